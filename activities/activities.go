@@ -1,0 +1,93 @@
+// Package activities holds the verbs of a deploy: each method of Control,
+// Node and Builder is one Temporal activity, on the task queue of its kind.
+//
+// Every activity may run twice, or die half-way: it looks first and does only
+// what is missing. What it needs of the outside it declares here, as small
+// interfaces; the adapters that satisfy them are wired in package workers.
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// QueueControl is the task queue of control workers.
+const QueueControl = "control"
+
+// QueueNode is the task queue that only the node's own worker polls.
+func QueueNode(node string) string { return "node-" + node }
+
+// QueueBuild is the task queue that only the named builder polls.
+func QueueBuild(builder string) string { return "build-" + builder }
+
+// Registry is what Control needs of mcp's own tables. Each method is one
+// transaction and may be called twice.
+type Registry interface {
+	BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.BeginResult, error)
+	Release(ctx context.Context, service string) (plan.Release, error)
+	AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.RoutePort, error)
+	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
+	CommitRelease(ctx context.Context, r plan.CommitRequest) error
+	FinishDeployment(ctx context.Context, r plan.FinishRequest) error
+	RecordNode(ctx context.Context, r plan.NodeRecord) error
+	Nodes(ctx context.Context) ([]plan.NodeRecord, error)
+	Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error)
+}
+
+// ImageRegistry is what Control needs of image registries.
+type ImageRegistry interface {
+	// Digest is the manifest digest that a reference stands for; NotFound if
+	// the image registry has none.
+	Digest(ctx context.Context, image string) (string, error)
+}
+
+// PortFinder finds ports on the host that it runs on.
+type PortFinder interface {
+	// FreePorts returns up to n distinct ports that could be bound a moment
+	// ago.
+	FreePorts(n int) ([]int, error)
+}
+
+// Prober asks a container whether it serves.
+type Prober interface {
+	HTTP(ctx context.Context, url string, timeout time.Duration) error
+	TCP(ctx context.Context, address string, timeout time.Duration) error
+}
+
+// Control is what control workers do: all that touches Postgres or an image
+// registry.
+type Control struct {
+	Registry Registry
+	Images   ImageRegistry
+	// PortRest is how long a released port is kept from being handed out
+	// again: the old holder may still be stopping, and a client may still
+	// have its address.
+	PortRest time.Duration
+}
+
+// Node is what a node's own worker does: all that touches its containers.
+type Node struct {
+	Name    string
+	Runtime runtime.Runtime
+	Ports   PortFinder
+	Probe   Prober
+	// Publish is the address that routes are published on.
+	Publish string
+	// Insecure reports whether the image's registry speaks plain http.
+	Insecure func(image string) bool
+	// Fence remembers the newest deployment seen of each service.
+	Fence *Fence
+}
+
+// Builder is what a worker with the sources does.
+type Builder struct {
+	Name      string
+	Runtime   runtime.Runtime
+	Workspace string
+	// Logs is the directory that keeps whole build logs.
+	Logs     string
+	Insecure func(image string) bool
+}

@@ -1,0 +1,166 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// BuildInput says what to build. Path and Containerfile are relative: the
+// workspace is the builder's own.
+type BuildInput struct {
+	Service string `json:"service"`
+	// Image is the reference that the result gets.
+	Image string `json:"image"`
+	// Path is the source directory, relative to the workspace, and
+	// Containerfile the file in it.
+	Path          string `json:"path"`
+	Containerfile string `json:"containerfile"`
+}
+
+// BuildResult is what was built.
+type BuildResult struct {
+	ImageID string `json:"image_id"`
+	// LogFile holds the whole output, on the builder.
+	LogFile string `json:"log_file"`
+	Builder string `json:"builder"`
+}
+
+// Build builds an image from the builder's workspace. A source that does not
+// build is Invalid and not tried again.
+func (a *Builder) Build(ctx context.Context, in BuildInput) (BuildResult, error) {
+	return reporting(ctx, func(ctx context.Context, r *reporter) (BuildResult, error) {
+		return a.build(ctx, r, in)
+	})
+}
+
+func (a *Builder) build(ctx context.Context, r *reporter, in BuildInput) (BuildResult, error) {
+	source, file, err := a.source(in)
+	if err != nil {
+		return BuildResult{}, err
+	}
+	log, err := a.openLog(in)
+	if err != nil {
+		return BuildResult{}, err
+	}
+	defer func() { _ = log.Close() }()
+	result := BuildResult{LogFile: log.Name(), Builder: a.Name}
+	r.set("build", in.Image)
+	result.ImageID, err = a.Runtime.Build(ctx, runtime.BuildSpec{
+		Tag:           in.Image,
+		Context:       source,
+		Containerfile: file,
+		Out:           io.MultiWriter(log, &stepWriter{report: func(step string) { r.set("build", step) }}),
+	})
+	if err != nil && ctx.Err() == nil {
+		f := *fault.Of(err)
+		f.Hint = fmt.Sprintf("the whole log is %s on builder %s", log.Name(), a.Name)
+		return result, &f
+	}
+	return result, err
+}
+
+// source resolves the source directory and the Containerfile, and refuses
+// what leaves the workspace, through a symbolic link too.
+func (a *Builder) source(in BuildInput) (dir, file string, err error) {
+	root, err := filepath.EvalSymlinks(a.Workspace)
+	if err != nil {
+		return "", "", fault.Wrap(fault.Invalid, err, "workspace of builder %s", a.Name)
+	}
+	dir, err = within(root, in.Path)
+	if err != nil {
+		return "", "", fault.Wrap(fault.Invalid, err, "source directory of service %s", in.Service).
+			WithHint("path is relative to the builder's workspace, %s", a.Workspace)
+	}
+	if file, err = within(dir, in.Containerfile); err != nil {
+		return "", "", fault.Wrap(fault.Invalid, err, "Containerfile of %s", in.Image).
+			WithHint("[build.images] of service %s names it, relative to %s", in.Service, dir)
+	}
+	return dir, file, nil
+}
+
+// within resolves a relative path below a resolved root.
+func within(root, path string) (string, error) {
+	full, err := filepath.EvalSymlinks(filepath.Join(root, path))
+	if err != nil {
+		return "", err
+	}
+	if relative, err := filepath.Rel(root, full); err != nil || !filepath.IsLocal(relative) {
+		return "", fmt.Errorf("%s is outside %s", full, root)
+	}
+	return full, nil
+}
+
+// openLog makes the file that keeps the whole output of one build.
+func (a *Builder) openLog(in BuildInput) (*os.File, error) {
+	if err := os.MkdirAll(a.Logs, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "make the directory of build logs")
+	}
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("/:@", r) {
+			return '_'
+		}
+		return r
+	}, in.Image)
+	path := filepath.Join(a.Logs, fmt.Sprintf("%s.%s.log", name, time.Now().UTC().Format("20060102T150405")))
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "open the build log")
+	}
+	return log, nil
+}
+
+// stepPattern matches the lines with which buildah announces a step.
+var stepPattern = regexp.MustCompile(`STEP \d+/\d+`)
+
+// stepWriter picks "STEP n/m" out of a build's output.
+type stepWriter struct {
+	report func(step string)
+	line   []byte
+}
+
+func (w *stepWriter) Write(p []byte) (int, error) {
+	w.line = append(w.line, p...)
+	for {
+		end := bytes.IndexByte(w.line, '\n')
+		if end < 0 {
+			return len(p), nil
+		}
+		if step := stepPattern.Find(w.line[:end]); step != nil {
+			w.report(string(step))
+		}
+		w.line = w.line[end+1:]
+	}
+}
+
+// PushInput names a local image.
+type PushInput struct {
+	Image string `json:"image"`
+}
+
+// Push copies the image to its image registry.
+func (a *Builder) Push(ctx context.Context, in PushInput) error {
+	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
+		r.set("push", in.Image)
+		return struct{}{}, a.Runtime.Push(ctx, runtime.PushSpec{
+			Image:    in.Image,
+			Insecure: a.Insecure(in.Image),
+			Progress: func(line string) { r.set("push", line) },
+		})
+	})
+	return err
+}
+
+// Untag removes the local tag of an image that could not be pushed.
+func (a *Builder) Untag(ctx context.Context, in PushInput) error {
+	return a.Runtime.RemoveImage(ctx, in.Image)
+}

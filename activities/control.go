@@ -1,0 +1,89 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// BeginDeployment opens a deployment and gives it its number, which is the
+// fence on every node.
+func (a *Control) BeginDeployment(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
+	return a.Registry.BeginDeployment(ctx, in)
+}
+
+// LoadRelease reads what a service should run.
+func (a *Control) LoadRelease(ctx context.Context, service string) (plan.Release, error) {
+	return a.Registry.Release(ctx, service)
+}
+
+// ImageExistsInput names an image.
+type ImageExistsInput struct {
+	Image string `json:"image"`
+}
+
+// ImageExistsResult says what the image registry answered.
+type ImageExistsResult struct {
+	Exists bool `json:"exists"`
+	// Digest is the manifest's, "sha256:…"; "" if there is none.
+	Digest string `json:"digest,omitempty"`
+}
+
+// ImageExists asks the image registry for a tag. A missing tag is an answer;
+// a refused or failed question is an error.
+func (a *Control) ImageExists(ctx context.Context, in ImageExistsInput) (ImageExistsResult, error) {
+	digest, err := a.Images.Digest(ctx, in.Image)
+	if fault.Is(err, fault.NotFound) {
+		return ImageExistsResult{}, nil
+	}
+	return ImageExistsResult{Exists: err == nil, Digest: digest}, err
+}
+
+// AllocatePortsResult holds the routes with their host ports.
+type AllocatePortsResult struct {
+	Routes []plan.RoutePort `json:"routes,omitempty"`
+}
+
+// AllocatePorts reserves host ports for one component of one deployment.
+func (a *Control) AllocatePorts(ctx context.Context, in plan.PortRequest) (AllocatePortsResult, error) {
+	routes, err := a.Registry.AllocatePorts(ctx, in)
+	return AllocatePortsResult{Routes: routes}, err
+}
+
+// ReleasePorts sets every port of the service to rest that its committed
+// release does not use.
+func (a *Control) ReleasePorts(ctx context.Context, service string) error {
+	return a.Registry.ReleasePorts(ctx, service, a.PortRest)
+}
+
+// CommitRelease makes a deployment the release.
+func (a *Control) CommitRelease(ctx context.Context, in plan.CommitRequest) error {
+	return a.Registry.CommitRelease(ctx, in)
+}
+
+// FinishDeployment writes a deployment's outcome.
+func (a *Control) FinishDeployment(ctx context.Context, in plan.FinishRequest) error {
+	return a.Registry.FinishDeployment(ctx, in)
+}
+
+// RecordNode writes down that a node's worker announced itself.
+func (a *Control) RecordNode(ctx context.Context, in plan.NodeRecord) error {
+	return a.Registry.RecordNode(ctx, in)
+}
+
+// ListNodes reads the nodes of the fleet.
+func (a *Control) ListNodes(ctx context.Context) ([]plan.NodeRecord, error) {
+	return a.Registry.Nodes(ctx)
+}
+
+// ListServicesInput selects services.
+type ListServicesInput struct {
+	// Names selects; empty means all.
+	Names []string `json:"names,omitempty"`
+}
+
+// ListServices reads services with their releases.
+func (a *Control) ListServices(ctx context.Context, in ListServicesInput) ([]plan.ServiceRecord, error) {
+	return a.Registry.Services(ctx, in.Names)
+}

@@ -1,0 +1,171 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+const (
+	// firstPause is the pause after the first failed probe; it doubles up to
+	// the interval. A container that is ready at once should not wait.
+	firstPause = 10 * time.Millisecond
+	// logLines is how much of a failed container's output an operator is shown.
+	logLines = 10
+)
+
+// check asks once whether a container serves.
+type check func(ctx context.Context) error
+
+// errExited is in the error of a check that no further one can mend.
+var errExited = errors.New("exited")
+
+// awaitHealthy returns when the container is healthy, or has been given up.
+func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, name string) error {
+	health := c.Definition.Health
+	checks := a.checks(c, name)
+	r.set("health", name)
+	started := time.Now()
+	deadline := started.Add(time.Duration(health.StartPeriod))
+	pause, failures := firstPause, 0
+	for attempt := 1; ; attempt++ {
+		err := a.alive(ctx, name)
+		for _, check := range checks {
+			if err != nil {
+				break
+			}
+			err = check(ctx)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		past := !time.Now().Before(deadline)
+		switch {
+		case err == nil && (len(checks) > 0 || past):
+			return nil
+		case errors.Is(err, errExited):
+			return a.unhealthy(ctx, name, err)
+		case err != nil && past:
+			if failures++; failures >= health.Retries {
+				return a.unhealthy(ctx, name, fmt.Errorf("not healthy after %s and %d probes: %w",
+					time.Since(started).Round(time.Second), attempt, err))
+			}
+		}
+		if err != nil {
+			r.set("health", fmt.Sprintf("probe %d: %v", attempt, err))
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, time.Duration(health.Interval))
+		if len(checks) == 0 {
+			pause = min(pause, 100*time.Millisecond) // this only looks whether it still runs
+		}
+	}
+}
+
+// alive fails when the container no longer runs, or had to be restarted.
+func (a *Node) alive(ctx context.Context, name string) error {
+	info, err := a.Runtime.Inspect(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case info.Restarts > 0:
+		return fmt.Errorf("%w with code %d and was restarted %d times", errExited, info.ExitCode, info.Restarts)
+	case info.State == runtime.Stopped:
+		return fmt.Errorf("%w with code %d", errExited, info.ExitCode)
+	}
+	return nil
+}
+
+// checks are what must hold for the container to be healthy; none where there
+// is nothing to ask.
+func (a *Node) checks(c ComponentSpec, name string) []check {
+	health := c.Definition.Health
+	timeout := time.Duration(health.Timeout)
+	addresses := a.addresses(c)
+	switch {
+	case len(health.Cmd) > 0:
+		return []check{a.execCheck(name, health.Cmd, timeout)}
+	case health.HTTP != "" && len(addresses) > 0:
+		return []check{func(ctx context.Context) error {
+			return a.Probe.HTTP(ctx, "http://"+addresses[0]+health.HTTP, timeout)
+		}}
+	case health.TCP && len(addresses) > 0:
+		addresses = addresses[:1]
+	}
+	checks := make([]check, 0, len(addresses))
+	for _, address := range addresses {
+		checks = append(checks, func(ctx context.Context) error {
+			return a.Probe.TCP(ctx, address, timeout)
+		})
+	}
+	return checks
+}
+
+// execCheck runs a command in the container, which must exit 0.
+func (a *Node) execCheck(name string, command []string, timeout time.Duration) check {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		code, output, err := a.Runtime.Exec(ctx, name, command)
+		if err != nil {
+			return err
+		}
+		if code != 0 {
+			return fmt.Errorf("%v exited with code %d: %s", command, code, output)
+		}
+		return nil
+	}
+}
+
+// addresses are where this host reaches the component's routes, and then its
+// tcp ports.
+func (a *Node) addresses(c ComponentSpec) []string {
+	var found []string
+	for _, r := range c.Routes {
+		found = append(found, dialable(a.Publish, r.HostPort))
+	}
+	for _, p := range c.Definition.StaticPorts() {
+		if p.Protocol == "tcp" {
+			found = append(found, dialable(p.IP, p.Host))
+		}
+	}
+	return found
+}
+
+// dialable is the address to dial for a port that is published on ip.
+func dialable(ip string, port int) string {
+	if parsed := net.ParseIP(ip); parsed == nil || parsed.IsUnspecified() {
+		ip = "127.0.0.1"
+	}
+	return net.JoinHostPort(ip, strconv.Itoa(port))
+}
+
+// unhealthy is the fault of a container that was given up, with the last
+// lines of its output.
+func (a *Node) unhealthy(ctx context.Context, name string, cause error) error {
+	f := fault.Wrap(fault.Unhealthy, cause, "container %s", name)
+	lines, err := a.Runtime.Logs(ctx, name, logLines)
+	if err != nil {
+		lines = []string{fmt.Sprintf("(its output could not be read: %v)", err)}
+	}
+	f.Log = lines
+	return f
+}
+
+// sleep pauses, unless the context ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

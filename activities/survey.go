@@ -1,0 +1,98 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// SurveyInput asks a node what it has.
+type SurveyInput struct {
+	Service string `json:"service"`
+	// Deployment is the number that asks; 0 for a question that leads to
+	// nothing, such as a plan.
+	Deployment int `json:"deployment,omitempty"`
+	// Names are the container names that the service wants.
+	Names []string `json:"names,omitempty"`
+	// Ports is how many free ports to look for.
+	Ports int `json:"ports,omitempty"`
+}
+
+// SurveyResult is what a node has.
+type SurveyResult struct {
+	Runtime    string           `json:"runtime"`
+	Containers []plan.Container `json:"containers,omitempty"`
+	FreePorts  []int            `json:"free_ports,omitempty"`
+}
+
+// Survey looks at the node: the engine's version, the service's containers,
+// any other container under a name it wants, and free ports.
+func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error) {
+	if in.Deployment > 0 {
+		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
+			return SurveyResult{}, err
+		}
+	}
+	version, err := a.Runtime.Version(ctx)
+	if err != nil {
+		return SurveyResult{}, err
+	}
+	containers, err := a.Runtime.List(ctx, map[string]string{runtime.LabelService: in.Service})
+	if err != nil {
+		return SurveyResult{}, err
+	}
+	result := SurveyResult{Runtime: version}
+	seen := map[string]bool{}
+	for _, c := range containers {
+		seen[c.Name] = true
+		result.Containers = append(result.Containers, Observed(c))
+	}
+	for _, name := range in.Names {
+		if seen[name] {
+			continue
+		}
+		c, err := a.Runtime.Inspect(ctx, name)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return SurveyResult{}, err
+		}
+		result.Containers = append(result.Containers, Observed(c))
+	}
+	if in.Ports > 0 {
+		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
+			return SurveyResult{}, err
+		}
+	}
+	return result, nil
+}
+
+// Observed is what a plan needs to know of a container.
+func Observed(c runtime.ContainerInfo) plan.Container {
+	return plan.Container{
+		Name:       c.Name,
+		Service:    c.Labels[runtime.LabelService],
+		Component:  c.Labels[runtime.LabelComponent],
+		Deployment: deploymentOf(c),
+		Spec:       c.Labels[runtime.LabelSpec],
+		Running:    c.State == runtime.Running,
+	}
+}
+
+// ListContainersInput selects containers.
+type ListContainersInput struct {
+	// Service selects one service's; "" every container of the node.
+	Service string `json:"service,omitempty"`
+}
+
+// ListContainers describes the node's containers.
+func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]runtime.ContainerInfo, error) {
+	labels := map[string]string{}
+	if in.Service != "" {
+		labels[runtime.LabelService] = in.Service
+	}
+	return a.Runtime.List(ctx, labels)
+}

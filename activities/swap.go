@@ -1,0 +1,181 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// CutOverInput names the containers of one node that change places.
+type CutOverInput struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	// Containers are real names: what bears one steps back, and what waits to
+	// follow it, if anything does, takes its place.
+	Containers []string `json:"containers"`
+}
+
+// CutOver renames: name → name.prev, then name.next → name. From its first
+// rename on the deploy only goes forward.
+func (a *Node) CutOver(ctx context.Context, in CutOverInput) error {
+	if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
+		return err
+	}
+	for _, name := range in.Containers {
+		if err := a.swap(ctx, name, in.Deployment); err != nil {
+			return a.placed(err, "")
+		}
+	}
+	return nil
+}
+
+// swap looks at what is there first, since it may have died between its two
+// renames.
+func (a *Node) swap(ctx context.Context, name string, deployment int) error {
+	current, err := a.Runtime.Inspect(ctx, name)
+	exists := err == nil
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if exists && deploymentOf(current) == deployment {
+		return nil
+	}
+	if exists {
+		if err := a.Runtime.Remove(ctx, name+plan.PrevSuffix); err != nil {
+			return err
+		}
+		if err := a.Runtime.Rename(ctx, name, name+plan.PrevSuffix); err != nil {
+			return err
+		}
+	}
+	err = a.Runtime.Rename(ctx, name+plan.NextSuffix, name)
+	if fault.Is(err, fault.NotFound) {
+		return nil // the component leaves this node, or had no successor
+	}
+	return err
+}
+
+// RestoreInput says how a node's containers were, or should be.
+type RestoreInput struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	// Closing keeps the deployment from starting anything more here.
+	Closing bool `json:"closing,omitempty"`
+	plan.Recovery
+}
+
+// Restore puts back the release: it removes what a deployment left half-done,
+// gives a container its name back, and starts what was stopped. It is both
+// the undo of a deploy and the first step of one that finds leftovers.
+func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
+	if in.Closing {
+		a.Fence.close(in.Service, in.Deployment)
+	}
+	if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
+		return err
+	}
+	for _, name := range in.Remove {
+		if err := a.removeOwn(ctx, in.Service, name); err != nil {
+			return a.placed(err, "")
+		}
+	}
+	for _, r := range in.Rename {
+		err := a.Runtime.Rename(ctx, r.From, r.To)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return a.placed(err, "")
+		}
+	}
+	for _, name := range in.Start {
+		err := a.Runtime.Start(ctx, name)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return a.placed(err, "")
+		}
+	}
+	return nil
+}
+
+// removeOwn removes a container if it is the service's; another's, or none,
+// is left alone.
+func (a *Node) removeOwn(ctx context.Context, service, name string) error {
+	info, err := a.Runtime.Inspect(ctx, name)
+	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.Runtime.Remove(ctx, name)
+}
+
+// StopContainerInput names a container to stop.
+type StopContainerInput struct {
+	Service    string        `json:"service"`
+	Deployment int           `json:"deployment"`
+	Container  string        `json:"container"`
+	Timeout    time.Duration `json:"timeout"`
+}
+
+// StopContainer stops a container, and keeps it.
+func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
+	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
+		r.set("stop", in.Container)
+		if err := a.Fence.open(in.Service, in.Deployment); err != nil {
+			return struct{}{}, err
+		}
+		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, a.Runtime.Stop(ctx, in.Container, in.Timeout)
+	})
+	if err != nil {
+		return a.placed(err, "")
+	}
+	return nil
+}
+
+// RetireInput names the containers that have been followed.
+type RetireInput struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	// Containers are real names; what waits behind one as name.prev goes.
+	Containers []string      `json:"containers"`
+	Timeout    time.Duration `json:"timeout"`
+}
+
+// Retire stops and removes the containers that the cut-over set back.
+func (a *Node) Retire(ctx context.Context, in RetireInput) error {
+	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
+		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
+			return struct{}{}, err
+		}
+		for _, container := range in.Containers {
+			name := container + plan.PrevSuffix
+			r.set("retire", name)
+			if err := a.Runtime.Stop(ctx, name, in.Timeout); err != nil {
+				return struct{}{}, err
+			}
+			if err := a.removeOwn(ctx, in.Service, name); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	})
+	if err != nil {
+		return a.placed(err, "")
+	}
+	return nil
+}
+
+// ContainerLogsInput names a container.
+type ContainerLogsInput struct {
+	Container string `json:"container"`
+	Lines     int    `json:"lines"`
+}
+
+// ContainerLogs returns the last lines of a container's output.
+func (a *Node) ContainerLogs(ctx context.Context, in ContainerLogsInput) ([]string, error) {
+	return a.Runtime.Logs(ctx, in.Container, in.Lines)
+}

@@ -1,0 +1,140 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// SpecHash is the value of a container's mcp.spec label: a hash of all that
+// cannot change without a new container. Health, order, dependencies and what
+// the world knows of a route are not part of it.
+func SpecHash(c servicedef.Component, digest string) string {
+	type route struct {
+		Name          string
+		ContainerPort int
+	}
+	routes := make([]route, 0, len(c.Routes))
+	for _, r := range c.Routes {
+		routes = append(routes, route{r.Name, r.ContainerPort})
+	}
+	text, err := json.Marshal(struct {
+		Digest          string
+		Cmd             []string
+		Env             map[string]string
+		Volumes, Ports  []string
+		User, Network   string
+		Restart, Memory string
+		CPUs            float64
+		StopTimeout     time.Duration
+		Routes          []route
+	}{
+		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
+		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// changes are the reasons for a new container; none means that the one there
+// is the right one. It says which field differs where the release's
+// definition tells, else that the container itself does.
+func (p *planner) changes(c servicedef.Component, member ReleaseMember, released bool, current Container, exists bool) []Change {
+	digest := p.Digests[c.Image]
+	switch {
+	case !released && !exists:
+		return []Change{{Field: "component", To: c.Name}}
+	case released && member.Node != c.Node:
+		return []Change{{Field: "node", From: member.Node, To: c.Node}}
+	case !exists:
+		return []Change{{Field: "container", From: "missing", To: "running"}}
+	case !released || current.Deployment != member.Deployment:
+		return []Change{{Field: "container", From: "not of a release", To: "released"}}
+	case digest == "" || current.Spec != SpecHash(c, digest):
+		return p.fieldChanges(c, member, digest)
+	case !current.Running:
+		return []Change{{Field: "state", From: "stopped", To: "running"}}
+	case p.Force:
+		return []Change{{Field: "force", To: "replace"}}
+	}
+	return nil
+}
+
+// fieldChanges compares the component with the release's definition of it.
+func (p *planner) fieldChanges(c servicedef.Component, member ReleaseMember, digest string) []Change {
+	var changes []Change
+	add := func(field, from, to string) {
+		if from != to {
+			changes = append(changes, Change{Field: field, From: from, To: to})
+		}
+	}
+	add("image", member.Image, c.Image)
+	if digest == "" {
+		add("digest", member.Digest, "to be built")
+	} else {
+		add("digest", member.Digest, digest)
+	}
+	if p.Release.Definition != nil {
+		if old, ok := p.Release.Definition.Component(c.Name); ok {
+			add("cmd", fmt.Sprint(old.Cmd), fmt.Sprint(c.Cmd))
+			changes = append(changes, envChanges(old.Env, c.Env)...)
+			add("volumes", fmt.Sprint(old.Volumes), fmt.Sprint(c.Volumes))
+			add("ports", fmt.Sprint(old.Ports), fmt.Sprint(c.Ports))
+			add("user", old.User, c.User)
+			add("network", old.Network, c.Network)
+			add("restart", old.Restart, c.Restart)
+			add("memory", old.Memory, c.Memory)
+			add("cpus", strconv.FormatFloat(old.CPUs, 'g', -1, 64), strconv.FormatFloat(c.CPUs, 'g', -1, 64))
+			add("stop_timeout", time.Duration(old.StopTimeout).String(), time.Duration(c.StopTimeout).String())
+			add("routes", routePorts(old.Routes), routePorts(c.Routes))
+		}
+	}
+	if len(changes) == 0 {
+		changes = []Change{{Field: "container", From: "changed by hand", To: "as released"}}
+	}
+	return changes
+}
+
+// envChanges names the variables that differ, and never their values: those
+// may be secrets.
+func envChanges(old, new map[string]string) []Change {
+	var changes []Change
+	for key, value := range new {
+		if before, had := old[key]; !had {
+			changes = append(changes, Change{Field: "env." + key, To: "set"})
+		} else if before != value {
+			changes = append(changes, Change{Field: "env." + key, From: "set", To: "changed"})
+		}
+	}
+	for key := range old {
+		if _, has := new[key]; !has {
+			changes = append(changes, Change{Field: "env." + key, From: "set"})
+		}
+	}
+	sort.Slice(changes, func(i, j int) bool { return changes[i].Field < changes[j].Field })
+	return changes
+}
+
+// routePorts renders what of a component's routes its container depends on.
+func routePorts(routes []servicedef.Route) string {
+	var names []string
+	for _, r := range routes {
+		port := "$PORT"
+		if r.ContainerPort != 0 {
+			port = strconv.Itoa(r.ContainerPort)
+		}
+		names = append(names, r.Name+":"+port)
+	}
+	slices.Sort(names)
+	return fmt.Sprint(names)
+}

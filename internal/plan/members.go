@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Merge is the definition that a deploy of some components brings about: the
+// release's, with those components as the new definition has them. Without a
+// release it is the new definition.
+func Merge(released *servicedef.Service, desired servicedef.Service, only []string) servicedef.Service {
+	if released == nil || len(only) == 0 {
+		return desired
+	}
+	merged := desired
+	merged.Components = nil
+	for _, c := range released.Components {
+		if _, wanted := desired.Component(c.Name); !wanted || !slices.Contains(only, c.Name) {
+			merged.Components = append(merged.Components, c)
+		}
+	}
+	for _, c := range desired.Components {
+		if slices.Contains(only, c.Name) {
+			merged.Components = append(merged.Components, c)
+		}
+	}
+	return merged
+}
+
+// Members are the components of the release that a plan leads to: those that
+// ran anew, and those that stay with what the world now knows of them.
+func Members(desired servicedef.Service, release Release, made Plan, started map[string]ReleaseMember) []ReleaseMember {
+	var members []ReleaseMember
+	for _, step := range made.Steps {
+		member, ok := started[step.Component]
+		if !ok {
+			member, ok = release.Components[step.Component]
+		}
+		if !ok || step.Action == Remove {
+			continue
+		}
+		if !made.Active {
+			member.Active = false
+		}
+		if c, wanted := desired.Component(step.Component); wanted && member.Active {
+			member.Image = c.Image
+			member.Routes = withNews(member.Routes, c.Routes)
+		}
+		members = append(members, member)
+	}
+	return members
+}
+
+// withNews are the routes with their host ports, and everything else as the
+// definition now has it.
+func withNews(held []RoutePort, defined []servicedef.Route) []RoutePort {
+	routes := make([]RoutePort, 0, len(held))
+	for _, h := range held {
+		for _, r := range defined {
+			if r.Name == h.Name {
+				h.Port, h.Mode, h.Hostname = r.Port, r.Mode, r.Hostname
+			}
+		}
+		routes = append(routes, h)
+	}
+	return routes
+}

@@ -1,0 +1,329 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Suffixes of the names under which a component's container waits to take
+// over, and waits to be removed.
+const (
+	NextSuffix = ".next"
+	PrevSuffix = ".prev"
+)
+
+// Container is a container as a node was seen to have it.
+type Container struct {
+	Name string `json:"name"`
+	// Service and Component are its labels; "" on a container that is not
+	// mcp's.
+	Service   string `json:"service,omitempty"`
+	Component string `json:"component,omitempty"`
+	// Deployment and Spec are its labels too.
+	Deployment int    `json:"deployment,omitempty"`
+	Spec       string `json:"spec,omitempty"`
+	Running    bool   `json:"running"`
+}
+
+// Node is what the survey of one node found.
+type Node struct {
+	// Reachable is false where no worker answered; the rest is then empty.
+	Reachable  bool        `json:"reachable"`
+	Containers []Container `json:"containers,omitempty"`
+}
+
+// Input is all that a plan depends on.
+type Input struct {
+	Desired servicedef.Service `json:"desired"`
+	// Only names the components to deploy; the others stay as they are.
+	// Empty means all.
+	Only []string `json:"only,omitempty"`
+	// Force replaces components that have not changed.
+	Force   bool    `json:"force,omitempty"`
+	Release Release `json:"release"`
+	// Nodes holds the survey of every node of NodesOf.
+	Nodes map[string]Node `json:"nodes"`
+	// Digests maps each image reference to its digest; "" where the image
+	// registry lacks it and it will be built.
+	Digests map[string]string `json:"digests"`
+}
+
+// Action is what a plan does to one component.
+type Action string
+
+// The actions, in a diff's terms: + ~ = - for Create, Replace, Keep, Remove.
+const (
+	Create  Action = "create"
+	Replace Action = "replace"
+	Keep    Action = "keep"
+	Stop    Action = "stop"
+	Remove  Action = "remove"
+)
+
+// Change is one reason for a step: a field that is not what it was.
+type Change struct {
+	Field string `json:"field"`
+	From  string `json:"from,omitempty"`
+	To    string `json:"to,omitempty"`
+}
+
+// Step is what a plan does to one component.
+type Step struct {
+	Component string `json:"component"`
+	Container string `json:"container"`
+	// Node is where the component will be, OldNode where its container is
+	// now; "" if it has none.
+	Node    string   `json:"node"`
+	OldNode string   `json:"old_node,omitempty"`
+	Action  Action   `json:"action"`
+	Changes []Change `json:"changes,omitempty"`
+	// Wave is when it may start: after every step of a lower wave is healthy.
+	Wave int `json:"wave"`
+	// OldActive is whether the release has the old container running, so that
+	// an undo starts it again.
+	OldActive bool `json:"old_active,omitempty"`
+}
+
+// Rename gives a container another name.
+type Rename struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Recovery is what a node needs before anything else: it takes away what a
+// deploy that never ended left there, and puts back the release.
+type Recovery struct {
+	Node   string   `json:"node"`
+	Remove []string `json:"remove,omitempty"`
+	Rename []Rename `json:"rename,omitempty"`
+	Start  []string `json:"start,omitempty"`
+}
+
+// Plan is what a deploy will do, in the order in which it will do it.
+type Plan struct {
+	Service  string     `json:"service"`
+	Active   bool       `json:"active"`
+	Recovery []Recovery `json:"recovery,omitempty"`
+	Steps    []Step     `json:"steps"`
+	// Definition is set when the release's definition is another one, even
+	// where no container is touched for it.
+	Definition bool `json:"definition"`
+	// Unreachable are nodes that hold only what is to be removed, and did not
+	// answer: what is there stays until they are back.
+	Unreachable []string `json:"unreachable,omitempty"`
+}
+
+// Unchanged reports whether there is nothing to do at all.
+func (p Plan) Unchanged() bool {
+	return len(p.Recovery) == 0 && !p.Definition && !p.TouchesContainers()
+}
+
+// TouchesContainers reports whether any step does more than keep.
+func (p Plan) TouchesContainers() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action != Keep })
+}
+
+// Starts are the steps that run a new container, in waves.
+func (p Plan) Starts() [][]Step {
+	var waves [][]Step
+	for _, step := range p.Steps {
+		if step.Action != Create && step.Action != Replace {
+			continue
+		}
+		for len(waves) <= step.Wave {
+			waves = append(waves, nil)
+		}
+		waves[step.Wave] = append(waves[step.Wave], step)
+	}
+	return waves
+}
+
+// NodesOf are the nodes to survey before a plan: those that the definition
+// names, which must answer, and those that hold what is to be replaced or
+// removed, which should.
+func NodesOf(desired servicedef.Service, release Release) (required, optional []string) {
+	need := map[string]bool{}
+	for _, c := range desired.Components {
+		need[c.Node] = true
+	}
+	for _, m := range release.Members() {
+		if _, known := need[m.Node]; !known {
+			need[m.Node] = false
+		}
+	}
+	for name, must := range need {
+		if must {
+			required = append(required, name)
+		} else {
+			optional = append(optional, name)
+		}
+	}
+	sort.Strings(required)
+	sort.Strings(optional)
+	return required, optional
+}
+
+// Members are the release's components in the order of their names.
+func (r Release) Members() []ReleaseMember {
+	members := make([]ReleaseMember, 0, len(r.Components))
+	for _, m := range r.Components {
+		members = append(members, m)
+	}
+	sort.Slice(members, func(i, j int) bool { return members[i].Component < members[j].Component })
+	return members
+}
+
+// ForeignContainerError says that a name the plan needs is held by a
+// container that is not this service's.
+type ForeignContainerError struct {
+	Container, Node, Owner string
+}
+
+func (e *ForeignContainerError) Error() string {
+	owner := "was not started by mcp"
+	if e.Owner != "" {
+		owner = "belongs to service " + e.Owner
+	}
+	return fmt.Sprintf("container %s exists on node %s and %s", e.Container, e.Node, owner)
+}
+
+// Make plans a deploy. Its only errors are *ForeignContainerError and an
+// unknown name in Only.
+func Make(in Input) (Plan, error) {
+	for _, name := range in.Only {
+		if _, ok := in.Desired.Component(name); !ok {
+			return Plan{}, fmt.Errorf("service %s has no component %s", in.Desired.Name, name)
+		}
+	}
+	p := &planner{Input: in, current: map[string]map[string]Container{}}
+	p.plan = Plan{
+		Service:    in.Desired.Name,
+		Active:     in.Desired.Active,
+		Definition: in.Release.Definition == nil || in.Release.Definition.Hash() != in.Desired.Hash(),
+	}
+	for _, name := range p.nodeNames() {
+		p.recover(name)
+	}
+	if err := p.components(); err != nil {
+		return Plan{}, err
+	}
+	p.removals()
+	return p.plan, nil
+}
+
+type planner struct {
+	Input
+	plan Plan
+	// current holds, by node and name, the service's containers as they will
+	// be when the recovery has been done.
+	current map[string]map[string]Container
+}
+
+func (p *planner) nodeNames() []string {
+	names := make([]string, 0, len(p.Nodes))
+	for name := range p.Nodes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// components plans each component of the definition, wave by wave.
+func (p *planner) components() error {
+	for wave, names := range p.Desired.StartOrder() {
+		for _, name := range names {
+			component, _ := p.Desired.Component(name)
+			step, err := p.component(component)
+			if err != nil {
+				return err
+			}
+			step.Wave = wave
+			p.plan.Steps = append(p.plan.Steps, step)
+		}
+	}
+	return nil
+}
+
+// component decides what to do about one component.
+func (p *planner) component(c servicedef.Component) (Step, error) {
+	step := Step{
+		Component: c.Name,
+		Container: servicedef.ContainerNameFor(p.Desired.Name, c.Name),
+		Node:      c.Node,
+	}
+	member, released := p.Release.Components[c.Name]
+	if released {
+		step.OldNode, step.OldActive = member.Node, member.Active
+	}
+	if len(p.Only) > 0 && !slices.Contains(p.Only, c.Name) {
+		step.Action = Keep
+		return step, nil
+	}
+	if !p.Desired.Active {
+		return p.inactive(step), nil
+	}
+	if err := p.foreign(step); err != nil {
+		return step, err
+	}
+	current, exists := p.current[c.Node][step.Container]
+	if exists {
+		step.OldNode = c.Node
+	}
+	step.Changes = p.changes(c, member, released, current, exists)
+	switch {
+	case len(step.Changes) == 0:
+		step.Action = Keep
+	case exists || released && member.Node != c.Node:
+		step.Action = Replace
+	default:
+		step.Action = Create
+	}
+	return step, nil
+}
+
+// inactive plans a component of a service that should not run.
+func (p *planner) inactive(step Step) Step {
+	step.Action = Keep
+	if step.OldNode != "" {
+		step.Node = step.OldNode
+	}
+	if current, exists := p.current[step.Node][step.Container]; exists && current.Running {
+		step.Action, step.OldNode = Stop, step.Node
+		step.Changes = []Change{{Field: "active", From: "true", To: "false"}}
+	}
+	return step
+}
+
+// foreign fails when the name is held by a container of somebody else's.
+func (p *planner) foreign(step Step) error {
+	for _, c := range p.Nodes[step.Node].Containers {
+		mine := c.Service == p.Desired.Name && c.Component == step.Component
+		if c.Name == step.Container && !mine {
+			return &ForeignContainerError{Container: c.Name, Node: step.Node, Owner: c.Service}
+		}
+	}
+	return nil
+}
+
+// removals plans an end for what the release has and the definition has not.
+func (p *planner) removals() {
+	for _, m := range p.Release.Members() {
+		if _, wanted := p.Desired.Component(m.Component); wanted || len(p.Only) > 0 {
+			continue
+		}
+		p.plan.Steps = append(p.plan.Steps, Step{
+			Component: m.Component, Container: m.Container,
+			Node: m.Node, OldNode: m.Node, OldActive: m.Active,
+			Action:  Remove,
+			Changes: []Change{{Field: "component", From: m.Component}},
+		})
+	}
+	for _, name := range p.nodeNames() {
+		if !p.Nodes[name].Reachable {
+			p.plan.Unreachable = append(p.plan.Unreachable, name)
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+const (
+	oldDigest = "sha256:old"
+	newDigest = "sha256:new"
+)
+
+// shop is a service of two components on one node.
+func shop() servicedef.Service {
+	return servicedef.Service{
+		Name: "shop", Node: "rift", Active: true,
+		Components: []servicedef.Component{
+			{Name: "api", Node: "rift", Image: "r.example/api:v1", Order: servicedef.StartFirst,
+				Routes: []servicedef.Route{{Name: "rest", Port: 8443, Mode: "l4"}}},
+			{Name: "web", Node: "rift", Image: "r.example/web:v1", Order: servicedef.StartFirst, DependsOn: []string{"api"}},
+		},
+	}
+}
+
+func digests() map[string]string {
+	return map[string]string{"r.example/api:v1": oldDigest, "r.example/web:v1": oldDigest, "r.example/api:v2": newDigest}
+}
+
+// released is the release of a definition, as deployment 3 left it.
+func released(definition servicedef.Service) plan.Release {
+	r := plan.Release{Service: definition.Name, Number: 3, Newest: 3, Active: true, Definition: &definition, Components: map[string]plan.ReleaseMember{}}
+	for _, c := range definition.Components {
+		r.Components[c.Name] = plan.ReleaseMember{
+			Component: c.Name, Container: servicedef.ContainerNameFor(definition.Name, c.Name), Node: c.Node,
+			Deployment: 3, Image: c.Image, Digest: oldDigest, Spec: plan.SpecHash(c, oldDigest), Active: true,
+		}
+	}
+	return r
+}
+
+// running are the containers that a release should have on a node.
+func running(r plan.Release, node string) plan.Node {
+	n := plan.Node{Reachable: true}
+	for _, m := range r.Members() {
+		if m.Node == node {
+			n.Containers = append(n.Containers, container(m, m.Container))
+		}
+	}
+	return n
+}
+
+func container(m plan.ReleaseMember, name string) plan.Container {
+	return plan.Container{Name: name, Service: "shop", Component: m.Component, Deployment: m.Deployment, Spec: m.Spec, Running: true}
+}
+
+// steady is a service that runs as released.
+func steady() plan.Input {
+	definition := shop()
+	r := released(definition)
+	return plan.Input{Desired: shop(), Release: r, Nodes: map[string]plan.Node{"rift": running(r, "rift")}, Digests: digests()}
+}
+
+// actions renders a plan's steps: "~api@rift =web@rift".
+func actions(p plan.Plan) string {
+	signs := map[plan.Action]string{plan.Create: "+", plan.Replace: "~", plan.Keep: "=", plan.Stop: ".", plan.Remove: "-"}
+	var words []string
+	for _, s := range p.Steps {
+		words = append(words, signs[s.Action]+s.Component+"@"+s.Node)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestMakeDecidesPerComponent(t *testing.T) {
+	tests := map[string]struct {
+		change  func(in *plan.Input)
+		want    string
+		reasons []string // of the first step
+	}{
+		"what runs as released is kept": {
+			func(*plan.Input) {}, "=api@rift =web@rift", nil},
+		"a first deploy creates everything": {
+			func(in *plan.Input) {
+				in.Release, in.Nodes = plan.Release{Service: "shop"}, map[string]plan.Node{"rift": {Reachable: true}}
+			}, "+api@rift +web@rift", []string{"component"}},
+		"a new tag with a new digest replaces": {
+			func(in *plan.Input) { in.Desired.Components[0].Image = "r.example/api:v2" },
+			"~api@rift =web@rift", []string{"image", "digest"}},
+		"a tag that moved replaces": {
+			func(in *plan.Input) { in.Digests["r.example/api:v1"] = newDigest },
+			"~api@rift =web@rift", []string{"digest"}},
+		"an image still to be built replaces": {
+			func(in *plan.Input) { in.Digests["r.example/api:v1"] = "" },
+			"~api@rift =web@rift", []string{"digest"}},
+		"a changed variable replaces, and its value is not told": {
+			func(in *plan.Input) { in.Desired.Components[0].Env = map[string]string{"KEY": "secret"} },
+			"~api@rift =web@rift", []string{"env.KEY"}},
+		"a route's public port needs no new container": {
+			func(in *plan.Input) {
+				in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l4"}}
+			},
+			"=api@rift =web@rift", nil},
+		"a container that is gone is created": {
+			func(in *plan.Input) {
+				in.Nodes["rift"] = plan.Node{Reachable: true, Containers: in.Nodes["rift"].Containers[1:]}
+			}, "+api@rift =web@rift", []string{"container"}},
+		"a container that was stopped by hand is replaced": {
+			func(in *plan.Input) { in.Nodes["rift"].Containers[0].Running = false },
+			"~api@rift =web@rift", []string{"state"}},
+		"force replaces what has not changed": {
+			func(in *plan.Input) { in.Force = true }, "~api@rift ~web@rift", []string{"force"}},
+		"only the named component is touched": {
+			func(in *plan.Input) { in.Force, in.Only = true, []string{"web"} }, "=api@rift ~web@rift", nil},
+		"an inactive service is stopped": {
+			func(in *plan.Input) { in.Desired.Active = false }, ".api@rift .web@rift", []string{"active"}},
+		"an inactive service that is stopped already is left alone": {
+			func(in *plan.Input) {
+				in.Desired.Active = false
+				in.Nodes["rift"].Containers[0].Running = false
+				in.Nodes["rift"].Containers[1].Running = false
+			}, "=api@rift =web@rift", nil},
+		"a component that the definition drops is removed": {
+			func(in *plan.Input) { in.Desired.Components = in.Desired.Components[:1] }, "=api@rift -web@rift", nil},
+		"a component that moves is replaced from its old node": {
+			func(in *plan.Input) {
+				in.Desired.Components[0].Node = "orion"
+				in.Nodes["orion"] = plan.Node{Reachable: true}
+			}, "~api@orion =web@rift", []string{"node"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			in := steady()
+			test.change(&in)
+			made, err := plan.Make(in)
+			require.NoError(t, err)
+			require.Equal(t, test.want, actions(made))
+			var fields []string
+			for _, c := range made.Steps[0].Changes {
+				fields = append(fields, c.Field)
+				require.NotContains(t, c.From+c.To, "secret")
+			}
+			require.Equal(t, test.reasons, fields)
+			require.Empty(t, made.Recovery)
+		})
+	}
+}
+
+func TestMakeTellsUnchangedFromANewDefinition(t *testing.T) {
+	same, err := plan.Make(steady())
+	require.NoError(t, err)
+	require.True(t, same.Unchanged())
+
+	in := steady()
+	in.Desired.Components[0].Routes[0].Hostname = "shop.example"
+	in.Release.Definition.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 8443, Mode: "l4"}}
+	renamed, err := plan.Make(in)
+	require.NoError(t, err)
+	require.False(t, renamed.Unchanged())
+	require.False(t, renamed.TouchesContainers())
+}
+
+func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
+	tests := map[string]struct {
+		containers func(api, web plan.ReleaseMember) []plan.Container
+		want       plan.Recovery
+		actions    string
+	}{
+		"a container that never took over is removed": {
+			func(api, web plan.ReleaseMember) []plan.Container {
+				late := container(api, "shop-api.next")
+				late.Deployment = 4
+				return []plan.Container{container(api, "shop-api"), container(web, "shop-web"), late}
+			},
+			plan.Recovery{Node: "rift", Remove: []string{"shop-api.next"}},
+			"=api@rift =web@rift",
+		},
+		"a release that was set back gets its name again, and what stands there goes": {
+			func(api, web plan.ReleaseMember) []plan.Container {
+				usurper := container(api, "shop-api")
+				usurper.Deployment = 4
+				stopped := container(api, "shop-api.prev")
+				stopped.Running = false
+				return []plan.Container{usurper, stopped, container(web, "shop-web")}
+			},
+			plan.Recovery{
+				Node: "rift", Remove: []string{"shop-api"},
+				Rename: []plan.Rename{{From: "shop-api.prev", To: "shop-api"}},
+				Start:  []string{"shop-api"},
+			},
+			"=api@rift =web@rift",
+		},
+		"a predecessor that was not retired goes": {
+			func(api, web plan.ReleaseMember) []plan.Container {
+				former := container(api, "shop-api.prev")
+				former.Deployment = 2
+				return []plan.Container{container(api, "shop-api"), container(web, "shop-web"), former}
+			},
+			plan.Recovery{Node: "rift", Remove: []string{"shop-api.prev"}},
+			"=api@rift =web@rift",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			in := steady()
+			in.Nodes["rift"] = plan.Node{Reachable: true, Containers: test.containers(in.Release.Components["api"], in.Release.Components["web"])}
+			made, err := plan.Make(in)
+			require.NoError(t, err)
+			require.Equal(t, []plan.Recovery{test.want}, made.Recovery)
+			require.Equal(t, test.actions, actions(made))
+			require.False(t, made.Unchanged())
+		})
+	}
+}
+
+func TestMakeKeepsAServiceUpThatTheRegistryHasForgotten(t *testing.T) {
+	in := steady()
+	in.Release = plan.Release{Service: "shop"}
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Empty(t, made.Recovery)
+	require.Equal(t, "~api@rift ~web@rift", actions(made))
+}
+
+func TestMakeRefusesTheNameOfAForeignContainer(t *testing.T) {
+	in := steady()
+	in.Release = plan.Release{Service: "shop"}
+	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: []plan.Container{{Name: "shop-api", Running: true}}}
+	_, err := plan.Make(in)
+	require.EqualError(t, err, "container shop-api exists on node rift and was not started by mcp")
+}
+
+func TestMakeRefusesAnUnknownComponent(t *testing.T) {
+	in := steady()
+	in.Only = []string{"apii"}
+	_, err := plan.Make(in)
+	require.EqualError(t, err, "service shop has no component apii")
+}
+
+func TestStartsFollowDependencies(t *testing.T) {
+	in := steady()
+	in.Force = true
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	waves := made.Starts()
+	require.Len(t, waves, 2)
+	require.Equal(t, "api", waves[0][0].Component)
+	require.Equal(t, "web", waves[1][0].Component)
+}
+
+func TestNodesOfTellsNeededFromLeft(t *testing.T) {
+	in := steady()
+	in.Desired.Components[0].Node = "orion"
+	in.Desired.Components[1].Node = "orion"
+	required, optional := plan.NodesOf(in.Desired, in.Release)
+	require.Equal(t, []string{"orion"}, required)
+	require.Equal(t, []string{"rift"}, optional)
+}
+
+func TestAnUnreachableOldNodeIsTold(t *testing.T) {
+	in := steady()
+	in.Desired.Components[0].Node, in.Desired.Components[1].Node = "orion", "orion"
+	in.Nodes = map[string]plan.Node{"orion": {Reachable: true}, "rift": {}}
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, []string{"rift"}, made.Unreachable)
+	require.Equal(t, "~api@orion ~web@orion", actions(made))
+}
+
+func TestMergeTakesOnlyTheNamedComponents(t *testing.T) {
+	old := shop()
+	changed := shop()
+	changed.Components[0].Image, changed.Components[1].Image = "r.example/api:v2", "r.example/web:v2"
+	merged := plan.Merge(&old, changed, []string{"api"})
+	api, _ := merged.Component("api")
+	web, _ := merged.Component("web")
+	require.Equal(t, "r.example/api:v2", api.Image)
+	require.Equal(t, "r.example/web:v1", web.Image)
+	require.Equal(t, changed, plan.Merge(nil, changed, []string{"api"}))
+}
+
+func TestMembersAreWhatTheReleaseBecomes(t *testing.T) {
+	in := steady()
+	in.Desired.Components = in.Desired.Components[:1]
+	in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example"}}
+	api := in.Release.Components["api"]
+	api.Routes = []plan.RoutePort{{Name: "rest", Port: 8443, Mode: "l4", HostPort: 23456}}
+	in.Release.Components["api"] = api
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	members := plan.Members(in.Desired, in.Release, made, nil)
+	require.Len(t, members, 1, "web was removed")
+	require.Equal(t, []plan.RoutePort{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example", HostPort: 23456}}, members[0].Routes)
+}
+
+func TestDrift(t *testing.T) {
+	member := released(shop()).Components["api"]
+	found := container(member, "shop-api")
+	stopped, replaced := found, found
+	stopped.Running = false
+	replaced.Spec = "other"
+	inactive := member
+	inactive.Active = false
+	require.Empty(t, plan.Drift(member, &found))
+	require.Equal(t, []string{"missing"}, plan.Drift(member, nil))
+	require.Equal(t, []string{"stopped"}, plan.Drift(member, &stopped))
+	require.Equal(t, []string{"replaced"}, plan.Drift(member, &replaced))
+	require.Equal(t, []string{"running"}, plan.Drift(inactive, &found))
+	require.Empty(t, plan.Drift(inactive, &stopped))
+}

@@ -1,0 +1,135 @@
+// Package plan decides what a deploy has to do. It is pure: what is desired,
+// what the registry has committed and what the nodes were seen to run go in,
+// steps come out. It reads nothing, changes nothing and knows no clock.
+package plan
+
+import (
+	"time"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Release is what the registry holds of a service: what it should run, as of
+// the last deployment that succeeded.
+type Release struct {
+	Service string `json:"service"`
+	// Number is that deployment's number; 0 if none has succeeded yet.
+	Number int `json:"number"`
+	// Newest is the number of the newest deployment of any outcome.
+	Newest int  `json:"newest"`
+	Active bool `json:"active"`
+	// Dirty is set when the last undo could not be completed.
+	Dirty      bool                     `json:"dirty"`
+	Definition *servicedef.Service      `json:"definition,omitempty"`
+	Components map[string]ReleaseMember `json:"components,omitempty"`
+}
+
+// ReleaseMember is one component of a Release.
+type ReleaseMember struct {
+	Component string `json:"component"`
+	Container string `json:"container"`
+	Node      string `json:"node"`
+	// Deployment is the number of the deployment that made the container,
+	// which is older than the release where the component was left alone.
+	Deployment int `json:"deployment"`
+	// Image is the reference as the definition wrote it, Digest its manifest.
+	Image  string `json:"image"`
+	Digest string `json:"digest"`
+	// Spec is the container's mcp.spec label.
+	Spec string `json:"spec"`
+	// Active is false where the component was stopped on purpose.
+	Active bool        `json:"active"`
+	Routes []RoutePort `json:"routes,omitempty"`
+}
+
+// RoutePort is a route with the host port that was allocated for it.
+type RoutePort struct {
+	Name     string `json:"name"`
+	Port     int    `json:"port"`
+	Mode     string `json:"mode"`
+	Hostname string `json:"hostname,omitempty"`
+	HostPort int    `json:"host_port"`
+}
+
+// PortRequest asks for host ports for one component of one deployment.
+type PortRequest struct {
+	Service    string `json:"service"`
+	Component  string `json:"component"`
+	Deployment int    `json:"deployment"`
+	Node       string `json:"node"`
+	// Routes want any free port each; HostPort is ignored.
+	Routes []RoutePort `json:"routes,omitempty"`
+	// Static are the ports that the definition itself names.
+	Static []StaticPort `json:"static,omitempty"`
+	// Candidates are ports that were free on the node, in order of preference.
+	Candidates []int `json:"candidates,omitempty"`
+	// Taken are ports that the engine refused to bind: what this deployment
+	// holds of them is set aside to rest, and none is handed out.
+	Taken []int `json:"taken,omitempty"`
+}
+
+// StaticPort is a host port that the definition names.
+type StaticPort struct {
+	Protocol string `json:"protocol"`
+	HostPort int    `json:"host_port"`
+}
+
+// BeginRequest opens a deployment.
+type BeginRequest struct {
+	Definition servicedef.Service `json:"definition"`
+	// DefinitionHash tells two definitions apart.
+	DefinitionHash string `json:"definition_hash"`
+	Verb           string `json:"verb"`
+	WorkflowID     string `json:"workflow_id"`
+	RunID          string `json:"run_id"`
+	// Who asked, from which machine.
+	Who  string `json:"who"`
+	From string `json:"from"`
+}
+
+// BeginResult is the number of the deployment, and what it starts from.
+type BeginResult struct {
+	Number  int     `json:"number"`
+	Release Release `json:"release"`
+}
+
+// CommitRequest makes a deployment the release.
+type CommitRequest struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	Active     bool   `json:"active"`
+	// Members are the components as they now are; a component of the former
+	// release that is not among them is dropped.
+	Members []ReleaseMember `json:"members"`
+}
+
+// FinishRequest closes a deployment.
+type FinishRequest struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	// Outcome is "succeeded", "unchanged", "failed" or "cancelled".
+	Outcome string `json:"outcome"`
+	// ErrorKind and ErrorMessage are "" unless it failed.
+	ErrorKind    string `json:"error_kind,omitempty"`
+	ErrorMessage string `json:"error_message,omitempty"`
+	// Undone are the steps of the undo (or of the retiring) that could not be
+	// completed; with any of them the service is dirty.
+	Undone []string `json:"undone,omitempty"`
+}
+
+// NodeRecord is a node as its worker announced it.
+type NodeRecord struct {
+	Name string `json:"name"`
+	// Address is where its routes are published.
+	Address string    `json:"address"`
+	Runtime string    `json:"runtime"`
+	Version string    `json:"version"` // mcp's
+	Seen    time.Time `json:"seen,omitzero"`
+}
+
+// ServiceRecord is a service as the registry knows it, for showing.
+type ServiceRecord struct {
+	Release Release `json:"release"`
+	// Deploying is the number of the deployment under way; 0 if none.
+	Deploying int `json:"deploying"`
+}

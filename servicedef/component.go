@@ -1,0 +1,112 @@
+package servicedef
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/docker/go-units"
+)
+
+// Networks that are more than a name.
+const (
+	networkHost = "host"
+	networkNone = "none"
+)
+
+// A container's quota is counted against 100 ms of a core, and the kernel
+// grants no less than 1 ms (min_cfs_quota_period); nor has it more cores than
+// NR_CPUS can be on any architecture.
+const (
+	minCPUs = 0.01
+	maxCPUs = 8192
+)
+
+var (
+	// objectName is what podman accepts as the name of a volume or a network.
+	objectName    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+	restartPolicy = regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
+)
+
+// component checks all that can be said of one component by itself.
+func (r *report) component(key string, c Component) {
+	at := func(name string) string { return joinKey(key, name) }
+	r.label(at("name"), c.Name)
+	r.image(at("image"), c.Image)
+	r.routes(at("routes"), c)
+	r.env(at("env"), c)
+	r.volumes(at("volumes"), c.Volumes)
+	r.ports(at("ports"), c)
+	r.network(key, c)
+	r.order(at("order"), c)
+	r.limits(key, c)
+	r.health(at("health"), c)
+	if strings.ContainsAny(c.User, " \t\r\n") {
+		r.add(at("user"), "must hold no spaces, unlike %q", c.User)
+	}
+	if !restartPolicy.MatchString(c.Restart) {
+		r.add(at("restart"), `must be "no", "on-failure", "on-failure:3", "always" or "unless-stopped", not %q`, c.Restart)
+	}
+	if c.StopTimeout < 0 {
+		r.add(at("stop_timeout"), "must not be negative")
+	}
+}
+
+// ports checks the syntax of each, and what the network leaves possible.
+func (r *report) ports(key string, c Component) {
+	count := 0
+	for i, text := range c.Ports {
+		ports, err := parsePort(text)
+		if err != nil {
+			r.add(elementKey(key, i), "%q: %v", text, err)
+			continue
+		}
+		if p := ports[0]; c.Network == networkHost && p.Host != p.Container {
+			r.add(elementKey(key, i), "host port %d cannot be mapped to container port %d with host networking", p.Host, p.Container)
+		}
+		count += len(ports)
+	}
+	if count > maxPorts {
+		r.add(key, "are %d ports, but %d is the most", count, maxPorts)
+	}
+}
+
+func (r *report) network(key string, c Component) {
+	switch {
+	case c.Network != "" && !objectName.MatchString(c.Network):
+		r.add(joinKey(key, "network"), `must be "host", "none", "bridge" or the name of a network, not %q`, c.Network)
+	case c.Network == networkNone && len(c.Routes)+len(c.Ports) > 0:
+		r.add(joinKey(key, "network"), `"none" leaves no way to publish the routes and ports`)
+	}
+}
+
+// order refuses an update that cannot work: the new container would wait for
+// host ports that the old one holds.
+func (r *report) order(key string, c Component) {
+	switch {
+	case c.Order != StopFirst && c.Order != StartFirst:
+		r.add(key, "must be %q or %q, not %q", StopFirst, StartFirst, c.Order)
+	case c.Order == StartFirst && len(c.Ports) > 0:
+		r.add(key, "must be %q, since the old container holds the host ports named in ports until it stops", StopFirst)
+	}
+}
+
+func (r *report) limits(key string, c Component) {
+	if c.Memory != "" && c.MemoryBytes() <= 0 {
+		r.add(joinKey(key, "memory"), `must be a size such as "256m", not %q`, c.Memory)
+	}
+	// Written so that it is true of a NaN as well.
+	if c.CPUs != 0 && !(c.CPUs >= minCPUs && c.CPUs <= maxCPUs) {
+		r.add(joinKey(key, "cpus"), "must be between %v and %d cores, or 0 for no limit, not %s",
+			minCPUs, maxCPUs, strconv.FormatFloat(c.CPUs, 'g', -1, 64))
+	}
+}
+
+// MemoryBytes is the limit that Memory names; 0 if it names none.
+func (c Component) MemoryBytes() int64 {
+	bytes, err := units.RAMInBytes(c.Memory)
+	if err != nil {
+		return 0
+	}
+	return bytes
+}

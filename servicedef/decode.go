@@ -1,0 +1,144 @@
+package servicedef
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+// decode copies a decoded TOML value into a Go one, by the toml tags, and
+// reports every key that is unknown and every value of a wrong type. (The
+// TOML package's own decoder stops at the first.) Empty arrays and tables
+// become nil, so that a definition is the same before and after JSON.
+func (r *report) decode(key string, value any, into reflect.Value) {
+	if d, ok := into.Addr().Interface().(*Duration); ok {
+		r.decodeDuration(key, value, d)
+		return
+	}
+	fits := false
+	switch into.Kind() {
+	case reflect.Struct:
+		table, ok := value.(map[string]any)
+		if fits = ok; ok {
+			r.decodeStruct(key, table, into)
+		}
+	case reflect.Map:
+		table, ok := value.(map[string]any)
+		if fits = ok; ok {
+			r.decodeMap(key, table, into)
+		}
+	case reflect.Slice:
+		array := reflect.ValueOf(value)
+		if fits = array.Kind() == reflect.Slice; fits {
+			r.decodeSlice(key, array, into)
+		}
+	case reflect.Float64:
+		number := reflect.ValueOf(value)
+		if fits = number.CanInt() || number.CanFloat(); fits {
+			into.Set(number.Convert(into.Type()))
+		}
+	default: // string, bool and int, which TOML has too
+		scalar := reflect.ValueOf(value)
+		if fits = sameKind(scalar.Kind(), into.Kind()); fits {
+			into.Set(scalar.Convert(into.Type()))
+		}
+	}
+	if !fits {
+		r.reject(key, "must be %s, not %s", wanted(into.Type()), found(value))
+	} else if text, ok := value.(string); ok && strings.ContainsRune(text, 0) {
+		r.reject(key, "must not hold a NUL character")
+	}
+}
+
+func (r *report) decodeStruct(key string, table map[string]any, into reflect.Value) {
+	fields := map[string]reflect.Value{}
+	var known []string
+	for i := range into.NumField() {
+		if name := into.Type().Field(i).Tag.Get("toml"); name != "-" {
+			fields[name] = into.Field(i)
+			known = append(known, name)
+		}
+	}
+	for name, value := range table {
+		if field, ok := fields[name]; ok {
+			r.decode(joinKey(key, name), value, field)
+			continue
+		}
+		r.reject(joinKey(key, name), "unknown key%s", didYouMean(name, known))
+	}
+}
+
+func (r *report) decodeMap(key string, table map[string]any, into reflect.Value) {
+	if len(table) == 0 {
+		return
+	}
+	into.Set(reflect.MakeMapWithSize(into.Type(), len(table)))
+	for name, value := range table {
+		element := reflect.New(into.Type().Elem()).Elem()
+		r.decode(joinKey(key, name), value, element)
+		into.SetMapIndex(reflect.ValueOf(name), element)
+	}
+}
+
+func (r *report) decodeSlice(key string, array, into reflect.Value) {
+	if array.Len() == 0 {
+		return
+	}
+	into.Set(reflect.MakeSlice(into.Type(), array.Len(), array.Len()))
+	for i := range array.Len() {
+		r.decode(elementKey(key, i), array.Index(i).Interface(), into.Index(i))
+	}
+}
+
+func (r *report) decodeDuration(key string, value any, into *Duration) {
+	text, ok := value.(string)
+	if !ok {
+		r.reject(key, `must be a duration such as "10s", not %s`, found(value))
+	} else if err := into.UnmarshalText([]byte(text)); err != nil {
+		r.reject(key, `must be a duration such as "10s" or "1m30s", not %q`, text)
+	}
+}
+
+// sameKind is whether a TOML scalar fits a field: TOML's integers are int64.
+func sameKind(value, field reflect.Kind) bool {
+	return value == field || value == reflect.Int64 && field == reflect.Int
+}
+
+// wanted names a type for an operator.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "an integer"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Struct {
+			return "an array of tables, each under its own [[header]]"
+		}
+		return "an array of strings"
+	}
+	return "a table"
+}
+
+// found names what a TOML value is.
+func found(value any) string {
+	switch value.(type) {
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a float"
+	case time.Time:
+		return "a date or time"
+	case map[string]any:
+		return "a table"
+	}
+	return "an array"
+}

@@ -1,0 +1,94 @@
+package servicedef_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// base is a sound definition that the tests change a line of.
+const base = `name = "shop"
+node = "rift"
+path = "shop"
+
+[build.images]
+shop-api = "Containerfile"
+
+[[components]]
+name = "api"
+image = "registry.example:5000/shop-api:v1"
+# api
+
+[components.health]
+# health
+
+[[components.routes]]
+name = "rest"
+port = 8443
+# route
+
+[[components]]
+name = "db"
+image = "docker.io/library/postgres:17"
+# db
+`
+
+// edit replaces one part of base, which must be there just once.
+func edit(t *testing.T, old, new string) string {
+	t.Helper()
+	require.Equal(t, 1, strings.Count(base, old), "%q must be in base once", old)
+	return strings.Replace(base, old, new, 1)
+}
+
+// parse wants a text to be sound.
+func parse(t *testing.T, text string) *servicedef.Service {
+	t.Helper()
+	s, err := servicedef.Parse([]byte(text), "shop.toml")
+	require.NoError(t, err)
+	return s
+}
+
+// problems wants a text to be bad.
+func problems(t *testing.T, text string) servicedef.Errors {
+	t.Helper()
+	s, err := servicedef.Parse([]byte(text), "shop.toml")
+	require.Error(t, err)
+	require.Nil(t, s)
+	var found servicedef.Errors
+	require.ErrorAs(t, err, &found)
+	return found
+}
+
+// lineOf is the number of the line that has a text.
+func lineOf(t *testing.T, text, part string) int {
+	t.Helper()
+	before, _, ok := strings.Cut(text, part)
+	require.True(t, ok, "%q is in the text", part)
+	return 1 + strings.Count(before, "\n")
+}
+
+// tomlKeys are the keys of some structs, by their tags.
+func tomlKeys(structs ...any) []string {
+	var keys []string
+	for _, s := range structs {
+		for field := range reflect.TypeOf(s).Fields() {
+			if key := field.Tag.Get("toml"); key != "-" && key != "build" && key != "components" {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+// flat writes waves one after the other.
+func flat(waves [][]string) string {
+	lines := make([]string, len(waves))
+	for i, wave := range waves {
+		lines[i] = strings.Join(wave, " ")
+	}
+	return strings.Join(lines, " ")
+}

@@ -1,0 +1,67 @@
+package servicedef
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// didYouMean is ", did you mean …?" where a known name is near, else "".
+func didYouMean(name string, known []string) string {
+	if near := nearest(name, known); len(near) > 0 {
+		return ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return ""
+}
+
+// nearest are up to three of the known names that name may be a slip of, the
+// likeliest first: a third of its letters may differ, or one is the other's
+// beginning.
+func nearest(name string, known []string) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var near []candidate
+	for _, k := range known {
+		far := distance(strings.ToLower(name), strings.ToLower(k))
+		prefix := min(len(k), len(name)) >= 3 && (strings.HasPrefix(k, name) || strings.HasPrefix(name, k))
+		if prefix || far <= (max(len(k), len(name))+2)/3 {
+			near = append(near, candidate{k, far})
+		}
+	}
+	slices.SortFunc(near, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
+	})
+	var names []string
+	for _, c := range near {
+		names = append(names, c.name)
+	}
+	names = slices.Compact(names)
+	return names[:min(3, len(names))]
+}
+
+// distance is Levenshtein's: the fewest letters to insert, drop or change. Of
+// what is too long to be a slip only the length counts.
+func distance(a, b string) int {
+	if max(len(a), len(b)) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

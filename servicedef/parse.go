@@ -1,0 +1,66 @@
+package servicedef
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxSize bounds a definition: the whole of it travels in the input of each
+// deploy, which Temporal limits to 2 MiB.
+const maxSize = 256 << 10
+
+// Parse reads a definition, fills in every default and checks it. The error
+// is an Errors with all the problems at once; but a text that is no TOML has
+// only that one. File is what problems call the text.
+func Parse(data []byte, file string) (*Service, error) {
+	s, err := parse(data, file)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// parse is Parse that gives what it could read of a bad definition too.
+func parse(data []byte, file string) (*Service, error) {
+	r := &report{file: file, unusable: map[string]bool{}}
+	s := &Service{File: file, Active: true}
+	if len(data) > maxSize {
+		r.add("", "is larger than %d KiB, too large for a service definition", maxSize>>10)
+		return s, r.problems.orNil()
+	}
+	var table map[string]any
+	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&table); err != nil {
+		r.problems = append(r.problems, syntaxProblem(err, file, data))
+		return s, r.problems.orNil()
+	}
+	r.text = newPositions(data)
+	r.decode("", table, reflect.ValueOf(s).Elem())
+	s.setDefaults(table)
+	r.service(s)
+	return s, r.problems.orNil()
+}
+
+// syntaxProblem translates the TOML package's error.
+func syntaxProblem(err error, file string, data []byte) Problem {
+	var syntax toml.ParseError
+	if !errors.As(err, &syntax) {
+		return Problem{File: file, Line: 1, Message: err.Error()}
+	}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	upTo := bytes.Join(lines[:min(syntax.Position.Line, len(lines))], nil)
+	return Problem{
+		File: file, Line: syntax.Position.Line, Key: newPositions(upTo).indexed(syntax.LastKey),
+		Message: "is not TOML: " + syntax.Message,
+	}
+}
+
+// Validate checks a definition that did not come from a file, with the
+// defaults in place. The error is an Errors, without lines.
+func (s Service) Validate() error {
+	r := &report{file: s.File}
+	r.service(&s)
+	return r.problems.orNil()
+}

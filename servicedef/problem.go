@@ -1,0 +1,97 @@
+package servicedef
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a definition, and where.
+type Problem struct {
+	File string `json:"file,omitempty"`
+	// Line is 1 for a key that is missing from the top of the file, and 0
+	// where there is no text to point at.
+	Line int `json:"line,omitempty"`
+	// Key is the place in the definition: "components[1].health.http".
+	Key     string `json:"key,omitempty"`
+	Message string `json:"message"`
+}
+
+// Error is "shop.toml:12: components[0].routes[1].port: must be …", without
+// the parts that are not known.
+func (p Problem) Error() string {
+	var b strings.Builder
+	switch {
+	case p.File != "" && p.Line > 0:
+		fmt.Fprintf(&b, "%s:%d: ", p.File, p.Line)
+	case p.File != "":
+		fmt.Fprintf(&b, "%s: ", p.File)
+	case p.Line > 0:
+		fmt.Fprintf(&b, "line %d: ", p.Line)
+	}
+	if p.Key != "" {
+		fmt.Fprintf(&b, "%s: ", p.Key)
+	}
+	return b.String() + p.Message
+}
+
+// Errors are all the problems that were found, by file and line.
+type Errors []Problem
+
+// Error gives each problem a line of its own.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, p := range e {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap lets errors.As find each Problem.
+func (e Errors) Unwrap() []error {
+	all := make([]error, len(e))
+	for i, p := range e {
+		all[i] = p
+	}
+	return all
+}
+
+// orNil is the sorted Errors, or an error that is nil if there is none.
+func (e Errors) orNil() error {
+	if len(e) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(e, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+	})
+	return e
+}
+
+// report collects the problems of one definition.
+type report struct {
+	file string
+	text *positions // nil for a definition that was not read from text
+	// unusable are the keys whose value could not be decoded: what is said of
+	// them further would only be noise.
+	unusable map[string]bool
+	problems Errors
+}
+
+// add notes a problem, unless the key or what holds it is unusable anyway.
+func (r *report) add(key, format string, args ...any) {
+	for k := key; k != ""; k = parentKey(k) {
+		if r.unusable[k] {
+			return
+		}
+	}
+	r.problems = append(r.problems, Problem{
+		File: r.file, Line: r.text.line(key), Key: key, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// reject notes a problem that leaves the key without a value.
+func (r *report) reject(key, format string, args ...any) {
+	r.add(key, format, args...)
+	r.unusable[key] = true
+}

@@ -1,0 +1,63 @@
+package servicedef
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// routes checks a component's routes. Two names cannot give the same
+// $PORT_<NAME>, since a DNS label has no underscore.
+func (r *report) routes(key string, c Component) {
+	names := make([]string, len(c.Routes))
+	for i, route := range c.Routes {
+		names[i] = route.Name
+	}
+	r.unique(names, func(i int) string { return joinKey(elementKey(key, i), "name") })
+	for i, route := range c.Routes {
+		at := func(name string) string { return joinKey(elementKey(key, i), name) }
+		r.label(at("name"), route.Name)
+		if route.Port < minPort || route.Port > maxPort {
+			r.add(at("port"), "must be between %d and %d", minPort, maxPort)
+		}
+		if route.Mode != "l4" && route.Mode != "l7" {
+			r.add(at("mode"), `must be "l4" or "l7", not %q`, route.Mode)
+		}
+		if route.Hostname != "" {
+			r.hostname(at("hostname"), route.Hostname)
+		}
+		switch {
+		case route.ContainerPort < 0 || route.ContainerPort > maxPort:
+			r.add(at("container_port"), "must be between 1 and %d, or 0 for a container that listens on $PORT", maxPort)
+		case route.ContainerPort != 0 && c.Network == networkHost:
+			r.add(at("container_port"), "cannot be mapped to a host port with host networking: the container must listen on $%s", PortEnv(route.Name))
+		}
+	}
+}
+
+// env checks names, and that none is one of those that the routes give.
+func (r *report) env(key string, c Component) {
+	given := map[string]string{}
+	for _, route := range c.Routes {
+		given[PortEnv(route.Name)] = route.Name
+	}
+	if len(c.Routes) == 1 {
+		given["PORT"] = c.Routes[0].Name
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		if route, taken := given[name]; taken {
+			r.add(joinKey(key, name), "is set by mcp, to the port of route %s", route)
+		} else if !envName.MatchString(name) {
+			r.add(joinKey(key, name), "must be made of letters, digits and _, and not begin with a digit")
+		}
+	}
+}
+
+// PortEnv is the variable in which a container finds the port of a route:
+// "PORT_REST" for "rest".
+func PortEnv(route string) string {
+	return "PORT_" + strings.ToUpper(strings.ReplaceAll(route, "-", "_"))
+}

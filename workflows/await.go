@@ -1,0 +1,64 @@
+package workflows
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// group runs steps side by side.
+type group struct {
+	cancel   workflow.CancelFunc
+	ctx      workflow.Context
+	selector workflow.Selector
+	pending  int
+	err      error
+}
+
+// newGroup makes a group whose steps are cancelled when one fails. Steps must
+// be started with the group's own context.
+func newGroup(ctx workflow.Context) *group {
+	g := &group{selector: workflow.NewSelector(ctx)}
+	g.ctx, g.cancel = workflow.WithCancel(ctx)
+	return g
+}
+
+// add handles a future when it is ready. Handlers run one at a time.
+func (g *group) add(future workflow.Future, handle func(workflow.Future) error) {
+	g.pending++
+	g.selector.AddFuture(future, func(f workflow.Future) {
+		g.pending--
+		g.fail(handle(f))
+	})
+}
+
+// do runs a function of several steps in a coroutine of its own.
+func (g *group) do(run func(ctx workflow.Context) error) {
+	future, settable := workflow.NewFuture(g.ctx)
+	workflow.Go(g.ctx, func(ctx workflow.Context) { settable.Set(nil, run(ctx)) })
+	g.add(future, func(f workflow.Future) error { return f.Get(g.ctx, nil) })
+}
+
+// fail keeps the first error, and cancels what still runs. An error that is
+// only the echo of that cancellation is not kept.
+func (g *group) fail(err error) {
+	if err == nil || g.err != nil && isCancelled(err) {
+		return
+	}
+	g.err = errors.Join(g.err, err)
+	if isCancelled(g.err) || g.pending > 0 {
+		g.cancel()
+	}
+}
+
+// wait returns when every step has ended, with the first error.
+func (g *group) wait(ctx workflow.Context) error {
+	for g.pending > 0 {
+		g.selector.Select(ctx)
+	}
+	g.cancel()
+	return g.err
+}
+
+func isCancelled(err error) bool { return temporal.IsCanceledError(err) }

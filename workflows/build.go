@@ -1,0 +1,112 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// BuildInput says what to build.
+type BuildInput struct {
+	Definition servicedef.Service `json:"definition"`
+	// Images names entries of [build.images]; empty means all.
+	Images []string `json:"images,omitempty"`
+	// Force builds and pushes what the image registry has already.
+	Force    bool          `json:"force,omitempty"`
+	Deadline time.Duration `json:"deadline,omitempty"`
+	Builder  string        `json:"builder,omitempty"`
+	Who      string        `json:"who"`
+	From     string        `json:"from"`
+}
+
+// BuildResult is what a build tells at its end.
+type BuildResult struct {
+	Service    string        `json:"service"`
+	WorkflowID string        `json:"workflow_id"`
+	RunID      string        `json:"run_id"`
+	Outcome    Outcome       `json:"outcome"`
+	Error      *fault.Error  `json:"error,omitempty"`
+	Images     []ImageResult `json:"images"`
+	ElapsedMS  int64         `json:"elapsed_ms"`
+}
+
+// ImageResult is what became of one image.
+type ImageResult struct {
+	Image  string `json:"image"`
+	Digest string `json:"digest"`
+	Built  bool   `json:"built"`
+	Pushed bool   `json:"pushed"`
+	// LogFile holds the build's whole output, on the builder.
+	LogFile string `json:"log_file,omitempty"`
+}
+
+// Build builds and pushes the images of a service that the image registry
+// lacks. It touches no node.
+func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
+	if in.Deadline <= 0 {
+		in.Deadline = DefaultDeadline
+	}
+	info, started := workflow.GetInfo(ctx), workflow.Now(ctx)
+	r := &BuildResult{
+		Service:    in.Definition.Name,
+		WorkflowID: info.WorkflowExecution.ID,
+		RunID:      info.WorkflowExecution.RunID,
+		Outcome:    Unchanged,
+		Images:     []ImageResult{},
+	}
+	err := buildAll(ctx, in, r)
+	r.ElapsedMS = workflow.Now(ctx).Sub(started).Milliseconds()
+	if err == nil {
+		return r, nil
+	}
+	r.Outcome, r.Error = Failed, activities.FaultOf(err)
+	if ctx.Err() != nil {
+		r.Outcome = Cancelled
+		r.Error = fault.New(fault.Conflict, "the build of %s was cancelled", r.Service)
+	}
+	return nil, failure(r.Outcome, r.Error, *r)
+}
+
+// buildAll makes each image that is missing, side by side.
+func buildAll(ctx workflow.Context, in BuildInput, r *BuildResult) error {
+	g := newGroup(ctx)
+	for _, image := range wantedImages(in.Definition, nil) {
+		_, ours := in.Definition.Containerfile(image)
+		if !ours || len(in.Images) > 0 && !slices.Contains(in.Images, servicedef.ImageName(image)) {
+			continue
+		}
+		r.Images = append(r.Images, ImageResult{Image: image})
+		i := len(r.Images) - 1
+		g.do(func(ctx workflow.Context) error {
+			made, err := buildOne(ctx, in, image)
+			r.Images[i] = ImageResult{Image: image, Digest: made.Digest, Built: made.Built, Pushed: made.Pushed, LogFile: made.LogFile}
+			if made.Pushed {
+				r.Outcome = Succeeded
+			}
+			return err
+		})
+	}
+	return g.wait(ctx)
+}
+
+// buildOne makes one image, unless it exists already.
+func buildOne(ctx workflow.Context, in BuildInput, image string) (madeImage, error) {
+	if !in.Force {
+		var found activities.ImageExistsResult
+		if err := imageExists(ctx, image, in.Deadline).Get(ctx, &found); err != nil {
+			return madeImage{}, err
+		}
+		if found.Exists {
+			return madeImage{Digest: found.Digest}, nil
+		}
+	}
+	if err := buildable(in.Definition, image, in.Builder); err != nil {
+		return madeImage{}, err
+	}
+	return makeImage(ctx, in.Definition, image, in.Builder, in.Deadline)
+}

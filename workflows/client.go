@@ -1,0 +1,20 @@
+package workflows
+
+import (
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// Queue is the task queue on which workflows run.
+const Queue = activities.QueueControl
+
+// Progress is what a pending activity tells in its heartbeats.
+type Progress = activities.Progress
+
+// FaultOf finds the fault in the error that a client got from a workflow.
+func FaultOf(err error) *fault.Error { return activities.FaultOf(err) }
+
+// Observed is what a plan needs to know of a container.
+func Observed(c runtime.ContainerInfo) plan.Container { return activities.Observed(c) }

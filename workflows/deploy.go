@@ -1,0 +1,257 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Activities are called through typed nil pointers: only their names count.
+var (
+	control *activities.Control
+	node    *activities.Node
+	builder *activities.Builder
+)
+
+// Deploy brings a service to a definition, or puts back what was there.
+func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
+	d := newDeploy(ctx, in)
+	return d.finish(ctx, d.run(ctx))
+}
+
+// deploy is the state of one Deploy.
+type deploy struct {
+	in       DeployInput
+	deadline time.Time
+	started  time.Time
+	log      func(phase string)
+
+	number  int
+	release plan.Release
+	nodes   map[string]plan.Node
+	ports   map[string][]int  // free ports by node
+	digests map[string]string // by image reference; "" while it is missing
+	plan    plan.Plan
+
+	undo    undo
+	members map[string]plan.ReleaseMember // what ran anew, by component
+	result  *Result
+	// forward is set when the cut-over begins: a cancel comes too late then.
+	forward bool
+	// committed is set once the release is this deployment: it has succeeded.
+	committed bool
+}
+
+func newDeploy(ctx workflow.Context, in DeployInput) *deploy {
+	if in.Deadline <= 0 {
+		in.Deadline = DefaultDeadline
+	}
+	info := workflow.GetInfo(ctx)
+	return &deploy{
+		in:       in,
+		started:  workflow.Now(ctx),
+		deadline: workflow.Now(ctx).Add(in.Deadline),
+		log:      func(phase string) { workflow.SetCurrentDetails(ctx, phase) },
+		nodes:    map[string]plan.Node{},
+		ports:    map[string][]int{},
+		digests:  map[string]string{},
+		members:  map[string]plan.ReleaseMember{},
+		result: &Result{
+			Service:    in.Definition.Name,
+			WorkflowID: info.WorkflowExecution.ID,
+			RunID:      info.WorkflowExecution.RunID,
+			Components: []ComponentResult{},
+		},
+	}
+}
+
+// run is the deploy, step by step. Until cutOver an error means that the
+// release still stands and undo puts the rest back; from there on the deploy
+// only goes forward.
+func (d *deploy) run(ctx workflow.Context) error {
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	if err := d.decide(); err != nil {
+		return err
+	}
+	if d.plan.Unchanged() && !d.release.Dirty {
+		return nil
+	}
+	if err := d.recover(ctx); err != nil {
+		return err
+	}
+	if err := d.images(ctx); err != nil {
+		return err
+	}
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	if err := d.stop(ctx); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // cancelled between two steps: the last moment for it
+	}
+	d.forward = true
+	forward, _ := workflow.NewDisconnectedContext(ctx)
+	if err := d.cutOver(forward); err != nil {
+		return err
+	}
+	if err := d.commit(forward); err != nil {
+		return err
+	}
+	d.retire(forward)
+	return nil
+}
+
+// left is the time until the deadline; never less than a second, so that a
+// step at the very end is tried once.
+func (d *deploy) left(ctx workflow.Context) time.Duration {
+	return max(time.Second, d.deadline.Sub(workflow.Now(ctx)))
+}
+
+// begin opens the deployment and learns what the release is. A deploy of some
+// components takes the others as the release has them.
+func (d *deploy) begin(ctx workflow.Context) error {
+	d.log("Opening the deployment")
+	ctx = controlStep(ctx, "open the deployment of "+d.in.Definition.Name, d.left(ctx))
+	if len(d.in.Only) > 0 {
+		var release plan.Release
+		if err := workflow.ExecuteActivity(ctx, control.LoadRelease, d.in.Definition.Name).Get(ctx, &release); err != nil {
+			return err
+		}
+		d.in.Definition = plan.Merge(release.Definition, d.in.Definition, d.in.Only)
+	}
+	var begun plan.BeginResult
+	err := workflow.ExecuteActivity(ctx, control.BeginDeployment, plan.BeginRequest{
+		Definition:     d.in.Definition,
+		DefinitionHash: d.in.Definition.Hash(),
+		Verb:           "deploy",
+		WorkflowID:     d.result.WorkflowID,
+		RunID:          d.result.RunID,
+		Who:            d.in.Who,
+		From:           d.in.From,
+	}).Get(ctx, &begun)
+	if err != nil {
+		return err
+	}
+	d.number, d.release = begun.Number, begun.Release
+	d.result.Deployment = begun.Number
+	return nil
+}
+
+// decide makes the plan.
+func (d *deploy) decide() error {
+	made, err := plan.Make(plan.Input{
+		Desired: d.in.Definition, Only: d.in.Only, Force: d.in.Force,
+		Release: d.release, Nodes: d.nodes, Digests: d.digests,
+	})
+	if err != nil {
+		return planFault(err)
+	}
+	d.plan = made
+	for _, step := range made.Steps {
+		d.result.Components = append(d.result.Components, d.describe(step))
+	}
+	return nil
+}
+
+// describe is what the result says of a step, before it is done.
+func (d *deploy) describe(step plan.Step) ComponentResult {
+	member := d.release.Components[step.Component]
+	r := ComponentResult{
+		Name: step.Component, Node: step.Node, Action: step.Action, Changes: step.Changes,
+		Image: member.Image, Digest: member.Digest, Ports: map[string]int{},
+	}
+	for _, route := range member.Routes {
+		r.Ports[route.Name] = route.HostPort
+	}
+	if c, wanted := d.in.Definition.Component(step.Component); wanted {
+		r.Image = c.Image
+		if digest := d.digests[c.Image]; digest != "" {
+			r.Digest = digest
+		}
+	}
+	return r
+}
+
+// recover takes away what a deploy that never ended left behind.
+func (d *deploy) recover(ctx workflow.Context) error {
+	if len(d.plan.Recovery) == 0 {
+		return nil
+	}
+	d.log("Putting back the release after a deploy that did not end")
+	g := newGroup(ctx)
+	for _, recovery := range d.plan.Recovery {
+		step := renameStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
+		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+			Service: d.in.Definition.Name, Deployment: d.number, Recovery: recovery,
+		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
+	}
+	return g.wait(ctx)
+}
+
+// component is the definition of a step's component.
+func (d *deploy) component(step plan.Step) servicedef.Component {
+	c, _ := d.in.Definition.Component(step.Component)
+	return c
+}
+
+// reachable reports whether the node answered the survey.
+func (d *deploy) reachable(name string) bool { return d.nodes[name].Reachable }
+
+// outcome of the component with that name, to be filled in.
+func (d *deploy) outcome(component string) *ComponentResult {
+	i := slices.IndexFunc(d.result.Components, func(c ComponentResult) bool { return c.Name == component })
+	return &d.result.Components[i]
+}
+
+// planFault says what to do about a plan that cannot be made.
+func planFault(err error) error {
+	f := fault.Wrap(fault.Invalid, err, "plan the deploy")
+	if foreign, ok := err.(*plan.ForeignContainerError); ok {
+		f = fault.New(fault.Conflict, "%s", foreign.Error()).
+			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
+		f.Node = foreign.Node
+	}
+	return f
+}
+
+// nodeFault says of a node that did not answer what can be done.
+func nodeFault(err error, name string) error {
+	if err == nil || isCancelled(err) {
+		return err
+	}
+	f := activities.FaultOf(err)
+	if isUntaken(err) {
+		f = fault.New(fault.Unavailable, "node %s: no worker polls %s", name, activities.QueueNode(name)).
+			WithHint("start one on that host: mcp worker --node %s", name)
+	}
+	if f.Node == "" {
+		f.Node = name
+	}
+	return f
+}
+
+// waitedFor adds to a fault for how long the deploy waited. The last try is
+// the one after which another would have come too late.
+func (d *deploy) waitedFor(ctx workflow.Context, f *fault.Error) *fault.Error {
+	lastTry := d.deadline.Add(-waiting.MaximumInterval)
+	if f.Kind != fault.Unavailable || workflow.Now(ctx).Before(lastTry) {
+		return f
+	}
+	late := *f
+	late.Message = fmt.Sprintf("gave up after %s: %s", d.in.Deadline, f.Message)
+	return &late
+}

@@ -1,0 +1,354 @@
+package workflows_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func TestAFirstDeployRunsTheComponentsInOrder(t *testing.T) {
+	s := newStage(t)
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, 1, result.Deployment)
+	require.Equal(t, []string{
+		"AllocatePorts api",
+		"RunContainer shop-api r.example/api@sha256:api1",
+		"RunContainer shop-web r.example/web@sha256:web1",
+		"CutOver shop-api,shop-web",
+		"CommitRelease api/1,web/1",
+		"Retire shop-api,shop-web",
+		"ReleasePorts",
+		"FinishDeployment succeeded",
+	}, s.changes())
+	require.Equal(t, map[string]int{"rest": 20000}, result.Components[0].Ports)
+}
+
+func TestAnUnchangedServiceIsOnlyLookedAt(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Unchanged, result.Outcome)
+	require.Equal(t, []string{"FinishDeployment unchanged"}, s.changes())
+}
+
+func TestAMissingImageIsBuiltPushedAndRunByDigest(t *testing.T) {
+	s := newStage(t)
+	delete(s.images, "r.example/api:v1")
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, []string{
+		"Build r.example/api:v1 from shop/Containerfile.api",
+		"Push r.example/api:v1",
+		"AllocatePorts api",
+		"RunContainer shop-api r.example/api@sha256:built",
+	}, s.changes()[:4])
+	require.True(t, result.Components[0].Built)
+	require.True(t, result.Components[0].Pushed)
+	require.False(t, result.Components[1].Built)
+}
+
+func TestAMissingImageThatNobodyCanBuildEndsTheDeploy(t *testing.T) {
+	s := newStage(t)
+	delete(s.images, "r.example/web:v1")
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, fault.NotFound, result.Error.Kind)
+	require.Equal(t, "image r.example/web:v1 is not in the image registry, and shop.toml does not say how to build it", result.Error.Message)
+	require.Equal(t, "add web to [build.images] in shop.toml, or push the image", result.Error.Hint)
+	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+}
+
+func TestASourceThatDoesNotBuildIsNotRetriedAndTouchesNoNode(t *testing.T) {
+	s := newStage(t)
+	delete(s.images, "r.example/api:v1")
+	broken := fault.New(fault.Invalid, "build r.example/api:v1: STEP 2/3: exit status 1")
+	broken.Log = []string{"main.go:3: undefined: x"}
+	attempts := 0
+	s.fail = func(call string, _ int32) error {
+		if strings.HasPrefix(call, "Build") {
+			attempts++
+			return broken
+		}
+		return nil
+	}
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, broken.Message, result.Error.Message)
+	require.Equal(t, broken.Log, result.Error.Log)
+	require.Equal(t, 1, attempts)
+	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+}
+
+func TestAPushIsRetriedAloneAndThenUntagged(t *testing.T) {
+	down := fault.New(fault.Unavailable, "push: connection refused")
+
+	t.Run("a registry that comes back costs only time", func(t *testing.T) {
+		s := newStage(t)
+		delete(s.images, "r.example/api:v1")
+		s.fail = failing("Push", 4, down)
+		result := s.deploy(t, shop())
+		require.Equal(t, workflows.Succeeded, result.Outcome)
+		require.Equal(t, 1, strings.Count(strings.Join(s.calls, "\n"), "Build "))
+	})
+	t.Run("after the deadline the local tag goes", func(t *testing.T) {
+		s := newStage(t)
+		delete(s.images, "r.example/api:v1")
+		s.fail = failing("Push", 0, down)
+		result := s.deploy(t, shop())
+		require.Equal(t, workflows.Failed, result.Outcome)
+		require.Contains(t, result.Error.Message, "connection refused")
+		require.Equal(t, []string{
+			"Build r.example/api:v1 from shop/Containerfile.api",
+			"Untag r.example/api:v1",
+			"FinishDeployment failed",
+		}, s.changes())
+	})
+}
+
+func TestAnUnhealthyContainerPutsEveryComponentBack(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	in := shop()
+	in.Force = true
+	s.fail = failing("RunContainer shop-web", 0, errUnhealthy)
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.False(t, result.Dirty)
+	require.Equal(t, fault.Unhealthy, result.Error.Kind)
+	require.Equal(t, errUnhealthy.Message, result.Error.Message)
+	require.Equal(t, []string{
+		"AllocatePorts api",
+		"RunContainer shop-api r.example/api@sha256:api1",
+		"StopContainer shop-web",
+		"Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]",
+		"ReleasePorts",
+		"FinishDeployment failed",
+	}, s.changes())
+}
+
+func TestAnUndoThatFailsMakesTheServiceDirtyAndKeepsTheCause(t *testing.T) {
+	s := newStage(t)
+	s.fail = func(call string, _ int32) error {
+		switch {
+		case strings.HasPrefix(call, "RunContainer shop-web"):
+			return errUnhealthy
+		case strings.HasPrefix(call, "Restore"):
+			return fault.New(fault.Unavailable, "podman does not answer")
+		}
+		return nil
+	}
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.True(t, result.Dirty)
+	require.Equal(t, errUnhealthy.Message, result.Error.Message)
+	require.Len(t, result.Undone, 1)
+	require.Contains(t, result.Undone[0], "on rift remove shop-web.next, shop-api.next: ")
+}
+
+func TestADeadNodeIsToldWithTheWayOut(t *testing.T) {
+	s := newStage(t)
+	s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(activities.SurveyResult{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, "node rift: no worker polls node-rift", result.Error.Message)
+	require.Equal(t, "start one on that host: mcp worker --node rift", result.Error.Hint)
+	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+}
+
+func TestATakenPortIsSetAside(t *testing.T) {
+	taken := fault.New(fault.PortInUse, "port 20000 is in use")
+	taken.Port = 20000
+
+	t.Run("another is allocated for a route", func(t *testing.T) {
+		s := newStage(t)
+		first := true
+		s.fail = func(call string, _ int32) error {
+			if first && strings.HasPrefix(call, "RunContainer shop-api") {
+				first = false
+				return taken
+			}
+			return nil
+		}
+		result := s.deploy(t, shop())
+		require.Equal(t, workflows.Succeeded, result.Outcome)
+		require.Equal(t, map[string]int{"rest": 20001}, result.Components[0].Ports)
+	})
+	t.Run("a route gives up after some tries", func(t *testing.T) {
+		s := newStage(t)
+		s.fail = failing("RunContainer shop-api", 0, taken)
+		result := s.deploy(t, shop())
+		require.Equal(t, workflows.Failed, result.Outcome)
+		require.Equal(t, 5, strings.Count(strings.Join(s.calls, "\n"), "AllocatePorts api"))
+	})
+	t.Run("a port that the definition names is not replaced", func(t *testing.T) {
+		s := newStage(t)
+		in := shop()
+		in.Definition.Components[0].Ports = []string{"20000:80"}
+		s.fail = failing("RunContainer shop-api", 0, taken)
+		result := s.deploy(t, in)
+		require.Equal(t, workflows.Failed, result.Outcome)
+		require.Equal(t, fault.PortInUse, result.Error.Kind)
+		require.Equal(t, "rift", result.Error.Node)
+		require.Equal(t, 1, strings.Count(strings.Join(s.calls, "\n"), "AllocatePorts api"))
+	})
+}
+
+func TestACancelledDeployPutsBack(t *testing.T) {
+	s := newStage(t)
+	s.fail = failing("RunContainer shop-web", 0, fault.New(fault.Unavailable, "podman does not answer"))
+	s.env.RegisterDelayedCallback(s.env.CancelWorkflow, 20*time.Second)
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Cancelled, result.Outcome)
+	require.False(t, result.Dirty)
+	require.Equal(t, []string{
+		"Restore rift remove[shop-web.next shop-api.next] rename[] start[]",
+		"ReleasePorts",
+		"FinishDeployment cancelled",
+	}, s.changes()[2:])
+}
+
+func TestACancelAfterTheCutOverComesTooLate(t *testing.T) {
+	s := newStage(t)
+	s.fail = failing("CommitRelease", 5, fault.New(fault.Unavailable, "Postgres does not answer"))
+	s.env.RegisterDelayedCallback(s.env.CancelWorkflow, time.Second)
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+}
+
+func TestWhatCannotBeRetiredMakesASuccessDirty(t *testing.T) {
+	s := newStage(t)
+	s.fail = failing("Retire", 0, fault.New(fault.Unavailable, "podman does not answer"))
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.True(t, result.Dirty)
+	require.Equal(t, []string{"retire on rift: podman does not answer"}, result.Undone)
+}
+
+func TestLeftoversArePutRightFirst(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	s.nodes["rift"] = append(s.nodes["rift"], plan.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 6, Running: true})
+	result := s.deploy(t, shop())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, "Restore rift remove[shop-api.next] rename[] start[]", s.changes()[0])
+	require.NotContains(t, strings.Join(s.calls, "\n"), "RunContainer")
+}
+
+func TestAnInactiveServiceIsStoppedAndKept(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	in := shop()
+	in.Definition.Active = false
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.ElementsMatch(t, []string{"StopContainer shop-api", "StopContainer shop-web"}, s.changes()[:2])
+	require.Equal(t, "CommitRelease api/7,web/7", s.changes()[2])
+	require.NotContains(t, strings.Join(s.calls, "\n"), "ImageExists")
+	require.NotContains(t, strings.Join(s.calls, "\n"), "Retire")
+}
+
+func TestARemovedComponentIsRetired(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	in := shop()
+	in.Definition.Components = in.Definition.Components[:1]
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, []string{
+		"CutOver shop-web", "CommitRelease api/7", "Retire shop-web", "ReleasePorts", "FinishDeployment succeeded",
+	}, s.changes())
+}
+
+func TestOneComponentIsDeployedAlone(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	in := shop()
+	in.Force, in.Only = true, []string{"api"}
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, "CutOver shop-api", s.changes()[2])
+	require.Equal(t, "CommitRelease api/8,web/7", s.changes()[3])
+}
+
+func TestAnOutageIsWaitedForUntilTheDeadline(t *testing.T) {
+	s := newStage(t)
+	in := shop()
+	in.Deadline = 40 * time.Second
+	s.fail = failing("ImageExists", 0, fault.New(fault.Unavailable, "r.example does not answer"))
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, fault.Unavailable, result.Error.Kind)
+	require.Equal(t, "gave up after 40s: r.example does not answer", result.Error.Message)
+	require.GreaterOrEqual(t, result.ElapsedMS, (30 * time.Second).Milliseconds())
+	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+}
+
+func TestAPlanChangesNothing(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	delete(s.images, "r.example/api:v1")
+	s.env.ExecuteWorkflow(workflows.PlanName, shop())
+	require.NoError(t, s.env.GetWorkflowError())
+	var result workflows.PlanResult
+	require.NoError(t, s.env.GetWorkflowResult(&result))
+	require.Equal(t, []string{"r.example/api:v1"}, result.Builds)
+	require.Equal(t, plan.Replace, result.Plan.Steps[0].Action)
+	require.Empty(t, s.changes())
+	require.NotContains(t, strings.Join(s.calls, "\n"), "BeginDeployment")
+}
+
+func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
+	build := func(s *stage, in workflows.BuildInput) workflows.BuildResult {
+		s.env.ExecuteWorkflow(workflows.BuildName, in)
+		require.NoError(t, s.env.GetWorkflowError())
+		var result workflows.BuildResult
+		require.NoError(t, s.env.GetWorkflowResult(&result))
+		return result
+	}
+	in := workflows.BuildInput{Definition: shop().Definition, Builder: "orion", Deadline: time.Minute}
+
+	t.Run("an image that exists is left alone", func(t *testing.T) {
+		s := newStage(t)
+		result := build(s, in)
+		require.Equal(t, workflows.Unchanged, result.Outcome)
+		require.Equal(t, []workflows.ImageResult{{Image: "r.example/api:v1", Digest: "sha256:api1"}}, result.Images)
+	})
+	t.Run("a missing one is built and pushed", func(t *testing.T) {
+		s := newStage(t)
+		delete(s.images, "r.example/api:v1")
+		result := build(s, in)
+		require.Equal(t, workflows.Succeeded, result.Outcome)
+		require.Equal(t, "sha256:built", result.Images[0].Digest)
+	})
+	t.Run("force builds it again", func(t *testing.T) {
+		s := newStage(t)
+		forced := in
+		forced.Force = true
+		require.Equal(t, workflows.Succeeded, build(s, forced).Outcome)
+	})
+}
+
+func TestDeployHashTellsDeploysApart(t *testing.T) {
+	in := shop()
+	same := shop()
+	same.Who, same.Definition.File = "another", "elsewhere.toml"
+	forced := shop()
+	forced.Force = true
+	changed := shop()
+	changed.Definition.Components = []servicedef.Component{in.Definition.Components[0]}
+	require.Equal(t, workflows.DeployHash(in), workflows.DeployHash(same))
+	require.NotEqual(t, workflows.DeployHash(in), workflows.DeployHash(forced))
+	require.NotEqual(t, workflows.DeployHash(in), workflows.DeployHash(changed))
+}

@@ -1,0 +1,86 @@
+// Package workflows tells the stories: what a deploy, a build, a plan and a
+// status are, step by step. It is deterministic code: it decides, calls
+// activities and remembers, and touches nothing itself.
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Names under which the workflows are registered. They are part of every
+// recorded history and must not change.
+const (
+	DeployName       = "Deploy"
+	BuildName        = "Build"
+	PlanName         = "Plan"
+	StatusName       = "Status"
+	ProcessesName    = "Processes"
+	RegisterNodeName = "RegisterNode"
+)
+
+// DeployID is the workflow id of all that changes a service. The running
+// workflow of that id is the lock.
+func DeployID(service string) string { return "deploy/" + service }
+
+// BuildID is the workflow id of a build without a deploy.
+func BuildID(service string) string { return "build/" + service }
+
+// ReadID is the id of a workflow that only reads; nonce makes it unique. Saved
+// views of Temporal's UI leave out what starts with "read/".
+func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
+
+// NodeID is the id of the workflow with which a node announces itself.
+func NodeID(node string) string { return "node/" + node }
+
+// Search attributes of every workflow of mcp's.
+var (
+	SearchService = temporal.NewSearchAttributeKeyKeyword("McpService")
+	SearchNode    = temporal.NewSearchAttributeKeyKeywordList("McpNode")
+	SearchOutcome = temporal.NewSearchAttributeKeyKeyword("McpOutcome")
+)
+
+// Keys of the memo of a Deploy, which a client reads without the history.
+const (
+	// MemoWho is who asked, and from which machine.
+	MemoWho = "who"
+	// MemoDefinition is the hash of what is being deployed: see DeployHash.
+	MemoDefinition = "definition"
+	// MemoPhase is PhaseRetiring once the deploy has succeeded.
+	MemoPhase = "phase"
+)
+
+// PhaseRetiring is the phase in which a deploy has succeeded and only its
+// predecessors' containers are still to be removed.
+const PhaseRetiring = "retiring"
+
+// DefaultDeadline is how long a deploy waits for what is down.
+const DefaultDeadline = 30 * time.Minute
+
+// DeployHash tells whether two deploys ask for the same thing.
+func DeployHash(in DeployInput) string {
+	hash := in.Definition.Hash()
+	for _, name := range in.Only {
+		hash += "/" + name
+	}
+	if in.Force {
+		hash += "/force"
+	}
+	return hash
+}
+
+// Nodes are the nodes that a definition names, each once, in its order.
+func Nodes(definition servicedef.Service) []string {
+	var nodes []string
+	seen := map[string]bool{}
+	for _, c := range definition.Components {
+		if !seen[c.Node] {
+			seen[c.Node] = true
+			nodes = append(nodes, c.Node)
+		}
+	}
+	return nodes
+}

@@ -1,0 +1,153 @@
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// sparePorts are the free ports that a survey asks for beyond those needed,
+// since some will be taken when their turn comes.
+const sparePorts = 16
+
+// look asks the nodes and the image registry, all at once. The first answer
+// that makes the deploy impossible ends it: an image that nobody can build
+// need not wait for a node that is slow to fail, nor the other way round.
+func (d *deploy) look(ctx workflow.Context) error {
+	d.log("Looking at the nodes and the image registry")
+	g := newGroup(ctx)
+	d.askNodes(g)
+	if d.in.Definition.Active {
+		d.askImages(g)
+	}
+	return g.wait(ctx)
+}
+
+// askNodes surveys the nodes. One that the definition names must answer; one
+// that only holds what is to go may be away.
+func (d *deploy) askNodes(g *group) {
+	required, optional := plan.NodesOf(d.in.Definition, d.release)
+	for _, name := range required {
+		d.survey(g, name, func(err error) error { return nodeFault(err, name) })
+	}
+	for _, name := range optional {
+		d.survey(g, name, func(err error) error {
+			if isUntaken(err) {
+				return nil
+			}
+			return nodeFault(err, name)
+		})
+	}
+}
+
+// survey asks one node; failed decides what a failure means.
+func (d *deploy) survey(g *group, name string, failed func(error) error) {
+	d.nodes[name] = plan.Node{}
+	step := surveyStep(g.ctx, name, "survey "+name, d.left(g.ctx))
+	g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.in.Definition, d.number, name)), func(f workflow.Future) error {
+		var found activities.SurveyResult
+		if err := f.Get(g.ctx, &found); err != nil {
+			return failed(err)
+		}
+		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
+		d.ports[name] = found.FreePorts
+		return nil
+	})
+}
+
+// surveyInput asks a node for what the definition needs to know of it.
+func surveyInput(definition servicedef.Service, number int, name string) activities.SurveyInput {
+	in := activities.SurveyInput{Service: definition.Name, Deployment: number}
+	routes := 0
+	for _, c := range definition.Components {
+		if c.Node == name {
+			in.Names = append(in.Names, servicedef.ContainerNameFor(definition.Name, c.Name))
+			routes += len(c.Routes)
+		}
+	}
+	if routes > 0 && number > 0 {
+		in.Ports = 2*routes + sparePorts
+	}
+	return in
+}
+
+// askImages asks for the digest of each distinct image.
+func (d *deploy) askImages(g *group) {
+	for _, image := range wantedImages(d.in.Definition, d.in.Only) {
+		g.add(imageExists(g.ctx, image, d.left(g.ctx)), func(f workflow.Future) error {
+			var found activities.ImageExistsResult
+			if err := f.Get(g.ctx, &found); err != nil {
+				return err
+			}
+			d.digests[image] = found.Digest
+			if found.Exists {
+				return nil
+			}
+			return buildable(d.in.Definition, image, d.in.Builder)
+		})
+	}
+}
+
+// wantedImages are the distinct images of a definition, in its order.
+func wantedImages(definition servicedef.Service, only []string) []string {
+	var images []string
+	seen := map[string]bool{}
+	for _, c := range definition.Components {
+		if !seen[c.Image] && selected(only, c.Name) {
+			seen[c.Image] = true
+			images = append(images, c.Image)
+		}
+	}
+	return images
+}
+
+// buildable fails when an image that is missing cannot be built either.
+func buildable(definition servicedef.Service, image, builder string) error {
+	if _, ok := definition.Containerfile(image); !ok {
+		return fault.New(fault.NotFound, "image %s is not in the image registry, and %s does not say how to build it", image, fileOf(definition)).
+			WithHint("add %s to [build.images] in %s, or push the image", servicedef.ImageName(image), fileOf(definition))
+	}
+	if builder == "" {
+		return fault.New(fault.Invalid, "image %s is not in the image registry, and there is no builder to build it", image).
+			WithHint("set [build] workspace or [build] builder in mcp.toml")
+	}
+	return nil
+}
+
+// fileOf names the definition as the operator knows it.
+func fileOf(definition servicedef.Service) string {
+	if definition.File != "" {
+		return definition.File
+	}
+	return "the definition of " + definition.Name
+}
+
+// selected reports whether name is among only; an empty only selects all.
+func selected(only []string, name string) bool {
+	for _, o := range only {
+		if o == name {
+			return true
+		}
+	}
+	return len(only) == 0
+}
+
+// imageExists asks the image registry for one image.
+func imageExists(ctx workflow.Context, image string, left time.Duration) workflow.Future {
+	return workflow.ExecuteActivity(controlStep(ctx, "look for "+image, left), control.ImageExists,
+		activities.ImageExistsInput{Image: image})
+}
+
+// isUntaken reports whether an activity ended because no worker took it.
+func isUntaken(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
+}

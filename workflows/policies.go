@@ -1,0 +1,110 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+)
+
+// waiting is the retry policy of all that waits for something that is down:
+// soon at first, since most outages are a restart, then every ten seconds.
+// What must not be retried says so in its error.
+var waiting = temporal.RetryPolicy{
+	InitialInterval:    200 * time.Millisecond,
+	BackoffCoefficient: 2,
+	MaximumInterval:    10 * time.Second,
+}
+
+const (
+	// nodeSilence is how long a node's worker may leave a question untaken
+	// before it counts as absent.
+	nodeSilence = 5 * time.Second
+	// heartbeat is how long an activity on a node may be silent. A worker
+	// that dies is noticed by nothing else.
+	heartbeat = 15 * time.Second
+	// undoPatience bounds an undo step: a node that stays dead must not hold
+	// the service's lock for ever.
+	undoPatience = 2 * time.Minute
+	// shortCall bounds one attempt of a step that has nothing to wait for.
+	shortCall = 30 * time.Second
+)
+
+// controlStep is for short steps on the control queue, waited for until left
+// has passed; 0 means for as long as it takes.
+func controlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueControl,
+		StartToCloseTimeout:    shortCall,
+		ScheduleToCloseTimeout: left,
+		RetryPolicy:            &waiting,
+		Summary:                summary,
+	})
+}
+
+// surveyStep is for the first question to a node: a node without a worker is
+// told at once, one whose engine is down is waited for.
+func surveyStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(node),
+		ScheduleToStartTimeout: min(nodeSilence, left),
+		StartToCloseTimeout:    shortCall,
+		ScheduleToCloseTimeout: left,
+		HeartbeatTimeout:       0, // an answer takes milliseconds
+		RetryPolicy:            &waiting,
+		Summary:                summary,
+	})
+}
+
+// readStep is for a question that only informs: it is asked once.
+func readStep(ctx workflow.Context, node, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(node),
+		ScheduleToStartTimeout: nodeSilence,
+		StartToCloseTimeout:    2 * nodeSilence,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:                summary,
+	})
+}
+
+// nodeStep is for what changes containers: a node that died is noticed by its
+// heartbeat and waited for. A cancelled step is waited for too, so that an
+// undo never races what it undoes.
+func nodeStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(node),
+		ScheduleToCloseTimeout: left,
+		HeartbeatTimeout:       heartbeat,
+		WaitForCancellation:    true,
+		RetryPolicy:            &waiting,
+		Summary:                summary,
+	})
+}
+
+// renameStep is for steps on a node that take milliseconds and send no
+// heartbeat: one attempt is short instead.
+func renameStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(node),
+		StartToCloseTimeout:    heartbeat,
+		ScheduleToCloseTimeout: left,
+		WaitForCancellation:    true,
+		RetryPolicy:            &waiting,
+		Summary:                summary,
+	})
+}
+
+// buildStep is for builds and pushes: minutes of work, told by heartbeats. It
+// waits for a builder that went away, as a laptop does.
+func buildStep(ctx workflow.Context, builder, summary string, left time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueBuild(builder),
+		ScheduleToCloseTimeout: left,
+		HeartbeatTimeout:       heartbeat,
+		WaitForCancellation:    true,
+		RetryPolicy:            &waiting,
+		Summary:                summary,
+	})
+}

@@ -1,0 +1,145 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// PlanResult is what a deploy would do.
+type PlanResult struct {
+	Plan plan.Plan `json:"plan"`
+	// Builds are the images that it would build and push first.
+	Builds []string `json:"builds"`
+	// Release is the number of the release that it starts from.
+	Release int `json:"release"`
+}
+
+// Plan makes the plan of a deploy. It changes nothing and takes no lock.
+func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
+	d := newDeploy(ctx, in)
+	d.in.Deadline, d.deadline = readDeadline, workflow.Now(ctx).Add(readDeadline)
+	step := controlStep(ctx, "load the release", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Definition.Name).Get(ctx, &d.release); err != nil {
+		return nil, planFailure(err)
+	}
+	d.in.Definition = plan.Merge(d.release.Definition, in.Definition, in.Only)
+	if err := d.look(ctx); err != nil {
+		return nil, planFailure(err)
+	}
+	if err := d.decide(); err != nil {
+		return nil, planFailure(err)
+	}
+	result := &PlanResult{Plan: d.plan, Builds: []string{}, Release: d.release.Number}
+	if d.in.Definition.Active {
+		for _, image := range wantedImages(d.in.Definition, d.in.Only) {
+			if d.digests[image] == "" {
+				result.Builds = append(result.Builds, image)
+			}
+		}
+	}
+	return result, nil
+}
+
+func planFailure(err error) error {
+	return failure(Failed, activities.FaultOf(err), struct{}{})
+}
+
+// StatusInput selects services.
+type StatusInput struct {
+	// Services selects by name; empty means all.
+	Services []string `json:"services,omitempty"`
+}
+
+// NodeContainers is what one node answered.
+type NodeContainers struct {
+	Node       string                  `json:"node"`
+	Containers []runtime.ContainerInfo `json:"containers,omitempty"`
+	// Error is why it did not answer; nil if it did.
+	Error *fault.Error `json:"error,omitempty"`
+}
+
+// StatusResult is what the registry says of the services, and what their
+// nodes do.
+type StatusResult struct {
+	Services []plan.ServiceRecord      `json:"services"`
+	Nodes    map[string]NodeContainers `json:"nodes"`
+}
+
+// Status reads services and looks at their nodes.
+func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
+	result := &StatusResult{}
+	step := controlStep(ctx, "list services", readDeadline)
+	err := workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{Names: in.Services}).Get(ctx, &result.Services)
+	if err != nil {
+		return nil, planFailure(err)
+	}
+	wanted := map[string]bool{}
+	for _, s := range result.Services {
+		for _, m := range s.Release.Members() {
+			wanted[m.Node] = true
+		}
+	}
+	result.Nodes = lookAt(ctx, workflow.DeterministicKeys(wanted))
+	return result, nil
+}
+
+// ProcessesInput selects nodes.
+type ProcessesInput struct {
+	// Nodes selects by name; empty means all.
+	Nodes []string `json:"nodes,omitempty"`
+}
+
+// ProcessesResult is every container of the nodes, mcp's or not.
+type ProcessesResult struct {
+	Nodes map[string]NodeContainers `json:"nodes"`
+}
+
+// Processes looks at what runs on the nodes.
+func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error) {
+	names := in.Nodes
+	if len(names) == 0 {
+		var known []plan.NodeRecord
+		step := controlStep(ctx, "list nodes", readDeadline)
+		if err := workflow.ExecuteActivity(step, control.ListNodes).Get(ctx, &known); err != nil {
+			return nil, planFailure(err)
+		}
+		for _, n := range known {
+			names = append(names, n.Name)
+		}
+	}
+	return &ProcessesResult{Nodes: lookAt(ctx, names)}, nil
+}
+
+// readDeadline is how long a read waits for what is down.
+const readDeadline = shortCall
+
+// lookAt lists the containers of the nodes, side by side. A node that does
+// not answer is told in its place.
+func lookAt(ctx workflow.Context, names []string) map[string]NodeContainers {
+	nodes := make(map[string]NodeContainers, len(names))
+	g := newGroup(ctx)
+	for _, name := range names {
+		step := readStep(g.ctx, name, "list containers on "+name)
+		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
+			found := NodeContainers{Node: name}
+			if err := nodeFault(f.Get(ctx, &found.Containers), name); err != nil {
+				found.Error = activities.FaultOf(err)
+			}
+			nodes[name] = found
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+	return nodes
+}
+
+// RegisterNode writes down that a node's worker has started.
+func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
+	in.Seen = workflow.Now(ctx)
+	step := controlStep(ctx, "record node "+in.Name, 0)
+	return workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, nil)
+}

@@ -1,0 +1,94 @@
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Outcome is how a deployment ended.
+type Outcome string
+
+// The outcomes. A failed or cancelled deployment has put everything back,
+// unless its result is dirty.
+const (
+	Succeeded Outcome = "succeeded"
+	Unchanged Outcome = "unchanged"
+	Failed    Outcome = "failed"
+	Cancelled Outcome = "cancelled"
+)
+
+// DeployInput is what a deploy depends on: the whole definition, so that no
+// file can change under it.
+type DeployInput struct {
+	Definition servicedef.Service `json:"definition"`
+	// Only names the components to deploy; empty means all.
+	Only []string `json:"only,omitempty"`
+	// Force replaces what has not changed.
+	Force bool `json:"force,omitempty"`
+	// Deadline is how long to wait for what is down; DefaultDeadline if zero.
+	Deadline time.Duration `json:"deadline,omitempty"`
+	// Builder is the builder that has the sources; "" if there is none.
+	Builder string `json:"builder,omitempty"`
+	// Who asked, and from which machine.
+	Who  string `json:"who"`
+	From string `json:"from"`
+}
+
+// Result is what a changing verb tells at its end.
+type Result struct {
+	Service    string            `json:"service"`
+	Deployment int               `json:"deployment"`
+	WorkflowID string            `json:"workflow_id"`
+	RunID      string            `json:"run_id"`
+	Outcome    Outcome           `json:"outcome"`
+	Dirty      bool              `json:"dirty"`
+	Undone     []string          `json:"undone,omitempty"`
+	Error      *fault.Error      `json:"error,omitempty"`
+	Components []ComponentResult `json:"components"`
+	ElapsedMS  int64             `json:"elapsed_ms"`
+}
+
+// ComponentResult is what became of one component.
+type ComponentResult struct {
+	Name    string         `json:"name"`
+	Node    string         `json:"node"`
+	Action  plan.Action    `json:"action"`
+	Image   string         `json:"image"`
+	Digest  string         `json:"digest"`
+	Built   bool           `json:"built"`
+	Pushed  bool           `json:"pushed"`
+	Ports   map[string]int `json:"ports"`
+	Changes []plan.Change  `json:"changes,omitempty"`
+}
+
+// failure is a workflow's own error: it carries the fault and the result, so
+// that a client has both.
+func failure(outcome Outcome, f *fault.Error, result any) error {
+	if outcome == Cancelled {
+		return temporal.NewCanceledError(result)
+	}
+	return temporal.NewApplicationErrorWithOptions(f.Message, string(f.Kind), temporal.ApplicationErrorOptions{
+		NonRetryable: true,
+		Details:      []any{*f, result},
+	})
+}
+
+// ResultOf finds the result that a failed or cancelled workflow carries in
+// its error, into out; false if there is none.
+func ResultOf(err error, out any) bool {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && app.HasDetails() {
+		return app.Details(&fault.Error{}, out) == nil
+	}
+	var cancelled *temporal.CanceledError
+	if errors.As(err, &cancelled) && cancelled.HasDetails() {
+		return cancelled.Details(out) == nil
+	}
+	return false
+}

@@ -1,0 +1,222 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// stage plays one workflow with scripted activities. It writes down each call
+// that changes something, in order, as "queue Activity subject".
+type stage struct {
+	env   *testsuite.TestWorkflowEnvironment
+	mu    sync.Mutex
+	calls []string
+
+	release plan.Release
+	// nodes is what each node has; one that is absent has no worker.
+	nodes map[string][]plan.Container
+	// images is what the image registry has.
+	images map[string]string
+	// fail decides, before each attempt of a call, whether it fails.
+	fail func(call string, attempt int32) error
+	// nextPort is the port that is handed out next.
+	nextPort int
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	s := &stage{
+		env:     suite.NewTestWorkflowEnvironment(),
+		release: plan.Release{Service: "shop"},
+		nodes:   map[string][]plan.Container{"rift": nil},
+		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
+		fail:    func(string, int32) error { return nil },
+
+		nextPort: 20000,
+	}
+	s.env.SetTestTimeout(20 * time.Second)
+	s.register()
+	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan} {
+		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
+	}
+	return s
+}
+
+// call writes a call down and fails it if the script says so.
+func (s *stage) call(ctx context.Context, subject string) error {
+	info := activity.GetInfo(ctx)
+	call := strings.TrimSpace(info.ActivityType.Name + " " + subject)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.nodes[strings.TrimPrefix(info.TaskQueue, "node-")]; strings.HasPrefix(info.TaskQueue, "node-") && !known {
+		return fmt.Errorf("nobody polls %s: %s must not be called", info.TaskQueue, call)
+	}
+	if err := s.fail(call, info.Attempt); err != nil {
+		return activities.ToTemporal(err, info.Attempt)
+	}
+	s.calls = append(s.calls, call)
+	return nil
+}
+
+func (s *stage) register() {
+	add := func(name string, run any) {
+		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
+	}
+	add("LoadRelease", func(ctx context.Context, service string) (plan.Release, error) {
+		return s.release, s.call(ctx, service)
+	})
+	add("BeginDeployment", func(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
+		return plan.BeginResult{Number: s.release.Newest + 1, Release: s.release}, s.call(ctx, "")
+	})
+	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
+		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
+		result := activities.SurveyResult{Runtime: "podman", Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}}
+		return result, s.call(ctx, name)
+	})
+	add("ImageExists", func(ctx context.Context, in activities.ImageExistsInput) (activities.ImageExistsResult, error) {
+		err := s.call(ctx, in.Image)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return activities.ImageExistsResult{Exists: s.images[in.Image] != "", Digest: s.images[in.Image]}, err
+	})
+	add("Build", func(ctx context.Context, in activities.BuildInput) (activities.BuildResult, error) {
+		return activities.BuildResult{}, s.call(ctx, in.Image+" from "+in.Path+"/"+in.Containerfile)
+	})
+	add("Push", func(ctx context.Context, in activities.PushInput) error {
+		err := s.call(ctx, in.Image)
+		if err == nil {
+			s.mu.Lock()
+			s.images[in.Image] = "sha256:built"
+			s.mu.Unlock()
+		}
+		return err
+	})
+	add("Untag", func(ctx context.Context, in activities.PushInput) error { return s.call(ctx, in.Image) })
+	add("AllocatePorts", func(ctx context.Context, in plan.PortRequest) (activities.AllocatePortsResult, error) {
+		var result activities.AllocatePortsResult
+		err := s.call(ctx, in.Component)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, r := range in.Routes {
+			for slices.Contains(in.Taken, s.nextPort) {
+				s.nextPort++
+			}
+			r.HostPort = s.nextPort
+			s.nextPort++
+			result.Routes = append(result.Routes, r)
+		}
+		return result, err
+	})
+	add("RunContainer", func(ctx context.Context, in activities.RunContainerInput) (activities.RunContainerResult, error) {
+		return activities.RunContainerResult{}, s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+	})
+	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
+	add("CutOver", func(ctx context.Context, in activities.CutOverInput) error {
+		return s.call(ctx, strings.Join(in.Containers, ","))
+	})
+	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
+		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
+	})
+	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
+		return s.call(ctx, strings.Join(in.Containers, ","))
+	})
+	add("CommitRelease", func(ctx context.Context, in plan.CommitRequest) error {
+		var names []string
+		for _, m := range in.Members {
+			names = append(names, fmt.Sprintf("%s/%d", m.Component, m.Deployment))
+		}
+		return s.call(ctx, strings.Join(names, ","))
+	})
+	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
+	add("FinishDeployment", func(ctx context.Context, in plan.FinishRequest) error { return s.call(ctx, in.Outcome) })
+}
+
+// deploy plays a Deploy and returns its result, whatever its outcome.
+func (s *stage) deploy(t *testing.T, in workflows.DeployInput) workflows.Result {
+	t.Helper()
+	s.env.ExecuteWorkflow(workflows.DeployName, in)
+	require.True(t, s.env.IsWorkflowCompleted())
+	var result workflows.Result
+	if err := s.env.GetWorkflowError(); err != nil {
+		require.True(t, workflows.ResultOf(err, &result), "no result in %v", err)
+		return result
+	}
+	require.NoError(t, s.env.GetWorkflowResult(&result))
+	return result
+}
+
+// changes are the calls that change something; those that only look, whose
+// order does not matter, are left out.
+func (s *stage) changes() []string {
+	var kept []string
+	for _, call := range s.calls {
+		verb, _, _ := strings.Cut(call, " ")
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment"}, verb) {
+			kept = append(kept, call)
+		}
+	}
+	return kept
+}
+
+// shop is a service of two components; web needs api.
+func shop() workflows.DeployInput {
+	return workflows.DeployInput{
+		Definition: servicedef.Service{
+			Name: "shop", Node: "rift", Active: true, Path: "shop", File: "shop.toml",
+			Build: servicedef.Build{Images: map[string]string{"api": "Containerfile.api"}},
+			Components: []servicedef.Component{
+				{Name: "api", Node: "rift", Image: "r.example/api:v1", Order: servicedef.StartFirst,
+					Routes: []servicedef.Route{{Name: "rest", Port: 8443, Mode: "l4"}}},
+				{Name: "web", Node: "rift", Image: "r.example/web:v1", Order: servicedef.StopFirst, DependsOn: []string{"api"}},
+			},
+		},
+		Builder: "orion", Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
+	}
+}
+
+// released makes the stage one on which a definition is deployed and runs.
+func (s *stage) released(in workflows.DeployInput) {
+	definition := in.Definition
+	s.release = plan.Release{Service: "shop", Number: 7, Newest: 7, Active: true, Definition: &definition, Components: map[string]plan.ReleaseMember{}}
+	for _, c := range definition.Components {
+		digest := s.images[c.Image]
+		m := plan.ReleaseMember{
+			Component: c.Name, Container: servicedef.ContainerNameFor("shop", c.Name), Node: c.Node, Deployment: 7,
+			Image: c.Image, Digest: digest, Spec: plan.SpecHash(c, digest), Active: true,
+		}
+		s.release.Components[c.Name] = m
+		s.nodes[c.Node] = append(s.nodes[c.Node], plan.Container{
+			Name: m.Container, Service: "shop", Component: c.Name, Deployment: 7, Spec: m.Spec, Running: true,
+		})
+	}
+}
+
+// failing makes the first `times` attempts of calls that begin so fail; all
+// of them when times is 0.
+func failing(call string, times int32, err error) func(string, int32) error {
+	return func(got string, attempt int32) error {
+		if strings.HasPrefix(got, call) && (times == 0 || attempt <= times) {
+			return err
+		}
+		return nil
+	}
+}
+
+var errUnhealthy = fault.New(fault.Unhealthy, "container shop-web.next: exited with code 3")

@@ -1,0 +1,85 @@
+package workflows
+
+import (
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// undo is what puts a deploy back, noted before each step that it answers:
+// last in, first out. On each node new containers go first, and then what was
+// stopped for them starts again, so one activity a node is enough.
+type undo struct {
+	nodes []plan.Recovery
+	ports bool
+}
+
+// remove notes that a container is about to be made.
+func (u *undo) remove(node, container string) {
+	r := u.node(node)
+	if !slices.Contains(r.Remove, container) {
+		r.Remove = slices.Insert(r.Remove, 0, container)
+	}
+}
+
+// start notes that a container is about to be stopped.
+func (u *undo) start(node, container string) {
+	r := u.node(node)
+	r.Start = slices.Insert(r.Start, 0, container)
+}
+
+func (u *undo) node(name string) *plan.Recovery {
+	i := slices.IndexFunc(u.nodes, func(r plan.Recovery) bool { return r.Node == name })
+	if i < 0 {
+		i = len(u.nodes)
+		u.nodes = append(u.nodes, plan.Recovery{Node: name})
+	}
+	return &u.nodes[i]
+}
+
+// putBack undoes the deploy on a context of its own, because the deploy's may
+// be cancelled. It goes on past a step that fails, and returns those steps in
+// words.
+func (d *deploy) putBack(ctx workflow.Context) []string {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if len(d.undo.nodes) > 0 {
+		d.log("Putting back the release")
+	}
+	var undone []string
+	g := newGroup(ctx)
+	for _, recovery := range d.undo.nodes {
+		step := renameStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoPatience)
+		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+			Service: d.in.Definition.Name, Deployment: d.number, Closing: true, Recovery: recovery,
+		}), func(f workflow.Future) error {
+			if err := f.Get(ctx, nil); err != nil {
+				undone = append(undone, describe(recovery)+": "+activities.FaultOf(err).Message)
+			}
+			return nil // the other nodes are put back all the same
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+	if d.undo.ports {
+		release := controlStep(ctx, "release ports", 0)
+		if err := workflow.ExecuteActivity(release, control.ReleasePorts, d.in.Definition.Name).Get(ctx, nil); err != nil {
+			undone = append(undone, "release ports: "+activities.FaultOf(err).Message)
+		}
+	}
+	return undone
+}
+
+// describe says what a recovery does, for the list of what could not be done.
+func describe(r plan.Recovery) string {
+	var parts []string
+	if len(r.Remove) > 0 {
+		parts = append(parts, "remove "+strings.Join(r.Remove, ", "))
+	}
+	if len(r.Start) > 0 {
+		parts = append(parts, "start "+strings.Join(r.Start, ", "))
+	}
+	return "on " + r.Node + " " + strings.Join(parts, " and ")
+}
