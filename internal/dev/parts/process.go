@@ -1,0 +1,140 @@
+// Package parts starts the programs that mcp stands on, each a child process
+// with its data in one directory: Postgres, Temporal's dev server, an OCI
+// image registry and podman's API service. The local platform and the tests
+// use the same ones.
+package parts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Command is a program to supervise.
+type Command struct {
+	// Name is what messages call it.
+	Name string
+	Path string
+	Args []string
+	// Env is added to the environment of this process.
+	Env []string
+	Dir string
+	// LogFile gets its stdout and stderr; appended to.
+	LogFile string
+	// Credential is the user it runs as; nil for this process's own.
+	Credential *syscall.Credential
+	// StopSignal asks it to end; SIGTERM if zero. It is also what the kernel
+	// sends when this process dies without having stopped it.
+	StopSignal syscall.Signal
+}
+
+// Process is a running Command, the leader of a process group of its own.
+type Process struct {
+	command Command
+	pid     int
+	done    chan struct{}
+	err     error // set before done is closed
+}
+
+// stopGrace is how long a process may take to end before its group is killed.
+const stopGrace = 10 * time.Second
+
+// Start starts a program. It does not wait until it is ready; see WaitReady.
+func Start(command Command) (*Process, error) {
+	if command.StopSignal == 0 {
+		command.StopSignal = syscall.SIGTERM
+	}
+	log, err := os.OpenFile(command.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open log of %s: %w", command.Name, err)
+	}
+	cmd := exec.Command(command.Path, command.Args...)
+	cmd.Env = append(os.Environ(), command.Env...)
+	cmd.Dir = command.Dir
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:    true,
+		Pdeathsig:  command.StopSignal,
+		Credential: command.Credential,
+	}
+	p := &Process{command: command, done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		// The kernel sends Pdeathsig when the parent *thread* ends, so that
+		// thread must be this goroutine's alone for as long as the child runs.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		_ = log.Close() // the child has its own copy
+		if err == nil {
+			p.pid = cmd.Process.Pid
+		}
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+			close(p.done)
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", command.Name, err)
+	}
+	return p, nil
+}
+
+// PID is the process's id, and its group's.
+func (p *Process) PID() int { return p.pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Stop asks the process to end and, if it will not, kills its whole group.
+// Stopping one that has ended is no error.
+func (p *Process) Stop() {
+	_ = syscall.Kill(p.pid, p.command.StopSignal)
+	select {
+	case <-p.done:
+	case <-time.After(stopGrace):
+	}
+	// What the leader left behind in its group ends with it.
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	<-p.done
+}
+
+// WaitReady calls probe until it gives nil. It fails when ctx ends or the
+// process does; the error then carries the last lines of the log.
+func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) error) error {
+	pause := 10 * time.Millisecond
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := probe(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s ended before it was ready (%w); the end of %s:\n%s",
+				p.command.Name, errors.Join(p.err, err), p.command.LogFile, p.logTail())
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready (%w); the end of %s:\n%s",
+				p.command.Name, err, p.command.LogFile, p.logTail())
+		case <-time.After(pause):
+			pause = min(2*pause, 200*time.Millisecond)
+		}
+	}
+}
+
+// logTail is the last ten lines of the process's log.
+func (p *Process) logTail() string {
+	text, err := os.ReadFile(p.command.LogFile)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-10):], "\n")
+}

@@ -1,0 +1,154 @@
+package parts
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/namespace/v1"
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// TemporalOptions says how to run Temporal's dev server.
+type TemporalOptions struct {
+	// Dir holds its database and its log.
+	Dir string
+	// Binary is Temporal's CLI, "temporal".
+	Binary string
+	// Port and UIPort are where it listens on 127.0.0.1; 0 for the one it had
+	// last in Dir, or a free one.
+	Port, UIPort int
+	// Namespace is made when it is missing; "" for "default".
+	Namespace string
+}
+
+// Temporal is a running Temporal server with its UI.
+type Temporal struct {
+	*Process
+	namespace    string
+	port, uiPort int
+}
+
+// retention is how long the history of a closed workflow is kept. The dev
+// server's own day is too short to look up last week's deploy.
+const retention = 30 * 24 * time.Hour
+
+// StartTemporal starts Temporal's dev server and waits until it takes
+// workflows. A second start in the same Dir finds the workflows of the first.
+func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("find Temporal's directory: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make Temporal's directory: %w", err)
+	}
+	t := &Temporal{namespace: o.Namespace}
+	if t.namespace == "" {
+		t.namespace = client.DefaultNamespace
+	}
+	if t.port, err = stickyPort(dir, "temporal", o.Port); err != nil {
+		return nil, err
+	}
+	if t.uiPort, err = stickyPort(dir, "temporal-ui", o.UIPort); err != nil {
+		return nil, err
+	}
+	t.Process, err = Start(Command{
+		Name:    "temporal",
+		Path:    o.Binary,
+		Args:    t.args(dir),
+		Dir:     dir,
+		LogFile: filepath.Join(dir, "temporal.log"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := t.WaitReady(ctx, t.ready); err != nil {
+		t.Stop()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Address is the frontend's, for clients and workers.
+func (t *Temporal) Address() string { return loopback(t.port) }
+
+// UIURL is where a browser finds the UI.
+func (t *Temporal) UIURL() string { return "http://" + loopback(t.uiPort) }
+
+// args tunes the dev server for short activities: stock, one activity costs
+// about 100 ms, tuned about 10. The shard may poll its queue 500 times a
+// second instead of 20, one partition needs no forwarding between four, and
+// the database does not wait for the disk on each write.
+func (t *Temporal) args(dir string) []string {
+	return []string{
+		"server", "start-dev",
+		"--disable-config-file", "--disable-config-env",
+		"--ip", "127.0.0.1",
+		"--port", strconv.Itoa(t.port),
+		"--ui-port", strconv.Itoa(t.uiPort),
+		"--namespace", t.namespace,
+		"--db-filename", filepath.Join(dir, "temporal.db"),
+		"--sqlite-pragma", "journal_mode=WAL",
+		"--sqlite-pragma", "synchronous=NORMAL",
+		"--search-attribute", "McpService=Keyword",
+		"--search-attribute", "McpNode=KeywordList",
+		"--search-attribute", "McpOutcome=Keyword",
+		"--dynamic-config-value", "history.transferProcessorMaxPollRPS=500",
+		"--dynamic-config-value", "matching.numTaskqueueReadPartitions=1",
+		"--dynamic-config-value", "matching.numTaskqueueWritePartitions=1",
+		"--dynamic-config-value", "system.enableActivityEagerExecution=true",
+		"--log-level", "warn",
+	}
+}
+
+// ready holds when the frontend knows the namespace, its histories are kept
+// long enough, and matching answers.
+func (t *Temporal) ready(ctx context.Context) error {
+	// Temporal's client waits a second after a refused connection; asking
+	// first whether anybody listens finds the server sooner.
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.Address())
+	if err != nil {
+		return err
+	}
+	_ = conn.Close()
+	c, err := client.DialContext(ctx, client.Options{
+		HostPort:  t.Address(),
+		Namespace: t.namespace,
+		Logger:    log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	service := c.WorkflowService()
+	known, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.namespace})
+	if err != nil {
+		return err
+	}
+	if known.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration() < retention {
+		_, err := service.UpdateNamespace(ctx, &workflowservice.UpdateNamespaceRequest{
+			Namespace: t.namespace,
+			Config:    &namespace.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(retention)},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, err = service.DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace:     t.namespace,
+		TaskQueue:     &taskqueue.TaskQueue{Name: "control"},
+		TaskQueueType: enums.TASK_QUEUE_TYPE_WORKFLOW,
+	})
+	return err
+}

@@ -1,0 +1,91 @@
+package parts_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/internal/dev/parts"
+)
+
+func startTemporal(t *testing.T, dir, namespace string) *parts.Temporal {
+	t.Helper()
+	server, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: dir, Binary: program(t, "temporal"), Namespace: namespace})
+	require.NoError(t, err)
+	t.Cleanup(server.Stop)
+	return server
+}
+
+func dialTemporal(t *testing.T, server *parts.Temporal, namespace string) client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{
+		HostPort:  server.Address(),
+		Namespace: namespace,
+		Logger:    log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestTemporal(t *testing.T) {
+	t.Run("a second start in the same directory has the same address and histories", func(t *testing.T) {
+		dir := t.TempDir()
+		first := startTemporal(t, dir, "")
+		run, err := dialTemporal(t, first, "default").ExecuteWorkflow(t.Context(),
+			client.StartWorkflowOptions{ID: "deploy/shop", TaskQueue: "control"}, "Deploy")
+		require.NoError(t, err)
+		first.Stop()
+
+		second := startTemporal(t, dir, "")
+		require.Equal(t, first.Address(), second.Address())
+		require.Equal(t, first.UIURL(), second.UIURL())
+		history := dialTemporal(t, second, "default").GetWorkflowHistory(t.Context(), "deploy/shop", run.GetRunID(), false, 0)
+		require.True(t, history.HasNext())
+		event, err := history.Next()
+		require.NoError(t, err)
+		require.Equal(t, "Deploy", event.GetWorkflowExecutionStartedEventAttributes().GetWorkflowType().GetName())
+	})
+
+	t.Run("two of them run side by side, and each has its UI", func(t *testing.T) {
+		here, there := startTemporal(t, t.TempDir(), ""), startTemporal(t, t.TempDir(), "")
+		require.NotEqual(t, here.Address(), there.Address())
+		for _, server := range []*parts.Temporal{here, there} {
+			response, err := http.Get(server.UIURL())
+			require.NoError(t, err)
+			page, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			require.Contains(t, string(page), "<html")
+		}
+	})
+
+	t.Run("a namespace of one's own has the search attributes and keeps histories for a month", func(t *testing.T) {
+		c := dialTemporal(t, startTemporal(t, t.TempDir(), "fleet"), "fleet")
+		found, err := c.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: "fleet"})
+		require.NoError(t, err)
+		require.Equal(t, "Keyword", found.GetCustomAttributes()["McpService"].String())
+		require.Equal(t, "KeywordList", found.GetCustomAttributes()["McpNode"].String())
+		require.Equal(t, "Keyword", found.GetCustomAttributes()["McpOutcome"].String())
+		described, err := c.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: "fleet"})
+		require.NoError(t, err)
+		require.Equal(t, 30*24*time.Hour, described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
+	})
+
+	t.Run("a given port that another server holds is an error, not a false readiness", func(t *testing.T) {
+		stranger := startTemporal(t, t.TempDir(), "")
+		_, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{
+			Dir: t.TempDir(), Binary: program(t, "temporal"), Port: portOf(t, stranger.Address()),
+		})
+		require.ErrorContains(t, err, "address already in use")
+	})
+}

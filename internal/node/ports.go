@@ -1,0 +1,144 @@
+// Package node looks at the host that it runs on: what it is made of, how busy
+// it is, and which of its ports are free. It alone knows gopsutil.
+package node
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// PortOptions says which ports may be given to routes.
+type PortOptions struct {
+	// Low and High bound them, both included; 10000 and 60000 if zero.
+	Low, High int
+	// Address is where routes are published; "" asks for no particular one.
+	Address string
+}
+
+const (
+	defaultLow  = 10000
+	defaultHigh = 60000
+)
+
+// EphemeralRange is the range that the kernel takes source ports of outgoing
+// connections from, both bounds included. A container cannot be published on
+// such a port while a connection uses it, nor for a minute after.
+func EphemeralRange() (low, high int, err error) {
+	const file = "/proc/sys/net/ipv4/ip_local_port_range"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the ephemeral port range: %w", err)
+	}
+	if _, err := fmt.Sscan(string(text), &low, &high); err != nil {
+		return 0, 0, fmt.Errorf("read the ephemeral port range in %s: %w", file, err)
+	}
+	return low, high, nil
+}
+
+// FreePorts finds n distinct ports that could be bound a moment ago, tcp and
+// udp, in random order and outside the ephemeral range. It finds fewer where
+// fewer are free, and fails where none is.
+func (o PortOptions) FreePorts(n int) ([]int, error) {
+	candidates, err := o.candidates()
+	if err != nil {
+		return nil, err
+	}
+	found := make([]int, 0, n)
+	for _, i := range rand.Perm(len(candidates)) {
+		if len(found) == n {
+			break
+		}
+		free, err := o.free(candidates[i])
+		if err != nil {
+			return nil, err
+		}
+		if free {
+			found = append(found, candidates[i])
+		}
+	}
+	if len(found) == 0 && n > 0 {
+		return nil, fault.New(fault.PortInUse, "every port of %s is taken", o).
+			WithHint("give this node's worker a wider port range")
+	}
+	return found, nil
+}
+
+// String is the range, for messages.
+func (o PortOptions) String() string {
+	low, high := o.bounds()
+	return fmt.Sprintf("%d–%d", low, high)
+}
+
+func (o PortOptions) bounds() (low, high int) {
+	low, high = o.Low, o.High
+	if low == 0 {
+		low = defaultLow
+	}
+	if high == 0 {
+		high = defaultHigh
+	}
+	return low, high
+}
+
+// candidates are the ports of the range that are not ephemeral.
+func (o PortOptions) candidates() ([]int, error) {
+	low, high := o.bounds()
+	if low < 1 || high > 65535 || low > high {
+		return nil, fault.New(fault.Invalid, "%s is no range of ports", o)
+	}
+	ephemeralLow, ephemeralHigh, err := EphemeralRange()
+	if err != nil {
+		return nil, err
+	}
+	var found []int
+	for port := low; port <= high; port++ {
+		if port < ephemeralLow || port > ephemeralHigh {
+			found = append(found, port)
+		}
+	}
+	if found == nil {
+		return nil, fault.New(fault.Invalid, "every port of %s is in this host's ephemeral range, %d–%d", o, ephemeralLow, ephemeralHigh).
+			WithHint("give this node's worker a port range outside it, or narrow net.ipv4.ip_local_port_range")
+	}
+	return found, nil
+}
+
+// free reports whether a port can be bound, on every address and on the one
+// that routes are published on. It fails where that address is not this host's.
+func (o PortOptions) free(port int) (bool, error) {
+	for _, host := range []string{"0.0.0.0", o.Address} {
+		if host == "" {
+			continue
+		}
+		err := bind(net.JoinHostPort(host, strconv.Itoa(port)))
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, os.ErrPermission):
+			return false, nil
+		case err != nil:
+			return false, fault.Wrap(fault.Invalid, err, "look for free ports").
+				WithHint("is %s an address of this host?", host)
+		}
+	}
+	return true, nil
+}
+
+// bind holds an address for a moment, tcp and udp.
+func bind(address string) error {
+	tcp, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return err
+	}
+	return udp.Close()
+}
