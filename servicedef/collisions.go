@@ -1,13 +1,13 @@
 package servicedef
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Collisions finds containers of one name on one node, within a service or
 // across several: component b of service a and service a-b are both "a-b".
 // The error is an Errors, each reported at the later of the two.
-func Collisions(services []*Service) error {
+func Collisions(services []*Service) error { return collisions(services).orNil() }
+
+func collisions(services []*Service) Errors {
 	type place struct{ node, container string }
 	type holder struct{ service, component, file string }
 	held := map[place]holder{}
@@ -27,7 +27,7 @@ func Collisions(services []*Service) error {
 			held[at] = holder{s.Name, c.Name, s.File}
 		}
 	}
-	return problems.orNil()
+	return problems
 }
 
 // CollisionsOf finds what collides with one service among the valid others in
@@ -43,9 +43,7 @@ func CollisionsOf(dir string, service *Service) error {
 		if f.err != nil || f.service.Name == service.Name {
 			continue
 		}
-		if found, ok := Collisions([]*Service{f.service, service}).(Errors); ok {
-			problems = append(problems, found...)
-		}
+		problems = append(problems, collisions([]*Service{f.service, service})...)
 	}
 	return problems.orNil()
 }

@@ -15,7 +15,7 @@ func (r *report) decode(key string, value any, into reflect.Value) {
 		r.decodeDuration(key, value, d)
 		return
 	}
-	fits := false
+	var fits bool
 	switch into.Kind() {
 	case reflect.Struct:
 		table, ok := value.(map[string]any)

@@ -29,6 +29,14 @@ func (e *NotFoundError) Error() string {
 	return text
 }
 
+// NoDirError says that the services directory does not exist.
+type NoDirError struct{ Dir string }
+
+func (e *NoDirError) Error() string { return "the services directory " + e.Dir + " does not exist" }
+
+// Unwrap makes it an fs.ErrNotExist.
+func (e *NoDirError) Unwrap() error { return fs.ErrNotExist }
+
 // Load reads one definition. The error is an Errors, or says why the file
 // cannot be read.
 func Load(path string) (*Service, error) {
@@ -119,7 +127,7 @@ func readDir(dir string) ([]definitionFile, error) {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("the services directory %s does not exist: %w", dir, fs.ErrNotExist)
+		return nil, &NoDirError{Dir: dir}
 	case err != nil:
 		return nil, fmt.Errorf("read services directory: %w", err)
 	}

@@ -49,10 +49,11 @@ func syntaxProblem(err error, file string, data []byte) Problem {
 	if !errors.As(err, &syntax) {
 		return Problem{File: file, Line: 1, Message: err.Error()}
 	}
+	line := max(1, syntax.Position.Line) // the TOML package may say 0 of the first
 	lines := bytes.SplitAfter(data, []byte("\n"))
-	upTo := bytes.Join(lines[:min(syntax.Position.Line, len(lines))], nil)
+	upTo := bytes.Join(lines[:min(line, len(lines))], nil)
 	return Problem{
-		File: file, Line: syntax.Position.Line, Key: newPositions(upTo).indexed(syntax.LastKey),
+		File: file, Line: line, Key: newPositions(upTo).indexed(syntax.LastKey),
 		Message: "is not TOML: " + syntax.Message,
 	}
 }

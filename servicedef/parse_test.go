@@ -45,6 +45,9 @@ func TestAProblemIsOneLine(t *testing.T) {
 	require.EqualError(t, servicedef.Problem{Message: "m"}, "m")
 	require.EqualError(t, servicedef.Problem{Line: 3, Key: "k", Message: "m"}, "line 3: k: m")
 	require.EqualError(t, servicedef.Problem{File: "f", Key: "k", Message: "m"}, "f: k: m")
+	var one servicedef.Problem
+	require.ErrorAs(t, found, &one)
+	require.Equal(t, 18, one.Line)
 	two := servicedef.Errors{{File: "f", Message: "one"}, {File: "f", Message: "two"}}
 	require.EqualError(t, two, "f: one\nf: two")
 }
@@ -146,6 +149,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add([]byte(base))
+	f.Add([]byte("\"\r\n"))
 	f.Add([]byte("components = [{name = \"a\"}, 5, [{}]]\nhealth.http = nan"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := servicedef.Parse(data, "f.toml")

@@ -49,6 +49,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a container port too high", `# route`, `container_port = 65536`, "components[0].routes[0].container_port", "$PORT"},
 
 		{"a variable with a dash", `# api`, `env = { "A-B" = "1" }`, "components[0].env.A-B", "letters, digits"},
+		{"a variable with a space", `# api`, `env = { "A B" = "1" }`, `components[0].env."A B"`, "letters, digits"},
 		{"a variable that begins with a digit", `# api`, `env = { 1A = "1" }`, "components[0].env.1A", "begin with a digit"},
 		{"PORT beside one route", `# api`, `env = { PORT = "1" }`, "components[0].env.PORT", "route rest"},
 		{"the port of a route", `# api`, `env = { PORT_REST = "1" }`, "components[0].env.PORT_REST", "route rest"},
@@ -115,20 +116,21 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 			require.Len(t, found, 1, "%v", found)
 			require.Equal(t, r.key, found[0].Key)
 			require.Contains(t, found[0].Message, r.message)
-			if name, ok := lastName(r.key); ok && strings.Contains(r.new, name) {
-				require.Equal(t, lineOf(t, text, r.new)+strings.Count(r.new[:strings.LastIndex(r.new, name)], "\n"), found[0].Line)
-			} else {
-				require.Positive(t, found[0].Line)
-			}
+			require.Contains(t, r.lines(t), found[0].Line)
 		})
 	}
 }
 
-// lastName is the last name in a key, without an index.
-func lastName(key string) (string, bool) {
-	name := key[strings.LastIndexByte(key, '.')+1:]
-	name, _, _ = strings.Cut(name, "[")
-	return name, name != ""
+// lines are where the problem may be reported: where the edit writes its key
+// last or, of a key that is missing or not touched, in the table around.
+func (r rule) lines(t *testing.T) []int {
+	line := lineOf(t, base, r.old)
+	name, _, _ := strings.Cut(r.key[strings.LastIndexByte(r.key, '.')+1:], "[")
+	if before := strings.LastIndex(r.new, name); r.new != "" && before >= 0 {
+		return []int{line + strings.Count(r.new[:before], "\n")}
+	}
+	header := 1 + strings.Count(base[:1+max(0, strings.LastIndex(base[:strings.Index(base, r.old)], "\n["))], "\n")
+	return []int{header, line}
 }
 
 func TestPorts(t *testing.T) {
@@ -154,6 +156,10 @@ func TestPorts(t *testing.T) {
 			require.Contains(t, found[0].Message, message)
 		})
 	}
+	t.Run("too many in all", func(t *testing.T) {
+		found := problems(t, edit(t, "# db", `ports = ["1-9000:1-9000", "10001-19000:10001-19000"]`))
+		require.Equal(t, "are 18000 ports, but 10000 is the most", found[0].Message)
+	})
 	for _, text := range []string{
 		`["80:80", "80:80/udp"]`,
 		`["127.0.0.1:80:80", "127.0.0.2:80:80", "[::1]:80:80"]`,
