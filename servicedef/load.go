@@ -75,11 +75,13 @@ func Find(dir, name string) (*Service, error) {
 		return nil, err
 	}
 	unknown := &NotFoundError{Name: name, Dir: dir}
+	fileName := name + ".toml"
 	var names []string
+	var broken error // of the file that by its own name should be it
 	for _, f := range files {
 		nameless := f.service.Name == ""
 		switch {
-		case f.service.Name == name || nameless && f.base() == name+".toml":
+		case f.service.Name == name || nameless && f.base() == fileName:
 			if duplicates := sameName(files, f); len(duplicates) > 0 {
 				return nil, append(f.problems(), duplicateProblem(f, duplicates))
 			}
@@ -88,7 +90,13 @@ func Find(dir, name string) (*Service, error) {
 			unknown.Unreadable = append(unknown.Unreadable, f.base())
 		default:
 			names = append(names, f.service.Name)
+			if f.base() == fileName {
+				broken = f.err // its name may well be one of its mistakes
+			}
 		}
+	}
+	if broken != nil {
+		return nil, broken
 	}
 	unknown.Nearest = nearest(name, names)
 	return nil, unknown

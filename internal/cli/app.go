@@ -1,0 +1,96 @@
+// Package cli is mcp's command line: one file per verb, and how results are
+// rendered. It speaks to Temporal alone.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// App is what a verb gets of the outside; a test injects its own.
+type App struct {
+	Stdout, Stderr io.Writer
+	// Getenv reads the environment.
+	Getenv func(string) string
+
+	configFile string
+	json       bool
+	debug      bool
+}
+
+// Main runs mcp with the process's own arguments and returns the exit code.
+func Main() int {
+	app := &App{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return app.Run(ctx, os.Args[1:])
+}
+
+// Run runs one command and returns its exit code: 0 done, 1 failed and put
+// back, 2 bad usage or definition, 3 failed and dirty, 4 no control plane.
+func (a *App) Run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	return a.fail(err)
+}
+
+func (a *App) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "mcp",
+		Short:         "Build, push, deploy and watch containers on a small fleet of podman hosts",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.configFile, "config", "", "configuration file (default: the nearest .mcp-dev/mcp.toml, then the user's, then /etc/mcp/mcp.toml)")
+	flags.BoolVarP(&a.json, "json", "j", false, "print one JSON object on stdout")
+	flags.BoolVar(&a.debug, "debug", false, "show whole error chains and the SDK's log")
+	root.AddCommand(
+		newDeploy(a), newBuild(a), newPlan(a), newStatus(a), newPs(a),
+		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
+	)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	return root
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitError asks for an exit code without another word.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// args makes a positional-argument check a usage error.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := check(cmd, given); err != nil {
+			return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
+func asExit(err error) (int, bool) {
+	var code exitError
+	ok := errors.As(err, &code)
+	return int(code), ok
+}

@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+type deployOptions struct {
+	force    bool
+	deadline time.Duration
+}
+
+func newDeploy(a *App) *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "deploy SERVICE[/COMPONENT]",
+		Short: "Build what is missing, and bring a service to its definition",
+		Long: `Deploy brings a service, or one component of it, to its definition: it builds
+and pushes the images that the image registry lacks, allocates host ports for
+the routes, starts the new containers, and cuts over when all are healthy.
+What fails is put back. A service with active = false is stopped.
+
+The deploy runs in Temporal: Ctrl-C only detaches from it, and the same command
+attaches again.`,
+		Example: "  mcp deploy shop\n  mcp deploy shop/api --force",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.deploy(cmd.Context(), args[0], o) },
+	}
+	cmd.Flags().BoolVar(&o.force, "force", false, "replace containers that have not changed, too")
+	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	return cmd
+}
+
+func (a *App) deploy(ctx context.Context, target string, o deployOptions) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	in, err := a.deployInput(cfg, target, o)
+	if err != nil {
+		return err
+	}
+	c, err := a.connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	stopBuilder, err := a.serveBuilds(ctx, c, cfg, in.Definition)
+	if err != nil {
+		return err
+	}
+	defer stopBuilder()
+	run, err := a.startDeploy(ctx, c, in)
+	if err != nil {
+		return err
+	}
+	var result workflows.Result
+	err = a.follow(ctx, c, run, &result)
+	if errors.As(err, new(exitError)) {
+		return err
+	}
+	if err != nil && !workflows.ResultOf(err, &result) {
+		return workflows.FaultOf(err)
+	}
+	return a.showResult(result)
+}
+
+// deployInput reads the definition and says who asks.
+func (a *App) deployInput(cfg *config.Config, target string, o deployOptions) (workflows.DeployInput, error) {
+	definition, part, err := a.definition(cfg, target)
+	if err != nil {
+		return workflows.DeployInput{}, err
+	}
+	in := workflows.DeployInput{
+		Definition: *definition,
+		Force:      o.force,
+		Deadline:   o.deadline,
+		Builder:    cfg.Build.Builder,
+	}
+	if in.Deadline == 0 {
+		in.Deadline = time.Duration(cfg.Deadline)
+	}
+	in.Who, in.From = a.identity()
+	if part != "" {
+		if _, ok := definition.Component(part); !ok {
+			return in, usageError{fmt.Errorf("service %s has no component %s: it has %s",
+				definition.Name, part, strings.Join(componentNames(definition), ", "))}
+		}
+		in.Only = []string{part}
+	}
+	return in, nil
+}
+
+// definition finds the service that "SERVICE[/PART]" names, in a directory
+// whose definitions do not collide with it.
+func (a *App) definition(cfg *config.Config, target string) (*servicedef.Service, string, error) {
+	name, part, _ := strings.Cut(target, "/")
+	if cfg.Services == "" {
+		return nil, "", usageError{fmt.Errorf("no services directory: set services in mcp.toml; this configuration is %s", cfg.Describe())}
+	}
+	definition, err := servicedef.Find(cfg.Services, name)
+	if err != nil {
+		return nil, "", usageOr(err)
+	}
+	if err := servicedef.CollisionsOf(cfg.Services, definition); err != nil {
+		return nil, "", usageOr(err)
+	}
+	return definition, part, nil
+}
+
+// usageOr makes every error about a definition one of usage, and keeps what
+// it is.
+func usageOr(err error) error { return usageError{err} }
+
+func componentNames(s *servicedef.Service) []string {
+	var names []string
+	for _, c := range s.Components {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// startDeploy starts the workflow, or attaches to the one that runs. A deploy
+// that has succeeded and only retires its predecessors is waited for.
+func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.DeployInput) (client.WorkflowRun, error) {
+	service := in.Definition.Name
+	for {
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+			ID:                                       workflows.DeployID(service),
+			TaskQueue:                                workflows.Queue,
+			WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+			WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			WorkflowExecutionErrorWhenAlreadyStarted: true,
+			StaticSummary:                            fmt.Sprintf("deploy %s for %s", service, in.Who),
+			StaticDetails:                            deployDetails(in),
+			Memo: map[string]any{
+				workflows.MemoWho:        in.Who + " on " + in.From,
+				workflows.MemoDefinition: workflows.DeployHash(in),
+			},
+			TypedSearchAttributes: temporal.NewSearchAttributes(
+				workflows.SearchService.ValueSet(service),
+				workflows.SearchNode.ValueSet(workflows.Nodes(in.Definition)),
+			),
+		}, workflows.DeployName, in)
+		var running *serviceerror.WorkflowExecutionAlreadyStarted
+		if err == nil {
+			return run, nil
+		}
+		if !errors.As(err, &running) {
+			return nil, startFault(err)
+		}
+		run, err = a.attach(ctx, c, in)
+		if run != nil || err != nil {
+			return run, err
+		}
+	}
+}
+
+// attach joins the deploy that holds the lock if it is the same one. It
+// returns nothing when that deploy was only retiring, and has ended now.
+func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployInput) (client.WorkflowRun, error) {
+	service := in.Definition.Name
+	id := workflows.DeployID(service)
+	described, err := c.DescribeWorkflow(ctx, id, "")
+	if err != nil {
+		return nil, startFault(err)
+	}
+	if described.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil, nil
+	}
+	memo := func(key string) string {
+		value := ""
+		if payload, ok := described.Memo.GetFields()[key]; ok {
+			_ = a.converter().FromPayload(payload, &value) // a strange memo reads as none
+		}
+		return value
+	}
+	run := c.GetWorkflow(ctx, id, described.WorkflowExecution.RunID)
+	switch {
+	case memo(workflows.MemoPhase) == workflows.PhaseRetiring:
+		a.say("%s was deployed a moment ago; waiting until its former containers are gone", service)
+		_ = run.Get(ctx, nil) // how it ends is its own caller's to hear
+		return nil, ctx.Err()
+	case memo(workflows.MemoDefinition) == workflows.DeployHash(in):
+		a.say("attached to the deploy of %s that %s started %s ago", service, memo(workflows.MemoWho), time.Since(described.WorkflowStartTime).Round(time.Second))
+		return run, nil
+	}
+	return nil, fault.New(fault.Conflict, "%s is being deployed with another definition, by %s since %s",
+		service, memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
+		WithHint("wait until it ends and deploy again, or cancel it in the Temporal UI: workflow %s", id)
+}
+
+// deployDetails is what Temporal's UI shows of a deploy, in Markdown.
+func deployDetails(in workflows.DeployInput) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s**, asked for by %s on %s\n\n", in.Definition.Name, in.Who, in.From)
+	for _, c := range in.Definition.Components {
+		fmt.Fprintf(&b, "- `%s` on %s: `%s`\n", c.Name, c.Node, c.Image)
+	}
+	return b.String()
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/dev"
+)
+
+// What the platform may take to come up, and to go down: running activities
+// are given half a minute to end.
+const (
+	upPatience   = 3 * time.Minute
+	downPatience = 2 * time.Minute
+)
+
+type devOptions struct {
+	dir, workspace, services           string
+	registryPort, temporalPort, uiPort int
+	podmanSocket, publish              string
+	detach                             bool
+}
+
+func newDev(a *App) *cobra.Command {
+	var o devOptions
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run the local platform: all that mcp needs, in one directory",
+		Long: `Dev starts and watches over all that mcp needs, in one directory: Temporal with
+its UI, Postgres, an image registry, podman where none answers, and the workers
+of a node and a builder called local. Ctrl-C ends all of it but the containers
+of services; the next start finds everything again. The mcp commands find its
+configuration by themselves, in this folder and below.`,
+		Example: "  mcp dev\n  mcp dev --detach --workspace ~/src --services ~/services\n  mcp dev down --destroy",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
+	}
+	cmd.PersistentFlags().StringVar(&o.dir, "dir", config.DevDir, "the directory that holds all of it")
+	flags := cmd.Flags()
+	flags.StringVar(&o.workspace, "workspace", ".", "the directory that images are built from")
+	flags.StringVar(&o.services, "services", "services", "the directory of service definitions")
+	flags.IntVar(&o.registryPort, "registry-port", 0, "the image registry's port (default: the last one, or a free one)")
+	flags.IntVar(&o.temporalPort, "temporal-port", 0, "Temporal's port (likewise)")
+	flags.IntVar(&o.uiPort, "ui-port", 0, "the port of Temporal's UI (likewise)")
+	flags.StringVar(&o.podmanSocket, "podman-socket", "", "the podman to use (default: this machine's if it answers, else one of its own)")
+	flags.StringVar(&o.publish, "publish", "127.0.0.1", "the address that routes are published on")
+	flags.BoolVarP(&o.detach, "detach", "d", false, "run in the background; return when it is ready")
+	cmd.AddCommand(newDevDown(a, &o))
+	return cmd
+}
+
+func newDevDown(a *App, o *devOptions) *cobra.Command {
+	var destroy bool
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "End the local platform",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.devDown(cmd.Context(), o.dir, destroy) },
+	}
+	cmd.Flags().BoolVar(&destroy, "destroy", false, "then remove its containers and all of its data")
+	return cmd
+}
+
+// dev runs the platform until ctx ends.
+func (a *App) dev(ctx context.Context, o devOptions) error {
+	settings, err := o.settings(a)
+	if err != nil {
+		return err
+	}
+	if o.detach {
+		return a.detach(ctx, o)
+	}
+	began := time.Now()
+	starting, cancel := context.WithTimeout(ctx, upPatience)
+	defer cancel()
+	platform, err := dev.Up(starting, settings)
+	if err != nil {
+		return endOf(ctx, err)
+	}
+	defer platform.Down()
+	a.showPlatform(platform.Info())
+	if !a.json {
+		_, _ = fmt.Fprintf(a.Stdout, "ready after %s; Ctrl-C ends it\n", time.Since(began).Round(100*time.Millisecond))
+	}
+	<-ctx.Done()
+	settings.Logger.Info("the platform ends; containers run on")
+	return nil
+}
+
+// settings are the platform's, from the flags and the machine.
+func (o devOptions) settings(a *App) (dev.Options, error) {
+	// The configuration knows where this machine's podman would be; no file
+	// has a say in what it is about to write itself.
+	machine, err := config.Load("", a.Getenv, func(c *config.Config) {
+		c.Node.Publish = o.publish
+		if o.podmanSocket != "" {
+			c.Build.Socket = o.podmanSocket
+		}
+	})
+	if err != nil {
+		return dev.Options{}, usageError{err}
+	}
+	settings := dev.Options{
+		Dir: o.dir, Workspace: o.workspace, Services: o.services,
+		RegistryPort: o.registryPort, TemporalPort: o.temporalPort, UIPort: o.uiPort,
+		MachineSocket: machine.Node.Socket, Publish: machine.Node.Publish,
+		Version: version,
+		Logger:  slog.New(slog.NewTextHandler(a.Stderr, nil)),
+		// The SDK tells of every worker that starts; only its troubles matter.
+		SDKLogger: slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if o.podmanSocket != "" {
+		settings.Socket = machine.Build.Socket
+	}
+	if a.debug {
+		settings.SDKLogger = slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return settings, nil
+}
+
+// showPlatform says what is where.
+func (a *App) showPlatform(info dev.Info) {
+	if a.json {
+		a.printJSON(info)
+		return
+	}
+	podman := info.Podman
+	if info.PrivatePodman {
+		podman += " (its own)"
+	}
+	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"Temporal UI", info.UI}, {"Temporal", info.Temporal}, {"image registry", info.ImageRegistry},
+		{"Postgres", info.Postgres}, {"podman", podman}, {"configuration", info.Config},
+	} {
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
+	}
+	_ = table.Flush()
+}
+
+// devDown ends the platform, and removes what it leaves if that is wished.
+func (a *App) devDown(ctx context.Context, dir string, destroy bool) error {
+	ctx, cancel := context.WithTimeout(ctx, downPatience)
+	defer cancel()
+	ran, err := dev.Stop(ctx, dir)
+	if err != nil {
+		return err
+	}
+	var left []string
+	if destroy {
+		if left, err = dev.Destroy(ctx, dir); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		a.printJSON(map[string]any{"dir": dir, "stopped": ran, "destroyed": destroy, "left": append([]string{}, left...)})
+		return nil
+	}
+	if ran {
+		a.say("the platform in %s has ended", dir)
+	} else {
+		a.say("no platform runs in %s", dir)
+	}
+	if destroy {
+		a.say("its containers and data are gone")
+	}
+	for _, path := range left {
+		a.say("left, since it is not the platform's: %s", filepath.Clean(path))
+	}
+	return nil
+}

@@ -1,0 +1,316 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/internal/dev"
+	"github.com/metacircular/mcp/internal/dev/parts"
+)
+
+// outcome is what one command left behind.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// mcp runs one command in this process, in an environment of pairs alone.
+func mcp(t *testing.T, ctx context.Context, env map[string]string, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr buffer
+	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: func(name string) string { return env[name] }}
+	code := app.Run(ctx, args)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// buffer may be written to by the goroutines of a worker.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), into), text)
+}
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestVersion(t *testing.T) {
+	t.Chdir(t.TempDir())
+	plain := mcp(t, t.Context(), nil, "version")
+	require.Zero(t, plain.code)
+	require.Regexp(t, `^mcp \S+, built with go`, plain.stdout)
+
+	var object map[string]string
+	decode(t, mcp(t, t.Context(), nil, "version", "--json").stdout, &object)
+	require.NotEmpty(t, object["mcp"])
+	require.NotEmpty(t, object["go"])
+}
+
+func definition(name, component string) string {
+	return `name = "` + name + `"
+node = "rift"
+active = true
+[[components]]
+name = "` + component + `"
+image = "registry.example:5000/x:v1"
+`
+}
+
+func TestServiceCheck(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	env := map[string]string{"MCP_SERVICES": filepath.Join(dir, "services")}
+	good := write(t, filepath.Join(dir, "services", "shop.toml"), definition("shop", "api"))
+	broken := write(t, filepath.Join(dir, "broken.toml"), definition("broken", "api")+"imagge = 1\nmemory = \"lots\"\n")
+
+	t.Run("says OK of a sound file", func(t *testing.T) {
+		got := mcp(t, t.Context(), env, "service", "check", good)
+		require.Zero(t, got.code, got)
+		require.Equal(t, "OK "+good+": service shop on rift, components [api]\n", got.stdout)
+	})
+
+	t.Run("reports every problem of a file with its line and key, and exits 2", func(t *testing.T) {
+		got := mcp(t, t.Context(), env, "service", "check", good, broken)
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.stdout, "OK "+good)
+		require.Contains(t, got.stdout, broken+":7: components[0].imagge: unknown key")
+		require.Contains(t, got.stdout, broken+":8: components[0].memory: ")
+	})
+
+	t.Run("gives a list as JSON", func(t *testing.T) {
+		got := mcp(t, t.Context(), env, "service", "check", "--json", good, broken)
+		require.Equal(t, 2, got.code)
+		var list []struct {
+			File, Service string
+			OK            bool
+			Problems      []struct {
+				Line int
+				Key  string
+			}
+		}
+		decode(t, got.stdout, &list)
+		require.Len(t, list, 2)
+		require.True(t, list[0].OK)
+		require.NotNil(t, list[0].Problems)
+		require.Equal(t, "shop", list[0].Service)
+		require.False(t, list[1].OK)
+		require.Equal(t, 7, list[1].Problems[0].Line)
+	})
+
+	t.Run("finds containers that collide with those of the services directory", func(t *testing.T) {
+		file := write(t, filepath.Join(dir, "new.toml"), definition("shop-api", "shop-api"))
+		got := mcp(t, t.Context(), env, "service", "check", file)
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.stdout, file+": components[0].name: ")
+		require.Contains(t, got.stdout, "shop-api")
+	})
+
+	t.Run("takes a file for the new version of the service of its name", func(t *testing.T) {
+		file := write(t, filepath.Join(dir, "next", "shop.toml"), definition("shop", "api"))
+		got := mcp(t, t.Context(), env, "service", "check", file)
+		require.Zero(t, got.code, got.stdout)
+	})
+
+	t.Run("finds two files of one service", func(t *testing.T) {
+		file := write(t, filepath.Join(dir, "twin.toml"), definition("shop", "web"))
+		got := mcp(t, t.Context(), env, "service", "check", good, file)
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.stdout, file+": name: "+good+" defines service shop too")
+	})
+
+	t.Run("checks the services directory without a file", func(t *testing.T) {
+		got := mcp(t, t.Context(), env, "service", "check")
+		require.Zero(t, got.code)
+		require.Contains(t, got.stdout, "OK "+good)
+		require.Equal(t, 2, mcp(t, t.Context(), nil, "service", "check").code)
+	})
+
+	t.Run("names a file that is not there", func(t *testing.T) {
+		got := mcp(t, t.Context(), env, "service", "check", "nothing.toml")
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.stdout, "nothing.toml: ")
+	})
+}
+
+func TestMigrate(t *testing.T) {
+	t.Chdir(t.TempDir())
+
+	t.Run("says from which version to which", func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, os.Chmod(dir, 0o755))
+		postgres, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: dir})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, postgres.Destroy()) })
+		env := map[string]string{"MCP_POSTGRES_URL": postgres.URL()}
+
+		first := mcp(t, t.Context(), env, "migrate", "--json")
+		require.Zero(t, first.code, first.stderr)
+		var versions struct{ From, To int }
+		decode(t, first.stdout, &versions)
+		require.Zero(t, versions.From)
+		require.Positive(t, versions.To)
+
+		again := mcp(t, t.Context(), env, "migrate")
+		require.Zero(t, again.code)
+		require.Contains(t, again.stdout, "already")
+	})
+
+	t.Run("exits 2 when it does not know where Postgres is", func(t *testing.T) {
+		got := mcp(t, t.Context(), nil, "migrate")
+		require.Equal(t, 2, got.code)
+		require.Contains(t, got.stderr, "MCP_POSTGRES_URL")
+	})
+
+	t.Run("exits 4 when Postgres does not answer, and tells no password", func(t *testing.T) {
+		port, err := parts.FreePort()
+		require.NoError(t, err)
+		got := mcp(t, t.Context(), map[string]string{"MCP_POSTGRES_URL": fmt.Sprintf("postgres://mcp:hunter2@127.0.0.1:%d/mcp", port)}, "migrate")
+		require.Equal(t, 4, got.code)
+		require.NotContains(t, got.stderr, "hunter2")
+	})
+}
+
+func TestWorkerUsage(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no role", nil, "no role"},
+		{"a control worker without Postgres", []string{"--control"}, "MCP_POSTGRES_URL"},
+		{"a builder without a workspace", []string{"--builder", "ci"}, "--workspace"},
+		{"a bad name", []string{"--node", "Rift!"}, "node.name"},
+		{"a bad address", []string{"--node", "rift", "--publish", "rift"}, "node.publish"},
+		{"a strange log", []string{"--node", "rift", "--log-format", "xml"}, "--log-format"},
+		{"an argument", []string{"rift"}, "unknown command"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := mcp(t, t.Context(), nil, append([]string{"worker"}, test.args...)...)
+			require.Equal(t, 2, got.code, got.stderr)
+			require.Contains(t, got.stderr, test.want)
+		})
+	}
+}
+
+func TestWorkerWaits(t *testing.T) {
+	t.Chdir(t.TempDir())
+	port, err := parts.FreePort()
+	require.NoError(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	ctx, stop := context.WithCancel(t.Context())
+	var stderr buffer
+	app := &cli.App{Stdout: &buffer{}, Stderr: &stderr, Getenv: func(name string) string {
+		return map[string]string{"TEMPORAL_ADDRESS": address}[name]
+	}}
+	ended := make(chan int, 1)
+	go func() { ended <- app.Run(ctx, []string{"worker", "--node", "rift", "--log-format", "json"}) }()
+	waits := func(text string) func() bool {
+		return func() bool { return strings.Contains(stderr.String(), text) }
+	}
+	require.Eventually(t, waits(`"msg":"waiting","for":"Temporal","address":"`+address), 10*time.Second, 20*time.Millisecond)
+
+	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: "../../bin/temporal", Port: port})
+	require.NoError(t, err)
+	t.Cleanup(temporal.Stop)
+	require.Eventually(t, waits(`"msg":"worker ready"`), 30*time.Second, 20*time.Millisecond, "it has never been ready")
+	stop()
+	require.Zero(t, <-ended)
+}
+
+func TestDev(t *testing.T) {
+	home := t.TempDir()
+	t.Chdir(home)
+	require.NoError(t, os.Chmod(home, 0o755))
+
+	t.Run("down is at peace with nothing to end", func(t *testing.T) {
+		got := mcp(t, t.Context(), nil, "dev", "down", "--destroy", "--json")
+		require.Zero(t, got.code)
+		require.JSONEq(t, `{"dir": ".mcp-dev", "stopped": false, "destroyed": true, "left": []}`, got.stdout)
+	})
+
+	t.Run("a bad flag is a usage error", func(t *testing.T) {
+		require.Equal(t, 2, mcp(t, t.Context(), nil, "dev", "--registry-port", "many").code)
+		require.Equal(t, 2, mcp(t, t.Context(), nil, "dev", "--publish", "rift").code)
+	})
+
+	t.Run("runs in the foreground until it is told to end", func(t *testing.T) {
+		t.Setenv("PATH", programs(t)+":"+os.Getenv("PATH"))
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		ended := make(chan outcome, 1)
+		go func() { ended <- mcp(t, ctx, nil, "dev", "--json") }()
+		await, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var info dev.Info
+		require.Eventually(t, func() bool {
+			ready, err := dev.Await(await, ".mcp-dev")
+			info = ready
+			return err == nil
+		}, time.Minute, 50*time.Millisecond)
+
+		t.Run("and the other commands find it", func(t *testing.T) {
+			status := mcp(t, t.Context(), nil, "status", "--json")
+			require.Zero(t, status.code, status.stderr)
+			require.JSONEq(t, `[]`, status.stdout)
+		})
+		t.Run("and a second one says so", func(t *testing.T) {
+			second := mcp(t, t.Context(), nil, "dev")
+			require.Equal(t, 1, second.code)
+			require.Contains(t, second.stderr, "runs in")
+			detached := mcp(t, t.Context(), nil, "dev", "--detach")
+			require.Zero(t, detached.code)
+			require.Contains(t, detached.stdout, info.UI)
+			require.Contains(t, detached.stderr, "runs already")
+		})
+
+		stop()
+		got := <-ended
+		require.Zero(t, got.code, got.stderr)
+		var said dev.Info
+		decode(t, got.stdout, &said)
+		require.Equal(t, info, said)
+		require.False(t, dev.Running(".mcp-dev"))
+		gone := mcp(t, t.Context(), nil, "dev", "down", "--destroy")
+		require.Zero(t, gone.code, gone.stderr)
+		require.NoDirExists(t, ".mcp-dev")
+	})
+}
+
+// programs is where make tools puts temporal and registry.
+func programs(t *testing.T) string {
+	t.Helper()
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "../../bin")
+}

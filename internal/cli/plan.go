@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func newPlan(a *App) *cobra.Command {
+	var force, detailed bool
+	cmd := &cobra.Command{
+		Use:   "plan SERVICE[/COMPONENT]",
+		Short: "Show what a deploy would do, and do nothing",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.plan(cmd.Context(), args[0], force, detailed)
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "plan to replace containers that have not changed, too")
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 0 for no change, 2 for changes, 1 for an error")
+	return cmd
+}
+
+func (a *App) plan(ctx context.Context, target string, force, detailed bool) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	in, err := a.deployInput(cfg, target, deployOptions{force: force})
+	if err != nil {
+		return err
+	}
+	c, err := a.connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var result workflows.PlanResult
+	if err := a.read(ctx, c, "plan", workflows.PlanName, in, &result); err != nil {
+		return err
+	}
+	if a.json {
+		a.printJSON(result)
+	} else {
+		a.writePlan(result)
+	}
+	if detailed && !result.Plan.Unchanged() {
+		return exitError(2)
+	}
+	return nil
+}
+
+// writePlan shows a plan to a person.
+func (a *App) writePlan(r workflows.PlanResult) {
+	p := r.Plan
+	if p.Unchanged() {
+		_, _ = fmt.Fprintf(a.Stdout, "%s: no change\n", p.Service)
+		return
+	}
+	_, _ = fmt.Fprintf(a.Stdout, "%s: from release %d\n", p.Service, r.Release)
+	for _, recovery := range p.Recovery {
+		_, _ = fmt.Fprintf(a.Stdout, "  ! %s: a deploy that did not end left %d containers to put right\n",
+			recovery.Node, len(recovery.Remove)+len(recovery.Rename))
+	}
+	for _, image := range r.Builds {
+		_, _ = fmt.Fprintf(a.Stdout, "  * build and push %s\n", image)
+	}
+	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	for _, step := range p.Steps {
+		_, _ = fmt.Fprintf(table, "  %s %s\t%s\t%s\n", sign(step.Action), step.Component, step.Node, step.Action)
+		for _, change := range step.Changes {
+			_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
+		}
+	}
+	_ = table.Flush()
+	if p.Definition && !p.TouchesContainers() {
+		_, _ = fmt.Fprintln(a.Stdout, "  the definition changes, and no container for it")
+	}
+}
+
+// changeText renders one change.
+func changeText(c plan.Change) string {
+	switch {
+	case c.From == "":
+		return fmt.Sprintf("%s: %s", c.Field, c.To)
+	case c.To == "":
+		return fmt.Sprintf("%s: %s → (none)", c.Field, c.From)
+	}
+	return fmt.Sprintf("%s: %s → %s", c.Field, c.From, c.To)
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// process is one entry of mcp ps --json.
+type process struct {
+	Node      string                `json:"node"`
+	Container string                `json:"container"`
+	Service   string                `json:"service"`
+	Component string                `json:"component"`
+	Image     string                `json:"image"`
+	State     string                `json:"state"`
+	Started   time.Time             `json:"started,omitzero"`
+	Ports     []runtime.PortMapping `json:"ports"`
+	Managed   bool                  `json:"managed"`
+}
+
+func newPs(a *App) *cobra.Command {
+	var nodes []string
+	cmd := &cobra.Command{
+		Use:   "ps",
+		Short: "List the containers of the nodes, mcp's and others",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.ps(cmd.Context(), nodes) },
+	}
+	cmd.Flags().StringSliceVar(&nodes, "node", nil, "look at these nodes only")
+	return cmd
+}
+
+func (a *App) ps(ctx context.Context, nodes []string) error {
+	var result workflows.ProcessesResult
+	if err := a.query(ctx, "ps", workflows.ProcessesName, workflows.ProcessesInput{Nodes: nodes}, &result); err != nil {
+		return err
+	}
+	list := processes(result)
+	if a.json {
+		a.printJSON(list)
+	} else {
+		a.writeProcesses(list)
+	}
+	failed := false
+	for _, n := range result.Nodes {
+		if n.Error != nil {
+			failed = true
+			writeFault(a.Stderr, n.Error)
+		}
+	}
+	if failed {
+		return exitError(exitFailed)
+	}
+	return nil
+}
+
+// processes are all containers, by node and name.
+func processes(r workflows.ProcessesResult) []process {
+	list := []process{}
+	for _, n := range r.Nodes {
+		for _, c := range n.Containers {
+			p := process{
+				Node: n.Node, Container: c.Name, Image: c.Image, State: string(c.State), Started: c.Started,
+				Service: c.Labels[runtime.LabelService], Component: c.Labels[runtime.LabelComponent], Ports: c.Ports,
+			}
+			p.Managed = p.Service != ""
+			if p.Ports == nil {
+				p.Ports = []runtime.PortMapping{}
+			}
+			list = append(list, p)
+		}
+	}
+	sort.Slice(list, func(i, j int) bool {
+		if list[i].Node != list[j].Node {
+			return list[i].Node < list[j].Node
+		}
+		return list[i].Container < list[j].Container
+	})
+	return list
+}
+
+// writeProcesses shows the list to a person.
+func (a *App) writeProcesses(list []process) {
+	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "NODE\tCONTAINER\tSERVICE\tSTATE\tUPTIME\tPORTS\tIMAGE")
+	for _, p := range list {
+		service := p.Service
+		if !p.Managed {
+			service = "(not mcp's)"
+		}
+		up := ""
+		if p.State == string(runtime.Running) {
+			up = uptime(int64(time.Since(p.Started).Seconds()))
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.Container, service, p.State, up, mappings(p.Ports), p.Image)
+	}
+	_ = table.Flush()
+}
+
+// mappings renders ports as podman does: "127.0.0.1:8080->80/tcp".
+func mappings(ports []runtime.PortMapping) string {
+	var list []string
+	for _, p := range ports {
+		list = append(list, fmt.Sprintf("%s:%d->%d/%s", p.HostIP, p.HostPort, p.ContainerPort, p.Protocol))
+	}
+	return strings.Join(list, " ")
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// serviceStatus is one entry of mcp status --json.
+type serviceStatus struct {
+	Service    string            `json:"service"`
+	Node       string            `json:"node"`
+	Active     bool              `json:"active"`
+	Release    int               `json:"release"`
+	Deploying  int               `json:"deploying"`
+	Dirty      bool              `json:"dirty"`
+	Components []componentStatus `json:"components"`
+}
+
+type componentStatus struct {
+	Name          string           `json:"name"`
+	Container     string           `json:"container"`
+	Node          string           `json:"node"`
+	Image         string           `json:"image"`
+	Digest        string           `json:"digest"`
+	DesiredState  string           `json:"desired_state"`
+	ObservedState string           `json:"observed_state"`
+	Health        string           `json:"health"`
+	Started       time.Time        `json:"started,omitzero"`
+	UptimeSeconds int64            `json:"uptime_seconds"`
+	Restarts      int              `json:"restarts"`
+	Routes        []plan.RoutePort `json:"routes"`
+	Drift         []string         `json:"drift"`
+}
+
+func newStatus(a *App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [SERVICE…]",
+		Short: "Show what should run, and what does",
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
+	}
+}
+
+func (a *App) status(ctx context.Context, names []string) error {
+	var result workflows.StatusResult
+	err := a.query(ctx, "status", workflows.StatusName, workflows.StatusInput{Services: names}, &result)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(result.Services, func(s plan.ServiceRecord) bool { return s.Release.Service == name }) {
+			return usageError{fault.New(fault.NotFound, "service %s has never been deployed", name).
+				WithHint("deploy it: mcp deploy %s", name)}
+		}
+	}
+	list := make([]serviceStatus, 0, len(result.Services))
+	for _, s := range result.Services {
+		list = append(list, statusOf(s, result.Nodes, time.Now()))
+	}
+	if a.json {
+		a.printJSON(list)
+		return nil
+	}
+	a.writeStatus(list)
+	return nil
+}
+
+// query connects and runs one read.
+func (a *App) query(ctx context.Context, verb, workflow string, in, out any) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	c, err := a.connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return a.read(ctx, c, verb, workflow, in, out)
+}
+
+// statusOf compares what the registry has of a service with what its nodes do.
+func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers, now time.Time) serviceStatus {
+	r := s.Release
+	status := serviceStatus{
+		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty,
+		Components: []componentStatus{},
+	}
+	if r.Definition != nil {
+		status.Node = r.Definition.Node
+	}
+	for _, m := range r.Members() {
+		status.Components = append(status.Components, componentOf(m, nodes[m.Node], now))
+	}
+	return status
+}
+
+func componentOf(m plan.ReleaseMember, node workflows.NodeContainers, now time.Time) componentStatus {
+	c := componentStatus{
+		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
+		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
+	}
+	if c.Routes == nil {
+		c.Routes = []plan.RoutePort{}
+	}
+	if !m.Active {
+		c.DesiredState = "stopped"
+	}
+	if node.Error != nil {
+		c.ObservedState, c.Drift = "unknown", []string{"unreachable"}
+		return c
+	}
+	var seen *plan.Container
+	i := slices.IndexFunc(node.Containers, func(found runtime.ContainerInfo) bool { return found.Name == m.Container })
+	if i >= 0 {
+		found := node.Containers[i]
+		c.ObservedState, c.Health, c.Restarts = string(found.State), found.Health, found.Restarts
+		if found.State == runtime.Running {
+			c.Started, c.UptimeSeconds = found.Started, int64(now.Sub(found.Started).Seconds())
+		}
+		observed := workflows.Observed(found)
+		seen = &observed
+	}
+	c.Drift = append(c.Drift, plan.Drift(m, seen)...)
+	return c
+}
+
+// writeStatus shows the list to a person.
+func (a *App) writeStatus(list []serviceStatus) {
+	if len(list) == 0 {
+		_, _ = fmt.Fprintln(a.Stdout, "no service has been deployed yet")
+		return
+	}
+	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "SERVICE\tRELEASE\tCOMPONENT\tNODE\tSTATE\tUPTIME\tROUTES\tDRIFT")
+	for _, s := range list {
+		name := s.Service
+		if s.Dirty {
+			name += " (dirty)"
+		}
+		if len(s.Components) == 0 {
+			_, _ = fmt.Fprintf(table, "%s\t%d\t-\t%s\t-\t\t\t\n", name, s.Release, s.Node)
+		}
+		for _, c := range s.Components {
+			_, _ = fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", name, s.Release, c.Name, c.Node,
+				c.ObservedState, uptime(c.UptimeSeconds), routeList(c.Routes), strings.Join(c.Drift, ","))
+		}
+	}
+	_ = table.Flush()
+}
+
+// uptime renders seconds as an operator reads them; "" for none.
+func uptime(seconds int64) string {
+	if seconds <= 0 {
+		return ""
+	}
+	return (time.Duration(seconds) * time.Second).String()
+}
+
+// routeList renders routes: "rest:8443→23456".
+func routeList(routes []plan.RoutePort) string {
+	var list []string
+	for _, r := range routes {
+		list = append(list, fmt.Sprintf("%s:%d→%d", r.Name, r.Port, r.HostPort))
+	}
+	return strings.Join(list, " ")
+}

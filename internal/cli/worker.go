@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workers"
+)
+
+type workerOptions struct {
+	control                    bool
+	node, builder              string
+	workspace, socket, publish string
+	logFormat                  string
+}
+
+func newWorker(a *App) *cobra.Command {
+	var o workerOptions
+	cmd := &cobra.Command{
+		Use:   "worker [--control] [--node NAME] [--builder NAME --workspace DIR]",
+		Short: "Serve deploys: as a control worker, a node's, a builder, or several of these",
+		Long: `Worker serves what deploys need, until it is told to end by SIGTERM; it then
+lets what runs come to an end first. While Temporal or Postgres cannot be
+reached it waits for them.
+
+  --control   runs workflows; reaches Postgres and the image registries
+  --node      runs containers on this host's podman
+  --builder   builds and pushes images from a workspace
+
+Without any of these it serves the node that the configuration names.`,
+		Example: "  mcp worker --control\n  mcp worker --node rift --publish 10.0.0.5\n  mcp worker --builder ci --workspace /src",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.control, "control", false, "be a control worker")
+	flags.StringVar(&o.node, "node", "", "be the worker of the node with this name")
+	flags.StringVar(&o.builder, "builder", "", "be the builder with this name")
+	flags.StringVar(&o.workspace, "workspace", "", "the directory that the builder builds from")
+	flags.StringVar(&o.socket, "socket", "", "podman's socket, for the node and the builder")
+	flags.StringVar(&o.publish, "publish", "", "the address of this host that routes are published on")
+	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	return cmd
+}
+
+// worker runs until ctx ends, or a worker cannot go on.
+func (a *App) worker(ctx context.Context, o workerOptions) error {
+	log, err := a.workerLogger(o.logFormat)
+	if err != nil {
+		return usageError{err}
+	}
+	cfg, err := a.config(o.over)
+	if err != nil {
+		return err
+	}
+	connection, err := cfg.TemporalOptions()
+	if err != nil {
+		return usageError{err}
+	}
+	roles, err := o.roles(cfg, connection.Namespace)
+	if err != nil {
+		return usageError{err}
+	}
+	roles.Logger = log
+	connection.Logger = sdklog.NewStructuredLogger(log)
+	c, err := patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
+		func(ctx context.Context) (client.Client, error) { return client.DialContext(ctx, connection) })
+	if err != nil {
+		return endOf(ctx, err)
+	}
+	defer c.Close()
+	w, err := patiently(ctx, log.With("for", "what the roles need"), isAway,
+		func(ctx context.Context) (*workers.Workers, error) { return workers.Start(ctx, c, roles) })
+	if err != nil {
+		return endOf(ctx, err)
+	}
+	log.Info("worker ready", "control", o.control, "node", o.node, "builder", o.builder, "temporal", connection.HostPort)
+	defer w.Stop()
+	select {
+	case err := <-w.Failed():
+		return err
+	case <-ctx.Done():
+		log.Info("worker ends; what runs comes to an end first")
+		return nil
+	}
+}
+
+// over lets the flags go over the configuration.
+func (o *workerOptions) over(c *config.Config) {
+	if o.node == "" && !o.control && o.builder == "" {
+		o.node = c.Node.Name
+	}
+	c.Node.Name = o.node
+	c.Build.Builder = o.builder
+	c.Build.Workspace = cmp.Or(o.workspace, c.Build.Workspace)
+	c.Node.Socket = cmp.Or(o.socket, c.Node.Socket)
+	c.Build.Socket = cmp.Or(o.socket, c.Build.Socket)
+	c.Node.Publish = cmp.Or(o.publish, c.Node.Publish)
+}
+
+// roles are those that the flags ask for.
+func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Options, error) {
+	roles := workers.Options{Version: version}
+	insecure := cfg.ImageRegistry.Insecure
+	if o.control {
+		url, err := cfg.PostgresURL()
+		if err != nil {
+			return roles, err
+		}
+		roles.Control = &workers.Control{
+			PostgresURL: url,
+			PortRest:    time.Duration(cfg.Ports.Rest),
+			Namespace:   namespace,
+		}
+		roles.Control.Images.Insecure = insecure
+		roles.Control.Images.AuthFile = cfg.ImageRegistry.AuthFile
+	}
+	if o.node != "" {
+		roles.Node = &workers.Node{
+			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
+			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure,
+		}
+	}
+	if o.builder != "" {
+		if cfg.Build.Workspace == "" {
+			return roles, fmt.Errorf("a builder needs --workspace, or [build] workspace in mcp.toml; this configuration is %s", cfg.Describe())
+		}
+		roles.Builder = &workers.Builder{
+			Name: o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
+			Logs: cfg.Build.Logs, Insecure: insecure,
+		}
+	}
+	if roles.Control == nil && roles.Node == nil && roles.Builder == nil {
+		return roles, errors.New("no role: give --control, --node NAME or --builder NAME, or set [node] name in mcp.toml")
+	}
+	return roles, nil
+}
+
+// workerLogger logs to stderr, as a process that is watched over by others.
+func (a *App) workerLogger(format string) (*slog.Logger, error) {
+	o := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if a.debug {
+		o.Level = slog.LevelDebug
+	}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.Stderr, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.Stderr, o)), nil
+	}
+	return nil, fmt.Errorf("--log-format is text or json, not %s", format)
+}
+
+// patiently tries until it succeeds, or fails for a reason not worth waiting
+// for. A worker outlives what it needs: whoever starts both at once need not
+// care which is up first.
+func patiently[T any](ctx context.Context, log *slog.Logger, wait func(error) bool, try func(context.Context) (T, error)) (T, error) {
+	const longest = 10 * time.Second
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, longest) {
+		got, err := try(ctx)
+		if err == nil || ctx.Err() != nil || !wait(err) {
+			return got, err
+		}
+		log.Warn("waiting", "error", err, "next", pause)
+		select {
+		case <-ctx.Done():
+			return got, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// isAway reports whether an error says that the other side is not there now.
+func isAway(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
+	return fault.Is(err, fault.Unavailable) || errors.As(err, &unavailable) || errors.As(err, &late)
+}
+
+// endOf is nil for an error that only says that ctx has ended: a worker that
+// was told to end has done what it should.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

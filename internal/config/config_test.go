@@ -1,0 +1,212 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/config"
+)
+
+// env is an environment made of pairs.
+func env(pairs ...string) func(string) string {
+	values := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) string { return values[name] }
+}
+
+// write puts a file in a directory and returns its path.
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestLoad(t *testing.T) {
+	t.Run("without a file the defaults hold", func(t *testing.T) {
+		c, err := config.Load("", env("HOME", "/home/op"))
+		require.NoError(t, err)
+		require.Equal(t, 30*time.Minute, time.Duration(c.Deadline))
+		require.Equal(t, 10000, c.Ports.Low)
+		require.Equal(t, time.Minute, time.Duration(c.Ports.Rest))
+		require.Equal(t, "127.0.0.1", c.Node.Publish)
+		require.Equal(t, "/home/op/.local/state/mcp/builds", c.Build.Logs)
+		require.Empty(t, c.Build.Builder)
+		require.Contains(t, c.Describe(), "/home/op/.config/mcp/mcp.toml")
+	})
+
+	t.Run("the file goes over defaults, the environment over it, flags over all", func(t *testing.T) {
+		path := write(t, t.TempDir(), "mcp.toml", `
+			deadline = "1m"
+			[ports]
+			low = 20000
+			rest = "5s"
+			[node]
+			name = "rift"
+			publish = "10.0.0.1"`)
+		c, err := config.Load(path, env("MCP_PORTS_REST", "7s", "MCP_NODE_NAME", "orion", "MCP_NODE_PUBLISH", "10.0.0.2",
+			"MCP_PORTS_HIGH", "30000", "MCP_IMAGE_REGISTRY_INSECURE", "a:1, b:2"),
+			func(c *config.Config) { c.Node.Publish = "10.0.0.3" })
+		require.NoError(t, err)
+		require.Equal(t, time.Minute, time.Duration(c.Deadline))
+		require.Equal(t, 20000, c.Ports.Low)
+		require.Equal(t, 30000, c.Ports.High)
+		require.Equal(t, 7*time.Second, time.Duration(c.Ports.Rest))
+		require.Equal(t, "orion", c.Node.Name)
+		require.Equal(t, "10.0.0.3", c.Node.Publish)
+		require.Equal(t, []string{"a:1", "b:2"}, c.ImageRegistry.Insecure)
+		require.Equal(t, path, c.Describe())
+	})
+
+	t.Run("paths in the file are relative to it and those of flags to the working directory", func(t *testing.T) {
+		dir := t.TempDir()
+		t.Chdir(t.TempDir())
+		here, err := os.Getwd()
+		require.NoError(t, err)
+		path := write(t, dir, "mcp.toml", `
+			services = "services"
+			[build]
+			socket = "podman.sock"
+			logs = "/var/log/builds"`)
+		c, err := config.Load(path, env(), func(c *config.Config) { c.Build.Workspace = "src" })
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(dir, "services"), c.Services)
+		require.Equal(t, "unix://"+filepath.Join(dir, "podman.sock"), c.Build.Socket)
+		require.Equal(t, "/var/log/builds", c.Build.Logs)
+		require.Equal(t, filepath.Join(here, "src"), c.Build.Workspace)
+	})
+
+	t.Run("a workspace alone names its builder, another checkout another one", func(t *testing.T) {
+		names := map[string]bool{}
+		for _, workspace := range []string{"/src/a", "/src/b", "/src/a"} {
+			c, err := config.Load("", env("MCP_BUILD_WORKSPACE", workspace))
+			require.NoError(t, err)
+			require.Regexp(t, `^[a-z0-9]+(-?[a-z0-9]+)*-[0-9a-f]{6}$`, c.Build.Builder)
+			names[c.Build.Builder] = true
+		}
+		require.Len(t, names, 2)
+	})
+
+	t.Run("the podman of CONTAINER_HOST is the default", func(t *testing.T) {
+		c, err := config.Load("", env("CONTAINER_HOST", "unix:///tmp/p.sock"))
+		require.NoError(t, err)
+		require.Equal(t, "unix:///tmp/p.sock", c.Node.Socket)
+	})
+}
+
+func TestMistakes(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{"an unknown key", "\n[build]\nworkspce = \"x\"", "mcp.toml:3: build.workspce: unknown key; there are workspace, builder, socket, logs"},
+		{"an unknown key at the top", "servces = \"x\"", "mcp.toml:1: servces: unknown key; there are services, deadline, build,"},
+		{"an unknown table", "[bild]\nx = 1", "bild"},
+		{"a second unknown key", "a = 1\nb = 2", "mcp.toml:2: b: unknown key"},
+		{"a wrong type", "[ports]\nlow = \"many\"", "mcp.toml:2: ports.low: cannot decode TOML string into int"},
+		{"a syntax error", "services = \n", "mcp.toml:1"},
+		{"a duration without a unit", "[ports]\nrest = 60", "ports.rest: must be a time with its unit"},
+		{"a duration that is none", "deadline = \"soon\"", "mcp.toml:1"},
+		{"a port out of range", "[ports]\nhigh = 70000", "ports.high: must be between 1 and 65535, not 70000"},
+		{"a range upside down", "[ports]\nlow = 300\nhigh = 200", "ports.high: must not be less than ports.low"},
+		{"a node's name", "[node]\nname = \"Rift!\"", `node.name: must be of a-z, 0-9 and -, not "Rift!"`},
+		{"a remote socket", "[node]\nsocket = \"tcp://rift:8080\"", "node.socket: must be podman's socket"},
+		{"a publish address", "[node]\npublish = \"rift\"", "node.publish: must be an IP address"},
+		{"an address without a port", "[temporal]\naddress = \"temporal\"", "temporal.address: must be host:port"},
+		{"an image registry with a scheme", "[image_registry]\ninsecure = [\"http://r:5000\"]", "image_registry.insecure: must hold host:port"},
+		{"two places for a URL", "[postgres]\nurl = \"postgres://a\"\nurl_file = \"b\"", "postgres.url_file: is set beside postgres.url"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := config.Load(write(t, t.TempDir(), "mcp.toml", test.text), env())
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+
+	t.Run("all are reported at once", func(t *testing.T) {
+		_, err := config.Load(write(t, t.TempDir(), "mcp.toml", "[ports]\nlow = 0\n[node]\npublish = \"x\""), env())
+		require.ErrorContains(t, err, "ports.low")
+		require.ErrorContains(t, err, "node.publish")
+	})
+
+	t.Run("a variable's mistake names the variable", func(t *testing.T) {
+		_, err := config.Load("", env("MCP_PORTS_LOW", "few"))
+		require.EqualError(t, err, `MCP_PORTS_LOW: "few" is no whole number`)
+	})
+
+	t.Run("a password is never repeated", func(t *testing.T) {
+		_, err := config.Load("", env("MCP_POSTGRES_URL", "mysql://mcp:hunter2@db/mcp"))
+		require.ErrorContains(t, err, "postgres.url")
+		require.NotContains(t, err.Error(), "hunter2")
+	})
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	below := filepath.Join(dir, "project", "deep", "er")
+	require.NoError(t, os.MkdirAll(below, 0o755))
+	local := write(t, dir, "project/.mcp-dev/mcp.toml", "")
+	users := write(t, dir, "xdg/mcp/mcp.toml", "")
+	home := write(t, dir, "home/.config/mcp/mcp.toml", "")
+	other := write(t, dir, "other.toml", "")
+	for _, test := range []struct {
+		name, flag, cwd string
+		env             func(string) string
+		want            string
+	}{
+		{"the flag first", other, below, env("MCP_CONFIG", local), other},
+		{"a relative flag", "other.toml", dir, env(), other},
+		{"then the variable", "", below, env("MCP_CONFIG", other), other},
+		{"then the local platform's in a parent folder", "", below, env("XDG_CONFIG_HOME", filepath.Join(dir, "xdg")), local},
+		{"then the user's", "", dir, env("XDG_CONFIG_HOME", filepath.Join(dir, "xdg"), "HOME", filepath.Join(dir, "home")), users},
+		{"the user's in their home", "", dir, env("HOME", filepath.Join(dir, "home")), home},
+		{"none is no error", "", dir, env(), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path, err := config.Find(test.flag, test.env, test.cwd)
+			require.NoError(t, err)
+			require.Equal(t, test.want, path)
+		})
+	}
+
+	t.Run("a file that was asked for must exist", func(t *testing.T) {
+		_, err := config.Find("", env("MCP_CONFIG", "/no/such.toml"), dir)
+		require.ErrorContains(t, err, "$MCP_CONFIG")
+		require.ErrorContains(t, err, "/no/such.toml")
+	})
+}
+
+func TestExample(t *testing.T) {
+	const example = "../../docs/mcp.example.toml"
+	_, err := config.Load(example, env())
+	require.NoError(t, err)
+
+	t.Run("holds every key", func(t *testing.T) {
+		text, err := os.ReadFile(example)
+		require.NoError(t, err)
+		var has map[string]any
+		require.NoError(t, toml.Unmarshal(text, &has))
+		requireKeys(t, "", reflect.TypeFor[config.Config](), has)
+	})
+}
+
+// requireKeys checks that a table has every key of a type.
+func requireKeys(t *testing.T, table string, of reflect.Type, has map[string]any) {
+	t.Helper()
+	for i := range of.NumField() {
+		field := of.Field(i)
+		name := field.Tag.Get("toml")
+		if name == "" {
+			continue
+		}
+		require.Contains(t, has, name, "%s%s is missing", table, name)
+		if field.Type.Kind() == reflect.Struct {
+			requireKeys(t, table+name+".", field.Type, has[name].(map[string]any))
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Load reads the file at path, or none if path is "", and then the environment
+// and the flags, and checks the whole. Relative paths in the file are relative
+// to its directory; elsewhere, to the working directory.
+func Load(path string, getenv func(string) string, flags ...func(*Config)) (*Config, error) {
+	c := defaults(getenv)
+	if path != "" {
+		if err := c.readFile(path); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.readEnvironment(); err != nil {
+		return nil, err
+	}
+	for _, flag := range flags {
+		flag(c)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the working directory: %w", err)
+	}
+	c.resolve(dir)
+	if c.Build.Workspace != "" && c.Build.Builder == "" {
+		c.Build.Builder = builderName(c.Build.Workspace)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Config) readFile(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("find the configuration: %w", err)
+	}
+	c.file = path
+	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(c); err != nil {
+		return locate(path, err)
+	}
+	c.resolve(filepath.Dir(path))
+	return nil
+}
+
+// locate says at which line and key of the file each mistake is.
+func locate(path string, err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) {
+		var problems []error
+		for _, e := range unknown.Errors {
+			line, _ := e.Position()
+			problems = append(problems, fmt.Errorf("%s:%d: %s: unknown key%s", path, line, strings.Join(e.Key(), "."), knownBeside(e.Key())))
+		}
+		return errors.Join(problems...)
+	}
+	var wrong *toml.DecodeError
+	if !errors.As(err, &wrong) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	line, _ := wrong.Position()
+	key := ""
+	if len(wrong.Key()) > 0 {
+		key = strings.Join(wrong.Key(), ".") + ": "
+	}
+	return fmt.Errorf("%s:%d: %s%s", path, line, key, plain(wrong.Error()))
+}
+
+// plain drops from a decoder's message what it says of Go: "cannot decode
+// TOML string into struct field config.Ports.Low of type int".
+func plain(message string) string {
+	message = strings.TrimPrefix(message, "toml: ")
+	if before, field, ok := strings.Cut(message, " into struct field "); ok {
+		_, kind, _ := strings.Cut(field, " of type ")
+		return before + " into " + kind
+	}
+	return message
+}
+
+// knownBeside lists the keys that do exist where an unknown one was found.
+func knownBeside(key []string) string {
+	table := ""
+	if len(key) > 1 {
+		table = strings.Join(key[:len(key)-1], ".") + "."
+	}
+	var known []string
+	for _, k := range keys(&Config{}) {
+		if rest, ok := strings.CutPrefix(k.name, table); ok {
+			name, _, _ := strings.Cut(rest, ".")
+			if len(known) == 0 || known[len(known)-1] != name {
+				known = append(known, name)
+			}
+		}
+	}
+	if len(known) == 0 {
+		return ""
+	}
+	return "; there are " + strings.Join(known, ", ")
+}
+
+// key is one key of the configuration: "build.workspace", and its value.
+type key struct {
+	name  string
+	value reflect.Value
+}
+
+// keys lists every key, in the order of the fields.
+func keys(c *Config) []key { return keysOf("", reflect.ValueOf(c).Elem()) }
+
+func keysOf(table string, v reflect.Value) []key {
+	var list []key
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("toml")
+		switch {
+		case name == "":
+		case v.Field(i).Kind() == reflect.Struct:
+			list = append(list, keysOf(table+name+".", v.Field(i))...)
+		default:
+			list = append(list, key{table + name, v.Field(i)})
+		}
+	}
+	return list
+}
+
+// resolve makes relative paths absolute, and paths of sockets URIs.
+func (c *Config) resolve(dir string) {
+	for _, path := range []*string{&c.Services, &c.Build.Workspace, &c.Build.Logs, &c.ImageRegistry.AuthFile, &c.Postgres.URLFile} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+	for _, socket := range []*string{&c.Build.Socket, &c.Node.Socket} {
+		if *socket != "" && !strings.Contains(*socket, "://") {
+			if !filepath.IsAbs(*socket) {
+				*socket = filepath.Join(dir, *socket)
+			}
+			*socket = "unix://" + *socket
+		}
+	}
+}

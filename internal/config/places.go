@@ -1,0 +1,122 @@
+package config
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// DevDir is the directory of the local platform, unless told otherwise.
+const DevDir = ".mcp-dev"
+
+// fileName is the configuration's, in each directory where it is looked for.
+const fileName = "mcp.toml"
+
+// Find returns the configuration file to use: the flag's, $MCP_CONFIG,
+// .mcp-dev/mcp.toml in cwd or the nearest folder above it, the user's, or the
+// machine's. It returns "" when there is none; a file that was asked for by
+// name must exist.
+func Find(flag string, getenv func(string) string, cwd string) (string, error) {
+	if flag != "" {
+		return named(flag, cwd, "--config")
+	}
+	if path := getenv("MCP_CONFIG"); path != "" {
+		return named(path, cwd, "$MCP_CONFIG")
+	}
+	for dir := cwd; ; dir = filepath.Dir(dir) {
+		if path := filepath.Join(dir, DevDir, fileName); isFile(path) {
+			return path, nil
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	for _, path := range []string{userFile(getenv), machineFile} {
+		if path != "" && isFile(path) {
+			return path, nil
+		}
+	}
+	return "", nil
+}
+
+func named(path, cwd, source string) (string, error) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(cwd, path)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("find the configuration that %s names: %w", source, err)
+	}
+	return path, nil
+}
+
+// whereLooked lists the places that Find goes through.
+func whereLooked(getenv func(string) string) string {
+	places := []string{filepath.Join(DevDir, fileName) + " here or in a parent folder"}
+	if path := userFile(getenv); path != "" {
+		places = append(places, path)
+	}
+	places = append(places, machineFile)
+	return strings.Join(places, ", no ") + ", and neither --config nor MCP_CONFIG names one"
+}
+
+const machineFile = "/etc/mcp/" + fileName
+
+// userFile is the user's own configuration; "" for a process without a home.
+func userFile(getenv func(string) string) string {
+	if dir := getenv("XDG_CONFIG_HOME"); dir != "" {
+		return filepath.Join(dir, "mcp", fileName)
+	}
+	if home := getenv("HOME"); home != "" {
+		return filepath.Join(home, ".config", "mcp", fileName)
+	}
+	return ""
+}
+
+// stateDir is where mcp keeps what should outlive a reboot and is no
+// configuration.
+func stateDir(getenv func(string) string, name string) string {
+	if dir := getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "mcp", name)
+	}
+	if home := getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "mcp", name)
+	}
+	return filepath.Join("/var/lib/mcp", name)
+}
+
+// podmanSocket is where podman's own tools would look.
+func podmanSocket(getenv func(string) string) string {
+	if host := getenv("CONTAINER_HOST"); strings.HasPrefix(host, "unix://") {
+		return host
+	}
+	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+		return "unix://" + filepath.Join(dir, "podman", "podman.sock")
+	}
+	return "unix:///run/podman/podman.sock"
+}
+
+// builderName names the builder that serves a workspace on this host.
+func builderName(workspace string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	host, _, _ = strings.Cut(strings.ToLower(host), ".")
+	label := strings.Trim(strings.Map(labelRune, host[:min(len(host), 50)]), "-")
+	return strings.TrimPrefix(fmt.Sprintf("%s-%x", label, sha256.Sum256([]byte(workspace)))[:len(label)+7], "-")
+}
+
+// labelRune replaces what a DNS label cannot hold.
+func labelRune(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+		return r
+	}
+	return '-'
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+)
+
+// TemporalOptions says how to connect to Temporal. TEMPORAL_* variables go
+// over all; then comes the profile of temporal.toml that is asked for by name,
+// here or in TEMPORAL_PROFILE; then the address given here; and only without
+// one temporal.toml's default profile, whose keys are not meant for another
+// server.
+func (c *Config) TemporalOptions() (client.Options, error) {
+	given := c.Temporal
+	request := envconfig.LoadClientConfigProfileOptions{EnvLookup: environment(c.getenv)}
+	if c.getenv("TEMPORAL_PROFILE") == "" {
+		request.ConfigFileProfile = given.Profile
+		request.DisableFile = given.Profile == "" && given.Address != ""
+	}
+	profile, err := envconfig.LoadClientConfigProfile(request)
+	if err != nil {
+		return client.Options{}, fmt.Errorf("load Temporal's profile: %w", err)
+	}
+	profile.Address = cmp.Or(profile.Address, given.Address, "127.0.0.1:7233")
+	profile.Namespace = cmp.Or(profile.Namespace, given.Namespace, "default")
+	options, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
+	if err != nil {
+		return client.Options{}, fmt.Errorf("read Temporal's profile: %w", err)
+	}
+	return options, nil
+}
+
+// environment lets the SDK read the environment that Load was given.
+type environment func(string) string
+
+// LookupEnv takes a variable that is empty for one that is not there.
+func (e environment) LookupEnv(name string) (string, bool) {
+	value := e(name)
+	return value, value != ""
+}
+
+// Environ lists the variables whose names are known to this process.
+func (e environment) Environ() []string {
+	var list []string
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if value := e(name); value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
+// PostgresURL is where the registry is. A password that other users of this
+// machine could read is refused.
+func (c *Config) PostgresURL() (string, error) {
+	p := c.Postgres
+	switch {
+	case p.URLFile != "":
+		text, err := os.ReadFile(p.URLFile)
+		if err != nil {
+			return "", fmt.Errorf("read postgres.url_file: %w", err)
+		}
+		address := strings.TrimSpace(string(text))
+		if !isPostgresURL(address) {
+			return "", fmt.Errorf("read %s: it must hold one line that begins with postgres://", p.URLFile)
+		}
+		return address, mustBePrivate(p.URLFile, address)
+	case p.URL == "":
+		return "", fmt.Errorf("find the registry: set postgres.url_file or MCP_POSTGRES_URL; this configuration is %s", c.Describe())
+	case c.getenv("MCP_POSTGRES_URL") == "" && c.file != "":
+		return p.URL, mustBePrivate(c.file, p.URL)
+	}
+	return p.URL, nil
+}
+
+// mustBePrivate refuses a file that holds a password and that others can read.
+func mustBePrivate(path, address string) error {
+	if parsed, err := url.Parse(address); err == nil {
+		if _, holds := parsed.User.Password(); !holds && !parsed.Query().Has("password") {
+			return nil
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("check who can read a password: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("read a password from %s: others can read it too (mode %04o); run chmod 600 %s", path, mode, path)
+	}
+	return nil
+}

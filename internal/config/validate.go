@@ -1,0 +1,82 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Validate reports every value that cannot be meant, each with its key.
+func (c *Config) Validate() error {
+	v := validation{source: "configuration"}
+	if c.file != "" {
+		v.source = c.file
+	}
+	v.duration("deadline", c.Deadline)
+	v.duration("ports.rest", c.Ports.Rest)
+	v.port("ports.low", c.Ports.Low)
+	v.port("ports.high", c.Ports.High)
+	v.check(c.Ports.Low <= c.Ports.High, "ports.high", "must not be less than ports.low")
+	v.label("build.builder", c.Build.Builder)
+	v.label("node.name", c.Node.Name)
+	v.socket("build.socket", c.Build.Socket)
+	v.socket("node.socket", c.Node.Socket)
+	_, err := netip.ParseAddr(c.Node.Publish)
+	v.check(err == nil, "node.publish", "must be an IP address of this node, not %q", c.Node.Publish)
+	_, _, err = net.SplitHostPort(c.Temporal.Address)
+	v.check(err == nil || c.Temporal.Address == "", "temporal.address", "must be host:port, not %q", c.Temporal.Address)
+	for _, host := range c.ImageRegistry.Insecure {
+		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must hold host:port as in an image's name, not %q", host)
+	}
+	v.postgres(c.Postgres)
+	return errors.Join(v.problems...)
+}
+
+// validation collects problems.
+type validation struct {
+	source   string
+	problems []error
+}
+
+func (v *validation) check(ok bool, key, format string, args ...any) {
+	if !ok {
+		v.problems = append(v.problems, fmt.Errorf("%s: %s: %s", v.source, key, fmt.Sprintf(format, args...)))
+	}
+}
+
+// duration refuses what is too short to be meant: a bare number in TOML would
+// count nanoseconds.
+func (v *validation) duration(key string, d servicedef.Duration) {
+	v.check(time.Duration(d) >= time.Millisecond, key, `must be a time with its unit, such as "90s", not %s`, time.Duration(d))
+}
+
+func (v *validation) port(key string, port int) {
+	v.check(port >= 1 && port <= 65535, key, "must be between 1 and 65535, not %d", port)
+}
+
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// label checks the name of a node or a builder, which names a task queue.
+func (v *validation) label(key, name string) {
+	v.check(name == "" || dnsLabel.MatchString(name), key, "must be of a-z, 0-9 and -, not %q", name)
+}
+
+func (v *validation) socket(key, socket string) {
+	v.check(strings.HasPrefix(socket, "unix:///"), key, "must be podman's socket, such as unix:///run/podman/podman.sock, not %q", socket)
+}
+
+// postgres never repeats the URL: it holds a password.
+func (v *validation) postgres(p Postgres) {
+	v.check(p.URL == "" || p.URLFile == "", "postgres.url_file", "is set beside postgres.url: which one holds?")
+	v.check(p.URL == "" || isPostgresURL(p.URL), "postgres.url", "must begin with postgres://")
+}
+
+func isPostgresURL(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
+}

@@ -1,0 +1,91 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/workers"
+)
+
+// Destroy removes what the platform in dir, which must have been stopped, has
+// left: containers, mounts, data and, unless there is something else in it,
+// the directory. It reports what it left in place.
+func Destroy(ctx context.Context, dir string) (left []string, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", dir, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, lockName)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // there has never been one
+	}
+	lock, err := acquire(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if err := removeContainers(ctx, dir); err != nil {
+		return nil, fmt.Errorf("remove the containers: %w", err)
+	}
+	if err := parts.RemovePostgres(filepath.Join(dir, postgresDir)); err != nil {
+		return nil, err
+	}
+	// One by one: whoever gave a directory with things of their own keeps them.
+	for _, name := range []string{
+		temporalDir, registryDir, postgresDir, podmanDir, buildsDir,
+		configName, urlName, infoName, LogName, pidName, lockName,
+	} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return nil, fmt.Errorf("remove the platform's data: %w", err)
+		}
+	}
+	return leftIn(dir)
+}
+
+// leftIn removes a directory that is empty, and lists one that is not.
+func leftIn(dir string) (left []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look what is left: %w", err)
+	}
+	for _, entry := range entries {
+		left = append(left, filepath.Join(dir, entry.Name()))
+	}
+	if left == nil {
+		err = os.Remove(dir)
+	}
+	return left, err
+}
+
+// removeContainers removes what runs on: all of a private podman, and of the
+// machine's the containers that the platform's own registry knows.
+func removeContainers(ctx context.Context, dir string) error {
+	private := filepath.Join(dir, podmanDir)
+	if _, err := os.Stat(private); err == nil {
+		engine, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: private, Private: true})
+		if err != nil {
+			return err
+		}
+		return engine.Destroy()
+	}
+	file := filepath.Join(dir, configName)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil // it was never ready
+	}
+	// Not the environment's: it may speak of another node.
+	c, err := config.Load(file, func(string) string { return "" })
+	if err != nil {
+		return err
+	}
+	postgres, err := parts.StartPostgres(ctx, parts.PostgresOptions{Dir: filepath.Join(dir, postgresDir)})
+	if err != nil {
+		return err
+	}
+	defer postgres.Stop()
+	return workers.RemoveContainers(ctx, postgres.URL(), c.Node.Socket)
+}

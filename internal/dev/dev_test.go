@@ -1,0 +1,325 @@
+package dev_test
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/dev"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// programs is where make tools puts temporal and registry.
+const programs = "../../bin"
+
+// up brings a platform up that ends with the test.
+func up(t *testing.T, dir string, change ...func(*dev.Options)) *dev.Platform {
+	t.Helper()
+	o := dev.Options{
+		Dir: dir, Workspace: t.TempDir(), Services: t.TempDir(), Programs: programs,
+		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
+		SDKLogger: slog.New(slog.DiscardHandler),
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	p, err := dev.Up(ctx, o)
+	require.NoError(t, err)
+	t.Cleanup(p.Down)
+	return p
+}
+
+// home is a directory for a platform, of which nothing must be left.
+func home(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "platform")
+	t.Cleanup(func() {
+		left, err := dev.Destroy(context.Background(), dir)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+	return dir
+}
+
+// connect connects to Temporal as the CLI would, by the mcp.toml in dir.
+func connect(t *testing.T, dir string) client.Client {
+	t.Helper()
+	c, err := config.Load(filepath.Join(dir, "mcp.toml"), func(string) string { return "" })
+	require.NoError(t, err)
+	options, err := c.TemporalOptions()
+	require.NoError(t, err)
+	options.Logger = sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	temporal, err := client.Dial(options)
+	require.NoError(t, err)
+	t.Cleanup(temporal.Close)
+	return temporal
+}
+
+// processes are those with a word in their command line or that are in dir.
+func processes(t *testing.T, word string) []string {
+	t.Helper()
+	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	var list []string
+	for _, path := range found {
+		text, err := os.ReadFile(path)
+		cwd, _ := os.Readlink(filepath.Join(filepath.Dir(path), "cwd"))
+		if err == nil && (strings.Contains(string(text), word) || strings.Contains(cwd, word)) {
+			list = append(list, filepath.Base(filepath.Dir(path))+" "+strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+	return list
+}
+
+func mounts(t *testing.T, word string) []string {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	var list []string
+	for line := range strings.Lines(string(table)) {
+		if strings.Contains(line, word) {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+func TestPlatform(t *testing.T) {
+	dir := home(t)
+	first := up(t, dir)
+	info := first.Info()
+
+	t.Run("says where everything is", func(t *testing.T) {
+		read, err := dev.ReadInfo(dir)
+		require.NoError(t, err)
+		require.Equal(t, info, read)
+		require.Equal(t, os.Getpid(), info.PID)
+		require.True(t, info.PrivatePodman)
+		require.True(t, dev.Running(dir))
+		for _, page := range []string{info.UI, "http://" + info.ImageRegistry + "/v2/"} {
+			response, err := http.Get(page)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, http.StatusOK, response.StatusCode, page)
+		}
+	})
+
+	t.Run("keeps what is secret from others", func(t *testing.T) {
+		for _, name := range []string{"mcp.toml", "postgres.url"} {
+			file, err := os.Stat(filepath.Join(dir, name))
+			require.NoError(t, err)
+			require.Equal(t, os.FileMode(0o600), file.Mode().Perm(), name)
+		}
+		c, err := config.Load(info.Config, func(string) string { return "" })
+		require.NoError(t, err)
+		url, err := c.PostgresURL()
+		require.NoError(t, err)
+		require.Contains(t, url, info.Postgres)
+	})
+
+	t.Run("runs the workers, and knows its node", func(t *testing.T) {
+		require.Eventually(t, func() bool { return slices.Contains(nodes(t, dir), dev.Local) }, 10*time.Second, 100*time.Millisecond)
+	})
+
+	t.Run("refuses to run twice in one directory", func(t *testing.T) {
+		_, err := dev.Up(t.Context(), dev.Options{Dir: dir, Programs: programs})
+		require.True(t, fault.Is(err, fault.Conflict))
+		require.ErrorContains(t, err, "as process "+strconv.Itoa(os.Getpid()))
+	})
+
+	t.Run("starts a part again that was killed, where it was", func(t *testing.T) {
+		pid := find(t, dir, "registry", "serve")
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		require.Eventually(t, func() bool {
+			again := find(t, dir, "registry", "serve")
+			return again != 0 && again != pid
+		}, 20*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool {
+			response, err := http.Get("http://" + info.ImageRegistry + "/v2/")
+			if err != nil {
+				return false
+			}
+			return response.Body.Close() == nil
+		}, 20*time.Second, 50*time.Millisecond)
+	})
+
+	t.Run("goes down, and no process is left", func(t *testing.T) {
+		first.Down()
+		require.Empty(t, processes(t, dir))
+		require.False(t, dev.Running(dir))
+		require.NoFileExists(t, filepath.Join(dir, "dev.pid"))
+	})
+
+	t.Run("comes up again where it was, with its data", func(t *testing.T) {
+		second := up(t, dir)
+		again := second.Info()
+		require.Equal(t, info, again)
+		temporal := connect(t, dir)
+		history, err := temporal.DescribeWorkflowExecution(t.Context(), workflows.NodeID(dev.Local), "")
+		require.NoError(t, err)
+		require.NotNil(t, history)
+		require.Contains(t, nodes(t, dir), dev.Local)
+		second.Down()
+	})
+
+	t.Run("is destroyed with all it had", func(t *testing.T) {
+		left, err := dev.Destroy(t.Context(), dir)
+		require.NoError(t, err)
+		require.Empty(t, left)
+		require.NoDirExists(t, dir)
+		require.Empty(t, processes(t, dir))
+		require.Empty(t, mounts(t, dir))
+	})
+}
+
+func TestAnotherProcess(t *testing.T) {
+	t.Run("the next start waits for the ports of a platform that was killed", func(t *testing.T) {
+		dir := home(t)
+		process, before, ended := elsewhere(t, dir)
+		require.NoError(t, process.Kill())
+		<-ended
+
+		after := up(t, dir).Info()
+		before.PID = after.PID
+		require.Equal(t, before, after)
+	})
+
+	t.Run("a platform is stopped from another process", func(t *testing.T) {
+		dir := home(t)
+		_, _, ended := elsewhere(t, dir)
+		was, err := dev.Stop(t.Context(), dir)
+		require.NoError(t, err)
+		require.True(t, was)
+		require.NoError(t, <-ended)
+		require.Empty(t, processes(t, dir))
+
+		was, err = dev.Stop(t.Context(), dir)
+		require.NoError(t, err)
+		require.False(t, was)
+	})
+}
+
+// elsewhere brings a platform up in a process of its own: this test binary,
+// which TestMain makes one.
+func elsewhere(t *testing.T, dir string) (*os.Process, dev.Info, <-chan error) {
+	t.Helper()
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), "MCP_TEST_PLATFORM="+dir)
+	command.Stderr = os.Stderr
+	require.NoError(t, command.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	for {
+		if info, err := dev.ReadInfo(dir); err == nil {
+			return command.Process, info, ended
+		}
+		select {
+		case err := <-ended:
+			require.Fail(t, "it ended before it was ready", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func TestMain(m *testing.M) {
+	dir := os.Getenv("MCP_TEST_PLATFORM")
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	p, err := dev.Up(ctx, dev.Options{Dir: dir, Programs: programs, SDKLogger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		slog.Error("bring the platform up", "error", err)
+		os.Exit(1)
+	}
+	<-ctx.Done()
+	p.Down()
+}
+
+func TestMistakes(t *testing.T) {
+	t.Run("a missing program is named, with how to build it", func(t *testing.T) {
+		t.Setenv("PATH", "/nowhere")
+		_, err := dev.Up(t.Context(), dev.Options{Dir: t.TempDir(), Programs: t.TempDir()})
+		require.ErrorContains(t, err, "make tools")
+	})
+
+	t.Run("a directory that has never been a platform's is not destroyed", func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "mcp.toml"), nil, 0o600))
+		_, err := dev.Destroy(t.Context(), dir)
+		require.NoError(t, err)
+		require.FileExists(t, filepath.Join(dir, "mcp.toml"))
+	})
+
+	t.Run("a platform that runs is not destroyed", func(t *testing.T) {
+		dir := t.TempDir()
+		lock, err := os.Create(filepath.Join(dir, "dev.lock"))
+		require.NoError(t, err)
+		defer lock.Close()
+		require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
+		_, err = dev.Destroy(t.Context(), dir)
+		require.True(t, fault.Is(err, fault.Conflict))
+	})
+
+	t.Run("what else is in the directory stays", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, name := range []string{"dev.lock", "notes"} {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+		}
+		left, err := dev.Destroy(t.Context(), dir)
+		require.NoError(t, err)
+		require.Equal(t, []string{filepath.Join(dir, "notes")}, left)
+	})
+}
+
+// nodes are the nodes that the registry knows, by a read through Temporal.
+func nodes(t *testing.T, dir string) []string {
+	t.Helper()
+	run, err := connect(t, dir).ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+		ID: workflows.ReadID("ps", rand.Text()), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
+	}, workflows.ProcessesName, workflows.ProcessesInput{})
+	require.NoError(t, err)
+	var result workflows.ProcessesResult
+	require.NoError(t, run.Get(t.Context(), &result))
+	var names []string
+	for _, node := range result.Nodes {
+		require.Nil(t, node.Error)
+		names = append(names, node.Node)
+	}
+	return names
+}
+
+// find gives the process in the platform's directory that runs a program with
+// a word among its arguments; 0 if there is none.
+func find(t *testing.T, dir, program, word string) int {
+	t.Helper()
+	for _, p := range processes(t, filepath.Join(dir, program)) {
+		id, command, _ := strings.Cut(p, " ")
+		if strings.Contains(command, " "+word+" ") {
+			pid, err := strconv.Atoi(id)
+			require.NoError(t, err)
+			return pid
+		}
+	}
+	return 0
+}

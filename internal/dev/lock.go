@@ -1,0 +1,109 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// acquire makes this process the one that owns the directory. The lock is the
+// kernel's, and ends with the process however that ends.
+func acquire(dir string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open the platform's lock: %w", err)
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		_ = lock.Close()
+		return nil, fault.New(fault.Conflict, "mcp dev runs in %s already, as process %s", dir, readPID(dir)).
+			WithHint("end it with mcp dev down --dir %s, or give this one another --dir", dir)
+	}
+	if err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	if err := writeFile(filepath.Join(dir, pidName), fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("note the process id: %w", err)
+	}
+	return lock, nil
+}
+
+// release gives the directory up. The lock's file stays: whoever has it open
+// by now would else lock a file that nobody else sees.
+func release(dir string, lock *os.File) {
+	_ = os.Remove(filepath.Join(dir, infoName))
+	_ = os.Remove(filepath.Join(dir, pidName))
+	_ = lock.Close()
+}
+
+// Running reports whether a platform runs in dir.
+func Running(dir string) bool {
+	lock, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return false
+	}
+	defer lock.Close()
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	return errors.Is(err, syscall.EWOULDBLOCK)
+}
+
+// Stop asks the platform in dir to end and waits until it has. It reports
+// whether there was one.
+func Stop(ctx context.Context, dir string) (bool, error) {
+	if !Running(dir) {
+		return false, nil
+	}
+	// Who holds the lock is alive, and wrote its id right after it got it.
+	pid, err := strconv.Atoi(readPID(dir))
+	if err != nil {
+		return true, fmt.Errorf("find the process of mcp dev in %s: %w", dir, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return true, fmt.Errorf("end process %d of mcp dev: %w", pid, err)
+	}
+	for Running(dir) {
+		select {
+		case <-ctx.Done():
+			return true, fmt.Errorf("wait for process %d of mcp dev to end: %w", pid, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return true, nil
+}
+
+// Await waits until the platform that runs in dir is ready.
+func Await(ctx context.Context, dir string) (Info, error) {
+	for {
+		info, err := ReadInfo(dir)
+		if err == nil {
+			return info, nil
+		}
+		if !Running(dir) {
+			return info, fmt.Errorf("mcp dev in %s ended before it was ready", dir)
+		}
+		select {
+		case <-ctx.Done():
+			return info, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// readPID is the process id that was noted, for a message or a signal.
+func readPID(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, pidName))
+	if err != nil {
+		return "(unknown)"
+	}
+	return strings.TrimSpace(string(text))
+}

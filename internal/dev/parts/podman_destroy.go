@@ -1,0 +1,97 @@
+package parts
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Destroy ends a private engine with all that it holds: containers, mounts,
+// images, volumes and the service. Of the machine's own engine it ends only
+// the service. Destroying twice is no error.
+func (p *Podman) Destroy() error {
+	if !p.options.Private || p.destroyed() {
+		p.Stop()
+		return nil
+	}
+	// podman itself, rather than its service, so that this works however the
+	// service has ended.
+	remove := exec.Command(p.program, append(p.storageArgs(), "rm", "--all", "--force", "--time", "0", "--volumes")...)
+	remove.Env = append(os.Environ(), p.env...)
+	output, err := remove.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("remove podman's containers: %w: %s", err, strings.TrimSpace(string(output)))
+	}
+	p.Stop()
+	p.endMonitors()
+	// Files are removed only when nothing is mounted among them any more.
+	if mounted := errors.Join(unmountUnder(p.volatile), unmountUnder(p.options.Dir)); mounted != nil {
+		return errors.Join(err, mounted)
+	}
+	return errors.Join(err, p.removeFiles())
+}
+
+// destroyed reports whether Destroy has come to its end before.
+func (p *Podman) destroyed() bool {
+	_, err := os.Stat(p.volatile)
+	return os.IsNotExist(err)
+}
+
+// endMonitors kills the engine's conmon processes that are left. One stays for
+// a while after each command that was run in a container, and would then call
+// podman, which would make the storage anew.
+func (p *Podman) endMonitors() {
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range commands {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		args := strings.Split(string(text), "\x00")
+		if filepath.Base(args[0]) != "conmon" || !slices.Contains(args, filepath.Join(p.options.Dir, "root")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// removeFiles removes the engine's storage and its volatile directory.
+func (p *Podman) removeFiles() error {
+	var errs []error
+	for _, name := range []string{"root", "networks", "volumes", "containers.conf", volatileLink} {
+		errs = append(errs, os.RemoveAll(filepath.Join(p.options.Dir, name)))
+	}
+	return errors.Join(append(errs, os.RemoveAll(p.volatile))...)
+}
+
+// unmountUnder unmounts everything that is mounted under dir, innermost first.
+func unmountUnder(dir string) error {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return fmt.Errorf("read mounts: %w", err)
+	}
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	var points []string
+	for line := range strings.Lines(string(table)) {
+		if fields := strings.Fields(line); len(fields) > 4 {
+			if point := unescape.Replace(fields[4]); strings.HasPrefix(point, dir+"/") {
+				points = append(points, point)
+			}
+		}
+	}
+	var errs []error
+	for _, point := range slices.Backward(points) { // the table is in order of mounting
+		if err := syscall.Unmount(point, syscall.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {
+			errs = append(errs, fmt.Errorf("unmount %s: %w", point, err))
+		}
+	}
+	return errors.Join(errs...)
+}

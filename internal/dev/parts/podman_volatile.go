@@ -1,0 +1,67 @@
+package parts
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// volatileLink, in the engine's directory, leads to its volatile directory.
+const volatileLink = "volatile"
+
+// volatileDir returns the directory for podman's socket and for what it knows
+// of running containers. It is a short one outside dir, because podman refuses
+// a run root of more than 50 bytes and the kernel a unix socket's path of more
+// than 107. It is the same at each start, because podman's database refuses
+// another, but it is emptied when the machine has booted since: podman would
+// else believe that its containers still run.
+func volatileDir(dir string) (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the boot id: %w", err)
+	}
+	link := filepath.Join(dir, volatileLink)
+	path, err := os.Readlink(link)
+	if err != nil {
+		return newVolatileDir(link, boot)
+	}
+	seen := filepath.Join(path, "boot_id")
+	if was, err := os.ReadFile(seen); err == nil && bytes.Equal(was, boot) {
+		return path, nil
+	}
+	if err := os.RemoveAll(path); err != nil {
+		return "", fmt.Errorf("forget podman's state from before the boot: %w", err)
+	}
+	// Not MkdirAll: in a directory that others can write to, one that exists
+	// again by now is somebody else's.
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return "", fmt.Errorf("make podman's volatile directory again: %w", err)
+	}
+	if err := os.WriteFile(seen, boot, 0o600); err != nil {
+		return "", fmt.Errorf("note the boot id: %w", err)
+	}
+	return path, nil
+}
+
+// newVolatileDir makes a volatile directory and the link to it.
+func newVolatileDir(link string, boot []byte) (string, error) {
+	base := os.Getenv("XDG_RUNTIME_DIR")
+	switch {
+	case os.Geteuid() == 0:
+		base = "/run"
+	case base == "":
+		base = os.TempDir()
+	}
+	path, err := os.MkdirTemp(base, "mcp-podman-")
+	if err != nil {
+		return "", fmt.Errorf("make podman's volatile directory: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(path, "boot_id"), boot, 0o600); err != nil {
+		return "", fmt.Errorf("note the boot id: %w", err)
+	}
+	if err := os.Symlink(path, link); err != nil {
+		return "", fmt.Errorf("link podman's volatile directory: %w", err)
+	}
+	return path, nil
+}

@@ -1,0 +1,102 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/workers"
+)
+
+// portRest is how long a released port is not handed out again.
+const portRest = time.Minute
+
+// startWorkers starts a control worker, the node local and the builder local
+// in this process.
+func (p *Platform) startWorkers(ctx context.Context) error {
+	first, err := p.newStaff(ctx)
+	if err != nil {
+		return err
+	}
+	p.workers = keep(p.options.Logger, "workers", first, func(ctx context.Context) (part, error) { return p.newStaff(ctx) })
+	return nil
+}
+
+// staff are the workers of this process, as a part.
+type staff struct {
+	client  client.Client
+	workers *workers.Workers
+	dead    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+}
+
+func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
+	c, err := client.DialContext(ctx, client.Options{
+		HostPort: p.info.Temporal,
+		Logger:   sdklog.NewStructuredLogger(p.options.SDKLogger),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to Temporal: %w", err)
+	}
+	w, err := workers.Start(ctx, c, p.roles())
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("start the workers: %w", err)
+	}
+	s := &staff{client: c, workers: w, dead: make(chan struct{}), stopped: make(chan struct{})}
+	go func() {
+		select {
+		case err := <-w.Failed():
+			p.options.Logger.Error("worker cannot go on", "error", err)
+			close(s.dead)
+		case <-s.stopped:
+		}
+	}()
+	return s, nil
+}
+
+// roles are all that a process can hold.
+func (p *Platform) roles() workers.Options {
+	insecure := []string{p.info.ImageRegistry}
+	return workers.Options{
+		Control: &workers.Control{
+			PostgresURL: p.postgresURL,
+			Images:      imageregistry.Options{Insecure: insecure},
+			PortRest:    portRest,
+			Namespace:   client.DefaultNamespace,
+		},
+		Node: &workers.Node{
+			Name:     Local,
+			Socket:   p.info.Podman,
+			Publish:  p.options.Publish,
+			Insecure: insecure,
+		},
+		Builder: &workers.Builder{
+			Name:      Local,
+			Workspace: p.options.Workspace,
+			Socket:    p.info.Podman,
+			Logs:      p.path(buildsDir),
+			Insecure:  insecure,
+		},
+		Logger:  p.options.SDKLogger,
+		Version: p.options.Version,
+	}
+}
+
+// Done is closed when a worker cannot go on.
+func (s *staff) Done() <-chan struct{} { return s.dead }
+
+// Stop lets running activities end, and then the workers.
+func (s *staff) Stop() {
+	s.once.Do(func() {
+		close(s.stopped)
+		s.workers.Stop()
+		s.client.Close()
+	})
+}

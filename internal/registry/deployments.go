@@ -1,0 +1,150 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// BeginDeployment opens a deployment and gives it its number; one run of a
+// workflow gets one. An older deployment of the service that is still under
+// way has lost its workflow, which was the lock: it is closed as lost, and
+// the ports that it held alone go to rest.
+func (s *Store) BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.BeginResult, error) {
+	var result plan.BeginResult
+	err := s.write(ctx, func(tx pgx.Tx) error {
+		number, err := openDeployment(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		records, err := loadServices(ctx, tx, []string{r.Definition.Name})
+		if err != nil {
+			return err
+		}
+		result = plan.BeginResult{Number: number, Release: records[0].Release}
+		return nil
+	}, "open a deployment of %s", r.Definition.Name)
+	return result, err
+}
+
+// openDeployment returns the number of the run's deployment, a new one if it
+// has none.
+func openDeployment(ctx context.Context, tx pgx.Tx, r plan.BeginRequest) (number int, err error) {
+	service := r.Definition.Name
+	if _, err := tx.Exec(ctx, `insert into services (name) values ($1) on conflict do nothing`, service); err != nil {
+		return 0, err
+	}
+	if err := lockService(ctx, tx, service); err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `select number from deployments where run_id = $1 and service = $2`, r.RunID, service).Scan(&number)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return number, err
+	}
+	if err := ensureNodes(ctx, tx, r.Definition); err != nil {
+		return 0, err
+	}
+	if err := closeLost(ctx, tx, service); err != nil {
+		return 0, err
+	}
+	definition, err := json.Marshal(r.Definition)
+	if err != nil {
+		return 0, fmt.Errorf("encode the definition: %w", err)
+	}
+	if err := tx.QueryRow(ctx, `update services set newest = newest + 1 where name = $1 returning newest`, service).Scan(&number); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into deployments (service, number, verb, definition, definition_hash, who, from_host, workflow_id, run_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		service, number, r.Verb, definition, r.DefinitionHash, r.Who, r.From, r.WorkflowID, r.RunID)
+	return number, err
+}
+
+// lockService lets one transaction at a time open, commit and close the
+// service's deployments. It comes before any lock of a deployment, so that no
+// two can wait for each other; ports may be allocated meanwhile.
+func lockService(ctx context.Context, tx pgx.Tx, service string) error {
+	_, err := tx.Exec(ctx, `select from services where name = $1 for no key update`, service)
+	return err
+}
+
+// closeLost closes the service's deployments that are still under way.
+func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
+	tag, err := tx.Exec(ctx, `
+		update deployments set outcome = 'lost', finished_at = now()
+		where service = $1 and outcome is null`, service)
+	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	return restUncommitted(ctx, tx, service, defaultRest)
+}
+
+// FinishDeployment writes a deployment's outcome. The service is dirty from
+// then on if something was left undone, and clean if not, because a deploy
+// begins with what its predecessor left. A deployment that is closed stays as
+// it is.
+func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		if err := lockService(ctx, tx, r.Service); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			update deployments
+			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, finished_at = now()
+			where service = $1 and number = $2 and outcome is null`,
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, r.ErrorMessage, nonNil(r.Undone))
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+			return err
+		}
+		_, err = tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, len(r.Undone) > 0)
+		return err
+	}, "close deployment %d of %s", r.Deployment, r.Service)
+}
+
+// deploymentState locks a deployment against being closed meanwhile. Closed
+// says that it has an outcome, committed that it is the service's release.
+func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int) (closed, committed bool, err error) {
+	err = tx.QueryRow(ctx, `
+		select d.outcome is not null, s.release is not distinct from d.number
+		from deployments d join services s on s.name = d.service
+		where d.service = $1 and d.number = $2
+		for no key update of d`, service, number).Scan(&closed, &committed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = fault.New(fault.NotFound, "service %s has no deployment %d", service, number)
+	}
+	return closed, committed, err
+}
+
+// superseded says of a deployment that is closed that it may do no more.
+func superseded(service string, number int) error {
+	return fault.New(fault.Conflict, "deployment %d of %s is over: a newer one has begun, or its workflow has ended", number, service)
+}
+
+// Deployments lists the service's deployments, newest first; with limit 0 all
+// of them.
+func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error) {
+	var deployments []plan.DeploymentRecord
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, undone,
+			       who, from_host, started_at, coalesce(finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id
+			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)
+		if err != nil {
+			return err
+		}
+		deployments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[plan.DeploymentRecord])
+		return err
+	}, "list deployments of %s", service)
+	return deployments, err
+}

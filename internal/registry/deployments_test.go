@@ -1,0 +1,161 @@
+package registry_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+func TestBeginDeployment(t *testing.T) {
+	t.Run("one run has one number, however often it asks", func(t *testing.T) {
+		store, _ := newStore(t)
+		request := beginRequest(definition("shop", "api"))
+		first, err := store.BeginDeployment(t.Context(), request)
+		require.NoError(t, err)
+		require.Equal(t, plan.BeginResult{Number: 1, Release: plan.Release{Service: "shop", Newest: 1}}, first)
+
+		second, err := store.BeginDeployment(t.Context(), request)
+		require.NoError(t, err)
+		require.Equal(t, first, second)
+		require.Equal(t, 2, begin(t, store, "shop", "api").Number)
+		require.Equal(t, 1, begin(t, store, "blog", "web").Number, "each service counts for itself")
+	})
+
+	t.Run("twenty runs at once get the numbers from 1 to 20, and one that asks twenty times gets one", func(t *testing.T) {
+		_, address := newStore(t)
+		store := openStore(t, address+"&pool_max_conns=20")
+		numbers := twentyTimes(t, func() (plan.BeginResult, error) {
+			return store.BeginDeployment(t.Context(), beginRequest(definition("shop", "api")))
+		})
+		slices.Sort(numbers)
+		for i, number := range numbers {
+			require.Equal(t, i+1, number)
+		}
+		request := beginRequest(definition("shop", "api"))
+		numbers = twentyTimes(t, func() (plan.BeginResult, error) { return store.BeginDeployment(t.Context(), request) })
+		require.Equal(t, []int{21}, slices.Compact(numbers))
+	})
+
+	t.Run("a deployment that never ended is lost, and its ports rest", func(t *testing.T) {
+		store, address := newStore(t)
+		begin(t, store, "shop", "api")
+		_, err := store.AllocatePorts(t.Context(), portRequest("shop", "api", 1, []int{20001}, "rest"))
+		require.NoError(t, err)
+		begin(t, store, "shop", "api")
+
+		deployments, err := store.Deployments(t.Context(), "shop", 0)
+		require.NoError(t, err)
+		require.Equal(t, []string{"", "lost"}, []string{deployments[0].Outcome, deployments[1].Outcome})
+		require.Equal(t, 1, count(t, address, "select count(*) from component_routes where rests_until > now()"))
+
+		_, err = store.AllocatePorts(t.Context(), portRequest("shop", "api", 1, []int{20002}, "rest"))
+		require.True(t, fault.Is(err, fault.Conflict), "a late call of the lost one: %v", err)
+		err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1})
+		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+		finish(t, store, "shop", 1, "failed", "something")
+		release, err := store.Release(t.Context(), "shop")
+		require.NoError(t, err)
+		require.False(t, release.Dirty, "what a lost one says of the service is old")
+	})
+}
+
+// twentyTimes opens deployments at once and returns their numbers.
+func twentyTimes(t *testing.T, open func() (plan.BeginResult, error)) []int {
+	t.Helper()
+	var numbers [20]int
+	var errs [20]error
+	var group sync.WaitGroup
+	for i := range numbers {
+		group.Go(func() {
+			result, err := open()
+			numbers[i], errs[i] = result.Number, err
+		})
+	}
+	group.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	return numbers[:]
+}
+
+func TestFinishDeployment(t *testing.T) {
+	t.Run("the service is dirty while something is left undone", func(t *testing.T) {
+		store, _ := newStore(t)
+		for _, step := range []struct {
+			outcome string
+			undone  []string
+			dirty   bool
+		}{
+			{"failed", []string{"on rift start shop-api"}, true},
+			{"failed", nil, false},
+			{"succeeded", []string{"retire on rift"}, true},
+			{"unchanged", nil, false},
+		} {
+			number := begin(t, store, "shop", "api").Number
+			for range 2 {
+				finish(t, store, "shop", number, step.outcome, step.undone...)
+			}
+			release, err := store.Release(t.Context(), "shop")
+			require.NoError(t, err)
+			require.Equal(t, step.dirty, release.Dirty, "%+v", step)
+		}
+	})
+
+	t.Run("the first outcome stands", func(t *testing.T) {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api")
+		finish(t, store, "shop", 1, "succeeded")
+		finish(t, store, "shop", 1, "failed", "everything")
+		deployments, err := store.Deployments(t.Context(), "shop", 1)
+		require.NoError(t, err)
+		require.Equal(t, "succeeded", deployments[0].Outcome)
+	})
+
+	t.Run("an unknown deployment is NotFound, a strange outcome Invalid", func(t *testing.T) {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api")
+		err := store.FinishDeployment(t.Context(), plan.FinishRequest{Service: "shop", Deployment: 7, Outcome: "failed"})
+		require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+		err = store.FinishDeployment(t.Context(), plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "tired"})
+		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+	})
+}
+
+func TestDeployments(t *testing.T) {
+	store, _ := newStore(t)
+	request := beginRequest(definition("shop", "api"))
+	_, err := store.BeginDeployment(t.Context(), request)
+	require.NoError(t, err)
+	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{
+		Service: "shop", Deployment: 1, Outcome: "failed",
+		ErrorKind: "Unhealthy", ErrorMessage: "api exited", Undone: []string{"on rift remove shop-api.next"},
+	}))
+	begin(t, store, "shop", "api")
+	begin(t, store, "blog", "web")
+
+	all, err := store.Deployments(t.Context(), "shop", 0)
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.Equal(t, 2, all[0].Number, "the newest comes first")
+	require.True(t, all[0].Finished.IsZero())
+
+	failed := all[1]
+	require.WithinDuration(t, time.Now(), failed.Started, time.Minute)
+	require.WithinDuration(t, time.Now(), failed.Finished, time.Minute)
+	failed.Started, failed.Finished = time.Time{}, time.Time{}
+	require.Equal(t, plan.DeploymentRecord{
+		Service: "shop", Number: 1, Verb: "deploy", Outcome: "failed",
+		ErrorKind: "Unhealthy", ErrorMessage: "api exited", Undone: []string{"on rift remove shop-api.next"},
+		Who: "operator", From: "laptop", WorkflowID: "deploy/shop", RunID: request.RunID,
+	}, failed)
+
+	newest, err := store.Deployments(t.Context(), "shop", 1)
+	require.NoError(t, err)
+	require.Equal(t, all[:1], newest)
+}

@@ -1,0 +1,148 @@
+package registry_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// server is the Postgres that all tests share, each with a schema of its own.
+var server *parts.Postgres
+
+func TestMain(m *testing.M) {
+	code, err := withServer(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func withServer(run func() int) (code int, err error) {
+	dir, err := os.MkdirTemp("", "mcp-registry-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	server, err = parts.StartPostgres(context.Background(), parts.PostgresOptions{Dir: dir})
+	if err != nil {
+		return 0, err
+	}
+	code = run()
+	return code, server.Destroy()
+}
+
+var schemas atomic.Int64
+
+// newSchema makes an empty schema and returns a URL that leads to it.
+func newSchema(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprintf("test_%d", schemas.Add(1))
+	exec(t, server.URL(), "create schema "+name)
+	address, err := url.Parse(server.URL())
+	require.NoError(t, err)
+	query := address.Query()
+	query.Set("search_path", name)
+	address.RawQuery = query.Encode()
+	return address.String()
+}
+
+// newStore makes a registry with its tables.
+func newStore(t *testing.T) (*registry.Store, string) {
+	t.Helper()
+	address := newSchema(t)
+	_, _, err := registry.Migrate(t.Context(), address)
+	require.NoError(t, err)
+	return openStore(t, address), address
+}
+
+func openStore(t *testing.T, address string) *registry.Store {
+	t.Helper()
+	store, err := registry.Open(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	return store
+}
+
+// exec runs statements past the registry.
+func exec(t *testing.T, address, statements string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	_, err = conn.Exec(t.Context(), statements)
+	require.NoError(t, err)
+}
+
+// count returns the number that a query past the registry gives.
+func count(t *testing.T, address, query string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&n))
+	return n
+}
+
+// definition is a service with the named components on node rift.
+func definition(service string, components ...string) servicedef.Service {
+	d := servicedef.Service{Name: service, Node: "rift", Active: true}
+	for _, name := range components {
+		d.Components = append(d.Components, servicedef.Component{Name: name, Node: "rift", Image: name + ":v1"})
+	}
+	return d
+}
+
+var runs atomic.Int64
+
+// begin opens a deployment of a service with a component for each name.
+func begin(t *testing.T, store *registry.Store, service string, components ...string) plan.BeginResult {
+	t.Helper()
+	result, err := store.BeginDeployment(t.Context(), beginRequest(definition(service, components...)))
+	require.NoError(t, err)
+	return result
+}
+
+func beginRequest(d servicedef.Service) plan.BeginRequest {
+	return plan.BeginRequest{
+		Definition: d, DefinitionHash: "hash", Verb: "deploy",
+		WorkflowID: "deploy/" + d.Name, RunID: fmt.Sprint("run-", runs.Add(1)),
+		Who: "operator", From: "laptop",
+	}
+}
+
+// member is a component as a deployment made it.
+func member(service, component string, deployment int, routes ...plan.RoutePort) plan.ReleaseMember {
+	return plan.ReleaseMember{
+		Component: component, Container: service + "-" + component, Node: "rift", Deployment: deployment,
+		Image: component + ":v1", Digest: "sha256:" + strings.Repeat("a", 64), Spec: "spec", Active: true, Routes: routes,
+	}
+}
+
+// commit makes a deployment the release.
+func commit(t *testing.T, store *registry.Store, service string, deployment int, members ...plan.ReleaseMember) {
+	t.Helper()
+	require.NoError(t, store.CommitRelease(t.Context(), plan.CommitRequest{
+		Service: service, Deployment: deployment, Active: true, Members: members,
+	}))
+}
+
+// finish closes a deployment.
+func finish(t *testing.T, store *registry.Store, service string, deployment int, outcome string, undone ...string) {
+	t.Helper()
+	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{
+		Service: service, Deployment: deployment, Outcome: outcome, Undone: undone,
+	}))
+}

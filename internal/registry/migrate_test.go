@@ -1,0 +1,59 @@
+package registry_test
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/registry"
+)
+
+func TestMigrate(t *testing.T) {
+	t.Run("fresh, and then again", func(t *testing.T) {
+		address := newSchema(t)
+		from, to, err := registry.Migrate(t.Context(), address)
+		require.NoError(t, err)
+		require.Equal(t, []int32{0, registry.SchemaVersion}, []int32{from, to})
+
+		from, to, err = registry.Migrate(t.Context(), address)
+		require.NoError(t, err)
+		require.Equal(t, []int32{registry.SchemaVersion, registry.SchemaVersion}, []int32{from, to})
+	})
+
+	t.Run("five at once: one of them applies", func(t *testing.T) {
+		address := newSchema(t)
+		var froms [5]int32
+		var errs [5]error
+		var group sync.WaitGroup
+		for i := range froms {
+			group.Go(func() { froms[i], _, errs[i] = registry.Migrate(t.Context(), address) })
+		}
+		group.Wait()
+		applied := 0
+		for i := range froms {
+			require.NoError(t, errs[i])
+			if froms[i] == 0 {
+				applied++
+			}
+		}
+		require.Equal(t, 1, applied)
+	})
+
+	t.Run("tables of a newer mcp are left alone", func(t *testing.T) {
+		address := newSchema(t)
+		_, _, err := registry.Migrate(t.Context(), address)
+		require.NoError(t, err)
+		exec(t, address, "update schema_version set version = 1000")
+		_, _, err = registry.Migrate(t.Context(), address)
+		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+	})
+
+	t.Run("SchemaVersion is the number of migrations", func(t *testing.T) {
+		files, err := os.ReadDir("migrations")
+		require.NoError(t, err)
+		require.Len(t, files, int(registry.SchemaVersion))
+	})
+}

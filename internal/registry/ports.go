@@ -1,0 +1,196 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// defaultRest is how long a port rests where the caller does not say.
+const defaultRest = time.Minute
+
+// AllocatePorts reserves a component's static ports, and a host port for each
+// of its routes; asked again for the same deployment it gives the same ones.
+// A port that is held by another component, and too few candidates, are a
+// PortInUse; a deployment that is closed gets none.
+func (s *Store) AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.RoutePort, error) {
+	var routes []plan.RoutePort
+	err := s.write(ctx, func(tx pgx.Tx) (err error) {
+		closed, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+		if err != nil {
+			return err
+		}
+		if closed {
+			return superseded(r.Service, r.Deployment)
+		}
+		if err := lockNode(ctx, tx, r.Node); err != nil {
+			return err
+		}
+		if err := restTaken(ctx, tx, r); err != nil {
+			return err
+		}
+		for _, static := range r.Static {
+			if err := holdStatic(ctx, tx, r, static); err != nil {
+				return err
+			}
+		}
+		routes, err = holdRoutes(ctx, tx, r)
+		return err
+	}, "allocate ports of %s/%s on node %s", r.Service, r.Component, r.Node)
+	return routes, err
+}
+
+// ReleasePorts sets every port of the service to rest that its release does
+// not use: those of a deployment that was undone, or, once the release is
+// committed, those of the containers that it replaced.
+func (s *Store) ReleasePorts(ctx context.Context, service string, rest time.Duration) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		return restUncommitted(ctx, tx, service, rest)
+	}, "release ports of %s", service)
+}
+
+func restUncommitted(ctx context.Context, tx pgx.Tx, service string, rest time.Duration) error {
+	_, err := tx.Exec(ctx, `
+		update component_routes set rests_until = now() + $2
+		where service = $1 and not committed and rests_until is null`, service, rest)
+	return err
+}
+
+// lockNode lets one transaction at a time hand out ports of a node, and frees
+// those whose rest is over.
+func lockNode(ctx context.Context, tx pgx.Tx, node string) error {
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('mcp ports of ' || $1, 0))`, node); err != nil {
+		return err
+	}
+	// clock_timestamp, because now is when the transaction began to wait.
+	_, err := tx.Exec(ctx, `delete from component_routes where node = $1 and rests_until <= clock_timestamp()`, node)
+	return err
+}
+
+// restTaken sets aside what this deployment holds of the ports that the
+// engine could not bind.
+func restTaken(ctx context.Context, tx pgx.Tx, r plan.PortRequest) error {
+	if len(r.Taken) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		update component_routes set rests_until = clock_timestamp() + $6
+		where node = $1 and protocol = 'tcp' and host_port = any($2)
+		  and service = $3 and component = $4 and deployment = $5
+		  and route <> '' and not committed and rests_until is null`,
+		r.Node, r.Taken, r.Service, r.Component, r.Deployment, defaultRest)
+	return err
+}
+
+// holdStatic takes a port that the definition names. It may take one that
+// rests, because nobody could use another instead.
+func holdStatic(ctx context.Context, tx pgx.Tx, r plan.PortRequest, p plan.StaticPort) error {
+	var service, component string
+	err := tx.QueryRow(ctx, `
+		insert into component_routes as held (node, protocol, host_port, service, component, deployment, port)
+		values ($1, $2, $3, $4, $5, $6, $3)
+		on conflict (node, protocol, host_port) do update
+		set service = excluded.service, component = excluded.component, route = '',
+		    deployment = excluded.deployment, rests_until = null, port = excluded.port, mode = '', hostname = ''
+		where held.rests_until is not null
+		   or (held.service, held.component, held.route) = (excluded.service, excluded.component, '')
+		returning service, component`,
+		r.Node, p.Protocol, p.HostPort, r.Service, r.Component, r.Deployment).Scan(&service, &component)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	var holder string
+	err = tx.QueryRow(ctx, `
+		select service || '/' || component || case when route = '' then '' else ', route ' || route end
+		from component_routes where node = $1 and protocol = $2 and host_port = $3`,
+		r.Node, p.Protocol, p.HostPort).Scan(&holder)
+	if err != nil {
+		return err
+	}
+	f := fault.New(fault.PortInUse, "%s port %d of node %s, which %s/%s asks for, is held by %s",
+		p.Protocol, p.HostPort, r.Node, r.Service, r.Component, holder).
+		WithHint("name another port, or undeploy its holder")
+	f.Component, f.Node, f.Port = r.Component, r.Node, p.HostPort
+	return f
+}
+
+// holdRoutes gives each route the port that this deployment holds for it, or
+// the first candidates that nobody holds.
+func holdRoutes(ctx context.Context, tx pgx.Tx, r plan.PortRequest) ([]plan.RoutePort, error) {
+	held, err := heldPorts(ctx, tx, r)
+	if err != nil {
+		return nil, err
+	}
+	routes := slices.Clone(r.Routes)
+	var missing []*plan.RoutePort
+	for i := range routes {
+		routes[i].HostPort = held[routes[i].Name]
+		if routes[i].HostPort == 0 {
+			missing = append(missing, &routes[i])
+		}
+	}
+	if len(missing) == 0 {
+		return routes, nil
+	}
+	free, err := freePorts(ctx, tx, r, len(missing))
+	if err != nil {
+		return nil, err
+	}
+	if len(free) < len(missing) {
+		f := fault.New(fault.PortInUse, "node %s has too few free ports for %s/%s: it needs %d, and of %d candidates %d are free",
+			r.Node, r.Service, r.Component, len(missing), len(r.Candidates), len(free)).
+			WithHint("let mcp use more ports of that node")
+		f.Component, f.Node = r.Component, r.Node
+		return nil, f
+	}
+	batch := &pgx.Batch{}
+	for i, route := range missing {
+		route.HostPort = free[i]
+		batch.Queue(`
+			insert into component_routes (node, protocol, host_port, service, component, route, deployment, port, mode, hostname)
+			values ($1, 'tcp', $2, $3, $4, $5, $6, $7, $8, $9)`,
+			r.Node, route.HostPort, r.Service, r.Component, route.Name, r.Deployment, route.Port, route.Mode, route.Hostname)
+	}
+	return routes, tx.SendBatch(ctx, batch).Close()
+}
+
+// heldPorts are the ports that this deployment holds already, by route.
+func heldPorts(ctx context.Context, tx pgx.Tx, r plan.PortRequest) (map[string]int, error) {
+	rows, err := tx.Query(ctx, `
+		select route, host_port from component_routes
+		where service = $1 and component = $2 and deployment = $3 and node = $4
+		  and route <> '' and rests_until is null`, r.Service, r.Component, r.Deployment, r.Node)
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]int{}
+	var route string
+	var port int
+	_, err = pgx.ForEachRow(rows, []any{&route, &port}, func() error {
+		held[route] = port
+		return nil
+	})
+	return held, err
+}
+
+// freePorts are the first n candidates that nobody holds and that do not rest.
+func freePorts(ctx context.Context, tx pgx.Tx, r plan.PortRequest, n int) ([]int, error) {
+	rows, err := tx.Query(ctx, `
+		select candidate.port from unnest($2::int[]) with ordinality as candidate (port, preference)
+		where candidate.port <> all($3::int[])
+		  and not exists (
+		      select from component_routes
+		      where node = $1 and protocol = 'tcp' and host_port = candidate.port)
+		group by candidate.port order by min(preference) limit $4`,
+		r.Node, r.Candidates, append([]int{}, r.Taken...), n)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int])
+}

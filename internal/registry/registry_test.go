@@ -1,0 +1,153 @@
+package registry_test
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/registry"
+)
+
+// everyCall is each method of a Store, and Migrate, as one error.
+func everyCall(ctx context.Context, store *registry.Store, address string) map[string]error {
+	_, _, migrate := registry.Migrate(ctx, address)
+	_, begin := store.BeginDeployment(ctx, beginRequest(definition("shop", "api")))
+	_, release := store.Release(ctx, "shop")
+	_, allocate := store.AllocatePorts(ctx, plan.PortRequest{Service: "shop", Component: "api", Deployment: 1, Node: "rift"})
+	_, nodes := store.Nodes(ctx)
+	_, services := store.Services(ctx, nil)
+	_, deployments := store.Deployments(ctx, "shop", 0)
+	return map[string]error{
+		"Migrate": migrate, "BeginDeployment": begin, "Release": release, "AllocatePorts": allocate,
+		"ReleasePorts":     store.ReleasePorts(ctx, "shop", time.Minute),
+		"CommitRelease":    store.CommitRelease(ctx, plan.CommitRequest{Service: "shop", Deployment: 1}),
+		"FinishDeployment": store.FinishDeployment(ctx, plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "failed"}),
+		"RecordNode":       store.RecordNode(ctx, plan.NodeRecord{Name: "rift"}),
+		"Nodes":            nodes, "Services": services, "Deployments": deployments,
+	}
+}
+
+func TestPostgresIsDown(t *testing.T) {
+	address := "postgres://mcp:geheim@127.0.0.1:1/mcp"
+	store := openStore(t, address)
+	for name, err := range everyCall(t.Context(), store, address) {
+		require.True(t, fault.Is(err, fault.Unavailable), "%s: %v", name, err)
+		require.NotContains(t, err.Error(), "geheim", name)
+	}
+}
+
+func TestThePasswordIsInNoError(t *testing.T) {
+	wrong, err := url.Parse(server.URL())
+	require.NoError(t, err)
+	wrong.User = url.UserPassword("mcp", "geheim")
+	missing := *wrong
+	missing.User, missing.Path = url.UserPassword("mcp", "geheim"), "/nowhere"
+
+	for name, test := range map[string]struct {
+		url  string
+		kind fault.Kind
+	}{
+		"a wrong password": {wrong.String(), fault.Unauthorized},
+		"a bad port":       {"postgres://mcp:geheim@127.0.0.1:port/mcp", fault.Invalid},
+		"a bad escape":     {"postgres://mcp:geheim%zz@127.0.0.1/mcp", fault.Invalid},
+		"a bad option":     {"postgres://mcp:geheim@127.0.0.1/mcp?sslmode=perhaps", fault.Invalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := registry.Migrate(t.Context(), test.url)
+			require.True(t, fault.Is(err, test.kind), "%v", err)
+			require.NotContains(t, err.Error(), "geheim")
+			store, err := registry.Open(t.Context(), test.url)
+			if err == nil {
+				t.Cleanup(store.Close)
+				_, err = store.Nodes(t.Context())
+			}
+			require.True(t, fault.Is(err, test.kind), "%v", err)
+			require.NotContains(t, err.Error(), "geheim")
+		})
+	}
+}
+
+// privateServer is a Postgres that a test may end, with a registry in it.
+func privateServer(t *testing.T) (*parts.Postgres, *registry.Store) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mcp-registry-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	private, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, private.Destroy()) })
+	_, _, err = registry.Migrate(t.Context(), private.URL())
+	require.NoError(t, err)
+	return private, openStore(t, private.URL())
+}
+
+func TestPostgresRestarts(t *testing.T) {
+	first, store := privateServer(t)
+	begin(t, store, "shop", "api")
+
+	first.Stop()
+	for name, err := range everyCall(t.Context(), store, first.URL()) {
+		require.True(t, fault.Is(err, fault.Unavailable), "%s: %v", name, err)
+	}
+
+	second, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: first.Dir})
+	require.NoError(t, err)
+	t.Cleanup(second.Stop)
+	require.Equal(t, first.URL(), second.URL())
+	require.Equal(t, 2, begin(t, store, "shop", "api").Number)
+}
+
+func TestPostgresIsKilledInTheMiddleOfACall(t *testing.T) {
+	private, store := privateServer(t)
+	blocker, err := pgx.Connect(t.Context(), private.URL())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = blocker.Close(context.Background()) })
+	_, err = blocker.Exec(t.Context(), "begin; lock table services")
+	require.NoError(t, err)
+
+	result := make(chan error)
+	go func() {
+		_, err := store.Release(t.Context(), "shop")
+		result <- err
+	}()
+	require.Eventually(t, func() bool {
+		return count(t, private.URL(), "select count(*) from pg_locks where not granted") == 1
+	}, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, syscall.Kill(private.PID(), syscall.SIGKILL))
+	err = <-result
+	require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+}
+
+func TestAConnectionIsEndedByTheServer(t *testing.T) {
+	store, address := newStore(t)
+	begin(t, store, "shop", "api")
+	exec(t, address, "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = 'mcp'")
+	if _, err := store.Release(t.Context(), "shop"); err != nil {
+		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+	}
+	require.Equal(t, 2, begin(t, store, "shop", "api").Number)
+}
+
+func TestTablesAreMissing(t *testing.T) {
+	store := openStore(t, newSchema(t))
+	_, err := store.Nodes(t.Context())
+	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+	require.Contains(t, fault.Of(err).Hint, "mcp migrate")
+}
+
+func TestTheCallerGivesUp(t *testing.T) {
+	store, _ := newStore(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := store.Release(ctx, "shop")
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// CommitRelease makes a deployment the service's release. The ports of
+// containers that are no longer part of it stay held until ReleasePorts,
+// because those containers may still run. It is a Conflict when the deployment
+// has been closed, or a newer one committed.
+func (s *Store) CommitRelease(ctx context.Context, r plan.CommitRequest) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		if err := lockService(ctx, tx, r.Service); err != nil {
+			return err
+		}
+		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+		switch {
+		case err != nil:
+			return err
+		case closed && committed:
+			return nil // a late repetition
+		case closed:
+			return superseded(r.Service, r.Deployment)
+		}
+		changed, err := commitComponents(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		if err := commitPorts(ctx, tx, r, changed); err != nil {
+			return err
+		}
+		return commitService(ctx, tx, r)
+	}, "commit release %d of %s", r.Deployment, r.Service)
+}
+
+// commitService points the service to its release.
+func commitService(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
+	digests := map[string]string{}
+	for _, m := range r.Members {
+		digests[m.Image] = m.Digest
+	}
+	if _, err := tx.Exec(ctx, `update deployments set digests = $3 where service = $1 and number = $2`,
+		r.Service, r.Deployment, digests); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, `
+		update services set release = $2, active = $3
+		where name = $1 and (release is null or release <= $2)`, r.Service, r.Deployment, r.Active)
+	if err == nil && tag.RowsAffected() == 0 {
+		return fault.New(fault.Conflict, "a newer release of %s has been committed", r.Service)
+	}
+	return err
+}
+
+// commitComponents makes the service's components those of the release, and
+// returns the names of those that have another container than before.
+func commitComponents(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) (changed []string, err error) {
+	names := make([]string, 0, len(r.Members))
+	for _, m := range r.Members {
+		names = append(names, m.Component)
+		// The row as it was before the statement is what tells a new container.
+		var isNew bool
+		err := tx.QueryRow(ctx, `
+			with former as (select deployment, node from components where service = $1 and name = $2)
+			insert into components (service, name, container, node, deployment, image, digest, spec, active)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			on conflict (service, name) do update
+			set container = excluded.container, node = excluded.node, deployment = excluded.deployment,
+			    image = excluded.image, digest = excluded.digest, spec = excluded.spec, active = excluded.active
+			returning not exists (select from former where former.deployment = components.deployment and former.node = components.node)`,
+			r.Service, m.Component, m.Container, m.Node, m.Deployment, m.Image, m.Digest, m.Spec, m.Active).Scan(&isNew)
+		if err != nil {
+			return nil, err
+		}
+		if isNew {
+			changed = append(changed, m.Component)
+		}
+	}
+	_, err = tx.Exec(ctx, `delete from components where service = $1 and name <> all($2)`, r.Service, names)
+	return changed, err
+}
+
+// commitPorts notes which ports the release uses. The members say so of their
+// routes. Of static ports a new container uses those that its deployment
+// asked for, and one that was left alone those that it did.
+func commitPorts(ctx context.Context, tx pgx.Tx, r plan.CommitRequest, changed []string) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		update component_routes set committed = false
+		where service = $1 and committed
+		  and (route <> '' or component = any($2)
+		       or component not in (select name from components where service = $1))`,
+		r.Service, nonNil(changed))
+	batch.Queue(`
+		update component_routes held set committed = true, rests_until = null
+		from components c
+		where held.service = $1 and held.route = ''
+		  and (c.service, c.name, c.node, c.deployment) = (held.service, held.component, held.node, held.deployment)`,
+		r.Service)
+	for _, m := range r.Members {
+		for _, route := range m.Routes {
+			// The container holds the port, whatever became of its row.
+			batch.Queue(`
+				insert into component_routes as held
+				    (node, protocol, host_port, service, component, route, deployment, committed, port, mode, hostname)
+				values ($1, 'tcp', $2, $3, $4, $5, $6, true, $7, $8, $9)
+				on conflict (node, protocol, host_port) do update
+				set component = excluded.component, route = excluded.route, deployment = excluded.deployment,
+				    committed = true, rests_until = null,
+				    port = excluded.port, mode = excluded.mode, hostname = excluded.hostname
+				where held.service = excluded.service`,
+				m.Node, route.HostPort, r.Service, m.Component, route.Name, m.Deployment, route.Port, route.Mode, route.Hostname)
+		}
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}

@@ -1,0 +1,125 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// Release reads what a service should run. A service that nobody has deployed
+// has a Release with its name alone.
+func (s *Store) Release(ctx context.Context, service string) (plan.Release, error) {
+	records, err := s.Services(ctx, []string{service})
+	if err != nil || len(records) == 0 {
+		return plan.Release{Service: service}, err
+	}
+	return records[0].Release, nil
+}
+
+// Services reads the named services, or all if there are no names, in the
+// order of their names. One that nobody has deployed is left out. It takes
+// three statements, however many services there are.
+func (s *Store) Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error) {
+	var records []plan.ServiceRecord
+	err := s.read(ctx, func(tx pgx.Tx) (err error) {
+		records, err = loadServices(ctx, tx, names)
+		return err
+	}, "read services")
+	return records, err
+}
+
+// loadServices reads services with their releases.
+func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.ServiceRecord, error) {
+	rows, err := tx.Query(ctx, `
+		select s.name, coalesce(s.release, 0), s.newest, s.active, s.dirty, released.definition,
+		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0)
+		from services s
+		left join deployments released on released.service = s.name and released.number = s.release
+		where cardinality($1::text[]) = 0 or s.name = any($1)
+		order by s.name`, nonNil(names))
+	if err != nil {
+		return nil, err
+	}
+	records, err := pgx.CollectRows(rows, scanService)
+	if err != nil {
+		return nil, err
+	}
+	releases := make(map[string]*plan.Release, len(records))
+	for i := range records {
+		releases[records[i].Release.Service] = &records[i].Release
+	}
+	return records, loadMembers(ctx, tx, names, releases)
+}
+
+func scanService(row pgx.CollectableRow) (plan.ServiceRecord, error) {
+	var record plan.ServiceRecord
+	var definition []byte
+	r := &record.Release
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &record.Deploying); err != nil {
+		return record, err
+	}
+	if definition == nil {
+		return record, nil
+	}
+	if err := json.Unmarshal(definition, &r.Definition); err != nil {
+		return record, fmt.Errorf("decode the definition of %s: %w", r.Service, err)
+	}
+	return record, nil
+}
+
+// loadMembers fills in the components of releases, with their routes.
+func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*plan.Release) error {
+	routes, err := loadRoutes(ctx, tx, names)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.Query(ctx, `
+		select service, name, container, node, deployment, image, digest, spec, active
+		from components where cardinality($1::text[]) = 0 or service = any($1)`, nonNil(names))
+	if err != nil {
+		return err
+	}
+	var service string
+	var m plan.ReleaseMember
+	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Image, &m.Digest, &m.Spec, &m.Active}, func() error {
+		release := releases[service]
+		if release.Components == nil {
+			release.Components = map[string]plan.ReleaseMember{}
+		}
+		m.Routes = routes[memberKey{service, m.Component}]
+		release.Components[m.Component] = m
+		return nil
+	})
+	return err
+}
+
+// memberKey names a component in the fleet.
+type memberKey struct{ service, component string }
+
+// loadRoutes reads the routes of releases, in the order of their names.
+func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][]plan.RoutePort, error) {
+	rows, err := tx.Query(ctx, `
+		select service, component, route, port, mode, hostname, host_port
+		from component_routes
+		where committed and route <> '' and (cardinality($1::text[]) = 0 or service = any($1))
+		order by route`, nonNil(names))
+	if err != nil {
+		return nil, err
+	}
+	routes := map[memberKey][]plan.RoutePort{}
+	var key memberKey
+	var r plan.RoutePort
+	_, err = pgx.ForEachRow(rows, []any{&key.service, &key.component, &r.Name, &r.Port, &r.Mode, &r.Hostname, &r.HostPort}, func() error {
+		routes[key] = append(routes[key], r)
+		return nil
+	})
+	return routes, err
+}
+
+// nonNil makes of a nil slice, which Postgres would take for null, an empty
+// one.
+func nonNil(names []string) []string { return append([]string{}, names...) }

@@ -1,0 +1,150 @@
+// Package contract is the test that every runtime.Runtime must pass: the fake
+// on which tests of workflows lean, and the real engines.
+package contract
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// Rig is an engine under test with what is around it.
+type Rig struct {
+	Runtime runtime.Runtime
+	// Registry is the address of an empty image registry that speaks plain http.
+	Registry string
+	// SetDown stops the engine's service, or starts it again.
+	SetDown func(down bool)
+	// Leftovers are the names of containers that List does not show; nil where
+	// there is no such thing. It may fail while the engine tidies up.
+	Leftovers func() ([]string, error)
+	// Reachable is set where published ports can be connected to.
+	Reachable bool
+}
+
+// Test runs the contract against one engine.
+func Test(t *testing.T, start func(t *testing.T) Rig) {
+	s := &suite{Rig: start(t), context: BuildApp(t)}
+	s.image = s.Registry + "/contract/app:v1"
+	_, err := s.Runtime.Build(t.Context(), s.build(t, s.image, `CMD ["/app", "serve"]`))
+	require.NoError(t, err)
+
+	t.Run("Build", s.testBuild)
+	t.Run("Images", s.testImages)
+	t.Run("Run", s.testRun)
+	t.Run("Refused", s.testRefused)
+	t.Run("Lifecycle", s.testLifecycle)
+	t.Run("Observe", s.testObserve)
+	t.Run("Down", s.testDown)
+}
+
+// suite is the state that the tests of one engine share.
+type suite struct {
+	Rig
+	context string // build context with the test program in it
+	image   string // built before all tests, and not pushed
+}
+
+// BuildApp compiles the test program into a new build context, as "app".
+func BuildApp(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	compile := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "app"),
+		"github.com/metacircular/mcp/internal/runtime/contract/testapp")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
+	output, err := compile.CombinedOutput()
+	require.NoError(t, err, string(output))
+	return dir
+}
+
+// build is the wish for an image with the program at /app and more lines in
+// its Containerfile.
+func (s *suite) build(t *testing.T, tag string, lines ...string) runtime.BuildSpec {
+	t.Helper()
+	text := "FROM scratch\nCOPY app /app\n"
+	for _, line := range lines {
+		text += line + "\n"
+	}
+	file := filepath.Join(t.TempDir(), "Containerfile")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return runtime.BuildSpec{Tag: tag, Context: s.context, Containerfile: file}
+}
+
+// spec is the wish for a container of the test's image; it is removed in the
+// end whatever has become of it.
+func (s *suite) spec(t *testing.T, name string, command ...string) runtime.ContainerSpec {
+	t.Helper()
+	t.Cleanup(func() { require.NoError(t, s.Runtime.Remove(context.WithoutCancel(t.Context()), name)) })
+	return runtime.ContainerSpec{
+		Name: name, Image: s.image, Command: command, Restart: "no",
+		Env:    map[string]string{"PORT": "8080"},
+		Labels: labels("1", "a"),
+	}
+}
+
+func labels(deployment, spec string) map[string]string {
+	return map[string]string{
+		runtime.LabelService: "contract", runtime.LabelComponent: "app",
+		runtime.LabelDeployment: deployment, runtime.LabelSpec: spec,
+	}
+}
+
+// run runs a container that has to start.
+func (s *suite) run(t *testing.T, spec runtime.ContainerSpec) string {
+	t.Helper()
+	id, err := s.Runtime.Run(t.Context(), spec)
+	require.NoError(t, err)
+	require.NotEmpty(t, id)
+	return id
+}
+
+func (s *suite) inspect(t *testing.T, name string) runtime.ContainerInfo {
+	t.Helper()
+	info, err := s.Runtime.Inspect(t.Context(), name)
+	require.NoError(t, err)
+	return info
+}
+
+// awaitStopped waits until a container has exited by itself.
+func (s *suite) awaitStopped(t *testing.T, name string) runtime.ContainerInfo {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		info, err := s.Runtime.Inspect(t.Context(), name)
+		return err == nil && info.State == runtime.Stopped
+	}, 10*time.Second, 20*time.Millisecond)
+	return s.inspect(t, name)
+}
+
+func requireKind(t *testing.T, kind fault.Kind, err error) *fault.Error {
+	t.Helper()
+	require.Error(t, err)
+	require.True(t, fault.Is(err, kind), "want %s, got %s: %v", kind, fault.Of(err).Kind, err)
+	return fault.Of(err)
+}
+
+// freePort finds a host port that nothing listens on, below the range from
+// which the kernel takes the source ports of connections.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 10000 + rand.IntN(20000)
+		listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+		if err == nil {
+			require.NoError(t, listener.Close())
+			return port
+		}
+	}
+	t.Fatal("no free port in a hundred")
+	return 0
+}

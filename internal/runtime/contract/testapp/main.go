@@ -1,0 +1,56 @@
+// Command testapp is the program in the images of the contract test: one
+// small static binary that behaves as it is told.
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() {
+	verb, args := "serve", []string(nil)
+	if len(os.Args) > 1 {
+		verb, args = os.Args[1], os.Args[2:]
+	}
+	switch verb {
+	case "serve": // answers on $PORT until it is asked to stop
+		go func() { _ = http.ListenAndServe(":"+os.Getenv("PORT"), http.HandlerFunc(hello)) }()
+		waitFor(syscall.SIGTERM)
+	case "stubborn": // stops for nobody
+		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("stubborn")
+		waitFor(syscall.SIGUSR1)
+	case "exit": // exit CODE
+		code, _ := strconv.Atoi(args[0])
+		fmt.Fprintln(os.Stderr, "exiting with", code)
+		os.Exit(code)
+	case "print": // print LINE..., and then runs on
+		for _, line := range args {
+			fmt.Println(line)
+		}
+		waitFor(syscall.SIGTERM)
+	case "echo": // echo LINE..., and ends
+		for _, line := range args {
+			fmt.Println(line)
+		}
+	case "sleep": // sleep DURATION
+		pause, _ := time.ParseDuration(args[0])
+		time.Sleep(pause)
+	default:
+		fmt.Fprintln(os.Stderr, "unknown verb", verb)
+		os.Exit(2)
+	}
+}
+
+func hello(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") }
+
+func waitFor(s os.Signal) {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, s)
+	<-stop
+}

@@ -1,0 +1,257 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// Run creates and starts a container, or finds that it did so before.
+func (f *Fake) Run(ctx context.Context, spec ContainerSpec) (string, error) {
+	if err := f.enter(ctx, "Run", spec.Name); err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.containers[spec.Name]
+	if c == nil {
+		created, err := f.create(spec)
+		if err != nil {
+			return "", err
+		}
+		c = created
+	}
+	if c.info.Labels[LabelDeployment] != spec.Labels[LabelDeployment] || c.info.Labels[LabelSpec] != spec.Labels[LabelSpec] {
+		return "", fault.New(fault.Conflict, "create container %s: a container of that name exists", spec.Name)
+	}
+	if err := f.start(c); err != nil {
+		delete(f.containers, spec.Name)
+		return "", err
+	}
+	return c.info.ID, nil
+}
+
+func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
+	image, found := f.images[spec.Image]
+	if !found {
+		return nil, fault.New(fault.NotFound, "create container %s from %s: image not known", spec.Name, spec.Image)
+	}
+	cmd := spec.Command
+	if len(cmd) == 0 {
+		cmd = image.cmd
+	}
+	program := f.Program(cmd)
+	if program.Missing {
+		return nil, fault.New(fault.Invalid, "start container %s: executable file %s not found", spec.Name, cmd[0])
+	}
+	if strings.Trim(spec.User, "0123456789:") != "" && spec.User != "root" {
+		return nil, fault.New(fault.Invalid, "start container %s: unable to find user %s", spec.Name, spec.User)
+	}
+	f.serial++
+	c := &fakeContainer{program: program, info: ContainerInfo{
+		ID:    fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, spec.Name, f.serial))),
+		Name:  spec.Name,
+		Image: spec.Image, Digest: image.digest,
+		State:  Created,
+		Labels: maps.Clone(spec.Labels),
+	}}
+	if spec.Network != "host" && spec.Network != "none" {
+		c.info.Ports = slices.Clone(spec.Ports)
+	}
+	f.containers[spec.Name] = c
+	return c, nil
+}
+
+// start starts a container unless it runs.
+func (f *Fake) start(c *fakeContainer) error {
+	if c.info.State == Running {
+		return nil
+	}
+	for _, port := range c.info.Ports {
+		if f.taken[port.HostPort] || f.holds(port) {
+			refused := fault.New(fault.PortInUse, "start container %s: host port %d is in use", c.info.Name, port.HostPort)
+			refused.Port = port.HostPort
+			return refused
+		}
+	}
+	c.info.State, c.info.Started, c.info.ExitCode = Running, time.Now().UTC(), 0
+	c.output = append(c.output, c.program.Output...)
+	if c.program.Exits {
+		c.info.State, c.info.ExitCode = Stopped, c.program.ExitCode
+	}
+	return nil
+}
+
+// holds reports whether a running container publishes the port.
+func (f *Fake) holds(port PortMapping) bool {
+	for _, c := range f.containers {
+		if c.info.State == Running && slices.ContainsFunc(c.info.Ports, func(other PortMapping) bool {
+			return other.HostPort == port.HostPort && other.Protocol == port.Protocol
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the container with that name or id. The caller has the lock.
+func (f *Fake) find(name string) (*fakeContainer, error) {
+	if c := f.containers[name]; c != nil {
+		return c, nil
+	}
+	for _, c := range f.containers {
+		if c.info.ID == name {
+			return c, nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "inspect container %s: no container with that name", name)
+}
+
+// with does something with one container, under the lock.
+func (f *Fake) with(ctx context.Context, method, name string, do func(*fakeContainer) error) error {
+	if err := f.enter(ctx, method, name); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, err := f.find(name)
+	if err != nil {
+		return err
+	}
+	return do(c)
+}
+
+// Start starts a stopped container.
+func (f *Fake) Start(ctx context.Context, name string) error {
+	return f.with(ctx, "Start", name, f.start)
+}
+
+// Stop stops a container; a stubborn one is killed at once.
+func (f *Fake) Stop(ctx context.Context, name string, _ time.Duration) error {
+	return ignoreMissing(f.with(ctx, "Stop", name, func(c *fakeContainer) error {
+		if c.info.State != Running {
+			return nil
+		}
+		c.info.State, c.info.ExitCode = Stopped, 0
+		if c.program.Stubborn {
+			c.info.ExitCode = 137
+		}
+		return nil
+	}))
+}
+
+// Remove removes a container.
+func (f *Fake) Remove(ctx context.Context, name string) error {
+	return ignoreMissing(f.with(ctx, "Remove", name, func(c *fakeContainer) error {
+		delete(f.containers, c.info.Name)
+		return nil
+	}))
+}
+
+func ignoreMissing(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// Rename gives a container another name.
+func (f *Fake) Rename(ctx context.Context, from, to string) error {
+	return f.with(ctx, "Rename", from, func(c *fakeContainer) error {
+		if c.info.Name == to {
+			return nil
+		}
+		if f.containers[to] != nil {
+			return fault.New(fault.Conflict, "rename container %s to %s: name is already in use", from, to)
+		}
+		delete(f.containers, c.info.Name)
+		c.info.Name = to
+		f.containers[to] = c
+		return nil
+	})
+}
+
+// Inspect describes one container.
+func (f *Fake) Inspect(ctx context.Context, name string) (ContainerInfo, error) {
+	var info ContainerInfo
+	err := f.with(ctx, "Inspect", name, func(c *fakeContainer) error {
+		info = c.copyInfo()
+		return nil
+	})
+	return info, err
+}
+
+// copyInfo is the container's description, to keep.
+func (c *fakeContainer) copyInfo() ContainerInfo {
+	info := c.info
+	info.Labels, info.Ports = maps.Clone(info.Labels), slices.Clone(info.Ports)
+	return info
+}
+
+// List describes the containers that bear the labels, by name.
+func (f *Fake) List(ctx context.Context, labels map[string]string) ([]ContainerInfo, error) {
+	if err := f.enter(ctx, "List", ""); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	infos := []ContainerInfo{}
+	for _, c := range f.containers {
+		if bears(c.info.Labels, labels) {
+			infos = append(infos, c.copyInfo())
+		}
+	}
+	slices.SortFunc(infos, func(a, b ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return infos, nil
+}
+
+func bears(labels, wanted map[string]string) bool {
+	for key, value := range wanted {
+		if has, found := labels[key]; !found || value != "" && has != value {
+			return false
+		}
+	}
+	return true
+}
+
+// Logs returns the last lines of a container's output.
+func (f *Fake) Logs(ctx context.Context, name string, lines int) ([]string, error) {
+	var last []string
+	err := f.with(ctx, "Logs", name, func(c *fakeContainer) error {
+		last = slices.Clone(c.output[max(0, len(c.output)-max(0, lines)):])
+		return nil
+	})
+	return last, err
+}
+
+// Exec asks Program what a command does in a running container.
+func (f *Fake) Exec(ctx context.Context, name string, cmd []string) (int, string, error) {
+	err := f.with(ctx, "Exec", name, func(c *fakeContainer) error {
+		if c.info.State != Running {
+			return fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, "", err
+	}
+	program := f.Program(cmd)
+	if program.Missing {
+		return 0, "", fault.New(fault.Invalid, "run %s in %s: executable file not found", cmd[0], name)
+	}
+	if err := program.await(ctx); err != nil {
+		return 0, "", fmt.Errorf("run %s in %s: %w", cmd[0], name, err)
+	}
+	output := ""
+	for _, line := range program.Output {
+		output += line + "\n"
+	}
+	return program.ExitCode, output, nil
+}

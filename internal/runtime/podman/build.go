@@ -1,0 +1,104 @@
+package podman
+
+import (
+	"context"
+	"errors"
+	"os"
+	"regexp"
+
+	"github.com/containers/buildah/define"
+	"github.com/containers/podman/v5/pkg/bindings/images"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// logLines is how many lines of a failed build's output its error carries.
+const logLines = 20
+
+// Build makes an image from a Containerfile and tags it. Steps are cached.
+// When the context ends, Build returns at once; podman before 5.0 ends the step
+// that is under way, and drops the build after it.
+func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, error) {
+	// The bindings' own answer to a missing directory is "read/write on
+	// closed pipe".
+	if err := wantSources(spec); err != nil {
+		return "", err
+	}
+	call, err := e.call(ctx)
+	if err != nil {
+		return "", e.translate(ctx, err, "build %s", spec.Tag)
+	}
+	output := &buildOutput{out: spec.Out, keep: logLines}
+	report, err := images.Build(call, []string{spec.Containerfile}, images.BuildOptions{BuildOptions: define.BuildOptions{
+		Output:                  spec.Tag,
+		ContextDirectory:        spec.Context,
+		OutputFormat:            define.OCIv1ImageManifest,
+		Layers:                  true,
+		RemoveIntermediateCtrs:  true,
+		ForceRmIntermediateCtrs: true, // else a failed build leaves its working container
+		Out:                     output.writer(),
+		CommonBuildOpts:         &define.CommonBuildOptions{HTTPProxy: true}, // as podman build does
+	}})
+	// A build that was cancelled may well return no error, and no id.
+	if err == nil && (report == nil || report.ID == "") {
+		err = errors.New("podman ended the build without an image")
+	}
+	if err != nil || ctx.Err() != nil {
+		return "", e.buildError(ctx, err, spec, output)
+	}
+	return report.ID, nil
+}
+
+// wantSources checks that the context and the Containerfile are there.
+func wantSources(spec runtime.BuildSpec) error {
+	info, err := os.Stat(spec.Context)
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a directory")
+	}
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "build %s: build context %s", spec.Tag, spec.Context)
+	}
+	info, err = os.Stat(spec.Containerfile)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a file")
+	}
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "build %s: Containerfile %s", spec.Tag, spec.Containerfile)
+	}
+	return nil
+}
+
+// atStep is what podman puts before the cause of a failed step. The message
+// names the step in the output's own words, with its number.
+var atStep = regexp.MustCompile(`^building at STEP ".*?": `)
+
+// buildError translates a failed build. What podman cannot do for now is worth
+// waiting for; everything else is the source's fault.
+func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSpec, output *buildOutput) error {
+	if done := e.interrupted(ctx, err, "build "+spec.Tag); done != nil {
+		return done
+	}
+	message, cause := "build "+spec.Tag, err
+	if output.step != "" {
+		message += ": " + output.step
+		cause = stepError{text: atStep.ReplaceAllString(err.Error(), ""), cause: err}
+	}
+	kind := fault.Invalid
+	// The base image's registry is not the source's fault.
+	if found, _ := diagnose(err.Error(), registrySymptoms); found == fault.Unavailable || found == fault.Unauthorized {
+		kind = found
+	}
+	result := fault.Wrap(kind, cause, "%s", message)
+	result.Log = output.lines
+	return result
+}
+
+// stepError is a failed step's error without the step's name.
+type stepError struct {
+	text  string
+	cause error
+}
+
+func (e stepError) Error() string { return e.text }
+func (e stepError) Unwrap() error { return e.cause }

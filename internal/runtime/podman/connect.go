@@ -1,0 +1,111 @@
+// Package podman drives podman through its API socket. It alone imports
+// podman's bindings, and no type and no error of theirs leaves it.
+package podman
+
+import (
+	"context"
+	"errors"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/containers/podman/v5/pkg/bindings"
+	"github.com/containers/podman/v5/pkg/bindings/system"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// Engine is the podman behind one socket. It may be used by several
+// goroutines, and it survives restarts of podman's service.
+type Engine struct {
+	socket string
+
+	mu         sync.Mutex
+	connection context.Context // holds the bindings' connection as a value; nil until first needed
+}
+
+var _ runtime.Runtime = (*Engine)(nil)
+
+// New returns an Engine for a socket, "unix:///run/podman/podman.sock" or the
+// path alone. It does not connect: podman may come later.
+func New(socket string) *Engine {
+	if path.IsAbs(socket) {
+		socket = "unix://" + socket
+	}
+	return &Engine{socket: socket}
+}
+
+// Connect is New for a podman that has to be there already.
+func Connect(ctx context.Context, socket string) (*Engine, error) {
+	e := New(socket)
+	if _, err := e.Version(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Version is "podman" and its server's version.
+func (e *Engine) Version(ctx context.Context) (string, error) {
+	const doing = "ask for podman's version"
+	call, err := e.call(ctx)
+	if err != nil {
+		return "", e.translate(ctx, err, doing)
+	}
+	report, err := system.Version(call, nil)
+	if err != nil {
+		return "", e.translate(ctx, err, doing)
+	}
+	if report.Server == nil {
+		return "", e.translate(ctx, errors.New("the answer names no server"), doing)
+	}
+	return "podman " + report.Server.Version, nil
+}
+
+// callContext ends with the caller's context, and carries the connection that
+// the bindings look for among a context's values.
+type callContext struct {
+	context.Context
+	connection context.Context
+}
+
+func (c callContext) Value(key any) any {
+	if value := c.Context.Value(key); value != nil {
+		return value
+	}
+	return c.connection.Value(key)
+}
+
+// call returns the context for one call of the bindings. The connection is
+// made when it is first needed; after that its HTTP client dials again by
+// itself whenever podman's service was restarted.
+func (e *Engine) call(ctx context.Context) (context.Context, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// Given no address, the bindings would take one from the environment.
+	if !strings.HasPrefix(e.socket, "unix:///") {
+		return nil, fault.New(fault.Invalid, "use podman's socket %q: want unix:///path/of/podman.sock", e.socket)
+	}
+	e.mu.Lock()
+	connection := e.connection
+	e.mu.Unlock()
+	if connection == nil {
+		// The connection outlives this call, so it must not hang on its
+		// context; only the ping that tries it out does.
+		own, cancel := context.WithCancel(context.Background())
+		stop := context.AfterFunc(ctx, cancel)
+		made, err := bindings.NewConnection(own, e.socket)
+		stop()
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		connection = context.WithoutCancel(made)
+		cancel()
+		e.mu.Lock()
+		e.connection = connection
+		e.mu.Unlock()
+	}
+	return callContext{Context: ctx, connection: connection}, nil
+}

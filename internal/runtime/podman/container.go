@@ -1,0 +1,123 @@
+package podman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containers/podman/v5/pkg/bindings/containers"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// Start starts a stopped container.
+func (e *Engine) Start(ctx context.Context, name string) error {
+	info, err := e.Inspect(ctx, name)
+	if err != nil {
+		return err
+	}
+	return e.start(ctx, info)
+}
+
+// start starts a container that was just inspected, unless it runs. An error
+// of the transport does not mean that it was not started, so it looks again.
+func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
+	if info.State == runtime.Running {
+		return nil
+	}
+	call, cause := e.call(ctx)
+	if cause == nil {
+		cause = containers.Start(call, info.ID, nil)
+	}
+	if cause == nil {
+		return nil
+	}
+	err := e.translate(ctx, cause, "start container %s", info.Name)
+	switch {
+	case fault.Is(err, fault.Unavailable):
+		if again, lookErr := e.Inspect(ctx, info.ID); lookErr == nil && again.State == runtime.Running {
+			return nil
+		}
+	case fault.Is(err, fault.PortInUse):
+		return portInUse(cause, info)
+	}
+	return err
+}
+
+// portInUse says which port a container could not have, as far as the engine
+// or the number of its ports tells.
+func portInUse(cause error, info runtime.ContainerInfo) error {
+	port := refusedPort(cause.Error())
+	if port == 0 && len(info.Ports) == 1 {
+		port = info.Ports[0].HostPort
+	}
+	which := "a host port"
+	if port != 0 {
+		which = fmt.Sprintf("host port %d", port)
+	}
+	result := fault.Wrap(fault.PortInUse, cause, "start container %s: %s is in use", info.Name, which)
+	result.Port = port
+	return result
+}
+
+// removeTries bounds how often Remove tries again when the restart policy
+// starts the container under its hands.
+const removeTries = 3
+
+// Remove removes a container at once, running or not.
+func (e *Engine) Remove(ctx context.Context, name string) error {
+	info, err := e.Inspect(ctx, name)
+	for try := 1; err == nil; try++ {
+		refused := e.remove(ctx, info)
+		// Whatever the answer was: what counts is that it is gone.
+		info, err = e.Inspect(ctx, info.ID)
+		if err == nil && try == removeTries {
+			if refused == nil {
+				refused = fault.New(fault.Internal, "remove container %s: podman said yes, but it is still there", name)
+			}
+			return refused
+		}
+	}
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+func (e *Engine) remove(ctx context.Context, info runtime.ContainerInfo) error {
+	call, err := e.call(ctx)
+	if err != nil {
+		return e.translate(ctx, err, "remove container %s", info.Name)
+	}
+	// Without a timeout of its own, force would wait out the container's.
+	reports, err := containers.Remove(call, info.ID,
+		new(containers.RemoveOptions).WithForce(true).WithVolumes(true).WithIgnore(true).WithTimeout(0))
+	for _, report := range reports {
+		err = errors.Join(err, report.Err)
+	}
+	if err != nil {
+		return e.translate(ctx, err, "remove container %s", info.Name)
+	}
+	return nil
+}
+
+// Rename gives a container another name.
+func (e *Engine) Rename(ctx context.Context, from, to string) error {
+	info, err := e.Inspect(ctx, from)
+	if err != nil || info.Name == to {
+		return err
+	}
+	call, err := e.call(ctx)
+	if err == nil {
+		err = containers.Rename(call, info.ID, new(containers.RenameOptions).WithName(to))
+	}
+	if err == nil {
+		return nil
+	}
+	err = e.translate(ctx, err, "rename container %s to %s", from, to)
+	if again, lookErr := e.Inspect(ctx, info.ID); lookErr == nil && again.Name == to {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,209 @@
+package podman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/containers/podman/v5/pkg/bindings"
+	"github.com/containers/podman/v5/pkg/errorhandling"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// symptom is a piece of an error's text that tells its kind. Podman's status
+// codes do not: a missing image, a taken name and a taken port are all 500
+// on some versions.
+type symptom struct {
+	text string
+	kind fault.Kind
+}
+
+// symptoms of the engine itself, most telling first.
+var symptoms = []symptom{
+	{"address already in use", fault.PortInUse},
+	{"port is already allocated", fault.PortInUse},
+	{"image not known", fault.NotFound},
+	{"no such container", fault.NotFound},
+	{"name is already in use", fault.Conflict},
+	{"name already in use", fault.Conflict},
+	{"UNIQUE constraint failed", fault.Conflict},
+	{"unable to find user", fault.Invalid},
+	{"unable to find group", fault.Invalid},
+	{"no matching entries in", fault.Invalid},
+	{"executable file not found", fault.Invalid},
+	{"command that was not found", fault.Invalid},
+	{"OCI permission denied", fault.Invalid},
+	{"unable to start container process: exec", fault.Invalid},
+	{"no command or entrypoint", fault.Invalid},
+	{"unable to find network", fault.Invalid},
+	{"network not found", fault.Invalid},
+	{"invalid reference format", fault.Invalid},
+	{"invalid argument", fault.Invalid},
+	{"inimum memory", fault.Invalid},
+	{"unable to set memory limit", fault.Invalid},
+	{"statfs ", fault.Invalid}, // the source of a bind mount does not exist
+}
+
+// registrySymptoms are those of an image registry, as podman reports them. A
+// bare status code is none: digests are full of them.
+var registrySymptoms = []symptom{
+	{"image not known", fault.NotFound},
+	{"invalid reference format", fault.Invalid},
+	{"HTTP response to HTTPS client", fault.Invalid},
+	{"manifest unknown", fault.NotFound},
+	{"name unknown", fault.NotFound},
+	{"repository name not known", fault.NotFound},
+	{"unauthorized", fault.Unauthorized},
+	{"Unauthorized", fault.Unauthorized},
+	{"authentication required", fault.Unauthorized},
+	{"invalid username/password", fault.Unauthorized},
+	{"denied", fault.Unauthorized},
+	{"Forbidden", fault.Unauthorized},
+	{"StatusCode: 401", fault.Unauthorized},
+	{"StatusCode: 403", fault.Unauthorized},
+	{"Not Found", fault.NotFound},
+	{"StatusCode: 404", fault.NotFound},
+	{"connection refused", fault.Unavailable},
+	{"connection reset", fault.Unavailable},
+	{"no such host", fault.Unavailable},
+	{"no route to host", fault.Unavailable},
+	{"network is unreachable", fault.Unavailable},
+	{"server misbehaving", fault.Unavailable},
+	{"timeout", fault.Unavailable},
+	{"deadline exceeded", fault.Unavailable},
+	{"toomanyrequests", fault.Unavailable},
+	{"Too Many Requests", fault.Unavailable},
+	{"EOF", fault.Unavailable},
+	{"received unexpected HTTP status: 5", fault.Unavailable},
+	{"StatusCode: 5", fault.Unavailable},
+	{"Internal Server Error", fault.Unavailable},
+	{"Bad Gateway", fault.Unavailable},
+	{"Service Unavailable", fault.Unavailable},
+	{"Gateway Timeout", fault.Unavailable},
+}
+
+func diagnose(text string, known []symptom) (fault.Kind, bool) {
+	for _, s := range known {
+		if strings.Contains(text, s.text) {
+			return s.kind, true
+		}
+	}
+	return fault.Internal, false
+}
+
+// translate makes a *fault.Error of what the bindings returned, or the
+// context's own error when it has ended. Every error that leaves this package
+// has passed here once.
+func (e *Engine) translate(ctx context.Context, err error, format string, args ...any) error {
+	doing := fmt.Sprintf(format, args...)
+	if done := e.interrupted(ctx, err, doing); done != nil {
+		return done
+	}
+	return fault.Wrap(kindOf(err), err, "%s", doing)
+}
+
+// translateRegistry is translate for calls in which podman speaks to an image
+// registry.
+func (e *Engine) translateRegistry(ctx context.Context, err error, format string, args ...any) error {
+	doing := fmt.Sprintf(format, args...)
+	if done := e.interrupted(ctx, err, doing); done != nil {
+		return done
+	}
+	// What is not recognised stays Internal: podman's own status code, 400 for
+	// a push that broke half-way, says nothing.
+	kind, _ := diagnose(err.Error(), registrySymptoms)
+	result := fault.Wrap(kind, err, "%s", doing)
+	if strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+		return result.WithHint("the image registry speaks plain http: list it among the insecure ones")
+	}
+	return result
+}
+
+// interrupted recognises what both translations have in common: an error that
+// is translated already, a context that has ended, a podman that is not there.
+func (e *Engine) interrupted(ctx context.Context, err error, doing string) error {
+	var translated *fault.Error
+	if errors.As(err, &translated) {
+		return err
+	}
+	if ended := ctx.Err(); ended != nil {
+		return fmt.Errorf("%s: %w", doing, ended)
+	}
+	if cause := unreachable(err); cause != nil {
+		return fault.Wrap(fault.Unavailable, cause, "%s: podman at %s does not answer", doing, e.socket).
+			WithHint("is podman's API service running? podman system service --time=0 %s", e.socket)
+	}
+	return nil
+}
+
+// unreachable returns the essence of an error that says that podman's service
+// is not there, or went away during the call; nil for any other error.
+func unreachable(err error) error {
+	var connect bindings.ConnectError
+	if errors.As(err, &connect) {
+		err = connect.Err
+	}
+	var transport *url.Error
+	if errors.As(err, &transport) {
+		return transport.Err
+	}
+	var network net.Error
+	if connect.Err != nil || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return err
+	}
+	return nil
+}
+
+// kindOf tells the kind of an error of podman's own.
+func kindOf(err error) fault.Kind {
+	text := err.Error()
+	var model *errorhandling.ErrorModel
+	isModel := errors.As(err, &model)
+	if isModel {
+		text += "\n" + model.Because
+	}
+	if kind, known := diagnose(text, symptoms); known {
+		return kind
+	}
+	if !isModel {
+		return fault.Internal
+	}
+	switch model.ResponseCode {
+	case http.StatusNotFound:
+		return fault.NotFound
+	case http.StatusConflict:
+		return fault.Conflict
+	case http.StatusBadRequest:
+		return fault.Invalid
+	}
+	return fault.Internal
+}
+
+var (
+	listenPort = regexp.MustCompile(`listen (?:tcp|udp)[46]? \S*:(\d+)`)
+	anyPort    = regexp.MustCompile(`:(\d+)\b[^:]*: address already in use`)
+)
+
+// refusedPort finds in an error's text the host port that could not be bound;
+// 0 if it is not there.
+func refusedPort(text string) int {
+	for _, pattern := range []*regexp.Regexp{listenPort, anyPort} {
+		if match := pattern.FindStringSubmatch(text); match != nil {
+			port, err := strconv.Atoi(match[1])
+			if err == nil {
+				return port
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,136 @@
+package podman
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containers/podman/v5/libpod/define"
+	"github.com/containers/podman/v5/pkg/bindings/containers"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// Inspect describes one container, by its name or its whole id.
+func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
+	data, err := e.inspect(ctx, name)
+	if err != nil {
+		return runtime.ContainerInfo{}, err
+	}
+	return describe(data), nil
+}
+
+// inspect is what podman says of a container. Podman would take the beginning
+// of an id for its name as well, so that a name such as "cafe" could find, and
+// then stop or remove, some other container.
+func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectContainerData, error) {
+	call, err := e.call(ctx)
+	if err != nil {
+		return nil, e.translate(ctx, err, "inspect container %s", name)
+	}
+	data, err := containers.Inspect(call, name, nil)
+	if err != nil {
+		return nil, e.translate(ctx, err, "inspect container %s", name)
+	}
+	if data.Name != name && data.ID != name {
+		return nil, fault.New(fault.NotFound, "inspect container %s: no container with that name", name)
+	}
+	if data.State == nil || data.Config == nil || data.HostConfig == nil {
+		return nil, fault.New(fault.Internal, "inspect container %s: podman's answer is not complete", name)
+	}
+	return data, nil
+}
+
+// List describes all containers that bear the labels, by name. Podman's list
+// knows no digests, start times only to the second and, before 5.0, no
+// restarts; so each container is inspected.
+func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.ContainerInfo, error) {
+	call, err := e.call(ctx)
+	if err != nil {
+		return nil, e.translate(ctx, err, "list containers")
+	}
+	options := new(containers.ListOptions).WithAll(true)
+	if len(labels) > 0 {
+		filters := make([]string, 0, len(labels))
+		for key, value := range labels {
+			if value != "" {
+				key += "=" + value
+			}
+			filters = append(filters, key)
+		}
+		options.WithFilters(map[string][]string{"label": filters})
+	}
+	found, err := containers.List(call, options)
+	if err != nil {
+		return nil, e.translate(ctx, err, "list containers")
+	}
+	infos := make([]runtime.ContainerInfo, 0, len(found))
+	for _, container := range found {
+		info, err := e.Inspect(ctx, container.ID)
+		if fault.Is(err, fault.NotFound) {
+			continue // it was removed since
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	slices.SortFunc(infos, func(a, b runtime.ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return infos, nil
+}
+
+func describe(data *define.InspectContainerData) runtime.ContainerInfo {
+	info := runtime.ContainerInfo{
+		ID: data.ID, Name: data.Name, Image: data.ImageName, Digest: data.ImageDigest,
+		State: stateOf(data.State.Status), ExitCode: int(data.State.ExitCode), Restarts: int(data.RestartCount),
+		Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
+	}
+	if data.State.StartedAt.Year() > 1 { // never started is the year 1
+		info.Started = data.State.StartedAt
+	}
+	if data.State.Health != nil {
+		info.Health = data.State.Health.Status
+	}
+	return info
+}
+
+func stateOf(status string) runtime.State {
+	switch status {
+	case "created", "configured", "initialized":
+		return runtime.Created
+	case "running":
+		return runtime.Running
+	case "exited", "stopped":
+		return runtime.Stopped
+	}
+	return runtime.Other
+}
+
+// publishedPorts reads "8080/tcp" → host addresses, which podman keeps whether
+// the container runs or not.
+func publishedPorts(bindings map[string][]define.InspectHostPort) []runtime.PortMapping {
+	var ports []runtime.PortMapping
+	for key, hosts := range bindings {
+		number, protocol, _ := strings.Cut(key, "/")
+		inside, err := strconv.Atoi(number)
+		if err != nil {
+			continue
+		}
+		for _, host := range hosts {
+			outside, err := strconv.Atoi(host.HostPort)
+			if err != nil {
+				continue
+			}
+			ports = append(ports, runtime.PortMapping{
+				HostIP: host.HostIP, HostPort: outside, ContainerPort: inside, Protocol: protocol,
+			})
+		}
+	}
+	slices.SortFunc(ports, func(a, b runtime.PortMapping) int {
+		return cmp.Or(cmp.Compare(a.HostPort, b.HostPort), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.HostIP, b.HostIP))
+	})
+	return ports
+}

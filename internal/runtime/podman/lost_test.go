@@ -1,0 +1,100 @@
+package podman_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/contract"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+// lossyProxy passes requests on to podman's socket, but cuts the connection
+// in place of the first answer to a POST whose path has the given end. It
+// returns the socket to use instead.
+func lossyProxy(t *testing.T, socket, end string) string {
+	t.Helper()
+	var lost atomic.Bool
+	t.Cleanup(func() { require.True(t, lost.Load(), "no answer was lost") })
+	return watchingProxy(t, socket, end, func() {
+		if lost.CompareAndSwap(false, true) {
+			panic(http.ErrAbortHandler)
+		}
+	})
+}
+
+// watchingProxy passes requests on to podman's socket, and calls answered
+// before it passes back the answer to a POST whose path has the given end.
+func watchingProxy(t *testing.T, socket, end string, answered func()) string {
+	t.Helper()
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "podman"})
+	proxy.Transport = &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
+		},
+	}
+	proxy.ModifyResponse = func(response *http.Response) error {
+		if r := response.Request; r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, end) {
+			answered()
+		}
+		return nil
+	}
+	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "proxy.sock"))
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(proxy)
+	server.Listener = listener
+	server.Start()
+	t.Cleanup(server.Close)
+	return listener.Addr().String()
+}
+
+func TestLostAnswers(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	direct := podman.New(service.Socket())
+	dir := contract.BuildApp(t)
+	file := filepath.Join(dir, "Containerfile")
+	require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\", \"serve\"]\n"), 0o600))
+	_, err := direct.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/app:v1", Context: dir, Containerfile: file})
+	require.NoError(t, err)
+
+	for name, end := range map[string]string{
+		"a lost answer to a create makes no second container": "/containers/create",
+		"a lost answer to a start makes no second container":  "/start",
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := podman.New(lossyProxy(t, service.Socket(), end))
+			id, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "lost", Image: "localhost/app:v1"})
+			require.NoError(t, err)
+			infos, err := direct.List(t.Context(), nil)
+			require.NoError(t, err)
+			require.Len(t, infos, 1)
+			require.Equal(t, id, infos[0].ID)
+			require.Equal(t, runtime.Running, infos[0].State)
+			require.NoError(t, direct.Remove(t.Context(), id))
+		})
+	}
+
+	t.Run("a start that is cancelled leaves no container", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		engine := podman.New(watchingProxy(t, service.Socket(), "/start", cancel))
+		_, err := engine.Run(ctx, runtime.ContainerSpec{Name: "lost", Image: "localhost/app:v1"})
+		require.ErrorIs(t, err, context.Canceled)
+		infos, err := direct.List(t.Context(), nil)
+		require.NoError(t, err)
+		require.Empty(t, infos)
+	})
+}

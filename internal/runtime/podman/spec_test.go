@@ -1,0 +1,152 @@
+package podman_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/contract"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+func TestWhatASpecAsksFor(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	engine := podman.New(service.Socket())
+	dir := contract.BuildApp(t)
+	file := filepath.Join(dir, "Containerfile")
+	require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\", \"serve\"]\n"), 0o600))
+	_, err := engine.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/app:v1", Context: dir, Containerfile: file})
+	require.NoError(t, err)
+
+	t.Run("limits, volumes and the user reach podman", func(t *testing.T) {
+		source := t.TempDir()
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: "all", Image: "localhost/app:v1", User: "1000:1000", Restart: "unless-stopped",
+			Volumes: []string{source + ":/data:ro", "named:/named"},
+			Memory:  64 << 20, CPUs: 0.5, StopTimeout: 1500 * time.Millisecond,
+		})
+		require.NoError(t, err)
+		var found struct {
+			Config     struct{ User string }
+			HostConfig struct {
+				Memory, CPUQuota, CPUPeriod int64
+				RestartPolicy               struct{ Name string }
+			}
+			Mounts []struct {
+				Type, Name, Source, Destination string
+				RW                              bool
+			}
+		}
+		inspectRaw(t, service.Socket(), "all", &found)
+		require.Equal(t, "1000:1000", found.Config.User)
+		require.EqualValues(t, 64<<20, found.HostConfig.Memory)
+		require.InDelta(t, 0.5, float64(found.HostConfig.CPUQuota)/float64(found.HostConfig.CPUPeriod), 0.001)
+		require.Contains(t, []string{"unless-stopped", "always"}, found.HostConfig.RestartPolicy.Name)
+		require.Len(t, found.Mounts, 2)
+		for _, m := range found.Mounts {
+			if m.Type == "bind" {
+				require.Equal(t, source, m.Source)
+				require.Equal(t, "/data", m.Destination)
+				require.False(t, m.RW)
+			} else {
+				require.Equal(t, "named", m.Name)
+				require.Equal(t, "/named", m.Destination)
+			}
+		}
+		require.NoError(t, engine.Remove(t.Context(), "all"))
+	})
+
+	t.Run("on the host's network a program listens on the host's own port", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		port := listener.Addr().(*net.TCPAddr).Port
+		require.NoError(t, listener.Close())
+		_, err = engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: "host", Image: "localhost/app:v1", Network: "host", Env: map[string]string{"PORT": fmt.Sprint(port)},
+		})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			return err == nil && connection.Close() == nil
+		}, 10*time.Second, 20*time.Millisecond)
+		require.NoError(t, engine.Remove(t.Context(), "host"))
+	})
+
+	t.Run("a program that fails is started again as often as the policy says", func(t *testing.T) {
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: "flaps", Image: "localhost/app:v1", Command: []string{"/app", "exit", "3"}, Restart: "on-failure:2",
+		})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			info, err := engine.Inspect(t.Context(), "flaps")
+			return err == nil && info.State == runtime.Stopped && info.Restarts == 2
+		}, 20*time.Second, 50*time.Millisecond)
+		require.NoError(t, engine.Remove(t.Context(), "flaps"))
+	})
+
+	t.Run("a program that fails again and again can be stopped", func(t *testing.T) {
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: "loops", Image: "localhost/app:v1", Command: []string{"/app", "exit", "3"}, Restart: "always",
+		})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			info, err := engine.Inspect(t.Context(), "loops")
+			return err == nil && info.Restarts > 1
+		}, 20*time.Second, 50*time.Millisecond)
+		require.NoError(t, engine.Stop(t.Context(), "loops", time.Second))
+		stopped, err := engine.Inspect(t.Context(), "loops")
+		require.NoError(t, err)
+		time.Sleep(time.Second) // two of its lives
+		later, err := engine.Inspect(t.Context(), "loops")
+		require.NoError(t, err)
+		require.Equal(t, runtime.Stopped, later.State)
+		require.Equal(t, stopped.Restarts, later.Restarts)
+		require.NoError(t, engine.Remove(t.Context(), "loops"))
+	})
+
+	for name, change := range map[string]func(*runtime.ContainerSpec){
+		"a volume whose source does not exist": func(c *runtime.ContainerSpec) { c.Volumes = []string{"/nosuchdirectory:/data"} },
+		"a volume that is none":                func(c *runtime.ContainerSpec) { c.Volumes = []string{"a:b:c:d"} },
+		"a network that does not exist":        func(c *runtime.ContainerSpec) { c.Network = "nosuchnetwork" },
+		"a restart policy that is none":        func(c *runtime.ContainerSpec) { c.Restart = "on-failure:often" },
+		"too little memory":                    func(c *runtime.ContainerSpec) { c.Memory = 1024 },
+		"a name that podman does not allow":    func(c *runtime.ContainerSpec) { c.Name = "no spaces" },
+	} {
+		t.Run(name+" is Invalid", func(t *testing.T) {
+			spec := runtime.ContainerSpec{Name: "refused", Image: "localhost/app:v1"}
+			change(&spec)
+			_, err := engine.Run(t.Context(), spec)
+			require.Equal(t, fault.Invalid, fault.Of(err).Kind, err)
+			infos, err := engine.List(t.Context(), nil)
+			require.NoError(t, err)
+			require.Empty(t, infos)
+		})
+	}
+}
+
+// inspectRaw reads what podman itself says of a container.
+func inspectRaw(t *testing.T, socket, name string, into any) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
+		},
+	}}
+	response, err := client.Get("http://podman/v4.0.0/libpod/containers/" + name + "/json")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.NoError(t, json.NewDecoder(response.Body).Decode(into))
+}

@@ -1,0 +1,95 @@
+package podman
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/containers/podman/v5/libpod/define"
+	"github.com/containers/podman/v5/pkg/bindings"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// restPeriod is how long a container must have rested for Stop to believe that
+// its restart policy leaves it alone; podman restarts within a second.
+const restPeriod = 3 * time.Second
+
+// stopPause is how often Stop looks at a container that rests.
+const stopPause = 20 * time.Millisecond
+
+// Stop stops a container, killing it after timeout. Whole seconds count.
+//
+// Podman remembers that a container was stopped on purpose only when it ran at
+// that moment. One that crashes in a loop is met between two of its lives more
+// often than not, podman then says that it is stopped already, and starts it
+// again; so Stop goes on until it has met it alive, or has seen it rest.
+func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) error {
+	for {
+		data, err := e.inspect(ctx, name)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if rests(data) {
+			return nil
+		}
+		stopped, err := e.stopOnce(ctx, data.ID, timeout)
+		if err != nil {
+			return e.translate(ctx, err, "stop container %s", name)
+		}
+		if stopped {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return e.translate(ctx, ctx.Err(), "stop container %s", name)
+		case <-time.After(stopPause):
+		}
+	}
+}
+
+// rests reports whether a container is not running and will not by itself.
+func rests(data *define.InspectContainerData) bool {
+	switch stateOf(data.State.Status) {
+	case runtime.Created:
+		return true
+	case runtime.Stopped:
+		policy := data.HostConfig.RestartPolicy
+		return policy == nil || policy.Name == "" || policy.Name == "no" ||
+			time.Since(data.State.FinishedAt) > restPeriod
+	}
+	return false
+}
+
+// stopOnce reports whether the container ran and was stopped. The bindings'
+// own Stop does not tell that from one that was stopped already.
+func (e *Engine) stopOnce(ctx context.Context, id string, timeout time.Duration) (bool, error) {
+	call, err := e.call(ctx)
+	if err != nil {
+		return false, err
+	}
+	client, err := bindings.GetClient(call)
+	if err != nil {
+		return false, err
+	}
+	params := url.Values{"timeout": {strconv.FormatUint(uint64(seconds(timeout)), 10)}}
+	response, err := client.DoRequest(call, nil, http.MethodPost, "/containers/%s/stop", params, nil, id)
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusNotFound {
+		return true, nil // it was removed since
+	}
+	return response.StatusCode != http.StatusNotModified, response.Process(nil)
+}
+
+// seconds rounds up: a container that was promised half a second gets one.
+func seconds(d time.Duration) uint { return uint(max(0, math.Ceil(d.Seconds()))) }

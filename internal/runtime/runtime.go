@@ -1,0 +1,163 @@
+// Package runtime is the seam between activities and a container engine: what
+// mcp asks of one, in mcp's own words. runtime/podman drives a real one; Fake
+// is an engine in memory that passes the same contract test.
+package runtime
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Labels that every container of mcp's bears.
+const (
+	LabelService    = "mcp.service"
+	LabelComponent  = "mcp.component"
+	LabelDeployment = "mcp.deployment" // the number of the deployment that made the container
+	LabelSpec       = "mcp.spec"       // a hash of all that would need a new container
+)
+
+// Runtime is one host's container engine. Every method may be called twice:
+// it looks first and does only what is missing. Errors are *fault.Error:
+// Unavailable when the engine cannot be reached, NotFound, Conflict (a name is
+// taken), PortInUse, Unauthorized, Invalid. A method whose context ends
+// returns the context's error.
+type Runtime interface {
+	// Build makes an image from a Containerfile and tags it. A source that
+	// does not build is Invalid; the error carries the failing STEP and the
+	// last lines of output.
+	Build(ctx context.Context, spec BuildSpec) (imageID string, err error)
+	// Push copies a local image to its image registry. A tag that is not
+	// here is NotFound.
+	Push(ctx context.Context, spec PushSpec) error
+	// ImageExists reports whether an image is in local storage.
+	ImageExists(ctx context.Context, image string) (bool, error)
+	// Pull fetches an image, by tag or digest, unless a digest is here
+	// already. A missing one is NotFound.
+	Pull(ctx context.Context, spec PullSpec) error
+	// RemoveImage untags a local image; one that is not here is no error.
+	RemoveImage(ctx context.Context, image string) error
+
+	// Run creates and starts a container and returns its id. When a container
+	// of that name exists with the same deployment and spec labels, it is
+	// started if need be and returned; with other labels it is a Conflict. A
+	// container that could not be started is removed again. A missing image
+	// is NotFound; an unknown user or command is Invalid.
+	Run(ctx context.Context, spec ContainerSpec) (id string, err error)
+	// Start starts a stopped container; a running one is left alone.
+	Start(ctx context.Context, name string) error
+	// Stop stops a container, killing it after timeout. One that does not run
+	// or does not exist is no error.
+	Stop(ctx context.Context, name string, timeout time.Duration) error
+	// Remove removes a container, running or not, with its anonymous volumes.
+	// One that does not exist is no error.
+	Remove(ctx context.Context, name string) error
+	// Rename gives a container another name. A name that is taken is a
+	// Conflict.
+	Rename(ctx context.Context, from, to string) error
+	// Inspect describes one container; NotFound if there is none.
+	Inspect(ctx context.Context, name string) (ContainerInfo, error)
+	// List describes all containers, running or not, that bear every one of
+	// the given labels; an empty value asks for the label alone.
+	List(ctx context.Context, labels map[string]string) ([]ContainerInfo, error)
+	// Logs returns the last lines of a container's output, stdout and stderr
+	// together, oldest first.
+	Logs(ctx context.Context, name string, lines int) ([]string, error)
+	// Exec runs a command in a running container and returns its exit code
+	// and output.
+	Exec(ctx context.Context, name string, cmd []string) (exitCode int, output string, err error)
+	// Version is the engine's name and version: "podman 4.3.1".
+	Version(ctx context.Context) (string, error)
+}
+
+// BuildSpec says what to build.
+type BuildSpec struct {
+	// Tag is the image reference that the result gets.
+	Tag string
+	// Context is the absolute path of the build context, and Containerfile
+	// that of the file.
+	Context       string
+	Containerfile string
+	// Out gets the build's whole output as it comes; nil drops it.
+	Out io.Writer
+}
+
+// PushSpec says what to push.
+type PushSpec struct {
+	Image string
+	// Insecure allows plain http and unknown certificates.
+	Insecure bool
+	// Progress is called now and then with a line that says how far it is;
+	// nil for none.
+	Progress func(line string)
+}
+
+// PullSpec says what to pull.
+type PullSpec struct {
+	Image    string
+	Insecure bool
+	Progress func(line string)
+}
+
+// ContainerSpec is all that the engine is told about a container to run.
+type ContainerSpec struct {
+	Name    string
+	Image   string
+	Command []string
+	Env     map[string]string
+	Labels  map[string]string
+	// Volumes are "source:/target[:options]".
+	Volumes []string
+	Ports   []PortMapping
+	// User is "uid[:gid]" or a name; "" the image's.
+	User string
+	// Network is "" for the engine's default, "host", "none", or a network's name.
+	Network string
+	// Restart is "no", "on-failure[:n]", "always" or "unless-stopped".
+	Restart string
+	// Memory is a limit in bytes, CPUs one in cores; 0 means none.
+	Memory int64
+	CPUs   float64
+	// StopTimeout is how long the container may take to stop.
+	StopTimeout time.Duration
+}
+
+// PortMapping publishes one port of a container on its host.
+type PortMapping struct {
+	// HostIP is the address to publish on; "" means all.
+	HostIP        string `json:"host_ip,omitempty"`
+	HostPort      int    `json:"host_port"`
+	ContainerPort int    `json:"container_port"`
+	// Protocol is "tcp" or "udp".
+	Protocol string `json:"protocol"`
+}
+
+// State is what a container is doing.
+type State string
+
+// The states that mcp tells apart.
+const (
+	Created State = "created"
+	Running State = "running"
+	Stopped State = "stopped" // it ran, and has exited
+	Other   State = "other"   // paused, stopping, removing
+)
+
+// ContainerInfo is what the engine says of a container.
+type ContainerInfo struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Image is the reference it was made from; Digest that image's manifest
+	// digest where the engine knows it.
+	Image  string            `json:"image"`
+	Digest string            `json:"digest,omitempty"`
+	State  State             `json:"state"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Ports  []PortMapping     `json:"ports,omitempty"`
+	// Started is when it was last started, from inspect; zero if never.
+	Started time.Time `json:"started,omitzero"`
+	// Health is the engine's own health status; "" where it has none.
+	Health   string `json:"health,omitempty"`
+	Restarts int    `json:"restarts"`
+	ExitCode int    `json:"exit_code"`
+}

@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/workflows"
+)
+
+func TestTheLifeOfAService(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("life", w.service("life", "v1", ""))
+
+	planned := w.mcp("plan", "life", "--detailed-exitcode")
+	require.Equal(t, 2, planned.code)
+	require.Contains(t, planned.stdout, "build and push")
+	require.Contains(t, planned.stdout, "+ app")
+
+	first := w.deploy("life")
+	require.Equal(t, workflows.Succeeded, first.Outcome)
+	require.Equal(t, 1, first.Deployment)
+	require.True(t, first.Components[0].Built)
+	require.True(t, first.Components[0].Pushed)
+	require.Equal(t, "v1", w.fetch(first.Components[0].Ports["http"]))
+
+	second := w.deploy("life")
+	require.Equal(t, workflows.Unchanged, second.Outcome)
+	require.Equal(t, first.Components[0].Ports, second.Components[0].Ports)
+	require.Equal(t, 0, w.mcp("plan", "life", "--detailed-exitcode").code)
+
+	status := w.status("life")
+	require.Equal(t, 1, status.Release)
+	require.Equal(t, "running", status.Components[0].ObservedState)
+	require.Empty(t, status.Components[0].Drift)
+	require.Equal(t, 443, status.Components[0].Routes[0].Port)
+
+	listed := w.mcp("ps", "--node", "local")
+	require.Contains(t, listed.stdout, "life-app")
+	require.NotContains(t, listed.stdout, "life-app.prev")
+
+	w.define("life", "active = false\n"+w.service("life", "v1", ""))
+	require.Equal(t, workflows.Succeeded, w.deploy("life").Outcome)
+	stopped := w.status("life")
+	require.False(t, stopped.Active)
+	require.Equal(t, "stopped", stopped.Components[0].DesiredState)
+	require.Equal(t, "stopped", stopped.Components[0].ObservedState)
+
+	w.define("life", w.service("life", "v1", ""))
+	again := w.deploy("life")
+	require.Equal(t, workflows.Succeeded, again.Outcome)
+	require.Equal(t, "v1", w.fetch(again.Components[0].Ports["http"]))
+}
+
+func TestBuildMakesTheImageAlone(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("alone", w.service("alone", "v1", ""))
+	built := w.mcp("build", "alone/alone")
+	require.Zero(t, built.code, built)
+	require.Contains(t, built.stdout, "built and pushed")
+	require.Contains(t, w.mcp("build", "alone").stdout, "exists")
+	require.Equal(t, 2, w.mcp("build", "alone/other").code)
+	require.False(t, w.deploy("alone").Components[0].Built)
+}
+
+func TestANewVersionFailsNoRequest(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("steady", w.service("steady", "v1", ""))
+	w.deploy("steady")
+
+	ctx, stop := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	versions := map[string]int{}
+	go func() {
+		for ctx.Err() == nil {
+			version, err := ask(w.routePort("steady"))
+			if err != nil {
+				asked <- fmt.Errorf("after %v answers: %w", versions, err)
+				return
+			}
+			versions[version]++
+		}
+		asked <- nil
+	}()
+	time.Sleep(300 * time.Millisecond)
+	w.source("v2", "")
+	w.define("steady", w.service("steady", "v2", ""))
+	require.Equal(t, workflows.Succeeded, w.deploy("steady").Outcome)
+	time.Sleep(300 * time.Millisecond)
+	stop()
+	require.NoError(t, <-asked)
+	require.NotZero(t, versions["v1"])
+	require.NotZero(t, versions["v2"])
+}
+
+func TestAContainerThatFailsLeavesTheOldOneRunning(t *testing.T) {
+	for _, mode := range []string{"exit", "deaf"} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t)
+			name := "fails-" + mode
+			w.source("v1", "")
+			w.define(name, w.service(name, "v1", ""))
+			port := w.deploy(name).Components[0].Ports["http"]
+
+			w.define(name, w.service(name, "v1", `env = { MODE = "`+mode+`" }`))
+			failed := w.mcp("deploy", name)
+			require.Equal(t, 1, failed.code, failed)
+			require.Contains(t, failed.stderr, "component app on node local")
+			if mode == "exit" {
+				require.Contains(t, failed.stderr, "exited with code 3")
+				require.Contains(t, failed.stderr, "| line 3\n")
+				require.Contains(t, failed.stderr, "| line 12\n")
+				require.NotContains(t, failed.stderr, "| line 2\n", "the last ten lines")
+			} else {
+				require.Contains(t, failed.stderr, "not healthy after")
+				require.Contains(t, failed.stderr, "| not listening")
+			}
+			require.Equal(t, "v1", w.fetch(port), "the old container runs on")
+			status := w.status(name)
+			require.Equal(t, 1, status.Release)
+			require.False(t, status.Dirty)
+			require.NotContains(t, w.mcp("ps").stdout, name+"-app.next")
+		})
+	}
+}
+
+func TestASecondDeployAttachesOrSaysWhoHoldsTheService(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	slow := w.service("held", "v1", `env = { MODE = "deaf" }`)
+	w.define("held", slow)
+	first := make(chan reply, 1)
+	go func() { first <- w.mcp("deploy", "held") }()
+	w.untilRunning(workflows.DeployID("held"))
+
+	second := make(chan reply, 1)
+	go func() { second <- w.mcp("deploy", "held") }()
+
+	other := newWorld(t)
+	other.source("v1", "")
+	other.define("held", other.service("held", "v1", ""))
+	refused := other.mcp("deploy", "held")
+	require.Equal(t, 1, refused.code)
+	require.Contains(t, refused.stderr, "held is being deployed with another definition, by ")
+	require.Contains(t, refused.stderr, "hint:")
+
+	require.Equal(t, 1, (<-first).code)
+	attached := <-second
+	require.Equal(t, 1, attached.code)
+	require.Contains(t, attached.stderr, "attached to the deploy of held")
+	require.Contains(t, attached.stderr, "not healthy after")
+}
+
+func TestEveryActivityRunsOnItsQueue(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("queues", w.service("queues", "v1", ""))
+	result := w.deploy("queues")
+	require.Equal(t, map[string]string{
+		"BeginDeployment": "control", "ImageExists": "control", "AllocatePorts": "control",
+		"CommitRelease": "control", "ReleasePorts": "control", "FinishDeployment": "control",
+		"Build": "build-" + w.builder, "Push": "build-" + w.builder,
+		"Survey": "node-local", "RunContainer": "node-local", "CutOver": "node-local", "Retire": "node-local",
+	}, w.queues(result.WorkflowID, result.RunID))
+}
+
+// ask fetches a port once.
+func ask(port int) (string, error) {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("port %d answers %s: %s", port, response.Status, strings.TrimSpace(string(body)))
+	}
+	return string(body), nil
+}

@@ -1,0 +1,280 @@
+// Package e2e deploys real services on a real local platform, through the
+// command line, and looks at what podman, Temporal and a client then see.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/internal/dev"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// shared is what all tests of this package stand on.
+var shared struct {
+	platform *dev.Platform
+	app      string // the test service's program
+}
+
+func TestMain(m *testing.M) {
+	code, err := runOnPlatform(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// runOnPlatform runs the tests on a platform of their own.
+func runOnPlatform(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "mcp-e2e-")
+	if err != nil {
+		return 1, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // Postgres runs as another user
+		return 1, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	shared.app = filepath.Join(dir, "app")
+	build := exec.Command("go", "build", "-o", shared.app, "./testdata/app")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("build the test service: %w\n%s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	platformDir := filepath.Join(dir, "platform")
+	quiet := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{}))
+	shared.platform, err = dev.Up(ctx, dev.Options{
+		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test",
+		Logger: quiet, SDKLogger: quiet,
+	})
+	if err != nil {
+		return 1, err
+	}
+	defer func() {
+		shared.platform.Down()
+		if _, destroyErr := dev.Destroy(context.Background(), platformDir); err == nil {
+			err = destroyErr
+		}
+	}()
+	return m.Run(), nil
+}
+
+// worlds counts them, so that each is a builder of its own.
+var worlds atomic.Int32
+
+// world is one test's services directory, workspace and configuration. Its
+// command line is the builder itself.
+type world struct {
+	t                                 *testing.T
+	dir, services, workspace, builder string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{t: t, dir: dir, services: filepath.Join(dir, "services"), workspace: filepath.Join(dir, "workspace")}
+	w.builder = fmt.Sprintf("e2e-%d", worlds.Add(1))
+	require.NoError(t, os.MkdirAll(w.services, 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(w.workspace, "src"), 0o755))
+	w.configure(
+		fmt.Sprintf("services = %q", w.services),
+		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal),
+		"[build]", fmt.Sprintf("workspace = %q", w.workspace), fmt.Sprintf("builder = %q", w.builder),
+		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", filepath.Join(dir, "logs")),
+		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
+	)
+	return w
+}
+
+// configure writes mcp.toml.
+func (w *world) configure(lines ...string) {
+	w.t.Helper()
+	require.NoError(w.t, os.WriteFile(w.config(), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+}
+
+func (w *world) config() string { return filepath.Join(w.dir, "mcp.toml") }
+
+// define writes a service definition.
+func (w *world) define(name, text string) {
+	w.t.Helper()
+	require.NoError(w.t, os.WriteFile(filepath.Join(w.services, name+".toml"), []byte(text), 0o600))
+}
+
+// image is the reference of a service's image.
+func (w *world) image(name, version string) string {
+	return shared.platform.Info().ImageRegistry + "/" + name + ":" + version
+}
+
+// service is a definition of one component with one route, and more lines for
+// the component.
+func (w *world) service(name, version, more string) string {
+	return fmt.Sprintf(`name = %q
+node = "local"
+path = "src"
+
+[build.images]
+%s = "Containerfile"
+
+[[components]]
+name = "app"
+image = %q
+%s
+
+[components.health]
+start_period = "2s"
+interval = "500ms"
+retries = 1
+
+[[components.routes]]
+name = "http"
+port = 443
+mode = "l7"
+`, name, name, w.image(name, version), more)
+}
+
+// source writes a source that builds to an image which answers its version.
+func (w *world) source(version, more string) {
+	w.t.Helper()
+	src := filepath.Join(w.workspace, "src")
+	program, err := os.ReadFile(shared.app)
+	require.NoError(w.t, err)
+	require.NoError(w.t, os.WriteFile(filepath.Join(src, "app"), program, 0o755))
+	containerfile := "FROM scratch\nCOPY app /app\nENV VERSION=" + version + "\n" + more + "\nCMD [\"/app\"]\n"
+	require.NoError(w.t, os.WriteFile(filepath.Join(src, "Containerfile"), []byte(containerfile), 0o600))
+}
+
+// reply is how a command ended.
+type reply struct {
+	code           int
+	stdout, stderr string
+}
+
+func (r reply) String() string {
+	return fmt.Sprintf("exit %d\n--- stdout\n%s\n--- stderr\n%s", r.code, r.stdout, r.stderr)
+}
+
+// decode reads the JSON object that is all of stdout.
+func (r reply) decode(t *testing.T, out any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), out), r)
+}
+
+// mcp runs a command in this process.
+func (w *world) mcp(args ...string) reply {
+	var stdout, stderr bytes.Buffer
+	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: w.getenv}
+	code := app.Run(w.t.Context(), append([]string{"--config", w.config()}, args...))
+	return reply{code, stdout.String(), stderr.String()}
+}
+
+// getenv hides what the developer's shell says of another Temporal or mcp.
+func (w *world) getenv(name string) string {
+	if strings.HasPrefix(name, "TEMPORAL_") || strings.HasPrefix(name, "MCP_") {
+		return ""
+	}
+	return os.Getenv(name)
+}
+
+// deploy deploys a service, which must succeed or be unchanged.
+func (w *world) deploy(service string) workflows.Result {
+	w.t.Helper()
+	r := w.mcp("deploy", service, "--json")
+	require.Zero(w.t, r.code, r)
+	var result workflows.Result
+	r.decode(w.t, &result)
+	return result
+}
+
+// serviceStatus is the part of mcp status --json that these tests read.
+type serviceStatus struct {
+	Release    int
+	Active     bool
+	Dirty      bool
+	Components []struct {
+		DesiredState  string `json:"desired_state"`
+		ObservedState string `json:"observed_state"`
+		Routes        []plan.RoutePort
+		Drift         []string
+	}
+}
+
+func (w *world) status(service string) serviceStatus {
+	w.t.Helper()
+	r := w.mcp("status", service, "--json")
+	require.Zero(w.t, r.code, r)
+	var list []serviceStatus
+	r.decode(w.t, &list)
+	require.Len(w.t, list, 1)
+	return list[0]
+}
+
+// routePort is the host port of a service's only route; 0 if it has none now.
+func (w *world) routePort(service string) int {
+	var list []serviceStatus
+	r := w.mcp("status", service, "--json")
+	if json.Unmarshal([]byte(r.stdout), &list) != nil || len(list) == 0 {
+		return 0
+	}
+	return list[0].Components[0].Routes[0].HostPort
+}
+
+// fetch asks a port, which must answer.
+func (w *world) fetch(port int) string {
+	w.t.Helper()
+	answer, err := ask(port)
+	require.NoError(w.t, err)
+	return answer
+}
+
+// temporal is a client of the platform's Temporal.
+func (w *world) temporal() client.Client {
+	w.t.Helper()
+	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal})
+	require.NoError(w.t, err)
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+// untilRunning waits until a workflow runs.
+func (w *world) untilRunning(id string) {
+	w.t.Helper()
+	c := w.temporal()
+	require.Eventually(w.t, func() bool {
+		described, err := c.DescribeWorkflow(w.t.Context(), id, "")
+		return err == nil && described.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	}, 10*time.Second, 20*time.Millisecond)
+}
+
+// queues are the task queues that a workflow's activities ran on.
+func (w *world) queues(id, run string) map[string]string {
+	w.t.Helper()
+	queues := map[string]string{}
+	events := w.temporal().GetWorkflowHistory(w.t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(w.t, err)
+		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil {
+			queues[a.GetActivityType().GetName()] = a.GetTaskQueue().GetName()
+		}
+	}
+	return queues
+}

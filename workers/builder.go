@@ -1,0 +1,42 @@
+package workers
+
+import (
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+// Builder is the role of a host that has the sources, and podman to build
+// them with.
+type Builder struct {
+	Name string
+	// Workspace is the directory that a service's path is relative to.
+	Workspace string
+	Socket    string
+	// Logs is the directory that keeps whole build logs.
+	Logs     string
+	Insecure []string
+}
+
+// parallelBuilds is how many builds and pushes one builder does at once.
+const parallelBuilds = 4
+
+func (r *Builder) start(w *Workers, c client.Client) error {
+	served := &activities.Builder{
+		Name:      r.Name,
+		Runtime:   podman.New(r.Socket),
+		Workspace: r.Workspace,
+		Logs:      r.Logs,
+		Insecure:  imageregistry.Insecure(r.Insecure),
+	}
+	o := worker.Options{
+		DisableWorkflowWorker:              true,
+		MaxConcurrentActivityExecutionSize: parallelBuilds,
+	}
+	return w.serve(c, activities.QueueBuild(r.Name), o, func(reg worker.Registry) {
+		reg.RegisterActivity(served)
+	})
+}

@@ -1,0 +1,90 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// Control is the role that runs workflows, and the activities that touch
+// Postgres or an image registry. Several may run at once.
+type Control struct {
+	// PostgresURL is where the registry is; it holds a password.
+	PostgresURL string
+	Images      imageregistry.Options
+	// PortRest is how long a released port is not handed out again.
+	PortRest time.Duration
+	// Namespace is Temporal's, where search attributes are registered.
+	Namespace string
+}
+
+func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
+	if _, _, err := registry.Migrate(ctx, r.PostgresURL); err != nil {
+		return fmt.Errorf("migrate the registry: %w", err)
+	}
+	store, err := registry.Open(ctx, r.PostgresURL)
+	if err != nil {
+		return fmt.Errorf("open the registry: %w", err)
+	}
+	w.closers = append(w.closers, store.Close)
+	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
+		return fmt.Errorf("register search attributes: %w", err)
+	}
+	control := &activities.Control{
+		Registry: store,
+		Images:   imageregistry.New(r.Images),
+		PortRest: r.PortRest,
+	}
+	return w.serve(c, activities.QueueControl, worker.Options{}, func(reg worker.Registry) {
+		RegisterWorkflows(reg)
+		reg.RegisterActivity(control)
+	})
+}
+
+// RegisterWorkflows registers every workflow under its stable name.
+func RegisterWorkflows(reg worker.WorkflowRegistry) {
+	for name, run := range map[string]any{
+		workflows.DeployName:       workflows.Deploy,
+		workflows.BuildName:        workflows.Build,
+		workflows.PlanName:         workflows.Plan,
+		workflows.StatusName:       workflows.Status,
+		workflows.ProcessesName:    workflows.Processes,
+		workflows.RegisterNodeName: workflows.RegisterNode,
+	} {
+		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
+	}
+}
+
+// registerSearchAttributes makes mcp's search attributes known to Temporal;
+// what is there already is left alone. Temporal Cloud refuses this call: there
+// they are made once by hand.
+func registerSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+	types := map[string]enums.IndexedValueType{}
+	for _, key := range []temporal.SearchAttributeKey{workflows.SearchService, workflows.SearchNode, workflows.SearchOutcome} {
+		types[key.GetName()] = key.GetValueType()
+	}
+	_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		SearchAttributes: types,
+		Namespace:        namespace,
+	})
+	var exists *serviceerror.AlreadyExists
+	var denied *serviceerror.PermissionDenied
+	if errors.As(err, &exists) || errors.As(err, &denied) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,42 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+// Migrate brings mcp's tables to what this program needs, and says from which
+// version to which. Control workers do so when they start.
+func Migrate(ctx context.Context, postgresURL string) (from, to int32, err error) {
+	return registry.Migrate(ctx, postgresURL)
+}
+
+// RemoveContainers removes from one podman the containers of every service
+// that the registry knows, whichever deployment made them. The containers of
+// others, mcp's or not, are left alone.
+func RemoveContainers(ctx context.Context, postgresURL, socket string) error {
+	store, err := registry.Open(ctx, postgresURL)
+	if err != nil {
+		return fmt.Errorf("open the registry: %w", err)
+	}
+	defer store.Close()
+	services, err := store.Services(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("list services: %w", err)
+	}
+	engine := podman.New(socket)
+	var problems []error
+	for _, service := range services {
+		containers, err := engine.List(ctx, map[string]string{runtime.LabelService: service.Release.Service})
+		problems = append(problems, err)
+		for _, container := range containers {
+			problems = append(problems, engine.Remove(ctx, container.Name))
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,106 @@
+// Package workers wires the roles that a process can hold: which task queue it
+// polls, which workflows and activities it serves there, and how it stops.
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/activities"
+)
+
+// Options says which roles to hold; a nil role is not held.
+type Options struct {
+	Control *Control
+	Node    *Node
+	Builder *Builder
+	// Logger gets what the roles have to say; slog's default if nil.
+	Logger *slog.Logger
+	// Version is mcp's own, for the registry to show.
+	Version string
+}
+
+// stopTimeout is how long a stopping worker waits for its running activities.
+const stopTimeout = 30 * time.Second
+
+// Workers are the running workers of one process.
+type Workers struct {
+	running []worker.Worker
+	closers []func()
+	failed  chan error
+}
+
+// Start starts the workers of every role in o. Client stays the caller's, who
+// closes it after Stop.
+func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
+	if o.Control == nil && o.Node == nil && o.Builder == nil {
+		return nil, errors.New("no role: a worker is a control worker, a node's, a builder, or several of these")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	w := &Workers{failed: make(chan error, 3)}
+	var err error
+	if o.Control != nil {
+		err = o.Control.start(ctx, w, c)
+	}
+	if err == nil && o.Node != nil {
+		err = o.Node.start(ctx, w, c, o)
+	}
+	if err == nil && o.Builder != nil {
+		err = o.Builder.start(w, c)
+	}
+	if err != nil {
+		w.Stop()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Failed receives the error of a worker that cannot go on.
+func (w *Workers) Failed() <-chan error { return w.failed }
+
+// Stop lets running activities finish, or hands them over, and returns when
+// every worker has ended.
+func (w *Workers) Stop() {
+	done := make(chan struct{}, len(w.running))
+	for _, running := range w.running {
+		go func() {
+			running.Stop()
+			done <- struct{}{}
+		}()
+	}
+	for range w.running {
+		<-done
+	}
+	for _, closer := range w.closers {
+		closer()
+	}
+	w.running, w.closers = nil, nil
+}
+
+// serve starts polling one queue. Register names what is served there.
+func (w *Workers) serve(c client.Client, queue string, o worker.Options, register func(worker.Registry)) error {
+	o.WorkerStopTimeout = stopTimeout
+	o.Interceptors = []interceptor.WorkerInterceptor{activities.NewInterceptor()}
+	o.OnFatalError = func(err error) {
+		select {
+		case w.failed <- fmt.Errorf("poll %s: %w", queue, err):
+		default: // somebody has been told already
+		}
+	}
+	served := worker.New(c, queue, o)
+	register(served)
+	if err := served.Start(); err != nil {
+		return fmt.Errorf("poll %s: %w", queue, err)
+	}
+	w.running = append(w.running, served)
+	return nil
+}
