@@ -51,7 +51,7 @@ func ToTemporal(err error, attempt int32) error {
 	retryable := f.Kind.Retryable() && (f.Kind != fault.Internal || attempt < internalAttempts)
 	return temporal.NewApplicationErrorWithOptions(f.Message, string(f.Kind), temporal.ApplicationErrorOptions{
 		NonRetryable: !retryable,
-		Details:      []any{f},
+		Details:      []any{*f},
 	})
 }
 

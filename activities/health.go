@@ -45,6 +45,9 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if fault.Is(err, fault.Unavailable) {
+			return err // the engine is away, which says nothing of the container
+		}
 		past := !time.Now().Before(deadline)
 		switch {
 		case err == nil && (len(checks) > 0 || past):

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -145,23 +147,29 @@ type RetireInput struct {
 	Timeout    time.Duration `json:"timeout"`
 }
 
+// parallelStops is how many containers one Retire stops at once.
+const parallelStops = 8
+
 // Retire stops and removes the containers that the cut-over set back.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
 			return struct{}{}, err
 		}
+		// Each may take its whole stop timeout, so they stop side by side.
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(parallelStops)
 		for _, container := range in.Containers {
 			name := container + plan.PrevSuffix
-			r.set("retire", name)
-			if err := a.Runtime.Stop(ctx, name, in.Timeout); err != nil {
-				return struct{}{}, err
-			}
-			if err := a.removeOwn(ctx, in.Service, name); err != nil {
-				return struct{}{}, err
-			}
+			g.Go(func() error {
+				r.set("retire", name)
+				if err := a.Runtime.Stop(ctx, name, in.Timeout); err != nil {
+					return err
+				}
+				return a.removeOwn(ctx, in.Service, name)
+			})
 		}
-		return struct{}{}, nil
+		return struct{}{}, g.Wait()
 	})
 	if err != nil {
 		return a.placed(err, "")

@@ -133,3 +133,23 @@ type ServiceRecord struct {
 	// Deploying is the number of the deployment under way; 0 if none.
 	Deploying int `json:"deploying"`
 }
+
+// DeploymentRecord is a deployment as the registry keeps it, for showing.
+type DeploymentRecord struct {
+	Service string `json:"service"`
+	Number  int    `json:"number"`
+	Verb    string `json:"verb"`
+	// Outcome is one of FinishRequest's; "" while the deployment is under way,
+	// and "lost" when somebody terminated its workflow.
+	Outcome      string   `json:"outcome"`
+	ErrorKind    string   `json:"error_kind,omitempty"`
+	ErrorMessage string   `json:"error_message,omitempty"`
+	Undone       []string `json:"undone,omitempty"`
+	// Who asked, from which machine.
+	Who        string    `json:"who"`
+	From       string    `json:"from"`
+	Started    time.Time `json:"started"`
+	Finished   time.Time `json:"finished,omitzero"`
+	WorkflowID string    `json:"workflow_id"`
+	RunID      string    `json:"run_id"`
+}

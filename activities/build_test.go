@@ -1,0 +1,109 @@
+package activities_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// workshop is a builder with an engine in memory.
+type workshop struct {
+	*activities.Builder
+	engine *runtime.Fake
+	env    *testsuite.TestActivityEnvironment
+}
+
+func newWorkshop(t *testing.T) *workshop {
+	t.Helper()
+	w := &workshop{engine: runtime.NewFake()}
+	w.Builder = &activities.Builder{
+		Name: "orion", Runtime: w.engine, Workspace: t.TempDir(), Logs: filepath.Join(t.TempDir(), "logs"),
+		Insecure: func(string) bool { return true },
+	}
+	var suite testsuite.WorkflowTestSuite
+	w.env = suite.NewTestActivityEnvironment()
+	w.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
+	w.env.RegisterActivity(w.Builder)
+	return w
+}
+
+func (w *workshop) write(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join(w.Workspace, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+func (w *workshop) build(path, containerfile string) (activities.BuildResult, *fault.Error) {
+	var result activities.BuildResult
+	value, err := w.env.ExecuteActivity(w.Build, activities.BuildInput{
+		Service: "shop", Image: "registry.test:5000/api:v1", Path: path, Containerfile: containerfile,
+	})
+	if err == nil {
+		err = value.Get(&result)
+	}
+	return result, activities.FaultOf(err)
+}
+
+func TestBuildKeepsItsWholeLog(t *testing.T) {
+	w := newWorkshop(t)
+	w.write(t, "shop/Containerfile", "FROM scratch\nCMD [\"/app\"]\n")
+	result, f := w.build("shop", "Containerfile")
+	require.Nil(t, f)
+	require.Equal(t, "orion", result.Builder)
+	log, err := os.ReadFile(result.LogFile)
+	require.NoError(t, err)
+	require.Contains(t, string(log), "STEP 1")
+	require.Nil(t, activities.FaultOf(push(w)))
+}
+
+func push(w *workshop) error {
+	_, err := w.env.ExecuteActivity(w.Push, activities.PushInput{Image: "registry.test:5000/api:v1"})
+	return err
+}
+
+func TestBuildRefusesWhatIsNotInTheWorkspace(t *testing.T) {
+	w := newWorkshop(t)
+	w.write(t, "shop/Containerfile", "FROM scratch\n")
+	outside := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "Containerfile"), []byte("FROM scratch\n"), 0o600))
+	require.NoError(t, os.Symlink(outside, filepath.Join(w.Workspace, "linked")))
+	require.NoError(t, os.Symlink(filepath.Join(outside, "Containerfile"), filepath.Join(w.Workspace, "shop", "Linkfile")))
+
+	tests := map[string]struct{ path, containerfile, want string }{
+		"a directory that does not exist":      {"none", "Containerfile", "source directory of service shop"},
+		"a directory outside":                  {"..", "Containerfile", "is outside"},
+		"a link that leads outside":            {"linked", "Containerfile", "is outside"},
+		"a Containerfile that does not exist":  {"shop", "Containerfile.api", "Containerfile of registry.test:5000/api:v1"},
+		"a Containerfile that leads elsewhere": {"shop", "Linkfile", "is outside"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, f := w.build(test.path, test.containerfile)
+			require.NotNil(t, f)
+			require.Equal(t, fault.Invalid, f.Kind)
+			require.Contains(t, f.Message, test.want)
+			require.NotEmpty(t, f.Hint)
+		})
+	}
+	require.Empty(t, w.engine.Calls(), "the engine was not asked")
+}
+
+func TestUntagMayRunTwice(t *testing.T) {
+	w := newWorkshop(t)
+	w.engine.AddImages("registry.test:5000/api:v1")
+	for range 2 {
+		_, err := w.env.ExecuteActivity(w.Untag, activities.PushInput{Image: "registry.test:5000/api:v1"})
+		require.NoError(t, err)
+	}
+	require.Equal(t, fault.NotFound, activities.FaultOf(push(w)).Kind)
+}

@@ -1,0 +1,346 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+const image = "registry.test:5000/api@sha256:abc"
+
+// host is a node with an engine in memory.
+type host struct {
+	*activities.Node
+	engine *runtime.Fake
+	env    *testsuite.TestActivityEnvironment
+	probe  *probes
+	specs  []runtime.ContainerSpec
+}
+
+// recorder writes down what the engine is told to run.
+type recorder struct {
+	*runtime.Fake
+	host *host
+}
+
+func (r recorder) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
+	r.host.specs = append(r.host.specs, spec)
+	return r.Fake.Run(ctx, spec)
+}
+
+// probes answers health probes, and writes down what was asked.
+type probes struct {
+	asked []string
+	err   error
+}
+
+func (p *probes) HTTP(_ context.Context, url string, _ time.Duration) error {
+	p.asked = append(p.asked, url)
+	return p.err
+}
+
+func (p *probes) TCP(_ context.Context, address string, _ time.Duration) error {
+	p.asked = append(p.asked, address)
+	return p.err
+}
+
+type ports struct{}
+
+func (ports) FreePorts(n int) ([]int, error) { return []int{20000, 20001}[:min(n, 2)], nil }
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	h := &host{engine: runtime.NewFake(), probe: &probes{}}
+	h.engine.AddImages(image)
+	h.Node = &activities.Node{
+		Name: "rift", Runtime: recorder{h.engine, h}, Ports: ports{}, Probe: h.probe, Publish: "10.0.0.7",
+		Insecure: func(string) bool { return false }, Fence: activities.NewFence(),
+	}
+	h.restartWorker()
+	return h
+}
+
+// restartWorker forgets all that a worker keeps in memory.
+func (h *host) restartWorker() {
+	h.Fence = activities.NewFence()
+	var suite testsuite.WorkflowTestSuite
+	h.env = suite.NewTestActivityEnvironment()
+	h.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
+	h.env.RegisterActivity(h.Node)
+}
+
+// do runs an activity and gives its fault, nil if it succeeded.
+func (h *host) do(activity, in any) *fault.Error {
+	_, err := h.env.ExecuteActivity(activity, in)
+	return activities.FaultOf(err)
+}
+
+// api is a component as deployment n brings it.
+func api(n int, change ...func(*activities.ComponentSpec)) activities.ComponentSpec {
+	c := activities.ComponentSpec{
+		Service: "shop", Deployment: n, Image: image, Spec: "spec",
+		Definition: servicedef.Component{
+			Name: "api", Cmd: []string{"/app", "serve"}, Restart: "no",
+			Health: servicedef.Health{Interval: dur(time.Second), Timeout: dur(time.Second), Retries: 1, StartPeriod: dur(50 * time.Millisecond)},
+		},
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+func dur(d time.Duration) servicedef.Duration { return servicedef.Duration(d) }
+
+func (h *host) run(c activities.ComponentSpec) *fault.Error {
+	return h.do(h.RunContainer, activities.RunContainerInput{Component: c})
+}
+
+func (h *host) cutOver(n int) *fault.Error {
+	return h.do(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Containers: []string{"shop-api"}})
+}
+
+// names are the containers with their deployment: "shop-api:1".
+func (h *host) names(t *testing.T) []string {
+	t.Helper()
+	list, err := h.engine.List(t.Context(), nil)
+	require.NoError(t, err)
+	var names []string
+	for _, c := range list {
+		names = append(names, c.Name+":"+c.Labels[runtime.LabelDeployment]+":"+string(c.State))
+	}
+	return names
+}
+
+func TestRunContainerTellsTheContainerItsPorts(t *testing.T) {
+	tests := map[string]struct {
+		change func(*activities.ComponentSpec)
+		env    map[string]string
+		ports  []runtime.PortMapping
+	}{
+		"one route is $PORT, and the container listens on the host port": {
+			func(c *activities.ComponentSpec) {
+				c.Routes = []activities.RouteSpec{{Name: "rest-api", HostPort: 20000, ContainerPort: 20000}}
+			},
+			map[string]string{"PORT": "20000", "PORT_REST_API": "20000", "A": "b"},
+			[]runtime.PortMapping{{HostIP: "10.0.0.7", HostPort: 20000, ContainerPort: 20000, Protocol: "tcp"}},
+		},
+		"two routes have their own names only": {
+			func(c *activities.ComponentSpec) {
+				c.Routes = []activities.RouteSpec{{Name: "a", HostPort: 20000, ContainerPort: 20000}, {Name: "b", HostPort: 20001, ContainerPort: 80}}
+			},
+			map[string]string{"PORT_A": "20000", "PORT_B": "80", "A": "b"},
+			[]runtime.PortMapping{
+				{HostIP: "10.0.0.7", HostPort: 20000, ContainerPort: 20000, Protocol: "tcp"},
+				{HostIP: "10.0.0.7", HostPort: 20001, ContainerPort: 80, Protocol: "tcp"},
+			},
+		},
+		"old-style ports stay as they are written": {
+			func(c *activities.ComponentSpec) { c.Definition.Ports = []string{"127.0.0.1:8080:80", "53:53/udp"} },
+			map[string]string{"A": "b"},
+			[]runtime.PortMapping{
+				{HostIP: "127.0.0.1", HostPort: 8080, ContainerPort: 80, Protocol: "tcp"},
+				{HostPort: 53, ContainerPort: 53, Protocol: "udp"},
+			},
+		},
+		"host networking needs no mapping": {
+			func(c *activities.ComponentSpec) {
+				c.Definition.Network = "host"
+				c.Routes = []activities.RouteSpec{{Name: "a", HostPort: 20000, ContainerPort: 20000}}
+			},
+			map[string]string{"PORT": "20000", "PORT_A": "20000", "A": "b"},
+			nil,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			require.Nil(t, h.run(api(3, test.change, func(c *activities.ComponentSpec) { c.Definition.Env = map[string]string{"A": "b"} })))
+			spec := h.specs[0]
+			require.Equal(t, "shop-api.next", spec.Name)
+			require.Equal(t, test.env, spec.Env)
+			require.Equal(t, test.ports, spec.Ports)
+			require.Equal(t, map[string]string{
+				"mcp.service": "shop", "mcp.component": "api", "mcp.deployment": "3", "mcp.spec": "spec",
+			}, spec.Labels)
+		})
+	}
+}
+
+func TestRunContainerProbesWhatTheDefinitionSays(t *testing.T) {
+	route := func(c *activities.ComponentSpec) {
+		c.Routes = []activities.RouteSpec{{Name: "rest", HostPort: 20000, ContainerPort: 80}}
+		c.Definition.Ports = []string{"8080:80"}
+	}
+	tests := map[string]struct {
+		change func(*activities.ComponentSpec)
+		asked  []string
+	}{
+		"every route and tcp port without a health section": {route, []string{"10.0.0.7:20000", "127.0.0.1:8080"}},
+		"a path on the first route": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Health.HTTP = "/healthz"
+		}, []string{"http://10.0.0.7:20000/healthz"}},
+		"the first route alone for tcp": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Health.TCP = true
+		}, []string{"10.0.0.7:20000"}},
+		"nothing where there is nothing to ask": {func(*activities.ComponentSpec) {}, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			require.Nil(t, h.run(api(1, test.change)))
+			require.Equal(t, test.asked, h.probe.asked)
+		})
+	}
+}
+
+func TestRunContainerGivesUpOnWhatIsNotHealthy(t *testing.T) {
+	t.Run("one that exits, with its last lines", func(t *testing.T) {
+		h := newHost(t)
+		f := h.run(api(1, func(c *activities.ComponentSpec) { c.Definition.Cmd = []string{"/app", "exit", "3"} }))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Equal(t, "container shop-api.next: exited with code 3", f.Message)
+		require.Equal(t, []string{"exiting with 3"}, f.Log)
+		require.Equal(t, "api", f.Component)
+		require.Equal(t, "rift", f.Node)
+	})
+	t.Run("one that never answers, with the last probe's error", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.err = errors.New("connection refused")
+		f := h.run(api(1, func(c *activities.ComponentSpec) {
+			c.Routes = []activities.RouteSpec{{Name: "rest", HostPort: 20000, ContainerPort: 80}}
+		}))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "connection refused")
+	})
+	t.Run("but not because the engine is away: that is tried again", func(t *testing.T) {
+		h := newHost(t)
+		h.engine.Before = func(method, name string) error {
+			if method == "Run" {
+				go h.engine.SetDown(true)
+			}
+			return nil
+		}
+		f := h.run(api(1, func(c *activities.ComponentSpec) { c.Definition.Health.StartPeriod = dur(5 * time.Second) }))
+		require.Equal(t, fault.Unavailable, f.Kind)
+	})
+	t.Run("one whose command check fails", func(t *testing.T) {
+		h := newHost(t)
+		f := h.run(api(1, func(c *activities.ComponentSpec) { c.Definition.Health.Cmd = []string{"/app", "exit", "1"} }))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "exited with code 1")
+	})
+}
+
+func TestEveryStepOnANodeMayRunTwice(t *testing.T) {
+	h := newHost(t)
+	twice := func(step func() *fault.Error) {
+		t.Helper()
+		require.Nil(t, step())
+		require.Nil(t, step())
+	}
+	twice(func() *fault.Error { return h.run(api(1)) })
+	require.Equal(t, []string{"shop-api.next:1:running"}, h.names(t))
+	twice(func() *fault.Error { return h.cutOver(1) })
+	require.Equal(t, []string{"shop-api:1:running"}, h.names(t))
+	require.Nil(t, h.run(api(1)), "a late repetition after the cut-over starts nothing")
+	require.Equal(t, []string{"shop-api:1:running"}, h.names(t))
+
+	require.Nil(t, h.run(api(2)))
+	twice(func() *fault.Error { return h.cutOver(2) })
+	require.ElementsMatch(t, []string{"shop-api:2:running", "shop-api.prev:1:running"}, h.names(t))
+	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-api"}}
+	twice(func() *fault.Error { return h.do(h.Retire, retire) })
+	require.Equal(t, []string{"shop-api:2:running"}, h.names(t))
+
+	stop := activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"}
+	twice(func() *fault.Error { return h.do(h.StopContainer, stop) })
+	require.Nil(t, h.run(api(3)))
+	restore := activities.RestoreInput{Service: "shop", Deployment: 3, Closing: true, Recovery: plan.Recovery{
+		Remove: []string{"shop-api.next"}, Start: []string{"shop-api"},
+	}}
+	twice(func() *fault.Error { return h.do(h.Restore, restore) })
+	require.Equal(t, []string{"shop-api:2:running"}, h.names(t))
+}
+
+func TestACutOverThatDiedBetweenItsRenamesGoesOn(t *testing.T) {
+	h := newHost(t)
+	require.Nil(t, h.run(api(1)))
+	require.Nil(t, h.cutOver(1))
+	require.Nil(t, h.run(api(2)))
+	died := errors.New("worker died")
+	h.engine.Before = func(method, name string) error {
+		if method == "Rename" && strings.HasSuffix(name, ".next") {
+			return died
+		}
+		return nil
+	}
+	require.NotNil(t, h.cutOver(2))
+	require.ElementsMatch(t, []string{"shop-api.prev:1:running", "shop-api.next:2:running"}, h.names(t))
+	h.engine.Before = nil
+	h.restartWorker()
+	require.Nil(t, h.cutOver(2))
+	require.ElementsMatch(t, []string{"shop-api.prev:1:running", "shop-api:2:running"}, h.names(t))
+}
+
+func TestAnOlderDeploymentIsKeptOut(t *testing.T) {
+	t.Run("of what this worker has seen", func(t *testing.T) {
+		h := newHost(t)
+		require.Nil(t, h.do(h.Survey, activities.SurveyInput{Service: "shop", Deployment: 5}))
+		require.Equal(t, fault.Conflict, h.run(api(4)).Kind)
+		require.Empty(t, h.names(t))
+	})
+	t.Run("of what the labels say, after the worker was restarted", func(t *testing.T) {
+		h := newHost(t)
+		require.Nil(t, h.run(api(5)))
+		h.restartWorker()
+		require.Equal(t, fault.Conflict, h.cutOver(4).Kind)
+	})
+	t.Run("once it was undone", func(t *testing.T) {
+		h := newHost(t)
+		restore := activities.RestoreInput{Service: "shop", Deployment: 5, Closing: true}
+		require.Nil(t, h.do(h.Restore, restore))
+		require.Equal(t, fault.Conflict, h.run(api(5)).Kind)
+		require.Nil(t, h.run(api(6)))
+	})
+}
+
+func TestRestoreLeavesTheContainersOfOthersAlone(t *testing.T) {
+	h := newHost(t)
+	other := api(1, func(c *activities.ComponentSpec) { c.Service = "other" })
+	require.Nil(t, h.run(other))
+	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Remove: []string{"other-api.next"}}}
+	require.Nil(t, h.do(h.Restore, restore))
+	require.Equal(t, []string{"other-api.next:1:running"}, h.names(t))
+}
+
+func TestSurveyTellsOwnAndForeignContainers(t *testing.T) {
+	h := newHost(t)
+	require.Nil(t, h.run(api(1)))
+	_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: image})
+	require.NoError(t, err)
+	value, err := h.env.ExecuteActivity(h.Survey, activities.SurveyInput{Service: "shop", Deployment: 2, Names: []string{"shop-api"}, Ports: 2})
+	require.NoError(t, err)
+	var found activities.SurveyResult
+	require.NoError(t, value.Get(&found))
+	require.Equal(t, []plan.Container{
+		{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true},
+		{Name: "shop-api", Running: true},
+	}, found.Containers)
+	require.Equal(t, []int{20000, 20001}, found.FreePorts)
+}

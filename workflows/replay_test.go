@@ -1,0 +1,36 @@
+package workflows_test
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/workers"
+)
+
+// TestRecordedHistoriesReplay runs today's workflow code over histories that
+// released code has written: a deploy that is under way while mcp is upgraded
+// must go on. `make histories` records new ones; old ones stay.
+func TestRecordedHistoriesReplay(t *testing.T) {
+	replayer := worker.NewWorkflowReplayer()
+	workers.RegisterWorkflows(replayer)
+	outcomes := map[string]bool{}
+	err := filepath.WalkDir("testdata/histories", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".json" {
+			return err
+		}
+		outcomes[strings.TrimSuffix(entry.Name(), ".json")] = true
+		t.Run(strings.TrimPrefix(path, "testdata/histories/"), func(t *testing.T) {
+			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, path))
+		})
+		return nil
+	})
+	require.NoError(t, err)
+	for _, outcome := range []string{"succeeded", "updated", "unchanged", "build-failed", "unhealthy", "cancelled", "stopped", "built"} {
+		require.True(t, outcomes[outcome], "a history of a deploy that %s", outcome)
+	}
+}
