@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +27,7 @@ type outcome struct {
 }
 
 // mcp runs one command in this process, in an environment of pairs alone.
-func mcp(t *testing.T, ctx context.Context, env map[string]string, args ...string) outcome {
+func mcp(ctx context.Context, t *testing.T, env map[string]string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr buffer
 	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: func(name string) string { return env[name] }}
@@ -67,12 +67,12 @@ func write(t *testing.T, path, text string) string {
 
 func TestVersion(t *testing.T) {
 	t.Chdir(t.TempDir())
-	plain := mcp(t, t.Context(), nil, "version")
+	plain := mcp(t.Context(), t, nil, "version")
 	require.Zero(t, plain.code)
 	require.Regexp(t, `^mcp \S+, built with go`, plain.stdout)
 
 	var object map[string]string
-	decode(t, mcp(t, t.Context(), nil, "version", "--json").stdout, &object)
+	decode(t, mcp(t.Context(), t, nil, "version", "--json").stdout, &object)
 	require.NotEmpty(t, object["mcp"])
 	require.NotEmpty(t, object["go"])
 }
@@ -95,13 +95,13 @@ func TestServiceCheck(t *testing.T) {
 	broken := write(t, filepath.Join(dir, "broken.toml"), definition("broken", "api")+"imagge = 1\nmemory = \"lots\"\n")
 
 	t.Run("says OK of a sound file", func(t *testing.T) {
-		got := mcp(t, t.Context(), env, "service", "check", good)
+		got := mcp(t.Context(), t, env, "service", "check", good)
 		require.Zero(t, got.code, got)
 		require.Equal(t, "OK "+good+": service shop on rift, components [api]\n", got.stdout)
 	})
 
 	t.Run("reports every problem of a file with its line and key, and exits 2", func(t *testing.T) {
-		got := mcp(t, t.Context(), env, "service", "check", good, broken)
+		got := mcp(t.Context(), t, env, "service", "check", good, broken)
 		require.Equal(t, 2, got.code)
 		require.Contains(t, got.stdout, "OK "+good)
 		require.Contains(t, got.stdout, broken+":7: components[0].imagge: unknown key")
@@ -109,7 +109,7 @@ func TestServiceCheck(t *testing.T) {
 	})
 
 	t.Run("gives a list as JSON", func(t *testing.T) {
-		got := mcp(t, t.Context(), env, "service", "check", "--json", good, broken)
+		got := mcp(t.Context(), t, env, "service", "check", "--json", good, broken)
 		require.Equal(t, 2, got.code)
 		var list []struct {
 			File, Service string
@@ -130,7 +130,7 @@ func TestServiceCheck(t *testing.T) {
 
 	t.Run("finds containers that collide with those of the services directory", func(t *testing.T) {
 		file := write(t, filepath.Join(dir, "new.toml"), definition("shop-api", "shop-api"))
-		got := mcp(t, t.Context(), env, "service", "check", file)
+		got := mcp(t.Context(), t, env, "service", "check", file)
 		require.Equal(t, 2, got.code)
 		require.Contains(t, got.stdout, file+": components[0].name: ")
 		require.Contains(t, got.stdout, "shop-api")
@@ -138,26 +138,26 @@ func TestServiceCheck(t *testing.T) {
 
 	t.Run("takes a file for the new version of the service of its name", func(t *testing.T) {
 		file := write(t, filepath.Join(dir, "next", "shop.toml"), definition("shop", "api"))
-		got := mcp(t, t.Context(), env, "service", "check", file)
+		got := mcp(t.Context(), t, env, "service", "check", file)
 		require.Zero(t, got.code, got.stdout)
 	})
 
 	t.Run("finds two files of one service", func(t *testing.T) {
 		file := write(t, filepath.Join(dir, "twin.toml"), definition("shop", "web"))
-		got := mcp(t, t.Context(), env, "service", "check", good, file)
+		got := mcp(t.Context(), t, env, "service", "check", good, file)
 		require.Equal(t, 2, got.code)
 		require.Contains(t, got.stdout, file+": name: "+good+" defines service shop too")
 	})
 
 	t.Run("checks the services directory without a file", func(t *testing.T) {
-		got := mcp(t, t.Context(), env, "service", "check")
+		got := mcp(t.Context(), t, env, "service", "check")
 		require.Zero(t, got.code)
 		require.Contains(t, got.stdout, "OK "+good)
-		require.Equal(t, 2, mcp(t, t.Context(), nil, "service", "check").code)
+		require.Equal(t, 2, mcp(t.Context(), t, nil, "service", "check").code)
 	})
 
 	t.Run("names a file that is not there", func(t *testing.T) {
-		got := mcp(t, t.Context(), env, "service", "check", "nothing.toml")
+		got := mcp(t.Context(), t, env, "service", "check", "nothing.toml")
 		require.Equal(t, 2, got.code)
 		require.Contains(t, got.stdout, "nothing.toml: ")
 	})
@@ -174,20 +174,20 @@ func TestMigrate(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, postgres.Destroy()) })
 		env := map[string]string{"MCP_POSTGRES_URL": postgres.URL()}
 
-		first := mcp(t, t.Context(), env, "migrate", "--json")
+		first := mcp(t.Context(), t, env, "migrate", "--json")
 		require.Zero(t, first.code, first.stderr)
 		var versions struct{ From, To int }
 		decode(t, first.stdout, &versions)
 		require.Zero(t, versions.From)
 		require.Positive(t, versions.To)
 
-		again := mcp(t, t.Context(), env, "migrate")
+		again := mcp(t.Context(), t, env, "migrate")
 		require.Zero(t, again.code)
 		require.Contains(t, again.stdout, "already")
 	})
 
 	t.Run("exits 2 when it does not know where Postgres is", func(t *testing.T) {
-		got := mcp(t, t.Context(), nil, "migrate")
+		got := mcp(t.Context(), t, nil, "migrate")
 		require.Equal(t, 2, got.code)
 		require.Contains(t, got.stderr, "MCP_POSTGRES_URL")
 	})
@@ -195,7 +195,7 @@ func TestMigrate(t *testing.T) {
 	t.Run("exits 4 when Postgres does not answer, and tells no password", func(t *testing.T) {
 		port, err := parts.FreePort()
 		require.NoError(t, err)
-		got := mcp(t, t.Context(), map[string]string{"MCP_POSTGRES_URL": fmt.Sprintf("postgres://mcp:hunter2@127.0.0.1:%d/mcp", port)}, "migrate")
+		got := mcp(t.Context(), t, map[string]string{"MCP_POSTGRES_URL": fmt.Sprintf("postgres://mcp:hunter2@127.0.0.1:%d/mcp", port)}, "migrate")
 		require.Equal(t, 4, got.code)
 		require.NotContains(t, got.stderr, "hunter2")
 	})
@@ -217,7 +217,7 @@ func TestWorkerUsage(t *testing.T) {
 		{"an argument", []string{"rift"}, "unknown command"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := mcp(t, t.Context(), nil, append([]string{"worker"}, test.args...)...)
+			got := mcp(t.Context(), t, nil, append([]string{"worker"}, test.args...)...)
 			require.Equal(t, 2, got.code, got.stderr)
 			require.Contains(t, got.stderr, test.want)
 		})
@@ -225,6 +225,7 @@ func TestWorkerUsage(t *testing.T) {
 }
 
 func TestWorkerWaits(t *testing.T) {
+	temporalProgram := filepath.Join(programs(t), "temporal")
 	t.Chdir(t.TempDir())
 	port, err := parts.FreePort()
 	require.NoError(t, err)
@@ -241,7 +242,7 @@ func TestWorkerWaits(t *testing.T) {
 	}
 	require.Eventually(t, waits(`"msg":"waiting","for":"Temporal","address":"`+address), 10*time.Second, 20*time.Millisecond)
 
-	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: "../../bin/temporal", Port: port})
+	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: temporalProgram, Port: port})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Stop)
 	require.Eventually(t, waits(`"msg":"worker ready"`), 30*time.Second, 20*time.Millisecond, "it has never been ready")
@@ -250,27 +251,27 @@ func TestWorkerWaits(t *testing.T) {
 }
 
 func TestDev(t *testing.T) {
+	t.Setenv("PATH", programs(t)+":"+os.Getenv("PATH"))
 	home := t.TempDir()
 	t.Chdir(home)
 	require.NoError(t, os.Chmod(home, 0o755))
 
 	t.Run("down is at peace with nothing to end", func(t *testing.T) {
-		got := mcp(t, t.Context(), nil, "dev", "down", "--destroy", "--json")
+		got := mcp(t.Context(), t, nil, "dev", "down", "--destroy", "--json")
 		require.Zero(t, got.code)
 		require.JSONEq(t, `{"dir": ".mcp-dev", "stopped": false, "destroyed": true, "left": []}`, got.stdout)
 	})
 
 	t.Run("a bad flag is a usage error", func(t *testing.T) {
-		require.Equal(t, 2, mcp(t, t.Context(), nil, "dev", "--registry-port", "many").code)
-		require.Equal(t, 2, mcp(t, t.Context(), nil, "dev", "--publish", "rift").code)
+		require.Equal(t, 2, mcp(t.Context(), t, nil, "dev", "--registry-port", "many").code)
+		require.Equal(t, 2, mcp(t.Context(), t, nil, "dev", "--publish", "rift").code)
 	})
 
 	t.Run("runs in the foreground until it is told to end", func(t *testing.T) {
-		t.Setenv("PATH", programs(t)+":"+os.Getenv("PATH"))
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		ended := make(chan outcome, 1)
-		go func() { ended <- mcp(t, ctx, nil, "dev", "--json") }()
+		go func() { ended <- mcp(ctx, t, nil, "dev", "--json") }()
 		await, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		var info dev.Info
@@ -281,15 +282,15 @@ func TestDev(t *testing.T) {
 		}, time.Minute, 50*time.Millisecond)
 
 		t.Run("and the other commands find it", func(t *testing.T) {
-			status := mcp(t, t.Context(), nil, "status", "--json")
+			status := mcp(t.Context(), t, nil, "status", "--json")
 			require.Zero(t, status.code, status.stderr)
 			require.JSONEq(t, `[]`, status.stdout)
 		})
 		t.Run("and a second one says so", func(t *testing.T) {
-			second := mcp(t, t.Context(), nil, "dev")
+			second := mcp(t.Context(), t, nil, "dev")
 			require.Equal(t, 1, second.code)
 			require.Contains(t, second.stderr, "runs in")
-			detached := mcp(t, t.Context(), nil, "dev", "--detach")
+			detached := mcp(t.Context(), t, nil, "dev", "--detach")
 			require.Zero(t, detached.code)
 			require.Contains(t, detached.stdout, info.UI)
 			require.Contains(t, detached.stderr, "runs already")
@@ -302,15 +303,55 @@ func TestDev(t *testing.T) {
 		decode(t, got.stdout, &said)
 		require.Equal(t, info, said)
 		require.False(t, dev.Running(".mcp-dev"))
-		gone := mcp(t, t.Context(), nil, "dev", "down", "--destroy")
+		gone := mcp(t.Context(), t, nil, "dev", "down", "--destroy")
 		require.Zero(t, gone.code, gone.stderr)
 		require.NoDirExists(t, ".mcp-dev")
 	})
+
+	t.Run("runs in the background until it is brought down", func(t *testing.T) {
+		t.Setenv("MCP_TEST_AS_MCP", "1")
+		got := mcp(t.Context(), t, nil, "dev", "--detach", "--json")
+		require.Zero(t, got.code, got.stderr)
+		var info dev.Info
+		decode(t, got.stdout, &info)
+		require.NotEqual(t, os.Getpid(), info.PID)
+		require.True(t, dev.Running(".mcp-dev"))
+
+		down := mcp(t.Context(), t, nil, "dev", "down", "--destroy")
+		require.Zero(t, down.code, down.stderr)
+		require.NoDirExists(t, ".mcp-dev")
+	})
+
+	t.Run("says why it does not run in the background", func(t *testing.T) {
+		t.Setenv("MCP_TEST_AS_MCP", "1")
+		taken, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer taken.Close()
+		_, port, err := net.SplitHostPort(taken.Addr().String())
+		require.NoError(t, err)
+		got := mcp(t.Context(), t, nil, "dev", "--detach", "--registry-port", port)
+		require.Equal(t, 1, got.code)
+		require.Empty(t, got.stdout)
+		require.Contains(t, got.stderr, port)
+		require.Contains(t, got.stderr, filepath.Join(".mcp-dev", "dev.log"))
+		require.Zero(t, mcp(t.Context(), t, nil, "dev", "down", "--destroy").code)
+	})
 }
 
-// programs is where make tools puts temporal and registry.
+// programs is where make tools puts temporal and registry. It must be called
+// before a test goes to another directory.
 func programs(t *testing.T) string {
 	t.Helper()
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "../../bin")
+	dir, err := filepath.Abs("../../bin")
+	require.NoError(t, err)
+	return dir
+}
+
+// TestMain makes of this test binary, where the variable asks for it, mcp
+// itself: mcp dev --detach starts its own program again.
+func TestMain(m *testing.M) {
+	if os.Getenv("MCP_TEST_AS_MCP") != "" {
+		os.Exit(cli.Main())
+	}
+	os.Exit(m.Run())
 }

@@ -191,8 +191,8 @@ func isAway(err error) bool {
 // endOf is nil for an error that only says that ctx has ended: a worker that
 // was told to end has done what it should.
 func endOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }

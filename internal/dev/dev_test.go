@@ -241,19 +241,24 @@ func elsewhere(t *testing.T, dir string) (*os.Process, dev.Info, <-chan error) {
 }
 
 func TestMain(m *testing.M) {
-	dir := os.Getenv("MCP_TEST_PLATFORM")
-	if dir == "" {
-		os.Exit(m.Run())
+	if dir := os.Getenv("MCP_TEST_PLATFORM"); dir != "" {
+		os.Exit(platform(dir))
 	}
+	os.Exit(m.Run())
+}
+
+// platform brings a platform up, ends it on SIGTERM and gives the exit code.
+func platform(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	p, err := dev.Up(ctx, dev.Options{Dir: dir, Programs: programs, SDKLogger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		slog.Error("bring the platform up", "error", err)
-		os.Exit(1)
+		return 1
 	}
+	defer p.Down()
 	<-ctx.Done()
-	p.Down()
+	return 0
 }
 
 func TestMistakes(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
-	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/workers"
 )
 
@@ -64,13 +63,14 @@ func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
 // roles are all that a process can hold.
 func (p *Platform) roles() workers.Options {
 	insecure := []string{p.info.ImageRegistry}
+	control := &workers.Control{
+		PostgresURL: p.postgresURL,
+		PortRest:    portRest,
+		Namespace:   client.DefaultNamespace,
+	}
+	control.Images.Insecure = insecure
 	return workers.Options{
-		Control: &workers.Control{
-			PostgresURL: p.postgresURL,
-			Images:      imageregistry.Options{Insecure: insecure},
-			PortRest:    portRest,
-			Namespace:   client.DefaultNamespace,
-		},
+		Control: control,
 		Node: &workers.Node{
 			Name:     Local,
 			Socket:   p.info.Podman,

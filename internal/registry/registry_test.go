@@ -48,23 +48,26 @@ func TestPostgresIsDown(t *testing.T) {
 func TestThePasswordIsInNoError(t *testing.T) {
 	wrong, err := url.Parse(server.URL())
 	require.NoError(t, err)
-	wrong.User = url.UserPassword("mcp", "geheim")
+	password, _ := wrong.User.Password()
 	missing := *wrong
-	missing.User, missing.Path = url.UserPassword("mcp", "geheim"), "/nowhere"
+	missing.Path = "/nowhere"
+	wrong.User = url.UserPassword("mcp", "geheim")
 
 	for name, test := range map[string]struct {
 		url  string
 		kind fault.Kind
 	}{
-		"a wrong password": {wrong.String(), fault.Unauthorized},
-		"a bad port":       {"postgres://mcp:geheim@127.0.0.1:port/mcp", fault.Invalid},
-		"a bad escape":     {"postgres://mcp:geheim%zz@127.0.0.1/mcp", fault.Invalid},
-		"a bad option":     {"postgres://mcp:geheim@127.0.0.1/mcp?sslmode=perhaps", fault.Invalid},
+		"a wrong password":   {wrong.String(), fault.Unauthorized},
+		"a missing database": {missing.String(), fault.NotFound},
+		"a bad port":         {"postgres://mcp:geheim@127.0.0.1:port/mcp", fault.Invalid},
+		"a bad escape":       {"postgres://mcp:geheim%zz@127.0.0.1/mcp", fault.Invalid},
+		"a bad option":       {"postgres://mcp:geheim@127.0.0.1/mcp?sslmode=perhaps", fault.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := registry.Migrate(t.Context(), test.url)
 			require.True(t, fault.Is(err, test.kind), "%v", err)
 			require.NotContains(t, err.Error(), "geheim")
+			require.NotContains(t, err.Error(), password)
 			store, err := registry.Open(t.Context(), test.url)
 			if err == nil {
 				t.Cleanup(store.Close)

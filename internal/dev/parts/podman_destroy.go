@@ -14,11 +14,16 @@ import (
 
 // Destroy ends a private engine with all that it holds: containers, mounts,
 // images, volumes and the service. Of the machine's own engine it ends only
-// the service. Destroying twice is no error.
+// the service; the containers there run on, and keep the configuration that
+// they were started with. Destroying twice is no error.
 func (p *Podman) Destroy() error {
-	if !p.options.Private || p.destroyed() {
+	if p.destroyed() {
 		p.Stop()
 		return nil
+	}
+	if !p.options.Private {
+		p.Stop()
+		return errors.Join(os.Remove(filepath.Join(p.options.Dir, volatileLink)), os.RemoveAll(p.volatile))
 	}
 	// podman itself, rather than its service, so that this works however the
 	// service has ended.
