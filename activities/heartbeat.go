@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -69,7 +70,7 @@ func reporting[T any](ctx context.Context, work func(ctx context.Context, r *rep
 		}
 	}()
 	out, err := work(ctx, r)
-	if err != nil && context.Cause(ctx) == error(errStopping) {
+	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
 		err = errStopping
 	}
 	cancel(nil)

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -220,7 +221,8 @@ func (d *deploy) outcome(component string) *ComponentResult {
 // planFault says what to do about a plan that cannot be made.
 func planFault(err error) error {
 	f := fault.Wrap(fault.Invalid, err, "plan the deploy")
-	if foreign, ok := err.(*plan.ForeignContainerError); ok {
+	var foreign *plan.ForeignContainerError
+	if errors.As(err, &foreign) {
 		f = fault.New(fault.Conflict, "%s", foreign.Error()).
 			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
 		f.Node = foreign.Node

@@ -1,0 +1,93 @@
+# `make help` says what there is. Everything is built into bin/.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+# Where the demo's image registry listens.
+REGISTRY_PORT ?= 5000
+
+# The version that `mcp version` answers; a checkout without git has none.
+VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
+
+# podman's bindings without cgo: the remote client alone, signatures in pure Go.
+TAGS    := remote,containers_image_openpgp,exclude_graphdriver_btrfs
+GOBUILD := go build -trimpath
+GOVET   := go vet -tags $(TAGS)
+
+export CGO_ENABLED := 0
+export GOFLAGS     := -buildvcs=false
+
+GO_DIRS := activities cmd examples internal servicedef test workers workflows
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: ## install what this machine lacks: podman, Postgres' programs, curl (apt-get)
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## build bin/mcp
+	@$(GOBUILD) -tags $(TAGS) -ldflags "-s -w -X github.com/metacircular/mcp/internal/cli.version=$(VERSION)" -o bin/mcp ./cmd/mcp
+
+# The pinned programs, each a module of its own. bin/temporal takes some minutes
+# the first time; after that only a changed go.mod builds one anew.
+RUN_TOOLS  := bin/temporal bin/registry
+LINT_TOOLS := bin/golangci-lint bin/workflowcheck
+
+.PHONY: tools
+tools: $(RUN_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, the linters
+	@:
+
+bin/temporal:      PACKAGE := github.com/temporalio/cli/cmd/temporal
+bin/registry:      PACKAGE := github.com/distribution/distribution/v3/cmd/registry
+bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+bin/workflowcheck: PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
+bin/temporal:      tools/temporal/go.mod
+bin/registry:      tools/registry/go.mod
+bin/golangci-lint: tools/lint/go.mod
+bin/workflowcheck: tools/workflowcheck/go.mod
+
+$(RUN_TOOLS) $(LINT_TOOLS):
+	@echo "building $@ (once)"
+	@cd $(<D) && $(GOBUILD) -ldflags "-s -w" -o $(CURDIR)/$@ $(PACKAGE)
+	@touch $@
+
+.PHONY: lint
+lint: $(LINT_TOOLS) ## check format, vet, the walls between packages, and that workflows are deterministic
+	@unformatted=$$(gofmt -l $(GO_DIRS)); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
+	@$(GOVET) ./...
+	@bin/golangci-lint run ./...
+	@$(GOVET) -vettool=$(CURDIR)/bin/workflowcheck -config=$(CURDIR)/.workflowcheck.yml ./workflows/...
+	@for module in examples/src/*/; do (cd $$module && go vet ./...); done
+
+.PHONY: test
+test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
+	@go test -tags $(TAGS) $(TESTFLAGS) ./...
+
+# The number of the next set of recorded histories: old sets stay.
+HISTORIES = workflows/testdata/histories/$(shell printf '%04d' $$((1 + $$(ls workflows/testdata/histories | wc -l))))
+
+.PHONY: histories
+histories: setup $(RUN_TOOLS) ## record the history of every outcome, for the replay test
+	@go test -tags $(TAGS) ./test/e2e -count=1 -run TestEveryOutcomeReplays -record=$(CURDIR)/$(HISTORIES)
+
+.PHONY: examples
+examples: ## compile the example services, whose images are built from scratch
+	@scripts/examples.sh
+
+.PHONY: demo
+demo: setup $(RUN_TOOLS) build examples ## start mcp here, deploy two example services and fetch their routes
+	@REGISTRY_PORT=$(REGISTRY_PORT) scripts/demo.sh
+
+.PHONY: demo-down
+demo-down: ## stop what `make demo` started, and remove its containers and data
+	@scripts/demo-down.sh
+
+.PHONY: clean
+clean: demo-down ## remove all that was built here
+	@rm -rf bin examples/src/*/bin

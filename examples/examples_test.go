@@ -1,0 +1,36 @@
+package examples_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// The demo deploys these for real; this says in a moment what is wrong with
+// them.
+func TestTheExamplesAreDefinitionsThatCanBeBuilt(t *testing.T) {
+	services, err := servicedef.LoadDir("services")
+	require.NoError(t, err)
+	require.Len(t, services, 2)
+
+	var all []*servicedef.Service
+	for _, service := range services {
+		all = append(all, service)
+		for _, component := range service.Components {
+			containerfile, ok := service.Containerfile(component.Image)
+			require.True(t, ok, "%s: nothing says how to build %s", service.Name, component.Image)
+			require.FileExists(t, filepath.Join("src", service.Path, containerfile))
+		}
+	}
+	require.NoError(t, servicedef.Collisions(all))
+}
+
+func TestOneExampleIsASingleComponentNamedAsItsService(t *testing.T) {
+	services, err := servicedef.LoadDir("services")
+	require.NoError(t, err)
+	require.Equal(t, "hello", services["hello"].Components[0].Name)
+	require.Len(t, services["guestbook"].Components, 2)
+}
