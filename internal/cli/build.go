@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,16 +48,11 @@ func (a *App) build(ctx context.Context, target string, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(ctx, cfg)
+	c, end, err := a.connectAsBuilder(ctx, cfg, in.Definition)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	stopBuilder, err := a.serveBuilds(ctx, c, cfg, in.Definition)
-	if err != nil {
-		return err
-	}
-	defer stopBuilder()
+	defer end()
 	service := in.Definition.Name
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.BuildID(service),
@@ -75,12 +71,8 @@ func (a *App) build(ctx context.Context, target string, o buildOptions) error {
 		return startFault(err)
 	}
 	var result workflows.BuildResult
-	err = a.follow(ctx, c, run, &result)
-	if errors.As(err, new(exitError)) {
+	if err := a.outcome(ctx, c, run, &result); err != nil {
 		return err
-	}
-	if err != nil && !workflows.ResultOf(err, &result) {
-		return workflows.FaultOf(err)
 	}
 	return a.showBuild(result)
 }
@@ -94,9 +86,7 @@ func (a *App) buildInput(cfg *config.Config, target string, o buildOptions) (wor
 	in := workflows.BuildInput{
 		Definition: *definition, Force: o.force, Deadline: o.deadline, Builder: cfg.Build.Builder,
 	}
-	if in.Deadline == 0 {
-		in.Deadline = time.Duration(cfg.Deadline)
-	}
+	in.Deadline = cmp.Or(in.Deadline, time.Duration(cfg.Deadline))
 	in.Who, in.From = a.identity()
 	names := imageNames(definition)
 	switch {

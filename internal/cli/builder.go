@@ -16,6 +16,21 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
+// connectAsBuilder connects for a verb that may build, and serves its builds
+// for as long as it runs.
+func (a *App) connectAsBuilder(ctx context.Context, cfg *config.Config, definition servicedef.Service) (client.Client, func(), error) {
+	c, err := a.connect(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop, err := a.serveBuilds(ctx, c, cfg, definition)
+	if err != nil {
+		c.Close()
+		return nil, nil, err
+	}
+	return c, func() { stop(); c.Close() }, nil
+}
+
 // serveBuilds makes this process the builder while it runs, where the
 // configuration has the workspace and the definition has something to build.
 func (a *App) serveBuilds(ctx context.Context, c client.Client, cfg *config.Config, definition servicedef.Service) (stop func(), err error) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,27 +55,18 @@ func (a *App) deploy(ctx context.Context, target string, o deployOptions) error 
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(ctx, cfg)
+	c, end, err := a.connectAsBuilder(ctx, cfg, in.Definition)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	stopBuilder, err := a.serveBuilds(ctx, c, cfg, in.Definition)
-	if err != nil {
-		return err
-	}
-	defer stopBuilder()
+	defer end()
 	run, err := a.startDeploy(ctx, c, in)
 	if err != nil {
 		return err
 	}
 	var result workflows.Result
-	err = a.follow(ctx, c, run, &result)
-	if errors.As(err, new(exitError)) {
+	if err := a.outcome(ctx, c, run, &result); err != nil {
 		return err
-	}
-	if err != nil && !workflows.ResultOf(err, &result) {
-		return workflows.FaultOf(err)
 	}
 	return a.showResult(result)
 }
@@ -91,9 +83,7 @@ func (a *App) deployInput(cfg *config.Config, target string, o deployOptions) (w
 		Deadline:   o.deadline,
 		Builder:    cfg.Build.Builder,
 	}
-	if in.Deadline == 0 {
-		in.Deadline = time.Duration(cfg.Deadline)
-	}
+	in.Deadline = cmp.Or(in.Deadline, time.Duration(cfg.Deadline))
 	in.Who, in.From = a.identity()
 	if part != "" {
 		if _, ok := definition.Component(part); !ok {

@@ -8,7 +8,22 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/workflows"
 )
+
+// outcome follows a workflow to its end and decodes the result that it has
+// either way. An error means that there is none.
+func (a *App) outcome(ctx context.Context, c client.Client, run client.WorkflowRun, result any) error {
+	err := a.follow(ctx, c, run, result)
+	if err == nil || workflows.ResultOf(err, result) {
+		return nil
+	}
+	if errors.As(err, new(exitError)) {
+		return err
+	}
+	return workflows.FaultOf(err)
+}
 
 // follow tails a workflow's history until it ends, and decodes its result. A
 // tail needs no worker and adds no event. Temporal may go away meanwhile: the

@@ -64,7 +64,8 @@ type Platform struct {
 	temporal    string // the program
 	registry    string // the program
 	lock        *os.File
-	settle      time.Duration // see recover
+	settle      time.Duration // see afterKill
+	former      Info          // see afterKill
 	info        Info
 	postgresURL string
 	mu          sync.Mutex // guards keepers, while parts start side by side
@@ -87,7 +88,7 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 		return nil, err
 	}
 	p.lock = lock
-	p.recover()
+	p.afterKill()
 	if err := p.start(ctx); err != nil {
 		p.Down()
 		return nil, err
@@ -95,16 +96,16 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 	return p, nil
 }
 
-// recover notices that the last platform here was killed. Its parts then get
+// afterKill notices that the last platform here was killed. Its parts then get
 // to know that from the kernel, and may still be about to end: this one's must
 // wait for their ports rather than take others beside them.
-func (p *Platform) recover() {
+func (p *Platform) afterKill() {
 	former, err := ReadInfo(p.options.Dir)
 	if err != nil {
 		return // it came down as it should, or was never ready
 	}
 	_ = os.Remove(p.path(infoName))
-	p.settle = 10 * time.Second
+	p.former, p.settle = former, 10*time.Second
 	o := &p.options
 	o.TemporalPort = cmp.Or(o.TemporalPort, portOf(former.Temporal))
 	o.UIPort = cmp.Or(o.UIPort, portOf(former.UI))

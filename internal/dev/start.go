@@ -47,7 +47,7 @@ func (p *Platform) startImageRegistry(ctx context.Context) error {
 }
 
 func (p *Platform) startPostgres(ctx context.Context) error {
-	o := parts.PostgresOptions{Dir: p.path(postgresDir)}
+	o := parts.PostgresOptions{Dir: p.path(postgresDir), Port: portOf(p.former.Postgres)}
 	first, err := parts.StartPostgres(ctx, o)
 	if err != nil {
 		return err
