@@ -32,9 +32,12 @@ type Registry interface {
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
 	CommitRelease(ctx context.Context, r plan.CommitRequest) error
 	FinishDeployment(ctx context.Context, r plan.FinishRequest) error
+	MarkMended(ctx context.Context, service string, deployment int) error
 	RecordNode(ctx context.Context, r plan.NodeRecord) error
 	Nodes(ctx context.Context) ([]plan.NodeRecord, error)
 	Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error)
+	Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error)
+	Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error)
 }
 
 // ImageRegistry is what Control needs of image registries.

@@ -67,6 +67,18 @@ func (a *Control) FinishDeployment(ctx context.Context, in plan.FinishRequest) e
 	return a.Registry.FinishDeployment(ctx, in)
 }
 
+// MarkMendedInput names a deployment whose undo has been completed.
+type MarkMendedInput struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+}
+
+// MarkMended clears the mark of a dirty service, unless a newer deployment has
+// begun.
+func (a *Control) MarkMended(ctx context.Context, in MarkMendedInput) error {
+	return a.Registry.MarkMended(ctx, in.Service, in.Deployment)
+}
+
 // RecordNode writes down that a node's worker announced itself.
 func (a *Control) RecordNode(ctx context.Context, in plan.NodeRecord) error {
 	return a.Registry.RecordNode(ctx, in)
@@ -86,4 +98,27 @@ type ListServicesInput struct {
 // ListServices reads services with their releases.
 func (a *Control) ListServices(ctx context.Context, in ListServicesInput) ([]plan.ServiceRecord, error) {
 	return a.Registry.Services(ctx, in.Names)
+}
+
+// ListDeploymentsInput selects deployments.
+type ListDeploymentsInput struct {
+	Service string `json:"service"`
+	// Limit is how many of the newest to read; 0 for all.
+	Limit int `json:"limit,omitempty"`
+}
+
+// ListDeployments reads the deployments of a service, newest first.
+func (a *Control) ListDeployments(ctx context.Context, in ListDeploymentsInput) ([]plan.DeploymentRecord, error) {
+	return a.Registry.Deployments(ctx, in.Service, in.Limit)
+}
+
+// LoadSnapshotInput names a former release.
+type LoadSnapshotInput struct {
+	Service string `json:"service"`
+	Number  int    `json:"number"`
+}
+
+// LoadSnapshot reads a former release, to deploy it again.
+func (a *Control) LoadSnapshot(ctx context.Context, in LoadSnapshotInput) (plan.Snapshot, error) {
+	return a.Registry.Snapshot(ctx, in.Service, in.Number)
 }

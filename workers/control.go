@@ -60,9 +60,12 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
+		workflows.MendName:         workflows.Mend,
 		workflows.PlanName:         workflows.Plan,
 		workflows.StatusName:       workflows.Status,
 		workflows.ProcessesName:    workflows.Processes,
+		workflows.HistoryName:      workflows.History,
+		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.RegisterNodeName: workflows.RegisterNode,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})

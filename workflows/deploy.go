@@ -138,7 +138,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 	err := workflow.ExecuteActivity(ctx, control.BeginDeployment, plan.BeginRequest{
 		Definition:     d.in.Definition,
 		DefinitionHash: d.in.Definition.Hash(),
-		Verb:           "deploy",
+		Verb:           d.in.verb(),
 		WorkflowID:     d.result.WorkflowID,
 		RunID:          d.result.RunID,
 		Who:            d.in.Who,

@@ -173,6 +173,9 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 	r.Dirty = len(r.Undone) > 0
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	d.record(ctx)
+	if r.Dirty {
+		d.leaveToMend(ctx)
+	}
 	r.ElapsedMS = workflow.Now(ctx).Sub(d.started).Milliseconds()
 	if r.Error != nil {
 		return nil, failure(r.Outcome, r.Error, *r)

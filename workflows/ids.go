@@ -4,6 +4,7 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -16,15 +17,24 @@ import (
 const (
 	DeployName       = "Deploy"
 	BuildName        = "Build"
+	MendName         = "Mend"
 	PlanName         = "Plan"
 	StatusName       = "Status"
 	ProcessesName    = "Processes"
+	HistoryName      = "History"
+	SnapshotName     = "Snapshot"
 	RegisterNodeName = "RegisterNode"
 )
 
 // DeployID is the workflow id of all that changes a service. The running
 // workflow of that id is the lock.
 func DeployID(service string) string { return "deploy/" + service }
+
+// MendID is the id of the workflow that completes what a deployment could not
+// put back.
+func MendID(service string, deployment int) string {
+	return fmt.Sprintf("mend/%s/%d", service, deployment)
+}
 
 // BuildID is the workflow id of a build without a deploy.
 func BuildID(service string) string { return "build/" + service }
@@ -68,6 +78,9 @@ func DeployHash(in DeployInput) string {
 	}
 	if in.Force {
 		hash += "/force"
+	}
+	if in.Rollback != 0 {
+		hash += "/rollback"
 	}
 	return hash
 }

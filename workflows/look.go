@@ -82,14 +82,19 @@ func surveyInput(definition servicedef.Service, number int, name string) activit
 // askImages asks for the digest of each distinct image.
 func (d *deploy) askImages(g *group) {
 	for _, image := range wantedImages(d.in.Definition, d.in.Only) {
-		g.add(imageExists(g.ctx, image, d.left(g.ctx)), func(f workflow.Future) error {
+		asked := servicedef.ByDigest(image, d.in.Digests[image])
+		g.add(imageExists(g.ctx, asked, d.left(g.ctx)), func(f workflow.Future) error {
 			var found activities.ImageExistsResult
 			if err := f.Get(g.ctx, &found); err != nil {
 				return err
 			}
 			d.digests[image] = found.Digest
-			if found.Exists {
+			switch {
+			case found.Exists:
 				return nil
+			case d.in.Rollback != 0:
+				return fault.New(fault.NotFound, "image %s of release %d is gone from the image registry", asked, d.in.Rollback).
+					WithHint("choose another release: mcp history %s", d.in.Definition.Name)
 			}
 			return buildable(d.in.Definition, image, d.in.Builder)
 		})

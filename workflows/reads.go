@@ -24,14 +24,14 @@ func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	d.in.Deadline, d.deadline = readDeadline, workflow.Now(ctx).Add(readDeadline)
 	step := controlStep(ctx, "load the release", readDeadline)
 	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Definition.Name).Get(ctx, &d.release); err != nil {
-		return nil, planFailure(err)
+		return nil, readFailure(err)
 	}
 	d.in.Definition = plan.Merge(d.release.Definition, in.Definition, in.Only)
 	if err := d.look(ctx); err != nil {
-		return nil, planFailure(err)
+		return nil, readFailure(err)
 	}
 	if err := d.decide(); err != nil {
-		return nil, planFailure(err)
+		return nil, readFailure(err)
 	}
 	result := &PlanResult{Plan: d.plan, Builds: []string{}, Release: d.release.Number}
 	if d.in.Definition.Active {
@@ -44,7 +44,8 @@ func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	return result, nil
 }
 
-func planFailure(err error) error {
+// readFailure is the error of a read; it has no result.
+func readFailure(err error) error {
 	return failure(Failed, activities.FaultOf(err), struct{}{})
 }
 
@@ -75,7 +76,7 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 	step := controlStep(ctx, "list services", readDeadline)
 	err := workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{Names: in.Services}).Get(ctx, &result.Services)
 	if err != nil {
-		return nil, planFailure(err)
+		return nil, readFailure(err)
 	}
 	wanted := map[string]bool{}
 	for _, s := range result.Services {
@@ -105,13 +106,56 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 		var known []plan.NodeRecord
 		step := controlStep(ctx, "list nodes", readDeadline)
 		if err := workflow.ExecuteActivity(step, control.ListNodes).Get(ctx, &known); err != nil {
-			return nil, planFailure(err)
+			return nil, readFailure(err)
 		}
 		for _, n := range known {
 			names = append(names, n.Name)
 		}
 	}
 	return &ProcessesResult{Nodes: lookAt(ctx, names)}, nil
+}
+
+// HistoryInput selects deployments of a service.
+type HistoryInput struct {
+	Service string `json:"service"`
+	// Limit is how many of the newest to read; 0 for all.
+	Limit int `json:"limit,omitempty"`
+}
+
+// HistoryResult is what has become of a service.
+type HistoryResult struct {
+	// Release is the number of the deployment that runs; 0 if none does.
+	Release     int                     `json:"release"`
+	Deployments []plan.DeploymentRecord `json:"deployments"`
+}
+
+// History reads the deployments of a service, newest first.
+func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
+	result := &HistoryResult{Deployments: []plan.DeploymentRecord{}}
+	var release plan.Release
+	step := controlStep(ctx, "load the release", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Service).Get(ctx, &release); err != nil {
+		return nil, readFailure(err)
+	}
+	result.Release = release.Number
+	step = controlStep(ctx, "list deployments", readDeadline)
+	err := workflow.ExecuteActivity(step, control.ListDeployments, activities.ListDeploymentsInput{
+		Service: in.Service, Limit: in.Limit,
+	}).Get(ctx, &result.Deployments)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return result, nil
+}
+
+// Snapshot reads a former release.
+func Snapshot(ctx workflow.Context, in activities.LoadSnapshotInput) (*plan.Snapshot, error) {
+	var snapshot plan.Snapshot
+	step := controlStep(ctx, "load the former release", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.LoadSnapshot, in).Get(ctx, &snapshot); err != nil {
+		return nil, readFailure(err)
+	}
+	return &snapshot, nil
 }
 
 // readDeadline is how long a read waits for what is down.

@@ -35,9 +35,22 @@ type DeployInput struct {
 	Deadline time.Duration `json:"deadline,omitempty"`
 	// Builder is the builder that has the sources; "" if there is none.
 	Builder string `json:"builder,omitempty"`
+	// Rollback is the number of the release that this brings back; 0 for a
+	// deploy. Digests are then what its images stood for: they run again,
+	// wherever the tags point now, and nothing is built.
+	Rollback int               `json:"rollback,omitempty"`
+	Digests  map[string]string `json:"digests,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
+}
+
+// verb is what the registry calls the deployment.
+func (in DeployInput) verb() string {
+	if in.Rollback != 0 {
+		return "rollback"
+	}
+	return "deploy"
 }
 
 // Result is what a changing verb tells at its end.

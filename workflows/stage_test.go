@@ -53,7 +53,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.env.SetTestTimeout(20 * time.Second)
 	s.register()
-	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan} {
+	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 	return s
@@ -143,6 +143,9 @@ func (s *stage) register() {
 			names = append(names, fmt.Sprintf("%s/%d", m.Component, m.Deployment))
 		}
 		return s.call(ctx, strings.Join(names, ","))
+	})
+	add("MarkMended", func(ctx context.Context, in activities.MarkMendedInput) error {
+		return s.call(ctx, fmt.Sprintf("%s/%d", in.Service, in.Deployment))
 	})
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
 	add("FinishDeployment", func(ctx context.Context, in plan.FinishRequest) error { return s.call(ctx, in.Outcome) })

@@ -63,6 +63,7 @@ func (a *App) root() *cobra.Command {
 	flags.BoolVar(&a.debug, "debug", false, "show whole error chains and the SDK's log")
 	root.AddCommand(
 		newDeploy(a), newBuild(a), newPlan(a), newStatus(a), newPs(a),
+		newCancel(a), newRollback(a), newHistory(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
 	)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

@@ -191,7 +191,7 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 	}
 	return nil, fault.New(fault.Conflict, "%s is being deployed with another definition, by %s since %s",
 		service, memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
-		WithHint("wait until it ends and deploy again, or cancel it in the Temporal UI: workflow %s", id)
+		WithHint("wait until it ends and deploy again, or cancel it: mcp cancel %s", service)
 }
 
 // deployDetails is what Temporal's UI shows of a deploy, in Markdown.

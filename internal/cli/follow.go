@@ -42,7 +42,7 @@ func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRu
 	<-polled
 	view.end()
 	if ctx.Err() != nil {
-		a.say("detached: %s goes on in Temporal; the same command attaches again", run.GetID())
+		a.say("detached: %s goes on in Temporal; the same command attaches again, and mcp cancel stops a deploy", run.GetID())
 		return exitError(exitInterrupted)
 	}
 	if err != nil {

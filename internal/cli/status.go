@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
@@ -59,8 +58,7 @@ func (a *App) status(ctx context.Context, names []string) error {
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(result.Services, func(s plan.ServiceRecord) bool { return s.Release.Service == name }) {
-			return usageError{fault.New(fault.NotFound, "service %s has never been deployed", name).
-				WithHint("deploy it: mcp deploy %s", name)}
+			return neverDeployed(name)
 		}
 	}
 	list := make([]serviceStatus, 0, len(result.Services))

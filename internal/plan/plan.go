@@ -204,9 +204,7 @@ func Make(in Input) (Plan, error) {
 		Active:     in.Desired.Active,
 		Definition: in.Release.Definition == nil || in.Release.Definition.Hash() != in.Desired.Hash(),
 	}
-	for _, name := range p.nodeNames() {
-		p.recover(name)
-	}
+	p.recover()
 	if err := p.components(); err != nil {
 		return Plan{}, err
 	}
@@ -222,9 +220,9 @@ type planner struct {
 	current map[string]map[string]Container
 }
 
-func (p *planner) nodeNames() []string {
-	names := make([]string, 0, len(p.Nodes))
-	for name := range p.Nodes {
+func sortedNodes(nodes map[string]Node) []string {
+	names := make([]string, 0, len(nodes))
+	for name := range nodes {
 		names = append(names, name)
 	}
 	sort.Strings(names)
@@ -321,7 +319,7 @@ func (p *planner) removals() {
 			Changes: []Change{{Field: "component", From: m.Component}},
 		})
 	}
-	for _, name := range p.nodeNames() {
+	for _, name := range sortedNodes(p.Nodes) {
 		if !p.Nodes[name].Reachable {
 			p.plan.Unreachable = append(p.plan.Unreachable, name)
 		}

@@ -2,27 +2,54 @@ package plan
 
 import "strings"
 
-// recover plans what one node needs before anything else, and fills current
-// with the containers that will then be there.
+// Leftovers are what has to be done on the nodes so that nothing of the
+// service is there but its release. It is for a service whose last deploy has
+// ended and could not put everything back.
+func Leftovers(release Release, nodes map[string]Node) []Recovery {
+	var found []Recovery
+	for _, name := range sortedNodes(nodes) {
+		recovery, _ := recoverNode(release, name, nodes[name], true)
+		if !recovery.empty() {
+			found = append(found, recovery)
+		}
+	}
+	return found
+}
+
+// recover notes what each node needs before anything else, and what will be
+// there then.
+func (p *planner) recover() {
+	release := p.Release
+	release.Service = p.Desired.Name
+	for _, name := range sortedNodes(p.Nodes) {
+		recovery, current := recoverNode(release, name, p.Nodes[name], false)
+		p.current[name] = current
+		if !recovery.empty() {
+			p.plan.Recovery = append(p.plan.Recovery, recovery)
+		}
+	}
+}
+
+// recoverNode decides what one node needs before anything else, and returns
+// the containers that will then be there.
 //
 // Whatever bears the service's labels and is not the committed release goes,
 // and a committed container that waits under another name gets its own back.
-// One exception keeps a service up when the registry knows less than the node
-// does, as after a restore from an old backup: an uncommitted container under
-// its real name is left until its replacement is healthy.
-func (p *planner) recover(node string) {
-	recovery := Recovery{Node: node}
+// One exception, unless strict, keeps a service up when the registry knows
+// less than the node does, as after a restore from an old backup: an
+// uncommitted container under its real name is left until its replacement is
+// healthy.
+func recoverNode(release Release, name string, node Node, strict bool) (Recovery, map[string]Container) {
+	recovery := Recovery{Node: name}
 	current := map[string]Container{}
-	committed := p.committedOn(node)
-	for _, c := range p.Nodes[node].Containers {
-		if c.Service != p.Desired.Name {
+	committed := committedOn(release, name, node)
+	for _, c := range node.Containers {
+		if c.Service != release.Service {
 			continue
 		}
-		member, released := p.Release.Components[c.Component]
-		real := realName(c.Name)
-		_, releaseIsHere := committed[c.Component]
+		member := release.Components[c.Component]
 		switch {
-		case released && member.Node == node && member.Deployment == c.Deployment:
+		case isCommitted(release, name, c):
 			if c.Name != member.Container {
 				recovery.Rename = append(recovery.Rename, Rename{From: c.Name, To: member.Container})
 				c.Name = member.Container
@@ -30,33 +57,39 @@ func (p *planner) recover(node string) {
 					recovery.Start = append(recovery.Start, c.Name)
 					c.Running = true
 				}
+			} else if strict && member.Active && !c.Running {
+				recovery.Start = append(recovery.Start, c.Name)
 			}
 			current[c.Name] = c
-		case c.Name == real && !releaseIsHere:
+		case c.Name == realName(c.Name) && !committed[c.Component] && !strict:
 			current[c.Name] = c
 		default:
 			recovery.Remove = append(recovery.Remove, c.Name)
 		}
 	}
-	p.current[node] = current
-	if len(recovery.Remove)+len(recovery.Rename) > 0 {
-		p.plan.Recovery = append(p.plan.Recovery, recovery)
-	}
+	return recovery, current
 }
 
 // committedOn are the components whose released container is on the node.
-func (p *planner) committedOn(node string) map[string]bool {
+func committedOn(release Release, name string, node Node) map[string]bool {
 	found := map[string]bool{}
-	for _, c := range p.Nodes[node].Containers {
-		member, released := p.Release.Components[c.Component]
-		if c.Service == p.Desired.Name && released && member.Node == node && member.Deployment == c.Deployment {
+	for _, c := range node.Containers {
+		if isCommitted(release, name, c) {
 			found[c.Component] = true
 		}
 	}
 	return found
 }
 
+// isCommitted reports whether a container on a node is the release's.
+func isCommitted(release Release, node string, c Container) bool {
+	member, released := release.Components[c.Component]
+	return c.Service == release.Service && released && member.Node == node && member.Deployment == c.Deployment
+}
+
 // realName is a container's name without the suffix of one that waits.
 func realName(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, NextSuffix), PrevSuffix)
 }
+
+func (r Recovery) empty() bool { return len(r.Remove)+len(r.Rename)+len(r.Start) == 0 }

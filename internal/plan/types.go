@@ -153,3 +153,11 @@ type DeploymentRecord struct {
 	WorkflowID string    `json:"workflow_id"`
 	RunID      string    `json:"run_id"`
 }
+
+// Snapshot is a former release, with all that it takes to deploy it again.
+type Snapshot struct {
+	Number     int                `json:"number"`
+	Definition servicedef.Service `json:"definition"`
+	// Digests maps the references of the definition to what they stood for.
+	Digests map[string]string `json:"digests"`
+}

@@ -112,6 +112,15 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
+// MarkMended clears the mark of a dirty service, unless a newer deployment has
+// begun since: that one's outcome counts.
+func (s *Store) MarkMended(ctx context.Context, service string, deployment int) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment)
+		return err
+	}, "mark %s as mended", service)
+}
+
 // deploymentState locks a deployment against being closed meanwhile. Closed
 // says that it has an outcome, committed that it is the service's release.
 func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int) (closed, committed bool, err error) {
@@ -147,4 +156,28 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]p
 		return err
 	}, "list deployments of %s", service)
 	return deployments, err
+}
+
+// Snapshot reads a former release. A deployment that never became one is
+// Invalid, one that never was NotFound.
+func (s *Store) Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error) {
+	snapshot := plan.Snapshot{Number: number}
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		var definition []byte
+		var outcome string
+		err := tx.QueryRow(ctx, `
+			select definition, digests, coalesce(outcome, 'under way')
+			from deployments where service = $1 and number = $2`,
+			service, number).Scan(&definition, &snapshot.Digests, &outcome)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return fault.New(fault.NotFound, "service %s has no deployment %d", service, number)
+		case err != nil:
+			return err
+		case outcome != "succeeded":
+			return fault.New(fault.Invalid, "deployment %d of %s never became a release: it is %s", number, service, outcome)
+		}
+		return json.Unmarshal(definition, &snapshot.Definition)
+	}, "read release %d of %s", number, service)
+	return snapshot, err
 }

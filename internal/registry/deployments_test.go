@@ -159,3 +159,39 @@ func TestDeployments(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, all[:1], newest)
 }
+
+func TestMarkMendedIsOverruledByANewerDeployment(t *testing.T) {
+	store, _ := newStore(t)
+	begin(t, store, "shop", "api")
+	finish(t, store, "shop", 1, "failed", "on rift start shop-api")
+	begin(t, store, "shop", "api")
+	finish(t, store, "shop", 2, "failed", "on rift start shop-api")
+	for _, step := range []struct {
+		mended int
+		dirty  bool
+	}{{1, true}, {2, false}} {
+		require.NoError(t, store.MarkMended(t.Context(), "shop", step.mended))
+		release, err := store.Release(t.Context(), "shop")
+		require.NoError(t, err)
+		require.Equal(t, step.dirty, release.Dirty, "deployment %d is mended", step.mended)
+	}
+}
+
+func TestSnapshotIsOfAReleaseOnly(t *testing.T) {
+	store, _ := newStore(t)
+	begin(t, store, "shop", "api", "web")
+	commit(t, store, "shop", 1, member("shop", "api", 1), member("shop", "web", 1))
+	finish(t, store, "shop", 1, "succeeded")
+	begin(t, store, "shop", "api")
+	finish(t, store, "shop", 2, "failed")
+
+	snapshot, err := store.Snapshot(t.Context(), "shop", 1)
+	require.NoError(t, err)
+	require.Equal(t, 1, snapshot.Number)
+	require.Equal(t, definition("shop", "api", "web"), snapshot.Definition)
+	require.Equal(t, member("shop", "api", 1).Digest, snapshot.Digests["api:v1"])
+	_, err = store.Snapshot(t.Context(), "shop", 2)
+	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+	_, err = store.Snapshot(t.Context(), "shop", 3)
+	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+}

@@ -26,7 +26,9 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, nodes := store.Nodes(ctx)
 	_, services := store.Services(ctx, nil)
 	_, deployments := store.Deployments(ctx, "shop", 0)
+	_, snapshot := store.Snapshot(ctx, "shop", 1)
 	return map[string]error{
+		"Snapshot": snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1),
 		"Migrate": migrate, "BeginDeployment": begin, "Release": release, "AllocatePorts": allocate,
 		"ReleasePorts":     store.ReleasePorts(ctx, "shop", time.Minute),
 		"CommitRelease":    store.CommitRelease(ctx, plan.CommitRequest{Service: "shop", Deployment: 1}),

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func newCancel(a *App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel SERVICE",
+		Short: "Stop the deploy that is under way, and put back what ran before",
+		Long: `Cancel stops a deploy for real: its build, push, pull or health wait ends, and
+what it has done is put back. It returns when that is done. From the cut-over on
+a deploy only goes forward: a cancel that comes later changes nothing, and says so.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.cancel(cmd.Context(), args[0]) },
+	}
+}
+
+func (a *App) cancel(ctx context.Context, service string) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	c, err := a.connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	id := workflows.DeployID(service)
+	described, err := c.DescribeWorkflow(ctx, id, "")
+	var unknown *serviceerror.NotFound
+	switch {
+	case errors.As(err, &unknown) || err == nil && described.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return fault.New(fault.NotFound, "%s is not being deployed: there is nothing to cancel", service)
+	case err != nil:
+		return startFault(err)
+	}
+	run := c.GetWorkflow(ctx, id, described.WorkflowExecution.RunID)
+	if err := c.CancelWorkflow(ctx, id, run.GetRunID()); err != nil {
+		return startFault(err)
+	}
+	var result workflows.Result
+	if err := a.outcome(ctx, c, run, &result); err != nil {
+		return err
+	}
+	if result.Outcome != workflows.Cancelled {
+		a.say("the cancel came too late")
+		return a.showResult(result)
+	}
+	result.Error = nil // that it was cancelled is what was asked for
+	if err := a.showResult(result); err != nil || !result.Dirty {
+		return err
+	}
+	return exitError(exitDirty)
+}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func newRollback(a *App) *cobra.Command {
+	var to int
+	var deadline time.Duration
+	cmd := &cobra.Command{
+		Use:   "rollback SERVICE",
+		Short: "Deploy a former release again, by the digests that it had",
+		Long: `Rollback deploys the release before this one, or the one that --to names, with
+its own definition and the very images that it had, wherever their tags point
+now. It is a deploy like any other: health-gated, and put back if it fails.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.rollback(cmd.Context(), args[0], to, deadline)
+		},
+	}
+	cmd.Flags().IntVar(&to, "to", 0, "the number of the release, from mcp history")
+	cmd.Flags().DurationVar(&deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	return cmd
+}
+
+func (a *App) rollback(ctx context.Context, service string, to int, deadline time.Duration) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	c, err := a.connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	snapshot, err := a.formerRelease(ctx, c, service, to)
+	if err != nil {
+		return err
+	}
+	in := workflows.DeployInput{
+		Definition: snapshot.Definition,
+		Rollback:   snapshot.Number,
+		Digests:    snapshot.Digests,
+		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
+	}
+	in.Who, in.From = a.identity()
+	run, err := a.startDeploy(ctx, c, in)
+	if err != nil {
+		return err
+	}
+	var result workflows.Result
+	if err := a.outcome(ctx, c, run, &result); err != nil {
+		return err
+	}
+	return a.showResult(result)
+}
+
+// formerRelease reads the release to go back to: the one named, or the newest
+// before the one that runs.
+func (a *App) formerRelease(ctx context.Context, c client.Client, service string, to int) (plan.Snapshot, error) {
+	var snapshot plan.Snapshot
+	if to == 0 {
+		var known workflows.HistoryResult
+		if err := a.read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service}, &known); err != nil {
+			return snapshot, err
+		}
+		if len(known.Deployments) == 0 {
+			return snapshot, neverDeployed(service)
+		}
+		if to = before(known); to == 0 {
+			return snapshot, fault.New(fault.NotFound, "service %s has no release before release %d", service, known.Release)
+		}
+		a.say("back from release %d to release %d", known.Release, to)
+	}
+	err := a.read(ctx, c, "snapshot", workflows.SnapshotName, workflows.SnapshotInput{Service: service, Number: to}, &snapshot)
+	return snapshot, err
+}
+
+// before is the number of the newest release before the one that runs.
+func before(known workflows.HistoryResult) int {
+	for _, d := range known.Deployments {
+		if d.Number < known.Release && d.Outcome == string(workflows.Succeeded) {
+			return d.Number
+		}
+	}
+	return 0
+}

@@ -1,0 +1,52 @@
+package workflows_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// dirty is a stage on which deployment 8 failed and could not be undone: its
+// container is there, and the released one is stopped.
+func dirty(t *testing.T) *stage {
+	s := newStage(t)
+	s.released(shop())
+	s.release.Newest = 8
+	s.nodes["rift"][0].Running = false
+	s.nodes["rift"] = append(s.nodes["rift"], plan.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 8, Running: true})
+	return s
+}
+
+func (s *stage) mend(t *testing.T) {
+	t.Helper()
+	s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift"}})
+	require.NoError(t, s.env.GetWorkflowError())
+}
+
+func TestMendPutsRightWhatADeployCouldNot(t *testing.T) {
+	s := dirty(t)
+	s.fail = failing("Survey", 6, fault.New(fault.Unavailable, "podman does not answer"))
+	s.mend(t)
+	require.Equal(t, []string{
+		"Restore rift remove[shop-api.next] rename[] start[shop-api]", "ReleasePorts", "MarkMended shop/8",
+	}, s.changes())
+}
+
+func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
+	t.Run("that the registry knows", func(t *testing.T) {
+		s := dirty(t)
+		s.release.Newest = 9
+		s.mend(t)
+		require.Empty(t, s.changes())
+	})
+	t.Run("that the node has seen", func(t *testing.T) {
+		s := dirty(t)
+		s.fail = failing("Restore", 0, fault.New(fault.Conflict, "deployment 8 of shop is over"))
+		s.mend(t)
+		require.Empty(t, s.changes())
+	})
+}
