@@ -27,6 +27,7 @@ func QueueBuild(builder string) string { return "build-" + builder }
 // transaction and may be called twice.
 type Registry interface {
 	BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.BeginResult, error)
+	Renumber(ctx context.Context, r plan.RenumberRequest) (int, error)
 	Release(ctx context.Context, service string) (plan.Release, error)
 	AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.RoutePort, error)
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error

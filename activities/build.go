@@ -3,11 +3,14 @@ package activities
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,12 +114,34 @@ func (a *Builder) openLog(in BuildInput) (*os.File, error) {
 		}
 		return r
 	}, in.Image)
+	if err := pruneLogs(filepath.Join(a.Logs, name+".*.log")); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "prune build logs")
+	}
 	path := filepath.Join(a.Logs, fmt.Sprintf("%s.%s.log", name, time.Now().UTC().Format("20060102T150405")))
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "open the build log")
 	}
 	return log, nil
+}
+
+// keptLogs is how many build logs of one image are kept.
+const keptLogs = 20
+
+// pruneLogs makes room for one more log: their names sort by time.
+func pruneLogs(pattern string) error {
+	logs, err := filepath.Glob(pattern)
+	if err != nil {
+		return err
+	}
+	slices.Sort(logs)
+	for len(logs) >= keptLogs {
+		if err := os.Remove(logs[0]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		logs = logs[1:]
+	}
+	return nil
 }
 
 // stepPattern matches the lines with which buildah announces a step.

@@ -1,14 +1,13 @@
 package activities_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/testsuite"
-	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
@@ -29,10 +28,7 @@ func newWorkshop(t *testing.T) *workshop {
 		Name: "orion", Runtime: w.engine, Workspace: t.TempDir(), Logs: filepath.Join(t.TempDir(), "logs"),
 		Insecure: func(string) bool { return true },
 	}
-	var suite testsuite.WorkflowTestSuite
-	w.env = suite.NewTestActivityEnvironment()
-	w.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
-	w.env.RegisterActivity(w.Builder)
+	w.env = newActivities(w.Builder)
 	return w
 }
 
@@ -64,6 +60,22 @@ func TestBuildKeepsItsWholeLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(log), "STEP 1")
 	require.Nil(t, activities.FaultOf(push(w)))
+}
+
+func TestBuildLogsArePruned(t *testing.T) {
+	w := newWorkshop(t)
+	w.write(t, "shop/Containerfile", "FROM scratch\n")
+	require.NoError(t, os.MkdirAll(w.Logs, 0o700))
+	for i := range 30 {
+		name := fmt.Sprintf("registry.test_5000_api_v1.20260101T0000%02d.log", i)
+		require.NoError(t, os.WriteFile(filepath.Join(w.Logs, name), nil, 0o600))
+	}
+	_, f := w.build("shop", "Containerfile")
+	require.Nil(t, f)
+	left, err := os.ReadDir(w.Logs)
+	require.NoError(t, err)
+	require.Len(t, left, 20)
+	require.Equal(t, "registry.test_5000_api_v1.20260101T000011.log", left[0].Name())
 }
 
 func push(w *workshop) error {

@@ -13,6 +13,12 @@ func (a *Control) BeginDeployment(ctx context.Context, in plan.BeginRequest) (pl
 	return a.Registry.BeginDeployment(ctx, in)
 }
 
+// Renumber moves a deployment that has just begun past a number that a node
+// has seen, and returns its new number.
+func (a *Control) Renumber(ctx context.Context, in plan.RenumberRequest) (int, error) {
+	return a.Registry.Renumber(ctx, in)
+}
+
 // LoadRelease reads what a service should run.
 func (a *Control) LoadRelease(ctx context.Context, service string) (plan.Release, error) {
 	return a.Registry.Release(ctx, service)

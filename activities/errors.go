@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
@@ -12,43 +13,83 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// internalAttempts is how often an error of kind Internal is tried again:
-// nobody knows whether that helps, so it must not go on until the deadline.
-const internalAttempts = 3
+// internalTries is how often in a row an error of kind Internal is tried
+// again: nobody knows whether that helps, so it must not go on until the
+// deadline. An outage in between starts the count anew.
+const internalTries = 3
+
+// persistent are the activities that a deploy cannot go on without, nor go
+// back from: only a Conflict, which says that somebody else has taken over,
+// ends them before their time is up.
+var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "ReleasePorts", "FinishDeployment", "MarkMended"}
 
 // NewInterceptor translates, in one place, what an activity returns into what
 // Temporal records: the fault as an application error whose type is its kind,
 // not retried where time alone cannot mend it.
-func NewInterceptor() interceptor.WorkerInterceptor { return &faultInterceptor{} }
+func NewInterceptor() interceptor.WorkerInterceptor {
+	return &faultInterceptor{failures: map[string]int{}}
+}
 
 type faultInterceptor struct {
 	interceptor.WorkerInterceptorBase
+	mu sync.Mutex
+	// failures counts, by activity, those of kind Internal in a row.
+	failures map[string]int
 }
 
 func (i *faultInterceptor) InterceptActivity(ctx context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &faultActivity{interceptor.ActivityInboundInterceptorBase{Next: next}}
+	return &faultActivity{interceptor.ActivityInboundInterceptorBase{Next: next}, i}
 }
 
 type faultActivity struct {
 	interceptor.ActivityInboundInterceptorBase
+	shared *faultInterceptor
 }
 
 func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	out, err := a.Next.ExecuteActivity(ctx, in)
+	info := activity.GetInfo(ctx)
 	if err == nil {
+		a.shared.count(info, false)
 		return out, nil
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return out, ctx.Err() // cancelled, or out of time: Temporal knows which
 	}
-	return out, ToTemporal(err, activity.GetInfo(ctx).Attempt)
+	f := fault.Of(err)
+	tries := a.shared.count(info, f.Kind == fault.Internal)
+	return out, ToTemporal(f, retryable(f.Kind, tries, info.ActivityType.Name))
 }
 
-// ToTemporal makes the application error that carries a fault. Attempt is the
-// number of the attempt that failed, from 1.
-func ToTemporal(err error, attempt int32) error {
+// count notes how an attempt ended, and returns how many in a row were
+// Internal.
+func (i *faultInterceptor) count(info activity.Info, internal bool) int {
+	key := info.WorkflowExecution.RunID + "/" + info.ActivityID
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !internal {
+		delete(i.failures, key)
+		return 0
+	}
+	i.failures[key]++
+	tries := i.failures[key]
+	if tries >= internalTries {
+		delete(i.failures, key)
+	}
+	return tries
+}
+
+// retryable reports whether another attempt of the activity may succeed.
+func retryable(kind fault.Kind, internal int, activity string) bool {
+	if slices.Contains(persistent, activity) {
+		return kind != fault.Conflict
+	}
+	return kind.Retryable() && internal < internalTries
+}
+
+// ToTemporal makes the application error that carries a fault.
+func ToTemporal(err error, retryable bool) error {
 	f := fault.Of(err)
-	retryable := f.Kind.Retryable() && (f.Kind != fault.Internal || attempt < internalAttempts)
 	return temporal.NewApplicationErrorWithOptions(f.Message, string(f.Kind), temporal.ApplicationErrorOptions{
 		NonRetryable: !retryable,
 		Details:      []any{*f},

@@ -4,10 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
@@ -16,35 +21,52 @@ import (
 func TestAFaultCrossesTemporalWhole(t *testing.T) {
 	sent := fault.New(fault.PortInUse, "start container shop-api.next: port 8080 is in use").WithHint("stop what holds it")
 	sent.Component, sent.Node, sent.Port, sent.Log = "api", "rift", 8080, []string{"a", "b"}
-	got := activities.FaultOf(activities.ToTemporal(fmt.Errorf("outer: %w", sent), 1))
+	got := activities.FaultOf(activities.ToTemporal(fmt.Errorf("outer: %w", sent), false))
 	require.Equal(t, "outer: "+sent.Message, got.Message)
 	require.Equal(t, sent.Hint, got.Hint)
 	require.Equal(t, []any{"api", "rift", 8080, []string{"a", "b"}}, []any{got.Component, got.Node, got.Port, got.Log})
 }
 
 func TestOnlyWhatTimeCanMendIsRetried(t *testing.T) {
+	outage, unknown := fault.New(fault.Unavailable, "x"), errors.New("x")
+	const always = 10 // as often as the test environment tries anything
 	tests := map[string]struct {
-		err     error
-		attempt int32
-		retried bool
+		activity string
+		errs     []error // one an attempt; the last one again and again
+		attempts int
 	}{
-		"an outage, for ever":             {fault.New(fault.Unavailable, "x"), 1000, true},
-		"what nobody knows, at first":     {errors.New("x"), 1, true},
-		"what nobody knows, not for ever": {errors.New("x"), 3, false},
-		"a bad request never":             {fault.New(fault.Invalid, "x"), 1, false},
-		"an unhealthy container never":    {fault.New(fault.Unhealthy, "x"), 1, false},
+		"an outage, for ever":                         {"Survey", []error{outage}, always},
+		"what nobody knows, not for ever":             {"Survey", []error{unknown}, 3},
+		"an outage starts the count anew":             {"Survey", []error{unknown, unknown, outage, unknown}, 6},
+		"a bad request never":                         {"Survey", []error{fault.New(fault.Invalid, "x")}, 1},
+		"an unhealthy container never":                {"Survey", []error{fault.New(fault.Unhealthy, "x")}, 1},
+		"an undo whatever it is":                      {"Restore", []error{unknown, fault.New(fault.Invalid, "x")}, always},
+		"an undo, but not against a newer deployment": {"Restore", []error{fault.New(fault.Conflict, "x")}, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			var app *temporal.ApplicationError
-			require.ErrorAs(t, activities.ToTemporal(test.err, test.attempt), &app)
-			require.Equal(t, test.retried, !app.NonRetryable())
+			h := newHost(t)
+			attempts := 0
+			h.engine.Before = func(string, string) error {
+				attempts++
+				return test.errs[min(attempts, len(test.errs))-1]
+			}
+			var suite testsuite.WorkflowTestSuite
+			env := suite.NewTestWorkflowEnvironment()
+			env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
+			env.RegisterActivity(h.Node)
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+				return workflow.ExecuteActivity(ctx, test.activity, map[string]any{"service": "shop", "deployment": 1}).Get(ctx, nil)
+			})
+			require.Error(t, env.GetWorkflowError())
+			require.Equal(t, test.attempts, attempts)
 		})
 	}
 }
 
 func TestATimeoutGivesTheFailureBeforeIt(t *testing.T) {
-	last := activities.ToTemporal(fault.New(fault.Unavailable, "podman does not answer"), 7)
+	last := activities.ToTemporal(fault.New(fault.Unavailable, "podman does not answer"), true)
 	timeout := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, last)
 	require.Equal(t, "podman does not answer", activities.FaultOf(timeout).Message)
 	require.Nil(t, activities.FaultOf(nil))

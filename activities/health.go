@@ -43,7 +43,7 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 			err = check(ctx)
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 		if fault.Is(err, fault.Unavailable) {
 			return err // the engine is away, which says nothing of the container
@@ -167,7 +167,7 @@ func (a *Node) unhealthy(ctx context.Context, name string, cause error) error {
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	case <-time.After(d):
 		return nil
 	}

@@ -76,10 +76,16 @@ func newHost(t *testing.T) *host {
 // restartWorker forgets all that a worker keeps in memory.
 func (h *host) restartWorker() {
 	h.Fence = activities.NewFence()
+	h.env = newActivities(h.Node)
+}
+
+// newActivities is an environment that serves one struct of activities.
+func newActivities(served any) *testsuite.TestActivityEnvironment {
 	var suite testsuite.WorkflowTestSuite
-	h.env = suite.NewTestActivityEnvironment()
-	h.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
-	h.env.RegisterActivity(h.Node)
+	env := suite.NewTestActivityEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
+	env.RegisterActivity(served)
+	return env
 }
 
 // do runs an activity and gives its fault, nil if it succeeded.
@@ -109,8 +115,17 @@ func (h *host) run(c activities.ComponentSpec) *fault.Error {
 	return h.do(h.RunContainer, activities.RunContainerInput{Component: c})
 }
 
+// cutOver gives what the activity refused for, or its fault.
 func (h *host) cutOver(n int) *fault.Error {
-	return h.do(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Containers: []string{"shop-api"}})
+	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Replace: []string{"shop-api"}})
+	if err != nil {
+		return activities.FaultOf(err)
+	}
+	var result activities.CutOverResult
+	if err := value.Get(&result); err != nil {
+		return fault.Of(err)
+	}
+	return result.Refused
 }
 
 // names are the containers with their deployment: "shop-api:1".
@@ -343,4 +358,74 @@ func TestSurveyTellsOwnAndForeignContainers(t *testing.T) {
 		{Name: "shop-api", Running: true},
 	}, found.Containers)
 	require.Equal(t, []int{20000, 20001}, found.FreePorts)
+}
+
+func TestACutOverIsRefusedBeforeItsFirstRename(t *testing.T) {
+	tests := map[string]struct {
+		spoil func(*host)
+		want  string
+	}{
+		"when a successor has exited": {
+			func(h *host) { h.engine.Exit("shop-api.next", 3) },
+			"container shop-api.next exited with code 3 after it was healthy",
+		},
+		"when a successor is gone": {
+			func(h *host) { _ = h.engine.Remove(context.Background(), "shop-api.next") },
+			"container shop-api.next is gone",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			require.Nil(t, h.run(api(1)))
+			require.Nil(t, h.cutOver(1))
+			require.Nil(t, h.run(api(2)))
+			test.spoil(h)
+			refused := h.cutOver(2)
+			require.NotNil(t, refused)
+			require.Equal(t, fault.Unhealthy, refused.Kind)
+			require.Equal(t, test.want, refused.Message)
+			require.Contains(t, h.names(t), "shop-api:1:running")
+		})
+	}
+}
+
+func TestACutOverTouchesNoContainerOfSomebodyElse(t *testing.T) {
+	h := newHost(t)
+	_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: image})
+	require.NoError(t, err)
+	require.Nil(t, h.run(api(1)))
+	require.Equal(t, fault.Conflict, h.cutOver(1).Kind)
+	require.Contains(t, h.names(t), "shop-api::running")
+}
+
+func TestAnUndoWaitsForWhatIsUnderWay(t *testing.T) {
+	h := newHost(t)
+	running, goOn := make(chan struct{}), make(chan struct{})
+	h.engine.Before = func(method, _ string) error {
+		if method == "Run" {
+			close(running)
+			<-goOn
+		}
+		return nil
+	}
+	late := make(chan *fault.Error, 1)
+	go func() { late <- h.run(api(5)) }()
+	<-running
+	undone := make(chan *fault.Error, 1)
+	undoing := &host{Node: h.Node, engine: h.engine, env: newActivities(h.Node)}
+	go func() {
+		undone <- undoing.do(undoing.Restore, activities.RestoreInput{
+			Service: "shop", Deployment: 5, Closing: true, Recovery: plan.Recovery{Remove: []string{"shop-api.next"}},
+		})
+	}()
+	select {
+	case <-undone:
+		t.Fatal("the undo did not wait for the container that is being made")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(goOn)
+	require.Nil(t, <-undone)
+	<-late
+	require.Empty(t, h.names(t), "it found the container")
 }

@@ -15,8 +15,7 @@ type RunContainerInput struct {
 
 // RunContainerResult is the container that runs, and is healthy.
 type RunContainerResult struct {
-	ID     string `json:"id"`
-	Pulled bool   `json:"pulled"`
+	ID string `json:"id"`
 }
 
 // RunContainer pulls the image, runs the component under the name it has
@@ -35,14 +34,12 @@ func (a *Node) RunContainer(ctx context.Context, in RunContainerInput) (RunConta
 
 func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (RunContainerResult, error) {
 	var result RunContainerResult
-	if err := a.Fence.open(c.Service, c.Deployment); err != nil {
-		return result, err
-	}
 	if err := a.fenced(ctx, c.Service, c.Deployment); err != nil {
 		return result, err
 	}
 	name := c.Container() + plan.NextSuffix
-	if done, err := a.alreadyCutOver(ctx, c); done || err != nil {
+	// A late repetition finds its container released already.
+	if done, err := a.alreadyCutOver(ctx, c.Service, c.Container(), c.Deployment); done || err != nil {
 		return result, err
 	}
 	present, err := a.Runtime.ImageExists(ctx, c.Image)
@@ -59,23 +56,31 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 		if err := a.Runtime.Pull(ctx, pull); err != nil {
 			return result, err
 		}
-		result.Pulled = true
 	}
 	r.set("start", name)
-	if result.ID, err = a.Runtime.Run(ctx, containerSpec(c, name, a.Publish)); err != nil {
+	if result.ID, err = a.startNext(ctx, c, name); err != nil {
 		return result, err
 	}
 	return result, a.awaitHealthy(ctx, r, c, name)
 }
 
-// alreadyCutOver reports whether the container has its real name already: this
-// run is a late repetition.
-func (a *Node) alreadyCutOver(ctx context.Context, c ComponentSpec) (bool, error) {
-	info, err := a.Runtime.Inspect(ctx, c.Container())
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
+// startNext makes the container, inside the fence: an undo that comes
+// meanwhile waits for it, and then finds it. A container of an older
+// deployment that came late is in nobody's way.
+func (a *Node) startNext(ctx context.Context, c ComponentSpec, name string) (string, error) {
+	leave, err := a.Fence.enter(c.Service, c.Deployment)
+	if err != nil {
+		return "", err
 	}
-	return err == nil && info.Labels[runtime.LabelService] == c.Service && deploymentOf(info) == c.Deployment, err
+	defer leave()
+	late, err := a.Runtime.Inspect(ctx, name)
+	if err == nil && late.Labels[runtime.LabelService] == c.Service && deploymentOf(late) < c.Deployment {
+		err = a.Runtime.Remove(ctx, name)
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return "", err
+	}
+	return a.Runtime.Run(ctx, containerSpec(c, name, a.Publish))
 }
 
 // placed adds where it happened to an error.

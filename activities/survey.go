@@ -25,16 +25,15 @@ type SurveyResult struct {
 	Runtime    string           `json:"runtime"`
 	Containers []plan.Container `json:"containers,omitempty"`
 	FreePorts  []int            `json:"free_ports,omitempty"`
+	// Newest is the newest deployment that this node has seen of the service.
+	// It is newer than the one that asks where the registry has forgotten
+	// deployments, as after a restore from a backup.
+	Newest int `json:"newest"`
 }
 
 // Survey looks at the node: the engine's version, the service's containers,
 // any other container under a name it wants, and free ports.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error) {
-	if in.Deployment > 0 {
-		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
-			return SurveyResult{}, err
-		}
-	}
 	version, err := a.Runtime.Version(ctx)
 	if err != nil {
 		return SurveyResult{}, err
@@ -43,10 +42,11 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 	if err != nil {
 		return SurveyResult{}, err
 	}
-	result := SurveyResult{Runtime: version}
+	result := SurveyResult{Runtime: version, Newest: a.Fence.see(in.Service, in.Deployment)}
 	seen := map[string]bool{}
 	for _, c := range containers {
 		seen[c.Name] = true
+		result.Newest = max(result.Newest, deploymentOf(c))
 		result.Containers = append(result.Containers, Observed(c))
 	}
 	for _, name := range in.Names {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -60,9 +61,12 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 // the registry.
 func register(ctx context.Context, c client.Client, record plan.NodeRecord) error {
 	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:            workflows.NodeID(record.Name),
-		TaskQueue:     activities.QueueControl,
-		StaticSummary: "node " + record.Name + " announces itself",
+		ID:        workflows.NodeID(record.Name),
+		TaskQueue: activities.QueueControl,
+		// An announcement that still waits for Postgres is out of date, and has
+		// nothing to undo.
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
+		StaticSummary:            "node " + record.Name + " announces itself",
 	}, workflows.RegisterNodeName, record)
 	if err != nil {
 		return fmt.Errorf("announce node %s: %w", record.Name, err)

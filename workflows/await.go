@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"errors"
-
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
@@ -40,14 +38,11 @@ func (g *group) do(run func(ctx workflow.Context) error) {
 	g.add(future, func(f workflow.Future) error { return f.Get(g.ctx, nil) })
 }
 
-// fail keeps the first error, and cancels what still runs. An error that is
-// only the echo of that cancellation is not kept.
+// fail keeps the first error, and cancels what still runs: the errors of those
+// are mostly echoes of that.
 func (g *group) fail(err error) {
-	if err == nil || g.err != nil && isCancelled(err) {
-		return
-	}
-	g.err = errors.Join(g.err, err)
-	if isCancelled(g.err) || g.pending > 0 {
+	if err != nil && g.err == nil {
+		g.err = err
 		g.cancel()
 	}
 }

@@ -59,7 +59,7 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 		Outcome:    Unchanged,
 		Images:     []ImageResult{},
 	}
-	err := buildAll(ctx, in, r)
+	err := buildAll(ctx, in, started.Add(in.Deadline), r)
 	r.ElapsedMS = workflow.Now(ctx).Sub(started).Milliseconds()
 	if err == nil {
 		return r, nil
@@ -73,7 +73,7 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 }
 
 // buildAll makes each image that is missing, side by side.
-func buildAll(ctx workflow.Context, in BuildInput, r *BuildResult) error {
+func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildResult) error {
 	g := newGroup(ctx)
 	for _, image := range wantedImages(in.Definition, nil) {
 		_, ours := in.Definition.Containerfile(image)
@@ -83,7 +83,7 @@ func buildAll(ctx workflow.Context, in BuildInput, r *BuildResult) error {
 		r.Images = append(r.Images, ImageResult{Image: image})
 		i := len(r.Images) - 1
 		g.do(func(ctx workflow.Context) error {
-			made, err := buildOne(ctx, in, image)
+			made, err := buildOne(ctx, in, image, deadline)
 			r.Images[i] = ImageResult{Image: image, Digest: made.Digest, Built: made.Built, Pushed: made.Pushed, LogFile: made.LogFile}
 			if made.Pushed {
 				r.Outcome = Succeeded
@@ -95,10 +95,10 @@ func buildAll(ctx workflow.Context, in BuildInput, r *BuildResult) error {
 }
 
 // buildOne makes one image, unless it exists already.
-func buildOne(ctx workflow.Context, in BuildInput, image string) (madeImage, error) {
+func buildOne(ctx workflow.Context, in BuildInput, image string, deadline time.Time) (madeImage, error) {
 	if !in.Force {
 		var found activities.ImageExistsResult
-		if err := imageExists(ctx, image, in.Deadline).Get(ctx, &found); err != nil {
+		if err := imageExists(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
 			return madeImage{}, err
 		}
 		if found.Exists {
@@ -108,5 +108,5 @@ func buildOne(ctx workflow.Context, in BuildInput, image string) (madeImage, err
 	if err := buildable(in.Definition, image, in.Builder); err != nil {
 		return madeImage{}, err
 	}
-	return makeImage(ctx, in.Definition, image, in.Builder, in.Deadline)
+	return makeImage(ctx, in.Definition, image, in.Builder, deadline)
 }

@@ -35,6 +35,7 @@ type deploy struct {
 	log      func(phase string)
 
 	number  int
+	newest  int // the newest number that any node has seen
 	release plan.Release
 	nodes   map[string]plan.Node
 	ports   map[string][]int  // free ports by node
@@ -118,8 +119,11 @@ func (d *deploy) run(ctx workflow.Context) error {
 
 // left is the time until the deadline; never less than a second, so that a
 // step at the very end is tried once.
-func (d *deploy) left(ctx workflow.Context) time.Duration {
-	return max(time.Second, d.deadline.Sub(workflow.Now(ctx)))
+func (d *deploy) left(ctx workflow.Context) time.Duration { return until(ctx, d.deadline) }
+
+// until is the time until a deadline; never less than a second.
+func until(ctx workflow.Context, deadline time.Time) time.Duration {
+	return max(time.Second, deadline.Sub(workflow.Now(ctx)))
 }
 
 // begin opens the deployment and learns what the release is. A deploy of some
@@ -195,7 +199,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	d.log("Putting back the release after a deploy that did not end")
 	g := newGroup(ctx)
 	for _, recovery := range d.plan.Recovery {
-		step := renameStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
+		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.in.Definition.Name, Deployment: d.number, Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })

@@ -29,49 +29,63 @@ func (d *deploy) stop(ctx workflow.Context) error {
 	return g.wait(ctx)
 }
 
-// changed are, by node, the containers that step back at the cut-over.
-func (d *deploy) changed() map[string][]string {
-	changed := map[string][]string{}
-	add := func(node, container string) {
-		if node != "" && d.reachable(node) && !slices.Contains(changed[node], container) {
-			changed[node] = append(changed[node], container)
+// swaps are, by node, the containers that change places at the cut-over.
+func (d *deploy) swaps() map[string]activities.CutOverInput {
+	swaps := map[string]activities.CutOverInput{}
+	add := func(node string, change func(*activities.CutOverInput)) {
+		if d.reachable(node) {
+			in := swaps[node]
+			in.Service, in.Deployment = d.in.Definition.Name, d.number
+			change(&in)
+			swaps[node] = in
 		}
 	}
 	for _, step := range d.plan.Steps {
-		switch step.Action {
-		case plan.Create, plan.Replace:
-			add(step.OldNode, step.Container)
-			add(step.Node, step.Container)
-		case plan.Remove:
-			add(step.OldNode, step.Container)
+		starts := step.Action == plan.Create || step.Action == plan.Replace
+		if starts {
+			add(step.Node, func(in *activities.CutOverInput) { in.Replace = append(in.Replace, step.Container) })
+		}
+		if step.Action == plan.Remove || starts && step.OldNode != step.Node {
+			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Container) })
 		}
 	}
-	return changed
+	return swaps
 }
 
-// cutOver gives the new containers their names, on every node at once. It
-// waits for a node that fails now for as long as the deadline lets it: a part
-// of the renames may have been done.
+// cutOver gives the new containers their names, on every node at once. While
+// no node has renamed anything, the deploy can still be undone. After that it
+// waits for a node that fails now, since part of the renames may have been
+// done; what it cannot complete, Mend undoes.
 func (d *deploy) cutOver(ctx workflow.Context) error {
-	changed := d.changed()
-	if len(changed) == 0 {
-		return nil
+	swaps := d.swaps()
+	if len(swaps) > 0 {
+		d.log("Cutting over")
 	}
-	d.log("Cutting over")
-	g := newGroup(ctx)
-	for _, name := range workflow.DeterministicKeys(changed) {
-		step := renameStep(g.ctx, name, "cut over on "+name, max(undoPatience, d.left(ctx)))
-		g.add(workflow.ExecuteActivity(step, node.CutOver, activities.CutOverInput{
-			Service: d.in.Definition.Name, Deployment: d.number, Containers: changed[name],
-		}), func(f workflow.Future) error {
-			if err := f.Get(ctx, nil); err != nil {
-				d.result.Undone = append(d.result.Undone, "cut over on "+name)
-				return nodeFault(err, name)
+	var refused *fault.Error
+	renamed := false
+	g := &group{selector: workflow.NewSelector(ctx), ctx: ctx, cancel: func() {}}
+	for _, name := range workflow.DeterministicKeys(swaps) {
+		step := shortStep(ctx, activities.QueueNode(name), "cut over on "+name, max(undoPatience, d.left(ctx)))
+		g.add(workflow.ExecuteActivity(step, node.CutOver, swaps[name]), func(f workflow.Future) error {
+			var done activities.CutOverResult
+			err := f.Get(ctx, &done)
+			if err == nil && done.Refused != nil {
+				refused = done.Refused
+				return nil
 			}
-			return nil
+			renamed = true // or may have
+			return nodeFault(err, name)
 		})
 	}
-	return g.wait(ctx)
+	err := g.wait(ctx)
+	if err == nil && refused != nil {
+		err = refused
+	}
+	if err != nil && renamed {
+		d.result.Undone = append(d.result.Undone, "cut over: some containers may have their new names")
+	}
+	d.forward = renamed || err == nil
+	return err
 }
 
 // commit makes this deployment the release. It waits for Postgres for as long
@@ -89,7 +103,10 @@ func (d *deploy) commit(ctx workflow.Context) error {
 		return err
 	}
 	d.committed = true
-	return workflow.UpsertMemo(ctx, map[string]any{MemoPhase: PhaseRetiring})
+	if err := workflow.UpsertMemo(ctx, map[string]any{MemoPhase: PhaseRetiring}); err != nil {
+		workflow.GetLogger(ctx).Warn("nobody sees that only retiring is left", "error", err)
+	}
+	return nil
 }
 
 // drain is how long a predecessor still serves after the cut-over: who looked
@@ -99,18 +116,20 @@ const drain = time.Second
 // retire removes the predecessors, and lets their ports rest. The deploy has
 // succeeded; what stays makes the service dirty.
 func (d *deploy) retire(ctx workflow.Context) {
-	changed := d.changed()
 	d.log("Retiring the predecessors")
 	if d.servedBefore() {
 		if err := workflow.Sleep(ctx, drain); err != nil {
 			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
 		}
 	}
+	swaps := d.swaps()
 	g := newGroup(ctx)
-	for _, name := range workflow.DeterministicKeys(changed) {
-		step := nodeStep(g.ctx, name, "retire on "+name, undoPatience+d.stopTimeout())
+	for _, name := range workflow.DeterministicKeys(swaps) {
+		containers := slices.Concat(swaps[name].Replace, swaps[name].Leave)
+		rounds := time.Duration(1 + len(containers)/activities.ParallelStops)
+		step := nodeStep(g.ctx, name, "retire on "+name, undoPatience+rounds*d.stopTimeout())
 		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
-			Service: d.in.Definition.Name, Deployment: d.number, Containers: changed[name], Timeout: d.stopTimeout(),
+			Service: d.in.Definition.Name, Deployment: d.number, Containers: containers, Timeout: d.stopTimeout(),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
 				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
@@ -170,7 +189,9 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 			r.Undone = d.putBack(ctx)
 		}
 	}
-	r.Dirty = len(r.Undone) > 0
+	// What an earlier deployment left is put right only by one that succeeds
+	// with the whole service.
+	r.Dirty = len(r.Undone) > 0 || d.release.Dirty && (cause != nil || len(d.in.Only) > 0)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	d.record(ctx)
 	if r.Dirty {
@@ -194,7 +215,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	if d.number == 0 {
 		return // it was never opened
 	}
-	request := plan.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone}
+	request := plan.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}

@@ -23,7 +23,7 @@ func (d *deploy) images(ctx workflow.Context) error {
 		}
 		d.log("Building images")
 		g.do(func(ctx workflow.Context) error {
-			made, err := makeImage(ctx, d.in.Definition, image, d.in.Builder, d.left(ctx))
+			made, err := makeImage(ctx, d.in.Definition, image, d.in.Builder, d.deadline)
 			d.note(image, made)
 			return err
 		})
@@ -52,12 +52,12 @@ type madeImage struct {
 // makeImage builds an image, pushes it, and asks the image registry for the
 // digest, which the local one is not. When the push fails for good the tag is
 // taken away again, so that the next deploy starts from the same place.
-func makeImage(ctx workflow.Context, definition servicedef.Service, image, on string, left time.Duration) (madeImage, error) {
+func makeImage(ctx workflow.Context, definition servicedef.Service, image, on string, deadline time.Time) (madeImage, error) {
 	var made madeImage
 	name := servicedef.ImageName(image)
 	containerfile, _ := definition.Containerfile(image)
 	var built activities.BuildResult
-	err := workflow.ExecuteActivity(buildStep(ctx, on, name+": build", left), builder.Build, activities.BuildInput{
+	err := workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, activities.BuildInput{
 		Service: definition.Name, Image: image, Path: definition.Path, Containerfile: containerfile,
 	}).Get(ctx, &built)
 	if err != nil {
@@ -65,9 +65,9 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	}
 	made.Built, made.LogFile = true, built.LogFile
 	push := activities.PushInput{Image: image}
-	if err := workflow.ExecuteActivity(buildStep(ctx, on, name+": push", left), builder.Push, push).Get(ctx, nil); err != nil {
+	if err := workflow.ExecuteActivity(buildStep(ctx, on, name+": push", until(ctx, deadline)), builder.Push, push).Get(ctx, nil); err != nil {
 		undo, _ := workflow.NewDisconnectedContext(ctx)
-		undo = buildStep(undo, on, name+": remove the local tag", undoPatience)
+		undo = shortStep(undo, activities.QueueBuild(on), name+": remove the local tag", shortCall)
 		if undoErr := workflow.ExecuteActivity(undo, builder.Untag, push).Get(undo, nil); undoErr != nil {
 			workflow.GetLogger(ctx).Warn("local tag stays", "image", image, "error", undoErr)
 		}
@@ -75,7 +75,7 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	}
 	made.Pushed = true
 	var found activities.ImageExistsResult
-	if err := imageExists(ctx, image, left).Get(ctx, &found); err != nil {
+	if err := imageExists(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
 		return made, err
 	}
 	if !found.Exists {

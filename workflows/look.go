@@ -28,7 +28,25 @@ func (d *deploy) look(ctx workflow.Context) error {
 	if d.in.Definition.Active {
 		d.askImages(g)
 	}
-	return g.wait(ctx)
+	if err := g.wait(ctx); err != nil {
+		return err
+	}
+	return d.catchUp(ctx)
+}
+
+// catchUp gives this deployment a number past those that the nodes have seen,
+// where the registry has forgotten deployments: else every node would take it
+// for an old one.
+func (d *deploy) catchUp(ctx workflow.Context) error {
+	if d.number == 0 || d.newest <= d.number {
+		return nil
+	}
+	step := controlStep(ctx, "number the deployment anew", d.left(ctx))
+	err := workflow.ExecuteActivity(step, control.Renumber, plan.RenumberRequest{
+		Service: d.in.Definition.Name, RunID: d.result.RunID, Floor: d.newest,
+	}).Get(ctx, &d.number)
+	d.result.Deployment = d.number
+	return err
 }
 
 // askNodes surveys the nodes. One that the definition names must answer; one
@@ -36,11 +54,11 @@ func (d *deploy) look(ctx workflow.Context) error {
 func (d *deploy) askNodes(g *group) {
 	required, optional := plan.NodesOf(d.in.Definition, d.release)
 	for _, name := range required {
-		d.survey(g, name, func(err error) error { return nodeFault(err, name) })
+		d.survey(g, name, d.left(g.ctx), func(err error) error { return nodeFault(err, name) })
 	}
 	for _, name := range optional {
-		d.survey(g, name, func(err error) error {
-			if isUntaken(err) {
+		d.survey(g, name, 2*nodeSilence, func(err error) error {
+			if activities.FaultOf(err).Kind == fault.Unavailable {
 				return nil
 			}
 			return nodeFault(err, name)
@@ -49,9 +67,9 @@ func (d *deploy) askNodes(g *group) {
 }
 
 // survey asks one node; failed decides what a failure means.
-func (d *deploy) survey(g *group, name string, failed func(error) error) {
+func (d *deploy) survey(g *group, name string, left time.Duration, failed func(error) error) {
 	d.nodes[name] = plan.Node{}
-	step := surveyStep(g.ctx, name, "survey "+name, d.left(g.ctx))
+	step := surveyStep(g.ctx, name, "survey "+name, left)
 	g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.in.Definition, d.number, name)), func(f workflow.Future) error {
 		var found activities.SurveyResult
 		if err := f.Get(g.ctx, &found); err != nil {
@@ -59,6 +77,7 @@ func (d *deploy) survey(g *group, name string, failed func(error) error) {
 		}
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
 		d.ports[name] = found.FreePorts
+		d.newest = max(d.newest, found.Newest)
 		return nil
 	})
 }
@@ -69,7 +88,8 @@ func surveyInput(definition servicedef.Service, number int, name string) activit
 	routes := 0
 	for _, c := range definition.Components {
 		if c.Node == name {
-			in.Names = append(in.Names, servicedef.ContainerNameFor(definition.Name, c.Name))
+			container := servicedef.ContainerNameFor(definition.Name, c.Name)
+			in.Names = append(in.Names, container, container+plan.NextSuffix, container+plan.PrevSuffix)
 			routes += len(c.Routes)
 		}
 	}

@@ -70,7 +70,8 @@ func Mend(ctx workflow.Context, in MendInput) error {
 func patientStep(ctx workflow.Context, name, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           activities.QueueNode(name),
-		StartToCloseTimeout: time.Minute,
+		StartToCloseTimeout: time.Hour,
+		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         &waiting,
 		Summary:             summary,
 	})

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"math"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -16,6 +17,9 @@ var waiting = temporal.RetryPolicy{
 	InitialInterval:    200 * time.Millisecond,
 	BackoffCoefficient: 2,
 	MaximumInterval:    10 * time.Second,
+	// Time alone ends the retries. Unset, this means the same to the server,
+	// and ten attempts to the SDK's test environment.
+	MaximumAttempts: math.MaxInt32,
 }
 
 const (
@@ -39,6 +43,7 @@ func controlStep(ctx workflow.Context, summary string, left time.Duration) workf
 		TaskQueue:              activities.QueueControl,
 		StartToCloseTimeout:    shortCall,
 		ScheduleToCloseTimeout: left,
+		WaitForCancellation:    true, // what is written must be known, to be undone
 		RetryPolicy:            &waiting,
 		Summary:                summary,
 	})
@@ -52,7 +57,6 @@ func surveyStep(ctx workflow.Context, node, summary string, left time.Duration) 
 		ScheduleToStartTimeout: min(nodeSilence, left),
 		StartToCloseTimeout:    shortCall,
 		ScheduleToCloseTimeout: left,
-		HeartbeatTimeout:       0, // an answer takes milliseconds
 		RetryPolicy:            &waiting,
 		Summary:                summary,
 	})
@@ -83,12 +87,12 @@ func nodeStep(ctx workflow.Context, node, summary string, left time.Duration) wo
 	})
 }
 
-// renameStep is for steps on a node that take milliseconds and send no
+// shortStep is for steps on any queue that take milliseconds and send no
 // heartbeat: one attempt is short instead.
-func renameStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+func shortStep(ctx workflow.Context, queue, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueNode(node),
-		StartToCloseTimeout:    heartbeat,
+		TaskQueue:              queue,
+		StartToCloseTimeout:    shortCall,
 		ScheduleToCloseTimeout: left,
 		WaitForCancellation:    true,
 		RetryPolicy:            &waiting,

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -21,7 +23,7 @@ type PlanResult struct {
 // Plan makes the plan of a deploy. It changes nothing and takes no lock.
 func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	d := newDeploy(ctx, in)
-	d.in.Deadline, d.deadline = readDeadline, workflow.Now(ctx).Add(readDeadline)
+	d.deadline = workflow.Now(ctx).Add(planDeadline)
 	step := controlStep(ctx, "load the release", readDeadline)
 	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Definition.Name).Get(ctx, &d.release); err != nil {
 		return nil, readFailure(err)
@@ -158,8 +160,13 @@ func Snapshot(ctx workflow.Context, in activities.LoadSnapshotInput) (*plan.Snap
 	return &snapshot, nil
 }
 
-// readDeadline is how long a read waits for what is down.
-const readDeadline = shortCall
+const (
+	// readDeadline is how long a read waits for what is down: somebody sits
+	// before it.
+	readDeadline = 6 * time.Second
+	// planDeadline is for a plan, which also asks image registries.
+	planDeadline = 20 * time.Second
+)
 
 // lookAt lists the containers of the nodes, side by side. A node that does
 // not answer is told in its place.

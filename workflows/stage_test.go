@@ -27,6 +27,7 @@ type stage struct {
 	env   *testsuite.TestWorkflowEnvironment
 	mu    sync.Mutex
 	calls []string
+	first map[string]time.Time // when an activity failed first, by its id
 
 	release plan.Release
 	// nodes is what each node has; one that is absent has no worker.
@@ -35,6 +36,9 @@ type stage struct {
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
 	fail func(call string, attempt int32) error
+	// refused is what a cut-over answers; newest the number that nodes have seen.
+	refused *fault.Error
+	newest  int
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -44,6 +48,7 @@ func newStage(t *testing.T) *stage {
 	var suite testsuite.WorkflowTestSuite
 	s := &stage{
 		env:     suite.NewTestWorkflowEnvironment(),
+		first:   map[string]time.Time{},
 		release: plan.Release{Service: "shop"},
 		nodes:   map[string][]plan.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
@@ -69,10 +74,24 @@ func (s *stage) call(ctx context.Context, subject string) error {
 		return fmt.Errorf("nobody polls %s: %s must not be called", info.TaskQueue, call)
 	}
 	if err := s.fail(call, info.Attempt); err != nil {
-		return activities.ToTemporal(err, info.Attempt)
+		return activities.ToTemporal(err, fault.Of(err).Kind.Retryable() && s.inTime(info))
 	}
 	s.calls = append(s.calls, call)
 	return nil
+}
+
+// inTime reports whether an attempt that fails now may be followed by another.
+// The test environment knows no end of an activity's retries; a server ends
+// them where the next one would come too late.
+func (s *stage) inTime(info activity.Info) bool {
+	first, known := s.first[info.ActivityID]
+	if !known {
+		first = s.env.Now()
+		s.first[info.ActivityID] = first
+	}
+	const longestPause = 10 * time.Second
+	left := info.ScheduleToCloseTimeout
+	return left == 0 || s.env.Now().Sub(first)+longestPause < left
 }
 
 func (s *stage) register() {
@@ -87,7 +106,7 @@ func (s *stage) register() {
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
-		result := activities.SurveyResult{Runtime: "podman", Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}}
+		result := activities.SurveyResult{Runtime: "podman", Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Newest: s.newest}
 		return result, s.call(ctx, name)
 	})
 	add("ImageExists", func(ctx context.Context, in activities.ImageExistsInput) (activities.ImageExistsResult, error) {
@@ -128,8 +147,12 @@ func (s *stage) register() {
 		return activities.RunContainerResult{}, s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
 	})
 	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
-	add("CutOver", func(ctx context.Context, in activities.CutOverInput) error {
-		return s.call(ctx, strings.Join(in.Containers, ","))
+	add("Renumber", func(ctx context.Context, in plan.RenumberRequest) (int, error) {
+		return in.Floor + 1, s.call(ctx, fmt.Sprint(in.Floor))
+	})
+	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
+		err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ","))
+		return activities.CutOverResult{Refused: s.refused}, err
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))

@@ -10,9 +10,10 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// undo is what puts a deploy back, noted before each step that it answers:
-// last in, first out. On each node new containers go first, and then what was
-// stopped for them starts again, so one activity a node is enough.
+// undo is what puts a deploy back, noted before each step that it answers. On
+// each node new containers go first, the last one first, and then what was
+// stopped for them starts again, in the order of dependencies: so one activity
+// a node is enough.
 type undo struct {
 	nodes []plan.Recovery
 	ports bool
@@ -29,7 +30,7 @@ func (u *undo) remove(node, container string) {
 // start notes that a container is about to be stopped.
 func (u *undo) start(node, container string) {
 	r := u.node(node)
-	r.Start = slices.Insert(r.Start, 0, container)
+	r.Start = append(r.Start, container)
 }
 
 func (u *undo) node(name string) *plan.Recovery {
@@ -52,7 +53,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	var undone []string
 	g := newGroup(ctx)
 	for _, recovery := range d.undo.nodes {
-		step := renameStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoPatience)
+		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoPatience+d.stopTimeout())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.in.Definition.Name, Deployment: d.number, Closing: true, Recovery: recovery,
 		}), func(f workflow.Future) error {

@@ -14,16 +14,18 @@ func Merge(released *servicedef.Service, desired servicedef.Service, only []stri
 		return desired
 	}
 	merged := desired
-	merged.Components = nil
-	for _, c := range released.Components {
-		if _, wanted := desired.Component(c.Name); !wanted || !slices.Contains(only, c.Name) {
-			merged.Components = append(merged.Components, c)
-		}
-	}
+	merged.Active = released.Active // the other components stay as they are
+	merged.Components = slices.Clone(released.Components)
 	for _, c := range desired.Components {
-		if slices.Contains(only, c.Name) {
-			merged.Components = append(merged.Components, c)
+		if !slices.Contains(only, c.Name) {
+			continue
 		}
+		i := slices.IndexFunc(merged.Components, func(old servicedef.Component) bool { return old.Name == c.Name })
+		if i < 0 {
+			merged.Components = append(merged.Components, c)
+			continue
+		}
+		merged.Components[i] = c
 	}
 	return merged
 }

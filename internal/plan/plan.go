@@ -118,7 +118,7 @@ type Plan struct {
 
 // Unchanged reports whether there is nothing to do at all.
 func (p Plan) Unchanged() bool {
-	return len(p.Recovery) == 0 && !p.Definition && !p.TouchesContainers()
+	return len(p.Recovery) == 0 && len(p.Unreachable) == 0 && !p.Definition && !p.TouchesContainers()
 }
 
 // TouchesContainers reports whether any step does more than keep.
@@ -143,15 +143,19 @@ func (p Plan) Starts() [][]Step {
 
 // NodesOf are the nodes to survey before a plan: those that the definition
 // names, which must answer, and those that hold what is to be replaced or
-// removed, which should.
+// removed, or may hold leftovers, which should.
 func NodesOf(desired servicedef.Service, release Release) (required, optional []string) {
 	need := map[string]bool{}
 	for _, c := range desired.Components {
 		need[c.Node] = true
 	}
+	left := release.Touched
 	for _, m := range release.Members() {
-		if _, known := need[m.Node]; !known {
-			need[m.Node] = false
+		left = append(left, m.Node)
+	}
+	for _, name := range left {
+		if _, known := need[name]; !known {
+			need[name] = false
 		}
 	}
 	for name, must := range need {
@@ -268,7 +272,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	}
 	current, exists := p.current[c.Node][step.Container]
 	if exists {
-		step.OldNode = c.Node
+		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
 	}
 	step.Changes = p.changes(c, member, released, current, exists)
 	switch {
@@ -299,7 +303,7 @@ func (p *planner) inactive(step Step) Step {
 func (p *planner) foreign(step Step) error {
 	for _, c := range p.Nodes[step.Node].Containers {
 		mine := c.Service == p.Desired.Name && c.Component == step.Component
-		if c.Name == step.Container && !mine {
+		if realName(c.Name) == step.Container && !mine {
 			return &ForeignContainerError{Container: c.Name, Node: step.Node, Owner: c.Service}
 		}
 	}

@@ -280,6 +280,11 @@ func TestMergeTakesOnlyTheNamedComponents(t *testing.T) {
 	require.Equal(t, "r.example/api:v2", api.Image)
 	require.Equal(t, "r.example/web:v1", web.Image)
 	require.Equal(t, changed, plan.Merge(nil, changed, []string{"api"}))
+
+	changed.Active = false
+	same := plan.Merge(&old, changed, []string{"web"})
+	require.True(t, same.Active, "one component's deploy does not stop the others")
+	require.Equal(t, []string{"api", "web"}, []string{same.Components[0].Name, same.Components[1].Name}, "in their order")
 }
 
 func TestMembersAreWhatTheReleaseBecomes(t *testing.T) {
@@ -310,4 +315,44 @@ func TestDrift(t *testing.T) {
 	require.Equal(t, []string{"replaced"}, plan.Drift(member, &replaced))
 	require.Equal(t, []string{"running"}, plan.Drift(inactive, &found))
 	require.Empty(t, plan.Drift(inactive, &stopped))
+}
+
+func TestWhatCameLateIsRemovedAndNotRenamed(t *testing.T) {
+	in := steady()
+	late := container(in.Release.Components["api"], "shop-api.next")
+	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]plan.Container{late}, in.Nodes["rift"].Containers...)}
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-api.next"}}}, made.Recovery)
+}
+
+func TestAnUncommittedContainerThatNothingReplacesGoes(t *testing.T) {
+	in := steady()
+	in.Release = plan.Release{Service: "shop"}
+	in.Desired.Components = in.Desired.Components[:1]
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-web"}}}, made.Recovery)
+	require.True(t, made.Steps[0].OldActive, "an undo starts it again, released or not")
+}
+
+func TestLeftoversAreAllThatIsNotTheRelease(t *testing.T) {
+	in := steady()
+	nodes := in.Nodes
+	nodes["rift"].Containers[0].Running = false
+	usurper := container(in.Release.Components["web"], "shop-web")
+	usurper.Deployment = 4
+	nodes["orion"] = plan.Node{Reachable: true, Containers: []plan.Container{usurper}}
+	require.Equal(t, []plan.Recovery{
+		{Node: "orion", Remove: []string{"shop-web"}},
+		{Node: "rift", Start: []string{"shop-api"}},
+	}, plan.Leftovers(in.Release, nodes))
+}
+
+func TestNodesThatMayHoldLeftoversAreLookedAt(t *testing.T) {
+	in := steady()
+	in.Release.Touched = []string{"orion", "rift"}
+	required, optional := plan.NodesOf(in.Desired, in.Release)
+	require.Equal(t, []string{"rift"}, required)
+	require.Equal(t, []string{"orion"}, optional)
 }

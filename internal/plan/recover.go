@@ -8,7 +8,12 @@ import "strings"
 func Leftovers(release Release, nodes map[string]Node) []Recovery {
 	var found []Recovery
 	for _, name := range sortedNodes(nodes) {
-		recovery, _ := recoverNode(release, name, nodes[name], true)
+		recovery, current := recoverNode(release, name, nodes[name], func(string) bool { return false })
+		for _, m := range release.Members() {
+			if c, exists := current[m.Container]; exists && m.Active && !c.Running {
+				recovery.Start = append(recovery.Start, m.Container)
+			}
+		}
 		if !recovery.empty() {
 			found = append(found, recovery)
 		}
@@ -22,7 +27,10 @@ func (p *planner) recover() {
 	release := p.Release
 	release.Service = p.Desired.Name
 	for _, name := range sortedNodes(p.Nodes) {
-		recovery, current := recoverNode(release, name, p.Nodes[name], false)
+		recovery, current := recoverNode(release, name, p.Nodes[name], func(component string) bool {
+			c, wanted := p.Desired.Component(component)
+			return wanted && c.Node == name
+		})
 		p.current[name] = current
 		if !recovery.empty() {
 			p.plan.Recovery = append(p.plan.Recovery, recovery)
@@ -35,33 +43,32 @@ func (p *planner) recover() {
 //
 // Whatever bears the service's labels and is not the committed release goes,
 // and a committed container that waits under another name gets its own back.
-// One exception, unless strict, keeps a service up when the registry knows
-// less than the node does, as after a restore from an old backup: an
-// uncommitted container under its real name is left until its replacement is
-// healthy.
-func recoverNode(release Release, name string, node Node, strict bool) (Recovery, map[string]Container) {
+// One exception keeps a service up when the registry knows less than the node
+// does, as after a restore from an old backup: an uncommitted container under
+// its real name, of a component that is replaced, is left until its successor
+// is healthy.
+func recoverNode(release Release, name string, node Node, replaced func(component string) bool) (Recovery, map[string]Container) {
 	recovery := Recovery{Node: name}
 	current := map[string]Container{}
-	committed := committedOn(release, name, node)
+	keep := committedOn(release, name, node)
 	for _, c := range node.Containers {
 		if c.Service != release.Service {
 			continue
 		}
-		member := release.Components[c.Component]
+		kept, released := keep[c.Component]
 		switch {
-		case isCommitted(release, name, c):
+		case released && kept == c.Name:
+			member := release.Components[c.Component]
 			if c.Name != member.Container {
 				recovery.Rename = append(recovery.Rename, Rename{From: c.Name, To: member.Container})
-				c.Name = member.Container
-				if member.Active && !c.Running {
-					recovery.Start = append(recovery.Start, c.Name)
-					c.Running = true
-				}
-			} else if strict && member.Active && !c.Running {
-				recovery.Start = append(recovery.Start, c.Name)
 			}
+			if c.Name != member.Container && member.Active && !c.Running {
+				recovery.Start = append(recovery.Start, member.Container)
+				c.Running = true
+			}
+			c.Name = member.Container
 			current[c.Name] = c
-		case c.Name == realName(c.Name) && !committed[c.Component] && !strict:
+		case !released && c.Name == realName(c.Name) && replaced(c.Component):
 			current[c.Name] = c
 		default:
 			recovery.Remove = append(recovery.Remove, c.Name)
@@ -70,12 +77,17 @@ func recoverNode(release Release, name string, node Node, strict bool) (Recovery
 	return recovery, current
 }
 
-// committedOn are the components whose released container is on the node.
-func committedOn(release Release, name string, node Node) map[string]bool {
-	found := map[string]bool{}
+// committedOn are, by component, the names of the released containers on a
+// node. Where there are two, as after a step that came late, it is the one
+// under its real name.
+func committedOn(release Release, name string, node Node) map[string]string {
+	found := map[string]string{}
 	for _, c := range node.Containers {
-		if isCommitted(release, name, c) {
-			found[c.Component] = true
+		if !isCommitted(release, name, c) {
+			continue
+		}
+		if _, two := found[c.Component]; !two || c.Name == realName(c.Name) {
+			found[c.Component] = c.Name
 		}
 	}
 	return found

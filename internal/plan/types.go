@@ -19,7 +19,10 @@ type Release struct {
 	Newest int  `json:"newest"`
 	Active bool `json:"active"`
 	// Dirty is set when the last undo could not be completed.
-	Dirty      bool                     `json:"dirty"`
+	Dirty bool `json:"dirty"`
+	// Touched are the nodes that a deployment may have left something on:
+	// those of every definition since the last deployment that ended clean.
+	Touched    []string                 `json:"touched,omitempty"`
 	Definition *servicedef.Service      `json:"definition,omitempty"`
 	Components map[string]ReleaseMember `json:"components,omitempty"`
 }
@@ -113,8 +116,11 @@ type FinishRequest struct {
 	ErrorKind    string `json:"error_kind,omitempty"`
 	ErrorMessage string `json:"error_message,omitempty"`
 	// Undone are the steps of the undo (or of the retiring) that could not be
-	// completed; with any of them the service is dirty.
+	// completed.
 	Undone []string `json:"undone,omitempty"`
+	// Dirty says that something of the service is not as its release has it,
+	// by this deployment's doing or still by an earlier one's.
+	Dirty bool `json:"dirty,omitempty"`
 }
 
 // NodeRecord is a node as its worker announced it.
@@ -160,4 +166,13 @@ type Snapshot struct {
 	Definition servicedef.Service `json:"definition"`
 	// Digests maps the references of the definition to what they stood for.
 	Digests map[string]string `json:"digests"`
+}
+
+// RenumberRequest moves a deployment that has just begun past a number that a
+// node has seen: the registry has forgotten deployments.
+type RenumberRequest struct {
+	Service string `json:"service"`
+	RunID   string `json:"run_id"`
+	// Floor is the number to pass.
+	Floor int `json:"floor"`
 }

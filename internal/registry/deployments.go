@@ -67,6 +67,31 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r plan.BeginRequest) (number
 	return number, err
 }
 
+// Renumber moves a deployment that has just begun past a number that a node
+// has seen, and returns its new number. One that is past it already keeps its
+// own.
+func (s *Store) Renumber(ctx context.Context, r plan.RenumberRequest) (number int, err error) {
+	err = s.write(ctx, func(tx pgx.Tx) error {
+		if err := lockService(ctx, tx, r.Service); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, `select number from deployments where run_id = $1 and service = $2`, r.RunID, r.Service).Scan(&number)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fault.New(fault.NotFound, "service %s has no deployment of run %s", r.Service, r.RunID)
+		}
+		if err != nil || number > r.Floor {
+			return err
+		}
+		number = r.Floor + 1
+		if _, err := tx.Exec(ctx, `update services set newest = greatest(newest, $2) where name = $1`, r.Service, number); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update deployments set number = $2 where run_id = $1`, r.RunID, number)
+		return err
+	}, "number a deployment of %s anew", r.Service)
+	return number, err
+}
+
 // lockService lets one transaction at a time open, commit and close the
 // service's deployments. It comes before any lock of a deployment, so that no
 // two can wait for each other; ports may be allocated meanwhile.
@@ -86,10 +111,8 @@ func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 	return restUncommitted(ctx, tx, service, defaultRest)
 }
 
-// FinishDeployment writes a deployment's outcome. The service is dirty from
-// then on if something was left undone, and clean if not, because a deploy
-// begins with what its predecessor left. A deployment that is closed stays as
-// it is.
+// FinishDeployment writes a deployment's outcome, and whether the service is
+// dirty from then on. A deployment that is closed stays as it is.
 func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -97,9 +120,9 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 		}
 		tag, err := tx.Exec(ctx, `
 			update deployments
-			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, finished_at = now()
+			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, finished_at = now()
 			where service = $1 and number = $2 and outcome is null`,
-			r.Service, r.Deployment, r.Outcome, r.ErrorKind, r.ErrorMessage, nonNil(r.Undone))
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, r.ErrorMessage, nonNil(r.Undone), r.Dirty)
 		if err != nil {
 			return err
 		}
@@ -107,7 +130,7 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
 			return err
 		}
-		_, err = tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, len(r.Undone) > 0)
+		_, err = tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty)
 		return err
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }

@@ -18,7 +18,7 @@ func TestBeginDeployment(t *testing.T) {
 		request := beginRequest(definition("shop", "api"))
 		first, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
-		require.Equal(t, plan.BeginResult{Number: 1, Release: plan.Release{Service: "shop", Newest: 1}}, first)
+		require.Equal(t, plan.BeginResult{Number: 1, Release: plan.Release{Service: "shop", Newest: 1, Touched: []string{"rift"}}}, first)
 
 		second, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
@@ -194,4 +194,46 @@ func TestSnapshotIsOfAReleaseOnly(t *testing.T) {
 	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 	_, err = store.Snapshot(t.Context(), "shop", 3)
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+}
+
+func TestRenumberPassesWhatANodeHasSeen(t *testing.T) {
+	store, _ := newStore(t)
+	request := beginRequest(definition("shop", "api"))
+	_, err := store.BeginDeployment(t.Context(), request)
+	require.NoError(t, err)
+	for _, floor := range []int{57, 57, 20} { // twice is once, and a lower floor is passed already
+		number, err := store.Renumber(t.Context(), plan.RenumberRequest{Service: "shop", RunID: request.RunID, Floor: floor})
+		require.NoError(t, err)
+		require.Equal(t, 58, number)
+	}
+	commit(t, store, "shop", 58, member("shop", "api", 58))
+	finish(t, store, "shop", 58, "succeeded")
+	require.Equal(t, 59, begin(t, store, "shop", "api").Number)
+	_, err = store.Renumber(t.Context(), plan.RenumberRequest{Service: "shop", RunID: "none", Floor: 1})
+	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+}
+
+func TestNodesStayTouchedUntilADeploymentEndsClean(t *testing.T) {
+	store, _ := newStore(t)
+	on := func(node string) plan.BeginRequest {
+		d := definition("shop", "api")
+		d.Components[0].Node = node
+		return beginRequest(d)
+	}
+	for _, step := range []struct {
+		node, outcome string
+		undone        []string
+		touched       []string // when the deployment begins
+	}{
+		{"rift", "succeeded", nil, []string{"rift"}},
+		{"orion", "failed", []string{"on orion remove shop-api.next"}, []string{"orion", "rift"}},
+		{"rift", "failed", nil, []string{"orion", "rift"}},
+		{"vega", "succeeded", nil, []string{"orion", "rift", "vega"}},
+		{"vega", "unchanged", nil, []string{"vega"}},
+	} {
+		begun, err := store.BeginDeployment(t.Context(), on(step.node))
+		require.NoError(t, err)
+		require.Equal(t, step.touched, begun.Release.Touched, "deployment %d", begun.Number)
+		finish(t, store, "shop", begun.Number, step.outcome, step.undone...)
+	}
 }

@@ -143,6 +143,6 @@ func commit(t *testing.T, store *registry.Store, service string, deployment int,
 func finish(t *testing.T, store *registry.Store, service string, deployment int, outcome string, undone ...string) {
 	t.Helper()
 	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{
-		Service: service, Deployment: deployment, Outcome: outcome, Undone: undone,
+		Service: service, Deployment: deployment, Outcome: outcome, Undone: undone, Dirty: len(undone) > 0,
 	}))
 }

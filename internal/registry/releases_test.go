@@ -29,7 +29,7 @@ func TestCommitRelease(t *testing.T) {
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
 		require.Equal(t, plan.Release{
-			Service: "shop", Number: 1, Newest: 1, Active: true, Definition: &wanted,
+			Service: "shop", Number: 1, Newest: 1, Active: true, Touched: []string{"rift"}, Definition: &wanted,
 			Components: map[string]plan.ReleaseMember{
 				"api": member("shop", "api", 1, rest(20001)),
 				"web": member("shop", "web", 1),

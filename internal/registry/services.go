@@ -36,6 +36,13 @@ func (s *Store) Services(ctx context.Context, names []string) ([]plan.ServiceRec
 func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.ServiceRecord, error) {
 	rows, err := tx.Query(ctx, `
 		select s.name, coalesce(s.release, 0), s.newest, s.active, s.dirty, released.definition,
+		       array(
+		           select distinct component->>'node'
+		           from deployments d, jsonb_array_elements(d.definition->'components') component
+		           where d.service = s.name and d.number >= coalesce((
+		               select max(number) from deployments clean
+		               where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0)
+		           order by 1),
 		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0)
 		from services s
 		left join deployments released on released.service = s.name and released.number = s.release
@@ -59,7 +66,7 @@ func scanService(row pgx.CollectableRow) (plan.ServiceRecord, error) {
 	var record plan.ServiceRecord
 	var definition []byte
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &record.Deploying); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying); err != nil {
 		return record, err
 	}
 	if definition == nil {

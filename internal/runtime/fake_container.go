@@ -21,6 +21,10 @@ func (f *Fake) Run(ctx context.Context, spec ContainerSpec) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := f.containers[spec.Name]
+	if c != nil && sameLabels(c.info.Labels, spec.Labels) && !slices.Equal(c.info.Ports, publishedBy(spec)) {
+		delete(f.containers, spec.Name)
+		c = nil
+	}
 	if c == nil {
 		created, err := f.create(spec)
 		if err != nil {
@@ -28,7 +32,7 @@ func (f *Fake) Run(ctx context.Context, spec ContainerSpec) (string, error) {
 		}
 		c = created
 	}
-	if c.info.Labels[LabelDeployment] != spec.Labels[LabelDeployment] || c.info.Labels[LabelSpec] != spec.Labels[LabelSpec] {
+	if !sameLabels(c.info.Labels, spec.Labels) {
 		return "", fault.New(fault.Conflict, "create container %s: a container of that name exists", spec.Name)
 	}
 	if err := f.start(c); err != nil {
@@ -61,12 +65,22 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		Image: spec.Image, Digest: image.digest,
 		State:  Created,
 		Labels: maps.Clone(spec.Labels),
+		Ports:  slices.Clone(publishedBy(spec)),
 	}}
-	if spec.Network != "host" && spec.Network != "none" {
-		c.info.Ports = slices.Clone(spec.Ports)
-	}
 	f.containers[spec.Name] = c
 	return c, nil
+}
+
+func sameLabels(a, b map[string]string) bool {
+	return a[LabelDeployment] == b[LabelDeployment] && a[LabelSpec] == b[LabelSpec]
+}
+
+// publishedBy are the ports that a container of that spec publishes.
+func publishedBy(spec ContainerSpec) []PortMapping {
+	if spec.Network == "host" || spec.Network == "none" {
+		return nil
+	}
+	return spec.Ports
 }
 
 // start starts a container unless it runs.
@@ -133,7 +147,8 @@ func (f *Fake) Start(ctx context.Context, name string) error {
 	return f.with(ctx, "Start", name, f.start)
 }
 
-// Stop stops a container; a stubborn one is killed at once.
+// Stop stops a container; a stubborn one is killed at once, so no Stop is ever
+// cut off.
 func (f *Fake) Stop(ctx context.Context, name string, _ time.Duration) error {
 	return ignoreMissing(f.with(ctx, "Stop", name, func(c *fakeContainer) error {
 		if c.info.State != Running {
@@ -210,6 +225,22 @@ func (f *Fake) List(ctx context.Context, labels map[string]string) ([]ContainerI
 	}
 	slices.SortFunc(infos, func(a, b ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return infos, nil
+}
+
+// Labels are those of the containers that bear the given ones.
+func (f *Fake) Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error) {
+	if err := f.enter(ctx, "Labels", ""); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := []map[string]string{}
+	for _, c := range f.containers {
+		if bears(c.info.Labels, labels) {
+			all = append(all, maps.Clone(c.info.Labels))
+		}
+	}
+	return all, nil
 }
 
 func bears(labels, wanted map[string]string) bool {

@@ -40,11 +40,13 @@ type Runtime interface {
 
 	// Run creates and starts a container and returns its id. When a container
 	// of that name exists with the same deployment and spec labels, it is
-	// started if need be and returned; with other labels it is a Conflict. A
-	// container that could not be started is removed again. A missing image
-	// is NotFound; an unknown user or command is Invalid.
+	// started if need be and returned, or replaced if it publishes other
+	// ports; with other labels it is a Conflict. A container that could not be
+	// started is removed again. A missing image is NotFound; an unknown user
+	// or command is Invalid.
 	Run(ctx context.Context, spec ContainerSpec) (id string, err error)
-	// Start starts a stopped container; a running one is left alone.
+	// Start starts a stopped container; a running one is left alone. When a
+	// Stop that was cut off is still under way, Start waits for its end first.
 	Start(ctx context.Context, name string) error
 	// Stop stops a container, killing it after timeout. One that does not run
 	// or does not exist is no error.
@@ -60,6 +62,10 @@ type Runtime interface {
 	// List describes all containers, running or not, that bear every one of
 	// the given labels; an empty value asks for the label alone.
 	List(ctx context.Context, labels map[string]string) ([]ContainerInfo, error)
+	// Labels are those of all containers, running or not, that bear every one
+	// of the given labels, in no order. It costs the same however many there
+	// are, where List pays for each.
+	Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error)
 	// Logs returns the last lines of a container's output, stdout and stderr
 	// together, oldest first.
 	Logs(ctx context.Context, name string, lines int) ([]string, error)

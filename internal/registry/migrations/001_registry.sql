@@ -32,6 +32,7 @@ create table deployments (
     error_kind      text not null default '',
     error_message   text not null default '',
     undone          text[] not null default '{}',
+    dirty           boolean not null default false,
     who             text not null,
     from_host       text not null,
     workflow_id     text not null,

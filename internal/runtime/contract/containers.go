@@ -63,6 +63,36 @@ func (s *suite) testRun(t *testing.T) {
 		require.Equal(t, first, s.inspect(t, spec.Name).ID)
 	})
 
+	t.Run("a container of the same labels with other ports is replaced", func(t *testing.T) {
+		spec := s.spec(t, "contract-ports")
+		publish := func(address string, ports ...int) {
+			spec.Ports = nil
+			for i, port := range ports {
+				spec.Ports = append(spec.Ports, runtime.PortMapping{HostIP: address, HostPort: port, ContainerPort: 8080 + i, Protocol: "tcp"})
+			}
+		}
+		a, b := freePort(t), freePort(t)
+		last := s.run(t, spec)
+		for _, change := range []func(){
+			func() { publish("127.0.0.1", a) },
+			func() { publish("127.0.0.1", b) },
+			func() { publish("127.0.0.1", max(a, b), min(a, b)) },
+			func() { publish("", b) },
+			func() { publish("") },
+		} {
+			change()
+			replaced := s.run(t, spec)
+			require.NotEqual(t, last, replaced, "ports %v", spec.Ports)
+			require.Equal(t, replaced, s.run(t, spec), "the same ports, and so the same container")
+			last = replaced
+		}
+		spec.Labels = labels("2", "a")
+		publish("127.0.0.1", a)
+		_, err := s.Runtime.Run(t.Context(), spec)
+		requireKind(t, fault.Conflict, err)
+		require.Equal(t, last, s.inspect(t, spec.Name).ID)
+	})
+
 	t.Run("a cancelled run ends with the context's error and leaves no container", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -195,6 +225,20 @@ func (s *suite) testLifecycle(t *testing.T) {
 		info := s.inspect(t, spec.Name)
 		require.Equal(t, runtime.Stopped, info.State)
 		require.Equal(t, 137, info.ExitCode)
+	})
+
+	t.Run("a start after a stop that was cut off waits for its end, and then starts", func(t *testing.T) {
+		spec := s.spec(t, "contract-cut-off", "/app", "stubborn")
+		s.run(t, spec)
+		s.awaitLogs(t, spec.Name, []string{"stubborn"})
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if err := s.Runtime.Stop(ctx, spec.Name, 2*time.Second); err != nil { // none where nothing takes long
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		require.NoError(t, s.Runtime.Start(t.Context(), spec.Name))
+		require.Equal(t, runtime.Running, s.inspect(t, spec.Name).State)
+		s.awaitLogs(t, spec.Name, []string{"stubborn", "stubborn"})
 	})
 
 	t.Run("a running container is removed at once, however long it may take to stop", func(t *testing.T) {

@@ -88,7 +88,7 @@ func (s *suite) testObserve(t *testing.T) {
 		requireKind(t, fault.Unhealthy, err)
 	})
 
-	t.Run("a list holds the containers with all of the labels, running or not", func(t *testing.T) {
+	t.Run("a list holds the containers with all of the labels, running or not, and so do their labels", func(t *testing.T) {
 		a, b := s.spec(t, "contract-list-a"), s.spec(t, "contract-list-b", "/app", "exit", "5")
 		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
 		s.run(t, a)
@@ -105,12 +105,15 @@ func (s *suite) testObserve(t *testing.T) {
 		} {
 			infos, err := s.Runtime.List(t.Context(), c.labels)
 			require.NoError(t, err)
-			var names []string
+			names, borne := []string(nil), []map[string]string{}
 			for _, info := range infos {
-				names = append(names, info.Name)
+				names, borne = append(names, info.Name), append(borne, info.Labels)
 				require.Equal(t, s.inspect(t, info.Name), info, "a list tells what inspect does")
 			}
 			require.Equal(t, c.want, names)
+			all, err := s.Runtime.Labels(t.Context(), c.labels)
+			require.NoError(t, err)
+			require.ElementsMatch(t, borne, all)
 		}
 	})
 }
@@ -135,6 +138,8 @@ func (s *suite) testDown(t *testing.T) {
 		_, err := s.Runtime.Version(t.Context())
 		require.Contains(t, requireKind(t, fault.Unavailable, err).Message, ".sock")
 		_, err = s.Runtime.List(t.Context(), nil)
+		requireKind(t, fault.Unavailable, err)
+		_, err = s.Runtime.Labels(t.Context(), nil)
 		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.ImageExists(t.Context(), s.image)
 		requireKind(t, fault.Unavailable, err)

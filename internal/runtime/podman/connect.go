@@ -20,6 +20,7 @@ import (
 // goroutines, and it survives restarts of podman's service.
 type Engine struct {
 	socket string
+	stops  stops
 
 	mu         sync.Mutex
 	connection context.Context // holds the bindings' connection as a value; nil until first needed

@@ -3,63 +3,12 @@ package podman
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/containers/podman/v5/pkg/bindings/containers"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
-
-// Start starts a stopped container.
-func (e *Engine) Start(ctx context.Context, name string) error {
-	info, err := e.Inspect(ctx, name)
-	if err != nil {
-		return err
-	}
-	return e.start(ctx, info)
-}
-
-// start starts a container that was just inspected, unless it runs. An error
-// of the transport does not mean that it was not started, so it looks again.
-func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
-	if info.State == runtime.Running {
-		return nil
-	}
-	call, cause := e.call(ctx)
-	if cause == nil {
-		cause = containers.Start(call, info.ID, nil)
-	}
-	if cause == nil {
-		return nil
-	}
-	err := e.translate(ctx, cause, "start container %s", info.Name)
-	switch {
-	case fault.Is(err, fault.Unavailable):
-		if again, lookErr := e.Inspect(ctx, info.ID); lookErr == nil && again.State == runtime.Running {
-			return nil
-		}
-	case fault.Is(err, fault.PortInUse):
-		return portInUse(cause, info)
-	}
-	return err
-}
-
-// portInUse says which port a container could not have, as far as the engine
-// or the number of its ports tells.
-func portInUse(cause error, info runtime.ContainerInfo) error {
-	port := refusedPort(cause.Error())
-	if port == 0 && len(info.Ports) == 1 {
-		port = info.Ports[0].HostPort
-	}
-	which := "a host port"
-	if port != 0 {
-		which = fmt.Sprintf("host port %d", port)
-	}
-	result := fault.Wrap(fault.PortInUse, cause, "start container %s: %s is in use", info.Name, which)
-	result.Port = port
-	return result
-}
 
 // removeTries bounds how often Remove tries again when the restart policy
 // starts the container under its hands.
@@ -68,6 +17,7 @@ const removeTries = 3
 // Remove removes a container at once, running or not.
 func (e *Engine) Remove(ctx context.Context, name string) error {
 	info, err := e.Inspect(ctx, name)
+	id := info.ID
 	for try := 1; err == nil; try++ {
 		refused := e.remove(ctx, info)
 		// Whatever the answer was: what counts is that it is gone.
@@ -80,6 +30,7 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 		}
 	}
 	if fault.Is(err, fault.NotFound) {
+		e.stops.forget(id)
 		return nil
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/containers/podman/v5/libpod/define"
 	"github.com/containers/podman/v5/pkg/bindings/containers"
+	"github.com/containers/podman/v5/pkg/domain/entities/types"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -46,8 +47,43 @@ func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectConta
 
 // List describes all containers that bear the labels, by name. Podman's list
 // knows no digests, start times only to the second and, before 5.0, no
-// restarts; so each container is inspected.
+// restarts; so each container is inspected, which takes a millisecond or more.
 func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.ContainerInfo, error) {
+	found, err := e.list(ctx, labels)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]runtime.ContainerInfo, 0, len(found))
+	for _, container := range found {
+		info, err := e.Inspect(ctx, container.ID)
+		if fault.Is(err, fault.NotFound) {
+			continue // it was removed since
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	slices.SortFunc(infos, func(a, b runtime.ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return infos, nil
+}
+
+// Labels are those of all containers that bear the given ones, in one call,
+// however many there are.
+func (e *Engine) Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error) {
+	found, err := e.list(ctx, labels)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]map[string]string, 0, len(found))
+	for _, container := range found {
+		all = append(all, container.Labels)
+	}
+	return all, nil
+}
+
+// list is podman's own list of the containers that bear the labels.
+func (e *Engine) list(ctx context.Context, labels map[string]string) ([]types.ListContainer, error) {
 	call, err := e.call(ctx)
 	if err != nil {
 		return nil, e.translate(ctx, err, "list containers")
@@ -67,19 +103,7 @@ func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.
 	if err != nil {
 		return nil, e.translate(ctx, err, "list containers")
 	}
-	infos := make([]runtime.ContainerInfo, 0, len(found))
-	for _, container := range found {
-		info, err := e.Inspect(ctx, container.ID)
-		if fault.Is(err, fault.NotFound) {
-			continue // it was removed since
-		}
-		if err != nil {
-			return nil, err
-		}
-		infos = append(infos, info)
-	}
-	slices.SortFunc(infos, func(a, b runtime.ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
-	return infos, nil
+	return found, nil
 }
 
 func describe(data *define.InspectContainerData) runtime.ContainerInfo {

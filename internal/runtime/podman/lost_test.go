@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
@@ -38,6 +40,18 @@ func lossyProxy(t *testing.T, socket, end string) string {
 // before it passes back the answer to a POST whose path has the given end.
 func watchingProxy(t *testing.T, socket, end string, answered func()) string {
 	t.Helper()
+	pass := toPodman(socket)
+	pass.ModifyResponse = func(response *http.Response) error {
+		if r := response.Request; r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, end) {
+			answered()
+		}
+		return nil
+	}
+	return serve(t, pass)
+}
+
+// toPodman is a proxy to podman's socket.
+func toPodman(socket string) *httputil.ReverseProxy {
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "podman"})
 	proxy.Transport = &http.Transport{
 		DisableKeepAlives: true,
@@ -45,30 +59,36 @@ func watchingProxy(t *testing.T, socket, end string, answered func()) string {
 			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
 		},
 	}
-	proxy.ModifyResponse = func(response *http.Response) error {
-		if r := response.Request; r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, end) {
-			answered()
-		}
-		return nil
-	}
+	return proxy
+}
+
+// serve returns the socket on which a handler is served.
+func serve(t *testing.T, handler http.Handler) string {
+	t.Helper()
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "proxy.sock"))
 	require.NoError(t, err)
-	server := httptest.NewUnstartedServer(proxy)
+	server := httptest.NewUnstartedServer(handler)
 	server.Listener = listener
 	server.Start()
 	t.Cleanup(server.Close)
 	return listener.Addr().String()
 }
 
+// buildApp gives the engine the test program as localhost/app:v1.
+func buildApp(t *testing.T, engine *podman.Engine) {
+	t.Helper()
+	dir := contract.BuildApp(t)
+	file := filepath.Join(dir, "Containerfile")
+	require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\", \"serve\"]\n"), 0o600))
+	_, err := engine.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/app:v1", Context: dir, Containerfile: file})
+	require.NoError(t, err)
+}
+
 func TestLostAnswers(t *testing.T) {
 	service := startPodman(t, t.TempDir())
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	direct := podman.New(service.Socket())
-	dir := contract.BuildApp(t)
-	file := filepath.Join(dir, "Containerfile")
-	require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\", \"serve\"]\n"), 0o600))
-	_, err := direct.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/app:v1", Context: dir, Containerfile: file})
-	require.NoError(t, err)
+	buildApp(t, direct)
 
 	for name, end := range map[string]string{
 		"a lost answer to a create makes no second container": "/containers/create",
@@ -90,11 +110,46 @@ func TestLostAnswers(t *testing.T) {
 	t.Run("a start that is cancelled leaves no container", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		engine := podman.New(watchingProxy(t, service.Socket(), "/start", cancel))
+		engine := podman.New(watchingProxy(t, service.Socket(), "/start", func() {
+			cancel()
+			time.Sleep(100 * time.Millisecond) // until the caller has seen it
+		}))
 		_, err := engine.Run(ctx, runtime.ContainerSpec{Name: "lost", Image: "localhost/app:v1"})
 		require.ErrorIs(t, err, context.Canceled)
 		infos, err := direct.List(t.Context(), nil)
 		require.NoError(t, err)
 		require.Empty(t, infos)
+	})
+
+	t.Run("a container that could be neither started nor removed is told of, and replaced when it gets other ports", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close()
+		taken := listener.Addr().(*net.TCPAddr).Port
+		spec := runtime.ContainerSpec{
+			Name: "left", Image: "localhost/app:v1", Labels: map[string]string{runtime.LabelDeployment: "1", runtime.LabelSpec: "a"},
+			Ports: []runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: taken, ContainerPort: 8080, Protocol: "tcp"}},
+		}
+		pass := toPodman(service.Socket())
+		engine := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete {
+				http.Error(w, "the disk is full", http.StatusInternalServerError)
+				return
+			}
+			pass.ServeHTTP(w, r)
+		})))
+		_, err = engine.Run(t.Context(), spec)
+		require.True(t, fault.Is(err, fault.PortInUse), err)
+		require.Equal(t, taken, fault.Of(err).Port)
+		require.Contains(t, fault.Of(err).Message, "remove container left: the disk is full")
+		left, err := direct.Inspect(t.Context(), "left")
+		require.NoError(t, err)
+		require.Equal(t, runtime.Created, left.State)
+
+		spec.Ports = nil
+		id, err := direct.Run(t.Context(), spec)
+		require.NoError(t, err)
+		require.NotEqual(t, left.ID, id)
+		require.NoError(t, direct.Remove(t.Context(), id))
 	})
 }

@@ -2,6 +2,7 @@ package podman
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -19,9 +20,21 @@ import (
 // cleanupTime bounds what is done after the caller's context has ended.
 const cleanupTime = 15 * time.Second
 
+// createTime is how long Run waits to see the container that another caller is
+// creating.
+const createTime = 2 * time.Second
+
 // Run creates and starts a container, or finds that it did so before.
 func (e *Engine) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
 	info, err := e.Inspect(ctx, spec.Name)
+	// One that was given other ports could not have those, and could not be
+	// removed then.
+	if err == nil && sameLabels(info, spec) && !samePorts(info, spec) {
+		if err := e.Remove(ctx, info.ID); err != nil {
+			return "", err
+		}
+		info, err = e.Inspect(ctx, spec.Name)
+	}
 	switch {
 	case fault.Is(err, fault.NotFound):
 		info, err = e.create(ctx, spec)
@@ -34,33 +47,23 @@ func (e *Engine) Run(ctx context.Context, spec runtime.ContainerSpec) (string, e
 		return "", conflict(info, spec)
 	}
 	if err := e.start(ctx, info); err != nil {
-		e.discard(ctx, info.ID)
-		return "", err
+		return "", e.discard(ctx, info, err)
 	}
 	return info.ID, nil
 }
 
-// sameContainer reports whether a container is the one that spec asks for.
-func sameContainer(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool {
-	return info.Labels[runtime.LabelDeployment] == spec.Labels[runtime.LabelDeployment] &&
-		info.Labels[runtime.LabelSpec] == spec.Labels[runtime.LabelSpec]
-}
-
-func conflict(info runtime.ContainerInfo, spec runtime.ContainerSpec) error {
-	owner := "something other than mcp"
-	if deployment := info.Labels[runtime.LabelDeployment]; deployment != "" {
-		owner = "deployment " + deployment
-	}
-	return fault.New(fault.Conflict, "create container %s: a container of that name exists, made by %s", spec.Name, owner)
-}
-
 // discard removes a container that could not be started, also when the
-// caller's context has ended. It may fail for the reason that the start did;
-// then the next Run of the same container finds what is left.
-func (e *Engine) discard(ctx context.Context, id string) {
+// caller's context has ended, and returns the reason why it could not. When the
+// removal fails too, the message says so; the next Run of the same container
+// finds what is left.
+func (e *Engine) discard(ctx context.Context, info runtime.ContainerInfo, reason error) error {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	_ = e.Remove(detached, id)
+	if err := e.Remove(detached, info.ID); err != nil {
+		// Only the reason decides what kind of error this is.
+		return fmt.Errorf("%w; then %s", reason, err.Error())
+	}
+	return reason
 }
 
 // create creates a container. When podman's answer is an error it looks again:
@@ -82,6 +85,12 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	info, lookErr := e.Inspect(detached, spec.Name)
+	if fault.Is(err, fault.Conflict) {
+		// Podman takes a name some time before it shows who has it.
+		for began := time.Now(); fault.Is(lookErr, fault.NotFound) && time.Since(began) < createTime && pause(detached) == nil; {
+			info, lookErr = e.Inspect(detached, spec.Name)
+		}
+	}
 	switch {
 	case lookErr != nil:
 		return runtime.ContainerInfo{}, err
@@ -156,23 +165,20 @@ func mount(s *specgen.SpecGenerator, volumes []string) error {
 	return nil
 }
 
-// connect sets the container's network. Ports are published where the network
-// is podman's own; on the host's there is nothing to publish.
+// connect sets the container's network.
 func connect(s *specgen.SpecGenerator, spec runtime.ContainerSpec) {
 	switch spec.Network {
 	case "":
 		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
 	case "host":
 		s.NetNS = specgen.Namespace{NSMode: specgen.Host}
-		return
 	case "none":
 		s.NetNS = specgen.Namespace{NSMode: specgen.NoNetwork}
-		return
 	default:
 		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
 		s.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {}}
 	}
-	for _, p := range spec.Ports {
+	for _, p := range publishedBy(spec) {
 		s.PortMappings = append(s.PortMappings, nettypes.PortMapping{
 			HostIP: p.HostIP, HostPort: uint16(p.HostPort), ContainerPort: uint16(p.ContainerPort), Protocol: p.Protocol,
 		})

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
-	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
@@ -24,11 +21,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 	service := startPodman(t, t.TempDir())
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	engine := podman.New(service.Socket())
-	dir := contract.BuildApp(t)
-	file := filepath.Join(dir, "Containerfile")
-	require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\", \"serve\"]\n"), 0o600))
-	_, err := engine.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/app:v1", Context: dir, Containerfile: file})
-	require.NoError(t, err)
+	buildApp(t, engine)
 
 	t.Run("limits, volumes and the user reach podman", func(t *testing.T) {
 		source := t.TempDir()

@@ -19,8 +19,8 @@ import (
 // its restart policy leaves it alone; podman restarts within a second.
 const restPeriod = 3 * time.Second
 
-// stopPause is how often Stop looks at a container that rests.
-const stopPause = 20 * time.Millisecond
+// lookPause is how often Stop and Start look at a container that they wait for.
+const lookPause = 20 * time.Millisecond
 
 // Stop stops a container, killing it after timeout. Whole seconds count.
 //
@@ -47,11 +47,19 @@ func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) e
 		if stopped {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return e.translate(ctx, ctx.Err(), "stop container %s", name)
-		case <-time.After(stopPause):
+		if err := pause(ctx); err != nil {
+			return e.translate(ctx, err, "stop container %s", name)
 		}
+	}
+}
+
+// pause passes the time between two looks at a container.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(lookPause):
+		return nil
 	}
 }
 
@@ -80,10 +88,12 @@ func (e *Engine) stopOnce(ctx context.Context, id string, timeout time.Duration)
 		return false, err
 	}
 	params := url.Values{"timeout": {strconv.FormatUint(uint64(seconds(timeout)), 10)}}
+	e.stops.send(id)
 	response, err := client.DoRequest(call, nil, http.MethodPost, "/containers/%s/stop", params, nil, id)
 	if err != nil {
-		return false, err
+		return false, err // and podman may be about to stop it all the same
 	}
+	e.stops.answered(id)
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusNotFound {
 		return true, nil // it was removed since

@@ -11,55 +11,6 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// CutOverInput names the containers of one node that change places.
-type CutOverInput struct {
-	Service    string `json:"service"`
-	Deployment int    `json:"deployment"`
-	// Containers are real names: what bears one steps back, and what waits to
-	// follow it, if anything does, takes its place.
-	Containers []string `json:"containers"`
-}
-
-// CutOver renames: name → name.prev, then name.next → name. From its first
-// rename on the deploy only goes forward.
-func (a *Node) CutOver(ctx context.Context, in CutOverInput) error {
-	if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
-		return err
-	}
-	for _, name := range in.Containers {
-		if err := a.swap(ctx, name, in.Deployment); err != nil {
-			return a.placed(err, "")
-		}
-	}
-	return nil
-}
-
-// swap looks at what is there first, since it may have died between its two
-// renames.
-func (a *Node) swap(ctx context.Context, name string, deployment int) error {
-	current, err := a.Runtime.Inspect(ctx, name)
-	exists := err == nil
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	if exists && deploymentOf(current) == deployment {
-		return nil
-	}
-	if exists {
-		if err := a.Runtime.Remove(ctx, name+plan.PrevSuffix); err != nil {
-			return err
-		}
-		if err := a.Runtime.Rename(ctx, name, name+plan.PrevSuffix); err != nil {
-			return err
-		}
-	}
-	err = a.Runtime.Rename(ctx, name+plan.NextSuffix, name)
-	if fault.Is(err, fault.NotFound) {
-		return nil // the component leaves this node, or had no successor
-	}
-	return err
-}
-
 // RestoreInput says how a node's containers were, or should be.
 type RestoreInput struct {
 	Service    string `json:"service"`
@@ -73,27 +24,38 @@ type RestoreInput struct {
 // gives a container its name back, and starts what was stopped. It is both
 // the undo of a deploy and the first step of one that finds leftovers.
 func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
-	if in.Closing {
-		a.Fence.close(in.Service, in.Deployment)
+	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
+		r.set("restore", in.Service)
+		if in.Closing {
+			a.Fence.close(in.Service, in.Deployment)
+		}
+		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, a.putBack(ctx, in)
+	})
+	if err != nil {
+		return a.placed(err, "")
 	}
-	if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
-		return err
-	}
+	return nil
+}
+
+func (a *Node) putBack(ctx context.Context, in RestoreInput) error {
 	for _, name := range in.Remove {
 		if err := a.removeOwn(ctx, in.Service, name); err != nil {
-			return a.placed(err, "")
+			return err
 		}
 	}
 	for _, r := range in.Rename {
 		err := a.Runtime.Rename(ctx, r.From, r.To)
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return a.placed(err, "")
+			return err
 		}
 	}
 	for _, name := range in.Start {
 		err := a.Runtime.Start(ctx, name)
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return a.placed(err, "")
+			return err
 		}
 	}
 	return nil
@@ -124,9 +86,11 @@ type StopContainerInput struct {
 func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("stop", in.Container)
-		if err := a.Fence.open(in.Service, in.Deployment); err != nil {
+		leave, err := a.Fence.enter(in.Service, in.Deployment)
+		if err != nil {
 			return struct{}{}, err
 		}
+		defer leave()
 		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
 			return struct{}{}, err
 		}
@@ -147,8 +111,8 @@ type RetireInput struct {
 	Timeout    time.Duration `json:"timeout"`
 }
 
-// parallelStops is how many containers one Retire stops at once.
-const parallelStops = 8
+// ParallelStops is how many containers one Retire stops at once.
+const ParallelStops = 8
 
 // Retire stops and removes the containers that the cut-over set back.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
@@ -158,15 +122,12 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 		}
 		// Each may take its whole stop timeout, so they stop side by side.
 		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(parallelStops)
+		g.SetLimit(ParallelStops)
 		for _, container := range in.Containers {
 			name := container + plan.PrevSuffix
 			g.Go(func() error {
 				r.set("retire", name)
-				if err := a.Runtime.Stop(ctx, name, in.Timeout); err != nil {
-					return err
-				}
-				return a.removeOwn(ctx, in.Service, name)
+				return a.retire(ctx, in.Service, name, in.Timeout)
 			})
 		}
 		return struct{}{}, g.Wait()
@@ -177,13 +138,17 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	return nil
 }
 
-// ContainerLogsInput names a container.
-type ContainerLogsInput struct {
-	Container string `json:"container"`
-	Lines     int    `json:"lines"`
-}
-
-// ContainerLogs returns the last lines of a container's output.
-func (a *Node) ContainerLogs(ctx context.Context, in ContainerLogsInput) ([]string, error) {
-	return a.Runtime.Logs(ctx, in.Container, in.Lines)
+// retire stops a container of the service if it runs, and removes it.
+func (a *Node) retire(ctx context.Context, service, name string, timeout time.Duration) error {
+	info, err := a.Runtime.Inspect(ctx, name)
+	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
+		return nil
+	}
+	if err == nil && info.State != runtime.Stopped {
+		err = a.Runtime.Stop(ctx, name, timeout)
+	}
+	if err != nil {
+		return err
+	}
+	return a.removeOwn(ctx, service, name)
 }

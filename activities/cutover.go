@@ -1,0 +1,125 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// CutOverInput names the containers of one node that change places, by their
+// real names.
+type CutOverInput struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	// Replace are followed by the container that waits as name.next.
+	Replace []string `json:"replace,omitempty"`
+	// Leave step back and have no successor here.
+	Leave []string `json:"leave,omitempty"`
+}
+
+// CutOverResult says whether the node has cut over.
+type CutOverResult struct {
+	// Refused is why it has not: nothing was renamed, so that the deploy can
+	// still be undone. It is nil where all is done.
+	Refused *fault.Error `json:"refused,omitempty"`
+}
+
+// CutOver renames: name → name.prev, then name.next → name. It looks first
+// whether every successor still runs. From the first rename on the deploy only
+// goes forward.
+func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
+	leave, err := a.Fence.enter(in.Service, in.Deployment)
+	if err != nil {
+		return CutOverResult{}, err
+	}
+	defer leave()
+	if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
+		return CutOverResult{}, err
+	}
+	refused, err := a.refuse(ctx, in)
+	if refused != nil || err != nil {
+		return CutOverResult{Refused: refused}, err
+	}
+	for _, name := range in.Replace {
+		if err := a.swap(ctx, in.Service, name, in.Deployment); err != nil {
+			return CutOverResult{}, a.placed(err, "")
+		}
+	}
+	for _, name := range in.Leave {
+		if err := a.stepBack(ctx, in.Service, name, in.Deployment); err != nil {
+			return CutOverResult{}, a.placed(err, "")
+		}
+	}
+	return CutOverResult{}, nil
+}
+
+// refuse says why the cut-over must not begin. One that has begun already, in
+// an attempt that died, is not refused any more.
+func (a *Node) refuse(ctx context.Context, in CutOverInput) (*fault.Error, error) {
+	var refused *fault.Error
+	for _, name := range in.Replace {
+		done, err := a.alreadyCutOver(ctx, in.Service, name, in.Deployment)
+		if done || err != nil {
+			return nil, err
+		}
+		next, err := a.Runtime.Inspect(ctx, name+plan.NextSuffix)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, plan.NextSuffix)
+		case err != nil:
+			return nil, err
+		case next.State != runtime.Running:
+			refused = fault.New(fault.Unhealthy, "container %s%s exited with code %d after it was healthy", name, plan.NextSuffix, next.ExitCode)
+			refused.Log, _ = a.Runtime.Logs(ctx, name+plan.NextSuffix, logLines) // without them it is still told
+		}
+		if refused != nil {
+			refused.Node, refused.Component = a.Name, next.Labels[runtime.LabelComponent]
+			return refused, nil
+		}
+	}
+	return nil, nil
+}
+
+// alreadyCutOver reports whether the container of this deployment has its real
+// name already.
+func (a *Node) alreadyCutOver(ctx context.Context, service, name string, deployment int) (bool, error) {
+	info, err := a.Runtime.Inspect(ctx, name)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && info.Labels[runtime.LabelService] == service && deploymentOf(info) == deployment, err
+}
+
+// swap gives a container its real name, which its predecessor gives up. It
+// looks what is there, since it may have died between its two renames.
+func (a *Node) swap(ctx context.Context, service, name string, deployment int) error {
+	if err := a.stepBack(ctx, service, name, deployment); err != nil {
+		return err
+	}
+	done, err := a.alreadyCutOver(ctx, service, name, deployment)
+	if done || err != nil {
+		return err
+	}
+	return a.Runtime.Rename(ctx, name+plan.NextSuffix, name)
+}
+
+// stepBack sets the container under a real name aside, unless it is this
+// deployment's own. It touches only containers of the service.
+func (a *Node) stepBack(ctx context.Context, service, name string, deployment int) error {
+	current, err := a.Runtime.Inspect(ctx, name)
+	if fault.Is(err, fault.NotFound) || err == nil && deploymentOf(current) == deployment {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if current.Labels[runtime.LabelService] != service {
+		return fault.New(fault.Conflict, "container %s on node %s is not of service %s", name, a.Name, service)
+	}
+	if err := a.removeOwn(ctx, service, name+plan.PrevSuffix); err != nil {
+		return err
+	}
+	return a.Runtime.Rename(ctx, name, name+plan.PrevSuffix)
+}

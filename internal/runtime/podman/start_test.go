@@ -1,0 +1,110 @@
+package podman_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+func TestStartAfterAStopThatWasCutOff(t *testing.T) {
+	dir := t.TempDir()
+	service := startPodman(t, dir)
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	engine := podman.New(service.Socket())
+	buildApp(t, engine)
+	run := func(t *testing.T, name string, command ...string) runtime.ContainerInfo {
+		t.Helper()
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: name, Image: "localhost/app:v1", Command: command, StopTimeout: time.Second,
+		})
+		require.NoError(t, err)
+		info, err := engine.Inspect(t.Context(), name)
+		require.NoError(t, err)
+		return info
+	}
+	requireStartedAgain := func(t *testing.T, first runtime.ContainerInfo) {
+		t.Helper()
+		now, err := engine.Inspect(t.Context(), first.ID)
+		require.NoError(t, err)
+		require.Equal(t, runtime.Running, now.State)
+		require.Greater(t, now.Started, first.Started)
+		require.NoError(t, engine.Remove(t.Context(), first.ID))
+	}
+
+	t.Run("a stop that podman gets only after the start's first look does not win", func(t *testing.T) {
+		first := run(t, "late", "/app", "serve")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		returned := make(chan struct{})
+		pass := toPodman(service.Socket())
+		late := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/stop") {
+				cancel()
+				<-returned
+				time.Sleep(300 * time.Millisecond) // the start looks meanwhile
+				detached, done := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+				defer done()
+				r = r.WithContext(detached)
+			}
+			pass.ServeHTTP(w, r)
+		})))
+		require.ErrorIs(t, late.Stop(ctx, "late", time.Second), context.Canceled)
+		close(returned)
+		require.NoError(t, late.Start(t.Context(), "late"))
+		requireStartedAgain(t, first)
+	})
+
+	t.Run("a stop that was answered costs a start nothing", func(t *testing.T) {
+		run(t, "plain", "/app", "serve")
+		require.NoError(t, engine.Stop(t.Context(), "plain", time.Second))
+		for range 2 {
+			began := time.Now()
+			require.NoError(t, engine.Start(t.Context(), "plain"))
+			require.Less(t, time.Since(began), time.Second)
+		}
+		require.NoError(t, engine.Remove(t.Context(), "plain"))
+	})
+
+	t.Run("a start gives up on a stop when its context ends", func(t *testing.T) {
+		run(t, "patient", "/app", "stubborn")
+		cutOff(t, engine, "patient", time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, engine.Start(ctx, "patient"), context.DeadlineExceeded)
+		require.NoError(t, engine.Remove(t.Context(), "patient"))
+	})
+
+	t.Run("a stop that ended with podman's service is ended by the start", func(t *testing.T) {
+		first := run(t, "orphaned", "/app", "stubborn")
+		cutOff(t, engine, "orphaned", time.Minute)
+		require.NoError(t, syscall.Kill(service.PID(), syscall.SIGKILL))
+		<-service.Done()
+		service = startPodman(t, dir)
+		engine = podman.New(service.Socket())
+		info, err := engine.Inspect(t.Context(), "orphaned")
+		require.NoError(t, err)
+		require.Equal(t, runtime.Other, info.State)
+		require.NoError(t, engine.Start(t.Context(), "orphaned"))
+		requireStartedAgain(t, first)
+	})
+}
+
+// cutOff begins to stop a container that will not, and gives up.
+func cutOff(t *testing.T, engine *podman.Engine, name string, timeout time.Duration) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		lines, err := engine.Logs(t.Context(), name, 1)
+		return err == nil && len(lines) == 1
+	}, 10*time.Second, 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, engine.Stop(ctx, name, timeout), context.DeadlineExceeded)
+}
