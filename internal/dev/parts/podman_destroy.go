@@ -48,22 +48,24 @@ func (p *Podman) destroyed() bool {
 	return os.IsNotExist(err)
 }
 
-// endMonitors kills the engine's conmon processes that are left. One stays for
-// a while after each command that was run in a container, and would then call
-// podman, which would make the storage anew.
+// endMonitors kills the engine's conmon processes that are left, and the podman
+// that each of them calls some seconds after its container has ended, or after
+// a command in it. That podman would make the storage anew.
 func (p *Podman) endMonitors() {
-	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range commands {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		args := strings.Split(string(text), "\x00")
-		if filepath.Base(args[0]) != "conmon" || !slices.Contains(args, filepath.Join(p.options.Dir, "root")) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+	for _, program := range []string{"conmon", filepath.Base(p.program)} {
+		commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, path := range commands {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				continue // it has ended
+			}
+			args := strings.Split(string(text), "\x00")
+			if filepath.Base(args[0]) != program || !slices.Contains(args, filepath.Join(p.options.Dir, "root")) {
+				continue
+			}
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
 		}
 	}
 }
