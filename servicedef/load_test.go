@@ -120,6 +120,16 @@ func TestFind(t *testing.T) {
 		}, unknown)
 		require.EqualError(t, err, "no file in "+dir+" defines service shpo (broken.toml cannot be read)")
 	})
+	t.Run("suggests only what may be a slip", func(t *testing.T) {
+		for slip, want := range map[string][]string{
+			"blogg": {"blog"}, "gblo": {"blog"}, "Blog": {"blog"}, "b": nil, "web": nil, "blog-of-others": nil,
+		} {
+			_, err := servicedef.Find(dir, slip)
+			var unknown *servicedef.NotFoundError
+			require.ErrorAs(t, err, &unknown)
+			require.Equal(t, want, unknown.Nearest, slip)
+		}
+	})
 	t.Run("the name of a file of another service", func(t *testing.T) {
 		_, err := servicedef.Find(dir, "notes")
 		var unknown *servicedef.NotFoundError
@@ -164,5 +174,6 @@ func TestCollisionsOfOneService(t *testing.T) {
 		}
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "x-y")
+		require.Regexp(t, `^\S+/ab?\.toml:4: components\[0\]\.name: .* \(\S+/ab?\.toml:4\)$`, err.Error())
 	}
 }

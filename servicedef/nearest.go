@@ -15,8 +15,8 @@ func didYouMean(name string, known []string) string {
 }
 
 // nearest are up to three of the known names that name may be a slip of, the
-// likeliest first: a third of its letters may differ, or one is the other's
-// beginning.
+// likeliest first: two of their letters may differ, or a third where that is
+// more, but never more than half.
 func nearest(name string, known []string) []string {
 	type candidate struct {
 		name     string
@@ -25,8 +25,8 @@ func nearest(name string, known []string) []string {
 	var near []candidate
 	for _, k := range known {
 		far := distance(strings.ToLower(name), strings.ToLower(k))
-		prefix := min(len(k), len(name)) >= 3 && (strings.HasPrefix(k, name) || strings.HasPrefix(name, k))
-		if prefix || far <= (max(len(k), len(name))+2)/3 {
+		longest := max(len(k), len(name))
+		if far <= max(2, longest/3) && far <= longest/2 {
 			near = append(near, candidate{k, far})
 		}
 	}

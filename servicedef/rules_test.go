@@ -234,3 +234,12 @@ components = [
 	require.Equal(t, "shop.toml:7: components[3].depends_on: the components wait for each other: x → y → z → x",
 		problems(t, text).Error())
 }
+
+func TestAnImageToBuildMayHaveTwoMistakes(t *testing.T) {
+	found := problems(t, edit(t, `shop-api = "C`, `unused = "/C`))
+	require.Len(t, found, 2)
+	for i, want := range []string{"no component uses an image of this name", "stay in it"} {
+		require.Equal(t, "build.images.unused", found[i].Key)
+		require.Contains(t, found[i].Message, want)
+	}
+}

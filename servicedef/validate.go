@@ -87,9 +87,10 @@ func (r *report) build(s *Service) {
 	}
 	for name, file := range s.Build.Images {
 		key := joinKey("build.images", name)
-		switch {
-		case !slices.Contains(used, name):
+		if !slices.Contains(used, name) {
 			r.add(key, "no component uses an image of this name%s", didYouMean(name, used))
+		}
+		switch {
 		case file == "":
 			r.add(key, "must name a Containerfile")
 		case !filepath.IsLocal(file):

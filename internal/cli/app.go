@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 )
 
@@ -26,6 +28,8 @@ type App struct {
 	configFile string
 	json       bool
 	debug      bool
+	// building is whether this process serves the builds of what it follows.
+	building bool
 }
 
 // Main runs mcp with the process's own arguments and returns the exit code.
@@ -39,15 +43,54 @@ func Main() int {
 // Run runs one command and returns its exit code: 0 done, 1 failed and put
 // back, 2 bad usage or definition, 3 failed and dirty, 4 no control plane.
 func (a *App) Run(ctx context.Context, args []string) int {
+	out := &output{Writer: a.Stdout}
+	a.Stdout = out
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
+	understood := false
+	root.PersistentPreRun = func(*cobra.Command, []string) {
+		understood = true
+		if !a.debug {
+			logrus.SetOutput(io.Discard) // podman's bindings log to it
+		}
+	}
 	err := root.ExecuteContext(ctx)
+	if err != nil && !understood {
+		err = usageError{err}
+		a.json = a.json || asksJSON(args)
+	}
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("write the result: %w", out.err)
+	}
 	if err == nil {
 		return 0
 	}
 	return a.fail(err)
+}
+
+// output remembers that something could not be written. That a reader has
+// closed its pipe is its own wish, and no error.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil && !errors.Is(err, syscall.EPIPE) {
+		o.err = err
+	}
+	return n, err
+}
+
+// asksJSON looks for --json in a command line that cannot be parsed.
+func asksJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "-j")
 }
 
 func (a *App) root() *cobra.Command {
@@ -66,7 +109,6 @@ func (a *App) root() *cobra.Command {
 		newCancel(a), newRollback(a), newHistory(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
 	)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	return root
 }
 

@@ -48,11 +48,11 @@ func (a *App) build(ctx context.Context, target string, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	c, end, err := a.connectAsBuilder(ctx, cfg, in.Definition)
+	c, err := a.connect(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer c.Close()
 	service := in.Definition.Name
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.BuildID(service),
@@ -68,8 +68,13 @@ func (a *App) build(ctx context.Context, target string, o buildOptions) error {
 			WithHint("wait until workflow %s ends", workflows.BuildID(service))
 	}
 	if err != nil {
-		return startFault(err)
+		return temporalFault(err)
 	}
+	stop, err := a.serveBuilds(ctx, c, cfg, in.Definition)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	var result workflows.BuildResult
 	if err := a.outcome(ctx, c, run, &result); err != nil {
 		return err

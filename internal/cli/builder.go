@@ -16,23 +16,10 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// connectAsBuilder connects for a verb that may build, and serves its builds
-// for as long as it runs.
-func (a *App) connectAsBuilder(ctx context.Context, cfg *config.Config, definition servicedef.Service) (client.Client, func(), error) {
-	c, err := a.connect(ctx, cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	stop, err := a.serveBuilds(ctx, c, cfg, definition)
-	if err != nil {
-		c.Close()
-		return nil, nil, err
-	}
-	return c, func() { stop(); c.Close() }, nil
-}
-
 // serveBuilds makes this process the builder while it runs, where the
 // configuration has the workspace and the definition has something to build.
+// It must follow a workflow already: one that refuses this command may have
+// another process that serves its builds.
 func (a *App) serveBuilds(ctx context.Context, c client.Client, cfg *config.Config, definition servicedef.Service) (stop func(), err error) {
 	if cfg.Build.Workspace == "" || len(definition.Build.Images) == 0 {
 		return func() {}, nil
@@ -51,6 +38,7 @@ func (a *App) serveBuilds(ctx context.Context, c client.Client, cfg *config.Conf
 	if err != nil {
 		return nil, fmt.Errorf("serve builds: %w", err)
 	}
+	a.building = true
 	return w.Stop, nil
 }
 

@@ -41,18 +41,20 @@ func (a *App) cancel(ctx context.Context, service string) error {
 	case errors.As(err, &unknown) || err == nil && described.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return fault.New(fault.NotFound, "%s is not being deployed: there is nothing to cancel", service)
 	case err != nil:
-		return startFault(err)
+		return temporalFault(err)
 	}
 	run := c.GetWorkflow(ctx, id, described.WorkflowExecution.RunID)
 	if err := c.CancelWorkflow(ctx, id, run.GetRunID()); err != nil {
-		return startFault(err)
+		return temporalFault(err)
 	}
 	var result workflows.Result
 	if err := a.outcome(ctx, c, run, &result); err != nil {
 		return err
 	}
 	if result.Outcome != workflows.Cancelled {
-		a.say("the cancel came too late")
+		if result.Error == nil {
+			a.say("the cancel came too late")
+		}
 		return a.showResult(result)
 	}
 	result.Error = nil // that it was cancelled is what was asked for

@@ -6,15 +6,15 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
 )
 
 // connectPatience is how long the control plane may take to answer at all.
@@ -54,66 +54,80 @@ func (a *App) connect(ctx context.Context, cfg *config.Config) (client.Client, e
 		return nil, usageError{err}
 	}
 	options.Logger = sdklog.NewStructuredLogger(a.logger())
-	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	dial, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
-	c, err := client.DialContext(ctx, options)
-	if err != nil {
-		return nil, unreachableError{fault.New(fault.Unavailable, "Temporal at %s does not answer", options.HostPort).
-			WithHint("start it (mcp dev starts a local one), or set [temporal] address in mcp.toml; this configuration is %s", cfg.Describe())}
-	}
-	return c, nil
-}
-
-// read runs a workflow that only reads, and decodes its result.
-func (a *App) read(ctx context.Context, c client.Client, verb, workflow string, in, out any) error {
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                       workflows.ReadID(verb, nonce()),
-		TaskQueue:                workflows.Queue,
-		WorkflowExecutionTimeout: time.Minute, // there is nothing to undo
-		StaticSummary:            "mcp " + verb,
-	}, workflow, in)
-	if err != nil {
-		return startFault(err)
-	}
-	watch, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() {
-		if err := controlAnswers(watch, c); err != nil {
-			stop(err)
-		}
-	}()
-	err = run.Get(watch, out)
-	switch cause := context.Cause(watch); {
+	c, err := client.DialContext(dial, options)
+	switch {
 	case err == nil:
-		return nil
+		return c, nil
 	case ctx.Err() != nil:
-		return exitError(exitInterrupted)
-	case cause != nil:
-		return cause
+		return nil, exitError(exitInterrupted)
+	case kindOf(err) == fault.Unauthorized:
+		return nil, temporalFault(err)
 	}
-	return workflows.FaultOf(err)
+	from := "set [temporal] address in mcp.toml; this configuration is " + cfg.Describe()
+	if a.Getenv("TEMPORAL_ADDRESS") != "" {
+		from = "mend $TEMPORAL_ADDRESS, which holds over any configuration"
+	}
+	return nil, unreachableError{fault.New(fault.Unavailable, "Temporal at %s does not answer: %s", options.HostPort, dialCause(err)).
+		WithHint("start it (mcp dev starts a local one), or %s", from)}
 }
 
-// controlAnswers fails when nobody has polled the control queue for a while:
-// then a workflow would wait for ever, and silently.
-func controlAnswers(ctx context.Context, c client.Client) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-time.After(connectPatience):
+// dialCause is the end of what gRPC says of a connection, where the cause is:
+// before it are the layers that it went through.
+func dialCause(err error) string {
+	text := strings.TrimSuffix(err.Error(), `"`)
+	for _, layer := range []string{"desc = ", "Error while dialing: ", "failed reaching server: "} {
+		if i := strings.LastIndex(text, layer); i >= 0 {
+			text = text[i+len(layer):]
+		}
 	}
-	queue, err := c.DescribeTaskQueue(ctx, workflows.Queue, enums.TASK_QUEUE_TYPE_WORKFLOW)
-	if err != nil || len(queue.GetPollers()) > 0 {
-		return nil // it answers, or Temporal itself will say what is wrong
-	}
-	return unreachableError{fault.New(fault.Unavailable, "no control worker polls the queue %s", workflows.Queue).
-		WithHint("start one: mcp worker --control")}
+	return strings.TrimPrefix(text, `"`)
 }
 
-// startFault says why a workflow could not be started.
-func startFault(err error) error {
+// temporalFault says why Temporal refused a call, or that it did not answer.
+func temporalFault(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return exitError(exitInterrupted)
 	}
-	return unreachableError{fault.Wrap(fault.Unavailable, err, "start the workflow")}
+	kind := kindOf(err)
+	f := fault.Wrap(kind, err, "ask Temporal")
+	var namespace *serviceerror.NamespaceNotFound
+	switch {
+	case errors.As(err, &namespace):
+		f = fault.New(fault.Unavailable, "Temporal has no namespace %s", namespace.Namespace).
+			WithHint("make it: temporal operator namespace create --namespace %s; then start a control worker: mcp worker --control", namespace.Namespace)
+		return unreachableError{f}
+	case kind == fault.Invalid && strings.Contains(err.Error(), "no mapping defined for search attribute"):
+		f = fault.New(fault.Unavailable, "no control worker has served %s yet", namespaceIn(err)).
+			WithHint("start one: mcp worker --control")
+		return unreachableError{f}
+	case kind == fault.Unavailable, kind == fault.Unauthorized:
+		return unreachableError{f}
+	}
+	return f
+}
+
+// namespaceIn is the namespace that "Namespace x has no mapping …" names.
+func namespaceIn(err error) string {
+	_, text, _ := strings.Cut(err.Error(), "Namespace ")
+	name, _, found := strings.Cut(text, " ")
+	if !found {
+		return "this namespace"
+	}
+	return "namespace " + name
+}
+
+// kindOf is the kind of an error of Temporal's. All but Unavailable stay as
+// they are when the call is made again.
+func kindOf(err error) fault.Kind {
+	switch serviceerror.ToStatus(err).Code().String() {
+	case "InvalidArgument":
+		return fault.Invalid
+	case "NotFound":
+		return fault.NotFound
+	case "PermissionDenied", "Unauthenticated":
+		return fault.Unauthorized
+	}
+	return fault.Unavailable
 }

@@ -55,15 +55,20 @@ func (a *App) deploy(ctx context.Context, target string, o deployOptions) error 
 	if err != nil {
 		return err
 	}
-	c, end, err := a.connectAsBuilder(ctx, cfg, in.Definition)
+	c, err := a.connect(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer end()
+	defer c.Close()
 	run, err := a.startDeploy(ctx, c, in)
 	if err != nil {
 		return err
 	}
+	stop, err := a.serveBuilds(ctx, c, cfg, in.Definition)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	var result workflows.Result
 	if err := a.outcome(ctx, c, run, &result); err != nil {
 		return err
@@ -151,7 +156,7 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 			return run, nil
 		}
 		if !errors.As(err, &running) {
-			return nil, startFault(err)
+			return nil, temporalFault(err)
 		}
 		run, err = a.attach(ctx, c, in)
 		if run != nil || err != nil {
@@ -167,7 +172,7 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 	id := workflows.DeployID(service)
 	described, err := c.DescribeWorkflow(ctx, id, "")
 	if err != nil {
-		return nil, startFault(err)
+		return nil, temporalFault(err)
 	}
 	if described.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return nil, nil
@@ -180,18 +185,40 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 		return value
 	}
 	run := c.GetWorkflow(ctx, id, described.WorkflowExecution.RunID)
-	switch {
-	case memo(workflows.MemoPhase) == workflows.PhaseRetiring:
+	if memo(workflows.MemoPhase) == workflows.PhaseRetiring {
 		a.say("%s was deployed a moment ago; waiting until its former containers are gone", service)
 		_ = run.Get(ctx, nil) // how it ends is its own caller's to hear
 		return nil, ctx.Err()
-	case memo(workflows.MemoDefinition) == workflows.DeployHash(in):
+	}
+	theirs, err := a.inputOf(ctx, c, run)
+	if err != nil {
+		return nil, temporalFault(err)
+	}
+	if workflows.DeployHash(theirs) == workflows.DeployHash(in) {
 		a.say("attached to the deploy of %s that %s started %s ago", service, memo(workflows.MemoWho), time.Since(described.WorkflowStartTime).Round(time.Second))
+		if ours, holds := cmp.Or(in.Deadline, workflows.DefaultDeadline), cmp.Or(theirs.Deadline, workflows.DefaultDeadline); ours != holds {
+			a.say("its own deadline of %s holds, not %s", holds, ours)
+		}
 		return run, nil
 	}
-	return nil, fault.New(fault.Conflict, "%s is being deployed with another definition, by %s since %s",
-		service, memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
+	differs := "another definition"
+	if theirs.Definition.Hash() == in.Definition.Hash() {
+		differs = "other options"
+	}
+	return nil, fault.New(fault.Conflict, "%s is being deployed with %s, by %s since %s",
+		service, differs, memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
 		WithHint("wait until it ends and deploy again, or cancel it: mcp cancel %s", service)
+}
+
+// inputOf reads from the history what a running deploy was asked to do.
+func (a *App) inputOf(ctx context.Context, c client.Client, run client.WorkflowRun) (in workflows.DeployInput, err error) {
+	events := c.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	first, err := events.Next()
+	if err != nil {
+		return in, err
+	}
+	err = a.converter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
+	return in, err
 }
 
 // deployDetails is what Temporal's UI shows of a deploy, in Markdown.

@@ -19,13 +19,17 @@ import (
 const logTail = 20
 
 // detach starts the platform in the background and returns when it is ready.
-func (a *App) detach(ctx context.Context, o devOptions) error {
+func (a *App) detach(ctx context.Context, o devOptions, wished dev.Options) error {
 	ctx, cancel := context.WithTimeout(ctx, upPatience)
 	defer cancel()
 	if dev.Running(o.dir) {
 		info, err := dev.Await(ctx, o.dir)
 		if err != nil {
 			return err
+		}
+		if unused := differences(wished, info); len(unused) > 0 {
+			return fault.New(fault.Conflict, "mcp dev runs in %s already, as process %d, and does not use %s",
+				info.Dir, info.PID, strings.Join(unused, ", ")).WithHint("end it first: mcp dev down --dir %s", o.dir)
 		}
 		a.showPlatform(info)
 		a.say("it runs already, as process %d; end it with: mcp dev down --dir %s", info.PID, o.dir)
@@ -38,6 +42,30 @@ func (a *App) detach(ctx context.Context, o devOptions) error {
 	a.showPlatform(info)
 	a.say("ready, in the background; end it with: mcp dev down --dir %s", o.dir)
 	return nil
+}
+
+// differences are the flags that were given and that the platform which runs
+// does not go by.
+func differences(wished dev.Options, info dev.Info) []string {
+	var list []string
+	differ := func(flag, wish, have string) {
+		if wish != "" && wish != have {
+			list = append(list, fmt.Sprintf("%s %s (it has %s)", flag, wish, have))
+		}
+	}
+	port := func(flag string, wish int, address string) {
+		if have := address[strings.LastIndexByte(address, ':')+1:]; wish != 0 {
+			differ(flag, strconv.Itoa(wish), have)
+		}
+	}
+	differ("--workspace", wished.Workspace, info.Workspace)
+	differ("--services", wished.Services, info.Services)
+	differ("--podman-socket", wished.Socket, info.Podman)
+	differ("--publish", wished.Publish, info.Publish)
+	port("--registry-port", wished.RegistryPort, info.ImageRegistry)
+	port("--temporal-port", wished.TemporalPort, info.Temporal)
+	port("--ui-port", wished.UIPort, info.UI)
+	return list
 }
 
 // spawn starts this program again, in a session of its own, so that neither

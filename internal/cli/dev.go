@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -12,6 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev"
+	"github.com/metacircular/mcp/internal/fault"
 )
 
 // What the platform may take to come up, and to go down: running activities
@@ -36,21 +41,22 @@ func newDev(a *App) *cobra.Command {
 		Long: `Dev starts and watches over all that mcp needs, in one directory: Temporal with
 its UI, Postgres, an image registry, podman where none answers, and the workers
 of a node and a builder called local. Ctrl-C ends all of it but the containers
-of services; the next start finds everything again. The mcp commands find its
-configuration by themselves, in this folder and below.`,
+of services; the next start finds everything again, and what it was told by
+flags. The mcp commands find its configuration by themselves, in this folder and
+below.`,
 		Example: "  mcp dev\n  mcp dev --detach --workspace ~/src --services ~/services\n  mcp dev down --destroy",
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
 	}
 	cmd.PersistentFlags().StringVar(&o.dir, "dir", config.DevDir, "the directory that holds all of it")
 	flags := cmd.Flags()
-	flags.StringVar(&o.workspace, "workspace", ".", "the directory that images are built from")
-	flags.StringVar(&o.services, "services", "services", "the directory of service definitions")
+	flags.StringVar(&o.workspace, "workspace", "", "the directory that images are built from (default: the last one, or this folder)")
+	flags.StringVar(&o.services, "services", "", "the directory of service definitions (default: the last one, or services)")
 	flags.IntVar(&o.registryPort, "registry-port", 0, "the image registry's port (default: the last one, or a free one)")
 	flags.IntVar(&o.temporalPort, "temporal-port", 0, "Temporal's port (likewise)")
 	flags.IntVar(&o.uiPort, "ui-port", 0, "the port of Temporal's UI (likewise)")
-	flags.StringVar(&o.podmanSocket, "podman-socket", "", "the podman to use (default: this machine's if it answers, else one of its own)")
-	flags.StringVar(&o.publish, "publish", "127.0.0.1", "the address that routes are published on")
+	flags.StringVar(&o.podmanSocket, "podman-socket", "", "the podman to use (default: the last one; this machine's if it answers; one of its own)")
+	flags.StringVar(&o.publish, "publish", "", "the address that routes are published on (default: the last one, or 127.0.0.1)")
 	flags.BoolVarP(&o.detach, "detach", "d", false, "run in the background; return when it is ready")
 	cmd.AddCommand(newDevDown(a, &o))
 	return cmd
@@ -61,8 +67,16 @@ func newDevDown(a *App, o *devOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "End the local platform",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.devDown(cmd.Context(), o.dir, destroy) },
+		Long: `Down ends the local platform in --dir: without that, the nearest one, in this
+folder or above it.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := o.existing(cmd.Flags().Changed("dir"))
+			if err != nil {
+				return err
+			}
+			return a.devDown(cmd.Context(), dir, destroy)
+		},
 	}
 	cmd.Flags().BoolVar(&destroy, "destroy", false, "then remove its containers and all of its data")
 	return cmd
@@ -75,7 +89,7 @@ func (a *App) dev(ctx context.Context, o devOptions) error {
 		return err
 	}
 	if o.detach {
-		return a.detach(ctx, o)
+		return a.detach(ctx, o, settings)
 	}
 	began := time.Now()
 	starting, cancel := context.WithTimeout(ctx, upPatience)
@@ -96,10 +110,13 @@ func (a *App) dev(ctx context.Context, o devOptions) error {
 
 // settings are the platform's, from the flags and the machine.
 func (o devOptions) settings(a *App) (dev.Options, error) {
+	if err := o.check(); err != nil {
+		return dev.Options{}, usageError{err}
+	}
 	// The configuration knows where this machine's podman would be; no file
 	// has a say in what it is about to write itself.
 	machine, err := config.Load("", a.Getenv, func(c *config.Config) {
-		c.Node.Publish = o.publish
+		c.Node.Publish = cmp.Or(o.publish, c.Node.Publish)
 		if o.podmanSocket != "" {
 			c.Build.Socket = o.podmanSocket
 		}
@@ -110,7 +127,7 @@ func (o devOptions) settings(a *App) (dev.Options, error) {
 	settings := dev.Options{
 		Dir: o.dir, Workspace: o.workspace, Services: o.services,
 		RegistryPort: o.registryPort, TemporalPort: o.temporalPort, UIPort: o.uiPort,
-		MachineSocket: machine.Node.Socket, Publish: machine.Node.Publish,
+		MachineSocket: machine.Node.Socket, Publish: o.publish,
 		Version: version,
 		Logger:  slog.New(slog.NewTextHandler(a.Stderr, nil)),
 		// The SDK tells of every worker that starts; only its troubles matter.
@@ -119,10 +136,66 @@ func (o devOptions) settings(a *App) (dev.Options, error) {
 	if o.podmanSocket != "" {
 		settings.Socket = machine.Build.Socket
 	}
+	for _, path := range []*string{&settings.Workspace, &settings.Services} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return settings, fmt.Errorf("find the working directory: %w", err)
+		}
+	}
 	if a.debug {
 		settings.SDKLogger = slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	return settings, nil
+}
+
+// check wants what the flags name to be there.
+func (o devOptions) check() error {
+	for _, flag := range []struct{ name, dir string }{{"--workspace", o.workspace}, {"--services", o.services}} {
+		if flag.dir == "" {
+			continue
+		}
+		if err := wantDir(flag.name, flag.dir); err != nil {
+			return err
+		}
+	}
+	if o.podmanSocket == "" {
+		return nil
+	}
+	path := strings.TrimPrefix(o.podmanSocket, "unix://")
+	if info, err := os.Stat(path); err != nil || info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("--podman-socket: there is no socket %s", path)
+	}
+	return nil
+}
+
+// wantDir checks that the directory which a flag names is one.
+func wantDir(flag, dir string) error {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s: there is no directory %s", flag, dir)
+	}
+	return nil
+}
+
+// existing is the directory of the platform that is meant, where there is one.
+func (o devOptions) existing(given bool) (string, error) {
+	if given {
+		if !dev.Exists(o.dir) {
+			return "", fault.New(fault.NotFound, "there is no platform in %s", o.dir)
+		}
+		return o.dir, nil
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the working directory: %w", err)
+	}
+	dir, ok := dev.Find(cwd, o.dir)
+	if !ok {
+		return "", fault.New(fault.NotFound, "there is no platform here: no %s in this folder or one above it", o.dir).
+			WithHint("--dir names one that is elsewhere")
+	}
+	return dir, nil
 }
 
 // showPlatform says what is where.
@@ -139,6 +212,7 @@ func (a *App) showPlatform(info dev.Info) {
 	for _, line := range [][2]string{
 		{"Temporal UI", info.UI}, {"Temporal", info.Temporal}, {"image registry", info.ImageRegistry},
 		{"Postgres", info.Postgres}, {"podman", podman}, {"configuration", info.Config},
+		{"workspace", info.Workspace}, {"services", info.Services},
 	} {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}

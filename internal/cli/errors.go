@@ -54,6 +54,8 @@ func classify(err error) (int, *fault.Error) {
 			_ = f.WithHint("did you mean %s?", strings.Join(unknown.Nearest, " or "))
 		}
 		return exitUsage, f
+	case errors.As(err, &usage) && errors.As(err, new(*fault.Error)):
+		return exitUsage, fault.Of(err)
 	case errors.As(err, &problems), errors.As(err, &usage):
 		return exitUsage, fault.New(fault.Invalid, "%s", err.Error())
 	}

@@ -3,33 +3,63 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
 
 // outcome follows a workflow to its end and decodes the result that it has
 // either way. An error means that there is none.
 func (a *App) outcome(ctx context.Context, c client.Client, run client.WorkflowRun, result any) error {
-	err := a.follow(ctx, c, run, result)
-	if err == nil || workflows.ResultOf(err, result) {
-		return nil
-	}
-	if errors.As(err, new(exitError)) {
+	if err := a.follow(ctx, c, run); err != nil {
 		return err
+	}
+	err := run.Get(ctx, result)
+	switch {
+	case err == nil || workflows.ResultOf(err, result) || terminated(err, run, result):
+		return nil
+	case ctx.Err() != nil:
+		return a.detached(run)
 	}
 	return workflows.FaultOf(err)
 }
 
-// follow tails a workflow's history until it ends, and decodes its result. A
-// tail needs no worker and adds no event. Temporal may go away meanwhile: the
-// tail goes on where it was. When ctx ends it detaches, and says how to come
-// back.
-func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRun, out any) error {
+// terminated gives a workflow that somebody terminated the result that it
+// could not give itself; false if that is not how it ended.
+func terminated(err error, run client.WorkflowRun, result any) bool {
+	if !errors.As(err, new(*temporal.TerminatedError)) {
+		return false
+	}
+	verb, service, _ := strings.Cut(run.GetID(), "/")
+	f := fault.New(fault.Conflict, "the %s of %s was terminated in Temporal", verb, service)
+	switch r := result.(type) {
+	case *workflows.Result:
+		f.Message += "; nothing has been put back"
+		*r = workflows.Result{
+			Service: service, WorkflowID: run.GetID(), RunID: run.GetRunID(),
+			Outcome: workflows.Failed, Dirty: true, Components: []workflows.ComponentResult{},
+			Error: f.WithHint("mcp deploy %s puts it right", service),
+		}
+	case *workflows.BuildResult:
+		*r = workflows.BuildResult{
+			Service: service, WorkflowID: run.GetID(), RunID: run.GetRunID(),
+			Outcome: workflows.Failed, Images: []workflows.ImageResult{}, Error: f,
+		}
+	}
+	return true
+}
+
+// follow tails a workflow's history until it ends. A tail needs no worker and
+// adds no event. Temporal may go away meanwhile: the tail goes on where it
+// was. When ctx ends it detaches.
+func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRun) error {
 	view := newTimeline(a.Stderr, a.converter())
 	polls, stop := context.WithCancel(ctx)
 	polled := make(chan struct{})
@@ -40,15 +70,26 @@ func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRu
 	err := a.tail(ctx, c, run, view)
 	stop()
 	<-polled
-	view.end()
 	if ctx.Err() != nil {
-		a.say("detached: %s goes on in Temporal; the same command attaches again, and mcp cancel stops a deploy", run.GetID())
-		return exitError(exitInterrupted)
+		return a.detached(run)
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// detached says how to come back to a workflow that goes on, and what it
+// misses meanwhile.
+func (a *App) detached(run client.WorkflowRun) error {
+	a.say("detached: %s goes on in Temporal; the same command attaches again, and mcp cancel stops a deploy", run.GetID())
+	if a.building {
+		a.say("this command was its builder: a build waits until it runs again")
 	}
-	return run.Get(ctx, out)
+	if a.json {
+		_, service, _ := strings.Cut(run.GetID(), "/")
+		a.printJSON(map[string]string{
+			"service": service, "workflow_id": run.GetID(), "run_id": run.GetRunID(), "outcome": "running",
+		})
+	}
+	return exitError(exitInterrupted)
 }
 
 // tail feeds each event of the history to the view, once.
@@ -69,9 +110,11 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 				view.event(event)
 			}
 		}
-		var gone *serviceerror.NotFound
-		if err == nil || ctx.Err() != nil || errors.As(err, &gone) {
+		if err == nil || ctx.Err() != nil {
 			return err
+		}
+		if kindOf(err) != fault.Unavailable {
+			return temporalFault(err)
 		}
 		if !away {
 			away = true
@@ -90,7 +133,8 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 func (a *App) pollPending(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	started := time.Now()
+	var control controlWatch
+	told := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -104,9 +148,10 @@ func (a *App) pollPending(ctx context.Context, c client.Client, run client.Workf
 		for _, pending := range described.GetPendingActivities() {
 			view.pending(pending)
 		}
-		if !view.moving() && time.Since(started) > connectPatience && controlAnswers(ctx, c) != nil {
-			view.note("no control worker polls the queue control; waiting for one (mcp worker --control)")
-			started = time.Now().Add(time.Hour) // once is enough
+		gone := control.gone(described)
+		if gone && !told {
+			view.note(fmt.Sprintf("no control worker polls the queue %s; waiting for one (mcp worker --control)", workflows.Queue))
 		}
+		told = gone
 	}
 }

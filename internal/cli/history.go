@@ -123,7 +123,7 @@ func (a *App) tell(ctx context.Context, c client.Client, d plan.DeploymentRecord
 			break
 		}
 		if err != nil {
-			return startFault(err)
+			return temporalFault(err)
 		}
 		view.event(event)
 	}

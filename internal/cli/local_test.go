@@ -132,7 +132,7 @@ func TestServiceCheck(t *testing.T) {
 		file := write(t, filepath.Join(dir, "new.toml"), definition("shop-api", "shop-api"))
 		got := mcp(t.Context(), t, env, "service", "check", file)
 		require.Equal(t, 2, got.code)
-		require.Contains(t, got.stdout, file+": components[0].name: ")
+		require.Contains(t, got.stdout, file+":5: components[0].name: ")
 		require.Contains(t, got.stdout, "shop-api")
 	})
 
@@ -211,6 +211,7 @@ func TestWorkerUsage(t *testing.T) {
 		{"no role", nil, "no role"},
 		{"a control worker without Postgres", []string{"--control"}, "MCP_POSTGRES_URL"},
 		{"a builder without a workspace", []string{"--builder", "ci"}, "--workspace"},
+		{"a builder without its workspace", []string{"--builder", "ci", "--workspace", "/nowhere"}, "--workspace: there is no directory /nowhere"},
 		{"a bad name", []string{"--node", "Rift!"}, "node.name"},
 		{"a bad address", []string{"--node", "rift", "--publish", "rift"}, "node.publish"},
 		{"a strange log", []string{"--node", "rift", "--log-format", "xml"}, "--log-format"},
@@ -256,15 +257,25 @@ func TestDev(t *testing.T) {
 	t.Chdir(home)
 	require.NoError(t, os.Chmod(home, 0o755))
 
-	t.Run("down is at peace with nothing to end", func(t *testing.T) {
-		got := mcp(t.Context(), t, nil, "dev", "down", "--destroy", "--json")
-		require.Zero(t, got.code)
-		require.JSONEq(t, `{"dir": ".mcp-dev", "stopped": false, "destroyed": true, "left": []}`, got.stdout)
+	t.Run("down says that there is nothing to end", func(t *testing.T) {
+		for _, args := range [][]string{{"dev", "down", "--destroy"}, {"dev", "down", "--dir", "elsewhere"}} {
+			got := mcp(t.Context(), t, nil, args...)
+			require.Equal(t, 1, got.code)
+			require.Contains(t, got.stderr, "there is no platform")
+			require.NotContains(t, got.stdout+got.stderr, "gone")
+		}
 	})
 
 	t.Run("a bad flag is a usage error", func(t *testing.T) {
 		require.Equal(t, 2, mcp(t.Context(), t, nil, "dev", "--registry-port", "many").code)
 		require.Equal(t, 2, mcp(t.Context(), t, nil, "dev", "--publish", "rift").code)
+		for _, flag := range []string{"--workspace", "--services", "--podman-socket"} {
+			got := mcp(t.Context(), t, nil, "dev", flag, "/nowhere")
+			require.Equal(t, 2, got.code)
+			require.Contains(t, got.stderr, flag+": there is no ")
+			require.Contains(t, got.stderr, "/nowhere")
+		}
+		require.NoDirExists(t, ".mcp-dev")
 	})
 
 	t.Run("runs in the foreground until it is told to end", func(t *testing.T) {
@@ -295,6 +306,12 @@ func TestDev(t *testing.T) {
 			require.Contains(t, detached.stdout, info.UI)
 			require.Contains(t, detached.stderr, "runs already")
 		})
+		t.Run("and a second one with other flags says what is not used", func(t *testing.T) {
+			other := mcp(t.Context(), t, nil, "dev", "--detach", "--workspace", "/", "--publish", "127.0.0.1", "--ui-port", "1")
+			require.Equal(t, 1, other.code)
+			require.Contains(t, other.stderr, "does not use --workspace / (it has "+info.Workspace+"), --ui-port 1")
+			require.NotContains(t, other.stderr, "--publish")
+		})
 
 		stop()
 		got := <-ended
@@ -303,9 +320,14 @@ func TestDev(t *testing.T) {
 		decode(t, got.stdout, &said)
 		require.Equal(t, info, said)
 		require.False(t, dev.Running(".mcp-dev"))
+		below := filepath.Join(home, "below")
+		require.NoError(t, os.Mkdir(below, 0o755))
+		t.Chdir(below)
 		gone := mcp(t.Context(), t, nil, "dev", "down", "--destroy")
 		require.Zero(t, gone.code, gone.stderr)
-		require.NoDirExists(t, ".mcp-dev")
+		require.Contains(t, gone.stderr, "are gone")
+		require.NoDirExists(t, filepath.Join(home, ".mcp-dev"))
+		t.Chdir(home)
 	})
 
 	t.Run("runs in the background until it is brought down", func(t *testing.T) {

@@ -64,8 +64,8 @@ func (a *App) writePlan(r workflows.PlanResult) {
 	}
 	_, _ = fmt.Fprintf(a.Stdout, "%s: from release %d\n", p.Service, r.Release)
 	for _, recovery := range p.Recovery {
-		_, _ = fmt.Fprintf(a.Stdout, "  ! %s: a deploy that did not end left %d containers to put right\n",
-			recovery.Node, len(recovery.Remove)+len(recovery.Rename))
+		_, _ = fmt.Fprintf(a.Stdout, "  ! %s: a deploy that did not end left %s to put right\n",
+			recovery.Node, counted(len(recovery.Remove)+len(recovery.Rename), "container"))
 	}
 	for _, image := range r.Builds {
 		_, _ = fmt.Fprintf(a.Stdout, "  * build and push %s\n", image)
@@ -81,6 +81,14 @@ func (a *App) writePlan(r workflows.PlanResult) {
 	if p.Definition && !p.TouchesContainers() {
 		_, _ = fmt.Fprintln(a.Stdout, "  the definition changes, and no container for it")
 	}
+}
+
+// counted is a number with its noun: "1 container", "2 containers".
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // changeText renders one change.

@@ -97,10 +97,7 @@ func (a *App) writeProcesses(list []process) {
 		if !p.Managed {
 			service = "(not mcp's)"
 		}
-		up := ""
-		if p.State == string(runtime.Running) {
-			up = uptime(int64(time.Since(p.Started).Seconds()))
-		}
+		up := uptime(p.State, int64(time.Since(p.Started).Seconds()))
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.Container, service, p.State, up, mappings(p.Ports), p.Image)
 	}
 	_ = table.Flush()

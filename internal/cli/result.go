@@ -36,6 +36,10 @@ func (a *App) showResult(r workflows.Result) error {
 // writeResult shows a result to a person.
 func (a *App) writeResult(r workflows.Result) {
 	elapsed := time.Duration(r.ElapsedMS) * time.Millisecond
+	if r.Deployment == 0 { // it did not get that far, or could not say
+		_, _ = fmt.Fprintf(a.Stdout, "%s: %s\n", r.Service, r.Outcome)
+		return
+	}
 	_, _ = fmt.Fprintf(a.Stdout, "%s: %s, deployment %d, %s\n", r.Service, r.Outcome, r.Deployment, elapsed)
 	if r.Outcome != workflows.Succeeded && r.Outcome != workflows.Unchanged {
 		return

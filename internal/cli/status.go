@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -146,23 +147,36 @@ func (a *App) writeStatus(list []serviceStatus) {
 		if s.Dirty {
 			name += " (dirty)"
 		}
+		release := releaseText(s)
 		if len(s.Components) == 0 {
-			_, _ = fmt.Fprintf(table, "%s\t%d\t-\t%s\t-\t\t\t\n", name, s.Release, s.Node)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t%s\t-\t\t\t\n", name, release, s.Node)
 		}
 		for _, c := range s.Components {
-			_, _ = fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", name, s.Release, c.Name, c.Node,
-				c.ObservedState, uptime(c.UptimeSeconds), routeList(c.Routes), strings.Join(c.Drift, ","))
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, release, c.Name, c.Node,
+				c.ObservedState, uptime(c.ObservedState, c.UptimeSeconds), routeList(c.Routes), strings.Join(c.Drift, ","))
 		}
 	}
 	_ = table.Flush()
 }
 
-// uptime renders seconds as an operator reads them; "" for none.
-func uptime(seconds int64) string {
-	if seconds <= 0 {
+// releaseText says which release runs, and which deployment is under way.
+func releaseText(s serviceStatus) string {
+	text := "never released"
+	if s.Release != 0 {
+		text = strconv.Itoa(s.Release)
+	}
+	if s.Deploying != 0 {
+		text += fmt.Sprintf(" (deploying %d)", s.Deploying)
+	}
+	return text
+}
+
+// uptime renders seconds as an operator reads them; "" for what does not run.
+func uptime(state string, seconds int64) string {
+	if state != string(runtime.Running) {
 		return ""
 	}
-	return (time.Duration(seconds) * time.Second).String()
+	return (time.Duration(max(0, seconds)) * time.Second).String()
 }
 
 // routeList renders routes: "rest:8443→23456".

@@ -136,6 +136,13 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		if cfg.Build.Workspace == "" {
 			return roles, fmt.Errorf("a builder needs --workspace, or [build] workspace in mcp.toml; this configuration is %s", cfg.Describe())
 		}
+		source := "[build] workspace"
+		if o.workspace != "" {
+			source = "--workspace"
+		}
+		if err := wantDir(source, cfg.Build.Workspace); err != nil {
+			return roles, err
+		}
 		roles.Builder = &workers.Builder{
 			Name: o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
 			Logs: cfg.Build.Logs, Insecure: insecure,

@@ -21,8 +21,8 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", dir, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, lockName)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // there has never been one
+	if !Exists(dir) {
+		return nil, nil
 	}
 	lock, err := acquire(dir)
 	if err != nil {
@@ -38,7 +38,7 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	// One by one: whoever gave a directory with things of their own keeps them.
 	for _, name := range []string{
 		temporalDir, registryDir, postgresDir, podmanDir, buildsDir,
-		configName, urlName, infoName, LogName, pidName, lockName,
+		configName, urlName, infoName, settingsName, LogName, pidName, lockName,
 	} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("remove the platform's data: %w", err)

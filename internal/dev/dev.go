@@ -23,16 +23,18 @@ type Options struct {
 	// Dir holds all of the platform's data; it is made if it is missing.
 	Dir string
 	// Workspace is what the builder builds from, Services where the CLI finds
-	// definitions.
+	// definitions; "" for those of the last start, or the working directory
+	// and services in it.
 	Workspace, Services string
 	// Ports of 127.0.0.1; 0 for those of the last start, or free ones.
 	RegistryPort, TemporalPort, UIPort int
-	// Socket is that of a podman to use.
+	// Socket is that of a podman to use; "" for the last start's.
 	Socket string
 	// MachineSocket is used where Socket is "" and a podman answers there;
 	// else the platform runs one of its own, with storage of its own.
 	MachineSocket string
-	// Publish is the address that routes are published on; 127.0.0.1 if "".
+	// Publish is the address that routes are published on; "" for that of the last
+	// start, or 127.0.0.1.
 	Publish string
 	// Programs is where the programs temporal and registry are looked for
 	// first; "" for the directory of this one.
@@ -54,6 +56,9 @@ type Info struct {
 	ImageRegistry string `json:"image_registry"`
 	Postgres      string `json:"postgres"`
 	Podman        string `json:"podman"`
+	Workspace     string `json:"workspace"`
+	Services      string `json:"services"`
+	Publish       string `json:"publish"`
 	// PrivatePodman is set where the platform runs a podman of its own.
 	PrivatePodman bool `json:"private_podman"`
 }
@@ -79,7 +84,10 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	p := &Platform{options: o, info: Info{Dir: o.Dir, PID: os.Getpid(), Config: filepath.Join(o.Dir, configName)}}
+	p := &Platform{options: o, info: Info{
+		Dir: o.Dir, PID: os.Getpid(), Config: filepath.Join(o.Dir, configName),
+		Workspace: o.Workspace, Services: o.Services, Publish: o.Publish,
+	}}
 	if err := p.findPrograms(); err != nil {
 		return nil, err
 	}
@@ -121,6 +129,9 @@ func (o *Options) complete() error {
 		}
 		o.Programs = filepath.Dir(self)
 	}
+	if err := o.recall(); err != nil {
+		return err
+	}
 	for _, path := range []*string{&o.Dir, &o.Workspace, &o.Services, &o.Programs} {
 		absolute, err := filepath.Abs(*path)
 		if err != nil {
@@ -128,8 +139,8 @@ func (o *Options) complete() error {
 		}
 		*path = absolute
 	}
-	if o.Publish == "" {
-		o.Publish = "127.0.0.1"
+	if err := o.wantWorkspace(); err != nil {
+		return err
 	}
 	for _, logger := range []**slog.Logger{&o.Logger, &o.SDKLogger} {
 		if *logger == nil {
@@ -157,6 +168,9 @@ func (p *Platform) start(ctx context.Context) error {
 		return err
 	}
 	if err := p.startWorkers(ctx); err != nil {
+		return err
+	}
+	if err := p.writeSettings(); err != nil {
 		return err
 	}
 	return p.writeInfo()

@@ -48,6 +48,9 @@ func up(t *testing.T, dir string, change ...func(*dev.Options)) *dev.Platform {
 	return p
 }
 
+// asBefore leaves to the last start what a platform goes by.
+func asBefore(o *dev.Options) { o.Workspace, o.Services = "", "" }
+
 // home is a directory for a platform, of which nothing must be left.
 func home(t *testing.T) string {
 	t.Helper()
@@ -170,7 +173,7 @@ func TestPlatform(t *testing.T) {
 	})
 
 	t.Run("comes up again where it was, with its data", func(t *testing.T) {
-		second := up(t, dir)
+		second := up(t, dir, asBefore)
 		again := second.Info()
 		require.Equal(t, info, again)
 		temporal := connect(t, dir)
@@ -198,7 +201,7 @@ func TestAnotherProcess(t *testing.T) {
 		require.NoError(t, process.Kill())
 		<-ended
 
-		after := up(t, dir).Info()
+		after := up(t, dir, asBefore).Info()
 		before.PID = after.PID
 		require.Equal(t, before, after)
 	})
@@ -266,6 +269,18 @@ func TestMistakes(t *testing.T) {
 		t.Setenv("PATH", "/nowhere")
 		_, err := dev.Up(t.Context(), dev.Options{Dir: t.TempDir(), Programs: t.TempDir()})
 		require.ErrorContains(t, err, "make tools")
+	})
+
+	t.Run("a workspace that is not there is named", func(t *testing.T) {
+		_, err := dev.Up(t.Context(), dev.Options{Dir: t.TempDir(), Programs: programs, Workspace: "/nowhere"})
+		require.ErrorContains(t, err, "/nowhere")
+	})
+
+	t.Run("a podman that does not answer is named", func(t *testing.T) {
+		dir := home(t)
+		_, err := dev.Up(t.Context(), dev.Options{Dir: dir, Programs: programs, Socket: "unix:///nowhere.sock"})
+		require.True(t, fault.Is(err, fault.Unavailable), err)
+		require.ErrorContains(t, err, "/nowhere.sock")
 	})
 
 	t.Run("a directory that has never been a platform's is not destroyed", func(t *testing.T) {

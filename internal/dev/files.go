@@ -15,6 +15,8 @@ const (
 	infoName   = "dev.json"
 	pidName    = "dev.pid"
 	lockName   = "dev.lock"
+	// settingsName outlives the platform, for its next start.
+	settingsName = "settings.json"
 	// LogName is the log of a platform in the background.
 	LogName = "dev.log"
 )

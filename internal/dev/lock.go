@@ -46,6 +46,25 @@ func release(dir string, lock *os.File) {
 	_ = lock.Close()
 }
 
+// Exists reports whether there is a platform in dir, whether it runs or not.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, lockName))
+	return err == nil
+}
+
+// Find gives the directory of the nearest platform: one of that name in cwd,
+// or in a folder above it.
+func Find(cwd, name string) (dir string, ok bool) {
+	for folder := cwd; ; folder = filepath.Dir(folder) {
+		if dir = filepath.Join(folder, name); Exists(dir) {
+			return dir, true
+		}
+		if folder == filepath.Dir(folder) {
+			return "", false
+		}
+	}
+}
+
 // Running reports whether a platform runs in dir.
 func Running(dir string) bool {
 	lock, err := os.Open(filepath.Join(dir, lockName))

@@ -9,10 +9,15 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/fault"
 )
 
 // startPodman starts a podman where none can be used that runs already.
 func (p *Platform) startPodman(ctx context.Context) error {
+	if socket := p.options.Socket; socket != "" && !answers(ctx, socket) {
+		return fault.New(fault.Unavailable, "no podman answers at %s", socket).
+			WithHint("start it, or name another with --podman-socket; it is remembered from start to start")
+	}
 	if p.info.Podman = p.runningPodman(ctx); p.info.Podman != "" {
 		return nil
 	}

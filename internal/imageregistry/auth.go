@@ -32,7 +32,9 @@ type authFile struct {
 // registry, "host/team", so the longest name that fits comes first.
 func (a authFile) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	file, err := os.Open(a.path)
-	if a.optional && errors.Is(err, fs.ErrNotExist) {
+	// A directory of root's that others may not even look into, as
+	// /run/containers is where only root runs podman, has nothing for them.
+	if a.optional && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 		return authn.Anonymous, nil
 	}
 	if err != nil {

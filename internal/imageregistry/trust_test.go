@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -133,4 +135,22 @@ func TestDigestLogsIn(t *testing.T) {
 		_, err := imageregistry.New(imageregistry.Options{AuthFile: "/nowhere/auth.json"}).Digest(t.Context(), host+"/shop/api:v1")
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 	})
+}
+
+func TestAuthFilesOfRootAlone(t *testing.T) {
+	noLogin(t)
+	server := httptest.NewServer(answers(http.StatusOK))
+	t.Cleanup(server.Close)
+	answer := make(chan error)
+	go func() {
+		// For files this one thread becomes somebody else, who may not look
+		// into root's /run/containers. It ends with the goroutine.
+		runtime.LockOSThread()
+		err := syscall.Setfsuid(65534)
+		if err == nil {
+			_, err = imageregistry.New(imageregistry.Options{}).Digest(t.Context(), address(server)+"/shop/api:v1")
+		}
+		answer <- err
+	}()
+	require.NoError(t, <-answer)
 }

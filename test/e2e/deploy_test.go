@@ -160,6 +160,46 @@ func TestASecondDeployAttachesOrSaysWhoHoldsTheService(t *testing.T) {
 	require.Contains(t, attached.stderr, "not healthy after")
 }
 
+func TestWhoFollowsADeployIsToldWhatBecomesOfIt(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("ended", strings.Replace(w.service("ended", "v1", `env = { MODE = "deaf" }`), `"2s"`, `"60s"`, 1))
+	first := make(chan reply, 1)
+	go func() { first <- w.mcp("deploy", "ended", "--json") }()
+	w.untilRunning(workflows.DeployID("ended"))
+
+	t.Run("who asks with other options is refused", func(t *testing.T) {
+		refused := w.mcp("deploy", "ended", "--force")
+		require.Equal(t, 1, refused.code, refused)
+		require.Contains(t, refused.stderr, "ended is being deployed with other options, by ")
+	})
+	t.Run("who detaches is told what goes on", func(t *testing.T) {
+		ctx, detach := context.WithTimeout(t.Context(), 2*time.Second)
+		defer detach()
+		attached := w.mcpUntil(ctx, "deploy", "ended", "--deadline", "5m", "--json")
+		require.Equal(t, 130, attached.code, attached)
+		require.Contains(t, attached.stderr, "its own deadline of 30m0s holds, not 5m0s")
+		require.Contains(t, attached.stderr, "this command was its builder")
+		var said map[string]string
+		attached.decode(t, &said)
+		require.Equal(t, "running", said["outcome"])
+		require.Equal(t, "ended", said["service"])
+	})
+	t.Run("a deploy that is terminated is dirty", func(t *testing.T) {
+		require.NoError(t, w.temporal().TerminateWorkflow(t.Context(), workflows.DeployID("ended"), "", "a test"))
+		terminated := <-first
+		require.Equal(t, 3, terminated.code, terminated)
+		var result workflows.Result
+		terminated.decode(t, &result)
+		require.Equal(t, workflows.Failed, result.Outcome)
+		require.True(t, result.Dirty)
+		require.Equal(t, "the deploy of ended was terminated in Temporal; nothing has been put back", result.Error.Message)
+		require.Equal(t, "mcp deploy ended puts it right", result.Error.Hint)
+	})
+	w.define("ended", w.service("ended", "v1", ""))
+	require.Equal(t, workflows.Succeeded, w.deploy("ended").Outcome)
+}
+
 func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 	w := newWorld(t)
 	w.source("v1", "")

@@ -179,10 +179,13 @@ func (r reply) decode(t *testing.T, out any) {
 }
 
 // mcp runs a command in this process.
-func (w *world) mcp(args ...string) reply {
+func (w *world) mcp(args ...string) reply { return w.mcpUntil(w.t.Context(), args...) }
+
+// mcpUntil runs a command that is interrupted when ctx ends.
+func (w *world) mcpUntil(ctx context.Context, args ...string) reply {
 	var stdout, stderr bytes.Buffer
 	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: w.getenv}
-	code := app.Run(w.t.Context(), append([]string{"--config", w.config()}, args...))
+	code := app.Run(ctx, append([]string{"--config", w.config()}, args...))
 	return reply{code, stdout.String(), stderr.String()}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"regexp"
 
 	"github.com/containers/buildah/define"
 	"github.com/containers/podman/v5/pkg/bindings/images"
@@ -68,37 +67,3 @@ func wantSources(spec runtime.BuildSpec) error {
 	}
 	return nil
 }
-
-// atStep is what podman puts before the cause of a failed step. The message
-// names the step in the output's own words, with its number.
-var atStep = regexp.MustCompile(`^building at STEP ".*?": `)
-
-// buildError translates a failed build. What podman cannot do for now is worth
-// waiting for; everything else is the source's fault.
-func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSpec, output *buildOutput) error {
-	if done := e.interrupted(ctx, err, "build "+spec.Tag); done != nil {
-		return done
-	}
-	message, cause := "build "+spec.Tag, err
-	if output.step != "" {
-		message += ": " + output.step
-		cause = stepError{text: atStep.ReplaceAllString(err.Error(), ""), cause: err}
-	}
-	kind := fault.Invalid
-	// The base image's registry is not the source's fault.
-	if found, _ := diagnose(err.Error(), registrySymptoms); found == fault.Unavailable || found == fault.Unauthorized {
-		kind = found
-	}
-	result := fault.Wrap(kind, cause, "%s", message)
-	result.Log = output.lines
-	return result
-}
-
-// stepError is a failed step's error without the step's name.
-type stepError struct {
-	text  string
-	cause error
-}
-
-func (e stepError) Error() string { return e.text }
-func (e stepError) Unwrap() error { return e.cause }

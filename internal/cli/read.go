@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// readPatience is how long a read may take without a word.
+const readPatience = 3 * time.Second
+
+// read runs a workflow that only reads, and decodes its result.
+func (a *App) read(ctx context.Context, c client.Client, verb, workflow string, in, out any) error {
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       workflows.ReadID(verb, nonce()),
+		TaskQueue:                workflows.Queue,
+		WorkflowExecutionTimeout: time.Minute, // there is nothing to undo
+		StaticSummary:            "mcp " + verb,
+	}, workflow, in)
+	if err != nil {
+		return temporalFault(err)
+	}
+	view := newTimeline(a.Stderr, a.converter())
+	view.quiet = true
+	watch, stop := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := watchRead(watch, c, run, view); err != nil {
+			stop(err)
+		}
+	}()
+	err = run.Get(watch, out)
+	stop(nil)
+	<-watched
+	var unreachable unreachableError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return exitError(exitInterrupted)
+	case errors.As(context.Cause(watch), &unreachable):
+		return unreachable
+	}
+	catchUp(ctx, c, run, view, 0)
+	return readFault(workflows.FaultOf(err), view.failed)
+}
+
+// watchRead says what a read waits for when that takes long. It fails when
+// nobody is there to run it.
+func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	started, seen := time.Now(), int64(0)
+	var control controlWatch
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		described, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+		if err != nil {
+			continue // who waits for the result is told
+		}
+		if control.gone(described) {
+			return unreachableError{fault.New(fault.Unavailable, "no control worker polls the queue %s", workflows.Queue).
+				WithHint("start one: mcp worker --control")}
+		}
+		if time.Since(started) < readPatience {
+			continue
+		}
+		seen = catchUp(ctx, c, run, view, seen)
+		for _, pending := range described.GetPendingActivities() {
+			view.pending(pending)
+		}
+	}
+}
+
+// catchUp feeds the view what the history has beyond the event already seen,
+// and returns the last event.
+func catchUp(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline, seen int64) int64 {
+	events := c.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			break // it only explains
+		}
+		if event.GetEventId() > seen {
+			seen = event.GetEventId()
+			view.event(event)
+		}
+	}
+	return seen
+}
+
+// readFault says of a read that failed what it waited for, and tells an
+// absent control plane, which Postgres is a part of, from a failure.
+func readFault(f *fault.Error, failed *step) error {
+	if f.Kind != fault.Unavailable || failed == nil {
+		return f
+	}
+	if strings.HasSuffix(f.Message, "ToClose timeout") { // that is all that it says
+		last := fault.New(fault.Unavailable, "%s: no answer in time", failed.summary)
+		if failed.failure != nil {
+			last = failed.failure
+		}
+		f = last
+	}
+	if failed.queue == workflows.Queue && failed.activity != "ImageExists" {
+		return unreachableError{f}
+	}
+	return f
+}
+
+// controlWatch tells from a workflow itself whether a control worker is there:
+// Temporal goes on listing, for minutes, the pollers of one that has died.
+type controlWatch struct {
+	since time.Time // from when on a task has been seen waiting, each time
+}
+
+// gone reports whether the workflow's own task has been waiting for a while.
+// It must be asked about once a second.
+func (w *controlWatch) gone(described *workflowservice.DescribeWorkflowExecutionResponse) bool {
+	if !untaken(described.GetPendingWorkflowTask()) {
+		w.since = time.Time{}
+		return false
+	}
+	if w.since.IsZero() {
+		w.since = time.Now()
+	}
+	return time.Since(w.since) >= readPatience
+}
+
+func untaken(task *workflow.PendingWorkflowTaskInfo) bool {
+	return task != nil && task.GetState() == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED
+}
