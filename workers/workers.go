@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -25,6 +26,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is mcp's own, for the registry to show.
 	Version string
+	// Interceptors see every activity, the first of them before all else.
+	Interceptors []interceptor.WorkerInterceptor
 }
 
 // stopTimeout is how long a stopping worker waits for its running activities.
@@ -32,9 +35,10 @@ const stopTimeout = 30 * time.Second
 
 // Workers are the running workers of one process.
 type Workers struct {
-	running []worker.Worker
-	closers []func()
-	failed  chan error
+	running      []worker.Worker
+	closers      []func()
+	failed       chan error
+	interceptors []interceptor.WorkerInterceptor
 }
 
 // Start starts the workers of every role in o. Client stays the caller's, who
@@ -46,7 +50,10 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	w := &Workers{failed: make(chan error, 3)}
+	w := &Workers{
+		failed:       make(chan error, 3),
+		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor()),
+	}
 	var err error
 	if o.Control != nil {
 		err = o.Control.start(ctx, w, c)
@@ -89,7 +96,7 @@ func (w *Workers) Stop() {
 // serve starts polling one queue. Register names what is served there.
 func (w *Workers) serve(c client.Client, queue string, o worker.Options, register func(worker.Registry)) error {
 	o.WorkerStopTimeout = stopTimeout
-	o.Interceptors = []interceptor.WorkerInterceptor{activities.NewInterceptor()}
+	o.Interceptors = w.interceptors
 	o.OnFatalError = func(err error) {
 		select {
 		case w.failed <- fmt.Errorf("poll %s: %w", queue, err):

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/interceptor"
 )
 
 // version is set by the linker.
@@ -22,6 +23,8 @@ type App struct {
 	Stdout, Stderr io.Writer
 	// Getenv reads the environment.
 	Getenv func(string) string
+	// Interceptors see every activity that a verb's own workers run.
+	Interceptors []interceptor.WorkerInterceptor
 
 	configFile string
 	json       bool
