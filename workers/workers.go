@@ -33,6 +33,11 @@ type Options struct {
 // stopTimeout is how long a stopping worker waits for its running activities.
 const stopTimeout = 30 * time.Second
 
+// heartbeatThrottle is how long the SDK holds a heartbeat back to send it with
+// the next. Its own choice, 80 % of the heartbeat timeout, would let one lost
+// heartbeat lose the activity, and a cancel wait for 12 seconds.
+const heartbeatThrottle = time.Second
+
 // Workers are the running workers of one process.
 type Workers struct {
 	running      []worker.Worker
@@ -96,6 +101,7 @@ func (w *Workers) Stop() {
 // serve starts polling one queue. Register names what is served there.
 func (w *Workers) serve(c client.Client, queue string, o worker.Options, register func(worker.Registry)) error {
 	o.WorkerStopTimeout = stopTimeout
+	o.MaxHeartbeatThrottleInterval = heartbeatThrottle
 	o.Interceptors = w.interceptors
 	o.OnFatalError = func(err error) {
 		select {
