@@ -1,0 +1,83 @@
+package crash
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// tally counts verdicts.
+type tally map[verdict]int
+
+func (t tally) tried() int { return t[finished] + t[putBack] + t[wrong] }
+
+// reliability is the report: what was tried, and how it ended.
+func reliability(matrix, results []*play, took time.Duration) string {
+	var b strings.Builder
+	all := tally{}
+	groups := []struct {
+		title string
+		of    func(*play) string
+	}{
+		{"Story", func(p *play) string { return p.story.name }},
+		{"Who failed", func(p *play) string { return p.who }},
+		{"How", func(p *play) string { return p.fault.name }},
+		{"Where", func(p *play) string { return p.at.where }},
+	}
+	var failing []*play
+	for _, r := range results {
+		if r.who != "" {
+			failing = append(failing, r)
+			all[r.verdict]++
+		}
+	}
+	fmt.Fprintf(&b, head, all.tried(), len(matrix), took.Round(time.Minute), all[finished], all[putBack], all[wrong])
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n| %s | tried | finished | put back | wrong |\n| --- | ---: | ---: | ---: | ---: |\n", g.title)
+		counts := map[string]tally{}
+		var order []string
+		for _, r := range failing {
+			key := g.of(r)
+			if counts[key] == nil {
+				counts[key] = tally{}
+				order = append(order, key)
+			}
+			counts[key][r.verdict]++
+		}
+		for _, key := range slices.Sorted(slices.Values(order)) {
+			t := counts[key]
+			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", key, t.tried(), t[finished], t[putBack], t[wrong])
+		}
+	}
+	if all[wrong] > 0 {
+		b.WriteString("\n## Wrong\n\n")
+		for _, r := range failing {
+			if r.verdict == wrong {
+				fmt.Fprintf(&b, "- %s: %s\n", r.name(), strings.ReplaceAll(r.err.Error(), "\n", "; "))
+			}
+		}
+	}
+	return b.String()
+}
+
+const head = `# Reliability
+
+Written by ` + "`make crash`" + `. Each case is one real deploy, on real podman, Postgres,
+Temporal and image registry, every part and every role of mcp a process of its
+own, in which one of them fails at one point: before, inside or after one
+activity. Afterwards a checker asks podman, Postgres and Temporal themselves.
+
+- **finished**: the deploy did what it was asked to, as if nothing had failed.
+- **put back**: the former release runs as before, and the deployment's row and
+  the command line say that the deploy did not succeed. It is what the last two
+  stories of a new version that is unhealthy, or cancelled, end with in any case.
+- **wrong**: anything else. A container too many or too few, of another release
+  than the row says, or under a waiting name; a port that Postgres and podman do
+  not agree on, or that nobody explains; a workflow that is open; an outcome that
+  is not true; a client that met a closed door where start-first promises none;
+  data in a volume that is lost, or had two owners.
+
+%d of the matrix's %d cases were played in %s: %d finished, %d put back, %d wrong.
+The order of the matrix is shuffled, so that what is played is a fair sample of it.
+`

@@ -1,0 +1,130 @@
+package crash
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// story is one kind of deploy, and what it promises.
+type story struct {
+	name string
+	// before is what runs already, and then what is deployed while something
+	// fails; "" for nothing.
+	before, then func(p *play) string
+	// ends is the verdict where nothing fails.
+	ends verdict
+	// steady promises that a client never meets a closed door.
+	steady bool
+	// volume promises that data is kept, and never has two owners.
+	volume bool
+	// cancel cancels the deploy while its first container starts.
+	cancel bool
+}
+
+// stories are in the order of what most depends on them.
+var stories = []story{
+	{name: "new version, start-first", before: version("v1", ""), then: version("v2", ""), ends: finished, steady: true},
+	{name: "first deploy with build and push", then: built, ends: finished},
+	{name: "new version, stop-first, with a volume", before: volume("v1"), then: volume("v2"), ends: finished, volume: true},
+	{name: "two components with depends_on", before: two("v1"), then: two("v2"), ends: finished},
+	{name: "unhealthy new version", before: version("v1", ""), then: version("v2", `env = { MODE = "exit" }`), ends: putBack, steady: true},
+	{name: "active = false", before: version("v1", ""), then: inactive, ends: finished},
+	{name: "cancel in mid-deploy", before: version("v1", ""), then: version("v2", `env = { MODE = "deaf" }`), ends: putBack, steady: true, cancel: true},
+}
+
+// definition is a service of components that the shared images serve.
+func definition(service, head string, components ...string) string {
+	return fmt.Sprintf("name = %q\nnode = \"local\"\npath = \"src\"\n%s\n%s", service, head, strings.Join(components, "\n"))
+}
+
+// component has one route.
+func component(name, image, more string) string {
+	return fmt.Sprintf(`[[components]]
+name = %q
+image = %q
+stop_timeout = "2s"
+%s
+[components.health]
+start_period = "10s"
+interval = "200ms"
+
+[[components.routes]]
+name = "http"
+port = 443
+`, name, image, more)
+}
+
+func version(tag, more string) func(*play) string {
+	return func(p *play) string { return definition(p.service, "", component("app", p.rig.shared(tag), more)) }
+}
+
+func inactive(p *play) string {
+	return definition(p.service, "active = false", component("app", p.rig.shared("v1"), ""))
+}
+
+// built is of an image that nobody has yet.
+func built(p *play) string {
+	image := p.rig.image + "/" + p.service + ":v2"
+	return definition(p.service, fmt.Sprintf("[build.images]\n%s = \"Containerfile.v2\"\n", p.service), component("app", image, ""))
+}
+
+func volume(tag string) func(*play) string {
+	return func(p *play) string {
+		more := fmt.Sprintf("volumes = [%q]\nenv = { DATA = \"/data\" }", p.volume()+":/data")
+		return definition(p.service, "", component("app", p.rig.shared(tag), more))
+	}
+}
+
+func two(tag string) func(*play) string {
+	return func(p *play) string {
+		return definition(p.service, "", component("db", p.rig.shared(tag), ""), component("web", p.rig.shared(tag), `depends_on = ["db"]`))
+	}
+}
+
+// shared is the image that most stories use, by its version.
+func (r *rig) shared(tag string) string { return r.image + "/app:" + tag }
+
+// volume is the host's directory that a service keeps its data in.
+func (p *play) volume() string { return filepath.Join(p.rig.dir, "volumes", p.service) }
+
+// furnish writes the sources, and builds the images that stories share.
+func (r *rig) furnish(app string) error {
+	src := r.path("workspace/src")
+	program, err := os.ReadFile(app)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(src, "app"), program, 0o755); err != nil {
+		return err
+	}
+	for _, tag := range []string{"v1", "v2"} {
+		text := "FROM scratch\nCOPY app /app\nENV VERSION=" + tag + "\nCMD [\"/app\"]\n"
+		if err := os.WriteFile(filepath.Join(src, "Containerfile."+tag), []byte(text), 0o600); err != nil {
+			return err
+		}
+		name := "furnish-" + tag
+		head := fmt.Sprintf("[build.images]\napp = \"Containerfile.%s\"\n", tag)
+		if err := r.define(name, definition(name, head, component("app", r.shared(tag), ""))); err != nil {
+			return err
+		}
+		c, err := r.run("build", name)
+		if err != nil {
+			return err
+		}
+		if c.code() != 0 {
+			return fmt.Errorf("build image %s: exit %d: %s", tag, c.code(), c.stderr.String())
+		}
+	}
+	return nil
+}
+
+func (r *rig) define(service, text string) error {
+	return os.WriteFile(filepath.Join(r.path("services"), service+".toml"), []byte(text), 0o600)
+}
+
+// cancelDelay is how long the first container of a deploy that is cancelled
+// has been starting then.
+const cancelDelay = 500 * time.Millisecond
