@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// faults are the ways in which a process fails.
-var faults = []fault{
+// failures are the ways in which a process fails.
+var failures = []failure{
 	{name: "killed, back after 2 s", kill: true, away: 2 * time.Second},
 	{name: "stopped for 20 s", away: 20 * time.Second},
 	{name: "killed, back after 60 s", kill: true, away: time.Minute},
@@ -37,8 +37,8 @@ func (p *play) failing() []*play {
 	var cases []*play
 	for _, at := range p.seen {
 		for _, who := range everybody {
-			for _, f := range faults {
-				cases = append(cases, &play{story: p.story, who: who, fault: f, at: at, lasts: p.lasts})
+			for _, f := range failures {
+				cases = append(cases, &play{story: p.story, who: who, how: f, at: at, lasts: p.lasts})
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func (p *play) name() string {
 	if p.who == "" {
 		return p.story.name + ": nothing fails"
 	}
-	return fmt.Sprintf("%s: %s %s %s", p.story.name, p.who, p.fault.name, p.at)
+	return fmt.Sprintf("%s: %s %s %s", p.story.name, p.who, p.how.name, p.at)
 }
 
 // perform plays the case on a rig, and judges it.

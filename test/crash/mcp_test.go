@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -122,4 +123,12 @@ func self() string {
 		return os.Args[0]
 	}
 	return path
+}
+
+// getenv hides from mcp what the developer's shell says of another.
+func getenv(name string) string {
+	if strings.HasPrefix(name, "TEMPORAL_") || strings.HasPrefix(name, "MCP_") {
+		return ""
+	}
+	return os.Getenv(name)
 }

@@ -51,8 +51,8 @@ func (p *part) down() {
 	}
 }
 
-// fault is how a process fails.
-type fault struct {
+// failure is how a process fails.
+type failure struct {
 	name string
 	// kill ends it without a word; else it only stands still.
 	kill bool
@@ -62,7 +62,7 @@ type fault struct {
 
 // strike lets a part fail, and returns when it has failed; the channel gives
 // its error, or nil, when it is back.
-func (p *part) strike(f fault) <-chan error {
+func (p *part) strike(f failure) <-chan error {
 	back := make(chan error, 1)
 	victim := p.now()
 	if !f.kill {

@@ -25,7 +25,7 @@ type play struct {
 	story   story
 	service string
 	who     string
-	fault   fault
+	how     failure
 	at      point
 	// lasts is how long the activities took where nothing failed: a fault
 	// inside one strikes half-way.
@@ -86,7 +86,7 @@ func (p *play) run() error {
 			return err
 		}
 	}
-	if err := await(patience+p.fault.away, "the command line ends", p.cliEnded); err != nil {
+	if err := await(patience+p.how.away, "the command line ends", p.cliEnded); err != nil {
 		return errors.Join(err, p.closed())
 	}
 	return p.closed()
@@ -100,7 +100,7 @@ func (p *play) awaitFault() error {
 			return fmt.Errorf("bring back %s: %w", p.who, err)
 		}
 		return nil
-	case <-time.After(patience + p.fault.away):
+	case <-time.After(patience + p.how.away):
 		return fmt.Errorf("the deploy never came to %s", p.at)
 	}
 }
@@ -169,7 +169,7 @@ func (p *play) strike() {
 		if p.who == theCLI {
 			victim = p.cli
 		}
-		back := victim.strike(p.fault)
+		back := victim.strike(p.how)
 		go func() { p.back <- <-back }()
 	})
 }
@@ -191,11 +191,4 @@ func (p *play) clean() {
 	for _, c := range containers {
 		_ = p.rig.engine.Remove(ctx, c.Name)
 	}
-}
-
-func (at point) String() string {
-	if at.nth > 1 {
-		return fmt.Sprintf("%s %s %d", at.where, at.activity, at.nth)
-	}
-	return at.where + " " + at.activity
 }

@@ -22,7 +22,7 @@ func reliability(matrix, results []*play, took time.Duration) string {
 	}{
 		{"Story", func(p *play) string { return p.story.name }},
 		{"Who failed", func(p *play) string { return p.who }},
-		{"How", func(p *play) string { return p.fault.name }},
+		{"How", func(p *play) string { return p.how.name }},
 		{"Where", func(p *play) string { return p.at.where }},
 	}
 	var failing []*play

@@ -145,7 +145,7 @@ func (r *rig) upAll(ctx context.Context, names ...string) error {
 func (r *rig) down() error {
 	for _, name := range []string{theControlWorker, theNodeWorker, theBuilder} {
 		if p := r.parts[name]; p != nil && p.now() != nil {
-			p.strike(fault{kill: true, away: time.Hour}) // nothing of it is needed any more
+			p.strike(failure{kill: true, away: time.Hour}) // nothing of it is needed any more
 		}
 	}
 	if r.temporal != nil {
