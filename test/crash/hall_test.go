@@ -33,10 +33,10 @@ func newHall(t *testing.T) *hall {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	h := &hall{t: t, rigs: make([]*rig, rigs)}
-	failed := make([]error, rigs)
+	h := &hall{t: t, rigs: make([]*rig, *rigs)}
+	failed := make([]error, *rigs)
 	var group sync.WaitGroup
-	for i := range rigs {
+	for i := range *rigs {
 		group.Add(1)
 		go func() {
 			defer group.Done()
@@ -103,12 +103,21 @@ func (h *hall) play(cases []*play, enough func() bool) []*play {
 				mu.Lock()
 				played = append(played, c)
 				mu.Unlock()
-				if c.err != nil || *full || *only != "" {
-					fmt.Fprintf(os.Stderr, "%s %4.1fs %-9s %s %v\n", time.Now().Format(time.TimeOnly), time.Since(started).Seconds(), c.verdict, c.name(), c.err)
-				}
+				c.tell(time.Since(started))
 			}
 		}()
 	}
 	group.Wait()
 	return played
+}
+
+// tell says how a case ended while others still run: what is wrong in any
+// case, and all where somebody has asked for many.
+func (p *play) tell(took time.Duration) {
+	if p.err != nil || *full || *only != "" {
+		fmt.Fprintf(os.Stderr, "%s %5.1fs %-8s %s\n", time.Now().Format(time.TimeOnly), took.Seconds(), p.verdict, p.name())
+	}
+	if p.err != nil {
+		fmt.Fprintf(os.Stderr, "  on %s, service %s: %v\n", p.rig.dir, p.service, p.err)
+	}
 }

@@ -25,6 +25,7 @@ import (
 // is a process of its own, so that each can die alone.
 type rig struct {
 	dir   string
+	bin   string // where make has built Temporal and the image registry
 	stage *stage
 	parts map[string]*part
 
@@ -61,6 +62,9 @@ func newRig(ctx context.Context, dir string) (*rig, error) {
 		}
 	}
 	var err error
+	if r.bin, err = filepath.Abs(filepath.Join("..", "..", "bin")); err != nil {
+		return r, err
+	}
 	if r.stage, err = newStage(r.path("stage.sock")); err != nil {
 		return r, err
 	}
@@ -96,14 +100,14 @@ func (r *rig) startParts(ctx context.Context) error {
 		return p, err
 	}}
 	r.parts[theTemporal] = &part{name: theTemporal, start: func(ctx context.Context) (process, error) {
-		p, err := parts.StartTemporal(ctx, parts.TemporalOptions{Dir: r.path("temporal"), Binary: program("temporal"), Port: temporal})
+		p, err := parts.StartTemporal(ctx, parts.TemporalOptions{Dir: r.path("temporal"), Binary: filepath.Join(r.bin, "temporal"), Port: temporal})
 		if err == nil {
 			temporal = portOf(p.Address())
 		}
 		return p, err
 	}}
 	r.parts[theImageRegistry] = &part{name: theImageRegistry, start: func(ctx context.Context) (process, error) {
-		p, err := parts.StartImageRegistry(ctx, parts.ImageRegistryOptions{Dir: r.path("images"), Binary: program("registry"), Port: image})
+		p, err := parts.StartImageRegistry(ctx, parts.ImageRegistryOptions{Dir: r.path("images"), Binary: filepath.Join(r.bin, "registry"), Port: image})
 		if err == nil {
 			r.image, image = p.Address(), portOf(p.Address())
 		}
@@ -172,15 +176,6 @@ func (r *rig) down() error {
 		r.stage.close()
 	}
 	return err
-}
-
-// program is one of those that make has built.
-func program(name string) string {
-	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
-	if err != nil {
-		return name
-	}
-	return path
 }
 
 // portOf is the port in an address or a URL.
