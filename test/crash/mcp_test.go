@@ -107,13 +107,21 @@ func (c *command) Stop() {
 // code is the exit code of a command that has ended; -1 if it was killed.
 func (c *command) code() int { return c.cmd.ProcessState.ExitCode() }
 
-// run runs a verb to its end.
-func (r *rig) run(args ...string) (*command, error) {
+// run runs a verb to its end, where nothing fails.
+func (r *rig) run(args ...string) error {
 	c, err := r.mcp(args...)
-	if err == nil {
-		<-c.done
+	if err != nil {
+		return err
 	}
-	return c, err
+	select {
+	case <-c.done:
+	case <-time.After(patience):
+		c.Stop()
+	}
+	if c.code() != 0 {
+		return fmt.Errorf("mcp %s: exit %d: %s", strings.Join(args, " "), c.code(), c.stderr.String())
+	}
+	return nil
 }
 
 // self is this program, whatever directory it is started in.
