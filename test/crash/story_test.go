@@ -18,8 +18,6 @@ type story struct {
 	ends verdict
 	// steady promises that a client never meets a closed door.
 	steady bool
-	// volume promises that data is kept, and never has two owners.
-	volume bool
 	// cancel cancels the deploy while its first container starts.
 	cancel bool
 }
@@ -28,9 +26,10 @@ type story struct {
 var stories = []story{
 	{name: "new version, start-first", before: version("v1", ""), then: version("v2", ""), ends: finished, steady: true},
 	{name: "first deploy with build and push", then: built, ends: finished},
-	{name: "new version, stop-first, with a volume", before: volume("v1"), then: volume("v2"), ends: finished, volume: true},
+	{name: "new version, stop-first, with a volume", before: volume("v1", ""), then: volume("v2", ""), ends: finished},
 	{name: "two components with depends_on", before: two("v1"), then: two("v2"), ends: finished},
 	{name: "unhealthy new version", before: version("v1", ""), then: version("v2", `env = { MODE = "exit" }`), ends: putBack, steady: true},
+	{name: "unhealthy new version, stop-first, with a volume", before: volume("v1", ""), then: volume("v2", `MODE = "exit"`), ends: putBack},
 	{name: "active = false", before: version("v1", ""), then: inactive, ends: finished},
 	{name: "cancel in mid-deploy", before: version("v1", ""), then: version("v2", `env = { MODE = "deaf" }`), ends: putBack, steady: true, cancel: true},
 }
@@ -71,9 +70,9 @@ func built(p *play) string {
 	return definition(p.service, fmt.Sprintf("[build.images]\n%s = \"Containerfile.v2\"\n", p.service), component("app", image, ""))
 }
 
-func volume(tag string) func(*play) string {
+func volume(tag, env string) func(*play) string {
 	return func(p *play) string {
-		more := fmt.Sprintf("volumes = [%q]\nenv = { DATA = \"/data\" }", p.volume()+":/data")
+		more := fmt.Sprintf("volumes = [%q]\nenv = { %s }", p.volume()+":/data", strings.TrimPrefix(env+", DATA = \"/data\"", ", "))
 		return definition(p.service, "", component("app", p.rig.shared(tag), more))
 	}
 }
