@@ -40,6 +40,9 @@ func (p *play) judge() (verdict, error) {
 	if err := errors.Join(judgeAll(r, containers, p.causes()), p.judgeCLI(r), p.judgeService(ctx, r)); err != nil {
 		return wrong, err
 	}
+	for _, d := range r.Deployments {
+		p.cause = d.Message
+	}
 	number := 1 // what the story deploys
 	if p.story.before != nil {
 		number = 2

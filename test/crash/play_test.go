@@ -41,7 +41,8 @@ type play struct {
 	cancels sync.Once
 
 	verdict verdict
-	err     error // why it is wrong
+	err     error  // why it is wrong
+	cause   string // what the last deployment that failed says
 }
 
 // prepare brings the service to what it was before.

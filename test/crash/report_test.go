@@ -50,15 +50,28 @@ func reliability(matrix, results []*play, took time.Duration) string {
 			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", key, t.tried(), t[finished], t[putBack], t[wrong])
 		}
 	}
-	if all[wrong] > 0 {
-		b.WriteString("\n## Wrong\n\n")
-		for _, r := range failing {
-			if r.verdict == wrong {
-				fmt.Fprintf(&b, "- %s: %s\n", r.name(), strings.ReplaceAll(r.err.Error(), "\n", "; "))
-			}
-		}
-	}
+	list(&b, "Wrong", failing, func(p *play) (bool, string) {
+		return p.verdict == wrong, fmt.Sprint(p.err)
+	})
+	list(&b, "Put back, though the new version was good", failing, func(p *play) (bool, string) {
+		return p.verdict == putBack && p.story.ends == finished, p.cause
+	})
 	return b.String()
+}
+
+// list names the cases that deserve a look, and why.
+func list(b *strings.Builder, title string, cases []*play, which func(*play) (bool, string)) {
+	for _, c := range cases {
+		listed, why := which(c)
+		if !listed {
+			continue
+		}
+		if title != "" {
+			fmt.Fprintf(b, "\n## %s\n\n", title)
+			title = ""
+		}
+		fmt.Fprintf(b, "- %s: %s\n", c.name(), strings.ReplaceAll(why, "\n", "; "))
+	}
 }
 
 const head = `# Reliability
@@ -70,8 +83,8 @@ activity. Afterwards a checker asks podman, Postgres and Temporal themselves.
 
 - **finished**: the deploy did what it was asked to, as if nothing had failed.
 - **put back**: the former release runs as before, and the deployment's row and
-  the command line say that the deploy did not succeed. It is what the last two
-  stories of a new version that is unhealthy, or cancelled, end with in any case.
+  the command line say that the deploy did not succeed. A new version that is
+  unhealthy, and a deploy that is cancelled, end so in any case.
 - **wrong**: anything else. A container too many or too few, of another release
   than the row says, or under a waiting name; a port that Postgres and podman do
   not agree on, or that nobody explains; a workflow that is open; an outcome that
