@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,8 @@ func TestNothingIsEverHalfDeployed(t *testing.T) {
 	started := time.Now()
 	interrupted, stop := signal.NotifyContext(t.Context(), os.Interrupt)
 	defer stop()
-	results := append(calm, hall.play(cases, func() bool { return interrupted.Err() != nil || time.Since(started) > *budget })...)
-	for _, r := range results {
+	played := hall.play(cases, func() bool { return interrupted.Err() != nil || time.Since(started) > *budget })
+	for _, r := range slices.Concat(calm, played) {
 		t.Run(strings.ReplaceAll(r.name(), "/", " "), func(t *testing.T) {
 			if r.verdict == wrong {
 				t.Error(r.err)
@@ -46,7 +47,7 @@ func TestNothingIsEverHalfDeployed(t *testing.T) {
 		})
 	}
 	if *report != "" {
-		require.NoError(t, os.WriteFile(*report, []byte(reliability(matrix, results, time.Since(started))), 0o644))
+		require.NoError(t, os.WriteFile(*report, []byte(reliability(matrix, played, time.Since(started))), 0o644))
 	}
 }
 

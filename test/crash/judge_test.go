@@ -172,12 +172,19 @@ func (p *play) judgeService(ctx context.Context, r rows) error {
 	var problems []error
 	if r.Active && len(r.Components) > 0 {
 		want := r.Components[0].Image[strings.LastIndex(r.Components[0].Image, ":")+1:]
-		if got, err := ask(p.routePort(ctx)); err != nil || got != want {
-			problems = append(problems, fmt.Errorf("the service answers %q (%v), and should %q", got, err, want))
+		got, err := ask(p.routePort(ctx))
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("the service does not answer: %w", err))
+		case got != want:
+			problems = append(problems, fmt.Errorf("the service answers %q, and should %q", got, want))
 		}
 	}
-	if data, err := os.ReadFile(filepath.Join(p.volume(), "precious")); err != nil || string(data) != p.service {
-		problems = append(problems, fmt.Errorf("the volume's data is %q (%v)", data, err))
+	data, err := os.ReadFile(filepath.Join(p.volume(), "precious"))
+	if err != nil {
+		problems = append(problems, fmt.Errorf("the volume's data is lost: %w", err))
+	} else if string(data) != p.service {
+		problems = append(problems, fmt.Errorf("the volume's data has become %q", data))
 	}
 	if text, err := os.ReadFile(filepath.Join(p.volume(), "overlap")); err == nil {
 		problems = append(problems, fmt.Errorf("two containers had the volume at once: %s", text))

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ type tally map[verdict]int
 func (t tally) tried() int { return t[finished] + t[putBack] + t[wrong] }
 
 // reliability is the report: what was tried, and how it ended.
-func reliability(matrix, results []*play, took time.Duration) string {
+func reliability(matrix, played []*play, took time.Duration) string {
 	var b strings.Builder
 	all := tally{}
 	groups := []struct {
@@ -25,38 +26,36 @@ func reliability(matrix, results []*play, took time.Duration) string {
 		{"How", func(p *play) string { return p.how.name }},
 		{"Where", func(p *play) string { return p.at.where }},
 	}
-	var failing []*play
-	for _, r := range results {
-		if r.who != "" {
-			failing = append(failing, r)
-			all[r.verdict]++
-		}
+	for _, p := range played {
+		all[p.verdict]++
 	}
 	fmt.Fprintf(&b, head, all.tried(), len(matrix), took.Round(time.Minute), all[finished], all[putBack], all[wrong])
 	for _, g := range groups {
-		fmt.Fprintf(&b, "\n| %s | tried | finished | put back | wrong |\n| --- | ---: | ---: | ---: | ---: |\n", g.title)
-		counts := map[string]tally{}
-		var order []string
-		for _, r := range failing {
-			key := g.of(r)
-			if counts[key] == nil {
-				counts[key] = tally{}
-				order = append(order, key)
-			}
-			counts[key][r.verdict]++
-		}
-		for _, key := range slices.Sorted(slices.Values(order)) {
-			t := counts[key]
-			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", key, t.tried(), t[finished], t[putBack], t[wrong])
-		}
+		table(&b, g.title, played, g.of)
 	}
-	list(&b, "Wrong", failing, func(p *play) (bool, string) {
+	list(&b, "Wrong", played, func(p *play) (bool, string) {
 		return p.verdict == wrong, fmt.Sprint(p.err)
 	})
-	list(&b, "Put back, though the new version was good", failing, func(p *play) (bool, string) {
+	list(&b, "Put back, though the new version was good", played, func(p *play) (bool, string) {
 		return p.verdict == putBack && p.story.ends == finished, p.cause
 	})
 	return b.String()
+}
+
+// table counts the verdicts of each group of cases.
+func table(b *strings.Builder, title string, played []*play, of func(*play) string) {
+	fmt.Fprintf(b, "\n| %s | tried | finished | put back | wrong |\n| --- | ---: | ---: | ---: | ---: |\n", title)
+	groups := map[string]tally{}
+	for _, p := range played {
+		if groups[of(p)] == nil {
+			groups[of(p)] = tally{}
+		}
+		groups[of(p)][p.verdict]++
+	}
+	for _, name := range slices.Sorted(maps.Keys(groups)) {
+		t := groups[name]
+		fmt.Fprintf(b, "| %s | %d | %d | %d | %d |\n", name, t.tried(), t[finished], t[putBack], t[wrong])
+	}
 }
 
 // list names the cases that deserve a look, and why.
