@@ -56,24 +56,30 @@ func (p *play) prepare() error {
 	if err := os.WriteFile(filepath.Join(p.volume(), "precious"), []byte(p.service), 0o600); err != nil {
 		return err
 	}
-	if p.story.before == nil {
-		return nil
+	for _, definition := range p.story.before {
+		if err := p.rig.define(p.service, definition(p)); err != nil {
+			return err
+		}
+		if err := p.rig.run("deploy", p.service); err != nil {
+			return err
+		}
 	}
-	if err := p.rig.define(p.service, p.story.before(p)); err != nil {
-		return err
-	}
-	return p.rig.run("deploy", p.service)
+	return nil
 }
 
 // run plays the story and returns when the deploy has ended and everybody is
 // back. The error says what keeps it from being judged.
 func (p *play) run() error {
-	if err := p.rig.define(p.service, p.story.then(p)); err != nil {
-		return err
+	verb := []string{"rollback", p.service, "--to", "1"}
+	if p.story.then != nil {
+		verb = []string{"deploy", p.service}
+		if err := p.rig.define(p.service, p.story.then(p)); err != nil {
+			return err
+		}
 	}
 	p.rig.stage.direct(workflows.DeployID(p.service), p.on)
 	defer p.rig.stage.direct(workflows.DeployID(p.service), nil)
-	p.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return p.rig.mcp("deploy", p.service) }}
+	p.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return p.rig.mcp(verb...) }}
 	if err := p.cli.up(context.Background()); err != nil {
 		return err
 	}

@@ -11,9 +11,11 @@ import (
 // story is one kind of deploy, and what it promises.
 type story struct {
 	name string
-	// before is what runs already, and then what is deployed while something
-	// fails; "" for nothing.
-	before, then func(p *play) string
+	// before is what has been deployed already, in this order.
+	before []text
+	// then is what is deployed while something fails; nil for a rollback to
+	// the first release.
+	then text
 	// ends is the verdict where nothing fails.
 	ends verdict
 	// steady promises that a client never meets a closed door.
@@ -22,16 +24,27 @@ type story struct {
 	cancel bool
 }
 
+// text writes the definition that a play deploys.
+type text func(p *play) string
+
+var (
+	v1, v2       = version("v1", ""), version("v2", "")
+	exits, deaf  = version("v2", `env = { MODE = "exit" }`), version("v2", `env = { MODE = "deaf" }`)
+	kept1, kept2 = volume("v1", ""), volume("v2", "")
+	keptExits    = volume("v2", `MODE = "exit"`)
+)
+
 // stories are in the order of what most depends on them.
 var stories = []story{
-	{name: "new version, start-first", before: version("v1", ""), then: version("v2", ""), ends: finished, steady: true},
+	{name: "new version, start-first", before: []text{v1}, then: v2, ends: finished, steady: true},
 	{name: "first deploy with build and push", then: built, ends: finished},
-	{name: "new version, stop-first, with a volume", before: volume("v1", ""), then: volume("v2", ""), ends: finished},
-	{name: "two components with depends_on", before: two("v1"), then: two("v2"), ends: finished},
-	{name: "unhealthy new version", before: version("v1", ""), then: version("v2", `env = { MODE = "exit" }`), ends: putBack, steady: true},
-	{name: "unhealthy new version, stop-first, with a volume", before: volume("v1", ""), then: volume("v2", `MODE = "exit"`), ends: putBack},
-	{name: "active = false", before: version("v1", ""), then: inactive, ends: finished},
-	{name: "cancel in mid-deploy", before: version("v1", ""), then: version("v2", `env = { MODE = "deaf" }`), ends: putBack, steady: true, cancel: true},
+	{name: "new version, stop-first, with a volume", before: []text{kept1}, then: kept2, ends: finished},
+	{name: "two components with depends_on", before: []text{two("v1")}, then: two("v2"), ends: finished},
+	{name: "unhealthy new version", before: []text{v1}, then: exits, ends: putBack, steady: true},
+	{name: "unhealthy new version, stop-first, with a volume", before: []text{kept1}, then: keptExits, ends: putBack},
+	{name: "active = false", before: []text{v1}, then: inactive, ends: finished},
+	{name: "rollback", before: []text{v1, v2}, ends: finished, steady: true},
+	{name: "cancel in mid-deploy", before: []text{v1}, then: deaf, ends: putBack, steady: true, cancel: true},
 }
 
 // definition is a service of components that the shared images serve.
@@ -56,7 +69,7 @@ port = 443
 `, name, image, more)
 }
 
-func version(tag, more string) func(*play) string {
+func version(tag, more string) text {
 	return func(p *play) string { return definition(p.service, "", component("app", p.rig.shared(tag), more)) }
 }
 
@@ -70,14 +83,14 @@ func built(p *play) string {
 	return definition(p.service, fmt.Sprintf("[build.images]\n%s = \"Containerfile.v2\"\n", p.service), component("app", image, ""))
 }
 
-func volume(tag, env string) func(*play) string {
+func volume(tag, env string) text {
 	return func(p *play) string {
 		more := fmt.Sprintf("volumes = [%q]\nenv = { %s }", p.volume()+":/data", strings.TrimPrefix(env+", DATA = \"/data\"", ", "))
 		return definition(p.service, "", component("app", p.rig.shared(tag), more))
 	}
 }
 
-func two(tag string) func(*play) string {
+func two(tag string) text {
 	return func(p *play) string {
 		return definition(p.service, "", component("db", p.rig.shared(tag), ""), component("web", p.rig.shared(tag), `depends_on = ["db"]`))
 	}
