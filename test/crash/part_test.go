@@ -61,26 +61,45 @@ type failure struct {
 }
 
 // strike lets a part fail, and returns when it has failed; the channel gives
-// its error, or nil, when it is back.
+// its error, or nil, when it is back. A command that has ended cannot fail.
 func (p *part) strike(f failure) <-chan error {
 	back := make(chan error, 1)
 	victim := p.now()
-	if !f.kill {
+	switch {
+	case hasEnded(victim):
+		back <- nil
+	case f.kill:
+		kill(victim)
+		time.AfterFunc(f.away, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			back <- p.up(ctx)
+		})
+	default:
 		signalTree(victim.PID(), syscall.SIGSTOP)
 		time.AfterFunc(f.away, func() {
 			signalTree(victim.PID(), syscall.SIGCONT)
 			back <- nil
 		})
-		return back
 	}
-	_ = syscall.Kill(victim.PID(), syscall.SIGKILL)
-	<-victim.Done()
-	time.AfterFunc(f.away, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		back <- p.up(ctx)
-	})
 	return back
+}
+
+// kill ends a process without a word.
+func kill(victim process) {
+	if !hasEnded(victim) {
+		_ = syscall.Kill(victim.PID(), syscall.SIGKILL)
+		<-victim.Done()
+	}
+}
+
+func hasEnded(p process) bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // signalTree signals a process and its children, which for Postgres do the

@@ -108,14 +108,7 @@ func (p *play) awaitFault() error {
 	}
 }
 
-func (p *play) cliEnded() bool {
-	select {
-	case <-p.cli.now().Done():
-		return true
-	default:
-		return false
-	}
-}
+func (p *play) cliEnded() bool { return hasEnded(p.cli.now()) }
 
 // closed waits until the deploy's workflow has ended.
 func (p *play) closed() error {

@@ -149,7 +149,7 @@ func (r *rig) upAll(ctx context.Context, names ...string) error {
 func (r *rig) down() error {
 	for _, name := range []string{theControlWorker, theNodeWorker, theBuilder} {
 		if p := r.parts[name]; p != nil && p.now() != nil {
-			p.strike(failure{kill: true, away: time.Hour}) // nothing of it is needed any more
+			kill(p.now()) // nothing of it is needed any more
 		}
 	}
 	if r.temporal != nil {
