@@ -20,7 +20,7 @@ var (
 	full   = flag.Bool("full", false, "play the whole matrix, in an order that makes each beginning of it a fair sample")
 	budget = flag.Duration("for", time.Hour, "begin no case after this time")
 	only   = flag.String("case", "", "play the cases of the whole matrix whose names match")
-	rigs   = flag.Int("rigs", 2, "how many installations play side by side; most of a case's time is waiting")
+	rigs   = flag.Int("rigs", 3, "how many installations play side by side; most of a case's time is waiting")
 	report = flag.String("report", "", "the file to write what happened to, as Markdown")
 )
 
