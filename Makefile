@@ -69,6 +69,13 @@ lint: $(LINT_TOOLS) ## check format, vet, the walls between packages, and that w
 test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
 	@go test -tags $(TAGS) $(TESTFLAGS) ./...
 
+# How long the crash matrix may take; it holds more cases than fit in an hour.
+CRASH_TIME ?= 1h
+
+.PHONY: crash
+crash: setup $(RUN_TOOLS) ## play the crash matrix for CRASH_TIME, and write docs/reliability.md
+	@go test -tags $(TAGS) ./test/crash -v -count=1 -timeout 0 -full -rigs=4 -for=$(CRASH_TIME) -report=$(CURDIR)/docs/reliability.md
+
 # The number of the next set of recorded histories: old sets stay.
 HISTORIES = workflows/testdata/histories/$(shell printf '%04d' $$((1 + $$(ls workflows/testdata/histories | wc -l))))
 

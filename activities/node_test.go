@@ -28,6 +28,8 @@ type host struct {
 	env    *testsuite.TestActivityEnvironment
 	probe  *probes
 	specs  []runtime.ContainerSpec
+	// interrupted names a container that was created and never started.
+	interrupted string
 }
 
 // recorder writes down what the engine is told to run.
@@ -39,6 +41,14 @@ type recorder struct {
 func (r recorder) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
 	r.host.specs = append(r.host.specs, spec)
 	return r.Fake.Run(ctx, spec)
+}
+
+func (r recorder) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
+	info, err := r.Fake.Inspect(ctx, name)
+	if name == r.host.interrupted {
+		info.State = runtime.Created
+	}
+	return info, err
 }
 
 // probes answers health probes, and writes down what was asked.
@@ -428,4 +438,19 @@ func TestAnUndoWaitsForWhatIsUnderWay(t *testing.T) {
 	require.Nil(t, <-undone)
 	<-late
 	require.Empty(t, h.names(t), "it found the container")
+}
+
+func TestAStartThatWasInterruptedGetsOtherPorts(t *testing.T) {
+	h := newHost(t)
+	routed := func(port int) func(*activities.ComponentSpec) {
+		return func(c *activities.ComponentSpec) {
+			c.Definition.Routes = []servicedef.Route{{Name: "http", Port: 443}}
+			c.Routes = []activities.RouteSpec{{Name: "http", HostPort: port, ContainerPort: port}}
+		}
+	}
+	require.Nil(t, h.run(api(1, routed(20000))))
+	h.interrupted = "shop-api.next"
+	require.Equal(t, fault.PortInUse, h.run(api(1, routed(20000))).Kind)
+	require.Nil(t, h.run(api(1, routed(20001))), "what was interrupted is gone")
+	require.Equal(t, 20001, h.specs[1].Ports[0].HostPort)
 }

@@ -73,14 +73,38 @@ func (a *Node) startNext(ctx context.Context, c ComponentSpec, name string) (str
 		return "", err
 	}
 	defer leave()
-	late, err := a.Runtime.Inspect(ctx, name)
-	if err == nil && late.Labels[runtime.LabelService] == c.Service && deploymentOf(late) < c.Deployment {
+	found, err := a.Runtime.Inspect(ctx, name)
+	switch {
+	case fault.Is(err, fault.NotFound):
+	case err != nil:
+		return "", err
+	case found.Labels[runtime.LabelService] == c.Service && deploymentOf(found) < c.Deployment:
 		err = a.Runtime.Remove(ctx, name)
+	case interrupted(found, c):
+		err = a.giveUp(ctx, name)
 	}
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return "", err
 	}
 	return a.Runtime.Run(ctx, containerSpec(c, name, a.Publish))
+}
+
+// interrupted reports whether an earlier attempt created the container, on
+// ports of routes, and did not get to see it started.
+func interrupted(found runtime.ContainerInfo, c ComponentSpec) bool {
+	return found.State == runtime.Created && deploymentOf(found) == c.Deployment &&
+		len(found.Ports) > 0 && len(c.Routes) > 0
+}
+
+// giveUp removes a container whose start was interrupted, and asks for other
+// ports. An engine that dies in the middle of a start can leave a port
+// forwarded to an address that nobody has, and forgets that it did: the
+// container would run, and nobody would reach it.
+func (a *Node) giveUp(ctx context.Context, name string) error {
+	if err := a.Runtime.Remove(ctx, name); err != nil {
+		return err
+	}
+	return fault.New(fault.PortInUse, "start container %s: the engine was interrupted, and may have lost its ports", name)
 }
 
 // placed adds where it happened to an error.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -25,16 +26,24 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is mcp's own, for the registry to show.
 	Version string
+	// Interceptors see every activity, the first of them before all else.
+	Interceptors []interceptor.WorkerInterceptor
 }
 
 // stopTimeout is how long a stopping worker waits for its running activities.
 const stopTimeout = 30 * time.Second
 
+// heartbeatThrottle is how long the SDK holds a heartbeat back to send it with
+// the next. Its own choice, 80 % of the heartbeat timeout, would let one lost
+// heartbeat lose the activity, and a cancel wait for 12 seconds.
+const heartbeatThrottle = time.Second
+
 // Workers are the running workers of one process.
 type Workers struct {
-	running []worker.Worker
-	closers []func()
-	failed  chan error
+	running      []worker.Worker
+	closers      []func()
+	failed       chan error
+	interceptors []interceptor.WorkerInterceptor
 }
 
 // Start starts the workers of every role in o. Client stays the caller's, who
@@ -46,7 +55,10 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	w := &Workers{failed: make(chan error, 3)}
+	w := &Workers{
+		failed:       make(chan error, 3),
+		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor()),
+	}
 	var err error
 	if o.Control != nil {
 		err = o.Control.start(ctx, w, c)
@@ -89,7 +101,8 @@ func (w *Workers) Stop() {
 // serve starts polling one queue. Register names what is served there.
 func (w *Workers) serve(c client.Client, queue string, o worker.Options, register func(worker.Registry)) error {
 	o.WorkerStopTimeout = stopTimeout
-	o.Interceptors = []interceptor.WorkerInterceptor{activities.NewInterceptor()}
+	o.MaxHeartbeatThrottleInterval = heartbeatThrottle
+	o.Interceptors = w.interceptors
 	o.OnFatalError = func(err error) {
 		select {
 		case w.failed <- fmt.Errorf("poll %s: %w", queue, err):

@@ -32,8 +32,9 @@ const (
 	// undoPatience bounds an undo step: a node that stays dead must not hold
 	// the service's lock for ever.
 	undoPatience = 2 * time.Minute
-	// shortCall bounds one attempt of a step that has nothing to wait for.
-	shortCall = 30 * time.Second
+	// shortCall bounds one attempt of a step that takes milliseconds. It is
+	// also how long the death of a control worker goes unnoticed.
+	shortCall = 10 * time.Second
 )
 
 // controlStep is for short steps on the control queue, waited for until left

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/interceptor"
 )
 
 // version is set by the linker.
@@ -24,6 +25,8 @@ type App struct {
 	Stdout, Stderr io.Writer
 	// Getenv reads the environment.
 	Getenv func(string) string
+	// Interceptors see every activity that a verb's own workers run.
+	Interceptors []interceptor.WorkerInterceptor
 
 	configFile string
 	json       bool

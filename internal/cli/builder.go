@@ -32,8 +32,9 @@ func (a *App) serveBuilds(ctx context.Context, c client.Client, cfg *config.Conf
 			Logs:      cfg.Build.Logs,
 			Insecure:  cfg.ImageRegistry.Insecure,
 		},
-		Logger:  a.logger(),
-		Version: version,
+		Logger:       a.logger(),
+		Version:      version,
+		Interceptors: a.Interceptors,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("serve builds: %w", err)

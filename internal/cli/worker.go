@@ -72,7 +72,7 @@ func (a *App) worker(ctx context.Context, o workerOptions) error {
 	if err != nil {
 		return usageError{err}
 	}
-	roles.Logger = log
+	roles.Logger, roles.Interceptors = log, a.Interceptors
 	connection.Logger = sdklog.NewStructuredLogger(log)
 	c, err := patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
 		func(ctx context.Context) (client.Client, error) { return client.DialContext(ctx, connection) })

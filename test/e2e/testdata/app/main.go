@@ -1,6 +1,7 @@
 // Command app is what the end-to-end tests deploy. MODE says how it behaves:
 // "serve" answers its version on $PORT, "exit" prints twelve lines and ends
-// with code 3, "deaf" runs and never listens.
+// with code 3, "deaf" runs and never listens. DATA names a directory that must
+// be its own for as long as it runs; what it finds there it leaves alone.
 package main
 
 import (
@@ -9,12 +10,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if dir := os.Getenv("DATA"); dir != "" {
+		own(dir)
+	}
 	switch os.Getenv("MODE") {
 	case "exit":
 		for i := range 12 {
@@ -46,4 +51,18 @@ func serve(ctx context.Context) {
 		os.Exit(1)
 	}
 	<-done
+}
+
+// own takes the directory's lock, which ends with this process. If another
+// container has it, it says so there, in a file that stays: overlap.
+func own(dir string) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
+		_ = os.WriteFile(filepath.Join(dir, "overlap"), []byte(err.Error()), 0o600)
+		fmt.Println("own", dir, err)
+		os.Exit(1)
+	}
 }

@@ -1,0 +1,86 @@
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// failures are the ways in which a process fails.
+var failures = []failure{
+	{name: "killed, back after 2 s", kill: true, away: 2 * time.Second},
+	{name: "stopped for 20 s", away: 20 * time.Second},
+	{name: "killed, back after 60 s", kill: true, away: time.Minute},
+}
+
+// sample is what `make test` plays: everybody fails, in every story, at points
+// where there is something to lose.
+var sample = []string{
+	"new version, start-first: node worker stopped for 20 s inside RunContainer",
+	"new version, start-first: control worker killed, back after 2 s after CommitRelease",
+	"new version, start-first: Temporal killed, back after 2 s inside CutOver",
+	"new version, start-first: CLI killed, back after 2 s after CutOver",
+	"new version, start-first: Postgres killed, back after 2 s before CommitRelease",
+	"first deploy with build and push: builder killed, back after 2 s inside Build",
+	"first deploy with build and push: image registry killed, back after 2 s inside Push",
+	"new version, stop-first, with a volume: node worker killed, back after 2 s after StopContainer",
+	"new version, stop-first, with a volume: podman's service killed, back after 2 s inside RunContainer",
+	"two components with depends_on: podman's service killed, back after 2 s inside CutOver",
+	"unhealthy new version: node worker killed, back after 2 s before Restore",
+	"active = false: Postgres killed, back after 2 s after StopContainer",
+	"rollback: Temporal killed, back after 2 s inside RunContainer",
+	"cancel in mid-deploy: node worker killed, back after 2 s inside RunContainer",
+}
+
+// failing are the cases of the matrix that a play without a fault leads to.
+func (p *play) failing() []*play {
+	var cases []*play
+	for _, at := range p.seen {
+		for _, who := range everybody {
+			for _, f := range failures {
+				cases = append(cases, &play{story: p.story, who: who, how: f, at: at, lasts: p.lasts})
+			}
+		}
+	}
+	return cases
+}
+
+// shuffle orders the matrix, always in the same way, so that each beginning
+// of it is a fair sample.
+func shuffle(matrix []*play) {
+	order := rand.New(rand.NewPCG(3, 1))
+	order.Shuffle(len(matrix), func(i, j int) { matrix[i], matrix[j] = matrix[j], matrix[i] })
+}
+
+// name says what the case is.
+func (p *play) name() string {
+	if p.who == "" {
+		return p.story.name + ": nothing fails"
+	}
+	return fmt.Sprintf("%s: %s %s %s", p.story.name, p.who, p.how.name, p.at)
+}
+
+// perform plays the case on a rig, and judges it.
+func (p *play) perform(r *rig) {
+	p.rig = r
+	if p.err = p.prepare(); p.err != nil {
+		p.verdict = wrong
+		return
+	}
+	defer p.clean()
+	var watching *visitor
+	if p.story.steady {
+		watching = p.newVisitor()
+	}
+	problems := []error{p.run()}
+	v, err := p.judge()
+	problems = append(problems, err)
+	if watching != nil {
+		problems = append(problems, watching.end())
+	}
+	p.verdict, p.err = v, errors.Join(problems...)
+	if p.err != nil {
+		p.verdict = wrong
+	}
+}

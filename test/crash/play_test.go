@@ -1,0 +1,190 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+
+	"github.com/metacircular/mcp/workflows"
+)
+
+// patience is how long a deploy may take beyond the time that somebody is
+// away: heartbeats are missed after 15 s, and retries come every 10 s.
+const patience = 90 * time.Second
+
+// play is one deploy in which one process fails at one point; without a who,
+// nothing fails.
+type play struct {
+	rig     *rig
+	story   story
+	service string
+	who     string
+	how     failure
+	at      point
+	// lasts is how long the activities took where nothing failed: a fault
+	// inside one strikes half-way.
+	lasts map[point]time.Duration
+
+	counter *counter
+	cli     *part
+	mu      sync.Mutex
+	began   map[string]time.Time // by activity id
+	seen    []point
+	strikes sync.Once
+	back    chan error // gives one value when who is back
+	cancels sync.Once
+
+	verdict verdict
+	err     error  // why it is wrong
+	cause   string // what the last deployment that failed says
+}
+
+// prepare brings the service to what it was before.
+func (p *play) prepare() error {
+	p.counter, p.began, p.back = newCounter(), map[string]time.Time{}, make(chan error, 1)
+	p.rig.played++
+	p.service = fmt.Sprintf("s%d", p.rig.played)
+	if err := os.MkdirAll(p.volume(), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(p.volume(), "precious"), []byte(p.service), 0o600); err != nil {
+		return err
+	}
+	for _, definition := range p.story.before {
+		if err := p.rig.define(p.service, definition(p)); err != nil {
+			return err
+		}
+		if err := p.rig.run("deploy", p.service); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run plays the story and returns when the deploy has ended and everybody is
+// back. The error says what keeps it from being judged.
+func (p *play) run() error {
+	verb := []string{"rollback", p.service, "--to", "1"}
+	if p.story.then != nil {
+		verb = []string{"deploy", p.service}
+		if err := p.rig.define(p.service, p.story.then(p)); err != nil {
+			return err
+		}
+	}
+	p.rig.stage.direct(workflows.DeployID(p.service), p.on)
+	defer p.rig.stage.direct(workflows.DeployID(p.service), nil)
+	p.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return p.rig.mcp(verb...) }}
+	if err := p.cli.up(context.Background()); err != nil {
+		return err
+	}
+	defer func() { p.cli.now().Stop() }()
+	if p.who != "" {
+		if err := p.awaitFault(); err != nil {
+			return err
+		}
+	}
+	if err := await(patience+p.how.away, "the command line ends", p.cliEnded); err != nil {
+		return errors.Join(err, p.closed())
+	}
+	return p.closed()
+}
+
+// awaitFault returns when the fault has struck and is over.
+func (p *play) awaitFault() error {
+	select {
+	case err := <-p.back:
+		if err != nil {
+			return fmt.Errorf("bring back %s: %w", p.who, err)
+		}
+		return nil
+	case <-time.After(patience + p.how.away):
+		return fmt.Errorf("the deploy never came to %s", p.at)
+	}
+}
+
+func (p *play) cliEnded() bool { return hasEnded(p.cli.now()) }
+
+// closed waits until the deploy's workflow has ended.
+func (p *play) closed() error {
+	return await(patience, "the workflow ends", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		described, err := p.rig.temporal.DescribeWorkflow(ctx, workflows.DeployID(p.service), "")
+		return err == nil && described.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	})
+}
+
+// on is told of every moment of the deploy's activities, and strikes at the
+// one that it waits for.
+func (p *play) on(m moment) {
+	here := point{activity: m.Activity, nth: p.counter.of(m), where: before}
+	if m.After {
+		here.where = after
+	}
+	p.note(m, here)
+	if p.story.cancel && m.Activity == "RunContainer" && !m.After {
+		p.cancels.Do(func() { time.AfterFunc(cancelDelay, p.cancel) })
+	}
+	switch target := p.at; {
+	case p.who == "":
+	case here == target:
+		p.strike()
+	case target.where == inside && here == point{target.activity, target.nth, before}:
+		time.AfterFunc(p.lasts[target], p.strike)
+	}
+}
+
+// note remembers the point, and how long the activity takes.
+func (p *play) note(m moment, here point) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.who != "" || m.Attempt > 1 {
+		return // only a rehearsal learns what there is
+	}
+	if !m.After {
+		p.began[m.ID] = time.Now()
+		p.seen = append(p.seen, here, point{here.activity, here.nth, inside})
+		return
+	}
+	p.seen = append(p.seen, here)
+	if p.lasts == nil {
+		p.lasts = map[point]time.Duration{}
+	}
+	p.lasts[point{here.activity, here.nth, inside}] = time.Since(p.began[m.ID]) / 2
+}
+
+func (p *play) strike() {
+	p.strikes.Do(func() {
+		victim := p.rig.parts[p.who]
+		if p.who == theCLI {
+			victim = p.cli
+		}
+		back := victim.strike(p.how)
+		go func() { p.back <- <-back }()
+	})
+}
+
+// cancel asks until Temporal has heard it.
+func (p *play) cancel() {
+	_ = await(time.Minute, "cancel", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return p.rig.temporal.CancelWorkflow(ctx, workflows.DeployID(p.service), "") == nil
+	})
+}
+
+// clean removes the service's containers: the next play needs the machine.
+func (p *play) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	containers, _ := p.containers(ctx)
+	for _, c := range containers {
+		_ = p.rig.engine.Remove(ctx, c.Name)
+	}
+}

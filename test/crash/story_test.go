@@ -1,0 +1,138 @@
+package crash
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// story is one kind of deploy, and what it promises.
+type story struct {
+	name string
+	// before is what has been deployed already, in this order.
+	before []text
+	// then is what is deployed while something fails; nil for a rollback to
+	// the first release.
+	then text
+	// ends is the verdict where nothing fails.
+	ends verdict
+	// steady promises that a client never meets a closed door.
+	steady bool
+	// cancel cancels the deploy while its first container starts.
+	cancel bool
+}
+
+// text writes the definition that a play deploys.
+type text func(p *play) string
+
+var (
+	v1, v2       = version("v1", ""), version("v2", "")
+	exits, deaf  = version("v2", `env = { MODE = "exit" }`), version("v2", `env = { MODE = "deaf" }`)
+	kept1, kept2 = volume("v1", ""), volume("v2", "")
+	keptExits    = volume("v2", `MODE = "exit"`)
+)
+
+// stories are in the order of what most depends on them.
+var stories = []story{
+	{name: "new version, start-first", before: []text{v1}, then: v2, ends: finished, steady: true},
+	{name: "first deploy with build and push", then: built, ends: finished},
+	{name: "new version, stop-first, with a volume", before: []text{kept1}, then: kept2, ends: finished},
+	{name: "two components with depends_on", before: []text{two("v1")}, then: two("v2"), ends: finished},
+	{name: "unhealthy new version", before: []text{v1}, then: exits, ends: putBack, steady: true},
+	{name: "unhealthy new version, stop-first, with a volume", before: []text{kept1}, then: keptExits, ends: putBack},
+	{name: "active = false", before: []text{v1}, then: inactive, ends: finished},
+	{name: "rollback", before: []text{v1, v2}, ends: finished, steady: true},
+	{name: "cancel in mid-deploy", before: []text{v1}, then: deaf, ends: putBack, steady: true, cancel: true},
+}
+
+// definition is a service of components that the shared images serve.
+func definition(service, head string, components ...string) string {
+	return fmt.Sprintf("name = %q\nnode = \"local\"\npath = \"src\"\n%s\n%s", service, head, strings.Join(components, "\n"))
+}
+
+// component has one route.
+func component(name, image, more string) string {
+	return fmt.Sprintf(`[[components]]
+name = %q
+image = %q
+stop_timeout = "2s"
+%s
+[components.health]
+start_period = "10s"
+interval = "200ms"
+
+[[components.routes]]
+name = "http"
+port = 443
+`, name, image, more)
+}
+
+func version(tag, more string) text {
+	return func(p *play) string { return definition(p.service, "", component("app", p.rig.shared(tag), more)) }
+}
+
+func inactive(p *play) string {
+	return definition(p.service, "active = false", component("app", p.rig.shared("v1"), ""))
+}
+
+// built is of an image that nobody has yet.
+func built(p *play) string {
+	image := p.rig.image + "/" + p.service + ":v2"
+	return definition(p.service, fmt.Sprintf("[build.images]\n%s = \"Containerfile.v2\"\n", p.service), component("app", image, ""))
+}
+
+func volume(tag, env string) text {
+	return func(p *play) string {
+		more := fmt.Sprintf("volumes = [%q]\nenv = { %s }", p.volume()+":/data", strings.TrimPrefix(env+", DATA = \"/data\"", ", "))
+		return definition(p.service, "", component("app", p.rig.shared(tag), more))
+	}
+}
+
+func two(tag string) text {
+	return func(p *play) string {
+		return definition(p.service, "", component("db", p.rig.shared(tag), ""), component("web", p.rig.shared(tag), `depends_on = ["db"]`))
+	}
+}
+
+// shared is the image that most stories use, by its version.
+func (r *rig) shared(tag string) string { return r.image + "/app:" + tag }
+
+// volume is the host's directory that a service keeps its data in.
+func (p *play) volume() string { return filepath.Join(p.rig.dir, "volumes", p.service) }
+
+// furnish writes the sources, and builds the images that stories share.
+func (r *rig) furnish(app string) error {
+	src := r.path("workspace/src")
+	program, err := os.ReadFile(app)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(src, "app"), program, 0o755); err != nil {
+		return err
+	}
+	for _, tag := range []string{"v1", "v2"} {
+		text := "FROM scratch\nCOPY app /app\nENV VERSION=" + tag + "\nCMD [\"/app\"]\n"
+		if err := os.WriteFile(filepath.Join(src, "Containerfile."+tag), []byte(text), 0o600); err != nil {
+			return err
+		}
+		name := "furnish-" + tag
+		head := fmt.Sprintf("[build.images]\napp = \"Containerfile.%s\"\n", tag)
+		if err := r.define(name, definition(name, head, component("app", r.shared(tag), ""))); err != nil {
+			return err
+		}
+		if err := r.run("build", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rig) define(service, text string) error {
+	return os.WriteFile(filepath.Join(r.path("services"), service+".toml"), []byte(text), 0o600)
+}
+
+// cancelDelay is how long the first container of a deploy that is cancelled
+// has been starting then.
+const cancelDelay = 500 * time.Millisecond
