@@ -126,8 +126,8 @@ func (d *deploy) retire(ctx workflow.Context) {
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(swaps) {
 		containers := slices.Concat(swaps[name].Replace, swaps[name].Leave)
-		rounds := time.Duration(1 + len(containers)/activities.ParallelStops)
-		step := nodeStep(g.ctx, name, "retire on "+name, undoPatience+rounds*d.stopTimeout())
+		rounds := 1 + len(containers)/activities.ParallelStops
+		step := nodeStep(g.ctx, name, "retire on "+name, undoPatience+time.Duration(rounds)*d.stopTimeout())
 		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
 			Service: d.in.Definition.Name, Deployment: d.number, Containers: containers, Timeout: d.stopTimeout(),
 		}), func(f workflow.Future) error {
