@@ -58,7 +58,7 @@ func begin(t *testing.T, dir, service string) {
 	require.NoError(t, err)
 	defer store.Close()
 	_, err = store.BeginDeployment(t.Context(), plan.BeginRequest{
-		Definition:     servicedef.Service{Name: service, Node: dev.Local},
+		Definition:     servicedef.Service{Name: service, Node: dev.Local, Components: []servicedef.Component{{Name: "api", Node: dev.Local}}},
 		DefinitionHash: "hash", Verb: "deploy", WorkflowID: "deploy/" + service, RunID: "run", Who: "op", From: "here",
 	})
 	require.NoError(t, err)
