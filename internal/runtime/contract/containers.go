@@ -180,8 +180,9 @@ func requireAnswer(t *testing.T, port int) {
 
 func (s *suite) testLifecycle(t *testing.T) {
 	t.Run("stop, start and remove may each be called twice", func(t *testing.T) {
-		spec := s.spec(t, "contract-cycle")
+		spec := s.spec(t, "contract-cycle", "/app", "print", "ready")
 		id := s.run(t, spec)
+		s.awaitLogs(t, spec.Name, []string{"ready"}) // one that has just begun would be killed by the signal
 		for range 2 {
 			require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, 5*time.Second))
 			require.Equal(t, runtime.Stopped, s.inspect(t, spec.Name).State)

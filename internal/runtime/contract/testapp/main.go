@@ -30,10 +30,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "exiting with", code)
 		os.Exit(code)
 	case "print": // print LINE..., and then runs on
+		stop := make(chan os.Signal, 1)
+		signal.Notify(stop, syscall.SIGTERM) // before the first line: who reads it may stop this
 		for _, line := range args {
 			fmt.Println(line)
 		}
-		waitFor(syscall.SIGTERM)
+		<-stop
 	case "echo": // echo LINE..., and ends
 		for _, line := range args {
 			fmt.Println(line)
