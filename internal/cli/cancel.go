@@ -25,11 +25,7 @@ a deploy only goes forward: a cancel that comes later changes nothing, and says 
 }
 
 func (a *App) cancel(ctx context.Context, service string) error {
-	cfg, err := a.config()
-	if err != nil {
-		return err
-	}
-	c, err := a.connect(ctx, cfg)
+	_, c, err := a.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,16 @@ func (a *App) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// open loads the configuration and connects.
+func (a *App) open(ctx context.Context) (*config.Config, client.Client, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := a.connect(ctx, cfg)
+	return cfg, c, err
+}
+
 // connect connects to Temporal. One that does not answer is an
 // unreachableError that names the address.
 func (a *App) connect(ctx context.Context, cfg *config.Config) (client.Client, error) {

@@ -88,11 +88,7 @@ func firstLine(text string) string {
 
 // story renders a past deployment as a live one was rendered.
 func (a *App) story(ctx context.Context, service string, number int) error {
-	cfg, err := a.config()
-	if err != nil {
-		return err
-	}
-	c, err := a.connect(ctx, cfg)
+	_, c, err := a.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -33,11 +33,7 @@ now. It is a deploy like any other: health-gated, and put back if it fails.`,
 }
 
 func (a *App) rollback(ctx context.Context, service string, to int, deadline time.Duration) error {
-	cfg, err := a.config()
-	if err != nil {
-		return err
-	}
-	c, err := a.connect(ctx, cfg)
+	cfg, c, err := a.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -76,11 +76,7 @@ func (a *App) status(ctx context.Context, names []string) error {
 
 // query connects and runs one read.
 func (a *App) query(ctx context.Context, verb, workflow string, in, out any) error {
-	cfg, err := a.config()
-	if err != nil {
-		return err
-	}
-	c, err := a.connect(ctx, cfg)
+	_, c, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
