@@ -40,14 +40,7 @@ const (
 // controlStep is for short steps on the control queue, waited for until left
 // has passed; 0 means for as long as it takes.
 func controlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueControl,
-		StartToCloseTimeout:    shortCall,
-		ScheduleToCloseTimeout: left,
-		WaitForCancellation:    true, // what is written must be known, to be undone
-		RetryPolicy:            &waiting,
-		Summary:                summary,
-	})
+	return shortStep(ctx, activities.QueueControl, summary, left)
 }
 
 // surveyStep is for the first question to a node: a node without a worker is
@@ -89,7 +82,8 @@ func nodeStep(ctx workflow.Context, node, summary string, left time.Duration) wo
 }
 
 // shortStep is for steps on any queue that take milliseconds and send no
-// heartbeat: one attempt is short instead.
+// heartbeat: one attempt is short instead. A cancelled one is waited for: what
+// it has written must be known, to be undone.
 func shortStep(ctx workflow.Context, queue, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              queue,
