@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestNothingIsEverHalfDeployed(t *testing.T) {
-	hall := newHall(t)
+	hall := newHall(t, *rigs, 2)
 	matrix, calm := hall.rehearse()
 	cases := choose(t, matrix)
 	started := time.Now()

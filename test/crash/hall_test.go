@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,8 +21,8 @@ type hall struct {
 	rigs []*rig
 }
 
-// newHall starts the rigs, and ends them with the test.
-func newHall(t *testing.T) *hall {
+// newHall starts that many rigs of so many nodes, and ends them with the test.
+func newHall(t *testing.T, rigs, nodes int) *hall {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mcp-crash-")
 	require.NoError(t, err)
@@ -33,16 +34,16 @@ func newHall(t *testing.T) *hall {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	h := &hall{t: t, rigs: make([]*rig, *rigs)}
-	failed := make([]error, *rigs)
+	h := &hall{t: t, rigs: make([]*rig, rigs)}
+	failed := make([]error, rigs)
 	var group sync.WaitGroup
-	for i := range *rigs {
+	for i := range rigs {
 		group.Add(1)
 		go func() {
 			defer group.Done()
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
-			r, err := newRig(ctx, filepath.Join(dir, fmt.Sprint(i)))
+			r, err := newRig(ctx, filepath.Join(dir, fmt.Sprint(i)), nodes)
 			h.rigs[i] = r
 			if err == nil {
 				err = r.furnish(app)
@@ -53,7 +54,7 @@ func newHall(t *testing.T) *hall {
 	group.Wait()
 	t.Cleanup(func() {
 		for _, r := range h.rigs {
-			require.NoError(t, r.down())
+			assert.NoError(t, r.down())
 		}
 	})
 	require.NoError(t, errors.Join(failed...))

@@ -37,7 +37,7 @@ func (p *play) judge() (verdict, error) {
 	if err != nil {
 		return wrong, err
 	}
-	if err := errors.Join(judgeAll(r, containers, p.causes()), p.judgeCLI(r), p.judgeService(ctx, r)); err != nil {
+	if err := errors.Join(judgeAll(r, containers, p.allowed()), p.judgeCLI(r), p.judgeService(ctx, r)); err != nil {
 		return wrong, err
 	}
 	for _, d := range r.Deployments {
@@ -49,14 +49,22 @@ func (p *play) judge() (verdict, error) {
 	return putBack, nil
 }
 
+// allowed is what may have become of a deployment that did not do what it was
+// asked to.
+type allowed struct {
+	// causes are the kinds of error that it may have failed with.
+	causes []string
+	// undone: its undo may have had to be left to a Mend.
+	undone bool
+}
+
 // judgeAll asks whether Postgres, Temporal and podman tell one true story.
-// Causes are the kinds of error that a deployment may have failed with.
-func judgeAll(r rows, containers []runtime.ContainerInfo, causes []string) error {
-	return errors.Join(judgeRows(r, causes), judgeContainers(r, containers), judgePorts(r, containers))
+func judgeAll(r rows, containers []found, may allowed) error {
+	return errors.Join(judgeRows(r, may), judgeContainers(r, containers), judgePorts(r, containers))
 }
 
 // judgeRows asks whether each deployment's row tells the truth.
-func judgeRows(r rows, causes []string) error {
+func judgeRows(r rows, may allowed) error {
 	var problems []error
 	say := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	released := 0
@@ -64,10 +72,10 @@ func judgeRows(r rows, causes []string) error {
 		if d.Told != d.Outcome {
 			say("deployment %d is %q in its row and %q in its workflow", d.Number, d.Outcome, d.Told)
 		}
-		if len(d.Undone) > 0 {
+		if len(d.Undone) > 0 && !may.undone {
 			say("deployment %d left undone: %s", d.Number, strings.Join(d.Undone, "; "))
 		}
-		if d.Outcome == string(workflows.Failed) && (d.Message == "" || !slices.Contains(causes, d.Kind)) {
+		if d.Outcome == string(workflows.Failed) && (d.Message == "" || !slices.Contains(may.causes, d.Kind)) {
 			say("deployment %d failed, and its error is %s: %s", d.Number, d.Kind, d.Message)
 		}
 		if d.Outcome == string(workflows.Succeeded) {
@@ -86,17 +94,17 @@ func judgeRows(r rows, causes []string) error {
 	return errors.Join(problems...)
 }
 
-// causes are the kinds of error that a deployment of this play may fail with:
-// somebody was away, or the new version is not healthy.
-func (p *play) causes() []string {
-	var kinds []string
+// allowed says what a deployment of this play may fail with: somebody was away,
+// or the new version is not healthy.
+func (p *play) allowed() allowed {
+	may := allowed{undone: p.how.lasting()}
 	if p.who != "" {
-		kinds = append(kinds, string(fault.Unavailable))
+		may.causes = append(may.causes, string(fault.Unavailable))
 	}
 	if p.story.ends == putBack {
-		kinds = append(kinds, string(fault.Unhealthy))
+		may.causes = append(may.causes, string(fault.Unhealthy))
 	}
-	return kinds
+	return may
 }
 
 // judgeCLI asks whether the operator was told the truth.
@@ -106,31 +114,37 @@ func (p *play) judgeCLI(r rows) error {
 		return nil // which judgeRows tells
 	}
 	last := r.Deployments[len(r.Deployments)-1]
-	good := last.Outcome == string(workflows.Succeeded) || last.Outcome == string(workflows.Unchanged)
-	if good && cli.code() == 0 || !good && cli.code() == 1 {
+	want := 1
+	switch {
+	case last.Outcome == string(workflows.Succeeded), last.Outcome == string(workflows.Unchanged):
+		want = 0
+	case len(last.Undone) > 0:
+		want = 3
+	}
+	if cli.code() == want {
 		return nil
 	}
 	return fmt.Errorf("the command line ended with %d, and deployment %d is %q (%s): %s", cli.code(), last.Number, last.Outcome, last.Message, cli.stderr.String())
 }
 
 // judgeContainers asks whether exactly what the release names is there.
-func judgeContainers(r rows, containers []runtime.ContainerInfo) error {
+func judgeContainers(r rows, containers []found) error {
 	var problems []error
-	left := map[string]runtime.ContainerInfo{}
+	left := map[string]found{}
 	for _, c := range containers {
-		left[c.Name] = c
+		left[c.key()] = c
 	}
 	for _, want := range r.Components {
-		have, ok := left[want.Container]
-		delete(left, want.Container)
+		have, ok := left[want.key()]
+		delete(left, want.key())
 		switch {
 		case !ok:
-			problems = append(problems, fmt.Errorf("container %s is missing", want.Container))
+			problems = append(problems, fmt.Errorf("container %s is missing", want.key()))
 		case (have.State == runtime.Running) != want.Active:
-			problems = append(problems, fmt.Errorf("container %s is %s, and active is %v", have.Name, have.State, want.Active))
+			problems = append(problems, fmt.Errorf("container %s is %s, and active is %v", have.key(), have.State, want.Active))
 		case have.Labels[runtime.LabelDeployment] != fmt.Sprint(want.Deployment) || !strings.HasSuffix(have.Image, want.Digest):
 			problems = append(problems, fmt.Errorf("container %s is deployment %s of %s, and should be %d of %s",
-				have.Name, have.Labels[runtime.LabelDeployment], have.Image, want.Deployment, want.Digest))
+				have.key(), have.Labels[runtime.LabelDeployment], have.Image, want.Deployment, want.Digest))
 		}
 	}
 	for name, c := range left {
@@ -140,19 +154,19 @@ func judgeContainers(r rows, containers []runtime.ContainerInfo) error {
 }
 
 // judgePorts asks whether Postgres and podman agree on who holds which port.
-func judgePorts(r rows, containers []runtime.ContainerInfo) error {
-	var held, published []int
+func judgePorts(r rows, containers []found) error {
+	var held, published []string
 	for _, port := range r.Ports {
 		switch {
 		case port.Committed:
-			held = append(held, port.Port)
+			held = append(held, fmt.Sprintf("%s:%d", port.Node, port.Port))
 		case !port.Resting:
 			return fmt.Errorf("port %d of %s is held by no release", port.Port, port.Component)
 		}
 	}
 	for _, c := range containers {
 		for _, port := range c.Ports {
-			published = append(published, port.HostPort)
+			published = append(published, fmt.Sprintf("%s:%d", c.Node, port.HostPort))
 		}
 	}
 	slices.Sort(held)
@@ -168,7 +182,7 @@ func (p *play) judgeService(ctx context.Context, r rows) error {
 	var problems []error
 	if r.Active && len(r.Components) > 0 {
 		want := r.Components[0].Image[strings.LastIndex(r.Components[0].Image, ":")+1:]
-		got, err := ask(p.routePort(ctx))
+		got, err := ask(p.address(ctx))
 		switch {
 		case err != nil:
 			problems = append(problems, fmt.Errorf("the service does not answer: %w", err))
@@ -176,13 +190,13 @@ func (p *play) judgeService(ctx context.Context, r rows) error {
 			problems = append(problems, fmt.Errorf("the service answers %q, and should %q", got, want))
 		}
 	}
-	data, err := os.ReadFile(filepath.Join(p.volume(), "precious"))
+	data, err := os.ReadFile(filepath.Join(p.rig.volume(p.service), "precious"))
 	if err != nil {
 		problems = append(problems, fmt.Errorf("the volume's data is lost: %w", err))
 	} else if string(data) != p.service {
 		problems = append(problems, fmt.Errorf("the volume's data has become %q", data))
 	}
-	if text, err := os.ReadFile(filepath.Join(p.volume(), "overlap")); err == nil {
+	if text, err := os.ReadFile(filepath.Join(p.rig.volume(p.service), "overlap")); err == nil {
 		problems = append(problems, fmt.Errorf("two containers had the volume at once: %s", text))
 	}
 	return errors.Join(problems...)

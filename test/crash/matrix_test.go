@@ -4,15 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
 )
-
-// failures are the ways in which a process fails.
-var failures = []failure{
-	{name: "killed, back after 2 s", kill: true, away: 2 * time.Second},
-	{name: "stopped for 20 s", away: 20 * time.Second},
-	{name: "killed, back after 60 s", kill: true, away: time.Minute},
-}
 
 // sample is what `make test` plays: everybody fails, in every story, at points
 // where there is something to lose.
@@ -38,7 +30,7 @@ func (p *play) failing() []*play {
 	var cases []*play
 	for _, at := range p.seen {
 		for _, who := range everybody {
-			for _, f := range failures {
+			for _, f := range failures(who) {
 				cases = append(cases, &play{story: p.story, who: who, how: f, at: at, lasts: p.lasts})
 			}
 		}
@@ -74,8 +66,12 @@ func (p *play) perform(r *rig) {
 		watching = p.newVisitor()
 	}
 	problems := []error{p.run()}
+	problems = append(problems, p.mended())
 	v, err := p.judge()
 	problems = append(problems, err)
+	if p.how.gentle && v != p.story.ends {
+		problems = append(problems, fmt.Errorf("the deploy was %s: %s", v, p.cause))
+	}
 	if watching != nil {
 		problems = append(problems, watching.end())
 	}

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,35 +34,55 @@ func beMcp(stage string) int {
 	return app.Run(ctx, os.Args[1:])
 }
 
-// configure writes two mcp.toml: the operator's, and that of the roles.
+// configure writes the mcp.toml of everybody: the operator's, and one for each
+// role. Nodes know Temporal, and nothing else of the control plane.
 func (r *rig) configure(temporal string) error {
-	common := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n[image_registry]\ninsecure = [%q]\n[ports]\nrest = \"2s\"\n", r.path("services"), temporal, r.image)
-	roles := common + fmt.Sprintf("[postgres]\nurl = %q\n[node]\nsocket = %q\n[build]\nsocket = %q\nlogs = %q\n", r.postgres, r.socket, r.socket, r.path("builds"))
-	if err := os.WriteFile(r.path("roles.toml"), []byte(roles), 0o600); err != nil {
-		return err
+	images := fmt.Sprintf("[image_registry]\ninsecure = [%q]\n", r.image)
+	central := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n%s", r.path("services"), temporal, images)
+	files := map[string]string{
+		"mcp":            central + "[build]\nbuilder = \"bob\"\n",
+		theControlWorker: central + fmt.Sprintf("[ports]\nrest = \"2s\"\n[postgres]\nurl = %q\n", r.postgres),
+		theBuilder:       central + fmt.Sprintf("[build]\nsocket = %q\nlogs = %q\n", r.nodes[1].socket, r.path("builds")),
 	}
-	return os.WriteFile(r.path("mcp.toml"), []byte(common+"[build]\nbuilder = \"bob\"\n"), 0o600)
+	for _, m := range r.nodes {
+		files[workerOf(m.name)] = fmt.Sprintf("[temporal]\naddress = %q\n%s[node]\nsocket = %q\npublish = %q\n",
+			r.bridge.Listen, images, m.socket, m.address)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(r.config(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// config is the mcp.toml of a role; that of "mcp" is the operator's.
+func (r *rig) config(role string) string { return r.path(role + ".toml") }
 
 // startWorkers starts the roles, each in a process of its own.
 func (r *rig) startWorkers(ctx context.Context) error {
-	for name, flags := range map[string][]string{
+	roles := map[string][]string{
 		theControlWorker: {"--control"},
-		theNodeWorker:    {"--node", "local"},
 		theBuilder:       {"--builder", "bob", "--workspace", r.path("workspace")},
-	} {
-		log := filepath.Join(r.dir, name+".log")
-		r.parts[name] = &part{name: name, start: func(context.Context) (process, error) {
-			return parts.Start(parts.Command{
-				Name: name, Path: self(), Args: append([]string{"--config", r.path("roles.toml"), "worker"}, flags...),
-				Env: []string{stageVariable + "=" + r.path("stage.sock")}, Dir: r.dir, LogFile: log,
-			})
-		}}
+	}
+	hosts := map[string]*host{}
+	for _, m := range r.nodes {
+		roles[workerOf(m.name)], hosts[workerOf(m.name)] = []string{"--node", m.name}, m.host
+	}
+	// The control worker first: nobody else can be served without its tables.
+	names := slices.Sorted(maps.Keys(roles))
+	for _, name := range append([]string{theControlWorker}, names...) {
+		if r.parts[name] != nil {
+			continue
+		}
+		r.parts[name] = r.role(name, hosts[name], roles[name])
 		if err := r.parts[name].up(ctx); err != nil {
 			return err
 		}
+	}
+	for _, name := range names {
 		err := await(30*time.Second, name+" is ready", func() bool {
-			text, _ := os.ReadFile(log)
+			text, _ := os.ReadFile(r.path(name + ".log"))
 			return bytes.Contains(text, []byte("worker ready"))
 		})
 		if err != nil {
@@ -69,6 +90,20 @@ func (r *rig) startWorkers(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// role is a worker; on is the host it runs on, nil for this machine itself.
+func (r *rig) role(name string, on *host, flags []string) *part {
+	path, args := self(), append([]string{"--config", r.config(name), "worker"}, flags...)
+	if on != nil {
+		path, args = on.inside(path, args...)
+	}
+	return &part{name: name, start: func(context.Context) (process, error) {
+		return parts.Start(parts.Command{
+			Name: name, Path: path, Args: args,
+			Env: []string{stageVariable + "=" + r.path("stage.sock")}, Dir: r.dir, LogFile: r.path(name + ".log"),
+		})
+	}}
 }
 
 // command is a verb that an operator runs, as a process.
@@ -81,7 +116,7 @@ type command struct {
 // mcp starts a verb.
 func (r *rig) mcp(args ...string) (*command, error) {
 	c := &command{done: make(chan struct{})}
-	c.cmd = exec.Command(self(), append([]string{"--config", r.path("mcp.toml")}, args...)...)
+	c.cmd = exec.Command(self(), append([]string{"--config", r.config("mcp")}, args...)...)
 	c.cmd.Env = append(os.Environ(), stageVariable+"="+r.path("stage.sock"))
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = r.dir, &c.stdout, &c.stderr
 	if err := c.cmd.Start(); err != nil {

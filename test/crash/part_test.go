@@ -44,6 +44,8 @@ func (p *part) now() process {
 	return p.running
 }
 
+func (p *part) ended() bool { return hasEnded(p.now()) }
+
 func (p *part) down() {
 	if running := p.now(); running != nil {
 		signalTree(running.PID(), syscall.SIGCONT)
@@ -51,38 +53,24 @@ func (p *part) down() {
 	}
 }
 
-// failure is how a process fails.
-type failure struct {
-	name string
-	// kill ends it without a word; else it only stands still.
-	kill bool
-	// away is how long it is not there.
-	away time.Duration
-}
+// kill ends it without a word.
+func (p *part) kill() { kill(p.now()) }
 
-// strike lets a part fail, and returns when it has failed; the channel gives
-// its error, or nil, when it is back. A command that has ended cannot fail.
-func (p *part) strike(f failure) <-chan error {
-	back := make(chan error, 1)
-	victim := p.now()
-	switch {
-	case hasEnded(victim):
-		back <- nil
-	case f.kill:
-		kill(victim)
-		time.AfterFunc(f.away, func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			back <- p.up(ctx)
-		})
-	default:
-		signalTree(victim.PID(), syscall.SIGSTOP)
-		time.AfterFunc(f.away, func() {
-			signalTree(victim.PID(), syscall.SIGCONT)
-			back <- nil
-		})
+// freeze lets it stand still, and thaw go on.
+func (p *part) freeze() { signalTree(p.now().PID(), syscall.SIGSTOP) }
+func (p *part) thaw()   { signalTree(p.now().PID(), syscall.SIGCONT) }
+
+// ask asks it to end; endPatience is how long it may take to do so.
+func (p *part) ask() { _ = syscall.Kill(p.now().PID(), syscall.SIGTERM) }
+
+const endPatience = time.Minute
+
+// again starts it anew, when it has ended.
+func (p *part) again(ctx context.Context) error {
+	if err := await(endPatience, p.name+" ends", p.ended); err != nil {
+		return err
 	}
-	return back
+	return p.up(ctx)
 }
 
 // kill ends a process without a word.

@@ -50,10 +50,10 @@ func (p *play) prepare() error {
 	p.counter, p.began, p.back = newCounter(), map[string]time.Time{}, make(chan error, 1)
 	p.rig.played++
 	p.service = fmt.Sprintf("s%d", p.rig.played)
-	if err := os.MkdirAll(p.volume(), 0o755); err != nil {
+	if err := os.MkdirAll(p.rig.volume(p.service), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(p.volume(), "precious"), []byte(p.service), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(p.rig.volume(p.service), "precious"), []byte(p.service), 0o600); err != nil {
 		return err
 	}
 	for _, definition := range p.story.before {
@@ -89,7 +89,7 @@ func (p *play) run() error {
 			return err
 		}
 	}
-	if err := await(patience+p.how.away, "the command line ends", p.cliEnded); err != nil {
+	if err := await(patience+p.how.away, "the command line ends", p.cli.ended); err != nil {
 		return errors.Join(err, p.closed())
 	}
 	return p.closed()
@@ -108,7 +108,19 @@ func (p *play) awaitFault() error {
 	}
 }
 
-func (p *play) cliEnded() bool { return hasEnded(p.cli.now()) }
+// mended waits until what an undo had to leave, on a node that was away for
+// long, is put right.
+func (p *play) mended() error {
+	if !p.how.lasting() {
+		return nil
+	}
+	return await(patience, "the service is mended", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		release, err := p.rig.store.Release(ctx, p.service)
+		return err == nil && !release.Dirty
+	})
+}
 
 // closed waits until the deploy's workflow has ended.
 func (p *play) closed() error {
@@ -159,17 +171,6 @@ func (p *play) note(m moment, here point) {
 	p.lasts[point{here.activity, here.nth, inside}] = time.Since(p.began[m.ID]) / 2
 }
 
-func (p *play) strike() {
-	p.strikes.Do(func() {
-		victim := p.rig.parts[p.who]
-		if p.who == theCLI {
-			victim = p.cli
-		}
-		back := victim.strike(p.how)
-		go func() { p.back <- <-back }()
-	})
-}
-
 // cancel asks until Temporal has heard it.
 func (p *play) cancel() {
 	_ = await(time.Minute, "cancel", func() bool {
@@ -185,6 +186,6 @@ func (p *play) clean() {
 	defer cancel()
 	containers, _ := p.containers(ctx)
 	for _, c := range containers {
-		_ = p.rig.engine.Remove(ctx, c.Name)
+		_ = p.rig.node(c.Node).engine.Remove(ctx, c.Name)
 	}
 }

@@ -3,6 +3,7 @@ package crash
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,48 +14,58 @@ import (
 	"sync"
 	"time"
 
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/registry"
-	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// rig is a whole installation of mcp on this host: every part and every role
-// is a process of its own, so that each can die alone.
+// rig is a whole installation of mcp: every part and every role is a process of
+// its own, so that each can die alone, and every node a host of its own, so that
+// it can be cut off.
 type rig struct {
-	dir   string
-	bin   string // where make has built Temporal and the image registry
-	stage *stage
-	parts map[string]*part
+	dir     string
+	bin     string // where make has built Temporal and the image registry
+	stage   *stage
+	parts   map[string]*part
+	network *network
+	nodes   []*machine
+	front   *front           // of the image registry
+	bridge  *toxiproxy.Proxy // to Temporal, for the nodes
 
-	image    string // the image registry's address
-	socket   string // podman's
+	image    string // the image registry's address, as all know it
 	temporal client.Client
 	postgres string // the registry's URL
 	store    *registry.Store
-	engine   *podman.Engine
 
 	played int // cases, for the names of services
 }
 
-// Who can fail. The CLI is none of the rig's parts: each case has its own.
+// Who can fail. The CLI is none of the rig's parts: each case has its own. The
+// node is the one that stories happen on.
 const (
-	theCLI           = "CLI"
-	theControlWorker = "control worker"
-	theNodeWorker    = "node worker"
-	theBuilder       = "builder"
-	thePodman        = "podman's service"
-	theTemporal      = "Temporal"
-	thePostgres      = "Postgres"
-	theImageRegistry = "image registry"
+	theCLI            = "CLI"
+	theControlWorker  = "control worker"
+	theNodeWorker     = "node worker"
+	theBuilder        = "builder"
+	thePodman         = "podman's service"
+	theBuildersPodman = "the builder's podman"
+	theTemporal       = "Temporal"
+	thePostgres       = "Postgres"
+	theImageRegistry  = "image registry"
+	theNetwork        = "the node's network"
 )
 
-var everybody = []string{theCLI, theControlWorker, theNodeWorker, theBuilder, thePodman, theTemporal, thePostgres, theImageRegistry}
+var everybody = []string{
+	theCLI, theControlWorker, theNodeWorker, theBuilder, thePodman, theBuildersPodman,
+	theTemporal, thePostgres, theImageRegistry, theNetwork,
+}
 
-// newRig starts a rig in dir; when it fails, down ends what it has started.
-func newRig(ctx context.Context, dir string) (*rig, error) {
+// newRig starts a rig of so many nodes in dir; when it fails, down ends what it
+// has started.
+func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 	r := &rig{dir: dir, parts: map[string]*part{}}
 	for _, name := range []string{"services", "workspace/src", "volumes", "builds"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
@@ -68,22 +79,40 @@ func newRig(ctx context.Context, dir string) (*rig, error) {
 	if r.stage, err = newStage(r.path("stage.sock")); err != nil {
 		return r, err
 	}
+	if r.network, err = newNetwork(nodes); err != nil {
+		return r, err
+	}
+	for i, on := range r.network.hosts {
+		r.addNode(nodeNames[i], on)
+	}
 	if err := r.startParts(ctx); err != nil {
 		return r, err
 	}
-	quiet := sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return r, r.startMcp(ctx)
+}
+
+// startMcp starts the roles, and connects the checker to what they stand on.
+func (r *rig) startMcp(ctx context.Context) error {
 	address := r.parts[theTemporal].now().(*parts.Temporal).Address()
+	var err error
+	if r.bridge, err = forward(net.JoinHostPort(r.network.gateway, "0"), address); err != nil {
+		return err
+	}
+	if r.front, err = newFront(net.JoinHostPort(r.network.gateway, "0"), r.parts[theImageRegistry].now().(*parts.ImageRegistry).Address()); err != nil {
+		return err
+	}
+	r.image = r.front.address()
+	quiet := sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if r.temporal, err = client.DialContext(ctx, client.Options{HostPort: address, Logger: quiet}); err != nil {
-		return r, err
+		return err
 	}
 	if r.store, err = registry.Open(ctx, r.postgres); err != nil {
-		return r, err
+		return err
 	}
-	r.engine = podman.New(r.socket)
 	if err := r.configure(address); err != nil {
-		return r, err
+		return err
 	}
-	return r, r.startWorkers(ctx)
+	return r.startWorkers(ctx)
 }
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
@@ -109,18 +138,15 @@ func (r *rig) startParts(ctx context.Context) error {
 	r.parts[theImageRegistry] = &part{name: theImageRegistry, start: func(ctx context.Context) (process, error) {
 		p, err := parts.StartImageRegistry(ctx, parts.ImageRegistryOptions{Dir: r.path("images"), Binary: filepath.Join(r.bin, "registry"), Port: image})
 		if err == nil {
-			r.image, image = p.Address(), portOf(p.Address())
+			image = portOf(p.Address())
 		}
 		return p, err
 	}}
-	r.parts[thePodman] = &part{name: thePodman, start: func(ctx context.Context) (process, error) {
-		p, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: r.path("podman"), Private: true})
-		if err == nil {
-			r.socket = p.Socket()
-		}
-		return p, err
-	}}
-	return r.upAll(ctx, thePostgres, theTemporal, theImageRegistry, thePodman)
+	names := []string{thePostgres, theTemporal, theImageRegistry}
+	for _, m := range r.nodes {
+		names = append(names, podmanOf(m.name))
+	}
+	return r.upAll(ctx, names...)
 }
 
 // upAll starts parts side by side.
@@ -145,11 +171,20 @@ func (r *rig) upAll(ctx context.Context, names ...string) error {
 	}
 }
 
-// down ends the rig and removes what it left on this host.
+// down ends the rig and removes what it left on this machine.
 func (r *rig) down() error {
-	for _, name := range []string{theControlWorker, theNodeWorker, theBuilder} {
-		if p := r.parts[name]; p != nil && p.now() != nil {
-			kill(p.now()) // nothing of it is needed any more
+	var problems []error
+	for _, p := range r.parts {
+		switch running := p.now().(type) {
+		case nil:
+		case *parts.Podman:
+			p.thaw()
+			problems = append(problems, running.Destroy())
+		case *parts.Postgres:
+			p.thaw()
+			problems = append(problems, running.Destroy())
+		default:
+			p.kill() // nothing of it is needed any more
 		}
 	}
 	if r.temporal != nil {
@@ -158,24 +193,16 @@ func (r *rig) down() error {
 	if r.store != nil {
 		r.store.Close()
 	}
-	var err error
-	for _, name := range []string{theTemporal, theImageRegistry, thePodman, thePostgres} {
-		p := r.parts[name]
-		if p == nil || p.now() == nil {
-			continue
-		}
-		p.down()
-		switch running := p.now().(type) {
-		case *parts.Podman:
-			err = running.Destroy()
-		case *parts.Postgres:
-			_ = running.Destroy()
-		}
+	if r.bridge != nil {
+		r.bridge.Stop()
+	}
+	if r.front != nil {
+		r.front.close()
 	}
 	if r.stage != nil {
 		r.stage.close()
 	}
-	return err
+	return errors.Join(append(problems, r.network.remove())...)
 }
 
 // portOf is the port in an address or a URL.

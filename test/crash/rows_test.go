@@ -35,14 +35,17 @@ type deployment struct {
 }
 
 type member struct {
-	Name, Container, Image, Digest string
-	Deployment                     int
-	Active                         bool
+	Name, Container, Node, Image, Digest string
+	Deployment                           int
+	Active                               bool
 }
+
+// key is that of the container it should be.
+func (m member) key() string { return m.Node + "/" + m.Container }
 
 type port struct {
 	Port               int
-	Component          string
+	Component, Node    string
 	Committed, Resting bool
 }
 
@@ -50,9 +53,9 @@ const rowsQuery = `select json_build_object(
  'release', coalesce(release, 0), 'active', active, 'dirty', dirty,
  'deployments', (select json_agg(json_build_object('number', number, 'outcome', coalesce(outcome, ''), 'kind', error_kind,
    'message', error_message, 'runid', run_id, 'undone', undone) order by number) from deployments where service = s.name),
- 'components', (select json_agg(json_build_object('name', name, 'container', container, 'image', image, 'digest', digest,
+ 'components', (select json_agg(json_build_object('name', name, 'container', container, 'node', node, 'image', image, 'digest', digest,
    'deployment', deployment, 'active', active) order by name) from components where service = s.name),
- 'ports', (select json_agg(json_build_object('port', host_port, 'component', component, 'committed', committed,
+ 'ports', (select json_agg(json_build_object('port', host_port, 'component', component, 'node', node, 'committed', committed,
    'resting', rests_until is not null)) from component_routes where service = s.name)
 ) from services s where name = '%s'`
 
@@ -88,10 +91,10 @@ func (p *play) told(ctx context.Context, run string) (string, error) {
 	return string(result.Outcome), nil
 }
 
-// containers are what podman has of a service, by label or by name.
-func (p *play) containers(ctx context.Context) ([]runtime.ContainerInfo, error) {
-	all, err := p.rig.engine.List(ctx, nil)
-	return slices.DeleteFunc(all, func(c runtime.ContainerInfo) bool {
+// containers are what the podmans have of a service, by label or by name.
+func (p *play) containers(ctx context.Context) ([]found, error) {
+	all, err := p.rig.containers(ctx)
+	return slices.DeleteFunc(all, func(c found) bool {
 		return c.Labels[runtime.LabelService] != p.service && !strings.HasPrefix(c.Name, p.service+"-")
 	}), err
 }

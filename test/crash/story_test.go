@@ -40,6 +40,7 @@ var stories = []story{
 	{name: "first deploy with build and push", then: built, ends: finished},
 	{name: "new version, stop-first, with a volume", before: []text{kept1}, then: kept2, ends: finished},
 	{name: "two components with depends_on", before: []text{two("v1")}, then: two("v2"), ends: finished},
+	{name: "two components on two nodes", before: []text{apart("v1")}, then: apart("v2"), ends: finished, steady: true},
 	{name: "unhealthy new version", before: []text{v1}, then: exits, ends: putBack, steady: true},
 	{name: "unhealthy new version, stop-first, with a volume", before: []text{kept1}, then: keptExits, ends: putBack},
 	{name: "active = false", before: []text{v1}, then: inactive, ends: finished},
@@ -49,7 +50,7 @@ var stories = []story{
 
 // definition is a service of components that the shared images serve.
 func definition(service, head string, components ...string) string {
-	return fmt.Sprintf("name = %q\nnode = \"local\"\npath = \"src\"\n%s\n%s", service, head, strings.Join(components, "\n"))
+	return fmt.Sprintf("name = %q\nnode = \"rift\"\npath = \"src\"\n%s\n%s", service, head, strings.Join(components, "\n"))
 }
 
 // component has one route.
@@ -85,7 +86,7 @@ func built(p *play) string {
 
 func volume(tag, env string) text {
 	return func(p *play) string {
-		more := fmt.Sprintf("volumes = [%q]\nenv = { %s }", p.volume()+":/data", strings.TrimPrefix(env+", DATA = \"/data\"", ", "))
+		more := fmt.Sprintf("volumes = [%q]\nenv = { %s }", p.rig.volume(p.service)+":/data", strings.TrimPrefix(env+", DATA = \"/data\"", ", "))
 		return definition(p.service, "", component("app", p.rig.shared(tag), more))
 	}
 }
@@ -96,11 +97,15 @@ func two(tag string) text {
 	}
 }
 
+// apart has a component on each of two nodes.
+func apart(tag string) text {
+	return func(p *play) string {
+		return definition(p.service, "", component("app", p.rig.shared(tag), ""), component("far", p.rig.shared(tag), `node = "orion"`))
+	}
+}
+
 // shared is the image that most stories use, by its version.
 func (r *rig) shared(tag string) string { return r.image + "/app:" + tag }
-
-// volume is the host's directory that a service keeps its data in.
-func (p *play) volume() string { return filepath.Join(p.rig.dir, "volumes", p.service) }
 
 // furnish writes the sources, and builds the images that stories share.
 func (r *rig) furnish(app string) error {

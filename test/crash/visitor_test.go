@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -37,20 +39,26 @@ func (p *play) newVisitor() *visitor {
 }
 
 func (c *visitor) once(ctx context.Context) {
-	port, asked := c.play.routePort(ctx), time.Now()
-	if port == 0 {
+	address, asked := c.play.address(ctx), time.Now()
+	if address == "" || c.play.unplugged() {
 		return
 	}
-	answer, err := ask(port)
+	answer, err := ask(address)
 	if err == nil {
 		c.asked[answer]++
 		return
 	}
-	if took := time.Since(asked); took > stale && c.play.routePort(ctx) != port {
+	if c.play.unplugged() {
+		return // nobody can reach a node that is cut off
+	}
+	if took := time.Since(asked); took > stale && c.play.address(ctx) != address {
 		return // this machine was too slow, not the deploy
 	}
-	c.failed = fmt.Errorf("a client of port %d saw, after %v answers: %w", port, c.asked, err)
+	c.failed = fmt.Errorf("a client of %s saw, after %v answers: %w", address, c.asked, err)
 }
+
+// unplugged reports whether the node that stories happen on is cut off.
+func (p *play) unplugged() bool { return p.rig.nodes[0].unplugged.Load() }
 
 // end stops asking, and says what went wrong.
 func (c *visitor) end() error {
@@ -62,27 +70,27 @@ func (c *visitor) end() error {
 	return c.failed
 }
 
-// routePort is the port of the service's first route; 0 if the registry does
-// not say.
-func (p *play) routePort(ctx context.Context) int {
+// address is where the service's first route is; "" if the registry does not
+// say.
+func (p *play) address(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	release, err := p.rig.store.Release(ctx, p.service)
 	if err != nil {
-		return 0
+		return ""
 	}
 	for _, member := range release.Members() {
 		for _, route := range member.Routes {
-			return route.HostPort
+			return net.JoinHostPort(p.rig.node(member.Node).address, strconv.Itoa(route.HostPort))
 		}
 	}
-	return 0
+	return ""
 }
 
-// ask fetches a port once.
-func ask(port int) (string, error) {
+// ask fetches an address once.
+func ask(address string) (string, error) {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	response, err := client.Get("http://" + address + "/")
 	if err != nil {
 		return "", err
 	}

@@ -20,6 +20,9 @@ type PodmanOptions struct {
 	// Dir, so that several can live on one machine and none sees the
 	// machine's own containers.
 	Private bool
+	// Namespace is the file of the network namespace to run in, as a host of
+	// its own; "" for this process's.
+	Namespace string
 }
 
 // Podman is a running podman API service.
@@ -62,10 +65,11 @@ func StartPodman(ctx context.Context, o PodmanOptions) (*Podman, error) {
 		return nil, err
 	}
 	p := &Podman{options: o, program: program, volatile: volatile, env: env}
+	path, args := p.command("system", "service", "--time=0", p.Socket())
 	p.Process, err = Start(Command{
 		Name:    "podman",
-		Path:    program,
-		Args:    append(p.storageArgs(), "system", "service", "--time=0", p.Socket()),
+		Path:    path,
+		Args:    args,
 		Env:     env,
 		Dir:     dir,
 		LogFile: filepath.Join(dir, "podman.log"),
@@ -89,8 +93,17 @@ func (p *Podman) socketPath() string { return filepath.Join(p.volatile, "podman.
 // in the same Dir finds them.
 func (p *Podman) Stop() { p.Process.Stop() }
 
-// storageArgs are podman's global options, which every call that is meant for
-// this engine must begin with.
+// command is the command line of a podman that is meant for this engine.
+func (p *Podman) command(args ...string) (string, []string) {
+	args = append(p.storageArgs(), args...)
+	if p.options.Namespace == "" {
+		return p.program, args
+	}
+	// Not "ip netns exec", which would hide the cgroups.
+	return "nsenter", append([]string{"--net=" + p.options.Namespace, p.program}, args...)
+}
+
+// storageArgs are podman's global options.
 func (p *Podman) storageArgs() []string {
 	if !p.options.Private {
 		return nil

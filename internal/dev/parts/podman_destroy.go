@@ -27,7 +27,8 @@ func (p *Podman) Destroy() error {
 	}
 	// podman itself, rather than its service, so that this works however the
 	// service has ended.
-	remove := exec.Command(p.program, append(p.storageArgs(), "rm", "--all", "--force", "--time", "0", "--volumes")...)
+	path, args := p.command("rm", "--all", "--force", "--time", "0", "--volumes")
+	remove := exec.Command(path, args...)
 	remove.Env = append(os.Environ(), p.env...)
 	output, err := remove.CombinedOutput()
 	if err != nil {

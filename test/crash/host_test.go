@@ -1,0 +1,141 @@
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// network is a bridge of a rig's own and the hosts on it, each a network
+// namespace: what is cut off there is cut off for real.
+type network struct {
+	name  string // of the bridge, and the beginning of all other names
+	hosts []*host
+	// gateway is this machine's address on the bridge.
+	gateway string
+}
+
+// host is one machine on a network. Its interface and its firewall are its
+// own; its processes and its files are this machine's.
+type host struct {
+	namespace, veth, address string
+}
+
+// networks makes one network at a time: each takes the first free addresses.
+var networks struct {
+	sync.Mutex
+	made int
+}
+
+// newNetwork makes a bridge with that many hosts. When it fails, remove takes
+// away what it has made.
+func newNetwork(hosts int) (*network, error) {
+	networks.Lock()
+	defer networks.Unlock()
+	networks.made++
+	n := &network{name: "mc" + strconv.FormatInt(int64(os.Getpid()), 36) + "." + strconv.Itoa(networks.made)}
+	subnet, err := freeSubnet()
+	if err != nil {
+		return n, err
+	}
+	n.gateway = subnet + ".1"
+	if err := ip("link", "add", n.name, "type", "bridge"); err != nil {
+		return n, err
+	}
+	if err := errors.Join(ip("addr", "add", n.gateway+"/24", "dev", n.name), ip("link", "set", n.name, "up")); err != nil {
+		return n, err
+	}
+	for i := range hosts {
+		h := &host{
+			namespace: fmt.Sprintf("%s.%d", n.name, i), veth: fmt.Sprintf("%s.%d", n.name, i),
+			address: fmt.Sprintf("%s.%d", subnet, 10+i),
+		}
+		n.hosts = append(n.hosts, h)
+		if err := n.join(h); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// join makes a host, and plugs it in.
+func (n *network) join(h *host) error {
+	for _, args := range [][]string{
+		{"netns", "add", h.namespace},
+		{"link", "add", h.veth, "type", "veth", "peer", "name", "eth0", "netns", h.namespace},
+		{"link", "set", h.veth, "master", n.name, "up"},
+		{"-n", h.namespace, "addr", "add", h.address + "/24", "dev", "eth0"},
+		{"-n", h.namespace, "link", "set", "lo", "up"},
+		{"-n", h.namespace, "link", "set", "eth0", "up"},
+		{"-n", h.namespace, "route", "add", "default", "via", n.gateway},
+	} {
+		if err := ip(args...); err != nil {
+			return err
+		}
+	}
+	// The kernel shows a process the settings of its own namespace.
+	path, args := h.inside("/bin/sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+	return run(path, args...)
+}
+
+// inside is the command line that runs a program on the host. It is nsenter,
+// since "ip netns exec" would hide the cgroups; the process becomes the
+// program itself.
+func (h *host) inside(program string, args ...string) (string, []string) {
+	return "/usr/bin/nsenter", append([]string{"--net=" + h.netns(), program}, args...)
+}
+
+// netns is the file that names the host's network namespace.
+func (h *host) netns() string { return "/run/netns/" + h.namespace }
+
+// cut pulls the host's plug, and plug puts it back in.
+func (h *host) cut() error  { return ip("link", "set", h.veth, "down") }
+func (h *host) plug() error { return ip("link", "set", h.veth, "up") }
+
+// remove takes the network away. Whoever runs on its hosts has ended.
+func (n *network) remove() error {
+	if n == nil {
+		return nil
+	}
+	var problems []error
+	for _, h := range n.hosts {
+		problems = append(problems, ip("netns", "del", h.namespace)) // its interface goes with it
+	}
+	return errors.Join(append(problems, ip("link", "del", n.name))...)
+}
+
+// freeSubnet is the beginning of a /24 for test hosts that no interface of
+// this machine is in.
+func freeSubnet() (string, error) {
+	taken, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", fmt.Errorf("list this machine's addresses: %w", err)
+	}
+	var used strings.Builder
+	for _, address := range taken {
+		fmt.Fprintf(&used, " %s", address)
+	}
+	for i := range 250 {
+		subnet := fmt.Sprintf("10.211.%d", (os.Getpid()+i)%250)
+		if !strings.Contains(used.String(), " "+subnet+".") {
+			return subnet, nil
+		}
+	}
+	return "", errors.New("no free subnet in 10.211.0.0/16")
+}
+
+func ip(args ...string) error { return run("ip", args...) }
+
+// run runs a command that says what is wrong where it fails.
+func run(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

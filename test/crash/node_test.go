@@ -1,0 +1,107 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+// nodeNames are the nodes of a rig, as many as it has hosts. Stories happen on
+// the first; the second is also where the builder's podman is.
+var nodeNames = []string{"rift", "orion", "vega"}
+
+// machine is a node of a rig: a host with a podman of its own.
+type machine struct {
+	*host
+	name   string
+	socket string
+	engine *podman.Engine
+	// unplugged is set while nobody can reach its containers.
+	unplugged atomic.Bool
+}
+
+func (m *machine) cut() error {
+	m.unplugged.Store(true)
+	return m.host.cut()
+}
+
+func (m *machine) plug() error {
+	err := m.host.plug()
+	m.unplugged.Store(err != nil)
+	return err
+}
+
+// podmanOf is how the rig calls a node's podman.
+func podmanOf(node string) string {
+	switch node {
+	case nodeNames[0]:
+		return thePodman
+	case nodeNames[1]:
+		return theBuildersPodman
+	}
+	return thePodman + " of " + node
+}
+
+// workerOf is how the rig calls a node's worker.
+func workerOf(node string) string {
+	if node == nodeNames[0] {
+		return theNodeWorker
+	}
+	return theNodeWorker + " of " + node
+}
+
+// addNode makes a node of a host; its podman starts with the other parts.
+func (r *rig) addNode(name string, on *host) {
+	m := &machine{host: on, name: name}
+	r.nodes = append(r.nodes, m)
+	r.parts[podmanOf(name)] = &part{name: podmanOf(name), start: func(ctx context.Context) (process, error) {
+		p, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: r.path(name), Private: true, Namespace: on.netns()})
+		if err == nil && m.engine == nil {
+			m.socket, m.engine = p.Socket(), podman.New(p.Socket())
+		}
+		return p, err
+	}}
+}
+
+// node is the node with that name.
+func (r *rig) node(name string) *machine {
+	for _, m := range r.nodes {
+		if m.name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// volume is the directory of a host that a service keeps its data in; all
+// hosts have the same files.
+func (r *rig) volume(service string) string { return filepath.Join(r.dir, "volumes", service) }
+
+// found is a container, and where it is.
+type found struct {
+	Node, Address string
+	runtime.ContainerInfo
+}
+
+// key tells it from others of its name on other nodes.
+func (f found) key() string { return f.Node + "/" + f.Name }
+
+// containers are what all podmans have.
+func (r *rig) containers(ctx context.Context) ([]found, error) {
+	var all []found
+	for _, m := range r.nodes {
+		here, err := m.engine.List(ctx, nil)
+		if err != nil {
+			return nil, fmt.Errorf("list the containers of %s: %w", m.name, err)
+		}
+		for _, c := range here {
+			all = append(all, found{m.name, m.address, c})
+		}
+	}
+	return all, nil
+}
