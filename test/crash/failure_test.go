@@ -85,8 +85,8 @@ func ill(name string, fall func(*front) error) failure {
 func cutOff(name string, away time.Duration) failure {
 	return failure{
 		name: name, away: away,
-		strike: func(p *play) error { return p.rig.nodes[0].cut() },
-		heal:   func(_ context.Context, p *play) error { return p.rig.nodes[0].plug() },
+		strike: func(p *play) error { return p.rig.node(p.home).cut() },
+		heal:   func(_ context.Context, p *play) error { return p.rig.node(p.home).plug() },
 	}
 }
 

@@ -75,7 +75,7 @@ func (h *hall) rehearse() (matrix []*play, results []*play) {
 		matrix = append(matrix, calm.failing()...)
 	}
 	shuffle(matrix)
-	return matrix, results
+	return append(lengthyCases(results), matrix...), results
 }
 
 // play plays cases on all rigs until there are no more, or it is enough, and

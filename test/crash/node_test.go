@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
+
+	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
+	"github.com/metacircular/mcp/workflows"
 )
 
 // nodeNames are the nodes of a rig, as many as it has hosts. Stories happen on
@@ -76,6 +80,22 @@ func (r *rig) node(name string) *machine {
 		}
 	}
 	return nil
+}
+
+// answers reports whether a node's worker does, as soon as it can be known.
+func (r *rig) answers(ctx context.Context, node string) bool {
+	run, err := r.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue},
+		workflows.ProcessesName, workflows.ProcessesInput{Nodes: []string{node}})
+	var looked workflows.ProcessesResult
+	if err == nil {
+		err = run.Get(ctx, &looked)
+	}
+	return err == nil && looked.Nodes[node].Error == nil
+}
+
+// unplugged reports whether any node is cut off.
+func (r *rig) unplugged() bool {
+	return slices.ContainsFunc(r.nodes, func(m *machine) bool { return m.unplugged.Load() })
 }
 
 // volume is the directory of a host that a service keeps its data in; all

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,15 +25,18 @@ type play struct {
 	rig     *rig
 	story   story
 	service string
-	who     string
-	how     failure
-	at      point
+	// home is the node that it happens on.
+	home string
+	who  string
+	how  failure
+	at   point
 	// lasts is how long the activities took where nothing failed: a fault
 	// inside one strikes half-way.
 	lasts map[point]time.Duration
 
 	counter *counter
 	cli     *part
+	visitor *visitor // of a story that promises to be steady
 	mu      sync.Mutex
 	began   map[string]time.Time // by activity id
 	seen    []point
@@ -48,8 +52,8 @@ type play struct {
 // prepare brings the service to what it was before.
 func (p *play) prepare() error {
 	p.counter, p.began, p.back = newCounter(), map[string]time.Time{}, make(chan error, 1)
-	p.rig.played++
-	p.service = fmt.Sprintf("s%d", p.rig.played)
+	p.service = fmt.Sprintf("s%d", p.rig.played.Add(1))
+	p.home = cmp.Or(p.home, nodeNames[0])
 	if err := os.MkdirAll(p.rig.volume(p.service), 0o755); err != nil {
 		return err
 	}
@@ -70,6 +74,20 @@ func (p *play) prepare() error {
 // run plays the story and returns when the deploy has ended and everybody is
 // back. The error says what keeps it from being judged.
 func (p *play) run() error {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	defer p.end()
+	if p.who != "" {
+		if err := p.awaitFault(); err != nil {
+			return err
+		}
+	}
+	return p.settle(patience + p.how.away)
+}
+
+// begin runs the verb that the story is about.
+func (p *play) begin() error {
 	verb := []string{"rollback", p.service, "--to", "1"}
 	if p.story.then != nil {
 		verb = []string{"deploy", p.service}
@@ -78,18 +96,21 @@ func (p *play) run() error {
 		}
 	}
 	p.rig.stage.direct(workflows.DeployID(p.service), p.on)
-	defer p.rig.stage.direct(workflows.DeployID(p.service), nil)
 	p.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return p.rig.mcp(verb...) }}
-	if err := p.cli.up(context.Background()); err != nil {
-		return err
+	return p.cli.up(context.Background())
+}
+
+// end lets go of what begin began.
+func (p *play) end() {
+	p.rig.stage.direct(workflows.DeployID(p.service), nil)
+	if cli := p.cli.now(); cli != nil {
+		cli.Stop()
 	}
-	defer func() { p.cli.now().Stop() }()
-	if p.who != "" {
-		if err := p.awaitFault(); err != nil {
-			return err
-		}
-	}
-	if err := await(patience+p.how.away, "the command line ends", p.cli.ended); err != nil {
+}
+
+// settle waits until the verb and its workflow have ended.
+func (p *play) settle(patience time.Duration) error {
+	if err := await(patience, "the command line ends", p.cli.ended); err != nil {
 		return errors.Join(err, p.closed())
 	}
 	return p.closed()
@@ -187,5 +208,8 @@ func (p *play) clean() {
 	containers, _ := p.containers(ctx)
 	for _, c := range containers {
 		_ = p.rig.node(c.Node).engine.Remove(ctx, c.Name)
+	}
+	if p.who == theNetwork {
+		_ = await(patience, "the node is back", func() bool { return p.rig.answers(ctx, p.home) })
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
@@ -40,7 +41,7 @@ type rig struct {
 	postgres string // the registry's URL
 	store    *registry.Store
 
-	played int // cases, for the names of services
+	played atomic.Int32 // cases, for the names of services
 }
 
 // Who can fail. The CLI is none of the rig's parts: each case has its own. The

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,8 +50,8 @@ var stories = []story{
 }
 
 // definition is a service of components that the shared images serve.
-func definition(service, head string, components ...string) string {
-	return fmt.Sprintf("name = %q\nnode = \"rift\"\npath = \"src\"\n%s\n%s", service, head, strings.Join(components, "\n"))
+func definition(p *play, head string, components ...string) string {
+	return fmt.Sprintf("name = %q\nnode = %q\npath = \"src\"\n%s\n%s", p.service, p.home, head, strings.Join(components, "\n"))
 }
 
 // component has one route.
@@ -71,37 +72,42 @@ port = 443
 }
 
 func version(tag, more string) text {
-	return func(p *play) string { return definition(p.service, "", component("app", p.rig.shared(tag), more)) }
+	return func(p *play) string { return definition(p, "", component("app", p.rig.shared(tag), more)) }
 }
 
 func inactive(p *play) string {
-	return definition(p.service, "active = false", component("app", p.rig.shared("v1"), ""))
+	return definition(p, "active = false", component("app", p.rig.shared("v1"), ""))
 }
 
 // built is of an image that nobody has yet.
 func built(p *play) string {
 	image := p.rig.image + "/" + p.service + ":v2"
-	return definition(p.service, fmt.Sprintf("[build.images]\n%s = \"Containerfile.v2\"\n", p.service), component("app", image, ""))
+	return definition(p, fmt.Sprintf("[build.images]\n%s = \"Containerfile.v2\"\n", p.service), component("app", image, ""))
 }
 
 func volume(tag, env string) text {
 	return func(p *play) string {
 		more := fmt.Sprintf("volumes = [%q]\nenv = { %s }", p.rig.volume(p.service)+":/data", strings.TrimPrefix(env+", DATA = \"/data\"", ", "))
-		return definition(p.service, "", component("app", p.rig.shared(tag), more))
+		return definition(p, "", component("app", p.rig.shared(tag), more))
 	}
 }
 
 func two(tag string) text {
 	return func(p *play) string {
-		return definition(p.service, "", component("db", p.rig.shared(tag), ""), component("web", p.rig.shared(tag), `depends_on = ["db"]`))
+		return definition(p, "", component("db", p.rig.shared(tag), ""), component("web", p.rig.shared(tag), `depends_on = ["db"]`))
 	}
 }
 
 // apart has a component on each of two nodes.
 func apart(tag string) text {
 	return func(p *play) string {
-		return definition(p.service, "", component("app", p.rig.shared(tag), ""), component("far", p.rig.shared(tag), `node = "orion"`))
+		return definition(p, "", component("app", p.rig.shared(tag), ""), component("far", p.rig.shared(tag), fmt.Sprintf("node = %q", p.neighbour())))
 	}
+}
+
+// neighbour is the node after home.
+func (p *play) neighbour() string {
+	return nodeNames[(slices.Index(nodeNames, p.home)+1)%len(p.rig.nodes)]
 }
 
 // shared is the image that most stories use, by its version.
@@ -122,12 +128,12 @@ func (r *rig) furnish(app string) error {
 		if err := os.WriteFile(filepath.Join(src, "Containerfile."+tag), []byte(text), 0o600); err != nil {
 			return err
 		}
-		name := "furnish-" + tag
+		p := &play{rig: r, service: "furnish-" + tag, home: nodeNames[0]}
 		head := fmt.Sprintf("[build.images]\napp = \"Containerfile.%s\"\n", tag)
-		if err := r.define(name, definition(name, head, component("app", r.shared(tag), ""))); err != nil {
+		if err := r.define(p.service, definition(p, head, component("app", r.shared(tag), ""))); err != nil {
 			return err
 		}
-		if err := r.run("build", name); err != nil {
+		if err := r.run("build", p.service); err != nil {
 			return err
 		}
 	}

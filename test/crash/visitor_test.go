@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// visitor asks a service without pause, at the port that the registry names, as
+// visitor asks a service again and again, with a pause between, at the port that the registry names, as
 // a proxy would. While the registry cannot be asked it does not know where to
 // go, and waits.
 type visitor struct {
@@ -25,14 +25,14 @@ type visitor struct {
 // cut-over the predecessor still serves.
 const stale = time.Second
 
-func (p *play) newVisitor() *visitor {
+func (p *play) newVisitor(pause time.Duration) *visitor {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &visitor{play: p, stop: stop, done: make(chan struct{}), asked: map[string]int{}}
 	go func() {
 		defer close(c.done)
 		for ctx.Err() == nil && c.failed == nil {
 			c.once(ctx)
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(pause)
 		}
 	}()
 	return c
@@ -40,7 +40,7 @@ func (p *play) newVisitor() *visitor {
 
 func (c *visitor) once(ctx context.Context) {
 	address, asked := c.play.address(ctx), time.Now()
-	if address == "" || c.play.unplugged() {
+	if address == "" || c.play.rig.unplugged() {
 		return
 	}
 	answer, err := ask(address)
@@ -48,7 +48,7 @@ func (c *visitor) once(ctx context.Context) {
 		c.asked[answer]++
 		return
 	}
-	if c.play.unplugged() {
+	if c.play.rig.unplugged() {
 		return // nobody can reach a node that is cut off
 	}
 	if took := time.Since(asked); took > stale && c.play.address(ctx) != address {
@@ -56,9 +56,6 @@ func (c *visitor) once(ctx context.Context) {
 	}
 	c.failed = fmt.Errorf("a client of %s saw, after %v answers: %w", address, c.asked, err)
 }
-
-// unplugged reports whether the node that stories happen on is cut off.
-func (p *play) unplugged() bool { return p.rig.nodes[0].unplugged.Load() }
 
 // end stops asking, and says what went wrong.
 func (c *visitor) end() error {
