@@ -18,7 +18,8 @@ type Release struct {
 	// Newest is the number of the newest deployment of any outcome.
 	Newest int  `json:"newest"`
 	Active bool `json:"active"`
-	// Dirty is set when the last undo could not be completed.
+	// Dirty is set when the last undo could not be completed, or when a deploy
+	// was lost and none has put right since what it left.
 	Dirty bool `json:"dirty"`
 	// Touched are the nodes that a deployment may have left something on:
 	// those of every definition since the last deployment that ended clean.

@@ -100,12 +100,17 @@ func lockService(ctx context.Context, tx pgx.Tx, service string) error {
 	return err
 }
 
-// closeLost closes the service's deployments that are still under way.
+// closeLost closes the service's deployments that are still under way. Nobody
+// knows what they have left on the nodes: until a deployment has put that right
+// the service is dirty.
 func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 	tag, err := tx.Exec(ctx, `
 		update deployments set outcome = 'lost', finished_at = now()
 		where service = $1 and outcome is null`, service)
 	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `update services set dirty = true where name = $1`, service); err != nil {
 		return err
 	}
 	return restUncommitted(ctx, tx, service, defaultRest)

@@ -61,7 +61,11 @@ func TestBeginDeployment(t *testing.T) {
 		finish(t, store, "shop", 1, "failed", "something")
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
-		require.False(t, release.Dirty, "what a lost one says of the service is old")
+		require.True(t, release.Dirty, "nobody knows what the lost one has left")
+		finish(t, store, "shop", 2, "succeeded")
+		release, err = store.Release(t.Context(), "shop")
+		require.NoError(t, err)
+		require.False(t, release.Dirty)
 	})
 }
 

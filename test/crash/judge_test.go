@@ -97,7 +97,9 @@ func judgeRows(r rows, may allowed) error {
 // allowed says what a deployment of this play may fail with: somebody was away,
 // or the new version is not healthy.
 func (p *play) allowed() allowed {
-	may := allowed{undone: p.how.lasting()}
+	// Where a deploy was lost, and the next one cannot reach the node either,
+	// somebody must still take away what the first one left.
+	may := allowed{undone: p.how.lasting() || p.story.lost != nil && p.who != ""}
 	if p.who != "" {
 		may.causes = append(may.causes, string(fault.Unavailable))
 	}
@@ -118,7 +120,7 @@ func (p *play) judgeCLI(r rows) error {
 	switch {
 	case last.Outcome == string(workflows.Succeeded), last.Outcome == string(workflows.Unchanged):
 		want = 0
-	case len(last.Undone) > 0:
+	case last.Dirty:
 		want = 3
 	}
 	if cli.code() == want {

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
 
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -68,7 +71,30 @@ func (p *play) prepare() error {
 			return err
 		}
 	}
+	if p.story.lost != nil {
+		return p.lose()
+	}
 	return nil
+}
+
+// lose begins a deploy, and terminates it when it has made a container. Its
+// RunContainer goes on until it hears of that.
+func (p *play) lose() error {
+	if err := p.rig.define(p.service, p.story.lost(p)); err != nil {
+		return err
+	}
+	cli, err := p.rig.mcp("deploy", p.service)
+	if err != nil {
+		return err
+	}
+	defer cli.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err = await(patience, "the deploy that will be lost makes a container", func() bool {
+		all, err := p.containers(ctx)
+		return err == nil && slices.ContainsFunc(all, func(c found) bool { return strings.HasSuffix(c.Name, plan.NextSuffix) })
+	})
+	return errors.Join(err, p.rig.temporal.TerminateWorkflow(ctx, workflows.DeployID(p.service), "", "a test"))
 }
 
 // run plays the story and returns when the deploy has ended and everybody is
@@ -129,10 +155,10 @@ func (p *play) awaitFault() error {
 	}
 }
 
-// mended waits until what an undo had to leave, on a node that was away for
-// long, is put right.
+// mended waits until what an undo had to leave, on a node that was away, is put
+// right.
 func (p *play) mended() error {
-	if !p.how.lasting() {
+	if !p.allowed().undone {
 		return nil
 	}
 	return await(patience, "the service is mended", func() bool {

@@ -29,6 +29,7 @@ type deployment struct {
 	Number                        int
 	Outcome, Kind, Message, RunID string
 	Undone                        []string
+	Dirty                         bool
 	// Told is the outcome that its workflow gave to whoever asked, from
 	// Temporal; "open" if it has not ended.
 	Told string
@@ -52,7 +53,7 @@ type port struct {
 const rowsQuery = `select json_build_object(
  'release', coalesce(release, 0), 'active', active, 'dirty', dirty,
  'deployments', (select json_agg(json_build_object('number', number, 'outcome', coalesce(outcome, ''), 'kind', error_kind,
-   'message', error_message, 'runid', run_id, 'undone', undone) order by number) from deployments where service = s.name),
+   'message', error_message, 'runid', run_id, 'undone', undone, 'dirty', dirty) order by number) from deployments where service = s.name),
  'components', (select json_agg(json_build_object('name', name, 'container', container, 'node', node, 'image', image, 'digest', digest,
    'deployment', deployment, 'active', active) order by name) from components where service = s.name),
  'ports', (select json_agg(json_build_object('port', host_port, 'component', component, 'node', node, 'committed', committed,
@@ -80,8 +81,11 @@ func (p *play) rows(ctx context.Context) (rows, error) {
 func (p *play) told(ctx context.Context, run string) (string, error) {
 	id := workflows.DeployID(p.service)
 	described, err := p.rig.temporal.DescribeWorkflow(ctx, id, run)
-	if err != nil || described.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	switch {
+	case err != nil, described.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return "open", err
+	case described.Status == enums.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "lost", nil
 	}
 	var result workflows.Result
 	err = p.rig.temporal.GetWorkflow(ctx, id, run).Get(ctx, &result)

@@ -14,6 +14,9 @@ type story struct {
 	name string
 	// before is what has been deployed already, in this order.
 	before []text
+	// lost is what somebody then began to deploy, and terminated in Temporal
+	// while its first container was starting; nil for nothing.
+	lost text
 	// then is what is deployed while something fails; nil for a rollback to
 	// the first release.
 	then text
@@ -42,6 +45,7 @@ var stories = []story{
 	{name: "new version, stop-first, with a volume", before: []text{kept1}, then: kept2, ends: finished},
 	{name: "two components with depends_on", before: []text{two("v1")}, then: two("v2"), ends: finished},
 	{name: "two components on two nodes", before: []text{apart("v1")}, then: apart("v2"), ends: finished, steady: true},
+	{name: "new version, after a deploy that was terminated", before: []text{v1}, lost: deaf, then: v2, ends: finished, steady: true},
 	{name: "unhealthy new version", before: []text{v1}, then: exits, ends: putBack, steady: true},
 	{name: "unhealthy new version, stop-first, with a volume", before: []text{kept1}, then: keptExits, ends: putBack},
 	{name: "active = false", before: []text{v1}, then: inactive, ends: finished},
