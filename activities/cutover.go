@@ -48,7 +48,7 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 		}
 	}
 	for _, name := range in.Leave {
-		if err := a.stepBack(ctx, in.Service, name, in.Deployment); err != nil {
+		if err := a.stepAside(ctx, in.Service, name, in.Deployment); err != nil {
 			return CutOverResult{}, a.placed(err, "")
 		}
 	}
@@ -103,6 +103,16 @@ func (a *Node) swap(ctx context.Context, service, name string, deployment int) e
 		return err
 	}
 	return a.Runtime.Rename(ctx, name+plan.NextSuffix, name)
+}
+
+// stepAside sets a container aside that has no successor. Where somebody else's
+// has taken its name, it is gone already.
+func (a *Node) stepAside(ctx context.Context, service, name string, deployment int) error {
+	current, err := a.Runtime.Inspect(ctx, name)
+	if err == nil && current.Labels[runtime.LabelService] != service {
+		return nil
+	}
+	return a.stepBack(ctx, service, name, deployment)
 }
 
 // stepBack sets the container under a real name aside, unless it is this

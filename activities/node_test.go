@@ -3,6 +3,7 @@ package activities_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -352,6 +353,41 @@ func TestRestoreLeavesTheContainersOfOthersAlone(t *testing.T) {
 	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Remove: []string{"other-api.next"}}}
 	require.Nil(t, h.do(h.Restore, restore))
 	require.Equal(t, []string{"other-api.next:1:running"}, h.names(t))
+}
+
+func TestRestoreLetsWhatHasServedStopInItsTime(t *testing.T) {
+	tests := map[string]struct {
+		timeout time.Duration
+		stopped []string
+	}{
+		"one that never took over goes at once": {time.Second, []string{"shop-api", "shop-web.prev"}},
+		"and all do where there is no time":     {0, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			containers := []string{"shop-api", "shop-api.next", "shop-web.prev"}
+			for _, name := range containers {
+				_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image, Labels: map[string]string{runtime.LabelService: "shop"}})
+				require.NoError(t, err)
+			}
+			var stopped []string
+			h.engine.Before = func(method, name string) error {
+				if method == "Stop" && !slices.Contains(stopped, name) {
+					stopped = append(stopped, name)
+				}
+				return nil
+			}
+			restore := activities.RestoreInput{
+				Service: "shop", Deployment: 2, Timeout: test.timeout, Recovery: plan.Recovery{Remove: containers},
+			}
+			for range 2 {
+				require.Nil(t, h.do(h.Restore, restore))
+			}
+			require.Equal(t, test.stopped, stopped)
+			require.Empty(t, h.names(t))
+		})
+	}
 }
 
 func TestSurveyTellsOwnAndForeignContainers(t *testing.T) {

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,9 @@ type RestoreInput struct {
 	Deployment int    `json:"deployment"`
 	// Closing keeps the deployment from starting anything more here.
 	Closing bool `json:"closing,omitempty"`
+	// Timeout is how long a container that has served may take to stop before
+	// it is removed; 0 removes it at once.
+	Timeout time.Duration `json:"timeout,omitempty"`
 	plan.Recovery
 }
 
@@ -42,7 +46,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 
 func (a *Node) putBack(ctx context.Context, in RestoreInput) error {
 	for _, name := range in.Remove {
-		if err := a.removeOwn(ctx, in.Service, name); err != nil {
+		if err := a.discard(ctx, in, name); err != nil {
 			return err
 		}
 	}
@@ -59,6 +63,15 @@ func (a *Node) putBack(ctx context.Context, in RestoreInput) error {
 		}
 	}
 	return nil
+}
+
+// discard removes a container of the service. One that has served may have data
+// to bring home; one that never took over has not.
+func (a *Node) discard(ctx context.Context, in RestoreInput, name string) error {
+	if in.Timeout == 0 || strings.HasSuffix(name, plan.NextSuffix) {
+		return a.removeOwn(ctx, in.Service, name)
+	}
+	return a.retire(ctx, in.Service, name, in.Timeout)
 }
 
 // removeOwn removes a container if it is the service's; another's, or none,

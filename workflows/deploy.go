@@ -127,22 +127,21 @@ func until(ctx workflow.Context, deadline time.Time) time.Duration {
 }
 
 // begin opens the deployment and learns what the release is. A deploy of some
-// components takes the others as the release has them.
+// components takes the others as the release has them, and an undeploy takes
+// all but them.
 func (d *deploy) begin(ctx workflow.Context) error {
 	d.log("Opening the deployment")
-	ctx = controlStep(ctx, "open the deployment of "+d.in.Definition.Name, d.left(ctx))
-	if len(d.in.Only) > 0 {
-		var release plan.Release
-		if err := workflow.ExecuteActivity(ctx, control.LoadRelease, d.in.Definition.Name).Get(ctx, &release); err != nil {
+	if len(d.in.Only) > 0 || d.in.Undeploy {
+		if err := d.complete(ctx); err != nil {
 			return err
 		}
-		d.in.Definition = plan.Merge(release.Definition, d.in.Definition, d.in.Only)
 	}
+	ctx = controlStep(ctx, "open the deployment of "+d.in.Definition.Name, d.left(ctx))
 	var begun plan.BeginResult
 	err := workflow.ExecuteActivity(ctx, control.BeginDeployment, plan.BeginRequest{
 		Definition:     d.in.Definition,
 		DefinitionHash: d.in.Definition.Hash(),
-		Verb:           d.in.verb(),
+		Verb:           d.in.Verb(),
 		WorkflowID:     d.result.WorkflowID,
 		RunID:          d.result.RunID,
 		Who:            d.in.Who,
@@ -153,6 +152,21 @@ func (d *deploy) begin(ctx workflow.Context) error {
 	}
 	d.number, d.release = begun.Number, begun.Release
 	d.result.Deployment = begun.Number
+	return nil
+}
+
+// complete makes the whole definition of a deploy that was asked for in part:
+// the rest is the release's.
+func (d *deploy) complete(ctx workflow.Context) error {
+	var release plan.Release
+	step := controlStep(ctx, "load the release", d.left(ctx))
+	if err := workflow.ExecuteActivity(step, control.LoadRelease, d.in.Definition.Name).Get(ctx, &release); err != nil {
+		return err
+	}
+	if d.in.Undeploy {
+		return d.withdraw(ctx, release)
+	}
+	d.in.Definition = plan.Merge(release.Definition, d.in.Definition, d.in.Only)
 	return nil
 }
 
@@ -201,7 +215,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	for _, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.in.Definition.Name, Deployment: d.number, Recovery: recovery,
+			Service: d.in.Definition.Name, Deployment: d.number, Timeout: d.stopTimeout(), Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
 	return g.wait(ctx)

@@ -122,22 +122,9 @@ func (d *deploy) retire(ctx workflow.Context) {
 			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
 		}
 	}
-	swaps := d.swaps()
-	g := newGroup(ctx)
-	for _, name := range workflow.DeterministicKeys(swaps) {
-		containers := slices.Concat(swaps[name].Replace, swaps[name].Leave)
-		rounds := 1 + len(containers)/activities.ParallelStops
-		step := nodeStep(g.ctx, name, "retire on "+name, undoPatience+time.Duration(rounds)*d.stopTimeout())
-		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
-			Service: d.in.Definition.Name, Deployment: d.number, Containers: containers, Timeout: d.stopTimeout(),
-		}), func(f workflow.Future) error {
-			if err := f.Get(ctx, nil); err != nil {
-				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
-			}
-			return nil
-		})
+	for _, containers := range d.retirements() {
+		d.retireAll(ctx, containers)
 	}
-	_ = g.wait(ctx) // its handlers return no error
 	for _, name := range d.plan.Unreachable {
 		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
 	}
@@ -145,6 +132,29 @@ func (d *deploy) retire(ctx workflow.Context) {
 	if err := workflow.ExecuteActivity(release, control.ReleasePorts, d.in.Definition.Name).Get(ctx, nil); err != nil {
 		d.result.Undone = append(d.result.Undone, "release ports: "+activities.FaultOf(err).Message)
 	}
+}
+
+// retireAll stops and removes predecessors, by node, on all nodes side by side.
+// A node that fails is not asked again: what it still has is left to Mend.
+func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string) {
+	g := newGroup(ctx)
+	for _, name := range workflow.DeterministicKeys(containers) {
+		if !d.reachable(name) {
+			continue
+		}
+		rounds := 1 + len(containers[name])/activities.ParallelStops
+		step := nodeStep(g.ctx, name, "retire on "+name, undoPatience+time.Duration(rounds)*d.stopTimeout())
+		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
+			Service: d.in.Definition.Name, Deployment: d.number, Containers: containers[name], Timeout: d.stopTimeout(),
+		}), func(f workflow.Future) error {
+			if err := f.Get(ctx, nil); err != nil {
+				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
+				delete(d.nodes, name)
+			}
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
 }
 
 // servedBefore reports whether a predecessor with routes is still serving.
@@ -182,7 +192,7 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 		r.Outcome = Failed
 		if ctx.Err() != nil && !d.forward {
 			r.Outcome = Cancelled
-			cause = fault.New(fault.Conflict, "the deploy of %s was cancelled", r.Service)
+			cause = fault.New(fault.Conflict, "the %s of %s was cancelled", d.in.Verb(), r.Service)
 		}
 		r.Error = d.waitedFor(ctx, activities.FaultOf(cause))
 		if len(r.Undone) == 0 {

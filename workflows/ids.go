@@ -82,6 +82,9 @@ func DeployHash(in DeployInput) string {
 	if in.Rollback != 0 {
 		hash += "/rollback"
 	}
+	if in.Undeploy {
+		hash += "/undeploy"
+	}
 	return hash
 }
 

@@ -56,8 +56,12 @@ func (d *deploy) askNodes(g *group) {
 	for _, name := range required {
 		d.survey(g, name, d.left(g.ctx), func(err error) error { return nodeFault(err, name) })
 	}
+	patience := 2 * nodeSilence
+	if d.in.Undeploy { // those nodes are all that it is about
+		patience = min(undoPatience, d.left(g.ctx))
+	}
 	for _, name := range optional {
-		d.survey(g, name, 2*nodeSilence, func(err error) error {
+		d.survey(g, name, patience, func(err error) error {
 			if activities.FaultOf(err).Kind == fault.Unavailable {
 				return nil
 			}

@@ -18,6 +18,8 @@ type MendInput struct {
 	Definition servicedef.Service `json:"definition"`
 	Deployment int                `json:"deployment"`
 	Nodes      []string           `json:"nodes"`
+	// StopTimeout is how long a container that has served may take to stop.
+	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 }
 
 // Mend waits, for as long as it takes, until every node of a dirty service is
@@ -49,7 +51,7 @@ func Mend(ctx workflow.Context, in MendInput) error {
 	for _, recovery := range plan.Leftovers(release, nodes) {
 		step := patientStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: in.Definition.Name, Deployment: in.Deployment, Recovery: recovery,
+			Service: in.Definition.Name, Deployment: in.Deployment, Timeout: in.StopTimeout, Recovery: recovery,
 		}).Get(ctx, nil)
 		if err != nil {
 			return unlessOver(err)
@@ -96,6 +98,7 @@ func (d *deploy) leaveToMend(ctx workflow.Context) {
 	})
 	child := workflow.ExecuteChildWorkflow(ctx, MendName, MendInput{
 		Definition: d.in.Definition, Deployment: d.number, Nodes: slices.Concat(required, optional),
+		StopTimeout: d.stopTimeout(),
 	})
 	if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("nobody mends the service", "error", err)

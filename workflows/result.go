@@ -40,14 +40,24 @@ type DeployInput struct {
 	// wherever the tags point now, and nothing is built.
 	Rollback int               `json:"rollback,omitempty"`
 	Digests  map[string]string `json:"digests,omitempty"`
+	// Undeploy removes the service that the definition names; the rest of the
+	// definition is then the release's, without a component.
+	Undeploy bool `json:"undeploy,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
 }
 
-// verb is what the registry calls the deployment.
-func (in DeployInput) verb() string {
-	if in.Rollback != 0 {
+// VerbUndeploy is what the registry calls a deployment that removed its
+// service: its release has nothing to go back to.
+const VerbUndeploy = "undeploy"
+
+// Verb is what the registry calls the deployment.
+func (in DeployInput) Verb() string {
+	switch {
+	case in.Undeploy:
+		return VerbUndeploy
+	case in.Rollback != 0:
 		return "rollback"
 	}
 	return "deploy"

@@ -39,6 +39,8 @@ type stage struct {
 	// refused is what a cut-over answers; newest the number that nodes have seen.
 	refused *fault.Error
 	newest  int
+	// grace is what the last Restore left a container to stop.
+	grace time.Duration
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -155,6 +157,9 @@ func (s *stage) register() {
 		return activities.CutOverResult{Refused: s.refused}, err
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
+		s.mu.Lock()
+		s.grace = in.Timeout
+		s.mu.Unlock()
 		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {

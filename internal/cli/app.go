@@ -15,6 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/interceptor"
+	"golang.org/x/term"
 )
 
 // version is set by the linker.
@@ -23,6 +24,10 @@ var version = "dev"
 // App is what a verb gets of the outside; a test injects its own.
 type App struct {
 	Stdout, Stderr io.Writer
+	// Stdin answers what a verb asks before it destroys something, where
+	// Interactive says that somebody sits before it; nil says that nobody does.
+	Stdin       io.Reader
+	Interactive func() bool
 	// Getenv reads the environment.
 	Getenv func(string) string
 	// Interceptors see every activity that a verb's own workers run.
@@ -37,10 +42,15 @@ type App struct {
 
 // Main runs mcp with the process's own arguments and returns the exit code.
 func Main() int {
-	app := &App{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	app := &App{Stdout: os.Stdout, Stderr: os.Stderr, Stdin: os.Stdin, Interactive: atTerminal, Getenv: os.Getenv}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return app.Run(ctx, os.Args[1:])
+}
+
+// atTerminal reports whether a question can be seen, and answered.
+func atTerminal() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
 }
 
 // Run runs one command and returns its exit code: 0 done, 1 failed and put
@@ -109,7 +119,7 @@ func (a *App) root() *cobra.Command {
 	flags.BoolVar(&a.debug, "debug", false, "show whole error chains and the SDK's log")
 	root.AddCommand(
 		newDeploy(a), newBuild(a), newPlan(a), newStatus(a), newPs(a),
-		newCancel(a), newRollback(a), newHistory(a),
+		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
 	)
 	return root

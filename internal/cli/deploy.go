@@ -76,6 +76,20 @@ func (a *App) deploy(ctx context.Context, target string, o deployOptions) error 
 	return a.showResult(result)
 }
 
+// perform starts a deploy that builds nothing, or attaches to it, and shows how
+// it ends.
+func (a *App) perform(ctx context.Context, c client.Client, in workflows.DeployInput) error {
+	run, err := a.startDeploy(ctx, c, in)
+	if err != nil {
+		return err
+	}
+	var result workflows.Result
+	if err := a.outcome(ctx, c, run, &result); err != nil {
+		return err
+	}
+	return a.showResult(result)
+}
+
 // deployInput reads the definition and says who asks.
 func (a *App) deployInput(cfg *config.Config, target string, o deployOptions) (workflows.DeployInput, error) {
 	definition, part, err := a.definition(cfg, target)
@@ -140,7 +154,7 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 			WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 			WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			WorkflowExecutionErrorWhenAlreadyStarted: true,
-			StaticSummary:                            fmt.Sprintf("deploy %s for %s", service, in.Who),
+			StaticSummary:                            fmt.Sprintf("%s %s for %s", in.Verb(), service, in.Who),
 			StaticDetails:                            deployDetails(in),
 			Memo: map[string]any{
 				workflows.MemoWho:        in.Who + " on " + in.From,
@@ -166,7 +180,8 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 }
 
 // attach joins the deploy that holds the lock if it is the same one. It
-// returns nothing when that deploy was only retiring, and has ended now.
+// returns nothing when that deploy was only retiring, and has ended now; of an
+// undeploy, to retire is what is asked for.
 func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployInput) (client.WorkflowRun, error) {
 	service := in.Definition.Name
 	id := workflows.DeployID(service)
@@ -185,29 +200,49 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 		return value
 	}
 	run := c.GetWorkflow(ctx, id, described.WorkflowExecution.RunID)
-	if memo(workflows.MemoPhase) == workflows.PhaseRetiring {
-		a.say("%s was deployed a moment ago; waiting until its former containers are gone", service)
-		_ = run.Get(ctx, nil) // how it ends is its own caller's to hear
-		return nil, ctx.Err()
-	}
 	theirs, err := a.inputOf(ctx, c, run)
 	if err != nil {
 		return nil, temporalFault(err)
 	}
-	if workflows.DeployHash(theirs) == workflows.DeployHash(in) {
-		a.say("attached to the deploy of %s that %s started %s ago", service, memo(workflows.MemoWho), time.Since(described.WorkflowStartTime).Round(time.Second))
+	same := workflows.DeployHash(theirs) == workflows.DeployHash(in)
+	undeploying := same && in.Undeploy
+	if memo(workflows.MemoPhase) == workflows.PhaseRetiring && !undeploying {
+		a.say("%s was %s a moment ago; waiting until its former containers are gone", service, participle(theirs))
+		_ = run.Get(ctx, nil) // how it ends is its own caller's to hear
+		if ctx.Err() != nil {
+			return nil, exitError(exitInterrupted)
+		}
+		return nil, nil
+	}
+	if same {
+		a.say("attached to the %s of %s that %s started %s ago", in.Verb(), service, memo(workflows.MemoWho), time.Since(described.WorkflowStartTime).Round(time.Second))
 		if ours, holds := cmp.Or(in.Deadline, workflows.DefaultDeadline), cmp.Or(theirs.Deadline, workflows.DefaultDeadline); ours != holds {
 			a.say("its own deadline of %s holds, not %s", holds, ours)
 		}
 		return run, nil
 	}
-	differs := "another definition"
-	if theirs.Definition.Hash() == in.Definition.Hash() {
-		differs = "other options"
+	return nil, fault.New(fault.Conflict, "%s is being %s%s, by %s since %s",
+		service, participle(theirs), difference(theirs, in), memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
+		WithHint("wait until it ends and %s again, or cancel it: mcp cancel %s", in.Verb(), service)
+}
+
+// participle says what is being done to a service.
+func participle(in workflows.DeployInput) string {
+	if in.Undeploy {
+		return "undeployed"
 	}
-	return nil, fault.New(fault.Conflict, "%s is being deployed with %s, by %s since %s",
-		service, differs, memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
-		WithHint("wait until it ends and deploy again, or cancel it: mcp cancel %s", service)
+	return "deployed"
+}
+
+// difference says how two deploys of a service differ, where the verb does not.
+func difference(theirs, ours workflows.DeployInput) string {
+	switch {
+	case theirs.Undeploy || ours.Undeploy:
+		return ""
+	case theirs.Definition.Hash() == ours.Definition.Hash():
+		return " with other options"
+	}
+	return " with another definition"
 }
 
 // inputOf reads from the history what a running deploy was asked to do.

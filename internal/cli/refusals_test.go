@@ -132,28 +132,10 @@ func TestATemporalWithoutAControlWorker(t *testing.T) {
 }
 
 func TestAReadThatPostgresDoesNotAnswerIsExitFour(t *testing.T) {
-	program := filepath.Join(programs(t), "temporal")
-	t.Chdir(t.TempDir())
-	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: program})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Stop)
-	data := t.TempDir()
-	require.NoError(t, os.Chmod(data, 0o755))
-	postgres, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: data})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, postgres.Destroy()) })
-	env := map[string]string{"TEMPORAL_ADDRESS": temporal.Address(), "MCP_POSTGRES_URL": postgres.URL()}
-	ctx, stop := context.WithCancel(t.Context())
-	worked := make(chan outcome, 1)
-	go func() { worked <- mcp(ctx, t, env, "worker", "--control") }()
-	defer func() { stop(); <-worked }()
-	require.Eventually(t, func() bool {
-		return mcp(t.Context(), t, env, "status").code == 0
-	}, 30*time.Second, 100*time.Millisecond)
-
-	postgres.Stop()
+	plane := newControlPlane(t)
+	plane.postgres.Stop()
 	started := time.Now()
-	got := mcp(t.Context(), t, env, "status")
+	got := mcp(t.Context(), t, plane.env, "status")
 	require.Equal(t, 4, got.code, got)
 	require.Contains(t, got.stderr, "list services: attempt ", "it says meanwhile what it waits for")
 	require.Contains(t, got.stderr, "error: ")

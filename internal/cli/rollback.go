@@ -21,7 +21,8 @@ func newRollback(a *App) *cobra.Command {
 		Short: "Deploy a former release again, by the digests that it had",
 		Long: `Rollback deploys the release before this one, or the one that --to names, with
 its own definition and the very images that it had, wherever their tags point
-now. It is a deploy like any other: health-gated, and put back if it fails.`,
+now. It is a deploy like any other: health-gated, and put back if it fails.
+After mcp undeploy it brings back what ran last.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rollback(cmd.Context(), args[0], to, deadline)
@@ -49,15 +50,7 @@ func (a *App) rollback(ctx context.Context, service string, to int, deadline tim
 		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
 	}
 	in.Who, in.From = a.identity()
-	run, err := a.startDeploy(ctx, c, in)
-	if err != nil {
-		return err
-	}
-	var result workflows.Result
-	if err := a.outcome(ctx, c, run, &result); err != nil {
-		return err
-	}
-	return a.showResult(result)
+	return a.perform(ctx, c, in)
 }
 
 // formerRelease reads the release to go back to: the one named, or the newest
@@ -81,10 +74,11 @@ func (a *App) formerRelease(ctx context.Context, c client.Client, service string
 	return snapshot, err
 }
 
-// before is the number of the newest release before the one that runs.
+// before is the number of the newest release before the one that runs; an
+// undeploy left nothing to go back to.
 func before(known workflows.HistoryResult) int {
 	for _, d := range known.Deployments {
-		if d.Number < known.Release && d.Outcome == string(workflows.Succeeded) {
+		if d.Number < known.Release && d.Outcome == string(workflows.Succeeded) && d.Verb != workflows.VerbUndeploy {
 			return d.Number
 		}
 	}

@@ -145,7 +145,7 @@ func (a *App) writeStatus(list []serviceStatus) {
 		}
 		release := releaseText(s)
 		if len(s.Components) == 0 {
-			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t%s\t-\t\t\t\n", name, release, s.Node)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t%s\t%s\t\t\t\n", name, release, s.Node, stateWithout(s))
 		}
 		for _, c := range s.Components {
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, release, c.Name, c.Node,
@@ -153,6 +153,14 @@ func (a *App) writeStatus(list []serviceStatus) {
 		}
 	}
 	_ = table.Flush()
+}
+
+// stateWithout says why a service has no components.
+func stateWithout(s serviceStatus) string {
+	if s.Release != 0 {
+		return "undeployed"
+	}
+	return "-"
 }
 
 // releaseText says which release runs, and which deployment is under way.

@@ -8,9 +8,9 @@ import (
 
 // Merge is the definition that a deploy of some components brings about: the
 // release's, with those components as the new definition has them. Without a
-// release it is the new definition.
+// release, or after an undeploy, it is the new definition.
 func Merge(released *servicedef.Service, desired servicedef.Service, only []string) servicedef.Service {
-	if released == nil || len(only) == 0 {
+	if released == nil || len(released.Components) == 0 || len(only) == 0 {
 		return desired
 	}
 	merged := desired

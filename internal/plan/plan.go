@@ -81,6 +81,7 @@ type Step struct {
 	Action  Action   `json:"action"`
 	Changes []Change `json:"changes,omitempty"`
 	// Wave is when it may start: after every step of a lower wave is healthy.
+	// What is removed has the wave in which it was started.
 	Wave int `json:"wave"`
 	// OldActive is whether the release has the old container running, so that
 	// an undo starts it again.
@@ -127,10 +128,21 @@ func (p Plan) TouchesContainers() bool {
 }
 
 // Starts are the steps that run a new container, in waves.
-func (p Plan) Starts() [][]Step {
+func (p Plan) Starts() [][]Step { return p.waves(Create, Replace) }
+
+// Ends are the steps that remove a component, in waves: what depends on others
+// ends before them.
+func (p Plan) Ends() [][]Step {
+	waves := p.waves(Remove)
+	slices.Reverse(waves)
+	return waves
+}
+
+// waves groups the steps of some actions by their wave.
+func (p Plan) waves(actions ...Action) [][]Step {
 	var waves [][]Step
 	for _, step := range p.Steps {
-		if step.Action != Create && step.Action != Replace {
+		if !slices.Contains(actions, step.Action) {
 			continue
 		}
 		for len(waves) <= step.Wave {
@@ -206,7 +218,7 @@ func Make(in Input) (Plan, error) {
 	p.plan = Plan{
 		Service:    in.Desired.Name,
 		Active:     in.Desired.Active,
-		Definition: in.Release.Definition == nil || in.Release.Definition.Hash() != in.Desired.Hash(),
+		Definition: redefines(in.Desired, in.Release),
 	}
 	p.recover()
 	if err := p.components(); err != nil {
@@ -312,6 +324,7 @@ func (p *planner) foreign(step Step) error {
 
 // removals plans an end for what the release has and the definition has not.
 func (p *planner) removals() {
+	waves := wavesOf(p.Release.Definition)
 	for _, m := range p.Release.Members() {
 		if _, wanted := p.Desired.Component(m.Component); wanted || len(p.Only) > 0 {
 			continue
@@ -319,7 +332,7 @@ func (p *planner) removals() {
 		p.plan.Steps = append(p.plan.Steps, Step{
 			Component: m.Component, Container: m.Container,
 			Node: m.Node, OldNode: m.Node, OldActive: m.Active,
-			Action:  Remove,
+			Action: Remove, Wave: waves[m.Component],
 			Changes: []Change{{Field: "component", From: m.Component}},
 		})
 	}

@@ -186,8 +186,8 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]p
 	return deployments, err
 }
 
-// Snapshot reads a former release. A deployment that never became one is
-// Invalid, one that never was NotFound.
+// Snapshot reads a former release. A deployment that never became one, and one
+// that undeployed the service, are Invalid; one that never was is NotFound.
 func (s *Store) Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error) {
 	snapshot := plan.Snapshot{Number: number}
 	err := s.read(ctx, func(tx pgx.Tx) error {
@@ -205,7 +205,14 @@ func (s *Store) Snapshot(ctx context.Context, service string, number int) (plan.
 		case outcome != "succeeded":
 			return fault.New(fault.Invalid, "deployment %d of %s never became a release: it is %s", number, service, outcome)
 		}
-		return json.Unmarshal(definition, &snapshot.Definition)
+		if err := json.Unmarshal(definition, &snapshot.Definition); err != nil {
+			return fmt.Errorf("decode the definition of %s: %w", service, err)
+		}
+		if len(snapshot.Definition.Components) == 0 {
+			return fault.New(fault.Invalid, "deployment %d undeployed %s: there is nothing to go back to", number, service).
+				WithHint("choose a release before it: mcp history %s", service)
+		}
+		return nil
 	}, "read release %d of %s", number, service)
 	return snapshot, err
 }

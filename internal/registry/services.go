@@ -38,7 +38,7 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.Servic
 		select s.name, coalesce(s.release, 0), s.newest, s.active, s.dirty, released.definition,
 		       array(
 		           select distinct component->>'node'
-		           from deployments d, jsonb_array_elements(d.definition->'components') component
+		           from deployments d, jsonb_array_elements(nullif(d.definition->'components', 'null')) component
 		           where d.service = s.name and d.number >= coalesce((
 		               select max(number) from deployments clean
 		               where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0)

@@ -69,6 +69,9 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	w.define("replay", "active = false\n"+w.service("replay", "v2", ""))
 	w.deploy("replay")
 	w.replays("stopped", deploy)
+
+	require.Zero(t, w.mcp("undeploy", "replay", "-y").code)
+	w.replays("undeployed", deploy)
 }
 
 // replays replays the newest history of a workflow id.

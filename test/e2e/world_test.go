@@ -271,13 +271,20 @@ func (w *world) untilRunning(id string) {
 func (w *world) queues(id, run string) map[string]string {
 	w.t.Helper()
 	queues := map[string]string{}
+	w.eachActivity(id, run, func(activity, queue string, _ []byte) { queues[activity] = queue })
+	return queues
+}
+
+// eachActivity visits the activities of a run in their order, with their queues
+// and inputs.
+func (w *world) eachActivity(id, run string, visit func(activity, queue string, input []byte)) {
+	w.t.Helper()
 	events := w.temporal().GetWorkflowHistory(w.t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		require.NoError(w.t, err)
 		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil {
-			queues[a.GetActivityType().GetName()] = a.GetTaskQueue().GetName()
+			visit(a.GetActivityType().GetName(), a.GetTaskQueue().GetName(), a.GetInput().GetPayloads()[0].GetData())
 		}
 	}
-	return queues
 }

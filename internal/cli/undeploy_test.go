@@ -1,0 +1,184 @@
+package cli_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+const shopImage = "127.0.0.1:1/api:v1" // nobody answers there
+
+// newNode serves a node whose engine is in memory, and calls before first.
+func (p controlPlane) newNode(t *testing.T, name string, before func(method, name string) error) *runtime.Fake {
+	t.Helper()
+	c, err := client.Dial(client.Options{HostPort: p.temporal.Address()})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	engine := runtime.NewFake()
+	engine.Before = before
+	w := worker.New(c, activities.QueueNode(name), worker.Options{DisableWorkflowWorker: true})
+	w.RegisterActivity(&activities.Node{Name: name, Runtime: engine, Fence: activities.NewFence()})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	return engine
+}
+
+// releaseShop makes a service that runs as release 1, on node rift.
+func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
+	t.Helper()
+	store, err := registry.Open(t.Context(), p.postgres.URL())
+	require.NoError(t, err)
+	defer store.Close()
+	_, err = store.BeginDeployment(t.Context(), plan.BeginRequest{
+		Definition: servicedef.Service{Name: "shop", Node: "rift", Active: true, Components: []servicedef.Component{
+			{Name: "api", Node: "rift", Image: shopImage},
+		}},
+		Verb: "deploy", WorkflowID: workflows.DeployID("shop"), RunID: "first", Who: "somebody", From: "somewhere",
+	})
+	require.NoError(t, err)
+	require.NoError(t, store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1, Active: true, Members: []plan.ReleaseMember{
+		{Component: "api", Container: "shop-api", Node: "rift", Deployment: 1, Image: shopImage, Active: true},
+	}}))
+	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "succeeded"}))
+	engine.AddImages(shopImage)
+	_, err = engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: shopImage, Labels: map[string]string{
+		runtime.LabelService: "shop", runtime.LabelComponent: "api", runtime.LabelDeployment: "1",
+	}})
+	require.NoError(t, err)
+}
+
+// asked runs a command before which somebody sits; said gets what it tells.
+func (p controlPlane) asked(ctx context.Context, said *buffer, answers io.Reader, args ...string) int {
+	app := &cli.App{
+		Stdout: &buffer{}, Stderr: said, Stdin: answers, Interactive: func() bool { return true },
+		Getenv: func(name string) string { return p.env[name] },
+	}
+	return app.Run(ctx, args)
+}
+
+func TestUndeployAsksFirst(t *testing.T) {
+	plane := newControlPlane(t)
+	engine := plane.newNode(t, "rift", nil)
+
+	t.Run("but not about a service that nobody knows", func(t *testing.T) {
+		got := mcp(t.Context(), t, plane.env, "undeploy", "shop", "-y")
+		require.Equal(t, 2, got.code, got)
+		require.Contains(t, got.stderr, "service shop has never been deployed")
+		require.JSONEq(t, `[]`, mcp(t.Context(), t, plane.env, "status", "--json").stdout, "nor does it make one")
+	})
+	plane.releaseShop(t, engine)
+
+	t.Run("and does nothing where nobody can answer", func(t *testing.T) {
+		got := mcp(t.Context(), t, plane.env, "undeploy", "shop")
+		require.Equal(t, 2, got.code, got)
+		require.Contains(t, got.stderr, "shop-api on rift")
+		require.Contains(t, got.stderr, "mcp undeploy shop -y")
+		var said struct {
+			Error struct{ Kind, Hint string }
+		}
+		decode(t, mcp(t.Context(), t, plane.env, "undeploy", "shop", "--json").stdout, &said)
+		require.Equal(t, "Invalid", said.Error.Kind)
+	})
+	for name, answer := range map[string]string{"no": "n\n", "a line": "\n", "another word": "yeah\n", "the end of the input": ""} {
+		t.Run("and takes "+name+" for no", func(t *testing.T) {
+			var said buffer
+			require.Equal(t, 1, plane.asked(t.Context(), &said, strings.NewReader(answer), "undeploy", "shop"))
+			require.Contains(t, said.String(), "undeploy shop removes\n  shop-api on rift\nGo on? [y/N] ")
+			require.Contains(t, said.String(), "nothing has been done")
+		})
+	}
+	t.Run("and an interrupt for the end", func(t *testing.T) {
+		ctx, interrupt := context.WithCancel(t.Context())
+		nobody, silence := io.Pipe()
+		defer silence.Close()
+		var said buffer
+		code := make(chan int, 1)
+		go func() { code <- plane.asked(ctx, &said, nobody, "undeploy", "shop") }()
+		require.Eventually(t, func() bool { return strings.Contains(said.String(), "Go on?") }, 10*time.Second, 10*time.Millisecond)
+		interrupt()
+		require.Equal(t, 130, <-code)
+	})
+	list, err := engine.List(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, list, 1, "it still runs")
+	require.Contains(t, mcp(t.Context(), t, plane.env, "status").stdout, "running")
+
+	t.Run("and goes on with yes", func(t *testing.T) {
+		var said buffer
+		require.Zero(t, plane.asked(t.Context(), &said, strings.NewReader("y\n"), "undeploy", "shop"), said.String())
+		list, err := engine.List(t.Context(), nil)
+		require.NoError(t, err)
+		require.Empty(t, list)
+		require.Regexp(t, `shop +2 +- +rift +undeployed`, mcp(t.Context(), t, plane.env, "status").stdout)
+	})
+	t.Run("and not where there is nothing to lose", func(t *testing.T) {
+		again := mcp(t.Context(), t, plane.env, "undeploy", "shop")
+		require.Zero(t, again.code, again)
+		require.Contains(t, again.stdout, "shop: unchanged, deployment 3")
+	})
+	t.Run("and leaves no release to go back to", func(t *testing.T) {
+		back := mcp(t.Context(), t, plane.env, "rollback", "shop", "--to", "2")
+		require.Equal(t, 1, back.code, back)
+		require.Contains(t, back.stderr, "deployment 2 undeployed shop")
+		require.Contains(t, back.stderr, "mcp history shop")
+	})
+}
+
+func TestUndeploySharesTheLock(t *testing.T) {
+	plane := newControlPlane(t)
+	stopping, goOn := make(chan struct{}, 1), make(chan struct{})
+	plane.releaseShop(t, plane.newNode(t, "rift", func(method, _ string) error {
+		if method == "Stop" {
+			stopping <- struct{}{}
+			<-goOn
+		}
+		return nil
+	}))
+	run := func(ctx context.Context, said *buffer, args ...string) <-chan int {
+		ended := make(chan int, 1)
+		go func() { ended <- plane.asked(ctx, said, strings.NewReader(""), args...) }()
+		return ended
+	}
+	says := func(said *buffer, text string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Contains(said.String(), text) }, 20*time.Second, 10*time.Millisecond, text)
+	}
+
+	var deploying buffer
+	deploy := run(t.Context(), &deploying, "rollback", "shop", "--to", "1")
+	says(&deploying, "look for") // its image registry is away
+	refused := mcp(t.Context(), t, plane.env, "undeploy", "shop", "-y")
+	require.Equal(t, 1, refused.code, refused)
+	require.Contains(t, refused.stderr, "shop is being deployed, by ")
+	require.Contains(t, refused.stderr, "mcp cancel shop")
+	require.Zero(t, mcp(t.Context(), t, plane.env, "cancel", "shop").code)
+	require.Equal(t, 1, <-deploy)
+
+	var first, second, other buffer
+	undeploy := run(t.Context(), &first, "undeploy", "shop", "-y")
+	<-stopping
+	again := run(t.Context(), &second, "undeploy", "shop", "-y")
+	says(&second, "attached to the undeploy of shop that ")
+	ctx, interrupt := context.WithCancel(t.Context())
+	back := run(ctx, &other, "rollback", "shop", "--to", "1")
+	says(&other, "shop was undeployed a moment ago; waiting")
+	interrupt()
+	require.Equal(t, 130, <-back)
+	close(goOn)
+	require.Zero(t, <-undeploy, first.String())
+	require.Zero(t, <-again, second.String())
+}
