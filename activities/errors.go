@@ -98,7 +98,7 @@ func ToTemporal(err error, retryable bool) error {
 
 // FaultOf is the inverse of ToTemporal: the fault in what a workflow got from
 // an activity, or a client from a workflow. A time-out that ended a series of
-// retries gives the last failure.
+// retries gives the last failure; one of a first attempt, what that was doing.
 func FaultOf(err error) *fault.Error {
 	if err == nil {
 		return nil
@@ -116,9 +116,19 @@ func FaultOf(err error) *fault.Error {
 	}
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
-		return fault.New(fault.Unavailable, "%s", timeout.Message())
+		return timeoutFault(timeout)
 	}
 	return fault.Of(err)
+}
+
+// timeoutFault is that of an activity whose time was up before it had anything
+// to tell but its heartbeats.
+func timeoutFault(timeout *temporal.TimeoutError) *fault.Error {
+	var last Progress
+	if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&last) == nil && last.Phase != "" {
+		return fault.New(fault.Unavailable, "no answer in time; the last that was heard: %s, %s", last.Phase, last.Detail)
+	}
+	return fault.New(fault.Unavailable, "no answer in time")
 }
 
 var kinds = []fault.Kind{

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,7 +34,15 @@ var shared struct {
 	app      string // the test service's program
 }
 
+// sideBySide is how many parallel tests run at once, whatever the machine: they
+// wait more than they work.
+const sideBySide = "6"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		panic(err)
+	}
 	code, err := runOnPlatform(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -86,6 +95,7 @@ var worlds atomic.Int32
 type world struct {
 	t                                 *testing.T
 	dir, services, workspace, builder string
+	registry                          string // the image registry's address, in the names of images
 }
 
 func newWorld(t *testing.T) *world {
@@ -93,6 +103,7 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{t: t, dir: dir, services: filepath.Join(dir, "services"), workspace: filepath.Join(dir, "workspace")}
 	w.builder = fmt.Sprintf("e2e-%d", worlds.Add(1))
+	w.registry = shared.platform.Info().ImageRegistry
 	require.NoError(t, os.MkdirAll(w.services, 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Join(w.workspace, "src"), 0o755))
 	w.configure(
@@ -121,7 +132,7 @@ func (w *world) define(name, text string) {
 
 // image is the reference of a service's image.
 func (w *world) image(name, version string) string {
-	return shared.platform.Info().ImageRegistry + "/" + name + ":" + version
+	return w.registry + "/" + name + ":" + version
 }
 
 // service is a definition of one component with one route, and more lines for
