@@ -129,7 +129,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 	if o.node != "" {
 		roles.Node = &workers.Node{
 			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
-			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure,
+			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 		}
 	}
 	if o.builder != "" {
@@ -145,7 +145,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		}
 		roles.Builder = &workers.Builder{
 			Name: o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
-			Logs: cfg.Build.Logs, Insecure: insecure,
+			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 		}
 	}
 	if roles.Control == nil && roles.Node == nil && roles.Builder == nil {

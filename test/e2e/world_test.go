@@ -69,6 +69,10 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
+	// Where podman login writes, and all who push, pull and look find it.
+	if err := os.Setenv("REGISTRY_AUTH_FILE", filepath.Join(dir, "auth.json")); err != nil {
+		return 1, err
+	}
 	platformDir := filepath.Join(dir, "platform")
 	quiet := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{}))
 	shared.platform, err = dev.Up(ctx, dev.Options{

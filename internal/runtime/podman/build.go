@@ -7,6 +7,7 @@ import (
 
 	"github.com/containers/buildah/define"
 	"github.com/containers/podman/v5/pkg/bindings/images"
+	"go.podman.io/image/v5/types"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -41,6 +42,7 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 		RemoveIntermediateCtrs:  true,
 		ForceRmIntermediateCtrs: true, // else a failed build leaves its working container
 		Out:                     output.writer(),
+		SystemContext:           &types.SystemContext{AuthFilePath: e.authFile},
 		CommonBuildOpts: &define.CommonBuildOptions{
 			HTTPProxy: true, // as podman build does
 			AddHost:   []string{mark.host()},
