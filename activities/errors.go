@@ -23,6 +23,11 @@ const internalTries = 3
 // ends them before their time is up.
 var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "ReleasePorts", "FinishDeployment", "MarkMended"}
 
+// ErrStopping is the cause with which a stopping worker ends the contexts of
+// the activities that have not finished in time. They fail in a way that is
+// retried, by the next worker.
+var ErrStopping = fault.New(fault.Unavailable, "the worker is stopping")
+
 // NewInterceptor translates, in one place, what an activity returns into what
 // Temporal records: the fault as an application error whose type is its kind,
 // not retried where time alone cannot mend it.
@@ -52,6 +57,9 @@ func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 	if err == nil {
 		a.shared.count(info, false)
 		return out, nil
+	}
+	if errors.Is(context.Cause(ctx), ErrStopping) {
+		return out, ToTemporal(ErrStopping, true)
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return out, ctx.Err() // cancelled, or out of time: Temporal knows which

@@ -101,11 +101,18 @@ func newPulled(t *testing.T, name string) (*world, *faultyRegistry) {
 	f := w.newFaultyRegistry(nil)
 	w.ownSource("v1")
 	w.define(name, w.service(name, "v1", ""))
-	built := w.mcp("build", name)
-	require.Zero(t, built.code, built)
-	engine := podman.New(shared.platform.Info().Podman)
-	require.NoError(t, engine.RemoveImage(t.Context(), w.image(name, "v1")))
+	w.buildElsewhere(name, "v1")
 	return w, f
+}
+
+// buildElsewhere builds and pushes a service's image, and removes it from
+// podman, as if another host had built it.
+func (w *world) buildElsewhere(name, version string) {
+	w.t.Helper()
+	built := w.mcp("build", name)
+	require.Zero(w.t, built.code, built)
+	engine := podman.New(shared.platform.Info().Podman)
+	require.NoError(w.t, engine.RemoveImage(w.t.Context(), w.image(name, version)))
 }
 
 // fails deploys a service, which fails and leaves nothing of it on the node.

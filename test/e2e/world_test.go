@@ -21,12 +21,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // shared is what all tests of this package stand on.
 var shared struct {
@@ -39,6 +42,9 @@ var shared struct {
 const sideBySide = "6"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(mcpVariable) != "" {
+		os.Exit(cli.Main())
+	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", sideBySide); err != nil {
 		panic(err)
@@ -74,7 +80,6 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	platformDir := filepath.Join(dir, "platform")
-	quiet := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{}))
 	shared.platform, err = dev.Up(ctx, dev.Options{
 		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test",
 		Logger: quiet, SDKLogger: quiet,
@@ -100,6 +105,7 @@ type world struct {
 	t                                 *testing.T
 	dir, services, workspace, builder string
 	registry                          string // the image registry's address, in the names of images
+	namespace, node                   string
 }
 
 func newWorld(t *testing.T) *world {
@@ -107,7 +113,7 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{t: t, dir: dir, services: filepath.Join(dir, "services"), workspace: filepath.Join(dir, "workspace")}
 	w.builder = fmt.Sprintf("e2e-%d", worlds.Add(1))
-	w.registry = shared.platform.Info().ImageRegistry
+	w.registry, w.namespace, w.node = shared.platform.Info().ImageRegistry, client.DefaultNamespace, dev.Local
 	require.NoError(t, os.MkdirAll(w.services, 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Join(w.workspace, "src"), 0o755))
 	w.configure(
@@ -143,7 +149,7 @@ func (w *world) image(name, version string) string {
 // the component.
 func (w *world) service(name, version, more string) string {
 	return fmt.Sprintf(`name = %q
-node = "local"
+node = %q
 path = "src"
 
 [build.images]
@@ -163,7 +169,7 @@ retries = 1
 name = "http"
 port = 443
 mode = "l7"
-`, name, name, w.image(name, version), more)
+`, name, w.node, name, w.image(name, version), more)
 }
 
 // source writes a source that builds to an image which answers its version.
@@ -266,7 +272,7 @@ func (w *world) fetch(port int) string {
 // temporal is a client of the platform's Temporal.
 func (w *world) temporal() client.Client {
 	w.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal})
+	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal, Namespace: w.namespace, Logger: sdklog.NewStructuredLogger(quiet)})
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c
