@@ -147,23 +147,28 @@ func pruneLogs(pattern string) error {
 // stepPattern matches the lines with which buildah announces a step.
 var stepPattern = regexp.MustCompile(`STEP \d+/\d+`)
 
-// stepWriter picks "STEP n/m" out of a build's output.
+// stepWriter picks "STEP n/m" out of a build's output, where it is at the
+// beginning of a line.
 type stepWriter struct {
 	report func(step string)
-	line   []byte
+	line   []byte // its first bytes
 }
 
+// stepLength is enough of a line to tell its step.
+const stepLength = 64
+
 func (w *stepWriter) Write(p []byte) (int, error) {
-	w.line = append(w.line, p...)
+	written := len(p)
 	for {
-		end := bytes.IndexByte(w.line, '\n')
-		if end < 0 {
-			return len(p), nil
+		line, rest, found := bytes.Cut(p, []byte("\n"))
+		w.line = append(w.line, line[:min(len(line), stepLength-len(w.line))]...)
+		if !found {
+			return written, nil
 		}
-		if step := stepPattern.Find(w.line[:end]); step != nil {
+		if step := stepPattern.Find(w.line); step != nil {
 			w.report(string(step))
 		}
-		w.line = w.line[end+1:]
+		w.line, p = w.line[:0], rest
 	}
 }
 
@@ -176,10 +181,13 @@ type PushInput struct {
 func (a *Builder) Push(ctx context.Context, in PushInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("push", in.Image)
-		return struct{}{}, a.Runtime.Push(ctx, runtime.PushSpec{
+		push := runtime.PushSpec{
 			Image:    in.Image,
 			Insecure: a.Insecure(in.Image),
 			Progress: func(line string) { r.set("push", line) },
+		}
+		return struct{}{}, transfer(ctx, "push", in.Image, "the host of builder "+a.Name, func(ctx context.Context) error {
+			return a.Runtime.Push(ctx, push)
 		})
 	})
 	return err

@@ -23,6 +23,11 @@ const internalTries = 3
 // ends them before their time is up.
 var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "ReleasePorts", "FinishDeployment", "MarkMended"}
 
+// ErrStopping is the cause with which a stopping worker ends the contexts of
+// the activities that have not finished in time. They fail in a way that is
+// retried, by the next worker.
+var ErrStopping = fault.New(fault.Unavailable, "the worker is stopping")
+
 // NewInterceptor translates, in one place, what an activity returns into what
 // Temporal records: the fault as an application error whose type is its kind,
 // not retried where time alone cannot mend it.
@@ -52,6 +57,9 @@ func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 	if err == nil {
 		a.shared.count(info, false)
 		return out, nil
+	}
+	if errors.Is(context.Cause(ctx), ErrStopping) {
+		return out, ToTemporal(ErrStopping, true)
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return out, ctx.Err() // cancelled, or out of time: Temporal knows which
@@ -98,7 +106,7 @@ func ToTemporal(err error, retryable bool) error {
 
 // FaultOf is the inverse of ToTemporal: the fault in what a workflow got from
 // an activity, or a client from a workflow. A time-out that ended a series of
-// retries gives the last failure.
+// retries gives the last failure; one of a first attempt, what that was doing.
 func FaultOf(err error) *fault.Error {
 	if err == nil {
 		return nil
@@ -116,9 +124,19 @@ func FaultOf(err error) *fault.Error {
 	}
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
-		return fault.New(fault.Unavailable, "%s", timeout.Message())
+		return timeoutFault(timeout)
 	}
 	return fault.Of(err)
+}
+
+// timeoutFault is that of an activity whose time was up before it had anything
+// to tell but its heartbeats.
+func timeoutFault(timeout *temporal.TimeoutError) *fault.Error {
+	var last Progress
+	if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&last) == nil && last.Phase != "" {
+		return fault.New(fault.Unavailable, "no answer in time; the last that was heard: %s, %s", last.Phase, last.Detail)
+	}
+	return fault.New(fault.Unavailable, "no answer in time")
 }
 
 var kinds = []fault.Kind{

@@ -2,18 +2,16 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
-
-	"github.com/metacircular/mcp/internal/fault"
 )
 
-// heartbeatEvery is a third of the shortest heartbeat timeout, so that one
-// lost heartbeat is no lost activity.
-const heartbeatEvery = 4 * time.Second
+// heartbeatEvery is less than a third of the shortest heartbeat timeout, so
+// that a lost heartbeat or two is no lost activity. It is also how long a
+// cancel may wait to be heard.
+const heartbeatEvery = 2 * time.Second
 
 // Progress is what an activity tells while it runs; it travels in heartbeats.
 type Progress struct {
@@ -40,15 +38,11 @@ func (r *reporter) set(phase, detail string) {
 	activity.RecordHeartbeat(r.ctx, r.last) // the SDK batches these
 }
 
-// errStopping is the cause of a context that a stopping worker ended.
-var errStopping = fault.New(fault.Unavailable, "the worker is stopping")
-
-// reporting runs work with a heartbeat. The work's context ends when the
-// activity is cancelled, and also when the worker has to stop: then the
-// activity fails in a way that is retried, by the next worker.
+// reporting runs work with a heartbeat, through which it is also told when the
+// activity is cancelled.
 func reporting[T any](ctx context.Context, work func(ctx context.Context, r *reporter) (T, error)) (T, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	r := &reporter{ctx: ctx}
 	stopped := make(chan struct{})
 	go func() {
@@ -59,9 +53,6 @@ func reporting[T any](ctx context.Context, work func(ctx context.Context, r *rep
 			select {
 			case <-ctx.Done():
 				return
-			case <-activity.GetWorkerStopChannel(ctx):
-				cancel(errStopping)
-				return
 			case <-ticker.C:
 				r.mu.Lock()
 				activity.RecordHeartbeat(ctx, r.last)
@@ -70,10 +61,7 @@ func reporting[T any](ctx context.Context, work func(ctx context.Context, r *rep
 		}
 	}()
 	out, err := work(ctx, r)
-	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
-		err = errStopping
-	}
-	cancel(nil)
+	cancel()
 	<-stopped
 	return out, err
 }

@@ -53,7 +53,8 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 			Insecure: a.Insecure(c.Image),
 			Progress: func(line string) { r.set("pull", line) },
 		}
-		if err := a.Runtime.Pull(ctx, pull); err != nil {
+		err := transfer(ctx, "pull", c.Image, "node "+a.Name, func(ctx context.Context) error { return a.Runtime.Pull(ctx, pull) })
+		if err != nil {
 			return result, err
 		}
 	}

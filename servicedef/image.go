@@ -45,6 +45,16 @@ func ImageName(image string) string {
 	return path.Base(reference.Path(named))
 }
 
+// ImageRegistry is the host of a reference's image registry, with its port if
+// it has one.
+func ImageRegistry(image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return image
+	}
+	return reference.Domain(named)
+}
+
 // Containerfile is the file that an image of this service is built from,
 // relative to Path, if the definition says how to build it.
 func (s Service) Containerfile(image string) (file string, ok bool) {

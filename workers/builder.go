@@ -19,6 +19,8 @@ type Builder struct {
 	// Logs is the directory that keeps whole build logs.
 	Logs     string
 	Insecure []string
+	// AuthFile holds credentials for image registries; "" for podman's own.
+	AuthFile string
 }
 
 // parallelBuilds is how many builds and pushes one builder does at once.
@@ -27,7 +29,7 @@ const parallelBuilds = 4
 func (r *Builder) start(w *Workers, c client.Client) error {
 	served := &activities.Builder{
 		Name:      r.Name,
-		Runtime:   podman.New(r.Socket),
+		Runtime:   podman.New(r.Socket).LoginsFrom(r.AuthFile),
 		Workspace: r.Workspace,
 		Logs:      r.Logs,
 		Insecure:  imageregistry.Insecure(r.Insecure),

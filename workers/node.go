@@ -30,10 +30,12 @@ type Node struct {
 	PortLow, PortHigh int
 	// Insecure are the image registries that speak plain http.
 	Insecure []string
+	// AuthFile holds credentials for image registries; "" for podman's own.
+	AuthFile string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options) error {
-	engine := podman.New(r.Socket)
+	engine := podman.New(r.Socket).LoginsFrom(r.AuthFile)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
 	served := &activities.Node{
 		Name:     r.Name,

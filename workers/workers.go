@@ -26,17 +26,23 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is mcp's own, for the registry to show.
 	Version string
+	// Grace is how long running activities may take to finish when the workers
+	// stop; those that have not by then are handed over to the next worker.
+	Grace time.Duration
 	// Interceptors see every activity, the first of them before all else.
 	Interceptors []interceptor.WorkerInterceptor
 }
 
-// stopTimeout is how long a stopping worker waits for its running activities.
-const stopTimeout = 30 * time.Second
+// handOver is how long activities that are handed over may take to end what
+// they have under way.
+const handOver = 15 * time.Second
 
 // heartbeatThrottle is how long the SDK holds a heartbeat back to send it with
 // the next. Its own choice, 80 % of the heartbeat timeout, would let one lost
-// heartbeat lose the activity, and a cancel wait for 12 seconds.
-const heartbeatThrottle = time.Second
+// heartbeat lose the activity, and a cancel wait for 12 seconds. It is also how
+// long Temporal may take to answer one before the SDK ends the activity's
+// context: less would start a build anew whenever Temporal is restarted.
+const heartbeatThrottle = 3 * time.Second
 
 // Workers are the running workers of one process.
 type Workers struct {
@@ -44,6 +50,10 @@ type Workers struct {
 	closers      []func()
 	failed       chan error
 	interceptors []interceptor.WorkerInterceptor
+	grace        time.Duration
+	// activities is the root of their contexts, which interrupt ends.
+	activities context.Context
+	interrupt  context.CancelCauseFunc
 }
 
 // Start starts the workers of every role in o. Client stays the caller's, who
@@ -58,7 +68,9 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	w := &Workers{
 		failed:       make(chan error, 3),
 		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor()),
+		grace:        o.Grace,
 	}
+	w.activities, w.interrupt = context.WithCancelCause(context.WithoutCancel(ctx))
 	var err error
 	if o.Control != nil {
 		err = o.Control.start(ctx, w, c)
@@ -79,9 +91,11 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 // Failed receives the error of a worker that cannot go on.
 func (w *Workers) Failed() <-chan error { return w.failed }
 
-// Stop lets running activities finish, or hands them over, and returns when
-// every worker has ended.
+// Stop takes on nothing new, lets running activities finish within the grace,
+// hands over those that do not, and returns when every worker has ended.
 func (w *Workers) Stop() {
+	late := time.AfterFunc(w.grace, func() { w.interrupt(activities.ErrStopping) })
+	defer late.Stop()
 	done := make(chan struct{}, len(w.running))
 	for _, running := range w.running {
 		go func() {
@@ -100,7 +114,8 @@ func (w *Workers) Stop() {
 
 // serve starts polling one queue. Register names what is served there.
 func (w *Workers) serve(c client.Client, queue string, o worker.Options, register func(worker.Registry)) error {
-	o.WorkerStopTimeout = stopTimeout
+	o.WorkerStopTimeout = w.grace + handOver
+	o.BackgroundActivityContext = w.activities
 	o.MaxHeartbeatThrottleInterval = heartbeatThrottle
 	o.Interceptors = w.interceptors
 	o.OnFatalError = func(err error) {

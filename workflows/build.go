@@ -99,7 +99,7 @@ func buildOne(ctx workflow.Context, in BuildInput, image string, deadline time.T
 	if !in.Force {
 		var found activities.ImageExistsResult
 		if err := imageExists(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
-			return madeImage{}, err
+			return madeImage{}, unanswered(err, "look up image "+image)
 		}
 		if found.Exists {
 			return madeImage{Digest: found.Digest}, nil

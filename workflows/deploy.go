@@ -148,7 +148,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 		From:           d.in.From,
 	}).Get(ctx, &begun)
 	if err != nil {
-		return err
+		return unanswered(err, "open the deployment")
 	}
 	d.number, d.release = begun.Number, begun.Release
 	d.result.Deployment = begun.Number

@@ -61,7 +61,7 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 		Service: definition.Name, Image: image, Path: definition.Path, Containerfile: containerfile,
 	}).Get(ctx, &built)
 	if err != nil {
-		return made, builderFault(err, on)
+		return made, builderFault(unanswered(err, "build "+image), on)
 	}
 	made.Built, made.LogFile = true, built.LogFile
 	push := activities.PushInput{Image: image}
@@ -71,12 +71,12 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 		if undoErr := workflow.ExecuteActivity(undo, builder.Untag, push).Get(undo, nil); undoErr != nil {
 			workflow.GetLogger(ctx).Warn("local tag stays", "image", image, "error", undoErr)
 		}
-		return made, builderFault(err, on)
+		return made, builderFault(unanswered(err, "push "+image), on)
 	}
 	made.Pushed = true
 	var found activities.ImageExistsResult
 	if err := imageExists(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
-		return made, err
+		return made, unanswered(err, "look up image "+image)
 	}
 	if !found.Exists {
 		return made, fault.New(fault.NotFound, "image %s was pushed, and the image registry does not have it", image)

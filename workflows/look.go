@@ -77,7 +77,7 @@ func (d *deploy) survey(g *group, name string, left time.Duration, failed func(e
 	g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.in.Definition, d.number, name)), func(f workflow.Future) error {
 		var found activities.SurveyResult
 		if err := f.Get(g.ctx, &found); err != nil {
-			return failed(err)
+			return failed(unanswered(err, "survey "+name))
 		}
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
 		d.ports[name] = found.FreePorts
@@ -110,7 +110,7 @@ func (d *deploy) askImages(g *group) {
 		g.add(imageExists(g.ctx, asked, d.left(g.ctx)), func(f workflow.Future) error {
 			var found activities.ImageExistsResult
 			if err := f.Get(g.ctx, &found); err != nil {
-				return err
+				return unanswered(err, "look up image "+asked)
 			}
 			d.digests[image] = found.Digest
 			switch {

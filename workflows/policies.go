@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -36,6 +37,18 @@ const (
 	// also how long the death of a control worker goes unnoticed.
 	shortCall = 10 * time.Second
 )
+
+// unanswered says of a step whose time was up, without a failure of its own to
+// show, what it was.
+func unanswered(err error, doing string) error {
+	var timeout *temporal.TimeoutError
+	if !errors.As(err, &timeout) || isUntaken(err) || errors.As(err, new(*temporal.ApplicationError)) {
+		return err
+	}
+	f := activities.FaultOf(err)
+	f.Message = doing + ": " + f.Message
+	return f
+}
 
 // controlStep is for short steps on the control queue, waited for until left
 // has passed; 0 means for as long as it takes.

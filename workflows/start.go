@@ -52,7 +52,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	routes, err := d.runOnFreePorts(ctx, step, spec)
 	if err != nil {
-		return nodeFault(err, step.Node)
+		return nodeFault(unanswered(err, "run "+step.Container), step.Node)
 	}
 	d.members[c.Name] = plan.ReleaseMember{
 		Component: c.Name, Container: step.Container, Node: step.Node,
@@ -80,7 +80,7 @@ func (d *deploy) stopContainer(ctx workflow.Context, on, container string, timeo
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
 		Service: d.in.Definition.Name, Deployment: d.number, Container: container, Timeout: timeout,
 	}).Get(ctx, nil)
-	return nodeFault(err, on)
+	return nodeFault(unanswered(err, "stop "+container), on)
 }
 
 // runOnFreePorts allocates ports and runs the container. A port that somebody

@@ -45,6 +45,7 @@ func Main() int {
 	app := &App{Stdout: os.Stdout, Stderr: os.Stderr, Stdin: os.Stdin, Interactive: atTerminal, Getenv: os.Getenv}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	return app.Run(ctx, os.Args[1:])
 }
 

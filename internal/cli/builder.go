@@ -31,6 +31,7 @@ func (a *App) serveBuilds(ctx context.Context, c client.Client, cfg *config.Conf
 			Socket:    cfg.Build.Socket,
 			Logs:      cfg.Build.Logs,
 			Insecure:  cfg.ImageRegistry.Insecure,
+			AuthFile:  cfg.ImageRegistry.AuthFile,
 		},
 		Logger:       a.logger(),
 		Version:      version,

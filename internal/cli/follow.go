@@ -79,12 +79,15 @@ func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRu
 // detached says how to come back to a workflow that goes on, and what it
 // misses meanwhile.
 func (a *App) detached(run client.WorkflowRun) error {
-	a.say("detached: %s goes on in Temporal; the same command attaches again, and mcp cancel stops a deploy", run.GetID())
+	verb, service, _ := strings.Cut(run.GetID(), "/")
+	a.say("detached: the %s of %s goes on in Temporal; the same command attaches again", verb, service)
+	if run.GetID() == workflows.DeployID(service) {
+		a.say("mcp cancel %s stops it, and puts back what ran before", service)
+	}
 	if a.building {
 		a.say("this command was its builder: a build waits until it runs again")
 	}
 	if a.json {
-		_, service, _ := strings.Cut(run.GetID(), "/")
 		a.printJSON(map[string]string{
 			"service": service, "workflow_id": run.GetID(), "run_id": run.GetRunID(), "outcome": "running",
 		})

@@ -18,6 +18,11 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
+// workerGrace is how long a worker that was told to end lets activities run on.
+// With the time to hand the others over it is less than the 90 seconds after
+// which systemd kills.
+const workerGrace = time.Minute
+
 type workerOptions struct {
 	control                    bool
 	node, builder              string
@@ -30,9 +35,10 @@ func newWorker(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "worker [--control] [--node NAME] [--builder NAME --workspace DIR]",
 		Short: "Serve deploys: as a control worker, a node's, a builder, or several of these",
-		Long: `Worker serves what deploys need, until it is told to end by SIGTERM; it then
-lets what runs come to an end first. While Temporal or Postgres cannot be
-reached it waits for them.
+		Long: `Worker serves what deploys need, until it is told to end by SIGTERM or Ctrl-C. It
+then lets what runs come to an end, for up to a minute, and leaves what takes
+longer to the next worker; a second signal ends it at once. While Temporal or
+Postgres cannot be reached it waits for them.
 
   --control   runs workflows; reaches Postgres and the image registries
   --node      runs containers on this host's podman
@@ -72,7 +78,7 @@ func (a *App) worker(ctx context.Context, o workerOptions) error {
 	if err != nil {
 		return usageError{err}
 	}
-	roles.Logger, roles.Interceptors = log, a.Interceptors
+	roles.Logger, roles.Interceptors, roles.Grace = log, a.Interceptors, workerGrace
 	connection.Logger = sdklog.NewStructuredLogger(log)
 	c, err := patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
 		func(ctx context.Context) (client.Client, error) { return client.DialContext(ctx, connection) })
@@ -129,7 +135,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 	if o.node != "" {
 		roles.Node = &workers.Node{
 			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
-			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure,
+			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 		}
 	}
 	if o.builder != "" {
@@ -145,7 +151,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		}
 		roles.Builder = &workers.Builder{
 			Name: o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
-			Logs: cfg.Build.Logs, Insecure: insecure,
+			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 		}
 	}
 	if roles.Control == nil && roles.Node == nil && roles.Builder == nil {

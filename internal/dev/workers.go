@@ -15,6 +15,10 @@ import (
 // portRest is how long a released port is not handed out again.
 const portRest = time.Minute
 
+// grace is how long activities may run on when the platform goes down: enough
+// for what is short. Somebody waits, and the next start goes on with the rest.
+const grace = 3 * time.Second
+
 // startWorkers starts a control worker, the node local and the builder local
 // in this process.
 func (p *Platform) startWorkers(ctx context.Context) error {
@@ -86,6 +90,7 @@ func (p *Platform) roles() workers.Options {
 		},
 		Logger:  p.options.SDKLogger,
 		Version: p.options.Version,
+		Grace:   grace,
 	}
 }
 

@@ -22,8 +22,8 @@ type Options struct {
 	// AuthFile holds credentials, as docker's config.json or podman's
 	// auth.json does; "" looks where docker login and podman login put them.
 	AuthFile string
-	// Timeout bounds one question, log-in included; 10 s if zero. Who asks
-	// tries again.
+	// Timeout bounds one question, log-in included; 8 s if zero, which is less
+	// than an attempt of the activity that asks. Who asks tries again.
 	Timeout time.Duration
 }
 
@@ -36,7 +36,7 @@ type Client struct {
 	timeout   time.Duration
 }
 
-const defaultTimeout = 10 * time.Second
+const defaultTimeout = 8 * time.Second
 
 // New makes a Client. It connects to nothing yet.
 func New(o Options) *Client {

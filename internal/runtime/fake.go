@@ -159,7 +159,7 @@ func TestProgram(cmd []string) FakeProgram {
 		return FakeProgram{Exits: true, Output: args}
 	case "print":
 		return FakeProgram{Output: args}
-	case "sleep":
+	case "sleep", "shout":
 		return FakeProgram{Hangs: true}
 	case "stubborn":
 		return FakeProgram{Stubborn: true, Output: []string{"stubborn"}}

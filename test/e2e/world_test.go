@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev"
@@ -27,13 +29,26 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
 // shared is what all tests of this package stand on.
 var shared struct {
 	platform *dev.Platform
 	app      string // the test service's program
 }
 
+// sideBySide is how many parallel tests run at once, whatever the machine: they
+// wait more than they work.
+const sideBySide = "6"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(mcpVariable) != "" {
+		os.Exit(cli.Main())
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		panic(err)
+	}
 	code, err := runOnPlatform(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -60,8 +75,11 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
+	// Where podman login writes, and all who push, pull and look find it.
+	if err := os.Setenv("REGISTRY_AUTH_FILE", filepath.Join(dir, "auth.json")); err != nil {
+		return 1, err
+	}
 	platformDir := filepath.Join(dir, "platform")
-	quiet := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{}))
 	shared.platform, err = dev.Up(ctx, dev.Options{
 		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test",
 		Logger: quiet, SDKLogger: quiet,
@@ -86,6 +104,8 @@ var worlds atomic.Int32
 type world struct {
 	t                                 *testing.T
 	dir, services, workspace, builder string
+	registry                          string // the image registry's address, in the names of images
+	namespace, node                   string
 }
 
 func newWorld(t *testing.T) *world {
@@ -93,6 +113,7 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w := &world{t: t, dir: dir, services: filepath.Join(dir, "services"), workspace: filepath.Join(dir, "workspace")}
 	w.builder = fmt.Sprintf("e2e-%d", worlds.Add(1))
+	w.registry, w.namespace, w.node = shared.platform.Info().ImageRegistry, client.DefaultNamespace, dev.Local
 	require.NoError(t, os.MkdirAll(w.services, 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Join(w.workspace, "src"), 0o755))
 	w.configure(
@@ -121,14 +142,14 @@ func (w *world) define(name, text string) {
 
 // image is the reference of a service's image.
 func (w *world) image(name, version string) string {
-	return shared.platform.Info().ImageRegistry + "/" + name + ":" + version
+	return w.registry + "/" + name + ":" + version
 }
 
 // service is a definition of one component with one route, and more lines for
 // the component.
 func (w *world) service(name, version, more string) string {
 	return fmt.Sprintf(`name = %q
-node = "local"
+node = %q
 path = "src"
 
 [build.images]
@@ -148,7 +169,7 @@ retries = 1
 name = "http"
 port = 443
 mode = "l7"
-`, name, name, w.image(name, version), more)
+`, name, w.node, name, w.image(name, version), more)
 }
 
 // source writes a source that builds to an image which answers its version.
@@ -251,7 +272,7 @@ func (w *world) fetch(port int) string {
 // temporal is a client of the platform's Temporal.
 func (w *world) temporal() client.Client {
 	w.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal})
+	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal, Namespace: w.namespace, Logger: sdklog.NewStructuredLogger(quiet)})
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c

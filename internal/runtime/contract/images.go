@@ -61,20 +61,23 @@ func (s *suite) testBuild(t *testing.T) {
 		require.Contains(t, requireKind(t, fault.Invalid, err).Message, spec.Context)
 	})
 
-	t.Run("a build that is cancelled ends with the context's error and leaves nothing", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		spec := s.build(t, "localhost/contract/cancelled:v1", `RUN ["/app", "sleep", "5s"]`)
-		spec.Out = &trigger{word: "RUN", fire: func() { time.AfterFunc(200*time.Millisecond, cancel) }}
-		began := time.Now()
-		_, err := s.Runtime.Build(ctx, spec)
-		require.ErrorIs(t, err, context.Canceled)
-		require.Less(t, time.Since(began), 4*time.Second, "it must not wait for the step to end")
-		here, err := s.Runtime.ImageExists(t.Context(), spec.Tag)
-		require.NoError(t, err)
-		require.False(t, here)
-		s.requireNoLeftovers(t)
-	})
+	// A step is met while it is silent, and while nobody reads what it prints.
+	for name, command := range map[string]string{"silent": `"sleep", "10m"`, "noisy": `"shout", "10m"`} {
+		t.Run("a build that is cancelled in a "+name+" step ends with the context's error, and ends the step", func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			spec := s.build(t, "localhost/contract/cancelled:v1", `RUN ["/app", `+command+`]`)
+			spec.Out = &trigger{word: "RUN", fire: func() { time.AfterFunc(500*time.Millisecond, cancel) }}
+			began := time.Now()
+			_, err := s.Runtime.Build(ctx, spec)
+			require.ErrorIs(t, err, context.Canceled)
+			require.Less(t, time.Since(began), 10*time.Second)
+			here, err := s.Runtime.ImageExists(t.Context(), spec.Tag)
+			require.NoError(t, err)
+			require.False(t, here)
+			s.requireNoLeftovers(t)
+		})
+	}
 }
 
 // requireNoLeftovers waits for the engine to tidy up, which it may do only

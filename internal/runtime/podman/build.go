@@ -7,6 +7,7 @@ import (
 
 	"github.com/containers/buildah/define"
 	"github.com/containers/podman/v5/pkg/bindings/images"
+	"go.podman.io/image/v5/types"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -16,8 +17,8 @@ import (
 const logLines = 20
 
 // Build makes an image from a Containerfile and tags it. Steps are cached.
-// When the context ends, Build returns at once; podman before 5.0 ends the step
-// that is under way, and drops the build after it.
+// When the context ends, the step that is under way is killed, and podman ends
+// the build.
 func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, error) {
 	// The bindings' own answer to a missing directory is "read/write on
 	// closed pipe".
@@ -28,8 +29,12 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 	if err != nil {
 		return "", e.translate(ctx, err, "build %s", spec.Tag)
 	}
-	output := &buildOutput{out: spec.Out, keep: logLines}
-	report, err := images.Build(call, []string{spec.Containerfile}, images.BuildOptions{BuildOptions: define.BuildOptions{
+	attached, hangUp := context.WithCancel(context.WithoutCancel(call))
+	defer hangUp()
+	output := &buildOutput{out: spec.Out, last: tail{keep: logLines}}
+	mark := newBuildMark()
+	done := mark.watch(ctx, output.running.Load, hangUp)
+	report, err := images.Build(attached, []string{spec.Containerfile}, images.BuildOptions{BuildOptions: define.BuildOptions{
 		Output:                  spec.Tag,
 		ContextDirectory:        spec.Context,
 		OutputFormat:            define.OCIv1ImageManifest,
@@ -37,8 +42,13 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 		RemoveIntermediateCtrs:  true,
 		ForceRmIntermediateCtrs: true, // else a failed build leaves its working container
 		Out:                     output.writer(),
-		CommonBuildOpts:         &define.CommonBuildOptions{HTTPProxy: true}, // as podman build does
+		SystemContext:           &types.SystemContext{AuthFilePath: e.authFile},
+		CommonBuildOpts: &define.CommonBuildOptions{
+			HTTPProxy: true, // as podman build does
+			AddHost:   []string{mark.host()},
+		},
 	}})
+	done()
 	// A build that was cancelled may well return no error, and no id.
 	if err == nil && (report == nil || report.ID == "") {
 		err = errors.New("podman ended the build without an image")

@@ -22,12 +22,13 @@ func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSp
 		text = atStep.ReplaceAllString(text, "")
 	}
 	kind := fault.Invalid
-	// The base image's registry is not the source's fault.
-	if found, _ := diagnose(err.Error(), registrySymptoms); found == fault.Unavailable || found == fault.Unauthorized {
+	// The base image's registry is not the source's fault; but what a RUN says
+	// is its own, and may have any word in it.
+	if found, _ := diagnose(text, registrySymptoms); !output.running.Load() && (found == fault.Unavailable || found == fault.Unauthorized) {
 		kind = found
 	}
 	result := fault.Wrap(kind, buildCause{text: text, cause: err}, "%s", message)
-	result.Log = slices.DeleteFunc(output.lines, stepDump.MatchString)
+	result.Log = slices.DeleteFunc(output.last.lines, stepDump.MatchString)
 	return result
 }
 

@@ -3,6 +3,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/containers/podman/v5/pkg/bindings"
+	"go.podman.io/common/pkg/auth"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -19,8 +21,9 @@ import (
 // Engine is the podman behind one socket. It may be used by several
 // goroutines, and it survives restarts of podman's service.
 type Engine struct {
-	socket string
-	stops  stops
+	socket   string
+	authFile string // "" for where podman login writes
+	stops    stops
 
 	mu         sync.Mutex
 	connection context.Context // holds the bindings' connection as a value; nil until first needed
@@ -34,7 +37,15 @@ func New(socket string) *Engine {
 	if path.IsAbs(socket) {
 		socket = "unix://" + socket
 	}
-	return &Engine{socket: socket}
+	return &Engine{socket: socket, authFile: auth.GetDefaultAuthFile()}
+}
+
+// LoginsFrom names the file with the credentials for image registries; ""
+// leaves it where podman's own commands look. Podman's service knows other
+// places, but heeds whoever calls it.
+func (e *Engine) LoginsFrom(file string) *Engine {
+	e.authFile = cmp.Or(file, e.authFile)
+	return e
 }
 
 // Connect is New for a podman that has to be there already.

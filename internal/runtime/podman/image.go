@@ -18,7 +18,7 @@ func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
 	if err != nil {
 		return e.translate(ctx, err, "push %s", spec.Image)
 	}
-	options := new(images.PushOptions).WithQuiet(spec.Progress == nil).WithSkipTLSVerify(spec.Insecure).
+	options := new(images.PushOptions).WithQuiet(spec.Progress == nil).WithSkipTLSVerify(spec.Insecure).WithAuthfile(e.authFile).
 		WithProgressWriter(progressWriter(spec.Progress))
 	// A push that was cancelled ends its stream without an error.
 	err = images.Push(call, spec.Image, spec.Image, options)
@@ -40,7 +40,7 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 	if err != nil {
 		return e.translate(ctx, err, "pull %s", spec.Image)
 	}
-	options := new(images.PullOptions).WithPolicy("always").WithSkipTLSVerify(spec.Insecure).
+	options := new(images.PullOptions).WithPolicy("always").WithSkipTLSVerify(spec.Insecure).WithAuthfile(e.authFile).
 		WithProgressWriter(progressWriter(spec.Progress))
 	_, err = images.Pull(call, spec.Image, options)
 	if err != nil || ctx.Err() != nil {

@@ -34,11 +34,15 @@ func (e *Engine) Logs(ctx context.Context, name string, lines int) ([]string, er
 	}
 	// One channel for both streams keeps their order.
 	frames, done := make(chan string), make(chan struct{})
-	var text strings.Builder
+	last := tail{keep: lines}
 	go func() {
 		defer close(done)
+		text := &lineWriter{emit: last.add}
 		for frame := range frames {
-			text.WriteString(frame)
+			_, _ = io.WriteString(text, frame)
+		}
+		if len(text.partial) > 0 {
+			text.end()
 		}
 	}()
 	err = containers.Logs(call, info.ID, new(containers.LogOptions).
@@ -48,15 +52,12 @@ func (e *Engine) Logs(ctx context.Context, name string, lines int) ([]string, er
 	if err != nil {
 		return nil, e.translate(ctx, err, "read logs of %s", name)
 	}
-	if text.Len() == 0 {
-		return nil, nil
-	}
-	all := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
-	return all[max(0, len(all)-lines):], nil
+	return last.lines, nil
 }
 
-// Exec runs a command in a running container. When the context ends the
-// answer is not waited for, but the command may go on in the container.
+// Exec runs a command in a running container, and returns the beginning of its
+// output. When the context ends the answer is not waited for, but the command
+// may go on in the container.
 func (e *Engine) Exec(ctx context.Context, name string, cmd []string) (int, string, error) {
 	info, err := e.Inspect(ctx, name)
 	if err != nil {
@@ -98,6 +99,9 @@ func (e *Engine) exec(ctx context.Context, id string, cmd []string) (int, string
 	return result.ExitCode, output, nil
 }
 
+// maxOutput is how much of a command's output is kept.
+const maxOutput = 16 << 10
+
 // attach starts an exec session and reads its output to the end. The bindings'
 // own way swaps the transport of the connection that all calls share, and
 // cannot be cancelled; without the upgrade that it asks for, podman sends the
@@ -133,6 +137,6 @@ func attach(call context.Context, session string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		output.Write(frame)
+		output.Write(frame[:min(len(frame), maxOutput-output.Len())])
 	}
 }

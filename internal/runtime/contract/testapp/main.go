@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,6 +40,11 @@ func main() {
 	case "echo": // echo LINE..., and ends
 		for _, line := range args {
 			fmt.Println(line)
+		}
+	case "shout": // shout DURATION, prints without a pause
+		pause, _ := time.ParseDuration(args[0])
+		for end := time.Now().Add(pause); time.Now().Before(end); {
+			fmt.Println(strings.Repeat("shout ", 50))
 		}
 	case "sleep": // sleep DURATION
 		pause, _ := time.ParseDuration(args[0])

@@ -1,22 +1,32 @@
 // Command app is what the end-to-end tests deploy. MODE says how it behaves:
-// "serve" answers its version on $PORT, "exit" prints twelve lines and ends
-// with code 3, "deaf" runs and never listens. DATA names a directory that must
+// "serve" answers its version on $PORT, "late" does so after eight seconds,
+// "exit" prints twelve lines and ends with code 3, "deaf" runs and never listens. DATA names a directory that must
 // be its own for as long as it runs; what it finds there it leaves alone.
+//
+// With arguments it is a step of a build: "sleep DURATION", or "print MEGABYTES
+// CODE", which prints so much and ends with that code.
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 {
+		os.Exit(step(os.Args[1], os.Args[2:]))
+	}
 	if dir := os.Getenv("DATA"); dir != "" {
 		own(dir)
 	}
@@ -29,6 +39,9 @@ func main() {
 	case "deaf":
 		fmt.Println("not listening")
 		<-ctx.Done()
+	case "late":
+		time.Sleep(8 * time.Second)
+		serve(ctx)
 	default:
 		serve(ctx)
 	}
@@ -51,6 +64,26 @@ func serve(ctx context.Context) {
 		os.Exit(1)
 	}
 	<-done
+}
+
+// step does what a build's step is told, and returns its exit code.
+func step(verb string, args []string) int {
+	switch verb {
+	case "sleep":
+		pause, _ := time.ParseDuration(args[0])
+		time.Sleep(pause)
+		return 0
+	case "print":
+		megabytes, _ := strconv.Atoi(args[0])
+		code, _ := strconv.Atoi(args[1])
+		out := bufio.NewWriterSize(os.Stdout, 64<<10)
+		for i := range megabytes << 10 {
+			fmt.Fprintf(out, "%07d %s\n", i, strings.Repeat("x", 1024-9)) // a kilobyte
+		}
+		_ = out.Flush()
+		return code
+	}
+	return 2
 }
 
 // own takes the directory's lock, which ends with this process. If another

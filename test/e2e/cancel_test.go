@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/workflows"
+)
+
+// stage brings a deploy of a service, whose first version runs, to a point at
+// which it would stay for minutes. It returns whether the work is under way,
+// and whether all of it has ended.
+type stage func(t *testing.T, w *world, f *faultyRegistry, name string) (under, ended func() bool)
+
+// stages are the points at which a deploy takes its time.
+var stages = map[string]stage{
+	"build": func(_ *testing.T, w *world, _ *faultyRegistry, name string) (under, ended func() bool) {
+		w.source("v2", `RUN ["/app", "sleep", "10m", "`+name+`"]`)
+		w.define(name, w.service(name, "v2", ""))
+		return func() bool { return runs(name) }, func() bool { return !runs(name) }
+	},
+	"push": func(_ *testing.T, w *world, f *faultyRegistry, name string) (under, ended func() bool) {
+		w.ownSource("v2")
+		w.define(name, w.service(name, "v2", ""))
+		f.fail(on(uploads, "/blobs/", hanging))
+		return func() bool { return f.unanswered() > 0 }, func() bool { return f.unanswered() == 0 }
+	},
+	"pull": func(t *testing.T, w *world, f *faultyRegistry, name string) (under, ended func() bool) {
+		w.ownSource("v2")
+		w.define(name, w.service(name, "v2", ""))
+		w.buildElsewhere(name, "v2")
+		f.fail(on(http.MethodGet, "/blobs/", hanging))
+		return func() bool { return f.unanswered() > 0 }, func() bool { return f.unanswered() == 0 }
+	},
+	"health": func(_ *testing.T, w *world, _ *faultyRegistry, name string) (under, ended func() bool) {
+		w.define(name, strings.Replace(w.service(name, "v1", `env = { MODE = "deaf" }`), `"2s"`, `"10m"`, 1))
+		listed := func() bool { return strings.Contains(w.mcp("ps").stdout, name+"-app.next") }
+		return listed, func() bool { return !listed() }
+	},
+}
+
+func TestCancelEndsTheWork(t *testing.T) {
+	t.Parallel()
+	for at, bring := range stages {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			name := "cancelled-" + at
+			w := newWorld(t)
+			f := w.newFaultyRegistry(nil)
+			w.source("v1", "")
+			w.define(name, w.service(name, "v1", ""))
+			port := w.deploy(name).Components[0].Ports["http"]
+
+			under, ended := bring(t, w, f, name)
+			deployed := w.start("deploy", name)
+			require.Eventually(t, under, time.Minute, 50*time.Millisecond, "the deploy gets there")
+			asked := time.Now()
+			cancelled := w.mcp("cancel", name, "--json")
+			took := time.Since(asked)
+			require.Zero(t, cancelled.code, cancelled)
+			var result workflows.Result
+			cancelled.decode(t, &result)
+			require.Equal(t, workflows.Cancelled, result.Outcome)
+			require.False(t, result.Dirty)
+			require.Less(t, took, 10*time.Second, "in a few seconds, on a busy machine")
+			t.Log("cancelled in", took)
+			require.Eventually(t, ended, 5*time.Second, 50*time.Millisecond, "the work has ended")
+			require.Equal(t, 1, (<-deployed).code, "who deployed is told")
+
+			require.Equal(t, "v1", w.fetch(port), "the former release serves on")
+			require.NotContains(t, w.mcp("ps").stdout, name+"-app.")
+			status := w.status(name)
+			require.Equal(t, 1, status.Release)
+			require.False(t, status.Dirty)
+			require.Contains(t, w.mcp("history", name).stdout, "cancelled")
+			again := w.mcp("cancel", name)
+			require.Equal(t, 1, again.code, again)
+			require.Contains(t, again.stderr, "nothing to cancel")
+		})
+	}
+}
+
+// runs reports whether a process of this host has the argument.
+func runs(argument string) bool {
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range commands {
+		text, err := os.ReadFile(path)
+		if err == nil && strings.HasPrefix(string(text), "/app\x00") && strings.Contains(string(text), "\x00"+argument+"\x00") {
+			return true
+		}
+	}
+	return false
+}

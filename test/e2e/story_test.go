@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+// story is what a workflow's history tells of its activities.
+type story struct {
+	// scheduled counts them by name, attempts adds up the attempts that ended.
+	scheduled, attempts map[string]int
+	// size is the history's in bytes, largest that of its largest event.
+	size, largest int
+}
+
+// story reads the history of a workflow's newest run.
+func (w *world) story(id string) story {
+	w.t.Helper()
+	s := story{scheduled: map[string]int{}, attempts: map[string]int{}}
+	names := map[int64]string{}
+	events := w.temporal().GetWorkflowHistory(w.t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(w.t, err)
+		s.size += proto.Size(event)
+		s.largest = max(s.largest, proto.Size(event))
+		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil {
+			names[event.GetEventId()] = a.GetActivityType().GetName()
+			s.scheduled[a.GetActivityType().GetName()]++
+		}
+		if a := event.GetActivityTaskStartedEventAttributes(); a != nil {
+			s.attempts[names[a.GetScheduledEventId()]] += int(a.GetAttempt())
+		}
+	}
+	return s
+}
+
+// touched reports whether anything was done on a node but looking at it.
+func (s story) touched() bool {
+	return slices.ContainsFunc([]string{"AllocatePorts", "RunContainer", "StopContainer", "CutOver", "Restore", "Retire"},
+		func(name string) bool { return s.scheduled[name] > 0 })
+}
+
+// awaitAttempt waits until an activity of a running workflow is at its n-th
+// attempt, and that has begun.
+func (w *world) awaitAttempt(id, activity string, n int32) {
+	w.t.Helper()
+	c := w.temporal()
+	require.Eventually(w.t, func() bool {
+		described, err := c.DescribeWorkflowExecution(w.t.Context(), id, "")
+		if err != nil {
+			return false
+		}
+		for _, a := range described.GetPendingActivities() {
+			if a.GetActivityType().GetName() == activity && a.GetAttempt() >= n &&
+				a.GetState() == enums.PENDING_ACTIVITY_STATE_STARTED {
+				return true
+			}
+		}
+		return false
+	}, time.Minute, 50*time.Millisecond, "attempt %d of %s", n, activity)
+}
