@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ func newWorkshop(t *testing.T) *workshop {
 		Name: "orion", Runtime: w.engine, Workspace: t.TempDir(), Logs: filepath.Join(t.TempDir(), "logs"),
 		Insecure: func(string) bool { return true },
 	}
-	w.env = newActivities(w.Builder)
+	w.env = newActivities(context.Background(), w.Builder)
 	return w
 }
 

@@ -30,29 +30,33 @@ type CutOverResult struct {
 // whether every successor still runs. From the first rename on the deploy only
 // goes forward.
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
-	leave, err := a.Fence.enter(in.Service, in.Deployment)
+	s := step{service: in.Service, deployment: in.Deployment, alone: true}
+	result, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (CutOverResult, error) {
+		refused, err := a.refuse(ctx, in)
+		if refused != nil || err != nil {
+			return CutOverResult{Refused: refused}, err
+		}
+		return CutOverResult{}, a.swapAll(ctx, engine, in)
+	})
 	if err != nil {
-		return CutOverResult{}, err
+		return result, a.placed(err, "")
 	}
-	defer leave()
-	if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
-		return CutOverResult{}, err
-	}
-	refused, err := a.refuse(ctx, in)
-	if refused != nil || err != nil {
-		return CutOverResult{Refused: refused}, err
-	}
+	return result, nil
+}
+
+// swapAll does all the renames of one node.
+func (a *Node) swapAll(ctx context.Context, engine runtime.Runtime, in CutOverInput) error {
 	for _, name := range in.Replace {
-		if err := a.swap(ctx, in.Service, name, in.Deployment); err != nil {
-			return CutOverResult{}, a.placed(err, "")
+		if err := a.swap(ctx, engine, in.Service, name, in.Deployment); err != nil {
+			return err
 		}
 	}
 	for _, name := range in.Leave {
-		if err := a.stepAside(ctx, in.Service, name, in.Deployment); err != nil {
-			return CutOverResult{}, a.placed(err, "")
+		if err := a.stepAside(ctx, engine, in.Service, name, in.Deployment); err != nil {
+			return err
 		}
 	}
-	return CutOverResult{}, nil
+	return nil
 }
 
 // refuse says why the cut-over must not begin. One that has begun already, in
@@ -60,7 +64,7 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 func (a *Node) refuse(ctx context.Context, in CutOverInput) (*fault.Error, error) {
 	var refused *fault.Error
 	for _, name := range in.Replace {
-		done, err := a.alreadyCutOver(ctx, in.Service, name, in.Deployment)
+		done, err := alreadyCutOver(ctx, a.Runtime, in.Service, name, in.Deployment)
 		if done || err != nil {
 			return nil, err
 		}
@@ -84,8 +88,8 @@ func (a *Node) refuse(ctx context.Context, in CutOverInput) (*fault.Error, error
 
 // alreadyCutOver reports whether the container of this deployment has its real
 // name already.
-func (a *Node) alreadyCutOver(ctx context.Context, service, name string, deployment int) (bool, error) {
-	info, err := a.Runtime.Inspect(ctx, name)
+func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) (bool, error) {
+	info, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
@@ -94,31 +98,31 @@ func (a *Node) alreadyCutOver(ctx context.Context, service, name string, deploym
 
 // swap gives a container its real name, which its predecessor gives up. It
 // looks what is there, since it may have died between its two renames.
-func (a *Node) swap(ctx context.Context, service, name string, deployment int) error {
-	if err := a.stepBack(ctx, service, name, deployment); err != nil {
+func (a *Node) swap(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) error {
+	if err := a.stepBack(ctx, engine, service, name, deployment); err != nil {
 		return err
 	}
-	done, err := a.alreadyCutOver(ctx, service, name, deployment)
+	done, err := alreadyCutOver(ctx, engine, service, name, deployment)
 	if done || err != nil {
 		return err
 	}
-	return a.Runtime.Rename(ctx, name+plan.NextSuffix, name)
+	return engine.Rename(ctx, name+plan.NextSuffix, name)
 }
 
 // stepAside sets a container aside that has no successor. Where somebody else's
 // has taken its name, it is gone already.
-func (a *Node) stepAside(ctx context.Context, service, name string, deployment int) error {
-	current, err := a.Runtime.Inspect(ctx, name)
+func (a *Node) stepAside(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) error {
+	current, err := engine.Inspect(ctx, name)
 	if err == nil && current.Labels[runtime.LabelService] != service {
 		return nil
 	}
-	return a.stepBack(ctx, service, name, deployment)
+	return a.stepBack(ctx, engine, service, name, deployment)
 }
 
 // stepBack sets the container under a real name aside, unless it is this
 // deployment's own. It touches only containers of the service.
-func (a *Node) stepBack(ctx context.Context, service, name string, deployment int) error {
-	current, err := a.Runtime.Inspect(ctx, name)
+func (a *Node) stepBack(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) error {
+	current, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) || err == nil && deploymentOf(current) == deployment {
 		return nil
 	}
@@ -128,8 +132,8 @@ func (a *Node) stepBack(ctx context.Context, service, name string, deployment in
 	if current.Labels[runtime.LabelService] != service {
 		return fault.New(fault.Conflict, "container %s on node %s is not of service %s", name, a.Name, service)
 	}
-	if err := a.removeOwn(ctx, service, name+plan.PrevSuffix); err != nil {
+	if err := removeOwn(ctx, engine, service, name+plan.PrevSuffix); err != nil {
 		return err
 	}
-	return a.Runtime.Rename(ctx, name, name+plan.PrevSuffix)
+	return engine.Rename(ctx, name, name+plan.PrevSuffix)
 }

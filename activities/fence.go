@@ -2,95 +2,188 @@ package activities
 
 import (
 	"context"
-	"strconv"
+	"crypto/rand"
 	"sync"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // Fence keeps late activities of an older deployment from a node's
 // containers. A workflow that somebody terminated gives up its lock while an
 // activity of it may still be running; the deployment's number is what tells
 // the late one from the new one.
+//
+// From the moment on at which a newer deployment is seen, no older one begins
+// anything, and the newer one goes on when what was under way has ended: what
+// it has looked at does not change under it.
 type Fence struct {
+	// memory tells this fence from that of a later process, which has not
+	// seen what this one has.
+	memory   string
 	mu       sync.Mutex
 	services map[string]*guard
 }
 
 // guard is what the fence knows of one service.
 type guard struct {
-	newest int // the newest deployment that was seen
-	closed int // the newest one that was undone here
-	read   int // the newest for which the containers' labels were read
-	// busy is held for reading by what changes containers, and for writing
-	// by an undo: so that it finds all that a step under way still makes.
-	busy sync.RWMutex
+	newest   int // the newest deployment that was seen
+	closed   int // the newest one that was undone here
+	read     int // the newest for which the containers' labels were read
+	underWay map[*step]bool
+	// ended is closed, and made anew, whenever a step ends.
+	ended chan struct{}
+}
+
+// step is what changes containers of a service for a deployment.
+type step struct {
+	service    string
+	deployment int
+	// alone is for a step that no other of the same deployment runs beside.
+	alone bool
+	// closing keeps the deployment from beginning another one here.
+	closing bool
+	// stop ends the step's context: no further call to the engine is begun.
+	stop context.CancelCauseFunc
 }
 
 // NewFence returns a fence that has seen nothing.
-func NewFence() *Fence { return &Fence{services: map[string]*guard{}} }
+func NewFence() *Fence { return &Fence{memory: rand.Text(), services: map[string]*guard{}} }
 
+// guard is the service's; the caller has the lock.
 func (f *Fence) guard(service string) *guard {
 	g := f.services[service]
 	if g == nil {
-		g = &guard{}
+		g = &guard{underWay: map[*step]bool{}, ended: make(chan struct{})}
 		f.services[service] = g
 	}
 	return g
 }
 
-// see notes a deployment, and returns the newest one seen.
-func (f *Fence) see(service string, deployment int) int {
+// see notes a deployment and stops the steps of older ones; the caller has the
+// lock.
+func (g *guard) see(service string, deployment int) {
+	g.newest = max(g.newest, deployment)
+	for s := range g.underWay {
+		if s.deployment < g.newest {
+			s.stop(over(service, s.deployment, g.newest))
+		}
+	}
+}
+
+// over says of a deployment that a newer one was seen.
+func over(service string, deployment, newest int) error {
+	return fault.New(fault.Conflict, "deployment %d of %s is over: deployment %d has begun", deployment, service, newest)
+}
+
+// enter begins a step when no other is in its way. The context that it returns
+// is the step's; leave ends it. It fails when a newer deployment was seen, or
+// this one was already undone here.
+func (f *Fence) enter(ctx context.Context, s *step) (inside context.Context, leave func(), err error) {
+	inside, s.stop = context.WithCancelCause(ctx)
+	for {
+		ended, err := f.admit(s)
+		if err != nil {
+			s.stop(err)
+			return nil, nil, err
+		}
+		if ended == nil {
+			return inside, func() { f.leave(s) }, nil
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			s.stop(ctx.Err())
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// admit begins a step, or returns what is closed when it is worth asking anew.
+func (f *Fence) admit(s *step) (ended <-chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	g := f.guard(service)
-	g.newest = max(g.newest, deployment)
-	return g.newest
+	g := f.guard(s.service)
+	g.see(s.service, s.deployment)
+	switch {
+	case g.newest > s.deployment:
+		return nil, over(s.service, s.deployment, g.newest)
+	case s.closing:
+		g.closed = max(g.closed, s.deployment)
+	case g.closed >= s.deployment:
+		return nil, fault.New(fault.Conflict, "deployment %d of %s is being undone", s.deployment, s.service)
+	}
+	for other := range g.underWay {
+		if other.deployment < s.deployment || other.alone || s.alone {
+			return g.ended, nil
+		}
+	}
+	g.underWay[s] = true
+	return nil, nil
+}
+
+func (f *Fence) leave(s *step) {
+	s.stop(nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g := f.guard(s.service)
+	delete(g.underWay, s)
+	close(g.ended)
+	g.ended = make(chan struct{})
 }
 
 // pass fails when a newer deployment was seen here.
 func (f *Fence) pass(service string, deployment int) error {
-	if newest := f.see(service, deployment); newest > deployment {
-		return fault.New(fault.Conflict, "deployment %d of %s is over: deployment %d has begun", deployment, service, newest)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g := f.guard(service)
+	g.see(service, deployment)
+	if g.newest > deployment {
+		return over(service, deployment, g.newest)
 	}
 	return nil
 }
 
-// enter passes the fence for a step that makes or stops containers; leave
-// ends it. It fails, too, when the deployment was already undone here.
-func (f *Fence) enter(service string, deployment int) (leave func(), err error) {
-	f.mu.Lock()
-	g := f.guard(service)
-	f.mu.Unlock()
-	g.busy.RLock()
-	if err := f.pass(service, deployment); err != nil {
-		g.busy.RUnlock()
-		return nil, err
+// settleTime is how long a look waits for the steps of others; it is shorter
+// than an attempt of a survey, so that the answer says what it waited for.
+const settleTime = 3 * time.Second
+
+// settle notes a deployment that is about to look, and returns the newest one
+// seen, when no step of another is under way.
+func (f *Fence) settle(ctx context.Context, service string, deployment int) (newest int, err error) {
+	patience := time.NewTimer(settleTime)
+	defer patience.Stop()
+	for {
+		newest, other, ended := f.othersUnderWay(service, deployment)
+		if ended == nil {
+			return newest, nil
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-patience.C:
+			return 0, fault.New(fault.Unavailable, "deployment %d of %s still has a step under way here", other, service)
+		}
 	}
-	f.mu.Lock()
-	closed := g.closed
-	f.mu.Unlock()
-	if closed >= deployment {
-		g.busy.RUnlock()
-		return nil, fault.New(fault.Conflict, "deployment %d of %s is being undone", deployment, service)
-	}
-	return g.busy.RUnlock, nil
 }
 
-// close keeps the deployment from starting anything more on this node, and
-// returns when what it has under way has ended.
-func (f *Fence) close(service string, deployment int) {
+// othersUnderWay notes a deployment, and finds a step of another one: ended is
+// nil if there is none.
+func (f *Fence) othersUnderWay(service string, deployment int) (newest, other int, ended <-chan struct{}) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	g := f.guard(service)
-	g.closed = max(g.closed, deployment)
-	f.mu.Unlock()
-	g.busy.Lock()
-	defer g.busy.Unlock() // the wait is all that is wanted
+	g.see(service, deployment)
+	for s := range g.underWay {
+		if s.deployment != deployment {
+			return g.newest, s.deployment, g.ended
+		}
+	}
+	return g.newest, 0, nil
 }
 
-// labelsRead reports whether the labels were read for this deployment. Once is
-// enough: what a newer one does after that passes this very fence.
+// labelsRead reports whether the labels were read for this deployment.
 func (f *Fence) labelsRead(service string, deployment int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -102,49 +195,4 @@ func (f *Fence) noteRead(service string, deployment int) {
 	defer f.mu.Unlock()
 	g := f.guard(service)
 	g.read = max(g.read, deployment)
-}
-
-// fenced passes the fence; what this process has not seen, because it is
-// younger, the containers' labels tell.
-func (a *Node) fenced(ctx context.Context, service string, deployment int) error {
-	if err := a.Fence.pass(service, deployment); err != nil {
-		return err
-	}
-	if a.Fence.labelsRead(service, deployment) {
-		return nil
-	}
-	newest, err := a.newestLabel(ctx, service)
-	if err != nil {
-		return err
-	}
-	if newest > deployment {
-		return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment, service, a.Name, newest)
-	}
-	a.Fence.noteRead(service, deployment)
-	return nil
-}
-
-// newestLabel is the newest deployment that the service's containers bear.
-func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
-	containers, err := a.Runtime.Labels(ctx, map[string]string{runtime.LabelService: service})
-	if err != nil {
-		return 0, err
-	}
-	newest := 0
-	for _, labels := range containers {
-		newest = max(newest, deploymentIn(labels))
-	}
-	return newest, nil
-}
-
-// deploymentOf is the number of the deployment that made a container; 0 if it
-// bears none.
-func deploymentOf(c runtime.ContainerInfo) int { return deploymentIn(c.Labels) }
-
-func deploymentIn(labels map[string]string) int {
-	n, err := strconv.Atoi(labels[runtime.LabelDeployment])
-	if err != nil {
-		return 0
-	}
-	return n
 }

@@ -30,10 +30,14 @@ type reporter struct {
 	last Progress
 }
 
-// set changes what the next heartbeats say.
+// set changes what the next heartbeats say. It may come late, from what goes
+// on after the activity has ended.
 func (r *reporter) set(phase, detail string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return
+	}
 	r.last = Progress{Phase: phase, Detail: detail}
 	activity.RecordHeartbeat(r.ctx, r.last) // the SDK batches these
 }

@@ -87,14 +87,18 @@ func newHost(t *testing.T) *host {
 // restartWorker forgets all that a worker keeps in memory.
 func (h *host) restartWorker() {
 	h.Fence = activities.NewFence()
-	h.env = newActivities(h.Node)
+	h.env = newActivities(context.Background(), h.Node)
 }
 
-// newActivities is an environment that serves one struct of activities.
-func newActivities(served any) *testsuite.TestActivityEnvironment {
+// newActivities is an environment that serves one struct of activities, which
+// are cancelled when ctx ends.
+func newActivities(ctx context.Context, served any) *testsuite.TestActivityEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
+	env.SetWorkerOptions(worker.Options{
+		Interceptors:              []interceptor.WorkerInterceptor{activities.NewInterceptor()},
+		BackgroundActivityContext: ctx,
+	})
 	env.RegisterActivity(served)
 	return env
 }
@@ -459,7 +463,7 @@ func TestAnUndoWaitsForWhatIsUnderWay(t *testing.T) {
 	go func() { late <- h.run(api(5)) }()
 	<-running
 	undone := make(chan *fault.Error, 1)
-	undoing := &host{Node: h.Node, engine: h.engine, env: newActivities(h.Node)}
+	undoing := h.beside(t.Context())
 	go func() {
 		undone <- undoing.do(undoing.Restore, activities.RestoreInput{
 			Service: "shop", Deployment: 5, Closing: true, Recovery: plan.Recovery{Remove: []string{"shop-api.next"}},

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -21,6 +22,10 @@ type RestoreInput struct {
 	// Timeout is how long a container that has served may take to stop before
 	// it is removed; 0 removes it at once.
 	Timeout time.Duration `json:"timeout,omitempty"`
+	// Fence is the SurveyResult's, for whoever acts on a survey without
+	// holding the service's lock: where it is another one by now, a newer
+	// deployment may have gone unseen. It is "" for the deploy itself.
+	Fence string `json:"fence,omitempty"`
 	plan.Recovery
 }
 
@@ -30,13 +35,13 @@ type RestoreInput struct {
 func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("restore", in.Service)
-		if in.Closing {
-			a.Fence.close(in.Service, in.Deployment)
+		if in.Fence != "" && in.Fence != a.Fence.memory {
+			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s was started anew since it was surveyed", a.Name)
 		}
-		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
-			return struct{}{}, err
-		}
-		return struct{}{}, a.putBack(ctx, in)
+		s := step{service: in.Service, deployment: in.Deployment, alone: true, closing: in.Closing}
+		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+			return struct{}{}, putBack(ctx, engine, in)
+		})
 	})
 	if err != nil {
 		return a.placed(err, "")
@@ -44,47 +49,50 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 	return nil
 }
 
-func (a *Node) putBack(ctx context.Context, in RestoreInput) error {
+// putBack does all that it can: a container that does not start, because its
+// port is taken, keeps no other one from it.
+func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
 	for _, name := range in.Remove {
-		if err := a.discard(ctx, in, name); err != nil {
+		if err := discard(ctx, engine, in, name); err != nil {
 			return err
 		}
 	}
 	for _, r := range in.Rename {
-		err := a.Runtime.Rename(ctx, r.From, r.To)
+		err := engine.Rename(ctx, r.From, r.To)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}
+	var refused []error
 	for _, name := range in.Start {
-		err := a.Runtime.Start(ctx, name)
+		err := engine.Start(ctx, name)
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return err
+			refused = append(refused, err)
 		}
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
 // discard removes a container of the service. One that has served may have data
 // to bring home; one that never took over has not.
-func (a *Node) discard(ctx context.Context, in RestoreInput, name string) error {
+func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name string) error {
 	if in.Timeout == 0 || strings.HasSuffix(name, plan.NextSuffix) {
-		return a.removeOwn(ctx, in.Service, name)
+		return removeOwn(ctx, engine, in.Service, name)
 	}
-	return a.retire(ctx, in.Service, name, in.Timeout)
+	return retire(ctx, engine, in.Service, name, in.Timeout)
 }
 
 // removeOwn removes a container if it is the service's; another's, or none,
 // is left alone.
-func (a *Node) removeOwn(ctx context.Context, service, name string) error {
-	info, err := a.Runtime.Inspect(ctx, name)
+func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string) error {
+	info, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return a.Runtime.Remove(ctx, name)
+	return engine.Remove(ctx, name)
 }
 
 // StopContainerInput names a container to stop.
@@ -99,15 +107,14 @@ type StopContainerInput struct {
 func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("stop", in.Container)
-		leave, err := a.Fence.enter(in.Service, in.Deployment)
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer leave()
-		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
-			return struct{}{}, err
-		}
-		return struct{}{}, a.Runtime.Stop(ctx, in.Container, in.Timeout)
+		s := step{service: in.Service, deployment: in.Deployment}
+		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+			// A late repetition finds the successor under that name.
+			if done, err := alreadyCutOver(ctx, engine, in.Service, in.Container, in.Deployment); done || err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, engine.Stop(ctx, in.Container, in.Timeout)
+		})
 	})
 	if err != nil {
 		return a.placed(err, "")
@@ -130,20 +137,20 @@ const ParallelStops = 8
 // Retire stops and removes the containers that the cut-over set back.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		if err := a.fenced(ctx, in.Service, in.Deployment); err != nil {
-			return struct{}{}, err
-		}
-		// Each may take its whole stop timeout, so they stop side by side.
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(ParallelStops)
-		for _, container := range in.Containers {
-			name := container + plan.PrevSuffix
-			g.Go(func() error {
-				r.set("retire", name)
-				return a.retire(ctx, in.Service, name, in.Timeout)
-			})
-		}
-		return struct{}{}, g.Wait()
+		s := step{service: in.Service, deployment: in.Deployment}
+		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+			// Each may take its whole stop timeout, so they stop side by side.
+			g, ctx := errgroup.WithContext(ctx)
+			g.SetLimit(ParallelStops)
+			for _, container := range in.Containers {
+				name := container + plan.PrevSuffix
+				g.Go(func() error {
+					r.set("retire", name)
+					return retire(ctx, engine, in.Service, name, in.Timeout)
+				})
+			}
+			return struct{}{}, g.Wait()
+		})
 	})
 	if err != nil {
 		return a.placed(err, "")
@@ -152,16 +159,16 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 }
 
 // retire stops a container of the service if it runs, and removes it.
-func (a *Node) retire(ctx context.Context, service, name string, timeout time.Duration) error {
-	info, err := a.Runtime.Inspect(ctx, name)
+func retire(ctx context.Context, engine runtime.Runtime, service, name string, timeout time.Duration) error {
+	info, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err == nil && info.State != runtime.Stopped {
-		err = a.Runtime.Stop(ctx, name, timeout)
+		err = engine.Stop(ctx, name, timeout)
 	}
 	if err != nil {
 		return err
 	}
-	return a.removeOwn(ctx, service, name)
+	return removeOwn(ctx, engine, service, name)
 }

@@ -34,14 +34,10 @@ func (a *Node) RunContainer(ctx context.Context, in RunContainerInput) (RunConta
 
 func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (RunContainerResult, error) {
 	var result RunContainerResult
-	if err := a.fenced(ctx, c.Service, c.Deployment); err != nil {
-		return result, err
+	if err := a.Fence.pass(c.Service, c.Deployment); err != nil {
+		return result, err // before it pulls for nothing
 	}
 	name := c.Container() + plan.NextSuffix
-	// A late repetition finds its container released already.
-	if done, err := a.alreadyCutOver(ctx, c.Service, c.Container(), c.Deployment); done || err != nil {
-		return result, err
-	}
 	present, err := a.Runtime.ImageExists(ctx, c.Image)
 	if err != nil {
 		return result, err
@@ -59,35 +55,46 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 		}
 	}
 	r.set("start", name)
-	if result.ID, err = a.startNext(ctx, c, name); err != nil {
+	started, err := inside(ctx, a, step{service: c.Service, deployment: c.Deployment}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
+		return startNext(ctx, engine, c, name, a.Publish)
+	})
+	if err != nil || started.released {
 		return result, err
 	}
+	result.ID = started.id
 	return result, a.awaitHealthy(ctx, r, c, name)
 }
 
-// startNext makes the container, inside the fence: an undo that comes
-// meanwhile waits for it, and then finds it. A container of an older
-// deployment that came late is in nobody's way.
-func (a *Node) startNext(ctx context.Context, c ComponentSpec, name string) (string, error) {
-	leave, err := a.Fence.enter(c.Service, c.Deployment)
-	if err != nil {
-		return "", err
+// startResult is the container that was made.
+type startResult struct {
+	id string
+	// released is for a late repetition: the container has its real name
+	// already, and nothing was made.
+	released bool
+}
+
+// startNext makes the container. One of an older deployment that came late is
+// in nobody's way.
+func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, name, publish string) (startResult, error) {
+	released, err := alreadyCutOver(ctx, engine, c.Service, c.Container(), c.Deployment)
+	if released || err != nil {
+		return startResult{released: released}, err
 	}
-	defer leave()
-	found, err := a.Runtime.Inspect(ctx, name)
+	found, err := engine.Inspect(ctx, name)
 	switch {
 	case fault.Is(err, fault.NotFound):
 	case err != nil:
-		return "", err
+		return startResult{}, err
 	case found.Labels[runtime.LabelService] == c.Service && deploymentOf(found) < c.Deployment:
-		err = a.Runtime.Remove(ctx, name)
+		err = engine.Remove(ctx, name)
 	case interrupted(found, c):
-		err = a.giveUp(ctx, name)
+		err = giveUp(ctx, engine, name)
 	}
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return "", err
+		return startResult{}, err
 	}
-	return a.Runtime.Run(ctx, containerSpec(c, name, a.Publish))
+	id, err := engine.Run(ctx, containerSpec(c, name, publish))
+	return startResult{id: id}, err
 }
 
 // interrupted reports whether an earlier attempt created the container, on
@@ -101,8 +108,8 @@ func interrupted(found runtime.ContainerInfo, c ComponentSpec) bool {
 // ports. An engine that dies in the middle of a start can leave a port
 // forwarded to an address that nobody has, and forgets that it did: the
 // container would run, and nobody would reach it.
-func (a *Node) giveUp(ctx context.Context, name string) error {
-	if err := a.Runtime.Remove(ctx, name); err != nil {
+func giveUp(ctx context.Context, engine runtime.Runtime, name string) error {
+	if err := engine.Remove(ctx, name); err != nil {
 		return err
 	}
 	return fault.New(fault.PortInUse, "start container %s: the engine was interrupted, and may have lost its ports", name)

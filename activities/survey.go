@@ -29,20 +29,29 @@ type SurveyResult struct {
 	// It is newer than the one that asks where the registry has forgotten
 	// deployments, as after a restore from a backup.
 	Newest int `json:"newest"`
+	// Fence names what this worker remembers: the same name later says that
+	// it has seen every newer deployment that has looked here since.
+	Fence string `json:"fence,omitempty"`
 }
 
 // Survey looks at the node: the engine's version, the service's containers,
-// any other container under a name it wants, and free ports.
+// any other container under a name it wants, and free ports. For a deployment
+// it looks when the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error) {
 	version, err := a.Runtime.Version(ctx)
 	if err != nil {
 		return SurveyResult{}, err
 	}
+	result := SurveyResult{Runtime: version, Fence: a.Fence.memory}
+	if in.Deployment > 0 {
+		if result.Newest, err = a.Fence.settle(ctx, in.Service, in.Deployment); err != nil {
+			return SurveyResult{}, a.placed(err, "")
+		}
+	}
 	containers, err := a.Runtime.List(ctx, map[string]string{runtime.LabelService: in.Service})
 	if err != nil {
 		return SurveyResult{}, err
 	}
-	result := SurveyResult{Runtime: version, Newest: a.Fence.see(in.Service, in.Deployment)}
 	seen := map[string]bool{}
 	for _, c := range containers {
 		seen[c.Name] = true

@@ -26,38 +26,17 @@ type MendInput struct {
 // back, and then puts right what its deployment left there. A newer deployment
 // makes it superfluous: that one begins with the same work.
 func Mend(ctx workflow.Context, in MendInput) error {
-	nodes := map[string]plan.Node{}
-	g := newGroup(ctx)
-	for _, name := range in.Nodes {
-		g.add(workflow.ExecuteActivity(patientStep(g.ctx, name, "wait for "+name), node.Survey,
-			surveyInput(in.Definition, in.Deployment, name)), func(f workflow.Future) error {
-			var found activities.SurveyResult
-			err := f.Get(ctx, &found)
-			nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
+	for again := true; again; {
+		m := &mend{MendInput: in, nodes: map[string]plan.Node{}, fences: map[string]string{}}
+		if err := m.look(ctx); err != nil || m.newest != in.Deployment {
 			return err
-		})
-	}
-	if err := g.wait(ctx); err != nil {
-		return unlessOver(err)
-	}
-	var release plan.Release
-	step := controlStep(ctx, "load the release", 0)
-	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Definition.Name).Get(ctx, &release); err != nil {
-		return err
-	}
-	if release.Newest != in.Deployment {
-		return nil
-	}
-	for _, recovery := range plan.Leftovers(release, nodes) {
-		step := patientStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
-		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: in.Definition.Name, Deployment: in.Deployment, Timeout: in.StopTimeout, Recovery: recovery,
-		}).Get(ctx, nil)
-		if err != nil {
-			return unlessOver(err)
+		}
+		err := m.putRight(ctx)
+		if again = isConflict(err); err != nil && !again {
+			return err
 		}
 	}
-	step = controlStep(ctx, "release ports", 0)
+	step := controlStep(ctx, "release ports", 0)
 	if err := workflow.ExecuteActivity(step, control.ReleasePorts, in.Definition.Name).Get(ctx, nil); err != nil {
 		return err
 	}
@@ -65,6 +44,56 @@ func Mend(ctx workflow.Context, in MendInput) error {
 	return workflow.ExecuteActivity(step, control.MarkMended, activities.MarkMendedInput{
 		Service: in.Definition.Name, Deployment: in.Deployment,
 	}).Get(ctx, nil)
+}
+
+// mend is one look at all that is dirty.
+type mend struct {
+	MendInput
+	nodes  map[string]plan.Node
+	fences map[string]string // by node, what its worker remembers
+	// newest is the newest deployment that the nodes or the registry know of.
+	newest  int
+	release plan.Release
+}
+
+// look waits until every node has answered. What the registry says counts only
+// after that: a deployment that begins later is one that the nodes will have
+// seen when they are told to put anything back.
+func (m *mend) look(ctx workflow.Context) error {
+	g := newGroup(ctx)
+	for _, name := range m.Nodes {
+		g.add(workflow.ExecuteActivity(patientStep(g.ctx, name, "wait for "+name), node.Survey,
+			surveyInput(m.Definition, m.Deployment, name)), func(f workflow.Future) error {
+			var found activities.SurveyResult
+			err := f.Get(ctx, &found)
+			m.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
+			m.fences[name] = found.Fence
+			m.newest = max(m.newest, found.Newest)
+			return err
+		})
+	}
+	if err := g.wait(ctx); err != nil {
+		return err
+	}
+	step := controlStep(ctx, "load the release", 0)
+	err := workflow.ExecuteActivity(step, control.LoadRelease, m.Definition.Name).Get(ctx, &m.release)
+	m.newest = max(m.newest, m.release.Newest)
+	return err
+}
+
+// putRight puts back the release on every node.
+func (m *mend) putRight(ctx workflow.Context) error {
+	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
+		step := patientStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
+		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+			Service: m.Definition.Name, Deployment: m.Deployment, Closing: true, Timeout: m.StopTimeout,
+			Fence: m.fences[recovery.Node], Recovery: recovery,
+		}).Get(ctx, nil)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // patientStep is for steps on a node that may be away for days: the task waits
@@ -79,13 +108,9 @@ func patientStep(ctx workflow.Context, name, summary string) workflow.Context {
 	})
 }
 
-// unlessOver forgives that a newer deployment has begun.
-func unlessOver(err error) error {
-	if activities.FaultOf(err).Kind == fault.Conflict {
-		return nil
-	}
-	return err
-}
+// isConflict reports whether a step on a node was refused because somebody
+// newer may have been there.
+func isConflict(err error) bool { return err != nil && activities.FaultOf(err).Kind == fault.Conflict }
 
 // leaveToMend hands a dirty service to a Mend, which outlives this workflow.
 func (d *deploy) leaveToMend(ctx workflow.Context) {

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,8 +46,39 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 	})
 	t.Run("that the node has seen", func(t *testing.T) {
 		s := dirty(t)
-		s.fail = failing("Restore", 0, fault.New(fault.Conflict, "deployment 8 of shop is over"))
+		s.newest = 9
 		s.mend(t)
 		require.Empty(t, s.changes())
 	})
+	t.Run("that began when the node had been looked at", func(t *testing.T) {
+		s := dirty(t)
+		s.fail = func(call string, _ int32) error {
+			if !strings.HasPrefix(call, "Restore") {
+				return nil
+			}
+			s.newest = 9
+			return fault.New(fault.Conflict, "deployment 8 of shop is over")
+		}
+		s.mend(t)
+		require.Empty(t, s.changes())
+	})
+}
+
+// A worker that was started anew has not seen what the former one had: Mend
+// looks again before it changes anything there.
+func TestMendLooksAgainWhereTheNodesMemoryIsAnother(t *testing.T) {
+	s := dirty(t)
+	refused := false
+	s.fail = func(call string, _ int32) error {
+		if !strings.HasPrefix(call, "Restore") || refused {
+			return nil
+		}
+		refused = true
+		return fault.New(fault.Conflict, "the worker of node rift was started anew since it was surveyed")
+	}
+	s.mend(t)
+	require.Equal(t, 2, strings.Count(strings.Join(s.calls, "\n"), "Survey rift"))
+	require.Equal(t, []string{
+		"Restore rift remove[shop-api.next] rename[] start[shop-api]", "ReleasePorts", "MarkMended shop/8",
+	}, s.changes())
 }

@@ -54,12 +54,6 @@ func (w *world) podman(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// containers are what podman has of a service.
-func (w *world) containers(service string) string {
-	w.t.Helper()
-	return w.podman("ps", "--all", "--filter", "label=mcp.service="+service, "--format", "{{.Names}}")
-}
-
 // portsHeld are the ports of a service that Postgres does not let rest.
 func (w *world) portsHeld(service string) string {
 	w.t.Helper()
@@ -154,7 +148,8 @@ func TestUndeployRemovesAServiceAndKeepsItsData(t *testing.T) {
 	undeploy(workflows.Succeeded)
 	w.define("gone", w.pair("gone"))
 	require.Equal(t, 0, w.mcp("deploy", "gone/db").code)
-	require.Equal(t, "gone-db", w.containers("gone"))
+	require.Len(t, w.containers("gone"), 1)
+	require.Contains(t, w.containers("gone")[0], "gone-db ")
 	require.Equal(t, workflows.Succeeded, w.deploy("gone").Outcome)
 	undeploy(workflows.Succeeded)
 }
