@@ -114,7 +114,7 @@ func (p *play) run() error {
 
 // begin runs the verb that the story is about.
 func (p *play) begin() error {
-	verb := []string{"rollback", p.service, "--to", "1"}
+	verb := append(slices.Clone(p.story.verb), p.service)
 	if p.story.then != nil {
 		verb = []string{"deploy", p.service}
 		if err := p.rig.define(p.service, p.story.then(p)); err != nil {

@@ -17,9 +17,10 @@ type story struct {
 	// lost is what somebody then began to deploy, and terminated in Temporal
 	// while its first container was starting; nil for nothing.
 	lost text
-	// then is what is deployed while something fails; nil for a rollback to
-	// the first release.
+	// then is what is deployed while something fails; nil where verb is another.
 	then text
+	// verb is what happens to the service instead of a deploy.
+	verb []string
 	// ends is the verdict where nothing fails.
 	ends verdict
 	// steady promises that a client never meets a closed door.
@@ -49,7 +50,8 @@ var stories = []story{
 	{name: "unhealthy new version", before: []text{v1}, then: exits, ends: putBack, steady: true},
 	{name: "unhealthy new version, stop-first, with a volume", before: []text{kept1}, then: keptExits, ends: putBack},
 	{name: "active = false", before: []text{v1}, then: inactive, ends: finished},
-	{name: "rollback", before: []text{v1, v2}, ends: finished, steady: true},
+	{name: "undeploy", before: []text{two("v1")}, verb: []string{"undeploy", "-y"}, ends: finished},
+	{name: "rollback", before: []text{v1, v2}, verb: []string{"rollback", "--to", "1"}, ends: finished, steady: true},
 	{name: "cancel in mid-deploy", before: []text{v1}, then: deaf, ends: putBack, steady: true, cancel: true},
 }
 
