@@ -22,6 +22,8 @@ type Engine struct {
 	socket string
 	stops  stops
 
+	pruning sync.Mutex // held by PruneImage
+
 	mu         sync.Mutex
 	connection context.Context // holds the bindings' connection as a value; nil until first needed
 }
