@@ -42,26 +42,39 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 	if done, err := a.alreadyCutOver(ctx, c.Service, c.Container(), c.Deployment); done || err != nil {
 		return result, err
 	}
-	present, err := a.Runtime.ImageExists(ctx, c.Image)
-	if err != nil {
-		return result, err
-	}
-	if !present {
-		r.set("pull", c.Definition.Image)
-		pull := runtime.PullSpec{
-			Image:    c.Image,
-			Insecure: a.Insecure(c.Image),
-			Progress: func(line string) { r.set("pull", line) },
+	for try := 1; ; try++ {
+		if err := a.fetch(ctx, r, c); err != nil {
+			return result, err
 		}
-		if err := a.Runtime.Pull(ctx, pull); err != nil {
+		r.set("start", name)
+		var err error
+		result.ID, err = a.startNext(ctx, c, name)
+		if err == nil {
+			return result, a.awaitHealthy(ctx, r, c, name)
+		}
+		// Until a container uses it, the image can be pruned under its hands.
+		if !fault.Is(err, fault.NotFound) || try == imageTries {
 			return result, err
 		}
 	}
-	r.set("start", name)
-	if result.ID, err = a.startNext(ctx, c, name); err != nil {
-		return result, err
+}
+
+// imageTries is how many times an image is fetched that is gone when the
+// container is to be made.
+const imageTries = 2
+
+// fetch pulls the image unless it is here.
+func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
+	present, err := a.Runtime.ImageExists(ctx, c.Image)
+	if present || err != nil {
+		return err
 	}
-	return result, a.awaitHealthy(ctx, r, c, name)
+	r.set("pull", c.Definition.Image)
+	return a.Runtime.Pull(ctx, runtime.PullSpec{
+		Image:    c.Image,
+		Insecure: a.Insecure(c.Image),
+		Progress: func(line string) { r.set("pull", line) },
+	})
 }
 
 // startNext makes the container, inside the fence: an undo that comes
