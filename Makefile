@@ -81,7 +81,7 @@ HISTORIES = workflows/testdata/histories/$(shell printf '%04d' $$((1 + $$(ls wor
 
 .PHONY: histories
 histories: setup $(RUN_TOOLS) ## record the history of every outcome, for the replay test
-	@go test -tags $(TAGS) ./test/e2e -count=1 -run TestEveryOutcomeReplays -record=$(CURDIR)/$(HISTORIES)
+	@go test -tags $(TAGS) ./test/e2e -count=1 -run 'TestEveryOutcomeReplays|TestOldImagesArePruned' -record=$(CURDIR)/$(HISTORIES)
 
 .PHONY: examples
 examples: ## compile the example services, whose images are built from scratch

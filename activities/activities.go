@@ -31,7 +31,7 @@ type Registry interface {
 	Release(ctx context.Context, service string) (plan.Release, error)
 	AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.RoutePort, error)
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
-	CommitRelease(ctx context.Context, r plan.CommitRequest) error
+	CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.CommitResult, error)
 	FinishDeployment(ctx context.Context, r plan.FinishRequest) error
 	MarkMended(ctx context.Context, service string, deployment int) error
 	RecordNode(ctx context.Context, r plan.NodeRecord) error

@@ -63,8 +63,9 @@ func (a *Control) ReleasePorts(ctx context.Context, service string) error {
 	return a.Registry.ReleasePorts(ctx, service, a.PortRest)
 }
 
-// CommitRelease makes a deployment the release.
-func (a *Control) CommitRelease(ctx context.Context, in plan.CommitRequest) error {
+// CommitRelease makes a deployment the release, and returns the images that
+// no release needs any more.
+func (a *Control) CommitRelease(ctx context.Context, in plan.CommitRequest) (plan.CommitResult, error) {
 	return a.Registry.CommitRelease(ctx, in)
 }
 

@@ -38,31 +38,44 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 		return result, err // before it pulls for nothing
 	}
 	name := c.Container() + plan.NextSuffix
-	present, err := a.Runtime.ImageExists(ctx, c.Image)
-	if err != nil {
-		return result, err
-	}
-	if !present {
-		r.set("pull", c.Definition.Image)
-		pull := runtime.PullSpec{
-			Image:    c.Image,
-			Insecure: a.Insecure(c.Image),
-			Progress: func(line string) { r.set("pull", line) },
+	for try := 1; ; try++ {
+		if err := a.fetch(ctx, r, c); err != nil {
+			return result, err
 		}
-		err := transfer(ctx, "pull", c.Image, "node "+a.Name, func(ctx context.Context) error { return a.Runtime.Pull(ctx, pull) })
-		if err != nil {
+		r.set("start", name)
+		started, err := inside(ctx, a, step{service: c.Service, deployment: c.Deployment}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
+			return startNext(ctx, engine, c, name, a.Publish)
+		})
+		switch {
+		case err == nil && started.released:
+			return result, nil
+		case err == nil:
+			result.ID = started.id
+			return result, a.awaitHealthy(ctx, r, c, name)
+		// Until a container uses it, the image can be pruned under its hands.
+		case !fault.Is(err, fault.NotFound) || try == imageTries:
 			return result, err
 		}
 	}
-	r.set("start", name)
-	started, err := inside(ctx, a, step{service: c.Service, deployment: c.Deployment}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
-		return startNext(ctx, engine, c, name, a.Publish)
-	})
-	if err != nil || started.released {
-		return result, err
+}
+
+// imageTries is how many times an image is fetched that is gone when the
+// container is to be made.
+const imageTries = 2
+
+// fetch pulls the image unless it is here.
+func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
+	present, err := a.Runtime.ImageExists(ctx, c.Image)
+	if present || err != nil {
+		return err
 	}
-	result.ID = started.id
-	return result, a.awaitHealthy(ctx, r, c, name)
+	r.set("pull", c.Definition.Image)
+	pull := runtime.PullSpec{
+		Image:    c.Image,
+		Insecure: a.Insecure(c.Image),
+		Progress: func(line string) { r.set("pull", line) },
+	}
+	return transfer(ctx, "pull", c.Image, "node "+a.Name, func(ctx context.Context) error { return a.Runtime.Pull(ctx, pull) })
 }
 
 // startResult is the container that was made.

@@ -48,7 +48,9 @@ type deploy struct {
 	// forward is set when the cut-over begins: a cancel comes too late then.
 	forward bool
 	// committed is set once the release is this deployment: it has succeeded.
+	// The images that nothing needs any more are then stale.
 	committed bool
+	stale     plan.CommitResult
 }
 
 func newDeploy(ctx workflow.Context, in DeployInput) *deploy {
@@ -113,7 +115,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.commit(forward); err != nil {
 		return err
 	}
+	pruning := d.prune(forward)
 	d.retire(forward)
+	_ = pruning.wait(forward) // its handlers return no error
 	return nil
 }
 

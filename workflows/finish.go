@@ -97,7 +97,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 		Deployment: d.number,
 		Active:     d.in.Definition.Active,
 		Members:    plan.Members(d.in.Definition, d.release, d.plan, d.members),
-	}).Get(ctx, nil)
+	}).Get(ctx, &d.stale)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
 		return err

@@ -33,6 +33,8 @@ const (
 	// undoPatience bounds an undo step: a node that stays dead must not hold
 	// the service's lock for ever.
 	undoPatience = 2 * time.Minute
+	// prunePatience bounds housekeeping, for which nothing should wait.
+	prunePatience = time.Minute
 	// shortCall bounds one attempt of a step that takes milliseconds. It is
 	// also how long the death of a control worker goes unnoticed.
 	shortCall = 10 * time.Second
@@ -116,6 +118,19 @@ func buildStep(ctx workflow.Context, builder, summary string, left time.Duration
 		ScheduleToCloseTimeout: left,
 		HeartbeatTimeout:       heartbeat,
 		WaitForCancellation:    true,
+		RetryPolicy:            &waiting,
+		Summary:                summary,
+	})
+}
+
+// pruneStep is for housekeeping: where no worker takes it, or it does not come
+// to an end, another release will see to it.
+func pruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              queue,
+		ScheduleToStartTimeout: nodeSilence,
+		ScheduleToCloseTimeout: prunePatience,
+		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &waiting,
 		Summary:                summary,
 	})

@@ -41,6 +41,8 @@ type stage struct {
 	newest  int
 	// grace is what the last Restore left a container to stop.
 	grace time.Duration
+	// stale is what a commit answers.
+	stale plan.CommitResult
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -165,12 +167,15 @@ func (s *stage) register() {
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
 		return s.call(ctx, strings.Join(in.Containers, ","))
 	})
-	add("CommitRelease", func(ctx context.Context, in plan.CommitRequest) error {
+	add("CommitRelease", func(ctx context.Context, in plan.CommitRequest) (plan.CommitResult, error) {
 		var names []string
 		for _, m := range in.Members {
 			names = append(names, fmt.Sprintf("%s/%d", m.Component, m.Deployment))
 		}
-		return s.call(ctx, strings.Join(names, ","))
+		return s.stale, s.call(ctx, strings.Join(names, ","))
+	})
+	add("PruneImages", func(ctx context.Context, in activities.PruneImagesInput) (activities.PruneImagesResult, error) {
+		return activities.PruneImagesResult{}, s.call(ctx, activity.GetInfo(ctx).TaskQueue+" "+strings.Join(in.Images, ","))
 	})
 	add("MarkMended", func(ctx context.Context, in activities.MarkMendedInput) error {
 		return s.call(ctx, fmt.Sprintf("%s/%d", in.Service, in.Deployment))

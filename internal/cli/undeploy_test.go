@@ -50,9 +50,10 @@ func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
 		Verb: "deploy", WorkflowID: workflows.DeployID("shop"), RunID: "first", Who: "somebody", From: "somewhere",
 	})
 	require.NoError(t, err)
-	require.NoError(t, store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1, Active: true, Members: []plan.ReleaseMember{
+	_, err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1, Active: true, Members: []plan.ReleaseMember{
 		{Component: "api", Container: "shop-api", Node: "rift", Deployment: 1, Image: shopImage, Active: true},
-	}}))
+	}})
+	require.NoError(t, err)
 	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "succeeded"}))
 	engine.AddImages(shopImage)
 	_, err = engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: shopImage, Labels: map[string]string{

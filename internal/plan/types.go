@@ -107,6 +107,16 @@ type CommitRequest struct {
 	Members []ReleaseMember `json:"members"`
 }
 
+// CommitResult names the images that no release needs any more: those of the
+// service's releases that are too old to go back to at once, less what any
+// service runs, or could go back to.
+type CommitResult struct {
+	// Digests are references by digest, by which containers run on nodes.
+	Digests []string `json:"digests,omitempty"`
+	// Tags are the references that builders have given them.
+	Tags []string `json:"tags,omitempty"`
+}
+
 // FinishRequest closes a deployment.
 type FinishRequest struct {
 	Service    string `json:"service"`

@@ -56,7 +56,7 @@ func TestBeginDeployment(t *testing.T) {
 
 		_, err = store.AllocatePorts(t.Context(), portRequest("shop", "api", 1, []int{20002}, "rest"))
 		require.True(t, fault.Is(err, fault.Conflict), "a late call of the lost one: %v", err)
-		err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1})
+		_, err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1})
 		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 		finish(t, store, "shop", 1, "failed", "something")
 		release, err := store.Release(t.Context(), "shop")

@@ -132,11 +132,13 @@ func member(service, component string, deployment int, routes ...plan.RoutePort)
 }
 
 // commit makes a deployment the release.
-func commit(t *testing.T, store *registry.Store, service string, deployment int, members ...plan.ReleaseMember) {
+func commit(t *testing.T, store *registry.Store, service string, deployment int, members ...plan.ReleaseMember) plan.CommitResult {
 	t.Helper()
-	require.NoError(t, store.CommitRelease(t.Context(), plan.CommitRequest{
+	result, err := store.CommitRelease(t.Context(), plan.CommitRequest{
 		Service: service, Deployment: deployment, Active: true, Members: members,
-	}))
+	})
+	require.NoError(t, err)
+	return result
 }
 
 // finish closes a deployment.

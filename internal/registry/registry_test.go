@@ -27,11 +27,12 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, services := store.Services(ctx, nil)
 	_, deployments := store.Deployments(ctx, "shop", 0)
 	_, snapshot := store.Snapshot(ctx, "shop", 1)
+	_, commit := store.CommitRelease(ctx, plan.CommitRequest{Service: "shop", Deployment: 1})
 	return map[string]error{
 		"Snapshot": snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1),
 		"Migrate": migrate, "BeginDeployment": begin, "Release": release, "AllocatePorts": allocate,
 		"ReleasePorts":     store.ReleasePorts(ctx, "shop", time.Minute),
-		"CommitRelease":    store.CommitRelease(ctx, plan.CommitRequest{Service: "shop", Deployment: 1}),
+		"CommitRelease":    commit,
 		"FinishDeployment": store.FinishDeployment(ctx, plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "failed"}),
 		"RecordNode":       store.RecordNode(ctx, plan.NodeRecord{Name: "rift"}),
 		"Nodes":            nodes, "Services": services, "Deployments": deployments,

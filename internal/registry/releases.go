@@ -11,10 +11,12 @@ import (
 
 // CommitRelease makes a deployment the service's release. The ports of
 // containers that are no longer part of it stay held until ReleasePorts,
-// because those containers may still run. It is a Conflict when the deployment
-// has been closed, or a newer one committed.
-func (s *Store) CommitRelease(ctx context.Context, r plan.CommitRequest) error {
-	return s.write(ctx, func(tx pgx.Tx) error {
+// because those containers may still run. It returns the images that the
+// release has made stale. It is a Conflict when the deployment has been closed,
+// or a newer one committed.
+func (s *Store) CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.CommitResult, error) {
+	var result plan.CommitResult
+	err := s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
 		}
@@ -34,8 +36,13 @@ func (s *Store) CommitRelease(ctx context.Context, r plan.CommitRequest) error {
 		if err := commitPorts(ctx, tx, r, changed); err != nil {
 			return err
 		}
-		return commitService(ctx, tx, r)
+		if err := commitService(ctx, tx, r); err != nil {
+			return err
+		}
+		result, err = staleImages(ctx, tx, r.Service)
+		return err
 	}, "commit release %d of %s", r.Deployment, r.Service)
+	return result, err
 }
 
 // commitService points the service to its release.

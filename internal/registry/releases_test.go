@@ -100,7 +100,7 @@ func TestCommitRelease(t *testing.T) {
 
 		begin(t, store, "shop", "web")
 		wrong := member("shop", "web", 2, plan.RoutePort{Name: "http", HostPort: 70000})
-		err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 2, Members: []plan.ReleaseMember{wrong}})
+		_, err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 2, Members: []plan.ReleaseMember{wrong}})
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 		after, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)

@@ -27,7 +27,8 @@ func undeploy(t *testing.T, store *registry.Store, service string) plan.BeginRes
 // withdraw commits a release without members.
 func withdraw(t *testing.T, store *registry.Store, service string, deployment int) {
 	t.Helper()
-	require.NoError(t, store.CommitRelease(t.Context(), plan.CommitRequest{Service: service, Deployment: deployment}))
+	_, err := store.CommitRelease(t.Context(), plan.CommitRequest{Service: service, Deployment: deployment})
+	require.NoError(t, err)
 }
 
 func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {

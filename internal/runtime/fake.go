@@ -45,6 +45,7 @@ type fakeImage struct {
 
 type fakeContainer struct {
 	info    ContainerInfo
+	imageID string
 	program FakeProgram
 	output  []string
 }

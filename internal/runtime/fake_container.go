@@ -59,7 +59,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		return nil, fault.New(fault.Invalid, "start container %s: unable to find user %s", spec.Name, spec.User)
 	}
 	f.serial++
-	c := &fakeContainer{program: program, info: ContainerInfo{
+	c := &fakeContainer{program: program, imageID: image.id, info: ContainerInfo{
 		ID:    fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, spec.Name, f.serial))),
 		Name:  spec.Name,
 		Image: spec.Image, Digest: image.digest,

@@ -166,6 +166,23 @@ func (f *Fake) RemoveImage(ctx context.Context, image string) error {
 	return nil
 }
 
+// PruneImage takes a name from an image that no container uses.
+func (f *Fake) PruneImage(ctx context.Context, image string) (bool, error) {
+	if err := f.enter(ctx, "PruneImage", image); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found, here := f.images[image]
+	for _, c := range f.containers {
+		if c.imageID == found.id {
+			return false, nil
+		}
+	}
+	delete(f.images, image)
+	return here, nil
+}
+
 // Build goes through the Containerfile's lines. It heeds CMD, and runs what
 // RUN gives in its JSON form.
 func (f *Fake) Build(ctx context.Context, spec BuildSpec) (string, error) {

@@ -14,7 +14,14 @@ import (
 func TestFakeKeepsTheContract(t *testing.T) {
 	contract.Test(t, func(*testing.T) contract.Rig {
 		f := runtime.NewFake()
-		return contract.Rig{Runtime: f, Registry: f.Registry.Address, SetDown: f.SetDown}
+		return contract.Rig{
+			Runtime: f, Registry: f.Registry.Address, SetDown: f.SetDown,
+			Digest: func(t *testing.T, image string) string {
+				digest, found := f.Registry.Digest(image)
+				require.True(t, found)
+				return digest
+			},
+		}
 	})
 }
 

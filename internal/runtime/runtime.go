@@ -37,6 +37,11 @@ type Runtime interface {
 	Pull(ctx context.Context, spec PullSpec) error
 	// RemoveImage untags a local image; one that is not here is no error.
 	RemoveImage(ctx context.Context, image string) error
+	// PruneImage takes a name, a tag or a digest, from a local image, and frees
+	// the image with its last name; it reports whether it did. It leaves alone
+	// an image that is not here under that very name, or that a container uses,
+	// running or not, and every other name and image.
+	PruneImage(ctx context.Context, image string) (pruned bool, err error)
 
 	// Run creates and starts a container and returns its id. When a container
 	// of that name exists with the same deployment and spec labels, it is

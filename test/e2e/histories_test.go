@@ -25,7 +25,8 @@ var record = flag.String("record", "", "directory to write the histories to")
 
 // TestEveryOutcomeReplays brings about each outcome, and replays the history
 // that it leaves. With -record it also keeps them, for the replay test of
-// package workflows.
+// package workflows. The test of pruning adds the history of a deploy that
+// prunes, which takes a past.
 func TestEveryOutcomeReplays(t *testing.T) {
 	w := newWorld(t)
 	w.source("v1", "")

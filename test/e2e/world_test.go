@@ -116,14 +116,20 @@ func newWorld(t *testing.T) *world {
 	w.registry, w.namespace, w.node = shared.platform.Info().ImageRegistry, client.DefaultNamespace, dev.Local
 	require.NoError(t, os.MkdirAll(w.services, 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Join(w.workspace, "src"), 0o755))
+	w.buildOn(shared.platform.Info().Podman)
+	return w
+}
+
+// buildOn writes an mcp.toml for a command line that builds on that podman.
+func (w *world) buildOn(socket string) {
+	w.t.Helper()
 	w.configure(
 		fmt.Sprintf("services = %q", w.services),
 		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal),
 		"[build]", fmt.Sprintf("workspace = %q", w.workspace), fmt.Sprintf("builder = %q", w.builder),
-		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", filepath.Join(dir, "logs")),
+		fmt.Sprintf("socket = %q", socket), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
 	)
-	return w
 }
 
 // configure writes mcp.toml.

@@ -24,6 +24,8 @@ type Rig struct {
 	Runtime runtime.Runtime
 	// Registry is the address of an empty image registry that speaks plain http.
 	Registry string
+	// Digest asks it for the manifest digest of a tag that it has.
+	Digest func(t *testing.T, image string) string
 	// SetDown stops the engine's service, or starts it again.
 	SetDown func(down bool)
 	// Leftovers are the names of containers that List does not show; nil where
@@ -42,6 +44,7 @@ func Test(t *testing.T, start func(t *testing.T) Rig) {
 
 	t.Run("Build", s.testBuild)
 	t.Run("Images", s.testImages)
+	t.Run("Prune", s.testPrune)
 	t.Run("Run", s.testRun)
 	t.Run("Refused", s.testRefused)
 	t.Run("Lifecycle", s.testLifecycle)

@@ -143,6 +143,8 @@ func (s *suite) testDown(t *testing.T) {
 		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.ImageExists(t.Context(), s.image)
 		requireKind(t, fault.Unavailable, err)
+		_, err = s.Runtime.PruneImage(t.Context(), s.image)
+		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.Run(t.Context(), spec)
 		requireKind(t, fault.Unavailable, err)
 		requireKind(t, fault.Unavailable, s.Runtime.Remove(t.Context(), spec.Name))

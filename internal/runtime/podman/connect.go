@@ -25,6 +25,8 @@ type Engine struct {
 	authFile string // "" for where podman login writes
 	stops    stops
 
+	pruning sync.Mutex // held by PruneImage
+
 	mu         sync.Mutex
 	connection context.Context // holds the bindings' connection as a value; nil until first needed
 }

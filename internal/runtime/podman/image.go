@@ -77,7 +77,7 @@ func (e *Engine) RemoveImage(ctx context.Context, image string) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	if strings.Contains(errs[0].Error(), "in use by") {
+	if isInUse(errs[0]) {
 		return e.untag(ctx, image)
 	}
 	err = e.translate(ctx, errs[0], "remove image %s", image)
@@ -86,6 +86,10 @@ func (e *Engine) RemoveImage(ctx context.Context, image string) error {
 	}
 	return err
 }
+
+// isInUse reports whether podman refused to remove an image because of a
+// container.
+func isInUse(err error) bool { return strings.Contains(err.Error(), "in use by") }
 
 // untag takes the tag from an image that has to stay.
 func (e *Engine) untag(ctx context.Context, image string) error {

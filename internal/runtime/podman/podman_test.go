@@ -13,6 +13,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
@@ -50,28 +51,42 @@ func TestPodmanKeepsTheContract(t *testing.T) {
 					service = startPodman(t, dir)
 				}
 			},
+			Digest:    digestOf,
 			Leftovers: func() ([]string, error) { return workingContainers(service.Socket()) },
 			Reachable: true,
 		}
 	})
 }
 
-// workingContainers are those that builds made and podman itself does not
-// count as its own.
-func workingContainers(socket string) ([]string, error) {
+// digestOf asks an image registry for the digest of a tag.
+func digestOf(t *testing.T, image string) string {
+	t.Helper()
+	digest, err := imageregistry.New(imageregistry.Options{}).Digest(t.Context(), image)
+	require.NoError(t, err)
+	return digest
+}
+
+// ask decodes podman's own answer to a question that an Engine does not ask.
+func ask(socket, question string, answer any) error {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
 		},
 	}}
-	response, err := client.Get("http://podman/v4.0.0/libpod/containers/json?all=true&external=true")
+	response, err := client.Get("http://podman/v4.0.0/libpod/" + question)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer response.Body.Close()
+	return json.NewDecoder(response.Body).Decode(answer)
+}
+
+// workingContainers are those that builds made and podman itself does not
+// count as its own.
+func workingContainers(socket string) ([]string, error) {
 	var containers []struct{ Names []string }
-	if err := json.NewDecoder(response.Body).Decode(&containers); err != nil {
+	if err := ask(socket, "containers/json?all=true&external=true", &containers); err != nil {
 		return nil, err
 	}
 	var names []string

@@ -1,0 +1,54 @@
+package workflows
+
+import (
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+)
+
+// prune begins to remove the images that this release has made stale. It is
+// housekeeping: what fails is named again by the next releases, and this one
+// has succeeded all the same. The builder's turn comes after the nodes',
+// because one podman may be both, and two who take two names of one image at
+// the same time can leave it there without a name.
+func (d *deploy) prune(ctx workflow.Context) *group {
+	g := newGroup(ctx)
+	g.do(func(ctx workflow.Context) error {
+		nodes := newGroup(ctx)
+		for _, name := range workflow.DeterministicKeys(d.nodes) {
+			if d.reachable(name) {
+				d.pruneOn(nodes, activities.QueueNode(name), name, node.PruneImages, d.stale.Digests)
+			}
+		}
+		_ = nodes.wait(ctx) // its handlers return no error
+		last := newGroup(ctx)
+		if d.built() { // else nobody knows whether the builder is there
+			d.pruneOn(last, activities.QueueBuild(d.in.Builder), "builder "+d.in.Builder, builder.PruneImages, d.stale.Tags)
+		}
+		return last.wait(ctx)
+	})
+	return g
+}
+
+// pruneOn removes images in one place.
+func (d *deploy) pruneOn(g *group, queue, place string, prune any, images []string) {
+	if len(images) == 0 {
+		return
+	}
+	step := pruneStep(g.ctx, queue, "prune images on "+place)
+	g.add(workflow.ExecuteActivity(step, prune, activities.PruneImagesInput{
+		Service: d.in.Definition.Name, Deployment: d.number, Images: images,
+	}), func(f workflow.Future) error {
+		if err := f.Get(g.ctx, nil); err != nil {
+			workflow.GetLogger(g.ctx).Warn("stale images stay", "on", place, "error", err)
+		}
+		return nil
+	})
+}
+
+// built reports whether this deploy has built an image.
+func (d *deploy) built() bool {
+	return slices.ContainsFunc(d.result.Components, func(c ComponentResult) bool { return c.Built })
+}
