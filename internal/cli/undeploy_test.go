@@ -22,19 +22,16 @@ import (
 
 const shopImage = "127.0.0.1:1/api:v1" // nobody answers there
 
-// newNode serves a node whose engine is in memory, and calls before first.
-func (p controlPlane) newNode(t *testing.T, name string, before func(method, name string) error) *runtime.Fake {
+// serve is the worker of a node whose engine is in memory.
+func (p controlPlane) serve(t *testing.T, name string, engine *runtime.Fake) {
 	t.Helper()
 	c, err := client.Dial(client.Options{HostPort: p.temporal.Address()})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	engine := runtime.NewFake()
-	engine.Before = before
 	w := worker.New(c, activities.QueueNode(name), worker.Options{DisableWorkflowWorker: true})
 	w.RegisterActivity(&activities.Node{Name: name, Runtime: engine, Fence: activities.NewFence()})
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
-	return engine
 }
 
 // releaseShop makes a service that runs as release 1, on node rift.
@@ -72,8 +69,8 @@ func (p controlPlane) asked(ctx context.Context, said *buffer, answers io.Reader
 }
 
 func TestUndeployAsksFirst(t *testing.T) {
-	plane := newControlPlane(t)
-	engine := plane.newNode(t, "rift", nil)
+	plane, engine := newControlPlane(t), runtime.NewFake()
+	plane.serve(t, "rift", engine)
 
 	t.Run("but not about a service that nobody knows", func(t *testing.T) {
 		got := mcp(t.Context(), t, plane.env, "undeploy", "shop", "-y")
@@ -140,15 +137,17 @@ func TestUndeployAsksFirst(t *testing.T) {
 }
 
 func TestUndeploySharesTheLock(t *testing.T) {
-	plane := newControlPlane(t)
+	plane, engine := newControlPlane(t), runtime.NewFake()
 	stopping, goOn := make(chan struct{}, 1), make(chan struct{})
-	plane.releaseShop(t, plane.newNode(t, "rift", func(method, _ string) error {
+	engine.Before = func(method, _ string) error {
 		if method == "Stop" {
 			stopping <- struct{}{}
 			<-goOn
 		}
 		return nil
-	}))
+	}
+	plane.releaseShop(t, engine)
+	plane.serve(t, "rift", engine)
 	run := func(ctx context.Context, said *buffer, args ...string) <-chan int {
 		ended := make(chan int, 1)
 		go func() { ended <- plane.asked(ctx, said, strings.NewReader(""), args...) }()
@@ -182,4 +181,25 @@ func TestUndeploySharesTheLock(t *testing.T) {
 	close(goOn)
 	require.Zero(t, <-undeploy, first.String())
 	require.Zero(t, <-again, second.String())
+}
+
+func TestWhatIsOnANodeThatIsAwayGoesWhenItIsBack(t *testing.T) {
+	plane, engine := newControlPlane(t), runtime.NewFake()
+	plane.releaseShop(t, engine) // and nobody serves its node
+	refused := mcp(t.Context(), t, plane.env, "undeploy", "shop")
+	require.Equal(t, 2, refused.code, refused)
+	require.Contains(t, refused.stderr, "shop-api (when the node is back) on rift")
+	left := mcp(t.Context(), t, plane.env, "undeploy", "shop", "-y")
+	require.Zero(t, left.code, left)
+	require.Contains(t, left.stderr, "dirty: not done: retire on rift: the node does not answer")
+	require.Regexp(t, `shop \(dirty\) +2 +- +rift +undeployed`, mcp(t.Context(), t, plane.env, "status").stdout)
+
+	plane.serve(t, "rift", engine)
+	require.Eventually(t, func() bool {
+		return !strings.Contains(mcp(t.Context(), t, plane.env, "status").stdout, "dirty")
+	}, time.Minute, 200*time.Millisecond)
+	list, err := engine.List(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, list)
+	require.Contains(t, engine.Calls(), runtime.FakeCall{Method: "Stop", Name: "shop-api"}, "it has served until now")
 }
