@@ -84,6 +84,8 @@ type Node struct {
 	Insecure func(image string) bool
 	// Fence remembers the newest deployment seen of each service.
 	Fence *Fence
+	// Turns are taken to pull and to start.
+	Turns *Turns
 }
 
 // Builder is what a worker with the sources does.

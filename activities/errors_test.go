@@ -71,3 +71,11 @@ func TestATimeoutGivesTheFailureBeforeIt(t *testing.T) {
 	require.Equal(t, "podman does not answer", activities.FaultOf(timeout).Message)
 	require.Nil(t, activities.FaultOf(nil))
 }
+
+func TestATimeoutWithoutAFailureTellsWhatWasGoingOn(t *testing.T) {
+	timeout := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil, activities.Progress{Phase: "pull", Detail: "r.example/api:v1"})
+	f := activities.FaultOf(timeout)
+	require.Equal(t, fault.Unavailable, f.Kind)
+	require.Equal(t, "no answer in time; the last that was heard: pull, r.example/api:v1", f.Message)
+	require.Equal(t, "no answer in time", activities.FaultOf(temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil)).Message)
+}

@@ -34,10 +34,11 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 		value, err := work(ctx, patient{a.Runtime})
 		done <- result{value, err}
 	}()
+	<-ctx.Done() // as it also is when the step has ended
 	select {
 	case r := <-done:
 		return r.value, r.err
-	case <-ctx.Done():
+	default:
 		return none, context.Cause(ctx)
 	}
 }

@@ -78,7 +78,7 @@ func newHost(t *testing.T) *host {
 	h.engine.AddImages(image)
 	h.Node = &activities.Node{
 		Name: "rift", Runtime: recorder{h.engine, h}, Ports: ports{}, Probe: h.probe, Publish: "10.0.0.7",
-		Insecure: func(string) bool { return false }, Fence: activities.NewFence(),
+		Insecure: func(string) bool { return false }, Fence: activities.NewFence(), Turns: activities.NewTurns(),
 	}
 	h.restartWorker()
 	return h

@@ -42,10 +42,7 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 		if err := a.fetch(ctx, r, c); err != nil {
 			return result, err
 		}
-		r.set("start", name)
-		started, err := inside(ctx, a, step{service: c.Service, deployment: c.Deployment}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
-			return startNext(ctx, engine, c, name, a.Publish)
-		})
+		started, err := a.start(ctx, r, c, name)
 		switch {
 		case err == nil && started.released:
 			return result, nil
@@ -63,8 +60,14 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 // container is to be made.
 const imageTries = 2
 
-// fetch pulls the image unless it is here.
+// fetch pulls the image unless it is here. Of several components with the same
+// one, one does, and the others find it then.
 func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
+	done, err := a.Turns.take(ctx, r, "pull "+c.Image, 1)
+	if err != nil {
+		return err
+	}
+	defer done()
 	present, err := a.Runtime.ImageExists(ctx, c.Image)
 	if present || err != nil {
 		return err
@@ -76,6 +79,19 @@ func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
 		Progress: func(line string) { r.set("pull", line) },
 	}
 	return transfer(ctx, "pull", c.Image, "node "+a.Name, func(ctx context.Context) error { return a.Runtime.Pull(ctx, pull) })
+}
+
+// start makes the container inside the fence, when it is its turn.
+func (a *Node) start(ctx context.Context, r *reporter, c ComponentSpec, name string) (startResult, error) {
+	done, err := a.Turns.take(ctx, r, "start", ParallelStarts)
+	if err != nil {
+		return startResult{}, err
+	}
+	defer done()
+	r.set("start", name)
+	return inside(ctx, a, step{service: c.Service, deployment: c.Deployment}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
+		return startNext(ctx, engine, c, name, a.Publish)
+	})
 }
 
 // startResult is the container that was made.

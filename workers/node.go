@@ -45,6 +45,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 		Publish:  r.Publish,
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
+		Turns:    activities.NewTurns(),
 	}
 	err := w.serve(c, activities.QueueNode(r.Name), worker.Options{DisableWorkflowWorker: true}, func(reg worker.Registry) {
 		reg.RegisterActivity(served)

@@ -46,13 +46,6 @@ func (p *part) now() process {
 
 func (p *part) ended() bool { return hasEnded(p.now()) }
 
-func (p *part) down() {
-	if running := p.now(); running != nil {
-		signalTree(running.PID(), syscall.SIGCONT)
-		running.Stop()
-	}
-}
-
 // kill ends it without a word.
 func (p *part) kill() { kill(p.now()) }
 

@@ -22,6 +22,7 @@ func TestWhatABuildSaysOfMistakes(t *testing.T) {
 		"a file that is not there":           {"COPY src/missing /x", `STEP 2/2: COPY src/missing /x: find "src/missing" in the build context: no such file or directory`},
 		"files that are not there":           {"COPY missing* /x", `STEP 2/2: COPY missing* /x: find "missing*" in the build context: no such file or directory`},
 		"a stage that is not there":          {"COPY --from=nope a /x", `STEP 2/2: COPY --from=nope a /x: COPY --from=nope: no stage or image found with that name`},
+		"a step that sounds like an outage":  {`RUN ["/connection refused", "EOF"]`, `STEP 2/2: RUN ["/connection refused", "EOF"]: while running runtime: exit status 1`},
 		"a file that no step can be read of": {"ENV a", `parsing main Dockerfile: Containerfile: ENV must have two arguments`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/containers/podman/v5/pkg/bindings"
 	"github.com/containers/podman/v5/pkg/errorhandling"
+	"github.com/distribution/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
@@ -111,21 +112,31 @@ func (e *Engine) translate(ctx context.Context, err error, format string, args .
 	return fault.Wrap(kindOf(err), err, "%s", doing)
 }
 
-// translateRegistry is translate for calls in which podman speaks to an image
-// registry.
-func (e *Engine) translateRegistry(ctx context.Context, err error, format string, args ...any) error {
-	doing := fmt.Sprintf(format, args...)
+// translateRegistry is translate for a push or a pull of an image, in which
+// podman speaks to an image registry.
+func (e *Engine) translateRegistry(ctx context.Context, err error, verb, image string) error {
+	doing := verb + " " + image
 	if done := e.interrupted(ctx, err, doing); done != nil {
 		return done
 	}
 	// What is not recognised stays Internal: podman's own status code, 400 for
 	// a push that broke half-way, says nothing.
-	kind, _ := diagnose(err.Error(), registrySymptoms)
+	kind, _ := diagnose(withoutName(err.Error(), image), registrySymptoms)
 	result := fault.Wrap(kind, err, "%s", doing)
 	if strings.Contains(err.Error(), "HTTP response to HTTPS client") {
 		return result.WithHint("the image registry speaks plain http: list it among the insecure ones")
 	}
 	return result
+}
+
+// withoutName takes an image's name out of a text: there are images that are
+// called "timeout" or "denied".
+func withoutName(text, image string) string {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return text
+	}
+	return strings.ReplaceAll(text, reference.Path(named), "")
 }
 
 // interrupted recognises what both translations have in common: an error that

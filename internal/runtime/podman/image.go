@@ -23,7 +23,7 @@ func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
 	// A push that was cancelled ends its stream without an error.
 	err = images.Push(call, spec.Image, spec.Image, options)
 	if err != nil || ctx.Err() != nil {
-		return e.translateRegistry(ctx, err, "push %s", spec.Image)
+		return e.translateRegistry(ctx, err, "push", spec.Image)
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 		WithProgressWriter(progressWriter(spec.Progress))
 	_, err = images.Pull(call, spec.Image, options)
 	if err != nil || ctx.Err() != nil {
-		return e.translateRegistry(ctx, err, "pull %s", spec.Image)
+		return e.translateRegistry(ctx, err, "pull", spec.Image)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func TestAnswersOfAnImageRegistry(t *testing.T) {
 				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			image := strings.TrimPrefix(server.URL, "http://") + "/shop:v1"
+			image := strings.TrimPrefix(server.URL, "http://") + "/denied/timeout:v1" // its name says nothing
 			err := engine.Pull(t.Context(), runtime.PullSpec{Image: image, Insecure: true})
 			require.Equal(t, c.kind, fault.Of(err).Kind, err)
 

@@ -92,6 +92,9 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 		}
 	}
 	switch {
+	case fault.Is(err, fault.Conflict) && fault.Is(lookErr, fault.NotFound):
+		return runtime.ContainerInfo{}, fault.Wrap(fault.Unavailable, err, "podman does not show who has the name").
+			WithHint("podman ps --all --external shows a container that was left half-made, and podman rm --force removes it")
 	case lookErr != nil:
 		return runtime.ContainerInfo{}, err
 	case !sameContainer(info, spec):

@@ -3,8 +3,9 @@
 // "exit" prints twelve lines and ends with code 3, "deaf" runs and never listens. DATA names a directory that must
 // be its own for as long as it runs; what it finds there it leaves alone.
 //
-// With arguments it is a step of a build: "sleep DURATION", or "print MEGABYTES
-// CODE", which prints so much and ends with that code.
+// With arguments it is a step of a build: "sleep DURATION"; or "print MEGABYTES
+// CODE", which prints so much in lines and ends with that code, or "stream",
+// which does so in one line.
 package main
 
 import (
@@ -73,12 +74,13 @@ func step(verb string, args []string) int {
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
 		return 0
-	case "print":
+	case "print", "stream":
+		end := map[string]string{"print": "\n", "stream": " "}[verb]
 		megabytes, _ := strconv.Atoi(args[0])
 		code, _ := strconv.Atoi(args[1])
 		out := bufio.NewWriterSize(os.Stdout, 64<<10)
 		for i := range megabytes << 10 {
-			fmt.Fprintf(out, "%07d %s\n", i, strings.Repeat("x", 1024-9)) // a kilobyte
+			fmt.Fprintf(out, "%07d %s%s", i, strings.Repeat("x", 1024-9), end) // a kilobyte
 		}
 		_ = out.Flush()
 		return code
