@@ -34,11 +34,18 @@ type Registry interface {
 	CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.CommitResult, error)
 	FinishDeployment(ctx context.Context, r plan.FinishRequest) error
 	MarkMended(ctx context.Context, service string, deployment int) error
-	RecordNode(ctx context.Context, r plan.NodeRecord) error
+	RecordNode(ctx context.Context, r plan.NodeRecord) (plan.Boot, error)
+	MarkRevived(ctx context.Context, node, boot string) error
 	Nodes(ctx context.Context) ([]plan.NodeRecord, error)
 	Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error)
 	Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error)
 	Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error)
+}
+
+// Lock is what Control needs to know of deploys.
+type Lock interface {
+	// Held reports whether a deploy of the service is under way.
+	Held(ctx context.Context, service string) (bool, error)
 }
 
 // ImageRegistry is what Control needs of image registries.
@@ -66,6 +73,7 @@ type Prober interface {
 type Control struct {
 	Registry Registry
 	Images   ImageRegistry
+	Lock     Lock
 	// PortRest is how long a released port is kept from being handed out
 	// again: the old holder may still be stopping, and a client may still
 	// have its address.

@@ -86,9 +86,27 @@ func (a *Control) MarkMended(ctx context.Context, in MarkMendedInput) error {
 	return a.Registry.MarkMended(ctx, in.Service, in.Deployment)
 }
 
-// RecordNode writes down that a node's worker announced itself.
-func (a *Control) RecordNode(ctx context.Context, in plan.NodeRecord) error {
+// RecordNode writes down that a node's worker announced itself, and tells what
+// is to be done if its host has booted.
+func (a *Control) RecordNode(ctx context.Context, in plan.NodeRecord) (plan.Boot, error) {
 	return a.Registry.RecordNode(ctx, in)
+}
+
+// MarkRevivedInput names a boot of a node's host.
+type MarkRevivedInput struct {
+	Node string `json:"node"`
+	Boot string `json:"boot"`
+}
+
+// MarkRevived writes down that what the boot had ended runs again.
+func (a *Control) MarkRevived(ctx context.Context, in MarkRevivedInput) error {
+	return a.Registry.MarkRevived(ctx, in.Node, in.Boot)
+}
+
+// Deploying reports whether a deploy of the service is under way. It asks who
+// knows: by the registry, one that was terminated goes on.
+func (a *Control) Deploying(ctx context.Context, service string) (bool, error) {
+	return a.Lock.Held(ctx, service)
 }
 
 // ListNodes reads the nodes of the fleet.

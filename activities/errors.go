@@ -21,7 +21,7 @@ const internalTries = 3
 // persistent are the activities that a deploy cannot go on without, nor go
 // back from: only a Conflict, which says that somebody else has taken over,
 // ends them before their time is up.
-var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "ReleasePorts", "FinishDeployment", "MarkMended"}
+var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "ReleasePorts", "FinishDeployment", "MarkMended", "MarkRevived"}
 
 // ErrStopping is the cause with which a stopping worker ends the contexts of
 // the activities that have not finished in time. They fail in a way that is

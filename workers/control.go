@@ -47,6 +47,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	control := &activities.Control{
 		Registry: store,
 		Images:   imageregistry.New(r.Images),
+		Lock:     lock{c},
 		PortRest: r.PortRest,
 	}
 	return w.serve(c, activities.QueueControl, worker.Options{}, func(reg worker.Registry) {

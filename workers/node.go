@@ -57,7 +57,11 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 	if err != nil {
 		o.Logger.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
-	return register(ctx, c, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version})
+	boot, err := node.BootID()
+	if err != nil {
+		o.Logger.Warn("a reboot of this host would go unnoticed", "node", r.Name, "error", err)
+	}
+	return register(ctx, c, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: boot})
 }
 
 // register announces the node, through a workflow: a node has no access to

@@ -187,10 +187,3 @@ func lookAt(ctx workflow.Context, names []string) map[string]NodeContainers {
 	_ = g.wait(ctx) // its handlers return no error
 	return nodes
 }
-
-// RegisterNode writes down that a node's worker has started.
-func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
-	in.Seen = workflow.Now(ctx)
-	step := controlStep(ctx, "record node "+in.Name, 0)
-	return workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, nil)
-}

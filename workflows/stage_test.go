@@ -43,6 +43,10 @@ type stage struct {
 	grace time.Duration
 	// stale is what a commit answers.
 	stale plan.CommitResult
+	// boot is what the registry says of the node's host.
+	boot plan.Boot
+	// deploying is whether a deploy is under way.
+	deploying func() bool
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -58,11 +62,12 @@ func newStage(t *testing.T) *stage {
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
 		fail:    func(string, int32) error { return nil },
 
-		nextPort: 20000,
+		deploying: func() bool { return false },
+		nextPort:  20000,
 	}
 	s.env.SetTestTimeout(20 * time.Second)
 	s.register()
-	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend} {
+	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 	return s
@@ -103,6 +108,9 @@ func (s *stage) register() {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
 	add("LoadRelease", func(ctx context.Context, service string) (plan.Release, error) {
+		if service != s.release.Service {
+			return plan.Release{Service: service}, s.call(ctx, service)
+		}
 		return s.release, s.call(ctx, service)
 	})
 	add("BeginDeployment", func(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
@@ -180,6 +188,11 @@ func (s *stage) register() {
 	add("MarkMended", func(ctx context.Context, in activities.MarkMendedInput) error {
 		return s.call(ctx, fmt.Sprintf("%s/%d", in.Service, in.Deployment))
 	})
+	add("RecordNode", func(ctx context.Context, in plan.NodeRecord) (plan.Boot, error) { return s.boot, s.call(ctx, in.Name) })
+	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
+	add("MarkRevived", func(ctx context.Context, in activities.MarkRevivedInput) error {
+		return s.call(ctx, in.Node+" "+in.Boot)
+	})
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
 	add("FinishDeployment", func(ctx context.Context, in plan.FinishRequest) error { return s.call(ctx, in.Outcome) })
 }
@@ -204,7 +217,7 @@ func (s *stage) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying"}, verb) {
 			kept = append(kept, call)
 		}
 	}

@@ -142,6 +142,16 @@ type NodeRecord struct {
 	Runtime string    `json:"runtime"`
 	Version string    `json:"version"` // mcp's
 	Seen    time.Time `json:"seen,omitzero"`
+	// Boot tells this boot of its host from others; "" where that is unknown.
+	Boot string `json:"boot,omitempty"`
+}
+
+// Boot is what is to be done for the boot of a node's host.
+type Boot struct {
+	// New says that its containers have not been started again since.
+	New bool `json:"new"`
+	// Services are those that the node should run a container of.
+	Services []string `json:"services,omitempty"`
 }
 
 // ServiceRecord is a service as the registry knows it, for showing.

@@ -9,10 +9,12 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// RecordNode writes down what a node's worker said of it. A record without a
-// time counts as seen now; an older one than is known changes nothing.
-func (s *Store) RecordNode(ctx context.Context, r plan.NodeRecord) error {
-	return s.write(ctx, func(tx pgx.Tx) error {
+// RecordNode writes down what a node's worker said of it, and tells what is to
+// be done if its host has booted. A record without a time counts as seen now;
+// an older one than is known changes nothing.
+func (s *Store) RecordNode(ctx context.Context, r plan.NodeRecord) (plan.Boot, error) {
+	var boot plan.Boot
+	err := s.write(ctx, func(tx pgx.Tx) error {
 		var seen any
 		if !r.Seen.IsZero() {
 			seen = r.Seen
@@ -25,8 +27,25 @@ func (s *Store) RecordNode(ctx context.Context, r plan.NodeRecord) error {
 			    version = excluded.version, seen = excluded.seen
 			where nodes.seen is null or nodes.seen <= excluded.seen`,
 			r.Name, r.Address, r.Runtime, r.Version, seen)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			select boot <> $2 and $2 <> '', array(
+			    select distinct c.service from components c where c.node = $1 and c.active order by 1)
+			from nodes where name = $1`, r.Name, r.Boot).Scan(&boot.New, &boot.Services)
 		return err
 	}, "record node %s", r.Name)
+	return boot, err
+}
+
+// MarkRevived writes down that what a boot of a node's host had ended runs
+// again.
+func (s *Store) MarkRevived(ctx context.Context, node, boot string) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update nodes set boot = $2 where name = $1`, node, boot)
+		return err
+	}, "record that node %s has come back", node)
 }
 
 // Nodes lists the nodes whose worker has announced itself, by name.
@@ -34,7 +53,7 @@ func (s *Store) Nodes(ctx context.Context) ([]plan.NodeRecord, error) {
 	var nodes []plan.NodeRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select name, address, runtime, version, seen
+			select name, address, runtime, version, seen, boot
 			from nodes where seen is not null order by name`)
 		if err != nil {
 			return err

@@ -172,7 +172,7 @@ func TestAllocateStaticPorts(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
 		begin(t, store, "blog", "web")
-		require.NoError(t, store.RecordNode(t.Context(), plan.NodeRecord{Name: "orion"}))
+		record(t, store, plan.NodeRecord{Name: "orion"})
 		allocate(t, store, staticRequest("shop", "api", 1, 53))
 		udp, elsewhere := staticRequest("blog", "web", 1, 53), staticRequest("blog", "web", 1, 53)
 		udp.Static[0].Protocol = "udp"

@@ -24,6 +24,7 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, release := store.Release(ctx, "shop")
 	_, allocate := store.AllocatePorts(ctx, plan.PortRequest{Service: "shop", Component: "api", Deployment: 1, Node: "rift"})
 	_, nodes := store.Nodes(ctx)
+	_, record := store.RecordNode(ctx, plan.NodeRecord{Name: "rift"})
 	_, services := store.Services(ctx, nil)
 	_, deployments := store.Deployments(ctx, "shop", 0)
 	_, snapshot := store.Snapshot(ctx, "shop", 1)
@@ -34,7 +35,8 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 		"ReleasePorts":     store.ReleasePorts(ctx, "shop", time.Minute),
 		"CommitRelease":    commit,
 		"FinishDeployment": store.FinishDeployment(ctx, plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "failed"}),
-		"RecordNode":       store.RecordNode(ctx, plan.NodeRecord{Name: "rift"}),
+		"RecordNode":       record,
+		"MarkRevived":      store.MarkRevived(ctx, "rift", "b1"),
 		"Nodes":            nodes, "Services": services, "Deployments": deployments,
 	}
 }

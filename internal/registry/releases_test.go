@@ -147,29 +147,3 @@ func TestServices(t *testing.T) {
 		require.Equal(t, test.deploying, deploying)
 	}
 }
-
-func TestNodes(t *testing.T) {
-	store, _ := newStore(t)
-	begin(t, store, "shop", "api") // names rift, which has not announced itself
-	now := time.Now().Truncate(time.Microsecond)
-	orion := plan.NodeRecord{Name: "orion", Address: "10.0.0.2", Runtime: "podman 4.3.1", Version: "v1", Seen: now}
-	for range 2 {
-		require.NoError(t, store.RecordNode(t.Context(), orion))
-	}
-	late := orion
-	late.Version, late.Seen = "v0", now.Add(-time.Minute)
-	require.NoError(t, store.RecordNode(t.Context(), late))
-
-	nodes, err := store.Nodes(t.Context())
-	require.NoError(t, err)
-	require.Len(t, nodes, 1)
-	require.True(t, nodes[0].Seen.Equal(now))
-	nodes[0].Seen = now
-	require.Equal(t, []plan.NodeRecord{orion}, nodes)
-
-	require.NoError(t, store.RecordNode(t.Context(), plan.NodeRecord{Name: "rift"}))
-	nodes, err = store.Nodes(t.Context())
-	require.NoError(t, err)
-	require.Len(t, nodes, 2)
-	require.WithinDuration(t, time.Now(), nodes[1].Seen, time.Minute)
-}

@@ -1,0 +1,63 @@
+package registry_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/registry"
+)
+
+func TestNodes(t *testing.T) {
+	store, _ := newStore(t)
+	begin(t, store, "shop", "api") // names rift, which has not announced itself
+	now := time.Now().Truncate(time.Microsecond)
+	orion := plan.NodeRecord{Name: "orion", Address: "10.0.0.2", Runtime: "podman 4.3.1", Version: "v1", Seen: now}
+	for range 2 {
+		record(t, store, orion)
+	}
+	late := orion
+	late.Version, late.Seen = "v0", now.Add(-time.Minute)
+	record(t, store, late)
+
+	nodes, err := store.Nodes(t.Context())
+	require.NoError(t, err)
+	require.Len(t, nodes, 1)
+	require.True(t, nodes[0].Seen.Equal(now))
+	nodes[0].Seen = now
+	require.Equal(t, []plan.NodeRecord{orion}, nodes)
+
+	record(t, store, plan.NodeRecord{Name: "rift"})
+	nodes, err = store.Nodes(t.Context())
+	require.NoError(t, err)
+	require.Len(t, nodes, 2)
+	require.WithinDuration(t, time.Now(), nodes[1].Seen, time.Minute)
+}
+
+// record records a node.
+func record(t *testing.T, store *registry.Store, r plan.NodeRecord) plan.Boot {
+	t.Helper()
+	boot, err := store.RecordNode(t.Context(), r)
+	require.NoError(t, err)
+	return boot
+}
+
+func TestABootIsNewUntilItsContainersRun(t *testing.T) {
+	store, _ := newStore(t)
+	first := plan.NodeRecord{Name: "rift", Boot: "b1"}
+	require.Equal(t, plan.Boot{New: true, Services: []string{}}, record(t, store, first))
+	require.True(t, record(t, store, first).New, "the first worker may have died")
+	require.NoError(t, store.MarkRevived(t.Context(), "rift", "b1"))
+	require.False(t, record(t, store, first).New)
+
+	for _, name := range []string{"shop", "blog"} {
+		begin(t, store, name, "web")
+		commit(t, store, name, 1, member(name, "web", 1))
+	}
+	second := plan.NodeRecord{Name: "rift", Boot: "b2"}
+	require.Equal(t, plan.Boot{New: true, Services: []string{"blog", "shop"}}, record(t, store, second))
+	require.Empty(t, record(t, store, plan.NodeRecord{Name: "orion", Boot: "b2"}).Services)
+	require.False(t, record(t, store, plan.NodeRecord{Name: "rift"}).New, "a worker that does not know")
+}

@@ -1,0 +1,28 @@
+package workers
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// lock is the lock of each service: a running workflow.
+type lock struct{ client client.Client }
+
+// Held reports whether a deploy of the service is under way.
+func (l lock) Held(ctx context.Context, service string) (bool, error) {
+	described, err := l.client.DescribeWorkflowExecution(ctx, workflows.DeployID(service), "")
+	if errors.As(err, new(*serviceerror.NotFound)) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fault.Wrap(fault.Unavailable, err, "ask Temporal for deploys of %s", service)
+	}
+	return described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}

@@ -1,0 +1,95 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// RegisterNode writes down that a node's worker has started. After a boot of
+// its host it starts again what the boot has ended.
+func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
+	in.Seen = workflow.Now(ctx)
+	var boot plan.Boot
+	step := controlStep(ctx, "record node "+in.Name, 0)
+	if err := workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, &boot); err != nil || !boot.New {
+		return err
+	}
+	// One service that waits for its deploy, or does not start, is in no
+	// other's way.
+	var failed error
+	g := newGroup(ctx)
+	for _, service := range boot.Services {
+		g.do(func(ctx workflow.Context) error {
+			if err := revive(ctx, in.Name, service); err != nil {
+				failed = err
+			}
+			return nil
+		})
+	}
+	if _ = g.wait(ctx); failed != nil {
+		return failed
+	}
+	step = controlStep(ctx, in.Name+" runs what it should", 0)
+	return workflow.ExecuteActivity(step, control.MarkRevived, activities.MarkRevivedInput{Node: in.Name, Boot: in.Boot}).Get(ctx, nil)
+}
+
+// lockPause is how long to wait before looking again whether a service is
+// being deployed.
+const lockPause = 5 * time.Second
+
+// revive starts the containers of a service on a node that has booted, as
+// their restart policies say. It takes no lock: a deploy that is under way
+// comes first, and one that begins later is one that the node has seen, or that
+// finds the containers started.
+func revive(ctx workflow.Context, name, service string) error {
+	for again := true; again; {
+		var release plan.Release
+		step := controlStep(ctx, "load the release of "+service, 0)
+		if err := workflow.ExecuteActivity(step, control.LoadRelease, service).Get(ctx, &release); err != nil {
+			return err
+		}
+		// In this order: a deploy that ends in between is one that has begun.
+		var deploying bool
+		step = controlStep(ctx, "is "+service+" being deployed?", 0)
+		if err := workflow.ExecuteActivity(step, control.Deploying, service).Get(ctx, &deploying); err != nil {
+			return err
+		}
+		err := error(nil)
+		if !deploying {
+			err = startAgain(ctx, name, release)
+		}
+		if again = deploying || isConflict(err); !again {
+			return err
+		}
+		if err := workflow.Sleep(ctx, lockPause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startAgain starts what should run of a release on a node. It is a Conflict
+// when a newer deployment has been there.
+func startAgain(ctx workflow.Context, name string, release plan.Release) error {
+	step := patientStep(ctx, name, "look for "+release.Service)
+	var found activities.SurveyResult
+	err := workflow.ExecuteActivity(step, node.Survey, activities.SurveyInput{
+		Service: release.Service, Deployment: release.Newest,
+	}).Get(ctx, &found)
+	if err != nil {
+		return err
+	}
+	start := plan.Revive(release, name, found.Containers)
+	if len(start) == 0 {
+		return nil
+	}
+	step = patientStep(ctx, name, "start "+release.Service+" after a boot")
+	return workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+		Service: release.Service, Deployment: release.Newest, Fence: found.Fence,
+		Recovery: plan.Recovery{Node: name, Start: start},
+	}).Get(ctx, nil)
+}
