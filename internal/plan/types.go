@@ -150,7 +150,8 @@ type NodeRecord struct {
 type Boot struct {
 	// New says that its containers have not been started again since.
 	New bool `json:"new"`
-	// Services are those that the node should run a container of.
+	// Services are those that the node should run a container of, or may have
+	// to when the deploy that is under way has ended.
 	Services []string `json:"services,omitempty"`
 }
 

@@ -32,7 +32,9 @@ func (s *Store) RecordNode(ctx context.Context, r plan.NodeRecord) (plan.Boot, e
 		}
 		err = tx.QueryRow(ctx, `
 			select boot <> $2 and $2 <> '', array(
-			    select distinct c.service from components c where c.node = $1 and c.active order by 1)
+			    select service from components where node = $1 and active
+			    union select service from deployments where outcome is null
+			    order by 1)
 			from nodes where name = $1`, r.Name, r.Boot).Scan(&boot.New, &boot.Services)
 		return err
 	}, "record node %s", r.Name)

@@ -55,9 +55,13 @@ func TestABootIsNewUntilItsContainersRun(t *testing.T) {
 	for _, name := range []string{"shop", "blog"} {
 		begin(t, store, name, "web")
 		commit(t, store, name, 1, member(name, "web", 1))
+		finish(t, store, name, 1, "succeeded")
 	}
 	second := plan.NodeRecord{Name: "rift", Boot: "b2"}
 	require.Equal(t, plan.Boot{New: true, Services: []string{"blog", "shop"}}, record(t, store, second))
-	require.Empty(t, record(t, store, plan.NodeRecord{Name: "orion", Boot: "b2"}).Services)
+	orion := plan.NodeRecord{Name: "orion", Boot: "b2"}
+	require.Empty(t, record(t, store, orion).Services)
+	begin(t, store, "wiki", "web")
+	require.Equal(t, []string{"wiki"}, record(t, store, orion).Services, "it may come to run there")
 	require.False(t, record(t, store, plan.NodeRecord{Name: "rift"}).New, "a worker that does not know")
 }

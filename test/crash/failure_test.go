@@ -53,6 +53,13 @@ var illnesses = []failure{
 // cuts are what happens to a node's network.
 var cuts = []failure{cutOff("cut for 20 s", 20*time.Second), cutOff("cut for 60 s", time.Minute)}
 
+// reboot is what happens to a node as a whole: all that runs there ends.
+var reboot = failure{
+	name: "reboots within 5 s", away: 5 * time.Second,
+	strike: func(p *play) error { return p.rig.node(p.home).powerOff(p.rig) },
+	heal:   func(ctx context.Context, p *play) error { return p.rig.node(p.home).powerOn(ctx, p.rig) },
+}
+
 // failures are the ways in which each can fail.
 func failures(who string) []failure {
 	switch who {
@@ -62,6 +69,8 @@ func failures(who string) []failure {
 		return append(slices.Clone(deaths), illnesses...)
 	case theNetwork:
 		return cuts
+	case theNode:
+		return []failure{reboot}
 	}
 	return deaths
 }

@@ -24,6 +24,9 @@ type network struct {
 // own; its processes and its files are this machine's.
 type host struct {
 	namespace, veth, address string
+	// boot is a file with the name of the host's last boot; "" before the
+	// first, when it has this machine's.
+	boot string
 }
 
 // networks makes one network at a time: each takes the first free addresses.
@@ -87,7 +90,31 @@ func (n *network) join(h *host) error {
 // since "ip netns exec" would hide the cgroups; the process becomes the
 // program itself.
 func (h *host) inside(program string, args ...string) (string, []string) {
-	return "/usr/bin/nsenter", append([]string{"--net=" + h.netns(), program}, args...)
+	args = append([]string{program}, args...)
+	if h.boot != "" {
+		rename := `mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"`
+		args = append([]string{"unshare", "--mount", "sh", "-c", rename, h.boot}, args...)
+	}
+	return "/usr/bin/nsenter", append([]string{"--net=" + h.netns()}, args...)
+}
+
+// reset takes away what podman has made of the host's network, as a boot does.
+func (h *host) reset() error {
+	links, err := exec.Command("ip", "-n", h.namespace, "-o", "link", "show", "type", "bridge").Output()
+	if err != nil {
+		return fmt.Errorf("list the bridges of %s: %w", h.namespace, err)
+	}
+	var problems []error
+	for line := range strings.Lines(string(links)) { // "3: podman0: <…"
+		problems = append(problems, ip("-n", h.namespace, "link", "del", strings.TrimSuffix(strings.Fields(line)[1], ":")))
+	}
+	for _, table := range []string{"nat", "filter"} {
+		for _, flag := range []string{"--flush", "--delete-chain"} {
+			path, args := h.inside("iptables", "--table", table, flag)
+			problems = append(problems, run(path, args...))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // netns is the file that names the host's network namespace.

@@ -94,11 +94,11 @@ func (r *rig) startWorkers(ctx context.Context) error {
 
 // role is a worker; on is the host it runs on, nil for this machine itself.
 func (r *rig) role(name string, on *host, flags []string) *part {
-	path, args := self(), append([]string{"--config", r.config(name), "worker"}, flags...)
-	if on != nil {
-		path, args = on.inside(path, args...)
-	}
 	return &part{name: name, start: func(context.Context) (process, error) {
+		path, args := self(), append([]string{"--config", r.config(name), "worker"}, flags...)
+		if on != nil {
+			path, args = on.inside(path, args...)
+		}
 		return parts.Start(parts.Command{
 			Name: name, Path: path, Args: args,
 			Env: []string{stageVariable + "=" + r.path("stage.sock")}, Dir: r.dir, LogFile: r.path(name + ".log"),

@@ -2,9 +2,14 @@ package crash
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"go.temporal.io/sdk/client"
@@ -38,6 +43,35 @@ func (m *machine) plug() error {
 	err := m.host.plug()
 	m.unplugged.Store(err != nil)
 	return err
+}
+
+// powerOff ends all that runs on the machine.
+func (m *machine) powerOff(r *rig) error {
+	m.unplugged.Store(true)
+	r.parts[workerOf(m.name)].kill()
+	err := r.parts[podmanOf(m.name)].now().(*parts.Podman).PowerOff()
+	return errors.Join(err, m.reset())
+}
+
+// powerOn boots the machine.
+func (m *machine) powerOn(ctx context.Context, r *rig) error {
+	m.boot = r.path(m.name + ".boot")
+	if err := os.WriteFile(m.boot, []byte(rand.Text()), 0o600); err != nil {
+		return err
+	}
+	return errors.Join(r.parts[podmanOf(m.name)].up(ctx), r.parts[workerOf(m.name)].up(ctx))
+}
+
+// revived reports whether the machine runs again what it should: its worker
+// has seen to that, after the last boot.
+func (m *machine) revived(ctx context.Context, r *rig) bool {
+	var boot string
+	out, err := exec.CommandContext(ctx, "psql", r.postgres, "-X", "-A", "-t", "-c",
+		fmt.Sprintf("select boot from nodes where name = '%s'", m.name)).Output()
+	if text, readErr := os.ReadFile(m.boot); err == nil && readErr == nil {
+		boot = string(text)
+	}
+	return boot != "" && strings.TrimSpace(string(out)) == boot
 }
 
 // podmanOf is how the rig calls a node's podman.

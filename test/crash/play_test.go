@@ -156,8 +156,19 @@ func (p *play) awaitFault() error {
 }
 
 // mended waits until what an undo had to leave, on a node that was away, is put
-// right.
+// right, and until a node that has booted runs what it should.
 func (p *play) mended() error {
+	if p.who == theNode {
+		defer p.rig.node(p.home).unplugged.Store(false)
+		err := await(patience, "the node runs what it should", func() bool {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			return p.rig.node(p.home).revived(ctx, p.rig)
+		})
+		if err != nil {
+			return err
+		}
+	}
 	if !p.allowed().undone {
 		return nil
 	}

@@ -57,11 +57,12 @@ const (
 	thePostgres       = "Postgres"
 	theImageRegistry  = "image registry"
 	theNetwork        = "the node's network"
+	theNode           = "the node"
 )
 
 var everybody = []string{
 	theCLI, theControlWorker, theNodeWorker, theBuilder, thePodman, theBuildersPodman,
-	theTemporal, thePostgres, theImageRegistry, theNetwork,
+	theTemporal, thePostgres, theImageRegistry, theNetwork, theNode,
 }
 
 // newRig starts a rig of so many nodes in dir; when it fails, down ends what it

@@ -1,6 +1,7 @@
 package parts
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -27,12 +28,9 @@ func (p *Podman) Destroy() error {
 	}
 	// podman itself, rather than its service, so that this works however the
 	// service has ended.
-	path, args := p.command("rm", "--all", "--force", "--time", "0", "--volumes")
-	remove := exec.Command(path, args...)
-	remove.Env = append(os.Environ(), p.env...)
-	output, err := remove.CombinedOutput()
+	_, err := p.run("rm", "--all", "--force", "--time", "0", "--volumes")
 	if err != nil {
-		err = fmt.Errorf("remove podman's containers: %w: %s", err, strings.TrimSpace(string(output)))
+		err = fmt.Errorf("remove podman's containers: %w", err)
 	}
 	p.Stop()
 	p.endMonitors()
@@ -41,6 +39,20 @@ func (p *Podman) Destroy() error {
 		return errors.Join(err, mounted)
 	}
 	return errors.Join(err, p.removeFiles())
+}
+
+// run runs podman itself, rather than its service, and returns what it prints.
+func (p *Podman) run(args ...string) ([]byte, error) {
+	path, args := p.command(args...)
+	command := exec.Command(path, args...)
+	command.Env = append(os.Environ(), p.env...)
+	var problem bytes.Buffer
+	command.Stderr = &problem
+	output, err := command.Output()
+	if err != nil {
+		err = fmt.Errorf("podman: %w: %s", err, bytes.TrimSpace(problem.Bytes()))
+	}
+	return output, err
 }
 
 // destroyed reports whether Destroy has come to its end before.
@@ -54,21 +66,30 @@ func (p *Podman) destroyed() bool {
 // a command in it. That podman would make the storage anew.
 func (p *Podman) endMonitors() {
 	for _, program := range []string{"conmon", filepath.Base(p.program)} {
-		commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-		for _, path := range commands {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				continue // it has ended
-			}
-			args := strings.Split(string(text), "\x00")
-			if filepath.Base(args[0]) != program || !slices.Contains(args, filepath.Join(p.options.Dir, "root")) {
-				continue
-			}
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
+		for _, pid := range p.processes(program) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
+}
+
+// processes are those of a program that work on the engine's storage.
+func (p *Podman) processes(program string) []int {
+	var pids []int
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range commands {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		args := strings.Split(string(text), "\x00")
+		if filepath.Base(args[0]) != program || !slices.Contains(args, filepath.Join(p.options.Dir, "root")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // removeFiles removes the engine's storage and its volatile directory.
