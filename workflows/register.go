@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -37,16 +38,22 @@ func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
 	return workflow.ExecuteActivity(step, control.MarkRevived, activities.MarkRevivedInput{Node: in.Name, Boot: in.Boot}).Get(ctx, nil)
 }
 
-// lockPause is how long to wait before looking again whether a service is
-// being deployed.
-const lockPause = 5 * time.Second
+const (
+	// lockPause is how long to wait before looking again whether a service is
+	// being deployed.
+	lockPause = 5 * time.Second
+	// revivePatience is for how long: more than most deploys last. The worker's
+	// next start is the next try.
+	revivePatience = time.Hour
+)
 
 // revive starts the containers of a service on a node that has booted, as
 // their restart policies say. It takes no lock: a deploy that is under way
 // comes first, and one that begins later is one that the node has seen, or that
 // finds the containers started.
 func revive(ctx workflow.Context, name, service string) error {
-	for again := true; again; {
+	deadline := workflow.Now(ctx).Add(revivePatience)
+	for {
 		var release plan.Release
 		step := controlStep(ctx, "load the release of "+service, 0)
 		if err := workflow.ExecuteActivity(step, control.LoadRelease, service).Get(ctx, &release); err != nil {
@@ -58,19 +65,20 @@ func revive(ctx workflow.Context, name, service string) error {
 		if err := workflow.ExecuteActivity(step, control.Deploying, service).Get(ctx, &deploying); err != nil {
 			return err
 		}
-		err := error(nil)
+		err := errDeploying
 		if !deploying {
 			err = startAgain(ctx, name, release)
 		}
-		if again = deploying || isConflict(err); !again {
+		if !isConflict(err) || workflow.Now(ctx).After(deadline) {
 			return err
 		}
 		if err := workflow.Sleep(ctx, lockPause); err != nil {
 			return err
 		}
 	}
-	return nil
 }
+
+var errDeploying error = fault.New(fault.Conflict, "a deploy is under way")
 
 // startAgain starts what should run of a release on a node. It is a Conflict
 // when a newer deployment has been there.
@@ -87,9 +95,10 @@ func startAgain(ctx workflow.Context, name string, release plan.Release) error {
 	if len(start) == 0 {
 		return nil
 	}
+	// The newest deployment is over; where it was undone, it is closed already.
 	step = patientStep(ctx, name, "start "+release.Service+" after a boot")
 	return workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-		Service: release.Service, Deployment: release.Newest, Fence: found.Fence,
+		Service: release.Service, Deployment: release.Newest, Closing: true, Fence: found.Fence,
 		Recovery: plan.Recovery{Node: name, Start: start},
 	}).Get(ctx, nil)
 }

@@ -79,3 +79,12 @@ func TestAServiceThatIsGoneKeepsNobodyWaiting(t *testing.T) {
 	s.announce(t)
 	require.Equal(t, []string{"RecordNode rift", started, "MarkRevived rift b2"}, s.changes())
 }
+
+func TestABootStaysNewWhileADeployDoesNotEnd(t *testing.T) {
+	s := booted(t)
+	s.deploying = func() bool { return true }
+	s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
+	require.True(t, s.env.IsWorkflowCompleted())
+	require.ErrorContains(t, s.env.GetWorkflowError(), "a deploy is under way")
+	require.Equal(t, []string{"RecordNode rift"}, s.changes())
+}

@@ -98,8 +98,10 @@ func judgeRows(r rows, may allowed) error {
 // or the new version is not healthy.
 func (p *play) allowed() allowed {
 	// Where a deploy was lost, and the next one cannot reach the node either,
-	// somebody must still take away what the first one left.
-	may := allowed{undone: p.how.lasting() || p.story.lost != nil && p.who != ""}
+	// somebody must still take away what the first one left. And an undeploy
+	// needs no node to answer.
+	unreached := p.who != "" && (p.story.lost != nil || slices.Contains(p.story.verb, "undeploy"))
+	may := allowed{undone: p.how.lasting() || unreached}
 	if p.who != "" {
 		may.causes = append(may.causes, string(fault.Unavailable))
 	}

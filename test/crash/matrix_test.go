@@ -22,6 +22,8 @@ var sample = []string{
 	"new version, stop-first, with a volume: podman's service killed, back after 2 s inside RunContainer",
 	"two components with depends_on: podman's service killed, back after 2 s inside CutOver",
 	"unhealthy new version: node worker killed, back after 2 s before Restore",
+	"unhealthy new version: the node reboots within 5 s inside RunContainer",
+	"new version, stop-first, with a volume: the node reboots within 5 s after CutOver",
 	"undeploy: node worker killed, back after 2 s inside Retire",
 	"active = false: Postgres killed, back after 2 s after StopContainer",
 	"rollback: Temporal killed, back after 2 s inside RunContainer",

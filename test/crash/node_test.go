@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
@@ -125,6 +127,13 @@ func (r *rig) answers(ctx context.Context, node string) bool {
 		err = run.Get(ctx, &looked)
 	}
 	return err == nil && looked.Nodes[node].Error == nil
+}
+
+// announced reports whether a node's worker has announced itself since then,
+// and all has been done that follows from it.
+func (r *rig) announced(ctx context.Context, node string, since time.Time) bool {
+	described, err := r.temporal.DescribeWorkflow(ctx, workflows.NodeID(node), "")
+	return err == nil && described.Status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED && described.WorkflowStartTime.After(since)
 }
 
 // unplugged reports whether any node is cut off.

@@ -159,13 +159,7 @@ func (p *play) awaitFault() error {
 // right, and until a node that has booted runs what it should.
 func (p *play) mended() error {
 	if p.who == theNode {
-		defer p.rig.node(p.home).unplugged.Store(false)
-		err := await(patience, "the node runs what it should", func() bool {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			return p.rig.node(p.home).revived(ctx, p.rig)
-		})
-		if err != nil {
+		if err := p.revived(); err != nil {
 			return err
 		}
 	}
@@ -177,6 +171,26 @@ func (p *play) mended() error {
 		defer cancel()
 		release, err := p.rig.store.Release(ctx, p.service)
 		return err == nil && !release.Dirty
+	})
+}
+
+// revived waits until a node that has booted runs what it should, and what it
+// has started has had the time to listen.
+func (p *play) revived() error {
+	home := p.rig.node(p.home)
+	defer home.unplugged.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	if err := await(patience, "the node runs what it should", func() bool { return home.revived(ctx, p.rig) }); err != nil {
+		return err
+	}
+	release, err := p.rig.store.Release(ctx, p.service)
+	if err != nil || !release.Active || len(release.Components) == 0 {
+		return err
+	}
+	return await(patience, "the service answers", func() bool {
+		_, err := ask(p.address(ctx))
+		return err == nil
 	})
 }
 
