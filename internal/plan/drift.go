@@ -117,10 +117,13 @@ func MemberDrift(service string, m ReleaseMember, found *ObservedContainer) []Dr
 
 // doing says what a container that does not run is doing.
 func doing(c ObservedContainer) string {
-	if c.State == "stopped" {
+	switch c.State {
+	case "stopped":
 		return fmt.Sprintf("exited with code %d", c.ExitCode)
+	case "created":
+		return "it has never been started"
 	}
-	return "it is in state " + c.State
+	return "it is paused, or about to stop"
 }
 
 // FindDrift is all that is not as it should be on a node. Services are those
@@ -211,7 +214,8 @@ func Restarts(before *ObservedContainer, c ObservedContainer, now time.Time) []t
 	}
 	noticed := slices.DeleteFunc(slices.Clone(before.Restarted), func(t time.Time) bool { return now.Sub(t) >= FlapWindow })
 	n := c.Restarts - before.Restarts
-	if n <= 0 && !before.Started.IsZero() && c.Started.After(before.Started) {
+	const same = time.Millisecond // the registry keeps a time less exactly than the engine
+	if n <= 0 && !before.Started.IsZero() && c.Started.Sub(before.Started) > same {
 		n = 1
 	}
 	for range min(n, flaps) {

@@ -43,6 +43,7 @@ func (w *watch) web() plan.ObservedContainer {
 	return plan.ObservedContainer{
 		Container: plan.Container{Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true},
 		ID:        "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
+		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
 	}
 }
 

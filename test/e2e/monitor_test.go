@@ -3,6 +3,9 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,10 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // monitorInterval is how often the nodes of these tests are looked at.
-const monitorInterval = time.Second
+const monitorInterval = 2 * time.Second
 
 // watched is a world with workers of its own, whose node is looked at often.
 // It returns the node's worker.
@@ -23,7 +27,9 @@ func watched(t *testing.T) (*world, *process) {
 	w := newWorld(t)
 	w.alone(fmt.Sprintf("workspace = %q", w.workspace), "[monitor]", fmt.Sprintf("interval = %q", monitorInterval))
 	w.worker("--control")
-	return w, w.worker("--node", w.node)
+	worker := w.worker("--node", w.node)
+	require.Eventually(t, func() bool { return w.mcp("node", "status", w.node).code == 0 }, 30*time.Second, 100*time.Millisecond)
+	return w, worker
 }
 
 // event is the part of an event that these tests read.
@@ -36,17 +42,17 @@ type event struct {
 	Since time.Time
 }
 
-// events are those of the world's node, rendered as "kind" or "kind ended",
-// but for orphans of other tests, whose containers this podman has too.
-func (w *world) events(args ...string) []string {
+// events are those of a service.
+func (w *world) events(service string) []event {
 	w.t.Helper()
-	r := w.mcp(append([]string{"events", "--node", w.node, "--json"}, args...)...)
+	r := w.mcp("events", service, "--node", w.node, "--json")
 	require.Zero(w.t, r.code, r)
 	var list []event
 	r.decode(w.t, &list)
-	return told(list)
+	return list
 }
 
+// told renders events as "kind" or "kind ended".
 func told(list []event) []string {
 	told := []string{}
 	for _, e := range list {
@@ -91,7 +97,7 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 	w.source("v1", "")
 	name := w.node + "-shop"
 	w.define(name, w.service(name, "v1", ""))
-	w.deploy(name)
+	digest := w.deploy(name).Components[0].Digest
 	container, foreign := name+"-app", name+"-mine"
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", container, foreign) })
 	w.awaitLooks(3)
@@ -100,12 +106,12 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 	var want []string
 	expect := func(more ...string) {
 		t.Helper()
-		want = append(want, more...)
 		changed := time.Now()
+		want = append(want, more...)
 		require.Eventually(t, func() bool { return len(w.events(name)) >= len(want) }, 30*time.Second, 100*time.Millisecond, "%v", want)
-		t.Logf("%s after %s", more, time.Since(changed).Round(10*time.Millisecond))
-		w.awaitLooks(2)
-		require.Equal(t, want, w.events(name), "and not again")
+		events := w.events(name)
+		require.Equal(t, want, told(events))
+		require.Less(t, events[len(events)-1].At.Sub(changed), 2*monitorInterval)
 	}
 	drift := func() string { return strings.Join(w.status(name).Components[0].Drift, ",") }
 
@@ -126,23 +132,34 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 	w.podman("rename", foreign, container)
 	expect("renamed ended")
 
-	w.podman("rm", "--force", container)
-	expect("missing")
-	require.Equal(t, "missing", drift())
 	image := w.podman("images", "--quiet", "--no-trunc", "--filter", "reference="+w.image(name, "v1"))
-	w.podman("run", "--detach", "--name", container, "--env", "PORT=80", image)
-	expect("missing ended", "replaced")
-	require.Equal(t, "replaced", drift())
-	w.deploy(name)
-	expect("replaced ended")
+	run := []string{"run", "--detach", "--authfile", filepath.Join(w.dir, "auth.json"), "--env", "PORT=80"}
+	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "auth.json"), []byte("{}"), 0o600))
+	for drifted, other := range map[string]string{
+		"wrong-image": image, // which the image registry has under another digest
+		"replaced":    servicedef.ByDigest(w.image(name, "v1"), digest),
+	} {
+		w.podman("rm", "--force", container)
+		expect("missing")
+		require.Equal(t, "missing", drift())
+		w.podman(append(run, "--name", container, other)...)
+		expect("missing ended", drifted)
+		require.Equal(t, drifted, drift())
+		w.podman("rm", "--force", container) // a deploy would not touch it
+		expect(drifted+" ended", "missing")
+		w.deploy(name)
+		expect("missing ended")
+	}
 
-	w.podman("run", "--detach", "--name", foreign, "--env", "PORT=80", "--label", "mcp.service="+name, "--label", "mcp.component=app", image)
+	w.podman(append(run, "--name", foreign, "--label", "mcp.service="+name, "--label", "mcp.component=app", image)...)
 	expect("orphan")
 	w.podman("rm", "--force", foreign)
 	expect("orphan ended")
+	w.awaitLooks(2)
+	require.Equal(t, want, told(w.events(name)))
 	require.Empty(t, drift())
 
-	text := w.mcp("events", name, "--since", "1h")
+	text := w.mcp("events", name, "--node", w.node, "--since", "1h")
 	require.Zero(t, text.code, text)
 	require.Len(t, strings.Split(strings.TrimSpace(text.stdout), "\n"), len(want))
 	require.Regexp(t, `missing +there is no such container`, text.stdout)
@@ -188,4 +205,22 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	require.Equal(t, []string{"unreachable", "back ended"}, mine())
 	follower.signal(syscall.SIGINT)
 	require.Zero(t, follower.code(30*time.Second))
+}
+
+func TestWhatATerminatedDeployLeavesIsTold(t *testing.T) {
+	w, _ := watched(t)
+	w.source("v1", "")
+	name := w.node + "-half"
+	w.define(name, w.service(name, "v1", ""))
+	w.deploy(name)
+	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", name+"-app", name+"-app.next") })
+	w.source("v2", "ENV MODE=deaf")
+	w.define(name, strings.Replace(w.service(name, "v2", ""), `start_period = "2s"`, `start_period = "5m"`, 1))
+	w.process("deploy", name)
+	w.awaitAttempt("deploy/"+name, "RunContainer", 1)
+	require.Eventually(t, func() bool { return len(w.containers(name)) == 2 }, 30*time.Second, 50*time.Millisecond)
+	w.awaitLooks(2)
+	require.Empty(t, w.events(name), "a deploy is no drift")
+	require.NoError(t, w.temporal().TerminateWorkflow(t.Context(), "deploy/"+name, "", "by a test"))
+	require.Eventually(t, func() bool { return slices.Contains(told(w.events(name)), "orphan") }, 30*time.Second, 100*time.Millisecond)
 }
