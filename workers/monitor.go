@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -31,23 +33,28 @@ type monitor struct {
 func (m monitor) Watch(ctx context.Context, node string) error {
 	schedules := m.client.ScheduleClient()
 	action, spec := m.action(node), m.spec()
+	policies := client.SchedulePolicies{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp}
 	_, err := schedules.Create(ctx, client.ScheduleOptions{
 		ID: workflows.MonitorID(node), Spec: spec, Action: action,
-		CatchupWindow: catchUp, TriggerImmediately: true, // and looks that overlap are skipped
+		Overlap: policies.Overlap, CatchupWindow: policies.CatchupWindow, TriggerImmediately: true,
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		err = schedules.GetHandle(ctx, workflows.MonitorID(node)).Update(ctx, client.ScheduleUpdateOptions{
 			DoUpdate: func(known client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 				schedule := known.Description.Schedule // a pause that somebody asked for stays
-				schedule.Spec, schedule.Action = &spec, action
+				schedule.Spec, schedule.Action, schedule.Policy = &spec, action, &policies
 				return &client.ScheduleUpdate{Schedule: &schedule}, nil
 			},
 		})
 	}
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "schedule looks at node %s", node)
+	if err == nil {
+		return nil
 	}
-	return nil
+	kind := fault.Internal // as where Temporal does not allow schedules: no use in waiting
+	if errors.As(err, new(*serviceerror.Unavailable)) || errors.As(err, new(*serviceerror.DeadlineExceeded)) {
+		kind = fault.Unavailable
+	}
+	return fault.Wrap(kind, err, "schedule looks at node %s", node)
 }
 
 func (m monitor) spec() client.ScheduleSpec {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
@@ -203,6 +204,15 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	w.awaitLooks(2)
 	require.Equal(t, plan.NodeReady, w.nodeStatus().State)
 	require.Equal(t, []string{"unreachable", "back ended"}, mine())
+	require.NoError(t, w.temporal().GetWorkflow(t.Context(), "node/"+w.node, "").Get(t.Context(), nil))
+	schedule, err := w.temporal().ScheduleClient().GetHandle(t.Context(), "monitor/"+w.node).Describe(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, enums.SCHEDULE_OVERLAP_POLICY_SKIP, schedule.Schedule.Policy.Overlap)
+	require.Equal(t, time.Minute, schedule.Schedule.Policy.CatchupWindow)
+	require.Equal(t, monitorInterval, schedule.Schedule.Spec.Intervals[0].Every)
+	nowhere := w.mcp("node", "show", "nowhere")
+	require.Equal(t, 2, nowhere.code, nowhere)
+	require.Contains(t, nowhere.stderr, "mcp node list")
 	follower.signal(syscall.SIGINT)
 	require.Zero(t, follower.code(30*time.Second))
 }
