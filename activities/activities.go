@@ -40,6 +40,23 @@ type Registry interface {
 	Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error)
 	Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error)
 	Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error)
+	UnderWay(ctx context.Context) (map[string]int, error)
+	RecordObservation(ctx context.Context, o plan.Observation) ([]plan.Event, error)
+	NodeStates(ctx context.Context) ([]plan.NodeState, error)
+	Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error)
+}
+
+// Monitor is what Control needs to have nodes looked at.
+type Monitor interface {
+	// Watch sees to it that the node is looked at from now on, again and again.
+	Watch(ctx context.Context, node string) error
+}
+
+// Host is what Node needs to know of the host that it runs on.
+type Host interface {
+	// Status is how the host is, and how full the file system of a directory;
+	// what is the engine's is left out.
+	Status(ctx context.Context, dir string) (plan.NodeStatus, error)
 }
 
 // Lock is what Control needs to know of deploys.
@@ -74,6 +91,7 @@ type Control struct {
 	Registry Registry
 	Images   ImageRegistry
 	Lock     Lock
+	Monitor  Monitor
 	// PortRest is how long a released port is kept from being handed out
 	// again: the old holder may still be stopping, and a client may still
 	// have its address.
@@ -86,6 +104,9 @@ type Node struct {
 	Runtime runtime.Runtime
 	Ports   PortFinder
 	Probe   Prober
+	Host    Host
+	// Version is mcp's own.
+	Version string
 	// Publish is the address that routes are published on.
 	Publish string
 	// Insecure reports whether the image's registry speaks plain http.

@@ -28,6 +28,8 @@ type Control struct {
 	Images      imageregistry.Options
 	// PortRest is how long a released port is not handed out again.
 	PortRest time.Duration
+	// MonitorInterval is how often each node is looked at.
+	MonitorInterval time.Duration
 	// Namespace is Temporal's, where search attributes are registered.
 	Namespace string
 }
@@ -48,6 +50,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Registry: store,
 		Images:   imageregistry.New(r.Images),
 		Lock:     lock{c},
+		Monitor:  monitor{c, r.MonitorInterval},
 		PortRest: r.PortRest,
 	}
 	return w.serve(c, activities.QueueControl, worker.Options{}, func(reg worker.Registry) {
@@ -68,6 +71,9 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.HistoryName:      workflows.History,
 		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.RegisterNodeName: workflows.RegisterNode,
+		workflows.MonitorNodeName:  workflows.MonitorNode,
+		workflows.NodeStatesName:   workflows.NodeStates,
+		workflows.EventsName:       workflows.Events,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -42,6 +42,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 		Runtime:  engine,
 		Ports:    ports,
 		Probe:    probe.Prober{},
+		Host:     host{},
+		Version:  o.Version,
 		Publish:  r.Publish,
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),

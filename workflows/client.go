@@ -19,5 +19,5 @@ type SnapshotInput = activities.LoadSnapshotInput
 // FaultOf finds the fault in the error that a client got from a workflow.
 func FaultOf(err error) *fault.Error { return activities.FaultOf(err) }
 
-// Observed is what a plan needs to know of a container.
-func Observed(c runtime.ContainerInfo) plan.Container { return activities.Observed(c) }
+// Seen is what a container's drift is found from.
+func Seen(c runtime.ContainerInfo) plan.ObservedContainer { return activities.Seen(c) }

@@ -24,6 +24,9 @@ const (
 	HistoryName      = "History"
 	SnapshotName     = "Snapshot"
 	RegisterNodeName = "RegisterNode"
+	MonitorNodeName  = "MonitorNode"
+	NodeStatesName   = "NodeStates"
+	EventsName       = "Events"
 )
 
 // DeployID is the workflow id of all that changes a service. The running
@@ -45,6 +48,10 @@ func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
 
 // NodeID is the id of the workflow with which a node announces itself.
 func NodeID(node string) string { return "node/" + node }
+
+// MonitorID is the id of the schedule that has a node looked at, and what the
+// ids of the looks begin with.
+func MonitorID(node string) string { return "monitor/" + node }
 
 // Search attributes of every workflow of mcp's.
 var (

@@ -90,6 +90,36 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 	return result, nil
 }
 
+// NodeStates reads the nodes, with what the last look at each has found.
+func NodeStates(ctx workflow.Context) ([]plan.NodeState, error) {
+	var states []plan.NodeState
+	step := controlStep(ctx, "list nodes", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.ListNodeStates).Get(ctx, &states); err != nil {
+		return nil, readFailure(err)
+	}
+	return states, nil
+}
+
+// EventsInput selects what the monitor has told.
+type EventsInput struct {
+	plan.EventQuery
+	// Since is how far back to look; 0 for as far as there is.
+	Since time.Duration `json:"since,omitempty"`
+}
+
+// Events reads what the monitor has told, oldest first.
+func Events(ctx workflow.Context, in EventsInput) ([]plan.Event, error) {
+	if in.Since > 0 {
+		in.From = workflow.Now(ctx).Add(-in.Since) // events have the same clock
+	}
+	var events []plan.Event
+	step := controlStep(ctx, "list events", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.ListEvents, in.EventQuery).Get(ctx, &events); err != nil {
+		return nil, readFailure(err)
+	}
+	return events, nil
+}
+
 // ProcessesInput selects nodes.
 type ProcessesInput struct {
 	// Nodes selects by name; empty means all.

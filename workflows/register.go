@@ -10,20 +10,33 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// RegisterNode writes down that a node's worker has started. After a boot of
-// its host it starts again what the boot has ended.
+// RegisterNode writes down that a node's worker has started, and has the node
+// looked at from then on. After a boot of its host it starts again what the
+// boot has ended.
 func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
 	in.Seen = workflow.Now(ctx)
 	var boot plan.Boot
 	step := controlStep(ctx, "record node "+in.Name, 0)
-	if err := workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, &boot); err != nil || !boot.New {
+	if err := workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, &boot); err != nil {
 		return err
 	}
+	step = controlStep(ctx, "watch node "+in.Name, 0)
+	unwatched := workflow.ExecuteActivity(step, control.WatchNode, activities.WatchNodeInput{Node: in.Name}).Get(ctx, nil)
+	if boot.New {
+		if err := reviveAll(ctx, in, boot.Services); err != nil {
+			return err
+		}
+	}
+	return unwatched
+}
+
+// reviveAll starts again what a boot has ended.
+func reviveAll(ctx workflow.Context, in plan.NodeRecord, services []string) error {
 	// One service that waits for its deploy, or does not start, is in no
 	// other's way.
 	var failed error
 	g := newGroup(ctx)
-	for _, service := range boot.Services {
+	for _, service := range services {
 		g.do(func(ctx workflow.Context) error {
 			if err := revive(ctx, in.Name, service); err != nil {
 				failed = err
@@ -34,7 +47,7 @@ func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
 	if _ = g.wait(ctx); failed != nil {
 		return failed
 	}
-	step = controlStep(ctx, in.Name+" runs what it should", 0)
+	step := controlStep(ctx, in.Name+" runs what it should", 0)
 	return workflow.ExecuteActivity(step, control.MarkRevived, activities.MarkRevivedInput{Node: in.Name, Boot: in.Boot}).Get(ctx, nil)
 }
 

@@ -47,6 +47,8 @@ type stage struct {
 	boot plan.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
+	// looks are the looks at nodes that were recorded.
+	looks []plan.Observation
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -67,7 +69,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.env.SetTestTimeout(20 * time.Second)
 	s.register()
-	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode} {
+	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 	return s
@@ -190,6 +192,25 @@ func (s *stage) register() {
 	})
 	add("RecordNode", func(ctx context.Context, in plan.NodeRecord) (plan.Boot, error) { return s.boot, s.call(ctx, in.Name) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
+	add("WatchNode", func(ctx context.Context, in activities.WatchNodeInput) error { return s.call(ctx, in.Node) })
+	add("ObserveNode", func(ctx context.Context) (activities.ObserveNodeResult, error) {
+		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
+		var found activities.ObserveNodeResult
+		for _, c := range s.nodes[name] {
+			found.Containers = append(found.Containers, plan.ObservedContainer{Container: c})
+		}
+		found.Status.Containers = len(found.Containers)
+		return found, s.call(ctx, name)
+	})
+	add("RecordObservation", func(ctx context.Context, in plan.Observation) (activities.RecordObservationResult, error) {
+		err := s.call(ctx, in.Node)
+		if err == nil {
+			s.mu.Lock()
+			s.looks = append(s.looks, in)
+			s.mu.Unlock()
+		}
+		return activities.RecordObservationResult{}, err
+	})
 	add("MarkRevived", func(ctx context.Context, in activities.MarkRevivedInput) error {
 		return s.call(ctx, in.Node+" "+in.Boot)
 	})

@@ -95,12 +95,12 @@ func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers, n
 		status.Node = r.Definition.Node
 	}
 	for _, m := range r.Members() {
-		status.Components = append(status.Components, componentOf(m, nodes[m.Node], now))
+		status.Components = append(status.Components, componentOf(r.Service, m, nodes[m.Node], now))
 	}
 	return status
 }
 
-func componentOf(m plan.ReleaseMember, node workflows.NodeContainers, now time.Time) componentStatus {
+func componentOf(service string, m plan.ReleaseMember, node workflows.NodeContainers, now time.Time) componentStatus {
 	c := componentStatus{
 		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
 		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
@@ -112,21 +112,23 @@ func componentOf(m plan.ReleaseMember, node workflows.NodeContainers, now time.T
 		c.DesiredState = "stopped"
 	}
 	if node.Error != nil {
-		c.ObservedState, c.Drift = "unknown", []string{"unreachable"}
+		c.ObservedState, c.Drift = "unknown", []string{string(plan.DriftUnreachable)}
 		return c
 	}
-	var seen *plan.Container
-	i := slices.IndexFunc(node.Containers, func(found runtime.ContainerInfo) bool { return found.Name == m.Container })
-	if i >= 0 {
-		found := node.Containers[i]
-		c.ObservedState, c.Health, c.Restarts = string(found.State), found.Health, found.Restarts
-		if found.State == runtime.Running {
+	containers := make([]plan.ObservedContainer, 0, len(node.Containers))
+	for _, found := range node.Containers {
+		containers = append(containers, workflows.Seen(found))
+	}
+	found := plan.FindMember(service, m, containers)
+	if found != nil {
+		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
+		if found.Running {
 			c.Started, c.UptimeSeconds = found.Started, int64(now.Sub(found.Started).Seconds())
 		}
-		observed := workflows.Observed(found)
-		seen = &observed
 	}
-	c.Drift = append(c.Drift, plan.Drift(m, seen)...)
+	for _, d := range plan.MemberDrift(service, m, found) {
+		c.Drift = append(c.Drift, string(d.Kind))
+	}
 	return c
 }
 

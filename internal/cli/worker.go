@@ -128,6 +128,8 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			PostgresURL: url,
 			PortRest:    time.Duration(cfg.Ports.Rest),
 			Namespace:   namespace,
+
+			MonitorInterval: time.Duration(cfg.Monitor.Interval),
 		}
 		roles.Control.Images.Insecure = insecure
 		roles.Control.Images.AuthFile = cfg.ImageRegistry.AuthFile

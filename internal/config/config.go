@@ -22,6 +22,7 @@ type Config struct {
 	Temporal      Temporal            `toml:"temporal"`
 	Postgres      Postgres            `toml:"postgres"`
 	Node          Node                `toml:"node"`
+	Monitor       Monitor             `toml:"monitor"`
 
 	file   string
 	getenv func(string) string
@@ -84,6 +85,12 @@ type Node struct {
 	Publish string `toml:"publish"`
 }
 
+// Monitor says how nodes are watched. Only control workers read it.
+type Monitor struct {
+	// Interval is how often each node is looked at.
+	Interval servicedef.Duration `toml:"interval"`
+}
+
 // defaults are what holds where nothing else is said.
 func defaults(getenv func(string) string) *Config {
 	return &Config{
@@ -91,6 +98,7 @@ func defaults(getenv func(string) string) *Config {
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
 		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1"},
+		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		getenv:   getenv,
 	}
 }

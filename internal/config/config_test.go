@@ -113,6 +113,7 @@ func TestMistakes(t *testing.T) {
 		{"a syntax error", "services = \n", "mcp.toml:1"},
 		{"a duration without a unit", "[ports]\nrest = 60", "ports.rest: must be a time with its unit"},
 		{"a duration that is none", "deadline = \"soon\"", "mcp.toml:1"},
+		{"an interval that is too short", "[monitor]\ninterval = \"10ms\"", `monitor.interval: must be at least "1s", not 10ms`},
 		{"a port out of range", "[ports]\nhigh = 70000", "ports.high: must be between 1 and 65535, not 70000"},
 		{"a range upside down", "[ports]\nlow = 300\nhigh = 200", "ports.high: must not be less than ports.low"},
 		{"a node's name", "[node]\nname = \"Rift!\"", `node.name: must be of a-z, 0-9 and -, not "Rift!"`},

@@ -20,6 +20,8 @@ func (c *Config) Validate() error {
 	}
 	v.duration("deadline", c.Deadline)
 	v.duration("ports.rest", c.Ports.Rest)
+	v.check(time.Duration(c.Monitor.Interval) >= time.Second, "monitor.interval",
+		`must be at least "1s", not %s`, time.Duration(c.Monitor.Interval))
 	v.port("ports.low", c.Ports.Low)
 	v.port("ports.high", c.Ports.High)
 	v.check(c.Ports.Low <= c.Ports.High, "ports.high", "must not be less than ports.low")

@@ -15,6 +15,9 @@ import (
 // portRest is how long a released port is not handed out again.
 const portRest = time.Minute
 
+// monitorInterval is how often the node is looked at.
+const monitorInterval = 30 * time.Second
+
 // grace is how long activities may run on when the platform goes down: enough
 // for what is short. Somebody waits, and the next start goes on with the rest.
 const grace = 3 * time.Second
@@ -71,6 +74,8 @@ func (p *Platform) roles() workers.Options {
 		PostgresURL: p.postgresURL,
 		PortRest:    portRest,
 		Namespace:   client.DefaultNamespace,
+
+		MonitorInterval: monitorInterval,
 	}
 	control.Images.Insecure = insecure
 	return workers.Options{

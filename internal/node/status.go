@@ -3,9 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
-	"time"
 
 	"github.com/shirou/gopsutil/v3/cpu"
 	"github.com/shirou/gopsutil/v3/disk"
@@ -16,41 +14,35 @@ import (
 
 // Status is how the host is.
 type Status struct {
-	Hostname string `json:"hostname"`
-	Kernel   string `json:"kernel"`
+	Hostname string
+	Kernel   string
 	// Arch is Go's name of the processor: "amd64".
-	Arch          string `json:"arch"`
-	UptimeSeconds uint64 `json:"uptime_seconds"`
-	// CPUPercent is how busy all processors together are, 0 to 100.
-	CPUPercent float64 `json:"cpu_percent"`
-	// Load is the load average of the last minute.
-	Load   float64 `json:"load"`
-	Memory Usage   `json:"memory"`
-	// Disk is the file system that containers are stored on.
-	Disk Usage `json:"disk"`
+	Arch          string
+	UptimeSeconds uint64
+	// CPUPercent is how busy all processors together have been since the last
+	// look, or else since this process started: 0 to 100.
+	CPUPercent float64
+	// Load are the load averages of the last 1, 5 and 15 minutes.
+	Load   [3]float64
+	Memory Usage
+	// Disk is the file system of the directory that was asked for.
+	Disk Usage
+	// EphemeralLow and EphemeralHigh are as EphemeralRange has them.
+	EphemeralLow, EphemeralHigh int
 }
 
 // Usage is how much there is of something and how much of it is in use, in
 // bytes.
-type Usage struct {
-	Total uint64 `json:"total"`
-	Used  uint64 `json:"used"`
-}
+type Usage struct{ Total, Used uint64 }
 
-const (
-	// cpuSample is how long the processors are watched.
-	cpuSample = 200 * time.Millisecond
-	// storage is where podman keeps containers unless it is told otherwise.
-	storage = "/var/lib/containers"
-)
-
-// ReadStatus looks how the host is. It takes about 200 ms.
-func ReadStatus(ctx context.Context) (Status, error) {
+// ReadStatus looks how the host is, and how full the file system of a
+// directory.
+func ReadStatus(ctx context.Context, dir string) (Status, error) {
 	about, err := host.InfoWithContext(ctx)
 	if err != nil {
 		return Status{}, fmt.Errorf("read host information: %w", err)
 	}
-	busy, err := cpu.PercentWithContext(ctx, cpuSample, false)
+	busy, err := cpu.PercentWithContext(ctx, 0, false)
 	if err != nil {
 		return Status{}, fmt.Errorf("measure processor use: %w", err)
 	}
@@ -62,9 +54,13 @@ func ReadStatus(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("read memory use: %w", err)
 	}
-	space, err := disk.UsageWithContext(ctx, storagePath())
+	space, err := disk.UsageWithContext(ctx, dir)
 	if err != nil {
-		return Status{}, fmt.Errorf("read disk use: %w", err)
+		return Status{}, fmt.Errorf("read disk use of %s: %w", dir, err)
+	}
+	low, high, err := EphemeralRange()
+	if err != nil {
+		return Status{}, err
 	}
 	return Status{
 		Hostname:      about.Hostname,
@@ -72,16 +68,9 @@ func ReadStatus(ctx context.Context) (Status, error) {
 		Arch:          runtime.GOARCH,
 		UptimeSeconds: about.Uptime,
 		CPUPercent:    busy[0],
-		Load:          average.Load1,
+		Load:          [3]float64{average.Load1, average.Load5, average.Load15},
 		Memory:        Usage{Total: memory.Total, Used: memory.Used},
 		Disk:          Usage{Total: space.Total, Used: space.Used},
+		EphemeralLow:  low, EphemeralHigh: high,
 	}, nil
-}
-
-// storagePath is a directory on the file system that containers are stored on.
-func storagePath() string {
-	if _, err := os.Stat(storage); err != nil {
-		return "/"
-	}
-	return storage
 }

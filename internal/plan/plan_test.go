@@ -301,22 +301,6 @@ func TestMembersAreWhatTheReleaseBecomes(t *testing.T) {
 	require.Equal(t, []plan.RoutePort{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example", HostPort: 23456}}, members[0].Routes)
 }
 
-func TestDrift(t *testing.T) {
-	member := released(shop()).Components["api"]
-	found := container(member, "shop-api")
-	stopped, replaced := found, found
-	stopped.Running = false
-	replaced.Spec = "other"
-	inactive := member
-	inactive.Active = false
-	require.Empty(t, plan.Drift(member, &found))
-	require.Equal(t, []string{"missing"}, plan.Drift(member, nil))
-	require.Equal(t, []string{"stopped"}, plan.Drift(member, &stopped))
-	require.Equal(t, []string{"replaced"}, plan.Drift(member, &replaced))
-	require.Equal(t, []string{"running"}, plan.Drift(inactive, &found))
-	require.Empty(t, plan.Drift(inactive, &stopped))
-}
-
 func TestWhatCameLateIsRemovedAndNotRenamed(t *testing.T) {
 	in := steady()
 	late := container(in.Release.Components["api"], "shop-api.next")

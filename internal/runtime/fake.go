@@ -109,6 +109,14 @@ func (f *Fake) Version(ctx context.Context) (string, error) {
 	return "fake 1.0", nil
 }
 
+// Info is the fake's.
+func (f *Fake) Info(ctx context.Context) (EngineInfo, error) {
+	if err := f.enter(ctx, "Info", ""); err != nil {
+		return EngineInfo{}, err
+	}
+	return EngineInfo{Version: "fake 1.0", Storage: "/", Network: "netavark", Cgroups: "v2"}, nil
+}
+
 // enter records a call and decides whether it can go on.
 func (f *Fake) enter(ctx context.Context, method, name string) error {
 	f.mu.Lock()

@@ -79,6 +79,21 @@ type Runtime interface {
 	Exec(ctx context.Context, name string, cmd []string) (exitCode int, output string, err error)
 	// Version is the engine's name and version: "podman 4.3.1".
 	Version(ctx context.Context) (string, error)
+	// Info is what the engine says of itself. It may be as old as this version
+	// of the engine.
+	Info(ctx context.Context) (EngineInfo, error)
+}
+
+// EngineInfo is what an engine says of itself.
+type EngineInfo struct {
+	// Version is as Runtime.Version has it.
+	Version string
+	// Storage is the directory that holds images and containers.
+	Storage string
+	// Network is the network backend, "netavark" or "cni".
+	Network string
+	// Cgroups is the version of the host's, "v1" or "v2".
+	Cgroups string
 }
 
 // BuildSpec says what to build.

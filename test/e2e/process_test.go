@@ -119,18 +119,19 @@ func (w *world) newNamespace() {
 
 // alone gives w a Temporal namespace, a node and a builder of its own, whose
 // workers are processes of their own: {"--control"}, {"--node", node} and
-// {"--builder", builder}.
-func (w *world) alone() {
+// {"--builder", builder}. More lines of its configuration may follow; the first
+// of them are [build]'s.
+func (w *world) alone(more ...string) {
 	w.t.Helper()
 	w.namespace, w.node = w.builder, w.builder
 	w.newNamespace()
-	w.configure(
+	w.configure(append([]string{
 		fmt.Sprintf("services = %q", w.services),
 		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), fmt.Sprintf("namespace = %q", w.namespace),
 		"[postgres]", fmt.Sprintf("url_file = %q", filepath.Join(shared.platform.Info().Dir, "postgres.url")),
 		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman),
+		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
 		"[build]", fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),
-		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
-	)
+	}, more...)...)
 }

@@ -88,6 +88,16 @@ func (s *suite) testObserve(t *testing.T) {
 		requireKind(t, fault.Unhealthy, err)
 	})
 
+	t.Run("the engine tells where it stores, and by what it works", func(t *testing.T) {
+		for range 2 {
+			about, err := s.Runtime.Info(t.Context())
+			require.NoError(t, err)
+			require.DirExists(t, about.Storage)
+			require.Regexp(t, `^(netavark|cni)$`, about.Network)
+			require.Regexp(t, `^v[12]$`, about.Cgroups)
+		}
+	})
+
 	t.Run("a list holds the containers with all of the labels, running or not, and so do their labels", func(t *testing.T) {
 		a, b := s.spec(t, "contract-list-a"), s.spec(t, "contract-list-b", "/app", "exit", "5")
 		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
@@ -137,6 +147,8 @@ func (s *suite) testDown(t *testing.T) {
 		defer s.SetDown(false)
 		_, err := s.Runtime.Version(t.Context())
 		require.Contains(t, requireKind(t, fault.Unavailable, err).Message, ".sock")
+		_, err = s.Runtime.Info(t.Context())
+		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.List(t.Context(), nil)
 		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.Labels(t.Context(), nil)
@@ -153,6 +165,9 @@ func (s *suite) testDown(t *testing.T) {
 		version, err := s.Runtime.Version(t.Context())
 		require.NoError(t, err)
 		require.Regexp(t, `^\S+ \d+\.\d+`, version)
+		about, err := s.Runtime.Info(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, version, about.Version)
 		info := s.inspect(t, spec.Name)
 		require.Equal(t, id, info.ID)
 		require.Equal(t, runtime.Running, info.State)

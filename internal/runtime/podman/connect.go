@@ -29,6 +29,7 @@ type Engine struct {
 
 	mu         sync.Mutex
 	connection context.Context // holds the bindings' connection as a value; nil until first needed
+	info       runtime.EngineInfo
 }
 
 var _ runtime.Runtime = (*Engine)(nil)

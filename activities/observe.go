@@ -1,0 +1,108 @@
+package activities
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// WatchNodeInput names a node.
+type WatchNodeInput struct {
+	Node string `json:"node"`
+}
+
+// WatchNode sees to it that the monitor looks at a node.
+func (a *Control) WatchNode(ctx context.Context, in WatchNodeInput) error {
+	return a.Monitor.Watch(ctx, in.Node)
+}
+
+// ObserveNodeResult is what a look at a node has found.
+type ObserveNodeResult struct {
+	Status     plan.NodeStatus          `json:"status"`
+	Containers []plan.ObservedContainer `json:"containers,omitempty"`
+}
+
+// ObserveNode looks how the node is, and at every container that it has.
+func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
+	engine, err := a.Runtime.Info(ctx)
+	if err != nil {
+		return ObserveNodeResult{}, err
+	}
+	containers, err := a.Runtime.List(ctx, nil)
+	if err != nil {
+		return ObserveNodeResult{}, err
+	}
+	status, err := a.Host.Status(ctx, engine.Storage)
+	if err != nil {
+		return ObserveNodeResult{}, err
+	}
+	status.Storage, status.MCP = engine.Storage, a.Version
+	status.Runtime, status.Network, status.Cgroups = engine.Version, engine.Network, engine.Cgroups
+	result := ObserveNodeResult{Containers: make([]plan.ObservedContainer, 0, len(containers))}
+	for _, c := range containers {
+		status.Containers++
+		if c.State == runtime.Running {
+			status.Running++
+		}
+		result.Containers = append(result.Containers, Seen(c))
+	}
+	result.Status = status
+	return result, nil
+}
+
+// Seen is what the monitor needs to know of a container.
+func Seen(c runtime.ContainerInfo) plan.ObservedContainer {
+	return plan.ObservedContainer{
+		Container: Observed(c), ID: c.ID, Image: c.Image, Digest: c.Digest, State: string(c.State),
+		Health: c.Health, ExitCode: c.ExitCode, Restarts: c.Restarts, Started: c.Started,
+	}
+}
+
+// RecordObservationResult is what the look has told anew.
+type RecordObservationResult struct {
+	Events []plan.Event `json:"events,omitempty"`
+}
+
+// RecordObservation writes down what a look at a node has found, and what has
+// changed with it.
+func (a *Control) RecordObservation(ctx context.Context, in plan.Observation) (RecordObservationResult, error) {
+	var err error
+	if in.Abandoned, err = a.abandoned(ctx); err != nil {
+		return RecordObservationResult{}, err
+	}
+	in.Age = activity.GetInfo(ctx).StartedTime.Sub(in.At) // both by Temporal's clock
+	events, err := a.Registry.RecordObservation(ctx, in)
+	return RecordObservationResult{Events: events}, err
+}
+
+// abandoned are the deployments that somebody has terminated: without an
+// outcome, the registry takes them to be under way until the next one.
+func (a *Control) abandoned(ctx context.Context) (map[string]int, error) {
+	found, err := a.Registry.UnderWay(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for service := range found {
+		held, err := a.Lock.Held(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		if held {
+			delete(found, service)
+		}
+	}
+	return found, nil
+}
+
+// ListNodeStates reads the nodes, with what the last look at each has found.
+func (a *Control) ListNodeStates(ctx context.Context) ([]plan.NodeState, error) {
+	return a.Registry.NodeStates(ctx)
+}
+
+// ListEvents reads what the monitor has told, oldest first.
+func (a *Control) ListEvents(ctx context.Context, in plan.EventQuery) ([]plan.Event, error) {
+	return a.Registry.Events(ctx, in)
+}

@@ -1,0 +1,53 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// machine says of the host which directory it was asked about.
+type machine struct{}
+
+func (machine) Status(_ context.Context, dir string) (plan.NodeStatus, error) {
+	return plan.NodeStatus{Hostname: "host of " + dir}, nil
+}
+
+func TestALookAtANodeFindsEveryContainer(t *testing.T) {
+	h := newHost(t)
+	h.Host, h.Version = machine{}, "v1"
+	for _, spec := range []runtime.ContainerSpec{
+		{Name: "foreign", Image: image, Command: []string{"/app", "exit", "3"}},
+		{Name: "shop-api", Image: image, Labels: map[string]string{
+			runtime.LabelService: "shop", runtime.LabelComponent: "api", runtime.LabelDeployment: "7", runtime.LabelSpec: "spec",
+		}},
+	} {
+		_, err := h.engine.Run(t.Context(), spec)
+		require.NoError(t, err)
+	}
+	value, err := h.env.ExecuteActivity(h.ObserveNode)
+	require.NoError(t, err)
+	var found activities.ObserveNodeResult
+	require.NoError(t, value.Get(&found))
+	require.Equal(t, plan.NodeStatus{
+		Hostname: "host of /", Storage: "/", Runtime: "fake 1.0", Network: "netavark", Cgroups: "v2", MCP: "v1",
+		Containers: 2, Running: 1,
+	}, found.Status)
+	require.Len(t, found.Containers, 2)
+	foreign, api := found.Containers[0], found.Containers[1]
+	require.Equal(t, []any{"foreign", "", "stopped", 3}, []any{foreign.Name, foreign.Service, foreign.State, foreign.ExitCode})
+	require.Equal(t, plan.Container{Name: "shop-api", Service: "shop", Component: "api", Deployment: 7, Spec: "spec", Running: true}, api.Container)
+	require.Equal(t, image, api.Image)
+	require.NotEmpty(t, api.ID)
+	require.False(t, api.Started.IsZero())
+
+	h.engine.SetDown(true)
+	_, err = h.env.ExecuteActivity(h.ObserveNode)
+	require.Equal(t, fault.Unavailable, activities.FaultOf(err).Kind)
+}

@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// listedNode is one entry of mcp node list --json.
+type listedNode struct {
+	Name string `json:"name"`
+	// State is "unknown" before the first look.
+	State string `json:"state"`
+	// Since is when it came to be in that state.
+	Since time.Time `json:"since,omitzero"`
+	// Announced is when its worker started.
+	Announced time.Time `json:"announced"`
+	Address   string    `json:"address"`
+	Runtime   string    `json:"runtime"`
+	MCP       string    `json:"mcp"`
+}
+
+// nodeStatus is one entry of mcp node status --json: a node as it was when it
+// last answered.
+type nodeStatus struct {
+	Name          string     `json:"name"`
+	State         string     `json:"state"`
+	Since         time.Time  `json:"since,omitzero"`
+	Seen          time.Time  `json:"seen,omitzero"`
+	UptimeSeconds int64      `json:"uptime_seconds"`
+	Runtime       string     `json:"runtime"`
+	MCP           string     `json:"mcp"`
+	CPUPercent    float64    `json:"cpu_percent"`
+	Load          []float64  `json:"load"`
+	Memory        plan.Usage `json:"memory"`
+	Disk          plan.Usage `json:"disk"`
+	Containers    int        `json:"containers"`
+	Running       int        `json:"running"`
+}
+
+// shownNode is mcp node show --json.
+type shownNode struct {
+	nodeStatus
+	Address       string           `json:"address"`
+	Announced     time.Time        `json:"announced"`
+	Hostname      string           `json:"hostname"`
+	Kernel        string           `json:"kernel"`
+	Arch          string           `json:"arch"`
+	Storage       string           `json:"storage"`
+	Network       string           `json:"network"`
+	Cgroups       string           `json:"cgroups"`
+	EphemeralLow  int              `json:"ephemeral_low"`
+	EphemeralHigh int              `json:"ephemeral_high"`
+	Drift         []plan.OpenDrift `json:"drift"`
+}
+
+func newNode(a *App) *cobra.Command {
+	cmd := &cobra.Command{Use: "node", Short: "List the nodes, and how they are"}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "list", Short: "List the nodes of the fleet", Args: args(cobra.NoArgs),
+			RunE: func(cmd *cobra.Command, _ []string) error { return a.nodeList(cmd.Context()) },
+		},
+		&cobra.Command{
+			Use: "status [NODE]", Short: "Show how busy and how full the nodes are", Args: args(cobra.MaximumNArgs(1)),
+			RunE: func(cmd *cobra.Command, names []string) error { return a.nodeStatus(cmd.Context(), names) },
+		},
+		&cobra.Command{
+			Use: "show NODE", Short: "Show all that is known of a node", Args: args(cobra.ExactArgs(1)),
+			RunE: func(cmd *cobra.Command, names []string) error { return a.nodeShow(cmd.Context(), names) },
+		},
+	)
+	return cmd
+}
+
+// nodes reads the named nodes, or all if there are no names.
+func (a *App) nodes(ctx context.Context, names []string) ([]plan.NodeState, error) {
+	var all []plan.NodeState
+	if err := a.query(ctx, "node", workflows.NodeStatesName, nil, &all); err != nil || len(names) == 0 {
+		return all, err
+	}
+	i := slices.IndexFunc(all, func(n plan.NodeState) bool { return n.Name == names[0] })
+	if i < 0 {
+		return nil, usageError{fault.New(fault.NotFound, "no node is called %s", names[0]).WithHint("list them: mcp node list")}
+	}
+	return all[i : i+1], nil
+}
+
+func (a *App) nodeList(ctx context.Context) error {
+	nodes, err := a.nodes(ctx, nil)
+	if err != nil {
+		return err
+	}
+	list := make([]listedNode, 0, len(nodes))
+	for _, n := range nodes {
+		list = append(list, listedNode{
+			Name: n.Name, State: stateOf(n), Since: n.Since, Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
+		})
+	}
+	if a.json {
+		a.printJSON(list)
+		return nil
+	}
+	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "NODE\tSTATE\tSINCE\tADDRESS\tRUNTIME\tMCP")
+	for _, n := range list {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.State, moment(n.Since), n.Address, n.Runtime, n.MCP)
+	}
+	return table.Flush()
+}
+
+func (a *App) nodeStatus(ctx context.Context, names []string) error {
+	nodes, err := a.nodes(ctx, names)
+	if err != nil {
+		return err
+	}
+	list := make([]nodeStatus, 0, len(nodes))
+	for _, n := range nodes {
+		list = append(list, statusOfNode(n))
+	}
+	if a.json {
+		a.printJSON(list)
+		return nil
+	}
+	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "NODE\tSTATE\tSEEN\tUPTIME\tCPU\tLOAD\tMEMORY\tDISK\tCONTAINERS")
+	for _, n := range list {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%d, %d running\n", n.Name, n.State, moment(n.Seen),
+			time.Duration(n.UptimeSeconds)*time.Second, n.CPUPercent, loads(n.Load), usage(n.Memory), usage(n.Disk), n.Containers, n.Running)
+	}
+	return table.Flush()
+}
+
+func (a *App) nodeShow(ctx context.Context, names []string) error {
+	nodes, err := a.nodes(ctx, names)
+	if err != nil {
+		return err
+	}
+	n := nodes[0]
+	s := statusIn(n)
+	shown := shownNode{
+		nodeStatus: statusOfNode(n), Address: n.Address, Announced: n.Seen, Hostname: s.Hostname, Kernel: s.Kernel, Arch: s.Arch,
+		Storage: s.Storage, Network: s.Network, Cgroups: s.Cgroups,
+		EphemeralLow: s.EphemeralLow, EphemeralHigh: s.EphemeralHigh, Drift: n.Drift,
+	}
+	if a.json {
+		a.printJSON(shown)
+		return nil
+	}
+	a.writeNode(shown)
+	return nil
+}
+
+// writeNode shows a node to a person.
+func (a *App) writeNode(n shownNode) {
+	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"node", n.Name},
+		{"state", strings.TrimSpace(n.State + " since " + moment(n.Since))},
+		{"last answer", moment(n.Seen)},
+		{"worker", fmt.Sprintf("mcp %s, started %s", n.MCP, moment(n.Announced))},
+		{"routes on", n.Address},
+		{"host", fmt.Sprintf("%s, Linux %s, %s, up %s", n.Hostname, n.Kernel, n.Arch, time.Duration(n.UptimeSeconds)*time.Second)},
+		{"engine", fmt.Sprintf("%s, network %s, cgroups %s", n.Runtime, n.Network, n.Cgroups)},
+		{"containers", fmt.Sprintf("%d, %d running", n.Containers, n.Running)},
+		{"processors", fmt.Sprintf("%.0f %% busy, load %s", n.CPUPercent, loads(n.Load))},
+		{"memory", usage(n.Memory)},
+		{"disk", fmt.Sprintf("%s, %s", usage(n.Disk), n.Storage)},
+		{"ephemeral ports", fmt.Sprintf("%d–%d", n.EphemeralLow, n.EphemeralHigh)},
+	} {
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
+	}
+	for _, d := range n.Drift {
+		_, _ = fmt.Fprintf(table, "drift\t%s %s since %s: %s\n", subject(d.Drift), d.Kind, moment(d.Since), d.Detail)
+	}
+	_ = table.Flush()
+}
+
+func statusOfNode(n plan.NodeState) nodeStatus {
+	s := statusIn(n)
+	return nodeStatus{
+		Name: n.Name, State: stateOf(n), Since: n.Since, Seen: n.Answered, UptimeSeconds: s.UptimeSeconds,
+		Runtime: cmp.Or(s.Runtime, n.Runtime), MCP: cmp.Or(s.MCP, n.Version),
+		CPUPercent: s.CPUPercent, Load: s.Load, Memory: s.Memory, Disk: s.Disk, Containers: s.Containers, Running: s.Running,
+	}
+}
+
+// statusIn is what the node answered last; nothing before the first look.
+func statusIn(n plan.NodeState) plan.NodeStatus {
+	if n.Status == nil {
+		return plan.NodeStatus{Load: []float64{}}
+	}
+	return *n.Status
+}
+
+func stateOf(n plan.NodeState) string { return cmp.Or(n.State, "unknown") }
+
+// moment renders a time; "-" where there is none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// loads renders load averages: "0.42 0.40 0.38".
+func loads(averages []float64) string {
+	var list []string
+	for _, average := range averages {
+		list = append(list, fmt.Sprintf("%.2f", average))
+	}
+	return strings.Join(list, " ")
+}
+
+// usage renders how much is in use: "3.1 of 15.6 GiB (20 %)".
+func usage(u plan.Usage) string {
+	if u.Total == 0 {
+		return "-"
+	}
+	const gib = 1 << 30
+	return fmt.Sprintf("%.1f of %.1f GiB (%.0f %%)", float64(u.Used)/gib, float64(u.Total)/gib, 100*float64(u.Used)/float64(u.Total))
+}

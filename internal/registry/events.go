@@ -1,0 +1,86 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// openDrift is what has begun on a node and not ended, oldest first.
+func openDrift(ctx context.Context, tx pgx.Tx, node string) ([]plan.OpenDrift, error) {
+	all, err := loadDrift(ctx, tx, node)
+	return all[node], err
+}
+
+// loadDrift reads, by node, what has begun and not ended; of all nodes where
+// the name is "".
+func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]plan.OpenDrift, error) {
+	rows, err := tx.Query(ctx, `
+		select node, kind, service, component, container, detail, since
+		from drift where $1 in ('', node) order by since, kind, service, component, container`, name)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]plan.OpenDrift{}
+	var node string
+	var d plan.OpenDrift
+	_, err = pgx.ForEachRow(rows, []any{&node, &d.Kind, &d.Service, &d.Component, &d.Container, &d.Detail, &d.Since}, func() error {
+		found[node] = append(found[node], d)
+		return nil
+	})
+	return found, err
+}
+
+// writeDrift replaces what is open on a node.
+func writeDrift(ctx context.Context, tx pgx.Tx, node string, open []plan.OpenDrift) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`delete from drift where node = $1`, node)
+	for _, d := range open {
+		batch.Queue(`
+			insert into drift (node, kind, service, component, container, detail, since)
+			values ($1, $2, $3, $4, $5, $6, $7)`,
+			node, d.Kind, d.Service, d.Component, d.Container, d.Detail, d.Since)
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// writeEvents adds events, one transaction after the other: whoever has read
+// one with some id has missed none with a smaller one.
+func writeEvents(ctx context.Context, tx pgx.Tx, events []plan.Event) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`lock table events in share row exclusive mode`)
+	for i := range events {
+		e := &events[i]
+		batch.Queue(`
+			insert into events (at, kind, ended, node, service, component, container, detail, since)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`,
+			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, e.Container, e.Detail, e.Since,
+		).QueryRow(func(row pgx.Row) error { return row.Scan(&e.ID) })
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// Events reads events, oldest first.
+func (s *Store) Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error) {
+	events := []plan.Event{}
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select id, at, kind, ended, node, service, component, container, detail, since from (
+			    select * from events
+			    where $1 in ('', service) and $2 in ('', node) and ($3::timestamptz is null or at >= $3) and id > $4
+			    order by id desc limit nullif($5, 0)
+			) newest order by id`, q.Service, q.Node, nullTime(q.From), q.After, q.Limit)
+		if err != nil {
+			return err
+		}
+		var e plan.Event
+		_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Detail, &e.Since}, func() error {
+			events = append(events, e)
+			return nil
+		})
+		return err
+	}, "read events")
+	return events, err
+}

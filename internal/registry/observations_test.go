@@ -1,0 +1,226 @@
+package registry_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/registry"
+)
+
+// watch is the node rift, which runs a released service, and looks at it.
+type watch struct {
+	t       *testing.T
+	store   *registry.Store
+	address string
+	at      time.Time
+	member  plan.ReleaseMember
+}
+
+func newWatch(t *testing.T) *watch {
+	store, address := newStore(t)
+	record(t, store, plan.NodeRecord{Name: "rift"})
+	begin(t, store, "shop", "web")
+	w := &watch{t: t, store: store, address: address, at: time.Now().Truncate(time.Microsecond), member: member("shop", "web", 1)}
+	commit(t, store, "shop", 1, w.member)
+	finish(t, store, "shop", 1, "succeeded")
+	w.settle()
+	return w
+}
+
+// settle lets a while pass since the last deployment.
+func (w *watch) settle() {
+	exec(w.t, w.address, "update deployments set finished_at = finished_at - interval '1 hour' where finished_at is not null")
+}
+
+// web is the service's container as it should be.
+func (w *watch) web() plan.ObservedContainer {
+	return plan.ObservedContainer{
+		Container: plan.Container{Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true},
+		ID:        "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
+		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
+	}
+}
+
+// look records a look and returns its events, as "kind" or "kind ended".
+func (w *watch) look(o plan.Observation) string {
+	w.t.Helper()
+	w.at = w.at.Add(time.Minute)
+	o.Node, o.At = "rift", w.at
+	if o.Problem == "" && o.Status == nil {
+		o.Status = &plan.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}
+	}
+	events, err := w.store.RecordObservation(w.t.Context(), o)
+	require.NoError(w.t, err)
+	var told []string
+	for _, e := range events {
+		text := string(e.Kind)
+		if e.Ended {
+			text += " ended"
+		}
+		told = append(told, text)
+	}
+	return strings.Join(told, ", ")
+}
+
+func seeing(containers ...plan.ObservedContainer) plan.Observation {
+	return plan.Observation{Containers: containers}
+}
+
+func TestADriftHasOneEventWhenItBeginsAndOneWhenItEnds(t *testing.T) {
+	w := newWatch(t)
+	stopped := w.web()
+	stopped.Running, stopped.State, stopped.ExitCode = false, "stopped", 137
+	require.Empty(t, w.look(seeing(w.web())))
+	require.Equal(t, "stopped", w.look(seeing(stopped)))
+	began := w.at
+	require.Empty(t, w.look(seeing(stopped)))
+	require.Equal(t, "unreachable", w.look(plan.Observation{Problem: "no worker"}))
+	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
+	require.Equal(t, "back ended", w.look(seeing(stopped)))
+	require.Equal(t, "stopped ended", w.look(seeing(w.web())))
+	require.Empty(t, w.look(seeing(w.web())))
+
+	events, err := w.store.Events(t.Context(), plan.EventQuery{})
+	require.NoError(t, err)
+	require.Len(t, events, 4)
+	first, last := events[0], events[3]
+	require.True(t, first.At.Equal(began) && first.Since.Equal(began))
+	require.Equal(t, plan.Drift{
+		Kind: plan.DriftStopped, Service: "shop", Component: "web", Container: "shop-web", Detail: "exited with code 137",
+	}, first.Drift)
+	require.Equal(t, "rift", first.Node)
+	require.True(t, last.Ended && last.Since.Equal(began))
+	require.Equal(t, "no worker", events[1].Detail)
+	require.True(t, slices.IsSortedFunc(events, func(a, b plan.Event) int { return int(a.ID - b.ID) }))
+}
+
+func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
+	w := newWatch(t)
+	o := seeing()
+	require.Equal(t, "missing", w.look(o))
+	o.Node, o.At = "rift", w.at
+	for _, at := range []time.Time{w.at, w.at.Add(-time.Second)} {
+		o.At, o.Containers = at, []plan.ObservedContainer{w.web()}
+		events, err := w.store.RecordObservation(t.Context(), o)
+		require.NoError(t, err)
+		require.Empty(t, events)
+	}
+	require.Zero(t, count(t, w.address, "select count(*) from observed_containers"))
+	require.Equal(t, "missing ended", w.look(seeing(w.web())))
+	require.Equal(t, 1, count(t, w.address, "select count(*) from observed_containers where name = 'shop-web' and state = 'running'"))
+}
+
+func TestALookAtANodeThatNobodyKnowsIsNotFound(t *testing.T) {
+	store, _ := newStore(t)
+	_, err := store.RecordObservation(t.Context(), plan.Observation{Node: "nowhere", At: time.Now()})
+	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+}
+
+func TestADeployUnderWayIsNoDrift(t *testing.T) {
+	w := newWatch(t)
+	stray := w.web()
+	stray.Name, stray.Service = "blog-web", "blog"
+	require.Equal(t, "orphan", w.look(seeing(w.web(), stray)))
+
+	begin(t, w.store, "shop", "web")
+	require.Equal(t, "orphan ended", w.look(seeing()), "others are watched on")
+	finish(t, w.store, "shop", 2, "succeeded")
+	require.Empty(t, w.look(seeing()), "it had not ended when the look began")
+	w.settle()
+	require.Equal(t, "missing", w.look(seeing()))
+
+	begin(t, w.store, "shop", "web")
+	require.Empty(t, w.look(seeing(w.web())), "what was open stays open")
+	underWay, err := w.store.UnderWay(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"shop": 3}, underWay)
+	abandoned := seeing(w.web())
+	abandoned.Abandoned = underWay
+	require.Equal(t, "missing ended", w.look(abandoned), "its workflow was terminated: nobody is at work")
+	abandoned = seeing()
+	abandoned.Abandoned = map[string]int{"shop": 2}
+	require.Empty(t, w.look(abandoned), "a newer one has begun since")
+}
+
+func TestALookThatTookLongSparesWhatWasDeployedMeanwhile(t *testing.T) {
+	w := newWatch(t)
+	exec(t, w.address, "update deployments set finished_at = now() - interval '1 minute'")
+	slow := seeing()
+	slow.Age = 2 * time.Minute
+	require.Empty(t, w.look(slow))
+	require.Equal(t, "missing", w.look(seeing()))
+}
+
+func TestRestartsAddUp(t *testing.T) {
+	w := newWatch(t)
+	c := w.web()
+	c.Started = w.at
+	for _, want := range []string{"", "", "", "flapping", "", ""} {
+		require.Equal(t, want, w.look(seeing(c)))
+		c.Restarts++
+		c.Started = w.at
+	}
+	c.Restarts--
+	w.at = w.at.Add(plan.FlapWindow)
+	require.Equal(t, "flapping ended", w.look(seeing(c)))
+}
+
+func TestEventsAreSelected(t *testing.T) {
+	w := newWatch(t)
+	record(t, w.store, plan.NodeRecord{Name: "orion"})
+	require.Equal(t, "missing", w.look(seeing()))
+	missingAt := w.at
+	_, err := w.store.RecordObservation(t.Context(), plan.Observation{Node: "orion", At: w.at.Add(time.Second), Problem: "no worker"})
+	require.NoError(t, err)
+	require.Equal(t, "missing ended", w.look(seeing(w.web())))
+	all, err := w.store.Events(t.Context(), plan.EventQuery{})
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+	for _, test := range []struct {
+		name  string
+		query plan.EventQuery
+		want  []plan.Event
+	}{
+		{"a service's", plan.EventQuery{Service: "shop"}, []plan.Event{all[0], all[2]}},
+		{"a node's", plan.EventQuery{Node: "orion"}, all[1:2]},
+		{"those of both", plan.EventQuery{Service: "shop", Node: "orion"}, []plan.Event{}},
+		{"those from then on", plan.EventQuery{From: missingAt.Add(time.Millisecond)}, all[1:]},
+		{"those after one", plan.EventQuery{After: all[1].ID}, all[2:]},
+		{"the newest", plan.EventQuery{Limit: 2}, all[1:]},
+	} {
+		found, err := w.store.Events(t.Context(), test.query)
+		require.NoError(t, err)
+		require.Equal(t, test.want, found, test.name)
+	}
+}
+
+func TestTheStateOfNodes(t *testing.T) {
+	w := newWatch(t)
+	record(t, w.store, plan.NodeRecord{Name: "orion", Address: "10.0.0.2"})
+	require.Equal(t, "missing", w.look(seeing()))
+	answered := w.at
+	require.Equal(t, "unreachable", w.look(plan.Observation{Problem: "no worker"}))
+	since := w.at
+	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
+
+	states, err := w.store.NodeStates(t.Context())
+	require.NoError(t, err)
+	require.Len(t, states, 2)
+	orion, rift := states[0], states[1]
+	require.Equal(t, "10.0.0.2", orion.Address)
+	require.Empty(t, orion.State)
+	require.Nil(t, orion.Status)
+	require.Empty(t, orion.Drift)
+	require.Equal(t, plan.NodeUnreachable, rift.State)
+	require.True(t, rift.Since.Equal(since))
+	require.True(t, rift.Answered.Equal(answered))
+	require.Equal(t, &plan.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}, rift.Status)
+	require.Len(t, rift.Drift, 2)
+	require.Equal(t, []plan.DriftKind{plan.DriftMissing, plan.DriftUnreachable}, []plan.DriftKind{rift.Drift[0].Kind, rift.Drift[1].Kind})
+}
