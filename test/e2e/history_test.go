@@ -69,7 +69,7 @@ func TestCancelPutsBackWhatRanBefore(t *testing.T) {
 	w.untilRunning(workflows.DeployID("stopme"))
 	require.Eventually(t, func() bool {
 		return strings.Contains(w.mcp("ps").stdout, "stopme-app.next")
-	}, 10*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 
 	cancelled := w.mcp("cancel", "stopme", "--json")
 	require.Zero(t, cancelled.code, cancelled)

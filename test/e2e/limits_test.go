@@ -19,24 +19,24 @@ func TestARollbackToAnImageThatIsGoneChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ownSource("v1")
-	w.define("gone", w.service("gone", "v1", ""))
-	digest := w.deploy("gone").Components[0].Digest
+	w.define("vanished", w.service("vanished", "v1", ""))
+	digest := w.deploy("vanished").Components[0].Digest
 	w.ownSource("v2")
-	w.define("gone", w.service("gone", "v2", ""))
-	port := w.deploy("gone").Components[0].Ports["http"]
-	w.deleteManifest("gone", digest)
-	before := w.containers("gone")
+	w.define("vanished", w.service("vanished", "v2", ""))
+	port := w.deploy("vanished").Components[0].Ports["http"]
+	w.deleteManifest("vanished", digest)
+	before := w.containers("vanished")
 
-	r := w.mcp("rollback", "gone", "--json")
+	r := w.mcp("rollback", "vanished", "--json")
 	require.Equal(t, 1, r.code, r)
 	var result workflows.Result
 	r.decode(t, &result)
 	require.Equal(t, workflows.Failed, result.Outcome)
-	require.Equal(t, "image "+w.registry+"/gone@"+digest+" of release 1 is gone from the image registry", result.Error.Message)
-	require.Contains(t, result.Error.Hint, "mcp history gone")
+	require.Equal(t, "image "+w.registry+"/vanished@"+digest+" of release 1 is gone from the image registry", result.Error.Message)
+	require.Contains(t, result.Error.Hint, "mcp history vanished")
 	require.False(t, w.story(result.WorkflowID).touched())
-	require.Equal(t, before, w.containers("gone"))
-	require.Equal(t, 2, w.status("gone").Release)
+	require.Equal(t, before, w.containers("vanished"))
+	require.Equal(t, 2, w.status("vanished").Release)
 	require.Equal(t, "v2", w.fetch(port))
 }
 
