@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -64,12 +65,19 @@ func TestStartAfterAStopThatWasCutOff(t *testing.T) {
 
 	t.Run("a stop that was answered costs a start nothing", func(t *testing.T) {
 		run(t, "plain", "/app", "serve")
-		require.NoError(t, engine.Stop(t.Context(), "plain", time.Second))
-		for range 2 {
-			began := time.Now()
-			require.NoError(t, engine.Start(t.Context(), "plain"))
-			require.Less(t, time.Since(began), time.Second)
-		}
+		var looks atomic.Int32
+		pass := toPodman(service.Socket())
+		counted := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/json") {
+				looks.Add(1)
+			}
+			pass.ServeHTTP(w, r)
+		})))
+		require.NoError(t, counted.Stop(t.Context(), "plain", time.Second))
+		looks.Store(0)
+		require.NoError(t, counted.Start(t.Context(), "plain"))
+		require.NoError(t, counted.Start(t.Context(), "plain"))
+		require.EqualValues(t, 2, looks.Load(), "each looks once, and looks out for nothing")
 		require.NoError(t, engine.Remove(t.Context(), "plain"))
 	})
 
