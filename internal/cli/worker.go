@@ -105,6 +105,8 @@ func (a *App) worker(ctx context.Context, o workerOptions) error {
 	defer listener.Close()
 	_, err = patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
 		func(ctx context.Context) (*client.CheckHealthResponse, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectPatience)
+			defer cancel()
 			return c.CheckHealth(ctx, &client.CheckHealthRequest{})
 		})
 	if err != nil {
