@@ -6,7 +6,6 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/imageregistry"
-	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
 // Builder is the role of a host that has the sources, and podman to build
@@ -29,7 +28,7 @@ const parallelBuilds = 4
 func (r *Builder) start(w *Workers, c client.Client) error {
 	served := &activities.Builder{
 		Name:      r.Name,
-		Runtime:   podman.New(r.Socket).LoginsFrom(r.AuthFile),
+		Runtime:   w.podman(r.Socket).LoginsFrom(r.AuthFile),
 		Workspace: r.Workspace,
 		Logs:      r.Logs,
 		Insecure:  imageregistry.Insecure(r.Insecure),

@@ -43,6 +43,8 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		return fmt.Errorf("open the registry: %w", err)
 	}
 	w.closers = append(w.closers, store.Close)
+	w.telemetry.Check("postgres", store.Ping)
+	declareMetrics(w.telemetry)
 	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
 		return fmt.Errorf("register search attributes: %w", err)
 	}

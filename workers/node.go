@@ -13,7 +13,6 @@ import (
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/probe"
-	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -35,7 +34,7 @@ type Node struct {
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options) error {
-	engine := podman.New(r.Socket).LoginsFrom(r.AuthFile)
+	engine := w.podman(r.Socket).LoginsFrom(r.AuthFile)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
 	served := &activities.Node{
 		Name:     r.Name,

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/telemetry"
 )
 
 // Options says which roles to hold; a nil role is not held.
@@ -29,6 +30,9 @@ type Options struct {
 	// Grace is how long running activities may take to finish when the workers
 	// stop; those that have not by then are handed over to the next worker.
 	Grace time.Duration
+	// Telemetry measures the workers, and knows whether they are ready; nil if
+	// nobody asks. It has instrumented the client's connection.
+	Telemetry *telemetry.Telemetry
 	// Interceptors see every activity, the first of them before all else.
 	Interceptors []interceptor.WorkerInterceptor
 }
@@ -50,6 +54,7 @@ type Workers struct {
 	closers      []func()
 	failed       chan error
 	interceptors []interceptor.WorkerInterceptor
+	telemetry    *telemetry.Telemetry
 	grace        time.Duration
 	// activities is the root of their contexts, which interrupt ends.
 	activities context.Context
@@ -65,9 +70,13 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Telemetry == nil {
+		o.Telemetry = telemetry.New(o.Version)
+	}
 	w := &Workers{
 		failed:       make(chan error, 3),
-		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor()),
+		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps()),
+		telemetry:    o.Telemetry,
 		grace:        o.Grace,
 	}
 	w.activities, w.interrupt = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -83,17 +92,21 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	}
 	if err != nil {
 		w.Stop()
+		o.Telemetry.Unready("it cannot start: " + err.Error())
 		return nil, err
 	}
+	o.Telemetry.Ready()
 	return w, nil
 }
 
 // Failed receives the error of a worker that cannot go on.
 func (w *Workers) Failed() <-chan error { return w.failed }
 
-// Stop takes on nothing new, lets running activities finish within the grace,
-// hands over those that do not, and returns when every worker has ended.
+// Stop says that it is ready no more, takes on nothing new, lets running
+// activities finish within the grace, hands over those that do not, and returns
+// when every worker has ended.
 func (w *Workers) Stop() {
+	w.telemetry.Unready("it is stopping")
 	late := time.AfterFunc(w.grace, func() { w.interrupt(activities.ErrStopping) })
 	defer late.Stop()
 	done := make(chan struct{}, len(w.running))
@@ -130,5 +143,9 @@ func (w *Workers) serve(c client.Client, queue string, o worker.Options, registe
 		return fmt.Errorf("poll %s: %w", queue, err)
 	}
 	w.running = append(w.running, served)
+	w.checkPolls(telemetry.Queue{Name: queue})
+	if !o.DisableWorkflowWorker {
+		w.checkPolls(telemetry.Queue{Name: queue, Workflows: true})
+	}
 	return nil
 }

@@ -207,7 +207,9 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 	if r.Dirty {
 		d.leaveToMend(ctx)
 	}
-	r.ElapsedMS = workflow.Now(ctx).Sub(d.started).Milliseconds()
+	elapsed := workflow.Now(ctx).Sub(d.started)
+	r.ElapsedMS = elapsed.Milliseconds()
+	countDeploy(ctx, d.in.Verb(), r, elapsed)
 	if r.Error != nil {
 		return nil, failure(r.Outcome, r.Error, *r)
 	}

@@ -60,6 +60,7 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	err := workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, activities.BuildInput{
 		Service: definition.Name, Image: image, Path: definition.Path, Containerfile: containerfile,
 	}).Get(ctx, &built)
+	countBuild(ctx, err)
 	if err != nil {
 		return made, builderFault(unanswered(err, "build "+image), on)
 	}

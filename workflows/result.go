@@ -48,9 +48,13 @@ type DeployInput struct {
 	From string `json:"from"`
 }
 
-// VerbUndeploy is what the registry calls a deployment that removed its
-// service: its release has nothing to go back to.
-const VerbUndeploy = "undeploy"
+// What the registry calls a deployment.
+const (
+	VerbDeploy   = "deploy"
+	VerbRollback = "rollback"
+	// VerbUndeploy removed its service: its release has nothing to go back to.
+	VerbUndeploy = "undeploy"
+)
 
 // Verb is what the registry calls the deployment.
 func (in DeployInput) Verb() string {
@@ -58,9 +62,9 @@ func (in DeployInput) Verb() string {
 	case in.Undeploy:
 		return VerbUndeploy
 	case in.Rollback != 0:
-		return "rollback"
+		return VerbRollback
 	}
-	return "deploy"
+	return VerbDeploy
 }
 
 // Result is what a changing verb tells at its end.

@@ -70,6 +70,9 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 			undone = append(undone, "release ports: "+activities.FaultOf(err).Message)
 		}
 	}
+	if len(d.undo.nodes) > 0 || d.undo.ports {
+		countUndo(ctx, len(undone) == 0)
+	}
 	return undone
 }
 

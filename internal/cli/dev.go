@@ -167,7 +167,7 @@ func (a *App) showPlatform(info dev.Info) {
 	for _, line := range [][2]string{
 		{"Temporal UI", info.UI}, {"Temporal", info.Temporal}, {"image registry", info.ImageRegistry},
 		{"Postgres", info.Postgres}, {"podman", podman}, {"configuration", info.Config},
-		{"workspace", info.Workspace}, {"services", info.Services},
+		{"workspace", info.Workspace}, {"services", info.Services}, {"metrics", info.Metrics},
 	} {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
 )
 
@@ -27,11 +28,13 @@ type workerOptions struct {
 	control                    bool
 	node, builder              string
 	workspace, socket, publish string
+	listen                     *string // nil unless given: "" means something
 	logFormat                  string
 }
 
 func newWorker(a *App) *cobra.Command {
 	var o workerOptions
+	var listen string
 	cmd := &cobra.Command{
 		Use:   "worker [--control] [--node NAME] [--builder NAME --workspace DIR]",
 		Short: "Serve deploys: as a control worker, a node's, a builder, or several of these",
@@ -44,10 +47,19 @@ Postgres cannot be reached it waits for them.
   --node      runs containers on this host's podman
   --builder   builds and pushes images from a workspace
 
-Without any of these it serves the node that the configuration names.`,
+Without any of these it serves the node that the configuration names.
+
+At the address --listen it serves /metrics, /healthz and /readyz. Where another
+worker of this machine has that address, this one works all the same, and serves
+them once it is free: give each an address of its own.`,
 		Example: "  mcp worker --control\n  mcp worker --node rift --publish 10.0.0.5\n  mcp worker --builder ci --workspace /src",
 		Args:    args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.worker(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("listen") {
+				o.listen = &listen
+			}
+			return a.worker(cmd.Context(), o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.control, "control", false, "be a control worker")
@@ -56,6 +68,7 @@ Without any of these it serves the node that the configuration names.`,
 	flags.StringVar(&o.workspace, "workspace", "", "the directory that the builder builds from")
 	flags.StringVar(&o.socket, "socket", "", "podman's socket, for the node and the builder")
 	flags.StringVar(&o.publish, "publish", "", "the address of this host that routes are published on")
+	flags.StringVar(&listen, "listen", "", "where metrics and health are served, host:port, or off (default: what the configuration says, or "+config.DefaultListen+")")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return cmd
 }
@@ -78,14 +91,27 @@ func (a *App) worker(ctx context.Context, o workerOptions) error {
 	if err != nil {
 		return usageError{err}
 	}
-	roles.Logger, roles.Interceptors, roles.Grace = log, a.Interceptors, workerGrace
+	told := telemetry.New(version)
+	roles.Logger, roles.Interceptors, roles.Grace, roles.Telemetry = log, a.Interceptors, workerGrace, told
 	connection.Logger = sdklog.NewStructuredLogger(log)
-	c, err := patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
-		func(ctx context.Context) (client.Client, error) { return client.DialContext(ctx, connection) })
+	c, err := workers.Connect(connection, told)
+	if err != nil {
+		return usageError{err}
+	}
+	// What is deferred ends in the order that an observer should see: first the
+	// workers, who say so before they do, then who tells of them, then the client.
+	defer c.Close()
+	listener := telemetry.Listen(cfg.Worker.Listen, told.Handler(), log)
+	defer listener.Close()
+	_, err = patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
+		func(ctx context.Context) (*client.CheckHealthResponse, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectPatience)
+			defer cancel()
+			return c.CheckHealth(ctx, &client.CheckHealthRequest{})
+		})
 	if err != nil {
 		return endOf(ctx, err)
 	}
-	defer c.Close()
 	w, err := patiently(ctx, log.With("for", "what the roles need"), isAway,
 		func(ctx context.Context) (*workers.Workers, error) { return workers.Start(ctx, c, roles) })
 	if err != nil {
@@ -113,6 +139,9 @@ func (o *workerOptions) over(c *config.Config) {
 	c.Node.Socket = cmp.Or(o.socket, c.Node.Socket)
 	c.Build.Socket = cmp.Or(o.socket, c.Build.Socket)
 	c.Node.Publish = cmp.Or(o.publish, c.Node.Publish)
+	if o.listen != nil {
+		c.Worker.Listen = *o.listen
+	}
 }
 
 // roles are those that the flags ask for.

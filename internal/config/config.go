@@ -23,6 +23,7 @@ type Config struct {
 	Postgres      Postgres            `toml:"postgres"`
 	Node          Node                `toml:"node"`
 	Monitor       Monitor             `toml:"monitor"`
+	Worker        Worker              `toml:"worker"`
 
 	file   string
 	getenv func(string) string
@@ -91,6 +92,17 @@ type Monitor struct {
 	Interval servicedef.Duration `toml:"interval"`
 }
 
+// Worker says what every worker does beside its roles.
+type Worker struct {
+	// Listen is the address of metrics and health; "" or "off" for none.
+	Listen string `toml:"listen"`
+}
+
+// DefaultListen is where metrics and health are served unless told otherwise:
+// where nobody but this host sees them, at the port that OpenTelemetry's
+// exporters for Prometheus have (OTEL_EXPORTER_PROMETHEUS_PORT).
+const DefaultListen = "127.0.0.1:9464"
+
 // defaults are what holds where nothing else is said.
 func defaults(getenv func(string) string) *Config {
 	return &Config{
@@ -99,6 +111,7 @@ func defaults(getenv func(string) string) *Config {
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
 		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1"},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
+		Worker:   Worker{Listen: DefaultListen},
 		getenv:   getenv,
 	}
 }

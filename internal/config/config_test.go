@@ -39,6 +39,7 @@ func TestLoad(t *testing.T) {
 		require.Equal(t, 10000, c.Ports.Low)
 		require.Equal(t, time.Minute, time.Duration(c.Ports.Rest))
 		require.Equal(t, "127.0.0.1", c.Node.Publish)
+		require.Equal(t, "127.0.0.1:9464", c.Worker.Listen)
 		require.Equal(t, "/home/op/.local/state/mcp/builds", c.Build.Logs)
 		require.Empty(t, c.Build.Builder)
 		require.Contains(t, c.Describe(), "/home/op/.config/mcp/mcp.toml")
@@ -85,6 +86,17 @@ func TestLoad(t *testing.T) {
 		require.Equal(t, filepath.Join(here, "src"), c.Build.Workspace)
 	})
 
+	t.Run("a worker listens nowhere when it is told so", func(t *testing.T) {
+		for _, off := range []string{"", "off"} {
+			c, err := config.Load(write(t, t.TempDir(), "mcp.toml", "[worker]\nlisten = \""+off+"\""), env())
+			require.NoError(t, err)
+			require.Equal(t, off, c.Worker.Listen)
+		}
+		c, err := config.Load("", env("MCP_WORKER_LISTEN", "off"))
+		require.NoError(t, err)
+		require.Equal(t, "off", c.Worker.Listen)
+	})
+
 	t.Run("a workspace alone names its builder, another checkout another one", func(t *testing.T) {
 		names := map[string]bool{}
 		for _, workspace := range []string{"/src/a", "/src/b", "/src/a"} {
@@ -118,6 +130,9 @@ func TestMistakes(t *testing.T) {
 		{"a range upside down", "[ports]\nlow = 300\nhigh = 200", "ports.high: must not be less than ports.low"},
 		{"a node's name", "[node]\nname = \"Rift!\"", `node.name: must be of a-z, 0-9 and -, not "Rift!"`},
 		{"a remote socket", "[node]\nsocket = \"tcp://rift:8080\"", "node.socket: must be podman's socket"},
+		{"a place to listen without a port", "[worker]\nlisten = \"localhost\"", `worker.listen: must be host:port, such as "127.0.0.1:9464", or "off", not "localhost"`},
+		{"a port to listen on that is none", "[worker]\nlisten = \":http\"", "worker.listen: must be host:port"},
+		{"a port to listen on beyond the last", "[worker]\nlisten = \":65536\"", "worker.listen: must be host:port"},
 		{"a publish address", "[node]\npublish = \"rift\"", "node.publish: must be an IP address"},
 		{"an address without a port", "[temporal]\naddress = \"temporal\"", "temporal.address: must be host:port"},
 		{"an image registry with a scheme", "[image_registry]\ninsecure = [\"http://r:5000\"]", "image_registry.insecure: must hold host:port"},

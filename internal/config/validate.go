@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,8 +37,22 @@ func (c *Config) Validate() error {
 	for _, host := range c.ImageRegistry.Insecure {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must hold host:port as in an image's name, not %q", host)
 	}
+	v.check(c.Worker.listens(), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
 	v.postgres(c.Postgres)
 	return errors.Join(v.problems...)
+}
+
+// listens reports whether the address is one, or says that there is none.
+func (w Worker) listens() bool {
+	if w.Listen == "" || w.Listen == "off" {
+		return true
+	}
+	_, port, err := net.SplitHostPort(w.Listen)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // validation collects problems.

@@ -36,6 +36,9 @@ type Options struct {
 	// Publish is the address that routes are published on; "" for that of the last
 	// start, or 127.0.0.1.
 	Publish string
+	// listen is where metrics and health are served: where they were at the last
+	// start, or at a free port.
+	listen string
 	// Programs is where the programs temporal and registry are looked for
 	// first; "" for the directory of this one.
 	Programs string
@@ -58,7 +61,9 @@ type Info struct {
 	Podman        string `json:"podman"`
 	Workspace     string `json:"workspace"`
 	Services      string `json:"services"`
-	Publish       string `json:"publish"`
+	// Metrics is the URL that Prometheus scrapes; /healthz and /readyz are beside.
+	Metrics string `json:"metrics"`
+	Publish string `json:"publish"`
 	// PrivatePodman is set where the platform runs a podman of its own.
 	PrivatePodman bool `json:"private_podman"`
 }
@@ -87,6 +92,7 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 	p := &Platform{options: o, info: Info{
 		Dir: o.Dir, PID: os.Getpid(), Config: filepath.Join(o.Dir, configName),
 		Workspace: o.Workspace, Services: o.Services, Publish: o.Publish,
+		Metrics: "http://" + o.listen + "/metrics",
 	}}
 	if err := p.findPrograms(); err != nil {
 		return nil, err

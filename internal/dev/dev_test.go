@@ -118,7 +118,7 @@ func TestPlatform(t *testing.T) {
 		require.Equal(t, os.Getpid(), info.PID)
 		require.True(t, info.PrivatePodman)
 		require.True(t, dev.Running(dir))
-		for _, page := range []string{info.UI, "http://" + info.ImageRegistry + "/v2/"} {
+		for _, page := range []string{info.UI, "http://" + info.ImageRegistry + "/v2/", info.Metrics, strings.TrimSuffix(info.Metrics, "metrics") + "readyz"} {
 			response, err := http.Get(page)
 			require.NoError(t, err)
 			require.NoError(t, response.Body.Close())

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 
+	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -19,6 +22,8 @@ type settings struct {
 	Workspace string `json:"workspace"`
 	Services  string `json:"services"`
 	Publish   string `json:"publish"`
+	// Listen is the address of metrics and health.
+	Listen string `json:"listen"`
 	// Socket is that of a podman that was asked for; "" for whichever answers.
 	Socket string `json:"socket,omitempty"`
 }
@@ -38,6 +43,13 @@ func (o *Options) recall() error {
 	o.Services = cmp.Or(o.Services, last.Services, "services")
 	o.Publish = cmp.Or(o.Publish, last.Publish, "127.0.0.1")
 	o.Socket = cmp.Or(o.Socket, last.Socket)
+	if o.listen = last.Listen; o.listen == "" {
+		port, err := parts.FreePort()
+		if err != nil {
+			return err
+		}
+		o.listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	}
 	return nil
 }
 
@@ -53,7 +65,7 @@ func (o *Options) wantWorkspace() error {
 // writeSettings keeps what this start was told for the next.
 func (p *Platform) writeSettings() error {
 	o := p.options
-	text, err := json.MarshalIndent(settings{Workspace: o.Workspace, Services: o.Services, Publish: o.Publish, Socket: o.Socket}, "", "  ")
+	text, err := json.MarshalIndent(settings{Workspace: o.Workspace, Services: o.Services, Publish: o.Publish, Listen: o.listen, Socket: o.Socket}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the settings: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
+	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
 )
 
@@ -35,27 +36,32 @@ func (p *Platform) startWorkers(ctx context.Context) error {
 
 // staff are the workers of this process, as a part.
 type staff struct {
-	client  client.Client
-	workers *workers.Workers
-	dead    chan struct{}
-	stopped chan struct{}
-	once    sync.Once
+	client   client.Client
+	listener *telemetry.Listener
+	workers  *workers.Workers
+	dead     chan struct{}
+	stopped  chan struct{}
+	once     sync.Once
 }
 
 func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
-	c, err := client.DialContext(ctx, client.Options{
+	roles := p.roles()
+	roles.Telemetry = telemetry.New(p.options.Version)
+	c, err := workers.Connect(client.Options{
 		HostPort: p.info.Temporal,
 		Logger:   sdklog.NewStructuredLogger(p.options.SDKLogger),
-	})
+	}, roles.Telemetry)
 	if err != nil {
-		return nil, fmt.Errorf("connect to Temporal: %w", err)
+		return nil, err
 	}
-	w, err := workers.Start(ctx, c, p.roles())
+	listener := telemetry.Listen(p.options.listen, roles.Telemetry.Handler(), p.options.SDKLogger)
+	w, err := workers.Start(ctx, c, roles)
 	if err != nil {
+		listener.Close()
 		c.Close()
 		return nil, fmt.Errorf("start the workers: %w", err)
 	}
-	s := &staff{client: c, workers: w, dead: make(chan struct{}), stopped: make(chan struct{})}
+	s := &staff{client: c, listener: listener, workers: w, dead: make(chan struct{}), stopped: make(chan struct{})}
 	go func() {
 		select {
 		case err := <-w.Failed():
@@ -102,11 +108,13 @@ func (p *Platform) roles() workers.Options {
 // Done is closed when a worker cannot go on.
 func (s *staff) Done() <-chan struct{} { return s.dead }
 
-// Stop lets running activities end, and then the workers.
+// Stop lets running activities end, and then the workers; what tells of them
+// ends after them.
 func (s *staff) Stop() {
 	s.once.Do(func() {
 		close(s.stopped)
 		s.workers.Stop()
+		s.listener.Close()
 		s.client.Close()
 	})
 }

@@ -54,6 +54,11 @@ func parse(url string) (*pgxpool.Config, error) {
 // Close ends the registry's connections, when those that are in use are done.
 func (s *Store) Close() { s.pool.Close() }
 
+// Ping asks whether Postgres answers.
+func (s *Store) Ping(ctx context.Context) error {
+	return translate(ctx, s.pool.Ping(ctx), true, "ask Postgres for an answer")
+}
+
 // write runs work in a transaction. The doing says, for the error, what for.
 func (s *Store) write(ctx context.Context, work func(pgx.Tx) error, doing string, args ...any) error {
 	return s.transact(ctx, pgx.TxOptions{}, work, doing, args...)

@@ -60,6 +60,18 @@ func Connect(ctx context.Context, socket string) (*Engine, error) {
 	return e, nil
 }
 
+// Close ends the connections that no call is using.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.connection == nil {
+		return
+	}
+	if connection, err := bindings.GetClient(e.connection); err == nil {
+		connection.Client.CloseIdleConnections()
+	}
+}
+
 // Version is "podman" and its server's version. It is in the answer to a ping,
 // which takes a millisecond; podman's own version endpoint also asks conmon
 // and the OCI runtime for theirs, and takes half a second.

@@ -1,0 +1,262 @@
+package workers_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	sdklog "go.temporal.io/sdk/log"
+	"go.uber.org/goleak"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/telemetry"
+	"github.com/metacircular/mcp/workers"
+	"github.com/metacircular/mcp/workflows"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// platform is what workers stand on. Each part can be taken away, and comes
+// back where it was.
+type platform struct {
+	dir      string
+	temporal *parts.Temporal
+	postgres *parts.Postgres
+	podman   *parts.Podman
+}
+
+func newPlatform(t *testing.T) *platform {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mcp-workers-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755)) // Postgres runs as another user
+	p := &platform{dir: dir}
+	require.NoError(t, p.startTemporal(t.Context()))
+	t.Cleanup(func() { p.temporal.Stop() })
+	require.NoError(t, p.startPostgres(t.Context()))
+	t.Cleanup(func() { require.NoError(t, p.postgres.Destroy()) })
+	require.NoError(t, p.startPodman(t.Context()))
+	t.Cleanup(func() { require.NoError(t, p.podman.Destroy()) })
+	return p
+}
+
+func (p *platform) startTemporal(ctx context.Context) error {
+	program, err := filepath.Abs("../bin/temporal")
+	if err != nil {
+		return err
+	}
+	p.temporal, err = parts.StartTemporal(ctx, parts.TemporalOptions{Dir: filepath.Join(p.dir, "temporal"), Binary: program})
+	return err
+}
+
+func (p *platform) startPostgres(ctx context.Context) (err error) {
+	p.postgres, err = parts.StartPostgres(ctx, parts.PostgresOptions{Dir: filepath.Join(p.dir, "postgres")})
+	return err
+}
+
+func (p *platform) startPodman(ctx context.Context) (err error) {
+	p.podman, err = parts.StartPodman(ctx, parts.PodmanOptions{Dir: filepath.Join(p.dir, "podman"), Private: true})
+	return err
+}
+
+// process is what mcp worker makes of a process: all roles, and its listener.
+type process struct {
+	t        *testing.T
+	client   client.Client
+	listener *telemetry.Listener
+	workers  *workers.Workers
+}
+
+// start starts one.
+func (p *platform) start(t *testing.T, interceptors ...interceptor.WorkerInterceptor) *process {
+	t.Helper()
+	told := telemetry.New("test")
+	c, err := workers.Connect(client.Options{HostPort: p.temporal.Address(), Logger: sdklog.NewStructuredLogger(quiet)}, told)
+	require.NoError(t, err)
+	s := &process{t: t, client: c, listener: telemetry.Listen("127.0.0.1:0", told.Handler(), quiet)}
+	s.workers, err = workers.Start(t.Context(), c, workers.Options{
+		Control:   &workers.Control{PostgresURL: p.postgres.URL(), Namespace: client.DefaultNamespace},
+		Node:      &workers.Node{Name: "rift", Socket: p.podman.Socket(), Publish: "127.0.0.1"},
+		Builder:   &workers.Builder{Name: "orion", Workspace: t.TempDir(), Socket: p.podman.Socket(), Logs: t.TempDir()},
+		Logger:    quiet,
+		Telemetry: told, Interceptors: interceptors, Grace: time.Minute,
+	})
+	require.NoError(t, err)
+	return s
+}
+
+// get asks the process, which must answer.
+func (s *process) get(path string) (status int, text string) {
+	s.t.Helper()
+	status, text, err := ask(s.t.Context(), s.listener.Address(), path)
+	require.NoError(s.t, err)
+	return status, text
+}
+
+// ask asks an address, and keeps no connection.
+func ask(ctx context.Context, address, path string) (status int, text string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(body), err
+}
+
+// readiness is what /readyz says.
+func (s *process) readiness() telemetry.Readiness {
+	s.t.Helper()
+	status, text := s.get("/readyz")
+	var said telemetry.Readiness
+	require.NoError(s.t, json.Unmarshal([]byte(text), &said), text)
+	require.Equal(s.t, said.Ready, status == http.StatusOK, text)
+	return said
+}
+
+// failing are the checks that fail.
+func failing(said telemetry.Readiness) []string {
+	var names []string
+	for _, check := range said.Checks {
+		if !check.OK {
+			names = append(names, check.Name)
+		}
+	}
+	return names
+}
+
+// awaitFailing waits until exactly the checks of these names fail.
+func (s *process) awaitFailing(names ...string) telemetry.Readiness {
+	s.t.Helper()
+	var said telemetry.Readiness
+	require.Eventually(s.t, func() bool {
+		said = s.readiness()
+		return strings.Join(failing(said), "; ") == strings.Join(names, "; ")
+	}, time.Minute, 50*time.Millisecond, "want %v", names)
+	return said
+}
+
+// TestReadiness takes the parts away from a real process, one after the other,
+// and gives them back.
+func TestReadiness(t *testing.T) {
+	p := newPlatform(t)
+	s := p.start(t)
+	t.Cleanup(func() { s.workers.Stop(); s.listener.Close(); s.client.Close() })
+	podman := "podman at " + p.podman.Socket()
+	polls := []string{"poll build-orion (activities)", "poll control (activities)", "poll control (workflows)", "poll node-rift (activities)"}
+
+	said := s.awaitFailing()
+	require.True(t, said.Ready)
+	var names []string
+	for _, check := range said.Checks {
+		names = append(names, check.Name)
+	}
+	require.Equal(t, append([]string{podman}, append(polls, "postgres", "temporal")...), names)
+
+	for _, part := range []struct {
+		name  string
+		stop  func()
+		start func(context.Context) error
+		fails []string
+	}{
+		{"podman", p.podman.Stop, p.startPodman, []string{podman}},
+		{"Postgres", p.postgres.Stop, p.startPostgres, []string{"postgres"}},
+		{"Temporal", p.temporal.Stop, p.startTemporal, append(slices.Clone(polls), "temporal")},
+	} {
+		part.stop()
+		said := s.awaitFailing(part.fails...)
+		for _, check := range said.Checks {
+			require.Equal(t, check.OK, check.Reason == "", "%s: %q", check.Name, check.Reason)
+		}
+		status, _ := s.get("/healthz")
+		require.Equal(t, http.StatusOK, status, "without %s the process lives", part.name)
+		require.NoError(t, part.start(t.Context()), part.name)
+		require.True(t, s.awaitFailing().Ready)
+	}
+}
+
+// held is an activity that does not end before it is let go.
+type held struct {
+	interceptor.WorkerInterceptorBase
+	activity    string
+	began, free chan struct{}
+}
+
+func hold(activity string) *held {
+	return &held{activity: activity, began: make(chan struct{}), free: make(chan struct{})}
+}
+
+func (h *held) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &heldActivity{interceptor.ActivityInboundInterceptorBase{Next: next}, h}
+}
+
+type heldActivity struct {
+	interceptor.ActivityInboundInterceptorBase
+	held *held
+}
+
+func (a *heldActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	if activity.GetInfo(ctx).ActivityType.Name == a.held.activity {
+		close(a.held.began) // a second attempt would panic
+		<-a.held.free
+	}
+	return a.Next.ExecuteActivity(ctx, in)
+}
+
+// TestStop ends a real process while an activity is under way, and sees in
+// which order: not ready, work done, nobody listens. No goroutine is left.
+func TestStop(t *testing.T) {
+	p := newPlatform(t)
+	before := goleak.IgnoreCurrent() // those that watch the parts
+	registering := hold("RecordNode")
+	s := p.start(t, registering)
+	<-registering.began
+	require.True(t, s.awaitFailing().Ready)
+	run, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: activities.QueueControl},
+		workflows.ProcessesName, workflows.ProcessesInput{Nodes: []string{"rift"}})
+	require.NoError(t, err)
+	require.NoError(t, run.Get(t.Context(), nil), "podman is asked, so that there is a connection to close")
+
+	stopped := make(chan struct{})
+	go func() { s.workers.Stop(); close(stopped) }()
+	require.Eventually(t, func() bool { return !s.readiness().Ready }, 10*time.Second, time.Millisecond)
+	require.Equal(t, "it is stopping", s.readiness().Reason)
+	status, _ := s.get("/healthz")
+	require.Equal(t, http.StatusOK, status, "it still lives")
+	select {
+	case <-stopped:
+		require.Fail(t, "an activity is under way")
+	default:
+	}
+	close(registering.free)
+	<-stopped
+	_, text := s.get("/metrics")
+	require.Contains(t, text, `mcp_step_seconds_count{activity="RecordNode",outcome="succeeded"} 1`, "the last scrape has all of it")
+	require.False(t, s.readiness().Ready)
+
+	address := s.listener.Address()
+	s.listener.Close()
+	_, _, err = ask(t.Context(), address, "/healthz")
+	require.Error(t, err)
+	s.client.Close()
+	goleak.VerifyNone(t, before)
+}
