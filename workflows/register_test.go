@@ -94,5 +94,5 @@ func TestABootStaysNewWhileADeployDoesNotEnd(t *testing.T) {
 	s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.ErrorContains(t, s.env.GetWorkflowError(), "a deploy is under way")
-	require.Equal(t, []string{"RecordNode rift"}, s.changes())
+	require.Equal(t, []string{"RecordNode rift", "WatchNode rift"}, s.changes())
 }
