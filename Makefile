@@ -67,7 +67,8 @@ lint: $(LINT_TOOLS) ## check format, vet, the walls between packages, and that w
 
 .PHONY: test
 test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) ./...
+	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) $$(go list -tags $(TAGS) ./... | grep -v /test/)
+	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) -p 1 ./test/...
 
 # How long the crash matrix may take; it holds more cases than fit in an hour.
 CRASH_TIME ?= 1h

@@ -134,10 +134,10 @@ func TestAfterTheLastTryTheLocalTagIsGone(t *testing.T) {
 			w.newFaultyRegistry(script)
 			w.ownSource("v1")
 			w.define(name, w.service(name, "v1", ""))
-			result := w.failsToPush(name, "--deadline", "5s")
-			require.Equal(t, fault.Unavailable, result.Error.Kind)
-			require.Contains(t, result.Error.Message, "gave up after 5s: push "+w.image(name, "v1")+": ")
-			require.Less(t, time.Duration(result.ElapsedMS)*time.Millisecond, 20*time.Second)
+			result := w.failsToPush(name, "--deadline", "20s")
+			require.Equal(t, fault.Unavailable, result.Error.Kind, result.Error.Message)
+			require.Contains(t, result.Error.Message, "gave up after 20s: push "+w.image(name, "v1")+": ")
+			require.Less(t, time.Duration(result.ElapsedMS)*time.Millisecond, time.Minute)
 		})
 	}
 }

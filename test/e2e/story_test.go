@@ -56,8 +56,8 @@ func (w *world) awaitAttempt(id, activity string, n int32) {
 			return false
 		}
 		for _, a := range described.GetPendingActivities() {
-			if a.GetActivityType().GetName() == activity && a.GetAttempt() >= n &&
-				a.GetState() == enums.PENDING_ACTIVITY_STATE_STARTED {
+			begun := a.GetState() == enums.PENDING_ACTIVITY_STATE_STARTED
+			if a.GetActivityType().GetName() == activity && (a.GetAttempt() > n || a.GetAttempt() == n && begun) {
 				return true
 			}
 		}
