@@ -166,7 +166,11 @@ const (
 	Created State = "created"
 	Running State = "running"
 	Stopped State = "stopped" // it ran, and has exited
-	Other   State = "other"   // paused, stopping, removing
+	// Removing is for ever where the engine was killed in mid-removal: such a
+	// container holds its name and its ports, never runs again, and can be
+	// removed.
+	Removing State = "removing"
+	Other    State = "other" // paused, stopping
 )
 
 // ContainerInfo is what the engine says of a container.

@@ -129,6 +129,8 @@ func stateOf(status string) runtime.State {
 		return runtime.Running
 	case "exited", "stopped":
 		return runtime.Stopped
+	case "removing":
+		return runtime.Removing
 	}
 	return runtime.Other
 }

@@ -28,8 +28,8 @@ const createTime = 2 * time.Second
 func (e *Engine) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
 	info, err := e.Inspect(ctx, spec.Name)
 	// One that was given other ports could not have those, and could not be
-	// removed then.
-	if err == nil && sameLabels(info, spec) && !samePorts(info, spec) {
+	// removed then; or its removal was cut off.
+	if err == nil && sameLabels(info, spec) && (!samePorts(info, spec) || info.State == runtime.Removing) {
 		if err := e.Remove(ctx, info.ID); err != nil {
 			return "", err
 		}

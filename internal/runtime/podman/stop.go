@@ -66,7 +66,7 @@ func pause(ctx context.Context) error {
 // rests reports whether a container is not running and will not by itself.
 func rests(data *define.InspectContainerData) bool {
 	switch stateOf(data.State.Status) {
-	case runtime.Created:
+	case runtime.Created, runtime.Removing:
 		return true
 	case runtime.Stopped:
 		policy := data.HostConfig.RestartPolicy
