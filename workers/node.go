@@ -34,6 +34,9 @@ type Node struct {
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options) error {
+	if err := node.NotifyNeighbours(); err != nil {
+		o.Logger.Warn("connections to containers may stall while others come and go", "node", r.Name, "error", err)
+	}
 	engine := w.podman(r.Socket).LoginsFrom(r.AuthFile)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
 	served := &activities.Node{

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,10 @@ func TestANodeThatReboots(t *testing.T) {
 	require.NoError(t, r.define(awake.service, definition(awake, "", components...)))
 	require.NoError(t, r.run("deploy", awake.service))
 	before := r.stateOf(t, awake)
+	path, args := m.inside("/bin/cat", arpNotify)
+	setting, err := exec.Command(path, args...).Output()
+	require.NoError(t, err)
+	require.Equal(t, "1\n", string(setting), "the worker has the node's kernel announce addresses that move")
 
 	require.NoError(t, m.powerOff(r))
 	require.NoError(t, m.powerOn(t.Context(), r))

@@ -46,6 +46,13 @@ func main() {
 		for end := time.Now().Add(pause); time.Now().Before(end); {
 			fmt.Println(strings.Repeat("shout ", 50))
 		}
+	case "cat": // cat FILE
+		text, err := os.ReadFile(args[0])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Print(string(text))
 	case "sleep": // sleep DURATION
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
