@@ -9,6 +9,10 @@ type Observation struct {
 	At time.Time `json:"at"`
 	// Problem is why the node did not answer; "" if it did.
 	Problem string `json:"problem,omitempty"`
+	// Unanswered is when the first of the looks began that went without an
+	// answer before this one, in a row; zero if the last had one. The registry
+	// knows it.
+	Unanswered time.Time `json:"unanswered,omitzero"`
 	// Status is nil, and there are no Containers, where it did not.
 	Status     *NodeStatus         `json:"status,omitempty"`
 	Containers []ObservedContainer `json:"containers,omitempty"`
@@ -80,6 +84,11 @@ type ObservedContainer struct {
 	// registry knows them.
 	Restarted []time.Time `json:"restarted,omitempty"`
 }
+
+// Counts reports whether an unanswered look makes the node unreachable. One
+// alone does not: a worker that is restarted, as for a new version, is away for
+// seconds.
+func (o Observation) Counts() bool { return o.Problem != "" && !o.Unanswered.IsZero() }
 
 // Event says that a drift has begun, or that it has ended.
 type Event struct {
