@@ -27,6 +27,9 @@ const (
 	MonitorNodeName  = "MonitorNode"
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
+	ClaimNodeName    = "ClaimNode"
+	DrainNodeName    = "DrainNode"
+	RemoveNodeName   = "RemoveNode"
 )
 
 // DeployID is the workflow id of all that changes a service. The running
@@ -48,6 +51,13 @@ func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
 
 // NodeID is the id of the workflow with which a node announces itself.
 func NodeID(node string) string { return "node/" + node }
+
+// ClaimID is the id of the workflow with which a machine claims a node's name.
+func ClaimID(node, machine string) string { return "claim/" + node + "/" + machine }
+
+// NodeChangeID is the id of a workflow that drains, activates or removes a
+// node; nonce makes it unique.
+func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/" + verb + "/" + nonce }
 
 // MonitorID is the id of the schedule that has a node looked at, and what the
 // ids of the looks begin with.

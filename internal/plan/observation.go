@@ -121,19 +121,23 @@ type EventQuery struct {
 	Limit int `json:"limit,omitempty"`
 }
 
-// States of a node.
+// States of a node. That one is draining is an operator's wish, which is kept
+// beside what the looks find.
 const (
 	NodeReady       = "ready"
 	NodeUnreachable = "unreachable"
+	NodeDraining    = "draining"
 )
 
 // NodeState is a node with what the last look at it has found.
 type NodeState struct {
 	NodeRecord
-	// State is one of the above; "" before the first look.
+	// State is ready or unreachable; "" before the first look.
 	State string `json:"state"`
 	// Since is when it came to be in that state.
 	Since time.Time `json:"since,omitzero"`
+	// Draining says that it gets no new container.
+	Draining bool `json:"draining,omitempty"`
 	// Answered is when a look found it last, and Status what it found then.
 	Answered time.Time   `json:"answered,omitzero"`
 	Status   *NodeStatus `json:"status,omitempty"`

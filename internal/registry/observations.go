@@ -70,7 +70,9 @@ func isLate(ctx context.Context, tx pgx.Tx, o *plan.Observation) (late bool, err
 		from nodes n left join node_status s on s.node = n.name
 		where n.name = $1 and n.seen is not null for no key update of n`, o.Node, o.At).Scan(&late, &o.Unanswered)
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = fault.New(fault.NotFound, "no node is called %s", o.Node)
+		unknown := fault.New(fault.NotFound, "no node is called %s", o.Node)
+		unknown.Node = o.Node
+		return false, unknown
 	}
 	return late, err
 }
@@ -213,7 +215,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]plan.NodeState, error) {
 		}
 		rows, err := tx.Query(ctx, `
 			select n.name, n.address, n.runtime, n.version, n.seen, n.boot,
-			       coalesce(s.state, ''), coalesce(s.since, '0001-01-01 00:00:00Z'),
+			       n.draining, coalesce(s.state, ''), coalesce(s.since, '0001-01-01 00:00:00Z'),
 			       coalesce(s.seen, '0001-01-01 00:00:00Z'), s.status
 			from nodes n left join node_status s on s.node = n.name
 			where n.seen is not null order by n.name`)
@@ -222,7 +224,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]plan.NodeState, error) {
 		}
 		states, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (plan.NodeState, error) {
 			n := plan.NodeState{Drift: []plan.OpenDrift{}}
-			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.State, &n.Since, &n.Answered, &n.Status)
+			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.Draining, &n.State, &n.Since, &n.Answered, &n.Status)
 			n.Drift = append(n.Drift, drift[n.Name]...)
 			return n, err
 		})
