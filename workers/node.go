@@ -36,7 +36,7 @@ type Node struct {
 	// AuthFile holds credentials for image registries; "" for podman's own.
 	AuthFile string
 	// MachineFile holds what tells this machine from others; it is made where
-	// there is none. "" is the system's own.
+	// there is none. "" is the system's own, if it has one.
 	MachineFile string
 }
 
@@ -80,7 +80,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
 	id, err := node.MachineID(r.MachineFile)
 	if err != nil {
-		return plan.Machine{}, err
+		return plan.Machine{}, fault.Wrap(fault.Invalid, err, "tell this machine from others").
+			WithHint("name a file that this worker may read, or make: [node] machine in mcp.toml")
 	}
 	boot, err := node.BootID()
 	if err != nil {
@@ -95,15 +96,16 @@ func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
 
 // claimPatience is how long to wait for the answer to a claim before the log
 // says that a control worker is waited for.
-const claimPatience = 20 * time.Second
+const claimPatience = 15 * time.Second
 
 // claim asks for the node's name, and returns when this machine has it. It is a
-// Conflict where another has it, and Unavailable while nobody answers.
+// Conflict where another has it. Else it is Unavailable: no other answer says
+// that the worker may not serve, and whatever is wrong can be mended meanwhile.
 func claim(ctx context.Context, c client.Client, in plan.Claim) error {
 	wait, cancel := context.WithTimeout(ctx, claimPatience)
 	defer cancel()
 	run, err := c.ExecuteWorkflow(wait, client.StartWorkflowOptions{
-		ID:        workflows.ClaimID(in.Node, in.Machine.ID),
+		ID:        workflows.ClaimID(in.Node, in.Machine),
 		TaskQueue: activities.QueueControl,
 		// The same machine asks the same: one that was restarted while it waits.
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
@@ -119,7 +121,11 @@ func claim(ctx context.Context, c client.Client, in plan.Claim) error {
 	case ctx.Err() == nil && wait.Err() != nil:
 		return fault.New(fault.Unavailable, "claim node %s: no control worker has answered yet", in.Node)
 	}
-	return workflows.FaultOf(err)
+	f := workflows.FaultOf(err)
+	if f.Kind != fault.Conflict {
+		return fault.Wrap(fault.Unavailable, f, "claim node %s", in.Node)
+	}
+	return f
 }
 
 // register announces the node, through a workflow: a node has no access to

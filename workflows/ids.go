@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -52,8 +53,9 @@ func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
 // NodeID is the id of the workflow with which a node announces itself.
 func NodeID(node string) string { return "node/" + node }
 
-// ClaimID is the id of the workflow with which a machine claims a node's name.
-func ClaimID(node, machine string) string { return "claim/" + node + "/" + machine }
+// ClaimID is the id of the workflow with which a machine claims a node's name;
+// a clone's claim is another.
+func ClaimID(node string, m plan.Machine) string { return "claim/" + node + "/" + m.ID + "/" + m.Boot }
 
 // NodeChangeID is the id of a workflow that drains, activates or removes a
 // node; nonce makes it unique.

@@ -84,8 +84,8 @@ type Node struct {
 	Socket string `toml:"socket"`
 	// Publish is the address that routes are published on.
 	Publish string `toml:"publish"`
-	// Machine is a file that holds what tells this machine from others: the
-	// system's own where it has one, else one that the worker makes.
+	// Machine is a file that holds what tells this machine from others; "" for
+	// the system's own, or one that the worker makes.
 	Machine string `toml:"machine"`
 }
 
@@ -112,7 +112,7 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Machine: machineID(getenv)},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1"},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
 		getenv:   getenv,

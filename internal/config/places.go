@@ -86,16 +86,6 @@ func stateDir(getenv func(string) string, name string) string {
 	return filepath.Join("/var/lib/mcp", name)
 }
 
-// machineID is the file that tells this machine from others. A system has made
-// its own at its first boot; images of containers have none, or an empty one.
-func machineID(getenv func(string) string) string {
-	const system = "/etc/machine-id" // see machine-id(5)
-	if text, err := os.ReadFile(system); err == nil && len(strings.TrimSpace(string(text))) == 32 {
-		return system
-	}
-	return stateDir(getenv, "machine")
-}
-
 // podmanSocket is where podman's own tools would look.
 func podmanSocket(getenv func(string) string) string {
 	if host := getenv("CONTAINER_HOST"); strings.HasPrefix(host, "unix://") {

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,16 +12,23 @@ import (
 	"strings"
 )
 
-// systemID is where the system keeps its own identity.
-const systemID = "/etc/machine-id"
+const (
+	// systemID is where the system keeps its own identity: 32 digits, made when
+	// it was first booted. Images of containers have none, or an empty one.
+	systemID = "/etc/machine-id"
+	// ownID is where one is made in its stead.
+	ownID = "/var/lib/mcp/machine"
+)
 
 // MachineID tells this machine from others, by what a file holds; it makes one
-// where there is none. "" is the system's own. The file's own text stays on the machine: machine-id(5)
-// wants it confidential, and asks for a hash instead.
+// where there is none. "" is the system's file, or ownID. What the file holds stays
+// on the machine: machine-id(5) wants that confidential, and asks for a hash.
 func MachineID(path string) (string, error) {
-	path = cmp.Or(path, systemID)
+	if path == "" {
+		path = defaultFile()
+	}
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && path != systemID {
+	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeID(path); err != nil {
 			return "", fmt.Errorf("make an identity for this machine: %w", err)
 		}
@@ -37,6 +43,14 @@ func MachineID(path string) (string, error) {
 	}
 	sum := sha256.Sum256([]byte("mcp node\n" + id))
 	return hex.EncodeToString(sum[:8]), nil
+}
+
+// defaultFile is the system's file where it holds an identity.
+func defaultFile() string {
+	if text, err := os.ReadFile(systemID); err == nil && len(strings.TrimSpace(string(text))) == 32 {
+		return systemID
+	}
+	return ownID
 }
 
 // makeID writes a new identity. Of two that do so at once, one succeeds, and

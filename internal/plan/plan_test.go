@@ -348,7 +348,7 @@ func TestADrainingNodeGetsNoNewContainer(t *testing.T) {
 		refused string // the component
 	}{
 		"what runs as released is kept": {func(*plan.Input) {}, "=api@rift =web@rift", ""},
-		"a new image": {func(in *plan.Input) { in.Desired.Components[0].Image = "r.example/api:v2" }, "", "api"},
+		"a new image":                   {func(in *plan.Input) { in.Desired.Components[0].Image = "r.example/api:v2" }, "", "api"},
 		"a first deploy": {func(in *plan.Input) {
 			in.Release = plan.Release{Service: "shop", Draining: []string{"rift"}}
 			in.Nodes = map[string]plan.Node{"rift": {Reachable: true}}

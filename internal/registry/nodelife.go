@@ -122,7 +122,7 @@ func mayGo(ctx context.Context, tx pgx.Tx, node string) error {
 	}
 	if err == nil {
 		err = fault.New(fault.Conflict, "a deployment of %s to node %s is under way", service, node).
-			WithHint("wait for its end, or cancel it: mcp cancel %s", service)
+			WithHint("wait for its end, or cancel it: mcp cancel %s; mcp undeploy %s closes one that was terminated", service, service)
 	}
 	return err
 }
