@@ -36,6 +36,9 @@ type Registry interface {
 	MarkMended(ctx context.Context, service string, deployment int) error
 	RecordNode(ctx context.Context, r plan.NodeRecord) (plan.Boot, error)
 	MarkRevived(ctx context.Context, node, boot string) error
+	ClaimNode(ctx context.Context, c plan.Claim) (plan.ClaimResult, error)
+	SetDraining(ctx context.Context, node string, draining bool) ([]plan.ServiceOn, error)
+	RemoveNode(ctx context.Context, node string) error
 	Nodes(ctx context.Context) ([]plan.NodeRecord, error)
 	Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error)
 	Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error)
@@ -50,6 +53,15 @@ type Registry interface {
 type Monitor interface {
 	// Watch sees to it that the node is looked at from now on, again and again.
 	Watch(ctx context.Context, node string) error
+	// Unwatch ends that. A node that nobody looks at is no error.
+	Unwatch(ctx context.Context, node string) error
+}
+
+// Queues is what Control needs to know of task queues.
+type Queues interface {
+	// Polled reports whether any worker has polled the queue lately: within
+	// minutes, so that it may be gone.
+	Polled(ctx context.Context, queue string) (bool, error)
 }
 
 // Host is what Node needs to know of the host that it runs on.
@@ -92,6 +104,7 @@ type Control struct {
 	Images   ImageRegistry
 	Lock     Lock
 	Monitor  Monitor
+	Queues   Queues
 	// PortRest is how long a released port is kept from being handed out
 	// again: the old holder may still be stopping, and a client may still
 	// have its address.
@@ -105,6 +118,8 @@ type Node struct {
 	Ports   PortFinder
 	Probe   Prober
 	Host    Host
+	// Machine is the host that the worker runs on.
+	Machine plan.Machine
 	// Version is mcp's own.
 	Version string
 	// Publish is the address that routes are published on.

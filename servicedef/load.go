@@ -98,7 +98,7 @@ func Find(dir, name string) (*Service, error) {
 	if broken != nil {
 		return nil, broken
 	}
-	unknown.Nearest = nearest(name, names)
+	unknown.Nearest = Nearest(name, names)
 	return nil, unknown
 }
 

@@ -8,16 +8,16 @@ import (
 
 // didYouMean is ", did you mean …?" where a known name is near, else "".
 func didYouMean(name string, known []string) string {
-	if near := nearest(name, known); len(near) > 0 {
+	if near := Nearest(name, known); len(near) > 0 {
 		return ", did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return ""
 }
 
-// nearest are up to three of the known names that name may be a slip of, the
+// Nearest are up to three of the known names that name may be a slip of, the
 // likeliest first: two of their letters may differ, or a third where that is
 // more, but never more than half.
-func nearest(name string, known []string) []string {
+func Nearest(name string, known []string) []string {
 	type candidate struct {
 		name     string
 		distance int

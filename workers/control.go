@@ -53,6 +53,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Images:   imageregistry.New(r.Images),
 		Lock:     lock{c},
 		Monitor:  monitor{c, r.MonitorInterval},
+		Queues:   queues{c, r.Namespace},
 		PortRest: r.PortRest,
 	}
 	return w.serve(c, activities.QueueControl, worker.Options{}, func(reg worker.Registry) {
@@ -76,6 +77,9 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.MonitorNodeName:  workflows.MonitorNode,
 		workflows.NodeStatesName:   workflows.NodeStates,
 		workflows.EventsName:       workflows.Events,
+		workflows.ClaimNodeName:    workflows.ClaimNode,
+		workflows.DrainNodeName:    workflows.DrainNode,
+		workflows.RemoveNodeName:   workflows.RemoveNode,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -47,6 +47,20 @@ func (m monitor) Watch(ctx context.Context, node string) error {
 			},
 		})
 	}
+	return scheduleFault(err, "schedule looks at node %s", node)
+}
+
+// Unwatch deletes the node's schedule, if there is one.
+func (m monitor) Unwatch(ctx context.Context, node string) error {
+	err := m.client.ScheduleClient().GetHandle(ctx, workflows.MonitorID(node)).Delete(ctx)
+	if errors.As(err, new(*serviceerror.NotFound)) {
+		return nil
+	}
+	return scheduleFault(err, "end the looks at node %s", node)
+}
+
+// scheduleFault says what a schedule's error was met in; nil is none.
+func scheduleFault(err error, doing, node string) error {
 	if err == nil {
 		return nil
 	}
@@ -54,7 +68,7 @@ func (m monitor) Watch(ctx context.Context, node string) error {
 	if errors.As(err, new(*serviceerror.Unavailable)) || errors.As(err, new(*serviceerror.DeadlineExceeded)) {
 		kind = fault.Unavailable
 	}
-	return fault.Wrap(kind, err, "schedule looks at node %s", node)
+	return fault.Wrap(kind, err, doing, node)
 }
 
 func (m monitor) spec() client.ScheduleSpec {

@@ -3,12 +3,16 @@ package workers
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"os"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/plan"
@@ -31,9 +35,19 @@ type Node struct {
 	Insecure []string
 	// AuthFile holds credentials for image registries; "" for podman's own.
 	AuthFile string
+	// MachineFile holds what tells this machine from others; it is made where
+	// there is none. "" is the system's own, if it has one.
+	MachineFile string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options) error {
+	machine, err := r.machine(o.Logger)
+	if err != nil {
+		return err
+	}
+	if err := claim(ctx, c, plan.Claim{Node: r.Name, Address: r.Publish, Machine: machine}); err != nil {
+		return err
+	}
 	if err := node.NotifyNeighbours(); err != nil {
 		o.Logger.Warn("connections to containers may stall while others come and go", "node", r.Name, "error", err)
 	}
@@ -45,13 +59,14 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 		Ports:    ports,
 		Probe:    probe.Prober{},
 		Host:     host{},
+		Machine:  machine,
 		Version:  o.Version,
 		Publish:  r.Publish,
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Turns:    activities.NewTurns(),
 	}
-	err := w.serve(c, activities.QueueNode(r.Name), worker.Options{DisableWorkflowWorker: true}, func(reg worker.Registry) {
+	err = w.serve(c, activities.QueueNode(r.Name), worker.Options{DisableWorkflowWorker: true}, func(reg worker.Registry) {
 		reg.RegisterActivity(served)
 	})
 	if err != nil {
@@ -61,11 +76,59 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 	if err != nil {
 		o.Logger.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
+	return register(ctx, c, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: machine.Boot})
+}
+
+// machine is the one that this process runs on.
+func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
+	id, err := node.MachineID(r.MachineFile)
+	if err != nil {
+		return plan.Machine{}, fault.Wrap(fault.Invalid, err, "tell this machine from others").
+			WithHint("name a file that this worker may read, or make: [node] machine in mcp.toml")
+	}
 	boot, err := node.BootID()
 	if err != nil {
-		o.Logger.Warn("a reboot of this host would go unnoticed", "node", r.Name, "error", err)
+		log.Warn("a reboot of this host would go unnoticed", "node", r.Name, "error", err)
 	}
-	return register(ctx, c, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: boot})
+	name, err := os.Hostname()
+	if err != nil {
+		return plan.Machine{}, fmt.Errorf("read the name of this host: %w", err)
+	}
+	return plan.Machine{ID: id, Boot: boot, Hostname: name}, nil
+}
+
+// claimPatience is how long to wait for the answer to a claim before the log
+// says that a control worker is waited for.
+const claimPatience = 15 * time.Second
+
+// claim asks for the node's name, and returns when this machine has it. It is a
+// Conflict where another has it. Else it is Unavailable: no other answer says
+// that the worker may not serve, and whatever is wrong can be mended meanwhile.
+func claim(ctx context.Context, c client.Client, in plan.Claim) error {
+	wait, cancel := context.WithTimeout(ctx, claimPatience)
+	defer cancel()
+	run, err := c.ExecuteWorkflow(wait, client.StartWorkflowOptions{
+		ID:        workflows.ClaimID(in.Node, in.Machine),
+		TaskQueue: activities.QueueControl,
+		// The same machine asks the same: one that was restarted while it waits.
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            "node " + in.Node + " claims its name",
+	}, workflows.ClaimNodeName, in)
+	if err != nil {
+		return fmt.Errorf("claim node %s: %w", in.Node, err)
+	}
+	err = run.Get(wait, nil)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && wait.Err() != nil:
+		return fault.New(fault.Unavailable, "claim node %s: no control worker has answered yet", in.Node)
+	}
+	f := workflows.FaultOf(err)
+	if f.Kind != fault.Conflict {
+		return fault.Wrap(fault.Unavailable, f, "claim node %s", in.Node)
+	}
+	return f
 }
 
 // register announces the node, through a workflow: a node has no access to

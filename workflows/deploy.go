@@ -249,6 +249,12 @@ func planFault(err error) error {
 			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
 		f.Node = foreign.Node
 	}
+	var draining *plan.DrainingNodeError
+	if errors.As(err, &draining) {
+		f = fault.New(fault.Conflict, "%s", draining.Error()).
+			WithHint("let it have new containers again: mcp node activate %s; or give the component another node", draining.Node)
+		f.Component, f.Node = draining.Component, draining.Node
+	}
 	return f
 }
 

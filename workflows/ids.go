@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -27,6 +28,9 @@ const (
 	MonitorNodeName  = "MonitorNode"
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
+	ClaimNodeName    = "ClaimNode"
+	DrainNodeName    = "DrainNode"
+	RemoveNodeName   = "RemoveNode"
 )
 
 // DeployID is the workflow id of all that changes a service. The running
@@ -48,6 +52,14 @@ func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
 
 // NodeID is the id of the workflow with which a node announces itself.
 func NodeID(node string) string { return "node/" + node }
+
+// ClaimID is the id of the workflow with which a machine claims a node's name;
+// a clone's claim is another.
+func ClaimID(node string, m plan.Machine) string { return "claim/" + node + "/" + m.ID + "/" + m.Boot }
+
+// NodeChangeID is the id of a workflow that drains, activates or removes a
+// node; nonce makes it unique.
+func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/" + verb + "/" + nonce }
 
 // MonitorID is the id of the schedule that has a node looked at, and what the
 // ids of the looks begin with.

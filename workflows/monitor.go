@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -28,5 +29,9 @@ func MonitorNode(ctx workflow.Context, name string) error {
 		look.Status, look.Containers = &found.Status, found.Containers
 	}
 	step := controlStep(ctx, "record how "+name+" is", recordPatience)
-	return workflow.ExecuteActivity(step, control.RecordObservation, look).Get(ctx, nil)
+	err = workflow.ExecuteActivity(step, control.RecordObservation, look).Get(ctx, nil)
+	if f := activities.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
+		return unwatch(ctx, name) // the node has been removed, and its schedule is still there
+	}
+	return err
 }

@@ -47,6 +47,10 @@ type stage struct {
 	boot plan.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
+	// holder has the name that is claimed; answer is what the worker says that
+	// polls the node's queue, if there is one.
+	holder plan.Holder
+	answer plan.Answer
 	// looks are the looks at nodes that were recorded.
 	looks []plan.Observation
 	// nextPort is the port that is handed out next.
@@ -69,7 +73,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.env.SetTestTimeout(20 * time.Second)
 	s.register()
-	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode} {
+	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode, workflows.ClaimNodeName: workflows.ClaimNode, workflows.DrainNodeName: workflows.DrainNode, workflows.RemoveNodeName: workflows.RemoveNode} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 	return s
@@ -193,6 +197,19 @@ func (s *stage) register() {
 	add("RecordNode", func(ctx context.Context, in plan.NodeRecord) (plan.Boot, error) { return s.boot, s.call(ctx, in.Name) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
 	add("WatchNode", func(ctx context.Context, in activities.WatchNodeInput) error { return s.call(ctx, in.Node) })
+	add("UnwatchNode", func(ctx context.Context, in activities.WatchNodeInput) error { return s.call(ctx, in.Node) })
+	add("ClaimNode", func(ctx context.Context, in plan.Claim) (plan.ClaimResult, error) {
+		result := plan.ClaimResult{Verdict: plan.Judge(s.holder, in), Holder: s.holder}
+		return result, s.call(ctx, string(result.Verdict))
+	})
+	add("Identify", func(ctx context.Context) (plan.Answer, error) {
+		return s.answer, s.call(ctx, s.answer.Machine.Hostname)
+	})
+	add("SetDraining", func(ctx context.Context, in activities.SetDrainingInput) (activities.SetDrainingResult, error) {
+		there := []plan.ServiceOn{{Service: "shop", Components: []string{"api"}}}
+		return activities.SetDrainingResult{Services: there}, s.call(ctx, fmt.Sprint(in.Node, " ", in.Draining))
+	})
+	add("RemoveNode", func(ctx context.Context, in activities.RemoveNodeInput) error { return s.call(ctx, in.Node) })
 	add("ObserveNode", func(ctx context.Context) (activities.ObserveNodeResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		var found activities.ObserveNodeResult

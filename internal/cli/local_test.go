@@ -246,7 +246,8 @@ func TestWorkerWaits(t *testing.T) {
 	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: temporalProgram, Port: port})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Stop)
-	require.Eventually(t, waits(`"msg":"worker ready"`), 30*time.Second, 20*time.Millisecond, "it has never been ready")
+	require.Eventually(t, waits(`claim node rift: no control worker has answered yet`), time.Minute, 20*time.Millisecond)
+	require.NotContains(t, stderr.String(), "worker ready", "the name may be another's")
 	stop()
 	require.Zero(t, <-ended)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -21,7 +22,9 @@ type listedNode struct {
 	Name string `json:"name"`
 	// State is "unknown" before the first look.
 	State string `json:"state"`
-	// Since is when it came to be in that state.
+	// Draining says that it gets no new container.
+	Draining bool `json:"draining"`
+	// Since is when it came to be ready or unreachable.
 	Since time.Time `json:"since,omitzero"`
 	// Announced is when its worker started.
 	Announced time.Time `json:"announced"`
@@ -35,6 +38,7 @@ type listedNode struct {
 type nodeStatus struct {
 	Name          string     `json:"name"`
 	State         string     `json:"state"`
+	Draining      bool       `json:"draining"`
 	Since         time.Time  `json:"since,omitzero"`
 	Seen          time.Time  `json:"seen,omitzero"`
 	UptimeSeconds int64      `json:"uptime_seconds"`
@@ -65,7 +69,7 @@ type shownNode struct {
 }
 
 func newNode(a *App) *cobra.Command {
-	cmd := &cobra.Command{Use: "node", Short: "List the nodes, and how they are"}
+	cmd := &cobra.Command{Use: "node", Short: "List the nodes, and say which of them get containers"}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "List the nodes of the fleet", Args: args(cobra.NoArgs),
@@ -79,6 +83,7 @@ func newNode(a *App) *cobra.Command {
 			Use: "show NODE", Short: "Show all that is known of a node", Args: args(cobra.ExactArgs(1)),
 			RunE: func(cmd *cobra.Command, names []string) error { return a.nodeShow(cmd.Context(), names) },
 		},
+		newNodeDrain(a), newNodeActivate(a), newNodeRemove(a),
 	)
 	return cmd
 }
@@ -91,9 +96,22 @@ func (a *App) nodes(ctx context.Context, names []string) ([]plan.NodeState, erro
 	}
 	i := slices.IndexFunc(all, func(n plan.NodeState) bool { return n.Name == names[0] })
 	if i < 0 {
-		return nil, usageError{fault.New(fault.NotFound, "no node is called %s", names[0]).WithHint("list them: mcp node list")}
+		return nil, unknownNode(names[0], all)
 	}
 	return all[i : i+1], nil
+}
+
+// unknownNode is the fault of a node that is not there.
+func unknownNode(name string, all []plan.NodeState) error {
+	var known []string
+	for _, n := range all {
+		known = append(known, n.Name)
+	}
+	f := fault.New(fault.NotFound, "no node is called %s", name).WithHint("list them: mcp node list")
+	if near := servicedef.Nearest(name, known); len(near) > 0 {
+		f = f.WithHint("did you mean %s? mcp node list shows them all", strings.Join(near, " or "))
+	}
+	return usageError{f}
 }
 
 func (a *App) nodeList(ctx context.Context) error {
@@ -104,7 +122,7 @@ func (a *App) nodeList(ctx context.Context) error {
 	list := make([]listedNode, 0, len(nodes))
 	for _, n := range nodes {
 		list = append(list, listedNode{
-			Name: n.Name, State: stateOf(n), Since: n.Since, Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
+			Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
 		})
 	}
 	if a.json {
@@ -114,7 +132,7 @@ func (a *App) nodeList(ctx context.Context) error {
 	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NODE\tSTATE\tSINCE\tADDRESS\tRUNTIME\tMCP")
 	for _, n := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.State, moment(n.Since), n.Address, n.Runtime, n.MCP)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, shownState(n.State, n.Draining), moment(n.Since), n.Address, n.Runtime, n.MCP)
 	}
 	return table.Flush()
 }
@@ -135,7 +153,7 @@ func (a *App) nodeStatus(ctx context.Context, names []string) error {
 	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NODE\tSTATE\tSEEN\tUPTIME\tCPU\tLOAD\tMEMORY\tDISK\tCONTAINERS")
 	for _, n := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%d, %d running\n", n.Name, n.State, moment(n.Seen),
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%d, %d running\n", n.Name, shownState(n.State, n.Draining), moment(n.Seen),
 			time.Duration(n.UptimeSeconds)*time.Second, n.CPUPercent, loads(n.Load), usage(n.Memory), usage(n.Disk), n.Containers, n.Running)
 	}
 	return table.Flush()
@@ -166,7 +184,8 @@ func (a *App) writeNode(n shownNode) {
 	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"node", n.Name},
-		{"state", strings.TrimSpace(n.State + " since " + moment(n.Since))},
+		{"state", n.State + " since " + moment(n.Since)},
+		{"new containers", newContainers(n.Draining)},
 		{"last answer", moment(n.Seen)},
 		{"worker", fmt.Sprintf("mcp %s, started %s", n.MCP, moment(n.Announced))},
 		{"routes on", n.Address},
@@ -189,7 +208,7 @@ func (a *App) writeNode(n shownNode) {
 func statusOfNode(n plan.NodeState) nodeStatus {
 	s := statusIn(n)
 	return nodeStatus{
-		Name: n.Name, State: stateOf(n), Since: n.Since, Seen: n.Answered, UptimeSeconds: s.UptimeSeconds,
+		Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered, UptimeSeconds: s.UptimeSeconds,
 		Runtime: cmp.Or(s.Runtime, n.Runtime), MCP: cmp.Or(s.MCP, n.Version),
 		CPUPercent: s.CPUPercent, Load: s.Load, Memory: s.Memory, Disk: s.Disk, Containers: s.Containers, Running: s.Running,
 	}
@@ -203,7 +222,30 @@ func statusIn(n plan.NodeState) plan.NodeStatus {
 	return *n.Status
 }
 
-func stateOf(n plan.NodeState) string { return cmp.Or(n.State, "unknown") }
+// stateOf is one word: of a node that answers whether it is draining, of
+// another one that it does not.
+func stateOf(n plan.NodeState) string {
+	if n.State == plan.NodeReady && n.Draining {
+		return plan.NodeDraining
+	}
+	return cmp.Or(n.State, "unknown")
+}
+
+// shownState is a state for a person, who should see both at once.
+func shownState(state string, draining bool) string {
+	if draining && state != plan.NodeDraining {
+		return state + ", " + plan.NodeDraining
+	}
+	return state
+}
+
+// newContainers says whether a node gets any.
+func newContainers(draining bool) string {
+	if draining {
+		return "none: it is draining"
+	}
+	return "yes"
+}
 
 // moment renders a time; "-" where there is none.
 func moment(t time.Time) string {

@@ -20,12 +20,14 @@ const readPatience = 3 * time.Second
 
 // read runs a workflow that only reads, and decodes its result.
 func (a *App) read(ctx context.Context, c client.Client, verb, workflow string, in, out any) error {
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                       workflows.ReadID(verb, nonce()),
-		TaskQueue:                workflows.Queue,
-		WorkflowExecutionTimeout: time.Minute, // there is nothing to undo
-		StaticSummary:            "mcp " + verb,
-	}, workflow, in)
+	return a.ask(ctx, c, client.StartWorkflowOptions{ID: workflows.ReadID(verb, nonce()), StaticSummary: "mcp " + verb}, workflow, in, out)
+}
+
+// ask runs a short workflow, which leaves nothing to undo, and decodes its
+// result.
+func (a *App) ask(ctx context.Context, c client.Client, o client.StartWorkflowOptions, workflow string, in, out any) error {
+	o.TaskQueue, o.WorkflowExecutionTimeout = workflows.Queue, time.Minute
+	run, err := c.ExecuteWorkflow(ctx, o, workflow, in)
 	if err != nil {
 		return temporalFault(err)
 	}

@@ -49,6 +49,9 @@ Postgres cannot be reached it waits for them.
 
 Without any of these it serves the node that the configuration names.
 
+A node's name belongs to the machine that had it first: the worker of another
+one ends with an error that says whose it is, until mcp node remove.
+
 At the address --listen it serves /metrics, /healthz and /readyz. Where another
 worker of this machine has that address, this one works all the same, and serves
 them once it is free: give each an address of its own.`,
@@ -167,6 +170,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		roles.Node = &workers.Node{
 			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
 			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
+			MachineFile: cfg.Node.Machine,
 		}
 	}
 	if o.builder != "" {

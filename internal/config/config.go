@@ -84,6 +84,9 @@ type Node struct {
 	Socket string `toml:"socket"`
 	// Publish is the address that routes are published on.
 	Publish string `toml:"publish"`
+	// Machine is a file that holds what tells this machine from others; "" for
+	// the system's own, or one that the worker makes.
+	Machine string `toml:"machine"`
 }
 
 // Monitor says how nodes are watched. Only control workers read it.

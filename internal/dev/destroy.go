@@ -38,7 +38,7 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	// One by one: whoever gave a directory with things of their own keeps them.
 	for _, name := range []string{
 		temporalDir, registryDir, postgresDir, podmanDir, buildsDir,
-		configName, urlName, infoName, settingsName, LogName, pidName, lockName,
+		configName, urlName, infoName, machineName, settingsName, LogName, pidName, lockName,
 	} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("remove the platform's data: %w", err)

@@ -10,11 +10,12 @@ import (
 
 // What the platform writes into its directory, beside its parts' data.
 const (
-	configName = "mcp.toml"
-	urlName    = "postgres.url"
-	infoName   = "dev.json"
-	pidName    = "dev.pid"
-	lockName   = "dev.lock"
+	configName  = "mcp.toml"
+	urlName     = "postgres.url"
+	infoName    = "dev.json"
+	machineName = "machine" // what tells the node of this platform from others
+	pidName     = "dev.pid"
+	lockName    = "dev.lock"
 	// settingsName outlives the platform, for its next start.
 	settingsName = "settings.json"
 	// LogName is the log of a platform in the background.

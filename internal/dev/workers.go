@@ -91,6 +91,8 @@ func (p *Platform) roles() workers.Options {
 			Socket:   p.info.Podman,
 			Publish:  p.options.Publish,
 			Insecure: insecure,
+
+			MachineFile: p.path(machineName),
 		},
 		Builder: &workers.Builder{
 			Name:      Local,

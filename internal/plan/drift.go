@@ -26,7 +26,7 @@ const (
 // DriftBack.
 const (
 	DriftOrphan      DriftKind = "orphan"      // a container with mcp's labels that no release names
-	DriftUnreachable DriftKind = "unreachable" // the node does not answer
+	DriftUnreachable DriftKind = "unreachable" // the node has not answered twice in a row
 	DriftBack        DriftKind = "back"
 	DriftDisk        DriftKind = "disk"   // podman's file system is nearly full
 	DriftMemory      DriftKind = "memory" // nearly all of the memory is in use
@@ -130,8 +130,11 @@ func doing(c ObservedContainer) string {
 // that have to do with it; busy are those whose containers are being changed,
 // of which nothing can be said. Open is what was found before.
 func FindDrift(o Observation, services []ServiceRecord, busy map[string]bool, open []OpenDrift) []Drift {
-	if o.Problem != "" {
+	if o.Counts() {
 		return []Drift{{Kind: DriftUnreachable, Detail: o.Problem}}
+	}
+	if o.Problem != "" {
+		return nil
 	}
 	var found []Drift
 	explained := map[string]bool{}
@@ -199,8 +202,12 @@ func Events(o Observation, found []Drift, busy map[string]bool, open []OpenDrift
 		if slices.ContainsFunc(open, func(known OpenDrift) bool { return known.is(d) }) {
 			continue
 		}
-		still = append(still, OpenDrift{Drift: d, Since: o.At})
-		events = append(events, Event{At: o.At, Node: o.Node, Drift: d, Since: o.At})
+		since := o.At
+		if d.Kind == DriftUnreachable {
+			since = o.Unanswered
+		}
+		still = append(still, OpenDrift{Drift: d, Since: since})
+		events = append(events, Event{At: o.At, Node: o.Node, Drift: d, Since: since})
 	}
 	return events, still
 }

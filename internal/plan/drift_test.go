@@ -125,9 +125,15 @@ func TestFindDrift(t *testing.T) {
 		{"the memory is nearly full", func(o *plan.Observation, _ *plan.ObservedContainer, _ *plan.ReleaseMember) {
 			o.Status.Memory.Used = 95
 		}, "memory"},
-		{"the node does not answer", func(o *plan.Observation, _ *plan.ObservedContainer, _ *plan.ReleaseMember) {
+		{"the node does not answer: its worker may only be restarted", func(o *plan.Observation, _ *plan.ObservedContainer, _ *plan.ReleaseMember) {
 			*o = plan.Observation{Node: "rift", At: noon, Problem: "no worker"}
+		}, ""},
+		{"the node does not answer again", func(o *plan.Observation, _ *plan.ObservedContainer, _ *plan.ReleaseMember) {
+			*o = plan.Observation{Node: "rift", At: noon, Problem: "no worker", Unanswered: noon.Add(-time.Minute)}
 		}, "unreachable"},
+		{"the node answers again", func(o *plan.Observation, _ *plan.ObservedContainer, _ *plan.ReleaseMember) {
+			o.Unanswered = noon.Add(-time.Minute)
+		}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o, services := watched()
@@ -174,6 +180,8 @@ func TestEvents(t *testing.T) {
 	}
 	back := away
 	back.Kind = plan.DriftBack
+	gone := began(away)
+	gone.Since = noon.Add(-time.Minute)
 	for _, test := range []struct {
 		name        string
 		open        []plan.OpenDrift
@@ -189,12 +197,13 @@ func TestEvents(t *testing.T) {
 		{"it ends", open(stopped), "", nil, "", []plan.Event{ended(stopped)}, nil},
 		{"one ends as another begins", open(stopped), "", []plan.Drift{missing}, "", []plan.Event{ended(stopped), began(missing)}, []plan.Drift{missing}},
 		{"it is left open while its service is busy", open(stopped, missing), "", nil, "shop", []plan.Event{ended(missing)}, []plan.Drift{stopped}},
-		{"its node goes away: nobody knows", open(stopped), "gone", []plan.Drift{away}, "", []plan.Event{began(away)}, []plan.Drift{stopped, away}},
+		{"its node has left one look unanswered", open(stopped), "gone", nil, "", nil, []plan.Drift{stopped}},
+		{"its node goes away: nobody knows", open(stopped), "gone", []plan.Drift{away}, "", []plan.Event{gone}, []plan.Drift{stopped, away}},
 		{"its node stays away", open(stopped, away), "gone", []plan.Drift{away}, "", nil, []plan.Drift{stopped, away}},
 		{"its node is back, and it as it was", open(stopped, away), "", []plan.Drift{stopped}, "", []plan.Event{ended(back)}, []plan.Drift{stopped}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o := plan.Observation{Node: "rift", At: noon, Problem: test.problem}
+			o := plan.Observation{Node: "rift", At: noon, Problem: test.problem, Unanswered: gone.Since}
 			events, still := plan.Events(o, test.found, map[string]bool{test.busy: test.busy != ""}, test.open)
 			require.Equal(t, test.want, events)
 			var kept []plan.Drift

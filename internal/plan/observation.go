@@ -9,6 +9,10 @@ type Observation struct {
 	At time.Time `json:"at"`
 	// Problem is why the node did not answer; "" if it did.
 	Problem string `json:"problem,omitempty"`
+	// Unanswered is when the first of the looks began that went without an
+	// answer before this one, in a row; zero if the last had one. The registry
+	// knows it.
+	Unanswered time.Time `json:"unanswered,omitzero"`
 	// Status is nil, and there are no Containers, where it did not.
 	Status     *NodeStatus         `json:"status,omitempty"`
 	Containers []ObservedContainer `json:"containers,omitempty"`
@@ -81,6 +85,11 @@ type ObservedContainer struct {
 	Restarted []time.Time `json:"restarted,omitempty"`
 }
 
+// Counts reports whether an unanswered look makes the node unreachable. One
+// alone does not: a worker that is restarted, as for a new version, is away for
+// seconds.
+func (o Observation) Counts() bool { return o.Problem != "" && !o.Unanswered.IsZero() }
+
 // Event says that a drift has begun, or that it has ended.
 type Event struct {
 	// ID is greater than that of every event that could be read before it.
@@ -112,19 +121,23 @@ type EventQuery struct {
 	Limit int `json:"limit,omitempty"`
 }
 
-// States of a node.
+// States of a node. That one is draining is an operator's wish, which is kept
+// beside what the looks find.
 const (
 	NodeReady       = "ready"
 	NodeUnreachable = "unreachable"
+	NodeDraining    = "draining"
 )
 
 // NodeState is a node with what the last look at it has found.
 type NodeState struct {
 	NodeRecord
-	// State is one of the above; "" before the first look.
+	// State is ready or unreachable; "" before the first look.
 	State string `json:"state"`
 	// Since is when it came to be in that state.
 	Since time.Time `json:"since,omitzero"`
+	// Draining says that it gets no new container.
+	Draining bool `json:"draining,omitempty"`
 	// Answered is when a look found it last, and Status what it found then.
 	Answered time.Time   `json:"answered,omitzero"`
 	Status   *NodeStatus `json:"status,omitempty"`

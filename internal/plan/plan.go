@@ -206,8 +206,18 @@ func (e *ForeignContainerError) Error() string {
 	return fmt.Sprintf("container %s exists on node %s and %s", e.Container, e.Node, owner)
 }
 
-// Make plans a deploy. Its only errors are *ForeignContainerError and an
-// unknown name in Only.
+// DrainingNodeError says that a plan would start a new container on a node that
+// gets none.
+type DrainingNodeError struct {
+	Component, Node string
+}
+
+func (e *DrainingNodeError) Error() string {
+	return fmt.Sprintf("component %s needs a new container on node %s, which is draining", e.Component, e.Node)
+}
+
+// Make plans a deploy. Its only errors are *ForeignContainerError,
+// *DrainingNodeError and an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {
@@ -294,6 +304,9 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 		step.Action = Replace
 	default:
 		step.Action = Create
+	}
+	if step.Action != Keep && slices.Contains(p.Release.Draining, c.Node) {
+		return step, &DrainingNodeError{Component: c.Name, Node: c.Node}
 	}
 	return step, nil
 }

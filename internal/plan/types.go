@@ -23,7 +23,9 @@ type Release struct {
 	Dirty bool `json:"dirty"`
 	// Touched are the nodes that a deployment may have left something on:
 	// those of every definition since the last deployment that ended clean.
-	Touched    []string                 `json:"touched,omitempty"`
+	Touched []string `json:"touched,omitempty"`
+	// Draining are the nodes of the fleet that get no new container.
+	Draining   []string                 `json:"draining,omitempty"`
 	Definition *servicedef.Service      `json:"definition,omitempty"`
 	Components map[string]ReleaseMember `json:"components,omitempty"`
 }

@@ -23,11 +23,11 @@ func (s *Store) BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.
 		if err != nil {
 			return err
 		}
-		records, err := loadServices(ctx, tx, []string{r.Definition.Name})
+		release, err := loadRelease(ctx, tx, r.Definition.Name)
 		if err != nil {
 			return err
 		}
-		result = plan.BeginResult{Number: number, Release: records[0].Release}
+		result = plan.BeginResult{Number: number, Release: release}
 		return nil
 	}, "open a deployment of %s", r.Definition.Name)
 	return result, err

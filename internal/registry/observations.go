@@ -21,7 +21,7 @@ const settling = time.Second
 func (s *Store) RecordObservation(ctx context.Context, o plan.Observation) ([]plan.Event, error) {
 	var events []plan.Event
 	err := s.write(ctx, func(tx pgx.Tx) error {
-		late, err := isLate(ctx, tx, o)
+		late, err := isLate(ctx, tx, &o)
 		if err != nil || late {
 			return err
 		}
@@ -61,15 +61,18 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation) ([]pl
 	return events, nil
 }
 
-// isLate locks the node, and reports whether a look as new as this has been
-// recorded.
-func isLate(ctx context.Context, tx pgx.Tx, o plan.Observation) (late bool, err error) {
+// isLate locks the node, reports whether a look as new as this has been
+// recorded, and fills in since when there was no answer. A node whose worker has
+// not announced itself, or that was removed, is NotFound.
+func isLate(ctx context.Context, tx pgx.Tx, o *plan.Observation) (late bool, err error) {
 	err = tx.QueryRow(ctx, `
-		select coalesce(s.observed_at >= $2, false)
+		select coalesce(s.observed_at >= $2, false), coalesce(s.unanswered, '0001-01-01 00:00:00Z')
 		from nodes n left join node_status s on s.node = n.name
-		where n.name = $1 for no key update of n`, o.Node, o.At).Scan(&late)
+		where n.name = $1 and n.seen is not null for no key update of n`, o.Node, o.At).Scan(&late, &o.Unanswered)
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = fault.New(fault.NotFound, "no node is called %s", o.Node)
+		unknown := fault.New(fault.NotFound, "no node is called %s", o.Node)
+		unknown.Node = o.Node
+		return false, unknown
 	}
 	return late, err
 }
@@ -180,20 +183,24 @@ func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]*plan.O
 }
 
 // writeStatus writes down how the node is. One that did not answer keeps what
-// it said last.
+// it said last, and its state until that counts.
 func writeStatus(ctx context.Context, tx pgx.Tx, o plan.Observation) error {
-	state, seen := plan.NodeReady, any(o.At)
-	if o.Problem != "" {
-		state, seen = plan.NodeUnreachable, nil
+	var state, since, seen, unanswered any = plan.NodeReady, o.At, o.At, nil
+	switch {
+	case o.Counts():
+		state, since, seen, unanswered = plan.NodeUnreachable, o.Unanswered, nil, o.Unanswered
+	case o.Problem != "":
+		state, seen, unanswered = nil, nil, o.At
 	}
 	_, err := tx.Exec(ctx, `
-		insert into node_status as known (node, state, since, observed_at, seen, status)
-		values ($1, $2, $3, $3, $4, $5)
+		insert into node_status as known (node, state, since, observed_at, seen, status, unanswered)
+		values ($1, coalesce($2, $3), $4, $5, $6, $7, $8)
 		on conflict (node) do update
-		set state = excluded.state, observed_at = excluded.observed_at,
-		    since = case when known.state = excluded.state then known.since else excluded.since end,
-		    seen = coalesce(excluded.seen, known.seen), status = coalesce(excluded.status, known.status)`,
-		o.Node, state, o.At, seen, o.Status)
+		set state = coalesce($2, known.state), observed_at = excluded.observed_at,
+		    since = case when known.state = coalesce($2, known.state) then known.since else excluded.since end,
+		    seen = coalesce(excluded.seen, known.seen), status = coalesce(excluded.status, known.status),
+		    unanswered = excluded.unanswered`,
+		o.Node, state, plan.NodeUnreachable, since, o.At, seen, o.Status, unanswered)
 	return err
 }
 
@@ -208,7 +215,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]plan.NodeState, error) {
 		}
 		rows, err := tx.Query(ctx, `
 			select n.name, n.address, n.runtime, n.version, n.seen, n.boot,
-			       coalesce(s.state, ''), coalesce(s.since, '0001-01-01 00:00:00Z'),
+			       n.draining, coalesce(s.state, ''), coalesce(s.since, '0001-01-01 00:00:00Z'),
 			       coalesce(s.seen, '0001-01-01 00:00:00Z'), s.status
 			from nodes n left join node_status s on s.node = n.name
 			where n.seen is not null order by n.name`)
@@ -217,7 +224,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]plan.NodeState, error) {
 		}
 		states, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (plan.NodeState, error) {
 			n := plan.NodeState{Drift: []plan.OpenDrift{}}
-			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.State, &n.Since, &n.Answered, &n.Status)
+			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.Draining, &n.State, &n.Since, &n.Answered, &n.Status)
 			n.Drift = append(n.Drift, drift[n.Name]...)
 			return n, err
 		})

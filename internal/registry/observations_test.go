@@ -80,6 +80,10 @@ func TestADriftHasOneEventWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	require.Equal(t, "stopped", w.look(seeing(stopped)))
 	began := w.at
 	require.Empty(t, w.look(seeing(stopped)))
+	require.Empty(t, w.look(plan.Observation{Problem: "restarted"}))
+	require.Empty(t, w.look(seeing(stopped)), "one look without an answer is none")
+	require.Empty(t, w.look(plan.Observation{Problem: "restarted"}))
+	away := w.at
 	require.Equal(t, "unreachable", w.look(plan.Observation{Problem: "no worker"}))
 	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
 	require.Equal(t, "back ended", w.look(seeing(stopped)))
@@ -97,6 +101,7 @@ func TestADriftHasOneEventWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	require.Equal(t, "rift", first.Node)
 	require.True(t, last.Ended && last.Since.Equal(began))
 	require.Equal(t, "no worker", events[1].Detail)
+	require.True(t, events[1].Since.Equal(away) && events[2].Since.Equal(away))
 	require.True(t, slices.IsSortedFunc(events, func(a, b plan.Event) int { return int(a.ID - b.ID) }))
 }
 
@@ -176,8 +181,10 @@ func TestEventsAreSelected(t *testing.T) {
 	record(t, w.store, plan.NodeRecord{Name: "orion"})
 	require.Equal(t, "missing", w.look(seeing()))
 	missingAt := w.at
-	_, err := w.store.RecordObservation(t.Context(), plan.Observation{Node: "orion", At: w.at.Add(time.Second), Problem: "no worker"})
-	require.NoError(t, err)
+	for i := range 2 {
+		_, err := w.store.RecordObservation(t.Context(), plan.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"})
+		require.NoError(t, err)
+	}
 	require.Equal(t, "missing ended", w.look(seeing(w.web())))
 	all, err := w.store.Events(t.Context(), plan.EventQuery{})
 	require.NoError(t, err)
@@ -205,11 +212,15 @@ func TestTheStateOfNodes(t *testing.T) {
 	record(t, w.store, plan.NodeRecord{Name: "orion", Address: "10.0.0.2"})
 	require.Equal(t, "missing", w.look(seeing()))
 	answered := w.at
-	require.Equal(t, "unreachable", w.look(plan.Observation{Problem: "no worker"}))
+	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
 	since := w.at
+	states, err := w.store.NodeStates(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, plan.NodeReady, states[1].State, "one look does not count")
+	require.Equal(t, "unreachable", w.look(plan.Observation{Problem: "no worker"}))
 	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
 
-	states, err := w.store.NodeStates(t.Context())
+	states, err = w.store.NodeStates(t.Context())
 	require.NoError(t, err)
 	require.Len(t, states, 2)
 	orion, rift := states[0], states[1]

@@ -13,11 +13,33 @@ import (
 // Release reads what a service should run. A service that nobody has deployed
 // has a Release with its name alone.
 func (s *Store) Release(ctx context.Context, service string) (plan.Release, error) {
-	records, err := s.Services(ctx, []string{service})
-	if err != nil || len(records) == 0 {
-		return plan.Release{Service: service}, err
+	release := plan.Release{Service: service}
+	err := s.read(ctx, func(tx pgx.Tx) (err error) {
+		release, err = loadRelease(ctx, tx, service)
+		return err
+	}, "read the release of %s", service)
+	return release, err
+}
+
+// loadRelease reads what a service should run, and which nodes are draining.
+func loadRelease(ctx context.Context, tx pgx.Tx, service string) (plan.Release, error) {
+	release := plan.Release{Service: service}
+	records, err := loadServices(ctx, tx, []string{service})
+	if err != nil {
+		return release, err
 	}
-	return records[0].Release, nil
+	if len(records) > 0 {
+		release = records[0].Release
+	}
+	rows, err := tx.Query(ctx, `select name from nodes where draining order by name`)
+	if err != nil {
+		return release, err
+	}
+	draining, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if len(draining) > 0 {
+		release.Draining = draining
+	}
+	return release, err
 }
 
 // Services reads the named services, or all if there are no names, in the

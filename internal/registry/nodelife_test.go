@@ -1,0 +1,123 @@
+package registry_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/registry"
+)
+
+// claim claims the name rift.
+func claim(t *testing.T, store *registry.Store, m plan.Machine, silent *plan.Machine) plan.ClaimResult {
+	t.Helper()
+	result, err := store.ClaimNode(t.Context(), plan.Claim{Node: "rift", Address: "10.0.0.1", Machine: m, Silent: silent})
+	require.NoError(t, err)
+	return result
+}
+
+func TestANodesNameBelongsToOneMachine(t *testing.T) {
+	store, address := newStore(t)
+	record(t, store, plan.NodeRecord{Name: "rift"}) // by a worker that claims nothing
+	first, other := plan.Machine{ID: "m1", Boot: "b1", Hostname: "one"}, plan.Machine{ID: "m2", Boot: "b2", Hostname: "two"}
+	vacant := claim(t, store, first, nil)
+	require.Equal(t, plan.ClaimOpen, vacant.Verdict)
+	require.Empty(t, vacant.Holder.Machine)
+	require.Equal(t, plan.ClaimGranted, claim(t, store, first, &plan.Machine{}).Verdict)
+	for range 2 {
+		require.Equal(t, plan.ClaimGranted, claim(t, store, first, nil).Verdict, "its worker may be restarted")
+	}
+	_, err := store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now(), Status: &plan.NodeStatus{}})
+	require.NoError(t, err)
+
+	refused := claim(t, store, other, &plan.Machine{})
+	require.Equal(t, plan.ClaimRefused, refused.Verdict)
+	require.Equal(t, first, refused.Holder.Machine)
+	require.Equal(t, "10.0.0.1", refused.Holder.Address)
+	require.WithinDuration(t, time.Now(), refused.Holder.Since, time.Minute)
+	require.WithinDuration(t, time.Now(), refused.Holder.Answered, time.Minute)
+
+	rebooted := first
+	rebooted.Boot = "b9"
+	require.Equal(t, plan.ClaimOpen, claim(t, store, rebooted, nil).Verdict)
+	require.Equal(t, plan.ClaimGranted, claim(t, store, rebooted, &first).Verdict)
+	require.Equal(t, plan.ClaimOpen, claim(t, store, first, nil).Verdict, "a clone that has not been booted since")
+	kept := claim(t, store, rebooted, nil)
+	require.True(t, kept.Holder.Since.Equal(refused.Holder.Since), "a boot does not begin anew")
+
+	require.NoError(t, store.RemoveNode(t.Context(), "rift"))
+	require.Equal(t, plan.ClaimGranted, claim(t, store, other, &plan.Machine{}).Verdict)
+	require.Zero(t, count(t, address, "select count(*) from nodes where seen is not null"), "it has yet to announce itself")
+}
+
+func TestWhichNodesAreDraining(t *testing.T) {
+	store, _ := newStore(t)
+	begin(t, store, "shop", "web", "api") // names rift, which has not announced itself
+	_, err := store.SetDraining(t.Context(), "rift", true)
+	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+	record(t, store, plan.NodeRecord{Name: "rift"})
+	record(t, store, plan.NodeRecord{Name: "orion"})
+	commit(t, store, "shop", 1, member("shop", "web", 1), member("shop", "api", 1))
+	finish(t, store, "shop", 1, "succeeded")
+
+	for range 2 {
+		there, err := store.SetDraining(t.Context(), "rift", true)
+		require.NoError(t, err)
+		require.Equal(t, []plan.ServiceOn{{Service: "shop", Components: []string{"api", "web"}}}, there)
+	}
+	states, err := store.NodeStates(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []bool{false, true}, []bool{states[0].Draining, states[1].Draining})
+	record(t, store, plan.NodeRecord{Name: "rift", Version: "v2"})
+	require.Equal(t, []string{"rift"}, begin(t, store, "shop", "web").Release.Draining, "a restart of its worker ends it not")
+	for _, service := range []string{"shop", "new"} {
+		release, err := store.Release(t.Context(), service)
+		require.NoError(t, err)
+		require.Equal(t, []string{"rift"}, release.Draining)
+	}
+	_, err = store.SetDraining(t.Context(), "rift", false)
+	require.NoError(t, err)
+	release, err := store.Release(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Empty(t, release.Draining)
+}
+
+func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
+	w := newWatch(t)
+	require.Equal(t, "missing", w.look(seeing()))
+	begin(t, w.store, "shop", "web")
+	_, err := w.store.AllocatePorts(t.Context(), portRequest("shop", "web", 2, []int{20001}, "http"))
+	require.NoError(t, err)
+
+	err = w.store.RemoveNode(t.Context(), "rift")
+	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+	require.ErrorContains(t, err, "node rift is to run shop (web)")
+	_, err = w.store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 2})
+	require.NoError(t, err)
+	err = w.store.RemoveNode(t.Context(), "rift")
+	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+	require.ErrorContains(t, err, "a deployment of shop to node rift is under way")
+
+	finish(t, w.store, "shop", 2, "succeeded")
+	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
+	require.Positive(t, count(t, w.address, "select count(*) from component_routes where node = 'rift'"), "a port that rests")
+	for range 2 {
+		require.NoError(t, w.store.RemoveNode(t.Context(), "rift"))
+	}
+	for _, table := range []string{"nodes where name", "node_status where node", "drift where node", "component_routes where node"} {
+		require.Zero(t, count(t, w.address, "select count(*) from "+table+" = 'rift'"), table)
+	}
+	events, err := w.store.Events(t.Context(), plan.EventQuery{Node: "rift"})
+	require.NoError(t, err)
+	require.Len(t, events, 1, "what has happened there stays told")
+	deployments, err := w.store.Deployments(t.Context(), "shop", 0)
+	require.NoError(t, err)
+	require.Len(t, deployments, 2)
+
+	begin(t, w.store, "shop", "web")
+	_, err = w.store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now()})
+	require.True(t, fault.Is(err, fault.NotFound), "a definition names it, and that is all: %v", err)
+}

@@ -1,0 +1,156 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+var (
+	mine     = plan.Machine{ID: "m1", Boot: "b1", Hostname: "one"}
+	rebooted = plan.Machine{ID: "m1", Boot: "b2", Hostname: "one"}
+	other    = plan.Machine{ID: "m2", Boot: "b3", Hostname: "two"}
+)
+
+func TestAClaimOnANodesName(t *testing.T) {
+	since := time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
+	untaken := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+	swallowed := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil)
+	for _, test := range []struct {
+		name    string
+		holder  plan.Machine
+		claims  plan.Machine
+		answers plan.Machine
+		silence error // of the queue; nil where answers is who answers
+		calls   []string
+		refused string
+		hint    string
+	}{
+		{name: "its worker is restarted", holder: mine, claims: mine, calls: []string{"ClaimNode granted"}},
+		{name: "another machine", holder: mine, claims: other, calls: []string{"ClaimNode refused"},
+			refused: "the name rift belongs to another machine, host one (m1) with routes on 10.0.0.1, since 2025-06-01T12:00:00Z; it last answered at 2025-06-01T13:00:00Z",
+			hint:    "give this worker a name of its own; if that machine is gone for good, free the name: mcp node remove rift"},
+		{name: "its machine was booted", holder: mine, claims: rebooted, silence: untaken, calls: []string{"ClaimNode open", "ClaimNode granted"}},
+		{name: "its machine was booted, and Temporal has not noticed yet", holder: mine, claims: rebooted, silence: swallowed,
+			calls: []string{"ClaimNode open", "ClaimNode granted"}},
+		{name: "a clone of the machine", holder: mine, claims: rebooted, answers: mine, calls: []string{"ClaimNode open", "Identify one"},
+			refused: "a worker on another machine, host one (m1) with routes on 10.0.0.1, serves node rift",
+			hint:    "the two machines have one identity, as clones do: give one of them its own (see [node] machine in mcp.toml), and a name of its own"},
+		{name: "a node that was removed while its worker runs", claims: other, answers: mine, calls: []string{"ClaimNode open", "Identify one"},
+			refused: "a worker on another machine, host one (m1) with routes on 10.0.0.1, serves node rift",
+			hint:    "stop that worker, or give this one a name of its own"},
+		{name: "the worker of a node that was removed, again", claims: mine, answers: mine,
+			calls: []string{"ClaimNode open", "Identify one", "ClaimNode granted"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			s.holder = plan.Holder{Machine: test.holder, Address: "10.0.0.1", Since: since, Answered: since.Add(time.Hour)}
+			s.answer = plan.Answer{Machine: test.answers, Address: "10.0.0.1"}
+			if test.silence != nil {
+				s.env.OnActivity("Identify", mock.Anything).Return(plan.Answer{}, test.silence)
+			}
+			s.env.ExecuteWorkflow(workflows.ClaimNodeName, plan.Claim{Node: "rift", Machine: test.claims})
+			require.True(t, s.env.IsWorkflowCompleted())
+			require.Equal(t, test.calls, s.calls)
+			if test.refused == "" {
+				require.NoError(t, s.env.GetWorkflowError())
+				return
+			}
+			f := workflows.FaultOf(s.env.GetWorkflowError())
+			require.Equal(t, fault.Conflict, f.Kind)
+			require.Equal(t, test.refused, f.Message)
+			require.Equal(t, test.hint, f.Hint)
+			require.Equal(t, "rift", f.Node)
+		})
+	}
+}
+
+func TestAClaimWaitsForPostgres(t *testing.T) {
+	s := newStage(t)
+	s.holder = plan.Holder{Machine: mine}
+	s.fail = failing("ClaimNode", 20, fault.New(fault.Unavailable, "Postgres does not answer"))
+	s.env.ExecuteWorkflow(workflows.ClaimNodeName, plan.Claim{Node: "rift", Machine: mine})
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"ClaimNode granted"}, s.calls)
+}
+
+func TestADeployThatNeedsANewContainerOnADrainingNodeTouchesNothing(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	s.release.Draining = []string{"rift"}
+	in := shop()
+	in.Definition.Components[1].Env = map[string]string{"COLOUR": "red"}
+	delete(s.images, "r.example/web:v1") // which would be built first
+	in.Definition.Build.Images["web"] = "Containerfile.web"
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, fault.Conflict, result.Error.Kind)
+	require.Equal(t, "component web needs a new container on node rift, which is draining", result.Error.Message)
+	require.Equal(t, "let it have new containers again: mcp node activate rift; or give the component another node", result.Error.Hint)
+	require.Equal(t, []string{"rift", "web"}, []string{result.Error.Node, result.Error.Component})
+	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+}
+
+func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	s.release.Draining = []string{"rift"}
+	require.Equal(t, workflows.Unchanged, s.deploy(t, shop()).Outcome)
+
+	s = newStage(t)
+	s.released(shop())
+	s.release.Draining = []string{"rift"}
+	in := shop()
+	in.Definition.Active = false
+	require.Equal(t, workflows.Succeeded, s.deploy(t, in).Outcome)
+	require.Contains(t, s.changes(), "StopContainer shop-api")
+}
+
+func TestANodeThatIsRemovedIsLookedAtNoMore(t *testing.T) {
+	s := newStage(t)
+	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"RemoveNode rift", "UnwatchNode rift"}, s.calls)
+}
+
+func TestANodeThatMustStayIsLookedAtOn(t *testing.T) {
+	s := newStage(t)
+	s.fail = failing("RemoveNode", 0, fault.New(fault.Conflict, "node rift is to run shop (web)"))
+	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
+	require.Equal(t, fault.Conflict, workflows.FaultOf(s.env.GetWorkflowError()).Kind)
+	require.Empty(t, s.calls)
+}
+
+func TestALookAtANodeThatWasRemovedIsTheLast(t *testing.T) {
+	unknown := fault.New(fault.NotFound, "no node is called rift")
+	unknown.Node = "rift"
+	s := newStage(t)
+	s.fail = failing("RecordObservation", 0, unknown)
+	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"ObserveNode rift", "UnwatchNode rift"}, s.calls)
+
+	s = newStage(t)
+	s.fail = failing("RecordObservation", 0, fault.New(fault.NotFound, "there is no database mcp"))
+	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
+	require.Error(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"ObserveNode rift"}, s.calls, "that says nothing of the node")
+}
+
+func TestDrainTellsWhatIsStillThere(t *testing.T) {
+	s := newStage(t)
+	s.env.ExecuteWorkflow(workflows.DrainNodeName, workflows.DrainInput{Node: "rift", Draining: true})
+	require.NoError(t, s.env.GetWorkflowError())
+	var result workflows.DrainResult
+	require.NoError(t, s.env.GetWorkflowResult(&result))
+	require.Equal(t, []plan.ServiceOn{{Service: "shop", Components: []string{"api"}}}, result.Services)
+	require.Equal(t, []string{"SetDraining rift true"}, s.calls)
+}
