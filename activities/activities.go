@@ -44,7 +44,10 @@ type Registry interface {
 	Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error)
 	Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error)
 	UnderWay(ctx context.Context) (map[string]int, error)
-	RecordObservation(ctx context.Context, o plan.Observation) ([]plan.Event, error)
+	RecordObservation(ctx context.Context, o plan.Observation, destinations []string) ([]plan.Event, []plan.Healing, error)
+	Alerting(ctx context.Context, tooLate time.Duration) ([]string, error)
+	Alerts(ctx context.Context, destination string, limit int) ([]plan.Event, error)
+	MarkTold(ctx context.Context, destination string, event int64) error
 	NodeStates(ctx context.Context) ([]plan.NodeState, error)
 	Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error)
 }
@@ -62,6 +65,12 @@ type Queues interface {
 	// Polled reports whether any worker has polled the queue lately: within
 	// minutes, so that it may be gone.
 	Polled(ctx context.Context, queue string) (bool, error)
+}
+
+// Alerter tells somebody outside of an event.
+type Alerter interface {
+	// Alert may be called twice for one event; its ID says so.
+	Alert(ctx context.Context, e plan.Event) error
 }
 
 // Host is what Node needs to know of the host that it runs on.
@@ -105,6 +114,8 @@ type Control struct {
 	Lock     Lock
 	Monitor  Monitor
 	Queues   Queues
+	// Alerts are the destinations of alerts by their names; none is fine.
+	Alerts map[string]Alerter
 	// PortRest is how long a released port is kept from being handed out
 	// again: the old holder may still be stopping, and a client may still
 	// have its address.

@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 
@@ -64,6 +66,10 @@ func Seen(c runtime.ContainerInfo) plan.ObservedContainer {
 // RecordObservationResult is what the look has told anew.
 type RecordObservationResult struct {
 	Events []plan.Event `json:"events,omitempty"`
+	// Heal are the releases that are to be deployed again.
+	Heal []plan.Snapshot `json:"heal,omitempty"`
+	// Alerting are the destinations that are still to be told of something.
+	Alerting []string `json:"alerting,omitempty"`
 }
 
 // RecordObservation writes down what a look at a node has found, and what has
@@ -74,8 +80,24 @@ func (a *Control) RecordObservation(ctx context.Context, in plan.Observation) (R
 		return RecordObservationResult{}, err
 	}
 	in.Age = activity.GetInfo(ctx).StartedTime.Sub(in.At) // both by Temporal's clock
-	events, err := a.Registry.RecordObservation(ctx, in)
-	return RecordObservationResult{Events: events}, err
+	var result RecordObservationResult
+	var heal []plan.Healing
+	result.Events, heal, err = a.Registry.RecordObservation(ctx, in, slices.Sorted(maps.Keys(a.Alerts)))
+	if err != nil {
+		return result, err
+	}
+	for _, h := range heal {
+		release, err := a.Registry.Snapshot(ctx, h.Service, h.Release)
+		if err != nil {
+			return result, err
+		}
+		result.Heal = append(result.Heal, release)
+	}
+	if len(a.Alerts) > 0 {
+		// Also what an earlier look has found, and nobody could be told of.
+		result.Alerting, err = a.Registry.Alerting(ctx, tooLate)
+	}
+	return result, err
 }
 
 // abandoned are the deployments that somebody has terminated: without an

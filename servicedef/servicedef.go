@@ -14,6 +14,9 @@ type Service struct {
 	// Active is whether the service should run; a deploy of an inactive
 	// service stops it.
 	Active bool `toml:"active" json:"active"`
+	// Reconcile has the monitor deploy the release again when a container of it
+	// is missing or does not run.
+	Reconcile bool `toml:"reconcile" json:"reconcile,omitempty"`
 	// Path is the source directory, relative to the workspace.
 	Path string `toml:"path" json:"path,omitempty"`
 	// Build says how to make the images that the image registry lacks.

@@ -30,6 +30,8 @@ type Control struct {
 	PortRest time.Duration
 	// MonitorInterval is how often each node is looked at.
 	MonitorInterval time.Duration
+	// Alerts says who is told of events.
+	Alerts Alerts
 	// Namespace is Temporal's, where search attributes are registered.
 	Namespace string
 }
@@ -54,6 +56,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Lock:     lock{c},
 		Monitor:  monitor{c, r.MonitorInterval},
 		Queues:   queues{c, r.Namespace},
+		Alerts:   r.Alerts.destinations(),
 		PortRest: r.PortRest,
 	}
 	return w.serve(c, activities.QueueControl, worker.Options{}, func(reg worker.Registry) {
@@ -80,6 +83,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.ClaimNodeName:    workflows.ClaimNode,
 		workflows.DrainNodeName:    workflows.DrainNode,
 		workflows.RemoveNodeName:   workflows.RemoveNode,
+		workflows.AlertName:        workflows.Alert,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -31,6 +31,7 @@ const (
 	ClaimNodeName    = "ClaimNode"
 	DrainNodeName    = "DrainNode"
 	RemoveNodeName   = "RemoveNode"
+	AlertName        = "Alert"
 )
 
 // DeployID is the workflow id of all that changes a service. The running
@@ -64,6 +65,9 @@ func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/"
 // MonitorID is the id of the schedule that has a node looked at, and what the
 // ids of the looks begin with.
 func MonitorID(node string) string { return "monitor/" + node }
+
+// AlertID is the id of the workflow that tells a destination of events.
+func AlertID(destination string) string { return "alert/" + destination }
 
 // Search attributes of every workflow of mcp's.
 var (

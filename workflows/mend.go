@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -115,17 +114,15 @@ func isConflict(err error) bool { return err != nil && activities.FaultOf(err).K
 // leaveToMend hands a dirty service to a Mend, which outlives this workflow.
 func (d *deploy) leaveToMend(ctx workflow.Context) {
 	required, optional := plan.NodesOf(d.in.Definition, d.release)
-	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+	err := leave(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            MendID(d.in.Definition.Name, d.number),
-		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:         "mend " + d.in.Definition.Name,
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
-	})
-	child := workflow.ExecuteChildWorkflow(ctx, MendName, MendInput{
+	}, MendName, MendInput{
 		Definition: d.in.Definition, Deployment: d.number, Nodes: slices.Concat(required, optional),
 		StopTimeout: d.stopTimeout(),
 	})
-	if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
+	if err != nil {
 		workflow.GetLogger(ctx).Error("nobody mends the service", "error", err)
 	}
 }

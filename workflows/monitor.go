@@ -15,7 +15,7 @@ import (
 const recordPatience = 20 * time.Second
 
 // MonitorNode looks at a node once: how it is, and what it runs. A schedule
-// has it do so again and again.
+// has it do so again and again. It waits for nothing that follows from it.
 func MonitorNode(ctx workflow.Context, name string) error {
 	look := plan.Observation{Node: name, At: workflow.Now(ctx)}
 	var found activities.ObserveNodeResult
@@ -29,9 +29,40 @@ func MonitorNode(ctx workflow.Context, name string) error {
 		look.Status, look.Containers = &found.Status, found.Containers
 	}
 	step := controlStep(ctx, "record how "+name+" is", recordPatience)
-	err = workflow.ExecuteActivity(step, control.RecordObservation, look).Get(ctx, nil)
+	var told activities.RecordObservationResult
+	err = workflow.ExecuteActivity(step, control.RecordObservation, look).Get(ctx, &told)
 	if f := activities.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
 		return unwatch(ctx, name) // the node has been removed, and its schedule is still there
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	for _, release := range told.Heal {
+		if err := heal(ctx, name, release); err != nil {
+			return err
+		}
+	}
+	for _, destination := range told.Alerting {
+		o := workflow.ChildWorkflowOptions{WorkflowID: AlertID(destination), StaticSummary: "tell the " + destination}
+		if err := leave(ctx, o, AlertName, destination); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// healPatience is how long a deploy that nobody asked for waits for what is
+// down, and holds the service's lock.
+const healPatience = 5 * time.Minute
+
+// heal has a release deployed again, after a look at a node. A deploy of the
+// service that is under way will do.
+func heal(ctx workflow.Context, name string, release plan.Snapshot) error {
+	in := DeployInput{
+		Definition: release.Definition, Rollback: release.Number, Digests: release.Digests, Reconcile: true,
+		Deadline: healPatience, Who: "monitor", From: name,
+	}
+	return leave(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: DeployID(release.Definition.Name), StaticSummary: in.Summary(), Memo: in.Memo(), TypedSearchAttributes: in.Attributes(),
+	}, DeployName, in)
 }

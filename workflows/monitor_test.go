@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
@@ -76,4 +77,33 @@ func TestALookThatCannotBeRecordedIsGivenUp(t *testing.T) {
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.ErrorContains(t, s.env.GetWorkflowError(), "Postgres does not answer")
 	require.Less(t, s.env.Now().Sub(began), 30*time.Second)
+}
+
+func TestALookLeavesAlertsToOthers(t *testing.T) {
+	s := newStage(t)
+	s.alerting = []string{"command", "webhook"}
+	var told []string
+	s.env.OnWorkflow(workflows.AlertName, mock.Anything, mock.Anything).Return(
+		func(ctx workflow.Context, destination string) (activities.TellResult, error) {
+			told = append(told, workflow.GetInfo(ctx).WorkflowExecution.ID)
+			return activities.TellResult{}, workflow.Sleep(ctx, time.Hour) // nobody waits for it
+		})
+	s.look(t)
+	require.Equal(t, []string{"alert/command", "alert/webhook"}, told)
+}
+
+func TestAnAlertIsTriedAgain(t *testing.T) {
+	s := newStage(t)
+	var attempts int32
+	down := failing("Tell", 30, fault.New(fault.Unavailable, "tell the webhook: 500"))
+	s.fail = func(call string, attempt int32) error {
+		attempts = attempt
+		return down(call, attempt)
+	}
+	began := s.env.Now()
+	s.env.ExecuteWorkflow(workflows.AlertName, "webhook")
+	require.True(t, s.env.IsWorkflowCompleted())
+	require.NoError(t, s.env.GetWorkflowError())
+	require.EqualValues(t, 31, attempts)
+	require.Greater(t, s.env.Now().Sub(began), time.Hour, "not every ten seconds")
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -134,4 +135,16 @@ func pruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 		RetryPolicy:            &waiting,
 		Summary:                summary,
 	})
+}
+
+// leave starts a workflow that goes on by itself; one of that id that runs
+// already will do.
+func leave(ctx workflow.Context, o workflow.ChildWorkflowOptions, name string, args ...any) error {
+	o.ParentClosePolicy = enums.PARENT_CLOSE_POLICY_ABANDON
+	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, o), name, args...)
+	err := child.GetChildWorkflowExecution().Get(ctx, nil)
+	if errors.As(err, new(*temporal.ChildWorkflowExecutionAlreadyStartedError)) {
+		return nil
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -43,6 +44,9 @@ type DeployInput struct {
 	// Undeploy removes the service that the definition names; the rest of the
 	// definition is then the release's, without a component.
 	Undeploy bool `json:"undeploy,omitempty"`
+	// Reconcile is set where the monitor brings back the release that should
+	// run: a Rollback to the release itself.
+	Reconcile bool `json:"reconcile,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
@@ -54,6 +58,8 @@ const (
 	VerbRollback = "rollback"
 	// VerbUndeploy removed its service: its release has nothing to go back to.
 	VerbUndeploy = "undeploy"
+	// VerbReconcile brought back the release before it.
+	VerbReconcile = "reconcile"
 )
 
 // Verb is what the registry calls the deployment.
@@ -61,10 +67,27 @@ func (in DeployInput) Verb() string {
 	switch {
 	case in.Undeploy:
 		return VerbUndeploy
+	case in.Reconcile:
+		return VerbReconcile
 	case in.Rollback != 0:
 		return VerbRollback
 	}
 	return VerbDeploy
+}
+
+// Summary is the deploy in a line, for Temporal's UI.
+func (in DeployInput) Summary() string {
+	return fmt.Sprintf("%s %s for %s", in.Verb(), in.Definition.Name, in.Who)
+}
+
+// Memo is what a client reads of the deploy without its history.
+func (in DeployInput) Memo() map[string]any {
+	return map[string]any{MemoWho: in.Who + " on " + in.From, MemoDefinition: DeployHash(in)}
+}
+
+// Attributes are what the deploy is found by.
+func (in DeployInput) Attributes() temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(SearchService.ValueSet(in.Definition.Name), SearchNode.ValueSet(Nodes(in.Definition)))
 }
 
 // Result is what a changing verb tells at its end.

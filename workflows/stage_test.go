@@ -53,6 +53,8 @@ type stage struct {
 	answer plan.Answer
 	// looks are the looks at nodes that were recorded.
 	looks []plan.Observation
+	// alerting are destinations that a look finds are still to be told.
+	alerting []string
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -73,7 +75,18 @@ func newStage(t *testing.T) *stage {
 	}
 	s.env.SetTestTimeout(20 * time.Second)
 	s.register()
-	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode, workflows.ClaimNodeName: workflows.ClaimNode, workflows.DrainNodeName: workflows.DrainNode, workflows.RemoveNodeName: workflows.RemoveNode} {
+	for name, run := range map[string]any{
+		workflows.DeployName:       workflows.Deploy,
+		workflows.BuildName:        workflows.Build,
+		workflows.PlanName:         workflows.Plan,
+		workflows.MendName:         workflows.Mend,
+		workflows.RegisterNodeName: workflows.RegisterNode,
+		workflows.MonitorNodeName:  workflows.MonitorNode,
+		workflows.ClaimNodeName:    workflows.ClaimNode,
+		workflows.DrainNodeName:    workflows.DrainNode,
+		workflows.RemoveNodeName:   workflows.RemoveNode,
+		workflows.AlertName:        workflows.Alert,
+	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 	return s
@@ -226,7 +239,10 @@ func (s *stage) register() {
 			s.looks = append(s.looks, in)
 			s.mu.Unlock()
 		}
-		return activities.RecordObservationResult{}, err
+		return activities.RecordObservationResult{Alerting: s.alerting}, err
+	})
+	add("Tell", func(ctx context.Context, in activities.TellInput) (activities.TellResult, error) {
+		return activities.TellResult{Told: 1}, s.call(ctx, in.Destination)
 	})
 	add("MarkRevived", func(ctx context.Context, in activities.MarkRevivedInput) error {
 		return s.call(ctx, in.Node+" "+in.Boot)

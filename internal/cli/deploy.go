@@ -12,7 +12,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
@@ -154,16 +153,10 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 			WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 			WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			WorkflowExecutionErrorWhenAlreadyStarted: true,
-			StaticSummary:                            fmt.Sprintf("%s %s for %s", in.Verb(), service, in.Who),
+			StaticSummary:                            in.Summary(),
 			StaticDetails:                            deployDetails(in),
-			Memo: map[string]any{
-				workflows.MemoWho:        in.Who + " on " + in.From,
-				workflows.MemoDefinition: workflows.DeployHash(in),
-			},
-			TypedSearchAttributes: temporal.NewSearchAttributes(
-				workflows.SearchService.ValueSet(service),
-				workflows.SearchNode.ValueSet(workflows.Nodes(in.Definition)),
-			),
+			Memo:                                     in.Memo(),
+			TypedSearchAttributes:                    in.Attributes(),
 		}, workflows.DeployName, in)
 		var running *serviceerror.WorkflowExecutionAlreadyStarted
 		if err == nil {

@@ -121,26 +121,7 @@ func (a *App) followEvents(ctx context.Context, c client.Client, in workflows.Ev
 func (a *App) writeEvents(list []plan.Event) {
 	table := tabwriter.NewWriter(a.Stdout, 20, 4, 2, ' ', 0)
 	for _, e := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Node, subject(e.Drift), e.Kind, story(e))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Node, e.Subject(), e.Kind, e.Story())
 	}
 	_ = table.Flush()
-}
-
-// subject is what a drift is about: "shop/api", a container, or the node itself.
-func subject(d plan.Drift) string {
-	switch {
-	case d.Kind == plan.DriftOrphan:
-		return d.Container
-	case d.Service != "":
-		return d.Service + "/" + d.Component
-	}
-	return "-"
-}
-
-// story is the rest of what an event tells.
-func story(e plan.Event) string {
-	if !e.Ended {
-		return e.Detail
-	}
-	return "over, after " + e.At.Sub(e.Since).Round(time.Second).String()
 }

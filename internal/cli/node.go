@@ -200,7 +200,7 @@ func (a *App) writeNode(n shownNode) {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}
 	for _, d := range n.Drift {
-		_, _ = fmt.Fprintf(table, "drift\t%s %s since %s: %s\n", subject(d.Drift), d.Kind, moment(d.Since), d.Detail)
+		_, _ = fmt.Fprintf(table, "drift\t%s %s since %s: %s\n", d.Subject(), d.Kind, moment(d.Since), d.Detail)
 	}
 	_ = table.Flush()
 }

@@ -74,11 +74,17 @@ func (a *App) formerRelease(ctx context.Context, c client.Client, service string
 	return snapshot, err
 }
 
-// before is the number of the newest release before the one that runs; an
-// undeploy left nothing to go back to.
+// before is the number of the newest release before the one that runs. An
+// undeploy left nothing to go back to, and what the monitor brought back is the
+// release before it.
 func before(known workflows.HistoryResult) int {
+	passed := false // what runs
 	for _, d := range known.Deployments {
-		if d.Number < known.Release && d.Outcome == string(workflows.Succeeded) && d.Verb != workflows.VerbUndeploy {
+		switch {
+		case d.Number > known.Release || d.Outcome != string(workflows.Succeeded):
+		case !passed:
+			passed = d.Verb != workflows.VerbReconcile
+		case d.Verb != workflows.VerbUndeploy && d.Verb != workflows.VerbReconcile:
 			return d.Number
 		}
 	}

@@ -156,12 +156,17 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		if err != nil {
 			return roles, err
 		}
+		secret, err := cfg.AlertSecret()
+		if err != nil {
+			return roles, err
+		}
 		roles.Control = &workers.Control{
 			PostgresURL: url,
 			PortRest:    time.Duration(cfg.Ports.Rest),
 			Namespace:   namespace,
 
 			MonitorInterval: time.Duration(cfg.Monitor.Interval),
+			Alerts:          workers.Alerts{Webhook: cfg.Alerts.Webhook, Secret: secret, Command: cfg.Alerts.Command},
 		}
 		roles.Control.Images.Insecure = insecure
 		roles.Control.Images.AuthFile = cfg.ImageRegistry.AuthFile

@@ -23,6 +23,7 @@ type Config struct {
 	Postgres      Postgres            `toml:"postgres"`
 	Node          Node                `toml:"node"`
 	Monitor       Monitor             `toml:"monitor"`
+	Alerts        Alerts              `toml:"alerts"`
 	Worker        Worker              `toml:"worker"`
 
 	file   string
@@ -93,6 +94,16 @@ type Node struct {
 type Monitor struct {
 	// Interval is how often each node is looked at.
 	Interval servicedef.Duration `toml:"interval"`
+}
+
+// Alerts says who is told of events. Only control workers read it.
+type Alerts struct {
+	// Webhook is a URL that each event is posted to.
+	Webhook string `toml:"webhook"`
+	// SecretFile holds the secret that signs what is posted, and nothing else.
+	SecretFile string `toml:"secret_file"`
+	// Command is a program, with its arguments, that is run for each event.
+	Command []string `toml:"command"`
 }
 
 // Worker says what every worker does beside its roles.

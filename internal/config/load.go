@@ -140,7 +140,7 @@ func keysOf(table string, v reflect.Value) []key {
 
 // resolve makes relative paths absolute, and paths of sockets URIs.
 func (c *Config) resolve(dir string) {
-	for _, path := range []*string{&c.Services, &c.Build.Workspace, &c.Build.Logs, &c.Node.Machine, &c.ImageRegistry.AuthFile, &c.Postgres.URLFile} {
+	for _, path := range []*string{&c.Services, &c.Build.Workspace, &c.Build.Logs, &c.Node.Machine, &c.ImageRegistry.AuthFile, &c.Postgres.URLFile, &c.Alerts.SecretFile} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(dir, *path)
 		}

@@ -80,28 +80,51 @@ func (c *Config) PostgresURL() (string, error) {
 		if !isPostgresURL(address) {
 			return "", fmt.Errorf("read %s: it must hold one line that begins with postgres://", p.URLFile)
 		}
-		return address, mustBePrivate(p.URLFile, address)
+		return address, mustBePrivateFor(p.URLFile, address)
 	case p.URL == "":
 		return "", fmt.Errorf("find the registry: set postgres.url_file or MCP_POSTGRES_URL; this configuration is %s", c.Describe())
 	case c.getenv("MCP_POSTGRES_URL") == "" && c.file != "":
-		return p.URL, mustBePrivate(c.file, p.URL)
+		return p.URL, mustBePrivateFor(c.file, p.URL)
 	}
 	return p.URL, nil
 }
 
-// mustBePrivate refuses a file that holds a password and that others can read.
-func mustBePrivate(path, address string) error {
+// AlertSecret reads the secret that signs alerts; "" if there is none.
+func (c *Config) AlertSecret() (string, error) {
+	path := c.Alerts.SecretFile
+	if path == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read alerts.secret_file: %w", err)
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == "" {
+		return "", fmt.Errorf("read alerts.secret_file: %s is empty", path)
+	}
+	return secret, mustBePrivate(path)
+}
+
+// mustBePrivateFor refuses a file that holds the password of an address, if it
+// has one, and that others can read.
+func mustBePrivateFor(path, address string) error {
 	if parsed, err := url.Parse(address); err == nil {
 		if _, holds := parsed.User.Password(); !holds && !parsed.Query().Has("password") {
 			return nil
 		}
 	}
+	return mustBePrivate(path)
+}
+
+// mustBePrivate refuses a file that holds a secret and that others can read.
+func mustBePrivate(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("check who can read a password: %w", err)
+		return fmt.Errorf("check who can read a secret: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("read a password from %s: others can read it too (mode %04o); run chmod 600 %s", path, mode, path)
+		return fmt.Errorf("read a secret from %s: others can read it too (mode %04o); run chmod 600 %s", path, mode, path)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,6 +40,7 @@ func (c *Config) Validate() error {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must hold host:port as in an image's name, not %q", host)
 	}
 	v.check(c.Worker.listens(), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
+	v.alerts(c.Alerts)
 	v.postgres(c.Postgres)
 	return errors.Join(v.problems...)
 }
@@ -86,6 +89,16 @@ func (v *validation) label(key, name string) {
 
 func (v *validation) socket(key, socket string) {
 	v.check(strings.HasPrefix(socket, "unix:///"), key, "must be podman's socket, such as unix:///run/podman/podman.sock, not %q", socket)
+}
+
+// alerts never repeats the URL: it can hold a token.
+func (v *validation) alerts(a Alerts) {
+	parsed, err := url.Parse(a.Webhook)
+	ok := err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != ""
+	v.check(ok || a.Webhook == "", "alerts.webhook", "must be a URL that begins with https:// or http://")
+	v.check(a.SecretFile == "" || a.Webhook != "", "alerts.secret_file", "signs what is posted to alerts.webhook, which is not set")
+	v.check(len(a.Command) == 0 || filepath.IsAbs(a.Command[0]), "alerts.command",
+		"must begin with the absolute path of a program, not %q", strings.Join(a.Command[:min(1, len(a.Command))], ""))
 }
 
 // postgres never repeats the URL: it holds a password.

@@ -54,6 +54,18 @@ type Drift struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// Subject is what a drift is about, for a person: "shop/api", a container, or
+// "-" for the node itself.
+func (d Drift) Subject() string {
+	switch {
+	case d.Kind == DriftOrphan:
+		return d.Container
+	case d.Service != "":
+		return d.Service + "/" + d.Component
+	}
+	return "-"
+}
+
 // is reports whether two are the same drift, seen at different times.
 func (d Drift) is(other Drift) bool {
 	d.Detail, other.Detail = "", ""

@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Observation is what one look at a node has found.
 type Observation struct {
@@ -100,6 +103,23 @@ type Event struct {
 	Ended bool `json:"ended"`
 	// Since is when the drift began.
 	Since time.Time `json:"since"`
+}
+
+// Story is what an event tells beside its kind, for a person.
+func (e Event) Story() string {
+	if !e.Ended {
+		return e.Detail
+	}
+	return "over, after " + e.At.Sub(e.Since).Round(time.Second).String()
+}
+
+// Text is the whole event in a line, for a person.
+func (e Event) Text() string {
+	about := "node " + e.Node + ": "
+	if subject := e.Subject(); subject != "-" {
+		about += subject + ": "
+	}
+	return fmt.Sprintf("%s%s: %s", about, e.Kind, e.Story())
 }
 
 // OpenDrift is a drift that has begun and not ended.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -47,24 +48,42 @@ func writeDrift(ctx context.Context, tx pgx.Tx, node string, open []plan.OpenDri
 }
 
 // writeEvents adds events, one transaction after the other: whoever has read
-// one with some id has missed none with a smaller one.
-func writeEvents(ctx context.Context, tx pgx.Tx, events []plan.Event) error {
+// one with some id has missed none with a smaller one. Each destination is to
+// be told of them.
+func writeEvents(ctx context.Context, tx pgx.Tx, events []plan.Event, destinations []string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`lock table events in share row exclusive mode`)
 	for i := range events {
 		e := &events[i]
 		batch.Queue(`
-			insert into events (at, kind, ended, node, service, component, container, detail, since)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`,
-			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, e.Container, e.Detail, e.Since,
+			with event as (
+			    insert into events (at, kind, ended, node, service, component, container, detail, since)
+			    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id
+			), alert as (
+			    insert into alerts (destination, event) select unnest($10::text[]), id from event
+			)
+			select id from event`,
+			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, e.Container, e.Detail, e.Since, destinations,
 		).QueryRow(func(row pgx.Row) error { return row.Scan(&e.ID) })
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
 
+// pastHealing are the events of what the monitor has done lately, oldest first.
+func pastHealing(ctx context.Context, tx pgx.Tx, now time.Time) ([]plan.Event, error) {
+	rows, err := tx.Query(ctx, `
+		select id, at, kind, ended, node, service, component, container, detail, since
+		from events where kind in ($1, $2) and at > $3 order by id`,
+		plan.EventReconcile, plan.EventLeftAlone, now.Add(-plan.HealWindow))
+	if err != nil {
+		return nil, err
+	}
+	return collectEvents(rows)
+}
+
 // Events reads events, oldest first.
 func (s *Store) Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error) {
-	events := []plan.Event{}
+	var events []plan.Event
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select id, at, kind, ended, node, service, component, container, detail, since from (
@@ -75,12 +94,20 @@ func (s *Store) Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, er
 		if err != nil {
 			return err
 		}
-		var e plan.Event
-		_, err = pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Detail, &e.Since}, func() error {
-			events = append(events, e)
-			return nil
-		})
+		events, err = collectEvents(rows)
 		return err
 	}, "read events")
+	return events, err
+}
+
+// collectEvents reads rows of id, at, kind, ended, node, service, component,
+// container, detail and since.
+func collectEvents(rows pgx.Rows) ([]plan.Event, error) {
+	events := []plan.Event{}
+	var e plan.Event
+	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Detail, &e.Since}, func() error {
+		events = append(events, e)
+		return nil
+	})
 	return events, err
 }

@@ -30,7 +30,7 @@ func TestANodesNameBelongsToOneMachine(t *testing.T) {
 	for range 2 {
 		require.Equal(t, plan.ClaimGranted, claim(t, store, first, nil).Verdict, "its worker may be restarted")
 	}
-	_, err := store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now(), Status: &plan.NodeStatus{}})
+	_, _, err := store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now(), Status: &plan.NodeStatus{}}, nil)
 	require.NoError(t, err)
 
 	refused := claim(t, store, other, &plan.Machine{})
@@ -118,6 +118,6 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	require.Len(t, deployments, 2)
 
 	begin(t, w.store, "shop", "web")
-	_, err = w.store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now()})
+	_, _, err = w.store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now()}, nil)
 	require.True(t, fault.Is(err, fault.NotFound), "a definition names it, and that is all: %v", err)
 }

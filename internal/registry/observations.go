@@ -16,10 +16,13 @@ import (
 // before the look began counts as seen by it.
 const settling = time.Second
 
-// RecordObservation writes down what a look at a node has found, and returns
-// the events that this makes. One that is no newer than the last is left out.
-func (s *Store) RecordObservation(ctx context.Context, o plan.Observation) ([]plan.Event, error) {
+// RecordObservation writes down what a look at a node has found. It returns the
+// events that this makes, each of which the destinations are to be told of, and
+// the releases that are to be deployed again. One that is no newer than the
+// last is left out.
+func (s *Store) RecordObservation(ctx context.Context, o plan.Observation, destinations []string) ([]plan.Event, []plan.Healing, error) {
 	var events []plan.Event
+	var heal []plan.Healing
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		late, err := isLate(ctx, tx, &o)
 		if err != nil || late {
@@ -42,23 +45,31 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation) ([]pl
 		if err != nil {
 			return err
 		}
-		var still []plan.OpenDrift
-		events, still = plan.Events(o, plan.FindDrift(o, services, busy, open), busy, open)
+		past, err := pastHealing(ctx, tx, o.At)
+		if err != nil {
+			return err
+		}
+		found := plan.FindDrift(o, services, busy, open)
+		told, still := plan.Events(o, found, busy, open)
 		if err := writeStatus(ctx, tx, o); err != nil {
 			return err
 		}
-		if len(events) == 0 {
+		if len(told) > 0 {
+			if err := writeDrift(ctx, tx, o.Node, still); err != nil {
+				return err
+			}
+		}
+		var acts []plan.Event
+		acts, heal = plan.Heal(o, found, services, past)
+		if events = append(told, acts...); len(events) == 0 {
 			return nil
 		}
-		if err := writeDrift(ctx, tx, o.Node, still); err != nil {
-			return err
-		}
-		return writeEvents(ctx, tx, events)
+		return writeEvents(ctx, tx, events, destinations)
 	}, "record a look at node %s", o.Node)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return events, nil
+	return events, heal, nil
 }
 
 // isLate locks the node, reports whether a look as new as this has been

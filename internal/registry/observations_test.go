@@ -20,6 +20,8 @@ type watch struct {
 	address string
 	at      time.Time
 	member  plan.ReleaseMember
+	// destinations are told of events.
+	destinations []string
 }
 
 func newWatch(t *testing.T) *watch {
@@ -55,7 +57,7 @@ func (w *watch) look(o plan.Observation) string {
 	if o.Problem == "" && o.Status == nil {
 		o.Status = &plan.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}
 	}
-	events, err := w.store.RecordObservation(w.t.Context(), o)
+	events, _, err := w.store.RecordObservation(w.t.Context(), o, w.destinations)
 	require.NoError(w.t, err)
 	var told []string
 	for _, e := range events {
@@ -112,7 +114,7 @@ func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
 	o.Node, o.At = "rift", w.at
 	for _, at := range []time.Time{w.at, w.at.Add(-time.Second)} {
 		o.At, o.Containers = at, []plan.ObservedContainer{w.web()}
-		events, err := w.store.RecordObservation(t.Context(), o)
+		events, _, err := w.store.RecordObservation(t.Context(), o, nil)
 		require.NoError(t, err)
 		require.Empty(t, events)
 	}
@@ -123,7 +125,7 @@ func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
 
 func TestALookAtANodeThatNobodyKnowsIsNotFound(t *testing.T) {
 	store, _ := newStore(t)
-	_, err := store.RecordObservation(t.Context(), plan.Observation{Node: "nowhere", At: time.Now()})
+	_, _, err := store.RecordObservation(t.Context(), plan.Observation{Node: "nowhere", At: time.Now()}, nil)
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 }
 
@@ -182,7 +184,7 @@ func TestEventsAreSelected(t *testing.T) {
 	require.Equal(t, "missing", w.look(seeing()))
 	missingAt := w.at
 	for i := range 2 {
-		_, err := w.store.RecordObservation(t.Context(), plan.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"})
+		_, _, err := w.store.RecordObservation(t.Context(), plan.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"}, nil)
 		require.NoError(t, err)
 	}
 	require.Equal(t, "missing ended", w.look(seeing(w.web())))

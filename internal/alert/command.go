@@ -1,0 +1,66 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+const (
+	// commandTime is how long a command may run.
+	commandTime = 30 * time.Second
+	// commandGrace is how long whoever has inherited its output may hold it.
+	commandGrace = time.Second
+	// commandOutput is how much of the end of its output an error repeats, in
+	// bytes.
+	commandOutput = 500
+)
+
+// Command runs a program for each message, which it gives on standard input.
+type Command struct {
+	// Args are the program and its arguments; no shell reads them.
+	Args []string
+}
+
+// Send runs the program and waits for its end. One that cannot be started is
+// Invalid; one that fails, or takes too long, is Unavailable.
+func (c Command) Send(ctx context.Context, m Message) error {
+	name := c.Args[0]
+	limited, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	cmd := exec.CommandContext(limited, name, c.Args[1:]...)
+	cmd.Stdin = bytes.NewReader(m.Body)
+	var output tail
+	cmd.Stdout, cmd.Stderr = &output, &output
+	// What it has started ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = commandGrace
+	if err := cmd.Start(); err != nil {
+		return fault.Wrap(fault.Invalid, err, "tell the command %s", name)
+	}
+	err := cmd.Wait()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case limited.Err() != nil:
+		return fault.New(fault.Unavailable, "tell the command %s: it did not end within %s", name, commandTime)
+	}
+	return fault.New(fault.Unavailable, "tell the command %s: %s: %s", name, err, strings.TrimSpace(string(output)))
+}
+
+// tail keeps the end of what is written to it.
+type tail []byte
+
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p...)
+	*t = (*t)[max(0, len(*t)-commandOutput):]
+	return len(p), nil
+}

@@ -1,0 +1,88 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// The headers of a webhook's request beside the usual ones.
+const (
+	// SignatureHeader holds "sha256=" and the HMAC-SHA256 of the body, in hex,
+	// with the secret as its key; absent where there is no secret.
+	SignatureHeader = "X-Mcp-Signature"
+	// IDHeader holds the message's ID.
+	IDHeader = "X-Mcp-Event"
+)
+
+// webhookTime is how long a webhook may take to answer.
+const webhookTime = 10 * time.Second
+
+// Webhook posts each message to a URL.
+type Webhook struct {
+	URL string
+	// Secret signs each body; "" for no signature.
+	Secret string
+}
+
+// Send posts the message. Any answer of 2xx will do. A refusal that would come
+// again (4xx) is Invalid, or Unauthorized; all else is Unavailable. No error
+// holds the URL's path or query, which can be a secret.
+func (w Webhook) Send(ctx context.Context, m Message) error {
+	ctx, cancel := context.WithTimeout(ctx, webhookTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(m.Body))
+	if err != nil {
+		return fault.New(fault.Invalid, "tell the webhook: alerts.webhook is no URL")
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "mcp-alert")
+	request.Header.Set(IDHeader, m.ID)
+	if w.Secret != "" {
+		request.Header.Set(SignatureHeader, Sign(w.Secret, m.Body))
+	}
+	host := request.URL.Host
+	response, err := client.Do(request)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, withoutURL(err), "tell the webhook at %s", host)
+	}
+	_ = response.Body.Close()
+	switch code := response.StatusCode; {
+	case code >= 200 && code <= 299:
+		return nil
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return fault.New(fault.Unauthorized, "tell the webhook at %s: it answers %s", host, response.Status)
+	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code >= 500:
+		return fault.New(fault.Unavailable, "tell the webhook at %s: it answers %s", host, response.Status)
+	}
+	return fault.New(fault.Invalid, "tell the webhook at %s: it answers %s", host, response.Status)
+}
+
+// client follows no redirect: a POST would arrive as a GET.
+var client = &http.Client{
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// Sign is what SignatureHeader holds for a body.
+func Sign(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// withoutURL takes from a client's error the URL that it begins with.
+func withoutURL(err error) error {
+	var with *url.Error
+	if errors.As(err, &with) {
+		return with.Err
+	}
+	return err
+}

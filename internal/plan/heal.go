@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The kinds of event that tell what the monitor has done, beside what it has
+// found. They have no end.
+const (
+	// EventReconcile: a service's release is deployed again.
+	EventReconcile DriftKind = "reconcile"
+	// EventLeftAlone: that has not helped often enough for now.
+	EventLeftAlone DriftKind = "left-alone"
+)
+
+const (
+	// healTries is how often a release is deployed again within HealWindow.
+	healTries = 5
+	// HealWindow is how long one of these deploys counts.
+	HealWindow = time.Hour
+	// healPause is how long to wait after the first one; it doubles with each.
+	healPause = 30 * time.Second
+)
+
+// Healing is a release that is to be deployed again.
+type Healing struct {
+	Service string `json:"service"`
+	Release int    `json:"release"`
+}
+
+// Heal decides which services are to be deployed again as they were released:
+// those that want it (reconcile = true), and of which a look has found that a
+// container is missing or does not run. Past are the events of the two kinds
+// above within the last HealWindow, oldest first.
+func Heal(o Observation, found []Drift, services []ServiceRecord, past []Event) (events []Event, heal []Healing) {
+	for _, s := range services {
+		definition := s.Release.Definition
+		if definition == nil || !definition.Reconcile || !s.Release.Active || s.Release.Dirty {
+			continue
+		}
+		i := slices.IndexFunc(found, func(d Drift) bool {
+			return d.Service == s.Release.Service && (d.Kind == DriftMissing || d.Kind == DriftStopped)
+		})
+		if i < 0 {
+			continue
+		}
+		tried, last := 0, Event{}
+		for _, e := range past {
+			if e.Service != s.Release.Service || o.At.Sub(e.At) >= HealWindow {
+				continue
+			}
+			if last = e; e.Kind == EventReconcile {
+				tried++
+			}
+		}
+		act := Event{At: o.At, Node: o.Node, Since: o.At, Drift: found[i]}
+		switch {
+		case tried >= healTries && last.Kind == EventLeftAlone:
+			continue
+		case tried >= healTries:
+			act.Kind = EventLeftAlone
+			act.Detail = fmt.Sprintf("%s, and %d deploys within %s have not helped", found[i].Kind, tried, HealWindow)
+		case tried > 0 && o.At.Sub(last.At) < healPause<<(tried-1):
+			continue
+		default:
+			act.Kind = EventReconcile
+			act.Detail = fmt.Sprintf("%s: deploying release %d again, %d of at most %d within %s",
+				found[i].Kind, s.Release.Number, tried+1, healTries, HealWindow)
+			heal = append(heal, Healing{Service: s.Release.Service, Release: s.Release.Number})
+		}
+		events = append(events, act)
+	}
+	return events, heal
+}

@@ -1,0 +1,56 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// Alerts reads the oldest events that a destination is still to be told of, up
+// to limit of them.
+func (s *Store) Alerts(ctx context.Context, destination string, limit int) ([]plan.Event, error) {
+	var events []plan.Event
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select id, at, kind, ended, node, service, component, container, detail, since
+			from events join alerts on event = id where destination = $1 order by id limit $2`, destination, limit)
+		if err != nil {
+			return err
+		}
+		events, err = collectEvents(rows)
+		return err
+	}, "read what to tell the %s", destination)
+	return events, err
+}
+
+// MarkTold writes down that a destination need not be told of an event any
+// more.
+func (s *Store) MarkTold(ctx context.Context, destination string, event int64) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `delete from alerts where destination = $1 and event = $2`, destination, event)
+		return err
+	}, "write down that the %s was told", destination)
+}
+
+// Alerting are the destinations that are still to be told of something. What
+// happened longer ago than that is left out of it, for ever.
+func (s *Store) Alerting(ctx context.Context, tooLate time.Duration) ([]string, error) {
+	var destinations []string
+	err := s.write(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			delete from alerts using events where event = id and at < now() - $1::interval`, tooLate)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `select distinct destination from alerts order by destination`)
+		if err != nil {
+			return err
+		}
+		destinations, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	}, "read who is to be told")
+	return destinations, err
+}

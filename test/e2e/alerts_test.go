@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// hook is a webhook that may be ill, and remembers what it has taken.
+type hook struct {
+	mu    sync.Mutex
+	ill   func(http.ResponseWriter)
+	asked int
+	taken []string
+}
+
+func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked++
+	if h.ill != nil {
+		h.ill(w)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	mac := hmac.New(sha256.New, []byte("hush"))
+	_, _ = mac.Write(body)
+	if r.Header.Get("X-Mcp-Signature") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	h.taken = append(h.taken, string(body))
+}
+
+// with is how the webhook is from now on.
+func (h *hook) with(ill func(http.ResponseWriter)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ill = ill
+}
+
+func (h *hook) seen() (asked int, taken []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked, h.taken
+}
+
+func TestWhoIsToldOfDrift(t *testing.T) {
+	h := &hook{}
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	w := newWorld(t)
+	secret, log := filepath.Join(w.dir, "secret"), filepath.Join(w.dir, "command.log")
+	require.NoError(t, os.WriteFile(secret, []byte("hush\n"), 0o600))
+	w.alone(fmt.Sprintf("workspace = %q", w.workspace), "[monitor]", fmt.Sprintf("interval = %q", monitorInterval),
+		"[alerts]", fmt.Sprintf("webhook = %q", server.URL), fmt.Sprintf("secret_file = %q", secret),
+		fmt.Sprintf("command = [%q, %q, %q, %q]", "/bin/sh", "-c", `cat >>"$0"; echo >>"$0"`, log))
+	w.worker("--control")
+	w.worker("--node", w.node)
+	w.source("v1", "")
+	name := w.node + "-shop"
+	w.define(name, w.service(name, "v1", ""))
+	w.deploy(name)
+	container := name + "-app"
+	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", container) })
+
+	h.with(func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) })
+	w.podman("stop", "--time", "0", container)
+	require.Eventually(t, func() bool { asked, _ := h.seen(); return asked >= 2 }, time.Minute, 50*time.Millisecond, "asked again")
+	h.with(nil)
+	w.podman("start", container)
+	require.Eventually(t, func() bool { _, taken := h.seen(); return len(taken) >= 2 }, time.Minute, 50*time.Millisecond)
+	w.awaitLooks(2)
+	_, taken := h.seen()
+	require.Len(t, taken, 2, "once each")
+	text, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Equal(t, taken, strings.Split(strings.TrimSpace(string(text)), "\n"), "the command is told the same")
+
+	events := w.events(name)
+	require.Equal(t, []string{"stopped", "stopped ended"}, told(events))
+	for i, body := range taken {
+		var alert struct {
+			event
+			Text string
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &alert))
+		require.Equal(t, events[i].ID, alert.ID)
+		require.Equal(t, events[i].Kind, alert.Kind)
+		require.Contains(t, alert.Text, name+"/app")
+		require.Contains(t, alert.Text, "stopped")
+	}
+}

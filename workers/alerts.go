@@ -1,0 +1,47 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/alert"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// Alerts says who is told of events. The zero one tells nobody.
+type Alerts struct {
+	// Webhook is a URL; Secret signs what is posted there.
+	Webhook, Secret string
+	// Command is a program and its arguments.
+	Command []string
+}
+
+// destinations are those that are set, by the names that the registry knows.
+func (a Alerts) destinations() map[string]activities.Alerter {
+	to := map[string]activities.Alerter{}
+	if a.Webhook != "" {
+		to["webhook"] = alerter{alert.Webhook{URL: a.Webhook, Secret: a.Secret}.Send}
+	}
+	if len(a.Command) > 0 {
+		to["command"] = alerter{alert.Command{Args: a.Command}.Send}
+	}
+	return to
+}
+
+// alerter sends each event as JSON, with a text for people beside its fields.
+type alerter struct {
+	send func(context.Context, alert.Message) error
+}
+
+func (a alerter) Alert(ctx context.Context, e plan.Event) error {
+	body, err := json.Marshal(struct {
+		Text string `json:"text"`
+		plan.Event
+	}{e.Text(), e})
+	if err != nil {
+		return err
+	}
+	return a.send(ctx, alert.Message{ID: strconv.FormatInt(e.ID, 10), Body: body})
+}
