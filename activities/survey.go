@@ -18,6 +18,8 @@ type SurveyInput struct {
 	Names []string `json:"names,omitempty"`
 	// Ports is how many free ports to look for.
 	Ports int `json:"ports,omitempty"`
+	// Adopted are the service's containers here that mcp has not started.
+	Adopted []plan.Adopted `json:"adopted,omitempty"`
 }
 
 // SurveyResult is what a node has.
@@ -48,7 +50,8 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
-	containers, err := a.Runtime.List(ctx, map[string]string{runtime.LabelService: in.Service})
+	engine := knowing(a.Runtime, in.Adopted)
+	containers, err := engine.List(ctx, map[string]string{runtime.LabelService: in.Service})
 	if err != nil {
 		return SurveyResult{}, err
 	}
@@ -62,7 +65,7 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 		if seen[name] {
 			continue
 		}
-		c, err := a.Runtime.Inspect(ctx, name)
+		c, err := engine.Inspect(ctx, name)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}

@@ -76,6 +76,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.MonitorNodeName:  workflows.MonitorNode,
 		workflows.NodeStatesName:   workflows.NodeStates,
 		workflows.EventsName:       workflows.Events,
+		workflows.AdoptionName:     workflows.Adoption,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -41,6 +41,8 @@ type deploy struct {
 	ports   map[string][]int  // free ports by node
 	digests map[string]string // by image reference; "" while it is missing
 	plan    plan.Plan
+	// adoption is what an adopt has found.
+	adoption plan.Adoption
 
 	undo    undo
 	members map[string]plan.ReleaseMember // what ran anew, by component
@@ -85,6 +87,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 	}
 	if err := d.look(ctx); err != nil {
 		return err
+	}
+	if d.in.Adopt {
+		return d.adopt(ctx)
 	}
 	if err := d.decide(); err != nil {
 		return err
@@ -219,7 +224,8 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	for _, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.in.Definition.Name, Deployment: d.number, Timeout: d.stopTimeout(), Recovery: recovery,
+			Service: d.in.Definition.Name, Deployment: d.number, Timeout: d.stopTimeout(),
+			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
 	return g.wait(ctx)

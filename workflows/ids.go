@@ -27,6 +27,7 @@ const (
 	MonitorNodeName  = "MonitorNode"
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
+	AdoptionName     = "Adoption"
 )
 
 // DeployID is the workflow id of all that changes a service. The running
@@ -91,6 +92,9 @@ func DeployHash(in DeployInput) string {
 	}
 	if in.Undeploy {
 		hash += "/undeploy"
+	}
+	if in.Adopt {
+		hash += "/adopt"
 	}
 	return hash
 }

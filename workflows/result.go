@@ -43,6 +43,9 @@ type DeployInput struct {
 	// Undeploy removes the service that the definition names; the rest of the
 	// definition is then the release's, without a component.
 	Undeploy bool `json:"undeploy,omitempty"`
+	// Adopt takes the containers that run, and that mcp has not started, for
+	// the definition's components; no container is touched.
+	Adopt bool `json:"adopt,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
@@ -54,6 +57,7 @@ const (
 	VerbRollback = "rollback"
 	// VerbUndeploy removed its service: its release has nothing to go back to.
 	VerbUndeploy = "undeploy"
+	VerbAdopt    = "adopt"
 )
 
 // Verb is what the registry calls the deployment.
@@ -61,6 +65,8 @@ func (in DeployInput) Verb() string {
 	switch {
 	case in.Undeploy:
 		return VerbUndeploy
+	case in.Adopt:
+		return VerbAdopt
 	case in.Rollback != 0:
 		return VerbRollback
 	}
@@ -78,7 +84,9 @@ type Result struct {
 	Undone     []string          `json:"undone,omitempty"`
 	Error      *fault.Error      `json:"error,omitempty"`
 	Components []ComponentResult `json:"components"`
-	ElapsedMS  int64             `json:"elapsed_ms"`
+	// Left are containers that an adopt has left alone, and why.
+	Left      []string `json:"left,omitempty"`
+	ElapsedMS int64    `json:"elapsed_ms"`
 }
 
 // ComponentResult is what became of one component.

@@ -95,12 +95,12 @@ func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers, n
 		status.Node = r.Definition.Node
 	}
 	for _, m := range r.Members() {
-		status.Components = append(status.Components, componentOf(r.Service, m, nodes[m.Node], now))
+		status.Components = append(status.Components, componentOf(r, m, nodes[m.Node], now))
 	}
 	return status
 }
 
-func componentOf(service string, m plan.ReleaseMember, node workflows.NodeContainers, now time.Time) componentStatus {
+func componentOf(r plan.Release, m plan.ReleaseMember, node workflows.NodeContainers, now time.Time) componentStatus {
 	c := componentStatus{
 		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
 		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
@@ -115,21 +115,27 @@ func componentOf(service string, m plan.ReleaseMember, node workflows.NodeContai
 		c.ObservedState, c.Drift = "unknown", []string{string(plan.DriftUnreachable)}
 		return c
 	}
-	containers := make([]plan.ObservedContainer, 0, len(node.Containers))
-	for _, found := range node.Containers {
-		containers = append(containers, workflows.Seen(found))
-	}
-	found := plan.FindMember(service, m, containers)
+	found := plan.FindMember(r.Service, m, seen(node, r))
 	if found != nil {
 		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
 		if found.Running {
 			c.Started, c.UptimeSeconds = found.Started, int64(now.Sub(found.Started).Seconds())
 		}
 	}
-	for _, d := range plan.MemberDrift(service, m, found) {
+	for _, d := range plan.MemberDrift(r.Service, m, found) {
 		c.Drift = append(c.Drift, string(d.Kind))
 	}
 	return c
+}
+
+// seen are the containers of a node, those that the services have adopted among
+// theirs.
+func seen(node workflows.NodeContainers, services ...plan.Release) []plan.ObservedContainer {
+	containers := make([]plan.ObservedContainer, 0, len(node.Containers))
+	for _, found := range node.Containers {
+		containers = append(containers, workflows.Seen(found))
+	}
+	return plan.Recognise(node.Node, containers, services...)
 }
 
 // writeStatus shows the list to a person.

@@ -136,6 +136,9 @@ func FindDrift(o Observation, services []ServiceRecord, busy map[string]bool, op
 	var found []Drift
 	explained := map[string]bool{}
 	for _, s := range services {
+		o.Containers = Recognise(o.Node, o.Containers, s.Release)
+	}
+	for _, s := range services {
 		for _, m := range s.Release.Members() {
 			if m.Node != o.Node || busy[s.Release.Service] {
 				continue

@@ -135,8 +135,10 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
 			return err
 		}
-		_, err = tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty)
-		return err
+		if _, err := tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty); err != nil {
+			return err
+		}
+		return forgetAdopted(ctx, tx, r.Service)
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
@@ -144,8 +146,10 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 // begun since: that one's outcome counts.
 func (s *Store) MarkMended(ctx context.Context, service string, deployment int) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment)
-		return err
+		if _, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment); err != nil {
+			return err
+		}
+		return forgetAdopted(ctx, tx, service)
 	}, "mark %s as mended", service)
 }
 

@@ -22,7 +22,7 @@ func (s *Store) Release(ctx context.Context, service string) (plan.Release, erro
 
 // Services reads the named services, or all if there are no names, in the
 // order of their names. One that nobody has deployed is left out. It takes
-// three statements, however many services there are.
+// four statements, however many services there are.
 func (s *Store) Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error) {
 	var records []plan.ServiceRecord
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
@@ -59,7 +59,10 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.Servic
 	for i := range records {
 		releases[records[i].Release.Service] = &records[i].Release
 	}
-	return records, loadMembers(ctx, tx, names, releases)
+	if err := loadMembers(ctx, tx, names, releases); err != nil {
+		return nil, err
+	}
+	return records, loadAdopted(ctx, tx, names, releases)
 }
 
 func scanService(row pgx.CollectableRow) (plan.ServiceRecord, error) {
