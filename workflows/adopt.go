@@ -8,7 +8,6 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // adopt makes a release of the containers that run. It touches none of them:
@@ -50,11 +49,11 @@ func (d *deploy) match(ctx workflow.Context) error {
 		}
 		step := surveyStep(g.ctx, name, "list the containers of "+name, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
-			var found []runtime.ContainerInfo
+			var found []activities.ListedContainer
 			err := f.Get(ctx, &found)
 			in.Nodes[name] = []plan.Candidate{}
 			for _, c := range found {
-				in.Nodes[name] = append(in.Nodes[name], activities.Candidate(c))
+				in.Nodes[name] = append(in.Nodes[name], activities.Candidate(c.ContainerInfo))
 			}
 			return nodeFault(unanswered(err, "list the containers of "+name), name)
 		})

@@ -198,9 +198,13 @@ func (s *stage) register() {
 		s.tell("Retire", in.Adopted)
 		return s.call(ctx, strings.Join(in.Containers, ","))
 	})
-	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]runtime.ContainerInfo, error) {
+	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]activities.ListedContainer, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
-		return s.candidates[name], s.call(ctx, name)
+		var list []activities.ListedContainer
+		for _, c := range s.candidates[name] {
+			list = append(list, activities.ListedContainer{ContainerInfo: c})
+		}
+		return list, s.call(ctx, name)
 	})
 	add("ListServices", func(ctx context.Context, in activities.ListServicesInput) ([]plan.ServiceRecord, error) {
 		return []plan.ServiceRecord{{Release: s.release}}, s.call(ctx, "")

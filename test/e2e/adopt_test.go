@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,66 @@ func (w *world) pushed(name, version string) string {
 	return servicedef.ByDigest(w.image(name, version), built.Images[0].Digest)
 }
 
+// listed is the part of an entry of mcp ps --json that these tests read.
+type listed struct {
+	Container, Service, State string
+	Managed, Orphan           bool
+	UptimeSeconds             int64 `json:"uptime_seconds"`
+}
+
+// listed is what mcp ps says of a container.
+func (w *world) listed(container string) listed {
+	w.t.Helper()
+	r := w.mcp("ps", "--json")
+	require.Zero(w.t, r.code, r)
+	var list []listed
+	r.decode(w.t, &list)
+	i := slices.IndexFunc(list, func(l listed) bool { return l.Container == container })
+	require.GreaterOrEqual(w.t, i, 0, r)
+	return list[i]
+}
+
+// standing is what mcp ps says of whose a container is, in both of its forms.
+func (w *world) standing(container string) plan.Standing {
+	w.t.Helper()
+	l, standing := w.listed(container), plan.Unmanaged
+	switch {
+	case l.Managed:
+		standing = plan.Managed
+	case l.Orphan:
+		standing = plan.Orphan
+	}
+	require.Regexp(w.t, container+` +`+string(standing), w.mcp("ps").stdout)
+	return standing
+}
+
+func TestEveryContainerTellsWhoseItIsAndForHowLongItHasRun(t *testing.T) {
+	w := newWorld(t)
+	w.define("whose", w.service("whose", "v1", ""))
+	image := w.pushed("whose", "v1")
+	require.Equal(t, workflows.Succeeded, w.deploy("whose").Outcome)
+	t.Cleanup(func() { w.mcp("undeploy", "whose", "-y") })
+	require.Equal(t, plan.Managed, w.standing("whose-app"))
+	w.byHand("whose-mine", image, freePort(t))
+	require.Equal(t, plan.Unmanaged, w.standing("whose-mine"))
+	w.byHand("whose-left", image, freePort(t), "--label", "mcp.service=whose", "--label", "mcp.component=app", "--label", "mcp.deployment=1")
+	require.Equal(t, plan.Orphan, w.standing("whose-left"))
+	require.Equal(t, "whose", w.listed("whose-left").Service)
+
+	require.Eventually(t, func() bool { return w.listed("whose-app").UptimeSeconds > 0 }, 10*time.Second, 100*time.Millisecond)
+	require.Positive(t, w.status("whose").Components[0].UptimeSeconds)
+	require.Regexp(t, `whose-app +managed +whose +running +\d+s`, w.mcp("ps").stdout)
+	require.Regexp(t, `app +local +running +\d+s`, w.mcp("status", "whose").stdout)
+	w.podman("stop", "--time", "0", "whose-app", "whose-left")
+	require.Zero(t, w.listed("whose-app").UptimeSeconds)
+	require.Zero(t, w.status("whose").Components[0].UptimeSeconds)
+	require.Regexp(t, `app +local +stopped +http`, w.mcp("status", "whose").stdout)
+	require.Equal(t, plan.Orphan, w.standing("whose-left"))
+	require.Equal(t, workflows.Succeeded, w.deploy("whose").Outcome)
+	require.NotContains(t, w.mcp("ps").stdout, "whose-left", "a deploy removes orphans")
+	require.Equal(t, plan.Unmanaged, w.standing("whose-mine"))
+}
+
 // adopt adopts a service, which must succeed or change nothing.
 func (w *world) adopt(service string) workflows.Result {
 	w.t.Helper()
@@ -84,6 +145,8 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 	require.Equal(t, 1, refused.code, refused)
 	require.Contains(t, refused.stderr, "taken-app exists on node local and was not started by mcp")
 
+	require.Equal(t, plan.Unmanaged, w.standing("taken-app"))
+
 	rehearsed := w.mcp("adopt", "taken", "--dry-run")
 	require.Zero(t, rehearsed.code, rehearsed)
 	require.Contains(t, rehearsed.stdout, "would be adopted as it is")
@@ -102,6 +165,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 	require.Empty(t, status.Components[0].Drift)
 	require.Equal(t, port, status.Components[0].Routes[0].HostPort)
 	require.Equal(t, "http", w.portsHeld("taken"))
+	require.Equal(t, plan.Managed, w.standing("taken-app"))
 	require.Contains(t, w.mcp("history", "taken").stdout, "adopt   succeeded")
 
 	again := w.adopt("taken")

@@ -242,6 +242,7 @@ type serviceStatus struct {
 	Components []struct {
 		DesiredState  string `json:"desired_state"`
 		ObservedState string `json:"observed_state"`
+		UptimeSeconds int64  `json:"uptime_seconds"`
 		Routes        []plan.RoutePort
 		Drift         []string
 	}
