@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // knowing is an engine that knows adopted containers: by their ids it gives
@@ -92,7 +93,7 @@ func bears(labels, wanted map[string]string) bool {
 func Candidate(c runtime.ContainerInfo) plan.Candidate {
 	candidate := plan.Candidate{ObservedContainer: Seen(c)}
 	for _, p := range c.Ports {
-		candidate.Ports = append(candidate.Ports, plan.PublishedPort{
+		candidate.Ports = append(candidate.Ports, servicedef.Port{
 			IP: p.HostIP, Host: p.HostPort, Container: p.ContainerPort, Protocol: p.Protocol,
 		})
 	}

@@ -77,6 +77,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.NodeStatesName:   workflows.NodeStates,
 		workflows.EventsName:       workflows.Events,
 		workflows.AdoptionName:     workflows.Adoption,
+		workflows.SyncName:         workflows.Sync,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -140,6 +140,7 @@ func until(ctx workflow.Context, deadline time.Time) time.Duration {
 // all but them.
 func (d *deploy) begin(ctx workflow.Context) error {
 	d.log("Opening the deployment")
+	given := d.in.given()
 	if len(d.in.Only) > 0 || d.in.Undeploy {
 		if err := d.complete(ctx); err != nil {
 			return err
@@ -150,6 +151,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 	err := workflow.ExecuteActivity(ctx, control.BeginDeployment, plan.BeginRequest{
 		Definition:     d.in.Definition,
 		DefinitionHash: d.in.Definition.Hash(),
+		Given:          given,
 		Verb:           d.in.Verb(),
 		WorkflowID:     d.result.WorkflowID,
 		RunID:          d.result.RunID,

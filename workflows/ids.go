@@ -28,6 +28,7 @@ const (
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
 	AdoptionName     = "Adoption"
+	SyncName         = "Sync"
 )
 
 // DeployID is the workflow id of all that changes a service. The running

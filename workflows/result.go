@@ -51,6 +51,15 @@ type DeployInput struct {
 	From string `json:"from"`
 }
 
+// given is the definition that the operator has written; nil where the verb
+// goes by another.
+func (in DeployInput) given() *servicedef.Service {
+	if in.Undeploy || in.Rollback != 0 {
+		return nil
+	}
+	return &in.Definition
+}
+
 // What the registry calls a deployment.
 const (
 	VerbDeploy   = "deploy"

@@ -53,6 +53,8 @@ type stage struct {
 	// candidates are what the nodes list, and committed what was made a release.
 	candidates map[string][]runtime.ContainerInfo
 	committed  plan.CommitRequest
+	// given is the definition that was recorded last.
+	given *servicedef.Service
 	// adopted are the ids that each step on a node was told of.
 	adopted map[string][]string
 	// nextPort is the port that is handed out next.
@@ -76,7 +78,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.env.SetTestTimeout(20 * time.Second)
 	s.register()
-	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode} {
+	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode, workflows.SyncName: workflows.Sync} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 	return s
@@ -133,7 +135,12 @@ func (s *stage) register() {
 		return s.release, s.call(ctx, service)
 	})
 	add("BeginDeployment", func(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
+		s.given = in.Given
 		return plan.BeginResult{Number: s.release.Newest + 1, Release: s.release}, s.call(ctx, "")
+	})
+	add("RecordDefinition", func(ctx context.Context, in activities.RecordDefinitionInput) (activities.RecordDefinitionResult, error) {
+		s.given = &in.Definition
+		return activities.RecordDefinitionResult{Changed: true}, s.call(ctx, in.Definition.Name)
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")

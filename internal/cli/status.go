@@ -18,12 +18,14 @@ import (
 
 // serviceStatus is one entry of mcp status --json.
 type serviceStatus struct {
-	Service    string            `json:"service"`
-	Node       string            `json:"node"`
-	Active     bool              `json:"active"`
-	Release    int               `json:"release"`
-	Deploying  int               `json:"deploying"`
-	Dirty      bool              `json:"dirty"`
+	Service   string `json:"service"`
+	Node      string `json:"node"`
+	Active    bool   `json:"active"`
+	Release   int    `json:"release"`
+	Deploying int    `json:"deploying"`
+	Dirty     bool   `json:"dirty"`
+	// Pending is set when the definition has changed since the release.
+	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
 }
 
@@ -88,7 +90,7 @@ func (a *App) query(ctx context.Context, verb, workflow string, in, out any) err
 func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
-		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty,
+		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
 		Components: []componentStatus{},
 	}
 	if r.Definition != nil {
@@ -182,6 +184,9 @@ func releaseText(s serviceStatus) string {
 	text := "never released"
 	if s.Release != 0 {
 		text = strconv.Itoa(s.Release)
+	}
+	if s.Pending && s.Release != 0 {
+		text += " (pending)"
 	}
 	if s.Deploying != 0 {
 		text += fmt.Sprintf(" (deploying %d)", s.Deploying)

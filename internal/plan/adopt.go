@@ -3,9 +3,7 @@ package plan
 import (
 	"fmt"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/metacircular/mcp/servicedef"
@@ -13,33 +11,25 @@ import (
 
 // AdoptInput is all that an adoption depends on.
 type AdoptInput struct {
-	Desired servicedef.Service `json:"desired"`
-	Release Release            `json:"release"`
+	Desired servicedef.Service
+	Release Release
 	// Deployment is the number of the one that adopts.
-	Deployment int `json:"deployment"`
+	Deployment int
 	// Services are the names of all services that are known: by them a
 	// container's name is split.
-	Services []string `json:"services"`
+	Services []string
 	// Digests are what the definition's images stand for, as far as the image
 	// registry has said.
-	Digests map[string]string `json:"digests,omitempty"`
+	Digests map[string]string
 	// Nodes holds every container of each node, mcp's or not.
-	Nodes map[string][]Candidate `json:"nodes"`
+	Nodes map[string][]Candidate
 }
 
 // Candidate is a container that a component may turn out to be.
 type Candidate struct {
 	ObservedContainer
-	Ports []PublishedPort `json:"ports,omitempty"`
-}
-
-// PublishedPort is a port of a container that its host publishes.
-type PublishedPort struct {
-	// IP is the address it is published on; "" means all.
-	IP        string `json:"ip,omitempty"`
-	Host      int    `json:"host"`
-	Container int    `json:"container"`
-	Protocol  string `json:"protocol"`
+	// Ports are those that its host publishes.
+	Ports []servicedef.Port
 }
 
 // Adoption says which containers become which components.
@@ -218,21 +208,19 @@ func (a *adopter) define(components []servicedef.Component) {
 // publishedAs makes a component's ports and routes those that its container
 // publishes, and returns the routes with their host ports. On the host's own
 // network nothing is published: a route is then where the image listens.
-func publishedAs(c *servicedef.Component, published []PublishedPort) []RoutePort {
+func publishedAs(c *servicedef.Component, published []servicedef.Port) []RoutePort {
 	onHost := c.Network == "host" && len(published) == 0
 	left := slices.Clone(published)
-	for i := range left {
-		left[i].IP = anyAddress(left[i].IP)
-	}
 	if !onHost {
 		c.Ports, left = staticPorts(c.Ports, left)
 	}
 	var routes []RoutePort
 	var defined []servicedef.Route
 	for _, r := range c.Routes {
-		port, i := r.ContainerPort, -1
+		port := r.ContainerPort
 		if !onHost {
-			if i = routed(r, c.Routes, left); i < 0 {
+			i := routed(r, c.Routes, left)
+			if i < 0 {
 				continue
 			}
 			port = left[i].Host
@@ -246,7 +234,7 @@ func publishedAs(c *servicedef.Component, published []PublishedPort) []RoutePort
 	}
 	c.Routes = defined
 	for _, p := range left {
-		c.Ports = append(c.Ports, portText(p))
+		c.Ports = append(c.Ports, p.String())
 	}
 	slices.SortFunc(routes, func(a, b RoutePort) int { return strings.Compare(a.Name, b.Name) })
 	return routes
@@ -254,14 +242,14 @@ func publishedAs(c *servicedef.Component, published []PublishedPort) []RoutePort
 
 // staticPorts are those of a definition's ports that a container publishes, and
 // what else it publishes.
-func staticPorts(texts []string, published []PublishedPort) (kept []string, left []PublishedPort) {
+func staticPorts(texts []string, published []servicedef.Port) (kept []string, left []servicedef.Port) {
 	left = published
 	for _, text := range texts {
 		ports, _ := servicedef.ParsePorts([]string{text}) // its mistakes were told when it was read
 		rest := slices.Clone(left)
 		all := len(ports) > 0
 		for _, p := range ports {
-			i := slices.Index(rest, PublishedPort{IP: anyAddress(p.IP), Host: p.Host, Container: p.Container, Protocol: p.Protocol})
+			i := slices.IndexFunc(rest, p.Same)
 			if all = i >= 0; !all {
 				break
 			}
@@ -277,8 +265,8 @@ func staticPorts(texts []string, published []PublishedPort) (kept []string, left
 // routed finds the port that is a route's: the one to the port that its image
 // listens on. What listens on $PORT has the same port on both sides; it is told
 // from others only where it is alone.
-func routed(r servicedef.Route, routes []servicedef.Route, published []PublishedPort) int {
-	matches := func(p PublishedPort) bool {
+func routed(r servicedef.Route, routes []servicedef.Route, published []servicedef.Port) int {
+	matches := func(p servicedef.Port) bool {
 		if r.ContainerPort == 0 {
 			return p.Protocol == "tcp" && p.Host == p.Container
 		}
@@ -297,7 +285,7 @@ func routed(r servicedef.Route, routes []servicedef.Route, published []Published
 }
 
 // held are the host ports that a container holds, each once.
-func held(published []PublishedPort, routes []RoutePort) []StaticPort {
+func held(published []servicedef.Port, routes []RoutePort) []StaticPort {
 	var ports []StaticPort
 	add := func(p StaticPort) {
 		if !slices.Contains(ports, p) {
@@ -311,24 +299,4 @@ func held(published []PublishedPort, routes []RoutePort) []StaticPort {
 		add(StaticPort{Protocol: "tcp", HostPort: r.HostPort})
 	}
 	return ports
-}
-
-// portText writes a port as a definition does.
-func portText(p PublishedPort) string {
-	text := fmt.Sprintf("%d:%d", p.Host, p.Container)
-	if p.IP != "" {
-		text = net.JoinHostPort(p.IP, strconv.Itoa(p.Host)) + ":" + strconv.Itoa(p.Container)
-	}
-	if p.Protocol != "tcp" {
-		text += "/" + p.Protocol
-	}
-	return text
-}
-
-// anyAddress is "" for every way to write that an address is any.
-func anyAddress(ip string) string {
-	if parsed := net.ParseIP(ip); parsed != nil && parsed.IsUnspecified() {
-		return ""
-	}
-	return ip
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // candidate is a container that runs and bears no label.
-func candidate(name, image string, ports ...plan.PublishedPort) plan.Candidate {
+func candidate(name, image string, ports ...servicedef.Port) plan.Candidate {
 	c := plan.Candidate{Ports: ports}
 	c.ID, c.Name, c.Image, c.Digest, c.Running = "id-"+name, name, image, oldDigest, true
 	return c
@@ -136,8 +136,8 @@ func after(t *testing.T, in plan.AdoptInput, a plan.Adoption) map[string]string 
 }
 
 func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
-	tcp := func(ip string, host, container int) plan.PublishedPort {
-		return plan.PublishedPort{IP: ip, Host: host, Container: container, Protocol: "tcp"}
+	tcp := func(ip string, host, container int) servicedef.Port {
+		return servicedef.Port{IP: ip, Host: host, Container: container, Protocol: "tcp"}
 	}
 	route := func(name string, port int) servicedef.Route { return servicedef.Route{Name: name, ContainerPort: port} }
 	for _, test := range []struct {
@@ -153,21 +153,21 @@ func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
 			c.Image, c.Digest = "r.example/api@"+oldDigest, "sha256:local"
 		}, "keep", nil},
 		{"its ports", func(api *servicedef.Component, c *plan.Candidate) {
-			api.Ports, c.Ports = []string{"127.0.0.1:80:80", "9000-9001:9000-9001", "53:53/udp"}, []plan.PublishedPort{
+			api.Ports, c.Ports = []string{"127.0.0.1:80:80", "9000-9001:9000-9001", "53:53/udp"}, []servicedef.Port{
 				tcp("127.0.0.1", 80, 80), tcp("0.0.0.0", 9000, 9000), tcp("", 9001, 9001), {Host: 53, Container: 53, Protocol: "udp"},
 			}
 		}, "keep", nil},
 		{"a port is on another address", func(api *servicedef.Component, c *plan.Candidate) {
-			api.Ports, c.Ports = []string{"127.0.0.1:80:80"}, []plan.PublishedPort{tcp("", 80, 80)}
+			api.Ports, c.Ports = []string{"127.0.0.1:80:80"}, []servicedef.Port{tcp("", 80, 80)}
 		}, "replace ports", nil},
 		{"a route has a fixed port in the container", func(api *servicedef.Component, c *plan.Candidate) {
-			api.Routes, c.Ports = []servicedef.Route{route("rest", 80), route("admin", 90)}, []plan.PublishedPort{tcp("", 2080, 80), tcp("", 2090, 90)}
+			api.Routes, c.Ports = []servicedef.Route{route("rest", 80), route("admin", 90)}, []servicedef.Port{tcp("", 2080, 80), tcp("", 2090, 90)}
 		}, "keep", map[string]int{"rest": 2080, "admin": 2090}},
 		{"a route listens on what it publishes", func(api *servicedef.Component, c *plan.Candidate) {
-			api.Routes, c.Ports = []servicedef.Route{route("rest", 0)}, []plan.PublishedPort{tcp("", 2080, 2080)}
+			api.Routes, c.Ports = []servicedef.Route{route("rest", 0)}, []servicedef.Port{tcp("", 2080, 2080)}
 		}, "keep", map[string]int{"rest": 2080}},
 		{"two routes listen on what they publish, and nobody can tell which on which", func(api *servicedef.Component, c *plan.Candidate) {
-			api.Routes, c.Ports = []servicedef.Route{route("rest", 0), route("admin", 0)}, []plan.PublishedPort{tcp("", 2080, 2080), tcp("", 2090, 2090)}
+			api.Routes, c.Ports = []servicedef.Route{route("rest", 0), route("admin", 0)}, []servicedef.Port{tcp("", 2080, 2080), tcp("", 2090, 2090)}
 		}, "replace ports routes", map[string]int{}},
 		{"a route is not published", func(api *servicedef.Component, _ *plan.Candidate) {
 			api.Routes = []servicedef.Route{route("rest", 80)}

@@ -85,9 +85,12 @@ type BeginRequest struct {
 	Definition servicedef.Service `json:"definition"`
 	// DefinitionHash tells two definitions apart.
 	DefinitionHash string `json:"definition_hash"`
-	Verb           string `json:"verb"`
-	WorkflowID     string `json:"workflow_id"`
-	RunID          string `json:"run_id"`
+	// Given is the definition that the operator gave, of which this deployment
+	// may bring about a part; nil where none was given.
+	Given      *servicedef.Service `json:"given,omitempty"`
+	Verb       string              `json:"verb"`
+	WorkflowID string              `json:"workflow_id"`
+	RunID      string              `json:"run_id"`
 	// Who asked, from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
@@ -167,6 +170,9 @@ type ServiceRecord struct {
 	Release Release `json:"release"`
 	// Deploying is the number of the deployment under way; 0 if none.
 	Deploying int `json:"deploying"`
+	// Pending is set when the definition that the operator gave last is not
+	// the release's.
+	Pending bool `json:"pending"`
 }
 
 // DeploymentRecord is a deployment as the registry keeps it, for showing.

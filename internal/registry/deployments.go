@@ -43,6 +43,11 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r plan.BeginRequest) (number
 	if err := lockService(ctx, tx, service); err != nil {
 		return 0, err
 	}
+	if r.Given != nil {
+		if _, err := recordDefinition(ctx, tx, *r.Given); err != nil {
+			return 0, err
+		}
+	}
 	err = tx.QueryRow(ctx, `select number from deployments where run_id = $1 and service = $2`, r.RunID, service).Scan(&number)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return number, err

@@ -61,6 +61,13 @@ func commitService(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
 	if err := redefine(ctx, tx, r); err != nil {
 		return err
 	}
+	// Nothing is to be done for a definition whose service was undeployed.
+	if _, err := tx.Exec(ctx, `
+		update services set definition = null, definition_hash = null
+		where name = $1 and exists (select from deployments where service = $1 and number = $2 and verb = 'undeploy')`,
+		r.Service, r.Deployment); err != nil {
+		return err
+	}
 	tag, err := tx.Exec(ctx, `
 		update services set release = $2, active = $3
 		where name = $1 and (release is null or release <= $2)`, r.Service, r.Deployment, r.Active)

@@ -239,6 +239,7 @@ type serviceStatus struct {
 	Release    int
 	Active     bool
 	Dirty      bool
+	Pending    bool
 	Components []struct {
 		DesiredState  string `json:"desired_state"`
 		ObservedState string `json:"observed_state"`
