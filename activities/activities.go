@@ -12,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // QueueControl is the task queue of control workers.
@@ -33,6 +34,7 @@ type Registry interface {
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
 	CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.CommitResult, error)
 	FinishDeployment(ctx context.Context, r plan.FinishRequest) error
+	RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error)
 	MarkMended(ctx context.Context, service string, deployment int) error
 	RecordNode(ctx context.Context, r plan.NodeRecord) (plan.Boot, error)
 	MarkRevived(ctx context.Context, node, boot string) error

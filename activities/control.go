@@ -5,6 +5,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // BeginDeployment opens a deployment and gives it its number, which is the
@@ -72,6 +73,22 @@ func (a *Control) CommitRelease(ctx context.Context, in plan.CommitRequest) (pla
 // FinishDeployment writes a deployment's outcome.
 func (a *Control) FinishDeployment(ctx context.Context, in plan.FinishRequest) error {
 	return a.Registry.FinishDeployment(ctx, in)
+}
+
+// RecordDefinitionInput is what the operator gave.
+type RecordDefinitionInput struct {
+	Definition servicedef.Service `json:"definition"`
+}
+
+// RecordDefinitionResult says whether it is another than the last.
+type RecordDefinitionResult struct {
+	Changed bool `json:"changed"`
+}
+
+// RecordDefinition writes down a definition that nobody has deployed yet.
+func (a *Control) RecordDefinition(ctx context.Context, in RecordDefinitionInput) (RecordDefinitionResult, error) {
+	changed, err := a.Registry.RecordDefinition(ctx, in.Definition)
+	return RecordDefinitionResult{Changed: changed}, err
 }
 
 // MarkMendedInput names a deployment whose undo has been completed.

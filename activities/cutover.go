@@ -17,6 +17,8 @@ type CutOverInput struct {
 	Replace []string `json:"replace,omitempty"`
 	// Leave step back and have no successor here.
 	Leave []string `json:"leave,omitempty"`
+	// Adopted are the service's containers here that mcp has not started.
+	Adopted []plan.Adopted `json:"adopted,omitempty"`
 }
 
 // CutOverResult says whether the node has cut over.
@@ -30,7 +32,7 @@ type CutOverResult struct {
 // whether every successor still runs. From the first rename on the deploy only
 // goes forward.
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
-	s := step{service: in.Service, deployment: in.Deployment, alone: true}
+	s := step{service: in.Service, deployment: in.Deployment, alone: true, adopted: in.Adopted}
 	result, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (CutOverResult, error) {
 		refused, err := a.refuse(ctx, in)
 		if refused != nil || err != nil {

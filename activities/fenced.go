@@ -31,7 +31,7 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 			done <- result{err: err}
 			return
 		}
-		value, err := work(ctx, patient{a.Runtime})
+		value, err := work(ctx, patient{knowing(a.Runtime, s.adopted)})
 		done <- result{value, err}
 	}()
 	<-ctx.Done() // as it also is when the step has ended

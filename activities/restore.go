@@ -26,6 +26,8 @@ type RestoreInput struct {
 	// holding the service's lock: where it is another one by now, a newer
 	// deployment may have gone unseen. It is "" for the deploy itself.
 	Fence string `json:"fence,omitempty"`
+	// Adopted are the service's containers here that mcp has not started.
+	Adopted []plan.Adopted `json:"adopted,omitempty"`
 	plan.Recovery
 }
 
@@ -38,7 +40,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 		if in.Fence != "" && in.Fence != a.Fence.memory {
 			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s was started anew since it was surveyed", a.Name)
 		}
-		s := step{service: in.Service, deployment: in.Deployment, alone: true, closing: in.Closing}
+		s := step{service: in.Service, deployment: in.Deployment, alone: true, closing: in.Closing, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			return struct{}{}, putBack(ctx, engine, in)
 		})
@@ -129,6 +131,8 @@ type RetireInput struct {
 	// Containers are real names; what waits behind one as name.prev goes.
 	Containers []string      `json:"containers"`
 	Timeout    time.Duration `json:"timeout"`
+	// Adopted are the service's containers here that mcp has not started.
+	Adopted []plan.Adopted `json:"adopted,omitempty"`
 }
 
 // ParallelStops is how many containers one Retire stops at once.
@@ -137,7 +141,7 @@ const ParallelStops = 8
 // Retire stops and removes the containers that the cut-over set back.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		s := step{service: in.Service, deployment: in.Deployment}
+		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			// Each may take its whole stop timeout, so they stop side by side.
 			g, ctx := errgroup.WithContext(ctx)

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
@@ -18,6 +19,8 @@ type SurveyInput struct {
 	Names []string `json:"names,omitempty"`
 	// Ports is how many free ports to look for.
 	Ports int `json:"ports,omitempty"`
+	// Adopted are the service's containers here that mcp has not started.
+	Adopted []plan.Adopted `json:"adopted,omitempty"`
 }
 
 // SurveyResult is what a node has.
@@ -48,7 +51,8 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
-	containers, err := a.Runtime.List(ctx, map[string]string{runtime.LabelService: in.Service})
+	engine := knowing(a.Runtime, in.Adopted)
+	containers, err := engine.List(ctx, map[string]string{runtime.LabelService: in.Service})
 	if err != nil {
 		return SurveyResult{}, err
 	}
@@ -62,7 +66,7 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 		if seen[name] {
 			continue
 		}
-		c, err := a.Runtime.Inspect(ctx, name)
+		c, err := engine.Inspect(ctx, name)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
@@ -97,11 +101,32 @@ type ListContainersInput struct {
 	Service string `json:"service,omitempty"`
 }
 
+// ListedContainer is a container as its node lists it.
+type ListedContainer struct {
+	runtime.ContainerInfo
+	// UptimeSeconds is for how long it has been running. It is reckoned by the
+	// node's clock, which started it: another one may differ. It is 0 for one
+	// that does not run.
+	UptimeSeconds int64 `json:"uptime_seconds"`
+}
+
 // ListContainers describes the node's containers.
-func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]runtime.ContainerInfo, error) {
+func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]ListedContainer, error) {
 	labels := map[string]string{}
 	if in.Service != "" {
 		labels[runtime.LabelService] = in.Service
 	}
-	return a.Runtime.List(ctx, labels)
+	infos, err := a.Runtime.List(ctx, labels)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ListedContainer, 0, len(infos))
+	for _, info := range infos {
+		listed := ListedContainer{ContainerInfo: info}
+		if info.State == runtime.Running {
+			listed.UptimeSeconds = max(0, int64(time.Since(info.Started).Seconds()))
+		}
+		list = append(list, listed)
+	}
+	return list, nil
 }

@@ -162,3 +162,19 @@ func TestComponent(t *testing.T) {
 	_, ok = s.Component("web")
 	require.False(t, ok)
 }
+
+func TestAPortIsWrittenAsItIsRead(t *testing.T) {
+	for text, same := range map[string]string{
+		"80:8080":             "0.0.0.0:80:8080",
+		"127.0.0.1:80:8080":   "127.0.0.1:80:8080/tcp",
+		"[::1]:53:53/udp":     "[::1]:53:53/udp",
+		"10.0.0.7:53:53/udp":  "10.0.0.7:53:53/udp",
+		"0.0.0.0:53:5353/udp": "53:5353/udp",
+	} {
+		ports, err := servicedef.ParsePorts([]string{text, same, "127.0.0.2:80:8080"})
+		require.NoError(t, err)
+		require.Equal(t, text, ports[0].String())
+		require.True(t, ports[0].Same(ports[1]), text)
+		require.False(t, ports[0].Same(ports[2]), text)
+	}
+}

@@ -3,6 +3,7 @@ package servicedef
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -15,6 +16,27 @@ type Port struct {
 	Host, Container int
 	// Protocol is "tcp" or "udp".
 	Protocol string
+}
+
+// String writes the port as a definition does.
+func (p Port) String() string {
+	text := fmt.Sprintf("%d:%d", p.Host, p.Container)
+	if p.IP != "" {
+		text = net.JoinHostPort(p.IP, strconv.Itoa(p.Host)) + ":" + strconv.Itoa(p.Container)
+	}
+	if p.Protocol != tcp {
+		text += "/" + p.Protocol
+	}
+	return text
+}
+
+// Same reports whether two ports are one, however it is written that the
+// address is any.
+func (p Port) Same(other Port) bool {
+	if everyAddress(p.IP) && everyAddress(other.IP) {
+		p.IP, other.IP = "", ""
+	}
+	return p == other
 }
 
 const (

@@ -84,6 +84,8 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.DrainNodeName:    workflows.DrainNode,
 		workflows.RemoveNodeName:   workflows.RemoveNode,
 		workflows.AlertName:        workflows.Alert,
+		workflows.AdoptionName:     workflows.Adoption,
+		workflows.SyncName:         workflows.Sync,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

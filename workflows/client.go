@@ -4,7 +4,6 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // Queue is the task queue on which workflows run.
@@ -16,8 +15,11 @@ type Progress = activities.Progress
 // SnapshotInput names a former release.
 type SnapshotInput = activities.LoadSnapshotInput
 
+// ListedContainer is a container as its node lists it.
+type ListedContainer = activities.ListedContainer
+
 // FaultOf finds the fault in the error that a client got from a workflow.
 func FaultOf(err error) *fault.Error { return activities.FaultOf(err) }
 
 // Seen is what a container's drift is found from.
-func Seen(c runtime.ContainerInfo) plan.ObservedContainer { return activities.Seen(c) }
+func Seen(c ListedContainer) plan.ObservedContainer { return activities.Seen(c.ContainerInfo) }

@@ -41,6 +41,8 @@ type deploy struct {
 	ports   map[string][]int  // free ports by node
 	digests map[string]string // by image reference; "" while it is missing
 	plan    plan.Plan
+	// adoption is what an adopt has found.
+	adoption plan.Adoption
 
 	undo    undo
 	members map[string]plan.ReleaseMember // what ran anew, by component
@@ -85,6 +87,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 	}
 	if err := d.look(ctx); err != nil {
 		return err
+	}
+	if d.in.Adopt {
+		return d.adopt(ctx)
 	}
 	if err := d.decide(); err != nil {
 		return err
@@ -135,6 +140,7 @@ func until(ctx workflow.Context, deadline time.Time) time.Duration {
 // all but them.
 func (d *deploy) begin(ctx workflow.Context) error {
 	d.log("Opening the deployment")
+	given := d.in.given()
 	if len(d.in.Only) > 0 || d.in.Undeploy {
 		if err := d.complete(ctx); err != nil {
 			return err
@@ -145,6 +151,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 	err := workflow.ExecuteActivity(ctx, control.BeginDeployment, plan.BeginRequest{
 		Definition:     d.in.Definition,
 		DefinitionHash: d.in.Definition.Hash(),
+		Given:          given,
 		Verb:           d.in.Verb(),
 		WorkflowID:     d.result.WorkflowID,
 		RunID:          d.result.RunID,
@@ -219,7 +226,8 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	for _, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.in.Definition.Name, Deployment: d.number, Timeout: d.stopTimeout(), Recovery: recovery,
+			Service: d.in.Definition.Name, Deployment: d.number, Timeout: d.stopTimeout(),
+			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
 	return g.wait(ctx)

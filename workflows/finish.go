@@ -35,7 +35,7 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 	add := func(node string, change func(*activities.CutOverInput)) {
 		if d.reachable(node) {
 			in := swaps[node]
-			in.Service, in.Deployment = d.in.Definition.Name, d.number
+			in.Service, in.Deployment, in.Adopted = d.in.Definition.Name, d.number, d.release.AdoptedOn(node)
 			change(&in)
 			swaps[node] = in
 		}
@@ -91,14 +91,17 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 // commit makes this deployment the release. It waits for Postgres for as long
 // as it takes: the containers have their names already.
 func (d *deploy) commit(ctx workflow.Context) error {
+	return d.commitRelease(ctx, plan.CommitRequest{
+		Active:  d.in.Definition.Active,
+		Members: plan.Members(d.in.Definition, d.release, d.plan, d.members),
+	})
+}
+
+// commitRelease makes this deployment the release, and tells who waits for it.
+func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest) error {
+	request.Service, request.Deployment = d.in.Definition.Name, d.number
 	step := controlStep(ctx, "commit the release", 0)
-	err := workflow.ExecuteActivity(step, control.CommitRelease, plan.CommitRequest{
-		Service:    d.in.Definition.Name,
-		Deployment: d.number,
-		Active:     d.in.Definition.Active,
-		Members:    plan.Members(d.in.Definition, d.release, d.plan, d.members),
-	}).Get(ctx, &d.stale)
-	if err != nil {
+	if err := workflow.ExecuteActivity(step, control.CommitRelease, request).Get(ctx, &d.stale); err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
 		return err
 	}
@@ -128,6 +131,11 @@ func (d *deploy) retire(ctx workflow.Context) {
 	for _, name := range d.plan.Unreachable {
 		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
 	}
+	d.releasePorts(ctx)
+}
+
+// releasePorts lets the ports rest that the release does not use.
+func (d *deploy) releasePorts(ctx workflow.Context) {
 	release := controlStep(ctx, "release ports", 0)
 	if err := workflow.ExecuteActivity(release, control.ReleasePorts, d.in.Definition.Name).Get(ctx, nil); err != nil {
 		d.result.Undone = append(d.result.Undone, "release ports: "+activities.FaultOf(err).Message)
@@ -146,6 +154,7 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string)
 		step := nodeStep(g.ctx, name, "retire on "+name, undoPatience+time.Duration(rounds)*d.stopTimeout())
 		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
 			Service: d.in.Definition.Name, Deployment: d.number, Containers: containers[name], Timeout: d.stopTimeout(),
+			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
 				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
@@ -200,8 +209,8 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 		}
 	}
 	// What an earlier deployment left is put right only by one that succeeds
-	// with the whole service.
-	r.Dirty = len(r.Undone) > 0 || d.release.Dirty && (cause != nil || len(d.in.Only) > 0)
+	// with the whole service, and touches its nodes.
+	r.Dirty = len(r.Undone) > 0 || d.release.Dirty && (cause != nil || len(d.in.Only) > 0 || d.in.Adopt)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	d.record(ctx)
 	if r.Dirty {

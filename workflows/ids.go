@@ -32,6 +32,8 @@ const (
 	DrainNodeName    = "DrainNode"
 	RemoveNodeName   = "RemoveNode"
 	AlertName        = "Alert"
+	AdoptionName     = "Adoption"
+	SyncName         = "Sync"
 )
 
 // DeployID is the workflow id of all that changes a service. The running
@@ -107,6 +109,9 @@ func DeployHash(in DeployInput) string {
 	}
 	if in.Undeploy {
 		hash += "/undeploy"
+	}
+	if in.Adopt {
+		hash += "/adopt"
 	}
 	return hash
 }

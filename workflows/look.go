@@ -25,7 +25,7 @@ func (d *deploy) look(ctx workflow.Context) error {
 	d.log("Looking at the nodes and the image registry")
 	g := newGroup(ctx)
 	d.askNodes(g)
-	if d.in.Definition.Active {
+	if d.in.Definition.Active && !d.in.Adopt {
 		d.askImages(g)
 	}
 	if err := g.wait(ctx); err != nil {
@@ -74,7 +74,7 @@ func (d *deploy) askNodes(g *group) {
 func (d *deploy) survey(g *group, name string, left time.Duration, failed func(error) error) {
 	d.nodes[name] = plan.Node{}
 	step := surveyStep(g.ctx, name, "survey "+name, left)
-	g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.in.Definition, d.number, name)), func(f workflow.Future) error {
+	g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.in.Definition, d.number, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
 		var found activities.SurveyResult
 		if err := f.Get(g.ctx, &found); err != nil {
 			return failed(unanswered(err, "survey "+name))
@@ -87,8 +87,8 @@ func (d *deploy) survey(g *group, name string, left time.Duration, failed func(e
 }
 
 // surveyInput asks a node for what the definition needs to know of it.
-func surveyInput(definition servicedef.Service, number int, name string) activities.SurveyInput {
-	in := activities.SurveyInput{Service: definition.Name, Deployment: number}
+func surveyInput(definition servicedef.Service, number int, name string, adopted []plan.Adopted) activities.SurveyInput {
+	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Adopted: adopted}
 	routes := 0
 	for _, c := range definition.Components {
 		if c.Node == name {

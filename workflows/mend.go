@@ -19,6 +19,9 @@ type MendInput struct {
 	Nodes      []string           `json:"nodes"`
 	// StopTimeout is how long a container that has served may take to stop.
 	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
+	// Adopted are the service's containers that mcp has not started: of those
+	// there are no more until a newer deployment.
+	Adopted []plan.Adopted `json:"adopted,omitempty"`
 }
 
 // Mend waits, for as long as it takes, until every node of a dirty service is
@@ -62,7 +65,7 @@ func (m *mend) look(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for _, name := range m.Nodes {
 		g.add(workflow.ExecuteActivity(patientStep(g.ctx, name, "wait for "+name), node.Survey,
-			surveyInput(m.Definition, m.Deployment, name)), func(f workflow.Future) error {
+			surveyInput(m.Definition, m.Deployment, name, m.adoptedOn(name))), func(f workflow.Future) error {
 			var found activities.SurveyResult
 			err := f.Get(ctx, &found)
 			m.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
@@ -86,13 +89,17 @@ func (m *mend) putRight(ctx workflow.Context) error {
 		step := patientStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: m.Definition.Name, Deployment: m.Deployment, Closing: true, Timeout: m.StopTimeout,
-			Fence: m.fences[recovery.Node], Recovery: recovery,
+			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Recovery: recovery,
 		}).Get(ctx, nil)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (m *mend) adoptedOn(name string) []plan.Adopted {
+	return plan.Release{Adopted: m.Adopted}.AdoptedOn(name)
 }
 
 // patientStep is for steps on a node that may be away for days: the task waits
@@ -120,7 +127,7 @@ func (d *deploy) leaveToMend(ctx workflow.Context) {
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
 	}, MendName, MendInput{
 		Definition: d.in.Definition, Deployment: d.number, Nodes: slices.Concat(required, optional),
-		StopTimeout: d.stopTimeout(),
+		StopTimeout: d.stopTimeout(), Adopted: slices.Concat(d.release.Adopted, d.adoption.Adopted),
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("nobody mends the service", "error", err)

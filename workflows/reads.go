@@ -8,7 +8,6 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // PlanResult is what a deploy would do.
@@ -59,8 +58,8 @@ type StatusInput struct {
 
 // NodeContainers is what one node answered.
 type NodeContainers struct {
-	Node       string                  `json:"node"`
-	Containers []runtime.ContainerInfo `json:"containers,omitempty"`
+	Node       string            `json:"node"`
+	Containers []ListedContainer `json:"containers,omitempty"`
 	// Error is why it did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }
@@ -126,9 +125,11 @@ type ProcessesInput struct {
 	Nodes []string `json:"nodes,omitempty"`
 }
 
-// ProcessesResult is every container of the nodes, mcp's or not.
+// ProcessesResult is every container of the nodes, mcp's or not, and the
+// services, which say whose they are.
 type ProcessesResult struct {
-	Nodes map[string]NodeContainers `json:"nodes"`
+	Nodes    map[string]NodeContainers `json:"nodes"`
+	Services []plan.ServiceRecord      `json:"services"`
 }
 
 // Processes looks at what runs on the nodes.
@@ -144,7 +145,36 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 			names = append(names, n.Name)
 		}
 	}
-	return &ProcessesResult{Nodes: lookAt(ctx, names)}, nil
+	services, err := readServices(ctx)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return &ProcessesResult{Nodes: lookAt(ctx, names), Services: services}, nil
+}
+
+// readServices reads all services. Of a deployment under way Temporal is asked
+// whether it runs: by the registry, one that was terminated goes on.
+func readServices(ctx workflow.Context) ([]plan.ServiceRecord, error) {
+	var services []plan.ServiceRecord
+	step := controlStep(ctx, "list services", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{}).Get(ctx, &services); err != nil {
+		return nil, err
+	}
+	for i := range services {
+		s := &services[i]
+		if s.Deploying == 0 {
+			continue
+		}
+		var held bool
+		step := controlStep(ctx, "is "+s.Release.Service+" being deployed?", readDeadline)
+		if err := workflow.ExecuteActivity(step, control.Deploying, s.Release.Service).Get(ctx, &held); err != nil {
+			return nil, err
+		}
+		if !held {
+			s.Deploying = 0
+		}
+	}
+	return services, nil
 }
 
 // HistoryInput selects deployments of a service.

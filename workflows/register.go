@@ -99,7 +99,7 @@ func startAgain(ctx workflow.Context, name string, release plan.Release) error {
 	step := patientStep(ctx, name, "look for "+release.Service)
 	var found activities.SurveyResult
 	err := workflow.ExecuteActivity(step, node.Survey, activities.SurveyInput{
-		Service: release.Service, Deployment: release.Newest,
+		Service: release.Service, Deployment: release.Newest, Adopted: release.AdoptedOn(name),
 	}).Get(ctx, &found)
 	if err != nil {
 		return err

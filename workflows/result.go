@@ -47,9 +47,21 @@ type DeployInput struct {
 	// Reconcile is set where the monitor brings back the release that should
 	// run: a Rollback to the release itself.
 	Reconcile bool `json:"reconcile,omitempty"`
+	// Adopt takes the containers that run, and that mcp has not started, for
+	// the definition's components; no container is touched.
+	Adopt bool `json:"adopt,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
+}
+
+// given is the definition that the operator has written; nil where the verb
+// goes by another.
+func (in DeployInput) given() *servicedef.Service {
+	if in.Undeploy || in.Rollback != 0 {
+		return nil
+	}
+	return &in.Definition
 }
 
 // What the registry calls a deployment.
@@ -60,6 +72,7 @@ const (
 	VerbUndeploy = "undeploy"
 	// VerbReconcile brought back the release before it.
 	VerbReconcile = "reconcile"
+	VerbAdopt     = "adopt"
 )
 
 // Verb is what the registry calls the deployment.
@@ -69,6 +82,8 @@ func (in DeployInput) Verb() string {
 		return VerbUndeploy
 	case in.Reconcile:
 		return VerbReconcile
+	case in.Adopt:
+		return VerbAdopt
 	case in.Rollback != 0:
 		return VerbRollback
 	}
@@ -101,7 +116,9 @@ type Result struct {
 	Undone     []string          `json:"undone,omitempty"`
 	Error      *fault.Error      `json:"error,omitempty"`
 	Components []ComponentResult `json:"components"`
-	ElapsedMS  int64             `json:"elapsed_ms"`
+	// Left are containers that an adopt has left alone, and why.
+	Left      []string `json:"left,omitempty"`
+	ElapsedMS int64    `json:"elapsed_ms"`
 }
 
 // ComponentResult is what became of one component.

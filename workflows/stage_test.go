@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -55,6 +56,13 @@ type stage struct {
 	looks []plan.Observation
 	// alerting are destinations that a look finds are still to be told.
 	alerting []string
+	// candidates are what the nodes list, and committed what was made a release.
+	candidates map[string][]runtime.ContainerInfo
+	committed  plan.CommitRequest
+	// given is the definition that was recorded last.
+	given *servicedef.Service
+	// adopted are the ids that each step on a node was told of.
+	adopted map[string][]string
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -65,6 +73,7 @@ func newStage(t *testing.T) *stage {
 	s := &stage{
 		env:     suite.NewTestWorkflowEnvironment(),
 		first:   map[string]time.Time{},
+		adopted: map[string][]string{},
 		release: plan.Release{Service: "shop"},
 		nodes:   map[string][]plan.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
@@ -86,6 +95,7 @@ func newStage(t *testing.T) *stage {
 		workflows.DrainNodeName:    workflows.DrainNode,
 		workflows.RemoveNodeName:   workflows.RemoveNode,
 		workflows.AlertName:        workflows.Alert,
+		workflows.SyncName:         workflows.Sync,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
@@ -106,6 +116,16 @@ func (s *stage) call(ctx context.Context, subject string) error {
 	}
 	s.calls = append(s.calls, call)
 	return nil
+}
+
+// tell writes down which containers a step was told are adopted.
+func (s *stage) tell(activity string, adopted []plan.Adopted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.adopted[activity] = nil
+	for _, a := range adopted {
+		s.adopted[activity] = append(s.adopted[activity], a.ID)
+	}
 }
 
 // inTime reports whether an attempt that fails now may be followed by another.
@@ -133,11 +153,17 @@ func (s *stage) register() {
 		return s.release, s.call(ctx, service)
 	})
 	add("BeginDeployment", func(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
+		s.given = in.Given
 		return plan.BeginResult{Number: s.release.Newest + 1, Release: s.release}, s.call(ctx, "")
+	})
+	add("RecordDefinition", func(ctx context.Context, in activities.RecordDefinitionInput) (activities.RecordDefinitionResult, error) {
+		s.given = &in.Definition
+		return activities.RecordDefinitionResult{Changed: true}, s.call(ctx, in.Definition.Name)
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		result := activities.SurveyResult{Runtime: "podman", Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Newest: s.newest}
+		s.tell("Survey", in.Adopted)
 		return result, s.call(ctx, name)
 	})
 	add("ImageExists", func(ctx context.Context, in activities.ImageExistsInput) (activities.ImageExistsResult, error) {
@@ -182,19 +208,36 @@ func (s *stage) register() {
 		return in.Floor + 1, s.call(ctx, fmt.Sprint(in.Floor))
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
+		s.tell("CutOver", in.Adopted)
 		err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ","))
 		return activities.CutOverResult{Refused: s.refused}, err
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
+		s.tell("Restore", in.Adopted)
 		s.mu.Lock()
 		s.grace = in.Timeout
 		s.mu.Unlock()
 		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
+		s.tell("Retire", in.Adopted)
 		return s.call(ctx, strings.Join(in.Containers, ","))
 	})
+	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]activities.ListedContainer, error) {
+		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
+		var list []activities.ListedContainer
+		for _, c := range s.candidates[name] {
+			list = append(list, activities.ListedContainer{ContainerInfo: c})
+		}
+		return list, s.call(ctx, name)
+	})
+	add("ListServices", func(ctx context.Context, in activities.ListServicesInput) ([]plan.ServiceRecord, error) {
+		return []plan.ServiceRecord{{Release: s.release}}, s.call(ctx, "")
+	})
 	add("CommitRelease", func(ctx context.Context, in plan.CommitRequest) (plan.CommitResult, error) {
+		s.mu.Lock()
+		s.committed = in
+		s.mu.Unlock()
 		var names []string
 		for _, m := range in.Members {
 			names = append(names, fmt.Sprintf("%s/%d", m.Component, m.Deployment))
@@ -271,7 +314,7 @@ func (s *stage) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices"}, verb) {
 			kept = append(kept, call)
 		}
 	}

@@ -119,7 +119,7 @@ func (a *App) root() *cobra.Command {
 	flags.BoolVarP(&a.json, "json", "j", false, "print one JSON object on stdout")
 	flags.BoolVar(&a.debug, "debug", false, "show whole error chains and the SDK's log")
 	root.AddCommand(
-		newDeploy(a), newBuild(a), newPlan(a), newStatus(a), newPs(a),
+		newDeploy(a), newBuild(a), newPlan(a), newSync(a), newAdopt(a), newStatus(a), newPs(a),
 		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a), newEvents(a), newNode(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
 	)

@@ -221,8 +221,11 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 
 // participle says what is being done to a service.
 func participle(in workflows.DeployInput) string {
-	if in.Undeploy {
+	switch {
+	case in.Undeploy:
 		return "undeployed"
+	case in.Adopt:
+		return "adopted"
 	}
 	return "deployed"
 }
@@ -230,7 +233,7 @@ func participle(in workflows.DeployInput) string {
 // difference says how two deploys of a service differ, where the verb does not.
 func difference(theirs, ours workflows.DeployInput) string {
 	switch {
-	case theirs.Undeploy || ours.Undeploy:
+	case theirs.Undeploy || ours.Undeploy, theirs.Adopt != ours.Adopt:
 		return ""
 	case theirs.Definition.Hash() == ours.Definition.Hash():
 		return " with other options"

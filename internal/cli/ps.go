@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sort"
@@ -10,21 +11,29 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
 
 // process is one entry of mcp ps --json.
 type process struct {
-	Node      string                `json:"node"`
-	Container string                `json:"container"`
-	Service   string                `json:"service"`
-	Component string                `json:"component"`
-	Image     string                `json:"image"`
-	State     string                `json:"state"`
-	Started   time.Time             `json:"started,omitzero"`
-	Ports     []runtime.PortMapping `json:"ports"`
-	Managed   bool                  `json:"managed"`
+	Node      string    `json:"node"`
+	Container string    `json:"container"`
+	Service   string    `json:"service"`
+	Component string    `json:"component"`
+	Image     string    `json:"image"`
+	State     string    `json:"state"`
+	Started   time.Time `json:"started,omitzero"`
+	// UptimeSeconds is 0 for one that does not run.
+	UptimeSeconds int64                 `json:"uptime_seconds"`
+	Ports         []runtime.PortMapping `json:"ports"`
+	// Managed is whether mcp runs it; Orphan whether it is one of mcp's that no
+	// release has.
+	Managed bool `json:"managed"`
+	Orphan  bool `json:"orphan"`
+
+	standing plan.Standing
 }
 
 func newPs(a *App) *cobra.Command {
@@ -32,8 +41,11 @@ func newPs(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "List the containers of the nodes, mcp's and others",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.ps(cmd.Context(), nodes) },
+		Long: `Ps lists every container of the nodes. A managed one is part of what a service
+should run, an unmanaged one is not mcp's, and an orphan is one that mcp has
+made and that no release has: the next deploy of its service removes it.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.ps(cmd.Context(), nodes) },
 	}
 	cmd.Flags().StringSliceVar(&nodes, "node", nil, "look at these nodes only")
 	return cmd
@@ -67,12 +79,14 @@ func (a *App) ps(ctx context.Context, nodes []string) error {
 func processes(r workflows.ProcessesResult) []process {
 	list := []process{}
 	for _, n := range r.Nodes {
-		for _, c := range n.Containers {
+		recognised := seen(n, plan.Releases(r.Services)...)
+		standings := plan.Standings(n.Node, recognised, r.Services)
+		for i, c := range n.Containers {
 			p := process{
-				Node: n.Node, Container: c.Name, Image: c.Image, State: string(c.State), Started: c.Started,
-				Service: c.Labels[runtime.LabelService], Component: c.Labels[runtime.LabelComponent], Ports: c.Ports,
+				Node: n.Node, Container: c.Name, Image: c.Image, State: string(c.State), Started: c.Started, UptimeSeconds: c.UptimeSeconds,
+				Service: recognised[i].Service, Component: recognised[i].Component, Ports: c.Ports, standing: standings[c.Name],
 			}
-			p.Managed = p.Service != ""
+			p.Managed, p.Orphan = p.standing == plan.Managed, p.standing == plan.Orphan
 			if p.Ports == nil {
 				p.Ports = []runtime.PortMapping{}
 			}
@@ -91,14 +105,10 @@ func processes(r workflows.ProcessesResult) []process {
 // writeProcesses shows the list to a person.
 func (a *App) writeProcesses(list []process) {
 	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NODE\tCONTAINER\tSERVICE\tSTATE\tUPTIME\tPORTS\tIMAGE")
+	_, _ = fmt.Fprintln(table, "NODE\tCONTAINER\tMCP\tSERVICE\tSTATE\tUPTIME\tPORTS\tIMAGE")
 	for _, p := range list {
-		service := p.Service
-		if !p.Managed {
-			service = "(not mcp's)"
-		}
-		up := uptime(p.State, int64(time.Since(p.Started).Seconds()))
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.Container, service, p.State, up, mappings(p.Ports), p.Image)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.Container, p.standing, cmp.Or(p.Service, "-"),
+			p.State, uptime(p.State, p.UptimeSeconds), mappings(p.Ports), p.Image)
 	}
 	_ = table.Flush()
 }

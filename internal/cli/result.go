@@ -49,6 +49,9 @@ func (a *App) writeResult(r workflows.Result) {
 		_, _ = fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\n", sign(c.Action), c.Name, c.Node, made(c), portList(c.Ports))
 	}
 	_ = table.Flush()
+	for _, left := range r.Left {
+		_, _ = fmt.Fprintf(a.Stdout, "  left alone: %s\n", left)
+	}
 }
 
 // sign is an action in a diff's terms.
@@ -68,7 +71,7 @@ func sign(action plan.Action) string {
 func made(c workflows.ComponentResult) string {
 	words := map[plan.Action]string{
 		plan.Create: "created", plan.Replace: "replaced", plan.Keep: "unchanged",
-		plan.Stop: "stopped", plan.Remove: "removed",
+		plan.Stop: "stopped", plan.Remove: "removed", plan.Take: "adopted as it is",
 	}
 	if c.Built {
 		return words[c.Action] + ", built"

@@ -18,12 +18,14 @@ import (
 
 // serviceStatus is one entry of mcp status --json.
 type serviceStatus struct {
-	Service    string            `json:"service"`
-	Node       string            `json:"node"`
-	Active     bool              `json:"active"`
-	Release    int               `json:"release"`
-	Deploying  int               `json:"deploying"`
-	Dirty      bool              `json:"dirty"`
+	Service   string `json:"service"`
+	Node      string `json:"node"`
+	Active    bool   `json:"active"`
+	Release   int    `json:"release"`
+	Deploying int    `json:"deploying"`
+	Dirty     bool   `json:"dirty"`
+	// Pending is set when the definition has changed since the release.
+	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
 }
 
@@ -64,7 +66,7 @@ func (a *App) status(ctx context.Context, names []string) error {
 	}
 	list := make([]serviceStatus, 0, len(result.Services))
 	for _, s := range result.Services {
-		list = append(list, statusOf(s, result.Nodes, time.Now()))
+		list = append(list, statusOf(s, result.Nodes))
 	}
 	if a.json {
 		a.printJSON(list)
@@ -85,22 +87,22 @@ func (a *App) query(ctx context.Context, verb, workflow string, in, out any) err
 }
 
 // statusOf compares what the registry has of a service with what its nodes do.
-func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers, now time.Time) serviceStatus {
+func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
-		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty,
+		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
 		Components: []componentStatus{},
 	}
 	if r.Definition != nil {
 		status.Node = r.Definition.Node
 	}
 	for _, m := range r.Members() {
-		status.Components = append(status.Components, componentOf(r.Service, m, nodes[m.Node], now))
+		status.Components = append(status.Components, componentOf(r, m, nodes[m.Node]))
 	}
 	return status
 }
 
-func componentOf(service string, m plan.ReleaseMember, node workflows.NodeContainers, now time.Time) componentStatus {
+func componentOf(r plan.Release, m plan.ReleaseMember, node workflows.NodeContainers) componentStatus {
 	c := componentStatus{
 		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
 		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
@@ -115,21 +117,33 @@ func componentOf(service string, m plan.ReleaseMember, node workflows.NodeContai
 		c.ObservedState, c.Drift = "unknown", []string{string(plan.DriftUnreachable)}
 		return c
 	}
+	found := plan.FindMember(r.Service, m, seen(node, r))
+	if found != nil {
+		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
+		if found.Running {
+			c.Started, c.UptimeSeconds = found.Started, uptimeOf(found.ID, node)
+		}
+	}
+	for _, d := range plan.MemberDrift(r.Service, m, found) {
+		c.Drift = append(c.Drift, string(d.Kind))
+	}
+	return c
+}
+
+// uptimeOf is for how many seconds a container has been running.
+func uptimeOf(id string, node workflows.NodeContainers) int64 {
+	i := slices.IndexFunc(node.Containers, func(c workflows.ListedContainer) bool { return c.ID == id })
+	return node.Containers[i].UptimeSeconds
+}
+
+// seen are the containers of a node, those that the services have adopted among
+// theirs.
+func seen(node workflows.NodeContainers, services ...plan.Release) []plan.ObservedContainer {
 	containers := make([]plan.ObservedContainer, 0, len(node.Containers))
 	for _, found := range node.Containers {
 		containers = append(containers, workflows.Seen(found))
 	}
-	found := plan.FindMember(service, m, containers)
-	if found != nil {
-		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
-		if found.Running {
-			c.Started, c.UptimeSeconds = found.Started, int64(now.Sub(found.Started).Seconds())
-		}
-	}
-	for _, d := range plan.MemberDrift(service, m, found) {
-		c.Drift = append(c.Drift, string(d.Kind))
-	}
-	return c
+	return plan.Recognise(node.Node, containers, services...)
 }
 
 // writeStatus shows the list to a person.
@@ -171,6 +185,9 @@ func releaseText(s serviceStatus) string {
 	if s.Release != 0 {
 		text = strconv.Itoa(s.Release)
 	}
+	if s.Pending && s.Release != 0 {
+		text += " (pending)"
+	}
 	if s.Deploying != 0 {
 		text += fmt.Sprintf(" (deploying %d)", s.Deploying)
 	}
@@ -182,7 +199,7 @@ func uptime(state string, seconds int64) string {
 	if state != string(runtime.Running) {
 		return ""
 	}
-	return (time.Duration(max(0, seconds)) * time.Second).String()
+	return (time.Duration(seconds) * time.Second).String()
 }
 
 // routeList renders routes: "rest:8443→23456".

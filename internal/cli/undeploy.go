@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -88,8 +87,8 @@ func (a *App) deployed(ctx context.Context, c client.Client, service string) ([]
 // that does not answer, those that it should have.
 func containersOf(release plan.Release, node workflows.NodeContainers) []string {
 	var names []string
-	for _, found := range node.Containers {
-		if found.Labels[runtime.LabelService] == release.Service {
+	for _, found := range seen(node, release) {
+		if found.Service == release.Service {
 			names = append(names, found.Name)
 		}
 	}

@@ -149,21 +149,18 @@ func FindDrift(o Observation, services []ServiceRecord, busy map[string]bool, op
 		return nil
 	}
 	var found []Drift
-	explained := map[string]bool{}
+	o.Containers = Recognise(o.Node, o.Containers, Releases(services)...)
 	for _, s := range services {
 		for _, m := range s.Release.Members() {
 			if m.Node != o.Node || busy[s.Release.Service] {
 				continue
 			}
-			c := FindMember(s.Release.Service, m, o.Containers)
-			if c != nil {
-				explained[c.Name] = true
-			}
-			found = append(found, MemberDrift(s.Release.Service, m, c)...)
+			found = append(found, MemberDrift(s.Release.Service, m, FindMember(s.Release.Service, m, o.Containers))...)
 		}
 	}
+	orphans := orphansOn(o.Node, o.Containers, services, busy)
 	for _, c := range o.Containers {
-		if c.Service != "" && !explained[c.Name] && !busy[c.Service] {
+		if orphans[c.Name] {
 			found = append(found, Drift{
 				Kind: DriftOrphan, Service: c.Service, Component: c.Component, Container: c.Name,
 				Detail: fmt.Sprintf("of deployment %d, which is not what should run", c.Deployment),

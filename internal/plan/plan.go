@@ -61,6 +61,8 @@ const (
 	Keep    Action = "keep"
 	Stop    Action = "stop"
 	Remove  Action = "remove"
+	// Take is an adoption's: the container stays as it is, and is mcp's.
+	Take Action = "adopt"
 )
 
 // Change is one reason for a step: a field that is not what it was.

@@ -28,6 +28,8 @@ type Release struct {
 	Draining   []string                 `json:"draining,omitempty"`
 	Definition *servicedef.Service      `json:"definition,omitempty"`
 	Components map[string]ReleaseMember `json:"components,omitempty"`
+	// Adopted are containers of the service that mcp has not started.
+	Adopted []Adopted `json:"adopted,omitempty"`
 }
 
 // ReleaseMember is one component of a Release.
@@ -35,13 +37,13 @@ type ReleaseMember struct {
 	Component string `json:"component"`
 	Container string `json:"container"`
 	Node      string `json:"node"`
-	// Deployment is the number of the deployment that made the container,
-	// which is older than the release where the component was left alone.
+	// Deployment is the number of the deployment that made the container, or
+	// adopted it, which is older than the release where the component was left alone.
 	Deployment int `json:"deployment"`
 	// Image is the reference as the definition wrote it, Digest its manifest.
 	Image  string `json:"image"`
 	Digest string `json:"digest"`
-	// Spec is the container's mcp.spec label.
+	// Spec is the container's mcp.spec label, or what it would be.
 	Spec string `json:"spec"`
 	// Active is false where the component was stopped on purpose.
 	Active bool        `json:"active"`
@@ -85,9 +87,12 @@ type BeginRequest struct {
 	Definition servicedef.Service `json:"definition"`
 	// DefinitionHash tells two definitions apart.
 	DefinitionHash string `json:"definition_hash"`
-	Verb           string `json:"verb"`
-	WorkflowID     string `json:"workflow_id"`
-	RunID          string `json:"run_id"`
+	// Given is the definition that the operator gave, of which this deployment
+	// may bring about a part; nil where none was given.
+	Given      *servicedef.Service `json:"given,omitempty"`
+	Verb       string              `json:"verb"`
+	WorkflowID string              `json:"workflow_id"`
+	RunID      string              `json:"run_id"`
 	// Who asked, from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
@@ -107,6 +112,11 @@ type CommitRequest struct {
 	// Members are the components as they now are; a component of the former
 	// release that is not among them is dropped.
 	Members []ReleaseMember `json:"members"`
+	// Adopted are those of the members' containers that mcp takes over now.
+	Adopted []Adopted `json:"adopted,omitempty"`
+	// Definition is what runs, where that is not what the deployment was begun
+	// with; nil where it is.
+	Definition *servicedef.Service `json:"definition,omitempty"`
 }
 
 // CommitResult names the images that no release needs any more: those of the
@@ -162,6 +172,9 @@ type ServiceRecord struct {
 	Release Release `json:"release"`
 	// Deploying is the number of the deployment under way; 0 if none.
 	Deploying int `json:"deploying"`
+	// Pending is set when the definition that the operator gave last is not
+	// the release's.
+	Pending bool `json:"pending"`
 }
 
 // DeploymentRecord is a deployment as the registry keeps it, for showing.

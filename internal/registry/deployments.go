@@ -43,6 +43,11 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r plan.BeginRequest) (number
 	if err := lockService(ctx, tx, service); err != nil {
 		return 0, err
 	}
+	if r.Given != nil {
+		if _, err := recordDefinition(ctx, tx, *r.Given); err != nil {
+			return 0, err
+		}
+	}
 	err = tx.QueryRow(ctx, `select number from deployments where run_id = $1 and service = $2`, r.RunID, service).Scan(&number)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return number, err
@@ -135,8 +140,10 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
 			return err
 		}
-		_, err = tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty)
-		return err
+		if _, err := tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty); err != nil {
+			return err
+		}
+		return forgetAdopted(ctx, tx, r.Service)
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
@@ -144,8 +151,10 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 // begun since: that one's outcome counts.
 func (s *Store) MarkMended(ctx context.Context, service string, deployment int) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment)
-		return err
+		if _, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment); err != nil {
+			return err
+		}
+		return forgetAdopted(ctx, tx, service)
 	}, "mark %s as mended", service)
 }
 

@@ -36,6 +36,9 @@ func (s *Store) CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.C
 		if err := commitPorts(ctx, tx, r, changed); err != nil {
 			return err
 		}
+		if err := commitAdopted(ctx, tx, r.Adopted); err != nil {
+			return err
+		}
 		if err := commitService(ctx, tx, r); err != nil {
 			return err
 		}
@@ -55,12 +58,32 @@ func commitService(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
 		r.Service, r.Deployment, digests); err != nil {
 		return err
 	}
+	if err := redefine(ctx, tx, r); err != nil {
+		return err
+	}
+	// Nothing is to be done for a definition whose service was undeployed.
+	if _, err := tx.Exec(ctx, `
+		update services set definition = null, definition_hash = null
+		where name = $1 and exists (select from deployments where service = $1 and number = $2 and verb = 'undeploy')`,
+		r.Service, r.Deployment); err != nil {
+		return err
+	}
 	tag, err := tx.Exec(ctx, `
 		update services set release = $2, active = $3
 		where name = $1 and (release is null or release <= $2)`, r.Service, r.Deployment, r.Active)
 	if err == nil && tag.RowsAffected() == 0 {
 		return fault.New(fault.Conflict, "a newer release of %s has been committed", r.Service)
 	}
+	return err
+}
+
+// redefine corrects what a deployment's definition is known to be.
+func redefine(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
+	if r.Definition == nil {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `update deployments set definition = $3, definition_hash = $4 where service = $1 and number = $2`,
+		r.Service, r.Deployment, r.Definition, r.Definition.Hash())
 	return err
 }
 

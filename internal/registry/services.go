@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // Release reads what a service should run. A service that nobody has deployed
@@ -43,8 +44,8 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (plan.Release, 
 }
 
 // Services reads the named services, or all if there are no names, in the
-// order of their names. One that nobody has deployed is left out. It takes
-// three statements, however many services there are.
+// order of their names. One that nobody has deployed or synced is left out. It takes
+// four statements, however many services there are.
 func (s *Store) Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error) {
 	var records []plan.ServiceRecord
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
@@ -52,6 +53,27 @@ func (s *Store) Services(ctx context.Context, names []string) ([]plan.ServiceRec
 		return err
 	}, "read services")
 	return records, err
+}
+
+// RecordDefinition writes down the definition that the operator has given of a
+// service, and reports whether it is another than the last. It touches no
+// deployment, and waits for none.
+func (s *Store) RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error) {
+	err = s.write(ctx, func(tx pgx.Tx) (err error) {
+		changed, err = recordDefinition(ctx, tx, definition)
+		return err
+	}, "record the definition of %s", definition.Name)
+	return changed, err
+}
+
+func recordDefinition(ctx context.Context, tx pgx.Tx, definition servicedef.Service) (changed bool, err error) {
+	tag, err := tx.Exec(ctx, `
+		insert into services (name, definition, definition_hash) values ($1, $2, $3)
+		on conflict (name) do update
+		set definition = excluded.definition, definition_hash = excluded.definition_hash
+		where services.definition_hash is distinct from excluded.definition_hash`,
+		definition.Name, definition, definition.Hash())
+	return tag.RowsAffected() > 0, err
 }
 
 // loadServices reads services with their releases.
@@ -65,7 +87,8 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.Servic
 		               select max(number) from deployments clean
 		               where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0)
 		           order by 1),
-		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0)
+		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0),
+		       s.definition is not null and s.definition_hash is distinct from released.definition_hash
 		from services s
 		left join deployments released on released.service = s.name and released.number = s.release
 		where cardinality($1::text[]) = 0 or s.name = any($1)
@@ -81,14 +104,17 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.Servic
 	for i := range records {
 		releases[records[i].Release.Service] = &records[i].Release
 	}
-	return records, loadMembers(ctx, tx, names, releases)
+	if err := loadMembers(ctx, tx, names, releases); err != nil {
+		return nil, err
+	}
+	return records, loadAdopted(ctx, tx, names, releases)
 }
 
 func scanService(row pgx.CollectableRow) (plan.ServiceRecord, error) {
 	var record plan.ServiceRecord
 	var definition []byte
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &record.Pending); err != nil {
 		return record, err
 	}
 	if definition == nil {

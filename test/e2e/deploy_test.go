@@ -77,29 +77,41 @@ func TestANewVersionFailsNoRequest(t *testing.T) {
 	w.define("steady", w.service("steady", "v1", ""))
 	w.deploy("steady")
 
-	ctx, stop := context.WithCancel(t.Context())
+	stop := w.asking("steady")
+	w.source("v2", "")
+	w.define("steady", w.service("steady", "v2", ""))
+	require.Equal(t, workflows.Succeeded, w.deploy("steady").Outcome)
+	stop("v1", "v2")
+}
+
+// asking asks a service's only route, wherever it is, until stop. No request
+// may have failed then, and each of the versions must have answered.
+func (w *world) asking(service string) (stop func(versions ...string)) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
 	asked := make(chan error, 1)
-	versions := map[string]int{}
+	answers := map[string]int{}
 	go func() {
 		for ctx.Err() == nil {
-			version, err := ask(w.routePort("steady"))
+			version, err := ask(w.routePort(service))
 			if err != nil {
-				asked <- fmt.Errorf("after %v answers: %w", versions, err)
+				asked <- fmt.Errorf("after %v answers: %w", answers, err)
 				return
 			}
-			versions[version]++
+			answers[version]++
 		}
 		asked <- nil
 	}()
 	time.Sleep(300 * time.Millisecond)
-	w.source("v2", "")
-	w.define("steady", w.service("steady", "v2", ""))
-	require.Equal(t, workflows.Succeeded, w.deploy("steady").Outcome)
-	time.Sleep(300 * time.Millisecond)
-	stop()
-	require.NoError(t, <-asked)
-	require.NotZero(t, versions["v1"])
-	require.NotZero(t, versions["v2"])
+	return func(versions ...string) {
+		w.t.Helper()
+		time.Sleep(300 * time.Millisecond)
+		cancel()
+		require.NoError(w.t, <-asked)
+		for _, version := range versions {
+			require.NotZero(w.t, answers[version], version)
+		}
+	}
 }
 
 func TestAContainerThatFailsLeavesTheOldOneRunning(t *testing.T) {

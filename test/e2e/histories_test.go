@@ -73,6 +73,11 @@ func TestEveryOutcomeReplays(t *testing.T) {
 
 	require.Zero(t, w.mcp("undeploy", "replay", "-y").code)
 	w.replays("undeployed", deploy)
+
+	w.define("replay", w.service("replay", "v2", ""))
+	w.byHand("replay-app", w.pushed("replay", "v2"), freePort(t))
+	w.adopt("replay")
+	w.replays("adopted", deploy)
 }
 
 // replays replays the newest history of a workflow id.

@@ -239,9 +239,11 @@ type serviceStatus struct {
 	Release    int
 	Active     bool
 	Dirty      bool
+	Pending    bool
 	Components []struct {
 		DesiredState  string `json:"desired_state"`
 		ObservedState string `json:"observed_state"`
+		UptimeSeconds int64  `json:"uptime_seconds"`
 		Routes        []plan.RoutePort
 		Drift         []string
 	}

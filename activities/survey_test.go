@@ -1,0 +1,43 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// aged is an engine whose containers have been started a while ago.
+type aged struct {
+	*runtime.Fake
+	age time.Duration
+}
+
+func (a aged) List(ctx context.Context, labels map[string]string) ([]runtime.ContainerInfo, error) {
+	infos, err := a.Fake.List(ctx, labels)
+	for i := range infos {
+		infos[i].Started = infos[i].Started.Add(-a.age)
+	}
+	return infos, err
+}
+
+func TestANodeReckonsUptimesItself(t *testing.T) {
+	h := newHost(t)
+	for _, name := range []string{"old", "stopped"} {
+		_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image})
+		require.NoError(t, err)
+	}
+	require.NoError(t, h.engine.Stop(t.Context(), "stopped", time.Second))
+	for age, want := range map[time.Duration]int64{90 * time.Minute: 5400, -time.Hour: 0} {
+		h.Runtime = aged{h.engine, age}
+		list, err := h.ListContainers(t.Context(), activities.ListContainersInput{})
+		require.NoError(t, err)
+		require.InDelta(t, want, list[0].UptimeSeconds, 5)
+		require.Zero(t, list[1].UptimeSeconds)
+		require.False(t, list[1].Started.IsZero())
+	}
+}

@@ -1,0 +1,302 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// AdoptInput is all that an adoption depends on.
+type AdoptInput struct {
+	Desired servicedef.Service
+	Release Release
+	// Deployment is the number of the one that adopts.
+	Deployment int
+	// Services are the names of all services that are known: by them a
+	// container's name is split.
+	Services []string
+	// Digests are what the definition's images stand for, as far as the image
+	// registry has said.
+	Digests map[string]string
+	// Nodes holds every container of each node, mcp's or not.
+	Nodes map[string][]Candidate
+}
+
+// Candidate is a container that a component may turn out to be.
+type Candidate struct {
+	ObservedContainer
+	// Ports are those that its host publishes.
+	Ports []servicedef.Port
+}
+
+// Adoption says which containers become which components.
+type Adoption struct {
+	Service string `json:"service"`
+	// Adopted are the containers, and Members the components that they become.
+	Adopted []Adopted       `json:"adopted"`
+	Members []ReleaseMember `json:"members"`
+	// Ports are what the containers publish, by component.
+	Ports map[string][]StaticPort `json:"ports,omitempty"`
+	// Definition is the release's, with the adopted components as they were
+	// found: where they are not as the operator's definition has them, a plan
+	// says so.
+	Definition servicedef.Service `json:"definition"`
+	// Managed are the components that mcp runs already, Absent those for which
+	// there is no container.
+	Managed []string `json:"managed"`
+	Absent  []string `json:"absent"`
+	// Left are containers that look like the service's and stay as they are,
+	// and why.
+	Left []string `json:"left"`
+	// Problems are why nothing may be adopted: what a deploy would stumble
+	// over, and only the operator can decide.
+	Problems []string `json:"problems"`
+	// Names are the container names that were looked for, on these Nodes.
+	Names []string `json:"names"`
+	Nodes []string `json:"nodes"`
+}
+
+// Adopt matches the containers that run with the components of a definition,
+// by their names. What is adopted is taken as it is: on the node where it runs,
+// with the image and the ports that it has.
+func Adopt(in AdoptInput) Adoption {
+	a := adopter{AdoptInput: in, candidates: map[string][]found{}, managed: map[string]bool{}}
+	a.Services = append(slices.Clone(in.Services), in.Desired.Name)
+	a.result = Adoption{
+		Service: in.Desired.Name, Adopted: []Adopted{}, Members: in.Release.Members(), Ports: map[string][]StaticPort{},
+		Managed: []string{}, Absent: []string{}, Left: []string{}, Problems: []string{}, Names: []string{}, Nodes: slices.Sorted(maps.Keys(in.Nodes)),
+	}
+	a.sort()
+	components := []servicedef.Component{}
+	for _, c := range in.Desired.Components {
+		a.result.Names = append(a.result.Names, servicedef.ContainerNameFor(in.Desired.Name, c.Name))
+		if container, ok := a.choose(c.Name); ok {
+			components = append(components, a.take(c, container))
+		}
+	}
+	a.define(components)
+	return a.result
+}
+
+type adopter struct {
+	AdoptInput
+	result Adoption
+	// candidates are, by component, what bears its name and is not mcp's.
+	candidates map[string][]found
+	managed    map[string]bool
+}
+
+// found is a container with where it is.
+type found struct {
+	Candidate
+	node string
+}
+
+func (f found) String() string { return fmt.Sprintf("container %s on %s", f.Name, f.node) }
+
+// sort tells the containers apart: the release's, those of a component's name,
+// and those that only look like the service's.
+func (a *adopter) sort() {
+	for _, node := range a.result.Nodes {
+		for _, c := range a.Nodes[node] {
+			c.ObservedContainer = Recognise(node, []ObservedContainer{c.ObservedContainer}, a.Release)[0]
+			if isCommitted(a.Release, node, c.Container) {
+				a.managed[c.Component] = true
+				continue
+			}
+			service, component := servicedef.SplitContainerName(c.Name, a.Services)
+			if service != a.Desired.Name {
+				continue
+			}
+			f := found{c, node}
+			_, defined := a.Desired.Component(component)
+			if !defined && c.Service != "" {
+				continue // a leftover of mcp's own
+			}
+			if !defined {
+				a.result.Left = append(a.result.Left, fmt.Sprintf("%s: the definition has no component %s", f, component))
+				continue
+			}
+			a.candidates[component] = append(a.candidates[component], f)
+		}
+	}
+}
+
+// choose decides which container a component is, if there is just one.
+func (a *adopter) choose(component string) (found, bool) {
+	candidates := a.candidates[component]
+	switch {
+	case len(candidates) == 0 && a.managed[component]:
+		a.result.Managed = append(a.result.Managed, component)
+		return found{}, false
+	case len(candidates) == 0:
+		a.result.Absent = append(a.result.Absent, component)
+		return found{}, false
+	case len(candidates) > 1 || a.managed[component]:
+		a.refuse("component %s could be %s", component, a.alternatives(component))
+		return found{}, false
+	}
+	switch c := candidates[0]; {
+	case c.Service != "" && c.Service != a.Desired.Name:
+		a.refuse("%s belongs to service %s", c, c.Service)
+	case c.Service != "":
+		a.refuse("%s is not the release's, though mcp has made it: mcp deploy %s puts that right", c, a.Desired.Name)
+	case !c.Running:
+		a.refuse("%s does not run: start it, or remove it", c)
+	default:
+		return c, true
+	}
+	return found{}, false
+}
+
+func (a *adopter) refuse(format string, args ...any) {
+	a.result.Problems = append(a.result.Problems, fmt.Sprintf(format, args...))
+}
+
+// alternatives names all that a component could be.
+func (a *adopter) alternatives(component string) string {
+	var names []string
+	if a.managed[component] {
+		names = append(names, "the one that mcp runs")
+	}
+	for _, c := range a.candidates[component] {
+		names = append(names, c.String())
+	}
+	return strings.Join(names, " or ")
+}
+
+// take makes a container a member of the release, and returns the component as
+// the container has it.
+func (a *adopter) take(c servicedef.Component, container found) servicedef.Component {
+	digest := container.Digest
+	if _, given, byDigest := strings.Cut(container.Image, "@"); byDigest {
+		digest = given // the image registry's, where an engine may know another
+	}
+	// One that runs by digest may be the very image that the definition names.
+	if servicedef.ByDigest(c.Image, a.Digests[c.Image]) != container.Image {
+		c.Image = container.Image
+	}
+	c.Node = container.node
+	routes := publishedAs(&c, container.Ports)
+	spec := SpecHash(c, digest)
+	a.result.Adopted = append(a.result.Adopted, Adopted{
+		ID: container.ID, Node: container.node, Service: a.Desired.Name, Component: c.Name, Deployment: a.Deployment, Spec: spec,
+	})
+	a.result.Ports[c.Name] = held(container.Ports, routes)
+	a.result.Members = append(slices.DeleteFunc(a.result.Members, func(m ReleaseMember) bool { return m.Component == c.Name }), ReleaseMember{
+		Component: c.Name, Container: container.Name, Node: container.node, Deployment: a.Deployment,
+		Image: c.Image, Digest: digest, Spec: spec, Active: true, Routes: routes,
+	})
+	return c
+}
+
+// define makes the definition of what then runs.
+func (a *adopter) define(components []servicedef.Component) {
+	defined := a.Desired
+	defined.Components = components
+	var names []string
+	for _, c := range components {
+		names = append(names, c.Name)
+	}
+	a.result.Definition = Merge(a.Release.Definition, defined, names)
+	a.result.Definition.Active = true // it runs
+}
+
+// publishedAs makes a component's ports and routes those that its container
+// publishes, and returns the routes with their host ports. On the host's own
+// network nothing is published: a route is then where the image listens.
+func publishedAs(c *servicedef.Component, published []servicedef.Port) []RoutePort {
+	onHost := c.Network == "host" && len(published) == 0
+	left := slices.Clone(published)
+	if !onHost {
+		c.Ports, left = staticPorts(c.Ports, left)
+	}
+	var routes []RoutePort
+	var defined []servicedef.Route
+	for _, r := range c.Routes {
+		port := r.ContainerPort
+		if !onHost {
+			i := routed(r, c.Routes, left)
+			if i < 0 {
+				continue
+			}
+			port = left[i].Host
+			left = slices.Delete(left, i, i+1)
+		}
+		if port == 0 {
+			continue
+		}
+		defined = append(defined, r)
+		routes = append(routes, RoutePort{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname, HostPort: port})
+	}
+	c.Routes = defined
+	for _, p := range left {
+		c.Ports = append(c.Ports, p.String())
+	}
+	slices.SortFunc(routes, func(a, b RoutePort) int { return strings.Compare(a.Name, b.Name) })
+	return routes
+}
+
+// staticPorts are those of a definition's ports that a container publishes, and
+// what else it publishes.
+func staticPorts(texts []string, published []servicedef.Port) (kept []string, left []servicedef.Port) {
+	left = published
+	for _, text := range texts {
+		ports, _ := servicedef.ParsePorts([]string{text}) // its mistakes were told when it was read
+		rest := slices.Clone(left)
+		all := len(ports) > 0
+		for _, p := range ports {
+			i := slices.IndexFunc(rest, p.Same)
+			if all = i >= 0; !all {
+				break
+			}
+			rest = slices.Delete(rest, i, i+1)
+		}
+		if all {
+			kept, left = append(kept, text), rest
+		}
+	}
+	return kept, left
+}
+
+// routed finds the port that is a route's: the one to the port that its image
+// listens on. What listens on $PORT has the same port on both sides; it is told
+// from others only where it is alone.
+func routed(r servicedef.Route, routes []servicedef.Route, published []servicedef.Port) int {
+	matches := func(p servicedef.Port) bool {
+		if r.ContainerPort == 0 {
+			return p.Protocol == "tcp" && p.Host == p.Container
+		}
+		return p.Protocol == "tcp" && p.Container == r.ContainerPort
+	}
+	i := slices.IndexFunc(published, matches)
+	if r.ContainerPort != 0 || i < 0 {
+		return i
+	}
+	others := slices.ContainsFunc(published[i+1:], matches)
+	siblings := slices.ContainsFunc(routes, func(o servicedef.Route) bool { return o.Name != r.Name && o.ContainerPort == 0 })
+	if others || siblings {
+		return -1
+	}
+	return i
+}
+
+// held are the host ports that a container holds, each once.
+func held(published []servicedef.Port, routes []RoutePort) []StaticPort {
+	var ports []StaticPort
+	add := func(p StaticPort) {
+		if !slices.Contains(ports, p) {
+			ports = append(ports, p)
+		}
+	}
+	for _, p := range published {
+		add(StaticPort{Protocol: p.Protocol, HostPort: p.Host})
+	}
+	for _, r := range routes {
+		add(StaticPort{Protocol: "tcp", HostPort: r.HostPort})
+	}
+	return ports
+}

@@ -1,0 +1,231 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// candidate is a container that runs and bears no label.
+func candidate(name, image string, ports ...servicedef.Port) plan.Candidate {
+	c := plan.Candidate{Ports: ports}
+	c.ID, c.Name, c.Image, c.Digest, c.Running = "id-"+name, name, image, oldDigest, true
+	return c
+}
+
+// adoptable is a service of two components, and the node that runs both.
+func adoptable() plan.AdoptInput {
+	return plan.AdoptInput{
+		Desired: servicedef.Service{Name: "shop", Node: "rift", Active: true, Components: []servicedef.Component{
+			{Name: "shop", Node: "rift", Image: "r.example/shop:v1"},
+			{Name: "api", Node: "rift", Image: "r.example/api:v1"},
+		}},
+		Release:    plan.Release{Service: "shop"},
+		Deployment: 4,
+		Services:   []string{"blog", "shop-admin"},
+		Nodes: map[string][]plan.Candidate{"rift": {
+			candidate("shop", "r.example/shop:v1"), candidate("shop-api", "r.example/api:v1"), candidate("blog-web", "r.example/web"),
+		}},
+	}
+}
+
+func TestAdoptMatchesByName(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(in *plan.AdoptInput)
+		// adopted are component=container ids; the others are joined.
+		adopted, absent, managed, left, problems string
+	}{
+		{name: "both", change: func(*plan.AdoptInput) {}, adopted: "shop=id-shop api=id-shop-api"},
+		{name: "one is absent", adopted: "api=id-shop-api", absent: "shop", change: func(in *plan.AdoptInput) {
+			in.Nodes["rift"] = in.Nodes["rift"][1:]
+		}},
+		{name: "none", absent: "shop api", change: func(in *plan.AdoptInput) { in.Nodes["rift"] = nil }},
+		{name: "one is on another node", adopted: "shop=id-shop api=id-shop-api", change: func(in *plan.AdoptInput) {
+			in.Nodes["orion"], in.Nodes["rift"] = in.Nodes["rift"][1:2], in.Nodes["rift"][:1]
+		}},
+		{
+			name: "two candidates", adopted: "shop=id-shop", problems: "component api could be container shop-api on orion or container shop-api on rift",
+			change: func(in *plan.AdoptInput) { in.Nodes["orion"] = in.Nodes["rift"][1:2] },
+		},
+		{
+			name: "one does not run", adopted: "shop=id-shop", problems: "container shop-api on rift does not run: start it, or remove it",
+			change: func(in *plan.AdoptInput) { in.Nodes["rift"][1].Running = false },
+		},
+		{
+			name: "one is another service's", adopted: "shop=id-shop", problems: "container shop-api on rift belongs to service blog",
+			change: func(in *plan.AdoptInput) { in.Nodes["rift"][1].Service = "blog" },
+		},
+		{
+			name: "one is a leftover of mcp's", adopted: "shop=id-shop",
+			problems: "container shop-api on rift is not the release's, though mcp has made it: mcp deploy shop puts that right",
+			change: func(in *plan.AdoptInput) {
+				in.Nodes["rift"][1].Service, in.Nodes["rift"][1].Component, in.Nodes["rift"][1].Deployment = "shop", "api", 2
+			},
+		},
+		{
+			name: "a name that no rule explains", adopted: "shop=id-shop api=id-shop-api",
+			left: "container shop-worker on rift: the definition has no component worker",
+			change: func(in *plan.AdoptInput) {
+				in.Nodes["rift"] = append(in.Nodes["rift"], candidate("shop-worker", "x"), candidate("shop-admin-web", "x"), candidate("shopping", "x"))
+			},
+		},
+		{name: "mcp runs one already", adopted: "shop=id-shop", managed: "api", change: func(in *plan.AdoptInput) {
+			in.Release.Components = map[string]plan.ReleaseMember{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
+			c := &in.Nodes["rift"][1]
+			c.Service, c.Component, c.Deployment = "shop", "api", 2
+		}},
+		{name: "one was adopted before", adopted: "shop=id-shop", managed: "api", change: func(in *plan.AdoptInput) {
+			in.Release.Components = map[string]plan.ReleaseMember{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
+			in.Release.Adopted = []plan.Adopted{{ID: "id-shop-api", Node: "rift", Service: "shop", Component: "api", Deployment: 2}}
+		}},
+		{name: "one took the place of the release's", adopted: "shop=id-shop api=id-shop-api", change: func(in *plan.AdoptInput) {
+			in.Release.Components = map[string]plan.ReleaseMember{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := adoptable()
+			test.change(&in)
+			got := plan.Adopt(in)
+			var adopted []string
+			for _, a := range got.Adopted {
+				adopted = append(adopted, a.Component+"="+a.ID)
+			}
+			require.Equal(t, test.adopted, strings.Join(adopted, " "))
+			require.Equal(t, test.absent, strings.Join(got.Absent, " "))
+			require.Equal(t, test.managed, strings.Join(got.Managed, " "))
+			require.Equal(t, test.left, strings.Join(got.Left, " "))
+			require.Equal(t, test.problems, strings.Join(got.Problems, " "))
+		})
+	}
+}
+
+// after is the plan of a deploy of a definition after an adoption.
+func after(t *testing.T, in plan.AdoptInput, a plan.Adoption) map[string]string {
+	t.Helper()
+	release := plan.Release{Service: "shop", Number: 4, Newest: 4, Active: true, Definition: &a.Definition, Components: map[string]plan.ReleaseMember{}, Adopted: a.Adopted}
+	nodes := map[string]plan.Node{"rift": {Reachable: true}}
+	for _, m := range a.Members {
+		release.Components[m.Component] = m
+	}
+	for name, candidates := range in.Nodes {
+		var containers []plan.Container
+		for _, c := range candidates {
+			containers = append(containers, plan.Recognise(name, []plan.ObservedContainer{c.ObservedContainer}, release)[0].Container)
+		}
+		nodes[name] = plan.Node{Reachable: true, Containers: containers}
+	}
+	made, err := plan.Make(plan.Input{Desired: in.Desired, Release: release, Nodes: nodes, Digests: map[string]string{
+		"r.example/shop:v1": oldDigest, "r.example/api:v1": oldDigest, "r.example/api:v2": newDigest,
+	}})
+	require.NoError(t, err)
+	require.Empty(t, made.Recovery)
+	told := map[string]string{}
+	for _, step := range made.Steps {
+		text := string(step.Action)
+		for _, change := range step.Changes {
+			text += " " + change.Field
+		}
+		told[step.Component] = text
+	}
+	return told
+}
+
+func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
+	tcp := func(ip string, host, container int) servicedef.Port {
+		return servicedef.Port{IP: ip, Host: host, Container: container, Protocol: "tcp"}
+	}
+	route := func(name string, port int) servicedef.Route { return servicedef.Route{Name: name, ContainerPort: port} }
+	for _, test := range []struct {
+		name   string
+		change func(api *servicedef.Component, container *plan.Candidate)
+		want   string
+		routes map[string]int
+	}{
+		{"nothing", func(*servicedef.Component, *plan.Candidate) {}, "keep", nil},
+		{"the image", func(_ *servicedef.Component, c *plan.Candidate) { c.Image, c.Digest = "r.example/api:v0", newDigest }, "replace image digest", nil},
+		{"a tag that has moved", func(_ *servicedef.Component, c *plan.Candidate) { c.Digest = newDigest }, "replace digest", nil},
+		{"it runs by the digest of the tag", func(_ *servicedef.Component, c *plan.Candidate) {
+			c.Image, c.Digest = "r.example/api@"+oldDigest, "sha256:local"
+		}, "keep", nil},
+		{"its ports", func(api *servicedef.Component, c *plan.Candidate) {
+			api.Ports, c.Ports = []string{"127.0.0.1:80:80", "9000-9001:9000-9001", "53:53/udp"}, []servicedef.Port{
+				tcp("127.0.0.1", 80, 80), tcp("0.0.0.0", 9000, 9000), tcp("", 9001, 9001), {Host: 53, Container: 53, Protocol: "udp"},
+			}
+		}, "keep", nil},
+		{"a port is on another address", func(api *servicedef.Component, c *plan.Candidate) {
+			api.Ports, c.Ports = []string{"127.0.0.1:80:80"}, []servicedef.Port{tcp("", 80, 80)}
+		}, "replace ports", nil},
+		{"a route has a fixed port in the container", func(api *servicedef.Component, c *plan.Candidate) {
+			api.Routes, c.Ports = []servicedef.Route{route("rest", 80), route("admin", 90)}, []servicedef.Port{tcp("", 2080, 80), tcp("", 2090, 90)}
+		}, "keep", map[string]int{"rest": 2080, "admin": 2090}},
+		{"a route listens on what it publishes", func(api *servicedef.Component, c *plan.Candidate) {
+			api.Routes, c.Ports = []servicedef.Route{route("rest", 0)}, []servicedef.Port{tcp("", 2080, 2080)}
+		}, "keep", map[string]int{"rest": 2080}},
+		{"two routes listen on what they publish, and nobody can tell which on which", func(api *servicedef.Component, c *plan.Candidate) {
+			api.Routes, c.Ports = []servicedef.Route{route("rest", 0), route("admin", 0)}, []servicedef.Port{tcp("", 2080, 2080), tcp("", 2090, 2090)}
+		}, "replace ports routes", map[string]int{}},
+		{"a route is not published", func(api *servicedef.Component, _ *plan.Candidate) {
+			api.Routes = []servicedef.Route{route("rest", 80)}
+		}, "replace routes", map[string]int{}},
+		{"a route on the host's network", func(api *servicedef.Component, _ *plan.Candidate) {
+			api.Network, api.Routes = "host", []servicedef.Route{route("rest", 80)}
+		}, "keep", map[string]int{"rest": 80}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := adoptable()
+			in.Digests = map[string]string{"r.example/api:v1": oldDigest}
+			test.change(&in.Desired.Components[1], &in.Nodes["rift"][1])
+			a := plan.Adopt(in)
+			require.Equal(t, map[string]string{"shop": "keep", "api": test.want}, after(t, in, a))
+			if test.routes == nil {
+				return
+			}
+			routes := map[string]int{}
+			for _, r := range a.Members[1].Routes {
+				routes[r.Name] = r.HostPort
+			}
+			require.Equal(t, test.routes, routes)
+			for _, p := range in.Nodes["rift"][1].Ports {
+				require.Contains(t, a.Ports["api"], plan.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
+			}
+		})
+	}
+
+	t.Run("its node", func(t *testing.T) {
+		in := adoptable()
+		in.Nodes["orion"], in.Nodes["rift"] = in.Nodes["rift"][1:2], in.Nodes["rift"][:1]
+		require.Equal(t, map[string]string{"shop": "keep", "api": "replace node"}, after(t, in, plan.Adopt(in)))
+	})
+	t.Run("a component is absent", func(t *testing.T) {
+		in := adoptable()
+		in.Nodes["rift"] = in.Nodes["rift"][:1]
+		require.Equal(t, map[string]string{"shop": "keep", "api": "create component"}, after(t, in, plan.Adopt(in)))
+	})
+}
+
+func TestWhatIsAdoptedHasNoDriftByItsIdAlone(t *testing.T) {
+	in := adoptable()
+	a := plan.Adopt(in)
+	release := plan.Release{Service: "shop", Number: 4, Active: true, Components: map[string]plan.ReleaseMember{}, Adopted: a.Adopted}
+	for _, m := range a.Members {
+		release.Components[m.Component] = m
+	}
+	look := plan.Observation{Node: "rift", At: noon}
+	for _, c := range in.Nodes["rift"] {
+		look.Containers = append(look.Containers, c.ObservedContainer)
+	}
+	drift := func() string { return told(plan.FindDrift(look, []plan.ServiceRecord{{Release: release}}, nil, nil)) }
+	require.Empty(t, drift())
+	require.Empty(t, look.Containers[1].Service, "what was seen stays what was seen")
+	look.Containers[1].ID = "of another"
+	require.Equal(t, "replaced shop-api", drift())
+	look.Containers[1].ID, look.Containers[1].Name = "id-shop-api", "shop-api.prev"
+	require.Equal(t, "renamed shop-api", drift())
+	delete(release.Components, "api")
+	require.Equal(t, "orphan shop-api.prev", drift())
+}

@@ -1,0 +1,69 @@
+package plan
+
+// Standing says whose a container is.
+type Standing string
+
+// The standings.
+const (
+	// Managed is a container that a release has, or that a deployment under way
+	// may be about to change.
+	Managed Standing = "managed"
+	// Unmanaged is one that mcp has neither started nor adopted.
+	Unmanaged Standing = "unmanaged"
+	// Orphan is one of mcp's that no release has.
+	Orphan Standing = "orphan"
+)
+
+// Standings says of each container of a node, by its name, whose it is.
+func Standings(node string, containers []ObservedContainer, services []ServiceRecord) map[string]Standing {
+	busy := map[string]bool{}
+	for _, s := range services {
+		busy[s.Release.Service] = s.Deploying != 0
+	}
+	containers = Recognise(node, containers, Releases(services)...)
+	orphans := orphansOn(node, containers, services, busy)
+	standings := map[string]Standing{}
+	for _, c := range containers {
+		switch {
+		case c.Service == "":
+			standings[c.Name] = Unmanaged
+		case orphans[c.Name]:
+			standings[c.Name] = Orphan
+		default:
+			standings[c.Name] = Managed
+		}
+	}
+	return standings
+}
+
+// orphansOn are the names of the containers that bear mcp's labels and that no
+// release has; of a busy service nothing is said.
+func orphansOn(node string, containers []ObservedContainer, services []ServiceRecord, busy map[string]bool) map[string]bool {
+	explained := map[string]bool{}
+	for _, s := range services {
+		for _, m := range s.Release.Members() {
+			if m.Node != node {
+				continue
+			}
+			if c := FindMember(s.Release.Service, m, containers); c != nil {
+				explained[c.Name] = true
+			}
+		}
+	}
+	orphans := map[string]bool{}
+	for _, c := range containers {
+		if c.Service != "" && !explained[c.Name] && !busy[c.Service] {
+			orphans[c.Name] = true
+		}
+	}
+	return orphans
+}
+
+// Releases are those of the services.
+func Releases(services []ServiceRecord) []Release {
+	list := make([]Release, 0, len(services))
+	for _, s := range services {
+		list = append(list, s.Release)
+	}
+	return list
+}

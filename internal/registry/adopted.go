@@ -1,0 +1,53 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// loadAdopted fills in which containers of releases mcp has not started.
+func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*plan.Release) error {
+	rows, err := tx.Query(ctx, `
+		select container_id, node, service, component, deployment, spec
+		from adopted_containers where cardinality($1::text[]) = 0 or service = any($1)
+		order by deployment, component, container_id`, nonNil(names))
+	if err != nil {
+		return err
+	}
+	var a plan.Adopted
+	_, err = pgx.ForEachRow(rows, []any{&a.ID, &a.Node, &a.Service, &a.Component, &a.Deployment, &a.Spec}, func() error {
+		releases[a.Service].Adopted = append(releases[a.Service].Adopted, a)
+		return nil
+	})
+	return err
+}
+
+// commitAdopted writes down the containers that a release takes over. The node
+// of one may be none that the definition names.
+func commitAdopted(ctx context.Context, tx pgx.Tx, adopted []plan.Adopted) error {
+	batch := &pgx.Batch{}
+	for _, a := range adopted {
+		batch.Queue(`
+			insert into adopted_containers (node, container_id, service, component, deployment, spec)
+			values ($1, $2, $3, $4, $5, $6)
+			on conflict (node, container_id) do update
+			set service = excluded.service, component = excluded.component, deployment = excluded.deployment, spec = excluded.spec`,
+			a.Node, a.ID, a.Service, a.Component, a.Deployment, a.Spec)
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// forgetAdopted forgets the containers that are no longer part of the release,
+// of a service that is as its release has it: they are gone.
+func forgetAdopted(ctx context.Context, tx pgx.Tx, service string) error {
+	_, err := tx.Exec(ctx, `
+		delete from adopted_containers adopted
+		where service = $1 and exists (select from services where name = $1 and not dirty)
+		  and not exists (
+		      select from components c
+		      where (c.service, c.name, c.node, c.deployment) = (adopted.service, adopted.component, adopted.node, adopted.deployment))`, service)
+	return err
+}

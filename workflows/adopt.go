@@ -1,0 +1,156 @@
+package workflows
+
+import (
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// adopt makes a release of the containers that run. It touches none of them:
+// what it does is in the registry alone, in one transaction.
+func (d *deploy) adopt(ctx workflow.Context) error {
+	if err := d.match(ctx); err != nil {
+		return err
+	}
+	d.describeAdoption()
+	if err := unadoptable(d.adoption); err != nil || len(d.adoption.Adopted) == 0 {
+		return err
+	}
+	if err := d.holdPorts(ctx); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // cancelled between two steps: the last moment for it
+	}
+	d.forward = true
+	forward, _ := workflow.NewDisconnectedContext(ctx)
+	err := d.commitRelease(forward, plan.CommitRequest{
+		Active: true, Members: d.adoption.Members, Adopted: d.adoption.Adopted, Definition: &d.adoption.Definition,
+	})
+	if err != nil {
+		return err
+	}
+	d.releasePorts(forward) // of containers that the adopted have taken the place of
+	return nil
+}
+
+// match finds out which containers become which components.
+func (d *deploy) match(ctx workflow.Context) error {
+	d.log("Looking for containers to adopt")
+	in := plan.AdoptInput{Desired: d.in.Definition, Release: d.release, Deployment: d.number, Digests: d.digests, Nodes: map[string][]plan.Candidate{}}
+	g := newGroup(ctx)
+	for _, name := range workflow.DeterministicKeys(d.nodes) {
+		if !d.reachable(name) {
+			continue
+		}
+		step := surveyStep(g.ctx, name, "list the containers of "+name, d.left(ctx))
+		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
+			var found []activities.ListedContainer
+			err := f.Get(ctx, &found)
+			in.Nodes[name] = []plan.Candidate{}
+			for _, c := range found {
+				in.Nodes[name] = append(in.Nodes[name], activities.Candidate(c.ContainerInfo))
+			}
+			return nodeFault(unanswered(err, "list the containers of "+name), name)
+		})
+	}
+	for _, image := range wantedImages(d.in.Definition, nil) {
+		g.add(imageExists(g.ctx, image, min(readDeadline, d.left(ctx))), func(f workflow.Future) error {
+			var found activities.ImageExistsResult
+			if err := f.Get(ctx, &found); err != nil {
+				return nil // what a deploy would do is not known so well, and no container is touched
+			}
+			d.digests[image] = found.Digest
+			return nil
+		})
+	}
+	var services []plan.ServiceRecord
+	step := controlStep(g.ctx, "list services", d.left(ctx))
+	g.add(workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{}), func(f workflow.Future) error {
+		return f.Get(ctx, &services)
+	})
+	if err := g.wait(ctx); err != nil {
+		return err
+	}
+	for _, s := range services {
+		in.Services = append(in.Services, s.Release.Service)
+	}
+	d.adoption = plan.Adopt(in)
+	return nil
+}
+
+// unadoptable says why nothing is adopted, where that is not because all is
+// mcp's already.
+func unadoptable(a plan.Adoption) error {
+	if len(a.Problems) > 0 {
+		return fault.New(fault.Conflict, "%s cannot be adopted: %s", a.Service, strings.Join(a.Problems, "; "))
+	}
+	if len(a.Adopted)+len(a.Managed) > 0 {
+		return nil
+	}
+	f := fault.New(fault.NotFound, "there is no container of %s to adopt: none is called %s on %s",
+		a.Service, strings.Join(a.Names, " or "), strings.Join(a.Nodes, " or "))
+	if len(a.Left) > 0 {
+		return f.WithHint("%s", strings.Join(a.Left, "; "))
+	}
+	return f.WithHint("see what runs there: mcp ps; and start the service: mcp deploy %s", a.Service)
+}
+
+// describeAdoption is what the result says of each component that runs.
+func (d *deploy) describeAdoption() {
+	d.result.Left = d.adoption.Left
+	adopted := map[string]bool{}
+	for _, a := range d.adoption.Adopted {
+		adopted[a.Component] = true
+	}
+	for _, m := range d.adoption.Members {
+		r := ComponentResult{Name: m.Component, Node: m.Node, Action: plan.Keep, Image: m.Image, Digest: m.Digest, Ports: map[string]int{}}
+		if adopted[m.Component] {
+			r.Action = plan.Take
+		}
+		for _, route := range m.Routes {
+			r.Ports[route.Name] = route.HostPort
+		}
+		d.result.Components = append(d.result.Components, r)
+	}
+}
+
+// holdPorts reserves what the containers publish, so that nobody else is given
+// it. A port that another service holds is not the container's to have.
+func (d *deploy) holdPorts(ctx workflow.Context) error {
+	for _, a := range d.adoption.Adopted {
+		_, err := d.allocate(ctx, plan.PortRequest{
+			Service: a.Service, Component: a.Component, Deployment: d.number, Node: a.Node, Static: d.adoption.Ports[a.Component],
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Adoption finds out what an adopt would take over. It changes nothing and
+// takes no lock.
+func Adoption(ctx workflow.Context, in DeployInput) (*plan.Adoption, error) {
+	in.Adopt = true
+	d := newDeploy(ctx, in)
+	d.deadline = workflow.Now(ctx).Add(planDeadline)
+	step := controlStep(ctx, "load the release", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Definition.Name).Get(ctx, &d.release); err != nil {
+		return nil, readFailure(err)
+	}
+	if err := d.look(ctx); err != nil {
+		return nil, readFailure(err)
+	}
+	if err := d.match(ctx); err != nil {
+		return nil, readFailure(err)
+	}
+	if err := unadoptable(d.adoption); err != nil {
+		return nil, readFailure(err)
+	}
+	return &d.adoption, nil
+}
