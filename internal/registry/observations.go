@@ -61,7 +61,7 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation, desti
 		}
 		var acts []plan.Event
 		acts, heal = plan.Heal(o, found, services, past)
-		if events = append(told, acts...); len(events) == 0 {
+		if events = slices.Concat(told, acts); len(events) == 0 {
 			return nil
 		}
 		return writeEvents(ctx, tx, events, destinations)
