@@ -28,6 +28,8 @@ const (
 	MonitorNodeName  = "MonitorNode"
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
+	NodeHistoryName  = "NodeHistory"
+	RetentionName    = "Retention"
 	ClaimNodeName    = "ClaimNode"
 	DrainNodeName    = "DrainNode"
 	RemoveNodeName   = "RemoveNode"
@@ -64,6 +66,10 @@ func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/"
 // MonitorID is the id of the schedule that has a node looked at, and what the
 // ids of the looks begin with.
 func MonitorID(node string) string { return "monitor/" + node }
+
+// RetentionID is the id of the schedule that has history thinned, and what the
+// ids of its workflows begin with.
+const RetentionID = "retention"
 
 // Search attributes of every workflow of mcp's.
 var (

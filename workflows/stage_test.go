@@ -73,7 +73,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.env.SetTestTimeout(20 * time.Second)
 	s.register()
-	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode, workflows.ClaimNodeName: workflows.ClaimNode, workflows.DrainNodeName: workflows.DrainNode, workflows.RemoveNodeName: workflows.RemoveNode} {
+	for name, run := range map[string]any{workflows.DeployName: workflows.Deploy, workflows.BuildName: workflows.Build, workflows.PlanName: workflows.Plan, workflows.MendName: workflows.Mend, workflows.RegisterNodeName: workflows.RegisterNode, workflows.MonitorNodeName: workflows.MonitorNode, workflows.ClaimNodeName: workflows.ClaimNode, workflows.DrainNodeName: workflows.DrainNode, workflows.RemoveNodeName: workflows.RemoveNode, workflows.RetentionName: workflows.Retention, workflows.NodeHistoryName: workflows.NodeHistory} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 	return s
@@ -121,6 +121,12 @@ func (s *stage) register() {
 	})
 	add("BeginDeployment", func(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
 		return plan.BeginResult{Number: s.release.Newest + 1, Release: s.release}, s.call(ctx, "")
+	})
+	add("ThinHistory", func(ctx context.Context, keep plan.Retention) error {
+		return s.call(ctx, keep.Whole.Format(time.RFC3339))
+	})
+	add("LoadNodeHistory", func(ctx context.Context, in activities.LoadNodeHistoryInput) (plan.NodeHistory, error) {
+		return plan.NodeHistory{From: in.From, Looks: 1}, s.call(ctx, in.Node)
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")

@@ -139,8 +139,12 @@ func subject(d plan.Drift) string {
 
 // story is the rest of what an event tells.
 func story(e plan.Event) string {
-	if !e.Ended {
-		return e.Detail
+	text := e.Detail
+	if e.Ended {
+		text = "over, after " + e.At.Sub(e.Since).Round(time.Second).String()
 	}
-	return "over, after " + e.At.Sub(e.Since).Round(time.Second).String()
+	if e.Folded > 0 {
+		text += fmt.Sprintf(" (and %d more like it within the hour)", e.Folded)
+	}
+	return text
 }

@@ -47,6 +47,9 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation) ([]pl
 		if err := writeStatus(ctx, tx, o); err != nil {
 			return err
 		}
+		if err := writeSample(ctx, tx, o); err != nil {
+			return err
+		}
 		if len(events) == 0 {
 			return nil
 		}
