@@ -45,6 +45,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	w.closers = append(w.closers, store.Close)
 	w.telemetry.Check("postgres", store.Ping)
 	declareMetrics(w.telemetry)
+	declareFleet(w.telemetry, store)
 	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
 		return fmt.Errorf("register search attributes: %w", err)
 	}
