@@ -52,6 +52,11 @@ type Registry interface {
 	MarkTold(ctx context.Context, destination string, event int64) error
 	NodeStates(ctx context.Context) ([]plan.NodeState, error)
 	Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error)
+	History(ctx context.Context, node string, from time.Time) (plan.NodeHistory, error)
+	ThinSamples(ctx context.Context, node string, before time.Time) (thinned bool, err error)
+	DropHours(ctx context.Context, before time.Time) error
+	FoldEvents(ctx context.Context, before time.Time, n int) (folded int, err error)
+	DropEvents(ctx context.Context, before time.Time, n int) (dropped int, err error)
 }
 
 // Monitor is what Control needs to have nodes looked at.
@@ -77,9 +82,9 @@ type Alerter interface {
 
 // Host is what Node needs to know of the host that it runs on.
 type Host interface {
-	// Status is how the host is, and how full the file system of a directory;
-	// what is the engine's is left out.
-	Status(ctx context.Context, dir string) (plan.NodeStatus, error)
+	// Status is how the host is, and how full the file systems of the engine's
+	// storage and of the volumes; what is the engine's is left out.
+	Status(ctx context.Context, storage string, volumes []string) (plan.NodeStatus, error)
 }
 
 // Lock is what Control needs to know of deploys.

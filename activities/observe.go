@@ -37,7 +37,11 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	if err != nil {
 		return ObserveNodeResult{}, err
 	}
-	status, err := a.Host.Status(ctx, engine.Storage)
+	var volumes []string
+	for _, c := range containers {
+		volumes = append(volumes, c.Volumes...)
+	}
+	status, err := a.Host.Status(ctx, engine.Storage, volumes)
 	if err != nil {
 		return ObserveNodeResult{}, err
 	}

@@ -12,18 +12,22 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// machine says of the host which directory it was asked about.
+// machine says of the host which directories it was asked about.
 type machine struct{}
 
-func (machine) Status(_ context.Context, dir string) (plan.NodeStatus, error) {
-	return plan.NodeStatus{Hostname: "host of " + dir}, nil
+func (machine) Status(_ context.Context, storage string, volumes []string) (plan.NodeStatus, error) {
+	status := plan.NodeStatus{Hostname: "host of " + storage}
+	for _, path := range volumes {
+		status.Disks = append(status.Disks, plan.Disk{Path: path})
+	}
+	return status, nil
 }
 
 func TestALookAtANodeFindsEveryContainer(t *testing.T) {
 	h := newHost(t)
 	h.Host, h.Version = machine{}, "v1"
 	for _, spec := range []runtime.ContainerSpec{
-		{Name: "foreign", Image: image, Command: []string{"/app", "exit", "3"}},
+		{Name: "foreign", Image: image, Command: []string{"/app", "exit", "3"}, Volumes: []string{"/srv/data:/data"}},
 		{Name: "shop-api", Image: image, Labels: map[string]string{
 			runtime.LabelService: "shop", runtime.LabelComponent: "api", runtime.LabelDeployment: "7", runtime.LabelSpec: "spec",
 		}},
@@ -37,7 +41,7 @@ func TestALookAtANodeFindsEveryContainer(t *testing.T) {
 	require.NoError(t, value.Get(&found))
 	require.Equal(t, plan.NodeStatus{
 		Hostname: "host of /", Storage: "/", Runtime: "fake 1.0", Network: "netavark", Cgroups: "v2", MCP: "v1",
-		Containers: 2, Running: 1,
+		Containers: 2, Running: 1, Disks: []plan.Disk{{Path: "/srv/data"}},
 	}, found.Status)
 	require.Len(t, found.Containers, 2)
 	foreign, api := found.Containers[0], found.Containers[1]

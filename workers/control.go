@@ -47,8 +47,12 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	w.closers = append(w.closers, store.Close)
 	w.telemetry.Check("postgres", store.Ping)
 	declareMetrics(w.telemetry)
+	declareFleet(w.telemetry, store)
 	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
 		return fmt.Errorf("register search attributes: %w", err)
+	}
+	if err := scheduleRetention(ctx, c); err != nil {
+		return err
 	}
 	control := &activities.Control{
 		Registry: store,
@@ -80,6 +84,8 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.MonitorNodeName:  workflows.MonitorNode,
 		workflows.NodeStatesName:   workflows.NodeStates,
 		workflows.EventsName:       workflows.Events,
+		workflows.NodeHistoryName:  workflows.NodeHistory,
+		workflows.RetentionName:    workflows.Retention,
 		workflows.ClaimNodeName:    workflows.ClaimNode,
 		workflows.DrainNodeName:    workflows.DrainNode,
 		workflows.RemoveNodeName:   workflows.RemoveNode,

@@ -8,13 +8,21 @@ import (
 )
 
 // host is the machine that this process runs on.
-type host struct{}
+type host struct{ disks node.Disks }
 
 // Status is how the host is.
-func (host) Status(ctx context.Context, dir string) (plan.NodeStatus, error) {
-	s, err := node.ReadStatus(ctx, dir)
+func (h *host) Status(ctx context.Context, storage string, volumes []string) (plan.NodeStatus, error) {
+	s, err := node.ReadStatus(ctx, storage)
 	if err != nil {
 		return plan.NodeStatus{}, err
+	}
+	found, err := h.disks.Of(volumes, storage)
+	if err != nil {
+		return plan.NodeStatus{}, err
+	}
+	var disks []plan.Disk
+	for _, d := range found {
+		disks = append(disks, plan.Disk{Path: d.Path, Usage: plan.Usage(d.Usage)})
 	}
 	return plan.NodeStatus{
 		Hostname:      s.Hostname,
@@ -25,6 +33,7 @@ func (host) Status(ctx context.Context, dir string) (plan.NodeStatus, error) {
 		Load:          s.Load[:],
 		Memory:        plan.Usage(s.Memory),
 		Disk:          plan.Usage(s.Disk),
+		Disks:         disks,
 		EphemeralLow:  s.EphemeralLow,
 		EphemeralHigh: s.EphemeralHigh,
 	}, nil

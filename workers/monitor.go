@@ -5,23 +5,16 @@ import (
 	"errors"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
 
-const (
-	// catchUp is how late a look may begin after Temporal was away: of an
-	// outage's many, one is enough.
-	catchUp = time.Minute
-	// oldest is when a look that nobody has taken yet is given up.
-	oldest = 2 * time.Minute
-)
+// oldest is when a look that nobody has taken yet is given up.
+const oldest = 2 * time.Minute
 
 // monitor has each node looked at, by a schedule in Temporal.
 type monitor struct {
@@ -31,23 +24,9 @@ type monitor struct {
 
 // Watch makes the node's schedule, or brings it up to date.
 func (m monitor) Watch(ctx context.Context, node string) error {
-	schedules := m.client.ScheduleClient()
-	action, spec := m.action(node), m.spec()
-	policies := client.SchedulePolicies{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp}
-	_, err := schedules.Create(ctx, client.ScheduleOptions{
-		ID: workflows.MonitorID(node), Spec: spec, Action: action,
-		Overlap: policies.Overlap, CatchupWindow: policies.CatchupWindow, TriggerImmediately: true,
-	})
-	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		err = schedules.GetHandle(ctx, workflows.MonitorID(node)).Update(ctx, client.ScheduleUpdateOptions{
-			DoUpdate: func(known client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-				schedule := known.Description.Schedule // a pause that somebody asked for stays
-				schedule.Spec, schedule.Action, schedule.Policy = &spec, action, &policies
-				return &client.ScheduleUpdate{Schedule: &schedule}, nil
-			},
-		})
-	}
-	return scheduleFault(err, "schedule looks at node %s", node)
+	return schedule(ctx, m.client, client.ScheduleOptions{
+		ID: workflows.MonitorID(node), Spec: m.spec(), Action: m.action(node), TriggerImmediately: true,
+	}, "schedule looks at node %s", node)
 }
 
 // Unwatch deletes the node's schedule, if there is one.
@@ -57,18 +36,6 @@ func (m monitor) Unwatch(ctx context.Context, node string) error {
 		return nil
 	}
 	return scheduleFault(err, "end the looks at node %s", node)
-}
-
-// scheduleFault says what a schedule's error was met in; nil is none.
-func scheduleFault(err error, doing, node string) error {
-	if err == nil {
-		return nil
-	}
-	kind := fault.Internal // as where Temporal does not allow schedules: no use in waiting
-	if errors.As(err, new(*serviceerror.Unavailable)) || errors.As(err, new(*serviceerror.DeadlineExceeded)) {
-		kind = fault.Unavailable
-	}
-	return fault.Wrap(kind, err, doing, node)
 }
 
 func (m monitor) spec() client.ScheduleSpec {

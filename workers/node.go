@@ -58,7 +58,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 		Runtime:  engine,
 		Ports:    ports,
 		Probe:    probe.Prober{},
-		Host:     host{},
+		Host:     &host{},
 		Machine:  machine,
 		Version:  o.Version,
 		Publish:  r.Publish,

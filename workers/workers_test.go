@@ -89,7 +89,7 @@ func (p *platform) start(t *testing.T, interceptors ...interceptor.WorkerInterce
 	require.NoError(t, err)
 	s := &process{t: t, client: c, listener: telemetry.Listen("127.0.0.1:0", told.Handler(), quiet)}
 	s.workers, err = workers.Start(t.Context(), c, workers.Options{
-		Control:   &workers.Control{PostgresURL: p.postgres.URL(), Namespace: client.DefaultNamespace},
+		Control:   &workers.Control{PostgresURL: p.postgres.URL(), Namespace: client.DefaultNamespace, MonitorInterval: time.Hour},
 		Node:      &workers.Node{Name: "rift", Socket: p.podman.Socket(), Publish: "127.0.0.1"},
 		Builder:   &workers.Builder{Name: "orion", Workspace: t.TempDir(), Socket: p.podman.Socket(), Logs: t.TempDir()},
 		Logger:    quiet,

@@ -28,6 +28,8 @@ const (
 	MonitorNodeName  = "MonitorNode"
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
+	NodeHistoryName  = "NodeHistory"
+	RetentionName    = "Retention"
 	ClaimNodeName    = "ClaimNode"
 	DrainNodeName    = "DrainNode"
 	RemoveNodeName   = "RemoveNode"
@@ -70,6 +72,10 @@ func MonitorID(node string) string { return "monitor/" + node }
 
 // AlertID is the id of the workflow that tells a destination of events.
 func AlertID(destination string) string { return "alert/" + destination }
+
+// RetentionID is the id of the schedule that has history thinned, and what the
+// ids of its workflows begin with.
+const RetentionID = "retention"
 
 // Search attributes of every workflow of mcp's.
 var (

@@ -119,6 +119,25 @@ func Events(ctx workflow.Context, in EventsInput) ([]plan.Event, error) {
 	return events, nil
 }
 
+// NodeHistoryInput names a node, and how far back to look.
+type NodeHistoryInput struct {
+	Node  string        `json:"node"`
+	Since time.Duration `json:"since"`
+}
+
+// NodeHistory reads how a node has been.
+func NodeHistory(ctx workflow.Context, in NodeHistoryInput) (*plan.NodeHistory, error) {
+	history := &plan.NodeHistory{}
+	step := controlStep(ctx, "read the history of "+in.Node, readDeadline)
+	err := workflow.ExecuteActivity(step, control.LoadNodeHistory, activities.LoadNodeHistoryInput{
+		Node: in.Node, From: workflow.Now(ctx).Add(-in.Since), // looks have the same clock
+	}).Get(ctx, history)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return history, nil
+}
+
 // ProcessesInput selects nodes.
 type ProcessesInput struct {
 	// Nodes selects by name; empty means all.

@@ -96,6 +96,8 @@ func newStage(t *testing.T) *stage {
 		workflows.RemoveNodeName:   workflows.RemoveNode,
 		workflows.AlertName:        workflows.Alert,
 		workflows.SyncName:         workflows.Sync,
+		workflows.RetentionName:    workflows.Retention,
+		workflows.NodeHistoryName:  workflows.NodeHistory,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
@@ -159,6 +161,12 @@ func (s *stage) register() {
 	add("RecordDefinition", func(ctx context.Context, in activities.RecordDefinitionInput) (activities.RecordDefinitionResult, error) {
 		s.given = &in.Definition
 		return activities.RecordDefinitionResult{Changed: true}, s.call(ctx, in.Definition.Name)
+	})
+	add("ThinHistory", func(ctx context.Context, keep plan.Retention) error {
+		return s.call(ctx, keep.Whole.Format(time.RFC3339))
+	})
+	add("LoadNodeHistory", func(ctx context.Context, in activities.LoadNodeHistoryInput) (plan.NodeHistory, error) {
+		return plan.NodeHistory{From: in.From, Looks: 1}, s.call(ctx, in.Node)
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")

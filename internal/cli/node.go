@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -48,8 +49,10 @@ type nodeStatus struct {
 	Load          []float64  `json:"load"`
 	Memory        plan.Usage `json:"memory"`
 	Disk          plan.Usage `json:"disk"`
-	Containers    int        `json:"containers"`
-	Running       int        `json:"running"`
+	// Disks are the other file systems that containers have volumes on.
+	Disks      []plan.Disk `json:"disks"`
+	Containers int         `json:"containers"`
+	Running    int         `json:"running"`
 }
 
 // shownNode is mcp node show --json.
@@ -66,6 +69,7 @@ type shownNode struct {
 	EphemeralLow  int              `json:"ephemeral_low"`
 	EphemeralHigh int              `json:"ephemeral_high"`
 	Drift         []plan.OpenDrift `json:"drift"`
+	History       plan.NodeHistory `json:"history"`
 }
 
 func newNode(a *App) *cobra.Command {
@@ -79,12 +83,28 @@ func newNode(a *App) *cobra.Command {
 			Use: "status [NODE]", Short: "Show how busy and how full the nodes are", Args: args(cobra.MaximumNArgs(1)),
 			RunE: func(cmd *cobra.Command, names []string) error { return a.nodeStatus(cmd.Context(), names) },
 		},
-		&cobra.Command{
-			Use: "show NODE", Short: "Show all that is known of a node", Args: args(cobra.ExactArgs(1)),
-			RunE: func(cmd *cobra.Command, names []string) error { return a.nodeShow(cmd.Context(), names) },
-		},
-		newNodeDrain(a), newNodeActivate(a), newNodeRemove(a),
+		newNodeShow(a), newNodeDrain(a), newNodeActivate(a), newNodeRemove(a),
 	)
+	return cmd
+}
+
+func newNodeShow(a *App) *cobra.Command {
+	var since time.Duration
+	cmd := &cobra.Command{
+		Use:   "show NODE",
+		Short: "Show all that is known of a node",
+		Long: `Show tells how a node was when it last answered, and how it has been before:
+the lowest, the mean and the highest of its figures. Each look is kept for 48
+hours, and what each hour comes to for 30 days.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if since <= 0 {
+				return usageError{fmt.Errorf("--since is a time that has passed, such as 1h, not %s", since)}
+			}
+			return a.nodeShow(cmd.Context(), names, since)
+		},
+	}
+	cmd.Flags().DurationVar(&since, "since", 24*time.Hour, "how far back to look at its figures")
 	return cmd
 }
 
@@ -159,9 +179,14 @@ func (a *App) nodeStatus(ctx context.Context, names []string) error {
 	return table.Flush()
 }
 
-func (a *App) nodeShow(ctx context.Context, names []string) error {
+func (a *App) nodeShow(ctx context.Context, names []string, since time.Duration) error {
 	nodes, err := a.nodes(ctx, names)
 	if err != nil {
+		return err
+	}
+	var history plan.NodeHistory
+	in := workflows.NodeHistoryInput{Node: names[0], Since: since}
+	if err := a.query(ctx, "node", workflows.NodeHistoryName, in, &history); err != nil {
 		return err
 	}
 	n := nodes[0]
@@ -169,7 +194,7 @@ func (a *App) nodeShow(ctx context.Context, names []string) error {
 	shown := shownNode{
 		nodeStatus: statusOfNode(n), Address: n.Address, Announced: n.Seen, Hostname: s.Hostname, Kernel: s.Kernel, Arch: s.Arch,
 		Storage: s.Storage, Network: s.Network, Cgroups: s.Cgroups,
-		EphemeralLow: s.EphemeralLow, EphemeralHigh: s.EphemeralHigh, Drift: n.Drift,
+		EphemeralLow: s.EphemeralLow, EphemeralHigh: s.EphemeralHigh, Drift: n.Drift, History: history,
 	}
 	if a.json {
 		a.printJSON(shown)
@@ -199,10 +224,34 @@ func (a *App) writeNode(n shownNode) {
 	} {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}
+	for _, d := range n.Disks {
+		_, _ = fmt.Fprintf(table, "disk\t%s, %s\n", usage(d.Usage), d.Path)
+	}
+	writeHistory(table, n.History)
 	for _, d := range n.Drift {
 		_, _ = fmt.Fprintf(table, "drift\t%s %s since %s: %s\n", d.Subject(), d.Kind, moment(d.Since), d.Detail)
 	}
 	_ = table.Flush()
+}
+
+// writeHistory shows how a node has been.
+func writeHistory(w io.Writer, h plan.NodeHistory) {
+	_, _ = fmt.Fprintf(w, "since %s\t%d looks\n", moment(h.From), h.Looks)
+	if h.Looks == 0 {
+		return
+	}
+	for _, figure := range []struct {
+		name, format string
+		plan.Range
+	}{
+		{"processors", "%.0f–%.0f %%, %.0f %% on average", h.CPU},
+		{"load", "%.2f–%.2f, %.2f on average", h.Load},
+		{"memory", "%.0f–%.0f %%, %.0f %% on average", h.Memory},
+		{"disk", "%.0f–%.0f %%, %.0f %% on average", h.Disk},
+		{"running", "%.0f–%.0f, %.1f on average", h.Running},
+	} {
+		_, _ = fmt.Fprintf(w, "  %s\t"+figure.format+"\n", figure.name, figure.Low, figure.High, figure.Mean)
+	}
 }
 
 func statusOfNode(n plan.NodeState) nodeStatus {
@@ -210,7 +259,7 @@ func statusOfNode(n plan.NodeState) nodeStatus {
 	return nodeStatus{
 		Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered, UptimeSeconds: s.UptimeSeconds,
 		Runtime: cmp.Or(s.Runtime, n.Runtime), MCP: cmp.Or(s.MCP, n.Version),
-		CPUPercent: s.CPUPercent, Load: s.Load, Memory: s.Memory, Disk: s.Disk, Containers: s.Containers, Running: s.Running,
+		CPUPercent: s.CPUPercent, Load: s.Load, Memory: s.Memory, Disk: s.Disk, Disks: append([]plan.Disk{}, s.Disks...), Containers: s.Containers, Running: s.Running,
 	}
 }
 
@@ -270,5 +319,5 @@ func usage(u plan.Usage) string {
 		return "-"
 	}
 	const gib = 1 << 30
-	return fmt.Sprintf("%.1f of %.1f GiB (%.0f %%)", float64(u.Used)/gib, float64(u.Total)/gib, 100*float64(u.Used)/float64(u.Total))
+	return fmt.Sprintf("%.1f of %.1f GiB (%.0f %%)", float64(u.Used)/gib, float64(u.Total)/gib, u.Percent())
 }

@@ -28,7 +28,7 @@ const (
 	DriftOrphan      DriftKind = "orphan"      // a container with mcp's labels that no release names
 	DriftUnreachable DriftKind = "unreachable" // the node has not answered twice in a row
 	DriftBack        DriftKind = "back"
-	DriftDisk        DriftKind = "disk"   // podman's file system is nearly full
+	DriftDisk        DriftKind = "disk"   // a file system, podman's or a volume's, is nearly full
 	DriftMemory      DriftKind = "memory" // nearly all of the memory is in use
 )
 
@@ -50,6 +50,9 @@ type Drift struct {
 	Service   string `json:"service,omitempty"`
 	Component string `json:"component,omitempty"`
 	Container string `json:"container,omitempty"`
+	// Path is the mount point of a file system; "" for podman's own, and where
+	// it is about none.
+	Path string `json:"path,omitempty"`
 	// Detail is for a person.
 	Detail string `json:"detail,omitempty"`
 }
@@ -167,27 +170,28 @@ func FindDrift(o Observation, services []ServiceRecord, busy map[string]bool, op
 			})
 		}
 	}
-	if o.Status != nil {
-		found = append(found, fullness(DriftDisk, o.Status.Disk, open)...)
-		found = append(found, fullness(DriftMemory, o.Status.Memory, open)...)
+	if s := o.Status; s != nil {
+		found = append(found, fullness(Drift{Kind: DriftDisk}, s.Storage, s.Disk, open)...)
+		for _, d := range s.Disks {
+			found = append(found, fullness(Drift{Kind: DriftDisk, Path: d.Path}, d.Path, d.Usage, open)...)
+		}
+		found = append(found, fullness(Drift{Kind: DriftMemory}, "memory", s.Memory, open)...)
 	}
 	return found
 }
 
-// fullness is a drift where nearly all of something is in use.
-func fullness(kind DriftKind, u Usage, open []OpenDrift) []Drift {
+// fullness is the drift where nearly all of what is in use.
+func fullness(d Drift, what string, u Usage, open []OpenDrift) []Drift {
 	limit := fullFrom
-	if slices.ContainsFunc(open, func(d OpenDrift) bool { return d.Kind == kind }) {
+	if slices.ContainsFunc(open, func(known OpenDrift) bool { return known.is(d) }) {
 		limit = fullUntil
 	}
-	if u.Total == 0 {
-		return nil
-	}
-	percent := float64(u.Used) / float64(u.Total) * 100
+	percent := u.Percent()
 	if percent < float64(limit) {
 		return nil
 	}
-	return []Drift{{Kind: kind, Detail: fmt.Sprintf("%.0f %% of %.1f GiB is in use", percent, float64(u.Total)/(1<<30))}}
+	d.Detail = fmt.Sprintf("%s: %.0f %% of %.1f GiB is in use", what, percent, float64(u.Total)/(1<<30))
+	return []Drift{d}
 }
 
 // Events are what a look at a node tells anew: each drift that it found and

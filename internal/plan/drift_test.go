@@ -160,6 +160,25 @@ func TestFindDrift(t *testing.T) {
 	})
 }
 
+func TestEachFileSystemIsFullByItself(t *testing.T) {
+	disk := func(path string, used uint64) plan.Disk {
+		return plan.Disk{Path: path, Usage: plan.Usage{Total: 100 << 30, Used: used << 30}}
+	}
+	o := plan.Observation{Node: "rift", Status: &plan.NodeStatus{
+		Storage: "/var/lib/containers", Disk: plan.Usage{Total: 100, Used: 95},
+		Disks: []plan.Disk{disk("/srv/a", 91), disk("/srv/b", 87), disk("/srv/c", 87)},
+	}}
+	open := []plan.OpenDrift{{Drift: plan.Drift{Kind: plan.DriftDisk, Path: "/srv/b"}}}
+	require.Equal(t, []plan.Drift{
+		{Kind: plan.DriftDisk, Detail: "/var/lib/containers: 95 % of 0.0 GiB is in use"},
+		{Kind: plan.DriftDisk, Path: "/srv/a", Detail: "/srv/a: 91 % of 100.0 GiB is in use"},
+		{Kind: plan.DriftDisk, Path: "/srv/b", Detail: "/srv/b: 87 % of 100.0 GiB is in use"},
+	}, plan.FindDrift(o, nil, nil, open))
+	events, still := plan.Events(o, plan.FindDrift(o, nil, nil, open), nil, open)
+	require.Len(t, events, 2, "one that was full is no news")
+	require.Len(t, still, 3)
+}
+
 func TestEvents(t *testing.T) {
 	drift := func(kind plan.DriftKind, service string) plan.Drift {
 		return plan.Drift{Kind: kind, Service: service, Container: service, Detail: "as first seen"}

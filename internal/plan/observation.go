@@ -43,6 +43,8 @@ type NodeStatus struct {
 	// Disk is the file system that Storage, podman's, is on.
 	Disk    Usage  `json:"disk"`
 	Storage string `json:"storage"`
+	// Disks are the other file systems that containers have volumes on.
+	Disks []Disk `json:"disks,omitempty"`
 	// Runtime is the engine's name and version, "podman 4.3.1"; Network its
 	// network backend, "netavark"; Cgroups the version of the host's, "v2".
 	Runtime string `json:"runtime"`
@@ -64,6 +66,12 @@ type NodeStatus struct {
 type Usage struct {
 	Total uint64 `json:"total"`
 	Used  uint64 `json:"used"`
+}
+
+// Disk is a file system, by its mount point on the node.
+type Disk struct {
+	Path string `json:"path"`
+	Usage
 }
 
 // ObservedContainer is a container as a look at its node has found it.
@@ -103,14 +111,21 @@ type Event struct {
 	Ended bool `json:"ended"`
 	// Since is when the drift began.
 	Since time.Time `json:"since"`
+	// Folded is how many events of the same drift, between the first of an hour
+	// and this, the last, are no longer told: an old hour is kept in short.
+	Folded int `json:"folded,omitempty"`
 }
 
 // Story is what an event tells beside its kind, for a person.
 func (e Event) Story() string {
-	if !e.Ended {
-		return e.Detail
+	text := e.Detail
+	if e.Ended {
+		text = "over, after " + e.At.Sub(e.Since).Round(time.Second).String()
 	}
-	return "over, after " + e.At.Sub(e.Since).Round(time.Second).String()
+	if e.Folded > 0 {
+		text += fmt.Sprintf(" (and %d more like it within the hour)", e.Folded)
+	}
+	return text
 }
 
 // Text is the whole event in a line, for a person.

@@ -19,15 +19,15 @@ func openDrift(ctx context.Context, tx pgx.Tx, node string) ([]plan.OpenDrift, e
 // the name is "".
 func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]plan.OpenDrift, error) {
 	rows, err := tx.Query(ctx, `
-		select node, kind, service, component, container, detail, since
-		from drift where $1 in ('', node) order by since, kind, service, component, container`, name)
+		select node, kind, service, component, container, path, detail, since
+		from drift where $1 in ('', node) order by since, kind, service, component, container, path`, name)
 	if err != nil {
 		return nil, err
 	}
 	found := map[string][]plan.OpenDrift{}
 	var node string
 	var d plan.OpenDrift
-	_, err = pgx.ForEachRow(rows, []any{&node, &d.Kind, &d.Service, &d.Component, &d.Container, &d.Detail, &d.Since}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&node, &d.Kind, &d.Service, &d.Component, &d.Container, &d.Path, &d.Detail, &d.Since}, func() error {
 		found[node] = append(found[node], d)
 		return nil
 	})
@@ -40,30 +40,33 @@ func writeDrift(ctx context.Context, tx pgx.Tx, node string, open []plan.OpenDri
 	batch.Queue(`delete from drift where node = $1`, node)
 	for _, d := range open {
 		batch.Queue(`
-			insert into drift (node, kind, service, component, container, detail, since)
-			values ($1, $2, $3, $4, $5, $6, $7)`,
-			node, d.Kind, d.Service, d.Component, d.Container, d.Detail, d.Since)
+			insert into drift (node, kind, service, component, container, path, detail, since)
+			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			node, d.Kind, d.Service, d.Component, d.Container, d.Path, d.Detail, d.Since)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
+
+// lockEvents keeps others from adding events, or folding them.
+const lockEvents = `lock table events in share row exclusive mode`
 
 // writeEvents adds events, one transaction after the other: whoever has read
 // one with some id has missed none with a smaller one. Each destination is to
 // be told of them.
 func writeEvents(ctx context.Context, tx pgx.Tx, events []plan.Event, destinations []string) error {
 	batch := &pgx.Batch{}
-	batch.Queue(`lock table events in share row exclusive mode`)
+	batch.Queue(lockEvents)
 	for i := range events {
 		e := &events[i]
 		batch.Queue(`
 			with event as (
-			    insert into events (at, kind, ended, node, service, component, container, detail, since)
-			    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id
+			    insert into events (at, kind, ended, node, service, component, container, path, detail, since)
+			    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id
 			), alert as (
-			    insert into alerts (destination, event) select unnest($10::text[]), id from event
+			    insert into alerts (destination, event) select unnest($11::text[]), id from event
 			)
 			select id from event`,
-			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, e.Container, e.Detail, e.Since, destinations,
+			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, e.Container, e.Path, e.Detail, e.Since, destinations,
 		).QueryRow(func(row pgx.Row) error { return row.Scan(&e.ID) })
 	}
 	return tx.SendBatch(ctx, batch).Close()
@@ -72,7 +75,7 @@ func writeEvents(ctx context.Context, tx pgx.Tx, events []plan.Event, destinatio
 // pastHealing are the events of what the monitor has done lately, oldest first.
 func pastHealing(ctx context.Context, tx pgx.Tx, now time.Time) ([]plan.Event, error) {
 	rows, err := tx.Query(ctx, `
-		select id, at, kind, ended, node, service, component, container, detail, since
+		select id, at, kind, ended, node, service, component, container, path, detail, since, folded
 		from events where kind in ($1, $2) and at > $3 order by id`,
 		plan.EventReconcile, plan.EventLeftAlone, now.Add(-plan.HealWindow))
 	if err != nil {
@@ -86,7 +89,7 @@ func (s *Store) Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, er
 	var events []plan.Event
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select id, at, kind, ended, node, service, component, container, detail, since from (
+			select id, at, kind, ended, node, service, component, container, path, detail, since, folded from (
 			    select * from events
 			    where $1 in ('', service) and $2 in ('', node) and ($3::timestamptz is null or at >= $3) and id > $4
 			    order by id desc limit nullif($5, 0)
@@ -101,11 +104,11 @@ func (s *Store) Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, er
 }
 
 // collectEvents reads rows of id, at, kind, ended, node, service, component,
-// container, detail and since.
+// container, path, detail, since and folded.
 func collectEvents(rows pgx.Rows) ([]plan.Event, error) {
 	events := []plan.Event{}
 	var e plan.Event
-	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Detail, &e.Since}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Path, &e.Detail, &e.Since, &e.Folded}, func() error {
 		events = append(events, e)
 		return nil
 	})

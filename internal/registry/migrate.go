@@ -17,7 +17,7 @@ var migrations embed.FS
 
 // SchemaVersion is the number of the newest migration, and what this program
 // needs the tables to be at.
-const SchemaVersion int32 = 6
+const SchemaVersion int32 = 7
 
 // versionTable holds the number of the last migration that was applied.
 const versionTable = "schema_version"

@@ -54,6 +54,9 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation, desti
 		if err := writeStatus(ctx, tx, o); err != nil {
 			return err
 		}
+		if err := writeSample(ctx, tx, o); err != nil {
+			return err
+		}
 		if len(told) > 0 {
 			if err := writeDrift(ctx, tx, o.Node, still); err != nil {
 				return err

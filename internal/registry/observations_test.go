@@ -237,3 +237,45 @@ func TestTheStateOfNodes(t *testing.T) {
 	require.Len(t, rift.Drift, 2)
 	require.Equal(t, []plan.DriftKind{plan.DriftMissing, plan.DriftUnreachable}, []plan.DriftKind{rift.Drift[0].Kind, rift.Drift[1].Kind})
 }
+
+func TestANodeWhoseClockIsAnHourOffMakesNoEvents(t *testing.T) {
+	for _, off := range []time.Duration{time.Hour, -time.Hour} {
+		w := newWatch(t)
+		uptime := int64(5000) // the kernel counts it, whatever the clock says
+		look := func(c plan.ObservedContainer) string {
+			uptime += 60
+			o := seeing(c)
+			o.Status = &plan.NodeStatus{UptimeSeconds: uptime}
+			return w.look(o)
+		}
+		c := w.web()
+		c.Started = w.at.Add(off) // by the node's clock; in the future, perhaps
+		for range 5 {
+			require.Empty(t, look(c), off)
+		}
+		stopped := c
+		stopped.Running, stopped.State = false, "stopped"
+		require.Equal(t, "stopped", look(stopped))
+		began := w.at
+		c.Started = w.at.Add(off).Add(30 * time.Second)
+		require.Equal(t, "stopped ended", look(c))
+		// The clock is set right: what runs has started when it has started.
+		require.Empty(t, look(c))
+		c.Started = w.at.Add(30 * time.Second)
+		require.Empty(t, look(c), "one restart is no flapping, whichever way the clock went")
+		require.Empty(t, look(c))
+
+		events, err := w.store.Events(t.Context(), plan.EventQuery{})
+		require.NoError(t, err)
+		require.Len(t, events, 2)
+		require.True(t, events[0].At.Equal(began) && events[1].Since.Equal(began), "events have the looks' clock")
+		require.Equal(t, time.Minute, events[1].At.Sub(events[1].Since))
+		states, err := w.store.NodeStates(t.Context())
+		require.NoError(t, err)
+		require.True(t, states[0].Answered.Equal(w.at))
+		require.Equal(t, uptime, states[0].Status.UptimeSeconds)
+		history, err := w.store.History(t.Context(), "rift", began.Add(-time.Hour))
+		require.NoError(t, err)
+		require.Equal(t, 10, history.Looks)
+	}
+}

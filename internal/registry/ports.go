@@ -194,3 +194,22 @@ func freePorts(ctx context.Context, tx pgx.Tx, r plan.PortRequest, n int) ([]int
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[int])
 }
+
+// PortsInUse is how many ports of each node are held; those that rest are not.
+func (s *Store) PortsInUse(ctx context.Context) (map[string]int, error) {
+	held := map[string]int{}
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select node, count(*) from component_routes where rests_until is null group by node`)
+		if err != nil {
+			return err
+		}
+		var node string
+		var n int
+		_, err = pgx.ForEachRow(rows, []any{&node, &n}, func() error {
+			held[node] = n
+			return nil
+		})
+		return err
+	}, "count the ports in use")
+	return held, err
+}

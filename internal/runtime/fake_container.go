@@ -67,6 +67,11 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		Labels: maps.Clone(spec.Labels),
 		Ports:  slices.Clone(publishedBy(spec)),
 	}}
+	for _, volume := range spec.Volumes {
+		source, _, _ := strings.Cut(volume, ":")
+		c.info.Volumes = append(c.info.Volumes, source)
+	}
+	slices.Sort(c.info.Volumes)
 	f.containers[spec.Name] = c
 	return c, nil
 }
@@ -206,7 +211,7 @@ func (f *Fake) Inspect(ctx context.Context, name string) (ContainerInfo, error) 
 // copyInfo is the container's description, to keep.
 func (c *fakeContainer) copyInfo() ContainerInfo {
 	info := c.info
-	info.Labels, info.Ports = maps.Clone(info.Labels), slices.Clone(info.Ports)
+	info.Labels, info.Ports, info.Volumes = maps.Clone(info.Labels), slices.Clone(info.Ports), slices.Clone(info.Volumes)
 	return info
 }
 

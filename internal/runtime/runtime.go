@@ -184,6 +184,9 @@ type ContainerInfo struct {
 	State  State             `json:"state"`
 	Labels map[string]string `json:"labels,omitempty"`
 	Ports  []PortMapping     `json:"ports,omitempty"`
+	// Volumes are the paths on the host that are mounted in it. They concern
+	// the host alone, and do not travel.
+	Volumes []string `json:"-"`
 	// Started is when it was last started, from inspect; zero if never.
 	Started time.Time `json:"started,omitzero"`
 	// Health is the engine's own health status; "" where it has none.

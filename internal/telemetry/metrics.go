@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -35,6 +36,8 @@ type metrics struct {
 	counters   family[prometheus.Counter]
 	gauges     family[prometheus.Gauge]
 	histograms family[prometheus.Observer]
+	// read is what Telemetry.Read was given; nil if nothing.
+	read func(context.Context) ([]Gauge, error)
 }
 
 func newMetrics() *metrics {
@@ -69,6 +72,22 @@ func (t *Telemetry) DeclareCounter(m Metric) {
 	}
 }
 
+// Gauge is the value of a metric as it is now.
+type Gauge struct {
+	Name   string
+	Labels map[string]string
+	Value  float64
+}
+
+// Read has gauges, which must be declared, read at each scrape; it goes over
+// what was to be read before. A scrape goes without those that cannot be read
+// within two seconds.
+func (t *Telemetry) Read(read func(context.Context) ([]Gauge, error)) {
+	t.metrics.mu.Lock()
+	defer t.metrics.mu.Unlock()
+	t.metrics.read = read
+}
+
 // combinations are all choices of one value for each label.
 func combinations(labels []Label) []map[string]string {
 	all := []map[string]string{{}}
@@ -91,11 +110,37 @@ func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	readings := m.readings()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counters.collect(to)
 	m.gauges.collect(to)
 	m.histograms.collect(to)
+	for _, g := range readings {
+		help, names := m.describe(g.Name, g.Labels)
+		values := make([]string, 0, len(names))
+		for _, name := range names {
+			values = append(values, g.Labels[name])
+		}
+		to <- prometheus.MustNewConstMetric(prometheus.NewDesc(g.Name, help, names, nil), prometheus.GaugeValue, g.Value, values...)
+	}
+}
+
+// readings are the gauges that are read now.
+func (m *metrics) readings() []Gauge {
+	m.mu.Lock()
+	read := m.read
+	m.mu.Unlock()
+	if read == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	gauges, err := read(ctx)
+	if err != nil {
+		return nil // why is for /readyz to say
+	}
+	return gauges
 }
 
 // describe gives a metric's help and the names of its labels. One that was not

@@ -207,3 +207,23 @@ func TestListener(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsReadAtEachScrape(t *testing.T) {
+	told := telemetry.New("v1")
+	told.Declare(telemetry.Metric{Name: "mcp_node_drift", Help: "How many.", Labels: []telemetry.Label{{Name: "node"}, {Name: "kind"}}})
+	scrape := func() string { return get(t, told.Handler(), "/metrics").Body.String() }
+	rift := telemetry.Gauge{Name: "mcp_node_drift", Labels: map[string]string{"node": "rift", "kind": "disk"}, Value: 2}
+	told.Read(func(context.Context) ([]telemetry.Gauge, error) { return []telemetry.Gauge{rift}, nil })
+	require.Contains(t, scrape(), `mcp_node_drift{kind="disk",node="rift"} 2`)
+
+	told.Read(func(context.Context) ([]telemetry.Gauge, error) { return nil, nil })
+	require.NotContains(t, scrape(), "mcp_node_drift", "a node that is gone is not told of")
+
+	told.Read(func(ctx context.Context) ([]telemetry.Gauge, error) {
+		<-ctx.Done()
+		return []telemetry.Gauge{rift}, ctx.Err()
+	})
+	text := scrape()
+	require.NotContains(t, text, "mcp_node_drift")
+	require.Contains(t, text, "mcp_build_info", "all else is told")
+}

@@ -83,6 +83,14 @@ func TestMetrics(t *testing.T) {
 		}
 	})
 
+	t.Run("tell of the nodes", func(t *testing.T) {
+		require.Equal(t, 1.0, after[`mcp_node_up{node="local"}`])
+		require.Greater(t, after[`mcp_node_memory_bytes{node="local"}`], after[`mcp_node_memory_used_bytes{node="local"}`])
+		require.Contains(t, after, `mcp_node_ports_in_use{node="local"}`)
+		require.Contains(t, after, `mcp_node_drift{kind="flapping",node="local"}`)
+		require.Positive(t, after[`mcp_node_disk_used_bytes{node="local",path="`+w.podman("info", "--format", "{{.Store.GraphRoot}}")+`"}`])
+	})
+
 	t.Run("begin at zero", func(t *testing.T) {
 		require.Contains(t, before, `mcp_deploys_total{dirty="true",outcome="cancelled",verb="rollback"}`)
 		require.Contains(t, before, `mcp_undos_total{outcome="incomplete"}`)

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
@@ -41,12 +44,20 @@ type event struct {
 	Node  string
 	At    time.Time
 	Since time.Time
+	// Container and Path are what it is about.
+	Container, Path string
 }
 
 // events are those of a service.
 func (w *world) events(service string) []event {
 	w.t.Helper()
-	r := w.mcp("events", service, "--node", w.node, "--json")
+	return w.allEvents(service)
+}
+
+// allEvents are those of the world's node, or what of them more arguments select.
+func (w *world) allEvents(more ...string) []event {
+	w.t.Helper()
+	r := w.mcp(append([]string{"events", "--node", w.node, "--json"}, more...)...)
 	require.Zero(w.t, r.code, r)
 	var list []event
 	r.decode(w.t, &list)
@@ -66,14 +77,43 @@ func told(list []event) []string {
 	return told
 }
 
-// awaitLooks waits until n more looks have been recorded.
+// awaitLooks waits for n looks that begin from now on, and have an answer.
 func (w *world) awaitLooks(n int) {
 	w.t.Helper()
-	last := w.nodeStatus().Seen
-	for range n {
-		require.Eventually(w.t, func() bool { return w.nodeStatus().Seen.After(last) }, 30*time.Second, 100*time.Millisecond)
-		last = w.nodeStatus().Seen
-	}
+	now := time.Now()
+	require.Eventually(w.t, func() bool { return w.looks(now, now.Add(time.Hour)) >= n }, time.Minute, 200*time.Millisecond)
+}
+
+// run runs a container by hand.
+func (w *world) run(args ...string) {
+	w.t.Helper()
+	logins := filepath.Join(w.dir, "logins.json")
+	require.NoError(w.t, os.WriteFile(logins, []byte("{}"), 0o600))
+	w.podman(append([]string{"run", "--detach", "--authfile", logins, "--env", "PORT=80"}, args...)...)
+}
+
+// unseen does something while nobody looks at the world's node: what takes
+// more than one step is seen done.
+func (w *world) unseen(do func()) {
+	w.t.Helper()
+	looks := w.temporal().ScheduleClient().GetHandle(w.t.Context(), "monitor/"+w.node)
+	require.NoError(w.t, looks.Pause(w.t.Context(), client.SchedulePauseOptions{}))
+	require.Eventually(w.t, func() bool {
+		described, err := looks.Describe(w.t.Context())
+		return err == nil && len(described.Info.RunningWorkflows) == 0
+	}, time.Minute, 100*time.Millisecond)
+	do()
+	require.NoError(w.t, looks.Unpause(w.t.Context(), client.ScheduleUnpauseOptions{}))
+}
+
+// looks is how many looks at the world's node had an answer that began after a
+// time, up to another.
+func (w *world) looks(after, upTo time.Time) int {
+	w.t.Helper()
+	n, err := strconv.Atoi(w.sql(fmt.Sprintf("select count(*) from node_samples where node = '%s' and at > '%s' and at <= '%s'",
+		w.node, after.Format(time.RFC3339Nano), upTo.Format(time.RFC3339Nano))))
+	require.NoError(w.t, err)
+	return n
 }
 
 // nodeStatus is mcp node status of the world's node.
@@ -109,12 +149,13 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 		t.Helper()
 		changed := time.Now()
 		want = append(want, more...)
-		require.Eventually(t, func() bool { return len(w.events(name)) >= len(want) }, 30*time.Second, 100*time.Millisecond, "%v", want)
+		require.Eventually(t, func() bool { return len(w.events(name)) >= len(want) }, time.Minute, 100*time.Millisecond, "%v", want)
 		events := w.events(name)
 		require.Equal(t, want, told(events))
-		require.Less(t, events[len(events)-1].At.Sub(changed), 2*monitorInterval)
+		require.LessOrEqual(t, w.looks(changed, events[len(events)-1].At), 2)
 	}
 	drift := func() string { return strings.Join(w.status(name).Components[0].Drift, ",") }
+	remove := func() { w.unseen(func() { w.podman("rm", "--force", container) }) } // it is stopped first
 
 	w.podman("stop", "--time", "0", container)
 	expect("stopped")
@@ -134,25 +175,23 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 	expect("renamed ended")
 
 	image := w.podman("images", "--quiet", "--no-trunc", "--filter", "reference="+w.image(name, "v1"))
-	run := []string{"run", "--detach", "--authfile", filepath.Join(w.dir, "auth.json"), "--env", "PORT=80"}
-	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "auth.json"), []byte("{}"), 0o600))
 	for drifted, other := range map[string]string{
 		"wrong-image": image, // which the image registry has under another digest
 		"replaced":    servicedef.ByDigest(w.image(name, "v1"), digest),
 	} {
-		w.podman("rm", "--force", container)
+		remove()
 		expect("missing")
 		require.Equal(t, "missing", drift())
-		w.podman(append(run, "--name", container, other)...)
+		w.run("--name", container, other)
 		expect("missing ended", drifted)
 		require.Equal(t, drifted, drift())
-		w.podman("rm", "--force", container) // a deploy would not touch it
+		remove() // a deploy would not touch it
 		expect(drifted+" ended", "missing")
 		w.deploy(name)
 		expect("missing ended")
 	}
 
-	w.podman(append(run, "--name", foreign, "--label", "mcp.service="+name, "--label", "mcp.component=app", image)...)
+	w.run("--name", foreign, "--label", "mcp.service="+name, "--label", "mcp.component=app", image)
 	expect("orphan")
 	w.podman("rm", "--force", foreign)
 	expect("orphan ended")
@@ -210,6 +249,16 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	require.Equal(t, enums.SCHEDULE_OVERLAP_POLICY_SKIP, schedule.Schedule.Policy.Overlap)
 	require.Equal(t, time.Minute, schedule.Schedule.Policy.CatchupWindow)
 	require.Equal(t, monitorInterval, schedule.Schedule.Spec.Intervals[0].Every)
+	var kept struct{ History plan.NodeHistory }
+	w.mcp("node", "show", w.node, "--json").decode(t, &kept)
+	require.Positive(t, kept.History.Looks)
+	for _, figure := range []plan.Range{kept.History.Memory, kept.History.Disk} {
+		require.Positive(t, figure.Low)
+		require.True(t, figure.Low <= figure.Mean && figure.Mean <= figure.High && figure.High <= 100, "%+v", figure)
+	}
+	require.Regexp(t, `memory +\d+–\d+ %, \d+ % on average`, w.mcp("node", "show", w.node, "--since", "1h").stdout)
+	require.Equal(t, 2, w.mcp("node", "show", w.node, "--since", "-1h").code)
+
 	nowhere := w.mcp("node", "show", "nowhere")
 	require.Equal(t, 2, nowhere.code, nowhere)
 	require.Contains(t, nowhere.stderr, "mcp node list")
@@ -233,4 +282,126 @@ func TestWhatATerminatedDeployLeavesIsTold(t *testing.T) {
 	require.Empty(t, w.events(name), "a deploy is no drift")
 	require.NoError(t, w.temporal().TerminateWorkflow(t.Context(), "deploy/"+name, "", "by a test"))
 	require.Eventually(t, func() bool { return slices.Contains(told(w.events(name)), "orphan") }, 30*time.Second, 100*time.Millisecond)
+}
+
+func TestOldHistoryIsThinnedBySchedule(t *testing.T) {
+	w, _ := watched(t)
+	w.awaitLooks(1)
+	// What a look has left days ago, and an hour and an event that have had
+	// their time.
+	w.sql(fmt.Sprintf(`
+		insert into node_samples values ('%[1]s', now() - interval '3 days', 10, 1, 1, 1, 1);
+		insert into node_hours values ('%[1]s', date_trunc('hour', now()) - interval '40 days', 120, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
+		insert into events (at, kind, ended, node, service, component, container, detail, since)
+		select now() - interval '40 days', 'stopped', false, '%[1]s', 'gone', 'app', 'gone-app', '', now()`, w.node))
+	require.Len(t, w.events("gone"), 1)
+	retention := w.temporal().ScheduleClient().GetHandle(t.Context(), "retention")
+	described, err := retention.Describe(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, enums.SCHEDULE_OVERLAP_POLICY_SKIP, described.Schedule.Policy.Overlap)
+	require.Equal(t, time.Hour, described.Schedule.Spec.Intervals[0].Every)
+	require.NoError(t, retention.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
+	left := "select (select count(*) from node_samples where node = '%[1]s' and at < now() - interval '1 day'), count(*), max(cpu_high) from node_hours where node = '%[1]s'"
+	require.Eventually(t, func() bool { return w.sql(fmt.Sprintf(left, w.node)) == "0|1|10" }, 30*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.events("gone")) == 0 }, 30*time.Second, 200*time.Millisecond)
+}
+
+// TestWhatIsWrongWithANodesPartsIsTold breaks, one after the other, what a
+// released container needs and is.
+func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
+	w, _ := watched(t)
+	w.source("v1", "")
+	name := w.node + "-shop"
+	data := filepath.Join(w.dir, "data")
+	require.NoError(t, os.Mkdir(data, 0o755))
+	require.NoError(t, syscall.Mount("tmpfs", data, "tmpfs", 0, "size=4m"))
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(data, syscall.MNT_DETACH)) })
+	w.define(name, w.service(name, "v1", fmt.Sprintf("volumes = [%q]", data+":/data")))
+	digest := w.deploy(name).Components[0].Digest
+	container, foreign := name+"-app", w.node+"-mine"
+	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", container, foreign) })
+	// again runs the released container anew, as a deploy made it but for args.
+	again := func(args ...string) {
+		var labels map[string]string
+		require.NoError(t, json.Unmarshal([]byte(w.podman("inspect", "--format", "{{json .Config.Labels}}", container)), &labels))
+		args = append(args, "--name", container)
+		for key, value := range labels {
+			args = append(args, "--label", key+"="+value)
+		}
+		w.unseen(func() {
+			w.podman("rm", "--force", container)
+			w.run(append(args, servicedef.ByDigest(w.image(name, "v1"), digest))...)
+		})
+	}
+	// of are the events of one kind, which w's node alone has.
+	of := func(kind string) (list []event) {
+		for _, e := range w.allEvents() {
+			if e.Kind == kind && (e.Container == container || e.Path == data) {
+				list = append(list, e)
+			}
+		}
+		return list
+	}
+	// expect waits until n events of a kind are told, the last of them by one of
+	// the two looks after now.
+	expect := func(kind string, n int, ended bool) {
+		t.Helper()
+		changed := time.Now()
+		require.Eventually(t, func() bool { return len(of(kind)) >= n }, time.Minute, 100*time.Millisecond, kind)
+		require.Len(t, of(kind), n)
+		last := of(kind)[n-1]
+		require.Equal(t, ended, last.Ended)
+		require.LessOrEqual(t, w.looks(changed, last.At), 2)
+	}
+
+	t.Run("a file system of a volume that fills", func(t *testing.T) {
+		ballast := filepath.Join(data, "ballast")
+		require.NoError(t, os.WriteFile(ballast, make([]byte, 4<<20*92/100), 0o600))
+		expect("disk", 1, false)
+		shown := w.mcp("node", "show", w.node).stdout
+		require.Regexp(t, `disk +0\.0 of 0\.0 GiB \(9\d %\), `+data, shown)
+		require.Regexp(t, `drift +- disk since .*: `+data+`: 9\d % of `, shown)
+		require.NoError(t, os.Truncate(ballast, 4<<20*87/100))
+		w.awaitLooks(2)
+		require.Len(t, of("disk"), 1, "it is still nearly full")
+		require.NoError(t, os.Remove(ballast))
+		expect("disk", 2, true)
+	})
+
+	t.Run("a health check that fails", func(t *testing.T) {
+		again("--health-cmd", `["/app", "print", "0", "1"]`, "--health-interval", "disable", "--health-retries", "1")
+		w.awaitLooks(2)
+		require.Empty(t, of("unhealthy"), "nobody has asked yet")
+		_ = exec.Command("podman", "--url", shared.platform.Info().Podman, "healthcheck", "run", container).Run() // it fails
+		expect("unhealthy", 1, false)
+		again()
+		expect("unhealthy", 2, true)
+	})
+
+	t.Run("a program that ends at once, again and again", func(t *testing.T) {
+		again("--restart", "always", "--env", "MODE=exit")
+		require.Eventually(t, func() bool { return len(of("flapping")) == 1 }, time.Minute, 100*time.Millisecond)
+		before := len(w.events(name))
+		w.awaitLooks(3)
+		require.Len(t, w.events(name), before, "it flaps on, which is no news")
+		again()
+		expect("flapping", 2, true)
+	})
+
+	t.Run("a container that no rule explains", func(t *testing.T) {
+		w.run("--name", foreign, servicedef.ByDigest(w.image(name, "v1"), digest))
+		w.awaitLooks(2)
+		for _, e := range w.allEvents() {
+			require.NotEqual(t, foreign, e.Container, "it is nobody's business")
+		}
+		var list []struct {
+			Container string
+			Managed   bool
+		}
+		w.mcp("ps", "--node", w.node, "--json").decode(t, &list)
+		require.Contains(t, list, struct {
+			Container string
+			Managed   bool
+		}{foreign, false})
+	})
 }

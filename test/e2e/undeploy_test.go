@@ -57,10 +57,15 @@ func (w *world) podman(args ...string) string {
 // portsHeld are the ports of a service that Postgres does not let rest.
 func (w *world) portsHeld(service string) string {
 	w.t.Helper()
+	return w.sql(fmt.Sprintf("select route from component_routes where service = '%s' and rests_until is null order by 1", service))
+}
+
+// sql is what a query past the registry gives.
+func (w *world) sql(query string) string {
+	w.t.Helper()
 	url, err := os.ReadFile(filepath.Join(shared.platform.Info().Dir, "postgres.url"))
 	require.NoError(w.t, err)
-	out, err := exec.Command("psql", strings.TrimSpace(string(url)), "-X", "-A", "-t", "-c", fmt.Sprintf(
-		"select route from component_routes where service = '%s' and rests_until is null order by 1", service)).CombinedOutput()
+	out, err := exec.Command("psql", strings.TrimSpace(string(url)), "-X", "-A", "-t", "-c", query).CombinedOutput()
 	require.NoError(w.t, err, string(out))
 	return strings.TrimSpace(string(out))
 }

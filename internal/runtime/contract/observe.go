@@ -30,6 +30,16 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
+	t.Run("a container tells which paths of the host are mounted in it", func(t *testing.T) {
+		spec := s.spec(t, "contract-mounts")
+		a, b := t.TempDir(), t.TempDir()
+		spec.Volumes = []string{b + ":/b:ro", a + ":/a"}
+		s.run(t, spec)
+		require.ElementsMatch(t, []string{a, b}, s.inspect(t, spec.Name).Volumes)
+		require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Second))
+		require.ElementsMatch(t, []string{a, b}, s.inspect(t, spec.Name).Volumes, "running or not")
+	})
+
 	t.Run("a container that has exited keeps its exit code and its output", func(t *testing.T) {
 		spec := s.spec(t, "contract-exits", "/app", "exit", "3")
 		s.run(t, spec)

@@ -112,6 +112,10 @@ func describe(data *define.InspectContainerData) runtime.ContainerInfo {
 		State: stateOf(data.State.Status), ExitCode: int(data.State.ExitCode), Restarts: int(data.RestartCount),
 		Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
 	}
+	for _, mount := range data.Mounts {
+		info.Volumes = append(info.Volumes, mount.Source)
+	}
+	slices.Sort(info.Volumes)
 	if data.State.StartedAt.Year() > 1 { // never started is the year 1
 		info.Started = data.State.StartedAt
 	}

@@ -1,0 +1,87 @@
+package workers_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// crowded is an engine with a thousand containers, whose names are as long as
+// they get: podman would take many minutes to make them.
+func crowded(t *testing.T) *runtime.Fake {
+	t.Helper()
+	engine := runtime.NewFake()
+	image := "registry.example:5000/" + strings.Repeat("team/", 20) + "shop@sha256:" + strings.Repeat("0123456789abcdef", 4)
+	engine.AddImages(image)
+	long := strings.Repeat("n", 50)
+	for i := range 1000 {
+		spec := runtime.ContainerSpec{Name: fmt.Sprintf("%s-%s-%03d", long, long, i), Image: image}
+		if i%2 == 0 { // the others are not mcp's
+			spec.Labels = map[string]string{
+				runtime.LabelService: long, runtime.LabelComponent: fmt.Sprintf("%s-%03d", long, i),
+				runtime.LabelDeployment: "1000", runtime.LabelSpec: strings.Repeat("0123456789abcdef", 4),
+			}
+		}
+		_, err := engine.Run(t.Context(), spec)
+		require.NoError(t, err)
+	}
+	return engine
+}
+
+// idle is a host of which nothing is known.
+type idle struct{}
+
+func (idle) Status(context.Context, string, []string) (plan.NodeStatus, error) {
+	return plan.NodeStatus{}, nil
+}
+
+// TestALookAtAThousandContainers takes it the whole way, through Temporal, which
+// carries no more than 2 MB at once, to Postgres.
+func TestALookAtAThousandContainers(t *testing.T) {
+	p := newPlatform(t)
+	s := p.start(t)
+	t.Cleanup(func() { s.workers.Stop(); s.listener.Close(); s.client.Close() })
+	w := worker.New(s.client, activities.QueueNode("orion"), worker.Options{DisableWorkflowWorker: true})
+	w.RegisterActivity(&activities.Node{Name: "orion", Runtime: crowded(t), Host: idle{}})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	run := func(workflow string, in, out any) client.WorkflowRun {
+		run, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflow, in)
+		require.NoError(t, err)
+		require.NoError(t, run.Get(t.Context(), out))
+		return run
+	}
+	run(workflows.RegisterNodeName, plan.NodeRecord{Name: "orion"}, nil)
+	look := run(workflows.MonitorNodeName, "orion", nil)
+
+	var states []plan.NodeState
+	run(workflows.NodeStatesName, nil, &states)
+	i := slices.IndexFunc(states, func(n plan.NodeState) bool { return n.Name == "orion" })
+	require.Equal(t, plan.NodeReady, states[i].State)
+	require.Equal(t, 1000, states[i].Status.Containers)
+	require.Len(t, states[i].Drift, 500, "orphans, as no release names them")
+
+	largest := 0
+	events := s.client.GetWorkflowHistory(t.Context(), look.GetID(), look.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		largest = max(largest, proto.Size(event))
+	}
+	t.Logf("the largest step of the look weighs %d kB", largest/1000)
+	require.Greater(t, largest, 100_000)
+	require.Less(t, largest, 1_000_000)
+}

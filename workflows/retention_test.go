@@ -1,0 +1,39 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func TestHistoryIsThinnedUpToAFullHour(t *testing.T) {
+	s := newStage(t)
+	s.env.SetStartTime(time.Date(2026, 3, 10, 14, 5, 17, 0, time.UTC))
+	s.fail = failing("ThinHistory", 2, fault.New(fault.Unavailable, "Postgres restarts"))
+	s.env.ExecuteWorkflow(workflows.RetentionName)
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"ThinHistory 2026-03-08T14:00:00Z"}, s.calls)
+}
+
+func TestThinningThatDoesNotComeToAnEndIsLeftToTheNext(t *testing.T) {
+	s := newStage(t)
+	s.fail = failing("ThinHistory", 0, fault.New(fault.Unavailable, "Postgres does not answer"))
+	began := s.env.Now()
+	s.env.ExecuteWorkflow(workflows.RetentionName)
+	require.ErrorContains(t, s.env.GetWorkflowError(), "Postgres does not answer")
+	require.Less(t, s.env.Now().Sub(began), 2*time.Minute)
+}
+
+func TestTheHistoryOfANodeIsReadByTemporalsClock(t *testing.T) {
+	s := newStage(t)
+	now := s.env.Now()
+	s.env.ExecuteWorkflow(workflows.NodeHistoryName, workflows.NodeHistoryInput{Node: "rift", Since: time.Hour})
+	var h plan.NodeHistory
+	require.NoError(t, s.env.GetWorkflowResult(&h))
+	require.True(t, h.From.Equal(now.Add(-time.Hour)), h.From)
+}
