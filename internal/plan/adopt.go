@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -67,7 +66,7 @@ func Adopt(in AdoptInput) Adoption {
 	a.Services = append(slices.Clone(in.Services), in.Desired.Name)
 	a.result = Adoption{
 		Service: in.Desired.Name, Adopted: []Adopted{}, Members: in.Release.Members(), Ports: map[string][]StaticPort{},
-		Managed: []string{}, Absent: []string{}, Left: []string{}, Problems: []string{}, Names: []string{}, Nodes: slices.Sorted(maps.Keys(in.Nodes)),
+		Managed: []string{}, Absent: []string{}, Left: []string{}, Problems: []string{}, Names: []string{}, Nodes: sortedNodes(in.Nodes),
 	}
 	a.sort()
 	components := []servicedef.Component{}

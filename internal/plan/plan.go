@@ -248,7 +248,7 @@ type planner struct {
 	current map[string]map[string]Container
 }
 
-func sortedNodes(nodes map[string]Node) []string {
+func sortedNodes[V any](nodes map[string]V) []string {
 	names := make([]string, 0, len(nodes))
 	for name := range nodes {
 		names = append(names, name)
