@@ -33,6 +33,9 @@ func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectConta
 		return nil, e.translate(ctx, err, "inspect container %s", name)
 	}
 	data, err := containers.Inspect(call, name, nil)
+	if err != nil && strings.Contains(err.Error(), withoutStorage) {
+		return e.halfRemoved(ctx, name)
+	}
 	if err != nil {
 		return nil, e.translate(ctx, err, "inspect container %s", name)
 	}
@@ -44,6 +47,37 @@ func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectConta
 	}
 	return data, nil
 }
+
+// withoutStorage is in podman's error of a container whose storage is gone: it
+// was killed while it removed it.
+const withoutStorage = "getting container from store"
+
+// halfRemoved is what podman's list says of a container that it was killed over
+// while it removed it, and cannot inspect any more. It can still be removed.
+func (e *Engine) halfRemoved(ctx context.Context, name string) (*define.InspectContainerData, error) {
+	found, err := e.list(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range found {
+		if c.ID != name && !slices.Contains(c.Names, name) {
+			continue
+		}
+		data := &define.InspectContainerData{
+			ID: c.ID, ImageName: c.Image, State: &define.InspectContainerState{Status: removing},
+			Config: &define.InspectContainerConfig{Labels: c.Labels}, HostConfig: &define.InspectContainerHostConfig{},
+		}
+		if len(c.Names) > 0 {
+			data.Name = c.Names[0]
+		}
+		return data, nil
+	}
+	return nil, fault.New(fault.NotFound, "inspect container %s: no container with that name", name)
+}
+
+// removing is podman's name for the state of a container that is being removed,
+// for ever where podman was killed meanwhile.
+const removing = "removing"
 
 // List describes all containers that bear the labels, by name. Podman's list
 // knows no digests, start times only to the second and, before 5.0, no
@@ -133,7 +167,7 @@ func stateOf(status string) runtime.State {
 		return runtime.Running
 	case "exited", "stopped":
 		return runtime.Stopped
-	case "removing":
+	case removing:
 		return runtime.Removing
 	}
 	return runtime.Other
