@@ -19,8 +19,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hook is a webhook that may be ill, and remembers what it has taken.
+// hook is a webhook that may be ill, and remembers what it has taken that is
+// about one service: the node has other tests' containers too.
 type hook struct {
+	about string
 	mu    sync.Mutex
 	ill   func(http.ResponseWriter)
 	asked int
@@ -28,6 +30,10 @@ type hook struct {
 }
 
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if !strings.Contains(string(body), h.about) {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked++
@@ -35,7 +41,6 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.ill(w)
 		return
 	}
-	body, _ := io.ReadAll(r.Body)
 	mac := hmac.New(sha256.New, []byte("hush"))
 	_, _ = mac.Write(body)
 	if r.Header.Get("X-Mcp-Signature") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
@@ -59,19 +64,19 @@ func (h *hook) seen() (asked int, taken []string) {
 }
 
 func TestWhoIsToldOfDrift(t *testing.T) {
-	h := &hook{}
+	w := newWorld(t)
+	name := w.builder + "-shop"
+	h := &hook{about: name + "/app"}
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	w := newWorld(t)
 	secret, log := filepath.Join(w.dir, "secret"), filepath.Join(w.dir, "command.log")
 	require.NoError(t, os.WriteFile(secret, []byte("hush\n"), 0o600))
 	w.alone(fmt.Sprintf("workspace = %q", w.workspace), "[monitor]", fmt.Sprintf("interval = %q", monitorInterval),
 		"[alerts]", fmt.Sprintf("webhook = %q", server.URL), fmt.Sprintf("secret_file = %q", secret),
-		fmt.Sprintf("command = [%q, %q, %q, %q]", "/bin/sh", "-c", `cat >>"$0"; echo >>"$0"`, log))
+		fmt.Sprintf("command = [%q, %q, %q, %q, %q]", "/bin/sh", "-c", `grep --fixed-strings "$1" >>"$0" || true`, log, h.about))
 	w.worker("--control")
 	w.worker("--node", w.node)
 	w.source("v1", "")
-	name := w.node + "-shop"
 	w.define(name, w.service(name, "v1", ""))
 	w.deploy(name)
 	container := name + "-app"

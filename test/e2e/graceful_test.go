@@ -34,8 +34,8 @@ func TestAWorkerThatEndsLetsItsWorkFinish(t *testing.T) {
 			w.alone()
 			f := w.newFaultyRegistry(nil)
 			roles := map[string]*process{}
-			for name, other := range tests {
-				roles[name] = w.worker(other.flags(w)...)
+			for _, name := range []string{"control", "node", "builder"} { // a node is ready when a control worker knows it
+				roles[name] = w.worker(tests[name].flags(w)...)
 			}
 			name := "graceful-" + role
 			w.source("v1", `RUN ["/app", "sleep", "8s"]`)
