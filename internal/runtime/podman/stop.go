@@ -26,8 +26,9 @@ const lookPause = 20 * time.Millisecond
 //
 // Podman remembers that a container was stopped on purpose only when it ran at
 // that moment. One that crashes in a loop is met between two of its lives more
-// often than not, podman then says that it is stopped already, and starts it
-// again; so Stop goes on until it has met it alive, or has seen it rest.
+// often than not, podman then says that it is stopped already, or that it has
+// stopped it, and starts it again; so Stop goes on until it has met it alive,
+// or has seen it rest.
 func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) error {
 	for {
 		data, err := e.inspect(ctx, name)
@@ -40,9 +41,16 @@ func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) e
 		if rests(data) {
 			return nil
 		}
+		asked := time.Now()
 		stopped, err := e.stopOnce(ctx, data.ID, timeout)
 		if err != nil {
 			return e.translate(ctx, err, "stop container %s", name)
+		}
+		if stopped && restarts(data) {
+			stopped, err = e.metAlive(ctx, data.ID, asked)
+			if err != nil {
+				return err
+			}
 		}
 		if stopped {
 			return nil
@@ -51,6 +59,21 @@ func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) e
 			return e.translate(ctx, err, "stop container %s", name)
 		}
 	}
+}
+
+// metAlive reports whether a stop that podman says it has made ended the life
+// that the container led when podman was asked. Where that one had just ended,
+// podman may still carry out the restart policy.
+func (e *Engine) metAlive(ctx context.Context, id string, asked time.Time) (bool, error) {
+	data, err := e.inspect(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return stateOf(data.State.Status) != runtime.Running &&
+		data.State.StartedAt.Before(asked) && data.State.FinishedAt.After(asked), nil
 }
 
 // pause passes the time between two looks at a container.
@@ -69,11 +92,15 @@ func rests(data *define.InspectContainerData) bool {
 	case runtime.Created, runtime.Removing:
 		return true
 	case runtime.Stopped:
-		policy := data.HostConfig.RestartPolicy
-		return policy == nil || policy.Name == "" || policy.Name == "no" ||
-			time.Since(data.State.FinishedAt) > restPeriod
+		return !restarts(data) || time.Since(data.State.FinishedAt) > restPeriod
 	}
 	return false
+}
+
+// restarts reports whether podman may start the container by itself.
+func restarts(data *define.InspectContainerData) bool {
+	policy := data.HostConfig.RestartPolicy
+	return policy != nil && policy.Name != "" && policy.Name != "no"
 }
 
 // stopOnce reports whether the container ran and was stopped. The bindings'
