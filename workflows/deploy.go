@@ -24,7 +24,11 @@ var (
 // Deploy brings a service to a definition, or puts back what was there.
 func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	d := newDeploy(ctx, in)
-	return d.finish(ctx, d.run(ctx))
+	err := workflow.SetQueryHandler(ctx, PlanQuery, func() (*PlanResult, error) { return d.planned, nil })
+	if err == nil {
+		err = d.run(ctx)
+	}
+	return d.finish(ctx, err)
 }
 
 // deploy is the state of one Deploy.
@@ -41,6 +45,7 @@ type deploy struct {
 	ports   map[string][]int  // free ports by node
 	digests map[string]string // by image reference; "" while it is missing
 	plan    plan.Plan
+	planned *PlanResult // the plan, as it is told; nil before it is made
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
@@ -191,6 +196,14 @@ func (d *deploy) decide() error {
 		return planFault(err)
 	}
 	d.plan = made
+	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number}
+	if d.in.Definition.Active {
+		for _, image := range wantedImages(d.in.Definition, d.in.Only) {
+			if d.digests[image] == "" {
+				d.planned.Builds = append(d.planned.Builds, image)
+			}
+		}
+	}
 	for _, step := range made.Steps {
 		d.result.Components = append(d.result.Components, d.describe(step))
 	}

@@ -34,15 +34,7 @@ func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	if err := d.decide(); err != nil {
 		return nil, readFailure(err)
 	}
-	result := &PlanResult{Plan: d.plan, Builds: []string{}, Release: d.release.Number}
-	if d.in.Definition.Active {
-		for _, image := range wantedImages(d.in.Definition, d.in.Only) {
-			if d.digests[image] == "" {
-				result.Builds = append(result.Builds, image)
-			}
-		}
-	}
-	return result, nil
+	return d.planned, nil
 }
 
 // readFailure is the error of a read; it has no result.

@@ -108,6 +108,6 @@ func (a *App) showNext(ctx context.Context, c client.Client, in workflows.Deploy
 		return nil
 	}
 	_, _ = fmt.Fprintln(a.Stdout, "What a deploy would do next:")
-	a.writePlan(next)
+	writePlan(a.Stdout, next)
 	return nil
 }

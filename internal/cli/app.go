@@ -38,11 +38,17 @@ type App struct {
 	debug      bool
 	// building is whether this process serves the builds of what it follows.
 	building bool
+	// screen is the terminal that shows what is under way; nil for none.
+	screen *screen
 }
 
 // Main runs mcp with the process's own arguments and returns the exit code.
 func Main() int {
-	app := &App{Stdout: os.Stdout, Stderr: os.Stderr, Stdin: os.Stdin, Interactive: atTerminal, Getenv: os.Getenv}
+	screen := terminal(os.Stderr, os.Getenv)
+	app := &App{
+		Stdout: screen.above(os.Stdout), Stderr: screen.above(os.Stderr), Stdin: os.Stdin,
+		Interactive: atTerminal, Getenv: os.Getenv, screen: screen,
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -61,6 +62,8 @@ func terminated(err error, run client.WorkflowRun, result any) bool {
 // was. When ctx ends it detaches.
 func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRun) error {
 	view := newTimeline(a.Stderr, a.converter())
+	view.live = a.screen != nil
+	defer a.screen.open(view.lines)()
 	polls, stop := context.WithCancel(ctx)
 	polled := make(chan struct{})
 	go func() {
@@ -97,7 +100,7 @@ func (a *App) detached(run client.WorkflowRun) error {
 
 // tail feeds each event of the history to the view, once.
 func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline) error {
-	seen, away := int64(0), false
+	seen, away, shown := int64(0), false, false
 	for {
 		events := c.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		var err error
@@ -111,6 +114,10 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 			if event.GetEventId() > seen {
 				seen = event.GetEventId()
 				view.event(event)
+			}
+			if view.acts && !shown {
+				shown = true
+				a.showPlan(ctx, c, run)
 			}
 		}
 		if err == nil || ctx.Err() != nil {
@@ -131,6 +138,26 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 	}
 }
 
+// queryPatience is how long a deploy's plan is waited for: it only explains.
+const queryPatience = time.Second
+
+// showPlan shows what a deploy is about to do, at the head of what it does.
+func (a *App) showPlan(ctx context.Context, c client.Client, run client.WorkflowRun) {
+	if verb, _, _ := strings.Cut(run.GetID(), "/"); verb != "deploy" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryPatience)
+	defer cancel()
+	answer, err := c.QueryWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.PlanQuery)
+	var planned *workflows.PlanResult
+	if err != nil || answer.Get(&planned) != nil || planned == nil || planned.Plan.Unchanged() {
+		return // no worker to answer, or nothing to tell
+	}
+	var text strings.Builder
+	writePlan(&text, *planned)
+	_, _ = io.WriteString(a.Stderr, text.String())
+}
+
 // pollPending reads, about once a second, what the history does not tell:
 // heartbeats, retries, and activities that nobody has taken.
 func (a *App) pollPending(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline) {
@@ -149,7 +176,7 @@ func (a *App) pollPending(ctx context.Context, c client.Client, run client.Workf
 			continue // the tail says that Temporal is away
 		}
 		for _, pending := range described.GetPendingActivities() {
-			view.pending(pending)
+			view.heard(pending)
 		}
 		gone := control.gone(described)
 		if gone && !told {

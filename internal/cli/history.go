@@ -110,6 +110,7 @@ func (a *App) story(ctx context.Context, service string, number int) error {
 // how it ended.
 func (a *App) tell(ctx context.Context, c client.Client, d plan.DeploymentRecord) error {
 	view := newTimeline(a.Stderr, a.converter())
+	view.live = a.screen != nil
 	events := c.GetWorkflowHistory(ctx, d.WorkflowID, d.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()

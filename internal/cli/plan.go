@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,7 @@ func (a *App) plan(ctx context.Context, target string, force, detailed bool) err
 	if a.json {
 		a.printJSON(result)
 	} else {
-		a.writePlan(result)
+		writePlan(a.Stdout, result)
 	}
 	if detailed && !result.Plan.Unchanged() {
 		return exitError(2)
@@ -56,30 +57,36 @@ func (a *App) plan(ctx context.Context, target string, force, detailed bool) err
 }
 
 // writePlan shows a plan to a person.
-func (a *App) writePlan(r workflows.PlanResult) {
+func writePlan(w io.Writer, r workflows.PlanResult) {
 	p := r.Plan
 	if p.Unchanged() {
-		_, _ = fmt.Fprintf(a.Stdout, "%s: no change\n", p.Service)
+		_, _ = fmt.Fprintf(w, "%s: no change\n", p.Service)
 		return
 	}
-	_, _ = fmt.Fprintf(a.Stdout, "%s: from release %d\n", p.Service, r.Release)
+	from := "no release yet"
+	if r.Release != 0 {
+		from = fmt.Sprintf("from release %d", r.Release)
+	}
+	_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, from)
 	for _, recovery := range p.Recovery {
-		_, _ = fmt.Fprintf(a.Stdout, "  ! %s: a deploy that did not end left %s to put right\n",
+		_, _ = fmt.Fprintf(w, "  ! %s: a deploy that did not end left %s to put right\n",
 			recovery.Node, counted(len(recovery.Remove)+len(recovery.Rename), "container"))
 	}
 	for _, image := range r.Builds {
-		_, _ = fmt.Fprintf(a.Stdout, "  * build and push %s\n", image)
+		_, _ = fmt.Fprintf(w, "  * build and push %s\n", image)
 	}
-	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, step := range p.Steps {
 		_, _ = fmt.Fprintf(table, "  %s %s\t%s\t%s\n", sign(step.Action), step.Component, step.Node, step.Action)
 		for _, change := range step.Changes {
-			_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
+			if change.Field != "component" { // it is new, or goes: the sign says so
+				_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
+			}
 		}
 	}
 	_ = table.Flush()
 	if p.Definition && !p.TouchesContainers() {
-		_, _ = fmt.Fprintln(a.Stdout, "  the definition changes, and no container for it")
+		_, _ = fmt.Fprintln(w, "  the definition changes, and no container for it")
 	}
 }
 

@@ -83,7 +83,7 @@ func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, vie
 		}
 		seen = catchUp(ctx, c, run, view, seen)
 		for _, pending := range described.GetPendingActivities() {
-			view.pending(pending)
+			view.heard(pending)
 		}
 	}
 }

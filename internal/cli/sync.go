@@ -124,7 +124,7 @@ func (a *App) showSynced(list []synced) {
 			_, _ = fmt.Fprintf(a.Stdout, "%s: its definition has changed, and is recorded\n", s.Service)
 		}
 		if !a.json && s.Plan != nil {
-			a.writePlan(*s.Plan)
+			writePlan(a.Stdout, *s.Plan)
 		}
 		if s.Error != nil {
 			writeFault(a.Stderr, about(s.Service, s.Error))

@@ -4,26 +4,21 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
-
-	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
 )
 
-// workerPatience is how long a step may wait before it is told that it does.
-const workerPatience = 3 * time.Second
-
-// timeline renders a workflow's history as lines, one a step that ended and
-// one for each turn that a pending step takes.
+// timeline renders a workflow's history as lines, one a step that ended and,
+// where there is no screen, one for each turn that a pending step takes.
 type timeline struct {
 	out     io.Writer
 	decode  converter.DataConverter
@@ -31,22 +26,14 @@ type timeline struct {
 	started time.Time
 	steps   map[int64]*step  // by the id of the event that scheduled it
 	byID    map[string]*step // by activity id
+	pending []*step          // those that have not ended, as they were scheduled
 	failed  *step            // the last one that failed
 	// quiet leaves out the steps that end: only what is waited for is told.
 	quiet bool
-}
-
-// step is one activity, as the history tells it.
-type step struct {
-	summary         string
-	activity, queue string
-	scheduled       time.Time
-	failure         *fault.Error // of the last attempt that failed
-	told            string       // the last line about it while it was pending
-	retried         int32        // the last attempt told
-	cause           string       // the last one told, which is not told twice
-	attempt         int32        // the last one seen
-	seen            time.Time    // when that was first seen to wait
+	// acts is set once a deploy does more than to look and to decide.
+	acts bool
+	// live is set where a screen shows the pending steps: see lines.
+	live bool
 }
 
 func newTimeline(out io.Writer, decode converter.DataConverter) *timeline {
@@ -62,117 +49,144 @@ func (t *timeline) event(e *history.HistoryEvent) {
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		t.started = at
 	case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-		a := e.GetActivityTaskScheduledEventAttributes()
-		s := &step{activity: a.GetActivityType().GetName(), queue: a.GetTaskQueue().GetName(), scheduled: at}
-		s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
-		if before, ok := t.byID[a.GetActivityId()]; ok {
-			s.failure = before.failure // the history is read again
+		t.scheduled(e, at)
+	case enums.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+		a := e.GetActivityTaskStartedEventAttributes()
+		if s, ok := t.steps[a.GetScheduledEventId()]; ok {
+			s.tried(a.GetAttempt(), a.GetLastFailure())
 		}
-		t.steps[e.GetEventId()], t.byID[a.GetActivityId()] = s, s
 	case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-		t.ended(e.GetActivityTaskCompletedEventAttributes().GetScheduledEventId(), at, "✓", "")
+		t.ended(e.GetActivityTaskCompletedEventAttributes().GetScheduledEventId(), at, markDone, "")
 	case enums.EVENT_TYPE_ACTIVITY_TASK_FAILED:
 		a := e.GetActivityTaskFailedEventAttributes()
 		t.failed = t.steps[a.GetScheduledEventId()]
-		t.ended(a.GetScheduledEventId(), at, "✗", a.GetFailure().GetMessage())
+		t.ended(a.GetScheduledEventId(), at, markFailed, a.GetFailure().GetMessage())
 	case enums.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
 		a := e.GetActivityTaskTimedOutEventAttributes()
 		t.failed = t.steps[a.GetScheduledEventId()]
-		t.ended(a.GetScheduledEventId(), at, "✗", cmp.Or(a.GetFailure().GetCause().GetMessage(), "no answer in time"))
+		t.ended(a.GetScheduledEventId(), at, markFailed, cmp.Or(a.GetFailure().GetCause().GetMessage(), "no answer in time"))
 	case enums.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
-		t.ended(e.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at, "✗", "cancelled")
+		t.ended(e.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at, markFailed, "cancelled")
 	}
+}
+
+// scheduled begins a step. A history that is read again begins it again.
+func (t *timeline) scheduled(e *history.HistoryEvent, at time.Time) {
+	a := e.GetActivityTaskScheduledEventAttributes()
+	s := &step{activity: a.GetActivityType().GetName(), queue: a.GetTaskQueue().GetName(), scheduled: at}
+	s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
+	if before, ok := t.byID[a.GetActivityId()]; ok {
+		s.failure = before.failure
+		t.drop(before)
+	}
+	t.steps[e.GetEventId()], t.byID[a.GetActivityId()] = s, s
+	t.pending = append(t.pending, s)
+	t.acts = t.acts || !slices.Contains(looks, s.activity)
+}
+
+// looks are the activities of a deploy that leave everything as it was, and the
+// last one of those that find nothing to do.
+var looks = []string{"LoadRelease", "BeginDeployment", "Survey", "ImageExists", "Renumber", "FinishDeployment"}
+
+// drop takes a step from those that are pending.
+func (t *timeline) drop(s *step) {
+	t.pending = slices.DeleteFunc(t.pending, func(other *step) bool { return other == s })
 }
 
 // ended prints the line of a step that has ended.
 func (t *timeline) ended(scheduled int64, at time.Time, mark, cause string) {
 	s, ok := t.steps[scheduled]
-	if !ok || t.quiet {
+	if !ok {
+		return
+	}
+	t.drop(s)
+	if t.quiet {
 		return
 	}
 	line := s.summary
-	if took := at.Sub(s.scheduled); took >= 50*time.Millisecond {
-		line += fmt.Sprintf("  (%s)", took.Round(10*time.Millisecond))
+	if took := at.Sub(s.scheduled); took >= 50*time.Millisecond || s.attempt > 1 {
+		line += "  " + s.spent(took.Round(10*time.Millisecond))
 	}
-	if cause = strings.TrimSpace(cause); cause != "" {
+	cause = strings.TrimSpace(cause)
+	if mark == markDone && s.cause != "" && s.cause != s.toldCause {
+		cause = "after: " + s.cause
+	}
+	if cause != "" {
 		line += ": " + cause
 	}
 	t.line(at, mark, line)
 }
 
-// pending tells of a step that has not ended, when there is something new.
-func (t *timeline) pending(p *workflow.PendingActivityInfo) {
+// heard takes in what Temporal says of a step that has not ended, and prints
+// what is new of it where no screen shows it.
+func (t *timeline) heard(p *workflow.PendingActivityInfo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, ok := t.byID[p.GetActivityId()]
 	if !ok {
 		return
 	}
-	if told := t.turn(s, p); told != "" && told != s.told {
-		s.told = told
-		t.line(time.Now(), "…", s.summary+": "+told)
+	s.heard(p, t.decode)
+	if t.live {
+		return
+	}
+	if news := s.news(); news != "" && news != s.told {
+		s.told = news
+		t.line(time.Now(), markPending, s.summary+": "+news)
 	}
 }
 
-// turn says what a pending step does now; "" if it simply runs.
-func (t *timeline) turn(s *step, p *workflow.PendingActivityInfo) string {
-	if s.attempt != p.GetAttempt() || p.GetState() != enums.PENDING_ACTIVITY_STATE_SCHEDULED || p.GetNextAttemptScheduleTime() != nil {
-		s.attempt, s.seen = p.GetAttempt(), time.Now()
+// lines are the pending steps, a line each.
+func (t *timeline) lines() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	frame := spinner[now.UnixMilli()/redrawEvery.Milliseconds()%int64(len(spinner))]
+	lines := make([]string, 0, len(t.pending))
+	for _, s := range t.pending {
+		lines = append(lines, t.format(now, frame, s.live(now)))
 	}
-	var progress workflows.Progress
-	switch {
-	case time.Since(s.seen) >= workerPatience:
-		return "waiting for a worker" + startCommand(s.queue)
-	case p.GetAttempt() > s.retried && p.GetLastFailure() != nil:
-		return s.retry(p)
-	case p.GetState() == enums.PENDING_ACTIVITY_STATE_STARTED && p.GetHeartbeatDetails() != nil && t.decode.FromPayloads(p.GetHeartbeatDetails(), &progress) == nil:
-		if strings.HasSuffix(s.summary, progress.Phase) { // "build: build" says nothing
-			return strings.TrimSpace(progress.Detail)
-		}
-		return strings.TrimSpace(progress.Phase + " " + progress.Detail)
-	}
-	return ""
-}
-
-// retry tells of another attempt, and of the cause where that is a new one.
-func (s *step) retry(p *workflow.PendingActivityInfo) string {
-	s.failure = workflows.FaultOf(temporal.GetDefaultFailureConverter().FailureToError(p.GetLastFailure()))
-	cause := strings.TrimSpace(p.GetLastFailure().GetMessage())
-	s.retried = p.GetAttempt()
-	if cause == s.cause {
-		return fmt.Sprintf("attempt %d", s.retried)
-	}
-	s.cause = cause
-	return fmt.Sprintf("attempt %d, after: %s", s.retried, cause)
-}
-
-// startCommand is what starts the worker that a queue waits for.
-func startCommand(queue string) string {
-	role, name, _ := strings.Cut(queue, "-")
-	switch {
-	case queue == workflows.Queue:
-		return ": mcp worker --control"
-	case role == "build":
-		return " of " + queue + ": mcp worker --builder " + name + " --workspace DIR"
-	case role == "node":
-		return " of " + queue + ": mcp worker --node " + name
-	}
-	return ""
+	return lines
 }
 
 // note prints a line that is about no step.
 func (t *timeline) note(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.line(time.Now(), "…", text)
+	t.line(time.Now(), markPending, text)
 }
 
 func (t *timeline) line(at time.Time, mark, text string) {
+	_, _ = io.WriteString(t.out, t.format(at, mark, text)+"\n")
+}
+
+// The marks that a line begins with, and the spinner of a live one.
+const (
+	markDone    = "✓"
+	markFailed  = "✗"
+	markPending = "…"
+)
+
+var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+// colours are those of the marks on a screen; the others', the spinner's, is
+// the terminal's own.
+var colours = map[string]ansi.Color{markDone: ansi.Green, markFailed: ansi.Red, markPending: ansi.Yellow}
+
+// format renders a line: how long it was since the beginning, mark and text.
+func (t *timeline) format(at time.Time, mark, text string) string {
 	elapsed := time.Duration(0)
 	if !t.started.IsZero() {
 		elapsed = max(0, at.Sub(t.started))
 	}
-	_, _ = fmt.Fprintf(t.out, "%6.2fs %s %s\n", elapsed.Seconds(), mark, text)
+	since := fmt.Sprintf("%6.2fs", elapsed.Seconds())
+	if t.live {
+		since = ansi.NewStyle().Faint().Styled(since)
+		if colour, ok := colours[mark]; ok {
+			mark = ansi.NewStyle().ForegroundColor(colour).Styled(mark)
+		}
+	}
+	return since + " " + mark + " " + text
 }
 
 // text decodes a payload that holds a string; "" if it does not.

@@ -49,18 +49,25 @@ func (p *printed) String() string {
 	return p.text.String()
 }
 
-// process starts mcp with w's configuration.
-func (w *world) process(args ...string) *process {
+// command is mcp with w's configuration.
+func (w *world) command(args ...string) *exec.Cmd {
 	w.t.Helper()
 	self, err := os.Executable()
 	require.NoError(w.t, err)
-	p := &process{w: w, cmd: exec.Command(self, append([]string{"--config", w.config()}, args...)...), done: make(chan struct{})}
-	p.cmd.Env = []string{mcpVariable + "=1"}
+	cmd := exec.Command(self, append([]string{"--config", w.config()}, args...)...)
+	cmd.Env = []string{mcpVariable + "=1"}
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); w.getenv(name) != "" {
-			p.cmd.Env = append(p.cmd.Env, variable)
+			cmd.Env = append(cmd.Env, variable)
 		}
 	}
+	return cmd
+}
+
+// process starts mcp with w's configuration.
+func (w *world) process(args ...string) *process {
+	w.t.Helper()
+	p := &process{w: w, cmd: w.command(args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	require.NoError(w.t, p.cmd.Start())
 	go func() {

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"golang.org/x/term"
+)
+
+// redrawEvery is how often a screen draws its live lines anew.
+const redrawEvery = 100 * time.Millisecond
+
+// screen is a terminal that shows lines which stay and, below them, live lines
+// of what is under way. It hides no cursor and changes no mode: a process that
+// is killed leaves a terminal that works.
+type screen struct {
+	out  io.Writer
+	size func() (columns, rows int)
+
+	// turn is held while the live lines are asked for and drawn, mu while
+	// something is written: who is asked may be about to write a line.
+	turn   sync.Mutex
+	mu     sync.Mutex
+	panels []*panel
+	drawn  []string // the live lines that are on the terminal
+	stop   chan struct{}
+}
+
+// panel is one share of the live lines.
+type panel struct {
+	lines func() []string
+}
+
+// terminal is the screen on a file that is a terminal; nil for any other, and
+// where the environment asks for plain lines.
+func terminal(f *os.File, getenv func(string) string) *screen {
+	if !term.IsTerminal(int(f.Fd())) || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" || getenv("TERM") == "" {
+		return nil
+	}
+	return &screen{out: f, size: func() (int, int) {
+		columns, rows, err := term.GetSize(int(f.Fd()))
+		if err != nil || columns == 0 || rows == 0 {
+			return 80, 24
+		}
+		return columns, rows
+	}}
+}
+
+// above is a writer to w, the screen itself or what may be the same terminal,
+// that keeps the live lines below what it writes.
+func (s *screen) above(w io.Writer) io.Writer {
+	if s == nil {
+		return w
+	}
+	return aboveWriter{screen: s, out: w}
+}
+
+type aboveWriter struct {
+	screen *screen
+	out    io.Writer
+}
+
+// Write writes whole lines.
+func (w aboveWriter) Write(p []byte) (int, error) {
+	s := w.screen
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.panels) == 0 {
+		return w.out.Write(p)
+	}
+	_, _ = io.WriteString(s.out, s.erase())
+	n, err := w.out.Write(p)
+	if !bytes.HasSuffix(p, []byte("\n")) {
+		_, _ = io.WriteString(s.out, "\n")
+	}
+	_, _ = io.WriteString(s.out, strings.Join(s.drawn, ""))
+	return n, err
+}
+
+// open shows the lines that a function gives, again and again until close. A
+// nil screen shows none.
+func (s *screen) open(lines func() []string) (closePanel func()) {
+	if s == nil {
+		return func() {}
+	}
+	p := &panel{lines: lines}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.panels = append(s.panels, p)
+	if len(s.panels) == 1 {
+		s.stop = make(chan struct{})
+		go s.redraw(s.stop)
+	}
+	return sync.OnceFunc(func() { s.close(p) })
+}
+
+func (s *screen) close(p *panel) {
+	s.mu.Lock()
+	s.panels = slices.DeleteFunc(slices.Clone(s.panels), func(other *panel) bool { return other == p })
+	if len(s.panels) == 0 {
+		close(s.stop)
+	}
+	s.mu.Unlock()
+	s.draw()
+}
+
+// redraw draws until it is stopped.
+func (s *screen) redraw(stop <-chan struct{}) {
+	ticker := time.NewTicker(redrawEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ticker.C:
+			s.draw()
+		}
+	}
+}
+
+// draw draws the live lines over the former ones.
+func (s *screen) draw() {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.mu.Lock()
+	panels := s.panels
+	s.mu.Unlock()
+	var lines []string
+	for _, p := range panels {
+		lines = append(lines, p.lines()...)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.erase()
+	s.drawn = s.fit(lines)
+	_, _ = io.WriteString(s.out, before+strings.Join(s.drawn, ""))
+}
+
+// erase takes the live lines away, as the terminal has them now: one that has
+// become narrower has broken long ones.
+func (s *screen) erase() string {
+	columns, _ := s.size()
+	rows := 0
+	for _, line := range s.drawn {
+		rows += max(1, (ansi.StringWidth(line)+columns-1)/columns)
+	}
+	if rows == 0 {
+		return ""
+	}
+	return "\r" + ansi.CursorUp(rows) + ansi.EraseScreenBelow
+}
+
+// fit makes the lines fit: each on a row of its own, and all on the terminal.
+func (s *screen) fit(lines []string) []string {
+	columns, rows := s.size()
+	if room := max(1, rows-2); len(lines) > room {
+		left := len(lines) - room + 1
+		lines = append(slices.Clone(lines[:room-1]), fmt.Sprintf("        … and %d more", left))
+	}
+	fitting := make([]string, 0, len(lines))
+	for _, line := range lines {
+		// The last column is left free: some terminals go on to the next row.
+		fitting = append(fitting, ansi.Truncate(line, columns-1, "…")+"\n")
+	}
+	return fitting
+}
