@@ -69,7 +69,7 @@ func writePlan(w io.Writer, r workflows.PlanResult) {
 	}
 	_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, from)
 	for _, recovery := range p.Recovery {
-		_, _ = fmt.Fprintf(w, "  ! %s: a deploy that did not end left %s to put right\n",
+		_, _ = fmt.Fprintf(w, "  ! %s: %s to put right, which a deploy that did not end has left, or somebody has renamed\n",
 			recovery.Node, counted(len(recovery.Remove)+len(recovery.Rename), "container"))
 	}
 	for _, image := range r.Builds {
