@@ -119,6 +119,9 @@ func DeployHash(in DeployInput) string {
 	if in.Adopt {
 		hash += "/adopt"
 	}
+	if in.Turn != "" {
+		hash += "/" + in.Turn
+	}
 	return hash
 }
 

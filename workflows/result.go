@@ -50,6 +50,10 @@ type DeployInput struct {
 	// Adopt takes the containers that run, and that mcp has not started, for
 	// the definition's components; no container is touched.
 	Adopt bool `json:"adopt,omitempty"`
+	// Turn is VerbStop, VerbStart or VerbRestart where the release itself is
+	// stopped, started or made to run anew; "" else. The definition, which need
+	// have no more than a name, is then the release's, and so are the digests.
+	Turn string `json:"turn,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
@@ -58,7 +62,7 @@ type DeployInput struct {
 // given is the definition that the operator has written; nil where the verb
 // goes by another.
 func (in DeployInput) given() *servicedef.Service {
-	if in.Undeploy || in.Rollback != 0 {
+	if in.Undeploy || in.Rollback != 0 || in.Turn != "" {
 		return nil
 	}
 	return &in.Definition
@@ -73,11 +77,18 @@ const (
 	// VerbReconcile brought back the release before it.
 	VerbReconcile = "reconcile"
 	VerbAdopt     = "adopt"
+	// These three left the release's definition as it was, but for whether it
+	// is active.
+	VerbStop    = "stop"
+	VerbStart   = "start"
+	VerbRestart = "restart"
 )
 
 // Verb is what the registry calls the deployment.
 func (in DeployInput) Verb() string {
 	switch {
+	case in.Turn != "":
+		return in.Turn
 	case in.Undeploy:
 		return VerbUndeploy
 	case in.Reconcile:

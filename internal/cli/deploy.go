@@ -221,11 +221,15 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 
 // participle says what is being done to a service.
 func participle(in workflows.DeployInput) string {
-	switch {
-	case in.Undeploy:
+	switch in.Verb() {
+	case workflows.VerbUndeploy:
 		return "undeployed"
-	case in.Adopt:
+	case workflows.VerbAdopt:
 		return "adopted"
+	case workflows.VerbStop:
+		return "stopped"
+	case workflows.VerbStart, workflows.VerbRestart:
+		return in.Verb() + "ed"
 	}
 	return "deployed"
 }
@@ -233,7 +237,7 @@ func participle(in workflows.DeployInput) string {
 // difference says how two deploys of a service differ, where the verb does not.
 func difference(theirs, ours workflows.DeployInput) string {
 	switch {
-	case theirs.Undeploy || ours.Undeploy, theirs.Adopt != ours.Adopt:
+	case theirs.Undeploy || ours.Undeploy, theirs.Adopt != ours.Adopt, theirs.Turn != ours.Turn:
 		return ""
 	case theirs.Definition.Hash() == ours.Definition.Hash():
 		return " with other options"

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -27,6 +28,8 @@ func (a *App) showResult(r workflows.Result) error {
 	switch {
 	case r.Error != nil && r.Dirty:
 		return exitError(exitDirty)
+	case r.Error != nil && r.Error.Kind == fault.NotFound && r.Deployment == 0:
+		return exitError(exitUsage) // there is no such thing to act on
 	case r.Error != nil:
 		return exitError(exitFailed)
 	}
