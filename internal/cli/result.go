@@ -16,7 +16,13 @@ import (
 func (a *App) showResult(r workflows.Result) error {
 	if a.json {
 		a.printJSON(r)
-	} else {
+	}
+	return a.tellResult(r)
+}
+
+// tellResult tells a person how a changing verb ended, and gives its exit code.
+func (a *App) tellResult(r workflows.Result) error {
+	if !a.json {
 		a.writeResult(r)
 	}
 	if r.Error != nil {
