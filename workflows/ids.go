@@ -36,6 +36,8 @@ const (
 	AlertName        = "Alert"
 	AdoptionName     = "Adoption"
 	SyncName         = "Sync"
+	PurgeName        = "Purge"
+	PurgeableName    = "Purgeable"
 )
 
 // DeployID is the workflow id of all that changes a service. The running

@@ -53,6 +53,7 @@ type DeployInput struct {
 	// Turn is VerbStop, VerbStart or VerbRestart where the release itself is
 	// stopped, started or made to run anew; "" else. The definition, which need
 	// have no more than a name, is then the release's, and so are the digests.
+	// VerbPurge is for Purge alone.
 	Turn string `json:"turn,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
@@ -83,6 +84,17 @@ const (
 	VerbStart   = "start"
 	VerbRestart = "restart"
 )
+
+// VerbPurge is no deployment's: none is left.
+const VerbPurge = "purge"
+
+// Workflow is the name of the workflow that does it.
+func (in DeployInput) Workflow() string {
+	if in.Turn == VerbPurge {
+		return PurgeName
+	}
+	return DeployName
+}
 
 // Verb is what the registry calls the deployment.
 func (in DeployInput) Verb() string {
@@ -128,8 +140,10 @@ type Result struct {
 	Error      *fault.Error      `json:"error,omitempty"`
 	Components []ComponentResult `json:"components"`
 	// Left are containers that an adopt has left alone, and why.
-	Left      []string `json:"left,omitempty"`
-	ElapsedMS int64    `json:"elapsed_ms"`
+	Left []string `json:"left,omitempty"`
+	// Forgotten is what a purge has forgotten.
+	Forgotten *plan.Forgotten `json:"forgotten,omitempty"`
+	ElapsedMS int64           `json:"elapsed_ms"`
 }
 
 // ComponentResult is what became of one component.

@@ -193,7 +193,7 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 			StaticDetails:                            deployDetails(in),
 			Memo:                                     in.Memo(),
 			TypedSearchAttributes:                    in.Attributes(),
-		}, workflows.DeployName, in)
+		}, in.Workflow(), in)
 		var running *serviceerror.WorkflowExecutionAlreadyStarted
 		if err == nil {
 			return run, nil
@@ -266,6 +266,8 @@ func participle(in workflows.DeployInput) string {
 		return "stopped"
 	case workflows.VerbStart, workflows.VerbRestart:
 		return in.Verb() + "ed"
+	case workflows.VerbPurge:
+		return "purged"
 	}
 	return "deployed"
 }

@@ -47,6 +47,9 @@ func (a *App) writeResult(r workflows.Result) {
 	elapsed := time.Duration(r.ElapsedMS) * time.Millisecond
 	if r.Deployment == 0 { // it did not get that far, or could not say
 		_, _ = fmt.Fprintf(a.Stdout, "%s: %s\n", r.Service, r.Outcome)
+		if r.Forgotten != nil {
+			a.writeForgotten(*r.Forgotten)
+		}
 		return
 	}
 	_, _ = fmt.Fprintf(a.Stdout, "%s: %s, deployment %d, %s\n", r.Service, r.Outcome, r.Deployment, elapsed)
