@@ -31,7 +31,6 @@ func TestAPurgedServiceIsDeployedAsIfForTheFirstTime(t *testing.T) {
 	require.Contains(t, w.mcp("history", "lost").stdout, "2  undeploy", "a dry run forgets nothing")
 
 	gone := w.change(workflows.Succeeded, "purge", "lost", "-y")
-	w.replays("purged", workflows.DeployID("lost"))
 	require.Equal(t, known, *gone.Forgotten)
 	require.Contains(t, w.mcp("history", "lost").stderr, "service lost has never been deployed")
 	require.NotContains(t, w.mcp("status").stdout, "lost")

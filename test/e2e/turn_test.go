@@ -37,7 +37,6 @@ func TestAServiceIsStoppedAndStartedAsItWasReleased(t *testing.T) {
 
 	before := w.containers("calm")
 	w.change(workflows.Succeeded, "stop", "calm")
-	w.replays("turned-off", workflows.DeployID("calm"))
 	stopped := w.status("calm")
 	require.False(t, stopped.Active)
 	require.Equal(t, "stopped", stopped.Components[0].DesiredState)
@@ -53,7 +52,6 @@ func TestAServiceIsStoppedAndStartedAsItWasReleased(t *testing.T) {
 	require.Contains(t, refused.stderr, "hint:  start it: mcp start calm")
 
 	started := w.change(workflows.Succeeded, "start", "calm")
-	w.replays("turned-on", workflows.DeployID("calm"))
 	require.Equal(t, "v2", w.fetch(started.Components[0].Ports["http"]), "the image that it had")
 	w.change(workflows.Unchanged, "start", "calm")
 
@@ -82,7 +80,6 @@ func TestARestartFailsNoRequest(t *testing.T) {
 	stop := w.asking("fresh")
 	result := w.change(workflows.Succeeded, "restart", "fresh")
 	stop("v1")
-	w.replays("restarted", workflows.DeployID("fresh"))
 	require.NotEqual(t, id, w.podman("inspect", "fresh-app", "--format", "{{.Id}}"))
 	require.Equal(t, first.Components[0].Digest, result.Components[0].Digest)
 	require.False(t, w.status("fresh").Pending)
@@ -107,4 +104,25 @@ func TestARestartOfOneComponentLeavesTheOthers(t *testing.T) {
 		r := w.mcp(strings.Fields(wrong)...)
 		require.Equal(t, 2, r.code, "%s: %v", wrong, r)
 	}
+}
+
+// TestARestartOfAnAdoptedContainer is about one whose image no image registry
+// has.
+func TestARestartOfAnAdoptedContainer(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	const image = "localhost/homemade:v1"
+	w.podman("build", "--tag", image, filepath.Join(w.workspace, "src"))
+	w.define("homemade", w.service("homemade", "v1", ""))
+	w.byHand("homemade-app", image, freePort(t))
+	adopted := w.adopt("homemade")
+	id := w.podman("inspect", "homemade-app", "--format", "{{.Id}}")
+	result := w.change(workflows.Succeeded, "restart", "homemade")
+	require.NotEqual(t, id, w.podman("inspect", "homemade-app", "--format", "{{.Id}}"))
+	require.Equal(t, adopted.Components[0].Digest, result.Components[0].Digest)
+	require.Equal(t, "v1", w.fetch(w.routePort("homemade")))
+	require.Empty(t, w.status("homemade").Components[0].Drift)
+	require.Len(t, w.containers("homemade"), 1)
+	w.change(workflows.Succeeded, "undeploy", "homemade", "-y")
+	w.podman("rmi", "--ignore", image)
 }
