@@ -45,6 +45,7 @@ type Registry interface {
 	Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error)
 	Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error)
 	Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error)
+	Purge(ctx context.Context, service string, dry bool) (plan.Forgotten, error)
 	UnderWay(ctx context.Context) (map[string]int, error)
 	RecordObservation(ctx context.Context, o plan.Observation, destinations []string) ([]plan.Event, []plan.Healing, error)
 	Alerting(ctx context.Context, tooLate time.Duration) ([]string, error)

@@ -164,3 +164,16 @@ type LoadSnapshotInput struct {
 func (a *Control) LoadSnapshot(ctx context.Context, in LoadSnapshotInput) (plan.Snapshot, error) {
 	return a.Registry.Snapshot(ctx, in.Service, in.Number)
 }
+
+// PurgeInput names a service to forget.
+type PurgeInput struct {
+	Service string `json:"service"`
+	// Dry only counts what would be forgotten.
+	Dry bool `json:"dry,omitempty"`
+}
+
+// Purge forgets a service of which no container is left, and says how much that
+// was: nothing, where it has been forgotten already.
+func (a *Control) Purge(ctx context.Context, in PurgeInput) (plan.Forgotten, error) {
+	return a.Registry.Purge(ctx, in.Service, in.Dry)
+}

@@ -92,6 +92,8 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.AlertName:        workflows.Alert,
 		workflows.AdoptionName:     workflows.Adoption,
 		workflows.SyncName:         workflows.Sync,
+		workflows.PurgeName:        workflows.Purge,
+		workflows.PurgeableName:    workflows.Purgeable,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -141,12 +141,12 @@ func until(ctx workflow.Context, deadline time.Time) time.Duration {
 }
 
 // begin opens the deployment and learns what the release is. A deploy of some
-// components takes the others as the release has them, and an undeploy takes
-// all but them.
+// components takes the others as the release has them, an undeploy takes all but
+// them, and a stop, a start and a restart take nothing but the release.
 func (d *deploy) begin(ctx workflow.Context) error {
 	d.log("Opening the deployment")
 	given := d.in.given()
-	if len(d.in.Only) > 0 || d.in.Undeploy {
+	if len(d.in.Only) > 0 || d.in.Undeploy || d.in.Turn != "" {
 		if err := d.complete(ctx); err != nil {
 			return err
 		}
@@ -179,8 +179,11 @@ func (d *deploy) complete(ctx workflow.Context) error {
 	if err := workflow.ExecuteActivity(step, control.LoadRelease, d.in.Definition.Name).Get(ctx, &release); err != nil {
 		return err
 	}
-	if d.in.Undeploy {
+	switch {
+	case d.in.Undeploy:
 		return d.withdraw(ctx, release)
+	case d.in.Turn != "":
+		return d.turn(ctx, release)
 	}
 	d.in.Definition = plan.Merge(release.Definition, d.in.Definition, d.in.Only)
 	return nil
@@ -189,8 +192,8 @@ func (d *deploy) complete(ctx workflow.Context) error {
 // decide makes the plan.
 func (d *deploy) decide() error {
 	made, err := plan.Make(plan.Input{
-		Desired: d.in.Definition, Only: d.in.Only, Force: d.in.Force,
-		Release: d.release, Nodes: d.nodes, Digests: d.digests,
+		Desired: d.in.Definition, Only: d.in.Only, Force: d.in.Force || d.in.Turn == VerbRestart,
+		Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.in.Turn != "",
 	})
 	if err != nil {
 		return planFault(err)

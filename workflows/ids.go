@@ -36,6 +36,8 @@ const (
 	AlertName        = "Alert"
 	AdoptionName     = "Adoption"
 	SyncName         = "Sync"
+	PurgeName        = "Purge"
+	PurgeableName    = "Purgeable"
 )
 
 // PlanQuery asks a Deploy for its PlanResult; null before the plan is made.
@@ -121,6 +123,9 @@ func DeployHash(in DeployInput) string {
 	}
 	if in.Adopt {
 		hash += "/adopt"
+	}
+	if in.Turn != "" {
+		hash += "/" + in.Turn
 	}
 	return hash
 }

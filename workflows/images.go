@@ -13,7 +13,7 @@ import (
 // images builds and pushes what the image registry lacks, before any node is
 // touched. Afterwards every image has a digest, and containers run by it.
 func (d *deploy) images(ctx workflow.Context) error {
-	if !d.in.Definition.Active {
+	if !d.in.Definition.Active || d.in.Turn != "" {
 		return nil
 	}
 	g := newGroup(ctx)

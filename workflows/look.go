@@ -25,7 +25,7 @@ func (d *deploy) look(ctx workflow.Context) error {
 	d.log("Looking at the nodes and the image registry")
 	g := newGroup(ctx)
 	d.askNodes(g)
-	if d.in.Definition.Active && !d.in.Adopt {
+	if d.in.Definition.Active && !d.in.Adopt && d.in.Turn == "" {
 		d.askImages(g)
 	}
 	if err := g.wait(ctx); err != nil {

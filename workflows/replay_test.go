@@ -30,7 +30,10 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	for _, outcome := range []string{"succeeded", "updated", "unchanged", "build-failed", "unhealthy", "cancelled", "stopped", "built", "adopted"} {
+	for _, outcome := range []string{
+		"succeeded", "updated", "unchanged", "build-failed", "unhealthy", "cancelled", "stopped", "built", "adopted",
+		"restarted", "turned-off", "turned-on", "purged",
+	} {
 		require.True(t, outcomes[outcome], "a history of a deploy that %s", outcome)
 	}
 }

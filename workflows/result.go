@@ -50,6 +50,11 @@ type DeployInput struct {
 	// Adopt takes the containers that run, and that mcp has not started, for
 	// the definition's components; no container is touched.
 	Adopt bool `json:"adopt,omitempty"`
+	// Turn is VerbStop, VerbStart or VerbRestart where the release itself is
+	// stopped, started or made to run anew; "" else. The definition, which need
+	// have no more than a name, is then the release's, and so are the digests.
+	// VerbPurge is for Purge alone.
+	Turn string `json:"turn,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
@@ -58,7 +63,7 @@ type DeployInput struct {
 // given is the definition that the operator has written; nil where the verb
 // goes by another.
 func (in DeployInput) given() *servicedef.Service {
-	if in.Undeploy || in.Rollback != 0 {
+	if in.Undeploy || in.Rollback != 0 || in.Turn != "" {
 		return nil
 	}
 	return &in.Definition
@@ -73,11 +78,29 @@ const (
 	// VerbReconcile brought back the release before it.
 	VerbReconcile = "reconcile"
 	VerbAdopt     = "adopt"
+	// These three left the release's definition as it was, but for whether it
+	// is active.
+	VerbStop    = "stop"
+	VerbStart   = "start"
+	VerbRestart = "restart"
 )
+
+// VerbPurge is no deployment's: none is left.
+const VerbPurge = "purge"
+
+// Workflow is the name of the workflow that does it.
+func (in DeployInput) Workflow() string {
+	if in.Turn == VerbPurge {
+		return PurgeName
+	}
+	return DeployName
+}
 
 // Verb is what the registry calls the deployment.
 func (in DeployInput) Verb() string {
 	switch {
+	case in.Turn != "":
+		return in.Turn
 	case in.Undeploy:
 		return VerbUndeploy
 	case in.Reconcile:
@@ -117,8 +140,10 @@ type Result struct {
 	Error      *fault.Error      `json:"error,omitempty"`
 	Components []ComponentResult `json:"components"`
 	// Left are containers that an adopt has left alone, and why.
-	Left      []string `json:"left,omitempty"`
-	ElapsedMS int64    `json:"elapsed_ms"`
+	Left []string `json:"left,omitempty"`
+	// Forgotten is what a purge has forgotten.
+	Forgotten *plan.Forgotten `json:"forgotten,omitempty"`
+	ElapsedMS int64           `json:"elapsed_ms"`
 }
 
 // ComponentResult is what became of one component.

@@ -63,6 +63,8 @@ type stage struct {
 	given *servicedef.Service
 	// adopted are the ids that each step on a node was told of.
 	adopted map[string][]string
+	// known is what there is to forget.
+	known plan.Forgotten
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -96,6 +98,8 @@ func newStage(t *testing.T) *stage {
 		workflows.RemoveNodeName:   workflows.RemoveNode,
 		workflows.AlertName:        workflows.Alert,
 		workflows.SyncName:         workflows.Sync,
+		workflows.PurgeName:        workflows.Purge,
+		workflows.PurgeableName:    workflows.Purgeable,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.NodeHistoryName:  workflows.NodeHistory,
 	} {
@@ -298,14 +302,18 @@ func (s *stage) register() {
 	add("MarkRevived", func(ctx context.Context, in activities.MarkRevivedInput) error {
 		return s.call(ctx, in.Node+" "+in.Boot)
 	})
+	add("Purge", func(ctx context.Context, in activities.PurgeInput) (plan.Forgotten, error) {
+		return s.known, s.call(ctx, fmt.Sprintf("%s dry=%t", in.Service, in.Dry))
+	})
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
 	add("FinishDeployment", func(ctx context.Context, in plan.FinishRequest) error { return s.call(ctx, in.Outcome) })
 }
 
-// deploy plays a Deploy and returns its result, whatever its outcome.
+// deploy plays what changes a service and returns its result, whatever its
+// outcome.
 func (s *stage) deploy(t *testing.T, in workflows.DeployInput) workflows.Result {
 	t.Helper()
-	s.env.ExecuteWorkflow(workflows.DeployName, in)
+	s.env.ExecuteWorkflow(in.Workflow(), in)
 	require.True(t, s.env.IsWorkflowCompleted())
 	var result workflows.Result
 	if err := s.env.GetWorkflowError(); err != nil {

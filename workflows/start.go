@@ -43,12 +43,13 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 			return err
 		}
 	}
+	digest := d.digest(c)
 	spec := activities.ComponentSpec{
 		Service:    d.in.Definition.Name,
 		Deployment: d.number,
 		Definition: c,
-		Image:      servicedef.ByDigest(c.Image, d.digests[c.Image]),
-		Spec:       plan.SpecHash(c, d.digests[c.Image]),
+		Image:      servicedef.ByDigest(c.Image, digest),
+		Spec:       plan.SpecHash(c, digest),
 	}
 	routes, err := d.runOnFreePorts(ctx, step, spec)
 	if err != nil {
@@ -56,7 +57,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	d.members[c.Name] = plan.ReleaseMember{
 		Component: c.Name, Container: step.Container, Node: step.Node,
-		Deployment: d.number, Image: c.Image, Digest: d.digests[c.Image], Spec: spec.Spec,
+		Deployment: d.number, Image: c.Image, Digest: digest, Spec: spec.Spec,
 		Active: true, Routes: routes,
 	}
 	for _, r := range routes {

@@ -12,14 +12,24 @@ import (
 // withdraw makes the definition of an undeploy, which leaves no component.
 func (d *deploy) withdraw(ctx workflow.Context, release plan.Release) error {
 	if release.Newest == 0 {
-		return fault.New(fault.NotFound, "service %s has never been deployed", release.Service)
+		return neverDeployed(release.Service)
 	}
 	d.in.Definition = plan.Undeployed(release)
-	// Who asked did not know the nodes.
-	if _, nodes := plan.NodesOf(d.in.Definition, release); len(nodes) > 0 {
+	return d.tellNodes(ctx, release)
+}
+
+// tellNodes has the deploy found by its nodes, which who asked did not know.
+func (d *deploy) tellNodes(ctx workflow.Context, release plan.Release) error {
+	required, optional := plan.NodesOf(d.in.Definition, release)
+	if nodes := slices.Concat(required, optional); len(nodes) > 0 {
 		return workflow.UpsertTypedSearchAttributes(ctx, SearchNode.ValueSet(nodes))
 	}
 	return nil
+}
+
+// neverDeployed says of a service that there is nothing of it.
+func neverDeployed(service string) error {
+	return fault.New(fault.NotFound, "service %s has never been deployed", service).WithHint("deploy it: mcp deploy %s", service)
 }
 
 // retirements are the containers to retire, by node, in the order in which

@@ -22,35 +22,58 @@ import (
 type deployOptions struct {
 	force    bool
 	deadline time.Duration
+	// all deploys every definition of the services directory, changed those of
+	// them, or of the named ones, of which a deploy would change something.
+	all, changed bool
 }
 
 func newDeploy(a *App) *cobra.Command {
 	var o deployOptions
 	cmd := &cobra.Command{
-		Use:   "deploy SERVICE[/COMPONENT]",
-		Short: "Build what is missing, and bring a service to its definition",
+		Use:   "deploy SERVICE[/COMPONENT]…",
+		Short: "Build what is missing, and bring services to their definitions",
 		Long: `Deploy brings a service, or one component of it, to its definition: it builds
 and pushes the images that the image registry lacks, allocates host ports for
 the routes, starts the new containers, and cuts over when all are healthy.
 What fails is put back. A service with active = false is stopped.
 
 The deploy runs in Temporal: Ctrl-C only detaches from it, and the same command
-attaches again.`,
-		Example: "  mcp deploy shop\n  mcp deploy shop/api --force",
-		Args:    args(cobra.ExactArgs(1)),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.deploy(cmd.Context(), args[0], o) },
+attaches again.
+
+Several services are deployed side by side, each for itself: one that fails keeps
+no other from succeeding, and the exit code is that of the worst. A mistake in a
+definition is found before: then none is deployed, and with --all neither where
+it is in any file of the services directory, since what such a file should have
+been cannot be told. --changed leaves out what mcp plan calls unchanged. With
+--json there is one object for one named service, else a list of them.`,
+		Example: "  mcp deploy shop\n  mcp deploy shop/api --force\n  mcp deploy shop blog\n  mcp deploy --changed",
+		Args:    args(func(_ *cobra.Command, targets []string) error { return o.check(targets) }),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.deploy(cmd.Context(), args, o) },
 	}
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace containers that have not changed, too")
+	cmd.Flags().BoolVar(&o.all, "all", false, "deploy every service of the services directory")
+	cmd.Flags().BoolVar(&o.changed, "changed", false, "deploy only what a deploy would change, of the named services or of all")
 	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
 	return cmd
 }
 
-func (a *App) deploy(ctx context.Context, target string, o deployOptions) error {
+// check fails where the services to deploy are not told, or told twice.
+func (o deployOptions) check(targets []string) error {
+	switch {
+	case o.all && len(targets) > 0:
+		return errors.New("--all is about every service: name none beside it")
+	case len(targets) == 0 && !o.all && !o.changed:
+		return errors.New("name a service, or say --all or --changed")
+	}
+	return nil
+}
+
+func (a *App) deploy(ctx context.Context, targets []string, o deployOptions) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
 	}
-	in, err := a.deployInput(cfg, target, o)
+	inputs, err := a.deployInputs(cfg, targets, o)
 	if err != nil {
 		return err
 	}
@@ -59,6 +82,14 @@ func (a *App) deploy(ctx context.Context, target string, o deployOptions) error 
 		return err
 	}
 	defer c.Close()
+	if len(targets) == 1 && !o.changed {
+		return a.deployOne(ctx, c, cfg, inputs[0])
+	}
+	return a.deployMany(ctx, c, cfg, inputs, o.changed)
+}
+
+// deployOne deploys one service, and builds what it needs.
+func (a *App) deployOne(ctx context.Context, c client.Client, cfg *config.Config, in workflows.DeployInput) error {
 	run, err := a.startDeploy(ctx, c, in)
 	if err != nil {
 		return err
@@ -95,14 +126,7 @@ func (a *App) deployInput(cfg *config.Config, target string, o deployOptions) (w
 	if err != nil {
 		return workflows.DeployInput{}, err
 	}
-	in := workflows.DeployInput{
-		Definition: *definition,
-		Force:      o.force,
-		Deadline:   o.deadline,
-		Builder:    cfg.Build.Builder,
-	}
-	in.Deadline = cmp.Or(in.Deadline, time.Duration(cfg.Deadline))
-	in.Who, in.From = a.identity()
+	in := a.inputFor(cfg, definition, o)
 	if part != "" {
 		if _, ok := definition.Component(part); !ok {
 			return in, usageError{fmt.Errorf("service %s has no component %s: it has %s",
@@ -111,6 +135,18 @@ func (a *App) deployInput(cfg *config.Config, target string, o deployOptions) (w
 		in.Only = []string{part}
 	}
 	return in, nil
+}
+
+// inputFor asks for a deploy of a whole definition.
+func (a *App) inputFor(cfg *config.Config, definition *servicedef.Service, o deployOptions) workflows.DeployInput {
+	in := workflows.DeployInput{
+		Definition: *definition,
+		Force:      o.force,
+		Deadline:   cmp.Or(o.deadline, time.Duration(cfg.Deadline)),
+		Builder:    cfg.Build.Builder,
+	}
+	in.Who, in.From = a.identity()
+	return in
 }
 
 // definition finds the service that "SERVICE[/PART]" names, in a directory
@@ -157,7 +193,7 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 			StaticDetails:                            deployDetails(in),
 			Memo:                                     in.Memo(),
 			TypedSearchAttributes:                    in.Attributes(),
-		}, workflows.DeployName, in)
+		}, in.Workflow(), in)
 		var running *serviceerror.WorkflowExecutionAlreadyStarted
 		if err == nil {
 			return run, nil
@@ -221,11 +257,17 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 
 // participle says what is being done to a service.
 func participle(in workflows.DeployInput) string {
-	switch {
-	case in.Undeploy:
+	switch in.Verb() {
+	case workflows.VerbUndeploy:
 		return "undeployed"
-	case in.Adopt:
+	case workflows.VerbAdopt:
 		return "adopted"
+	case workflows.VerbStop:
+		return "stopped"
+	case workflows.VerbStart, workflows.VerbRestart:
+		return in.Verb() + "ed"
+	case workflows.VerbPurge:
+		return "purged"
 	}
 	return "deployed"
 }
@@ -233,7 +275,7 @@ func participle(in workflows.DeployInput) string {
 // difference says how two deploys of a service differ, where the verb does not.
 func difference(theirs, ours workflows.DeployInput) string {
 	switch {
-	case theirs.Undeploy || ours.Undeploy, theirs.Adopt != ours.Adopt:
+	case theirs.Undeploy || ours.Undeploy, theirs.Adopt != ours.Adopt, theirs.Turn != ours.Turn:
 		return ""
 	case theirs.Definition.Hash() == ours.Definition.Hash():
 		return " with other options"

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -15,7 +16,13 @@ import (
 func (a *App) showResult(r workflows.Result) error {
 	if a.json {
 		a.printJSON(r)
-	} else {
+	}
+	return a.tellResult(r)
+}
+
+// tellResult tells a person how a changing verb ended, and gives its exit code.
+func (a *App) tellResult(r workflows.Result) error {
+	if !a.json {
 		a.writeResult(r)
 	}
 	if r.Error != nil {
@@ -27,6 +34,8 @@ func (a *App) showResult(r workflows.Result) error {
 	switch {
 	case r.Error != nil && r.Dirty:
 		return exitError(exitDirty)
+	case r.Error != nil && r.Error.Kind == fault.NotFound && r.Deployment == 0:
+		return exitError(exitUsage) // there is no such thing to act on
 	case r.Error != nil:
 		return exitError(exitFailed)
 	}
@@ -38,6 +47,9 @@ func (a *App) writeResult(r workflows.Result) {
 	elapsed := time.Duration(r.ElapsedMS) * time.Millisecond
 	if r.Deployment == 0 { // it did not get that far, or could not say
 		_, _ = fmt.Fprintf(a.Stdout, "%s: %s\n", r.Service, r.Outcome)
+		if r.Forgotten != nil {
+			a.writeForgotten(*r.Forgotten)
+		}
 		return
 	}
 	_, _ = fmt.Fprintf(a.Stdout, "%s: %s, deployment %d, %s\n", r.Service, r.Outcome, r.Deployment, elapsed)

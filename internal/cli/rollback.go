@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,7 @@ func newRollback(a *App) *cobra.Command {
 		Long: `Rollback deploys the release before this one, or the one that --to names, with
 its own definition and the very images that it had, wherever their tags point
 now. It is a deploy like any other: health-gated, and put back if it fails.
-After mcp undeploy it brings back what ran last.`,
+After mcp undeploy and mcp stop it brings back what ran last.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rollback(cmd.Context(), args[0], to, deadline)
@@ -74,19 +75,28 @@ func (a *App) formerRelease(ctx context.Context, c client.Client, service string
 	return snapshot, err
 }
 
-// before is the number of the newest release before the one that runs. An
-// undeploy left nothing to go back to, and what the monitor brought back is the
-// release before it.
+// before is the number of the newest release before the one that runs; where
+// none does, after an undeploy or a stop, it is the one that ran last. What was
+// stopped, started, restarted or brought back by the monitor is the release
+// before it.
 func before(known workflows.HistoryResult) int {
 	passed := false // what runs
 	for _, d := range known.Deployments {
 		switch {
 		case d.Number > known.Release || d.Outcome != string(workflows.Succeeded):
+		case d.Number == known.Release && (d.Verb == workflows.VerbUndeploy || d.Verb == workflows.VerbStop):
+			passed = true // nothing runs
+		case slices.Contains(sameAsBefore, d.Verb):
 		case !passed:
-			passed = d.Verb != workflows.VerbReconcile
-		case d.Verb != workflows.VerbUndeploy && d.Verb != workflows.VerbReconcile:
+			passed = true
+		default:
 			return d.Number
 		}
 	}
 	return 0
+}
+
+// sameAsBefore are the verbs whose releases are nothing to go back to.
+var sameAsBefore = []string{
+	workflows.VerbUndeploy, workflows.VerbReconcile, workflows.VerbStop, workflows.VerbStart, workflows.VerbRestart,
 }

@@ -51,6 +51,9 @@ func SpecHash(c servicedef.Component, digest string) string {
 // definition tells, else that the container itself does.
 func (p *planner) changes(c servicedef.Component, member ReleaseMember, released bool, current Container, exists bool) []Change {
 	digest := p.Digests[c.Image]
+	if p.Pinned {
+		digest = member.Digest
+	}
 	switch {
 	case !released && !exists:
 		return []Change{{Field: "component", To: c.Name}}
@@ -60,7 +63,7 @@ func (p *planner) changes(c servicedef.Component, member ReleaseMember, released
 		return []Change{{Field: "container", From: "missing", To: "running"}}
 	case !released || current.Deployment != member.Deployment:
 		return []Change{{Field: "container", From: "not of a release", To: "released"}}
-	case digest == "" || current.Spec != SpecHash(c, digest):
+	case digest == "" && !p.Pinned || current.Spec != SpecHash(c, digest):
 		return p.fieldChanges(c, member, digest)
 	case !current.Running:
 		return []Change{{Field: "state", From: "stopped", To: "running"}}

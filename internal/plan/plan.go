@@ -49,6 +49,9 @@ type Input struct {
 	// Digests maps each image reference to its digest; "" where the image
 	// registry lacks it and it will be built.
 	Digests map[string]string `json:"digests"`
+	// Pinned has each component run by the digest that it has in the release,
+	// whatever Digests say.
+	Pinned bool `json:"pinned,omitempty"`
 }
 
 // Action is what a plan does to one component.

@@ -78,6 +78,16 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	w.byHand("replay-app", w.pushed("replay", "v2"), freePort(t))
 	w.adopt("replay")
 	w.replays("adopted", deploy)
+
+	w.change(workflows.Succeeded, "restart", "replay")
+	w.replays("restarted", deploy)
+	w.change(workflows.Succeeded, "stop", "replay")
+	w.replays("turned-off", deploy)
+	w.change(workflows.Succeeded, "start", "replay")
+	w.replays("turned-on", deploy)
+	w.change(workflows.Succeeded, "undeploy", "replay", "-y")
+	w.change(workflows.Succeeded, "purge", "replay", "-y")
+	w.replays("purged", deploy)
 }
 
 // replays replays the newest history of a workflow id.

@@ -1,0 +1,57 @@
+package workflows_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func TestPurge(t *testing.T) {
+	known := plan.Forgotten{Service: "shop", Deployments: 3}
+	tests := map[string]struct {
+		known   plan.Forgotten
+		fail    func(string, int32) error
+		outcome workflows.Outcome
+		kind    fault.Kind
+	}{
+		"forgets what there is":            {known: known, outcome: workflows.Succeeded},
+		"may be run twice":                 {known: plan.Forgotten{Service: "shop"}, outcome: workflows.Unchanged},
+		"waits for Postgres":               {known: known, fail: failing("Purge", 3, fault.New(fault.Unavailable, "no answer")), outcome: workflows.Succeeded},
+		"is refused where it has anything": {fail: failing("Purge", 0, fault.New(fault.Conflict, "it has containers")), outcome: workflows.Failed, kind: fault.Conflict},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.known = test.known
+			if test.fail != nil {
+				s.fail = test.fail
+			}
+			in := turn(workflows.VerbPurge)
+			require.Equal(t, workflows.PurgeName, in.Workflow())
+			result := s.deploy(t, in)
+			require.Equal(t, test.outcome, result.Outcome)
+			require.Equal(t, "shop", result.Service)
+			require.NotNil(t, result.Components)
+			if test.kind != "" {
+				require.Equal(t, test.kind, result.Error.Kind)
+				return
+			}
+			require.Equal(t, []string{"Purge shop dry=false"}, s.calls)
+			require.Equal(t, test.known, *result.Forgotten)
+		})
+	}
+}
+
+func TestPurgeableOnlyCounts(t *testing.T) {
+	s := newStage(t)
+	s.known = plan.Forgotten{Service: "shop", Events: 2}
+	s.env.ExecuteWorkflow(workflows.PurgeableName, "shop")
+	var known plan.Forgotten
+	require.NoError(t, s.env.GetWorkflowResult(&known))
+	require.Equal(t, s.known, known)
+	require.Equal(t, []string{"Purge shop dry=true"}, s.calls)
+}

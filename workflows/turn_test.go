@@ -1,0 +1,169 @@
+package workflows_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// turn asks for a stop, a start or a restart of the shop, or of components.
+func turn(verb string, only ...string) workflows.DeployInput {
+	return workflows.DeployInput{
+		Definition: servicedef.Service{Name: "shop"}, Turn: verb, Only: only,
+		Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
+	}
+}
+
+// stopped makes the stage one on which the shop is deployed and stopped.
+func (s *stage) stopped() {
+	s.released(shop())
+	s.release.Active, s.release.Definition.Active = false, false
+	for name, m := range s.release.Components {
+		m.Active = false
+		s.release.Components[name] = m
+	}
+	for i := range s.nodes["rift"] {
+		s.nodes["rift"][i].Running = false
+	}
+}
+
+func TestTurnsOfARelease(t *testing.T) {
+	running := func(s *stage) { s.released(shop()) }
+	start := []string{
+		"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
+		"StopContainer shop-web", "RunContainer shop-web r.example/web@sha256:web1",
+		"CutOver shop-api,shop-web", "CommitRelease api/8,web/8", "Retire shop-api,shop-web", "ReleasePorts",
+	}
+	tests := map[string]struct {
+		given   func(s *stage)
+		in      workflows.DeployInput
+		changes []string // none where nothing is to be done
+		active  bool
+	}{
+		"a stop": {given: running, in: turn(workflows.VerbStop),
+			changes: []string{"StopContainer shop-api", "StopContainer shop-web", "CommitRelease api/7,web/7", "ReleasePorts"}},
+		"a stop of what is stopped": {given: (*stage).stopped, in: turn(workflows.VerbStop)},
+		"a start":                   {given: (*stage).stopped, in: turn(workflows.VerbStart), active: true, changes: start},
+		"a start of what runs":      {given: running, in: turn(workflows.VerbStart)},
+		"a restart":                 {given: running, in: turn(workflows.VerbRestart), active: true, changes: start},
+		"a restart of one component": {given: running, in: turn(workflows.VerbRestart, "api"), active: true, changes: []string{
+			"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
+			"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
+		}},
+		"a start of what was stopped by hand": {
+			given: func(s *stage) { s.released(shop()); s.nodes["rift"][0].Running = false },
+			in:    turn(workflows.VerbStart), active: true,
+			changes: []string{
+				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
+				"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
+			},
+		},
+		"a restart of what is there but in part": {
+			given: func(s *stage) {
+				s.released(shop())
+				delete(s.release.Components, "web")
+				s.nodes["rift"] = s.nodes["rift"][:1]
+			},
+			in: turn(workflows.VerbRestart), active: true,
+			changes: []string{
+				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
+				"CutOver shop-api", "CommitRelease api/8", "Retire shop-api", "ReleasePorts",
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			test.given(s)
+			s.images = map[string]string{"r.example/api:v1": "sha256:moved"} // and the other is gone
+			result := s.deploy(t, test.in)
+			outcome := workflows.Succeeded
+			if test.changes == nil {
+				outcome = workflows.Unchanged
+			}
+			require.Equal(t, outcome, result.Outcome, result.Error)
+			require.False(t, result.Dirty)
+			require.ElementsMatch(t, append(test.changes, "FinishDeployment "+string(outcome)), s.changes())
+			require.NotContains(t, strings.Join(s.calls, "\n"), "ImageExists", "the image registry need not be there")
+			require.Nil(t, s.given, "the operator has given no definition")
+			require.Equal(t, test.active, s.committed.Active)
+		})
+	}
+}
+
+// TestARestartKeepsTheDigestOfEachComponent is about two that name one tag and
+// were deployed one after the other, while the tag moved.
+func TestARestartKeepsTheDigestOfEachComponent(t *testing.T) {
+	s := newStage(t)
+	in := shop()
+	in.Definition.Components[1].Image = "r.example/api:v1"
+	s.released(in)
+	web := s.release.Components["web"]
+	web.Digest = "sha256:older"
+	web.Spec = plan.SpecHash(in.Definition.Components[1], web.Digest)
+	s.release.Components["web"], s.nodes["rift"][1].Spec = web, web.Spec
+	require.Equal(t, workflows.Succeeded, s.deploy(t, turn(workflows.VerbRestart)).Outcome)
+	require.Subset(t, s.calls, []string{
+		"RunContainer shop-api r.example/api@sha256:api1", "RunContainer shop-web r.example/api@sha256:older",
+	})
+	require.Equal(t, "sha256:older", s.committed.Members[1].Digest)
+}
+
+func TestARestartThatFailsIsPutBack(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	s.fail = failing("RunContainer shop-web", 0, fault.New(fault.Unhealthy, "it does not answer"))
+	result := s.deploy(t, turn(workflows.VerbRestart))
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.False(t, result.Dirty)
+	require.Contains(t, s.calls, "Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]")
+}
+
+func TestWhatCannotBeTurnedIsNotOpened(t *testing.T) {
+	tests := map[string]struct {
+		given   func(s *stage)
+		in      workflows.DeployInput
+		kind    fault.Kind
+		message string
+		hint    string
+	}{
+		"never deployed": {func(*stage) {}, turn(workflows.VerbStop), fault.NotFound, "service shop has never been deployed", "mcp deploy shop"},
+		"never released": {func(s *stage) { s.release.Newest = 2 }, turn(workflows.VerbStart), fault.NotFound, "service shop has no release", "mcp history shop"},
+		"undeployed":     {(*stage).undeployed, turn(workflows.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
+		"stopped":        {(*stage).stopped, turn(workflows.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
+		"a component that is not there": {func(s *stage) { s.released(shop()) }, turn(workflows.VerbRestart, "db"), fault.NotFound,
+			"the release of shop has no component db: it has api, web", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			test.given(s)
+			result := s.deploy(t, test.in)
+			require.Equal(t, workflows.Failed, result.Outcome)
+			require.Equal(t, test.kind, result.Error.Kind)
+			require.Contains(t, result.Error.Message, test.message)
+			require.Contains(t, result.Error.Hint, test.hint)
+			require.Equal(t, []string{"LoadRelease shop"}, s.calls)
+		})
+	}
+}
+
+func TestDeployHashTellsTurnsApart(t *testing.T) {
+	seen := map[string]bool{}
+	for _, in := range []workflows.DeployInput{
+		turn(workflows.VerbStop), turn(workflows.VerbStart), turn(workflows.VerbRestart), turn(workflows.VerbRestart, "api"), undeploy(),
+	} {
+		seen[workflows.DeployHash(in)] = true
+	}
+	require.Len(t, seen, 5)
+	again := turn(workflows.VerbStop)
+	again.Who = "another"
+	require.True(t, seen[workflows.DeployHash(again)])
+}
