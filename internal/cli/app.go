@@ -38,6 +38,8 @@ type App struct {
 	debug      bool
 	// building is whether this process serves the builds of what it follows.
 	building bool
+	// prefix is before each line that tells of one deploy of several.
+	prefix string
 	// screen is the terminal that shows what is under way; nil for none.
 	screen *screen
 }

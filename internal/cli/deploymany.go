@@ -139,7 +139,8 @@ func (a *App) deployMany(ctx context.Context, c client.Client, cfg *config.Confi
 // voice is the app as one service of the fleet has it.
 func (f *fleet) voice(service string) *App {
 	one := *f.app
-	one.Stderr = &prefixed{mu: &f.console, out: f.app.Stderr, prefix: fmt.Sprintf("%-*s ", f.width, service)}
+	one.prefix = fmt.Sprintf("%-*s ", f.width, service)
+	one.Stderr = &prefixed{mu: &f.console, out: f.app.Stderr, prefix: one.prefix}
 	one.json = false // its result is one of a list
 	return &one
 }

@@ -63,7 +63,7 @@ func terminated(err error, run client.WorkflowRun, result any) bool {
 func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRun) error {
 	view := newTimeline(a.Stderr, a.converter())
 	view.live = a.screen != nil
-	defer a.screen.open(view.lines)()
+	defer a.screen.open(func() []string { return a.prefixed(view.lines()) })()
 	polls, stop := context.WithCancel(ctx)
 	polled := make(chan struct{})
 	go func() {
@@ -77,6 +77,14 @@ func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRu
 		return a.detached(run)
 	}
 	return err
+}
+
+// prefixed are lines as this app tells them.
+func (a *App) prefixed(lines []string) []string {
+	for i := range lines {
+		lines[i] = a.prefix + lines[i]
+	}
+	return lines
 }
 
 // detached says how to come back to a workflow that goes on, and what it

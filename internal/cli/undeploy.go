@@ -46,12 +46,14 @@ func (a *App) undeploy(ctx context.Context, service string, yes bool, deadline t
 		return err
 	}
 	defer c.Close()
-	found, err := a.deployed(ctx, c, service)
-	if err != nil {
-		return err
-	}
-	if err := a.confirm(ctx, "undeploy "+service, found, yes); err != nil {
-		return err
+	if !yes {
+		found, err := a.deployed(ctx, c, service)
+		if err != nil {
+			return err
+		}
+		if err := a.confirm(ctx, "undeploy "+service, found, yes); err != nil {
+			return err
+		}
 	}
 	in := workflows.DeployInput{
 		Definition: servicedef.Service{Name: service},
