@@ -123,6 +123,7 @@ func (a *App) root() *cobra.Command {
 		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a), newEvents(a), newNode(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
 	)
+	a.complete(root)
 	return root
 }
 
