@@ -51,7 +51,7 @@ func (a *App) complete(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		a.complete(sub)
 	}
-	if words := positional(cmd.Use); cmd.Runnable() && cmd.ValidArgsFunction == nil {
+	if words := positional(cmd.Use); cmd.Runnable() && cmd.ValidArgsFunction == nil && cmd.ValidArgs == nil {
 		cmd.ValidArgsFunction = func(cmd *cobra.Command, before []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return a.completeArgument(cmd.Context(), words, before, word)
 		}

@@ -24,7 +24,8 @@ func newDevDown(a *App, o *devOptions) *cobra.Command {
 		Short: "End the local platform",
 		Long: `Down ends the local platform in --dir: without that, the nearest one, in this
 folder or above it.`,
-		Args: args(cobra.NoArgs),
+		Example: "  mcp dev down\n  mcp dev down --destroy",
+		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := o.existing(cmd.Flags().Changed("dir"))
 			if err != nil {

@@ -16,8 +16,9 @@ func newMigrate(a *App) *cobra.Command {
 		Short: "Bring mcp's tables in Postgres to what this mcp needs",
 		Long: `Migrate brings mcp's tables in Postgres to what this mcp needs. A control
 worker does the same when it starts; several may do so at once.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.migrate(cmd.Context()) },
+		Example: "  mcp migrate",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.migrate(cmd.Context()) },
 	}
 }
 

@@ -11,7 +11,10 @@ func newVersion(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show which mcp this is",
-		Args:  args(cobra.NoArgs),
+		Long: `Version shows which mcp this is, by which Go it was built and for what. A
+node's worker announces the same: see mcp node list.`,
+		Example: "  mcp version\n  mcp version --json",
+		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			platform := runtime.GOOS + "/" + runtime.GOARCH
 			if a.json {
