@@ -89,10 +89,10 @@ MANDIR ?= man/man1
 
 .PHONY: man
 man: ## write a man page for each command to MANDIR
-	@go run -tags $(TAGS) ./internal/cli/manual -man $(MANDIR)
+	@go run -tags $(TAGS) ./internal/cli/manual $(MANDIR)
 
 .PHONY: reference
-reference: ## write docs/commands.md anew, from the commands
+reference: ## write docs/commands.md and docs/schemas anew, from the commands
 	@go test -tags $(TAGS) ./internal/cli/manual -count=1 -update
 
 .PHONY: examples

@@ -82,6 +82,7 @@ func setUpScript(env *testscript.Env, bin string) error {
 	env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	env.Setenv("MCP_CONFIG", filepath.Join(work, "mcp.toml"))
 	env.Setenv("REGISTRY_AUTH_FILE", os.Getenv("REGISTRY_AUTH_FILE"))
+	env.Setenv("PLATFORM", info.Dir)
 	env.Setenv("REGISTRY", info.ImageRegistry)
 	env.Setenv(mcpVariable, "1")
 	return nil
@@ -95,7 +96,7 @@ func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command("mcp", args...)
 	cmd.Path = ts.Getenv("PATH")[:strings.Index(ts.Getenv("PATH"), ":")] + "/mcp"
 	cmd.Err, cmd.Dir = nil, ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "MCP_CONFIG", "MCP_SERVICES", "TEMPORAL_ADDRESS", "REGISTRY_AUTH_FILE", mcpVariable} {
+	for _, name := range []string{"PATH", "HOME", "MCP_CONFIG", "MCP_SERVICES", "TEMPORAL_ADDRESS", "MCP_POSTGRES_URL_FILE", "REGISTRY_AUTH_FILE", mcpVariable} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -108,6 +109,7 @@ func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	code := cmd.ProcessState.ExitCode()
 	*ts.Value(exitCode{}).(*int) = code
+	ts.Check(validate(args, stdout.String()))
 	_, _ = ts.Stdout().Write([]byte(settled(ts, stdout.String())))
 	_, _ = ts.Stderr().Write([]byte(settled(ts, stderr.String())))
 	if neg == (code == 0) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli"
 )
 
 const opening = `# Commands
@@ -64,6 +66,9 @@ func section(cmd *cobra.Command) string {
 	}
 	if cmd.HasAvailableLocalFlags() {
 		text += "\nFlags:\n\n" + block(cmd.LocalFlags().FlagUsages())
+	}
+	if cli.Results()[verbOf(cmd)] != nil {
+		text += fmt.Sprintf("\nWhat it prints with `--json`: [schemas/%[1]s](schemas/%[1]s).\n", schemaFile(verbOf(cmd)))
 	}
 	return text
 }
