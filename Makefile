@@ -92,7 +92,7 @@ man: ## write a man page for each command to MANDIR
 	@go run -tags $(TAGS) ./internal/cli/manual $(MANDIR)
 
 .PHONY: reference
-reference: ## write docs/commands.md and docs/schemas anew, from the commands
+reference: ## write docs/commands.md, service.md and schemas anew
 	@go test -tags $(TAGS) ./internal/cli/manual -count=1 -update
 
 .PHONY: examples
