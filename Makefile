@@ -84,6 +84,17 @@ HISTORIES = workflows/testdata/histories/$(shell printf '%04d' $$((1 + $$(ls wor
 histories: setup $(RUN_TOOLS) ## record the history of every outcome, for the replay test
 	@go test -tags $(TAGS) ./test/e2e -count=1 -run 'TestEveryOutcomeReplays|TestOldImagesArePruned' -record=$(CURDIR)/$(HISTORIES)
 
+# Where `make man` puts the pages; a package puts them into /usr/share/man/man1.
+MANDIR ?= man/man1
+
+.PHONY: man
+man: ## write a man page for each command to MANDIR
+	@go run -tags $(TAGS) ./internal/cli/manual $(MANDIR)
+
+.PHONY: reference
+reference: ## write docs/commands.md, service.md and schemas anew
+	@go test -tags $(TAGS) ./internal/cli/manual -count=1 -update
+
 .PHONY: examples
 examples: ## compile the example services, whose images are built from scratch
 	@scripts/examples.sh

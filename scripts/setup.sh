@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what mcp's tests and demo need of the machine: podman with what it
-# runs containers by, Postgres' programs, and curl. It says what and why before
+# runs containers by, Postgres' programs, curl and jq. It says what and why before
 # it does, and nothing at all when nothing is missing. Go is not installed:
 # which one, and from where, is the developer's choice.
 set -euo pipefail
@@ -34,6 +34,7 @@ check_machine() {
 	need postgresql "keeps mcp's tables; mcp dev runs a private server, not the system's" \
 		"$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -1)" initdb
 	need curl "fetches the routes of the demo" curl
+	need jq "reads a port in docs/getting-started.md, which a test plays" jq
 	if [ "$(id -u)" -ne 0 ]; then
 		need uidmap "maps users for containers without root" newuidmap
 		need slirp4netns "gives containers without root a network" slirp4netns

@@ -82,6 +82,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.RegisterNodeName: workflows.RegisterNode,
 		workflows.MonitorNodeName:  workflows.MonitorNode,
+		workflows.ServicesName:     workflows.Services,
 		workflows.NodeStatesName:   workflows.NodeStates,
 		workflows.EventsName:       workflows.Events,
 		workflows.NodeHistoryName:  workflows.NodeHistory,

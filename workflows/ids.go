@@ -21,6 +21,7 @@ const (
 	MendName         = "Mend"
 	PlanName         = "Plan"
 	StatusName       = "Status"
+	ServicesName     = "Services"
 	ProcessesName    = "Processes"
 	HistoryName      = "History"
 	SnapshotName     = "Snapshot"

@@ -81,6 +81,15 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 	return result, nil
 }
 
+// Services reads what the registry says of all services, and asks no node.
+func Services(ctx workflow.Context) ([]plan.ServiceRecord, error) {
+	services, err := readServices(ctx)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return services, nil
+}
+
 // NodeStates reads the nodes, with what the last look at each has found.
 func NodeStates(ctx workflow.Context) ([]plan.NodeState, error) {
 	var states []plan.NodeState

@@ -67,7 +67,7 @@ func atTerminal() bool {
 func (a *App) Run(ctx context.Context, args []string) int {
 	out := &output{Writer: a.Stdout}
 	a.Stdout = out
-	root := a.root()
+	root := a.Root()
 	root.SetArgs(args)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
@@ -115,7 +115,8 @@ func asksJSON(args []string) bool {
 	return slices.Contains(args, "--json") || slices.Contains(args, "-j")
 }
 
-func (a *App) root() *cobra.Command {
+// Root makes the command that all others are below.
+func (a *App) Root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "mcp",
 		Short:         "Build, push, deploy and watch containers on a small fleet of podman hosts",
@@ -130,8 +131,9 @@ func (a *App) root() *cobra.Command {
 		newDeploy(a), newBuild(a), newPlan(a), newSync(a), newAdopt(a), newStatus(a), newPs(a),
 		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a), newEvents(a), newNode(a),
 		newStop(a), newStart(a), newRestart(a), newPurge(a),
-		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
+		newWorker(a), newDev(a), newMigrate(a), newService(a), newCompletion(), newVersion(a),
 	)
+	a.complete(root)
 	return root
 }
 

@@ -31,8 +31,14 @@ func newBuild(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build SERVICE[/IMAGE]",
 		Short: "Build and push the images that the image registry lacks",
-		Args:  args(cobra.ExactArgs(1)),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), args[0], o) },
+		Long: `Build builds and pushes the images of a service, or one of them, that its
+definition says how to make and that the image registry lacks. It touches no
+node: the next deploy finds the images there. Where this machine's configuration
+has [build] workspace the build runs here, otherwise on the builder that it
+names.`,
+		Example: "  mcp build shop\n  mcp build shop/shop-api --force",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), args[0], o) },
 	}
 	cmd.Flags().BoolVar(&o.force, "force", false, "build and push what the image registry has already, too")
 	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")

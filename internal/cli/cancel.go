@@ -18,9 +18,11 @@ func newCancel(a *App) *cobra.Command {
 		Short: "Stop the deploy that is under way, and put back what ran before",
 		Long: `Cancel stops a deploy for real: its build, push, pull or health wait ends, and
 what it has done is put back. It returns when that is done. From the cut-over on
-a deploy only goes forward: a cancel that comes later changes nothing, and says so.`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.cancel(cmd.Context(), args[0]) },
+a deploy only goes forward: a cancel that comes later changes nothing, and says
+so.`,
+		Example: "  mcp cancel shop",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.cancel(cmd.Context(), args[0]) },
 	}
 }
 

@@ -105,8 +105,8 @@ type fleet struct {
 	stopBuilds func() // nil while nobody builds
 }
 
-// ended is what has become of one service of a fleet.
-type ended struct {
+// fate is what has become of one service of a fleet.
+type fate struct {
 	result workflows.Result
 	// code is the exit code of what kept the deploy from having a result.
 	code int
@@ -120,7 +120,7 @@ func (a *App) deployMany(ctx context.Context, c client.Client, cfg *config.Confi
 	for _, in := range inputs {
 		f.width = max(f.width, len(in.Definition.Name))
 	}
-	list := make([]ended, len(inputs))
+	list := make([]fate, len(inputs))
 	var g errgroup.Group
 	g.SetLimit(deploysAtOnce)
 	for i, in := range inputs {
@@ -133,7 +133,7 @@ func (a *App) deployMany(ctx context.Context, c client.Client, cfg *config.Confi
 	if f.stopBuilds != nil {
 		f.stopBuilds()
 	}
-	return f.show(slices.DeleteFunc(list, func(e ended) bool { return e.unchanged }))
+	return f.show(slices.DeleteFunc(list, func(e fate) bool { return e.unchanged }))
 }
 
 // voice is the app as one service of the fleet has it.
@@ -146,15 +146,15 @@ func (f *fleet) voice(service string) *App {
 }
 
 // deploy deploys one service of the fleet.
-func (f *fleet) deploy(ctx context.Context, in workflows.DeployInput) ended {
+func (f *fleet) deploy(ctx context.Context, in workflows.DeployInput) fate {
 	service := in.Definition.Name
 	one := f.voice(service)
-	e := ended{result: workflows.Result{
+	e := fate{result: workflows.Result{
 		Service: service, WorkflowID: workflows.DeployID(service), Components: []workflows.ComponentResult{},
 	}}
 	unchanged, err := f.isUnchanged(ctx, one, in)
 	if err == nil && unchanged {
-		return ended{unchanged: true}
+		return fate{unchanged: true}
 	}
 	if err == nil {
 		err = f.follow(ctx, one, in, &e.result)
@@ -223,7 +223,7 @@ func (f *fleet) serveBuilds(ctx context.Context, one *App, definition servicedef
 }
 
 // show shows how each deploy ended, and gives the exit code of the worst.
-func (f *fleet) show(list []ended) error {
+func (f *fleet) show(list []fate) error {
 	if len(list) == 0 {
 		f.app.say("nothing to deploy: no definition would change anything")
 	}

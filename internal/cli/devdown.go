@@ -17,6 +17,16 @@ import (
 // are given half a minute to end.
 const downPatience = 2 * time.Minute
 
+// ended is mcp dev down --json.
+type ended struct {
+	Dir string `json:"dir"`
+	// Stopped is whether the platform ran.
+	Stopped   bool `json:"stopped"`
+	Destroyed bool `json:"destroyed"`
+	// Left are paths that are not the platform's, and stay.
+	Left []string `json:"left"`
+}
+
 func newDevDown(a *App, o *devOptions) *cobra.Command {
 	var destroy bool
 	cmd := &cobra.Command{
@@ -24,7 +34,8 @@ func newDevDown(a *App, o *devOptions) *cobra.Command {
 		Short: "End the local platform",
 		Long: `Down ends the local platform in --dir: without that, the nearest one, in this
 folder or above it.`,
-		Args: args(cobra.NoArgs),
+		Example: "  mcp dev down\n  mcp dev down --destroy",
+		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := o.existing(cmd.Flags().Changed("dir"))
 			if err != nil {
@@ -72,7 +83,7 @@ func (a *App) devDown(ctx context.Context, dir string, destroy bool) error {
 		}
 	}
 	if a.json {
-		a.printJSON(map[string]any{"dir": dir, "stopped": ran, "destroyed": destroy, "left": append([]string{}, left...)})
+		a.printJSON(ended{Dir: dir, Stopped: ran, Destroyed: destroy, Left: append([]string{}, left...)})
 		return nil
 	}
 	if ran {

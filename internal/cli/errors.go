@@ -33,7 +33,7 @@ func (a *App) fail(err error) int {
 	}
 	code, f := classify(err)
 	if a.json {
-		a.printJSON(map[string]any{"error": f})
+		a.printJSON(failure{f})
 	}
 	writeFault(a.Stderr, f)
 	return code

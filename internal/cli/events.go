@@ -37,7 +37,8 @@ func newEvents(a *App) *cobra.Command {
 stopped, replaced or removed by hand, a node that does not answer. Each has one
 event when it begins and one when it ends. With --json and --follow, each event
 is an object on a line of its own.`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Example: "  mcp events\n  mcp events shop --since 24h\n  mcp events --node rift --follow --json",
+		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := workflows.EventsInput{Since: o.since}
 			in.Node = o.node

@@ -26,7 +26,11 @@ func newHistory(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history SERVICE [N]",
 		Short: "List past deployments, or tell the whole story of one",
-		Args:  args(cobra.RangeArgs(1, 2)),
+		Long: `History lists the deployments of a service, the newest first; * marks the one
+that runs. With the number N it shows every step of one, as the deploy itself
+showed it, for as long as Temporal keeps them.`,
+		Example: "  mcp history shop\n  mcp history shop 12",
+		Args:    args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return a.history(cmd.Context(), args[0], limit)

@@ -10,14 +10,21 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
+// migrated is mcp migrate --json: the versions of the tables before and after.
+type migrated struct {
+	From int32 `json:"from"`
+	To   int32 `json:"to"`
+}
+
 func newMigrate(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring mcp's tables in Postgres to what this mcp needs",
 		Long: `Migrate brings mcp's tables in Postgres to what this mcp needs. A control
 worker does the same when it starts; several may do so at once.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.migrate(cmd.Context()) },
+		Example: "  mcp migrate",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.migrate(cmd.Context()) },
 	}
 }
 
@@ -37,7 +44,7 @@ func (a *App) migrate(ctx context.Context) error {
 	case err != nil:
 		return err
 	case a.json:
-		a.printJSON(map[string]int32{"from": from, "to": to})
+		a.printJSON(migrated{From: from, To: to})
 	case from == to:
 		_, _ = fmt.Fprintf(a.Stdout, "the registry is at version %d already\n", to)
 	default:

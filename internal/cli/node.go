@@ -73,15 +73,25 @@ type shownNode struct {
 }
 
 func newNode(a *App) *cobra.Command {
-	cmd := &cobra.Command{Use: "node", Short: "List the nodes, and say which of them get containers"}
+	cmd := &cobra.Command{
+		Use: "node", Short: "List the nodes, and say which of them get containers",
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "List the nodes of the fleet", Args: args(cobra.NoArgs),
-			RunE: func(cmd *cobra.Command, _ []string) error { return a.nodeList(cmd.Context()) },
+			Long: `List shows each node that a worker has announced: whether it answers, and since
+when; where its routes are published; which podman and which mcp it has.`,
+			Example: "  mcp node list\n  mcp node list --json | jq -r '.[].name'",
+			RunE:    func(cmd *cobra.Command, _ []string) error { return a.nodeList(cmd.Context()) },
 		},
 		&cobra.Command{
 			Use: "status [NODE]", Short: "Show how busy and how full the nodes are", Args: args(cobra.MaximumNArgs(1)),
-			RunE: func(cmd *cobra.Command, names []string) error { return a.nodeStatus(cmd.Context(), names) },
+			Long: `Status shows how each node was when it last answered: its load, memory and disk,
+and how many containers it has.`,
+			Example: "  mcp node status\n  mcp node status rift",
+			RunE:    func(cmd *cobra.Command, names []string) error { return a.nodeStatus(cmd.Context(), names) },
 		},
 		newNodeShow(a), newNodeDrain(a), newNodeActivate(a), newNodeRemove(a),
 	)
@@ -96,7 +106,8 @@ func newNodeShow(a *App) *cobra.Command {
 		Long: `Show tells how a node was when it last answered, and how it has been before:
 the lowest, the mean and the highest of its figures. Each look is kept for 48
 hours, and what each hour comes to for 30 days.`,
-		Args: args(cobra.ExactArgs(1)),
+		Example: "  mcp node show rift\n  mcp node show rift --since 48h",
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if since <= 0 {
 				return usageError{fmt.Errorf("--since is a time that has passed, such as 1h, not %s", since)}

@@ -39,15 +39,17 @@ touched anything; one that changes nothing there, that stops or removes what is
 there, or that moves it to another node, works as ever.
 
 It says which services still have components there.`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, names []string) error { return a.nodeDrain(cmd.Context(), names[0], true) },
+		Example: "  mcp node drain rift",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, names []string) error { return a.nodeDrain(cmd.Context(), names[0], true) },
 	}
 }
 
 func newNodeActivate(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use: "activate NODE", Short: "Let a node that was draining get new containers again", Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, names []string) error { return a.nodeDrain(cmd.Context(), names[0], false) },
+		Example: "  mcp node activate rift",
+		RunE:    func(cmd *cobra.Command, names []string) error { return a.nodeDrain(cmd.Context(), names[0], false) },
 	}
 }
 

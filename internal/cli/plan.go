@@ -17,7 +17,13 @@ func newPlan(a *App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan SERVICE[/COMPONENT]",
 		Short: "Show what a deploy would do, and do nothing",
-		Args:  args(cobra.ExactArgs(1)),
+		Long: `Plan looks at the nodes and at the image registry as a deploy would, and shows
+what a deploy of the definition as it is now would build, start, replace and
+stop, and why. It changes nothing and waits for no deploy.
+
+With --detailed-exitcode a script can tell "no change" from "changes".`,
+		Example: "  mcp plan shop\n  mcp plan shop/api --detailed-exitcode",
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.plan(cmd.Context(), args[0], force, detailed)
 		},

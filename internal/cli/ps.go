@@ -44,8 +44,9 @@ func newPs(a *App) *cobra.Command {
 		Long: `Ps lists every container of the nodes. A managed one is part of what a service
 should run, an unmanaged one is not mcp's, and an orphan is one that mcp has
 made and that no release has: the next deploy of its service removes it.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.ps(cmd.Context(), nodes) },
+		Example: "  mcp ps\n  mcp ps --node rift --json",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.ps(cmd.Context(), nodes) },
 	}
 	cmd.Flags().StringSliceVar(&nodes, "node", nil, "look at these nodes only")
 	return cmd

@@ -24,7 +24,8 @@ func newRollback(a *App) *cobra.Command {
 its own definition and the very images that it had, wherever their tags point
 now. It is a deploy like any other: health-gated, and put back if it fails.
 After mcp undeploy and mcp stop it brings back what ran last.`,
-		Args: args(cobra.ExactArgs(1)),
+		Example: "  mcp rollback shop\n  mcp rollback shop --to 12",
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rollback(cmd.Context(), args[0], to, deadline)
 		},

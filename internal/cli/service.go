@@ -27,7 +27,8 @@ func newService(a *App) *cobra.Command {
 line and key. It also finds container names that collide, among the files and
 with the other services of the services directory. Without a file it checks
 that whole directory. It needs no other part of mcp.`,
-		RunE: func(_ *cobra.Command, files []string) error { return a.checkServices(files) },
+		Example: "  mcp service check\n  mcp service check shop.toml --json",
+		RunE:    func(_ *cobra.Command, files []string) error { return a.checkServices(files) },
 	})
 	return cmd
 }

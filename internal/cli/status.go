@@ -49,7 +49,14 @@ func newStatus(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [SERVICE…]",
 		Short: "Show what should run, and what does",
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
+		Long: `Status compares what should run, by the release of each service, with what its
+nodes say at this moment. DRIFT names how a component differs: missing, stopped,
+running, renamed, wrong-image, replaced, flapping, unhealthy or, where its node
+does not answer, unreachable. A service is "pending" when its definition has
+changed since its release, and "dirty" when a deploy could not put everything
+back.`,
+		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/failure/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -38,7 +38,7 @@ type step struct {
 }
 
 // tried takes in that an attempt has begun, and why the one before it failed.
-func (s *step) tried(attempt int32, last *failure.Failure) {
+func (s *step) tried(attempt int32, last *failurepb.Failure) {
 	s.attempt = attempt
 	if last != nil {
 		s.failure = workflows.FaultOf(temporal.GetDefaultFailureConverter().FailureToError(last))

@@ -33,7 +33,8 @@ waits for no deploy. mcp status says "pending" of a service until its release is
 of the definition that was recorded last; a deploy records its own.
 
 A definition with mistakes is told, and keeps no other from being recorded.`,
-		RunE: func(cmd *cobra.Command, names []string) error { return a.sync(cmd.Context(), names) },
+		Example: "  mcp sync\n  mcp sync shop guestbook",
+		RunE:    func(cmd *cobra.Command, names []string) error { return a.sync(cmd.Context(), names) },
 	}
 }
 

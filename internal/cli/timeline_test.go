@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/failure/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/sdk/v1"
 	"go.temporal.io/api/taskqueue/v1"
@@ -57,7 +57,7 @@ func (d *told) schedule(id int64, after time.Duration, activity, queue, summary 
 func (d *told) complete(id, scheduled int64, after time.Duration, attempt int32, cause string) {
 	started := &history.ActivityTaskStartedEventAttributes{ScheduledEventId: scheduled, Attempt: attempt}
 	if cause != "" {
-		started.LastFailure = &failure.Failure{Message: cause}
+		started.LastFailure = &failurepb.Failure{Message: cause}
 	}
 	d.event(id, after, enums.EVENT_TYPE_ACTIVITY_TASK_STARTED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_ActivityTaskStartedEventAttributes{ActivityTaskStartedEventAttributes: started},
@@ -77,7 +77,7 @@ func (d *told) running(id string, attempt int32, cause string, progress workflow
 		ActivityId: id, Attempt: attempt, State: enums.PENDING_ACTIVITY_STATE_STARTED, HeartbeatDetails: details,
 	}
 	if cause != "" {
-		p.LastFailure = &failure.Failure{Message: cause}
+		p.LastFailure = &failurepb.Failure{Message: cause}
 	}
 	return p
 }
@@ -134,7 +134,7 @@ func TestThePendingStepsOnAScreen(t *testing.T) {
 
 	build = &workflow.PendingActivityInfo{
 		ActivityId: "shop: build", Attempt: 2, State: enums.PENDING_ACTIVITY_STATE_SCHEDULED,
-		NextAttemptScheduleTime: timestamppb.New(time.Now().Add(5 * time.Second)), LastFailure: &failure.Failure{Message: "podman went away\nand more"},
+		NextAttemptScheduleTime: timestamppb.New(time.Now().Add(5 * time.Second)), LastFailure: &failurepb.Failure{Message: "podman went away\nand more"},
 	}
 	d.view.heard(build)
 	require.Regexp(t, `shop: build  \([\d.]+s, attempt 2\): again in 5s, after: podman went away$`, d.view.lines()[0])

@@ -18,9 +18,9 @@ func newStop(a *App) *cobra.Command {
 		Use:   "stop SERVICE",
 		Short: "Stop a service's containers, and keep them and their ports",
 		Long: `Stop stops the containers of a service, and keeps them and their ports. It stays
-stopped, over a boot of its nodes too, until mcp start, mcp rollback or mcp deploy,
-with --all or --changed too, has it run again. The definition file is not read,
-and may be gone.`,
+stopped, over a boot of its nodes too, until mcp start, rollback or deploy has it
+run again; that is any deploy of it, by --all and --changed too. The definition
+file is not read, and may be gone.`,
 		Example: "  mcp stop shop",
 	})
 }

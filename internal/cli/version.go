@@ -7,15 +7,26 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// thisVersion is mcp version --json.
+type thisVersion struct {
+	MCP string `json:"mcp"`
+	// Go is the version of Go that built it, Platform what for: "linux/amd64".
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
 func newVersion(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show which mcp this is",
-		Args:  args(cobra.NoArgs),
+		Long: `Version shows which mcp this is, by which Go it was built and for what. A
+node's worker announces the same: see mcp node list.`,
+		Example: "  mcp version\n  mcp version --json",
+		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			platform := runtime.GOOS + "/" + runtime.GOARCH
 			if a.json {
-				a.printJSON(map[string]string{"mcp": version, "go": runtime.Version(), "platform": platform})
+				a.printJSON(thisVersion{MCP: version, Go: runtime.Version(), Platform: platform})
 				return nil
 			}
 			_, _ = fmt.Fprintf(a.Stdout, "mcp %s, built with %s for %s\n", version, runtime.Version(), platform)

@@ -33,6 +33,11 @@ const (
 	Internal Kind = "Internal"
 )
 
+// Kinds are all of them.
+func Kinds() []Kind {
+	return []Kind{NotFound, Conflict, PortInUse, Unauthorized, Unavailable, Invalid, Unhealthy, Internal}
+}
+
 // Retryable reports whether the same call may succeed later with nothing
 // changed but time.
 func (k Kind) Retryable() bool { return k == Unavailable || k == Internal }

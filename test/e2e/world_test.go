@@ -213,6 +213,9 @@ func (w *world) mcpUntil(ctx context.Context, args ...string) reply {
 	var stdout, stderr bytes.Buffer
 	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: w.getenv}
 	code := app.Run(ctx, append([]string{"--config", w.config()}, args...))
+	if err := validate(args, stdout.String()); err != nil {
+		w.t.Errorf("mcp %s printed what its schema does not allow: %v\n%s", strings.Join(args, " "), err, &stdout)
+	}
 	return reply{code, stdout.String(), stderr.String()}
 }
 

@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// completePatience is how long the live system may take to add to what the
+// files say: somebody has pressed Tab.
+const completePatience = 800 * time.Millisecond
+
+// completer finds what a word may be, after the words before it. What cannot be
+// found out in time is left out, silently.
+type completer func(a *App, ctx context.Context, before []string, word string) []cobra.Completion
+
+// wordCompleters are for the words that a command's Use line shows, without
+// "[…]" around them and "…" behind; others are free text.
+var wordCompleters = map[string]completer{
+	"SERVICE":             (*App).completeService,
+	"SERVICE[/COMPONENT]": (*App).completeComponent,
+	"SERVICE/COMPONENT":   (*App).completeComponent,
+	"SERVICE[/IMAGE]":     (*App).completeImage,
+	"NODE":                (*App).completeNode,
+	"N":                   (*App).completeDeployment,
+}
+
+// flagCompleters are for the flags of these names, and fileFlags says of those
+// that the shell completes itself how a file's name ends; "" is a directory.
+var (
+	flagCompleters = map[string]completer{"node": (*App).completeNode, "to": (*App).completeRelease}
+	fileFlags      = map[string]string{"config": "toml", "podman-socket": "sock", "socket": "sock", "dir": "", "workspace": "", "services": ""}
+)
+
+// complete lets each command complete its arguments and flags. What they are is
+// read from its Use line, so that a new verb completes by itself.
+func (a *App) complete(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		a.complete(sub)
+	}
+	if words := positional(cmd.Use); cmd.Runnable() && cmd.ValidArgsFunction == nil && cmd.ValidArgs == nil {
+		cmd.ValidArgsFunction = func(cmd *cobra.Command, before []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return a.completeArgument(cmd.Context(), words, before, word)
+		}
+	}
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { a.completeFlag(cmd, f) })
+}
+
+// positional are the arguments of a Use line, which begins with the command's
+// name and may show flags.
+func positional(use string) []string {
+	var words []string
+	inFlag := false
+	for _, word := range strings.Fields(use)[1:] {
+		if inFlag = inFlag || strings.HasPrefix(word, "[-"); inFlag {
+			inFlag = !strings.HasSuffix(word, "]")
+			continue
+		}
+		if inner, optional := strings.CutPrefix(word, "["); optional {
+			word = strings.TrimSuffix(inner, "]")
+		}
+		words = append(words, word)
+	}
+	return words
+}
+
+// completeArgument completes the argument that comes after those before it.
+func (a *App) completeArgument(ctx context.Context, words, before []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(words) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	place := min(len(before), len(words)-1)
+	name, repeats := strings.CutSuffix(words[place], "…")
+	switch find := wordCompleters[name]; {
+	case name == "FILE":
+		return []cobra.Completion{"toml"}, cobra.ShellCompDirectiveFilterFileExt
+	case find == nil || place < len(before) && !repeats:
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	default:
+		found := slices.DeleteFunc(find(a, ctx, before, word), func(c cobra.Completion) bool { return repeats && slices.Contains(before, c) })
+		return found, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// completeFlag lets a flag that takes a value complete it.
+func (a *App) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
+	if f.NoOptDefVal != "" {
+		return
+	}
+	_ = cmd.RegisterFlagCompletionFunc(f.Name, func(cmd *cobra.Command, before []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if ending, isFile := fileFlags[f.Name]; isFile && ending != "" {
+			return []cobra.Completion{ending}, cobra.ShellCompDirectiveFilterFileExt
+		} else if isFile {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		}
+		if find := flagCompleters[f.Name]; find != nil {
+			return find(a, cmd.Context(), before, word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}) // it fails for a flag that has one already
+}
+
+// peek reads something of the live system, if that is quick. The error is for
+// nobody to see.
+func (a *App) peek(ctx context.Context, workflow string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, completePatience)
+	defer cancel()
+	silent := *a
+	silent.Stderr = io.Discard
+	return silent.query(ctx, "complete", workflow, in, out)
+}
+
+// defined are the services that the services directory has, as far as they are
+// sound, by name.
+func (a *App) defined() map[string]*servicedef.Service {
+	cfg, err := a.config()
+	if err != nil || cfg.Services == "" {
+		return nil
+	}
+	services, _ := servicedef.LoadDir(cfg.Services)
+	return services
+}
+
+func (a *App) completeService(ctx context.Context, _ []string, word string) []cobra.Completion {
+	return a.completeIn(ctx, word, nil)
+}
+
+func (a *App) completeComponent(ctx context.Context, _ []string, word string) []cobra.Completion {
+	return a.completeIn(ctx, word, componentNames)
+}
+
+func (a *App) completeImage(ctx context.Context, _ []string, word string) []cobra.Completion {
+	return a.completeIn(ctx, word, imageNames)
+}
+
+// completeIn finds services, those of files and those that have been deployed,
+// and where the word leaves only one of them, the parts of it, if there are any.
+func (a *App) completeIn(ctx context.Context, word string, parts func(*servicedef.Service) []string) []cobra.Completion {
+	byName := map[string][]*servicedef.Service{}
+	for name, s := range a.defined() {
+		byName[name] = append(byName[name], s)
+	}
+	var live []plan.ServiceRecord
+	_ = a.peek(ctx, workflows.ServicesName, nil, &live)
+	for _, s := range live {
+		byName[s.Release.Service] = append(byName[s.Release.Service], s.Release.Definition)
+	}
+	service, _, within := strings.Cut(word, "/")
+	var list []string
+	for name := range byName {
+		if name == service || !within && strings.HasPrefix(name, service) {
+			list = append(list, name)
+		}
+	}
+	if len(list) == 1 && parts != nil {
+		for _, s := range byName[list[0]] {
+			if s == nil { // of a deployment that has not succeeded
+				continue
+			}
+			for _, part := range parts(s) {
+				list = append(list, s.Name+"/"+part)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func (a *App) completeNode(ctx context.Context, _ []string, _ string) []cobra.Completion {
+	found := map[string]string{}
+	for _, s := range a.defined() {
+		for _, node := range workflows.Nodes(*s) {
+			found[node] = ""
+		}
+	}
+	var live []plan.NodeState
+	_ = a.peek(ctx, workflows.NodeStatesName, nil, &live)
+	for _, n := range live {
+		found[n.Name] = shownState(stateOf(n), n.Draining)
+	}
+	var list []cobra.Completion
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, cobra.CompletionWithDesc(name, found[name]))
+	}
+	return list
+}
+
+func (a *App) completeDeployment(ctx context.Context, before []string, _ string) []cobra.Completion {
+	return a.deployments(ctx, before, func(plan.DeploymentRecord) bool { return true })
+}
+
+// completeRelease finds what can be gone back to.
+func (a *App) completeRelease(ctx context.Context, before []string, _ string) []cobra.Completion {
+	return a.deployments(ctx, before, func(d plan.DeploymentRecord) bool {
+		return d.Outcome == string(workflows.Succeeded) && d.Verb != workflows.VerbUndeploy
+	})
+}
+
+// deployments finds those of the service that the first argument names, newest
+// first.
+func (a *App) deployments(ctx context.Context, before []string, wanted func(plan.DeploymentRecord) bool) []cobra.Completion {
+	if len(before) == 0 {
+		return nil
+	}
+	var known workflows.HistoryResult
+	_ = a.peek(ctx, workflows.HistoryName, workflows.HistoryInput{Service: before[0]}, &known)
+	var list []cobra.Completion
+	for _, d := range known.Deployments {
+		if wanted(d) {
+			list = append(list, cobra.CompletionWithDesc(strconv.Itoa(d.Number),
+				fmt.Sprintf("%s, %s, %s", d.Verb, cmp.Or(d.Outcome, "under way"), d.Started.Local().Format(time.DateTime))))
+		}
+	}
+	return list
+}

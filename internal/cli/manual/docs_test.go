@@ -1,0 +1,99 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+const docs = "../../../docs"
+
+// pages are the documentation, by file name, and the README.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(docs, "*.md"))
+	require.NoError(t, err)
+	texts := map[string]string{}
+	for _, file := range append(files, "../../../README.md") {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		texts[file] = string(text)
+	}
+	return texts
+}
+
+func TestEveryKindOfErrorHasItsSection(t *testing.T) {
+	text := pages(t)[filepath.Join(docs, "troubleshooting.md")]
+	for _, kind := range fault.Kinds() {
+		require.Contains(t, text, "\n## "+string(kind)+"\n")
+	}
+}
+
+func TestTheFilesInTheDocsAreSound(t *testing.T) {
+	services, configurations := 0, 0
+	for page, text := range pages(t) {
+		for _, block := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(block[1], "# mcp.toml\n") {
+				file := filepath.Join(t.TempDir(), "mcp.toml")
+				require.NoError(t, os.WriteFile(file, []byte(block[1]), 0o600))
+				_, err := config.Load(file, func(string) string { return "" })
+				require.NoError(t, err, page)
+				configurations++
+			} else {
+				_, err := servicedef.Parse([]byte(block[1]), page)
+				require.NoError(t, err)
+				services++
+			}
+		}
+	}
+	require.GreaterOrEqual(t, services, 3)
+	require.GreaterOrEqual(t, configurations, 2)
+}
+
+func TestEveryLinkLeadsSomewhere(t *testing.T) {
+	for page, text := range pages(t) {
+		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
+			_, err := os.Stat(filepath.Join(filepath.Dir(page), link[1]))
+			require.NoError(t, err, page)
+		}
+	}
+}
+
+// Commands that the pages show are commands that there are, with their flags.
+func TestTheDocsNameCommandsThatExist(t *testing.T) {
+	shown := regexp.MustCompile("(?m)(?:^\\$ |`|\\$\\()mcp ([a-z][^`|>)…\n]*)")
+	for page, text := range pages(t) {
+		if filepath.Base(page) == "commands.md" {
+			continue // it is made of them
+		}
+		for _, line := range shown.FindAllStringSubmatch(text, -1) {
+			requireCommand(t, page, line[1])
+		}
+	}
+}
+
+func requireCommand(t *testing.T, page, line string) {
+	t.Helper()
+	words := strings.Fields(strings.NewReplacer("[", " ", "]", " ").Replace(line))
+	if words[0] == "help" {
+		return
+	}
+	cmd, rest, err := commands().Find(words)
+	require.NoError(t, err, "%s: mcp %s", page, line)
+	cmd.InheritedFlags()
+	for _, word := range rest {
+		name, isFlag := strings.CutPrefix(word, "--")
+		if isFlag && name != "help" {
+			name, _, _ = strings.Cut(strings.TrimRight(name, ".,;"), "=")
+			require.NotNil(t, cmd.Flag(name), "%s: mcp %s: there is no --%s", page, line, name)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/invopop/jsonschema"
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// schemas is where they are, from the repository's root.
+const schemas = "docs/schemas"
+
+func TestTheSchemasAreOfTheseCommands(t *testing.T) {
+	t.Chdir("../../..") // comments are read from the sources
+	comments := new(jsonschema.Reflector)
+	require.NoError(t, comments.AddGoComments("github.com/metacircular/mcp", "./"))
+	wanted := map[string]bool{}
+	for verb, results := range cli.Results() {
+		path := filepath.Join(schemas, schemaFile(verb))
+		wanted[path] = true
+		requireFile(t, path, schemaOf(t, verb, results, comments.CommentMap))
+	}
+	files, err := filepath.Glob(filepath.Join(schemas, "*.json"))
+	require.NoError(t, err)
+	for _, file := range files {
+		require.True(t, wanted[file], "%s is of no verb", file)
+	}
+}
+
+func TestEveryVerbHasASchema(t *testing.T) {
+	silent := map[string]bool{"completion": true, "worker": true}
+	each(commands(), func(cmd *cobra.Command) {
+		verb := verbOf(cmd)
+		require.NotEqual(t, silent[verb], cli.Results()[verb] != nil, "%s: internal/cli/results.go says what it prints with --json", verb)
+	})
+}
+
+// verbOf is a command without "mcp" before it.
+func verbOf(cmd *cobra.Command) string { return strings.TrimPrefix(cmd.CommandPath(), "mcp ") }
+
+func schemaFile(verb string) string { return strings.ReplaceAll(verb, " ", "-") + ".json" }
+
+// schemaOf is the schema of what a verb prints: one of several types.
+func schemaOf(t *testing.T, verb string, results []any, comments map[string]string) string {
+	t.Helper()
+	whole := &jsonschema.Schema{
+		Version: jsonschema.Version, Title: "mcp " + verb + " --json", Definitions: jsonschema.Definitions{},
+	}
+	names := map[string]reflect.Type{}
+	for _, result := range results {
+		r := &jsonschema.Reflector{Anonymous: true, CommentMap: comments, Mapper: faultKinds, Namer: func(of reflect.Type) string {
+			if other := names[of.Name()]; of.Name() != "" && other != nil {
+				require.True(t, other == of, "%s and %s have one name", other, of)
+			}
+			names[of.Name()] = of
+			return of.Name()
+		}}
+		one := r.Reflect(result)
+		for name, definition := range one.Definitions {
+			whole.Definitions[name] = definition
+		}
+		one.Version, one.Definitions = "", nil
+		whole.AnyOf = append(whole.AnyOf, one)
+	}
+	text, err := json.MarshalIndent(whole, "", "  ")
+	require.NoError(t, err)
+	return string(text) + "\n"
+}
+
+// faultKinds is the schema of a fault's kind.
+func faultKinds(t reflect.Type) *jsonschema.Schema {
+	if t != reflect.TypeFor[fault.Kind]() {
+		return nil
+	}
+	kinds := &jsonschema.Schema{Type: "string"}
+	for _, kind := range fault.Kinds() {
+		kinds.Enum = append(kinds.Enum, kind)
+	}
+	return kinds
+}
+
+// requireFile checks that a file holds what has been generated, or writes it.
+func requireFile(t *testing.T, path, want string) {
+	t.Helper()
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
+	}
+	have, err := os.ReadFile(path)
+	require.NoError(t, err, "make reference writes it")
+	require.Equal(t, want, string(have), "%s has drifted from the commands: make reference writes it anew", path)
+}

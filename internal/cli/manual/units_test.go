@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTheUnitsStartWorkers holds deploy/systemd to mcp's flags and, where there
+// is a systemd to ask, to systemd's own check.
+func TestTheUnitsStartWorkers(t *testing.T) {
+	files, err := filepath.Glob("../../../deploy/systemd/*.service")
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+	dir := t.TempDir()
+	for _, file := range files {
+		unit, err := os.ReadFile(file)
+		require.NoError(t, err)
+		started := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/mcp (.*)$`).FindStringSubmatch(string(unit))
+		require.NotNil(t, started, file)
+		cmd, rest, err := commands().Find(strings.Fields(started[1]))
+		require.NoError(t, err)
+		require.Equal(t, "worker", cmd.Name())
+		require.NoError(t, cmd.ParseFlags(rest), file)
+		require.Contains(t, string(unit), "\nTimeoutStopSec=90s\n", "longer than a worker takes to end")
+
+		name := strings.ReplaceAll(filepath.Base(file), "@.", "@rift.")
+		checked := bytes.ReplaceAll(unit, []byte("/usr/local/bin/mcp"), []byte("/bin/true")) // which is there
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), checked, 0o600))
+		analyze, err := exec.LookPath("systemd-analyze")
+		if err != nil {
+			continue
+		}
+		said, err := exec.Command(analyze, "verify", "--man=no", filepath.Join(dir, name)).CombinedOutput()
+		require.NoError(t, err, "%s", said)
+		require.Empty(t, string(said))
+	}
+}
