@@ -92,6 +92,8 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.AlertName:        workflows.Alert,
 		workflows.AdoptionName:     workflows.Adoption,
 		workflows.SyncName:         workflows.Sync,
+		workflows.LogsName:         workflows.Logs,
+		workflows.ExecName:         workflows.Exec,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

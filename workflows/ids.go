@@ -36,6 +36,8 @@ const (
 	AlertName        = "Alert"
 	AdoptionName     = "Adoption"
 	SyncName         = "Sync"
+	LogsName         = "Logs"
+	ExecName         = "Exec"
 )
 
 // DeployID is the workflow id of all that changes a service. The running

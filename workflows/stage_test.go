@@ -96,6 +96,8 @@ func newStage(t *testing.T) *stage {
 		workflows.RemoveNodeName:   workflows.RemoveNode,
 		workflows.AlertName:        workflows.Alert,
 		workflows.SyncName:         workflows.Sync,
+		workflows.LogsName:         workflows.Logs,
+		workflows.ExecName:         workflows.Exec,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.NodeHistoryName:  workflows.NodeHistory,
 	} {

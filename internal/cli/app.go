@@ -121,6 +121,7 @@ func (a *App) root() *cobra.Command {
 	root.AddCommand(
 		newDeploy(a), newBuild(a), newPlan(a), newSync(a), newAdopt(a), newStatus(a), newPs(a),
 		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a), newEvents(a), newNode(a),
+		newLogs(a), newExec(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
 	)
 	return root
