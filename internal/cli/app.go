@@ -99,6 +99,14 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// behind is what an output writes to.
+func behind(w io.Writer) io.Writer {
+	if o, wrapped := w.(*output); wrapped {
+		return o.Writer
+	}
+	return w
+}
+
 // asksJSON looks for --json in a command line that cannot be parsed.
 func asksJSON(args []string) bool {
 	if i := slices.Index(args, "--"); i >= 0 {
@@ -122,7 +130,7 @@ func (a *App) root() *cobra.Command {
 		newDeploy(a), newBuild(a), newPlan(a), newSync(a), newAdopt(a), newStatus(a), newPs(a),
 		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a), newEvents(a), newNode(a),
 		newLogs(a), newExec(a),
-		newWorker(a), newDev(a), newMigrate(a), newService(a), newVersion(a),
+		newWorker(a), newDev(a), newMigrate(a), newService(a), newConfig(a), newVersion(a),
 	)
 	return root
 }

@@ -118,7 +118,7 @@ func (a *App) deployInput(cfg *config.Config, target string, o deployOptions) (w
 func (a *App) definition(cfg *config.Config, target string) (*servicedef.Service, string, error) {
 	name, part, _ := strings.Cut(target, "/")
 	if cfg.Services == "" {
-		return nil, "", usageError{fmt.Errorf("no services directory: set services in mcp.toml; this configuration is %s", cfg.Describe())}
+		return nil, "", noServices(cfg)
 	}
 	definition, err := servicedef.Find(cfg.Services, name)
 	if err != nil {
@@ -128,6 +128,11 @@ func (a *App) definition(cfg *config.Config, target string) (*servicedef.Service
 		return nil, "", usageOr(err)
 	}
 	return definition, part, nil
+}
+
+// noServices is the error of a configuration without a services directory.
+func noServices(cfg *config.Config) error {
+	return usageError{fmt.Errorf("no services directory: set services in mcp.toml; this configuration is %s", cfg.Describe())}
 }
 
 // usageOr makes every error about a definition one of usage, and keeps what

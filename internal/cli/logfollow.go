@@ -151,10 +151,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // ctx ends. A pipe says so by itself only when it is written to, and an idle
 // follow writes nothing.
 func untilReaderGone(ctx context.Context, w io.Writer) {
-	if o, wrapped := w.(*output); wrapped {
-		w = o.Writer
-	}
-	file, ok := w.(*os.File)
+	file, ok := behind(w).(*os.File)
 	for ok && ctx.Err() == nil {
 		state := []unix.PollFd{{Fd: int32(file.Fd())}}
 		n, err := unix.Poll(state, int(againPause/time.Millisecond))

@@ -20,7 +20,7 @@ func newService(a *App) *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(newServiceList(a), newServiceShow(a), newServiceNew(a), newServiceEdit(a), &cobra.Command{
 		Use:   "check [FILE…]",
 		Short: "Report everything that is wrong with service definitions",
 		Long: `Check reports everything that is wrong with service definitions, with file,

@@ -22,12 +22,15 @@ func (c *Config) readEnvironment() error {
 		if err := set(k.value, text); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		c.sources[k.name] = "$" + name
 	}
 	// What the environment says of Postgres stands for both of its keys.
 	if c.getenv("MCP_POSTGRES_URL") != "" {
 		c.Postgres.URLFile = ""
+		delete(c.sources, "postgres.url_file")
 	} else if c.getenv("MCP_POSTGRES_URL_FILE") != "" {
 		c.Postgres.URL = ""
+		delete(c.sources, "postgres.url")
 	}
 	return nil
 }
