@@ -37,6 +37,7 @@ const (
 	AdoptionName     = "Adoption"
 	SyncName         = "Sync"
 	LogsName         = "Logs"
+	DoctorName       = "Doctor"
 	ExecName         = "Exec"
 )
 
@@ -85,6 +86,11 @@ var (
 	SearchNode    = temporal.NewSearchAttributeKeyKeywordList("McpNode")
 	SearchOutcome = temporal.NewSearchAttributeKeyKeyword("McpOutcome")
 )
+
+// SearchAttributes are all of them.
+func SearchAttributes() []temporal.SearchAttributeKey {
+	return []temporal.SearchAttributeKey{SearchService, SearchNode, SearchOutcome}
+}
 
 // Keys of the memo of a Deploy, which a client reads without the history.
 const (

@@ -97,6 +97,7 @@ func newStage(t *testing.T) *stage {
 		workflows.AlertName:        workflows.Alert,
 		workflows.SyncName:         workflows.Sync,
 		workflows.LogsName:         workflows.Logs,
+		workflows.DoctorName:       workflows.Doctor,
 		workflows.ExecName:         workflows.Exec,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.NodeHistoryName:  workflows.NodeHistory,

@@ -129,7 +129,7 @@ func (a *App) root() *cobra.Command {
 	root.AddCommand(
 		newDeploy(a), newBuild(a), newPlan(a), newSync(a), newAdopt(a), newStatus(a), newPs(a),
 		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a), newEvents(a), newNode(a),
-		newLogs(a), newExec(a),
+		newLogs(a), newExec(a), newDoctor(a), newOpen(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newConfig(a), newVersion(a),
 	)
 	return root

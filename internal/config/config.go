@@ -72,6 +72,8 @@ type Temporal struct {
 	Namespace string `toml:"namespace"`
 	// Profile is one of temporal.toml, which goes over the two above.
 	Profile string `toml:"profile"`
+	// UI is where Temporal's UI is, for mcp open; "" if there is none.
+	UI string `toml:"ui"`
 }
 
 // Postgres says where the registry is. Only control workers read it.
