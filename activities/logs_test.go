@@ -170,7 +170,7 @@ func TestACommandEndsWithItsCodeAndItsOutputApart(t *testing.T) {
 	h.engine.Program = runtime.TestProgram
 	h.printer(t, "shop-api")
 	run := func(timeout time.Duration, command ...string) (runtime.ExecResult, error) {
-		value, err := h.env.ExecuteActivity(h.Node.Exec, activities.ExecInput{Component: "api", Container: "shop-api", Command: command, Timeout: timeout})
+		value, err := h.env.ExecuteActivity(h.Exec, activities.ExecInput{Component: "api", Container: "shop-api", Command: command, Timeout: timeout})
 		var result runtime.ExecResult
 		if err == nil {
 			err = value.Get(&result)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // finding is one entry of mcp doctor --json.
@@ -142,7 +143,7 @@ func servicesOf(cfg *config.Config) defined {
 		d.builds = d.builds || len(s.Build.Images) > 0
 		for _, c := range s.Components {
 			d.nodes = append(d.nodes, c.Node)
-			if host := registryOf(c.Image); !registries[host] {
+			if host := servicedef.ImageRegistry(c.Image); !registries[host] {
 				registries[host] = true
 				d.images = append(d.images, c.Image)
 			}
@@ -190,7 +191,7 @@ func late(err error) *fault.Error {
 	return fault.Of(err)
 }
 
-// named is a fault with a hint, unless it has one.
+// hinted is a fault with a hint, unless it has one.
 func hinted(f *fault.Error, hint string, args ...any) *fault.Error {
 	return f.WithHint("%s", cmp.Or(f.Hint, fmt.Sprintf(hint, args...)))
 }

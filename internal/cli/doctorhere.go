@@ -14,18 +14,6 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// definitions are the sound ones of a directory, and what is wrong with others.
-func definitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
-	services, err := servicedef.LoadDir(dir)
-	var problems servicedef.Errors
-	if errors.As(err, &problems) {
-		err = nil
-	}
-	return services, problems, err
-}
-
-func registryOf(image string) string { return servicedef.ImageRegistry(image) }
-
 // checkHere checks what can be told from this host alone.
 func checkHere(ctx context.Context, cfg *config.Config, d defined) []finding {
 	var checks []func(context.Context) []finding
@@ -47,7 +35,7 @@ func checkHere(ctx context.Context, cfg *config.Config, d defined) []finding {
 
 // registryFinding is how an image registry answers, from somewhere.
 func registryFinding(image, from string, err error) finding {
-	host := registryOf(image)
+	host := servicedef.ImageRegistry(image)
 	check := fmt.Sprintf("image registry %s, %s", host, from)
 	switch {
 	case err == nil:

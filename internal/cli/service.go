@@ -74,6 +74,16 @@ func definitionsIn(dir, configuration string) ([]string, error) {
 	return files, err
 }
 
+// definitions are the sound ones of a directory, and what is wrong with others.
+func definitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
+	services, err := servicedef.LoadDir(dir)
+	var problems servicedef.Errors
+	if errors.As(err, &problems) {
+		err = nil
+	}
+	return services, problems, err
+}
+
 // checkFile checks what can be told from one file.
 func checkFile(file string) *checked {
 	c := &checked{File: file, Problems: servicedef.Errors{}}

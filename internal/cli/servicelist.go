@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,9 +35,8 @@ func (a *App) listServices() error {
 	if err != nil {
 		return err
 	}
-	services, err := servicedef.LoadDir(dir)
-	var problems servicedef.Errors
-	if err != nil && !errors.As(err, &problems) {
+	services, problems, err := definitions(dir)
+	if err != nil {
 		return usageError{err}
 	}
 	list := []listedService{}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
 	"slices"
@@ -93,6 +94,32 @@ env = { MODE = "deaf" }
 
 	follow.signal(syscall.SIGINT)
 	require.Equal(t, 130, follow.code(10*time.Second))
+}
+
+func TestAFollowOfABusyServiceLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("busy", w.service("busy", "v1", ""))
+	port := portOf(t, w.deploy("busy"), "app")
+	follow := w.process("logs", "busy", "-f")
+	follow.awaitLine("listening on")
+	var want []string
+	var pauses time.Duration
+	for i := range 300 {
+		line := fmt.Sprintf("line %d", i)
+		want = append(want, line)
+		w.say(port, line)
+		if i%50 == 0 { // it is read to its end now and then
+			began := time.Now()
+			follow.awaitLine(line + "\n")
+			pauses += time.Since(began)
+		}
+	}
+	follow.awaitLine(want[len(want)-1] + "\n")
+	t.Logf("a line takes %s to be shown", pauses/6)
+	printed := strings.Split(strings.TrimSpace(follow.stdout.String()), "\n")
+	require.Equal(t, want, printed[1:])
 }
 
 func TestAFollowEndsWithItsReader(t *testing.T) {
