@@ -58,6 +58,8 @@ type Registry interface {
 	DropHours(ctx context.Context, before time.Time) error
 	FoldEvents(ctx context.Context, before time.Time, n int) (folded int, err error)
 	DropEvents(ctx context.Context, before time.Time, n int) (dropped int, err error)
+	// Schema is the version of the tables, and the one that this mcp needs.
+	Schema(ctx context.Context) (has, needs int32, err error)
 }
 
 // Monitor is what Control needs to have nodes looked at.
@@ -122,6 +124,8 @@ type Control struct {
 	Lock     Lock
 	Monitor  Monitor
 	Queues   Queues
+	// Version is mcp's own.
+	Version string
 	// Alerts are the destinations of alerts by their names; none is fine.
 	Alerts map[string]Alerter
 	// PortRest is how long a released port is kept from being handed out

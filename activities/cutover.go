@@ -78,7 +78,7 @@ func (a *Node) refuse(ctx context.Context, in CutOverInput) (*fault.Error, error
 			return nil, err
 		case next.State != runtime.Running:
 			refused = fault.New(fault.Unhealthy, "container %s%s exited with code %d after it was healthy", name, plan.NextSuffix, next.ExitCode)
-			refused.Log, _ = a.Runtime.Logs(ctx, name+plan.NextSuffix, logLines) // without them it is still told
+			refused.Log, _ = runtime.LastLines(ctx, a.Runtime, name+plan.NextSuffix, logLines, logLine) // without them it is still told
 		}
 		if refused != nil {
 			refused.Node, refused.Component = a.Name, next.Labels[runtime.LabelComponent]

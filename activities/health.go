@@ -18,6 +18,10 @@ const (
 	firstPause = 10 * time.Millisecond
 	// logLines is how much of a failed container's output an operator is shown.
 	logLines = 10
+	// logLine is how many bytes of each line are, and checkOutput how many of
+	// what a check prints: they travel in errors.
+	logLine     = 2 << 10
+	checkOutput = 16 << 10
 )
 
 // check asks once whether a container serves.
@@ -117,12 +121,12 @@ func (a *Node) execCheck(name string, command []string, timeout time.Duration) c
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		code, output, err := a.Runtime.Exec(ctx, name, command)
+		result, err := a.Runtime.Exec(ctx, name, command)
 		if err != nil {
 			return err
 		}
-		if code != 0 {
-			return fmt.Errorf("%v exited with code %d: %s", command, code, output)
+		if output := result.Output(); result.ExitCode != 0 {
+			return fmt.Errorf("%v exited with code %d: %s", command, result.ExitCode, output[:min(len(output), checkOutput)])
 		}
 		return nil
 	}
@@ -155,7 +159,7 @@ func dialable(ip string, port int) string {
 // lines of its output.
 func (a *Node) unhealthy(ctx context.Context, name string, cause error) error {
 	f := fault.Wrap(fault.Unhealthy, cause, "container %s", name)
-	lines, err := a.Runtime.Logs(ctx, name, logLines)
+	lines, err := runtime.LastLines(ctx, a.Runtime, name, logLines, logLine)
 	if err != nil {
 		lines = []string{fmt.Sprintf("(its output could not be read: %v)", err)}
 	}

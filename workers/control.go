@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -34,6 +33,7 @@ type Control struct {
 	Alerts Alerts
 	// Namespace is Temporal's, where search attributes are registered.
 	Namespace string
+	version   string
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -61,6 +61,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Monitor:  monitor{c, r.MonitorInterval},
 		Queues:   queues{c, r.Namespace},
 		Alerts:   r.Alerts.destinations(),
+		Version:  r.version,
 		PortRest: r.PortRest,
 	}
 	return w.serve(c, activities.QueueControl, worker.Options{}, func(reg worker.Registry) {
@@ -95,6 +96,9 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.SyncName:         workflows.Sync,
 		workflows.PurgeName:        workflows.Purge,
 		workflows.PurgeableName:    workflows.Purgeable,
+		workflows.LogsName:         workflows.Logs,
+		workflows.DoctorName:       workflows.Doctor,
+		workflows.ExecName:         workflows.Exec,
 	} {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
@@ -105,7 +109,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 // they are made once by hand.
 func registerSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	types := map[string]enums.IndexedValueType{}
-	for _, key := range []temporal.SearchAttributeKey{workflows.SearchService, workflows.SearchNode, workflows.SearchOutcome} {
+	for _, key := range workflows.SearchAttributes() {
 		types[key.GetName()] = key.GetValueType()
 	}
 	_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{

@@ -82,6 +82,7 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	w.activities, w.interrupt = context.WithCancelCause(context.WithoutCancel(ctx))
 	var err error
 	if o.Control != nil {
+		o.Control.version = o.Version
 		err = o.Control.start(ctx, w, c)
 	}
 	if err == nil && o.Node != nil {

@@ -39,6 +39,9 @@ const (
 	SyncName         = "Sync"
 	PurgeName        = "Purge"
 	PurgeableName    = "Purgeable"
+	LogsName         = "Logs"
+	DoctorName       = "Doctor"
+	ExecName         = "Exec"
 )
 
 // PlanQuery asks a Deploy for its PlanResult; null before the plan is made.
@@ -89,6 +92,11 @@ var (
 	SearchNode    = temporal.NewSearchAttributeKeyKeywordList("McpNode")
 	SearchOutcome = temporal.NewSearchAttributeKeyKeyword("McpOutcome")
 )
+
+// SearchAttributes are all of them.
+func SearchAttributes() []temporal.SearchAttributeKey {
+	return []temporal.SearchAttributeKey{SearchService, SearchNode, SearchOutcome}
+}
 
 // Keys of the memo of a Deploy, which a client reads without the history.
 const (

@@ -100,6 +100,9 @@ func newStage(t *testing.T) *stage {
 		workflows.SyncName:         workflows.Sync,
 		workflows.PurgeName:        workflows.Purge,
 		workflows.PurgeableName:    workflows.Purgeable,
+		workflows.LogsName:         workflows.Logs,
+		workflows.DoctorName:       workflows.Doctor,
+		workflows.ExecName:         workflows.Exec,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.NodeHistoryName:  workflows.NodeHistory,
 	} {

@@ -107,6 +107,17 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// behind is what writes in the end where a writer of this package does.
+func behind(w io.Writer) io.Writer {
+	switch wrapper := w.(type) {
+	case *output:
+		return behind(wrapper.Writer)
+	case aboveWriter:
+		return behind(wrapper.out)
+	}
+	return w
+}
+
 // asksJSON looks for --json in a command line that cannot be parsed.
 func asksJSON(args []string) bool {
 	if i := slices.Index(args, "--"); i >= 0 {
@@ -130,8 +141,8 @@ func (a *App) Root() *cobra.Command {
 	root.AddCommand(
 		newDeploy(a), newBuild(a), newPlan(a), newSync(a), newAdopt(a), newStatus(a), newPs(a),
 		newCancel(a), newRollback(a), newUndeploy(a), newHistory(a), newEvents(a), newNode(a),
-		newStop(a), newStart(a), newRestart(a), newPurge(a),
-		newWorker(a), newDev(a), newMigrate(a), newService(a), newCompletion(), newVersion(a),
+		newStop(a), newStart(a), newRestart(a), newPurge(a), newLogs(a), newExec(a), newDoctor(a), newOpen(a),
+		newWorker(a), newDev(a), newMigrate(a), newService(a), newConfig(a), newCompletion(), newVersion(a),
 	)
 	a.complete(root)
 	return root

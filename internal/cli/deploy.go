@@ -154,7 +154,7 @@ func (a *App) inputFor(cfg *config.Config, definition *servicedef.Service, o dep
 func (a *App) definition(cfg *config.Config, target string) (*servicedef.Service, string, error) {
 	name, part, _ := strings.Cut(target, "/")
 	if cfg.Services == "" {
-		return nil, "", usageError{fmt.Errorf("no services directory: set services in mcp.toml; this configuration is %s", cfg.Describe())}
+		return nil, "", noServices(cfg)
 	}
 	definition, err := servicedef.Find(cfg.Services, name)
 	if err != nil {
@@ -164,6 +164,11 @@ func (a *App) definition(cfg *config.Config, target string) (*servicedef.Service
 		return nil, "", usageOr(err)
 	}
 	return definition, part, nil
+}
+
+// noServices is the error of a configuration without a services directory.
+func noServices(cfg *config.Config) error {
+	return usageError{fmt.Errorf("no services directory: set services in mcp.toml; this configuration is %s", cfg.Describe())}
 }
 
 // usageOr makes every error about a definition one of usage, and keeps what

@@ -26,7 +26,30 @@ func (a *App) read(ctx context.Context, c client.Client, verb, workflow string, 
 // ask runs a short workflow, which leaves nothing to undo, and decodes its
 // result.
 func (a *App) ask(ctx context.Context, c client.Client, o client.StartWorkflowOptions, workflow string, in, out any) error {
-	o.TaskQueue, o.WorkflowExecutionTimeout = workflows.Queue, time.Minute
+	o.WorkflowExecutionTimeout = time.Minute
+	return a.askPatiently(ctx, c, readPatience, o, workflow, in, out)
+}
+
+// readLong runs a workflow that only reads, or has nothing to undo, and whose
+// answer may take as long as wait. It says nothing meanwhile, and cancels the
+// workflow where nobody waits for it any more.
+func (a *App) readLong(ctx context.Context, c client.Client, verb string, wait time.Duration, workflow string, in, out any) error {
+	o := client.StartWorkflowOptions{
+		ID: workflows.ReadID(verb, nonce()), StaticSummary: "mcp " + verb, WorkflowExecutionTimeout: wait + time.Minute,
+	}
+	err := a.askPatiently(ctx, c, o.WorkflowExecutionTimeout, o, workflow, in, out)
+	if ctx.Err() != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectPatience)
+		defer cancel()
+		_ = c.CancelWorkflow(last, o.ID, "") // it would end by itself
+	}
+	return err
+}
+
+// askPatiently is ask, which says what it waits for when that takes longer than
+// its patience.
+func (a *App) askPatiently(ctx context.Context, c client.Client, patience time.Duration, o client.StartWorkflowOptions, workflow string, in, out any) error {
+	o.TaskQueue = workflows.Queue
 	run, err := c.ExecuteWorkflow(ctx, o, workflow, in)
 	if err != nil {
 		return temporalFault(err)
@@ -37,7 +60,7 @@ func (a *App) ask(ctx context.Context, c client.Client, o client.StartWorkflowOp
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if err := watchRead(watch, c, run, view); err != nil {
+		if err := watchRead(watch, c, run, view, patience); err != nil {
 			stop(err)
 		}
 	}()
@@ -59,7 +82,7 @@ func (a *App) ask(ctx context.Context, c client.Client, o client.StartWorkflowOp
 
 // watchRead says what a read waits for when that takes long. It fails when
 // nobody is there to run it.
-func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline) error {
+func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline, patience time.Duration) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	started, seen := time.Now(), int64(0)
@@ -78,7 +101,7 @@ func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, vie
 			return unreachableError{fault.New(fault.Unavailable, "no control worker polls the queue %s", workflows.Queue).
 				WithHint("start one: mcp worker --control")}
 		}
-		if time.Since(started) < readPatience {
+		if time.Since(started) < patience {
 			continue
 		}
 		seen = catchUp(ctx, c, run, view, seen)

@@ -4,6 +4,7 @@ import (
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -40,7 +41,10 @@ func Results() map[string][]any {
 		"plan": workflows.PlanResult{}, "sync": []synced{}, "status": []serviceStatus{}, "ps": []process{},
 		"node list": []listedNode{}, "node status": []nodeStatus{}, "node show": shownNode{},
 		"node drain": drained{}, "node activate": drained{}, "node remove": removed{},
-		"service check": []checked{}, "migrate": migrated{}, "version": thisVersion{},
+		"service check": []checked{}, "service list": []listedService{}, "service show": servicedef.Service{},
+		"service new": written{}, "service edit": edited{}, "config show": shownConfig{},
+		"logs": logLine{}, "exec": executed{}, "doctor": []finding{}, "open": opened{},
+		"migrate": migrated{}, "version": thisVersion{},
 		"dev": dev.Info{}, "dev down": ended{},
 	} {
 		results[verb] = []any{result, failure{}}

@@ -20,7 +20,7 @@ func newService(a *App) *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(newServiceList(a), newServiceShow(a), newServiceNew(a), newServiceEdit(a), &cobra.Command{
 		Use:   "check [FILE…]",
 		Short: "Report everything that is wrong with service definitions",
 		Long: `Check reports everything that is wrong with service definitions, with file,
@@ -73,6 +73,16 @@ func definitionsIn(dir, configuration string) ([]string, error) {
 		err = fmt.Errorf("no definition in the services directory %s", dir)
 	}
 	return files, err
+}
+
+// definitions are the sound ones of a directory, and what is wrong with others.
+func definitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
+	services, err := servicedef.LoadDir(dir)
+	var problems servicedef.Errors
+	if errors.As(err, &problems) {
+		err = nil
+	}
+	return services, problems, err
 }
 
 // checkFile checks what can be told from one file.

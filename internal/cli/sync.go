@@ -80,9 +80,8 @@ func (a *App) syncable(cfg *config.Config, names []string) ([]string, []synced, 
 	if _, err := definitionsIn(cfg.Services, cfg.Describe()); err != nil {
 		return nil, nil, usageError{err}
 	}
-	all, err := servicedef.LoadDir(cfg.Services)
-	var problems servicedef.Errors
-	if err != nil && !errors.As(err, &problems) {
+	all, problems, err := definitions(cfg.Services)
+	if err != nil {
 		return nil, nil, usageError{err}
 	}
 	byFile := map[string]servicedef.Errors{}

@@ -28,6 +28,8 @@ type Config struct {
 
 	file   string
 	getenv func(string) string
+	// sources are where the values of keys come from that are not defaults.
+	sources map[string]string
 }
 
 // Build says who builds images, and from what.
@@ -70,6 +72,8 @@ type Temporal struct {
 	Namespace string `toml:"namespace"`
 	// Profile is one of temporal.toml, which goes over the two above.
 	Profile string `toml:"profile"`
+	// UI is where Temporal's UI is, for mcp open; "" if there is none.
+	UI string `toml:"ui"`
 }
 
 // Postgres says where the registry is. Only control workers read it.
@@ -127,8 +131,12 @@ func defaults(getenv func(string) string) *Config {
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
 		getenv:   getenv,
+		sources:  map[string]string{},
 	}
 }
+
+// File is where the configuration was read from; "" where there was none.
+func (c *Config) File() string { return c.file }
 
 // Describe names the file that the configuration was read from, or says where
 // one was looked for; it ends the sentence "this configuration is …".

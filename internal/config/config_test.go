@@ -135,6 +135,7 @@ func TestMistakes(t *testing.T) {
 		{"a port to listen on beyond the last", "[worker]\nlisten = \":65536\"", "worker.listen: must be host:port"},
 		{"a publish address", "[node]\npublish = \"rift\"", "node.publish: must be an IP address"},
 		{"an address without a port", "[temporal]\naddress = \"temporal\"", "temporal.address: must be host:port"},
+		{"a UI that is no page", "[temporal]\nui = \"127.0.0.1:8233\"", "temporal.ui: must begin with http://"},
 		{"an image registry with a scheme", "[image_registry]\ninsecure = [\"http://r:5000\"]", "image_registry.insecure: must hold host:port"},
 		{"two places for a URL", "[postgres]\nurl = \"postgres://a\"\nurl_file = \"b\"", "postgres.url_file: is set beside postgres.url"},
 	} {

@@ -10,24 +10,27 @@ import (
 
 // readEnvironment lets each key's variable go over the file: MCP_ and the key
 // in upper case, as MCP_BUILD_WORKSPACE; a list is separated by commas.
-// Temporal's keys have the variables that all of its tools read, TEMPORAL_…,
-// instead.
+// Temporal's keys, but for that of its UI, have the variables that all of its
+// tools read, TEMPORAL_…, instead.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
 		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
 		text := c.getenv(name)
-		if text == "" || strings.HasPrefix(k.name, "temporal.") {
+		if text == "" || strings.HasPrefix(k.name, "temporal.") && k.name != "temporal.ui" {
 			continue
 		}
 		if err := set(k.value, text); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		c.sources[k.name] = "$" + name
 	}
 	// What the environment says of Postgres stands for both of its keys.
 	if c.getenv("MCP_POSTGRES_URL") != "" {
 		c.Postgres.URLFile = ""
+		delete(c.sources, "postgres.url_file")
 	} else if c.getenv("MCP_POSTGRES_URL_FILE") != "" {
 		c.Postgres.URL = ""
+		delete(c.sources, "postgres.url")
 	}
 	return nil
 }

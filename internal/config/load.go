@@ -25,9 +25,11 @@ func Load(path string, getenv func(string) string, flags ...func(*Config)) (*Con
 	if err := c.readEnvironment(); err != nil {
 		return nil, err
 	}
-	for _, flag := range flags {
-		flag(c)
-	}
+	c.noting(FromFlag, func() {
+		for _, flag := range flags {
+			flag(c)
+		}
+	})
 	dir, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("find the working directory: %w", err)
@@ -55,6 +57,7 @@ func (c *Config) readFile(path string) error {
 	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(c); err != nil {
 		return locate(path, err)
 	}
+	c.noteFile(text)
 	c.resolve(filepath.Dir(path))
 	return nil
 }

@@ -36,6 +36,7 @@ func (c *Config) Validate() error {
 	v.check(err == nil, "node.publish", "must be an IP address of this node, not %q", c.Node.Publish)
 	_, _, err = net.SplitHostPort(c.Temporal.Address)
 	v.check(err == nil || c.Temporal.Address == "", "temporal.address", "must be host:port, not %q", c.Temporal.Address)
+	v.check(c.Temporal.UI == "" || isWebURL(c.Temporal.UI), "temporal.ui", "must begin with http:// or https://, unlike %q", c.Temporal.UI)
 	for _, host := range c.ImageRegistry.Insecure {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must hold host:port as in an image's name, not %q", host)
 	}
@@ -93,9 +94,7 @@ func (v *validation) socket(key, socket string) {
 
 // alerts never repeats the URL: it can hold a token.
 func (v *validation) alerts(a Alerts) {
-	parsed, err := url.Parse(a.Webhook)
-	ok := err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != ""
-	v.check(ok || a.Webhook == "", "alerts.webhook", "must be a URL that begins with https:// or http://")
+	v.check(a.Webhook == "" || isWebURL(a.Webhook), "alerts.webhook", "must be a URL that begins with https:// or http://")
 	v.check(a.SecretFile == "" || a.Webhook != "", "alerts.secret_file", "signs what is posted to alerts.webhook, which is not set")
 	v.check(len(a.Command) == 0 || filepath.IsAbs(a.Command[0]), "alerts.command",
 		"must begin with the absolute path of a program, not %q", strings.Join(a.Command[:min(1, len(a.Command))], ""))
@@ -105,6 +104,11 @@ func (v *validation) alerts(a Alerts) {
 func (v *validation) postgres(p Postgres) {
 	v.check(p.URL == "" || p.URLFile == "", "postgres.url_file", "is set beside postgres.url: which one holds?")
 	v.check(p.URL == "" || isPostgresURL(p.URL), "postgres.url", "must begin with postgres://")
+}
+
+func isWebURL(address string) bool {
+	parsed, err := url.Parse(address)
+	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != ""
 }
 
 func isPostgresURL(url string) bool {

@@ -43,6 +43,7 @@ insecure = [%s, %s]
 [temporal]
 address   = %s
 namespace = "default"
+ui        = %s
 
 [postgres]
 url_file = %s
@@ -53,7 +54,7 @@ socket  = %s
 publish = %s
 `, quote(p.options.Services), quote(Local), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
-		quote(p.info.Temporal), quote(p.path(urlName)),
+		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
 		quote(Local), quote(p.info.Podman), quote(p.options.Publish))
 	if err := writeFile(p.path(configName), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)

@@ -76,3 +76,9 @@ func migrateOn(ctx context.Context, conn *pgx.Conn) (from, to int32, err error) 
 	}
 	return from, to, nil
 }
+
+// Schema is the version of the tables, and the one that this program needs.
+func (s *Store) Schema(ctx context.Context) (has, needs int32, err error) {
+	err = s.pool.QueryRow(ctx, `select version from `+versionTable).Scan(&has)
+	return has, SchemaVersion, translate(ctx, err, true, "read the version of the registry's tables")
+}

@@ -47,7 +47,7 @@ type fakeContainer struct {
 	info    ContainerInfo
 	imageID string
 	program FakeProgram
-	output  []string
+	output  []LogLine
 }
 
 // NewFake returns an empty engine with an image registry of its own.
@@ -83,6 +83,15 @@ func (f *Fake) TakePort(port int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.taken[port] = true
+}
+
+// Print makes a container print lines, at one time, on its standard output.
+func (f *Fake) Print(name string, lines ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.containers[name]; c != nil {
+		c.print("stdout", lines)
+	}
 }
 
 // Exit makes a running container exit by itself.
@@ -148,8 +157,9 @@ type FakeProgram struct {
 	Hangs bool
 	// Stubborn: it does not stop, but has to be killed.
 	Stubborn bool
-	// Output is what it prints.
-	Output []string
+	// Output is what it prints; Complains: on its standard error.
+	Output    []string
+	Complains bool
 }
 
 // TestProgram is what the contract test's program does, and is found at
@@ -161,7 +171,7 @@ func TestProgram(cmd []string) FakeProgram {
 	}
 	switch verb, args := cmd[1], cmd[2:]; verb {
 	case "exit":
-		program := FakeProgram{Exits: true, Output: []string{"exiting with " + args[0]}}
+		program := FakeProgram{Exits: true, Output: []string{"exiting with " + args[0]}, Complains: true}
 		_, _ = fmt.Sscan(args[0], &program.ExitCode)
 		return program
 	case "echo":

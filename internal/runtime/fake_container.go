@@ -101,7 +101,7 @@ func (f *Fake) start(c *fakeContainer) error {
 		}
 	}
 	c.info.State, c.info.Started, c.info.ExitCode = Running, time.Now().UTC(), 0
-	c.output = append(c.output, c.program.Output...)
+	c.print(c.program.stream(), c.program.Output)
 	if c.program.Exits {
 		c.info.State, c.info.ExitCode = Stopped, c.program.ExitCode
 	}
@@ -257,18 +257,69 @@ func bears(labels, wanted map[string]string) bool {
 	return true
 }
 
-// Logs returns the last lines of a container's output.
-func (f *Fake) Logs(ctx context.Context, name string, lines int) ([]string, error) {
-	var last []string
-	err := f.with(ctx, "Logs", name, func(c *fakeContainer) error {
-		last = slices.Clone(c.output[max(0, len(c.output)-max(0, lines)):])
+// print adds lines to the container's output.
+func (c *fakeContainer) print(stream string, lines []string) {
+	now := time.Now().UTC()
+	for _, text := range lines {
+		c.output = append(c.output, LogLine{Time: now, Stream: stream, Text: text[:min(len(text), MaxLogLine)]})
+	}
+}
+
+// stream is where the program prints.
+func (p FakeProgram) stream() string {
+	if p.Complains {
+		return "stderr"
+	}
+	return "stdout"
+}
+
+// Logs gives each the lines of a container's output.
+func (f *Fake) Logs(ctx context.Context, name string, q LogQuery, each func(LogLine) bool) error {
+	var all []LogLine
+	id, running := "", false
+	read := func(c *fakeContainer) error {
+		all, running, id = slices.Clone(c.output), c.info.State == Running, c.info.ID
 		return nil
-	})
-	return last, err
+	}
+	if err := f.with(ctx, "Logs", name, read); err != nil {
+		return err
+	}
+	given := 0
+	if q.Tail > 0 {
+		given = max(0, len(all)-q.Tail)
+		for given > 0 && all[given].Time.Equal(all[given-1].Time) {
+			given--
+		}
+	}
+	for {
+		for _, line := range all[given:] {
+			if !line.Time.Before(q.Since) && !each(line) {
+				return nil
+			}
+		}
+		given = len(all)
+		if !q.Follow || !running {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("logs %s: %w", name, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+		f.mu.Lock()
+		c, err := f.find(id)
+		if err == nil {
+			_ = read(c) // it never fails
+		}
+		f.mu.Unlock()
+		if err != nil {
+			return nil // it was removed, and so runs no more
+		}
+	}
 }
 
 // Exec asks Program what a command does in a running container.
-func (f *Fake) Exec(ctx context.Context, name string, cmd []string) (int, string, error) {
+func (f *Fake) Exec(ctx context.Context, name string, cmd []string) (ExecResult, error) {
 	err := f.with(ctx, "Exec", name, func(c *fakeContainer) error {
 		if c.info.State != Running {
 			return fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
@@ -276,18 +327,18 @@ func (f *Fake) Exec(ctx context.Context, name string, cmd []string) (int, string
 		return nil
 	})
 	if err != nil {
-		return 0, "", err
+		return ExecResult{}, err
 	}
 	program := f.Program(cmd)
 	if program.Missing {
-		return 0, "", fault.New(fault.Invalid, "run %s in %s: executable file not found", cmd[0], name)
+		return ExecResult{}, fault.New(fault.Invalid, "run %s in %s: executable file not found", cmd[0], name)
 	}
 	if err := program.await(ctx); err != nil {
-		return 0, "", fmt.Errorf("run %s in %s: %w", cmd[0], name, err)
+		return ExecResult{}, fmt.Errorf("run %s in %s: %w", cmd[0], name, err)
 	}
-	output := ""
+	result := ExecResult{ExitCode: program.ExitCode}
 	for _, line := range program.Output {
-		output += line + "\n"
+		result.Print(program.Complains, []byte(line+"\n"))
 	}
-	return program.ExitCode, output, nil
+	return result, nil
 }

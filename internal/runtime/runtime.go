@@ -71,12 +71,13 @@ type Runtime interface {
 	// of the given labels, in no order. It costs the same however many there
 	// are, where List pays for each.
 	Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error)
-	// Logs returns the last lines of a container's output, stdout and stderr
-	// together, oldest first.
-	Logs(ctx context.Context, name string, lines int) ([]string, error)
-	// Exec runs a command in a running container and returns its exit code
-	// and output.
-	Exec(ctx context.Context, name string, cmd []string) (exitCode int, output string, err error)
+	// Logs gives each the lines of a container's output that the query selects,
+	// oldest first, until each returns false. A follow goes on as lines come,
+	// and ends when the container does not run.
+	Logs(ctx context.Context, name string, q LogQuery, each func(LogLine) bool) error
+	// Exec runs a command in a running container. When ctx ends its answer is
+	// not waited for, but the command may go on in the container.
+	Exec(ctx context.Context, name string, cmd []string) (ExecResult, error)
 	// Version is the engine's name and version: "podman 4.3.1".
 	Version(ctx context.Context) (string, error)
 	// Info is what the engine says of itself. It may be as old as this version

@@ -59,10 +59,10 @@ func TestAContainerLearnsItsGatewaysNewAddress(t *testing.T) {
 			changes++
 		}
 		before = now
-		code, table, err := engine.Exec(t.Context(), "stays", []string{"/app", "cat", "/proc/net/arp"})
+		result, err := engine.Exec(t.Context(), "stays", []string{"/app", "cat", "/proc/net/arp"})
 		require.NoError(t, err)
-		require.Zero(t, code, table)
-		require.Contains(t, table, now, "the container's neighbours")
+		require.Zero(t, result.ExitCode, result.Output())
+		require.Contains(t, result.Output(), now, "the container's neighbours")
 	}
 	for changes < 4 { // each container that comes and goes makes two or none
 		start("goes", 20001)

@@ -226,9 +226,12 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 }
 
 // ask fetches a port once.
-func ask(port int) (string, error) {
+func ask(port int) (string, error) { return askFor(port, "") }
+
+// askFor is ask, with a query.
+func askFor(port int, query string) (string, error) {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/?%s", port, query))
 	if err != nil {
 		return "", err
 	}

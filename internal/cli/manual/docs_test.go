@@ -90,6 +90,9 @@ func requireCommand(t *testing.T, page, line string) {
 	require.NoError(t, err, "%s: mcp %s", page, line)
 	cmd.InheritedFlags()
 	for _, word := range rest {
+		if word == "--" {
+			return // what follows is somebody else's command
+		}
 		name, isFlag := strings.CutPrefix(word, "--")
 		if isFlag && name != "help" {
 			name, _, _ = strings.Cut(strings.TrimRight(name, ".,;"), "=")

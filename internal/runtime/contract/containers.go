@@ -204,9 +204,9 @@ func (s *suite) testLifecycle(t *testing.T) {
 		require.NoError(t, s.Runtime.Remove(t.Context(), "contract-nobody"))
 		requireKind(t, fault.NotFound, s.Runtime.Start(t.Context(), "contract-nobody"))
 		requireKind(t, fault.NotFound, s.Runtime.Rename(t.Context(), "contract-nobody", "contract-somebody"))
-		_, err := s.Runtime.Logs(t.Context(), "contract-nobody", 10)
+		_, err := s.logs(t, "contract-nobody", runtime.LogQuery{})
 		requireKind(t, fault.NotFound, err)
-		_, _, err = s.Runtime.Exec(t.Context(), "contract-nobody", []string{"/app"})
+		_, err = s.Runtime.Exec(t.Context(), "contract-nobody", []string{"/app"})
 		requireKind(t, fault.NotFound, err)
 	})
 

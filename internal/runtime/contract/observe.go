@@ -3,6 +3,7 @@ package contract
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,31 +54,146 @@ func (s *suite) testObserve(t *testing.T) {
 		spec := s.spec(t, "contract-logs", "/app", "print", "one", "two", "three")
 		s.run(t, spec)
 		s.awaitLogs(t, spec.Name, []string{"one", "two", "three"})
-		last, err := s.Runtime.Logs(t.Context(), spec.Name, 2)
+		last, err := runtime.LastLines(t.Context(), s.Runtime, spec.Name, 2, 3)
 		require.NoError(t, err)
-		require.Equal(t, []string{"two", "three"}, last)
-		none, err := s.Runtime.Logs(t.Context(), spec.Name, 0)
+		require.Equal(t, []string{"two", "thr"}, last)
+		for _, more := range []int{3, 4, 1000, 0} {
+			all, err := s.logs(t, spec.Name, runtime.LogQuery{Tail: more})
+			require.NoError(t, err)
+			require.Equal(t, []string{"one", "two", "three"}, texts(all), more)
+		}
+		some, err := s.logs(t, spec.Name, runtime.LogQuery{Tail: 1})
+		require.NoError(t, err)
+		all, err := s.logs(t, spec.Name, runtime.LogQuery{})
+		require.NoError(t, err)
+		before := len(all) - len(some)
+		require.Equal(t, all[before:], some)
+		if before > 0 {
+			require.NotEqual(t, all[before-1].Time, some[0].Time, "of a time all lines or none")
+		}
+	})
+
+	t.Run("logs tell when a line was written, and on which stream", func(t *testing.T) {
+		before := time.Now().Add(-time.Second)
+		out, complaint := s.spec(t, "contract-stdout", "/app", "print", "fine"), s.spec(t, "contract-stderr", "/app", "exit", "3")
+		s.run(t, out)
+		s.run(t, complaint)
+		s.awaitLogs(t, out.Name, []string{"fine"})
+		s.awaitLogs(t, complaint.Name, []string{"exiting with 3"})
+		for name, stream := range map[string]string{out.Name: "stdout", complaint.Name: "stderr"} {
+			lines, err := s.logs(t, name, runtime.LogQuery{})
+			require.NoError(t, err)
+			require.Equal(t, stream, lines[0].Stream)
+			require.WithinRange(t, lines[0].Time, before, time.Now().Add(time.Second))
+		}
+	})
+
+	t.Run("logs since a line's time begin with it, and end where nobody wants more", func(t *testing.T) {
+		spec := s.spec(t, "contract-since", "/app", "print", "one", "two")
+		s.run(t, spec)
+		s.awaitLogs(t, spec.Name, []string{"one", "two"})
+		require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Second))
+		stopped := time.Now()
+		require.Eventually(t, func() bool { return time.Now().Unix() > stopped.Unix() }, 2*time.Second, 10*time.Millisecond)
+		require.NoError(t, s.Runtime.Start(t.Context(), spec.Name))
+		s.awaitLogs(t, spec.Name, []string{"one", "two", "one", "two"})
+		all, err := s.logs(t, spec.Name, runtime.LogQuery{})
+		require.NoError(t, err)
+		for _, q := range []runtime.LogQuery{{Since: all[2].Time}, {Since: all[2].Time, Tail: 4}} {
+			later, err := s.logs(t, spec.Name, q)
+			require.NoError(t, err)
+			require.Equal(t, all[2:], later)
+		}
+		none, err := s.logs(t, spec.Name, runtime.LogQuery{Since: all[3].Time.Add(time.Second)})
 		require.NoError(t, err)
 		require.Empty(t, none)
+		var first []runtime.LogLine
+		require.NoError(t, s.Runtime.Logs(t.Context(), spec.Name, runtime.LogQuery{}, func(line runtime.LogLine) bool {
+			first = append(first, line)
+			return false
+		}))
+		require.Equal(t, all[:1], first)
+	})
+
+	t.Run("a line that is too long is cut, and the lines beside it are whole", func(t *testing.T) {
+		long := strings.Repeat("0123456789", 4000)
+		spec := s.spec(t, "contract-long", "/app", "print", "before", long, "after")
+		s.run(t, spec)
+		want := []string{"before", long[:runtime.MaxLogLine], "after"}
+		s.awaitLogs(t, spec.Name, want)
+		last, err := runtime.LastLines(t.Context(), s.Runtime, spec.Name, 2, runtime.MaxLogLine)
+		require.NoError(t, err)
+		require.Equal(t, want[1:], last)
+	})
+
+	t.Run("a follow gives each line once, until the container ends, and goes on from there", func(t *testing.T) {
+		spec := s.spec(t, "contract-follow", "/app", "print", "one", "two")
+		s.run(t, spec)
+		var mark runtime.LogMark
+		for range 3 {
+			lines, ended := make(chan runtime.LogLine, 100), make(chan error, 1)
+			go func() {
+				ended <- mark.Read(t.Context(), s.Runtime, spec.Name, true, func(line runtime.LogLine) bool {
+					lines <- line
+					return true
+				})
+			}()
+			var read []runtime.LogLine
+			for range 2 {
+				read = append(read, <-lines)
+			}
+			require.Equal(t, []string{"one", "two"}, texts(read))
+			require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Second))
+			require.NoError(t, <-ended)
+			require.Empty(t, lines)
+			mark.Pass(read[0])
+			mark.Pass(read[1])
+			require.NoError(t, s.Runtime.Start(t.Context(), spec.Name))
+		}
+	})
+
+	t.Run("a follow ends with its context, whose error it returns", func(t *testing.T) {
+		spec := s.spec(t, "contract-follow-cancelled")
+		s.run(t, spec)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		err := s.Runtime.Logs(ctx, spec.Name, runtime.LogQuery{Follow: true}, func(runtime.LogLine) bool { return true })
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 
 	t.Run("a command in a container gives its exit code and output", func(t *testing.T) {
 		spec := s.spec(t, "contract-exec")
 		s.run(t, spec)
-		code, output, err := s.Runtime.Exec(t.Context(), spec.Name, []string{"/app", "echo", "one", "two"})
+		result, err := s.Runtime.Exec(t.Context(), spec.Name, []string{"/app", "echo", "one", "two"})
 		require.NoError(t, err)
-		require.Zero(t, code)
-		require.Equal(t, "one\ntwo\n", output)
-		code, output, err = s.Runtime.Exec(t.Context(), spec.Name, []string{"/app", "exit", "4"})
+		require.Zero(t, result.ExitCode)
+		require.Equal(t, "one\ntwo\n", string(result.Stdout))
+		require.Empty(t, result.Stderr)
+		result, err = s.Runtime.Exec(t.Context(), spec.Name, []string{"/app", "exit", "4"})
 		require.NoError(t, err)
-		require.Equal(t, 4, code)
-		require.Contains(t, output, "exiting with 4")
+		require.Equal(t, 4, result.ExitCode)
+		require.Empty(t, result.Stdout)
+		require.Equal(t, "exiting with 4\n", string(result.Stderr))
+		require.False(t, result.Truncated)
+	})
+
+	t.Run("of a command that prints too much the beginning is kept", func(t *testing.T) {
+		spec := s.spec(t, "contract-exec-much")
+		s.run(t, spec)
+		command := []string{"/app", "echo"}
+		for range 5 {
+			command = append(command, strings.Repeat("x", 100_000))
+		}
+		result, err := s.Runtime.Exec(t.Context(), spec.Name, command)
+		require.NoError(t, err)
+		require.True(t, result.Truncated)
+		require.Len(t, result.Stdout, runtime.MaxExecOutput)
 	})
 
 	t.Run("a command that is not in the container is Invalid", func(t *testing.T) {
 		spec := s.spec(t, "contract-exec-missing")
 		s.run(t, spec)
-		_, _, err := s.Runtime.Exec(t.Context(), spec.Name, []string{"/nosuchcommand"})
+		_, err := s.Runtime.Exec(t.Context(), spec.Name, []string{"/nosuchcommand"})
 		requireKind(t, fault.Invalid, err)
 	})
 
@@ -86,7 +202,7 @@ func (s *suite) testObserve(t *testing.T) {
 		s.run(t, spec)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, _, err := s.Runtime.Exec(ctx, spec.Name, []string{"/app", "sleep", "8s"})
+		_, err := s.Runtime.Exec(ctx, spec.Name, []string{"/app", "sleep", "8s"})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 
@@ -94,7 +210,7 @@ func (s *suite) testObserve(t *testing.T) {
 		spec := s.spec(t, "contract-exec-stopped")
 		s.run(t, spec)
 		require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Second))
-		_, _, err := s.Runtime.Exec(t.Context(), spec.Name, []string{"/app", "echo"})
+		_, err := s.Runtime.Exec(t.Context(), spec.Name, []string{"/app", "echo"})
 		requireKind(t, fault.Unhealthy, err)
 	})
 
@@ -141,12 +257,29 @@ func (s *suite) testObserve(t *testing.T) {
 // awaitLogs waits for the output of a container, which may lag a little.
 func (s *suite) awaitLogs(t *testing.T, name string, want []string) {
 	t.Helper()
-	var lines []string
 	require.Eventually(t, func() bool {
-		var err error
-		lines, err = s.Runtime.Logs(t.Context(), name, 100)
-		return err == nil && slices.Equal(lines, want)
+		lines, err := s.logs(t, name, runtime.LogQuery{})
+		return err == nil && slices.Equal(texts(lines), want)
 	}, 10*time.Second, 20*time.Millisecond, "logs of %s", name)
+}
+
+// logs reads all lines that a query selects.
+func (s *suite) logs(t *testing.T, name string, q runtime.LogQuery) ([]runtime.LogLine, error) {
+	t.Helper()
+	var lines []runtime.LogLine
+	err := s.Runtime.Logs(t.Context(), name, q, func(line runtime.LogLine) bool {
+		lines = append(lines, line)
+		return true
+	})
+	return lines, err
+}
+
+func texts(lines []runtime.LogLine) []string {
+	var all []string
+	for _, line := range lines {
+		all = append(all, line.Text)
+	}
+	return all
 }
 
 func (s *suite) testDown(t *testing.T) {

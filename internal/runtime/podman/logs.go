@@ -3,140 +3,196 @@ package podman
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/containers/podman/v5/pkg/api/handlers"
 	"github.com/containers/podman/v5/pkg/bindings"
-	"github.com/containers/podman/v5/pkg/bindings/containers"
-	dockercontainer "github.com/docker/docker/api/types/container"
 
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Logs returns the last lines of a container's output.
-func (e *Engine) Logs(ctx context.Context, name string, lines int) ([]string, error) {
+// Logs gives each the lines of a container's output. Podman keeps a long line,
+// or one that is written in pieces, as several entries; asked for the last
+// lines, 4.3 puts these together in the wrong order. So the end of the log
+// says only from when on to read.
+func (e *Engine) Logs(ctx context.Context, name string, q runtime.LogQuery, each func(runtime.LogLine) bool) error {
 	info, err := e.Inspect(ctx, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if lines <= 0 || info.State == runtime.Created {
-		return nil, nil
+	if info.State == runtime.Created {
+		return nil // nothing has been printed
 	}
-	call, err := e.call(ctx)
+	err = e.logs(ctx, info.ID, q, each)
 	if err != nil {
-		return nil, e.translate(ctx, err, "read logs of %s", name)
+		return e.translate(ctx, err, "read logs of %s", name)
 	}
-	// One channel for both streams keeps their order.
-	frames, done := make(chan string), make(chan struct{})
-	last := tail{keep: lines}
-	go func() {
-		defer close(done)
-		text := &lineWriter{emit: last.add}
-		for frame := range frames {
-			_, _ = io.WriteString(text, frame)
-		}
-		if len(text.partial) > 0 {
-			text.end()
-		}
-	}()
-	err = containers.Logs(call, info.ID, new(containers.LogOptions).
-		WithStdout(true).WithStderr(true).WithTail(strconv.Itoa(lines)), frames, frames)
-	close(frames)
-	<-done
-	if err != nil {
-		return nil, e.translate(ctx, err, "read logs of %s", name)
-	}
-	return last.lines, nil
+	return nil
 }
 
-// Exec runs a command in a running container, and returns the beginning of its
-// output. When the context ends the answer is not waited for, but the command
-// may go on in the container.
-func (e *Engine) Exec(ctx context.Context, name string, cmd []string) (int, string, error) {
-	info, err := e.Inspect(ctx, name)
-	if err != nil {
-		return 0, "", err
+func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each func(runtime.LogLine) bool) error {
+	since := q.Since
+	if q.Tail > 0 {
+		from, err := e.lastFrom(ctx, id, q.Tail)
+		if err != nil {
+			return err
+		}
+		if from.After(since) {
+			since = from
+		}
 	}
-	if info.State != runtime.Running {
-		return 0, "", fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
+	params := url.Values{}
+	if !since.IsZero() {
+		params.Set("since", since.Add(-time.Nanosecond).UTC().Format(time.RFC3339Nano)) // podman's is exclusive
 	}
-	code, output, err := e.exec(ctx, info.ID, cmd)
-	// A command that is not there is told as a shell would, on the output.
-	if kind, _ := diagnose(output, symptoms); err == nil && (code == 126 || code == 127) && kind == fault.Invalid {
-		err = errors.New(strings.TrimSpace(output))
+	if q.Follow {
+		params.Set("follow", "true")
 	}
-	if err != nil {
-		return 0, "", e.translate(ctx, err, "run %s in %s", strings.Join(cmd, " "), name)
+	lines := lineJoiner{each: each}
+	if err := e.entries(ctx, id, params, lines.add); err != nil {
+		return err
 	}
-	return code, output, nil
+	lines.flush()
+	return nil
 }
 
-func (e *Engine) exec(ctx context.Context, id string, cmd []string) (int, string, error) {
-	call, err := e.call(ctx)
-	if err != nil {
-		return 0, "", err
-	}
-	session, err := containers.ExecCreate(call, id, &handlers.ExecCreateConfig{
-		ExecOptions: dockercontainer.ExecOptions{Cmd: cmd, AttachStdout: true, AttachStderr: true},
+// lastFrom is the time of the line before the last n; zero if there is none.
+func (e *Engine) lastFrom(ctx context.Context, id string, n int) (time.Time, error) {
+	var from time.Time
+	seen := 0
+	err := e.entries(ctx, id, url.Values{"tail": {strconv.Itoa(n + 1)}}, func(entry logEntry) bool {
+		if seen++; seen == 1 {
+			from = entry.time
+		}
+		return true
 	})
-	if err != nil {
-		return 0, "", err
+	if seen <= n {
+		return time.Time{}, err
 	}
-	output, err := attach(call, session)
-	if err != nil {
-		return 0, "", err
-	}
-	result, err := containers.ExecInspect(call, session, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	return result.ExitCode, output, nil
+	return from, err
 }
 
-// maxOutput is how much of a command's output is kept.
-const maxOutput = 16 << 10
+// logEntry is a line as podman keeps it, or a piece of one.
+type logEntry struct {
+	time   time.Time
+	stream byte
+	text   []byte // only until the next entry
+	// ends is set for the last piece of a line.
+	ends bool
+}
 
-// attach starts an exec session and reads its output to the end. The bindings'
-// own way swaps the transport of the connection that all calls share, and
-// cannot be cancelled; without the upgrade that it asks for, podman sends the
-// same stream as the body of a plain answer.
-func attach(call context.Context, session string) (string, error) {
+// entries reads a log until each returns false.
+func (e *Engine) entries(ctx context.Context, id string, params url.Values, each func(logEntry) bool) error {
+	call, err := e.call(ctx)
+	if err != nil {
+		return err
+	}
 	client, err := bindings.GetClient(call)
 	if err != nil {
-		return "", err
+		return err
 	}
-	body, err := json.Marshal(map[string]bool{"Detach": false, "Tty": false})
-	if err != nil {
-		return "", err
+	for _, wanted := range []string{"stdout", "stderr", "timestamps"} {
+		params.Set(wanted, "true")
 	}
-	response, err := client.DoRequest(call, bytes.NewReader(body), http.MethodPost, "/exec/%s/start", nil, nil, session)
+	response, err := client.DoRequest(call, nil, http.MethodGet, "/containers/%s/logs", params, nil, id)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer response.Body.Close()
 	if !response.IsSuccess() {
-		return "", response.Process(nil)
+		return response.Process(nil)
 	}
-	var output strings.Builder
-	buffer := make([]byte, 4096)
+	var malformed error
+	err = demultiplex(response.Body, func(stream byte, frame []byte) bool {
+		stamp, text, _ := bytes.Cut(frame, []byte(" "))
+		at, err := time.Parse(time.RFC3339Nano, string(stamp))
+		if err != nil {
+			malformed = fmt.Errorf("read the time of an entry: %w", err)
+			return false
+		}
+		text, ends := bytes.CutSuffix(text, []byte("\n"))
+		return each(logEntry{at, stream, text, ends})
+	})
+	return errors.Join(err, malformed)
+}
+
+// The streams of a multiplexed answer.
+const (
+	stderrStream = 2
+	errorStream  = 3
+)
+
+// demultiplex reads a stream of frames, each with the stream that it belongs
+// to, until its end or until each returns false.
+func demultiplex(body io.Reader, each func(stream byte, frame []byte) bool) error {
+	var header [8]byte
+	var frame bytes.Buffer
 	for {
-		_, size, err := containers.DemuxHeader(response.Body, buffer)
+		_, err := io.ReadFull(body, header[:])
 		if errors.Is(err, io.EOF) {
-			return output.String(), nil
+			return nil
 		}
 		if err != nil {
-			return "", err
+			return err
 		}
-		frame, err := containers.DemuxFrame(response.Body, buffer, size)
-		if err != nil {
-			return "", err
+		frame.Reset()
+		size := int64(binary.BigEndian.Uint32(header[4:]))
+		if _, err := io.CopyN(&frame, body, size); err != nil {
+			return err
 		}
-		output.Write(frame[:min(len(frame), maxOutput-output.Len())])
+		if header[0] == errorStream {
+			return errors.New(strings.TrimSpace(frame.String()))
+		}
+		if !each(header[0], frame.Bytes()) {
+			return nil
+		}
+	}
+}
+
+// lineJoiner makes lines of entries.
+type lineJoiner struct {
+	each func(runtime.LogLine) bool
+	open [2]openLine // of stdout, and of stderr
+}
+
+// openLine is a line whose end has not come yet.
+type openLine struct {
+	time time.Time
+	text []byte
+	some bool
+}
+
+func (j *lineJoiner) add(entry logEntry) bool {
+	i := 0
+	if entry.stream == stderrStream {
+		i = 1
+	}
+	line := &j.open[i]
+	line.time, line.some = entry.time, true
+	line.text = append(line.text, entry.text[:min(len(entry.text), runtime.MaxLogLine-len(line.text))]...)
+	return !entry.ends || j.end(i)
+}
+
+// end gives a line away, as far as it has come.
+func (j *lineJoiner) end(i int) bool {
+	text := strings.ToValidUTF8(string(bytes.TrimRight(j.open[i].text, "\r")), "\uFFFD")
+	line := runtime.LogLine{Time: j.open[i].time, Stream: [2]string{"stdout", "stderr"}[i], Text: text}
+	j.open[i] = openLine{text: j.open[i].text[:0]}
+	return j.each(line)
+}
+
+// flush gives away what has no end.
+func (j *lineJoiner) flush() {
+	for i := range j.open {
+		if j.open[i].some && !j.end(i) {
+			return
+		}
 	}
 }

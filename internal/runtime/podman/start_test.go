@@ -109,7 +109,7 @@ func TestStartAfterAStopThatWasCutOff(t *testing.T) {
 func cutOff(t *testing.T, engine *podman.Engine, name string, timeout time.Duration) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		lines, err := engine.Logs(t.Context(), name, 1)
+		lines, err := runtime.LastLines(t.Context(), engine, name, 1, 100)
 		return err == nil && len(lines) == 1
 	}, 10*time.Second, 20*time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

@@ -1,7 +1,8 @@
 // Command app is what the end-to-end tests deploy. MODE says how it behaves:
 // "serve" answers its version on $PORT, "late" does so after eight seconds,
 // "exit" prints twelve lines and ends with code 3, "deaf" runs and never listens. DATA names a directory that must
-// be its own for as long as it runs; what it finds there it leaves alone.
+// be its own for as long as it runs; what it finds there it leaves alone. Asked
+// with ?say=LINE it prints the line.
 //
 // With arguments it is a step of a build: "sleep DURATION"; or "print MEGABYTES
 // CODE", which prints so much in lines and ends with that code, or "stream",
@@ -50,7 +51,10 @@ func main() {
 
 // serve answers until it is asked to stop, and then finishes what it began.
 func serve(ctx context.Context) {
-	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if line := r.URL.Query().Get("say"); line != "" {
+			fmt.Println(line)
+		}
 		fmt.Fprint(w, os.Getenv("VERSION"))
 	})}
 	done := make(chan struct{})

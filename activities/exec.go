@@ -1,0 +1,42 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// ExecInput is a command to run in a container.
+type ExecInput struct {
+	Component string   `json:"component"`
+	Container string   `json:"container"`
+	Command   []string `json:"command"`
+	// Timeout is how long it is waited for.
+	Timeout time.Duration `json:"timeout"`
+}
+
+// Exec runs a command in a container. It must not be tried again: nobody knows
+// what the command does.
+func (a *Node) Exec(ctx context.Context, in ExecInput) (runtime.ExecResult, error) {
+	return reporting(ctx, func(ctx context.Context, _ *reporter) (runtime.ExecResult, error) {
+		result, err := a.exec(ctx, in)
+		if err != nil && ctx.Err() == nil {
+			err = a.placed(err, in.Component)
+		}
+		return result, err
+	})
+}
+
+func (a *Node) exec(ctx context.Context, in ExecInput) (runtime.ExecResult, error) {
+	limited, cancel := context.WithTimeout(ctx, in.Timeout)
+	defer cancel()
+	result, err := a.Runtime.Exec(limited, in.Container, in.Command)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return result, fault.New(fault.Unavailable, "the command in %s has not ended after %s; it may go on", in.Container, in.Timeout).
+			WithHint("wait longer: --timeout")
+	}
+	return result, err
+}

@@ -1,0 +1,285 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// MaxLogLines is how many of a component's lines one answer holds at most.
+const MaxLogLines = 10000
+
+const (
+	// logPause is how often a follow looks whether a container has come, or
+	// runs again.
+	logPause = 500 * time.Millisecond
+	// logGather is how long a follow waits for more once a line has come: what
+	// is printed at once should not take an answer each.
+	logGather = 150 * time.Millisecond
+)
+
+// LogsInput asks for the output of a node's containers.
+type LogsInput struct {
+	Sources []LogSource `json:"sources"`
+	// Lines is how many of the last lines of each are wanted; 0 for what comes
+	// from now on.
+	Lines int `json:"lines"`
+	// Since is how far back these may go, by the node's clock; 0 for as far as
+	// there is.
+	Since time.Duration `json:"since,omitempty"`
+	// Wait asks instead for what comes behind the marks of each, and says how
+	// long to wait for it.
+	Wait time.Duration `json:"wait,omitempty"`
+	// Bytes bounds the answer.
+	Bytes int `json:"bytes"`
+}
+
+// LogSource is a component whose container is to be read.
+type LogSource struct {
+	Component string `json:"component"`
+	Container string `json:"container"`
+	// Marks are where a former answer has ended, by the containers' ids.
+	Marks map[string]runtime.LogMark `json:"marks,omitempty"`
+}
+
+// LogsResult is what the containers have printed.
+type LogsResult struct {
+	Sources []SourceLogs `json:"sources"`
+}
+
+// SourceLogs is what the containers of one component have printed.
+type SourceLogs struct {
+	Component string            `json:"component"`
+	Container string            `json:"container"`
+	Lines     []runtime.LogLine `json:"lines,omitempty"`
+	// Marks are where to go on, by the containers' ids.
+	Marks map[string]runtime.LogMark `json:"marks"`
+	// Cut is set where lines that were asked for are left out, the first ones.
+	Cut bool `json:"cut,omitempty"`
+	// Absent is set where the node has no container of that name.
+	Absent bool `json:"absent,omitempty"`
+}
+
+// ContainerLogs reads the output of containers. Where it waits, it follows
+// each through restarts, and into the container that takes its name, which is
+// read from its beginning; the one that had it is read to its end. It answers
+// once there are lines, or when the wait is over.
+func (a *Node) ContainerLogs(ctx context.Context, in LogsInput) (LogsResult, error) {
+	return reporting(ctx, func(ctx context.Context, _ *reporter) (LogsResult, error) {
+		result, err := a.containerLogs(ctx, in)
+		if err != nil {
+			err = a.placed(err, "")
+		}
+		return result, err
+	})
+}
+
+func (a *Node) containerLogs(ctx context.Context, in LogsInput) (LogsResult, error) {
+	result := LogsResult{Sources: make([]SourceLogs, len(in.Sources))}
+	for i, source := range in.Sources {
+		s := &result.Sources[i]
+		*s = SourceLogs{Component: source.Component, Container: source.Container, Marks: map[string]runtime.LogMark{}}
+		maps.Copy(s.Marks, source.Marks)
+		if in.Wait > 0 {
+			continue
+		}
+		if err := readLast(ctx, a.Runtime, s, in, in.Bytes/len(in.Sources)); err != nil {
+			return LogsResult{}, err
+		}
+	}
+	if in.Wait > 0 {
+		if err := a.follow(ctx, result.Sources, in); err != nil {
+			return LogsResult{}, err
+		}
+	}
+	return result, ctx.Err()
+}
+
+// readLast reads the last lines of a source, at most so many bytes of them.
+func readLast(ctx context.Context, engine runtime.Runtime, s *SourceLogs, in LogsInput, bytes int) error {
+	info, err := engine.Inspect(ctx, s.Container)
+	if fault.Is(err, fault.NotFound) {
+		s.Absent = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var since time.Time
+	switch {
+	case in.Lines == 0:
+		since = time.Now()
+	case in.Since > 0:
+		since = time.Now().Add(-in.Since)
+	}
+	last, mark := lastLines{lines: in.Lines, bytes: bytes}, runtime.LogMark{Time: since}
+	err = engine.Logs(ctx, info.ID, runtime.LogQuery{Since: since, Tail: in.Lines}, func(line runtime.LogLine) bool {
+		mark.Pass(line)
+		last.add(line)
+		return true
+	})
+	s.Lines, s.Cut, s.Marks[info.ID] = last.kept, last.cut, mark
+	return err
+}
+
+// lastLines keeps the last lines that it is given.
+type lastLines struct {
+	lines, bytes int
+	kept         []runtime.LogLine
+	size         int
+	// cut is set where one had to go for want of room, not because it is beyond
+	// those that were asked for.
+	cut bool
+}
+
+func (l *lastLines) add(line runtime.LogLine) {
+	l.kept = append(l.kept, line)
+	l.size += sizeOf(line)
+	for len(l.kept) > l.lines || l.size > l.bytes {
+		l.cut = l.cut || l.size > l.bytes || l.lines >= MaxLogLines
+		l.size -= sizeOf(l.kept[0])
+		l.kept = l.kept[1:]
+	}
+}
+
+// sizeOf is how many bytes a line takes on its way.
+func sizeOf(line runtime.LogLine) int {
+	text, _ := json.Marshal(line) // strings and a time
+	return len(text) + 1
+}
+
+// follow follows sources until there are lines or the wait is over. What was
+// met on the way is an error only where there are none.
+func (a *Node) follow(ctx context.Context, sources []SourceLogs, in LogsInput) error {
+	ctx, cancel := context.WithTimeout(ctx, in.Wait)
+	defer cancel()
+	f := &follower{engine: a.Runtime, room: in.Bytes, end: cancel}
+	var all sync.WaitGroup
+	for i := range sources {
+		all.Go(func() { f.source(ctx, &sources[i]) })
+	}
+	all.Wait()
+	if f.some {
+		return nil
+	}
+	return f.err
+}
+
+// follower gathers lines of several containers into one answer.
+type follower struct {
+	engine runtime.Runtime
+	end    context.CancelFunc
+
+	mu   sync.Mutex
+	room int // bytes that the answer may still take
+	some bool
+	err  error // the first that was met
+}
+
+// source follows one component: the containers that it had, and any that takes
+// its name.
+func (f *follower) source(ctx context.Context, s *SourceLogs) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	known := slices.Sorted(maps.Keys(s.Marks))
+	for _, id := range known {
+		all.Go(func() { f.container(ctx, s, id) })
+	}
+	for ctx.Err() == nil {
+		info, err := f.engine.Inspect(ctx, s.Container)
+		if err == nil && !slices.Contains(known, info.ID) {
+			known = append(known, info.ID)
+			f.note(s, info.ID, runtime.LogMark{})
+			all.Go(func() { f.container(ctx, s, info.ID) })
+		}
+		f.meet(ctx, err)
+		_ = sleep(ctx, logPause) // the loop asks
+	}
+}
+
+// container follows one container, through restarts, until it is removed.
+func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		mark := s.Marks[id]
+		f.mu.Unlock()
+		err := mark.Read(ctx, f.engine, id, true, func(line runtime.LogLine) bool { return f.add(ctx, s, id, line) })
+		if err == nil {
+			err = f.untilRunning(ctx, id)
+		}
+		if fault.Is(err, fault.NotFound) {
+			f.forget(s, id)
+			return
+		}
+		f.meet(ctx, err)
+		if err != nil {
+			_ = sleep(ctx, logPause) // the loop asks
+		}
+	}
+}
+
+// untilRunning returns when a container runs again.
+func (f *follower) untilRunning(ctx context.Context, id string) error {
+	for {
+		info, err := f.engine.Inspect(ctx, id)
+		if err != nil || info.State == runtime.Running {
+			return err
+		}
+		if err := sleep(ctx, logPause); err != nil {
+			return err
+		}
+	}
+}
+
+// add takes a line into the answer, unless that is full.
+func (f *follower) add(ctx context.Context, s *SourceLogs, id string, line runtime.LogLine) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	size := sizeOf(line)
+	if ctx.Err() != nil || f.some && size > f.room {
+		f.end()
+		return false
+	}
+	if !f.some {
+		f.some = true
+		time.AfterFunc(logGather, f.end)
+	}
+	f.room -= size
+	s.Lines = append(s.Lines, line)
+	mark := s.Marks[id]
+	mark.Pass(line)
+	s.Marks[id] = mark
+	return true
+}
+
+func (f *follower) note(s *SourceLogs, id string, mark runtime.LogMark) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.Marks[id] = mark
+}
+
+func (f *follower) forget(s *SourceLogs, id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(s.Marks, id)
+}
+
+// meet keeps the first error that is neither the end of the wait nor the
+// absence of a container, for which a follow waits.
+func (f *follower) meet(ctx context.Context, err error) {
+	if err == nil || fault.Is(err, fault.NotFound) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}

@@ -1,0 +1,189 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// printer runs a container that prints what the test says.
+func (h *host) printer(t *testing.T, name string, lines ...string) string {
+	t.Helper()
+	id, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image})
+	require.NoError(t, err)
+	h.engine.Print(name, lines...)
+	return id
+}
+
+// logs reads one source.
+func (h *host) logs(t *testing.T, in activities.LogsInput) activities.SourceLogs {
+	t.Helper()
+	if in.Bytes == 0 {
+		in.Bytes = 1 << 20
+	}
+	value, err := h.env.ExecuteActivity(h.ContainerLogs, in)
+	require.NoError(t, err)
+	var result activities.LogsResult
+	require.NoError(t, value.Get(&result))
+	require.Len(t, result.Sources, len(in.Sources))
+	return result.Sources[0]
+}
+
+func apiLogs(marks map[string]runtime.LogMark) []activities.LogSource {
+	return []activities.LogSource{{Component: "api", Container: "shop-api", Marks: marks}}
+}
+
+func said(s activities.SourceLogs) []string {
+	var texts []string
+	for _, line := range s.Lines {
+		texts = append(texts, line.Text)
+	}
+	return texts
+}
+
+// behind follows from where the last answer has ended.
+func (h *host) behind(t *testing.T, last activities.SourceLogs) activities.SourceLogs {
+	t.Helper()
+	return h.logs(t, activities.LogsInput{Sources: apiLogs(last.Marks), Wait: 5 * time.Second})
+}
+
+func TestLogsAreTheLastLinesThatWereAskedFor(t *testing.T) {
+	h := newHost(t)
+	h.printer(t, "shop-api", "one", "two", "three")
+	last := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 2})
+	require.Equal(t, []string{"two", "three"}, said(last))
+	require.False(t, last.Cut, "no more was asked for")
+	require.Equal(t, []string{"one", "two", "three"}, said(h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 9, Since: time.Hour})))
+
+	none := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 0})
+	require.Empty(t, none.Lines)
+	h.engine.Print("shop-api", "four")
+	require.Equal(t, []string{"four"}, said(h.behind(t, none)))
+}
+
+func TestLogsThatAreTooLongLoseTheirBeginningAndSaySo(t *testing.T) {
+	h := newHost(t)
+	var lines []string
+	for i := range 100 {
+		lines = append(lines, fmt.Sprintf("%02d%s", i, strings.Repeat("\x1b", 1000))) // each takes six bytes on its way
+	}
+	h.printer(t, "shop-api", lines...)
+	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 1000, Bytes: 50_000})
+	require.True(t, got.Cut)
+	require.Equal(t, lines[92:], said(got))
+}
+
+func TestAContainerThatIsNotThereIsToldOfAndWaitedFor(t *testing.T) {
+	h := newHost(t)
+	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 9})
+	require.True(t, got.Absent)
+	h.printer(t, "shop-api", "here")
+	require.Equal(t, []string{"here"}, said(h.behind(t, got)))
+}
+
+func TestAFollowGivesEachLineOnceThroughRestartsAndReplacements(t *testing.T) {
+	h := newHost(t)
+	h.printer(t, "shop-api", "one", "two") // at one time
+	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 1})
+	require.Equal(t, []string{"two"}, said(got))
+
+	h.engine.Print("shop-api", "three")
+	got = h.behind(t, got)
+	require.Equal(t, []string{"three"}, said(got))
+
+	require.NoError(t, h.engine.Stop(t.Context(), "shop-api", 0))
+	time.AfterFunc(50*time.Millisecond, func() {
+		h.engine.Print("shop-api", "four")
+		_ = h.engine.Start(context.Background(), "shop-api")
+	})
+	got = h.behind(t, got)
+	require.Equal(t, []string{"four"}, said(got))
+
+	require.NoError(t, h.engine.Rename(t.Context(), "shop-api", "shop-api.prev"))
+	h.printer(t, "shop-api", "I am new")
+	h.engine.Print("shop-api.prev", "goodbye")
+	require.Len(t, got.Marks, 1)
+	got = h.behind(t, got)
+	if len(got.Lines) == 1 { // whichever came first
+		next := h.behind(t, got)
+		got.Lines = append(got.Lines, next.Lines...)
+		got.Marks = next.Marks
+	}
+	require.ElementsMatch(t, []string{"goodbye", "I am new"}, said(got))
+	require.Len(t, got.Marks, 2)
+
+	require.NoError(t, h.engine.Remove(t.Context(), "shop-api.prev"))
+	h.engine.Print("shop-api", "still here")
+	got = h.behind(t, got)
+	require.Equal(t, []string{"still here"}, said(got))
+	require.Len(t, got.Marks, 1, "what is gone is forgotten")
+}
+
+func TestAFollowWithMoreThanAnAnswerHoldsGoesOnWhereThatEnded(t *testing.T) {
+	h := newHost(t)
+	h.printer(t, "shop-api")
+	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 9})
+	var want, all []string
+	for i := range 50 {
+		want = append(want, fmt.Sprintf("%02d%s", i, strings.Repeat("x", 1000)))
+	}
+	h.engine.Print("shop-api", want...)
+	for len(all) < len(want) {
+		got = h.logs(t, activities.LogsInput{Sources: apiLogs(got.Marks), Wait: 5 * time.Second, Bytes: 10_000})
+		require.Len(t, got.Lines, min(9, len(want)-len(all)))
+		all = append(all, said(got)...)
+	}
+	require.Equal(t, want, all)
+}
+
+func TestAFollowOfNothingEndsWithItsWait(t *testing.T) {
+	h := newHost(t)
+	h.printer(t, "shop-api", "one")
+	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 9})
+	idle := h.logs(t, activities.LogsInput{Sources: apiLogs(got.Marks), Wait: 100 * time.Millisecond})
+	require.Empty(t, idle.Lines)
+	require.Equal(t, len(got.Marks), len(idle.Marks))
+}
+
+func TestAnEngineThatIsDownIsToldOf(t *testing.T) {
+	h := newHost(t)
+	h.printer(t, "shop-api")
+	h.engine.SetDown(true)
+	for _, wait := range []time.Duration{0, 50 * time.Millisecond} {
+		_, err := h.env.ExecuteActivity(h.ContainerLogs, activities.LogsInput{Sources: apiLogs(nil), Lines: 9, Wait: wait, Bytes: 1000})
+		require.Equal(t, fault.Unavailable, activities.FaultOf(err).Kind)
+		require.Equal(t, "rift", activities.FaultOf(err).Node)
+	}
+}
+
+func TestACommandEndsWithItsCodeAndItsOutputApart(t *testing.T) {
+	h := newHost(t)
+	h.engine.Program = runtime.TestProgram
+	h.printer(t, "shop-api")
+	run := func(timeout time.Duration, command ...string) (runtime.ExecResult, error) {
+		value, err := h.env.ExecuteActivity(h.Exec, activities.ExecInput{Component: "api", Container: "shop-api", Command: command, Timeout: timeout})
+		var result runtime.ExecResult
+		if err == nil {
+			err = value.Get(&result)
+		}
+		return result, err
+	}
+	result, err := run(time.Second, "/app", "exit", "4")
+	require.NoError(t, err)
+	require.Equal(t, 4, result.ExitCode)
+	require.Equal(t, "exiting with 4\n", string(result.Stderr))
+	require.Empty(t, result.Stdout)
+
+	_, err = run(50*time.Millisecond, "/app", "sleep", "1h")
+	require.Contains(t, activities.FaultOf(err).Message, "has not ended after 50ms")
+	require.False(t, errors.Is(err, context.DeadlineExceeded))
+}

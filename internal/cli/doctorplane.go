@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// away is a part of the control plane that cannot be reached.
+func away(check string, f *fault.Error) finding {
+	found := fail(check, f)
+	found.unreachable = true
+	return found
+}
+
+// checkPlane checks all that is behind Temporal.
+func (a *App) checkPlane(ctx context.Context, cfg *config.Config, d defined) []finding {
+	c, err := a.connect(ctx, cfg)
+	if err != nil {
+		_, f := classify(err)
+		return []finding{away("temporal", f)}
+	}
+	defer c.Close()
+	options, err := cfg.TemporalOptions()
+	if err != nil {
+		return []finding{away("temporal", fault.Of(err))}
+	}
+	t := temporalChecks{c, options.Namespace}
+	found := []finding{ok("temporal", "%s answers", options.HostPort)}
+	found = append(found, sideBySide(ctx, t.namespaceExists, t.searchAttributes)...)
+	if builder := cfg.Build.Builder; builder != "" && cfg.Build.Workspace == "" {
+		found = append(found, sideBySide(ctx, func(ctx context.Context) []finding { return []finding{t.builderPolls(ctx, builder)} })...)
+	}
+	if slices.ContainsFunc(found, func(f finding) bool { return f.unreachable }) {
+		return found
+	}
+	var result workflows.DoctorResult
+	in := workflows.DoctorInput{Nodes: d.nodes, Images: d.images}
+	if err := a.readLong(ctx, c, "doctor", 2*doctorPatience, workflows.DoctorName, in, &result); err != nil {
+		_, f := classify(err)
+		found = append(found, away("control worker", f))
+		return append(found, t.nodesPoll(ctx, d.nodes)...)
+	}
+	return append(found, diagnosed(result, cfg, d)...)
+}
+
+// temporalChecks ask Temporal itself.
+type temporalChecks struct {
+	client    client.Client
+	namespace string
+}
+
+func (t temporalChecks) namespaceExists(ctx context.Context) []finding {
+	const check = "namespace"
+	_, err := t.client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.namespace})
+	if err != nil {
+		_, f := classify(temporalFault(err))
+		return []finding{away(check, f)}
+	}
+	return []finding{ok(check, "%s is there", t.namespace)}
+}
+
+func (t temporalChecks) searchAttributes(ctx context.Context) []finding {
+	const check = "search attributes"
+	listed, err := t.client.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: t.namespace})
+	var denied *serviceerror.PermissionDenied
+	var absent *serviceerror.NamespaceNotFound
+	switch {
+	case errors.As(err, &denied):
+		return []finding{warn(check, "look in Temporal's own UI for "+strings.Join(attributeNames(nil), ", "), "Temporal does not say which there are")}
+	case errors.As(err, &absent):
+		return nil // that is told of already
+	case err != nil:
+		_, f := classify(temporalFault(err))
+		return []finding{fail(check, f)}
+	}
+	if missing := attributeNames(listed.GetCustomAttributes()); len(missing) > 0 {
+		f := fault.New(fault.NotFound, "namespace %s lacks %s", t.namespace, strings.Join(missing, ", "))
+		return []finding{fail(check, f.WithHint("start a control worker, which makes them: mcp worker --control"))}
+	}
+	return []finding{ok(check, "%s are there", strings.Join(attributeNames(nil), ", "))}
+}
+
+// attributeNames are mcp's search attributes that are not among those there.
+func attributeNames(there map[string]enums.IndexedValueType) []string {
+	var names []string
+	for _, key := range workflows.SearchAttributes() {
+		if _, known := there[key.GetName()]; !known {
+			names = append(names, key.GetName())
+		}
+	}
+	return names
+}
+
+func (t temporalChecks) builderPolls(ctx context.Context, builder string) finding {
+	return t.polled(ctx, "builder", activities.QueueBuild(builder), "start it where the sources are: mcp worker --builder "+builder+" --workspace DIR")
+}
+
+// nodesPoll asks Temporal for the workers of nodes, where no control worker can
+// ask them themselves.
+func (t temporalChecks) nodesPoll(ctx context.Context, nodes []string) []finding {
+	var checks []func(context.Context) []finding
+	for _, name := range nodes {
+		checks = append(checks, func(ctx context.Context) []finding {
+			return []finding{t.polled(ctx, "node "+name, activities.QueueNode(name), "start it on that host: mcp worker --node "+name)}
+		})
+	}
+	return sideBySide(ctx, checks...)
+}
+
+// pollAge is how old a poll may be: Temporal lists pollers for minutes, and one
+// that lives asks again after one.
+const pollAge = 75 * time.Second
+
+// polled asks whether a worker polls a queue.
+func (t temporalChecks) polled(ctx context.Context, check, queue, hint string) finding {
+	described, err := t.client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace: t.namespace, TaskQueue: &taskqueue.TaskQueue{Name: queue}, TaskQueueType: enums.TASK_QUEUE_TYPE_ACTIVITY,
+	})
+	if err != nil {
+		_, f := classify(temporalFault(err))
+		return fail(check, f)
+	}
+	for _, p := range described.GetPollers() {
+		if time.Since(p.GetLastAccessTime().AsTime()) < pollAge {
+			return ok(check, "a worker polls %s: %s", queue, p.GetIdentity())
+		}
+	}
+	return fail(check, fault.New(fault.Unavailable, "no worker polls %s", queue).WithHint("%s", hint))
+}
+
+// diagnosed are the findings of what was said through a control worker.
+func diagnosed(r workflows.DoctorResult, cfg *config.Config, d defined) []finding {
+	found := []finding{sameVersion("control worker", r.Control.MCP, "it answers"), postgres(r.Control)}
+	for _, name := range sortedNodes(r) {
+		found = append(found, nodeFinding(name, r.Nodes[name]))
+	}
+	for _, n := range r.Control.Nodes {
+		found = append(found, lookFinding(n, r.At, time.Duration(cfg.Monitor.Interval)))
+	}
+	for _, image := range d.images {
+		err := error(r.Images[image])
+		if r.Images[image] == nil {
+			err = nil
+		}
+		found = append(found, registryFinding(image, "from the control worker", err))
+	}
+	return found
+}
+
+func sortedNodes(r workflows.DoctorResult) []string {
+	var names []string
+	for name := range r.Nodes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// sameVersion warns of a worker that is another mcp than this one.
+func sameVersion(check, theirs, detail string) finding {
+	if theirs != version {
+		return warn(check, "upgrade the older: control workers first", "%s; it is mcp %s, and this is mcp %s", detail, theirs, version)
+	}
+	return ok(check, "%s; mcp %s", detail, theirs)
+}
+
+func postgres(c activities.ControlDiagnosis) finding {
+	const check = "postgres"
+	switch {
+	case c.Postgres != nil:
+		return away(check, hinted(c.Postgres, "is it up? the control worker's [postgres] says where it is"))
+	case c.Schema != c.NeedsSchema:
+		f := fault.New(fault.Conflict, "its tables are at version %d, and the control worker needs %d", c.Schema, c.NeedsSchema)
+		return fail(check, f.WithHint("run mcp migrate, or restart the control worker, which does it too"))
+	}
+	return ok(check, "it answers the control worker; its tables are at version %d", c.Schema)
+}
+
+func nodeFinding(name string, n workflows.DiagnosedNode) finding {
+	check := "node " + name
+	switch {
+	case n.Error != nil:
+		return fail(check, n.Error)
+	case n.Engine != nil:
+		return fail(check, n.Engine)
+	}
+	return sameVersion(check, n.MCP, "its worker answers; "+n.Runtime)
+}
+
+// lookFinding is how old the monitor's last look at a node is.
+func lookFinding(n plan.NodeState, now time.Time, interval time.Duration) finding {
+	check := "monitor " + n.Name
+	hint := fmt.Sprintf("mcp node show %s; its schedule in Temporal is monitor/%s", n.Name, n.Name)
+	age := now.Sub(n.Answered).Round(time.Second)
+	switch {
+	case n.Answered.IsZero():
+		return warn(check, hint, "it has not been looked at yet")
+	case n.State == plan.NodeUnreachable:
+		return warn(check, hint, "it counts as unreachable since %s", n.Since.Local().Format(time.DateTime))
+	case age > max(3*interval, time.Minute):
+		return warn(check, hint, "the last look is %s old", age)
+	}
+	return ok(check, "the last look is %s old", age)
+}

@@ -1,0 +1,89 @@
+package servicedef
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// TOML writes a definition with all that its defaults have filled in. Parse
+// reads it back as it is.
+func (s Service) TOML() string {
+	var w strings.Builder
+	renderTable(&w, "", reflect.ValueOf(s))
+	return w.String()
+}
+
+// renderTable writes a table's own keys, and then the tables below it.
+func renderTable(w *strings.Builder, path string, v reflect.Value) {
+	var below []func()
+	for i := range v.NumField() {
+		field, value := v.Type().Field(i), v.Field(i)
+		name, told := field.Tag.Get("toml"), field.Tag.Get("json")
+		if name == "-" || value.IsZero() && strings.Contains(told, ",omit") {
+			continue
+		}
+		whole := joinKey(path, name)
+		switch {
+		case isTable(field.Type):
+			below = append(below, func() {
+				fmt.Fprintf(w, "\n[%s]\n", whole)
+				renderTable(w, whole, value)
+			})
+		case field.Type.Kind() == reflect.Slice && isTable(field.Type.Elem()):
+			for i := range value.Len() {
+				below = append(below, func() {
+					fmt.Fprintf(w, "\n[[%s]]\n", whole)
+					renderTable(w, whole, value.Index(i))
+				})
+			}
+		default:
+			fmt.Fprintf(w, "%s = %s\n", name, renderValue(value))
+		}
+	}
+	for _, table := range below {
+		table()
+	}
+}
+
+func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct }
+
+func renderValue(v reflect.Value) string {
+	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
+		marshalled, _ := text.MarshalText() // that of a Duration never fails
+		return quote(string(marshalled))
+	}
+	var parts []string
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			parts = append(parts, renderValue(v.Index(i)))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case reflect.Map:
+		texts := v.Interface().(map[string]string)
+		for _, key := range slices.Sorted(maps.Keys(texts)) {
+			parts = append(parts, quote(key)+" = "+quote(texts[key]))
+		}
+		return "{ " + strings.Join(parts, ", ") + " }"
+	case reflect.String:
+		return quote(v.String())
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'f', -1, 64)
+	}
+	return fmt.Sprint(v.Interface()) // a bool, or a whole number
+}
+
+// quote writes a string as TOML does: as JSON does, but for one character.
+func quote(s string) string {
+	var b strings.Builder
+	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
+	_ = out.Encode(s) // a string always encodes
+	return strings.ReplaceAll(strings.TrimSpace(b.String()), "\x7f", `\u007f`)
+}

@@ -1,0 +1,50 @@
+package workflows_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func TestADoctorAsksEverybodyAndTellsOfWhoDoesNotAnswer(t *testing.T) {
+	s := newStage(t)
+	s.nodes["orion"], s.nodes["lyra"] = nil, nil
+	known := activities.ControlDiagnosis{MCP: "1", Nodes: []plan.NodeState{{NodeRecord: plan.NodeRecord{Name: "rift"}}, {NodeRecord: plan.NodeRecord{Name: "lyra"}}}}
+	s.env.RegisterActivityWithOptions(func(ctx context.Context) (activities.ControlDiagnosis, error) {
+		return known, s.call(ctx, "")
+	}, activity.RegisterOptions{Name: "DiagnoseControl"})
+	s.env.RegisterActivityWithOptions(func(ctx context.Context) (activities.NodeDiagnosis, error) {
+		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
+		return activities.NodeDiagnosis{MCP: "1", Runtime: "podman"}, s.call(ctx, name)
+	}, activity.RegisterOptions{Name: "DiagnoseNode"})
+	s.fail = func(call string, _ int32) error {
+		switch call {
+		case "DiagnoseNode orion":
+			return fault.New(fault.Internal, "it is ill")
+		case "ImageExists r.example/web:v1":
+			return fault.New(fault.Unauthorized, "log in first")
+		}
+		return nil
+	}
+	s.env.ExecuteWorkflow(workflows.DoctorName, workflows.DoctorInput{
+		Nodes: []string{"rift", "orion"}, Images: []string{"r.example/api:v1", "r.example/web:v1"},
+	})
+	require.NoError(t, s.env.GetWorkflowError())
+	var r workflows.DoctorResult
+	require.NoError(t, s.env.GetWorkflowResult(&r))
+	require.Len(t, r.Nodes, 3, "each once, whoever names it")
+	require.Equal(t, "podman", r.Nodes["lyra"].Runtime)
+	require.Equal(t, "it is ill", r.Nodes["orion"].Error.Message)
+	require.Nil(t, r.Nodes["rift"].Error)
+	require.Nil(t, r.Images["r.example/api:v1"])
+	require.Equal(t, fault.Unauthorized, r.Images["r.example/web:v1"].Kind)
+	require.False(t, r.At.IsZero())
+}

@@ -1,0 +1,57 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// ExecInput is a command to run in a component's container.
+type ExecInput struct {
+	Service string `json:"service"`
+	// Component may be "" where the service has only one.
+	Component string   `json:"component,omitempty"`
+	Command   []string `json:"command"`
+	// Timeout is how long the command is waited for.
+	Timeout time.Duration `json:"timeout"`
+}
+
+// ExecResult is how the command has ended.
+type ExecResult = runtime.ExecResult
+
+// Exec runs a command in a component's container, once.
+func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
+	members, _, err := selectMembers(ctx, in.Service, in.Component)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	if len(members) > 1 {
+		return nil, readFailure(fault.New(fault.Invalid, "service %s has several components", in.Service).
+			WithHint("name one: mcp exec %s/%s -- …", in.Service, members[0].Component))
+	}
+	m, result := members[0], &ExecResult{}
+	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(m.Node),
+		ScheduleToStartTimeout: nodeSilence,
+		StartToCloseTimeout:    in.Timeout + nodeSilence,
+		HeartbeatTimeout:       heartbeat,
+		// A command must not run twice.
+		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:     "run " + in.Command[0] + " in " + m.Container,
+	})
+	err = nodeFault(workflow.ExecuteActivity(step, node.Exec, activities.ExecInput{
+		Component: m.Component, Container: m.Container, Command: in.Command, Timeout: in.Timeout,
+	}).Get(ctx, result), m.Node)
+	if isCancelled(err) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return result, nil
+}

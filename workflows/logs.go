@@ -1,0 +1,144 @@
+package workflows
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// maxAnswer bounds what a read returns: Temporal takes 2 MB at once.
+const maxAnswer = 1 << 20
+
+// MaxLogLines is how many of a component's lines one answer holds at most.
+const MaxLogLines = activities.MaxLogLines
+
+// LogMarks are where a reader of a component's output is, by the ids of its
+// containers.
+type LogMarks = map[string]runtime.LogMark
+
+// LogsInput asks for what the components of a service have printed.
+type LogsInput struct {
+	Service string `json:"service"`
+	// Component is one of them; "" for all.
+	Component string `json:"component,omitempty"`
+	// Lines is how many of the last lines of each are wanted; 0 for what comes
+	// from now on.
+	Lines int `json:"lines"`
+	// Since is how far back these may go; 0 for as far as there is.
+	Since time.Duration `json:"since,omitempty"`
+	// Wait asks instead for what one component prints behind the Marks, where a
+	// former answer has ended, and says how long to wait for it.
+	Wait  time.Duration `json:"wait,omitempty"`
+	Marks LogMarks      `json:"marks,omitempty"`
+}
+
+// LogsResult is what components have printed.
+type LogsResult struct {
+	// Components are the names of all that the service has.
+	Components []string `json:"components"`
+	// Logs are of those that were asked for, by name.
+	Logs []ComponentLogs `json:"logs"`
+}
+
+// ComponentLogs is what a component has printed.
+type ComponentLogs struct {
+	activities.SourceLogs
+	Node string `json:"node"`
+	// Error is why its node did not answer; nil if it did.
+	Error *fault.Error `json:"error,omitempty"`
+}
+
+// Logs reads what the components of a service have printed.
+func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
+	members, names, err := selectMembers(ctx, in.Service, in.Component)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	asked := map[string][]activities.LogSource{}
+	for _, m := range members {
+		asked[m.Node] = append(asked[m.Node], activities.LogSource{Component: m.Component, Container: m.Container, Marks: in.Marks})
+	}
+	result, g := &LogsResult{Components: names}, newGroup(ctx)
+	for _, name := range workflow.DeterministicKeys(asked) {
+		sources := asked[name]
+		step := logsStep(g.ctx, name, "read logs on "+name, in.Wait)
+		g.add(workflow.ExecuteActivity(step, node.ContainerLogs, activities.LogsInput{
+			Sources: sources, Lines: in.Lines, Since: in.Since, Wait: in.Wait, Bytes: maxAnswer * len(sources) / len(members),
+		}), func(f workflow.Future) error {
+			var found activities.LogsResult
+			if err := nodeFault(f.Get(ctx, &found), name); isCancelled(err) {
+				return err
+			} else if err != nil {
+				result.Logs = append(result.Logs, unread(sources, name, activities.FaultOf(err))...)
+			}
+			for _, s := range found.Sources {
+				result.Logs = append(result.Logs, ComponentLogs{SourceLogs: s, Node: name})
+			}
+			return nil
+		})
+	}
+	if err := g.wait(ctx); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(result.Logs, func(a, b ComponentLogs) int { return strings.Compare(a.Component, b.Component) })
+	return result, nil
+}
+
+// unread are the components of a node that has not answered.
+func unread(sources []activities.LogSource, node string, f *fault.Error) []ComponentLogs {
+	var logs []ComponentLogs
+	for _, s := range sources {
+		logs = append(logs, ComponentLogs{SourceLogs: activities.SourceLogs{Component: s.Component, Container: s.Container}, Node: node, Error: f})
+	}
+	return logs
+}
+
+// logsStep is for a question that may wait for its answer.
+func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(node),
+		ScheduleToStartTimeout: nodeSilence,
+		StartToCloseTimeout:    wait + 4*nodeSilence, // a log may be long
+		HeartbeatTimeout:       heartbeat,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:                summary,
+	})
+}
+
+// selectMembers are the components of a service's release, or one of them, and
+// the names of all.
+func selectMembers(ctx workflow.Context, service, component string) ([]plan.ReleaseMember, []string, error) {
+	var release plan.Release
+	step := controlStep(ctx, "load the release", readDeadline)
+	if err := workflow.ExecuteActivity(step, control.LoadRelease, service).Get(ctx, &release); err != nil {
+		return nil, nil, err
+	}
+	members := release.Members()
+	names, selected := []string{}, members
+	for _, m := range members {
+		if m.Component == component {
+			selected = []plan.ReleaseMember{m}
+		}
+		names = append(names, m.Component)
+	}
+	switch {
+	case release.Number == 0:
+		return nil, nil, fault.New(fault.NotFound, "service %s has never been deployed", service).
+			WithHint("deploy it: mcp deploy %s", service)
+	case len(members) == 0:
+		return nil, nil, fault.New(fault.NotFound, "service %s has been undeployed", service).
+			WithHint("deploy it: mcp deploy %s", service)
+	case component != "" && !slices.Contains(names, component):
+		return nil, nil, fault.New(fault.NotFound, "the release of service %s has no component %s", service, component).
+			WithHint("it has %s", strings.Join(names, ", "))
+	}
+	return selected, names, nil
+}
