@@ -99,9 +99,7 @@ func (a *App) detached(run client.WorkflowRun) error {
 		a.say("this command was its builder: a build waits until it runs again")
 	}
 	if a.json {
-		a.printJSON(map[string]string{
-			"service": service, "workflow_id": run.GetID(), "run_id": run.GetRunID(), "outcome": "running",
-		})
+		a.printJSON(detachedResult{service, run.GetID(), run.GetRunID(), running})
 	}
 	return exitError(exitInterrupted)
 }

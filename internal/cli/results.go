@@ -20,7 +20,7 @@ type detachedResult struct {
 	WorkflowID string `json:"workflow_id"`
 	RunID      string `json:"run_id"`
 	// Outcome is "running".
-	Outcome string `json:"outcome"`
+	Outcome workflows.Outcome `json:"outcome"`
 }
 
 // Results are the types of what each verb prints with --json, the usual one

@@ -24,8 +24,9 @@ func newServiceEdit(a *App) *cobra.Command {
 		Long: `Edit opens a copy of a definition in $VISUAL, or $EDITOR, checks it when the
 editor ends, and saves it where nothing is wrong with it. A copy that is not
 saved is kept, and named.`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.editService(cmd.Context(), args[0]) },
+		Example: "  mcp service edit shop",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.editService(cmd.Context(), args[0]) },
 	}
 }
 

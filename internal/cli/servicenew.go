@@ -30,7 +30,7 @@ func newServiceNew(a *App) *cobra.Command {
 the services directory. It writes over nothing, and nothing that would not be
 valid. With --containerfile mcp builds the image where the image registry does
 not have it.`,
-		Example: "  mcp service new shop --node rift --image registry.example:5000/shop:v1 --port 8080",
+		Example: "  mcp service new shop --node rift --image registry.example/shop:v1",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.newService(args[0], o) },
 	}
