@@ -238,7 +238,7 @@ func TestStop(t *testing.T) {
 
 	stopped := make(chan struct{})
 	go func() { s.workers.Stop(); close(stopped) }()
-	require.Eventually(t, func() bool { return !s.readiness().Ready }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !s.readiness().Ready }, time.Minute, time.Millisecond)
 	require.Equal(t, "it is stopping", s.readiness().Reason)
 	status, _ := s.get("/healthz")
 	require.Equal(t, http.StatusOK, status, "it still lives")

@@ -241,7 +241,7 @@ func TestWorkerWaits(t *testing.T) {
 	waits := func(text string) func() bool {
 		return func() bool { return strings.Contains(stderr.String(), text) }
 	}
-	require.Eventually(t, waits(`"msg":"waiting","for":"Temporal","address":"`+address), 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, waits(`"msg":"waiting","for":"Temporal","address":"`+address), time.Minute, 20*time.Millisecond)
 
 	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: temporalProgram, Port: port})
 	require.NoError(t, err)

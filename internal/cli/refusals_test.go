@@ -127,7 +127,7 @@ func TestATemporalWithoutAControlWorker(t *testing.T) {
 		got := mcp(ctx, t, env, "status")
 		require.Equal(t, 4, got.code, got)
 		require.Contains(t, got.stderr, "no control worker polls the queue control")
-		require.Less(t, time.Since(started), 10*time.Second)
+		require.Less(t, time.Since(started), time.Minute)
 	})
 }
 

@@ -106,7 +106,7 @@ func TestUndeployAsksFirst(t *testing.T) {
 		var said buffer
 		code := make(chan int, 1)
 		go func() { code <- plane.asked(ctx, &said, nobody, "undeploy", "shop") }()
-		require.Eventually(t, func() bool { return strings.Contains(said.String(), "Go on?") }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(said.String(), "Go on?") }, time.Minute, 10*time.Millisecond)
 		interrupt()
 		require.Equal(t, 130, <-code)
 	})

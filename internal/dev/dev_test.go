@@ -140,7 +140,7 @@ func TestPlatform(t *testing.T) {
 	})
 
 	t.Run("runs the workers, and knows its node", func(t *testing.T) {
-		require.Eventually(t, func() bool { return slices.Contains(nodes(t, dir), dev.Local) }, 10*time.Second, 100*time.Millisecond)
+		require.Eventually(t, func() bool { return slices.Contains(nodes(t, dir), dev.Local) }, time.Minute, 100*time.Millisecond)
 	})
 
 	t.Run("refuses to run twice in one directory", func(t *testing.T) {

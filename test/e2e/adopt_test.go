@@ -105,7 +105,7 @@ func TestEveryContainerTellsWhoseItIsAndForHowLongItHasRun(t *testing.T) {
 	require.Equal(t, plan.Orphan, w.standing("whose-left"))
 	require.Equal(t, "whose", w.listed("whose-left").Service)
 
-	require.Eventually(t, func() bool { return w.listed("whose-app").UptimeSeconds > 0 }, 10*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return w.listed("whose-app").UptimeSeconds > 0 }, time.Minute, 100*time.Millisecond)
 	require.Positive(t, w.status("whose").Components[0].UptimeSeconds)
 	require.Regexp(t, `whose-app +managed +whose +running +\d+s`, w.mcp("ps").stdout)
 	require.Regexp(t, `app +local +running +\d+s`, w.mcp("status", "whose").stdout)

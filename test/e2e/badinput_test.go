@@ -161,7 +161,7 @@ func TestTemporalThatIsAwayIsExitFour(t *testing.T) {
 		require.Equal(t, 4, failed.code, failed)
 		require.Contains(t, failed.stderr, "127.0.0.1:1")
 	}
-	require.Less(t, time.Since(started), 15*time.Second)
+	require.Less(t, time.Since(started), time.Minute)
 }
 
 func TestJSONIsTheOnlyThingOnStdout(t *testing.T) {

@@ -68,7 +68,7 @@ func TestCancelEndsTheWork(t *testing.T) {
 			cancelled.decode(t, &result)
 			require.Equal(t, workflows.Cancelled, result.Outcome)
 			require.False(t, result.Dirty)
-			require.Less(t, took, 10*time.Second, "in a few seconds, on a busy machine")
+			require.Less(t, took, time.Minute, "its work would have gone on for ten")
 			t.Log("cancelled in", took)
 			for end := time.Now().Add(30 * time.Second); !ended() && time.Now().Before(end); {
 				time.Sleep(200 * time.Millisecond)

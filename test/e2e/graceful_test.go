@@ -134,7 +134,7 @@ func TestCtrlCDetaches(t *testing.T) {
 	deploying := w.process("deploy", "detached")
 	w.awaitAttempt(workflows.DeployID("detached"), "RunContainer", 1)
 	deploying.signal(syscall.SIGINT)
-	require.Equal(t, 130, deploying.code(10*time.Second))
+	require.Equal(t, 130, deploying.code(time.Minute))
 	said := deploying.stderr.String()
 	require.Contains(t, said, "the deploy of detached goes on in Temporal; the same command attaches again")
 	require.Contains(t, said, "mcp cancel detached stops it")

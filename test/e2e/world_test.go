@@ -296,7 +296,7 @@ func (w *world) untilRunning(id string) {
 	require.Eventually(w.t, func() bool {
 		described, err := c.DescribeWorkflow(w.t.Context(), id, "")
 		return err == nil && described.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }
 
 // queues are the task queues that a workflow's activities ran on.

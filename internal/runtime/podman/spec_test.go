@@ -73,7 +73,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.Eventually(t, func() bool {
 			connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 			return err == nil && connection.Close() == nil
-		}, 10*time.Second, 20*time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
 		require.NoError(t, engine.Remove(t.Context(), "host"))
 	})
 
@@ -85,7 +85,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.Eventually(t, func() bool {
 			info, err := engine.Inspect(t.Context(), "flaps")
 			return err == nil && info.State == runtime.Stopped && info.Restarts == 2
-		}, 20*time.Second, 50*time.Millisecond)
+		}, time.Minute, 50*time.Millisecond)
 		require.NoError(t, engine.Remove(t.Context(), "flaps"))
 	})
 
@@ -97,7 +97,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.Eventually(t, func() bool {
 			info, err := engine.Inspect(t.Context(), "loops")
 			return err == nil && info.Restarts > 1
-		}, 20*time.Second, 50*time.Millisecond)
+		}, time.Minute, 50*time.Millisecond)
 		require.NoError(t, engine.Stop(t.Context(), "loops", time.Second))
 		stopped, err := engine.Inspect(t.Context(), "loops")
 		require.NoError(t, err)

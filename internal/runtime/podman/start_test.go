@@ -111,7 +111,7 @@ func cutOff(t *testing.T, engine *podman.Engine, name string, timeout time.Durat
 	require.Eventually(t, func() bool {
 		lines, err := runtime.LastLines(t.Context(), engine, name, 1, 100)
 		return err == nil && len(lines) == 1
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, engine.Stop(ctx, name, timeout), context.DeadlineExceeded)
