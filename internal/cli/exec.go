@@ -29,7 +29,8 @@ func newExec(a *App) *cobra.Command {
 		Long: `Exec runs a command in the running container of a component, once, shows what
 it has printed when it has ended, and ends with its exit code. There is no
 terminal, and the command's standard input is empty. Of what it prints, the
-first 256 KiB of each stream are kept.
+first 256 KiB of each stream are shown. Command and output pass through Temporal,
+which keeps them for as long as it keeps any workflow.
 
 The command is no longer waited for after --timeout, or Ctrl-C; it may go on in
 the container.`,

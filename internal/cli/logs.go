@@ -35,7 +35,8 @@ With --follow it goes on as lines come, until Ctrl-C: into the container that a
 deploy puts in the place of another, and over the absence of a node. With --json
 each line is an object on a line of its own.
 
-Times are those of the node; podman before 4.4 tells whole seconds.`,
+Times are those of the node; podman before 4.4 tells whole seconds. What is shown
+passes through Temporal, which keeps it for as long as it keeps any workflow.`,
 		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
