@@ -23,8 +23,8 @@ func (a *Control) WatchNode(ctx context.Context, in WatchNodeInput) error {
 
 // ObserveNodeResult is what a look at a node has found.
 type ObserveNodeResult struct {
-	Status     plan.NodeStatus          `json:"status"`
-	Containers []plan.ObservedContainer `json:"containers,omitempty"`
+	Status     plan.NodeStatus `json:"status"`
+	Containers plan.Observed   `json:"containers,omitempty"`
 }
 
 // ObserveNode looks how the node is, and at every container that it has.

@@ -17,8 +17,8 @@ type Observation struct {
 	// knows it.
 	Unanswered time.Time `json:"unanswered,omitzero"`
 	// Status is nil, and there are no Containers, where it did not.
-	Status     *NodeStatus         `json:"status,omitempty"`
-	Containers []ObservedContainer `json:"containers,omitempty"`
+	Status     *NodeStatus `json:"status,omitempty"`
+	Containers Observed    `json:"containers,omitempty"`
 	// Age is how long ago the look began when it is recorded: what a
 	// deployment did meanwhile, the look may have seen half of.
 	Age time.Duration `json:"age,omitempty"`
