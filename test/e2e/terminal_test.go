@@ -79,7 +79,7 @@ func (t *terminal) shows(w *world, pattern string) {
 func TestADeployOnATerminal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.source("v1", `RUN ["/app", "sleep", "3s"]`)
+	w.source("v1", `RUN ["/app", "sleep", "8s"]`) // a heartbeat takes three seconds to tell
 	w.define("drawn", w.service("drawn", "v1", ""))
 	screen := w.terminal(100, 40, nil, "deploy", "drawn")
 	screen.shows(w, `s [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] drawn: build  \([\d.]+m?s\)`)
