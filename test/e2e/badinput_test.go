@@ -136,15 +136,15 @@ func TestANodeWithoutAWorkerIsTold(t *testing.T) {
 func TestAStaticPortThatIsTakenLeavesTheOldContainerRunning(t *testing.T) {
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("taken", w.service("taken", "v1", ""))
-	port := w.deploy("taken").Components[0].Ports["http"]
+	w.define("bound", w.service("bound", "v1", ""))
+	port := w.deploy("bound").Components[0].Ports["http"]
 
 	holder, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = holder.Close() })
 	number := holder.Addr().(*net.TCPAddr).Port
-	w.define("taken", w.service("taken", "v1", fmt.Sprintf("ports = [\"127.0.0.1:%d:80\"]", number)))
-	failed := w.mcp("deploy", "taken")
+	w.define("bound", w.service("bound", "v1", fmt.Sprintf("ports = [\"127.0.0.1:%d:80\"]", number)))
+	failed := w.mcp("deploy", "bound")
 	require.Equal(t, 1, failed.code, failed)
 	require.Contains(t, failed.stderr, fmt.Sprint(number))
 	require.Contains(t, failed.stderr, "node local")
@@ -153,10 +153,10 @@ func TestAStaticPortThatIsTakenLeavesTheOldContainerRunning(t *testing.T) {
 
 func TestTemporalThatIsAwayIsExitFour(t *testing.T) {
 	w := newWorld(t)
-	w.define("away", w.service("away", "v1", ""))
+	w.define("unreached", w.service("unreached", "v1", ""))
 	w.configure("services = "+fmt.Sprintf("%q", w.services), "[temporal]", `address = "127.0.0.1:1"`)
 	started := time.Now()
-	for _, verb := range [][]string{{"deploy", "away"}, {"status"}, {"plan", "away"}} {
+	for _, verb := range [][]string{{"deploy", "unreached"}, {"status"}, {"plan", "unreached"}} {
 		failed := w.mcp(verb...)
 		require.Equal(t, 4, failed.code, failed)
 		require.Contains(t, failed.stderr, "127.0.0.1:1")

@@ -102,15 +102,15 @@ func TestACtrlCLeavesACleanTerminal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", `RUN ["/app", "sleep", "10m"]`)
-	w.define("left", w.service("left", "v1", ""))
-	screen := w.terminal(40, 20, nil, "deploy", "left")
-	screen.shows(w, `left: build  \([\d.]+m?s\)`)
+	w.define("interrupted", w.service("interrupted", "v1", ""))
+	screen := w.terminal(40, 20, nil, "deploy", "interrupted")
+	screen.shows(w, `interrupted: build  \([\d.]+m?s\)`)
 	_, err := screen.keys.WriteString("\x03")
 	require.NoError(t, err)
 	require.Equal(t, 130, screen.code(w, time.Minute))
-	require.Contains(t, screen.Text(), "detached: the deploy of left goes on in")
+	require.Contains(t, screen.Text(), "detached: the deploy of interrupted")
 	require.NotRegexp(t, `[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]`, screen.Text())
-	require.Zero(t, w.mcp("cancel", "left").code)
+	require.Zero(t, w.mcp("cancel", "interrupted").code)
 }
 
 // Where no colours are wanted, nothing is drawn either.

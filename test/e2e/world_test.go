@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,9 +141,16 @@ func (w *world) configure(lines ...string) {
 
 func (w *world) config() string { return filepath.Join(w.dir, "mcp.toml") }
 
+// owners are the tests that define services, by their names: all have one
+// registry.
+var owners sync.Map
+
 // define writes a service definition.
 func (w *world) define(name, text string) {
 	w.t.Helper()
+	test, _, _ := strings.Cut(w.t.Name(), "/")
+	owner, _ := owners.LoadOrStore(name, test)
+	require.Equal(w.t, owner, test, "both define service %s", name)
 	require.NoError(w.t, os.WriteFile(filepath.Join(w.services, name+".toml"), []byte(text), 0o600))
 }
 
