@@ -166,8 +166,8 @@ func TestTemporalThatIsAwayIsExitFour(t *testing.T) {
 
 func TestJSONIsTheOnlyThingOnStdout(t *testing.T) {
 	w := newWorld(t)
-	w.define("noimage", strings.Replace(w.service("noimage", "v1", ""), "[build.images]\nnoimage = \"Containerfile\"\n", "", 1))
-	failed := w.mcp("deploy", "noimage", "--json")
+	w.define("notbuilt", strings.Replace(w.service("notbuilt", "v1", ""), "[build.images]\nnotbuilt = \"Containerfile\"\n", "", 1))
+	failed := w.mcp("deploy", "notbuilt", "--json")
 	require.Equal(t, 1, failed.code)
 	var result workflows.Result
 	failed.decode(t, &result)

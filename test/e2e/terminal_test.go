@@ -92,7 +92,7 @@ drawn: no release yet
   \* build and push \S+/drawn:v1
   \+ app  local  create
 .*s ✓ drawn: build  \([\d.]+s\)
-.*s ✓ drawn: push .*s ✓ app: run on local .*s ✓ write the outcome: succeeded
+.*s ✓ drawn: push .*s ✓ app: run on local .*s ✓ write the outcome: succeeded.*
 drawn: succeeded, deployment \d+, [\d.]+m?s
   \+ app  local  created, built  http:\d+$`, text)
 	require.NotContains(t, screen.raw.String(), "\x1b[?25l", "a cursor that is hidden stays so when mcp is killed")
