@@ -92,9 +92,9 @@ func TestAFollowOfABusyServiceLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("busy", w.service("busy", "v1", ""))
-	port := portOf(t, w.deploy("busy"), "app")
-	follow := w.process("logs", "busy", "-f")
+	w.define("hurried", w.service("hurried", "v1", ""))
+	port := portOf(t, w.deploy("hurried"), "app")
+	follow := w.process("logs", "hurried", "-f")
 	follow.awaitLine("listening on")
 	var want []string
 	var pauses time.Duration

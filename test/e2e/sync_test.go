@@ -22,10 +22,10 @@ func TestASyncRecordsDefinitionsAndDeploysNothing(t *testing.T) {
 
 	w.define("noted", w.service("noted", "v1", `env = { A = "b" }`))
 	w.define("fresh", w.service("fresh", "v1", ""))
-	w.define("broken", "name = \"broken\"\nnode = 3\n")
+	w.define("crooked", "name = \"crooked\"\nnode = 3\n")
 	r := w.mcp("sync")
 	require.Equal(t, 2, r.code, r)
-	require.Contains(t, r.stderr, "broken.toml")
+	require.Contains(t, r.stderr, "crooked.toml")
 	require.Contains(t, r.stdout, "noted: its definition has changed, and is recorded")
 	require.Contains(t, r.stdout, "~ app  local  replace")
 	require.Contains(t, r.stdout, "env.A: set")
