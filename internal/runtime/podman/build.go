@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/containers/buildah/define"
 	"github.com/containers/podman/v5/pkg/bindings/images"
@@ -25,6 +26,24 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 	if err := wantSources(spec); err != nil {
 		return "", err
 	}
+	for try := 1; ; try++ {
+		id, err := e.buildOnce(ctx, spec)
+		if err == nil || try == buildTries || ctx.Err() != nil || !strings.HasSuffix(err.Error(), helperKilled) {
+			return id, err
+		}
+	}
+}
+
+// buildTries bounds how often a build is made because podman has killed the
+// helper that ran a step of it.
+const buildTries = 3
+
+// helperKilled ends podman's error where that helper was killed, and not what
+// the step ran. Podman has the kernel kill it when the thread ends that started
+// it, and Go ends threads when containers' networks are set up meanwhile.
+const helperKilled = "while running runtime: signal: killed"
+
+func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string, error) {
 	call, err := e.call(ctx)
 	if err != nil {
 		return "", e.translate(ctx, err, "build %s", spec.Tag)
