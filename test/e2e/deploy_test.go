@@ -93,7 +93,11 @@ func (w *world) asking(service string) (stop func(versions ...string)) {
 	answers := map[string]int{}
 	go func() {
 		for ctx.Err() == nil {
+			began := time.Now()
 			version, err := ask(w.routePort(service))
+			if err != nil && time.Since(began) > time.Second {
+				continue // for no longer may an address be used that was looked up
+			}
 			if err != nil {
 				asked <- fmt.Errorf("after %v answers: %w", answers, err)
 				return
