@@ -122,23 +122,18 @@ func selectMembers(ctx workflow.Context, service, component string) ([]plan.Rele
 		return nil, nil, err
 	}
 	members := release.Members()
-	names, selected := []string{}, members
+	names, selected, only := []string{}, members, []string(nil)
+	if component != "" {
+		only = []string{component}
+	}
+	if err := present(release, "look at", only); err != nil {
+		return nil, nil, err
+	}
 	for _, m := range members {
 		if m.Component == component {
 			selected = []plan.ReleaseMember{m}
 		}
 		names = append(names, m.Component)
-	}
-	switch {
-	case release.Number == 0:
-		return nil, nil, fault.New(fault.NotFound, "service %s has never been deployed", service).
-			WithHint("deploy it: mcp deploy %s", service)
-	case len(members) == 0:
-		return nil, nil, fault.New(fault.NotFound, "service %s has been undeployed", service).
-			WithHint("deploy it: mcp deploy %s", service)
-	case component != "" && !slices.Contains(names, component):
-		return nil, nil, fault.New(fault.NotFound, "the release of service %s has no component %s", service, component).
-			WithHint("it has %s", strings.Join(names, ", "))
 	}
 	return selected, names, nil
 }

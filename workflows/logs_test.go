@@ -98,8 +98,8 @@ func TestANodeThatDoesNotAnswerIsToldBesideTheLogsOfOthers(t *testing.T) {
 
 func TestLogsOfWhatIsNotThereAreNotFound(t *testing.T) {
 	for want, in := range map[string]workflows.LogsInput{
-		"service other has never been deployed":                {Service: "other"},
-		"the release of service shop has no component another": {Service: "shop", Component: "another"},
+		"service other has never been deployed":                                 {Service: "other"},
+		"the release of service shop has no component another: it has api, web": {Service: "shop", Component: "another"},
 	} {
 		s := spread(t)
 		s.talking()

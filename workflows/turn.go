@@ -27,6 +27,18 @@ func (d *deploy) turn(ctx workflow.Context, release plan.Release) error {
 
 // turnable fails where there is no release, or where it is not one to restart.
 func turnable(in DeployInput, release plan.Release) error {
+	if err := present(release, in.Turn, in.Only); err != nil {
+		return err
+	}
+	if in.Turn == VerbRestart && !release.Active {
+		return fault.New(fault.Conflict, "service %s is stopped", release.Service).WithHint("start it: mcp start %s", release.Service)
+	}
+	return nil
+}
+
+// present fails where a service has no release with containers to do something
+// to, or where that has not the components.
+func present(release plan.Release, doing string, components []string) error {
 	service := release.Service
 	switch {
 	case release.Newest == 0:
@@ -35,18 +47,16 @@ func turnable(in DeployInput, release plan.Release) error {
 		return fault.New(fault.NotFound, "service %s has no release: no deploy of it has succeeded", service).
 			WithHint("see why: mcp history %s", service)
 	case len(release.Components) == 0:
-		return fault.New(fault.NotFound, "service %s is undeployed: there is nothing to %s", service, in.Turn).
+		return fault.New(fault.NotFound, "service %s is undeployed: there is nothing to %s", service, doing).
 			WithHint("bring back what ran: mcp rollback %s; or deploy its definition: mcp deploy %s", service, service)
-	case in.Turn == VerbRestart && !release.Active:
-		return fault.New(fault.Conflict, "service %s is stopped", service).WithHint("start it: mcp start %s", service)
 	}
-	for _, name := range in.Only {
+	for _, name := range components {
 		if _, known := release.Components[name]; !known {
 			var names []string
 			for _, m := range release.Members() {
 				names = append(names, m.Component)
 			}
-			return fault.New(fault.NotFound, "the release of %s has no component %s: it has %s", service, name, strings.Join(names, ", "))
+			return fault.New(fault.NotFound, "the release of service %s has no component %s: it has %s", service, name, strings.Join(names, ", "))
 		}
 	}
 	return nil

@@ -139,7 +139,7 @@ func TestWhatCannotBeTurnedIsNotOpened(t *testing.T) {
 		"undeployed":     {(*stage).undeployed, turn(workflows.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
 		"stopped":        {(*stage).stopped, turn(workflows.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
 		"a component that is not there": {func(s *stage) { s.released(shop()) }, turn(workflows.VerbRestart, "db"), fault.NotFound,
-			"the release of shop has no component db: it has api, web", ""},
+			"the release of service shop has no component db: it has api, web", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

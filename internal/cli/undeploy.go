@@ -46,7 +46,7 @@ func (a *App) undeploy(ctx context.Context, service string, yes bool, deadline t
 		return err
 	}
 	defer c.Close()
-	if !yes {
+	if !yes { // what there is is read only to be shown
 		found, err := a.deployed(ctx, c, service)
 		if err != nil {
 			return err
