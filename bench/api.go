@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// api is podman's, spoken to with nothing in between: the least that the work
+// can take.
+type api struct {
+	node   *node
+	client http.Client
+}
+
+func newAPI(n *node) *api {
+	return &api{node: n, client: http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(n.socket, "unix://"))
+		},
+	}}}
+}
+
+// call makes one call and reads its answer to the end.
+func (a *api) call(ctx context.Context, method, path string, body any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://podman/v4.0.0/libpod"+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := a.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(response.Body)
+	if err == nil && (response.StatusCode >= 300 || bytes.Contains(said, []byte(`"error"`))) {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, said)
+	}
+	return err
+}
+
+// update starts a new version beside the old one and takes that away, and says
+// after how many milliseconds the new one served, and all was done.
+func (a *api) update(ctx context.Context, image, name string, port int, old string) ([]float64, error) {
+	started := time.Now()
+	type mapping struct {
+		HostIP        string `json:"host_ip"`
+		HostPort      int    `json:"host_port"`
+		ContainerPort int    `json:"container_port"`
+	}
+	spec := struct {
+		Name         string            `json:"name"`
+		Image        string            `json:"image"`
+		Env          map[string]string `json:"env"`
+		PortMappings []mapping         `json:"portmappings"`
+	}{name, image, map[string]string{"PORT": fmt.Sprint(port)}, []mapping{{a.node.address, port, port}}}
+	for _, c := range []struct {
+		method, path string
+		body         any
+	}{
+		{http.MethodPost, "/images/pull?quiet=true&tlsVerify=false&reference=" + url.QueryEscape(image), nil},
+		{http.MethodPost, "/containers/create", spec},
+		{http.MethodPost, "/containers/" + name + "/start", nil},
+	} {
+		if err := a.call(ctx, c.method, c.path, c.body); err != nil {
+			return nil, err
+		}
+	}
+	for !serves(fmt.Sprintf("http://%s:%d/", a.node.address, port)) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	served := milliseconds(time.Since(started))
+	if err := a.call(ctx, http.MethodPost, "/containers/"+old+"/stop", nil); err != nil {
+		return nil, err
+	}
+	if err := a.call(ctx, http.MethodDelete, "/containers/"+old, nil); err != nil {
+		return nil, err
+	}
+	return []float64{served, milliseconds(time.Since(started))}, nil
+}
+
+// serves reports whether a URL answers with 200.
+func serves(url string) bool {
+	response, err := http.Get(url)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body) // to use the connection again
+	return response.StatusCode == http.StatusOK
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+)
+
+// perDeploy counts what the update of one component leaves in Temporal's
+// history, and asks of Postgres.
+func perDeploy(ctx context.Context, b *bench) ([]result, error) {
+	s := b.site
+	image, err := s.publish(ctx, "counted", "v1")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.define("counted", "", component("app", "rift", image)); err != nil {
+		return nil, err
+	}
+	if _, err := s.deploy(ctx, "counted"); err != nil {
+		return nil, err
+	}
+	url, err := os.ReadFile(filepath.Join(s.platform(), "postgres.url"))
+	if err != nil {
+		return nil, err
+	}
+	// Every statement into Postgres' own log, for as long as this takes.
+	set := func(to string) error {
+		_, err := output(exec.CommandContext(ctx, "psql", "-q", strings.TrimSpace(string(url)),
+			"-c", "alter system set log_statement = "+to, "-c", "select pg_reload_conf()"))
+		return err
+	}
+	if err := set("'all'"); err != nil {
+		return nil, err
+	}
+	time.Sleep(settleTime) // each session hears of it for itself
+	before, err := s.statements()
+	if err != nil {
+		return nil, err
+	}
+	if image, err = s.publish(ctx, "counted", "v2"); err != nil {
+		return nil, err
+	}
+	if err := s.define("counted", "", component("app", "rift", image)); err != nil {
+		return nil, err
+	}
+	d, err := s.deploy(ctx, "counted")
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(settleTime)
+	after, err := s.statements()
+	if err != nil {
+		return nil, err
+	}
+	if err := set("default"); err != nil {
+		return nil, err
+	}
+	events := 0
+	run := s.temporal.GetWorkflow(ctx, d.WorkflowID, d.RunID)
+	if err := s.eachEvent(ctx, run, func(enums.EventType) { events++ }); err != nil {
+		return nil, err
+	}
+	if _, err := s.mcp(ctx, "undeploy", "-y", "counted"); err != nil {
+		return nil, err
+	}
+	about := result{Work: "an update of one component", Command: "mcp deploy counted --json"}
+	history, queries := about, about
+	history.Name, history.Unit = "events-per-deploy", "history events"
+	queries.Name, queries.Unit = "queries-per-deploy", "SQL statements"
+	return []result{alone(history, samples{float64(events)}), alone(queries, samples{float64(after - before)})}, nil
+}
+
+// statements is how many Postgres has logged that are not the monitor's or the
+// looks' of mcp's own metrics: those come by the clock.
+func (s *site) statements() (int, error) {
+	log, err := os.ReadFile(filepath.Join(s.platform(), "postgres", "postgres.log"))
+	if err != nil {
+		return 0, fmt.Errorf("read what Postgres was asked: %w", err)
+	}
+	n := 0
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, "execute ") || strings.Contains(line, "statement: ") {
+			n++
+		}
+	}
+	return n, nil
+}

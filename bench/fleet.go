@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// deployHundred brings up one service of many components on all nodes.
+func deployHundred(ctx context.Context, b *bench) ([]result, error) {
+	s, many := b.site, 100
+	if b.options.short {
+		many = 20
+	}
+	image, err := s.publish(ctx, "many", "v1")
+	if err != nil {
+		return nil, err
+	}
+	var components []string
+	var jobs strings.Builder
+	for i := range many {
+		n := s.nodes[i%len(s.nodes)]
+		components = append(components, component(fmt.Sprintf("c%03d", i), n.name, image))
+		fmt.Fprintf(&jobs, "%s %s bench-many-%d %s %d\n", n.socket, image, i, n.address, freePort(i))
+	}
+	if err := s.define("many", "", components...); err != nil {
+		return nil, err
+	}
+	ours := func(ctx context.Context, _ int) ([]float64, error) {
+		started := time.Now()
+		d, err := s.deploy(ctx, "many")
+		took := milliseconds(time.Since(started))
+		if err != nil {
+			return nil, err
+		}
+		if d.Outcome != "succeeded" || len(d.Components) != many {
+			return nil, fmt.Errorf("the outcome is %s, of %d components", d.Outcome, len(d.Components))
+		}
+		_, err = s.mcp(ctx, "undeploy", "-y", "many")
+		return []float64{took}, err
+	}
+	// One process for each core and one more: more of them are no faster here.
+	const xargs = "xargs -P 3 -L 1 bash bench/scripts/run.sh"
+	theirs := func(ctx context.Context, _ int) ([]float64, error) {
+		cmd := exec.CommandContext(ctx, "bash", "-c", xargs)
+		cmd.Stdin = strings.NewReader(jobs.String())
+		started := time.Now()
+		_, err := output(cmd)
+		took := milliseconds(time.Since(started))
+		if err != nil {
+			return nil, err
+		}
+		return []float64{took}, s.clear(ctx)
+	}
+	taken, err := interleave(ctx, 1, b.options.samples, ours, theirs)
+	if err != nil {
+		return nil, err
+	}
+	return []result{against(result{
+		Name: "deploy-100", Work: fmt.Sprintf("one service, %d components on %d nodes", many, len(s.nodes)), Unit: "ms", Target: 1, Warmup: 1,
+		Command: "mcp deploy many --json", ReferenceCommand: xargs,
+	}, taken[0][0], taken[1][0])}, nil
+}
+
+// clear removes every container of the scripts.
+func (s *site) clear(ctx context.Context) error {
+	return s.onAll(func(n *node) error {
+		ids, err := s.podman(ctx, n, "ps", "-aq", "--filter", "name=^bench-")
+		if err != nil || ids == "" {
+			return err
+		}
+		_, err = s.podman(ctx, n, append([]string{"rm", "-f", "-t", "0"}, strings.Fields(ids)...)...)
+		return err
+	})
+}
+
+// onAll does something on all nodes at once.
+func (s *site) onAll(do func(n *node) error) error {
+	return atOnce(len(s.nodes), func(i int) error { return do(s.nodes[i]) })
+}
+
+// atOnce does n things at once, and returns what failed of them.
+func atOnce(n int, do func(i int) error) error {
+	failed := make([]error, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { failed[i] = do(i) })
+	}
+	group.Wait()
+	return errors.Join(failed...)
+}
+
+// fleetAtOnce brings up many services at once, each by a process of its own.
+func fleetAtOnce(ctx context.Context, b *bench) ([]result, error) {
+	const many = 20
+	s := b.site
+	image, err := s.publish(ctx, "fleet", "v1")
+	if err != nil {
+		return nil, err
+	}
+	home := func(i int) *node { return s.nodes[i%len(s.nodes)] }
+	service := func(i int) string { return fmt.Sprintf("fleet-%02d", i) }
+	for i := range many {
+		if err := s.define(service(i), "", component("app", home(i).name, image)); err != nil {
+			return nil, err
+		}
+	}
+	ours := func(ctx context.Context, _ int) ([]float64, error) {
+		started := time.Now()
+		err := atOnce(many, func(i int) error {
+			d, err := s.deploy(ctx, service(i))
+			if err == nil && d.Outcome != "succeeded" {
+				err = fmt.Errorf("%s: the outcome is %s", service(i), d.Outcome)
+			}
+			return err
+		})
+		took := milliseconds(time.Since(started))
+		if err != nil {
+			return nil, err
+		}
+		return []float64{took}, atOnce(many, func(i int) error {
+			_, err := s.mcp(ctx, "undeploy", "-y", service(i))
+			return err
+		})
+	}
+	theirs := func(ctx context.Context, _ int) ([]float64, error) {
+		started := time.Now()
+		err := atOnce(many, func(i int) error {
+			n := home(i)
+			_, err := output(s.script(ctx, n, "run.sh", n.socket, image, fmt.Sprint("bench-fleet-", i), n.address, fmt.Sprint(freePort(i))))
+			return err
+		})
+		took := milliseconds(time.Since(started))
+		if err != nil {
+			return nil, err
+		}
+		return []float64{took}, s.clear(ctx)
+	}
+	taken, err := interleave(ctx, 1, b.options.samples, ours, theirs)
+	if err != nil {
+		return nil, err
+	}
+	return []result{against(result{
+		Name: "fleet-20x", Work: fmt.Sprintf("%d services at once on %d nodes", many, len(s.nodes)), Unit: "ms", Target: 1, Warmup: 1,
+		Command: "20 × mcp deploy SERVICE --json", ReferenceCommand: "20 × bench/scripts/run.sh",
+	}, taken[0][0], taken[1][0])}, nil
+}

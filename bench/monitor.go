@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	host "github.com/metacircular/mcp/internal/node"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// look has a node looked at once, as its schedule does every 30 seconds.
+func (s *site) look(ctx context.Context, n *node) (client.WorkflowRun, error) {
+	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.MonitorNodeName, n.name)
+	if err == nil {
+		err = run.Get(ctx, nil)
+	}
+	return run, err
+}
+
+// monitorRun looks at a node with many containers.
+func monitorRun(ctx context.Context, b *bench) ([]result, error) {
+	s := b.site
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	n := s.settledAt
+	var last client.WorkflowRun
+	ours := timed(func(ctx context.Context, _ int) (err error) {
+		last, err = s.look(ctx, n)
+		return err
+	})
+	bare := newAPI(n)
+	theirs := timed(func(ctx context.Context, _ int) error {
+		if err := bare.call(ctx, http.MethodGet, "/info", nil); err != nil {
+			return err
+		}
+		if err := bare.call(ctx, http.MethodGet, "/containers/json?all=true", nil); err != nil {
+			return err
+		}
+		_, err := host.ReadStatus(ctx, s.path(n.name))
+		return err
+	})
+	taken, err := interleave(ctx, 3, 3*b.options.samples, ours, theirs)
+	if err != nil {
+		return nil, err
+	}
+	activities := 0
+	err = s.eachEvent(ctx, last, func(kind enums.EventType) {
+		if kind == enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED {
+			activities++
+		}
+	})
+	about := result{Unit: "ms", Warmup: 3, Command: "the workflow MonitorNode"}
+	run, steps := about, about
+	run.Name, run.Work, run.Target = "monitor-run", fmt.Sprintf("one look at a node, %d containers", settled), 3
+	run.ReferenceCommand = "podman's info and list over its API, and gopsutil"
+	steps.Name, steps.Work, steps.Target, steps.Unit, steps.Warmup = "monitor-run-activities", "activities of one look", 2, "activities", 0
+	return []result{against(run, taken[0][0], taken[1][0]), alone(steps, samples{float64(activities)})}, err
+}
+
+// eachEvent visits the events of a run.
+func (s *site) eachEvent(ctx context.Context, run client.WorkflowRun, visit func(kind enums.EventType)) error {
+	events := s.temporal.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return err
+		}
+		visit(event.GetEventType())
+	}
+	return nil
+}
+
+// looksPerHour are those of a schedule of 30 seconds.
+const looksPerHour = 120
+
+// workerMemory is what a node's worker holds after an hour of looks, which it
+// gets one after the other.
+func workerMemory(ctx context.Context, b *bench) ([]result, error) {
+	s := b.site
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	n := s.settledAt
+	const warmup = looksPerHour / 4
+	var worker, podman samples
+	for i := range warmup + looksPerHour {
+		if _, err := s.look(ctx, n); err != nil {
+			return nil, err
+		}
+		if i < warmup {
+			continue
+		}
+		for of, pid := range map[*samples]int{&worker: n.worker.PID(), &podman: n.podman.PID()} {
+			held, err := resident(pid)
+			if err != nil {
+				return nil, err
+			}
+			*of = append(*of, held)
+		}
+	}
+	about := result{Unit: "MB", Warmup: warmup, Command: fmt.Sprintf("mcp worker --node %s, %d looks", n.name, looksPerHour)}
+	holds, grows := about, about
+	holds.Name, holds.Work, holds.Target = "worker-memory", "resident memory of a node's worker over an hour of looks", 1.5
+	holds.ReferenceCommand = "podman system service, which it asks"
+	grows.Name, grows.Work, grows.Target = "worker-memory-growth", "its last quarter of that hour against the first", 1.1
+	quarter := len(worker) / 4
+	return []result{against(holds, worker, podman), against(grows, worker[len(worker)-quarter:], worker[:quarter])}, nil
+}
+
+// resident is how much memory a process holds, in MB.
+func resident(pid int) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(status) {
+		if fields := bytes.Fields(line); len(fields) > 1 && string(fields[0]) == "VmRSS:" {
+			kB, err := strconv.ParseFloat(string(fields[1]), 64)
+			return kB / 1000, err
+		}
+	}
+	return 0, fmt.Errorf("process %d tells nothing of its memory", pid)
+}
+
+// settleTime is how long Postgres' log may lag.
+const settleTime = 500 * time.Millisecond

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// settled are services that stay up while several rows are measured.
+const settled = 50
+
+// settle brings up so many services on the last node, unless they are there.
+func (s *site) settle(ctx context.Context) error {
+	if s.settledAt != nil {
+		return nil
+	}
+	n := s.nodes[len(s.nodes)-1]
+	image, err := s.publish(ctx, "settled", "v1")
+	if err != nil {
+		return err
+	}
+	var names []string
+	for i := range settled {
+		name := fmt.Sprintf("settled-%02d", i)
+		names = append(names, name)
+		if err := s.define(name, "", component("app", n.name, image)); err != nil {
+			return err
+		}
+	}
+	if _, err := s.mcp(ctx, append([]string{"deploy", "--json"}, names...)...); err != nil {
+		return err
+	}
+	s.settledAt = n
+	return nil
+}
+
+// status lists many services.
+func status(ctx context.Context, b *bench) ([]result, error) {
+	s := b.site
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	url, err := os.ReadFile(filepath.Join(s.platform(), "postgres.url"))
+	if err != nil {
+		return nil, err
+	}
+	query := filepath.Join("bench", "scripts", "status.sql")
+	rows, err := output(exec.CommandContext(ctx, "psql", "-t", "-A", "-f", query, strings.TrimSpace(string(url))))
+	if err != nil {
+		return nil, err
+	}
+	if n := strings.Count(rows, "settled-"); n < settled {
+		return nil, fmt.Errorf("the reference reads %d rows, not %d", n, settled)
+	}
+	text, err := os.ReadFile(query)
+	if err != nil {
+		return nil, err
+	}
+	ours := timed(func(ctx context.Context, _ int) error {
+		text, err := s.mcp(ctx, "status", "--json")
+		if err != nil {
+			return err
+		}
+		var services []struct{ Service string }
+		if err := json.Unmarshal([]byte(text), &services); err != nil || len(services) < settled {
+			return fmt.Errorf("status tells of %d services: %w", len(services), err)
+		}
+		return nil
+	})
+	theirs := timed(func(ctx context.Context, _ int) error {
+		_, err := output(exec.CommandContext(ctx, "psql", "-c", string(text), strings.TrimSpace(string(url))))
+		return err
+	})
+	taken, err := interleave(ctx, 2, 2*b.options.samples, ours, theirs)
+	if err != nil {
+		return nil, err
+	}
+	return []result{against(result{
+		Name: "status", Work: fmt.Sprintf("%d services, a whole process", settled), Unit: "ms", Target: 4, Warmup: 2,
+		Command: "mcp status --json", ReferenceCommand: "psql -c bench/scripts/status.sql",
+	}, taken[0][0], taken[1][0])}, nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// lines are texts below one another, each on a line of its own.
+func lines(of []string) string { return "\n  " + strings.Join(of, "\n  ") }
+
+// line is a result as one line of text.
+func (r result) line() string {
+	text := fmt.Sprintf("%-24s %s %s", r.Name, figure(r.Value), r.Unit)
+	if r.Ratio != 0 {
+		text += fmt.Sprintf(", %.2f times %s", r.Ratio, figure(r.Reference))
+	}
+	if r.Target != 0 {
+		text += fmt.Sprintf("; target %g, %s", r.Target, r.held())
+	}
+	return text
+}
+
+func (r result) held() string {
+	switch {
+	case r.Target == 0:
+		return ""
+	case r.Holds:
+		return "holds"
+	}
+	return "**missed**"
+}
+
+// figure is a number with three digits that count.
+func figure(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// write writes results.json, and the table into the page.
+func (b *bench) write() error {
+	text, err := json.MarshalIndent(b.results, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(b.options.out, "results.json"), append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	if b.options.page == "" || len(b.failed) > 0 {
+		return nil
+	}
+	return intoPage(b.options.page, "table", b.table())
+}
+
+// table is the results in Markdown, with the commands that made them below.
+func (b *bench) table() string {
+	var t strings.Builder
+	fmt.Fprintf(&t, "%s, %d cores, %s. Medians, with the quartiles in brackets.\n\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
+	t.WriteString("| name | work | mcp | reference | ratio | target | |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range b.results {
+		reference, ratio, target := "–", "–", "–"
+		if r.Ratio != 0 {
+			reference, ratio = spread(r.Reference, r.ReferenceSpread, r.Unit), fmt.Sprintf("%.2f", r.Ratio)
+		}
+		if r.Target != 0 {
+			target = fmt.Sprintf("≤ %g", r.Target)
+			if r.Ratio == 0 {
+				target += " " + r.Unit
+			}
+		}
+		fmt.Fprintf(&t, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
+			r.Name, r.Work, spread(r.Value, r.Spread, r.Unit), reference, ratio, target, r.held())
+	}
+	t.WriteString("\n| name | samples | command | reference |\n| --- | --- | --- | --- |\n")
+	for _, r := range b.results {
+		fmt.Fprintf(&t, "| `%s` | %d after %d | %s | %s |\n", r.Name, r.Samples, r.Warmup, code(r.Command), code(r.ReferenceCommand))
+	}
+	return t.String()
+}
+
+func spread(median float64, quartiles [2]float64, unit string) string {
+	return fmt.Sprintf("%s %s (%s–%s)", figure(median), unit, figure(quartiles[0]), figure(quartiles[1]))
+}
+
+func code(text string) string {
+	if text == "" {
+		return "–"
+	}
+	return "`" + strings.ReplaceAll(text, "|", "\\|") + "`"
+}
+
+// intoPage replaces what stands between the marks of that name in a page.
+func intoPage(path, name, text string) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	marks := regexp.MustCompile(fmt.Sprintf(`(?s)(<!-- %[1]s -->\n).*(<!-- /%[1]s -->)`, regexp.QuoteMeta(name)))
+	if !marks.Match(page) {
+		return fmt.Errorf("%s has no place <!-- %s -->", path, name)
+	}
+	parts := marks.FindSubmatchIndex(page)
+	var b strings.Builder
+	b.Write(page[:parts[3]])
+	b.WriteString(text)
+	b.Write(page[parts[4]:])
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}

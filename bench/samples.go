@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// samples are measurements of one thing, in one unit.
+type samples []float64
+
+// median is their middle.
+func (s samples) median() float64 { return s.quantile(0.5) }
+
+// quartiles are the values that the middle half of them lies between.
+func (s samples) quartiles() [2]float64 { return [2]float64{s.quantile(0.25), s.quantile(0.75)} }
+
+// quantile is the value below which that share of them lies, between the two
+// nearest in proportion.
+func (s samples) quantile(share float64) float64 {
+	if len(s) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(s))
+	at := share * float64(len(sorted)-1)
+	low := int(at)
+	high := min(low+1, len(sorted)-1)
+	return sorted[low] + (sorted[high]-sorted[low])*(at-float64(low))
+}
+
+// milliseconds is a duration as a sample.
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// contender is one way to do the work: it does it for the i-th time and says
+// what that took, one figure for each result.
+type contender func(ctx context.Context, i int) ([]float64, error)
+
+// timed is a contender whose only figure is how long something takes.
+func timed(work func(ctx context.Context, i int) error) contender {
+	return func(ctx context.Context, i int) ([]float64, error) {
+		started := time.Now()
+		err := work(ctx, i)
+		return []float64{milliseconds(time.Since(started))}, err
+	}
+}
+
+// interleave lets the contenders do the work in turns, each first as often as
+// the others, and returns the samples of each: by contender, then by figure.
+// The first warmup rounds are not counted.
+func interleave(ctx context.Context, warmup, rounds int, contenders ...contender) ([][]samples, error) {
+	taken := make([][]samples, len(contenders))
+	for i := range warmup + rounds {
+		for turn := range contenders {
+			who := (turn + i) % len(contenders)
+			figures, err := contenders[who](ctx, i)
+			if err != nil {
+				return nil, fmt.Errorf("round %d of contender %d: %w", i+1, who+1, err)
+			}
+			if i < warmup {
+				continue
+			}
+			if taken[who] == nil {
+				taken[who] = make([]samples, len(figures))
+			}
+			for k, figure := range figures {
+				taken[who][k] = append(taken[who][k], figure)
+			}
+		}
+	}
+	return taken, nil
+}

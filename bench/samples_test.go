@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestQuantiles(t *testing.T) {
+	for _, c := range []struct {
+		of        samples
+		median    float64
+		quartiles [2]float64
+	}{
+		{samples{3}, 3, [2]float64{3, 3}},
+		{samples{4, 1, 2, 3}, 2.5, [2]float64{1.75, 3.25}},
+		{samples{5, 1, 4, 2, 3}, 3, [2]float64{2, 4}},
+	} {
+		require.InDelta(t, c.median, c.of.median(), 1e-9, c.of)
+		require.Equal(t, c.quartiles, c.of.quartiles(), c.of)
+	}
+}
+
+func TestContendersTakeTurns(t *testing.T) {
+	var order []string
+	contends := func(name string) contender {
+		return func(_ context.Context, i int) ([]float64, error) {
+			order = append(order, name)
+			return []float64{float64(i)}, nil
+		}
+	}
+	taken, err := interleave(t.Context(), 1, 2, contends("a"), contends("b"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", "b", "a", "a", "b"}, order)
+	require.Equal(t, [][]samples{{{1, 2}}, {{1, 2}}}, taken, "the first round is to warm up")
+}
+
+func TestAFailureLeavesNoFigure(t *testing.T) {
+	broken := func(context.Context, int) ([]float64, error) { return []float64{1}, errors.New("broken") }
+	taken, err := interleave(t.Context(), 0, 2, broken)
+	require.ErrorContains(t, err, "round 1 of contender 1: broken")
+	require.Nil(t, taken)
+}
+
+func TestResultsHold(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		of   result
+		want bool
+		off  float64
+	}{
+		{"below", against(result{Target: 1.5}, samples{30}, samples{20}), true, 1},
+		{"above", against(result{Target: 1}, samples{30}, samples{20}), false, 1.5},
+		{"alone", alone(result{Target: 12}, samples{24}), false, 2},
+		{"no target", alone(result{}, samples{24}), true, 0},
+	} {
+		require.Equal(t, c.want, c.of.Holds, c.name)
+		require.InDelta(t, c.off, c.of.off(), 1e-9, c.name)
+	}
+}
