@@ -19,10 +19,19 @@ import (
 // outcome follows a workflow to its end and decodes the result that it has
 // either way. An error means that there is none.
 func (a *App) outcome(ctx context.Context, c client.Client, run client.WorkflowRun, result any) error {
-	if err := a.follow(ctx, c, run); err != nil {
+	ended := make(chan struct{})
+	var err error
+	go func() {
+		defer close(ended)
+		err = run.Get(ctx, result)
+	}()
+	if err := a.follow(ctx, c, run, ended); err != nil {
 		return err
 	}
-	err := run.Get(ctx, result)
+	<-ended
+	if err != nil && !errors.As(err, new(*temporal.WorkflowExecutionError)) {
+		err = run.Get(ctx, result) // Temporal was away when it was asked
+	}
 	switch {
 	case err == nil || workflows.ResultOf(err, result) || terminated(err, run, result):
 		return nil
@@ -59,8 +68,8 @@ func terminated(err error, run client.WorkflowRun, result any) bool {
 
 // follow tails a workflow's history until it ends. A tail needs no worker and
 // adds no event. Temporal may go away meanwhile: the tail goes on where it
-// was. When ctx ends it detaches.
-func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRun) error {
+// was. When ctx ends it detaches. Ended is closed when the workflow has ended.
+func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRun, ended <-chan struct{}) error {
 	view := newTimeline(a.Stderr, a.converter())
 	view.live = a.screen != nil
 	defer a.screen.open(func() []string { return a.prefixed(view.lines()) })()
@@ -70,7 +79,7 @@ func (a *App) follow(ctx context.Context, c client.Client, run client.WorkflowRu
 		defer close(polled)
 		a.pollPending(polls, c, run, view)
 	}()
-	err := a.tail(ctx, c, run, view)
+	err := a.tail(ctx, c, run, view, ended)
 	stop()
 	<-polled
 	if ctx.Err() != nil {
@@ -104,8 +113,12 @@ func (a *App) detached(run client.WorkflowRun) error {
 	return exitError(exitInterrupted)
 }
 
+// gathering is how long the tail waits, after an event that has others follow it
+// within milliseconds, to fetch them in one call instead of one by one.
+const gathering = 50 * time.Millisecond
+
 // tail feeds each event of the history to the view, once.
-func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline) error {
+func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline, ended <-chan struct{}) error {
 	seen, away, shown := int64(0), false, false
 	for {
 		events := c.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
@@ -124,6 +137,12 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 			if view.acts && !shown {
 				shown = true
 				a.showPlan(ctx, c, run)
+			}
+			if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED && time.Since(event.GetEventTime().AsTime()) < gathering {
+				select {
+				case <-ended:
+				case <-time.After(gathering):
+				}
 			}
 		}
 		if err == nil || ctx.Err() != nil {
