@@ -2,13 +2,16 @@ package podman
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
-	"github.com/containers/buildah/define"
-	"github.com/containers/podman/v5/pkg/bindings/images"
-	"go.podman.io/image/v5/types"
+	"github.com/containers/podman/v5/pkg/auth"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -21,8 +24,6 @@ const logLines = 20
 // When the context ends, the step that is under way is killed, and podman ends
 // the build.
 func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, error) {
-	// The bindings' own answer to a missing directory is "read/write on
-	// closed pipe".
 	if err := wantSources(spec); err != nil {
 		return "", err
 	}
@@ -44,38 +45,71 @@ const buildTries = 3
 const helperKilled = "while running runtime: signal: killed"
 
 func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string, error) {
-	call, err := e.call(ctx)
+	sources, err := openContext(spec)
 	if err != nil {
-		return "", e.translate(ctx, err, "build %s", spec.Tag)
+		return "", fault.Wrap(fault.Invalid, err, "build %s", spec.Tag)
 	}
-	attached, hangUp := context.WithCancel(context.WithoutCancel(call))
+	logins, err := auth.MakeXRegistryConfigHeader(e.authFiles(), "", "")
+	if err != nil {
+		return "", e.translateRegistry(ctx, err, "build", spec.Tag)
+	}
+	attached, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	output := &buildOutput{out: spec.Out, last: tail{keep: logLines}}
 	mark := newBuildMark()
 	done := mark.watch(ctx, output.running.Load, hangUp)
-	report, err := images.Build(attached, []string{spec.Containerfile}, images.BuildOptions{BuildOptions: define.BuildOptions{
-		Output:                  spec.Tag,
-		ContextDirectory:        spec.Context,
-		OutputFormat:            define.OCIv1ImageManifest,
-		Layers:                  true,
-		RemoveIntermediateCtrs:  true,
-		ForceRmIntermediateCtrs: true, // else a failed build leaves its working container
-		Out:                     output.writer(),
-		SystemContext:           &types.SystemContext{AuthFilePath: e.authFile},
-		CommonBuildOpts: &define.CommonBuildOptions{
-			HTTPProxy: true, // as podman build does
-			AddHost:   []string{mark.host()},
-		},
-	}})
+	tar := sources.tar()
+	r := post("/build").with(buildQuery(spec.Tag, sources.containerfile, mark)).sending(tar)
+	r.header = logins
+	id, err := e.followBuild(attached, r, output)
 	done()
-	// A build that was cancelled may well return no error, and no id.
-	if err == nil && (report == nil || report.ID == "") {
-		err = errors.New("podman ended the build without an image")
+	if unread := tar.end(); unread != nil && ctx.Err() == nil {
+		return "", fault.Wrap(fault.Invalid, unread, "build %s: read the build context %s", spec.Tag, spec.Context)
 	}
 	if err != nil || ctx.Err() != nil {
 		return "", e.buildError(ctx, err, spec, output)
 	}
-	return report.ID, nil
+	return id, nil
+}
+
+// buildQuery is what is asked of podman's build beside its sources.
+func buildQuery(tag, containerfile string, mark buildMark) url.Values {
+	files, _ := json.Marshal([]string{containerfile}) // strings always can be
+	hosts, _ := json.Marshal([]string{mark.host()})
+	return url.Values{
+		"t": {tag}, "output": {tag}, "dockerfile": {string(files)},
+		"outputformat": {"application/vnd.oci.image.manifest.v1+json"},
+		"layers":       {"1"}, // cache the steps
+		"rm":           {"1"},
+		"forcerm":      {"1"}, // else a failed build leaves its working container
+		"httpproxy":    {"1"}, // as podman build does
+		"pullpolicy":   {"missing"},
+		"isolation":    {"0"}, // podman's default
+		"retry":        {"0"}, // the caller's affair
+		"retry-delay":  {"0s"},
+		"extrahosts":   {string(hosts)},
+
+		"inheritannotations": {"1"},
+	}
+}
+
+// imageID is how podman's output ends where a build has made an image.
+var imageID = regexp.MustCompile(`^[0-9a-f]{12}`)
+
+// followBuild writes a build's output and returns the id of the image.
+func (e *Engine) followBuild(ctx context.Context, r request, output *buildOutput) (string, error) {
+	var id string
+	out := output.writer()
+	err := e.follow(ctx, r, func(text string) {
+		_, _ = io.WriteString(out, text)
+		if imageID.MatchString(text) {
+			id = strings.TrimSuffix(text, "\n")
+		}
+	})
+	if err == nil && id == "" {
+		err = fmt.Errorf("podman ended the build without an image: %w", io.ErrUnexpectedEOF)
+	}
+	return id, err
 }
 
 // wantSources checks that the context and the Containerfile are there.

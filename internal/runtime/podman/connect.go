@@ -6,13 +6,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"path"
 	"strings"
 	"sync"
 
 	"github.com/containers/podman/v5/pkg/bindings"
-	"go.podman.io/common/pkg/auth"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -28,7 +26,7 @@ type Engine struct {
 	pruning sync.Mutex // held by PruneImage
 
 	mu         sync.Mutex
-	connection context.Context // holds the bindings' connection as a value; nil until first needed
+	connection *bindings.Connection // nil until first needed
 	info       runtime.EngineInfo
 }
 
@@ -40,7 +38,7 @@ func New(socket string) *Engine {
 	if path.IsAbs(socket) {
 		socket = "unix://" + socket
 	}
-	return &Engine{socket: socket, authFile: auth.GetDefaultAuthFile()}
+	return &Engine{socket: socket, authFile: defaultAuthFile()}
 }
 
 // LoginsFrom names the file with the credentials for image registries; ""
@@ -67,9 +65,7 @@ func (e *Engine) Close() {
 	if e.connection == nil {
 		return
 	}
-	if connection, err := bindings.GetClient(e.connection); err == nil {
-		connection.Client.CloseIdleConnections()
-	}
+	e.connection.Client.CloseIdleConnections()
 }
 
 // Version is "podman" and its server's version. It is in the answer to a ping,
@@ -77,15 +73,7 @@ func (e *Engine) Close() {
 // and the OCI runtime for theirs, and takes half a second.
 func (e *Engine) Version(ctx context.Context) (string, error) {
 	const doing = "ask for podman's version"
-	call, err := e.call(ctx)
-	if err != nil {
-		return "", e.translate(ctx, err, doing)
-	}
-	connection, err := bindings.GetClient(call)
-	if err != nil {
-		return "", e.translate(ctx, err, doing)
-	}
-	response, err := connection.DoRequest(call, nil, http.MethodGet, "/_ping", nil, nil)
+	response, err := e.send(ctx, get("/_ping"))
 	if err != nil {
 		return "", e.translate(ctx, err, doing)
 	}
@@ -97,24 +85,10 @@ func (e *Engine) Version(ctx context.Context) (string, error) {
 	return "podman " + version, nil
 }
 
-// callContext ends with the caller's context, and carries the connection that
-// the bindings look for among a context's values.
-type callContext struct {
-	context.Context
-	connection context.Context
-}
-
-func (c callContext) Value(key any) any {
-	if value := c.Context.Value(key); value != nil {
-		return value
-	}
-	return c.connection.Value(key)
-}
-
-// call returns the context for one call of the bindings. The connection is
-// made when it is first needed; after that its HTTP client dials again by
-// itself whenever podman's service was restarted.
-func (e *Engine) call(ctx context.Context) (context.Context, error) {
+// connect returns the connection to podman. It is made when it is first needed;
+// after that its HTTP client dials again by itself whenever podman's service
+// was restarted.
+func (e *Engine) connect(ctx context.Context) (*bindings.Connection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -125,22 +99,20 @@ func (e *Engine) call(ctx context.Context) (context.Context, error) {
 	e.mu.Lock()
 	connection := e.connection
 	e.mu.Unlock()
-	if connection == nil {
-		// The connection outlives this call, so it must not hang on its
-		// context; only the ping that tries it out does.
-		own, cancel := context.WithCancel(context.Background())
-		stop := context.AfterFunc(ctx, cancel)
-		made, err := bindings.NewConnection(own, e.socket)
-		stop()
-		if err != nil {
-			cancel()
-			return nil, err
-		}
-		connection = context.WithoutCancel(made)
-		cancel()
-		e.mu.Lock()
-		e.connection = connection
-		e.mu.Unlock()
+	if connection != nil {
+		return connection, nil
 	}
-	return callContext{Context: ctx, connection: connection}, nil
+	// The bindings keep a connection among a context's values.
+	made, err := bindings.NewConnection(ctx, e.socket)
+	if err != nil {
+		return nil, err
+	}
+	connection, err = bindings.GetClient(made)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	e.connection = connection
+	e.mu.Unlock()
+	return connection, nil
 }

@@ -3,8 +3,8 @@ package podman
 import (
 	"context"
 	"errors"
-
-	"github.com/containers/podman/v5/pkg/bindings/containers"
+	"fmt"
+	"net/url"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -37,15 +37,15 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 }
 
 func (e *Engine) remove(ctx context.Context, info runtime.ContainerInfo) error {
-	call, err := e.call(ctx)
-	if err != nil {
-		return e.translate(ctx, err, "remove container %s", info.Name)
-	}
+	var removed []struct{ Err any }
 	// Without a timeout of its own, force would wait out the container's.
-	reports, err := containers.Remove(call, info.ID,
-		new(containers.RemoveOptions).WithForce(true).WithVolumes(true).WithIgnore(true).WithTimeout(0))
-	for _, report := range reports {
-		err = errors.Join(err, report.Err)
+	err := e.ask(ctx, del("/containers/%s", info.ID).with(url.Values{
+		"force": {"true"}, "volumes": {"true"}, "ignore": {"true"}, "timeout": {"0"},
+	}), &removed)
+	for _, r := range removed {
+		if r.Err != nil {
+			err = errors.Join(err, fmt.Errorf("podman says %v", r.Err))
+		}
 	}
 	if err != nil {
 		return e.translate(ctx, err, "remove container %s", info.Name)
@@ -59,10 +59,7 @@ func (e *Engine) Rename(ctx context.Context, from, to string) error {
 	if err != nil || info.Name == to {
 		return err
 	}
-	call, err := e.call(ctx)
-	if err == nil {
-		err = containers.Rename(call, info.ID, new(containers.RenameOptions).WithName(to))
-	}
+	err = e.ask(ctx, post("/containers/%s/rename", info.ID).with(url.Values{"name": {to}}), nil)
 	if err == nil {
 		return nil
 	}

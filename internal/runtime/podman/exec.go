@@ -1,17 +1,9 @@
 package podman
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"net/http"
 	"strings"
-
-	"github.com/containers/podman/v5/pkg/api/handlers"
-	"github.com/containers/podman/v5/pkg/bindings"
-	"github.com/containers/podman/v5/pkg/bindings/containers"
-	dockercontainer "github.com/docker/docker/api/types/container"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -43,49 +35,32 @@ func (e *Engine) Exec(ctx context.Context, name string, cmd []string) (runtime.E
 
 func (e *Engine) exec(ctx context.Context, id string, cmd []string) (runtime.ExecResult, error) {
 	var result runtime.ExecResult
-	call, err := e.call(ctx)
-	if err != nil {
+	var session struct{ ID string }
+	create := map[string]any{"Cmd": cmd, "AttachStdout": true, "AttachStderr": true}
+	if err := e.ask(ctx, post("/containers/%s/exec", id).sending(create), &session); err != nil {
 		return result, err
 	}
-	session, err := containers.ExecCreate(call, id, &handlers.ExecCreateConfig{
-		ExecOptions: dockercontainer.ExecOptions{Cmd: cmd, AttachStdout: true, AttachStderr: true},
-	})
-	if err != nil {
+	if err := e.attach(ctx, session.ID, &result); err != nil {
 		return result, err
 	}
-	if err := attach(call, session, &result); err != nil {
+	var ended struct{ ExitCode int }
+	if err := e.ask(ctx, get("/exec/%s/json", session.ID), &ended); err != nil {
 		return result, err
 	}
-	inspected, err := containers.ExecInspect(call, session, nil)
-	if err != nil {
-		return result, err
-	}
-	result.ExitCode = inspected.ExitCode
+	result.ExitCode = ended.ExitCode
 	return result, nil
 }
 
-// attach starts an exec session and reads its output to the end. The bindings'
-// own way swaps the transport of the connection that all calls share, and
-// cannot be cancelled; without the upgrade that it asks for, podman sends the
-// same stream as the body of a plain answer.
-func attach(call context.Context, session string, into *runtime.ExecResult) error {
-	client, err := bindings.GetClient(call)
+// attach starts an exec session and reads its output to the end. Without being
+// asked for an upgrade of the connection, podman sends the output as the body
+// of a plain answer.
+func (e *Engine) attach(ctx context.Context, session string, into *runtime.ExecResult) error {
+	body, err := e.open(ctx, post("/exec/%s/start", session).sending(map[string]bool{"Detach": false, "Tty": false}))
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]bool{"Detach": false, "Tty": false})
-	if err != nil {
-		return err
-	}
-	response, err := client.DoRequest(call, bytes.NewReader(body), http.MethodPost, "/exec/%s/start", nil, nil, session)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if !response.IsSuccess() {
-		return response.Process(nil)
-	}
-	return demultiplex(response.Body, func(stream byte, frame []byte) bool {
+	defer body.Close()
+	return demultiplex(body, func(stream byte, frame []byte) bool {
 		into.Print(stream == stderrStream, frame)
 		return true
 	})

@@ -2,9 +2,14 @@ package podman
 
 import (
 	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/url"
+	"strconv"
 	"strings"
 
-	"github.com/containers/podman/v5/pkg/bindings/images"
+	"github.com/containers/podman/v5/pkg/auth"
 	"github.com/distribution/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -14,14 +19,11 @@ import (
 // Push copies a local image to its image registry. It says nothing of the
 // digest there, which need not be the local one: ask the image registry.
 func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
-	call, err := e.call(ctx)
-	if err != nil {
-		return e.translate(ctx, err, "push %s", spec.Image)
-	}
-	options := new(images.PushOptions).WithQuiet(spec.Progress == nil).WithSkipTLSVerify(spec.Insecure).WithAuthfile(e.authFile).
-		WithProgressWriter(progressWriter(spec.Progress))
+	err := e.copyImage(ctx, post("/images/%s/push", spec.Image).with(url.Values{
+		"destination": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)},
+		"quiet": {strconv.FormatBool(spec.Progress == nil)},
+	}), spec.Progress)
 	// A push that was cancelled ends its stream without an error.
-	err = images.Push(call, spec.Image, spec.Image, options)
 	if err != nil || ctx.Err() != nil {
 		return e.translateRegistry(ctx, err, "push", spec.Image)
 	}
@@ -36,26 +38,29 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 			return err
 		}
 	}
-	call, err := e.call(ctx)
-	if err != nil {
-		return e.translate(ctx, err, "pull %s", spec.Image)
-	}
-	options := new(images.PullOptions).WithPolicy("always").WithSkipTLSVerify(spec.Insecure).WithAuthfile(e.authFile).
-		WithProgressWriter(progressWriter(spec.Progress))
-	_, err = images.Pull(call, spec.Image, options)
+	err := e.copyImage(ctx, post("/images/pull").with(url.Values{
+		"reference": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)}, "policy": {"always"},
+	}), spec.Progress)
 	if err != nil || ctx.Err() != nil {
 		return e.translateRegistry(ctx, err, "pull", spec.Image)
 	}
 	return nil
 }
 
-// ImageExists reports whether an image is in local storage. It inspects the
-// image, because the bindings' Exists takes every failure for a no.
-func (e *Engine) ImageExists(ctx context.Context, image string) (bool, error) {
-	call, err := e.call(ctx)
-	if err == nil {
-		_, err = images.GetImage(call, image, nil)
+// copyImage has podman copy an image from or to an image registry.
+func (e *Engine) copyImage(ctx context.Context, r request, progress func(line string)) error {
+	logins, err := auth.MakeXRegistryAuthHeader(e.authFiles(), "", "")
+	if err != nil {
+		return err
 	}
+	r.header = logins
+	output := progressWriter(progress)
+	return e.follow(ctx, r, func(text string) { _, _ = io.WriteString(output, text) })
+}
+
+// ImageExists reports whether an image is in local storage.
+func (e *Engine) ImageExists(ctx context.Context, image string) (bool, error) {
+	err := e.ask(ctx, get("/images/%s/json", image), nil)
 	if err == nil {
 		return true, nil
 	}
@@ -69,22 +74,32 @@ func (e *Engine) ImageExists(ctx context.Context, image string) (bool, error) {
 // RemoveImage removes a tag, and the image with its last tag unless a
 // container uses it.
 func (e *Engine) RemoveImage(ctx context.Context, image string) error {
-	call, err := e.call(ctx)
-	if err != nil {
-		return e.translate(ctx, err, "remove image %s", image)
-	}
-	_, errs := images.Remove(call, []string{image}, nil)
-	if len(errs) == 0 {
+	_, cause := e.askToRemove(ctx, image, nil)
+	if cause == nil {
 		return nil
 	}
-	if isInUse(errs[0]) {
+	if isInUse(cause) {
 		return e.untag(ctx, image)
 	}
-	err = e.translate(ctx, errs[0], "remove image %s", image)
+	err := e.translate(ctx, cause, "remove image %s", image)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	return err
+}
+
+// askToRemove has podman remove an image, and tells whether it freed it.
+func (e *Engine) askToRemove(ctx context.Context, image string, options url.Values) (freed bool, err error) {
+	query := url.Values{"images": {image}}
+	maps.Copy(query, options)
+	var removed struct{ Deleted, Errors []string }
+	if err := e.ask(ctx, del("/images/remove").with(query), &removed); err != nil {
+		return false, err
+	}
+	if len(removed.Errors) > 0 {
+		return false, errors.New(removed.Errors[0])
+	}
+	return len(removed.Deleted) > 0, nil
 }
 
 // isInUse reports whether podman refused to remove an image because of a
@@ -101,10 +116,7 @@ func (e *Engine) untag(ctx context.Context, image string) error {
 	if !ok {
 		return nil // a digest is no tag, and goes with the image
 	}
-	call, err := e.call(ctx)
-	if err == nil {
-		err = images.Untag(call, image, tagged.Tag(), named.Name(), nil)
-	}
+	err = e.ask(ctx, post("/images/%s/untag", image).with(url.Values{"repo": {named.Name()}, "tag": {tagged.Tag()}}), nil)
 	if err != nil {
 		return e.translate(ctx, err, "untag %s", image)
 	}

@@ -3,8 +3,6 @@ package podman
 import (
 	"context"
 
-	"github.com/containers/podman/v5/pkg/bindings/system"
-
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -24,19 +22,18 @@ func (e *Engine) Info(ctx context.Context) (runtime.EngineInfo, error) {
 	if known.Version == version {
 		return known, nil
 	}
-	call, err := e.call(ctx)
-	if err != nil {
+	var told struct {
+		Host  struct{ NetworkBackend, CgroupVersion string }
+		Store struct{ GraphRoot string }
+	}
+	if err := e.ask(ctx, get("/info"), &told); err != nil {
 		return runtime.EngineInfo{}, e.translate(ctx, err, doing)
 	}
-	told, err := system.Info(call, nil)
-	if err != nil {
-		return runtime.EngineInfo{}, e.translate(ctx, err, doing)
-	}
-	if told.Host == nil || told.Store == nil {
+	if told.Store.GraphRoot == "" {
 		return runtime.EngineInfo{}, fault.New(fault.Internal, "%s: its answer is not complete", doing)
 	}
 	known = runtime.EngineInfo{
-		Version: version, Storage: told.Store.GraphRoot, Network: told.Host.NetworkBackend, Cgroups: told.Host.CgroupsVersion,
+		Version: version, Storage: told.Store.GraphRoot, Network: told.Host.NetworkBackend, Cgroups: told.Host.CgroupVersion,
 	}
 	e.mu.Lock()
 	e.info = known

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/containers/podman/v5/libpod/define"
-	"github.com/containers/podman/v5/pkg/bindings/containers"
-	"github.com/containers/podman/v5/pkg/domain/entities/types"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -28,11 +26,8 @@ func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInf
 // of an id for its name as well, so that a name such as "cafe" could find, and
 // then stop or remove, some other container.
 func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectContainerData, error) {
-	call, err := e.call(ctx)
-	if err != nil {
-		return nil, e.translate(ctx, err, "inspect container %s", name)
-	}
-	data, err := containers.Inspect(call, name, nil)
+	data := new(define.InspectContainerData)
+	err := e.ask(ctx, get("/containers/%s/json", name), data)
 	if err != nil && storageGone(err) {
 		return e.halfRemoved(ctx, name)
 	}
@@ -118,25 +113,26 @@ func (e *Engine) Labels(ctx context.Context, labels map[string]string) ([]map[st
 	return all, nil
 }
 
+// listed is what podman's list says of a container, as far as it is read.
+type listed struct {
+	ID, Image string
+	Names     []string
+	Labels    map[string]string
+}
+
 // list is podman's own list of the containers that bear the labels.
-func (e *Engine) list(ctx context.Context, labels map[string]string) ([]types.ListContainer, error) {
-	call, err := e.call(ctx)
-	if err != nil {
-		return nil, e.translate(ctx, err, "list containers")
-	}
-	options := new(containers.ListOptions).WithAll(true)
-	if len(labels) > 0 {
-		filters := make([]string, 0, len(labels))
-		for key, value := range labels {
-			if value != "" {
-				key += "=" + value
-			}
-			filters = append(filters, key)
+func (e *Engine) list(ctx context.Context, labels map[string]string) ([]listed, error) {
+	wanted := make([]string, 0, len(labels))
+	for key, value := range labels {
+		if value != "" {
+			key += "=" + value
 		}
-		options.WithFilters(map[string][]string{"label": filters})
+		wanted = append(wanted, key)
 	}
-	found, err := containers.List(call, options)
-	if err != nil {
+	query := filters("label", wanted...)
+	query.Set("all", "true")
+	var found []listed
+	if err := e.ask(ctx, get("/containers/json").with(query), &found); err != nil {
 		return nil, e.translate(ctx, err, "list containers")
 	}
 	return found, nil

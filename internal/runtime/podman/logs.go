@@ -7,13 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/containers/podman/v5/pkg/bindings"
 
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -90,27 +87,16 @@ type logEntry struct {
 
 // entries reads a log until each returns false.
 func (e *Engine) entries(ctx context.Context, id string, params url.Values, each func(logEntry) bool) error {
-	call, err := e.call(ctx)
-	if err != nil {
-		return err
-	}
-	client, err := bindings.GetClient(call)
-	if err != nil {
-		return err
-	}
 	for _, wanted := range []string{"stdout", "stderr", "timestamps"} {
 		params.Set(wanted, "true")
 	}
-	response, err := client.DoRequest(call, nil, http.MethodGet, "/containers/%s/logs", params, nil, id)
+	body, err := e.open(ctx, get("/containers/%s/logs", id).with(params))
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
-	if !response.IsSuccess() {
-		return response.Process(nil)
-	}
+	defer body.Close()
 	var malformed error
-	err = demultiplex(response.Body, func(stream byte, frame []byte) bool {
+	err = demultiplex(body, func(stream byte, frame []byte) bool {
 		stamp, text, _ := bytes.Cut(frame, []byte(" "))
 		at, err := time.Parse(time.RFC3339Nano, string(stamp))
 		if err != nil {

@@ -66,15 +66,19 @@ func digestOf(t *testing.T, image string) string {
 	return digest
 }
 
-// ask decodes podman's own answer to a question that an Engine does not ask.
-func ask(socket, question string, answer any) error {
-	client := http.Client{Transport: &http.Transport{
+// clientOf speaks to podman's socket.
+func clientOf(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
 		},
 	}}
-	response, err := client.Get("http://podman/v4.0.0/libpod/" + question)
+}
+
+// ask decodes podman's own answer to a question that an Engine does not ask.
+func ask(socket, question string, answer any) error {
+	response, err := clientOf(socket).Get("http://podman/v4.0.0/libpod/" + question)
 	if err != nil {
 		return err
 	}

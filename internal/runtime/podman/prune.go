@@ -2,15 +2,22 @@ package podman
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/containers/podman/v5/pkg/bindings/images"
-	"github.com/containers/podman/v5/pkg/domain/entities/types"
 	"github.com/distribution/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
+
+// imageSummary is what podman's list says of an image, as far as it is read.
+type imageSummary struct {
+	ID, ParentID string
+	Names        []string
+	History      []string // the names that it has had
+	Containers   int      // how many use it
+}
 
 // PruneImage takes one name from an image that no container uses, and frees the
 // image with its last name. It looks for the name first, because podman takes
@@ -31,13 +38,13 @@ func (e *Engine) PruneImage(ctx context.Context, image string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	i := slices.IndexFunc(found, func(s *types.ImageSummary) bool { return slices.Contains(s.Names, named.String()) })
+	i := slices.IndexFunc(found, func(s imageSummary) bool { return slices.Contains(s.Names, named.String()) })
 	if i < 0 || found[i].Containers > 0 {
 		return false, nil
 	}
 	pruned, freed, err := e.removeUnused(ctx, named.String())
 	if freed {
-		err = e.removeIntermediates(ctx, found[i].ParentId)
+		err = e.removeIntermediates(ctx, found[i].ParentID)
 	}
 	return pruned, err
 }
@@ -51,21 +58,21 @@ func (e *Engine) removeIntermediates(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(dangling, func(s *types.ImageSummary) bool { return s.ID == id })
+		i := slices.IndexFunc(dangling, func(s imageSummary) bool { return s.ID == id })
 		if i < 0 || !isIntermediate(dangling[i]) {
 			return nil
 		}
 		if _, freed, err := e.removeUnused(ctx, id); err != nil || !freed {
 			return err
 		}
-		id = dangling[i].ParentId
+		id = dangling[i].ParentID
 	}
 	return nil
 }
 
 // isIntermediate reports whether an image has never had a name but the one
 // that a build gives to each of its steps until the next one is made.
-func isIntermediate(image *types.ImageSummary) bool {
+func isIntermediate(image imageSummary) bool {
 	return len(image.History) > 0 && !slices.ContainsFunc(image.History, func(name string) bool {
 		return !strings.HasSuffix(name, "-tmp:latest")
 	})
@@ -75,30 +82,21 @@ func isIntermediate(image *types.ImageSummary) bool {
 // Where it has other names only this one goes, and the image is not freed. One
 // that is gone already, or that a container has come to use, is left alone.
 func (e *Engine) removeUnused(ctx context.Context, image string) (removed, freed bool, err error) {
-	call, err := e.call(ctx)
-	if err != nil {
-		return false, false, e.translate(ctx, err, "prune image %s", image)
+	freed, cause := e.askToRemove(ctx, image, url.Values{"noprune": {"true"}})
+	if cause == nil {
+		return true, freed, nil
 	}
-	report, errs := images.Remove(call, []string{image}, new(images.RemoveOptions).WithNoPrune(true))
-	if len(errs) == 0 {
-		return true, len(report.Deleted) > 0, nil
-	}
-	err = e.translate(ctx, errs[0], "prune image %s", image)
-	if fault.Is(err, fault.NotFound) || isInUse(errs[0]) {
+	err = e.translate(ctx, cause, "prune image %s", image)
+	if fault.Is(err, fault.NotFound) || isInUse(cause) {
 		return false, false, nil
 	}
 	return false, false, err
 }
 
 // listImages is podman's own list of the images that pass a filter.
-func (e *Engine) listImages(ctx context.Context, filter, value string) ([]*types.ImageSummary, error) {
-	call, err := e.call(ctx)
-	if err != nil {
-		return nil, e.translate(ctx, err, "list images")
-	}
-	options := new(images.ListOptions).WithFilters(map[string][]string{filter: {value}})
-	found, err := images.List(call, options)
-	if err != nil {
+func (e *Engine) listImages(ctx context.Context, filter, value string) ([]imageSummary, error) {
+	var found []imageSummary
+	if err := e.ask(ctx, get("/images/json").with(filters(filter, value)), &found); err != nil {
 		return nil, e.translate(ctx, err, "list images")
 	}
 	return found, nil

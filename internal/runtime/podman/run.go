@@ -9,7 +9,6 @@ import (
 
 	nettypes "go.podman.io/common/libnetwork/types"
 
-	"github.com/containers/podman/v5/pkg/bindings/containers"
 	"github.com/containers/podman/v5/pkg/specgen"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -74,10 +73,7 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 	if err != nil {
 		return runtime.ContainerInfo{}, fault.Wrap(fault.Invalid, err, "create container %s", spec.Name)
 	}
-	call, err := e.call(ctx)
-	if err == nil {
-		_, err = containers.CreateWithSpec(call, generator, nil)
-	}
+	err = e.ask(ctx, post("/containers/create").sending(generator), nil)
 	if err == nil {
 		return e.Inspect(ctx, spec.Name)
 	}

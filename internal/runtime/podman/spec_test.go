@@ -1,12 +1,8 @@
 package podman_test
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +38,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 				RW                              bool
 			}
 		}
-		inspectRaw(t, service.Socket(), "all", &found)
+		require.NoError(t, ask(service.Socket(), "containers/all/json", &found))
 		require.Equal(t, "1000:1000", found.Config.User)
 		require.EqualValues(t, 64<<20, found.HostConfig.Memory)
 		require.InDelta(t, 0.5, float64(found.HostConfig.CPUQuota)/float64(found.HostConfig.CPUPeriod), 0.001)
@@ -127,19 +123,4 @@ func TestWhatASpecAsksFor(t *testing.T) {
 			require.Empty(t, infos)
 		})
 	}
-}
-
-// inspectRaw reads what podman itself says of a container.
-func inspectRaw(t *testing.T, socket, name string, into any) {
-	t.Helper()
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
-		},
-	}}
-	response, err := client.Get("http://podman/v4.0.0/libpod/containers/" + name + "/json")
-	require.NoError(t, err)
-	defer response.Body.Close()
-	require.NoError(t, json.NewDecoder(response.Body).Decode(into))
 }

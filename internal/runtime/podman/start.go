@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containers/podman/v5/pkg/bindings/containers"
-
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -61,10 +59,7 @@ func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) erro
 		if err != nil || info.State == runtime.Running {
 			return err
 		}
-		call, cause := e.call(ctx)
-		if cause == nil {
-			cause = containers.Start(call, info.ID, nil)
-		}
+		cause := e.ask(ctx, post("/containers/%s/start", info.ID), nil)
 		if cause == nil {
 			return nil
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/containers/podman/v5/libpod/define"
-	"github.com/containers/podman/v5/pkg/bindings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -103,20 +102,12 @@ func restarts(data *define.InspectContainerData) bool {
 	return policy != nil && policy.Name != "" && policy.Name != "no"
 }
 
-// stopOnce reports whether the container ran and was stopped. The bindings'
-// own Stop does not tell that from one that was stopped already.
+// stopOnce reports whether the container ran and was stopped: not modified is
+// podman's word for one that was stopped already.
 func (e *Engine) stopOnce(ctx context.Context, id string, timeout time.Duration) (bool, error) {
-	call, err := e.call(ctx)
-	if err != nil {
-		return false, err
-	}
-	client, err := bindings.GetClient(call)
-	if err != nil {
-		return false, err
-	}
 	params := url.Values{"timeout": {strconv.FormatUint(uint64(seconds(timeout)), 10)}}
 	e.stops.send(id)
-	response, err := client.DoRequest(call, nil, http.MethodPost, "/containers/%s/stop", params, nil, id)
+	response, err := e.send(ctx, post("/containers/%s/stop", id).with(params))
 	if err != nil {
 		return false, err // and podman may be about to stop it all the same
 	}

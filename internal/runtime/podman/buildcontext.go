@@ -1,0 +1,212 @@
+package podman
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"go.podman.io/storage/pkg/fileutils"
+
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// buildContext is what a build reads, as podman's own client sends it.
+type buildContext struct {
+	dir string
+	// containerfile is relative to dir, or absolute where it lies elsewhere.
+	containerfile string
+	ignored       *fileutils.PatternMatcher
+}
+
+// openContext finds a build's sources and what its ignore file leaves out.
+func openContext(spec runtime.BuildSpec) (*buildContext, error) {
+	dir, err := canonicalPath(spec.Context)
+	if err != nil {
+		return nil, err
+	}
+	in, err := canonicalPath(filepath.Dir(spec.Containerfile))
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(in, filepath.Base(spec.Containerfile))
+	if inside, ok := strings.CutPrefix(file, dir+string(filepath.Separator)); ok {
+		file = inside
+	}
+	patterns, err := ignorePatterns(dir, file)
+	if err != nil {
+		return nil, err
+	}
+	// Podman itself reads these, whatever the patterns say.
+	for _, needed := range []string{
+		"Dockerfile", "Containerfile", ".dockerignore", ".containerignore", file, file + ".dockerignore", file + ".containerignore",
+	} {
+		patterns = append(patterns, "!"+needed)
+	}
+	ignored, err := fileutils.NewPatternMatcher(patterns)
+	if err != nil {
+		return nil, fmt.Errorf("read what the build context's ignore file leaves out: %w", err)
+	}
+	return &buildContext{dir: dir, containerfile: file, ignored: ignored}, nil
+}
+
+func canonicalPath(path string) (string, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// ignorePatterns reads the context's ignore file, the first that there is. One
+// that points out of the context is an error, rather than to send what somebody
+// meant to leave out.
+func ignorePatterns(dir, containerfile string) ([]string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	names := []string{".containerignore", ".dockerignore"}
+	if !filepath.IsAbs(containerfile) {
+		names = append(names, containerfile+".dockerignore", containerfile+".containerignore")
+	}
+	for _, name := range names {
+		text, err := root.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var patterns []string
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSuffix(line, "\n"); line != "" && line[0] != '#' {
+				patterns = append(patterns, line)
+			}
+		}
+		return patterns, nil
+	}
+	return nil, nil
+}
+
+// contextTar is a build context as an archive. It is made while it is read, and
+// not compressed, since it goes no further than to this host's podman.
+type contextTar struct {
+	*io.PipeReader
+	made chan error
+}
+
+func (c *buildContext) tar() *contextTar {
+	reader, writer := io.Pipe()
+	t := &contextTar{PipeReader: reader, made: make(chan error, 1)}
+	go func() {
+		err := c.write(tar.NewWriter(writer))
+		_ = writer.CloseWithError(err)
+		t.made <- err
+	}()
+	return t
+}
+
+// end ends the archive, and returns why it could not be made. That podman did
+// not read all of it is no reason.
+func (t *contextTar) end() error {
+	_ = t.Close()
+	if err := <-t.made; !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return nil
+}
+
+func (c *buildContext) write(archive *tar.Writer) error {
+	links := map[inode]string{}
+	err := filepath.WalkDir(c.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == c.dir {
+			return err
+		}
+		name := strings.TrimPrefix(path, c.dir+string(filepath.Separator))
+		// What is in a directory that is left out may be asked for all the same.
+		ignored, err := c.ignored.MatchesResult(name)
+		if err != nil || ignored.IsMatched() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		return add(archive, path, name, info, links)
+	})
+	if err == nil && filepath.IsAbs(c.containerfile) {
+		err = c.addContainerfile(archive)
+	}
+	if err != nil {
+		return err
+	}
+	return archive.Close()
+}
+
+// addContainerfile adds the one that lies elsewhere, under its whole path.
+func (c *buildContext) addContainerfile(archive *tar.Writer) error {
+	info, err := os.Stat(c.containerfile)
+	if err != nil {
+		return err
+	}
+	return add(archive, c.containerfile, c.containerfile, info, nil)
+}
+
+// inode tells a file that has several names.
+type inode struct{ device, number uint64 }
+
+// add adds a file, a directory or a symbolic link, as root's; nothing else can
+// be in an image. Links keeps the first names of files that have several.
+func add(archive *tar.Writer, path, name string, info fs.FileInfo, links map[inode]string) error {
+	var target string
+	var err error
+	switch info.Mode().Type() {
+	case 0, fs.ModeDir:
+	case fs.ModeSymlink:
+		if target, err = os.Readlink(path); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	header, err := tar.FileInfoHeader(info, target)
+	if err != nil {
+		return err
+	}
+	header.Name = name
+	header.Uid, header.Gid, header.Uname, header.Gname = 0, 0, "", ""
+	if !info.Mode().IsRegular() {
+		return archive.WriteHeader(header)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink > 1 && links != nil {
+		file := inode{uint64(stat.Dev), stat.Ino} //nolint:unconvert // not 64 bits wide everywhere
+		if first, known := links[file]; known {
+			header.Typeflag, header.Linkname, header.Size = tar.TypeLink, first, 0
+			return archive.WriteHeader(header)
+		}
+		links[file] = name
+	}
+	if err := archive.WriteHeader(header); err != nil {
+		return err
+	}
+	return copyFile(archive, path)
+}
+
+func copyFile(to io.Writer, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if _, err := io.Copy(to, file); err != nil {
+		return fmt.Errorf("copy %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package podman_test
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+// write writes files below a directory, by their names.
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+}
+
+// copied builds an image of a whole context and returns what has come to it,
+// by the names there.
+func copied(t *testing.T, engine *podman.Engine, socket, dir, containerfile string) map[string]*tar.Header {
+	t.Helper()
+	_, err := engine.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/copied:v1", Context: dir, Containerfile: containerfile})
+	require.NoError(t, err)
+	_, err = engine.Run(t.Context(), runtime.ContainerSpec{Name: "copied", Image: "localhost/copied:v1", Network: "none"})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, engine.Remove(t.Context(), "copied")) }()
+	response, err := clientOf(socket).Get("http://podman/v4.0.0/libpod/containers/copied/archive?path=/context")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	found := map[string]*tar.Header{}
+	for archive := tar.NewReader(response.Body); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		require.NoError(t, err)
+		if name := strings.Trim(strings.TrimPrefix(header.Name, "context"), "/"); name != "" {
+			found[name] = header
+		}
+	}
+}
+
+func namesOf(found map[string]*tar.Header) []string {
+	var names []string
+	for name := range found {
+		names = append(names, name)
+	}
+	return names
+}
+
+func TestWhatABuildReads(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	engine := podman.New(service.Socket())
+	buildApp(t, engine)
+	const copyAll = "FROM localhost/app:v1\nCOPY . /context\n"
+
+	t.Run("files come with their modes, links as links, and all of it is root's", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"Containerfile": copyAll, "dir/script.sh": "#!/bin/sh\n", "dir/twice": "one inode"})
+		require.NoError(t, os.Chmod(filepath.Join(dir, "dir/script.sh"), 0o750))
+		require.NoError(t, os.Chown(filepath.Join(dir, "dir/script.sh"), 1234, 1234))
+		require.NoError(t, os.Mkdir(filepath.Join(dir, "empty"), 0o700))
+		require.NoError(t, os.Symlink("dir/script.sh", filepath.Join(dir, "link")))
+		require.NoError(t, os.Symlink("/nowhere", filepath.Join(dir, "dangling")))
+		require.NoError(t, os.Link(filepath.Join(dir, "dir/twice"), filepath.Join(dir, "again")))
+		found := copied(t, engine, service.Socket(), dir, filepath.Join(dir, "Containerfile"))
+		require.ElementsMatch(t, []string{
+			"Containerfile", "again", "dangling", "dir", "dir/script.sh", "dir/twice", "empty", "link",
+		}, namesOf(found))
+		require.EqualValues(t, 0o750, found["dir/script.sh"].Mode&0o777)
+		require.EqualValues(t, 0o700, found["empty"].Mode&0o777)
+		require.Equal(t, "dir/script.sh", found["link"].Linkname)
+		require.Equal(t, "/nowhere", found["dangling"].Linkname)
+		for name, header := range found {
+			require.Zero(t, header.Uid, name)
+			require.Zero(t, header.Gid, name)
+		}
+	})
+
+	t.Run("an ignore file leaves out what it says, wherever the Containerfile is", func(t *testing.T) {
+		elsewhere := filepath.Join(t.TempDir(), "Built.from")
+		require.NoError(t, os.WriteFile(elsewhere, []byte(copyAll), 0o600))
+		for ignoreFile, containerfile := range map[string]string{
+			".containerignore":     elsewhere,
+			".dockerignore":        "Containerfile",
+			"Own.containerignore":  "Own",
+			"sub/Own.dockerignore": "sub/Own",
+		} {
+			t.Run(ignoreFile, func(t *testing.T) {
+				dir := t.TempDir()
+				write(t, dir, map[string]string{
+					ignoreFile: "# what nobody needs\n*.log\n**/secret\n\n!kept.log\nsub\n!sub/kept\n",
+					"a.log":    "", "kept.log": "", "deep/secret": "", "deep/open": "", "sub/kept": "", "sub/lost": "",
+				})
+				if !filepath.IsAbs(containerfile) {
+					write(t, dir, map[string]string{containerfile: copyAll})
+					containerfile = filepath.Join(dir, containerfile)
+				}
+				names := namesOf(copied(t, engine, service.Socket(), dir, containerfile))
+				require.Subset(t, names, []string{"kept.log", "deep/open", "sub/kept"})
+				for _, lost := range []string{"a.log", "deep/secret", "sub/lost"} {
+					require.NotContains(t, names, lost)
+				}
+			})
+		}
+	})
+
+	t.Run("an ignore file that cannot be read is Invalid, and nothing is sent", func(t *testing.T) {
+		outside := filepath.Join(t.TempDir(), "ignored")
+		require.NoError(t, os.WriteFile(outside, []byte("secret\n"), 0o600))
+		for name, make := range map[string]func(t *testing.T, path string) error{
+			"a pattern that is none":       func(_ *testing.T, path string) error { return os.WriteFile(path, []byte("[\n"), 0o600) },
+			"a link out of the context":    func(_ *testing.T, path string) error { return os.Symlink(outside, path) },
+			"a directory in place of that": func(_ *testing.T, path string) error { return os.Mkdir(path, 0o700) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				dir := t.TempDir()
+				write(t, dir, map[string]string{"Containerfile": copyAll})
+				require.NoError(t, make(t, filepath.Join(dir, ".dockerignore")))
+				_, err := engine.Build(t.Context(), runtime.BuildSpec{
+					Tag: "localhost/refused:v1", Context: dir, Containerfile: filepath.Join(dir, "Containerfile"),
+				})
+				require.Equal(t, fault.Invalid, fault.Of(err).Kind, err)
+				here, err := engine.ImageExists(t.Context(), "localhost/refused:v1")
+				require.NoError(t, err)
+				require.False(t, here)
+			})
+		}
+	})
+
+	t.Run("a file that is longer than it said is Invalid, and named", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "Containerfile")
+		require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY . /\n"), 0o600))
+		_, err := engine.Build(t.Context(), runtime.BuildSpec{
+			Tag: "localhost/unread:v1", Context: "/proc/sys/kernel/random", Containerfile: file,
+		})
+		require.Equal(t, fault.Invalid, fault.Of(err).Kind, err)
+		require.ErrorContains(t, err, "/proc/sys/kernel/random/")
+	})
+}
