@@ -1,7 +1,7 @@
 package servicedef
 
 import (
-	"github.com/distribution/reference"
+	"go.podman.io/image/v5/docker/reference"
 )
 
 // ByDigest is the reference that stands for one manifest only: image's

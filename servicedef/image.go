@@ -4,7 +4,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/distribution/reference"
+	"go.podman.io/image/v5/docker/reference"
 )
 
 // image checks a reference. It must be fully qualified, since what podman

@@ -15,7 +15,7 @@ import (
 
 	"github.com/containers/podman/v5/pkg/bindings"
 	"github.com/containers/podman/v5/pkg/errorhandling"
-	"github.com/distribution/reference"
+	"go.podman.io/image/v5/docker/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
 )

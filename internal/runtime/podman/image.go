@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/containers/podman/v5/pkg/auth"
-	"github.com/distribution/reference"
+	"go.podman.io/image/v5/docker/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"

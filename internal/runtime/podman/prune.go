@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
+	"go.podman.io/image/v5/docker/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
