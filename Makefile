@@ -37,6 +37,8 @@ build: ## build bin/mcp
 # the first time; after that only a changed go.mod builds one anew.
 RUN_TOOLS  := bin/temporal bin/registry
 LINT_TOOLS := bin/golangci-lint bin/workflowcheck
+# What only measurements need; built when one is made.
+BENCH_TOOLS := bin/benchstat
 
 .PHONY: tools
 tools: $(RUN_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, the linters
@@ -46,12 +48,14 @@ bin/temporal:      PACKAGE := github.com/temporalio/cli/cmd/temporal
 bin/registry:      PACKAGE := github.com/distribution/distribution/v3/cmd/registry
 bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 bin/workflowcheck: PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
+bin/benchstat:     PACKAGE := golang.org/x/perf/cmd/benchstat
 bin/temporal:      tools/temporal/go.mod
 bin/registry:      tools/registry/go.mod
 bin/golangci-lint: tools/lint/go.mod
 bin/workflowcheck: tools/workflowcheck/go.mod
+bin/benchstat:     tools/benchstat/go.mod
 
-$(RUN_TOOLS) $(LINT_TOOLS):
+$(RUN_TOOLS) $(LINT_TOOLS) $(BENCH_TOOLS):
 	@echo "building $@ (once)"
 	@cd $(<D) && $(GOBUILD) -ldflags "-s -w" -o $(CURDIR)/$@ $(PACKAGE)
 	@touch $@
@@ -69,6 +73,18 @@ lint: $(LINT_TOOLS) ## check format, vet, the walls between packages, and that w
 test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
 	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) $$(go list -tags $(TAGS) ./... | grep -v /test/)
 	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) -p 1 ./test/...
+
+# How often each benchmark runs, and where the figures go. Those of the run
+# before are kept beside them, to compare with.
+COUNT   ?= 6
+FIGURES ?= bin/microbench
+
+.PHONY: microbench
+microbench: setup bin/benchstat ## run the Go benchmarks COUNT times, and compare with the last run
+	@if [ -f $(FIGURES).txt ]; then mv $(FIGURES).txt $(FIGURES).old.txt; fi
+	@go test -tags $(TAGS) -run '^$$' -bench . -benchtime 200ms -count $(COUNT) \
+		./servicedef ./internal/plan ./internal/registry ./internal/cli | tee $(FIGURES).txt
+	@bin/benchstat $$(ls $(FIGURES).old.txt 2>/dev/null) $(FIGURES).txt
 
 # How long the crash matrix may take; it holds more cases than fit in an hour.
 CRASH_TIME ?= 1h

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 )
@@ -36,7 +37,7 @@ func parse(data []byte, file string) (*Service, error) {
 		r.problems = append(r.problems, syntaxProblem(err, file, data))
 		return s, r.problems.orNil()
 	}
-	r.text = newPositions(data)
+	r.text = sync.OnceValue(func() *positions { return newPositions(data) })
 	r.decode("", table, reflect.ValueOf(s).Elem())
 	s.setDefaults(table)
 	r.service(s)

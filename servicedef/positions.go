@@ -1,8 +1,6 @@
 package servicedef
 
 import (
-	"fmt"
-	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -96,12 +94,8 @@ func (p *positions) note(key string, node *unstable.Node) {
 	}
 }
 
-// line is where the key is or, if it is missing, what should hold it. It is 0
-// where there is no text.
+// line is where the key is or, if it is missing, what should hold it.
 func (p *positions) line(key string) int {
-	if p == nil {
-		return 0
-	}
 	for ; key != ""; key = parentKey(key) {
 		if line, ok := p.lines[key]; ok {
 			return line
@@ -123,11 +117,9 @@ func (p *positions) indexed(dotted string) string {
 	return key
 }
 
-var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-
 // joinKey is the key of a field; what is no bare key in TOML is quoted.
 func joinKey(table, name string) string {
-	if !bareKey.MatchString(name) {
+	if !bareKey(name) {
 		name = strconv.Quote(name)
 	}
 	if table == "" {
@@ -136,7 +128,19 @@ func joinKey(table, name string) string {
 	return table + "." + name
 }
 
-func elementKey(array string, i int) string { return fmt.Sprintf("%s[%d]", array, i) }
+// bareKey is whether TOML takes a key without quotes. It is asked of every key
+// that is checked, too often for a pattern.
+func bareKey(name string) bool {
+	for _, c := range []byte(name) {
+		bare := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
+		if !bare {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func elementKey(array string, i int) string { return array + "[" + strconv.Itoa(i) + "]" }
 
 // parentKey is the key without its last part; "" for one at the top.
 func parentKey(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }

@@ -71,7 +71,9 @@ func (e Errors) orNil() error {
 // report collects the problems of one definition.
 type report struct {
 	file string
-	text *positions // nil for a definition that was not read from text
+	// text finds lines; nil for a definition that was not read from text. It is
+	// asked only once something is wrong: to find lines is to parse once more.
+	text func() *positions
 	// unusable are the keys whose value could not be decoded: what is said of
 	// them further would only be noise.
 	unusable map[string]bool
@@ -86,8 +88,16 @@ func (r *report) add(key, format string, args ...any) {
 		}
 	}
 	r.problems = append(r.problems, Problem{
-		File: r.file, Line: r.text.line(key), Key: key, Message: fmt.Sprintf(format, args...),
+		File: r.file, Line: r.line(key), Key: key, Message: fmt.Sprintf(format, args...),
 	})
+}
+
+// line is where the key is; 0 where there is no text.
+func (r *report) line(key string) int {
+	if r.text == nil {
+		return 0
+	}
+	return r.text().line(key)
 }
 
 // reject notes a problem that leaves the key without a value.

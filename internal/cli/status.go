@@ -71,10 +71,7 @@ func (a *App) status(ctx context.Context, names []string) error {
 			return neverDeployed(name)
 		}
 	}
-	list := make([]serviceStatus, 0, len(result.Services))
-	for _, s := range result.Services {
-		list = append(list, statusOf(s, result.Nodes))
-	}
+	list := statuses(result)
 	if a.json {
 		a.printJSON(list)
 		return nil
@@ -93,8 +90,36 @@ func (a *App) query(ctx context.Context, verb, workflow string, in, out any) err
 	return a.read(ctx, c, verb, workflow, in, out)
 }
 
+// statuses are those of all services.
+func statuses(r workflows.StatusResult) []serviceStatus {
+	nodes := map[string]seenNode{}
+	for name, node := range r.Nodes {
+		nodes[name] = seeNode(node, plan.Releases(r.Services))
+	}
+	list := make([]serviceStatus, 0, len(r.Services))
+	for _, s := range r.Services {
+		list = append(list, statusOf(s, nodes))
+	}
+	return list
+}
+
+// seenNode is what a node has said, read once for all services.
+type seenNode struct {
+	silent     bool
+	containers []plan.ObservedContainer
+	uptimes    map[string]int64 // in seconds, by container id
+}
+
+func seeNode(node workflows.NodeContainers, services []plan.Release) seenNode {
+	n := seenNode{silent: node.Error != nil, containers: seen(node, services...), uptimes: map[string]int64{}}
+	for _, c := range node.Containers {
+		n.uptimes[c.ID] = c.UptimeSeconds
+	}
+	return n
+}
+
 // statusOf compares what the registry has of a service with what its nodes do.
-func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers) serviceStatus {
+func statusOf(s plan.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
 		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
@@ -109,7 +134,7 @@ func statusOf(s plan.ServiceRecord, nodes map[string]workflows.NodeContainers) s
 	return status
 }
 
-func componentOf(r plan.Release, m plan.ReleaseMember, node workflows.NodeContainers) componentStatus {
+func componentOf(r plan.Release, m plan.ReleaseMember, node seenNode) componentStatus {
 	c := componentStatus{
 		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
 		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
@@ -120,27 +145,21 @@ func componentOf(r plan.Release, m plan.ReleaseMember, node workflows.NodeContai
 	if !m.Active {
 		c.DesiredState = "stopped"
 	}
-	if node.Error != nil {
+	if node.silent {
 		c.ObservedState, c.Drift = "unknown", []string{string(plan.DriftUnreachable)}
 		return c
 	}
-	found := plan.FindMember(r.Service, m, seen(node, r))
+	found := plan.FindMember(r.Service, m, node.containers)
 	if found != nil {
 		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
 		if found.Running {
-			c.Started, c.UptimeSeconds = found.Started, uptimeOf(found.ID, node)
+			c.Started, c.UptimeSeconds = found.Started, node.uptimes[found.ID]
 		}
 	}
 	for _, d := range plan.MemberDrift(r.Service, m, found) {
 		c.Drift = append(c.Drift, string(d.Kind))
 	}
 	return c
-}
-
-// uptimeOf is for how many seconds a container has been running.
-func uptimeOf(id string, node workflows.NodeContainers) int64 {
-	i := slices.IndexFunc(node.Containers, func(c workflows.ListedContainer) bool { return c.ID == id })
-	return node.Containers[i].UptimeSeconds
 }
 
 // seen are the containers of a node, those that the services have adopted among

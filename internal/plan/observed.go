@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"sync"
 )
 
 // Observed are the containers of a look at a node. They travel compressed: a
@@ -12,10 +13,15 @@ import (
 // each look has sent.
 type Observed []ObservedContainer
 
+// packers are kept: a new one takes 800 KB.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 // MarshalJSON writes a string: the compressed JSON of the list, in base64.
 func (o Observed) MarshalJSON() ([]byte, error) {
 	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
+	w := packers.Get().(*gzip.Writer)
+	defer packers.Put(w)
+	w.Reset(&packed)
 	if err := json.NewEncoder(w).Encode([]ObservedContainer(o)); err != nil {
 		return nil, fmt.Errorf("pack %d containers: %w", len(o), err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -193,7 +194,7 @@ func (r Release) Members() []ReleaseMember {
 	for _, m := range r.Components {
 		members = append(members, m)
 	}
-	sort.Slice(members, func(i, j int) bool { return members[i].Component < members[j].Component })
+	slices.SortFunc(members, func(a, b ReleaseMember) int { return strings.Compare(a.Component, b.Component) })
 	return members
 }
 

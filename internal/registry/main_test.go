@@ -47,7 +47,7 @@ func withServer(run func() int) (code int, err error) {
 var schemas atomic.Int64
 
 // newSchema makes an empty schema and returns a URL that leads to it.
-func newSchema(t *testing.T) string {
+func newSchema(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", schemas.Add(1))
 	exec(t, server.URL(), "create schema "+name)
@@ -60,7 +60,7 @@ func newSchema(t *testing.T) string {
 }
 
 // newStore makes a registry with its tables.
-func newStore(t *testing.T) (*registry.Store, string) {
+func newStore(t testing.TB) (*registry.Store, string) {
 	t.Helper()
 	address := newSchema(t)
 	_, _, err := registry.Migrate(t.Context(), address)
@@ -68,7 +68,7 @@ func newStore(t *testing.T) (*registry.Store, string) {
 	return openStore(t, address), address
 }
 
-func openStore(t *testing.T, address string) *registry.Store {
+func openStore(t testing.TB, address string) *registry.Store {
 	t.Helper()
 	store, err := registry.Open(t.Context(), address)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func openStore(t *testing.T, address string) *registry.Store {
 }
 
 // exec runs statements past the registry.
-func exec(t *testing.T, address, statements string) {
+func exec(t testing.TB, address, statements string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func definition(service string, components ...string) servicedef.Service {
 var runs atomic.Int64
 
 // begin opens a deployment of a service with a component for each name.
-func begin(t *testing.T, store *registry.Store, service string, components ...string) plan.BeginResult {
+func begin(t testing.TB, store *registry.Store, service string, components ...string) plan.BeginResult {
 	t.Helper()
 	result, err := store.BeginDeployment(t.Context(), beginRequest(definition(service, components...)))
 	require.NoError(t, err)
@@ -132,7 +132,7 @@ func member(service, component string, deployment int, routes ...plan.RoutePort)
 }
 
 // commit makes a deployment the release.
-func commit(t *testing.T, store *registry.Store, service string, deployment int, members ...plan.ReleaseMember) plan.CommitResult {
+func commit(t testing.TB, store *registry.Store, service string, deployment int, members ...plan.ReleaseMember) plan.CommitResult {
 	t.Helper()
 	result, err := store.CommitRelease(t.Context(), plan.CommitRequest{
 		Service: service, Deployment: deployment, Active: true, Members: members,
@@ -142,7 +142,7 @@ func commit(t *testing.T, store *registry.Store, service string, deployment int,
 }
 
 // finish closes a deployment.
-func finish(t *testing.T, store *registry.Store, service string, deployment int, outcome string, undone ...string) {
+func finish(t testing.TB, store *registry.Store, service string, deployment int, outcome string, undone ...string) {
 	t.Helper()
 	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{
 		Service: service, Deployment: deployment, Outcome: outcome, Undone: undone, Dirty: len(undone) > 0,

@@ -37,7 +37,7 @@ func TestNodes(t *testing.T) {
 }
 
 // record records a node.
-func record(t *testing.T, store *registry.Store, r plan.NodeRecord) plan.Boot {
+func record(t testing.TB, store *registry.Store, r plan.NodeRecord) plan.Boot {
 	t.Helper()
 	boot, err := store.RecordNode(t.Context(), r)
 	require.NoError(t, err)
