@@ -35,13 +35,15 @@ func (s *site) deploy(ctx context.Context, service string) (deployed, error) {
 	return d, err
 }
 
-// component is one component of a definition, which answers on a route.
+// component is one component of a definition, which answers on a route. It does
+// not drain, since the scripts that it is measured beside do not either.
 func component(name, node, image string) string {
 	return fmt.Sprintf(`
 [[components]]
 name = %q
 node = %q
 image = %q
+drain = "0s"
 
 [components.health]
 http = "/"

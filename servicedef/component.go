@@ -50,6 +50,9 @@ func (r *report) component(key string, c Component) {
 	if c.StopTimeout < 0 {
 		r.add(at("stop_timeout"), "must not be negative")
 	}
+	if c.Drain < 0 {
+		r.add(at("drain"), "must not be negative")
+	}
 }
 
 // ports checks the syntax of each, and what the network leaves possible.

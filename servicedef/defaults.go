@@ -1,12 +1,16 @@
 package servicedef
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Defaults that hold for every component.
 const (
 	defaultRestart     = "unless-stopped"
 	defaultMode        = "l4"
 	defaultStopTimeout = Duration(10 * time.Second)
+	defaultDrain       = Duration(time.Second)
 	defaultInterval    = Duration(10 * time.Second)
 	defaultTimeout     = Duration(5 * time.Second)
 	defaultRetries     = 3
@@ -28,6 +32,7 @@ func (c *Component) setDefaults(node string, text map[string]any) {
 	setDefault(text, "node", &c.Node, node)
 	setDefault(text, "restart", &c.Restart, defaultRestart)
 	setDefault(text, "stop_timeout", &c.StopTimeout, defaultStopTimeout)
+	setDefault(text, "drain", &c.Drain, defaultDrain)
 	setDefault(text, "order", &c.Order, c.defaultOrder())
 	for i := range c.Routes {
 		setDefault(element(text, "routes", i), "mode", &c.Routes[i].Mode, defaultMode)
@@ -41,6 +46,16 @@ func (c *Component) setDefaults(node string, text map[string]any) {
 		period = startPeriod
 	}
 	setDefault(health, "start_period", &c.Health.StartPeriod, period)
+}
+
+// UnmarshalJSON reads a component as it was recorded. What was recorded before
+// there was a drain had the default.
+func (c *Component) UnmarshalJSON(text []byte) error {
+	type recorded Component
+	r := recorded{Drain: defaultDrain}
+	err := json.Unmarshal(text, &r)
+	*c = Component(r)
+	return err
 }
 
 // defaultOrder is StopFirst where two containers could not run side by side.

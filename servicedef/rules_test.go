@@ -75,6 +75,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"negative cpus", `# db`, `cpus = -1`, "components[1].cpus", "not -1"},
 		{"cpus that are no number", `# db`, `cpus = nan`, "components[1].cpus", "not NaN"},
 		{"too little cpu for the kernel", `# db`, `cpus = 0.001`, "components[1].cpus", "0.01"},
+		{"a negative drain", `# db`, `drain = "-1s"`, "components[1].drain", "negative"},
 		{"a negative stop_timeout", `# db`, `stop_timeout = "-1s"`, "components[1].stop_timeout", "negative"},
 
 		{"a dependency that is not there", `# db`, `depends_on = ["ap"]`, "components[1].depends_on[0]", "did you mean api?"},
@@ -189,6 +190,7 @@ func TestSoundVariations(t *testing.T) {
 		{`# db`, `restart = "on-failure:5"`},
 		{`# db`, `cpus = 1`},
 		{`# db`, `stop_timeout = "0s"`},
+		{`# db`, `drain = "0s"`},
 		{`# db`, `depends_on = ["api"]`},
 		{`# db`, "network = \"host\"\nports = [\"80:80\"]"},
 		{`# db`, "order = \"start-first\"\nvolumes = [\"a:/data\"]"},

@@ -63,8 +63,12 @@ type Component struct {
 	// StopTimeout is how long the container may take to stop before it is
 	// killed; 10 s by default.
 	StopTimeout Duration `toml:"stop_timeout" json:"stop_timeout"`
-	Health      Health   `toml:"health" json:"health"`
-	Routes      []Route  `toml:"routes" json:"routes,omitempty"`
+	// Drain is how long a container with routes still serves after its
+	// successor has taken them over, 1 s by default: a proxy or a client that
+	// looked up its port a moment ago must not find it closed.
+	Drain  Duration `toml:"drain" json:"drain"`
+	Health Health   `toml:"health" json:"health"`
+	Routes []Route  `toml:"routes" json:"routes,omitempty"`
 }
 
 // Order is which of the old and the new container goes first in an update.

@@ -28,8 +28,6 @@ func TestAFirstDeployRunsTheComponentsInOrder(t *testing.T) {
 		"RunContainer shop-web r.example/web@sha256:web1",
 		"CutOver shop-api,shop-web",
 		"CommitRelease api/1,web/1",
-		"Retire shop-api,shop-web",
-		"ReleasePorts",
 		"FinishDeployment succeeded",
 	}, s.changes())
 	require.Equal(t, map[string]int{"rest": 20000}, result.Components[0].Ports)
@@ -231,10 +229,41 @@ func TestACancelAfterTheCutOverComesTooLate(t *testing.T) {
 func TestWhatCannotBeRetiredMakesASuccessDirty(t *testing.T) {
 	s := newStage(t)
 	s.fail = failing("Retire", 0, fault.New(fault.Unavailable, "podman does not answer"))
-	result := s.deploy(t, shop())
+	s.released(shop())
+	in := shop()
+	in.Force = true
+	result := s.deploy(t, in)
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty)
 	require.Equal(t, []string{"retire on rift: podman does not answer"}, result.Undone)
+}
+
+func TestPredecessorsServeForAsLongAsTheyAreToDrain(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		order servicedef.Order
+		drain time.Duration
+		want  time.Duration
+	}{
+		{"at once", servicedef.StartFirst, 0, 0},
+		{"for a while", servicedef.StartFirst, 5 * time.Second, 5 * time.Second},
+		{"what has stopped already", servicedef.StopFirst, 5 * time.Second, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t)
+			s.released(shop())
+			api := s.release.Components["api"]
+			api.Routes = []plan.RoutePort{{Name: "rest", HostPort: 20000}}
+			s.release.Components["api"] = api
+			in := shop()
+			in.Force = true
+			in.Definition.Components[0].Order = c.order
+			in.Definition.Components[0].Drain = servicedef.Duration(c.drain)
+			result := s.deploy(t, in)
+			require.Equal(t, workflows.Succeeded, result.Outcome)
+			require.InDelta(t, c.want.Milliseconds(), result.ElapsedMS, 500)
+		})
+	}
 }
 
 func TestACutOverThatIsRefusedIsUndone(t *testing.T) {

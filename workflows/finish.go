@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -112,15 +111,23 @@ func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest)
 	return nil
 }
 
-// drain is how long a predecessor still serves after the cut-over: who looked
-// up its port a moment ago, a proxy or a client, must not find it closed.
-const drain = time.Second
+// versionFirst marks deploys that have nothing to retire, and so do not ask for it.
+const versionFirst = "first"
+
+// first reports whether nothing ran before this deploy, and nothing is left of
+// one that failed.
+func (d *deploy) first() bool {
+	return len(d.release.Components) == 0 && len(d.plan.Recovery) == 0 && len(d.plan.Unreachable) == 0 && !d.plan.Follows()
+}
 
 // retire removes the predecessors, and lets their ports rest. The deploy has
 // succeeded; what stays makes the service dirty.
 func (d *deploy) retire(ctx workflow.Context) {
+	if d.first() && workflow.GetVersion(ctx, versionFirst, workflow.DefaultVersion, 1) == 1 {
+		return
+	}
 	d.log("Retiring the predecessors")
-	if d.servedBefore() {
+	if drain := d.drain(); drain > 0 {
 		if err := workflow.Sleep(ctx, drain); err != nil {
 			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
 		}
@@ -166,12 +173,16 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string)
 	_ = g.wait(ctx) // its handlers return no error
 }
 
-// servedBefore reports whether a predecessor with routes is still serving.
-func (d *deploy) servedBefore() bool {
-	return slices.ContainsFunc(d.plan.Steps, func(s plan.Step) bool {
-		member := d.release.Components[s.Component]
-		return s.Action == plan.Replace && len(member.Routes) > 0 && d.component(s).Order == servicedef.StartFirst
-	})
+// drain is how long the predecessors are still to serve after the cut-over: the
+// longest of those with routes that run beside their successors.
+func (d *deploy) drain() (longest time.Duration) {
+	for _, s := range d.plan.Steps {
+		member, c := d.release.Components[s.Component], d.component(s)
+		if s.Action == plan.Replace && len(member.Routes) > 0 && c.Order == servicedef.StartFirst {
+			longest = max(longest, time.Duration(c.Drain))
+		}
+	}
+	return longest
 }
 
 // stopTimeout is the longest of the components', of this release or the last.

@@ -133,6 +133,11 @@ func (p Plan) TouchesContainers() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action != Keep })
 }
 
+// Follows reports whether any container makes way for another, or for none.
+func (p Plan) Follows() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Replace || s.Action == Remove })
+}
+
 // Starts are the steps that run a new container, in waves.
 func (p Plan) Starts() [][]Step { return p.waves(Create, Replace) }
 

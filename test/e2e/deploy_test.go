@@ -220,6 +220,10 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("queues", w.service("queues", "v1", ""))
+	first := w.deploy("queues")
+	require.NotContains(t, w.queues(first.WorkflowID, first.RunID), "Retire", "nothing makes way for a first deploy")
+	w.source("v2", "")
+	w.define("queues", w.service("queues", "v2", ""))
 	result := w.deploy("queues")
 	require.Equal(t, map[string]string{
 		"BeginDeployment": "control", "ImageExists": "control", "AllocatePorts": "control",
