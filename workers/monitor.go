@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -25,7 +26,7 @@ type monitor struct {
 // Watch makes the node's schedule, or brings it up to date.
 func (m monitor) Watch(ctx context.Context, node string) error {
 	return schedule(ctx, m.client, client.ScheduleOptions{
-		ID: workflows.MonitorID(node), Spec: m.spec(), Action: m.action(node), TriggerImmediately: true,
+		ID: workflows.MonitorID(node), Spec: m.spec(node), Action: m.action(node), TriggerImmediately: true,
 	}, "schedule looks at node %s", node)
 }
 
@@ -38,8 +39,13 @@ func (m monitor) Unwatch(ctx context.Context, node string) error {
 	return scheduleFault(err, "end the looks at node %s", node)
 }
 
-func (m monitor) spec() client.ScheduleSpec {
-	return client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: m.interval}}}
+// spec spreads the nodes over the interval, each by its name: all at the same
+// moment would wait for one another.
+func (m monitor) spec(node string) client.ScheduleSpec {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(node)) // it never fails
+	offset := time.Duration(hash.Sum64() % uint64(max(m.interval, 1)))
+	return client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: m.interval, Offset: offset.Truncate(time.Second)}}}
 }
 
 func (m monitor) action(node string) *client.ScheduleWorkflowAction {

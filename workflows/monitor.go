@@ -14,6 +14,10 @@ import (
 // next one tells what it would have told.
 const recordPatience = 20 * time.Second
 
+// recordObservation is the activity's name: a local one that is named by its
+// function would be called on a Control that is nil.
+const recordObservation = "RecordObservation"
+
 // MonitorNode looks at a node once: how it is, and what it runs. A schedule
 // has it do so again and again. It waits for nothing that follows from it.
 func MonitorNode(ctx workflow.Context, name string) error {
@@ -28,9 +32,14 @@ func MonitorNode(ctx workflow.Context, name string) error {
 	default:
 		look.Status, look.Containers = &found.Status, found.Containers
 	}
-	step := controlStep(ctx, "record how "+name+" is", recordPatience)
+	// On the spot, by the worker that runs this: a look comes twice a minute from
+	// each node, and what it found would travel and be kept twice.
+	step := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: shortCall, ScheduleToCloseTimeout: recordPatience, RetryPolicy: &waiting,
+		Summary: "record how " + name + " is",
+	})
 	var told activities.RecordObservationResult
-	err = workflow.ExecuteActivity(step, control.RecordObservation, look).Get(ctx, &told)
+	err = workflow.ExecuteLocalActivity(step, recordObservation, look).Get(ctx, &told)
 	if f := activities.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
 		return unwatch(ctx, name) // the node has been removed, and its schedule is still there
 	}
