@@ -56,6 +56,9 @@ func (b *bench) write() error {
 	if err := os.WriteFile(filepath.Join(b.options.out, "results.json"), append(text, '\n'), 0o644); err != nil {
 		return err
 	}
+	if err := b.writeCurves(); err != nil {
+		return err
+	}
 	if b.options.page == "" || len(b.failed) > 0 {
 		return nil
 	}

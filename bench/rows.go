@@ -23,8 +23,10 @@ var rows = []row{
 	{"fleet-20x", fleetAtOnce},
 	{"overhead-per-activity", overhead},
 	{"monitor-run", monitorRun},
+	{"monitor-1000", monitorSwarm},
 	{"worker-memory", workerMemory},
 	{"per-deploy", perDeploy},
+	{"growth", growth},
 }
 
 // bench is one run.
@@ -33,6 +35,7 @@ type bench struct {
 	options options
 	results []result
 	failed  []string
+	curves  []*curve
 }
 
 // result is one figure. Without a reference it stands for itself, and the

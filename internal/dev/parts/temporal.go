@@ -88,7 +88,8 @@ func (t *Temporal) UIURL() string { return "http://" + loopback(t.uiPort) }
 
 // args tunes the dev server for short activities: stock, one activity costs
 // about 100 ms, tuned about 10. The shard may poll its queue 500 times a
-// second instead of 20, one partition needs no forwarding between four, and
+// second instead of 20, one partition needs no forwarding between four, a
+// thousand nodes may poll, and
 // the database does not wait for the disk on each write.
 func (t *Temporal) args(dir string) []string {
 	return []string{
@@ -107,6 +108,7 @@ func (t *Temporal) args(dir string) []string {
 		"--dynamic-config-value", "history.transferProcessorMaxPollRPS=500",
 		"--dynamic-config-value", "matching.numTaskqueueReadPartitions=1",
 		"--dynamic-config-value", "matching.numTaskqueueWritePartitions=1",
+		"--dynamic-config-value", "frontend.namespaceCount=10000",
 		"--dynamic-config-value", "system.enableActivityEagerExecution=true",
 		"--log-level", "warn",
 	}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// The interval of the monitor of a local platform, and how late a look may be.
+const (
+	lookInterval = 30 * time.Second
+	lookLate     = 5 * time.Second
+)
+
+// swarm are nodes that only pretend: each has a task queue, a worker and a
+// schedule of its own, and an engine in memory.
+type swarm struct {
+	site    *site
+	workers []worker.Worker
+	names   []string
+	turns   map[string]time.Duration // when in each interval its turn is
+	mu      sync.Mutex
+	looks   map[string][]time.Time // when each was looked at
+}
+
+// newSwarm is one without nodes.
+func (s *site) newSwarm() *swarm {
+	return &swarm{site: s, turns: map[string]time.Duration{}, looks: map[string][]time.Time{}}
+}
+
+// grow starts nodes until there are so many.
+func (w *swarm) grow(ctx context.Context, many int) error {
+	s := w.site
+	for i := len(w.names); i < many; i++ {
+		name := fmt.Sprintf("swarm-%04d", i)
+		engine := runtime.NewFake()
+		engine.AddImages("registry.example/app:v1")
+		for c := range 5 {
+			spec := runtime.ContainerSpec{Name: fmt.Sprint("app-", c), Image: "registry.example/app:v1"}
+			if _, err := engine.Run(ctx, spec); err != nil {
+				return err
+			}
+		}
+		// One poller is enough for a look twice a minute; a real node has two.
+		o := worker.Options{DisableWorkflowWorker: true, MaxConcurrentActivityTaskPollers: 1}
+		node := worker.New(s.temporal, activities.QueueNode(name), o)
+		node.RegisterActivity(&activities.Node{Name: name, Runtime: engine, Host: pretended{w, name}})
+		if err := node.Start(); err != nil {
+			return err
+		}
+		w.workers, w.names = append(w.workers, node), append(w.names, name)
+		run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.RegisterNodeName, plan.NodeRecord{Name: name})
+		if err == nil {
+			err = run.Get(ctx, nil)
+		}
+		if err != nil {
+			return err
+		}
+		schedule, err := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(name)).Describe(ctx)
+		if err != nil {
+			return err
+		}
+		w.turns[name] = schedule.Schedule.Spec.Intervals[0].Offset
+	}
+	return nil
+}
+
+// stop ends the nodes and their schedules.
+func (w *swarm) stop(ctx context.Context) error {
+	return atOnce(len(w.names), func(i int) error {
+		w.workers[i].Stop()
+		return w.site.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(w.names[i])).Delete(ctx)
+	})
+}
+
+// pretended is a host that knows when it was looked at.
+type pretended struct {
+	swarm *swarm
+	name  string
+}
+
+func (p pretended) Status(context.Context, string, []string) (plan.NodeStatus, error) {
+	p.swarm.mu.Lock()
+	defer p.swarm.mu.Unlock()
+	p.swarm.looks[p.name] = append(p.swarm.looks[p.name], time.Now())
+	return plan.NodeStatus{CPUPercent: 10, Load: []float64{1, 1, 1}}, nil
+}
+
+// watched is what came of looking at a swarm for a while.
+type watched struct {
+	looks, missed, late int
+	latest              time.Duration // the longest that a look came after its time
+	// Milliseconds of processor time, of each second or for each look, and MB
+	// held at the end.
+	temporal, control, postgres float64
+	temporalMB, controlMB       float64
+	long                        time.Duration
+}
+
+// perLook makes what was used each second, beside what idling uses, what each
+// look has used.
+func (got *watched) perLook(idle watched) {
+	share := got.long.Seconds() / float64(max(1, got.looks))
+	got.temporal = (got.temporal - idle.temporal) * share
+	got.control = (got.control - idle.control) * share
+	got.postgres = (got.postgres - idle.postgres) * share
+}
+
+// watch waits for so long, and counts what was done meanwhile.
+func (w *swarm) watch(ctx context.Context, long time.Duration) (watched, error) {
+	usage, err := w.site.usage()
+	if err != nil {
+		return watched{}, err
+	}
+	from := time.Now()
+	select {
+	case <-ctx.Done():
+		return watched{}, ctx.Err()
+	case <-time.After(long):
+	}
+	after, err := w.site.usage()
+	if err != nil {
+		return watched{}, err
+	}
+	got := watched{long: long}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range w.names {
+		w.count(&got, name, from, from.Add(long))
+	}
+	got.temporal = (after.temporal - usage.temporal) / long.Seconds()
+	got.control = (after.control - usage.control) / long.Seconds()
+	got.postgres = (after.postgres - usage.postgres) / long.Seconds()
+	got.temporalMB, got.controlMB = after.temporalMB, after.controlMB
+	return got, nil
+}
+
+// count counts one node's looks. Its turn is in its schedule.
+func (w *swarm) count(got *watched, name string, from, to time.Time) {
+	seen := 0
+	for _, at := range w.looks[name] {
+		if at.Before(from) || at.After(to) {
+			continue
+		}
+		seen++
+		behind := time.Duration(at.UnixNano()-int64(w.turns[name])) % lookInterval
+		if behind > lookLate {
+			got.late++
+		}
+		got.latest = max(got.latest, behind)
+	}
+	got.looks += seen
+	got.missed += max(0, int(to.Sub(from)/lookInterval)-seen)
+}
+
+// usage is the processor time that the platform's parts have used, in
+// milliseconds, and the memory that they hold, in MB.
+type usage struct {
+	temporal, control, postgres float64
+	temporalMB, controlMB       float64
+}
+
+func (s *site) usage() (u usage, err error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return u, err
+	}
+	u.control = processorTime(s.info.PID)
+	u.controlMB, _ = resident(s.info.PID)
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // it may be gone by now
+		line := strings.ReplaceAll(string(command), "\x00", " ")
+		switch {
+		case strings.Contains(line, s.platform()) && strings.Contains(line, "server start-dev"):
+			u.temporal = processorTime(pid)
+			u.temporalMB, _ = resident(pid)
+		case strings.HasPrefix(line, "postgres: ") && strings.Contains(line, "mcp"), strings.Contains(line, s.platform()) && strings.Contains(line, "postgres"):
+			u.postgres += processorTime(pid)
+		}
+	}
+	if u.temporal == 0 || u.control == 0 {
+		return u, fmt.Errorf("the processes of the platform in %s are not to be found", s.platform())
+	}
+	return u, nil
+}
+
+// processorTime is what a process and those of its children that have ended
+// have used, in milliseconds; 0 for one that is gone.
+func processorTime(pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	sum := 0.0
+	for _, field := range fields[11:15] { // utime, stime, cutime, cstime, in hundredths
+		ticks, _ := strconv.ParseFloat(field, 64)
+		sum += 10 * ticks
+	}
+	return sum
+}
+
+// monitorSwarm looks at more and more nodes, all of which pretend, and says what
+// a look costs, and whether each came in time.
+func monitorSwarm(ctx context.Context, b *bench) (results []result, err error) {
+	sizes, long := []int{10, 100, 1000}, 10*time.Minute
+	if b.options.short {
+		sizes, long = []int{10, 50}, time.Minute
+	}
+	w := b.site.newSwarm()
+	defer func() { err = errors.Join(err, w.stop(ctx)) }()
+	idle, err := w.watch(ctx, lookInterval) // what the platform does besides
+	if err != nil {
+		return nil, err
+	}
+	least := 0.0
+	for _, size := range sizes {
+		if err := w.grow(ctx, size); err != nil {
+			return nil, err
+		}
+		time.Sleep(lookInterval) // the first looks of new nodes are not by the clock
+		got, err := w.watch(ctx, min(long, max(2*lookInterval, time.Duration(size)*time.Second)))
+		if err != nil {
+			return nil, err
+		}
+		got.perLook(idle)
+		each := got.temporal + got.control + got.postgres
+		b.points("nodes", float64(size), each)
+		if least == 0 {
+			least = each
+		}
+		results = append(results, got.results(size, least)...)
+	}
+	return results, nil
+}
+
+// results are the figures of one size; least is what a look cost at the smallest.
+func (got watched) results(size int, least float64) []result {
+	about := result{Samples: got.looks, Command: fmt.Sprintf("%d nodes with an engine in memory, a look every %s", size, lookInterval)}
+	figure := func(name, work, unit string, value, target float64) result {
+		r := about
+		r.Name, r.Work, r.Unit = fmt.Sprintf("monitor-%d-%s", size, name), work, unit
+		r.Value, r.Spread, r.Target = value, [2]float64{value, value}, target
+		r.Holds = target == 0 || value <= target
+		return r
+	}
+	each := got.temporal + got.control + got.postgres
+	cost := figure("look", fmt.Sprintf("processor time of a look: Temporal %.0f, control worker %.0f, Postgres %.0f ms", got.temporal, got.control, got.postgres), "ms", each, 0)
+	if least != each {
+		cost.Reference, cost.ReferenceSpread, cost.Ratio, cost.Target = least, [2]float64{least, least}, each/least, 1.2
+		cost.Holds = cost.Ratio <= cost.Target
+	}
+	missed := figure("missed", fmt.Sprintf("looks that were missed, of %d", got.looks+got.missed), "looks", float64(got.missed), 0)
+	missed.Holds = got.missed == 0
+	latest := figure("late", fmt.Sprintf("the latest look after its turn; %d of them over %s", got.late, lookLate), "s", got.latest.Seconds(), lookLate.Seconds())
+	return []result{
+		cost, missed, latest,
+		figure("temporal", "memory of Temporal's dev server", "MB", got.temporalMB, 0),
+		figure("control", "memory of the platform's own process, with the control worker", "MB", got.controlMB, 0),
+	}
+}
