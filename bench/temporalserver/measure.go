@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -33,8 +34,8 @@ type Load struct {
 	// monitor does it; each look tells of so many Containers.
 	Nodes, Containers int
 	Interval          time.Duration
-	// For is how long it is measured, and as long again for what the server
-	// takes when it has nothing to do.
+	// For is how long it is measured; before, it is there as long to fill the
+	// databases, and then the server has nothing to do for as long.
 	For time.Duration
 }
 
@@ -89,6 +90,9 @@ func (r *rig) start(ctx context.Context, nodes int) error {
 	if err != nil && !errors.As(err, new(*serviceerror.AlreadyExists)) {
 		return fmt.Errorf("add search attributes: %w", err)
 	}
+	if err := r.knowsAttributes(ctx); err != nil {
+		return err
+	}
 	control := worker.New(r.client, activities.QueueControl, worker.Options{})
 	control.RegisterWorkflowWithOptions(workflows.MonitorNode, workflow.RegisterOptions{Name: workflows.MonitorNodeName})
 	control.RegisterActivityWithOptions(r.record, activity.RegisterOptions{Name: "RecordObservation"})
@@ -104,6 +108,23 @@ func (r *rig) start(ctx context.Context, nodes int) error {
 		}
 	}
 	return nil
+}
+
+// knowsAttributes waits until the frontend's copy of the namespace has the
+// search attributes, which may take it ten seconds.
+func (r *rig) knowsAttributes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	query := &workflowservice.CountWorkflowExecutionsRequest{Query: workflows.SearchNode.GetName() + ` = "node-0"`}
+	for {
+		_, err := r.client.CountWorkflow(ctx, query)
+		if err == nil {
+			return nil
+		}
+		if late := pause(ctx, 200*time.Millisecond); late != nil {
+			return fmt.Errorf("wait for search attributes: %w", err)
+		}
+	}
 }
 
 func (r *rig) close() {
@@ -157,16 +178,22 @@ func Measure(ctx context.Context, s *Server, p *parts.Postgres, load Load) (Figu
 		return Figures{}, err
 	}
 	defer r.close()
+	// The first rows of a table and of its many indexes take far more space than
+	// those that follow: they are there before anything is measured.
+	if err := r.look(ctx, load); err != nil {
+		return Figures{}, err
+	}
 	w := watched{server: s, postgres: p}
 	idle, err := w.while(ctx, func() error { return pause(ctx, load.For) })
 	if err != nil {
 		return Figures{}, err
 	}
+	earlier := r.looks.Load()
 	busy, err := w.while(ctx, func() error { return r.look(ctx, load) })
 	if err != nil {
 		return Figures{}, err
 	}
-	f, err := figures(int(r.looks.Load()), idle, busy)
+	f, err := figures(int(r.looks.Load()-earlier), idle, busy)
 	if err != nil {
 		return f, err
 	}

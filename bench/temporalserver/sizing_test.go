@@ -18,7 +18,7 @@ var size = flag.Bool("size", false, "measure too: make sizing")
 func TestSizing(t *testing.T) {
 	load := temporalserver.Load{Nodes: 2, Containers: 5, Interval: time.Second, For: 3 * time.Second}
 	if *size {
-		load = temporalserver.Load{Nodes: 10, Containers: 20, Interval: time.Second, For: 30 * time.Second}
+		load = temporalserver.Load{Nodes: 10, Containers: 20, Interval: 3 * time.Second, For: 60 * time.Second}
 	}
 	p := startPostgres(t)
 	s, _ := start(t, options(t, p))
