@@ -19,7 +19,7 @@ GOVET   := go vet -tags $(TAGS)
 export CGO_ENABLED := 0
 export GOFLAGS     := -buildvcs=false
 
-GO_DIRS := activities cmd examples internal servicedef test workers workflows
+GO_DIRS := activities bench cmd examples internal servicedef test workers workflows
 
 .PHONY: help
 help: ## show this list
@@ -37,8 +37,9 @@ build: ## build bin/mcp
 # the first time; after that only a changed go.mod builds one anew.
 RUN_TOOLS  := bin/temporal bin/registry
 LINT_TOOLS := bin/golangci-lint bin/workflowcheck
-# What only measurements need; built when one is made.
-BENCH_TOOLS := bin/benchstat
+# What only measurements need; built when one is made. bin/temporal-server takes
+# some four minutes of two cores the first time.
+BENCH_TOOLS := bin/benchstat bin/temporal-server bin/temporal-sql-tool
 
 .PHONY: tools
 tools: $(RUN_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, the linters
@@ -49,11 +50,14 @@ bin/registry:      PACKAGE := github.com/distribution/distribution/v3/cmd/regist
 bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 bin/workflowcheck: PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
 bin/benchstat:     PACKAGE := golang.org/x/perf/cmd/benchstat
+bin/temporal-server:   PACKAGE := go.temporal.io/server/cmd/server
+bin/temporal-sql-tool: PACKAGE := go.temporal.io/server/cmd/tools/sql
 bin/temporal:      tools/temporal/go.mod
 bin/registry:      tools/registry/go.mod
 bin/golangci-lint: tools/lint/go.mod
 bin/workflowcheck: tools/workflowcheck/go.mod
 bin/benchstat:     tools/benchstat/go.mod
+bin/temporal-server bin/temporal-sql-tool: tools/temporal-server/go.mod
 
 $(RUN_TOOLS) $(LINT_TOOLS) $(BENCH_TOOLS):
 	@echo "building $@ (once)"
@@ -71,8 +75,12 @@ lint: $(LINT_TOOLS) ## check format, vet, the walls between packages, and that w
 
 .PHONY: test
 test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) $$(go list -tags $(TAGS) ./... | grep -v /test/)
+	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) $$(go list -tags $(TAGS) ./... | grep -vE '/(test|bench)/')
 	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) -p 1 ./test/...
+
+.PHONY: sizing
+sizing: setup bin/temporal-server bin/temporal-sql-tool ## test and measure Temporal on Postgres: what a look at a node costs there
+	@go test -tags $(TAGS) -timeout 30m -count=1 -v ./bench/temporalserver -size
 
 # How often each benchmark runs, and where the figures go. Those of the run
 # before are kept beside them, to compare with.

@@ -1,0 +1,295 @@
+package temporalserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// Load is the monitor's work on a fleet. A short interval stands for many
+// nodes.
+type Load struct {
+	// Nodes are looked at once in each Interval, by a schedule each, as the
+	// monitor does it; each look tells of so many Containers.
+	Nodes, Containers int
+	Interval          time.Duration
+	// For is how long it is measured; before, it is there as long to fill the
+	// databases, and then the server has nothing to do for as long.
+	For time.Duration
+}
+
+// Figures are what a Load has cost.
+type Figures struct {
+	Looks int
+	// Server and Postgres are the processor time of a look; IdleServer and
+	// IdlePostgres the cores that are busy without any, which are left out of
+	// those.
+	Server, Postgres         time.Duration
+	IdleServer, IdlePostgres float64
+	// Disk is by how many bytes a look makes the databases grow, WAL what it
+	// adds to Postgres's log, Rows how many rows it leaves in them.
+	Disk, WAL, Rows float64
+	// Events and HistoryBytes are the length of a look's history.
+	Events, HistoryBytes int64
+	// ServerMemory and PostgresMemory are resident, in bytes; shared pages of
+	// Postgres count once.
+	ServerMemory, PostgresMemory int64
+}
+
+// rig is a server with workers for the monitor's activities, whose podman and
+// registry are left out.
+type rig struct {
+	client  client.Client
+	looks   atomic.Int64
+	found   activities.ObserveNodeResult
+	workers []worker.Worker
+}
+
+func newRig(ctx context.Context, s *Server, nodes, containers int) (*rig, error) {
+	c, err := s.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{client: c, found: lookAt(containers)}
+	if err := r.start(ctx, nodes); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *rig) start(ctx context.Context, nodes int) error {
+	types := map[string]enums.IndexedValueType{}
+	for _, key := range workflows.SearchAttributes() {
+		types[key.GetName()] = key.GetValueType()
+	}
+	_, err := r.client.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		SearchAttributes: types, Namespace: client.DefaultNamespace,
+	})
+	if err != nil && !errors.As(err, new(*serviceerror.AlreadyExists)) {
+		return fmt.Errorf("add search attributes: %w", err)
+	}
+	if err := r.knowsAttributes(ctx); err != nil {
+		return err
+	}
+	control := worker.New(r.client, activities.QueueControl, worker.Options{})
+	control.RegisterWorkflowWithOptions(workflows.MonitorNode, workflow.RegisterOptions{Name: workflows.MonitorNodeName})
+	control.RegisterActivityWithOptions(r.record, activity.RegisterOptions{Name: "RecordObservation"})
+	r.workers = append(r.workers, control)
+	for i := range nodes {
+		node := worker.New(r.client, activities.QueueNode(nodeName(i)), worker.Options{DisableWorkflowWorker: true})
+		node.RegisterActivityWithOptions(r.observe, activity.RegisterOptions{Name: "ObserveNode"})
+		r.workers = append(r.workers, node)
+	}
+	for _, w := range r.workers {
+		if err := w.Start(); err != nil {
+			return fmt.Errorf("start a worker: %w", err)
+		}
+	}
+	return nil
+}
+
+// knowsAttributes waits until the frontend's copy of the namespace has the
+// search attributes, which may take it ten seconds.
+func (r *rig) knowsAttributes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	query := &workflowservice.CountWorkflowExecutionsRequest{Query: workflows.SearchNode.GetName() + ` = "node-0"`}
+	for {
+		_, err := r.client.CountWorkflow(ctx, query)
+		if err == nil {
+			return nil
+		}
+		if late := pause(ctx, 200*time.Millisecond); late != nil {
+			return fmt.Errorf("wait for search attributes: %w", err)
+		}
+	}
+}
+
+func (r *rig) close() {
+	for _, w := range r.workers {
+		w.Stop()
+	}
+	r.client.Close()
+}
+
+func (r *rig) observe(context.Context) (activities.ObserveNodeResult, error) { return r.found, nil }
+
+func (r *rig) record(context.Context, plan.Observation) (activities.RecordObservationResult, error) {
+	r.looks.Add(1)
+	return activities.RecordObservationResult{}, nil
+}
+
+// hash is hexadecimal, like a digest or an id.
+func hash(i int) string {
+	sum := sha256.Sum256([]byte(strconv.Itoa(i)))
+	return hex.EncodeToString(sum[:])
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
+
+// lookAt is what a node of n containers tells. No two share an id or an image,
+// as little of which can be compressed.
+func lookAt(n int) activities.ObserveNodeResult {
+	result := activities.ObserveNodeResult{Status: plan.NodeStatus{
+		Hostname: "rift.example", Kernel: "6.1.0-32-amd64", Arch: "amd64", UptimeSeconds: 1e6, CPUPercent: 3.5,
+		Load: []float64{0.5, 0.4, 0.3}, Memory: plan.Usage{Total: 8 << 30, Used: 3 << 30},
+		Disk: plan.Usage{Total: 1 << 40, Used: 1 << 39}, Storage: "/var/lib/containers/storage",
+		Runtime: "podman 4.3.1", Network: "netavark", Cgroups: "v2", MCP: "v1.0.0",
+		EphemeralLow: 32768, EphemeralHigh: 60999, Containers: n, Running: n,
+	}}
+	for i := range n {
+		name, id := fmt.Sprintf("shop-part-%d", i), hash(i)
+		result.Containers = append(result.Containers, plan.ObservedContainer{
+			Container: plan.Container{Name: name, Service: "shop", Component: name, Deployment: 7, Spec: id[:16], Running: true},
+			ID:        id, Image: "registry.example:5000/" + name + "@sha256:" + hash(-i), Digest: "sha256:" + hash(-i),
+			State: "running", Started: time.Now(),
+		})
+	}
+	return result
+}
+
+// Measure puts a load on the server, and says what it costs. It must have the
+// server and its Postgres to itself.
+func Measure(ctx context.Context, s *Server, p *parts.Postgres, load Load) (Figures, error) {
+	r, err := newRig(ctx, s, load.Nodes, load.Containers)
+	if err != nil {
+		return Figures{}, err
+	}
+	defer r.close()
+	// The first rows of a table and of its many indexes take far more space than
+	// those that follow: they are there before anything is measured.
+	if err := r.look(ctx, load); err != nil {
+		return Figures{}, err
+	}
+	w := watched{server: s, postgres: p}
+	idle, err := w.while(ctx, func() error { return pause(ctx, load.For) })
+	if err != nil {
+		return Figures{}, err
+	}
+	earlier := r.looks.Load()
+	busy, err := w.while(ctx, func() error { return r.look(ctx, load) })
+	if err != nil {
+		return Figures{}, err
+	}
+	f, err := figures(int(r.looks.Load()-earlier), idle, busy)
+	if err != nil {
+		return f, err
+	}
+	if f.ServerMemory, f.PostgresMemory, err = w.memory(); err != nil {
+		return f, err
+	}
+	f.Events, f.HistoryBytes, err = r.history(ctx)
+	return f, err
+}
+
+// figures are those of one look.
+func figures(looks int, idle, busy usage) (Figures, error) {
+	if looks == 0 {
+		return Figures{}, errors.New("measure looks at nodes: none has ended")
+	}
+	n, idleServer, idlePostgres := float64(looks), cores(idle.server, idle.took), cores(idle.postgres, idle.took)
+	each := func(used time.Duration, idleCores float64) time.Duration {
+		return time.Duration((float64(used) - idleCores*float64(busy.took)) / n)
+	}
+	return Figures{
+		Looks: looks, IdleServer: idleServer, IdlePostgres: idlePostgres,
+		Server: each(busy.server, idleServer), Postgres: each(busy.postgres, idlePostgres),
+		Disk: busy.disk / n, WAL: busy.wal / n, Rows: busy.rows / n,
+	}, nil
+}
+
+func cores(used, took time.Duration) float64 { return float64(used) / float64(took) }
+
+// look has every node looked at, until the time is up.
+func (r *rig) look(ctx context.Context, load Load) error {
+	var handles []client.ScheduleHandle
+	for i := range load.Nodes {
+		id := workflows.MonitorID(nodeName(i))
+		handle, err := r.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+			ID:   id,
+			Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: load.Interval}}},
+			Action: &client.ScheduleWorkflowAction{
+				ID: id, Workflow: workflows.MonitorNodeName, Args: []any{nodeName(i)}, TaskQueue: activities.QueueControl,
+				StaticSummary:         "look at " + nodeName(i),
+				TypedSearchAttributes: temporal.NewSearchAttributes(workflows.SearchNode.ValueSet([]string{nodeName(i)})),
+			},
+		})
+		if err != nil {
+			return fmt.Errorf("schedule looks: %w", err)
+		}
+		handles = append(handles, handle)
+	}
+	err := pause(ctx, load.For)
+	for _, handle := range handles {
+		err = errors.Join(err, handle.Delete(ctx))
+	}
+	return err
+}
+
+// history is the length of one look's history.
+func (r *rig) history(ctx context.Context) (events, bytes int64, err error) {
+	run, err := r.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "look", TaskQueue: activities.QueueControl},
+		workflows.MonitorNodeName, nodeName(0))
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at a node: %w", err)
+	}
+	if err := run.Get(ctx, nil); err != nil {
+		return 0, 0, fmt.Errorf("look at a node: %w", err)
+	}
+	told, err := r.client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	if err != nil {
+		return 0, 0, fmt.Errorf("describe a look: %w", err)
+	}
+	return told.GetWorkflowExecutionInfo().GetHistoryLength(), told.GetWorkflowExecutionInfo().GetHistorySizeBytes(), nil
+}
+
+// Latency is how long n looks take, one after the other: the median, and what
+// 95 of 100 stay below.
+func Latency(ctx context.Context, s *Server, n int) (median, p95 time.Duration, err error) {
+	r, err := newRig(ctx, s, 1, 20)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer r.close()
+	var took []time.Duration
+	for range n {
+		began := time.Now()
+		if _, _, err := r.history(ctx); err != nil {
+			return 0, 0, err
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	return took[n/2], took[n*95/100], nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,211 @@
+package temporalserver
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/dev/parts"
+)
+
+// watched is a server and its Postgres, as something uses them.
+type watched struct {
+	server   *Server
+	postgres *parts.Postgres
+}
+
+// usage is what was used in a while.
+type usage struct {
+	took             time.Duration
+	server, postgres time.Duration // of the processor
+	// wal is what Postgres has logged meanwhile, disk and rows what the
+	// databases have grown by, all in bytes but the rows.
+	wal, disk, rows float64
+}
+
+// while says what is used while something is done. The databases are tidied
+// before and after, so that what they grow by is what they keep; the tidying
+// does not count.
+func (w watched) while(ctx context.Context, do func() error) (usage, error) {
+	diskBefore, rowsBefore, err := w.kept(ctx)
+	if err != nil {
+		return usage{}, err
+	}
+	before, err := w.spent(ctx)
+	if err != nil {
+		return usage{}, err
+	}
+	began := time.Now()
+	if err := do(); err != nil {
+		return usage{}, err
+	}
+	took := time.Since(began)
+	after, err := w.spent(ctx)
+	if err != nil {
+		return usage{}, err
+	}
+	disk, rows, err := w.kept(ctx)
+	return usage{
+		took: took, server: after.server - before.server, postgres: after.postgres - before.postgres,
+		wal: after.wal - before.wal, disk: disk - diskBefore, rows: rows - rowsBefore,
+	}, err
+}
+
+// spent is what has been used until now.
+func (w watched) spent(ctx context.Context) (u usage, err error) {
+	server, err := statOf(w.server.PID())
+	if err != nil {
+		return u, err
+	}
+	backends, err := childrenOf(w.postgres.PID())
+	if err != nil {
+		return u, err
+	}
+	u.server = server.own
+	for _, backend := range backends {
+		u.postgres += backend.own
+	}
+	postmaster, err := statOf(w.postgres.PID())
+	if err != nil {
+		return u, err
+	}
+	u.postgres += postmaster.own + postmaster.ended
+	u.wal, err = w.query(ctx, mainDB, "select pg_current_wal_lsn() - '0/0'")
+	return u, err
+}
+
+// kept is what the databases hold: bytes and rows.
+func (w watched) kept(ctx context.Context) (disk, rows float64, err error) {
+	for db := range schemas {
+		if _, err := w.psql(ctx, db, "vacuum analyze"); err != nil {
+			return 0, 0, err
+		}
+		n, err := w.query(ctx, db, "select sum(reltuples) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
+		if err != nil {
+			return 0, 0, err
+		}
+		bytes, err := w.query(ctx, db, "select pg_database_size(current_database())")
+		if err != nil {
+			return 0, 0, err
+		}
+		rows, disk = rows+n, disk+bytes
+	}
+	return disk, rows, nil
+}
+
+// memory is what both have in memory now, in bytes: a page that processes share
+// counts once.
+func (w watched) memory() (server, postgres int64, err error) {
+	if server, err = memoryOf(w.server.PID()); err != nil {
+		return 0, 0, err
+	}
+	backends, err := childrenOf(w.postgres.PID())
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, pid := range append([]int{w.postgres.PID()}, pidsOf(backends)...) {
+		if bytes, err := memoryOf(pid); err == nil { // a backend may have ended
+			postgres += bytes
+		}
+	}
+	return server, postgres, nil
+}
+
+func (w watched) query(ctx context.Context, db, statement string) (float64, error) {
+	output, err := w.psql(ctx, db, statement)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(output, 64)
+}
+
+// psql runs a statement by Postgres's own client: only internal/registry has a
+// driver.
+func (w watched) psql(ctx context.Context, db, statement string) (string, error) {
+	address, err := url.Parse(w.postgres.URL())
+	if err != nil {
+		return "", fmt.Errorf("parse the address of Postgres: %w", err)
+	}
+	address.Path = "/" + db
+	output, err := exec.CommandContext(ctx, "psql", "--no-psqlrc", "-w", "-qAt", "-c", statement, address.String()).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("ask Postgres: %w: %s", err, output)
+	}
+	return strings.TrimSpace(string(output)), nil
+}
+
+// stat is of a process: its parent, and the processor time of itself and of
+// those of its children that have ended.
+type stat struct {
+	pid, parent int
+	own, ended  time.Duration
+}
+
+// tick is the unit of /proc/PID/stat on Linux.
+const tick = 10 * time.Millisecond
+
+// statOf reads /proc/PID/stat: see proc_pid_stat(5).
+func statOf(pid int) (stat, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return stat{}, fmt.Errorf("read what process %d has used: %w", pid, err)
+	}
+	// The name, in parentheses, may have spaces; the state is field 3.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	field := func(n int) int {
+		value, _ := strconv.Atoi(fields[n-3]) // the kernel writes numbers
+		return value
+	}
+	return stat{
+		pid: pid, parent: field(4),
+		own: tick * time.Duration(field(14)+field(15)), ended: tick * time.Duration(field(16)+field(17)),
+	}, nil
+}
+
+// childrenOf are the processes that a process has started and that run.
+func childrenOf(parent int) ([]stat, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var children []stat
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if s, err := statOf(pid); err == nil && s.parent == parent { // it may have ended
+			children = append(children, s)
+		}
+	}
+	return children, nil
+}
+
+func pidsOf(list []stat) []int {
+	pids := make([]int, 0, len(list))
+	for _, s := range list {
+		pids = append(pids, s.pid)
+	}
+	return pids
+}
+
+// memoryOf is the proportional set size of a process, in bytes.
+func memoryOf(pid int) (int64, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "smaps_rollup"))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("read the memory of process %d: no Pss", pid)
+}
