@@ -109,15 +109,20 @@ func (a *App) deployOne(ctx context.Context, c client.Client, cfg *config.Config
 // perform starts a deploy that builds nothing, or attaches to it, and shows how
 // it ends.
 func (a *App) perform(ctx context.Context, c client.Client, in workflows.DeployInput) error {
-	run, err := a.startDeploy(ctx, c, in)
+	result, err := a.performed(ctx, c, in)
 	if err != nil {
 		return err
 	}
-	var result workflows.Result
-	if err := a.outcome(ctx, c, run, &result); err != nil {
-		return err
-	}
 	return a.showResult(result)
+}
+
+// performed is how a deploy ended that perform would show.
+func (a *App) performed(ctx context.Context, c client.Client, in workflows.DeployInput) (result workflows.Result, err error) {
+	run, err := a.startDeploy(ctx, c, in)
+	if err != nil {
+		return result, err
+	}
+	return result, a.outcome(ctx, c, run, &result)
 }
 
 // deployInput reads the definition and says who asks.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,12 +21,12 @@ const logTail = 20
 
 // detach starts the platform in the background and returns when it is ready.
 func (a *App) detach(ctx context.Context, o devOptions, wished dev.Options) error {
-	ctx, cancel := context.WithTimeout(ctx, upPatience)
+	starting, cancel := context.WithTimeout(ctx, upPatience)
 	defer cancel()
 	if dev.Running(o.dir) {
-		info, err := dev.Await(ctx, o.dir)
+		info, err := dev.Await(starting, o.dir)
 		if err != nil {
-			return err
+			return cmp.Or(interrupted(ctx), err)
 		}
 		if unused := differences(wished, info); len(unused) > 0 {
 			return fault.New(fault.Conflict, "mcp dev runs in %s already, as process %d, and does not use %s",
@@ -35,13 +36,21 @@ func (a *App) detach(ctx context.Context, o devOptions, wished dev.Options) erro
 		a.say("it runs already, as process %d; end it with: mcp dev down --dir %s", info.PID, o.dir)
 		return nil
 	}
-	info, err := o.spawn(ctx, a.debug)
+	info, err := o.spawn(starting, a.debug)
 	if err != nil {
-		return err
+		return cmp.Or(interrupted(ctx), err)
 	}
 	a.showPlatform(info)
 	a.say("ready, in the background; end it with: mcp dev down --dir %s", o.dir)
 	return nil
+}
+
+// interrupted is the error of a command whose ctx has ended; nil before that.
+func interrupted(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return exitError(exitInterrupted)
 }
 
 // differences are the flags that were given and that the platform which runs

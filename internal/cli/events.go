@@ -90,14 +90,20 @@ func (a *App) readEvents(ctx context.Context, c client.Client, in workflows.Even
 	return list, err
 }
 
-// followEvents shows events as they come, until ctx ends.
+// followEvents shows events as they come, until ctx ends or the reader has gone.
 func (a *App) followEvents(ctx context.Context, c client.Client, in workflows.EventsInput) error {
+	follow, end := context.WithCancel(ctx)
+	defer end()
+	go func() {
+		untilReaderGone(follow, a.Stdout)
+		end()
+	}()
 	lines := json.NewEncoder(a.Stdout)
 	for {
-		list, err := a.readEvents(ctx, c, in)
+		list, err := a.readEvents(follow, c, in)
 		switch {
-		case ctx.Err() != nil:
-			return nil // whoever follows ends it so
+		case follow.Err() != nil:
+			return interrupted(ctx)
 		case err != nil:
 			return err
 		case a.json:
@@ -110,10 +116,8 @@ func (a *App) followEvents(ctx context.Context, c client.Client, in workflows.Ev
 		if len(list) > 0 {
 			in.After, in.Limit, in.Since = list[len(list)-1].ID, 0, 0
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(followPause):
+		if pause(follow, followPause) != nil {
+			return interrupted(ctx)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -205,7 +204,7 @@ func (a *App) pollPending(ctx context.Context, c client.Client, run client.Workf
 		}
 		gone := control.gone(described)
 		if gone && !told {
-			view.note(fmt.Sprintf("no control worker polls the queue %s; waiting for one (mcp worker --control)", workflows.Queue))
+			view.note(waitingForControl)
 		}
 		told = gone
 	}

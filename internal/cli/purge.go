@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
@@ -47,19 +48,21 @@ func (a *App) purge(ctx context.Context, service string, o purgeOptions) error {
 		return err
 	}
 	defer c.Close()
-	var known plan.Forgotten
-	if err := a.read(ctx, c, "purge", workflows.PurgeableName, service, &known); err != nil {
-		return err
-	}
-	if known.Nothing() {
-		return neverDeployed(service)
-	}
-	if o.dry {
-		a.showPurgeable(known)
-		return nil
-	}
-	if err := a.confirm(ctx, "purge "+service, rowsOf(known), o.yes); err != nil {
-		return err
+	if o.dry || !o.yes { // what there is is read only to be shown
+		var known plan.Forgotten
+		if err := a.read(ctx, c, "purge", workflows.PurgeableName, service, &known); err != nil {
+			return err
+		}
+		if known.Nothing() {
+			return nothingKnown(service)
+		}
+		if o.dry {
+			a.showPurgeable(known)
+			return nil
+		}
+		if err := a.confirm(ctx, "purge "+service, rowsOf(known), o.yes); err != nil {
+			return err
+		}
 	}
 	in := workflows.DeployInput{
 		Definition: servicedef.Service{Name: service},
@@ -67,7 +70,19 @@ func (a *App) purge(ctx context.Context, service string, o purgeOptions) error {
 		Deadline:   cmp.Or(o.deadline, time.Duration(cfg.Deadline)),
 	}
 	in.Who, in.From = a.identity()
-	return a.perform(ctx, c, in)
+	result, err := a.performed(ctx, c, in)
+	switch {
+	case err != nil:
+		return err
+	case result.Forgotten != nil && result.Forgotten.Nothing():
+		return nothingKnown(service)
+	}
+	return a.showResult(result)
+}
+
+// nothingKnown is the fault of a service that there is nothing to forget of.
+func nothingKnown(service string) error {
+	return usageError{fault.New(fault.NotFound, "nothing is known of service %s: it has never been deployed, or is purged already", service)}
 }
 
 // showPurgeable shows what a purge would forget.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -27,17 +28,28 @@ func (a *App) read(ctx context.Context, c client.Client, verb, workflow string, 
 // result.
 func (a *App) ask(ctx context.Context, c client.Client, o client.StartWorkflowOptions, workflow string, in, out any) error {
 	o.WorkflowExecutionTimeout = time.Minute
-	return a.askPatiently(ctx, c, readPatience, o, workflow, in, out)
+	return a.askPatiently(ctx, c, patience{quiet: readPatience}, o, workflow, in, out)
 }
 
 // readLong runs a workflow that only reads, or has nothing to undo, and whose
-// answer may take as long as wait. It says nothing meanwhile, and cancels the
-// workflow where nobody waits for it any more.
+// answer may take as long as wait. It says nothing meanwhile.
 func (a *App) readLong(ctx context.Context, c client.Client, verb string, wait time.Duration, workflow string, in, out any) error {
+	return a.readUntil(ctx, c, verb, wait+time.Minute, patience{quiet: wait + time.Minute}, workflow, in, out)
+}
+
+// readFirst is the read that a verb begins with which itself would wait for a
+// control worker: it does so too, up to the verb's deadline.
+func (a *App) readFirst(ctx context.Context, c client.Client, verb string, deadline time.Duration, workflow string, in, out any) error {
+	return a.readUntil(ctx, c, verb, cmp.Or(deadline, workflows.DefaultDeadline), patience{quiet: readPatience, waits: true}, workflow, in, out)
+}
+
+// readUntil runs a workflow that only reads, until the limit. It cancels the
+// workflow where nobody waits for it any more.
+func (a *App) readUntil(ctx context.Context, c client.Client, verb string, limit time.Duration, p patience, workflow string, in, out any) error {
 	o := client.StartWorkflowOptions{
-		ID: workflows.ReadID(verb, nonce()), StaticSummary: "mcp " + verb, WorkflowExecutionTimeout: wait + time.Minute,
+		ID: workflows.ReadID(verb, nonce()), StaticSummary: "mcp " + verb, WorkflowExecutionTimeout: limit,
 	}
-	err := a.askPatiently(ctx, c, o.WorkflowExecutionTimeout, o, workflow, in, out)
+	err := a.askPatiently(ctx, c, p, o, workflow, in, out)
 	if ctx.Err() != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectPatience)
 		defer cancel()
@@ -46,9 +58,17 @@ func (a *App) readLong(ctx context.Context, c client.Client, verb string, wait t
 	return err
 }
 
+// patience is how a question is waited for.
+type patience struct {
+	// quiet is how long it may take without a word.
+	quiet time.Duration
+	// waits is set where a control worker that is away is waited for.
+	waits bool
+}
+
 // askPatiently is ask, which says what it waits for when that takes longer than
 // its patience.
-func (a *App) askPatiently(ctx context.Context, c client.Client, patience time.Duration, o client.StartWorkflowOptions, workflow string, in, out any) error {
+func (a *App) askPatiently(ctx context.Context, c client.Client, p patience, o client.StartWorkflowOptions, workflow string, in, out any) error {
 	o.TaskQueue = workflows.Queue
 	run, err := c.ExecuteWorkflow(ctx, o, workflow, in)
 	if err != nil {
@@ -60,7 +80,7 @@ func (a *App) askPatiently(ctx context.Context, c client.Client, patience time.D
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if err := watchRead(watch, c, run, view, patience); err != nil {
+		if err := watchRead(watch, c, run, view, p); err != nil {
 			stop(err)
 		}
 	}()
@@ -81,12 +101,13 @@ func (a *App) askPatiently(ctx context.Context, c client.Client, patience time.D
 }
 
 // watchRead says what a read waits for when that takes long. It fails when
-// nobody is there to run it.
-func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline, patience time.Duration) error {
+// nobody is there to run it, unless that is waited for.
+func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline, p patience) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	started, seen := time.Now(), int64(0)
 	var control controlWatch
+	told := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,11 +118,16 @@ func watchRead(ctx context.Context, c client.Client, run client.WorkflowRun, vie
 		if err != nil {
 			continue // who waits for the result is told
 		}
-		if control.gone(described) {
+		gone := control.gone(described)
+		if gone && !p.waits {
 			return unreachableError{fault.New(fault.Unavailable, "no control worker polls the queue %s", workflows.Queue).
 				WithHint("start one: mcp worker --control")}
 		}
-		if time.Since(started) < patience {
+		if gone && !told {
+			view.note(waitingForControl)
+		}
+		told = gone
+		if time.Since(started) < p.quiet {
 			continue
 		}
 		seen = catchUp(ctx, c, run, view, seen)
@@ -146,6 +172,9 @@ func readFault(f *fault.Error, failed *step) error {
 	}
 	return f
 }
+
+// waitingForControl is what is said where a control worker is waited for.
+const waitingForControl = "no control worker polls the queue " + workflows.Queue + "; waiting for one (mcp worker --control)"
 
 // controlWatch tells from a workflow itself whether a control worker is there:
 // Temporal goes on listing, for minutes, the pollers of one that has died.

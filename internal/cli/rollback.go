@@ -41,7 +41,8 @@ func (a *App) rollback(ctx context.Context, service string, to int, deadline tim
 		return err
 	}
 	defer c.Close()
-	snapshot, err := a.formerRelease(ctx, c, service, to)
+	deadline = cmp.Or(deadline, time.Duration(cfg.Deadline))
+	snapshot, err := a.formerRelease(ctx, c, service, to, deadline)
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (a *App) rollback(ctx context.Context, service string, to int, deadline tim
 		Definition: snapshot.Definition,
 		Rollback:   snapshot.Number,
 		Digests:    snapshot.Digests,
-		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
+		Deadline:   deadline,
 	}
 	in.Who, in.From = a.identity()
 	return a.perform(ctx, c, in)
@@ -57,11 +58,11 @@ func (a *App) rollback(ctx context.Context, service string, to int, deadline tim
 
 // formerRelease reads the release to go back to: the one named, or the newest
 // before the one that runs.
-func (a *App) formerRelease(ctx context.Context, c client.Client, service string, to int) (plan.Snapshot, error) {
+func (a *App) formerRelease(ctx context.Context, c client.Client, service string, to int, deadline time.Duration) (plan.Snapshot, error) {
 	var snapshot plan.Snapshot
 	if to == 0 {
 		var known workflows.HistoryResult
-		if err := a.read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service}, &known); err != nil {
+		if err := a.readFirst(ctx, c, "history", deadline, workflows.HistoryName, workflows.HistoryInput{Service: service}, &known); err != nil {
 			return snapshot, err
 		}
 		if len(known.Deployments) == 0 {
@@ -72,7 +73,7 @@ func (a *App) formerRelease(ctx context.Context, c client.Client, service string
 		}
 		a.say("back from release %d to release %d", known.Release, to)
 	}
-	err := a.read(ctx, c, "snapshot", workflows.SnapshotName, workflows.SnapshotInput{Service: service, Number: to}, &snapshot)
+	err := a.readFirst(ctx, c, "snapshot", deadline, workflows.SnapshotName, workflows.SnapshotInput{Service: service, Number: to}, &snapshot)
 	return snapshot, err
 }
 

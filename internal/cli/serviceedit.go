@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -192,16 +193,16 @@ func (e *edit) kept(err error) error {
 }
 
 // runEditor opens a file in the operator's editor, which may be a command with
-// arguments.
+// arguments. Ctrl-C is the editor's meanwhile: a key like others, for some.
 func (a *App) runEditor(ctx context.Context, path string) error {
+	keys := make(chan os.Signal, 1)
+	signal.Notify(keys, os.Interrupt)
+	defer signal.Stop(keys)
 	editor := cmp.Or(a.Getenv("VISUAL"), a.Getenv("EDITOR"), "vi")
 	cmd := exec.Command("sh", "-c", editor+` "$1"`, "sh", path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Stdin, behind(a.Stdout), a.Stderr
 	if err := cmd.Run(); err != nil {
-		return fault.New(fault.Invalid, "the editor %q has failed: %v", editor, err)
-	}
-	if ctx.Err() != nil {
-		return exitError(exitInterrupted)
+		return cmp.Or(interrupted(ctx), error(fault.New(fault.Invalid, "the editor %q has failed: %v", editor, err)))
 	}
 	return nil
 }

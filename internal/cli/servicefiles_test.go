@@ -84,7 +84,7 @@ func TestServiceNewWritesWhatIsValidAndOverNothing(t *testing.T) {
 
 	before := reads(t, filepath.Join(dir, "shop.toml"))
 	for _, line := range [][]string{
-		{"service", "new", "shop"}, {"service", "new", "Bad_Name"}, {"service", "new", "x", "--port", "70000"}, {"service", "new", "../x"},
+		{"service", "new"}, {"service", "new", "shop"}, {"service", "new", "Bad_Name"}, {"service", "new", "x", "--port", "70000"}, {"service", "new", "../x"},
 	} {
 		got := mcp(t.Context(), t, env, line...)
 		require.Equal(t, 2, got.code, got)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,23 +17,32 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
+// serviceNewOptions is what there is to say of a new service; what is zero is
+// left to a default.
 type serviceNewOptions struct {
-	node, image, containerfile string
-	port                       int
+	name, node, image, containerfile string
+	port                             int
 }
 
 func newServiceNew(a *App) *cobra.Command {
 	var o serviceNewOptions
 	cmd := &cobra.Command{
-		Use:   "new NAME",
+		Use:   "new [NAME]",
 		Short: "Write a definition to begin with",
 		Long: `New writes the definition of a service with one component, with comments, into
 the services directory. It writes over nothing, and nothing that would not be
 valid. With --containerfile mcp builds the image where the image registry does
-not have it.`,
-		Example: "  mcp service new shop --node rift --image registry.example/shop:v1",
-		Args:    args(cobra.ExactArgs(1)),
-		RunE:    func(_ *cobra.Command, args []string) error { return a.newService(args[0], o) },
+not have it.
+
+Without a name, and on a terminal, it asks for it, and for all that no flag says.`,
+		Example: "  mcp service new\n  mcp service new shop --node rift --image registry.example/shop:v1",
+		Args:    args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.name = args[0]
+			}
+			return a.newService(cmd.Context(), o, cmd.Flags().Changed)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.node, "node", "", "the node that it runs on (default: [node] name of mcp.toml)")
@@ -48,7 +58,8 @@ type written struct {
 	File    string `json:"file"`
 }
 
-func (a *App) newService(name string, o serviceNewOptions) error {
+// newService writes a definition. Said tells of a flag whether it was given.
+func (a *App) newService(ctx context.Context, o serviceNewOptions, said func(flag string) bool) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -56,50 +67,63 @@ func (a *App) newService(name string, o serviceNewOptions) error {
 	if cfg.Services == "" {
 		return noServices(cfg)
 	}
-	if err := o.complete(cfg, name); err != nil {
+	if o.name == "" {
+		if a.Interactive == nil || !a.Interactive() {
+			return usageError{errors.New("name the service: mcp service new NAME --node NODE --image REGISTRY/NAME:TAG")}
+		}
+		if err := a.askService(ctx, cfg, &o, said); err != nil {
+			return err
+		}
+	}
+	o.complete(cfg)
+	if err := o.check(cfg.Services); err != nil {
 		return usageError{err}
 	}
-	path := filepath.Join(cfg.Services, name+".toml")
-	text := o.text(name)
-	if _, err := checkText(cfg.Services, path, text); err != nil {
-		return usageOr(err)
-	}
-	if err := writeNew(path, text); err != nil {
+	path := o.path(cfg.Services)
+	if err := writeNew(path, o.text()); err != nil {
 		return err
 	}
 	if a.json {
-		a.printJSON(written{name, path})
+		a.printJSON(written{o.name, path})
 		return nil
 	}
 	_, _ = fmt.Fprintln(a.Stdout, path)
-	a.say("change it: mcp service edit %s; then: mcp deploy %s", name, name)
+	a.say("change it: mcp service edit %s; then: mcp deploy %s", o.name, o.name)
 	return nil
 }
 
 // complete fills in what the configuration can tell.
-func (o *serviceNewOptions) complete(cfg *config.Config, name string) error {
+func (o *serviceNewOptions) complete(cfg *config.Config) {
 	o.node = cmp.Or(o.node, cfg.Node.Name)
+	if o.image == "" && len(cfg.ImageRegistry.Insecure) > 0 {
+		o.image = cfg.ImageRegistry.Insecure[0] + "/" + o.name + ":v1"
+	}
+}
+
+// check says what is missing, or wrong with the definition.
+func (o *serviceNewOptions) check(dir string) error {
 	if o.node == "" {
 		return errors.New("which node does it run on? say --node NODE; mcp node list shows them")
-	}
-	if o.image == "" && len(cfg.ImageRegistry.Insecure) > 0 {
-		o.image = cfg.ImageRegistry.Insecure[0] + "/" + name + ":v1"
 	}
 	if o.image == "" {
 		return errors.New("what does it run? say --image REGISTRY/NAME:TAG")
 	}
-	return nil
+	_, err := checkText(dir, o.path(dir), o.text())
+	return err
 }
 
+// path is the definition's file.
+func (o *serviceNewOptions) path(dir string) string { return filepath.Join(dir, o.name+".toml") }
+
 // text is the definition.
-func (o serviceNewOptions) text(name string) string {
+func (o *serviceNewOptions) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Every key, with what it means: mcp's docs/service.example.toml.
 name = %q
 node = %q    # where its components run
 active = true  # false: a deploy stops it
 
-`, name, o.node)
+`, o.name, o.node)
 	if o.containerfile != "" {
 		fmt.Fprintf(&b, `path = %q  # its sources, below the workspace
 
@@ -107,7 +131,7 @@ active = true  # false: a deploy stops it
 [build.images]
 %q = %q
 
-`, name, servicedef.ImageName(o.image), o.containerfile)
+`, o.name, servicedef.ImageName(o.image), o.containerfile)
 	}
 	fmt.Fprintf(&b, `# One container. Another [[components]] adds one.
 [[components]]
@@ -125,7 +149,7 @@ image = %q
 name = "http"
 port = 443   # the port that the world knows
 mode = "l7"  # or "l4"
-`, name, o.image, name)
+`, o.name, o.image, o.name)
 	if o.port != 0 {
 		fmt.Fprintf(&b, "container_port = %d  # the port that the program listens on\n", o.port)
 	} else {

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,72 +11,123 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var (
-	fence = regexp.MustCompile("(?s)```([a-z]+)\n(.*?)```")
-	named = regexp.MustCompile(`^(?://|#) (\S+/\S+)\n`)
-)
-
-// TestGettingStarted does what the page says: it writes the files whose first
-// line names them, and runs the commands of its consoles, on a platform that
-// has been started otherwise. Of what they print "…" may be anything, and
-// figures any.
-func TestGettingStarted(t *testing.T) {
+// TestTheDocs plays every block of the documentation on real mcp: see player.
+// A block that no rule of it plays fails.
+func TestTheDocs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.workspace = w.dir
-	w.buildOn(shared.platform.Info().Podman)
+	bin := programs(t)
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "../../README.md") {
+		name := filepath.Base(page)
+		if name == "commands.md" {
+			continue // internal/cli/manual writes it of the commands, and parses its examples
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(page)
+			require.NoError(t, err)
+			p := newPlayer(t, bin)
+			if stage := scenes[name]; stage != nil {
+				stage(p)
+			}
+			for _, block := range blocksOf(string(text)) {
+				p.play(block)
+			}
+			p.startUnits()
+		})
+	}
+}
+
+// programs is a directory with mcp, which is this test binary, and beside it
+// what it starts.
+func programs(t *testing.T) string {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	bin := t.TempDir()
-	require.NoError(t, os.Symlink(self, filepath.Join(bin, "mcp")))
-	page, err := os.ReadFile("../../docs/getting-started.md")
-	require.NoError(t, err)
-	text := strings.ReplaceAll(string(page), "127.0.0.1:5000", w.registry)
-	ran := 0
-	for _, block := range fence.FindAllStringSubmatch(text, -1) {
-		language, content := block[1], block[2]
-		if file := named.FindStringSubmatch(content); file != nil {
-			path := filepath.Join(w.dir, file[1])
-			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-		} else if language == "console" {
-			ran += w.console(content, bin)
+	dir := t.TempDir()
+	said, err := exec.Command("cp", self, filepath.Join(dir, "mcp")).CombinedOutput()
+	require.NoError(t, err, string(said))
+	for _, name := range []string{"temporal", "registry"} {
+		program, err := filepath.Abs(filepath.Join("../../bin", name))
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(program, filepath.Join(dir, name)))
+	}
+	return dir
+}
+
+// scenes is what a page takes for granted.
+var scenes = map[string]func(*player){
+	// It starts a platform of its own, below a directory that is empty.
+	"getting-started.md": func(p *player) {
+		p.workspace, p.services, p.configFile = p.dir, filepath.Join(p.dir, "services"), ""
+		p.registry = freeAddress(p.t)
+		p.mustRun("rm -r services workspace mcp.toml")
+		_, port, _ := strings.Cut(p.registry, ":")
+		p.say("127.0.0.1:5000", p.registry, "--registry-port 5000", "--registry-port "+port)
+		p.t.Cleanup(func() { _, _ = p.run("mcp dev down --destroy") }) // if it was not played to its end
+	},
+	// The demo's sources, compiled.
+	"README.md": func(p *player) {
+		p.say("127.0.0.1:5000", p.registry, "--workspace /src", "--workspace "+p.workspace)
+		sources, err := filepath.Abs("../../examples/src/guestbook")
+		require.NoError(p.t, err)
+		p.mustRun("cp -r " + sources + " workspace")
+		for _, part := range []string{"web", "api"} {
+			p.mustRun("cd workspace/guestbook && CGO_ENABLED=0 go build -o bin/guestbook-" + part + " ./" + part)
+		}
+	},
+	// A fleet of this machine: a namespace of Temporal and a node of its own.
+	"operating.md": func(p *player) {
+		p.alone()
+		info := shared.platform.Info()
+		url, err := os.ReadFile(filepath.Join(info.Dir, "postgres.url"))
+		require.NoError(p.t, err)
+		temporal := info.Temporal + "\"\nnamespace = \"" + p.namespace
+		podman := "\"\nsocket = \"" + info.Podman
+		p.say(
+			"postgres://mcp:PASSWORD@127.0.0.1:5432/mcp", strings.TrimSpace(string(url)),
+			"127.0.0.1:7233", temporal, "temporal.example:7233", temporal,
+			`publish = "10.0.0.5`, `publish = "127.0.0.1`+podman,
+			`workspace = "/src`, `workspace = "`+p.workspace+podman,
+		)
+	},
+	// A service that does not start.
+	"troubleshooting.md": func(p *player) {
+		p.source("v1", "")
+		p.say("rift", p.node)
+		misled := p.service("shop", "v1", `cmd = ["/app", "say", "config: no such file", "3"]`)
+		p.define("shop", strings.Replace(misled, `name = "app"`, `name = "api"`, 1))
+	},
+}
+
+var (
+	heading = regexp.MustCompile(`^#+ `)
+	fence   = regexp.MustCompile("^```(.*)$")
+)
+
+// block is one of a page: what is between two fences.
+type block struct {
+	section, language, text string
+}
+
+func blocksOf(page string) []block {
+	var blocks []block
+	var section string
+	var open *block
+	for _, line := range strings.SplitAfter(page, "\n") {
+		fenced := fence.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		switch {
+		case fenced != nil && open == nil:
+			open = &block{section: section, language: fenced[1]}
+		case fenced != nil:
+			blocks = append(blocks, *open)
+			open = nil
+		case open != nil:
+			open.text += line
+		case heading.MatchString(line):
+			section = line
 		}
 	}
-	require.Greater(t, ran, 10)
-}
-
-// console runs the commands of a block one after the other, checks what they
-// print, and is how many they were.
-func (w *world) console(block, bin string) int {
-	w.t.Helper()
-	commands := regexp.MustCompile(`(?m)^\$ `).Split(block, -1)[1:]
-	for _, one := range commands {
-		line, want, _ := strings.Cut(one, "\n")
-		cmd := exec.CommandContext(w.t.Context(), "bash", "-o", "pipefail", "-c", line)
-		cmd.Dir = w.dir
-		for _, variable := range os.Environ() {
-			if name, _, _ := strings.Cut(variable, "="); w.getenv(name) != "" {
-				cmd.Env = append(cmd.Env, variable)
-			}
-		}
-		cmd.Env = append(cmd.Env, "PATH="+bin+":"+os.Getenv("PATH"), "MCP_CONFIG="+w.config(), mcpVariable+"=1")
-		said, err := cmd.CombinedOutput()
-		require.NoError(w.t, err, "%s\n%s", line, said)
-		require.Regexp(w.t, pattern(want), loose(string(said)), line)
-	}
-	return len(commands)
-}
-
-// loose is text without figures, and with single spaces.
-func loose(text string) string {
-	text = regexp.MustCompile(`\d[\d.:-]*(ms|s)?`).ReplaceAllString(text, "0")
-	return regexp.MustCompile(`[ \t]+`).ReplaceAllString(text, " ")
-}
-
-// pattern is what a console shows, as a regular expression.
-func pattern(shown string) string {
-	quoted := regexp.QuoteMeta(strings.TrimSpace(loose(shown)))
-	quoted = regexp.MustCompile(`(?m)^…\n`).ReplaceAllString(quoted, "(.*\n)?") // whole lines, or none
-	return fmt.Sprintf(`(?s)^\s*%s\s*$`, strings.ReplaceAll(quoted, "…", ".*"))
+	return blocks
 }

@@ -98,21 +98,6 @@ drawn: succeeded, deployment \d+, [\d.]+m?s
 	require.NotContains(t, screen.raw.String(), "\x1b[?25l", "a cursor that is hidden stays so when mcp is killed")
 }
 
-func TestACtrlCLeavesACleanTerminal(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.source("v1", `RUN ["/app", "sleep", "10m"]`)
-	w.define("interrupted", w.service("interrupted", "v1", ""))
-	screen := w.terminal(40, 20, nil, "deploy", "interrupted")
-	screen.shows(w, `interrupted: build  \([\d.]+m?s\)`)
-	_, err := screen.keys.WriteString("\x03")
-	require.NoError(t, err)
-	require.Equal(t, 130, screen.code(w, time.Minute))
-	require.Contains(t, screen.Text(), "detached: the deploy of interrupted")
-	require.NotRegexp(t, `[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]`, screen.Text())
-	require.Zero(t, w.mcp("cancel", "interrupted").code)
-}
-
 // Where no colours are wanted, nothing is drawn either.
 func TestPlainLinesOnATerminal(t *testing.T) {
 	t.Parallel()

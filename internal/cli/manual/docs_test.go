@@ -9,9 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/servicedef"
 )
 
 const docs = "../../../docs"
@@ -35,27 +33,6 @@ func TestEveryKindOfErrorHasItsSection(t *testing.T) {
 	for _, kind := range fault.Kinds() {
 		require.Contains(t, text, "\n## "+string(kind)+"\n")
 	}
-}
-
-func TestTheFilesInTheDocsAreSound(t *testing.T) {
-	services, configurations := 0, 0
-	for page, text := range pages(t) {
-		for _, block := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(text, -1) {
-			if strings.HasPrefix(block[1], "# mcp.toml\n") {
-				file := filepath.Join(t.TempDir(), "mcp.toml")
-				require.NoError(t, os.WriteFile(file, []byte(block[1]), 0o600))
-				_, err := config.Load(file, func(string) string { return "" })
-				require.NoError(t, err, page)
-				configurations++
-			} else {
-				_, err := servicedef.Parse([]byte(block[1]), page)
-				require.NoError(t, err)
-				services++
-			}
-		}
-	}
-	require.GreaterOrEqual(t, services, 3)
-	require.GreaterOrEqual(t, configurations, 2)
 }
 
 func TestEveryLinkLeadsSomewhere(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,6 +38,21 @@ func TestEveryCommandSaysWhatItDoesAndHow(t *testing.T) {
 		require.Contains(t, cmd.Example, "  "+path, "%s has no example", path)
 		for _, line := range strings.Split(cmd.Long+"\n"+cmd.Example, "\n") {
 			require.LessOrEqual(t, len([]rune(line)), 82, "%s: %s", path, line)
+		}
+	})
+}
+
+// An example is a command line that mcp understands; what is before or behind
+// it is the shell's.
+func TestTheExamplesCanBeTyped(t *testing.T) {
+	typed := regexp.MustCompile(`(?m)^  (mcp [^|>\n]*)`)
+	each(commands(), func(cmd *cobra.Command) {
+		for _, line := range typed.FindAllStringSubmatch(cmd.Example, -1) {
+			found, rest, err := commands().Find(strings.Fields(line[1])[1:])
+			require.NoError(t, err, line[1])
+			require.Contains(t, found.CommandPath(), cmd.CommandPath(), line[1]) // or one below it
+			require.NoError(t, found.ParseFlags(rest), line[1])
+			require.NoError(t, found.ValidateArgs(found.Flags().Args()), line[1])
 		}
 	})
 }

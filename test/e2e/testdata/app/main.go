@@ -6,7 +6,7 @@
 //
 // With arguments it is a step of a build: "sleep DURATION"; or "print MEGABYTES
 // CODE", which prints so much in lines and ends with that code, or "stream",
-// which does so in one line.
+// which does so in one line, or "say LINE CODE".
 package main
 
 import (
@@ -78,6 +78,10 @@ func step(verb string, args []string) int {
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
 		return 0
+	case "say":
+		fmt.Println(args[0])
+		code, _ := strconv.Atoi(args[1])
+		return code
 	case "print", "stream":
 		end := map[string]string{"print": "\n", "stream": " "}[verb]
 		megabytes, _ := strconv.Atoi(args[0])
