@@ -39,7 +39,7 @@ RUN_TOOLS  := bin/temporal bin/registry
 LINT_TOOLS := bin/golangci-lint bin/workflowcheck
 # What only measurements need; built when one is made. bin/temporal-server takes
 # some four minutes of two cores the first time.
-BENCH_TOOLS := bin/benchstat bin/temporal-server bin/temporal-sql-tool
+BENCH_TOOLS := bin/plot bin/benchstat bin/temporal-server bin/temporal-sql-tool
 
 .PHONY: tools
 tools: $(RUN_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, the linters
@@ -49,6 +49,7 @@ bin/temporal:      PACKAGE := github.com/temporalio/cli/cmd/temporal
 bin/registry:      PACKAGE := github.com/distribution/distribution/v3/cmd/registry
 bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 bin/workflowcheck: PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
+bin/plot:          PACKAGE := .
 bin/benchstat:     PACKAGE := golang.org/x/perf/cmd/benchstat
 bin/temporal-server:   PACKAGE := go.temporal.io/server/cmd/server
 bin/temporal-sql-tool: PACKAGE := go.temporal.io/server/cmd/tools/sql
@@ -56,6 +57,7 @@ bin/temporal:      tools/temporal/go.mod
 bin/registry:      tools/registry/go.mod
 bin/golangci-lint: tools/lint/go.mod
 bin/workflowcheck: tools/workflowcheck/go.mod
+bin/plot:          tools/plot/go.mod tools/plot/main.go
 bin/benchstat:     tools/benchstat/go.mod
 bin/temporal-server bin/temporal-sql-tool: tools/temporal-server/go.mod
 
@@ -75,8 +77,20 @@ lint: $(LINT_TOOLS) ## check format, vet, the walls between packages, and that w
 
 .PHONY: test
 test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) $$(go list -tags $(TAGS) ./... | grep -vE '/(test|bench)/')
+	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) $$(go list -tags $(TAGS) ./... | grep -vE '/(test|bench/temporalserver)(/|$$)')
 	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) -p 1 ./test/...
+
+BENCH := go run -tags $(TAGS) ./bench
+
+.PHONY: bench
+bench: setup $(RUN_TOOLS) bin/plot build ## measure mcp beside the same work without it; write bench/results.json and docs/performance.md
+	@$(BENCH) -page docs/performance.md $(BENCHFLAGS)
+	@bin/plot bench/growth.json docs
+
+.PHONY: bench-short
+bench-short: setup $(RUN_TOOLS) build ## measure less, and fail only where something takes twice what it may
+	@mkdir -p bin/bench
+	@$(BENCH) -short -slack 2 -out bin/bench $(BENCHFLAGS)
 
 .PHONY: sizing
 sizing: setup bin/temporal-server bin/temporal-sql-tool ## test and measure Temporal on Postgres: what a look at a node costs there

@@ -12,6 +12,9 @@ import (
 	"go.temporal.io/api/enums/v1"
 )
 
+// settleTime is how long Postgres' sessions and its log may lag behind.
+const settleTime = 500 * time.Millisecond
+
 // perDeploy counts what the update of one component leaves in Temporal's
 // history, and asks of Postgres.
 func perDeploy(ctx context.Context, b *bench) ([]result, error) {

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
-	"os"
-	"strconv"
-	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/metacircular/mcp/bench/proc"
 	host "github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -100,11 +97,11 @@ func workerMemory(ctx context.Context, b *bench) ([]result, error) {
 			continue
 		}
 		for of, pid := range map[*samples]int{&worker: n.worker.PID(), &podman: n.podman.PID()} {
-			held, err := resident(pid)
+			bytes, err := proc.MemoryOf(pid)
 			if err != nil {
 				return nil, err
 			}
-			*of = append(*of, held)
+			*of = append(*of, float64(bytes)/1e6)
 		}
 	}
 	about := result{Unit: "MB", Warmup: warmup, Command: fmt.Sprintf("mcp worker --node %s, %d looks", n.name, looksPerHour)}
@@ -115,21 +112,3 @@ func workerMemory(ctx context.Context, b *bench) ([]result, error) {
 	quarter := len(worker) / 4
 	return []result{against(holds, worker, podman), against(grows, worker[len(worker)-quarter:], worker[:quarter])}, nil
 }
-
-// resident is how much memory a process holds, in MB.
-func resident(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range bytes.Lines(status) {
-		if fields := bytes.Fields(line); len(fields) > 1 && string(fields[0]) == "VmRSS:" {
-			kB, err := strconv.ParseFloat(string(fields[1]), 64)
-			return kB / 1000, err
-		}
-	}
-	return 0, fmt.Errorf("process %d tells nothing of its memory", pid)
-}
-
-// settleTime is how long Postgres' log may lag.
-const settleTime = 500 * time.Millisecond

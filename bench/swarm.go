@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/bench/proc"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
@@ -174,47 +174,47 @@ type usage struct {
 }
 
 func (s *site) usage() (u usage, err error) {
-	entries, err := os.ReadDir("/proc")
+	of := func(pid int) (milliseconds, megabytes float64, err error) {
+		stat, err := proc.StatOf(pid)
+		if err != nil {
+			return 0, 0, err
+		}
+		bytes, err := proc.MemoryOf(pid)
+		return float64((stat.Own + stat.Ended).Milliseconds()), float64(bytes) / 1e6, err
+	}
+	if u.control, u.controlMB, err = of(s.info.PID); err != nil {
+		return u, err
+	}
+	parts, err := proc.ChildrenOf(s.info.PID)
 	if err != nil {
 		return u, err
 	}
-	u.control = processorTime(s.info.PID)
-	u.controlMB, _ = resident(s.info.PID)
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
+	for _, part := range parts {
+		switch command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", part.PID)); strings.TrimSpace(string(command)) {
+		case "temporal":
+			u.temporal, u.temporalMB, err = of(part.PID)
+		case "postgres":
+			u.postgres, err = s.ofPostgres(part)
 		}
-		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // it may be gone by now
-		line := strings.ReplaceAll(string(command), "\x00", " ")
-		switch {
-		case strings.Contains(line, s.platform()) && strings.Contains(line, "server start-dev"):
-			u.temporal = processorTime(pid)
-			u.temporalMB, _ = resident(pid)
-		case strings.HasPrefix(line, "postgres: ") && strings.Contains(line, "mcp"), strings.Contains(line, s.platform()) && strings.Contains(line, "postgres"):
-			u.postgres += processorTime(pid)
+		if err != nil {
+			return u, err
 		}
 	}
-	if u.temporal == 0 || u.control == 0 {
-		return u, fmt.Errorf("the processes of the platform in %s are not to be found", s.platform())
+	if u.temporal == 0 || u.postgres == 0 {
+		return u, fmt.Errorf("process %d has not the parts of a platform", s.info.PID)
 	}
 	return u, nil
 }
 
-// processorTime is what a process and those of its children that have ended
-// have used, in milliseconds; 0 for one that is gone.
-func processorTime(pid int) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
+// ofPostgres is the processor time of Postgres, in milliseconds, with that of its
+// sessions.
+func (s *site) ofPostgres(main proc.Stat) (float64, error) {
+	sessions, err := proc.ChildrenOf(main.PID)
+	spent := main.Own + main.Ended
+	for _, session := range sessions {
+		spent += session.Own
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	sum := 0.0
-	for _, field := range fields[11:15] { // utime, stime, cutime, cstime, in hundredths
-		ticks, _ := strconv.ParseFloat(field, 64)
-		sum += 10 * ticks
-	}
-	return sum
+	return float64(spent.Milliseconds()), err
 }
 
 // monitorSwarm looks at more and more nodes, all of which pretend, and says what

@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/metacircular/mcp/bench/proc"
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
@@ -59,23 +58,23 @@ func (w watched) while(ctx context.Context, do func() error) (usage, error) {
 
 // spent is what has been used until now.
 func (w watched) spent(ctx context.Context) (u usage, err error) {
-	server, err := statOf(w.server.PID())
+	server, err := proc.StatOf(w.server.PID())
 	if err != nil {
 		return u, err
 	}
-	backends, err := childrenOf(w.postgres.PID())
+	backends, err := proc.ChildrenOf(w.postgres.PID())
 	if err != nil {
 		return u, err
 	}
-	u.server = server.own
+	u.server = server.Own
 	for _, backend := range backends {
-		u.postgres += backend.own
+		u.postgres += backend.Own
 	}
-	postmaster, err := statOf(w.postgres.PID())
+	postmaster, err := proc.StatOf(w.postgres.PID())
 	if err != nil {
 		return u, err
 	}
-	u.postgres += postmaster.own + postmaster.ended
+	u.postgres += postmaster.Own + postmaster.Ended
 	u.wal, err = w.query(ctx, mainDB, "select pg_current_wal_lsn() - '0/0'")
 	return u, err
 }
@@ -102,15 +101,19 @@ func (w watched) kept(ctx context.Context) (disk, rows float64, err error) {
 // memory is what both have in memory now, in bytes: a page that processes share
 // counts once.
 func (w watched) memory() (server, postgres int64, err error) {
-	if server, err = memoryOf(w.server.PID()); err != nil {
+	if server, err = proc.MemoryOf(w.server.PID()); err != nil {
 		return 0, 0, err
 	}
-	backends, err := childrenOf(w.postgres.PID())
+	backends, err := proc.ChildrenOf(w.postgres.PID())
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, pid := range append([]int{w.postgres.PID()}, pidsOf(backends)...) {
-		if bytes, err := memoryOf(pid); err == nil { // a backend may have ended
+	pids := []int{w.postgres.PID()}
+	for _, backend := range backends {
+		pids = append(pids, backend.PID)
+	}
+	for _, pid := range pids {
+		if bytes, err := proc.MemoryOf(pid); err == nil { // a backend may have ended
 			postgres += bytes
 		}
 	}
@@ -138,74 +141,4 @@ func (w watched) psql(ctx context.Context, db, statement string) (string, error)
 		return "", fmt.Errorf("ask Postgres: %w: %s", err, output)
 	}
 	return strings.TrimSpace(string(output)), nil
-}
-
-// stat is of a process: its parent, and the processor time of itself and of
-// those of its children that have ended.
-type stat struct {
-	pid, parent int
-	own, ended  time.Duration
-}
-
-// tick is the unit of /proc/PID/stat on Linux.
-const tick = 10 * time.Millisecond
-
-// statOf reads /proc/PID/stat: see proc_pid_stat(5).
-func statOf(pid int) (stat, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return stat{}, fmt.Errorf("read what process %d has used: %w", pid, err)
-	}
-	// The name, in parentheses, may have spaces; the state is field 3.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	field := func(n int) int {
-		value, _ := strconv.Atoi(fields[n-3]) // the kernel writes numbers
-		return value
-	}
-	return stat{
-		pid: pid, parent: field(4),
-		own: tick * time.Duration(field(14)+field(15)), ended: tick * time.Duration(field(16)+field(17)),
-	}, nil
-}
-
-// childrenOf are the processes that a process has started and that run.
-func childrenOf(parent int) ([]stat, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var children []stat
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		if s, err := statOf(pid); err == nil && s.parent == parent { // it may have ended
-			children = append(children, s)
-		}
-	}
-	return children, nil
-}
-
-func pidsOf(list []stat) []int {
-	pids := make([]int, 0, len(list))
-	for _, s := range list {
-		pids = append(pids, s.pid)
-	}
-	return pids
-}
-
-// memoryOf is the proportional set size of a process, in bytes.
-func memoryOf(pid int) (int64, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "smaps_rollup"))
-	if err != nil {
-		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("read the memory of process %d: no Pss", pid)
 }
