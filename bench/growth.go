@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,18 +56,6 @@ func (b *bench) points(name string, xy ...float64) {
 	for i := 0; i+1 < len(xy); i += 2 {
 		c.Points = append(c.Points, point{xy[i], xy[i+1]})
 	}
-}
-
-// writeCurves writes growth.json.
-func (b *bench) writeCurves() error {
-	if len(b.curves) == 0 {
-		return nil
-	}
-	text, err := json.MarshalIndent(b.curves, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(b.options.out, "growth.json"), append(text, '\n'), 0o644)
 }
 
 // growth measures what grows: the components of a service, the services, and the
@@ -175,7 +162,7 @@ const pastDeploys = `
 // with a year of deploys: some twenty a day of each of 50 services.
 func growRows(ctx context.Context, b *bench) error {
 	s := b.site
-	if err := s.settle(ctx); err != nil {
+	if _, err := b.settle(ctx); err != nil {
 		return err
 	}
 	url, err := os.ReadFile(filepath.Join(s.platform(), "postgres.url"))

@@ -25,7 +25,8 @@ func (s *site) look(ctx context.Context, n *node) (client.WorkflowRun, error) {
 // monitorRun looks at a node with many containers.
 func monitorRun(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
-	if err := s.settle(ctx); err != nil {
+	many, err := b.settle(ctx)
+	if err != nil {
 		return nil, err
 	}
 	n := s.settledAt
@@ -57,7 +58,7 @@ func monitorRun(ctx context.Context, b *bench) ([]result, error) {
 	})
 	about := result{Unit: "ms", Warmup: 3, Command: "the workflow MonitorNode"}
 	run, steps := about, about
-	run.Name, run.Work, run.Target = "monitor-run", fmt.Sprintf("one look at a node, %d containers", settled), 3
+	run.Name, run.Work, run.Target = "monitor-run", fmt.Sprintf("one look at a node, %d containers", many), 3
 	run.ReferenceCommand = "podman's info and list over its API, and gopsutil"
 	steps.Name, steps.Work, steps.Target, steps.Unit, steps.Warmup = "monitor-run-activities", "activities of one look", 2, "activities", 0
 	return []result{against(run, taken[0][0], taken[1][0]), alone(steps, samples{float64(activities)})}, err
@@ -83,13 +84,16 @@ const looksPerHour = 120
 // gets one after the other.
 func workerMemory(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
-	if err := s.settle(ctx); err != nil {
+	if _, err := b.settle(ctx); err != nil {
 		return nil, err
 	}
-	n := s.settledAt
-	const warmup = looksPerHour / 4
+	n, looks := s.settledAt, looksPerHour
+	if b.options.short {
+		looks /= 4
+	}
+	warmup := looks / 4
 	var worker, podman samples
-	for i := range warmup + looksPerHour {
+	for i := range warmup + looks {
 		if _, err := s.look(ctx, n); err != nil {
 			return nil, err
 		}
@@ -104,9 +108,9 @@ func workerMemory(ctx context.Context, b *bench) ([]result, error) {
 			*of = append(*of, float64(bytes)/1e6)
 		}
 	}
-	about := result{Unit: "MB", Warmup: warmup, Command: fmt.Sprintf("mcp worker --node %s, %d looks", n.name, looksPerHour)}
+	about := result{Unit: "MB", Warmup: warmup, Command: fmt.Sprintf("mcp worker --node %s, %d looks", n.name, looks)}
 	holds, grows := about, about
-	holds.Name, holds.Work, holds.Target = "worker-memory", "resident memory of a node's worker over an hour of looks", 1.5
+	holds.Name, holds.Work, holds.Target = "worker-memory", "resident memory of a node's worker over an hour of looks, one after the other", 1.5
 	holds.ReferenceCommand = "podman system service, which it asks"
 	grows.Name, grows.Work, grows.Target = "worker-memory-growth", "its last quarter of that hour against the first", 1.1
 	quarter := len(worker) / 4

@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,30 +50,52 @@ func figure(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// write writes results.json, and the table into the page.
+// write writes results.json and growth.json, and the table into the page. Rows
+// that were not measured this time stay as they were.
 func (b *bench) write() error {
-	text, err := json.MarshalIndent(b.results, "", "  ")
+	all, err := keep(filepath.Join(b.options.out, "results.json"), b.results, func(r result) string { return r.Name })
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(b.options.out, "results.json"), append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	if err := b.writeCurves(); err != nil {
+	if _, err := keep(filepath.Join(b.options.out, "growth.json"), b.curves, func(c *curve) string { return c.Name }); err != nil {
 		return err
 	}
 	if b.options.page == "" || len(b.failed) > 0 {
 		return nil
 	}
-	return intoPage(b.options.page, "table", b.table())
+	return intoPage(b.options.page, "table", table(all))
+}
+
+// keep writes things into a file, in the place of those with the same names that
+// it holds, and returns all that are there then.
+func keep[T any](path string, things []T, name func(T) string) ([]T, error) {
+	var all []T
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	for _, thing := range things {
+		if i := slices.IndexFunc(all, func(t T) bool { return name(t) == name(thing) }); i >= 0 {
+			all[i] = thing
+		} else {
+			all = append(all, thing)
+		}
+	}
+	if text, err = json.MarshalIndent(all, "", "  "); err != nil {
+		return nil, err
+	}
+	return all, os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
 // table is the results in Markdown, with the commands that made them below.
-func (b *bench) table() string {
+func table(results []result) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%s, %d cores, %s. Medians, with the quartiles in brackets.\n\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
 	t.WriteString("| name | work | mcp | reference | ratio | target | |\n| --- | --- | --- | --- | --- | --- | --- |\n")
-	for _, r := range b.results {
+	for _, r := range results {
 		reference, ratio, target := "–", "–", "–"
 		if r.Ratio != 0 {
 			reference, ratio = spread(r.Reference, r.ReferenceSpread, r.Unit), fmt.Sprintf("%.2f", r.Ratio)
@@ -85,7 +110,7 @@ func (b *bench) table() string {
 			r.Name, r.Work, spread(r.Value, r.Spread, r.Unit), reference, ratio, target, r.held())
 	}
 	t.WriteString("\n| name | samples | command | reference |\n| --- | --- | --- | --- |\n")
-	for _, r := range b.results {
+	for _, r := range results {
 		fmt.Fprintf(&t, "| `%s` | %d after %d | %s | %s |\n", r.Name, r.Samples, r.Warmup, code(r.Command), code(r.ReferenceCommand))
 	}
 	return t.String()

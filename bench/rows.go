@@ -78,17 +78,6 @@ func alone(r result, ours samples) result {
 	return r
 }
 
-// off is how many times its target a result is.
-func (r result) off() float64 {
-	switch {
-	case r.Target == 0:
-		return 0
-	case r.Ratio != 0:
-		return r.Ratio / r.Target
-	}
-	return r.Value / r.Target
-}
-
 // measure measures a row. One in which anything failed has no result.
 func (b *bench) measure(ctx context.Context, r row) {
 	started := time.Now()
@@ -106,14 +95,15 @@ func (b *bench) measure(ctx context.Context, r row) {
 	b.results = append(b.results, results...)
 }
 
-// verdict fails if a row did, or a target was missed by more than the slack.
+// verdict fails if a row did, or a ratio is over its target by more than the
+// slack, if there is one. What has no reference says as much of the machine.
 func (b *bench) verdict() error {
 	if len(b.failed) > 0 {
 		return fmt.Errorf("failed, so that there is no figure: %v", b.failed)
 	}
 	var far []string
 	for _, r := range b.results {
-		if r.off() > b.options.slack {
+		if slack := b.options.slack; slack > 0 && r.Ratio > slack*r.Target && r.Target > 0 {
 			far = append(far, r.line())
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,14 +50,39 @@ func TestResultsHold(t *testing.T) {
 		name string
 		of   result
 		want bool
-		off  float64
 	}{
-		{"below", against(result{Target: 1.5}, samples{30}, samples{20}), true, 1},
-		{"above", against(result{Target: 1}, samples{30}, samples{20}), false, 1.5},
-		{"alone", alone(result{Target: 12}, samples{24}), false, 2},
-		{"no target", alone(result{}, samples{24}), true, 0},
+		{"below", against(result{Target: 1.5}, samples{30}, samples{20}), true},
+		{"above", against(result{Target: 1}, samples{30}, samples{20}), false},
+		{"alone", alone(result{Target: 12}, samples{24}), false},
+		{"no target", alone(result{}, samples{24}), true},
 	} {
 		require.Equal(t, c.want, c.of.Holds, c.name)
-		require.InDelta(t, c.off, c.of.off(), 1e-9, c.name)
 	}
+}
+
+func TestWhatIsNotMeasuredStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.json")
+	name := func(r result) string { return r.Name }
+	for _, c := range []struct{ measured, want []result }{
+		{[]result{{Name: "a", Value: 1}, {Name: "b", Value: 1}}, []result{{Name: "a", Value: 1}, {Name: "b", Value: 1}}},
+		{[]result{{Name: "b", Value: 2}, {Name: "c", Value: 2}}, []result{{Name: "a", Value: 1}, {Name: "b", Value: 2}, {Name: "c", Value: 2}}},
+	} {
+		all, err := keep(path, c.measured, name)
+		require.NoError(t, err)
+		require.Equal(t, c.want, all)
+	}
+}
+
+func TestOnlyRatiosThatAreFarOffFail(t *testing.T) {
+	slow := against(result{Name: "slow", Target: 1}, samples{25}, samples{10})
+	near := against(result{Name: "near", Target: 1}, samples{19}, samples{10})
+	alone := alone(result{Name: "alone", Target: 1}, samples{30})
+	b := &bench{options: options{slack: 2}, results: []result{slow, near, alone}}
+	require.ErrorContains(t, b.verdict(), "slow")
+	require.NotContains(t, b.verdict().Error(), "near")
+	require.NotContains(t, b.verdict().Error(), "alone")
+	b.options.slack = 0
+	require.NoError(t, b.verdict())
+	b.failed = []string{"broken"}
+	require.ErrorContains(t, b.verdict(), "broken")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,9 @@ import (
 // server is the Postgres that all tests share, each with a schema of its own.
 var server *parts.Postgres
 
+// serverLog is what it writes.
+var serverLog string
+
 func TestMain(m *testing.M) {
 	code, err := withServer(m.Run)
 	if err != nil {
@@ -36,6 +40,7 @@ func withServer(run func() int) (code int, err error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	serverLog = filepath.Join(dir, "postgres.log")
 	server, err = parts.StartPostgres(context.Background(), parts.PostgresOptions{Dir: dir})
 	if err != nil {
 		return 0, err

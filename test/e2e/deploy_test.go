@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 
 	"github.com/metacircular/mcp/workflows"
 )
@@ -231,6 +232,28 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 		"Build": "build-" + w.builder, "Push": "build-" + w.builder,
 		"Survey": "node-local", "RunContainer": "node-local", "CutOver": "node-local", "Retire": "node-local",
 	}, w.queues(result.WorkflowID, result.RunID))
+}
+
+// mostEvents is how long the history of an update of one component may get, with
+// nothing to build and no retry: Temporal stores each, and hands it to whoever
+// follows the deploy. It depends on which of the first answers come together.
+const mostEvents = 72
+
+func TestTheHistoryOfAnUpdateIsShort(t *testing.T) {
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("brief", w.service("brief", "v1", ""))
+	w.deploy("brief")
+	w.define("brief", w.service("brief", "v1", `env = { CHANGED = "yes" }`))
+	result := w.deploy("brief")
+	events := 0
+	history := w.temporal().GetWorkflowHistory(t.Context(), result.WorkflowID, result.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for ; history.HasNext(); events++ {
+		_, err := history.Next()
+		require.NoError(t, err)
+	}
+	t.Logf("%d events", events)
+	require.LessOrEqual(t, events, mostEvents)
 }
 
 // ask fetches a port once.

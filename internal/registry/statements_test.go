@@ -1,0 +1,65 @@
+package registry_test
+
+import (
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/registry"
+)
+
+// mostStatements is what an update of one component may ask of Postgres. Each
+// is a round trip, in a transaction that holds the service's lock: it should
+// become fewer, and more only for a reason.
+const mostStatements = 44
+
+// TestAnUpdateTakesFewStatements counts, in Postgres' own log, what a deploy
+// asks of the registry.
+func TestAnUpdateTakesFewStatements(t *testing.T) {
+	_, address := newStore(t)
+	logged, err := url.Parse(address)
+	require.NoError(t, err)
+	query := logged.Query()
+	query.Set("log_statement", "all")
+	query.Set("application_name", "counted")
+	logged.RawQuery = query.Encode()
+	store, err := registry.Open(t.Context(), logged.String())
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	route := func(port int) plan.RoutePort { return plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: port} }
+	deploy := func(number, port int) {
+		begin(t, store, "shop", "api")
+		allocate(t, store, portRequest("shop", "api", number, []int{port}, "rest"))
+		commit(t, store, "shop", number, member("shop", "api", number, route(port)))
+		require.NoError(t, store.ReleasePorts(t.Context(), "shop", time.Minute))
+		finish(t, store, "shop", number, "succeeded")
+	}
+	deploy(1, 20001)
+	before := statements(t)
+	require.Positive(t, before, "Postgres logs what this asks")
+	deploy(2, 20002)
+	taken := statements(t) - before
+	t.Logf("%d statements", taken)
+	require.LessOrEqual(t, taken, mostStatements)
+	require.Greater(t, taken, mostStatements/2, "lower the bound")
+}
+
+// statements is how many of them Postgres has logged. Only the sessions of one
+// test ask it to.
+func statements(t *testing.T) (n int) {
+	t.Helper()
+	text, err := os.ReadFile(serverLog)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		// pgx prepares each statement once, which is not logged, and executes it.
+		if strings.Contains(line, "LOG:  execute ") || strings.Contains(line, "LOG:  statement: ") {
+			n++
+		}
+	}
+	return n
+}
