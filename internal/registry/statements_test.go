@@ -31,7 +31,9 @@ func TestAnUpdateTakesFewStatements(t *testing.T) {
 	store, err := registry.Open(t.Context(), logged.String())
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
-	route := func(port int) plan.RoutePort { return plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: port} }
+	route := func(port int) plan.RoutePort {
+		return plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: port}
+	}
 	deploy := func(number, port int) {
 		begin(t, store, "shop", "api")
 		allocate(t, store, portRequest("shop", "api", number, []int{port}, "rest"))
