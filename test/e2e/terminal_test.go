@@ -123,3 +123,22 @@ func TestADeployInANarrowWindow(t *testing.T) {
 	require.Zero(t, screen.code(w, time.Minute))
 	require.NotRegexp(t, `[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏…]`, screen.Text())
 }
+
+// A table is wider than twenty columns, and is there as a whole.
+func TestTablesInANarrowWindow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("slim", w.service("slim", "v1", ""))
+	w.deploy("slim")
+	w.define("slim", w.service("slim", "v1", `env = { COLOUR = "green" }`))
+	for _, table := range []struct{ line, cell string }{
+		{"status slim", "http:443→"}, {"ps --node local", "slim-app"}, {"history slim", "succeeded"}, {"history slim 1", "commit the release"},
+		{"plan slim", "env.COLOUR: set"}, {"sync slim", "env.COLOUR: set"}, {"node list", "127.0.0.1"}, {"node status local", "CONTAINERS"}, {"node show local", "containers"},
+		{"service list", "slim.toml"}, {"config show", "temporal.address"},
+	} {
+		screen := w.terminal(20, 2000, nil, strings.Fields(table.line)...)
+		require.Zero(t, screen.code(w, time.Minute), table.line)
+		require.Contains(t, strings.Join(strings.Fields(screen.Text()), ""), strings.ReplaceAll(table.cell, " ", ""), table.line)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func schemaOf(t *testing.T, verb string, results []any, comments map[string]stri
 	}
 	names := map[string]reflect.Type{}
 	for _, result := range results {
-		r := &jsonschema.Reflector{Anonymous: true, CommentMap: comments, Mapper: faultKinds, Namer: func(of reflect.Type) string {
+		r := &jsonschema.Reflector{Anonymous: true, CommentMap: comments, Mapper: written, Namer: func(of reflect.Type) string {
 			if other := names[of.Name()]; of.Name() != "" && other != nil {
 				require.True(t, other == of, "%s and %s have one name", other, of)
 			}
@@ -76,16 +77,19 @@ func schemaOf(t *testing.T, verb string, results []any, comments map[string]stri
 	return string(text) + "\n"
 }
 
-// faultKinds is the schema of a fault's kind.
-func faultKinds(t reflect.Type) *jsonschema.Schema {
-	if t != reflect.TypeFor[fault.Kind]() {
+// written is the schema of what is not written as its type says: a fault's kind
+// is one of those that there are, and a number may write itself as text.
+func written(t reflect.Type) *jsonschema.Schema {
+	text := &jsonschema.Schema{Type: "string"}
+	switch {
+	case t == reflect.TypeFor[fault.Kind]():
+		for _, kind := range fault.Kinds() {
+			text.Enum = append(text.Enum, kind)
+		}
+	case t.Kind() != reflect.Int64 || !t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
 		return nil
 	}
-	kinds := &jsonschema.Schema{Type: "string"}
-	for _, kind := range fault.Kinds() {
-		kinds.Enum = append(kinds.Enum, kind)
-	}
-	return kinds
+	return text
 }
 
 // requireFile checks that a file holds what has been generated, or writes it.
