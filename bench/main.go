@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
+	"time"
 )
 
 // options are the flags.
@@ -23,6 +24,7 @@ type options struct {
 	out     string // the directory for results.json and what belongs to it
 	page    string // the page that gets the table; "" for none
 	slack   float64
+	watch   time.Duration
 }
 
 func main() {
@@ -34,6 +36,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "bench", "the directory that results.json is written to")
 	flag.StringVar(&o.page, "page", "", "the page whose table is brought up to date")
 	flag.Float64Var(&o.slack, "slack", 0, "fail where a ratio is over so many times its target; 0 for never")
+	flag.DurationVar(&o.watch, "watch", 10*time.Minute, "how long a thousand nodes are looked at")
 	flag.Parse()
 	if o.samples == 0 {
 		o.samples = 10

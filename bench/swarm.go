@@ -19,9 +19,6 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// longestWatch is how long a thousand nodes are looked at.
-const longestWatch = 10 * time.Minute
-
 // The interval of the monitor of a local platform, and how late a look may be.
 const (
 	lookInterval = 30 * time.Second
@@ -238,7 +235,7 @@ func monitorSwarm(ctx context.Context, b *bench) (results []result, err error) {
 			return nil, err
 		}
 		time.Sleep(lookInterval) // the first looks of new nodes are not by the clock
-		got, err := w.watch(ctx, min(longestWatch, max(2*lookInterval, time.Duration(size)*time.Second)))
+		got, err := w.watch(ctx, min(b.options.watch, max(2*lookInterval, time.Duration(size)*time.Second)))
 		if err != nil {
 			return nil, err
 		}
@@ -255,7 +252,7 @@ func monitorSwarm(ctx context.Context, b *bench) (results []result, err error) {
 
 // results are the figures of one size; least is what a look cost at the smallest.
 func (got watched) results(size int, least float64) []result {
-	about := result{Samples: got.looks, Command: fmt.Sprintf("%d nodes with an engine in memory, a look every %s", size, lookInterval)}
+	about := result{Samples: got.looks, Command: fmt.Sprintf("%d nodes with an engine in memory, a look every %s, for %s", size, lookInterval, got.long)}
 	figure := func(name, work, unit string, value, target float64) result {
 		r := about
 		r.Name, r.Work, r.Unit = fmt.Sprintf("monitor-%d-%s", size, name), work, unit
