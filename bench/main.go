@@ -80,9 +80,9 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		b.measure(ctx, r)
-	}
-	if err := b.write(); err != nil {
-		return err
+		if err := b.write(); err != nil { // what was measured stays, however this ends
+			return err
+		}
 	}
 	return b.verdict()
 }

@@ -60,7 +60,7 @@ func (b *bench) write() error {
 	if _, err := keep(filepath.Join(b.options.out, "growth.json"), b.curves, func(c *curve) string { return c.Name }); err != nil {
 		return err
 	}
-	if b.options.page == "" || len(b.failed) > 0 {
+	if b.options.page == "" {
 		return nil
 	}
 	return intoPage(b.options.page, "table", table(all))
