@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -67,9 +68,8 @@ func Seen(c runtime.ContainerInfo) plan.ObservedContainer {
 	}
 }
 
-// RecordObservationResult is what the look has told anew.
+// RecordObservationResult is what follows from a look.
 type RecordObservationResult struct {
-	Events []plan.Event `json:"events,omitempty"`
 	// Heal are the releases that are to be deployed again.
 	Heal []plan.Snapshot `json:"heal,omitempty"`
 	// Alerting are the destinations that are still to be told of something.
@@ -83,10 +83,9 @@ func (a *Control) RecordObservation(ctx context.Context, in plan.Observation) (R
 	if in.Abandoned, err = a.abandoned(ctx); err != nil {
 		return RecordObservationResult{}, err
 	}
-	in.Age = activity.GetInfo(ctx).StartedTime.Sub(in.At) // both by Temporal's clock
+	in.Age += time.Since(activity.GetInfo(ctx).ScheduledTime) // both by this host's clock
 	var result RecordObservationResult
-	var heal []plan.Healing
-	result.Events, heal, err = a.Registry.RecordObservation(ctx, in, slices.Sorted(maps.Keys(a.Alerts)))
+	_, heal, err := a.Registry.RecordObservation(ctx, in, slices.Sorted(maps.Keys(a.Alerts)))
 	if err != nil {
 		return result, err
 	}

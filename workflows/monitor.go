@@ -32,6 +32,7 @@ func MonitorNode(ctx workflow.Context, name string) error {
 	default:
 		look.Status, look.Containers = &found.Status, found.Containers
 	}
+	look.Age = workflow.Now(ctx).Sub(look.At)
 	// On the spot, by the worker that runs this: a look comes twice a minute from
 	// each node, and what it found would travel and be kept twice.
 	step := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
