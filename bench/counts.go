@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -19,24 +18,12 @@ const settleTime = 500 * time.Millisecond
 // history, and asks of Postgres.
 func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
-	image, err := s.publish(ctx, "counted", "v1")
-	if err != nil {
-		return nil, err
-	}
-	if err := s.define("counted", "", component("app", "rift", image)); err != nil {
-		return nil, err
-	}
-	if _, err := s.deploy(ctx, "counted"); err != nil {
-		return nil, err
-	}
-	url, err := os.ReadFile(filepath.Join(s.platform(), "postgres.url"))
-	if err != nil {
+	if err := s.bring(ctx, "counted"); err != nil {
 		return nil, err
 	}
 	// Every statement into Postgres' own log, for as long as this takes.
 	set := func(to string) error {
-		_, err := output(exec.CommandContext(ctx, "psql", "-q", strings.TrimSpace(string(url)),
-			"-c", "alter system set log_statement = "+to, "-c", "select pg_reload_conf()"))
+		_, err := s.psql(ctx, "-q", "-c", "alter system set log_statement = "+to, "-c", "select pg_reload_conf()")
 		return err
 	}
 	if err := set("'all'"); err != nil {
@@ -47,7 +34,8 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if image, err = s.publish(ctx, "counted", "v2"); err != nil {
+	image, err := s.publish(ctx, "counted", "v2")
+	if err != nil {
 		return nil, err
 	}
 	if err := s.define("counted", "", component("app", "rift", image)); err != nil {

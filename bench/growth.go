@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -165,15 +161,11 @@ func growRows(ctx context.Context, b *bench) error {
 	if _, err := b.settle(ctx); err != nil {
 		return err
 	}
-	url, err := os.ReadFile(filepath.Join(s.platform(), "postgres.url"))
-	if err != nil {
-		return err
-	}
 	there := 0
 	for _, each := range []int{0, 70, 700, 7000} {
 		if each > there {
 			query := fmt.Sprintf(pastDeploys, there, each-there)
-			if _, err := output(exec.CommandContext(ctx, "psql", "-q", "-v", "ON_ERROR_STOP=1", strings.TrimSpace(string(url)), "-c", query, "-c", "analyze")); err != nil {
+			if _, err := s.psql(ctx, "-q", "-v", "ON_ERROR_STOP=1", "-c", query, "-c", "analyze"); err != nil {
 				return err
 			}
 			there = each

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -54,12 +53,8 @@ func status(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	url, err := os.ReadFile(filepath.Join(s.platform(), "postgres.url"))
-	if err != nil {
-		return nil, err
-	}
 	query := filepath.Join("bench", "scripts", "status.sql")
-	rows, err := output(exec.CommandContext(ctx, "psql", "-t", "-A", "-f", query, strings.TrimSpace(string(url))))
+	rows, err := s.psql(ctx, "-t", "-A", "-f", query)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +77,7 @@ func status(ctx context.Context, b *bench) ([]result, error) {
 		return nil
 	})
 	theirs := timed(func(ctx context.Context, _ int) error {
-		_, err := output(exec.CommandContext(ctx, "psql", "-c", string(text), strings.TrimSpace(string(url))))
+		_, err := s.psql(ctx, "-c", string(text))
 		return err
 	})
 	taken, err := interleave(ctx, 2, 2*b.options.samples, ours, theirs)

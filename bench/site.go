@@ -29,6 +29,7 @@ var nodeNames = []string{dev.Local, "rift", "orion", "vega"}
 type site struct {
 	dir, bin  string
 	info      dev.Info
+	postgres  string // the registry's URL
 	nodes     []*node
 	settledAt *node // where many services stay up; nil before settle
 	temporal  client.Client
@@ -71,6 +72,11 @@ func newSite(ctx context.Context, bin string) (s *site, err error) {
 	if s.info, err = dev.ReadInfo(s.platform()); err != nil {
 		return s, err
 	}
+	url, err := os.ReadFile(filepath.Join(s.platform(), "postgres.url"))
+	if err != nil {
+		return s, err
+	}
+	s.postgres = strings.TrimSpace(string(url))
 	s.nodes = []*node{{name: dev.Local, address: "127.0.0.1", socket: s.info.Podman}}
 	for i, name := range nodeNames[1:] {
 		if err := s.addNode(ctx, name, fmt.Sprintf("127.0.0.%d", i+2)); err != nil {
@@ -193,6 +199,11 @@ func output(cmd *exec.Cmd) (string, error) {
 // podman runs podman's own command line on a node.
 func (s *site) podman(ctx context.Context, n *node, args ...string) (string, error) {
 	return output(exec.CommandContext(ctx, "podman", append([]string{"--url", n.socket}, args...)...))
+}
+
+// psql runs Postgres' own command line on the registry.
+func (s *site) psql(ctx context.Context, args ...string) (string, error) {
+	return output(exec.CommandContext(ctx, "psql", append(args, s.postgres)...))
 }
 
 // answers asks a URL, which must answer with that text.

@@ -186,7 +186,7 @@ func add(archive *tar.Writer, path, name string, info fs.FileInfo, links map[ino
 		return archive.WriteHeader(header)
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink > 1 && links != nil {
-		file := inode{uint64(stat.Dev), stat.Ino} //nolint:unconvert // not 64 bits wide everywhere
+		file := inode{stat.Dev, stat.Ino}
 		if first, known := links[file]; known {
 			header.Typeflag, header.Linkname, header.Size = tar.TypeLink, first, 0
 			return archive.WriteHeader(header)
