@@ -202,6 +202,7 @@ func TestTemporalReadsTheTunedSettings(t *testing.T) {
 		got[key] = values[0].Value
 	}
 	require.Equal(t, map[string]any{
+		"frontend.namespaceCount":              10000,
 		"history.transferProcessorMaxPollRPS":  500,
 		"matching.numTaskqueueReadPartitions":  1,
 		"matching.numTaskqueueWritePartitions": 1,
