@@ -181,7 +181,8 @@ func TestASecondDeployAttachesOrSaysWhoHoldsTheService(t *testing.T) {
 	require.Contains(t, refused.stderr, "held is being deployed with another definition, by ")
 	require.Contains(t, refused.stderr, "hint:")
 
-	require.Equal(t, 1, (<-first).code)
+	r := <-first
+	require.Equal(t, 1, r.code, r)
 	attached := <-second
 	require.Equal(t, 1, attached.code)
 	require.Contains(t, attached.stderr, "attached to the deploy of held")

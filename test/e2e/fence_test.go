@@ -87,7 +87,8 @@ func TestALateActivityOfATerminatedDeployTouchesNothing(t *testing.T) {
 	go func() { first <- w.mcp("deploy", "late", "--json") }()
 	<-held.reached
 	require.NoError(t, w.temporal().TerminateWorkflow(t.Context(), workflows.DeployID("late"), "", "a test"))
-	require.Equal(t, 3, (<-first).code)
+	r := <-first
+	require.Equal(t, 3, r.code, r)
 
 	second := w.deploy("late")
 	require.Equal(t, workflows.Succeeded, second.Outcome)

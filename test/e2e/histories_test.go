@@ -64,7 +64,8 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	w.untilRunning(deploy)
 	time.Sleep(time.Second)
 	require.NoError(t, w.temporal().CancelWorkflow(t.Context(), deploy, ""))
-	require.Equal(t, 1, (<-cancelled).code)
+	r := <-cancelled
+	require.Equal(t, 1, r.code, r)
 	w.replays("cancelled", deploy)
 
 	w.define("replay", "active = false\n"+w.service("replay", "v2", ""))

@@ -83,7 +83,8 @@ func TestAnImageRegistryThatFailsForAWhileCostsOnlyTime(t *testing.T) {
 			deployed := w.start("deploy", name)
 			require.Eventually(t, func() bool { return f.count("POST", "/blobs/uploads/") > 1 }, time.Minute, 50*time.Millisecond)
 			f.heal()
-			require.Zero(t, (<-deployed).code)
+			r := <-deployed
+			require.Zero(t, r.code, r)
 			require.Equal(t, 1, w.story(workflows.DeployID(name)).attempts["Build"])
 		})
 	}
@@ -97,7 +98,8 @@ func TestAnImageRegistryThatFailsForAWhileCostsOnlyTime(t *testing.T) {
 		deployed := w.start("deploy", "away")
 		w.awaitAttempt(workflows.DeployID("away"), "ImageExists", 3)
 		f.comeBack()
-		require.Zero(t, (<-deployed).code)
+		r := <-deployed
+		require.Zero(t, r.code, r)
 	})
 }
 

@@ -175,7 +175,7 @@ image = %q
 %s
 
 [components.health]
-start_period = "2s"
+start_period = "10s"
 interval = "500ms"
 retries = 1
 
