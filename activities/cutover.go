@@ -101,10 +101,7 @@ func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name s
 // swap gives a container its real name, which its predecessor gives up. It
 // looks what is there, since it may have died between its two renames.
 func (a *Node) swap(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) error {
-	if err := a.stepBack(ctx, engine, service, name, deployment); err != nil {
-		return err
-	}
-	done, err := alreadyCutOver(ctx, engine, service, name, deployment)
+	done, err := a.stepBack(ctx, engine, service, name, deployment)
 	if done || err != nil {
 		return err
 	}
@@ -118,24 +115,26 @@ func (a *Node) stepAside(ctx context.Context, engine runtime.Runtime, service, n
 	if err == nil && current.Labels[runtime.LabelService] != service {
 		return nil
 	}
-	return a.stepBack(ctx, engine, service, name, deployment)
+	_, err = a.stepBack(ctx, engine, service, name, deployment)
+	return err
 }
 
 // stepBack sets the container under a real name aside, unless it is this
-// deployment's own. It touches only containers of the service.
-func (a *Node) stepBack(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) error {
+// deployment's own, which it reports. It touches only containers of the service.
+func (a *Node) stepBack(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) (own bool, err error) {
 	current, err := engine.Inspect(ctx, name)
-	if fault.Is(err, fault.NotFound) || err == nil && deploymentOf(current) == deployment {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if current.Labels[runtime.LabelService] != service {
-		return fault.New(fault.Conflict, "container %s on node %s is not of service %s", name, a.Name, service)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case current.Labels[runtime.LabelService] != service:
+		return false, fault.New(fault.Conflict, "container %s on node %s is not of service %s", name, a.Name, service)
+	case deploymentOf(current) == deployment:
+		return true, nil
 	}
 	if err := removeOwn(ctx, engine, service, name+plan.PrevSuffix); err != nil {
-		return err
+		return false, err
 	}
-	return engine.Rename(ctx, name, name+plan.PrevSuffix)
+	return false, engine.Rename(ctx, name, name+plan.PrevSuffix)
 }

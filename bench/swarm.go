@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/bench/proc"
@@ -41,48 +44,69 @@ func (s *site) newSwarm() *swarm {
 	return &swarm{site: s, turns: map[string]time.Duration{}, looks: map[string][]time.Time{}}
 }
 
+// growing is how many nodes are started at once.
+const growing = 16
+
 // grow starts nodes until there are so many.
 func (w *swarm) grow(ctx context.Context, many int) error {
-	s := w.site
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(growing)
 	for i := len(w.names); i < many; i++ {
 		name := fmt.Sprintf("swarm-%04d", i)
-		engine := runtime.NewFake()
-		engine.AddImages("registry.example/app:v1")
-		for c := range 5 {
-			spec := runtime.ContainerSpec{Name: fmt.Sprint("app-", c), Image: "registry.example/app:v1"}
-			if _, err := engine.Run(ctx, spec); err != nil {
-				return err
-			}
-		}
-		// One poller is enough for a look twice a minute; a real node has two.
-		o := worker.Options{DisableWorkflowWorker: true, MaxConcurrentActivityTaskPollers: 1}
-		node := worker.New(s.temporal, activities.QueueNode(name), o)
-		node.RegisterActivity(&activities.Node{Name: name, Runtime: engine, Host: pretended{w, name}})
-		if err := node.Start(); err != nil {
-			return err
-		}
-		w.workers, w.names = append(w.workers, node), append(w.names, name)
-		run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.RegisterNodeName, plan.NodeRecord{Name: name})
-		if err == nil {
-			err = run.Get(ctx, nil)
-		}
-		if err != nil {
-			return err
-		}
-		schedule, err := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(name)).Describe(ctx)
-		if err != nil {
-			return err
-		}
-		w.turns[name] = schedule.Schedule.Spec.Intervals[0].Offset
+		w.names = append(w.names, name)
+		g.Go(func() error { return w.start(ctx, name) })
 	}
+	return g.Wait()
+}
+
+// start starts one node, and learns when its turn is.
+func (w *swarm) start(ctx context.Context, name string) error {
+	engine := runtime.NewFake()
+	engine.AddImages("registry.example/app:v1")
+	for c := range 5 {
+		spec := runtime.ContainerSpec{Name: fmt.Sprint("app-", c), Image: "registry.example/app:v1"}
+		if _, err := engine.Run(ctx, spec); err != nil {
+			return err
+		}
+	}
+	// One poller is enough for a look twice a minute; a real node has two.
+	o := worker.Options{DisableWorkflowWorker: true, MaxConcurrentActivityTaskPollers: 1}
+	node := worker.New(w.site.temporal, activities.QueueNode(name), o)
+	node.RegisterActivity(&activities.Node{Name: name, Runtime: engine, Host: pretended{w, name}})
+	if err := node.Start(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.workers = append(w.workers, node)
+	w.mu.Unlock()
+	run, err := w.site.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.RegisterNodeName, plan.NodeRecord{Name: name})
+	if err == nil {
+		err = run.Get(ctx, nil)
+	}
+	if err != nil {
+		return err
+	}
+	schedule, err := w.site.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(name)).Describe(ctx)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turns[name] = schedule.Schedule.Spec.Intervals[0].Offset
 	return nil
 }
 
 // stop ends the nodes and their schedules.
 func (w *swarm) stop(ctx context.Context) error {
-	return atOnce(len(w.names), func(i int) error {
-		w.workers[i].Stop()
-		return w.site.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(w.names[i])).Delete(ctx)
+	for _, node := range w.workers {
+		node.Stop()
+	}
+	if ctx.Err() != nil {
+		return nil // the platform goes, and the schedules with it
+	}
+	scheduled := slices.Collect(maps.Keys(w.turns))
+	return atOnce(len(scheduled), func(i int) error {
+		return w.site.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(scheduled[i])).Delete(ctx)
 	})
 }
 

@@ -11,8 +11,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/containers/podman/v5/pkg/auth"
-
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -49,7 +47,7 @@ func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string,
 	if err != nil {
 		return "", fault.Wrap(fault.Invalid, err, "build %s", spec.Tag)
 	}
-	logins, err := auth.MakeXRegistryConfigHeader(e.authFiles(), "", "")
+	logins, err := e.logins(buildLogins)
 	if err != nil {
 		return "", e.translateRegistry(ctx, err, "build", spec.Tag)
 	}

@@ -19,7 +19,7 @@ func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSp
 	message, text := "build "+spec.Tag, readable(err.Error())
 	if output.step != "" {
 		message += ": " + output.step
-		text = atStep.ReplaceAllString(text, "")
+		text = regexp.MustCompile(atStep).ReplaceAllString(text, "")
 	}
 	kind := fault.Invalid
 	// The base image's registry is not the source's fault; but what a RUN says
@@ -28,38 +28,36 @@ func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSp
 		kind = found
 	}
 	result := fault.Wrap(kind, buildCause{text: text, cause: err}, "%s", message)
-	result.Log = slices.DeleteFunc(output.last.lines, stepDump.MatchString)
+	result.Log = slices.DeleteFunc(output.last.lines, regexp.MustCompile(stepDump).MatchString)
 	return result
 }
 
 // atStep is what podman puts before the cause of a failed step. The message
 // names the step in the output's own words, with its number.
-var atStep = regexp.MustCompile(`^building at STEP ".*?": `)
+const atStep = `^building at STEP ".*?": `
 
 // stepDump is a step as Go prints its struct, which podman adds to the name of
 // an instruction that does not exist.
-var stepDump = regexp.MustCompile(` ?&imagebuilder\.Step\{.*\}`)
+const stepDump = ` ?&imagebuilder\.Step\{.*\}`
 
 // noise is what podman's words about a build hold of podman itself: the step's
 // struct, and the place in its own temporary directory to which the build
-// context was unpacked. Paths are shown relative to the context.
-var noise = []struct {
-	found *regexp.Regexp
-	shown string
-}{
+// context was unpacked. Paths are shown relative to the context. They are compiled
+// when a build has failed, and not each time that mcp starts.
+var noise = []struct{ found, shown string }{
 	{stepDump, ""},
-	{regexp.MustCompile(`Build error: Unknown instruction`), "unknown instruction"},
-	{regexp.MustCompile(`checking on sources under "[^"]*/libpod_builder\d+/build": `), ""},
-	{regexp.MustCompile(`Rel: can't make .* relative to \S+/libpod_builder\d+/build; `), ""},
-	{regexp.MustCompile(`copier: stat: \[?"/?([^"]*)"\]?`), `find "$1" in the build context`},
-	{regexp.MustCompile(`[^\s"']*/libpod_builder\d+/build/`), ""},
-	{regexp.MustCompile(`[^\s"']*/libpod_builder\d+/build`), "the build context"},
+	{`Build error: Unknown instruction`, "unknown instruction"},
+	{`checking on sources under "[^"]*/libpod_builder\d+/build": `, ""},
+	{`Rel: can't make .* relative to \S+/libpod_builder\d+/build; `, ""},
+	{`copier: stat: \[?"/?([^"]*)"\]?`, `find "$1" in the build context`},
+	{`[^\s"']*/libpod_builder\d+/build/`, ""},
+	{`[^\s"']*/libpod_builder\d+/build`, "the build context"},
 }
 
 // readable is podman's text about a failed build without its noise.
 func readable(text string) string {
 	for _, n := range noise {
-		text = n.found.ReplaceAllString(text, n.shown)
+		text = regexp.MustCompile(n.found).ReplaceAllString(text, n.shown)
 	}
 	return strings.TrimSpace(text)
 }

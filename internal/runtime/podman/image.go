@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/containers/podman/v5/pkg/auth"
 	"go.podman.io/image/v5/docker/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -49,7 +48,7 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 
 // copyImage has podman copy an image from or to an image registry.
 func (e *Engine) copyImage(ctx context.Context, r request, progress func(line string)) error {
-	logins, err := auth.MakeXRegistryAuthHeader(e.authFiles(), "", "")
+	logins, err := e.logins(copyLogins)
 	if err != nil {
 		return err
 	}

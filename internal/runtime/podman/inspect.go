@@ -6,8 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/containers/podman/v5/libpod/define"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -22,11 +21,39 @@ func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInf
 	return describe(data), nil
 }
 
+// inspected is what podman says of a container, as far as it is read.
+type inspected struct {
+	ID           string
+	Name         string
+	ImageName    string
+	ImageDigest  string
+	RestartCount int
+	State        struct {
+		Status     string
+		ExitCode   int
+		StartedAt  time.Time
+		FinishedAt time.Time
+		Health     struct{ Status string }
+	}
+	Config struct {
+		Labels      map[string]string
+		StopTimeout uint // seconds
+	}
+	HostConfig struct {
+		RestartPolicy struct{ Name string }
+		PortBindings  map[string][]hostPort
+	}
+	Mounts []struct{ Source string }
+}
+
+// hostPort is where podman publishes a port.
+type hostPort struct{ HostIP, HostPort string }
+
 // inspect is what podman says of a container. Podman would take the beginning
 // of an id for its name as well, so that a name such as "cafe" could find, and
 // then stop or remove, some other container.
-func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectContainerData, error) {
-	data := new(define.InspectContainerData)
+func (e *Engine) inspect(ctx context.Context, name string) (*inspected, error) {
+	data := new(inspected)
 	err := e.ask(ctx, get("/containers/%s/json", name), data)
 	if err != nil && storageGone(err) {
 		return e.halfRemoved(ctx, name)
@@ -37,7 +64,7 @@ func (e *Engine) inspect(ctx context.Context, name string) (*define.InspectConta
 	if data.Name != name && data.ID != name {
 		return nil, fault.New(fault.NotFound, "inspect container %s: no container with that name", name)
 	}
-	if data.State == nil || data.Config == nil || data.HostConfig == nil {
+	if data.State.Status == "" {
 		return nil, fault.New(fault.Internal, "inspect container %s: podman's answer is not complete", name)
 	}
 	return data, nil
@@ -51,7 +78,7 @@ func storageGone(err error) bool {
 
 // halfRemoved is what podman's list says of a container that it was killed over
 // while it removed it, and cannot inspect any more. It can still be removed.
-func (e *Engine) halfRemoved(ctx context.Context, name string) (*define.InspectContainerData, error) {
+func (e *Engine) halfRemoved(ctx context.Context, name string) (*inspected, error) {
 	found, err := e.list(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -60,10 +87,8 @@ func (e *Engine) halfRemoved(ctx context.Context, name string) (*define.InspectC
 		if c.ID != name && !slices.Contains(c.Names, name) {
 			continue
 		}
-		data := &define.InspectContainerData{
-			ID: c.ID, ImageName: c.Image, State: &define.InspectContainerState{Status: removing},
-			Config: &define.InspectContainerConfig{Labels: c.Labels}, HostConfig: &define.InspectContainerHostConfig{},
-		}
+		data := &inspected{ID: c.ID, ImageName: c.Image}
+		data.State.Status, data.Config.Labels = removing, c.Labels
 		if len(c.Names) > 0 {
 			data.Name = c.Names[0]
 		}
@@ -138,11 +163,11 @@ func (e *Engine) list(ctx context.Context, labels map[string]string) ([]listed, 
 	return found, nil
 }
 
-func describe(data *define.InspectContainerData) runtime.ContainerInfo {
+func describe(data *inspected) runtime.ContainerInfo {
 	info := runtime.ContainerInfo{
 		ID: data.ID, Name: data.Name, Image: data.ImageName, Digest: data.ImageDigest,
-		State: stateOf(data.State.Status), ExitCode: int(data.State.ExitCode), Restarts: int(data.RestartCount),
-		Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
+		State: stateOf(data.State.Status), ExitCode: data.State.ExitCode, Restarts: data.RestartCount,
+		Health: data.State.Health.Status, Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
 	}
 	for _, mount := range data.Mounts {
 		info.Volumes = append(info.Volumes, mount.Source)
@@ -150,9 +175,6 @@ func describe(data *define.InspectContainerData) runtime.ContainerInfo {
 	slices.Sort(info.Volumes)
 	if data.State.StartedAt.Year() > 1 { // never started is the year 1
 		info.Started = data.State.StartedAt
-	}
-	if data.State.Health != nil {
-		info.Health = data.State.Health.Status
 	}
 	return info
 }
@@ -173,7 +195,7 @@ func stateOf(status string) runtime.State {
 
 // publishedPorts reads "8080/tcp" → host addresses, which podman keeps whether
 // the container runs or not.
-func publishedPorts(bindings map[string][]define.InspectHostPort) []runtime.PortMapping {
+func publishedPorts(bindings map[string][]hostPort) []runtime.PortMapping {
 	var ports []runtime.PortMapping
 	for key, hosts := range bindings {
 		number, protocol, _ := strings.Cut(key, "/")

@@ -1,9 +1,13 @@
 package podman
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 
+	"go.podman.io/image/v5/pkg/docker/config"
 	"go.podman.io/image/v5/types"
 )
 
@@ -19,7 +23,27 @@ func defaultAuthFile() string {
 	return ""
 }
 
-// authFiles says where the credentials for image registries are.
-func (e *Engine) authFiles() *types.SystemContext {
-	return &types.SystemContext{AuthFilePath: e.authFile}
+// The headers in which podman takes credentials for image registries.
+const (
+	copyLogins  = "X-Registry-Auth"   // of a push and a pull
+	buildLogins = "X-Registry-Config" // of a build
+)
+
+// logins is a header with the credentials that are known; nil without any.
+func (e *Engine) logins(header string) (http.Header, error) {
+	found, err := config.GetAllCredentials(&types.SystemContext{AuthFilePath: e.authFile})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	type login struct {
+		Username      string `json:"username,omitempty"`
+		Password      string `json:"password,omitempty"`
+		IdentityToken string `json:"identitytoken,omitempty"`
+	}
+	all := make(map[string]login, len(found))
+	for registry, known := range found {
+		all[registry] = login{known.Username, known.Password, known.IdentityToken}
+	}
+	text, err := json.Marshal(all)
+	return http.Header{header: {base64.URLEncoding.EncodeToString(text)}}, err
 }

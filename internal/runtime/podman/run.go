@@ -3,14 +3,7 @@ package podman
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
-
-	nettypes "go.podman.io/common/libnetwork/types"
-
-	"github.com/containers/podman/v5/pkg/specgen"
-	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -69,13 +62,16 @@ func (e *Engine) discard(ctx context.Context, info runtime.ContainerInfo, reason
 // the request may have arrived though its answer did not, or another caller
 // with the same wish may have been faster.
 func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtime.ContainerInfo, error) {
-	generator, err := generate(spec)
+	wanted, err := newCreation(spec)
 	if err != nil {
 		return runtime.ContainerInfo{}, fault.Wrap(fault.Invalid, err, "create container %s", spec.Name)
 	}
-	err = e.ask(ctx, post("/containers/create").sending(generator), nil)
+	var created struct{ ID string }
+	err = e.ask(ctx, post("/containers/create").sending(wanted), &created)
 	if err == nil {
-		return e.Inspect(ctx, spec.Name)
+		return runtime.ContainerInfo{
+			ID: created.ID, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: publishedBy(spec),
+		}, nil
 	}
 	err = e.translate(ctx, err, "create container %s from %s", spec.Name, spec.Image)
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
@@ -102,84 +98,4 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 		return runtime.ContainerInfo{}, err
 	}
 	return info, nil
-}
-
-// generate says to podman what spec says. What spec leaves out is podman's
-// default; resource limits of processes are never set, because podman takes
-// all of them or none.
-func generate(spec runtime.ContainerSpec) (*specgen.SpecGenerator, error) {
-	s := specgen.NewSpecGenerator(spec.Image, false)
-	s.Name, s.Command, s.Env, s.Labels, s.User = spec.Name, spec.Command, spec.Env, spec.Labels, spec.User
-	policy, tries, limited := strings.Cut(spec.Restart, ":")
-	s.RestartPolicy = policy
-	if limited {
-		count, err := strconv.ParseUint(tries, 10, 31)
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "restart policy %q", spec.Restart)
-		}
-		n := uint(count)
-		s.RestartRetries = &n
-	}
-	if spec.StopTimeout > 0 {
-		timeout := seconds(spec.StopTimeout)
-		s.StopTimeout = &timeout
-	}
-	limitResources(s, spec)
-	if err := mount(s, spec.Volumes); err != nil {
-		return nil, err
-	}
-	connect(s, spec)
-	return s, nil
-}
-
-func limitResources(s *specgen.SpecGenerator, spec runtime.ContainerSpec) {
-	if spec.Memory == 0 && spec.CPUs == 0 {
-		return
-	}
-	s.ResourceLimits = &specs.LinuxResources{}
-	if spec.Memory > 0 {
-		s.ResourceLimits.Memory = &specs.LinuxMemory{Limit: &spec.Memory}
-	}
-	if spec.CPUs > 0 {
-		period := uint64(100_000) // µs, the kernel's default
-		quota := int64(spec.CPUs * float64(period))
-		s.ResourceLimits.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
-	}
-}
-
-func mount(s *specgen.SpecGenerator, volumes []string) error {
-	mounts, named, overlays, err := specgen.GenVolumeMounts(volumes)
-	if err != nil {
-		return err
-	}
-	for _, m := range mounts {
-		s.Mounts = append(s.Mounts, m)
-	}
-	for _, v := range named {
-		s.Volumes = append(s.Volumes, v)
-	}
-	for _, o := range overlays {
-		s.OverlayVolumes = append(s.OverlayVolumes, o)
-	}
-	return nil
-}
-
-// connect sets the container's network.
-func connect(s *specgen.SpecGenerator, spec runtime.ContainerSpec) {
-	switch spec.Network {
-	case "":
-		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
-	case "host":
-		s.NetNS = specgen.Namespace{NSMode: specgen.Host}
-	case "none":
-		s.NetNS = specgen.Namespace{NSMode: specgen.NoNetwork}
-	default:
-		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
-		s.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {}}
-	}
-	for _, p := range publishedBy(spec) {
-		s.PortMappings = append(s.PortMappings, nettypes.PortMapping{
-			HostIP: p.HostIP, HostPort: uint16(p.HostPort), ContainerPort: uint16(p.ContainerPort), Protocol: p.Protocol,
-		})
-	}
 }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/containers/podman/v5/libpod/define"
-
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -86,7 +84,7 @@ func pause(ctx context.Context) error {
 }
 
 // rests reports whether a container is not running and will not by itself.
-func rests(data *define.InspectContainerData) bool {
+func rests(data *inspected) bool {
 	switch stateOf(data.State.Status) {
 	case runtime.Created, runtime.Removing:
 		return true
@@ -97,9 +95,9 @@ func rests(data *define.InspectContainerData) bool {
 }
 
 // restarts reports whether podman may start the container by itself.
-func restarts(data *define.InspectContainerData) bool {
-	policy := data.HostConfig.RestartPolicy
-	return policy != nil && policy.Name != "" && policy.Name != "no"
+func restarts(data *inspected) bool {
+	policy := data.HostConfig.RestartPolicy.Name
+	return policy != "" && policy != "no"
 }
 
 // stopOnce reports whether the container ran and was stopped: not modified is
