@@ -72,6 +72,7 @@ func (a *Control) CommitRelease(ctx context.Context, in plan.CommitRequest) (pla
 
 // FinishDeployment writes a deployment's outcome.
 func (a *Control) FinishDeployment(ctx context.Context, in plan.FinishRequest) error {
+	in.PortRest = a.PortRest
 	return a.Registry.FinishDeployment(ctx, in)
 }
 

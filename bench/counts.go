@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,9 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/workflows"
 )
 
 // settleTime is how long Postgres' sessions and its log may lag behind.
@@ -19,6 +23,17 @@ const settleTime = 500 * time.Millisecond
 func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
 	if err := s.bring(ctx, "counted"); err != nil {
+		return nil, err
+	}
+	image, err := s.publish(ctx, "counted", "v2")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.define("counted", "", component("app", "rift", image)); err != nil {
+		return nil, err
+	}
+	looks, err := s.pauseLooks(ctx)
+	if err != nil {
 		return nil, err
 	}
 	// Every statement into Postgres' own log, for as long as this takes.
@@ -34,13 +49,6 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := s.publish(ctx, "counted", "v2")
-	if err != nil {
-		return nil, err
-	}
-	if err := s.define("counted", "", component("app", "rift", image)); err != nil {
-		return nil, err
-	}
 	d, err := s.deploy(ctx, "counted")
 	if err != nil {
 		return nil, err
@@ -50,7 +58,7 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := set("default"); err != nil {
+	if err := errors.Join(set("default"), looks()); err != nil {
 		return nil, err
 	}
 	events := 0
@@ -68,8 +76,25 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	return []result{alone(history, samples{float64(events)}), alone(queries, samples{float64(after - before)})}, nil
 }
 
-// statements is how many Postgres has logged that are not the monitor's or the
-// looks' of mcp's own metrics: those come by the clock.
+// pauseLooks keeps the monitor, which asks Postgres by the clock, from looking at
+// the nodes; resume has it go on.
+func (s *site) pauseLooks(ctx context.Context) (resume func() error, err error) {
+	for _, n := range s.nodes {
+		looks := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(n.name))
+		if err := looks.Pause(ctx, client.SchedulePauseOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	return func() (err error) {
+		for _, n := range s.nodes {
+			looks := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(n.name))
+			err = errors.Join(err, looks.Unpause(ctx, client.ScheduleUnpauseOptions{}))
+		}
+		return err
+	}, nil
+}
+
+// statements is how many Postgres has logged.
 func (s *site) statements() (int, error) {
 	log, err := os.ReadFile(filepath.Join(s.platform(), "postgres", "postgres.log"))
 	if err != nil {

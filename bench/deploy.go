@@ -139,8 +139,9 @@ func until(cmd *exec.Cmd, mark string) ([]float64, error) {
 	return []float64{marked, total}, nil
 }
 
-// freePort is a port that the scripts use, outside of mcp's range.
-func freePort(i int) int { return 60100 + i }
+// freePort is a port that the scripts use, outside of mcp's range and of the one
+// that the kernel takes clients' ports from.
+func freePort(i int) int { return 61100 + i }
 
 // deployCold brings a service up from its source.
 func deployCold(ctx context.Context, b *bench) ([]result, error) {

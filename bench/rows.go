@@ -26,7 +26,9 @@ var rows = []row{
 	{"monitor-1000", monitorSwarm},
 	{"worker-memory", workerMemory},
 	{"per-deploy", perDeploy},
-	{"growth", growth},
+	{"growth-components", growing(growComponents)},
+	{"growth-services", growing(growServices)},
+	{"growth-rows", growing(growRows)},
 }
 
 // bench is one run.

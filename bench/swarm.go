@@ -44,13 +44,13 @@ func (s *site) newSwarm() *swarm {
 	return &swarm{site: s, turns: map[string]time.Duration{}, looks: map[string][]time.Time{}}
 }
 
-// growing is how many nodes are started at once.
-const growing = 16
+// startedAtOnce is how many nodes are started at once.
+const startedAtOnce = 16
 
 // grow starts nodes until there are so many.
 func (w *swarm) grow(ctx context.Context, many int) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(growing)
+	g.SetLimit(startedAtOnce)
 	for i := len(w.names); i < many; i++ {
 		name := fmt.Sprintf("swarm-%04d", i)
 		w.names = append(w.names, name)

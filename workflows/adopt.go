@@ -34,7 +34,8 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	d.releasePorts(forward) // of containers that the adopted have taken the place of
+	// Those of containers that the adopted have taken the place of.
+	d.result.Undone = append(d.result.Undone, d.releasePorts(forward)...)
 	return nil
 }
 

@@ -58,6 +58,8 @@ type deploy struct {
 	// The images that nothing needs any more are then stale.
 	committed bool
 	stale     plan.CommitResult
+	// restPorts is set where the outcome lets ports rest.
+	restPorts bool
 }
 
 func newDeploy(ctx workflow.Context, in DeployInput) *deploy {

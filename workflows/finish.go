@@ -138,15 +138,25 @@ func (d *deploy) retire(ctx workflow.Context) {
 	for _, name := range d.plan.Unreachable {
 		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
 	}
-	d.releasePorts(ctx)
+	d.result.Undone = append(d.result.Undone, d.releasePorts(ctx)...)
 }
 
-// releasePorts lets the ports rest that the release does not use.
-func (d *deploy) releasePorts(ctx workflow.Context) {
+// versionRest marks deploys whose FinishDeployment releases their ports.
+const versionRest = "rest"
+
+// releasePorts lets the ports rest that the release does not use, when the outcome
+// is written; deploys of older versions do it by itself, and return in words what
+// they could not.
+func (d *deploy) releasePorts(ctx workflow.Context) (undone []string) {
+	if workflow.GetVersion(ctx, versionRest, workflow.DefaultVersion, 1) == 1 {
+		d.restPorts = true
+		return nil
+	}
 	release := controlStep(ctx, "release ports", 0)
 	if err := workflow.ExecuteActivity(release, control.ReleasePorts, d.in.Definition.Name).Get(ctx, nil); err != nil {
-		d.result.Undone = append(d.result.Undone, "release ports: "+activities.FaultOf(err).Message)
+		undone = append(undone, "release ports: "+activities.FaultOf(err).Message)
 	}
+	return undone
 }
 
 // retireAll stops and removes predecessors, by node, on all nodes side by side.
@@ -247,7 +257,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	if d.number == 0 {
 		return // it was never opened
 	}
-	request := plan.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty}
+	request := plan.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty, ReleasePorts: d.restPorts}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}

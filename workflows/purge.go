@@ -10,15 +10,29 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
+// versionCounted marks purges that count first what there is to forget.
+const versionCounted = "counted"
+
 // Purge forgets a service of which no container is left. It runs under DeployID,
 // so that no deploy of the service runs beside it.
 func Purge(ctx workflow.Context, in DeployInput) (*Result, error) {
 	started, info := workflow.Now(ctx), workflow.GetInfo(ctx).WorkflowExecution
 	service := in.Definition.Name
 	r := &Result{Service: service, WorkflowID: info.ID, RunID: info.RunID, Outcome: Succeeded, Components: []ComponentResult{}}
-	step := controlStep(ctx, "forget "+service, cmp.Or(in.Deadline, DefaultDeadline))
-	var gone plan.Forgotten
-	err := workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service}).Get(ctx, &gone)
+	left := cmp.Or(in.Deadline, DefaultDeadline)
+	var known, gone plan.Forgotten
+	var err error
+	if workflow.GetVersion(ctx, versionCounted, workflow.DefaultVersion, 1) == 1 {
+		step := controlStep(ctx, "count what there is of "+service, left)
+		err = workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service, Dry: true}).Get(ctx, &known)
+	}
+	if err == nil {
+		step := controlStep(ctx, "forget "+service, left)
+		err = workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service}).Get(ctx, &gone)
+	}
+	if gone.Nothing() && !known.Nothing() { // an attempt whose answer was lost may have forgotten it
+		gone = known
+	}
 	r.ElapsedMS = workflow.Now(ctx).Sub(started).Milliseconds()
 	switch {
 	case err == nil && gone.Nothing():

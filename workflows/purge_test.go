@@ -14,19 +14,21 @@ func TestPurge(t *testing.T) {
 	known := plan.Forgotten{Service: "shop", Deployments: 3}
 	tests := map[string]struct {
 		known   plan.Forgotten
+		lost    bool // the answer to the attempt that forgot it
 		fail    func(string, int32) error
 		outcome workflows.Outcome
 		kind    fault.Kind
 	}{
 		"forgets what there is":            {known: known, outcome: workflows.Succeeded},
-		"may be run twice":                 {known: plan.Forgotten{Service: "shop"}, outcome: workflows.Unchanged},
+		"says that nothing is known":       {known: plan.Forgotten{Service: "shop"}, outcome: workflows.Unchanged},
+		"may lose an answer":               {known: known, lost: true, outcome: workflows.Succeeded},
 		"waits for Postgres":               {known: known, fail: failing("Purge", 3, fault.New(fault.Unavailable, "no answer")), outcome: workflows.Succeeded},
 		"is refused where it has anything": {fail: failing("Purge", 0, fault.New(fault.Conflict, "it has containers")), outcome: workflows.Failed, kind: fault.Conflict},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			s.known = test.known
+			s.known, s.purged = test.known, test.lost
 			if test.fail != nil {
 				s.fail = test.fail
 			}
@@ -40,7 +42,7 @@ func TestPurge(t *testing.T) {
 				require.Equal(t, test.kind, result.Error.Kind)
 				return
 			}
-			require.Equal(t, []string{"Purge shop dry=false"}, s.calls)
+			require.Equal(t, []string{"Purge shop dry=true", "Purge shop dry=false"}, s.calls)
 			require.Equal(t, test.known, *result.Forgotten)
 		})
 	}

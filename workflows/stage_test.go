@@ -63,8 +63,10 @@ type stage struct {
 	given *servicedef.Service
 	// adopted are the ids that each step on a node was told of.
 	adopted map[string][]string
-	// known is what there is to forget.
-	known plan.Forgotten
+	// known is what there is to forget; purged is set where an attempt whose
+	// answer was lost has forgotten it.
+	known  plan.Forgotten
+	purged bool
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
@@ -306,10 +308,22 @@ func (s *stage) register() {
 		return s.call(ctx, in.Node+" "+in.Boot)
 	})
 	add("Purge", func(ctx context.Context, in activities.PurgeInput) (plan.Forgotten, error) {
-		return s.known, s.call(ctx, fmt.Sprintf("%s dry=%t", in.Service, in.Dry))
+		err := s.call(ctx, fmt.Sprintf("%s dry=%t", in.Service, in.Dry))
+		if s.purged && !in.Dry {
+			return plan.Forgotten{Service: in.Service}, err
+		}
+		return s.known, err
 	})
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
-	add("FinishDeployment", func(ctx context.Context, in plan.FinishRequest) error { return s.call(ctx, in.Outcome) })
+	add("FinishDeployment", func(ctx context.Context, in plan.FinishRequest) error {
+		err := s.call(ctx, in.Outcome)
+		if err == nil && in.ReleasePorts {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.calls = slices.Insert(s.calls, len(s.calls)-1, "ReleasePorts") // which is a part of it
+		}
+		return err
+	})
 }
 
 // deploy plays what changes a service and returns its result, whatever its

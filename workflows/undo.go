@@ -65,10 +65,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	}
 	_ = g.wait(ctx) // its handlers return no error
 	if d.undo.ports {
-		release := controlStep(ctx, "release ports", 0)
-		if err := workflow.ExecuteActivity(release, control.ReleasePorts, d.in.Definition.Name).Get(ctx, nil); err != nil {
-			undone = append(undone, "release ports: "+activities.FaultOf(err).Message)
-		}
+		undone = append(undone, d.releasePorts(ctx)...)
 	}
 	if len(d.undo.nodes) > 0 || d.undo.ports {
 		countUndo(ctx, len(undone) == 0)

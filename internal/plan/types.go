@@ -144,6 +144,10 @@ type FinishRequest struct {
 	// Dirty says that something of the service is not as its release has it,
 	// by this deployment's doing or still by an earlier one's.
 	Dirty bool `json:"dirty,omitempty"`
+	// ReleasePorts lets the service's ports rest that its release does not use,
+	// for PortRest, which is the control worker's to say.
+	ReleasePorts bool          `json:"release_ports,omitempty"`
+	PortRest     time.Duration `json:"-"`
 }
 
 // NodeRecord is a node as its worker announced it.

@@ -121,8 +121,9 @@ func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 	return restUncommitted(ctx, tx, service, defaultRest)
 }
 
-// FinishDeployment writes a deployment's outcome, and whether the service is
-// dirty from then on. A deployment that is closed stays as it is.
+// FinishDeployment writes a deployment's outcome, whether the service is
+// dirty from then on, and lets ports rest. A deployment that is closed stays as
+// it is.
 func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -142,6 +143,11 @@ func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) erro
 		}
 		if _, err := tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty); err != nil {
 			return err
+		}
+		if r.ReleasePorts {
+			if err := restUncommitted(ctx, tx, r.Service, r.PortRest); err != nil {
+				return err
+			}
 		}
 		return forgetAdopted(ctx, tx, r.Service)
 	}, "close deployment %d of %s", r.Deployment, r.Service)

@@ -222,6 +222,20 @@ func TestAllocateStaticPorts(t *testing.T) {
 		allocate(t, store, staticRequest("blog", "web", 1, 9090))
 	})
 
+	t.Run("an outcome lets it rest where it says so", func(t *testing.T) {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api")
+		begin(t, store, "blog", "web")
+		allocate(t, store, staticRequest("shop", "api", 1, 8080))
+		finish(t, store, "shop", 1, "failed")
+		portInUse(t, store, staticRequest("blog", "web", 1, 8080))
+		begin(t, store, "shop", "api")
+		outcome := plan.FinishRequest{Service: "shop", Deployment: 2, Outcome: "failed", ReleasePorts: true}
+		require.NoError(t, store.FinishDeployment(t.Context(), outcome))
+		require.NoError(t, store.FinishDeployment(t.Context(), outcome), "it may run twice")
+		allocate(t, store, staticRequest("blog", "web", 1, 8080))
+	})
+
 	t.Run("a release without the port gives it up only when it is released", func(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")

@@ -10,7 +10,7 @@ import (
 )
 
 // CommitRelease makes a deployment the service's release. The ports of
-// containers that are no longer part of it stay held until ReleasePorts,
+// containers that are no longer part of it stay held until FinishDeployment,
 // because those containers may still run. It returns the images that the
 // release has made stale. It is a Conflict when the deployment has been closed,
 // or a newer one committed.

@@ -240,7 +240,7 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 	result := w.deploy("queues")
 	require.Equal(t, map[string]string{
 		"BeginDeployment": "control", "ImageExists": "control", "AllocatePorts": "control",
-		"CommitRelease": "control", "ReleasePorts": "control", "FinishDeployment": "control",
+		"CommitRelease": "control", "FinishDeployment": "control",
 		"Build": "build-" + w.builder, "Push": "build-" + w.builder,
 		"Survey": "node-local", "RunContainer": "node-local", "CutOver": "node-local", "Retire": "node-local",
 	}, w.queues(result.WorkflowID, result.RunID))
@@ -249,7 +249,7 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 // mostEvents is how long the history of an update of one component may get, with
 // nothing to build and no retry: Temporal stores each, and hands it to whoever
 // follows the deploy. It depends on which of the first answers come together.
-const mostEvents = 72
+const mostEvents = 70
 
 func TestTheHistoryOfAnUpdateIsShort(t *testing.T) {
 	w := newWorld(t)
