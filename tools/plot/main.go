@@ -60,5 +60,6 @@ func (c curve) draw(file string) error {
 		return err
 	}
 	p.X.Min, p.Y.Min = 0, 0
+	p.X.Max *= 1.05 // room for the last number
 	return p.Save(12*vg.Centimeter, 8*vg.Centimeter, file)
 }
