@@ -70,7 +70,7 @@ func (a *Control) CommitRelease(ctx context.Context, in plan.CommitRequest) (pla
 	return a.Registry.CommitRelease(ctx, in)
 }
 
-// FinishDeployment writes a deployment's outcome.
+// FinishDeployment writes a deployment's outcome, and may let its ports rest.
 func (a *Control) FinishDeployment(ctx context.Context, in plan.FinishRequest) error {
 	in.PortRest = a.PortRest
 	return a.Registry.FinishDeployment(ctx, in)

@@ -32,7 +32,7 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	if err := s.define("counted", "", component("app", "rift", image)); err != nil {
 		return nil, err
 	}
-	looks, err := s.pauseLooks(ctx)
+	resume, err := s.pauseLooks(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(set("default"), looks()); err != nil {
+	if err := errors.Join(set("default"), resume()); err != nil {
 		return nil, err
 	}
 	events := 0

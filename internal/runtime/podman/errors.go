@@ -51,7 +51,8 @@ var symptoms = []symptom{
 	{"invalid argument", fault.Invalid},
 	{"inimum memory", fault.Invalid},
 	{"unable to set memory limit", fault.Invalid},
-	{"statfs ", fault.Invalid}, // the source of a bind mount does not exist
+	{"mount option", fault.Invalid}, // one that is unknown, or contradicts another
+	{"statfs ", fault.Invalid},      // the source of a bind mount does not exist
 }
 
 // registrySymptoms are those of an image registry, as podman reports them. A

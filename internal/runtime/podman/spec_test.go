@@ -108,6 +108,8 @@ func TestWhatASpecAsksFor(t *testing.T) {
 	for name, change := range map[string]func(*runtime.ContainerSpec){
 		"a volume whose source does not exist": func(c *runtime.ContainerSpec) { c.Volumes = []string{"/nosuchdirectory:/data"} },
 		"a volume that is none":                func(c *runtime.ContainerSpec) { c.Volumes = []string{"a:b:c:d"} },
+		"a volume whose options contradict":    func(c *runtime.ContainerSpec) { c.Volumes = []string{"/tmp:/data:ro,rw"} },
+		"a volume with an unknown option":      func(c *runtime.ContainerSpec) { c.Volumes = []string{"/tmp:/data:nonsense"} },
 		"a network that does not exist":        func(c *runtime.ContainerSpec) { c.Network = "nosuchnetwork" },
 		"a restart policy that is none":        func(c *runtime.ContainerSpec) { c.Restart = "on-failure:often" },
 		"too little memory":                    func(c *runtime.ContainerSpec) { c.Memory = 1024 },
