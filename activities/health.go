@@ -84,7 +84,7 @@ func (a *Node) alive(ctx context.Context, name string) error {
 	case err != nil:
 		return err
 	case info.Restarts > 0:
-		return fmt.Errorf("%w with code %d and was restarted %d times", errExited, info.ExitCode, info.Restarts)
+		return fmt.Errorf("%w with code %d (restarts: %d)", errExited, info.ExitCode, info.Restarts)
 	case info.State == runtime.Stopped:
 		return fmt.Errorf("%w with code %d", errExited, info.ExitCode)
 	}

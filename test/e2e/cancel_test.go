@@ -39,7 +39,7 @@ var stages = map[string]stage{
 		return func() bool { return f.unanswered() > 0 }, func() bool { return f.unanswered() == 0 }
 	},
 	"health": func(_ *testing.T, w *world, _ *faultyRegistry, name string) (under, ended func() bool) {
-		w.define(name, strings.Replace(w.service(name, "v1", `env = { MODE = "deaf" }`), `"2s"`, `"10m"`, 1))
+		w.define(name, w.patient("10m", name, "v1", `env = { MODE = "deaf" }`))
 		listed := func() bool { return strings.Contains(w.mcp("ps").stdout, name+"-app.next") }
 		return listed, func() bool { return !listed() }
 	},

@@ -192,7 +192,7 @@ func TestASecondDeployAttachesOrSaysWhoHoldsTheService(t *testing.T) {
 func TestWhoFollowsADeployIsToldWhatBecomesOfIt(t *testing.T) {
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("ended", strings.Replace(w.service("ended", "v1", `env = { MODE = "deaf" }`), `"2s"`, `"60s"`, 1))
+	w.define("ended", w.patient("60s", "ended", "v1", `env = { MODE = "deaf" }`))
 	first := make(chan reply, 1)
 	go func() { first <- w.mcp("deploy", "ended", "--json") }()
 	w.untilRunning(workflows.DeployID("ended"))

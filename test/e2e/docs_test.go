@@ -92,11 +92,12 @@ var scenes = map[string]func(*player){
 			`workspace = "/src`, `workspace = "`+p.workspace+podman,
 		)
 	},
-	// A service that does not start.
+	// A service that does not start, and that is not started again: whether that
+	// was before it was looked at is chance, and would be told.
 	"troubleshooting.md": func(p *player) {
 		p.source("v1", "")
 		p.say("rift", p.node)
-		misled := p.service("shop", "v1", `cmd = ["/app", "say", "config: no such file", "3"]`)
+		misled := p.service("shop", "v1", `cmd = ["/app", "say", "config: no such file", "3"]`+"\nrestart = \"no\"")
 		p.define("shop", strings.Replace(misled, `name = "app"`, `name = "api"`, 1))
 	},
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -39,7 +38,7 @@ func TestAWorkerThatEndsLetsItsWorkFinish(t *testing.T) {
 			}
 			name := "graceful-" + role
 			w.source("v1", `RUN ["/app", "sleep", "8s"]`)
-			w.define(name, strings.Replace(w.service(name, "v1", `env = { MODE = "late" }`), `"2s"`, `"60s"`, 1))
+			w.define(name, w.patient("60s", name, "v1", `env = { MODE = "late" }`))
 			if role == "control" {
 				f.fail(on(http.MethodHead, "/manifests/", slowly(6*time.Second)))
 			}
@@ -87,7 +86,7 @@ func TestWhatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 				"[build]", fmt.Sprintf("builder = %q", w.builder),
 			)
 			w.source("v1", `RUN ["/app", "sleep", "8s", "`+name+`"]`)
-			w.define(name, strings.Replace(w.service(name, "v1", `env = { MODE = "late" }`), `"2s"`, `"60s"`, 1))
+			w.define(name, w.patient("60s", name, "v1", `env = { MODE = "late" }`))
 			first := w.workers(time.Second)
 			deployed := w.start("deploy", name, "--json")
 			w.awaitAttempt(workflows.DeployID(name), activity, 1)
@@ -130,7 +129,7 @@ func TestCtrlCDetaches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("detached", strings.Replace(w.service("detached", "v1", `env = { MODE = "late" }`), `"2s"`, `"60s"`, 1))
+	w.define("detached", w.patient("60s", "detached", "v1", `env = { MODE = "late" }`))
 	deploying := w.process("deploy", "detached")
 	w.awaitAttempt(workflows.DeployID("detached"), "RunContainer", 1)
 	deploying.signal(syscall.SIGINT)

@@ -58,7 +58,7 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	require.Equal(t, 1, w.mcp("deploy", "replay").code)
 	w.replays("unhealthy", deploy)
 
-	w.define("replay", strings.Replace(w.service("replay", "v2", `env = { MODE = "deaf" }`), `"2s"`, `"60s"`, 1))
+	w.define("replay", w.patient("60s", "replay", "v2", `env = { MODE = "deaf" }`))
 	cancelled := make(chan reply, 1)
 	go func() { cancelled <- w.mcp("deploy", "replay") }()
 	w.untilRunning(deploy)

@@ -63,7 +63,7 @@ func TestCancelPutsBackWhatRanBefore(t *testing.T) {
 	w.source("v1", "")
 	w.define("stopme", w.service("stopme", "v1", ""))
 	port := w.deploy("stopme").Components[0].Ports["http"]
-	w.define("stopme", strings.Replace(w.service("stopme", "v1", `env = { MODE = "deaf" }`), `"2s"`, `"60s"`, 1))
+	w.define("stopme", w.patient("60s", "stopme", "v1", `env = { MODE = "deaf" }`))
 	deploying := make(chan reply, 1)
 	go func() { deploying <- w.mcp("deploy", "stopme") }()
 	w.untilRunning(workflows.DeployID("stopme"))

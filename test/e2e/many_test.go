@@ -62,7 +62,7 @@ func TestManyDeploysAreDetachedFromAndAttachedToAgain(t *testing.T) {
 	w.source("v1", "")
 	names := []string{"deaf-a", "deaf-b"}
 	for _, name := range names {
-		w.define(name, strings.Replace(w.service(name, "v1", `env = { MODE = "deaf" }`), `"2s"`, `"60s"`, 1))
+		w.define(name, w.patient("60s", name, "v1", `env = { MODE = "deaf" }`))
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	left := make(chan reply, 1)

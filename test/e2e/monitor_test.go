@@ -274,7 +274,7 @@ func TestWhatATerminatedDeployLeavesIsTold(t *testing.T) {
 	w.deploy(name)
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", name+"-app", name+"-app.next") })
 	w.source("v2", "ENV MODE=deaf")
-	w.define(name, strings.Replace(w.service(name, "v2", ""), `start_period = "10s"`, `start_period = "5m"`, 1))
+	w.define(name, w.patient("5m", name, "v2", ""))
 	w.process("deploy", name)
 	w.awaitAttempt("deploy/"+name, "RunContainer", 1)
 	require.Eventually(t, func() bool { return len(w.containers(name)) == 2 }, 30*time.Second, 50*time.Millisecond)

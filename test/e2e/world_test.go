@@ -162,6 +162,11 @@ func (w *world) image(name, version string) string {
 // service is a definition of one component with one route, and more lines for
 // the component.
 func (w *world) service(name, version, more string) string {
+	return w.patient("10s", name, version, more)
+}
+
+// patient is such a definition that gives its container so long to serve.
+func (w *world) patient(period, name, version, more string) string {
 	return fmt.Sprintf(`name = %q
 node = %q
 path = "src"
@@ -175,7 +180,7 @@ image = %q
 %s
 
 [components.health]
-start_period = "10s"
+start_period = %q
 interval = "500ms"
 retries = 1
 
@@ -183,7 +188,7 @@ retries = 1
 name = "http"
 port = 443
 mode = "l7"
-`, name, w.node, name, w.image(name, version), more)
+`, name, w.node, name, w.image(name, version), more, period)
 }
 
 // source writes a source that builds to an image which answers its version.
