@@ -59,7 +59,7 @@ type Registry interface {
 	FoldEvents(ctx context.Context, before time.Time, n int) (folded int, err error)
 	DropEvents(ctx context.Context, before time.Time, n int) (dropped int, err error)
 	// Schema is the version of the tables, and the one that this mcp needs.
-	Schema(ctx context.Context) (has, needs int32, err error)
+	Schema(ctx context.Context) (has, needs int, err error)
 }
 
 // Monitor is what Control needs to have nodes looked at.

@@ -16,8 +16,8 @@ type ControlDiagnosis struct {
 	Postgres *fault.Error `json:"postgres,omitempty"`
 	// Schema is the version of the registry's tables, and NeedsSchema the one
 	// that this mcp needs.
-	Schema      int32            `json:"schema,omitempty"`
-	NeedsSchema int32            `json:"needs_schema,omitempty"`
+	Schema      int              `json:"schema,omitempty"`
+	NeedsSchema int              `json:"needs_schema,omitempty"`
 	Nodes       []plan.NodeState `json:"nodes,omitempty"`
 }
 

@@ -4,7 +4,7 @@ import (
 	"path"
 	"strings"
 
-	"go.podman.io/image/v5/docker/reference"
+	"github.com/metacircular/mcp/internal/imageref"
 )
 
 // image checks a reference. It must be fully qualified, since what podman
@@ -14,13 +14,13 @@ func (r *report) image(key, image string) {
 		r.add(key, "is required")
 		return
 	}
-	named, err := reference.ParseNormalizedNamed(image)
+	ref, err := imageref.Parse(image)
 	switch {
 	case err != nil:
 		r.add(key, "%q is no image reference: %v", image, err)
 	case !qualified(image):
-		r.add(key, "%q must begin with the host of its image registry, as in %q", image, named.String())
-	case reference.IsNameOnly(named):
+		r.add(key, "%q must begin with the host of its image registry, as in %q", image, ref.String())
+	case ref.Tag == "" && ref.Digest == "":
 		r.add(key, "%q must end in a tag or a digest, as in %q", image, image+":v1.0.0")
 	}
 }
@@ -38,21 +38,32 @@ func pinned(image string) bool { return strings.Contains(image, "@") }
 // ImageName is the last element of a reference's repository, without host,
 // tag and digest; it is what [build.images] goes by.
 func ImageName(image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
+	ref, err := imageref.Parse(image)
 	if err != nil {
 		return image
 	}
-	return path.Base(reference.Path(named))
+	return path.Base(ref.Repository)
 }
 
 // ImageRegistry is the host of a reference's image registry, with its port if
 // it has one.
 func ImageRegistry(image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
+	ref, err := imageref.Parse(image)
 	if err != nil {
 		return image
 	}
-	return reference.Domain(named)
+	return ref.Registry
+}
+
+// ByDigest is the reference that stands for one manifest only: image's
+// repository with that digest in place of its tag. An empty digest, or an
+// image that is no valid reference, gives image as it is.
+func ByDigest(image, digest string) string {
+	ref, err := imageref.Parse(image)
+	if err != nil || digest == "" {
+		return image
+	}
+	return ref.Name() + "@" + digest
 }
 
 // Containerfile is the file that an image of this service is built from,

@@ -12,7 +12,7 @@ import (
 
 // Migrate brings mcp's tables to what this program needs, and says from which
 // version to which. Control workers do so when they start.
-func Migrate(ctx context.Context, postgresURL string) (from, to int32, err error) {
+func Migrate(ctx context.Context, postgresURL string) (from, to int, err error) {
 	return registry.Migrate(ctx, postgresURL)
 }
 

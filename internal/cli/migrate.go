@@ -12,8 +12,8 @@ import (
 
 // migrated is mcp migrate --json: the versions of the tables before and after.
 type migrated struct {
-	From int32 `json:"from"`
-	To   int32 `json:"to"`
+	From int `json:"from"`
+	To   int `json:"to"`
 }
 
 func newMigrate(a *App) *cobra.Command {

@@ -16,17 +16,17 @@ func TestMigrate(t *testing.T) {
 		address := newSchema(t)
 		from, to, err := registry.Migrate(t.Context(), address)
 		require.NoError(t, err)
-		require.Equal(t, []int32{0, registry.SchemaVersion}, []int32{from, to})
+		require.Equal(t, []int{0, registry.SchemaVersion}, []int{from, to})
 
 		// An option of the pool, which a migration has no use for, does no harm.
 		from, to, err = registry.Migrate(t.Context(), address+"&pool_max_conns=20")
 		require.NoError(t, err)
-		require.Equal(t, []int32{registry.SchemaVersion, registry.SchemaVersion}, []int32{from, to})
+		require.Equal(t, []int{registry.SchemaVersion, registry.SchemaVersion}, []int{from, to})
 	})
 
 	t.Run("five at once: one of them applies", func(t *testing.T) {
 		address := newSchema(t)
-		var froms [5]int32
+		var froms [5]int
 		var errs [5]error
 		var group sync.WaitGroup
 		for i := range froms {
@@ -47,7 +47,7 @@ func TestMigrate(t *testing.T) {
 		address := newSchema(t)
 		_, _, err := registry.Migrate(t.Context(), address)
 		require.NoError(t, err)
-		exec(t, address, "update schema_version set version = 1000")
+		exec(t, address, "insert into schema_versions (version_id, is_applied) values (1000, true)")
 		_, _, err = registry.Migrate(t.Context(), address)
 		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	})

@@ -1,3 +1,4 @@
+-- +goose Up
 -- Nodes are known from the first definition that names them; seen is null
 -- until their worker has announced itself.
 create table nodes (

@@ -1,3 +1,4 @@
+-- +goose Up
 -- Nothing has written to these three so far.
 drop table events, node_status, observed_containers;
 

@@ -1,3 +1,4 @@
+-- +goose Up
 -- Whose the name is: machine tells the host from others, '' until one has
 -- claimed the name; machine_boot is its boot, hostname what it calls itself,
 -- and held_since when it came to have the name. A draining node gets no new

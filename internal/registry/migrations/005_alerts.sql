@@ -1,3 +1,4 @@
+-- +goose Up
 -- The events that somebody is still to be told of, by where they go.
 create table alerts (
     destination text not null check (destination <> ''),

@@ -1,3 +1,4 @@
+-- +goose Up
 -- Containers that mcp runs as components and has not started. They bear no
 -- label of mcp's, and are known by their ids alone: these rows say what their
 -- labels would. One that a successor has replaced stays here until it is known

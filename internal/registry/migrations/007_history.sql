@@ -1,3 +1,4 @@
+-- +goose Up
 -- How each node was at each look that had an answer, of the last two days. Cpu,
 -- memory and disk are percentages; disk is that of podman's storage.
 create table node_samples (

@@ -15,9 +15,9 @@ import (
 
 	"github.com/containers/podman/v5/pkg/bindings"
 	"github.com/containers/podman/v5/pkg/errorhandling"
-	"go.podman.io/image/v5/docker/reference"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/imageref"
 )
 
 // symptom is a piece of an error's text that tells its kind. Podman's status
@@ -136,11 +136,11 @@ func (e *Engine) translateRegistry(ctx context.Context, err error, verb, image s
 // withoutName takes an image's name out of a text: there are images that are
 // called "timeout" or "denied".
 func withoutName(text, image string) string {
-	named, err := reference.ParseNormalizedNamed(image)
+	ref, err := imageref.Parse(image)
 	if err != nil {
 		return text
 	}
-	return strings.ReplaceAll(text, reference.Path(named), "")
+	return strings.ReplaceAll(text, ref.Repository, "")
 }
 
 // interrupted recognises what both translations have in common: an error that

@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"go.podman.io/image/v5/docker/reference"
-
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/imageref"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -107,15 +106,14 @@ func isInUse(err error) bool { return strings.Contains(err.Error(), "in use by")
 
 // untag takes the tag from an image that has to stay.
 func (e *Engine) untag(ctx context.Context, image string) error {
-	named, err := reference.ParseNormalizedNamed(image)
+	ref, err := imageref.Parse(image)
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "untag %s", image)
 	}
-	tagged, ok := named.(reference.Tagged)
-	if !ok {
+	if ref.Tag == "" {
 		return nil // a digest is no tag, and goes with the image
 	}
-	err = e.ask(ctx, post("/images/%s/untag", image).with(url.Values{"repo": {named.Name()}, "tag": {tagged.Tag()}}), nil)
+	err = e.ask(ctx, post("/images/%s/untag", image).with(url.Values{"repo": {ref.Name()}, "tag": {ref.Tag}}), nil)
 	if err != nil {
 		return e.translate(ctx, err, "untag %s", image)
 	}

@@ -3,12 +3,15 @@ package podman
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 
-	"go.podman.io/image/v5/pkg/docker/config"
-	"go.podman.io/image/v5/types"
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/types"
 )
 
 // defaultAuthFile is the file that podman's own commands take credentials from
@@ -23,6 +26,25 @@ func defaultAuthFile() string {
 	return ""
 }
 
+// authFiles are where podman login and docker login put credentials, the first
+// one to be asked first. See containers-auth.json(5).
+func authFiles() []string {
+	runtimeDir, home := os.Getenv("XDG_RUNTIME_DIR"), os.Getenv("HOME")
+	if runtimeDir == "" {
+		runtimeDir = fmt.Sprintf("/run/containers/%d", os.Getuid())
+	} else {
+		runtimeDir = filepath.Join(runtimeDir, "containers")
+	}
+	files := []string{filepath.Join(runtimeDir, "auth.json")}
+	if dir, err := os.UserConfigDir(); err == nil {
+		files = append(files, filepath.Join(dir, "containers", "auth.json"))
+	}
+	if home != "" {
+		files = append(files, filepath.Join(home, ".docker", "config.json"))
+	}
+	return files
+}
+
 // The headers in which podman takes credentials for image registries.
 const (
 	copyLogins  = "X-Registry-Auth"   // of a push and a pull
@@ -31,19 +53,47 @@ const (
 
 // logins is a header with the credentials that are known; nil without any.
 func (e *Engine) logins(header string) (http.Header, error) {
-	found, err := config.GetAllCredentials(&types.SystemContext{AuthFilePath: e.authFile})
-	if err != nil || len(found) == 0 {
-		return nil, err
+	files := []string{e.authFile}
+	if e.authFile == "" {
+		files = authFiles()
 	}
 	type login struct {
 		Username      string `json:"username,omitempty"`
 		Password      string `json:"password,omitempty"`
 		IdentityToken string `json:"identitytoken,omitempty"`
 	}
-	all := make(map[string]login, len(found))
-	for registry, known := range found {
-		all[registry] = login{known.Username, known.Password, known.IdentityToken}
+	all := make(map[string]login)
+	for _, file := range files {
+		found, err := readLogins(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), e.authFile == "" && errors.Is(err, fs.ErrPermission):
+			continue // nobody has logged in, or somebody else has
+		case err != nil:
+			return nil, fmt.Errorf("read the credentials in %s: %w", file, err)
+		}
+		for registry, known := range found {
+			if _, ok := all[registry]; !ok {
+				all[registry] = login{known.Username, known.Password, known.IdentityToken}
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
 	}
 	text, err := json.Marshal(all)
 	return http.Header{header: {base64.URLEncoding.EncodeToString(text)}}, err
+}
+
+// readLogins reads a file of podman's or docker's making.
+func readLogins(file string) (map[string]types.AuthConfig, error) {
+	text, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	stored, err := config.LoadFromReader(text)
+	if err != nil {
+		return nil, err
+	}
+	return stored.GetAllCredentials()
 }

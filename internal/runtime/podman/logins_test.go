@@ -83,4 +83,31 @@ func TestAnAuthFileIsForPushPullAndBuild(t *testing.T) {
 			require.NoError(t, step.do(known))
 		})
 	}
+	t.Run("where podman login writes, before where docker login does", func(t *testing.T) {
+		home, runtimeDir := t.TempDir(), t.TempDir()
+		for _, variable := range []string{"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME"} {
+			t.Setenv(variable, "")
+		}
+		t.Setenv("HOME", home)
+		t.Setenv("XDG_RUNTIME_DIR", runtimeDir)
+		push := func() error {
+			return podman.New(service.Socket()).Push(t.Context(), runtime.PushSpec{Image: image, Insecure: true})
+		}
+		buildEmpty(t, known, image)
+		require.Equal(t, fault.Unauthorized, fault.Of(push()).Kind, "nobody has logged in")
+
+		wrong := base64.StdEncoding.EncodeToString([]byte("ann:wrong"))
+		dockers := filepath.Join(home, ".docker", "config.json")
+		require.NoError(t, os.Mkdir(filepath.Dir(dockers), 0o700))
+		require.NoError(t, os.WriteFile(dockers, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, wrong), 0o600))
+		require.Equal(t, fault.Unauthorized, fault.Of(push()).Kind)
+
+		podmans := filepath.Join(runtimeDir, "containers", "auth.json")
+		require.NoError(t, os.Mkdir(filepath.Dir(podmans), 0o700))
+		require.NoError(t, os.WriteFile(podmans, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, login), 0o600))
+		require.NoError(t, push())
+
+		require.NoError(t, os.WriteFile(podmans, []byte(`{"auths":`), 0o600))
+		require.ErrorContains(t, push(), podmans)
+	})
 }

@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"go.podman.io/image/v5/docker/reference"
-
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/imageref"
 )
 
 // imageSummary is what podman's list says of an image, as far as it is read.
@@ -25,7 +24,7 @@ type imageSummary struct {
 // let podman remove the image's parents: one that has lost its tag, as a base
 // image does when a newer one is pulled, may be somebody's.
 func (e *Engine) PruneImage(ctx context.Context, image string) (bool, error) {
-	named, err := reference.ParseNormalizedNamed(image)
+	ref, err := imageref.Parse(image)
 	if err != nil {
 		return false, fault.Wrap(fault.Invalid, err, "prune image %s", image)
 	}
@@ -34,15 +33,15 @@ func (e *Engine) PruneImage(ctx context.Context, image string) (bool, error) {
 	// same time, leaves the image without a name.
 	e.pruning.Lock()
 	defer e.pruning.Unlock()
-	found, err := e.listImages(ctx, "reference", named.String())
+	found, err := e.listImages(ctx, "reference", ref.String())
 	if err != nil {
 		return false, err
 	}
-	i := slices.IndexFunc(found, func(s imageSummary) bool { return slices.Contains(s.Names, named.String()) })
+	i := slices.IndexFunc(found, func(s imageSummary) bool { return slices.Contains(s.Names, ref.String()) })
 	if i < 0 || found[i].Containers > 0 {
 		return false, nil
 	}
-	pruned, freed, err := e.removeUnused(ctx, named.String())
+	pruned, freed, err := e.removeUnused(ctx, ref.String())
 	if freed {
 		err = e.removeIntermediates(ctx, found[i].ParentID)
 	}

@@ -1,0 +1,107 @@
+// Package imageref takes the names of images apart, "host/repository:tag@digest",
+// by the grammar that engines and image registries share.
+//
+// Podman's own package for it compiles a dozen regular expressions whenever a
+// program starts, which every completion would pay for. This one compiles two
+// when it is first asked, and its tests hold it to podman's.
+package imageref
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Ref is the name of an image.
+type Ref struct {
+	Registry   string // the image registry's host, with its port if it has one: "registry.example:5000"
+	Repository string // "team/app"
+	Tag        string // "" where there is none
+	Digest     string // "sha256:…"; "" where there is none
+}
+
+// The names of Docker Hub, which is meant where no host is named, and the part
+// of it where names of one word are.
+const (
+	hub       = "docker.io"
+	legacyHub = "index.docker.io"
+	official  = "library"
+)
+
+// longest is how many bytes host and repository may have together.
+const longest = 255
+
+var grammar = sync.OnceValue(func() *regexp.Regexp {
+	const (
+		label     = `[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?`
+		host      = label + `(?:\.` + label + `)*(?::[0-9]+)?`
+		component = `[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`
+		tag       = `\w[\w.-]{0,127}`
+	)
+	return regexp.MustCompile(`^(` + host + `)/(` + component + `(?:/` + component + `)*)(?::(` + tag + `))?(?:@(.+))?$`)
+})
+
+// identifier is an image's id, which is no name.
+var identifier = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-f0-9]{64}$`) })
+
+// Parse takes a name apart. One without a host is Docker Hub's.
+func Parse(text string) (Ref, error) {
+	if identifier().MatchString(text) {
+		return Ref{}, errors.New("it is an image's id")
+	}
+	registry, rest := split(text)
+	repository, _, _ := strings.Cut(rest, ":")
+	repository, _, _ = strings.Cut(repository, "@")
+	if repository != strings.ToLower(repository) {
+		return Ref{}, fmt.Errorf("repository %q is not in lower case", repository)
+	}
+	found := grammar().FindStringSubmatch(registry + "/" + rest)
+	if found == nil {
+		return Ref{}, errors.New("it should read HOST/REPOSITORY:TAG")
+	}
+	ref := Ref{Registry: found[1], Repository: found[2], Tag: found[3], Digest: found[4]}
+	if len(ref.Name()) > longest {
+		return Ref{}, fmt.Errorf("host and repository have more than %d characters", longest)
+	}
+	if ref.Digest != "" {
+		if err := digest.Digest(ref.Digest).Validate(); err != nil {
+			return Ref{}, fmt.Errorf("digest %q: %w", ref.Digest, err)
+		}
+	}
+	return ref, nil
+}
+
+// split tells the host from the rest. The first part is one if it has a dot or
+// a port, or is localhost.
+func split(text string) (registry, rest string) {
+	registry, rest, ok := strings.Cut(text, "/")
+	if !ok || registry != "localhost" && !strings.ContainsAny(registry, ".:") {
+		registry, rest = hub, text
+	}
+	if registry == legacyHub {
+		registry = hub
+	}
+	if registry == hub && !strings.Contains(rest, "/") {
+		rest = official + "/" + rest
+	}
+	return registry, rest
+}
+
+// Name is the name without tag and digest.
+func (r Ref) Name() string { return r.Registry + "/" + r.Repository }
+
+// String is the whole name.
+func (r Ref) String() string {
+	text := r.Name()
+	if r.Tag != "" {
+		text += ":" + r.Tag
+	}
+	if r.Digest != "" {
+		text += "@" + r.Digest
+	}
+	return text
+}
