@@ -72,7 +72,7 @@ func growComponents(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, size := range []int{4, 1, 4, 10, 25, 50, 100} { // the first pulls the image to every node, the last is the most there may be
+	for _, size := range []int{4, 1, 4, 10, 25, 50, 100, 200} { // the first pulls the image to every node, the last is the most there may be
 		var components []string
 		for i := range size {
 			components = append(components, component(fmt.Sprintf("c%03d", i), s.nodes[i%len(s.nodes)].name, image))

@@ -62,6 +62,9 @@ func run(ctx context.Context, o options) (err error) {
 	if o.bin, err = filepath.Abs(o.bin); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil { // or it would be found out after two hours
+		return err
+	}
 	s, err := newSite(ctx, o.bin)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
@@ -84,7 +85,7 @@ func newSite(ctx context.Context, bin string) (s *site, err error) {
 		}
 	}
 	quiet := sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
-	s.temporal, err = client.DialContext(ctx, client.Options{HostPort: s.info.Temporal, Logger: quiet})
+	s.temporal, err = client.DialContext(ctx, config.Tuned(client.Options{HostPort: s.info.Temporal, Logger: quiet}))
 	return s, err
 }
 

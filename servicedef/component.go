@@ -1,7 +1,6 @@
 package servicedef
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -24,8 +23,8 @@ const (
 
 var (
 	// objectName is what podman accepts as the name of a volume or a network.
-	objectName    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
-	restartPolicy = regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
+	objectName    = pattern(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+	restartPolicy = pattern(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
 )
 
 // component checks all that can be said of one component by itself.
@@ -44,7 +43,7 @@ func (r *report) component(key string, c Component) {
 	if strings.ContainsAny(c.User, " \t\r\n") {
 		r.add(at("user"), "must hold no spaces, unlike %q", c.User)
 	}
-	if !restartPolicy.MatchString(c.Restart) {
+	if !restartPolicy().MatchString(c.Restart) {
 		r.add(at("restart"), `must be "no", "on-failure", "on-failure:3", "always" or "unless-stopped", not %q`, c.Restart)
 	}
 	if c.StopTimeout < 0 {
@@ -76,7 +75,7 @@ func (r *report) ports(key string, c Component) {
 
 func (r *report) network(key string, c Component) {
 	switch {
-	case c.Network != "" && !objectName.MatchString(c.Network):
+	case c.Network != "" && !objectName().MatchString(c.Network):
 		r.add(joinKey(key, "network"), `must be "host", "none", "bridge" or the name of a network, not %q`, c.Network)
 	case c.Network == networkNone && len(c.Routes)+len(c.Ports) > 0:
 		r.add(joinKey(key, "network"), `"none" leaves no way to publish the routes and ports`)

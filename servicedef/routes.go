@@ -2,12 +2,11 @@ package servicedef
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var envName = pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // routes checks a component's routes. Two names cannot give the same
 // $PORT_<NAME>, since a DNS label has no underscore.
@@ -50,7 +49,7 @@ func (r *report) env(key string, c Component) {
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		if route, taken := given[name]; taken {
 			r.add(joinKey(key, name), "is set by mcp, to the port of route %s", route)
-		} else if !envName.MatchString(name) {
+		} else if !envName().MatchString(name) {
 			r.add(joinKey(key, name), "must be made of letters, digits and _, and not begin with a digit")
 		}
 	}

@@ -201,18 +201,18 @@ func TestSoundVariations(t *testing.T) {
 	}
 }
 
-func TestComponentsAreBetweenOneAndAHundred(t *testing.T) {
+func TestComponentsAreBetweenOneAndTwoHundred(t *testing.T) {
 	none := problems(t, `name = "a"`)
 	require.Equal(t, "shop.toml:1: components: is required: a service has at least one component", none.Error())
 
 	var text strings.Builder
 	text.WriteString("name = \"a\"\nnode = \"n\"\n")
-	for i := range 100 {
+	for i := range 200 {
 		fmt.Fprintf(&text, "[[components]]\nname = \"c%d\"\nimage = \"a.b/c:1\"\n", i)
 	}
-	require.Len(t, parse(t, text.String()).Components, 100)
+	require.Len(t, parse(t, text.String()).Components, 200)
 	text.WriteString("[[components]]\n")
-	require.Contains(t, problems(t, text.String()).Error(), "has 101 components, but 100 is the most")
+	require.Contains(t, problems(t, text.String()).Error(), "has 201 components, but 200 is the most")
 }
 
 func TestNodeIsNeededOnceForEachComponent(t *testing.T) {

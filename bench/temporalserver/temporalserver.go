@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
@@ -102,9 +103,9 @@ func (s *Server) Address() string { return s.address }
 
 // Dial connects to the namespace default.
 func (s *Server) Dial(ctx context.Context) (client.Client, error) {
-	return client.DialContext(ctx, client.Options{
+	return client.DialContext(ctx, config.Tuned(client.Options{
 		HostPort: s.address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-	})
+	}))
 }
 
 // ready holds when there is the namespace default, and matching answers for it.

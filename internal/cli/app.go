@@ -36,6 +36,8 @@ type App struct {
 	configFile string
 	json       bool
 	debug      bool
+	// peeking is whether a completion asks, which changes nothing.
+	peeking bool
 	// building is whether this process serves the builds of what it follows.
 	building bool
 	// prefix is before each line that tells of one deploy of several.
@@ -71,6 +73,9 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
+	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		a.complete(root)
+	}
 	understood := false
 	root.PersistentPreRun = func(*cobra.Command, []string) {
 		understood = true
@@ -144,7 +149,6 @@ func (a *App) Root() *cobra.Command {
 		newStop(a), newStart(a), newRestart(a), newPurge(a), newLogs(a), newExec(a), newDoctor(a), newOpen(a),
 		newWorker(a), newDev(a), newMigrate(a), newService(a), newConfig(a), newCompletion(), newVersion(a),
 	)
-	a.complete(root)
 	return root
 }
 

@@ -113,14 +113,33 @@ func (a *App) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 	}) // it fails for a flag that has one already
 }
 
-// peek reads something of the live system, if that is quick. The error is for
-// nobody to see.
-func (a *App) peek(ctx context.Context, workflow string, in, out any) error {
+// peek reads something of the live system, if that is quick, and keeps what a
+// completion needs of it. Asking costs as much as all the rest, so what was
+// heard a moment ago holds for now. An error is for nobody to see.
+func peek[Said, Kept any](ctx context.Context, a *App, workflow string, in any, keep func(Said) Kept) (kept Kept) {
+	cfg, err := a.config()
+	if err != nil {
+		return kept
+	}
+	options, err := cfg.TemporalOptions()
+	if err != nil {
+		return kept
+	}
+	key := fmt.Sprint(options.HostPort, options.Namespace, workflow, in)
+	if a.recall(key, &kept) {
+		return kept
+	}
 	ctx, cancel := context.WithTimeout(ctx, completePatience)
 	defer cancel()
 	silent := *a
-	silent.Stderr = io.Discard
-	return silent.query(ctx, "complete", workflow, in, out)
+	silent.Stderr, silent.peeking = io.Discard, true
+	var said Said
+	if silent.query(ctx, "complete", workflow, in, &said) != nil {
+		return kept
+	}
+	kept = keep(said)
+	a.remember(key, kept)
+	return kept
 }
 
 // defined are the services that the services directory has, as far as they are
@@ -139,24 +158,43 @@ func (a *App) completeService(ctx context.Context, _ []string, word string) []co
 }
 
 func (a *App) completeComponent(ctx context.Context, _ []string, word string) []cobra.Completion {
-	return a.completeIn(ctx, word, componentNames)
+	return a.completeIn(ctx, word, func(n names) []string { return n.Components })
 }
 
 func (a *App) completeImage(ctx context.Context, _ []string, word string) []cobra.Completion {
-	return a.completeIn(ctx, word, imageNames)
+	return a.completeIn(ctx, word, func(n names) []string { return n.Images })
+}
+
+// names are the words that a service has for its parts.
+type names struct{ Components, Images []string }
+
+// and adds those of a definition; nil has none.
+func (n names) and(s *servicedef.Service) names {
+	if s == nil {
+		return n
+	}
+	return names{append(n.Components, componentNames(s)...), append(n.Images, imageNames(s)...)}
+}
+
+// deployed are the services that the system knows. One whose only deployment
+// has not succeeded has no definition yet.
+func deployed(services []plan.ServiceRecord) map[string]names {
+	byName := map[string]names{}
+	for _, s := range services {
+		byName[s.Release.Service] = names{}.and(s.Release.Definition)
+	}
+	return byName
 }
 
 // completeIn finds services, those of files and those that have been deployed,
 // and where the word leaves only one of them, the parts of it, if there are any.
-func (a *App) completeIn(ctx context.Context, word string, parts func(*servicedef.Service) []string) []cobra.Completion {
-	byName := map[string][]*servicedef.Service{}
-	for name, s := range a.defined() {
-		byName[name] = append(byName[name], s)
+func (a *App) completeIn(ctx context.Context, word string, parts func(names) []string) []cobra.Completion {
+	byName := peek(ctx, a, workflows.ServicesName, nil, deployed)
+	if byName == nil {
+		byName = map[string]names{}
 	}
-	var live []plan.ServiceRecord
-	_ = a.peek(ctx, workflows.ServicesName, nil, &live)
-	for _, s := range live {
-		byName[s.Release.Service] = append(byName[s.Release.Service], s.Release.Definition)
+	for name, s := range a.defined() {
+		byName[name] = byName[name].and(s)
 	}
 	service, _, within := strings.Cut(word, "/")
 	var list []string
@@ -166,13 +204,8 @@ func (a *App) completeIn(ctx context.Context, word string, parts func(*servicede
 		}
 	}
 	if len(list) == 1 && parts != nil {
-		for _, s := range byName[list[0]] {
-			if s == nil { // of a deployment that has not succeeded
-				continue
-			}
-			for _, part := range parts(s) {
-				list = append(list, s.Name+"/"+part)
-			}
+		for _, part := range parts(byName[list[0]]) {
+			list = append(list, list[0]+"/"+part)
 		}
 	}
 	slices.Sort(list)
@@ -186,11 +219,13 @@ func (a *App) completeNode(ctx context.Context, _ []string, _ string) []cobra.Co
 			found[node] = ""
 		}
 	}
-	var live []plan.NodeState
-	_ = a.peek(ctx, workflows.NodeStatesName, nil, &live)
-	for _, n := range live {
-		found[n.Name] = shownState(stateOf(n), n.Draining)
-	}
+	maps.Copy(found, peek(ctx, a, workflows.NodeStatesName, nil, func(nodes []plan.NodeState) map[string]string {
+		live := map[string]string{}
+		for _, n := range nodes {
+			live[n.Name] = shownState(stateOf(n), n.Draining)
+		}
+		return live
+	}))
 	var list []cobra.Completion
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		list = append(list, cobra.CompletionWithDesc(name, found[name]))
@@ -199,30 +234,44 @@ func (a *App) completeNode(ctx context.Context, _ []string, _ string) []cobra.Co
 }
 
 func (a *App) completeDeployment(ctx context.Context, before []string, _ string) []cobra.Completion {
-	return a.deployments(ctx, before, func(plan.DeploymentRecord) bool { return true })
+	return a.deployments(ctx, before, func(deployment) bool { return true })
 }
 
-// completeRelease finds what can be gone back to.
 func (a *App) completeRelease(ctx context.Context, before []string, _ string) []cobra.Completion {
-	return a.deployments(ctx, before, func(d plan.DeploymentRecord) bool {
-		return d.Outcome == string(workflows.Succeeded) && d.Verb != workflows.VerbUndeploy
-	})
+	return a.deployments(ctx, before, func(d deployment) bool { return d.Release })
+}
+
+// deployment is one that can be named by its number. Release says that there is
+// something to go back to.
+type deployment struct {
+	Number  int
+	Text    string
+	Release bool
 }
 
 // deployments finds those of the service that the first argument names, newest
 // first.
-func (a *App) deployments(ctx context.Context, before []string, wanted func(plan.DeploymentRecord) bool) []cobra.Completion {
+func (a *App) deployments(ctx context.Context, before []string, wanted func(deployment) bool) []cobra.Completion {
 	if len(before) == 0 {
 		return nil
 	}
-	var known workflows.HistoryResult
-	_ = a.peek(ctx, workflows.HistoryName, workflows.HistoryInput{Service: before[0]}, &known)
 	var list []cobra.Completion
-	for _, d := range known.Deployments {
+	for _, d := range peek(ctx, a, workflows.HistoryName, workflows.HistoryInput{Service: before[0]}, past) {
 		if wanted(d) {
-			list = append(list, cobra.CompletionWithDesc(strconv.Itoa(d.Number),
-				fmt.Sprintf("%s, %s, %s", d.Verb, cmp.Or(d.Outcome, "under way"), d.Started.Local().Format(time.DateTime))))
+			list = append(list, cobra.CompletionWithDesc(strconv.Itoa(d.Number), d.Text))
 		}
+	}
+	return list
+}
+
+func past(known workflows.HistoryResult) []deployment {
+	var list []deployment
+	for _, d := range known.Deployments {
+		list = append(list, deployment{
+			Number:  d.Number,
+			Text:    fmt.Sprintf("%s, %s, %s", d.Verb, cmp.Or(d.Outcome, "under way"), d.Started.Local().Format(time.DateTime)),
+			Release: d.Outcome == string(workflows.Succeeded) && d.Verb != workflows.VerbUndeploy,
+		})
 	}
 	return list
 }

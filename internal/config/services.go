@@ -34,9 +34,18 @@ func (c *Config) TemporalOptions() (client.Options, error) {
 	if err != nil {
 		return client.Options{}, fmt.Errorf("read Temporal's profile: %w", err)
 	}
-	options.ConnectionOptions.KeepAliveTime = keepAlive
-	options.ConnectionOptions.KeepAliveTimeout = keepAlive / 3
-	return options, nil
+	return Tuned(options), nil
+}
+
+// Tuned are the options of a connection to Temporal that is kept as every
+// process of mcp keeps its own.
+func Tuned(o client.Options) client.Options {
+	o.ConnectionOptions.KeepAliveTime = keepAlive
+	o.ConnectionOptions.KeepAliveTimeout = keepAlive / 3
+	// What mcp sends is small, and its Temporal near: compressing each request,
+	// as the SDK does by itself, costs more than it saves.
+	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
+	return o
 }
 
 // keepAlive is how long a connection to Temporal may be silent before it is

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/servicedef"
@@ -81,11 +82,11 @@ func (v *validation) port(key string, port int) {
 	v.check(port >= 1 && port <= 65535, key, "must be between 1 and 65535, not %d", port)
 }
 
-var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+var dnsLabel = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`) })
 
 // label checks the name of a node or a builder, which names a task queue.
 func (v *validation) label(key, name string) {
-	v.check(name == "" || len(name) <= 63 && dnsLabel.MatchString(name), key, "must be of a-z, 0-9 and -, not %q", name)
+	v.check(name == "" || len(name) <= 63 && dnsLabel().MatchString(name), key, "must be of a-z, 0-9 and -, not %q", name)
 }
 
 func (v *validation) socket(key, socket string) {

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
 )
@@ -47,10 +48,10 @@ type staff struct {
 func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
 	roles := p.roles()
 	roles.Telemetry = telemetry.New(p.options.Version)
-	c, err := workers.Connect(client.Options{
+	c, err := workers.Connect(config.Tuned(client.Options{
 		HostPort: p.info.Temporal,
 		Logger:   sdklog.NewStructuredLogger(p.options.SDKLogger),
-	}, roles.Telemetry)
+	}), roles.Telemetry)
 	if err != nil {
 		return nil, err
 	}

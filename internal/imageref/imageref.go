@@ -32,15 +32,15 @@ const (
 	official  = "library"
 )
 
-// longest is how many bytes host and repository may have together.
-const longest = 255
+// How many bytes host and repository may have together, and a tag.
+const longest, longestTag = 255, 128
 
 var grammar = sync.OnceValue(func() *regexp.Regexp {
 	const (
 		label     = `[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?`
 		host      = label + `(?:\.` + label + `)*(?::[0-9]+)?`
 		component = `[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`
-		tag       = `\w[\w.-]{0,127}`
+		tag       = `\w[\w.-]*`
 	)
 	return regexp.MustCompile(`^(` + host + `)/(` + component + `(?:/` + component + `)*)(?::(` + tag + `))?(?:@(.+))?$`)
 })
@@ -66,6 +66,9 @@ func Parse(text string) (Ref, error) {
 	ref := Ref{Registry: found[1], Repository: found[2], Tag: found[3], Digest: found[4]}
 	if len(ref.Name()) > longest {
 		return Ref{}, fmt.Errorf("host and repository have more than %d characters", longest)
+	}
+	if len(ref.Tag) > longestTag {
+		return Ref{}, fmt.Errorf("tag %q has more than %d characters", ref.Tag, longestTag)
 	}
 	if ref.Digest != "" {
 		if err := digest.Digest(ref.Digest).Validate(); err != nil {

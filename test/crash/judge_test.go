@@ -43,7 +43,7 @@ func (p *play) judge() (verdict, error) {
 	for _, d := range r.Deployments {
 		p.cause = d.Message
 	}
-	if r.Release > len(p.story.before) {
+	if r.Release > p.story.released() {
 		return finished, nil
 	}
 	return putBack, nil

@@ -71,6 +71,11 @@ func (p *play) prepare() error {
 			return err
 		}
 	}
+	if p.story.turned != "" {
+		if err := p.rig.run(p.story.turned, p.service); err != nil {
+			return err
+		}
+	}
 	if p.story.lost != nil {
 		return p.lose()
 	}

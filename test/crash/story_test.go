@@ -14,6 +14,8 @@ type story struct {
 	name string
 	// before is what has been deployed already, in this order.
 	before []text
+	// turned is a verb that it was then told, "stop"; "" for none.
+	turned string
 	// lost is what somebody then began to deploy, and terminated in Temporal
 	// while its first container was starting; nil for nothing.
 	lost text
@@ -27,6 +29,14 @@ type story struct {
 	steady bool
 	// cancel cancels the deploy while its first container starts.
 	cancel bool
+}
+
+// released is the number of the release that there is before.
+func (s story) released() int {
+	if s.turned != "" {
+		return len(s.before) + 1
+	}
+	return len(s.before)
 }
 
 // text writes the definition that a play deploys.
@@ -52,6 +62,10 @@ var stories = []story{
 	{name: "active = false", before: []text{v1}, then: inactive, ends: finished},
 	{name: "undeploy", before: []text{two("v1")}, verb: []string{"undeploy", "-y"}, ends: finished},
 	{name: "rollback", before: []text{v1, v2}, verb: []string{"rollback", "--to", "1"}, ends: finished, steady: true},
+	{name: "stop", before: []text{two("v1")}, verb: []string{"stop"}, ends: finished},
+	{name: "start", before: []text{two("v1")}, turned: "stop", verb: []string{"start"}, ends: finished},
+	{name: "restart", before: []text{v1}, verb: []string{"restart"}, ends: finished, steady: true},
+	{name: "restart, stop-first, with a volume", before: []text{kept1}, verb: []string{"restart"}, ends: finished},
 	{name: "cancel in mid-deploy", before: []text{v1}, then: deaf, ends: putBack, steady: true, cancel: true},
 }
 

@@ -28,12 +28,44 @@ func TestWhatRunsIsCompleted(t *testing.T) {
 	require.NotContains(t, w.mcp("__complete", "rollback", "tab", "--to", "").stdout, "undeploy", "nothing to go back to")
 }
 
+// What the live system has said is offered for a moment without asking it
+// again, until a command may have changed it.
+func TestACompletionIsRemembered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("tabbed", w.service("tabbed", "v1", ""))
+	w.deploy("tabbed")
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "tabbed", "")
+	kept, err := filepath.Glob(filepath.Join(w.cache(), "mcp", "completions", "*.json"))
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+
+	// Nobody else would say so.
+	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Number": 77, "Text": "remembered"}]`), 0o600))
+	require.Contains(t, w.mcp("__complete", "history", "tabbed", "").stdout, "77\tremembered")
+
+	before := time.Now().Add(-time.Minute)
+	require.NoError(t, os.Chtimes(kept[0], before, before))
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "tabbed", "")
+
+	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Num`), 0o600))
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "tabbed", "")
+
+	require.Zero(t, w.mcp("stop", "tabbed").code)
+	w.completes(`(?m)^2\tstop, `, "history", "tabbed", "")
+}
+
 // completes waits until a line is completed so: a busy system may not answer in
 // the moment that it is given.
 func (w *world) completes(pattern string, line ...string) {
 	w.t.Helper()
 	want := regexp.MustCompile(pattern)
-	require.Eventually(w.t, func() bool {
-		return want.MatchString(w.mcp(append([]string{"__complete"}, line...)...).stdout)
-	}, time.Minute, 100*time.Millisecond, "%v", line)
+	var said reply
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if said = w.mcp(append([]string{"__complete"}, line...)...); want.MatchString(said.stdout) {
+			return
+		}
+	}
+	require.Regexp(w.t, want, said.stdout, "%v: %s", line, said)
 }

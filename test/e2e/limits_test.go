@@ -74,10 +74,10 @@ func TestAServiceOfManyComponents(t *testing.T) {
 	w.define("many", "active = false\n"+w.many("many", n, "v2"))
 	require.Equal(t, workflows.Succeeded, w.deploy("many").Outcome)
 
-	w.define("many", w.many("many", 101, "v2"))
+	w.define("many", w.many("many", 201, "v2"))
 	refused := w.mcp("deploy", "many")
 	require.Equal(t, 2, refused.code, refused)
-	require.Contains(t, refused.stderr, "has 101 components, but 100 is the most")
+	require.Contains(t, refused.stderr, "has 201 components, but 200 is the most")
 }
 
 // many is a definition of n components of one image.

@@ -61,6 +61,7 @@ func (w *world) command(args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}
+	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+w.cache())
 	return cmd
 }
 

@@ -139,6 +139,8 @@ func (w *world) configure(lines ...string) {
 	require.NoError(w.t, os.WriteFile(w.config(), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 }
 
+func (w *world) cache() string { return filepath.Join(w.dir, "cache") }
+
 func (w *world) config() string { return filepath.Join(w.dir, "mcp.toml") }
 
 // owners are the tests that define services, by their names: all have one
@@ -232,8 +234,12 @@ func (w *world) mcpUntil(ctx context.Context, args ...string) reply {
 	return reply{code, stdout.String(), stderr.String()}
 }
 
-// getenv hides what the developer's shell says of another Temporal or mcp.
+// getenv hides what the developer's shell says of another Temporal or mcp, and
+// what mcp has remembered for others.
 func (w *world) getenv(name string) string {
+	if name == "XDG_CACHE_HOME" {
+		return w.cache()
+	}
 	if strings.HasPrefix(name, "TEMPORAL_") || strings.HasPrefix(name, "MCP_") {
 		return ""
 	}

@@ -28,6 +28,9 @@ type symptom struct {
 	kind fault.Kind
 }
 
+// networkFull is what netavark says when a network has no address left.
+const networkFull = "failed to find free IP"
+
 // symptoms of the engine itself, most telling first.
 var symptoms = []symptom{
 	{"address already in use", fault.PortInUse},
@@ -47,6 +50,7 @@ var symptoms = []symptom{
 	{"no command or entrypoint", fault.Invalid},
 	{"unable to find network", fault.Invalid},
 	{"network not found", fault.Invalid},
+	{networkFull, fault.Invalid},
 	{"invalid reference format", fault.Invalid},
 	{"invalid argument", fault.Invalid},
 	{"inimum memory", fault.Invalid},
@@ -113,7 +117,11 @@ func (e *Engine) translate(ctx context.Context, err error, format string, args .
 	if done := e.interrupted(ctx, err, doing); done != nil {
 		return done
 	}
-	return fault.Wrap(kindOf(err), err, "%s", doing)
+	result := fault.Wrap(kindOf(err), err, "%s", doing)
+	if strings.Contains(err.Error(), networkFull) {
+		return result.WithHint("the network of these containers has no free address: an update that starts first needs two for each component. Spread the components over nodes, or give them a larger network")
+	}
+	return result
 }
 
 // translateRegistry is translate for a push or a pull of an image, in which

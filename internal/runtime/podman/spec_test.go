@@ -3,6 +3,7 @@ package podman_test
 import (
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +104,22 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.Equal(t, runtime.Stopped, later.State)
 		require.Equal(t, stopped.Restarts, later.Restarts)
 		require.NoError(t, engine.Remove(t.Context(), "loops"))
+	})
+
+	t.Run("a network that has no address left", func(t *testing.T) {
+		response, err := clientOf(service.Socket()).Post("http://podman/v4.0.0/libpod/networks/create", "application/json",
+			strings.NewReader(`{"name": "tiny", "driver": "bridge", "subnets": [{"subnet": "10.99.77.0/30"}]}`))
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		run := func(name string) error {
+			_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: "localhost/app:v1", Network: "tiny"})
+			return err
+		}
+		require.NoError(t, run("only"))
+		f := fault.Of(run("another"))
+		require.Equal(t, fault.Invalid, f.Kind, f)
+		require.Contains(t, f.Hint, "a larger network")
+		require.NoError(t, engine.Remove(t.Context(), "only"))
 	})
 
 	for name, change := range map[string]func(*runtime.ContainerSpec){
