@@ -125,7 +125,7 @@ func peek[Said, Kept any](ctx context.Context, a *App, workflow string, in any, 
 	if err != nil {
 		return kept
 	}
-	key := fmt.Sprint(options.HostPort, options.Namespace, workflow, in)
+	key := fmt.Sprintf("%q %q %s %v", options.HostPort, options.Namespace, workflow, in)
 	if a.recall(key, &kept) {
 		return kept
 	}

@@ -61,6 +61,11 @@ func TestCompletion(t *testing.T) {
 		})
 	}
 
+	t.Run("offers the same after a flag of mcp's own", func(t *testing.T) {
+		got := mcp(t.Context(), t, env, "--json", "__complete", "deploy", "")
+		require.Equal(t, "shop\nshop-old\n:36\n", got.stdout)
+	})
+
 	t.Run("waits no second for a system that does not answer", func(t *testing.T) {
 		silent, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
 		require.NoError(t, err)
