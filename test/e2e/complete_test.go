@@ -34,26 +34,26 @@ func TestACompletionIsRemembered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("tabbed", w.service("tabbed", "v1", ""))
-	w.deploy("tabbed")
-	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "tabbed", "")
+	w.define("remembered", w.service("remembered", "v1", ""))
+	w.deploy("remembered")
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "remembered", "")
 	kept, err := filepath.Glob(filepath.Join(w.cache(), "mcp", "completions", "*.json"))
 	require.NoError(t, err)
 	require.Len(t, kept, 1)
 
 	// Nobody else would say so.
-	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Number": 77, "Text": "remembered"}]`), 0o600))
-	require.Contains(t, w.mcp("__complete", "history", "tabbed", "").stdout, "77\tremembered")
+	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Number": 77, "Text": "by heart"}]`), 0o600))
+	require.Contains(t, w.mcp("__complete", "history", "remembered", "").stdout, "77\tby heart")
 
 	before := time.Now().Add(-time.Minute)
 	require.NoError(t, os.Chtimes(kept[0], before, before))
-	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "tabbed", "")
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "remembered", "")
 
 	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Num`), 0o600))
-	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "tabbed", "")
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "remembered", "")
 
-	require.Zero(t, w.mcp("stop", "tabbed").code)
-	w.completes(`(?m)^2\tstop, `, "history", "tabbed", "")
+	require.Zero(t, w.mcp("stop", "remembered").code)
+	w.completes(`(?m)^2\tstop, `, "history", "remembered", "")
 }
 
 // completes waits until a line is completed so: a busy system may not answer in
