@@ -12,6 +12,8 @@ import (
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/types"
+
+	"github.com/metacircular/mcp/internal/fault"
 )
 
 // defaultAuthFile is the file that podman's own commands take credentials from
@@ -69,7 +71,8 @@ func (e *Engine) logins(header string) (http.Header, error) {
 		case errors.Is(err, fs.ErrNotExist), e.authFile == "" && errors.Is(err, fs.ErrPermission):
 			continue // nobody has logged in, or somebody else has
 		case err != nil:
-			return nil, fmt.Errorf("read the credentials in %s: %w", file, err)
+			return nil, fault.Wrap(fault.Invalid, err, "read the credentials in %s", file).
+				WithHint("mend or remove that file on this host: podman login or docker login wrote it")
 		}
 		for registry, known := range found {
 			if _, ok := all[registry]; !ok {

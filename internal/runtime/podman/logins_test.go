@@ -108,6 +108,8 @@ func TestAnAuthFileIsForPushPullAndBuild(t *testing.T) {
 		require.NoError(t, push())
 
 		require.NoError(t, os.WriteFile(podmans, []byte(`{"auths":`), 0o600))
-		require.ErrorContains(t, push(), podmans)
+		broken := fault.Of(push())
+		require.Equal(t, fault.Invalid, broken.Kind, broken)
+		require.Contains(t, broken.Message, podmans)
 	})
 }
