@@ -51,6 +51,7 @@ type Registry interface {
 	Alerting(ctx context.Context, tooLate time.Duration) ([]string, error)
 	Alerts(ctx context.Context, destination string, limit int) ([]plan.Event, error)
 	MarkTold(ctx context.Context, destination string, event int64) error
+	WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error)
 	NodeStates(ctx context.Context) ([]plan.NodeState, error)
 	Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error)
 	History(ctx context.Context, node string, from time.Time) (plan.NodeHistory, error)
@@ -60,14 +61,6 @@ type Registry interface {
 	DropEvents(ctx context.Context, before time.Time, n int) (dropped int, err error)
 	// Schema is the version of the tables, and the one that this mcp needs.
 	Schema(ctx context.Context) (has, needs int, err error)
-}
-
-// Monitor is what Control needs to have nodes looked at.
-type Monitor interface {
-	// Watch sees to it that the node is looked at from now on, again and again.
-	Watch(ctx context.Context, node string) error
-	// Unwatch ends that. A node that nobody looks at is no error.
-	Unwatch(ctx context.Context, node string) error
 }
 
 // Queues is what Control needs to know of task queues.
@@ -122,7 +115,6 @@ type Control struct {
 	Registry Registry
 	Images   ImageRegistry
 	Lock     Lock
-	Monitor  Monitor
 	Queues   Queues
 	// Version is mcp's own.
 	Version string

@@ -52,8 +52,3 @@ type RemoveNodeInput struct {
 func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) error {
 	return a.Registry.RemoveNode(ctx, in.Node)
 }
-
-// UnwatchNode has the monitor look at a node no more.
-func (a *Control) UnwatchNode(ctx context.Context, in WatchNodeInput) error {
-	return a.Monitor.Unwatch(ctx, in.Node)
-}

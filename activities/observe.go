@@ -12,14 +12,9 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// WatchNodeInput names a node.
-type WatchNodeInput struct {
-	Node string `json:"node"`
-}
-
-// WatchNode sees to it that the monitor looks at a node.
-func (a *Control) WatchNode(ctx context.Context, in WatchNodeInput) error {
-	return a.Monitor.Watch(ctx, in.Node)
+// WatchedNodes reads which nodes the monitor is to look at.
+func (a *Control) WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error) {
+	return a.Registry.WatchedNodes(ctx)
 }
 
 // ObserveNodeResult is what a look at a node has found.

@@ -79,19 +79,9 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 // pauseLooks keeps the monitor, which asks Postgres by the clock, from looking at
 // the nodes; resume has it go on.
 func (s *site) pauseLooks(ctx context.Context) (resume func() error, err error) {
-	for _, n := range s.nodes {
-		looks := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(n.name))
-		if err := looks.Pause(ctx, client.SchedulePauseOptions{}); err != nil {
-			return nil, err
-		}
-	}
-	return func() (err error) {
-		for _, n := range s.nodes {
-			looks := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(n.name))
-			err = errors.Join(err, looks.Unpause(ctx, client.ScheduleUnpauseOptions{}))
-		}
-		return err
-	}, nil
+	looks := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID)
+	resume = func() error { return looks.Unpause(ctx, client.ScheduleUnpauseOptions{}) }
+	return resume, looks.Pause(ctx, client.SchedulePauseOptions{})
 }
 
 // statements is how many Postgres has logged.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/bench/proc"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -28,20 +27,19 @@ const (
 	lookLate     = 5 * time.Second
 )
 
-// swarm are nodes that only pretend: each has a task queue, a worker and a
-// schedule of its own, and an engine in memory.
+// swarm are nodes that only pretend: each has a task queue and a worker of its
+// own, and an engine in memory.
 type swarm struct {
 	site    *site
 	workers []worker.Worker
 	names   []string
-	turns   map[string]time.Duration // when in each interval its turn is
 	mu      sync.Mutex
 	looks   map[string][]time.Time // when each was looked at
 }
 
 // newSwarm is one without nodes.
 func (s *site) newSwarm() *swarm {
-	return &swarm{site: s, turns: map[string]time.Duration{}, looks: map[string][]time.Time{}}
+	return &swarm{site: s, looks: map[string][]time.Time{}}
 }
 
 // startedAtOnce is how many nodes are started at once.
@@ -59,7 +57,7 @@ func (w *swarm) grow(ctx context.Context, many int) error {
 	return g.Wait()
 }
 
-// start starts one node, and learns when its turn is.
+// start starts one node.
 func (w *swarm) start(ctx context.Context, name string) error {
 	engine := runtime.NewFake()
 	engine.AddImages("registry.example/app:v1")
@@ -79,34 +77,32 @@ func (w *swarm) start(ctx context.Context, name string) error {
 	w.mu.Lock()
 	w.workers = append(w.workers, node)
 	w.mu.Unlock()
-	run, err := w.site.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.RegisterNodeName, plan.NodeRecord{Name: name})
-	if err == nil {
-		err = run.Get(ctx, nil)
-	}
-	if err != nil {
-		return err
-	}
-	schedule, err := w.site.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(name)).Describe(ctx)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.turns[name] = schedule.Schedule.Spec.Intervals[0].Offset
-	return nil
+	return w.run(ctx, workflows.RegisterNodeName, plan.NodeRecord{Name: name})
 }
 
-// stop ends the nodes and their schedules.
+func (w *swarm) run(ctx context.Context, workflow string, arg any) error {
+	run, err := w.site.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflow, arg)
+	if err != nil {
+		return err
+	}
+	return run.Get(ctx, nil)
+}
+
+// stop ends the nodes, and has them forgotten.
 func (w *swarm) stop(ctx context.Context) error {
-	for _, node := range w.workers {
-		node.Stop()
+	if ctx.Err() == nil { // else the platform goes, and the registry with it
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(startedAtOnce)
+		for _, name := range w.names {
+			g.Go(func() error { return w.run(ctx, workflows.RemoveNodeName, name) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
 	}
-	if ctx.Err() != nil {
-		return nil // the platform goes, and the schedules with it
-	}
-	scheduled := slices.Collect(maps.Keys(w.turns))
-	return atOnce(len(scheduled), func(i int) error {
-		return w.site.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID(scheduled[i])).Delete(ctx)
+	return atOnce(len(w.workers), func(i int) error {
+		w.workers[i].Stop()
+		return nil
 	})
 }
 
@@ -126,7 +122,7 @@ func (p pretended) Status(context.Context, string, []string) (plan.NodeStatus, e
 // watched is what came of looking at a swarm for a while.
 type watched struct {
 	looks, missed, late int
-	latest              time.Duration // the longest that a look came after its time
+	latest              time.Duration // how much longer than the interval the longest wait for a look was
 	// Milliseconds of processor time, of each second or for each look, and MB
 	// held at the end.
 	temporal, control, postgres float64
@@ -135,16 +131,17 @@ type watched struct {
 }
 
 // perLook makes what was used each second, beside what idling uses, what each
-// look has used.
-func (got *watched) perLook(idle watched) {
-	share := got.long.Seconds() / float64(max(1, got.looks))
+// look has used. Of all the nodes that were looked at, so many were counted.
+func (got *watched) perLook(idle watched, all, counted int) {
+	share := got.long.Seconds() / float64(max(1, got.looks)) * float64(counted) / float64(all)
 	got.temporal = (got.temporal - idle.temporal) * share
 	got.control = (got.control - idle.control) * share
 	got.postgres = (got.postgres - idle.postgres) * share
 }
 
-// watch waits for so long, and counts what was done meanwhile.
-func (w *swarm) watch(ctx context.Context, long time.Duration) (watched, error) {
+// watch waits for so long, and counts what was done meanwhile, where each node is
+// to be looked at once in an interval.
+func (w *swarm) watch(ctx context.Context, interval, long time.Duration) (watched, error) {
 	usage, err := w.site.usage()
 	if err != nil {
 		return watched{}, err
@@ -163,7 +160,7 @@ func (w *swarm) watch(ctx context.Context, long time.Duration) (watched, error) 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, name := range w.names {
-		w.count(&got, name, from, from.Add(long))
+		w.count(&got, name, interval, from, from.Add(long))
 	}
 	got.temporal = (after.temporal - usage.temporal) / long.Seconds()
 	got.control = (after.control - usage.control) / long.Seconds()
@@ -172,22 +169,26 @@ func (w *swarm) watch(ctx context.Context, long time.Duration) (watched, error) 
 	return got, nil
 }
 
-// count counts one node's looks. Its turn is in its schedule.
-func (w *swarm) count(got *watched, name string, from, to time.Time) {
-	seen := 0
+// count counts one node's looks. Each is due an interval after the one before.
+func (w *swarm) count(got *watched, name string, interval time.Duration, from, to time.Time) {
+	seen, last := 0, from
 	for _, at := range w.looks[name] {
-		if at.Before(from) || at.After(to) {
+		if at.Before(from) {
+			last = at
 			continue
 		}
+		if at.After(to) {
+			break
+		}
 		seen++
-		behind := time.Duration(at.UnixNano()-int64(w.turns[name])) % lookInterval
-		if behind > lookLate {
+		late := at.Sub(last) - interval
+		if late > lookLate {
 			got.late++
 		}
-		got.latest = max(got.latest, behind)
+		got.latest, last = max(got.latest, late), at
 	}
 	got.looks += seen
-	got.missed += max(0, int(to.Sub(from)/lookInterval)-seen)
+	got.missed += max(0, int(to.Sub(from)/interval)-seen)
 }
 
 // usage is the processor time that the platform's parts have used, in
@@ -241,6 +242,16 @@ func (s *site) ofPostgres(main proc.Stat) (float64, error) {
 	return float64(spent.Milliseconds()), err
 }
 
+// paces are the sizes of fleets that are looked at. The small ones are looked at
+// more often than the monitor does it: the rest of the platform would hide what it
+// costs.
+var paces = []pace{{10, lookInterval / 10}, {100, lookInterval / 3}, {1000, lookInterval}}
+
+type pace struct {
+	nodes    int
+	interval time.Duration
+}
+
 // monitorSwarm looks at more and more nodes, all of which pretend, and says what
 // a look costs, and whether each came in time.
 func monitorSwarm(ctx context.Context, b *bench) (results []result, err error) {
@@ -248,38 +259,54 @@ func monitorSwarm(ctx context.Context, b *bench) (results []result, err error) {
 		return nil, nil // it takes minutes, whatever is left out
 	}
 	w := b.site.newSwarm()
-	defer func() { err = errors.Join(err, w.stop(ctx)) }()
-	idle, err := w.watch(ctx, lookInterval) // what the platform does besides
+	defer func() {
+		err = errors.Join(err, w.stop(ctx), workers.ScheduleMonitor(ctx, b.site.temporal, lookInterval))
+	}()
+	idle, err := w.idle(ctx)
 	if err != nil {
 		return nil, err
 	}
 	least := 0.0
-	for _, size := range []int{10, 100, 1000} {
-		if err := w.grow(ctx, size); err != nil {
+	for _, p := range paces {
+		if err := w.grow(ctx, p.nodes); err != nil {
 			return nil, err
 		}
-		time.Sleep(lookInterval) // the first looks of new nodes are not by the clock
-		got, err := w.watch(ctx, min(b.options.watch, max(2*lookInterval, time.Duration(size)*time.Second)))
+		if err := workers.ScheduleMonitor(ctx, b.site.temporal, p.interval); err != nil {
+			return nil, err
+		}
+		time.Sleep(2 * p.interval) // the first looks of new nodes are not by the clock
+		got, err := w.watch(ctx, p.interval, min(b.options.watch, max(2*lookInterval, time.Duration(p.nodes)*time.Second)))
 		if err != nil {
 			return nil, err
 		}
-		got.perLook(idle)
+		got.perLook(idle, p.nodes+len(b.site.nodes), p.nodes)
 		each := got.temporal + got.control + got.postgres
-		b.points("nodes", float64(size), each)
+		b.points("nodes", float64(p.nodes), each)
 		if least == 0 {
 			least = each
 		}
-		results = append(results, got.results(size, least)...)
+		results = append(results, got.results(p, least)...)
 	}
 	return results, nil
 }
 
+// idle is what the platform uses while nobody looks at its nodes.
+func (w *swarm) idle(ctx context.Context) (watched, error) {
+	resume, err := w.site.pauseLooks(ctx)
+	if err != nil {
+		return watched{}, err
+	}
+	time.Sleep(lookInterval) // what came before has its consequences
+	idle, err := w.watch(ctx, lookInterval, 2*lookInterval)
+	return idle, errors.Join(err, resume())
+}
+
 // results are the figures of one size; least is what a look cost at the smallest.
-func (got watched) results(size int, least float64) []result {
-	about := result{Samples: got.looks, Command: fmt.Sprintf("%d nodes with an engine in memory, a look every %s, for %s", size, lookInterval, got.long)}
+func (got watched) results(p pace, least float64) []result {
+	about := result{Samples: got.looks, Command: fmt.Sprintf("%d nodes with an engine in memory, a look every %s, for %s", p.nodes, p.interval, got.long)}
 	figure := func(name, work, unit string, value, target float64) result {
 		r := about
-		r.Name, r.Work, r.Unit = fmt.Sprintf("monitor-%d-%s", size, name), work, unit
+		r.Name, r.Work, r.Unit = fmt.Sprintf("monitor-%d-%s", p.nodes, name), work, unit
 		r.Value, r.Spread, r.Target = value, [2]float64{value, value}, target
 		r.Holds = target == 0 || value <= target
 		return r
@@ -292,7 +319,7 @@ func (got watched) results(size int, least float64) []result {
 	}
 	missed := figure("missed", fmt.Sprintf("looks that were missed, of %d", got.looks+got.missed), "looks", float64(got.missed), 0)
 	missed.Holds = got.missed == 0
-	latest := figure("late", fmt.Sprintf("the latest look after its turn; %d of them over %s", got.late, lookLate), "s", got.latest.Seconds(), lookLate.Seconds())
+	latest := figure("late", fmt.Sprintf("how much longer than %s the longest wait for a look was; %d of them over %s", p.interval, got.late, lookLate), "s", got.latest.Seconds(), lookLate.Seconds())
 	return []result{
 		cost, missed, latest,
 		figure("temporal", "memory of Temporal's dev server", "MB", got.temporalMB, 0),

@@ -51,14 +51,13 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
 		return fmt.Errorf("register search attributes: %w", err)
 	}
-	if err := scheduleRetention(ctx, c); err != nil {
+	if err := errors.Join(ScheduleMonitor(ctx, c, r.MonitorInterval), scheduleRetention(ctx, c)); err != nil {
 		return err
 	}
 	control := &activities.Control{
 		Registry: store,
 		Images:   imageregistry.New(r.Images),
 		Lock:     lock{c},
-		Monitor:  monitor{c, r.MonitorInterval},
 		Queues:   queues{c, r.Namespace},
 		Alerts:   r.Alerts.destinations(),
 		Version:  r.version,
@@ -82,6 +81,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.HistoryName:      workflows.History,
 		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.RegisterNodeName: workflows.RegisterNode,
+		workflows.MonitorName:      workflows.Monitor,
 		workflows.MonitorNodeName:  workflows.MonitorNode,
 		workflows.ServicesName:     workflows.Services,
 		workflows.NodeStatesName:   workflows.NodeStates,

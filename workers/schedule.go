@@ -49,6 +49,23 @@ func scheduleFault(err error, doing string, args ...any) error {
 	return fault.Wrap(kind, err, doing, args...)
 }
 
+// ScheduleMonitor has the nodes looked at from now on, once in each interval. A
+// large fleet's looks are spread over most of it.
+func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duration) error {
+	return schedule(ctx, c, client.ScheduleOptions{
+		ID:   workflows.MonitorID,
+		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: interval}}},
+		Action: &client.ScheduleWorkflowAction{
+			ID:                       workflows.MonitorID,
+			Workflow:                 workflows.MonitorName,
+			Args:                     []any{workflows.MonitorInput{Over: interval * 4 / 5}},
+			TaskQueue:                activities.QueueControl,
+			WorkflowExecutionTimeout: workflows.MonitorPatience,
+			StaticSummary:            "look at the nodes",
+		},
+	}, "schedule the looks at nodes")
+}
+
 // thinEvery is how often history is thinned, and thinAt how long after the full
 // hour: an hour is kept whole or not at all.
 const thinEvery, thinAt = time.Hour, 5 * time.Minute

@@ -26,6 +26,7 @@ const (
 	HistoryName      = "History"
 	SnapshotName     = "Snapshot"
 	RegisterNodeName = "RegisterNode"
+	MonitorName      = "Monitor"
 	MonitorNodeName  = "MonitorNode"
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
@@ -75,9 +76,12 @@ func ClaimID(node string, m plan.Machine) string { return "claim/" + node + "/" 
 // node; nonce makes it unique.
 func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/" + verb + "/" + nonce }
 
-// MonitorID is the id of the schedule that has a node looked at, and what the
+// MonitorID is the id of the schedule that has the nodes looked at, and what the
 // ids of the looks begin with.
-func MonitorID(node string) string { return "monitor/" + node }
+const MonitorID = "monitor"
+
+// MonitorNodeID is the id of a look at one node.
+func MonitorNodeID(node string) string { return MonitorID + "/" + node }
 
 // AlertID is the id of the workflow that tells a destination of events.
 func AlertID(destination string) string { return "alert/" + destination }

@@ -1,8 +1,12 @@
 package workflows
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -14,12 +18,86 @@ import (
 // next one tells what it would have told.
 const recordPatience = 20 * time.Second
 
-// recordObservation is the activity's name: a local one that is named by its
-// function would be called on a Control that is nil.
-const recordObservation = "RecordObservation"
+const (
+	// MonitorPatience is when looks that nobody has taken yet are given up.
+	MonitorPatience = 2 * time.Minute
+	// batch is how many nodes one run looks at, at the most: its history stays
+	// short of what Temporal allows even where each has a thousand containers.
+	batch = 50
+)
 
-// MonitorNode looks at a node once: how it is, and what it runs. A schedule
-// has it do so again and again. It waits for nothing that follows from it.
+// MonitorInput is which nodes to look at.
+type MonitorInput struct {
+	// Nodes are looked at at once. None stand for all that there are.
+	Nodes []string `json:"nodes,omitempty"`
+	// Over is the time over which the batches of a large fleet are spread.
+	Over time.Duration `json:"over,omitempty"`
+}
+
+// Monitor looks at each node once. A schedule has it do so again and again. The
+// nodes of a large fleet are looked at in batches, each by a run of its own.
+func Monitor(ctx workflow.Context, in MonitorInput) error {
+	if len(in.Nodes) > 0 {
+		return lookAtAll(ctx, in.Nodes)
+	}
+	var nodes []plan.WatchedNode
+	step := spotStep(ctx, "which nodes are there?", recordPatience, &waiting)
+	if err := workflow.ExecuteLocalActivity(step, "WatchedNodes").Get(ctx, &nodes); err != nil {
+		return err
+	}
+	var answering []string
+	for _, n := range nodes {
+		if !n.Silent {
+			answering = append(answering, n.Name)
+		} else if err := leaveLook(ctx, n.Name); err != nil {
+			return err
+		}
+	}
+	if len(answering) <= batch {
+		return lookAtAll(ctx, answering)
+	}
+	pause := in.Over / time.Duration((len(answering)+batch-1)/batch)
+	for names := range slices.Chunk(answering, batch) {
+		o := workflow.ChildWorkflowOptions{
+			WorkflowID: fmt.Sprintf("%s+%d", MonitorNodeID(names[0]), len(names)-1), WorkflowExecutionTimeout: MonitorPatience,
+			StaticSummary: fmt.Sprintf("look at %d nodes, %s to %s", len(names), names[0], names[len(names)-1]),
+		}
+		if err := leave(ctx, o, MonitorName, MonitorInput{Nodes: names}); err != nil {
+			return err
+		}
+		if err := workflow.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAtAll looks at nodes side by side. None is in another's way.
+func lookAtAll(ctx workflow.Context, names []string) error {
+	var failed error
+	g := newGroup(ctx)
+	for _, name := range names {
+		g.do(func(ctx workflow.Context) error {
+			if err := MonitorNode(ctx, name); err != nil {
+				failed = err
+			}
+			return nil
+		})
+	}
+	return cmp.Or(g.wait(ctx), failed)
+}
+
+// leaveLook has a node looked at by a run of its own: one that does not answer
+// takes its time, which is not the others'.
+func leaveLook(ctx workflow.Context, name string) error {
+	return leave(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: MonitorNodeID(name), WorkflowExecutionTimeout: MonitorPatience, StaticSummary: "look at " + name,
+		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNode.ValueSet([]string{name})),
+	}, MonitorNodeName, name)
+}
+
+// MonitorNode looks at a node once: how it is, and what it runs. It waits for
+// nothing that follows from it.
 func MonitorNode(ctx workflow.Context, name string) error {
 	look := plan.Observation{Node: name, At: workflow.Now(ctx)}
 	var found activities.ObserveNodeResult
@@ -33,16 +111,11 @@ func MonitorNode(ctx workflow.Context, name string) error {
 		look.Status, look.Containers = &found.Status, found.Containers
 	}
 	look.Age = workflow.Now(ctx).Sub(look.At)
-	// On the spot, by the worker that runs this: a look comes twice a minute from
-	// each node, and what it found would travel and be kept twice.
-	step := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: shortCall, ScheduleToCloseTimeout: recordPatience, RetryPolicy: &waiting,
-		Summary: "record how " + name + " is",
-	})
 	var told activities.RecordObservationResult
-	err = workflow.ExecuteLocalActivity(step, recordObservation, look).Get(ctx, &told)
+	step := spotStep(ctx, "record how "+name+" is", recordPatience, &waiting)
+	err = workflow.ExecuteLocalActivity(step, "RecordObservation", look).Get(ctx, &told)
 	if f := activities.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
-		return unwatch(ctx, name) // the node has been removed, and its schedule is still there
+		return nil // the node has been removed meanwhile
 	}
 	if err != nil {
 		return err
@@ -70,7 +143,7 @@ const healPatience = 5 * time.Minute
 func heal(ctx workflow.Context, name string, release plan.Snapshot) error {
 	in := DeployInput{
 		Definition: release.Definition, Rollback: release.Number, Digests: release.Digests, Reconcile: true,
-		Deadline: healPatience, Who: "monitor", From: name,
+		Deadline: healPatience, Who: "monitor", From: name, Revision: Revision,
 	}
 	return leave(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: DeployID(release.Definition.Name), StaticSummary: in.Summary(), Memo: in.Memo(), TypedSearchAttributes: in.Attributes(),

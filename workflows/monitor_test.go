@@ -1,6 +1,10 @@
 package workflows_test
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +71,84 @@ func asActivity(err error) error {
 		return activities.ToTemporal(err, f.Kind.Retryable())
 	}
 	return err
+}
+
+// monitor plays one run of the schedule's. Nodes whose names begin with "dead" do
+// not answer.
+func (s *stage) monitor(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		dead := strings.HasPrefix(name, "dead")
+		s.watched = append(s.watched, plan.WatchedNode{Name: name, Silent: dead})
+		if !dead {
+			s.nodes[name] = nil
+		}
+	}
+	s.env.ExecuteWorkflow(workflows.MonitorName, workflows.MonitorInput{Over: time.Minute})
+	require.True(t, s.env.IsWorkflowCompleted())
+}
+
+// lookedAt are the nodes whose looks were recorded, by name.
+func (s *stage) lookedAt() []string {
+	var names []string
+	for _, look := range s.looks {
+		names = append(names, look.Node)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestTheMonitorLooksAtEachNode(t *testing.T) {
+	s := newStage(t)
+	s.monitor(t, "rift", "orion")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"orion", "rift"}, s.lookedAt())
+}
+
+func TestAFleetWithoutNodesIsLookedAt(t *testing.T) {
+	s := newStage(t)
+	s.monitor(t)
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Empty(t, s.calls)
+}
+
+func TestALookThatFailsIsInNoOthersWay(t *testing.T) {
+	s := newStage(t)
+	s.fail = failing("RecordObservation orion", 0, fault.New(fault.Internal, "no such column"))
+	s.monitor(t, "rift", "orion")
+	require.ErrorContains(t, s.env.GetWorkflowError(), "no such column")
+	require.Equal(t, []string{"rift"}, s.lookedAt())
+}
+
+func TestANodeThatDoesNotAnswerIsLookedAtByARunOfItsOwn(t *testing.T) {
+	s := newStage(t)
+	var left []string
+	s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, mock.Anything).Return(
+		func(ctx workflow.Context, name string) error {
+			require.Equal(t, "monitor/"+name, workflow.GetInfo(ctx).WorkflowExecution.ID)
+			left = append(left, name)
+			return errors.New("nobody waits for it")
+		})
+	s.monitor(t, "dead-1", "rift", "dead-2")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"rift"}, s.lookedAt())
+	require.Equal(t, []string{"dead-1", "dead-2"}, left)
+}
+
+func TestALargeFleetIsLookedAtInBatches(t *testing.T) {
+	s := newStage(t)
+	var names []string
+	for i := range 120 {
+		names = append(names, fmt.Sprintf("node-%03d", i))
+	}
+	began := s.env.Now()
+	s.monitor(t, names...)
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, names, s.lookedAt())
+	for _, look := range s.looks {
+		i := slices.Index(names, look.Node)
+		require.Equal(t, time.Duration(i/50)*20*time.Second, look.At.Sub(began).Round(time.Second), "%s: each batch has its share of the minute", look.Node)
+	}
 }
 
 func TestALookThatCannotBeRecordedIsGivenUp(t *testing.T) {

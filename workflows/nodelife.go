@@ -104,22 +104,12 @@ func DrainNode(ctx workflow.Context, in DrainInput) (*DrainResult, error) {
 	return result, nil
 }
 
-// RemoveNode forgets a node that nothing should run on, and looks at it no
-// more.
+// RemoveNode forgets a node that nothing should run on: it is looked at no more.
 func RemoveNode(ctx workflow.Context, name string) error {
 	step := controlStep(ctx, "remove "+name, readDeadline)
-	if err := workflow.ExecuteActivity(step, control.RemoveNode, activities.RemoveNodeInput{Node: name}).Get(ctx, nil); err != nil {
-		return readFailure(err)
-	}
-	// A look that finds no such node ends its schedule too, where this cannot.
-	if err := unwatch(ctx, name); err != nil {
+	err := workflow.ExecuteActivity(step, control.RemoveNode, activities.RemoveNodeInput{Node: name}).Get(ctx, nil)
+	if err != nil {
 		return readFailure(err)
 	}
 	return nil
-}
-
-// unwatch ends the looks at a node.
-func unwatch(ctx workflow.Context, name string) error {
-	step := controlStep(ctx, "watch "+name+" no more", recordPatience)
-	return workflow.ExecuteActivity(step, control.UnwatchNode, activities.WatchNodeInput{Node: name}).Get(ctx, nil)
 }

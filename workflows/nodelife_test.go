@@ -114,14 +114,14 @@ func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {
 	require.Contains(t, s.changes(), "StopContainer shop-api")
 }
 
-func TestANodeThatIsRemovedIsLookedAtNoMore(t *testing.T) {
+func TestANodeIsForgotten(t *testing.T) {
 	s := newStage(t)
 	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
 	require.NoError(t, s.env.GetWorkflowError())
-	require.Equal(t, []string{"RemoveNode rift", "UnwatchNode rift"}, s.calls)
+	require.Equal(t, []string{"RemoveNode rift"}, s.calls)
 }
 
-func TestANodeThatMustStayIsLookedAtOn(t *testing.T) {
+func TestANodeThatMustStayIsNotForgotten(t *testing.T) {
 	s := newStage(t)
 	s.fail = failing("RemoveNode", 0, fault.New(fault.Conflict, "node rift is to run shop (web)"))
 	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
@@ -129,14 +129,14 @@ func TestANodeThatMustStayIsLookedAtOn(t *testing.T) {
 	require.Empty(t, s.calls)
 }
 
-func TestALookAtANodeThatWasRemovedIsTheLast(t *testing.T) {
+func TestALookAtANodeThatWasRemovedIsNoFailure(t *testing.T) {
 	unknown := fault.New(fault.NotFound, "no node is called rift")
 	unknown.Node = "rift"
 	s := newStage(t)
 	s.fail = failing("RecordObservation", 0, unknown)
 	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
 	require.NoError(t, s.env.GetWorkflowError())
-	require.Equal(t, []string{"ObserveNode rift", "UnwatchNode rift"}, s.calls)
+	require.Equal(t, []string{"ObserveNode rift"}, s.calls)
 
 	s = newStage(t)
 	s.fail = failing("RecordObservation", 0, fault.New(fault.NotFound, "there is no database mcp"))

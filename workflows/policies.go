@@ -24,6 +24,9 @@ var waiting = temporal.RetryPolicy{
 	MaximumAttempts: math.MaxInt32,
 }
 
+// once is the policy of what is not tried again.
+var once = temporal.RetryPolicy{MaximumAttempts: 1}
+
 const (
 	// nodeSilence is how long a node's worker may leave a question untaken
 	// before it counts as absent.
@@ -78,7 +81,7 @@ func readStep(ctx workflow.Context, node, summary string) workflow.Context {
 		TaskQueue:              activities.QueueNode(node),
 		ScheduleToStartTimeout: nodeSilence,
 		StartToCloseTimeout:    2 * nodeSilence,
-		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+		RetryPolicy:            &once,
 		Summary:                summary,
 	})
 }
@@ -135,6 +138,37 @@ func pruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 		RetryPolicy:            &waiting,
 		Summary:                summary,
 	})
+}
+
+// spotStep is for what the worker that runs the workflow does itself, which costs
+// Temporal no more than a line in the history.
+func spotStep(ctx workflow.Context, summary string, patience time.Duration, retries *temporal.RetryPolicy) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: min(patience, shortCall), ScheduleToCloseTimeout: patience, RetryPolicy: retries, Summary: summary,
+	})
+}
+
+// spotPatience is how long a step is tried on the spot, where nobody sees it.
+const spotPatience = time.Second
+
+// promptly does a step of the control worker that takes milliseconds on the spot.
+// What does not succeed at once is waited for like any other, until left has
+// passed: its attempts can be seen, and their causes.
+func promptly(ctx workflow.Context, summary string, left time.Duration, out any, activity string, args ...any) error {
+	// Who is cancelled waits for it: what it has written must be known.
+	spot, _ := workflow.NewDisconnectedContext(ctx)
+	err := workflow.ExecuteLocalActivity(spotStep(spot, summary, spotPatience, &once), activity, args...).Get(spot, out)
+	if err == nil || isFinal(err) {
+		return err
+	}
+	return workflow.ExecuteActivity(controlStep(ctx, summary, left), activity, args...).Get(ctx, out)
+}
+
+// isFinal reports whether an activity has failed in a way that no other attempt
+// would change.
+func isFinal(err error) bool {
+	var failed *temporal.ApplicationError
+	return errors.As(err, &failed) && failed.NonRetryable()
 }
 
 // leave starts a workflow that goes on by itself; one of that id that runs

@@ -10,8 +10,8 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// RegisterNode writes down that a node's worker has started, and has the node
-// looked at from then on. After a boot of its host it starts again what the
+// RegisterNode writes down that a node's worker has started: the monitor looks
+// at the node from then on, and at once. After a boot of its host it starts again what the
 // boot has ended.
 func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
 	in.Seen = workflow.Now(ctx)
@@ -20,14 +20,10 @@ func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
 	if err := workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, &boot); err != nil {
 		return err
 	}
-	step = controlStep(ctx, "watch node "+in.Name, 0)
-	unwatched := workflow.ExecuteActivity(step, control.WatchNode, activities.WatchNodeInput{Node: in.Name}).Get(ctx, nil)
-	if boot.New {
-		if err := reviveAll(ctx, in, boot.Services); err != nil {
-			return err
-		}
+	if err := leaveLook(ctx, in.Name); err != nil || !boot.New {
+		return err
 	}
-	return unwatched
+	return reviveAll(ctx, in, boot.Services)
 }
 
 // reviveAll starts again what a boot has ended.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -24,6 +25,7 @@ func booted(t *testing.T) *stage {
 		s.nodes["rift"][i].Running = false
 	}
 	s.boot = plan.Boot{New: true, Services: []string{"shop"}}
+	s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, "rift").Return(nil).Once()
 	return s
 }
 
@@ -32,6 +34,7 @@ func (s *stage) announce(t *testing.T) {
 	s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.NoError(t, s.env.GetWorkflowError())
+	s.env.AssertWorkflowNumberOfCalls(t, workflows.MonitorNodeName, 1)
 }
 
 const started = "Restore rift remove[] rename[] start[shop-api shop-web]"
@@ -39,14 +42,14 @@ const started = "Restore rift remove[] rename[] start[shop-api shop-web]"
 func TestANodeThatHasBootedRunsWhatItShould(t *testing.T) {
 	s := booted(t)
 	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift", "WatchNode rift", started, "MarkRevived rift b2"}, s.changes())
+	require.Equal(t, []string{"RecordNode rift", started, "MarkRevived rift b2"}, s.changes())
 }
 
 func TestANodeWhoseWorkerAloneWasStartedIsLeftAlone(t *testing.T) {
 	s := booted(t)
 	s.boot.New = false
 	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift", "WatchNode rift"}, s.changes())
+	require.Equal(t, []string{"RecordNode rift"}, s.changes())
 }
 
 func TestADeployThatIsUnderWayComesFirst(t *testing.T) {
@@ -55,7 +58,7 @@ func TestADeployThatIsUnderWayComesFirst(t *testing.T) {
 	s.deploying = func() bool { return s.env.Now().Sub(began) < time.Minute }
 	s.announce(t)
 	require.GreaterOrEqual(t, s.env.Now().Sub(began), time.Minute)
-	require.Equal(t, []string{"RecordNode rift", "WatchNode rift", started, "MarkRevived rift b2"}, s.changes())
+	require.Equal(t, []string{"RecordNode rift", started, "MarkRevived rift b2"}, s.changes())
 }
 
 func TestADeployThatHasBeenThereMeanwhileIsSeen(t *testing.T) {
@@ -70,21 +73,13 @@ func TestADeployThatHasBeenThereMeanwhileIsSeen(t *testing.T) {
 		return fault.New(fault.Conflict, "deployment 7 of shop is over: deployment 8 has begun")
 	}
 	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift", "WatchNode rift", "MarkRevived rift b2"}, s.changes())
+	require.Equal(t, []string{"RecordNode rift", "MarkRevived rift b2"}, s.changes())
 }
 
 func TestAServiceThatIsGoneKeepsNobodyWaiting(t *testing.T) {
 	s := booted(t)
 	s.boot.Services = []string{"blog", "shop"}
 	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift", "WatchNode rift", started, "MarkRevived rift b2"}, s.changes())
-}
-
-func TestANodeThatCannotBeWatchedRunsWhatItShouldAllTheSame(t *testing.T) {
-	s := booted(t)
-	s.fail = failing("WatchNode", 0, fault.New(fault.Invalid, "schedules are not allowed here"))
-	s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
-	require.ErrorContains(t, s.env.GetWorkflowError(), "schedules are not allowed here")
 	require.Equal(t, []string{"RecordNode rift", started, "MarkRevived rift b2"}, s.changes())
 }
 
@@ -94,5 +89,5 @@ func TestABootStaysNewWhileADeployDoesNotEnd(t *testing.T) {
 	s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.ErrorContains(t, s.env.GetWorkflowError(), "a deploy is under way")
-	require.Equal(t, []string{"RecordNode rift", "WatchNode rift"}, s.changes())
+	require.Equal(t, []string{"RecordNode rift"}, s.changes())
 }

@@ -52,6 +52,8 @@ type stage struct {
 	// polls the node's queue, if there is one.
 	holder plan.Holder
 	answer plan.Answer
+	// watched are the nodes that the monitor is to look at.
+	watched []plan.WatchedNode
 	// looks are the looks at nodes that were recorded.
 	looks []plan.Observation
 	// alerting are destinations that a look finds are still to be told.
@@ -94,6 +96,7 @@ func newStage(t *testing.T) *stage {
 		workflows.PlanName:         workflows.Plan,
 		workflows.MendName:         workflows.Mend,
 		workflows.RegisterNodeName: workflows.RegisterNode,
+		workflows.MonitorName:      workflows.Monitor,
 		workflows.MonitorNodeName:  workflows.MonitorNode,
 		workflows.ClaimNodeName:    workflows.ClaimNode,
 		workflows.DrainNodeName:    workflows.DrainNode,
@@ -150,7 +153,7 @@ func (s *stage) inTime(info activity.Info) bool {
 	}
 	const longestPause = 10 * time.Second
 	left := info.ScheduleToCloseTimeout
-	return left == 0 || s.env.Now().Sub(first)+longestPause < left
+	return left == 0 || info.IsLocalActivity || s.env.Now().Sub(first)+longestPause < left
 }
 
 func (s *stage) register() {
@@ -269,8 +272,7 @@ func (s *stage) register() {
 	})
 	add("RecordNode", func(ctx context.Context, in plan.NodeRecord) (plan.Boot, error) { return s.boot, s.call(ctx, in.Name) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
-	add("WatchNode", func(ctx context.Context, in activities.WatchNodeInput) error { return s.call(ctx, in.Node) })
-	add("UnwatchNode", func(ctx context.Context, in activities.WatchNodeInput) error { return s.call(ctx, in.Node) })
+	add("WatchedNodes", func(context.Context) ([]plan.WatchedNode, error) { return s.watched, nil })
 	add("ClaimNode", func(ctx context.Context, in plan.Claim) (plan.ClaimResult, error) {
 		result := plan.ClaimResult{Verdict: plan.Judge(s.holder, in), Holder: s.holder}
 		return result, s.call(ctx, string(result.Verdict))
@@ -330,6 +332,7 @@ func (s *stage) register() {
 // outcome.
 func (s *stage) deploy(t *testing.T, in workflows.DeployInput) workflows.Result {
 	t.Helper()
+	in.Revision = workflows.Revision
 	s.env.ExecuteWorkflow(in.Workflow(), in)
 	require.True(t, s.env.IsWorkflowCompleted())
 	var result workflows.Result

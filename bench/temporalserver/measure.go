@@ -17,7 +17,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -30,8 +29,8 @@ import (
 // Load is the monitor's work on a fleet. A short interval stands for many
 // nodes.
 type Load struct {
-	// Nodes are looked at once in each Interval, by a schedule each, as the
-	// monitor does it; each look tells of so many Containers.
+	// Nodes are looked at once in each Interval, by one run, as the monitor does
+	// it; each look tells of so many Containers.
 	Nodes, Containers int
 	Interval          time.Duration
 	// For is how long it is measured; before, it is there as long to fill the
@@ -94,6 +93,7 @@ func (r *rig) start(ctx context.Context, nodes int) error {
 		return err
 	}
 	control := worker.New(r.client, activities.QueueControl, worker.Options{})
+	control.RegisterWorkflowWithOptions(workflows.Monitor, workflow.RegisterOptions{Name: workflows.MonitorName})
 	control.RegisterWorkflowWithOptions(workflows.MonitorNode, workflow.RegisterOptions{Name: workflows.MonitorNodeName})
 	control.RegisterActivityWithOptions(r.record, activity.RegisterOptions{Name: "RecordObservation"})
 	r.workers = append(r.workers, control)
@@ -224,28 +224,23 @@ func cores(used, took time.Duration) float64 { return float64(used) / float64(to
 
 // look has every node looked at, until the time is up.
 func (r *rig) look(ctx context.Context, load Load) error {
-	var handles []client.ScheduleHandle
+	var in workflows.MonitorInput
 	for i := range load.Nodes {
-		id := workflows.MonitorID(nodeName(i))
-		handle, err := r.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
-			ID:   id,
-			Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: load.Interval}}},
-			Action: &client.ScheduleWorkflowAction{
-				ID: id, Workflow: workflows.MonitorNodeName, Args: []any{nodeName(i)}, TaskQueue: activities.QueueControl,
-				StaticSummary:         "look at " + nodeName(i),
-				TypedSearchAttributes: temporal.NewSearchAttributes(workflows.SearchNode.ValueSet([]string{nodeName(i)})),
-			},
-		})
-		if err != nil {
-			return fmt.Errorf("schedule looks: %w", err)
-		}
-		handles = append(handles, handle)
+		in.Nodes = append(in.Nodes, nodeName(i))
 	}
-	err := pause(ctx, load.For)
-	for _, handle := range handles {
-		err = errors.Join(err, handle.Delete(ctx))
+	handle, err := r.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:   workflows.MonitorID,
+		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: load.Interval}}},
+		Action: &client.ScheduleWorkflowAction{
+			ID: workflows.MonitorID, Workflow: workflows.MonitorName, Args: []any{in}, TaskQueue: activities.QueueControl,
+			StaticSummary: "look at the nodes",
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("schedule looks: %w", err)
 	}
-	return err
+	err = pause(ctx, load.For)
+	return errors.Join(err, handle.Delete(ctx))
 }
 
 // history is the length of one look's history.

@@ -207,7 +207,7 @@ func nodeFinding(name string, n workflows.DiagnosedNode) finding {
 // lookFinding is how old the monitor's last look at a node is.
 func lookFinding(n plan.NodeState, now time.Time, interval time.Duration) finding {
 	check := "monitor " + n.Name
-	hint := fmt.Sprintf("mcp node show %s; its schedule in Temporal is monitor/%s", n.Name, n.Name)
+	hint := fmt.Sprintf("mcp node show %s; the looks are the schedule %s in Temporal", n.Name, workflows.MonitorID)
 	age := now.Sub(n.Answered).Round(time.Second)
 	switch {
 	case n.Answered.IsZero():

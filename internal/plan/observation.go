@@ -164,6 +164,13 @@ const (
 	NodeDraining    = "draining"
 )
 
+// WatchedNode is a node that the monitor looks at.
+type WatchedNode struct {
+	Name string `json:"name"`
+	// Silent says that it did not answer the last look.
+	Silent bool `json:"silent,omitempty"`
+}
+
 // NodeState is a node with what the last look at it has found.
 type NodeState struct {
 	NodeRecord

@@ -218,6 +218,23 @@ func writeStatus(ctx context.Context, tx pgx.Tx, o plan.Observation) error {
 	return err
 }
 
+// WatchedNodes reads the nodes whose worker has announced itself, by name.
+func (s *Store) WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error) {
+	var watched []plan.WatchedNode
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select n.name, s.unanswered is not null as silent
+			from nodes n left join node_status s on s.node = n.name
+			where n.seen is not null order by n.name`)
+		if err != nil {
+			return err
+		}
+		watched, err = pgx.CollectRows(rows, pgx.RowToStructByName[plan.WatchedNode])
+		return err
+	}, "list the nodes to look at")
+	return watched, err
+}
+
 // NodeStates reads the nodes whose worker has announced itself, by name, with
 // what the last look at each has found.
 func (s *Store) NodeStates(ctx context.Context) ([]plan.NodeState, error) {

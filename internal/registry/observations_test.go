@@ -123,6 +123,26 @@ func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
 	require.Equal(t, 1, count(t, w.address, "select count(*) from observed_containers where name = 'shop-web' and state = 'running'"))
 }
 
+func TestTheNodesToLookAtAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
+	w := newWatch(t)
+	claimed := plan.Claim{Node: "claimed", Machine: plan.Machine{ID: "m1", Boot: "b1"}}
+	_, err := w.store.ClaimNode(t.Context(), claimed)
+	require.NoError(t, err)
+	record(t, w.store, plan.NodeRecord{Name: "orion"})
+	watched := func() []plan.WatchedNode {
+		nodes, err := w.store.WatchedNodes(t.Context())
+		require.NoError(t, err)
+		return nodes
+	}
+	require.Equal(t, []plan.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
+	w.look(plan.Observation{Problem: "no worker"})
+	require.Equal(t, []plan.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first look that has no answer")
+	w.look(seeing(w.web()))
+	require.Equal(t, []plan.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
+	require.NoError(t, w.store.RemoveNode(t.Context(), "orion"))
+	require.Equal(t, []plan.WatchedNode{{Name: "rift"}}, watched())
+}
+
 func TestALookAtANodeThatNobodyKnowsIsNotFound(t *testing.T) {
 	store, _ := newStore(t)
 	_, _, err := store.RecordObservation(t.Context(), plan.Observation{Node: "nowhere", At: time.Now()}, nil)

@@ -81,12 +81,10 @@ var scenes = map[string]func(*player){
 	"operating.md": func(p *player) {
 		p.alone()
 		info := shared.platform.Info()
-		url, err := os.ReadFile(filepath.Join(info.Dir, "postgres.url"))
-		require.NoError(p.t, err)
 		temporal := info.Temporal + "\"\nnamespace = \"" + p.namespace
 		podman := "\"\nsocket = \"" + info.Podman
 		p.say(
-			"postgres://mcp:PASSWORD@127.0.0.1:5432/mcp", strings.TrimSpace(string(url)),
+			"postgres://mcp:PASSWORD@127.0.0.1:5432/mcp", p.databaseURL(),
 			"127.0.0.1:7233", temporal, "temporal.example:7233", temporal,
 			`publish = "10.0.0.5`, `publish = "127.0.0.1`+podman,
 			`workspace = "/src`, `workspace = "`+p.workspace+podman,

@@ -92,11 +92,11 @@ func (w *world) run(args ...string) {
 	w.podman(append([]string{"run", "--detach", "--authfile", logins, "--env", "PORT=80"}, args...)...)
 }
 
-// unseen does something while nobody looks at the world's node: what takes
-// more than one step is seen done.
+// unseen does something while nobody looks at the nodes: what takes more than one
+// step is seen done.
 func (w *world) unseen(do func()) {
 	w.t.Helper()
-	looks := w.temporal().ScheduleClient().GetHandle(w.t.Context(), "monitor/"+w.node)
+	looks := w.temporal().ScheduleClient().GetHandle(w.t.Context(), "monitor")
 	require.NoError(w.t, looks.Pause(w.t.Context(), client.SchedulePauseOptions{}))
 	require.Eventually(w.t, func() bool {
 		described, err := looks.Describe(w.t.Context())
@@ -244,7 +244,7 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	require.Equal(t, plan.NodeReady, w.nodeStatus().State)
 	require.Equal(t, []string{"unreachable", "back ended"}, mine())
 	require.NoError(t, w.temporal().GetWorkflow(t.Context(), "node/"+w.node, "").Get(t.Context(), nil))
-	schedule, err := w.temporal().ScheduleClient().GetHandle(t.Context(), "monitor/"+w.node).Describe(t.Context())
+	schedule, err := w.temporal().ScheduleClient().GetHandle(t.Context(), "monitor").Describe(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, enums.SCHEDULE_OVERLAP_POLICY_SKIP, schedule.Schedule.Policy.Overlap)
 	require.Equal(t, time.Minute, schedule.Schedule.Policy.CatchupWindow)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,7 +126,31 @@ func (w *world) newNamespace() {
 	}, time.Minute, 200*time.Millisecond)
 }
 
-// alone gives w a Temporal namespace, a node and a builder of its own, whose
+// newRegistry makes w a database of its own: the monitor looks at every node
+// that its registry has.
+func (w *world) newRegistry() {
+	w.t.Helper()
+	w.sql(fmt.Sprintf("create database %q", w.builder))
+	w.database = w.builder
+	require.NoError(w.t, os.WriteFile(w.postgresURL(), []byte(w.databaseURL()), 0o600))
+}
+
+func (w *world) postgresURL() string { return filepath.Join(w.dir, "postgres.url") }
+
+// databaseURL is where w's registry is.
+func (w *world) databaseURL() string {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(shared.platform.Info().Dir, "postgres.url"))
+	require.NoError(w.t, err)
+	address, err := url.Parse(strings.TrimSpace(string(text)))
+	require.NoError(w.t, err)
+	if w.database != "" {
+		address.Path = "/" + w.database
+	}
+	return address.String()
+}
+
+// alone gives w a Temporal namespace, a registry, a node and a builder of its own, whose
 // workers are processes of their own: {"--control"}, {"--node", node} and
 // {"--builder", builder}. More lines of its configuration may follow; the first
 // of them are [build]'s.
@@ -133,10 +158,11 @@ func (w *world) alone(more ...string) {
 	w.t.Helper()
 	w.namespace, w.node = w.builder, w.builder
 	w.newNamespace()
+	w.newRegistry()
 	w.configure(append([]string{
 		fmt.Sprintf("services = %q", w.services),
 		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), fmt.Sprintf("namespace = %q", w.namespace),
-		"[postgres]", fmt.Sprintf("url_file = %q", filepath.Join(shared.platform.Info().Dir, "postgres.url")),
+		"[postgres]", fmt.Sprintf("url_file = %q", w.postgresURL()),
 		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
 		"[build]", fmt.Sprintf("builder = %q", w.builder),

@@ -63,9 +63,7 @@ func (w *world) portsHeld(service string) string {
 // sql is what a query past the registry gives.
 func (w *world) sql(query string) string {
 	w.t.Helper()
-	url, err := os.ReadFile(filepath.Join(shared.platform.Info().Dir, "postgres.url"))
-	require.NoError(w.t, err)
-	out, err := exec.Command("psql", strings.TrimSpace(string(url)), "-X", "-A", "-t", "-c", query).CombinedOutput()
+	out, err := exec.Command("psql", w.databaseURL(), "-X", "-A", "-t", "-c", query).CombinedOutput()
 	require.NoError(w.t, err, string(out))
 	return strings.TrimSpace(string(out))
 }

@@ -107,6 +107,7 @@ type world struct {
 	dir, services, workspace, builder string
 	registry                          string // the image registry's address, in the names of images
 	namespace, node                   string
+	database                          string // of its registry; "" for the platform's
 }
 
 func newWorld(t *testing.T) *world {
