@@ -140,8 +140,7 @@ func Adoption(ctx workflow.Context, in DeployInput) (*plan.Adoption, error) {
 	in.Adopt = true
 	d := newDeploy(ctx, in)
 	d.deadline = workflow.Now(ctx).Add(planDeadline)
-	step := controlStep(ctx, "load the release", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Definition.Name).Get(ctx, &d.release); err != nil {
+	if err := promptly(ctx, "load the release", readDeadline, &d.release, "LoadRelease", in.Definition.Name); err != nil {
 		return nil, readFailure(err)
 	}
 	if err := d.look(ctx); err != nil {

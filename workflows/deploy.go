@@ -153,9 +153,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 			return err
 		}
 	}
-	ctx = controlStep(ctx, "open the deployment of "+d.in.Definition.Name, d.left(ctx))
-	var begun plan.BeginResult
-	err := workflow.ExecuteActivity(ctx, control.BeginDeployment, plan.BeginRequest{
+	request := plan.BeginRequest{
 		Definition:     d.in.Definition,
 		DefinitionHash: d.in.Definition.Hash(),
 		Given:          given,
@@ -164,8 +162,9 @@ func (d *deploy) begin(ctx workflow.Context) error {
 		RunID:          d.result.RunID,
 		Who:            d.in.Who,
 		From:           d.in.From,
-	}).Get(ctx, &begun)
-	if err != nil {
+	}
+	var begun plan.BeginResult
+	if err := d.book(ctx, "open the deployment of "+request.Definition.Name, d.left(ctx), &begun, "BeginDeployment", request); err != nil {
 		return unanswered(err, "open the deployment")
 	}
 	d.number, d.release = begun.Number, begun.Release
@@ -177,8 +176,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 // the rest is the release's.
 func (d *deploy) complete(ctx workflow.Context) error {
 	var release plan.Release
-	step := controlStep(ctx, "load the release", d.left(ctx))
-	if err := workflow.ExecuteActivity(step, control.LoadRelease, d.in.Definition.Name).Get(ctx, &release); err != nil {
+	if err := d.book(ctx, "load the release", d.left(ctx), &release, "LoadRelease", d.in.Definition.Name); err != nil {
 		return err
 	}
 	switch {
@@ -189,6 +187,14 @@ func (d *deploy) complete(ctx workflow.Context) error {
 	}
 	d.in.Definition = plan.Merge(release.Definition, d.in.Definition, d.in.Only)
 	return nil
+}
+
+// book reads or writes the registry.
+func (d *deploy) book(ctx workflow.Context, summary string, left time.Duration, out any, activity string, in any) error {
+	if d.in.Revision >= 1 {
+		return promptly(ctx, summary, left, out, activity, in)
+	}
+	return workflow.ExecuteActivity(controlStep(ctx, summary, left), activity, in).Get(ctx, out)
 }
 
 // decide makes the plan.

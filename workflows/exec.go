@@ -3,7 +3,6 @@ package workflows
 import (
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -41,7 +40,7 @@ func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
 		StartToCloseTimeout:    in.Timeout + nodeSilence,
 		HeartbeatTimeout:       heartbeat,
 		// A command must not run twice.
-		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+		RetryPolicy: &once,
 		Summary:     "run " + in.Command[0] + " in " + m.Container,
 	})
 	err = nodeFault(workflow.ExecuteActivity(step, node.Exec, activities.ExecInput{

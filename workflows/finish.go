@@ -99,8 +99,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 // commitRelease makes this deployment the release, and tells who waits for it.
 func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest) error {
 	request.Service, request.Deployment = d.in.Definition.Name, d.number
-	step := controlStep(ctx, "commit the release", 0)
-	if err := workflow.ExecuteActivity(step, control.CommitRelease, request).Get(ctx, &d.stale); err != nil {
+	if err := d.book(ctx, "commit the release", 0, &d.stale, "CommitRelease", request); err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
 		return err
 	}
@@ -109,6 +108,12 @@ func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest)
 		workflow.GetLogger(ctx).Warn("nobody sees that only retiring is left", "error", err)
 	}
 	return nil
+}
+
+// since reports whether the deploy began with a change to its steps that came
+// before Revision 1.
+func (d *deploy) since(ctx workflow.Context, change string) bool {
+	return d.in.Revision >= 1 || workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) == 1
 }
 
 // versionFirst marks deploys that have nothing to retire, and so do not ask for it.
@@ -123,7 +128,7 @@ func (d *deploy) first() bool {
 // retire removes the predecessors, and lets their ports rest. The deploy has
 // succeeded; what stays makes the service dirty.
 func (d *deploy) retire(ctx workflow.Context) {
-	if d.first() && workflow.GetVersion(ctx, versionFirst, workflow.DefaultVersion, 1) == 1 {
+	if d.first() && d.since(ctx, versionFirst) {
 		return
 	}
 	d.log("Retiring the predecessors")
@@ -148,7 +153,7 @@ const versionRest = "rest"
 // is written; deploys of older versions do it by itself, and return in words what
 // they could not.
 func (d *deploy) releasePorts(ctx workflow.Context) (undone []string) {
-	if workflow.GetVersion(ctx, versionRest, workflow.DefaultVersion, 1) == 1 {
+	if d.since(ctx, versionRest) {
 		d.restPorts = true
 		return nil
 	}
@@ -261,8 +266,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}
-	step := controlStep(ctx, "write the outcome: "+string(r.Outcome), 0)
-	if err := workflow.ExecuteActivity(step, control.FinishDeployment, request).Get(ctx, nil); err != nil {
+	if err := d.book(ctx, "write the outcome: "+string(r.Outcome), 0, nil, "FinishDeployment", request); err != nil {
 		log.Error("outcome is not recorded", "error", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -108,7 +107,7 @@ func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) wo
 		ScheduleToStartTimeout: nodeSilence,
 		StartToCloseTimeout:    wait + 4*nodeSilence, // a log may be long
 		HeartbeatTimeout:       heartbeat,
-		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+		RetryPolicy:            &once,
 		Summary:                summary,
 	})
 }
@@ -117,8 +116,7 @@ func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) wo
 // the names of all.
 func selectMembers(ctx workflow.Context, service, component string) ([]plan.ReleaseMember, []string, error) {
 	var release plan.Release
-	step := controlStep(ctx, "load the release", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.LoadRelease, service).Get(ctx, &release); err != nil {
+	if err := promptly(ctx, "load the release", readDeadline, &release, "LoadRelease", service); err != nil {
 		return nil, nil, err
 	}
 	members := release.Members()

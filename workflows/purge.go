@@ -52,8 +52,7 @@ func Purge(ctx workflow.Context, in DeployInput) (*Result, error) {
 // Purgeable finds out what a purge would forget. It takes no lock.
 func Purgeable(ctx workflow.Context, service string) (*plan.Forgotten, error) {
 	known := &plan.Forgotten{}
-	step := controlStep(ctx, "count what there is of "+service, readDeadline)
-	if err := workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service, Dry: true}).Get(ctx, known); err != nil {
+	if err := promptly(ctx, "count what there is of "+service, readDeadline, known, "Purge", activities.PurgeInput{Service: service, Dry: true}); err != nil {
 		return nil, readFailure(err)
 	}
 	return known, nil

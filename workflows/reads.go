@@ -23,8 +23,7 @@ type PlanResult struct {
 func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	d := newDeploy(ctx, in)
 	d.deadline = workflow.Now(ctx).Add(planDeadline)
-	step := controlStep(ctx, "load the release", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Definition.Name).Get(ctx, &d.release); err != nil {
+	if err := promptly(ctx, "load the release", readDeadline, &d.release, "LoadRelease", in.Definition.Name); err != nil {
 		return nil, readFailure(err)
 	}
 	d.in.Definition = plan.Merge(d.release.Definition, in.Definition, in.Only)
@@ -66,9 +65,8 @@ type StatusResult struct {
 // Status reads services and looks at their nodes.
 func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 	result := &StatusResult{}
-	step := controlStep(ctx, "list services", readDeadline)
-	err := workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{Names: in.Services}).Get(ctx, &result.Services)
-	if err != nil {
+	asked := activities.ListServicesInput{Names: in.Services}
+	if err := promptly(ctx, "list services", readDeadline, &result.Services, "ListServices", asked); err != nil {
 		return nil, readFailure(err)
 	}
 	wanted := map[string]bool{}
@@ -93,8 +91,7 @@ func Services(ctx workflow.Context) ([]plan.ServiceRecord, error) {
 // NodeStates reads the nodes, with what the last look at each has found.
 func NodeStates(ctx workflow.Context) ([]plan.NodeState, error) {
 	var states []plan.NodeState
-	step := controlStep(ctx, "list nodes", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.ListNodeStates).Get(ctx, &states); err != nil {
+	if err := promptly(ctx, "list nodes", readDeadline, &states, "ListNodeStates"); err != nil {
 		return nil, readFailure(err)
 	}
 	return states, nil
@@ -113,8 +110,7 @@ func Events(ctx workflow.Context, in EventsInput) ([]plan.Event, error) {
 		in.From = workflow.Now(ctx).Add(-in.Since) // events have the same clock
 	}
 	var events []plan.Event
-	step := controlStep(ctx, "list events", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.ListEvents, in.EventQuery).Get(ctx, &events); err != nil {
+	if err := promptly(ctx, "list events", readDeadline, &events, "ListEvents", in.EventQuery); err != nil {
 		return nil, readFailure(err)
 	}
 	return events, nil
@@ -129,11 +125,8 @@ type NodeHistoryInput struct {
 // NodeHistory reads how a node has been.
 func NodeHistory(ctx workflow.Context, in NodeHistoryInput) (*plan.NodeHistory, error) {
 	history := &plan.NodeHistory{}
-	step := controlStep(ctx, "read the history of "+in.Node, readDeadline)
-	err := workflow.ExecuteActivity(step, control.LoadNodeHistory, activities.LoadNodeHistoryInput{
-		Node: in.Node, From: workflow.Now(ctx).Add(-in.Since), // looks have the same clock
-	}).Get(ctx, history)
-	if err != nil {
+	asked := activities.LoadNodeHistoryInput{Node: in.Node, From: workflow.Now(ctx).Add(-in.Since)} // looks have the same clock
+	if err := promptly(ctx, "read the history of "+in.Node, readDeadline, history, "LoadNodeHistory", asked); err != nil {
 		return nil, readFailure(err)
 	}
 	return history, nil
@@ -157,8 +150,7 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 	names := in.Nodes
 	if len(names) == 0 {
 		var known []plan.NodeRecord
-		step := controlStep(ctx, "list nodes", readDeadline)
-		if err := workflow.ExecuteActivity(step, control.ListNodes).Get(ctx, &known); err != nil {
+		if err := promptly(ctx, "list nodes", readDeadline, &known, "ListNodes"); err != nil {
 			return nil, readFailure(err)
 		}
 		for _, n := range known {
@@ -176,8 +168,7 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 // whether it runs: by the registry, one that was terminated goes on.
 func readServices(ctx workflow.Context) ([]plan.ServiceRecord, error) {
 	var services []plan.ServiceRecord
-	step := controlStep(ctx, "list services", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{}).Get(ctx, &services); err != nil {
+	if err := promptly(ctx, "list services", readDeadline, &services, "ListServices", activities.ListServicesInput{}); err != nil {
 		return nil, err
 	}
 	for i := range services {
@@ -186,8 +177,7 @@ func readServices(ctx workflow.Context) ([]plan.ServiceRecord, error) {
 			continue
 		}
 		var held bool
-		step := controlStep(ctx, "is "+s.Release.Service+" being deployed?", readDeadline)
-		if err := workflow.ExecuteActivity(step, control.Deploying, s.Release.Service).Get(ctx, &held); err != nil {
+		if err := promptly(ctx, "is "+s.Release.Service+" being deployed?", readDeadline, &held, "Deploying", s.Release.Service); err != nil {
 			return nil, err
 		}
 		if !held {
@@ -215,16 +205,12 @@ type HistoryResult struct {
 func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 	result := &HistoryResult{Deployments: []plan.DeploymentRecord{}}
 	var release plan.Release
-	step := controlStep(ctx, "load the release", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.LoadRelease, in.Service).Get(ctx, &release); err != nil {
+	if err := promptly(ctx, "load the release", readDeadline, &release, "LoadRelease", in.Service); err != nil {
 		return nil, readFailure(err)
 	}
 	result.Release = release.Number
-	step = controlStep(ctx, "list deployments", readDeadline)
-	err := workflow.ExecuteActivity(step, control.ListDeployments, activities.ListDeploymentsInput{
-		Service: in.Service, Limit: in.Limit,
-	}).Get(ctx, &result.Deployments)
-	if err != nil {
+	asked := activities.ListDeploymentsInput{Service: in.Service, Limit: in.Limit}
+	if err := promptly(ctx, "list deployments", readDeadline, &result.Deployments, "ListDeployments", asked); err != nil {
 		return nil, readFailure(err)
 	}
 	return result, nil
@@ -233,8 +219,7 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 // Snapshot reads a former release.
 func Snapshot(ctx workflow.Context, in activities.LoadSnapshotInput) (*plan.Snapshot, error) {
 	var snapshot plan.Snapshot
-	step := controlStep(ctx, "load the former release", readDeadline)
-	if err := workflow.ExecuteActivity(step, control.LoadSnapshot, in).Get(ctx, &snapshot); err != nil {
+	if err := promptly(ctx, "load the former release", readDeadline, &snapshot, "LoadSnapshot", in); err != nil {
 		return nil, readFailure(err)
 	}
 	return &snapshot, nil

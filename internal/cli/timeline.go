@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
+
+	"github.com/metacircular/mcp/workflows"
 )
 
 // timeline renders a workflow's history as lines, one a step that ended and,
@@ -67,6 +69,8 @@ func (t *timeline) event(e *history.HistoryEvent) {
 		t.ended(a.GetScheduledEventId(), at, markFailed, cmp.Or(a.GetFailure().GetCause().GetMessage(), "no answer in time"))
 	case enums.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		t.ended(e.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at, markFailed, "cancelled")
+	case enums.EVENT_TYPE_MARKER_RECORDED:
+		t.spot(e, at)
 	}
 }
 
@@ -82,6 +86,29 @@ func (t *timeline) scheduled(e *history.HistoryEvent, at time.Time) {
 	t.steps[e.GetEventId()], t.byID[a.GetActivityId()] = s, s
 	t.pending = append(t.pending, s)
 	t.acts = t.acts || !slices.Contains(looks, s.activity)
+}
+
+// spot prints the line of a step that the control worker has done on the spot,
+// without an event until it had ended. One that failed begins again as a step like
+// any other, unless no other attempt would help.
+func (t *timeline) spot(e *history.HistoryEvent, at time.Time) {
+	m := e.GetMarkerRecordedEventAttributes()
+	failure := m.GetFailure()
+	if m.GetMarkerName() != "LocalActivity" || failure != nil && !failure.GetApplicationFailureInfo().GetNonRetryable() {
+		return
+	}
+	var data struct{ ActivityType string }
+	_ = t.decode.FromPayloads(m.GetDetails()["data"], &data) // it has a summary, too
+	s := &step{activity: data.ActivityType, queue: workflows.Queue, scheduled: at}
+	s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
+	t.steps[e.GetEventId()] = s
+	t.acts = t.acts || !slices.Contains(looks, s.activity)
+	if failure == nil {
+		t.ended(e.GetEventId(), at, markDone, "")
+		return
+	}
+	t.failed = s
+	t.ended(e.GetEventId(), at, markFailed, failure.GetMessage())
 }
 
 // looks are the activities of a deploy that leave everything as it was, and the

@@ -69,6 +69,20 @@ func (d *told) complete(id, scheduled int64, after time.Duration, attempt int32,
 	})
 }
 
+// spot tells of a step that was done on the spot.
+func (d *told) spot(id int64, after time.Duration, activity, summary string, failure *failurepb.Failure) {
+	name, err := converter.GetDefaultDataConverter().ToPayload(summary)
+	require.NoError(d.t, err)
+	data, err := converter.GetDefaultDataConverter().ToPayloads(map[string]any{"ActivityID": "1", "ActivityType": activity})
+	require.NoError(d.t, err)
+	d.event(id, after, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+		UserMetadata: &sdk.UserMetadata{Summary: name},
+		Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{
+			MarkerName: "LocalActivity", Details: map[string]*common.Payloads{"data": data}, Failure: failure,
+		}},
+	})
+}
+
 // running is a pending activity whose nth attempt tells of its progress.
 func (d *told) running(id string, attempt int32, cause string, progress workflows.Progress) *workflow.PendingActivityInfo {
 	details, err := converter.GetDefaultDataConverter().ToPayloads(progress)
@@ -89,6 +103,29 @@ func TestAStoryWithRetries(t *testing.T) {
 	d.schedule(8, 1300*time.Millisecond, "RunContainer", "node-rift", "web: run on rift")
 	d.complete(9, 8, 1310*time.Millisecond, 1, "")
 	require.Equal(t, "  1.26s ✓ shop: push  (1.25s, attempt 3): after: connection refused\n  1.31s ✓ web: run on rift\n", d.out.String())
+}
+
+// A step that is done on the spot is told once it has ended; one that failed, if
+// nothing follows from it.
+func TestAStepThatIsDoneOnTheSpot(t *testing.T) {
+	d := newTold(t, false)
+	d.spot(5, 10*time.Millisecond, "BeginDeployment", "open the deployment of shop", nil)
+	require.False(t, d.view.acts)
+	away := &failurepb.Failure{Message: "Postgres does not answer", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{}}
+	d.spot(6, 20*time.Millisecond, "CommitRelease", "commit the release", away)
+	d.event(7, 30*time.Millisecond, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{MarkerName: "Version"}},
+	})
+	require.Nil(t, d.view.failed)
+	refused := &failurepb.Failure{Message: "deployment 8 has begun", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
+		ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{NonRetryable: true},
+	}}
+	d.spot(8, 40*time.Millisecond, "CommitRelease", "", refused)
+	require.Equal(t, "CommitRelease", d.view.failed.activity)
+	require.True(t, d.view.acts)
+	require.Equal(t, `  0.01s ✓ open the deployment of shop
+  0.04s ✗ CommitRelease: deployment 8 has begun
+`, d.out.String())
 }
 
 // Off a screen each turn of a pending step is a line, told once.
