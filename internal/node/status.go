@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/shirou/gopsutil/v3/cpu"
@@ -36,11 +37,20 @@ type Status struct {
 type Usage struct{ Total, Used uint64 }
 
 // ReadStatus looks how the host is, and how full the file system of a
-// directory.
+// directory. It starts no process: gopsutil's host.Info asks lsb_release for what
+// is not needed here.
 func ReadStatus(ctx context.Context, dir string) (Status, error) {
-	about, err := host.InfoWithContext(ctx)
+	name, err := os.Hostname()
 	if err != nil {
-		return Status{}, fmt.Errorf("read host information: %w", err)
+		return Status{}, fmt.Errorf("read the host's name: %w", err)
+	}
+	kernel, err := host.KernelVersionWithContext(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("read the kernel's version: %w", err)
+	}
+	uptime, err := host.UptimeWithContext(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("read the uptime: %w", err)
 	}
 	busy, err := cpu.PercentWithContext(ctx, 0, false)
 	if err != nil {
@@ -63,10 +73,10 @@ func ReadStatus(ctx context.Context, dir string) (Status, error) {
 		return Status{}, err
 	}
 	return Status{
-		Hostname:      about.Hostname,
-		Kernel:        about.KernelVersion,
+		Hostname:      name,
+		Kernel:        kernel,
 		Arch:          runtime.GOARCH,
-		UptimeSeconds: about.Uptime,
+		UptimeSeconds: uptime,
 		CPUPercent:    busy[0],
 		Load:          [3]float64{average.Load1, average.Load5, average.Load15},
 		Memory:        Usage{Total: memory.Total, Used: memory.Used},
