@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
@@ -25,7 +27,7 @@ const completePatience = 800 * time.Millisecond
 
 // completer finds what a word may be, after the words before it. What cannot be
 // found out in time is left out, silently.
-type completer func(a *App, ctx context.Context, before []string, word string) []cobra.Completion
+type completer func(a *App, ctx context.Context, cfg *config.Config, before []string, word string) []cobra.Completion
 
 // wordCompleters are for the words that a command's Use line shows, without
 // "[…]" around them and "…" behind; others are free text.
@@ -90,9 +92,18 @@ func (a *App) completeArgument(ctx context.Context, words, before []string, word
 	case find == nil || place < len(before) && !repeats:
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	default:
-		found := slices.DeleteFunc(find(a, ctx, before, word), func(c cobra.Completion) bool { return repeats && slices.Contains(before, c) })
+		found := slices.DeleteFunc(a.find(ctx, find, before, word), func(c cobra.Completion) bool { return repeats && slices.Contains(before, c) })
 		return found, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
+}
+
+// find has a completer find what a word may be.
+func (a *App) find(ctx context.Context, find completer, before []string, word string) []cobra.Completion {
+	cfg, err := a.config()
+	if err != nil {
+		return nil
+	}
+	return find(a, ctx, cfg, before, word)
 }
 
 // completeFlag lets a flag that takes a value complete it.
@@ -107,7 +118,7 @@ func (a *App) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}
 		if find := flagCompleters[f.Name]; find != nil {
-			return find(a, cmd.Context(), before, word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+			return a.find(cmd.Context(), find, before, word), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		}
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}) // it fails for a flag that has one already
@@ -116,11 +127,7 @@ func (a *App) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 // peek reads something of the live system, if that is quick, and keeps what a
 // completion needs of it. Asking costs as much as all the rest, so what was
 // heard a moment ago holds for now. An error is for nobody to see.
-func peek[Said, Kept any](ctx context.Context, a *App, workflow string, in any, keep func(Said) Kept) (kept Kept) {
-	cfg, err := a.config()
-	if err != nil {
-		return kept
-	}
+func peek[Said, Kept any](ctx context.Context, a *App, cfg *config.Config, workflow string, in any, keep func(Said) Kept) (kept Kept) {
 	options, err := cfg.TemporalOptions()
 	if err != nil {
 		return kept
@@ -143,37 +150,56 @@ func peek[Said, Kept any](ctx context.Context, a *App, workflow string, in any, 
 }
 
 // defined are the services that the services directory has, as far as they are
-// sound, by name.
-func (a *App) defined() map[string]*servicedef.Service {
-	cfg, err := a.config()
-	if err != nil || cfg.Services == "" {
+// sound, by name. They are remembered too, while no file changes.
+func (a *App) defined(cfg *config.Config) map[string]names {
+	if cfg.Services == "" {
 		return nil
 	}
-	services, _ := servicedef.LoadDir(cfg.Services)
-	return services
-}
-
-func (a *App) completeService(ctx context.Context, _ []string, word string) []cobra.Completion {
-	return a.completeIn(ctx, word, nil)
-}
-
-func (a *App) completeComponent(ctx context.Context, _ []string, word string) []cobra.Completion {
-	return a.completeIn(ctx, word, func(n names) []string { return n.Components })
-}
-
-func (a *App) completeImage(ctx context.Context, _ []string, word string) []cobra.Completion {
-	return a.completeIn(ctx, word, func(n names) []string { return n.Images })
-}
-
-// names are the words that a service has for its parts.
-type names struct{ Components, Images []string }
-
-// and adds those of a definition; nil has none.
-func (n names) and(s *servicedef.Service) names {
-	if s == nil {
-		return n
+	found, key := map[string]names{}, listing(cfg.Services)
+	if a.recall(key, &found) {
+		return found
 	}
-	return names{append(n.Components, componentNames(s)...), append(n.Images, imageNames(s)...)}
+	services, _ := servicedef.LoadDir(cfg.Services)
+	for name, s := range services {
+		found[name] = namesIn(s)
+	}
+	a.remember(key, found)
+	return found
+}
+
+// listing tells a directory from another, and from itself with other files.
+func listing(dir string) string {
+	entries, _ := os.ReadDir(dir) // none are as good a key
+	list := fmt.Sprintf("%q", dir)
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil {
+			list += fmt.Sprintf(" %q %d %d", info.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return list
+}
+
+func (a *App) completeService(ctx context.Context, cfg *config.Config, _ []string, word string) []cobra.Completion {
+	return a.completeIn(ctx, cfg, word, nil)
+}
+
+func (a *App) completeComponent(ctx context.Context, cfg *config.Config, _ []string, word string) []cobra.Completion {
+	return a.completeIn(ctx, cfg, word, func(n names) []string { return n.Components })
+}
+
+func (a *App) completeImage(ctx context.Context, cfg *config.Config, _ []string, word string) []cobra.Completion {
+	return a.completeIn(ctx, cfg, word, func(n names) []string { return n.Images })
+}
+
+// names are the words that a service has for its parts, and for where they run.
+type names struct{ Components, Images, Nodes []string }
+
+// namesIn are those of a definition; nil has none.
+func namesIn(s *servicedef.Service) names {
+	if s == nil {
+		return names{}
+	}
+	return names{componentNames(s), imageNames(s), workflows.Nodes(*s)}
 }
 
 // deployed are the services that the system knows. One whose only deployment
@@ -181,30 +207,25 @@ func (n names) and(s *servicedef.Service) names {
 func deployed(services []plan.ServiceRecord) map[string]names {
 	byName := map[string]names{}
 	for _, s := range services {
-		byName[s.Release.Service] = names{}.and(s.Release.Definition)
+		byName[s.Release.Service] = namesIn(s.Release.Definition)
 	}
 	return byName
 }
 
 // completeIn finds services, those of files and those that have been deployed,
 // and where the word leaves only one of them, the parts of it, if there are any.
-func (a *App) completeIn(ctx context.Context, word string, parts func(names) []string) []cobra.Completion {
-	byName := peek(ctx, a, workflows.ServicesName, nil, deployed)
-	if byName == nil {
-		byName = map[string]names{}
-	}
-	for name, s := range a.defined() {
-		byName[name] = byName[name].and(s)
-	}
+func (a *App) completeIn(ctx context.Context, cfg *config.Config, word string, parts func(names) []string) []cobra.Completion {
+	released, written := peek(ctx, a, cfg, workflows.ServicesName, nil, deployed), a.defined(cfg)
 	service, _, within := strings.Cut(word, "/")
 	var list []string
-	for name := range byName {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(released)), slices.Collect(maps.Keys(written))) {
 		if name == service || !within && strings.HasPrefix(name, service) {
 			list = append(list, name)
 		}
 	}
-	if len(list) == 1 && parts != nil {
-		for _, part := range parts(byName[list[0]]) {
+	slices.Sort(list)
+	if list = slices.Compact(list); len(list) == 1 && parts != nil {
+		for _, part := range slices.Concat(parts(released[list[0]]), parts(written[list[0]])) {
 			list = append(list, list[0]+"/"+part)
 		}
 	}
@@ -212,14 +233,14 @@ func (a *App) completeIn(ctx context.Context, word string, parts func(names) []s
 	return slices.Compact(list)
 }
 
-func (a *App) completeNode(ctx context.Context, _ []string, _ string) []cobra.Completion {
+func (a *App) completeNode(ctx context.Context, cfg *config.Config, _ []string, _ string) []cobra.Completion {
 	found := map[string]string{}
-	for _, s := range a.defined() {
-		for _, node := range workflows.Nodes(*s) {
+	for _, s := range a.defined(cfg) {
+		for _, node := range s.Nodes {
 			found[node] = ""
 		}
 	}
-	maps.Copy(found, peek(ctx, a, workflows.NodeStatesName, nil, func(nodes []plan.NodeState) map[string]string {
+	maps.Copy(found, peek(ctx, a, cfg, workflows.NodeStatesName, nil, func(nodes []plan.NodeState) map[string]string {
 		live := map[string]string{}
 		for _, n := range nodes {
 			live[n.Name] = shownState(stateOf(n), n.Draining)
@@ -233,12 +254,12 @@ func (a *App) completeNode(ctx context.Context, _ []string, _ string) []cobra.Co
 	return list
 }
 
-func (a *App) completeDeployment(ctx context.Context, before []string, _ string) []cobra.Completion {
-	return a.deployments(ctx, before, func(deployment) bool { return true })
+func (a *App) completeDeployment(ctx context.Context, cfg *config.Config, before []string, _ string) []cobra.Completion {
+	return a.deployments(ctx, cfg, before, func(deployment) bool { return true })
 }
 
-func (a *App) completeRelease(ctx context.Context, before []string, _ string) []cobra.Completion {
-	return a.deployments(ctx, before, func(d deployment) bool { return d.Release })
+func (a *App) completeRelease(ctx context.Context, cfg *config.Config, before []string, _ string) []cobra.Completion {
+	return a.deployments(ctx, cfg, before, func(d deployment) bool { return d.Release })
 }
 
 // deployment is one that can be named by its number. Release says that there is
@@ -251,12 +272,12 @@ type deployment struct {
 
 // deployments finds those of the service that the first argument names, newest
 // first.
-func (a *App) deployments(ctx context.Context, before []string, wanted func(deployment) bool) []cobra.Completion {
+func (a *App) deployments(ctx context.Context, cfg *config.Config, before []string, wanted func(deployment) bool) []cobra.Completion {
 	if len(before) == 0 {
 		return nil
 	}
 	var list []cobra.Completion
-	for _, d := range peek(ctx, a, workflows.HistoryName, workflows.HistoryInput{Service: before[0]}, past) {
+	for _, d := range peek(ctx, a, cfg, workflows.HistoryName, workflows.HistoryInput{Service: before[0]}, past) {
 		if wanted(d) {
 			list = append(list, cobra.CompletionWithDesc(strconv.Itoa(d.Number), d.Text))
 		}

@@ -66,6 +66,25 @@ func TestCompletion(t *testing.T) {
 		require.Equal(t, "shop\nshop-old\n:36\n", got.stdout)
 	})
 
+	t.Run("remembers what files say, and sees where one has changed", func(t *testing.T) {
+		remembering := map[string]string{"XDG_CACHE_HOME": t.TempDir(), "MCP_SERVICES": t.TempDir(), "TEMPORAL_ADDRESS": env["TEMPORAL_ADDRESS"]}
+		offered := func() string {
+			return mcp(t.Context(), t, remembering, "__complete", "rollback", "").stdout
+		}
+		file := filepath.Join(remembering["MCP_SERVICES"], "shop.toml")
+		write(t, file, twoParts)
+		require.Equal(t, "shop\n:36\n", offered())
+		kept, err := filepath.Glob(filepath.Join(remembering["XDG_CACHE_HOME"], "mcp", "completions", "*.json"))
+		require.NoError(t, err)
+		require.Len(t, kept, 1)
+		write(t, kept[0], `{"by-heart": {}}`)
+		require.Equal(t, "by-heart\n:36\n", offered())
+		write(t, file, strings.Replace(twoParts, `"shop"`, `"shed"`, 1))
+		require.Equal(t, "shed\n:36\n", offered())
+		write(t, filepath.Join(remembering["MCP_SERVICES"], "more.toml"), definition("more", "api"))
+		require.Equal(t, "more\nshed\n:36\n", offered())
+	})
+
 	t.Run("waits no second for a system that does not answer", func(t *testing.T) {
 		silent, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
 		require.NoError(t, err)
