@@ -25,18 +25,24 @@ var (
 func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	d := newDeploy(ctx, in)
 	err := workflow.SetQueryHandler(ctx, PlanQuery, func() (*PlanResult, error) { return d.planned, nil })
+	d.onTheSpot = workflow.GetVersion(ctx, versionSpot, workflow.DefaultVersion, 1) == 1
 	if err == nil {
 		err = d.run(ctx)
 	}
 	return d.finish(ctx, err)
 }
 
+// versionSpot marks deploys that read and write the registry on the spot. They
+// have all the changes that came before, too.
+const versionSpot = "spot"
+
 // deploy is the state of one Deploy.
 type deploy struct {
-	in       DeployInput
-	deadline time.Time
-	started  time.Time
-	log      func(phase string)
+	in        DeployInput
+	onTheSpot bool // see versionSpot
+	deadline  time.Time
+	started   time.Time
+	log       func(phase string)
 
 	number  int
 	newest  int // the newest number that any node has seen
@@ -191,7 +197,7 @@ func (d *deploy) complete(ctx workflow.Context) error {
 
 // book reads or writes the registry.
 func (d *deploy) book(ctx workflow.Context, summary string, left time.Duration, out any, activity string, in any) error {
-	if d.in.Revision >= 1 {
+	if d.onTheSpot {
 		return promptly(ctx, summary, left, out, activity, in)
 	}
 	return workflow.ExecuteActivity(controlStep(ctx, summary, left), activity, in).Get(ctx, out)

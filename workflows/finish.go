@@ -110,10 +110,10 @@ func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest)
 	return nil
 }
 
-// since reports whether the deploy began with a change to its steps that came
-// before Revision 1.
+// since reports whether the deploy has a change to its steps that came before
+// versionSpot, and that it need not be asked for where it has that.
 func (d *deploy) since(ctx workflow.Context, change string) bool {
-	return d.in.Revision >= 1 || workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) == 1
+	return d.onTheSpot || workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) == 1
 }
 
 // versionFirst marks deploys that have nothing to retire, and so do not ask for it.

@@ -143,7 +143,7 @@ const healPatience = 5 * time.Minute
 func heal(ctx workflow.Context, name string, release plan.Snapshot) error {
 	in := DeployInput{
 		Definition: release.Definition, Rollback: release.Number, Digests: release.Digests, Reconcile: true,
-		Deadline: healPatience, Who: "monitor", From: name, Revision: Revision,
+		Deadline: healPatience, Who: "monitor", From: name,
 	}
 	return leave(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: DeployID(release.Definition.Name), StaticSummary: in.Summary(), Memo: in.Memo(), TypedSearchAttributes: in.Attributes(),

@@ -58,14 +58,7 @@ type DeployInput struct {
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
-	// Revision is that of the workflow's steps: see Revision. One that is under way
-	// while mcp is upgraded goes on by those that it began with.
-	Revision int `json:"revision,omitempty"`
 }
-
-// Revision is what whoever starts a Deploy asks for. From 1 on, the books are kept
-// on the spot.
-const Revision = 1
 
 // given is the definition that the operator has written; nil where the verb
 // goes by another.

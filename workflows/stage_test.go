@@ -332,7 +332,6 @@ func (s *stage) register() {
 // outcome.
 func (s *stage) deploy(t *testing.T, in workflows.DeployInput) workflows.Result {
 	t.Helper()
-	in.Revision = workflows.Revision
 	s.env.ExecuteWorkflow(in.Workflow(), in)
 	require.True(t, s.env.IsWorkflowCompleted())
 	var result workflows.Result
