@@ -150,7 +150,8 @@ func peek[Said, Kept any](ctx context.Context, a *App, cfg *config.Config, workf
 }
 
 // defined are the services that the services directory has, as far as they are
-// sound, by name. They are remembered too, while no file changes.
+// sound, by name. They are remembered as long as what the system says, unless a
+// file changes.
 func (a *App) defined(cfg *config.Config) map[string]names {
 	if cfg.Services == "" {
 		return nil
