@@ -2,12 +2,14 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -121,7 +123,8 @@ func claim(ctx context.Context, c client.Client, in plan.Claim) error {
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() == nil && wait.Err() != nil:
+	case ctx.Err() == nil && (wait.Err() != nil || errors.As(err, new(*serviceerror.DeadlineExceeded))):
+		// Temporal knows when the wait ends, and may say so just before it does.
 		return fault.New(fault.Unavailable, "claim node %s: no control worker has answered yet", in.Node)
 	}
 	f := workflows.FaultOf(err)

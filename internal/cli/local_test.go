@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/cli"
@@ -238,15 +239,18 @@ func TestWorkerWaits(t *testing.T) {
 	}}
 	ended := make(chan int, 1)
 	go func() { ended <- app.Run(ctx, []string{"worker", "--node", "rift", "--log-format", "json"}) }()
-	waits := func(text string) func() bool {
-		return func() bool { return strings.Contains(stderr.String(), text) }
+	says := func(text string) {
+		t.Helper()
+		if !assert.Eventually(t, func() bool { return strings.Contains(stderr.String(), text) }, time.Minute, 20*time.Millisecond) {
+			t.Fatalf("the worker does not say %q, but:\n%s", text, stderr.String())
+		}
 	}
-	require.Eventually(t, waits(`"msg":"waiting","for":"Temporal","address":"`+address), time.Minute, 20*time.Millisecond)
+	says(`"msg":"waiting","for":"Temporal","address":"` + address)
 
 	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: temporalProgram, Port: port})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Stop)
-	require.Eventually(t, waits(`claim node rift: no control worker has answered yet`), time.Minute, 20*time.Millisecond)
+	says(`claim node rift: no control worker has answered yet`)
 	require.NotContains(t, stderr.String(), "worker ready", "the name may be another's")
 	stop()
 	require.Zero(t, <-ended)
