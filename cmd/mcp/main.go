@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/internal/startup"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() { os.Exit(cli.Main(startup.Resume)) }

@@ -32,6 +32,9 @@ type App struct {
 	Getenv func(string) string
 	// Interceptors see every activity that a verb's own workers run.
 	Interceptors []interceptor.WorkerInterceptor
+	// Lasting is called by a verb that then runs until it is told to end; nil
+	// for nothing to do.
+	Lasting func()
 
 	configFile string
 	json       bool
@@ -46,12 +49,13 @@ type App struct {
 	screen *screen
 }
 
-// Main runs mcp with the process's own arguments and returns the exit code.
-func Main() int {
+// Main runs mcp with the process's own arguments and returns the exit code. A
+// verb that runs until it is told to end calls lasting first.
+func Main(lasting func()) int {
 	screen := terminal(os.Stderr, os.Getenv)
 	app := &App{
 		Stdout: screen.above(os.Stdout), Stderr: screen.above(os.Stderr), Stdin: os.Stdin,
-		Interactive: atTerminal, Getenv: os.Getenv, screen: screen,
+		Interactive: atTerminal, Getenv: os.Getenv, Lasting: lasting, screen: screen,
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -176,4 +180,11 @@ func asExit(err error) (int, bool) {
 	var code exitError
 	ok := errors.As(err, &code)
 	return int(code), ok
+}
+
+// lasts says that this verb runs until it is told to end.
+func (a *App) lasts() {
+	if a.Lasting != nil {
+		a.Lasting()
+	}
 }

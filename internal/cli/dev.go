@@ -16,7 +16,6 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev"
-	"github.com/metacircular/mcp/internal/startup"
 )
 
 // upPatience is what the platform may take to come up.
@@ -67,7 +66,7 @@ func (a *App) dev(ctx context.Context, o devOptions) error {
 	if o.detach {
 		return a.detach(ctx, o, settings)
 	}
-	startup.Resume()
+	a.lasts()
 	began := time.Now()
 	starting, cancel := context.WithTimeout(ctx, upPatience)
 	defer cancel()

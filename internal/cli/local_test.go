@@ -378,7 +378,7 @@ func programs(t *testing.T) string {
 // itself: mcp dev --detach starts its own program again.
 func TestMain(m *testing.M) {
 	if os.Getenv("MCP_TEST_AS_MCP") != "" {
-		os.Exit(cli.Main())
+		os.Exit(cli.Main(nil))
 	}
 	os.Exit(m.Run())
 }

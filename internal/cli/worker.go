@@ -15,7 +15,6 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/startup"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
 )
@@ -79,7 +78,7 @@ them once it is free: give each an address of its own.`,
 
 // worker runs until ctx ends, or a worker cannot go on.
 func (a *App) worker(ctx context.Context, o workerOptions) error {
-	startup.Resume()
+	a.lasts()
 	log, err := a.workerLogger(o.logFormat)
 	if err != nil {
 		return usageError{err}

@@ -44,7 +44,7 @@ const sideBySide = "6"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(mcpVariable) != "" {
-		os.Exit(cli.Main())
+		os.Exit(cli.Main(nil))
 	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", sideBySide); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -67,6 +68,7 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 		Name:    "temporal",
 		Path:    o.Binary,
 		Args:    t.args(dir),
+		Env:     []string{"GOMAXPROCS=" + strconv.Itoa(threads())},
 		Dir:     dir,
 		LogFile: filepath.Join(dir, "temporal.log"),
 	})
@@ -85,6 +87,12 @@ func (t *Temporal) Address() string { return loopback(t.port) }
 
 // UIURL is where a browser finds the UI.
 func (t *Temporal) UIURL() string { return "http://" + loopback(t.uiPort) }
+
+// threads is how many threads run the dev server's Go code: half of the
+// processors. The rest is for workers, podman and what it runs; and a server
+// whose threads are never all busy spends a quarter of its time looking for
+// work for them.
+func threads() int { return max(1, runtime.NumCPU()/2) }
 
 // args tunes the dev server for short activities: stock, one activity costs
 // about 100 ms, tuned about 10. The shard may poll its queue 500 times a
