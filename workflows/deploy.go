@@ -25,24 +25,33 @@ var (
 func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	d := newDeploy(ctx, in)
 	err := workflow.SetQueryHandler(ctx, PlanQuery, func() (*PlanResult, error) { return d.planned, nil })
-	d.onTheSpot = workflow.GetVersion(ctx, versionSpot, workflow.DefaultVersion, 1) == 1
+	d.spot = workflow.GetVersion(ctx, versionSpot, workflow.DefaultVersion, 2)
 	if err == nil {
 		err = d.run(ctx)
 	}
 	return d.finish(ctx, err)
 }
 
-// versionSpot marks deploys that read and write the registry on the spot. They
-// have all the changes that came before, too.
+// versionSpot marks deploys that read and write the registry on the spot: all but
+// ports in its first revision, those too in its second. They have all the changes
+// that came before it, too.
 const versionSpot = "spot"
+
+// spotSince is the revision of versionSpot that does an activity on the spot.
+func spotSince(activity string) workflow.Version {
+	if activity == "AllocatePorts" {
+		return 2
+	}
+	return 1
+}
 
 // deploy is the state of one Deploy.
 type deploy struct {
-	in        DeployInput
-	onTheSpot bool // see versionSpot
-	deadline  time.Time
-	started   time.Time
-	log       func(phase string)
+	in       DeployInput
+	spot     workflow.Version // see versionSpot
+	deadline time.Time
+	started  time.Time
+	log      func(phase string)
 
 	number  int
 	newest  int // the newest number that any node has seen
@@ -197,7 +206,7 @@ func (d *deploy) complete(ctx workflow.Context) error {
 
 // book reads or writes the registry.
 func (d *deploy) book(ctx workflow.Context, summary string, left time.Duration, out any, activity string, in any) error {
-	if d.onTheSpot {
+	if d.spot >= spotSince(activity) {
 		return promptly(ctx, summary, left, out, activity, in)
 	}
 	return workflow.ExecuteActivity(controlStep(ctx, summary, left), activity, in).Get(ctx, out)

@@ -113,7 +113,7 @@ func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest)
 // since reports whether the deploy has a change to its steps that came before
 // versionSpot, and that it need not be asked for where it has that.
 func (d *deploy) since(ctx workflow.Context, change string) bool {
-	return d.onTheSpot || workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) == 1
+	return d.spot >= 1 || workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) == 1
 }
 
 // versionFirst marks deploys that have nothing to retire, and so do not ask for it.

@@ -117,9 +117,8 @@ func (d *deploy) allocate(ctx workflow.Context, request plan.PortRequest) ([]pla
 		return nil, nil
 	}
 	d.undo.ports = true
-	ctx = controlStep(ctx, request.Component+": allocate ports", d.left(ctx))
 	var allocated activities.AllocatePortsResult
-	err := workflow.ExecuteActivity(ctx, control.AllocatePorts, request).Get(ctx, &allocated)
+	err := d.book(ctx, request.Component+": allocate ports", d.left(ctx), &allocated, "AllocatePorts", request)
 	return allocated.Routes, err
 }
 

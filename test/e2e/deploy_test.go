@@ -239,8 +239,8 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 	w.define("queues", w.service("queues", "v2", ""))
 	result := w.deploy("queues")
 	require.Equal(t, map[string]string{
-		"ImageExists": "control", "AllocatePorts": "control", // the registry is read and written on the spot
-		"Build": "build-" + w.builder, "Push": "build-" + w.builder,
+		"ImageExists": "control", // the registry is read and written on the spot
+		"Build":       "build-" + w.builder, "Push": "build-" + w.builder,
 		"Survey": "node-local", "RunContainer": "node-local", "CutOver": "node-local", "Retire": "node-local",
 	}, w.queues(result.WorkflowID, result.RunID))
 }
@@ -248,7 +248,7 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 // mostEvents is how long the history of an update of one component may get, with
 // nothing to build and no retry: Temporal stores each, and hands it to whoever
 // follows the deploy. It depends on which of the first answers come together.
-const mostEvents = 56
+const mostEvents = 52
 
 func TestTheHistoryOfAnUpdateIsShort(t *testing.T) {
 	w := newWorld(t)
