@@ -113,8 +113,15 @@ func (a *App) detached(run client.WorkflowRun) error {
 }
 
 // gathering is how long the tail waits, after an event that has others follow it
-// within milliseconds, to fetch them in one call instead of one by one.
-const gathering = 50 * time.Millisecond
+// within milliseconds, to fetch them in one call instead of one by one. Of several
+// deploys at once nobody reads each line as it comes, and all wait for the same
+// processors.
+func (a *App) gathering() time.Duration {
+	if a.prefix != "" {
+		return 250 * time.Millisecond
+	}
+	return 50 * time.Millisecond
+}
 
 // tail feeds each event of the history to the view, once.
 func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline, ended <-chan struct{}) error {
@@ -137,10 +144,10 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 				shown = true
 				a.showPlan(ctx, c, run)
 			}
-			if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED && time.Since(event.GetEventTime().AsTime()) < gathering {
+			if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED && time.Since(event.GetEventTime().AsTime()) < a.gathering() {
 				select {
 				case <-ended:
-				case <-time.After(gathering):
+				case <-time.After(a.gathering()):
 				}
 			}
 		}
