@@ -124,11 +124,13 @@ func (f *logFollower) ask(ctx context.Context, in workflows.LogsInput) workflows
 	return got.Logs[0]
 }
 
-// tell says once that a component cannot be read, and once that it can again.
+// tell says once that a component cannot be read, again where the reason is another
+// one, and once that it can again. A question that was on its way to a worker that
+// ends says only that nobody has answered; the next one knows why.
 func (f *logFollower) tell(component string, told **fault.Error, now *fault.Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now != nil && *told == nil {
+	if now != nil && (*told == nil || (*told).Message != now.Message) {
 		f.app.say("%s: %s", component, now.Message)
 	}
 	if now == nil && *told != nil {
