@@ -4,9 +4,17 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/startup"
 )
 
-func main() { os.Exit(cli.Main(startup.Resume)) }
+func main() {
+	// What a short command allocates is a few megabytes: not worth collecting.
+	percent := debug.SetGCPercent(400)
+	os.Exit(cli.Main(func() {
+		debug.SetGCPercent(percent)
+		startup.Resume()
+	}))
+}

@@ -35,12 +35,13 @@ type App struct {
 	// Lasting is called by a verb that then runs until it is told to end; nil
 	// for nothing to do.
 	Lasting func()
+	// AskLater runs this completion once more when it is over, to learn what is
+	// new; nil to ask what is not fresh before answering.
+	AskLater func()
 
 	configFile string
 	json       bool
 	debug      bool
-	// peeking is whether a completion asks, which changes nothing.
-	peeking bool
 	// building is whether this process serves the builds of what it follows.
 	building bool
 	// prefix is before each line that tells of one deploy of several.
@@ -55,7 +56,7 @@ func Main(lasting func()) int {
 	screen := terminal(os.Stderr, os.Getenv)
 	app := &App{
 		Stdout: screen.above(os.Stdout), Stderr: screen.above(os.Stderr), Stdin: os.Stdin,
-		Interactive: atTerminal, Getenv: os.Getenv, Lasting: lasting, screen: screen,
+		Interactive: atTerminal, Getenv: os.Getenv, Lasting: lasting, AskLater: again, screen: screen,
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

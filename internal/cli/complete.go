@@ -22,8 +22,12 @@ import (
 )
 
 // completePatience is how long the live system may take to add to what the
-// files say: somebody has pressed Tab.
-const completePatience = 800 * time.Millisecond
+// files say: somebody has pressed Tab. A process for which nobody waits has
+// laterPatience.
+const (
+	completePatience = 800 * time.Millisecond
+	laterPatience    = 10 * time.Second
+)
 
 // completer finds what a word may be, after the words before it. What cannot be
 // found out in time is left out, silently.
@@ -126,20 +130,28 @@ func (a *App) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 
 // peek reads something of the live system, if that is quick, and keeps what a
 // completion needs of it. Asking costs as much as all the rest, so what was
-// heard a moment ago holds for now. An error is for nobody to see.
+// heard before is offered at once, and asked again behind the back of who
+// waits. An error is for nobody to see.
 func peek[Said, Kept any](ctx context.Context, a *App, cfg *config.Config, workflow string, in any, keep func(Said) Kept) (kept Kept) {
 	options, err := cfg.TemporalOptions()
 	if err != nil {
 		return kept
 	}
 	key := fmt.Sprintf("%q %q %s %v", options.HostPort, options.Namespace, workflow, in)
-	if a.recall(key, &kept) {
+	patience := completePatience
+	switch found, fresh := a.recall(key, &kept); {
+	case a.Getenv(askAnew) != "":
+		patience = laterPatience
+	case found && fresh:
+		return kept
+	case found && a.AskLater != nil:
+		a.askLater(key)
 		return kept
 	}
-	ctx, cancel := context.WithTimeout(ctx, completePatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	silent := *a
-	silent.Stderr, silent.peeking = io.Discard, true
+	silent.Stderr = io.Discard
 	var said Said
 	if silent.query(ctx, "complete", workflow, in, &said) != nil {
 		return kept
@@ -150,14 +162,13 @@ func peek[Said, Kept any](ctx context.Context, a *App, cfg *config.Config, workf
 }
 
 // defined are the services that the services directory has, as far as they are
-// sound, by name. They are remembered as long as what the system says, unless a
-// file changes.
+// sound, by name. They are remembered until a file changes.
 func (a *App) defined(cfg *config.Config) map[string]names {
 	if cfg.Services == "" {
 		return nil
 	}
 	found, key := map[string]names{}, listing(cfg.Services)
-	if a.recall(key, &found) {
+	if known, _ := a.recall(key, &found); known {
 		return found
 	}
 	services, _ := servicedef.LoadDir(cfg.Services)

@@ -63,9 +63,6 @@ func (a *App) connect(ctx context.Context, cfg *config.Config) (client.Client, e
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if !a.peeking {
-		a.forget()
-	}
 	options.Logger = sdklog.NewStructuredLogger(a.logger())
 	dial, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()

@@ -192,6 +192,7 @@ func componentNames(s *servicedef.Service) []string {
 // that has succeeded and only retires its predecessors is waited for.
 func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.DeployInput) (client.WorkflowRun, error) {
 	service := in.Definition.Name
+	a.forget()
 	for {
 		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 			ID:                                       workflows.DeployID(service),

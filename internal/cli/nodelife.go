@@ -142,6 +142,7 @@ func (a *App) changeNode(ctx context.Context, name, verb, workflow string, in, o
 		return err
 	}
 	defer c.Close()
+	a.forget()
 	return a.ask(ctx, c, client.StartWorkflowOptions{
 		ID:                    workflows.NodeChangeID(name, verb, nonce()),
 		StaticSummary:         "mcp node " + verb + " " + name,

@@ -5,13 +5,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
-// rememberFor is how long a completion offers what the live system has said
-// before it asks again: who presses Tab, presses it several times.
-const rememberFor = 20 * time.Second
+// What a completion remembers is fresh for rememberFor: who presses Tab, presses
+// it several times. Then, and for lastsFor, it is offered once more while the
+// live system is asked anew, by a process that nobody waits for.
+const (
+	rememberFor = 20 * time.Second
+	lastsFor    = 24 * time.Hour
+)
+
+// askAnew tells a process, by this variable in its environment, that it was
+// started to learn what a completion offers next.
+const askAnew = "MCP_COMPLETION_ASKS"
 
 // memory is the directory with what completions have learnt; "" where there is
 // no place for one.
@@ -25,18 +35,42 @@ func (a *App) memory() string {
 	return ""
 }
 
-// recall finds what was remembered under a key, if that was a moment ago.
-func (a *App) recall(key string, out any) bool {
+// recall finds what was remembered under a key, and says whether that was a
+// moment ago.
+func (a *App) recall(key string, out any) (found, fresh bool) {
 	file := a.memoryOf(key)
 	info, err := os.Stat(file)
 	if err != nil {
-		return false
+		return false, false
 	}
-	if age := time.Since(info.ModTime()); age < 0 || age > rememberFor {
-		return false
+	age := time.Since(info.ModTime())
+	if age < 0 || age > lastsFor {
+		return false, false
 	}
 	text, err := os.ReadFile(file)
-	return err == nil && json.Unmarshal(text, out) == nil
+	return err == nil && json.Unmarshal(text, out) == nil, age <= rememberFor
+}
+
+// askLater has another process ask what is remembered under a key, unless one
+// was started to a moment ago.
+func (a *App) askLater(key string) {
+	now := time.Now()
+	_ = os.Chtimes(a.memoryOf(key), now, now)
+	a.AskLater()
+}
+
+// again runs this process's command line once more, in a process that outlives
+// it, to learn what the live system says. A completion is silent, and so is
+// that it could not be.
+func again() {
+	program, err := os.Executable()
+	if err != nil {
+		return
+	}
+	next := exec.Command(program, os.Args[1:]...) //nolint:noctx // it is to outlive this process
+	next.Env = append(os.Environ(), askAnew+"=1")
+	next.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	_ = next.Start()
 }
 
 // remember keeps something under a key. Where it cannot, the next completion

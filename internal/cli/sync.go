@@ -47,6 +47,7 @@ func (a *App) sync(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	a.forget()
 	c, err := a.connect(ctx, cfg)
 	if err != nil {
 		return err

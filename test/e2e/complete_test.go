@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,31 @@ func TestACompletionIsRemembered(t *testing.T) {
 
 	require.Zero(t, w.mcp("stop", "remembered").code)
 	w.completes(`(?m)^2\tstop, `, "history", "remembered", "")
+}
+
+// What was said longer ago is offered too, without a wait, and the press of Tab
+// after that knows what is new; the system is asked by a process of its own.
+func TestACompletionAsksBehindTheBackOfWhoWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("behind", w.service("behind", "v1", ""))
+	w.deploy("behind")
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "behind", "")
+	kept, err := filepath.Glob(filepath.Join(w.cache(), "mcp", "completions", "*.json"))
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Number": 77, "Text": "by heart"}]`), 0o600))
+	before := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(kept[0], before, before))
+
+	offered, err := w.command("__complete", "history", "behind", "").Output()
+	require.NoError(t, err)
+	require.Equal(t, "77\tby heart\n:36\n", string(offered))
+	require.Eventually(t, func() bool {
+		text, err := os.ReadFile(kept[0])
+		return err == nil && strings.Contains(string(text), "deploy, succeeded")
+	}, 15*time.Second, 50*time.Millisecond, "before what is remembered is old again")
 }
 
 // completes waits until a line is completed so: a busy system may not answer in
