@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// firstPause is the pause after the first failed probe; it doubles up to
-	// the interval. A container that is ready at once should not wait.
+	// firstPause is the pause after the first failed probe; each is half as long
+	// again as the one before, up to the interval: who is ready waits at most half
+	// of the time that it took.
 	firstPause = 10 * time.Millisecond
 	// logLines is how much of a failed container's output an operator is shown.
 	logLines = 10
@@ -70,7 +71,7 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		pause = min(2*pause, time.Duration(health.Interval))
+		pause = min(pause+pause/2, time.Duration(health.Interval))
 		if len(checks) == 0 {
 			pause = min(pause, 100*time.Millisecond) // this only looks whether it still runs
 		}

@@ -51,8 +51,8 @@ func (a *App) recall(key string, out any) (found, fresh bool) {
 	return err == nil && json.Unmarshal(text, out) == nil, age <= rememberFor
 }
 
-// askLater has another process ask what is remembered under a key, unless one
-// was started to a moment ago.
+// askLater has another process ask what is remembered under a key. Until it has,
+// what is remembered counts as fresh, so that only one does.
 func (a *App) askLater(key string) {
 	now := time.Now()
 	_ = os.Chtimes(a.memoryOf(key), now, now)
