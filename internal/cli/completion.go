@@ -13,7 +13,8 @@ verbs and flags, and the services, components, images, nodes and releases that
 the services directory and the live system have. Where the system does not
 answer within a second, the files have to do. What it has answered is kept below
 ~/.cache/mcp, for a day or until a command changes something; after 20 seconds it
-is offered once more, and asked again meanwhile. The shell needs to read the script once, when it starts.`,
+is offered once more, and asked again meanwhile. The shell needs to read the
+script once, when it starts.`,
 		Example: `  # bash, with its package bash-completion
   mcp completion bash > ~/.local/share/bash-completion/completions/mcp
 
