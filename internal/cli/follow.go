@@ -169,8 +169,9 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 	}
 }
 
-// queryPatience is how long a deploy's plan is waited for: it only explains.
-const queryPatience = time.Second
+// queryPatience is how long a deploy's plan is waited for: it only explains. A
+// busy control worker may take more than a second.
+const queryPatience = 3 * time.Second
 
 // showPlan shows what a deploy is about to do, at the head of what it does.
 func (a *App) showPlan(ctx context.Context, c client.Client, run client.WorkflowRun) {

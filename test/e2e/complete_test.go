@@ -63,9 +63,9 @@ func TestACompletionAsksBehindTheBackOfWhoWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("behind", w.service("behind", "v1", ""))
-	w.deploy("behind")
-	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "behind", "")
+	w.define("recalled", w.service("recalled", "v1", ""))
+	w.deploy("recalled")
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "recalled", "")
 	kept, err := filepath.Glob(filepath.Join(w.cache(), "mcp", "completions", "*.json"))
 	require.NoError(t, err)
 	require.Len(t, kept, 1)
@@ -73,7 +73,7 @@ func TestACompletionAsksBehindTheBackOfWhoWaits(t *testing.T) {
 	before := time.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(kept[0], before, before))
 
-	offered, err := w.command("__complete", "history", "behind", "").Output()
+	offered, err := w.command("__complete", "history", "recalled", "").Output()
 	require.NoError(t, err)
 	require.Equal(t, "77\tby heart\n:36\n", string(offered))
 	require.Eventually(t, func() bool {
