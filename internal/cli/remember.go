@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -51,11 +52,15 @@ func (a *App) recall(key string, out any) (found, fresh bool) {
 	return err == nil && json.Unmarshal(text, out) == nil, age <= rememberFor
 }
 
-// askLater has another process ask what is remembered under a key. Until it has,
-// what is remembered counts as fresh, so that only one does.
+// askLater has another process ask what is remembered under a key, unless one
+// was started to a moment ago.
 func (a *App) askLater(key string) {
-	now := time.Now()
-	_ = os.Chtimes(a.memoryOf(key), now, now)
+	key += ", asked"
+	var asked bool
+	if _, fresh := a.recall(key, &asked); fresh {
+		return
+	}
+	a.remember(key, true)
 	a.AskLater()
 }
 
@@ -67,7 +72,7 @@ func again() {
 	if err != nil {
 		return
 	}
-	next := exec.Command(program, os.Args[1:]...) //nolint:noctx // it is to outlive this process
+	next := exec.CommandContext(context.Background(), program, os.Args[1:]...)
 	next.Env = append(os.Environ(), askAnew+"=1")
 	next.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	_ = next.Start()

@@ -34,23 +34,14 @@ func TestWhatRunsIsCompleted(t *testing.T) {
 func TestACompletionIsRemembered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.source("v1", "")
-	w.define("remembered", w.service("remembered", "v1", ""))
-	w.deploy("remembered")
-	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "remembered", "")
-	kept, err := filepath.Glob(filepath.Join(w.cache(), "mcp", "completions", "*.json"))
-	require.NoError(t, err)
-	require.Len(t, kept, 1)
-
-	// Nobody else would say so.
-	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Number": 77, "Text": "by heart"}]`), 0o600))
+	kept := w.byHeart("remembered")
 	require.Contains(t, w.mcp("__complete", "history", "remembered", "").stdout, "77\tby heart")
 
 	before := time.Now().Add(-time.Minute)
-	require.NoError(t, os.Chtimes(kept[0], before, before))
+	require.NoError(t, os.Chtimes(kept, before, before))
 	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "remembered", "")
 
-	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Num`), 0o600))
+	require.NoError(t, os.WriteFile(kept, []byte(`[{"Num`), 0o600))
 	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "remembered", "")
 
 	require.Zero(t, w.mcp("stop", "remembered").code)
@@ -62,24 +53,32 @@ func TestACompletionIsRemembered(t *testing.T) {
 func TestACompletionAsksBehindTheBackOfWhoWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.source("v1", "")
-	w.define("recalled", w.service("recalled", "v1", ""))
-	w.deploy("recalled")
-	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", "recalled", "")
-	kept, err := filepath.Glob(filepath.Join(w.cache(), "mcp", "completions", "*.json"))
-	require.NoError(t, err)
-	require.Len(t, kept, 1)
-	require.NoError(t, os.WriteFile(kept[0], []byte(`[{"Number": 77, "Text": "by heart"}]`), 0o600))
+	kept := w.byHeart("recalled")
 	before := time.Now().Add(-time.Hour)
-	require.NoError(t, os.Chtimes(kept[0], before, before))
+	require.NoError(t, os.Chtimes(kept, before, before))
 
 	offered, err := w.command("__complete", "history", "recalled", "").Output()
 	require.NoError(t, err)
 	require.Equal(t, "77\tby heart\n:36\n", string(offered))
 	require.Eventually(t, func() bool {
-		text, err := os.ReadFile(kept[0])
+		text, err := os.ReadFile(kept)
 		return err == nil && strings.Contains(string(text), "deploy, succeeded")
 	}, 15*time.Second, 50*time.Millisecond, "before what is remembered is old again")
+}
+
+// byHeart deploys a service, and has mcp remember a deployment of it that nobody
+// else would tell of. It returns the file with that.
+func (w *world) byHeart(service string) string {
+	w.t.Helper()
+	w.source("v1", "")
+	w.define(service, w.service(service, "v1", ""))
+	w.deploy(service)
+	w.completes(`(?m)^1\tdeploy, succeeded, `, "history", service, "")
+	kept, err := filepath.Glob(filepath.Join(w.cache(), "mcp", "completions", "*.json"))
+	require.NoError(w.t, err)
+	require.Len(w.t, kept, 1)
+	require.NoError(w.t, os.WriteFile(kept[0], []byte(`[{"Number": 77, "Text": "by heart"}]`), 0o600))
+	return kept[0]
 }
 
 // completes waits until a line is completed so: a busy system may not answer in
