@@ -76,10 +76,12 @@ func (e *Engine) RemoveImage(ctx context.Context, image string) error {
 	if cause == nil {
 		return nil
 	}
+	var err error
 	if isInUse(cause) {
-		return e.untag(ctx, image)
+		err = e.untag(ctx, image)
+	} else {
+		err = e.translate(ctx, cause, "remove image %s", image)
 	}
-	err := e.translate(ctx, cause, "remove image %s", image)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
