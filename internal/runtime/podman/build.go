@@ -27,20 +27,32 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 	}
 	for try := 1; ; try++ {
 		id, err := e.buildOnce(ctx, spec)
-		if err == nil || try == buildTries || ctx.Err() != nil || !strings.HasSuffix(err.Error(), helperKilled) {
+		if err == nil || try == buildTries || ctx.Err() != nil || !isPodmansOwn(err) {
 			return id, err
 		}
 	}
 }
 
-// buildTries bounds how often a build is made because podman has killed the
-// helper that ran a step of it.
+// buildTries bounds how often a build is made because of podman's own troubles.
 const buildTries = 3
 
-// helperKilled ends podman's error where that helper was killed, and not what
-// the step ran. Podman has the kernel kill it when the thread ends that started
-// it, and Go ends threads when containers' networks are set up meanwhile.
+// isPodmansOwn reports whether a build failed by what went on in podman beside it.
+func isPodmansOwn(err error) bool {
+	return strings.HasSuffix(err.Error(), helperKilled) || isOvertaken(err.Error())
+}
+
+// helperKilled ends podman's error where the helper was killed that ran a step,
+// and not what the step ran. Podman has the kernel kill it when the thread ends
+// that started it, and Go ends threads when containers' networks are set up
+// meanwhile.
 const helperKilled = "while running runtime: signal: killed"
+
+// isOvertaken reports whether podman's error says that an image was removed while
+// the build looked through all of them for a step that was done before, or took
+// it for one.
+func isOvertaken(text string) bool {
+	return strings.HasSuffix(text, "layer not known") || strings.Contains(text, "preparing container for next step: ")
+}
 
 func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string, error) {
 	sources, err := openContext(spec)

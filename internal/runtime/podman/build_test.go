@@ -2,6 +2,7 @@ package podman_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -81,6 +83,59 @@ func TestABuildWhoseHelperIsKilledIsMadeAgain(t *testing.T) {
 			require.ErrorContains(t, err, "signal: killed")
 		})
 	}
+}
+
+// Podman looks through all images for a step that it has done before, and fails
+// over one whose layer is gone. One that is just being removed, by a prune or
+// for another build, is met so now and then: the build is made again.
+func TestABuildThatMeetsAnImageInMidRemovalIsMadeAgain(t *testing.T) {
+	dir, sources := t.TempDir(), t.TempDir()
+	service := startPodman(t, dir)
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	engine := podman.New(service.Socket())
+	file := filepath.Join(sources, "Containerfile")
+	build := func(tag, content string, output io.Writer) error {
+		require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY Containerfile /"+content+"\n"), 0o600))
+		_, err := engine.Build(t.Context(), runtime.BuildSpec{Tag: tag, Context: sources, Containerfile: file, Out: output})
+		return err
+	}
+	const half = "localhost/half:v1"
+	require.NoError(t, build(half, "half", nil))
+	require.NoError(t, syscall.Kill(service.PID(), syscall.SIGKILL))
+	<-service.Done()
+	rewrite(t, filepath.Join(dir, "root", "*-layers", "*layers.json"), func(entry) bool { return false })
+	service = startPodman(t, dir)
+	engine = podman.New(service.Socket())
+
+	tries := 0
+	counting := eachLine(func(line string) {
+		if strings.HasPrefix(line, "STEP 1/") {
+			tries++
+		}
+	})
+	err := build("localhost/whole:v1", "whole", counting)
+	require.Equal(t, fault.Unavailable, fault.Of(err).Kind)
+	require.ErrorContains(t, err, "layer not known")
+	require.Equal(t, 3, tries)
+
+	tries = 0
+	err = build("localhost/whole:v1", "whole", eachLine(func(line string) {
+		if counting(line); tries == 2 {
+			assert.NoError(t, engine.RemoveImage(t.Context(), half))
+		}
+	}))
+	require.NoError(t, err)
+	require.Greater(t, tries, 1)
+}
+
+// eachLine calls itself for each line written to it.
+type eachLine func(line string)
+
+func (f eachLine) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		f(line)
+	}
+	return len(p), nil
 }
 
 // helpersOf are the processes of podman's that run a step of a build.

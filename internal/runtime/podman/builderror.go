@@ -22,6 +22,9 @@ func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSp
 		text = regexp.MustCompile(atStep).ReplaceAllString(text, "")
 	}
 	kind := fault.Invalid
+	if isOvertaken(text) {
+		kind = fault.Unavailable
+	}
 	// The base image's registry is not the source's fault; but what a RUN says
 	// is its own, and may have any word in it.
 	if found, _ := diagnose(text, registrySymptoms); !output.running.Load() && (found == fault.Unavailable || found == fault.Unauthorized) {
