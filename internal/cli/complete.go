@@ -131,8 +131,9 @@ func (a *App) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 // peek reads something of the live system, if that is quick, and keeps what a
 // completion needs of it. Asking costs as much as all the rest, so what was
 // heard before is offered at once, and asked again behind the back of who
-// waits. An error is for nobody to see.
-func peek[Said, Kept any](ctx context.Context, a *App, cfg *config.Config, workflow string, in any, keep func(Said) Kept) (kept Kept) {
+// waits; so is what was never heard, where there is something else to offer. An
+// error is for nobody to see.
+func peek[Said, Kept any](ctx context.Context, a *App, cfg *config.Config, workflow string, in any, others bool, keep func(Said) Kept) (kept Kept) {
 	options, err := cfg.TemporalOptions()
 	if err != nil {
 		return kept
@@ -144,7 +145,7 @@ func peek[Said, Kept any](ctx context.Context, a *App, cfg *config.Config, workf
 		patience = laterPatience
 	case found && fresh:
 		return kept
-	case found && a.AskLater != nil:
+	case (found || others) && a.AskLater != nil:
 		a.askLater(key)
 		return kept
 	}
@@ -227,7 +228,8 @@ func deployed(services []plan.ServiceRecord) map[string]names {
 // completeIn finds services, those of files and those that have been deployed,
 // and where the word leaves only one of them, the parts of it, if there are any.
 func (a *App) completeIn(ctx context.Context, cfg *config.Config, word string, parts func(names) []string) []cobra.Completion {
-	released, written := peek(ctx, a, cfg, workflows.ServicesName, nil, deployed), a.defined(cfg)
+	written := a.defined(cfg)
+	released := peek(ctx, a, cfg, workflows.ServicesName, nil, len(written) > 0, deployed)
 	service, _, within := strings.Cut(word, "/")
 	var list []string
 	for _, name := range slices.Concat(slices.Collect(maps.Keys(released)), slices.Collect(maps.Keys(written))) {
@@ -252,7 +254,7 @@ func (a *App) completeNode(ctx context.Context, cfg *config.Config, _ []string, 
 			found[node] = ""
 		}
 	}
-	maps.Copy(found, peek(ctx, a, cfg, workflows.NodeStatesName, nil, func(nodes []plan.NodeState) map[string]string {
+	maps.Copy(found, peek(ctx, a, cfg, workflows.NodeStatesName, nil, false, func(nodes []plan.NodeState) map[string]string {
 		live := map[string]string{}
 		for _, n := range nodes {
 			live[n.Name] = shownState(stateOf(n), n.Draining)
@@ -289,7 +291,7 @@ func (a *App) deployments(ctx context.Context, cfg *config.Config, before []stri
 		return nil
 	}
 	var list []cobra.Completion
-	for _, d := range peek(ctx, a, cfg, workflows.HistoryName, workflows.HistoryInput{Service: before[0]}, past) {
+	for _, d := range peek(ctx, a, cfg, workflows.HistoryName, workflows.HistoryInput{Service: before[0]}, false, past) {
 		if wanted(d) {
 			list = append(list, cobra.CompletionWithDesc(strconv.Itoa(d.Number), d.Text))
 		}

@@ -66,6 +66,26 @@ func TestACompletionAsksBehindTheBackOfWhoWaits(t *testing.T) {
 	}, 15*time.Second, 50*time.Millisecond, "before what is remembered is old again")
 }
 
+// Where files say what there is, nobody waits for the live system, which nothing
+// is known of yet: the press of Tab after that knows it as well.
+func TestACompletionBeginsWithWhatFilesSay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("afield", w.service("afield", "v1", ""))
+	w.deploy("afield")
+	require.NoError(t, os.Remove(filepath.Join(w.services, "afield.toml")))
+	w.define("athome", w.service("athome", "v1", ""))
+
+	offered, err := w.command("__complete", "deploy", "a").Output()
+	require.NoError(t, err)
+	require.Equal(t, "athome\nathome/app\n:36\n", string(offered))
+	require.Eventually(t, func() bool {
+		offered, err := w.command("__complete", "deploy", "a").Output()
+		return err == nil && strings.Contains(string(offered), "afield\n")
+	}, 15*time.Second, 100*time.Millisecond)
+}
+
 // byHeart deploys a service, and has mcp remember a deployment of it that nobody
 // else would tell of. It returns the file with that.
 func (w *world) byHeart(service string) string {

@@ -96,7 +96,7 @@ func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command("mcp", args...)
 	cmd.Path = ts.Getenv("PATH")[:strings.Index(ts.Getenv("PATH"), ":")] + "/mcp"
 	cmd.Err, cmd.Dir = nil, ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "MCP_CONFIG", "MCP_SERVICES", "TEMPORAL_ADDRESS", "MCP_POSTGRES_URL_FILE", "REGISTRY_AUTH_FILE", "EDITOR", mcpVariable} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "MCP_CONFIG", "MCP_SERVICES", "TEMPORAL_ADDRESS", "MCP_POSTGRES_URL_FILE", "REGISTRY_AUTH_FILE", "EDITOR", mcpVariable} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
