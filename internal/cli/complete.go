@@ -228,15 +228,12 @@ func deployed(services []plan.ServiceRecord) map[string]names {
 // completeIn finds services, those of files and those that have been deployed,
 // and where the word leaves only one of them, the parts of it, if there are any.
 func (a *App) completeIn(ctx context.Context, cfg *config.Config, word string, parts func(names) []string) []cobra.Completion {
-	written := a.defined(cfg)
-	released := peek(ctx, a, cfg, workflows.ServicesName, nil, len(written) > 0, deployed)
 	service, _, within := strings.Cut(word, "/")
-	var list []string
-	for _, name := range slices.Concat(slices.Collect(maps.Keys(released)), slices.Collect(maps.Keys(written))) {
-		if name == service || !within && strings.HasPrefix(name, service) {
-			list = append(list, name)
-		}
-	}
+	other := func(name string) bool { return name != service && (within || !strings.HasPrefix(name, service)) }
+	written := a.defined(cfg)
+	list := slices.DeleteFunc(slices.Collect(maps.Keys(written)), other)
+	released := peek(ctx, a, cfg, workflows.ServicesName, nil, len(list) > 0, deployed)
+	list = append(list, slices.DeleteFunc(slices.Collect(maps.Keys(released)), other)...)
 	slices.Sort(list)
 	if list = slices.Compact(list); len(list) == 1 && parts != nil {
 		for _, part := range slices.Concat(parts(released[list[0]]), parts(written[list[0]])) {
