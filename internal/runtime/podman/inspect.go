@@ -53,8 +53,7 @@ type hostPort struct{ HostIP, HostPort string }
 // of an id for its name as well, so that a name such as "cafe" could find, and
 // then stop or remove, some other container.
 func (e *Engine) inspect(ctx context.Context, name string) (*inspected, error) {
-	data := new(inspected)
-	err := e.ask(ctx, get("/containers/%s/json", name), data)
+	data, err := e.look(ctx, name)
 	if err != nil && storageGone(err) {
 		return e.halfRemoved(ctx, name)
 	}
@@ -69,6 +68,25 @@ func (e *Engine) inspect(ctx context.Context, name string) (*inspected, error) {
 	}
 	return data, nil
 }
+
+// look asks podman of a container, again where its program ended in mid-answer.
+func (e *Engine) look(ctx context.Context, name string) (*inspected, error) {
+	for try := 1; ; try++ {
+		data := new(inspected)
+		err := e.ask(ctx, get("/containers/%s/json", name), data)
+		if err == nil || try == lookTries || !endedMeanwhile(err) {
+			return data, err
+		}
+	}
+}
+
+// lookTries bounds how often podman is asked of a container whose program ended
+// in mid-answer: one that crashes in a loop may do so twice.
+const lookTries = 5
+
+// endedMeanwhile reports whether podman before 4.4 failed to inspect a container
+// because its program ended while podman read of it under /proc.
+func endedMeanwhile(err error) bool { return strings.Contains(err.Error(), "no such process") }
 
 // storageGone reports whether podman cannot inspect a container because its
 // storage, or its layer of that, is gone: podman was killed while it removed it.

@@ -153,3 +153,41 @@ func TestLostAnswers(t *testing.T) {
 		require.NoError(t, direct.Remove(t.Context(), id))
 	})
 }
+
+// Of podman 4.3 a container that crashes in a loop gets this answer about once
+// in 4,000 that are asked as fast as it gives them.
+func TestAContainerWhoseProgramEndsInMidAnswer(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	direct := podman.New(service.Socket())
+	buildApp(t, direct)
+	id, err := direct.Run(t.Context(), runtime.ContainerSpec{Name: "looping", Image: "localhost/app:v1"})
+	require.NoError(t, err)
+	// ending is podman where the next n answers of a container meet its end.
+	ending := func(n int) (engine *podman.Engine, asked *int) {
+		pass := toPodman(service.Socket())
+		asked = new(int)
+		return podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/looping/json") {
+				if *asked++; *asked <= n {
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(http.StatusInternalServerError)
+					_, _ = w.Write([]byte(`{"cause":"no such process","message":"read /proc/5579/cgroup: no such process","response":500}`))
+					return
+				}
+			}
+			pass.ServeHTTP(w, r)
+		}))), asked
+	}
+
+	engine, asked := ending(2)
+	info, err := engine.Inspect(t.Context(), "looping")
+	require.NoError(t, err)
+	require.Equal(t, id, info.ID)
+	require.Equal(t, 3, *asked)
+
+	engine, asked = ending(100)
+	_, err = engine.Inspect(t.Context(), "looping")
+	require.ErrorContains(t, err, "inspect container looping: read /proc/5579/cgroup: no such process")
+	require.Equal(t, 5, *asked)
+}
