@@ -105,7 +105,7 @@ func TestWhatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 			r := <-deployed
 			require.Zero(t, r.code, r)
 			story := w.story(workflows.DeployID(name))
-			require.Equal(t, 2, story.attempts[activity])
+			require.Equal(t, 2, story.attempts[activity], story.failures[activity])
 			require.Zero(t, story.scheduled["Restore"], "nothing was put back")
 		})
 	}

@@ -125,7 +125,7 @@ func TestALogOfFiftyMegabytesStaysOnTheBuilder(t *testing.T) {
 		require.NotEmpty(t, result.Error.Log)
 		require.Less(t, len(failed.stdout), 64<<10, "the tail alone travels")
 		story := w.story(result.WorkflowID)
-		require.Equal(t, 1, story.attempts["Build"])
+		require.Equal(t, 1, story.attempts["Build"], story.failures["Build"])
 		require.Less(t, story.size, 256<<10)
 		kept, found := strings.CutPrefix(result.Error.Hint, "the whole log is ")
 		require.True(t, found, result.Error.Hint)

@@ -63,7 +63,7 @@ func TestAPushThatIsCutGoesOnWhereItWas(t *testing.T) {
 		require.Equal(t, 1, f.count("PUT", digest), "a layer that was there is not sent again")
 	}
 	story := w.story(result.WorkflowID)
-	require.Equal(t, 1, story.attempts["Build"], "the push is retried alone")
+	require.Equal(t, 1, story.attempts["Build"], "the push is retried alone: %s", story.failures["Build"])
 	require.Greater(t, story.attempts["Push"], 1)
 }
 

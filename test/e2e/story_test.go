@@ -13,6 +13,8 @@ import (
 type story struct {
 	// scheduled counts them by name, attempts adds up the attempts that ended.
 	scheduled, attempts map[string]int
+	// failures are why the last attempt was not the first, as Temporal keeps it.
+	failures map[string]string
 	// size is the history's in bytes, largest that of its largest event.
 	size, largest int
 }
@@ -20,7 +22,7 @@ type story struct {
 // story reads the history of a workflow's newest run.
 func (w *world) story(id string) story {
 	w.t.Helper()
-	s := story{scheduled: map[string]int{}, attempts: map[string]int{}}
+	s := story{scheduled: map[string]int{}, attempts: map[string]int{}, failures: map[string]string{}}
 	names := map[int64]string{}
 	events := w.temporal().GetWorkflowHistory(w.t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
@@ -33,7 +35,9 @@ func (w *world) story(id string) story {
 			s.scheduled[a.GetActivityType().GetName()]++
 		}
 		if a := event.GetActivityTaskStartedEventAttributes(); a != nil {
-			s.attempts[names[a.GetScheduledEventId()]] += int(a.GetAttempt())
+			name := names[a.GetScheduledEventId()]
+			s.attempts[name] += int(a.GetAttempt())
+			s.failures[name] += a.GetLastFailure().String()
 		}
 	}
 	return s
