@@ -105,7 +105,8 @@ func TestWhatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 			r := <-deployed
 			require.Zero(t, r.code, r)
 			story := w.story(workflows.DeployID(name))
-			require.Equal(t, 2, story.attempts[activity], story.failures[activity])
+			require.GreaterOrEqual(t, story.attempts[activity], 2)
+			require.NotContains(t, story.failures[activity], "timeout_failure_info", "nobody has to miss it first")
 			require.Zero(t, story.scheduled["Restore"], "nothing was put back")
 		})
 	}
