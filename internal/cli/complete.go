@@ -244,14 +244,17 @@ func (a *App) completeIn(ctx context.Context, cfg *config.Config, word string, p
 	return slices.Compact(list)
 }
 
-func (a *App) completeNode(ctx context.Context, cfg *config.Config, _ []string, _ string) []cobra.Completion {
-	found := map[string]string{}
+// completeNode finds nodes, those that files place something on and those that
+// there are, which have their state beside them.
+func (a *App) completeNode(ctx context.Context, cfg *config.Config, _ []string, word string) []cobra.Completion {
+	found, begun := map[string]string{}, false
 	for _, s := range a.defined(cfg) {
 		for _, node := range s.Nodes {
 			found[node] = ""
+			begun = begun || strings.HasPrefix(node, word)
 		}
 	}
-	maps.Copy(found, peek(ctx, a, cfg, workflows.NodeStatesName, nil, false, func(nodes []plan.NodeState) map[string]string {
+	maps.Copy(found, peek(ctx, a, cfg, workflows.NodeStatesName, nil, begun, func(nodes []plan.NodeState) map[string]string {
 		live := map[string]string{}
 		for _, n := range nodes {
 			live[n.Name] = shownState(stateOf(n), n.Draining)

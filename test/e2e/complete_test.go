@@ -77,16 +77,18 @@ func TestACompletionBeginsWithWhatFilesSay(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(w.services, "afield.toml")))
 	w.define("athome", w.service("athome", "v1", ""))
 
-	offers := func(word string) string {
-		offered, err := w.command("__complete", "deploy", word).Output()
+	offers := func(line ...string) string {
+		offered, err := w.command(append([]string{"__complete"}, line...)...).Output()
 		require.NoError(t, err)
 		return string(offered)
 	}
-	require.Equal(t, "athome\nathome/app\n:36\n", offers("a"))
-	require.Eventually(t, func() bool { return strings.Contains(offers("a"), "afield\n") }, time.Minute, 100*time.Millisecond)
+	require.Equal(t, "athome\nathome/app\n:36\n", offers("deploy", "a"))
+	require.Eventually(t, func() bool { return strings.Contains(offers("deploy", "a"), "afield\n") }, time.Minute, 100*time.Millisecond)
+	require.Equal(t, w.node+"\n:36\n", offers("node", "show", ""))
+	require.Eventually(t, func() bool { return strings.Contains(offers("node", "show", ""), w.node+"\tready\n") }, time.Minute, 100*time.Millisecond)
 	require.Eventually(t, func() bool {
 		_ = os.RemoveAll(w.cache()) // another process may write there still: the next time, then
-		return strings.Contains(offers("af"), "afield\n")
+		return strings.Contains(offers("deploy", "af"), "afield\n")
 	}, time.Minute, 100*time.Millisecond, "no file has one of that name")
 }
 
