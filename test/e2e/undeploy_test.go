@@ -50,9 +50,9 @@ port = 5432
 // container ended while podman before 4.4 looked at it.
 func (w *world) podman(args ...string) string {
 	w.t.Helper()
-	for {
+	for try := 1; ; try++ {
 		out, err := exec.Command("podman", append([]string{"--url", shared.platform.Info().Podman}, args...)...).CombinedOutput()
-		if err != nil && strings.HasSuffix(strings.TrimSpace(string(out)), "/cgroup: no such process") {
+		if err != nil && try < 5 && strings.HasSuffix(strings.TrimSpace(string(out)), "/cgroup: no such process") {
 			continue
 		}
 		require.NoError(w.t, err, string(out))
