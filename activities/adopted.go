@@ -14,8 +14,8 @@ import (
 )
 
 // knowing is an engine that knows adopted containers: by their ids it gives
-// them the labels that they would bear had mcp started them. So nothing beyond
-// it has to tell the two kinds apart.
+// them the labels that they would bear had mcp started them, in Inspect and
+// Summaries. So no step has to tell the two kinds apart.
 func knowing(engine runtime.Runtime, adopted []plan.Adopted) runtime.Runtime {
 	if len(adopted) == 0 {
 		return engine
@@ -31,19 +31,20 @@ type known struct {
 // Inspect describes one container.
 func (k known) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
 	info, err := k.Runtime.Inspect(ctx, name)
-	return k.labelled(info), err
+	info.Labels = k.labels(info.ID, info.Labels)
+	return info, err
 }
 
-// List describes the containers that bear the labels, or would.
-func (k known) List(ctx context.Context, labels map[string]string) ([]runtime.ContainerInfo, error) {
-	infos, err := k.Runtime.List(ctx, labels)
+// Summaries are of the containers that bear the labels, or would.
+func (k known) Summaries(ctx context.Context, labels map[string]string) ([]runtime.ContainerSummary, error) {
+	summaries, err := k.Runtime.Summaries(ctx, labels)
 	if err != nil {
 		return nil, err
 	}
 	listed := map[string]bool{}
-	for i := range infos {
-		listed[infos[i].ID] = true
-		infos[i] = k.labelled(infos[i])
+	for i, c := range summaries {
+		listed[c.ID] = true
+		summaries[i].Labels = k.labels(c.ID, c.Labels)
 	}
 	for _, a := range k.adopted {
 		if listed[a.ID] {
@@ -57,27 +58,27 @@ func (k known) List(ctx context.Context, labels map[string]string) ([]runtime.Co
 			return nil, err
 		}
 		if bears(info.Labels, labels) {
-			infos = append(infos, info)
+			summaries = append(summaries, info.Summary())
 		}
 	}
-	slices.SortFunc(infos, func(a, b runtime.ContainerInfo) int { return strings.Compare(a.Name, b.Name) })
-	return infos, nil
+	slices.SortFunc(summaries, func(a, b runtime.ContainerSummary) int { return strings.Compare(a.Name, b.Name) })
+	return summaries, nil
 }
 
-// labelled gives an adopted container its labels.
-func (k known) labelled(info runtime.ContainerInfo) runtime.ContainerInfo {
-	i := slices.IndexFunc(k.adopted, func(a plan.Adopted) bool { return a.ID == info.ID })
+// labels are those of a container, and where it is adopted those that it would
+// bear.
+func (k known) labels(id string, own map[string]string) map[string]string {
+	i := slices.IndexFunc(k.adopted, func(a plan.Adopted) bool { return a.ID == id })
 	if i < 0 {
-		return info
+		return own
 	}
-	a, labels := k.adopted[i], maps.Clone(info.Labels)
+	a, labels := k.adopted[i], maps.Clone(own)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	labels[runtime.LabelService], labels[runtime.LabelComponent] = a.Service, a.Component
 	labels[runtime.LabelDeployment], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Spec
-	info.Labels = labels
-	return info
+	return labels
 }
 
 func bears(labels, wanted map[string]string) bool {

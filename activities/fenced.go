@@ -81,7 +81,8 @@ func (p patient) do(ctx context.Context, call func(context.Context) error) error
 
 // readLabels fails when the service's containers are of a newer deployment:
 // what this process has not seen, because it is younger, the labels tell. Once
-// is enough: what comes after that passes this very fence.
+// is enough: what comes after that passes this very fence. A survey has mostly
+// done it.
 func (a *Node) readLabels(ctx context.Context, service string, deployment int) error {
 	if a.Fence.labelsRead(service, deployment) {
 		return nil
@@ -99,13 +100,13 @@ func (a *Node) readLabels(ctx context.Context, service string, deployment int) e
 
 // newestLabel is the newest deployment that the service's containers bear.
 func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
-	containers, err := a.Runtime.Labels(ctx, map[string]string{runtime.LabelService: service})
+	containers, err := a.Runtime.Summaries(ctx, map[string]string{runtime.LabelService: service})
 	if err != nil {
 		return 0, err
 	}
 	newest := 0
-	for _, labels := range containers {
-		newest = max(newest, deploymentIn(labels))
+	for _, c := range containers {
+		newest = max(newest, deploymentIn(c.Labels))
 	}
 	return newest, nil
 }

@@ -58,7 +58,7 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 // Seen is what the monitor needs to know of a container.
 func Seen(c runtime.ContainerInfo) plan.ObservedContainer {
 	return plan.ObservedContainer{
-		Container: Observed(c), ID: c.ID, Image: c.Image, Digest: c.Digest, State: string(c.State),
+		Container: Observed(c.Summary()), ID: c.ID, Image: c.Image, Digest: c.Digest, State: string(c.State),
 		Health: c.Health, ExitCode: c.ExitCode, Restarts: c.Restarts, Started: c.Started,
 	}
 }

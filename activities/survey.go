@@ -51,30 +51,19 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
-	engine := knowing(a.Runtime, in.Adopted)
-	containers, err := engine.List(ctx, map[string]string{runtime.LabelService: in.Service})
-	if err != nil {
+	if result.Containers, err = look(ctx, knowing(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
 		return SurveyResult{}, err
 	}
-	seen := map[string]bool{}
-	for _, c := range containers {
-		seen[c.Name] = true
-		result.Newest = max(result.Newest, deploymentOf(c))
-		result.Containers = append(result.Containers, Observed(c))
+	labelled := 0
+	for _, c := range result.Containers {
+		if c.Service == in.Service {
+			labelled = max(labelled, c.Deployment)
+		}
 	}
-	for _, name := range in.Names {
-		if seen[name] {
-			continue
-		}
-		c, err := engine.Inspect(ctx, name)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return SurveyResult{}, err
-		}
-		result.Containers = append(result.Containers, Observed(c))
+	if labelled <= in.Deployment {
+		a.Fence.noteRead(in.Service, in.Deployment)
 	}
+	result.Newest = max(result.Newest, labelled)
 	if in.Ports > 0 {
 		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
 			return SurveyResult{}, err
@@ -83,13 +72,43 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 	return result, nil
 }
 
+// look describes the service's containers, and any others under the names.
+func look(ctx context.Context, engine runtime.Runtime, service string, names []string) ([]plan.Container, error) {
+	summaries, err := engine.Summaries(ctx, map[string]string{runtime.LabelService: service})
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, c := range summaries {
+		seen[c.Name] = true
+	}
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		c, err := engine.Inspect(ctx, name)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		summaries = append(summaries, c.Summary())
+	}
+	containers := make([]plan.Container, 0, len(summaries))
+	for _, c := range summaries {
+		containers = append(containers, Observed(c))
+	}
+	return containers, nil
+}
+
 // Observed is what a plan needs to know of a container.
-func Observed(c runtime.ContainerInfo) plan.Container {
+func Observed(c runtime.ContainerSummary) plan.Container {
 	return plan.Container{
 		Name:       c.Name,
 		Service:    c.Labels[runtime.LabelService],
 		Component:  c.Labels[runtime.LabelComponent],
-		Deployment: deploymentOf(c),
+		Deployment: deploymentIn(c.Labels),
 		Spec:       c.Labels[runtime.LabelSpec],
 		Running:    c.State == runtime.Running,
 	}

@@ -222,6 +222,26 @@ func (f *Fake) List(ctx context.Context, labels map[string]string) ([]ContainerI
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.bearing(labels), nil
+}
+
+// Summaries are what List tells, in short.
+func (f *Fake) Summaries(ctx context.Context, labels map[string]string) ([]ContainerSummary, error) {
+	if err := f.enter(ctx, "Summaries", ""); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	summaries := []ContainerSummary{}
+	for _, info := range f.bearing(labels) {
+		summaries = append(summaries, info.Summary())
+	}
+	return summaries, nil
+}
+
+// bearing are the containers that bear the labels, by name; the caller has the
+// lock.
+func (f *Fake) bearing(labels map[string]string) []ContainerInfo {
 	infos := []ContainerInfo{}
 	for _, c := range f.containers {
 		if bears(c.info.Labels, labels) {
@@ -229,23 +249,7 @@ func (f *Fake) List(ctx context.Context, labels map[string]string) ([]ContainerI
 		}
 	}
 	slices.SortFunc(infos, func(a, b ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
-	return infos, nil
-}
-
-// Labels are those of the containers that bear the given ones.
-func (f *Fake) Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error) {
-	if err := f.enter(ctx, "Labels", ""); err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := []map[string]string{}
-	for _, c := range f.containers {
-		if bears(c.info.Labels, labels) {
-			all = append(all, maps.Clone(c.info.Labels))
-		}
-	}
-	return all, nil
+	return infos
 }
 
 func bears(labels, wanted map[string]string) bool {

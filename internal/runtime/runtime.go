@@ -67,10 +67,9 @@ type Runtime interface {
 	// List describes all containers, running or not, that bear every one of
 	// the given labels; an empty value asks for the label alone.
 	List(ctx context.Context, labels map[string]string) ([]ContainerInfo, error)
-	// Labels are those of all containers, running or not, that bear every one
-	// of the given labels, in no order. It costs the same however many there
-	// are, where List pays for each.
-	Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error)
+	// Summaries are what List tells, in short. They are one call of the engine,
+	// however many containers there are, where List is one for each.
+	Summaries(ctx context.Context, labels map[string]string) ([]ContainerSummary, error)
 	// Logs gives each the lines of a container's output that the query selects,
 	// oldest first, until each returns false. A follow goes on as lines come,
 	// and ends when the container does not run.
@@ -174,6 +173,13 @@ const (
 	Other    State = "other" // paused, stopping
 )
 
+// ContainerSummary is what the engine's list says of a container.
+type ContainerSummary struct {
+	ID, Name string
+	State    State
+	Labels   map[string]string
+}
+
 // ContainerInfo is what the engine says of a container.
 type ContainerInfo struct {
 	ID   string `json:"id"`
@@ -194,4 +200,9 @@ type ContainerInfo struct {
 	Health   string `json:"health,omitempty"`
 	Restarts int    `json:"restarts"`
 	ExitCode int    `json:"exit_code"`
+}
+
+// Summary is the description in short.
+func (c ContainerInfo) Summary() ContainerSummary {
+	return ContainerSummary{ID: c.ID, Name: c.Name, State: c.State, Labels: c.Labels}
 }

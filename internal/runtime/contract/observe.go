@@ -224,7 +224,7 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
-	t.Run("a list holds the containers with all of the labels, running or not, and so do their labels", func(t *testing.T) {
+	t.Run("a list holds the containers with all of the labels, running or not, and so do summaries", func(t *testing.T) {
 		a, b := s.spec(t, "contract-list-a"), s.spec(t, "contract-list-b", "/app", "exit", "5")
 		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
 		s.run(t, a)
@@ -241,15 +241,15 @@ func (s *suite) testObserve(t *testing.T) {
 		} {
 			infos, err := s.Runtime.List(t.Context(), c.labels)
 			require.NoError(t, err)
-			names, borne := []string(nil), []map[string]string{}
+			names, short := []string(nil), []runtime.ContainerSummary{}
 			for _, info := range infos {
-				names, borne = append(names, info.Name), append(borne, info.Labels)
+				names, short = append(names, info.Name), append(short, info.Summary())
 				require.Equal(t, s.inspect(t, info.Name), info, "a list tells what inspect does")
 			}
 			require.Equal(t, c.want, names)
-			all, err := s.Runtime.Labels(t.Context(), c.labels)
+			summaries, err := s.Runtime.Summaries(t.Context(), c.labels)
 			require.NoError(t, err)
-			require.ElementsMatch(t, borne, all)
+			require.Equal(t, short, summaries)
 		}
 	})
 }
@@ -294,7 +294,7 @@ func (s *suite) testDown(t *testing.T) {
 		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.List(t.Context(), nil)
 		requireKind(t, fault.Unavailable, err)
-		_, err = s.Runtime.Labels(t.Context(), nil)
+		_, err = s.Runtime.Summaries(t.Context(), nil)
 		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.ImageExists(t.Context(), s.image)
 		requireKind(t, fault.Unavailable, err)

@@ -31,13 +31,12 @@ func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
 // Pull fetches an image. What a digest names cannot change, so one that is
 // here is not asked for again; a tag always is.
 func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
+	policy := "always"
 	if strings.Contains(spec.Image, "@") {
-		if here, err := e.ImageExists(ctx, spec.Image); err != nil || here {
-			return err
-		}
+		policy = "missing"
 	}
 	err := e.copyImage(ctx, post("/images/pull").with(url.Values{
-		"reference": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)}, "policy": {"always"},
+		"reference": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)}, "policy": {policy},
 	}), spec.Progress)
 	if err != nil || ctx.Err() != nil {
 		return e.translateRegistry(ctx, err, "pull", spec.Image)

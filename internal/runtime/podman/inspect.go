@@ -142,25 +142,29 @@ func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.
 	return infos, nil
 }
 
-// Labels are those of all containers that bear the given ones, in one call,
-// however many there are.
-func (e *Engine) Labels(ctx context.Context, labels map[string]string) ([]map[string]string, error) {
+// Summaries are what List tells, in short and in one call.
+func (e *Engine) Summaries(ctx context.Context, labels map[string]string) ([]runtime.ContainerSummary, error) {
 	found, err := e.list(ctx, labels)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]map[string]string, 0, len(found))
-	for _, container := range found {
-		all = append(all, container.Labels)
+	summaries := make([]runtime.ContainerSummary, 0, len(found))
+	for _, c := range found {
+		summary := runtime.ContainerSummary{ID: c.ID, State: stateOf(c.State), Labels: c.Labels}
+		if len(c.Names) > 0 {
+			summary.Name = c.Names[0]
+		}
+		summaries = append(summaries, summary)
 	}
-	return all, nil
+	slices.SortFunc(summaries, func(a, b runtime.ContainerSummary) int { return cmp.Compare(a.Name, b.Name) })
+	return summaries, nil
 }
 
 // listed is what podman's list says of a container, as far as it is read.
 type listed struct {
-	ID, Image string
-	Names     []string
-	Labels    map[string]string
+	ID, Image, State string
+	Names            []string
+	Labels           map[string]string
 }
 
 // list is podman's own list of the containers that bear the labels.
