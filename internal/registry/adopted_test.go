@@ -9,24 +9,29 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
-// adopt opens a deployment that takes over a container as a component.
+// adopt opens a deployment that takes over a container as a component. All of its
+// steps are one task of a workflow: where the answer of that is lost, each is done
+// again, after the last one too.
 func adopt(t *testing.T, store *registry.Store, id string, m plan.ReleaseMember, ports ...int) plan.Adopted {
 	t.Helper()
 	begin(t, store, "shop", m.Component)
 	request := staticRequest("shop", m.Component, m.Deployment, ports...)
-	_, err := store.AllocatePorts(t.Context(), request)
-	require.NoError(t, err)
 	a := plan.Adopted{ID: id, Node: m.Node, Service: "shop", Component: m.Component, Deployment: m.Deployment, Spec: m.Spec}
 	found := definition("shop", m.Component)
 	found.Components[0].Image = "found:v0"
-	for range 2 {
+	commit := func() {
+		_, err := store.AllocatePorts(t.Context(), request)
+		require.NoError(t, err)
 		_, err = store.CommitRelease(t.Context(), plan.CommitRequest{
 			Service: "shop", Deployment: m.Deployment, Active: true, Members: []plan.ReleaseMember{m}, Adopted: []plan.Adopted{a}, Definition: &found,
 		})
 		require.NoError(t, err)
 	}
+	commit()
+	commit()
 	require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
 	finish(t, store, "shop", m.Deployment, "succeeded")
+	commit()
 	return a
 }
 

@@ -18,15 +18,19 @@ const defaultRest = time.Minute
 // AllocatePorts reserves a component's static ports, and a host port for each
 // of its routes; asked again for the same deployment it gives the same ones.
 // A port that is held by another component, and too few candidates, are a
-// PortInUse; a deployment that is closed gets none.
+// PortInUse; a deployment that is closed gets none, unless it is the release and
+// only asks again.
 func (s *Store) AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.RoutePort, error) {
 	var routes []plan.RoutePort
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
-		closed, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
-		if err != nil {
+		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+		switch {
+		case err != nil:
 			return err
-		}
-		if closed {
+		case committed: // a late repetition
+			routes, err = committedRoutes(ctx, tx, r)
+			return err
+		case closed:
 			return superseded(r.Service, r.Deployment)
 		}
 		if err := lockNode(ctx, tx, r.Node); err != nil {
@@ -158,6 +162,21 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r plan.PortRequest) ([]plan.Rout
 			r.Node, route.HostPort, r.Service, r.Component, route.Name, r.Deployment, route.Port, route.Mode, route.Hostname)
 	}
 	return routes, tx.SendBatch(ctx, batch).Close()
+}
+
+// committedRoutes gives each route the port that the release has for it.
+func committedRoutes(ctx context.Context, tx pgx.Tx, r plan.PortRequest) ([]plan.RoutePort, error) {
+	held, err := heldPorts(ctx, tx, r)
+	if err != nil {
+		return nil, err
+	}
+	routes := slices.Clone(r.Routes)
+	for i := range routes {
+		if routes[i].HostPort = held[routes[i].Name]; routes[i].HostPort == 0 {
+			return nil, superseded(r.Service, r.Deployment)
+		}
+	}
+	return routes, nil
 }
 
 // heldPorts are the ports that this deployment holds already, by route.

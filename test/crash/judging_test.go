@@ -2,6 +2,7 @@ package crash
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,6 +61,48 @@ func TestTheCheckerSees(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestTheCheckerSeesWhatWasStartedByHand(t *testing.T) {
+	started := time.Now()
+	hand := runtime.ContainerInfo{ID: "1", Name: "s1-app", Image: "r/app@sha256:2", State: runtime.Running, Started: started}
+	took := rows{Release: 1, Adopted: []adopted{{Container: "1", Deployment: 1}}}
+	update := story{byHand: true, told: []string{"adopt"}, then: v2}
+	tests := map[string]struct {
+		story story
+		rows  rows
+		harm  func(*[]found)
+		want  string
+		left  []string // containers that bear a deployment, or are still to be judged
+	}{
+		"taken":                {story{byHand: true}, took, func(*[]found) {}, "", []string{"s1-app:1"}},
+		"not taken":            {story{byHand: true}, rows{}, func(*[]found) {}, "", nil},
+		"replaced, gone":       {update, rows{Release: 2}, func(c *[]found) { *c = nil }, "", nil},
+		"replaced, still here": {update, rows{Release: 2}, func(*[]found) {}, "", []string{"s1-app:"}},
+		"gone":                 {story{byHand: true}, took, func(c *[]found) { *c = nil }, "is gone", nil},
+		"gone after a failure": {update, took, func(c *[]found) { *c = nil }, "is gone", nil},
+		"started again": {story{byHand: true}, took, func(c *[]found) { (*c)[0].Started = started.Add(time.Second) },
+			"was started again", []string{"s1-app:"}},
+		"renamed": {story{byHand: true}, rows{}, func(c *[]found) { (*c)[0].Name = "s1-app.prev" }, "was renamed to s1-app.prev", []string{"s1-app.prev:"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := &play{story: test.story, service: "s1", byHand: hand}
+			containers := []found{{Node: "rift", ContainerInfo: hand}}
+			test.harm(&containers)
+			containers, err := p.tellApart(test.rows, containers)
+			if test.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, test.want)
+			}
+			var left []string
+			for _, c := range containers {
+				left = append(left, c.Name+":"+c.Labels[runtime.LabelDeployment])
+			}
+			require.Equal(t, test.left, left)
 		})
 	}
 }

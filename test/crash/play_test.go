@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -37,6 +38,7 @@ type play struct {
 	// inside one strikes half-way.
 	lasts map[point]time.Duration
 
+	byHand  runtime.ContainerInfo // as it was started
 	counter *counter
 	cli     *part
 	visitor *visitor // of a story that promises to be steady
@@ -63,6 +65,14 @@ func (p *play) prepare() error {
 	if err := os.WriteFile(filepath.Join(p.rig.volume(p.service), "precious"), []byte(p.service), 0o600); err != nil {
 		return err
 	}
+	if p.story.byHand {
+		if err := p.rig.define(p.service, v1(p)); err != nil {
+			return err
+		}
+		if err := p.runByHand(); err != nil {
+			return err
+		}
+	}
 	for _, definition := range p.story.before {
 		if err := p.rig.define(p.service, definition(p)); err != nil {
 			return err
@@ -71,8 +81,8 @@ func (p *play) prepare() error {
 			return err
 		}
 	}
-	if p.story.turned != "" {
-		if err := p.rig.run(p.story.turned, p.service); err != nil {
+	if p.story.told != nil {
+		if err := p.rig.run(append(slices.Clone(p.story.told), p.service)...); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,13 @@ type rows struct {
 	Deployments []deployment
 	Components  []member
 	Ports       []port
+	Adopted     []adopted
+}
+
+// adopted is a container that is the service's without its labels.
+type adopted struct {
+	Container  string // its id
+	Deployment int
 }
 
 type deployment struct {
@@ -57,7 +64,8 @@ const rowsQuery = `select json_build_object(
  'components', (select json_agg(json_build_object('name', name, 'container', container, 'node', node, 'image', image, 'digest', digest,
    'deployment', deployment, 'active', active) order by name) from components where service = s.name),
  'ports', (select json_agg(json_build_object('port', host_port, 'component', component, 'node', node, 'committed', committed,
-   'resting', rests_until is not null)) from component_routes where service = s.name)
+   'resting', rests_until is not null)) from component_routes where service = s.name),
+ 'adopted', (select json_agg(json_build_object('container', container_id, 'deployment', deployment)) from adopted_containers where service = s.name)
 ) from services s where name = '%s'`
 
 func (p *play) rows(ctx context.Context) (rows, error) {

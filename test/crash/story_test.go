@@ -12,10 +12,12 @@ import (
 // story is one kind of deploy, and what it promises.
 type story struct {
 	name string
+	// byHand is set where somebody has started the first version without mcp.
+	byHand bool
 	// before is what has been deployed already, in this order.
 	before []text
-	// turned is a verb that it was then told, "stop"; "" for none.
-	turned string
+	// told is a verb that it was then told, such as "stop"; nil for none.
+	told []string
 	// lost is what somebody then began to deploy, and terminated in Temporal
 	// while its first container was starting; nil for nothing.
 	lost text
@@ -33,7 +35,7 @@ type story struct {
 
 // released is the number of the release that there is before.
 func (s story) released() int {
-	if s.turned != "" {
+	if s.told != nil {
 		return len(s.before) + 1
 	}
 	return len(s.before)
@@ -63,9 +65,12 @@ var stories = []story{
 	{name: "undeploy", before: []text{two("v1")}, verb: []string{"undeploy", "-y"}, ends: finished},
 	{name: "rollback", before: []text{v1, v2}, verb: []string{"rollback", "--to", "1"}, ends: finished, steady: true},
 	{name: "stop", before: []text{two("v1")}, verb: []string{"stop"}, ends: finished},
-	{name: "start", before: []text{two("v1")}, turned: "stop", verb: []string{"start"}, ends: finished},
+	{name: "start", before: []text{two("v1")}, told: []string{"stop"}, verb: []string{"start"}, ends: finished},
 	{name: "restart", before: []text{v1}, verb: []string{"restart"}, ends: finished, steady: true},
 	{name: "restart, stop-first, with a volume", before: []text{kept1}, verb: []string{"restart"}, ends: finished},
+	{name: "adopt", byHand: true, verb: []string{"adopt"}, ends: finished},
+	{name: "new version of what was adopted", byHand: true, told: []string{"adopt"}, then: v2, ends: finished, steady: true},
+	{name: "purge", before: []text{v1}, told: []string{"undeploy", "-y"}, verb: []string{"purge", "-y"}, ends: finished},
 	{name: "cancel in mid-deploy", before: []text{v1}, then: deaf, ends: putBack, steady: true, cancel: true},
 }
 
