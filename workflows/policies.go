@@ -154,6 +154,10 @@ const spotPatience = time.Second
 // promptly does a step of the control worker that takes milliseconds on the spot.
 // What does not succeed at once is waited for like any other, until left has
 // passed: its attempts can be seen, and their causes.
+//
+// Such steps that follow each other are one task of the workflow. Where the answer
+// of that is lost all are done again, from the first one: each must bear that after
+// the last one, too.
 func promptly(ctx workflow.Context, summary string, left time.Duration, out any, activity string, args ...any) error {
 	// Who is cancelled waits for it: what it has written must be known.
 	spot, _ := workflow.NewDisconnectedContext(ctx)
