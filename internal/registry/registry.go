@@ -48,7 +48,16 @@ func parse(url string) (*pgxpool.Config, error) {
 			WithHint("it reads postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
 	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.AfterConnect = withoutJIT
 	return config, nil
+}
+
+// withoutJIT keeps Postgres from compiling queries that take milliseconds: what it
+// expects of a service's many deployments would have it do so, for 20 ms each time
+// and 130 ms the first. As a parameter of the connection a pooler would refuse it.
+func withoutJIT(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "set jit = off")
+	return err
 }
 
 // Close ends the registry's connections, when those that are in use are done.

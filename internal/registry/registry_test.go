@@ -159,3 +159,10 @@ func TestTheCallerGivesUp(t *testing.T) {
 	_, err := store.Release(ctx, "shop")
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+func TestNoQueryIsCompiled(t *testing.T) {
+	store, _ := newStore(t)
+	jit, err := store.Setting(t.Context(), "jit")
+	require.NoError(t, err)
+	require.Equal(t, "off", jit)
+}
