@@ -81,8 +81,7 @@ func (p patient) do(ctx context.Context, call func(context.Context) error) error
 
 // readLabels fails when the service's containers are of a newer deployment:
 // what this process has not seen, because it is younger, the labels tell. Once
-// is enough: what comes after that passes this very fence. A survey has mostly
-// done it.
+// is enough: what comes after that passes this very fence.
 func (a *Node) readLabels(ctx context.Context, service string, deployment int) error {
 	if a.Fence.labelsRead(service, deployment) {
 		return nil

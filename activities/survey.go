@@ -54,16 +54,11 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error)
 	if result.Containers, err = look(ctx, knowing(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
 		return SurveyResult{}, err
 	}
-	labelled := 0
 	for _, c := range result.Containers {
 		if c.Service == in.Service {
-			labelled = max(labelled, c.Deployment)
+			result.Newest = max(result.Newest, c.Deployment)
 		}
 	}
-	if labelled <= in.Deployment {
-		a.Fence.noteRead(in.Service, in.Deployment)
-	}
-	result.Newest = max(result.Newest, labelled)
 	if in.Ports > 0 {
 		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
 			return SurveyResult{}, err

@@ -27,8 +27,9 @@ func (s *Store) AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.R
 		switch {
 		case err != nil:
 			return err
-		case committed: // a late repetition
-			routes, err = committedRoutes(ctx, tx, r)
+		case committed: // a late repetition, which gets what there is
+			r.Candidates = nil
+			routes, err = holdRoutes(ctx, tx, r)
 			return err
 		case closed:
 			return superseded(r.Service, r.Deployment)
@@ -162,21 +163,6 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r plan.PortRequest) ([]plan.Rout
 			r.Node, route.HostPort, r.Service, r.Component, route.Name, r.Deployment, route.Port, route.Mode, route.Hostname)
 	}
 	return routes, tx.SendBatch(ctx, batch).Close()
-}
-
-// committedRoutes gives each route the port that the release has for it.
-func committedRoutes(ctx context.Context, tx pgx.Tx, r plan.PortRequest) ([]plan.RoutePort, error) {
-	held, err := heldPorts(ctx, tx, r)
-	if err != nil {
-		return nil, err
-	}
-	routes := slices.Clone(r.Routes)
-	for i := range routes {
-		if routes[i].HostPort = held[routes[i].Name]; routes[i].HostPort == 0 {
-			return nil, superseded(r.Service, r.Deployment)
-		}
-	}
-	return routes, nil
 }
 
 // heldPorts are the ports that this deployment holds already, by route.

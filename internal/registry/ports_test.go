@@ -69,6 +69,7 @@ func TestAllocatePortsForRoutes(t *testing.T) {
 		require.Equal(t, []int{20001}, allocate(t, store, portRequest("shop", "api", 1, []int{20001}, "rest")))
 		commit(t, store, "shop", 1, member("shop", "api", 1, plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20001}))
 		finish(t, store, "shop", 1, "succeeded")
+		require.Equal(t, []int{20001}, allocate(t, store, portRequest("shop", "api", 1, []int{20002}, "rest")), "asked again, late")
 		begin(t, store, "shop", "api")
 		require.Equal(t, []int{20002}, allocate(t, store, portRequest("shop", "api", 2, []int{20001, 20002}, "rest")))
 	})

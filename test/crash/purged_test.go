@@ -30,7 +30,11 @@ func (p *play) remembered(ctx context.Context) (map[string]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ask Postgres: %w", err)
 		}
-		if n, _ := strconv.Atoi(strings.TrimSpace(string(out))); n > 0 {
+		n, err := strconv.Atoi(strings.TrimSpace(string(out)))
+		if err != nil {
+			return nil, fmt.Errorf("count the rows of %s: %w", table, err)
+		}
+		if n > 0 {
 			counts[table] = n
 		}
 	}
