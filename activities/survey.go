@@ -25,7 +25,6 @@ type SurveyInput struct {
 
 // SurveyResult is what a node has.
 type SurveyResult struct {
-	Runtime    string           `json:"runtime"`
 	Containers []plan.Container `json:"containers,omitempty"`
 	FreePorts  []int            `json:"free_ports,omitempty"`
 	// Newest is the newest deployment that this node has seen of the service.
@@ -37,15 +36,11 @@ type SurveyResult struct {
 	Fence string `json:"fence,omitempty"`
 }
 
-// Survey looks at the node: the engine's version, the service's containers,
-// any other container under a name it wants, and free ports. For a deployment
-// it looks when the steps of others have ended.
-func (a *Node) Survey(ctx context.Context, in SurveyInput) (SurveyResult, error) {
-	version, err := a.Runtime.Version(ctx)
-	if err != nil {
-		return SurveyResult{}, err
-	}
-	result := SurveyResult{Runtime: version, Fence: a.Fence.memory}
+// Survey looks at the node: the service's containers, any other container under
+// a name it wants, and free ports. For a deployment it looks when the steps of
+// others have ended.
+func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
+	result.Fence = a.Fence.memory
 	if in.Deployment > 0 {
 		if result.Newest, err = a.Fence.settle(ctx, in.Service, in.Deployment); err != nil {
 			return SurveyResult{}, a.placed(err, "")
