@@ -35,7 +35,7 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 		return err
 	}
 	// Those of containers that the adopted have taken the place of.
-	d.result.Undone = append(d.result.Undone, d.releasePorts(forward)...)
+	d.restPorts = true
 	return nil
 }
 

@@ -25,30 +25,15 @@ var (
 func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	d := newDeploy(ctx, in)
 	err := workflow.SetQueryHandler(ctx, PlanQuery, func() (*PlanResult, error) { return d.planned, nil })
-	d.spot = workflow.GetVersion(ctx, versionSpot, workflow.DefaultVersion, 2)
 	if err == nil {
 		err = d.run(ctx)
 	}
 	return d.finish(ctx, err)
 }
 
-// versionSpot marks deploys that read and write the registry on the spot: all but
-// ports in its first revision, those too in its second. They have all the changes
-// that came before it, too.
-const versionSpot = "spot"
-
-// spotSince is the revision of versionSpot that does an activity on the spot.
-func spotSince(activity string) workflow.Version {
-	if activity == "AllocatePorts" {
-		return 2
-	}
-	return 1
-}
-
 // deploy is the state of one Deploy.
 type deploy struct {
 	in       DeployInput
-	spot     workflow.Version // see versionSpot
 	deadline time.Time
 	started  time.Time
 	log      func(phase string)
@@ -73,7 +58,8 @@ type deploy struct {
 	// The images that nothing needs any more are then stale.
 	committed bool
 	stale     plan.CommitResult
-	// restPorts is set where the outcome lets ports rest.
+	// restPorts is set where the outcome lets the ports rest that the release does
+	// not use.
 	restPorts bool
 }
 
@@ -179,7 +165,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 		From:           d.in.From,
 	}
 	var begun plan.BeginResult
-	if err := d.book(ctx, "open the deployment of "+request.Definition.Name, d.left(ctx), &begun, "BeginDeployment", request); err != nil {
+	if err := promptly(ctx, "open the deployment of "+request.Definition.Name, d.left(ctx), &begun, "BeginDeployment", request); err != nil {
 		return unanswered(err, "open the deployment")
 	}
 	d.number, d.release = begun.Number, begun.Release
@@ -191,7 +177,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 // the rest is the release's.
 func (d *deploy) complete(ctx workflow.Context) error {
 	var release plan.Release
-	if err := d.book(ctx, "load the release", d.left(ctx), &release, "LoadRelease", d.in.Definition.Name); err != nil {
+	if err := promptly(ctx, "load the release", d.left(ctx), &release, "LoadRelease", d.in.Definition.Name); err != nil {
 		return err
 	}
 	switch {
@@ -202,14 +188,6 @@ func (d *deploy) complete(ctx workflow.Context) error {
 	}
 	d.in.Definition = plan.Merge(release.Definition, d.in.Definition, d.in.Only)
 	return nil
-}
-
-// book reads or writes the registry.
-func (d *deploy) book(ctx workflow.Context, summary string, left time.Duration, out any, activity string, in any) error {
-	if d.spot >= spotSince(activity) {
-		return promptly(ctx, summary, left, out, activity, in)
-	}
-	return workflow.ExecuteActivity(controlStep(ctx, summary, left), activity, in).Get(ctx, out)
 }
 
 // decide makes the plan.

@@ -99,7 +99,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 // commitRelease makes this deployment the release, and tells who waits for it.
 func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest) error {
 	request.Service, request.Deployment = d.in.Definition.Name, d.number
-	if err := d.book(ctx, "commit the release", 0, &d.stale, "CommitRelease", request); err != nil {
+	if err := promptly(ctx, "commit the release", 0, &d.stale, "CommitRelease", request); err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
 		return err
 	}
@@ -110,15 +110,6 @@ func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest)
 	return nil
 }
 
-// since reports whether the deploy has a change to its steps that came before
-// versionSpot, and that it need not be asked for where it has that.
-func (d *deploy) since(ctx workflow.Context, change string) bool {
-	return d.spot >= 1 || workflow.GetVersion(ctx, change, workflow.DefaultVersion, 1) == 1
-}
-
-// versionFirst marks deploys that have nothing to retire, and so do not ask for it.
-const versionFirst = "first"
-
 // first reports whether nothing ran before this deploy, and nothing is left of
 // one that failed.
 func (d *deploy) first() bool {
@@ -128,7 +119,7 @@ func (d *deploy) first() bool {
 // retire removes the predecessors, and lets their ports rest. The deploy has
 // succeeded; what stays makes the service dirty.
 func (d *deploy) retire(ctx workflow.Context) {
-	if d.first() && d.since(ctx, versionFirst) {
+	if d.first() {
 		return
 	}
 	d.log("Retiring the predecessors")
@@ -143,25 +134,7 @@ func (d *deploy) retire(ctx workflow.Context) {
 	for _, name := range d.plan.Unreachable {
 		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
 	}
-	d.result.Undone = append(d.result.Undone, d.releasePorts(ctx)...)
-}
-
-// versionRest marks deploys whose FinishDeployment releases their ports.
-const versionRest = "rest"
-
-// releasePorts lets the ports rest that the release does not use, when the outcome
-// is written; deploys of older versions do it by itself, and return in words what
-// they could not.
-func (d *deploy) releasePorts(ctx workflow.Context) (undone []string) {
-	if d.since(ctx, versionRest) {
-		d.restPorts = true
-		return nil
-	}
-	release := controlStep(ctx, "release ports", 0)
-	if err := workflow.ExecuteActivity(release, control.ReleasePorts, d.in.Definition.Name).Get(ctx, nil); err != nil {
-		undone = append(undone, "release ports: "+activities.FaultOf(err).Message)
-	}
-	return undone
+	d.restPorts = true
 }
 
 // retireAll stops and removes predecessors, by node, on all nodes side by side.
@@ -266,7 +239,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}
-	if err := d.book(ctx, "write the outcome: "+string(r.Outcome), 0, nil, "FinishDeployment", request); err != nil {
+	if err := promptly(ctx, "write the outcome: "+string(r.Outcome), 0, nil, "FinishDeployment", request); err != nil {
 		log.Error("outcome is not recorded", "error", err)
 	}
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// versionCounted marks purges that count first what there is to forget.
-const versionCounted = "counted"
-
 // Purge forgets a service of which no container is left. It runs under DeployID,
 // so that no deploy of the service runs beside it.
 func Purge(ctx workflow.Context, in DeployInput) (*Result, error) {
@@ -21,11 +18,8 @@ func Purge(ctx workflow.Context, in DeployInput) (*Result, error) {
 	r := &Result{Service: service, WorkflowID: info.ID, RunID: info.RunID, Outcome: Succeeded, Components: []ComponentResult{}}
 	left := cmp.Or(in.Deadline, DefaultDeadline)
 	var known, gone plan.Forgotten
-	var err error
-	if workflow.GetVersion(ctx, versionCounted, workflow.DefaultVersion, 1) == 1 {
-		step := controlStep(ctx, "count what there is of "+service, left)
-		err = workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service, Dry: true}).Get(ctx, &known)
-	}
+	step := controlStep(ctx, "count what there is of "+service, left)
+	err := workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service, Dry: true}).Get(ctx, &known)
 	if err == nil {
 		step := controlStep(ctx, "forget "+service, left)
 		err = workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service}).Get(ctx, &gone)

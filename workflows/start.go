@@ -118,7 +118,7 @@ func (d *deploy) allocate(ctx workflow.Context, request plan.PortRequest) ([]pla
 	}
 	d.undo.ports = true
 	var allocated activities.AllocatePortsResult
-	err := d.book(ctx, request.Component+": allocate ports", d.left(ctx), &allocated, "AllocatePorts", request)
+	err := promptly(ctx, request.Component+": allocate ports", d.left(ctx), &allocated, "AllocatePorts", request)
 	return allocated.Routes, err
 }
 

@@ -64,9 +64,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 		})
 	}
 	_ = g.wait(ctx) // its handlers return no error
-	if d.undo.ports {
-		undone = append(undone, d.releasePorts(ctx)...)
-	}
+	d.restPorts = d.restPorts || d.undo.ports
 	if len(d.undo.nodes) > 0 || d.undo.ports {
 		countUndo(ctx, len(undone) == 0)
 	}
