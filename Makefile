@@ -115,7 +115,7 @@ CRASH_TIME ?= 1h
 crash: setup $(RUN_TOOLS) ## play the crash matrix for CRASH_TIME, and write docs/reliability.md
 	@go test -tags $(TAGS) ./test/crash -v -count=1 -timeout 0 -full -rigs=8 -for=$(CRASH_TIME) -report=$(CURDIR)/docs/reliability.md
 
-# The number of the next set of recorded histories: old sets stay.
+# The next set of recorded histories.
 HISTORIES = workflows/testdata/histories/$(shell printf '%04d' $$((1 + $$(ls workflows/testdata/histories | wc -l))))
 
 .PHONY: histories

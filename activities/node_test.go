@@ -249,6 +249,25 @@ func TestRunContainerGivesUpOnWhatIsNotHealthy(t *testing.T) {
 		require.Equal(t, "api", f.Component)
 		require.Equal(t, "rift", f.Node)
 	})
+	exits := func(c *activities.ComponentSpec) {
+		c.Definition.Cmd = []string{"/app", "exit", "3"}
+		c.Definition.Health.StartPeriod = dur(time.Minute)
+		c.Routes = []activities.RouteSpec{{Name: "rest", HostPort: 20000, ContainerPort: 80}}
+	}
+	t.Run("one that exits, though another answers in its place", func(t *testing.T) {
+		f := newHost(t).run(api(1, exits))
+		require.NotNil(t, f)
+		require.Equal(t, "container shop-api.next: exited with code 3", f.Message)
+	})
+	t.Run("one that exits, long before it must answer", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.err = errors.New("connection refused")
+		began := time.Now()
+		f := h.run(api(1, exits))
+		require.NotNil(t, f)
+		require.Equal(t, "container shop-api.next: exited with code 3", f.Message)
+		require.Less(t, time.Since(began), 30*time.Second)
+	})
 	t.Run("one that never answers, with the last probe's error", func(t *testing.T) {
 		h := newHost(t)
 		h.probe.err = errors.New("connection refused")
