@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +16,7 @@ const (
 	// firstPause is the pause after the first failed probe; each is half as long
 	// again as the one before, up to the interval: who is ready waits at most half
 	// of the time that it took.
-	firstPause = 2 * time.Millisecond
-	// lookPause is for how long no more is asked than the container itself: to ask
-	// the engine whether it still runs takes more from one that begins than a probe.
-	lookPause = 100 * time.Millisecond
+	firstPause = 10 * time.Millisecond
 	// logLines is how much of a failed container's output an operator is shown.
 	logLines = 10
 	// logLine is how many bytes of each line are, and checkOutput how many of
@@ -42,14 +38,14 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 	r.set("health", name)
 	started := time.Now()
 	deadline := started.Add(time.Duration(health.StartPeriod))
-	pause, failures, looked := firstPause, 0, started
+	pause, failures := firstPause, 0
 	for attempt := 1; ; attempt++ {
-		past := !time.Now().Before(deadline)
-		err := firstFailed(ctx, checks)
-		// What answers in its place may be another's.
-		if err == nil && len(checks) > 0 || past || time.Since(looked) >= lookPause {
-			err = cmp.Or(a.alive(ctx, name), err)
-			looked = time.Now()
+		err := a.alive(ctx, name)
+		for _, check := range checks {
+			if err != nil {
+				break
+			}
+			err = check(ctx)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -57,6 +53,7 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		if fault.Is(err, fault.Unavailable) {
 			return err // the engine is away, which says nothing of the container
 		}
+		past := !time.Now().Before(deadline)
 		switch {
 		case err == nil && (len(checks) > 0 || past):
 			return nil
@@ -76,19 +73,9 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		}
 		pause = min(pause+pause/2, time.Duration(health.Interval))
 		if len(checks) == 0 {
-			pause = min(pause, lookPause) // this only looks whether it still runs
+			pause = min(pause, 100*time.Millisecond) // this only looks whether it still runs
 		}
 	}
-}
-
-// firstFailed asks once whether the container serves.
-func firstFailed(ctx context.Context, checks []check) error {
-	for _, check := range checks {
-		if err := check(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // alive fails when the container no longer runs, or had to be restarted.
