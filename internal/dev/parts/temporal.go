@@ -97,8 +97,9 @@ func threads() int { return max(1, runtime.NumCPU()/2) }
 // args tunes the dev server for short activities: stock, one activity costs
 // about 100 ms, tuned about 10. The shard may poll its queue 500 times a
 // second instead of 20, one partition needs no forwarding between four, a
-// thousand nodes may poll, and
-// the database does not wait for the disk on each write.
+// thousand nodes may poll, search attributes are not read anew for each write,
+// of which an activity has four, and the database does not wait for the disk on
+// each.
 func (t *Temporal) args(dir string) []string {
 	return []string{
 		"server", "start-dev",
@@ -118,6 +119,7 @@ func (t *Temporal) args(dir string) []string {
 		"--dynamic-config-value", "matching.numTaskqueueWritePartitions=1",
 		"--dynamic-config-value", "frontend.namespaceCount=10000",
 		"--dynamic-config-value", "system.enableActivityEagerExecution=true",
+		"--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false",
 		"--log-level", "warn",
 	}
 }
