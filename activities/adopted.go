@@ -35,9 +35,9 @@ func (k known) Inspect(ctx context.Context, name string) (runtime.ContainerInfo,
 	return info, err
 }
 
-// Summaries are of the containers that bear the labels, or would.
-func (k known) Summaries(ctx context.Context, labels map[string]string) ([]runtime.ContainerSummary, error) {
-	summaries, err := k.Runtime.Summaries(ctx, labels)
+// Summaries are of the containers that are selected, or would be.
+func (k known) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.ContainerSummary, error) {
+	summaries, err := k.Runtime.Summaries(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (k known) Summaries(ctx context.Context, labels map[string]string) ([]runti
 		if err != nil {
 			return nil, err
 		}
-		if bears(info.Labels, labels) {
+		if s.Selects(info.Name, info.Labels) {
 			summaries = append(summaries, info.Summary())
 		}
 	}
@@ -79,15 +79,6 @@ func (k known) labels(id string, own map[string]string) map[string]string {
 	labels[runtime.LabelService], labels[runtime.LabelComponent] = a.Service, a.Component
 	labels[runtime.LabelDeployment], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Spec
 	return labels
-}
-
-func bears(labels, wanted map[string]string) bool {
-	for key, value := range wanted {
-		if has, found := labels[key]; !found || value != "" && has != value {
-			return false
-		}
-	}
-	return true
 }
 
 // Candidate is what an adoption needs to know of a container.

@@ -34,11 +34,15 @@ type CutOverResult struct {
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
 	s := step{service: in.Service, deployment: in.Deployment, alone: true, adopted: in.Adopted}
 	result, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (CutOverResult, error) {
-		refused, err := a.refuse(ctx, in)
+		here, err := holdings(ctx, engine, in.Service)
+		if err != nil {
+			return CutOverResult{}, err
+		}
+		refused, err := a.refuse(ctx, here, in)
 		if refused != nil || err != nil {
 			return CutOverResult{Refused: refused}, err
 		}
-		return CutOverResult{}, a.swapAll(ctx, engine, in)
+		return CutOverResult{}, here.swapAll(ctx, engine, in)
 	})
 	if err != nil {
 		return result, a.placed(err, "")
@@ -46,46 +50,96 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 	return result, nil
 }
 
-// swapAll does all the renames of one node.
-func (a *Node) swapAll(ctx context.Context, engine runtime.Runtime, in CutOverInput) error {
+// holding is what a service has on a node, by name. Inside the fence, and alone
+// there, nobody else changes it.
+type holding map[string]runtime.ContainerSummary
+
+// holdings looks what a service has here.
+func holdings(ctx context.Context, engine runtime.Runtime, service string) (holding, error) {
+	containers, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
+	if err != nil {
+		return nil, err
+	}
+	here := make(holding, len(containers))
+	for _, c := range containers {
+		here[c.Name] = c
+	}
+	return here, nil
+}
+
+// released reports whether the container of a deployment has its real name
+// already.
+func (h holding) released(name string, deployment int) bool {
+	current, found := h[name]
+	return found && deploymentIn(current.Labels) == deployment
+}
+
+// refuse says why the cut-over must not begin. One that has begun already, in
+// an attempt that died, is not refused any more.
+func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*fault.Error, error) {
 	for _, name := range in.Replace {
-		if err := a.swap(ctx, engine, in.Service, name, in.Deployment); err != nil {
+		if here.released(name, in.Deployment) {
+			return nil, nil
+		}
+		next := here[name+plan.NextSuffix]
+		if next.State == runtime.Running {
+			continue
+		}
+		ended, err := a.Runtime.Inspect(ctx, name+plan.NextSuffix)
+		var refused *fault.Error
+		switch {
+		case fault.Is(err, fault.NotFound):
+			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, plan.NextSuffix)
+		case err != nil:
+			return nil, err
+		default:
+			refused = fault.New(fault.Unhealthy, "container %s exited with code %d after it was healthy", ended.Name, ended.ExitCode)
+			refused.Log, _ = runtime.LastLines(ctx, a.Runtime, ended.Name, logLines, logLine) // without them it is still told
+		}
+		refused.Node, refused.Component = a.Name, next.Labels[runtime.LabelComponent]
+		return refused, nil
+	}
+	return nil, nil
+}
+
+// swapAll does all the renames of one node. It does not repeat those of an attempt
+// that died between two of them.
+func (h holding) swapAll(ctx context.Context, engine runtime.Runtime, in CutOverInput) error {
+	for _, name := range in.Replace {
+		if h.released(name, in.Deployment) {
+			continue
+		}
+		if err := h.stepAside(ctx, engine, name); err != nil {
+			return err
+		}
+		if err := engine.Rename(ctx, name+plan.NextSuffix, name); err != nil {
 			return err
 		}
 	}
 	for _, name := range in.Leave {
-		if err := a.stepAside(ctx, engine, in.Service, name, in.Deployment); err != nil {
+		if h.released(name, in.Deployment) {
+			continue
+		}
+		if err := h.stepAside(ctx, engine, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// refuse says why the cut-over must not begin. One that has begun already, in
-// an attempt that died, is not refused any more.
-func (a *Node) refuse(ctx context.Context, in CutOverInput) (*fault.Error, error) {
-	var refused *fault.Error
-	for _, name := range in.Replace {
-		done, err := alreadyCutOver(ctx, a.Runtime, in.Service, name, in.Deployment)
-		if done || err != nil {
-			return nil, err
-		}
-		next, err := a.Runtime.Inspect(ctx, name+plan.NextSuffix)
-		switch {
-		case fault.Is(err, fault.NotFound):
-			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, plan.NextSuffix)
-		case err != nil:
-			return nil, err
-		case next.State != runtime.Running:
-			refused = fault.New(fault.Unhealthy, "container %s%s exited with code %d after it was healthy", name, plan.NextSuffix, next.ExitCode)
-			refused.Log, _ = runtime.LastLines(ctx, a.Runtime, name+plan.NextSuffix, logLines, logLine) // without them it is still told
-		}
-		if refused != nil {
-			refused.Node, refused.Component = a.Name, next.Labels[runtime.LabelComponent]
-			return refused, nil
+// stepAside takes its real name from the service's container. Where it has none, or
+// somebody else's has taken the name, there is nothing to do.
+func (h holding) stepAside(ctx context.Context, engine runtime.Runtime, name string) error {
+	if _, found := h[name]; !found {
+		return nil
+	}
+	prev := name + plan.PrevSuffix
+	if _, leftOver := h[prev]; leftOver {
+		if err := engine.Remove(ctx, prev); err != nil {
+			return err
 		}
 	}
-	return nil, nil
+	return engine.Rename(ctx, name, prev)
 }
 
 // alreadyCutOver reports whether the container of this deployment has its real
@@ -96,45 +150,4 @@ func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name s
 		return false, nil
 	}
 	return err == nil && info.Labels[runtime.LabelService] == service && deploymentOf(info) == deployment, err
-}
-
-// swap gives a container its real name, which its predecessor gives up. It
-// looks what is there, since it may have died between its two renames.
-func (a *Node) swap(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) error {
-	done, err := a.stepBack(ctx, engine, service, name, deployment)
-	if done || err != nil {
-		return err
-	}
-	return engine.Rename(ctx, name+plan.NextSuffix, name)
-}
-
-// stepAside sets a container aside that has no successor. Where somebody else's
-// has taken its name, it is gone already.
-func (a *Node) stepAside(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) error {
-	current, err := engine.Inspect(ctx, name)
-	if err == nil && current.Labels[runtime.LabelService] != service {
-		return nil
-	}
-	_, err = a.stepBack(ctx, engine, service, name, deployment)
-	return err
-}
-
-// stepBack sets the container under a real name aside, unless it is this
-// deployment's own, which it reports. It touches only containers of the service.
-func (a *Node) stepBack(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) (own bool, err error) {
-	current, err := engine.Inspect(ctx, name)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return false, nil
-	case err != nil:
-		return false, err
-	case current.Labels[runtime.LabelService] != service:
-		return false, fault.New(fault.Conflict, "container %s on node %s is not of service %s", name, a.Name, service)
-	case deploymentOf(current) == deployment:
-		return true, nil
-	}
-	if err := removeOwn(ctx, engine, service, name+plan.PrevSuffix); err != nil {
-		return false, err
-	}
-	return false, engine.Rename(ctx, name, name+plan.PrevSuffix)
 }

@@ -99,7 +99,7 @@ func (a *Node) readLabels(ctx context.Context, service string, deployment int) e
 
 // newestLabel is the newest deployment that the service's containers bear.
 func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
-	containers, err := a.Runtime.Summaries(ctx, map[string]string{runtime.LabelService: service})
+	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
 		return 0, err
 	}

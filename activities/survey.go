@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/metacircular/mcp/internal/fault"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -64,26 +65,29 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 
 // look describes the service's containers, and any others under the names.
 func look(ctx context.Context, engine runtime.Runtime, service string, names []string) ([]plan.Container, error) {
-	summaries, err := engine.Summaries(ctx, map[string]string{runtime.LabelService: service})
-	if err != nil {
+	var summaries, named []runtime.ContainerSummary
+	g, together := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		summaries, err = engine.Summaries(together, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
+		return err
+	})
+	if len(names) > 0 {
+		g.Go(func() (err error) {
+			named, err = engine.Summaries(together, runtime.Selection{Names: names})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
 	for _, c := range summaries {
-		seen[c.Name] = true
+		seen[c.ID] = true
 	}
-	for _, name := range names {
-		if seen[name] {
-			continue
+	for _, c := range named {
+		if !seen[c.ID] {
+			summaries = append(summaries, c)
 		}
-		c, err := engine.Inspect(ctx, name)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		summaries = append(summaries, c.Summary())
 	}
 	containers := make([]plan.Container, 0, len(summaries))
 	for _, c := range summaries {

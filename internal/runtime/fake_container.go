@@ -222,43 +222,33 @@ func (f *Fake) List(ctx context.Context, labels map[string]string) ([]ContainerI
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.bearing(labels), nil
+	return f.selected(Selection{Labels: labels}), nil
 }
 
 // Summaries are what List tells, in short.
-func (f *Fake) Summaries(ctx context.Context, labels map[string]string) ([]ContainerSummary, error) {
+func (f *Fake) Summaries(ctx context.Context, s Selection) ([]ContainerSummary, error) {
 	if err := f.enter(ctx, "Summaries", ""); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	summaries := []ContainerSummary{}
-	for _, info := range f.bearing(labels) {
+	for _, info := range f.selected(s) {
 		summaries = append(summaries, info.Summary())
 	}
 	return summaries, nil
 }
 
-// bearing are the containers that bear the labels, by name; the caller has the
-// lock.
-func (f *Fake) bearing(labels map[string]string) []ContainerInfo {
+// selected are the selection's containers, by name; the caller has the lock.
+func (f *Fake) selected(s Selection) []ContainerInfo {
 	infos := []ContainerInfo{}
 	for _, c := range f.containers {
-		if bears(c.info.Labels, labels) {
+		if s.Selects(c.info.Name, c.info.Labels) {
 			infos = append(infos, c.copyInfo())
 		}
 	}
 	slices.SortFunc(infos, func(a, b ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return infos
-}
-
-func bears(labels, wanted map[string]string) bool {
-	for key, value := range wanted {
-		if has, found := labels[key]; !found || value != "" && has != value {
-			return false
-		}
-	}
-	return true
 }
 
 // print adds lines to the container's output.

@@ -6,6 +6,7 @@ package runtime
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -67,9 +68,10 @@ type Runtime interface {
 	// List describes all containers, running or not, that bear every one of
 	// the given labels; an empty value asks for the label alone.
 	List(ctx context.Context, labels map[string]string) ([]ContainerInfo, error)
-	// Summaries are what List tells, in short. They are one call of the engine,
-	// however many containers there are, where List is one for each.
-	Summaries(ctx context.Context, labels map[string]string) ([]ContainerSummary, error)
+	// Summaries are what List tells, in short, of those containers that are
+	// selected. They are one call of the engine, however many containers there
+	// are, where List is one for each.
+	Summaries(ctx context.Context, s Selection) ([]ContainerSummary, error)
 	// Logs gives each the lines of a container's output that the query selects,
 	// oldest first, until each returns false. A follow goes on as lines come,
 	// and ends when the container does not run.
@@ -172,6 +174,25 @@ const (
 	Removing State = "removing"
 	Other    State = "other" // paused, stopping
 )
+
+// Selection chooses containers: those that bear every one of the labels, where an
+// empty value asks for the label alone, and have one of the names. What is empty
+// chooses all.
+type Selection struct {
+	Labels map[string]string
+	Names  []string
+}
+
+// Selects reports whether a container of that name and with those labels is one of
+// them.
+func (s Selection) Selects(name string, labels map[string]string) bool {
+	for key, value := range s.Labels {
+		if has, found := labels[key]; !found || value != "" && has != value {
+			return false
+		}
+	}
+	return len(s.Names) == 0 || slices.Contains(s.Names, name)
+}
 
 // ContainerSummary is what the engine's list says of a container.
 type ContainerSummary struct {

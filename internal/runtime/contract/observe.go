@@ -247,9 +247,33 @@ func (s *suite) testObserve(t *testing.T) {
 				require.Equal(t, s.inspect(t, info.Name), info, "a list tells what inspect does")
 			}
 			require.Equal(t, c.want, names)
-			summaries, err := s.Runtime.Summaries(t.Context(), c.labels)
+			summaries, err := s.Runtime.Summaries(t.Context(), runtime.Selection{Labels: c.labels})
 			require.NoError(t, err)
 			require.Equal(t, short, summaries)
+		}
+	})
+
+	t.Run("summaries are also by names, which are whole and taken as they are", func(t *testing.T) {
+		a, b := s.spec(t, "contract-name-a"), s.spec(t, "contract-name-a.next")
+		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
+		id := s.run(t, a)
+		s.run(t, b)
+		for _, c := range []struct {
+			selection runtime.Selection
+			want      []string
+		}{
+			{runtime.Selection{Names: []string{a.Name, "contract-nobody"}}, []string{a.Name}},
+			{runtime.Selection{Names: []string{b.Name, a.Name}}, []string{a.Name, b.Name}},
+			{runtime.Selection{Names: []string{"contract-name-a.n", "contract-name-.", "name-a.next", id[:12]}}, nil},
+			{runtime.Selection{Names: []string{a.Name, b.Name}, Labels: map[string]string{runtime.LabelDeployment: "8"}}, []string{b.Name}},
+		} {
+			summaries, err := s.Runtime.Summaries(t.Context(), c.selection)
+			require.NoError(t, err)
+			var names []string
+			for _, summary := range summaries {
+				names = append(names, summary.Name)
+			}
+			require.Equal(t, c.want, names)
 		}
 	})
 }
@@ -294,7 +318,7 @@ func (s *suite) testDown(t *testing.T) {
 		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.List(t.Context(), nil)
 		requireKind(t, fault.Unavailable, err)
-		_, err = s.Runtime.Summaries(t.Context(), nil)
+		_, err = s.Runtime.Summaries(t.Context(), runtime.Selection{})
 		requireKind(t, fault.Unavailable, err)
 		_, err = s.Runtime.ImageExists(t.Context(), s.image)
 		requireKind(t, fault.Unavailable, err)

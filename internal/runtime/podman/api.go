@@ -129,8 +129,8 @@ func (e *Engine) follow(ctx context.Context, r request, each func(output string)
 	}
 }
 
-// filters is the query for those of a list that pass a filter.
-func filters(filter string, values ...string) url.Values {
-	text, _ := json.Marshal(map[string][]string{filter: values}) // strings always can be
+// filters is the query for those of a list that pass every one of the filters.
+func filters(wanted map[string][]string) url.Values {
+	text, _ := json.Marshal(wanted) // strings always can be
 	return url.Values{"filters": {string(text)}}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -55,17 +56,18 @@ func (e *Engine) remove(ctx context.Context, info runtime.ContainerInfo) error {
 
 // Rename gives a container another name.
 func (e *Engine) Rename(ctx context.Context, from, to string) error {
-	info, err := e.Inspect(ctx, from)
-	if err != nil || info.Name == to {
-		return err
+	if from == to || mayBeginID(from) {
+		info, err := e.Inspect(ctx, from)
+		if err != nil || info.Name == to {
+			return err
+		}
 	}
-	err = e.ask(ctx, post("/containers/%s/rename", info.ID).with(url.Values{"name": {to}}), nil)
-	if err == nil {
-		return nil
+	err := e.ask(ctx, post("/containers/%s/rename", from).with(url.Values{"name": {to}}), nil)
+	if err != nil {
+		return e.translate(ctx, err, "rename container %s to %s", from, to)
 	}
-	err = e.translate(ctx, err, "rename container %s to %s", from, to)
-	if again, lookErr := e.Inspect(ctx, info.ID); lookErr == nil && again.Name == to {
-		return nil
-	}
-	return err
+	return nil
 }
+
+// mayBeginID reports whether podman could take a name for the beginning of an id.
+func mayBeginID(name string) bool { return strings.Trim(name, "0123456789abcdef") == "" }

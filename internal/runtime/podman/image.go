@@ -57,7 +57,7 @@ func (e *Engine) copyImage(ctx context.Context, r request, progress func(line st
 
 // ImageExists reports whether an image is in local storage.
 func (e *Engine) ImageExists(ctx context.Context, image string) (bool, error) {
-	err := e.ask(ctx, get("/images/%s/json", image), nil)
+	err := e.ask(ctx, get("/images/%s/exists", image), nil)
 	if err == nil {
 		return true, nil
 	}

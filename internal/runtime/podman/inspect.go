@@ -3,6 +3,7 @@ package podman
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +98,7 @@ func storageGone(err error) bool {
 // halfRemoved is what podman's list says of a container that it was killed over
 // while it removed it, and cannot inspect any more. It can still be removed.
 func (e *Engine) halfRemoved(ctx context.Context, name string) (*inspected, error) {
-	found, err := e.list(ctx, nil)
+	found, err := e.list(ctx, runtime.Selection{})
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ const removing = "removing"
 // knows no digests, start times only to the second and, before 5.0, no
 // restarts; so each container is inspected, which takes a millisecond or more.
 func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.ContainerInfo, error) {
-	found, err := e.list(ctx, labels)
+	found, err := e.list(ctx, runtime.Selection{Labels: labels})
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +144,8 @@ func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.
 }
 
 // Summaries are what List tells, in short and in one call.
-func (e *Engine) Summaries(ctx context.Context, labels map[string]string) ([]runtime.ContainerSummary, error) {
-	found, err := e.list(ctx, labels)
+func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.ContainerSummary, error) {
+	found, err := e.list(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,9 @@ func (e *Engine) Summaries(ctx context.Context, labels map[string]string) ([]run
 		if len(c.Names) > 0 {
 			summary.Name = c.Names[0]
 		}
-		summaries = append(summaries, summary)
+		if s.Selects(summary.Name, summary.Labels) {
+			summaries = append(summaries, summary)
+		}
 	}
 	slices.SortFunc(summaries, func(a, b runtime.ContainerSummary) int { return cmp.Compare(a.Name, b.Name) })
 	return summaries, nil
@@ -167,16 +170,23 @@ type listed struct {
 	Labels           map[string]string
 }
 
-// list is podman's own list of the containers that bear the labels.
-func (e *Engine) list(ctx context.Context, labels map[string]string) ([]listed, error) {
-	wanted := make([]string, 0, len(labels))
-	for key, value := range labels {
+// list is podman's own list of the containers that are selected.
+func (e *Engine) list(ctx context.Context, s runtime.Selection) ([]listed, error) {
+	wanted := map[string][]string{}
+	for key, value := range s.Labels {
 		if value != "" {
 			key += "=" + value
 		}
-		wanted = append(wanted, key)
+		wanted["label"] = append(wanted["label"], key)
 	}
-	query := filters("label", wanted...)
+	if len(s.Names) > 0 { // one expression, since podman compiles each for each container
+		names := make([]string, 0, len(s.Names))
+		for _, name := range s.Names {
+			names = append(names, regexp.QuoteMeta(name))
+		}
+		wanted["name"] = []string{"^(" + strings.Join(names, "|") + ")$"}
+	}
+	query := filters(wanted)
 	query.Set("all", "true")
 	var found []listed
 	if err := e.ask(ctx, get("/containers/json").with(query), &found); err != nil {

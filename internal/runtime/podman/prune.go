@@ -95,7 +95,7 @@ func (e *Engine) removeUnused(ctx context.Context, image string) (removed, freed
 // listImages is podman's own list of the images that pass a filter.
 func (e *Engine) listImages(ctx context.Context, filter, value string) ([]imageSummary, error) {
 	var found []imageSummary
-	if err := e.ask(ctx, get("/images/json").with(filters(filter, value)), &found); err != nil {
+	if err := e.ask(ctx, get("/images/json").with(filters(map[string][]string{filter: {value}})), &found); err != nil {
 		return nil, e.translate(ctx, err, "list images")
 	}
 	return found, nil
