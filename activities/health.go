@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,13 +41,7 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 	deadline := started.Add(time.Duration(health.StartPeriod))
 	pause, failures := firstPause, 0
 	for attempt := 1; ; attempt++ {
-		err := a.alive(ctx, name)
-		for _, check := range checks {
-			if err != nil {
-				break
-			}
-			err = check(ctx)
-		}
+		err := a.probe(ctx, name, checks, attempt)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -76,6 +71,21 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 			pause = min(pause, 100*time.Millisecond) // this only looks whether it still runs
 		}
 	}
+}
+
+// probe asks a container all that must hold, and the engine whether it still runs:
+// who answers may be another. One that has just been started and does not answer yet
+// needs no look.
+func (a *Node) probe(ctx context.Context, name string, checks []check, attempt int) error {
+	for _, check := range checks {
+		if err := check(ctx); err != nil {
+			if attempt > 1 {
+				err = cmp.Or(a.alive(ctx, name), err)
+			}
+			return err
+		}
+	}
+	return a.alive(ctx, name)
 }
 
 // alive fails when the container no longer runs, or had to be restarted.
