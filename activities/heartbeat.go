@@ -13,6 +13,10 @@ import (
 // cancel may wait to be heard.
 const heartbeatEvery = 2 * time.Second
 
+// firstHeartbeat is after how long an activity tells of itself. Most have ended by
+// then, and each heartbeat is a write of Temporal's.
+const firstHeartbeat = time.Second
+
 // Progress is what an activity tells while it runs; it travels in heartbeats.
 type Progress struct {
 	// Phase is what it is doing: "pull", "create", "health", "build", "push".
@@ -21,13 +25,14 @@ type Progress struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// reporter sends heartbeats: at every change of phase, and from a ticker in
-// between, because that is how a dead worker is noticed and how cancellation
-// arrives.
+// reporter sends heartbeats, once an activity takes longer: at every change of
+// phase, and from a ticker in between, because that is how a dead worker is noticed
+// and how cancellation arrives.
 type reporter struct {
-	ctx  context.Context
-	mu   sync.Mutex
-	last Progress
+	ctx    context.Context
+	mu     sync.Mutex
+	last   Progress
+	longer bool
 }
 
 // set changes what the next heartbeats say. It may come late, from what goes
@@ -39,7 +44,32 @@ func (r *reporter) set(phase, detail string) {
 		return
 	}
 	r.last = Progress{Phase: phase, Detail: detail}
-	activity.RecordHeartbeat(r.ctx, r.last) // the SDK batches these
+	if r.longer {
+		activity.RecordHeartbeat(r.ctx, r.last) // the SDK batches these
+	}
+}
+
+// beat sends what there is to tell.
+func (r *reporter) beat() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.longer = true
+	activity.RecordHeartbeat(r.ctx, r.last)
+}
+
+// beats sends heartbeats until the activity ends.
+func (r *reporter) beats() {
+	pause := time.NewTimer(firstHeartbeat)
+	defer pause.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-pause.C:
+			r.beat()
+			pause.Reset(heartbeatEvery)
+		}
+	}
 }
 
 // reporting runs work with a heartbeat, through which it is also told when the
@@ -51,18 +81,7 @@ func reporting[T any](ctx context.Context, work func(ctx context.Context, r *rep
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		ticker := time.NewTicker(heartbeatEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				r.mu.Lock()
-				activity.RecordHeartbeat(ctx, r.last)
-				r.mu.Unlock()
-			}
-		}
+		r.beats()
 	}()
 	out, err := work(ctx, r)
 	cancel()
