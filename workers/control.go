@@ -63,11 +63,15 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Version:  r.version,
 		PortRest: r.PortRest,
 	}
-	return w.serve(c, activities.QueueControl, worker.Options{}, func(reg worker.Registry) {
+	return w.serve(c, activities.QueueControl, worker.Options{MaxConcurrentWorkflowTaskPollers: controlPollers}, func(reg worker.Registry) {
 		RegisterWorkflows(reg)
 		reg.RegisterActivity(control)
 	})
 }
+
+// controlPollers is how many polls wait for workflow tasks: as many as a command has
+// deploys under way, and one. Temporal writes down a task that it finds no poll for.
+const controlPollers = 9
 
 // RegisterWorkflows registers every workflow under its stable name.
 func RegisterWorkflows(reg worker.WorkflowRegistry) {
