@@ -24,11 +24,7 @@ var (
 // Deploy brings a service to a definition, or puts back what was there.
 func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	d := newDeploy(ctx, in)
-	err := workflow.SetQueryHandler(ctx, PlanQuery, func() (*PlanResult, error) { return d.planned, nil })
-	if err == nil {
-		err = d.run(ctx)
-	}
-	return d.finish(ctx, err)
+	return d.finish(ctx, d.run(ctx))
 }
 
 // deploy is the state of one Deploy.
@@ -105,6 +101,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if d.plan.Unchanged() && !d.release.Dirty {
 		return nil
 	}
+	d.recordPlan(ctx)
 	if err := d.recover(ctx); err != nil {
 		return err
 	}
@@ -212,6 +209,13 @@ func (d *deploy) decide() error {
 		d.result.Components = append(d.result.Components, d.describe(step))
 	}
 	return nil
+}
+
+// recordPlan writes the plan into the history, where whoever follows the deploy
+// finds it at its place, and so does whoever reads of it later.
+func (d *deploy) recordPlan(ctx workflow.Context) {
+	about := workflow.SideEffectOptions{Summary: "plan the deploy"}
+	_ = workflow.SideEffectWithOptions(ctx, about, func(workflow.Context) any { return d.planned })
 }
 
 // describe is what the result says of a step, before it is done.

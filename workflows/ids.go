@@ -45,9 +45,6 @@ const (
 	ExecName         = "Exec"
 )
 
-// PlanQuery asks a Deploy for its PlanResult; null before the plan is made.
-const PlanQuery = "plan"
-
 // DeployID is the workflow id of all that changes a service. The running
 // workflow of that id is the lock.
 func DeployID(service string) string { return "deploy/" + service }

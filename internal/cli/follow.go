@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"io"
 	"strings"
 	"time"
 
@@ -112,20 +111,27 @@ func (a *App) detached(run client.WorkflowRun) error {
 	return exitError(exitInterrupted)
 }
 
-// gathering is how long the tail waits, after an event that has others follow it
-// within milliseconds, to fetch them in one call instead of one by one. Of several
-// deploys at once nobody reads each line as it comes, and all wait for the same
-// processors.
-func (a *App) gathering() time.Duration {
+// pace is how closely a workflow is followed.
+type pace struct {
+	// gather is how long the tail waits, after an event that has others follow it
+	// within milliseconds, to fetch them in one call instead of one by one.
+	gather time.Duration
+	// pending is how often the steps that have not ended are asked for.
+	pending time.Duration
+}
+
+// pace is slower where several deploys go on at once: nobody reads each line as it
+// comes, and all wait for the same processors.
+func (a *App) pace() pace {
 	if a.prefix != "" {
-		return 250 * time.Millisecond
+		return pace{250 * time.Millisecond, 3 * time.Second}
 	}
-	return 50 * time.Millisecond
+	return pace{50 * time.Millisecond, time.Second}
 }
 
 // tail feeds each event of the history to the view, once.
 func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline, ended <-chan struct{}) error {
-	seen, away, shown := int64(0), false, false
+	seen, away, gather := int64(0), false, a.pace().gather
 	for {
 		events := c.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		var err error
@@ -140,14 +146,10 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 				seen = event.GetEventId()
 				view.event(event)
 			}
-			if view.acts && !shown {
-				shown = true
-				a.showPlan(ctx, c, run)
-			}
-			if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED && time.Since(event.GetEventTime().AsTime()) < a.gathering() {
+			if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED && time.Since(event.GetEventTime().AsTime()) < gather {
 				select {
 				case <-ended:
-				case <-time.After(a.gathering()):
+				case <-time.After(gather):
 				}
 			}
 		}
@@ -169,31 +171,10 @@ func (a *App) tail(ctx context.Context, c client.Client, run client.WorkflowRun,
 	}
 }
 
-// queryPatience is how long a deploy's plan is waited for: it only explains. A
-// busy control worker may take more than a second.
-const queryPatience = 3 * time.Second
-
-// showPlan shows what a deploy is about to do, at the head of what it does.
-func (a *App) showPlan(ctx context.Context, c client.Client, run client.WorkflowRun) {
-	if verb, _, _ := strings.Cut(run.GetID(), "/"); verb != "deploy" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, queryPatience)
-	defer cancel()
-	answer, err := c.QueryWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.PlanQuery)
-	var planned *workflows.PlanResult
-	if err != nil || answer.Get(&planned) != nil || planned == nil || planned.Plan.Unchanged() {
-		return // no worker to answer, or nothing to tell
-	}
-	var text strings.Builder
-	writePlan(&text, *planned)
-	_, _ = io.WriteString(a.Stderr, text.String())
-}
-
-// pollPending reads, about once a second, what the history does not tell:
-// heartbeats, retries, and activities that nobody has taken.
+// pollPending reads now and then what the history does not tell: heartbeats,
+// retries, and activities that nobody has taken.
 func (a *App) pollPending(ctx context.Context, c client.Client, run client.WorkflowRun, view *timeline) {
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(a.pace().pending)
 	defer ticker.Stop()
 	var control controlWatch
 	told := false

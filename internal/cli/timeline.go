@@ -32,8 +32,6 @@ type timeline struct {
 	failed  *step            // the last one that failed
 	// quiet leaves out the steps that end: only what is waited for is told.
 	quiet bool
-	// acts is set once a deploy does more than to look and to decide.
-	acts bool
 	// live is set where a screen shows the pending steps: see lines.
 	live bool
 }
@@ -70,8 +68,24 @@ func (t *timeline) event(e *history.HistoryEvent) {
 	case enums.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		t.ended(e.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at, markFailed, "cancelled")
 	case enums.EVENT_TYPE_MARKER_RECORDED:
-		t.spot(e, at)
+		switch m := e.GetMarkerRecordedEventAttributes(); m.GetMarkerName() {
+		case "LocalActivity":
+			t.spot(e, at)
+		case "SideEffect":
+			t.plan(m)
+		}
 	}
+}
+
+// plan shows what a deploy is about to do, at the head of what it does.
+func (t *timeline) plan(m *history.MarkerRecordedEventAttributes) {
+	var planned workflows.PlanResult
+	if t.quiet || t.decode.FromPayloads(m.GetDetails()["data"], &planned) != nil || planned.Plan.Unchanged() {
+		return
+	}
+	var text strings.Builder // a screen is told of it at once
+	writePlan(&text, planned)
+	_, _ = io.WriteString(t.out, text.String())
 }
 
 // scheduled begins a step. A history that is read again begins it again.
@@ -85,7 +99,6 @@ func (t *timeline) scheduled(e *history.HistoryEvent, at time.Time) {
 	}
 	t.steps[e.GetEventId()], t.byID[a.GetActivityId()] = s, s
 	t.pending = append(t.pending, s)
-	t.acts = t.acts || !slices.Contains(looks, s.activity)
 }
 
 // spot prints the line of a step that the control worker has done on the spot,
@@ -94,7 +107,7 @@ func (t *timeline) scheduled(e *history.HistoryEvent, at time.Time) {
 func (t *timeline) spot(e *history.HistoryEvent, at time.Time) {
 	m := e.GetMarkerRecordedEventAttributes()
 	failure := m.GetFailure()
-	if m.GetMarkerName() != "LocalActivity" || failure != nil && !failure.GetApplicationFailureInfo().GetNonRetryable() {
+	if failure != nil && !failure.GetApplicationFailureInfo().GetNonRetryable() {
 		return
 	}
 	var data struct{ ActivityType string }
@@ -102,7 +115,6 @@ func (t *timeline) spot(e *history.HistoryEvent, at time.Time) {
 	s := &step{activity: data.ActivityType, queue: workflows.Queue, scheduled: at}
 	s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
 	t.steps[e.GetEventId()] = s
-	t.acts = t.acts || !slices.Contains(looks, s.activity)
 	if failure == nil {
 		t.ended(e.GetEventId(), at, markDone, "")
 		return
@@ -110,10 +122,6 @@ func (t *timeline) spot(e *history.HistoryEvent, at time.Time) {
 	t.failed = s
 	t.ended(e.GetEventId(), at, markFailed, failure.GetMessage())
 }
-
-// looks are the activities of a deploy that leave everything as it was, and the
-// last one of those that find nothing to do.
-var looks = []string{"LoadRelease", "BeginDeployment", "Survey", "ImageExists", "Renumber", "FinishDeployment"}
 
 // drop takes a step from those that are pending.
 func (t *timeline) drop(s *step) {

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -110,7 +111,6 @@ func TestAStoryWithRetries(t *testing.T) {
 func TestAStepThatIsDoneOnTheSpot(t *testing.T) {
 	d := newTold(t, false)
 	d.spot(5, 10*time.Millisecond, "BeginDeployment", "open the deployment of shop", nil)
-	require.False(t, d.view.acts)
 	away := &failurepb.Failure{Message: "Postgres does not answer", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{}}
 	d.spot(6, 20*time.Millisecond, "CommitRelease", "commit the release", away)
 	d.event(7, 30*time.Millisecond, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
@@ -122,10 +122,40 @@ func TestAStepThatIsDoneOnTheSpot(t *testing.T) {
 	}}
 	d.spot(8, 40*time.Millisecond, "CommitRelease", "", refused)
 	require.Equal(t, "CommitRelease", d.view.failed.activity)
-	require.True(t, d.view.acts)
 	require.Equal(t, `  0.01s ✓ open the deployment of shop
   0.04s ✗ CommitRelease: deployment 8 has begun
 `, d.out.String())
+}
+
+// A plan is told where it was made, unless only what is waited for is.
+func TestThePlanInAStory(t *testing.T) {
+	plans := workflows.PlanResult{Release: 7, Builds: []string{"hub/web:v2"}, Plan: plan.Plan{
+		Service: "shop", Steps: []plan.Step{{Component: "web", Node: "rift", Action: plan.Create}},
+	}}
+	for _, c := range []struct {
+		name  string
+		quiet bool
+		side  any
+		want  string
+	}{
+		{"a plan", false, plans, "shop: from release 7\n  * build and push hub/web:v2\n  + web  rift  create\n"},
+		{"nobody asked", true, plans, ""},
+		{"no plan", false, 7, ""},
+		{"no change", false, workflows.PlanResult{}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newTold(t, false)
+			d.view.quiet = c.quiet
+			data, err := converter.GetDefaultDataConverter().ToPayloads(c.side)
+			require.NoError(t, err)
+			d.event(5, 0, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+				Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{
+					MarkerName: "SideEffect", Details: map[string]*common.Payloads{"data": data},
+				}},
+			})
+			require.Equal(t, c.want, d.out.String())
+		})
+	}
 }
 
 // Off a screen each turn of a pending step is a line, told once.
