@@ -84,7 +84,10 @@ func (a *api) update(ctx context.Context, image, name string, port int, old stri
 		}
 		time.Sleep(time.Millisecond)
 	}
-	served := milliseconds(time.Since(started))
+	served, err := servedAfter(started, fmt.Sprintf("http://%s:%d/", a.node.address, port))
+	if err != nil {
+		return nil, err
+	}
 	if err := a.call(ctx, http.MethodPost, "/containers/"+old+"/stop", nil); err != nil {
 		return nil, err
 	}

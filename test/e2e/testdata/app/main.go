@@ -2,7 +2,8 @@
 // "serve" answers its version on $PORT, "late" does so after eight seconds,
 // "exit" prints twelve lines and ends with code 3, "deaf" runs and never listens. DATA names a directory that must
 // be its own for as long as it runs; what it finds there it leaves alone. Asked
-// with ?say=LINE it prints the line.
+// with ?say=LINE it prints the line. The header First-Answer says when it answered
+// for the first time, in nanoseconds since 1970.
 //
 // With arguments it is a step of a build: "sleep DURATION"; or "print MEGABYTES
 // CODE", which prints so much in lines and ends with that code, or "stream",
@@ -19,6 +20,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -51,10 +53,13 @@ func main() {
 
 // serve answers until it is asked to stop, and then finishes what it began.
 func serve(ctx context.Context) {
+	var first atomic.Int64
 	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if line := r.URL.Query().Get("say"); line != "" {
 			fmt.Println(line)
 		}
+		first.CompareAndSwap(0, time.Now().UnixNano())
+		w.Header().Set("First-Answer", fmt.Sprint(first.Load()))
 		fmt.Fprint(w, os.Getenv("VERSION"))
 	})}
 	done := make(chan struct{})
