@@ -2,9 +2,8 @@ package activities
 
 import (
 	"context"
+	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -65,29 +64,19 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 
 // look describes the service's containers, and any others under the names.
 func look(ctx context.Context, engine runtime.Runtime, service string, names []string) ([]plan.Container, error) {
-	var summaries, named []runtime.ContainerSummary
-	g, together := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		summaries, err = engine.Summaries(together, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
-		return err
-	})
-	if len(names) > 0 {
-		g.Go(func() (err error) {
-			named, err = engine.Summaries(together, runtime.Selection{Names: names})
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
+	summaries, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
+	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	for _, c := range summaries {
-		seen[c.ID] = true
-	}
-	for _, c := range named {
-		if !seen[c.ID] {
-			summaries = append(summaries, c)
+	others := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(summaries, func(c runtime.ContainerSummary) bool { return c.Name == name })
+	})
+	if len(others) > 0 {
+		named, err := engine.Summaries(ctx, runtime.Selection{Names: others})
+		if err != nil {
+			return nil, err
 		}
+		summaries = append(summaries, named...)
 	}
 	containers := make([]plan.Container, 0, len(summaries))
 	for _, c := range summaries {
