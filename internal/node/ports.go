@@ -50,17 +50,19 @@ func (o PortOptions) FreePorts(n int) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := make([]int, 0, n)
-	for _, i := range rand.Perm(len(candidates)) {
-		if len(found) == n {
-			break
+	found, tried := make([]int, 0, n), map[int]bool{}
+	for len(found) < n && len(tried) < candidates.size() {
+		port := candidates.at(rand.IntN(candidates.size()))
+		if tried[port] {
+			continue
 		}
-		free, err := o.free(candidates[i])
+		tried[port] = true
+		free, err := o.free(port)
 		if err != nil {
 			return nil, err
 		}
 		if free {
-			found = append(found, candidates[i])
+			found = append(found, port)
 		}
 	}
 	if len(found) == 0 && n > 0 {
@@ -87,27 +89,41 @@ func (o PortOptions) bounds() (low, high int) {
 	return low, high
 }
 
-// candidates are the ports of the range that are not ephemeral.
-func (o PortOptions) candidates() ([]int, error) {
+// span is ports that follow each other, both bounds included; none where high is
+// less than low.
+type span struct{ low, high int }
+
+func (s span) size() int { return max(0, s.high-s.low+1) }
+
+// candidates are the ports of a range that are not ephemeral: those below and
+// those above.
+type candidates struct{ below, above span }
+
+func (c candidates) size() int { return c.below.size() + c.above.size() }
+
+// at is the port at an index less than size.
+func (c candidates) at(i int) int {
+	if i < c.below.size() {
+		return c.below.low + i
+	}
+	return c.above.low + i - c.below.size()
+}
+
+func (o PortOptions) candidates() (candidates, error) {
 	low, high := o.bounds()
 	if low < 1 || high > 65535 || low > high {
-		return nil, fault.New(fault.Invalid, "%s is no range of ports", o)
+		return candidates{}, fault.New(fault.Invalid, "%s is no range of ports", o)
 	}
 	ephemeralLow, ephemeralHigh, err := EphemeralRange()
 	if err != nil {
-		return nil, err
+		return candidates{}, err
 	}
-	var found []int
-	for port := low; port <= high; port++ {
-		if port < ephemeralLow || port > ephemeralHigh {
-			found = append(found, port)
-		}
-	}
-	if found == nil {
-		return nil, fault.New(fault.Invalid, "every port of %s is in this host's ephemeral range, %d–%d", o, ephemeralLow, ephemeralHigh).
+	c := candidates{below: span{low, min(high, ephemeralLow-1)}, above: span{max(low, ephemeralHigh+1), high}}
+	if c.size() == 0 {
+		return c, fault.New(fault.Invalid, "every port of %s is in this host's ephemeral range, %d–%d", o, ephemeralLow, ephemeralHigh).
 			WithHint("give this node's worker a port range outside it, or narrow net.ipv4.ip_local_port_range")
 	}
-	return found, nil
+	return c, nil
 }
 
 // free reports whether a port can be bound, on every address and on the one
