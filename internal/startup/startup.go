@@ -10,5 +10,7 @@ import "runtime"
 // so is initialized before nearly all others; another import would undo that.
 var threads = runtime.GOMAXPROCS(1)
 
-// Resume gives back what is usual, for what runs long.
-func Resume() { runtime.GOMAXPROCS(threads) }
+// Resume is for what runs long, workers mostly: half of what is usual. The rest is
+// for podman and what that runs; and threads that are never all busy spend a sixth
+// of a worker's processor time looking for work.
+func Resume() { runtime.GOMAXPROCS(max(1, threads/2)) }
