@@ -143,7 +143,7 @@ func Adoption(ctx workflow.Context, in DeployInput) (*plan.Adoption, error) {
 	if err := promptly(ctx, "load the release", readDeadline, &d.release, "LoadRelease", in.Definition.Name); err != nil {
 		return nil, readFailure(err)
 	}
-	if err := d.look(ctx); err != nil {
+	if err := d.look(ctx, newGroup(ctx)); err != nil {
 		return nil, readFailure(err)
 	}
 	if err := d.match(ctx); err != nil {

@@ -86,10 +86,13 @@ func newDeploy(ctx workflow.Context, in DeployInput) *deploy {
 // release still stands and undo puts the rest back; from there on the deploy
 // only goes forward.
 func (d *deploy) run(ctx workflow.Context) error {
-	if err := d.begin(ctx); err != nil {
+	looks := newGroup(ctx)
+	if err := d.begin(ctx, looks); err != nil {
+		looks.cancel()
+		_ = looks.wait(ctx) // that it could not begin says it all
 		return err
 	}
-	if err := d.look(ctx); err != nil {
+	if err := d.look(ctx, looks); err != nil {
 		return err
 	}
 	if d.in.Adopt {
@@ -140,10 +143,11 @@ func until(ctx workflow.Context, deadline time.Time) time.Duration {
 	return max(time.Second, deadline.Sub(workflow.Now(ctx)))
 }
 
-// begin opens the deployment and learns what the release is. A deploy of some
-// components takes the others as the release has them, an undeploy takes all but
-// them, and a stop, a start and a restart take nothing but the release.
-func (d *deploy) begin(ctx workflow.Context) error {
+// begin opens the deployment and learns what the release is, while the image
+// registry is asked. A deploy of some components takes the others as the release has
+// them, an undeploy takes all but them, and a stop, a start and a restart take
+// nothing but the release.
+func (d *deploy) begin(ctx workflow.Context, looks *group) error {
 	d.log("Opening the deployment")
 	given := d.in.given()
 	if len(d.in.Only) > 0 || d.in.Undeploy || d.in.Turn != "" {
@@ -151,6 +155,7 @@ func (d *deploy) begin(ctx workflow.Context) error {
 			return err
 		}
 	}
+	d.askImages(looks)
 	request := plan.BeginRequest{
 		Definition:     d.in.Definition,
 		DefinitionHash: d.in.Definition.Hash(),

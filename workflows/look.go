@@ -14,21 +14,21 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// sparePorts are the free ports that a survey asks for beyond those needed,
-// since some will be taken when their turn comes.
-const sparePorts = 16
+// sparePorts are the free ports that a survey asks for beyond those needed, since
+// some will be taken when their turn comes; morePorts those after some were. To
+// look for one takes a node a tenth of a millisecond, and more when it is busy.
+const (
+	sparePorts = 4
+	morePorts  = 64
+)
 
-// look asks the nodes and the image registry, all at once. The first answer
+// look asks the nodes, all at once and beside the image registry. The first answer
 // that makes the deploy impossible ends it: an image that nobody can build
 // need not wait for a node that is slow to fail, nor the other way round.
-func (d *deploy) look(ctx workflow.Context) error {
+func (d *deploy) look(ctx workflow.Context, looks *group) error {
 	d.log("Looking at the nodes and the image registry")
-	g := newGroup(ctx)
-	d.askNodes(g)
-	if d.in.Definition.Active && !d.in.Adopt && d.in.Turn == "" {
-		d.askImages(g)
-	}
-	if err := g.wait(ctx); err != nil {
+	d.askNodes(looks)
+	if err := looks.wait(ctx); err != nil {
 		return err
 	}
 	return d.catchUp(ctx)
@@ -74,7 +74,7 @@ func (d *deploy) askNodes(g *group) {
 func (d *deploy) survey(g *group, name string, left time.Duration, failed func(error) error) {
 	d.nodes[name] = plan.Node{}
 	step := surveyStep(g.ctx, name, "survey "+name, left)
-	g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.in.Definition, d.number, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
+	g.add(workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, sparePorts)), func(f workflow.Future) error {
 		var found activities.SurveyResult
 		if err := f.Get(g.ctx, &found); err != nil {
 			return failed(unanswered(err, "survey "+name))
@@ -86,43 +86,62 @@ func (d *deploy) survey(g *group, name string, left time.Duration, failed func(e
 	})
 }
 
-// surveyInput asks a node for what the definition needs to know of it.
-func surveyInput(definition servicedef.Service, number int, name string, adopted []plan.Adopted) activities.SurveyInput {
-	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Adopted: adopted}
+// surveyInput asks a node for what the deploy needs to know of it, with so many
+// ports to spare where it will give any away.
+func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
+	in := surveyInput(d.in.Definition, d.number, name, d.release.AdoptedOn(name))
 	routes := 0
-	for _, c := range definition.Components {
+	for _, c := range d.in.Definition.Components {
 		if c.Node == name {
-			container := servicedef.ContainerNameFor(definition.Name, c.Name)
-			in.Names = append(in.Names, container, container+plan.NextSuffix, container+plan.PrevSuffix)
 			routes += len(c.Routes)
 		}
 	}
-	if routes > 0 && number > 0 {
-		in.Ports = 2*routes + sparePorts
+	if routes > 0 && d.number > 0 {
+		in.Ports = 2*routes + spare
 	}
 	return in
 }
 
-// askImages asks for the digest of each distinct image.
-func (d *deploy) askImages(g *group) {
-	for _, image := range wantedImages(d.in.Definition, d.in.Only) {
-		asked := servicedef.ByDigest(image, d.in.Digests[image])
-		g.add(imageExists(g.ctx, asked, d.left(g.ctx)), func(f workflow.Future) error {
-			var found activities.ImageExistsResult
-			if err := f.Get(g.ctx, &found); err != nil {
-				return unanswered(err, "look up image "+asked)
-			}
-			d.digests[image] = found.Digest
-			switch {
-			case found.Exists:
-				return nil
-			case d.in.Rollback != 0:
-				return fault.New(fault.NotFound, "image %s of release %d is gone from the image registry", asked, d.in.Rollback).
-					WithHint("choose another release: mcp history %s", d.in.Definition.Name)
-			}
-			return buildable(d.in.Definition, image, d.in.Builder)
-		})
+// surveyInput asks a node for the containers of a service, and for those that bear
+// a name which the definition needs.
+func surveyInput(definition servicedef.Service, number int, name string, adopted []plan.Adopted) activities.SurveyInput {
+	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Adopted: adopted}
+	for _, c := range definition.Components {
+		if c.Node == name {
+			container := servicedef.ContainerNameFor(definition.Name, c.Name)
+			in.Names = append(in.Names, container, container+plan.NextSuffix, container+plan.PrevSuffix)
+		}
 	}
+	return in
+}
+
+// askImages asks for the digest of each distinct image that is to run.
+func (d *deploy) askImages(g *group) {
+	if !d.in.Definition.Active || d.in.Adopt || d.in.Turn != "" {
+		return
+	}
+	for _, image := range wantedImages(d.in.Definition, d.in.Only) {
+		g.do(func(ctx workflow.Context) error { return d.askImage(ctx, image) })
+	}
+}
+
+// askImage asks for the digest of one image, which must be there or be buildable.
+func (d *deploy) askImage(ctx workflow.Context, image string) error {
+	asked := servicedef.ByDigest(image, d.in.Digests[image])
+	var found activities.ImageExistsResult
+	err := promptly(ctx, "look for "+asked, d.left(ctx), &found, "ImageExists", activities.ImageExistsInput{Image: asked})
+	if err != nil {
+		return unanswered(err, "look up image "+asked)
+	}
+	d.digests[image] = found.Digest
+	switch {
+	case found.Exists:
+		return nil
+	case d.in.Rollback != 0:
+		return fault.New(fault.NotFound, "image %s of release %d is gone from the image registry", asked, d.in.Rollback).
+			WithHint("choose another release: mcp history %s", d.in.Definition.Name)
+	}
+	return buildable(d.in.Definition, image, d.in.Builder)
 }
 
 // wantedImages are the distinct images of a definition, in its order.

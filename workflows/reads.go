@@ -27,7 +27,9 @@ func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 		return nil, readFailure(err)
 	}
 	d.in.Definition = plan.Merge(d.release.Definition, in.Definition, in.Only)
-	if err := d.look(ctx); err != nil {
+	looks := newGroup(ctx)
+	d.askImages(looks)
+	if err := d.look(ctx, looks); err != nil {
 		return nil, readFailure(err)
 	}
 	if err := d.decide(); err != nil {

@@ -126,7 +126,7 @@ func (d *deploy) allocate(ctx workflow.Context, request plan.PortRequest) ([]pla
 func (d *deploy) findPorts(ctx workflow.Context, name string) error {
 	step := surveyStep(ctx, name, "find free ports on "+name, d.left(ctx))
 	var found activities.SurveyResult
-	err := workflow.ExecuteActivity(step, node.Survey, surveyInput(d.in.Definition, d.number, name, d.release.AdoptedOn(name))).Get(ctx, &found)
+	err := workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, morePorts)).Get(ctx, &found)
 	if err == nil {
 		d.ports[name] = found.FreePorts
 	}
