@@ -248,7 +248,7 @@ func TestEveryActivityRunsOnItsQueue(t *testing.T) {
 // mostEvents is how long the history of an update of one component may get, with
 // nothing to build and no retry: Temporal stores each, and hands it to whoever
 // follows the deploy. It depends on which of the first answers come together.
-const mostEvents = 50
+const mostEvents = 46
 
 func TestTheHistoryOfAnUpdateIsShort(t *testing.T) {
 	w := newWorld(t)
