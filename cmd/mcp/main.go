@@ -15,6 +15,6 @@ func main() {
 	percent := debug.SetGCPercent(400)
 	os.Exit(cli.Main(func() {
 		debug.SetGCPercent(percent)
-		startup.Resume()
+		startup.Resume(os.Getenv("GOMAXPROCS") != "")
 	}))
 }

@@ -12,5 +12,10 @@ var threads = runtime.GOMAXPROCS(1)
 
 // Resume is for what runs long, workers mostly: half of what is usual. The rest is
 // for podman and what that runs; and threads that are never all busy spend a sixth
-// of a worker's processor time looking for work.
-func Resume() { runtime.GOMAXPROCS(max(1, threads/2)) }
+// of a worker's processor time looking for work. Who has chosen gets what they chose.
+func Resume(chosen bool) {
+	if !chosen {
+		threads = max(1, threads/2)
+	}
+	runtime.GOMAXPROCS(threads)
+}
