@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -122,8 +123,32 @@ func registerSearchAttributes(ctx context.Context, c client.Client, namespace st
 	})
 	var exists *serviceerror.AlreadyExists
 	var denied *serviceerror.PermissionDenied
-	if errors.As(err, &exists) || errors.As(err, &denied) {
-		return nil
+	if err != nil && !errors.As(err, &exists) && !errors.As(err, &denied) {
+		return err
 	}
-	return err
+	return awaitSearchAttributes(ctx, c, namespace)
+}
+
+// attributesPatience is how long Temporal's servers may take to hear of new search
+// attributes: they read of namespaces every two seconds.
+const attributesPatience = 10 * time.Second
+
+// awaitSearchAttributes returns when Temporal takes mcp's search attributes, so that
+// a worker that says it is ready is. Where it never will, each command says why.
+func awaitSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+	wait, cancel := context.WithTimeout(ctx, attributesPatience)
+	defer cancel()
+	for {
+		_, err := c.CountWorkflow(wait, &workflowservice.CountWorkflowExecutionsRequest{
+			Namespace: namespace, Query: workflows.SearchAttributes()[0].GetName() + " = ''",
+		})
+		if !errors.As(err, new(*serviceerror.InvalidArgument)) {
+			return ctx.Err()
+		}
+		select {
+		case <-wait.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
