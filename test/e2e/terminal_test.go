@@ -87,7 +87,7 @@ func TestADeployOnATerminal(t *testing.T) {
 	require.Zero(t, screen.code(w, time.Minute))
 	text := screen.Text()
 	require.NotRegexp(t, `[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]`, text)
-	require.Regexp(t, `(?s)^ +[\d.]+s ✓ open the deployment of drawn.*
+	require.Regexp(t, `(?s)^ +[\d.]+s ✓ (?:look for|open the deployment of drawn).*
 drawn: no release yet
   \* build and push \S+/drawn:v1
   \+ app  local  create
