@@ -12,8 +12,7 @@ import (
 // The demo deploys these for real; this says in a moment what is wrong with
 // them.
 func TestTheExamplesAreDefinitionsThatCanBeBuilt(t *testing.T) {
-	services, err := servicedef.LoadDir("services")
-	require.NoError(t, err)
+	services := examples(t)
 	require.Len(t, services, 2)
 
 	var all []*servicedef.Service
@@ -29,8 +28,15 @@ func TestTheExamplesAreDefinitionsThatCanBeBuilt(t *testing.T) {
 }
 
 func TestOneExampleIsASingleComponentNamedAsItsService(t *testing.T) {
-	services, err := servicedef.LoadDir("services")
-	require.NoError(t, err)
+	services := examples(t)
 	require.Equal(t, "hello", services["hello"].Components[0].Name)
 	require.Len(t, services["guestbook"].Components, 2)
+}
+
+func examples(t *testing.T) map[string]*servicedef.Service {
+	dir, err := servicedef.ReadDir("services")
+	require.NoError(t, err)
+	services, problems := dir.Services()
+	require.Empty(t, problems)
+	return services
 }

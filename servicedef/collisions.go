@@ -37,24 +37,6 @@ func collisions(services []*Service) Errors {
 	return problems
 }
 
-// CollisionsOf finds what collides with one service among the valid others in
-// a directory. Files that are broken or collide among themselves do not
-// matter to it.
-func CollisionsOf(dir string, service *Service) error {
-	files, err := readDir(dir)
-	if err != nil {
-		return err
-	}
-	var problems Errors
-	for _, f := range files {
-		if f.err != nil || f.service.Name == service.Name {
-			continue
-		}
-		problems = append(problems, collisions([]*Service{f.service, service})...)
-	}
-	return problems.orNil()
-}
-
 // nameKey is the key of a component's name.
 func nameKey(component int) string { return joinKey(elementKey("components", component), "name") }
 

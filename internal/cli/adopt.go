@@ -49,7 +49,7 @@ func (a *App) adopt(ctx context.Context, service string, dry bool, deadline time
 	if err != nil {
 		return err
 	}
-	definition, _, err := a.definition(cfg, service)
+	definition, _, err := definition(cfg, service)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (a *App) build(ctx context.Context, target string, o buildOptions) error {
 
 // buildInput reads the definition, and checks that it can build the image.
 func (a *App) buildInput(cfg *config.Config, target string, o buildOptions) (workflows.BuildInput, error) {
-	definition, image, err := a.definition(cfg, target)
+	definition, image, err := definition(cfg, target)
 	if err != nil {
 		return workflows.BuildInput{}, err
 	}

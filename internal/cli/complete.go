@@ -172,8 +172,8 @@ func (a *App) defined(cfg *config.Config) map[string]names {
 	if known, _ := a.recall(key, &found); known {
 		return found
 	}
-	services, _ := servicedef.LoadDir(cfg.Services)
-	for name, s := range services {
+	sound, _, _ := definitions(cfg.Services)
+	for name, s := range sound {
 		found[name] = namesIn(s)
 	}
 	a.remember(key, found)

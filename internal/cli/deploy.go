@@ -125,9 +125,9 @@ func (a *App) performed(ctx context.Context, c client.Client, in workflows.Deplo
 	return result, a.outcome(ctx, c, run, &result)
 }
 
-// deployInput reads the definition and says who asks.
-func (a *App) deployInput(cfg *config.Config, target string, o deployOptions) (workflows.DeployInput, error) {
-	definition, part, err := a.definition(cfg, target)
+// deployInput finds the definition and says who asks.
+func (a *App) deployInput(cfg *config.Config, dir *servicedef.Dir, target string, o deployOptions) (workflows.DeployInput, error) {
+	definition, part, err := definitionIn(dir, target)
 	if err != nil {
 		return workflows.DeployInput{}, err
 	}
@@ -154,18 +154,37 @@ func (a *App) inputFor(cfg *config.Config, definition *servicedef.Service, o dep
 	return in
 }
 
-// definition finds the service that "SERVICE[/PART]" names, in a directory
-// whose definitions do not collide with it.
-func (a *App) definition(cfg *config.Config, target string) (*servicedef.Service, string, error) {
-	name, part, _ := strings.Cut(target, "/")
+// services reads the services directory.
+func services(cfg *config.Config) (*servicedef.Dir, error) {
 	if cfg.Services == "" {
-		return nil, "", noServices(cfg)
+		return nil, noServices(cfg)
 	}
-	definition, err := servicedef.Find(cfg.Services, name)
+	dir, err := servicedef.ReadDir(cfg.Services)
+	if err != nil {
+		return nil, usageOr(err)
+	}
+	return dir, nil
+}
+
+// definition finds the service that "SERVICE[/PART]" names in the services
+// directory.
+func definition(cfg *config.Config, target string) (*servicedef.Service, string, error) {
+	dir, err := services(cfg)
+	if err != nil {
+		return nil, "", err
+	}
+	return definitionIn(dir, target)
+}
+
+// definitionIn finds the service that "SERVICE[/PART]" names, in a directory
+// whose definitions do not collide with it.
+func definitionIn(dir *servicedef.Dir, target string) (*servicedef.Service, string, error) {
+	name, part, _ := strings.Cut(target, "/")
+	definition, err := dir.Find(name)
 	if err != nil {
 		return nil, "", usageOr(err)
 	}
-	if err := servicedef.CollisionsOf(cfg.Services, definition); err != nil {
+	if err := dir.CollisionsOf(definition); err != nil {
 		return nil, "", usageOr(err)
 	}
 	return definition, part, nil

@@ -30,11 +30,15 @@ func (a *App) deployInputs(cfg *config.Config, targets []string, o deployOptions
 	if len(targets) == 0 {
 		return a.allInputs(cfg, o)
 	}
+	dir, err := services(cfg)
+	if err != nil {
+		return nil, err
+	}
 	var inputs []workflows.DeployInput
 	var bad []error
 	named := map[string]bool{}
 	for _, target := range targets {
-		in, err := a.deployInput(cfg, target, o)
+		in, err := a.deployInput(cfg, dir, target, o)
 		name := in.Definition.Name
 		if err == nil && named[name] {
 			err = usageError{fmt.Errorf("service %s is named twice", name)}
@@ -54,7 +58,10 @@ func (a *App) allInputs(cfg *config.Config, o deployOptions) ([]workflows.Deploy
 	if _, err := definitionsIn(cfg.Services, cfg.Describe()); err != nil {
 		return nil, usageError{err}
 	}
-	byName, err := servicedef.LoadDir(cfg.Services)
+	byName, problems, err := definitions(cfg.Services)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	var all []*servicedef.Service
 	var inputs []workflows.DeployInput
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
@@ -62,10 +69,11 @@ func (a *App) allInputs(cfg *config.Config, o deployOptions) ([]workflows.Deploy
 		inputs = append(inputs, a.inputFor(cfg, byName[name], o))
 	}
 	var bad []error
-	for _, err := range []error{err, servicedef.Collisions(all)} {
-		if err != nil {
-			bad = append(bad, usageError{err})
-		}
+	if len(problems) > 0 {
+		bad = append(bad, usageError{problems})
+	}
+	if err := servicedef.Collisions(all); err != nil {
+		bad = append(bad, usageError{err})
 	}
 	return inputs, together(bad)
 }

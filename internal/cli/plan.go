@@ -38,7 +38,11 @@ func (a *App) plan(ctx context.Context, target string, force, detailed bool) err
 	if err != nil {
 		return err
 	}
-	in, err := a.deployInput(cfg, target, deployOptions{force: force})
+	dir, err := services(cfg)
+	if err != nil {
+		return err
+	}
+	in, err := a.deployInput(cfg, dir, target, deployOptions{force: force})
 	if err != nil {
 		return err
 	}

@@ -77,12 +77,12 @@ func definitionsIn(dir, configuration string) ([]string, error) {
 
 // definitions are the sound ones of a directory, and what is wrong with others.
 func definitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
-	services, err := servicedef.LoadDir(dir)
-	var problems servicedef.Errors
-	if errors.As(err, &problems) {
-		err = nil
+	read, err := servicedef.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
 	}
-	return services, problems, err
+	sound, problems := read.Services()
+	return sound, problems, nil
 }
 
 // checkFile checks what can be told from one file.
@@ -117,7 +117,7 @@ func checkTogether(list []*checked, dir string) {
 	}
 	// What else the directory has is only looked at: its own problems are not
 	// asked for, and a file of a service stands in for the one there.
-	others, _ := servicedef.LoadDir(dir)
+	others, _, _ := definitions(dir)
 	all := slices.DeleteFunc(slices.Collect(maps.Values(others)), func(s *servicedef.Service) bool { return byName[s.Name] != nil })
 	var collisions servicedef.Errors
 	if errors.As(servicedef.Collisions(append(all, given...)), &collisions) {

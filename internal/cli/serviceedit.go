@@ -57,7 +57,11 @@ func (a *App) editService(ctx context.Context, name string) error {
 
 // fileOfService is the file that defines a service, sound or not.
 func fileOfService(dir, name string) (string, error) {
-	service, err := servicedef.Find(dir, name)
+	read, err := servicedef.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	service, err := read.Find(name)
 	var problems servicedef.Errors
 	switch {
 	case err == nil:

@@ -76,7 +76,9 @@ func TestServiceNewWritesWhatIsValidAndOverNothing(t *testing.T) {
 		require.Equal(t, filepath.Join(dir, name+".toml")+"\n", got.stdout)
 		require.Zero(t, mcp(t.Context(), t, env, "service", "check").code)
 	}
-	built, err := servicedef.Find(dir, "built")
+	defined, err := servicedef.ReadDir(dir)
+	require.NoError(t, err)
+	built, err := defined.Find("built")
 	require.NoError(t, err)
 	require.Equal(t, "orion", built.Node)
 	_, builds := built.Containerfile("r.example/x/built:v2")

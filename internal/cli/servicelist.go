@@ -8,8 +8,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"github.com/metacircular/mcp/servicedef"
 )
 
 // listedService is one entry of mcp service list --json.
@@ -99,11 +97,15 @@ means the same.`,
 }
 
 func (a *App) showService(name string) error {
-	dir, err := a.servicesDir()
+	cfg, err := a.config()
 	if err != nil {
 		return err
 	}
-	service, err := servicedef.Find(dir, name)
+	dir, err := services(cfg)
+	if err != nil {
+		return err
+	}
+	service, err := dir.Find(name)
 	if err != nil {
 		return usageOr(err)
 	}

@@ -165,10 +165,14 @@ func checkText(dir, path, text string) (*servicedef.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if other, err := servicedef.Find(dir, service.Name); err == nil && other.File != path {
+	read, err := servicedef.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if other, err := read.Find(service.Name); err == nil && other.File != path {
 		return nil, fault.New(fault.Conflict, "%s defines service %s already", other.File, service.Name)
 	}
-	return service, servicedef.CollisionsOf(dir, service)
+	return service, read.CollisionsOf(service)
 }
 
 // writeNew writes a file that must not be there yet.

@@ -43,7 +43,7 @@ func (a *App) sync(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	names, list, err := a.syncable(cfg, names)
+	dir, names, list, err := syncable(cfg, names)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (a *App) sync(ctx context.Context, names []string) error {
 		code = exitUsage
 	}
 	for _, name := range names {
-		entry, failed, err := a.syncOne(ctx, c, cfg, name)
+		entry, failed, err := a.syncOne(ctx, c, cfg, dir, name)
 		if err != nil {
 			return err
 		}
@@ -71,20 +71,20 @@ func (a *App) sync(ctx context.Context, names []string) error {
 	return nil
 }
 
-// syncable are the services to sync: those that are named, or all that the
-// directory defines, and an entry for each file there that cannot be read.
-func (a *App) syncable(cfg *config.Config, names []string) ([]string, []synced, error) {
+// syncable are the services to sync, of a directory: those that are named, or all
+// that it defines, and an entry for each file there that cannot be read.
+func syncable(cfg *config.Config, names []string) (*servicedef.Dir, []string, []synced, error) {
 	list := []synced{}
-	if len(names) > 0 {
-		return names, list, nil
+	if len(names) == 0 {
+		if _, err := definitionsIn(cfg.Services, cfg.Describe()); err != nil {
+			return nil, nil, nil, usageError{err}
+		}
 	}
-	if _, err := definitionsIn(cfg.Services, cfg.Describe()); err != nil {
-		return nil, nil, usageError{err}
+	dir, err := services(cfg)
+	if err != nil || len(names) > 0 {
+		return dir, names, list, err
 	}
-	all, problems, err := definitions(cfg.Services)
-	if err != nil {
-		return nil, nil, usageError{err}
-	}
+	all, problems := dir.Services()
 	byFile := map[string]servicedef.Errors{}
 	for _, p := range problems {
 		byFile[p.File] = append(byFile[p.File], p)
@@ -93,14 +93,14 @@ func (a *App) syncable(cfg *config.Config, names []string) ([]string, []synced, 
 		_, f := classify(byFile[file])
 		list = append(list, synced{SyncResult: workflows.SyncResult{Error: f}})
 	}
-	return slices.Sorted(maps.Keys(all)), list, nil
+	return dir, slices.Sorted(maps.Keys(all)), list, nil
 }
 
 // syncOne syncs one service. Failed is the exit code of what is wrong with it;
 // an error is one of the control plane, which no other service would escape.
-func (a *App) syncOne(ctx context.Context, c client.Client, cfg *config.Config, name string) (entry synced, failed int, err error) {
+func (a *App) syncOne(ctx context.Context, c client.Client, cfg *config.Config, dir *servicedef.Dir, name string) (entry synced, failed int, err error) {
 	entry.Service = name
-	in, err := a.deployInput(cfg, name, deployOptions{})
+	in, err := a.deployInput(cfg, dir, name, deployOptions{})
 	if err == nil {
 		err = a.read(ctx, c, "sync", workflows.SyncName, in, &entry.SyncResult)
 	}

@@ -35,7 +35,9 @@ func TestServiceNewAsks(t *testing.T) {
 	}
 	require.Zero(t, screen.code(w, time.Minute))
 	require.Contains(t, screen.Text(), "asked.toml")
-	_, err := servicedef.Find(w.services, "asked")
+	defined, err := servicedef.ReadDir(w.services)
+	require.NoError(t, err)
+	_, err = defined.Find("asked")
 	require.NoError(t, err)
 	w.deploy("asked")
 

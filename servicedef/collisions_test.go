@@ -1,0 +1,50 @@
+package servicedef_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+func TestCollisions(t *testing.T) {
+	load := func(text, file string) *servicedef.Service {
+		s, err := servicedef.Parse([]byte(text), file)
+		require.NoError(t, err)
+		return s
+	}
+	a := load(definition("a", "b"), "a.toml")
+	ab := load(definition("a-b", "a-b"), "ab.toml")
+	require.EqualError(t, servicedef.Collisions([]*servicedef.Service{a, ab}),
+		"ab.toml: components[0].name: component a-b of service a-b makes a container a-b on node rift, and so does component b of service a (a.toml)")
+	require.NoError(t, servicedef.Collisions([]*servicedef.Service{a, load(definition("b", "a"), "b.toml")}))
+	ab.Components[0].Node = "orion"
+	require.NoError(t, servicedef.Collisions([]*servicedef.Service{a, ab}), "on another node")
+
+	within := load(definition("a", "b"), "")
+	within.Components = append(within.Components, within.Components[0])
+	require.ErrorContains(t, servicedef.Collisions([]*servicedef.Service{within}), "component b of service a makes a container a-b")
+}
+
+func TestCollisionsOfOneService(t *testing.T) {
+	dir := directory(t, map[string]string{
+		"a.toml":      definition("a", "b"),
+		"ab.toml":     definition("a-b", "a-b"),
+		"x.toml":      definition("x", "y-z"),
+		"xy.toml":     definition("x-y", "z"),
+		"broken.toml": "name = ",
+		"alone.toml":  definition("alone", "web"),
+	})
+	for name, want := range map[string]string{"a": "service a-b", "a-b": "service a ", "alone": ""} {
+		s, err := read(t, dir).Find(name)
+		require.NoError(t, err)
+		if err = read(t, dir).CollisionsOf(s); want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "x-y")
+		require.Regexp(t, `^\S+/ab?\.toml:4: components\[0\]\.name: .* \(\S+/ab?\.toml:4\)$`, err.Error())
+	}
+}

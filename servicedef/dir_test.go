@@ -1,0 +1,121 @@
+package servicedef_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// definition is a sound one of one component.
+func definition(service, component string) string {
+	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
+}
+
+// directory makes one with these files.
+func directory(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return dir
+}
+
+func read(t *testing.T, dir string) *servicedef.Dir {
+	t.Helper()
+	d, err := servicedef.ReadDir(dir)
+	require.NoError(t, err)
+	return d
+}
+
+func TestADirectoryGivesTheSoundServicesAndTheProblems(t *testing.T) {
+	dir := directory(t, map[string]string{
+		"shop.toml":   definition("shop", "api"),
+		"blog.toml":   definition("blog", "web"),
+		"broken.toml": "name = ",
+		"wrong.toml":  definition("wrong", "Web"),
+		"one.toml":    definition("twin", "a"),
+		"two.toml":    definition("twin", "b"),
+		".#blog.toml": "an editor's",
+		"README.md":   "no definition",
+	})
+	services, found := read(t, dir).Services()
+	require.Equal(t, []string{"blog", "shop"}, slices.Sorted(maps.Keys(services)))
+	var told []string
+	for _, p := range found {
+		told = append(told, filepath.Base(p.File)+" "+p.Key)
+	}
+	require.Equal(t, []string{"broken.toml name", "one.toml name", "two.toml name", "wrong.toml components[0].name"}, told)
+	require.Equal(t, filepath.Join(dir, "two.toml")+" defines service twin too", found[1].Message)
+
+	services, found = read(t, directory(t, map[string]string{"shop.toml": definition("shop", "api")})).Services()
+	require.Empty(t, found)
+	require.Len(t, services, 1)
+}
+
+func TestADirectoryThatDoesNotExist(t *testing.T) {
+	_, err := servicedef.ReadDir("/does/not/exist")
+	require.EqualError(t, err, "the services directory /does/not/exist does not exist")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestFind(t *testing.T) {
+	dir := directory(t, map[string]string{
+		"shop.toml":    definition("shop", "api"),
+		"notes.toml":   definition("blog", "web"),
+		"broken.toml":  "name = ",
+		"renamed.toml": definition("wrong", "Web"),
+		"one.toml":     definition("twin", "a"),
+		"two.toml":     definition("twin", "B"),
+	})
+	t.Run("by the name in the file", func(t *testing.T) {
+		s, err := read(t, dir).Find("blog")
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(dir, "notes.toml"), s.File)
+	})
+	t.Run("a broken file that has the service's name", func(t *testing.T) {
+		_, err := read(t, dir).Find("broken")
+		require.ErrorContains(t, err, "broken.toml:1: name: is not TOML")
+	})
+	t.Run("a bad definition that names the service", func(t *testing.T) {
+		_, err := read(t, dir).Find("wrong")
+		var found servicedef.Errors
+		require.ErrorAs(t, err, &found)
+		require.Equal(t, "components[0].name", found[0].Key)
+	})
+	t.Run("a service that two files claim", func(t *testing.T) {
+		_, err := read(t, dir).Find("twin")
+		require.ErrorContains(t, err, "one.toml: name: "+filepath.Join(dir, "two.toml")+" defines service twin too")
+	})
+	t.Run("a service that is not there", func(t *testing.T) {
+		_, err := read(t, dir).Find("shpo")
+		var unknown *servicedef.NotFoundError
+		require.ErrorAs(t, err, &unknown)
+		require.Equal(t, &servicedef.NotFoundError{
+			Name: "shpo", Dir: dir, Nearest: []string{"shop"}, Unreadable: []string{"broken.toml"},
+		}, unknown)
+		require.EqualError(t, err, "no file in "+dir+" defines service shpo (broken.toml cannot be read)")
+	})
+	t.Run("suggests only what may be a slip", func(t *testing.T) {
+		for slip, want := range map[string][]string{
+			"blogg": {"blog"}, "gblo": {"blog"}, "Blog": {"blog"}, "b": nil, "web": nil, "blog-of-others": nil,
+		} {
+			_, err := read(t, dir).Find(slip)
+			var unknown *servicedef.NotFoundError
+			require.ErrorAs(t, err, &unknown)
+			require.Equal(t, want, unknown.Nearest, slip)
+		}
+	})
+	t.Run("the name of a file of another service", func(t *testing.T) {
+		_, err := read(t, dir).Find("notes")
+		var unknown *servicedef.NotFoundError
+		require.ErrorAs(t, err, &unknown)
+	})
+}
