@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -52,8 +53,11 @@ func serveOverhead(c client.Client) (stop func(), err error) {
 	}, nil
 }
 
-// overhead is what a step costs that does nothing.
+// overhead is what a step costs that does nothing, with workers that run on half
+// of the processors, as mcp's do.
 func overhead(ctx context.Context, b *bench) ([]result, error) {
+	all := runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	defer runtime.GOMAXPROCS(all)
 	stop, err := serveOverhead(b.site.temporal)
 	if err != nil {
 		return nil, err
