@@ -33,13 +33,19 @@ func (w *world) byHand(container, image string, port int, more ...string) {
 	})
 }
 
-// freePort is a port of this host that nobody has.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+// freePort is a port of this host that nobody listens on, nor holds: that of a
+// stopped container is only held.
+func (w *world) freePort() int {
+	w.t.Helper()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(w.t, err)
+		port := l.Addr().(*net.TCPAddr).Port
+		require.NoError(w.t, l.Close())
+		if w.sql(fmt.Sprintf("select service from component_routes where host_port = %d", port)) == "" {
+			return port
+		}
+	}
 }
 
 // identity is what must not change of a container that is adopted.
@@ -99,9 +105,9 @@ func TestEveryContainerTellsWhoseItIsAndForHowLongItHasRun(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, w.deploy("whose").Outcome)
 	t.Cleanup(func() { w.mcp("undeploy", "whose", "-y") })
 	require.Equal(t, plan.Managed, w.standing("whose-app"))
-	w.byHand("whose-mine", image, freePort(t))
+	w.byHand("whose-mine", image, w.freePort())
 	require.Equal(t, plan.Unmanaged, w.standing("whose-mine"))
-	w.byHand("whose-left", image, freePort(t), "--label", "mcp.service=whose", "--label", "mcp.component=app", "--label", "mcp.deployment=1")
+	w.byHand("whose-left", image, w.freePort(), "--label", "mcp.service=whose", "--label", "mcp.component=app", "--label", "mcp.deployment=1")
 	require.Equal(t, plan.Orphan, w.standing("whose-left"))
 	require.Equal(t, "whose", w.listed("whose-left").Service)
 
@@ -133,7 +139,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 	w := newWorld(t)
 	w.define("taken", w.service("taken", "v1", ""))
 	image := w.pushed("taken", "v1")
-	port := freePort(t)
+	port := w.freePort()
 
 	nothing := w.mcp("adopt", "taken")
 	require.Equal(t, 1, nothing.code, nothing)
@@ -176,7 +182,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 
 	t.Run("what takes its name is somebody else's", func(t *testing.T) {
 		w.podman("rename", "taken-app", "taken-mine")
-		other := freePort(t)
+		other := w.freePort()
 		w.byHand("taken-app", image, other)
 		refused := w.mcp("deploy", "taken", "--force")
 		require.Equal(t, 1, refused.code, refused)
@@ -209,7 +215,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 func TestAnAdoptedContainerIsReplacedAndNoRequestFails(t *testing.T) {
 	w := newWorld(t)
 	w.define("heir", w.service("heir", "v1", ""))
-	old := freePort(t)
+	old := w.freePort()
 	w.byHand("heir-app", w.pushed("heir", "v1"), old)
 	require.Equal(t, workflows.Succeeded, w.adopt("heir").Outcome)
 
@@ -238,7 +244,7 @@ func TestAnAdoptedContainerIsPutBack(t *testing.T) {
 			w := newWorld(t)
 			name := "back-" + order
 			w.define(name, w.service(name, "v1", ""))
-			port := freePort(t)
+			port := w.freePort()
 			w.byHand(name+"-app", w.pushed(name, "v1"), port)
 			require.Equal(t, workflows.Succeeded, w.adopt(name).Outcome)
 			id := strings.Fields(w.identity(name + "-app"))[0]
@@ -263,9 +269,9 @@ func TestWhatIsNotAsDefinedIsAdoptedAsItIsAndPlanned(t *testing.T) {
 	old := w.pushed("other", "v1")
 	w.define("other", text)
 	w.pushed("other", "v2")
-	port, spare := freePort(t), freePort(t)
+	port, spare := w.freePort(), w.freePort()
 	w.byHand("other-app", old, port, "--publish", fmt.Sprintf("127.0.0.1:%d:9000", spare))
-	w.byHand("other-strange", old, freePort(t))
+	w.byHand("other-strange", old, w.freePort())
 
 	adopted := w.mcp("adopt", "other")
 	require.Zero(t, adopted.code, adopted)

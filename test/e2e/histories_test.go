@@ -76,7 +76,7 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	w.replays("undeployed", deploy)
 
 	w.define("replay", w.service("replay", "v2", ""))
-	w.byHand("replay-app", w.pushed("replay", "v2"), freePort(t))
+	w.byHand("replay-app", w.pushed("replay", "v2"), w.freePort())
 	w.adopt("replay")
 	w.replays("adopted", deploy)
 

@@ -114,7 +114,7 @@ func TestARestartOfAnAdoptedContainer(t *testing.T) {
 	const image = "localhost/homemade:v1"
 	w.podman("build", "--tag", image, filepath.Join(w.workspace, "src"))
 	w.define("homemade", w.service("homemade", "v1", ""))
-	w.byHand("homemade-app", image, freePort(t))
+	w.byHand("homemade-app", image, w.freePort())
 	adopted := w.adopt("homemade")
 	id := w.podman("inspect", "homemade-app", "--format", "{{.Id}}")
 	result := w.change(workflows.Succeeded, "restart", "homemade")
