@@ -30,6 +30,15 @@ func (s samples) quantile(share float64) float64 {
 	return sorted[low] + (sorted[high]-sorted[low])*(at-float64(low))
 }
 
+// each are the samples of one of n equal parts of the work.
+func (s samples) each(n int) samples {
+	parts := make(samples, len(s))
+	for i, whole := range s {
+		parts[i] = whole / float64(n)
+	}
+	return parts
+}
+
 // milliseconds is a duration as a sample.
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
