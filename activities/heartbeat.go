@@ -8,13 +8,15 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
-// heartbeatEvery is less than a third of the shortest heartbeat timeout, so
-// that a lost heartbeat or two is no lost activity. It is also how long a
-// cancel may wait to be heard.
-const heartbeatEvery = 2 * time.Second
+// heartbeatEvery is how often an activity tells what is new. Who has nothing new to
+// tell, as one that waits for its turn, leaves out every other time: each heartbeat
+// is a write of Temporal's, and of a hundred components most wait. That is a third
+// of the shortest heartbeat timeout, so that a lost heartbeat is no lost activity,
+// and how long a cancel may wait to be heard.
+const heartbeatEvery = 2500 * time.Millisecond
 
 // firstHeartbeat is after how long an activity tells of itself. Most have ended by
-// then, and each heartbeat is a write of Temporal's.
+// then.
 const firstHeartbeat = time.Second
 
 // Progress is what an activity tells while it runs; it travels in heartbeats.
@@ -25,36 +27,35 @@ type Progress struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// reporter sends heartbeats, once an activity takes longer: at every change of
-// phase, and from a ticker in between, because that is how a dead worker is noticed
-// and how cancellation arrives.
+// reporter sends heartbeats, once an activity takes longer, because that is how a
+// dead worker is noticed and how cancellation arrives.
 type reporter struct {
-	ctx    context.Context
-	mu     sync.Mutex
-	last   Progress
-	longer bool
+	ctx  context.Context
+	send func(Progress)
+	mu   sync.Mutex
+	last Progress
+	told bool // whether a heartbeat has told of last
 }
 
-// set changes what the next heartbeats say. It may come late, from what goes
+// set changes what the next heartbeat says. It may come late, from what goes
 // on after the activity has ended.
 func (r *reporter) set(phase, detail string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ctx.Err() != nil {
-		return
-	}
-	r.last = Progress{Phase: phase, Detail: detail}
-	if r.longer {
-		activity.RecordHeartbeat(r.ctx, r.last) // the SDK batches these
+	if now := (Progress{Phase: phase, Detail: detail}); now != r.last {
+		r.last, r.told = now, false
 	}
 }
 
-// beat sends what there is to tell.
+// beat sends what there is to tell. Where that was told by the last heartbeat, it
+// leaves this one out, and the next has to be sent.
 func (r *reporter) beat() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.longer = true
-	activity.RecordHeartbeat(r.ctx, r.last)
+	if !r.told {
+		r.send(r.last)
+	}
+	r.told = !r.told
 }
 
 // beats sends heartbeats until the activity ends.
@@ -77,7 +78,7 @@ func (r *reporter) beats() {
 func reporting[T any](ctx context.Context, work func(ctx context.Context, r *reporter) (T, error)) (T, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &reporter{ctx: ctx}
+	r := &reporter{ctx: ctx, send: func(p Progress) { activity.RecordHeartbeat(ctx, p) }}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -46,3 +46,14 @@ func TestAnActivityTellsOfItselfWhenItTakesLonger(t *testing.T) {
 		})
 	}
 }
+
+// Who waits tells so half as often as who has something new to tell.
+func TestAHeartbeatWithoutNewsIsLeftOutOnce(t *testing.T) {
+	var heard []string
+	r := &reporter{send: func(p Progress) { heard = append(heard, p.Detail) }}
+	for _, detail := range []string{"a", "a", "a", "a", "b", "c", "c", "c"} {
+		r.set("pull", detail)
+		r.beat()
+	}
+	require.Equal(t, []string{"a", "a", "b", "c", "c"}, heard)
+}

@@ -80,13 +80,13 @@ func alone(r result, ours samples) result {
 	return r
 }
 
-// measure measures a row. One in which anything failed has no result.
+// measure measures a row. One in which anything failed has no result, nor curves.
 func (b *bench) measure(ctx context.Context, r row) {
-	started := time.Now()
+	started, drawn := time.Now(), len(b.curves)
 	fmt.Fprintf(os.Stderr, "%s …\n", r.name)
 	results, err := r.measure(ctx, b)
 	if err != nil {
-		b.failed = append(b.failed, r.name)
+		b.failed, b.curves = append(b.failed, r.name), b.curves[:drawn]
 		fmt.Fprintf(os.Stderr, "%s: no figure, since it failed: %v\n", r.name, err)
 		return
 	}

@@ -86,3 +86,18 @@ func TestOnlyRatiosThatAreFarOffFail(t *testing.T) {
 	b.failed = []string{"broken"}
 	require.ErrorContains(t, b.verdict(), "broken")
 }
+
+func TestARowThatFailedLeavesNothing(t *testing.T) {
+	b := &bench{}
+	grow := func(points int, err error) row {
+		return row{"grow", growing(func(_ context.Context, b *bench) error {
+			b.points("components", 1, float64(points))
+			return err
+		})}
+	}
+	b.measure(t.Context(), grow(1, errors.New("interrupted")))
+	require.Empty(t, b.curves)
+	require.Equal(t, []string{"grow"}, b.failed)
+	b.measure(t.Context(), grow(2, nil))
+	require.Equal(t, []point{{1, 2}}, b.curves[0].Points)
+}
