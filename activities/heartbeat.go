@@ -10,9 +10,9 @@ import (
 
 // heartbeatEvery is how often an activity tells what is new. Who has nothing new to
 // tell, as one that waits for its turn, leaves out every other time: each heartbeat
-// is a write of Temporal's, and of a hundred components most wait. That is a third
-// of the shortest heartbeat timeout, so that a lost heartbeat is no lost activity,
-// and how long a cancel may wait to be heard.
+// is a write of Temporal's, and of a hundred components most wait. Twice this is a
+// third of the shortest heartbeat timeout, so that a lost heartbeat is no lost
+// activity; it is also how long a cancel may wait to be heard.
 const heartbeatEvery = 2500 * time.Millisecond
 
 // firstHeartbeat is after how long an activity tells of itself. Most have ended by
