@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -120,6 +122,10 @@ func (e *Engine) halfRemoved(ctx context.Context, name string) (*inspected, erro
 // for ever where podman was killed meanwhile.
 const removing = "removing"
 
+// looksAtOnce is how many containers List inspects side by side. Podman works on
+// each call by itself, on a processor of its own where there is one.
+const looksAtOnce = 4
+
 // List describes all containers that bear the labels, by name. Podman's list
 // knows no digests, start times only to the second and, before 5.0, no
 // restarts; so each container is inspected, which takes a millisecond or more.
@@ -128,17 +134,22 @@ func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.
 	if err != nil {
 		return nil, err
 	}
-	infos := make([]runtime.ContainerInfo, 0, len(found))
-	for _, container := range found {
-		info, err := e.Inspect(ctx, container.ID)
-		if fault.Is(err, fault.NotFound) {
-			continue // it was removed since
-		}
-		if err != nil {
-			return nil, err
-		}
-		infos = append(infos, info)
+	infos := make([]runtime.ContainerInfo, len(found))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(looksAtOnce)
+	for i, container := range found {
+		g.Go(func() (err error) {
+			infos[i], err = e.Inspect(ctx, container.ID)
+			if fault.Is(err, fault.NotFound) {
+				return nil // it was removed since
+			}
+			return err
+		})
 	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	infos = slices.DeleteFunc(infos, func(info runtime.ContainerInfo) bool { return info.ID == "" })
 	slices.SortFunc(infos, func(a, b runtime.ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return infos, nil
 }
