@@ -12,10 +12,15 @@ import (
 
 // moment is the beginning or the end of one attempt of an activity.
 type moment struct {
-	Workflow, Activity, ID string
-	Attempt                int32
-	After                  bool
+	Workflow, Run, Activity, ID string
+	Attempt                     int32
+	// Local is set where the worker that runs the workflow does it on the spot.
+	Local, After bool
 }
+
+// key tells its activity from all others of the run. Those that are done on the
+// spot are numbered by themselves, so the id alone does not.
+func (m moment) key() string { return m.Activity + " " + m.ID }
 
 // announcer tells the harness of every moment, from inside the process in
 // which it comes, and waits until it may go on. After is told when the
@@ -37,7 +42,10 @@ type announced struct {
 
 func (a *announced) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
-	m := moment{Workflow: info.WorkflowExecution.ID, Activity: info.ActivityType.Name, ID: info.ActivityID, Attempt: info.Attempt}
+	m := moment{
+		Workflow: info.WorkflowExecution.ID, Run: info.WorkflowExecution.RunID,
+		Activity: info.ActivityType.Name, ID: info.ActivityID, Attempt: info.Attempt, Local: info.IsLocalActivity,
+	}
 	a.tell(m)
 	out, err := a.Next.ExecuteActivity(ctx, in)
 	m.After = true

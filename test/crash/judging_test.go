@@ -117,3 +117,17 @@ func TestTheMatrixIsTheSameEachTime(t *testing.T) {
 		require.Equal(t, first[i].name(), second[i].name())
 	}
 }
+
+func TestAStepIsCountedOnce(t *testing.T) {
+	c := newCounter()
+	count := func(activity, id string, local bool) int {
+		return c.of(moment{Activity: activity, ID: id, Local: local})
+	}
+	require.Equal(t, 1, count("CutOver", "11", false))
+	require.Equal(t, 2, count("CutOver", "12", false))
+	require.Equal(t, 1, count("FinishDeployment", "12", true), "what is done on the spot has ids of its own")
+	require.Equal(t, 1, count("FinishDeployment", "30", false), "what was not done on the spot is the same step")
+	require.Equal(t, 1, count("AllocatePorts", "3", true))
+	require.Equal(t, 2, count("AllocatePorts", "4", true))
+	require.Equal(t, 1, count("AllocatePorts", "3", true), "it is told of twice")
+}

@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -41,11 +43,24 @@ func (m *machine) cut() error {
 	return m.host.cut()
 }
 
+// plug returns when the host can be reached, which takes the kernel a while.
 func (m *machine) plug() error {
-	err := m.host.plug()
+	if err := m.host.plug(); err != nil {
+		return err
+	}
+	err := await(patience, m.name+" can be reached", func() bool {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(m.address, discard), time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil || errors.Is(err, syscall.ECONNREFUSED)
+	})
 	m.unplugged.Store(err != nil)
 	return err
 }
+
+// discard is a port at which nobody listens: the host itself refuses.
+const discard = "9"
 
 // powerOff ends all that runs on the machine.
 func (m *machine) powerOff(r *rig) error {

@@ -39,11 +39,12 @@ type play struct {
 	lasts map[point]time.Duration
 
 	byHand  runtime.ContainerInfo // as it was started
+	lostRun string                // of the deploy that was terminated
 	counter *counter
 	cli     *part
 	visitor *visitor // of a story that promises to be steady
 	mu      sync.Mutex
-	began   map[string]time.Time // by activity id
+	began   map[string]time.Time // by the moment's key
 	seen    []point
 	strikes sync.Once
 	back    chan error // gives one value when who is back
@@ -109,7 +110,15 @@ func (p *play) lose() error {
 		all, err := p.containers(ctx)
 		return err == nil && slices.ContainsFunc(all, func(c found) bool { return strings.HasSuffix(c.Name, plan.NextSuffix) })
 	})
-	return errors.Join(err, p.rig.temporal.TerminateWorkflow(ctx, workflows.DeployID(p.service), "", "a test"))
+	if err != nil {
+		return err
+	}
+	lost, err := p.rig.temporal.DescribeWorkflow(ctx, workflows.DeployID(p.service), "")
+	if err != nil {
+		return err
+	}
+	p.lostRun = lost.WorkflowExecution.RunID
+	return p.rig.temporal.TerminateWorkflow(ctx, workflows.DeployID(p.service), p.lostRun, "a test")
 }
 
 // run plays the story and returns when the deploy has ended and everybody is
@@ -222,6 +231,9 @@ func (p *play) closed() error {
 // on is told of every moment of the deploy's activities, and strikes at the
 // one that it waits for.
 func (p *play) on(m moment) {
+	if m.Run == p.lostRun {
+		return // it goes on until it hears that it is lost
+	}
 	here := point{activity: m.Activity, nth: p.counter.of(m), where: before}
 	if m.After {
 		here.where = after
@@ -243,11 +255,11 @@ func (p *play) on(m moment) {
 func (p *play) note(m moment, here point) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.who != "" || m.Attempt > 1 {
+	if p.who != "" || m.Attempt > 1 || slices.Contains(p.seen, here) {
 		return // only a rehearsal learns what there is
 	}
 	if !m.After {
-		p.began[m.ID] = time.Now()
+		p.began[m.key()] = time.Now()
 		p.seen = append(p.seen, here, point{here.activity, here.nth, inside})
 		return
 	}
@@ -255,7 +267,7 @@ func (p *play) note(m moment, here point) {
 	if p.lasts == nil {
 		p.lasts = map[point]time.Duration{}
 	}
-	p.lasts[point{here.activity, here.nth, inside}] = time.Since(p.began[m.ID]) / 2
+	p.lasts[point{here.activity, here.nth, inside}] = time.Since(p.began[m.key()]) / 2
 }
 
 // cancel asks until Temporal has heard it.

@@ -19,23 +19,30 @@ const (
 	after  = "after"
 )
 
-// counter tells which activity of its name a moment belongs to.
+// counter tells which activity of its name a moment belongs to. What is done on
+// the spot, and by an activity of its own where that takes too long, counts once.
 type counter struct {
-	mu    sync.Mutex
-	count map[string]int
-	nth   map[string]int // by activity id
+	mu     sync.Mutex
+	count  map[string]int
+	onSpot map[string]bool
+	nth    map[string]int // by the moment's key
 }
 
-func newCounter() *counter { return &counter{count: map[string]int{}, nth: map[string]int{}} }
+func newCounter() *counter {
+	return &counter{count: map[string]int{}, onSpot: map[string]bool{}, nth: map[string]int{}}
+}
 
 func (c *counter) of(m moment) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.nth[m.ID]; !known {
-		c.count[m.Activity]++
-		c.nth[m.ID] = c.count[m.Activity]
+	if _, known := c.nth[m.key()]; !known {
+		if m.Local || !c.onSpot[m.Activity] {
+			c.count[m.Activity]++
+		}
+		c.onSpot[m.Activity] = m.Local || c.onSpot[m.Activity]
+		c.nth[m.key()] = c.count[m.Activity]
 	}
-	return c.nth[m.ID]
+	return c.nth[m.key()]
 }
 
 func (at point) String() string {
