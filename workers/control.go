@@ -86,6 +86,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.HistoryName:      workflows.History,
 		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.RegisterNodeName: workflows.RegisterNode,
+		workflows.ReviveNodeName:   workflows.ReviveNode,
 		workflows.MonitorName:      workflows.Monitor,
 		workflows.MonitorNodeName:  workflows.MonitorNode,
 		workflows.ServicesName:     workflows.Services,

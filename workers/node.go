@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
@@ -78,7 +79,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 	if err != nil {
 		o.Logger.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
-	return register(ctx, c, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: machine.Boot})
+	return register(ctx, c, o.Logger, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: machine.Boot})
 }
 
 // machine is the one that this process runs on.
@@ -99,15 +100,15 @@ func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
 	return plan.Machine{ID: id, Boot: boot, Hostname: name}, nil
 }
 
-// claimPatience is how long to wait for the answer to a claim before the log
-// says that a control worker is waited for.
-const claimPatience = 15 * time.Second
+// controlPatience is how long to wait for the answer to a claim or to an
+// announcement before the log says that a control worker is waited for.
+const controlPatience = 15 * time.Second
 
 // claim asks for the node's name, and returns when this machine has it. It is a
 // Conflict where another has it. Else it is Unavailable: no other answer says
 // that the worker may not serve, and whatever is wrong can be mended meanwhile.
 func claim(ctx context.Context, c client.Client, in plan.Claim) error {
-	wait, cancel := context.WithTimeout(ctx, claimPatience)
+	wait, cancel := context.WithTimeout(ctx, controlPatience)
 	defer cancel()
 	run, err := c.ExecuteWorkflow(wait, client.StartWorkflowOptions{
 		ID:        workflows.ClaimID(in.Node, in.Machine),
@@ -135,9 +136,10 @@ func claim(ctx context.Context, c client.Client, in plan.Claim) error {
 }
 
 // register announces the node, through a workflow: a node has no access to
-// the registry.
-func register(ctx context.Context, c client.Client, record plan.NodeRecord) error {
-	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+// the registry. It returns when the node is known, or when it serves long enough
+// without.
+func register(ctx context.Context, c client.Client, log *slog.Logger, record plan.NodeRecord) error {
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:        workflows.NodeID(record.Name),
 		TaskQueue: activities.QueueControl,
 		// An announcement that still waits for Postgres is out of date, and has
@@ -148,5 +150,17 @@ func register(ctx context.Context, c client.Client, record plan.NodeRecord) erro
 	if err != nil {
 		return fmt.Errorf("announce node %s: %w", record.Name, err)
 	}
+	wait, cancel := context.WithTimeout(ctx, controlPatience)
+	defer cancel()
+	// What a boot has ended is the next run's.
+	err = run.GetWithOptions(wait, nil, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+	var revives *workflow.ContinueAsNewError
+	switch {
+	case err == nil || errors.As(err, &revives):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	log.Warn("the fleet does not know yet that this worker has started; it serves all the same", "node", record.Name, "error", err)
 	return nil
 }

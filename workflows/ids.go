@@ -26,6 +26,7 @@ const (
 	HistoryName      = "History"
 	SnapshotName     = "Snapshot"
 	RegisterNodeName = "RegisterNode"
+	ReviveNodeName   = "ReviveNode"
 	MonitorName      = "Monitor"
 	MonitorNodeName  = "MonitorNode"
 	NodeStatesName   = "NodeStates"
@@ -62,7 +63,8 @@ func BuildID(service string) string { return "build/" + service }
 // views of Temporal's UI leave out what starts with "read/".
 func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
 
-// NodeID is the id of the workflow with which a node announces itself.
+// NodeID is the id of the workflow with which a node announces itself, and of
+// what follows from a boot.
 func NodeID(node string) string { return "node/" + node }
 
 // ClaimID is the id of the workflow with which a machine claims a node's name;

@@ -11,8 +11,8 @@ import (
 )
 
 // RegisterNode writes down that a node's worker has started: the monitor looks
-// at the node from then on, and at once. After a boot of its host it starts again what the
-// boot has ended.
+// at the node from then on, and at once. After a boot of its host it goes on as
+// ReviveNode.
 func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
 	in.Seen = workflow.Now(ctx)
 	var boot plan.Boot
@@ -23,18 +23,28 @@ func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
 	if err := leaveLook(ctx, in.Name); err != nil || !boot.New {
 		return err
 	}
-	return reviveAll(ctx, in, boot.Services)
+	return workflow.NewContinueAsNewError(ctx, ReviveNodeName, ReviveNodeInput{Node: in.Name, Boot: in.Boot, Services: boot.Services})
 }
 
-// reviveAll starts again what a boot has ended.
-func reviveAll(ctx workflow.Context, in plan.NodeRecord, services []string) error {
+// ReviveNodeInput names a boot of a node's host, and the services that had
+// something there.
+type ReviveNodeInput struct {
+	Node     string   `json:"node"`
+	Boot     string   `json:"boot"`
+	Services []string `json:"services"`
+}
+
+// ReviveNode starts again what a boot of a node's host has ended. It is a run of
+// its own, so that the worker waits for its announcement alone, but has the
+// announcement's id: the next one ends it.
+func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 	// One service that waits for its deploy, or does not start, is in no
 	// other's way.
 	var failed error
 	g := newGroup(ctx)
-	for _, service := range services {
+	for _, service := range in.Services {
 		g.do(func(ctx workflow.Context) error {
-			if err := revive(ctx, in.Name, service); err != nil {
+			if err := revive(ctx, in.Node, service); err != nil {
 				failed = err
 			}
 			return nil
@@ -43,8 +53,8 @@ func reviveAll(ctx workflow.Context, in plan.NodeRecord, services []string) erro
 	if _ = g.wait(ctx); failed != nil {
 		return failed
 	}
-	step := controlStep(ctx, in.Name+" runs what it should", 0)
-	return workflow.ExecuteActivity(step, control.MarkRevived, activities.MarkRevivedInput{Node: in.Name, Boot: in.Boot}).Get(ctx, nil)
+	step := controlStep(ctx, in.Node+" runs what it should", 0)
+	return workflow.ExecuteActivity(step, control.MarkRevived, activities.MarkRevivedInput{Node: in.Node, Boot: in.Boot}).Get(ctx, nil)
 }
 
 const (

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
@@ -24,41 +26,55 @@ func booted(t *testing.T) *stage {
 	for i := range s.nodes["rift"] {
 		s.nodes["rift"][i].Running = false
 	}
-	s.boot = plan.Boot{New: true, Services: []string{"shop"}}
-	s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, "rift").Return(nil).Once()
 	return s
 }
 
-func (s *stage) announce(t *testing.T) {
+// revive completes what follows from the boot.
+func (s *stage) revive(t *testing.T, services ...string) {
 	t.Helper()
-	s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
+	s.env.ExecuteWorkflow(workflows.ReviveNodeName, workflows.ReviveNodeInput{Node: "rift", Boot: "b2", Services: services})
 	require.True(t, s.env.IsWorkflowCompleted())
-	require.NoError(t, s.env.GetWorkflowError())
-	s.env.AssertWorkflowNumberOfCalls(t, workflows.MonitorNodeName, 1)
 }
 
 const started = "Restore rift remove[] rename[] start[shop-api shop-web]"
 
-func TestANodeThatHasBootedRunsWhatItShould(t *testing.T) {
-	s := booted(t)
-	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift", started, "MarkRevived rift b2"}, s.changes())
+func TestAnAnnouncementDoesNotWaitForWhatABootHasEnded(t *testing.T) {
+	for _, boot := range []plan.Boot{{}, {New: true, Services: []string{"shop"}}} {
+		s := booted(t)
+		s.boot = boot
+		s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, "rift").Return(nil).Once()
+		s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
+		require.True(t, s.env.IsWorkflowCompleted())
+		s.env.AssertWorkflowNumberOfCalls(t, workflows.MonitorNodeName, 1)
+		require.Equal(t, []string{"RecordNode rift"}, s.changes())
+		if !boot.New {
+			require.NoError(t, s.env.GetWorkflowError())
+			continue
+		}
+		var next *workflow.ContinueAsNewError
+		require.ErrorAs(t, s.env.GetWorkflowError(), &next)
+		require.Equal(t, workflows.ReviveNodeName, next.WorkflowType.Name)
+		var in workflows.ReviveNodeInput
+		require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
+		require.Equal(t, workflows.ReviveNodeInput{Node: "rift", Boot: "b2", Services: boot.Services}, in)
+	}
 }
 
-func TestANodeWhoseWorkerAloneWasStartedIsLeftAlone(t *testing.T) {
+func TestANodeThatHasBootedRunsWhatItShould(t *testing.T) {
 	s := booted(t)
-	s.boot.New = false
-	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift"}, s.changes())
+	s.revive(t, "shop")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{started, "MarkRevived rift b2"}, s.changes())
 }
 
 func TestADeployThatIsUnderWayComesFirst(t *testing.T) {
 	s := booted(t)
 	began := s.env.Now()
 	s.deploying = func() bool { return s.env.Now().Sub(began) < time.Minute }
-	s.announce(t)
+	s.revive(t, "shop")
+	require.NoError(t, s.env.GetWorkflowError())
 	require.GreaterOrEqual(t, s.env.Now().Sub(began), time.Minute)
-	require.Equal(t, []string{"RecordNode rift", started, "MarkRevived rift b2"}, s.changes())
+	require.Equal(t, []string{started, "MarkRevived rift b2"}, s.changes())
 }
 
 func TestADeployThatHasBeenThereMeanwhileIsSeen(t *testing.T) {
@@ -72,22 +88,22 @@ func TestADeployThatHasBeenThereMeanwhileIsSeen(t *testing.T) {
 		}
 		return fault.New(fault.Conflict, "deployment 7 of shop is over: deployment 8 has begun")
 	}
-	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift", "MarkRevived rift b2"}, s.changes())
+	s.revive(t, "shop")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{"MarkRevived rift b2"}, s.changes())
 }
 
 func TestAServiceThatIsGoneKeepsNobodyWaiting(t *testing.T) {
 	s := booted(t)
-	s.boot.Services = []string{"blog", "shop"}
-	s.announce(t)
-	require.Equal(t, []string{"RecordNode rift", started, "MarkRevived rift b2"}, s.changes())
+	s.revive(t, "blog", "shop")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Equal(t, []string{started, "MarkRevived rift b2"}, s.changes())
 }
 
 func TestABootStaysNewWhileADeployDoesNotEnd(t *testing.T) {
 	s := booted(t)
 	s.deploying = func() bool { return true }
-	s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
-	require.True(t, s.env.IsWorkflowCompleted())
+	s.revive(t, "shop")
 	require.ErrorContains(t, s.env.GetWorkflowError(), "a deploy is under way")
-	require.Equal(t, []string{"RecordNode rift"}, s.changes())
+	require.Empty(t, s.changes())
 }

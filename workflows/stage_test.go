@@ -96,6 +96,7 @@ func newStage(t *testing.T) *stage {
 		workflows.PlanName:         workflows.Plan,
 		workflows.MendName:         workflows.Mend,
 		workflows.RegisterNodeName: workflows.RegisterNode,
+		workflows.ReviveNodeName:   workflows.ReviveNode,
 		workflows.MonitorName:      workflows.Monitor,
 		workflows.MonitorNodeName:  workflows.MonitorNode,
 		workflows.ClaimNodeName:    workflows.ClaimNode,
