@@ -64,6 +64,7 @@ func (h *hook) seen() (asked int, taken []string) {
 }
 
 func TestWhoIsToldOfDrift(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	name := w.builder + "-shop"
 	h := &hook{about: name + "/app"}

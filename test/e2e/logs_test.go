@@ -142,6 +142,7 @@ func TestAFollowEndsWithItsReader(t *testing.T) {
 }
 
 func TestAFollowOutlivesTheAbsenceOfItsNode(t *testing.T) {
+	t.Parallel()
 	w, worker := watched(t)
 	w.source("v1", "")
 	name := w.node + "-away"

@@ -134,6 +134,7 @@ func (w *world) nodeStatus() (status struct {
 }
 
 func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
+	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
 	name := w.node + "-shop"
@@ -207,6 +208,7 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 }
 
 func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
+	t.Parallel()
 	w, node := watched(t)
 	w.awaitLooks(1)
 	status := w.nodeStatus()
@@ -267,6 +269,7 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 }
 
 func TestWhatATerminatedDeployLeavesIsTold(t *testing.T) {
+	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
 	name := w.node + "-half"
@@ -309,6 +312,7 @@ func TestOldHistoryIsThinnedBySchedule(t *testing.T) {
 // TestWhatIsWrongWithANodesPartsIsTold breaks, one after the other, what a
 // released container needs and is.
 func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
+	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
 	name := w.node + "-shop"

@@ -52,6 +52,7 @@ func (w *world) refused(args ...string) *fault.Error {
 }
 
 func TestASecondMachineIsRefusedANodesName(t *testing.T) {
+	t.Parallel()
 	w, first := watched(t)
 	w.source("v1", "")
 	name := w.node + "-shop"
@@ -87,6 +88,7 @@ func TestASecondMachineIsRefusedANodesName(t *testing.T) {
 }
 
 func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
+	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
 	name := w.node + "-shop"
@@ -128,6 +130,7 @@ func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
 }
 
 func TestANodeIsRemoved(t *testing.T) {
+	t.Parallel()
 	w, worker := watched(t)
 	w.source("v1", "")
 	name := w.node + "-shop"

@@ -9,6 +9,7 @@ import (
 )
 
 func TestWhatIsMissingIsDeployedAgainWhereThatIsWanted(t *testing.T) {
+	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
 	for _, name := range []string{w.node + "-shop", w.node + "-blog"} {
