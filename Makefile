@@ -75,9 +75,11 @@ lint: $(LINT_TOOLS) ## check format, vet, the walls between packages, and that w
 	@$(GOVET) -vettool=$(CURDIR)/bin/workflowcheck -config=$(CURDIR)/.workflowcheck.yml ./workflows/...
 	@for module in examples/src/*/; do (cd $$module && go vet ./...); done
 
+# Tests on real parts wait more than they work: more packages at once than most
+# machines have processors. Those of test/ fill a machine, each by itself.
 .PHONY: test
 test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) $$(go list -tags $(TAGS) ./... | grep -vE '/(test|bench/temporalserver)(/|$$)')
+	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) -p 4 $$(go list -tags $(TAGS) ./... | grep -vE '/(test|bench/temporalserver)(/|$$)')
 	@go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) -p 1 ./test/...
 
 BENCH := go run -tags $(TAGS) ./bench
