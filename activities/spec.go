@@ -70,6 +70,8 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 			runtime.LabelDeployment: strconv.Itoa(c.Deployment),
 			runtime.LabelSpec:       c.Spec,
 		},
+		Secrets:     d.Secrets,
+		SecretEnv:   d.SecretEnv,
 		Volumes:     d.Volumes,
 		User:        d.User,
 		Network:     d.Network,

@@ -22,7 +22,8 @@ const (
 )
 
 var (
-	// objectName is what podman accepts as the name of a volume or a network.
+	// objectName is what podman accepts as the name of a volume, a network or a
+	// secret.
 	objectName    = pattern(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 	restartPolicy = pattern(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
 )
@@ -33,7 +34,8 @@ func (r *report) component(key string, c Component) {
 	r.label(at("name"), c.Name)
 	r.image(at("image"), c.Image)
 	r.routes(at("routes"), c)
-	r.env(at("env"), c)
+	r.env(at("env"), c, c.Env)
+	r.secrets(key, c)
 	r.volumes(at("volumes"), c.Volumes)
 	r.ports(at("ports"), c)
 	r.network(key, c)

@@ -37,8 +37,9 @@ func (r *report) routes(key string, c Component) {
 	}
 }
 
-// env checks names, and that none is one of those that the routes give.
-func (r *report) env(key string, c Component) {
+// env checks the names of variables, and that none is one of those that the
+// routes give.
+func (r *report) env(key string, c Component, env map[string]string) {
 	given := map[string]string{}
 	for _, route := range c.Routes {
 		given[PortEnv(route.Name)] = route.Name
@@ -46,7 +47,7 @@ func (r *report) env(key string, c Component) {
 	if len(c.Routes) == 1 {
 		given["PORT"] = c.Routes[0].Name
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if route, taken := given[name]; taken {
 			r.add(joinKey(key, name), "is set by mcp, to the port of route %s", route)
 		} else if !envName().MatchString(name) {

@@ -54,6 +54,13 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"PORT beside one route", `# api`, `env = { PORT = "1" }`, "components[0].env.PORT", "route rest"},
 		{"the port of a route", `# api`, `env = { PORT_REST = "1" }`, "components[0].env.PORT_REST", "route rest"},
 
+		{"a variable of a secret with a dash", `# api`, `secret_env = { "A-B" = "shop-db" }`, "components[0].secret_env.A-B", "letters, digits"},
+		{"the port of a route from a secret", `# api`, `secret_env = { PORT_REST = "shop-db" }`, "components[0].secret_env.PORT_REST", "route rest"},
+		{"a variable that is no secret's too", `# api`, "env = { KEY = \"1\" }\nsecret_env = { KEY = \"shop-db\" } # here", "components[0].secret_env.KEY", "is set in components[0].env already"},
+		{"a variable of a secret without a name", `# api`, `secret_env = { KEY = "" }`, "components[0].secret_env.KEY", "name of a secret"},
+		{"a secret that is no name", `# api`, `secrets = ["/etc/key"]`, "components[0].secrets[0]", "name of a secret"},
+		{"a secret twice", `# api`, `secrets = ["key", "key"]`, "components[0].secrets[1]", "taken by components[0].secrets[0]"},
+
 		{"a volume without a target", `# db`, `volumes = ["/srv"]`, "components[1].volumes[0]", "source:/target"},
 		{"a volume with a relative target", `# db`, `volumes = ["/srv:data"]`, "components[1].volumes[0]", "target must be an absolute path"},
 		{"a volume over the root", `# db`, `volumes = ["/srv:/"]`, "components[1].volumes[0]", "other than /"},

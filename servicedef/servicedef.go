@@ -42,6 +42,11 @@ type Component struct {
 	// Cmd replaces the image's command; empty keeps it.
 	Cmd []string          `toml:"cmd" json:"cmd,omitempty"`
 	Env map[string]string `toml:"env" json:"env,omitempty"`
+	// Secrets are podman's on the node, by name: each is a file of that name
+	// below /run/secrets.
+	Secrets []string `toml:"secrets" json:"secrets,omitempty"`
+	// SecretEnv maps variables to such secrets; they hold what those hold.
+	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
 	// Volumes are "source:/target[:options]"; a source that is no absolute
 	// path is a named volume.
 	Volumes []string `toml:"volumes" json:"volumes,omitempty"`

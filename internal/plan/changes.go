@@ -35,9 +35,14 @@ func SpecHash(c servicedef.Component, digest string) string {
 		CPUs            float64
 		StopTimeout     time.Duration
 		Routes          []route
+		// Left out where there are none: hashes that containers bear had no
+		// place for them.
+		Secrets   []string          `json:",omitempty"`
+		SecretEnv map[string]string `json:",omitempty"`
 	}{
 		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
 		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
+		c.Secrets, c.SecretEnv,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen
@@ -91,6 +96,8 @@ func (p *planner) fieldChanges(c servicedef.Component, member ReleaseMember, dig
 		if old, ok := p.Release.Definition.Component(c.Name); ok {
 			add("cmd", fmt.Sprint(old.Cmd), fmt.Sprint(c.Cmd))
 			changes = append(changes, envChanges(old.Env, c.Env)...)
+			add("secrets", fmt.Sprint(old.Secrets), fmt.Sprint(c.Secrets))
+			add("secret_env", fmt.Sprint(old.SecretEnv), fmt.Sprint(c.SecretEnv))
 			add("volumes", fmt.Sprint(old.Volumes), fmt.Sprint(c.Volumes))
 			add("ports", fmt.Sprint(old.Ports), fmt.Sprint(c.Ports))
 			add("user", old.User, c.User)

@@ -99,6 +99,12 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 		"a changed variable replaces, and its value is not told": {
 			func(in *plan.Input) { in.Desired.Components[0].Env = map[string]string{"KEY": "secret"} },
 			"~api@rift =web@rift", []string{"env.KEY"}},
+		"a secret that becomes a file replaces": {
+			func(in *plan.Input) { in.Desired.Components[0].Secrets = []string{"key"} },
+			"~api@rift =web@rift", []string{"secrets"}},
+		"a secret that becomes a variable replaces": {
+			func(in *plan.Input) { in.Desired.Components[0].SecretEnv = map[string]string{"KEY": "key"} },
+			"~api@rift =web@rift", []string{"secret_env"}},
 		"a route's public port needs no new container": {
 			func(in *plan.Input) {
 				in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l4"}}
@@ -147,6 +153,11 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 			require.Empty(t, made.Recovery)
 		})
 	}
+}
+
+// Another hash would have every container replaced that an mcp before has started.
+func TestTheHashOfWhatHasNoSecretsIsThatOfFormerVersions(t *testing.T) {
+	require.Equal(t, "372078919f5490b0", plan.SpecHash(shop().Components[0], oldDigest))
 }
 
 func TestMakeTellsUnchangedFromANewDefinition(t *testing.T) {

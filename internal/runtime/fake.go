@@ -23,6 +23,8 @@ type Fake struct {
 	// Registry is the image registry that Push and Pull speak to; one may be
 	// shared by several engines.
 	Registry *FakeRegistry
+	// Secrets are the names of those that it has.
+	Secrets []string
 
 	mu         sync.Mutex
 	down       bool

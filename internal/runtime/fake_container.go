@@ -58,6 +58,11 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 	if strings.Trim(spec.User, "0123456789:") != "" && spec.User != "root" {
 		return nil, fault.New(fault.Invalid, "start container %s: unable to find user %s", spec.Name, spec.User)
 	}
+	for _, name := range append(slices.Collect(maps.Values(spec.SecretEnv)), spec.Secrets...) {
+		if !slices.Contains(f.Secrets, name) {
+			return nil, fault.New(fault.Invalid, "create container %s: no such secret: %s", spec.Name, name)
+		}
+	}
 	f.serial++
 	c := &fakeContainer{program: program, imageID: image.id, info: ContainerInfo{
 		ID:    fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, spec.Name, f.serial))),

@@ -134,6 +134,11 @@ type ContainerSpec struct {
 	Command []string
 	Env     map[string]string
 	Labels  map[string]string
+	// Secrets are the engine's, by name: each is a file of that name below
+	// /run/secrets.
+	Secrets []string
+	// SecretEnv maps variables to such secrets.
+	SecretEnv map[string]string
 	// Volumes are "source:/target[:options]".
 	Volumes []string
 	Ports   []PortMapping

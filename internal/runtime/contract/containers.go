@@ -115,6 +115,8 @@ func (s *suite) testRefused(t *testing.T) {
 		{"a digest that is not here is NotFound", func(c *runtime.ContainerSpec) {
 			c.Image = s.Registry + "/contract/app@sha256:1111111111111111111111111111111111111111111111111111111111111111"
 		}, fault.NotFound},
+		{"a secret that is not here is Invalid", func(c *runtime.ContainerSpec) { c.Secrets = []string{"nosuchsecret"} }, fault.Invalid},
+		{"a variable of a secret that is not here is Invalid", func(c *runtime.ContainerSpec) { c.SecretEnv = map[string]string{"KEY": "nosuchsecret"} }, fault.Invalid},
 		{"an unknown user is Invalid", func(c *runtime.ContainerSpec) { c.User = "nosuchuser" }, fault.Invalid},
 		{"a command that is not in the image is Invalid", func(c *runtime.ContainerSpec) { c.Command = []string{"/nosuchcommand"} }, fault.Invalid},
 	}

@@ -24,6 +24,8 @@ type creation struct {
 	Image         string                `json:"image"`
 	Command       []string              `json:"command,omitempty"`
 	Env           map[string]string     `json:"env,omitempty"`
+	Secrets       []secret              `json:"secrets,omitempty"`
+	SecretEnv     map[string]string     `json:"secret_env,omitempty"`
 	Labels        map[string]string     `json:"labels,omitempty"`
 	User          string                `json:"user,omitempty"`
 	RestartPolicy string                `json:"restart_policy,omitempty"`
@@ -41,6 +43,17 @@ type creation struct {
 	Networks map[string]nettypes.PerNetworkOptions `json:"Networks,omitempty"`
 	Ports    []nettypes.PortMapping                `json:"portmappings,omitempty"`
 }
+
+// secret is one that podman keeps, as a file below /run/secrets. Its fields have no
+// tags at podman's either.
+type secret struct {
+	Source string
+	Mode   uint32
+}
+
+// secretMode is podman's own default on its command line: the container's user
+// may be any.
+const secretMode = 0o444
 
 // volume is one that podman keeps under a name. Its fields have no tags at
 // podman's either.
@@ -61,6 +74,10 @@ type overlay struct {
 func newCreation(spec runtime.ContainerSpec) (*creation, error) {
 	c := &creation{
 		Name: spec.Name, Image: spec.Image, Command: spec.Command, Env: spec.Env, Labels: spec.Labels, User: spec.User,
+		SecretEnv: spec.SecretEnv,
+	}
+	for _, name := range spec.Secrets {
+		c.Secrets = append(c.Secrets, secret{Source: name, Mode: secretMode})
 	}
 	policy, tries, limited := strings.Cut(spec.Restart, ":")
 	c.RestartPolicy = policy

@@ -31,6 +31,9 @@ type symptom struct {
 // networkFull is what netavark says when a network has no address left.
 const networkFull = "failed to find free IP"
 
+// noSecret is what podman says of a secret that it does not have.
+var noSecret = regexp.MustCompile(`no secret with name or id "([^"]+)"`)
+
 // symptoms of the engine itself, most telling first.
 var symptoms = []symptom{
 	{"address already in use", fault.PortInUse},
@@ -51,6 +54,7 @@ var symptoms = []symptom{
 	{"unable to find network", fault.Invalid},
 	{"network not found", fault.Invalid},
 	{networkFull, fault.Invalid},
+	{"no such secret", fault.Invalid},
 	{"invalid reference format", fault.Invalid},
 	{"invalid argument", fault.Invalid},
 	{"inimum memory", fault.Invalid},
@@ -118,6 +122,9 @@ func (e *Engine) translate(ctx context.Context, err error, format string, args .
 		return done
 	}
 	result := fault.Wrap(kindOf(err), err, "%s", doing)
+	if missing := noSecret.FindStringSubmatch(err.Error()); missing != nil {
+		return result.WithHint("make it on that node: podman secret create %s FILE", missing[1])
+	}
 	if strings.Contains(err.Error(), networkFull) {
 		return result.WithHint("the network of these containers has no free address: an update that starts first needs two for each component. Spread the components over nodes, or give them a larger network")
 	}

@@ -3,6 +3,7 @@ package podman_test
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,34 @@ func TestWhatASpecAsksFor(t *testing.T) {
 			}
 		}
 		require.NoError(t, engine.Remove(t.Context(), "all"))
+	})
+
+	t.Run("secrets reach the program, as files and as variables", func(t *testing.T) {
+		for name, value := range map[string]string{"filed": "in a file", "named": "in a variable"} {
+			response, err := clientOf(service.Socket()).Post("http://podman/v4.0.0/libpod/secrets/create?name="+name, "application/octet-stream", strings.NewReader(value))
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, http.StatusOK, response.StatusCode)
+		}
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: "trusted", Image: "localhost/app:v1", Command: []string{"/app", "sleep", "1h"}, User: "1000",
+			Secrets: []string{"filed"}, SecretEnv: map[string]string{"KEY": "named"},
+		})
+		require.NoError(t, err)
+		for file, content := range map[string]string{"/run/secrets/filed": "in a file", "/proc/1/environ": "KEY=in a variable"} {
+			read, err := engine.Exec(t.Context(), "trusted", []string{"/app", "cat", file})
+			require.NoError(t, err)
+			require.Contains(t, read.Output(), content)
+		}
+		require.NoError(t, engine.Remove(t.Context(), "trusted"))
+	})
+
+	t.Run("a secret that podman does not have is named, and how it gets it", func(t *testing.T) {
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "curious", Image: "localhost/app:v1", Secrets: []string{"shop-tls"}})
+		f := fault.Of(err)
+		require.Equal(t, fault.Invalid, f.Kind, f)
+		require.Contains(t, f.Message, "shop-tls")
+		require.Equal(t, "make it on that node: podman secret create shop-tls FILE", f.Hint)
 	})
 
 	t.Run("on the host's network a program listens on the host's own port", func(t *testing.T) {
