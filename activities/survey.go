@@ -19,6 +19,8 @@ type SurveyInput struct {
 	Names []string `json:"names,omitempty"`
 	// Ports is how many free ports to look for.
 	Ports int `json:"ports,omitempty"`
+	// Secrets are those that the service's components here need.
+	Secrets []string `json:"secrets,omitempty"`
 	// Adopted are the service's containers here that mcp has not started.
 	Adopted []plan.Adopted `json:"adopted,omitempty"`
 }
@@ -27,6 +29,8 @@ type SurveyInput struct {
 type SurveyResult struct {
 	Containers []plan.Container `json:"containers,omitempty"`
 	FreePorts  []int            `json:"free_ports,omitempty"`
+	// MissingSecrets are those, of the ones asked for, that podman does not have.
+	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// Newest is the newest deployment that this node has seen of the service.
 	// It is newer than the one that asks where the registry has forgotten
 	// deployments, as after a restore from a backup.
@@ -37,7 +41,7 @@ type SurveyResult struct {
 }
 
 // Survey looks at the node: the service's containers, any other container under
-// a name it wants, and free ports. For a deployment it looks when the steps of
+// a name it wants, secrets that it lacks, and free ports. For a deployment it looks when the steps of
 // others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
@@ -53,6 +57,13 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 		if c.Service == in.Service {
 			result.Newest = max(result.Newest, c.Deployment)
 		}
+	}
+	if len(in.Secrets) > 0 {
+		kept, err := a.Runtime.Secrets(ctx)
+		if err != nil {
+			return SurveyResult{}, err
+		}
+		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
 	}
 	if in.Ports > 0 {
 		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {

@@ -41,3 +41,19 @@ func TestANodeReckonsUptimesItself(t *testing.T) {
 		require.False(t, list[1].Started.IsZero())
 	}
 }
+
+func TestASurveyTellsWhichSecretsAreMissing(t *testing.T) {
+	h := newHost(t)
+	h.engine.AddSecret("key")
+	missing := func(wanted ...string) []string {
+		found, err := h.Survey(t.Context(), activities.SurveyInput{Service: "shop", Secrets: wanted})
+		require.NoError(t, err)
+		return found.MissingSecrets
+	}
+	require.Empty(t, missing("key"))
+	require.Equal(t, []string{"cert", "password"}, missing("cert", "key", "password"))
+	asked := h.engine.Calls()
+	require.Contains(t, asked, runtime.FakeCall{Method: "Secrets"})
+	require.Empty(t, missing())
+	require.NotContains(t, h.engine.Calls()[len(asked):], runtime.FakeCall{Method: "Secrets"}, "who needs none does not wait for them")
+}

@@ -5,6 +5,14 @@ import (
 	"slices"
 )
 
+// SecretNames are the secrets that the component needs of its node's podman, each
+// once, in the order of the alphabet.
+func (c Component) SecretNames() []string {
+	names := slices.AppendSeq(slices.Clone(c.Secrets), maps.Values(c.SecretEnv))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // secrets checks those that become files, and those that become variables.
 func (r *report) secrets(key string, c Component) {
 	const rule = "must be the name of a secret that podman has on the node, not %q"

@@ -289,6 +289,12 @@ func planFault(err error) error {
 			WithHint("let it have new containers again: mcp node activate %s; or give the component another node", draining.Node)
 		f.Component, f.Node = draining.Component, draining.Node
 	}
+	var missing *plan.MissingSecretError
+	if errors.As(err, &missing) {
+		f = fault.New(fault.Invalid, "%s", missing.Error()).
+			WithHint("make it on %s: podman secret create %s FILE", missing.Node, missing.Secret)
+		f.Component, f.Node = missing.Component, missing.Node
+	}
 	return f
 }
 

@@ -79,7 +79,7 @@ func (d *deploy) survey(g *group, name string, left time.Duration, failed func(e
 		if err := f.Get(g.ctx, &found); err != nil {
 			return failed(unanswered(err, "survey "+name))
 		}
-		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
+		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
 		d.ports[name] = found.FreePorts
 		d.newest = max(d.newest, found.Newest)
 		return nil
@@ -94,6 +94,7 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 	for _, c := range d.in.Definition.Components {
 		if c.Node == name {
 			routes += len(c.Routes)
+			in.Secrets = append(in.Secrets, c.SecretNames()...)
 		}
 	}
 	if routes > 0 && d.number > 0 {

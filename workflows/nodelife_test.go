@@ -99,6 +99,20 @@ func TestADeployThatNeedsANewContainerOnADrainingNodeTouchesNothing(t *testing.T
 	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
 }
 
+func TestADeployThatNeedsASecretWhichItsNodeLacksTouchesNothing(t *testing.T) {
+	s := newStage(t)
+	s.released(shop())
+	in := shop()
+	in.Definition.Components[1].SecretEnv = map[string]string{"PASSWORD": "shop-db"}
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, fault.Invalid, result.Error.Kind)
+	require.Equal(t, "component web needs the secret shop-db, which podman on node rift does not have", result.Error.Message)
+	require.Equal(t, "make it on rift: podman secret create shop-db FILE", result.Error.Hint)
+	require.Equal(t, []string{"rift", "web"}, []string{result.Error.Node, result.Error.Component})
+	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+}
+
 func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {
 	s := newStage(t)
 	s.released(shop())

@@ -184,6 +184,7 @@ func (s *stage) register() {
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Newest: s.newest}
+		result.MissingSecrets = in.Secrets // nobody has made any
 		s.tell("Survey", in.Adopted)
 		return result, s.call(ctx, name)
 	})

@@ -138,6 +138,7 @@ active = true  # false: a deploy stops it
 name = %q
 image = %q
 # env = { LOG_LEVEL = "info" }
+# secret_env = { PASSWORD = "%s-password" }  # podman secret create %s-password FILE
 # volumes = ["/srv/%s:/data"]
 
 # Unless told otherwise it is healthy when each route accepts a connection.
@@ -149,7 +150,7 @@ image = %q
 name = "http"
 port = 443   # the port that the world knows
 mode = "l7"  # or "l4"
-`, o.name, o.image, o.name)
+`, o.name, o.image, o.name, o.name, o.name)
 	if o.port != 0 {
 		fmt.Fprintf(&b, "container_port = %d  # the port that the program listens on\n", o.port)
 	} else {

@@ -34,6 +34,9 @@ type Node struct {
 	// Reachable is false where no worker answered; the rest is then empty.
 	Reachable  bool        `json:"reachable"`
 	Containers []Container `json:"containers,omitempty"`
+	// MissingSecrets are those that the service needs there, and that podman does
+	// not have.
+	MissingSecrets []string `json:"missing_secrets,omitempty"`
 }
 
 // Input is all that a plan depends on.
@@ -227,8 +230,18 @@ func (e *DrainingNodeError) Error() string {
 	return fmt.Sprintf("component %s needs a new container on node %s, which is draining", e.Component, e.Node)
 }
 
+// MissingSecretError says that a plan would start a container that needs a secret
+// which its node's podman does not have.
+type MissingSecretError struct {
+	Component, Node, Secret string
+}
+
+func (e *MissingSecretError) Error() string {
+	return fmt.Sprintf("component %s needs the secret %s, which podman on node %s does not have", e.Component, e.Secret, e.Node)
+}
+
 // Make plans a deploy. Its only errors are *ForeignContainerError,
-// *DrainingNodeError and an unknown name in Only.
+// *DrainingNodeError, *MissingSecretError and an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {
@@ -316,8 +329,16 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	default:
 		step.Action = Create
 	}
-	if step.Action != Keep && slices.Contains(p.Release.Draining, c.Node) {
+	if step.Action == Keep {
+		return step, nil
+	}
+	if slices.Contains(p.Release.Draining, c.Node) {
 		return step, &DrainingNodeError{Component: c.Name, Node: c.Node}
+	}
+	for _, secret := range c.SecretNames() {
+		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
+			return step, &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+		}
 	}
 	return step, nil
 }

@@ -155,6 +155,43 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 	}
 }
 
+func TestAContainerWhoseNodeLacksItsSecretsIsNotStarted(t *testing.T) {
+	for name, test := range map[string]struct {
+		missing []string
+		change  func(c *servicedef.Component)
+		refused string
+	}{
+		"none is needed":            {[]string{"key"}, func(*servicedef.Component) {}, ""},
+		"those needed are there":    {[]string{"other"}, func(c *servicedef.Component) { c.Secrets = []string{"key"} }, ""},
+		"a file":                    {[]string{"key"}, func(c *servicedef.Component) { c.Secrets = []string{"cert", "key"} }, "key"},
+		"a variable":                {[]string{"key"}, func(c *servicedef.Component) { c.SecretEnv = map[string]string{"KEY": "key"} }, "key"},
+		"the first of two is named": {[]string{"b", "a"}, func(c *servicedef.Component) { c.Secrets = []string{"b", "a"} }, "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := steady()
+			rift := in.Nodes["rift"]
+			rift.MissingSecrets = test.missing
+			in.Nodes["rift"] = rift
+			test.change(&in.Desired.Components[1])
+			_, err := plan.Make(in)
+			if test.refused == "" {
+				require.NoError(t, err)
+				return
+			}
+			var missing *plan.MissingSecretError
+			require.ErrorAs(t, err, &missing)
+			require.Equal(t, plan.MissingSecretError{Component: "web", Node: "rift", Secret: test.refused}, *missing)
+		})
+	}
+	in := steady() // a container that runs has got them once
+	in.Desired.Components[1].Secrets = []string{"key"}
+	in.Release = released(in.Desired)
+	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: running(in.Release, "rift").Containers, MissingSecrets: []string{"key"}}
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "=api@rift =web@rift", actions(made))
+}
+
 // Another hash would have every container replaced that an mcp before has started.
 func TestTheHashOfWhatHasNoSecretsIsThatOfFormerVersions(t *testing.T) {
 	require.Equal(t, "372078919f5490b0", plan.SpecHash(shop().Components[0], oldDigest))

@@ -23,8 +23,6 @@ type Fake struct {
 	// Registry is the image registry that Push and Pull speak to; one may be
 	// shared by several engines.
 	Registry *FakeRegistry
-	// Secrets are the names of those that it has.
-	Secrets []string
 
 	mu         sync.Mutex
 	down       bool
@@ -32,6 +30,7 @@ type Fake struct {
 	images     map[string]fakeImage // by reference
 	containers map[string]*fakeContainer
 	taken      map[int]bool // host ports held by something else
+	secrets    []string
 	serial     int
 }
 
@@ -70,6 +69,23 @@ func (f *Fake) AddImages(references ...string) {
 	for _, reference := range references {
 		f.images[reference] = newFakeImage(reference, nil)
 	}
+}
+
+// AddSecret has the engine keep a secret.
+func (f *Fake) AddSecret(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.secrets = append(f.secrets, name)
+}
+
+// Secrets are those that it was given.
+func (f *Fake) Secrets(ctx context.Context) ([]string, error) {
+	if err := f.enter(ctx, "Secrets", ""); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.secrets), nil
 }
 
 // SetDown makes the engine unreachable, or reachable again. Its containers

@@ -59,7 +59,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		return nil, fault.New(fault.Invalid, "start container %s: unable to find user %s", spec.Name, spec.User)
 	}
 	for _, name := range append(slices.Collect(maps.Values(spec.SecretEnv)), spec.Secrets...) {
-		if !slices.Contains(f.Secrets, name) {
+		if !slices.Contains(f.secrets, name) {
 			return nil, fault.New(fault.Invalid, "create container %s: no such secret: %s", spec.Name, name)
 		}
 	}

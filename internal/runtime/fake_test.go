@@ -15,7 +15,7 @@ func TestFakeKeepsTheContract(t *testing.T) {
 	contract.Test(t, func(*testing.T) contract.Rig {
 		f := runtime.NewFake()
 		return contract.Rig{
-			Runtime: f, Registry: f.Registry.Address, SetDown: f.SetDown,
+			Runtime: f, Registry: f.Registry.Address, SetDown: f.SetDown, AddSecret: f.AddSecret,
 			Digest: func(t *testing.T, image string) string {
 				digest, found := f.Registry.Digest(image)
 				require.True(t, found)

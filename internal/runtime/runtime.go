@@ -79,6 +79,8 @@ type Runtime interface {
 	// Exec runs a command in a running container. When ctx ends its answer is
 	// not waited for, but the command may go on in the container.
 	Exec(ctx context.Context, name string, cmd []string) (ExecResult, error)
+	// Secrets are the names of the secrets that it keeps.
+	Secrets(ctx context.Context) ([]string, error)
 	// Version is the engine's name and version: "podman 4.3.1".
 	Version(ctx context.Context) (string, error)
 	// Info is what the engine says of itself. It may be as old as this version

@@ -30,7 +30,8 @@ func TestASecretStaysOnItsNode(t *testing.T) {
 	r.decode(t, &refused)
 	require.Equal(t, fault.Invalid, refused.Error.Kind, r)
 	require.Contains(t, refused.Error.Message, "guarded-version")
-	require.Equal(t, "make it on that node: podman secret create guarded-version FILE", refused.Error.Hint)
+	require.Equal(t, "make it on "+w.node+": podman secret create guarded-version FILE", refused.Error.Hint)
+	require.False(t, w.story(refused.WorkflowID).touched())
 	require.Equal(t, []string{"app", w.node}, []string{refused.Error.Component, refused.Error.Node})
 	require.Equal(t, "v1", w.fetch(port), "all is as it was")
 

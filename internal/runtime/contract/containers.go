@@ -93,6 +93,20 @@ func (s *suite) testRun(t *testing.T) {
 		require.Equal(t, last, s.inspect(t, spec.Name).ID)
 	})
 
+	t.Run("a container gets the secrets that the engine keeps", func(t *testing.T) {
+		before, err := s.Runtime.Secrets(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, before)
+		s.AddSecret("contract-key")
+		s.AddSecret("contract-password")
+		kept, err := s.Runtime.Secrets(t.Context())
+		require.NoError(t, err)
+		require.ElementsMatch(t, []string{"contract-key", "contract-password"}, kept)
+		spec := s.spec(t, "contract-trusted")
+		spec.Secrets, spec.SecretEnv = kept[:1], map[string]string{"PASSWORD": kept[1]}
+		s.run(t, spec)
+	})
+
 	t.Run("a cancelled run ends with the context's error and leaves no container", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

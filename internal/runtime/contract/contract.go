@@ -28,6 +28,8 @@ type Rig struct {
 	Digest func(t *testing.T, image string) string
 	// SetDown stops the engine's service, or starts it again.
 	SetDown func(down bool)
+	// AddSecret has the engine keep a secret.
+	AddSecret func(name string)
 	// Leftovers are the names of containers that List does not show; nil where
 	// there is no such thing. It may fail while the engine tidies up.
 	Leftovers func() ([]string, error)

@@ -51,6 +51,7 @@ func TestPodmanKeepsTheContract(t *testing.T) {
 					service = startPodman(t, dir)
 				}
 			},
+			AddSecret: func(name string) { addSecret(t, service.Socket(), name, "hush") },
 			Digest:    digestOf,
 			Leftovers: func() ([]string, error) { return workingContainers(service.Socket()) },
 			Reachable: true,

@@ -61,10 +61,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 
 	t.Run("secrets reach the program, as files and as variables", func(t *testing.T) {
 		for name, value := range map[string]string{"filed": "in a file", "named": "in a variable"} {
-			response, err := clientOf(service.Socket()).Post("http://podman/v4.0.0/libpod/secrets/create?name="+name, "application/octet-stream", strings.NewReader(value))
-			require.NoError(t, err)
-			require.NoError(t, response.Body.Close())
-			require.Equal(t, http.StatusOK, response.StatusCode)
+			addSecret(t, service.Socket(), name, value)
 		}
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
 			Name: "trusted", Image: "localhost/app:v1", Command: []string{"/app", "sleep", "1h"}, User: "1000",
@@ -171,4 +168,13 @@ func TestWhatASpecAsksFor(t *testing.T) {
 			require.Empty(t, infos)
 		})
 	}
+}
+
+// addSecret has podman keep a secret.
+func addSecret(t *testing.T, socket, name, value string) {
+	t.Helper()
+	response, err := clientOf(socket).Post("http://podman/v4.0.0/libpod/secrets/create?name="+name, "application/octet-stream", strings.NewReader(value))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
 }
