@@ -95,9 +95,9 @@ func (p *planner) fieldChanges(c servicedef.Component, member ReleaseMember, dig
 	if p.Release.Definition != nil {
 		if old, ok := p.Release.Definition.Component(c.Name); ok {
 			add("cmd", fmt.Sprint(old.Cmd), fmt.Sprint(c.Cmd))
-			changes = append(changes, envChanges(old.Env, c.Env)...)
+			changes = append(changes, envChanges("env", old.Env, c.Env)...)
 			add("secrets", fmt.Sprint(old.Secrets), fmt.Sprint(c.Secrets))
-			add("secret_env", fmt.Sprint(old.SecretEnv), fmt.Sprint(c.SecretEnv))
+			changes = append(changes, envChanges("secret_env", old.SecretEnv, c.SecretEnv)...)
 			add("volumes", fmt.Sprint(old.Volumes), fmt.Sprint(c.Volumes))
 			add("ports", fmt.Sprint(old.Ports), fmt.Sprint(c.Ports))
 			add("user", old.User, c.User)
@@ -117,18 +117,18 @@ func (p *planner) fieldChanges(c servicedef.Component, member ReleaseMember, dig
 
 // envChanges names the variables that differ, and never their values: those
 // may be secrets.
-func envChanges(old, new map[string]string) []Change {
+func envChanges(field string, old, new map[string]string) []Change {
 	var changes []Change
 	for key, value := range new {
 		if before, had := old[key]; !had {
-			changes = append(changes, Change{Field: "env." + key, To: "set"})
+			changes = append(changes, Change{Field: field + "." + key, To: "set"})
 		} else if before != value {
-			changes = append(changes, Change{Field: "env." + key, From: "set", To: "changed"})
+			changes = append(changes, Change{Field: field + "." + key, From: "set", To: "changed"})
 		}
 	}
 	for key := range old {
 		if _, has := new[key]; !has {
-			changes = append(changes, Change{Field: "env." + key, From: "set"})
+			changes = append(changes, Change{Field: field + "." + key, From: "set"})
 		}
 	}
 	sort.Slice(changes, func(i, j int) bool { return changes[i].Field < changes[j].Field })

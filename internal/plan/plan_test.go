@@ -104,7 +104,7 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 			"~api@rift =web@rift", []string{"secrets"}},
 		"a secret that becomes a variable replaces": {
 			func(in *plan.Input) { in.Desired.Components[0].SecretEnv = map[string]string{"KEY": "key"} },
-			"~api@rift =web@rift", []string{"secret_env"}},
+			"~api@rift =web@rift", []string{"secret_env.KEY"}},
 		"a route's public port needs no new container": {
 			func(in *plan.Input) {
 				in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l4"}}
