@@ -41,8 +41,8 @@ type SurveyResult struct {
 }
 
 // Survey looks at the node: the service's containers, any other container under
-// a name it wants, secrets that it lacks, and free ports. For a deployment it looks when the steps of
-// others have ended.
+// a name it wants, secrets that it lacks, and free ports. For a deployment it looks
+// when the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
 	if in.Deployment > 0 {
