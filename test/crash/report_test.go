@@ -90,6 +90,11 @@ activity. Afterwards a checker asks podman, Postgres and Temporal themselves.
   is not true; a client that met a closed door where start-first promises none;
   data in a volume that is lost, or had two owners.
 
+One case that is wrong is known: a service has components on two nodes, and one
+node reboots after its new container was healthy, when the other may have cut over
+already. Such a deploy fails and is dirty, until a moment later what it left has
+been put back. It should put that back by itself.
+
 %d of the matrix's %d cases were played in %s: %d finished, %d put back, %d wrong.
 The order of the matrix is shuffled, so that what is played is a fair sample of it.
 `
