@@ -82,6 +82,15 @@ func TestAClaimWaitsForPostgres(t *testing.T) {
 	require.Equal(t, []string{"ClaimNode granted"}, s.calls)
 }
 
+// requireRefused deploys what rift does not take for web, and touches nothing.
+func (s *stage) requireRefused(t *testing.T, in workflows.DeployInput, kind fault.Kind, message, hint string) {
+	t.Helper()
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, &fault.Error{Kind: kind, Message: message, Hint: hint, Node: "rift", Component: "web"}, result.Error)
+	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+}
+
 func TestADeployThatNeedsANewContainerOnADrainingNodeTouchesNothing(t *testing.T) {
 	s := newStage(t)
 	s.released(shop())
@@ -90,13 +99,8 @@ func TestADeployThatNeedsANewContainerOnADrainingNodeTouchesNothing(t *testing.T
 	in.Definition.Components[1].Env = map[string]string{"COLOUR": "red"}
 	delete(s.images, "r.example/web:v1") // which would be built first
 	in.Definition.Build.Images["web"] = "Containerfile.web"
-	result := s.deploy(t, in)
-	require.Equal(t, workflows.Failed, result.Outcome)
-	require.Equal(t, fault.Conflict, result.Error.Kind)
-	require.Equal(t, "component web needs a new container on node rift, which is draining", result.Error.Message)
-	require.Equal(t, "let it have new containers again: mcp node activate rift; or give the component another node", result.Error.Hint)
-	require.Equal(t, []string{"rift", "web"}, []string{result.Error.Node, result.Error.Component})
-	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+	s.requireRefused(t, in, fault.Conflict, "component web needs a new container on node rift, which is draining",
+		"let it have new containers again: mcp node activate rift; or give the component another node")
 }
 
 func TestADeployThatNeedsASecretWhichItsNodeLacksTouchesNothing(t *testing.T) {
@@ -104,13 +108,8 @@ func TestADeployThatNeedsASecretWhichItsNodeLacksTouchesNothing(t *testing.T) {
 	s.released(shop())
 	in := shop()
 	in.Definition.Components[1].SecretEnv = map[string]string{"PASSWORD": "shop-db"}
-	result := s.deploy(t, in)
-	require.Equal(t, workflows.Failed, result.Outcome)
-	require.Equal(t, fault.Invalid, result.Error.Kind)
-	require.Equal(t, "component web needs the secret shop-db, which podman on node rift does not have", result.Error.Message)
-	require.Equal(t, "make it on rift: podman secret create shop-db FILE", result.Error.Hint)
-	require.Equal(t, []string{"rift", "web"}, []string{result.Error.Node, result.Error.Component})
-	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+	s.requireRefused(t, in, fault.Invalid, "component web needs the secret shop-db, which podman on node rift does not have",
+		"make it on rift: podman secret create shop-db FILE")
 }
 
 func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {

@@ -1,8 +1,6 @@
 package podman
 
-import (
-	"context"
-)
+import "context"
 
 // Secrets are the names of podman's secrets.
 func (e *Engine) Secrets(ctx context.Context) ([]string, error) {
