@@ -17,28 +17,27 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// front is where the world finds an image registry: it lets everything
-// through, until it is told to be ill.
-type front struct {
+// registryProxy is the address of the image registry for all of a rig. It passes
+// everything through unless a fault is injected.
+type registryProxy struct {
 	proxy *toxiproxy.Proxy
-	// clerk answers between the proxy and the image registry.
-	clerk *http.Server
-	// refusing makes the clerk answer 503 to everything.
+	// server is between the proxy and the image registry.
+	server *http.Server
+	// refusing makes server answer 503 to everything.
 	refusing atomic.Bool
 }
 
-// newFront listens on an address, "ip:0" for any port, for what listens on
-// upstream.
-func newFront(address, upstream string) (*front, error) {
-	f := &front{}
+// newRegistryProxy listens on an address, "ip:0" for any port.
+func newRegistryProxy(address, upstream string) (*registryProxy, error) {
+	f := &registryProxy{}
 	through := &httputil.ReverseProxy{
-		// The host stays what the client has asked for: redirects name it.
+		// The host stays the client's: redirects name it.
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", upstream },
-		// Where nobody answers, the client hears nothing either.
+		// Where upstream does not answer, neither does the proxy.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:     log.New(io.Discard, "", 0),
 	}
-	f.clerk = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f.refusing.Load() {
 			http.Error(w, "the image registry is being repaired", http.StatusServiceUnavailable)
 			return
@@ -49,12 +48,12 @@ func newFront(address, upstream string) (*front, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the image registry: %w", err)
 	}
-	go func() { _ = f.clerk.Serve(listener) }()
+	go func() { _ = f.server.Serve(listener) }()
 	f.proxy, err = forward(address, listener.Addr().String())
 	return f, err
 }
 
-// forward listens on an address and lets everything through to another.
+// forward listens on an address, and passes everything to another.
 func forward(address, upstream string) (*toxiproxy.Proxy, error) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 	proxy := toxiproxy.NewProxy(server, upstream, address, upstream)
@@ -65,46 +64,46 @@ func forward(address, upstream string) (*toxiproxy.Proxy, error) {
 }
 
 // address is where it listens.
-func (f *front) address() string { return f.proxy.Listen }
+func (f *registryProxy) address() string { return f.proxy.Listen }
 
-// hang lets no more answers through, and keeps connections open.
-func (f *front) hang() error {
-	return f.poison(`{"type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
+// hang passes no more answers, and keeps connections open.
+func (f *registryProxy) hang() error {
+	return f.add(`{"type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
 }
 
-// cutBytes is less than the smallest layer that stories push or pull, and more
-// than a question or a manifest.
+// cutBytes is less than the smallest layer that scenarios push or pull, and more
+// than a request or a manifest.
 const cutBytes = 64 << 10
 
-// cutBlobs closes each connection in the middle of the first blob on it, in
-// whichever direction it goes.
-func (f *front) cutBlobs() error {
+// cutBlobs closes each connection in the middle of its first blob, in either
+// direction.
+func (f *registryProxy) cutBlobs() error {
 	var problems []error
 	for _, direction := range []string{"upstream", "downstream"} {
-		problems = append(problems, f.poison(fmt.Sprintf(`{"type": "limit_data", "stream": %q, "attributes": {"bytes": %d}}`, direction, cutBytes)))
+		problems = append(problems, f.add(fmt.Sprintf(`{"type": "limit_data", "stream": %q, "attributes": {"bytes": %d}}`, direction, cutBytes)))
 	}
 	return errors.Join(problems...)
 }
 
-func (f *front) poison(toxic string) error {
+func (f *registryProxy) add(toxic string) error {
 	_, err := f.proxy.Toxics.AddToxicJson(strings.NewReader(toxic))
 	return err
 }
 
 // refuse answers 503 to everything.
-func (f *front) refuse() error {
+func (f *registryProxy) refuse() error {
 	f.refusing.Store(true)
 	return nil
 }
 
-// heal makes it well again.
-func (f *front) heal() {
+// repair removes all faults.
+func (f *registryProxy) repair() {
 	f.refusing.Store(false)
 	f.proxy.Toxics.ResetToxics(context.Background())
 }
 
-func (f *front) close() {
-	f.heal()
+func (f *registryProxy) close() {
+	f.repair()
 	f.proxy.Stop()
-	_ = f.clerk.Close()
+	_ = f.server.Close()
 }
