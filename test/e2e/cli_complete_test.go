@@ -17,7 +17,7 @@ func TestWhatRunsIsCompleted(t *testing.T) {
 	w.source("v1", "")
 	w.define("tab", w.service("tab", "v1", ""))
 	w.deploy("tab")
-	require.NoError(t, os.Remove(filepath.Join(w.services, "tab.toml")), "the live system alone knows it now")
+	require.NoError(t, os.Remove(filepath.Join(w.services, "tab.toml")), "only the live system has it now")
 
 	w.completes(`^tab\ntab/app\n:36\n$`, "deploy", "tab")
 	w.completes(`(?m)^local\tready$`, "node", "show", "")
@@ -29,8 +29,8 @@ func TestWhatRunsIsCompleted(t *testing.T) {
 	require.NotContains(t, w.mcp("__complete", "rollback", "tab", "--to", "").stdout, "undeploy", "nothing to go back to")
 }
 
-// What the live system has said is offered for a moment without asking it
-// again, until a command may have changed it.
+// An answer of the live system is offered again for a moment without a new query,
+// until a command may have changed it.
 func TestACompletionIsRemembered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -48,9 +48,9 @@ func TestACompletionIsRemembered(t *testing.T) {
 	w.completes(`(?m)^2\tstop, `, "history", "remembered", "")
 }
 
-// What was said longer ago is offered too, without a wait, and the press of Tab
-// after that knows what is new; the system is asked by a process of its own.
-func TestACompletionAsksBehindTheBackOfWhoWaits(t *testing.T) {
+// An older answer is offered too, without a wait, and a process in the background
+// queries the live system for the next press of Tab.
+func TestACompletionIsRefreshedInTheBackground(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	kept := w.byHeart("recalled")
@@ -63,11 +63,11 @@ func TestACompletionAsksBehindTheBackOfWhoWaits(t *testing.T) {
 	require.Eventually(t, func() bool {
 		text, err := os.ReadFile(kept)
 		return err == nil && strings.Contains(string(text), "deploy, succeeded")
-	}, 15*time.Second, 50*time.Millisecond, "before what is remembered is old again")
+	}, 15*time.Second, 50*time.Millisecond, "before the kept answer is old again")
 }
 
-// Where files say what there is, nobody waits for the live system, which nothing
-// is known of yet: the press of Tab after that knows it as well.
+// Where files have an answer, and none of the live system is kept yet, the first
+// press of Tab offers the files' without a wait, and the next one both.
 func TestACompletionBeginsWithWhatFilesSay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -87,13 +87,13 @@ func TestACompletionBeginsWithWhatFilesSay(t *testing.T) {
 	require.Equal(t, w.node+"\n:36\n", offers("node", "show", ""))
 	require.Eventually(t, func() bool { return strings.Contains(offers("node", "show", ""), w.node+"\tready\n") }, time.Minute, 100*time.Millisecond)
 	require.Eventually(t, func() bool {
-		_ = os.RemoveAll(w.cache()) // another process may write there still: the next time, then
+		_ = os.RemoveAll(w.cache()) // fails while another process writes there
 		return strings.Contains(offers("deploy", "af"), "afield\n")
 	}, time.Minute, 100*time.Millisecond, "no file has one of that name")
 }
 
-// byHeart deploys a service, and has mcp remember a deployment of it that nobody
-// else would tell of. It returns the file with that.
+// byHeart deploys a service, and replaces the kept answer by a deployment that does
+// not exist. It returns the file of that answer.
 func (w *world) byHeart(service string) string {
 	w.t.Helper()
 	w.source("v1", "")
@@ -107,8 +107,8 @@ func (w *world) byHeart(service string) string {
 	return kept[0]
 }
 
-// completes waits until a line is completed so: a busy system may not answer in
-// the moment that it is given.
+// completes waits until a line is completed so: a busy system may not answer within
+// the timeout of a completion.
 func (w *world) completes(pattern string, line ...string) {
 	w.t.Helper()
 	want := regexp.MustCompile(pattern)

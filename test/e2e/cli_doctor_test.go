@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The nodes of other tests, which share the registry, come and go.
+// The nodes of other tests, which share the registry, do not matter.
 func TestDoctorFindsNothingWrongWithThePlatform(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.define("sound", w.service("sound", "v1", ""))
 	var list []struct{ Check, Status, Detail, Hint string }
-	require.Eventually(t, func() bool { // the node has to be looked at first
+	require.Eventually(t, func() bool { // the node has to be observed first
 		r := w.mcp("doctor", "--json")
 		r.decode(t, &list)
 		require.NotEqual(t, 4, r.code, r)

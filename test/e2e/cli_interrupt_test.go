@@ -17,7 +17,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// ctrlC is pressed; mcp must end soon, and leave no live line behind.
+// ctrlC presses Ctrl-C. mcp must end soon, and leave no live line.
 func (t *terminal) ctrlC(w *world) (code int) {
 	w.t.Helper()
 	t.types(w, "\x03")
@@ -26,7 +26,7 @@ func (t *terminal) ctrlC(w *world) (code int) {
 	return code
 }
 
-// runs reports whether mcp has not ended yet.
+// runs reports whether mcp still runs.
 func (t *terminal) runs() bool {
 	select {
 	case <-t.done:
@@ -43,11 +43,11 @@ func (t *terminal) types(w *world, keys string) {
 	require.NoError(w.t, err)
 }
 
-// A deploy that is left goes on, whatever it is doing; the same command meets it
-// again, and may leave it again.
-func TestACtrlCAtEachStageOfADeploy(t *testing.T) {
+// A deploy goes on when its command line is interrupted, at any step; the same command
+// attaches to it, and may be interrupted again.
+func TestACtrlCAtEachStepOfADeploy(t *testing.T) {
 	t.Parallel()
-	for at, bring := range stages {
+	for at, prepare := range slowSteps {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			name := "left-at-" + at
@@ -57,7 +57,7 @@ func TestACtrlCAtEachStageOfADeploy(t *testing.T) {
 			w.define(name, w.service(name, "v1", ""))
 			port := w.deploy(name).Components[0].Ports["http"]
 
-			under, ended := bring(t, w, f, name)
+			under, ended := prepare(t, w, f, name)
 			first := w.terminal(100, 40, nil, "deploy", name)
 			require.Eventually(t, under, time.Minute, 50*time.Millisecond, "the deploy gets there")
 			require.Equal(t, 130, first.ctrlC(w))
@@ -77,7 +77,7 @@ func TestACtrlCAtEachStageOfADeploy(t *testing.T) {
 	}
 }
 
-// unserved is a world of its own whose control worker has been and gone.
+// unserved is a world of its own whose control worker has ended.
 func unserved(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -88,7 +88,7 @@ func unserved(t *testing.T) *world {
 	return w
 }
 
-// A deploy may be left before anybody has taken it up.
+// A deploy may be left before a control worker has started it.
 func TestACtrlCWhileNoControlWorkerIsThere(t *testing.T) {
 	t.Parallel()
 	w := unserved(t)
@@ -101,31 +101,31 @@ func TestACtrlCWhileNoControlWorkerIsThere(t *testing.T) {
 	w.untilRunning(workflows.DeployID(name))
 }
 
-// What only looks ends without a word.
-func TestACtrlCEndsWhatOnlyLooks(t *testing.T) {
+// Commands that only read end without a message.
+func TestACtrlCEndsWhatOnlyReads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("looked", w.service("looked", "v1", ""))
 	w.deploy("looked")
 	w.podman("stop", "looked-app")
-	require.Eventually(t, func() bool { return len(w.events("looked")) > 0 }, 2*time.Minute, time.Second, "the next look sees it")
-	for name, look := range map[string]struct {
+	require.Eventually(t, func() bool { return len(w.events("looked")) > 0 }, 2*time.Minute, time.Second, "the next observation finds it")
+	for name, command := range map[string]struct {
 		args  []string
 		shown string
 	}{
 		"logs -f":         {[]string{"logs", "looked", "-f"}, "listening on"},
 		"events --follow": {[]string{"events", "looked", "--follow"}, "stopped"},
 	} {
-		screen := w.terminal(100, 40, nil, look.args...)
-		screen.shows(w, look.shown)
+		screen := w.terminal(100, 40, nil, command.args...)
+		screen.shows(w, command.shown)
 		before := screen.Text()
 		require.Equal(t, 130, screen.ctrlC(w), name)
 		require.Equal(t, before, strings.TrimSpace(strings.ReplaceAll(screen.Text(), "^C", "")), name)
 	}
 }
 
-// A command in a container is no longer waited for.
+// A Ctrl-C ends the wait for a command in a container.
 func TestACtrlCAtAnExec(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -138,8 +138,8 @@ func TestACtrlCAtAnExec(t *testing.T) {
 	require.NotContains(t, screen.Text(), "error")
 }
 
-// A second Ctrl-C ends mcp at once, where the first one has it wait for a
-// Temporal that does not answer any more.
+// A second Ctrl-C ends mcp at once, where after the first it waits for a Temporal that
+// no longer answers.
 func TestASecondCtrlC(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -164,7 +164,7 @@ func TestASecondCtrlC(t *testing.T) {
 	require.Less(t, pressed, 5)
 }
 
-// A question that is not answered is a no.
+// A question that is interrupted counts as a no.
 func TestACtrlCAtAQuestion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -177,7 +177,7 @@ func TestACtrlCAtAQuestion(t *testing.T) {
 	require.Equal(t, "running", w.status("questioned").Components[0].ObservedState)
 }
 
-// A platform that is still starting leaves nothing that runs.
+// A platform that is interrupted while it starts leaves no process.
 func TestACtrlCWhileThePlatformStarts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -199,7 +199,7 @@ func TestACtrlCWhileThePlatformStarts(t *testing.T) {
 	}
 }
 
-// processesOf are the processes of this host that a directory is an argument of.
+// processesOf are this host's processes with a directory among their arguments.
 func processesOf(dir string) (found []string) {
 	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range commands {
@@ -211,7 +211,7 @@ func processesOf(dir string) (found []string) {
 	return found
 }
 
-// Ctrl-C is a key for the editor, as for vi; what it has saved is saved.
+// Ctrl-C is a key for the editor, as for vi, and what the editor saves is kept.
 func TestACtrlCInTheEditor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// say has the service behind a port print a line.
+// say makes the service at a port print a line.
 func (w *world) say(port int, line string) {
 	w.t.Helper()
 	_, err := askFor(port, url.Values{"say": {line}}.Encode())
@@ -34,7 +34,7 @@ func portOf(t *testing.T, r workflows.Result, component string) int {
 	return r.Components[i].Ports["http"]
 }
 
-// awaitLine waits until a process has printed a line that holds text.
+// awaitLine waits until a process has printed a line that contains text.
 func (p *process) awaitLine(text string) {
 	p.w.t.Helper()
 	require.Eventually(p.w.t, func() bool { return strings.Contains(p.stdout.String()+p.stderr.String(), text) },
@@ -137,7 +137,7 @@ func TestAFollowEndsWithItsReader(t *testing.T) {
 		require.Zero(t, code)
 		require.Empty(t, said.String())
 	case <-time.After(time.Minute):
-		require.Fail(t, "it follows for nobody")
+		require.Fail(t, "it still follows")
 	}
 }
 
@@ -154,9 +154,9 @@ func TestAFollowOutlivesTheAbsenceOfItsNode(t *testing.T) {
 	worker.signal(syscall.SIGTERM)
 	require.Zero(t, worker.code(time.Minute))
 	follow.awaitLine("no worker polls")
-	w.say(port, "while nobody looked")
+	w.say(port, "while no worker ran")
 	w.worker("--node", w.node)
-	follow.awaitLine("while nobody looked\n")
+	follow.awaitLine("while no worker ran\n")
 	follow.awaitLine("it answers again")
 	require.Equal(t, 1, strings.Count(follow.stderr.String(), "no worker polls"))
 	require.Equal(t, 1, strings.Count(follow.stdout.String(), "listening on"))

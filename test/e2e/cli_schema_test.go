@@ -17,21 +17,21 @@ import (
 	"github.com/metacircular/mcp/internal/cli"
 )
 
-// schemas are those of docs/schemas, by verb, once they have been needed.
+// schemas are those of docs/schemas, by verb, compiled at first use.
 var schemas struct {
 	sync.Mutex
 	known map[string]*jsonschema.Schema
 }
 
-// validate checks what a command line has printed against the schema of its
-// verb, if it asks for JSON. Every mcp of these tests goes through it.
+// validate checks the output of a command line against the schema of its verb, if it
+// has --json. Every mcp of these tests is checked.
 func validate(args []string, stdout string) error {
 	if i := slices.Index(args, "--"); i >= 0 {
 		args = args[:i]
 	}
 	cmd, _, err := (&cli.App{Stdout: io.Discard, Stderr: io.Discard, Getenv: os.Getenv}).Root().Find(args)
 	if err != nil || !slices.Contains(args, "--json") {
-		return nil // it says itself what is wrong with its arguments
+		return nil
 	}
 	_, verb, _ := strings.Cut(cmd.CommandPath(), " ")
 	schema, err := schemaOf(verb)

@@ -18,11 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the output that scripts want anew")
+var update = flag.Bool("update", false, "update the output that scripts expect")
 
 // TestScripts runs what an operator types. In testdata/script "mcp ARGUMENTS"
-// runs mcp, "! mcp" one that must fail and "code N" looks at how. What differs
-// from run to run is replaced in its output: see settled.
+// runs mcp, "! mcp" one that must fail, and "code N" checks the exit code. Words that
+// differ from run to run are replaced in the output: see settled.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// setUpScript gives a script what newWorld gives a test. In its files
+// setUpScript prepares a script as newWorld does a test. In its files
 // REGISTRY stands for the image registry.
 func setUpScript(env *testscript.Env, bin string) error {
 	info, work := shared.platform.Info(), env.WorkDir
@@ -62,15 +62,13 @@ func setUpScript(env *testscript.Env, bin string) error {
 	if err := os.MkdirAll(source, 0o755); err != nil {
 		return err
 	}
-	program, err := os.ReadFile(shared.app)
-	if err != nil {
+	if err := copyApp(source); err != nil {
 		return err
 	}
 	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n",
 		filepath.Join(work, "services"), info.Temporal, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
 		info.Podman, filepath.Join(work, "logs"), info.ImageRegistry)
 	for name, content := range map[string][]byte{
-		filepath.Join(source, "app"):           program,
 		filepath.Join(source, "Containerfile"): []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n"),
 		filepath.Join(work, "mcp.toml"):        []byte(config),
 	} {
@@ -88,7 +86,7 @@ func setUpScript(env *testscript.Env, bin string) error {
 	return nil
 }
 
-// exitCode is the key of the last exit code of a script's mcp.
+// exitCode is the key of the exit code of a script's last mcp.
 type exitCode struct{}
 
 // scriptMCP runs mcp as a process of its own.
@@ -117,7 +115,7 @@ func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// scriptCode checks the exit code of the mcp before it.
+// scriptCode checks the exit code of the last mcp.
 func scriptCode(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -126,7 +124,7 @@ func scriptCode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// changing is what differs from run to run, and the word for it. Host ports of
+// changing matches what differs from run to run, with the word for it. Host ports of
 // routes are five digits long.
 var changing = []struct {
 	pattern *regexp.Regexp

@@ -11,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// On a terminal mcp service new asks; a wrong answer is told, and asked for
-// again, and what is written deploys.
+// On a terminal mcp service new asks for what is missing; a wrong answer is reported,
+// and the question repeated. The definition that it writes can be deployed.
 func TestServiceNewAsks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -55,5 +55,5 @@ func TestServiceNewAsks(t *testing.T) {
 	taken.types(w, "asked\n")
 	taken.shows(w, `asked.toml is there already\nName`)
 	wrong := w.terminal(120, 40, nil, "service", "new", "--port", "70000")
-	require.Equal(t, 2, wrong.code(w, time.Minute), "no answer mends a flag")
+	require.Equal(t, 2, wrong.code(w, time.Minute), "no answer corrects a flag")
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/test/display"
 )
 
-// terminal is a terminal with mcp on it.
+// terminal is a terminal that mcp runs on.
 type terminal struct {
 	*display.Display
 	keys *os.File
@@ -49,7 +49,7 @@ func (w *world) terminal(columns, rows int, environment []string, args ...string
 	return t
 }
 
-// lineEnds undoes what the kernel's terminal has done already.
+// lineEnds undoes the line ends of the kernel's terminal: Display adds its own.
 type lineEnds struct{ io.Writer }
 
 func (l lineEnds) Write(p []byte) (int, error) {
@@ -57,29 +57,29 @@ func (l lineEnds) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// code waits for the end of mcp, and is its exit code.
-func (t *terminal) code(w *world, patience time.Duration) int {
+// code waits for the end of mcp, and returns its exit code.
+func (t *terminal) code(w *world, timeout time.Duration) int {
 	w.t.Helper()
 	select {
 	case <-t.done:
-	case <-time.After(patience):
-		require.Fail(w.t, "still running after "+patience.String())
+	case <-time.After(timeout):
+		require.Fail(w.t, "still running after "+timeout.String())
 	}
 	return t.cmd.ProcessState.ExitCode()
 }
 
-// shows waits until the terminal shows that.
+// shows waits until the terminal shows a pattern.
 func (t *terminal) shows(w *world, pattern string) {
 	w.t.Helper()
 	want := regexp.MustCompile(pattern)
 	require.Eventually(w.t, func() bool { return want.MatchString(t.Text()) }, time.Minute, 20*time.Millisecond)
 }
 
-// A deploy draws what is under way, and leaves what was done.
+// A deploy draws the steps under way, and leaves those that have ended.
 func TestADeployOnATerminal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.source("v1", `RUN ["/app", "sleep", "8s"]`) // a heartbeat takes three seconds to tell
+	w.source("v1", `RUN ["/app", "sleep", "8s"]`) // a heartbeat is sent after three seconds
 	w.define("drawn", w.service("drawn", "v1", ""))
 	screen := w.terminal(100, 40, nil, "deploy", "drawn")
 	screen.shows(w, `s [⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] drawn: build  \([\d.]+m?s\)`)
@@ -98,7 +98,7 @@ drawn: succeeded, deployment \d+, [\d.]+m?s
 	require.NotContains(t, screen.raw.String(), "\x1b[?25l", "a cursor that is hidden stays so when mcp is killed")
 }
 
-// Where no colours are wanted, nothing is drawn either.
+// Without colours nothing is drawn either.
 func TestPlainLinesOnATerminal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -124,7 +124,7 @@ func TestADeployInANarrowWindow(t *testing.T) {
 	require.NotRegexp(t, `[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏…]`, screen.Text())
 }
 
-// A table is wider than twenty columns, and is there as a whole.
+// A table that is wider than twenty columns is printed as a whole.
 func TestTablesInANarrowWindow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

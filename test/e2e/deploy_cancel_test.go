@@ -13,13 +13,13 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// stage brings a deploy of a service, whose first version runs, to a point at
-// which it would stay for minutes. It returns whether the work is under way,
-// and whether all of it has ended.
-type stage func(t *testing.T, w *world, f *faultyRegistry, name string) (under, ended func() bool)
+// slowStep prepares a deploy of a service, whose first version runs, to take minutes
+// in one step. It returns whether that step is under way, and whether all its work has
+// ended.
+type slowStep func(t *testing.T, w *world, f *faultyRegistry, name string) (under, ended func() bool)
 
-// stages are the points at which a deploy takes its time.
-var stages = map[string]stage{
+// slowSteps are the steps of a deploy that can take long.
+var slowSteps = map[string]slowStep{
 	"build": func(_ *testing.T, w *world, _ *faultyRegistry, name string) (under, ended func() bool) {
 		w.source("v2", `RUN ["/app", "sleep", "10m", "`+name+`"]`)
 		w.define(name, w.service(name, "v2", ""))
@@ -39,7 +39,7 @@ var stages = map[string]stage{
 		return func() bool { return f.unanswered() > 0 }, func() bool { return f.unanswered() == 0 }
 	},
 	"health": func(_ *testing.T, w *world, _ *faultyRegistry, name string) (under, ended func() bool) {
-		w.define(name, w.patient("10m", name, "v1", `env = { MODE = "deaf" }`))
+		w.define(name, w.startingWithin("10m", name, "v1", `env = { MODE = "deaf" }`))
 		listed := func() bool { return strings.Contains(w.mcp("ps").stdout, name+"-app.next") }
 		return listed, func() bool { return !listed() }
 	},
@@ -47,7 +47,7 @@ var stages = map[string]stage{
 
 func TestCancelEndsTheWork(t *testing.T) {
 	t.Parallel()
-	for at, bring := range stages {
+	for at, prepare := range slowSteps {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			name := "cancelled-" + at
@@ -57,7 +57,7 @@ func TestCancelEndsTheWork(t *testing.T) {
 			w.define(name, w.service(name, "v1", ""))
 			port := w.deploy(name).Components[0].Ports["http"]
 
-			under, ended := bring(t, w, f, name)
+			under, ended := prepare(t, w, f, name)
 			deployed := w.start("deploy", name)
 			require.Eventually(t, under, time.Minute, 50*time.Millisecond, "the deploy gets there")
 			asked := time.Now()
@@ -74,7 +74,7 @@ func TestCancelEndsTheWork(t *testing.T) {
 				time.Sleep(200 * time.Millisecond)
 			}
 			require.True(t, ended(), "the work has ended: %s", w.mcp("ps").stdout)
-			require.Equal(t, 1, (<-deployed).code, "who deployed is told")
+			require.Equal(t, 1, (<-deployed).code, "the deploy fails")
 
 			require.Equal(t, "v1", w.fetch(port), "the former release serves on")
 			require.NotContains(t, w.mcp("ps").stdout, name+"-app.")
@@ -89,7 +89,7 @@ func TestCancelEndsTheWork(t *testing.T) {
 	}
 }
 
-// runs reports whether a process of this host has the argument.
+// runs reports whether a process of the test service has the argument.
 func runs(argument string) bool {
 	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range commands {

@@ -18,8 +18,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// holder keeps the first RunContainer that comes until it is let go, and then
-// tells how it ended.
+// holder blocks the first RunContainer until letGo is closed, and then sends how it
+// ended.
 type holder struct {
 	interceptor.WorkerInterceptorBase
 	taken          atomic.Bool
@@ -52,8 +52,8 @@ func (a *heldActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exec
 	return out, err
 }
 
-// serveNode makes the platform's podman a node of another name too, whose
-// activities an interceptor sees.
+// serveNode makes the platform's podman a second node, whose activities go through an
+// interceptor.
 func (w *world) serveNode(name string, seen interceptor.WorkerInterceptor) {
 	w.t.Helper()
 	info := shared.platform.Info()
@@ -65,7 +65,7 @@ func (w *world) serveNode(name string, seen interceptor.WorkerInterceptor) {
 	w.t.Cleanup(served.Stop)
 }
 
-// containers are what podman has of a service: "late-app 2 running".
+// containers lists the containers of a service: "late-app 2 running".
 func (w *world) containers(service string) []string {
 	w.t.Helper()
 	found, err := podman.New(shared.platform.Info().Podman).List(w.t.Context(), map[string]string{runtime.LabelService: service})
@@ -78,6 +78,7 @@ func (w *world) containers(service string) []string {
 }
 
 func TestALateActivityOfATerminatedDeployTouchesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	held := newHolder()
 	w.serveNode("held", held)

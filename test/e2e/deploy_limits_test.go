@@ -34,7 +34,7 @@ func TestARollbackToAnImageThatIsGoneChangesNothing(t *testing.T) {
 	require.Equal(t, workflows.Failed, result.Outcome)
 	require.Equal(t, "image "+w.registry+"/vanished@"+digest+" of release 1 is gone from the image registry", result.Error.Message)
 	require.Contains(t, result.Error.Hint, "mcp history vanished")
-	require.False(t, w.story(result.WorkflowID).touched())
+	require.False(t, w.summary(result.WorkflowID).touched())
 	require.Equal(t, before, w.containers("vanished"))
 	require.Equal(t, 2, w.status("vanished").Release)
 	require.Equal(t, "v2", w.fetch(port))
@@ -51,10 +51,10 @@ func (w *world) deleteManifest(name, digest string) {
 	require.Equal(w.t, http.StatusAccepted, response.StatusCode)
 }
 
-// full is for who has the time.
-var full = flag.Bool("full", false, "deploy a service of a hundred components, and not of a dozen")
+var full = flag.Bool("full", false, "deploy a service of a hundred components instead of a dozen")
 
 func TestAServiceOfManyComponents(t *testing.T) {
+	t.Parallel()
 	n := 12
 	if *full {
 		n = 100
@@ -68,7 +68,7 @@ func TestAServiceOfManyComponents(t *testing.T) {
 		for _, c := range result.Components {
 			require.Equal(t, version, w.fetch(c.Ports["http"]))
 		}
-		require.Less(t, w.story(result.WorkflowID).largest, 512<<10, "Temporal warns of payloads from here on")
+		require.Less(t, w.summary(result.WorkflowID).largest, 512<<10, "Temporal warns of payloads from here on")
 	}
 	require.Equal(t, workflows.Unchanged, w.deploy("many").Outcome)
 	w.define("many", "active = false\n"+w.many("many", n, "v2"))
@@ -90,8 +90,8 @@ func (w *world) many(name string, n int, version string) string {
 	return b.String()
 }
 
-// TestALogOfFiftyMegabytesStaysOnTheBuilder prints it in a step of a build, in
-// lines and without an end of one.
+// TestALogOfFiftyMegabytesStaysOnTheBuilder prints it in a step of a build, in lines
+// and without a line end.
 func TestALogOfFiftyMegabytesStaysOnTheBuilder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -124,9 +124,9 @@ func TestALogOfFiftyMegabytesStaysOnTheBuilder(t *testing.T) {
 		require.Equal(t, fault.Invalid, result.Error.Kind)
 		require.NotEmpty(t, result.Error.Log)
 		require.Less(t, len(failed.stdout), 64<<10, "the tail alone travels")
-		story := w.story(result.WorkflowID)
-		require.Equal(t, 1, story.attempts["Build"], story.failures["Build"])
-		require.Less(t, story.size, 256<<10)
+		summary := w.summary(result.WorkflowID)
+		require.Equal(t, 1, summary.attempts["Build"], summary.failures["Build"])
+		require.Less(t, summary.size, 256<<10)
 		kept, found := strings.CutPrefix(result.Error.Hint, "the whole log is ")
 		require.True(t, found, result.Error.Hint)
 		kept, _, _ = strings.Cut(kept, " ")
@@ -135,7 +135,7 @@ func TestALogOfFiftyMegabytesStaysOnTheBuilder(t *testing.T) {
 	require.Less(t, builder.peak()-before, 48<<20, "of three such logs the builder never holds one")
 }
 
-// requireLog wants a whole log in a file.
+// requireLog requires a whole log in a file.
 func requireLog(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -143,7 +143,7 @@ func requireLog(t *testing.T, path string) {
 	require.Greater(t, info.Size(), int64(50<<20), "the whole log is kept")
 }
 
-// peak is the most memory that the process has had, in bytes.
+// peak is the peak memory of the process, in bytes.
 func (p *process) peak() int {
 	p.w.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

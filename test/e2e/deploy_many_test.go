@@ -26,6 +26,7 @@ func (w *world) deployMany(code int, args ...string) (map[string]workflows.Outco
 }
 
 func TestManyServicesAreDeployedSideBySide(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	for _, name := range []string{"many-a", "many-b"} {
@@ -58,11 +59,12 @@ func TestManyServicesAreDeployedSideBySide(t *testing.T) {
 }
 
 func TestManyDeploysAreDetachedFromAndAttachedToAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	names := []string{"deaf-a", "deaf-b"}
 	for _, name := range names {
-		w.define(name, w.patient("60s", name, "v1", `env = { MODE = "deaf" }`))
+		w.define(name, w.startingWithin("60s", name, "v1", `env = { MODE = "deaf" }`))
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	left := make(chan reply, 1)

@@ -13,13 +13,14 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-func TestAnUnknownServiceIsToldWithTheNearestNames(t *testing.T) {
+func TestAnUnknownServiceIsRefusedWithTheNearestNames(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("guestbook", w.service("guestbook", "v1", ""))
 	unknown := w.mcp("deploy", "guestbok")
 	require.Equal(t, 2, unknown.code)
 	require.Contains(t, unknown.stderr, "guestbook")
-	require.Contains(t, unknown.stderr, w.services, "it says where it looked")
+	require.Contains(t, unknown.stderr, w.services, "it names the directory")
 
 	w.configure("services = " + fmt.Sprintf("%q", filepath.Join(w.dir, "none")))
 	missing := w.mcp("deploy", "guestbook")
@@ -49,22 +50,24 @@ port = 70000
 mode = "l5"
 `
 
-func TestTenMistakesAreToldAtOnce(t *testing.T) {
+func TestTenMistakesAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("bad", tenMistakes)
-	told := w.mcp("deploy", "bad")
-	require.Equal(t, 2, told.code)
+	refused := w.mcp("deploy", "bad")
+	require.Equal(t, 2, refused.code)
 	found := map[string]bool{}
-	for _, line := range strings.Split(told.stderr, "\n") {
+	for _, line := range strings.Split(refused.stderr, "\n") {
 		if strings.Contains(line, "bad.toml:") {
 			found[line] = true
 		}
 	}
-	require.GreaterOrEqual(t, len(found), 10, told.stderr)
+	require.GreaterOrEqual(t, len(found), 10, refused.stderr)
 	require.Equal(t, 2, w.mcp("service", "check", filepath.Join(w.services, "bad.toml")).code)
 }
 
-func TestADefinitionThatCannotBeIsRefused(t *testing.T) {
+func TestAnInvalidDefinitionIsRefused(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct{ change, want string }{
 		"a route's variable set by hand": {`env = { PORT_HTTP = "1" }`, "PORT_HTTP"},
 		"two routes of one name":         {"\n[[components.routes]]\nname = \"http\"\nport = 444\n", "http"},
@@ -88,7 +91,8 @@ func TestADefinitionThatCannotBeIsRefused(t *testing.T) {
 	})
 }
 
-func TestAnImageThatNobodyHasEndsTheDeployAtOnce(t *testing.T) {
+func TestAMissingImageEndsTheDeployAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("noimage", strings.Replace(w.service("noimage", "v1", ""), "[build.images]\nnoimage = \"Containerfile\"\n", "", 1))
 	missing := w.mcp("deploy", "noimage")
@@ -100,6 +104,7 @@ func TestAnImageThatNobodyHasEndsTheDeployAtOnce(t *testing.T) {
 }
 
 func TestASourceThatCannotBeBuiltTouchesNoNode(t *testing.T) {
+	t.Parallel()
 	t.Run("no Containerfile", func(t *testing.T) {
 		w := newWorld(t)
 		w.define("nofile", w.service("nofile", "v1", ""))
@@ -123,7 +128,8 @@ func TestASourceThatCannotBeBuiltTouchesNoNode(t *testing.T) {
 	})
 }
 
-func TestANodeWithoutAWorkerIsTold(t *testing.T) {
+func TestANodeWithoutAWorkerIsReported(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("lost", strings.ReplaceAll(w.service("lost", "v1", ""), `node = "local"`, `node = "rift"`))
@@ -134,6 +140,7 @@ func TestANodeWithoutAWorkerIsTold(t *testing.T) {
 }
 
 func TestAStaticPortThatIsTakenLeavesTheOldContainerRunning(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("bound", w.service("bound", "v1", ""))
@@ -152,6 +159,7 @@ func TestAStaticPortThatIsTakenLeavesTheOldContainerRunning(t *testing.T) {
 }
 
 func TestTemporalThatIsAwayIsExitFour(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("unreached", w.service("unreached", "v1", ""))
 	w.configure("services = "+fmt.Sprintf("%q", w.services), "[temporal]", `address = "127.0.0.1:1"`)
@@ -165,6 +173,7 @@ func TestTemporalThatIsAwayIsExitFour(t *testing.T) {
 }
 
 func TestJSONIsTheOnlyThingOnStdout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("notbuilt", strings.Replace(w.service("notbuilt", "v1", ""), "[build.images]\nnotbuilt = \"Containerfile\"\n", "", 1))
 	failed := w.mcp("deploy", "notbuilt", "--json")

@@ -21,7 +21,7 @@ func TestASecretStaysOnItsNode(t *testing.T) {
 	port := w.deploy("guarded").Components[0].Ports["http"]
 	t.Cleanup(func() { w.mcp("undeploy", "guarded", "-y") })
 
-	// The program answers what $VERSION holds.
+	// The program answers with $VERSION.
 	w.define("guarded", w.service("guarded", "v1", "secrets = [\"guarded-key\"]\nsecret_env = { VERSION = \"guarded-version\" }"))
 	w.secret("guarded-key", "for the file")
 	r := w.mcp("deploy", "guarded", "--json")
@@ -31,23 +31,23 @@ func TestASecretStaysOnItsNode(t *testing.T) {
 	require.Equal(t, fault.Invalid, refused.Error.Kind, r)
 	require.Contains(t, refused.Error.Message, "guarded-version")
 	require.Equal(t, "make it on "+w.node+": podman secret create guarded-version FILE", refused.Error.Hint)
-	require.False(t, w.story(refused.WorkflowID).touched())
+	require.False(t, w.summary(refused.WorkflowID).touched())
 	require.Equal(t, []string{"app", w.node}, []string{refused.Error.Component, refused.Error.Node})
-	require.Equal(t, "v1", w.fetch(port), "all is as it was")
+	require.Equal(t, "v1", w.fetch(port), "nothing has changed")
 
 	w.secret("guarded-version", "known-to-few")
 	result := w.deploy("guarded")
 	require.Equal(t, "known-to-few", w.fetch(result.Components[0].Ports["http"]))
-	var told strings.Builder
+	var recorded strings.Builder
 	history := w.temporal().GetWorkflowHistory(t.Context(), result.WorkflowID, result.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for history.HasNext() {
 		event, err := history.Next()
 		require.NoError(t, err)
-		told.WriteString(event.String())
+		recorded.WriteString(event.String())
 	}
-	told.WriteString(w.sql("select string_agg(definition::text, ' ') from deployments where service = 'guarded'"))
-	require.Contains(t, told.String(), "guarded-version")
-	require.NotContains(t, told.String(), "known-to-few")
+	recorded.WriteString(w.sql("select string_agg(definition::text, ' ') from deployments where service = 'guarded'"))
+	require.Contains(t, recorded.String(), "guarded-version")
+	require.NotContains(t, recorded.String(), "known-to-few")
 
 	w.secret("guarded-version", "known-to-none")
 	require.Equal(t, workflows.Unchanged, w.deploy("guarded").Outcome)
@@ -57,7 +57,7 @@ func TestASecretStaysOnItsNode(t *testing.T) {
 	require.Equal(t, "known-to-none", w.fetch(result.Components[0].Ports["http"]))
 }
 
-// secret makes a secret of the node's podman, or replaces it.
+// secret creates or replaces a secret of the node's podman.
 func (w *world) secret(name, value string) {
 	w.t.Helper()
 	file := filepath.Join(w.dir, name)

@@ -28,29 +28,28 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// player does what the blocks of a page say, one after the other, in a
-// directory of its own that looks like a checkout of mcp. Whatever mcp is asked
-// there it does. What would change the machine goes to a directory that stands
-// for /, and foreign programs are stand-ins, which write down what they were
-// asked.
-type player struct {
+// docsRunner runs the blocks of a page, one after the other, in a directory of its own
+// that resembles a checkout of mcp. Commands of mcp are real. Files of the machine
+// are below a directory that stands for /, and foreign programs are stubs, which
+// record their arguments.
+type docsRunner struct {
 	*world
 	bin, root string
-	// configFile is $MCP_CONFIG; "" leaves it to mcp to find one.
+	// configFile is $MCP_CONFIG; "" for none.
 	configFile string
-	// instead has what is put in the place of a page's words.
+	// instead are the replacements of a page's words: old, new, …
 	instead []string
 	section string
 	// enabled are the units that this section enables.
 	enabled []string
 }
 
-// foreign are the programs that no test may run for real.
+// foreign are the programs that are stubs.
 var foreign = []string{"apt-get", "chown", "docker", "systemctl", "tcld", "useradd"}
 
-func newPlayer(t *testing.T, bin string) *player {
+func newDocsRunner(t *testing.T, bin string) *docsRunner {
 	t.Helper()
-	p := &player{world: newWorld(t), root: t.TempDir(), bin: t.TempDir()}
+	p := &docsRunner{world: newWorld(t), root: t.TempDir(), bin: t.TempDir()}
 	p.configFile = p.config()
 	repository, err := filepath.Abs("../..")
 	require.NoError(t, err)
@@ -69,27 +68,27 @@ func newPlayer(t *testing.T, bin string) *player {
 		require.NoError(t, os.MkdirAll(filepath.Join(p.root, dir), 0o755))
 	}
 	for _, dir := range []string{"/etc/", "/usr/local/bin/"} {
-		p.say(" "+dir, " "+p.root+dir, `"`+dir, `"`+p.root+dir, "="+dir, "="+p.root+dir)
+		p.replace(" "+dir, " "+p.root+dir, `"`+dir, `"`+p.root+dir, "="+dir, "="+p.root+dir)
 	}
 	return p
 }
 
-// program writes a program that stands in for another.
-func (p *player) program(name, text string) {
+// program writes a stub of a program.
+func (p *docsRunner) program(name, text string) {
 	p.t.Helper()
 	require.NoError(p.t, os.WriteFile(filepath.Join(p.bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
 }
 
-// asked is the file with a line for each call of a foreign program.
-func (p *player) asked() string { return filepath.Join(p.root, "asked") }
+// asked is the file with a line for each call of a stub.
+func (p *docsRunner) asked() string { return filepath.Join(p.root, "asked") }
 
-// say has words of a page replaced: old, new, …
-func (p *player) say(pairs ...string) { p.instead = append(p.instead, pairs...) }
+// replace replaces words of a page: old, new, …
+func (p *docsRunner) replace(pairs ...string) { p.instead = append(p.instead, pairs...) }
 
 var named = regexp.MustCompile(`^(?://|#) (\S+/\S+)\n`)
 
-// play plays one block, by what it is.
-func (p *player) play(b block) {
+// do runs one block, by its kind.
+func (p *docsRunner) do(b block) {
 	p.t.Helper()
 	if b.section != p.section {
 		p.startUnits()
@@ -114,27 +113,26 @@ func (p *player) play(b block) {
 		_, problems := hclparse.NewParser().ParseHCL([]byte(text), "job")
 		require.False(p.t, problems.HasErrors(), problems.Error())
 	default:
-		require.Fail(p.t, "no rule plays this block", "%s\n%s", b.language, b.text)
+		require.Fail(p.t, "no rule for this block", "%s\n%s", b.language, b.text)
 	}
 }
 
-func (p *player) write(path, text string) {
+func (p *docsRunner) write(path, text string) {
 	p.t.Helper()
 	require.NoError(p.t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(p.t, os.WriteFile(path, []byte(text), 0o600))
 }
 
-// configuration is an mcp.toml: of the host that the section is about, and
-// mcp can show it.
-func (p *player) configuration(text string) {
+// configuration writes an mcp.toml of the section's host. mcp must be able to show it.
+func (p *docsRunner) configuration(text string) {
 	p.t.Helper()
 	file := filepath.Join(p.root, "etc/mcp/mcp.toml")
 	p.write(file, text)
 	p.mustRun("mcp config show --config " + file)
 }
 
-// definition is that of a service, which mcp finds nothing wrong with.
-func (p *player) definition(text string) {
+// definition writes that of a service, which must be valid.
+func (p *docsRunner) definition(text string) {
 	p.t.Helper()
 	service, err := servicedef.Parse([]byte(text), "block")
 	require.NoError(p.t, err)
@@ -143,8 +141,8 @@ func (p *player) definition(text string) {
 	p.mustRun("mcp service check " + file)
 }
 
-// yaml is somebody else's file: it is read as they would.
-func (p *player) yaml(text string) {
+// yaml checks a file of another program, read as that program reads it.
+func (p *docsRunner) yaml(text string) {
 	p.t.Helper()
 	var file struct {
 		Services      map[string]any // Compose
@@ -165,12 +163,12 @@ func (p *player) yaml(text string) {
 			require.Regexp(p.t, `:`+port+`$`, target)
 		}
 	default:
-		require.NotEmpty(p.t, file.Service, "nobody's file:\n%s", text)
+		require.NotEmpty(p.t, file.Service, "a file of no known program:\n%s", text)
 	}
 }
 
-// compose reads a file as docker compose does, with that file of variables.
-func (p *player) compose(file, variables string) {
+// compose reads a file as docker compose does, with a file of variables.
+func (p *docsRunner) compose(file, variables string) {
 	p.t.Helper()
 	options := []composecli.ProjectOptionsFn{composecli.WithName("docs"), composecli.WithWorkingDirectory(p.dir)}
 	if variables != "" {
@@ -182,8 +180,8 @@ func (p *player) compose(file, variables string) {
 	require.NoError(p.t, err)
 }
 
-// run runs a shell's lines in the page's directory.
-func (p *player) run(lines string) (string, error) {
+// run runs lines of shell in the page's directory.
+func (p *docsRunner) run(lines string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.t.Context()), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", lines)
@@ -201,18 +199,18 @@ func (p *player) run(lines string) (string, error) {
 	return string(said), err
 }
 
-func (p *player) mustRun(lines string) string {
+func (p *docsRunner) mustRun(lines string) string {
 	p.t.Helper()
 	said, err := p.run(lines)
 	require.NoError(p.t, err, "%s\n%s", lines, said)
 	return said
 }
 
-// workerLine is a command that goes on until it is told to end.
+// workerLine matches a command that runs until it is stopped.
 var workerLine = regexp.MustCompile(`(?m)^mcp (worker .*?) *(#.*)?\n`)
 
-// script runs the lines of a block, and looks at what they have done.
-func (p *player) script(text string) {
+// script runs the lines of a block, and checks the calls of stubs.
+func (p *docsRunner) script(text string) {
 	p.t.Helper()
 	workers := workerLine.FindAllStringSubmatch(text, -1)
 	if workers != nil {
@@ -231,17 +229,17 @@ func (p *player) script(text string) {
 	p.mustRun(text)
 	asked, err := os.Open(p.asked())
 	if err != nil {
-		return // nobody
+		return // no stub was called
 	}
 	defer asked.Close()
 	for lines := bufio.NewScanner(asked); lines.Scan(); {
-		p.look(lines.Text())
+		p.check(lines.Text())
 	}
 }
 
-// exports are variables of Temporal's that mcp goes by: it shows what they say,
-// and reads the files that they name.
-func (p *player) exports(text string) {
+// exports checks that mcp uses Temporal's variables: it shows their values, and reads
+// the files that they name.
+func (p *docsRunner) exports(text string) {
 	p.t.Helper()
 	show := text + "mcp config show --json"
 	var values [][]string
@@ -263,11 +261,11 @@ func (p *player) exports(text string) {
 	for _, pair := range values {
 		require.True(p.t, slices.ContainsFunc(shown.Settings, func(s struct{ Value, Source string }) bool {
 			return s.Source == "$"+pair[1] && s.Value == pair[2]
-		}), "%s: mcp does not go by it\n%s", pair[0], said)
+		}), "%s: mcp does not use it\n%s", pair[0], said)
 	}
 }
 
-// keyPair is a certificate with its key.
+// keyPair returns a certificate with its key.
 var keyPair = sync.OnceValue(func() string {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
@@ -280,8 +278,8 @@ var keyPair = sync.OnceValue(func() string {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
 })
 
-// look checks what a foreign program was asked.
-func (p *player) look(asked string) {
+// check checks a call of a stub.
+func (p *docsRunner) check(asked string) {
 	p.t.Helper()
 	words := strings.Fields(asked)
 	switch words[0] {
@@ -311,9 +309,9 @@ func (p *player) look(asked string) {
 	}
 }
 
-// startUnits starts what the section has enabled, as its units say, with the
-// configuration that it has given.
-func (p *player) startUnits() {
+// startUnits starts the units that the section has enabled, with the section's
+// configuration.
+func (p *docsRunner) startUnits() {
 	p.t.Helper()
 	for _, name := range p.enabled {
 		template, instance, _ := strings.Cut(name, "@")
@@ -337,9 +335,9 @@ func (p *player) startUnits() {
 	p.enabled = nil
 }
 
-// console runs the commands of a block one after the other, and checks what
-// they print. One that shows an error must fail.
-func (p *player) console(block string) {
+// console runs the commands of a block one after the other, and checks their output. A
+// command whose output shows an error must fail.
+func (p *docsRunner) console(block string) {
 	p.t.Helper()
 	for _, one := range regexp.MustCompile(`(?m)^\$ `).Split(block, -1)[1:] {
 		line, want, _ := strings.Cut(one, "\n")
@@ -363,9 +361,9 @@ var (
 	figures  = regexp.MustCompile(`\d[\d.:-]*(ms|s)?`)
 )
 
-// stepsIn takes the lines of steps out of a text. It returns those that were
-// done, once each and in the order of the alphabet: which of two comes first,
-// and which of them took so long that it was told before its end, is chance.
+// stepsIn removes the lines of steps from a text. It returns the steps that have
+// ended, once each and sorted: their order, and whether a step was shown before its
+// end, depends on timing.
 func stepsIn(text string) (done []string, rest string) {
 	for _, line := range stepLine.FindAllStringSubmatch(text, -1) {
 		if line[1] == "✓" {
@@ -376,13 +374,13 @@ func stepsIn(text string) (done []string, rest string) {
 	return slices.Compact(done), stepLine.ReplaceAllString(text, "")
 }
 
-// loose is text without figures, and with single spaces.
+// loose returns a text without figures, and with single spaces.
 func loose(text string) string {
 	return regexp.MustCompile(`[ \t]+`).ReplaceAllString(figures.ReplaceAllString(text, "0"), " ")
 }
 
-// pattern is what a console shows, as a regular expression: "…" may be
-// anything, and figures any.
+// pattern returns the regular expression of a console's output: "…" matches anything,
+// and a figure any figure.
 func pattern(shown string) string {
 	quoted := regexp.QuoteMeta(strings.TrimSpace(loose(shown)))
 	quoted = regexp.MustCompile(`(?m)^…\n`).ReplaceAllString(quoted, "(.*\n)?") // whole lines, or none

@@ -9,20 +9,20 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// story is what a workflow's history tells of its activities.
-type story struct {
-	// scheduled counts them by name, attempts adds up the attempts that ended.
+// summary sums up the activities in a workflow's history.
+type summary struct {
+	// scheduled counts them by name, attempts adds up their attempts.
 	scheduled, attempts map[string]int
-	// failures are why the last attempt was not the first, as Temporal keeps it.
+	// failures are the last failures before the last attempts.
 	failures map[string]string
 	// size is the history's in bytes, largest that of its largest event.
 	size, largest int
 }
 
-// story reads the history of a workflow's newest run.
-func (w *world) story(id string) story {
+// summary sums up the history of a workflow's newest run.
+func (w *world) summary(id string) summary {
 	w.t.Helper()
-	s := story{scheduled: map[string]int{}, attempts: map[string]int{}, failures: map[string]string{}}
+	s := summary{scheduled: map[string]int{}, attempts: map[string]int{}, failures: map[string]string{}}
 	names := map[int64]string{}
 	events := w.temporal().GetWorkflowHistory(w.t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
@@ -43,14 +43,14 @@ func (w *world) story(id string) story {
 	return s
 }
 
-// touched reports whether anything was done on a node but looking at it.
-func (s story) touched() bool {
+// touched reports whether an activity changed a node.
+func (s summary) touched() bool {
 	return slices.ContainsFunc([]string{"AllocatePorts", "RunContainer", "StopContainer", "CutOver", "Restore", "Retire"},
 		func(name string) bool { return s.scheduled[name] > 0 })
 }
 
-// awaitAttempt waits until an activity of a running workflow is at its n-th
-// attempt, and that has begun.
+// awaitAttempt waits until the n-th attempt of an activity of a running workflow has
+// begun.
 func (w *world) awaitAttempt(id, activity string, n int32) {
 	w.t.Helper()
 	c := w.temporal()

@@ -23,7 +23,7 @@ import (
 // mcpVariable makes this test binary mcp itself.
 const mcpVariable = "E2E_IS_MCP"
 
-// process is an mcp of its own.
+// process is an mcp in a process of its own.
 type process struct {
 	w      *world
 	cmd    *exec.Cmd
@@ -32,7 +32,7 @@ type process struct {
 	done   chan struct{}
 }
 
-// printed is what a process has printed so far.
+// printed is the output of a process so far.
 type printed struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -99,13 +99,13 @@ func (p *process) signal(s syscall.Signal) {
 	require.NoError(p.w.t, p.cmd.Process.Signal(s))
 }
 
-// code waits for the process's end, and is its exit code.
-func (p *process) code(patience time.Duration) int {
+// code waits for the process's end, and returns its exit code.
+func (p *process) code(timeout time.Duration) int {
 	p.w.t.Helper()
 	select {
 	case <-p.done:
-	case <-time.After(patience):
-		require.Fail(p.w.t, fmt.Sprintf("still running after %s", patience))
+	case <-time.After(timeout):
+		require.Fail(p.w.t, fmt.Sprintf("still running after %s", timeout))
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
@@ -126,8 +126,8 @@ func (w *world) newNamespace() {
 	}, time.Minute, 200*time.Millisecond)
 }
 
-// newRegistry makes w a database of its own: the monitor looks at every node
-// that its registry has.
+// newRegistry makes w a database of its own: a monitor observes every node of its
+// registry.
 func (w *world) newRegistry() {
 	w.t.Helper()
 	w.sql(fmt.Sprintf("create database %q", w.builder))
@@ -137,7 +137,7 @@ func (w *world) newRegistry() {
 
 func (w *world) postgresURL() string { return filepath.Join(w.dir, "postgres.url") }
 
-// databaseURL is where w's registry is.
+// databaseURL is the address of w's registry.
 func (w *world) databaseURL() string {
 	w.t.Helper()
 	text, err := os.ReadFile(filepath.Join(shared.platform.Info().Dir, "postgres.url"))

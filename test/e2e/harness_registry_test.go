@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// faultyRegistry stands in front of the platform's image registry, passes
-// requests on, and does with some of them what its script says.
+// faultyRegistry is a proxy of the platform's image registry, with a handler for the
+// requests that are to fail.
 type faultyRegistry struct {
 	w       *world
 	address string
@@ -23,14 +23,13 @@ type faultyRegistry struct {
 	server  *http.Server
 
 	mu       sync.Mutex
-	play     script
+	script   script
 	over     chan struct{} // closed when the script ends
 	requests []string      // that have come, as "PUT /v2/name/blobs/…"
 	open     int           // of them, those that have not been answered
 }
 
-// script does something with a request, and reports whether it did: what it
-// leaves alone is passed on.
+// script handles a request, and reports whether it did: others are passed on.
 type script func(f *faultyRegistry, w http.ResponseWriter, r *http.Request) bool
 
 // newFaultyRegistry starts one, and names w's images after it.
@@ -40,7 +39,7 @@ func (w *world) newFaultyRegistry(s script) *faultyRegistry {
 	f.pass = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: shared.platform.Info().ImageRegistry})
-			r.Out.Host = r.In.Host // where uploads are told to go on
+			r.Out.Host = r.In.Host // the address of the rest of an upload
 		},
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
@@ -54,10 +53,10 @@ func (w *world) newFaultyRegistry(s script) *faultyRegistry {
 	return f
 }
 
-// goAway ends it: who asks is refused the connection.
+// goAway stops it: connections are refused.
 func (f *faultyRegistry) goAway() { require.NoError(f.w.t, f.server.Close()) }
 
-// comeBack starts it where it was.
+// comeBack starts it at its address.
 func (f *faultyRegistry) comeBack() {
 	f.w.t.Helper()
 	listener, err := net.Listen("tcp", f.address)
@@ -71,39 +70,39 @@ func (f *faultyRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Method+" "+r.URL.RequestURI())
 	f.open++
-	play := f.play
+	script := f.script
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.open--
 	}()
-	if play == nil || !play(f, w, r) {
+	if script == nil || !script(f, w, r) {
 		f.pass.ServeHTTP(w, r)
 	}
 }
 
-// fail has a script played from now on; nil for none.
+// fail sets the script; nil for none.
 func (f *faultyRegistry) fail(s script) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over != nil {
 		close(f.over)
 	}
-	f.play, f.over = s, make(chan struct{})
+	f.script, f.over = s, make(chan struct{})
 }
 
 // heal ends the script.
 func (f *faultyRegistry) heal() { f.fail(nil) }
 
-// end is closed when the script that is played now ends.
+// end is closed when the current script ends.
 func (f *faultyRegistry) end() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.over
 }
 
-// count is how many requests of a method have come that contain a text.
+// count is the number of requests of a method so far whose path contains a text.
 func (f *faultyRegistry) count(method, text string) int {
 	return len(f.those(method, text))
 }
@@ -120,7 +119,7 @@ func (f *faultyRegistry) those(method, text string) []string {
 	return found
 }
 
-// unanswered is how many requests wait for an answer.
+// unanswered is the number of requests that wait for an answer.
 func (f *faultyRegistry) unanswered() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -130,14 +129,14 @@ func (f *faultyRegistry) unanswered() int {
 // uploads are the methods of a push that change something.
 const uploads = "POST PATCH PUT"
 
-// on plays a script for some methods alone, in requests that contain a text.
-func on(methods, text string, play script) script {
+// on limits a script to some methods, and to paths that contain a text.
+func on(methods, text string, then script) script {
 	return func(f *faultyRegistry, w http.ResponseWriter, r *http.Request) bool {
-		return slices.Contains(strings.Fields(methods), r.Method) && strings.Contains(r.URL.Path, text) && play(f, w, r)
+		return slices.Contains(strings.Fields(methods), r.Method) && strings.Contains(r.URL.Path, text) && then(f, w, r)
 	}
 }
 
-// answering answers with a status, in an image registry's words.
+// answering answers with a status and an image registry's error.
 func answering(status int, code string) script {
 	return func(_ *faultyRegistry, w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
@@ -150,7 +149,7 @@ func answering(status int, code string) script {
 // hanging gives no answer until the client goes away or the script ends.
 func hanging(f *faultyRegistry, _ http.ResponseWriter, r *http.Request) bool {
 	over := f.end()
-	// That a client has gone is noticed only once its body has been read.
+	// The server notices that a client has gone only once its body has been read.
 	go func() { _, _ = io.Copy(io.Discard, r.Body) }()
 	select {
 	case <-r.Context().Done():
@@ -159,8 +158,8 @@ func hanging(f *faultyRegistry, _ http.ResponseWriter, r *http.Request) bool {
 	panic(http.ErrAbortHandler)
 }
 
-// cutting passes on what is small, and cuts the connection in the middle of
-// what is larger than n bytes.
+// cutting passes on what is small, and closes the connection in the middle of a body of
+// more than n bytes.
 func cutting(n int) script {
 	return func(f *faultyRegistry, w http.ResponseWriter, r *http.Request) bool {
 		r.Body = &cutBody{ReadCloser: r.Body, left: n}

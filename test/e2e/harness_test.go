@@ -1,5 +1,5 @@
 // Package e2e deploys real services on a real local platform, through the
-// command line, and looks at what podman, Temporal and a client then see.
+// command line, and checks the state of podman, Temporal and the service.
 package e2e
 
 import (
@@ -32,7 +32,7 @@ import (
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// shared is what all tests of this package stand on.
+// shared is used by all tests of this package.
 var shared struct {
 	platform *dev.Platform
 	app      string // the test service's program
@@ -69,14 +69,14 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	shared.app = filepath.Join(dir, "app")
-	build := exec.Command("go", "build", "-o", shared.app, "./testdata/app")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", shared.app, "./testdata/app")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build the test service: %w\n%s", err, out)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	// Where podman login writes, and all who push, pull and look find it.
+	// Podman login writes it; every push, pull and lookup reads it.
 	if err := os.Setenv("REGISTRY_AUTH_FILE", filepath.Join(dir, "auth.json")); err != nil {
 		return 1, err
 	}
@@ -97,7 +97,7 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// worlds counts them, so that each is a builder of its own.
+// worlds counts them: each is a builder of its own.
 var worlds atomic.Int32
 
 // world is one test's services directory, workspace and configuration. Its
@@ -144,8 +144,7 @@ func (w *world) cache() string { return filepath.Join(w.dir, "cache") }
 
 func (w *world) config() string { return filepath.Join(w.dir, "mcp.toml") }
 
-// owners are the tests that define services, by their names: all have one
-// registry.
+// owners are the tests by the services that they define: they share a registry.
 var owners sync.Map
 
 // define writes a service definition.
@@ -165,11 +164,11 @@ func (w *world) image(name, version string) string {
 // service is a definition of one component with one route, and more lines for
 // the component.
 func (w *world) service(name, version, more string) string {
-	return w.patient("10s", name, version, more)
+	return w.startingWithin("10s", name, version, more)
 }
 
-// patient is such a definition that gives its container so long to serve.
-func (w *world) patient(period, name, version, more string) string {
+// startingWithin is such a definition with another start period.
+func (w *world) startingWithin(period, name, version, more string) string {
 	return fmt.Sprintf(`name = %q
 node = %q
 path = "src"
@@ -194,18 +193,31 @@ mode = "l7"
 `, name, w.node, name, w.image(name, version), more, period)
 }
 
-// source writes a source that builds to an image which answers its version.
+// source writes the source of an image that answers with its version.
 func (w *world) source(version, more string) {
 	w.t.Helper()
 	src := filepath.Join(w.workspace, "src")
-	program, err := os.ReadFile(shared.app)
-	require.NoError(w.t, err)
-	require.NoError(w.t, os.WriteFile(filepath.Join(src, "app"), program, 0o755))
+	require.NoError(w.t, copyApp(src))
 	containerfile := "FROM scratch\nCOPY app /app\nENV VERSION=" + version + "\n" + more + "\nCMD [\"/app\"]\n"
 	require.NoError(w.t, os.WriteFile(filepath.Join(src, "Containerfile"), []byte(containerfile), 0o600))
 }
 
-// reply is how a command ended.
+// copyApp copies the test service's program to a directory. All copies have one time,
+// so that the layers of all images are the same: it is compressed and pushed once.
+func copyApp(dir string) error {
+	program, err := os.ReadFile(shared.app)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "app")
+	if err := os.WriteFile(file, program, 0o755); err != nil {
+		return err
+	}
+	built := time.Unix(1e9, 0)
+	return os.Chtimes(file, built, built)
+}
+
+// reply is the result of a command.
 type reply struct {
 	code           int
 	stdout, stderr string
@@ -215,7 +227,7 @@ func (r reply) String() string {
 	return fmt.Sprintf("exit %d\n--- stdout\n%s\n--- stderr\n%s", r.code, r.stdout, r.stderr)
 }
 
-// decode reads the JSON object that is all of stdout.
+// decode decodes stdout, which must be one JSON object.
 func (r reply) decode(t *testing.T, out any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), out), r)
@@ -226,8 +238,38 @@ func (w *world) mcp(args ...string) reply { return w.mcpUntil(w.t.Context(), arg
 
 // mcpUntil runs a command that is interrupted when ctx ends.
 func (w *world) mcpUntil(ctx context.Context, args ...string) reply {
-	var stdout, stderr bytes.Buffer
-	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: w.getenv}
+	var stderr bytes.Buffer
+	return w.mcpTo(ctx, &stderr, args...)
+}
+
+// mcpUntilSays runs a command that is interrupted when its stderr has the text.
+func (w *world) mcpUntilSays(text string, args ...string) reply {
+	ctx, interrupt := context.WithTimeout(w.t.Context(), time.Minute)
+	defer interrupt()
+	return w.mcpTo(ctx, &trigger{text: text, pull: interrupt}, args...)
+}
+
+// trigger calls pull when what is written to it has the text.
+type trigger struct {
+	printed
+	text string
+	pull func()
+}
+
+func (t *trigger) Write(more []byte) (int, error) {
+	n, err := t.printed.Write(more)
+	if strings.Contains(t.String(), t.text) {
+		t.pull()
+	}
+	return n, err
+}
+
+func (w *world) mcpTo(ctx context.Context, stderr interface {
+	io.Writer
+	fmt.Stringer
+}, args ...string) reply {
+	var stdout bytes.Buffer
+	app := &cli.App{Stdout: &stdout, Stderr: stderr, Getenv: w.getenv}
 	code := app.Run(ctx, append([]string{"--config", w.config()}, args...))
 	if err := validate(args, stdout.String()); err != nil {
 		w.t.Errorf("mcp %s printed what its schema does not allow: %v\n%s", strings.Join(args, " "), err, &stdout)
@@ -235,8 +277,8 @@ func (w *world) mcpUntil(ctx context.Context, args ...string) reply {
 	return reply{code, stdout.String(), stderr.String()}
 }
 
-// getenv hides what the developer's shell says of another Temporal or mcp, and
-// what mcp has remembered for others.
+// getenv hides the variables of a developer's shell that configure Temporal or mcp,
+// and the developer's cache.
 func (w *world) getenv(name string) string {
 	if name == "XDG_CACHE_HOME" {
 		return w.cache()
@@ -292,7 +334,7 @@ func (w *world) routePort(service string) int {
 	return list[0].Components[0].Routes[0].HostPort
 }
 
-// fetch asks a port, which must answer.
+// fetch sends a request to a port, which must answer.
 func (w *world) fetch(port int) string {
 	w.t.Helper()
 	answer, err := ask(port)

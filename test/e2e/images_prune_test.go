@@ -24,6 +24,7 @@ import (
 )
 
 func TestOldImagesArePrunedAfterARelease(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	private, err := parts.StartPodman(t.Context(), parts.PodmanOptions{Dir: t.TempDir(), Private: true})
 	require.NoError(t, err)
@@ -75,8 +76,8 @@ func (w *world) tags(versions ...string) []string {
 	return tags
 }
 
-// foreignImages puts names on both podmans that are not in mcp's rows: another
-// one of the service's first image, and one of an image that nobody runs.
+// foreignImages gives both podmans images that the registry does not have: another name
+// of the service's first image, and an image that no container uses.
 func (w *world) foreignImages(node, builder string) {
 	w.t.Helper()
 	w.build(builder, "localhost/theirs/of-old:v1")
@@ -86,7 +87,7 @@ func (w *world) foreignImages(node, builder string) {
 	w.build(node, "localhost/theirs/unused:v1")
 }
 
-// build builds the source past mcp.
+// build builds the source without mcp.
 func (w *world) build(socket, tag string) {
 	w.t.Helper()
 	src := filepath.Join(w.workspace, "src")
@@ -96,7 +97,7 @@ func (w *world) build(socket, tag string) {
 	require.NoError(w.t, err)
 }
 
-// names are those of a podman's images of this test.
+// names are the names of this test's images in a podman.
 func names(t *testing.T, socket string) []string {
 	t.Helper()
 	var images []struct{ Names []string }
@@ -112,14 +113,14 @@ func names(t *testing.T, socket string) []string {
 	return found
 }
 
-// pulls is how many times a podman has pulled an image.
+// pulls is how often a podman has pulled an image.
 func pulls(t *testing.T, socket, image string) int {
 	t.Helper()
 	events := askPodman(t, socket, "events", url.Values{"stream": {"false"}, "filters": {`{"event":["pull"]}`}})
 	return bytes.Count(events, []byte(`"`+image+`"`))
 }
 
-// askPodman is podman's own answer to a question.
+// askPodman sends a request to podman's API.
 func askPodman(t *testing.T, socket, question string, query url.Values) []byte {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{

@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-func TestALookUpThatGetsNoAnswerIsTold(t *testing.T) {
+func TestALookUpThatGetsNoAnswer(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		script  script
@@ -38,11 +38,11 @@ func TestALookUpThatGetsNoAnswerIsTold(t *testing.T) {
 			require.Contains(t, result.Error.Message, "look up image "+w.image(name, "v1"))
 			require.Contains(t, result.Error.Message, test.message)
 			require.Contains(t, result.Error.Hint, test.hint)
-			story := w.story(result.WorkflowID)
-			require.False(t, story.touched(), "no node has been touched")
-			require.Zero(t, story.scheduled["Build"])
+			summary := w.summary(result.WorkflowID)
+			require.False(t, summary.touched(), "no node has been touched")
+			require.Zero(t, summary.scheduled["Build"])
 			if test.kind == fault.Unauthorized {
-				require.Zero(t, story.scheduled["ImageExists"], "what was refused on the spot is not asked for again")
+				require.Zero(t, summary.scheduled["ImageExists"], "a local activity that was refused is not repeated")
 			}
 		})
 	}
@@ -84,7 +84,7 @@ func TestAPullThatFails(t *testing.T) {
 			require.Contains(t, result.Error.Message, test.message)
 			require.Contains(t, result.Error.Hint, test.hint)
 			if test.attempts > 0 {
-				require.Equal(t, test.attempts, w.story(result.WorkflowID).attempts["RunContainer"])
+				require.Equal(t, test.attempts, w.summary(result.WorkflowID).attempts["RunContainer"])
 			}
 			require.Eventually(t, func() bool { return f.unanswered() == 0 }, 20*time.Second, 50*time.Millisecond, "the pull has ended")
 			f.heal()
@@ -93,8 +93,8 @@ func TestAPullThatFails(t *testing.T) {
 	}
 }
 
-// newPulled makes a world in whose faulty image registry a service's image is,
-// and in whose podman it is not.
+// newPulled makes a world with a service's image in its faulty image registry, and not
+// in its podman.
 func newPulled(t *testing.T, name string) (*world, *faultyRegistry) {
 	t.Helper()
 	w := newWorld(t)
@@ -129,7 +129,7 @@ func (w *world) fails(name string, options ...string) workflows.Result {
 	return result
 }
 
-func TestWhoHasLoggedInMayPushAndPull(t *testing.T) {
+func TestALoginMayPushAndPull(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	login := "Basic " + base64.StdEncoding.EncodeToString([]byte("shop:secret"))

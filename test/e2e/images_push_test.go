@@ -16,7 +16,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// payload is the size of what no other image has, so that it has to be sent.
+// payload is the size of a layer that no other image has, so that it has to be sent.
 const payload = 1 << 20
 
 // cut is where a connection is cut in the middle of a payload.
@@ -62,9 +62,9 @@ func TestAPushThatIsCutGoesOnWhereItWas(t *testing.T) {
 		_, digest, _ := strings.Cut(request, "digest=")
 		require.Equal(t, 1, f.count("PUT", digest), "a layer that was there is not sent again")
 	}
-	story := w.story(result.WorkflowID)
-	require.Equal(t, 1, story.attempts["Build"], "the push is retried alone: %s", story.failures["Build"])
-	require.Greater(t, story.attempts["Push"], 1)
+	summary := w.summary(result.WorkflowID)
+	require.Equal(t, 1, summary.attempts["Build"], "the push is retried alone: %s", summary.failures["Build"])
+	require.Greater(t, summary.attempts["Push"], 1)
 }
 
 func TestAnImageRegistryThatFailsForAWhileCostsOnlyTime(t *testing.T) {
@@ -85,7 +85,7 @@ func TestAnImageRegistryThatFailsForAWhileCostsOnlyTime(t *testing.T) {
 			f.heal()
 			r := <-deployed
 			require.Zero(t, r.code, r)
-			require.Equal(t, 1, w.story(workflows.DeployID(name)).attempts["Build"])
+			require.Equal(t, 1, w.summary(workflows.DeployID(name)).attempts["Build"])
 		})
 	}
 	t.Run("away", func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestAPushThatIsRefusedIsNotRetried(t *testing.T) {
 			result := w.failsToPush(name)
 			require.Equal(t, fault.Unauthorized, result.Error.Kind)
 			require.Contains(t, result.Error.Hint, "podman login "+w.registry)
-			require.Equal(t, 1, w.story(result.WorkflowID).attempts["Push"])
+			require.Equal(t, 1, w.summary(result.WorkflowID).attempts["Push"])
 		})
 	}
 }
@@ -144,8 +144,8 @@ func TestAfterTheLastTryTheLocalTagIsGone(t *testing.T) {
 	}
 }
 
-// failsToPush deploys a service whose image cannot be pushed: it fails, the
-// local tag goes, and no node has been touched.
+// failsToPush deploys a service whose image cannot be pushed: the deploy fails, the
+// local tag is removed, and no node is touched.
 func (w *world) failsToPush(name string, options ...string) workflows.Result {
 	w.t.Helper()
 	r := w.mcp(append([]string{"deploy", name, "--json"}, options...)...)
@@ -159,7 +159,7 @@ func (w *world) failsToPush(name string, options ...string) workflows.Result {
 	here, err := podman.New(shared.platform.Info().Podman).ImageExists(w.t.Context(), w.image(name, "v1"))
 	require.NoError(w.t, err)
 	require.False(w.t, here, "the local tag is gone")
-	require.False(w.t, w.story(result.WorkflowID).touched(), "no node has been touched")
+	require.False(w.t, w.summary(result.WorkflowID).touched(), "no node has been touched")
 	require.NotContains(w.t, w.mcp("ps").stdout, name+"-app")
 	require.Contains(w.t, w.mcp("history", name).stdout, result.Error.Message, "the registry has the cause")
 	return result

@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hook is a webhook that may be ill, and remembers what it has taken that is
-// about one service: the node has other tests' containers too.
+// hook is a webhook that may fail, and records the alerts of one service: the node has
+// other tests' containers too.
 type hook struct {
-	about string
-	mu    sync.Mutex
-	ill   func(http.ResponseWriter)
-	asked int
-	taken []string
+	about   string
+	mu      sync.Mutex
+	failure func(http.ResponseWriter)
+	asked   int
+	taken   []string
 }
 
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +37,8 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked++
-	if h.ill != nil {
-		h.ill(w)
+	if h.failure != nil {
+		h.failure(w)
 		return
 	}
 	mac := hmac.New(sha256.New, []byte("hush"))
@@ -50,11 +50,11 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.taken = append(h.taken, string(body))
 }
 
-// with is how the webhook is from now on.
-func (h *hook) with(ill func(http.ResponseWriter)) {
+// with sets how the webhook fails; nil for not at all.
+func (h *hook) with(failure func(http.ResponseWriter)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ill = ill
+	h.failure = failure
 }
 
 func (h *hook) seen() (asked int, taken []string) {
@@ -63,7 +63,7 @@ func (h *hook) seen() (asked int, taken []string) {
 	return h.asked, h.taken
 }
 
-func TestWhoIsToldOfDrift(t *testing.T) {
+func TestDriftIsAlerted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	name := w.builder + "-shop"
@@ -85,19 +85,19 @@ func TestWhoIsToldOfDrift(t *testing.T) {
 
 	h.with(func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) })
 	w.podman("stop", "--time", "0", container)
-	require.Eventually(t, func() bool { asked, _ := h.seen(); return asked >= 2 }, time.Minute, 50*time.Millisecond, "asked again")
+	require.Eventually(t, func() bool { asked, _ := h.seen(); return asked >= 2 }, time.Minute, 50*time.Millisecond, "sent again")
 	h.with(nil)
 	w.podman("start", container)
 	require.Eventually(t, func() bool { _, taken := h.seen(); return len(taken) >= 2 }, time.Minute, 50*time.Millisecond)
-	w.awaitLooks(2)
+	w.awaitObservations(2)
 	_, taken := h.seen()
 	require.Len(t, taken, 2, "once each")
 	text, err := os.ReadFile(log)
 	require.NoError(t, err)
-	require.Equal(t, taken, strings.Split(strings.TrimSpace(string(text)), "\n"), "the command is told the same")
+	require.Equal(t, taken, strings.Split(strings.TrimSpace(string(text)), "\n"), "the command gets the same")
 
 	events := w.events(name)
-	require.Equal(t, []string{"stopped", "stopped ended"}, told(events))
+	require.Equal(t, []string{"stopped", "stopped ended"}, kinds(events))
 	for i, body := range taken {
 		var alert struct {
 			event

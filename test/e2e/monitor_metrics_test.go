@@ -53,8 +53,8 @@ func (s series) labels() map[string]map[string]bool {
 	return all
 }
 
-// TestMetrics deploys well and badly, and finds both in the metrics of the
-// control worker, and in them all that the dashboard asks for.
+// TestMetrics runs deploys that succeed and fail, and finds both in the metrics of the
+// control worker, and every metric that the dashboard queries.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -83,7 +83,7 @@ func TestMetrics(t *testing.T) {
 		}
 	})
 
-	t.Run("tell of the nodes", func(t *testing.T) {
+	t.Run("describe the nodes", func(t *testing.T) {
 		require.Equal(t, 1.0, after[`mcp_node_up{node="local"}`])
 		require.Greater(t, after[`mcp_node_memory_bytes{node="local"}`], after[`mcp_node_memory_used_bytes{node="local"}`])
 		require.Contains(t, after, `mcp_node_ports_in_use{node="local"}`)
@@ -96,14 +96,14 @@ func TestMetrics(t *testing.T) {
 		require.Contains(t, before, `mcp_undos_total{outcome="incomplete"}`)
 	})
 
-	t.Run("have no label whose values have no end", func(t *testing.T) {
+	t.Run("have no unbounded label", func(t *testing.T) {
 		for key := range after {
 			require.NotContains(t, key, "measured", "a service's name")
 			require.NotRegexp(t, `[0-9a-f]{8}-[0-9a-f]{4}-|sha256|"[0-9]+"`, regexp.MustCompile(`le="[^"]*"`).ReplaceAllString(key, ""), "an id")
 		}
 	})
 
-	t.Run("have all that the dashboard asks for", func(t *testing.T) {
+	t.Run("have all that the dashboard queries", func(t *testing.T) {
 		exported := after.labels()
 		for _, expression := range dashboard(t) {
 			names := regexp.MustCompile(`\b(mcp|temporal|go|process)_[a-z_]+\b`).FindAllString(expression, -1)

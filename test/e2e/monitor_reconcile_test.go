@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatIsMissingIsDeployedAgainWhereThatIsWanted(t *testing.T) {
+func TestAMissingContainerIsDeployedAgainWhereReconcileIsSet(t *testing.T) {
 	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
@@ -23,11 +23,11 @@ func TestWhatIsMissingIsDeployedAgainWhereThatIsWanted(t *testing.T) {
 	w.deploy(blog)
 
 	w.podman("rm", "--force", "--time", "0", shop+"-app", blog+"-app")
-	healed := func() bool { // a look may find it stopped before it finds it missing
+	healed := func() bool { // an observation may find it stopped before it is missing
 		events := w.events(shop)
-		return len(events) > 2 && events[len(events)-1].Ended && slices.Contains(told(events), "reconcile")
+		return len(events) > 2 && events[len(events)-1].Ended && slices.Contains(kinds(events), "reconcile")
 	}
-	require.Eventually(t, healed, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, healed, time.Minute, 250*time.Millisecond)
 	status := w.status(shop).Components[0]
 	require.Equal(t, "running", status.ObservedState)
 	require.Empty(t, status.Drift)
@@ -37,8 +37,8 @@ func TestWhatIsMissingIsDeployedAgainWhereThatIsWanted(t *testing.T) {
 	require.Contains(t, history.stdout, "monitor")
 	back := w.mcp("rollback", shop)
 	require.Equal(t, 1, back.code, back)
-	require.Contains(t, back.stderr, "no release before", "what the monitor brought back is the same release")
+	require.Contains(t, back.stderr, "no release before", "the monitor deploys the same release")
 
-	require.Contains(t, told(w.events(blog)), "missing")
-	require.NotContains(t, told(w.events(blog)), "reconcile", "drift is only told")
+	require.Contains(t, kinds(w.events(blog)), "missing")
+	require.NotContains(t, kinds(w.events(blog)), "reconcile", "drift is only reported")
 }

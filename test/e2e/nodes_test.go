@@ -40,7 +40,7 @@ func (w *world) pollers() []string {
 	return identities
 }
 
-// refused is the fault of a command that must fail.
+// refused returns the fault of a command that must fail.
 func (w *world) refused(args ...string) *fault.Error {
 	w.t.Helper()
 	r := w.mcp(append(args, "--json")...)
@@ -59,7 +59,7 @@ func TestASecondMachineIsRefusedANodesName(t *testing.T) {
 	w.define(name, w.service(name, "v1", ""))
 	w.deploy(name)
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", name+"-app") })
-	w.awaitLooks(1)
+	w.awaitObservations(1)
 
 	second := []string{"worker", "--node", w.node, "--config", w.elsewhere()}
 	late := w.process(second...)
@@ -72,7 +72,7 @@ func TestASecondMachineIsRefusedANodesName(t *testing.T) {
 	w.define(name, w.service(name, "v2", ""))
 	require.Equal(t, "v2", w.fetch(w.deploy(name).Components[0].Ports["http"]), "the first goes on serving")
 	first.signal(syscall.SIGKILL)
-	require.Equal(t, 1, w.process(second...).code(time.Minute), "that it does not answer proves nothing")
+	require.Equal(t, 1, w.process(second...).code(time.Minute), "a worker that does not answer still owns the name")
 	again := w.worker("--node", w.node)
 	require.Equal(t, workflows.Unchanged, w.deploy(name).Outcome, "its own machine may always come back")
 
@@ -84,7 +84,7 @@ func TestASecondMachineIsRefusedANodesName(t *testing.T) {
 	again.signal(syscall.SIGTERM)
 	require.Zero(t, again.code(time.Minute))
 	w.worker(second[1:]...)
-	require.Equal(t, 1, w.process("worker", "--node", w.node).code(time.Minute), "now the name is the other's")
+	require.Equal(t, 1, w.process("worker", "--node", w.node).code(time.Minute), "now the name belongs to the other")
 }
 
 func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
@@ -96,7 +96,7 @@ func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
 	w.define(name, definition)
 	w.deploy(name)
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", name+"-app") })
-	w.awaitLooks(1)
+	w.awaitObservations(1)
 
 	drained := w.mcp("node", "drain", w.node)
 	require.Zero(t, drained.code, drained)
@@ -138,7 +138,7 @@ func TestANodeIsRemoved(t *testing.T) {
 	w.deploy(name)
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", name+"-app") })
 	w.podman("rm", "--force", name+"-app")
-	require.Eventually(t, func() bool { return len(w.events(name)) == 1 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.events(name)) == 1 }, 30*time.Second, 250*time.Millisecond)
 
 	f := w.refused("node", "remove", w.node, "-y")
 	require.Equal(t, fault.Conflict, f.Kind)
@@ -155,13 +155,13 @@ func TestANodeIsRemoved(t *testing.T) {
 	require.Equal(t, w.node+": removed\n", removed.stdout)
 	require.Contains(t, removed.stderr, "if its worker still runs, stop it")
 	require.Equal(t, 2, w.mcp("node", "show", w.node).code)
-	require.Contains(t, told(w.events(name)), "missing", "its events stay")
+	require.Contains(t, kinds(w.events(name)), "missing", "its events stay")
 	require.Contains(t, w.mcp("history", name).stdout, "undeploy")
 
 	worker.signal(syscall.SIGTERM)
 	require.Zero(t, worker.code(time.Minute))
 	w.worker("--node", w.node)
-	w.awaitLooks(1) // its worker announces it again
+	w.awaitObservations(1) // its worker announces it again
 }
 
 func TestADeadNodeDoesNotSlowTheOthers(t *testing.T) {
@@ -179,19 +179,19 @@ func TestADeadNodeDoesNotSlowTheOthers(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		gone := 0
-		for line := range strings.Lines(w.mcp("node", "list").stdout) { // those of other tests are there too
+		for line := range strings.Lines(w.mcp("node", "list").stdout) { // it lists nodes of other tests too
 			if strings.HasPrefix(line, w.node+"-dead-") && strings.Contains(line, plan.NodeUnreachable) {
 				gone++
 			}
 		}
 		return gone == len(dead)
-	}, time.Minute, 200*time.Millisecond)
+	}, time.Minute, 500*time.Millisecond)
 
-	const looks = 5
-	w.awaitLooks(1)
+	const observations = 5
+	w.awaitObservations(1)
 	began := w.nodeStatus().Seen
-	w.awaitLooks(looks)
-	require.Less(t, w.nodeStatus().Seen.Sub(began), (looks+2)*monitorInterval, "each look at a dead node takes longer than that")
+	w.awaitObservations(observations)
+	require.Less(t, w.nodeStatus().Seen.Sub(began), (observations+2)*monitorInterval, "each observation of a dead node takes longer than that")
 	w.deploy(name)
 	for activity, queue := range w.queues("deploy/"+name, "") {
 		require.NotContains(t, queue, "dead", activity)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
@@ -23,11 +22,11 @@ import (
 // record is set by `make histories`.
 var record = flag.String("record", "", "directory to write the histories to")
 
-// TestEveryOutcomeReplays brings about each outcome, and replays the history
-// that it leaves. With -record it also keeps them, for the replay test of
-// package workflows. The test of pruning adds the history of a deploy that
-// prunes, which takes a past.
+// TestEveryOutcomeReplays runs a deploy to each outcome, and replays its history. With
+// -record it also writes the histories, for the replay test of package workflows. The
+// test of pruning adds the history of a deploy that prunes.
 func TestEveryOutcomeReplays(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	deploy := workflows.DeployID("replay")
@@ -58,11 +57,10 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	require.Equal(t, 1, w.mcp("deploy", "replay").code)
 	w.replays("unhealthy", deploy)
 
-	w.define("replay", w.patient("60s", "replay", "v2", `env = { MODE = "deaf" }`))
+	w.define("replay", w.startingWithin("60s", "replay", "v2", `env = { MODE = "deaf" }`))
 	cancelled := make(chan reply, 1)
 	go func() { cancelled <- w.mcp("deploy", "replay") }()
-	w.untilRunning(deploy)
-	time.Sleep(time.Second)
+	w.awaitAttempt(deploy, "RunContainer", 1)
 	require.NoError(t, w.temporal().CancelWorkflow(t.Context(), deploy, ""))
 	r := <-cancelled
 	require.Equal(t, 1, r.code, r)
@@ -113,8 +111,7 @@ func (w *world) replays(name, id string) {
 	require.NoError(w.t, os.WriteFile(filepath.Join(*record, name+".json"), w.anonymous(text), 0o644))
 }
 
-// anonymous takes what is this machine's own out of a history: its name, and
-// the paths of this test.
+// anonymous removes this machine's name and the paths of this test from a history.
 func (w *world) anonymous(text []byte) []byte {
 	w.t.Helper()
 	host, err := os.Hostname()

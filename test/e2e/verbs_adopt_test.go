@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,8 +16,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// byHand starts a container of a built image past mcp, as an operator would,
-// that listens on the port which it publishes.
+// byHand starts a container of a built image without mcp. It listens on the port that
+// it publishes.
 func (w *world) byHand(container, image string, port int, more ...string) {
 	w.t.Helper()
 	auth := filepath.Join(w.dir, "auth.json")
@@ -33,22 +32,19 @@ func (w *world) byHand(container, image string, port int, more ...string) {
 	})
 }
 
-// freePort is a port of this host that nobody listens on, nor holds: that of a
-// stopped container is only held.
+// freePort is an unused port that no service holds: a stopped container holds its
+// ports, and does not listen.
 func (w *world) freePort() int {
 	w.t.Helper()
 	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(w.t, err)
-		port := l.Addr().(*net.TCPAddr).Port
-		require.NoError(w.t, l.Close())
+		port := unusedPort()
 		if w.sql(fmt.Sprintf("select service from component_routes where host_port = %d", port)) == "" {
 			return port
 		}
 	}
 }
 
-// identity is what must not change of a container that is adopted.
+// identity is the part of a container that an adopt must not change.
 func (w *world) identity(container string) string {
 	return w.podman("inspect", container, "--format", "{{.ID}} {{.Name}} {{.State.StartedAt}} {{.State.Pid}}")
 }
@@ -72,7 +68,7 @@ type listed struct {
 	UptimeSeconds             int64 `json:"uptime_seconds"`
 }
 
-// listed is what mcp ps says of a container.
+// listed is the entry of a container in mcp ps.
 func (w *world) listed(container string) listed {
 	w.t.Helper()
 	r := w.mcp("ps", "--json")
@@ -84,7 +80,7 @@ func (w *world) listed(container string) listed {
 	return list[i]
 }
 
-// standing is what mcp ps says of whose a container is, in both of its forms.
+// standing is the ownership of a container in mcp ps, the same in both of its forms.
 func (w *world) standing(container string) plan.Standing {
 	w.t.Helper()
 	l, standing := w.listed(container), plan.Unmanaged
@@ -98,7 +94,8 @@ func (w *world) standing(container string) plan.Standing {
 	return standing
 }
 
-func TestEveryContainerTellsWhoseItIsAndForHowLongItHasRun(t *testing.T) {
+func TestEveryContainerIsListedWithItsOwnerAndUptime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("whose", w.service("whose", "v1", ""))
 	image := w.pushed("whose", "v1")
@@ -136,6 +133,7 @@ func (w *world) adopt(service string) workflows.Result {
 }
 
 func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("taken", w.service("taken", "v1", ""))
 	image := w.pushed("taken", "v1")
@@ -153,9 +151,9 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 
 	require.Equal(t, plan.Unmanaged, w.standing("taken-app"))
 
-	rehearsed := w.mcp("adopt", "taken", "--dry-run")
-	require.Zero(t, rehearsed.code, rehearsed)
-	require.Contains(t, rehearsed.stdout, "would be adopted as it is")
+	dry := w.mcp("adopt", "taken", "--dry-run")
+	require.Zero(t, dry.code, dry)
+	require.Contains(t, dry.stdout, "would be adopted as it is")
 	require.Equal(t, 0, w.status("taken").Release)
 
 	adopted := w.mcp("adopt", "taken")
@@ -180,7 +178,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 	require.Equal(t, workflows.Unchanged, w.deploy("taken").Outcome)
 	require.Equal(t, before, w.identity("taken-app"))
 
-	t.Run("what takes its name is somebody else's", func(t *testing.T) {
+	t.Run("another container takes its name", func(t *testing.T) {
 		w.podman("rename", "taken-app", "taken-mine")
 		other := w.freePort()
 		w.byHand("taken-app", image, other)
@@ -213,6 +211,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 }
 
 func TestAnAdoptedContainerIsReplacedAndNoRequestFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.define("heir", w.service("heir", "v1", ""))
 	old := w.freePort()
@@ -235,12 +234,14 @@ func TestAnAdoptedContainerIsReplacedAndNoRequestFails(t *testing.T) {
 	require.Zero(t, back.code, back)
 	var result2 workflows.Result
 	back.decode(t, &result2)
-	require.Equal(t, "v1", w.fetch(result2.Components[0].Ports["http"]), "what was adopted can be gone back to")
+	require.Equal(t, "v1", w.fetch(result2.Components[0].Ports["http"]), "a rollback restores what was adopted")
 }
 
 func TestAnAdoptedContainerIsPutBack(t *testing.T) {
+	t.Parallel()
 	for _, order := range []string{"start-first", "stop-first"} {
 		t.Run(order, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			name := "back-" + order
 			w.define(name, w.service(name, "v1", ""))
@@ -263,6 +264,7 @@ func TestAnAdoptedContainerIsPutBack(t *testing.T) {
 }
 
 func TestWhatIsNotAsDefinedIsAdoptedAsItIsAndPlanned(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	text := w.service("other", "v2", "") + fmt.Sprintf("\n[[components]]\nname = \"extra\"\nimage = %q\n", w.image("other", "v2"))
 	w.define("other", w.service("other", "v1", ""))

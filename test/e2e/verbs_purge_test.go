@@ -10,6 +10,7 @@ import (
 )
 
 func TestAPurgedServiceIsDeployedAsIfForTheFirstTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("forgotten", w.service("forgotten", "v1", ""))

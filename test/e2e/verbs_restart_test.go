@@ -24,6 +24,7 @@ func (w *world) change(outcome workflows.Outcome, args ...string) workflows.Resu
 }
 
 func TestAServiceIsStoppedAndStartedAsItWasReleased(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("calm", w.service("calm", "v1", ""))
@@ -57,11 +58,11 @@ func TestAServiceIsStoppedAndStartedAsItWasReleased(t *testing.T) {
 
 	back := w.mcp("rollback", "calm")
 	require.Zero(t, back.code, back)
-	require.Contains(t, back.stderr, "to release 1", "what runs is release 2, whoever started it")
+	require.Contains(t, back.stderr, "to release 1", "release 2 runs, whichever verb started it")
 	w.change(workflows.Succeeded, "stop", "calm")
 	again := w.mcp("rollback", "calm")
 	require.Zero(t, again.code, again)
-	require.Contains(t, again.stderr, "from release 8 to release 7", "what ran until the stop")
+	require.Contains(t, again.stderr, "from release 8 to release 7", "the release that ran until the stop")
 	require.Equal(t, "v1", w.fetch(w.routePort("calm")))
 
 	w.change(workflows.Succeeded, "stop", "calm")
@@ -71,6 +72,7 @@ func TestAServiceIsStoppedAndStartedAsItWasReleased(t *testing.T) {
 }
 
 func TestARestartFailsNoRequest(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("fresher", w.service("fresher", "v1", ""))
@@ -88,6 +90,7 @@ func TestARestartFailsNoRequest(t *testing.T) {
 }
 
 func TestARestartOfOneComponentLeavesTheOthers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("duo", w.pair("duo"))
@@ -106,9 +109,9 @@ func TestARestartOfOneComponentLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// TestARestartOfAnAdoptedContainer is about one whose image no image registry
-// has.
+// TestARestartOfAnAdoptedContainer restarts one whose image is in no image registry.
 func TestARestartOfAnAdoptedContainer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	const image = "localhost/homemade:v1"

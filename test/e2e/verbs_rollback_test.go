@@ -11,6 +11,7 @@ import (
 )
 
 func TestRollbackRunsTheFormerReleaseByItsDigests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.Equal(t, 2, w.mcp("history", "back").code, "a service that was never deployed has no history")
 	w.source("v1", "")
@@ -24,7 +25,7 @@ func TestRollbackRunsTheFormerReleaseByItsDigests(t *testing.T) {
 	w.define("back", w.service("back", "v2", `env = { MODE = "exit" }`))
 	require.Equal(t, 1, w.mcp("deploy", "back").code)
 
-	// The tag moves on: what runs again is what ran, not what it is called.
+	// The tag moves: the rollback runs the former image, by its digest.
 	w.source("v1-moved", "")
 	w.define("back", w.service("back", "v1", ""))
 	require.Zero(t, w.mcp("build", "back", "--force").code)
@@ -55,6 +56,7 @@ func TestRollbackRunsTheFormerReleaseByItsDigests(t *testing.T) {
 }
 
 func TestCancelPutsBackWhatRanBefore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	idle := w.mcp("cancel", "stopme")
 	require.Equal(t, 1, idle.code)
@@ -63,7 +65,7 @@ func TestCancelPutsBackWhatRanBefore(t *testing.T) {
 	w.source("v1", "")
 	w.define("stopme", w.service("stopme", "v1", ""))
 	port := w.deploy("stopme").Components[0].Ports["http"]
-	w.define("stopme", w.patient("60s", "stopme", "v1", `env = { MODE = "deaf" }`))
+	w.define("stopme", w.startingWithin("60s", "stopme", "v1", `env = { MODE = "deaf" }`))
 	deploying := make(chan reply, 1)
 	go func() { deploying <- w.mcp("deploy", "stopme") }()
 	w.untilRunning(workflows.DeployID("stopme"))
@@ -77,7 +79,7 @@ func TestCancelPutsBackWhatRanBefore(t *testing.T) {
 	cancelled.decode(t, &result)
 	require.Equal(t, workflows.Cancelled, result.Outcome)
 	require.False(t, result.Dirty)
-	require.Equal(t, 1, (<-deploying).code, "who deployed is told that it failed")
+	require.Equal(t, 1, (<-deploying).code, "the deploy fails")
 	require.Equal(t, "v1", w.fetch(port))
 	require.NotContains(t, w.mcp("ps").stdout, "stopme-app.next")
 }

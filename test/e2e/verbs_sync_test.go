@@ -11,6 +11,7 @@ import (
 )
 
 func TestASyncRecordsDefinitionsAndDeploysNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("noted", w.service("noted", "v1", ""))

@@ -46,8 +46,8 @@ port = 5432
 `, name, w.image(name, "v1"))
 }
 
-// podman asks the platform's podman, past mcp; again where the program of a
-// container ended while podman before 4.4 looked at it.
+// podman runs a command of podman. It is repeated where podman before 4.4 inspected a
+// container whose program ended meanwhile.
 func (w *world) podman(args ...string) string {
 	w.t.Helper()
 	for try := 1; ; try++ {
@@ -60,13 +60,13 @@ func (w *world) podman(args ...string) string {
 	}
 }
 
-// portsHeld are the ports of a service that Postgres does not let rest.
+// portsHeld are the routes of a service whose ports are held.
 func (w *world) portsHeld(service string) string {
 	w.t.Helper()
 	return w.sql(fmt.Sprintf("select route from component_routes where service = '%s' and rests_until is null order by 1", service))
 }
 
-// sql is what a query past the registry gives.
+// sql runs a query on w's registry.
 func (w *world) sql(query string) string {
 	w.t.Helper()
 	out, err := exec.Command("psql", w.databaseURL(), "-X", "-A", "-t", "-c", query).CombinedOutput()
@@ -74,7 +74,7 @@ func (w *world) sql(query string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// retired are the containers that each Retire of a run took, in their order.
+// retired are the containers of each Retire of a run, in order.
 func (w *world) retired(r workflows.Result) []string {
 	w.t.Helper()
 	var taken []string
@@ -89,6 +89,7 @@ func (w *world) retired(r workflows.Result) []string {
 }
 
 func TestUndeployRemovesAServiceAndKeepsItsData(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("gone", w.pair("gone"))
@@ -164,6 +165,7 @@ func TestUndeployRemovesAServiceAndKeepsItsData(t *testing.T) {
 }
 
 func TestUndeployRemovesAStoppedService(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
 	w.define("idle", w.service("idle", "v1", ""))

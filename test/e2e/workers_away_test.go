@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every verb that changes something waits for a control worker that is away,
-// those that first have to read something among them.
+// Every changing verb waits for a control worker that is away, also one that first
+// reads.
 func TestVerbsWaitForAControlWorker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

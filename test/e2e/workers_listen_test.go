@@ -3,27 +3,40 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/telemetry"
 )
 
-// freeAddress is one of this host that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	port, err := parts.FreePort()
-	require.NoError(t, err)
-	return fmt.Sprintf("127.0.0.1:%d", port)
+// portsGiven counts what unusedPort has returned.
+var portsGiven atomic.Int32
+
+// unusedPort is a port of 127.0.0.1 that no process listens on. It is below both
+// the range of routes and that of the kernel's ephemeral ports, so that nothing
+// takes it before the test uses it.
+func unusedPort() int {
+	for {
+		port := 15000 + int(portsGiven.Add(1))
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = listener.Close()
+			return port
+		}
+	}
 }
 
-// readiness asks a worker whether it is ready; false if it does not answer.
+// unusedAddress is 127.0.0.1 with an unused port.
+func unusedAddress() string { return fmt.Sprintf("127.0.0.1:%d", unusedPort()) }
+
+// readiness reads the readiness of a worker; false if it does not answer.
 func readiness(address string) (said telemetry.Readiness, answered bool) {
 	response, err := http.Get("http://" + address + "/readyz")
 	if err != nil {
@@ -33,13 +46,13 @@ func readiness(address string) (said telemetry.Readiness, answered bool) {
 	return said, json.NewDecoder(response.Body).Decode(&said) == nil
 }
 
-// TestTwoWorkersWithOneAddress starts two workers that are told the same
-// address: both work, and the second is asked once the first has ended.
+// TestTwoWorkersWithOneAddress starts two workers with the same address: both work, and
+// the second listens once the first has ended.
 func TestTwoWorkersWithOneAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.alone()
-	address := freeAddress(t)
+	address := unusedAddress()
 	first := w.worker("--builder", w.builder, "--workspace", w.workspace, "--listen", address)
 	require.Eventually(t, func() bool { said, _ := readiness(address); return said.Ready }, time.Minute, 50*time.Millisecond)
 	second := w.worker("--control", "--listen", address)
@@ -58,12 +71,12 @@ func TestTwoWorkersWithOneAddress(t *testing.T) {
 	require.False(t, answered)
 }
 
-// TestAWorkerTellsWhatItWaitsFor starts one where no Temporal is.
-func TestAWorkerTellsWhatItWaitsFor(t *testing.T) {
+// TestAWorkerReportsWhatItWaitsFor starts one without a Temporal.
+func TestAWorkerReportsWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.configure("[temporal]", fmt.Sprintf("address = %q", freeAddress(t)))
-	address := freeAddress(t)
+	w.configure("[temporal]", fmt.Sprintf("address = %q", unusedAddress()))
+	address := unusedAddress()
 	waiting := w.process("worker", "--node", "rift", "--listen", address)
 	var said telemetry.Readiness
 	require.Eventually(t, func() (answered bool) { said, answered = readiness(address); return answered }, time.Minute, 50*time.Millisecond)
@@ -76,7 +89,7 @@ func TestAWorkerTellsWhatItWaitsFor(t *testing.T) {
 	require.Zero(t, waiting.code(time.Minute))
 }
 
-// TestAWorkerThatDoesNotListen turns metrics and health off.
+// TestAWorkerThatDoesNotListen starts one without metrics and health.
 func TestAWorkerThatDoesNotListen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

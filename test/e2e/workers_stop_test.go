@@ -13,9 +13,9 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// TestAWorkerThatEndsLetsItsWorkFinish ends the one worker of each role with
-// SIGTERM while an activity is under way there: that attempt is the one that
-// succeeds, and the deploy goes on with the next worker.
+// TestAWorkerThatEndsLetsItsWorkFinish sends SIGTERM to the one worker of each role
+// while an activity is under way there: that attempt succeeds, and the deploy goes on
+// with the next worker.
 func TestAWorkerThatEndsLetsItsWorkFinish(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -33,33 +33,33 @@ func TestAWorkerThatEndsLetsItsWorkFinish(t *testing.T) {
 			w.alone()
 			f := w.newFaultyRegistry(nil)
 			roles := map[string]*process{}
-			for _, name := range []string{"control", "node", "builder"} { // a node is ready when a control worker knows it
+			for _, name := range []string{"control", "node", "builder"} { // a node is ready when a control worker has recorded it
 				roles[name] = w.worker(tests[name].flags(w)...)
 			}
 			name := "graceful-" + role
 			w.source("v1", `RUN ["/app", "sleep", "8s"]`)
-			w.define(name, w.patient("60s", name, "v1", `env = { MODE = "late" }`))
+			w.define(name, w.startingWithin("60s", name, "v1", `env = { MODE = "late" }`))
 			if role == "control" {
 				f.fail(on(http.MethodHead, "/manifests/", slowly(6*time.Second)))
 			}
 			deployed := w.start("deploy", name, "--json")
 			w.awaitAttempt(workflows.DeployID(name), test.activity, 1)
 			roles[role].signal(syscall.SIGTERM)
-			require.Zero(t, roles[role].code(time.Minute), "it ends by itself")
+			require.Zero(t, roles[role].code(time.Minute), "it ends without a second signal")
 			f.heal()
 			w.worker(test.flags(w)...)
 
 			r := <-deployed
 			require.Zero(t, r.code, r)
-			story := w.story(workflows.DeployID(name))
-			require.Equal(t, story.scheduled[test.activity], story.attempts[test.activity], "each was done at the first attempt")
-			require.Zero(t, story.scheduled["Restore"], "nothing was put back")
+			summary := w.summary(workflows.DeployID(name))
+			require.Equal(t, summary.scheduled[test.activity], summary.attempts[test.activity], "each was done at the first attempt")
+			require.Zero(t, summary.scheduled["Restore"], "nothing was undone")
 			require.Contains(t, roles[role].stderr.String(), "what runs comes to an end first")
 		})
 	}
 }
 
-// slowly passes on a request after a while.
+// slowly passes on a request after a pause.
 func slowly(pause time.Duration) script {
 	return func(f *faultyRegistry, _ http.ResponseWriter, r *http.Request) bool {
 		select {
@@ -86,7 +86,7 @@ func TestWhatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 				"[build]", fmt.Sprintf("builder = %q", w.builder),
 			)
 			w.source("v1", `RUN ["/app", "sleep", "8s", "`+name+`"]`)
-			w.define(name, w.patient("60s", name, "v1", `env = { MODE = "late" }`))
+			w.define(name, w.startingWithin("60s", name, "v1", `env = { MODE = "late" }`))
 			first := w.workers(time.Second)
 			deployed := w.start("deploy", name, "--json")
 			w.awaitAttempt(workflows.DeployID(name), activity, 1)
@@ -104,10 +104,10 @@ func TestWhatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 
 			r := <-deployed
 			require.Zero(t, r.code, r)
-			story := w.story(workflows.DeployID(name))
-			require.GreaterOrEqual(t, story.attempts[activity], 2)
-			require.NotContains(t, story.failures[activity], "timeout_failure_info", "nobody has to miss it first")
-			require.Zero(t, story.scheduled["Restore"], "nothing was put back")
+			summary := w.summary(workflows.DeployID(name))
+			require.GreaterOrEqual(t, summary.attempts[activity], 2)
+			require.NotContains(t, summary.failures[activity], "timeout_failure_info", "no heartbeat has to time out")
+			require.Zero(t, summary.scheduled["Restore"], "nothing was undone")
 		})
 	}
 }
@@ -124,13 +124,13 @@ func (w *world) workers(grace time.Duration) *workers.Workers {
 	return started
 }
 
-// TestCtrlCDetaches interrupts mcp deploy with a real signal: the deploy goes
-// on, and says how it is met again.
+// TestCtrlCDetaches sends mcp deploy a signal: the deploy goes on, and the message
+// names the command that attaches to it.
 func TestCtrlCDetaches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("detached", w.patient("60s", "detached", "v1", `env = { MODE = "late" }`))
+	w.define("detached", w.startingWithin("60s", "detached", "v1", `env = { MODE = "late" }`))
 	deploying := w.process("deploy", "detached")
 	w.awaitAttempt(workflows.DeployID("detached"), "RunContainer", 1)
 	deploying.signal(syscall.SIGINT)
