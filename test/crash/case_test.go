@@ -14,7 +14,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -107,7 +107,7 @@ func (fc *faultCase) terminate() error {
 	defer cancel()
 	err = await(timeout, "the deploy to terminate creates a container", func() bool {
 		all, err := fc.containers(ctx)
-		return err == nil && slices.ContainsFunc(all, func(c found) bool { return strings.HasSuffix(c.Name, plan.NextSuffix) })
+		return err == nil && slices.ContainsFunc(all, func(c found) bool { return strings.HasSuffix(c.Name, fleet.NextSuffix) })
 	})
 	if err != nil {
 		return err
