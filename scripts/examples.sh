@@ -13,7 +13,6 @@ compile() {
 		echo "examples/services/$service.toml names no image $image with a tag" >&2
 		exit 1
 	fi
-	# GOFLAGS is emptied: the tags of mcp mean nothing here.
 	(cd "examples/src/$service" && CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
 		go build -trimpath -ldflags "-s -w -X main.version=$tag" -o "bin/$image" "$package")
 }
