@@ -20,11 +20,23 @@ func TestAWorkerThatEndsLetsItsWorkFinish(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		activity string
-		flags    func(w *world) []string
+		// under reports that the worker works on the activity, and not only that
+		// Temporal has given it away.
+		under func(w *world, f *faultyRegistry, name string) bool
+		flags func(w *world) []string
 	}{
-		"node":    {"RunContainer", func(w *world) []string { return []string{"--node", w.node} }},
-		"builder": {"Build", func(w *world) []string { return []string{"--builder", w.builder, "--workspace", w.workspace} }},
-		"control": {"ImageExists", func(*world) []string { return []string{"--control"} }},
+		"node": {
+			"RunContainer", func(w *world, _ *faultyRegistry, name string) bool { return len(w.containers(name)) > 0 },
+			func(w *world) []string { return []string{"--node", w.node} },
+		},
+		"builder": {
+			"Build", func(_ *world, _ *faultyRegistry, name string) bool { return runs(name) },
+			func(w *world) []string { return []string{"--builder", w.builder, "--workspace", w.workspace} },
+		},
+		"control": {
+			"ImageExists", func(_ *world, f *faultyRegistry, _ string) bool { return f.unanswered() > 0 },
+			func(*world) []string { return []string{"--control"} },
+		},
 	}
 	for role, test := range tests {
 		t.Run(role, func(t *testing.T) {
@@ -37,13 +49,14 @@ func TestAWorkerThatEndsLetsItsWorkFinish(t *testing.T) {
 				roles[name] = w.worker(tests[name].flags(w)...)
 			}
 			name := "graceful-" + role
-			w.source("v1", `RUN ["/app", "sleep", "8s"]`)
+			w.source("v1", `RUN ["/app", "sleep", "8s", "`+name+`"]`)
 			w.define(name, w.startingWithin("60s", name, "v1", `env = { MODE = "late" }`))
 			if role == "control" {
 				f.fail(on(http.MethodHead, "/manifests/", slowly(6*time.Second)))
 			}
 			deployed := w.start("deploy", name, "--json")
 			w.awaitAttempt(workflows.DeployID(name), test.activity, 1)
+			require.Eventually(t, func() bool { return test.under(w, f, name) }, time.Minute, 50*time.Millisecond)
 			roles[role].signal(syscall.SIGTERM)
 			require.Zero(t, roles[role].code(time.Minute), "it ends without a second signal")
 			f.heal()
@@ -90,9 +103,11 @@ func TestWhatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 			first := w.workers(time.Second)
 			deployed := w.start("deploy", name, "--json")
 			w.awaitAttempt(workflows.DeployID(name), activity, 1)
+			under := func() bool { return len(w.containers(name)) > 0 }
 			if at == "build" {
-				require.Eventually(t, func() bool { return runs(name) }, time.Minute, 50*time.Millisecond)
+				under = func() bool { return runs(name) }
 			}
+			require.Eventually(t, under, time.Minute, 50*time.Millisecond)
 			asked := time.Now()
 			first.Stop()
 			require.Less(t, time.Since(asked), 14*time.Second, "it waits for the grace, and not until the work is done")
