@@ -78,7 +78,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err != nil {
 		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
-	return register(ctx, c, w.log, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
+	return announce(ctx, c, w.log, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
 }
 
 // machine identifies the machine that this process runs on.
@@ -135,10 +135,10 @@ func claim(ctx context.Context, c client.Client, in plan.Claim) error {
 	return f
 }
 
-// register announces the node through a workflow, because a node has no access to
+// announce announces the node through a workflow, because a node has no access to
 // the registry. It returns when the node is recorded, or after a timeout, because
 // the worker can serve without.
-func register(ctx context.Context, c client.Client, log *slog.Logger, record plan.NodeRecord) error {
+func announce(ctx context.Context, c client.Client, log *slog.Logger, record plan.NodeRecord) error {
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:        workflows.NodeID(record.Name),
 		TaskQueue: activities.QueueControl,
