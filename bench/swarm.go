@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -12,7 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -73,7 +73,7 @@ func (w *swarm) start(ctx context.Context, name string) error {
 	w.mu.Lock()
 	w.workers = append(w.workers, node)
 	w.mu.Unlock()
-	return w.run(ctx, workflows.RegisterNodeName, plan.NodeRecord{Name: name})
+	return w.run(ctx, workflows.RegisterNodeName, fleet.NodeRecord{Name: name})
 }
 
 func (w *swarm) run(ctx context.Context, workflow string, arg any) error {
@@ -108,9 +108,9 @@ type simulatedHost struct {
 	name  string
 }
 
-func (p simulatedHost) Status(context.Context, string, []string) (plan.NodeStatus, error) {
+func (p simulatedHost) Status(context.Context, string, []string) (fleet.NodeStatus, error) {
 	p.swarm.mu.Lock()
 	defer p.swarm.mu.Unlock()
 	p.swarm.observed[p.name] = append(p.swarm.observed[p.name], time.Now())
-	return plan.NodeStatus{CPUPercent: 10, Load: []float64{1, 1, 1}}, nil
+	return fleet.NodeStatus{CPUPercent: 10, Load: []float64{1, 1, 1}}, nil
 }

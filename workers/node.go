@@ -16,9 +16,9 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/node"
-	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/probe"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -47,7 +47,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err != nil {
 		return err
 	}
-	if err := claim(ctx, c, plan.Claim{Node: r.Name, Address: r.Publish, Machine: machine}); err != nil {
+	if err := claim(ctx, c, fleet.Claim{Node: r.Name, Address: r.Publish, Machine: machine}); err != nil {
 		return err
 	}
 	if err := node.NotifyNeighbours(); err != nil {
@@ -78,14 +78,14 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err != nil {
 		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
-	return announce(ctx, c, w.log, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
+	return announce(ctx, c, w.log, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
 }
 
 // machine identifies the machine that this process runs on.
-func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
+func (r *Node) machine(log *slog.Logger) (fleet.Machine, error) {
 	id, err := node.MachineID(r.MachineFile)
 	if err != nil {
-		return plan.Machine{}, fault.Wrap(fault.Invalid, err, "identify this machine").
+		return fleet.Machine{}, fault.Wrap(fault.Invalid, err, "identify this machine").
 			WithHint("name a file that this worker may read or create: [node] machine in mcp.toml")
 	}
 	boot, err := node.BootID()
@@ -94,9 +94,9 @@ func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return plan.Machine{}, fmt.Errorf("read the name of this host: %w", err)
+		return fleet.Machine{}, fmt.Errorf("read the name of this host: %w", err)
 	}
-	return plan.Machine{ID: id, Boot: boot, Hostname: name}, nil
+	return fleet.Machine{ID: id, Boot: boot, Hostname: name}, nil
 }
 
 // controlTimeout bounds the wait for the answer of a control worker to a claim or
@@ -107,7 +107,7 @@ const controlTimeout = 15 * time.Second
 // is a Conflict if another machine holds it, and Unavailable otherwise: no other
 // answer means that the worker must not serve, and its cause can be repaired
 // meanwhile.
-func claim(ctx context.Context, c client.Client, in plan.Claim) error {
+func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 	wait, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	run, err := c.ExecuteWorkflow(wait, client.StartWorkflowOptions{
@@ -138,7 +138,7 @@ func claim(ctx context.Context, c client.Client, in plan.Claim) error {
 // announce announces the node through a workflow, because a node has no access to
 // the registry. It returns when the node is recorded, or after a timeout, because
 // the worker can serve without.
-func announce(ctx context.Context, c client.Client, log *slog.Logger, record plan.NodeRecord) error {
+func announce(ctx context.Context, c client.Client, log *slog.Logger, record fleet.NodeRecord) error {
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:        workflows.NodeID(record.Name),
 		TaskQueue: activities.QueueControl,
