@@ -14,7 +14,7 @@ readonly registry=127.0.0.1:$registry_port
 unset "${!TEMPORAL_@}" "${!MCP_@}"
 export MCP_CONFIG=$dir/mcp.toml
 
-say() {
+heading() {
 	if [ -t 1 ]; then
 		printf '\n\e[1m%s\e[0m\n' "$*"
 	else
@@ -61,7 +61,7 @@ start_platform() {
 		fail "port $registry_port of the demo's image registry is in use; choose another:" \
 			"make demo REGISTRY_PORT=$((registry_port + 5))"
 	fi
-	say "Starting Temporal, Postgres, an image registry, podman's service and mcp's workers"
+	heading "Starting Temporal, Postgres, an image registry, podman's service and mcp's workers"
 	bin/mcp dev --detach --dir "$dir" --registry-port "$registry_port" \
 		--workspace examples/src --services "$1"
 }
@@ -90,14 +90,14 @@ fetch_routes() {
 
 start_platform "$(definitions)"
 for service in guestbook hello; do
-	say "mcp deploy $service"
+	heading "mcp deploy $service"
 	bin/mcp deploy "$service"
 done
-say "mcp status"
+heading "mcp status"
 bin/mcp status
-say "Fetching the routes"
+heading "Fetching the routes"
 fetch_routes
-say "Where to go from here"
+heading "Where to go from here"
 # The platform records the addresses of its parts.
 ui=$(sed -n 's/.*"ui": *"\([^"]*\)".*/\1/p' "$dir/dev.json")
 cat <<END

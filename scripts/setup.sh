@@ -51,9 +51,9 @@ as_root() {
 	fi
 }
 
-# known reports whether apt's package lists contain every package; they are empty
+# listed reports whether apt's package lists contain every package; they are empty
 # until they are first fetched.
-known() {
+listed() {
 	local package
 	for package in "$@"; do
 		[ -n "$(apt-cache madison "$package" 2>/dev/null)" ] || return 1
@@ -74,7 +74,7 @@ forbid_cluster() {
 apt_install() {
 	local apt=(as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
 	local packages=("$@")
-	if ! known "${packages[@]}"; then
+	if ! listed "${packages[@]}"; then
 		"${apt[@]}" update
 	fi
 	forbid_cluster

@@ -22,17 +22,17 @@ const clusterName = "cluster"
 // serve it.
 type cluster struct {
 	programs string
-	home     string
+	dir      string
 	// user is the user the server runs as; nil means that of this process.
 	user     *syscall.Credential
 	password string
 }
 
-func (c *cluster) data() string { return filepath.Join(c.home, "data") }
+func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
 
 func (c *cluster) lockFile() string { return filepath.Join(c.data(), "postmaster.pid") }
 
-func (c *cluster) passwordFile() string { return filepath.Join(c.home, "password") }
+func (c *cluster) passwordFile() string { return filepath.Join(c.dir, "password") }
 
 // openCluster opens the cluster of a server's directory, and creates it if it is
 // missing.
@@ -47,7 +47,7 @@ func openCluster(ctx context.Context, dir string) (*cluster, error) {
 			return nil, err
 		}
 	}
-	if c.home, err = c.makeHome(dir); err != nil {
+	if c.dir, err = c.makeDir(dir); err != nil {
 		return nil, err
 	}
 	if err := c.makePassword(); err != nil {
@@ -86,38 +86,38 @@ func postgresUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
 }
 
-// makeHome finds or creates the cluster's directory and makes the server's user
+// makeDir finds or creates the cluster's directory and makes the server's user
 // its owner.
-func (c *cluster) makeHome(dir string) (string, error) {
-	home, err := c.findHome(dir)
+func (c *cluster) makeDir(dir string) (string, error) {
+	path, err := c.findDir(dir)
 	if err == nil && c.user != nil {
-		err = os.Chown(home, int(c.user.Uid), int(c.user.Gid))
+		err = os.Chown(path, int(c.user.Uid), int(c.user.Gid))
 	}
 	if err != nil {
 		return "", fmt.Errorf("make the directory of Postgres's data: %w", err)
 	}
-	return home, nil
+	return path, nil
 }
 
-// findHome returns the cluster's directory: in dir or, if the server's user has
+// findDir returns the cluster's directory: in dir or, if the server's user has
 // no access there, under /var/lib with a link to it in dir.
-func (c *cluster) findHome(dir string) (string, error) {
-	home := filepath.Join(dir, clusterName)
-	if resolved, err := filepath.EvalSymlinks(home); err == nil {
+func (c *cluster) findDir(dir string) (string, error) {
+	path := filepath.Join(dir, clusterName)
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		return resolved, nil
 	}
 	// A dangling link remains from data that was removed by hand.
-	if err := os.RemoveAll(home); err != nil {
+	if err := os.RemoveAll(path); err != nil {
 		return "", err
 	}
 	if open, err := c.canEnter(dir); open || err != nil {
-		return home, errors.Join(err, os.Mkdir(home, 0o700))
+		return path, errors.Join(err, os.Mkdir(path, 0o700))
 	}
 	elsewhere, err := os.MkdirTemp("/var/lib", "mcp-postgres-")
 	if err != nil {
 		return "", err
 	}
-	return elsewhere, os.Symlink(elsewhere, home)
+	return elsewhere, os.Symlink(elsewhere, path)
 }
 
 // canEnter reports whether the server's user may enter dir and all its parents.
@@ -200,7 +200,7 @@ func (c *cluster) initialise(ctx context.Context) error {
 // run runs one of Postgres's programs as the server's user.
 func (c *cluster) run(ctx context.Context, input, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.programs, program), args...)
-	cmd.Dir = c.home
+	cmd.Dir = c.dir
 	cmd.Stdin = strings.NewReader(input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.user}
 	if output, err := cmd.CombinedOutput(); err != nil {

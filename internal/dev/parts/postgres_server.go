@@ -28,7 +28,7 @@ func (c *cluster) start(ctx context.Context, dir string, port int) (*Process, er
 			"-c", "unix_socket_directories=",
 			"-c", "shared_buffers=32MB",
 		},
-		Dir:        c.home,
+		Dir:        c.dir,
 		LogFile:    logFile(dir),
 		Credential: c.user,
 		StopSignal: syscall.SIGINT, // "fast": ends sessions rather than wait for them
