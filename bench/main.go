@@ -60,7 +60,7 @@ func measureAll(ctx context.Context, o options) (err error) {
 		}
 	}()
 	b := &bench{site: s, options: o}
-	for _, r := range rows {
+	for _, r := range allRows {
 		if !o.only.MatchString(r.name) {
 			continue
 		}

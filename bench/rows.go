@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// rows lists all that is measured, in the order of the table.
-var rows = []row{
+// allRows lists all that is measured, in the order of the table.
+var allRows = []row{
 	{"deploy-cold", deployCold},
 	{"deploy-update", deployUpdate},
 	{"deploy-unchanged", deployUnchanged},

@@ -126,9 +126,9 @@ func (s *site) usage() (u usage, err error) {
 
 // ofPostgres returns the processor time of Postgres and its sessions, in
 // milliseconds.
-func (s *site) ofPostgres(main proc.Stat) (float64, error) {
-	sessions, err := proc.ChildrenOf(main.PID)
-	spent := main.Own + main.Ended
+func (s *site) ofPostgres(postmaster proc.Stat) (float64, error) {
+	sessions, err := proc.ChildrenOf(postmaster.PID)
+	spent := postmaster.Own + postmaster.Ended
 	for _, session := range sessions {
 		spent += session.Own
 	}
