@@ -58,7 +58,7 @@ func Insecure(names []string) func(image string) bool {
 
 // errPlainHTTP refuses a request over plain http that is not allowed, because the
 // request would send credentials unencrypted.
-var errPlainHTTP = errors.New("plain http is for hosts that are listed as insecure")
+var errPlainHTTP = errors.New("plain http is allowed only for hosts that are listed as insecure")
 
 // roundTripper verifies certificates except those of insecure hosts.
 type roundTripper struct {

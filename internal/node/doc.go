@@ -5,5 +5,6 @@
 // It starts no process, and changes the host in two ways only: NotifyNeighbours
 // sets a kernel parameter, and MachineID may write a file.
 //
-// Package workers imports it for the activities of a node.
+// Package workers imports it for the activities of a node, and bench for its
+// measurements.
 package node

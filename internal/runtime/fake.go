@@ -31,7 +31,7 @@ type Fake struct {
 	calls      []FakeCall
 	images     map[string]fakeImage // by reference
 	containers map[string]*fakeContainer
-	taken      map[int]bool // host ports held by something else
+	taken      map[int]bool // host ports held by another program
 	secrets    []string
 	serial     int
 }

@@ -2,5 +2,5 @@
 // doc comments of that interface promise, and every behaviour of an engine on
 // which activities or workflows rely, is a case of it.
 //
-// Only tests of engines import this package.
+// Only tests import this package.
 package contract

@@ -29,8 +29,8 @@ func newBuildMark() buildMark {
 	return buildMark("mcp-build-" + hex.EncodeToString(b[:]))
 }
 
-// host returns the mark as an entry for /etc/hosts, with an unassigned address
-// (RFC 5737).
+// host returns the mark as an entry for /etc/hosts, with an address that is
+// reserved for documentation (RFC 5737).
 func (m buildMark) host() string { return string(m) + ":192.0.2.1" }
 
 // watch interrupts the build if ctx ends first. It kills the running step and

@@ -15,7 +15,8 @@ func sameContainer(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool 
 }
 
 // samePorts reports whether a container publishes the ports of spec. LabelSpec
-// does not cover them, because mcp allocates host ports anew for each container.
+// does not cover them, because the host ports that mcp allocates are not part of
+// a component's definition.
 func samePorts(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool {
 	return slices.Equal(canonical(info.Ports), canonical(spec.Published()))
 }
