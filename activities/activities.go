@@ -10,7 +10,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -27,34 +27,34 @@ func QueueBuild(builder string) string { return "build-" + builder }
 // Registry is what Control needs of mcp's own tables. Each method is one
 // transaction and may be called twice.
 type Registry interface {
-	BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.BeginResult, error)
-	Renumber(ctx context.Context, r plan.RenumberRequest) (int, error)
-	Release(ctx context.Context, service string) (plan.Release, error)
-	AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.RoutePort, error)
+	BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error)
+	Renumber(ctx context.Context, r fleet.RenumberRequest) (int, error)
+	Release(ctx context.Context, service string) (fleet.Release, error)
+	AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error)
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
-	CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.CommitResult, error)
-	FinishDeployment(ctx context.Context, r plan.FinishRequest) error
+	CommitRelease(ctx context.Context, r fleet.CommitRequest) (fleet.CommitResult, error)
+	FinishDeployment(ctx context.Context, r fleet.FinishRequest) error
 	RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error)
 	MarkMended(ctx context.Context, service string, deployment int) error
-	RecordNode(ctx context.Context, r plan.NodeRecord) (plan.Boot, error)
+	RecordNode(ctx context.Context, r fleet.NodeRecord) (fleet.Boot, error)
 	MarkRevived(ctx context.Context, node, boot string) error
-	ClaimNode(ctx context.Context, c plan.Claim) (plan.ClaimResult, error)
-	SetDraining(ctx context.Context, node string, draining bool) ([]plan.ServiceOn, error)
+	ClaimNode(ctx context.Context, c fleet.Claim) (fleet.ClaimResult, error)
+	SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error)
 	RemoveNode(ctx context.Context, node string) error
-	Nodes(ctx context.Context) ([]plan.NodeRecord, error)
-	Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error)
-	Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error)
-	Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error)
-	Purge(ctx context.Context, service string, dry bool) (plan.Forgotten, error)
+	Nodes(ctx context.Context) ([]fleet.NodeRecord, error)
+	Services(ctx context.Context, names []string) ([]fleet.ServiceRecord, error)
+	Deployments(ctx context.Context, service string, limit int) ([]fleet.DeploymentRecord, error)
+	Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error)
+	Purge(ctx context.Context, service string, dry bool) (fleet.Forgotten, error)
 	UnderWay(ctx context.Context) (map[string]int, error)
-	RecordObservation(ctx context.Context, o plan.Observation, destinations []string) ([]plan.Event, []plan.Healing, error)
+	RecordObservation(ctx context.Context, o fleet.Observation, destinations []string) ([]fleet.Event, []fleet.Healing, error)
 	Alerting(ctx context.Context, tooLate time.Duration) ([]string, error)
-	Alerts(ctx context.Context, destination string, limit int) ([]plan.Event, error)
+	Alerts(ctx context.Context, destination string, limit int) ([]fleet.Event, error)
 	MarkTold(ctx context.Context, destination string, event int64) error
-	WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error)
-	NodeStates(ctx context.Context) ([]plan.NodeState, error)
-	Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error)
-	History(ctx context.Context, node string, from time.Time) (plan.NodeHistory, error)
+	WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error)
+	NodeStates(ctx context.Context) ([]fleet.NodeState, error)
+	Events(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, error)
+	History(ctx context.Context, node string, from time.Time) (fleet.NodeHistory, error)
 	ThinSamples(ctx context.Context, node string, before time.Time) (thinned bool, err error)
 	DropHours(ctx context.Context, before time.Time) error
 	FoldEvents(ctx context.Context, before time.Time, n int) (folded int, err error)
@@ -73,14 +73,14 @@ type Queues interface {
 // Alerter tells somebody outside of an event.
 type Alerter interface {
 	// Alert may be called twice for one event; its ID says so.
-	Alert(ctx context.Context, e plan.Event) error
+	Alert(ctx context.Context, e fleet.Event) error
 }
 
 // Host is what Node needs to know of the host that it runs on.
 type Host interface {
 	// Status is how the host is, and how full the file systems of the engine's
 	// storage and of the volumes; what is the engine's is left out.
-	Status(ctx context.Context, storage string, volumes []string) (plan.NodeStatus, error)
+	Status(ctx context.Context, storage string, volumes []string) (fleet.NodeStatus, error)
 }
 
 // Lock is what Control needs to know of deploys.
@@ -134,7 +134,7 @@ type Node struct {
 	Probe   Prober
 	Host    Host
 	// Machine is the host that the worker runs on.
-	Machine plan.Machine
+	Machine fleet.Machine
 	// Version is mcp's own.
 	Version string
 	// Publish is the address that routes are published on.

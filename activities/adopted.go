@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
@@ -16,7 +17,7 @@ import (
 // knowing is an engine that knows adopted containers: by their ids it gives
 // them the labels that they would bear had mcp started them, in Inspect and
 // Summaries. So no step has to tell the two kinds apart.
-func knowing(engine runtime.Runtime, adopted []plan.Adopted) runtime.Runtime {
+func knowing(engine runtime.Runtime, adopted []fleet.Adopted) runtime.Runtime {
 	if len(adopted) == 0 {
 		return engine
 	}
@@ -25,7 +26,7 @@ func knowing(engine runtime.Runtime, adopted []plan.Adopted) runtime.Runtime {
 
 type known struct {
 	runtime.Runtime
-	adopted []plan.Adopted
+	adopted []fleet.Adopted
 }
 
 // Inspect describes one container.
@@ -68,7 +69,7 @@ func (k known) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.Co
 // labels are those of a container, and where it is adopted those that it would
 // bear.
 func (k known) labels(id string, own map[string]string) map[string]string {
-	i := slices.IndexFunc(k.adopted, func(a plan.Adopted) bool { return a.ID == id })
+	i := slices.IndexFunc(k.adopted, func(a fleet.Adopted) bool { return a.ID == id })
 	if i < 0 {
 		return own
 	}

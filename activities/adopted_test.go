@@ -7,34 +7,35 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // byHand starts a container that bears no label of mcp's, and returns it as
 // adopted by deployment 1.
-func (h *host) byHand(t *testing.T) []plan.Adopted {
+func (h *host) byHand(t *testing.T) []fleet.Adopted {
 	t.Helper()
 	id, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: image})
 	require.NoError(t, err)
-	return []plan.Adopted{{ID: id, Node: "rift", Service: "shop", Component: "api", Deployment: 1, Spec: "spec"}}
+	return []fleet.Adopted{{ID: id, Node: "rift", Service: "shop", Component: "api", Deployment: 1, Spec: "spec"}}
 }
 
 func TestAnAdoptedContainerIsSurveyedUnderAnyName(t *testing.T) {
 	h := newHost(t)
 	adopted := h.byHand(t)
 	require.NoError(t, h.engine.Rename(t.Context(), "shop-api", "shop-api.prev"))
-	survey := func(adopted []plan.Adopted) []plan.Container {
+	survey := func(adopted []fleet.Adopted) []fleet.Container {
 		found, err := h.Survey(t.Context(), activities.SurveyInput{Service: "shop", Names: []string{"shop-api", "shop-api.prev"}, Adopted: adopted})
 		require.NoError(t, err)
 		return found.Containers
 	}
-	want := plan.Container{Name: "shop-api.prev", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true}
-	require.Equal(t, []plan.Container{want}, survey(adopted))
-	require.Equal(t, []plan.Container{{Name: "shop-api.prev", Running: true}}, survey(nil))
+	want := fleet.Container{Name: "shop-api.prev", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true}
+	require.Equal(t, []fleet.Container{want}, survey(adopted))
+	require.Equal(t, []fleet.Container{{Name: "shop-api.prev", Running: true}}, survey(nil))
 	require.NoError(t, h.engine.Rename(t.Context(), "shop-api.prev", "mine"))
 	want.Name = "mine"
-	require.Equal(t, []plan.Container{want}, survey(adopted))
+	require.Equal(t, []fleet.Container{want}, survey(adopted))
 	require.NoError(t, h.engine.Remove(t.Context(), "mine"))
 	require.Empty(t, survey(adopted))
 }

@@ -4,24 +4,24 @@ import (
 	"context"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // BeginDeployment opens a deployment and gives it its number, which is the
 // fence on every node.
-func (a *Control) BeginDeployment(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
+func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (fleet.BeginResult, error) {
 	return a.Registry.BeginDeployment(ctx, in)
 }
 
 // Renumber moves a deployment that has just begun past a number that a node
 // has seen, and returns its new number.
-func (a *Control) Renumber(ctx context.Context, in plan.RenumberRequest) (int, error) {
+func (a *Control) Renumber(ctx context.Context, in fleet.RenumberRequest) (int, error) {
 	return a.Registry.Renumber(ctx, in)
 }
 
 // LoadRelease reads what a service should run.
-func (a *Control) LoadRelease(ctx context.Context, service string) (plan.Release, error) {
+func (a *Control) LoadRelease(ctx context.Context, service string) (fleet.Release, error) {
 	return a.Registry.Release(ctx, service)
 }
 
@@ -49,11 +49,11 @@ func (a *Control) ImageExists(ctx context.Context, in ImageExistsInput) (ImageEx
 
 // AllocatePortsResult holds the routes with their host ports.
 type AllocatePortsResult struct {
-	Routes []plan.RoutePort `json:"routes,omitempty"`
+	Routes []fleet.Route `json:"routes,omitempty"`
 }
 
 // AllocatePorts reserves host ports for one component of one deployment.
-func (a *Control) AllocatePorts(ctx context.Context, in plan.PortRequest) (AllocatePortsResult, error) {
+func (a *Control) AllocatePorts(ctx context.Context, in fleet.PortRequest) (AllocatePortsResult, error) {
 	routes, err := a.Registry.AllocatePorts(ctx, in)
 	return AllocatePortsResult{Routes: routes}, err
 }
@@ -66,12 +66,12 @@ func (a *Control) ReleasePorts(ctx context.Context, service string) error {
 
 // CommitRelease makes a deployment the release, and returns the images that
 // no release needs any more.
-func (a *Control) CommitRelease(ctx context.Context, in plan.CommitRequest) (plan.CommitResult, error) {
+func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fleet.CommitResult, error) {
 	return a.Registry.CommitRelease(ctx, in)
 }
 
 // FinishDeployment writes a deployment's outcome, and may let its ports rest.
-func (a *Control) FinishDeployment(ctx context.Context, in plan.FinishRequest) error {
+func (a *Control) FinishDeployment(ctx context.Context, in fleet.FinishRequest) error {
 	in.PortRest = a.PortRest
 	return a.Registry.FinishDeployment(ctx, in)
 }
@@ -106,7 +106,7 @@ func (a *Control) MarkMended(ctx context.Context, in MarkMendedInput) error {
 
 // RecordNode writes down that a node's worker announced itself, and tells what
 // is to be done if its host has booted.
-func (a *Control) RecordNode(ctx context.Context, in plan.NodeRecord) (plan.Boot, error) {
+func (a *Control) RecordNode(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
 	return a.Registry.RecordNode(ctx, in)
 }
 
@@ -128,7 +128,7 @@ func (a *Control) Deploying(ctx context.Context, service string) (bool, error) {
 }
 
 // ListNodes reads the nodes of the fleet.
-func (a *Control) ListNodes(ctx context.Context) ([]plan.NodeRecord, error) {
+func (a *Control) ListNodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 	return a.Registry.Nodes(ctx)
 }
 
@@ -139,7 +139,7 @@ type ListServicesInput struct {
 }
 
 // ListServices reads services with their releases.
-func (a *Control) ListServices(ctx context.Context, in ListServicesInput) ([]plan.ServiceRecord, error) {
+func (a *Control) ListServices(ctx context.Context, in ListServicesInput) ([]fleet.ServiceRecord, error) {
 	return a.Registry.Services(ctx, in.Names)
 }
 
@@ -151,7 +151,7 @@ type ListDeploymentsInput struct {
 }
 
 // ListDeployments reads the deployments of a service, newest first.
-func (a *Control) ListDeployments(ctx context.Context, in ListDeploymentsInput) ([]plan.DeploymentRecord, error) {
+func (a *Control) ListDeployments(ctx context.Context, in ListDeploymentsInput) ([]fleet.DeploymentRecord, error) {
 	return a.Registry.Deployments(ctx, in.Service, in.Limit)
 }
 
@@ -162,7 +162,7 @@ type LoadSnapshotInput struct {
 }
 
 // LoadSnapshot reads a former release, to deploy it again.
-func (a *Control) LoadSnapshot(ctx context.Context, in LoadSnapshotInput) (plan.Snapshot, error) {
+func (a *Control) LoadSnapshot(ctx context.Context, in LoadSnapshotInput) (fleet.Snapshot, error) {
 	return a.Registry.Snapshot(ctx, in.Service, in.Number)
 }
 
@@ -175,6 +175,6 @@ type PurgeInput struct {
 
 // Purge forgets a service of which no container is left, and says how much that
 // was: nothing, where it has been forgotten already.
-func (a *Control) Purge(ctx context.Context, in PurgeInput) (plan.Forgotten, error) {
+func (a *Control) Purge(ctx context.Context, in PurgeInput) (fleet.Forgotten, error) {
 	return a.Registry.Purge(ctx, in.Service, in.Dry)
 }

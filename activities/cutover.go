@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -18,7 +18,7 @@ type CutOverInput struct {
 	// Leave step back and have no successor here.
 	Leave []string `json:"leave,omitempty"`
 	// Adopted are the service's containers here that mcp has not started.
-	Adopted []plan.Adopted `json:"adopted,omitempty"`
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
 // CutOverResult says whether the node has cut over.
@@ -81,15 +81,15 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 		if here.released(name, in.Deployment) {
 			return nil, nil
 		}
-		next := here[name+plan.NextSuffix]
+		next := here[name+fleet.NextSuffix]
 		if next.State == runtime.Running {
 			continue
 		}
-		ended, err := a.Runtime.Inspect(ctx, name+plan.NextSuffix)
+		ended, err := a.Runtime.Inspect(ctx, name+fleet.NextSuffix)
 		var refused *fault.Error
 		switch {
 		case fault.Is(err, fault.NotFound):
-			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, plan.NextSuffix)
+			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, fleet.NextSuffix)
 		case err != nil:
 			return nil, err
 		default:
@@ -112,7 +112,7 @@ func (h holding) swapAll(ctx context.Context, engine runtime.Runtime, in CutOver
 		if err := h.stepAside(ctx, engine, name); err != nil {
 			return err
 		}
-		if err := engine.Rename(ctx, name+plan.NextSuffix, name); err != nil {
+		if err := engine.Rename(ctx, name+fleet.NextSuffix, name); err != nil {
 			return err
 		}
 	}
@@ -133,7 +133,7 @@ func (h holding) stepAside(ctx context.Context, engine runtime.Runtime, name str
 	if _, found := h[name]; !found {
 		return nil
 	}
-	prev := name + plan.PrevSuffix
+	prev := name + fleet.PrevSuffix
 	if _, leftOver := h[prev]; leftOver {
 		if err := engine.Remove(ctx, prev); err != nil {
 			return err

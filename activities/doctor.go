@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // ControlDiagnosis is what a control worker says of itself.
@@ -16,9 +16,9 @@ type ControlDiagnosis struct {
 	Postgres *fault.Error `json:"postgres,omitempty"`
 	// Schema is the version of the registry's tables, and NeedsSchema the one
 	// that this mcp needs.
-	Schema      int              `json:"schema,omitempty"`
-	NeedsSchema int              `json:"needs_schema,omitempty"`
-	Nodes       []plan.NodeState `json:"nodes,omitempty"`
+	Schema      int               `json:"schema,omitempty"`
+	NeedsSchema int               `json:"needs_schema,omitempty"`
+	Nodes       []fleet.NodeState `json:"nodes,omitempty"`
 }
 
 // registryPatience is how long Postgres may take to answer who asks how it is.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Fence keeps late activities of an older deployment from a node's
@@ -43,7 +43,7 @@ type step struct {
 	// alone is for a step that no other of the same deployment runs beside.
 	alone bool
 	// adopted are the containers that the engine is to know as the service's.
-	adopted []plan.Adopted
+	adopted []fleet.Adopted
 	// closing keeps the deployment from beginning another one here.
 	closing bool
 	// stop ends the step's context: no further call to the engine is begun.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
@@ -401,7 +402,7 @@ func TestSurveyTellsOwnAndForeignContainers(t *testing.T) {
 	require.NoError(t, err)
 	var found activities.SurveyResult
 	require.NoError(t, value.Get(&found))
-	require.Equal(t, []plan.Container{
+	require.Equal(t, []fleet.Container{
 		{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true},
 		{Name: "shop-api", Running: true},
 	}, found.Containers)

@@ -3,14 +3,14 @@ package activities
 import (
 	"context"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is
 // left open where a worker may poll the node's queue, who must be asked first.
-func (a *Control) ClaimNode(ctx context.Context, in plan.Claim) (plan.ClaimResult, error) {
+func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
 	result, err := a.Registry.ClaimNode(ctx, in)
-	if err != nil || result.Verdict != plan.ClaimOpen {
+	if err != nil || result.Verdict != fleet.ClaimOpen {
 		return result, err
 	}
 	polled, err := a.Queues.Polled(ctx, QueueNode(in.Node))
@@ -22,8 +22,8 @@ func (a *Control) ClaimNode(ctx context.Context, in plan.Claim) (plan.ClaimResul
 }
 
 // Identify says whose worker this is.
-func (a *Node) Identify(context.Context) (plan.Answer, error) {
-	return plan.Answer{Machine: a.Machine, Address: a.Publish}, nil
+func (a *Node) Identify(context.Context) (fleet.Answer, error) {
+	return fleet.Answer{Machine: a.Machine, Address: a.Publish}, nil
 }
 
 // SetDrainingInput says whether a node gets no new container.
@@ -34,7 +34,7 @@ type SetDrainingInput struct {
 
 // SetDrainingResult is what should run there all the same.
 type SetDrainingResult struct {
-	Services []plan.ServiceOn `json:"services"`
+	Services []fleet.ServiceOn `json:"services"`
 }
 
 // SetDraining says whether a node gets no new container.

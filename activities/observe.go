@@ -8,19 +8,19 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // WatchedNodes reads which nodes the monitor is to look at.
-func (a *Control) WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error) {
+func (a *Control) WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error) {
 	return a.Registry.WatchedNodes(ctx)
 }
 
 // ObserveNodeResult is what a look at a node has found.
 type ObserveNodeResult struct {
-	Status     plan.NodeStatus `json:"status"`
-	Containers plan.Observed   `json:"containers,omitempty"`
+	Status     fleet.NodeStatus `json:"status"`
+	Containers fleet.Observed   `json:"containers,omitempty"`
 }
 
 // ObserveNode looks how the node is, and at every container that it has.
@@ -43,7 +43,7 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	}
 	status.Storage, status.MCP = engine.Storage, a.Version
 	status.Runtime, status.Network, status.Cgroups = engine.Version, engine.Network, engine.Cgroups
-	result := ObserveNodeResult{Containers: make([]plan.ObservedContainer, 0, len(containers))}
+	result := ObserveNodeResult{Containers: make([]fleet.ObservedContainer, 0, len(containers))}
 	for _, c := range containers {
 		status.Containers++
 		if c.State == runtime.Running {
@@ -56,8 +56,8 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 }
 
 // Seen is what the monitor needs to know of a container.
-func Seen(c runtime.ContainerInfo) plan.ObservedContainer {
-	return plan.ObservedContainer{
+func Seen(c runtime.ContainerInfo) fleet.ObservedContainer {
+	return fleet.ObservedContainer{
 		Container: Observed(c.Summary()), ID: c.ID, Image: c.Image, Digest: c.Digest, State: string(c.State),
 		Health: c.Health, ExitCode: c.ExitCode, Restarts: c.Restarts, Started: c.Started,
 	}
@@ -66,14 +66,14 @@ func Seen(c runtime.ContainerInfo) plan.ObservedContainer {
 // RecordObservationResult is what follows from a look.
 type RecordObservationResult struct {
 	// Heal are the releases that are to be deployed again.
-	Heal []plan.Snapshot `json:"heal,omitempty"`
+	Heal []fleet.Snapshot `json:"heal,omitempty"`
 	// Alerting are the destinations that are still to be told of something.
 	Alerting []string `json:"alerting,omitempty"`
 }
 
 // RecordObservation writes down what a look at a node has found, and what has
 // changed with it.
-func (a *Control) RecordObservation(ctx context.Context, in plan.Observation) (RecordObservationResult, error) {
+func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (RecordObservationResult, error) {
 	var err error
 	if in.Abandoned, err = a.abandoned(ctx); err != nil {
 		return RecordObservationResult{}, err
@@ -118,11 +118,11 @@ func (a *Control) abandoned(ctx context.Context) (map[string]int, error) {
 }
 
 // ListNodeStates reads the nodes, with what the last look at each has found.
-func (a *Control) ListNodeStates(ctx context.Context) ([]plan.NodeState, error) {
+func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error) {
 	return a.Registry.NodeStates(ctx)
 }
 
 // ListEvents reads what the monitor has told, oldest first.
-func (a *Control) ListEvents(ctx context.Context, in plan.EventQuery) ([]plan.Event, error) {
+func (a *Control) ListEvents(ctx context.Context, in fleet.EventQuery) ([]fleet.Event, error) {
 	return a.Registry.Events(ctx, in)
 }

@@ -8,17 +8,17 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // machine says of the host which directories it was asked about.
 type machine struct{}
 
-func (machine) Status(_ context.Context, storage string, volumes []string) (plan.NodeStatus, error) {
-	status := plan.NodeStatus{Hostname: "host of " + storage}
+func (machine) Status(_ context.Context, storage string, volumes []string) (fleet.NodeStatus, error) {
+	status := fleet.NodeStatus{Hostname: "host of " + storage}
 	for _, path := range volumes {
-		status.Disks = append(status.Disks, plan.Disk{Path: path})
+		status.Disks = append(status.Disks, fleet.Disk{Path: path})
 	}
 	return status, nil
 }
@@ -39,14 +39,14 @@ func TestALookAtANodeFindsEveryContainer(t *testing.T) {
 	require.NoError(t, err)
 	var found activities.ObserveNodeResult
 	require.NoError(t, value.Get(&found))
-	require.Equal(t, plan.NodeStatus{
+	require.Equal(t, fleet.NodeStatus{
 		Hostname: "host of /", Storage: "/", Runtime: "fake 1.0", Network: "netavark", Cgroups: "v2", MCP: "v1",
-		Containers: 2, Running: 1, Disks: []plan.Disk{{Path: "/srv/data"}},
+		Containers: 2, Running: 1, Disks: []fleet.Disk{{Path: "/srv/data"}},
 	}, found.Status)
 	require.Len(t, found.Containers, 2)
 	foreign, api := found.Containers[0], found.Containers[1]
 	require.Equal(t, []any{"foreign", "", "stopped", 3}, []any{foreign.Name, foreign.Service, foreign.State, foreign.ExitCode})
-	require.Equal(t, plan.Container{Name: "shop-api", Service: "shop", Component: "api", Deployment: 7, Spec: "spec", Running: true}, api.Container)
+	require.Equal(t, fleet.Container{Name: "shop-api", Service: "shop", Component: "api", Deployment: 7, Spec: "spec", Running: true}, api.Container)
 	require.Equal(t, image, api.Image)
 	require.NotEmpty(t, api.ID)
 	require.False(t, api.Started.IsZero())

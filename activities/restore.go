@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -27,7 +28,7 @@ type RestoreInput struct {
 	// deployment may have gone unseen. It is "" for the deploy itself.
 	Fence string `json:"fence,omitempty"`
 	// Adopted are the service's containers here that mcp has not started.
-	Adopted []plan.Adopted `json:"adopted,omitempty"`
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 	plan.Recovery
 }
 
@@ -78,7 +79,7 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 // discard removes a container of the service. One that has served may have data
 // to bring home; one that never took over has not.
 func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name string) error {
-	if in.Timeout == 0 || strings.HasSuffix(name, plan.NextSuffix) {
+	if in.Timeout == 0 || strings.HasSuffix(name, fleet.NextSuffix) {
 		return removeOwn(ctx, engine, in.Service, name)
 	}
 	return retire(ctx, engine, in.Service, name, in.Timeout)
@@ -132,7 +133,7 @@ type RetireInput struct {
 	Containers []string      `json:"containers"`
 	Timeout    time.Duration `json:"timeout"`
 	// Adopted are the service's containers here that mcp has not started.
-	Adopted []plan.Adopted `json:"adopted,omitempty"`
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
 // ParallelStops is how many containers one Retire stops at once.
@@ -147,7 +148,7 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.SetLimit(ParallelStops)
 			for _, container := range in.Containers {
-				name := container + plan.PrevSuffix
+				name := container + fleet.PrevSuffix
 				g.Go(func() error {
 					r.set("retire", name)
 					return retire(ctx, engine, in.Service, name, in.Timeout)

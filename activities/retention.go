@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // eventBatch is how many events are taken away in one transaction: looks that
@@ -13,7 +14,7 @@ const eventBatch = 1000
 
 // ThinHistory keeps of the looks and events what is to be kept. It goes on
 // where a former attempt has ended: each step of it is a transaction.
-func (a *Control) ThinHistory(ctx context.Context, keep plan.Retention) error {
+func (a *Control) ThinHistory(ctx context.Context, keep watch.Retention) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("thin", "looks")
 		if err := a.thinSamples(ctx, keep); err != nil {
@@ -26,7 +27,7 @@ func (a *Control) ThinHistory(ctx context.Context, keep plan.Retention) error {
 }
 
 // thinSamples takes one hour of one node after the other.
-func (a *Control) thinSamples(ctx context.Context, keep plan.Retention) error {
+func (a *Control) thinSamples(ctx context.Context, keep watch.Retention) error {
 	nodes, err := a.Registry.Nodes(ctx)
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func (a *Control) thinSamples(ctx context.Context, keep plan.Retention) error {
 	return a.Registry.DropHours(ctx, keep.Any)
 }
 
-func (a *Control) thinEvents(ctx context.Context, keep plan.Retention) error {
+func (a *Control) thinEvents(ctx context.Context, keep watch.Retention) error {
 	err := inBatches(func() (int, error) { return a.Registry.DropEvents(ctx, keep.Any, eventBatch) })
 	if err != nil {
 		return err
@@ -65,6 +66,6 @@ type LoadNodeHistoryInput struct {
 }
 
 // LoadNodeHistory reads how a node has been.
-func (a *Control) LoadNodeHistory(ctx context.Context, in LoadNodeHistoryInput) (plan.NodeHistory, error) {
+func (a *Control) LoadNodeHistory(ctx context.Context, in LoadNodeHistoryInput) (fleet.NodeHistory, error) {
 	return a.Registry.History(ctx, in.Node, in.From)
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -37,7 +37,7 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 	if err := a.Fence.pass(c.Service, c.Deployment); err != nil {
 		return result, err // before it pulls for nothing
 	}
-	name := c.Container() + plan.NextSuffix
+	name := c.Container() + fleet.NextSuffix
 	for try := 1; ; try++ {
 		if err := a.fetch(ctx, r, c); err != nil {
 			return result, err

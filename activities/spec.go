@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -39,7 +39,7 @@ func (c ComponentSpec) Container() string {
 // NewRouteSpecs joins a component's routes with the host ports allocated for
 // them. Without a fixed container port the container listens on the host
 // port, so that host networking works too.
-func NewRouteSpecs(routes []servicedef.Route, ports []plan.RoutePort) []RouteSpec {
+func NewRouteSpecs(routes []servicedef.Route, ports []fleet.Route) []RouteSpec {
 	host := map[string]int{}
 	for _, p := range ports {
 		host[p.Name] = p.HostPort

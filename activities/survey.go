@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -22,13 +22,13 @@ type SurveyInput struct {
 	// Secrets are those that the service's components here need.
 	Secrets []string `json:"secrets,omitempty"`
 	// Adopted are the service's containers here that mcp has not started.
-	Adopted []plan.Adopted `json:"adopted,omitempty"`
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
 // SurveyResult is what a node has.
 type SurveyResult struct {
-	Containers []plan.Container `json:"containers,omitempty"`
-	FreePorts  []int            `json:"free_ports,omitempty"`
+	Containers []fleet.Container `json:"containers,omitempty"`
+	FreePorts  []int             `json:"free_ports,omitempty"`
 	// MissingSecrets are those, of the ones asked for, that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// Newest is the newest deployment that this node has seen of the service.
@@ -74,7 +74,7 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 }
 
 // look describes the service's containers, and any others under the names.
-func look(ctx context.Context, engine runtime.Runtime, service string, names []string) ([]plan.Container, error) {
+func look(ctx context.Context, engine runtime.Runtime, service string, names []string) ([]fleet.Container, error) {
 	summaries, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func look(ctx context.Context, engine runtime.Runtime, service string, names []s
 		}
 		summaries = append(summaries, named...)
 	}
-	containers := make([]plan.Container, 0, len(summaries))
+	containers := make([]fleet.Container, 0, len(summaries))
 	for _, c := range summaries {
 		containers = append(containers, Observed(c))
 	}
@@ -97,8 +97,8 @@ func look(ctx context.Context, engine runtime.Runtime, service string, names []s
 }
 
 // Observed is what a plan needs to know of a container.
-func Observed(c runtime.ContainerSummary) plan.Container {
-	return plan.Container{
+func Observed(c runtime.ContainerSummary) fleet.Container {
+	return fleet.Container{
 		Name:       c.Name,
 		Service:    c.Labels[runtime.LabelService],
 		Component:  c.Labels[runtime.LabelComponent],

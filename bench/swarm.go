@@ -15,7 +15,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/bench/proc"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
@@ -77,7 +77,7 @@ func (w *swarm) start(ctx context.Context, name string) error {
 	w.mu.Lock()
 	w.workers = append(w.workers, node)
 	w.mu.Unlock()
-	return w.run(ctx, workflows.RegisterNodeName, plan.NodeRecord{Name: name})
+	return w.run(ctx, workflows.RegisterNodeName, fleet.NodeRecord{Name: name})
 }
 
 func (w *swarm) run(ctx context.Context, workflow string, arg any) error {
@@ -112,11 +112,11 @@ type pretended struct {
 	name  string
 }
 
-func (p pretended) Status(context.Context, string, []string) (plan.NodeStatus, error) {
+func (p pretended) Status(context.Context, string, []string) (fleet.NodeStatus, error) {
 	p.swarm.mu.Lock()
 	defer p.swarm.mu.Unlock()
 	p.swarm.looks[p.name] = append(p.swarm.looks[p.name], time.Now())
-	return plan.NodeStatus{CPUPercent: 10, Load: []float64{1, 1, 1}}, nil
+	return fleet.NodeStatus{CPUPercent: 10, Load: []float64{1, 1, 1}}, nil
 }
 
 // watched is what came of looking at a swarm for a while.

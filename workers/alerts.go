@@ -7,7 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/alert"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Alerts says who is told of events. The zero one tells nobody.
@@ -35,10 +35,10 @@ type alerter struct {
 	send func(context.Context, alert.Message) error
 }
 
-func (a alerter) Alert(ctx context.Context, e plan.Event) error {
+func (a alerter) Alert(ctx context.Context, e fleet.Event) error {
 	body, err := json.Marshal(struct {
 		Text string `json:"text"`
-		plan.Event
+		fleet.Event
 	}{e.Text(), e})
 	if err != nil {
 		return err

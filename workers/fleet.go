@@ -3,7 +3,7 @@ package workers
 import (
 	"context"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/telemetry"
 )
@@ -24,9 +24,9 @@ const (
 )
 
 // driftKinds are shown where there is none of a kind, too.
-var driftKinds = []plan.DriftKind{
-	plan.DriftMissing, plan.DriftRenamed, plan.DriftStopped, plan.DriftRunning, plan.DriftWrongImage, plan.DriftReplaced,
-	plan.DriftFlapping, plan.DriftUnhealthy, plan.DriftOrphan, plan.DriftUnreachable, plan.DriftDisk, plan.DriftMemory,
+var driftKinds = []fleet.DriftKind{
+	fleet.DriftMissing, fleet.DriftRenamed, fleet.DriftStopped, fleet.DriftRunning, fleet.DriftWrongImage, fleet.DriftReplaced,
+	fleet.DriftFlapping, fleet.DriftUnhealthy, fleet.DriftOrphan, fleet.DriftUnreachable, fleet.DriftDisk, fleet.DriftMemory,
 }
 
 // declareFleet has the state of the fleet read at each scrape.
@@ -71,7 +71,7 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 
 // gaugesOf are those of one node. Figures are of nodes that answer only: those
 // of another one are old.
-func gaugesOf(n plan.NodeState, ports int) (gauges []telemetry.Gauge) {
+func gaugesOf(n fleet.NodeState, ports int) (gauges []telemetry.Gauge) {
 	add := func(name string, value float64, more ...string) {
 		labels := map[string]string{"node": n.Name}
 		for i := 0; i < len(more); i += 2 {
@@ -80,14 +80,14 @@ func gaugesOf(n plan.NodeState, ports int) (gauges []telemetry.Gauge) {
 		gauges = append(gauges, telemetry.Gauge{Name: name, Labels: labels, Value: value})
 	}
 	add(nodePorts, float64(ports))
-	open := map[plan.DriftKind]int{}
+	open := map[fleet.DriftKind]int{}
 	for _, d := range n.Drift {
 		open[d.Kind]++
 	}
 	for _, kind := range driftKinds {
 		add(nodeDrift, float64(open[kind]), "kind", string(kind))
 	}
-	if n.State != plan.NodeReady || n.Status == nil {
+	if n.State != fleet.NodeReady || n.Status == nil {
 		add(nodeUp, 0)
 		return gauges
 	}
@@ -99,7 +99,7 @@ func gaugesOf(n plan.NodeState, ports int) (gauges []telemetry.Gauge) {
 	}
 	add(nodeMemory, float64(s.Memory.Total))
 	add(nodeMemoryUsed, float64(s.Memory.Used))
-	for _, d := range append([]plan.Disk{{Path: s.Storage, Usage: s.Disk}}, s.Disks...) {
+	for _, d := range append([]fleet.Disk{{Path: s.Storage, Usage: s.Disk}}, s.Disks...) {
 		add(nodeDisk, float64(d.Total), "path", d.Path)
 		add(nodeDiskUsed, float64(d.Used), "path", d.Path)
 	}

@@ -3,36 +3,36 @@ package workers
 import (
 	"context"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/node"
-	"github.com/metacircular/mcp/internal/plan"
 )
 
 // host is the machine that this process runs on.
 type host struct{ disks node.Disks }
 
 // Status is how the host is.
-func (h *host) Status(ctx context.Context, storage string, volumes []string) (plan.NodeStatus, error) {
+func (h *host) Status(ctx context.Context, storage string, volumes []string) (fleet.NodeStatus, error) {
 	s, err := node.ReadStatus(ctx, storage)
 	if err != nil {
-		return plan.NodeStatus{}, err
+		return fleet.NodeStatus{}, err
 	}
 	found, err := h.disks.Of(volumes, storage)
 	if err != nil {
-		return plan.NodeStatus{}, err
+		return fleet.NodeStatus{}, err
 	}
-	var disks []plan.Disk
+	var disks []fleet.Disk
 	for _, d := range found {
-		disks = append(disks, plan.Disk{Path: d.Path, Usage: plan.Usage(d.Usage)})
+		disks = append(disks, fleet.Disk{Path: d.Path, Usage: fleet.Usage(d.Usage)})
 	}
-	return plan.NodeStatus{
+	return fleet.NodeStatus{
 		Hostname:      s.Hostname,
 		Kernel:        s.Kernel,
 		Arch:          s.Arch,
 		UptimeSeconds: int64(s.UptimeSeconds),
 		CPUPercent:    s.CPUPercent,
 		Load:          s.Load[:],
-		Memory:        plan.Usage(s.Memory),
-		Disk:          plan.Usage(s.Disk),
+		Memory:        fleet.Usage(s.Memory),
+		Disk:          fleet.Usage(s.Disk),
 		Disks:         disks,
 		EphemeralLow:  s.EphemeralLow,
 		EphemeralHigh: s.EphemeralHigh,

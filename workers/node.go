@@ -16,9 +16,9 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/node"
-	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/probe"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -48,7 +48,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 	if err != nil {
 		return err
 	}
-	if err := claim(ctx, c, plan.Claim{Node: r.Name, Address: r.Publish, Machine: machine}); err != nil {
+	if err := claim(ctx, c, fleet.Claim{Node: r.Name, Address: r.Publish, Machine: machine}); err != nil {
 		return err
 	}
 	if err := node.NotifyNeighbours(); err != nil {
@@ -79,14 +79,14 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 	if err != nil {
 		o.Logger.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
-	return register(ctx, c, o.Logger, plan.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: machine.Boot})
+	return register(ctx, c, o.Logger, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: machine.Boot})
 }
 
 // machine is the one that this process runs on.
-func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
+func (r *Node) machine(log *slog.Logger) (fleet.Machine, error) {
 	id, err := node.MachineID(r.MachineFile)
 	if err != nil {
-		return plan.Machine{}, fault.Wrap(fault.Invalid, err, "tell this machine from others").
+		return fleet.Machine{}, fault.Wrap(fault.Invalid, err, "tell this machine from others").
 			WithHint("name a file that this worker may read, or make: [node] machine in mcp.toml")
 	}
 	boot, err := node.BootID()
@@ -95,9 +95,9 @@ func (r *Node) machine(log *slog.Logger) (plan.Machine, error) {
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return plan.Machine{}, fmt.Errorf("read the name of this host: %w", err)
+		return fleet.Machine{}, fmt.Errorf("read the name of this host: %w", err)
 	}
-	return plan.Machine{ID: id, Boot: boot, Hostname: name}, nil
+	return fleet.Machine{ID: id, Boot: boot, Hostname: name}, nil
 }
 
 // controlPatience is how long to wait for the answer to a claim or to an
@@ -107,7 +107,7 @@ const controlPatience = 15 * time.Second
 // claim asks for the node's name, and returns when this machine has it. It is a
 // Conflict where another has it. Else it is Unavailable: no other answer says
 // that the worker may not serve, and whatever is wrong can be mended meanwhile.
-func claim(ctx context.Context, c client.Client, in plan.Claim) error {
+func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 	wait, cancel := context.WithTimeout(ctx, controlPatience)
 	defer cancel()
 	run, err := c.ExecuteWorkflow(wait, client.StartWorkflowOptions{
@@ -138,7 +138,7 @@ func claim(ctx context.Context, c client.Client, in plan.Claim) error {
 // register announces the node, through a workflow: a node has no access to
 // the registry. It returns when the node is known, or when it serves long enough
 // without.
-func register(ctx context.Context, c client.Client, log *slog.Logger, record plan.NodeRecord) error {
+func register(ctx context.Context, c client.Client, log *slog.Logger, record fleet.NodeRecord) error {
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:        workflows.NodeID(record.Name),
 		TaskQueue: activities.QueueControl,

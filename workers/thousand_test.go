@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -44,8 +44,8 @@ func crowded(t *testing.T) *runtime.Fake {
 // idle is a host of which nothing is known.
 type idle struct{}
 
-func (idle) Status(context.Context, string, []string) (plan.NodeStatus, error) {
-	return plan.NodeStatus{}, nil
+func (idle) Status(context.Context, string, []string) (fleet.NodeStatus, error) {
+	return fleet.NodeStatus{}, nil
 }
 
 // TestALookAtAThousandContainers takes it the whole way, through Temporal, which
@@ -64,13 +64,13 @@ func TestALookAtAThousandContainers(t *testing.T) {
 		require.NoError(t, run.Get(t.Context(), out))
 		return run
 	}
-	run(workflows.RegisterNodeName, plan.NodeRecord{Name: "orion"}, nil)
+	run(workflows.RegisterNodeName, fleet.NodeRecord{Name: "orion"}, nil)
 	look := run(workflows.MonitorNodeName, "orion", nil)
 
-	var states []plan.NodeState
+	var states []fleet.NodeState
 	run(workflows.NodeStatesName, nil, &states)
-	i := slices.IndexFunc(states, func(n plan.NodeState) bool { return n.Name == "orion" })
-	require.Equal(t, plan.NodeReady, states[i].State)
+	i := slices.IndexFunc(states, func(n fleet.NodeState) bool { return n.Name == "orion" })
+	require.Equal(t, fleet.NodeReady, states[i].State)
 	require.Equal(t, 1000, states[i].Status.Containers)
 	require.Len(t, states[i].Drift, 500, "orphans, as no release names them")
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -28,7 +29,7 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 	}
 	d.forward = true
 	forward, _ := workflow.NewDisconnectedContext(ctx)
-	err := d.commitRelease(forward, plan.CommitRequest{
+	err := d.commitRelease(forward, fleet.CommitRequest{
 		Active: true, Members: d.adoption.Members, Adopted: d.adoption.Adopted, Definition: &d.adoption.Definition,
 	})
 	if err != nil {
@@ -69,7 +70,7 @@ func (d *deploy) match(ctx workflow.Context) error {
 			return nil
 		})
 	}
-	var services []plan.ServiceRecord
+	var services []fleet.ServiceRecord
 	step := controlStep(g.ctx, "list services", d.left(ctx))
 	g.add(workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{}), func(f workflow.Future) error {
 		return f.Get(ctx, &services)
@@ -124,7 +125,7 @@ func (d *deploy) describeAdoption() {
 // it. A port that another service holds is not the container's to have.
 func (d *deploy) holdPorts(ctx workflow.Context) error {
 	for _, a := range d.adoption.Adopted {
-		_, err := d.allocate(ctx, plan.PortRequest{
+		_, err := d.allocate(ctx, fleet.PortRequest{
 			Service: a.Service, Component: a.Component, Deployment: d.number, Node: a.Node, Static: d.adoption.Ports[a.Component],
 		})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
@@ -101,11 +102,11 @@ func TestAnAdoptionOfADirtyServiceLeavesItDirty(t *testing.T) {
 func TestEveryStepOnANodeIsToldWhatIsAdopted(t *testing.T) {
 	s := newStage(t)
 	s.released(shop())
-	s.release.Adopted = []plan.Adopted{
+	s.release.Adopted = []fleet.Adopted{
 		{ID: "here", Node: "rift", Service: "shop", Component: "api", Deployment: 7}, {ID: "there", Node: "orion"},
 	}
 	s.release.Dirty = true
-	s.nodes["rift"] = append(s.nodes["rift"], plan.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 6})
+	s.nodes["rift"] = append(s.nodes["rift"], fleet.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 6})
 	in := shop()
 	in.Force = true
 	require.Equal(t, workflows.Succeeded, s.deploy(t, in).Outcome)
@@ -117,10 +118,10 @@ func TestEveryStepOnANodeIsToldWhatIsAdopted(t *testing.T) {
 func TestMendKnowsWhatIsAdopted(t *testing.T) {
 	s := newStage(t)
 	s.released(shop())
-	s.nodes["rift"] = append(s.nodes["rift"], plan.Container{Name: "shop-api.prev", Service: "shop", Component: "api", Deployment: 6})
+	s.nodes["rift"] = append(s.nodes["rift"], fleet.Container{Name: "shop-api.prev", Service: "shop", Component: "api", Deployment: 6})
 	s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{
 		Definition: servicedef.Service{Name: "shop"}, Deployment: 7, Nodes: []string{"rift"},
-		Adopted: []plan.Adopted{{ID: "here", Node: "rift"}},
+		Adopted: []fleet.Adopted{{ID: "here", Node: "rift"}},
 	})
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"here"}, s.adopted["Survey"])

@@ -3,7 +3,7 @@ package workflows
 import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Queue is the task queue on which workflows run.
@@ -22,4 +22,4 @@ type ListedContainer = activities.ListedContainer
 func FaultOf(err error) *fault.Error { return activities.FaultOf(err) }
 
 // Seen is what a container's drift is found from.
-func Seen(c ListedContainer) plan.ObservedContainer { return activities.Seen(c.ContainerInfo) }
+func Seen(c ListedContainer) fleet.ObservedContainer { return activities.Seen(c.ContainerInfo) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -36,7 +37,7 @@ type deploy struct {
 
 	number  int
 	newest  int // the newest number that any node has seen
-	release plan.Release
+	release fleet.Release
 	nodes   map[string]plan.Node
 	ports   map[string][]int  // free ports by node
 	digests map[string]string // by image reference; "" while it is missing
@@ -46,14 +47,14 @@ type deploy struct {
 	adoption plan.Adoption
 
 	undo    undo
-	members map[string]plan.ReleaseMember // what ran anew, by component
+	members map[string]fleet.Member // what ran anew, by component
 	result  *Result
 	// forward is set when the cut-over begins: a cancel comes too late then.
 	forward bool
 	// committed is set once the release is this deployment: it has succeeded.
 	// The images that nothing needs any more are then stale.
 	committed bool
-	stale     plan.CommitResult
+	stale     fleet.CommitResult
 	// restPorts is set where the outcome lets the ports rest that the release does
 	// not use.
 	restPorts bool
@@ -72,7 +73,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) *deploy {
 		nodes:    map[string]plan.Node{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
-		members:  map[string]plan.ReleaseMember{},
+		members:  map[string]fleet.Member{},
 		result: &Result{
 			Service:    in.Definition.Name,
 			WorkflowID: info.WorkflowExecution.ID,
@@ -156,7 +157,7 @@ func (d *deploy) begin(ctx workflow.Context, looks *group) error {
 		}
 	}
 	d.askImages(looks)
-	request := plan.BeginRequest{
+	request := fleet.BeginRequest{
 		Definition:     d.in.Definition,
 		DefinitionHash: d.in.Definition.Hash(),
 		Given:          given,
@@ -166,7 +167,7 @@ func (d *deploy) begin(ctx workflow.Context, looks *group) error {
 		Who:            d.in.Who,
 		From:           d.in.From,
 	}
-	var begun plan.BeginResult
+	var begun fleet.BeginResult
 	if err := promptly(ctx, "open the deployment of "+request.Definition.Name, d.left(ctx), &begun, "BeginDeployment", request); err != nil {
 		return unanswered(err, "open the deployment")
 	}
@@ -178,7 +179,7 @@ func (d *deploy) begin(ctx workflow.Context, looks *group) error {
 // complete makes the whole definition of a deploy that was asked for in part:
 // the rest is the release's.
 func (d *deploy) complete(ctx workflow.Context) error {
-	var release plan.Release
+	var release fleet.Release
 	if err := promptly(ctx, "load the release", d.left(ctx), &release, "LoadRelease", d.in.Definition.Name); err != nil {
 		return err
 	}

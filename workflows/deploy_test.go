@@ -12,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
@@ -253,7 +254,7 @@ func TestPredecessorsServeForAsLongAsTheyAreToDrain(t *testing.T) {
 			s := newStage(t)
 			s.released(shop())
 			api := s.release.Components["api"]
-			api.Routes = []plan.RoutePort{{Name: "rest", HostPort: 20000}}
+			api.Routes = []fleet.Route{{Name: "rest", HostPort: 20000}}
 			s.release.Components["api"] = api
 			in := shop()
 			in.Force = true
@@ -337,7 +338,7 @@ func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {
 func TestLeftoversArePutRightFirst(t *testing.T) {
 	s := newStage(t)
 	s.released(shop())
-	s.nodes["rift"] = append(s.nodes["rift"], plan.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 6, Running: true})
+	s.nodes["rift"] = append(s.nodes["rift"], fleet.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 6, Running: true})
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, "Restore rift remove[shop-api.next] rename[] start[]", s.changes()[0])

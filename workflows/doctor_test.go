@@ -10,14 +10,14 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
 func TestADoctorAsksEverybodyAndTellsOfWhoDoesNotAnswer(t *testing.T) {
 	s := newStage(t)
 	s.nodes["orion"], s.nodes["lyra"] = nil, nil
-	known := activities.ControlDiagnosis{MCP: "1", Nodes: []plan.NodeState{{NodeRecord: plan.NodeRecord{Name: "rift"}}, {NodeRecord: plan.NodeRecord{Name: "lyra"}}}}
+	known := activities.ControlDiagnosis{MCP: "1", Nodes: []fleet.NodeState{{NodeRecord: fleet.NodeRecord{Name: "rift"}}, {NodeRecord: fleet.NodeRecord{Name: "lyra"}}}}
 	s.env.RegisterActivityWithOptions(func(ctx context.Context) (activities.ControlDiagnosis, error) {
 		return known, s.call(ctx, "")
 	}, activity.RegisterOptions{Name: "DiagnoseControl"})

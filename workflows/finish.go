@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -90,14 +91,14 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 // commit makes this deployment the release. It waits for Postgres for as long
 // as it takes: the containers have their names already.
 func (d *deploy) commit(ctx workflow.Context) error {
-	return d.commitRelease(ctx, plan.CommitRequest{
+	return d.commitRelease(ctx, fleet.CommitRequest{
 		Active:  d.in.Definition.Active,
 		Members: plan.Members(d.in.Definition, d.release, d.plan, d.members),
 	})
 }
 
 // commitRelease makes this deployment the release, and tells who waits for it.
-func (d *deploy) commitRelease(ctx workflow.Context, request plan.CommitRequest) error {
+func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
 	request.Service, request.Deployment = d.in.Definition.Name, d.number
 	if err := promptly(ctx, "commit the release", 0, &d.stale, "CommitRelease", request); err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
@@ -235,7 +236,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	if d.number == 0 {
 		return // it was never opened
 	}
-	request := plan.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty, ReleasePorts: d.restPorts}
+	request := fleet.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty, ReleasePorts: d.restPorts}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}

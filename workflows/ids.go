@@ -9,7 +9,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -69,7 +69,7 @@ func NodeID(node string) string { return "node/" + node }
 
 // ClaimID is the id of the workflow with which a machine claims a node's name;
 // a clone's claim is another.
-func ClaimID(node string, m plan.Machine) string { return "claim/" + node + "/" + m.ID + "/" + m.Boot }
+func ClaimID(node string, m fleet.Machine) string { return "claim/" + node + "/" + m.ID + "/" + m.Boot }
 
 // NodeChangeID is the id of a workflow that drains, activates or removes a
 // node; nonce makes it unique.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -114,8 +114,8 @@ func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) wo
 
 // selectMembers are the components of a service's release, or one of them, and
 // the names of all.
-func selectMembers(ctx workflow.Context, service, component string) ([]plan.ReleaseMember, []string, error) {
-	var release plan.Release
+func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Member, []string, error) {
+	var release fleet.Release
 	if err := promptly(ctx, "load the release", readDeadline, &release, "LoadRelease", service); err != nil {
 		return nil, nil, err
 	}
@@ -129,7 +129,7 @@ func selectMembers(ctx workflow.Context, service, component string) ([]plan.Rele
 	}
 	for _, m := range members {
 		if m.Component == component {
-			selected = []plan.ReleaseMember{m}
+			selected = []fleet.Member{m}
 		}
 		names = append(names, m.Component)
 	}

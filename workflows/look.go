@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -42,7 +43,7 @@ func (d *deploy) catchUp(ctx workflow.Context) error {
 		return nil
 	}
 	step := controlStep(ctx, "number the deployment anew", d.left(ctx))
-	err := workflow.ExecuteActivity(step, control.Renumber, plan.RenumberRequest{
+	err := workflow.ExecuteActivity(step, control.Renumber, fleet.RenumberRequest{
 		Service: d.in.Definition.Name, RunID: d.result.RunID, Floor: d.newest,
 	}).Get(ctx, &d.number)
 	d.result.Deployment = d.number
@@ -105,12 +106,12 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 
 // surveyInput asks a node for the containers of a service, and for those that bear
 // a name which the definition needs.
-func surveyInput(definition servicedef.Service, number int, name string, adopted []plan.Adopted) activities.SurveyInput {
+func surveyInput(definition servicedef.Service, number int, name string, adopted []fleet.Adopted) activities.SurveyInput {
 	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Adopted: adopted}
 	for _, c := range definition.Components {
 		if c.Node == name {
 			container := servicedef.ContainerNameFor(definition.Name, c.Name)
-			in.Names = append(in.Names, container, container+plan.NextSuffix, container+plan.PrevSuffix)
+			in.Names = append(in.Names, container, container+fleet.NextSuffix, container+fleet.PrevSuffix)
 		}
 	}
 	return in

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -21,7 +22,7 @@ type MendInput struct {
 	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 	// Adopted are the service's containers that mcp has not started: of those
 	// there are no more until a newer deployment.
-	Adopted []plan.Adopted `json:"adopted,omitempty"`
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
 // Mend waits, for as long as it takes, until every node of a dirty service is
@@ -55,7 +56,7 @@ type mend struct {
 	fences map[string]string // by node, what its worker remembers
 	// newest is the newest deployment that the nodes or the registry know of.
 	newest  int
-	release plan.Release
+	release fleet.Release
 }
 
 // look waits until every node has answered. What the registry says counts only
@@ -98,8 +99,8 @@ func (m *mend) putRight(ctx workflow.Context) error {
 	return nil
 }
 
-func (m *mend) adoptedOn(name string) []plan.Adopted {
-	return plan.Release{Adopted: m.Adopted}.AdoptedOn(name)
+func (m *mend) adoptedOn(name string) []fleet.Adopted {
+	return fleet.Release{Adopted: m.Adopted}.AdoptedOn(name)
 }
 
 // patientStep is for steps on a node that may be away for days: the task waits

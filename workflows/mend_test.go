@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -18,7 +18,7 @@ func dirty(t *testing.T) *stage {
 	s.released(shop())
 	s.release.Newest = 8
 	s.nodes["rift"][0].Running = false
-	s.nodes["rift"] = append(s.nodes["rift"], plan.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 8, Running: true})
+	s.nodes["rift"] = append(s.nodes["rift"], fleet.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 8, Running: true})
 	return s
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // recordPatience is how long a look waits for Postgres to be written down; the
@@ -40,7 +40,7 @@ func Monitor(ctx workflow.Context, in MonitorInput) error {
 	if len(in.Nodes) > 0 {
 		return lookAtAll(ctx, in.Nodes)
 	}
-	var nodes []plan.WatchedNode
+	var nodes []fleet.WatchedNode
 	step := spotStep(ctx, "which nodes are there?", recordPatience, &waiting)
 	if err := workflow.ExecuteLocalActivity(step, "WatchedNodes").Get(ctx, &nodes); err != nil {
 		return err
@@ -99,7 +99,7 @@ func leaveLook(ctx workflow.Context, name string) error {
 // MonitorNode looks at a node once: how it is, and what it runs. It waits for
 // nothing that follows from it.
 func MonitorNode(ctx workflow.Context, name string) error {
-	look := plan.Observation{Node: name, At: workflow.Now(ctx)}
+	look := fleet.Observation{Node: name, At: workflow.Now(ctx)}
 	var found activities.ObserveNodeResult
 	err := workflow.ExecuteActivity(readStep(ctx, name, "look at "+name), node.ObserveNode).Get(ctx, &found)
 	switch {
@@ -140,7 +140,7 @@ const healPatience = 5 * time.Minute
 
 // heal has a release deployed again, after a look at a node. A deploy of the
 // service that is under way will do.
-func heal(ctx workflow.Context, name string, release plan.Snapshot) error {
+func heal(ctx workflow.Context, name string, release fleet.Snapshot) error {
 	in := DeployInput{
 		Definition: release.Definition, Rollback: release.Number, Digests: release.Digests, Reconcile: true,
 		Deadline: healPatience, Who: "monitor", From: name,

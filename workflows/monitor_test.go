@@ -16,12 +16,12 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
 // look plays one look at the node rift, and returns what was recorded.
-func (s *stage) look(t *testing.T) plan.Observation {
+func (s *stage) look(t *testing.T) fleet.Observation {
 	t.Helper()
 	s.released(shop())
 	began := s.env.Now()
@@ -79,7 +79,7 @@ func (s *stage) monitor(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		dead := strings.HasPrefix(name, "dead")
-		s.watched = append(s.watched, plan.WatchedNode{Name: name, Silent: dead})
+		s.watched = append(s.watched, fleet.WatchedNode{Name: name, Silent: dead})
 		if !dead {
 			s.nodes[name] = nil
 		}

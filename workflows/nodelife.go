@@ -9,26 +9,26 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // ClaimNode decides whether a machine may have a node's name, before its worker
 // polls the node's queue: two that did would share its tasks. One that may not
 // is a Conflict.
-func ClaimNode(ctx workflow.Context, in plan.Claim) error {
+func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 	for {
-		var result plan.ClaimResult
+		var result fleet.ClaimResult
 		step := controlStep(ctx, "claim node "+in.Node, 0)
 		if err := workflow.ExecuteActivity(step, control.ClaimNode, in).Get(ctx, &result); err != nil {
 			return err
 		}
 		switch result.Verdict {
-		case plan.ClaimGranted:
+		case fleet.ClaimGranted:
 			return nil
-		case plan.ClaimRefused:
+		case fleet.ClaimRefused:
 			return refusal(held(in, result.Holder))
 		}
-		var answer plan.Answer
+		var answer fleet.Answer
 		err := workflow.ExecuteActivity(askStep(ctx, in.Node), node.Identify).Get(ctx, &answer)
 		switch {
 		case isCancelled(err):
@@ -56,7 +56,7 @@ func askStep(ctx workflow.Context, name string) workflow.Context {
 func refusal(f *fault.Error) error { return failure(Failed, f, struct{}{}) }
 
 // held says of a name that it is another machine's.
-func held(in plan.Claim, h plan.Holder) *fault.Error {
+func held(in fleet.Claim, h fleet.Holder) *fault.Error {
 	f := fault.New(fault.Conflict, "the name %s belongs to another machine, %s, since %s; %s",
 		in.Node, called(h.Machine, h.Address), h.Since.UTC().Format(time.RFC3339), answered(h.Answered)).
 		WithHint("give this worker a name of its own; if that machine is gone for good, free the name: mcp node remove %s", in.Node)
@@ -66,7 +66,7 @@ func held(in plan.Claim, h plan.Holder) *fault.Error {
 
 // served says of a name that another worker answers for it, although the name
 // is nobody's, or that of this very machine before it was booted.
-func served(in plan.Claim, a plan.Answer) *fault.Error {
+func served(in fleet.Claim, a fleet.Answer) *fault.Error {
 	f := fault.New(fault.Conflict, "a worker on another machine, %s, serves node %s", called(a.Machine, a.Address), in.Node).
 		WithHint("stop that worker, or give this one a name of its own")
 	if a.Machine.ID == in.Machine.ID {
@@ -77,7 +77,7 @@ func served(in plan.Claim, a plan.Answer) *fault.Error {
 }
 
 // called is how a person finds a machine.
-func called(m plan.Machine, address string) string {
+func called(m fleet.Machine, address string) string {
 	return fmt.Sprintf("host %s (%s) with routes on %s", m.Hostname, m.ID, address)
 }
 

@@ -10,14 +10,14 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
 var (
-	mine     = plan.Machine{ID: "m1", Boot: "b1", Hostname: "one"}
-	rebooted = plan.Machine{ID: "m1", Boot: "b2", Hostname: "one"}
-	other    = plan.Machine{ID: "m2", Boot: "b3", Hostname: "two"}
+	mine     = fleet.Machine{ID: "m1", Boot: "b1", Hostname: "one"}
+	rebooted = fleet.Machine{ID: "m1", Boot: "b2", Hostname: "one"}
+	other    = fleet.Machine{ID: "m2", Boot: "b3", Hostname: "two"}
 )
 
 func TestAClaimOnANodesName(t *testing.T) {
@@ -26,9 +26,9 @@ func TestAClaimOnANodesName(t *testing.T) {
 	swallowed := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil)
 	for _, test := range []struct {
 		name    string
-		holder  plan.Machine
-		claims  plan.Machine
-		answers plan.Machine
+		holder  fleet.Machine
+		claims  fleet.Machine
+		answers fleet.Machine
 		silence error // of the queue; nil where answers is who answers
 		calls   []string
 		refused string
@@ -52,12 +52,12 @@ func TestAClaimOnANodesName(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
-			s.holder = plan.Holder{Machine: test.holder, Address: "10.0.0.1", Since: since, Answered: since.Add(time.Hour)}
-			s.answer = plan.Answer{Machine: test.answers, Address: "10.0.0.1"}
+			s.holder = fleet.Holder{Machine: test.holder, Address: "10.0.0.1", Since: since, Answered: since.Add(time.Hour)}
+			s.answer = fleet.Answer{Machine: test.answers, Address: "10.0.0.1"}
 			if test.silence != nil {
-				s.env.OnActivity("Identify", mock.Anything).Return(plan.Answer{}, test.silence)
+				s.env.OnActivity("Identify", mock.Anything).Return(fleet.Answer{}, test.silence)
 			}
-			s.env.ExecuteWorkflow(workflows.ClaimNodeName, plan.Claim{Node: "rift", Machine: test.claims})
+			s.env.ExecuteWorkflow(workflows.ClaimNodeName, fleet.Claim{Node: "rift", Machine: test.claims})
 			require.True(t, s.env.IsWorkflowCompleted())
 			require.Equal(t, test.calls, s.calls)
 			if test.refused == "" {
@@ -75,9 +75,9 @@ func TestAClaimOnANodesName(t *testing.T) {
 
 func TestAClaimWaitsForPostgres(t *testing.T) {
 	s := newStage(t)
-	s.holder = plan.Holder{Machine: mine}
+	s.holder = fleet.Holder{Machine: mine}
 	s.fail = failing("ClaimNode", 20, fault.New(fault.Unavailable, "Postgres does not answer"))
-	s.env.ExecuteWorkflow(workflows.ClaimNodeName, plan.Claim{Node: "rift", Machine: mine})
+	s.env.ExecuteWorkflow(workflows.ClaimNodeName, fleet.Claim{Node: "rift", Machine: mine})
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"ClaimNode granted"}, s.calls)
 }
@@ -164,6 +164,6 @@ func TestDrainTellsWhatIsStillThere(t *testing.T) {
 	require.NoError(t, s.env.GetWorkflowError())
 	var result workflows.DrainResult
 	require.NoError(t, s.env.GetWorkflowResult(&result))
-	require.Equal(t, []plan.ServiceOn{{Service: "shop", Components: []string{"api"}}}, result.Services)
+	require.Equal(t, []fleet.ServiceOn{{Service: "shop", Components: []string{"api"}}}, result.Services)
 	require.Equal(t, []string{"SetDraining rift true"}, s.calls)
 }

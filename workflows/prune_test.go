@@ -12,7 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -34,7 +34,7 @@ func staleShop(t *testing.T) *stage {
 	s := newStage(t)
 	s.released(shop())
 	delete(s.images, "r.example/api:v1")
-	s.stale = plan.CommitResult{
+	s.stale = fleet.CommitResult{
 		Digests: []string{"r.example/api@sha256:a", "r.example/web@sha256:b"},
 		Tags:    []string{"r.example/api:v0"},
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Purge forgets a service of which no container is left. It runs under DeployID,
@@ -17,7 +17,7 @@ func Purge(ctx workflow.Context, in DeployInput) (*Result, error) {
 	service := in.Definition.Name
 	r := &Result{Service: service, WorkflowID: info.ID, RunID: info.RunID, Outcome: Succeeded, Components: []ComponentResult{}}
 	left := cmp.Or(in.Deadline, DefaultDeadline)
-	var known, gone plan.Forgotten
+	var known, gone fleet.Forgotten
 	step := controlStep(ctx, "count what there is of "+service, left)
 	err := workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service, Dry: true}).Get(ctx, &known)
 	if err == nil {
@@ -44,8 +44,8 @@ func Purge(ctx workflow.Context, in DeployInput) (*Result, error) {
 }
 
 // Purgeable finds out what a purge would forget. It takes no lock.
-func Purgeable(ctx workflow.Context, service string) (*plan.Forgotten, error) {
-	known := &plan.Forgotten{}
+func Purgeable(ctx workflow.Context, service string) (*fleet.Forgotten, error) {
+	known := &fleet.Forgotten{}
 	if err := promptly(ctx, "count what there is of "+service, readDeadline, known, "Purge", activities.PurgeInput{Service: service, Dry: true}); err != nil {
 		return nil, readFailure(err)
 	}

@@ -6,21 +6,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
 func TestPurge(t *testing.T) {
-	known := plan.Forgotten{Service: "shop", Deployments: 3}
+	known := fleet.Forgotten{Service: "shop", Deployments: 3}
 	tests := map[string]struct {
-		known   plan.Forgotten
+		known   fleet.Forgotten
 		lost    bool // the answer to the attempt that forgot it
 		fail    func(string, int32) error
 		outcome workflows.Outcome
 		kind    fault.Kind
 	}{
 		"forgets what there is":            {known: known, outcome: workflows.Succeeded},
-		"says that nothing is known":       {known: plan.Forgotten{Service: "shop"}, outcome: workflows.Unchanged},
+		"says that nothing is known":       {known: fleet.Forgotten{Service: "shop"}, outcome: workflows.Unchanged},
 		"may lose an answer":               {known: known, lost: true, outcome: workflows.Succeeded},
 		"waits for Postgres":               {known: known, fail: failing("Purge", 3, fault.New(fault.Unavailable, "no answer")), outcome: workflows.Succeeded},
 		"is refused where it has anything": {fail: failing("Purge", 0, fault.New(fault.Conflict, "it has containers")), outcome: workflows.Failed, kind: fault.Conflict},
@@ -50,9 +50,9 @@ func TestPurge(t *testing.T) {
 
 func TestPurgeableOnlyCounts(t *testing.T) {
 	s := newStage(t)
-	s.known = plan.Forgotten{Service: "shop", Events: 2}
+	s.known = fleet.Forgotten{Service: "shop", Events: 2}
 	s.env.ExecuteWorkflow(workflows.PurgeableName, "shop")
-	var known plan.Forgotten
+	var known fleet.Forgotten
 	require.NoError(t, s.env.GetWorkflowResult(&known))
 	require.Equal(t, s.known, known)
 	require.Equal(t, []string{"Purge shop dry=true"}, s.calls)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -60,7 +61,7 @@ type NodeContainers struct {
 // StatusResult is what the registry says of the services, and what their
 // nodes do.
 type StatusResult struct {
-	Services []plan.ServiceRecord      `json:"services"`
+	Services []fleet.ServiceRecord     `json:"services"`
 	Nodes    map[string]NodeContainers `json:"nodes"`
 }
 
@@ -82,7 +83,7 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 }
 
 // Services reads what the registry says of all services, and asks no node.
-func Services(ctx workflow.Context) ([]plan.ServiceRecord, error) {
+func Services(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 	services, err := readServices(ctx)
 	if err != nil {
 		return nil, readFailure(err)
@@ -91,8 +92,8 @@ func Services(ctx workflow.Context) ([]plan.ServiceRecord, error) {
 }
 
 // NodeStates reads the nodes, with what the last look at each has found.
-func NodeStates(ctx workflow.Context) ([]plan.NodeState, error) {
-	var states []plan.NodeState
+func NodeStates(ctx workflow.Context) ([]fleet.NodeState, error) {
+	var states []fleet.NodeState
 	if err := promptly(ctx, "list nodes", readDeadline, &states, "ListNodeStates"); err != nil {
 		return nil, readFailure(err)
 	}
@@ -101,17 +102,17 @@ func NodeStates(ctx workflow.Context) ([]plan.NodeState, error) {
 
 // EventsInput selects what the monitor has told.
 type EventsInput struct {
-	plan.EventQuery
+	fleet.EventQuery
 	// Since is how far back to look; 0 for as far as there is.
 	Since time.Duration `json:"since,omitempty"`
 }
 
 // Events reads what the monitor has told, oldest first.
-func Events(ctx workflow.Context, in EventsInput) ([]plan.Event, error) {
+func Events(ctx workflow.Context, in EventsInput) ([]fleet.Event, error) {
 	if in.Since > 0 {
 		in.From = workflow.Now(ctx).Add(-in.Since) // events have the same clock
 	}
-	var events []plan.Event
+	var events []fleet.Event
 	if err := promptly(ctx, "list events", readDeadline, &events, "ListEvents", in.EventQuery); err != nil {
 		return nil, readFailure(err)
 	}
@@ -125,8 +126,8 @@ type NodeHistoryInput struct {
 }
 
 // NodeHistory reads how a node has been.
-func NodeHistory(ctx workflow.Context, in NodeHistoryInput) (*plan.NodeHistory, error) {
-	history := &plan.NodeHistory{}
+func NodeHistory(ctx workflow.Context, in NodeHistoryInput) (*fleet.NodeHistory, error) {
+	history := &fleet.NodeHistory{}
 	asked := activities.LoadNodeHistoryInput{Node: in.Node, From: workflow.Now(ctx).Add(-in.Since)} // looks have the same clock
 	if err := promptly(ctx, "read the history of "+in.Node, readDeadline, history, "LoadNodeHistory", asked); err != nil {
 		return nil, readFailure(err)
@@ -144,14 +145,14 @@ type ProcessesInput struct {
 // services, which say whose they are.
 type ProcessesResult struct {
 	Nodes    map[string]NodeContainers `json:"nodes"`
-	Services []plan.ServiceRecord      `json:"services"`
+	Services []fleet.ServiceRecord     `json:"services"`
 }
 
 // Processes looks at what runs on the nodes.
 func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error) {
 	names := in.Nodes
 	if len(names) == 0 {
-		var known []plan.NodeRecord
+		var known []fleet.NodeRecord
 		if err := promptly(ctx, "list nodes", readDeadline, &known, "ListNodes"); err != nil {
 			return nil, readFailure(err)
 		}
@@ -168,8 +169,8 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 
 // readServices reads all services. Of a deployment under way Temporal is asked
 // whether it runs: by the registry, one that was terminated goes on.
-func readServices(ctx workflow.Context) ([]plan.ServiceRecord, error) {
-	var services []plan.ServiceRecord
+func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
+	var services []fleet.ServiceRecord
 	if err := promptly(ctx, "list services", readDeadline, &services, "ListServices", activities.ListServicesInput{}); err != nil {
 		return nil, err
 	}
@@ -199,14 +200,14 @@ type HistoryInput struct {
 // HistoryResult is what has become of a service.
 type HistoryResult struct {
 	// Release is the number of the deployment that runs; 0 if none does.
-	Release     int                     `json:"release"`
-	Deployments []plan.DeploymentRecord `json:"deployments"`
+	Release     int                      `json:"release"`
+	Deployments []fleet.DeploymentRecord `json:"deployments"`
 }
 
 // History reads the deployments of a service, newest first.
 func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
-	result := &HistoryResult{Deployments: []plan.DeploymentRecord{}}
-	var release plan.Release
+	result := &HistoryResult{Deployments: []fleet.DeploymentRecord{}}
+	var release fleet.Release
 	if err := promptly(ctx, "load the release", readDeadline, &release, "LoadRelease", in.Service); err != nil {
 		return nil, readFailure(err)
 	}
@@ -219,8 +220,8 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 }
 
 // Snapshot reads a former release.
-func Snapshot(ctx workflow.Context, in activities.LoadSnapshotInput) (*plan.Snapshot, error) {
-	var snapshot plan.Snapshot
+func Snapshot(ctx workflow.Context, in activities.LoadSnapshotInput) (*fleet.Snapshot, error) {
+	var snapshot fleet.Snapshot
 	if err := promptly(ctx, "load the former release", readDeadline, &snapshot, "LoadSnapshot", in); err != nil {
 		return nil, readFailure(err)
 	}

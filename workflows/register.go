@@ -7,15 +7,17 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // RegisterNode writes down that a node's worker has started: the monitor looks
 // at the node from then on, and at once. After a boot of its host it goes on as
 // ReviveNode.
-func RegisterNode(ctx workflow.Context, in plan.NodeRecord) error {
+func RegisterNode(ctx workflow.Context, in fleet.NodeRecord) error {
 	in.Seen = workflow.Now(ctx)
-	var boot plan.Boot
+	var boot fleet.Boot
 	step := controlStep(ctx, "record node "+in.Name, 0)
 	if err := workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, &boot); err != nil {
 		return err
@@ -73,7 +75,7 @@ const (
 func revive(ctx workflow.Context, name, service string) error {
 	deadline := workflow.Now(ctx).Add(revivePatience)
 	for {
-		var release plan.Release
+		var release fleet.Release
 		step := controlStep(ctx, "load the release of "+service, 0)
 		if err := workflow.ExecuteActivity(step, control.LoadRelease, service).Get(ctx, &release); err != nil {
 			return err
@@ -101,7 +103,7 @@ var errDeploying error = fault.New(fault.Conflict, "a deploy is under way")
 
 // startAgain starts what should run of a release on a node. It is a Conflict
 // when a newer deployment has been there.
-func startAgain(ctx workflow.Context, name string, release plan.Release) error {
+func startAgain(ctx workflow.Context, name string, release fleet.Release) error {
 	step := patientStep(ctx, name, "look for "+release.Service)
 	var found activities.SurveyResult
 	err := workflow.ExecuteActivity(step, node.Survey, activities.SurveyInput{
@@ -110,7 +112,7 @@ func startAgain(ctx workflow.Context, name string, release plan.Release) error {
 	if err != nil {
 		return err
 	}
-	start := plan.Revive(release, name, found.Containers)
+	start := watch.Revive(release, name, found.Containers)
 	if len(start) == 0 {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -39,11 +39,11 @@ func (s *stage) revive(t *testing.T, services ...string) {
 const started = "Restore rift remove[] rename[] start[shop-api shop-web]"
 
 func TestAnAnnouncementDoesNotWaitForWhatABootHasEnded(t *testing.T) {
-	for _, boot := range []plan.Boot{{}, {New: true, Services: []string{"shop"}}} {
+	for _, boot := range []fleet.Boot{{}, {New: true, Services: []string{"shop"}}} {
 		s := booted(t)
 		s.boot = boot
 		s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, "rift").Return(nil).Once()
-		s.env.ExecuteWorkflow(workflows.RegisterNodeName, plan.NodeRecord{Name: "rift", Boot: "b2"})
+		s.env.ExecuteWorkflow(workflows.RegisterNodeName, fleet.NodeRecord{Name: "rift", Boot: "b2"})
 		require.True(t, s.env.IsWorkflowCompleted())
 		s.env.AssertWorkflowNumberOfCalls(t, workflows.MonitorNodeName, 1)
 		require.Equal(t, []string{"RecordNode rift"}, s.changes())

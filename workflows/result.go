@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -142,8 +143,8 @@ type Result struct {
 	// Left are containers that an adopt has left alone, and why.
 	Left []string `json:"left,omitempty"`
 	// Forgotten is what a purge has forgotten.
-	Forgotten *plan.Forgotten `json:"forgotten,omitempty"`
-	ElapsedMS int64           `json:"elapsed_ms"`
+	Forgotten *fleet.Forgotten `json:"forgotten,omitempty"`
+	ElapsedMS int64            `json:"elapsed_ms"`
 }
 
 // ComponentResult is what became of one component.

@@ -4,12 +4,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // Retention thins the history of nodes and events. A schedule has it do so
 // again and again: what one leaves undone is the next one's.
 func Retention(ctx workflow.Context) error {
 	step := pruneStep(ctx, activities.QueueControl, "thin the history")
-	return workflow.ExecuteActivity(step, control.ThinHistory, plan.RetentionAt(workflow.Now(ctx))).Get(ctx, nil)
+	return workflow.ExecuteActivity(step, control.ThinHistory, watch.RetentionAt(workflow.Now(ctx))).Get(ctx, nil)
 }

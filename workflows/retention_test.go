@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -33,7 +33,7 @@ func TestTheHistoryOfANodeIsReadByTemporalsClock(t *testing.T) {
 	s := newStage(t)
 	now := s.env.Now()
 	s.env.ExecuteWorkflow(workflows.NodeHistoryName, workflows.NodeHistoryInput{Node: "rift", Since: time.Hour})
-	var h plan.NodeHistory
+	var h fleet.NodeHistory
 	require.NoError(t, s.env.GetWorkflowResult(&h))
 	require.True(t, h.From.Equal(now.Add(-time.Hour)), h.From)
 }

@@ -16,8 +16,10 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -30,9 +32,9 @@ type stage struct {
 	calls []string
 	first map[string]time.Time // when an activity failed first, by its id
 
-	release plan.Release
+	release fleet.Release
 	// nodes is what each node has; one that is absent has no worker.
-	nodes map[string][]plan.Container
+	nodes map[string][]fleet.Container
 	// images is what the image registry has.
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
@@ -43,31 +45,31 @@ type stage struct {
 	// grace is what the last Restore left a container to stop.
 	grace time.Duration
 	// stale is what a commit answers.
-	stale plan.CommitResult
+	stale fleet.CommitResult
 	// boot is what the registry says of the node's host.
-	boot plan.Boot
+	boot fleet.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
 	// holder has the name that is claimed; answer is what the worker says that
 	// polls the node's queue, if there is one.
-	holder plan.Holder
-	answer plan.Answer
+	holder fleet.Holder
+	answer fleet.Answer
 	// watched are the nodes that the monitor is to look at.
-	watched []plan.WatchedNode
+	watched []fleet.WatchedNode
 	// looks are the looks at nodes that were recorded.
-	looks []plan.Observation
+	looks []fleet.Observation
 	// alerting are destinations that a look finds are still to be told.
 	alerting []string
 	// candidates are what the nodes list, and committed what was made a release.
 	candidates map[string][]runtime.ContainerInfo
-	committed  plan.CommitRequest
+	committed  fleet.CommitRequest
 	// given is the definition that was recorded last.
 	given *servicedef.Service
 	// adopted are the ids that each step on a node was told of.
 	adopted map[string][]string
 	// known is what there is to forget; purged is set where an attempt whose
 	// answer was lost has forgotten it.
-	known  plan.Forgotten
+	known  fleet.Forgotten
 	purged bool
 	// nextPort is the port that is handed out next.
 	nextPort int
@@ -80,8 +82,8 @@ func newStage(t *testing.T) *stage {
 		env:     suite.NewTestWorkflowEnvironment(),
 		first:   map[string]time.Time{},
 		adopted: map[string][]string{},
-		release: plan.Release{Service: "shop"},
-		nodes:   map[string][]plan.Container{"rift": nil},
+		release: fleet.Release{Service: "shop"},
+		nodes:   map[string][]fleet.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
 		fail:    func(string, int32) error { return nil },
 
@@ -134,7 +136,7 @@ func (s *stage) call(ctx context.Context, subject string) error {
 }
 
 // tell writes down which containers a step was told are adopted.
-func (s *stage) tell(activity string, adopted []plan.Adopted) {
+func (s *stage) tell(activity string, adopted []fleet.Adopted) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.adopted[activity] = nil
@@ -161,25 +163,25 @@ func (s *stage) register() {
 	add := func(name string, run any) {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
-	add("LoadRelease", func(ctx context.Context, service string) (plan.Release, error) {
+	add("LoadRelease", func(ctx context.Context, service string) (fleet.Release, error) {
 		if service != s.release.Service {
-			return plan.Release{Service: service}, s.call(ctx, service)
+			return fleet.Release{Service: service}, s.call(ctx, service)
 		}
 		return s.release, s.call(ctx, service)
 	})
-	add("BeginDeployment", func(ctx context.Context, in plan.BeginRequest) (plan.BeginResult, error) {
+	add("BeginDeployment", func(ctx context.Context, in fleet.BeginRequest) (fleet.BeginResult, error) {
 		s.given = in.Given
-		return plan.BeginResult{Number: s.release.Newest + 1, Release: s.release}, s.call(ctx, "")
+		return fleet.BeginResult{Number: s.release.Newest + 1, Release: s.release}, s.call(ctx, "")
 	})
 	add("RecordDefinition", func(ctx context.Context, in activities.RecordDefinitionInput) (activities.RecordDefinitionResult, error) {
 		s.given = &in.Definition
 		return activities.RecordDefinitionResult{Changed: true}, s.call(ctx, in.Definition.Name)
 	})
-	add("ThinHistory", func(ctx context.Context, keep plan.Retention) error {
+	add("ThinHistory", func(ctx context.Context, keep watch.Retention) error {
 		return s.call(ctx, keep.Whole.Format(time.RFC3339))
 	})
-	add("LoadNodeHistory", func(ctx context.Context, in activities.LoadNodeHistoryInput) (plan.NodeHistory, error) {
-		return plan.NodeHistory{From: in.From, Looks: 1}, s.call(ctx, in.Node)
+	add("LoadNodeHistory", func(ctx context.Context, in activities.LoadNodeHistoryInput) (fleet.NodeHistory, error) {
+		return fleet.NodeHistory{From: in.From, Looks: 1}, s.call(ctx, in.Node)
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
@@ -207,7 +209,7 @@ func (s *stage) register() {
 		return err
 	})
 	add("Untag", func(ctx context.Context, in activities.PushInput) error { return s.call(ctx, in.Image) })
-	add("AllocatePorts", func(ctx context.Context, in plan.PortRequest) (activities.AllocatePortsResult, error) {
+	add("AllocatePorts", func(ctx context.Context, in fleet.PortRequest) (activities.AllocatePortsResult, error) {
 		var result activities.AllocatePortsResult
 		err := s.call(ctx, in.Component)
 		s.mu.Lock()
@@ -226,7 +228,7 @@ func (s *stage) register() {
 		return activities.RunContainerResult{}, s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
 	})
 	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
-	add("Renumber", func(ctx context.Context, in plan.RenumberRequest) (int, error) {
+	add("Renumber", func(ctx context.Context, in fleet.RenumberRequest) (int, error) {
 		return in.Floor + 1, s.call(ctx, fmt.Sprint(in.Floor))
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
@@ -253,10 +255,10 @@ func (s *stage) register() {
 		}
 		return list, s.call(ctx, name)
 	})
-	add("ListServices", func(ctx context.Context, in activities.ListServicesInput) ([]plan.ServiceRecord, error) {
-		return []plan.ServiceRecord{{Release: s.release}}, s.call(ctx, "")
+	add("ListServices", func(ctx context.Context, in activities.ListServicesInput) ([]fleet.ServiceRecord, error) {
+		return []fleet.ServiceRecord{{Release: s.release}}, s.call(ctx, "")
 	})
-	add("CommitRelease", func(ctx context.Context, in plan.CommitRequest) (plan.CommitResult, error) {
+	add("CommitRelease", func(ctx context.Context, in fleet.CommitRequest) (fleet.CommitResult, error) {
 		s.mu.Lock()
 		s.committed = in
 		s.mu.Unlock()
@@ -272,18 +274,20 @@ func (s *stage) register() {
 	add("MarkMended", func(ctx context.Context, in activities.MarkMendedInput) error {
 		return s.call(ctx, fmt.Sprintf("%s/%d", in.Service, in.Deployment))
 	})
-	add("RecordNode", func(ctx context.Context, in plan.NodeRecord) (plan.Boot, error) { return s.boot, s.call(ctx, in.Name) })
+	add("RecordNode", func(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
+		return s.boot, s.call(ctx, in.Name)
+	})
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
-	add("WatchedNodes", func(context.Context) ([]plan.WatchedNode, error) { return s.watched, nil })
-	add("ClaimNode", func(ctx context.Context, in plan.Claim) (plan.ClaimResult, error) {
-		result := plan.ClaimResult{Verdict: plan.Judge(s.holder, in), Holder: s.holder}
+	add("WatchedNodes", func(context.Context) ([]fleet.WatchedNode, error) { return s.watched, nil })
+	add("ClaimNode", func(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
+		result := fleet.ClaimResult{Verdict: fleet.Judge(s.holder, in), Holder: s.holder}
 		return result, s.call(ctx, string(result.Verdict))
 	})
-	add("Identify", func(ctx context.Context) (plan.Answer, error) {
+	add("Identify", func(ctx context.Context) (fleet.Answer, error) {
 		return s.answer, s.call(ctx, s.answer.Machine.Hostname)
 	})
 	add("SetDraining", func(ctx context.Context, in activities.SetDrainingInput) (activities.SetDrainingResult, error) {
-		there := []plan.ServiceOn{{Service: "shop", Components: []string{"api"}}}
+		there := []fleet.ServiceOn{{Service: "shop", Components: []string{"api"}}}
 		return activities.SetDrainingResult{Services: there}, s.call(ctx, fmt.Sprint(in.Node, " ", in.Draining))
 	})
 	add("RemoveNode", func(ctx context.Context, in activities.RemoveNodeInput) error { return s.call(ctx, in.Node) })
@@ -291,12 +295,12 @@ func (s *stage) register() {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		var found activities.ObserveNodeResult
 		for _, c := range s.nodes[name] {
-			found.Containers = append(found.Containers, plan.ObservedContainer{Container: c})
+			found.Containers = append(found.Containers, fleet.ObservedContainer{Container: c})
 		}
 		found.Status.Containers = len(found.Containers)
 		return found, s.call(ctx, name)
 	})
-	add("RecordObservation", func(ctx context.Context, in plan.Observation) (activities.RecordObservationResult, error) {
+	add("RecordObservation", func(ctx context.Context, in fleet.Observation) (activities.RecordObservationResult, error) {
 		err := s.call(ctx, in.Node)
 		if err == nil {
 			s.mu.Lock()
@@ -311,15 +315,15 @@ func (s *stage) register() {
 	add("MarkRevived", func(ctx context.Context, in activities.MarkRevivedInput) error {
 		return s.call(ctx, in.Node+" "+in.Boot)
 	})
-	add("Purge", func(ctx context.Context, in activities.PurgeInput) (plan.Forgotten, error) {
+	add("Purge", func(ctx context.Context, in activities.PurgeInput) (fleet.Forgotten, error) {
 		err := s.call(ctx, fmt.Sprintf("%s dry=%t", in.Service, in.Dry))
 		if s.purged && !in.Dry {
-			return plan.Forgotten{Service: in.Service}, err
+			return fleet.Forgotten{Service: in.Service}, err
 		}
 		return s.known, err
 	})
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
-	add("FinishDeployment", func(ctx context.Context, in plan.FinishRequest) error {
+	add("FinishDeployment", func(ctx context.Context, in fleet.FinishRequest) error {
 		err := s.call(ctx, in.Outcome)
 		if err == nil && in.ReleasePorts {
 			s.mu.Lock()
@@ -377,15 +381,15 @@ func shop() workflows.DeployInput {
 // released makes the stage one on which a definition is deployed and runs.
 func (s *stage) released(in workflows.DeployInput) {
 	definition := in.Definition
-	s.release = plan.Release{Service: "shop", Number: 7, Newest: 7, Active: true, Definition: &definition, Components: map[string]plan.ReleaseMember{}}
+	s.release = fleet.Release{Service: "shop", Number: 7, Newest: 7, Active: true, Definition: &definition, Components: map[string]fleet.Member{}}
 	for _, c := range definition.Components {
 		digest := s.images[c.Image]
-		m := plan.ReleaseMember{
+		m := fleet.Member{
 			Component: c.Name, Container: servicedef.ContainerNameFor("shop", c.Name), Node: c.Node, Deployment: 7,
 			Image: c.Image, Digest: digest, Spec: plan.SpecHash(c, digest), Active: true,
 		}
 		s.release.Components[c.Name] = m
-		s.nodes[c.Node] = append(s.nodes[c.Node], plan.Container{
+		s.nodes[c.Node] = append(s.nodes[c.Node], fleet.Container{
 			Name: m.Container, Service: "shop", Component: c.Name, Deployment: 7, Spec: m.Spec, Running: true,
 		})
 	}

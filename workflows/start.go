@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -55,7 +56,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	if err != nil {
 		return nodeFault(unanswered(err, "run "+step.Container), step.Node)
 	}
-	d.members[c.Name] = plan.ReleaseMember{
+	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
 		Deployment: d.number, Image: c.Image, Digest: digest, Spec: spec.Spec,
 		Active: true, Routes: routes,
@@ -86,14 +87,14 @@ func (d *deploy) stopContainer(ctx workflow.Context, on, container string, timeo
 
 // runOnFreePorts allocates ports and runs the container. A port that somebody
 // took between the survey and the start is set aside, and another is tried.
-func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activities.ComponentSpec) ([]plan.RoutePort, error) {
+func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activities.ComponentSpec) ([]fleet.Route, error) {
 	request := portRequest(d.in.Definition.Name, d.number, spec.Definition)
 	for try := 1; ; try++ {
 		request.Candidates = d.ports[step.Node]
 		routes, err := d.allocate(ctx, request)
 		if err == nil {
 			spec.Routes = activities.NewRouteSpecs(spec.Definition.Routes, routes)
-			d.undo.remove(step.Node, step.Container+plan.NextSuffix)
+			d.undo.remove(step.Node, step.Container+fleet.NextSuffix)
 			run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
 			err = workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, nil)
 		}
@@ -112,7 +113,7 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 }
 
 // allocate reserves the ports of one component.
-func (d *deploy) allocate(ctx workflow.Context, request plan.PortRequest) ([]plan.RoutePort, error) {
+func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fleet.Route, error) {
 	if len(request.Routes)+len(request.Static) == 0 {
 		return nil, nil
 	}
@@ -134,29 +135,29 @@ func (d *deploy) findPorts(ctx workflow.Context, name string) error {
 }
 
 // portRequest asks for what a component's routes and ports need.
-func portRequest(service string, number int, c servicedef.Component) plan.PortRequest {
-	request := plan.PortRequest{Service: service, Component: c.Name, Deployment: number, Node: c.Node}
+func portRequest(service string, number int, c servicedef.Component) fleet.PortRequest {
+	request := fleet.PortRequest{Service: service, Component: c.Name, Deployment: number, Node: c.Node}
 	for _, r := range c.Routes {
 		request.Routes = append(request.Routes, routePort(r))
 	}
 	for _, p := range c.StaticPorts() {
-		request.Static = append(request.Static, plan.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
+		request.Static = append(request.Static, fleet.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
 	}
 	return request
 }
 
 // routePort is a route without a host port yet.
-func routePort(r servicedef.Route) plan.RoutePort {
-	return plan.RoutePort{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname}
+func routePort(r servicedef.Route) fleet.Route {
+	return fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname}
 }
 
-func isStatic(request plan.PortRequest, port int) bool {
-	return slices.ContainsFunc(request.Static, func(s plan.StaticPort) bool { return s.HostPort == port })
+func isStatic(request fleet.PortRequest, port int) bool {
+	return slices.ContainsFunc(request.Static, func(s fleet.StaticPort) bool { return s.HostPort == port })
 }
 
 // takenPorts are the ports not to try again: the one that the engine named,
 // or all of them where it named none.
-func takenPorts(routes []plan.RoutePort, port int) []int {
+func takenPorts(routes []fleet.Route, port int) []int {
 	if port != 0 {
 		return []int{port}
 	}

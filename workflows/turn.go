@@ -6,12 +6,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // turn makes the definition of a stop, a start or a restart: the release's.
-func (d *deploy) turn(ctx workflow.Context, release plan.Release) error {
+func (d *deploy) turn(ctx workflow.Context, release fleet.Release) error {
 	if err := turnable(d.in, release); err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (d *deploy) turn(ctx workflow.Context, release plan.Release) error {
 }
 
 // turnable fails where there is no release, or where it is not one to restart.
-func turnable(in DeployInput, release plan.Release) error {
+func turnable(in DeployInput, release fleet.Release) error {
 	if err := present(release, in.Turn, in.Only); err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func turnable(in DeployInput, release plan.Release) error {
 
 // present fails where a service has no release with containers to do something
 // to, or where that has not the components.
-func present(release plan.Release, doing string, components []string) error {
+func present(release fleet.Release, doing string, components []string) error {
 	service := release.Service
 	switch {
 	case release.Newest == 0:
@@ -64,7 +64,7 @@ func present(release plan.Release, doing string, components []string) error {
 
 // released are the components that a release has, where its definition names
 // more: those have never been deployed. Else none, which means all.
-func released(release plan.Release) []string {
+func released(release fleet.Release) []string {
 	if len(release.Components) == len(release.Definition.Components) {
 		return nil
 	}

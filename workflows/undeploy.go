@@ -6,11 +6,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
 // withdraw makes the definition of an undeploy, which leaves no component.
-func (d *deploy) withdraw(ctx workflow.Context, release plan.Release) error {
+func (d *deploy) withdraw(ctx workflow.Context, release fleet.Release) error {
 	if release.Newest == 0 {
 		return neverDeployed(release.Service)
 	}
@@ -19,7 +20,7 @@ func (d *deploy) withdraw(ctx workflow.Context, release plan.Release) error {
 }
 
 // tellNodes has the deploy found by its nodes, which who asked did not know.
-func (d *deploy) tellNodes(ctx workflow.Context, release plan.Release) error {
+func (d *deploy) tellNodes(ctx workflow.Context, release fleet.Release) error {
 	required, optional := plan.NodesOf(d.in.Definition, release)
 	if nodes := slices.Concat(required, optional); len(nodes) > 0 {
 		return workflow.UpsertTypedSearchAttributes(ctx, SearchNode.ValueSet(nodes))

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
@@ -25,7 +26,7 @@ func undeploy() workflows.DeployInput {
 func (s *stage) undeployed() {
 	s.released(shop())
 	definition := plan.Undeployed(s.release)
-	s.release = plan.Release{Service: "shop", Number: 8, Newest: 8, Definition: &definition}
+	s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, Definition: &definition}
 	s.nodes["rift"] = nil
 }
 
@@ -83,13 +84,13 @@ func TestAServiceThatWasNeverDeployedIsNotOpened(t *testing.T) {
 }
 
 func TestAnUndeployOfADirtyServiceTakesItsLeftovers(t *testing.T) {
-	late := plan.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 8, Running: true}
+	late := fleet.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 8, Running: true}
 
 	t.Run("beside its release", func(t *testing.T) {
 		s := newStage(t)
 		s.released(shop())
 		s.release.Dirty, s.release.Newest, s.release.Touched = true, 8, []string{"orion", "rift"}
-		s.nodes["orion"] = []plan.Container{late}
+		s.nodes["orion"] = []fleet.Container{late}
 		result := s.deploy(t, undeploy())
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.False(t, result.Dirty)
@@ -99,8 +100,8 @@ func TestAnUndeployOfADirtyServiceTakesItsLeftovers(t *testing.T) {
 	})
 	t.Run("where it has no release", func(t *testing.T) {
 		s := newStage(t)
-		s.release = plan.Release{Service: "shop", Newest: 8, Dirty: true, Touched: []string{"rift"}}
-		s.nodes["rift"] = []plan.Container{late}
+		s.release = fleet.Release{Service: "shop", Newest: 8, Dirty: true, Touched: []string{"rift"}}
+		s.nodes["rift"] = []fleet.Container{late}
 		result := s.deploy(t, undeploy())
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.False(t, result.Dirty)
@@ -144,7 +145,7 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 			return away
 		case call == "CommitRelease":
 			definition := plan.Undeployed(s.release)
-			s.release = plan.Release{Service: "shop", Number: 8, Newest: 8, Dirty: true, Definition: &definition}
+			s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, Dirty: true, Definition: &definition}
 		}
 		return nil
 	}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/dev/parts"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -136,7 +136,7 @@ func (r *rig) close() {
 
 func (r *rig) observe(context.Context) (activities.ObserveNodeResult, error) { return r.found, nil }
 
-func (r *rig) record(context.Context, plan.Observation) (activities.RecordObservationResult, error) {
+func (r *rig) record(context.Context, fleet.Observation) (activities.RecordObservationResult, error) {
 	r.looks.Add(1)
 	return activities.RecordObservationResult{}, nil
 }
@@ -152,17 +152,17 @@ func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
 // lookAt is what a node of n containers tells. No two share an id or an image,
 // as little of which can be compressed.
 func lookAt(n int) activities.ObserveNodeResult {
-	result := activities.ObserveNodeResult{Status: plan.NodeStatus{
+	result := activities.ObserveNodeResult{Status: fleet.NodeStatus{
 		Hostname: "rift.example", Kernel: "6.1.0-32-amd64", Arch: "amd64", UptimeSeconds: 1e6, CPUPercent: 3.5,
-		Load: []float64{0.5, 0.4, 0.3}, Memory: plan.Usage{Total: 8 << 30, Used: 3 << 30},
-		Disk: plan.Usage{Total: 1 << 40, Used: 1 << 39}, Storage: "/var/lib/containers/storage",
+		Load: []float64{0.5, 0.4, 0.3}, Memory: fleet.Usage{Total: 8 << 30, Used: 3 << 30},
+		Disk: fleet.Usage{Total: 1 << 40, Used: 1 << 39}, Storage: "/var/lib/containers/storage",
 		Runtime: "podman 4.3.1", Network: "netavark", Cgroups: "v2", MCP: "v1.0.0",
 		EphemeralLow: 32768, EphemeralHigh: 60999, Containers: n, Running: n,
 	}}
 	for i := range n {
 		name, id := fmt.Sprintf("shop-part-%d", i), hash(i)
-		result.Containers = append(result.Containers, plan.ObservedContainer{
-			Container: plan.Container{Name: name, Service: "shop", Component: name, Deployment: 7, Spec: id[:16], Running: true},
+		result.Containers = append(result.Containers, fleet.ObservedContainer{
+			Container: fleet.Container{Name: name, Service: "shop", Component: name, Deployment: 7, Spec: id[:16], Running: true},
 			ID:        id, Image: "registry.example:5000/" + name + "@sha256:" + hash(-i), Digest: "sha256:" + hash(-i),
 			State: "running", Started: time.Now(),
 		})

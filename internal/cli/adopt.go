@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -83,7 +84,7 @@ func (a *App) rehearseAdoption(ctx context.Context, c client.Client, in workflow
 	table := tabwriter.NewWriter(a.Stdout, 0, 4, 2, ' ', 0)
 	for _, m := range found.Members {
 		word := "mcp's already"
-		if slices.ContainsFunc(found.Adopted, func(t plan.Adopted) bool { return t.Component == m.Component }) {
+		if slices.ContainsFunc(found.Adopted, func(t fleet.Adopted) bool { return t.Component == m.Component }) {
 			word = "would be adopted as it is"
 		}
 		_, _ = fmt.Fprintf(table, "  = %s\t%s\t%s\t%s\t%s\n", m.Component, m.Node, m.Container, m.Image, word)

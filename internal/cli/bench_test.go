@@ -13,7 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/test/display"
 	"github.com/metacircular/mcp/workflows"
@@ -68,12 +68,12 @@ func fullNode() workflows.StatusResult {
 	result := workflows.StatusResult{Nodes: map[string]workflows.NodeContainers{}}
 	rift := workflows.NodeContainers{Node: "rift"}
 	for i := range 50 {
-		release := plan.Release{Service: fmt.Sprintf("shop-%d", i), Number: 7, Active: true, Components: map[string]plan.ReleaseMember{}}
+		release := fleet.Release{Service: fmt.Sprintf("shop-%d", i), Number: 7, Active: true, Components: map[string]fleet.Member{}}
 		for c := range 4 {
-			m := plan.ReleaseMember{
+			m := fleet.Member{
 				Component: fmt.Sprintf("part-%d", c), Container: fmt.Sprintf("shop-%d-part-%d", i, c), Node: "rift", Deployment: 7,
 				Image: "r.example/web:v1", Digest: "sha256:web1", Spec: "spec", Active: true,
-				Routes: []plan.RoutePort{{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20000 + 4*i + c}},
+				Routes: []fleet.Route{{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20000 + 4*i + c}},
 			}
 			release.Components[m.Component] = m
 			rift.Containers = append(rift.Containers, workflows.ListedContainer{UptimeSeconds: 3600, ContainerInfo: runtime.ContainerInfo{
@@ -84,7 +84,7 @@ func fullNode() workflows.StatusResult {
 				},
 			}})
 		}
-		result.Services = append(result.Services, plan.ServiceRecord{Release: release})
+		result.Services = append(result.Services, fleet.ServiceRecord{Release: release})
 	}
 	result.Nodes["rift"] = rift
 	return result

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/metacircular/mcp/internal/config"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -217,7 +217,7 @@ func namesIn(s *servicedef.Service) names {
 
 // deployed are the services that the system knows. One whose only deployment
 // has not succeeded has no definition yet.
-func deployed(services []plan.ServiceRecord) map[string]names {
+func deployed(services []fleet.ServiceRecord) map[string]names {
 	byName := map[string]names{}
 	for _, s := range services {
 		byName[s.Release.Service] = namesIn(s.Release.Definition)
@@ -254,7 +254,7 @@ func (a *App) completeNode(ctx context.Context, cfg *config.Config, _ []string, 
 			begun = begun || strings.HasPrefix(node, word)
 		}
 	}
-	maps.Copy(found, peek(ctx, a, cfg, workflows.NodeStatesName, nil, begun, func(nodes []plan.NodeState) map[string]string {
+	maps.Copy(found, peek(ctx, a, cfg, workflows.NodeStatesName, nil, begun, func(nodes []fleet.NodeState) map[string]string {
 		live := map[string]string{}
 		for _, n := range nodes {
 			live[n.Name] = shownState(stateOf(n), n.Draining)

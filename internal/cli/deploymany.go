@@ -99,9 +99,9 @@ func together(errs []error) error {
 	return usageError{fault.New(fault.Invalid, "%s", strings.Join(lines, "\n")).WithHint("%s", strings.Join(hints, "; "))}
 }
 
-// fleet is the deploys of one command. What they say on their way is told line
+// batch is the deploys of one command. What they say on their way is told line
 // by line, each with its service's name; one builder serves them all.
-type fleet struct {
+type batch struct {
 	app     *App
 	client  client.Client
 	cfg     *config.Config
@@ -113,7 +113,7 @@ type fleet struct {
 	stopBuilds func() // nil while nobody builds
 }
 
-// fate is what has become of one service of a fleet.
+// fate is what has become of one service of a batch.
 type fate struct {
 	result workflows.Result
 	// code is the exit code of what kept the deploy from having a result.
@@ -124,7 +124,7 @@ type fate struct {
 
 // deployMany deploys several services side by side.
 func (a *App) deployMany(ctx context.Context, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, changed bool) error {
-	f := &fleet{app: a, client: c, cfg: cfg, changed: changed}
+	f := &batch{app: a, client: c, cfg: cfg, changed: changed}
 	for _, in := range inputs {
 		f.width = max(f.width, len(in.Definition.Name))
 	}
@@ -144,8 +144,8 @@ func (a *App) deployMany(ctx context.Context, c client.Client, cfg *config.Confi
 	return f.show(slices.DeleteFunc(list, func(e fate) bool { return e.unchanged }))
 }
 
-// voice is the app as one service of the fleet has it.
-func (f *fleet) voice(service string) *App {
+// voice is the app as one service of the batch has it.
+func (f *batch) voice(service string) *App {
 	one := *f.app
 	one.prefix = fmt.Sprintf("%-*s ", f.width, service)
 	one.Stderr = &prefixed{mu: &f.console, out: f.app.Stderr, prefix: one.prefix}
@@ -153,8 +153,8 @@ func (f *fleet) voice(service string) *App {
 	return &one
 }
 
-// deploy deploys one service of the fleet.
-func (f *fleet) deploy(ctx context.Context, in workflows.DeployInput) fate {
+// deploy deploys one service of the batch.
+func (f *batch) deploy(ctx context.Context, in workflows.DeployInput) fate {
 	service := in.Definition.Name
 	one := f.voice(service)
 	e := fate{result: workflows.Result{
@@ -187,7 +187,7 @@ func (f *fleet) deploy(ctx context.Context, in workflows.DeployInput) fate {
 
 // isUnchanged reports whether a service is to be left out because a deploy would
 // change nothing.
-func (f *fleet) isUnchanged(ctx context.Context, one *App, in workflows.DeployInput) (bool, error) {
+func (f *batch) isUnchanged(ctx context.Context, one *App, in workflows.DeployInput) (bool, error) {
 	if ctx.Err() != nil {
 		return false, exitError(exitInterrupted)
 	}
@@ -202,7 +202,7 @@ func (f *fleet) isUnchanged(ctx context.Context, one *App, in workflows.DeployIn
 
 // follow starts a deploy, or attaches to it, and follows it to its end. Once it
 // runs the result says which run it is.
-func (f *fleet) follow(ctx context.Context, one *App, in workflows.DeployInput, result *workflows.Result) error {
+func (f *batch) follow(ctx context.Context, one *App, in workflows.DeployInput, result *workflows.Result) error {
 	run, err := one.startDeploy(ctx, f.client, in)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (f *fleet) follow(ctx context.Context, one *App, in workflows.DeployInput, 
 
 // serveBuilds makes this process the builder of all, with the first that has
 // something to build.
-func (f *fleet) serveBuilds(ctx context.Context, one *App, definition servicedef.Service) error {
+func (f *batch) serveBuilds(ctx context.Context, one *App, definition servicedef.Service) error {
 	f.builder.Lock()
 	defer f.builder.Unlock()
 	if f.stopBuilds != nil {
@@ -231,7 +231,7 @@ func (f *fleet) serveBuilds(ctx context.Context, one *App, definition servicedef
 }
 
 // show shows how each deploy ended, and gives the exit code of the worst.
-func (f *fleet) show(list []fate) error {
+func (f *batch) show(list []fate) error {
 	if len(list) == 0 {
 		f.app.say("nothing to deploy: no definition would change anything")
 	}

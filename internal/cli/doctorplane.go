@@ -18,7 +18,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -205,14 +205,14 @@ func nodeFinding(name string, n workflows.DiagnosedNode) finding {
 }
 
 // lookFinding is how old the monitor's last look at a node is.
-func lookFinding(n plan.NodeState, now time.Time, interval time.Duration) finding {
+func lookFinding(n fleet.NodeState, now time.Time, interval time.Duration) finding {
 	check := "monitor " + n.Name
 	hint := fmt.Sprintf("mcp node show %s; the looks are the schedule %s in Temporal", n.Name, workflows.MonitorID)
 	age := now.Sub(n.Answered).Round(time.Second)
 	switch {
 	case n.Answered.IsZero():
 		return warn(check, hint, "it has not been looked at yet")
-	case n.State == plan.NodeUnreachable:
+	case n.State == fleet.NodeUnreachable:
 		return warn(check, hint, "it counts as unreachable since %s", n.Since.Local().Format(time.DateTime))
 	case age > max(3*interval, time.Minute):
 		return warn(check, hint, "the last look is %s old", age)

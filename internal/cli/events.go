@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -84,8 +84,8 @@ func (a *App) events(ctx context.Context, in workflows.EventsInput, follow bool)
 	return nil
 }
 
-func (a *App) readEvents(ctx context.Context, c client.Client, in workflows.EventsInput) ([]plan.Event, error) {
-	var list []plan.Event
+func (a *App) readEvents(ctx context.Context, c client.Client, in workflows.EventsInput) ([]fleet.Event, error) {
+	var list []fleet.Event
 	err := a.read(ctx, c, "events", workflows.EventsName, in, &list)
 	return list, err
 }
@@ -123,7 +123,7 @@ func (a *App) followEvents(ctx context.Context, c client.Client, in workflows.Ev
 }
 
 // writeEvents shows events to a person.
-func (a *App) writeEvents(list []plan.Event) {
+func (a *App) writeEvents(list []fleet.Event) {
 	table := tabwriter.NewWriter(a.Stdout, 20, 4, 2, ' ', 0)
 	for _, e := range list {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Node, e.Subject(), e.Kind, e.Story())

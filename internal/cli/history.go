@@ -17,7 +17,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -78,7 +78,7 @@ func neverDeployed(service string) error {
 		WithHint("deploy it: mcp deploy %s", service)}
 }
 
-func took(d plan.DeploymentRecord) string {
+func took(d fleet.DeploymentRecord) string {
 	if d.Finished.IsZero() {
 		return ""
 	}
@@ -101,7 +101,7 @@ func (a *App) story(ctx context.Context, service string, number int) error {
 	if err := a.read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service}, &known); err != nil {
 		return err
 	}
-	i := slices.IndexFunc(known.Deployments, func(d plan.DeploymentRecord) bool { return d.Number == number })
+	i := slices.IndexFunc(known.Deployments, func(d fleet.DeploymentRecord) bool { return d.Number == number })
 	if i < 0 {
 		return usageError{fault.New(fault.NotFound, "service %s has no deployment %d", service, number).
 			WithHint("list them: mcp history %s", service)}
@@ -112,7 +112,7 @@ func (a *App) story(ctx context.Context, service string, number int) error {
 
 // tell shows the steps of a deployment, as long as Temporal keeps them, and
 // how it ended.
-func (a *App) tell(ctx context.Context, c client.Client, d plan.DeploymentRecord) error {
+func (a *App) tell(ctx context.Context, c client.Client, d fleet.DeploymentRecord) error {
 	view := newTimeline(a.Stderr, a.converter())
 	view.live = a.screen != nil
 	events := c.GetWorkflowHistory(ctx, d.WorkflowID, d.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)

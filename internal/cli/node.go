@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -37,39 +37,39 @@ type listedNode struct {
 // nodeStatus is one entry of mcp node status --json: a node as it was when it
 // last answered.
 type nodeStatus struct {
-	Name          string     `json:"name"`
-	State         string     `json:"state"`
-	Draining      bool       `json:"draining"`
-	Since         time.Time  `json:"since,omitzero"`
-	Seen          time.Time  `json:"seen,omitzero"`
-	UptimeSeconds int64      `json:"uptime_seconds"`
-	Runtime       string     `json:"runtime"`
-	MCP           string     `json:"mcp"`
-	CPUPercent    float64    `json:"cpu_percent"`
-	Load          []float64  `json:"load"`
-	Memory        plan.Usage `json:"memory"`
-	Disk          plan.Usage `json:"disk"`
+	Name          string      `json:"name"`
+	State         string      `json:"state"`
+	Draining      bool        `json:"draining"`
+	Since         time.Time   `json:"since,omitzero"`
+	Seen          time.Time   `json:"seen,omitzero"`
+	UptimeSeconds int64       `json:"uptime_seconds"`
+	Runtime       string      `json:"runtime"`
+	MCP           string      `json:"mcp"`
+	CPUPercent    float64     `json:"cpu_percent"`
+	Load          []float64   `json:"load"`
+	Memory        fleet.Usage `json:"memory"`
+	Disk          fleet.Usage `json:"disk"`
 	// Disks are the other file systems that containers have volumes on.
-	Disks      []plan.Disk `json:"disks"`
-	Containers int         `json:"containers"`
-	Running    int         `json:"running"`
+	Disks      []fleet.Disk `json:"disks"`
+	Containers int          `json:"containers"`
+	Running    int          `json:"running"`
 }
 
 // shownNode is mcp node show --json.
 type shownNode struct {
 	nodeStatus
-	Address       string           `json:"address"`
-	Announced     time.Time        `json:"announced"`
-	Hostname      string           `json:"hostname"`
-	Kernel        string           `json:"kernel"`
-	Arch          string           `json:"arch"`
-	Storage       string           `json:"storage"`
-	Network       string           `json:"network"`
-	Cgroups       string           `json:"cgroups"`
-	EphemeralLow  int              `json:"ephemeral_low"`
-	EphemeralHigh int              `json:"ephemeral_high"`
-	Drift         []plan.OpenDrift `json:"drift"`
-	History       plan.NodeHistory `json:"history"`
+	Address       string            `json:"address"`
+	Announced     time.Time         `json:"announced"`
+	Hostname      string            `json:"hostname"`
+	Kernel        string            `json:"kernel"`
+	Arch          string            `json:"arch"`
+	Storage       string            `json:"storage"`
+	Network       string            `json:"network"`
+	Cgroups       string            `json:"cgroups"`
+	EphemeralLow  int               `json:"ephemeral_low"`
+	EphemeralHigh int               `json:"ephemeral_high"`
+	Drift         []fleet.OpenDrift `json:"drift"`
+	History       fleet.NodeHistory `json:"history"`
 }
 
 func newNode(a *App) *cobra.Command {
@@ -120,12 +120,12 @@ hours, and what each hour comes to for 30 days.`,
 }
 
 // nodes reads the named nodes, or all if there are no names.
-func (a *App) nodes(ctx context.Context, names []string) ([]plan.NodeState, error) {
-	var all []plan.NodeState
+func (a *App) nodes(ctx context.Context, names []string) ([]fleet.NodeState, error) {
+	var all []fleet.NodeState
 	if err := a.query(ctx, "node", workflows.NodeStatesName, nil, &all); err != nil || len(names) == 0 {
 		return all, err
 	}
-	i := slices.IndexFunc(all, func(n plan.NodeState) bool { return n.Name == names[0] })
+	i := slices.IndexFunc(all, func(n fleet.NodeState) bool { return n.Name == names[0] })
 	if i < 0 {
 		return nil, unknownNode(names[0], all)
 	}
@@ -133,7 +133,7 @@ func (a *App) nodes(ctx context.Context, names []string) ([]plan.NodeState, erro
 }
 
 // unknownNode is the fault of a node that is not there.
-func unknownNode(name string, all []plan.NodeState) error {
+func unknownNode(name string, all []fleet.NodeState) error {
 	var known []string
 	for _, n := range all {
 		known = append(known, n.Name)
@@ -195,7 +195,7 @@ func (a *App) nodeShow(ctx context.Context, names []string, since time.Duration)
 	if err != nil {
 		return err
 	}
-	var history plan.NodeHistory
+	var history fleet.NodeHistory
 	in := workflows.NodeHistoryInput{Node: names[0], Since: since}
 	if err := a.query(ctx, "node", workflows.NodeHistoryName, in, &history); err != nil {
 		return err
@@ -246,14 +246,14 @@ func (a *App) writeNode(n shownNode) {
 }
 
 // writeHistory shows how a node has been.
-func writeHistory(w io.Writer, h plan.NodeHistory) {
+func writeHistory(w io.Writer, h fleet.NodeHistory) {
 	_, _ = fmt.Fprintf(w, "since %s\t%d looks\n", moment(h.From), h.Looks)
 	if h.Looks == 0 {
 		return
 	}
 	for _, figure := range []struct {
 		name, format string
-		plan.Range
+		fleet.Range
 	}{
 		{"processors", "%.0f–%.0f %%, %.0f %% on average", h.CPU},
 		{"load", "%.2f–%.2f, %.2f on average", h.Load},
@@ -265,36 +265,36 @@ func writeHistory(w io.Writer, h plan.NodeHistory) {
 	}
 }
 
-func statusOfNode(n plan.NodeState) nodeStatus {
+func statusOfNode(n fleet.NodeState) nodeStatus {
 	s := statusIn(n)
 	return nodeStatus{
 		Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered, UptimeSeconds: s.UptimeSeconds,
 		Runtime: cmp.Or(s.Runtime, n.Runtime), MCP: cmp.Or(s.MCP, n.Version),
-		CPUPercent: s.CPUPercent, Load: s.Load, Memory: s.Memory, Disk: s.Disk, Disks: append([]plan.Disk{}, s.Disks...), Containers: s.Containers, Running: s.Running,
+		CPUPercent: s.CPUPercent, Load: s.Load, Memory: s.Memory, Disk: s.Disk, Disks: append([]fleet.Disk{}, s.Disks...), Containers: s.Containers, Running: s.Running,
 	}
 }
 
 // statusIn is what the node answered last; nothing before the first look.
-func statusIn(n plan.NodeState) plan.NodeStatus {
+func statusIn(n fleet.NodeState) fleet.NodeStatus {
 	if n.Status == nil {
-		return plan.NodeStatus{Load: []float64{}}
+		return fleet.NodeStatus{Load: []float64{}}
 	}
 	return *n.Status
 }
 
 // stateOf is one word: of a node that answers whether it is draining, of
 // another one that it does not.
-func stateOf(n plan.NodeState) string {
-	if n.State == plan.NodeReady && n.Draining {
-		return plan.NodeDraining
+func stateOf(n fleet.NodeState) string {
+	if n.State == fleet.NodeReady && n.Draining {
+		return fleet.NodeDraining
 	}
 	return cmp.Or(n.State, "unknown")
 }
 
 // shownState is a state for a person, who should see both at once.
 func shownState(state string, draining bool) string {
-	if draining && state != plan.NodeDraining {
-		return state + ", " + plan.NodeDraining
+	if draining && state != fleet.NodeDraining {
+		return state + ", " + fleet.NodeDraining
 	}
 	return state
 }
@@ -325,7 +325,7 @@ func loads(averages []float64) string {
 }
 
 // usage renders how much is in use: "3.1 of 15.6 GiB (20 %)".
-func usage(u plan.Usage) string {
+func usage(u fleet.Usage) string {
 	if u.Total == 0 {
 		return "-"
 	}

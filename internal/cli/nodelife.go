@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -18,7 +18,7 @@ type drained struct {
 	Node     string `json:"node"`
 	Draining bool   `json:"draining"`
 	// Services are those that have components on the node.
-	Services []plan.ServiceOn `json:"services"`
+	Services []fleet.ServiceOn `json:"services"`
 }
 
 // removed is mcp node remove --json.
@@ -89,7 +89,7 @@ func (a *App) nodeDrain(ctx context.Context, name string, draining bool) error {
 		return err
 	}
 	if a.json {
-		a.printJSON(drained{Node: name, Draining: draining, Services: append([]plan.ServiceOn{}, result.Services...)})
+		a.printJSON(drained{Node: name, Draining: draining, Services: append([]fleet.ServiceOn{}, result.Services...)})
 		return nil
 	}
 	if !draining {
@@ -104,7 +104,7 @@ func (a *App) nodeDrain(ctx context.Context, name string, draining bool) error {
 }
 
 // stillThere introduces the services that have components on a node.
-func stillThere(services []plan.ServiceOn) string {
+func stillThere(services []fleet.ServiceOn) string {
 	if len(services) == 0 {
 		return "and nothing should run there"
 	}
@@ -123,7 +123,7 @@ func (a *App) nodeRemove(ctx context.Context, name string, yes bool) error {
 	if err := a.changeNode(ctx, name, "remove", workflows.RemoveNodeName, name, nil); err != nil {
 		return err
 	}
-	answered := found[0].State == plan.NodeReady
+	answered := found[0].State == fleet.NodeReady
 	if a.json {
 		a.printJSON(removed{Node: name, Removed: true, Answered: answered})
 		return nil

@@ -11,8 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -33,7 +34,7 @@ type process struct {
 	Managed bool `json:"managed"`
 	Orphan  bool `json:"orphan"`
 
-	standing plan.Standing
+	standing watch.Standing
 }
 
 func newPs(a *App) *cobra.Command {
@@ -80,14 +81,14 @@ func (a *App) ps(ctx context.Context, nodes []string) error {
 func processes(r workflows.ProcessesResult) []process {
 	list := []process{}
 	for _, n := range r.Nodes {
-		recognised := seen(n, plan.Releases(r.Services)...)
-		standings := plan.Standings(n.Node, recognised, r.Services)
+		recognised := seen(n, fleet.Releases(r.Services)...)
+		standings := watch.Standings(n.Node, recognised, r.Services)
 		for i, c := range n.Containers {
 			p := process{
 				Node: n.Node, Container: c.Name, Image: c.Image, State: string(c.State), Started: c.Started, UptimeSeconds: c.UptimeSeconds,
 				Service: recognised[i].Service, Component: recognised[i].Component, Ports: c.Ports, standing: standings[c.Name],
 			}
-			p.Managed, p.Orphan = p.standing == plan.Managed, p.standing == plan.Orphan
+			p.Managed, p.Orphan = p.standing == watch.Managed, p.standing == watch.Orphan
 			if p.Ports == nil {
 				p.Ports = []runtime.PortMapping{}
 			}

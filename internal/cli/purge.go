@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -49,7 +49,7 @@ func (a *App) purge(ctx context.Context, service string, o purgeOptions) error {
 	}
 	defer c.Close()
 	if o.dry || !o.yes { // what there is is read only to be shown
-		var known plan.Forgotten
+		var known fleet.Forgotten
 		if err := a.read(ctx, c, "purge", workflows.PurgeableName, service, &known); err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func nothingKnown(service string) error {
 }
 
 // showPurgeable shows what a purge would forget.
-func (a *App) showPurgeable(f plan.Forgotten) {
+func (a *App) showPurgeable(f fleet.Forgotten) {
 	if a.json {
 		a.printJSON(f)
 		return
@@ -95,14 +95,14 @@ func (a *App) showPurgeable(f plan.Forgotten) {
 	a.writeForgotten(f)
 }
 
-func (a *App) writeForgotten(f plan.Forgotten) {
+func (a *App) writeForgotten(f fleet.Forgotten) {
 	for _, line := range rowsOf(f) {
 		_, _ = fmt.Fprintf(a.Stdout, "  - %s\n", line)
 	}
 }
 
 // rowsOf says how much there is to forget, a line for each kind.
-func rowsOf(f plan.Forgotten) []string {
+func rowsOf(f fleet.Forgotten) []string {
 	var lines []string
 	for _, of := range []struct {
 		n    int

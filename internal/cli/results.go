@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
@@ -31,11 +32,11 @@ func Results() map[string][]any {
 		"deploy":   {workflows.Result{}, []workflows.Result{}, detachedResult{}, failure{}},
 		"rollback": deployed, "undeploy": deployed, "cancel": deployed,
 		"stop": deployed, "start": deployed, "restart": deployed,
-		"purge":   {workflows.Result{}, plan.Forgotten{}, detachedResult{}, failure{}},
+		"purge":   {workflows.Result{}, fleet.Forgotten{}, detachedResult{}, failure{}},
 		"adopt":   {workflows.Result{}, plan.Adoption{}, detachedResult{}, failure{}},
 		"build":   {workflows.BuildResult{}, detachedResult{}, failure{}},
-		"events":  {[]plan.Event{}, plan.Event{}, failure{}},
-		"history": {workflows.HistoryResult{}, plan.DeploymentRecord{}, failure{}},
+		"events":  {[]fleet.Event{}, fleet.Event{}, failure{}},
+		"history": {workflows.HistoryResult{}, fleet.DeploymentRecord{}, failure{}},
 	}
 	for verb, result := range map[string]any{
 		"plan": workflows.PlanResult{}, "sync": []synced{}, "status": []serviceStatus{}, "ps": []process{},

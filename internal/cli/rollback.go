@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -58,8 +58,8 @@ func (a *App) rollback(ctx context.Context, service string, to int, deadline tim
 
 // formerRelease reads the release to go back to: the one named, or the newest
 // before the one that runs.
-func (a *App) formerRelease(ctx context.Context, c client.Client, service string, to int, deadline time.Duration) (plan.Snapshot, error) {
-	var snapshot plan.Snapshot
+func (a *App) formerRelease(ctx context.Context, c client.Client, service string, to int, deadline time.Duration) (fleet.Snapshot, error) {
+	var snapshot fleet.Snapshot
 	if to == 0 {
 		var known workflows.HistoryResult
 		if err := a.readFirst(ctx, c, "history", deadline, workflows.HistoryName, workflows.HistoryInput{Service: service}, &known); err != nil {

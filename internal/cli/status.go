@@ -11,8 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -30,19 +31,19 @@ type serviceStatus struct {
 }
 
 type componentStatus struct {
-	Name          string           `json:"name"`
-	Container     string           `json:"container"`
-	Node          string           `json:"node"`
-	Image         string           `json:"image"`
-	Digest        string           `json:"digest"`
-	DesiredState  string           `json:"desired_state"`
-	ObservedState string           `json:"observed_state"`
-	Health        string           `json:"health"`
-	Started       time.Time        `json:"started,omitzero"`
-	UptimeSeconds int64            `json:"uptime_seconds"`
-	Restarts      int              `json:"restarts"`
-	Routes        []plan.RoutePort `json:"routes"`
-	Drift         []string         `json:"drift"`
+	Name          string        `json:"name"`
+	Container     string        `json:"container"`
+	Node          string        `json:"node"`
+	Image         string        `json:"image"`
+	Digest        string        `json:"digest"`
+	DesiredState  string        `json:"desired_state"`
+	ObservedState string        `json:"observed_state"`
+	Health        string        `json:"health"`
+	Started       time.Time     `json:"started,omitzero"`
+	UptimeSeconds int64         `json:"uptime_seconds"`
+	Restarts      int           `json:"restarts"`
+	Routes        []fleet.Route `json:"routes"`
+	Drift         []string      `json:"drift"`
 }
 
 func newStatus(a *App) *cobra.Command {
@@ -67,7 +68,7 @@ func (a *App) status(ctx context.Context, names []string) error {
 		return err
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(result.Services, func(s plan.ServiceRecord) bool { return s.Release.Service == name }) {
+		if !slices.ContainsFunc(result.Services, func(s fleet.ServiceRecord) bool { return s.Release.Service == name }) {
 			return neverDeployed(name)
 		}
 	}
@@ -94,7 +95,7 @@ func (a *App) query(ctx context.Context, verb, workflow string, in, out any) err
 func statuses(r workflows.StatusResult) []serviceStatus {
 	nodes := map[string]seenNode{}
 	for name, node := range r.Nodes {
-		nodes[name] = seeNode(node, plan.Releases(r.Services))
+		nodes[name] = seeNode(node, fleet.Releases(r.Services))
 	}
 	list := make([]serviceStatus, 0, len(r.Services))
 	for _, s := range r.Services {
@@ -106,11 +107,11 @@ func statuses(r workflows.StatusResult) []serviceStatus {
 // seenNode is what a node has said, read once for all services.
 type seenNode struct {
 	silent     bool
-	containers []plan.ObservedContainer
+	containers []fleet.ObservedContainer
 	uptimes    map[string]int64 // in seconds, by container id
 }
 
-func seeNode(node workflows.NodeContainers, services []plan.Release) seenNode {
+func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
 	n := seenNode{silent: node.Error != nil, containers: seen(node, services...), uptimes: map[string]int64{}}
 	for _, c := range node.Containers {
 		n.uptimes[c.ID] = c.UptimeSeconds
@@ -119,7 +120,7 @@ func seeNode(node workflows.NodeContainers, services []plan.Release) seenNode {
 }
 
 // statusOf compares what the registry has of a service with what its nodes do.
-func statusOf(s plan.ServiceRecord, nodes map[string]seenNode) serviceStatus {
+func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
 		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
@@ -134,29 +135,29 @@ func statusOf(s plan.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	return status
 }
 
-func componentOf(r plan.Release, m plan.ReleaseMember, node seenNode) componentStatus {
+func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus {
 	c := componentStatus{
 		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
 		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
 	}
 	if c.Routes == nil {
-		c.Routes = []plan.RoutePort{}
+		c.Routes = []fleet.Route{}
 	}
 	if !m.Active {
 		c.DesiredState = "stopped"
 	}
 	if node.silent {
-		c.ObservedState, c.Drift = "unknown", []string{string(plan.DriftUnreachable)}
+		c.ObservedState, c.Drift = "unknown", []string{string(fleet.DriftUnreachable)}
 		return c
 	}
-	found := plan.FindMember(r.Service, m, node.containers)
+	found := fleet.FindMember(r.Service, m, node.containers)
 	if found != nil {
 		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
 		if found.Running {
 			c.Started, c.UptimeSeconds = found.Started, node.uptimes[found.ID]
 		}
 	}
-	for _, d := range plan.MemberDrift(r.Service, m, found) {
+	for _, d := range watch.MemberDrift(r.Service, m, found) {
 		c.Drift = append(c.Drift, string(d.Kind))
 	}
 	return c
@@ -164,12 +165,12 @@ func componentOf(r plan.Release, m plan.ReleaseMember, node seenNode) componentS
 
 // seen are the containers of a node, those that the services have adopted among
 // theirs.
-func seen(node workflows.NodeContainers, services ...plan.Release) []plan.ObservedContainer {
-	containers := make([]plan.ObservedContainer, 0, len(node.Containers))
+func seen(node workflows.NodeContainers, services ...fleet.Release) []fleet.ObservedContainer {
+	containers := make([]fleet.ObservedContainer, 0, len(node.Containers))
 	for _, found := range node.Containers {
 		containers = append(containers, workflows.Seen(found))
 	}
-	return plan.Recognise(node.Node, containers, services...)
+	return fleet.Recognise(node.Node, containers, services...)
 }
 
 // writeStatus shows the list to a person.
@@ -229,7 +230,7 @@ func uptime(state string, seconds int64) string {
 }
 
 // routeList renders routes: "rest:8443→23456".
-func routeList(routes []plan.RoutePort) string {
+func routeList(routes []fleet.Route) string {
 	var list []string
 	for _, r := range routes {
 		list = append(list, fmt.Sprintf("%s:%d→%d", r.Name, r.Port, r.HostPort))

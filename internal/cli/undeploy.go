@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -87,7 +87,7 @@ func (a *App) deployed(ctx context.Context, c client.Client, service string) ([]
 
 // containersOf names the containers that a service has on a node; of a node
 // that does not answer, those that it should have.
-func containersOf(release plan.Release, node workflows.NodeContainers) []string {
+func containersOf(release fleet.Release, node workflows.NodeContainers) []string {
 	var names []string
 	for _, found := range seen(node, release) {
 		if found.Service == release.Service {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/cli"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
@@ -40,18 +40,18 @@ func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
 	store, err := registry.Open(t.Context(), p.postgres.URL())
 	require.NoError(t, err)
 	defer store.Close()
-	_, err = store.BeginDeployment(t.Context(), plan.BeginRequest{
+	_, err = store.BeginDeployment(t.Context(), fleet.BeginRequest{
 		Definition: servicedef.Service{Name: "shop", Node: "rift", Active: true, Components: []servicedef.Component{
 			{Name: "api", Node: "rift", Image: shopImage},
 		}},
 		Verb: "deploy", WorkflowID: workflows.DeployID("shop"), RunID: "first", Who: "somebody", From: "somewhere",
 	})
 	require.NoError(t, err)
-	_, err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1, Active: true, Members: []plan.ReleaseMember{
+	_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1, Active: true, Members: []fleet.Member{
 		{Component: "api", Container: "shop-api", Node: "rift", Deployment: 1, Image: shopImage, Active: true},
 	}})
 	require.NoError(t, err)
-	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "succeeded"}))
+	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: 1, Outcome: "succeeded"}))
 	engine.AddImages(shopImage)
 	_, err = engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: shopImage, Labels: map[string]string{
 		runtime.LabelService: "shop", runtime.LabelComponent: "api", runtime.LabelDeployment: "1",

@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/dev/parts"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -57,7 +57,7 @@ func begin(t *testing.T, dir, service string) {
 	store, err := registry.Open(t.Context(), url)
 	require.NoError(t, err)
 	defer store.Close()
-	_, err = store.BeginDeployment(t.Context(), plan.BeginRequest{
+	_, err = store.BeginDeployment(t.Context(), fleet.BeginRequest{
 		Definition:     servicedef.Service{Name: service, Node: dev.Local, Components: []servicedef.Component{{Name: "api", Node: dev.Local}}},
 		DefinitionHash: "hash", Verb: "deploy", WorkflowID: "deploy/" + service, RunID: "run", Who: "op", From: "here",
 	})

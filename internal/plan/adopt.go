@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // AdoptInput is all that an adoption depends on.
 type AdoptInput struct {
 	Desired servicedef.Service
-	Release Release
+	Release fleet.Release
 	// Deployment is the number of the one that adopts.
 	Deployment int
 	// Services are the names of all services that are known: by them a
@@ -26,7 +27,7 @@ type AdoptInput struct {
 
 // Candidate is a container that a component may turn out to be.
 type Candidate struct {
-	ObservedContainer
+	fleet.ObservedContainer
 	// Ports are those that its host publishes.
 	Ports []servicedef.Port
 }
@@ -35,10 +36,10 @@ type Candidate struct {
 type Adoption struct {
 	Service string `json:"service"`
 	// Adopted are the containers, and Members the components that they become.
-	Adopted []Adopted       `json:"adopted"`
-	Members []ReleaseMember `json:"members"`
+	Adopted []fleet.Adopted `json:"adopted"`
+	Members []fleet.Member  `json:"members"`
 	// Ports are what the containers publish, by component.
-	Ports map[string][]StaticPort `json:"ports,omitempty"`
+	Ports map[string][]fleet.StaticPort `json:"ports,omitempty"`
 	// Definition is the release's, with the adopted components as they were
 	// found: where they are not as the operator's definition has them, a plan
 	// says so.
@@ -65,7 +66,7 @@ func Adopt(in AdoptInput) Adoption {
 	a := adopter{AdoptInput: in, candidates: map[string][]found{}, managed: map[string]bool{}}
 	a.Services = append(slices.Clone(in.Services), in.Desired.Name)
 	a.result = Adoption{
-		Service: in.Desired.Name, Adopted: []Adopted{}, Members: in.Release.Members(), Ports: map[string][]StaticPort{},
+		Service: in.Desired.Name, Adopted: []fleet.Adopted{}, Members: in.Release.Members(), Ports: map[string][]fleet.StaticPort{},
 		Managed: []string{}, Absent: []string{}, Left: []string{}, Problems: []string{}, Names: []string{}, Nodes: sortedNodes(in.Nodes),
 	}
 	a.sort()
@@ -101,8 +102,8 @@ func (f found) String() string { return fmt.Sprintf("container %s on %s", f.Name
 func (a *adopter) sort() {
 	for _, node := range a.result.Nodes {
 		for _, c := range a.Nodes[node] {
-			c.ObservedContainer = Recognise(node, []ObservedContainer{c.ObservedContainer}, a.Release)[0]
-			if isCommitted(a.Release, node, c.Container) {
+			c.ObservedContainer = fleet.Recognise(node, []fleet.ObservedContainer{c.ObservedContainer}, a.Release)[0]
+			if a.Release.Has(node, c.Container) {
 				a.managed[c.Component] = true
 				continue
 			}
@@ -181,11 +182,11 @@ func (a *adopter) take(c servicedef.Component, container found) servicedef.Compo
 	c.Node = container.node
 	routes := publishedAs(&c, container.Ports)
 	spec := SpecHash(c, digest)
-	a.result.Adopted = append(a.result.Adopted, Adopted{
+	a.result.Adopted = append(a.result.Adopted, fleet.Adopted{
 		ID: container.ID, Node: container.node, Service: a.Desired.Name, Component: c.Name, Deployment: a.Deployment, Spec: spec,
 	})
 	a.result.Ports[c.Name] = held(container.Ports, routes)
-	a.result.Members = append(slices.DeleteFunc(a.result.Members, func(m ReleaseMember) bool { return m.Component == c.Name }), ReleaseMember{
+	a.result.Members = append(slices.DeleteFunc(a.result.Members, func(m fleet.Member) bool { return m.Component == c.Name }), fleet.Member{
 		Component: c.Name, Container: container.Name, Node: container.node, Deployment: a.Deployment,
 		Image: c.Image, Digest: digest, Spec: spec, Active: true, Routes: routes,
 	})
@@ -202,100 +203,4 @@ func (a *adopter) define(components []servicedef.Component) {
 	}
 	a.result.Definition = Merge(a.Release.Definition, defined, names)
 	a.result.Definition.Active = true // it runs
-}
-
-// publishedAs makes a component's ports and routes those that its container
-// publishes, and returns the routes with their host ports. On the host's own
-// network nothing is published: a route is then where the image listens.
-func publishedAs(c *servicedef.Component, published []servicedef.Port) []RoutePort {
-	onHost := c.Network == "host" && len(published) == 0
-	left := slices.Clone(published)
-	if !onHost {
-		c.Ports, left = staticPorts(c.Ports, left)
-	}
-	var routes []RoutePort
-	var defined []servicedef.Route
-	for _, r := range c.Routes {
-		port := r.ContainerPort
-		if !onHost {
-			i := routed(r, c.Routes, left)
-			if i < 0 {
-				continue
-			}
-			port = left[i].Host
-			left = slices.Delete(left, i, i+1)
-		}
-		if port == 0 {
-			continue
-		}
-		defined = append(defined, r)
-		routes = append(routes, RoutePort{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname, HostPort: port})
-	}
-	c.Routes = defined
-	for _, p := range left {
-		c.Ports = append(c.Ports, p.String())
-	}
-	slices.SortFunc(routes, func(a, b RoutePort) int { return strings.Compare(a.Name, b.Name) })
-	return routes
-}
-
-// staticPorts are those of a definition's ports that a container publishes, and
-// what else it publishes.
-func staticPorts(texts []string, published []servicedef.Port) (kept []string, left []servicedef.Port) {
-	left = published
-	for _, text := range texts {
-		ports, _ := servicedef.ParsePorts([]string{text}) // its mistakes were told when it was read
-		rest := slices.Clone(left)
-		all := len(ports) > 0
-		for _, p := range ports {
-			i := slices.IndexFunc(rest, p.Same)
-			if all = i >= 0; !all {
-				break
-			}
-			rest = slices.Delete(rest, i, i+1)
-		}
-		if all {
-			kept, left = append(kept, text), rest
-		}
-	}
-	return kept, left
-}
-
-// routed finds the port that is a route's: the one to the port that its image
-// listens on. What listens on $PORT has the same port on both sides; it is told
-// from others only where it is alone.
-func routed(r servicedef.Route, routes []servicedef.Route, published []servicedef.Port) int {
-	matches := func(p servicedef.Port) bool {
-		if r.ContainerPort == 0 {
-			return p.Protocol == "tcp" && p.Host == p.Container
-		}
-		return p.Protocol == "tcp" && p.Container == r.ContainerPort
-	}
-	i := slices.IndexFunc(published, matches)
-	if r.ContainerPort != 0 || i < 0 {
-		return i
-	}
-	others := slices.ContainsFunc(published[i+1:], matches)
-	siblings := slices.ContainsFunc(routes, func(o servicedef.Route) bool { return o.Name != r.Name && o.ContainerPort == 0 })
-	if others || siblings {
-		return -1
-	}
-	return i
-}
-
-// held are the host ports that a container holds, each once.
-func held(published []servicedef.Port, routes []RoutePort) []StaticPort {
-	var ports []StaticPort
-	add := func(p StaticPort) {
-		if !slices.Contains(ports, p) {
-			ports = append(ports, p)
-		}
-	}
-	for _, p := range published {
-		add(StaticPort{Protocol: p.Protocol, HostPort: p.Host})
-	}
-	for _, r := range routes {
-		add(StaticPort{Protocol: "tcp", HostPort: r.HostPort})
-	}
-	return ports
 }

@@ -3,10 +3,13 @@ package plan_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -24,7 +27,7 @@ func adoptable() plan.AdoptInput {
 			{Name: "shop", Node: "rift", Image: "r.example/shop:v1"},
 			{Name: "api", Node: "rift", Image: "r.example/api:v1"},
 		}},
-		Release:    plan.Release{Service: "shop"},
+		Release:    fleet.Release{Service: "shop"},
 		Deployment: 4,
 		Services:   []string{"blog", "shop-admin"},
 		Nodes: map[string][]plan.Candidate{"rift": {
@@ -75,16 +78,16 @@ func TestAdoptMatchesByName(t *testing.T) {
 			},
 		},
 		{name: "mcp runs one already", adopted: "shop=id-shop", managed: "api", change: func(in *plan.AdoptInput) {
-			in.Release.Components = map[string]plan.ReleaseMember{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
+			in.Release.Components = map[string]fleet.Member{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
 			c := &in.Nodes["rift"][1]
 			c.Service, c.Component, c.Deployment = "shop", "api", 2
 		}},
 		{name: "one was adopted before", adopted: "shop=id-shop", managed: "api", change: func(in *plan.AdoptInput) {
-			in.Release.Components = map[string]plan.ReleaseMember{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
-			in.Release.Adopted = []plan.Adopted{{ID: "id-shop-api", Node: "rift", Service: "shop", Component: "api", Deployment: 2}}
+			in.Release.Components = map[string]fleet.Member{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
+			in.Release.Adopted = []fleet.Adopted{{ID: "id-shop-api", Node: "rift", Service: "shop", Component: "api", Deployment: 2}}
 		}},
 		{name: "one took the place of the release's", adopted: "shop=id-shop api=id-shop-api", change: func(in *plan.AdoptInput) {
-			in.Release.Components = map[string]plan.ReleaseMember{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
+			in.Release.Components = map[string]fleet.Member{"api": {Component: "api", Container: "shop-api", Node: "rift", Deployment: 2}}
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -107,15 +110,15 @@ func TestAdoptMatchesByName(t *testing.T) {
 // after is the plan of a deploy of a definition after an adoption.
 func after(t *testing.T, in plan.AdoptInput, a plan.Adoption) map[string]string {
 	t.Helper()
-	release := plan.Release{Service: "shop", Number: 4, Newest: 4, Active: true, Definition: &a.Definition, Components: map[string]plan.ReleaseMember{}, Adopted: a.Adopted}
+	release := fleet.Release{Service: "shop", Number: 4, Newest: 4, Active: true, Definition: &a.Definition, Components: map[string]fleet.Member{}, Adopted: a.Adopted}
 	nodes := map[string]plan.Node{"rift": {Reachable: true}}
 	for _, m := range a.Members {
 		release.Components[m.Component] = m
 	}
 	for name, candidates := range in.Nodes {
-		var containers []plan.Container
+		var containers []fleet.Container
 		for _, c := range candidates {
-			containers = append(containers, plan.Recognise(name, []plan.ObservedContainer{c.ObservedContainer}, release)[0].Container)
+			containers = append(containers, fleet.Recognise(name, []fleet.ObservedContainer{c.ObservedContainer}, release)[0].Container)
 		}
 		nodes[name] = plan.Node{Reachable: true, Containers: containers}
 	}
@@ -191,7 +194,7 @@ func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
 			}
 			require.Equal(t, test.routes, routes)
 			for _, p := range in.Nodes["rift"][1].Ports {
-				require.Contains(t, a.Ports["api"], plan.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
+				require.Contains(t, a.Ports["api"], fleet.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
 			}
 		})
 	}
@@ -211,15 +214,21 @@ func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
 func TestWhatIsAdoptedHasNoDriftByItsIdAlone(t *testing.T) {
 	in := adoptable()
 	a := plan.Adopt(in)
-	release := plan.Release{Service: "shop", Number: 4, Active: true, Components: map[string]plan.ReleaseMember{}, Adopted: a.Adopted}
+	release := fleet.Release{Service: "shop", Number: 4, Active: true, Components: map[string]fleet.Member{}, Adopted: a.Adopted}
 	for _, m := range a.Members {
 		release.Components[m.Component] = m
 	}
-	look := plan.Observation{Node: "rift", At: noon}
+	look := fleet.Observation{Node: "rift", At: time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)}
 	for _, c := range in.Nodes["rift"] {
 		look.Containers = append(look.Containers, c.ObservedContainer)
 	}
-	drift := func() string { return told(plan.FindDrift(look, []plan.ServiceRecord{{Release: release}}, nil, nil)) }
+	drift := func() string {
+		var kinds []string
+		for _, d := range watch.FindDrift(look, []fleet.ServiceRecord{{Release: release}}, nil, nil) {
+			kinds = append(kinds, string(d.Kind)+" "+d.Container)
+		}
+		return strings.Join(kinds, "; ")
+	}
 	require.Empty(t, drift())
 	require.Empty(t, look.Containers[1].Service, "what was seen stays what was seen")
 	look.Containers[1].ID = "of another"

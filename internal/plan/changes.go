@@ -1,60 +1,20 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
 	"strconv"
 	"time"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
-
-// SpecHash is the value of a container's mcp.spec label: a hash of all that
-// cannot change without a new container. Health, order, dependencies and what
-// the world knows of a route are not part of it.
-func SpecHash(c servicedef.Component, digest string) string {
-	type route struct {
-		Name          string
-		ContainerPort int
-	}
-	routes := make([]route, 0, len(c.Routes))
-	for _, r := range c.Routes {
-		routes = append(routes, route{r.Name, r.ContainerPort})
-	}
-	text, err := json.Marshal(struct {
-		Digest          string
-		Cmd             []string
-		Env             map[string]string
-		Volumes, Ports  []string
-		User, Network   string
-		Restart, Memory string
-		CPUs            float64
-		StopTimeout     time.Duration
-		Routes          []route
-		// Left out where there are none: hashes that containers bear had no
-		// place for them.
-		Secrets   []string          `json:",omitempty"`
-		SecretEnv map[string]string `json:",omitempty"`
-	}{
-		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
-		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
-		c.Secrets, c.SecretEnv,
-	})
-	if err != nil {
-		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
-}
 
 // changes are the reasons for a new container; none means that the one there
 // is the right one. It says which field differs where the release's
 // definition tells, else that the container itself does.
-func (p *planner) changes(c servicedef.Component, member ReleaseMember, released bool, current Container, exists bool) []Change {
+func (p *planner) changes(c servicedef.Component, member fleet.Member, released bool, current fleet.Container, exists bool) []Change {
 	digest := p.Digests[c.Image]
 	if p.Pinned {
 		digest = member.Digest
@@ -79,7 +39,7 @@ func (p *planner) changes(c servicedef.Component, member ReleaseMember, released
 }
 
 // fieldChanges compares the component with the release's definition of it.
-func (p *planner) fieldChanges(c servicedef.Component, member ReleaseMember, digest string) []Change {
+func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, digest string) []Change {
 	var changes []Change
 	add := func(field, from, to string) {
 		if from != to {

@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -30,10 +31,20 @@ func Merge(released *servicedef.Service, desired servicedef.Service, only []stri
 	return merged
 }
 
+// Undeployed is the definition that an undeploy brings about: the service
+// without a component. A deploy to it removes all that the release has.
+func Undeployed(release fleet.Release) servicedef.Service {
+	definition := servicedef.Service{Name: release.Service, Components: []servicedef.Component{}}
+	if release.Definition != nil {
+		definition.Node = release.Definition.Node
+	}
+	return definition
+}
+
 // Members are the components of the release that a plan leads to: those that
 // ran anew, and those that stay with what the world now knows of them.
-func Members(desired servicedef.Service, release Release, made Plan, started map[string]ReleaseMember) []ReleaseMember {
-	var members []ReleaseMember
+func Members(desired servicedef.Service, release fleet.Release, made Plan, started map[string]fleet.Member) []fleet.Member {
+	var members []fleet.Member
 	for _, step := range made.Steps {
 		member, ok := started[step.Component]
 		if !ok {
@@ -56,8 +67,8 @@ func Members(desired servicedef.Service, release Release, made Plan, started map
 
 // withNews are the routes with their host ports, and everything else as the
 // definition now has it.
-func withNews(held []RoutePort, defined []servicedef.Route) []RoutePort {
-	routes := make([]RoutePort, 0, len(held))
+func withNews(held []fleet.Route, defined []servicedef.Route) []fleet.Route {
+	routes := make([]fleet.Route, 0, len(held))
 	for _, h := range held {
 		for _, r := range defined {
 			if r.Name == h.Name {

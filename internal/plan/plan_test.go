@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -32,10 +33,10 @@ func digests() map[string]string {
 }
 
 // released is the release of a definition, as deployment 3 left it.
-func released(definition servicedef.Service) plan.Release {
-	r := plan.Release{Service: definition.Name, Number: 3, Newest: 3, Active: true, Definition: &definition, Components: map[string]plan.ReleaseMember{}}
+func released(definition servicedef.Service) fleet.Release {
+	r := fleet.Release{Service: definition.Name, Number: 3, Newest: 3, Active: true, Definition: &definition, Components: map[string]fleet.Member{}}
 	for _, c := range definition.Components {
-		r.Components[c.Name] = plan.ReleaseMember{
+		r.Components[c.Name] = fleet.Member{
 			Component: c.Name, Container: servicedef.ContainerNameFor(definition.Name, c.Name), Node: c.Node,
 			Deployment: 3, Image: c.Image, Digest: oldDigest, Spec: plan.SpecHash(c, oldDigest), Active: true,
 		}
@@ -44,7 +45,7 @@ func released(definition servicedef.Service) plan.Release {
 }
 
 // running are the containers that a release should have on a node.
-func running(r plan.Release, node string) plan.Node {
+func running(r fleet.Release, node string) plan.Node {
 	n := plan.Node{Reachable: true}
 	for _, m := range r.Members() {
 		if m.Node == node {
@@ -54,8 +55,8 @@ func running(r plan.Release, node string) plan.Node {
 	return n
 }
 
-func container(m plan.ReleaseMember, name string) plan.Container {
-	return plan.Container{Name: name, Service: "shop", Component: m.Component, Deployment: m.Deployment, Spec: m.Spec, Running: true}
+func container(m fleet.Member, name string) fleet.Container {
+	return fleet.Container{Name: name, Service: "shop", Component: m.Component, Deployment: m.Deployment, Spec: m.Spec, Running: true}
 }
 
 // steady is a service that runs as released.
@@ -85,7 +86,7 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 			func(*plan.Input) {}, "=api@rift =web@rift", nil},
 		"a first deploy creates everything": {
 			func(in *plan.Input) {
-				in.Release, in.Nodes = plan.Release{Service: "shop"}, map[string]plan.Node{"rift": {Reachable: true}}
+				in.Release, in.Nodes = fleet.Release{Service: "shop"}, map[string]plan.Node{"rift": {Reachable: true}}
 			}, "+api@rift +web@rift", []string{"component"}},
 		"a new tag with a new digest replaces": {
 			func(in *plan.Input) { in.Desired.Components[0].Image = "r.example/api:v2" },
@@ -213,26 +214,26 @@ func TestMakeTellsUnchangedFromANewDefinition(t *testing.T) {
 
 func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
 	tests := map[string]struct {
-		containers func(api, web plan.ReleaseMember) []plan.Container
+		containers func(api, web fleet.Member) []fleet.Container
 		want       plan.Recovery
 		actions    string
 	}{
 		"a container that never took over is removed": {
-			func(api, web plan.ReleaseMember) []plan.Container {
+			func(api, web fleet.Member) []fleet.Container {
 				late := container(api, "shop-api.next")
 				late.Deployment = 4
-				return []plan.Container{container(api, "shop-api"), container(web, "shop-web"), late}
+				return []fleet.Container{container(api, "shop-api"), container(web, "shop-web"), late}
 			},
 			plan.Recovery{Node: "rift", Remove: []string{"shop-api.next"}},
 			"=api@rift =web@rift",
 		},
 		"a release that was set back gets its name again, and what stands there goes": {
-			func(api, web plan.ReleaseMember) []plan.Container {
+			func(api, web fleet.Member) []fleet.Container {
 				usurper := container(api, "shop-api")
 				usurper.Deployment = 4
 				stopped := container(api, "shop-api.prev")
 				stopped.Running = false
-				return []plan.Container{usurper, stopped, container(web, "shop-web")}
+				return []fleet.Container{usurper, stopped, container(web, "shop-web")}
 			},
 			plan.Recovery{
 				Node: "rift", Remove: []string{"shop-api"},
@@ -242,10 +243,10 @@ func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
 			"=api@rift =web@rift",
 		},
 		"a predecessor that was not retired goes": {
-			func(api, web plan.ReleaseMember) []plan.Container {
+			func(api, web fleet.Member) []fleet.Container {
 				former := container(api, "shop-api.prev")
 				former.Deployment = 2
-				return []plan.Container{container(api, "shop-api"), container(web, "shop-web"), former}
+				return []fleet.Container{container(api, "shop-api"), container(web, "shop-web"), former}
 			},
 			plan.Recovery{Node: "rift", Remove: []string{"shop-api.prev"}},
 			"=api@rift =web@rift",
@@ -266,7 +267,7 @@ func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
 
 func TestMakeKeepsAServiceUpThatTheRegistryHasForgotten(t *testing.T) {
 	in := steady()
-	in.Release = plan.Release{Service: "shop"}
+	in.Release = fleet.Release{Service: "shop"}
 	made, err := plan.Make(in)
 	require.NoError(t, err)
 	require.Empty(t, made.Recovery)
@@ -275,8 +276,8 @@ func TestMakeKeepsAServiceUpThatTheRegistryHasForgotten(t *testing.T) {
 
 func TestMakeRefusesTheNameOfAForeignContainer(t *testing.T) {
 	in := steady()
-	in.Release = plan.Release{Service: "shop"}
-	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: []plan.Container{{Name: "shop-api", Running: true}}}
+	in.Release = fleet.Release{Service: "shop"}
+	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: []fleet.Container{{Name: "shop-api", Running: true}}}
 	_, err := plan.Make(in)
 	require.EqualError(t, err, "container shop-api exists on node rift and was not started by mcp")
 }
@@ -340,19 +341,19 @@ func TestMembersAreWhatTheReleaseBecomes(t *testing.T) {
 	in.Desired.Components = in.Desired.Components[:1]
 	in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example"}}
 	api := in.Release.Components["api"]
-	api.Routes = []plan.RoutePort{{Name: "rest", Port: 8443, Mode: "l4", HostPort: 23456}}
+	api.Routes = []fleet.Route{{Name: "rest", Port: 8443, Mode: "l4", HostPort: 23456}}
 	in.Release.Components["api"] = api
 	made, err := plan.Make(in)
 	require.NoError(t, err)
 	members := plan.Members(in.Desired, in.Release, made, nil)
 	require.Len(t, members, 1, "web was removed")
-	require.Equal(t, []plan.RoutePort{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example", HostPort: 23456}}, members[0].Routes)
+	require.Equal(t, []fleet.Route{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example", HostPort: 23456}}, members[0].Routes)
 }
 
 func TestWhatCameLateIsRemovedAndNotRenamed(t *testing.T) {
 	in := steady()
 	late := container(in.Release.Components["api"], "shop-api.next")
-	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]plan.Container{late}, in.Nodes["rift"].Containers...)}
+	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]fleet.Container{late}, in.Nodes["rift"].Containers...)}
 	made, err := plan.Make(in)
 	require.NoError(t, err)
 	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-api.next"}}}, made.Recovery)
@@ -360,7 +361,7 @@ func TestWhatCameLateIsRemovedAndNotRenamed(t *testing.T) {
 
 func TestAnUncommittedContainerThatNothingReplacesGoes(t *testing.T) {
 	in := steady()
-	in.Release = plan.Release{Service: "shop"}
+	in.Release = fleet.Release{Service: "shop"}
 	in.Desired.Components = in.Desired.Components[:1]
 	made, err := plan.Make(in)
 	require.NoError(t, err)
@@ -374,7 +375,7 @@ func TestLeftoversAreAllThatIsNotTheRelease(t *testing.T) {
 	nodes["rift"].Containers[0].Running = false
 	usurper := container(in.Release.Components["web"], "shop-web")
 	usurper.Deployment = 4
-	nodes["orion"] = plan.Node{Reachable: true, Containers: []plan.Container{usurper}}
+	nodes["orion"] = plan.Node{Reachable: true, Containers: []fleet.Container{usurper}}
 	require.Equal(t, []plan.Recovery{
 		{Node: "orion", Remove: []string{"shop-web"}},
 		{Node: "rift", Start: []string{"shop-api"}},
@@ -398,7 +399,7 @@ func TestADrainingNodeGetsNoNewContainer(t *testing.T) {
 		"what runs as released is kept": {func(*plan.Input) {}, "=api@rift =web@rift", ""},
 		"a new image":                   {func(in *plan.Input) { in.Desired.Components[0].Image = "r.example/api:v2" }, "", "api"},
 		"a first deploy": {func(in *plan.Input) {
-			in.Release = plan.Release{Service: "shop", Draining: []string{"rift"}}
+			in.Release = fleet.Release{Service: "shop", Draining: []string{"rift"}}
 			in.Nodes = map[string]plan.Node{"rift": {Reachable: true}}
 		}, "", "api"},
 		"one that was stopped by hand": {func(in *plan.Input) { in.Nodes["rift"].Containers[1].Running = false }, "", "web"},

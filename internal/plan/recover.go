@@ -1,11 +1,15 @@
 package plan
 
-import "strings"
+import (
+	"sort"
+
+	"github.com/metacircular/mcp/internal/fleet"
+)
 
 // Leftovers are what has to be done on the nodes so that nothing of the
 // service is there but its release. It is for a service whose last deploy has
 // ended and could not put everything back.
-func Leftovers(release Release, nodes map[string]Node) []Recovery {
+func Leftovers(release fleet.Release, nodes map[string]Node) []Recovery {
 	var found []Recovery
 	for _, name := range sortedNodes(nodes) {
 		recovery, current := recoverNode(release, name, nodes[name], func(string) bool { return false })
@@ -47,9 +51,9 @@ func (p *planner) recover() {
 // does, as after a restore from an old backup: an uncommitted container under
 // its real name, of a component that is replaced, is left until its successor
 // is healthy.
-func recoverNode(release Release, name string, node Node, replaced func(component string) bool) (Recovery, map[string]Container) {
+func recoverNode(release fleet.Release, name string, node Node, replaced func(component string) bool) (Recovery, map[string]fleet.Container) {
 	recovery := Recovery{Node: name}
-	current := map[string]Container{}
+	current := map[string]fleet.Container{}
 	keep := committedOn(release, name, node)
 	for _, c := range node.Containers {
 		if c.Service != release.Service {
@@ -68,7 +72,7 @@ func recoverNode(release Release, name string, node Node, replaced func(componen
 			}
 			c.Name = member.Container
 			current[c.Name] = c
-		case !released && c.Name == realName(c.Name) && replaced(c.Component):
+		case !released && c.Name == fleet.RealName(c.Name) && replaced(c.Component):
 			current[c.Name] = c
 		default:
 			recovery.Remove = append(recovery.Remove, c.Name)
@@ -80,28 +84,24 @@ func recoverNode(release Release, name string, node Node, replaced func(componen
 // committedOn are, by component, the names of the released containers on a
 // node. Where there are two, as after a step that came late, it is the one
 // under its real name.
-func committedOn(release Release, name string, node Node) map[string]string {
+func committedOn(release fleet.Release, name string, node Node) map[string]string {
 	found := map[string]string{}
 	for _, c := range node.Containers {
-		if !isCommitted(release, name, c) {
+		if !release.Has(name, c) {
 			continue
 		}
-		if _, two := found[c.Component]; !two || c.Name == realName(c.Name) {
+		if _, two := found[c.Component]; !two || c.Name == fleet.RealName(c.Name) {
 			found[c.Component] = c.Name
 		}
 	}
 	return found
 }
 
-// isCommitted reports whether a container on a node is the release's.
-func isCommitted(release Release, node string, c Container) bool {
-	member, released := release.Components[c.Component]
-	return c.Service == release.Service && released && member.Node == node && member.Deployment == c.Deployment
+func sortedNodes[V any](nodes map[string]V) []string {
+	names := make([]string, 0, len(nodes))
+	for name := range nodes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
 }
-
-// realName is a container's name without the suffix of one that waits.
-func realName(name string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(name, NextSuffix), PrevSuffix)
-}
-
-func (r Recovery) empty() bool { return len(r.Remove)+len(r.Rename)+len(r.Start) == 0 }

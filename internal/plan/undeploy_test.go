@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -38,7 +39,7 @@ func TestAnUndeployRemovesWhatTheReleaseHas(t *testing.T) {
 		"and what a deploy that never ended left": {func(in *plan.Input) {
 			late := container(in.Release.Components["api"], "shop-api.next")
 			late.Deployment = 4
-			in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]plan.Container{late}, in.Nodes["rift"].Containers...)}
+			in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]fleet.Container{late}, in.Nodes["rift"].Containers...)}
 		}, "-api@rift -web@rift", []string{"shop-api.next"}, false},
 		"what is left of a service that is undeployed": {func(in *plan.Input) {
 			in.Release = undeployed()
@@ -47,7 +48,7 @@ func TestAnUndeployRemovesWhatTheReleaseHas(t *testing.T) {
 			in.Release, in.Nodes = undeployed(), map[string]plan.Node{"rift": {Reachable: true}}
 		}, "", nil, true},
 		"nothing of a service that was never released": {func(in *plan.Input) {
-			in.Release, in.Nodes = plan.Release{Service: "shop", Newest: 1}, map[string]plan.Node{"rift": {Reachable: true}}
+			in.Release, in.Nodes = fleet.Release{Service: "shop", Newest: 1}, map[string]plan.Node{"rift": {Reachable: true}}
 		}, "", nil, true},
 		"nothing from a node that does not answer": {func(in *plan.Input) {
 			in.Release, in.Nodes = undeployed(), map[string]plan.Node{"rift": {}}
@@ -74,9 +75,9 @@ func TestAnUndeployRemovesWhatTheReleaseHas(t *testing.T) {
 }
 
 // undeployed is the release that an undeploy leaves.
-func undeployed() plan.Release {
+func undeployed() fleet.Release {
 	definition := plan.Undeployed(released(shop()))
-	return plan.Release{Service: "shop", Number: 4, Newest: 4, Definition: &definition}
+	return fleet.Release{Service: "shop", Number: 4, Newest: 4, Definition: &definition}
 }
 
 func TestAnUndeployNeedsNoNode(t *testing.T) {
@@ -90,7 +91,7 @@ func TestAnUndeployNeedsNoNode(t *testing.T) {
 func TestWhatDependsOnOthersEndsFirst(t *testing.T) {
 	in := steady()
 	in.Release.Definition.Components = append(in.Release.Definition.Components, servicedef.Component{Name: "db", Node: "rift"})
-	in.Release.Components["db"] = plan.ReleaseMember{Component: "db", Container: "shop-db", Node: "rift", Deployment: 3}
+	in.Release.Components["db"] = fleet.Member{Component: "db", Container: "shop-db", Node: "rift", Deployment: 3}
 	in.Desired = plan.Undeployed(in.Release)
 	made, err := plan.Make(in)
 	require.NoError(t, err)

@@ -5,11 +5,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // loadAdopted fills in which containers of releases mcp has not started.
-func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*plan.Release) error {
+func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*fleet.Release) error {
 	rows, err := tx.Query(ctx, `
 		select container_id, node, service, component, deployment, spec
 		from adopted_containers where cardinality($1::text[]) = 0 or service = any($1)
@@ -17,7 +17,7 @@ func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 	if err != nil {
 		return err
 	}
-	var a plan.Adopted
+	var a fleet.Adopted
 	_, err = pgx.ForEachRow(rows, []any{&a.ID, &a.Node, &a.Service, &a.Component, &a.Deployment, &a.Spec}, func() error {
 		releases[a.Service].Adopted = append(releases[a.Service].Adopted, a)
 		return nil
@@ -27,7 +27,7 @@ func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 
 // commitAdopted writes down the containers that a release takes over. The node
 // of one may be none that the definition names.
-func commitAdopted(ctx context.Context, tx pgx.Tx, adopted []plan.Adopted) error {
+func commitAdopted(ctx context.Context, tx pgx.Tx, adopted []fleet.Adopted) error {
 	batch := &pgx.Batch{}
 	for _, a := range adopted {
 		batch.Queue(`

@@ -5,25 +5,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
 // adopt opens a deployment that takes over a container as a component. All of its
 // steps are one task of a workflow: where the answer of that is lost, each is done
 // again, after the last one too.
-func adopt(t *testing.T, store *registry.Store, id string, m plan.ReleaseMember, ports ...int) plan.Adopted {
+func adopt(t *testing.T, store *registry.Store, id string, m fleet.Member, ports ...int) fleet.Adopted {
 	t.Helper()
 	begin(t, store, "shop", m.Component)
 	request := staticRequest("shop", m.Component, m.Deployment, ports...)
-	a := plan.Adopted{ID: id, Node: m.Node, Service: "shop", Component: m.Component, Deployment: m.Deployment, Spec: m.Spec}
+	a := fleet.Adopted{ID: id, Node: m.Node, Service: "shop", Component: m.Component, Deployment: m.Deployment, Spec: m.Spec}
 	found := definition("shop", m.Component)
 	found.Components[0].Image = "found:v0"
 	commit := func() {
 		_, err := store.AllocatePorts(t.Context(), request)
 		require.NoError(t, err)
-		_, err = store.CommitRelease(t.Context(), plan.CommitRequest{
-			Service: "shop", Deployment: m.Deployment, Active: true, Members: []plan.ReleaseMember{m}, Adopted: []plan.Adopted{a}, Definition: &found,
+		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{
+			Service: "shop", Deployment: m.Deployment, Active: true, Members: []fleet.Member{m}, Adopted: []fleet.Adopted{a}, Definition: &found,
 		})
 		require.NoError(t, err)
 	}
@@ -35,7 +35,7 @@ func adopt(t *testing.T, store *registry.Store, id string, m plan.ReleaseMember,
 	return a
 }
 
-func adopted(t *testing.T, store *registry.Store) []plan.Adopted {
+func adopted(t *testing.T, store *registry.Store) []fleet.Adopted {
 	t.Helper()
 	release, err := store.Release(t.Context(), "shop")
 	require.NoError(t, err)
@@ -44,13 +44,13 @@ func adopted(t *testing.T, store *registry.Store) []plan.Adopted {
 
 func TestAdoptedContainersAreKnownUntilTheyAreGone(t *testing.T) {
 	store, _ := newStore(t)
-	route := plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: 8080}
+	route := fleet.Route{Name: "rest", Port: 8443, Mode: "l4", HostPort: 8080}
 	a := adopt(t, store, "one", member("shop", "api", 1, route), 8080, 9090)
-	require.Equal(t, []plan.Adopted{a}, adopted(t, store))
+	require.Equal(t, []fleet.Adopted{a}, adopted(t, store))
 	release, err := store.Release(t.Context(), "shop")
 	require.NoError(t, err)
 	require.Equal(t, "found:v0", release.Definition.Components[0].Image, "what was found is what can be gone back to")
-	require.Equal(t, []plan.RoutePort{route}, release.Components["api"].Routes)
+	require.Equal(t, []fleet.Route{route}, release.Components["api"].Routes)
 
 	begin(t, store, "blog", "web")
 	portInUse(t, store, portRequest("blog", "web", 1, []int{8080}, "http"))
@@ -59,7 +59,7 @@ func TestAdoptedContainersAreKnownUntilTheyAreGone(t *testing.T) {
 	begin(t, store, "shop", "api") // 2 replaces it, and its node dies before it is retired
 	commit(t, store, "shop", 2, member("shop", "api", 2))
 	finish(t, store, "shop", 2, "succeeded", "retire on rift")
-	require.Equal(t, []plan.Adopted{a}, adopted(t, store), "it may still be there")
+	require.Equal(t, []fleet.Adopted{a}, adopted(t, store), "it may still be there")
 	require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
 	require.NoError(t, store.MarkMended(t.Context(), "shop", 1))
 	require.Len(t, adopted(t, store), 1, "that was an older one")
@@ -73,7 +73,7 @@ func TestAnAdoptedContainerOutlivesADeployThatFails(t *testing.T) {
 	a := adopt(t, store, "one", member("shop", "api", 1))
 	begin(t, store, "shop", "api")
 	finish(t, store, "shop", 2, "failed")
-	require.Equal(t, []plan.Adopted{a}, adopted(t, store))
+	require.Equal(t, []fleet.Adopted{a}, adopted(t, store))
 	begin(t, store, "shop", "api")
 	commit(t, store, "shop", 3, member("shop", "api", 3))
 	finish(t, store, "shop", 3, "succeeded")

@@ -6,13 +6,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Alerts reads the oldest events that a destination is still to be told of, up
 // to limit of them.
-func (s *Store) Alerts(ctx context.Context, destination string, limit int) ([]plan.Event, error) {
-	var events []plan.Event
+func (s *Store) Alerts(ctx context.Context, destination string, limit int) ([]fleet.Event, error) {
+	var events []fleet.Event
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select id, at, kind, ended, node, service, component, container, path, detail, since, folded

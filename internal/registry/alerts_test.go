@@ -6,13 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 func TestEachDestinationIsToldOfEachEventOnce(t *testing.T) {
 	w := newWatch(t)
 	w.destinations = []string{"command", "webhook"}
-	pending := func(destination string) (kinds []plan.DriftKind) {
+	pending := func(destination string) (kinds []fleet.DriftKind) {
 		events, err := w.store.Alerts(t.Context(), destination, 10)
 		require.NoError(t, err)
 		for _, e := range events {
@@ -25,10 +25,10 @@ func TestEachDestinationIsToldOfEachEventOnce(t *testing.T) {
 		require.NoError(t, err)
 		return names
 	}
-	require.Empty(t, w.look(plan.Observation{Containers: []plan.ObservedContainer{w.web()}}))
+	require.Empty(t, w.look(fleet.Observation{Containers: []fleet.ObservedContainer{w.web()}}))
 	require.Empty(t, alerting(time.Hour))
-	require.Equal(t, "missing", w.look(plan.Observation{}))
-	require.Equal(t, "missing ended", w.look(plan.Observation{Containers: []plan.ObservedContainer{w.web()}}))
+	require.Equal(t, "missing", w.look(fleet.Observation{}))
+	require.Equal(t, "missing ended", w.look(fleet.Observation{Containers: []fleet.ObservedContainer{w.web()}}))
 	require.Equal(t, []string{"command", "webhook"}, alerting(time.Hour))
 
 	events, err := w.store.Alerts(t.Context(), "webhook", 1)
@@ -37,13 +37,13 @@ func TestEachDestinationIsToldOfEachEventOnce(t *testing.T) {
 	require.Equal(t, "shop", events[0].Service)
 	for range 2 {
 		require.NoError(t, w.store.MarkTold(t.Context(), "webhook", events[0].ID))
-		require.Equal(t, []plan.DriftKind{"missing"}, pending("webhook"), "the end of it")
+		require.Equal(t, []fleet.DriftKind{"missing"}, pending("webhook"), "the end of it")
 		require.Len(t, pending("command"), 2)
 	}
 
 	require.Empty(t, alerting(-time.Hour), "what has happened too long ago is left out")
 	require.Empty(t, pending("command"))
-	all, err := w.store.Events(t.Context(), plan.EventQuery{})
+	all, err := w.store.Events(t.Context(), fleet.EventQuery{})
 	require.NoError(t, err)
 	require.Len(t, all, 2, "and is still among the events")
 }

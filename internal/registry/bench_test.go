@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
@@ -25,7 +25,7 @@ func BenchmarkAllocatePorts(b *testing.B) {
 			}
 			request := portRequest("shop", "api", 1, candidates)
 			for i := range n {
-				request.Routes = append(request.Routes, plan.RoutePort{Name: fmt.Sprintf("route-%d", i), Port: 8443, Mode: "l4"})
+				request.Routes = append(request.Routes, fleet.Route{Name: fmt.Sprintf("route-%d", i), Port: 8443, Mode: "l4"})
 			}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -46,8 +46,8 @@ func BenchmarkRecordObservation(b *testing.B) {
 	for _, n := range []int{1, 50} {
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
 			store, address := newStore(b)
-			record(b, store, plan.NodeRecord{Name: "rift"})
-			var containers []plan.ObservedContainer
+			record(b, store, fleet.NodeRecord{Name: "rift"})
+			var containers []fleet.ObservedContainer
 			for i := range n {
 				containers = append(containers, release(b, store, fmt.Sprintf("shop-%d", i), "web", "api", "db", "cache")...)
 			}
@@ -56,8 +56,8 @@ func BenchmarkRecordObservation(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				at = at.Add(30 * time.Second)
-				events, _, err := store.RecordObservation(b.Context(), plan.Observation{
-					Node: "rift", At: at, Status: &plan.NodeStatus{Hostname: "rift.example"}, Containers: containers,
+				events, _, err := store.RecordObservation(b.Context(), fleet.Observation{
+					Node: "rift", At: at, Status: &fleet.NodeStatus{Hostname: "rift.example"}, Containers: containers,
 				}, nil)
 				require.NoError(b, err)
 				require.Empty(b, events)
@@ -67,14 +67,14 @@ func BenchmarkRecordObservation(b *testing.B) {
 }
 
 // release releases a service, and gives its containers as they should be.
-func release(b *testing.B, store *registry.Store, service string, components ...string) (containers []plan.ObservedContainer) {
+func release(b *testing.B, store *registry.Store, service string, components ...string) (containers []fleet.ObservedContainer) {
 	begin(b, store, service, components...)
-	var members []plan.ReleaseMember
+	var members []fleet.Member
 	for _, name := range components {
 		m := member(service, name, 1)
 		members = append(members, m)
-		containers = append(containers, plan.ObservedContainer{
-			Container: plan.Container{Name: m.Container, Service: service, Component: name, Deployment: 1, Spec: m.Spec, Running: true},
+		containers = append(containers, fleet.ObservedContainer{
+			Container: fleet.Container{Name: m.Container, Service: service, Component: name, Deployment: 1, Spec: m.Spec, Running: true},
 			ID:        m.Container, Image: m.Image, Digest: m.Digest, State: "running", Started: time.Now(),
 		})
 	}

@@ -9,15 +9,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // BeginDeployment opens a deployment and gives it its number; one run of a
 // workflow gets one. An older deployment of the service that is still under
 // way has lost its workflow, which was the lock: it is closed as lost, and
 // the ports that it held alone go to rest.
-func (s *Store) BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.BeginResult, error) {
-	var result plan.BeginResult
+func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error) {
+	var result fleet.BeginResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		number, err := openDeployment(ctx, tx, r)
 		if err != nil {
@@ -27,7 +27,7 @@ func (s *Store) BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.
 		if err != nil {
 			return err
 		}
-		result = plan.BeginResult{Number: number, Release: release}
+		result = fleet.BeginResult{Number: number, Release: release}
 		return nil
 	}, "open a deployment of %s", r.Definition.Name)
 	return result, err
@@ -35,7 +35,7 @@ func (s *Store) BeginDeployment(ctx context.Context, r plan.BeginRequest) (plan.
 
 // openDeployment returns the number of the run's deployment, a new one if it
 // has none.
-func openDeployment(ctx context.Context, tx pgx.Tx, r plan.BeginRequest) (number int, err error) {
+func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (number int, err error) {
 	service := r.Definition.Name
 	if _, err := tx.Exec(ctx, `insert into services (name) values ($1) on conflict do nothing`, service); err != nil {
 		return 0, err
@@ -75,7 +75,7 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r plan.BeginRequest) (number
 // Renumber moves a deployment that has just begun past a number that a node
 // has seen, and returns its new number. One that is past it already keeps its
 // own.
-func (s *Store) Renumber(ctx context.Context, r plan.RenumberRequest) (number int, err error) {
+func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number int, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
@@ -124,7 +124,7 @@ func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 // FinishDeployment writes a deployment's outcome, whether the service is
 // dirty from then on, and lets ports rest. A deployment that is closed stays as
 // it is.
-func (s *Store) FinishDeployment(ctx context.Context, r plan.FinishRequest) error {
+func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
@@ -185,8 +185,8 @@ func superseded(service string, number int) error {
 
 // Deployments lists the service's deployments, newest first; with limit 0 all
 // of them.
-func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]plan.DeploymentRecord, error) {
-	var deployments []plan.DeploymentRecord
+func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]fleet.DeploymentRecord, error) {
+	var deployments []fleet.DeploymentRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, undone,
@@ -195,7 +195,7 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]p
 		if err != nil {
 			return err
 		}
-		deployments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[plan.DeploymentRecord])
+		deployments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.DeploymentRecord])
 		return err
 	}, "list deployments of %s", service)
 	return deployments, err
@@ -203,8 +203,8 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]p
 
 // Snapshot reads a former release. A deployment that never became one, and one
 // that undeployed the service, are Invalid; one that never was is NotFound.
-func (s *Store) Snapshot(ctx context.Context, service string, number int) (plan.Snapshot, error) {
-	snapshot := plan.Snapshot{Number: number}
+func (s *Store) Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error) {
+	snapshot := fleet.Snapshot{Number: number}
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		var definition []byte
 		var outcome string

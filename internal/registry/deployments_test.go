@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 func TestBeginDeployment(t *testing.T) {
@@ -18,7 +18,7 @@ func TestBeginDeployment(t *testing.T) {
 		request := beginRequest(definition("shop", "api"))
 		first, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
-		require.Equal(t, plan.BeginResult{Number: 1, Release: plan.Release{Service: "shop", Newest: 1, Touched: []string{"rift"}}}, first)
+		require.Equal(t, fleet.BeginResult{Number: 1, Release: fleet.Release{Service: "shop", Newest: 1, Touched: []string{"rift"}}}, first)
 
 		second, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestBeginDeployment(t *testing.T) {
 	t.Run("twenty runs at once get the numbers from 1 to 20, and one that asks twenty times gets one", func(t *testing.T) {
 		_, address := newStore(t)
 		store := openStore(t, address+"&pool_max_conns=20")
-		numbers := twentyTimes(t, func() (plan.BeginResult, error) {
+		numbers := twentyTimes(t, func() (fleet.BeginResult, error) {
 			return store.BeginDeployment(t.Context(), beginRequest(definition("shop", "api")))
 		})
 		slices.Sort(numbers)
@@ -38,7 +38,7 @@ func TestBeginDeployment(t *testing.T) {
 			require.Equal(t, i+1, number)
 		}
 		request := beginRequest(definition("shop", "api"))
-		numbers = twentyTimes(t, func() (plan.BeginResult, error) { return store.BeginDeployment(t.Context(), request) })
+		numbers = twentyTimes(t, func() (fleet.BeginResult, error) { return store.BeginDeployment(t.Context(), request) })
 		require.Equal(t, []int{21}, slices.Compact(numbers))
 	})
 
@@ -56,7 +56,7 @@ func TestBeginDeployment(t *testing.T) {
 
 		_, err = store.AllocatePorts(t.Context(), portRequest("shop", "api", 1, []int{20002}, "rest"))
 		require.True(t, fault.Is(err, fault.Conflict), "a late call of the lost one: %v", err)
-		_, err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 1})
+		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1})
 		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 		finish(t, store, "shop", 1, "failed", "something")
 		release, err := store.Release(t.Context(), "shop")
@@ -70,7 +70,7 @@ func TestBeginDeployment(t *testing.T) {
 }
 
 // twentyTimes opens deployments at once and returns their numbers.
-func twentyTimes(t *testing.T, open func() (plan.BeginResult, error)) []int {
+func twentyTimes(t *testing.T, open func() (fleet.BeginResult, error)) []int {
 	t.Helper()
 	var numbers [20]int
 	var errs [20]error
@@ -124,9 +124,9 @@ func TestFinishDeployment(t *testing.T) {
 	t.Run("an unknown deployment is NotFound, a strange outcome Invalid", func(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
-		err := store.FinishDeployment(t.Context(), plan.FinishRequest{Service: "shop", Deployment: 7, Outcome: "failed"})
+		err := store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: 7, Outcome: "failed"})
 		require.True(t, fault.Is(err, fault.NotFound), "%v", err)
-		err = store.FinishDeployment(t.Context(), plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "tired"})
+		err = store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: 1, Outcome: "tired"})
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 	})
 }
@@ -136,7 +136,7 @@ func TestDeployments(t *testing.T) {
 	request := beginRequest(definition("shop", "api"))
 	_, err := store.BeginDeployment(t.Context(), request)
 	require.NoError(t, err)
-	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{
+	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{
 		Service: "shop", Deployment: 1, Outcome: "failed",
 		ErrorKind: "Unhealthy", ErrorMessage: "api exited", Undone: []string{"on rift remove shop-api.next"},
 	}))
@@ -153,7 +153,7 @@ func TestDeployments(t *testing.T) {
 	require.WithinDuration(t, time.Now(), failed.Started, time.Minute)
 	require.WithinDuration(t, time.Now(), failed.Finished, time.Minute)
 	failed.Started, failed.Finished = time.Time{}, time.Time{}
-	require.Equal(t, plan.DeploymentRecord{
+	require.Equal(t, fleet.DeploymentRecord{
 		Service: "shop", Number: 1, Verb: "deploy", Outcome: "failed",
 		ErrorKind: "Unhealthy", ErrorMessage: "api exited", Undone: []string{"on rift remove shop-api.next"},
 		Who: "operator", From: "laptop", WorkflowID: "deploy/shop", RunID: request.RunID,
@@ -206,20 +206,20 @@ func TestRenumberPassesWhatANodeHasSeen(t *testing.T) {
 	_, err := store.BeginDeployment(t.Context(), request)
 	require.NoError(t, err)
 	for _, floor := range []int{57, 57, 20} { // twice is once, and a lower floor is passed already
-		number, err := store.Renumber(t.Context(), plan.RenumberRequest{Service: "shop", RunID: request.RunID, Floor: floor})
+		number, err := store.Renumber(t.Context(), fleet.RenumberRequest{Service: "shop", RunID: request.RunID, Floor: floor})
 		require.NoError(t, err)
 		require.Equal(t, 58, number)
 	}
 	commit(t, store, "shop", 58, member("shop", "api", 58))
 	finish(t, store, "shop", 58, "succeeded")
 	require.Equal(t, 59, begin(t, store, "shop", "api").Number)
-	_, err = store.Renumber(t.Context(), plan.RenumberRequest{Service: "shop", RunID: "none", Floor: 1})
+	_, err = store.Renumber(t.Context(), fleet.RenumberRequest{Service: "shop", RunID: "none", Floor: 1})
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 }
 
 func TestNodesStayTouchedUntilADeploymentEndsClean(t *testing.T) {
 	store, _ := newStore(t)
-	on := func(node string) plan.BeginRequest {
+	on := func(node string) fleet.BeginRequest {
 		d := definition("shop", "api")
 		d.Components[0].Node = node
 		return beginRequest(d)

@@ -6,27 +6,28 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // openDrift is what has begun on a node and not ended, oldest first.
-func openDrift(ctx context.Context, tx pgx.Tx, node string) ([]plan.OpenDrift, error) {
+func openDrift(ctx context.Context, tx pgx.Tx, node string) ([]fleet.OpenDrift, error) {
 	all, err := loadDrift(ctx, tx, node)
 	return all[node], err
 }
 
 // loadDrift reads, by node, what has begun and not ended; of all nodes where
 // the name is "".
-func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]plan.OpenDrift, error) {
+func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]fleet.OpenDrift, error) {
 	rows, err := tx.Query(ctx, `
 		select node, kind, service, component, container, path, detail, since
 		from drift where $1 in ('', node) order by since, kind, service, component, container, path`, name)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string][]plan.OpenDrift{}
+	found := map[string][]fleet.OpenDrift{}
 	var node string
-	var d plan.OpenDrift
+	var d fleet.OpenDrift
 	_, err = pgx.ForEachRow(rows, []any{&node, &d.Kind, &d.Service, &d.Component, &d.Container, &d.Path, &d.Detail, &d.Since}, func() error {
 		found[node] = append(found[node], d)
 		return nil
@@ -35,7 +36,7 @@ func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]plan.O
 }
 
 // writeDrift replaces what is open on a node.
-func writeDrift(ctx context.Context, tx pgx.Tx, node string, open []plan.OpenDrift) error {
+func writeDrift(ctx context.Context, tx pgx.Tx, node string, open []fleet.OpenDrift) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`delete from drift where node = $1`, node)
 	for _, d := range open {
@@ -53,7 +54,7 @@ const lockEvents = `lock table events in share row exclusive mode`
 // writeEvents adds events, one transaction after the other: whoever has read
 // one with some id has missed none with a smaller one. Each destination is to
 // be told of them.
-func writeEvents(ctx context.Context, tx pgx.Tx, events []plan.Event, destinations []string) error {
+func writeEvents(ctx context.Context, tx pgx.Tx, events []fleet.Event, destinations []string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(lockEvents)
 	for i := range events {
@@ -73,11 +74,11 @@ func writeEvents(ctx context.Context, tx pgx.Tx, events []plan.Event, destinatio
 }
 
 // pastHealing are the events of what the monitor has done lately, oldest first.
-func pastHealing(ctx context.Context, tx pgx.Tx, now time.Time) ([]plan.Event, error) {
+func pastHealing(ctx context.Context, tx pgx.Tx, now time.Time) ([]fleet.Event, error) {
 	rows, err := tx.Query(ctx, `
 		select id, at, kind, ended, node, service, component, container, path, detail, since, folded
 		from events where kind in ($1, $2) and at > $3 order by id`,
-		plan.EventReconcile, plan.EventLeftAlone, now.Add(-plan.HealWindow))
+		fleet.EventReconcile, fleet.EventLeftAlone, now.Add(-watch.HealWindow))
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +86,8 @@ func pastHealing(ctx context.Context, tx pgx.Tx, now time.Time) ([]plan.Event, e
 }
 
 // Events reads events, oldest first.
-func (s *Store) Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, error) {
-	var events []plan.Event
+func (s *Store) Events(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, error) {
+	var events []fleet.Event
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select id, at, kind, ended, node, service, component, container, path, detail, since, folded from (
@@ -105,9 +106,9 @@ func (s *Store) Events(ctx context.Context, q plan.EventQuery) ([]plan.Event, er
 
 // collectEvents reads rows of id, at, kind, ended, node, service, component,
 // container, path, detail, since and folded.
-func collectEvents(rows pgx.Rows) ([]plan.Event, error) {
-	events := []plan.Event{}
-	var e plan.Event
+func collectEvents(rows pgx.Rows) ([]fleet.Event, error) {
+	events := []fleet.Event{}
+	var e fleet.Event
 	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Path, &e.Detail, &e.Since, &e.Folded}, func() error {
 		events = append(events, e)
 		return nil

@@ -7,11 +7,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // writeSample adds a look that had an answer to the node's history.
-func writeSample(ctx context.Context, tx pgx.Tx, o plan.Observation) error {
+func writeSample(ctx context.Context, tx pgx.Tx, o fleet.Observation) error {
 	if o.Status == nil {
 		return nil
 	}
@@ -61,8 +61,8 @@ func (s *Store) DropHours(ctx context.Context, before time.Time) error {
 }
 
 // History is how a node has been from a time on.
-func (s *Store) History(ctx context.Context, node string, from time.Time) (plan.NodeHistory, error) {
-	h := plan.NodeHistory{From: from}
+func (s *Store) History(ctx context.Context, node string, from time.Time) (fleet.NodeHistory, error) {
+	h := fleet.NodeHistory{From: from}
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		row := tx.QueryRow(ctx, `
 			with spans as (
@@ -119,7 +119,7 @@ func (s *Store) FoldEvents(ctx context.Context, before time.Time, n int) (int, e
 			    from (select last, count(*) as n from between group by last) more
 			    where id = more.last
 			)
-			select count(*) from between`, before, n, plan.DriftBack, plan.DriftUnreachable).Scan(&dropped)
+			select count(*) from between`, before, n, fleet.DriftBack, fleet.DriftUnreachable).Scan(&dropped)
 	}, "fold old events")
 	return dropped, err
 }

@@ -7,8 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // today is a full hour from which these tests look back.
@@ -17,7 +18,7 @@ var today = time.Now().UTC().Truncate(time.Hour)
 // thin thins the history of a fleet as of a moment, in small batches.
 func thin(t *testing.T, store *registry.Store, now time.Time) {
 	t.Helper()
-	keep := plan.RetentionAt(now)
+	keep := watch.RetentionAt(now)
 	nodes, err := store.Nodes(t.Context())
 	require.NoError(t, err)
 	for _, n := range nodes {
@@ -39,19 +40,19 @@ func thin(t *testing.T, store *registry.Store, now time.Time) {
 }
 
 // sample is a look with its figures; all that is in use is a percentage.
-func sample(at time.Time, cpu float64, memory, disk uint64, running int) plan.Observation {
-	return plan.Observation{Node: "rift", At: at, Status: &plan.NodeStatus{
-		CPUPercent: cpu, Memory: plan.Usage{Total: 100, Used: memory}, Disk: plan.Usage{Total: 100, Used: disk},
+func sample(at time.Time, cpu float64, memory, disk uint64, running int) fleet.Observation {
+	return fleet.Observation{Node: "rift", At: at, Status: &fleet.NodeStatus{
+		CPUPercent: cpu, Memory: fleet.Usage{Total: 100, Used: memory}, Disk: fleet.Usage{Total: 100, Used: disk},
 		Load: []float64{cpu / 100, 0, 0}, Running: running,
 	}}
 }
 
 func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 	store, address := newStore(t)
-	record(t, store, plan.NodeRecord{Name: "rift"})
-	record(t, store, plan.NodeRecord{Name: "orion"})
-	old := today.Add(-plan.KeepWhole - 3*time.Hour)
-	for i, look := range []plan.Observation{
+	record(t, store, fleet.NodeRecord{Name: "rift"})
+	record(t, store, fleet.NodeRecord{Name: "orion"})
+	old := today.Add(-watch.KeepWhole - 3*time.Hour)
+	for i, look := range []fleet.Observation{
 		sample(old, 10, 40, 50, 3),
 		sample(old.Add(time.Minute), 90, 40, 52, 3),
 		{Node: "rift", At: old.Add(2 * time.Minute), Problem: "no worker"},
@@ -62,18 +63,18 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 		_, _, err := store.RecordObservation(t.Context(), look, nil)
 		require.NoError(t, err, i)
 	}
-	want := plan.NodeHistory{
+	want := fleet.NodeHistory{
 		From: old, Looks: 5,
-		CPU: plan.Range{Low: 5, Mean: 37, High: 90}, Memory: plan.Range{Low: 39, Mean: 40.6, High: 43},
-		Disk: plan.Range{Low: 50, Mean: 54.4, High: 60}, Load: plan.Range{Low: 0.05, Mean: 0.37, High: 0.9},
-		Running: plan.Range{Low: 2, Mean: 3.6, High: 6},
+		CPU: fleet.Range{Low: 5, Mean: 37, High: 90}, Memory: fleet.Range{Low: 39, Mean: 40.6, High: 43},
+		Disk: fleet.Range{Low: 50, Mean: 54.4, High: 60}, Load: fleet.Range{Low: 0.05, Mean: 0.37, High: 0.9},
+		Running: fleet.Range{Low: 2, Mean: 3.6, High: 6},
 	}
-	check := func(want plan.NodeHistory) {
+	check := func(want fleet.NodeHistory) {
 		t.Helper()
 		got, err := store.History(t.Context(), "rift", want.From)
 		require.NoError(t, err)
 		require.Equal(t, want.Looks, got.Looks)
-		for name, pair := range map[string][2]plan.Range{
+		for name, pair := range map[string][2]fleet.Range{
 			"cpu": {want.CPU, got.CPU}, "memory": {want.Memory, got.Memory}, "disk": {want.Disk, got.Disk},
 			"load": {want.Load, got.Load}, "running": {want.Running, got.Running},
 		} {
@@ -88,26 +89,26 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 		require.Equal(t, 2, count(t, address, "select count(*) from node_hours"))
 		check(want)
 	}
-	five := plan.Range{Low: 5, Mean: 5, High: 5}
-	check(plan.NodeHistory{
-		From: today.Add(-time.Hour), Looks: 1, CPU: five, Memory: plan.Range{Low: 39, Mean: 39, High: 39},
-		Disk: plan.Range{Low: 60, Mean: 60, High: 60}, Load: plan.Range{Low: 0.05, Mean: 0.05, High: 0.05},
-		Running: plan.Range{Low: 2, Mean: 2, High: 2},
+	five := fleet.Range{Low: 5, Mean: 5, High: 5}
+	check(fleet.NodeHistory{
+		From: today.Add(-time.Hour), Looks: 1, CPU: five, Memory: fleet.Range{Low: 39, Mean: 39, High: 39},
+		Disk: fleet.Range{Low: 60, Mean: 60, High: 60}, Load: fleet.Range{Low: 0.05, Mean: 0.05, High: 0.05},
+		Running: fleet.Range{Low: 2, Mean: 2, High: 2},
 	})
 	none, err := store.History(t.Context(), "orion", old)
 	require.NoError(t, err)
-	require.Equal(t, plan.NodeHistory{From: old}, none)
+	require.Equal(t, fleet.NodeHistory{From: old}, none)
 
-	thin(t, store, old.Add(plan.KeepHours+time.Hour))
+	thin(t, store, old.Add(watch.KeepHours+time.Hour))
 	require.Equal(t, 1, count(t, address, "select count(*) from node_hours where cpu = 60"), "the first hour is over")
-	thin(t, store, today.Add(plan.KeepHours+2*time.Hour))
+	thin(t, store, today.Add(watch.KeepHours+2*time.Hour))
 	require.Zero(t, count(t, address, "select count(*) from node_hours"))
 	require.NoError(t, store.RemoveNode(t.Context(), "rift"))
 }
 
 func TestOldEventsAreFoldedHourByHour(t *testing.T) {
 	w := newWatch(t)
-	w.at = today.Add(-plan.KeepWhole - 3*time.Hour)
+	w.at = today.Add(-watch.KeepWhole - 3*time.Hour)
 	stopped := w.web()
 	stopped.Running, stopped.State = false, "stopped"
 	flap := func(n int) { // an event every minute
@@ -117,23 +118,23 @@ func TestOldEventsAreFoldedHourByHour(t *testing.T) {
 		}
 	}
 	flap(10)
-	w.look(plan.Observation{Problem: "no worker"})
+	w.look(fleet.Observation{Problem: "no worker"})
 	for range 3 {
-		w.look(plan.Observation{Problem: "no worker"})
+		w.look(fleet.Observation{Problem: "no worker"})
 		w.look(seeing(w.web()))
-		w.look(plan.Observation{Problem: "no worker"})
+		w.look(fleet.Observation{Problem: "no worker"})
 	}
 	w.look(seeing(w.web()))
 	other := w.web()
 	other.Name, other.Service = "blog-web", "blog"
 	w.look(seeing(w.web(), other))
-	w.at = today.Add(-plan.KeepWhole - 2*time.Hour)
+	w.at = today.Add(-watch.KeepWhole - 2*time.Hour)
 	flap(2)
 	w.at = today.Add(-time.Hour)
 	flap(3)
 	last := w.at
 	events := func() (told []string) {
-		found, err := w.store.Events(t.Context(), plan.EventQuery{})
+		found, err := w.store.Events(t.Context(), fleet.EventQuery{})
 		require.NoError(t, err)
 		for _, e := range found {
 			told = append(told, fmt.Sprintf("%s %s %v %d", e.At.Truncate(time.Hour).Sub(today), e.Kind, e.Ended, e.Folded))
@@ -149,19 +150,19 @@ func TestOldEventsAreFoldedHourByHour(t *testing.T) {
 		"-50h0m0s stopped false 0", "-50h0m0s stopped true 2",
 	}
 	want = append(want, before[len(before)-6:]...) // as young as they are
-	first, err := w.store.FoldEvents(t.Context(), plan.RetentionAt(today).Whole, 7)
+	first, err := w.store.FoldEvents(t.Context(), watch.RetentionAt(today).Whole, 7)
 	require.NoError(t, err)
 	require.Equal(t, 7, first, "no more than it may")
 	for range 2 {
 		thin(t, w.store, today)
 		require.ElementsMatch(t, want, events())
 	}
-	n, err := w.store.DropEvents(t.Context(), today.Add(-plan.KeepWhole), 3)
+	n, err := w.store.DropEvents(t.Context(), today.Add(-watch.KeepWhole), 3)
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
-	thin(t, w.store, last.Add(plan.KeepHours))
+	thin(t, w.store, last.Add(watch.KeepHours))
 	require.Len(t, events(), 2, "folded by now")
-	thin(t, w.store, last.Add(plan.KeepHours+time.Hour))
+	thin(t, w.store, last.Add(watch.KeepHours+time.Hour))
 	require.Empty(t, events())
 }
 
@@ -176,7 +177,7 @@ func TestAYearOfFiftyNodesStaysSmall(t *testing.T) {
 	)
 	store, address := newStore(t)
 	for i := range nodes {
-		record(t, store, plan.NodeRecord{Name: fmt.Sprintf("node-%d.example", i)})
+		record(t, store, fleet.NodeRecord{Name: fmt.Sprintf("node-%d.example", i)})
 	}
 	// What has been thinned before, and two days and a bit that have not: the
 	// bit is the garbage that Postgres keeps room for.
@@ -196,8 +197,8 @@ func TestAYearOfFiftyNodesStaysSmall(t *testing.T) {
 		insert into events (at, kind, ended, node, service, component, container, detail, since, folded)
 		select at, 'stopped', ended, name, 'service', 'component', 'service-component', 'exited with code 137', at, 118
 		from generate_series('%[1]s'::timestamptz, '%[2]s'::timestamptz - interval '1 hour', '1 hour') at, nodes, (values (false), (true)) of (ended)`,
-		today.Add(-plan.KeepHours-12*time.Hour).Format(time.RFC3339), today.Add(-plan.KeepWhole-12*time.Hour).Format(time.RFC3339)))
-	grow(today.Add(-plan.KeepWhole-12*time.Hour), today)
+		today.Add(-watch.KeepHours-12*time.Hour).Format(time.RFC3339), today.Add(-watch.KeepWhole-12*time.Hour).Format(time.RFC3339)))
+	grow(today.Add(-watch.KeepWhole-12*time.Hour), today)
 	for hour := range 3 {
 		now := today.Add(time.Duration(hour) * time.Hour)
 		thin(t, store, now)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -113,15 +113,15 @@ func definition(service string, components ...string) servicedef.Service {
 var runs atomic.Int64
 
 // begin opens a deployment of a service with a component for each name.
-func begin(t testing.TB, store *registry.Store, service string, components ...string) plan.BeginResult {
+func begin(t testing.TB, store *registry.Store, service string, components ...string) fleet.BeginResult {
 	t.Helper()
 	result, err := store.BeginDeployment(t.Context(), beginRequest(definition(service, components...)))
 	require.NoError(t, err)
 	return result
 }
 
-func beginRequest(d servicedef.Service) plan.BeginRequest {
-	return plan.BeginRequest{
+func beginRequest(d servicedef.Service) fleet.BeginRequest {
+	return fleet.BeginRequest{
 		Definition: d, DefinitionHash: "hash", Verb: "deploy",
 		WorkflowID: "deploy/" + d.Name, RunID: fmt.Sprint("run-", runs.Add(1)),
 		Who: "operator", From: "laptop",
@@ -129,17 +129,17 @@ func beginRequest(d servicedef.Service) plan.BeginRequest {
 }
 
 // member is a component as a deployment made it.
-func member(service, component string, deployment int, routes ...plan.RoutePort) plan.ReleaseMember {
-	return plan.ReleaseMember{
+func member(service, component string, deployment int, routes ...fleet.Route) fleet.Member {
+	return fleet.Member{
 		Component: component, Container: service + "-" + component, Node: "rift", Deployment: deployment,
 		Image: component + ":v1", Digest: "sha256:" + strings.Repeat("a", 64), Spec: "spec", Active: true, Routes: routes,
 	}
 }
 
 // commit makes a deployment the release.
-func commit(t testing.TB, store *registry.Store, service string, deployment int, members ...plan.ReleaseMember) plan.CommitResult {
+func commit(t testing.TB, store *registry.Store, service string, deployment int, members ...fleet.Member) fleet.CommitResult {
 	t.Helper()
-	result, err := store.CommitRelease(t.Context(), plan.CommitRequest{
+	result, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 		Service: service, Deployment: deployment, Active: true, Members: members,
 	})
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func commit(t testing.TB, store *registry.Store, service string, deployment int,
 // finish closes a deployment.
 func finish(t testing.TB, store *registry.Store, service string, deployment int, outcome string, undone ...string) {
 	t.Helper()
-	require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{
+	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{
 		Service: service, Deployment: deployment, Outcome: outcome, Undone: undone, Dirty: len(undone) > 0,
 	}))
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // ClaimNode gives a node's name to a machine if it may have it, and tells who
 // had it before.
-func (s *Store) ClaimNode(ctx context.Context, c plan.Claim) (plan.ClaimResult, error) {
-	var result plan.ClaimResult
+func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim) (fleet.ClaimResult, error) {
+	var result fleet.ClaimResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `insert into nodes (name) values ($1) on conflict do nothing`, c.Node); err != nil {
 			return err
@@ -30,7 +30,7 @@ func (s *Store) ClaimNode(ctx context.Context, c plan.Claim) (plan.ClaimResult, 
 		if err != nil {
 			return err
 		}
-		if result.Verdict = plan.Judge(*h, c); result.Verdict != plan.ClaimGranted {
+		if result.Verdict = fleet.Judge(*h, c); result.Verdict != fleet.ClaimGranted {
 			return nil
 		}
 		_, err = tx.Exec(ctx, `
@@ -44,8 +44,8 @@ func (s *Store) ClaimNode(ctx context.Context, c plan.Claim) (plan.ClaimResult, 
 
 // SetDraining says whether a node gets no new container, and tells what should
 // run there.
-func (s *Store) SetDraining(ctx context.Context, node string, draining bool) ([]plan.ServiceOn, error) {
-	var there []plan.ServiceOn
+func (s *Store) SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error) {
+	var there []fleet.ServiceOn
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `update nodes set draining = $2 where name = $1 and seen is not null`, node, draining)
 		if err != nil {
@@ -61,14 +61,14 @@ func (s *Store) SetDraining(ctx context.Context, node string, draining bool) ([]
 }
 
 // componentsOn are the services that have a component on a node, by name.
-func componentsOn(ctx context.Context, tx pgx.Tx, node string) ([]plan.ServiceOn, error) {
+func componentsOn(ctx context.Context, tx pgx.Tx, node string) ([]fleet.ServiceOn, error) {
 	rows, err := tx.Query(ctx, `
 		select service, array_agg(name order by name)
 		from components where node = $1 group by service order by service`, node)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[plan.ServiceOn])
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.ServiceOn])
 }
 
 // RemoveNode forgets a node, but for its events and what deployments say of it.

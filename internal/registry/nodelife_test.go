@@ -7,34 +7,34 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
 // claim claims the name rift.
-func claim(t *testing.T, store *registry.Store, m plan.Machine, silent *plan.Machine) plan.ClaimResult {
+func claim(t *testing.T, store *registry.Store, m fleet.Machine, silent *fleet.Machine) fleet.ClaimResult {
 	t.Helper()
-	result, err := store.ClaimNode(t.Context(), plan.Claim{Node: "rift", Address: "10.0.0.1", Machine: m, Silent: silent})
+	result, err := store.ClaimNode(t.Context(), fleet.Claim{Node: "rift", Address: "10.0.0.1", Machine: m, Silent: silent})
 	require.NoError(t, err)
 	return result
 }
 
 func TestANodesNameBelongsToOneMachine(t *testing.T) {
 	store, address := newStore(t)
-	record(t, store, plan.NodeRecord{Name: "rift"}) // by a worker that claims nothing
-	first, other := plan.Machine{ID: "m1", Boot: "b1", Hostname: "one"}, plan.Machine{ID: "m2", Boot: "b2", Hostname: "two"}
+	record(t, store, fleet.NodeRecord{Name: "rift"}) // by a worker that claims nothing
+	first, other := fleet.Machine{ID: "m1", Boot: "b1", Hostname: "one"}, fleet.Machine{ID: "m2", Boot: "b2", Hostname: "two"}
 	vacant := claim(t, store, first, nil)
-	require.Equal(t, plan.ClaimOpen, vacant.Verdict)
+	require.Equal(t, fleet.ClaimOpen, vacant.Verdict)
 	require.Empty(t, vacant.Holder.Machine)
-	require.Equal(t, plan.ClaimGranted, claim(t, store, first, &plan.Machine{}).Verdict)
+	require.Equal(t, fleet.ClaimGranted, claim(t, store, first, &fleet.Machine{}).Verdict)
 	for range 2 {
-		require.Equal(t, plan.ClaimGranted, claim(t, store, first, nil).Verdict, "its worker may be restarted")
+		require.Equal(t, fleet.ClaimGranted, claim(t, store, first, nil).Verdict, "its worker may be restarted")
 	}
-	_, _, err := store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now(), Status: &plan.NodeStatus{}}, nil)
+	_, _, err := store.RecordObservation(t.Context(), fleet.Observation{Node: "rift", At: time.Now(), Status: &fleet.NodeStatus{}}, nil)
 	require.NoError(t, err)
 
-	refused := claim(t, store, other, &plan.Machine{})
-	require.Equal(t, plan.ClaimRefused, refused.Verdict)
+	refused := claim(t, store, other, &fleet.Machine{})
+	require.Equal(t, fleet.ClaimRefused, refused.Verdict)
 	require.Equal(t, first, refused.Holder.Machine)
 	require.Equal(t, "10.0.0.1", refused.Holder.Address)
 	require.WithinDuration(t, time.Now(), refused.Holder.Since, time.Minute)
@@ -42,14 +42,14 @@ func TestANodesNameBelongsToOneMachine(t *testing.T) {
 
 	rebooted := first
 	rebooted.Boot = "b9"
-	require.Equal(t, plan.ClaimOpen, claim(t, store, rebooted, nil).Verdict)
-	require.Equal(t, plan.ClaimGranted, claim(t, store, rebooted, &first).Verdict)
-	require.Equal(t, plan.ClaimOpen, claim(t, store, first, nil).Verdict, "a clone that has not been booted since")
+	require.Equal(t, fleet.ClaimOpen, claim(t, store, rebooted, nil).Verdict)
+	require.Equal(t, fleet.ClaimGranted, claim(t, store, rebooted, &first).Verdict)
+	require.Equal(t, fleet.ClaimOpen, claim(t, store, first, nil).Verdict, "a clone that has not been booted since")
 	kept := claim(t, store, rebooted, nil)
 	require.True(t, kept.Holder.Since.Equal(refused.Holder.Since), "a boot does not begin anew")
 
 	require.NoError(t, store.RemoveNode(t.Context(), "rift"))
-	require.Equal(t, plan.ClaimGranted, claim(t, store, other, &plan.Machine{}).Verdict)
+	require.Equal(t, fleet.ClaimGranted, claim(t, store, other, &fleet.Machine{}).Verdict)
 	require.Zero(t, count(t, address, "select count(*) from nodes where seen is not null"), "it has yet to announce itself")
 }
 
@@ -58,20 +58,20 @@ func TestWhichNodesAreDraining(t *testing.T) {
 	begin(t, store, "shop", "web", "api") // names rift, which has not announced itself
 	_, err := store.SetDraining(t.Context(), "rift", true)
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
-	record(t, store, plan.NodeRecord{Name: "rift"})
-	record(t, store, plan.NodeRecord{Name: "orion"})
+	record(t, store, fleet.NodeRecord{Name: "rift"})
+	record(t, store, fleet.NodeRecord{Name: "orion"})
 	commit(t, store, "shop", 1, member("shop", "web", 1), member("shop", "api", 1))
 	finish(t, store, "shop", 1, "succeeded")
 
 	for range 2 {
 		there, err := store.SetDraining(t.Context(), "rift", true)
 		require.NoError(t, err)
-		require.Equal(t, []plan.ServiceOn{{Service: "shop", Components: []string{"api", "web"}}}, there)
+		require.Equal(t, []fleet.ServiceOn{{Service: "shop", Components: []string{"api", "web"}}}, there)
 	}
 	states, err := store.NodeStates(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []bool{false, true}, []bool{states[0].Draining, states[1].Draining})
-	record(t, store, plan.NodeRecord{Name: "rift", Version: "v2"})
+	record(t, store, fleet.NodeRecord{Name: "rift", Version: "v2"})
 	require.Equal(t, []string{"rift"}, begin(t, store, "shop", "web").Release.Draining, "a restart of its worker ends it not")
 	for _, service := range []string{"shop", "new"} {
 		release, err := store.Release(t.Context(), service)
@@ -95,7 +95,7 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	err = w.store.RemoveNode(t.Context(), "rift")
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.ErrorContains(t, err, "node rift is to run shop (web)")
-	_, err = w.store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 2})
+	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2})
 	require.NoError(t, err)
 	err = w.store.RemoveNode(t.Context(), "rift")
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
@@ -110,7 +110,7 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	for _, table := range []string{"nodes where name", "node_status where node", "drift where node", "component_routes where node"} {
 		require.Zero(t, count(t, w.address, "select count(*) from "+table+" = 'rift'"), table)
 	}
-	events, err := w.store.Events(t.Context(), plan.EventQuery{Node: "rift"})
+	events, err := w.store.Events(t.Context(), fleet.EventQuery{Node: "rift"})
 	require.NoError(t, err)
 	require.Len(t, events, 1, "what has happened there stays told")
 	deployments, err := w.store.Deployments(t.Context(), "shop", 0)
@@ -118,6 +118,6 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	require.Len(t, deployments, 2)
 
 	begin(t, w.store, "shop", "web")
-	_, _, err = w.store.RecordObservation(t.Context(), plan.Observation{Node: "rift", At: time.Now()}, nil)
+	_, _, err = w.store.RecordObservation(t.Context(), fleet.Observation{Node: "rift", At: time.Now()}, nil)
 	require.True(t, fault.Is(err, fault.NotFound), "a definition names it, and that is all: %v", err)
 }

@@ -5,15 +5,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // RecordNode writes down what a node's worker said of it, and tells what is to
 // be done if its host has booted. A record without a time counts as seen now;
 // an older one than is known changes nothing.
-func (s *Store) RecordNode(ctx context.Context, r plan.NodeRecord) (plan.Boot, error) {
-	var boot plan.Boot
+func (s *Store) RecordNode(ctx context.Context, r fleet.NodeRecord) (fleet.Boot, error) {
+	var boot fleet.Boot
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		var seen any
 		if !r.Seen.IsZero() {
@@ -51,8 +51,8 @@ func (s *Store) MarkRevived(ctx context.Context, node, boot string) error {
 }
 
 // Nodes lists the nodes whose worker has announced itself, by name.
-func (s *Store) Nodes(ctx context.Context) ([]plan.NodeRecord, error) {
-	var nodes []plan.NodeRecord
+func (s *Store) Nodes(ctx context.Context) ([]fleet.NodeRecord, error) {
+	var nodes []fleet.NodeRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select name, address, runtime, version, seen, boot
@@ -60,7 +60,7 @@ func (s *Store) Nodes(ctx context.Context) ([]plan.NodeRecord, error) {
 		if err != nil {
 			return err
 		}
-		nodes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[plan.NodeRecord])
+		nodes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.NodeRecord])
 		return err
 	}, "list nodes")
 	return nodes, err

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
@@ -14,7 +14,7 @@ func TestNodes(t *testing.T) {
 	store, _ := newStore(t)
 	begin(t, store, "shop", "api") // names rift, which has not announced itself
 	now := time.Now().Truncate(time.Microsecond)
-	orion := plan.NodeRecord{Name: "orion", Address: "10.0.0.2", Runtime: "podman 4.3.1", Version: "v1", Seen: now}
+	orion := fleet.NodeRecord{Name: "orion", Address: "10.0.0.2", Runtime: "podman 4.3.1", Version: "v1", Seen: now}
 	for range 2 {
 		record(t, store, orion)
 	}
@@ -27,9 +27,9 @@ func TestNodes(t *testing.T) {
 	require.Len(t, nodes, 1)
 	require.True(t, nodes[0].Seen.Equal(now))
 	nodes[0].Seen = now
-	require.Equal(t, []plan.NodeRecord{orion}, nodes)
+	require.Equal(t, []fleet.NodeRecord{orion}, nodes)
 
-	record(t, store, plan.NodeRecord{Name: "rift"})
+	record(t, store, fleet.NodeRecord{Name: "rift"})
 	nodes, err = store.Nodes(t.Context())
 	require.NoError(t, err)
 	require.Len(t, nodes, 2)
@@ -37,7 +37,7 @@ func TestNodes(t *testing.T) {
 }
 
 // record records a node.
-func record(t testing.TB, store *registry.Store, r plan.NodeRecord) plan.Boot {
+func record(t testing.TB, store *registry.Store, r fleet.NodeRecord) fleet.Boot {
 	t.Helper()
 	boot, err := store.RecordNode(t.Context(), r)
 	require.NoError(t, err)
@@ -46,8 +46,8 @@ func record(t testing.TB, store *registry.Store, r plan.NodeRecord) plan.Boot {
 
 func TestABootIsNewUntilItsContainersRun(t *testing.T) {
 	store, _ := newStore(t)
-	first := plan.NodeRecord{Name: "rift", Boot: "b1"}
-	require.Equal(t, plan.Boot{New: true, Services: []string{}}, record(t, store, first))
+	first := fleet.NodeRecord{Name: "rift", Boot: "b1"}
+	require.Equal(t, fleet.Boot{New: true, Services: []string{}}, record(t, store, first))
 	require.True(t, record(t, store, first).New, "the first worker may have died")
 	require.NoError(t, store.MarkRevived(t.Context(), "rift", "b1"))
 	require.False(t, record(t, store, first).New)
@@ -57,11 +57,11 @@ func TestABootIsNewUntilItsContainersRun(t *testing.T) {
 		commit(t, store, name, 1, member(name, "web", 1))
 		finish(t, store, name, 1, "succeeded")
 	}
-	second := plan.NodeRecord{Name: "rift", Boot: "b2"}
-	require.Equal(t, plan.Boot{New: true, Services: []string{"blog", "shop"}}, record(t, store, second))
-	orion := plan.NodeRecord{Name: "orion", Boot: "b2"}
+	second := fleet.NodeRecord{Name: "rift", Boot: "b2"}
+	require.Equal(t, fleet.Boot{New: true, Services: []string{"blog", "shop"}}, record(t, store, second))
+	orion := fleet.NodeRecord{Name: "orion", Boot: "b2"}
 	require.Empty(t, record(t, store, orion).Services)
 	begin(t, store, "wiki", "web")
 	require.Equal(t, []string{"wiki"}, record(t, store, orion).Services, "it may come to run there")
-	require.False(t, record(t, store, plan.NodeRecord{Name: "rift"}).New, "a worker that does not know")
+	require.False(t, record(t, store, fleet.NodeRecord{Name: "rift"}).New, "a worker that does not know")
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // settling is added to the age of a look: a deployment that ended so shortly
@@ -20,9 +21,9 @@ const settling = time.Second
 // events that this makes, each of which the destinations are to be told of, and
 // the releases that are to be deployed again. One that is no newer than the
 // last is left out.
-func (s *Store) RecordObservation(ctx context.Context, o plan.Observation, destinations []string) ([]plan.Event, []plan.Healing, error) {
-	var events []plan.Event
-	var heal []plan.Healing
+func (s *Store) RecordObservation(ctx context.Context, o fleet.Observation, destinations []string) ([]fleet.Event, []fleet.Healing, error) {
+	var events []fleet.Event
+	var heal []fleet.Healing
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		late, err := isLate(ctx, tx, &o)
 		if err != nil || late {
@@ -49,8 +50,8 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation, desti
 		if err != nil {
 			return err
 		}
-		found := plan.FindDrift(o, services, busy, open)
-		told, still := plan.Events(o, found, busy, open)
+		found := watch.FindDrift(o, services, busy, open)
+		told, still := watch.Events(o, found, busy, open)
 		if err := writeStatus(ctx, tx, o); err != nil {
 			return err
 		}
@@ -62,8 +63,8 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation, desti
 				return err
 			}
 		}
-		var acts []plan.Event
-		acts, heal = plan.Heal(o, found, services, past)
+		var acts []fleet.Event
+		acts, heal = watch.Heal(o, found, services, past)
 		if events = slices.Concat(told, acts); len(events) == 0 {
 			return nil
 		}
@@ -78,7 +79,7 @@ func (s *Store) RecordObservation(ctx context.Context, o plan.Observation, desti
 // isLate locks the node, reports whether a look as new as this has been
 // recorded, and fills in since when there was no answer. A node whose worker has
 // not announced itself, or that was removed, is NotFound.
-func isLate(ctx context.Context, tx pgx.Tx, o *plan.Observation) (late bool, err error) {
+func isLate(ctx context.Context, tx pgx.Tx, o *fleet.Observation) (late bool, err error) {
 	err = tx.QueryRow(ctx, `
 		select coalesce(s.observed_at >= $2, false), coalesce(s.unanswered, '0001-01-01 00:00:00Z')
 		from nodes n left join node_status s on s.node = n.name
@@ -93,7 +94,7 @@ func isLate(ctx context.Context, tx pgx.Tx, o *plan.Observation) (late bool, err
 
 // servicesOn are those that have a component on the node, or whose containers
 // were found there.
-func servicesOn(ctx context.Context, tx pgx.Tx, o plan.Observation) ([]plan.ServiceRecord, error) {
+func servicesOn(ctx context.Context, tx pgx.Tx, o fleet.Observation) ([]fleet.ServiceRecord, error) {
 	rows, err := tx.Query(ctx, `select distinct service from components where node = $1`, o.Node)
 	if err != nil {
 		return nil, err
@@ -115,7 +116,7 @@ func servicesOn(ctx context.Context, tx pgx.Tx, o plan.Observation) ([]plan.Serv
 
 // busyServices are those of which a deployment is under way, or was while the
 // look was taken.
-func busyServices(ctx context.Context, tx pgx.Tx, o plan.Observation) (map[string]bool, error) {
+func busyServices(ctx context.Context, tx pgx.Tx, o fleet.Observation) (map[string]bool, error) {
 	rows, err := tx.Query(ctx, `
 		select d.service, d.number, d.outcome is null
 		from services s join deployments d on d.service = s.name and d.number = s.newest
@@ -155,7 +156,7 @@ func (s *Store) UnderWay(ctx context.Context) (map[string]int, error) {
 
 // writeContainers replaces what the node was last seen to have, and fills in
 // when each container was restarted.
-func writeContainers(ctx context.Context, tx pgx.Tx, o *plan.Observation) error {
+func writeContainers(ctx context.Context, tx pgx.Tx, o *fleet.Observation) error {
 	before, err := observedOn(ctx, tx, o.Node)
 	if err != nil {
 		return err
@@ -169,7 +170,7 @@ func writeContainers(ctx context.Context, tx pgx.Tx, o *plan.Observation) error 
 	}
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"observed_containers"}, columns, pgx.CopyFromSlice(len(o.Containers), func(i int) ([]any, error) {
 		c := &o.Containers[i]
-		c.Restarted = plan.Restarts(before[c.ID], *c, o.At)
+		c.Restarted = watch.Restarts(before[c.ID], *c, o.At)
 		return []any{
 			o.Node, c.Name, c.ID, c.Image, c.Digest, c.Service, c.Component, c.Deployment, c.Spec,
 			c.State, c.Health, c.ExitCode, c.Restarts, nullTime(c.Started), append([]time.Time{}, c.Restarted...),
@@ -180,17 +181,17 @@ func writeContainers(ctx context.Context, tx pgx.Tx, o *plan.Observation) error 
 
 // observedOn are the restarts of the containers that a node was last seen to
 // have, by their ids.
-func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]*plan.ObservedContainer, error) {
+func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]*fleet.ObservedContainer, error) {
 	rows, err := tx.Query(ctx, `
 		select container_id, restarts, coalesce(started_at, '0001-01-01 00:00:00Z'), restarted
 		from observed_containers where node = $1`, node)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]*plan.ObservedContainer{}
-	var c plan.ObservedContainer
+	found := map[string]*fleet.ObservedContainer{}
+	var c fleet.ObservedContainer
 	_, err = pgx.ForEachRow(rows, []any{&c.ID, &c.Restarts, &c.Started, &c.Restarted}, func() error {
-		found[c.ID] = &plan.ObservedContainer{ID: c.ID, Restarts: c.Restarts, Started: c.Started, Restarted: slices.Clone(c.Restarted)}
+		found[c.ID] = &fleet.ObservedContainer{ID: c.ID, Restarts: c.Restarts, Started: c.Started, Restarted: slices.Clone(c.Restarted)}
 		return nil
 	})
 	return found, err
@@ -198,11 +199,11 @@ func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]*plan.O
 
 // writeStatus writes down how the node is. One that did not answer keeps what
 // it said last, and its state until that counts.
-func writeStatus(ctx context.Context, tx pgx.Tx, o plan.Observation) error {
-	var state, since, seen, unanswered any = plan.NodeReady, o.At, o.At, nil
+func writeStatus(ctx context.Context, tx pgx.Tx, o fleet.Observation) error {
+	var state, since, seen, unanswered any = fleet.NodeReady, o.At, o.At, nil
 	switch {
 	case o.Counts():
-		state, since, seen, unanswered = plan.NodeUnreachable, o.Unanswered, nil, o.Unanswered
+		state, since, seen, unanswered = fleet.NodeUnreachable, o.Unanswered, nil, o.Unanswered
 	case o.Problem != "":
 		state, seen, unanswered = nil, nil, o.At
 	}
@@ -214,13 +215,13 @@ func writeStatus(ctx context.Context, tx pgx.Tx, o plan.Observation) error {
 		    since = case when known.state = coalesce($2, known.state) then known.since else excluded.since end,
 		    seen = coalesce(excluded.seen, known.seen), status = coalesce(excluded.status, known.status),
 		    unanswered = excluded.unanswered`,
-		o.Node, state, plan.NodeUnreachable, since, o.At, seen, o.Status, unanswered)
+		o.Node, state, fleet.NodeUnreachable, since, o.At, seen, o.Status, unanswered)
 	return err
 }
 
 // WatchedNodes reads the nodes whose worker has announced itself, by name.
-func (s *Store) WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error) {
-	var watched []plan.WatchedNode
+func (s *Store) WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error) {
+	var watched []fleet.WatchedNode
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select n.name, s.unanswered is not null as silent
@@ -229,7 +230,7 @@ func (s *Store) WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error) {
 		if err != nil {
 			return err
 		}
-		watched, err = pgx.CollectRows(rows, pgx.RowToStructByName[plan.WatchedNode])
+		watched, err = pgx.CollectRows(rows, pgx.RowToStructByName[fleet.WatchedNode])
 		return err
 	}, "list the nodes to look at")
 	return watched, err
@@ -237,8 +238,8 @@ func (s *Store) WatchedNodes(ctx context.Context) ([]plan.WatchedNode, error) {
 
 // NodeStates reads the nodes whose worker has announced itself, by name, with
 // what the last look at each has found.
-func (s *Store) NodeStates(ctx context.Context) ([]plan.NodeState, error) {
-	states := []plan.NodeState{}
+func (s *Store) NodeStates(ctx context.Context) ([]fleet.NodeState, error) {
+	states := []fleet.NodeState{}
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		drift, err := loadDrift(ctx, tx, "")
 		if err != nil {
@@ -253,8 +254,8 @@ func (s *Store) NodeStates(ctx context.Context) ([]plan.NodeState, error) {
 		if err != nil {
 			return err
 		}
-		states, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (plan.NodeState, error) {
-			n := plan.NodeState{Drift: []plan.OpenDrift{}}
+		states, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.NodeState, error) {
+			n := fleet.NodeState{Drift: []fleet.OpenDrift{}}
 			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.Draining, &n.State, &n.Since, &n.Answered, &n.Status)
 			n.Drift = append(n.Drift, drift[n.Name]...)
 			return n, err

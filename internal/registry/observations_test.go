@@ -9,26 +9,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // watch is the node rift, which runs a released service, and looks at it.
-type watch struct {
+type monitoring struct {
 	t       *testing.T
 	store   *registry.Store
 	address string
 	at      time.Time
-	member  plan.ReleaseMember
+	member  fleet.Member
 	// destinations are told of events.
 	destinations []string
 }
 
-func newWatch(t *testing.T) *watch {
+func newWatch(t *testing.T) *monitoring {
 	store, address := newStore(t)
-	record(t, store, plan.NodeRecord{Name: "rift"})
+	record(t, store, fleet.NodeRecord{Name: "rift"})
 	begin(t, store, "shop", "web")
-	w := &watch{t: t, store: store, address: address, at: time.Now().Truncate(time.Microsecond), member: member("shop", "web", 1)}
+	w := &monitoring{t: t, store: store, address: address, at: time.Now().Truncate(time.Microsecond), member: member("shop", "web", 1)}
 	commit(t, store, "shop", 1, w.member)
 	finish(t, store, "shop", 1, "succeeded")
 	w.settle()
@@ -36,26 +37,26 @@ func newWatch(t *testing.T) *watch {
 }
 
 // settle lets a while pass since the last deployment.
-func (w *watch) settle() {
+func (w *monitoring) settle() {
 	exec(w.t, w.address, "update deployments set finished_at = finished_at - interval '1 hour' where finished_at is not null")
 }
 
 // web is the service's container as it should be.
-func (w *watch) web() plan.ObservedContainer {
-	return plan.ObservedContainer{
-		Container: plan.Container{Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true},
+func (w *monitoring) web() fleet.ObservedContainer {
+	return fleet.ObservedContainer{
+		Container: fleet.Container{Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true},
 		ID:        "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
 		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
 	}
 }
 
 // look records a look and returns its events, as "kind" or "kind ended".
-func (w *watch) look(o plan.Observation) string {
+func (w *monitoring) look(o fleet.Observation) string {
 	w.t.Helper()
 	w.at = w.at.Add(time.Minute)
 	o.Node, o.At = "rift", w.at
 	if o.Problem == "" && o.Status == nil {
-		o.Status = &plan.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}
+		o.Status = &fleet.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}
 	}
 	events, _, err := w.store.RecordObservation(w.t.Context(), o, w.destinations)
 	require.NoError(w.t, err)
@@ -70,8 +71,8 @@ func (w *watch) look(o plan.Observation) string {
 	return strings.Join(told, ", ")
 }
 
-func seeing(containers ...plan.ObservedContainer) plan.Observation {
-	return plan.Observation{Containers: containers}
+func seeing(containers ...fleet.ObservedContainer) fleet.Observation {
+	return fleet.Observation{Containers: containers}
 }
 
 func TestADriftHasOneEventWhenItBeginsAndOneWhenItEnds(t *testing.T) {
@@ -82,29 +83,29 @@ func TestADriftHasOneEventWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	require.Equal(t, "stopped", w.look(seeing(stopped)))
 	began := w.at
 	require.Empty(t, w.look(seeing(stopped)))
-	require.Empty(t, w.look(plan.Observation{Problem: "restarted"}))
+	require.Empty(t, w.look(fleet.Observation{Problem: "restarted"}))
 	require.Empty(t, w.look(seeing(stopped)), "one look without an answer is none")
-	require.Empty(t, w.look(plan.Observation{Problem: "restarted"}))
+	require.Empty(t, w.look(fleet.Observation{Problem: "restarted"}))
 	away := w.at
-	require.Equal(t, "unreachable", w.look(plan.Observation{Problem: "no worker"}))
-	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
+	require.Equal(t, "unreachable", w.look(fleet.Observation{Problem: "no worker"}))
+	require.Empty(t, w.look(fleet.Observation{Problem: "no worker"}))
 	require.Equal(t, "back ended", w.look(seeing(stopped)))
 	require.Equal(t, "stopped ended", w.look(seeing(w.web())))
 	require.Empty(t, w.look(seeing(w.web())))
 
-	events, err := w.store.Events(t.Context(), plan.EventQuery{})
+	events, err := w.store.Events(t.Context(), fleet.EventQuery{})
 	require.NoError(t, err)
 	require.Len(t, events, 4)
 	first, last := events[0], events[3]
 	require.True(t, first.At.Equal(began) && first.Since.Equal(began))
-	require.Equal(t, plan.Drift{
-		Kind: plan.DriftStopped, Service: "shop", Component: "web", Container: "shop-web", Detail: "exited with code 137",
+	require.Equal(t, fleet.Drift{
+		Kind: fleet.DriftStopped, Service: "shop", Component: "web", Container: "shop-web", Detail: "exited with code 137",
 	}, first.Drift)
 	require.Equal(t, "rift", first.Node)
 	require.True(t, last.Ended && last.Since.Equal(began))
 	require.Equal(t, "no worker", events[1].Detail)
 	require.True(t, events[1].Since.Equal(away) && events[2].Since.Equal(away))
-	require.True(t, slices.IsSortedFunc(events, func(a, b plan.Event) int { return int(a.ID - b.ID) }))
+	require.True(t, slices.IsSortedFunc(events, func(a, b fleet.Event) int { return int(a.ID - b.ID) }))
 }
 
 func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
@@ -113,7 +114,7 @@ func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
 	require.Equal(t, "missing", w.look(o))
 	o.Node, o.At = "rift", w.at
 	for _, at := range []time.Time{w.at, w.at.Add(-time.Second)} {
-		o.At, o.Containers = at, []plan.ObservedContainer{w.web()}
+		o.At, o.Containers = at, []fleet.ObservedContainer{w.web()}
 		events, _, err := w.store.RecordObservation(t.Context(), o, nil)
 		require.NoError(t, err)
 		require.Empty(t, events)
@@ -125,27 +126,27 @@ func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
 
 func TestTheNodesToLookAtAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 	w := newWatch(t)
-	claimed := plan.Claim{Node: "claimed", Machine: plan.Machine{ID: "m1", Boot: "b1"}}
+	claimed := fleet.Claim{Node: "claimed", Machine: fleet.Machine{ID: "m1", Boot: "b1"}}
 	_, err := w.store.ClaimNode(t.Context(), claimed)
 	require.NoError(t, err)
-	record(t, w.store, plan.NodeRecord{Name: "orion"})
-	watched := func() []plan.WatchedNode {
+	record(t, w.store, fleet.NodeRecord{Name: "orion"})
+	watched := func() []fleet.WatchedNode {
 		nodes, err := w.store.WatchedNodes(t.Context())
 		require.NoError(t, err)
 		return nodes
 	}
-	require.Equal(t, []plan.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
-	w.look(plan.Observation{Problem: "no worker"})
-	require.Equal(t, []plan.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first look that has no answer")
+	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
+	w.look(fleet.Observation{Problem: "no worker"})
+	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first look that has no answer")
 	w.look(seeing(w.web()))
-	require.Equal(t, []plan.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
+	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
 	require.NoError(t, w.store.RemoveNode(t.Context(), "orion"))
-	require.Equal(t, []plan.WatchedNode{{Name: "rift"}}, watched())
+	require.Equal(t, []fleet.WatchedNode{{Name: "rift"}}, watched())
 }
 
 func TestALookAtANodeThatNobodyKnowsIsNotFound(t *testing.T) {
 	store, _ := newStore(t)
-	_, _, err := store.RecordObservation(t.Context(), plan.Observation{Node: "nowhere", At: time.Now()}, nil)
+	_, _, err := store.RecordObservation(t.Context(), fleet.Observation{Node: "nowhere", At: time.Now()}, nil)
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 }
 
@@ -194,34 +195,34 @@ func TestRestartsAddUp(t *testing.T) {
 		c.Started = w.at
 	}
 	c.Restarts--
-	w.at = w.at.Add(plan.FlapWindow)
+	w.at = w.at.Add(watch.FlapWindow)
 	require.Equal(t, "flapping ended", w.look(seeing(c)))
 }
 
 func TestEventsAreSelected(t *testing.T) {
 	w := newWatch(t)
-	record(t, w.store, plan.NodeRecord{Name: "orion"})
+	record(t, w.store, fleet.NodeRecord{Name: "orion"})
 	require.Equal(t, "missing", w.look(seeing()))
 	missingAt := w.at
 	for i := range 2 {
-		_, _, err := w.store.RecordObservation(t.Context(), plan.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"}, nil)
+		_, _, err := w.store.RecordObservation(t.Context(), fleet.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"}, nil)
 		require.NoError(t, err)
 	}
 	require.Equal(t, "missing ended", w.look(seeing(w.web())))
-	all, err := w.store.Events(t.Context(), plan.EventQuery{})
+	all, err := w.store.Events(t.Context(), fleet.EventQuery{})
 	require.NoError(t, err)
 	require.Len(t, all, 3)
 	for _, test := range []struct {
 		name  string
-		query plan.EventQuery
-		want  []plan.Event
+		query fleet.EventQuery
+		want  []fleet.Event
 	}{
-		{"a service's", plan.EventQuery{Service: "shop"}, []plan.Event{all[0], all[2]}},
-		{"a node's", plan.EventQuery{Node: "orion"}, all[1:2]},
-		{"those of both", plan.EventQuery{Service: "shop", Node: "orion"}, []plan.Event{}},
-		{"those from then on", plan.EventQuery{From: missingAt.Add(time.Millisecond)}, all[1:]},
-		{"those after one", plan.EventQuery{After: all[1].ID}, all[2:]},
-		{"the newest", plan.EventQuery{Limit: 2}, all[1:]},
+		{"a service's", fleet.EventQuery{Service: "shop"}, []fleet.Event{all[0], all[2]}},
+		{"a node's", fleet.EventQuery{Node: "orion"}, all[1:2]},
+		{"those of both", fleet.EventQuery{Service: "shop", Node: "orion"}, []fleet.Event{}},
+		{"those from then on", fleet.EventQuery{From: missingAt.Add(time.Millisecond)}, all[1:]},
+		{"those after one", fleet.EventQuery{After: all[1].ID}, all[2:]},
+		{"the newest", fleet.EventQuery{Limit: 2}, all[1:]},
 	} {
 		found, err := w.store.Events(t.Context(), test.query)
 		require.NoError(t, err)
@@ -231,16 +232,16 @@ func TestEventsAreSelected(t *testing.T) {
 
 func TestTheStateOfNodes(t *testing.T) {
 	w := newWatch(t)
-	record(t, w.store, plan.NodeRecord{Name: "orion", Address: "10.0.0.2"})
+	record(t, w.store, fleet.NodeRecord{Name: "orion", Address: "10.0.0.2"})
 	require.Equal(t, "missing", w.look(seeing()))
 	answered := w.at
-	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
+	require.Empty(t, w.look(fleet.Observation{Problem: "no worker"}))
 	since := w.at
 	states, err := w.store.NodeStates(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, plan.NodeReady, states[1].State, "one look does not count")
-	require.Equal(t, "unreachable", w.look(plan.Observation{Problem: "no worker"}))
-	require.Empty(t, w.look(plan.Observation{Problem: "no worker"}))
+	require.Equal(t, fleet.NodeReady, states[1].State, "one look does not count")
+	require.Equal(t, "unreachable", w.look(fleet.Observation{Problem: "no worker"}))
+	require.Empty(t, w.look(fleet.Observation{Problem: "no worker"}))
 
 	states, err = w.store.NodeStates(t.Context())
 	require.NoError(t, err)
@@ -250,22 +251,22 @@ func TestTheStateOfNodes(t *testing.T) {
 	require.Empty(t, orion.State)
 	require.Nil(t, orion.Status)
 	require.Empty(t, orion.Drift)
-	require.Equal(t, plan.NodeUnreachable, rift.State)
+	require.Equal(t, fleet.NodeUnreachable, rift.State)
 	require.True(t, rift.Since.Equal(since))
 	require.True(t, rift.Answered.Equal(answered))
-	require.Equal(t, &plan.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}, rift.Status)
+	require.Equal(t, &fleet.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}, rift.Status)
 	require.Len(t, rift.Drift, 2)
-	require.Equal(t, []plan.DriftKind{plan.DriftMissing, plan.DriftUnreachable}, []plan.DriftKind{rift.Drift[0].Kind, rift.Drift[1].Kind})
+	require.Equal(t, []fleet.DriftKind{fleet.DriftMissing, fleet.DriftUnreachable}, []fleet.DriftKind{rift.Drift[0].Kind, rift.Drift[1].Kind})
 }
 
 func TestANodeWhoseClockIsAnHourOffMakesNoEvents(t *testing.T) {
 	for _, off := range []time.Duration{time.Hour, -time.Hour} {
 		w := newWatch(t)
 		uptime := int64(5000) // the kernel counts it, whatever the clock says
-		look := func(c plan.ObservedContainer) string {
+		look := func(c fleet.ObservedContainer) string {
 			uptime += 60
 			o := seeing(c)
-			o.Status = &plan.NodeStatus{UptimeSeconds: uptime}
+			o.Status = &fleet.NodeStatus{UptimeSeconds: uptime}
 			return w.look(o)
 		}
 		c := w.web()
@@ -285,7 +286,7 @@ func TestANodeWhoseClockIsAnHourOffMakesNoEvents(t *testing.T) {
 		require.Empty(t, look(c), "one restart is no flapping, whichever way the clock went")
 		require.Empty(t, look(c))
 
-		events, err := w.store.Events(t.Context(), plan.EventQuery{})
+		events, err := w.store.Events(t.Context(), fleet.EventQuery{})
 		require.NoError(t, err)
 		require.Len(t, events, 2)
 		require.True(t, events[0].At.Equal(began) && events[1].Since.Equal(began), "events have the looks' clock")

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // defaultRest is how long a port rests where the caller does not say.
@@ -20,8 +20,8 @@ const defaultRest = time.Minute
 // A port that is held by another component, and too few candidates, are a
 // PortInUse; a deployment that is closed gets none, unless it is the release and
 // only asks again.
-func (s *Store) AllocatePorts(ctx context.Context, r plan.PortRequest) ([]plan.RoutePort, error) {
-	var routes []plan.RoutePort
+func (s *Store) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error) {
+	var routes []fleet.Route
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
 		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment)
 		switch {
@@ -80,7 +80,7 @@ func lockNode(ctx context.Context, tx pgx.Tx, node string) error {
 
 // restTaken sets aside what this deployment holds of the ports that the
 // engine could not bind.
-func restTaken(ctx context.Context, tx pgx.Tx, r plan.PortRequest) error {
+func restTaken(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) error {
 	if len(r.Taken) == 0 {
 		return nil
 	}
@@ -95,7 +95,7 @@ func restTaken(ctx context.Context, tx pgx.Tx, r plan.PortRequest) error {
 
 // holdStatic takes a port that the definition names. It may take one that
 // rests, because nobody could use another instead.
-func holdStatic(ctx context.Context, tx pgx.Tx, r plan.PortRequest, p plan.StaticPort) error {
+func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p fleet.StaticPort) error {
 	var service, component string
 	err := tx.QueryRow(ctx, `
 		insert into component_routes as held (node, protocol, host_port, service, component, deployment, port)
@@ -127,13 +127,13 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r plan.PortRequest, p plan.Stati
 
 // holdRoutes gives each route the port that this deployment holds for it, or
 // the first candidates that nobody holds.
-func holdRoutes(ctx context.Context, tx pgx.Tx, r plan.PortRequest) ([]plan.RoutePort, error) {
+func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Route, error) {
 	held, err := heldPorts(ctx, tx, r)
 	if err != nil {
 		return nil, err
 	}
 	routes := slices.Clone(r.Routes)
-	var missing []*plan.RoutePort
+	var missing []*fleet.Route
 	for i := range routes {
 		routes[i].HostPort = held[routes[i].Name]
 		if routes[i].HostPort == 0 {
@@ -166,7 +166,7 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r plan.PortRequest) ([]plan.Rout
 }
 
 // heldPorts are the ports that this deployment holds already, by route.
-func heldPorts(ctx context.Context, tx pgx.Tx, r plan.PortRequest) (map[string]int, error) {
+func heldPorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) (map[string]int, error) {
 	rows, err := tx.Query(ctx, `
 		select route, host_port from component_routes
 		where service = $1 and component = $2 and deployment = $3 and node = $4
@@ -185,7 +185,7 @@ func heldPorts(ctx context.Context, tx pgx.Tx, r plan.PortRequest) (map[string]i
 }
 
 // freePorts are the first n candidates that nobody holds and that do not rest.
-func freePorts(ctx context.Context, tx pgx.Tx, r plan.PortRequest, n int) ([]int, error) {
+func freePorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, n int) ([]int, error) {
 	rows, err := tx.Query(ctx, `
 		select candidate.port from unnest($2::int[]) with ordinality as candidate (port, preference)
 		where candidate.port <> all($3::int[])

@@ -10,28 +10,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
-func portRequest(service, component string, deployment int, candidates []int, routes ...string) plan.PortRequest {
-	r := plan.PortRequest{Service: service, Component: component, Deployment: deployment, Node: "rift", Candidates: candidates}
+func portRequest(service, component string, deployment int, candidates []int, routes ...string) fleet.PortRequest {
+	r := fleet.PortRequest{Service: service, Component: component, Deployment: deployment, Node: "rift", Candidates: candidates}
 	for _, name := range routes {
-		r.Routes = append(r.Routes, plan.RoutePort{Name: name, Port: 8443, Mode: "l4"})
+		r.Routes = append(r.Routes, fleet.Route{Name: name, Port: 8443, Mode: "l4"})
 	}
 	return r
 }
 
-func staticRequest(service, component string, deployment int, ports ...int) plan.PortRequest {
+func staticRequest(service, component string, deployment int, ports ...int) fleet.PortRequest {
 	r := portRequest(service, component, deployment, nil)
 	for _, port := range ports {
-		r.Static = append(r.Static, plan.StaticPort{Protocol: "tcp", HostPort: port})
+		r.Static = append(r.Static, fleet.StaticPort{Protocol: "tcp", HostPort: port})
 	}
 	return r
 }
 
 // allocate returns the host ports of the request's routes, in their order.
-func allocate(t *testing.T, store *registry.Store, r plan.PortRequest) (ports []int) {
+func allocate(t *testing.T, store *registry.Store, r fleet.PortRequest) (ports []int) {
 	t.Helper()
 	routes, err := store.AllocatePorts(t.Context(), r)
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func allocate(t *testing.T, store *registry.Store, r plan.PortRequest) (ports []
 }
 
 // portInUse is the fault of a request that must be refused.
-func portInUse(t *testing.T, store *registry.Store, r plan.PortRequest) *fault.Error {
+func portInUse(t *testing.T, store *registry.Store, r fleet.PortRequest) *fault.Error {
 	t.Helper()
 	_, err := store.AllocatePorts(t.Context(), r)
 	require.True(t, fault.Is(err, fault.PortInUse), "%v", err)
@@ -67,7 +67,7 @@ func TestAllocatePortsForRoutes(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
 		require.Equal(t, []int{20001}, allocate(t, store, portRequest("shop", "api", 1, []int{20001}, "rest")))
-		commit(t, store, "shop", 1, member("shop", "api", 1, plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20001}))
+		commit(t, store, "shop", 1, member("shop", "api", 1, fleet.Route{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20001}))
 		finish(t, store, "shop", 1, "succeeded")
 		require.Equal(t, []int{20001}, allocate(t, store, portRequest("shop", "api", 1, []int{20002}, "rest")), "asked again, late")
 		begin(t, store, "shop", "api")
@@ -173,7 +173,7 @@ func TestAllocateStaticPorts(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
 		begin(t, store, "blog", "web")
-		record(t, store, plan.NodeRecord{Name: "orion"})
+		record(t, store, fleet.NodeRecord{Name: "orion"})
 		allocate(t, store, staticRequest("shop", "api", 1, 53))
 		udp, elsewhere := staticRequest("blog", "web", 1, 53), staticRequest("blog", "web", 1, 53)
 		udp.Static[0].Protocol = "udp"
@@ -231,7 +231,7 @@ func TestAllocateStaticPorts(t *testing.T) {
 		finish(t, store, "shop", 1, "failed")
 		portInUse(t, store, staticRequest("blog", "web", 1, 8080))
 		begin(t, store, "shop", "api")
-		outcome := plan.FinishRequest{Service: "shop", Deployment: 2, Outcome: "failed", ReleasePorts: true}
+		outcome := fleet.FinishRequest{Service: "shop", Deployment: 2, Outcome: "failed", ReleasePorts: true}
 		require.NoError(t, store.FinishDeployment(t.Context(), outcome))
 		require.NoError(t, store.FinishDeployment(t.Context(), outcome), "it may run twice")
 		allocate(t, store, staticRequest("blog", "web", 1, 8080))

@@ -8,15 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Purge forgets all that there is of a service, and counts it; with dry it only
 // counts. It is a Conflict where a container of the service is, or may be left,
 // on a node, and where a deployment of it has not ended. A service that nobody
 // knows is forgotten already. The caller holds the service's lock, unless dry.
-func (s *Store) Purge(ctx context.Context, service string, dry bool) (plan.Forgotten, error) {
-	var forgotten plan.Forgotten
+func (s *Store) Purge(ctx context.Context, service string, dry bool) (fleet.Forgotten, error) {
+	var forgotten fleet.Forgotten
 	transact := s.write
 	if dry {
 		transact = s.read
@@ -70,8 +70,8 @@ func mayForget(ctx context.Context, tx pgx.Tx, service string) error {
 }
 
 // forget deletes the rows of a service, or only counts them.
-func forget(ctx context.Context, tx pgx.Tx, service string, dry bool) (plan.Forgotten, error) {
-	forgotten := plan.Forgotten{Service: service}
+func forget(ctx context.Context, tx pgx.Tx, service string, dry bool) (fleet.Forgotten, error) {
+	forgotten := fleet.Forgotten{Service: service}
 	err := tx.QueryRow(ctx, `select count(*) from services where name = $1 and definition is not null`, service).Scan(&forgotten.Definitions)
 	if err != nil {
 		return forgotten, err

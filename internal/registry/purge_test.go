@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -28,28 +29,28 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 		}
 	}
 	refused("release 1 of shop has containers: shop-web on rift")
-	undeploying := beginRequest(plan.Undeployed(plan.Release{Service: "shop"}))
+	undeploying := beginRequest(plan.Undeployed(fleet.Release{Service: "shop"}))
 	begun, err := w.store.BeginDeployment(t.Context(), undeploying)
 	require.NoError(t, err)
 	_, err = w.store.AllocatePorts(t.Context(), portRequest("shop", "web", begun.Number, []int{20001}, "http"))
 	require.NoError(t, err)
-	_, err = w.store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: begun.Number})
+	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: begun.Number})
 	require.NoError(t, err)
 	refused("deployment 2 of shop has not ended")
 	finish(t, w.store, "shop", begun.Number, "succeeded", "retire on rift")
-	record(t, w.store, plan.NodeRecord{Name: "rift"})
+	record(t, w.store, fleet.NodeRecord{Name: "rift"})
 	refused("shop is dirty: containers of it may be left on rift")
 	require.NoError(t, w.store.MarkMended(t.Context(), "shop", begun.Number))
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 
 	known, err := w.store.Purge(t.Context(), "shop", true)
 	require.NoError(t, err)
-	require.Equal(t, plan.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, known)
-	for _, forgotten := range []plan.Forgotten{known, {Service: "shop"}} { // it may be called twice
+	require.Equal(t, fleet.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, known)
+	for _, forgotten := range []fleet.Forgotten{known, {Service: "shop"}} { // it may be called twice
 		gone, err := w.store.Purge(t.Context(), "shop", false)
 		require.NoError(t, err)
 		require.Equal(t, forgotten, gone)
-		require.Equal(t, forgotten == plan.Forgotten{Service: "shop"}, gone.Nothing())
+		require.Equal(t, forgotten == fleet.Forgotten{Service: "shop"}, gone.Nothing())
 	}
 	for _, rows := range []string{
 		"services where name", "deployments where service", "component_routes where service", "events where service", "drift where service",
@@ -72,7 +73,7 @@ func TestAPurgeForgetsWhatNeverBecameARelease(t *testing.T) {
 	finish(t, store, "shop", 1, "failed", "undo on rift")
 	_, err := store.RecordDefinition(t.Context(), definition("blog", "web"))
 	require.NoError(t, err)
-	for service, known := range map[string]plan.Forgotten{
+	for service, known := range map[string]fleet.Forgotten{
 		"shop": {Service: "shop", Deployments: 1}, // its node has been removed, or was never there
 		"blog": {Service: "blog", Definitions: 1},
 		"none": {Service: "none"},

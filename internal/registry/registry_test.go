@@ -13,7 +13,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
@@ -22,19 +22,19 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, _, migrate := registry.Migrate(ctx, address)
 	_, begin := store.BeginDeployment(ctx, beginRequest(definition("shop", "api")))
 	_, release := store.Release(ctx, "shop")
-	_, allocate := store.AllocatePorts(ctx, plan.PortRequest{Service: "shop", Component: "api", Deployment: 1, Node: "rift"})
+	_, allocate := store.AllocatePorts(ctx, fleet.PortRequest{Service: "shop", Component: "api", Deployment: 1, Node: "rift"})
 	_, nodes := store.Nodes(ctx)
-	_, record := store.RecordNode(ctx, plan.NodeRecord{Name: "rift"})
+	_, record := store.RecordNode(ctx, fleet.NodeRecord{Name: "rift"})
 	_, services := store.Services(ctx, nil)
 	_, deployments := store.Deployments(ctx, "shop", 0)
 	_, snapshot := store.Snapshot(ctx, "shop", 1)
-	_, commit := store.CommitRelease(ctx, plan.CommitRequest{Service: "shop", Deployment: 1})
+	_, commit := store.CommitRelease(ctx, fleet.CommitRequest{Service: "shop", Deployment: 1})
 	return map[string]error{
 		"Snapshot": snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1),
 		"Migrate": migrate, "BeginDeployment": begin, "Release": release, "AllocatePorts": allocate,
 		"ReleasePorts":     store.ReleasePorts(ctx, "shop", time.Minute),
 		"CommitRelease":    commit,
-		"FinishDeployment": store.FinishDeployment(ctx, plan.FinishRequest{Service: "shop", Deployment: 1, Outcome: "failed"}),
+		"FinishDeployment": store.FinishDeployment(ctx, fleet.FinishRequest{Service: "shop", Deployment: 1, Outcome: "failed"}),
 		"RecordNode":       record,
 		"MarkRevived":      store.MarkRevived(ctx, "rift", "b1"),
 		"Nodes":            nodes, "Services": services, "Deployments": deployments,

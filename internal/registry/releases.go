@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // CommitRelease makes a deployment the service's release. The ports of
@@ -14,8 +14,8 @@ import (
 // because those containers may still run. It returns the images that the
 // release has made stale. It is a Conflict when the deployment has been closed,
 // or a newer one committed.
-func (s *Store) CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.CommitResult, error) {
-	var result plan.CommitResult
+func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) (fleet.CommitResult, error) {
+	var result fleet.CommitResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
@@ -49,7 +49,7 @@ func (s *Store) CommitRelease(ctx context.Context, r plan.CommitRequest) (plan.C
 }
 
 // commitService points the service to its release.
-func commitService(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
+func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error {
 	digests := map[string]string{}
 	for _, m := range r.Members {
 		digests[m.Image] = m.Digest
@@ -78,7 +78,7 @@ func commitService(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
 }
 
 // redefine corrects what a deployment's definition is known to be.
-func redefine(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
+func redefine(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error {
 	if r.Definition == nil {
 		return nil
 	}
@@ -89,7 +89,7 @@ func redefine(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) error {
 
 // commitComponents makes the service's components those of the release, and
 // returns the names of those that have another container than before.
-func commitComponents(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) (changed []string, err error) {
+func commitComponents(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (changed []string, err error) {
 	names := make([]string, 0, len(r.Members))
 	for _, m := range r.Members {
 		names = append(names, m.Component)
@@ -118,7 +118,7 @@ func commitComponents(ctx context.Context, tx pgx.Tx, r plan.CommitRequest) (cha
 // commitPorts notes which ports the release uses. The members say so of their
 // routes. Of static ports a new container uses those that its deployment
 // asked for, and one that was left alone those that it did.
-func commitPorts(ctx context.Context, tx pgx.Tx, r plan.CommitRequest, changed []string) error {
+func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed []string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		update component_routes set committed = false

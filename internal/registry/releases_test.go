@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 func TestCommitRelease(t *testing.T) {
-	rest := func(port int) plan.RoutePort {
-		return plan.RoutePort{Name: "rest", Port: 8443, Mode: "l7", Hostname: "shop.example", HostPort: port}
+	rest := func(port int) fleet.Route {
+		return fleet.Route{Name: "rest", Port: 8443, Mode: "l7", Hostname: "shop.example", HostPort: port}
 	}
 
 	t.Run("what was committed is what is read, and twice is once", func(t *testing.T) {
@@ -28,9 +28,9 @@ func TestCommitRelease(t *testing.T) {
 		wanted := definition("shop", "api", "web")
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
-		require.Equal(t, plan.Release{
+		require.Equal(t, fleet.Release{
 			Service: "shop", Number: 1, Newest: 1, Active: true, Touched: []string{"rift"}, Definition: &wanted,
-			Components: map[string]plan.ReleaseMember{
+			Components: map[string]fleet.Member{
 				"api": member("shop", "api", 1, rest(20001)),
 				"web": member("shop", "web", 1),
 			},
@@ -49,7 +49,7 @@ func TestCommitRelease(t *testing.T) {
 
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
-		require.Equal(t, map[string]plan.ReleaseMember{"web": member("shop", "web", 1)}, release.Components)
+		require.Equal(t, map[string]fleet.Member{"web": member("shop", "web", 1)}, release.Components)
 		begin(t, store, "blog", "web")
 		portInUse(t, store, portRequest("blog", "web", 1, []int{20001}, "http"))
 		require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
@@ -70,7 +70,7 @@ func TestCommitRelease(t *testing.T) {
 
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
-		require.Equal(t, []plan.RoutePort{renamed}, release.Components["api"].Routes)
+		require.Equal(t, []fleet.Route{renamed}, release.Components["api"].Routes)
 	})
 
 	t.Run("a port that a late release set to rest is the release's all the same", func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestCommitRelease(t *testing.T) {
 
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
-		require.Equal(t, []plan.RoutePort{rest(20001)}, release.Components["api"].Routes)
+		require.Equal(t, []fleet.Route{rest(20001)}, release.Components["api"].Routes)
 		begin(t, store, "blog", "web")
 		portInUse(t, store, staticRequest("blog", "web", 1, 8080))
 	})
@@ -99,8 +99,8 @@ func TestCommitRelease(t *testing.T) {
 		require.NoError(t, err)
 
 		begin(t, store, "shop", "web")
-		wrong := member("shop", "web", 2, plan.RoutePort{Name: "http", HostPort: 70000})
-		_, err = store.CommitRelease(t.Context(), plan.CommitRequest{Service: "shop", Deployment: 2, Members: []plan.ReleaseMember{wrong}})
+		wrong := member("shop", "web", 2, fleet.Route{Name: "http", HostPort: 70000})
+		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2, Members: []fleet.Member{wrong}})
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 		after, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestReleaseOfAnUnknownService(t *testing.T) {
 	store, _ := newStore(t)
 	release, err := store.Release(t.Context(), "shop")
 	require.NoError(t, err)
-	require.Equal(t, plan.Release{Service: "shop"}, release)
+	require.Equal(t, fleet.Release{Service: "shop"}, release)
 }
 
 func TestServices(t *testing.T) {

@@ -7,14 +7,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // Release reads what a service should run. A service that nobody has deployed
 // has a Release with its name alone.
-func (s *Store) Release(ctx context.Context, service string) (plan.Release, error) {
-	release := plan.Release{Service: service}
+func (s *Store) Release(ctx context.Context, service string) (fleet.Release, error) {
+	release := fleet.Release{Service: service}
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
 		release, err = loadRelease(ctx, tx, service)
 		return err
@@ -23,8 +23,8 @@ func (s *Store) Release(ctx context.Context, service string) (plan.Release, erro
 }
 
 // loadRelease reads what a service should run, and which nodes are draining.
-func loadRelease(ctx context.Context, tx pgx.Tx, service string) (plan.Release, error) {
-	release := plan.Release{Service: service}
+func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release, error) {
+	release := fleet.Release{Service: service}
 	records, err := loadServices(ctx, tx, []string{service})
 	if err != nil {
 		return release, err
@@ -46,8 +46,8 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (plan.Release, 
 // Services reads the named services, or all if there are no names, in the
 // order of their names. One that nobody has deployed or synced is left out. It takes
 // four statements, however many services there are.
-func (s *Store) Services(ctx context.Context, names []string) ([]plan.ServiceRecord, error) {
-	var records []plan.ServiceRecord
+func (s *Store) Services(ctx context.Context, names []string) ([]fleet.ServiceRecord, error) {
+	var records []fleet.ServiceRecord
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
 		records, err = loadServices(ctx, tx, names)
 		return err
@@ -77,7 +77,7 @@ func recordDefinition(ctx context.Context, tx pgx.Tx, definition servicedef.Serv
 }
 
 // loadServices reads services with their releases.
-func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.ServiceRecord, error) {
+func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.ServiceRecord, error) {
 	rows, err := tx.Query(ctx, `
 		select s.name, coalesce(s.release, 0), s.newest, s.active, s.dirty, released.definition,
 		       array(
@@ -100,7 +100,7 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.Servic
 	if err != nil {
 		return nil, err
 	}
-	releases := make(map[string]*plan.Release, len(records))
+	releases := make(map[string]*fleet.Release, len(records))
 	for i := range records {
 		releases[records[i].Release.Service] = &records[i].Release
 	}
@@ -110,8 +110,8 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]plan.Servic
 	return records, loadAdopted(ctx, tx, names, releases)
 }
 
-func scanService(row pgx.CollectableRow) (plan.ServiceRecord, error) {
-	var record plan.ServiceRecord
+func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
+	var record fleet.ServiceRecord
 	var definition []byte
 	r := &record.Release
 	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &record.Pending); err != nil {
@@ -127,7 +127,7 @@ func scanService(row pgx.CollectableRow) (plan.ServiceRecord, error) {
 }
 
 // loadMembers fills in the components of releases, with their routes.
-func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*plan.Release) error {
+func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*fleet.Release) error {
 	routes, err := loadRoutes(ctx, tx, names)
 	if err != nil {
 		return err
@@ -139,11 +139,11 @@ func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 		return err
 	}
 	var service string
-	var m plan.ReleaseMember
+	var m fleet.Member
 	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Image, &m.Digest, &m.Spec, &m.Active}, func() error {
 		release := releases[service]
 		if release.Components == nil {
-			release.Components = map[string]plan.ReleaseMember{}
+			release.Components = map[string]fleet.Member{}
 		}
 		m.Routes = routes[memberKey{service, m.Component}]
 		release.Components[m.Component] = m
@@ -156,7 +156,7 @@ func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 type memberKey struct{ service, component string }
 
 // loadRoutes reads the routes of releases, in the order of their names.
-func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][]plan.RoutePort, error) {
+func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][]fleet.Route, error) {
 	rows, err := tx.Query(ctx, `
 		select service, component, route, port, mode, hostname, host_port
 		from component_routes
@@ -165,9 +165,9 @@ func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][
 	if err != nil {
 		return nil, err
 	}
-	routes := map[memberKey][]plan.RoutePort{}
+	routes := map[memberKey][]fleet.Route{}
 	var key memberKey
-	var r plan.RoutePort
+	var r fleet.Route
 	_, err = pgx.ForEachRow(rows, []any{&key.service, &key.component, &r.Name, &r.Port, &r.Mode, &r.Hostname, &r.HostPort}, func() error {
 		routes[key] = append(routes[key], r)
 		return nil

@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -25,8 +25,8 @@ const (
 // service's last releases, and no tag that a deployment under way may just
 // have built. A release is a deployment that succeeded, or is just being
 // committed, and has images.
-func staleImages(ctx context.Context, tx pgx.Tx, service string) (plan.CommitResult, error) {
-	var stale plan.CommitResult
+func staleImages(ctx context.Context, tx pgx.Tx, service string) (fleet.CommitResult, error) {
+	var stale fleet.CommitResult
 	rows, err := tx.Query(ctx, `
 		with named as (
 		    select s.name as service, release.place, image.key as image, image.value as digest

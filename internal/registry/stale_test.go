@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -20,10 +20,10 @@ type deployment struct {
 }
 
 // play makes a deployment, and returns what its commit said.
-func (d deployment) play(t *testing.T, store *registry.Store) plan.CommitResult {
+func (d deployment) play(t *testing.T, store *registry.Store) fleet.CommitResult {
 	t.Helper()
 	definition := servicedef.Service{Name: d.service, Node: "rift", Active: true, Components: []servicedef.Component{}}
-	var members []plan.ReleaseMember
+	var members []fleet.Member
 	for pair := range slices.Chunk(d.images, 2) {
 		m := member(d.service, fmt.Sprint("c", len(members)), 1)
 		m.Image, m.Digest = pair[0], pair[1]
@@ -33,7 +33,7 @@ func (d deployment) play(t *testing.T, store *registry.Store) plan.CommitResult 
 	begun, err := store.BeginDeployment(t.Context(), beginRequest(definition))
 	require.NoError(t, err)
 	if d.outcome == "" {
-		return plan.CommitResult{}
+		return fleet.CommitResult{}
 	}
 	for i := range members {
 		members[i].Deployment = begun.Number
@@ -171,11 +171,11 @@ func TestStaleImages(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store, _ := newStore(t)
-			var result plan.CommitResult
+			var result fleet.CommitResult
 			for _, d := range test.past {
 				result = d.play(t, store)
 			}
-			require.Equal(t, plan.CommitResult{Digests: test.digests, Tags: test.tags}, result)
+			require.Equal(t, fleet.CommitResult{Digests: test.digests, Tags: test.tags}, result)
 		})
 	}
 }

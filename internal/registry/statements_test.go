@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
@@ -31,14 +31,14 @@ func TestAnUpdateTakesFewStatements(t *testing.T) {
 	store, err := registry.Open(t.Context(), logged.String())
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
-	route := func(port int) plan.RoutePort {
-		return plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: port}
+	route := func(port int) fleet.Route {
+		return fleet.Route{Name: "rest", Port: 8443, Mode: "l4", HostPort: port}
 	}
 	deploy := func(number, port int) {
 		begin(t, store, "shop", "api")
 		allocate(t, store, portRequest("shop", "api", number, []int{port}, "rest"))
 		commit(t, store, "shop", number, member("shop", "api", number, route(port)))
-		require.NoError(t, store.FinishDeployment(t.Context(), plan.FinishRequest{
+		require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{
 			Service: "shop", Deployment: number, Outcome: "succeeded", ReleasePorts: true, PortRest: time.Minute,
 		}))
 	}

@@ -7,13 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // undeploy opens a deployment that leaves nothing of a service.
-func undeploy(t *testing.T, store *registry.Store, service string) plan.BeginResult {
+func undeploy(t *testing.T, store *registry.Store, service string) fleet.BeginResult {
 	t.Helper()
 	release, err := store.Release(t.Context(), service)
 	require.NoError(t, err)
@@ -27,7 +28,7 @@ func undeploy(t *testing.T, store *registry.Store, service string) plan.BeginRes
 // withdraw commits a release without members.
 func withdraw(t *testing.T, store *registry.Store, service string, deployment int) {
 	t.Helper()
-	_, err := store.CommitRelease(t.Context(), plan.CommitRequest{Service: service, Deployment: deployment})
+	_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{Service: service, Deployment: deployment})
 	require.NoError(t, err)
 }
 
@@ -38,7 +39,7 @@ func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 	request.Routes, request.Candidates = portRequest("", "", 0, nil, "rest").Routes, []int{20001}
 	allocate(t, store, request)
 	allocate(t, store, staticRequest("shop", "db", 1, 5432))
-	commit(t, store, "shop", 1, member("shop", "api", 1, plan.RoutePort{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20001}), member("shop", "db", 1))
+	commit(t, store, "shop", 1, member("shop", "api", 1, fleet.Route{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20001}), member("shop", "db", 1))
 	finish(t, store, "shop", 1, "succeeded")
 
 	begun := undeploy(t, store, "shop")
@@ -59,7 +60,7 @@ func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 
 	release, err := store.Release(t.Context(), "shop")
 	require.NoError(t, err)
-	require.Equal(t, plan.Release{
+	require.Equal(t, fleet.Release{
 		Service: "shop", Number: 2, Newest: 2, Touched: []string{},
 		Definition: &servicedef.Service{Name: "shop", Node: "rift", Components: []servicedef.Component{}},
 	}, release, "its history is all that is left")

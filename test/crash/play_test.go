@@ -14,7 +14,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -108,7 +108,7 @@ func (p *play) lose() error {
 	defer cancel()
 	err = await(patience, "the deploy that will be lost makes a container", func() bool {
 		all, err := p.containers(ctx)
-		return err == nil && slices.ContainsFunc(all, func(c found) bool { return strings.HasSuffix(c.Name, plan.NextSuffix) })
+		return err == nil && slices.ContainsFunc(all, func(c found) bool { return strings.HasSuffix(c.Name, fleet.NextSuffix) })
 	})
 	if err != nil {
 		return err

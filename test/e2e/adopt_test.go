@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -85,14 +86,14 @@ func (w *world) listed(container string) listed {
 }
 
 // standing is what mcp ps says of whose a container is, in both of its forms.
-func (w *world) standing(container string) plan.Standing {
+func (w *world) standing(container string) watch.Standing {
 	w.t.Helper()
-	l, standing := w.listed(container), plan.Unmanaged
+	l, standing := w.listed(container), watch.Unmanaged
 	switch {
 	case l.Managed:
-		standing = plan.Managed
+		standing = watch.Managed
 	case l.Orphan:
-		standing = plan.Orphan
+		standing = watch.Orphan
 	}
 	require.Regexp(w.t, container+` +`+string(standing), w.mcp("ps").stdout)
 	return standing
@@ -104,11 +105,11 @@ func TestEveryContainerTellsWhoseItIsAndForHowLongItHasRun(t *testing.T) {
 	image := w.pushed("whose", "v1")
 	require.Equal(t, workflows.Succeeded, w.deploy("whose").Outcome)
 	t.Cleanup(func() { w.mcp("undeploy", "whose", "-y") })
-	require.Equal(t, plan.Managed, w.standing("whose-app"))
+	require.Equal(t, watch.Managed, w.standing("whose-app"))
 	w.byHand("whose-mine", image, w.freePort())
-	require.Equal(t, plan.Unmanaged, w.standing("whose-mine"))
+	require.Equal(t, watch.Unmanaged, w.standing("whose-mine"))
 	w.byHand("whose-left", image, w.freePort(), "--label", "mcp.service=whose", "--label", "mcp.component=app", "--label", "mcp.deployment=1")
-	require.Equal(t, plan.Orphan, w.standing("whose-left"))
+	require.Equal(t, watch.Orphan, w.standing("whose-left"))
 	require.Equal(t, "whose", w.listed("whose-left").Service)
 
 	require.Eventually(t, func() bool { return w.listed("whose-app").UptimeSeconds > 0 }, time.Minute, 100*time.Millisecond)
@@ -119,10 +120,10 @@ func TestEveryContainerTellsWhoseItIsAndForHowLongItHasRun(t *testing.T) {
 	require.Zero(t, w.listed("whose-app").UptimeSeconds)
 	require.Zero(t, w.status("whose").Components[0].UptimeSeconds)
 	require.Regexp(t, `app +local +stopped +http`, w.mcp("status", "whose").stdout)
-	require.Equal(t, plan.Orphan, w.standing("whose-left"))
+	require.Equal(t, watch.Orphan, w.standing("whose-left"))
 	require.Equal(t, workflows.Succeeded, w.deploy("whose").Outcome)
 	require.NotContains(t, w.mcp("ps").stdout, "whose-left", "a deploy removes orphans")
-	require.Equal(t, plan.Unmanaged, w.standing("whose-mine"))
+	require.Equal(t, watch.Unmanaged, w.standing("whose-mine"))
 }
 
 // adopt adopts a service, which must succeed or change nothing.
@@ -151,7 +152,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 	require.Equal(t, 1, refused.code, refused)
 	require.Contains(t, refused.stderr, "taken-app exists on node local and was not started by mcp")
 
-	require.Equal(t, plan.Unmanaged, w.standing("taken-app"))
+	require.Equal(t, watch.Unmanaged, w.standing("taken-app"))
 
 	rehearsed := w.mcp("adopt", "taken", "--dry-run")
 	require.Zero(t, rehearsed.code, rehearsed)
@@ -171,7 +172,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 	require.Empty(t, status.Components[0].Drift)
 	require.Equal(t, port, status.Components[0].Routes[0].HostPort)
 	require.Equal(t, "http", w.portsHeld("taken"))
-	require.Equal(t, plan.Managed, w.standing("taken-app"))
+	require.Equal(t, watch.Managed, w.standing("taken-app"))
 	require.Contains(t, w.mcp("history", "taken").stdout, "adopt   succeeded")
 
 	again := w.adopt("taken")

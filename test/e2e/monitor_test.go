@@ -17,7 +17,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -122,7 +122,7 @@ func (w *world) nodeStatus() (status struct {
 	Seen, Since   time.Time
 	UptimeSeconds int64 `json:"uptime_seconds"`
 	Runtime, MCP  string
-	Memory, Disk  plan.Usage
+	Memory, Disk  fleet.Usage
 	Containers    int
 }) {
 	w.t.Helper()
@@ -212,7 +212,7 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	w, node := watched(t)
 	w.awaitLooks(1)
 	status := w.nodeStatus()
-	require.Equal(t, plan.NodeReady, status.State)
+	require.Equal(t, fleet.NodeReady, status.State)
 	require.Positive(t, status.UptimeSeconds)
 	require.Regexp(t, `^podman \d`, status.Runtime)
 	require.NotEmpty(t, status.MCP)
@@ -234,7 +234,7 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 		return told(list)
 	}
 	node.signal(syscall.SIGKILL)
-	require.Eventually(t, func() bool { return w.nodeStatus().State == plan.NodeUnreachable }, time.Minute, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return w.nodeStatus().State == fleet.NodeUnreachable }, time.Minute, 200*time.Millisecond)
 	away := w.nodeStatus()
 	require.True(t, away.Since.After(away.Seen))
 	require.Equal(t, status.Disk.Total, away.Disk.Total, "what it said last")
@@ -243,7 +243,7 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	w.worker("--node", w.node)
 	require.Eventually(t, func() bool { return len(mine()) >= 2 }, time.Minute, 200*time.Millisecond)
 	w.awaitLooks(2)
-	require.Equal(t, plan.NodeReady, w.nodeStatus().State)
+	require.Equal(t, fleet.NodeReady, w.nodeStatus().State)
 	require.Equal(t, []string{"unreachable", "back ended"}, mine())
 	require.NoError(t, w.temporal().GetWorkflow(t.Context(), "node/"+w.node, "").Get(t.Context(), nil))
 	schedule, err := w.temporal().ScheduleClient().GetHandle(t.Context(), "monitor").Describe(t.Context())
@@ -251,10 +251,10 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	require.Equal(t, enums.SCHEDULE_OVERLAP_POLICY_SKIP, schedule.Schedule.Policy.Overlap)
 	require.Equal(t, time.Minute, schedule.Schedule.Policy.CatchupWindow)
 	require.Equal(t, monitorInterval, schedule.Schedule.Spec.Intervals[0].Every)
-	var kept struct{ History plan.NodeHistory }
+	var kept struct{ History fleet.NodeHistory }
 	w.mcp("node", "show", w.node, "--json").decode(t, &kept)
 	require.Positive(t, kept.History.Looks)
-	for _, figure := range []plan.Range{kept.History.Memory, kept.History.Disk} {
+	for _, figure := range []fleet.Range{kept.History.Memory, kept.History.Disk} {
 		require.Positive(t, figure.Low)
 		require.True(t, figure.Low <= figure.Mean && figure.Mean <= figure.High && figure.High <= 100, "%+v", figure)
 	}

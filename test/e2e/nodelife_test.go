@@ -13,7 +13,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -101,7 +101,7 @@ func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
 	drained := w.mcp("node", "drain", w.node)
 	require.Zero(t, drained.code, drained)
 	require.Equal(t, w.node+": draining, and still to run\n  "+name+"  app\n", drained.stdout)
-	require.Equal(t, plan.NodeDraining, w.nodeStatus().State)
+	require.Equal(t, fleet.NodeDraining, w.nodeStatus().State)
 	require.Contains(t, w.mcp("node", "list").stdout, "draining")
 	require.Regexp(t, `new containers +none: it is draining`, w.mcp("node", "show", w.node).stdout)
 
@@ -122,7 +122,7 @@ func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
 	require.Equal(t, fault.Conflict, w.refused("deploy", name).Kind, "and starts there no more")
 	require.Equal(t, w.node+": active\n", w.mcp("node", "activate", w.node).stdout)
 	require.Equal(t, workflows.Succeeded, w.deploy(name).Outcome)
-	require.Equal(t, plan.NodeReady, w.nodeStatus().State)
+	require.Equal(t, fleet.NodeReady, w.nodeStatus().State)
 
 	require.Zero(t, w.mcp("node", "drain", w.node).code)
 	require.Zero(t, w.mcp("undeploy", name, "-y").code, "and may be taken away")
@@ -180,7 +180,7 @@ func TestADeadNodeDoesNotSlowTheOthers(t *testing.T) {
 	require.Eventually(t, func() bool {
 		gone := 0
 		for line := range strings.Lines(w.mcp("node", "list").stdout) { // those of other tests are there too
-			if strings.HasPrefix(line, w.node+"-dead-") && strings.Contains(line, plan.NodeUnreachable) {
+			if strings.HasPrefix(line, w.node+"-dead-") && strings.Contains(line, fleet.NodeUnreachable) {
 				gone++
 			}
 		}

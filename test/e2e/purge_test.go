@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -25,9 +25,9 @@ func TestAPurgedServiceIsDeployedAsIfForTheFirstTime(t *testing.T) {
 	require.Contains(t, asked.stderr, "2 deployments")
 	dry := w.mcp("purge", "forgotten", "--dry-run", "--json")
 	require.Zero(t, dry.code, dry)
-	var known plan.Forgotten
+	var known fleet.Forgotten
 	dry.decode(t, &known)
-	require.Equal(t, plan.Forgotten{Service: "forgotten", Deployments: 2, Ports: 1, Events: known.Events, Drift: known.Drift}, known)
+	require.Equal(t, fleet.Forgotten{Service: "forgotten", Deployments: 2, Ports: 1, Events: known.Events, Drift: known.Drift}, known)
 	require.Contains(t, w.mcp("history", "forgotten").stdout, "2  undeploy", "a dry run forgets nothing")
 
 	gone := w.change(workflows.Succeeded, "purge", "forgotten", "-y")

@@ -26,7 +26,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -267,7 +267,7 @@ type serviceStatus struct {
 		DesiredState  string `json:"desired_state"`
 		ObservedState string `json:"observed_state"`
 		UptimeSeconds int64  `json:"uptime_seconds"`
-		Routes        []plan.RoutePort
+		Routes        []fleet.Route
 		Drift         []string
 	}
 }

@@ -1,4 +1,6 @@
-package plan
+package watch
+
+import "github.com/metacircular/mcp/internal/fleet"
 
 // Standing says whose a container is.
 type Standing string
@@ -15,12 +17,12 @@ const (
 )
 
 // Standings says of each container of a node, by its name, whose it is.
-func Standings(node string, containers []ObservedContainer, services []ServiceRecord) map[string]Standing {
+func Standings(node string, containers []fleet.ObservedContainer, services []fleet.ServiceRecord) map[string]Standing {
 	busy := map[string]bool{}
 	for _, s := range services {
 		busy[s.Release.Service] = s.Deploying != 0
 	}
-	containers = Recognise(node, containers, Releases(services)...)
+	containers = fleet.Recognise(node, containers, fleet.Releases(services)...)
 	orphans := orphansOn(node, containers, services, busy)
 	standings := map[string]Standing{}
 	for _, c := range containers {
@@ -38,14 +40,14 @@ func Standings(node string, containers []ObservedContainer, services []ServiceRe
 
 // orphansOn are the names of the containers that bear mcp's labels and that no
 // release has; of a busy service nothing is said.
-func orphansOn(node string, containers []ObservedContainer, services []ServiceRecord, busy map[string]bool) map[string]bool {
+func orphansOn(node string, containers []fleet.ObservedContainer, services []fleet.ServiceRecord, busy map[string]bool) map[string]bool {
 	explained := map[string]bool{}
 	for _, s := range services {
 		for _, m := range s.Release.Members() {
 			if m.Node != node {
 				continue
 			}
-			if c := FindMember(s.Release.Service, m, containers); c != nil {
+			if c := fleet.FindMember(s.Release.Service, m, containers); c != nil {
 				explained[c.Name] = true
 			}
 		}
@@ -57,13 +59,4 @@ func orphansOn(node string, containers []ObservedContainer, services []ServiceRe
 		}
 	}
 	return orphans
-}
-
-// Releases are those of the services.
-func Releases(services []ServiceRecord) []Release {
-	list := make([]Release, 0, len(services))
-	for _, s := range services {
-		list = append(list, s.Release)
-	}
-	return list
 }

@@ -1,11 +1,12 @@
-package plan_test
+package watch_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 func TestStandings(t *testing.T) {
@@ -15,26 +16,26 @@ func TestStandings(t *testing.T) {
 	adopted := look.Containers[0]
 	adopted.ID, adopted.Name = "4", "shop-db"
 	look.Containers = append(look.Containers, next, adopted)
-	standings := func() map[string]plan.Standing { return plan.Standings("rift", look.Containers, services) }
-	want := map[string]plan.Standing{
-		"other": plan.Unmanaged, "shop-web": plan.Managed, "shop-web.next": plan.Orphan, "shop-db": plan.Unmanaged,
+	standings := func() map[string]watch.Standing { return watch.Standings("rift", look.Containers, services) }
+	want := map[string]watch.Standing{
+		"other": watch.Unmanaged, "shop-web": watch.Managed, "shop-web.next": watch.Orphan, "shop-db": watch.Unmanaged,
 	}
 	require.Equal(t, want, standings())
 
 	services[0].Deploying = 8
-	want["shop-web.next"] = plan.Managed
+	want["shop-web.next"] = watch.Managed
 	require.Equal(t, want, standings(), "it may be about to take over")
 
 	services[0].Deploying = 0
 	db := services[0].Release.Components["db"]
 	db.Node = "rift"
 	services[0].Release.Components["db"] = db
-	want["shop-web.next"] = plan.Orphan
+	want["shop-web.next"] = watch.Orphan
 	require.Equal(t, want, standings(), "the name alone makes it nobody's")
-	services[0].Release.Adopted = []plan.Adopted{{ID: "4", Node: "rift", Service: "shop", Component: "db", Deployment: 7}}
-	want["shop-db"] = plan.Managed
+	services[0].Release.Adopted = []fleet.Adopted{{ID: "4", Node: "rift", Service: "shop", Component: "db", Deployment: 7}}
+	want["shop-db"] = watch.Managed
 	require.Equal(t, want, standings())
 	services[0].Release.Adopted[0].Node = "orion"
-	want["shop-db"] = plan.Unmanaged
+	want["shop-db"] = watch.Unmanaged
 	require.Equal(t, want, standings())
 }

@@ -1,18 +1,11 @@
-package plan
+package watch
 
 import (
 	"fmt"
 	"slices"
 	"time"
-)
 
-// The kinds of event that tell what the monitor has done, beside what it has
-// found. They have no end.
-const (
-	// EventReconcile: a service's release is deployed again.
-	EventReconcile DriftKind = "reconcile"
-	// EventLeftAlone: that has not helped often enough for now.
-	EventLeftAlone DriftKind = "left-alone"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 const (
@@ -24,51 +17,45 @@ const (
 	healPause = 30 * time.Second
 )
 
-// Healing is a release that is to be deployed again.
-type Healing struct {
-	Service string `json:"service"`
-	Release int    `json:"release"`
-}
-
 // Heal decides which services are to be deployed again as they were released:
 // those that want it (reconcile = true), and of which a look has found that a
 // container is missing or does not run. Past are the events of the two kinds
 // above within the last HealWindow, oldest first.
-func Heal(o Observation, found []Drift, services []ServiceRecord, past []Event) (events []Event, heal []Healing) {
+func Heal(o fleet.Observation, found []fleet.Drift, services []fleet.ServiceRecord, past []fleet.Event) (events []fleet.Event, heal []fleet.Healing) {
 	for _, s := range services {
 		definition := s.Release.Definition
 		if definition == nil || !definition.Reconcile || !s.Release.Active || s.Release.Dirty {
 			continue
 		}
-		i := slices.IndexFunc(found, func(d Drift) bool {
-			return d.Service == s.Release.Service && (d.Kind == DriftMissing || d.Kind == DriftStopped)
+		i := slices.IndexFunc(found, func(d fleet.Drift) bool {
+			return d.Service == s.Release.Service && (d.Kind == fleet.DriftMissing || d.Kind == fleet.DriftStopped)
 		})
 		if i < 0 {
 			continue
 		}
-		tried, last := 0, Event{}
+		tried, last := 0, fleet.Event{}
 		for _, e := range past {
 			if e.Service != s.Release.Service || o.At.Sub(e.At) >= HealWindow {
 				continue
 			}
-			if last = e; e.Kind == EventReconcile {
+			if last = e; e.Kind == fleet.EventReconcile {
 				tried++
 			}
 		}
-		act := Event{At: o.At, Node: o.Node, Since: o.At, Drift: found[i]}
+		act := fleet.Event{At: o.At, Node: o.Node, Since: o.At, Drift: found[i]}
 		switch {
-		case tried >= healTries && last.Kind == EventLeftAlone:
+		case tried >= healTries && last.Kind == fleet.EventLeftAlone:
 			continue
 		case tried >= healTries:
-			act.Kind = EventLeftAlone
+			act.Kind = fleet.EventLeftAlone
 			act.Detail = fmt.Sprintf("%s, and %d deploys within %s have not helped", found[i].Kind, tried, HealWindow)
 		case tried > 0 && o.At.Sub(last.At) < healPause<<(tried-1):
 			continue
 		default:
-			act.Kind = EventReconcile
+			act.Kind = fleet.EventReconcile
 			act.Detail = fmt.Sprintf("%s: deploying release %d again, %d of at most %d within %s",
 				found[i].Kind, s.Release.Number, tried+1, healTries, HealWindow)
-			heal = append(heal, Healing{Service: s.Release.Service, Release: s.Release.Number})
+			heal = append(heal, fleet.Healing{Service: s.Release.Service, Release: s.Release.Number})
 		}
 		events = append(events, act)
 	}

@@ -1,24 +1,26 @@
-package plan
+package watch
 
 import (
 	"cmp"
 	"slices"
+
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Revive are the containers of a release to start after a boot of their node,
 // those first that others depend on: each runs by its release, and its restart
 // policy outlasts a boot. The policies "no" and "on-failure" do not, as with
 // podman and Docker.
-func Revive(release Release, node string, containers []Container) []string {
-	waves := wavesOf(release.Definition)
-	var members []ReleaseMember
+func Revive(release fleet.Release, node string, containers []fleet.Container) []string {
+	waves := release.Waves()
+	var members []fleet.Member
 	for _, c := range containers {
 		member := release.Components[c.Component]
-		if c.Name == member.Container && isCommitted(release, node, c) && member.Active && !c.Running && outlastsBoot(release, member) {
+		if c.Name == member.Container && release.Has(node, c) && member.Active && !c.Running && outlastsBoot(release, member) {
 			members = append(members, member)
 		}
 	}
-	slices.SortFunc(members, func(a, b ReleaseMember) int {
+	slices.SortFunc(members, func(a, b fleet.Member) int {
 		return cmp.Or(cmp.Compare(waves[a.Component], waves[b.Component]), cmp.Compare(a.Component, b.Component))
 	})
 	var names []string
@@ -30,7 +32,7 @@ func Revive(release Release, node string, containers []Container) []string {
 
 // outlastsBoot reports whether a component's restart policy is one that starts
 // it after a boot.
-func outlastsBoot(release Release, member ReleaseMember) bool {
+func outlastsBoot(release fleet.Release, member fleet.Member) bool {
 	if release.Definition == nil {
 		return false
 	}

@@ -1,4 +1,4 @@
-package plan
+package fleet
 
 import "time"
 
@@ -78,10 +78,4 @@ func (a Answer) Rivals(c Claim) bool { return !a.Machine.is(c.Machine) }
 type ClaimResult struct {
 	Verdict Verdict `json:"verdict"`
 	Holder  Holder  `json:"holder"`
-}
-
-// ServiceOn is a service with those of its components that are on a node.
-type ServiceOn struct {
-	Service    string   `json:"service"`
-	Components []string `json:"components"`
 }

@@ -1,0 +1,124 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// BeginRequest opens a deployment.
+type BeginRequest struct {
+	Definition servicedef.Service `json:"definition"`
+	// DefinitionHash tells two definitions apart.
+	DefinitionHash string `json:"definition_hash"`
+	// Given is the definition that the operator gave, of which this deployment
+	// may bring about a part; nil where none was given.
+	Given      *servicedef.Service `json:"given,omitempty"`
+	Verb       string              `json:"verb"`
+	WorkflowID string              `json:"workflow_id"`
+	RunID      string              `json:"run_id"`
+	// Who asked, from which machine.
+	Who  string `json:"who"`
+	From string `json:"from"`
+}
+
+// BeginResult is the number of the deployment, and what it starts from.
+type BeginResult struct {
+	Number  int     `json:"number"`
+	Release Release `json:"release"`
+}
+
+// CommitRequest makes a deployment the release.
+type CommitRequest struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	Active     bool   `json:"active"`
+	// Members are the components as they now are; a component of the former
+	// release that is not among them is dropped.
+	Members []Member `json:"members"`
+	// Adopted are those of the members' containers that mcp takes over now.
+	Adopted []Adopted `json:"adopted,omitempty"`
+	// Definition is what runs, where that is not what the deployment was begun
+	// with; nil where it is.
+	Definition *servicedef.Service `json:"definition,omitempty"`
+}
+
+// CommitResult names the images that no release needs any more: those of the
+// service's releases that are too old to go back to at once, less what any
+// service runs, or could go back to.
+type CommitResult struct {
+	// Digests are references by digest, by which containers run on nodes.
+	Digests []string `json:"digests,omitempty"`
+	// Tags are the references that builders have given them.
+	Tags []string `json:"tags,omitempty"`
+}
+
+// FinishRequest closes a deployment.
+type FinishRequest struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	// Outcome is "succeeded", "unchanged", "failed" or "cancelled".
+	Outcome string `json:"outcome"`
+	// ErrorKind and ErrorMessage are "" unless it failed.
+	ErrorKind    string `json:"error_kind,omitempty"`
+	ErrorMessage string `json:"error_message,omitempty"`
+	// Undone are the steps of the undo (or of the retiring) that could not be
+	// completed.
+	Undone []string `json:"undone,omitempty"`
+	// Dirty says that something of the service is not as its release has it,
+	// by this deployment's doing or still by an earlier one's.
+	Dirty bool `json:"dirty,omitempty"`
+	// ReleasePorts lets the service's ports rest that its release does not use,
+	// for PortRest, which is the control worker's to say.
+	ReleasePorts bool          `json:"release_ports,omitempty"`
+	PortRest     time.Duration `json:"-"`
+}
+
+// RenumberRequest moves a deployment that has just begun past a number that a
+// node has seen: the registry has forgotten deployments.
+type RenumberRequest struct {
+	Service string `json:"service"`
+	RunID   string `json:"run_id"`
+	// Floor is the number to pass.
+	Floor int `json:"floor"`
+}
+
+// DeploymentRecord is a deployment as the registry keeps it, for showing.
+type DeploymentRecord struct {
+	Service string `json:"service"`
+	Number  int    `json:"number"`
+	Verb    string `json:"verb"`
+	// Outcome is one of FinishRequest's; "" while the deployment is under way,
+	// and "lost" when somebody terminated its workflow.
+	Outcome      string   `json:"outcome"`
+	ErrorKind    string   `json:"error_kind,omitempty"`
+	ErrorMessage string   `json:"error_message,omitempty"`
+	Undone       []string `json:"undone,omitempty"`
+	// Who asked, from which machine.
+	Who        string    `json:"who"`
+	From       string    `json:"from"`
+	Started    time.Time `json:"started"`
+	Finished   time.Time `json:"finished,omitzero"`
+	WorkflowID string    `json:"workflow_id"`
+	RunID      string    `json:"run_id"`
+}
+
+// Forgotten is what a purge has forgotten of a service, or would: how many rows
+// of each kind.
+type Forgotten struct {
+	Service string `json:"service"`
+	// Deployments are those of any outcome, each with its definition and the
+	// digests that a rollback to it would need.
+	Deployments int `json:"deployments"`
+	// Definitions is 1 where there is one that the operator gave last.
+	Definitions int `json:"definitions"`
+	// Ports are those that still rest.
+	Ports int `json:"ports"`
+	// Events are what the monitor has told of it, and Drift what it would tell
+	// the end of.
+	Events int `json:"events"`
+	Drift  int `json:"drift"`
+}
+
+// Nothing reports whether there was nothing to forget.
+func (f Forgotten) Nothing() bool { return f == Forgotten{Service: f.Service} }

@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Release is what the registry holds of a service: what it should run, as of
+// the last deployment that succeeded.
+type Release struct {
+	Service string `json:"service"`
+	// Number is that deployment's number; 0 if none has succeeded yet.
+	Number int `json:"number"`
+	// Newest is the number of the newest deployment of any outcome.
+	Newest int  `json:"newest"`
+	Active bool `json:"active"`
+	// Dirty is set when the last undo could not be completed, or when a deploy
+	// was lost and none has put right since what it left.
+	Dirty bool `json:"dirty"`
+	// Touched are the nodes that a deployment may have left something on:
+	// those of every definition since the last deployment that ended clean.
+	Touched []string `json:"touched,omitempty"`
+	// Draining are the nodes of the fleet that get no new container.
+	Draining   []string            `json:"draining,omitempty"`
+	Definition *servicedef.Service `json:"definition,omitempty"`
+	Components map[string]Member   `json:"components,omitempty"`
+	// Adopted are containers of the service that mcp has not started.
+	Adopted []Adopted `json:"adopted,omitempty"`
+}
+
+// Members are the release's components in the order of their names.
+func (r Release) Members() []Member {
+	members := make([]Member, 0, len(r.Components))
+	for _, m := range r.Components {
+		members = append(members, m)
+	}
+	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Component, b.Component) })
+	return members
+}
+
+// Has reports whether a container on a node is the release's.
+func (r Release) Has(node string, c Container) bool {
+	member, released := r.Components[c.Component]
+	return c.Service == r.Service && released && member.Node == node && member.Deployment == c.Deployment
+}
+
+// Waves maps each component of the release's definition to the wave in which a
+// deploy starts it; it is empty without a definition.
+func (r Release) Waves() map[string]int {
+	waves := map[string]int{}
+	if r.Definition == nil {
+		return waves
+	}
+	for wave, names := range r.Definition.StartOrder() {
+		for _, name := range names {
+			waves[name] = wave
+		}
+	}
+	return waves
+}
+
+// Member is one component of a Release.
+type Member struct {
+	Component string `json:"component"`
+	Container string `json:"container"`
+	Node      string `json:"node"`
+	// Deployment is the number of the deployment that made the container, or
+	// adopted it, which is older than the release where the component was left alone.
+	Deployment int `json:"deployment"`
+	// Image is the reference as the definition wrote it, Digest its manifest.
+	Image  string `json:"image"`
+	Digest string `json:"digest"`
+	// Spec is the container's mcp.spec label, or what it would be.
+	Spec string `json:"spec"`
+	// Active is false where the component was stopped on purpose.
+	Active bool    `json:"active"`
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// Route is a route with the host port that was allocated for it.
+type Route struct {
+	Name     string `json:"name"`
+	Port     int    `json:"port"`
+	Mode     string `json:"mode"`
+	Hostname string `json:"hostname,omitempty"`
+	HostPort int    `json:"host_port"`
+}
+
+// ServiceRecord is a service as the registry knows it, for showing.
+type ServiceRecord struct {
+	Release Release `json:"release"`
+	// Deploying is the number of the deployment under way; 0 if none.
+	Deploying int `json:"deploying"`
+	// Pending is set when the definition that the operator gave last is not
+	// the release's.
+	Pending bool `json:"pending"`
+}
+
+// Releases are those of the services.
+func Releases(services []ServiceRecord) []Release {
+	list := make([]Release, 0, len(services))
+	for _, s := range services {
+		list = append(list, s.Release)
+	}
+	return list
+}
+
+// Snapshot is a former release, with all that it takes to deploy it again.
+type Snapshot struct {
+	Number     int                `json:"number"`
+	Definition servicedef.Service `json:"definition"`
+	// Digests maps the references of the definition to what they stood for.
+	Digests map[string]string `json:"digests"`
+}
+
+// FindMember is the container that a component of a release has: the one under
+// its name, or else the one that its deployment made; nil if there is neither.
+func FindMember(service string, m Member, containers []ObservedContainer) *ObservedContainer {
+	i := slices.IndexFunc(containers, func(c ObservedContainer) bool { return c.Name == m.Container })
+	if i < 0 {
+		i = slices.IndexFunc(containers, func(c ObservedContainer) bool {
+			return c.Service == service && c.Component == m.Component && c.Deployment == m.Deployment
+		})
+	}
+	if i < 0 {
+		return nil
+	}
+	return &containers[i]
+}

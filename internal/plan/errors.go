@@ -1,0 +1,37 @@
+package plan
+
+import "fmt"
+
+// ForeignContainerError says that a name the plan needs is held by a
+// container that is not this service's.
+type ForeignContainerError struct {
+	Container, Node, Owner string
+}
+
+func (e *ForeignContainerError) Error() string {
+	owner := "was not started by mcp"
+	if e.Owner != "" {
+		owner = "belongs to service " + e.Owner
+	}
+	return fmt.Sprintf("container %s exists on node %s and %s", e.Container, e.Node, owner)
+}
+
+// DrainingNodeError says that a plan would start a new container on a node that
+// gets none.
+type DrainingNodeError struct {
+	Component, Node string
+}
+
+func (e *DrainingNodeError) Error() string {
+	return fmt.Sprintf("component %s needs a new container on node %s, which is draining", e.Component, e.Node)
+}
+
+// MissingSecretError says that a plan would start a container that needs a secret
+// which its node's podman does not have.
+type MissingSecretError struct {
+	Component, Node, Secret string
+}
+
+func (e *MissingSecretError) Error() string {
+	return fmt.Sprintf("component %s needs the secret %s, which podman on node %s does not have", e.Component, e.Secret, e.Node)
+}

@@ -1,0 +1,157 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Make plans a deploy. Its only errors are *ForeignContainerError,
+// *DrainingNodeError, *MissingSecretError and an unknown name in Only.
+func Make(in Input) (Plan, error) {
+	for _, name := range in.Only {
+		if _, ok := in.Desired.Component(name); !ok {
+			return Plan{}, fmt.Errorf("service %s has no component %s", in.Desired.Name, name)
+		}
+	}
+	p := &planner{Input: in, current: map[string]map[string]fleet.Container{}}
+	p.plan = Plan{
+		Service:    in.Desired.Name,
+		Active:     in.Desired.Active,
+		Definition: redefines(in.Desired, in.Release),
+	}
+	p.recover()
+	if err := p.components(); err != nil {
+		return Plan{}, err
+	}
+	p.removals()
+	return p.plan, nil
+}
+
+type planner struct {
+	Input
+	plan Plan
+	// current holds, by node and name, the service's containers as they will
+	// be when the recovery has been done.
+	current map[string]map[string]fleet.Container
+}
+
+// components plans each component of the definition, wave by wave.
+func (p *planner) components() error {
+	for wave, names := range p.Desired.StartOrder() {
+		for _, name := range names {
+			component, _ := p.Desired.Component(name)
+			step, err := p.component(component)
+			if err != nil {
+				return err
+			}
+			step.Wave = wave
+			p.plan.Steps = append(p.plan.Steps, step)
+		}
+	}
+	return nil
+}
+
+// component decides what to do about one component.
+func (p *planner) component(c servicedef.Component) (Step, error) {
+	step := Step{
+		Component: c.Name,
+		Container: servicedef.ContainerNameFor(p.Desired.Name, c.Name),
+		Node:      c.Node,
+	}
+	member, released := p.Release.Components[c.Name]
+	if released {
+		step.OldNode, step.OldActive = member.Node, member.Active
+	}
+	if len(p.Only) > 0 && !slices.Contains(p.Only, c.Name) {
+		step.Action = Keep
+		return step, nil
+	}
+	if !p.Desired.Active {
+		return p.inactive(step), nil
+	}
+	if err := p.foreign(step); err != nil {
+		return step, err
+	}
+	current, exists := p.current[c.Node][step.Container]
+	if exists {
+		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
+	}
+	step.Changes = p.changes(c, member, released, current, exists)
+	switch {
+	case len(step.Changes) == 0:
+		step.Action = Keep
+	case exists || released && member.Node != c.Node:
+		step.Action = Replace
+	default:
+		step.Action = Create
+	}
+	if step.Action == Keep {
+		return step, nil
+	}
+	if slices.Contains(p.Release.Draining, c.Node) {
+		return step, &DrainingNodeError{Component: c.Name, Node: c.Node}
+	}
+	for _, secret := range c.SecretNames() {
+		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
+			return step, &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+		}
+	}
+	return step, nil
+}
+
+// inactive plans a component of a service that should not run.
+func (p *planner) inactive(step Step) Step {
+	step.Action = Keep
+	if step.OldNode != "" {
+		step.Node = step.OldNode
+	}
+	if current, exists := p.current[step.Node][step.Container]; exists && current.Running {
+		step.Action, step.OldNode = Stop, step.Node
+		step.Changes = []Change{{Field: "active", From: "true", To: "false"}}
+	}
+	return step
+}
+
+// foreign fails when the name is held by a container of somebody else's.
+func (p *planner) foreign(step Step) error {
+	for _, c := range p.Nodes[step.Node].Containers {
+		mine := c.Service == p.Desired.Name && c.Component == step.Component
+		if fleet.RealName(c.Name) == step.Container && !mine {
+			return &ForeignContainerError{Container: c.Name, Node: step.Node, Owner: c.Service}
+		}
+	}
+	return nil
+}
+
+// removals plans an end for what the release has and the definition has not.
+func (p *planner) removals() {
+	waves := p.Release.Waves()
+	for _, m := range p.Release.Members() {
+		if _, wanted := p.Desired.Component(m.Component); wanted || len(p.Only) > 0 {
+			continue
+		}
+		p.plan.Steps = append(p.plan.Steps, Step{
+			Component: m.Component, Container: m.Container,
+			Node: m.Node, OldNode: m.Node, OldActive: m.Active,
+			Action: Remove, Wave: waves[m.Component],
+			Changes: []Change{{Field: "component", From: m.Component}},
+		})
+	}
+	for _, name := range sortedNodes(p.Nodes) {
+		if !p.Nodes[name].Reachable {
+			p.plan.Unreachable = append(p.plan.Unreachable, name)
+		}
+	}
+}
+
+// redefines reports whether the release's definition is not the desired one.
+// What was never released, and shall have no component, stays as it is.
+func redefines(desired servicedef.Service, release fleet.Release) bool {
+	if release.Definition == nil {
+		return len(desired.Components) > 0
+	}
+	return release.Definition.Hash() != desired.Hash()
+}

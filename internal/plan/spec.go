@@ -1,0 +1,49 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// SpecHash is the value of a container's mcp.spec label: a hash of all that
+// cannot change without a new container. Health, order, dependencies and what
+// the world knows of a route are not part of it.
+func SpecHash(c servicedef.Component, digest string) string {
+	type route struct {
+		Name          string
+		ContainerPort int
+	}
+	routes := make([]route, 0, len(c.Routes))
+	for _, r := range c.Routes {
+		routes = append(routes, route{r.Name, r.ContainerPort})
+	}
+	text, err := json.Marshal(struct {
+		Digest          string
+		Cmd             []string
+		Env             map[string]string
+		Volumes, Ports  []string
+		User, Network   string
+		Restart, Memory string
+		CPUs            float64
+		StopTimeout     time.Duration
+		Routes          []route
+		// Left out where there are none: hashes that containers bear had no
+		// place for them.
+		Secrets   []string          `json:",omitempty"`
+		SecretEnv map[string]string `json:",omitempty"`
+	}{
+		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
+		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
+		c.Secrets, c.SecretEnv,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}

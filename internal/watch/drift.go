@@ -1,0 +1,125 @@
+package watch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+const (
+	// flaps is how many restarts within FlapWindow are too many.
+	flaps = 3
+	// FlapWindow is how long a restart counts.
+	FlapWindow = 10 * time.Minute
+	// A disk or the memory is nearly full from the first of these percentages
+	// on, and until it falls below the second: else one that stays at the limit
+	// would make an event at each look.
+	fullFrom, fullUntil = 90, 85
+)
+
+// MemberDrift is how a component's container differs from what was released;
+// none means that it does not. Found is nil where there is no such container.
+func MemberDrift(service string, m fleet.Member, found *fleet.ObservedContainer) []fleet.Drift {
+	var drift []fleet.Drift
+	note := func(kind fleet.DriftKind, format string, args ...any) {
+		drift = append(drift, fleet.Drift{
+			Kind: kind, Service: service, Component: m.Component, Container: m.Container, Detail: fmt.Sprintf(format, args...),
+		})
+	}
+	switch {
+	case !m.Active && found != nil && found.Running:
+		note(fleet.DriftRunning, "it was stopped on purpose")
+		return drift
+	case !m.Active:
+		return nil
+	case found == nil:
+		note(fleet.DriftMissing, "there is no such container")
+		return drift
+	}
+	if found.Name != m.Container {
+		note(fleet.DriftRenamed, "it is called %s", found.Name)
+	}
+	if found.Digest != m.Digest && !strings.HasSuffix(found.Image, "@"+m.Digest) {
+		note(fleet.DriftWrongImage, "it runs %s, not %s", found.Image, m.Image)
+	} else if found.Deployment != m.Deployment || found.Spec != m.Spec {
+		note(fleet.DriftReplaced, "deployment %d did not make it", m.Deployment)
+	}
+	flapping := len(found.Restarted) >= flaps
+	if flapping { // then it runs or not, by chance
+		note(fleet.DriftFlapping, "%d restarts within %s", len(found.Restarted), FlapWindow)
+	}
+	if !found.Running && !flapping {
+		note(fleet.DriftStopped, "%s", doing(*found))
+	}
+	if found.Running && found.Health == "unhealthy" {
+		note(fleet.DriftUnhealthy, "its health check fails")
+	}
+	return drift
+}
+
+// FindDrift is all that is not as it should be on a node. Services are those
+// that have to do with it; busy are those whose containers are being changed,
+// of which nothing can be said. Open is what was found before.
+func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[string]bool, open []fleet.OpenDrift) []fleet.Drift {
+	if o.Counts() {
+		return []fleet.Drift{{Kind: fleet.DriftUnreachable, Detail: o.Problem}}
+	}
+	if o.Problem != "" {
+		return nil
+	}
+	var found []fleet.Drift
+	o.Containers = fleet.Recognise(o.Node, o.Containers, fleet.Releases(services)...)
+	for _, s := range services {
+		for _, m := range s.Release.Members() {
+			if m.Node != o.Node || busy[s.Release.Service] {
+				continue
+			}
+			found = append(found, MemberDrift(s.Release.Service, m, fleet.FindMember(s.Release.Service, m, o.Containers))...)
+		}
+	}
+	orphans := orphansOn(o.Node, o.Containers, services, busy)
+	for _, c := range o.Containers {
+		if orphans[c.Name] {
+			found = append(found, fleet.Drift{
+				Kind: fleet.DriftOrphan, Service: c.Service, Component: c.Component, Container: c.Name,
+				Detail: fmt.Sprintf("of deployment %d, which is not what should run", c.Deployment),
+			})
+		}
+	}
+	if s := o.Status; s != nil {
+		found = append(found, fullness(fleet.Drift{Kind: fleet.DriftDisk}, s.Storage, s.Disk, open)...)
+		for _, d := range s.Disks {
+			found = append(found, fullness(fleet.Drift{Kind: fleet.DriftDisk, Path: d.Path}, d.Path, d.Usage, open)...)
+		}
+		found = append(found, fullness(fleet.Drift{Kind: fleet.DriftMemory}, "memory", s.Memory, open)...)
+	}
+	return found
+}
+
+// doing says what a container that does not run is doing.
+func doing(c fleet.ObservedContainer) string {
+	switch c.State {
+	case "stopped":
+		return fmt.Sprintf("exited with code %d", c.ExitCode)
+	case "created":
+		return "it has never been started"
+	}
+	return "it is paused, or about to stop"
+}
+
+// fullness is the drift where nearly all of what is in use.
+func fullness(d fleet.Drift, what string, u fleet.Usage, open []fleet.OpenDrift) []fleet.Drift {
+	limit := fullFrom
+	if slices.ContainsFunc(open, func(known fleet.OpenDrift) bool { return known.Same(d) }) {
+		limit = fullUntil
+	}
+	percent := u.Percent()
+	if percent < float64(limit) {
+		return nil
+	}
+	d.Detail = fmt.Sprintf("%s: %.0f %% of %.1f GiB is in use", what, percent, float64(u.Total)/(1<<30))
+	return []fleet.Drift{d}
+}
