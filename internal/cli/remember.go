@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
 // What a completion remembers is fresh for rememberFor: who presses Tab, presses
@@ -86,7 +88,7 @@ func (a *App) remember(key string, what any) {
 		return
 	}
 	if text, err := json.Marshal(what); err == nil {
-		_ = replaceFile(file, text, 0o600)
+		_ = renameio.WriteFile(file, text, 0o600, renameio.WithTempDir(filepath.Dir(file)))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -145,24 +146,12 @@ func (e *edit) save(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("read the definition again: %w", err)
 	}
-	if err := replaceFile(e.path, text, info.Mode().Perm()); err != nil {
+	// The temporary file has a hidden name, and so is no definition.
+	err = renameio.WriteFile(e.path, text, info.Mode().Perm(), renameio.WithTempDir(filepath.Dir(e.path)), renameio.IgnoreUmask())
+	if err != nil {
 		return fmt.Errorf("save the definition: %w", err)
 	}
 	return nil
-}
-
-// replaceFile replaces a file as a whole. What is under way has a hidden name,
-// and so is no definition.
-func replaceFile(path string, text []byte, mode os.FileMode) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(text)
-	if err := errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return os.Rename(file.Name(), path)
 }
 
 // edited is what mcp service edit --json prints.
