@@ -40,7 +40,7 @@ var slowSteps = map[string]slowStep{
 	},
 	"health": func(_ *testing.T, w *world, _ *faultyRegistry, name string) (under, ended func() bool) {
 		w.define(name, w.startingWithin("10m", name, "v1", `env = { MODE = "deaf" }`))
-		listed := func() bool { return strings.Contains(w.mcp("ps").stdout, name+"-app.next") }
+		listed := func() bool { return strings.Contains(w.mcp("ps", "--node", w.node).stdout, name+"-app.next") }
 		return listed, func() bool { return !listed() }
 	},
 }
@@ -73,11 +73,11 @@ func TestCancelEndsTheWork(t *testing.T) {
 			for end := time.Now().Add(30 * time.Second); !ended() && time.Now().Before(end); {
 				time.Sleep(200 * time.Millisecond)
 			}
-			require.True(t, ended(), "the work has ended: %s", w.mcp("ps").stdout)
+			require.True(t, ended(), "the work has ended: %s", w.mcp("ps", "--node", w.node).stdout)
 			require.Equal(t, 1, (<-deployed).code, "the deploy fails")
 
 			require.Equal(t, "v1", w.fetch(port), "the former release serves on")
-			require.NotContains(t, w.mcp("ps").stdout, name+"-app.")
+			require.NotContains(t, w.mcp("ps", "--node", w.node).stdout, name+"-app.")
 			status := w.status(name)
 			require.Equal(t, 1, status.Release)
 			require.False(t, status.Dirty)

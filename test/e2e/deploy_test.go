@@ -166,7 +166,7 @@ func TestAContainerThatFailsLeavesTheOldOneRunning(t *testing.T) {
 			status := w.status(name)
 			require.Equal(t, 1, status.Release)
 			require.False(t, status.Dirty)
-			require.NotContains(t, w.mcp("ps").stdout, name+"-app.next")
+			require.NotContains(t, w.mcp("ps", "--node", w.node).stdout, name+"-app.next")
 		})
 	}
 }

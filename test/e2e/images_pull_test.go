@@ -124,7 +124,7 @@ func (w *world) fails(name string, options ...string) workflows.Result {
 	r.decode(w.t, &result)
 	require.Equal(w.t, workflows.Failed, result.Outcome)
 	require.False(w.t, result.Dirty)
-	require.NotContains(w.t, w.mcp("ps").stdout, name+"-app")
+	require.NotContains(w.t, w.mcp("ps", "--node", w.node).stdout, name+"-app")
 	require.Contains(w.t, w.mcp("history", name).stdout, result.Error.Message, "the registry has the cause")
 	return result
 }

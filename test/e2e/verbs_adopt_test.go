@@ -72,7 +72,7 @@ type listed struct {
 // listed is the entry of a container in mcp ps.
 func (w *world) listed(container string) listed {
 	w.t.Helper()
-	r := w.mcp("ps", "--json")
+	r := w.mcp("ps", "--node", w.node, "--json")
 	require.Zero(w.t, r.code, r)
 	var list []listed
 	r.decode(w.t, &list)
@@ -91,7 +91,7 @@ func (w *world) standing(container string) watch.Standing {
 	case l.Orphan:
 		standing = watch.Orphan
 	}
-	require.Regexp(w.t, container+` +`+string(standing), w.mcp("ps").stdout)
+	require.Regexp(w.t, container+` +`+string(standing), w.mcp("ps", "--node", w.node).stdout)
 	return standing
 }
 
@@ -111,7 +111,7 @@ func TestEveryContainerIsListedWithItsOwnerAndUptime(t *testing.T) {
 
 	require.Eventually(t, func() bool { return w.listed("whose-app").UptimeSeconds > 0 }, time.Minute, 100*time.Millisecond)
 	require.Positive(t, w.status("whose").Components[0].UptimeSeconds)
-	require.Regexp(t, `whose-app +managed +whose +running +\d+s`, w.mcp("ps").stdout)
+	require.Regexp(t, `whose-app +managed +whose +running +\d+s`, w.mcp("ps", "--node", w.node).stdout)
 	require.Regexp(t, `app +local +running +\d+s`, w.mcp("status", "whose").stdout)
 	w.podman("stop", "--time", "0", "whose-app", "whose-left")
 	require.Zero(t, w.listed("whose-app").UptimeSeconds)
@@ -119,7 +119,7 @@ func TestEveryContainerIsListedWithItsOwnerAndUptime(t *testing.T) {
 	require.Regexp(t, `app +local +stopped +http`, w.mcp("status", "whose").stdout)
 	require.Equal(t, watch.Orphan, w.standing("whose-left"))
 	require.Equal(t, workflows.Succeeded, w.deploy("whose").Outcome)
-	require.NotContains(t, w.mcp("ps").stdout, "whose-left", "a deploy removes orphans")
+	require.NotContains(t, w.mcp("ps", "--node", w.node).stdout, "whose-left", "a deploy removes orphans")
 	require.Equal(t, watch.Unmanaged, w.standing("whose-mine"))
 }
 

@@ -70,7 +70,7 @@ func TestCancelPutsBackWhatRanBefore(t *testing.T) {
 	go func() { deploying <- w.mcp("deploy", "stopme") }()
 	w.untilRunning(workflows.DeployID("stopme"))
 	require.Eventually(t, func() bool {
-		return strings.Contains(w.mcp("ps").stdout, "stopme-app.next")
+		return strings.Contains(w.mcp("ps", "--node", w.node).stdout, "stopme-app.next")
 	}, time.Minute, 100*time.Millisecond)
 
 	cancelled := w.mcp("cancel", "stopme", "--json")
@@ -81,5 +81,5 @@ func TestCancelPutsBackWhatRanBefore(t *testing.T) {
 	require.False(t, result.Dirty)
 	require.Equal(t, 1, (<-deploying).code, "the deploy fails")
 	require.Equal(t, "v1", w.fetch(port))
-	require.NotContains(t, w.mcp("ps").stdout, "stopme-app.next")
+	require.NotContains(t, w.mcp("ps", "--node", w.node).stdout, "stopme-app.next")
 }
