@@ -156,12 +156,12 @@ func TestASecondCtrlC(t *testing.T) {
 	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"type": "timeout", "attributes": {"timeout": 0}}`))
 	require.NoError(t, err)
 	pressed := 0
-	for ; screen.runs(); time.Sleep(500 * time.Millisecond) { // each is to be seen before the next
+	for ; screen.runs(); time.Sleep(200 * time.Millisecond) { // a busy machine may take two for one
 		screen.types(w, "\x03")
 		pressed++
 	}
 	require.Equal(t, syscall.SIGINT, screen.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(), screen.cmd.ProcessState)
-	require.Less(t, pressed, 5)
+	require.Less(t, pressed, 20)
 }
 
 // A question that is interrupted counts as a no.
