@@ -40,6 +40,7 @@ func TestANodeThatReboots(t *testing.T) {
 	require.NoError(t, m.powerOff(r))
 	require.NoError(t, m.powerOn(t.Context(), r))
 	require.NoError(t, await(timeout, "the node runs its containers", func() bool { return m.revived(t.Context(), r) }))
+	m.unplugged.Store(false)
 	after := r.stateOf(t, awake)
 	for name, was := range before {
 		is := after[name]
