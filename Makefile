@@ -58,7 +58,12 @@ bin/plot:          tools/plot/go.mod tools/plot/main.go
 bin/benchstat:     tools/benchstat/go.mod
 bin/temporal-server bin/temporal-sql-tool: tools/temporal-server/go.mod
 
-$(RUN_TOOLS) $(LINT_TOOLS) $(BENCH_TOOLS):
+# go tool links a program once and keeps it, for other checkouts too.
+$(RUN_TOOLS) $(LINT_TOOLS):
+	@echo "building $@ (once)"
+	@cd $(<D) && install -D "$$(go tool -n $(PACKAGE))" $(CURDIR)/$@
+
+$(BENCH_TOOLS):
 	@echo "building $@ (once)"
 	@cd $(<D) && go build -ldflags "-s -w" -o $(CURDIR)/$@ $(PACKAGE)
 	@touch $@

@@ -115,13 +115,14 @@ func (p *rigPool) close() error {
 	if p.dir == "" {
 		return nil
 	}
-	problems := make([]error, len(p.rigs))
+	problems := make([]error, len(p.rigs)+1)
 	var group sync.WaitGroup
 	for i, r := range p.rigs {
 		group.Go(func() { problems[i] = r.down() })
 	}
 	group.Wait()
-	return errors.Join(append(problems, os.RemoveAll(p.dir))...)
+	problems[len(p.rigs)] = os.RemoveAll(p.dir)
+	return errors.Join(problems...)
 }
 
 // runBaselines runs each scenario with no fault. The points that they reach make the
