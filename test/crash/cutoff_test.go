@@ -13,9 +13,9 @@ import (
 // monitorInterval is how often the nodes of this test are observed.
 const monitorInterval = 2 * time.Second
 
-// TestANodeThatIsCutOffIsTold cuts one node's network: that is one event, and its
+// TestANodeThatIsCutOffIsReported cuts one node's network: that is one event, and its
 // end another, and the other node is observed as before.
-func TestANodeThatIsCutOffIsTold(t *testing.T) {
+func TestANodeThatIsCutOffIsReported(t *testing.T) {
 	t.Parallel()
 	r := pool.rig(t)
 	usual, err := os.ReadFile(r.config(theControlWorker))
