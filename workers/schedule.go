@@ -60,8 +60,8 @@ func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duratio
 			Workflow:                 workflows.MonitorName,
 			Args:                     []any{workflows.MonitorInput{Over: interval * 4 / 5}},
 			TaskQueue:                activities.QueueControl,
-			WorkflowExecutionTimeout: workflows.MonitorPatience,
-			StaticSummary:            "look at the nodes",
+			WorkflowExecutionTimeout: workflows.MonitorTimeout,
+			StaticSummary:            "observe the nodes",
 		},
 	}, "schedule the looks at nodes")
 }

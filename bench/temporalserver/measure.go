@@ -233,7 +233,7 @@ func (r *rig) look(ctx context.Context, load Load) error {
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: load.Interval}}},
 		Action: &client.ScheduleWorkflowAction{
 			ID: workflows.MonitorID, Workflow: workflows.MonitorName, Args: []any{in}, TaskQueue: activities.QueueControl,
-			StaticSummary: "look at the nodes",
+			StaticSummary: "observe the nodes",
 		},
 	})
 	if err != nil {
