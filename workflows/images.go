@@ -75,10 +75,10 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	made.Built, made.LogFile = true, built.LogFile
 	push := activities.PushInput{Image: image}
 	if err := workflow.ExecuteActivity(buildStep(ctx, on, name+": push", until(ctx, deadline)), builder.Push, push).Get(ctx, nil); err != nil {
-		undo, _ := workflow.NewDisconnectedContext(ctx)
-		undo = shortStep(undo, activities.QueueBuild(on), name+": remove the local tag", shortCall)
-		if undoErr := workflow.ExecuteActivity(undo, builder.Untag, push).Get(undo, nil); undoErr != nil {
-			workflow.GetLogger(ctx).Warn("local tag is not removed", "image", image, "error", undoErr)
+		cleanup, _ := workflow.NewDisconnectedContext(ctx)
+		cleanup = shortStep(cleanup, activities.QueueBuild(on), name+": remove the local tag", shortCall)
+		if untagErr := workflow.ExecuteActivity(cleanup, builder.Untag, push).Get(cleanup, nil); untagErr != nil {
+			workflow.GetLogger(ctx).Warn("local tag is not removed", "image", image, "error", untagErr)
 		}
 		return made, builderFault(timeoutFault(err, "push "+image), on)
 	}

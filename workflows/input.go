@@ -10,9 +10,6 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// DefaultDeadline is how long a deploy waits for what is down.
-const DefaultDeadline = 30 * time.Minute
-
 // DeployInput is what a deployment depends on: the whole definition, so that no
 // file can change under it.
 type DeployInput struct {

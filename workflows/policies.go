@@ -25,6 +25,9 @@ var waiting = temporal.RetryPolicy{
 // once is the retry policy of steps that are not retried.
 var once = temporal.RetryPolicy{MaximumAttempts: 1}
 
+// DefaultDeadline is how long an operation or a build waits for what is down.
+const DefaultDeadline = 30 * time.Minute
+
 const (
 	// nodeTimeout is how long a node's worker may leave a question untaken before
 	// it counts as absent.
