@@ -116,6 +116,17 @@ func TestARestartKeepsTheDigestOfEachComponent(t *testing.T) {
 	require.Equal(t, "sha256:older", s.committed.Members[1].Digest)
 }
 
+func TestTheReleasesDigestsNeedNoBuild(t *testing.T) {
+	s := newHarness(t)
+	s.released(shop())
+	s.images = nil
+	s.env.ExecuteWorkflow(workflows.PlanName, request(workflows.VerbRestart))
+	var planned workflows.PlanResult
+	require.NoError(t, s.env.GetWorkflowResult(&planned))
+	require.Empty(t, planned.Builds)
+	require.Equal(t, plan.Replace, planned.Plan.Steps[0].Action)
+}
+
 func TestARestartThatFailsIsPutBack(t *testing.T) {
 	s := newHarness(t)
 	s.released(shop())
