@@ -9,9 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
-	"github.com/metacircular/mcp/servicedef"
 )
 
 // knowing is an engine that knows adopted containers: by their ids it gives
@@ -80,15 +78,4 @@ func (k known) labels(id string, own map[string]string) map[string]string {
 	labels[runtime.LabelService], labels[runtime.LabelComponent] = a.Service, a.Component
 	labels[runtime.LabelDeployment], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Spec
 	return labels
-}
-
-// Candidate is what an adoption needs to know of a container.
-func Candidate(c runtime.ContainerInfo) plan.Candidate {
-	candidate := plan.Candidate{ObservedContainer: Seen(c)}
-	for _, p := range c.Ports {
-		candidate.Ports = append(candidate.Ports, servicedef.Port{
-			IP: p.HostIP, Host: p.HostPort, Container: p.ContainerPort, Protocol: p.Protocol,
-		})
-	}
-	return candidate
 }

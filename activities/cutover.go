@@ -141,13 +141,3 @@ func (h holding) stepAside(ctx context.Context, engine runtime.Runtime, name str
 	}
 	return engine.Rename(ctx, name, prev)
 }
-
-// alreadyCutOver reports whether the container of this deployment has its real
-// name already.
-func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) (bool, error) {
-	info, err := engine.Inspect(ctx, name)
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	return err == nil && info.Labels[runtime.LabelService] == service && deploymentOf(info) == deployment, err
-}

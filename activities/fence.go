@@ -82,8 +82,8 @@ func over(service string, deployment, newest int) error {
 // enter begins a step when no other is in its way. The context that it returns
 // is the step's; leave ends it. It fails when a newer deployment was seen, or
 // this one was already undone here.
-func (f *Fence) enter(ctx context.Context, s *step) (inside context.Context, leave func(), err error) {
-	inside, s.stop = context.WithCancelCause(ctx)
+func (f *Fence) enter(ctx context.Context, s *step) (stepping context.Context, leave func(), err error) {
+	stepping, s.stop = context.WithCancelCause(ctx)
 	for {
 		ended, err := f.admit(s)
 		if err != nil {
@@ -91,7 +91,7 @@ func (f *Fence) enter(ctx context.Context, s *step) (inside context.Context, lea
 			return nil, nil, err
 		}
 		if ended == nil {
-			return inside, func() { f.leave(s) }, nil
+			return stepping, func() { f.leave(s) }, nil
 		}
 		select {
 		case <-ended:

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -108,16 +107,4 @@ func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
 		newest = max(newest, deploymentIn(c.Labels))
 	}
 	return newest, nil
-}
-
-// deploymentOf is the number of the deployment that made a container; 0 if it
-// bears none.
-func deploymentOf(c runtime.ContainerInfo) int { return deploymentIn(c.Labels) }
-
-func deploymentIn(labels map[string]string) int {
-	n, err := strconv.Atoi(labels[runtime.LabelDeployment])
-	if err != nil {
-		return 0
-	}
-	return n
 }

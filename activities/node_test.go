@@ -78,7 +78,7 @@ func newHost(t *testing.T) *host {
 	h.engine.AddImages(image)
 	h.Node = &activities.Node{
 		Name: "rift", Runtime: recorder{h.engine, h}, Ports: ports{}, Probe: h.probe, Publish: "10.0.0.7",
-		Insecure: func(string) bool { return false }, Fence: activities.NewFence(), Turns: activities.NewTurns(),
+		Insecure: func(string) bool { return false }, Fence: activities.NewFence(), Slots: activities.NewSlots(),
 	}
 	h.restartWorker()
 	return h
@@ -159,31 +159,31 @@ func TestRunContainerTellsTheContainerItsPorts(t *testing.T) {
 	tests := map[string]struct {
 		change func(*activities.ComponentSpec)
 		env    map[string]string
-		ports  []runtime.PortMapping
+		ports  []servicedef.Port
 	}{
 		"one route is $PORT, and the container listens on the host port": {
 			func(c *activities.ComponentSpec) {
 				c.Routes = []activities.RouteSpec{{Name: "rest-api", HostPort: 20000, ContainerPort: 20000}}
 			},
 			map[string]string{"PORT": "20000", "PORT_REST_API": "20000", "A": "b"},
-			[]runtime.PortMapping{{HostIP: "10.0.0.7", HostPort: 20000, ContainerPort: 20000, Protocol: "tcp"}},
+			[]servicedef.Port{{IP: "10.0.0.7", Host: 20000, Container: 20000, Protocol: "tcp"}},
 		},
 		"two routes have their own names only": {
 			func(c *activities.ComponentSpec) {
 				c.Routes = []activities.RouteSpec{{Name: "a", HostPort: 20000, ContainerPort: 20000}, {Name: "b", HostPort: 20001, ContainerPort: 80}}
 			},
 			map[string]string{"PORT_A": "20000", "PORT_B": "80", "A": "b"},
-			[]runtime.PortMapping{
-				{HostIP: "10.0.0.7", HostPort: 20000, ContainerPort: 20000, Protocol: "tcp"},
-				{HostIP: "10.0.0.7", HostPort: 20001, ContainerPort: 80, Protocol: "tcp"},
+			[]servicedef.Port{
+				{IP: "10.0.0.7", Host: 20000, Container: 20000, Protocol: "tcp"},
+				{IP: "10.0.0.7", Host: 20001, Container: 80, Protocol: "tcp"},
 			},
 		},
 		"old-style ports stay as they are written": {
 			func(c *activities.ComponentSpec) { c.Definition.Ports = []string{"127.0.0.1:8080:80", "53:53/udp"} },
 			map[string]string{"A": "b"},
-			[]runtime.PortMapping{
-				{HostIP: "127.0.0.1", HostPort: 8080, ContainerPort: 80, Protocol: "tcp"},
-				{HostPort: 53, ContainerPort: 53, Protocol: "udp"},
+			[]servicedef.Port{
+				{IP: "127.0.0.1", Host: 8080, Container: 80, Protocol: "tcp"},
+				{Host: 53, Container: 53, Protocol: "udp"},
 			},
 		},
 		"host networking needs no mapping": {
@@ -452,5 +452,5 @@ func TestAStartThatWasInterruptedGetsOtherPorts(t *testing.T) {
 	h.interrupted = "shop-api.next"
 	require.Equal(t, fault.PortInUse, h.run(api(1, routed(20000))).Kind)
 	require.Nil(t, h.run(api(1, routed(20001))), "what was interrupted is gone")
-	require.Equal(t, 20001, h.specs[1].Ports[0].HostPort)
+	require.Equal(t, 20001, h.specs[1].Ports[0].Host)
 }

@@ -63,7 +63,7 @@ const imageTries = 2
 // fetch pulls the image unless it is here. Of several components with the same
 // one, one does, and the others find it then.
 func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
-	done, err := a.Turns.take(ctx, r, "pull "+c.Image, 1)
+	done, err := a.Slots.take(ctx, r, "pull "+c.Image, 1)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
 
 // start makes the container inside the fence, when it is its turn.
 func (a *Node) start(ctx context.Context, r *reporter, c ComponentSpec, name string) (startResult, error) {
-	done, err := a.Turns.take(ctx, r, "start", ParallelStarts)
+	done, err := a.Slots.take(ctx, r, "start", ParallelStarts)
 	if err != nil {
 		return startResult{}, err
 	}

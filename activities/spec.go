@@ -84,15 +84,9 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 		return spec // the container is on the host's ports already
 	}
 	for _, r := range c.Routes {
-		spec.Ports = append(spec.Ports, runtime.PortMapping{
-			HostIP: publish, HostPort: r.HostPort, ContainerPort: r.ContainerPort, Protocol: "tcp",
-		})
+		spec.Ports = append(spec.Ports, servicedef.Port{IP: publish, Host: r.HostPort, Container: r.ContainerPort, Protocol: "tcp"})
 	}
-	for _, p := range d.StaticPorts() {
-		spec.Ports = append(spec.Ports, runtime.PortMapping{
-			HostIP: p.IP, HostPort: p.Host, ContainerPort: p.Container, Protocol: p.Protocol,
-		})
-	}
+	spec.Ports = append(spec.Ports, d.StaticPorts()...)
 	return spec
 }
 

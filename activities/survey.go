@@ -91,21 +91,9 @@ func look(ctx context.Context, engine runtime.Runtime, service string, names []s
 	}
 	containers := make([]fleet.Container, 0, len(summaries))
 	for _, c := range summaries {
-		containers = append(containers, Observed(c))
+		containers = append(containers, summarized(c))
 	}
 	return containers, nil
-}
-
-// Observed is what a plan needs to know of a container.
-func Observed(c runtime.ContainerSummary) fleet.Container {
-	return fleet.Container{
-		Name:       c.Name,
-		Service:    c.Labels[runtime.LabelService],
-		Component:  c.Labels[runtime.LabelComponent],
-		Deployment: deploymentIn(c.Labels),
-		Spec:       c.Labels[runtime.LabelSpec],
-		Running:    c.State == runtime.Running,
-	}
 }
 
 // ListContainersInput selects containers.
@@ -114,17 +102,9 @@ type ListContainersInput struct {
 	Service string `json:"service,omitempty"`
 }
 
-// ListedContainer is a container as its node lists it.
-type ListedContainer struct {
-	runtime.ContainerInfo
-	// UptimeSeconds is for how long it has been running. It is reckoned by the
-	// node's clock, which started it: another one may differ. It is 0 for one
-	// that does not run.
-	UptimeSeconds int64 `json:"uptime_seconds"`
-}
-
-// ListContainers describes the node's containers.
-func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]ListedContainer, error) {
+// ListContainers describes the node's containers. How long one has been running is
+// reckoned here, by the clock that started it: another node's may differ.
+func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]fleet.Container, error) {
 	labels := map[string]string{}
 	if in.Service != "" {
 		labels[runtime.LabelService] = in.Service
@@ -133,13 +113,14 @@ func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]Li
 	if err != nil {
 		return nil, err
 	}
-	list := make([]ListedContainer, 0, len(infos))
+	list := make([]fleet.Container, 0, len(infos))
 	for _, info := range infos {
-		listed := ListedContainer{ContainerInfo: info}
-		if info.State == runtime.Running {
-			listed.UptimeSeconds = max(0, int64(time.Since(info.Started).Seconds()))
+		container := described(info)
+		container.Ports = info.Ports
+		if container.Running {
+			container.UptimeSeconds = max(0, int64(time.Since(info.Started).Seconds()))
 		}
-		list = append(list, listed)
+		list = append(list, container)
 	}
 	return list, nil
 }

@@ -116,7 +116,7 @@ func (p pretended) Status(context.Context, string, []string) (fleet.NodeStatus, 
 	p.swarm.mu.Lock()
 	defer p.swarm.mu.Unlock()
 	p.swarm.looks[p.name] = append(p.swarm.looks[p.name], time.Now())
-	return fleet.NodeStatus{CPUPercent: 10, Load: []float64{1, 1, 1}}, nil
+	return fleet.NodeStatus{NodeFigures: fleet.NodeFigures{CPUPercent: 10, Load: []float64{1, 1, 1}}}, nil
 }
 
 // watched is what came of looking at a swarm for a while.

@@ -53,7 +53,7 @@ type StatusInput struct {
 // NodeContainers is what one node answered.
 type NodeContainers struct {
 	Node       string            `json:"node"`
-	Containers []ListedContainer `json:"containers,omitempty"`
+	Containers []fleet.Container `json:"containers,omitempty"`
 	// Error is why it did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }

@@ -41,6 +41,19 @@ type CommitRequest struct {
 	// Definition is what runs, where that is not what the deployment was begun
 	// with; nil where it is.
 	Definition *servicedef.Service `json:"definition,omitempty"`
+	// KeptReleases is how many of the service's last releases keep their images, and
+	// FormerReleases how many before those are examined; the control worker sets
+	// both.
+	KeptReleases   int `json:"-"`
+	FormerReleases int `json:"-"`
+}
+
+// FormerImage is an image of a former release: the reference of the definition and
+// the digest that it stood for.
+type FormerImage struct {
+	Image, Digest string
+	// TagUsed and DigestUsed report whether anything names them still.
+	TagUsed, DigestUsed bool
 }
 
 // CommitResult names the images that no release needs any more: those of the
@@ -103,19 +116,30 @@ type DeploymentRecord struct {
 	RunID      string    `json:"run_id"`
 }
 
-// Forgotten is what a purge has forgotten of a service, or would: how many rows
-// of each kind.
+// Remains are what there is of a service beside its rows.
+type Remains struct {
+	Release Release
+	// UnderWay is the number of the deployment that has not ended; 0 if there is
+	// none.
+	UnderWay int
+	// Nodes are those of the Release's Touched that are still in the fleet.
+	Nodes []string
+}
+
+// Forgotten counts what a purge has deleted of a service, or would delete: how many
+// rows of each kind.
 type Forgotten struct {
 	Service string `json:"service"`
 	// Deployments are those of any outcome, each with its definition and the
 	// digests that a rollback to it would need.
 	Deployments int `json:"deployments"`
-	// Definitions is 1 where there is one that the operator gave last.
+	// Definitions is 1 where the operator has given one, whether it was deployed
+	// or not.
 	Definitions int `json:"definitions"`
 	// Ports are those that still rest.
 	Ports int `json:"ports"`
-	// Events are what the monitor has told of it, and Drift what it would tell
-	// the end of.
+	// Events are those that the monitor has recorded of it, and Drift is what is
+	// still open.
 	Events int `json:"events"`
 	Drift  int `json:"drift"`
 }

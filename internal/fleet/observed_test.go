@@ -23,10 +23,8 @@ func containers(n int) fleet.Observed {
 	var all fleet.Observed
 	for i := range n {
 		service := fmt.Sprintf("service-%d", i/8)
-		all = append(all, fleet.ObservedContainer{
-			Container: fleet.Container{
-				Name: fmt.Sprintf("%s-%d", service, i), Service: service, Component: fmt.Sprint(i), Deployment: i, Spec: hash(fmt.Sprint("spec", i))[:16], Running: true,
-			},
+		all = append(all, fleet.Container{
+			Name: fmt.Sprintf("%s-%d", service, i), Service: service, Component: fmt.Sprint(i), Deployment: i, Spec: hash(fmt.Sprint("spec", i))[:16], Running: true,
 			ID: hash(fmt.Sprint(i)), Image: "registry.example:5000/" + service + "@sha256:" + hash(service), Digest: "sha256:" + hash(service),
 			State: "running", Started: time.Date(2026, 1, 2, 3, 4, i%60, i, time.UTC),
 		})

@@ -114,18 +114,3 @@ type Snapshot struct {
 	// Digests maps the references of the definition to what they stood for.
 	Digests map[string]string `json:"digests"`
 }
-
-// FindMember is the container that a component of a release has: the one under
-// its name, or else the one that its deployment made; nil if there is neither.
-func FindMember(service string, m Member, containers []ObservedContainer) *ObservedContainer {
-	i := slices.IndexFunc(containers, func(c ObservedContainer) bool { return c.Name == m.Container })
-	if i < 0 {
-		i = slices.IndexFunc(containers, func(c ObservedContainer) bool {
-			return c.Service == service && c.Component == m.Component && c.Deployment == m.Deployment
-		})
-	}
-	if i < 0 {
-		return nil
-	}
-	return &containers[i]
-}

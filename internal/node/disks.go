@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // mountTable is where Linux lists what is mounted, without asking those who
@@ -18,13 +20,6 @@ const mountTable = "/proc/self/mountinfo"
 // diskPatience is how long a file system may take to say how full it is. One on
 // a server that is away takes for ever.
 const diskPatience = time.Second
-
-// Disk is a file system.
-type Disk struct {
-	// Path is its mount point.
-	Path string
-	Usage
-}
 
 // Disks asks file systems how full they are. One that has not answered is not
 // asked again before it has.
@@ -36,7 +31,7 @@ type Disks struct {
 // for the one that holds the path except. Those that cannot be written to are
 // left out, since they cannot fill, and so are those that have no size, or do
 // not answer.
-func (d *Disks) Of(paths []string, except string) ([]Disk, error) {
+func (d *Disks) Of(paths []string, except string) ([]fleet.Disk, error) {
 	file, err := os.Open(mountTable)
 	if err != nil {
 		return nil, fmt.Errorf("read what is mounted: %w", err)
@@ -47,7 +42,7 @@ func (d *Disks) Of(paths []string, except string) ([]Disk, error) {
 		return nil, fmt.Errorf("read what is mounted: %w", err)
 	}
 	told := map[string]bool{holding(mounts, except).device: true}
-	var disks []Disk
+	var disks []fleet.Disk
 	for _, path := range paths {
 		m := holding(mounts, path)
 		if m.device == "" || told[m.device] {
@@ -55,18 +50,18 @@ func (d *Disks) Of(paths []string, except string) ([]Disk, error) {
 		}
 		told[m.device] = true
 		if u := d.ask(m); u.Total > 0 {
-			disks = append(disks, Disk{Path: m.path, Usage: u})
+			disks = append(disks, fleet.Disk{Path: m.path, Usage: u})
 		}
 	}
 	return disks, nil
 }
 
 // ask asks one file system; it returns nothing for one that is left out.
-func (d *Disks) ask(m mount) Usage {
+func (d *Disks) ask(m mount) fleet.Usage {
 	if _, waiting := d.silent.LoadOrStore(m.device, true); waiting {
-		return Usage{}
+		return fleet.Usage{}
 	}
-	answer := make(chan Usage, 1)
+	answer := make(chan fleet.Usage, 1)
 	go func() {
 		u := writable(m.path)
 		d.silent.Delete(m.device)
@@ -76,18 +71,18 @@ func (d *Disks) ask(m mount) Usage {
 	case u := <-answer:
 		return u
 	case <-time.After(diskPatience):
-		return Usage{}
+		return fleet.Usage{}
 	}
 }
 
 // writable is how full the file system at a path is, if it can be written to.
-func writable(path string) Usage {
+func writable(path string) fleet.Usage {
 	var s syscall.Statfs_t
 	if syscall.Statfs(path, &s) != nil || s.Flags&syscall.MS_RDONLY != 0 {
-		return Usage{}
+		return fleet.Usage{}
 	}
 	size := uint64(s.Bsize)
-	return Usage{Total: s.Blocks * size, Used: (s.Blocks - s.Bfree) * size}
+	return fleet.Usage{Total: s.Blocks * size, Used: (s.Blocks - s.Bfree) * size}
 }
 
 // mount is where a file system can be reached.

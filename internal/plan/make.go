@@ -30,14 +30,6 @@ func Make(in Input) (Plan, error) {
 	return p.plan, nil
 }
 
-type planner struct {
-	Input
-	plan Plan
-	// current holds, by node and name, the service's containers as they will
-	// be when the recovery has been done.
-	current map[string]map[string]fleet.Container
-}
-
 // components plans each component of the definition, wave by wave.
 func (p *planner) components() error {
 	for wave, names := range p.Desired.StartOrder() {

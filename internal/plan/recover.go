@@ -1,10 +1,6 @@
 package plan
 
-import (
-	"sort"
-
-	"github.com/metacircular/mcp/internal/fleet"
-)
+import "github.com/metacircular/mcp/internal/fleet"
 
 // Leftovers are what has to be done on the nodes so that nothing of the
 // service is there but its release. It is for a service whose last deploy has
@@ -95,13 +91,4 @@ func committedOn(release fleet.Release, name string, node Node) map[string]strin
 		}
 	}
 	return found
-}
-
-func sortedNodes[V any](nodes map[string]V) []string {
-	names := make([]string, 0, len(nodes))
-	for name := range nodes {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }

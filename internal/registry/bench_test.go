@@ -47,7 +47,7 @@ func BenchmarkRecordObservation(b *testing.B) {
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
 			store, address := newStore(b)
 			record(b, store, fleet.NodeRecord{Name: "rift"})
-			var containers []fleet.ObservedContainer
+			var containers []fleet.Container
 			for i := range n {
 				containers = append(containers, release(b, store, fmt.Sprintf("shop-%d", i), "web", "api", "db", "cache")...)
 			}
@@ -56,26 +56,25 @@ func BenchmarkRecordObservation(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				at = at.Add(30 * time.Second)
-				events, _, err := store.RecordObservation(b.Context(), fleet.Observation{
+				found := observe(b, store, fleet.Observation{
 					Node: "rift", At: at, Status: &fleet.NodeStatus{Hostname: "rift.example"}, Containers: containers,
-				}, nil)
-				require.NoError(b, err)
-				require.Empty(b, events)
+				})
+				require.Empty(b, found.Events)
 			}
 		})
 	}
 }
 
 // release releases a service, and gives its containers as they should be.
-func release(b *testing.B, store *registry.Store, service string, components ...string) (containers []fleet.ObservedContainer) {
+func release(b *testing.B, store *registry.Store, service string, components ...string) (containers []fleet.Container) {
 	begin(b, store, service, components...)
 	var members []fleet.Member
 	for _, name := range components {
 		m := member(service, name, 1)
 		members = append(members, m)
-		containers = append(containers, fleet.ObservedContainer{
-			Container: fleet.Container{Name: m.Container, Service: service, Component: name, Deployment: 1, Spec: m.Spec, Running: true},
-			ID:        m.Container, Image: m.Image, Digest: m.Digest, State: "running", Started: time.Now(),
+		containers = append(containers, fleet.Container{
+			Name: m.Container, Service: service, Component: name, Deployment: 1, Spec: m.Spec, Running: true,
+			ID: m.Container, Image: m.Image, Digest: m.Digest, State: "running", Started: time.Now(),
 		})
 	}
 	commit(b, store, service, 1, members...)

@@ -97,14 +97,6 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 	return number, err
 }
 
-// lockService lets one transaction at a time open, commit and close the
-// service's deployments. It comes before any lock of a deployment, so that no
-// two can wait for each other; ports may be allocated meanwhile.
-func lockService(ctx context.Context, tx pgx.Tx, service string) error {
-	_, err := tx.Exec(ctx, `select from services where name = $1 for no key update`, service)
-	return err
-}
-
 // closeLost closes the service's deployments that are still under way. Nobody
 // knows what they have left on the nodes: until a deployment has put that right
 // the service is dirty.
@@ -162,25 +154,6 @@ func (s *Store) MarkMended(ctx context.Context, service string, deployment int) 
 		}
 		return forgetAdopted(ctx, tx, service)
 	}, "mark %s as mended", service)
-}
-
-// deploymentState locks a deployment against being closed meanwhile. Closed
-// says that it has an outcome, committed that it is the service's release.
-func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int) (closed, committed bool, err error) {
-	err = tx.QueryRow(ctx, `
-		select d.outcome is not null, s.release is not distinct from d.number
-		from deployments d join services s on s.name = d.service
-		where d.service = $1 and d.number = $2
-		for no key update of d`, service, number).Scan(&closed, &committed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = fault.New(fault.NotFound, "service %s has no deployment %d", service, number)
-	}
-	return closed, committed, err
-}
-
-// superseded says of a deployment that is closed that it may do no more.
-func superseded(service string, number int) error {
-	return fault.New(fault.Conflict, "deployment %d of %s is over: a newer one has begun, or its workflow has ended", number, service)
 }
 
 // Deployments lists the service's deployments, newest first; with limit 0 all

@@ -41,10 +41,10 @@ func thin(t *testing.T, store *registry.Store, now time.Time) {
 
 // sample is a look with its figures; all that is in use is a percentage.
 func sample(at time.Time, cpu float64, memory, disk uint64, running int) fleet.Observation {
-	return fleet.Observation{Node: "rift", At: at, Status: &fleet.NodeStatus{
+	return fleet.Observation{Node: "rift", At: at, Status: &fleet.NodeStatus{NodeFigures: fleet.NodeFigures{
 		CPUPercent: cpu, Memory: fleet.Usage{Total: 100, Used: memory}, Disk: fleet.Usage{Total: 100, Used: disk},
 		Load: []float64{cpu / 100, 0, 0}, Running: running,
-	}}
+	}}}
 }
 
 func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
@@ -52,7 +52,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 	record(t, store, fleet.NodeRecord{Name: "rift"})
 	record(t, store, fleet.NodeRecord{Name: "orion"})
 	old := today.Add(-watch.KeepWhole - 3*time.Hour)
-	for i, look := range []fleet.Observation{
+	for _, o := range []fleet.Observation{
 		sample(old, 10, 40, 50, 3),
 		sample(old.Add(time.Minute), 90, 40, 52, 3),
 		{Node: "rift", At: old.Add(2 * time.Minute), Problem: "no worker"},
@@ -60,8 +60,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 		sample(old.Add(time.Hour), 60, 41, 56, 4),
 		sample(today.Add(-time.Minute), 5, 39, 60, 2),
 	} {
-		_, _, err := store.RecordObservation(t.Context(), look, nil)
-		require.NoError(t, err, i)
+		observe(t, store, o)
 	}
 	want := fleet.NodeHistory{
 		From: old, Looks: 5,
@@ -103,7 +102,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 	require.Equal(t, 1, count(t, address, "select count(*) from node_hours where cpu = 60"), "the first hour is over")
 	thin(t, store, today.Add(watch.KeepHours+2*time.Hour))
 	require.Zero(t, count(t, address, "select count(*) from node_hours"))
-	require.NoError(t, store.RemoveNode(t.Context(), "rift"))
+	require.NoError(t, store.RemoveNode(t.Context(), "rift", watch.MayRemove))
 }
 
 func TestOldEventsAreFoldedHourByHour(t *testing.T) {

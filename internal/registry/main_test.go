@@ -15,7 +15,9 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -136,14 +138,28 @@ func member(service, component string, deployment int, routes ...fleet.Route) fl
 	}
 }
 
-// commit makes a deployment the release.
+// commit makes a deployment the release, and returns the images that are stale.
 func commit(t testing.TB, store *registry.Store, service string, deployment int, members ...fleet.Member) fleet.CommitResult {
 	t.Helper()
-	result, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
+	former, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 		Service: service, Deployment: deployment, Active: true, Members: members,
+		KeptReleases: plan.KeptReleases, FormerReleases: plan.FormerReleases,
 	})
 	require.NoError(t, err)
-	return result
+	return plan.StaleImages(former)
+}
+
+// observing is the request to record an observation.
+func observing(o fleet.Observation, destinations ...string) fleet.RecordRequest {
+	return fleet.RecordRequest{Observation: o, Destinations: destinations, Ended: o.Age + watch.Settling, Healed: watch.HealWindow}
+}
+
+// observe records an observation and returns what follows from it.
+func observe(t testing.TB, store *registry.Store, o fleet.Observation, destinations ...string) fleet.Findings {
+	t.Helper()
+	found, err := store.RecordObservation(t.Context(), observing(o, destinations...), watch.Assess)
+	require.NoError(t, err)
+	return found
 }
 
 // finish closes a deployment.

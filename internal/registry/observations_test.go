@@ -42,10 +42,10 @@ func (w *monitoring) settle() {
 }
 
 // web is the service's container as it should be.
-func (w *monitoring) web() fleet.ObservedContainer {
-	return fleet.ObservedContainer{
-		Container: fleet.Container{Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true},
-		ID:        "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
+func (w *monitoring) web() fleet.Container {
+	return fleet.Container{
+		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true,
+		ID: "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
 		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
 	}
 }
@@ -56,12 +56,10 @@ func (w *monitoring) look(o fleet.Observation) string {
 	w.at = w.at.Add(time.Minute)
 	o.Node, o.At = "rift", w.at
 	if o.Problem == "" && o.Status == nil {
-		o.Status = &fleet.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}
+		o.Status = &fleet.NodeStatus{Hostname: "rift.example", NodeFigures: fleet.NodeFigures{Load: []float64{0.5, 0.4, 0.3}}}
 	}
-	events, _, err := w.store.RecordObservation(w.t.Context(), o, w.destinations)
-	require.NoError(w.t, err)
 	var told []string
-	for _, e := range events {
+	for _, e := range observe(w.t, w.store, o, w.destinations...).Events {
 		text := string(e.Kind)
 		if e.Ended {
 			text += " ended"
@@ -71,7 +69,7 @@ func (w *monitoring) look(o fleet.Observation) string {
 	return strings.Join(told, ", ")
 }
 
-func seeing(containers ...fleet.ObservedContainer) fleet.Observation {
+func seeing(containers ...fleet.Container) fleet.Observation {
 	return fleet.Observation{Containers: containers}
 }
 
@@ -114,10 +112,8 @@ func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
 	require.Equal(t, "missing", w.look(o))
 	o.Node, o.At = "rift", w.at
 	for _, at := range []time.Time{w.at, w.at.Add(-time.Second)} {
-		o.At, o.Containers = at, []fleet.ObservedContainer{w.web()}
-		events, _, err := w.store.RecordObservation(t.Context(), o, nil)
-		require.NoError(t, err)
-		require.Empty(t, events)
+		o.At, o.Containers = at, []fleet.Container{w.web()}
+		require.Empty(t, observe(t, w.store, o).Events)
 	}
 	require.Zero(t, count(t, w.address, "select count(*) from observed_containers"))
 	require.Equal(t, "missing ended", w.look(seeing(w.web())))
@@ -127,7 +123,7 @@ func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
 func TestTheNodesToLookAtAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 	w := newWatch(t)
 	claimed := fleet.Claim{Node: "claimed", Machine: fleet.Machine{ID: "m1", Boot: "b1"}}
-	_, err := w.store.ClaimNode(t.Context(), claimed)
+	_, err := w.store.ClaimNode(t.Context(), claimed, watch.Judge)
 	require.NoError(t, err)
 	record(t, w.store, fleet.NodeRecord{Name: "orion"})
 	watched := func() []fleet.WatchedNode {
@@ -140,13 +136,13 @@ func TestTheNodesToLookAtAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first look that has no answer")
 	w.look(seeing(w.web()))
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
-	require.NoError(t, w.store.RemoveNode(t.Context(), "orion"))
+	require.NoError(t, w.store.RemoveNode(t.Context(), "orion", watch.MayRemove))
 	require.Equal(t, []fleet.WatchedNode{{Name: "rift"}}, watched())
 }
 
 func TestALookAtANodeThatNobodyKnowsIsNotFound(t *testing.T) {
 	store, _ := newStore(t)
-	_, _, err := store.RecordObservation(t.Context(), fleet.Observation{Node: "nowhere", At: time.Now()}, nil)
+	_, err := store.RecordObservation(t.Context(), observing(fleet.Observation{Node: "nowhere", At: time.Now()}), watch.Assess)
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 }
 
@@ -205,8 +201,7 @@ func TestEventsAreSelected(t *testing.T) {
 	require.Equal(t, "missing", w.look(seeing()))
 	missingAt := w.at
 	for i := range 2 {
-		_, _, err := w.store.RecordObservation(t.Context(), fleet.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"}, nil)
-		require.NoError(t, err)
+		observe(t, w.store, fleet.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"})
 	}
 	require.Equal(t, "missing ended", w.look(seeing(w.web())))
 	all, err := w.store.Events(t.Context(), fleet.EventQuery{})
@@ -254,7 +249,7 @@ func TestTheStateOfNodes(t *testing.T) {
 	require.Equal(t, fleet.NodeUnreachable, rift.State)
 	require.True(t, rift.Since.Equal(since))
 	require.True(t, rift.Answered.Equal(answered))
-	require.Equal(t, &fleet.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}, rift.Status)
+	require.Equal(t, &fleet.NodeStatus{Hostname: "rift.example", NodeFigures: fleet.NodeFigures{Load: []float64{0.5, 0.4, 0.3}}}, rift.Status)
 	require.Len(t, rift.Drift, 2)
 	require.Equal(t, []fleet.DriftKind{fleet.DriftMissing, fleet.DriftUnreachable}, []fleet.DriftKind{rift.Drift[0].Kind, rift.Drift[1].Kind})
 }
@@ -263,10 +258,10 @@ func TestANodeWhoseClockIsAnHourOffMakesNoEvents(t *testing.T) {
 	for _, off := range []time.Duration{time.Hour, -time.Hour} {
 		w := newWatch(t)
 		uptime := int64(5000) // the kernel counts it, whatever the clock says
-		look := func(c fleet.ObservedContainer) string {
+		look := func(c fleet.Container) string {
 			uptime += 60
 			o := seeing(c)
-			o.Status = &fleet.NodeStatus{UptimeSeconds: uptime}
+			o.Status = &fleet.NodeStatus{NodeFigures: fleet.NodeFigures{UptimeSeconds: uptime}}
 			return w.look(o)
 		}
 		c := w.web()

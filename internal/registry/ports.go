@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // defaultRest is how long a port rests where the caller does not say.
@@ -95,7 +96,7 @@ func restTaken(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) error {
 
 // holdStatic takes a port that the definition names. It may take one that
 // rests, because nobody could use another instead.
-func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p fleet.StaticPort) error {
+func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicedef.Port) error {
 	var service, component string
 	err := tx.QueryRow(ctx, `
 		insert into component_routes as held (node, protocol, host_port, service, component, deployment, port)
@@ -106,7 +107,7 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p fleet.Sta
 		where held.rests_until is not null
 		   or (held.service, held.component, held.route) = (excluded.service, excluded.component, '')
 		returning service, component`,
-		r.Node, p.Protocol, p.HostPort, r.Service, r.Component, r.Deployment).Scan(&service, &component)
+		r.Node, p.Protocol, p.Host, r.Service, r.Component, r.Deployment).Scan(&service, &component)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
@@ -114,14 +115,14 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p fleet.Sta
 	err = tx.QueryRow(ctx, `
 		select service || '/' || component || case when route = '' then '' else ', route ' || route end
 		from component_routes where node = $1 and protocol = $2 and host_port = $3`,
-		r.Node, p.Protocol, p.HostPort).Scan(&holder)
+		r.Node, p.Protocol, p.Host).Scan(&holder)
 	if err != nil {
 		return err
 	}
 	f := fault.New(fault.PortInUse, "%s port %d of node %s, which %s/%s asks for, is held by %s",
-		p.Protocol, p.HostPort, r.Node, r.Service, r.Component, holder).
+		p.Protocol, p.Host, r.Node, r.Service, r.Component, holder).
 		WithHint("name another port, or undeploy its holder")
-	f.Component, f.Node, f.Port = r.Component, r.Node, p.HostPort
+	f.Component, f.Node, f.Port = r.Component, r.Node, p.Host
 	return f
 }
 

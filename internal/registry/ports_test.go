@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 func portRequest(service, component string, deployment int, candidates []int, routes ...string) fleet.PortRequest {
@@ -25,7 +26,7 @@ func portRequest(service, component string, deployment int, candidates []int, ro
 func staticRequest(service, component string, deployment int, ports ...int) fleet.PortRequest {
 	r := portRequest(service, component, deployment, nil)
 	for _, port := range ports {
-		r.Static = append(r.Static, fleet.StaticPort{Protocol: "tcp", HostPort: port})
+		r.Static = append(r.Static, servicedef.Port{Protocol: "tcp", Host: port})
 	}
 	return r
 }

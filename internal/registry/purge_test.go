@@ -23,7 +23,7 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 	refused := func(text string) {
 		t.Helper()
 		for _, dry := range []bool{true, false} {
-			_, err := w.store.Purge(t.Context(), "shop", dry)
+			_, err := w.store.Purge(t.Context(), "shop", dry, plan.MayPurge)
 			require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 			require.ErrorContains(t, err, text)
 		}
@@ -43,11 +43,11 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 	require.NoError(t, w.store.MarkMended(t.Context(), "shop", begun.Number))
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 
-	known, err := w.store.Purge(t.Context(), "shop", true)
+	known, err := w.store.Purge(t.Context(), "shop", true, plan.MayPurge)
 	require.NoError(t, err)
 	require.Equal(t, fleet.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, known)
 	for _, forgotten := range []fleet.Forgotten{known, {Service: "shop"}} { // it may be called twice
-		gone, err := w.store.Purge(t.Context(), "shop", false)
+		gone, err := w.store.Purge(t.Context(), "shop", false, plan.MayPurge)
 		require.NoError(t, err)
 		require.Equal(t, forgotten, gone)
 		require.Equal(t, forgotten == fleet.Forgotten{Service: "shop"}, gone.Nothing())
@@ -78,7 +78,7 @@ func TestAPurgeForgetsWhatNeverBecameARelease(t *testing.T) {
 		"blog": {Service: "blog", Definitions: 1},
 		"none": {Service: "none"},
 	} {
-		gone, err := store.Purge(t.Context(), service, false)
+		gone, err := store.Purge(t.Context(), service, false, plan.MayPurge)
 		require.NoError(t, err)
 		require.Equal(t, known, gone)
 	}

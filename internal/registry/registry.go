@@ -88,3 +88,14 @@ func (s *Store) transact(ctx context.Context, o pgx.TxOptions, work func(pgx.Tx)
 	err = pgx.BeginTxFunc(ctx, conn, o, work)
 	return translate(ctx, err, conn.Conn().IsClosed(), doing, args...)
 }
+
+// nullTime is a time, or null for the zero time.
+func nullTime(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// nonNil is a list that is never null to Postgres, as a nil slice would be.
+func nonNil(names []string) []string { return append([]string{}, names...) }

@@ -174,7 +174,3 @@ func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][
 	})
 	return routes, err
 }
-
-// nonNil makes of a nil slice, which Postgres would take for null, an empty
-// one.
-func nonNil(names []string) []string { return append([]string{}, names...) }

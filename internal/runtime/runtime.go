@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // Labels that every container of mcp's bears.
@@ -143,7 +145,8 @@ type ContainerSpec struct {
 	SecretEnv map[string]string
 	// Volumes are "source:/target[:options]".
 	Volumes []string
-	Ports   []PortMapping
+	// Ports are published on the host.
+	Ports []servicedef.Port
 	// User is "uid[:gid]" or a name; "" the image's.
 	User string
 	// Network is "" for the engine's default, "host", "none", or a network's name.
@@ -155,16 +158,6 @@ type ContainerSpec struct {
 	CPUs   float64
 	// StopTimeout is how long the container may take to stop.
 	StopTimeout time.Duration
-}
-
-// PortMapping publishes one port of a container on its host.
-type PortMapping struct {
-	// HostIP is the address to publish on; "" means all.
-	HostIP        string `json:"host_ip,omitempty"`
-	HostPort      int    `json:"host_port"`
-	ContainerPort int    `json:"container_port"`
-	// Protocol is "tcp" or "udp".
-	Protocol string `json:"protocol"`
 }
 
 // State is what a container is doing.
@@ -218,7 +211,7 @@ type ContainerInfo struct {
 	Digest string            `json:"digest,omitempty"`
 	State  State             `json:"state"`
 	Labels map[string]string `json:"labels,omitempty"`
-	Ports  []PortMapping     `json:"ports,omitempty"`
+	Ports  []servicedef.Port `json:"ports,omitempty"`
 	// Volumes are the paths on the host that are mounted in it. They concern
 	// the host alone, and do not travel.
 	Volumes []string `json:"-"`

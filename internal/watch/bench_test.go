@@ -13,7 +13,7 @@ import (
 // servedBy is a look at a node that runs n services of four components each, as
 // they are released.
 func servedBy(n int) (fleet.Observation, []fleet.ServiceRecord) {
-	look := fleet.Observation{Node: "rift", At: noon, Status: &fleet.NodeStatus{Disk: fleet.Usage{Total: 100}, Memory: fleet.Usage{Total: 100}}}
+	look := fleet.Observation{Node: "rift", At: noon, Status: &fleet.NodeStatus{NodeFigures: fleet.NodeFigures{Disk: fleet.Usage{Total: 100}, Memory: fleet.Usage{Total: 100}}}}
 	var services []fleet.ServiceRecord
 	for i := range n {
 		release := fleet.Release{Service: fmt.Sprintf("shop-%d", i), Number: 7, Active: true, Components: map[string]fleet.Member{}}
@@ -23,11 +23,9 @@ func servedBy(n int) (fleet.Observation, []fleet.ServiceRecord) {
 				Image: "r.example/web:v1", Digest: "sha256:web1", Spec: "spec", Active: true,
 			}
 			release.Components[m.Component] = m
-			made := fleet.Container{
+			look.Containers = append(look.Containers, fleet.Container{
 				Name: m.Container, Service: release.Service, Component: m.Component, Deployment: m.Deployment, Spec: m.Spec, Running: true,
-			}
-			look.Containers = append(look.Containers, fleet.ObservedContainer{
-				Container: made, ID: m.Container, Image: m.Image, Digest: m.Digest, State: "running",
+				ID: m.Container, Image: m.Image, Digest: m.Digest, State: "running",
 			})
 		}
 		services = append(services, fleet.ServiceRecord{Release: release})

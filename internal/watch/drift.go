@@ -22,7 +22,7 @@ const (
 
 // MemberDrift is how a component's container differs from what was released;
 // none means that it does not. Found is nil where there is no such container.
-func MemberDrift(service string, m fleet.Member, found *fleet.ObservedContainer) []fleet.Drift {
+func MemberDrift(service string, m fleet.Member, found *fleet.Container) []fleet.Drift {
 	var drift []fleet.Drift
 	note := func(kind fleet.DriftKind, format string, args ...any) {
 		drift = append(drift, fleet.Drift{
@@ -64,7 +64,7 @@ func MemberDrift(service string, m fleet.Member, found *fleet.ObservedContainer)
 // that have to do with it; busy are those whose containers are being changed,
 // of which nothing can be said. Open is what was found before.
 func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[string]bool, open []fleet.OpenDrift) []fleet.Drift {
-	if o.Counts() {
+	if unreachable(o) {
 		return []fleet.Drift{{Kind: fleet.DriftUnreachable, Detail: o.Problem}}
 	}
 	if o.Problem != "" {
@@ -99,8 +99,13 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 	return found
 }
 
+// unreachable reports whether an observation without an answer makes the node
+// unreachable. One alone does not: a worker that is restarted, as for a new
+// version, is away for seconds.
+func unreachable(o fleet.Observation) bool { return o.Problem != "" && !o.Unanswered.IsZero() }
+
 // doing says what a container that does not run is doing.
-func doing(c fleet.ObservedContainer) string {
+func doing(c fleet.Container) string {
 	switch c.State {
 	case "stopped":
 		return fmt.Sprintf("exited with code %d", c.ExitCode)

@@ -41,7 +41,7 @@ func Events(o fleet.Observation, found []fleet.Drift, busy map[string]bool, open
 // Restarts is when the restarts of a container were noticed that count at now,
 // given how it was found before; nil if it was not. A restart that is not the
 // engine's own shows in when the container was started.
-func Restarts(before *fleet.ObservedContainer, c fleet.ObservedContainer, now time.Time) []time.Time {
+func Restarts(before *fleet.Container, c fleet.Container, now time.Time) []time.Time {
 	if before == nil {
 		return nil
 	}

@@ -17,7 +17,7 @@ const (
 )
 
 // Standings says of each container of a node, by its name, whose it is.
-func Standings(node string, containers []fleet.ObservedContainer, services []fleet.ServiceRecord) map[string]Standing {
+func Standings(node string, containers []fleet.Container, services []fleet.ServiceRecord) map[string]Standing {
 	busy := map[string]bool{}
 	for _, s := range services {
 		busy[s.Release.Service] = s.Deploying != 0
@@ -40,7 +40,7 @@ func Standings(node string, containers []fleet.ObservedContainer, services []fle
 
 // orphansOn are the names of the containers that bear mcp's labels and that no
 // release has; of a busy service nothing is said.
-func orphansOn(node string, containers []fleet.ObservedContainer, services []fleet.ServiceRecord, busy map[string]bool) map[string]bool {
+func orphansOn(node string, containers []fleet.Container, services []fleet.ServiceRecord, busy map[string]bool) map[string]bool {
 	explained := map[string]bool{}
 	for _, s := range services {
 		for _, m := range s.Release.Members() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // sameContainer reports whether a container is the one that spec asks for.
@@ -28,7 +29,7 @@ func samePorts(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool {
 
 // publishedBy are the ports that a container of that spec publishes: none on
 // the host's network, where there is nothing to publish.
-func publishedBy(spec runtime.ContainerSpec) []runtime.PortMapping {
+func publishedBy(spec runtime.ContainerSpec) []servicedef.Port {
 	if spec.Network == "host" || spec.Network == "none" {
 		return nil
 	}
@@ -37,20 +38,20 @@ func publishedBy(spec runtime.ContainerSpec) []runtime.PortMapping {
 
 // canonical is ports in one order and one spelling: all addresses are "" to
 // some versions of podman and 0.0.0.0 to others.
-func canonical(ports []runtime.PortMapping) []runtime.PortMapping {
+func canonical(ports []servicedef.Port) []servicedef.Port {
 	ports = slices.Clone(ports)
 	for i, p := range ports {
-		if address, err := netip.ParseAddr(p.HostIP); err == nil {
-			ports[i].HostIP = address.String()
+		if address, err := netip.ParseAddr(p.IP); err == nil {
+			ports[i].IP = address.String()
 		}
-		if ports[i].HostIP == "0.0.0.0" {
-			ports[i].HostIP = ""
+		if ports[i].IP == "0.0.0.0" {
+			ports[i].IP = ""
 		}
 		ports[i].Protocol = cmp.Or(p.Protocol, "tcp")
 	}
-	slices.SortFunc(ports, func(a, b runtime.PortMapping) int {
-		return cmp.Or(cmp.Compare(a.HostPort, b.HostPort), cmp.Compare(a.Protocol, b.Protocol),
-			cmp.Compare(a.HostIP, b.HostIP), cmp.Compare(a.ContainerPort, b.ContainerPort))
+	slices.SortFunc(ports, func(a, b servicedef.Port) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Protocol, b.Protocol),
+			cmp.Compare(a.IP, b.IP), cmp.Compare(a.Container, b.Container))
 	})
 	return slices.Compact(ports)
 }
