@@ -18,8 +18,8 @@ import (
 // Host is the host that this process runs on.
 type Host struct{ disks Disks }
 
-// Status is the host's own part of a node's status: its figures, and how full the
-// file systems of the engine's storage and of the volumes are.
+// Status reads the host's part of a node's status: its figures, and the usage of
+// the file systems of the engine's storage and of the volumes.
 func (h *Host) Status(ctx context.Context, storage string, volumes []string) (fleet.NodeStatus, error) {
 	status, err := ReadStatus(ctx, storage)
 	if err != nil {
@@ -29,10 +29,10 @@ func (h *Host) Status(ctx context.Context, storage string, volumes []string) (fl
 	return status, err
 }
 
-// ReadStatus reads the figures of the host, and how full the file system of a
-// directory is. CPUPercent is that since the last call, or else since this process
-// started. It starts no process: gopsutil's host.Info runs lsb_release for what is
-// not needed here.
+// ReadStatus reads the state of the host, and the usage of the file system of a
+// directory. CPUPercent is the use since the last read, or else since this process
+// started. It does not call gopsutil's host.Info, which runs lsb_release for
+// values that are not needed.
 func ReadStatus(ctx context.Context, dir string) (fleet.NodeStatus, error) {
 	name, err := os.Hostname()
 	if err != nil {
