@@ -16,8 +16,8 @@ func QueueNode(node string) string { return "node-" + node }
 // QueueBuild is the task queue that only the named builder polls.
 func QueueBuild(builder string) string { return "build-" + builder }
 
-// Control is what control workers do: all that touches Postgres or an image
-// registry.
+// Control holds the activities of control workers: all that touch Postgres or an
+// image registry.
 type Control struct {
 	Registry Registry
 	Images   ImageRegistry
@@ -33,7 +33,7 @@ type Control struct {
 	PortRest time.Duration
 }
 
-// Node is what a node's own worker does: all that touches its containers.
+// Node holds the activities of a node's own worker: all that touch its containers.
 type Node struct {
 	Name    string
 	Runtime runtime.Runtime
@@ -54,7 +54,7 @@ type Node struct {
 	Slots *Slots
 }
 
-// Builder is what a worker with the sources does.
+// Builder holds the activities of a worker that has the sources.
 type Builder struct {
 	Name      string
 	Runtime   runtime.Runtime

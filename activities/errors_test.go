@@ -76,6 +76,6 @@ func TestATimeoutWithoutAFailureTellsWhatWasGoingOn(t *testing.T) {
 	timeout := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil, activities.Progress{Phase: "pull", Detail: "r.example/api:v1"})
 	f := activities.FaultOf(timeout)
 	require.Equal(t, fault.Unavailable, f.Kind)
-	require.Equal(t, "no answer in time; the last that was heard: pull, r.example/api:v1", f.Message)
+	require.Equal(t, "no answer in time; the last progress: pull, r.example/api:v1", f.Message)
 	require.Equal(t, "no answer in time", activities.FaultOf(temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil)).Message)
 }

@@ -43,7 +43,7 @@ type DeploymentStore interface {
 	Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error)
 }
 
-// PortStore keeps who holds which host port.
+// PortStore keeps the holders of host ports.
 type PortStore interface {
 	AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error)
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
@@ -88,7 +88,7 @@ type HistoryStore interface {
 	DropHours(ctx context.Context, before time.Time) error
 }
 
-// SchemaStore knows the version of the tables, and the one that this mcp needs.
+// SchemaStore reports the version of the tables, and the one that this mcp needs.
 type SchemaStore interface {
 	Schema(ctx context.Context) (has, needs int, err error)
 }

@@ -1,9 +1,9 @@
 package fleet
 
-// Adopted is a container that mcp has not started and runs as a component all
-// the same. An engine adds no label to a container that exists, so the registry
-// keeps, by the container's id, what its labels would say. No other container
-// ever has that id: whatever takes its name is somebody else's.
+// Adopted is a container that mcp did not create and runs as a component all the
+// same. An engine adds no label to an existing container, so the registry keeps, by
+// the container's id, the labels that it would bear. No other container ever has
+// that id: one that takes its name is foreign.
 type Adopted struct {
 	ID        string `json:"id"`
 	Node      string `json:"node"`

@@ -7,14 +7,14 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Suffixes of the names under which a component's container waits to take
-// over, and waits to be removed.
+// The suffixes of the names of containers that wait: for the cut-over, and for
+// their removal.
 const (
 	NextSuffix = ".next"
 	PrevSuffix = ".prev"
 )
 
-// RealName is a container's name without the suffix of one that waits.
+// RealName returns a container's name without such a suffix.
 func RealName(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, NextSuffix), PrevSuffix)
 }

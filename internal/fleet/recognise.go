@@ -2,7 +2,7 @@ package fleet
 
 import "slices"
 
-// AdoptedOn are the adopted containers of the service on a node: those of the
+// AdoptedOn returns the adopted containers of the service on a node: those of the
 // release, and those that a successor has replaced and that may still be there.
 func (r Release) AdoptedOn(node string) []Adopted {
 	var list []Adopted
@@ -14,8 +14,8 @@ func (r Release) AdoptedOn(node string) []Adopted {
 	return list
 }
 
-// Recognise gives the containers of a node that the services have adopted the
-// labels that they would bear.
+// Recognise returns the containers of a node, where those that the services have
+// adopted bear the labels that mcp would have given them.
 func Recognise(node string, containers []Container, services ...Release) []Container {
 	adopted := map[string]Adopted{}
 	for _, s := range services {
@@ -33,8 +33,8 @@ func Recognise(node string, containers []Container, services ...Release) []Conta
 	return recognised
 }
 
-// FindMember is the container that a component of a release has: the one under
-// its name, or else the one that its deployment made; nil if there is neither.
+// FindMember returns the container of a component of a release: the one under its
+// name, or else the one that its deployment created; nil if there is neither.
 func FindMember(service string, m Member, containers []Container) *Container {
 	i := slices.IndexFunc(containers, func(c Container) bool { return c.Name == m.Container })
 	if i < 0 {

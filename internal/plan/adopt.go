@@ -9,18 +9,18 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// AdoptInput is all that an adoption depends on.
+// AdoptInput is everything that an adoption depends on.
 type AdoptInput struct {
 	Desired servicedef.Service
 	Release fleet.Release
-	// Deployment is the number of the one that adopts.
+	// Deployment is the number of the deployment that adopts.
 	Deployment int
 	// Services are the names of all services, by which a container's name is split.
 	Services []string
 	// Digests are those of the definition's images, as far as the image registry
 	// has answered.
 	Digests map[string]string
-	// Nodes holds every container of each node, mcp's or not.
+	// Nodes holds every container of each node, whether mcp's or not.
 	Nodes map[string][]fleet.Container
 }
 
@@ -35,8 +35,8 @@ type Adoption struct {
 	// Definition is the release's, with the adopted components as they were
 	// found: a plan shows where the operator's definition differs.
 	Definition servicedef.Service `json:"definition"`
-	// Managed are the components that mcp runs already, Absent those for which
-	// there is no container.
+	// Managed are the components that mcp runs already, Absent those without a
+	// container.
 	Managed []string `json:"managed"`
 	Absent  []string `json:"absent"`
 	// Left are containers that have a name of the service's and are not adopted, and
@@ -106,7 +106,7 @@ func (a *adopter) sort() {
 			f := located{c, node}
 			_, defined := a.Desired.Component(component)
 			if !defined && c.Service != "" {
-				continue // a leftover of mcp's own
+				continue // a leftover of mcp's
 			}
 			if !defined {
 				a.result.Left = append(a.result.Left, fmt.Sprintf("%s: the definition has no component %s", f, component))
@@ -117,7 +117,7 @@ func (a *adopter) sort() {
 	}
 }
 
-// choose decides which container a component is, if there is just one.
+// choose returns the container of a component, if there is exactly one.
 func (a *adopter) choose(component string) (located, bool) {
 	candidates := a.candidates[component]
 	switch {

@@ -10,12 +10,12 @@ import (
 type planner struct {
 	Input
 	plan Plan
-	// current holds, by node and name, the service's containers as they will
-	// be when the recovery has been done.
+	// current holds, by node and name, the service's containers as they will be
+	// after the recovery.
 	current map[string]map[string]fleet.Container
 }
 
-// sortedNodes are the names of nodes, sorted.
+// sortedNodes returns the names of nodes, sorted.
 func sortedNodes[V any](nodes map[string]V) []string {
 	names := make([]string, 0, len(nodes))
 	for name := range nodes {

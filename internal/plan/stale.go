@@ -17,8 +17,8 @@ const (
 	FormerReleases = 10
 )
 
-// StaleImages are the images of a service's former releases that nothing needs any
-// more. What a reference by digest names is no tag of a builder's.
+// StaleImages returns the images of a service's former releases that nothing needs
+// any more. A reference by digest names no tag on a builder.
 func StaleImages(former []fleet.FormerImage) fleet.CommitResult {
 	var stale fleet.CommitResult
 	for _, f := range former {

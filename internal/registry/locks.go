@@ -10,15 +10,16 @@ import (
 )
 
 // lockService lets one transaction at a time open, commit and close the
-// service's deployments. It comes before any lock of a deployment, so that no
-// two can wait for each other; ports may be allocated meanwhile.
+// service's deployments. It is taken before any lock of a deployment, so that no
+// two transactions can wait for each other; ports may be allocated meanwhile.
 func lockService(ctx context.Context, tx pgx.Tx, service string) error {
 	_, err := tx.Exec(ctx, `select from services where name = $1 for no key update`, service)
 	return err
 }
 
-// deploymentState locks a deployment against being closed meanwhile. Closed
-// says that it has an outcome, committed that it is the service's release.
+// deploymentState locks a deployment against being closed by another transaction.
+// Closed reports whether it has an outcome, committed whether it is the service's
+// release.
 func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int) (closed, committed bool, err error) {
 	err = tx.QueryRow(ctx, `
 		select d.outcome is not null, s.release is not distinct from d.number
@@ -31,7 +32,7 @@ func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int)
 	return closed, committed, err
 }
 
-// superseded says of a deployment that is closed that it may do no more.
+// superseded is the error of a step of a closed deployment.
 func superseded(service string, number int) error {
 	return fault.New(fault.Conflict, "deployment %d of %s is over: a newer one has begun, or its workflow has ended", number, service)
 }

@@ -59,7 +59,7 @@ func (s *Store) SetDraining(ctx context.Context, node string, draining bool) ([]
 	return there, err
 }
 
-// componentsOn are the services that have a component on a node, by name.
+// componentsOn returns the services that have a component on a node, by name.
 func componentsOn(ctx context.Context, tx pgx.Tx, node string) ([]fleet.ServiceOn, error) {
 	rows, err := tx.Query(ctx, `
 		select service, array_agg(name order by name)
@@ -99,7 +99,7 @@ func (s *Store) RemoveNode(ctx context.Context, node string, may func(fleet.Node
 	}, "remove node %s", node)
 }
 
-// useOf is what a node is needed for.
+// useOf returns what a node is needed for.
 func useOf(ctx context.Context, tx pgx.Tx, node string) (use fleet.NodeUse, err error) {
 	use.Node = node
 	if use.Services, err = componentsOn(ctx, tx, node); err != nil {

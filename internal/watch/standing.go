@@ -2,21 +2,21 @@ package watch
 
 import "github.com/metacircular/mcp/internal/fleet"
 
-// Standing says whose a container is.
+// Standing is how a container relates to the releases.
 type Standing string
 
 // The standings.
 const (
-	// Managed is a container that a release has, or that a deployment under way
-	// may be about to change.
+	// Managed is a container of a release, or one that a deployment under way may
+	// be about to change.
 	Managed Standing = "managed"
-	// Unmanaged is one that mcp has neither started nor adopted.
+	// Unmanaged is one that mcp has neither created nor adopted.
 	Unmanaged Standing = "unmanaged"
-	// Orphan is one of mcp's that no release has.
+	// Orphan is one of mcp's that belongs to no release.
 	Orphan Standing = "orphan"
 )
 
-// Standings says of each container of a node, by its name, whose it is.
+// Standings returns the standing of each container of a node, by its name.
 func Standings(node string, containers []fleet.Container, services []fleet.ServiceRecord) map[string]Standing {
 	busy := map[string]bool{}
 	for _, s := range services {
@@ -38,8 +38,8 @@ func Standings(node string, containers []fleet.Container, services []fleet.Servi
 	return standings
 }
 
-// orphansOn are the names of the containers that bear mcp's labels and that no
-// release has; of a busy service nothing is said.
+// orphansOn returns the names of the containers that bear mcp's labels and belong to
+// no release. Those of a busy service are not among them.
 func orphansOn(node string, containers []fleet.Container, services []fleet.ServiceRecord, busy map[string]bool) map[string]bool {
 	explained := map[string]bool{}
 	for _, s := range services {
