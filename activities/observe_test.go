@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// machine says of the host which directories it was asked about.
+// machine reports the directories that it was asked about.
 type machine struct{}
 
 func (machine) Status(_ context.Context, storage string, volumes []string) (fleet.NodeStatus, error) {
@@ -23,7 +23,7 @@ func (machine) Status(_ context.Context, storage string, volumes []string) (flee
 	return status, nil
 }
 
-func TestALookAtANodeFindsEveryContainer(t *testing.T) {
+func TestAnObservationHasEveryContainer(t *testing.T) {
 	h := newHost(t)
 	h.Host, h.Version = machine{}, "v1"
 	for _, spec := range []runtime.ContainerSpec{

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-func TestAContainerThatCannotStartKeepsNoOtherFromIt(t *testing.T) {
+func TestAContainerThatCannotStartDoesNotKeepOthersFromStarting(t *testing.T) {
 	h := newHost(t)
 	for name, port := range map[string]int{"shop-api": 20000, "shop-web": 20001} {
 		_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{

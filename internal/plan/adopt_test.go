@@ -127,18 +127,18 @@ func after(t *testing.T, in plan.AdoptInput, a plan.Adoption) map[string]string 
 	}})
 	require.NoError(t, err)
 	require.Empty(t, made.Recovery)
-	told := map[string]string{}
+	changes := map[string]string{}
 	for _, step := range made.Steps {
 		text := string(step.Action)
 		for _, change := range step.Changes {
 			text += " " + change.Field
 		}
-		told[step.Component] = text
+		changes[step.Component] = text
 	}
-	return told
+	return changes
 }
 
-func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
+func TestThePlanAfterAnAdoptionShowsWhatDiffersFromTheDefinition(t *testing.T) {
 	tcp := func(ip string, host, container int) servicedef.Port {
 		return servicedef.Port{IP: ip, Host: host, Container: container, Protocol: "tcp"}
 	}
@@ -169,7 +169,7 @@ func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
 		{"a route listens on what it publishes", func(api *servicedef.Component, c *fleet.Container) {
 			api.Routes, c.Ports = []servicedef.Route{route("rest", 0)}, []servicedef.Port{tcp("", 2080, 2080)}
 		}, "keep", map[string]int{"rest": 2080}},
-		{"two routes listen on what they publish, and nobody can tell which on which", func(api *servicedef.Component, c *fleet.Container) {
+		{"two routes listen on $PORT, and their ports cannot be distinguished", func(api *servicedef.Component, c *fleet.Container) {
 			api.Routes, c.Ports = []servicedef.Route{route("rest", 0), route("admin", 0)}, []servicedef.Port{tcp("", 2080, 2080), tcp("", 2090, 2090)}
 		}, "replace ports routes", map[string]int{}},
 		{"a route is not published", func(api *servicedef.Component, _ *fleet.Container) {
@@ -211,29 +211,29 @@ func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
 	})
 }
 
-func TestWhatIsAdoptedHasNoDriftByItsIdAlone(t *testing.T) {
+func TestAnAdoptedContainerIsRecognisedByItsID(t *testing.T) {
 	in := adoptable()
 	a := plan.Adopt(in)
 	release := fleet.Release{Service: "shop", Number: 4, Active: true, Components: map[string]fleet.Member{}, Adopted: a.Adopted}
 	for _, m := range a.Members {
 		release.Components[m.Component] = m
 	}
-	look := fleet.Observation{Node: "rift", At: time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)}
+	observation := fleet.Observation{Node: "rift", At: time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)}
 	for _, c := range in.Nodes["rift"] {
-		look.Containers = append(look.Containers, c)
+		observation.Containers = append(observation.Containers, c)
 	}
 	drift := func() string {
 		var kinds []string
-		for _, d := range watch.FindDrift(look, []fleet.ServiceRecord{{Release: release}}, nil, nil) {
+		for _, d := range watch.FindDrift(observation, []fleet.ServiceRecord{{Release: release}}, nil, nil) {
 			kinds = append(kinds, string(d.Kind)+" "+d.Container)
 		}
 		return strings.Join(kinds, "; ")
 	}
 	require.Empty(t, drift())
-	require.Empty(t, look.Containers[1].Service, "what was seen stays what was seen")
-	look.Containers[1].ID = "of another"
+	require.Empty(t, observation.Containers[1].Service, "the observation is not changed")
+	observation.Containers[1].ID = "of another"
 	require.Equal(t, "replaced shop-api", drift())
-	look.Containers[1].ID, look.Containers[1].Name = "id-shop-api", "shop-api.prev"
+	observation.Containers[1].ID, observation.Containers[1].Name = "id-shop-api", "shop-api.prev"
 	require.Equal(t, "renamed shop-api", drift())
 	delete(release.Components, "api")
 	require.Equal(t, "orphan shop-api.prev", drift())

@@ -12,8 +12,8 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
-// A node offers more candidates than are asked for; each allocation is of a
-// component that holds nothing yet.
+// A node offers more candidates than are needed; each allocation is for a component
+// that holds no port yet.
 func BenchmarkAllocatePorts(b *testing.B) {
 	for _, n := range []int{1, 50} {
 		b.Run(fmt.Sprintf("routes=%d", n), func(b *testing.B) {
@@ -40,8 +40,8 @@ func BenchmarkAllocatePorts(b *testing.B) {
 	}
 }
 
-// BenchmarkRecordObservation is what the registry does twice a minute for each
-// node.
+// BenchmarkRecordObservation measures the work of the registry twice a minute for
+// each node.
 func BenchmarkRecordObservation(b *testing.B) {
 	for _, n := range []int{1, 50} {
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
@@ -65,7 +65,7 @@ func BenchmarkRecordObservation(b *testing.B) {
 	}
 }
 
-// release releases a service, and gives its containers as they should be.
+// release releases a service, and returns its containers as released.
 func release(b *testing.B, store *registry.Store, service string, components ...string) (containers []fleet.Container) {
 	begin(b, store, service, components...)
 	var members []fleet.Member

@@ -21,10 +21,10 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// server is the Postgres that all tests share, each with a schema of its own.
+// server is the Postgres that all tests share, each with its own schema.
 var server *parts.Postgres
 
-// serverLog is what it writes.
+// serverLog is its log.
 var serverLog string
 
 func TestMain(m *testing.M) {
@@ -53,7 +53,7 @@ func withServer(run func() int) (code int, err error) {
 
 var schemas atomic.Int64
 
-// newSchema makes an empty schema and returns a URL that leads to it.
+// newSchema creates an empty schema and returns a URL that leads to it.
 func newSchema(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", schemas.Add(1))
@@ -66,7 +66,7 @@ func newSchema(t testing.TB) string {
 	return address.String()
 }
 
-// newStore makes a registry with its tables.
+// newStore creates a registry with its tables.
 func newStore(t testing.TB) (*registry.Store, string) {
 	t.Helper()
 	address := newSchema(t)
@@ -83,7 +83,7 @@ func openStore(t testing.TB, address string) *registry.Store {
 	return store
 }
 
-// exec runs statements past the registry.
+// exec runs statements directly in Postgres.
 func exec(t testing.TB, address, statements string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)
@@ -93,7 +93,7 @@ func exec(t testing.TB, address, statements string) {
 	require.NoError(t, err)
 }
 
-// count returns the number that a query past the registry gives.
+// count returns the number that a query directly in Postgres gives.
 func count(t *testing.T, address, query string) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)

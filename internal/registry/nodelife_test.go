@@ -46,7 +46,7 @@ func TestANodesNameBelongsToOneMachine(t *testing.T) {
 	require.Equal(t, fleet.ClaimGranted, claim(t, store, rebooted, &first).Verdict)
 	require.Equal(t, fleet.ClaimOpen, claim(t, store, first, nil).Verdict, "a clone that has not been booted since")
 	kept := claim(t, store, rebooted, nil)
-	require.True(t, kept.Holder.Since.Equal(refused.Holder.Since), "a boot does not begin anew")
+	require.True(t, kept.Holder.Since.Equal(refused.Holder.Since), "a boot does not reset it")
 
 	require.NoError(t, store.RemoveNode(t.Context(), "rift", watch.MayRemove))
 	require.Equal(t, fleet.ClaimGranted, claim(t, store, other, &fleet.Machine{}).Verdict)
@@ -86,8 +86,8 @@ func TestWhichNodesAreDraining(t *testing.T) {
 }
 
 func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
-	w := newWatch(t)
-	require.Equal(t, "missing", w.look(seeing()))
+	w := newMonitored(t)
+	require.Equal(t, "missing", w.observe(observed()))
 	begin(t, w.store, "shop", "web")
 	_, err := w.store.AllocatePorts(t.Context(), portRequest("shop", "web", 2, []int{20001}, "http"))
 	require.NoError(t, err)
@@ -112,7 +112,7 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	}
 	events, err := w.store.Events(t.Context(), fleet.EventQuery{Node: "rift"})
 	require.NoError(t, err)
-	require.Len(t, events, 1, "what has happened there stays told")
+	require.Len(t, events, 1, "the events of the node are kept")
 	deployments, err := w.store.Deployments(t.Context(), "shop", 0)
 	require.NoError(t, err)
 	require.Len(t, deployments, 2)

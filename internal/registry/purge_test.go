@@ -11,9 +11,9 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
-	w := newWatch(t) // shop runs on rift, as release 1
-	require.Equal(t, "missing", w.look(seeing()))
+func TestAPurgeDeletesAServiceOfWhichNothingIsLeft(t *testing.T) {
+	w := newMonitored(t) // shop runs on rift, as release 1
+	require.Equal(t, "missing", w.observe(observed()))
 	_, err := w.store.RecordDefinition(t.Context(), definition("shop", "web"))
 	require.NoError(t, err)
 	begin(t, w.store, "blog", "web")
@@ -43,10 +43,10 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 	require.NoError(t, w.store.MarkMended(t.Context(), "shop", begun.Number))
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 
-	known, err := w.store.Purge(t.Context(), "shop", true, plan.MayPurge)
+	counted, err := w.store.Purge(t.Context(), "shop", true, plan.MayPurge)
 	require.NoError(t, err)
-	require.Equal(t, fleet.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, known)
-	for _, forgotten := range []fleet.Forgotten{known, {Service: "shop"}} { // it may be called twice
+	require.Equal(t, fleet.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, counted)
+	for _, forgotten := range []fleet.Forgotten{counted, {Service: "shop"}} { // it may be called twice
 		gone, err := w.store.Purge(t.Context(), "shop", false, plan.MayPurge)
 		require.NoError(t, err)
 		require.Equal(t, forgotten, gone)
@@ -67,20 +67,20 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 	require.False(t, again.Release.Dirty)
 }
 
-func TestAPurgeForgetsWhatNeverBecameARelease(t *testing.T) {
+func TestAPurgeDeletesDeploymentsThatNeverBecameReleases(t *testing.T) {
 	store, _ := newStore(t)
 	begin(t, store, "shop", "web")
 	finish(t, store, "shop", 1, "failed", "undo on rift")
 	_, err := store.RecordDefinition(t.Context(), definition("blog", "web"))
 	require.NoError(t, err)
-	for service, known := range map[string]fleet.Forgotten{
+	for service, want := range map[string]fleet.Forgotten{
 		"shop": {Service: "shop", Deployments: 1}, // its node has been removed, or was never there
 		"blog": {Service: "blog", Definitions: 1},
 		"none": {Service: "none"},
 	} {
 		gone, err := store.Purge(t.Context(), service, false, plan.MayPurge)
 		require.NoError(t, err)
-		require.Equal(t, known, gone)
+		require.Equal(t, want, gone)
 	}
 	records, err := store.Services(t.Context(), nil)
 	require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 var noon = time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // watched is the node rift on which a service of one component, web, runs as
-// it should.
+// released.
 func watched() (fleet.Observation, []fleet.ServiceRecord) {
 	member := fleet.Member{
 		Component: "web", Container: "shop-web", Node: "rift", Deployment: 7,
@@ -38,8 +38,8 @@ func watched() (fleet.Observation, []fleet.ServiceRecord) {
 		}}}
 }
 
-// told renders drift as "kind subject".
-func told(found []fleet.Drift) string {
+// rendered is drift as "kind subject".
+func rendered(found []fleet.Drift) string {
 	var list []string
 	for _, d := range found {
 		list = append(list, strings.TrimSpace(string(d.Kind)+" "+d.Container))
@@ -69,10 +69,10 @@ func TestFindDrift(t *testing.T) {
 		{"it runs by the digest that the engine knows", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Image, c.Digest = "r.example/web:latest", "sha256:web1"
 		}, ""},
-		{"somebody runs another image in its place", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+		{"a foreign container of another image is in its place", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			*c = fleet.Container{Name: "shop-web", Running: true, Image: "docker.io/nginx", Digest: "sha256:nginx"}
 		}, "wrong-image shop-web"},
-		{"somebody runs the same image in its place", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+		{"a foreign container of the same image is in its place", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Service, c.Component, c.Deployment, c.Spec = "", "", 0, ""
 		}, "replaced shop-web"},
 		{"another deployment made it", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
@@ -90,7 +90,7 @@ func TestFindDrift(t *testing.T) {
 		{"it is unhealthy", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Health = "unhealthy"
 		}, "unhealthy shop-web"},
-		{"its health is not known yet", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+		{"its health is not determined yet", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Health = "starting"
 		}, ""},
 		{"it was stopped on purpose, and runs", func(_ *fleet.Observation, _ *fleet.Container, m *fleet.Member) {
@@ -107,7 +107,7 @@ func TestFindDrift(t *testing.T) {
 			stray.Name, stray.Component = "shop-db", "db"
 			o.Containers = append(o.Containers, stray)
 		}, "orphan shop-db"},
-		{"a container of a service that nobody knows", func(o *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+		{"a container of an unknown service", func(o *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			stray := *c
 			stray.Name, stray.Service = "blog-web", "blog"
 			o.Containers = append(o.Containers, stray)
@@ -141,11 +141,11 @@ func TestFindDrift(t *testing.T) {
 			member := services[0].Release.Components["web"]
 			test.change(&o, &o.Containers[1], &member)
 			services[0].Release.Components["web"] = member
-			require.Equal(t, test.want, told(watch.FindDrift(o, services, nil, nil)))
+			require.Equal(t, test.want, rendered(watch.FindDrift(o, services, nil, nil)))
 		})
 	}
 
-	t.Run("of a service that is busy nothing is said", func(t *testing.T) {
+	t.Run("a busy service has no drift", func(t *testing.T) {
 		o, services := watched()
 		o.Containers[1].Name = "shop-web.next"
 		require.Empty(t, watch.FindDrift(o, services, map[string]bool{"shop": true}, nil))
@@ -156,12 +156,12 @@ func TestFindDrift(t *testing.T) {
 		open := []fleet.OpenDrift{{Drift: fleet.Drift{Kind: fleet.DriftDisk}}}
 		for used, want := range map[uint64]string{89: "disk", 85: "disk", 84: ""} {
 			o.Status.Disk.Used = used
-			require.Equal(t, want, told(watch.FindDrift(o, services, nil, open)), used)
+			require.Equal(t, want, rendered(watch.FindDrift(o, services, nil, open)), used)
 		}
 	})
 }
 
-func TestEachFileSystemIsFullByItself(t *testing.T) {
+func TestEachFileSystemHasItsOwnDrift(t *testing.T) {
 	disk := func(path string, used uint64) fleet.Disk {
 		return fleet.Disk{Path: path, Usage: fleet.Usage{Total: 100 << 30, Used: used << 30}}
 	}
@@ -218,10 +218,10 @@ func TestEvents(t *testing.T) {
 		{"it ends", open(stopped), "", nil, "", []fleet.Event{ended(stopped)}, nil},
 		{"one ends as another begins", open(stopped), "", []fleet.Drift{missing}, "", []fleet.Event{ended(stopped), began(missing)}, []fleet.Drift{missing}},
 		{"it is left open while its service is busy", open(stopped, missing), "", nil, "shop", []fleet.Event{ended(missing)}, []fleet.Drift{stopped}},
-		{"its node has left one look unanswered", open(stopped), "gone", nil, "", nil, []fleet.Drift{stopped}},
-		{"its node goes away: nobody knows", open(stopped), "gone", []fleet.Drift{away}, "", []fleet.Event{gone}, []fleet.Drift{stopped, away}},
+		{"its node has left one observation unanswered", open(stopped), "gone", nil, "", nil, []fleet.Drift{stopped}},
+		{"its node goes away: its state is unknown", open(stopped), "gone", []fleet.Drift{away}, "", []fleet.Event{gone}, []fleet.Drift{stopped, away}},
 		{"its node stays away", open(stopped, away), "gone", []fleet.Drift{away}, "", nil, []fleet.Drift{stopped, away}},
-		{"its node is back, and it as it was", open(stopped, away), "", []fleet.Drift{stopped}, "", []fleet.Event{ended(back)}, []fleet.Drift{stopped}},
+		{"its node is back, and it has not changed", open(stopped, away), "", []fleet.Drift{stopped}, "", []fleet.Event{ended(back)}, []fleet.Drift{stopped}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := fleet.Observation{Node: "rift", At: noon, Problem: test.problem, Unanswered: gone.Since}
@@ -250,7 +250,7 @@ func TestRestarts(t *testing.T) {
 		{"one by hand", func(_, c *fleet.Container) { c.Started = noon }, []time.Time{noon}},
 		{"many at once count as enough", func(_, c *fleet.Container) { c.Restarts = 500 }, []time.Time{noon, noon, noon}},
 		{"its first start is none", func(b, _ *fleet.Container) { b.Started = time.Time{} }, nil},
-		{"the engine counts anew", func(_, c *fleet.Container) { c.Restarts = 0 }, nil},
+		{"the engine resets its count", func(_, c *fleet.Container) { c.Restarts = 0 }, nil},
 		{"those before are kept", func(b, c *fleet.Container) {
 			b.Restarted, c.Restarts = []time.Time{noon.Add(-time.Minute)}, 6
 		}, []time.Time{noon.Add(-time.Minute), noon}},
@@ -271,5 +271,5 @@ func TestRestarts(t *testing.T) {
 			}
 		})
 	}
-	require.Empty(t, watch.Restarts(nil, now, noon), "nobody knows since when")
+	require.Empty(t, watch.Restarts(nil, now, noon), "it was not observed before")
 }
