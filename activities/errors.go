@@ -116,7 +116,7 @@ func FaultOf(err error) *fault.Error {
 		if app.HasDetails() && app.Details(&f) == nil && f.Kind != "" {
 			return &f
 		}
-		if kind := fault.Kind(app.Type()); slices.Contains(fault.Kinds(), kind) {
+		if kind := fault.Kind(app.Type()); kind.Exists() {
 			return fault.New(kind, "%s", app.Message())
 		}
 		return fault.New(fault.Internal, "%s", app.Message())

@@ -18,6 +18,9 @@ type ExecInput struct {
 	Timeout time.Duration `json:"timeout"`
 }
 
+// ExecResult is the output and the exit code of a command.
+type ExecResult = runtime.ExecResult
+
 // Exec runs a command in a container. It must not be retried, because the command may
 // have any effect.
 func (a *Node) Exec(ctx context.Context, in ExecInput) (runtime.ExecResult, error) {

@@ -59,7 +59,7 @@ func (a *App) adopt(ctx context.Context, service string, dry bool, deadline time
 		return err
 	}
 	defer c.Close()
-	in := workflows.DeployInput{Definition: *definition, Adopt: true, Deadline: cmp.Or(deadline, time.Duration(cfg.Deadline))}
+	in := workflows.DeployInput{Verb: workflows.VerbAdopt, Definition: *definition, Deadline: cmp.Or(deadline, time.Duration(cfg.Deadline))}
 	in.Who, in.From = a.identity()
 	if dry {
 		return a.rehearseAdoption(ctx, c, in)
@@ -102,7 +102,7 @@ func (a *App) rehearseAdoption(ctx context.Context, c client.Client, in workflow
 // showNext shows what a deploy would do to what has been adopted. That it
 // cannot be told takes nothing from the adoption.
 func (a *App) showNext(ctx context.Context, c client.Client, in workflows.DeployInput, builder string) error {
-	in.Adopt, in.Builder = false, builder
+	in.Verb, in.Builder = workflows.VerbDeploy, builder
 	var next workflows.PlanResult
 	if err := a.read(ctx, c, "plan", workflows.PlanName, in, &next); err != nil {
 		a.say("what a deploy would do next cannot be told: %v", err)

@@ -305,7 +305,7 @@ func past(known workflows.HistoryResult) []deployment {
 		list = append(list, deployment{
 			Number:  d.Number,
 			Text:    fmt.Sprintf("%s, %s, %s", d.Verb, cmp.Or(d.Outcome, "under way"), d.Started.Local().Format(time.DateTime)),
-			Release: d.Outcome == string(workflows.Succeeded) && d.Verb != workflows.VerbUndeploy,
+			Release: d.Outcome == string(workflows.Succeeded) && workflows.Verb(d.Verb) != workflows.VerbUndeploy,
 		})
 	}
 	return list

@@ -108,7 +108,7 @@ func (a *App) deployOne(ctx context.Context, c client.Client, cfg *config.Config
 
 // perform starts a deploy that builds nothing, or attaches to it, and shows how
 // it ends.
-func (a *App) perform(ctx context.Context, c client.Client, in workflows.DeployInput) error {
+func (a *App) perform(ctx context.Context, c client.Client, in workflows.Operation) error {
 	result, err := a.performed(ctx, c, in)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (a *App) perform(ctx context.Context, c client.Client, in workflows.DeployI
 }
 
 // performed is how a deploy ended that perform would show.
-func (a *App) performed(ctx context.Context, c client.Client, in workflows.DeployInput) (result workflows.Result, err error) {
+func (a *App) performed(ctx context.Context, c client.Client, in workflows.Operation) (result workflows.Result, err error) {
 	run, err := a.startDeploy(ctx, c, in)
 	if err != nil {
 		return result, err
@@ -145,6 +145,7 @@ func (a *App) deployInput(cfg *config.Config, dir *servicedef.Dir, target string
 // inputFor asks for a deploy of a whole definition.
 func (a *App) inputFor(cfg *config.Config, definition *servicedef.Service, o deployOptions) workflows.DeployInput {
 	in := workflows.DeployInput{
+		Verb:       workflows.VerbDeploy,
 		Definition: *definition,
 		Force:      o.force,
 		Deadline:   cmp.Or(o.deadline, time.Duration(cfg.Deadline)),
@@ -209,8 +210,8 @@ func componentNames(s *servicedef.Service) []string {
 
 // startDeploy starts the workflow, or attaches to the one that runs. A deploy
 // that has succeeded and only retires its predecessors is waited for.
-func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.DeployInput) (client.WorkflowRun, error) {
-	service := in.Definition.Name
+func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Operation) (client.WorkflowRun, error) {
+	service := in.ServiceName()
 	a.forget()
 	for {
 		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
@@ -220,7 +221,7 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 			WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			WorkflowExecutionErrorWhenAlreadyStarted: true,
 			StaticSummary:                            in.Summary(),
-			StaticDetails:                            deployDetails(in),
+			StaticDetails:                            in.Details(),
 			Memo:                                     in.Memo(),
 			TypedSearchAttributes:                    in.Attributes(),
 		}, in.Workflow(), in)
@@ -241,8 +242,8 @@ func (a *App) startDeploy(ctx context.Context, c client.Client, in workflows.Dep
 // attach joins the deploy that holds the lock if it is the same one. It
 // returns nothing when that deploy was only retiring, and has ended now; of an
 // undeploy, to retire is what is asked for.
-func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployInput) (client.WorkflowRun, error) {
-	service := in.Definition.Name
+func (a *App) attach(ctx context.Context, c client.Client, in workflows.Operation) (client.WorkflowRun, error) {
+	service := in.ServiceName()
 	id := workflows.DeployID(service)
 	described, err := c.DescribeWorkflow(ctx, id, "")
 	if err != nil {
@@ -263,10 +264,10 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 	if err != nil {
 		return nil, temporalFault(err)
 	}
-	same := workflows.DeployHash(theirs) == workflows.DeployHash(in)
-	undeploying := same && in.Undeploy
+	same := theirs.Hash() == in.Hash()
+	undeploying := same && in.Removes()
 	if memo(workflows.MemoPhase) == workflows.PhaseRetiring && !undeploying {
-		a.say("%s was %s a moment ago; waiting until its former containers are gone", service, participle(theirs))
+		a.say("%s was %s a moment ago; waiting until its former containers are gone", service, theirs.Participle())
 		_ = run.Get(ctx, nil) // how it ends is its own caller's to hear
 		if ctx.Err() != nil {
 			return nil, exitError(exitInterrupted)
@@ -274,62 +275,40 @@ func (a *App) attach(ctx context.Context, c client.Client, in workflows.DeployIn
 		return nil, nil
 	}
 	if same {
-		a.say("attached to the %s of %s that %s started %s ago", in.Verb(), service, memo(workflows.MemoWho), time.Since(described.WorkflowStartTime).Round(time.Second))
-		if ours, holds := cmp.Or(in.Deadline, workflows.DefaultDeadline), cmp.Or(theirs.Deadline, workflows.DefaultDeadline); ours != holds {
+		a.say("attached to the %s of %s that %s started %s ago", in.Word(), service, memo(workflows.MemoWho), time.Since(described.WorkflowStartTime).Round(time.Second))
+		if ours, holds := in.Timeout(), theirs.Timeout(); ours != holds {
 			a.say("its own deadline of %s holds, not %s", holds, ours)
 		}
 		return run, nil
 	}
 	return nil, fault.New(fault.Conflict, "%s is being %s%s, by %s since %s",
-		service, participle(theirs), difference(theirs, in), memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
-		WithHint("wait until it ends and %s again, or cancel it: mcp cancel %s", in.Verb(), service)
+		service, theirs.Participle(), difference(theirs, in), memo(workflows.MemoWho), described.WorkflowStartTime.Local().Format(time.TimeOnly)).
+		WithHint("wait until it ends and %s again, or cancel it: mcp cancel %s", in.Word(), service)
 }
 
-// participle says what is being done to a service.
-func participle(in workflows.DeployInput) string {
-	switch in.Verb() {
-	case workflows.VerbUndeploy:
-		return "undeployed"
-	case workflows.VerbAdopt:
-		return "adopted"
-	case workflows.VerbStop:
-		return "stopped"
-	case workflows.VerbStart, workflows.VerbRestart:
-		return in.Verb() + "ed"
-	case workflows.VerbPurge:
-		return "purged"
-	}
-	return "deployed"
-}
-
-// difference says how two deploys of a service differ, where the verb does not.
-func difference(theirs, ours workflows.DeployInput) string {
+// difference describes how two operations on a service differ, where the verb does
+// not.
+func difference(theirs, ours workflows.Operation) string {
+	one, ok := theirs.(workflows.DeployInput)
+	other, both := ours.(workflows.DeployInput)
 	switch {
-	case theirs.Undeploy || ours.Undeploy, theirs.Adopt != ours.Adopt, theirs.Turn != ours.Turn:
+	case !ok || !both || one.Participle() != other.Participle():
 		return ""
-	case theirs.Definition.Hash() == ours.Definition.Hash():
+	case one.Definition.Hash() == other.Definition.Hash():
 		return " with other options"
 	}
 	return " with another definition"
 }
 
-// inputOf reads from the history what a running deploy was asked to do.
-func (a *App) inputOf(ctx context.Context, c client.Client, run client.WorkflowRun) (in workflows.DeployInput, err error) {
+// inputOf reads from the history what a running operation was asked to do.
+func (a *App) inputOf(ctx context.Context, c client.Client, run client.WorkflowRun) (workflows.Operation, error) {
 	events := c.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	first, err := events.Next()
 	if err != nil {
-		return in, err
+		return nil, err
 	}
-	err = a.converter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
-	return in, err
-}
-
-// deployDetails is what Temporal's UI shows of a deploy, in Markdown.
-func deployDetails(in workflows.DeployInput) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**, asked for by %s on %s\n\n", in.Definition.Name, in.Who, in.From)
-	for _, c := range in.Definition.Components {
-		fmt.Fprintf(&b, "- `%s` on %s: `%s`\n", c.Name, c.Node, c.Image)
-	}
-	return b.String()
+	started := first.GetWorkflowExecutionStartedEventAttributes()
+	return workflows.OperationOf(started.GetWorkflowType().GetName(), func(into any) error {
+		return a.converter().FromPayloads(started.GetInput(), into)
+	})
 }

@@ -51,7 +51,7 @@ func classify(err error) (int, *fault.Error) {
 	case errors.As(err, &unknown):
 		f := fault.New(fault.NotFound, "%s", unknown.Error())
 		if len(unknown.Nearest) > 0 {
-			_ = f.WithHint("did you mean %s?", strings.Join(unknown.Nearest, " or "))
+			f = f.WithHint("did you mean %s?", strings.Join(unknown.Nearest, " or "))
 		}
 		return exitUsage, f
 	case errors.As(err, &usage) && errors.As(err, new(*fault.Error)):

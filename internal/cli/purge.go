@@ -10,7 +10,6 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -64,11 +63,7 @@ func (a *App) purge(ctx context.Context, service string, o purgeOptions) error {
 			return err
 		}
 	}
-	in := workflows.DeployInput{
-		Definition: servicedef.Service{Name: service},
-		Turn:       workflows.VerbPurge,
-		Deadline:   cmp.Or(o.deadline, time.Duration(cfg.Deadline)),
-	}
+	in := workflows.PurgeInput{Service: service, Deadline: cmp.Or(o.deadline, time.Duration(cfg.Deadline))}
 	in.Who, in.From = a.identity()
 	result, err := a.performed(ctx, c, in)
 	switch {

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,8 +46,9 @@ func (a *App) rollback(ctx context.Context, service string, to int, deadline tim
 		return err
 	}
 	in := workflows.DeployInput{
+		Verb:       workflows.VerbRollback,
 		Definition: snapshot.Definition,
-		Rollback:   snapshot.Number,
+		Release:    snapshot.Number,
 		Digests:    snapshot.Digests,
 		Deadline:   deadline,
 	}
@@ -86,9 +86,9 @@ func before(known workflows.HistoryResult) int {
 	for _, d := range known.Deployments {
 		switch {
 		case d.Number > known.Release || d.Outcome != string(workflows.Succeeded):
-		case d.Number == known.Release && (d.Verb == workflows.VerbUndeploy || d.Verb == workflows.VerbStop):
+		case d.Number == known.Release && workflows.Verb(d.Verb).Idles():
 			passed = true // nothing runs
-		case slices.Contains(sameAsBefore, d.Verb):
+		case workflows.Verb(d.Verb).Repeats():
 		case !passed:
 			passed = true
 		default:
@@ -96,9 +96,4 @@ func before(known workflows.HistoryResult) int {
 		}
 	}
 	return 0
-}
-
-// sameAsBefore are the verbs whose releases are nothing to go back to.
-var sameAsBefore = []string{
-	workflows.VerbUndeploy, workflows.VerbReconcile, workflows.VerbStop, workflows.VerbStart, workflows.VerbRestart,
 }

@@ -50,7 +50,7 @@ back. The definition file is not read, and may be gone.`,
 }
 
 // turnCommand is a verb that changes a release itself.
-func (a *App) turnCommand(verb string, cmd *cobra.Command) *cobra.Command {
+func (a *App) turnCommand(verb workflows.Verb, cmd *cobra.Command) *cobra.Command {
 	var deadline time.Duration
 	cmd.Args = args(cobra.ExactArgs(1))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.turn(cmd.Context(), verb, args[0], deadline) }
@@ -58,7 +58,7 @@ func (a *App) turnCommand(verb string, cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-func (a *App) turn(ctx context.Context, verb, target string, deadline time.Duration) error {
+func (a *App) turn(ctx context.Context, verb workflows.Verb, target string, deadline time.Duration) error {
 	service, component, part := strings.Cut(target, "/")
 	if part && verb != workflows.VerbRestart {
 		return usageError{fmt.Errorf("mcp %[1]s is about a whole service: mcp %[1]s %[2]s", verb, service)}
@@ -69,8 +69,8 @@ func (a *App) turn(ctx context.Context, verb, target string, deadline time.Durat
 	}
 	defer c.Close()
 	in := workflows.DeployInput{
+		Verb:       verb,
 		Definition: servicedef.Service{Name: service},
-		Turn:       verb,
 		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
 	}
 	if part {

@@ -56,8 +56,8 @@ func (a *App) undeploy(ctx context.Context, service string, yes bool, deadline t
 		}
 	}
 	in := workflows.DeployInput{
+		Verb:       workflows.VerbUndeploy,
 		Definition: servicedef.Service{Name: service},
-		Undeploy:   true,
 		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
 	}
 	in.Who, in.From = a.identity()

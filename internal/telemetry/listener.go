@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Off, like "", is the address of a process that does not listen.
+// Off is the address of a process that does not listen, and so is "".
 const Off = "off"
 
 // retryInterval is the time between attempts to listen. A worker that replaces
