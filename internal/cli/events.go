@@ -126,7 +126,7 @@ func (a *App) followEvents(ctx context.Context, c client.Client, in workflows.Ev
 func (a *App) writeEvents(list []fleet.Event) {
 	table := tabwriter.NewWriter(a.Stdout, 20, 4, 2, ' ', 0)
 	for _, e := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Node, e.Subject(), e.Kind, e.Story())
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Node, e.Subject(), e.Kind, e.Message())
 	}
 	_ = table.Flush()
 }

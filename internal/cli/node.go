@@ -34,42 +34,29 @@ type listedNode struct {
 	MCP       string    `json:"mcp"`
 }
 
-// nodeStatus is one entry of mcp node status --json: a node as it was when it
-// last answered.
+// nodeState is the state of a node when it last answered.
+type nodeState struct {
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	Draining bool      `json:"draining"`
+	Since    time.Time `json:"since,omitzero"`
+	Seen     time.Time `json:"seen,omitzero"`
+}
+
+// nodeStatus is one entry of mcp node status --json.
 type nodeStatus struct {
-	Name          string      `json:"name"`
-	State         string      `json:"state"`
-	Draining      bool        `json:"draining"`
-	Since         time.Time   `json:"since,omitzero"`
-	Seen          time.Time   `json:"seen,omitzero"`
-	UptimeSeconds int64       `json:"uptime_seconds"`
-	Runtime       string      `json:"runtime"`
-	MCP           string      `json:"mcp"`
-	CPUPercent    float64     `json:"cpu_percent"`
-	Load          []float64   `json:"load"`
-	Memory        fleet.Usage `json:"memory"`
-	Disk          fleet.Usage `json:"disk"`
-	// Disks are the other file systems that containers have volumes on.
-	Disks      []fleet.Disk `json:"disks"`
-	Containers int          `json:"containers"`
-	Running    int          `json:"running"`
+	nodeState
+	fleet.NodeFigures
 }
 
 // shownNode is mcp node show --json.
 type shownNode struct {
-	nodeStatus
-	Address       string            `json:"address"`
-	Announced     time.Time         `json:"announced"`
-	Hostname      string            `json:"hostname"`
-	Kernel        string            `json:"kernel"`
-	Arch          string            `json:"arch"`
-	Storage       string            `json:"storage"`
-	Network       string            `json:"network"`
-	Cgroups       string            `json:"cgroups"`
-	EphemeralLow  int               `json:"ephemeral_low"`
-	EphemeralHigh int               `json:"ephemeral_high"`
-	Drift         []fleet.OpenDrift `json:"drift"`
-	History       fleet.NodeHistory `json:"history"`
+	nodeState
+	fleet.NodeStatus
+	Address   string            `json:"address"`
+	Announced time.Time         `json:"announced"`
+	Drift     []fleet.OpenDrift `json:"drift"`
+	History   fleet.NodeHistory `json:"history"`
 }
 
 func newNode(a *App) *cobra.Command {
@@ -175,7 +162,7 @@ func (a *App) nodeStatus(ctx context.Context, names []string) error {
 	}
 	list := make([]nodeStatus, 0, len(nodes))
 	for _, n := range nodes {
-		list = append(list, statusOfNode(n))
+		list = append(list, nodeStatus{lastState(n), lastStatus(n).NodeFigures})
 	}
 	if a.json {
 		a.printJSON(list)
@@ -201,11 +188,8 @@ func (a *App) nodeShow(ctx context.Context, names []string, since time.Duration)
 		return err
 	}
 	n := nodes[0]
-	s := statusIn(n)
 	shown := shownNode{
-		nodeStatus: statusOfNode(n), Address: n.Address, Announced: n.Seen, Hostname: s.Hostname, Kernel: s.Kernel, Arch: s.Arch,
-		Storage: s.Storage, Network: s.Network, Cgroups: s.Cgroups,
-		EphemeralLow: s.EphemeralLow, EphemeralHigh: s.EphemeralHigh, Drift: n.Drift, History: history,
+		nodeState: lastState(n), NodeStatus: lastStatus(n), Address: n.Address, Announced: n.Seen, Drift: n.Drift, History: history,
 	}
 	if a.json {
 		a.printJSON(shown)
@@ -265,21 +249,22 @@ func writeHistory(w io.Writer, h fleet.NodeHistory) {
 	}
 }
 
-func statusOfNode(n fleet.NodeState) nodeStatus {
-	s := statusIn(n)
-	return nodeStatus{
-		Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered, UptimeSeconds: s.UptimeSeconds,
-		Runtime: cmp.Or(s.Runtime, n.Runtime), MCP: cmp.Or(s.MCP, n.Version),
-		CPUPercent: s.CPUPercent, Load: s.Load, Memory: s.Memory, Disk: s.Disk, Disks: append([]fleet.Disk{}, s.Disks...), Containers: s.Containers, Running: s.Running,
-	}
+func lastState(n fleet.NodeState) nodeState {
+	return nodeState{Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered}
 }
 
-// statusIn is what the node answered last; nothing before the first look.
-func statusIn(n fleet.NodeState) fleet.NodeStatus {
-	if n.Status == nil {
-		return fleet.NodeStatus{Load: []float64{}}
+// lastStatus is the status that the node answered last; before the first
+// observation it holds what its worker announced.
+func lastStatus(n fleet.NodeState) fleet.NodeStatus {
+	var s fleet.NodeStatus
+	if n.Status != nil {
+		s = *n.Status
+	} else {
+		s.Load = []float64{}
 	}
-	return *n.Status
+	s.Runtime, s.MCP = cmp.Or(s.Runtime, n.Runtime), cmp.Or(s.MCP, n.Version)
+	s.Disks = append([]fleet.Disk{}, s.Disks...)
+	return s
 }
 
 // stateOf is one word: of a node that answers whether it is draining, of

@@ -107,16 +107,11 @@ func statuses(r workflows.StatusResult) []serviceStatus {
 // seenNode is what a node has said, read once for all services.
 type seenNode struct {
 	silent     bool
-	containers []fleet.ObservedContainer
-	uptimes    map[string]int64 // in seconds, by container id
+	containers []fleet.Container
 }
 
 func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
-	n := seenNode{silent: node.Error != nil, containers: seen(node, services...), uptimes: map[string]int64{}}
-	for _, c := range node.Containers {
-		n.uptimes[c.ID] = c.UptimeSeconds
-	}
-	return n
+	return seenNode{silent: node.Error != nil, containers: seen(node, services...)}
 }
 
 // statusOf compares what the registry has of a service with what its nodes do.
@@ -154,7 +149,7 @@ func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus
 	if found != nil {
 		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
 		if found.Running {
-			c.Started, c.UptimeSeconds = found.Started, node.uptimes[found.ID]
+			c.Started, c.UptimeSeconds = found.Started, found.UptimeSeconds
 		}
 	}
 	for _, d := range watch.MemberDrift(r.Service, m, found) {
@@ -165,12 +160,8 @@ func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus
 
 // seen are the containers of a node, those that the services have adopted among
 // theirs.
-func seen(node workflows.NodeContainers, services ...fleet.Release) []fleet.ObservedContainer {
-	containers := make([]fleet.ObservedContainer, 0, len(node.Containers))
-	for _, found := range node.Containers {
-		containers = append(containers, workflows.Seen(found))
-	}
-	return fleet.Recognise(node.Node, containers, services...)
+func seen(node workflows.NodeContainers, services ...fleet.Release) []fleet.Container {
+	return fleet.Recognise(node.Node, node.Containers, services...)
 }
 
 // writeStatus shows the list to a person.
