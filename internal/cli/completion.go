@@ -2,6 +2,8 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/session"
 )
 
 func newCompletion() *cobra.Command {
@@ -24,7 +26,7 @@ script once, when it starts.`,
   # fish
   mcp completion fish > ~/.config/fish/completions/mcp.fish`,
 		ValidArgs: []cobra.Completion{"bash", "zsh", "fish"},
-		Args:      args(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
+		Args:      session.Args(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
 		RunE: func(cmd *cobra.Command, shells []string) error {
 			root := cmd.Root()
 			switch shells[0] {

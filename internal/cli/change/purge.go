@@ -1,0 +1,98 @@
+package change
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+type purgeOptions struct {
+	yes, dry bool
+	deadline time.Duration
+}
+
+func newPurge(s *session.Session) *cobra.Command {
+	var o purgeOptions
+	cmd := &cobra.Command{
+		Use:   "purge SERVICE",
+		Short: "Forget a service that was undeployed: its history, definition, ports and events",
+		Long: `Purge forgets all that the registry has of a service: its deployments, with what
+a rollback to them needs, the definition given last, the ports that rest, and its
+events. It is refused while the service has containers, or is being deployed. Its
+definition file, its images and its named volumes stay, and so does, for as long
+as Temporal keeps them, what its deploys have done step by step. The service may
+be deployed again, as if for the first time.
+
+It asks first; without a terminal, -y must say that it may.`,
+		Example: "  mcp purge shop --dry-run\n  mcp purge shop -y --json",
+		Args:    session.Args(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return runPurge(cmd.Context(), s, args[0], o) },
+	}
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "say how much would be forgotten, and forget nothing")
+	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	return cmd
+}
+
+func runPurge(ctx context.Context, s *session.Session, service string, o purgeOptions) error {
+	cfg, c, err := s.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if o.dry || !o.yes { // the counts are read only to be shown
+		var known fleet.Forgotten
+		if err := s.Read(ctx, c, "purge", workflows.PurgeableName, service, &known); err != nil {
+			return err
+		}
+		if known.Nothing() {
+			return nothingKnown(service)
+		}
+		if o.dry {
+			showPurgeable(s, known)
+			return nil
+		}
+		if err := s.Confirm(ctx, "purge "+service, rowsOf(known), o.yes); err != nil {
+			return err
+		}
+	}
+	in := workflows.DeployInput{
+		Definition: servicedef.Service{Name: service},
+		Turn:       workflows.VerbPurge,
+		Deadline:   cmp.Or(o.deadline, time.Duration(cfg.Deadline)),
+	}
+	in.Who, in.From = s.Identity()
+	result, err := performed(ctx, s, c, in)
+	switch {
+	case err != nil:
+		return err
+	case result.Forgotten != nil && result.Forgotten.Nothing():
+		return nothingKnown(service)
+	}
+	return showResult(s, result)
+}
+
+// nothingKnown is the fault of a service that the registry has nothing of.
+func nothingKnown(service string) error {
+	return exit.Usage(fault.New(fault.NotFound, "nothing is known of service %s: it has never been deployed, or is purged already", service))
+}
+
+// showPurgeable shows what a purge would forget.
+func showPurgeable(s *session.Session, f fleet.Forgotten) {
+	if s.JSON {
+		s.PrintJSON(f)
+		return
+	}
+	_, _ = fmt.Fprintf(s.Stdout, "%s: a purge would forget\n", f.Service)
+	writeForgotten(s, f)
+}
