@@ -19,9 +19,6 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 )
 
-// version is set by the linker.
-var version = "dev"
-
 // App has the streams and the environment of a command; a test injects its own.
 type App struct {
 	Stdout, Stderr io.Writer
@@ -65,7 +62,7 @@ func atTerminal() bool {
 
 // Run runs one command and returns its exit code: see package exit.
 func (a *App) Run(ctx context.Context, args []string) int {
-	s := a.session()
+	s := a.newSession()
 	out := &ui.Output{Writer: a.Stdout}
 	s.Stdout = out
 	root := newRoot(s)
@@ -118,10 +115,10 @@ func fail(s *session.Session, err error) exit.Code {
 }
 
 // Root returns the command that all others are below.
-func (a *App) Root() *cobra.Command { return newRoot(a.session()) }
+func (a *App) Root() *cobra.Command { return newRoot(a.newSession()) }
 
-// session is what the verbs receive of the App.
-func (a *App) session() *session.Session {
+// newSession is what the verbs receive of the App.
+func (a *App) newSession() *session.Session {
 	return &session.Session{
 		Console: ui.Console{Stdout: a.Stdout, Stderr: a.Stderr, Stdin: a.Stdin, Interactive: a.Interactive, Screen: a.screen},
 		Getenv:  a.Getenv, Version: version, Interceptors: a.Interceptors, Lasting: a.Lasting, AskLater: a.AskLater,

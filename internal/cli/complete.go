@@ -39,16 +39,17 @@ func completers() map[string]session.Completer {
 // addCompletions has each command complete its arguments and flags. A new verb needs
 // no line here: its Use line names its arguments.
 func addCompletions(root *cobra.Command, s *session.Session) {
-	c := completion{s, completers()}
+	c := completing{s, completers()}
 	c.add(root)
 }
 
-type completion struct {
+// completing has what a completion needs: the session and the completers of all groups.
+type completing struct {
 	session    *session.Session
 	completers map[string]session.Completer
 }
 
-func (c completion) add(cmd *cobra.Command) {
+func (c completing) add(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		c.add(sub)
 	}
@@ -61,7 +62,7 @@ func (c completion) add(cmd *cobra.Command) {
 }
 
 // addFlag has a flag complete its value, if it takes one.
-func (c completion) addFlag(cmd *cobra.Command, f *pflag.Flag) {
+func (c completing) addFlag(cmd *cobra.Command, f *pflag.Flag) {
 	if f.NoOptDefVal != "" {
 		return
 	}
@@ -79,7 +80,7 @@ func (c completion) addFlag(cmd *cobra.Command, f *pflag.Flag) {
 }
 
 // argument completes the argument after those before it.
-func (c completion) argument(ctx context.Context, words, before []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (c completing) argument(ctx context.Context, words, before []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(words) == 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -97,7 +98,7 @@ func (c completion) argument(ctx context.Context, words, before []string, word s
 }
 
 // find runs a completer; without a configuration it finds nothing.
-func (c completion) find(ctx context.Context, find session.Completer, before []string, word string) []cobra.Completion {
+func (c completing) find(ctx context.Context, find session.Completer, before []string, word string) []cobra.Completion {
 	cfg, err := c.session.Config()
 	if err != nil {
 		return nil

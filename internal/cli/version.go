@@ -9,6 +9,9 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 )
 
+// version is set by the linker.
+var version = "dev"
+
 // thisVersion is mcp version --json.
 type thisVersion struct {
 	MCP string `json:"mcp"`

@@ -11,18 +11,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
-	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
-
-// Follower follows workflows on behalf of one command.
-type Follower struct {
-	Console *ui.Console
-	Client  client.Client
-	// Builds is set where this process is the builder of what it follows.
-	Builds bool
-}
 
 // Run follows a workflow to its end and decodes the result, which a failed one has
 // too. An error means that there is none. When ctx ends, Run detaches: the workflow

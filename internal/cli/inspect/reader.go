@@ -12,6 +12,9 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 )
 
+// readerPoll is the interval at which ctx is checked while a reader is watched.
+const readerPoll = time.Second
+
 // pause waits, unless ctx ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
@@ -28,7 +31,7 @@ func untilReaderGone(ctx context.Context, w io.Writer) {
 	file, ok := ui.Behind(w).(*os.File)
 	for ok && ctx.Err() == nil {
 		state := []unix.PollFd{{Fd: int32(file.Fd())}}
-		n, err := unix.Poll(state, int(againPause/time.Millisecond))
+		n, err := unix.Poll(state, int(readerPoll/time.Millisecond))
 		if err == nil && n > 0 && state[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
 			return
 		}

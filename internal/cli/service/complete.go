@@ -31,13 +31,13 @@ func completer(parts func(session.Parts) []string) session.Completer {
 	return func(ctx context.Context, s *session.Session, cfg *config.Config, _ []string, word string) []cobra.Completion {
 		service, _, within := strings.Cut(word, "/")
 		other := func(name string) bool { return name != service && (within || !strings.HasPrefix(name, service)) }
-		written := s.Defined(cfg)
-		list := slices.DeleteFunc(slices.Collect(maps.Keys(written)), other)
+		defined := s.Defined(cfg)
+		list := slices.DeleteFunc(slices.Collect(maps.Keys(defined)), other)
 		released := deployed(ctx, s, cfg, len(list) > 0)
 		list = append(list, slices.DeleteFunc(slices.Collect(maps.Keys(released)), other)...)
 		slices.Sort(list)
 		if list = slices.Compact(list); len(list) == 1 && parts != nil {
-			for _, part := range slices.Concat(parts(released[list[0]]), parts(written[list[0]])) {
+			for _, part := range slices.Concat(parts(released[list[0]]), parts(defined[list[0]])) {
 				list = append(list, list[0]+"/"+part)
 			}
 		}

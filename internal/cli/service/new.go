@@ -42,8 +42,8 @@ Without a name, and on a terminal, it asks for it, and for all that no flag says
 	return cmd
 }
 
-// written is what mcp service new --json prints.
-type written struct {
+// writtenService is what mcp service new --json prints.
+type writtenService struct {
 	Service string `json:"service"`
 	File    string `json:"file"`
 }
@@ -74,7 +74,7 @@ func runNew(ctx context.Context, s *session.Session, o draft, given func(flag st
 		return err
 	}
 	if s.JSON {
-		s.PrintJSON(written{o.name, path})
+		s.PrintJSON(writtenService{o.name, path})
 		return nil
 	}
 	_, _ = fmt.Fprintln(s.Stdout, path)

@@ -25,7 +25,7 @@ func Results() map[string][]any {
 		"service check": {[]checked{}},
 		"service list":  {[]listedService{}},
 		"service show":  {servicedef.Service{}},
-		"service new":   {written{}},
+		"service new":   {writtenService{}},
 		"service edit":  {edited{}},
 	}
 }

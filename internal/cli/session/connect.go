@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -71,15 +69,6 @@ func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Clien
 	}
 	return nil, exit.Unreachable(fault.New(fault.Unavailable, "Temporal at %s does not answer: %s", options.HostPort, dialCause(err)).
 		WithHint("start it (mcp dev starts a local one), or %s", from))
-}
-
-// Logger is the logger of the SDK and of a builder inside this process. It discards
-// everything without --debug.
-func (s *Session) Logger() *slog.Logger {
-	if !s.Debug {
-		return slog.New(slog.NewTextHandler(io.Discard, nil))
-	}
-	return slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // dialCause is the end of gRPC's message about a connection, where the cause is;

@@ -2,6 +2,8 @@ package session
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/user"
 
@@ -52,6 +54,15 @@ func (s *Session) Follow(c client.Client) follow.Follower {
 // Builder returns the builder that this process can be, which does not run yet.
 func (s *Session) Builder(c client.Client, cfg *config.Config) *follow.Builder {
 	return &follow.Builder{Client: c, Config: cfg, Logger: s.Logger(), Version: s.Version, Interceptors: s.Interceptors}
+}
+
+// Logger is the logger of the SDK and of a builder inside this process. It discards
+// everything without --debug.
+func (s *Session) Logger() *slog.Logger {
+	if !s.Debug {
+		return slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // Identity returns the operator and the host of this command.

@@ -6,8 +6,17 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/workflows"
 )
+
+// Follower follows workflows on behalf of one command.
+type Follower struct {
+	Console *ui.Console
+	Client  client.Client
+	// Builds is set where this process is the builder of what it follows.
+	Builds bool
+}
 
 // Running is the outcome of a workflow that goes on without its command.
 const Running workflows.Outcome = "running"
