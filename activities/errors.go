@@ -117,7 +117,7 @@ func FaultOf(err error) *fault.Error {
 		if app.HasDetails() && app.Details(&f) == nil && f.Kind != "" {
 			return &f
 		}
-		if kind := fault.Kind(app.Type()); slices.Contains(kinds, kind) {
+		if kind := fault.Kind(app.Type()); kind.Exists() {
 			return fault.New(kind, "%s", app.Message())
 		}
 		return fault.New(fault.Internal, "%s", app.Message())
@@ -137,9 +137,4 @@ func timeoutFault(timeout *temporal.TimeoutError) *fault.Error {
 		return fault.New(fault.Unavailable, "no answer in time; the last that was heard: %s, %s", last.Phase, last.Detail)
 	}
 	return fault.New(fault.Unavailable, "no answer in time")
-}
-
-var kinds = []fault.Kind{
-	fault.NotFound, fault.Conflict, fault.PortInUse, fault.Unauthorized,
-	fault.Unavailable, fault.Invalid, fault.Unhealthy, fault.Internal,
 }

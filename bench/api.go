@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// api is podman's, spoken to with nothing in between: the least that the work
-// can take.
+// api calls podman's API directly, to measure the least that the work can take.
 type api struct {
 	node   *node
 	client http.Client
@@ -44,15 +43,16 @@ func (a *api) call(ctx context.Context, method, path string, body any) error {
 		return err
 	}
 	defer response.Body.Close()
-	said, err := io.ReadAll(response.Body)
-	if err == nil && (response.StatusCode >= 300 || bytes.Contains(said, []byte(`"error"`))) {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, said)
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && (response.StatusCode >= 300 || bytes.Contains(answer, []byte(`"error"`))) {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, answer)
 	}
 	return err
 }
 
-// update starts a new version beside the old one and takes that away, and says
-// after how many milliseconds the new one served, and all was done.
+// update starts a new version beside the old one and removes the old one. It
+// returns after how many milliseconds the new one served, and the update was
+// complete.
 func (a *api) update(ctx context.Context, image, name string, port int, old string) ([]float64, error) {
 	started := time.Now()
 	type mapping struct {
@@ -95,15 +95,4 @@ func (a *api) update(ctx context.Context, image, name string, port int, old stri
 		return nil, err
 	}
 	return []float64{served, milliseconds(time.Since(started))}, nil
-}
-
-// serves reports whether a URL answers with 200.
-func serves(url string) bool {
-	response, err := http.Get(url)
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, response.Body) // to use the connection again
-	return response.StatusCode == http.StatusOK
 }

@@ -10,16 +10,10 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
-
-	"github.com/metacircular/mcp/workflows"
 )
 
-// settleTime is how long Postgres' sessions and its log may lag behind.
-const settleTime = 500 * time.Millisecond
-
-// perDeploy counts what the update of one component leaves in Temporal's
-// history, and asks of Postgres.
+// perDeploy counts the history events and the SQL statements of an update of one
+// component.
 func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
 	if err := s.bring(ctx, "counted"); err != nil {
@@ -32,11 +26,11 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	if err := s.define("counted", "", component("app", "rift", image)); err != nil {
 		return nil, err
 	}
-	resume, err := s.pauseLooks(ctx)
+	resume, err := s.pauseMonitor(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// Every statement into Postgres' own log, for as long as this takes.
+	// Log every statement in Postgres's log meanwhile.
 	set := func(to string) error {
 		_, err := s.psql(ctx, "-q", "-c", "alter system set log_statement = "+to, "-c", "select pg_reload_conf()")
 		return err
@@ -44,7 +38,7 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	if err := set("'all'"); err != nil {
 		return nil, err
 	}
-	time.Sleep(settleTime) // each session hears of it for itself
+	time.Sleep(settleTime) // each session reloads the setting separately
 	before, err := s.statements()
 	if err != nil {
 		return nil, err
@@ -76,19 +70,14 @@ func perDeploy(ctx context.Context, b *bench) ([]result, error) {
 	return []result{alone(history, samples{float64(events)}), alone(queries, samples{float64(after - before)})}, nil
 }
 
-// pauseLooks keeps the monitor, which asks Postgres by the clock, from looking at
-// the nodes; resume has it go on.
-func (s *site) pauseLooks(ctx context.Context) (resume func() error, err error) {
-	looks := s.temporal.ScheduleClient().GetHandle(ctx, workflows.MonitorID)
-	resume = func() error { return looks.Unpause(ctx, client.ScheduleUnpauseOptions{}) }
-	return resume, looks.Pause(ctx, client.SchedulePauseOptions{})
-}
+// settleTime is how long Postgres's sessions and its log may lag behind.
+const settleTime = 500 * time.Millisecond
 
-// statements is how many Postgres has logged.
+// statements returns how many statements Postgres has logged.
 func (s *site) statements() (int, error) {
 	log, err := os.ReadFile(filepath.Join(s.platform(), "postgres", "postgres.log"))
 	if err != nil {
-		return 0, fmt.Errorf("read what Postgres was asked: %w", err)
+		return 0, fmt.Errorf("read the log of Postgres: %w", err)
 	}
 	n := 0
 	for line := range strings.Lines(string(log)) {

@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
-// deployHundred brings up one service of many components on all nodes.
+// deployHundred deploys one service of many components on all nodes.
 func deployHundred(ctx context.Context, b *bench) ([]result, error) {
 	s, many := b.site, 100
 	if b.options.short {
@@ -45,7 +43,7 @@ func deployHundred(ctx context.Context, b *bench) ([]result, error) {
 		_, err = s.mcp(ctx, "undeploy", "-y", "many")
 		return []float64{took}, err
 	}
-	// One process for each core and one more: more of them are no faster here.
+	// One process per core and one more: more processes are not faster here.
 	const xargs = "xargs -P 3 -L 1 bash bench/scripts/run.sh"
 	theirs := func(ctx context.Context, _ int) ([]float64, error) {
 		cmd := exec.CommandContext(ctx, "bash", "-c", xargs)
@@ -68,35 +66,7 @@ func deployHundred(ctx context.Context, b *bench) ([]result, error) {
 	}, taken[0][0], taken[1][0])}, nil
 }
 
-// clear removes every container of the scripts.
-func (s *site) clear(ctx context.Context) error {
-	return s.onAll(func(n *node) error {
-		ids, err := s.podman(ctx, n, "ps", "-aq", "--filter", "name=^bench-")
-		if err != nil || ids == "" {
-			return err
-		}
-		_, err = s.podman(ctx, n, append([]string{"rm", "-f", "-t", "0"}, strings.Fields(ids)...)...)
-		return err
-	})
-}
-
-// onAll does something on all nodes at once.
-func (s *site) onAll(do func(n *node) error) error {
-	return atOnce(len(s.nodes), func(i int) error { return do(s.nodes[i]) })
-}
-
-// atOnce does n things at once, and returns what failed of them.
-func atOnce(n int, do func(i int) error) error {
-	failed := make([]error, n)
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() { failed[i] = do(i) })
-	}
-	group.Wait()
-	return errors.Join(failed...)
-}
-
-// fleetAtOnce brings up many services at once, with one command, or with a script
+// fleetAtOnce deploys many services at once, with one command, or with one script
 // for each.
 func fleetAtOnce(ctx context.Context, b *bench) ([]result, error) {
 	s, many := b.site, 20
@@ -107,12 +77,12 @@ func fleetAtOnce(ctx context.Context, b *bench) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	home := func(i int) *node { return s.nodes[i%len(s.nodes)] }
+	nodeOf := func(i int) *node { return s.nodes[i%len(s.nodes)] }
 	service := func(i int) string { return fmt.Sprintf("fleet-%02d", i) }
 	command := []string{"deploy", "--json"}
 	for i := range many {
 		command = append(command, service(i))
-		if err := s.define(service(i), "", component("app", home(i).name, image)); err != nil {
+		if err := s.define(service(i), "", component("app", nodeOf(i).name, image)); err != nil {
 			return nil, err
 		}
 	}
@@ -129,7 +99,7 @@ func fleetAtOnce(ctx context.Context, b *bench) ([]result, error) {
 		}
 		failed := func(d deployed) bool { return d.Outcome != "succeeded" }
 		if len(all) != many || slices.ContainsFunc(all, failed) {
-			return nil, fmt.Errorf("not all have succeeded: %s", text)
+			return nil, fmt.Errorf("not all deploys succeeded: %s", text)
 		}
 		return []float64{took}, atOnce(many, func(i int) error {
 			_, err := s.mcp(ctx, "undeploy", "-y", service(i))
@@ -139,7 +109,7 @@ func fleetAtOnce(ctx context.Context, b *bench) ([]result, error) {
 	theirs := func(ctx context.Context, _ int) ([]float64, error) {
 		started := time.Now()
 		err := atOnce(many, func(i int) error {
-			n := home(i)
+			n := nodeOf(i)
 			_, err := output(s.script(ctx, n, "run.sh", n.socket, image, fmt.Sprint("bench-fleet-", i), n.address, fmt.Sprint(freePort(i))))
 			return err
 		})
@@ -157,4 +127,16 @@ func fleetAtOnce(ctx context.Context, b *bench) ([]result, error) {
 		Name: "fleet-20x", Work: fmt.Sprintf("%d services at once on %d nodes", many, len(s.nodes)), Unit: "ms", Target: 1, Warmup: 1,
 		Command: "mcp deploy --json fleet-00 …", ReferenceCommand: fmt.Sprintf("%d × bench/scripts/run.sh", many),
 	}, taken[0][0], taken[1][0])}, nil
+}
+
+// clear removes all containers of the scripts.
+func (s *site) clear(ctx context.Context) error {
+	return s.onAll(func(n *node) error {
+		ids, err := s.podman(ctx, n, "ps", "-aq", "--filter", "name=^bench-")
+		if err != nil || ids == "" {
+			return err
+		}
+		_, err = s.podman(ctx, n, append([]string{"rm", "-f", "-t", "0"}, strings.Fields(ids)...)...)
+		return err
+	})
 }

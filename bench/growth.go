@@ -8,54 +8,8 @@ import (
 	"go.temporal.io/api/enums/v1"
 )
 
-// curve is how something grows with something else; tools/plot draws it.
-type curve struct {
-	Name   string  `json:"name"`
-	Title  string  `json:"title"`
-	X      string  `json:"x"`
-	Y      string  `json:"y"`
-	Points []point `json:"points"`
-}
-
-type point struct {
-	X float64 `json:"x"`
-	Y float64 `json:"y"`
-}
-
-// curves are all that are drawn, by their names.
-var curves = []curve{
-	{Name: "components", Title: "A first deploy", X: "components", Y: "s"},
-	{Name: "history", Title: "The history of a first deploy", X: "components", Y: "events"},
-	{Name: "services", Title: "mcp status", X: "services", Y: "ms"},
-	{Name: "nodes", Title: "Processor time of a look", X: "nodes", Y: "ms"},
-	{Name: "status-rows", Title: "mcp status of 50 services", X: "past deploys in the registry", Y: "ms"},
-	{Name: "deploy-rows", Title: "mcp deploy, unchanged", X: "past deploys in the registry", Y: "ms"},
-	{Name: "history-rows", Title: "mcp history", X: "past deploys in the registry", Y: "ms"},
-}
-
-// points adds points to a curve: x, y, x, y and so on.
-func (b *bench) points(name string, xy ...float64) {
-	var c *curve
-	for _, known := range b.curves {
-		if known.Name == name {
-			c = known
-		}
-	}
-	if c == nil {
-		for _, known := range curves {
-			if known.Name == name {
-				c = &known
-			}
-		}
-		b.curves = append(b.curves, c)
-	}
-	for i := 0; i+1 < len(xy); i += 2 {
-		c.Points = append(c.Points, point{xy[i], xy[i+1]})
-	}
-}
-
-// growing is a row that measures how something grows. It has no targets, and no
-// place in the short form; what it finds are curves.
+// growing returns a row that measures how a figure grows. Its results are curves
+// without targets; a short run skips it.
 func growing(measure func(context.Context, *bench) error) func(context.Context, *bench) ([]result, error) {
 	return func(ctx context.Context, b *bench) ([]result, error) {
 		if b.options.short {
@@ -65,14 +19,14 @@ func growing(measure func(context.Context, *bench) error) func(context.Context, 
 	}
 }
 
-// growComponents deploys services of more and more components.
+// growComponents deploys services with growing numbers of components.
 func growComponents(ctx context.Context, b *bench) error {
 	s := b.site
 	image, err := s.publish(ctx, "grown", "v1")
 	if err != nil {
 		return err
 	}
-	for _, size := range []int{4, 1, 4, 10, 25, 50, 100, 200} { // the first pulls the image to every node, the last is the most there may be
+	for _, size := range []int{4, 1, 4, 10, 25, 50, 100, 200} { // the first pulls the image to every node, the last is the maximum
 		var components []string
 		for i := range size {
 			components = append(components, component(fmt.Sprintf("c%03d", i), s.nodes[i%len(s.nodes)].name, image))
@@ -101,19 +55,7 @@ func growComponents(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// reading is how long a verb takes, in milliseconds, as the median of some runs.
-func (b *bench) reading(ctx context.Context, args ...string) (float64, error) {
-	taken, err := interleave(ctx, 1, b.options.samples, timed(func(ctx context.Context, _ int) error {
-		_, err := b.site.mcp(ctx, args...)
-		return err
-	}))
-	if err != nil {
-		return 0, err
-	}
-	return taken[0][0].median(), nil
-}
-
-// growServices asks for the status of more and more services, which are stopped.
+// growServices reads the status of growing numbers of stopped services.
 func growServices(ctx context.Context, b *bench) error {
 	s, there := b.site, 0
 	image, err := s.publish(ctx, "quiet", "v1")
@@ -143,8 +85,8 @@ func growServices(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// pastDeploys makes rows as deploys leave them that find nothing to do, of each of
-// the services that are settled.
+// pastDeploys inserts the rows of deploys that changed nothing, for each of the
+// settled services.
 const pastDeploys = `
 	with past as (
 		update services set newest = newest + %[1]d where name like 'settled-%%' returning name, release, newest
@@ -154,8 +96,8 @@ const pastDeploys = `
 	       'bench-' || d.service || '-' || (p.newest - n), 'unchanged', now() - n * interval '1 hour', now() - n * interval '1 hour'
 	from deployments d join past p on p.name = d.service and p.release = d.number, generate_series(0, %[1]d - 1) n`
 
-// growRows reads, and deploys what is there already, while the registry fills
-// with a year of deploys: some twenty a day of each of 50 services.
+// growRows reads from the registry, and deploys an unchanged service, as the
+// registry grows to a year of deploys: some twenty a day for each of 50 services.
 func growRows(ctx context.Context, b *bench) error {
 	s := b.site
 	if _, err := b.settle(ctx); err != nil {
@@ -183,4 +125,16 @@ func growRows(ctx context.Context, b *bench) error {
 		}
 	}
 	return nil
+}
+
+// reading returns the median duration of a verb, in milliseconds.
+func (b *bench) reading(ctx context.Context, args ...string) (float64, error) {
+	taken, err := interleave(ctx, 1, b.options.samples, timed(func(ctx context.Context, _ int) error {
+		_, err := b.site.mcp(ctx, args...)
+		return err
+	}))
+	if err != nil {
+		return 0, err
+	}
+	return taken[0][0].median(), nil
 }

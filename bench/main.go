@@ -1,6 +1,3 @@
-// Command bench measures what mcp costs beside the same work without it, on a
-// local platform that it starts. Each figure has its reference in the same run,
-// since machines differ: what counts are ratios. `make bench` runs it.
 package main
 
 import (
@@ -15,28 +12,16 @@ import (
 	"time"
 )
 
-// options are the flags.
-type options struct {
-	short   bool
-	only    *regexp.Regexp
-	samples int
-	bin     string // where make has built mcp and the parts
-	out     string // the directory for results.json and what belongs to it
-	page    string // the page that gets the table; "" for none
-	slack   float64
-	watch   time.Duration
-}
-
 func main() {
 	var o options
 	only := flag.String("run", "", "measure only the rows whose names match this regular expression")
-	flag.BoolVar(&o.short, "short", false, "fewer samples of smaller work, to see whether something is far off")
+	flag.BoolVar(&o.short, "short", false, "take fewer samples of smaller work, to detect large regressions")
 	flag.IntVar(&o.samples, "n", 0, "samples of each figure (default 10, with -short 3)")
 	flag.StringVar(&o.bin, "bin", "bin", "the directory of mcp, temporal and registry")
 	flag.StringVar(&o.out, "out", "bench", "the directory that results.json is written to")
-	flag.StringVar(&o.page, "page", "", "the page whose table is brought up to date")
-	flag.Float64Var(&o.slack, "slack", 0, "fail where a ratio is over so many times its target; 0 for never")
-	flag.DurationVar(&o.watch, "watch", 10*time.Minute, "how long a thousand nodes are looked at")
+	flag.StringVar(&o.page, "page", "", "the page whose table is updated")
+	flag.Float64Var(&o.slack, "slack", 0, "fail if a ratio exceeds its target by this factor; 0 never fails")
+	flag.DurationVar(&o.watch, "watch", 10*time.Minute, "how long a thousand nodes are observed")
 	flag.Parse()
 	if o.samples == 0 {
 		o.samples = 10
@@ -47,7 +32,7 @@ func main() {
 	var err error
 	if o.only, err = regexp.Compile(*only); err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		err = run(ctx, o)
+		err = measureAll(ctx, o)
 		stop()
 	}
 	if err != nil {
@@ -56,13 +41,13 @@ func main() {
 	}
 }
 
-// run measures the rows that were asked for, on one site, and writes down what
-// came of them. It fails if any of them did, or see verdict.
-func run(ctx context.Context, o options) (err error) {
+// measureAll measures the selected rows on one site, and writes their results. It
+// fails if any of them fails, or as verdict does.
+func measureAll(ctx context.Context, o options) (err error) {
 	if o.bin, err = filepath.Abs(o.bin); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil { // or it would be found out after two hours
+	if err := os.MkdirAll(o.out, 0o755); err != nil { // fail now rather than after two hours
 		return err
 	}
 	s, err := newSite(ctx, o.bin)
@@ -75,7 +60,7 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}()
 	b := &bench{site: s, options: o}
-	for _, r := range rows {
+	for _, r := range allRows {
 		if !o.only.MatchString(r.name) {
 			continue
 		}
@@ -83,7 +68,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		b.measure(ctx, r)
-		if err := b.write(); err != nil { // what was measured stays, however this ends
+		if err := b.write(); err != nil { // keep results even if a later row fails
 			return err
 		}
 	}

@@ -10,19 +10,9 @@ import (
 
 	"github.com/metacircular/mcp/bench/proc"
 	host "github.com/metacircular/mcp/internal/node"
-	"github.com/metacircular/mcp/workflows"
 )
 
-// look has a node looked at once, as its schedule does every 30 seconds.
-func (s *site) look(ctx context.Context, n *node) (client.WorkflowRun, error) {
-	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.MonitorNodeName, n.name)
-	if err == nil {
-		err = run.Get(ctx, nil)
-	}
-	return run, err
-}
-
-// monitorRun looks at a node with many containers.
+// monitorRun observes a node with many containers.
 func monitorRun(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
 	many, err := b.settle(ctx)
@@ -32,7 +22,7 @@ func monitorRun(ctx context.Context, b *bench) ([]result, error) {
 	n := s.settledAt
 	var last client.WorkflowRun
 	ours := timed(func(ctx context.Context, _ int) (err error) {
-		last, err = s.look(ctx, n)
+		last, err = s.observe(ctx, n)
 		return err
 	})
 	bare := newAPI(n)
@@ -58,43 +48,30 @@ func monitorRun(ctx context.Context, b *bench) ([]result, error) {
 	})
 	about := result{Unit: "ms", Warmup: 3, Command: "the workflow MonitorNode"}
 	run, steps := about, about
-	run.Name, run.Work, run.Target = "monitor-run", fmt.Sprintf("one look at a node, %d containers", many), 3
+	run.Name, run.Work, run.Target = "monitor-run", fmt.Sprintf("one observation of a node, %d containers", many), 3
 	run.ReferenceCommand = "podman's info and list over its API, and gopsutil"
-	steps.Name, steps.Work, steps.Target, steps.Unit, steps.Warmup = "monitor-run-activities", "activities of one look", 2, "activities", 0
+	steps.Name, steps.Work, steps.Target, steps.Unit, steps.Warmup = "monitor-run-activities", "activities of one observation", 2, "activities", 0
 	return []result{against(run, taken[0][0], taken[1][0]), alone(steps, samples{float64(activities)})}, err
 }
 
-// eachEvent visits the events of a run.
-func (s *site) eachEvent(ctx context.Context, run client.WorkflowRun, visit func(kind enums.EventType)) error {
-	events := s.temporal.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		if err != nil {
-			return err
-		}
-		visit(event.GetEventType())
-	}
-	return nil
-}
+// observationsPerHour is the number of runs of a schedule of 30 seconds.
+const observationsPerHour = 120
 
-// looksPerHour are those of a schedule of 30 seconds.
-const looksPerHour = 120
-
-// workerMemory is what a node's worker holds after an hour of looks, which it
-// gets one after the other.
+// workerMemory measures the memory of a node's worker after an hour's worth of
+// observations, one after the other.
 func workerMemory(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
 	if _, err := b.settle(ctx); err != nil {
 		return nil, err
 	}
-	n, looks := s.settledAt, looksPerHour
+	n, observations := s.settledAt, observationsPerHour
 	if b.options.short {
-		looks /= 4
+		observations /= 4
 	}
-	warmup := looks / 4
+	warmup := observations / 4
 	var worker, podman samples
-	for i := range warmup + looks {
-		if _, err := s.look(ctx, n); err != nil {
+	for i := range warmup + observations {
+		if _, err := s.observe(ctx, n); err != nil {
 			return nil, err
 		}
 		if i < warmup {
@@ -108,11 +85,11 @@ func workerMemory(ctx context.Context, b *bench) ([]result, error) {
 			*of = append(*of, float64(bytes)/1e6)
 		}
 	}
-	about := result{Unit: "MB", Warmup: warmup, Command: fmt.Sprintf("mcp worker --node %s, %d looks", n.name, looks)}
+	about := result{Unit: "MB", Warmup: warmup, Command: fmt.Sprintf("mcp worker --node %s, %d observations", n.name, observations)}
 	holds, grows := about, about
-	holds.Name, holds.Work, holds.Target = "worker-memory", "resident memory of a node's worker over an hour of looks, one after the other", 1.5
-	holds.ReferenceCommand = "podman system service, which it asks"
-	grows.Name, grows.Work, grows.Target = "worker-memory-growth", "its last quarter of that hour against the first", 1.1
+	holds.Name, holds.Work, holds.Target = "worker-memory", "resident memory of a node's worker over an hour's observations, one after the other", 1.5
+	holds.ReferenceCommand = "podman system service, which it calls"
+	grows.Name, grows.Work, grows.Target = "worker-memory-growth", "the last quarter of that hour compared with the first", 1.1
 	quarter := len(worker) / 4
 	return []result{against(holds, worker, podman), against(grows, worker[len(worker)-quarter:], worker[:quarter])}, nil
 }

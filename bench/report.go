@@ -14,44 +14,8 @@ import (
 	"time"
 )
 
-// lines are texts below one another, each on a line of its own.
-func lines(of []string) string { return "\n  " + strings.Join(of, "\n  ") }
-
-// line is a result as one line of text.
-func (r result) line() string {
-	text := fmt.Sprintf("%-24s %s %s", r.Name, figure(r.Value), r.Unit)
-	if r.Ratio != 0 {
-		text += fmt.Sprintf(", %.2f times %s", r.Ratio, figure(r.Reference))
-	}
-	if r.Target != 0 {
-		text += fmt.Sprintf("; target %g, %s", r.Target, r.held())
-	}
-	return text
-}
-
-func (r result) held() string {
-	switch {
-	case r.Target == 0:
-		return ""
-	case r.Holds:
-		return "holds"
-	}
-	return "**missed**"
-}
-
-// figure is a number with three digits that count.
-func figure(v float64) string {
-	switch {
-	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.2f", v)
-}
-
 // write writes results.json and growth.json, and the table into the page. Rows
-// that were not measured this time stay as they were.
+// that this run did not measure stay unchanged.
 func (b *bench) write() error {
 	all, err := keep(filepath.Join(b.options.out, "results.json"), b.results, func(r result) string { return r.Name })
 	if err != nil {
@@ -66,8 +30,8 @@ func (b *bench) write() error {
 	return intoPage(b.options.page, "table", table(all))
 }
 
-// keep writes things into a file, in the place of those with the same names that
-// it holds, and returns all that are there then.
+// keep adds things to a file, replacing those with the same names, and returns
+// all that it then holds.
 func keep[T any](path string, things []T, name func(T) string) ([]T, error) {
 	var all []T
 	text, err := os.ReadFile(path)
@@ -90,7 +54,7 @@ func keep[T any](path string, things []T, name func(T) string) ([]T, error) {
 	return all, os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// table is the results in Markdown, with the commands that made them below.
+// table returns the results in Markdown, followed by the measured commands.
 func table(results []result) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%s, %d cores, %s. Medians, with the quartiles in brackets.\n\n", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
@@ -127,7 +91,7 @@ func code(text string) string {
 	return "`" + strings.ReplaceAll(text, "|", "\\|") + "`"
 }
 
-// intoPage replaces what stands between the marks of that name in a page.
+// intoPage replaces the text between the marks of that name in a page.
 func intoPage(path, name, text string) error {
 	page, err := os.ReadFile(path)
 	if err != nil {
@@ -135,7 +99,7 @@ func intoPage(path, name, text string) error {
 	}
 	marks := regexp.MustCompile(fmt.Sprintf(`(?s)(<!-- %[1]s -->\n).*(<!-- /%[1]s -->)`, regexp.QuoteMeta(name)))
 	if !marks.Match(page) {
-		return fmt.Errorf("%s has no place <!-- %s -->", path, name)
+		return fmt.Errorf("%s has no mark <!-- %s -->", path, name)
 	}
 	parts := marks.FindSubmatchIndex(page)
 	var b strings.Builder
@@ -143,4 +107,40 @@ func intoPage(path, name, text string) error {
 	b.WriteString(text)
 	b.Write(page[parts[4]:])
 	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// lines puts each text on its own, indented line.
+func lines(of []string) string { return "\n  " + strings.Join(of, "\n  ") }
+
+// line formats a result as one line of text.
+func (r result) line() string {
+	text := fmt.Sprintf("%-24s %s %s", r.Name, figure(r.Value), r.Unit)
+	if r.Ratio != 0 {
+		text += fmt.Sprintf(", %.2f times %s", r.Ratio, figure(r.Reference))
+	}
+	if r.Target != 0 {
+		text += fmt.Sprintf("; target %g, %s", r.Target, r.held())
+	}
+	return text
+}
+
+func (r result) held() string {
+	switch {
+	case r.Target == 0:
+		return ""
+	case r.Holds:
+		return "holds"
+	}
+	return "**missed**"
+}
+
+// figure formats a number with three significant digits.
+func figure(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
 }

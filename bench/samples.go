@@ -11,14 +11,13 @@ import (
 // samples are measurements of one thing, in one unit.
 type samples []float64
 
-// median is their middle.
 func (s samples) median() float64 { return s.quantile(0.5) }
 
-// quartiles are the values that the middle half of them lies between.
+// quartiles returns the bounds of the middle half.
 func (s samples) quartiles() [2]float64 { return [2]float64{s.quantile(0.25), s.quantile(0.75)} }
 
-// quantile is the value below which that share of them lies, between the two
-// nearest in proportion.
+// quantile returns the value below which that share of the samples lies,
+// interpolated between the two nearest.
 func (s samples) quantile(share float64) float64 {
 	if len(s) == 0 {
 		return math.NaN()
@@ -30,7 +29,7 @@ func (s samples) quantile(share float64) float64 {
 	return sorted[low] + (sorted[high]-sorted[low])*(at-float64(low))
 }
 
-// each are the samples of one of n equal parts of the work.
+// each returns the samples of one of n equal parts of the work.
 func (s samples) each(n int) samples {
 	parts := make(samples, len(s))
 	for i, whole := range s {
@@ -39,14 +38,14 @@ func (s samples) each(n int) samples {
 	return parts
 }
 
-// milliseconds is a duration as a sample.
+// milliseconds converts a duration to a sample.
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// contender is one way to do the work: it does it for the i-th time and says
-// what that took, one figure for each result.
+// contender is one way to do the work: it does it for the i-th time and returns
+// what that cost, one figure for each result.
 type contender func(ctx context.Context, i int) ([]float64, error)
 
-// timed is a contender whose only figure is how long something takes.
+// timed returns a contender whose only figure is the duration of the work.
 func timed(work func(ctx context.Context, i int) error) contender {
 	return func(ctx context.Context, i int) ([]float64, error) {
 		started := time.Now()
@@ -55,26 +54,26 @@ func timed(work func(ctx context.Context, i int) error) contender {
 	}
 }
 
-// interleave lets the contenders do the work in turns, each first as often as
-// the others, and returns the samples of each: by contender, then by figure.
-// The first warmup rounds are not counted.
+// interleave runs the contenders in turn, each of them first equally often, and
+// returns their samples: by contender, then by figure. The first warmup rounds do
+// not count.
 func interleave(ctx context.Context, warmup, rounds int, contenders ...contender) ([][]samples, error) {
 	taken := make([][]samples, len(contenders))
 	for i := range warmup + rounds {
-		for turn := range contenders {
-			who := (turn + i) % len(contenders)
-			figures, err := contenders[who](ctx, i)
+		for position := range contenders {
+			c := (position + i) % len(contenders)
+			figures, err := contenders[c](ctx, i)
 			if err != nil {
-				return nil, fmt.Errorf("round %d of contender %d: %w", i+1, who+1, err)
+				return nil, fmt.Errorf("round %d of contender %d: %w", i+1, c+1, err)
 			}
 			if i < warmup {
 				continue
 			}
-			if taken[who] == nil {
-				taken[who] = make([]samples, len(figures))
+			if taken[c] == nil {
+				taken[c] = make([]samples, len(figures))
 			}
 			for k, figure := range figures {
-				taken[who][k] = append(taken[who][k], figure)
+				taken[c][k] = append(taken[c][k], figure)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
-func TestContendersTakeTurns(t *testing.T) {
+func TestContendersAlternate(t *testing.T) {
 	var order []string
 	contends := func(name string) contender {
 		return func(_ context.Context, i int) ([]float64, error) {
@@ -35,10 +35,10 @@ func TestContendersTakeTurns(t *testing.T) {
 	taken, err := interleave(t.Context(), 1, 2, contends("a"), contends("b"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "b", "a", "a", "b"}, order)
-	require.Equal(t, [][]samples{{{1, 2}}, {{1, 2}}}, taken, "the first round is to warm up")
+	require.Equal(t, [][]samples{{{1, 2}}, {{1, 2}}}, taken, "the first round is the warm-up")
 }
 
-func TestAFailureLeavesNoFigure(t *testing.T) {
+func TestAFailureYieldsNoFigure(t *testing.T) {
 	broken := func(context.Context, int) ([]float64, error) { return []float64{1}, errors.New("broken") }
 	taken, err := interleave(t.Context(), 0, 2, broken)
 	require.ErrorContains(t, err, "round 1 of contender 1: broken")
@@ -60,7 +60,7 @@ func TestResultsHold(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotMeasuredStays(t *testing.T) {
+func TestResultsThatAreNotMeasuredStay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "results.json")
 	name := func(r result) string { return r.Name }
 	for _, c := range []struct{ measured, want []result }{
@@ -73,7 +73,7 @@ func TestWhatIsNotMeasuredStays(t *testing.T) {
 	}
 }
 
-func TestOnlyRatiosThatAreFarOffFail(t *testing.T) {
+func TestOnlyRatiosFarAboveTheirTargetFail(t *testing.T) {
 	slow := against(result{Name: "slow", Target: 1}, samples{25}, samples{10})
 	near := against(result{Name: "near", Target: 1}, samples{19}, samples{10})
 	alone := alone(result{Name: "alone", Target: 1}, samples{30})
@@ -87,7 +87,7 @@ func TestOnlyRatiosThatAreFarOffFail(t *testing.T) {
 	require.ErrorContains(t, b.verdict(), "broken")
 }
 
-func TestARowThatFailedLeavesNothing(t *testing.T) {
+func TestAFailedRowLeavesNoCurve(t *testing.T) {
 	b := &bench{}
 	grow := func(points int, err error) row {
 		return row{"grow", growing(func(_ context.Context, b *bench) error {

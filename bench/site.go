@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -21,30 +21,30 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
-// nodeNames are the nodes of a site: that of the local platform, and more, each
-// with a podman and a worker of its own.
+// nodeNames lists the nodes of a site: that of the local platform, and three
+// more, each with its own podman and worker.
 var nodeNames = []string{dev.Local, "rift", "orion", "vega"}
 
-// site is what is measured: a local platform, as mcp dev starts it, with more
-// nodes beside its own.
+// site is the measured installation: a local platform, as mcp dev starts it, with
+// additional nodes.
 type site struct {
 	dir, bin  string
 	info      dev.Info
 	postgres  string // the registry's URL
 	nodes     []*node
-	settledAt *node // where many services stay up; nil before settle
+	settledAt *node // the node of the settled services; nil before settle
 	temporal  client.Client
 }
 
-// node is a podman, and the worker that drives it.
+// node is a podman and its worker.
 type node struct {
 	name, address string
 	socket        string
-	podman        *parts.Podman // nil for the platform's own
+	podman        *parts.Podman // nil for that of the platform
 	worker        *parts.Process
 }
 
-// newSite starts a site. What it has started when it fails, it ends.
+// newSite starts a site. If it fails, it stops what it has started.
 func newSite(ctx context.Context, bin string) (s *site, err error) {
 	dir, err := os.MkdirTemp("", "mcp-bench-")
 	if err != nil {
@@ -93,18 +93,18 @@ func (s *site) path(name ...string) string { return filepath.Join(append([]strin
 
 func (s *site) platform() string { return s.path("platform") }
 
-// buildApp builds the service that is deployed, about 6 MB.
+// buildApp builds the program of the deployed services, about 6 MB.
 func (s *site) buildApp(ctx context.Context) error {
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", s.path("app"), "./test/e2e/testdata/app")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the service: %w\n%s", err, said)
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the service: %w\n%s", err, output)
 	}
 	return nil
 }
 
-// addNode starts a podman, whose routes are published on an address of
-// loopback's own, and a worker, and waits until it serves.
+// addNode starts a podman, whose routes are published on a loopback address, and
+// a worker, and waits until the worker is ready.
 func (s *site) addNode(ctx context.Context, name, address string) error {
 	dir := s.path(name)
 	engine, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: dir, Private: true})
@@ -132,13 +132,13 @@ func (s *site) addNode(ctx context.Context, name, address string) error {
 	return n.worker.WaitReady(wait, func(context.Context) error {
 		text, err := os.ReadFile(log)
 		if err == nil && !bytes.Contains(text, []byte("worker ready")) {
-			err = errors.New("it is not ready")
+			err = errors.New("the worker is not ready")
 		}
 		return err
 	})
 }
 
-// down ends the site and removes what it has made.
+// down stops the site and removes its files.
 func (s *site) down() error {
 	if s.temporal != nil {
 		s.temporal.Close()
@@ -161,12 +161,12 @@ func (s *site) down() error {
 
 func (s *site) mcpProgram() string { return filepath.Join(s.bin, "mcp") }
 
-// command is a verb of mcp, on this site, as a process of its own.
+// command returns a command that runs a verb of mcp on this site.
 func (s *site) command(ctx context.Context, args ...string) *exec.Cmd {
 	return process(exec.CommandContext(ctx, s.mcpProgram(), append([]string{"--config", filepath.Join(s.platform(), "mcp.toml")}, args...)...))
 }
 
-// process is a command whose environment speaks of no other mcp.
+// process removes the variables of mcp and Temporal from a command's environment.
 func process(cmd *exec.Cmd) *exec.Cmd {
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "MCP_") && !strings.HasPrefix(variable, "TEMPORAL_") {
@@ -176,8 +176,7 @@ func process(cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// mcp runs a verb to its end, which must be a good one, and returns what it
-// printed.
+// mcp runs a verb, which must succeed, and returns its output.
 func (s *site) mcp(ctx context.Context, args ...string) (string, error) {
 	return output(s.command(ctx, args...))
 }
@@ -187,7 +186,7 @@ func (s *site) mcpPlain(ctx context.Context, args ...string) (string, error) {
 	return output(process(exec.CommandContext(ctx, s.mcpProgram(), args...)))
 }
 
-// output runs a command and returns its stdout; an error has its stderr.
+// output runs a command and returns its stdout; an error includes its stderr.
 func output(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -197,29 +196,28 @@ func output(cmd *exec.Cmd) (string, error) {
 	return stdout.String(), nil
 }
 
-// podman runs podman's own command line on a node.
+// podman runs podman's command line on a node.
 func (s *site) podman(ctx context.Context, n *node, args ...string) (string, error) {
 	return output(exec.CommandContext(ctx, "podman", append([]string{"--url", n.socket}, args...)...))
 }
 
-// psql runs Postgres' own command line on the registry.
+// psql runs Postgres's command line on the registry.
 func (s *site) psql(ctx context.Context, args ...string) (string, error) {
 	return output(exec.CommandContext(ctx, "psql", append(args, s.postgres)...))
 }
 
-// answers asks a URL, which must answer with that text.
-func answers(url, want string) error {
-	response, err := http.Get(url)
-	if err != nil {
-		return err
+// onAll calls do for all nodes concurrently.
+func (s *site) onAll(do func(n *node) error) error {
+	return atOnce(len(s.nodes), func(i int) error { return do(s.nodes[i]) })
+}
+
+// atOnce calls do n times concurrently, and returns the joined errors.
+func atOnce(n int, do func(i int) error) error {
+	failed := make([]error, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { failed[i] = do(i) })
 	}
-	defer response.Body.Close()
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(response.Body); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK || body.String() != want {
-		return fmt.Errorf("%s answers %s with %q, not %q", url, response.Status, &body, want)
-	}
-	return nil
+	group.Wait()
+	return errors.Join(failed...)
 }

@@ -9,9 +9,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// The demo deploys these for real; this says in a moment what is wrong with
-// them.
-func TestTheExamplesAreDefinitionsThatCanBeBuilt(t *testing.T) {
+// The demo deploys these examples; this test reports mistakes in them sooner.
+func TestTheExamplesAreValidAndCanBeBuilt(t *testing.T) {
 	services := examples(t)
 	require.Len(t, services, 2)
 
@@ -20,7 +19,7 @@ func TestTheExamplesAreDefinitionsThatCanBeBuilt(t *testing.T) {
 		all = append(all, service)
 		for _, component := range service.Components {
 			containerfile, ok := service.Containerfile(component.Image)
-			require.True(t, ok, "%s: nothing says how to build %s", service.Name, component.Image)
+			require.True(t, ok, "%s: no Containerfile for %s", service.Name, component.Image)
 			require.FileExists(t, filepath.Join("src", service.Path, containerfile))
 		}
 	}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Shows mcp at work on this machine: starts the local platform in the
-# background, deploys two example services and fetches each of their routes.
-# Everything it makes is below .mcp-dev; scripts/demo-down.sh takes it away. Run
-# again, it finds the platform running and the services unchanged.
+# Demonstrates mcp on this machine: starts the local platform in the background,
+# deploys two example services and fetches each of their routes. All of its files
+# are below .mcp-dev; scripts/demo-down.sh removes them. A second run finds the
+# platform running and the services unchanged.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,11 +10,11 @@ readonly dir=.mcp-dev
 readonly registry_port=${REGISTRY_PORT:-5000}
 readonly registry=127.0.0.1:$registry_port
 
-# What a developer's shell says of another Temporal or mcp is not meant here.
+# Ignore a developer's settings for another Temporal or mcp.
 unset "${!TEMPORAL_@}" "${!MCP_@}"
 export MCP_CONFIG=$dir/mcp.toml
 
-say() {
+heading() {
 	if [ -t 1 ]; then
 		printf '\n\e[1m%s\e[0m\n' "$*"
 	else
@@ -35,8 +35,8 @@ port_taken() {
 	(: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# The example definitions name the image registry by its usual address. With
-# another port the demo deploys copies that name that one.
+# The example definitions name the image registry by its default address. With
+# another port the demo deploys copies with that address.
 definitions() {
 	if [ "$registry_port" = 5000 ]; then
 		echo examples/services
@@ -54,19 +54,19 @@ definitions() {
 start_platform() {
 	if platform_runs; then
 		grep -q "\"$registry\"" "$dir/mcp.toml" ||
-			fail "the platform of an earlier demo uses another image registry than $registry; stop it first: make demo-down"
+			fail "the running platform uses another image registry than $registry; stop it first: make demo-down"
 		return
 	fi
 	if port_taken "$registry_port"; then
-		fail "port $registry_port, where the demo's image registry should listen, is taken; choose another:" \
+		fail "port $registry_port of the demo's image registry is in use; choose another:" \
 			"make demo REGISTRY_PORT=$((registry_port + 5))"
 	fi
-	say "Starting Temporal, Postgres, an image registry, podman's service and mcp's workers"
+	heading "Starting Temporal, Postgres, an image registry, podman's service and mcp's workers"
 	bin/mcp dev --detach --dir "$dir" --registry-port "$registry_port" \
 		--workspace examples/src --services "$1"
 }
 
-# fetch_routes asks every route that mcp status knows of, and fails if one does
+# fetch_routes fetches every route that mcp status lists, and fails if one does
 # not answer or if there is none.
 fetch_routes() {
 	local key value service='' container='' route='' fetched=0 url answer
@@ -85,26 +85,26 @@ fetch_routes() {
 	done < <(bin/mcp status --json |
 		grep -oE '"(service|container|name|host_port)": *("[^"]*"|[0-9]+)' |
 		sed -E 's/^"([a-z_]+)": *"?([^"]*)"?$/\1\t\2/')
-	[ "$fetched" -gt 0 ] || fail "mcp status shows no route"
+	[ "$fetched" -gt 0 ] || fail "mcp status lists no route"
 }
 
 start_platform "$(definitions)"
 for service in guestbook hello; do
-	say "mcp deploy $service"
+	heading "mcp deploy $service"
 	bin/mcp deploy "$service"
 done
-say "mcp status"
+heading "mcp status"
 bin/mcp status
-say "The routes, fetched"
+heading "Fetching the routes"
 fetch_routes
-say "What happened, step by step"
-# The platform writes down where its parts listen.
+heading "Where to go from here"
+# The platform records the addresses of its parts.
 ui=$(sed -n 's/.*"ui": *"\([^"]*\)".*/\1/p' "$dir/dev.json")
 cat <<END
   Temporal UI  $ui/namespaces/default/workflows
                one workflow per deploy: open deploy/guestbook
-  look around  bin/mcp ps; bin/mcp plan guestbook; bin/mcp help
+  try          bin/mcp ps; bin/mcp plan guestbook; bin/mcp help
   again        change a tag in examples/services/guestbook.toml from v1 to v2, then
                make demo: guestbook is built and replaced, hello is unchanged
-  stop         make demo-down      removes all that the demo made
+  stop         make demo-down      removes everything the demo created
 END

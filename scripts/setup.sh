@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Installs what mcp's tests and demo need of the machine: podman with what it
-# runs containers by, Postgres' programs, curl and jq. It says what and why before
-# it does, and nothing at all when nothing is missing. Go is not installed:
-# which one, and from where, is the developer's choice.
+# Installs the Debian packages that mcp's tests and demo need: podman with its
+# container runtime and network tools, Postgres's programs, curl and jq. It first
+# prints each package and its purpose, and prints nothing if none is missing. It
+# does not install Go: the version and the source are the developer's choice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # missing holds lines of "package<TAB>why".
 missing=()
 
-# need PACKAGE WHY FILE-OR-COMMAND…: one of the last is enough.
+# need PACKAGE WHY FILE-OR-COMMAND… records PACKAGE as missing unless one of the
+# files or commands exists.
 need() {
 	local package=$1 why=$2 candidate
 	shift 2
@@ -30,18 +31,18 @@ check_machine() {
 		/usr/lib/podman/netavark /usr/libexec/podman/netavark netavark
 	need aardvark-dns "lets containers find each other by name" \
 		/usr/lib/podman/aardvark-dns /usr/libexec/podman/aardvark-dns aardvark-dns
-	need iptables "is what netavark publishes ports with" iptables
+	need iptables "lets netavark publish ports" iptables
 	need postgresql "keeps mcp's tables; mcp dev runs a private server, not the system's" \
 		"$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -1)" initdb
 	need curl "fetches the routes of the demo" curl
-	need jq "reads a port in docs/getting-started.md, which a test plays" jq
+	need jq "reads a port in docs/getting-started.md, whose commands a test runs" jq
 	if [ "$(id -u)" -ne 0 ]; then
 		need uidmap "maps users for containers without root" newuidmap
 		need slirp4netns "gives containers without root a network" slirp4netns
 	fi
 }
 
-# as_root runs a command as root, by sudo where need be.
+# as_root runs a command as root, with sudo if necessary.
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
@@ -50,18 +51,18 @@ as_root() {
 	fi
 }
 
-# known reports whether apt has heard of every package; it has not on a machine
-# whose lists were never fetched.
-known() {
+# listed reports whether apt's package lists contain every package; they are empty
+# until they are first fetched.
+listed() {
 	local package
 	for package in "$@"; do
 		[ -n "$(apt-cache madison "$package" 2>/dev/null)" ] || return 1
 	done
 }
 
-# The Postgres package would make a cluster and start a server on port 5432. A
-# file of our own in the directory that its configuration includes says no, for
-# as long as the installation takes.
+# The Postgres package would create a cluster and start a server on port 5432. A
+# file in the directory that its configuration includes prevents this during the
+# installation.
 no_cluster=/etc/postgresql-common/createcluster.d/mcp-setup.conf
 
 forbid_cluster() {
@@ -73,12 +74,12 @@ forbid_cluster() {
 apt_install() {
 	local apt=(as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
 	local packages=("$@")
-	if ! known "${packages[@]}"; then
+	if ! listed "${packages[@]}"; then
 		"${apt[@]}" update
 	fi
 	forbid_cluster
 	local install=("${apt[@]}" install --no-install-recommends "${packages[@]}")
-	# Lists that are too old name files that the mirror no longer has.
+	# Outdated lists name files that the mirror no longer has.
 	"${install[@]}" || { "${apt[@]}" update && "${install[@]}"; }
 }
 
@@ -90,7 +91,7 @@ install_missing() {
 	done
 	local packages=("${missing[@]%%$'\t'*}")
 	if ! command -v apt-get >/dev/null; then
-		echo "this script knows apt-get only; install them with this machine's package manager" \
+		echo "this script supports apt-get only; install them with this machine's package manager" \
 			"(the names above are Debian's), then run it again" >&2
 		exit 1
 	fi
@@ -108,7 +109,7 @@ install_missing() {
 	fi
 }
 
-# check_go wants the Go of go.mod, or one that can fetch it by itself.
+# check_go requires the Go version of go.mod, or a Go that can fetch it.
 check_go() {
 	local wanted found
 	wanted=$(sed -n 's/^go //p' go.mod)
@@ -116,11 +117,11 @@ check_go() {
 		echo "Go $wanted or newer is missing: https://go.dev/doc/install" >&2
 		exit 1
 	fi
-	# A Go of 1.21 or later fetches the one of go.mod here, and says so on stderr.
+	# Go 1.21 or later fetches the version of go.mod here, and reports it on stderr.
 	found=$(go env GOVERSION) || found="go0, no version"
 	if [[ $found != devel* ]] &&
 		[ "$(printf 'go%s\n%s\n' "$wanted" "$found" | sort -V | head -1)" != "go$wanted" ]; then
-		echo "Go $wanted or newer is needed; the one here says: $found (https://go.dev/doc/install)" >&2
+		echo "Go $wanted or newer is required; found: $found (https://go.dev/doc/install)" >&2
 		exit 1
 	fi
 }

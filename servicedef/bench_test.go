@@ -10,8 +10,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// shopOf is the text of a service of n components, each with what most
-// have, and each waiting for the one before it in its group of ten.
+// shopOf returns the text of a service of n typical components. Each depends on
+// the one before it in its group of ten.
 func shopOf(n int) []byte {
 	var text strings.Builder
 	text.WriteString("name = \"shop\"\nnode = \"rift\"\npath = \"shop\"\n\n[build.images]\nshop-0 = \"Containerfile\"\n")

@@ -5,9 +5,9 @@ import (
 	"os"
 )
 
-// Collisions finds containers of one name on one node, within a service or
-// across several: component b of service a and service a-b are both "a-b".
-// The error is an Errors, each reported at the later of the two.
+// Collisions finds containers of the same name on one node, within a service or
+// across several: component b of service a and service a-b both make "a-b". The
+// error is an Errors; each problem is reported at the later of the two.
 func Collisions(services []*Service) error { return collisions(services).orNil() }
 
 func collisions(services []*Service) Errors {
@@ -22,12 +22,12 @@ func collisions(services []*Service) Errors {
 		for i, c := range s.Components {
 			at := place{c.Node, ContainerNameFor(s.Name, c.Name)}
 			if other, taken := held[at]; taken {
-				key := nameKey(i)
+				key := componentKey(i, "name")
 				problems = append(problems, Problem{
 					File: s.File, Line: lineIn(s.File, key), Key: key,
 					Message: fmt.Sprintf("component %s of service %s makes a container %s on node %s, and so does component %s of service %s%s",
 						c.Name, s.Name, at.container, at.node, other.service.Components[other.index].Name, other.service.Name,
-						inFile(other.service.File, nameKey(other.index))),
+						inFile(other.service.File, componentKey(other.index, "name"))),
 				})
 				continue
 			}
@@ -37,10 +37,7 @@ func collisions(services []*Service) Errors {
 	return problems
 }
 
-// nameKey is the key of a component's name.
-func nameKey(component int) string { return joinKey(elementKey("components", component), "name") }
-
-// inFile is " (shop.toml:7)", or "" for what was not read from a file.
+// inFile returns " (shop.toml:7)", or "" without a file.
 func inFile(file, key string) string {
 	if file == "" {
 		return ""
@@ -51,9 +48,9 @@ func inFile(file, key string) string {
 	return " (" + file + ")"
 }
 
-// lineIn is where a file has a key; 0 where it cannot be read. Services do not
-// carry their lines along, and so few of them collide that the file is read
-// once more.
+// lineIn returns the line of a key in a file; 0 if the file cannot be read. A
+// Service does not carry its lines, and collisions are rare enough to read the
+// file again.
 func lineIn(file, key string) int {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -7,28 +7,17 @@ import (
 	"github.com/docker/go-units"
 )
 
-// Networks that are more than a name.
-const (
-	networkHost = "host"
-	networkNone = "none"
-)
-
-// A container's quota is counted against 100 ms of a core, and the kernel
-// grants no less than 1 ms (min_cfs_quota_period); nor has it more cores than
-// NR_CPUS can be on any architecture.
+// A container's quota is a share of 100 ms of a core, and the kernel grants no
+// less than 1 ms (min_cfs_quota_period). No architecture allows a larger NR_CPUS
+// than maxCPUs.
 const (
 	minCPUs = 0.01
 	maxCPUs = 8192
 )
 
-var (
-	// objectName is what podman accepts as the name of a volume, a network or a
-	// secret.
-	objectName    = pattern(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
-	restartPolicy = pattern(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
-)
+var restartPolicy = pattern(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
 
-// component checks all that can be said of one component by itself.
+// component applies the rules that concern one component alone.
 func (r *report) component(key string, c Component) {
 	at := func(name string) string { return joinKey(key, name) }
 	r.label(at("name"), c.Name)
@@ -43,7 +32,7 @@ func (r *report) component(key string, c Component) {
 	r.limits(key, c)
 	r.health(at("health"), c)
 	if strings.ContainsAny(c.User, " \t\r\n") {
-		r.add(at("user"), "must hold no spaces, unlike %q", c.User)
+		r.add(at("user"), "must not contain spaces, unlike %q", c.User)
 	}
 	if !restartPolicy().MatchString(c.Restart) {
 		r.add(at("restart"), `must be "no", "on-failure", "on-failure:3", "always" or "unless-stopped", not %q`, c.Restart)
@@ -56,7 +45,7 @@ func (r *report) component(key string, c Component) {
 	}
 }
 
-// ports checks the syntax of each, and what the network leaves possible.
+// ports checks the syntax of each entry, and whether the network can publish it.
 func (r *report) ports(key string, c Component) {
 	count := 0
 	for i, text := range c.Ports {
@@ -71,7 +60,7 @@ func (r *report) ports(key string, c Component) {
 		count += len(ports)
 	}
 	if count > maxPorts {
-		r.add(key, "are %d ports, but %d is the most", count, maxPorts)
+		r.add(key, "lists %d ports; the limit is %d", count, maxPorts)
 	}
 }
 
@@ -80,18 +69,18 @@ func (r *report) network(key string, c Component) {
 	case c.Network != "" && !objectName().MatchString(c.Network):
 		r.add(joinKey(key, "network"), `must be "host", "none", "bridge" or the name of a network, not %q`, c.Network)
 	case c.Network == networkNone && len(c.Routes)+len(c.Ports) > 0:
-		r.add(joinKey(key, "network"), `"none" leaves no way to publish the routes and ports`)
+		r.add(joinKey(key, "network"), `"none" cannot publish the routes and ports`)
 	}
 }
 
-// order refuses an update that cannot work: the new container would wait for
-// host ports that the old one holds.
+// order refuses start-first with static host ports: the new container would wait
+// for ports that the old one holds.
 func (r *report) order(key string, c Component) {
 	switch {
 	case c.Order != StopFirst && c.Order != StartFirst:
 		r.add(key, "must be %q or %q, not %q", StopFirst, StartFirst, c.Order)
 	case c.Order == StartFirst && len(c.Ports) > 0:
-		r.add(key, "must be %q, since the old container holds the host ports named in ports until it stops", StopFirst)
+		r.add(key, "must be %q, because the old container holds the host ports named in ports until it stops", StopFirst)
 	}
 }
 
@@ -99,14 +88,14 @@ func (r *report) limits(key string, c Component) {
 	if c.Memory != "" && c.MemoryBytes() <= 0 {
 		r.add(joinKey(key, "memory"), `must be a size such as "256m", not %q`, c.Memory)
 	}
-	// Written so that it is true of a NaN as well.
+	// The negation makes this true for NaN as well.
 	if c.CPUs != 0 && !(c.CPUs >= minCPUs && c.CPUs <= maxCPUs) {
 		r.add(joinKey(key, "cpus"), "must be between %v and %d cores, or 0 for no limit, not %s",
 			minCPUs, maxCPUs, strconv.FormatFloat(c.CPUs, 'g', -1, 64))
 	}
 }
 
-// MemoryBytes is the limit that Memory names; 0 if it names none.
+// MemoryBytes returns the limit that Memory sets, 0 if it sets none.
 func (c Component) MemoryBytes() int64 {
 	bytes, err := units.RAMInBytes(c.Memory)
 	if err != nil {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// decode copies a decoded TOML value into a Go one, by the toml tags, and
-// reports every key that is unknown and every value of a wrong type. (The
-// TOML package's own decoder stops at the first.) Empty arrays and tables
-// become nil, so that a definition is the same before and after JSON.
+// decode copies a decoded TOML value into a Go one, by its toml tags, and reports
+// every unknown key and every value of a wrong type. (The TOML package's own
+// decoder stops at the first.) Empty arrays and tables become nil, so that a
+// round trip through JSON does not change a definition.
 func (r *report) decode(key string, value any, into reflect.Value) {
 	if d, ok := into.Addr().Interface().(*Duration); ok {
 		r.decodeDuration(key, value, d)
@@ -37,7 +37,7 @@ func (r *report) decode(key string, value any, into reflect.Value) {
 		if fits = number.CanInt() || number.CanFloat(); fits {
 			into.Set(number.Convert(into.Type()))
 		}
-	default: // string, bool and int, which TOML has too
+	default: // string, bool and int have a TOML type each
 		scalar := reflect.ValueOf(value)
 		if fits = sameKind(scalar.Kind(), into.Kind()); fits {
 			into.Set(scalar.Convert(into.Type()))
@@ -46,7 +46,7 @@ func (r *report) decode(key string, value any, into reflect.Value) {
 	if !fits {
 		r.reject(key, "must be %s, not %s", wanted(into.Type()), found(value))
 	} else if text, ok := value.(string); ok && strings.ContainsRune(text, 0) {
-		r.reject(key, "must not hold a NUL character")
+		r.reject(key, "must not contain a NUL character")
 	}
 }
 
@@ -99,12 +99,12 @@ func (r *report) decodeDuration(key string, value any, into *Duration) {
 	}
 }
 
-// sameKind is whether a TOML scalar fits a field: TOML's integers are int64.
+// sameKind reports whether a TOML scalar fits a field: TOML integers are int64.
 func sameKind(value, field reflect.Kind) bool {
 	return value == field || value == reflect.Int64 && field == reflect.Int
 }
 
-// wanted names a type for an operator.
+// wanted describes a type in the terms of TOML.
 func wanted(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
@@ -124,7 +124,7 @@ func wanted(t reflect.Type) string {
 	return "a table"
 }
 
-// found names what a TOML value is.
+// found describes the type of a TOML value.
 func found(value any) string {
 	switch value.(type) {
 	case string:

@@ -14,14 +14,14 @@ const (
 	defaultInterval    = Duration(10 * time.Second)
 	defaultTimeout     = Duration(5 * time.Second)
 	defaultRetries     = 3
-	// A container with something to probe may take startPeriod until it
-	// answers; one without must only survive startPeriodBlind.
+	// A container with something to probe has startPeriod to answer; one
+	// without must run for startPeriodBlind.
 	startPeriod      = Duration(30 * time.Second)
 	startPeriodBlind = Duration(time.Second)
 )
 
-// setDefaults fills in what the text leaves out. It asks the text, and not
-// for zero values, so that "retries = 0" is seen and refused.
+// setDefaults fills in what the text leaves out. It goes by the keys of the text,
+// not by zero values, so that "retries = 0" is refused.
 func (s *Service) setDefaults(text map[string]any) {
 	for i := range s.Components {
 		s.Components[i].setDefaults(s.Node, element(text, "components", i))
@@ -48,8 +48,8 @@ func (c *Component) setDefaults(node string, text map[string]any) {
 	setDefault(health, "start_period", &c.Health.StartPeriod, period)
 }
 
-// UnmarshalJSON reads a component as it was recorded. What was recorded before
-// there was a drain had the default.
+// UnmarshalJSON decodes a recorded component. One recorded before Drain existed
+// gets its default.
 func (c *Component) UnmarshalJSON(text []byte) error {
 	type recorded Component
 	r := recorded{Drain: defaultDrain}
@@ -58,7 +58,8 @@ func (c *Component) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// defaultOrder is StopFirst where two containers could not run side by side.
+// defaultOrder returns StopFirst if two containers of the component cannot run
+// side by side.
 func (c *Component) defaultOrder() Order {
 	if len(c.Volumes) > 0 || len(c.Ports) > 0 || c.Network == networkHost {
 		return StopFirst
@@ -66,19 +67,9 @@ func (c *Component) defaultOrder() Order {
 	return StartFirst
 }
 
-// probed is whether there is something to ask for the component's health.
+// probed reports whether a health check has a command or an address to probe.
 func (c *Component) probed() bool {
 	return len(c.Health.Cmd) > 0 || c.reachable()
-}
-
-// reachable is whether the component has a route or a tcp port.
-func (c *Component) reachable() bool {
-	for _, p := range c.StaticPorts() {
-		if p.Protocol == tcp {
-			return true
-		}
-	}
-	return len(c.Routes) > 0
 }
 
 // setDefault sets a field whose key is not in the text.
@@ -88,8 +79,8 @@ func setDefault[T any](text map[string]any, key string, field *T, value T) {
 	}
 }
 
-// element is one table of an array of tables, however it was written; nil if
-// there is no such table.
+// element returns one table of an array of tables, in either notation; nil if
+// there is none.
 func element(text map[string]any, key string, i int) map[string]any {
 	switch array := text[key].(type) {
 	case []map[string]any:

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// dependencies checks that each component depends on others of the service,
-// and on none that waits for it in turn.
+// dependencies checks that each component depends only on other components of
+// the service, without a cycle.
 func (r *report) dependencies(s *Service) {
 	names := s.componentNames()
 	for i, c := range s.Components {
-		key := joinKey(elementKey("components", i), "depends_on")
+		key := componentKey(i, "depends_on")
 		r.unique(c.DependsOn, func(j int) string { return elementKey(key, j) })
 		for j, name := range c.DependsOn {
 			switch {
@@ -37,11 +37,11 @@ func (r *report) cycles(s *Service) {
 		path = append(path, name)
 		c := s.Components[index[name]]
 		for _, next := range c.DependsOn {
-			if _, known := index[next]; !known || next == name || done[next] {
+			if _, exists := index[next]; !exists || next == name || done[next] {
 				continue
 			}
 			if start := slices.Index(path, next); start >= 0 {
-				r.add(joinKey(elementKey("components", index[name]), "depends_on"),
+				r.add(componentKey(index[name], "depends_on"),
 					"the components wait for each other: %s", strings.Join(append(slices.Clone(path[start:]), next), " → "))
 				continue
 			}
@@ -57,10 +57,10 @@ func (r *report) cycles(s *Service) {
 	}
 }
 
-// StartOrder groups the components' names into waves: what is in one depends
-// only on what is in earlier ones, and each wave keeps the file's order.
-// Dependencies that the service does not have are taken as met; components
-// in a cycle, which Parse refuses, make the last wave.
+// StartOrder groups the components' names into waves: the components of a wave
+// depend only on those of earlier waves and keep the file's order. Dependencies
+// that the service does not have count as met; components in a cycle, which
+// Parse refuses, make the last wave.
 func (s Service) StartOrder() [][]string {
 	waiting := map[string]bool{}
 	for _, c := range s.Components {

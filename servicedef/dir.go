@@ -10,23 +10,24 @@ import (
 	"strings"
 )
 
-// Dir is a services directory as it was when it was read.
+// Dir is the content of a services directory at the time it was read.
 type Dir struct {
 	path  string
 	files []definitionFile // by file name
 }
 
-// NotFoundError says that no definition in a directory is of a service.
+// NotFoundError reports that no file in a directory defines a service.
 type NotFoundError struct {
 	Name, Dir string
-	// Nearest are services there with a name like it, the likeliest first.
+	// Nearest holds the names of services there that are similar, most similar
+	// first.
 	Nearest []string
-	// Unreadable are files there that are too broken to tell what service
-	// they are of.
+	// Unreadable holds files there that are too broken to contain the name of
+	// their service.
 	Unreadable []string
 }
 
-// Error says where it was looked for. Nearest is left to the caller to show.
+// Error names the directory. The caller shows Nearest.
 func (e *NotFoundError) Error() string {
 	text := fmt.Sprintf("no file in %s defines service %s", e.Dir, e.Name)
 	if len(e.Unreadable) > 0 {
@@ -35,7 +36,7 @@ func (e *NotFoundError) Error() string {
 	return text
 }
 
-// NoDirError says that the services directory does not exist.
+// NoDirError reports that the services directory does not exist.
 type NoDirError struct{ Dir string }
 
 func (e *NoDirError) Error() string { return "the services directory " + e.Dir + " does not exist" }
@@ -43,8 +44,9 @@ func (e *NoDirError) Error() string { return "the services directory " + e.Dir +
 // Unwrap makes it an fs.ErrNotExist.
 func (e *NoDirError) Unwrap() error { return fs.ErrNotExist }
 
-// ReadDir reads every *.toml of a directory, sound or not. Hidden files, such as
-// an editor's, are no definitions. A directory that is not there is a *NoDirError.
+// ReadDir reads every *.toml file of a directory, valid or not. It ignores hidden
+// files, such as an editor's. If the directory does not exist, the error is a
+// *NoDirError.
 func ReadDir(path string) (*Dir, error) {
 	entries, err := os.ReadDir(path)
 	switch {
@@ -63,9 +65,9 @@ func ReadDir(path string) (*Dir, error) {
 	return d, nil
 }
 
-// Services are those that are sound, by name, whatever is wrong with the other
-// files, and what that is. A name that two files claim is a problem of both, and
-// neither is returned.
+// Services returns the valid services by name, and the problems of the other
+// files. A name that two files define is a problem of both, and neither is
+// returned.
 func (d *Dir) Services() (map[string]*Service, Errors) {
 	services := map[string]*Service{}
 	var problems Errors
@@ -82,13 +84,13 @@ func (d *Dir) Services() (map[string]*Service, Errors) {
 	return services, problems
 }
 
-// Find is the definition of one service. Where the file that must be it is
-// broken, the error is its Errors; where there is none, a *NotFoundError.
+// Find returns the definition of one service. If its file is invalid, the error
+// is that file's Errors; if there is no such file, a *NotFoundError.
 func (d *Dir) Find(name string) (*Service, error) {
 	unknown := &NotFoundError{Name: name, Dir: d.path}
 	fileName := name + ".toml"
 	var names []string
-	var broken error // of the file that by its own name should be it
+	var broken error // of the file whose own name is that of the service
 	for _, f := range d.files {
 		nameless := f.service.Name == ""
 		switch {
@@ -96,13 +98,13 @@ func (d *Dir) Find(name string) (*Service, error) {
 			if duplicates := d.sameName(f); len(duplicates) > 0 {
 				return nil, append(f.problems(), duplicateProblem(f, duplicates))
 			}
-			return f.sound()
+			return f.valid()
 		case nameless:
 			unknown.Unreadable = append(unknown.Unreadable, f.base())
 		default:
 			names = append(names, f.service.Name)
 			if f.base() == fileName {
-				broken = f.err // its name may well be one of its mistakes
+				broken = f.err // the name in it may be one of its mistakes
 			}
 		}
 	}
@@ -113,9 +115,9 @@ func (d *Dir) Find(name string) (*Service, error) {
 	return nil, unknown
 }
 
-// CollisionsOf finds what collides with one service among the valid others of the
-// directory, as Collisions does. Files that are broken or collide among themselves
-// do not matter to it.
+// CollisionsOf finds collisions between one service and the other valid services
+// of the directory, as Collisions does. It ignores files that are invalid and
+// collisions of the others among themselves.
 func (d *Dir) CollisionsOf(service *Service) error {
 	var problems Errors
 	for _, f := range d.files {
@@ -126,7 +128,7 @@ func (d *Dir) CollisionsOf(service *Service) error {
 	return problems.orNil()
 }
 
-// sameName are the other files whose definition is of the same service.
+// sameName returns the other files that define the same service.
 func (d *Dir) sameName(f definitionFile) []string {
 	var others []string
 	for _, other := range d.files {
@@ -141,6 +143,6 @@ func (d *Dir) sameName(f definitionFile) []string {
 func duplicateProblem(f definitionFile, others []string) Problem {
 	return Problem{
 		File: f.path, Key: "name",
-		Message: fmt.Sprintf("%s defines service %s too", strings.Join(others, " and "), f.service.Name),
+		Message: fmt.Sprintf("%s also defines service %s", strings.Join(others, " and "), f.service.Name),
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// definition is a sound one of one component.
+// definition returns a valid definition of one component.
 func definition(service, component string) string {
 	return "name = \"" + service + "\"\nnode = \"rift\"\n[[components]]\nname = \"" + component + "\"\nimage = \"a.example/x:1\"\n"
 }
 
-// directory makes one with these files.
+// directory creates a directory with these files.
 func directory(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -35,7 +35,7 @@ func read(t *testing.T, dir string) *servicedef.Dir {
 	return d
 }
 
-func TestADirectoryGivesTheSoundServicesAndTheProblems(t *testing.T) {
+func TestADirectoryGivesTheValidServicesAndTheProblems(t *testing.T) {
 	dir := directory(t, map[string]string{
 		"shop.toml":   definition("shop", "api"),
 		"blog.toml":   definition("blog", "web"),
@@ -48,12 +48,12 @@ func TestADirectoryGivesTheSoundServicesAndTheProblems(t *testing.T) {
 	})
 	services, found := read(t, dir).Services()
 	require.Equal(t, []string{"blog", "shop"}, slices.Sorted(maps.Keys(services)))
-	var told []string
+	var got []string
 	for _, p := range found {
-		told = append(told, filepath.Base(p.File)+" "+p.Key)
+		got = append(got, filepath.Base(p.File)+" "+p.Key)
 	}
-	require.Equal(t, []string{"broken.toml name", "one.toml name", "two.toml name", "wrong.toml components[0].name"}, told)
-	require.Equal(t, filepath.Join(dir, "two.toml")+" defines service twin too", found[1].Message)
+	require.Equal(t, []string{"broken.toml name", "one.toml name", "two.toml name", "wrong.toml components[0].name"}, got)
+	require.Equal(t, filepath.Join(dir, "two.toml")+" also defines service twin", found[1].Message)
 
 	services, found = read(t, directory(t, map[string]string{"shop.toml": definition("shop", "api")})).Services()
 	require.Empty(t, found)
@@ -92,7 +92,7 @@ func TestFind(t *testing.T) {
 	})
 	t.Run("a service that two files claim", func(t *testing.T) {
 		_, err := read(t, dir).Find("twin")
-		require.ErrorContains(t, err, "one.toml: name: "+filepath.Join(dir, "two.toml")+" defines service twin too")
+		require.ErrorContains(t, err, "one.toml: name: "+filepath.Join(dir, "two.toml")+" also defines service twin")
 	})
 	t.Run("a service that is not there", func(t *testing.T) {
 		_, err := read(t, dir).Find("shpo")
@@ -103,7 +103,7 @@ func TestFind(t *testing.T) {
 		}, unknown)
 		require.EqualError(t, err, "no file in "+dir+" defines service shpo (broken.toml cannot be read)")
 	})
-	t.Run("suggests only what may be a slip", func(t *testing.T) {
+	t.Run("suggests only likely misspellings", func(t *testing.T) {
 		for slip, want := range map[string][]string{
 			"blogg": {"blog"}, "gblo": {"blog"}, "Blog": {"blog"}, "b": nil, "web": nil, "blog-of-others": nil,
 		} {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// health checks that there is one way to ask, and something to be asked.
+// health checks that there is at most one kind of probe, and an address to probe.
 func (r *report) health(key string, c Component) {
 	h := c.Health
 	at := func(name string) string { return joinKey(key, name) }

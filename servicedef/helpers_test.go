@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// base is a sound definition that the tests change a line of.
+// base is a valid definition; the tests change a line of it.
 const base = `name = "shop"
 node = "rift"
 path = "shop"
@@ -37,14 +37,14 @@ image = "docker.io/library/postgres:17"
 # db
 `
 
-// edit replaces one part of base, which must be there just once.
+// edit replaces a part of base that must occur exactly once.
 func edit(t *testing.T, old, new string) string {
 	t.Helper()
 	require.Equal(t, 1, strings.Count(base, old), "%q must be in base once", old)
 	return strings.Replace(base, old, new, 1)
 }
 
-// parse wants a text to be sound.
+// parse requires a valid text.
 func parse(t *testing.T, text string) *servicedef.Service {
 	t.Helper()
 	s, err := servicedef.Parse([]byte(text), "shop.toml")
@@ -52,7 +52,7 @@ func parse(t *testing.T, text string) *servicedef.Service {
 	return s
 }
 
-// problems wants a text to be bad.
+// problems requires an invalid text.
 func problems(t *testing.T, text string) servicedef.Errors {
 	t.Helper()
 	s, err := servicedef.Parse([]byte(text), "shop.toml")
@@ -63,7 +63,7 @@ func problems(t *testing.T, text string) servicedef.Errors {
 	return found
 }
 
-// lineOf is the number of the line that has a text.
+// lineOf returns the number of the line that contains part.
 func lineOf(t *testing.T, text, part string) int {
 	t.Helper()
 	before, _, ok := strings.Cut(text, part)
@@ -71,7 +71,7 @@ func lineOf(t *testing.T, text, part string) int {
 	return 1 + strings.Count(before, "\n")
 }
 
-// tomlKeys are the keys of some structs, by their tags.
+// tomlKeys returns the keys of some structs, by their tags.
 func tomlKeys(structs ...any) []string {
 	var keys []string
 	for _, s := range structs {
@@ -84,7 +84,7 @@ func tomlKeys(structs ...any) []string {
 	return keys
 }
 
-// flat writes waves one after the other.
+// flat joins the waves.
 func flat(waves [][]string) string {
 	lines := make([]string, len(waves))
 	for i, wave := range waves {

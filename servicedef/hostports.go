@@ -2,24 +2,24 @@ package servicedef
 
 import "slices"
 
-// hostPlace is where two ports may meet.
+// hostPlace is a host port that only one container can bind.
 type hostPlace struct {
 	node, protocol string
 	port           int
 }
 
-// hostHolder is who has a port, by the key in the definition.
+// hostHolder is the key of a definition that holds a port.
 type hostHolder struct {
 	key  string
 	port Port
 }
 
-// hostPorts checks that no host port is named twice on one node.
+// hostPorts checks that no two components bind the same host port of a node.
 func (r *report) hostPorts(s *Service) {
 	held := map[hostPlace][]hostHolder{}
 	for i, c := range s.Components {
 		for j, text := range c.Ports {
-			key := elementKey(joinKey(elementKey("components", i), "ports"), j)
+			key := elementKey(componentKey(i, "ports"), j)
 			ports, err := parsePort(text)
 			if err == nil {
 				r.holdPorts(held, key, c.Node, ports)
@@ -28,7 +28,7 @@ func (r *report) hostPorts(s *Service) {
 	}
 }
 
-// holdPorts notes who holds the ports, up to the first that is taken: one
+// holdPorts records the holder of each port, up to the first that is taken: one
 // problem is enough for a range.
 func (r *report) holdPorts(held map[hostPlace][]hostHolder, key, node string, ports []Port) {
 	for _, p := range ports {

@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/internal/imageref"
 )
 
-// image checks a reference. It must be fully qualified, since what podman
-// makes of a short name depends on the host, and name one release.
+// image checks a reference. It must be fully qualified, because podman resolves a
+// short name by the configuration of the host, and have a tag or a digest.
 func (r *report) image(key, image string) {
 	if image == "" {
 		r.add(key, "is required")
@@ -17,7 +17,7 @@ func (r *report) image(key, image string) {
 	ref, err := imageref.Parse(image)
 	switch {
 	case err != nil:
-		r.add(key, "%q is no image reference: %v", image, err)
+		r.add(key, "%q is not an image reference: %v", image, err)
 	case !qualified(image):
 		r.add(key, "%q must begin with the host of its image registry, as in %q", image, ref.String())
 	case ref.Tag == "" && ref.Digest == "":
@@ -25,18 +25,18 @@ func (r *report) image(key, image string) {
 	}
 }
 
-// qualified is whether the reference begins with a host, by the rule that
-// every engine goes by: its first part has a dot or a port, or is localhost.
+// qualified reports whether the reference begins with a host, by the rule of all
+// engines: its first part contains a dot or a port, or is localhost.
 func qualified(image string) bool {
 	host, _, ok := strings.Cut(image, "/")
 	return ok && (strings.ContainsAny(host, ".:") || host == "localhost")
 }
 
-// pinned is whether the reference has a digest.
+// pinned reports whether the reference has a digest.
 func pinned(image string) bool { return strings.Contains(image, "@") }
 
-// ImageName is the last element of a reference's repository, without host,
-// tag and digest; it is what [build.images] goes by.
+// ImageName returns the last element of a reference's repository, without host,
+// tag and digest. It is the key of the image in [build.images].
 func ImageName(image string) string {
 	ref, err := imageref.Parse(image)
 	if err != nil {
@@ -45,8 +45,8 @@ func ImageName(image string) string {
 	return path.Base(ref.Repository)
 }
 
-// ImageRegistry is the host of a reference's image registry, with its port if
-// it has one.
+// ImageRegistry returns the host of a reference's image registry, with its port
+// if it has one.
 func ImageRegistry(image string) string {
 	ref, err := imageref.Parse(image)
 	if err != nil {
@@ -55,9 +55,9 @@ func ImageRegistry(image string) string {
 	return ref.Registry
 }
 
-// ByDigest is the reference that stands for one manifest only: image's
-// repository with that digest in place of its tag. An empty digest, or an
-// image that is no valid reference, gives image as it is.
+// ByDigest returns the reference of one manifest: image's repository with the
+// digest in place of its tag. It returns image unchanged if the digest is empty or
+// image is not a valid reference.
 func ByDigest(image, digest string) string {
 	ref, err := imageref.Parse(image)
 	if err != nil || digest == "" {
@@ -66,8 +66,8 @@ func ByDigest(image, digest string) string {
 	return ref.Name() + "@" + digest
 }
 
-// Containerfile is the file that an image of this service is built from,
-// relative to Path, if the definition says how to build it.
+// Containerfile returns the Containerfile of an image of this service, relative
+// to Path, if [build.images] has one.
 func (s Service) Containerfile(image string) (file string, ok bool) {
 	file, ok = s.Build.Images[ImageName(image)]
 	return file, ok

@@ -7,14 +7,13 @@ import (
 	"path/filepath"
 )
 
-// Load reads one definition. The error is an Errors, or says why the file
-// cannot be read.
+// Load reads one definition. The error is an Errors, or that of reading the file.
 func Load(path string) (*Service, error) {
-	return readFile(path).sound()
+	return readFile(path).valid()
 }
 
-// definitionFile is a file, and what could be read of it: service is never
-// nil, but not sound where err is set.
+// definitionFile is a file and its definition. service is never nil, but holds
+// only what could be decoded if err is set.
 type definitionFile struct {
 	path    string
 	service *Service
@@ -23,15 +22,15 @@ type definitionFile struct {
 
 func (f definitionFile) base() string { return filepath.Base(f.path) }
 
-// sound is the service, or what is wrong with it.
-func (f definitionFile) sound() (*Service, error) {
+// valid returns the service, or the error of its file.
+func (f definitionFile) valid() (*Service, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
 	return f.service, nil
 }
 
-// problems are what is wrong with the file, in the one shape.
+// problems returns the error of the file as Errors.
 func (f definitionFile) problems() Errors {
 	var problems Errors
 	if f.err == nil || errors.As(f.err, &problems) {

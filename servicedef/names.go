@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// ContainerNameFor is the name of a component's container: "shop-api", or
-// just "shop" for the component that is named like its service.
+// ContainerNameFor returns the name of a component's container: "shop-api", or
+// "shop" for the component that has the name of its service.
 func ContainerNameFor(service, component string) string {
 	if service == component {
 		return service
@@ -19,10 +19,10 @@ func ContainerNameFor(service, component string) string {
 	return service + "-" + component
 }
 
-// SplitContainerName is the inverse of ContainerNameFor. As both names may
-// hold a "-", it goes by the services that are known, the longest first, and
-// only then by the first "-" in the name. A name without one is a service's
-// own.
+// SplitContainerName is the inverse of ContainerNameFor. Because both names may
+// contain a "-", it tries the given services first, the longest first, and only
+// then splits at the first "-". A name without one is that of a service and of
+// its component.
 func SplitContainerName(name string, services []string) (service, component string) {
 	if slices.Contains(services, name) {
 		return name, name
@@ -36,13 +36,13 @@ func SplitContainerName(name string, services []string) (service, component stri
 	}
 	service, component, ok := strings.Cut(name, "-")
 	if !ok || service == component {
-		// "a-a" cannot be component a of service a, whose name is "a".
+		// "a-a" cannot be component a of service a: that container is "a".
 		return name, name
 	}
 	return service, component
 }
 
-// Component is the component of that name, if there is one.
+// Component returns the component of that name, if there is one.
 func (s Service) Component(name string) (Component, bool) {
 	for _, c := range s.Components {
 		if c.Name == name {
@@ -52,15 +52,23 @@ func (s Service) Component(name string) (Component, bool) {
 	return Component{}, false
 }
 
-// Hash is a SHA-256, in hex, of all that the definition says, and not of the
-// file that says it.
+// Hash returns a SHA-256, in hex, of the definition without its File.
 func (s Service) Hash() string {
 	s.File = ""
 	text, err := json.Marshal(s)
 	if err != nil {
-		// Only a number that is none can do this, which Parse refuses.
+		// Only a NaN or an infinity can cause this, and Parse refuses both.
 		panic(fmt.Sprintf("encode service %s: %v", s.Name, err))
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// componentNames returns the names in the file's order.
+func (s *Service) componentNames() []string {
+	names := make([]string, len(s.Components))
+	for i, c := range s.Components {
+		names[i] = c.Name
+	}
+	return names
 }

@@ -27,12 +27,12 @@ func TestSplitContainerName(t *testing.T) {
 		services           []string
 		service, component string
 	}{
-		{"a known service by itself", "mc-proxy", []string{"mc-proxy"}, "mc-proxy", "mc-proxy"},
+		{"a known service alone", "mc-proxy", []string{"mc-proxy"}, "mc-proxy", "mc-proxy"},
 		{"a component of a known service", "mc-proxy-web", []string{"mc", "mc-proxy"}, "mc-proxy", "web"},
 		{"the longest known service wins", "a-b-c", []string{"a", "a-b"}, "a-b", "c"},
 		{"a known service wins over a component", "a-b", []string{"a", "a-b"}, "a-b", "a-b"},
 		{"an unknown one is split at the first dash", "mc-proxy-web", nil, "mc", "proxy-web"},
-		{"a beginning that is no whole word", "shopping-api", []string{"shop"}, "shopping", "api"},
+		{"a prefix that is not a whole word", "shopping-api", []string{"shop"}, "shopping", "api"},
 		{"a name without a dash", "postgres", []string{"shop"}, "postgres", "postgres"},
 		{"a name that no component could have", "a-a", []string{"a"}, "a-a", "a-a"},
 	} {
@@ -59,8 +59,8 @@ func FuzzContainerName(f *testing.F) {
 		gotService, gotComponent := servicedef.SplitContainerName(name, known)
 		require.Equal(t, name, servicedef.ContainerNameFor(gotService, gotComponent), "join undoes split")
 
-		// Unless a longer service could have made the name too, or it would be
-		// the one that the name of a service's own container has.
+		// Splitting is ambiguous only if a longer service name fits too, or if the
+		// name is that of a service's own container.
 		rival := slices.ContainsFunc(known, func(s string) bool {
 			return s == name || len(s) > len(service) && strings.HasPrefix(name, s+"-")
 		})
@@ -123,9 +123,9 @@ func TestParsePorts(t *testing.T) {
 
 	_, err = servicedef.ParsePorts([]string{"x", "80:80", "1:2:3:4"})
 	require.ErrorContains(t, err, `parse port "x"`)
-	require.ErrorContains(t, err, `parse port "1:2:3:4"`, "all that is wrong is told")
+	require.ErrorContains(t, err, `parse port "1:2:3:4"`, "every error is reported")
 	_, err = servicedef.ParsePorts([]string{"1-9000:1-9000", "10001-19000:10001-19000"})
-	require.ErrorContains(t, err, "more than 10000 ports in all")
+	require.ErrorContains(t, err, "more than 10000 ports in total")
 }
 
 func TestStartOrder(t *testing.T) {
@@ -138,9 +138,9 @@ func TestStartOrder(t *testing.T) {
 	require.Equal(t, [][]string{{"db", "cache"}, {"api"}, {"web", "jobs"}},
 		service(c("web", "api"), c("api", "db", "cache"), c("db"), c("cache"), c("jobs", "api", "db")).StartOrder())
 	require.Equal(t, [][]string{{"b", "a"}}, service(c("b"), c("a", "gone")).StartOrder(),
-		"what the service does not have is not waited for")
+		"a missing dependency counts as met")
 	require.Equal(t, [][]string{{"c"}, {"a", "b"}}, service(c("a", "b"), c("b", "a"), c("c")).StartOrder(),
-		"a cycle comes last, and ends")
+		"a cycle is the last wave")
 	require.Empty(t, service().StartOrder())
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// didYouMean is ", did you mean …?" where a known name is near, else "".
+// didYouMean returns ", did you mean …?" if a known name is near, else "".
 func didYouMean(name string, known []string) string {
 	if near := Nearest(name, known); len(near) > 0 {
 		return ", did you mean " + strings.Join(near, " or ") + "?"
@@ -14,8 +14,8 @@ func didYouMean(name string, known []string) string {
 	return ""
 }
 
-// Nearest are up to three of the known names that name may be a slip of, the
-// likeliest first: two of their letters may differ, or a third where that is
+// Nearest returns up to three of the known names that name may be a misspelling
+// of, most similar first: two letters may differ, or a third of them if that is
 // more, but never more than half.
 func Nearest(name string, known []string) []string {
 	type candidate struct {
@@ -41,8 +41,8 @@ func Nearest(name string, known []string) []string {
 	return names[:min(3, len(names))]
 }
 
-// distance is Levenshtein's: the fewest letters to insert, drop or change. Of
-// what is too long to be a slip only the length counts.
+// distance is the Levenshtein distance: the fewest letters to insert, delete or
+// change. For names too long to be misspellings it is the length.
 func distance(a, b string) int {
 	if max(len(a), len(b)) > 64 {
 		return max(len(a), len(b))

@@ -9,13 +9,13 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxSize bounds a definition: the whole of it travels in the input of each
-// deploy, which Temporal limits to 2 MiB.
+// maxSize bounds a definition, because the input of each deploy contains it and
+// Temporal limits that to 2 MiB.
 const maxSize = 256 << 10
 
-// Parse reads a definition, fills in every default and checks it. The error
-// is an Errors with all the problems at once; but a text that is no TOML has
-// only that one. File is what problems call the text.
+// Parse reads a definition, fills in every default and validates it. The error
+// is an Errors with every problem; a text that is not TOML has only that one.
+// Problems name file as the place of the text.
 func Parse(data []byte, file string) (*Service, error) {
 	s, err := parse(data, file)
 	if err != nil {
@@ -24,7 +24,7 @@ func Parse(data []byte, file string) (*Service, error) {
 	return s, nil
 }
 
-// parse is Parse that gives what it could read of a bad definition too.
+// parse is Parse, but also returns what it could decode of an invalid definition.
 func parse(data []byte, file string) (*Service, error) {
 	r := &report{file: file, unusable: map[string]bool{}}
 	s := &Service{File: file, Active: true}
@@ -50,7 +50,7 @@ func syntaxProblem(err error, file string, data []byte) Problem {
 	if !errors.As(err, &syntax) {
 		return Problem{File: file, Line: 1, Message: err.Error()}
 	}
-	line := max(1, syntax.Position.Line) // the TOML package may say 0 of the first
+	line := max(1, syntax.Position.Line) // the TOML package may report line 0 for the first
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	upTo := bytes.Join(lines[:min(line, len(lines))], nil)
 	return Problem{
@@ -59,8 +59,8 @@ func syntaxProblem(err error, file string, data []byte) Problem {
 	}
 }
 
-// Validate checks a definition that did not come from a file, with the
-// defaults in place. The error is an Errors, without lines.
+// Validate checks a definition that did not come from a file and has its defaults
+// filled in. The error is an Errors, without lines.
 func (s Service) Validate() error {
 	r := &report{file: s.File}
 	r.service(&s)

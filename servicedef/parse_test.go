@@ -52,7 +52,7 @@ func TestAProblemIsOneLine(t *testing.T) {
 	require.EqualError(t, two, "f: one\nf: two")
 }
 
-func TestWhatIsNoTOMLHasItsLine(t *testing.T) {
+func TestASyntaxErrorHasItsLine(t *testing.T) {
 	tests := []struct{ name, old, new, key, message string }{
 		{"a string without quotes", `name = "db"`, `name = db`, "components[1].name", `"db"`},
 		{"a value that is missing", `name = "rest"`, `name = `, "components[0].routes[0].name", "expected value"},
@@ -108,8 +108,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// The reference is in the documentation, so that an operator finds it.
-func TestTheExampleIsSoundAndShowsEveryKey(t *testing.T) {
+// The reference of the documentation is complete.
+func TestTheExampleIsValidAndShowsEveryKey(t *testing.T) {
 	s, err := servicedef.Load("../docs/service.example.toml")
 	require.NoError(t, err)
 	require.Len(t, s.Components, 3)
@@ -136,7 +136,7 @@ func TestJSONKeepsADefinition(t *testing.T) {
 	}
 }
 
-func TestValidateKnowsNoLines(t *testing.T) {
+func TestValidateReportsNoLines(t *testing.T) {
 	s := *parse(t, base)
 	s.Node, s.Components[1].Node = "", ""
 	require.EqualError(t, s.Validate(), "shop.toml: components[1].node: is required, here or as the node of the service")

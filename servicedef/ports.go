@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// Port is one host port that a definition names itself.
+// Port is one host port that a definition names.
 type Port struct {
-	// IP is the address it is published on; "" means all.
+	// IP is the address that it is published on; "" means all.
 	IP              string
 	Host, Container int
 	// Protocol is "tcp" or "udp".
 	Protocol string
 }
 
-// String writes the port as a definition does.
+// String formats the port as a definition does.
 func (p Port) String() string {
 	text := fmt.Sprintf("%d:%d", p.Host, p.Container)
 	if p.IP != "" {
@@ -30,8 +30,8 @@ func (p Port) String() string {
 	return text
 }
 
-// Same reports whether two ports are one, however it is written that the
-// address is any.
+// Same reports whether two ports are equal. "", "0.0.0.0" and "::" are the same
+// address.
 func (p Port) Same(other Port) bool {
 	if everyAddress(p.IP) && everyAddress(other.IP) {
 		p.IP, other.IP = "", ""
@@ -44,12 +44,13 @@ const (
 	udp = "udp"
 
 	minPort, maxPort = 1, 65535
-	// maxPorts bounds what the ranges of one component may expand to.
+	// maxPorts bounds the ports of one component, with its ranges expanded.
 	maxPorts = 10_000
 )
 
-// ParsePorts reads "[ip:]host[-host]:container[-container][/tcp|/udp]" for
-// each, with the ranges expanded. The error joins all that is wrong.
+// ParsePorts parses entries of the form
+// "[ip:]host[-host]:container[-container][/tcp|/udp]" and expands their ranges.
+// The error joins the errors of all entries.
 func ParsePorts(ports []string) ([]Port, error) {
 	var all []Port
 	var problems []error
@@ -60,19 +61,30 @@ func ParsePorts(ports []string) ([]Port, error) {
 			continue
 		}
 		if all = append(all, parsed...); len(all) > maxPorts {
-			return nil, fmt.Errorf("parse port %q: more than %d ports in all", text, maxPorts)
+			return nil, fmt.Errorf("parse port %q: more than %d ports in total", text, maxPorts)
 		}
 	}
 	return all, errors.Join(problems...)
 }
 
-// StaticPorts are the component's Ports, parsed. What is not well formed,
-// which Parse refuses, is left out.
+// StaticPorts returns the component's Ports, parsed. It leaves out entries that
+// are not well formed, which Parse refuses.
 func (c Component) StaticPorts() []Port {
 	ports, _ := ParsePorts(c.Ports)
 	return ports
 }
 
+// reachable reports whether the component has a route or a tcp port.
+func (c *Component) reachable() bool {
+	for _, p := range c.StaticPorts() {
+		if p.Protocol == tcp {
+			return true
+		}
+	}
+	return len(c.Routes) > 0
+}
+
+// parsePort reads one entry; a range gives several ports.
 func parsePort(text string) ([]Port, error) {
 	rest, protocol, given := strings.Cut(text, "/")
 	if !given {
@@ -89,7 +101,7 @@ func parsePort(text string) ([]Port, error) {
 	if !ok {
 		ip, host = "", rest
 	} else if ip = strings.TrimSuffix(strings.TrimPrefix(ip, "["), "]"); !isIP(ip) {
-		return nil, fmt.Errorf("%q is no IP address", ip)
+		return nil, fmt.Errorf("%q is not an IP address", ip)
 	}
 	hostFirst, hostLast, err := parseRange(host)
 	if err != nil {
@@ -135,8 +147,8 @@ func parsePortNumber(text string) (int, error) {
 	return int(n), nil
 }
 
-// cutLast cuts around the last colon, since an IPv6 address has many.
-func cutLast(text string) (before, after string, found bool) {
+// cutLast cuts around the last colon, because an IPv6 address has several.
+func cutLast(text string) (before, after string, ok bool) {
 	i := strings.LastIndexByte(text, ':')
 	if i < 0 {
 		return "", text, false
@@ -149,7 +161,7 @@ func isIP(text string) bool {
 	return err == nil && address.Zone() == ""
 }
 
-// overlap is whether two host ports cannot both be bound on one node.
+// overlap reports whether two host ports cannot both be bound on one node.
 func (p Port) overlap(other Port) bool {
 	return p.Host == other.Host && p.Protocol == other.Protocol &&
 		(p.IP == other.IP || everyAddress(p.IP) || everyAddress(other.IP))

@@ -2,23 +2,22 @@ package servicedef
 
 import (
 	"sort"
-	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// positions knows the line of each key of a TOML text, in the notation of
-// problems: "components[1].routes[0].port". The decoder itself keeps lines
+// positions maps each key of a TOML text to its line. Keys are in the notation
+// of problems: "components[1].routes[0].port". The decoder itself reports lines
 // for syntax errors only.
 type positions struct {
 	parser   unstable.Parser
-	newlines []int          // offset of each
+	newlines []int          // offsets
 	lines    map[string]int // by key
 	counts   map[string]int // tables so far under each [[header]]
 }
 
-// newPositions reads as far as the text is well formed.
+// newPositions reads the text up to its first syntax error.
 func newPositions(data []byte) *positions {
 	p := &positions{lines: map[string]int{}, counts: map[string]int{}}
 	for offset, b := range data {
@@ -41,7 +40,7 @@ func newPositions(data []byte) *positions {
 	return p
 }
 
-// header notes a [table] or, if array is set, a [[table]], and gives its key.
+// header records a [table] or, if array is set, a [[table]], and returns its key.
 func (p *positions) header(parts unstable.Iterator, array bool) string {
 	key := ""
 	for parts.Next() {
@@ -59,7 +58,7 @@ func (p *positions) header(parts unstable.Iterator, array bool) string {
 	return key
 }
 
-// pair notes "key = value", and all there is inside the value.
+// pair records "key = value" and every key inside the value.
 func (p *positions) pair(table string, node *unstable.Node) {
 	key := table
 	for parts := node.Key(); parts.Next(); {
@@ -79,22 +78,23 @@ func (p *positions) value(key string, node *unstable.Node) {
 		}
 	case unstable.Array:
 		for i := 0; children.Next(); i++ {
-			element := elementKey(key, i)
-			p.note(element, children.Node())
-			p.value(element, children.Node())
+			at := elementKey(key, i)
+			p.note(at, children.Node())
+			p.value(at, children.Node())
 		}
 	}
 }
 
-// note keeps the first line of a key. A node that does not know where it is
-// (a table inside an array) leaves it to what holds it.
+// note records the first line of a key. A node without an offset (a table
+// inside an array) is left to the key that contains it.
 func (p *positions) note(key string, node *unstable.Node) {
-	if _, known := p.lines[key]; !known && node.Raw.Length > 0 {
+	if _, recorded := p.lines[key]; !recorded && node.Raw.Length > 0 {
 		p.lines[key] = 1 + sort.SearchInts(p.newlines, int(node.Raw.Offset))
 	}
 }
 
-// line is where the key is or, if it is missing, what should hold it.
+// line returns the line of the key or, if it is missing, of the nearest key that
+// would contain it.
 func (p *positions) line(key string) int {
 	for ; key != ""; key = parentKey(key) {
 		if line, ok := p.lines[key]; ok {
@@ -104,8 +104,8 @@ func (p *positions) line(key string) int {
 	return 1
 }
 
-// indexed turns a dotted key, as the decoder gives it, into the notation of
-// problems: the tables that it goes through are the newest ones.
+// indexed converts a dotted key, as the decoder reports it, to the notation of
+// problems: it names the last table of each array on its path.
 func (p *positions) indexed(dotted string) string {
 	key := ""
 	for part := range strings.SplitSeq(dotted, ".") {
@@ -116,31 +116,3 @@ func (p *positions) indexed(dotted string) string {
 	}
 	return key
 }
-
-// joinKey is the key of a field; what is no bare key in TOML is quoted.
-func joinKey(table, name string) string {
-	if !bareKey(name) {
-		name = strconv.Quote(name)
-	}
-	if table == "" {
-		return name
-	}
-	return table + "." + name
-}
-
-// bareKey is whether TOML takes a key without quotes. It is asked of every key
-// that is checked, too often for a pattern.
-func bareKey(name string) bool {
-	for _, c := range []byte(name) {
-		bare := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
-		if !bare {
-			return false
-		}
-	}
-	return name != ""
-}
-
-func elementKey(array string, i int) string { return array + "[" + strconv.Itoa(i) + "]" }
-
-// parentKey is the key without its last part; "" for one at the top.
-func parentKey(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with a definition, and where.
+// Problem is one error in a definition, with its place.
 type Problem struct {
 	File string `json:"file,omitempty"`
-	// Line is 1 for a key that is missing from the top of the file, and 0
-	// where there is no text to point at.
+	// Line is 1 for a key that is missing at the top level of the file, and 0 if
+	// there is no text.
 	Line int `json:"line,omitempty"`
 	// Key is the place in the definition: "components[1].health.http".
 	Key     string `json:"key,omitempty"`
 	Message string `json:"message"`
 }
 
-// Error is "shop.toml:12: components[0].routes[1].port: must be …", without
-// the parts that are not known.
+// Error returns "shop.toml:12: components[0].routes[1].port: must be …", without
+// the parts that are empty.
 func (p Problem) Error() string {
 	var b strings.Builder
 	switch {
@@ -36,10 +36,10 @@ func (p Problem) Error() string {
 	return b.String() + p.Message
 }
 
-// Errors are all the problems that were found, by file and line.
+// Errors holds every problem that was found, sorted by file and line.
 type Errors []Problem
 
-// Error gives each problem a line of its own.
+// Error returns one line for each problem.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, p := range e {
@@ -57,7 +57,7 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// orNil is the sorted Errors, or an error that is nil if there is none.
+// orNil sorts e and returns it, or nil if it is empty.
 func (e Errors) orNil() error {
 	if len(e) == 0 {
 		return nil
@@ -71,16 +71,16 @@ func (e Errors) orNil() error {
 // report collects the problems of one definition.
 type report struct {
 	file string
-	// text finds lines; nil for a definition that was not read from text. It is
-	// asked only once something is wrong: to find lines is to parse once more.
+	// text returns the lines of keys; nil for a definition that was not read from
+	// text. It parses the text again, so it is called only for a problem.
 	text func() *positions
-	// unusable are the keys whose value could not be decoded: what is said of
-	// them further would only be noise.
+	// unusable holds the keys whose value could not be decoded. Further problems
+	// with them would be noise.
 	unusable map[string]bool
 	problems Errors
 }
 
-// add notes a problem, unless the key or what holds it is unusable anyway.
+// add records a problem, unless the key or one that contains it is unusable.
 func (r *report) add(key, format string, args ...any) {
 	for k := key; k != ""; k = parentKey(k) {
 		if r.unusable[k] {
@@ -92,7 +92,7 @@ func (r *report) add(key, format string, args ...any) {
 	})
 }
 
-// line is where the key is; 0 where there is no text.
+// line returns the line of the key; 0 if there is no text.
 func (r *report) line(key string) int {
 	if r.text == nil {
 		return 0
@@ -100,7 +100,7 @@ func (r *report) line(key string) int {
 	return r.text().line(key)
 }
 
-// reject notes a problem that leaves the key without a value.
+// reject records a problem that leaves the key without a value.
 func (r *report) reject(key, format string, args ...any) {
 	r.add(key, format, args...)
 	r.unusable[key] = true

@@ -11,21 +11,21 @@ import (
 	"strings"
 )
 
-// TOML writes a definition with all that its defaults have filled in. Parse
-// reads it back as it is.
+// TOML formats a definition with its defaults filled in. Parse gives the same
+// definition back.
 func (s Service) TOML() string {
 	var w strings.Builder
 	renderTable(&w, "", reflect.ValueOf(s))
 	return w.String()
 }
 
-// renderTable writes a table's own keys, and then the tables below it.
+// renderTable writes the keys of a table, then its subtables.
 func renderTable(w *strings.Builder, path string, v reflect.Value) {
 	var below []func()
 	for i := range v.NumField() {
 		field, value := v.Type().Field(i), v.Field(i)
-		name, told := field.Tag.Get("toml"), field.Tag.Get("json")
-		if name == "-" || value.IsZero() && strings.Contains(told, ",omit") {
+		name, encoding := field.Tag.Get("toml"), field.Tag.Get("json")
+		if name == "-" || value.IsZero() && strings.Contains(encoding, ",omit") {
 			continue
 		}
 		whole := joinKey(path, name)
@@ -55,7 +55,7 @@ func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct }
 
 func renderValue(v reflect.Value) string {
 	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
-		marshalled, _ := text.MarshalText() // that of a Duration never fails
+		marshalled, _ := text.MarshalText() // a Duration's never fails
 		return quote(string(marshalled))
 	}
 	var parts []string
@@ -79,7 +79,7 @@ func renderValue(v reflect.Value) string {
 	return fmt.Sprint(v.Interface()) // a bool, or a whole number
 }
 
-// quote writes a string as TOML does: as JSON does, but for one character.
+// quote formats a string as TOML: as JSON, except for one character.
 func quote(s string) string {
 	var b strings.Builder
 	out := json.NewEncoder(&b)

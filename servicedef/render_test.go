@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-func TestADefinitionThatIsWrittenOutReadsBackAsItIs(t *testing.T) {
+func TestAFormattedDefinitionParsesToItself(t *testing.T) {
 	example, err := os.ReadFile("../docs/service.example.toml")
 	require.NoError(t, err)
 	for name, text := range map[string]string{

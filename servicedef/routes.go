@@ -8,8 +8,8 @@ import (
 
 var envName = pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// routes checks a component's routes. Two names cannot give the same
-// $PORT_<NAME>, since a DNS label has no underscore.
+// routes checks a component's routes. No two names give the same $PORT_<NAME>,
+// because a DNS label has no underscore.
 func (r *report) routes(key string, c Component) {
 	names := make([]string, len(c.Routes))
 	for i, route := range c.Routes {
@@ -37,26 +37,26 @@ func (r *report) routes(key string, c Component) {
 	}
 }
 
-// env checks the names of variables, and that none is one of those that the
-// routes give.
+// env checks the names of variables, and that none is a variable that mcp sets
+// for a route.
 func (r *report) env(key string, c Component, env map[string]string) {
-	given := map[string]string{}
+	ports := map[string]string{}
 	for _, route := range c.Routes {
-		given[PortEnv(route.Name)] = route.Name
+		ports[PortEnv(route.Name)] = route.Name
 	}
 	if len(c.Routes) == 1 {
-		given["PORT"] = c.Routes[0].Name
+		ports["PORT"] = c.Routes[0].Name
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if route, taken := given[name]; taken {
+		if route, taken := ports[name]; taken {
 			r.add(joinKey(key, name), "is set by mcp, to the port of route %s", route)
 		} else if !envName().MatchString(name) {
-			r.add(joinKey(key, name), "must be made of letters, digits and _, and not begin with a digit")
+			r.add(joinKey(key, name), "must consist of letters, digits and _, and not begin with a digit")
 		}
 	}
 }
 
-// PortEnv is the variable in which a container finds the port of a route:
+// PortEnv returns the environment variable that holds the port of a route:
 // "PORT_REST" for "rest".
 func PortEnv(route string) string {
 	return "PORT_" + strings.ToUpper(strings.ReplaceAll(route, "-", "_"))

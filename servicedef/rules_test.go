@@ -33,7 +33,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a component name that is no label", `name = "db"`, `name = "-db"`, "components[1].name", "DNS label"},
 		{"a component's node that is no DNS name", `# db`, `node = "a b"`, "components[1].node", "DNS name"},
 		{"no image", `image = "docker.io/library/postgres:17"`, ``, "components[1].image", "is required"},
-		{"an image that is no reference", `docker.io/library/postgres:17`, `docker.io/UPPER:17`, "components[1].image", "no image reference"},
+		{"an image that is no reference", `docker.io/library/postgres:17`, `docker.io/UPPER:17`, "components[1].image", "not an image reference"},
 		{"an image without a host", `docker.io/library/postgres:17`, `postgres:17`, "components[1].image", `as in "docker.io/library/postgres:17"`},
 		{"an image without a tag", `docker.io/library/postgres:17`, `docker.io/library/postgres`, "components[1].image", "tag or a digest"},
 
@@ -56,7 +56,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 
 		{"a variable of a secret with a dash", `# api`, `secret_env = { "A-B" = "shop-db" }`, "components[0].secret_env.A-B", "letters, digits"},
 		{"the port of a route from a secret", `# api`, `secret_env = { PORT_REST = "shop-db" }`, "components[0].secret_env.PORT_REST", "route rest"},
-		{"a variable that is no secret's too", `# api`, "env = { KEY = \"1\" }\nsecret_env = { KEY = \"shop-db\" } # here", "components[0].secret_env.KEY", "is set in components[0].env already"},
+		{"a variable of env and of a secret", `# api`, "env = { KEY = \"1\" }\nsecret_env = { KEY = \"shop-db\" } # here", "components[0].secret_env.KEY", "is already set in components[0].env"},
 		{"a variable of a secret without a name", `# api`, `secret_env = { KEY = "" }`, "components[0].secret_env.KEY", "name of a secret"},
 		{"a secret that is no name", `# api`, `secrets = ["/etc/key"]`, "components[0].secrets[0]", "name of a secret"},
 		{"a secret twice", `# api`, `secrets = ["key", "key"]`, "components[0].secrets[1]", "taken by components[0].secrets[0]"},
@@ -66,7 +66,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a volume over the root", `# db`, `volumes = ["/srv:/"]`, "components[1].volumes[0]", "other than /"},
 		{"a volume with a relative source", `# db`, `volumes = ["./srv:/data"]`, "components[1].volumes[0]", "name of a volume"},
 		{"a volume with an unknown option", `# db`, `volumes = ["srv:/data:ro,quick"]`, "components[1].volumes[0]", `"quick"`},
-		{"two volumes on one target", `# db`, `volumes = ["a:/data", "b:/data/"]`, "components[1].volumes[1]", "volumes[0] mounts something on /data"},
+		{"two volumes on one target", `# db`, `volumes = ["a:/data", "b:/data/"]`, "components[1].volumes[1]", "volumes[0] already mounts a volume on /data"},
 
 		{"an unknown order", `# db`, `order = "both"`, "components[1].order", "start-first"},
 		{"start-first with host ports", `# db`, "order = \"start-first\"\nports = [\"80:80\"]", "components[1].order", "stop-first"},
@@ -148,7 +148,7 @@ func TestPorts(t *testing.T) {
 		`["80:65536"]`:                        "between 1 and 65535",
 		`["80:x"]`:                            "between 1 and 65535",
 		`["80:80/sctp"]`:                      "tcp or udp",
-		`["localhost:80:80"]`:                 "no IP address",
+		`["localhost:80:80"]`:                 "not an IP address",
 		`["80-82:80-81"]`:                     "differ in length",
 		`["82-80:82-80"]`:                     "backwards",
 		`["1-20000:1-20000"]`:                 "more than 10000",
@@ -164,9 +164,9 @@ func TestPorts(t *testing.T) {
 			require.Contains(t, found[0].Message, message)
 		})
 	}
-	t.Run("too many in all", func(t *testing.T) {
+	t.Run("too many in total", func(t *testing.T) {
 		found := problems(t, edit(t, "# db", `ports = ["1-9000:1-9000", "10001-19000:10001-19000"]`))
-		require.Equal(t, "are 18000 ports, but 10000 is the most", found[0].Message)
+		require.Equal(t, "lists 18000 ports; the limit is 10000", found[0].Message)
 	})
 	for _, text := range []string{
 		`["80:80", "80:80/udp"]`,
@@ -186,7 +186,7 @@ func TestPorts(t *testing.T) {
 	})
 }
 
-func TestSoundVariations(t *testing.T) {
+func TestValidVariations(t *testing.T) {
 	for _, change := range [][2]string{
 		{`path = "shop"`, ``},
 		{`docker.io/library/postgres:17`, `localhost:5000/x:v1`},
@@ -219,7 +219,7 @@ func TestComponentsAreBetweenOneAndTwoHundred(t *testing.T) {
 	}
 	require.Len(t, parse(t, text.String()).Components, 200)
 	text.WriteString("[[components]]\n")
-	require.Contains(t, problems(t, text.String()).Error(), "has 201 components, but 200 is the most")
+	require.Contains(t, problems(t, text.String()).Error(), "has 201 components; the limit is 200")
 }
 
 func TestNodeIsNeededOnceForEachComponent(t *testing.T) {

@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// SecretNames are the secrets that the component needs of its node's podman, each
-// once, in the order of the alphabet.
+// SecretNames returns the podman secrets that the component needs on its node,
+// sorted and without duplicates.
 func (c Component) SecretNames() []string {
 	names := slices.AppendSeq(slices.Clone(c.Secrets), maps.Values(c.SecretEnv))
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// secrets checks those that become files, and those that become variables.
+// secrets checks the secrets that become files and those that become variables.
 func (r *report) secrets(key string, c Component) {
 	const rule = "must be the name of a secret that podman has on the node, not %q"
 	files := func(i int) string { return elementKey(joinKey(key, "secrets"), i) }
@@ -31,7 +31,7 @@ func (r *report) secrets(key string, c Component) {
 			r.add(at, rule, name)
 		}
 		if _, taken := c.Env[variable]; taken {
-			r.add(at, "is set in %s already", joinKey(key, "env"))
+			r.add(at, "is already set in %s", joinKey(key, "env"))
 		}
 	}
 }

@@ -1,29 +1,27 @@
-// Package servicedef is the service definition: the one TOML file that an
-// operator writes per service, what it means, and what is wrong with it.
 package servicedef
 
 import "time"
 
 // Service is what one TOML file declares; it is deployed as one unit. A
-// Service that Parse returned has every default filled in and is valid.
+// Service that Parse returns is valid and has every default filled in.
 type Service struct {
 	// Name is a DNS label, unique in the fleet.
 	Name string `toml:"name" json:"name"`
-	// Node is where the components run that name no node of their own.
+	// Node is the node of the components that name none.
 	Node string `toml:"node" json:"node"`
-	// Active is whether the service should run; a deploy of an inactive
+	// Active reports whether the service should run; a deploy of an inactive
 	// service stops it.
 	Active bool `toml:"active" json:"active"`
-	// Reconcile has the monitor deploy the release again when a container of it
-	// is missing or does not run.
+	// Reconcile makes the monitor deploy the release again when one of its
+	// containers is missing or stopped.
 	Reconcile bool `toml:"reconcile" json:"reconcile,omitempty"`
 	// Path is the source directory, relative to the workspace.
 	Path string `toml:"path" json:"path,omitempty"`
-	// Build says how to make the images that the image registry lacks.
+	// Build describes how to build the images that the image registry lacks.
 	Build Build `toml:"build" json:"build,omitzero"`
 	// Components are the containers of the service, in the file's order.
 	Components []Component `toml:"components" json:"components"`
-	// File is where the definition was read from; "" when it was not.
+	// File is the file that the definition was read from; "" if there is none.
 	File string `toml:"-" json:"file,omitempty"`
 }
 
@@ -42,12 +40,13 @@ type Component struct {
 	// Cmd replaces the image's command; empty keeps it.
 	Cmd []string          `toml:"cmd" json:"cmd,omitempty"`
 	Env map[string]string `toml:"env" json:"env,omitempty"`
-	// Secrets are podman's on the node, by name: each is a file of that name
-	// below /run/secrets.
+	// Secrets names podman secrets of the node; each becomes a file of that name
+	// in /run/secrets.
 	Secrets []string `toml:"secrets" json:"secrets,omitempty"`
-	// SecretEnv maps variables to such secrets; they hold what those hold.
+	// SecretEnv maps environment variables to such secrets; a variable holds the
+	// secret's value.
 	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
-	// Volumes are "source:/target[:options]"; a source that is no absolute
+	// Volumes are "source:/target[:options]"; a source that is not an absolute
 	// path is a named volume.
 	Volumes []string `toml:"volumes" json:"volumes,omitempty"`
 	// Ports are "[ip:]host[-host]:container[-container][/tcp|/udp]".
@@ -65,18 +64,18 @@ type Component struct {
 	CPUs float64 `toml:"cpus" json:"cpus,omitempty"`
 	// DependsOn names components of this service that must be healthy first.
 	DependsOn []string `toml:"depends_on" json:"depends_on,omitempty"`
-	// StopTimeout is how long the container may take to stop before it is
-	// killed; 10 s by default.
+	// StopTimeout is the time between the stop signal and the kill; 10 s by
+	// default.
 	StopTimeout Duration `toml:"stop_timeout" json:"stop_timeout"`
-	// Drain is how long a container with routes still serves after its
-	// successor has taken them over, 1 s by default: a proxy or a client that
-	// looked up its port a moment ago must not find it closed.
+	// Drain is how long a container with routes keeps running after its
+	// successor has taken them over, 1 s by default, so that a client that has
+	// just resolved the old port still finds it open.
 	Drain  Duration `toml:"drain" json:"drain"`
 	Health Health   `toml:"health" json:"health"`
 	Routes []Route  `toml:"routes" json:"routes,omitempty"`
 }
 
-// Order is which of the old and the new container goes first in an update.
+// Order is whether an update first stops the old container or starts the new one.
 type Order string
 
 // The two orders, in Swarm's and Compose's terms.
@@ -85,43 +84,49 @@ const (
 	StartFirst Order = "start-first"
 )
 
+// Values of Component.Network that are not the name of a network.
+const (
+	networkHost = "host"
+	networkNone = "none"
+)
+
 // Route is a named port of a component, for which mcp allocates a host port.
 type Route struct {
 	Name string `toml:"name" json:"name"`
-	// Port is the port the world knows.
+	// Port is the port that clients connect to.
 	Port int `toml:"port" json:"port"`
 	// Mode is "l4" (the default) or "l7".
 	Mode     string `toml:"mode" json:"mode"`
 	Hostname string `toml:"hostname" json:"hostname,omitempty"`
-	// ContainerPort is the port the image listens on; 0 if it listens on the
-	// port that $PORT names, which then equals the host port.
+	// ContainerPort is the fixed port that the image listens on; 0 if it listens
+	// on $PORT, which then equals the host port.
 	ContainerPort int `toml:"container_port" json:"container_port,omitempty"`
 }
 
-// Health says when a container counts as healthy. At most one of HTTP, TCP
-// and Cmd is set. With none of them every route and tcp port must accept a
-// connection, and without those the container must still run after
+// Health describes when a container counts as healthy. At most one of HTTP, TCP
+// and Cmd is set. If none is, every route and tcp port must accept a connection;
+// if there are none of those either, the container must still run after
 // StartPeriod.
 type Health struct {
-	// HTTP is a path that must answer 2xx or 3xx on the first route or port.
+	// HTTP is a path that must return 2xx or 3xx on the first route or port.
 	HTTP string `toml:"http" json:"http,omitempty"`
-	// TCP asks for a connection to the first route or port alone.
+	// TCP requires a connection to the first route or port only.
 	TCP bool `toml:"tcp" json:"tcp,omitempty"`
-	// Cmd runs in the container, and must exit 0.
+	// Cmd runs in the container and must exit 0.
 	Cmd []string `toml:"cmd" json:"cmd,omitempty"`
-	// Interval is the longest pause between two probes (10 s); the first
-	// ones come faster.
+	// Interval is the longest pause between two probes (10 s); the first pauses
+	// are shorter.
 	Interval Duration `toml:"interval" json:"interval"`
 	// Timeout bounds one probe (5 s).
 	Timeout Duration `toml:"timeout" json:"timeout"`
-	// Retries is how many probes may fail in a row after StartPeriod (3).
+	// Retries is how many consecutive probes may fail after StartPeriod (3).
 	Retries int `toml:"retries" json:"retries"`
-	// StartPeriod is the time in which failed probes do not count: 30 s, or
-	// 1 s where there is nothing to probe.
+	// StartPeriod is the time during which failed probes do not count: 30 s, or
+	// 1 s if there is nothing to probe.
 	StartPeriod Duration `toml:"start_period" json:"start_period"`
 }
 
-// Duration is a time.Duration written as Go writes it: "1m30s".
+// Duration is a time.Duration whose text form is Go's: "1m30s".
 type Duration time.Duration
 
 // UnmarshalText parses "1m30s".

@@ -2,31 +2,14 @@ package servicedef
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
-	"sync"
 )
 
-// maxComponents bounds a service: a deploy's workflow has to hold them all.
+// maxComponents bounds a service, because one workflow history holds the steps
+// of them all.
 const maxComponents = 200
 
-// A DNS label is no longer than that (RFC 1035, 2.3.4). In a pattern the count
-// would take every command a third of a millisecond to compile.
-const longestLabel = 63
-
-var (
-	dnsLabel = pattern(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
-	dnsPart  = pattern(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
-)
-
-// pattern is a regular expression that is compiled when it is first asked: most
-// commands read no definition.
-func pattern(text string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
-}
-
-// service checks a definition that has its defaults.
+// service checks a definition whose defaults are filled in.
 func (r *report) service(s *Service) {
 	r.label("name", s.Name)
 	if s.Node != "" {
@@ -40,41 +23,20 @@ func (r *report) service(s *Service) {
 	case n == 0:
 		r.add("components", "is required: a service has at least one component")
 	case n > maxComponents:
-		r.add("components", "has %d components, but %d is the most", n, maxComponents)
-		return // what is wrong with each would not be read
+		r.add("components", "has %d components; the limit is %d", n, maxComponents)
+		return // a list of that many problems helps no reader
 	}
 	for i, c := range s.Components {
 		key := elementKey("components", i)
 		r.node(key, s, c)
 		r.component(key, c)
 	}
-	r.unique(s.componentNames(), func(i int) string { return joinKey(elementKey("components", i), "name") })
+	r.unique(s.componentNames(), func(i int) string { return componentKey(i, "name") })
 	r.dependencies(s)
 	r.hostPorts(s)
 }
 
-// label checks a name that becomes part of container names and queues.
-func (r *report) label(key, name string) {
-	switch {
-	case name == "":
-		r.add(key, "is required")
-	case len(name) > longestLabel || !dnsLabel().MatchString(name):
-		r.add(key, "must be a DNS label (at most 63 of a-z, 0-9 and inner -), not %q", name)
-	}
-}
-
-// hostname checks a DNS name.
-func (r *report) hostname(key, name string) {
-	ok := len(name) <= 253
-	for part := range strings.SplitSeq(name, ".") {
-		ok = ok && len(part) <= longestLabel && dnsPart().MatchString(part)
-	}
-	if !ok {
-		r.add(key, "must be a DNS name, not %q", name)
-	}
-}
-
-// node checks where a component runs; the service's own node was checked.
+// node checks the node of a component; that of the service is checked already.
 func (r *report) node(key string, s *Service, c Component) {
 	switch {
 	case c.Node == "" && !r.unusable["node"]:
@@ -84,7 +46,7 @@ func (r *report) node(key string, s *Service, c Component) {
 	}
 }
 
-// build checks that each image to be built belongs to a component, and that
+// build checks that each entry of [build.images] belongs to a component and that
 // its Containerfile is in the sources.
 func (r *report) build(s *Service) {
 	var used []string
@@ -92,8 +54,8 @@ func (r *report) build(s *Service) {
 		name := ImageName(c.Image)
 		used = append(used, name)
 		if _, built := s.Build.Images[name]; built && pinned(c.Image) {
-			r.add(joinKey(elementKey("components", i), "image"),
-				"must have a tag and no digest, since [build.images] says how to build it: nobody can build to a digest")
+			r.add(componentKey(i, "image"),
+				"must have a tag and no digest, because [build.images] builds it, and a build cannot choose its digest")
 		}
 	}
 	for name, file := range s.Build.Images {
@@ -108,26 +70,4 @@ func (r *report) build(s *Service) {
 			r.add(key, "must be relative to path and stay in it, not %q", file)
 		}
 	}
-}
-
-// unique checks that no two values are the same, "" apart; at gives the key
-// of each.
-func (r *report) unique(values []string, at func(i int) string) {
-	first := map[string]int{}
-	for i, value := range values {
-		if before, taken := first[value]; taken && value != "" {
-			r.add(at(i), "%q is taken by %s", value, at(before))
-			continue
-		}
-		first[value] = i
-	}
-}
-
-// componentNames are the names in the file's order.
-func (s *Service) componentNames() []string {
-	names := make([]string, len(s.Components))
-	for i, c := range s.Components {
-		names[i] = c.Name
-	}
-	return names
 }

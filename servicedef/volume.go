@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// volumeOptions are those that podman knows; one that takes a value ends in "=".
+// volumeOptions holds podman's options; one that takes a value ends in "=".
 var volumeOptions = map[string]bool{
 	"ro": true, "rw": true, "z": true, "Z": true, "O": true, "U": true,
 	"copy": true, "nocopy": true, "dev": true, "nodev": true,
@@ -33,7 +33,7 @@ func (r *report) volumes(key string, volumes []string) {
 		if !path.IsAbs(target) || target == "/" {
 			r.add(at, "the target must be an absolute path other than /, not %q", parts[1])
 		} else if before, taken := targets[target]; taken {
-			r.add(at, "%s mounts something on %s already", elementKey(key, before), target)
+			r.add(at, "%s already mounts a volume on %s", elementKey(key, before), target)
 		} else {
 			targets[target] = i
 		}

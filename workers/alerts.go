@@ -10,15 +10,15 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Alerts says who is told of events. The zero one tells nobody.
+// Alerts lists the destinations of events. The zero value has none.
 type Alerts struct {
-	// Webhook is a URL; Secret signs what is posted there.
+	// Webhook is a URL; Secret signs the events that are posted there.
 	Webhook, Secret string
 	// Command is a program and its arguments.
 	Command []string
 }
 
-// destinations are those that are set, by the names that the registry knows.
+// destinations returns those that are set, by their names in the registry.
 func (a Alerts) destinations() map[string]activities.Alerter {
 	to := map[string]activities.Alerter{}
 	if a.Webhook != "" {
@@ -30,7 +30,7 @@ func (a Alerts) destinations() map[string]activities.Alerter {
 	return to
 }
 
-// alerter sends each event as JSON, with a text for people beside its fields.
+// alerter sends each event as JSON: its fields, and a text for people.
 type alerter struct {
 	send func(context.Context, alert.Message) error
 }

@@ -8,21 +8,20 @@ import (
 	"github.com/metacircular/mcp/internal/imageregistry"
 )
 
-// Builder is the role of a host that has the sources, and podman to build
-// them with.
+// Builder is the role of a host that has the sources and a podman to build them.
 type Builder struct {
 	Name string
 	// Workspace is the directory that a service's path is relative to.
 	Workspace string
 	Socket    string
-	// Logs is the directory that keeps whole build logs.
+	// Logs is the directory of complete build logs.
 	Logs     string
 	Insecure []string
-	// AuthFile holds credentials for image registries; "" for podman's own.
+	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
 }
 
-// parallelBuilds is how many builds and pushes one builder does at once.
+// parallelBuilds is how many builds and pushes one builder runs at once.
 const parallelBuilds = 4
 
 func (r *Builder) start(w *Workers, c client.Client) error {

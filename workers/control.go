@@ -20,21 +20,20 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// Control is the role that runs workflows, and the activities that touch
-// Postgres or an image registry. Several may run at once.
+// Control is the role that runs workflows, and the activities that access
+// Postgres or an image registry. Several control workers may run at once.
 type Control struct {
-	// PostgresURL is where the registry is; it holds a password.
+	// PostgresURL is the address of the registry; it contains a password.
 	PostgresURL string
 	Images      imageregistry.Options
-	// PortRest is how long a released port is not handed out again.
+	// PortRest is how long a released port stays unallocated.
 	PortRest time.Duration
-	// MonitorInterval is how often each node is looked at.
+	// MonitorInterval is how often each node is observed.
 	MonitorInterval time.Duration
-	// Alerts says who is told of events.
+	// Alerts lists the destinations of events.
 	Alerts Alerts
-	// Namespace is Temporal's, where search attributes are registered.
+	// Namespace is Temporal's; search attributes are registered there.
 	Namespace string
-	version   string
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -61,7 +60,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Lock:     lock{c},
 		Queues:   queues{c, r.Namespace},
 		Alerts:   r.Alerts.destinations(),
-		Version:  r.version,
+		Version:  w.version,
 		PortRest: r.PortRest,
 	}
 	return w.serve(c, activities.QueueControl, worker.Options{MaxConcurrentWorkflowTaskPollers: controlPollers}, func(reg worker.Registry) {
@@ -70,8 +69,9 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	})
 }
 
-// controlPollers is how many polls wait for workflow tasks: as many as a command has
-// deploys under way, and one. Temporal writes down a task that it finds no poll for.
+// controlPollers is how many polls wait for workflow tasks: as many as the deploys
+// that one command runs at once, and one more. Temporal persists a task for which
+// no poll waits.
 const controlPollers = 9
 
 // RegisterWorkflows registers every workflow under its stable name.
@@ -110,9 +110,9 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 	}
 }
 
-// registerSearchAttributes makes mcp's search attributes known to Temporal;
-// what is there already is left alone. Temporal Cloud refuses this call: there
-// they are made once by hand.
+// registerSearchAttributes registers mcp's search attributes with Temporal, except
+// those that exist. Temporal Cloud refuses this call: there they are created once
+// by hand.
 func registerSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	types := map[string]enums.IndexedValueType{}
 	for _, key := range workflows.SearchAttributes() {
@@ -130,14 +130,15 @@ func registerSearchAttributes(ctx context.Context, c client.Client, namespace st
 	return awaitSearchAttributes(ctx, c, namespace)
 }
 
-// attributesPatience is how long Temporal's servers may take to hear of new search
-// attributes: they read of namespaces every two seconds.
-const attributesPatience = 10 * time.Second
+// attributesTimeout bounds how long Temporal's servers may take to load new search
+// attributes: they reload namespaces every two seconds.
+const attributesTimeout = 10 * time.Second
 
-// awaitSearchAttributes returns when Temporal takes mcp's search attributes, so that
-// a worker that says it is ready is. Where it never will, each command says why.
+// awaitSearchAttributes returns when Temporal accepts mcp's search attributes, so
+// that a worker does not report ready before. If Temporal never accepts them, each
+// command reports the reason.
 func awaitSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
-	wait, cancel := context.WithTimeout(ctx, attributesPatience)
+	wait, cancel := context.WithTimeout(ctx, attributesTimeout)
 	defer cancel()
 	for {
 		_, err := c.CountWorkflow(wait, &workflowservice.CountWorkflowExecutionsRequest{

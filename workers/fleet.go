@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/telemetry"
 )
 
-// The metrics that every control worker reads from the registry, for all nodes.
+// The metrics of all nodes, which every control worker reads from the registry.
 const (
 	nodeUp         = "mcp_node_up"
 	nodeCPU        = "mcp_node_cpu_ratio"
@@ -23,13 +23,13 @@ const (
 	nodeDrift      = "mcp_node_drift"
 )
 
-// driftKinds are shown where there is none of a kind, too.
+// driftKinds lists the kinds that are exported even if there is no such drift.
 var driftKinds = []fleet.DriftKind{
 	fleet.DriftMissing, fleet.DriftRenamed, fleet.DriftStopped, fleet.DriftRunning, fleet.DriftWrongImage, fleet.DriftReplaced,
 	fleet.DriftFlapping, fleet.DriftUnhealthy, fleet.DriftOrphan, fleet.DriftUnreachable, fleet.DriftDisk, fleet.DriftMemory,
 }
 
-// declareFleet has the state of the fleet read at each scrape.
+// declareFleet declares the metrics of the fleet, which are read at each scrape.
 func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 	of := func(names ...string) (labels []telemetry.Label) {
 		for _, name := range names {
@@ -38,17 +38,17 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		return labels
 	}
 	for _, m := range []telemetry.Metric{
-		{Name: nodeUp, Help: "1 where the node is ready, 0 where it is unreachable.", Labels: of("node")},
-		{Name: nodeCPU, Help: "How busy all processors together were, 0 to 1.", Labels: of("node")},
-		{Name: nodeLoad, Help: "The load average of a minute.", Labels: of("node")},
-		{Name: nodeMemory, Help: "The memory of the node.", Labels: of("node")},
-		{Name: nodeMemoryUsed, Help: "How much of it is in use.", Labels: of("node")},
-		{Name: nodeDisk, Help: "The size of the file system that podman's storage, or a volume, is on.", Labels: of("node", "path")},
-		{Name: nodeDiskUsed, Help: "How much of it is in use.", Labels: of("node", "path")},
-		{Name: nodeContainers, Help: "How many containers there are, running or not.", Labels: of("node")},
-		{Name: nodeRunning, Help: "How many containers run.", Labels: of("node")},
-		{Name: nodePorts, Help: "How many ports components hold.", Labels: of("node")},
-		{Name: nodeDrift, Help: "How many drifts of a kind have begun and not ended.", Labels: of("node", "kind")},
+		{Name: nodeUp, Help: "1 if the node is ready, 0 if it is unreachable.", Labels: of("node")},
+		{Name: nodeCPU, Help: "The utilization of all processors together, 0 to 1.", Labels: of("node")},
+		{Name: nodeLoad, Help: "The load average over one minute.", Labels: of("node")},
+		{Name: nodeMemory, Help: "The memory of the node, in bytes.", Labels: of("node")},
+		{Name: nodeMemoryUsed, Help: "The memory in use, in bytes.", Labels: of("node")},
+		{Name: nodeDisk, Help: "The size of the file system of podman's storage or of a volume, in bytes.", Labels: of("node", "path")},
+		{Name: nodeDiskUsed, Help: "The space in use on that file system, in bytes.", Labels: of("node", "path")},
+		{Name: nodeContainers, Help: "The number of containers, running or not.", Labels: of("node")},
+		{Name: nodeRunning, Help: "The number of running containers.", Labels: of("node")},
+		{Name: nodePorts, Help: "The number of ports that components hold.", Labels: of("node")},
+		{Name: nodeDrift, Help: "The number of open drifts of a kind.", Labels: of("node", "kind")},
 	} {
 		t.Declare(m)
 	}
@@ -69,8 +69,8 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 	})
 }
 
-// gaugesOf are those of one node. Figures are of nodes that answer only: those
-// of another one are old.
+// gaugesOf returns the gauges of one node. A node that does not answer has no
+// figures, because they would be outdated.
 func gaugesOf(n fleet.NodeState, ports int) (gauges []telemetry.Gauge) {
 	add := func(name string, value float64, more ...string) {
 		labels := map[string]string{"node": n.Name}

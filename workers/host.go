@@ -10,7 +10,7 @@ import (
 // host is the machine that this process runs on.
 type host struct{ disks node.Disks }
 
-// Status is how the host is.
+// Status reads the status of the host.
 func (h *host) Status(ctx context.Context, storage string, volumes []string) (fleet.NodeStatus, error) {
 	s, err := node.ReadStatus(ctx, storage)
 	if err != nil {

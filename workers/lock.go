@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// lock is the lock of each service: a running workflow.
+// lock reads the lock of each service: its running workflow.
 type lock struct{ client client.Client }
 
 // Held reports whether a deploy of the service is under way.
@@ -22,7 +22,7 @@ func (l lock) Held(ctx context.Context, service string) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fault.Wrap(fault.Unavailable, err, "ask Temporal for deploys of %s", service)
+		return false, fault.Wrap(fault.Unavailable, err, "query Temporal for a deploy of %s", service)
 	}
 	return described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
 }

@@ -23,28 +23,27 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// Node is the role of a host with podman: its own worker alone touches its
+// Node is the role of a host with podman. Only its worker changes the node's
 // containers. It runs no workflow code and needs no password.
 type Node struct {
 	Name string
-	// Socket is podman's, "unix:///run/podman/podman.sock".
+	// Socket is podman's, such as "unix:///run/podman/podman.sock".
 	Socket string
-	// Publish is the address that routes are published on; 127.0.0.1 unless
-	// told otherwise.
+	// Publish is the address that routes are published on.
 	Publish string
-	// PortLow and PortHigh bound the ports that routes get; 0 for 10000–60000.
+	// PortLow and PortHigh bound the ports of routes; 0 means 10000–60000.
 	PortLow, PortHigh int
-	// Insecure are the image registries that speak plain http.
+	// Insecure lists the image registries that serve plain http.
 	Insecure []string
-	// AuthFile holds credentials for image registries; "" for podman's own.
+	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
-	// MachineFile holds what tells this machine from others; it is made where
-	// there is none. "" is the system's own, if it has one.
+	// MachineFile contains an identifier of this machine; it is created if it is
+	// missing. "" means the system's file, if it has one.
 	MachineFile string
 }
 
-func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options) error {
-	machine, err := r.machine(o.Logger)
+func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
+	machine, err := r.machine(w.log)
 	if err != nil {
 		return err
 	}
@@ -52,7 +51,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 		return err
 	}
 	if err := node.NotifyNeighbours(); err != nil {
-		o.Logger.Warn("connections to containers may stall while others come and go", "node", r.Name, "error", err)
+		w.log.Warn("connections to containers may stall when other containers start or stop", "node", r.Name, "error", err)
 	}
 	engine := w.podman(r.Socket).LoginsFrom(r.AuthFile)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
@@ -63,7 +62,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 		Probe:    probe.Prober{},
 		Host:     &host{},
 		Machine:  machine,
-		Version:  o.Version,
+		Version:  w.version,
 		Publish:  r.Publish,
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
@@ -77,21 +76,21 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client, o Options
 	}
 	version, err := engine.Version(ctx)
 	if err != nil {
-		o.Logger.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
+		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
-	return register(ctx, c, o.Logger, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: o.Version, Boot: machine.Boot})
+	return announce(ctx, c, w.log, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
 }
 
-// machine is the one that this process runs on.
+// machine identifies the machine that this process runs on.
 func (r *Node) machine(log *slog.Logger) (fleet.Machine, error) {
 	id, err := node.MachineID(r.MachineFile)
 	if err != nil {
-		return fleet.Machine{}, fault.Wrap(fault.Invalid, err, "tell this machine from others").
-			WithHint("name a file that this worker may read, or make: [node] machine in mcp.toml")
+		return fleet.Machine{}, fault.Wrap(fault.Invalid, err, "identify this machine").
+			WithHint("name a file that this worker may read or create: [node] machine in mcp.toml")
 	}
 	boot, err := node.BootID()
 	if err != nil {
-		log.Warn("a reboot of this host would go unnoticed", "node", r.Name, "error", err)
+		log.Warn("reboots of this host cannot be detected", "node", r.Name, "error", err)
 	}
 	name, err := os.Hostname()
 	if err != nil {
@@ -100,20 +99,21 @@ func (r *Node) machine(log *slog.Logger) (fleet.Machine, error) {
 	return fleet.Machine{ID: id, Boot: boot, Hostname: name}, nil
 }
 
-// controlPatience is how long to wait for the answer to a claim or to an
-// announcement before the log says that a control worker is waited for.
-const controlPatience = 15 * time.Second
+// controlTimeout bounds the wait for the answer of a control worker to a claim or
+// an announcement.
+const controlTimeout = 15 * time.Second
 
-// claim asks for the node's name, and returns when this machine has it. It is a
-// Conflict where another has it. Else it is Unavailable: no other answer says
-// that the worker may not serve, and whatever is wrong can be mended meanwhile.
+// claim claims the node's name, and returns when this machine holds it. The error
+// is a Conflict if another machine holds it, and Unavailable otherwise: no other
+// answer means that the worker must not serve, and its cause can be repaired
+// meanwhile.
 func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
-	wait, cancel := context.WithTimeout(ctx, controlPatience)
+	wait, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	run, err := c.ExecuteWorkflow(wait, client.StartWorkflowOptions{
 		ID:        workflows.ClaimID(in.Node, in.Machine),
 		TaskQueue: activities.QueueControl,
-		// The same machine asks the same: one that was restarted while it waits.
+		// A worker that restarts while its claim waits makes the same claim again.
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            "node " + in.Node + " claims its name",
 	}, workflows.ClaimNodeName, in)
@@ -125,7 +125,7 @@ func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 	case err == nil:
 		return nil
 	case ctx.Err() == nil && (wait.Err() != nil || errors.As(err, new(*serviceerror.DeadlineExceeded))):
-		// Temporal knows when the wait ends, and may say so just before it does.
+		// Temporal knows the deadline, and may report it just before it passes.
 		return fault.New(fault.Unavailable, "claim node %s: no control worker has answered yet", in.Node)
 	}
 	f := workflows.FaultOf(err)
@@ -135,24 +135,24 @@ func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 	return f
 }
 
-// register announces the node, through a workflow: a node has no access to
-// the registry. It returns when the node is known, or when it serves long enough
-// without.
-func register(ctx context.Context, c client.Client, log *slog.Logger, record fleet.NodeRecord) error {
+// announce announces the node through a workflow, because a node has no access to
+// the registry. It returns when the node is recorded, or after a timeout, because
+// the worker can serve without.
+func announce(ctx context.Context, c client.Client, log *slog.Logger, record fleet.NodeRecord) error {
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:        workflows.NodeID(record.Name),
 		TaskQueue: activities.QueueControl,
-		// An announcement that still waits for Postgres is out of date, and has
-		// nothing to undo.
+		// An announcement that still waits for Postgres is outdated, and needs no
+		// undo.
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
 		StaticSummary:            "node " + record.Name + " announces itself",
 	}, workflows.RegisterNodeName, record)
 	if err != nil {
 		return fmt.Errorf("announce node %s: %w", record.Name, err)
 	}
-	wait, cancel := context.WithTimeout(ctx, controlPatience)
+	wait, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
-	// What a boot has ended is the next run's.
+	// The next run revives the containers that a boot has ended.
 	err = run.GetWithOptions(wait, nil, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	var revives *workflow.ContinueAsNewError
 	switch {
@@ -161,6 +161,6 @@ func register(ctx context.Context, c client.Client, log *slog.Logger, record fle
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	log.Warn("the fleet does not know yet that this worker has started; it serves all the same", "node", record.Name, "error", err)
+	log.Warn("the registry does not record this worker's start yet; the worker serves anyway", "node", record.Name, "error", err)
 	return nil
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// queues are Temporal's task queues.
+// queues inspects Temporal's task queues.
 type queues struct {
 	client    client.Client
 	namespace string
 }
 
-// Polled reports whether Temporal lists anybody who polls the queue for
-// activities. It goes on listing those that have died, for five minutes.
+// Polled reports whether Temporal lists a poller of the queue for activities. It
+// still lists a dead one for five minutes.
 func (q queues) Polled(ctx context.Context, queue string) (bool, error) {
 	described, err := q.client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 		Namespace:     q.namespace,
@@ -26,7 +26,7 @@ func (q queues) Polled(ctx context.Context, queue string) (bool, error) {
 		TaskQueueType: enums.TASK_QUEUE_TYPE_ACTIVITY,
 	})
 	if err != nil {
-		return false, fault.Wrap(fault.Unavailable, err, "ask Temporal who polls %s", queue)
+		return false, fault.Wrap(fault.Unavailable, err, "query Temporal for the pollers of %s", queue)
 	}
 	return len(described.GetPollers()) > 0, nil
 }

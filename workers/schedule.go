@@ -15,20 +15,19 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// catchUp is how late what is scheduled may begin after Temporal was away: of
-// an outage's many, one is enough.
+// catchUp is how late a scheduled run may start after an outage of Temporal: of
+// the many that were missed, one suffices.
 const catchUp = time.Minute
 
-// schedule makes a schedule, or brings it up to date. Of what it starts, one
-// runs at a time.
+// schedule creates or updates a schedule. Its runs do not overlap.
 func schedule(ctx context.Context, c client.Client, o client.ScheduleOptions, doing string, args ...any) error {
 	policies := client.SchedulePolicies{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp}
 	o.Overlap, o.CatchupWindow = policies.Overlap, policies.CatchupWindow
 	_, err := c.ScheduleClient().Create(ctx, o)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		err = c.ScheduleClient().GetHandle(ctx, o.ID).Update(ctx, client.ScheduleUpdateOptions{
-			DoUpdate: func(known client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-				updated := known.Description.Schedule // a pause that somebody asked for stays
+			DoUpdate: func(current client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+				updated := current.Description.Schedule // keeps an operator's pause
 				updated.Spec, updated.Action, updated.Policy = &o.Spec, o.Action, &policies
 				return &client.ScheduleUpdate{Schedule: &updated}, nil
 			},
@@ -37,20 +36,20 @@ func schedule(ctx context.Context, c client.Client, o client.ScheduleOptions, do
 	return scheduleFault(err, doing, args...)
 }
 
-// scheduleFault says what a schedule's error was met in; nil is none.
+// scheduleFault wraps an error of a schedule; it returns nil for nil.
 func scheduleFault(err error, doing string, args ...any) error {
 	if err == nil {
 		return nil
 	}
-	kind := fault.Internal // as where Temporal does not allow schedules: no use in waiting
+	kind := fault.Internal // for example, schedules are disabled: a retry would not help
 	if errors.As(err, new(*serviceerror.Unavailable)) || errors.As(err, new(*serviceerror.DeadlineExceeded)) {
 		kind = fault.Unavailable
 	}
 	return fault.Wrap(kind, err, doing, args...)
 }
 
-// ScheduleMonitor has the nodes looked at from now on, once in each interval. A
-// large fleet's looks are spread over most of it.
+// ScheduleMonitor schedules the observation of all nodes, once in each interval.
+// The observations of a large fleet are spread over most of it.
 func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duration) error {
 	return schedule(ctx, c, client.ScheduleOptions{
 		ID:   workflows.MonitorID,
@@ -61,16 +60,16 @@ func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duratio
 			Args:                     []any{workflows.MonitorInput{Over: interval * 4 / 5}},
 			TaskQueue:                activities.QueueControl,
 			WorkflowExecutionTimeout: workflows.MonitorPatience,
-			StaticSummary:            "look at the nodes",
+			StaticSummary:            "observe the nodes",
 		},
-	}, "schedule the looks at nodes")
+	}, "schedule the observation of nodes")
 }
 
 // thinEvery is how often history is thinned, and thinAt how long after the full
-// hour: an hour is kept whole or not at all.
+// hour: complete hours are thinned.
 const thinEvery, thinAt = time.Hour, 5 * time.Minute
 
-// scheduleRetention has history thinned from now on.
+// scheduleRetention schedules the thinning of history.
 func scheduleRetention(ctx context.Context, c client.Client) error {
 	return schedule(ctx, c, client.ScheduleOptions{
 		ID:   workflows.RetentionID,

@@ -10,15 +10,15 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// Migrate brings mcp's tables to what this program needs, and says from which
-// version to which. Control workers do so when they start.
+// Migrate migrates mcp's tables to the version that this program needs, and
+// returns the versions before and after. Control workers do so when they start.
 func Migrate(ctx context.Context, postgresURL string) (from, to int, err error) {
 	return registry.Migrate(ctx, postgresURL)
 }
 
-// RemoveContainers removes from one podman the containers of every service
-// that the registry knows, whichever deployment made them. The containers of
-// others, mcp's or not, are left alone.
+// RemoveContainers removes from one podman the containers of every service in the
+// registry, whichever deployment created them. It leaves all other containers
+// alone.
 func RemoveContainers(ctx context.Context, postgresURL, socket string) error {
 	store, err := registry.Open(ctx, postgresURL)
 	if err != nil {

@@ -6,18 +6,17 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workflows"
 )
 
-// Connect returns a client whose connection t measures, and without which t is
-// not ready. It does not connect yet: Temporal may come later.
+// Connect returns a client whose connection t measures and whose health t's
+// readiness depends on. It does not connect yet: Temporal may start later.
 func Connect(o client.Options, t *telemetry.Telemetry) (client.Client, error) {
 	t.Instrument(&o)
 	c, err := client.NewLazyClient(o)
 	if err != nil {
-		return nil, fmt.Errorf("make a client of Temporal: %w", err)
+		return nil, fmt.Errorf("create a client of Temporal: %w", err)
 	}
 	t.Check("temporal", func(ctx context.Context) error {
 		_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})
@@ -26,7 +25,8 @@ func Connect(o client.Options, t *telemetry.Telemetry) (client.Client, error) {
 	return c, nil
 }
 
-// declareMetrics describes what workflows count. Only control workers run them.
+// declareMetrics declares the metrics that workflows count. Only control workers
+// run workflows.
 func declareMetrics(t *telemetry.Telemetry) {
 	outcome := func(values ...string) telemetry.Label {
 		return telemetry.Label{Name: workflows.LabelOutcome, Values: values}
@@ -34,7 +34,7 @@ func declareMetrics(t *telemetry.Telemetry) {
 	ended := outcome(string(workflows.Succeeded), string(workflows.Unchanged), string(workflows.Failed), string(workflows.Cancelled))
 	t.DeclareCounter(telemetry.Metric{
 		Name: workflows.MetricDeploys + "_total",
-		Help: "Deploys that have ended, by verb and outcome; a dirty one has left something undone.",
+		Help: "Deploys that have ended, by verb and outcome; a dirty one has an incomplete undo.",
 		Labels: []telemetry.Label{
 			{Name: workflows.LabelVerb, Values: []string{workflows.VerbDeploy, workflows.VerbRollback, workflows.VerbUndeploy}},
 			ended,
@@ -43,33 +43,17 @@ func declareMetrics(t *telemetry.Telemetry) {
 	})
 	t.Declare(telemetry.Metric{
 		Name:   workflows.MetricDeployTime + "_seconds",
-		Help:   "How long deploys took, in seconds.",
+		Help:   "The duration of deploys, in seconds.",
 		Labels: []telemetry.Label{ended},
 	})
 	t.DeclareCounter(telemetry.Metric{
 		Name:   workflows.MetricBuilds + "_total",
-		Help:   "Builds of images that have ended, on whichever builder.",
+		Help:   "Builds of images that have ended, on any builder.",
 		Labels: []telemetry.Label{outcome(string(workflows.Succeeded), string(workflows.Failed), string(workflows.Cancelled))},
 	})
 	t.DeclareCounter(telemetry.Metric{
 		Name:   workflows.MetricUndos + "_total",
-		Help:   "Deploys that were put back: complete, or incomplete where something could not be.",
+		Help:   "Deploys that were undone: complete, or incomplete if a step of the undo failed.",
 		Labels: []telemetry.Label{outcome(workflows.UndoComplete, workflows.UndoIncomplete)},
 	})
-}
-
-// checkPolls makes it a condition for being ready that a queue is polled.
-func (w *Workers) checkPolls(q telemetry.Queue) {
-	w.telemetry.Check("poll "+q.String(), func(context.Context) error { return w.telemetry.Polling(q) })
-}
-
-// podman is the podman behind a socket, without which a role is not ready.
-func (w *Workers) podman(socket string) *podman.Engine {
-	engine := podman.New(socket)
-	w.telemetry.Check("podman at "+socket, func(ctx context.Context) error {
-		_, err := engine.Version(ctx)
-		return err
-	})
-	w.closers = append(w.closers, engine.Close)
-	return engine
 }

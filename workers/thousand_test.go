@@ -19,8 +19,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// crowded is an engine with a thousand containers, whose names are as long as
-// they get: podman would take many minutes to make them.
+// crowded returns an engine with a thousand containers with names of maximal
+// length. Podman would take many minutes to create them.
 func crowded(t *testing.T) *runtime.Fake {
 	t.Helper()
 	engine := runtime.NewFake()
@@ -29,7 +29,7 @@ func crowded(t *testing.T) *runtime.Fake {
 	long := strings.Repeat("n", 50)
 	for i := range 1000 {
 		spec := runtime.ContainerSpec{Name: fmt.Sprintf("%s-%s-%03d", long, long, i), Image: image}
-		if i%2 == 0 { // the others are not mcp's
+		if i%2 == 0 { // the others are foreign containers
 			spec.Labels = map[string]string{
 				runtime.LabelService: long, runtime.LabelComponent: fmt.Sprintf("%s-%03d", long, i),
 				runtime.LabelDeployment: "1000", runtime.LabelSpec: strings.Repeat("0123456789abcdef", 4),
@@ -41,16 +41,16 @@ func crowded(t *testing.T) *runtime.Fake {
 	return engine
 }
 
-// idle is a host of which nothing is known.
+// idle is a host with an empty status.
 type idle struct{}
 
 func (idle) Status(context.Context, string, []string) (fleet.NodeStatus, error) {
 	return fleet.NodeStatus{}, nil
 }
 
-// TestALookAtAThousandContainers takes it the whole way, through Temporal, which
-// carries no more than 2 MB at once, to Postgres.
-func TestALookAtAThousandContainers(t *testing.T) {
+// TestAThousandContainersAreObserved sends an observation the whole way to
+// Postgres, through Temporal, whose payloads are limited to 2 MB.
+func TestAThousandContainersAreObserved(t *testing.T) {
 	p := newPlatform(t)
 	s := p.start(t)
 	t.Cleanup(func() { s.workers.Stop(); s.listener.Close(); s.client.Close() })
@@ -65,23 +65,23 @@ func TestALookAtAThousandContainers(t *testing.T) {
 		return run
 	}
 	run(workflows.RegisterNodeName, fleet.NodeRecord{Name: "orion"}, nil)
-	look := run(workflows.MonitorNodeName, "orion", nil)
+	observation := run(workflows.MonitorNodeName, "orion", nil)
 
 	var states []fleet.NodeState
 	run(workflows.NodeStatesName, nil, &states)
 	i := slices.IndexFunc(states, func(n fleet.NodeState) bool { return n.Name == "orion" })
 	require.Equal(t, fleet.NodeReady, states[i].State)
 	require.Equal(t, 1000, states[i].Status.Containers)
-	require.Len(t, states[i].Drift, 500, "orphans, as no release names them")
+	require.Len(t, states[i].Drift, 500, "orphans, because no release names them")
 
 	largest := 0
-	events := s.client.GetWorkflowHistory(t.Context(), look.GetID(), look.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := s.client.GetWorkflowHistory(t.Context(), observation.GetID(), observation.GetRunID(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		require.NoError(t, err)
 		largest = max(largest, proto.Size(event))
 	}
-	t.Logf("the largest step of the look weighs %d kB", largest/1000)
+	t.Logf("the largest event of the observation has %d kB", largest/1000)
 	require.Greater(t, largest, 5_000)
 	require.Less(t, largest, 200_000)
 }

@@ -29,8 +29,8 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// platform is what workers stand on. Each part can be taken away, and comes
-// back where it was.
+// platform is the programs that workers depend on. Each can be stopped, and
+// restarts at the same address.
 type platform struct {
 	dir      string
 	temporal *parts.Temporal
@@ -73,7 +73,7 @@ func (p *platform) startPodman(ctx context.Context) (err error) {
 	return err
 }
 
-// process is what mcp worker makes of a process: all roles, and its listener.
+// process holds all roles and a listener, as a process of mcp worker does.
 type process struct {
 	t        *testing.T
 	client   client.Client
@@ -81,34 +81,33 @@ type process struct {
 	workers  *workers.Workers
 }
 
-// start starts one.
 func (p *platform) start(t *testing.T, interceptors ...interceptor.WorkerInterceptor) *process {
 	t.Helper()
-	told := telemetry.New("test")
-	c, err := workers.Connect(client.Options{HostPort: p.temporal.Address(), Logger: sdklog.NewStructuredLogger(quiet)}, told)
+	measured := telemetry.New("test")
+	c, err := workers.Connect(client.Options{HostPort: p.temporal.Address(), Logger: sdklog.NewStructuredLogger(quiet)}, measured)
 	require.NoError(t, err)
-	s := &process{t: t, client: c, listener: telemetry.Listen("127.0.0.1:0", told.Handler(), quiet)}
+	s := &process{t: t, client: c, listener: telemetry.Listen("127.0.0.1:0", measured.Handler(), quiet)}
 	s.workers, err = workers.Start(t.Context(), c, workers.Options{
 		Control:   &workers.Control{PostgresURL: p.postgres.URL(), Namespace: client.DefaultNamespace, MonitorInterval: time.Hour},
 		Node:      &workers.Node{Name: "rift", Socket: p.podman.Socket(), Publish: "127.0.0.1"},
 		Builder:   &workers.Builder{Name: "orion", Workspace: t.TempDir(), Socket: p.podman.Socket(), Logs: t.TempDir()},
 		Logger:    quiet,
-		Telemetry: told, Interceptors: interceptors, Grace: time.Minute,
+		Telemetry: measured, Interceptors: interceptors, Grace: time.Minute,
 	})
 	require.NoError(t, err)
 	return s
 }
 
-// get asks the process, which must answer.
+// get sends a request to the process, which must answer.
 func (s *process) get(path string) (status int, text string) {
 	s.t.Helper()
-	status, text, err := ask(s.t.Context(), s.listener.Address(), path)
+	status, text, err := get(s.t.Context(), s.listener.Address(), path)
 	require.NoError(s.t, err)
 	return status, text
 }
 
-// ask asks an address, and keeps no connection.
-func ask(ctx context.Context, address, path string) (status int, text string, err error) {
+// get sends a request to an address, and closes the connection.
+func get(ctx context.Context, address, path string) (status int, text string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		return 0, "", err
@@ -123,20 +122,20 @@ func ask(ctx context.Context, address, path string) (status int, text string, er
 	return response.StatusCode, string(body), err
 }
 
-// readiness is what /readyz says.
+// readiness reads /readyz.
 func (s *process) readiness() telemetry.Readiness {
 	s.t.Helper()
 	status, text := s.get("/readyz")
-	var said telemetry.Readiness
-	require.NoError(s.t, json.Unmarshal([]byte(text), &said), text)
-	require.Equal(s.t, said.Ready, status == http.StatusOK, text)
-	return said
+	var ready telemetry.Readiness
+	require.NoError(s.t, json.Unmarshal([]byte(text), &ready), text)
+	require.Equal(s.t, ready.Ready, status == http.StatusOK, text)
+	return ready
 }
 
-// failing are the checks that fail.
-func failing(said telemetry.Readiness) []string {
+// failing returns the names of the checks that fail.
+func failing(ready telemetry.Readiness) []string {
 	var names []string
-	for _, check := range said.Checks {
+	for _, check := range ready.Checks {
 		if !check.OK {
 			names = append(names, check.Name)
 		}
@@ -144,19 +143,19 @@ func failing(said telemetry.Readiness) []string {
 	return names
 }
 
-// awaitFailing waits until exactly the checks of these names fail.
+// awaitFailing waits until exactly the checks with these names fail.
 func (s *process) awaitFailing(names ...string) telemetry.Readiness {
 	s.t.Helper()
-	var said telemetry.Readiness
+	var ready telemetry.Readiness
 	require.Eventually(s.t, func() bool {
-		said = s.readiness()
-		return strings.Join(failing(said), "; ") == strings.Join(names, "; ")
+		ready = s.readiness()
+		return strings.Join(failing(ready), "; ") == strings.Join(names, "; ")
 	}, time.Minute, 50*time.Millisecond, "want %v", names)
-	return said
+	return ready
 }
 
-// TestReadiness takes the parts away from a real process, one after the other,
-// and gives them back.
+// TestReadiness stops and restarts the parts that a real process depends on, one
+// after the other.
 func TestReadiness(t *testing.T) {
 	p := newPlatform(t)
 	s := p.start(t)
@@ -164,10 +163,10 @@ func TestReadiness(t *testing.T) {
 	podman := "podman at " + p.podman.Socket()
 	polls := []string{"poll build-orion (activities)", "poll control (activities)", "poll control (workflows)", "poll node-rift (activities)"}
 
-	said := s.awaitFailing()
-	require.True(t, said.Ready)
+	ready := s.awaitFailing()
+	require.True(t, ready.Ready)
 	var names []string
-	for _, check := range said.Checks {
+	for _, check := range ready.Checks {
 		names = append(names, check.Name)
 	}
 	require.Equal(t, append([]string{podman}, append(polls, "postgres", "temporal")...), names)
@@ -183,18 +182,18 @@ func TestReadiness(t *testing.T) {
 		{"Temporal", p.temporal.Stop, p.startTemporal, append(slices.Clone(polls), "temporal")},
 	} {
 		part.stop()
-		said := s.awaitFailing(part.fails...)
-		for _, check := range said.Checks {
+		ready := s.awaitFailing(part.fails...)
+		for _, check := range ready.Checks {
 			require.Equal(t, check.OK, check.Reason == "", "%s: %q", check.Name, check.Reason)
 		}
 		status, _ := s.get("/healthz")
-		require.Equal(t, http.StatusOK, status, "without %s the process lives", part.name)
+		require.Equal(t, http.StatusOK, status, "without %s the process stays alive", part.name)
 		require.NoError(t, part.start(t.Context()), part.name)
 		require.True(t, s.awaitFailing().Ready)
 	}
 }
 
-// held is an activity that does not end before it is let go.
+// held is an activity that blocks until it is released.
 type held struct {
 	interceptor.WorkerInterceptorBase
 	activity    string
@@ -216,17 +215,17 @@ type heldActivity struct {
 
 func (a *heldActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	if activity.GetInfo(ctx).ActivityType.Name == a.held.activity {
-		close(a.held.began) // a second attempt would panic
+		close(a.held.began) // panics on a second attempt
 		<-a.held.free
 	}
 	return a.Next.ExecuteActivity(ctx, in)
 }
 
-// TestStop ends a real process while an activity is under way, and sees in
-// which order: not ready, work done, nobody listens. No goroutine is left.
+// TestStop stops a real process while an activity runs, and checks the order: not
+// ready, activity done, listener closed. No goroutine is left.
 func TestStop(t *testing.T) {
 	p := newPlatform(t)
-	before := goleak.IgnoreCurrent() // those that watch the parts
+	before := goleak.IgnoreCurrent() // those that supervise the parts
 	listing := hold("ListContainers")
 	s := p.start(t, listing)
 	require.True(t, s.awaitFailing().Ready)
@@ -240,21 +239,21 @@ func TestStop(t *testing.T) {
 	require.Eventually(t, func() bool { return !s.readiness().Ready }, time.Minute, time.Millisecond)
 	require.Equal(t, "it is stopping", s.readiness().Reason)
 	status, _ := s.get("/healthz")
-	require.Equal(t, http.StatusOK, status, "it still lives")
+	require.Equal(t, http.StatusOK, status, "it is still alive")
 	select {
 	case <-stopped:
-		require.Fail(t, "an activity is under way")
+		require.Fail(t, "it stopped while an activity was running")
 	default:
 	}
 	close(listing.free)
 	<-stopped
 	_, text := s.get("/metrics")
-	require.Contains(t, text, `mcp_step_seconds_count{activity="ListContainers",outcome="succeeded"} 1`, "the last scrape has all of it")
+	require.Contains(t, text, `mcp_step_seconds_count{activity="ListContainers",outcome="succeeded"} 1`, "the last scrape is complete")
 	require.False(t, s.readiness().Ready)
 
 	address := s.listener.Address()
 	s.listener.Close()
-	_, _, err = ask(t.Context(), address, "/healthz")
+	_, _, err = get(t.Context(), address, "/healthz")
 	require.Error(t, err)
 	s.client.Close()
 	goleak.VerifyNone(t, before)

@@ -1,4 +1,3 @@
-// Package proc reads from /proc what processes use: see proc_pid_stat(5).
 package proc
 
 import (
@@ -10,8 +9,8 @@ import (
 	"time"
 )
 
-// Stat is of a process: its parent, and the processor time of itself and of
-// those of its children that have ended.
+// Stat has the parent of a process, its own processor time, and that of its
+// children that have ended.
 type Stat struct {
 	PID, Parent int
 	Own, Ended  time.Duration
@@ -20,13 +19,13 @@ type Stat struct {
 // tick is the unit of /proc/PID/stat on Linux.
 const tick = 10 * time.Millisecond
 
-// StatOf reads /proc/PID/stat: see proc_pid_stat(5).
+// StatOf reads /proc/PID/stat.
 func StatOf(pid int) (Stat, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return Stat{}, fmt.Errorf("read what process %d has used: %w", pid, err)
+		return Stat{}, fmt.Errorf("read the processor time of process %d: %w", pid, err)
 	}
-	// The name, in parentheses, may have spaces; the state is field 3.
+	// The name, in parentheses, may contain spaces; the state is field 3.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	field := func(n int) int {
 		value, _ := strconv.Atoi(fields[n-3]) // the kernel writes numbers
@@ -38,7 +37,7 @@ func StatOf(pid int) (Stat, error) {
 	}, nil
 }
 
-// ChildrenOf are the processes that a process has started and that run.
+// ChildrenOf lists the running children of a process.
 func ChildrenOf(parent int) ([]Stat, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -50,14 +49,14 @@ func ChildrenOf(parent int) ([]Stat, error) {
 		if err != nil {
 			continue
 		}
-		if s, err := StatOf(pid); err == nil && s.Parent == parent { // it may have ended
+		if s, err := StatOf(pid); err == nil && s.Parent == parent { // an error: it has ended
 			children = append(children, s)
 		}
 	}
 	return children, nil
 }
 
-// MemoryOf is the proportional set size of a process, in bytes.
+// MemoryOf returns the proportional set size of a process, in bytes.
 func MemoryOf(pid int) (int64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "smaps_rollup"))
 	if err != nil {

@@ -1,4 +1,4 @@
-# cold.sh DIRECTORY IMAGE NAME ADDRESS PORT: from a source to a service that answers.
+# cold.sh DIRECTORY IMAGE NAME ADDRESS PORT: builds and runs a service until it answers.
 . "${BASH_SOURCE%/*}/lib.sh"
 podman build -q -t "$2" "$1" >/dev/null
 podman push -q --tls-verify=false "$2"

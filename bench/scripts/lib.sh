@@ -1,5 +1,5 @@
-# What the other scripts share. They are the work without mcp: what somebody who
-# has ssh and podman would write, and no slower than need be.
+# Shared by the other scripts. They do the work without mcp, as an operator with
+# ssh and podman would write it, and no slower than necessary.
 set -euo pipefail
 
 # serves URL waits until it answers with 200.

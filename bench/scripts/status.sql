@@ -1,5 +1,5 @@
 -- The rows that mcp status shows: every component of every release, its routes,
--- and what the monitor has last seen of it.
+-- and its last observed state.
 select s.name, s.release, s.active, s.dirty, c.name, c.node, c.image, c.digest, r.route, r.port, r.host_port, o.state
 from services s
 join components c on c.service = s.name

@@ -9,15 +9,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
-// rolePorts are where one service of the server listens on 127.0.0.1.
+// rolePorts has the ports of one service of the server on 127.0.0.1.
 type rolePorts struct{ RPC, Membership int }
 
 var roles = []string{"frontend", "history", "matching", "worker"}
 
-// keptPorts are those of the last start in the directory, or free ones: the
-// cluster's metadata in Postgres remembers them.
+// keptPorts returns the ports of the last start in the directory, or free ones.
+// They must not change, because the cluster's metadata in Postgres has them.
 func keptPorts(dir string) (map[string]rolePorts, error) {
 	file := filepath.Join(dir, "ports.json")
 	ports := map[string]rolePorts{}
@@ -42,8 +43,8 @@ func keptPorts(dir string) (map[string]rolePorts, error) {
 	return ports, writeJSON(file, ports)
 }
 
-// lowPort is a free port that fits into a smallint, as which the server's
-// schema for Postgres keeps it. The kernel gives no such port by itself.
+// lowPort returns a free port that fits into a smallint, its type in the server's
+// Postgres schema. The kernel's ephemeral ports do not.
 func lowPort() (int, error) {
 	const low, high, tries = 10000, 32767, 100
 	for range tries {
@@ -53,18 +54,15 @@ func lowPort() (int, error) {
 			return port, listener.Close()
 		}
 	}
-	return 0, fmt.Errorf("find a free port between %d and %d: %d tries", low, high, tries)
+	return 0, fmt.Errorf("find a free port between %d and %d: none in %d tries", low, high, tries)
 }
 
-// table is a YAML table: JSON is YAML too.
+// table is a YAML mapping, written as JSON, which is valid YAML.
 type table map[string]any
 
-// writeConfig writes the server's static configuration.
-func writeConfig(dir string, o Options, s store, ports map[string]rolePorts) error {
-	shards := o.Shards
-	if shards == 0 {
-		shards = 4
-	}
+// writeConfig writes the server's static configuration, which names the file of
+// the dynamic one unless that is "".
+func writeConfig(dir string, shards int, dynamic string, s store, ports map[string]rolePorts) error {
 	datastore := func(db string, connections int) table {
 		return table{"sql": table{
 			"pluginName": plugin, "databaseName": db, "connectAddr": s.host + ":" + s.port, "connectProtocol": "tcp",
@@ -94,8 +92,8 @@ func writeConfig(dir string, o Options, s store, ports map[string]rolePorts) err
 		"dcRedirectionPolicy": table{"policy": "noop"},
 		"publicClient":        table{"hostPort": frontend},
 	}
-	if o.DynamicConfig != "" {
-		path, err := filepath.Abs(o.DynamicConfig)
+	if dynamic != "" {
+		path, err := filepath.Abs(dynamic)
 		if err != nil {
 			return fmt.Errorf("find the dynamic configuration: %w", err)
 		}
@@ -103,6 +101,8 @@ func writeConfig(dir string, o Options, s store, ports map[string]rolePorts) err
 	}
 	return writeJSON(filepath.Join(dir, "config", "base.yaml"), config)
 }
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 func writeJSON(file string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")

@@ -26,43 +26,42 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// Load is the monitor's work on a fleet. A short interval stands for many
-// nodes.
+// Load is the monitor's load for a fleet. A short interval stands for many nodes.
 type Load struct {
-	// Nodes are looked at once in each Interval, by one run, as the monitor does
-	// it; each look tells of so many Containers.
+	// Nodes are observed once in each Interval, by one run, as the monitor does;
+	// each observation has this number of Containers.
 	Nodes, Containers int
 	Interval          time.Duration
-	// For is how long it is measured; before, it is there as long to fill the
-	// databases, and then the server has nothing to do for as long.
+	// For is how long the load is measured. Before that it runs as long to fill
+	// the databases, and then the server idles as long.
 	For time.Duration
 }
 
-// Figures are what a Load has cost.
+// Figures has the costs of a Load.
 type Figures struct {
-	Looks int
-	// Server and Postgres are the processor time of a look; IdleServer and
-	// IdlePostgres the cores that are busy without any, which are left out of
-	// those.
+	Observations int
+	// Server and Postgres are the processor time of an observation. IdleServer
+	// and IdlePostgres are the cores that are busy without any; the processor
+	// times exclude them.
 	Server, Postgres         time.Duration
 	IdleServer, IdlePostgres float64
-	// Disk is by how many bytes a look makes the databases grow, WAL what it
-	// adds to Postgres's log, Rows how many rows it leaves in them.
+	// Disk is by how many bytes an observation makes the databases grow, WAL how
+	// many bytes it adds to Postgres's log, Rows how many rows it adds.
 	Disk, WAL, Rows float64
-	// Events and HistoryBytes are the length of a look's history.
+	// Events and HistoryBytes are the length of an observation's history.
 	Events, HistoryBytes int64
 	// ServerMemory and PostgresMemory are resident, in bytes; shared pages of
 	// Postgres count once.
 	ServerMemory, PostgresMemory int64
 }
 
-// rig is a server with workers for the monitor's activities, whose podman and
-// registry are left out.
+// rig is a server with workers for the monitor's activities, without podman and
+// the registry.
 type rig struct {
-	client  client.Client
-	looks   atomic.Int64
-	found   activities.ObserveNodeResult
-	workers []worker.Worker
+	client   client.Client
+	recorded atomic.Int64
+	found    activities.ObserveNodeResult
+	workers  []worker.Worker
 }
 
 func newRig(ctx context.Context, s *Server, nodes, containers int) (*rig, error) {
@@ -70,7 +69,7 @@ func newRig(ctx context.Context, s *Server, nodes, containers int) (*rig, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{client: c, found: lookAt(containers)}
+	r := &rig{client: c, found: observation(containers)}
 	if err := r.start(ctx, nodes); err != nil {
 		r.close()
 		return nil, err
@@ -89,7 +88,7 @@ func (r *rig) start(ctx context.Context, nodes int) error {
 	if err != nil && !errors.As(err, new(*serviceerror.AlreadyExists)) {
 		return fmt.Errorf("add search attributes: %w", err)
 	}
-	if err := r.knowsAttributes(ctx); err != nil {
+	if err := r.awaitAttributes(ctx); err != nil {
 		return err
 	}
 	control := worker.New(r.client, activities.QueueControl, worker.Options{})
@@ -110,9 +109,9 @@ func (r *rig) start(ctx context.Context, nodes int) error {
 	return nil
 }
 
-// knowsAttributes waits until the frontend's copy of the namespace has the
-// search attributes, which may take it ten seconds.
-func (r *rig) knowsAttributes(ctx context.Context) error {
+// awaitAttributes waits until the frontend's copy of the namespace has the search
+// attributes, which may take ten seconds.
+func (r *rig) awaitAttributes(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	query := &workflowservice.CountWorkflowExecutionsRequest{Query: workflows.SearchNode.GetName() + ` = "node-0"`}
@@ -137,11 +136,11 @@ func (r *rig) close() {
 func (r *rig) observe(context.Context) (activities.ObserveNodeResult, error) { return r.found, nil }
 
 func (r *rig) record(context.Context, fleet.Observation) (activities.RecordObservationResult, error) {
-	r.looks.Add(1)
+	r.recorded.Add(1)
 	return activities.RecordObservationResult{}, nil
 }
 
-// hash is hexadecimal, like a digest or an id.
+// hash returns a hexadecimal string, like a digest or an id.
 func hash(i int) string {
 	sum := sha256.Sum256([]byte(strconv.Itoa(i)))
 	return hex.EncodeToString(sum[:])
@@ -149,9 +148,9 @@ func hash(i int) string {
 
 func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
 
-// lookAt is what a node of n containers tells. No two share an id or an image,
-// as little of which can be compressed.
-func lookAt(n int) activities.ObserveNodeResult {
+// observation returns the observation of a node with n containers. No two share an
+// id or an image, and neither compresses well.
+func observation(n int) activities.ObserveNodeResult {
 	result := activities.ObserveNodeResult{Status: fleet.NodeStatus{
 		Hostname: "rift.example", Kernel: "6.1.0-32-amd64", Arch: "amd64", UptimeSeconds: 1e6, CPUPercent: 3.5,
 		Load: []float64{0.5, 0.4, 0.3}, Memory: fleet.Usage{Total: 8 << 30, Used: 3 << 30},
@@ -170,17 +169,17 @@ func lookAt(n int) activities.ObserveNodeResult {
 	return result
 }
 
-// Measure puts a load on the server, and says what it costs. It must have the
-// server and its Postgres to itself.
+// Measure runs a load on the server, and returns its costs. Nothing else may use
+// the server and its Postgres.
 func Measure(ctx context.Context, s *Server, p *parts.Postgres, load Load) (Figures, error) {
 	r, err := newRig(ctx, s, load.Nodes, load.Containers)
 	if err != nil {
 		return Figures{}, err
 	}
 	defer r.close()
-	// The first rows of a table and of its many indexes take far more space than
-	// those that follow: they are there before anything is measured.
-	if err := r.look(ctx, load); err != nil {
+	// The first rows of a table and its many indexes take far more space than
+	// later ones: create them before the measurement.
+	if err := r.run(ctx, load); err != nil {
 		return Figures{}, err
 	}
 	w := watched{server: s, postgres: p}
@@ -188,12 +187,12 @@ func Measure(ctx context.Context, s *Server, p *parts.Postgres, load Load) (Figu
 	if err != nil {
 		return Figures{}, err
 	}
-	earlier := r.looks.Load()
-	busy, err := w.while(ctx, func() error { return r.look(ctx, load) })
+	earlier := r.recorded.Load()
+	busy, err := w.while(ctx, func() error { return r.run(ctx, load) })
 	if err != nil {
 		return Figures{}, err
 	}
-	f, err := figures(int(r.looks.Load()-earlier), idle, busy)
+	f, err := figures(int(r.recorded.Load()-earlier), idle, busy)
 	if err != nil {
 		return f, err
 	}
@@ -204,17 +203,17 @@ func Measure(ctx context.Context, s *Server, p *parts.Postgres, load Load) (Figu
 	return f, err
 }
 
-// figures are those of one look.
-func figures(looks int, idle, busy usage) (Figures, error) {
-	if looks == 0 {
-		return Figures{}, errors.New("measure looks at nodes: none has ended")
+// figures returns the costs of one observation.
+func figures(observations int, idle, busy usage) (Figures, error) {
+	if observations == 0 {
+		return Figures{}, errors.New("measure observations: none has ended")
 	}
-	n, idleServer, idlePostgres := float64(looks), cores(idle.server, idle.took), cores(idle.postgres, idle.took)
+	n, idleServer, idlePostgres := float64(observations), cores(idle.server, idle.took), cores(idle.postgres, idle.took)
 	each := func(used time.Duration, idleCores float64) time.Duration {
 		return time.Duration((float64(used) - idleCores*float64(busy.took)) / n)
 	}
 	return Figures{
-		Looks: looks, IdleServer: idleServer, IdlePostgres: idlePostgres,
+		Observations: observations, IdleServer: idleServer, IdlePostgres: idlePostgres,
 		Server: each(busy.server, idleServer), Postgres: each(busy.postgres, idlePostgres),
 		Disk: busy.disk / n, WAL: busy.wal / n, Rows: busy.rows / n,
 	}, nil
@@ -222,8 +221,8 @@ func figures(looks int, idle, busy usage) (Figures, error) {
 
 func cores(used, took time.Duration) float64 { return float64(used) / float64(took) }
 
-// look has every node looked at, until the time is up.
-func (r *rig) look(ctx context.Context, load Load) error {
+// run observes every node in each interval, for the time of the load.
+func (r *rig) run(ctx context.Context, load Load) error {
 	var in workflows.MonitorInput
 	for i := range load.Nodes {
 		in.Nodes = append(in.Nodes, nodeName(i))
@@ -233,35 +232,35 @@ func (r *rig) look(ctx context.Context, load Load) error {
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: load.Interval}}},
 		Action: &client.ScheduleWorkflowAction{
 			ID: workflows.MonitorID, Workflow: workflows.MonitorName, Args: []any{in}, TaskQueue: activities.QueueControl,
-			StaticSummary: "look at the nodes",
+			StaticSummary: "observe the nodes",
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("schedule looks: %w", err)
+		return fmt.Errorf("schedule the observation of nodes: %w", err)
 	}
 	err = pause(ctx, load.For)
 	return errors.Join(err, handle.Delete(ctx))
 }
 
-// history is the length of one look's history.
+// history observes a node and returns the length of the observation's history.
 func (r *rig) history(ctx context.Context) (events, bytes int64, err error) {
-	run, err := r.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "look", TaskQueue: activities.QueueControl},
+	run, err := r.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "observe", TaskQueue: activities.QueueControl},
 		workflows.MonitorNodeName, nodeName(0))
 	if err != nil {
-		return 0, 0, fmt.Errorf("look at a node: %w", err)
+		return 0, 0, fmt.Errorf("observe a node: %w", err)
 	}
 	if err := run.Get(ctx, nil); err != nil {
-		return 0, 0, fmt.Errorf("look at a node: %w", err)
+		return 0, 0, fmt.Errorf("observe a node: %w", err)
 	}
-	told, err := r.client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	described, err := r.client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 	if err != nil {
-		return 0, 0, fmt.Errorf("describe a look: %w", err)
+		return 0, 0, fmt.Errorf("describe an observation: %w", err)
 	}
-	return told.GetWorkflowExecutionInfo().GetHistoryLength(), told.GetWorkflowExecutionInfo().GetHistorySizeBytes(), nil
+	return described.GetWorkflowExecutionInfo().GetHistoryLength(), described.GetWorkflowExecutionInfo().GetHistorySizeBytes(), nil
 }
 
-// Latency is how long n looks take, one after the other: the median, and what
-// 95 of 100 stay below.
+// Latency returns the duration of n sequential observations: the median and the
+// 95th percentile.
 func Latency(ctx context.Context, s *Server, n int) (median, p95 time.Duration, err error) {
 	r, err := newRig(ctx, s, 1, 20)
 	if err != nil {

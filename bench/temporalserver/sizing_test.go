@@ -14,7 +14,8 @@ import (
 
 var size = flag.Bool("size", false, "measure too: make sizing")
 
-// What a look at a node costs Temporal on Postgres, as shipped.
+// TestSizing measures what the observation of a node costs Temporal on Postgres,
+// with the configuration that mcp ships.
 func TestSizing(t *testing.T) {
 	load := temporalserver.Load{Nodes: 2, Containers: 5, Interval: time.Second, For: 3 * time.Second}
 	if *size {
@@ -28,23 +29,23 @@ func TestSizing(t *testing.T) {
 	require.Positive(t, f.Postgres)
 	require.Positive(t, f.Rows)
 	require.Greater(t, f.Events, int64(10))
-	t.Logf("%d looks; each: server %v, Postgres %v of a core; %.0f rows, %.0f bytes kept, %.0f bytes of WAL; history %d events, %d bytes",
-		f.Looks, f.Server, f.Postgres, f.Rows, f.Disk, f.WAL, f.Events, f.HistoryBytes)
+	t.Logf("%d observations; each: server %v, Postgres %v of a core; %.0f rows, %.0f bytes kept, %.0f bytes of WAL; history %d events, %d bytes",
+		f.Observations, f.Server, f.Postgres, f.Rows, f.Disk, f.WAL, f.Events, f.HistoryBytes)
 	t.Logf("idle: server %.3f, Postgres %.3f cores; memory: server %d MiB, Postgres %d MiB",
 		f.IdleServer, f.IdlePostgres, f.ServerMemory>>20, f.PostgresMemory>>20)
 }
 
-// How long a look takes with one thing or another set.
+// TestLatency measures how long an observation takes with different settings.
 func TestLatency(t *testing.T) {
 	n := 3
 	if *size {
 		n = 100
 	}
 	for _, c := range []struct {
-		name, dynamic string // "" for what is shipped
-		async         bool   // do not wait for the disk at each commit
+		name, dynamic string // "" means the configuration that mcp ships
+		async         bool   // commits do not wait for the disk
 	}{
-		{name: "as the server has it", dynamic: "{}"},
+		{name: "the server's defaults", dynamic: "{}"},
 		{name: "more polls of its queues", dynamic: "history.transferProcessorMaxPollRPS: [{value: 500}]\n"},
 		{name: "one partition", dynamic: "matching.numTaskqueueReadPartitions: [{value: 1}]\nmatching.numTaskqueueWritePartitions: [{value: 1}]\n"},
 		{name: "as shipped"},
@@ -64,7 +65,7 @@ func TestLatency(t *testing.T) {
 			s, _ := start(t, o)
 			median, p95, err := temporalserver.Latency(t.Context(), s, n)
 			require.NoError(t, err)
-			t.Logf("a look takes %v, 95 of 100 below %v", median, p95)
+			t.Logf("an observation takes %v, 95 of 100 below %v", median, p95)
 		})
 	}
 }

@@ -9,19 +9,20 @@ import (
 	"strings"
 )
 
-// The databases, with the embedded schema that each has.
+// The databases of the server.
 const (
 	mainDB       = "temporal"
 	visibilityDB = "temporal_visibility"
 	plugin       = "postgres12"
 )
 
+// schemas maps each database to its embedded schema.
 var schemas = map[string]string{
 	mainDB:       "postgresql/v12/temporal",
 	visibilityDB: "postgresql/v12/visibility",
 }
 
-// store is the Postgres that the server stores in.
+// store is the Postgres server that has the databases.
 type store struct{ host, port, user, password string }
 
 func parseStore(address string) (store, error) {
@@ -33,8 +34,8 @@ func parseStore(address string) (store, error) {
 	return store{host: u.Hostname(), port: u.Port(), user: u.User.Username(), password: password}, nil
 }
 
-// prepare makes the databases and brings their schemas up to date. Each command
-// does nothing where there is nothing to do.
+// prepare creates the databases and migrates their schemas. Each of its commands
+// can be repeated.
 func (s store) prepare(ctx context.Context, tool string) error {
 	for db, schema := range schemas {
 		for _, args := range [][]string{
@@ -45,7 +46,7 @@ func (s store) prepare(ctx context.Context, tool string) error {
 			cmd := exec.CommandContext(ctx, tool, append([]string{
 				"--plugin", plugin, "--endpoint", s.host, "--port", s.port, "--user", s.user, "--database", db,
 			}, args...)...)
-			cmd.Env = append(os.Environ(), "SQL_PASSWORD="+s.password) // arguments can be read by anybody
+			cmd.Env = append(os.Environ(), "SQL_PASSWORD="+s.password) // any user can read arguments
 			if output, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s of database %s: %w: %s", args[0], db, err, strings.TrimSpace(string(output)))
 			}

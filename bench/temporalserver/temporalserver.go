@@ -1,9 +1,7 @@
-// Package temporalserver runs Temporal as production does: the server itself,
-// storing in Postgres, with the dynamic configuration that mcp ships. The dev
-// server of mcp dev stores in SQLite, and its figures are not production's.
 package temporalserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -26,22 +23,22 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
-// Options says how to run a server.
+// Options configure a server.
 type Options struct {
 	// Dir holds its configuration, its ports and its log.
 	Dir string
 	// Binary is the server, SQLTool its temporal-sql-tool.
 	Binary, SQLTool string
-	// PostgresURL leads to a Postgres server, as somebody who may make
-	// databases: temporal and temporal_visibility.
+	// PostgresURL is the address of a Postgres server, with a user that may
+	// create databases: temporal and temporal_visibility.
 	PostgresURL string
-	// Shards is how many history shards there are, 4 if 0. It cannot be changed
-	// once the databases exist.
+	// Shards is the number of history shards, 4 if 0. It cannot change once the
+	// databases exist.
 	Shards int
-	// DynamicConfig is a file; "" leaves everything as the server has it.
+	// DynamicConfig is a file; "" means the server's defaults.
 	DynamicConfig string
-	// Retention is how long the namespace default keeps what has ended, 72 h if
-	// 0. It counts when the namespace is made.
+	// Retention is how long the namespace default keeps closed workflows, 72 h
+	// if 0. It applies when the namespace is created.
 	Retention time.Duration
 }
 
@@ -52,7 +49,7 @@ type Server struct {
 	address string
 }
 
-// Start starts a server and waits until it takes workflows. Another start with
+// Start starts a server and waits until it accepts workflows. Another start with
 // the same Dir and databases finds the workflows of the first.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	dir, err := filepath.Abs(o.Dir)
@@ -73,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeConfig(dir, o, store, ports); err != nil {
+	if err := writeConfig(dir, cmp.Or(o.Shards, 4), o.DynamicConfig, store, ports); err != nil {
 		return nil, err
 	}
 	s := &Server{address: loopback(ports["frontend"].RPC)}
@@ -87,10 +84,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	retention := o.Retention
-	if retention == 0 {
-		retention = 72 * time.Hour
-	}
+	retention := cmp.Or(o.Retention, 72*time.Hour)
 	if err := s.WaitReady(ctx, func(ctx context.Context) error { return s.ready(ctx, retention) }); err != nil {
 		s.Stop()
 		return nil, err
@@ -98,7 +92,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Address is the frontend's, for clients and workers.
+// Address returns the frontend's address, for clients and workers.
 func (s *Server) Address() string { return s.address }
 
 // Dial connects to the namespace default.
@@ -108,7 +102,8 @@ func (s *Server) Dial(ctx context.Context) (client.Client, error) {
 	}))
 }
 
-// ready holds when there is the namespace default, and matching answers for it.
+// ready creates the namespace default if it is missing, and returns nil if
+// matching answers for it.
 func (s *Server) ready(ctx context.Context, retention time.Duration) error {
 	// Temporal's client waits a second after a refused connection.
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
@@ -134,5 +129,3 @@ func (s *Server) ready(ctx context.Context, retention time.Duration) error {
 	})
 	return err
 }
-
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

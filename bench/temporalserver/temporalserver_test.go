@@ -17,7 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
-// program is one that was built from a pinned module.
+// program returns the path of a program that is built from a pinned module.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
@@ -34,7 +34,7 @@ func startPostgres(t *testing.T) *parts.Postgres {
 	return p
 }
 
-// options are those of a server as it is shipped.
+// options returns those of a server with the configuration that mcp ships.
 func options(t *testing.T, p *parts.Postgres) temporalserver.Options {
 	t.Helper()
 	return temporalserver.Options{
@@ -63,7 +63,7 @@ func greet(ctx workflow.Context) (answer string, err error) {
 
 func hello(context.Context) (string, error) { return "hello", nil }
 
-func TestASecondStartFindsWhatTheFirstHasRun(t *testing.T) {
+func TestASecondStartFindsTheWorkflowsOfTheFirst(t *testing.T) {
 	o := options(t, startPostgres(t))
 	first, c := start(t, o)
 	w := worker.New(c, "control", worker.Options{})

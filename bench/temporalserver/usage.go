@@ -13,24 +13,23 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
-// watched is a server and its Postgres, as something uses them.
+// watched is a measured server and its Postgres.
 type watched struct {
 	server   *Server
 	postgres *parts.Postgres
 }
 
-// usage is what was used in a while.
+// usage is the resources that were used in some time.
 type usage struct {
 	took             time.Duration
 	server, postgres time.Duration // of the processor
-	// wal is what Postgres has logged meanwhile, disk and rows what the
-	// databases have grown by, all in bytes but the rows.
+	// wal is how much Postgres has logged, in bytes; disk and rows are the growth
+	// of the databases, in bytes and rows.
 	wal, disk, rows float64
 }
 
-// while says what is used while something is done. The databases are tidied
-// before and after, so that what they grow by is what they keep; the tidying
-// does not count.
+// while returns what is used while do runs. It vacuums the databases before and
+// after, so that their growth is what they keep; the vacuum does not count.
 func (w watched) while(ctx context.Context, do func() error) (usage, error) {
 	diskBefore, rowsBefore, err := w.kept(ctx)
 	if err != nil {
@@ -56,7 +55,7 @@ func (w watched) while(ctx context.Context, do func() error) (usage, error) {
 	}, err
 }
 
-// spent is what has been used until now.
+// spent returns what has been used so far.
 func (w watched) spent(ctx context.Context) (u usage, err error) {
 	server, err := proc.StatOf(w.server.PID())
 	if err != nil {
@@ -79,7 +78,7 @@ func (w watched) spent(ctx context.Context) (u usage, err error) {
 	return u, err
 }
 
-// kept is what the databases hold: bytes and rows.
+// kept returns the size of the databases in bytes and rows.
 func (w watched) kept(ctx context.Context) (disk, rows float64, err error) {
 	for db := range schemas {
 		if _, err := w.psql(ctx, db, "vacuum analyze"); err != nil {
@@ -98,8 +97,8 @@ func (w watched) kept(ctx context.Context) (disk, rows float64, err error) {
 	return disk, rows, nil
 }
 
-// memory is what both have in memory now, in bytes: a page that processes share
-// counts once.
+// memory returns the resident memory of both, in bytes; a page that processes
+// share counts once.
 func (w watched) memory() (server, postgres int64, err error) {
 	if server, err = proc.MemoryOf(w.server.PID()); err != nil {
 		return 0, 0, err
@@ -128,8 +127,8 @@ func (w watched) query(ctx context.Context, db, statement string) (float64, erro
 	return strconv.ParseFloat(output, 64)
 }
 
-// psql runs a statement by Postgres's own client: only internal/registry has a
-// driver.
+// psql runs a statement with Postgres's own client: only internal/registry may
+// import a driver.
 func (w watched) psql(ctx context.Context, db, statement string) (string, error) {
 	address, err := url.Parse(w.postgres.URL())
 	if err != nil {
@@ -138,7 +137,7 @@ func (w watched) psql(ctx context.Context, db, statement string) (string, error)
 	address.Path = "/" + db
 	output, err := exec.CommandContext(ctx, "psql", "--no-psqlrc", "-w", "-qAt", "-c", statement, address.String()).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("ask Postgres: %w: %s", err, output)
+		return "", fmt.Errorf("query Postgres: %w: %s", err, output)
 	}
 	return strings.TrimSpace(string(output)), nil
 }

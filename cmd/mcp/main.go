@@ -1,5 +1,3 @@
-// Command mcp owns the whole build–push–deploy life of containers on a small
-// fleet of podman hosts.
 package main
 
 import (
@@ -11,7 +9,7 @@ import (
 )
 
 func main() {
-	// What a short command allocates is a few megabytes: not worth collecting.
+	// A short command allocates a few megabytes: not worth collecting.
 	percent := debug.SetGCPercent(400)
 	os.Exit(cli.Main(func() {
 		debug.SetGCPercent(percent)

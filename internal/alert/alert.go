@@ -1,11 +1,9 @@
-// Package alert carries what has happened to where somebody will notice: a
-// webhook or a command.
 package alert
 
-// Message is one thing that has happened.
+// Message reports one event.
 type Message struct {
-	// ID is the same each time that the message is sent: whoever has seen it
-	// may leave out the second one.
+	// ID is the same in each attempt to send the message, so that the receiver
+	// can discard a repetition.
 	ID string
 	// Body is JSON.
 	Body []byte

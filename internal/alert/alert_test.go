@@ -21,7 +21,7 @@ import (
 
 var message = alert.Message{ID: "7", Body: []byte(`{"text":"node rift: unreachable"}`)}
 
-func TestAWebhookGetsTheMessageSigned(t *testing.T) {
+func TestAWebhookReceivesASignedMessage(t *testing.T) {
 	var got *http.Request
 	var body []byte
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -39,10 +39,10 @@ func TestAWebhookGetsTheMessageSigned(t *testing.T) {
 	require.Equal(t, "sha256="+hex.EncodeToString(mac.Sum(nil)), got.Header.Get("X-Mcp-Signature"))
 
 	require.NoError(t, alert.Webhook{URL: server.URL}.Send(t.Context(), message))
-	require.Empty(t, got.Header.Values("X-Mcp-Signature"), "nothing to sign with")
+	require.Empty(t, got.Header.Values("X-Mcp-Signature"), "there is no secret")
 }
 
-func TestWhatAWebhookAnswers(t *testing.T) {
+func TestAnswersOfAWebhook(t *testing.T) {
 	for answer, kind := range map[int]fault.Kind{
 		http.StatusNoContent:           "",
 		http.StatusFound:               fault.Invalid,
@@ -64,7 +64,7 @@ func TestWhatAWebhookAnswers(t *testing.T) {
 		})
 	}
 
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("it does not listen", func(t *testing.T) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
 		err := alert.Webhook{URL: server.URL + "/token-in-path"}.Send(t.Context(), message)
@@ -82,8 +82,8 @@ func TestWhatAWebhookAnswers(t *testing.T) {
 	})
 }
 
-func TestACommandGetsTheMessage(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "told")
+func TestACommandReceivesTheMessage(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "received")
 	command := alert.Command{Args: []string{"/bin/sh", "-c", `cat >"$0"`, file}}
 	require.NoError(t, command.Send(t.Context(), message))
 	text, err := os.ReadFile(file)
@@ -94,7 +94,7 @@ func TestACommandGetsTheMessage(t *testing.T) {
 func TestACommandThatFails(t *testing.T) {
 	send := func(ctx context.Context, args ...string) error { return alert.Command{Args: args}.Send(ctx, message) }
 
-	t.Run("says why", func(t *testing.T) {
+	t.Run("returns the end of its output", func(t *testing.T) {
 		err := send(t.Context(), "/bin/sh", "-c", "yes | head -c 100000; echo no route to the pager >&2; exit 3")
 		require.True(t, fault.Is(err, fault.Unavailable), err)
 		require.ErrorContains(t, err, "/bin/sh")
@@ -103,13 +103,13 @@ func TestACommandThatFails(t *testing.T) {
 		require.Less(t, len(err.Error()), 1000)
 	})
 
-	t.Run("is not there", func(t *testing.T) {
+	t.Run("is Invalid if it does not exist", func(t *testing.T) {
 		err := send(t.Context(), "/no/such/program")
 		require.True(t, fault.Is(err, fault.Invalid), err)
 		require.ErrorContains(t, err, "/no/such/program")
 	})
 
-	t.Run("ends with what it has started", func(t *testing.T) {
+	t.Run("is killed with the processes that it started", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "late")
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()

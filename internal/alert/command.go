@@ -12,18 +12,19 @@ import (
 )
 
 const (
-	// commandTime is how long a command may run.
+	// commandTime bounds the run of a command.
 	commandTime = 30 * time.Second
-	// commandGrace is how long whoever has inherited its output may hold it.
+	// commandGrace bounds the time for which a process that inherited the
+	// command's output may hold it open after the command ends.
 	commandGrace = time.Second
-	// commandOutput is how much of the end of its output an error repeats, in
-	// bytes.
+	// commandOutput is the number of bytes from the end of the output that an
+	// error holds.
 	commandOutput = 500
 )
 
-// Command runs a program for each message, which it gives on standard input.
+// Command runs a program for each message, with the message on standard input.
 type Command struct {
-	// Args are the program and its arguments; no shell reads them.
+	// Args are the program and its arguments, without a shell.
 	Args []string
 }
 
@@ -37,12 +38,12 @@ func (c Command) Send(ctx context.Context, m Message) error {
 	cmd.Stdin = bytes.NewReader(m.Body)
 	var output tail
 	cmd.Stdout, cmd.Stderr = &output, &output
-	// What it has started ends with it.
+	// Processes that the command started are killed with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = commandGrace
 	if err := cmd.Start(); err != nil {
-		return fault.Wrap(fault.Invalid, err, "tell the command %s", name)
+		return fault.Wrap(fault.Invalid, err, "run the alert command %s", name)
 	}
 	err := cmd.Wait()
 	switch {
@@ -51,9 +52,9 @@ func (c Command) Send(ctx context.Context, m Message) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case limited.Err() != nil:
-		return fault.New(fault.Unavailable, "tell the command %s: it did not end within %s", name, commandTime)
+		return fault.New(fault.Unavailable, "run the alert command %s: it did not end within %s", name, commandTime)
 	}
-	return fault.New(fault.Unavailable, "tell the command %s: %s: %s", name, err, strings.TrimSpace(string(output)))
+	return fault.New(fault.Unavailable, "run the alert command %s: %s: %s", name, err, strings.TrimSpace(string(output)))
 }
 
 // tail keeps the end of what is written to it.

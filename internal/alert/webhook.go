@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// The headers of a webhook's request beside the usual ones.
+// The headers of a webhook's request that mcp defines.
 const (
 	// SignatureHeader holds "sha256=" and the HMAC-SHA256 of the body, in hex,
 	// with the secret as its key; absent where there is no secret.
@@ -23,25 +23,25 @@ const (
 	IDHeader = "X-Mcp-Event"
 )
 
-// webhookTime is how long a webhook may take to answer.
+// webhookTime bounds the time until a webhook's answer.
 const webhookTime = 10 * time.Second
 
 // Webhook posts each message to a URL.
 type Webhook struct {
 	URL string
-	// Secret signs each body; "" for no signature.
+	// Secret is the key of each body's signature; "" for no signature.
 	Secret string
 }
 
-// Send posts the message. Any answer of 2xx will do. A refusal that would come
-// again (4xx) is Invalid, or Unauthorized; all else is Unavailable. No error
-// holds the URL's path or query, which can be a secret.
+// Send posts the message. Any 2xx answer is a success. An answer that a retry
+// would not change (3xx, 4xx) is Invalid or Unauthorized; every other failure is
+// Unavailable. No error holds the URL's path or query, which may be secret.
 func (w Webhook) Send(ctx context.Context, m Message) error {
 	ctx, cancel := context.WithTimeout(ctx, webhookTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(m.Body))
 	if err != nil {
-		return fault.New(fault.Invalid, "tell the webhook: alerts.webhook is no URL")
+		return fault.New(fault.Invalid, "send to the webhook: alerts.webhook is not a URL")
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "mcp-alert")
@@ -52,33 +52,33 @@ func (w Webhook) Send(ctx context.Context, m Message) error {
 	host := request.URL.Host
 	response, err := client.Do(request)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, withoutURL(err), "tell the webhook at %s", host)
+		return fault.Wrap(fault.Unavailable, withoutURL(err), "send to the webhook at %s", host)
 	}
 	_ = response.Body.Close()
 	switch code := response.StatusCode; {
 	case code >= 200 && code <= 299:
 		return nil
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return fault.New(fault.Unauthorized, "tell the webhook at %s: it answers %s", host, response.Status)
+		return fault.New(fault.Unauthorized, "send to the webhook at %s: it answers %s", host, response.Status)
 	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code >= 500:
-		return fault.New(fault.Unavailable, "tell the webhook at %s: it answers %s", host, response.Status)
+		return fault.New(fault.Unavailable, "send to the webhook at %s: it answers %s", host, response.Status)
 	}
-	return fault.New(fault.Invalid, "tell the webhook at %s: it answers %s", host, response.Status)
+	return fault.New(fault.Invalid, "send to the webhook at %s: it answers %s", host, response.Status)
 }
 
-// client follows no redirect: a POST would arrive as a GET.
+// client follows no redirect, because it would turn the POST into a GET.
 var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Sign is what SignatureHeader holds for a body.
+// Sign returns the value of SignatureHeader for a body.
 func Sign(secret string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	_, _ = mac.Write(body)
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// withoutURL takes from a client's error the URL that it begins with.
+// withoutURL removes the URL from an error of http.Client.
 func withoutURL(err error) error {
 	var with *url.Error
 	if errors.As(err, &with) {

@@ -1,6 +1,3 @@
-// Package config is mcp.toml: what each process of mcp is told about the
-// world it runs in. Defaults are in code, the file goes over them, the
-// environment over the file, and a command's flags over all.
 package config
 
 import (
@@ -9,12 +6,12 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Config is a whole configuration. One that Load returned is valid, its paths
-// are absolute and its sockets are URIs.
+// Config is a complete configuration. Load returns only valid ones, with
+// absolute paths and with sockets as URIs.
 type Config struct {
 	// Services is the directory of service definitions; "" if none is set.
 	Services string `toml:"services"`
-	// Deadline is how long a deploy waits for what is down.
+	// Deadline is how long a deploy waits for a part that is unavailable.
 	Deadline      servicedef.Duration `toml:"deadline"`
 	Build         Build               `toml:"build"`
 	ImageRegistry ImageRegistry       `toml:"image_registry"`
@@ -28,100 +25,101 @@ type Config struct {
 
 	file   string
 	getenv func(string) string
-	// sources are where the values of keys come from that are not defaults.
+	// sources maps each key that is not a default to the source of its value.
 	sources map[string]string
 }
 
-// Build says who builds images, and from what.
+// Build configures which builder builds images, and from which sources.
 type Build struct {
-	// Workspace is the directory that a service's path is relative to. The
-	// CLI that has one is itself a builder while it runs.
+	// Workspace is the directory that a service's path is relative to. A CLI
+	// that has one is itself a builder while it runs.
 	Workspace string `toml:"workspace"`
-	// Builder is the builder that is asked: by default, where there is a
-	// workspace, a name made of this host's and the workspace's, since two
+	// Builder is the name of the builder. If there is a workspace, the default
+	// combines the names of this host and of the workspace, because two
 	// checkouts on one host are two builders.
 	Builder string `toml:"builder"`
-	// Socket is that of the podman which builds.
+	// Socket is that of the podman that builds.
 	Socket string `toml:"socket"`
-	// Logs is the directory that keeps whole build logs.
+	// Logs is the directory of complete build logs.
 	Logs string `toml:"logs"`
 }
 
-// ImageRegistry says how to speak to image registries.
+// ImageRegistry configures access to image registries.
 type ImageRegistry struct {
-	// Insecure are those, as host:port, that speak plain http or whose
-	// certificate nobody knows.
+	// Insecure lists the registries, as host:port, that serve plain http or
+	// have an untrusted certificate.
 	Insecure []string `toml:"insecure"`
-	// AuthFile holds credentials, in docker's or podman's format; "" for the
-	// usual places.
+	// AuthFile holds credentials, in docker's or podman's format; "" means the
+	// default files of those two.
 	AuthFile string `toml:"auth_file"`
 }
 
-// Ports bounds the host ports that routes get.
+// Ports bounds the host ports that are allocated to routes.
 type Ports struct {
 	Low  int `toml:"low"`
 	High int `toml:"high"`
-	// Rest is how long a released port is not handed out again.
+	// Rest is how long a released port stays unallocated.
 	Rest servicedef.Duration `toml:"rest"`
 }
 
-// Temporal says where Temporal is; TLS and keys are in its own configuration.
-// See TemporalOptions for what holds where these are empty.
+// Temporal configures the connection to Temporal; TLS and keys are in Temporal's
+// own configuration. TemporalOptions documents the defaults.
 type Temporal struct {
 	Address   string `toml:"address"`
 	Namespace string `toml:"namespace"`
-	// Profile is one of temporal.toml, which goes over the two above.
+	// Profile names a profile of temporal.toml, which overrides the two above.
 	Profile string `toml:"profile"`
-	// UI is where Temporal's UI is, for mcp open; "" if there is none.
+	// UI is the URL of Temporal's UI, for mcp open; "" if there is none.
 	UI string `toml:"ui"`
 }
 
-// Postgres says where the registry is. Only control workers read it.
+// Postgres configures access to the registry. Only control workers read it.
 type Postgres struct {
 	URL string `toml:"url"`
-	// URLFile is a file that holds the URL and nothing else.
+	// URLFile is a file that contains only the URL.
 	URLFile string `toml:"url_file"`
 }
 
-// Node says what a node's worker serves.
+// Node configures a node's worker.
 type Node struct {
 	Name   string `toml:"name"`
 	Socket string `toml:"socket"`
 	// Publish is the address that routes are published on.
 	Publish string `toml:"publish"`
-	// Machine is a file that holds what tells this machine from others; "" for
-	// the system's own, or one that the worker makes.
+	// Machine is a file with an identifier of this machine; "" means the
+	// system's file, or one that the worker creates.
 	Machine string `toml:"machine"`
 }
 
-// Monitor says how nodes are watched. Only control workers read it.
+// Monitor configures how nodes are monitored. Only control workers read it.
 type Monitor struct {
-	// Interval is how often each node is looked at.
+	// Interval is how often each node is observed.
 	Interval servicedef.Duration `toml:"interval"`
 }
 
-// Alerts says who is told of events. Only control workers read it.
+// Alerts configures the destinations of events. Only control workers read it.
 type Alerts struct {
 	// Webhook is a URL that each event is posted to.
 	Webhook string `toml:"webhook"`
-	// SecretFile holds the secret that signs what is posted, and nothing else.
+	// SecretFile contains only the secret that signs the posted events.
 	SecretFile string `toml:"secret_file"`
 	// Command is a program, with its arguments, that is run for each event.
 	Command []string `toml:"command"`
 }
 
-// Worker says what every worker does beside its roles.
+// Worker configures every worker, whatever its roles.
 type Worker struct {
-	// Listen is the address of metrics and health; "" or "off" for none.
+	// Listen is the address of metrics and health; "" or "off" means none.
 	Listen string `toml:"listen"`
 }
 
-// DefaultListen is where metrics and health are served unless told otherwise:
-// where nobody but this host sees them, at the port that OpenTelemetry's
-// exporters for Prometheus have (OTEL_EXPORTER_PROMETHEUS_PORT).
+// DefaultListen is the default address of metrics and health: reachable from this
+// host alone, with the default port of OpenTelemetry's Prometheus exporters
+// (OTEL_EXPORTER_PROMETHEUS_PORT).
 const DefaultListen = "127.0.0.1:9464"
 
-// defaults are what holds where nothing else is said.
+// defaults returns the configuration of a process without file, variables and
+// flags.
 func defaults(getenv func(string) string) *Config {
 	return &Config{
 		Deadline: servicedef.Duration(30 * time.Minute),
@@ -135,14 +133,15 @@ func defaults(getenv func(string) string) *Config {
 	}
 }
 
-// File is where the configuration was read from; "" where there was none.
+// File returns the file that the configuration was read from; "" if there was
+// none.
 func (c *Config) File() string { return c.file }
 
-// Describe names the file that the configuration was read from, or says where
-// one was looked for; it ends the sentence "this configuration is …".
+// Describe returns the file that the configuration was read from, or the places
+// that were searched; it completes the sentence "this configuration is …".
 func (c *Config) Describe() string {
 	if c.file != "" {
 		return c.file
 	}
-	return "empty: there is no " + whereLooked(c.getenv)
+	return "empty: there is no " + searched(c.getenv)
 }

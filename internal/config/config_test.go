@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 )
 
-// env is an environment made of pairs.
+// env returns an environment of name and value pairs.
 func env(pairs ...string) func(string) string {
 	values := map[string]string{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -22,7 +22,7 @@ func env(pairs ...string) func(string) string {
 	return func(name string) string { return values[name] }
 }
 
-// write puts a file in a directory and returns its path.
+// write writes a file into a directory and returns its path.
 func write(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -32,7 +32,7 @@ func write(t *testing.T, dir, name, text string) string {
 }
 
 func TestLoad(t *testing.T) {
-	t.Run("without a file the defaults hold", func(t *testing.T) {
+	t.Run("without a file the defaults apply", func(t *testing.T) {
 		c, err := config.Load("", env("HOME", "/home/op"))
 		require.NoError(t, err)
 		require.Equal(t, 30*time.Minute, time.Duration(c.Deadline))
@@ -45,7 +45,7 @@ func TestLoad(t *testing.T) {
 		require.Contains(t, c.Describe(), "/home/op/.config/mcp/mcp.toml")
 	})
 
-	t.Run("the file goes over defaults, the environment over it, flags over all", func(t *testing.T) {
+	t.Run("the file overrides defaults, the environment the file, flags all", func(t *testing.T) {
 		path := write(t, t.TempDir(), "mcp.toml", `
 			deadline = "1m"
 			[ports]
@@ -86,7 +86,7 @@ func TestLoad(t *testing.T) {
 		require.Equal(t, filepath.Join(here, "src"), c.Build.Workspace)
 	})
 
-	t.Run("a worker listens nowhere when it is told so", func(t *testing.T) {
+	t.Run("a worker can be configured not to listen", func(t *testing.T) {
 		for _, off := range []string{"", "off"} {
 			c, err := config.Load(write(t, t.TempDir(), "mcp.toml", "[worker]\nlisten = \""+off+"\""), env())
 			require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestLoad(t *testing.T) {
 		require.Equal(t, "off", c.Worker.Listen)
 	})
 
-	t.Run("a workspace alone names its builder, another checkout another one", func(t *testing.T) {
+	t.Run("each workspace has its own default builder", func(t *testing.T) {
 		names := map[string]bool{}
 		for _, workspace := range []string{"/src/a", "/src/b", "/src/a"} {
 			c, err := config.Load("", env("MCP_BUILD_WORKSPACE", workspace))
@@ -117,27 +117,27 @@ func TestLoad(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
-		{"an unknown key", "\n[build]\nworkspce = \"x\"", "mcp.toml:3: build.workspce: unknown key; there are workspace, builder, socket, logs"},
-		{"an unknown key at the top", "servces = \"x\"", "mcp.toml:1: servces: unknown key; there are services, deadline, build,"},
+		{"an unknown key", "\n[build]\nworkspce = \"x\"", "mcp.toml:3: build.workspce: unknown key; valid keys are workspace, builder, socket, logs"},
+		{"an unknown key at the top", "servces = \"x\"", "mcp.toml:1: servces: unknown key; valid keys are services, deadline, build,"},
 		{"an unknown table", "[bild]\nx = 1", "bild"},
 		{"a second unknown key", "a = 1\nb = 2", "mcp.toml:2: b: unknown key"},
 		{"a wrong type", "[ports]\nlow = \"many\"", "mcp.toml:2: ports.low: cannot decode TOML string into int"},
 		{"a syntax error", "services = \n", "mcp.toml:1"},
 		{"a duration without a unit", "[ports]\nrest = 60", "ports.rest: must be a time with its unit"},
-		{"a duration that is none", "deadline = \"soon\"", "mcp.toml:1"},
+		{"an invalid duration", "deadline = \"soon\"", "mcp.toml:1"},
 		{"an interval that is too short", "[monitor]\ninterval = \"10ms\"", `monitor.interval: must be at least "1s", not 10ms`},
 		{"a port out of range", "[ports]\nhigh = 70000", "ports.high: must be between 1 and 65535, not 70000"},
-		{"a range upside down", "[ports]\nlow = 300\nhigh = 200", "ports.high: must not be less than ports.low"},
-		{"a node's name", "[node]\nname = \"Rift!\"", `node.name: must be of a-z, 0-9 and -, not "Rift!"`},
+		{"an inverted range", "[ports]\nlow = 300\nhigh = 200", "ports.high: must not be less than ports.low"},
+		{"an invalid node name", "[node]\nname = \"Rift!\"", `node.name: must consist of a-z, 0-9 and -, not "Rift!"`},
 		{"a remote socket", "[node]\nsocket = \"tcp://rift:8080\"", "node.socket: must be podman's socket"},
-		{"a place to listen without a port", "[worker]\nlisten = \"localhost\"", `worker.listen: must be host:port, such as "127.0.0.1:9464", or "off", not "localhost"`},
-		{"a port to listen on that is none", "[worker]\nlisten = \":http\"", "worker.listen: must be host:port"},
+		{"an address to listen on without a port", "[worker]\nlisten = \"localhost\"", `worker.listen: must be host:port, such as "127.0.0.1:9464", or "off", not "localhost"`},
+		{"a port to listen on that is not a number", "[worker]\nlisten = \":http\"", "worker.listen: must be host:port"},
 		{"a port to listen on beyond the last", "[worker]\nlisten = \":65536\"", "worker.listen: must be host:port"},
-		{"a publish address", "[node]\npublish = \"rift\"", "node.publish: must be an IP address"},
+		{"an invalid address to publish on", "[node]\npublish = \"rift\"", "node.publish: must be an IP address"},
 		{"an address without a port", "[temporal]\naddress = \"temporal\"", "temporal.address: must be host:port"},
-		{"a UI that is no page", "[temporal]\nui = \"127.0.0.1:8233\"", "temporal.ui: must begin with http://"},
-		{"an image registry with a scheme", "[image_registry]\ninsecure = [\"http://r:5000\"]", "image_registry.insecure: must hold host:port"},
-		{"two places for a URL", "[postgres]\nurl = \"postgres://a\"\nurl_file = \"b\"", "postgres.url_file: is set beside postgres.url"},
+		{"a UI address without a scheme", "[temporal]\nui = \"127.0.0.1:8233\"", "temporal.ui: must begin with http://"},
+		{"an image registry with a scheme", "[image_registry]\ninsecure = [\"http://r:5000\"]", "image_registry.insecure: must contain host:port"},
+		{"a URL given twice", "[postgres]\nurl = \"postgres://a\"\nurl_file = \"b\"", "postgres.url_file: conflicts with postgres.url"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := config.Load(write(t, t.TempDir(), "mcp.toml", test.text), env())
@@ -151,9 +151,9 @@ func TestMistakes(t *testing.T) {
 		require.ErrorContains(t, err, "node.publish")
 	})
 
-	t.Run("a variable's mistake names the variable", func(t *testing.T) {
+	t.Run("an invalid variable is named", func(t *testing.T) {
 		_, err := config.Load("", env("MCP_PORTS_LOW", "few"))
-		require.EqualError(t, err, `MCP_PORTS_LOW: "few" is no whole number`)
+		require.EqualError(t, err, `MCP_PORTS_LOW: "few" is not a whole number`)
 	})
 
 	t.Run("a password is never repeated", func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestFind(t *testing.T) {
 		{"then the local platform's in a parent folder", "", below, env("XDG_CONFIG_HOME", filepath.Join(dir, "xdg")), local},
 		{"then the user's", "", dir, env("XDG_CONFIG_HOME", filepath.Join(dir, "xdg"), "HOME", filepath.Join(dir, "home")), users},
 		{"the user's in their home", "", dir, env("HOME", filepath.Join(dir, "home")), home},
-		{"none is no error", "", dir, env(), ""},
+		{"no file is not an error", "", dir, env(), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path, err := config.Find(test.flag, test.env, test.cwd)
@@ -191,7 +191,7 @@ func TestFind(t *testing.T) {
 		})
 	}
 
-	t.Run("a file that was asked for must exist", func(t *testing.T) {
+	t.Run("a file that is named must exist", func(t *testing.T) {
 		_, err := config.Find("", env("MCP_CONFIG", "/no/such.toml"), dir)
 		require.ErrorContains(t, err, "$MCP_CONFIG")
 		require.ErrorContains(t, err, "/no/such.toml")
@@ -203,7 +203,7 @@ func TestExample(t *testing.T) {
 	_, err := config.Load(example, env())
 	require.NoError(t, err)
 
-	t.Run("holds every key", func(t *testing.T) {
+	t.Run("has every key", func(t *testing.T) {
 		text, err := os.ReadFile(example)
 		require.NoError(t, err)
 		var has map[string]any

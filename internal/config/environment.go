@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// readEnvironment lets each key's variable go over the file: MCP_ and the key
-// in upper case, as MCP_BUILD_WORKSPACE; a list is separated by commas.
-// Temporal's keys, but for that of its UI, have the variables that all of its
-// tools read, TEMPORAL_…, instead.
+// readEnvironment lets each key's variable override the file: MCP_ and the key
+// in upper case, as in MCP_BUILD_WORKSPACE; commas separate the elements of a
+// list. Temporal's keys, except the one of its UI, instead have the TEMPORAL_…
+// variables that all of its tools read.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
 		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
@@ -24,7 +24,7 @@ func (c *Config) readEnvironment() error {
 		}
 		c.sources[k.name] = "$" + name
 	}
-	// What the environment says of Postgres stands for both of its keys.
+	// A variable for one of Postgres's keys overrides both.
 	if c.getenv("MCP_POSTGRES_URL") != "" {
 		c.Postgres.URLFile = ""
 		delete(c.sources, "postgres.url_file")
@@ -35,7 +35,7 @@ func (c *Config) readEnvironment() error {
 	return nil
 }
 
-// set gives a value what a variable says.
+// set parses the text of a variable into a value.
 func set(v reflect.Value, text string) error {
 	if parsed, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return parsed.UnmarshalText([]byte(text))
@@ -46,10 +46,10 @@ func set(v reflect.Value, text string) error {
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Errorf("%q is no whole number", text)
+			return fmt.Errorf("%q is not a whole number", text)
 		}
 		v.SetInt(int64(n))
-	default: // a list of strings is all that is left
+	default: // a list of strings
 		list := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 		v.Set(reflect.ValueOf(list))
 	}

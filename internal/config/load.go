@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
 
-// Load reads the file at path, or none if path is "", and then the environment
-// and the flags, and checks the whole. Relative paths in the file are relative
-// to its directory; elsewhere, to the working directory.
+// Load reads the file at path, unless path is "", then the environment and the
+// flags, and validates the result. Paths in the file are relative to its
+// directory, other paths to the working directory.
 func Load(path string, getenv func(string) string, flags ...func(*Config)) (*Config, error) {
 	c := defaults(getenv)
 	if path != "" {
@@ -25,7 +24,7 @@ func Load(path string, getenv func(string) string, flags ...func(*Config)) (*Con
 	if err := c.readEnvironment(); err != nil {
 		return nil, err
 	}
-	c.noting(FromFlag, func() {
+	c.recordChanges(FromFlag, func() {
 		for _, flag := range flags {
 			flag(c)
 		}
@@ -57,19 +56,19 @@ func (c *Config) readFile(path string) error {
 	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(c); err != nil {
 		return locate(path, err)
 	}
-	c.noteFile(text)
+	c.recordFile(text)
 	c.resolve(filepath.Dir(path))
 	return nil
 }
 
-// locate says at which line and key of the file each mistake is.
+// locate adds the line and the key of each mistake in the file.
 func locate(path string, err error) error {
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) {
 		var problems []error
 		for _, e := range unknown.Errors {
 			line, _ := e.Position()
-			problems = append(problems, fmt.Errorf("%s:%d: %s: unknown key%s", path, line, strings.Join(e.Key(), "."), knownBeside(e.Key())))
+			problems = append(problems, fmt.Errorf("%s:%d: %s: unknown key%s", path, line, strings.Join(e.Key(), "."), validKeys(e.Key())))
 		}
 		return errors.Join(problems...)
 	}
@@ -85,8 +84,8 @@ func locate(path string, err error) error {
 	return fmt.Errorf("%s:%d: %s%s", path, line, key, plain(wrong.Error()))
 }
 
-// plain drops from a decoder's message what it says of Go: "cannot decode
-// TOML string into struct field config.Ports.Low of type int".
+// plain removes Go's names from a decoder's message: "cannot decode TOML string
+// into struct field config.Ports.Low of type int".
 func plain(message string) string {
 	message = strings.TrimPrefix(message, "toml: ")
 	if before, field, ok := strings.Cut(message, " into struct field "); ok {
@@ -96,52 +95,28 @@ func plain(message string) string {
 	return message
 }
 
-// knownBeside lists the keys that do exist where an unknown one was found.
-func knownBeside(key []string) string {
+// validKeys lists the valid keys of the table in which an unknown one was found.
+func validKeys(unknown []string) string {
 	table := ""
-	if len(key) > 1 {
-		table = strings.Join(key[:len(key)-1], ".") + "."
+	if len(unknown) > 1 {
+		table = strings.Join(unknown[:len(unknown)-1], ".") + "."
 	}
-	var known []string
+	var valid []string
 	for _, k := range keys(&Config{}) {
 		if rest, ok := strings.CutPrefix(k.name, table); ok {
 			name, _, _ := strings.Cut(rest, ".")
-			if len(known) == 0 || known[len(known)-1] != name {
-				known = append(known, name)
+			if len(valid) == 0 || valid[len(valid)-1] != name {
+				valid = append(valid, name)
 			}
 		}
 	}
-	if len(known) == 0 {
+	if len(valid) == 0 {
 		return ""
 	}
-	return "; there are " + strings.Join(known, ", ")
+	return "; valid keys are " + strings.Join(valid, ", ")
 }
 
-// key is one key of the configuration: "build.workspace", and its value.
-type key struct {
-	name  string
-	value reflect.Value
-}
-
-// keys lists every key, in the order of the fields.
-func keys(c *Config) []key { return keysOf("", reflect.ValueOf(c).Elem()) }
-
-func keysOf(table string, v reflect.Value) []key {
-	var list []key
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("toml")
-		switch {
-		case name == "":
-		case v.Field(i).Kind() == reflect.Struct:
-			list = append(list, keysOf(table+name+".", v.Field(i))...)
-		default:
-			list = append(list, key{table + name, v.Field(i)})
-		}
-	}
-	return list
-}
-
-// resolve makes relative paths absolute, and paths of sockets URIs.
+// resolve makes relative paths absolute, and turns the paths of sockets into URIs.
 func (c *Config) resolve(dir string) {
 	for _, path := range []*string{&c.Services, &c.Build.Workspace, &c.Build.Logs, &c.Node.Machine, &c.ImageRegistry.AuthFile, &c.Postgres.URLFile, &c.Alerts.SecretFile} {
 		if *path != "" && !filepath.IsAbs(*path) {

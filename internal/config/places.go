@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// DevDir is the directory of the local platform, unless told otherwise.
+// DevDir is the default directory of the local platform.
 const DevDir = ".mcp-dev"
 
-// fileName is the configuration's, in each directory where it is looked for.
+// fileName is the name of the configuration in each directory that is searched.
 const fileName = "mcp.toml"
 
 // Find returns the configuration file to use: the flag's, $MCP_CONFIG,
-// .mcp-dev/mcp.toml in cwd or the nearest folder above it, the user's, or the
-// machine's. It returns "" when there is none; a file that was asked for by
-// name must exist.
+// .mcp-dev/mcp.toml in cwd or its nearest parent that has one, the user's, or the
+// machine's. It returns "" if there is none; a file that the flag or the variable
+// names must exist.
 func Find(flag string, getenv func(string) string, cwd string) (string, error) {
 	if flag != "" {
 		return named(flag, cwd, "--config")
@@ -51,8 +51,8 @@ func named(path, cwd, source string) (string, error) {
 	return path, nil
 }
 
-// whereLooked lists the places that Find goes through.
-func whereLooked(getenv func(string) string) string {
+// searched lists the places that Find searches.
+func searched(getenv func(string) string) string {
 	places := []string{filepath.Join(DevDir, fileName) + " here or in a parent folder"}
 	if path := userFile(getenv); path != "" {
 		places = append(places, path)
@@ -63,7 +63,7 @@ func whereLooked(getenv func(string) string) string {
 
 const machineFile = "/etc/mcp/" + fileName
 
-// userFile is the user's own configuration; "" for a process without a home.
+// userFile returns the user's configuration file; "" without a home directory.
 func userFile(getenv func(string) string) string {
 	if dir := getenv("XDG_CONFIG_HOME"); dir != "" {
 		return filepath.Join(dir, "mcp", fileName)
@@ -74,8 +74,7 @@ func userFile(getenv func(string) string) string {
 	return ""
 }
 
-// stateDir is where mcp keeps what should outlive a reboot and is no
-// configuration.
+// stateDir returns a directory for data that outlives a reboot.
 func stateDir(getenv func(string) string, name string) string {
 	if dir := getenv("XDG_STATE_HOME"); dir != "" {
 		return filepath.Join(dir, "mcp", name)
@@ -86,7 +85,7 @@ func stateDir(getenv func(string) string, name string) string {
 	return filepath.Join("/var/lib/mcp", name)
 }
 
-// podmanSocket is where podman's own tools would look.
+// podmanSocket returns the socket that podman's own tools use.
 func podmanSocket(getenv func(string) string) string {
 	if host := getenv("CONTAINER_HOST"); strings.HasPrefix(host, "unix://") {
 		return host
@@ -97,7 +96,7 @@ func podmanSocket(getenv func(string) string) string {
 	return "unix:///run/podman/podman.sock"
 }
 
-// builderName names the builder that serves a workspace on this host.
+// builderName returns the default name of a workspace's builder on this host.
 func builderName(workspace string) string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -108,7 +107,7 @@ func builderName(workspace string) string {
 	return strings.TrimPrefix(fmt.Sprintf("%s-%x", label, sha256.Sum256([]byte(workspace)))[:len(label)+7], "-")
 }
 
-// labelRune replaces what a DNS label cannot hold.
+// labelRune replaces characters that are not allowed in a DNS label.
 func labelRune(r rune) rune {
 	if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 		return r

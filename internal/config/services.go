@@ -12,11 +12,11 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 )
 
-// TemporalOptions says how to connect to Temporal. TEMPORAL_* variables go
-// over all; then comes the profile of temporal.toml that is asked for by name,
-// here or in TEMPORAL_PROFILE; then the address given here; and only without
-// one temporal.toml's default profile, whose keys are not meant for another
-// server.
+// TemporalOptions returns the options of a connection to Temporal. TEMPORAL_*
+// variables take precedence; then the profile of temporal.toml that is named here
+// or in TEMPORAL_PROFILE; then the address given here. Only without an address
+// the default profile of temporal.toml applies, because its keys must not reach
+// another server.
 func (c *Config) TemporalOptions() (client.Options, error) {
 	given := c.Temporal
 	request := envconfig.LoadClientConfigProfileOptions{EnvLookup: environment(c.getenv)}
@@ -37,33 +37,33 @@ func (c *Config) TemporalOptions() (client.Options, error) {
 	return Tuned(options), nil
 }
 
-// Tuned are the options of a connection to Temporal that is kept as every
-// process of mcp keeps its own.
+// Tuned returns o with the keep-alive and the compression that every process of
+// mcp uses for its connection to Temporal.
 func Tuned(o client.Options) client.Options {
 	o.ConnectionOptions.KeepAliveTime = keepAlive
 	o.ConnectionOptions.KeepAliveTimeout = keepAlive / 3
-	// What mcp sends is small, and its Temporal near: compressing each request,
-	// as the SDK does by itself, costs more than it saves.
+	// Requests are small and Temporal is near: compressing them, the SDK's
+	// default, costs more than it saves.
 	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	return o
 }
 
-// keepAlive is how long a connection to Temporal may be silent before it is
-// asked whether it still leads anywhere: a node whose network has been away
-// shall not be taken for dead for long after that. The SDK's own choice is 30 s,
-// and the least that Temporal's server puts up with 10 s.
+// keepAlive is how long a connection to Temporal may be idle before a ping checks
+// it: a node whose network was interrupted should not be taken for dead for long
+// afterwards. The SDK's default is 30 s; Temporal's server accepts no less than
+// 10 s.
 const keepAlive = 15 * time.Second
 
-// environment lets the SDK read the environment that Load was given.
+// environment adapts the getenv that was passed to Load to the SDK.
 type environment func(string) string
 
-// LookupEnv takes a variable that is empty for one that is not there.
+// LookupEnv reports an empty variable as unset.
 func (e environment) LookupEnv(name string) (string, bool) {
 	value := e(name)
 	return value, value != ""
 }
 
-// Environ lists the variables whose names are known to this process.
+// Environ lists the variables whose names are set in this process.
 func (e environment) Environ() []string {
 	var list []string
 	for _, entry := range os.Environ() {
@@ -75,8 +75,8 @@ func (e environment) Environ() []string {
 	return list
 }
 
-// PostgresURL is where the registry is. A password that other users of this
-// machine could read is refused.
+// PostgresURL returns the address of the registry. It refuses a password that
+// other users of this machine could read.
 func (c *Config) PostgresURL() (string, error) {
 	p := c.Postgres
 	switch {
@@ -87,7 +87,7 @@ func (c *Config) PostgresURL() (string, error) {
 		}
 		address := strings.TrimSpace(string(text))
 		if !isPostgresURL(address) {
-			return "", fmt.Errorf("read %s: it must hold one line that begins with postgres://", p.URLFile)
+			return "", fmt.Errorf("read %s: it must contain one line that begins with postgres://", p.URLFile)
 		}
 		return address, mustBePrivateFor(p.URLFile, address)
 	case p.URL == "":
@@ -115,8 +115,8 @@ func (c *Config) AlertSecret() (string, error) {
 	return secret, mustBePrivate(path)
 }
 
-// mustBePrivateFor refuses a file that holds the password of an address, if it
-// has one, and that others can read.
+// mustBePrivateFor refuses a file with an address that has a password if other
+// users can read it.
 func mustBePrivateFor(path, address string) error {
 	if parsed, err := url.Parse(address); err == nil {
 		if _, holds := parsed.User.Password(); !holds && !parsed.Query().Has("password") {
@@ -126,14 +126,14 @@ func mustBePrivateFor(path, address string) error {
 	return mustBePrivate(path)
 }
 
-// mustBePrivate refuses a file that holds a secret and that others can read.
+// mustBePrivate refuses a file with a secret if other users can read it.
 func mustBePrivate(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("check who can read a secret: %w", err)
+		return fmt.Errorf("check the mode of a file with a secret: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("read a secret from %s: others can read it too (mode %04o); run chmod 600 %s", path, mode, path)
+		return fmt.Errorf("read a secret from %s: other users can read it (mode %04o); run chmod 600 %s", path, mode, path)
 	}
 	return nil
 }

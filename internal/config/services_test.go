@@ -25,7 +25,7 @@ func TestTemporalOptions(t *testing.T) {
 		env                []string
 		address, namespace string
 	}{
-		{"nothing said", "", []string{"TEMPORAL_CONFIG_FILE", "/none"}, "127.0.0.1:7233", "default"},
+		{"nothing configured", "", []string{"TEMPORAL_CONFIG_FILE", "/none"}, "127.0.0.1:7233", "default"},
 		{"the address here", here, nil, "here:7233", "mine"},
 		{"a variable over it", here, []string{"TEMPORAL_ADDRESS", "there:7233"}, "there:7233", "mine"},
 		{"a namespace by variable", here, []string{"TEMPORAL_NAMESPACE", "theirs"}, "here:7233", "theirs"},
@@ -45,7 +45,7 @@ func TestTemporalOptions(t *testing.T) {
 		})
 	}
 
-	t.Run("another server never gets the default profile's key", func(t *testing.T) {
+	t.Run("another server never receives the default profile's key", func(t *testing.T) {
 		c, err := config.Load(write(t, t.TempDir(), "mcp.toml", here), env("TEMPORAL_CONFIG_FILE", profiles))
 		require.NoError(t, err)
 		options, err := c.TemporalOptions()
@@ -54,7 +54,7 @@ func TestTemporalOptions(t *testing.T) {
 		require.Nil(t, options.ConnectionOptions.TLS)
 	})
 
-	t.Run("a profile that does not exist is named", func(t *testing.T) {
+	t.Run("a missing profile is named", func(t *testing.T) {
 		c, err := config.Load(write(t, t.TempDir(), "mcp.toml", here+"profile = \"nope\""), env("TEMPORAL_CONFIG_FILE", profiles))
 		require.NoError(t, err)
 		_, err = c.TemporalOptions()
@@ -85,13 +85,13 @@ func TestPostgresURL(t *testing.T) {
 		require.Equal(t, address, got)
 	})
 
-	t.Run("comes from the environment over both", func(t *testing.T) {
+	t.Run("comes from the environment, which overrides both", func(t *testing.T) {
 		got, err := load(t, t.TempDir(), "[postgres]\nurl_file = \"missing\"", "MCP_POSTGRES_URL", address).PostgresURL()
 		require.NoError(t, err)
 		require.Equal(t, address, got)
 	})
 
-	t.Run("is missed with where it was looked for", func(t *testing.T) {
+	t.Run("is reported as missing, with the places that were searched", func(t *testing.T) {
 		c, err := config.Load("", env())
 		require.NoError(t, err)
 		_, err = c.PostgresURL()
@@ -99,7 +99,7 @@ func TestPostgresURL(t *testing.T) {
 		require.ErrorContains(t, err, "/etc/mcp/mcp.toml")
 	})
 
-	t.Run("is refused from a file that others can read", func(t *testing.T) {
+	t.Run("is refused from a file that other users can read", func(t *testing.T) {
 		dir := t.TempDir()
 		path := write(t, dir, "url", address)
 		require.NoError(t, os.Chmod(path, 0o640))
@@ -113,7 +113,7 @@ func TestPostgresURL(t *testing.T) {
 		require.ErrorContains(t, err, "mode 0644")
 	})
 
-	t.Run("without a password may be read by anybody", func(t *testing.T) {
+	t.Run("may be readable by any user if it has no password", func(t *testing.T) {
 		dir := t.TempDir()
 		path := write(t, dir, "url", "postgres://mcp@db/mcp")
 		require.NoError(t, os.Chmod(path, 0o644))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Validate reports every value that cannot be meant, each with its key.
+// Validate reports every invalid value with its key.
 func (c *Config) Validate() error {
 	v := validation{source: "configuration"}
 	if c.file != "" {
@@ -39,7 +38,7 @@ func (c *Config) Validate() error {
 	v.check(err == nil || c.Temporal.Address == "", "temporal.address", "must be host:port, not %q", c.Temporal.Address)
 	v.check(c.Temporal.UI == "" || isWebURL(c.Temporal.UI), "temporal.ui", "must begin with http:// or https://, unlike %q", c.Temporal.UI)
 	for _, host := range c.ImageRegistry.Insecure {
-		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must hold host:port as in an image's name, not %q", host)
+		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must contain host:port as in an image's name, not %q", host)
 	}
 	v.check(c.Worker.listens(), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
 	v.alerts(c.Alerts)
@@ -47,7 +46,7 @@ func (c *Config) Validate() error {
 	return errors.Join(v.problems...)
 }
 
-// listens reports whether the address is one, or says that there is none.
+// listens reports whether the address is valid, or means that there is none.
 func (w Worker) listens() bool {
 	if w.Listen == "" || w.Listen == "off" {
 		return true
@@ -72,8 +71,8 @@ func (v *validation) check(ok bool, key, format string, args ...any) {
 	}
 }
 
-// duration refuses what is too short to be meant: a bare number in TOML would
-// count nanoseconds.
+// duration refuses a duration that is too short to be intended: a bare number in
+// TOML would count nanoseconds.
 func (v *validation) duration(key string, d servicedef.Duration) {
 	v.check(time.Duration(d) >= time.Millisecond, key, `must be a time with its unit, such as "90s", not %s`, time.Duration(d))
 }
@@ -84,34 +83,26 @@ func (v *validation) port(key string, port int) {
 
 var dnsLabel = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`) })
 
-// label checks the name of a node or a builder, which names a task queue.
+// label checks the name of a node or of a builder, which is part of a task
+// queue's name.
 func (v *validation) label(key, name string) {
-	v.check(name == "" || len(name) <= 63 && dnsLabel().MatchString(name), key, "must be of a-z, 0-9 and -, not %q", name)
+	v.check(name == "" || len(name) <= 63 && dnsLabel().MatchString(name), key, "must consist of a-z, 0-9 and -, not %q", name)
 }
 
 func (v *validation) socket(key, socket string) {
 	v.check(strings.HasPrefix(socket, "unix:///"), key, "must be podman's socket, such as unix:///run/podman/podman.sock, not %q", socket)
 }
 
-// alerts never repeats the URL: it can hold a token.
+// alerts never repeats the URL: it may contain a token.
 func (v *validation) alerts(a Alerts) {
 	v.check(a.Webhook == "" || isWebURL(a.Webhook), "alerts.webhook", "must be a URL that begins with https:// or http://")
-	v.check(a.SecretFile == "" || a.Webhook != "", "alerts.secret_file", "signs what is posted to alerts.webhook, which is not set")
+	v.check(a.SecretFile == "" || a.Webhook != "", "alerts.secret_file", "needs alerts.webhook, which is not set")
 	v.check(len(a.Command) == 0 || filepath.IsAbs(a.Command[0]), "alerts.command",
 		"must begin with the absolute path of a program, not %q", strings.Join(a.Command[:min(1, len(a.Command))], ""))
 }
 
-// postgres never repeats the URL: it holds a password.
+// postgres never repeats the URL: it contains a password.
 func (v *validation) postgres(p Postgres) {
-	v.check(p.URL == "" || p.URLFile == "", "postgres.url_file", "is set beside postgres.url: which one holds?")
+	v.check(p.URL == "" || p.URLFile == "", "postgres.url_file", "conflicts with postgres.url: set only one of them")
 	v.check(p.URL == "" || isPostgresURL(p.URL), "postgres.url", "must begin with postgres://")
-}
-
-func isWebURL(address string) bool {
-	parsed, err := url.Parse(address)
-	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != ""
-}
-
-func isPostgresURL(url string) bool {
-	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// Destroy removes what the platform in dir, which must have been stopped, has
-// left: containers, mounts, data and, unless there is something else in it,
-// the directory. It reports what it left in place.
+// Destroy removes the containers, mounts and data of the stopped platform in
+// dir, and the directory itself unless it holds other files. It returns the
+// paths of those files.
 func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -35,7 +35,7 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	if err := parts.RemovePostgres(filepath.Join(dir, postgresDir)); err != nil {
 		return nil, err
 	}
-	// One by one: whoever gave a directory with things of their own keeps them.
+	// One by one, to keep what the user has in the directory.
 	for _, name := range []string{
 		temporalDir, registryDir, postgresDir, podmanDir, buildsDir,
 		configName, urlName, infoName, machineName, settingsName, LogName, pidName, lockName,
@@ -47,11 +47,11 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	return leftIn(dir)
 }
 
-// leftIn removes a directory that is empty, and lists one that is not.
+// leftIn removes dir if it is empty, and otherwise lists it.
 func leftIn(dir string) (left []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("look what is left: %w", err)
+		return nil, fmt.Errorf("list the files that are left: %w", err)
 	}
 	for _, entry := range entries {
 		left = append(left, filepath.Join(dir, entry.Name()))
@@ -62,8 +62,9 @@ func leftIn(dir string) (left []string, err error) {
 	return left, err
 }
 
-// removeContainers removes what runs on: all of a private podman, and of the
-// machine's the containers that the platform's own registry knows.
+// removeContainers removes the containers that still run: all of a private
+// podman, or in the machine's podman those of the services in the platform's
+// registry.
 func removeContainers(ctx context.Context, dir string) error {
 	private := filepath.Join(dir, podmanDir)
 	if _, err := os.Stat(private); err == nil {
@@ -75,9 +76,9 @@ func removeContainers(ctx context.Context, dir string) error {
 	}
 	file := filepath.Join(dir, configName)
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil // it was never ready
+		return nil // the platform was never ready
 	}
-	// Not the environment's: it may speak of another node.
+	// Ignore the environment: it may configure another node.
 	c, err := config.Load(file, func(string) string { return "" })
 	if err != nil {
 		return err

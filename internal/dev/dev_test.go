@@ -26,10 +26,10 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// programs is where make tools puts temporal and registry.
+// programs is the directory where make tools puts temporal and registry.
 const programs = "../../bin"
 
-// up brings a platform up that ends with the test.
+// up starts a platform that is stopped when the test ends.
 func up(t *testing.T, dir string, change ...func(*dev.Options)) *dev.Platform {
 	t.Helper()
 	o := dev.Options{
@@ -48,11 +48,12 @@ func up(t *testing.T, dir string, change ...func(*dev.Options)) *dev.Platform {
 	return p
 }
 
-// asBefore leaves to the last start what a platform goes by.
+// asBefore leaves the options to the settings of the last start.
 func asBefore(o *dev.Options) { o.Workspace, o.Services = "", "" }
 
-// home is a directory for a platform, of which nothing must be left.
-func home(t *testing.T) string {
+// platformDir returns a directory for a platform, and checks at the end of the
+// test that destroying it leaves nothing behind.
+func platformDir(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "platform")
 	t.Cleanup(func() {
@@ -63,7 +64,7 @@ func home(t *testing.T) string {
 	return dir
 }
 
-// connect connects to Temporal as the CLI would, by the mcp.toml in dir.
+// connect connects to Temporal as the CLI does, with the mcp.toml in dir.
 func connect(t *testing.T, dir string) client.Client {
 	t.Helper()
 	c, err := config.Load(filepath.Join(dir, "mcp.toml"), func(string) string { return "" })
@@ -77,7 +78,8 @@ func connect(t *testing.T, dir string) client.Client {
 	return temporal
 }
 
-// processes are those with a word in their command line or that are in dir.
+// processes lists the processes whose command line or working directory
+// contains word.
 func processes(t *testing.T, word string) []string {
 	t.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -107,11 +109,11 @@ func mounts(t *testing.T, word string) []string {
 }
 
 func TestPlatform(t *testing.T) {
-	dir := home(t)
+	dir := platformDir(t)
 	first := up(t, dir)
 	info := first.Info()
 
-	t.Run("says where everything is", func(t *testing.T) {
+	t.Run("lists the addresses of its parts", func(t *testing.T) {
 		read, err := dev.ReadInfo(dir)
 		require.NoError(t, err)
 		require.Equal(t, info, read)
@@ -126,7 +128,7 @@ func TestPlatform(t *testing.T) {
 		}
 	})
 
-	t.Run("keeps what is secret from others", func(t *testing.T) {
+	t.Run("keeps secrets from other users", func(t *testing.T) {
 		for _, name := range []string{"mcp.toml", "postgres.url"} {
 			file, err := os.Stat(filepath.Join(dir, name))
 			require.NoError(t, err)
@@ -139,7 +141,7 @@ func TestPlatform(t *testing.T) {
 		require.Contains(t, url, info.Postgres)
 	})
 
-	t.Run("runs the workers, and knows its node", func(t *testing.T) {
+	t.Run("runs the workers, and registers its node", func(t *testing.T) {
 		require.Eventually(t, func() bool { return slices.Contains(nodes(t, dir), dev.Local) }, time.Minute, 100*time.Millisecond)
 	})
 
@@ -149,7 +151,7 @@ func TestPlatform(t *testing.T) {
 		require.ErrorContains(t, err, "as process "+strconv.Itoa(os.Getpid()))
 	})
 
-	t.Run("starts a part again that was killed, where it was", func(t *testing.T) {
+	t.Run("restarts a killed part at the same address", func(t *testing.T) {
 		pid := find(t, dir, "registry", "serve")
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 		require.Eventually(t, func() bool {
@@ -165,14 +167,14 @@ func TestPlatform(t *testing.T) {
 		}, 20*time.Second, 50*time.Millisecond)
 	})
 
-	t.Run("goes down, and no process is left", func(t *testing.T) {
+	t.Run("stops, and leaves no process", func(t *testing.T) {
 		first.Down()
 		require.Empty(t, processes(t, dir))
 		require.False(t, dev.Running(dir))
 		require.NoFileExists(t, filepath.Join(dir, "dev.pid"))
 	})
 
-	t.Run("comes up again where it was, with its data", func(t *testing.T) {
+	t.Run("starts again at the same addresses, with its data", func(t *testing.T) {
 		second := up(t, dir, asBefore)
 		again := second.Info()
 		require.Equal(t, info, again)
@@ -184,7 +186,7 @@ func TestPlatform(t *testing.T) {
 		second.Down()
 	})
 
-	t.Run("is destroyed with all it had", func(t *testing.T) {
+	t.Run("is destroyed completely", func(t *testing.T) {
 		left, err := dev.Destroy(t.Context(), dir)
 		require.NoError(t, err)
 		require.Empty(t, left)
@@ -195,8 +197,8 @@ func TestPlatform(t *testing.T) {
 }
 
 func TestAnotherProcess(t *testing.T) {
-	t.Run("the next start waits for the ports of a platform that was killed", func(t *testing.T) {
-		dir := home(t)
+	t.Run("the next start waits for the ports of a killed platform", func(t *testing.T) {
+		dir := platformDir(t)
 		process, before, ended := elsewhere(t, dir)
 		require.NoError(t, process.Kill())
 		<-ended
@@ -206,8 +208,8 @@ func TestAnotherProcess(t *testing.T) {
 		require.Equal(t, before, after)
 	})
 
-	t.Run("a platform is stopped from another process", func(t *testing.T) {
-		dir := home(t)
+	t.Run("another process can stop a platform", func(t *testing.T) {
+		dir := platformDir(t)
 		_, _, ended := elsewhere(t, dir)
 		was, err := dev.Stop(t.Context(), dir)
 		require.NoError(t, err)
@@ -221,8 +223,8 @@ func TestAnotherProcess(t *testing.T) {
 	})
 }
 
-// elsewhere brings a platform up in a process of its own: this test binary,
-// which TestMain makes one.
+// elsewhere starts a platform in another process, which runs this test binary:
+// see TestMain.
 func elsewhere(t *testing.T, dir string) (*os.Process, dev.Info, <-chan error) {
 	t.Helper()
 	command := exec.Command(os.Args[0])
@@ -237,7 +239,7 @@ func elsewhere(t *testing.T, dir string) (*os.Process, dev.Info, <-chan error) {
 		}
 		select {
 		case err := <-ended:
-			require.Fail(t, "it ended before it was ready", err)
+			require.Fail(t, "the process ended before its platform was ready", err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -250,13 +252,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// platform brings a platform up, ends it on SIGTERM and gives the exit code.
+// platform runs a platform until SIGTERM and returns the exit code.
 func platform(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	p, err := dev.Up(ctx, dev.Options{Dir: dir, Programs: programs, SDKLogger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		slog.Error("bring the platform up", "error", err)
+		slog.Error("start the platform", "error", err)
 		return 1
 	}
 	defer p.Down()
@@ -265,25 +267,25 @@ func platform(dir string) int {
 }
 
 func TestMistakes(t *testing.T) {
-	t.Run("a missing program is named, with how to build it", func(t *testing.T) {
+	t.Run("a missing program is named, with the command that builds it", func(t *testing.T) {
 		t.Setenv("PATH", "/nowhere")
 		_, err := dev.Up(t.Context(), dev.Options{Dir: t.TempDir(), Programs: t.TempDir()})
 		require.ErrorContains(t, err, "make tools")
 	})
 
-	t.Run("a workspace that is not there is named", func(t *testing.T) {
+	t.Run("a missing workspace is named", func(t *testing.T) {
 		_, err := dev.Up(t.Context(), dev.Options{Dir: t.TempDir(), Programs: programs, Workspace: "/nowhere"})
 		require.ErrorContains(t, err, "/nowhere")
 	})
 
 	t.Run("a podman that does not answer is named", func(t *testing.T) {
-		dir := home(t)
+		dir := platformDir(t)
 		_, err := dev.Up(t.Context(), dev.Options{Dir: dir, Programs: programs, Socket: "unix:///nowhere.sock"})
 		require.True(t, fault.Is(err, fault.Unavailable), err)
 		require.ErrorContains(t, err, "/nowhere.sock")
 	})
 
-	t.Run("a directory that has never been a platform's is not destroyed", func(t *testing.T) {
+	t.Run("a directory that never held a platform is not destroyed", func(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "mcp.toml"), nil, 0o600))
 		_, err := dev.Destroy(t.Context(), dir)
@@ -291,7 +293,7 @@ func TestMistakes(t *testing.T) {
 		require.FileExists(t, filepath.Join(dir, "mcp.toml"))
 	})
 
-	t.Run("a platform that runs is not destroyed", func(t *testing.T) {
+	t.Run("a running platform is not destroyed", func(t *testing.T) {
 		dir := t.TempDir()
 		lock, err := os.Create(filepath.Join(dir, "dev.lock"))
 		require.NoError(t, err)
@@ -301,7 +303,7 @@ func TestMistakes(t *testing.T) {
 		require.True(t, fault.Is(err, fault.Conflict))
 	})
 
-	t.Run("what else is in the directory stays", func(t *testing.T) {
+	t.Run("other files in the directory stay", func(t *testing.T) {
 		dir := t.TempDir()
 		for _, name := range []string{"dev.lock", "notes"} {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
@@ -312,7 +314,7 @@ func TestMistakes(t *testing.T) {
 	})
 }
 
-// nodes are the nodes that the registry knows, by a read through Temporal.
+// nodes lists the nodes in the registry, read through Temporal.
 func nodes(t *testing.T, dir string) []string {
 	t.Helper()
 	run, err := connect(t, dir).ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
@@ -329,8 +331,8 @@ func nodes(t *testing.T, dir string) []string {
 	return names
 }
 
-// find gives the process in the platform's directory that runs a program with
-// a word among its arguments; 0 if there is none.
+// find returns the id of the process in the platform's directory that runs
+// program with word among its arguments, or 0 if there is none.
 func find(t *testing.T, dir, program, word string) int {
 	t.Helper()
 	for _, p := range processes(t, filepath.Join(dir, program)) {

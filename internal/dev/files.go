@@ -8,22 +8,8 @@ import (
 	"strings"
 )
 
-// What the platform writes into its directory, beside its parts' data.
-const (
-	configName  = "mcp.toml"
-	urlName     = "postgres.url"
-	infoName    = "dev.json"
-	machineName = "machine" // what tells the node of this platform from others
-	pidName     = "dev.pid"
-	lockName    = "dev.lock"
-	// settingsName outlives the platform, for its next start.
-	settingsName = "settings.json"
-	// LogName is the log of a platform in the background.
-	LogName = "dev.log"
-)
-
-// writeConfig writes the mcp.toml that the CLI picks up. It names the builder
-// and not its workspace: else the CLI would build by itself.
+// writeConfig writes the mcp.toml that the CLI finds. It names the builder but
+// not its workspace: given a workspace, the CLI would build images itself.
 func (p *Platform) writeConfig() error {
 	if err := writeFile(p.path(urlName), []byte(p.postgresURL+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the address of Postgres: %w", err)
@@ -62,7 +48,7 @@ publish = %s
 	return nil
 }
 
-// quote writes a string as TOML does; JSON's strings are a part of TOML's.
+// quote returns s as a TOML string; every JSON string is one.
 func quote(s string) string {
 	var b strings.Builder
 	out := json.NewEncoder(&b)
@@ -71,20 +57,20 @@ func quote(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// writeInfo notes that the platform is ready, and where everything is.
+// writeInfo records that the platform is ready, and its addresses.
 func (p *Platform) writeInfo() error {
 	text, err := json.MarshalIndent(p.info, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode what is where: %w", err)
+		return fmt.Errorf("encode the platform's addresses: %w", err)
 	}
 	if err := writeFile(p.path(infoName), append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write what is where: %w", err)
+		return fmt.Errorf("write the platform's addresses: %w", err)
 	}
 	return nil
 }
 
-// ReadInfo says where the parts of the platform in dir are. It fails for one
-// that is not ready.
+// ReadInfo reads the addresses of the platform in dir. It fails if the platform
+// is not ready.
 func ReadInfo(dir string) (Info, error) {
 	var info Info
 	text, err := os.ReadFile(filepath.Join(dir, infoName))
@@ -92,16 +78,16 @@ func ReadInfo(dir string) (Info, error) {
 		err = json.Unmarshal(text, &info)
 	}
 	if err != nil {
-		return info, fmt.Errorf("read what is where: %w", err)
+		return info, fmt.Errorf("read the platform's addresses: %w", err)
 	}
 	return info, nil
 }
 
-// writeFile replaces a file as a whole, so that nobody reads half of it, and
-// makes sure of its mode.
+// writeFile replaces a file atomically, so that no reader sees half of it, and
+// sets its mode.
 func writeFile(path string, text []byte, mode os.FileMode) error {
 	next := path + ".new"
-	_ = os.Remove(next) // what a killed process left may have another mode
+	_ = os.Remove(next) // one left by a killed process may have another mode
 	if err := os.WriteFile(next, text, mode); err != nil {
 		return err
 	}

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// part is something that runs until it is stopped, or dies.
+// part runs until it is stopped or dies.
 type part interface {
 	Done() <-chan struct{}
 	Stop()
 }
 
-// The pauses before a part that died is started again.
+// The pauses before a dead part is restarted.
 const (
 	firstPause = 200 * time.Millisecond
 	maxPause   = 15 * time.Second
-	// steady is how long a part must have run for its next death to count as
-	// the first.
+	// steady is how long a part must run before its next death counts as a
+	// first one.
 	steady = time.Minute
 )
 
-// keeper starts a part again whenever it dies.
+// keeper restarts a part whenever it dies.
 type keeper struct {
 	name   string
 	log    *slog.Logger
@@ -30,7 +30,7 @@ type keeper struct {
 	ended  chan struct{}
 }
 
-// keep watches over a part that runs. Again starts it where it was.
+// keep supervises a running part. Again restarts it at the same address.
 func keep(log *slog.Logger, name string, running part, again func(context.Context) (part, error)) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &keeper{name: name, log: log, again: again, cancel: cancel, ended: make(chan struct{})}
@@ -38,7 +38,7 @@ func keep(log *slog.Logger, name string, running part, again func(context.Contex
 	return k
 }
 
-// stop ends the part and the watch over it.
+// stop stops the part and its supervision.
 func (k *keeper) stop() {
 	k.cancel()
 	<-k.ended
@@ -54,19 +54,19 @@ func (k *keeper) run(ctx context.Context, running part) {
 			return
 		case <-running.Done():
 		}
-		running.Stop() // and what it may have left behind
+		running.Stop() // ends the processes it may have left behind
 		if time.Since(began) > steady {
 			pause = firstPause
 		}
-		k.log.Warn("part died; starting it again", "part", k.name, "after", time.Since(began).Round(time.Second))
+		k.log.Warn("part died; restarting it", "part", k.name, "after", time.Since(began).Round(time.Second))
 		if running, pause = k.revive(ctx, pause); running == nil {
 			return
 		}
-		k.log.Info("part runs again", "part", k.name)
+		k.log.Info("part restarted", "part", k.name)
 	}
 }
 
-// revive tries until the part runs; it gives up, with nil, when ctx ends.
+// revive retries until the part runs; it returns nil when ctx ends.
 func (k *keeper) revive(ctx context.Context, pause time.Duration) (part, time.Duration) {
 	for {
 		select {
@@ -82,7 +82,7 @@ func (k *keeper) revive(ctx context.Context, pause time.Duration) (part, time.Du
 			return started, pause
 		}
 		if ctx.Err() == nil {
-			k.log.Error("part does not start", "part", k.name, "error", err, "next", pause)
+			k.log.Error("cannot restart part", "part", k.name, "error", err, "next", pause)
 		}
 	}
 }

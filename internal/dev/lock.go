@@ -14,8 +14,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// acquire makes this process the one that owns the directory. The lock is the
-// kernel's, and ends with the process however that ends.
+// acquire makes this process the owner of the directory. The kernel releases
+// the lock when the process ends, however it ends.
 func acquire(dir string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -24,8 +24,8 @@ func acquire(dir string) (*os.File, error) {
 	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		_ = lock.Close()
-		return nil, fault.New(fault.Conflict, "mcp dev runs in %s already, as process %s", dir, readPID(dir)).
-			WithHint("end it with mcp dev down --dir %s, or give this one another --dir", dir)
+		return nil, fault.New(fault.Conflict, "mcp dev already runs in %s, as process %s", dir, readPID(dir)).
+			WithHint("stop it with mcp dev down --dir %s, or choose another --dir", dir)
 	}
 	if err != nil {
 		_ = lock.Close()
@@ -33,27 +33,27 @@ func acquire(dir string) (*os.File, error) {
 	}
 	if err := writeFile(filepath.Join(dir, pidName), fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
 		_ = lock.Close()
-		return nil, fmt.Errorf("note the process id: %w", err)
+		return nil, fmt.Errorf("record the process id: %w", err)
 	}
 	return lock, nil
 }
 
-// release gives the directory up. The lock's file stays: whoever has it open
-// by now would else lock a file that nobody else sees.
+// release gives up the directory. The lock file stays: a process that has
+// already opened it would otherwise lock a file no other process can open.
 func release(dir string, lock *os.File) {
 	_ = os.Remove(filepath.Join(dir, infoName))
 	_ = os.Remove(filepath.Join(dir, pidName))
 	_ = lock.Close()
 }
 
-// Exists reports whether there is a platform in dir, whether it runs or not.
+// Exists reports whether there is a platform in dir, running or not.
 func Exists(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, lockName))
 	return err == nil
 }
 
-// Find gives the directory of the nearest platform: one of that name in cwd,
-// or in a folder above it.
+// Find returns the directory of the nearest platform: the directory name in
+// cwd, or in the nearest parent that has one.
 func Find(cwd, name string) (dir string, ok bool) {
 	for folder := cwd; ; folder = filepath.Dir(folder) {
 		if dir = filepath.Join(folder, name); Exists(dir) {
@@ -76,13 +76,13 @@ func Running(dir string) bool {
 	return errors.Is(err, syscall.EWOULDBLOCK)
 }
 
-// Stop asks the platform in dir to end and waits until it has. It reports
-// whether there was one.
+// Stop stops the platform in dir and waits until it has ended. It reports
+// whether one was running.
 func Stop(ctx context.Context, dir string) (bool, error) {
 	if !Running(dir) {
 		return false, nil
 	}
-	// Who holds the lock is alive, and wrote its id right after it got it.
+	// The holder of the lock is alive, and records its id as soon as it has it.
 	pid, err := strconv.Atoi(readPID(dir))
 	if err != nil {
 		return true, fmt.Errorf("find the process of mcp dev in %s: %w", dir, err)
@@ -100,7 +100,7 @@ func Stop(ctx context.Context, dir string) (bool, error) {
 	return true, nil
 }
 
-// Await waits until the platform that runs in dir is ready.
+// Await waits until the running platform in dir is ready.
 func Await(ctx context.Context, dir string) (Info, error) {
 	for {
 		info, err := ReadInfo(dir)
@@ -118,7 +118,7 @@ func Await(ctx context.Context, dir string) (Info, error) {
 	}
 }
 
-// readPID is the process id that was noted, for a message or a signal.
+// readPID returns the recorded process id, for a message or a signal.
 func readPID(dir string) string {
 	text, err := os.ReadFile(filepath.Join(dir, pidName))
 	if err != nil {

@@ -23,16 +23,16 @@ func TestMachinesPodman(t *testing.T) {
 	machine, err := parts.StartPodman(t.Context(), parts.PodmanOptions{Dir: t.TempDir(), Private: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, machine.Destroy()) })
-	dir := home(t)
+	dir := platformDir(t)
 	platform := up(t, dir, func(o *dev.Options) { o.MachineSocket = machine.Socket() })
 
-	t.Run("is used where it answers", func(t *testing.T) {
+	t.Run("is used if it answers", func(t *testing.T) {
 		require.Equal(t, machine.Socket(), platform.Info().Podman)
 		require.False(t, platform.Info().PrivatePodman)
 		require.NoDirExists(t, filepath.Join(dir, "podman"))
 	})
 
-	t.Run("loses to destruction only containers that this platform made", func(t *testing.T) {
+	t.Run("loses only this platform's containers when the platform is destroyed", func(t *testing.T) {
 		begin(t, dir, "shop")
 		podman(t, machine, emptyImage(t), "import", "-", "empty")
 		podman(t, machine, nil, "create", "--name", "shop-api", "--label", "mcp.service=shop", "empty", "/x")
@@ -47,7 +47,7 @@ func TestMachinesPodman(t *testing.T) {
 	})
 }
 
-// begin makes a service known to the platform's registry.
+// begin records a deployment of a service in the platform's registry.
 func begin(t *testing.T, dir, service string) {
 	t.Helper()
 	c, err := config.Load(filepath.Join(dir, "mcp.toml"), func(string) string { return "" })
@@ -64,7 +64,7 @@ func begin(t *testing.T, dir, service string) {
 	require.NoError(t, err)
 }
 
-// podman runs a podman command against a service.
+// podman runs a podman command through an engine's API service.
 func podman(t *testing.T, engine *parts.Podman, input []byte, args ...string) string {
 	t.Helper()
 	command := exec.Command("podman", append([]string{"--remote", "--url", engine.Socket()}, args...)...)
@@ -76,7 +76,7 @@ func podman(t *testing.T, engine *parts.Podman, input []byte, args ...string) st
 	return strings.TrimSpace(string(output))
 }
 
-// emptyImage is the root filesystem of an image with one empty file.
+// emptyImage returns the root file system of an image with one empty file.
 func emptyImage(t *testing.T) []byte {
 	t.Helper()
 	var archive bytes.Buffer

@@ -2,21 +2,18 @@ package dev
 
 import (
 	"context"
-	"net"
-	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// startPodman starts a podman where none can be used that runs already.
+// startPodman starts a private podman unless a running one can be used.
 func (p *Platform) startPodman(ctx context.Context) error {
 	if socket := p.options.Socket; socket != "" && !answers(ctx, socket) {
 		return fault.New(fault.Unavailable, "no podman answers at %s", socket).
-			WithHint("start it, or name another with --podman-socket; it is remembered from start to start")
+			WithHint("start it, or name another with --podman-socket; later starts remember it")
 	}
 	if p.info.Podman = p.runningPodman(ctx); p.info.Podman != "" {
 		return nil
@@ -31,8 +28,9 @@ func (p *Platform) startPodman(ctx context.Context) error {
 	return nil
 }
 
-// runningPodman is the socket that was given, or the machine's if it answers.
-// A directory that has a podman of its own keeps it: its containers are there.
+// runningPodman returns the socket in the options, or the machine's if a podman
+// answers there. A directory with a private podman keeps it, for the sake of its
+// containers.
 func (p *Platform) runningPodman(ctx context.Context) string {
 	if p.options.Socket != "" {
 		return p.options.Socket
@@ -50,20 +48,5 @@ func (p *Platform) runningPodman(ctx context.Context) string {
 func answers(ctx context.Context, socket string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://podman/_ping", nil)
-	if err != nil {
-		return false
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
+	return parts.PingPodman(ctx, socket) == nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,21 +16,56 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// settings are what a platform keeps of one start for the next, which may
-// come from another directory and with fewer flags. The parts keep their ports
-// themselves.
+// settings are what a platform remembers of one start for the next, which may
+// run in another directory and with fewer flags. The parts remember their
+// ports themselves.
 type settings struct {
 	Workspace string `json:"workspace"`
 	Services  string `json:"services"`
 	Publish   string `json:"publish"`
 	// Listen is the address of metrics and health.
 	Listen string `json:"listen"`
-	// Socket is that of a podman that was asked for; "" for whichever answers.
+	// Socket is that of a podman that was requested; "" means any that answers.
 	Socket string `json:"socket,omitempty"`
 }
 
-// recall fills in what was left open with what held at the last start, or with
-// a default.
+// complete sets the options that are unset and creates the directory.
+func (o *Options) complete() error {
+	if o.Programs == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		o.Programs = filepath.Dir(self)
+	}
+	if err := o.recall(); err != nil {
+		return err
+	}
+	for _, path := range []*string{&o.Dir, &o.Workspace, &o.Services, &o.Programs} {
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", *path, err)
+		}
+		*path = absolute
+	}
+	if err := o.wantWorkspace(); err != nil {
+		return err
+	}
+	for _, logger := range []**slog.Logger{&o.Logger, &o.SDKLogger} {
+		if *logger == nil {
+			*logger = slog.Default()
+		}
+	}
+	// Every user may enter: Postgres, started by root, runs as another user.
+	// The secrets in here have stricter modes.
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return fmt.Errorf("create the platform's directory: %w", err)
+	}
+	return nil
+}
+
+// recall sets the options that are unset to those of the last start, or to
+// defaults.
 func (o *Options) recall() error {
 	var last settings
 	text, err := os.ReadFile(filepath.Join(o.Dir, settingsName))
@@ -53,16 +89,16 @@ func (o *Options) recall() error {
 	return nil
 }
 
-// wantWorkspace checks that there is something to build from.
+// wantWorkspace reports an error if there is no directory to build from.
 func (o *Options) wantWorkspace() error {
 	if info, err := os.Stat(o.Workspace); err != nil || !info.IsDir() {
-		return fault.New(fault.NotFound, "the workspace %s is no directory", o.Workspace).
-			WithHint("name one with --workspace; it is remembered from start to start")
+		return fault.New(fault.NotFound, "the workspace %s is not a directory", o.Workspace).
+			WithHint("name one with --workspace; later starts remember it")
 	}
 	return nil
 }
 
-// writeSettings keeps what this start was told for the next.
+// writeSettings saves the settings of this start for the next.
 func (p *Platform) writeSettings() error {
 	o := p.options
 	text, err := json.MarshalIndent(settings{Workspace: o.Workspace, Services: o.Services, Publish: o.Publish, Listen: o.listen, Socket: o.Socket}, "", "  ")

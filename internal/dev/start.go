@@ -12,22 +12,13 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
-// The parts' directories in the platform's.
-const (
-	temporalDir = "temporal"
-	registryDir = "registry"
-	postgresDir = "postgres"
-	podmanDir   = "podman"
-	buildsDir   = "builds"
-)
-
 func (p *Platform) startTemporal(ctx context.Context) error {
 	o := parts.TemporalOptions{Dir: p.path(temporalDir), Binary: p.temporal, Port: p.options.TemporalPort, UIPort: p.options.UIPort}
 	first, err := parts.StartTemporal(ctx, o)
 	if err != nil {
 		return err
 	}
-	// Whoever knows the address must find it there after a death, too.
+	// A restarted server must keep the address its clients know.
 	o.Port, o.UIPort = portOf(first.Address()), portOf(first.UIURL())
 	p.keep("temporal", first, func(ctx context.Context) (part, error) { return parts.StartTemporal(ctx, o) })
 	p.info.Temporal, p.info.UI = first.Address(), first.UIURL()
@@ -55,7 +46,7 @@ func (p *Platform) startPostgres(ctx context.Context) error {
 	address, err := url.Parse(first.URL())
 	if err != nil {
 		first.Stop()
-		return fmt.Errorf("read Postgres's address: %w", err)
+		return fmt.Errorf("parse Postgres's address: %w", err)
 	}
 	o.Port = portOf(address.Host)
 	p.keep("postgres", first, func(ctx context.Context) (part, error) { return parts.StartPostgres(ctx, o) })
@@ -63,17 +54,7 @@ func (p *Platform) startPostgres(ctx context.Context) error {
 	return nil
 }
 
-// keep adds a keeper for a part that runs.
-func (p *Platform) keep(name string, running part, again func(context.Context) (part, error)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.keepers = append(p.keepers, keep(p.options.Logger, name, running, again))
-}
-
-// path is a place in the platform's directory.
-func (p *Platform) path(name string) string { return filepath.Join(p.options.Dir, name) }
-
-// findPrograms finds what is built beside mcp.
+// findPrograms finds the programs that make tools builds.
 func (p *Platform) findPrograms() (err error) {
 	if p.temporal, err = program(p.options.Programs, "temporal"); err != nil {
 		return err
@@ -82,7 +63,7 @@ func (p *Platform) findPrograms() (err error) {
 	return err
 }
 
-// program finds a program in a directory, or else in $PATH.
+// program finds a program in dir or, failing that, in $PATH.
 func program(dir, name string) (string, error) {
 	if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
 		return path, nil
@@ -94,11 +75,11 @@ func program(dir, name string) (string, error) {
 	return path, nil
 }
 
-// portOf is the port at the end of an address.
+// portOf returns the port at the end of an address.
 func portOf(address string) int {
 	port, err := strconv.Atoi(address[strings.LastIndexByte(address, ':')+1:])
 	if err != nil {
-		return 0 // any will do
+		return 0 // any port
 	}
 	return port
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// portRest is how long a released port is not handed out again.
+// portRest is how long a released port stays unallocated.
 const portRest = time.Minute
 
-// monitorInterval is how often the node is looked at.
+// monitorInterval is how often the node is observed.
 const monitorInterval = 30 * time.Second
 
-// grace is how long activities may run on when the platform goes down: enough
-// for what is short. Somebody waits, and the next start goes on with the rest.
+// grace is how long running activities may take when the platform stops: enough
+// for short ones. The user is waiting, and the next start resumes the others.
 const grace = 3 * time.Second
 
 // startWorkers starts a control worker, the node local and the builder local
@@ -35,7 +35,7 @@ func (p *Platform) startWorkers(ctx context.Context) error {
 	return nil
 }
 
-// staff are the workers of this process, as a part.
+// staff is the workers of this process, as a part.
 type staff struct {
 	client   client.Client
 	listener *telemetry.Listener
@@ -66,7 +66,7 @@ func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
 	go func() {
 		select {
 		case err := <-w.Failed():
-			p.options.Logger.Error("worker cannot go on", "error", err)
+			p.options.Logger.Error("worker failed", "error", err)
 			close(s.dead)
 		case <-s.stopped:
 		}
@@ -74,7 +74,7 @@ func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
 	return s, nil
 }
 
-// roles are all that a process can hold.
+// roles returns all roles that a process can hold.
 func (p *Platform) roles() workers.Options {
 	insecure := []string{p.info.ImageRegistry}
 	control := &workers.Control{
@@ -108,11 +108,11 @@ func (p *Platform) roles() workers.Options {
 	}
 }
 
-// Done is closed when a worker cannot go on.
+// Done is closed when a worker has failed.
 func (s *staff) Done() <-chan struct{} { return s.dead }
 
-// Stop lets running activities end, and then the workers; what tells of them
-// ends after them.
+// Stop lets running activities end, stops the workers, and then closes the
+// listener that reports on them.
 func (s *staff) Stop() {
 	s.once.Do(func() {
 		close(s.stopped)

@@ -1,9 +1,3 @@
-// Package imageref takes the names of images apart, "host/repository:tag@digest",
-// by the grammar that engines and image registries share.
-//
-// Podman's own package for it compiles a dozen regular expressions whenever a
-// program starts, which every completion would pay for. This one compiles two
-// when it is first asked, and its tests hold it to podman's.
 package imageref
 
 import (
@@ -18,21 +12,21 @@ import (
 
 // Ref is the name of an image.
 type Ref struct {
-	Registry   string // the image registry's host, with its port if it has one: "registry.example:5000"
+	Registry   string // the host of the image registry, with its port if it has one: "registry.example:5000"
 	Repository string // "team/app"
-	Tag        string // "" where there is none
-	Digest     string // "sha256:…"; "" where there is none
+	Tag        string // "" if there is none
+	Digest     string // "sha256:…"; "" if there is none
 }
 
-// The names of Docker Hub, which is meant where no host is named, and the part
-// of it where names of one word are.
+// The names of Docker Hub, the default host, and its namespace for names of one
+// word.
 const (
 	hub       = "docker.io"
 	legacyHub = "index.docker.io"
 	official  = "library"
 )
 
-// How many bytes host and repository may have together, and a tag.
+// The limits in bytes of host and repository together, and of a tag.
 const longest, longestTag = 255, 128
 
 var grammar = sync.OnceValue(func() *regexp.Regexp {
@@ -45,13 +39,13 @@ var grammar = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(` + host + `)/(` + component + `(?:/` + component + `)*)(?::(` + tag + `))?(?:@(.+))?$`)
 })
 
-// identifier is an image's id, which is no name.
+// identifier matches the ID of an image, which is not a name.
 var identifier = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-f0-9]{64}$`) })
 
-// Parse takes a name apart. One without a host is Docker Hub's.
+// Parse parses a name. The host defaults to Docker Hub.
 func Parse(text string) (Ref, error) {
 	if identifier().MatchString(text) {
-		return Ref{}, errors.New("it is an image's id")
+		return Ref{}, errors.New("it is the ID of an image")
 	}
 	registry, rest := split(text)
 	repository, _, _ := strings.Cut(rest, ":")
@@ -61,7 +55,7 @@ func Parse(text string) (Ref, error) {
 	}
 	found := grammar().FindStringSubmatch(registry + "/" + rest)
 	if found == nil {
-		return Ref{}, errors.New("it should read HOST/REPOSITORY:TAG")
+		return Ref{}, errors.New("it does not have the form HOST/REPOSITORY:TAG")
 	}
 	ref := Ref{Registry: found[1], Repository: found[2], Tag: found[3], Digest: found[4]}
 	if len(ref.Name()) > longest {
@@ -78,8 +72,8 @@ func Parse(text string) (Ref, error) {
 	return ref, nil
 }
 
-// split tells the host from the rest. The first part is one if it has a dot or
-// a port, or is localhost.
+// split separates the host from the rest. The first part is a host if it contains
+// a dot or a port, or is localhost.
 func split(text string) (registry, rest string) {
 	registry, rest, ok := strings.Cut(text, "/")
 	if !ok || registry != "localhost" && !strings.ContainsAny(registry, ".:") {
@@ -94,10 +88,10 @@ func split(text string) (registry, rest string) {
 	return registry, rest
 }
 
-// Name is the name without tag and digest.
+// Name returns the name without tag and digest.
 func (r Ref) Name() string { return r.Registry + "/" + r.Repository }
 
-// String is the whole name.
+// String returns the whole name.
 func (r Ref) String() string {
 	text := r.Name()
 	if r.Tag != "" {

@@ -26,7 +26,7 @@ var names = []string{
 	"a.b/c@sha256:" + strings.Repeat("0A", 32), sha256, sha256[7:], "a.b/ü:1", "a.b/c:ü", "ü.b/c:1", "a.b/c:1\n", "[::1]:5000/c:1",
 }
 
-// Podman's own parser says what a name is.
+// check compares Parse with podman's own parser.
 func check(t *testing.T, text string) {
 	t.Helper()
 	want, refused := reference.ParseNormalizedNamed(text)
@@ -60,12 +60,12 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(check)
 }
 
-func TestParseTellsWhatIsWrong(t *testing.T) {
+func TestParseNamesTheMistake(t *testing.T) {
 	for text, want := range map[string]string{
 		"a.b/Shop:1":                      `repository "Shop" is not in lower case`,
 		"a.b/c::1":                        "HOST/REPOSITORY:TAG",
 		"a.b/c@sha256:0a":                 `digest "sha256:0a"`,
-		sha256[7:]:                        "id",
+		sha256[7:]:                        "the ID of an image",
 		"a.b/" + strings.Repeat("c", 252): "more than 255",
 	} {
 		_, err := imageref.Parse(text)

@@ -13,27 +13,27 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// defaultKeychain looks where docker login and podman login put credentials.
-// The last place is podman's where XDG_RUNTIME_DIR is not set, as for root.
+// defaultKeychain reads the files of docker login and podman login. The last one
+// is podman's if XDG_RUNTIME_DIR is not set, as for root.
 var defaultKeychain = authn.NewMultiKeychain(
 	authn.DefaultKeychain,
 	authFile{path: fmt.Sprintf("/run/containers/%d/auth.json", os.Getuid()), optional: true},
 )
 
-// authFile finds credentials in a file of docker's or podman's making. It is
-// read for each question, so that a log-in counts at once.
+// authFile finds credentials in a file that docker or podman wrote. It reads the
+// file for each request, so that a new login takes effect at once.
 type authFile struct {
 	path string
-	// optional says that the file may be missing.
+	// optional allows the file to be missing.
 	optional bool
 }
 
-// Resolve is part of authn.Keychain. Podman's files may name a part of a
-// registry, "host/team", so the longest name that fits comes first.
+// Resolve implements authn.Keychain. Podman's files may name a part of a
+// registry, "host/team", so the longest matching name takes precedence.
 func (a authFile) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	file, err := os.Open(a.path)
-	// A directory of root's that others may not even look into, as
-	// /run/containers is where only root runs podman, has nothing for them.
+	// Where only root runs podman, other users may not search /run/containers,
+	// which holds no credentials for them.
 	if a.optional && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 		return authn.Anonymous, nil
 	}
@@ -51,9 +51,9 @@ func (a authFile) Resolve(target authn.Resource) (authn.Authenticator, error) {
 			return nil, fmt.Errorf("find %s in %s: %w", key, a.path, err)
 		}
 		if strings.Contains(found.ServerAddress, "/") && !strings.Contains(found.ServerAddress, "://") && found.ServerAddress != key {
-			continue // asked for a host, docker's code also finds podman's "host/other-team"
+			continue // given a host, docker's code also finds podman's "host/other-team"
 		}
-		found.ServerAddress = "" // set even where nothing was found
+		found.ServerAddress = "" // set even if nothing was found
 		if found != (types.AuthConfig{}) {
 			return authn.FromConfig(authn.AuthConfig{
 				Username:      found.Username,
@@ -67,8 +67,8 @@ func (a authFile) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	return authn.Anonymous, nil
 }
 
-// keys are the names that a repository's credentials may go by, the most
-// particular first.
+// keys returns the names under which a repository's credentials may be stored,
+// the most specific first.
 func keys(target authn.Resource) []string {
 	var found []string
 	for key := target.String(); key != ""; {

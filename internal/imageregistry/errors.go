@@ -8,59 +8,62 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// translate turns what go-containerregistry says into a fault. LoggedIn is
-// whether credentials were sent.
-func (c *Client) translate(err error, image string, ref name.Reference, loggedIn bool) error {
-	registry := ref.Context().RegistryStr()
+// question is the lookup of an image, for errors.
+type question struct {
+	image, registry string
+	insecure        bool // the registry is listed as insecure
+	loggedIn        bool // credentials were sent
+}
+
+// translate turns an error of go-containerregistry into a fault.
+func (q question) translate(err error) error {
 	var answer *transport.Error
 	if errors.As(err, &answer) {
-		return translateStatus(answer, image, registry, loggedIn)
+		return q.translateStatus(answer)
 	}
 	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) && !c.hosts.insecure(registry) {
-		return fault.Wrap(fault.Invalid, err, "trust image registry %s", registry).
-			WithHint("list %s as an insecure image registry, or give this host its certificate authority", registry)
+	if errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch) && !q.insecure {
+		return fault.Wrap(fault.Invalid, err, "trust image registry %s", q.registry).
+			WithHint("list %s as an insecure image registry, or install its certificate authority on this host", q.registry)
 	}
-	// What is not an answer of the registry's is the network's fault if it
-	// came from a request.
+	// A request that got no response failed because of the network.
 	var request *url.Error
 	if errors.As(err, &request) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fault.Wrap(fault.Unavailable, err, "reach image registry %s", registry)
+		return fault.Wrap(fault.Unavailable, err, "reach image registry %s", q.registry)
 	}
-	return fault.Wrap(fault.Internal, err, "look up image %s", image)
+	return fault.Wrap(fault.Internal, err, "look up image %s", q.image)
 }
 
-func translateStatus(answer *transport.Error, image, registry string, loggedIn bool) error {
+func (q question) translateStatus(answer *transport.Error) error {
 	switch status := answer.StatusCode; {
 	case status == http.StatusNotFound && aboutManifest(answer):
-		return fault.New(fault.NotFound, "image %s does not exist", image)
+		return fault.New(fault.NotFound, "image %s does not exist", q.image)
 	case status == http.StatusNotFound:
-		// A reverse proxy says so while the registry behind it is down.
-		return fault.Wrap(fault.Unavailable, answer, "reach image registry %s", registry).
-			WithHint("is there an image registry at %s?", registry)
+		// A reverse proxy answers this while the registry behind it is down.
+		return fault.Wrap(fault.Unavailable, answer, "reach image registry %s", q.registry).
+			WithHint("check that an image registry runs at %s", q.registry)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		f := fault.Wrap(fault.Unauthorized, answer, "look up image %s", image)
-		if !loggedIn {
-			return f.WithHint("podman login %s on the control worker's host, and look whether the name is right: some image registries say this of what does not exist", registry)
+		f := fault.Wrap(fault.Unauthorized, answer, "look up image %s", q.image)
+		if !q.loggedIn {
+			return f.WithHint("podman login %s on the control worker's host, and check the image's name: some image registries answer this for a repository that does not exist", q.registry)
 		}
-		return f.WithHint("%s refuses the credentials that it was shown, or they may not read this repository, or there is none of that name", registry)
+		return f.WithHint("check the credentials for %s and the image's name: the image registry refuses the credentials, or they may not read this repository, or it does not exist", q.registry)
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
-		return fault.Wrap(fault.Unavailable, answer, "look up image %s", image)
+		return fault.Wrap(fault.Unavailable, answer, "look up image %s", q.image)
 	case status == http.StatusBadRequest:
-		return fault.Wrap(fault.Invalid, answer, "look up image %s", image)
+		return fault.Wrap(fault.Invalid, answer, "look up image %s", q.image)
 	default:
-		return fault.Wrap(fault.Internal, answer, "look up image %s", image)
+		return fault.Wrap(fault.Internal, answer, "look up image %s", q.image)
 	}
 }
 
-// aboutManifest reports whether the image registry answered for the image, and
-// not for itself.
+// aboutManifest reports whether the answer concerns the image, not the image
+// registry itself.
 func aboutManifest(answer *transport.Error) bool {
 	return answer.Request != nil && strings.Contains(answer.Request.URL.Path, "/manifests/")
 }

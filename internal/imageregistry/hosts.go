@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// hosts are the image registries that speak plain http or have a certificate
-// nobody here vouches for.
+// hosts is the set of image registries that speak plain http or have a
+// certificate that this host does not trust.
 type hosts map[string]bool
 
 func newHosts(names []string) hosts {
@@ -23,9 +23,9 @@ func newHosts(names []string) hosts {
 	return h
 }
 
-// insecure reports whether a registry, "host" or "host:port", need not prove
-// who it is. A name without a port stands for every port. What never leaves
-// this host needs no proof, as docker has it.
+// insecure reports whether a registry, "host" or "host:port", need not prove its
+// identity. A name without a port covers every port. This host itself, as in
+// docker, is always insecure.
 func (h hosts) insecure(registry string) bool {
 	registry = strings.ToLower(registry)
 	host, _, err := net.SplitHostPort(registry)
@@ -35,8 +35,8 @@ func (h hosts) insecure(registry string) bool {
 	return h[registry] || h[host] || host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// parse reads a reference the way docker and podman write one: without a
-// registry it is Docker Hub's, without a tag or digest it is "latest".
+// parse parses a reference as docker and podman do: the default registry is
+// Docker Hub, and the default tag "latest".
 func (h hosts) parse(image string) (name.Reference, error) {
 	ref, err := name.ParseReference(image)
 	if err != nil || !h.insecure(ref.Context().RegistryStr()) {
@@ -45,9 +45,9 @@ func (h hosts) parse(image string) (name.Reference, error) {
 	return name.ParseReference(image, name.Insecure)
 }
 
-// Insecure makes the answer to whether an image's registry speaks plain http
-// or has an unknown certificate, for those who pull and push: the same that
-// Client goes by. A reference that cannot be read is not insecure.
+// Insecure returns a function that reports whether an image's registry is
+// insecure, by the same rule as Client, for pulls and pushes. An invalid
+// reference is not insecure.
 func Insecure(names []string) func(image string) bool {
 	h := newHosts(names)
 	return func(image string) bool {
@@ -56,18 +56,18 @@ func Insecure(names []string) func(image string) bool {
 	}
 }
 
-// errPlainHTTP is what a question over plain http gets where nobody allowed
-// it: it would carry credentials for all to read.
-var errPlainHTTP = errors.New("plain http is for hosts that are listed as insecure")
+// errPlainHTTP refuses a request over plain http that is not allowed, because the
+// request would send credentials unencrypted.
+var errPlainHTTP = errors.New("plain http is allowed only for hosts that are listed as insecure")
 
-// roundTripper sends each request the way its host was declared.
+// roundTripper verifies certificates except those of insecure hosts.
 type roundTripper struct {
-	hosts         hosts
-	proving, free http.RoundTripper
+	hosts               hosts
+	verifying, trusting http.RoundTripper
 }
 
 func newTransport(h hosts) http.RoundTripper {
-	proving := &http.Transport{
+	verifying := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
@@ -76,19 +76,19 @@ func newTransport(h hosts) http.RoundTripper {
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
 	}
-	free := proving.Clone()
-	free.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-	return &roundTripper{hosts: h, proving: proving, free: free}
+	trusting := verifying.Clone()
+	trusting.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	return &roundTripper{hosts: h, verifying: verifying, trusting: trusting}
 }
 
-// RoundTrip refuses plain http where it was not allowed: go-containerregistry
-// takes every private address to be allowed.
+// RoundTrip refuses plain http except for insecure hosts: go-containerregistry
+// would use it for every private address.
 func (t *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	switch {
 	case t.hosts.insecure(request.URL.Host):
-		return t.free.RoundTrip(request)
+		return t.trusting.RoundTrip(request)
 	case request.URL.Scheme == "http":
 		return nil, errPlainHTTP
 	}
-	return t.proving.RoundTrip(request)
+	return t.verifying.RoundTrip(request)
 }

@@ -1,5 +1,3 @@
-// Package imageregistry asks OCI image registries what a tag stands for. It
-// alone knows go-containerregistry.
 package imageregistry
 
 import (
@@ -13,22 +11,21 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Options says how to reach image registries.
+// Options configures a Client.
 type Options struct {
-	// Insecure are the hosts, "host" or "host:port", that speak plain http or
-	// have a certificate which nobody here vouches for. This host itself is
+	// Insecure lists the hosts, "host" or "host:port", that speak plain http or
+	// have a certificate that this host does not trust. This host itself is
 	// always one of them.
 	Insecure []string
-	// AuthFile holds credentials, as docker's config.json or podman's
-	// auth.json does; "" looks where docker login and podman login put them.
+	// AuthFile holds credentials in the format of docker's config.json or
+	// podman's auth.json; "" means the files of docker login and podman login.
 	AuthFile string
-	// Timeout bounds one question, log-in included; 8 s if zero, which is less
-	// than an attempt of the activity that asks. Who asks tries again.
+	// Timeout bounds one request, log-in included; 8 s if zero, which is less
+	// than an attempt of the activity that calls.
 	Timeout time.Duration
 }
 
-// Client asks image registries. It keeps connections open for the next
-// question and is safe for concurrent use.
+// Client resolves images. It reuses connections and is safe for concurrent use.
 type Client struct {
 	hosts     hosts
 	keychain  authn.Keychain
@@ -38,7 +35,7 @@ type Client struct {
 
 const defaultTimeout = 8 * time.Second
 
-// New makes a Client. It connects to nothing yet.
+// New returns a Client. It does not connect.
 func New(o Options) *Client {
 	c := &Client{hosts: newHosts(o.Insecure), keychain: defaultKeychain, timeout: defaultTimeout}
 	if o.AuthFile != "" {
@@ -51,20 +48,20 @@ func New(o Options) *Client {
 	return c
 }
 
-// Digest is the manifest digest, "sha256:…", that an image reference stands
-// for; one that names a digest is looked up too. It asks once. Errors are
-// *fault.Error: NotFound, Unauthorized, Unavailable when the image registry
-// does not answer or asks for patience, Invalid for what cannot work as it
-// stands. When ctx ends it returns the context's error.
+// Digest returns the manifest digest, "sha256:…", of an image reference. It sends
+// a request even if the reference has a digest, and does not retry. Errors are
+// *fault.Error: NotFound, Unauthorized, Unavailable when the image registry does
+// not answer or limits the rate, Invalid for what cannot succeed unchanged. When
+// ctx ends it returns the context's error.
 func (c *Client) Digest(ctx context.Context, image string) (string, error) {
 	ref, err := c.hosts.parse(image)
 	if err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "read image reference %q", image)
+		return "", fault.Wrap(fault.Invalid, err, "parse image reference %q", image)
 	}
 	login, err := authn.Resolve(ctx, c.keychain, ref.Context())
 	if err != nil {
 		return "", fault.Wrap(fault.Invalid, err, "read the credentials for %s", ref.Context().RegistryStr()).
-			WithHint("mend or remove the file that docker login or podman login wrote on the control worker")
+			WithHint("repair or remove the file of docker login or podman login on the control worker's host")
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -80,7 +77,9 @@ func (c *Client) Digest(ctx context.Context, image string) (string, error) {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", c.translate(err, image, ref, login != authn.Anonymous)
+		registry := ref.Context().RegistryStr()
+		q := question{image: image, registry: registry, insecure: c.hosts.insecure(registry), loggedIn: login != authn.Anonymous}
+		return "", q.translate(err)
 	}
 	return found.Digest.String(), nil
 }

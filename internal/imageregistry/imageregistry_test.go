@@ -20,10 +20,10 @@ import (
 	"github.com/metacircular/mcp/internal/imageregistry"
 )
 
-// digest is what the fake registries of these tests answer.
+// digest is the answer of the fake registries of these tests.
 const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// noLogin keeps the credentials of whoever runs the tests out of them.
+// noLogin hides the credentials of the user that runs the tests.
 func noLogin(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"HOME", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE"} {
@@ -31,8 +31,7 @@ func noLogin(t *testing.T) {
 	}
 }
 
-// answers is an image registry that is there and gives one status for every
-// manifest.
+// answers returns an image registry that answers every manifest with one status.
 func answers(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2/" {
@@ -45,7 +44,7 @@ func answers(status int) http.HandlerFunc {
 	}
 }
 
-// address is "host:port" of a test server.
+// address returns "host:port" of a test server.
 func address(server *httptest.Server) string {
 	_, address, _ := strings.Cut(server.URL, "://")
 	return address
@@ -68,12 +67,12 @@ func TestDigestOfARealRegistry(t *testing.T) {
 	require.NoError(t, err)
 	client := imageregistry.New(imageregistry.Options{})
 
-	t.Run("a tag stands for its digest", func(t *testing.T) {
+	t.Run("a tag resolves to its digest", func(t *testing.T) {
 		found, err := client.Digest(t.Context(), repository+":v1")
 		require.NoError(t, err)
 		require.Equal(t, pushed.String(), found)
 	})
-	t.Run("a digest stands for itself, with a tag before it or not", func(t *testing.T) {
+	t.Run("a digest resolves to itself, with and without a tag", func(t *testing.T) {
 		for _, image := range []string{repository + "@" + pushed.String(), repository + ":v1@" + pushed.String()} {
 			found, err := client.Digest(t.Context(), image)
 			require.NoError(t, err)
@@ -85,13 +84,13 @@ func TestDigestOfARealRegistry(t *testing.T) {
 		"digest":     repository + "@" + digest,
 		"repository": registry.Address() + "/shop/none:v1",
 	} {
-		t.Run("a missing "+title+" is named in a NotFound", func(t *testing.T) {
+		t.Run("a missing "+title+" is NotFound, and the error names it", func(t *testing.T) {
 			_, err := client.Digest(t.Context(), image)
 			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 			require.ErrorContains(t, err, image)
 		})
 	}
-	t.Run("a registry that stopped is Unavailable", func(t *testing.T) {
+	t.Run("a registry that has stopped is Unavailable", func(t *testing.T) {
 		registry.Stop()
 		_, err := client.Digest(t.Context(), repository+":v1")
 		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
@@ -99,7 +98,7 @@ func TestDigestOfARealRegistry(t *testing.T) {
 	})
 }
 
-func TestDigestTranslatesWhatGoesWrong(t *testing.T) {
+func TestDigestTranslatesErrors(t *testing.T) {
 	noLogin(t)
 	everywhere := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
@@ -111,14 +110,14 @@ func TestDigestTranslatesWhatGoesWrong(t *testing.T) {
 		"no such manifest":            {answers(404), fault.NotFound},
 		"not logged in":               {everywhere(401), fault.Unauthorized},
 		"not allowed":                 {answers(403), fault.Unauthorized},
-		"not logged in, said late":    {answers(401), fault.Unauthorized},
+		"not logged in, at the image": {answers(401), fault.Unauthorized},
 		"too many requests":           {answers(429), fault.Unavailable},
 		"broken":                      {answers(500), fault.Unavailable},
 		"a proxy without a backend":   {answers(503), fault.Unavailable},
 		"down behind a reverse proxy": {everywhere(404), fault.Unavailable},
 		"down from the first request": {everywhere(502), fault.Unavailable},
-		"a request it cannot read":    {answers(400), fault.Invalid},
-		"nonsense":                    {answers(418), fault.Internal},
+		"a bad request":               {answers(400), fault.Invalid},
+		"an unknown status":           {answers(418), fault.Internal},
 	}
 	for title, c := range cases {
 		t.Run(title, func(t *testing.T) {
@@ -131,14 +130,14 @@ func TestDigestTranslatesWhatGoesWrong(t *testing.T) {
 			_, err := imageregistry.New(imageregistry.Options{}).Digest(t.Context(), address(server)+"/shop/api:v1")
 			require.Equal(t, c.kind, fault.Of(err).Kind, "%v", err)
 			require.ErrorContains(t, err, address(server))
-			require.LessOrEqual(t, asked.Load(), int32(2), "it asked again")
+			require.LessOrEqual(t, asked.Load(), int32(2), "it retried")
 			if c.kind == fault.Unauthorized {
 				require.Contains(t, fault.Of(err).Hint, "podman login "+address(server))
 			}
 		})
 	}
 
-	t.Run("a reference that cannot be read is Invalid", func(t *testing.T) {
+	t.Run("a reference that cannot be parsed is Invalid", func(t *testing.T) {
 		for _, image := range []string{"", "UPPER/case:v1", "host:5000/a b", "host:5000/a@sha256:12"} {
 			_, err := imageregistry.New(imageregistry.Options{}).Digest(t.Context(), image)
 			require.True(t, fault.Is(err, fault.Invalid), "%q: %v", image, err)
@@ -157,7 +156,7 @@ func TestDigestDoesNotHang(t *testing.T) {
 		_, err := client.Digest(t.Context(), address(server)+"/shop/api:v1")
 		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
 	})
-	t.Run("who stops waiting gets their own error", func(t *testing.T) {
+	t.Run("a caller that cancels gets the context's error", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(20*time.Millisecond, cancel)
 		_, err := imageregistry.New(imageregistry.Options{}).Digest(ctx, address(server)+"/shop/api:v1")

@@ -18,8 +18,8 @@ import (
 	"github.com/metacircular/mcp/internal/imageregistry"
 )
 
-// elsewhere makes a server on an address of this host that is not loopback,
-// since what is on loopback is trusted.
+// elsewhere returns a server on an address of this host other than loopback,
+// because loopback is always insecure.
 func elsewhere(t *testing.T, handler http.Handler) *httptest.Server {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
@@ -37,11 +37,11 @@ func elsewhere(t *testing.T, handler http.Handler) *httptest.Server {
 		t.Cleanup(server.Close)
 		return server
 	}
-	require.FailNow(t, "this host has no address but loopback")
+	require.FailNow(t, "this host has no address other than loopback")
 	return nil
 }
 
-func TestOnlyWhatIsListedNeedsNoProof(t *testing.T) {
+func TestOnlyListedHostsMayBeInsecure(t *testing.T) {
 	noLogin(t)
 	plain := elsewhere(t, answers(http.StatusOK))
 	plain.Start()
@@ -54,7 +54,7 @@ func TestOnlyWhatIsListedNeedsNoProof(t *testing.T) {
 			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 			require.Contains(t, fault.Of(err).Hint, "insecure")
 		})
-		t.Run(title+" is taken where it is listed", func(t *testing.T) {
+		t.Run(title+" is accepted if the host is listed", func(t *testing.T) {
 			client := imageregistry.New(imageregistry.Options{Insecure: []string{address(server)}})
 			found, err := client.Digest(t.Context(), image)
 			require.NoError(t, err)
@@ -95,16 +95,16 @@ func TestDigestLogsIn(t *testing.T) {
 	host := address(server)
 	cases := map[string]struct {
 		file string
-		kind fault.Kind // "" where the log-in works
+		kind fault.Kind // "" if the login succeeds
 	}{
 		"the host, as both write it":           {`{"auths": {` + login(host, "ship") + `}}`, ""},
 		"a URL, as docker once wrote it":       {`{"auths": {` + login("http://"+host+"/v1/", "ship") + `}}`, ""},
-		"a team, as podman may write it":       {`{"auths": {` + login(host+"/shop", "ship") + `, ` + login(host, "nobody") + `}}`, ""},
-		"a repository, as podman may write it": {`{"auths": {` + login(host+"/shop/api", "ship") + `, ` + login(host+"/shop", "nobody") + `}}`, ""},
+		"a team, as podman may write it":       {`{"auths": {` + login(host+"/shop", "ship") + `, ` + login(host, "stranger") + `}}`, ""},
+		"a repository, as podman may write it": {`{"auths": {` + login(host+"/shop/api", "ship") + `, ` + login(host+"/shop", "stranger") + `}}`, ""},
 		"another team":                         {`{"auths": {` + login(host+"/yard", "ship") + `}}`, fault.Unauthorized},
-		"the wrong user":                       {`{"auths": {` + login(host, "nobody") + `}}`, fault.Unauthorized},
-		"nobody":                               {`{}`, fault.Unauthorized},
-		"no JSON":                              {`auths`, fault.Invalid},
+		"the wrong user":                       {`{"auths": {` + login(host, "stranger") + `}}`, fault.Unauthorized},
+		"no user":                              {`{}`, fault.Unauthorized},
+		"a file that is not JSON":              {`auths`, fault.Invalid},
 	}
 	for title, c := range cases {
 		t.Run(title, func(t *testing.T) {
@@ -131,20 +131,20 @@ func TestDigestLogsIn(t *testing.T) {
 		}
 	})
 
-	t.Run("a file that is named and missing is an error", func(t *testing.T) {
+	t.Run("a missing AuthFile is an error", func(t *testing.T) {
 		_, err := imageregistry.New(imageregistry.Options{AuthFile: "/nowhere/auth.json"}).Digest(t.Context(), host+"/shop/api:v1")
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 	})
 }
 
-func TestAuthFilesOfRootAlone(t *testing.T) {
+func TestAuthFilesOfRootAreSkipped(t *testing.T) {
 	noLogin(t)
 	server := httptest.NewServer(answers(http.StatusOK))
 	t.Cleanup(server.Close)
 	answer := make(chan error)
 	go func() {
-		// For files this one thread becomes somebody else, who may not look
-		// into root's /run/containers. It ends with the goroutine.
+		// This thread accesses files as another user, who may not search
+		// root's /run/containers. It ends with the goroutine.
 		runtime.LockOSThread()
 		err := syscall.Setfsuid(65534)
 		if err == nil {

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// bootID is where Linux names the boot of the host: a UUID, made anew at each.
+// bootID is the file with Linux's id of the host's boot: a UUID, new at each boot.
 const bootID = "/proc/sys/kernel/random/boot_id"
 
-// BootID tells this boot of the host from every other one.
+// BootID returns the id of this boot of the host, which no other boot has.
 func BootID() (string, error) {
 	text, err := os.ReadFile(bootID)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/node"
 )
 
-func TestABootHasOneName(t *testing.T) {
+func TestABootHasOneID(t *testing.T) {
 	boot, err := node.BootID()
 	require.NoError(t, err)
 	require.Regexp(t, `^[0-9a-f-]{36}$`, boot)

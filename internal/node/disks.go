@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// mountTable is where Linux lists what is mounted, without asking those who
-// hold it: see proc_pid_mountinfo(5).
+// mountTable is Linux's list of mounts, which does not access the file systems:
+// see proc_pid_mountinfo(5).
 const mountTable = "/proc/self/mountinfo"
 
-// diskPatience is how long a file system may take to say how full it is. One on
-// a server that is away takes for ever.
-const diskPatience = time.Second
+// statTimeout bounds the time in which a file system must report its usage. One
+// whose server is unreachable blocks forever.
+const statTimeout = time.Second
 
 // Disk is a file system.
 type Disk struct {
@@ -26,61 +26,62 @@ type Disk struct {
 	Usage
 }
 
-// Disks asks file systems how full they are. One that has not answered is not
-// asked again before it has.
+// Disks reads the usage of file systems. It does not read one again before the
+// last read of it has returned.
 type Disks struct {
-	silent sync.Map // of devices
+	pending sync.Map // of devices
 }
 
-// Of tells of the file systems of the paths, each once and in their order, but
-// for the one that holds the path except. Those that cannot be written to are
-// left out, since they cannot fill, and so are those that have no size, or do
-// not answer.
+// Of returns the usage of the file systems that hold the paths, each once and in
+// their order, without the one that holds the path except. It omits file systems
+// that are read-only, because they cannot fill, that have no size, or that do not
+// answer.
 func (d *Disks) Of(paths []string, except string) ([]Disk, error) {
 	file, err := os.Open(mountTable)
 	if err != nil {
-		return nil, fmt.Errorf("read what is mounted: %w", err)
+		return nil, fmt.Errorf("read the mount table: %w", err)
 	}
 	defer file.Close()
 	mounts, err := readMounts(file)
 	if err != nil {
-		return nil, fmt.Errorf("read what is mounted: %w", err)
+		return nil, fmt.Errorf("read the mount table: %w", err)
 	}
-	told := map[string]bool{holding(mounts, except).device: true}
+	seen := map[string]bool{holding(mounts, except).device: true}
 	var disks []Disk
 	for _, path := range paths {
 		m := holding(mounts, path)
-		if m.device == "" || told[m.device] {
+		if m.device == "" || seen[m.device] {
 			continue
 		}
-		told[m.device] = true
-		if u := d.ask(m); u.Total > 0 {
+		seen[m.device] = true
+		if u := d.usage(m); u.Total > 0 {
 			disks = append(disks, Disk{Path: m.path, Usage: u})
 		}
 	}
 	return disks, nil
 }
 
-// ask asks one file system; it returns nothing for one that is left out.
-func (d *Disks) ask(m mount) Usage {
-	if _, waiting := d.silent.LoadOrStore(m.device, true); waiting {
+// usage returns the usage of a file system; zero for one to omit.
+func (d *Disks) usage(m mount) Usage {
+	if _, pending := d.pending.LoadOrStore(m.device, true); pending {
 		return Usage{}
 	}
 	answer := make(chan Usage, 1)
 	go func() {
 		u := writable(m.path)
-		d.silent.Delete(m.device)
+		d.pending.Delete(m.device)
 		answer <- u
 	}()
 	select {
 	case u := <-answer:
 		return u
-	case <-time.After(diskPatience):
+	case <-time.After(statTimeout):
 		return Usage{}
 	}
 }
 
-// writable is how full the file system at a path is, if it can be written to.
+// writable returns the usage of the file system at a path; zero if it is
+// read-only.
 func writable(path string) Usage {
 	var s syscall.Statfs_t
 	if syscall.Statfs(path, &s) != nil || s.Flags&syscall.MS_RDONLY != 0 {
@@ -90,10 +91,10 @@ func writable(path string) Usage {
 	return Usage{Total: s.Blocks * size, Used: (s.Blocks - s.Bfree) * size}
 }
 
-// mount is where a file system can be reached.
+// mount is a file system and its mount point.
 type mount struct{ device, path string }
 
-// readMounts reads a mount table.
+// readMounts parses a mount table.
 func readMounts(table io.Reader) ([]mount, error) {
 	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	var mounts []mount
@@ -108,8 +109,8 @@ func readMounts(table io.Reader) ([]mount, error) {
 	return mounts, lines.Err()
 }
 
-// holding is the mount that a path lies on: of those above it the deepest, and
-// the last of those at one point, which hides the others.
+// holding returns the mount that holds a path: the deepest above it and, of those
+// at one mount point, the last, which hides the others.
 func holding(mounts []mount, path string) (found mount) {
 	for _, m := range mounts {
 		above := strings.TrimSuffix(m.path, "/") + "/"

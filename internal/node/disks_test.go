@@ -11,7 +11,8 @@ import (
 	"github.com/metacircular/mcp/internal/node"
 )
 
-// mounted mounts a file system of a megabyte in a directory.
+// mounted mounts a file system of one megabyte on a directory, and returns the
+// directory.
 func mounted(t *testing.T, dir string, flags uintptr) string {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(dir, 0o755))
@@ -34,7 +35,7 @@ func TestDisks(t *testing.T) {
 	found, err := disks.Of([]string{
 		filepath.Join(b, "x"), filepath.Join(a, "y"), a, filepath.Join(a, "deep"), b, // each once
 		dir,               // on the storage's file system
-		fixed,             // cannot be written to
+		fixed,             // read-only
 		"/proc/self/mem",  // has no size
 		"/nowhere/at/all", // on the root's, which may be the storage's
 	}, storage)

@@ -13,16 +13,17 @@ import (
 )
 
 const (
-	// systemID is where the system keeps its own identity: 32 digits, made when
-	// it was first booted. Images of containers have none, or an empty one.
+	// systemID holds the system's identity: 32 digits, generated at the first
+	// boot. In images of containers it is missing or empty.
 	systemID = "/etc/machine-id"
-	// ownID is where one is made in its stead.
+	// ownID holds the identity that mcp generates where systemID has none.
 	ownID = "/var/lib/mcp/machine"
 )
 
-// MachineID tells this machine from others, by what a file holds; it makes one
-// where there is none. "" is the system's file, or ownID. What the file holds stays
-// on the machine: machine-id(5) wants that confidential, and asks for a hash.
+// MachineID returns an identity that no other machine has: a hash of the content
+// of a file, which it creates if it is missing. "" means systemID, or else ownID.
+// The content stays on the machine, because machine-id(5) declares it
+// confidential and recommends a hash.
 func MachineID(path string) (string, error) {
 	if path == "" {
 		path = defaultFile()
@@ -30,7 +31,7 @@ func MachineID(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeID(path); err != nil {
-			return "", fmt.Errorf("make an identity for this machine: %w", err)
+			return "", fmt.Errorf("create an identity for this machine: %w", err)
 		}
 		text, err = os.ReadFile(path)
 	}
@@ -45,7 +46,7 @@ func MachineID(path string) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// defaultFile is the system's file where it holds an identity.
+// defaultFile returns systemID if that holds an identity, or else ownID.
 func defaultFile() string {
 	if text, err := os.ReadFile(systemID); err == nil && len(strings.TrimSpace(string(text))) == 32 {
 		return systemID
@@ -53,8 +54,8 @@ func defaultFile() string {
 	return ownID
 }
 
-// makeID writes a new identity. Of two that do so at once, one succeeds, and
-// nobody reads half a file.
+// makeID writes a new identity. Of two concurrent calls the first determines it,
+// and no reader sees a partial file.
 func makeID(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

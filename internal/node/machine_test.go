@@ -22,7 +22,7 @@ func TestMachineID(t *testing.T) {
 	group.Wait()
 	for _, id := range ids {
 		require.Regexp(t, `^[0-9a-f]{16}$`, id)
-		require.Equal(t, ids[0], id, "made once, by whoever came first")
+		require.Equal(t, ids[0], id, "all callers get the first one")
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)

@@ -9,24 +9,24 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// notify are the kernel's settings that have it announce an address which has
-// moved to other hardware: by gratuitous ARP, and by unsolicited neighbour
+// notify lists the kernel parameters that make it announce an address whose
+// hardware address changes: by gratuitous ARP, and by unsolicited neighbour
 // advertisements (Documentation/networking/ip-sysctl.rst).
 var notify = []string{"/proc/sys/net/ipv4/conf/all/arp_notify", "/proc/sys/net/ipv6/conf/all/ndisc_notify"}
 
-// NotifyNeighbours has this host's kernel tell its containers when their
+// NotifyNeighbours makes this host's kernel announce to its containers when their
 // gateway's hardware address changes. It lasts until the host's next boot.
 //
-// A bridge without an address of its own has the lowest of its ports' (netavark
-// pins one only in later versions), so it changes as containers come and go. A
-// container that is not told goes on sending to the old one: answers under way
-// are lost, and so are a health probe's, for as long as its neighbour table
-// holds the entry, which can be half a minute.
+// A bridge without an assigned hardware address uses the lowest of its ports'
+// (later versions of netavark assign one), so the address changes as containers
+// start and stop. Without the announcement a container sends to the old address
+// until its neighbour table drops the entry, which can take half a minute, and
+// its responses, also to health probes, are lost.
 func NotifyNeighbours() error {
 	for _, setting := range notify {
 		text, err := os.ReadFile(setting)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(string(text)) != "0" {
-			continue // a kernel without that protocol, or done already
+			continue // a kernel without that protocol, or set already
 		}
 		if err == nil {
 			err = os.WriteFile(setting, []byte("1"), 0)

@@ -13,7 +13,7 @@ import (
 
 func TestNotifyNeighbours(t *testing.T) {
 	done := make(chan struct{})
-	go func() { // on a thread with a network of its own, which ends with it
+	go func() { // on a thread in a separate network namespace, which ends with it
 		defer close(done)
 		runtime.LockOSThread()
 		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {

@@ -1,5 +1,3 @@
-// Package node looks at the host that it runs on: what it is made of, how busy
-// it is, and which of its ports are free. It alone knows gopsutil.
 package node
 
 import (
@@ -14,11 +12,11 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// PortOptions says which ports may be given to routes.
+// PortOptions selects the ports that may be allocated to routes.
 type PortOptions struct {
-	// Low and High bound them, both included; 10000 and 60000 if zero.
+	// Low and High are the inclusive bounds; 10000 and 60000 if zero.
 	Low, High int
-	// Address is where routes are published; "" asks for no particular one.
+	// Address is the address on which routes are published; "" for all.
 	Address string
 }
 
@@ -27,9 +25,9 @@ const (
 	defaultHigh = 60000
 )
 
-// EphemeralRange is the range that the kernel takes source ports of outgoing
-// connections from, both bounds included. A container cannot be published on
-// such a port while a connection uses it, nor for a minute after.
+// EphemeralRange returns the inclusive bounds of the ports that the kernel uses as
+// source ports of outgoing connections. A container cannot be published on such a
+// port while a connection uses it, nor for a minute after.
 func EphemeralRange() (low, high int, err error) {
 	const file = "/proc/sys/net/ipv4/ip_local_port_range"
 	text, err := os.ReadFile(file)
@@ -42,9 +40,9 @@ func EphemeralRange() (low, high int, err error) {
 	return low, high, nil
 }
 
-// FreePorts finds n distinct ports that could be bound a moment ago, tcp and
-// udp, in random order and outside the ephemeral range. It finds fewer where
-// fewer are free, and fails where none is.
+// FreePorts returns n distinct ports outside the ephemeral range, in random order,
+// that it could bind for tcp and udp. It returns fewer if fewer are free, and an
+// error if none is.
 func (o PortOptions) FreePorts(n int) ([]int, error) {
 	candidates, err := o.candidates()
 	if err != nil {
@@ -66,13 +64,13 @@ func (o PortOptions) FreePorts(n int) ([]int, error) {
 		}
 	}
 	if len(found) == 0 && n > 0 {
-		return nil, fault.New(fault.PortInUse, "every port of %s is taken", o).
-			WithHint("give this node's worker a wider port range")
+		return nil, fault.New(fault.PortInUse, "every port of %s is in use", o).
+			WithHint("configure a wider port range for this node's worker")
 	}
 	return found, nil
 }
 
-// String is the range, for messages.
+// String returns the range, for messages.
 func (o PortOptions) String() string {
 	low, high := o.bounds()
 	return fmt.Sprintf("%d–%d", low, high)
@@ -89,19 +87,18 @@ func (o PortOptions) bounds() (low, high int) {
 	return low, high
 }
 
-// span is ports that follow each other, both bounds included; none where high is
-// less than low.
+// span is the ports from low to high, both included; none if high is less than
+// low.
 type span struct{ low, high int }
 
 func (s span) size() int { return max(0, s.high-s.low+1) }
 
-// candidates are the ports of a range that are not ephemeral: those below and
-// those above.
+// candidates holds the ports of a range below and above the ephemeral ones.
 type candidates struct{ below, above span }
 
 func (c candidates) size() int { return c.below.size() + c.above.size() }
 
-// at is the port at an index less than size.
+// at returns the port at an index less than size.
 func (c candidates) at(i int) int {
 	if i < c.below.size() {
 		return c.below.low + i
@@ -112,7 +109,7 @@ func (c candidates) at(i int) int {
 func (o PortOptions) candidates() (candidates, error) {
 	low, high := o.bounds()
 	if low < 1 || high > 65535 || low > high {
-		return candidates{}, fault.New(fault.Invalid, "%s is no range of ports", o)
+		return candidates{}, fault.New(fault.Invalid, "%s is not a valid port range", o)
 	}
 	ephemeralLow, ephemeralHigh, err := EphemeralRange()
 	if err != nil {
@@ -121,13 +118,14 @@ func (o PortOptions) candidates() (candidates, error) {
 	c := candidates{below: span{low, min(high, ephemeralLow-1)}, above: span{max(low, ephemeralHigh+1), high}}
 	if c.size() == 0 {
 		return c, fault.New(fault.Invalid, "every port of %s is in this host's ephemeral range, %d–%d", o, ephemeralLow, ephemeralHigh).
-			WithHint("give this node's worker a port range outside it, or narrow net.ipv4.ip_local_port_range")
+			WithHint("configure a port range outside it for this node's worker, or narrow net.ipv4.ip_local_port_range")
 	}
 	return c, nil
 }
 
-// free reports whether a port can be bound, on every address and on the one
-// that routes are published on. It fails where that address is not this host's.
+// free reports whether a port can be bound, both on all addresses and on the one
+// on which routes are published. It returns an error if that one is not an address
+// of this host.
 func (o PortOptions) free(port int) (bool, error) {
 	for _, host := range []string{"0.0.0.0", o.Address} {
 		if host == "" {
@@ -138,14 +136,14 @@ func (o PortOptions) free(port int) (bool, error) {
 		case errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, os.ErrPermission):
 			return false, nil
 		case err != nil:
-			return false, fault.Wrap(fault.Invalid, err, "look for free ports").
-				WithHint("is %s an address of this host?", host)
+			return false, fault.Wrap(fault.Invalid, err, "find free ports").
+				WithHint("check that %s is an address of this host", host)
 		}
 	}
 	return true, nil
 }
 
-// bind holds an address for a moment, tcp and udp.
+// bind binds an address for tcp and udp, and releases it.
 func bind(address string) error {
 	tcp, err := net.Listen("tcp", address)
 	if err != nil {

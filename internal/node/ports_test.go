@@ -29,7 +29,7 @@ func TestFreePorts(t *testing.T) {
 		}
 	})
 
-	t.Run("two searches do not begin with the same ports", func(t *testing.T) {
+	t.Run("two searches return different ports", func(t *testing.T) {
 		first, err := node.PortOptions{}.FreePorts(10)
 		require.NoError(t, err)
 		second, err := node.PortOptions{}.FreePorts(10)
@@ -37,7 +37,7 @@ func TestFreePorts(t *testing.T) {
 		require.NotEqual(t, first, second)
 	})
 
-	// Ports of the following tests lie just below the ephemeral range.
+	// The following tests use ports just below the ephemeral range.
 	held, free := low-2, low-1
 	holders := map[string]func(address string) (interface{ Close() error }, error){
 		"tcp": func(address string) (interface{ Close() error }, error) { return net.Listen("tcp4", address) },
@@ -52,7 +52,7 @@ func TestFreePorts(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, []int{free}, found)
 			})
-			t.Run("a range with no other is exhausted on "+host+" for "+protocol, func(t *testing.T) {
+			t.Run("a range without another port is exhausted on "+host+" for "+protocol, func(t *testing.T) {
 				_, err := node.PortOptions{Low: held, High: held}.FreePorts(1)
 				require.True(t, fault.Is(err, fault.PortInUse), "%v", err)
 			})
@@ -60,7 +60,7 @@ func TestFreePorts(t *testing.T) {
 		}
 	}
 
-	t.Run("found ports are let go of again", func(t *testing.T) {
+	t.Run("the ports that were found are released", func(t *testing.T) {
 		ports, err := node.PortOptions{Low: held, High: free, Address: "127.0.0.1"}.FreePorts(2)
 		require.NoError(t, err)
 		require.ElementsMatch(t, []int{held, free}, ports)
@@ -72,7 +72,7 @@ func TestFreePorts(t *testing.T) {
 	})
 
 	for title, o := range map[string]node.PortOptions{
-		"a range that is all ephemeral":               {Low: low, High: high},
+		"a range within the ephemeral one":            {Low: low, High: high},
 		"a range that ends before it begins":          {Low: 20000, High: 19999},
 		"a range beyond the last port":                {Low: 65000, High: 65536},
 		"a publish address that is not this host's":   {Address: "203.0.113.1"},

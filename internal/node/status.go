@@ -13,32 +13,31 @@ import (
 	"github.com/shirou/gopsutil/v3/mem"
 )
 
-// Status is how the host is.
+// Status is the state of the host.
 type Status struct {
 	Hostname string
 	Kernel   string
-	// Arch is Go's name of the processor: "amd64".
+	// Arch is Go's name for the processor's architecture: "amd64".
 	Arch          string
 	UptimeSeconds uint64
-	// CPUPercent is how busy all processors together have been since the last
-	// look, or else since this process started: 0 to 100.
+	// CPUPercent is the use of all processors together since the last read, or
+	// else since this process started: 0 to 100.
 	CPUPercent float64
-	// Load are the load averages of the last 1, 5 and 15 minutes.
+	// Load holds the load averages of the last 1, 5 and 15 minutes.
 	Load   [3]float64
 	Memory Usage
-	// Disk is the file system of the directory that was asked for.
+	// Disk is the file system of the given directory.
 	Disk Usage
-	// EphemeralLow and EphemeralHigh are as EphemeralRange has them.
+	// EphemeralLow and EphemeralHigh are the bounds that EphemeralRange returns.
 	EphemeralLow, EphemeralHigh int
 }
 
-// Usage is how much there is of something and how much of it is in use, in
-// bytes.
+// Usage is the size of a resource and the part of it in use, in bytes.
 type Usage struct{ Total, Used uint64 }
 
-// ReadStatus looks how the host is, and how full the file system of a
-// directory. It starts no process: gopsutil's host.Info asks lsb_release for what
-// is not needed here.
+// ReadStatus reads the state of the host, and the usage of the file system of a
+// directory. It does not call gopsutil's host.Info, which runs lsb_release for
+// values that are not needed.
 func ReadStatus(ctx context.Context, dir string) (Status, error) {
 	name, err := os.Hostname()
 	if err != nil {

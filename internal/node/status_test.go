@@ -18,7 +18,7 @@ func TestReadStatus(t *testing.T) {
 	status, err := node.ReadStatus(t.Context(), dir)
 	require.NoError(t, err)
 
-	t.Run("it is this host's", func(t *testing.T) {
+	t.Run("the values are those of this host", func(t *testing.T) {
 		hostname, err := os.Hostname()
 		require.NoError(t, err)
 		require.Equal(t, hostname, status.Hostname)
@@ -34,7 +34,7 @@ func TestReadStatus(t *testing.T) {
 		require.Equal(t, space.Blocks*uint64(space.Bsize), status.Disk.Total)
 	})
 
-	t.Run("its figures are possible", func(t *testing.T) {
+	t.Run("the figures are plausible", func(t *testing.T) {
 		require.Positive(t, status.UptimeSeconds)
 		for _, load := range status.Load {
 			require.GreaterOrEqual(t, load, 0.0)
@@ -45,7 +45,7 @@ func TestReadStatus(t *testing.T) {
 		}
 	})
 
-	t.Run("processor use is that since the last look", func(t *testing.T) {
+	t.Run("processor use is measured since the last read", func(t *testing.T) {
 		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); { // work
 		}
 		status, err := node.ReadStatus(t.Context(), dir)
@@ -54,7 +54,7 @@ func TestReadStatus(t *testing.T) {
 		require.LessOrEqual(t, status.CPUPercent, 100.0)
 	})
 
-	t.Run("a directory that is not there is an error that names it", func(t *testing.T) {
+	t.Run("the error of a missing directory names it", func(t *testing.T) {
 		gone := filepath.Join(dir, "gone")
 		_, err := node.ReadStatus(t.Context(), gone)
 		require.ErrorContains(t, err, gone)

@@ -1,4 +1,3 @@
-// Package probe asks, from the node's own worker, whether something serves.
 package probe
 
 import (
@@ -9,18 +8,19 @@ import (
 	"time"
 )
 
-// Prober probes over the network. Each probe opens a connection of its own:
-// one that an earlier probe left open says nothing of who listens now.
+// Prober probes over the network. Each probe opens a new connection, because an
+// open one does not prove that the address still accepts connections.
 type Prober struct{}
 
-// client follows no redirect, since where it leads may be another service, and
-// uses no proxy, since a proxy's answer would stand for the container's.
+// client follows no redirect, whose target may be another service, and uses no
+// proxy, which would answer instead of the container.
 var client = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// HTTP fails unless a GET of url answers 2xx or 3xx within timeout.
+// HTTP returns an error unless a GET of url is answered with 2xx or 3xx within
+// timeout.
 func (Prober) HTTP(ctx context.Context, url string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -35,12 +35,13 @@ func (Prober) HTTP(ctx context.Context, url string, timeout time.Duration) error
 	}
 	_ = response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("probe %s: it answers %s", url, response.Status)
+		return fmt.Errorf("probe %s: status %s", url, response.Status)
 	}
 	return nil
 }
 
-// TCP fails unless address, "host:port", accepts a connection within timeout.
+// TCP returns an error unless address, "host:port", accepts a connection within
+// timeout.
 func (Prober) TCP(ctx context.Context, address string, timeout time.Duration) error {
 	conn, err := (&net.Dialer{Timeout: timeout}).DialContext(ctx, "tcp", address)
 	if err != nil {

@@ -38,7 +38,7 @@ func TestHTTP(t *testing.T) {
 		require.ErrorIs(t, probe.Prober{}.HTTP(t.Context(), server.URL, 20*time.Millisecond), context.DeadlineExceeded)
 	})
 
-	t.Run("each probe has a connection of its own", func(t *testing.T) {
+	t.Run("each probe opens a new connection", func(t *testing.T) {
 		opened := make(chan net.Conn, 3)
 		server := httptest.NewUnstartedServer(http.NotFoundHandler())
 		server.Config.ConnState = func(conn net.Conn, state http.ConnState) {
@@ -54,7 +54,7 @@ func TestHTTP(t *testing.T) {
 		require.Len(t, opened, 3)
 	})
 
-	t.Run("a URL that cannot be read fails", func(t *testing.T) {
+	t.Run("a URL that cannot be parsed fails", func(t *testing.T) {
 		require.Error(t, probe.Prober{}.HTTP(t.Context(), "http://127.0.0.1:port", time.Second))
 	})
 }

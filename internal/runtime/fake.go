@@ -6,22 +6,24 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Fake is a container engine in memory. It passes the contract test that
-// podman passes; what its containers do is up to Program. The exported fields
-// are set before the first call. It may be used by several goroutines.
+// Fake is a container engine in memory. It passes the same contract test as
+// podman. Set its exported fields before the first call. It is safe for
+// concurrent use.
 type Fake struct {
-	// Before is called first in each method, with the method's name and that
-	// of the image or container. Its error is the method's; a slow engine
-	// sleeps in it.
+	// Before is called at the start of each method, with the method's name and
+	// the name of the image or container. The method returns its error; sleep
+	// in it to simulate a slow engine.
 	Before func(method, name string) error
-	// Program says what a command does, in a container, a build or an exec.
+	// Program determines what a command does in a container, a build or an
+	// exec; TestProgram unless it is replaced.
 	Program func(cmd []string) FakeProgram
-	// Registry is the image registry that Push and Pull speak to; one may be
-	// shared by several engines.
+	// Registry is the image registry that Push and Pull use. Several engines
+	// may share one.
 	Registry *FakeRegistry
 
 	mu         sync.Mutex
@@ -29,20 +31,15 @@ type Fake struct {
 	calls      []FakeCall
 	images     map[string]fakeImage // by reference
 	containers map[string]*fakeContainer
-	taken      map[int]bool // host ports held by something else
+	taken      map[int]bool // host ports held by another program
 	secrets    []string
 	serial     int
 }
 
 var _ Runtime = (*Fake)(nil)
 
-// FakeCall is one call that a Fake has got.
+// FakeCall is a call that a Fake has received.
 type FakeCall struct{ Method, Name string }
-
-type fakeImage struct {
-	id, digest string
-	cmd        []string
-}
 
 type fakeContainer struct {
 	info    ContainerInfo
@@ -51,7 +48,7 @@ type fakeContainer struct {
 	output  []LogLine
 }
 
-// NewFake returns an empty engine with an image registry of its own.
+// NewFake returns an empty engine with a separate image registry.
 func NewFake() *Fake {
 	return &Fake{
 		Program:    TestProgram,
@@ -62,7 +59,7 @@ func NewFake() *Fake {
 	}
 }
 
-// AddImages puts images into local storage.
+// AddImages adds images to local storage.
 func (f *Fake) AddImages(references ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,14 +68,14 @@ func (f *Fake) AddImages(references ...string) {
 	}
 }
 
-// AddSecret has the engine keep a secret.
+// AddSecret adds a secret to the engine.
 func (f *Fake) AddSecret(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.secrets = append(f.secrets, name)
 }
 
-// Secrets are those that it was given.
+// Secrets returns the secrets that AddSecret added.
 func (f *Fake) Secrets(ctx context.Context) ([]string, error) {
 	if err := f.enter(ctx, "Secrets", ""); err != nil {
 		return nil, err
@@ -89,21 +86,21 @@ func (f *Fake) Secrets(ctx context.Context) ([]string, error) {
 }
 
 // SetDown makes the engine unreachable, or reachable again. Its containers
-// run on.
+// keep running.
 func (f *Fake) SetDown(down bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = down
 }
 
-// TakePort makes something else than a container hold a host port.
+// TakePort occupies a host port, as another program on the host would.
 func (f *Fake) TakePort(port int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.taken[port] = true
 }
 
-// Print makes a container print lines, at one time, on its standard output.
+// Print prints lines, all at one time, on a container's standard output.
 func (f *Fake) Print(name string, lines ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,7 +109,7 @@ func (f *Fake) Print(name string, lines ...string) {
 	}
 }
 
-// Exit makes a running container exit by itself.
+// Exit makes a running container exit, as when its program ends.
 func (f *Fake) Exit(name string, code int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,14 +118,14 @@ func (f *Fake) Exit(name string, code int) {
 	}
 }
 
-// Calls are the calls so far, in order.
+// Calls returns the calls so far, in order.
 func (f *Fake) Calls() []FakeCall {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.calls)
 }
 
-// Version is the fake's name.
+// Version returns a constant.
 func (f *Fake) Version(ctx context.Context) (string, error) {
 	if err := f.enter(ctx, "Version", ""); err != nil {
 		return "", err
@@ -136,7 +133,7 @@ func (f *Fake) Version(ctx context.Context) (string, error) {
 	return "fake 1.0", nil
 }
 
-// Info is the fake's.
+// Info returns constants.
 func (f *Fake) Info(ctx context.Context) (EngineInfo, error) {
 	if err := f.enter(ctx, "Info", ""); err != nil {
 		return EngineInfo{}, err
@@ -144,7 +141,7 @@ func (f *Fake) Info(ctx context.Context) (EngineInfo, error) {
 	return EngineInfo{Version: "fake 1.0", Storage: "/", Network: "netavark", Cgroups: "v2"}, nil
 }
 
-// enter records a call and decides whether it can go on.
+// enter records a call and returns the error with which it has to fail, if any.
 func (f *Fake) enter(ctx context.Context, method, name string) error {
 	f.mu.Lock()
 	f.calls = append(f.calls, FakeCall{Method: method, Name: name})
@@ -164,51 +161,10 @@ func (f *Fake) enter(ctx context.Context, method, name string) error {
 	return nil
 }
 
-// FakeProgram is what a command does. The zero one runs until it is stopped.
-type FakeProgram struct {
-	// Missing: there is no such command.
-	Missing bool
-	// Exits: it ends at once, with ExitCode.
-	Exits    bool
-	ExitCode int
-	// Hangs: a build or an exec of it goes on until its context ends.
-	Hangs bool
-	// Stubborn: it does not stop, but has to be killed.
-	Stubborn bool
-	// Output is what it prints; Complains: on its standard error.
-	Output    []string
-	Complains bool
-}
-
-// TestProgram is what the contract test's program does, and is found at
-// "/app". No other absolute path exists; a command without a path runs until
-// it is stopped.
-func TestProgram(cmd []string) FakeProgram {
-	if len(cmd) < 2 || cmd[0] != "/app" {
-		return FakeProgram{Missing: len(cmd) > 0 && strings.HasPrefix(cmd[0], "/") && cmd[0] != "/app"}
+// print appends lines to the container's output.
+func (c *fakeContainer) print(stream string, lines []string) {
+	now := time.Now().UTC()
+	for _, text := range lines {
+		c.output = append(c.output, LogLine{Time: now, Stream: stream, Text: text[:min(len(text), MaxLogLine)]})
 	}
-	switch verb, args := cmd[1], cmd[2:]; verb {
-	case "exit":
-		program := FakeProgram{Exits: true, Output: []string{"exiting with " + args[0]}, Complains: true}
-		_, _ = fmt.Sscan(args[0], &program.ExitCode)
-		return program
-	case "echo":
-		return FakeProgram{Exits: true, Output: args}
-	case "print":
-		return FakeProgram{Output: args}
-	case "sleep", "shout":
-		return FakeProgram{Hangs: true}
-	case "stubborn":
-		return FakeProgram{Stubborn: true, Output: []string{"stubborn"}}
-	}
-	return FakeProgram{}
-}
-
-// await waits out a hanging program.
-func (p FakeProgram) await(ctx context.Context) error {
-	if !p.Hangs {
-		return nil
-	}
-	<-ctx.Done()
-	return ctx.Err()
 }

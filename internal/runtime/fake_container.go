@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// Run creates and starts a container, or finds that it did so before.
+// Run creates and starts a container, unless an earlier call did.
 func (f *Fake) Run(ctx context.Context, spec ContainerSpec) (string, error) {
 	if err := f.enter(ctx, "Run", spec.Name); err != nil {
 		return "", err
@@ -21,7 +21,7 @@ func (f *Fake) Run(ctx context.Context, spec ContainerSpec) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := f.containers[spec.Name]
-	if c != nil && sameLabels(c.info.Labels, spec.Labels) && !slices.Equal(c.info.Ports, publishedBy(spec)) {
+	if c != nil && spec.MatchesLabels(c.info.Labels) && !slices.Equal(c.info.Ports, spec.Published()) {
 		delete(f.containers, spec.Name)
 		c = nil
 	}
@@ -32,8 +32,8 @@ func (f *Fake) Run(ctx context.Context, spec ContainerSpec) (string, error) {
 		}
 		c = created
 	}
-	if !sameLabels(c.info.Labels, spec.Labels) {
-		return "", fault.New(fault.Conflict, "create container %s: a container of that name exists", spec.Name)
+	if !spec.MatchesLabels(c.info.Labels) {
+		return "", fault.New(fault.Conflict, "create container %s: a container with that name exists", spec.Name)
 	}
 	if err := f.start(c); err != nil {
 		delete(f.containers, spec.Name)
@@ -70,7 +70,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		Image: spec.Image, Digest: image.digest,
 		State:  Created,
 		Labels: maps.Clone(spec.Labels),
-		Ports:  slices.Clone(publishedBy(spec)),
+		Ports:  slices.Clone(spec.Published()),
 	}}
 	for _, volume := range spec.Volumes {
 		source, _, _ := strings.Cut(volume, ":")
@@ -81,19 +81,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 	return c, nil
 }
 
-func sameLabels(a, b map[string]string) bool {
-	return a[LabelDeployment] == b[LabelDeployment] && a[LabelSpec] == b[LabelSpec]
-}
-
-// publishedBy are the ports that a container of that spec publishes.
-func publishedBy(spec ContainerSpec) []PortMapping {
-	if spec.Network == "host" || spec.Network == "none" {
-		return nil
-	}
-	return spec.Ports
-}
-
-// start starts a container unless it runs.
+// start starts a container unless it is running.
 func (f *Fake) start(c *fakeContainer) error {
 	if c.info.State == Running {
 		return nil
@@ -125,7 +113,7 @@ func (f *Fake) holds(port PortMapping) bool {
 	return false
 }
 
-// find returns the container with that name or id. The caller has the lock.
+// find returns the container with that name or id. The caller holds f.mu.
 func (f *Fake) find(name string) (*fakeContainer, error) {
 	if c := f.containers[name]; c != nil {
 		return c, nil
@@ -138,7 +126,7 @@ func (f *Fake) find(name string) (*fakeContainer, error) {
 	return nil, fault.New(fault.NotFound, "inspect container %s: no container with that name", name)
 }
 
-// with does something with one container, under the lock.
+// with calls do with one container, under the lock.
 func (f *Fake) with(ctx context.Context, method, name string, do func(*fakeContainer) error) error {
 	if err := f.enter(ctx, method, name); err != nil {
 		return err
@@ -157,8 +145,8 @@ func (f *Fake) Start(ctx context.Context, name string) error {
 	return f.with(ctx, "Start", name, f.start)
 }
 
-// Stop stops a container; a stubborn one is killed at once, so no Stop is ever
-// cut off.
+// Stop stops a container. A stubborn one is killed at once, so a Stop is never
+// interrupted.
 func (f *Fake) Stop(ctx context.Context, name string, _ time.Duration) error {
 	return ignoreMissing(f.with(ctx, "Stop", name, func(c *fakeContainer) error {
 		if c.info.State != Running {
@@ -213,14 +201,14 @@ func (f *Fake) Inspect(ctx context.Context, name string) (ContainerInfo, error) 
 	return info, err
 }
 
-// copyInfo is the container's description, to keep.
+// copyInfo returns a description that shares nothing with the container.
 func (c *fakeContainer) copyInfo() ContainerInfo {
 	info := c.info
 	info.Labels, info.Ports, info.Volumes = maps.Clone(info.Labels), slices.Clone(info.Ports), slices.Clone(info.Volumes)
 	return info
 }
 
-// List describes the containers that bear the labels, by name.
+// List describes the containers that have the labels, sorted by name.
 func (f *Fake) List(ctx context.Context, labels map[string]string) ([]ContainerInfo, error) {
 	if err := f.enter(ctx, "List", ""); err != nil {
 		return nil, err
@@ -230,7 +218,7 @@ func (f *Fake) List(ctx context.Context, labels map[string]string) ([]ContainerI
 	return f.selected(Selection{Labels: labels}), nil
 }
 
-// Summaries are what List tells, in short.
+// Summaries describes the selected containers briefly, sorted by name.
 func (f *Fake) Summaries(ctx context.Context, s Selection) ([]ContainerSummary, error) {
 	if err := f.enter(ctx, "Summaries", ""); err != nil {
 		return nil, err
@@ -244,7 +232,8 @@ func (f *Fake) Summaries(ctx context.Context, s Selection) ([]ContainerSummary, 
 	return summaries, nil
 }
 
-// selected are the selection's containers, by name; the caller has the lock.
+// selected describes the selected containers, sorted by name. The caller holds
+// f.mu.
 func (f *Fake) selected(s Selection) []ContainerInfo {
 	infos := []ContainerInfo{}
 	for _, c := range f.containers {
@@ -254,90 +243,4 @@ func (f *Fake) selected(s Selection) []ContainerInfo {
 	}
 	slices.SortFunc(infos, func(a, b ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return infos
-}
-
-// print adds lines to the container's output.
-func (c *fakeContainer) print(stream string, lines []string) {
-	now := time.Now().UTC()
-	for _, text := range lines {
-		c.output = append(c.output, LogLine{Time: now, Stream: stream, Text: text[:min(len(text), MaxLogLine)]})
-	}
-}
-
-// stream is where the program prints.
-func (p FakeProgram) stream() string {
-	if p.Complains {
-		return "stderr"
-	}
-	return "stdout"
-}
-
-// Logs gives each the lines of a container's output.
-func (f *Fake) Logs(ctx context.Context, name string, q LogQuery, each func(LogLine) bool) error {
-	var all []LogLine
-	id, running := "", false
-	read := func(c *fakeContainer) error {
-		all, running, id = slices.Clone(c.output), c.info.State == Running, c.info.ID
-		return nil
-	}
-	if err := f.with(ctx, "Logs", name, read); err != nil {
-		return err
-	}
-	given := 0
-	if q.Tail > 0 {
-		given = max(0, len(all)-q.Tail)
-		for given > 0 && all[given].Time.Equal(all[given-1].Time) {
-			given--
-		}
-	}
-	for {
-		for _, line := range all[given:] {
-			if !line.Time.Before(q.Since) && !each(line) {
-				return nil
-			}
-		}
-		given = len(all)
-		if !q.Follow || !running {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("logs %s: %w", name, ctx.Err())
-		case <-time.After(time.Millisecond):
-		}
-		f.mu.Lock()
-		c, err := f.find(id)
-		if err == nil {
-			_ = read(c) // it never fails
-		}
-		f.mu.Unlock()
-		if err != nil {
-			return nil // it was removed, and so runs no more
-		}
-	}
-}
-
-// Exec asks Program what a command does in a running container.
-func (f *Fake) Exec(ctx context.Context, name string, cmd []string) (ExecResult, error) {
-	err := f.with(ctx, "Exec", name, func(c *fakeContainer) error {
-		if c.info.State != Running {
-			return fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
-		}
-		return nil
-	})
-	if err != nil {
-		return ExecResult{}, err
-	}
-	program := f.Program(cmd)
-	if program.Missing {
-		return ExecResult{}, fault.New(fault.Invalid, "run %s in %s: executable file not found", cmd[0], name)
-	}
-	if err := program.await(ctx); err != nil {
-		return ExecResult{}, fmt.Errorf("run %s in %s: %w", cmd[0], name, err)
-	}
-	result := ExecResult{ExitCode: program.ExitCode}
-	for _, line := range program.Output {
-		result.Print(program.Complains, []byte(line+"\n"))
-	}
-	return result, nil
 }

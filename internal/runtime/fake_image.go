@@ -4,96 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
-
-// FakeRegistry is an image registry in memory.
-type FakeRegistry struct {
-	// Address is what references to it begin with; any other image registry
-	// cannot be reached.
-	Address string
-
-	mu     sync.Mutex
-	down   bool
-	images map[string]fakeImage
-}
-
-// NewFakeRegistry returns an empty image registry.
-func NewFakeRegistry(address string) *FakeRegistry {
-	return &FakeRegistry{Address: address, images: map[string]fakeImage{}}
-}
-
-// SetDown makes the image registry unreachable, or reachable again.
-func (r *FakeRegistry) SetDown(down bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.down = down
-}
-
-// Add puts images into the image registry.
-func (r *FakeRegistry) Add(references ...string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, reference := range references {
-		r.images[reference] = newFakeImage(reference, nil)
-	}
-}
-
-// Digest is the manifest digest of a tag, and whether there is such a tag.
-func (r *FakeRegistry) Digest(reference string) (string, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	image, found := r.images[reference]
-	return image.digest, found
-}
-
-// reach fails when an image's registry is another one, or down.
-func (r *FakeRegistry) reach(reference string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if host, _, _ := strings.Cut(reference, "/"); host != r.Address || r.down {
-		return fault.New(fault.Unavailable, "reach the image registry of %s: connection refused", reference)
-	}
-	return nil
-}
-
-// find looks an image up by tag, or by digest in the same repository.
-func (r *FakeRegistry) find(reference string) (fakeImage, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if image, found := r.images[reference]; found {
-		return image, true
-	}
-	repository, digest, _ := strings.Cut(reference, "@")
-	for tagged, image := range r.images {
-		if image.digest == digest && repositoryOf(tagged) == repository {
-			return image, true
-		}
-	}
-	return fakeImage{}, false
-}
-
-// repositoryOf takes the tag from a reference.
-func repositoryOf(reference string) string {
-	if colon := strings.LastIndex(reference, ":"); colon > strings.LastIndex(reference, "/") {
-		return reference[:colon]
-	}
-	return reference
-}
-
-func newFakeImage(content string, cmd []string) fakeImage {
-	id := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
-	return fakeImage{id: id, digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(id))), cmd: cmd}
-}
 
 // Push copies a local image to the registry.
 func (f *Fake) Push(ctx context.Context, spec PushSpec) error {
@@ -116,7 +35,7 @@ func (f *Fake) Push(ctx context.Context, spec PushSpec) error {
 	return nil
 }
 
-// Pull copies an image from the registry, unless a digest is here already.
+// Pull copies an image from the registry, unless local storage has its digest.
 func (f *Fake) Pull(ctx context.Context, spec PullSpec) error {
 	if err := f.enter(ctx, "Pull", spec.Image); err != nil {
 		return err
@@ -166,7 +85,7 @@ func (f *Fake) RemoveImage(ctx context.Context, image string) error {
 	return nil
 }
 
-// PruneImage takes a name from an image that no container uses.
+// PruneImage removes a name of an image that no container uses.
 func (f *Fake) PruneImage(ctx context.Context, image string) (bool, error) {
 	if err := f.enter(ctx, "PruneImage", image); err != nil {
 		return false, err
@@ -183,8 +102,8 @@ func (f *Fake) PruneImage(ctx context.Context, image string) (bool, error) {
 	return here, nil
 }
 
-// Build goes through the Containerfile's lines. It heeds CMD, and runs what
-// RUN gives in its JSON form.
+// Build prints each line of the Containerfile as a step. It executes CMD and RUN
+// in their JSON form alone.
 func (f *Fake) Build(ctx context.Context, spec BuildSpec) (string, error) {
 	if err := f.enter(ctx, "Build", spec.Tag); err != nil {
 		return "", err

@@ -31,7 +31,7 @@ func TestFake(t *testing.T) {
 		Ports: []runtime.PortMapping{{HostPort: 8080, ContainerPort: 8080, Protocol: "tcp"}},
 	}
 
-	t.Run("a port that something else holds is PortInUse", func(t *testing.T) {
+	t.Run("a port that another program holds is PortInUse", func(t *testing.T) {
 		f := runtime.NewFake()
 		f.AddImages("shop:v1")
 		f.TakePort(8080)
@@ -40,7 +40,7 @@ func TestFake(t *testing.T) {
 		require.True(t, fault.Is(err, fault.PortInUse))
 	})
 
-	t.Run("what Before returns is the method's error", func(t *testing.T) {
+	t.Run("a method returns the error of Before", func(t *testing.T) {
 		f := runtime.NewFake()
 		f.AddImages("shop:v1")
 		broken := errors.New("the disk is full")
@@ -69,7 +69,7 @@ func TestFake(t *testing.T) {
 		require.Equal(t, 9, info.ExitCode)
 	})
 
-	t.Run("an image pushed by one host is pulled by another, by digest", func(t *testing.T) {
+	t.Run("an image pushed by one host can be pulled by another, by digest", func(t *testing.T) {
 		builder, node := runtime.NewFake(), runtime.NewFake()
 		node.Registry = builder.Registry
 		image := builder.Registry.Address + "/shop:v1"

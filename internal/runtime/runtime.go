@@ -1,6 +1,3 @@
-// Package runtime is the seam between activities and a container engine: what
-// mcp asks of one, in mcp's own words. runtime/podman drives a real one; Fake
-// is an engine in memory that passes the same contract test.
 package runtime
 
 import (
@@ -10,151 +7,165 @@ import (
 	"time"
 )
 
-// Labels that every container of mcp's bears.
+// The labels of every container that mcp creates.
 const (
 	LabelService    = "mcp.service"
 	LabelComponent  = "mcp.component"
-	LabelDeployment = "mcp.deployment" // the number of the deployment that made the container
-	LabelSpec       = "mcp.spec"       // a hash of all that would need a new container
+	LabelDeployment = "mcp.deployment" // the number of the deployment that created the container
+	LabelSpec       = "mcp.spec"       // a hash of every setting whose change needs a new container
 )
 
 // Runtime is one host's container engine. Every method may be called twice:
-// it looks first and does only what is missing. Errors are *fault.Error:
-// Unavailable when the engine cannot be reached, NotFound, Conflict (a name is
-// taken), PortInUse, Unauthorized, Invalid. A method whose context ends
-// returns the context's error.
+// it checks the current state first and does only what is missing. Errors are
+// *fault.Error: Unavailable when the engine cannot be reached, NotFound,
+// Conflict (a name is taken), PortInUse, Unauthorized, Invalid. A method whose
+// context ends returns the context's error.
 type Runtime interface {
-	// Build makes an image from a Containerfile and tags it. A source that
-	// does not build is Invalid; the error carries the failing STEP and the
+	// Build builds an image from a Containerfile and tags it. A source that
+	// does not build is Invalid; the error holds the failing STEP and the
 	// last lines of output.
 	Build(ctx context.Context, spec BuildSpec) (imageID string, err error)
-	// Push copies a local image to its image registry. A tag that is not
-	// here is NotFound.
+	// Push copies a local image to its image registry. A tag that is not in
+	// local storage is NotFound.
 	Push(ctx context.Context, spec PushSpec) error
 	// ImageExists reports whether an image is in local storage.
 	ImageExists(ctx context.Context, image string) (bool, error)
-	// Pull fetches an image, by tag or digest, unless a digest is here
-	// already. A missing one is NotFound.
+	// Pull fetches an image by tag or digest. A digest that is in local
+	// storage is not fetched again. A missing image is NotFound.
 	Pull(ctx context.Context, spec PullSpec) error
-	// RemoveImage untags a local image; one that is not here is no error.
+	// RemoveImage untags a local image. A missing image is not an error.
 	RemoveImage(ctx context.Context, image string) error
-	// PruneImage takes a name, a tag or a digest, from a local image, and frees
-	// the image with its last name; it reports whether it did. It leaves alone
-	// an image that is not here under that very name, or that a container uses,
-	// running or not, and every other name and image.
+	// PruneImage removes one name, a tag or a digest, of a local image, and the
+	// image with its last name. It reports whether it removed the name. An image
+	// that does not have that exact name, or that a container uses, running or
+	// not, keeps all its names.
 	PruneImage(ctx context.Context, image string) (pruned bool, err error)
 
-	// Run creates and starts a container and returns its id. When a container
-	// of that name exists with the same deployment and spec labels, it is
-	// started if need be and returned, or replaced if it publishes other
-	// ports; with other labels it is a Conflict. A container that could not be
-	// started is removed again. A missing image is NotFound; an unknown user
-	// or command is Invalid.
+	// Run creates and starts a container and returns its id. If a container
+	// of that name exists with the same deployment and spec labels, Run starts
+	// it where necessary and returns it, or replaces it where it publishes
+	// other ports; with other labels it is a Conflict. A container that cannot
+	// be started is removed. A missing image is NotFound; an unknown user or
+	// command is Invalid.
 	Run(ctx context.Context, spec ContainerSpec) (id string, err error)
-	// Start starts a stopped container; a running one is left alone. When a
-	// Stop that was cut off is still under way, Start waits for its end first.
+	// Start starts a stopped container; a running one is left alone. If a
+	// Stop that was interrupted is still in progress, Start first waits for it
+	// to end.
 	Start(ctx context.Context, name string) error
-	// Stop stops a container, killing it after timeout. One that does not run
-	// or does not exist is no error.
+	// Stop stops a container, killing it after timeout. A container that does
+	// not run or does not exist is not an error.
 	Stop(ctx context.Context, name string, timeout time.Duration) error
 	// Remove removes a container, running or not, with its anonymous volumes.
-	// One that does not exist is no error.
+	// A missing container is not an error.
 	Remove(ctx context.Context, name string) error
 	// Rename gives a container another name. A name that is taken is a
 	// Conflict.
 	Rename(ctx context.Context, from, to string) error
 	// Inspect describes one container; NotFound if there is none.
 	Inspect(ctx context.Context, name string) (ContainerInfo, error)
-	// List describes all containers, running or not, that bear every one of
-	// the given labels; an empty value asks for the label alone.
+	// List describes all containers, running or not, that have every one of
+	// the labels; an empty value matches any value of that label.
 	List(ctx context.Context, labels map[string]string) ([]ContainerInfo, error)
-	// Summaries are what List tells, in short, of those containers that are
-	// selected. They are one call of the engine, however many containers there
-	// are, where List is one for each.
+	// Summaries describes the selected containers more briefly than List. It
+	// makes one call to the engine, where List makes one for each container.
 	Summaries(ctx context.Context, s Selection) ([]ContainerSummary, error)
-	// Logs gives each the lines of a container's output that the query selects,
-	// oldest first, until each returns false. A follow goes on as lines come,
-	// and ends when the container does not run.
+	// Logs calls each with the lines of a container's output that the query
+	// selects, oldest first, until each returns false. With Follow it continues
+	// with new lines, and ends when the container no longer runs.
 	Logs(ctx context.Context, name string, q LogQuery, each func(LogLine) bool) error
-	// Exec runs a command in a running container. When ctx ends its answer is
-	// not waited for, but the command may go on in the container.
+	// Exec runs a command in a running container. When ctx ends, Exec returns,
+	// but the command may continue in the container.
 	Exec(ctx context.Context, name string, cmd []string) (ExecResult, error)
-	// Secrets are the names of the secrets that it keeps.
+	// Secrets returns the names of the engine's secrets.
 	Secrets(ctx context.Context) ([]string, error)
-	// Version is the engine's name and version: "podman 4.3.1".
+	// Version returns the engine's name and version: "podman 4.3.1".
 	Version(ctx context.Context) (string, error)
-	// Info is what the engine says of itself. It may be as old as this version
-	// of the engine.
+	// Info describes the engine. It may be cached until the engine's version
+	// changes.
 	Info(ctx context.Context) (EngineInfo, error)
 }
 
-// EngineInfo is what an engine says of itself.
+// EngineInfo describes an engine.
 type EngineInfo struct {
-	// Version is as Runtime.Version has it.
+	// Version is what Runtime.Version returns.
 	Version string
 	// Storage is the directory that holds images and containers.
 	Storage string
 	// Network is the network backend, "netavark" or "cni".
 	Network string
-	// Cgroups is the version of the host's, "v1" or "v2".
+	// Cgroups is the host's version of control groups, "v1" or "v2".
 	Cgroups string
 }
 
-// BuildSpec says what to build.
+// BuildSpec specifies a build.
 type BuildSpec struct {
 	// Tag is the image reference that the result gets.
 	Tag string
-	// Context is the absolute path of the build context, and Containerfile
-	// that of the file.
+	// Context and Containerfile are absolute paths.
 	Context       string
 	Containerfile string
-	// Out gets the build's whole output as it comes; nil drops it.
+	// Out receives the build's whole output as it arrives; nil discards it.
 	Out io.Writer
 }
 
-// PushSpec says what to push.
+// PushSpec specifies a push.
 type PushSpec struct {
 	Image string
 	// Insecure allows plain http and unknown certificates.
 	Insecure bool
-	// Progress is called now and then with a line that says how far it is;
-	// nil for none.
+	// Progress is called from time to time with a line that describes the
+	// progress; it may be nil.
 	Progress func(line string)
 }
 
-// PullSpec says what to pull.
+// PullSpec specifies a pull. Its fields are those of PushSpec.
 type PullSpec struct {
 	Image    string
 	Insecure bool
 	Progress func(line string)
 }
 
-// ContainerSpec is all that the engine is told about a container to run.
+// ContainerSpec specifies a container to run.
 type ContainerSpec struct {
 	Name    string
 	Image   string
 	Command []string
 	Env     map[string]string
 	Labels  map[string]string
-	// Secrets are the engine's, by name: each is a file of that name below
-	// /run/secrets.
+	// Secrets names secrets of the engine, each of which the container finds
+	// as a file of that name below /run/secrets.
 	Secrets []string
-	// SecretEnv maps variables to such secrets.
+	// SecretEnv maps environment variables to names of the engine's secrets.
 	SecretEnv map[string]string
 	// Volumes are "source:/target[:options]".
 	Volumes []string
 	Ports   []PortMapping
-	// User is "uid[:gid]" or a name; "" the image's.
+	// User is "uid[:gid]" or a name; "" means the image's user.
 	User string
 	// Network is "" for the engine's default, "host", "none", or a network's name.
 	Network string
 	// Restart is "no", "on-failure[:n]", "always" or "unless-stopped".
 	Restart string
-	// Memory is a limit in bytes, CPUs one in cores; 0 means none.
+	// Memory is a limit in bytes, CPUs in cores; 0 means no limit.
 	Memory int64
 	CPUs   float64
 	// StopTimeout is how long the container may take to stop.
 	StopTimeout time.Duration
+}
+
+// Published returns the ports that a container with this spec publishes: none on
+// the host's network, where there is nothing to publish, or without a network.
+func (s ContainerSpec) Published() []PortMapping {
+	if s.Network == "host" || s.Network == "none" {
+		return nil
+	}
+	return s.Ports
+}
+
+// MatchesLabels reports whether labels are those of a container that the same
+// deployment created from the same spec.
+func (s ContainerSpec) MatchesLabels(labels map[string]string) bool {
+	return labels[LabelDeployment] == s.Labels[LabelDeployment] && labels[LabelSpec] == s.Labels[LabelSpec]
 }
 
 // PortMapping publishes one port of a container on its host.
@@ -167,31 +178,29 @@ type PortMapping struct {
 	Protocol string `json:"protocol"`
 }
 
-// State is what a container is doing.
+// State is the state of a container.
 type State string
 
-// The states that mcp tells apart.
+// The states that mcp distinguishes.
 const (
 	Created State = "created"
 	Running State = "running"
-	Stopped State = "stopped" // it ran, and has exited
-	// Removing is for ever where the engine was killed in mid-removal: such a
+	Stopped State = "stopped" // ran and has exited
+	// Removing is permanent if the engine was killed during the removal: such a
 	// container holds its name and its ports, never runs again, and can be
 	// removed.
 	Removing State = "removing"
 	Other    State = "other" // paused, stopping
 )
 
-// Selection chooses containers: those that bear every one of the labels, where an
-// empty value asks for the label alone, and have one of the names. What is empty
-// chooses all.
+// Selection selects the containers that have every one of the labels, where an
+// empty value matches any, and one of the names. An empty field selects all.
 type Selection struct {
 	Labels map[string]string
 	Names  []string
 }
 
-// Selects reports whether a container of that name and with those labels is one of
-// them.
+// Selects reports whether s selects a container with that name and those labels.
 func (s Selection) Selects(name string, labels map[string]string) bool {
 	for key, value := range s.Labels {
 		if has, found := labels[key]; !found || value != "" && has != value {
@@ -201,36 +210,36 @@ func (s Selection) Selects(name string, labels map[string]string) bool {
 	return len(s.Names) == 0 || slices.Contains(s.Names, name)
 }
 
-// ContainerSummary is what the engine's list says of a container.
+// ContainerSummary describes a container as far as the engine's list does.
 type ContainerSummary struct {
 	ID, Name string
 	State    State
 	Labels   map[string]string
 }
 
-// ContainerInfo is what the engine says of a container.
+// ContainerInfo describes a container.
 type ContainerInfo struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// Image is the reference it was made from; Digest that image's manifest
-	// digest where the engine knows it.
+	// Image is the reference that the container was created from; Digest is
+	// that image's manifest digest where the engine has it.
 	Image  string            `json:"image"`
 	Digest string            `json:"digest,omitempty"`
 	State  State             `json:"state"`
 	Labels map[string]string `json:"labels,omitempty"`
 	Ports  []PortMapping     `json:"ports,omitempty"`
-	// Volumes are the paths on the host that are mounted in it. They concern
-	// the host alone, and do not travel.
+	// Volumes are the paths on the host that are mounted in the container. They
+	// concern the host alone and are not serialized.
 	Volumes []string `json:"-"`
-	// Started is when it was last started, from inspect; zero if never.
+	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
-	// Health is the engine's own health status; "" where it has none.
+	// Health is the engine's health status; "" if the container has no check.
 	Health   string `json:"health,omitempty"`
 	Restarts int    `json:"restarts"`
 	ExitCode int    `json:"exit_code"`
 }
 
-// Summary is the description in short.
+// Summary returns the part of c that a ContainerSummary holds.
 func (c ContainerInfo) Summary() ContainerSummary {
 	return ContainerSummary{ID: c.ID, Name: c.Name, State: c.State, Labels: c.Labels}
 }

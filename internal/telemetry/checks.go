@@ -12,53 +12,51 @@ import (
 	"time"
 )
 
-// checkTimeout is how long a check may take.
+// checkTimeout bounds one check.
 const checkTimeout = 2 * time.Second
 
-// checks are what makes a process ready.
+// checks holds the conditions for a process to be ready.
 type checks struct {
 	mu     sync.Mutex
 	byName map[string]func(context.Context) error
-	// unready is why the process as a whole is not ready; "" if it may be.
+	// unready is the reason for which the process is not ready, whatever its
+	// checks return; "" for none.
 	unready string
 }
 
 // Readiness is the answer of /readyz.
 type Readiness struct {
 	Ready bool `json:"ready"`
-	// Reason says why the process as a whole is not ready: it starts, or stops.
+	// Reason is set if the process is not ready whatever its checks return,
+	// because it starts or stops.
 	Reason string        `json:"reason,omitempty"`
 	Checks []CheckResult `json:"checks"`
 }
 
-// CheckResult is how one check went.
+// CheckResult is the result of one check.
 type CheckResult struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
-	// Reason is why it is not OK.
+	// Reason is set unless OK.
 	Reason    string `json:"reason,omitempty"`
 	ElapsedMS int64  `json:"elapsed_ms"`
 }
 
-// Check adds a condition that must hold for the process to be ready; it goes
-// over one of the same name. Its context ends after two seconds.
-func (t *Telemetry) Check(name string, ask func(context.Context) error) {
-	t.checks.mu.Lock()
-	defer t.checks.mu.Unlock()
-	if t.checks.byName == nil {
-		t.checks.byName = map[string]func(context.Context) error{}
+// set sets the check of that name.
+func (c *checks) set(name string, ask func(context.Context) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byName == nil {
+		c.byName = map[string]func(context.Context) error{}
 	}
-	t.checks.byName[name] = ask
+	c.byName[name] = ask
 }
 
-// Ready says that the process does its work, as long as its checks hold.
-func (t *Telemetry) Ready() { t.Unready("") }
-
-// Unready says that the process does not do its work, and why.
-func (t *Telemetry) Unready(reason string) {
-	t.checks.mu.Lock()
-	defer t.checks.mu.Unlock()
-	t.checks.unready = reason
+// setUnready sets the reason for which the process is not ready; "" for none.
+func (c *checks) setUnready(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unready = reason
 }
 
 // serve answers with a Readiness: 200 if ready, 503 if not.
@@ -69,10 +67,10 @@ func (c *checks) serve(w http.ResponseWriter, r *http.Request) {
 	if !answer.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(answer) // who asked may be gone
+	_ = json.NewEncoder(w).Encode(answer) // the client may be gone
 }
 
-// ask makes every check, all at once.
+// ask runs all checks concurrently.
 func (c *checks) ask(ctx context.Context) Readiness {
 	c.mu.Lock()
 	answer := Readiness{Ready: c.unready == "", Reason: c.unready, Checks: make([]CheckResult, 0, len(c.byName))}
@@ -91,7 +89,7 @@ func (c *checks) ask(ctx context.Context) Readiness {
 	return answer
 }
 
-// bounded makes one check, and does not wait for one that ignores its context.
+// bounded runs one check, and does not wait for one that ignores its context.
 func bounded(ctx context.Context, name string, ask func(context.Context) error) CheckResult {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Off is the address of a process that does not listen; "" is too.
+// Off is the address of a process that does not listen, and so is "".
 const Off = "off"
 
-// retry is how often an address is tried again that cannot be listened on: a
-// worker that takes over from another comes while that one still ends.
-const retry = 5 * time.Second
+// retryInterval is the time between attempts to listen. A worker that replaces
+// another starts while that one still holds the address.
+const retryInterval = 5 * time.Second
 
-// goodbye is how long requests under way may take when the listener closes.
-const goodbye = 3 * time.Second
+// shutdownTimeout bounds the open requests when the listener closes.
+const shutdownTimeout = 3 * time.Second
 
 // Listener serves HTTP until it is closed.
 type Listener struct {
@@ -31,9 +31,9 @@ type Listener struct {
 	bound string
 }
 
-// Listen serves at an address, "127.0.0.1:9464", until Close. No worker fails
-// for want of a port: while the address cannot be had, because another worker
-// on this machine has it, that is logged once and it is tried again.
+// Listen serves at an address, "127.0.0.1:9464", until Close. A worker does not
+// fail for lack of a port: while another process holds the address, Listen has
+// logged that once and retries in the background.
 func Listen(address string, h http.Handler, log *slog.Logger) *Listener {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Listener{log: log, address: address, cancel: cancel, server: &http.Server{
@@ -46,7 +46,7 @@ func Listen(address string, h http.Handler, log *slog.Logger) *Listener {
 	}
 	socket, err := net.Listen("tcp", address)
 	if err != nil {
-		log.Warn("metrics and health are off until this address is free", "error", err, "next", retry)
+		log.Warn("metrics and health are off until this address is free", "error", err, "next", retryInterval)
 		l.running.Go(func() { l.retry(ctx) })
 		return l
 	}
@@ -54,32 +54,32 @@ func Listen(address string, h http.Handler, log *slog.Logger) *Listener {
 	return l
 }
 
-// Address is where it listens; "" while it does not.
+// Address returns the address on which l listens; "" while it does not.
 func (l *Listener) Address() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.bound
 }
 
-// Close stops listening, lets requests under way end, and returns when all has
-// ended. It may be called twice.
+// Close stops listening, waits for open requests, and returns when every
+// goroutine of l has ended. It may be called twice.
 func (l *Listener) Close() {
 	l.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	if l.server.Shutdown(ctx) != nil {
-		_ = l.server.Close() // what does not end is cut off
+		_ = l.server.Close() // closes the remaining connections
 	}
 	l.running.Wait()
 }
 
-// retry serves as soon as the address can be had.
+// retry serves as soon as the address is free.
 func (l *Listener) retry(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(retry):
+		case <-time.After(retryInterval):
 		}
 		if socket, err := net.Listen("tcp", l.address); err == nil {
 			l.serve(socket)
@@ -88,11 +88,11 @@ func (l *Listener) retry(ctx context.Context) {
 	}
 }
 
-// serve serves at a socket, in the background.
+// serve serves on a socket in the background.
 func (l *Listener) serve(socket net.Listener) {
 	l.mu.Lock()
 	l.bound = socket.Addr().String()
 	l.mu.Unlock()
-	l.log.Info("metrics and health", "address", socket.Addr().String())
-	l.running.Go(func() { _ = l.server.Serve(socket) }) // Close ends it, and it the socket
+	l.log.Info("serving metrics and health", "address", socket.Addr().String())
+	l.running.Go(func() { _ = l.server.Serve(socket) }) // Close ends it, and it closes the socket
 }

@@ -10,33 +10,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metric describes one of mcp's own metrics, under the whole name that
-// Prometheus shows. One of these labels alone sets its series apart.
+// Metric describes one of mcp's metrics. Name is the full name that Prometheus
+// shows. Its series have these labels and no others.
 type Metric struct {
 	Name, Help string
 	Labels     []Label
 }
 
-// Label is a label with the values that it can have.
+// Label is a label with its possible values.
 type Label struct {
 	Name   string
 	Values []string
 }
 
-// buckets are the bounds of every histogram, in seconds: from a call to
-// Temporal to the deadline of a deploy.
+// buckets holds the bounds of every histogram, in seconds: from the duration of a
+// call to Temporal to the deadline of a deploy.
 var buckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800}
 
-// metrics holds every metric of a process but those of Go's runtime. Series
-// appear when they are first needed, since nobody can list the SDK's: that is
-// why it is a collector which describes nothing beforehand.
+// metrics holds every metric of a process except those of Go's runtime. It creates
+// a series at its first value, because the SDK's metrics cannot be listed; so it
+// is a collector that describes nothing in advance.
 type metrics struct {
 	mu         sync.Mutex
 	declared   map[string]Metric
 	counters   family[prometheus.Counter]
 	gauges     family[prometheus.Gauge]
 	histograms family[prometheus.Observer]
-	// read is what Telemetry.Read was given; nil if nothing.
+	// read is the function of Telemetry.Read; nil if there is none.
 	read func(context.Context) ([]Gauge, error)
 }
 
@@ -54,41 +54,14 @@ func newMetrics() *metrics {
 	return m
 }
 
-// Declare describes a metric before it is first measured. It may be called
-// twice.
-func (t *Telemetry) Declare(m Metric) {
-	t.metrics.mu.Lock()
-	defer t.metrics.mu.Unlock()
-	t.metrics.declared[m.Name] = m
-}
-
-// DeclareCounter declares a counter, and shows it with a zero for each
-// combination of its labels' values: a rate sees the first failure only if it
-// has seen none before.
-func (t *Telemetry) DeclareCounter(m Metric) {
-	t.Declare(m)
-	for _, labels := range combinations(m.Labels) {
-		t.metrics.counters.with(m.Name, labels)
-	}
-}
-
-// Gauge is the value of a metric as it is now.
+// Gauge is the current value of a metric.
 type Gauge struct {
 	Name   string
 	Labels map[string]string
 	Value  float64
 }
 
-// Read has gauges, which must be declared, read at each scrape; it goes over
-// what was to be read before. A scrape goes without those that cannot be read
-// within two seconds.
-func (t *Telemetry) Read(read func(context.Context) ([]Gauge, error)) {
-	t.metrics.mu.Lock()
-	defer t.metrics.mu.Unlock()
-	t.metrics.read = read
-}
-
-// combinations are all choices of one value for each label.
+// combinations returns every choice of one value for each label.
 func combinations(labels []Label) []map[string]string {
 	all := []map[string]string{{}}
 	for _, label := range labels {
@@ -103,6 +76,18 @@ func combinations(labels []Label) []map[string]string {
 		all = next
 	}
 	return all
+}
+
+func (m *metrics) declare(metric Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.declared[metric.Name] = metric
+}
+
+func (m *metrics) readFrom(read func(context.Context) ([]Gauge, error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.read = read
 }
 
 // Describe implements prometheus.Collector.
@@ -126,7 +111,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// readings are the gauges that are read now.
+// readings calls read; it returns nil if that fails.
 func (m *metrics) readings() []Gauge {
 	m.mu.Lock()
 	read := m.read
@@ -138,22 +123,22 @@ func (m *metrics) readings() []Gauge {
 	defer cancel()
 	gauges, err := read(ctx)
 	if err != nil {
-		return nil // why is for /readyz to say
+		return nil // /readyz reports the cause
 	}
 	return gauges
 }
 
-// describe gives a metric's help and the names of its labels. One that was not
-// declared is the SDK's, and has the labels that the SDK gives it.
+// describe returns a metric's help and the names of its labels. One that was not
+// declared is the SDK's, with the labels that the SDK sets.
 func (m *metrics) describe(name string, tags map[string]string) (help string, labels []string) {
-	known, ok := m.declared[name]
+	declared, ok := m.declared[name]
 	if !ok {
-		return "Of Temporal's SDK: https://docs.temporal.io/references/sdk-metrics", slices.Sorted(maps.Keys(tags))
+		return "A metric of Temporal's SDK: https://docs.temporal.io/references/sdk-metrics", slices.Sorted(maps.Keys(tags))
 	}
-	for _, label := range known.Labels {
+	for _, label := range declared.Labels {
 		labels = append(labels, label.Name)
 	}
-	return known.Help, labels
+	return declared.Help, labels
 }
 
 // vector is a metric with labels, of any kind.
@@ -162,15 +147,16 @@ type vector[M any] interface {
 	With(prometheus.Labels) M
 }
 
-// family holds the metrics of one kind, by their names and their labels': the
-// SDK gives one name different labels in different places.
+// family holds the metrics of one kind, keyed by the names of the metric and of its
+// labels: the SDK uses one metric with different labels.
 type family[M any] struct {
 	of      *metrics
 	vectors map[string]vector[M]
 	make    func(name, help string, labels []string) vector[M]
 }
 
-// with finds, or begins, the series of a metric with these labels.
+// with returns the series of a metric with these labels, and creates it if it is
+// missing.
 func (f *family[M]) with(name string, tags map[string]string) M {
 	f.of.mu.Lock()
 	defer f.of.mu.Unlock()

@@ -28,11 +28,11 @@ func TestOutcomeOf(t *testing.T) {
 		{"no error", gone, nil, "succeeded"},
 		{"a fault", t.Context(), fmt.Errorf("run: %w", fault.New(fault.Unhealthy, "exited")), "Unhealthy"},
 		{"a fault although it was cancelled", gone, fault.New(fault.NotFound, "no image"), "NotFound"},
-		{"what nobody knows", t.Context(), errors.New("boom"), "Internal"},
-		{"a cancel", gone, fmt.Errorf("pull: %w", context.Canceled), "cancelled"},
-		{"its time is up", over, context.DeadlineExceeded, "late"},
+		{"an untyped error", t.Context(), errors.New("boom"), "Internal"},
+		{"a cancellation", gone, fmt.Errorf("pull: %w", context.Canceled), "cancelled"},
+		{"a deadline", over, context.DeadlineExceeded, "late"},
 		{"the worker stops", stopped, context.Canceled, "Unavailable"},
-		{"a cancel within, of something else", t.Context(), context.Canceled, "Internal"},
+		{"a cancellation of another context", t.Context(), context.Canceled, "Internal"},
 	} {
 		t.Run(test.name, func(t *testing.T) { require.Equal(t, test.want, outcomeOf(test.ctx, test.err)) })
 	}
@@ -46,20 +46,20 @@ func TestPolling(t *testing.T) {
 		do   func(p *polls)
 		want string
 	}{
-		{"never", func(*polls) {}, "it has not been polled yet"},
-		{"under way", func(p *polls) { p.begin(queue) }, ""},
-		{"of another kind", func(p *polls) { p.begin(Queue{queue.Name, true}) }, "it has not been polled yet"},
-		{"busy with what it got", func(p *polls) { p.end(t.Context(), queue, p.begin(queue), nil) }, ""},
+		{"not polled", func(*polls) {}, "it has not been polled yet"},
+		{"waiting", func(p *polls) { p.begin(queue) }, ""},
+		{"polled for tasks of the other kind", func(p *polls) { p.begin(Queue{queue.Name, true}) }, "it has not been polled yet"},
+		{"busy with a task", func(p *polls) { p.end(t.Context(), queue, p.begin(queue), nil) }, ""},
 		{"refused", func(p *polls) { p.end(t.Context(), queue, p.begin(queue), refused) }, "the last poll failed: connection refused"},
-		{"refused, and just tried again", func(p *polls) {
+		{"refused, and just retried", func(p *polls) {
 			p.end(t.Context(), queue, p.begin(queue), refused)
 			p.begin(queue)
 		}, "the last poll failed: connection refused"},
-		{"refused, and waiting since", func(p *polls) {
+		{"refused, and waiting again for a minute", func(p *polls) {
 			p.end(t.Context(), queue, p.begin(queue), refused)
 			*p.begin(queue) = time.Now().Add(-time.Minute)
 		}, ""},
-		{"given up by ourselves", func(p *polls) {
+		{"cancelled by this process", func(p *polls) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			p.end(ctx, queue, p.begin(queue), context.Canceled)

@@ -12,14 +12,14 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Queue is one kind of tasks of one task queue.
+// Queue is the tasks of one kind in one task queue.
 type Queue struct {
 	Name string
-	// Workflows says that it holds workflow tasks, not activities.
+	// Workflows selects workflow tasks instead of activity tasks.
 	Workflows bool
 }
 
-// String names the queue for an operator.
+// String returns the queue's name for an operator.
 func (q Queue) String() string {
 	if q.Workflows {
 		return q.Name + " (workflows)"
@@ -27,29 +27,25 @@ func (q Queue) String() string {
 	return q.Name + " (activities)"
 }
 
-// settled is how long a poll must have waited to prove, after one that failed,
-// that the queue can be polled again: a refusal comes sooner.
+// settled is how long a poll must have waited, after one that failed, to prove
+// that the queue can be polled: a refusal arrives sooner.
 const settled = time.Second
 
-// polls sees each poll of a connection to Temporal. The SDK does not say
-// whether its workers get through, and Temporal, which does, remembers a poller
-// for five minutes after its end.
+// polls records each poll of a connection to Temporal. The SDK does not report
+// whether its workers reach Temporal, and Temporal lists a poller for five minutes
+// after its end.
 type polls struct {
 	mu     sync.Mutex
 	queues map[Queue]*polled
 }
 
-// polled is what was seen of one queue.
+// polled is the state of the polls of one queue.
 type polled struct {
-	waiting map[*time.Time]struct{} // since when each poll under way has waited
-	failed  error                   // of the last poll that has ended
+	waiting map[*time.Time]struct{} // the start of each open poll
+	failed  error                   // the error of the last poll that ended
 }
 
 func newPolls() *polls { return &polls{queues: map[Queue]*polled{}} }
-
-// Polling returns nil if this process polls a queue, or why it does not. A
-// worker that has all the work it can do polls for no more; that is no error.
-func (t *Telemetry) Polling(q Queue) error { return t.polls.polling(q, time.Now()) }
 
 func (p *polls) polling(q Queue, now time.Time) error {
 	p.mu.Lock()
@@ -81,9 +77,8 @@ func (p *polls) intercept(ctx context.Context, method string, in, out any, cc *g
 	return err
 }
 
-// queueOf is the queue that a request polls, if it polls one. The queue of a
-// workflow that one worker has in its memory counts as the one that it came
-// from.
+// queueOf returns the queue that a request polls, if it polls one. A sticky queue,
+// of the workflows that one worker caches, counts as the queue that they came from.
 func queueOf(request any) (Queue, bool) {
 	var asked *taskqueue.TaskQueue
 	workflows := false
@@ -112,8 +107,8 @@ func (p *polls) begin(q Queue) *time.Time {
 	return &began
 }
 
-// end notes how a poll ended. One that this process gave up itself, because it
-// stops, tells nothing of the queue.
+// end records the end of a poll. The error of one that this process cancelled,
+// because it stops, does not concern the queue.
 func (p *polls) end(ctx context.Context, q Queue, began *time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// handler takes what Temporal's SDK measures, and what workflows count through
-// it. A counter's name ends in _total and a timer's in _seconds, as Prometheus
-// wants it and Temporal's own dashboards expect.
+// handler receives the metrics of Temporal's SDK, and those of workflows through
+// it. It appends _total to a counter's name and _seconds to a timer's, as
+// Prometheus requires and Temporal's dashboards expect.
 type handler struct {
 	metrics *metrics
 	tags    map[string]string

@@ -13,17 +13,12 @@ import (
 
 const stepSeconds = "mcp_step_seconds"
 
-// The outcomes of a step besides the kinds of fault.
+// The outcomes of a step that are not kinds of fault.
 const (
 	succeeded = "succeeded"
 	cancelled = "cancelled"
 	late      = "late"
 )
-
-// Steps measures each attempt of an activity: how long it took, and how it
-// ended. It sees errors as the activity returned them, so it comes after those
-// interceptors that translate them.
-func (t *Telemetry) Steps() interceptor.WorkerInterceptor { return &steps{metrics: t.metrics} }
 
 type steps struct {
 	interceptor.WorkerInterceptorBase
@@ -42,7 +37,7 @@ type step struct {
 
 // ExecuteActivity implements interceptor.ActivityInboundInterceptor.
 func (s *step) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
-	began, outcome := time.Now(), string(fault.Internal) // which holds if it panics
+	began, outcome := time.Now(), string(fault.Internal) // of a panic
 	defer func() {
 		labels := map[string]string{"activity": activity.GetInfo(ctx).ActivityType.Name, "outcome": outcome}
 		s.metrics.histograms.with(stepSeconds, labels).Observe(time.Since(began).Seconds())
@@ -52,11 +47,11 @@ func (s *step) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActiv
 	return out, err
 }
 
-// outcomeOf says in one word how an attempt ended: succeeded, cancelled, late,
-// or the kind of its fault.
+// outcomeOf returns the outcome of an attempt: succeeded, cancelled, late or the
+// kind of its fault.
 func outcomeOf(ctx context.Context, err error) string {
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = context.Cause(ctx) // such as that the worker is stopping
+		err = context.Cause(ctx) // such as the stop of the worker
 	}
 	switch {
 	case err == nil:

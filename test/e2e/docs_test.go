@@ -67,7 +67,8 @@ var scenes = map[string]func(*player){
 		p.say("127.0.0.1:5000", p.registry, "--registry-port 5000", "--registry-port "+port)
 		p.t.Cleanup(func() { _, _ = p.run("mcp dev down --destroy") }) // if it was not played to its end
 	},
-	// The demo's sources, compiled.
+	// The demo's sources, compiled, and its definition, which the page shows only
+	// after it is deployed.
 	"README.md": func(p *player) {
 		p.say("127.0.0.1:5000", p.registry, "--workspace /src", "--workspace "+p.workspace)
 		sources, err := filepath.Abs("../../examples/src/guestbook")
@@ -76,6 +77,9 @@ var scenes = map[string]func(*player){
 		for _, part := range []string{"web", "api"} {
 			p.mustRun("cd workspace/guestbook && CGO_ENABLED=0 go build -o bin/guestbook-" + part + " ./" + part)
 		}
+		example, err := os.ReadFile("../../examples/services/guestbook.toml")
+		require.NoError(p.t, err)
+		p.play(block{language: "toml", text: string(example)})
 	},
 	// A fleet of this machine: a namespace of Temporal and a node of its own.
 	"operating.md": func(p *player) {

@@ -77,7 +77,7 @@ func TestAServiceOfManyComponents(t *testing.T) {
 	w.define("many", w.many("many", 201, "v2"))
 	refused := w.mcp("deploy", "many")
 	require.Equal(t, 2, refused.code, refused)
-	require.Contains(t, refused.stderr, "has 201 components, but 200 is the most")
+	require.Contains(t, refused.stderr, "has 201 components; the limit is 200")
 }
 
 // many is a definition of n components of one image.

@@ -24,7 +24,7 @@ func TestServiceNewAsks(t *testing.T) {
 		{`this has no default\nName of the service \[none\]:$`, "Not a name"},
 		{`must be a DNS label.*\nName of the service \[none\]:$`, "asked"},
 		{`\nImage, with a tag \[` + w.registry + `/asked:v1\]:$`, "UPPER/case::x"},
-		{`is no image reference.*\nImage.*:$`, ""},
+		{`is not an image reference.*\nImage.*:$`, ""},
 		{`\nContainerfile to build it from \[it is not built\]:$`, "Containerfile"},
 		{`\nPort that its program listens on \[what \$PORT says\]:$`, "eighty"},
 		{`"eighty" is no port\nPort.*:$`, "70000"},

@@ -1,5 +1,5 @@
-// Command hello answers every request with a greeting and its version. It
-// listens on $PORT and, on SIGTERM, answers what is under way before it ends.
+// Command hello answers every request with a greeting and its version. It listens
+// on $PORT and, on SIGTERM, answers the requests in progress before it exits.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		log.Printf("hello %s stops, and answers what is under way", version)
+		log.Printf("hello %s is stopping; answering the requests in progress", version)
 		last, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 		defer cancel()
 		stopped <- server.Shutdown(last)

@@ -14,16 +14,18 @@ import (
 
 const docs = "../../../docs"
 
-// pages are the documentation, by file name, and the README.
+// pages returns the text of each page of the documentation, by file name.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(docs, "*.md"))
-	require.NoError(t, err)
 	texts := map[string]string{}
-	for _, file := range append(files, "../../../README.md") {
-		text, err := os.ReadFile(file)
+	for _, pattern := range []string{"*.md", "*/*.md", "../*.md"} {
+		files, err := filepath.Glob(filepath.Join(docs, pattern))
 		require.NoError(t, err)
-		texts[file] = string(text)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			texts[file] = string(text)
+		}
 	}
 	return texts
 }

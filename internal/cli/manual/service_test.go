@@ -21,10 +21,10 @@ func TestTheServicePageIsOfTheExample(t *testing.T) {
 
 const serviceOpening = `# The service file
 
-Written from [service.example.toml](service.example.toml) by ` + "`make reference`" + `: one TOML
-file per service, in the directory that ` + "`services`" + ` in ` + "`mcp.toml`" + ` names. Whatever has a
-default may be left out; an unknown key is an error. ` + "`mcp service check FILE`" + ` tells
-every mistake at once, by line and key, and ` + "`mcp plan SERVICE`" + ` what a change would do.
+Generated from [service.example.toml](service.example.toml) by ` + "`make reference`" + `: one TOML
+file per service, in the directory that ` + "`services`" + ` in ` + "`mcp.toml`" + ` names. A key with a
+default may be left out; an unknown key is an error. ` + "`mcp service check FILE`" + ` reports
+every mistake at once, by line and key, and ` + "`mcp plan SERVICE`" + ` shows what a deploy would change.
 `
 
 var (

@@ -3,20 +3,19 @@ package parts
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// ImageRegistryOptions says how to run an image registry.
+// ImageRegistryOptions configure an image registry.
 type ImageRegistryOptions struct {
-	// Dir holds its configuration, its log and what is pushed to it.
+	// Dir holds its configuration, its log and the pushed images.
 	Dir string
-	// Binary is CNCF distribution's program, "registry".
+	// Binary is the program "registry" of CNCF distribution.
 	Binary string
-	// Port is where it listens on 127.0.0.1; 0 for the one it had last in
-	// Dir, or a free one.
+	// Port is its port on 127.0.0.1; 0 means the last one used in Dir, or a
+	// free one.
 	Port int
 }
 
@@ -28,7 +27,7 @@ type ImageRegistry struct {
 }
 
 // StartImageRegistry starts an image registry and waits until it answers. A
-// second start in the same Dir finds what was pushed to the first.
+// second start in the same Dir finds the images that were pushed to the first.
 func StartImageRegistry(ctx context.Context, o ImageRegistryOptions) (*ImageRegistry, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -51,7 +50,7 @@ func StartImageRegistry(ctx context.Context, o ImageRegistryOptions) (*ImageRegi
 		Name: "image registry",
 		Path: program,
 		Args: args,
-		// Left alone, it sends traces to a collector on localhost.
+		// By default it sends traces to a collector on localhost.
 		Env:     []string{"OTEL_TRACES_EXPORTER=none"},
 		Dir:     dir,
 		LogFile: filepath.Join(dir, "registry.log"),
@@ -59,14 +58,15 @@ func StartImageRegistry(ctx context.Context, o ImageRegistryOptions) (*ImageRegi
 	if err != nil {
 		return nil, err
 	}
-	if err := r.WaitReady(ctx, r.ping); err != nil {
+	answers := func(ctx context.Context) error { return ping(ctx, "http://"+r.Address()+"/v2/", nil) }
+	if err := r.WaitReady(ctx, answers); err != nil {
 		r.Stop()
 		return nil, err
 	}
 	return r, nil
 }
 
-// Address is "127.0.0.1:PORT", the first element of the names of its images.
+// Address returns "127.0.0.1:PORT", which the names of its images begin with.
 func (r *ImageRegistry) Address() string { return loopback(r.port) }
 
 func (r *ImageRegistry) config(dir string) []byte {
@@ -85,9 +85,10 @@ http:
 `, filepath.Join(dir, "data"), r.Address())
 }
 
-// withoutOverrides runs a program without the environment variables that
-// distribution takes for parts of its configuration. REGISTRY_AUTH_FILE, which
-// tells podman where the credentials are, would keep it from starting.
+// withoutOverrides returns the command line that runs a program without the
+// environment variables that distribution reads as parts of its configuration.
+// One of them, REGISTRY_AUTH_FILE, which names podman's credentials, would keep
+// it from starting.
 func withoutOverrides(program string, args ...string) (string, []string) {
 	var unset []string
 	for _, variable := range os.Environ() {
@@ -99,20 +100,4 @@ func withoutOverrides(program string, args ...string) (string, []string) {
 		return program, args
 	}
 	return "/usr/bin/env", append(append(unset, program), args...)
-}
-
-func (r *ImageRegistry) ping(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Address()+"/v2/", nil)
-	if err != nil {
-		return err
-	}
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET /v2/: %s", response.Status)
-	}
-	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
-// program is one that `make tools` builds.
+// program returns the path of a program that make tools builds.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", "..", "bin", name))
@@ -30,7 +30,7 @@ func startImageRegistry(t *testing.T, dir string, port int) *parts.ImageRegistry
 	return r
 }
 
-// push puts a small image into an image registry.
+// push pushes a small image to an image registry.
 func push(t *testing.T, r *parts.ImageRegistry, repository string) (name.Tag, v1.Hash) {
 	t.Helper()
 	tag, err := name.NewTag(r.Address() + "/" + repository)
@@ -65,12 +65,12 @@ func TestImageRegistry(t *testing.T) {
 		require.ErrorContains(t, err, "404")
 	})
 
-	t.Run("two of them do not meet", func(t *testing.T) {
+	t.Run("two registries have different addresses", func(t *testing.T) {
 		here, there := startImageRegistry(t, t.TempDir(), 0), startImageRegistry(t, t.TempDir(), 0)
 		require.NotEqual(t, here.Address(), there.Address())
 	})
 
-	t.Run("when the former port is taken it moves to another", func(t *testing.T) {
+	t.Run("it moves to another port if the former one is taken", func(t *testing.T) {
 		dir := t.TempDir()
 		first := startImageRegistry(t, dir, 0)
 		first.Stop()
@@ -79,7 +79,7 @@ func TestImageRegistry(t *testing.T) {
 		require.NotEqual(t, first.Address(), startImageRegistry(t, dir, 0).Address())
 	})
 
-	t.Run("it listens on the port it is given", func(t *testing.T) {
+	t.Run("it listens on a given port", func(t *testing.T) {
 		port, err := parts.FreePort()
 		require.NoError(t, err)
 		r := startImageRegistry(t, t.TempDir(), port)
@@ -87,19 +87,19 @@ func TestImageRegistry(t *testing.T) {
 	})
 
 	t.Run("a given port that another registry holds is an error, not a false readiness", func(t *testing.T) {
-		stranger := startImageRegistry(t, t.TempDir(), 0)
+		other := startImageRegistry(t, t.TempDir(), 0)
 		_, err := parts.StartImageRegistry(t.Context(), parts.ImageRegistryOptions{
-			Dir: t.TempDir(), Binary: program(t, "registry"), Port: portOf(t, stranger.Address()),
+			Dir: t.TempDir(), Binary: program(t, "registry"), Port: portOf(t, other.Address()),
 		})
 		require.ErrorContains(t, err, "address already in use")
 	})
 
-	t.Run("podman's credentials in the environment are not its own", func(t *testing.T) {
+	t.Run("it ignores podman's credentials in the environment", func(t *testing.T) {
 		t.Setenv("REGISTRY_AUTH_FILE", "/root/auth.json")
 		push(t, startImageRegistry(t, t.TempDir(), 0), "shop/api:v1")
 	})
 
-	t.Run("what keeps it from starting is in the error", func(t *testing.T) {
+	t.Run("a failed start is reported with its reason", func(t *testing.T) {
 		_, err := parts.StartImageRegistry(t.Context(), parts.ImageRegistryOptions{Dir: t.TempDir(), Binary: "/bin/false"})
 		require.ErrorContains(t, err, "image registry ended before it was ready")
 	})

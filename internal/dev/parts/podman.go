@@ -3,25 +3,23 @@ package parts
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 )
 
-// PodmanOptions says where podman's API service keeps what is its own.
+// PodmanOptions configure podman's API service.
 type PodmanOptions struct {
 	// Dir holds the log, the configuration and, for a private engine, its
 	// storage.
 	Dir string
-	// Private gives the engine storage, networks and volumes of its own under
-	// Dir, so that several can live on one machine and none sees the
-	// machine's own containers.
+	// Private keeps the engine's storage, networks and volumes under Dir, so
+	// that several engines can share one machine and none sees the machine's
+	// own containers.
 	Private bool
-	// Namespace is the file of the network namespace to run in, as a host of
-	// its own; "" for this process's.
+	// Namespace is the file of the network namespace to run in, as a separate
+	// host; "" means that of this process.
 	Namespace string
 }
 
@@ -44,7 +42,7 @@ func StartPodman(ctx context.Context, o PodmanOptions) (*Podman, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make podman's directory: %w", err)
 	}
-	// The kernel's table of mounts, which Destroy reads, knows no symlinks.
+	// The kernel's table of mounts, which Destroy reads, has resolved paths.
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, fmt.Errorf("find podman's directory: %w", err)
 	}
@@ -60,7 +58,7 @@ func StartPodman(ctx context.Context, o PodmanOptions) (*Podman, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := podmanEnv(o)
+	env, err := podmanEnv(dir, o.Private)
 	if err != nil {
 		return nil, err
 	}
@@ -77,33 +75,31 @@ func StartPodman(ctx context.Context, o PodmanOptions) (*Podman, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.WaitReady(ctx, p.ping); err != nil {
+	if err := p.WaitReady(ctx, func(ctx context.Context) error { return PingPodman(ctx, p.Socket()) }); err != nil {
 		p.Stop()
 		return nil, err
 	}
 	return p, nil
 }
 
-// Socket is the service's address: "unix:///…/podman.sock".
-func (p *Podman) Socket() string { return "unix://" + p.socketPath() }
+// Socket returns the service's address: "unix:///…/podman.sock".
+func (p *Podman) Socket() string { return "unix://" + filepath.Join(p.volatile, "podman.sock") }
 
-func (p *Podman) socketPath() string { return filepath.Join(p.volatile, "podman.sock") }
-
-// Stop ends the service. Its containers go on running, and the next service
-// in the same Dir finds them.
+// Stop stops the service. Its containers keep running, and the next service in
+// the same Dir finds them.
 func (p *Podman) Stop() { p.Process.Stop() }
 
-// command is the command line of a podman that is meant for this engine.
+// command returns the command line that runs podman on this engine.
 func (p *Podman) command(args ...string) (string, []string) {
 	args = append(p.storageArgs(), args...)
 	if p.options.Namespace == "" {
 		return p.program, args
 	}
-	// Not "ip netns exec", which would hide the cgroups.
+	// "ip netns exec" would hide the cgroups.
 	return "nsenter", append([]string{"--net=" + p.options.Namespace, p.program}, args...)
 }
 
-// storageArgs are podman's global options.
+// storageArgs returns podman's global options.
 func (p *Podman) storageArgs() []string {
 	if !p.options.Private {
 		return nil
@@ -115,26 +111,4 @@ func (p *Podman) storageArgs() []string {
 		"--network-config-dir", filepath.Join(p.options.Dir, "networks"),
 		"--volumepath", filepath.Join(p.options.Dir, "volumes"),
 	}
-}
-
-func (p *Podman) ping(ctx context.Context) error {
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", p.socketPath())
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://podman/_ping", nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("ping: %s", response.Status)
-	}
-	return nil
 }

@@ -14,38 +14,37 @@ import (
 	"syscall"
 )
 
-// podmanEnv writes what configuration the service needs and returns the
-// environment that points to it. A machine that needs none gets none: podman
-// then reads the machine's own.
+// podmanEnv writes the configuration that the service needs into dir and
+// returns the environment that selects it. If none is needed, podman reads the
+// machine's own.
 //
-// CONTAINERS_CONF replaces the machine's containers.conf as a whole, it does
-// not add to it. That is wanted for a private engine; for the machine's own
-// storage it is done only where podman could not start a container otherwise.
-func podmanEnv(o PodmanOptions) ([]string, error) {
+// CONTAINERS_CONF replaces the machine's containers.conf completely. A private
+// engine needs that; with the machine's own storage it is set only if podman
+// could not start a container otherwise.
+func podmanEnv(dir string, private bool) ([]string, error) {
 	restricted := machineIsRestricted()
-	if !o.Private && !restricted {
+	if !private && !restricted {
 		return nil, nil
 	}
 	var conf strings.Builder
 	conf.WriteString(engineConf(restricted))
-	if o.Private {
-		network, err := privateNetwork(o.Dir)
+	if private {
+		network, err := privateNetwork(dir)
 		if err != nil {
 			return nil, err
 		}
 		fmt.Fprintf(&conf, "[network]\nnetwork_backend = \"netavark\"\ndefault_network = %q\n", network)
 	}
-	path := filepath.Join(o.Dir, "containers.conf")
+	path := filepath.Join(dir, "containers.conf")
 	if err := os.WriteFile(path, []byte(conf.String()), 0o600); err != nil {
 		return nil, fmt.Errorf("write podman's configuration: %w", err)
 	}
 	return []string{"CONTAINERS_CONF=" + path, "PODMAN_IGNORE_CGROUPSV1_WARNING=1"}, nil
 }
 
-// machineIsRestricted reports whether podman's defaults cannot work here:
-// crun refuses to start containers without CAP_SYS_RESOURCE and on hybrid or
-// v1 cgroups, and without systemd there is neither its cgroup manager nor its
-// journal.
+// machineIsRestricted reports whether podman's defaults fail on this machine:
+// crun does not start containers without CAP_SYS_RESOURCE or on hybrid or v1
+// cgroups, and without systemd its cgroup manager and its journal are missing.
 func machineIsRestricted() bool {
 	_, unified := os.Stat("/sys/fs/cgroup/cgroup.controllers")
 	_, systemd := os.Stat("/run/systemd/system")
@@ -69,9 +68,9 @@ func hasSysResource() bool {
 	return false
 }
 
-// engineConf is how the engine runs containers. On a restricted machine limits
-// above this process's own could not be set, and lock files take the place of
-// a segment of shared memory that all engines would share.
+// engineConf returns the configuration of the engine. On a restricted machine
+// limits above those of this process could not be set, and lock files replace a
+// segment of shared memory that all engines would share.
 func engineConf(restricted bool) string {
 	const rlimitNproc = 6 // RLIMIT_NPROC, which package syscall lacks
 	var conf strings.Builder
@@ -79,9 +78,9 @@ func engineConf(restricted bool) string {
 		fmt.Fprintf(&conf, "[containers]\ndefault_ulimits = [\"nofile=%[1]d:%[1]d\", \"nproc=%[2]d:%[2]d\"]\n",
 			limit(syscall.RLIMIT_NOFILE, 20000), limit(rlimitNproc, 30000))
 	}
-	// Two processes stay for this many seconds after each command that is run
-	// in a container, so that its exit code can be asked for; 300 by default,
-	// which a health check every few seconds makes many.
+	// Two processes stay for this many seconds after each command run in a
+	// container, to report its exit code. With the default of 300 a health check
+	// every few seconds would accumulate many.
 	conf.WriteString("[engine]\nexit_command_delay = 10\n")
 	if restricted {
 		if _, err := exec.LookPath("runc"); err == nil {
@@ -92,22 +91,23 @@ func engineConf(restricted bool) string {
 	return conf.String()
 }
 
-// limit is this process's hard limit of a resource, but at most the wish.
-func limit(resource int, wish uint64) uint64 {
+// limit returns the hard limit of this process for a resource, or most if that
+// is less.
+func limit(resource int, most uint64) uint64 {
 	var own syscall.Rlimit
 	if err := syscall.Getrlimit(resource, &own); err != nil {
-		return wish
+		return most
 	}
-	return min(own.Max, wish)
+	return min(own.Max, most)
 }
 
-// privateNetwork makes sure that the engine in dir has a default network of
-// its own and returns its name. Engines that shared the name "podman" would
-// share its bridge, its firewall chains and its addresses, each handing out
-// the same ones.
+// privateNetwork creates the default network of the engine in dir, unless it
+// exists, and returns its name. Engines that shared the name "podman" would
+// share its bridge and its firewall chains, and each would assign the same
+// addresses.
 func privateNetwork(dir string) (string, error) {
 	sum := sha256.Sum256([]byte(dir))
-	name := fmt.Sprintf("mcp-%x", sum[:4]) // also the bridge's name: 15 bytes at most
+	name := fmt.Sprintf("mcp-%x", sum[:4]) // also names the bridge: at most 15 bytes
 	path := filepath.Join(dir, "networks", name+".json")
 	if _, err := os.Stat(path); err == nil {
 		return name, nil
@@ -135,8 +135,8 @@ func privateNetwork(dir string) (string, error) {
 	return name, nil
 }
 
-// freeSubnet picks one of the 16384 networks 10.64.0.0/24 to 10.127.255.0/24
-// by the sum, passing over those that an interface of this machine is in.
+// freeSubnet chooses one of the 16384 networks 10.64.0.0/24 to 10.127.255.0/24
+// by the sum, and skips those of this machine's interfaces.
 func freeSubnet(sum [sha256.Size]byte) (netip.Prefix, error) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
@@ -153,5 +153,5 @@ func freeSubnet(sum [sha256.Size]byte) (netip.Prefix, error) {
 			return subnet, nil
 		}
 	}
-	return netip.Prefix{}, fmt.Errorf("find a free network for podman in 10.64.0.0/10: all that were tried are in use")
+	return netip.Prefix{}, fmt.Errorf("find a free network for podman in 10.64.0.0/10: all candidates are in use")
 }

@@ -13,10 +13,10 @@ import (
 	"syscall"
 )
 
-// Destroy ends a private engine with all that it holds: containers, mounts,
-// images, volumes and the service. Of the machine's own engine it ends only
-// the service; the containers there run on, and keep the configuration that
-// they were started with. Destroying twice is no error.
+// Destroy removes a private engine completely: containers, mounts, images,
+// volumes and the service. Of the machine's own engine it stops only the
+// service; the containers keep running with the configuration they were started
+// with. Destroying an engine twice is not an error.
 func (p *Podman) Destroy() error {
 	if p.destroyed() {
 		p.Stop()
@@ -26,22 +26,21 @@ func (p *Podman) Destroy() error {
 		p.Stop()
 		return errors.Join(os.Remove(filepath.Join(p.options.Dir, volatileLink)), os.RemoveAll(p.volatile))
 	}
-	// podman itself, rather than its service, so that this works however the
-	// service has ended.
+	// The podman program rather than its service, which may have died.
 	_, err := p.run("rm", "--all", "--force", "--time", "0", "--volumes")
 	if err != nil {
 		err = fmt.Errorf("remove podman's containers: %w", err)
 	}
 	p.Stop()
 	p.endMonitors()
-	// Files are removed only when nothing is mounted among them any more.
+	// Remove files only when nothing is mounted among them.
 	if mounted := errors.Join(unmountUnder(p.volatile), unmountUnder(p.options.Dir)); mounted != nil {
 		return errors.Join(err, mounted)
 	}
 	return errors.Join(err, p.removeFiles())
 }
 
-// run runs podman itself, rather than its service, and returns what it prints.
+// run runs the podman program, not through its service, and returns its output.
 func (p *Podman) run(args ...string) ([]byte, error) {
 	path, args := p.command(args...)
 	command := exec.Command(path, args...)
@@ -55,15 +54,15 @@ func (p *Podman) run(args ...string) ([]byte, error) {
 	return output, err
 }
 
-// destroyed reports whether Destroy has come to its end before.
+// destroyed reports whether Destroy has already completed.
 func (p *Podman) destroyed() bool {
 	_, err := os.Stat(p.volatile)
 	return os.IsNotExist(err)
 }
 
-// endMonitors kills the engine's conmon processes that are left, and the podman
-// that each of them calls some seconds after its container has ended, or after
-// a command in it. That podman would make the storage anew.
+// endMonitors kills the engine's remaining conmon processes, and the podman that
+// each of them starts some seconds after its container, or a command in it, has
+// ended. That podman would create the storage again.
 func (p *Podman) endMonitors() {
 	for _, program := range []string{"conmon", filepath.Base(p.program)} {
 		for _, pid := range p.processes(program) {
@@ -72,14 +71,14 @@ func (p *Podman) endMonitors() {
 	}
 }
 
-// processes are those of a program that work on the engine's storage.
+// processes lists the processes of a program that use the engine's storage.
 func (p *Podman) processes(program string) []int {
 	var pids []int
 	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range commands {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
 		args := strings.Split(string(text), "\x00")
 		if filepath.Base(args[0]) != program || !slices.Contains(args, filepath.Join(p.options.Dir, "root")) {

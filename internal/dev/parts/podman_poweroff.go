@@ -9,10 +9,9 @@ import (
 	"syscall"
 )
 
-// PowerOff ends a private engine as a loss of power would: the service and
-// every process of its containers are killed, and what is kept in memory is
-// forgotten. The next start in the same Dir finds the containers, and that
-// none of them runs.
+// PowerOff stops a private engine as a loss of power does: it kills the service
+// and every process of its containers, and discards the state kept in memory.
+// The next start in the same Dir finds the containers, none of them running.
 func (p *Podman) PowerOff() error {
 	namespaces := p.namespaces()
 	_ = syscall.Kill(p.PID(), syscall.SIGKILL)
@@ -23,7 +22,7 @@ func (p *Podman) PowerOff() error {
 	p.endMonitors()
 	var errs []error
 	for _, path := range namespaces {
-		_ = syscall.Unmount(path, syscall.MNT_DETACH) // one of a container that has ended is not mounted
+		_ = syscall.Unmount(path, syscall.MNT_DETACH) // that of a stopped container is not mounted
 		errs = append(errs, os.RemoveAll(path))
 	}
 	errs = append(errs, unmountUnder(p.volatile), unmountUnder(p.options.Dir))
@@ -33,19 +32,19 @@ func (p *Podman) PowerOff() error {
 	return os.RemoveAll(p.volatile)
 }
 
-// namespaces are the files of the containers' network namespaces, which lie
-// among everybody's.
+// namespaces lists the files of the containers' network namespaces, which are in
+// a directory shared with other engines.
 func (p *Podman) namespaces() []string {
 	ids, err := p.run("ps", "--all", "--quiet")
 	if err != nil || len(ids) == 0 {
 		return nil
 	}
 	keys, _ := p.run(append([]string{"inspect", "--format", "{{.NetworkSettings.SandboxKey}}"}, strings.Fields(string(ids))...)...)
-	return strings.Fields(string(keys)) // of those that are still there
+	return strings.Fields(string(keys)) // of the containers that still exist
 }
 
-// killTree kills a process and all that it has started, which must not be left
-// to do anything about that.
+// killTree kills a process and its descendants, which must not react to its
+// death.
 func killTree(pid int) {
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", pid))
 	_ = syscall.Kill(pid, syscall.SIGKILL)

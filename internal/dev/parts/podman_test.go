@@ -40,7 +40,7 @@ func call(t *testing.T, p *parts.Podman, method, path, body string) int {
 }
 
 func TestPodman(t *testing.T) {
-	t.Run("a second start in the same directory finds its data again", func(t *testing.T) {
+	t.Run("a second start in the same directory finds its data", func(t *testing.T) {
 		dir := t.TempDir()
 		first := startPodman(t, dir)
 		require.Equal(t, http.StatusCreated, call(t, first, http.MethodPost, "/volumes/create", `{"Name":"kept"}`))
@@ -66,7 +66,7 @@ func TestPodman(t *testing.T) {
 		require.Equal(t, first.Socket(), second.Socket())
 	})
 
-	t.Run("state from before a boot is forgotten and data is not", func(t *testing.T) {
+	t.Run("a boot discards state but not data", func(t *testing.T) {
 		dir := t.TempDir()
 		first := startPodman(t, dir)
 		require.Equal(t, http.StatusCreated, call(t, first, http.MethodPost, "/volumes/create", `{"Name":"kept"}`))
@@ -81,13 +81,13 @@ func TestPodman(t *testing.T) {
 		require.Equal(t, http.StatusNoContent, call(t, second, http.MethodGet, "/volumes/kept/exists", ""))
 	})
 
-	t.Run("a directory that no overlay can be in is refused", func(t *testing.T) {
+	t.Run("a directory that cannot hold an overlay mount is refused", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "a,b")
 		_, err := parts.StartPodman(t.Context(), parts.PodmanOptions{Dir: dir, Private: true})
 		require.ErrorContains(t, err, "comma")
 	})
 
-	t.Run("what is destroyed leaves no mount and no data", func(t *testing.T) {
+	t.Run("a destroyed engine leaves no mount and no data", func(t *testing.T) {
 		dir := t.TempDir()
 		p := startPodman(t, dir)
 		require.Equal(t, http.StatusCreated, call(t, p, http.MethodPost, "/volumes/create", `{"Name":"gone"}`))

@@ -7,15 +7,15 @@ import (
 	"path/filepath"
 )
 
-// volatileLink, in the engine's directory, leads to its volatile directory.
+// volatileLink, in the engine's directory, links to its volatile directory.
 const volatileLink = "volatile"
 
-// volatileDir returns the directory for podman's socket and for what it knows
-// of running containers. It is a short one outside dir, because podman refuses
-// a run root of more than 50 bytes and the kernel a unix socket's path of more
-// than 107. It is the same at each start, because podman's database refuses
-// another, but it is emptied when the machine has booted since: podman would
-// else believe that its containers still run.
+// volatileDir returns the directory for podman's socket and for its state of
+// running containers. Its path is short and outside dir, because podman refuses a
+// run root of more than 50 bytes and the kernel a unix socket's path of more than
+// 107. It is the same at each start, because podman's database refuses another.
+// After a boot of the machine it is emptied; otherwise podman would take its
+// containers for running.
 func volatileDir(dir string) (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -31,20 +31,20 @@ func volatileDir(dir string) (string, error) {
 		return path, nil
 	}
 	if err := os.RemoveAll(path); err != nil {
-		return "", fmt.Errorf("forget podman's state from before the boot: %w", err)
+		return "", fmt.Errorf("remove podman's state from before the boot: %w", err)
 	}
-	// Not MkdirAll: in a directory that others can write to, one that exists
-	// again by now is somebody else's.
+	// Not MkdirAll: if the directory exists again in a parent that other users
+	// can write to, it is another user's.
 	if err := os.Mkdir(path, 0o700); err != nil {
-		return "", fmt.Errorf("make podman's volatile directory again: %w", err)
+		return "", fmt.Errorf("recreate podman's volatile directory: %w", err)
 	}
 	if err := os.WriteFile(seen, boot, 0o600); err != nil {
-		return "", fmt.Errorf("note the boot id: %w", err)
+		return "", fmt.Errorf("record the boot id: %w", err)
 	}
 	return path, nil
 }
 
-// newVolatileDir makes a volatile directory and the link to it.
+// newVolatileDir creates a volatile directory and the link to it.
 func newVolatileDir(link string, boot []byte) (string, error) {
 	base := os.Getenv("XDG_RUNTIME_DIR")
 	switch {
@@ -58,7 +58,7 @@ func newVolatileDir(link string, boot []byte) (string, error) {
 		return "", fmt.Errorf("make podman's volatile directory: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(path, "boot_id"), boot, 0o600); err != nil {
-		return "", fmt.Errorf("note the boot id: %w", err)
+		return "", fmt.Errorf("record the boot id: %w", err)
 	}
 	if err := os.Symlink(path, link); err != nil {
 		return "", fmt.Errorf("link podman's volatile directory: %w", err)

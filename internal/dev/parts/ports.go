@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// FreePort is a tcp port of 127.0.0.1 that nobody listens on. The kernel does
-// not hand it to anybody else who asks for a free port within the next minute.
+// FreePort returns a TCP port of 127.0.0.1 that no process listens on. For a
+// minute the kernel does not give it to another process that requests a free
+// port.
 func FreePort() (int, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -18,8 +19,8 @@ func FreePort() (int, error) {
 	}
 	defer listener.Close()
 	// A connection that the listening side closes first leaves the port in
-	// TIME_WAIT: the kernel does not choose it then, but whoever names it and
-	// sets SO_REUSEADDR, as servers do, can bind it.
+	// TIME_WAIT: the kernel then does not choose it, but a server that names it
+	// and sets SO_REUSEADDR, as servers do, can bind it.
 	dialed, err := net.Dial("tcp4", listener.Addr().String())
 	if err != nil {
 		return 0, fmt.Errorf("reserve a free port: %w", err)
@@ -34,14 +35,14 @@ func FreePort() (int, error) {
 }
 
 // stickyPort chooses the port of 127.0.0.1 that a part listens on: wanted,
-// unless 0; else the one that was recorded in dir under this name, so that a
-// second start is found where the first one was; else any free one. What it
-// chose for itself it records. A wanted port that is taken is an error here,
-// since later the part's readiness probe would meet the stranger who has it.
+// unless it is 0; otherwise the one recorded in dir under name, so that a second
+// start keeps the address of the first; otherwise any free one. It records a port
+// that it chose itself. A wanted port that is taken is an error here, because the
+// part's readiness probe would later reach the process that holds it.
 func stickyPort(dir, name string, wanted int) (int, error) {
 	if wanted != 0 {
 		if err := bindable(wanted); err != nil {
-			return 0, fmt.Errorf("listen on the port given for %s: %w", name, err)
+			return 0, fmt.Errorf("listen on the port set for %s: %w", name, err)
 		}
 		return wanted, nil
 	}
@@ -59,8 +60,8 @@ func stickyPort(dir, name string, wanted int) (int, error) {
 	return port, nil
 }
 
-// recordedPort reads a record of stickyPort's; one that is missing or spoilt
-// is as good as none.
+// recordedPort reads a port that stickyPort recorded. It ignores a corrupt
+// record.
 func recordedPort(file string) (int, bool) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -70,7 +71,7 @@ func recordedPort(file string) (int, bool) {
 	return port, err == nil && port > 0
 }
 
-// bindable tells whether a port of 127.0.0.1 can be listened on.
+// bindable checks that a process can listen on a port of 127.0.0.1.
 func bindable(port int) error {
 	listener, err := net.Listen("tcp4", loopback(port))
 	if err != nil {
@@ -79,5 +80,5 @@ func bindable(port int) error {
 	return listener.Close()
 }
 
-// loopback is the address of a port of this host.
+// loopback returns the address of a port of 127.0.0.1.
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

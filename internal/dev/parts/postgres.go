@@ -8,34 +8,32 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 	"time"
 )
 
-// PostgresOptions says where a private Postgres cluster lives.
+// PostgresOptions configure a private Postgres server.
 type PostgresOptions struct {
 	// Dir holds the log, the port's number and the cluster, or a link to it.
 	Dir string
-	// Port is the one to listen on; 0 for the one of the last start, or any
-	// that is free.
+	// Port is the port to listen on; 0 means that of the last start, or a free
+	// one.
 	Port int
 }
 
-// Postgres is a running Postgres server of its own.
+// Postgres is a running private Postgres server.
 type Postgres struct {
 	*Process
-	// Dir is where it was started.
+	// Dir is the directory it was started in.
 	Dir      string
 	port     int
 	password string
 }
 
-// settle is how long a start waits for what a server that was killed in the
-// same directory has left: backends that still end, and a port.
+// settle is how long a start waits for the remains of a server that was killed in
+// the same directory: its backends and its port.
 const settle = 10 * time.Second
 
-// StartPostgres starts a Postgres server on 127.0.0.1 and waits until it takes
+// StartPostgres starts a Postgres server on 127.0.0.1 and waits until it accepts
 // connections. A second start in the same Dir finds the data of the first,
 // however that has ended. The server flushes each commit to the disk.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
@@ -64,34 +62,34 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	}
 	if err := os.WriteFile(portFile(dir), []byte(strconv.Itoa(p.port)), 0o600); err != nil {
 		p.Stop()
-		return nil, fmt.Errorf("note Postgres's port: %w", err)
+		return nil, fmt.Errorf("record Postgres's port: %w", err)
 	}
 	return p, nil
 }
 
-// URL is the address of the database mcp, with its password.
+// URL returns the address of the database mcp, with its password.
 func (p *Postgres) URL() string {
 	address := url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword("mcp", p.password),
 		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)),
 		Path:     "/mcp",
-		RawQuery: "sslmode=disable", // it has no certificate, and never leaves this host
+		RawQuery: "sslmode=disable", // it has no certificate, and serves this host alone
 	}
 	return address.String()
 }
 
-// Stop ends the server; its data stays.
+// Stop stops the server; its data stays.
 func (p *Postgres) Stop() { p.Process.Stop() }
 
-// Destroy ends the server and removes its data.
+// Destroy stops the server and removes its data.
 func (p *Postgres) Destroy() error {
 	p.Stop()
 	return RemovePostgres(p.Dir)
 }
 
-// RemovePostgres removes what a server that has been stopped left in Dir, and
-// its cluster where that is elsewhere.
+// RemovePostgres removes the files of a stopped server from dir, and its cluster
+// if that is elsewhere.
 func RemovePostgres(dir string) error {
 	if elsewhere, err := os.Readlink(filepath.Join(dir, clusterName)); err == nil {
 		if err := os.RemoveAll(elsewhere); err != nil {
@@ -108,72 +106,14 @@ func RemovePostgres(dir string) error {
 
 func portFile(dir string) string { return filepath.Join(dir, "port") }
 
-func logFile(dir string) string { return filepath.Join(dir, "postgres.log") }
-
-// start starts the server once.
-func (c *cluster) start(ctx context.Context, dir string, port int) (*Process, error) {
-	if err := c.disownLock(); err != nil {
-		return nil, err
-	}
-	p, err := Start(Command{
-		Name: "postgres",
-		Path: filepath.Join(c.programs, "postgres"),
-		Args: []string{
-			"-D", c.data(),
-			"-c", "listen_addresses=127.0.0.1",
-			"-c", "port=" + strconv.Itoa(port),
-			// No socket: its path may be too long, and TCP is enough.
-			"-c", "unix_socket_directories=",
-			"-c", "shared_buffers=32MB",
-		},
-		Dir:        c.home,
-		LogFile:    logFile(dir),
-		Credential: c.user,
-		StopSignal: syscall.SIGINT, // "fast": sessions are ended, not waited for
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := p.WaitReady(ctx, func(context.Context) error { return c.ready(p.PID()) }); err != nil {
-		p.Stop()
-		return nil, err
-	}
-	return p, nil
-}
-
-// ready looks for the note that the server makes when it takes connections,
-// as pg_ctl does. The note names its writer, so a server that somebody else
-// runs on the same port is not mistaken for this one.
-func (c *cluster) ready(pid int) error {
-	note, err := os.ReadFile(c.lockFile())
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(string(note), "\n")
-	if len(lines) < 8 || lines[0] != strconv.Itoa(pid) || strings.TrimSpace(lines[7]) != "ready" {
-		return fmt.Errorf("it does not take connections yet")
-	}
-	return nil
-}
-
-// contended reports whether a start failed for something that passes by: the
-// last server's processes have not all ended, or its port was taken just now.
-func contended(err error) bool {
-	for _, sign := range []string{"pre-existing shared memory block", "Address already in use", "lock file \"postmaster.pid\" already exists"} {
-		if strings.Contains(err.Error(), sign) {
-			return true
-		}
-	}
-	return false
-}
-
-// choosePort is the wanted port, or the last one if it is free, or any.
+// choosePort returns wanted, or if that is 0 the last port if it is free, or any
+// free port.
 func choosePort(dir string, wanted int) (int, error) {
 	if wanted != 0 {
 		return wanted, nil
 	}
-	if noted, err := os.ReadFile(portFile(dir)); err == nil {
-		wanted, _ = strconv.Atoi(string(noted)) // unreadable: any will do
+	if recorded, err := os.ReadFile(portFile(dir)); err == nil {
+		wanted, _ = strconv.Atoi(string(recorded)) // 0, any port, if it is corrupt
 	}
 	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(wanted)))
 	if err != nil {

@@ -15,25 +15,27 @@ import (
 	"syscall"
 )
 
-// clusterName, in a server's directory, is the cluster or a link to it.
+// clusterName, in a server's directory, names the cluster or a link to it.
 const clusterName = "cluster"
 
-// cluster is where a server's data is, and what it takes to serve it.
+// cluster is a server's data with the programs, the user and the password to
+// serve it.
 type cluster struct {
 	programs string
-	home     string
-	// user is who the server runs as; nil for this process's own user.
+	dir      string
+	// user is the user the server runs as; nil means that of this process.
 	user     *syscall.Credential
 	password string
 }
 
-func (c *cluster) data() string { return filepath.Join(c.home, "data") }
+func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
 
 func (c *cluster) lockFile() string { return filepath.Join(c.data(), "postmaster.pid") }
 
-func (c *cluster) passwordFile() string { return filepath.Join(c.home, "password") }
+func (c *cluster) passwordFile() string { return filepath.Join(c.dir, "password") }
 
-// openCluster finds the cluster of a server's directory, or makes it.
+// openCluster opens the cluster of a server's directory, and creates it if it is
+// missing.
 func openCluster(ctx context.Context, dir string) (*cluster, error) {
 	programs, err := postgresPrograms()
 	if err != nil {
@@ -45,7 +47,7 @@ func openCluster(ctx context.Context, dir string) (*cluster, error) {
 			return nil, err
 		}
 	}
-	if c.home, err = c.makeHome(dir); err != nil {
+	if c.dir, err = c.makeDir(dir); err != nil {
 		return nil, err
 	}
 	if err := c.makePassword(); err != nil {
@@ -54,75 +56,74 @@ func openCluster(ctx context.Context, dir string) (*cluster, error) {
 	return c, c.initialise(ctx)
 }
 
-// postgresPrograms is the directory of Postgres's programs. Debian keeps them
-// out of PATH, by version.
+// postgresPrograms returns the directory of Postgres's programs. Debian installs
+// them by version, outside PATH.
 func postgresPrograms() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path), nil
 	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is a good one
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is valid
 	if len(found) == 0 {
 		return "", errors.New("find Postgres's initdb in PATH or /usr/lib/postgresql: install the Debian package postgresql")
 	}
 	version := func(path string) int {
-		n, _ := strconv.Atoi(strings.Split(path, "/")[4]) // an odd name counts as the oldest
+		n, _ := strconv.Atoi(strings.Split(path, "/")[4]) // 0, the oldest, if it is not a number
 		return n
 	}
 	newest := slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })
 	return filepath.Dir(newest), nil
 }
 
-// postgresUser is who the server runs as when this process is root, because
-// Postgres refuses to be root.
+// postgresUser returns the user the server runs as when this process is root,
+// because Postgres refuses to run as root.
 func postgresUser() (*syscall.Credential, error) {
 	account, err := user.Lookup("postgres")
 	if err != nil {
-		return nil, fmt.Errorf("find the user that Postgres runs as (the Debian package postgresql makes it): %w", err)
+		return nil, fmt.Errorf("find the user that Postgres runs as (the Debian package postgresql creates it): %w", err)
 	}
 	uid, uidErr := strconv.ParseUint(account.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(account.Gid, 10, 32)
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
 }
 
-// makeHome makes the cluster's directory, or finds it, and gives it to the
-// server's user.
-func (c *cluster) makeHome(dir string) (string, error) {
-	home, err := c.findHome(dir)
+// makeDir finds or creates the cluster's directory and makes the server's user
+// its owner.
+func (c *cluster) makeDir(dir string) (string, error) {
+	path, err := c.findDir(dir)
 	if err == nil && c.user != nil {
-		err = os.Chown(home, int(c.user.Uid), int(c.user.Gid))
+		err = os.Chown(path, int(c.user.Uid), int(c.user.Gid))
 	}
 	if err != nil {
 		return "", fmt.Errorf("make the directory of Postgres's data: %w", err)
 	}
-	return home, nil
+	return path, nil
 }
 
-// findHome is where the cluster's directory is: in dir, or, where the server's
-// user could not get at it there, under /var/lib with a link to it in dir.
-func (c *cluster) findHome(dir string) (string, error) {
-	home := filepath.Join(dir, clusterName)
-	if resolved, err := filepath.EvalSymlinks(home); err == nil {
+// findDir returns the cluster's directory: in dir or, if the server's user has
+// no access there, under /var/lib with a link to it in dir.
+func (c *cluster) findDir(dir string) (string, error) {
+	path := filepath.Join(dir, clusterName)
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		return resolved, nil
 	}
-	// A link that leads nowhere is left of data that was removed by hand.
-	if err := os.RemoveAll(home); err != nil {
+	// A dangling link remains from data that was removed by hand.
+	if err := os.RemoveAll(path); err != nil {
 		return "", err
 	}
 	if open, err := c.canEnter(dir); open || err != nil {
-		return home, errors.Join(err, os.Mkdir(home, 0o700))
+		return path, errors.Join(err, os.Mkdir(path, 0o700))
 	}
 	elsewhere, err := os.MkdirTemp("/var/lib", "mcp-postgres-")
 	if err != nil {
 		return "", err
 	}
-	return elsewhere, os.Symlink(elsewhere, home)
+	return elsewhere, os.Symlink(elsewhere, path)
 }
 
-// canEnter reports whether the server's user may pass through dir and all
-// that is above it.
+// canEnter reports whether the server's user may enter dir and all its parents.
 func (c *cluster) canEnter(dir string) (bool, error) {
 	if c.user == nil {
-		return true, nil // this process's own user has made it
+		return true, nil // this process's user created it
 	}
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -149,8 +150,8 @@ func (c *cluster) canEnter(dir string) (bool, error) {
 	}
 }
 
-// makePassword reads the password, or makes one. It is in a file because
-// arguments can be read by anybody.
+// makePassword reads the password, or generates one. It is in a file because
+// any user can read a process's arguments.
 func (c *cluster) makePassword() error {
 	kept, err := os.ReadFile(c.passwordFile())
 	if err == nil {
@@ -170,16 +171,16 @@ func (c *cluster) makePassword() error {
 	return os.Rename(fresh, c.passwordFile())
 }
 
-// initialise makes the cluster's data with the database mcp in it, unless it
-// is there. It gets its name when it is whole, so that one that was broken
-// off is made anew.
+// initialise creates the cluster's data, with the database mcp, unless it
+// exists. It is renamed into place when complete, so that an interrupted attempt
+// is started over.
 func (c *cluster) initialise(ctx context.Context) error {
 	if _, err := os.Stat(c.data()); err == nil {
 		return nil
 	}
 	fresh := c.data() + ".new"
 	if err := os.RemoveAll(fresh); err != nil {
-		return fmt.Errorf("remove data that was never finished: %w", err)
+		return fmt.Errorf("remove incomplete data: %w", err)
 	}
 	err := c.run(ctx, "", "initdb", "--pgdata", fresh, "--username=mcp", "--pwfile", c.passwordFile(),
 		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C")
@@ -196,39 +197,14 @@ func (c *cluster) initialise(ctx context.Context) error {
 	return nil
 }
 
-// run runs one of Postgres's programs to its end, as the server's user.
+// run runs one of Postgres's programs as the server's user.
 func (c *cluster) run(ctx context.Context, input, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.programs, program), args...)
-	cmd.Dir = c.home
+	cmd.Dir = c.dir
 	cmd.Stdin = strings.NewReader(input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.user}
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("run %s: %w: %s", program, err, strings.TrimSpace(string(output)))
-	}
-	return nil
-}
-
-// disownLock makes sure that the lock file of a server that was killed does
-// not keep the next one from starting because some other server of the same
-// user has the old one's process id by now, as is likely in a container. It
-// puts this process's id in its place, which Postgres knows for its parent's
-// and passes over; what else the file says lets Postgres find out whether
-// processes of the old server are still at work.
-func (c *cluster) disownLock() error {
-	note, err := os.ReadFile(c.lockFile())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read Postgres's lock: %w", err)
-	}
-	pid, rest, _ := strings.Cut(string(note), "\n")
-	arguments, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline")) // none: it is gone
-	if slices.Contains(strings.Split(string(arguments), "\x00"), c.data()) {
-		return nil // the old server itself, still ending
-	}
-	if err := os.WriteFile(c.lockFile(), []byte(strconv.Itoa(os.Getpid())+"\n"+rest), 0o600); err != nil {
-		return fmt.Errorf("disown Postgres's old lock: %w", err)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func mustPSQL(t *testing.T, address, statement string) string {
 	return output
 }
 
-// openDir is a directory that every user may pass through.
+// openDir returns a directory that every user may enter.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "mcp-test-")
@@ -49,7 +49,7 @@ func openDir(t *testing.T) string {
 }
 
 func TestPostgres(t *testing.T) {
-	t.Run("it listens on 127.0.0.1 alone, asks for the password and flushes commits", func(t *testing.T) {
+	t.Run("it listens on 127.0.0.1 alone, requires the password and flushes commits", func(t *testing.T) {
 		p := startPostgres(t, parts.PostgresOptions{Dir: t.TempDir()})
 		require.Equal(t, "127.0.0.1||on|on|mcp", mustPSQL(t, p.URL(),
 			"select concat_ws('|', current_setting('listen_addresses'), current_setting('unix_socket_directories'), current_setting('fsync'), current_setting('synchronous_commit'), current_database())"))
@@ -62,7 +62,7 @@ func TestPostgres(t *testing.T) {
 		require.Contains(t, output, "password authentication failed")
 	})
 
-	t.Run("a second start finds the data, the port and the password again", func(t *testing.T) {
+	t.Run("a second start keeps the data, the port and the password", func(t *testing.T) {
 		dir := openDir(t)
 		first := startPostgres(t, parts.PostgresOptions{Dir: dir})
 		mustPSQL(t, first.URL(), "create table kept (x int)")
@@ -73,7 +73,7 @@ func TestPostgres(t *testing.T) {
 		require.Equal(t, "0", mustPSQL(t, second.URL(), "select count(*) from kept"))
 	})
 
-	t.Run("a start after a kill finds the data again", func(t *testing.T) {
+	t.Run("a start after a kill finds the data", func(t *testing.T) {
 		dir := openDir(t)
 		first := startPostgres(t, parts.PostgresOptions{Dir: dir})
 		mustPSQL(t, first.URL(), "create table kept (x int)")
@@ -84,7 +84,7 @@ func TestPostgres(t *testing.T) {
 		require.Equal(t, "0", mustPSQL(t, second.URL(), "select count(*) from kept"))
 	})
 
-	t.Run("a lock file that names another server's process is no obstacle", func(t *testing.T) {
+	t.Run("it starts although its lock file names another server's process", func(t *testing.T) {
 		dir := openDir(t)
 		first, other := startPostgres(t, parts.PostgresOptions{Dir: dir}), startPostgres(t, parts.PostgresOptions{Dir: openDir(t)})
 		require.NoError(t, syscall.Kill(first.PID(), syscall.SIGKILL))
@@ -105,15 +105,15 @@ func TestPostgres(t *testing.T) {
 		first.Stop()
 		address, err := url.Parse(first.URL())
 		require.NoError(t, err)
-		squatter, err := net.Listen("tcp4", address.Host)
+		other, err := net.Listen("tcp4", address.Host)
 		require.NoError(t, err)
-		t.Cleanup(func() { _ = squatter.Close() })
+		t.Cleanup(func() { _ = other.Close() })
 
 		second := startPostgres(t, parts.PostgresOptions{Dir: dir})
 		require.NotEqual(t, first.URL(), second.URL())
 	})
 
-	t.Run("data that initdb never finished is made anew", func(t *testing.T) {
+	t.Run("data that initdb did not complete is created again", func(t *testing.T) {
 		dir := openDir(t)
 		half := filepath.Join(dir, "cluster", "data.new")
 		require.NoError(t, os.MkdirAll(half, 0o700))
@@ -126,7 +126,7 @@ func TestPostgres(t *testing.T) {
 		require.Equal(t, "1", mustPSQL(t, p.URL(), "select 1"))
 	})
 
-	t.Run("destroying leaves nothing, wherever the data was", func(t *testing.T) {
+	t.Run("a destroyed server leaves nothing, wherever its data was", func(t *testing.T) {
 		private := t.TempDir()
 		require.NoError(t, os.Chmod(private, 0o700))
 		for _, dir := range []string{openDir(t), private} {

@@ -1,7 +1,3 @@
-// Package parts starts the programs that mcp stands on, each a child process
-// with its data in one directory: Postgres, Temporal's dev server, an OCI
-// image registry and podman's API service. The local platform and the tests
-// use the same ones.
 package parts
 
 import (
@@ -18,23 +14,23 @@ import (
 
 // Command is a program to supervise.
 type Command struct {
-	// Name is what messages call it.
+	// Name identifies it in messages.
 	Name string
 	Path string
 	Args []string
 	// Env is added to the environment of this process.
 	Env []string
 	Dir string
-	// LogFile gets its stdout and stderr; appended to.
+	// LogFile is the file that its stdout and stderr are appended to.
 	LogFile string
-	// Credential is the user it runs as; nil for this process's own.
+	// Credential is the user it runs as; nil means that of this process.
 	Credential *syscall.Credential
-	// StopSignal asks it to end; SIGTERM if zero. It is also what the kernel
-	// sends when this process dies without having stopped it.
+	// StopSignal requests its end; SIGTERM if zero. The kernel also sends it if
+	// this process dies first.
 	StopSignal syscall.Signal
 }
 
-// Process is a running Command, the leader of a process group of its own.
+// Process is a running Command, the leader of its own process group.
 type Process struct {
 	command Command
 	pid     int
@@ -45,7 +41,8 @@ type Process struct {
 // stopGrace is how long a process may take to end before its group is killed.
 const stopGrace = 10 * time.Second
 
-// Start starts a program. It does not wait until it is ready; see WaitReady.
+// Start starts a program. It does not wait until the program is ready: see
+// WaitReady.
 func Start(command Command) (*Process, error) {
 	if command.StopSignal == 0 {
 		command.StopSignal = syscall.SIGTERM
@@ -66,8 +63,8 @@ func Start(command Command) (*Process, error) {
 	p := &Process{command: command, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// The kernel sends Pdeathsig when the parent *thread* ends, so that
-		// thread must be this goroutine's alone for as long as the child runs.
+		// The kernel sends Pdeathsig when the parent *thread* ends, so this
+		// goroutine must keep that thread until the child has ended.
 		runtime.LockOSThread()
 		err := cmd.Start()
 		_ = log.Close() // the child has its own copy
@@ -86,27 +83,27 @@ func Start(command Command) (*Process, error) {
 	return p, nil
 }
 
-// PID is the process's id, and its group's.
+// PID returns the id of the process and of its group.
 func (p *Process) PID() int { return p.pid }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Stop asks the process to end and, if it will not, kills its whole group.
-// Stopping one that has ended is no error.
+// Stop sends the process its StopSignal and, after ten seconds, kills its whole
+// group. Stopping a process that has ended has no effect.
 func (p *Process) Stop() {
 	_ = syscall.Kill(p.pid, p.command.StopSignal)
 	select {
 	case <-p.done:
 	case <-time.After(stopGrace):
 	}
-	// What the leader left behind in its group ends with it.
+	// End what remains of the group as well.
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	<-p.done
 }
 
-// WaitReady calls probe until it gives nil. It fails when ctx ends or the
-// process does; the error then carries the last lines of the log.
+// WaitReady calls probe until it returns nil. It fails when ctx or the process
+// ends; the error then has the last lines of the log.
 func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) error) error {
 	pause := 10 * time.Millisecond
 	for {
@@ -129,7 +126,7 @@ func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) err
 	}
 }
 
-// logTail is the last ten lines of the process's log.
+// logTail returns the last ten lines of the process's log.
 func (p *Process) logTail() string {
 	text, err := os.ReadFile(p.command.LogFile)
 	if err != nil {

@@ -20,16 +20,16 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// TemporalOptions says how to run Temporal's dev server.
+// TemporalOptions configure Temporal's dev server.
 type TemporalOptions struct {
 	// Dir holds its database and its log.
 	Dir string
 	// Binary is Temporal's CLI, "temporal".
 	Binary string
-	// Port and UIPort are where it listens on 127.0.0.1; 0 for the one it had
-	// last in Dir, or a free one.
+	// Port and UIPort are its ports on 127.0.0.1; 0 means the last one used in
+	// Dir, or a free one.
 	Port, UIPort int
-	// Namespace is made when it is missing; "" for "default".
+	// Namespace is created if it is missing; "" means "default".
 	Namespace string
 }
 
@@ -40,11 +40,11 @@ type Temporal struct {
 	port, uiPort int
 }
 
-// retention is how long the history of a closed workflow is kept. The dev
-// server's own day is too short to look up last week's deploy.
+// retention is how long the history of a closed workflow is kept. With the dev
+// server's default of a day, last week's deploy could not be inspected.
 const retention = 30 * 24 * time.Hour
 
-// StartTemporal starts Temporal's dev server and waits until it takes
+// StartTemporal starts Temporal's dev server and waits until it accepts
 // workflows. A second start in the same Dir finds the workflows of the first.
 func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	dir, err := filepath.Abs(o.Dir)
@@ -82,26 +82,26 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	return t, nil
 }
 
-// Address is the frontend's, for clients and workers.
+// Address returns the frontend's address, for clients and workers.
 func (t *Temporal) Address() string { return loopback(t.port) }
 
-// UIURL is where a browser finds the UI.
+// UIURL returns the URL of the UI.
 func (t *Temporal) UIURL() string { return "http://" + loopback(t.uiPort) }
 
-// threads is how many threads run the dev server's Go code: half of the
-// processors. The rest is for workers, podman and what it runs; and a server
-// whose threads are never all busy spends a quarter of its time looking for
+// threads returns how many threads run the dev server's Go code: half the number
+// of processors. The others are for workers, podman and containers; and a server
+// whose threads are never all busy spends a quarter of its time searching for
 // work for them.
 func threads() int { return max(1, runtime.NumCPU()/2) }
 
-// args tunes the dev server for short activities: stock, one activity costs
-// about 100 ms, tuned about 10. The shard may poll its queue 500 times a
-// second instead of 20, one partition needs no forwarding between four, a
-// thousand nodes may poll, and search attributes are not read anew for each
-// write, of which an activity has four. The database does not wait for the disk
-// on each, nor after every 4 MB but after 40; it is locked once for the life of
-// the server, its only user, not for each statement; and what was written
-// lately is kept in memory, 32 MB.
+// args tunes the dev server for short activities: an activity costs about 100 ms
+// with the defaults and about 10 ms tuned. The shard may poll its queue 500 times
+// a second instead of 20; one partition needs no forwarding, unlike four; a
+// thousand nodes may poll; and search attributes are not reloaded for each write,
+// of which an activity has four. The database waits for the disk neither on each
+// write nor after every 4 MB, but after 40; it is locked once, because the server
+// is its only user, rather than for each statement; and it caches 32 MB in
+// memory.
 func (t *Temporal) args(dir string) []string {
 	return []string{
 		"server", "start-dev",
@@ -129,11 +129,11 @@ func (t *Temporal) args(dir string) []string {
 	}
 }
 
-// ready holds when the frontend knows the namespace, its histories are kept
-// long enough, and matching answers.
+// ready returns nil if the frontend has the namespace with its retention set, and
+// matching answers.
 func (t *Temporal) ready(ctx context.Context) error {
-	// Temporal's client waits a second after a refused connection; asking
-	// first whether anybody listens finds the server sooner.
+	// Temporal's client waits a second after a refused connection; a plain dial
+	// detects the listener sooner.
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.Address())
 	if err != nil {
 		return err
@@ -149,11 +149,11 @@ func (t *Temporal) ready(ctx context.Context) error {
 	}
 	defer c.Close()
 	service := c.WorkflowService()
-	known, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.namespace})
+	described, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.namespace})
 	if err != nil {
 		return err
 	}
-	if known.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration() < retention {
+	if described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration() < retention {
 		_, err := service.UpdateNamespace(ctx, &workflowservice.UpdateNamespaceRequest{
 			Namespace: t.namespace,
 			Config:    &namespace.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(retention)},

@@ -55,7 +55,7 @@ func TestTemporal(t *testing.T) {
 		require.Equal(t, "Deploy", event.GetWorkflowExecutionStartedEventAttributes().GetWorkflowType().GetName())
 	})
 
-	t.Run("two of them run side by side, and each has its UI", func(t *testing.T) {
+	t.Run("two servers run at once, each with its UI", func(t *testing.T) {
 		here, there := startTemporal(t, t.TempDir(), ""), startTemporal(t, t.TempDir(), "")
 		require.NotEqual(t, here.Address(), there.Address())
 		for _, server := range []*parts.Temporal{here, there} {
@@ -69,7 +69,7 @@ func TestTemporal(t *testing.T) {
 		}
 	})
 
-	t.Run("a namespace of one's own has the search attributes and keeps histories for a month", func(t *testing.T) {
+	t.Run("a custom namespace has the search attributes and keeps histories for 30 days", func(t *testing.T) {
 		c := dialTemporal(t, startTemporal(t, t.TempDir(), "fleet"), "fleet")
 		found, err := c.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: "fleet"})
 		require.NoError(t, err)
@@ -82,9 +82,9 @@ func TestTemporal(t *testing.T) {
 	})
 
 	t.Run("a given port that another server holds is an error, not a false readiness", func(t *testing.T) {
-		stranger := startTemporal(t, t.TempDir(), "")
+		other := startTemporal(t, t.TempDir(), "")
 		_, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{
-			Dir: t.TempDir(), Binary: program(t, "temporal"), Port: portOf(t, stranger.Address()),
+			Dir: t.TempDir(), Binary: program(t, "temporal"), Port: portOf(t, other.Address()),
 		})
 		require.ErrorContains(t, err, "address already in use")
 	})

@@ -16,7 +16,7 @@ import (
 )
 
 func (s *suite) testRun(t *testing.T) {
-	t.Run("a container runs, and answers on its published port", func(t *testing.T) {
+	t.Run("a container runs and answers on its published port", func(t *testing.T) {
 		port := freePort(t)
 		spec := s.spec(t, "contract-serves")
 		spec.Ports = []runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: port, ContainerPort: 8080, Protocol: "tcp"}}
@@ -28,7 +28,7 @@ func (s *suite) testRun(t *testing.T) {
 		}
 	})
 
-	t.Run("running it again gives the same container", func(t *testing.T) {
+	t.Run("a second run returns the same container", func(t *testing.T) {
 		spec := s.spec(t, "contract-twice")
 		first := s.run(t, spec)
 		require.Equal(t, first, s.run(t, spec))
@@ -38,7 +38,7 @@ func (s *suite) testRun(t *testing.T) {
 		require.Equal(t, runtime.Running, s.inspect(t, spec.Name).State)
 	})
 
-	t.Run("of several callers with one wish all get the same container", func(t *testing.T) {
+	t.Run("concurrent runs with one spec return the same container", func(t *testing.T) {
 		spec := s.spec(t, "contract-race")
 		ids, errs := make([]string, 4), make([]error, 4)
 		var all sync.WaitGroup
@@ -52,7 +52,7 @@ func (s *suite) testRun(t *testing.T) {
 		}
 	})
 
-	t.Run("a container of that name with other labels is a Conflict, and stays", func(t *testing.T) {
+	t.Run("a container of the same name with other labels is a Conflict, and stays", func(t *testing.T) {
 		spec := s.spec(t, "contract-conflict")
 		first := s.run(t, spec)
 		for _, other := range []map[string]string{labels("2", "a"), labels("1", "b"), nil} {
@@ -63,7 +63,7 @@ func (s *suite) testRun(t *testing.T) {
 		require.Equal(t, first, s.inspect(t, spec.Name).ID)
 	})
 
-	t.Run("a container of the same labels with other ports is replaced", func(t *testing.T) {
+	t.Run("a container with the same labels and other ports is replaced", func(t *testing.T) {
 		spec := s.spec(t, "contract-ports")
 		publish := func(address string, ports ...int) {
 			spec.Ports = nil
@@ -83,7 +83,7 @@ func (s *suite) testRun(t *testing.T) {
 			change()
 			replaced := s.run(t, spec)
 			require.NotEqual(t, last, replaced, "ports %v", spec.Ports)
-			require.Equal(t, replaced, s.run(t, spec), "the same ports, and so the same container")
+			require.Equal(t, replaced, s.run(t, spec), "the ports are the same, and so is the container")
 			last = replaced
 		}
 		spec.Labels = labels("2", "a")
@@ -93,7 +93,7 @@ func (s *suite) testRun(t *testing.T) {
 		require.Equal(t, last, s.inspect(t, spec.Name).ID)
 	})
 
-	t.Run("a container gets the secrets that the engine keeps", func(t *testing.T) {
+	t.Run("a container gets secrets of the engine", func(t *testing.T) {
 		before, err := s.Runtime.Secrets(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, before)
@@ -107,7 +107,7 @@ func (s *suite) testRun(t *testing.T) {
 		s.run(t, spec)
 	})
 
-	t.Run("a cancelled run ends with the context's error and leaves no container", func(t *testing.T) {
+	t.Run("a cancelled run returns the context's error and leaves no container", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		spec := s.spec(t, "contract-cancelled")
@@ -117,20 +117,19 @@ func (s *suite) testRun(t *testing.T) {
 	})
 }
 
-// testRefused holds the ways in which a container cannot start. None leaves a
-// container behind.
+// testRefused runs specs that cannot start. None leaves a container behind.
 func (s *suite) testRefused(t *testing.T) {
 	cases := []struct {
 		name   string
 		change func(*runtime.ContainerSpec)
 		kind   fault.Kind
 	}{
-		{"an image that is not here is NotFound", func(c *runtime.ContainerSpec) { c.Image = s.Registry + "/contract/absent:v1" }, fault.NotFound},
-		{"a digest that is not here is NotFound", func(c *runtime.ContainerSpec) {
+		{"a missing image is NotFound", func(c *runtime.ContainerSpec) { c.Image = s.Registry + "/contract/absent:v1" }, fault.NotFound},
+		{"a missing digest is NotFound", func(c *runtime.ContainerSpec) {
 			c.Image = s.Registry + "/contract/app@sha256:1111111111111111111111111111111111111111111111111111111111111111"
 		}, fault.NotFound},
-		{"a secret that is not here is Invalid", func(c *runtime.ContainerSpec) { c.Secrets = []string{"nosuchsecret"} }, fault.Invalid},
-		{"a variable of a secret that is not here is Invalid", func(c *runtime.ContainerSpec) { c.SecretEnv = map[string]string{"KEY": "nosuchsecret"} }, fault.Invalid},
+		{"a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.Secrets = []string{"nosuchsecret"} }, fault.Invalid},
+		{"a variable from a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.SecretEnv = map[string]string{"KEY": "nosuchsecret"} }, fault.Invalid},
 		{"an unknown user is Invalid", func(c *runtime.ContainerSpec) { c.User = "nosuchuser" }, fault.Invalid},
 		{"a command that is not in the image is Invalid", func(c *runtime.ContainerSpec) { c.Command = []string{"/nosuchcommand"} }, fault.Invalid},
 	}
@@ -144,7 +143,7 @@ func (s *suite) testRefused(t *testing.T) {
 		})
 	}
 
-	t.Run("a host port that another container has is PortInUse, naming the port", func(t *testing.T) {
+	t.Run("a host port that another container holds is PortInUse, and the error names it", func(t *testing.T) {
 		port := freePort(t)
 		holder, late := s.spec(t, "contract-holder"), s.spec(t, "contract-late")
 		holder.Ports = []runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: port, ContainerPort: 8080, Protocol: "tcp"}}
@@ -159,9 +158,9 @@ func (s *suite) testRefused(t *testing.T) {
 		require.Equal(t, runtime.Running, s.inspect(t, holder.Name).State)
 	})
 
-	t.Run("a host port that another program has is PortInUse, naming the port", func(t *testing.T) {
+	t.Run("a host port that another program holds is PortInUse, and the error names it", func(t *testing.T) {
 		if !s.Reachable {
-			return // the fake binds no ports; TakePort has a test of its own
+			return // the fake binds no ports; TakePort has a separate test
 		}
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
 		require.NoError(t, err)
@@ -181,7 +180,7 @@ func (s *suite) requireAbsent(t *testing.T, name string) {
 	requireKind(t, fault.NotFound, err)
 }
 
-// requireAnswer waits until a program answers on a port of this host.
+// requireAnswer waits until a port of this host answers 200 OK.
 func requireAnswer(t *testing.T, port int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -198,12 +197,12 @@ func (s *suite) testLifecycle(t *testing.T) {
 	t.Run("stop, start and remove may each be called twice", func(t *testing.T) {
 		spec := s.spec(t, "contract-cycle", "/app", "print", "ready")
 		id := s.run(t, spec)
-		s.awaitLogs(t, spec.Name, []string{"ready"}) // one that has just begun would be killed by the signal
+		s.awaitLogs(t, spec.Name, []string{"ready"}) // before that, the signal would kill it
 		for range 2 {
 			require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, 5*time.Second))
 			require.Equal(t, runtime.Stopped, s.inspect(t, spec.Name).State)
 		}
-		require.Zero(t, s.inspect(t, spec.Name).ExitCode, "it was asked to stop, and did")
+		require.Zero(t, s.inspect(t, spec.Name).ExitCode, "it stopped on request")
 		for range 2 {
 			require.NoError(t, s.Runtime.Start(t.Context(), spec.Name))
 			require.Equal(t, runtime.Running, s.inspect(t, spec.Name).State)
@@ -215,18 +214,18 @@ func (s *suite) testLifecycle(t *testing.T) {
 		}
 	})
 
-	t.Run("what does not exist is stopped and removed already, but cannot be started or renamed", func(t *testing.T) {
-		require.NoError(t, s.Runtime.Stop(t.Context(), "contract-nobody", time.Second))
-		require.NoError(t, s.Runtime.Remove(t.Context(), "contract-nobody"))
-		requireKind(t, fault.NotFound, s.Runtime.Start(t.Context(), "contract-nobody"))
-		requireKind(t, fault.NotFound, s.Runtime.Rename(t.Context(), "contract-nobody", "contract-somebody"))
-		_, err := s.logs(t, "contract-nobody", runtime.LogQuery{})
+	t.Run("a missing container may be stopped and removed, but not started, renamed or read", func(t *testing.T) {
+		require.NoError(t, s.Runtime.Stop(t.Context(), "contract-absent", time.Second))
+		require.NoError(t, s.Runtime.Remove(t.Context(), "contract-absent"))
+		requireKind(t, fault.NotFound, s.Runtime.Start(t.Context(), "contract-absent"))
+		requireKind(t, fault.NotFound, s.Runtime.Rename(t.Context(), "contract-absent", "contract-other"))
+		_, err := s.logs(t, "contract-absent", runtime.LogQuery{})
 		requireKind(t, fault.NotFound, err)
-		_, err = s.Runtime.Exec(t.Context(), "contract-nobody", []string{"/app"})
+		_, err = s.Runtime.Exec(t.Context(), "contract-absent", []string{"/app"})
 		requireKind(t, fault.NotFound, err)
 	})
 
-	t.Run("the beginning of an id is no name", func(t *testing.T) {
+	t.Run("an id prefix does not name a container", func(t *testing.T) {
 		id := s.run(t, s.spec(t, "contract-prefix"))
 		s.requireAbsent(t, id[:12])
 		require.NoError(t, s.Runtime.Remove(t.Context(), id[:12]))
@@ -234,7 +233,7 @@ func (s *suite) testLifecycle(t *testing.T) {
 		require.Equal(t, "contract-prefix", s.inspect(t, id).Name)
 	})
 
-	t.Run("a container that will not stop is killed after the timeout", func(t *testing.T) {
+	t.Run("a container that ignores the stop signal is killed after the timeout", func(t *testing.T) {
 		spec := s.spec(t, "contract-stubborn", "/app", "stubborn")
 		s.run(t, spec)
 		s.awaitLogs(t, spec.Name, []string{"stubborn"})
@@ -244,13 +243,13 @@ func (s *suite) testLifecycle(t *testing.T) {
 		require.Equal(t, 137, info.ExitCode)
 	})
 
-	t.Run("a start after a stop that was cut off waits for its end, and then starts", func(t *testing.T) {
+	t.Run("a start after an interrupted stop waits for the stop to end, and then starts", func(t *testing.T) {
 		spec := s.spec(t, "contract-cut-off", "/app", "stubborn")
 		s.run(t, spec)
 		s.awaitLogs(t, spec.Name, []string{"stubborn"})
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if err := s.Runtime.Stop(ctx, spec.Name, 2*time.Second); err != nil { // none where nothing takes long
+		if err := s.Runtime.Stop(ctx, spec.Name, 2*time.Second); err != nil { // nil from an engine that stops it at once
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
 		require.NoError(t, s.Runtime.Start(t.Context(), spec.Name))
@@ -258,7 +257,7 @@ func (s *suite) testLifecycle(t *testing.T) {
 		s.awaitLogs(t, spec.Name, []string{"stubborn", "stubborn"})
 	})
 
-	t.Run("a running container is removed at once, however long it may take to stop", func(t *testing.T) {
+	t.Run("a running container is removed at once, whatever its stop timeout", func(t *testing.T) {
 		spec := s.spec(t, "contract-at-once", "/app", "stubborn")
 		spec.StopTimeout = time.Minute
 		s.run(t, spec)
@@ -267,9 +266,9 @@ func (s *suite) testLifecycle(t *testing.T) {
 		require.Less(t, time.Since(began), 20*time.Second)
 	})
 
-	t.Run("a container keeps its id and its state through a rename", func(t *testing.T) {
+	t.Run("a rename changes neither id nor state", func(t *testing.T) {
 		spec := s.spec(t, "contract-old.next")
-		s.spec(t, "contract-new") // removes it in the end
+		s.spec(t, "contract-new") // removes it at the end
 		id := s.run(t, spec)
 		require.NoError(t, s.Runtime.Rename(t.Context(), spec.Name, "contract-new"))
 		s.requireAbsent(t, spec.Name)
@@ -279,7 +278,7 @@ func (s *suite) testLifecycle(t *testing.T) {
 		require.NoError(t, s.Runtime.Rename(t.Context(), "contract-new", "contract-new"))
 	})
 
-	t.Run("a rename to a name that is taken is a Conflict, and changes nothing", func(t *testing.T) {
+	t.Run("a rename to a taken name is a Conflict and changes nothing", func(t *testing.T) {
 		first, second := s.run(t, s.spec(t, "contract-first")), s.run(t, s.spec(t, "contract-second"))
 		requireKind(t, fault.Conflict, s.Runtime.Rename(t.Context(), "contract-first", "contract-second"))
 		require.Equal(t, first, s.inspect(t, "contract-first").ID)

@@ -1,5 +1,3 @@
-// Package contract is the test that every runtime.Runtime must pass: the fake
-// on which tests of workflows lean, and the real engines.
 package contract
 
 import (
@@ -19,21 +17,21 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Rig is an engine under test with what is around it.
+// Rig is an engine under test with its surroundings.
 type Rig struct {
 	Runtime runtime.Runtime
 	// Registry is the address of an empty image registry that speaks plain http.
 	Registry string
-	// Digest asks it for the manifest digest of a tag that it has.
+	// Digest returns the manifest digest of a tag in that image registry.
 	Digest func(t *testing.T, image string) string
 	// SetDown stops the engine's service, or starts it again.
 	SetDown func(down bool)
-	// AddSecret has the engine keep a secret.
+	// AddSecret adds a secret to the engine.
 	AddSecret func(name string)
-	// Leftovers are the names of containers that List does not show; nil where
-	// there is no such thing. It may fail while the engine tidies up.
+	// Leftovers returns the names of containers that List does not show; nil if
+	// the engine has none. It may fail while the engine cleans up.
 	Leftovers func() ([]string, error)
-	// Reachable is set where published ports can be connected to.
+	// Reachable reports whether published ports accept connections.
 	Reachable bool
 }
 
@@ -57,8 +55,8 @@ func Test(t *testing.T, start func(t *testing.T) Rig) {
 // suite is the state that the tests of one engine share.
 type suite struct {
 	Rig
-	context string // build context with the test program in it
-	image   string // built before all tests, and not pushed
+	context string // a build context that contains the test program
+	image   string // built before all tests and not pushed
 }
 
 // BuildApp compiles the test program into a new build context, as "app".
@@ -73,8 +71,8 @@ func BuildApp(t *testing.T) string {
 	return dir
 }
 
-// build is the wish for an image with the program at /app and more lines in
-// its Containerfile.
+// build returns the spec of an image with the program at /app and the given
+// additional lines in its Containerfile.
 func (s *suite) build(t *testing.T, tag string, lines ...string) runtime.BuildSpec {
 	t.Helper()
 	text := "FROM scratch\nCOPY app /app\n"
@@ -86,8 +84,8 @@ func (s *suite) build(t *testing.T, tag string, lines ...string) runtime.BuildSp
 	return runtime.BuildSpec{Tag: tag, Context: s.context, Containerfile: file}
 }
 
-// spec is the wish for a container of the test's image; it is removed in the
-// end whatever has become of it.
+// spec returns the spec of a container of the suite's image. The container of
+// that name is removed at the end of the test.
 func (s *suite) spec(t *testing.T, name string, command ...string) runtime.ContainerSpec {
 	t.Helper()
 	t.Cleanup(func() { require.NoError(t, s.Runtime.Remove(context.WithoutCancel(t.Context()), name)) })
@@ -105,7 +103,7 @@ func labels(deployment, spec string) map[string]string {
 	}
 }
 
-// run runs a container that has to start.
+// run runs a container and requires it to start.
 func (s *suite) run(t *testing.T, spec runtime.ContainerSpec) string {
 	t.Helper()
 	id, err := s.Runtime.Run(t.Context(), spec)
@@ -121,7 +119,7 @@ func (s *suite) inspect(t *testing.T, name string) runtime.ContainerInfo {
 	return info
 }
 
-// awaitStopped waits until a container has exited by itself.
+// awaitStopped waits until a container has exited.
 func (s *suite) awaitStopped(t *testing.T, name string) runtime.ContainerInfo {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -138,7 +136,7 @@ func requireKind(t *testing.T, kind fault.Kind, err error) *fault.Error {
 	return fault.Of(err)
 }
 
-// freePort finds a host port that nothing listens on, below the range from
+// freePort returns a host port on which no program listens, below the range from
 // which the kernel takes the source ports of connections.
 func freePort(t *testing.T) int {
 	t.Helper()
@@ -150,6 +148,6 @@ func freePort(t *testing.T) int {
 			return port
 		}
 	}
-	t.Fatal("no free port in a hundred")
+	t.Fatal("no free port in a hundred attempts")
 	return 0
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func (s *suite) testBuild(t *testing.T) {
-	t.Run("a build is tagged, and its output passed on", func(t *testing.T) {
+	t.Run("a build tags its image and passes on its output", func(t *testing.T) {
 		var out bytes.Buffer
 		spec := s.build(t, "localhost/contract/built:v1", `CMD ["/app", "serve"]`)
 		spec.Out = &out
@@ -25,16 +25,14 @@ func (s *suite) testBuild(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, id)
 		require.Contains(t, out.String(), "STEP")
-		here, err := s.Runtime.ImageExists(t.Context(), spec.Tag)
-		require.NoError(t, err)
-		require.True(t, here)
+		require.True(t, s.exists(t, spec.Tag))
 
 		again, err := s.Runtime.Build(t.Context(), spec)
 		require.NoError(t, err)
 		require.Equal(t, id, again, "an unchanged source builds to the same image")
 	})
 
-	t.Run("a source that does not build is Invalid, and the error says which step and why", func(t *testing.T) {
+	t.Run("a source that does not build is Invalid, and the error names the step and the cause", func(t *testing.T) {
 		spec := s.build(t, "localhost/contract/broken:v1", `RUN ["/app", "exit", "3"]`)
 		_, err := s.Runtime.Build(t.Context(), spec)
 		found := requireKind(t, fault.Invalid, err)
@@ -43,13 +41,11 @@ func (s *suite) testBuild(t *testing.T) {
 		require.Contains(t, found.Message, "RUN")
 		require.Contains(t, found.Message, "exit status 3")
 		require.Contains(t, strings.Join(found.Log, "\n"), "exiting with 3")
-		here, err := s.Runtime.ImageExists(t.Context(), spec.Tag)
-		require.NoError(t, err)
-		require.False(t, here)
+		require.False(t, s.exists(t, spec.Tag))
 		s.requireNoLeftovers(t)
 	})
 
-	t.Run("what a build needs and does not find is Invalid, naming the path", func(t *testing.T) {
+	t.Run("a missing Containerfile or build context is Invalid, and the error names the path", func(t *testing.T) {
 		spec := s.build(t, "localhost/contract/missing:v1")
 		file := spec.Containerfile
 		spec.Containerfile = filepath.Join(t.TempDir(), "Nowhere")
@@ -61,9 +57,9 @@ func (s *suite) testBuild(t *testing.T) {
 		require.Contains(t, requireKind(t, fault.Invalid, err).Message, spec.Context)
 	})
 
-	// A step is met while it is silent, and while nobody reads what it prints.
+	// The step is interrupted while it is silent, and while it prints.
 	for name, command := range map[string]string{"silent": `"sleep", "10m"`, "noisy": `"shout", "10m"`} {
-		t.Run("a build that is cancelled in a "+name+" step ends with the context's error, and ends the step", func(t *testing.T) {
+		t.Run("a build that is cancelled in a "+name+" step returns the context's error and ends the step", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			spec := s.build(t, "localhost/contract/cancelled:v1", `RUN ["/app", `+command+`]`)
@@ -72,16 +68,14 @@ func (s *suite) testBuild(t *testing.T) {
 			_, err := s.Runtime.Build(ctx, spec)
 			require.ErrorIs(t, err, context.Canceled)
 			require.Less(t, time.Since(began), 10*time.Second)
-			here, err := s.Runtime.ImageExists(t.Context(), spec.Tag)
-			require.NoError(t, err)
-			require.False(t, here)
+			require.False(t, s.exists(t, spec.Tag))
 			s.requireNoLeftovers(t)
 		})
 	}
 }
 
-// requireNoLeftovers waits for the engine to tidy up, which it may do only
-// when the step that was under way has ended.
+// requireNoLeftovers waits for the engine to clean up, which it may do only
+// after the interrupted step has ended.
 func (s *suite) requireNoLeftovers(t *testing.T) {
 	t.Helper()
 	if s.Leftovers == nil {
@@ -90,10 +84,10 @@ func (s *suite) requireNoLeftovers(t *testing.T) {
 	require.Eventually(t, func() bool {
 		names, err := s.Leftovers()
 		return err == nil && len(names) == 0
-	}, 30*time.Second, 50*time.Millisecond, "working containers are left over")
+	}, 30*time.Second, 50*time.Millisecond, "working containers remain")
 }
 
-// trigger fires once, when a word is written to it.
+// trigger calls fire once, when word is written to it.
 type trigger struct {
 	word string
 	fire func()
@@ -108,18 +102,6 @@ func (w *trigger) Write(p []byte) (int, error) {
 }
 
 func (s *suite) testImages(t *testing.T) {
-	push := func(image string) error {
-		return s.Runtime.Push(t.Context(), runtime.PushSpec{Image: image, Insecure: true})
-	}
-	pull := func(image string) error {
-		return s.Runtime.Pull(t.Context(), runtime.PullSpec{Image: image, Insecure: true})
-	}
-	exists := func(image string) bool {
-		here, err := s.Runtime.ImageExists(t.Context(), image)
-		require.NoError(t, err)
-		return here
-	}
-
 	t.Run("an image that was pushed and removed can be pulled again", func(t *testing.T) {
 		image := s.Registry + "/contract/travels:v1"
 		_, err := s.Runtime.Build(t.Context(), s.build(t, image, `CMD ["/app", "print", "travelled"]`))
@@ -128,17 +110,17 @@ func (s *suite) testImages(t *testing.T) {
 		require.NoError(t, s.Runtime.Push(t.Context(), runtime.PushSpec{
 			Image: image, Insecure: true, Progress: func(line string) { lines = append(lines, line) },
 		}))
-		require.NotEmpty(t, lines, "a push tells how far it is")
-		require.NoError(t, push(image), "a second push does no harm")
+		require.NotEmpty(t, lines, "a push reports its progress")
+		require.NoError(t, s.push(t, image), "a push may be repeated")
 
 		require.NoError(t, s.Runtime.RemoveImage(t.Context(), image))
-		require.False(t, exists(image))
-		require.NoError(t, s.Runtime.RemoveImage(t.Context(), image), "what is not here is removed already")
-		require.NoError(t, pull(image))
-		require.True(t, exists(image))
+		require.False(t, s.exists(t, image))
+		require.NoError(t, s.Runtime.RemoveImage(t.Context(), image), "a removal may be repeated")
+		require.NoError(t, s.pull(t, image))
+		require.True(t, s.exists(t, image))
 	})
 
-	t.Run("a tag in use by a container can be removed all the same", func(t *testing.T) {
+	t.Run("a tag in use by a container can be removed", func(t *testing.T) {
 		image := "localhost/contract/used:v1"
 		_, err := s.Runtime.Build(t.Context(), s.build(t, image, `CMD ["/app", "serve"]`, `LABEL used=yes`))
 		require.NoError(t, err)
@@ -146,32 +128,50 @@ func (s *suite) testImages(t *testing.T) {
 		spec.Image = image
 		s.run(t, spec)
 		require.NoError(t, s.Runtime.RemoveImage(t.Context(), image))
-		require.False(t, exists(image))
+		require.False(t, s.exists(t, image))
 		require.Equal(t, runtime.Running, s.inspect(t, spec.Name).State)
 	})
 
-	t.Run("an image that is not here cannot be pushed", func(t *testing.T) {
-		requireKind(t, fault.NotFound, push(s.Registry+"/contract/nowhere:v1"))
+	t.Run("an image that is not in local storage cannot be pushed", func(t *testing.T) {
+		requireKind(t, fault.NotFound, s.push(t, s.Registry+"/contract/nowhere:v1"))
 	})
 
 	t.Run("a tag that is not in the image registry cannot be pulled", func(t *testing.T) {
-		requireKind(t, fault.NotFound, pull(s.Registry+"/contract/nowhere:v1"))
-		requireKind(t, fault.NotFound, pull(s.Registry+"/contract/travels:v9"))
-		requireKind(t, fault.NotFound, pull(s.Registry+"/contract/travels@sha256:"+strings.Repeat("0", 64)))
+		requireKind(t, fault.NotFound, s.pull(t, s.Registry+"/contract/nowhere:v1"))
+		requireKind(t, fault.NotFound, s.pull(t, s.Registry+"/contract/travels:v9"))
+		requireKind(t, fault.NotFound, s.pull(t, s.Registry+"/contract/travels@sha256:"+strings.Repeat("0", 64)))
 	})
 
 	t.Run("an image registry that does not answer is Unavailable", func(t *testing.T) {
 		image := "127.0.0.1:1/contract/app:v1"
 		_, err := s.Runtime.Build(t.Context(), s.build(t, image))
 		require.NoError(t, err)
-		requireKind(t, fault.Unavailable, push(image))
-		requireKind(t, fault.Unavailable, pull(image))
+		requireKind(t, fault.Unavailable, s.push(t, image))
+		requireKind(t, fault.Unavailable, s.pull(t, image))
 	})
 
-	t.Run("a push that is cancelled ends with the context's error", func(t *testing.T) {
+	t.Run("a push that is cancelled returns the context's error", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errors.New("the operator changed their mind"))
 		err := s.Runtime.Push(ctx, runtime.PushSpec{Image: s.image, Insecure: true})
 		require.ErrorIs(t, err, context.Canceled)
 	})
+}
+
+func (s *suite) push(t *testing.T, image string) error {
+	t.Helper()
+	return s.Runtime.Push(t.Context(), runtime.PushSpec{Image: image, Insecure: true})
+}
+
+func (s *suite) pull(t *testing.T, image string) error {
+	t.Helper()
+	return s.Runtime.Pull(t.Context(), runtime.PullSpec{Image: image, Insecure: true})
+}
+
+// exists reports whether an image is in the engine's local storage.
+func (s *suite) exists(t *testing.T, image string) bool {
+	t.Helper()
+	here, err := s.Runtime.ImageExists(t.Context(), image)
+	require.NoError(t, err)
+	return here
 }

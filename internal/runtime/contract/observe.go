@@ -14,8 +14,8 @@ import (
 )
 
 func (s *suite) testObserve(t *testing.T) {
-	t.Run("a running container tells its image, labels and when it started", func(t *testing.T) {
-		spec := s.spec(t, "contract-told")
+	t.Run("a running container has an image, labels and a start time", func(t *testing.T) {
+		spec := s.spec(t, "contract-running")
 		before := time.Now().Add(-time.Second)
 		id := s.run(t, spec)
 		info := s.inspect(t, spec.Name)
@@ -31,7 +31,7 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
-	t.Run("a container tells which paths of the host are mounted in it", func(t *testing.T) {
+	t.Run("a container lists the host's paths that are mounted in it", func(t *testing.T) {
 		spec := s.spec(t, "contract-mounts")
 		a, b := t.TempDir(), t.TempDir()
 		spec.Volumes = []string{b + ":/b:ro", a + ":/a"}
@@ -41,7 +41,7 @@ func (s *suite) testObserve(t *testing.T) {
 		require.ElementsMatch(t, []string{a, b}, s.inspect(t, spec.Name).Volumes, "running or not")
 	})
 
-	t.Run("a container that has exited keeps its exit code and its output", func(t *testing.T) {
+	t.Run("an exited container keeps its exit code and its output", func(t *testing.T) {
 		spec := s.spec(t, "contract-exits", "/app", "exit", "3")
 		s.run(t, spec)
 		info := s.awaitStopped(t, spec.Name)
@@ -69,11 +69,11 @@ func (s *suite) testObserve(t *testing.T) {
 		before := len(all) - len(some)
 		require.Equal(t, all[before:], some)
 		if before > 0 {
-			require.NotEqual(t, all[before-1].Time, some[0].Time, "of a time all lines or none")
+			require.NotEqual(t, all[before-1].Time, some[0].Time, "all lines that share a time, or none")
 		}
 	})
 
-	t.Run("logs tell when a line was written, and on which stream", func(t *testing.T) {
+	t.Run("a line has the time at which it was written, and its stream", func(t *testing.T) {
 		before := time.Now().Add(-time.Second)
 		out, complaint := s.spec(t, "contract-stdout", "/app", "print", "fine"), s.spec(t, "contract-stderr", "/app", "exit", "3")
 		s.run(t, out)
@@ -88,7 +88,7 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
-	t.Run("logs since a line's time begin with it, and end where nobody wants more", func(t *testing.T) {
+	t.Run("logs since a line's time begin with that line, and end when each returns false", func(t *testing.T) {
 		spec := s.spec(t, "contract-since", "/app", "print", "one", "two")
 		s.run(t, spec)
 		s.awaitLogs(t, spec.Name, []string{"one", "two"})
@@ -115,7 +115,7 @@ func (s *suite) testObserve(t *testing.T) {
 		require.Equal(t, all[:1], first)
 	})
 
-	t.Run("a line that is too long is cut, and the lines beside it are whole", func(t *testing.T) {
+	t.Run("a line that is too long is cut, and its neighbours are complete", func(t *testing.T) {
 		long := strings.Repeat("0123456789", 4000)
 		spec := s.spec(t, "contract-long", "/app", "print", "before", long, "after")
 		s.run(t, spec)
@@ -126,7 +126,7 @@ func (s *suite) testObserve(t *testing.T) {
 		require.Equal(t, want[1:], last)
 	})
 
-	t.Run("a follow gives each line once, until the container ends, and goes on from there", func(t *testing.T) {
+	t.Run("a follow returns each line once until the container ends, and can be resumed there", func(t *testing.T) {
 		spec := s.spec(t, "contract-follow", "/app", "print", "one", "two")
 		s.run(t, spec)
 		var mark runtime.LogMark
@@ -152,7 +152,7 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
-	t.Run("a follow ends with its context, whose error it returns", func(t *testing.T) {
+	t.Run("a follow ends when its context does, and returns its error", func(t *testing.T) {
 		spec := s.spec(t, "contract-follow-cancelled")
 		s.run(t, spec)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -161,7 +161,7 @@ func (s *suite) testObserve(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 
-	t.Run("a command in a container gives its exit code and output", func(t *testing.T) {
+	t.Run("a command in a container returns its exit code and output", func(t *testing.T) {
 		spec := s.spec(t, "contract-exec")
 		s.run(t, spec)
 		result, err := s.Runtime.Exec(t.Context(), spec.Name, []string{"/app", "echo", "one", "two"})
@@ -177,7 +177,7 @@ func (s *suite) testObserve(t *testing.T) {
 		require.False(t, result.Truncated)
 	})
 
-	t.Run("of a command that prints too much the beginning is kept", func(t *testing.T) {
+	t.Run("the output of a command that prints too much is cut at its end", func(t *testing.T) {
 		spec := s.spec(t, "contract-exec-much")
 		s.run(t, spec)
 		command := []string{"/app", "echo"}
@@ -197,7 +197,7 @@ func (s *suite) testObserve(t *testing.T) {
 		requireKind(t, fault.Invalid, err)
 	})
 
-	t.Run("a command that goes on for too long ends with the context's error", func(t *testing.T) {
+	t.Run("a command that outlasts its context returns the context's error", func(t *testing.T) {
 		spec := s.spec(t, "contract-exec-slow")
 		s.run(t, spec)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -206,7 +206,7 @@ func (s *suite) testObserve(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 
-	t.Run("a container that does not run takes no command", func(t *testing.T) {
+	t.Run("a command in a stopped container is Unhealthy", func(t *testing.T) {
 		spec := s.spec(t, "contract-exec-stopped")
 		s.run(t, spec)
 		require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Second))
@@ -214,7 +214,7 @@ func (s *suite) testObserve(t *testing.T) {
 		requireKind(t, fault.Unhealthy, err)
 	})
 
-	t.Run("the engine tells where it stores, and by what it works", func(t *testing.T) {
+	t.Run("the engine reports its storage, its network backend and its version of cgroups", func(t *testing.T) {
 		for range 2 {
 			about, err := s.Runtime.Info(t.Context())
 			require.NoError(t, err)
@@ -224,7 +224,7 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
-	t.Run("a list holds the containers with all of the labels, running or not, and so do summaries", func(t *testing.T) {
+	t.Run("lists and summaries hold the containers with all of the labels, running or not", func(t *testing.T) {
 		a, b := s.spec(t, "contract-list-a"), s.spec(t, "contract-list-b", "/app", "exit", "5")
 		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
 		s.run(t, a)
@@ -244,7 +244,7 @@ func (s *suite) testObserve(t *testing.T) {
 			names, short := []string(nil), []runtime.ContainerSummary{}
 			for _, info := range infos {
 				names, short = append(names, info.Name), append(short, info.Summary())
-				require.Equal(t, s.inspect(t, info.Name), info, "a list tells what inspect does")
+				require.Equal(t, s.inspect(t, info.Name), info, "a list and an inspection agree")
 			}
 			require.Equal(t, c.want, names)
 			summaries, err := s.Runtime.Summaries(t.Context(), runtime.Selection{Labels: c.labels})
@@ -253,7 +253,7 @@ func (s *suite) testObserve(t *testing.T) {
 		}
 	})
 
-	t.Run("summaries are also by names, which are whole and taken as they are", func(t *testing.T) {
+	t.Run("summaries can be selected by names, which match exactly and are no patterns", func(t *testing.T) {
 		a, b := s.spec(t, "contract-name-a"), s.spec(t, "contract-name-a.next")
 		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
 		id := s.run(t, a)
@@ -262,7 +262,7 @@ func (s *suite) testObserve(t *testing.T) {
 			selection runtime.Selection
 			want      []string
 		}{
-			{runtime.Selection{Names: []string{a.Name, "contract-nobody"}}, []string{a.Name}},
+			{runtime.Selection{Names: []string{a.Name, "contract-absent"}}, []string{a.Name}},
 			{runtime.Selection{Names: []string{b.Name, a.Name}}, []string{a.Name, b.Name}},
 			{runtime.Selection{Names: []string{"contract-name-a.n", "contract-name-.", "name-a.next", id[:12]}}, nil},
 			{runtime.Selection{Names: []string{a.Name, b.Name}, Labels: map[string]string{runtime.LabelDeployment: "8"}}, []string{b.Name}},
@@ -278,7 +278,7 @@ func (s *suite) testObserve(t *testing.T) {
 	})
 }
 
-// awaitLogs waits for the output of a container, which may lag a little.
+// awaitLogs waits until a container's log, which may lag, holds these lines.
 func (s *suite) awaitLogs(t *testing.T, name string, want []string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -287,7 +287,7 @@ func (s *suite) awaitLogs(t *testing.T, name string, want []string) {
 	}, 10*time.Second, 20*time.Millisecond, "logs of %s", name)
 }
 
-// logs reads all lines that a query selects.
+// logs returns all lines that a query selects.
 func (s *suite) logs(t *testing.T, name string, q runtime.LogQuery) ([]runtime.LogLine, error) {
 	t.Helper()
 	var lines []runtime.LogLine
@@ -307,7 +307,7 @@ func texts(lines []runtime.LogLine) []string {
 }
 
 func (s *suite) testDown(t *testing.T) {
-	t.Run("a service that is down is Unavailable, and all is there when it is back", func(t *testing.T) {
+	t.Run("a service that is down is Unavailable, and its containers outlast the outage", func(t *testing.T) {
 		spec := s.spec(t, "contract-survivor")
 		id := s.run(t, spec)
 		s.SetDown(true)

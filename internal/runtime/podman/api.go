@@ -7,22 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings"
 )
 
-// request is one call of podman's API. Only the root of podman's bindings is
-// used: the packages for containers and images beneath it bring so much of
-// podman along that they double the time in which mcp starts.
+// request is one call of podman's API. Of podman's bindings it uses the root
+// package alone: those for containers and images link so much of podman that
+// they double mcp's start time.
 type request struct {
 	method string
 	path   string   // with a %s for each of args
-	args   []string // which the bindings escape
+	args   []string // escaped by the bindings
 	query  url.Values
 	header http.Header
-	body   any // an io.Reader as it is, anything else as JSON
+	body   any // an io.Reader is sent unchanged, anything else as JSON
 }
 
 func get(path string, args ...string) request {
@@ -58,7 +60,7 @@ func (r request) reader() (io.Reader, error) {
 	return bytes.NewReader(text), err
 }
 
-// send asks podman and returns its answer, whatever it is.
+// send sends a request and returns podman's response, whatever its status.
 func (e *Engine) send(ctx context.Context, r request) (*bindings.APIResponse, error) {
 	connection, err := e.connect(ctx)
 	if err != nil {
@@ -71,7 +73,7 @@ func (e *Engine) send(ctx context.Context, r request) (*bindings.APIResponse, er
 	return connection.DoRequest(ctx, body, r.method, r.path, r.query, r.header, r.args...)
 }
 
-// ask asks podman and decodes its answer; nil takes none.
+// ask sends a request and decodes the response into answer, which may be nil.
 func (e *Engine) ask(ctx context.Context, r request, answer any) error {
 	response, err := e.send(ctx, r)
 	if err != nil {
@@ -81,7 +83,7 @@ func (e *Engine) ask(ctx context.Context, r request, answer any) error {
 	return response.Process(answer)
 }
 
-// open asks podman for an answer that is read as it comes.
+// open sends a request whose response is a stream.
 func (e *Engine) open(ctx context.Context, r request) (io.ReadCloser, error) {
 	response, err := e.send(ctx, r)
 	if err != nil {
@@ -94,9 +96,9 @@ func (e *Engine) open(ctx context.Context, r request) (io.ReadCloser, error) {
 	return response.Body, nil
 }
 
-// report is one of the JSON values in which podman tells how a build, a push
-// or a pull goes. One that fails ends with an error, though its answer began
-// with 200.
+// report is one of the JSON values in which podman reports the progress of a
+// build, a push or a pull. One that fails ends with an error, although its
+// response has the status 200.
 type report struct {
 	Stream string // output
 	Error  string // of a push and a pull
@@ -105,7 +107,8 @@ type report struct {
 	} `json:"errorDetail"` // of a build
 }
 
-// follow asks podman for reports, and gives each the output in them.
+// follow sends a request whose response is a stream of reports, and calls each
+// with the output in them.
 func (e *Engine) follow(ctx context.Context, r request, each func(output string)) error {
 	body, err := e.open(ctx, r)
 	if err != nil {
@@ -113,24 +116,27 @@ func (e *Engine) follow(ctx context.Context, r request, each func(output string)
 	}
 	defer body.Close()
 	for decoder := json.NewDecoder(body); ; {
-		var said report
-		err := decoder.Decode(&said)
+		var r report
+		err := decoder.Decode(&r)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return fmt.Errorf("read podman's answer: %w", err)
-		case said.Detail.Message != "":
-			return errors.New(said.Detail.Message)
-		case said.Error != "":
-			return errors.New(said.Error)
+		case r.Detail.Message != "":
+			return errors.New(r.Detail.Message)
+		case r.Error != "":
+			return errors.New(r.Error)
 		}
-		each(said.Stream)
+		each(r.Stream)
 	}
 }
 
-// filters is the query for those of a list that pass every one of the filters.
+// filters returns the query for the items of a list that match every filter.
 func filters(wanted map[string][]string) url.Values {
-	text, _ := json.Marshal(wanted) // strings always can be
+	text, _ := json.Marshal(wanted) // strings never fail
 	return url.Values{"filters": {string(text)}}
 }
+
+// seconds returns a timeout in podman's unit, rounded up.
+func seconds(d time.Duration) uint { return uint(max(0, math.Ceil(d.Seconds()))) }

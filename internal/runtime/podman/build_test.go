@@ -19,17 +19,17 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-func TestWhatABuildSaysOfMistakes(t *testing.T) {
+func TestErrorsOfABuild(t *testing.T) {
 	service := startPodman(t, t.TempDir())
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	engine := podman.New(service.Socket())
 	for name, test := range map[string]struct{ line, want string }{
-		"an instruction that does not exist": {"COPPY a b", `STEP 2/2: COPPY a b: unknown instruction: "COPPY"`},
-		"a file that is not there":           {"COPY src/missing /x", `STEP 2/2: COPY src/missing /x: find "src/missing" in the build context: no such file or directory`},
-		"files that are not there":           {"COPY missing* /x", `STEP 2/2: COPY missing* /x: find "missing*" in the build context: no such file or directory`},
-		"a stage that is not there":          {"COPY --from=nope a /x", `STEP 2/2: COPY --from=nope a /x: COPY --from=nope: no stage or image found with that name`},
-		"a step that sounds like an outage":  {`RUN ["/connection refused", "EOF"]`, `STEP 2/2: RUN ["/connection refused", "EOF"]: while running runtime: exit status 1`},
-		"a file that no step can be read of": {"ENV a", `parsing main Dockerfile: Containerfile: ENV must have two arguments`},
+		"an unknown instruction":         {"COPPY a b", `STEP 2/2: COPPY a b: unknown instruction: "COPPY"`},
+		"a missing file":                 {"COPY src/missing /x", `STEP 2/2: COPY src/missing /x: find "src/missing" in the build context: no such file or directory`},
+		"a pattern without a match":      {"COPY missing* /x", `STEP 2/2: COPY missing* /x: find "missing*" in the build context: no such file or directory`},
+		"a missing stage":                {"COPY --from=nope a /x", `STEP 2/2: COPY --from=nope a /x: COPY --from=nope: no stage or image found with that name`},
+		"a step that reads as an outage": {`RUN ["/connection refused", "EOF"]`, `STEP 2/2: RUN ["/connection refused", "EOF"]: while running runtime: exit status 1`},
+		"a file that cannot be parsed":   {"ENV a", `parsing main Dockerfile: Containerfile: ENV must have two arguments`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -44,9 +44,8 @@ func TestWhatABuildSaysOfMistakes(t *testing.T) {
 	}
 }
 
-// The helper that runs a step is killed, as podman itself has it killed now and
-// then: the build is made again.
-func TestABuildWhoseHelperIsKilledIsMadeAgain(t *testing.T) {
+// The test kills the helper that runs a step, as happens in podman now and then.
+func TestABuildWhoseHelperIsKilledIsRepeated(t *testing.T) {
 	dir := t.TempDir()
 	service := startPodman(t, dir)
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
@@ -56,7 +55,7 @@ func TestABuildWhoseHelperIsKilledIsMadeAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sources := t.TempDir()
 			file := filepath.Join(sources, "Containerfile")
-			text := fmt.Sprintf("FROM localhost/app:v1\nRUN [\"/app\", \"sleep\", \"3s\", %q]\n", name) // no cached step
+			text := fmt.Sprintf("FROM localhost/app:v1\nRUN [\"/app\", \"sleep\", \"3s\", %q]\n", name) // not cached
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			var output strings.Builder
 			built := make(chan error, 1)
@@ -85,10 +84,9 @@ func TestABuildWhoseHelperIsKilledIsMadeAgain(t *testing.T) {
 	}
 }
 
-// Podman looks through all images for a step that it has done before, and fails
-// over one whose layer is gone. One that is just being removed, by a prune or
-// for another build, is met so now and then: the build is made again.
-func TestABuildThatMeetsAnImageInMidRemovalIsMadeAgain(t *testing.T) {
+// Podman searches all images for a cached step, and fails on one whose layer is
+// gone, as when a prune or another build is removing that image.
+func TestABuildThatMeetsARemovalIsRepeated(t *testing.T) {
 	dir, sources := t.TempDir(), t.TempDir()
 	service := startPodman(t, dir)
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
@@ -128,7 +126,7 @@ func TestABuildThatMeetsAnImageInMidRemovalIsMadeAgain(t *testing.T) {
 	require.Greater(t, tries, 1)
 }
 
-// eachLine calls itself for each line written to it.
+// eachLine is a writer that calls the function with each line.
 type eachLine func(line string)
 
 func (f eachLine) Write(p []byte) (int, error) {
@@ -138,7 +136,7 @@ func (f eachLine) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// helpersOf are the processes of podman's that run a step of a build.
+// helpersOf returns podman's processes that run a step of a build.
 func helpersOf(service int) []int {
 	var pids []int
 	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", service))

@@ -16,15 +16,15 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// buildContext is what a build reads, as podman's own client sends it.
+// buildContext is the files of a build, as podman's own client sends them.
 type buildContext struct {
 	dir string
-	// containerfile is relative to dir, or absolute where it lies elsewhere.
+	// containerfile is relative to dir, or absolute if it is outside dir.
 	containerfile string
 	ignored       *fileutils.PatternMatcher
 }
 
-// openContext finds a build's sources and what its ignore file leaves out.
+// openContext finds a build's sources and reads its ignore file.
 func openContext(spec runtime.BuildSpec) (*buildContext, error) {
 	dir, err := canonicalPath(spec.Context)
 	if err != nil {
@@ -42,7 +42,7 @@ func openContext(spec runtime.BuildSpec) (*buildContext, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Podman itself reads these, whatever the patterns say.
+	// Podman itself needs these files, whether a pattern matches them or not.
 	for _, needed := range []string{
 		"Dockerfile", "Containerfile", ".dockerignore", ".containerignore", file, file + ".dockerignore", file + ".containerignore",
 	} {
@@ -50,7 +50,7 @@ func openContext(spec runtime.BuildSpec) (*buildContext, error) {
 	}
 	ignored, err := fileutils.NewPatternMatcher(patterns)
 	if err != nil {
-		return nil, fmt.Errorf("read what the build context's ignore file leaves out: %w", err)
+		return nil, fmt.Errorf("parse the build context's ignore file: %w", err)
 	}
 	return &buildContext{dir: dir, containerfile: file, ignored: ignored}, nil
 }
@@ -63,9 +63,9 @@ func canonicalPath(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// ignorePatterns reads the context's ignore file, the first that there is. One
-// that points out of the context is an error, rather than to send what somebody
-// meant to leave out.
+// ignorePatterns reads the context's ignore file, the first that exists. A link
+// out of the context is an error: to ignore it would send files that were meant
+// to be excluded.
 func ignorePatterns(dir, containerfile string) ([]string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -95,8 +95,8 @@ func ignorePatterns(dir, containerfile string) ([]string, error) {
 	return nil, nil
 }
 
-// contextTar is a build context as an archive. It is made while it is read, and
-// not compressed, since it goes no further than to this host's podman.
+// contextTar is a build context as an archive. It is written while it is read,
+// and uncompressed, because podman runs on this host.
 type contextTar struct {
 	*io.PipeReader
 	made chan error
@@ -113,8 +113,8 @@ func (c *buildContext) tar() *contextTar {
 	return t
 }
 
-// end ends the archive, and returns why it could not be made. That podman did
-// not read all of it is no reason.
+// end closes the archive and returns the error with which writing it failed.
+// That podman did not read all of it is not an error.
 func (t *contextTar) end() error {
 	_ = t.Close()
 	if err := <-t.made; !errors.Is(err, io.ErrClosedPipe) {
@@ -130,7 +130,7 @@ func (c *buildContext) write(archive *tar.Writer) error {
 			return err
 		}
 		name := strings.TrimPrefix(path, c.dir+string(filepath.Separator))
-		// What is in a directory that is left out may be asked for all the same.
+		// A later pattern may include a file of a directory that is ignored.
 		ignored, err := c.ignored.MatchesResult(name)
 		if err != nil || ignored.IsMatched() {
 			return err
@@ -150,7 +150,8 @@ func (c *buildContext) write(archive *tar.Writer) error {
 	return archive.Close()
 }
 
-// addContainerfile adds the one that lies elsewhere, under its whole path.
+// addContainerfile adds a Containerfile from outside the context, under its
+// absolute path.
 func (c *buildContext) addContainerfile(archive *tar.Writer) error {
 	info, err := os.Stat(c.containerfile)
 	if err != nil {
@@ -159,11 +160,12 @@ func (c *buildContext) addContainerfile(archive *tar.Writer) error {
 	return add(archive, c.containerfile, c.containerfile, info, nil)
 }
 
-// inode tells a file that has several names.
+// inode identifies a file that has several names.
 type inode struct{ device, number uint64 }
 
-// add adds a file, a directory or a symbolic link, as root's; nothing else can
-// be in an image. Links keeps the first names of files that have several.
+// add adds a file, a directory or a symbolic link, owned by root, and skips
+// everything else, which an image cannot contain. Links holds the first name of
+// each file that has several.
 func add(archive *tar.Writer, path, name string, info fs.FileInfo, links map[inode]string) error {
 	var target string
 	var err error
@@ -187,7 +189,7 @@ func add(archive *tar.Writer, path, name string, info fs.FileInfo, links map[ino
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink > 1 && links != nil {
 		file := inode{stat.Dev, stat.Ino}
-		if first, known := links[file]; known {
+		if first, found := links[file]; found {
 			header.Typeflag, header.Linkname, header.Size = tar.TypeLink, first, 0
 			return archive.WriteHeader(header)
 		}

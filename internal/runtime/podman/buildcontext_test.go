@@ -17,7 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// write writes files below a directory, by their names.
+// write writes files, given by name and content, below a directory.
 func write(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
@@ -27,8 +27,7 @@ func write(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// copied builds an image of a whole context and returns what has come to it,
-// by the names there.
+// copied builds an image of a whole context and returns the files in it by name.
 func copied(t *testing.T, engine *podman.Engine, socket, dir, containerfile string) map[string]*tar.Header {
 	t.Helper()
 	_, err := engine.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/copied:v1", Context: dir, Containerfile: containerfile})
@@ -61,14 +60,14 @@ func namesOf(found map[string]*tar.Header) []string {
 	return names
 }
 
-func TestWhatABuildReads(t *testing.T) {
+func TestFilesOfABuild(t *testing.T) {
 	service := startPodman(t, t.TempDir())
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	engine := podman.New(service.Socket())
 	buildApp(t, engine)
 	const copyAll = "FROM localhost/app:v1\nCOPY . /context\n"
 
-	t.Run("files come with their modes, links as links, and all of it is root's", func(t *testing.T) {
+	t.Run("files keep their modes, links remain links, and root owns everything", func(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{"Containerfile": copyAll, "dir/script.sh": "#!/bin/sh\n", "dir/twice": "one inode"})
 		require.NoError(t, os.Chmod(filepath.Join(dir, "dir/script.sh"), 0o750))
@@ -91,7 +90,7 @@ func TestWhatABuildReads(t *testing.T) {
 		}
 	})
 
-	t.Run("an ignore file leaves out what it says, wherever the Containerfile is", func(t *testing.T) {
+	t.Run("an ignore file excludes what it lists, wherever the Containerfile is", func(t *testing.T) {
 		elsewhere := filepath.Join(t.TempDir(), "Built.from")
 		require.NoError(t, os.WriteFile(elsewhere, []byte(copyAll), 0o600))
 		for ignoreFile, containerfile := range map[string]string{
@@ -103,7 +102,7 @@ func TestWhatABuildReads(t *testing.T) {
 			t.Run(ignoreFile, func(t *testing.T) {
 				dir := t.TempDir()
 				write(t, dir, map[string]string{
-					ignoreFile: "# what nobody needs\n*.log\n**/secret\n\n!kept.log\nsub\n!sub/kept\n",
+					ignoreFile: "# not needed\n*.log\n**/secret\n\n!kept.log\nsub\n!sub/kept\n",
 					"a.log":    "", "kept.log": "", "deep/secret": "", "deep/open": "", "sub/kept": "", "sub/lost": "",
 				})
 				if !filepath.IsAbs(containerfile) {
@@ -123,9 +122,9 @@ func TestWhatABuildReads(t *testing.T) {
 		outside := filepath.Join(t.TempDir(), "ignored")
 		require.NoError(t, os.WriteFile(outside, []byte("secret\n"), 0o600))
 		for name, make := range map[string]func(t *testing.T, path string) error{
-			"a pattern that is none":       func(_ *testing.T, path string) error { return os.WriteFile(path, []byte("[\n"), 0o600) },
-			"a link out of the context":    func(_ *testing.T, path string) error { return os.Symlink(outside, path) },
-			"a directory in place of that": func(_ *testing.T, path string) error { return os.Mkdir(path, 0o700) },
+			"an invalid pattern":        func(_ *testing.T, path string) error { return os.WriteFile(path, []byte("[\n"), 0o600) },
+			"a link out of the context": func(_ *testing.T, path string) error { return os.Symlink(outside, path) },
+			"a directory":               func(_ *testing.T, path string) error { return os.Mkdir(path, 0o700) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				dir := t.TempDir()
@@ -142,7 +141,7 @@ func TestWhatABuildReads(t *testing.T) {
 		}
 	})
 
-	t.Run("a file that is longer than it said is Invalid, and named", func(t *testing.T) {
+	t.Run("a file that is longer than its size is Invalid, and the error names it", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "Containerfile")
 		require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY . /\n"), 0o600))
 		_, err := engine.Build(t.Context(), runtime.BuildSpec{

@@ -12,41 +12,41 @@ import (
 	"time"
 )
 
-// stepPatience is how long an interrupted build may take to end after its step
-// was killed, before podman is left alone with it.
-const stepPatience = 5 * time.Second
+// interruptTimeout bounds the time that an interrupted build may take to end
+// after its step was killed. After that the connection to podman is closed.
+const interruptTimeout = 5 * time.Second
 
-// buildMark marks the RUN steps of one build. Podman before 5.0 lets a step run
-// to its end when the caller has gone, and one that prints then sticks there
-// for ever, since nobody reads it. The mark is the name of a host, which each
-// step has in its /etc/hosts and which reaches no image; by it the steps are
-// found among this host's processes.
+// buildMark identifies the RUN steps of one build among this host's processes.
+// Podman before 5.0 does not end a step when its client disconnects, and a step
+// that prints then blocks forever on its unread output. The mark is the name of
+// a host, which each step finds in its /etc/hosts and which is not part of the
+// image.
 type buildMark string
 
 func newBuildMark() buildMark {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // it never fails
+	_, _ = rand.Read(b[:]) // never fails
 	return buildMark("mcp-build-" + hex.EncodeToString(b[:]))
 }
 
-// host is the mark as podman is told it, with an address that nobody has
-// (RFC 5737).
+// host returns the mark as an entry for /etc/hosts, with an address that is
+// reserved for documentation (RFC 5737).
 func (m buildMark) host() string { return string(m) + ":192.0.2.1" }
 
-// watch has the build interrupted when ctx ends before it. While the step that
-// is under way is being killed, the build's output is still read: podman then
-// ends the build, and removes what it made. Hanging up ends it elsewhere: where
-// no step runs, podman heeds that itself. Done ends the watch.
-func (m buildMark) watch(ctx context.Context, running func() bool, hangUp func()) (done func()) {
+// watch interrupts the build if ctx ends first. It kills the running step and
+// leaves the connection open meanwhile, so that podman ends the build and removes
+// its intermediate containers. Where no step runs, it calls disconnect, on which
+// podman ends the build. The caller calls done after the build.
+func (m buildMark) watch(ctx context.Context, running func() bool, disconnect func()) (done func()) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		defer hangUp()
-		for giveUp := time.Now().Add(stepPatience); running() && time.Now().Before(giveUp); {
+		defer disconnect()
+		for giveUp := time.Now().Add(interruptTimeout); running() && time.Now().Before(giveUp); {
 			m.kill()
 			select {
 			case <-ended:
 				return
-			case <-time.After(lookPause):
+			case <-time.After(pollInterval):
 			}
 		}
 	})
@@ -56,8 +56,8 @@ func (m buildMark) watch(ctx context.Context, running func() bool, hangUp func()
 	}
 }
 
-// kill kills the processes of the steps. Those that cannot be looked at, as on
-// a podman that is not this host's, are left alone.
+// kill kills the processes of the steps. It skips processes that it cannot
+// inspect, as where podman runs on another host.
 func (m buildMark) kill() {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -68,23 +68,24 @@ func (m buildMark) kill() {
 		if err != nil {
 			continue
 		}
-		// Found before it is looked at, it is not mistaken for a later one.
+		// The handle is taken first, so that a later process with this pid is
+		// not killed.
 		process, err := os.FindProcess(pid)
-		if err == nil && m.isOn(pid) {
+		if err == nil && m.marks(pid) {
 			_ = process.Kill()
 		}
 	}
 }
 
-// isOn reports whether a process has the mark in the /etc/hosts that it sees.
-func (m buildMark) isOn(pid int) bool {
+// marks reports whether a process has the mark in its /etc/hosts.
+func (m buildMark) marks(pid int) bool {
 	const hosts = "etc/hosts"
 	root, err := os.OpenRoot("/proc/" + strconv.Itoa(pid) + "/root")
 	if err != nil {
 		return false
 	}
 	defer func() { _ = root.Close() }()
-	// A container may have anything there.
+	// A container may have any kind of file there.
 	info, err := root.Lstat(hosts)
 	if err != nil || !info.Mode().IsRegular() {
 		return false

@@ -11,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// removeTries bounds how often Remove tries again when the restart policy
-// starts the container under its hands.
+// removeTries bounds the attempts of Remove at a container that its restart
+// policy starts again.
 const removeTries = 3
 
 // Remove removes a container at once, running or not.
@@ -21,11 +21,11 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	id := info.ID
 	for try := 1; err == nil; try++ {
 		refused := e.remove(ctx, info)
-		// Whatever the answer was: what counts is that it is gone.
+		// Whatever podman answers, the container must no longer exist.
 		info, err = e.Inspect(ctx, info.ID)
 		if err == nil && try == removeTries {
 			if refused == nil {
-				refused = fault.New(fault.Internal, "remove container %s: podman said yes, but it is still there", name)
+				refused = fault.New(fault.Internal, "remove container %s: podman reports success, but the container exists", name)
 			}
 			return refused
 		}
@@ -39,13 +39,13 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 
 func (e *Engine) remove(ctx context.Context, info runtime.ContainerInfo) error {
 	var removed []struct{ Err any }
-	// Without a timeout of its own, force would wait out the container's.
+	// Without a timeout, force would wait for the container's stop timeout.
 	err := e.ask(ctx, del("/containers/%s", info.ID).with(url.Values{
 		"force": {"true"}, "volumes": {"true"}, "ignore": {"true"}, "timeout": {"0"},
 	}), &removed)
 	for _, r := range removed {
 		if r.Err != nil {
-			err = errors.Join(err, fmt.Errorf("podman says %v", r.Err))
+			err = errors.Join(err, fmt.Errorf("podman reports %v", r.Err))
 		}
 	}
 	if err != nil {
@@ -69,5 +69,5 @@ func (e *Engine) Rename(ctx context.Context, from, to string) error {
 	return nil
 }
 
-// mayBeginID reports whether podman could take a name for the beginning of an id.
+// mayBeginID reports whether podman could mistake a name for an id prefix.
 func mayBeginID(name string) bool { return strings.Trim(name, "0123456789abcdef") == "" }

@@ -15,10 +15,10 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// creation is what podman's API takes to create a container, as far as mcp has
-// something to say: what is left out is podman's default. Resource limits of
-// processes are never set, because podman takes all of them or none. (Podman's
-// own type for it, specgen's, is as heavy to start as podman.)
+// creation is the body of podman's request to create a container, with the
+// fields that mcp sets; the others have podman's defaults. Resource limits of
+// processes are never set, because podman accepts all of them or none. Podman's
+// own type, in specgen, links as much as podman itself.
 type creation struct {
 	Name          string                `json:"name"`
 	Image         string                `json:"image"`
@@ -44,33 +44,33 @@ type creation struct {
 	Ports    []nettypes.PortMapping                `json:"portmappings,omitempty"`
 }
 
-// secret is one that podman keeps, as a file below /run/secrets. Its fields have no
-// tags at podman's either.
+// secret mounts a secret as a file below /run/secrets. Its fields have no tags in
+// podman's type either.
 type secret struct {
 	Source string
 	Mode   uint32
 }
 
-// secretMode is podman's own default on its command line: the container's user
-// may be any.
+// secretMode is the default of podman's command line: any user of the container
+// may read the file.
 const secretMode = 0o444
 
-// volume is one that podman keeps under a name. Its fields have no tags at
-// podman's either.
+// volume mounts a named volume. Its fields have no tags in podman's type either.
 type volume struct {
 	Name    string
 	Dest    string
 	Options []string
 }
 
-// overlay is a directory of the host's that the container writes beside.
+// overlay mounts a directory of the host such that the container's writes do not
+// reach it.
 type overlay struct {
 	Source      string   `json:"source"`
 	Destination string   `json:"destination"`
 	Options     []string `json:"options"`
 }
 
-// newCreation says to podman what spec says.
+// newCreation returns the request for a container with that spec.
 func newCreation(spec runtime.ContainerSpec) (*creation, error) {
 	c := &creation{
 		Name: spec.Name, Image: spec.Image, Command: spec.Command, Env: spec.Env, Labels: spec.Labels, User: spec.User,
@@ -93,17 +93,17 @@ func newCreation(spec runtime.ContainerSpec) (*creation, error) {
 		timeout := seconds(spec.StopTimeout)
 		c.StopTimeout = &timeout
 	}
-	c.limit(spec)
+	c.setLimits(spec)
 	for _, v := range spec.Volumes {
-		if err := c.mount(v); err != nil {
+		if err := c.addVolume(v); err != nil {
 			return nil, err
 		}
 	}
-	c.connect(spec)
+	c.setNetwork(spec)
 	return c, nil
 }
 
-func (c *creation) limit(spec runtime.ContainerSpec) {
+func (c *creation) setLimits(spec runtime.ContainerSpec) {
 	if spec.Memory == 0 && spec.CPUs == 0 {
 		return
 	}
@@ -118,8 +118,8 @@ func (c *creation) limit(spec runtime.ContainerSpec) {
 	}
 }
 
-// mount adds "source:/target[:options]".
-func (c *creation) mount(text string) error {
+// addVolume adds "source:/target[:options]".
+func (c *creation) addVolume(text string) error {
 	parts := strings.Split(text, ":")
 	if len(parts) < 2 || len(parts) > 3 {
 		return fmt.Errorf("volume %q is not source:/target[:options]", text)
@@ -140,8 +140,8 @@ func (c *creation) mount(text string) error {
 	return nil
 }
 
-// connect sets the container's network.
-func (c *creation) connect(spec runtime.ContainerSpec) {
+// setNetwork sets the container's network and published ports.
+func (c *creation) setNetwork(spec runtime.ContainerSpec) {
 	switch spec.Network {
 	case "host", "none":
 		c.Network.Mode = spec.Network
@@ -151,7 +151,7 @@ func (c *creation) connect(spec runtime.ContainerSpec) {
 		c.Network.Mode = "bridge"
 		c.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {}}
 	}
-	for _, p := range publishedBy(spec) {
+	for _, p := range spec.Published() {
 		c.Ports = append(c.Ports, nettypes.PortMapping{
 			HostIP: p.HostIP, HostPort: uint16(p.HostPort), ContainerPort: uint16(p.ContainerPort), Protocol: p.Protocol,
 		})

@@ -20,21 +20,21 @@ import (
 	"github.com/metacircular/mcp/internal/imageref"
 )
 
-// symptom is a piece of an error's text that tells its kind. Podman's status
-// codes do not: a missing image, a taken name and a taken port are all 500
-// on some versions.
+// symptom is a part of an error's text that determines its kind. Podman's status
+// codes do not: some versions answer 500 for a missing image, a taken name and a
+// taken port alike.
 type symptom struct {
 	text string
 	kind fault.Kind
 }
 
-// networkFull is what netavark says when a network has no address left.
+// networkFull is netavark's error for a network without a free address.
 const networkFull = "failed to find free IP"
 
-// noSecret is what podman says of a secret that it does not have.
+// noSecret matches podman's error for a missing secret.
 var noSecret = regexp.MustCompile(`no secret with name or id "([^"]+)"`)
 
-// symptoms of the engine itself, most telling first.
+// symptoms are those of the engine itself, the most specific first.
 var symptoms = []symptom{
 	{"address already in use", fault.PortInUse},
 	{"port is already allocated", fault.PortInUse},
@@ -59,12 +59,12 @@ var symptoms = []symptom{
 	{"invalid argument", fault.Invalid},
 	{"inimum memory", fault.Invalid},
 	{"unable to set memory limit", fault.Invalid},
-	{"mount option", fault.Invalid}, // one that is unknown, or contradicts another
+	{"mount option", fault.Invalid}, // unknown, or contradicts another
 	{"statfs ", fault.Invalid},      // the source of a bind mount does not exist
 }
 
-// registrySymptoms are those of an image registry, as podman reports them. A
-// bare status code is none: digests are full of them.
+// registrySymptoms are those of an image registry, as podman reports them. A bare
+// status code is not among them, because digests contain such numbers.
 var registrySymptoms = []symptom{
 	{"image not known", fault.NotFound},
 	{"invalid reference format", fault.Invalid},
@@ -104,8 +104,8 @@ var registrySymptoms = []symptom{
 	{"Gateway Timeout", fault.Unavailable},
 }
 
-func diagnose(text string, known []symptom) (fault.Kind, bool) {
-	for _, s := range known {
+func diagnose(text string, by []symptom) (fault.Kind, bool) {
+	for _, s := range by {
 		if strings.Contains(text, s.text) {
 			return s.kind, true
 		}
@@ -113,9 +113,9 @@ func diagnose(text string, known []symptom) (fault.Kind, bool) {
 	return fault.Internal, false
 }
 
-// translate makes a *fault.Error of what the bindings returned, or the
-// context's own error when it has ended. Every error that leaves this package
-// has passed here once.
+// translate turns an error of the bindings into a *fault.Error, or returns the
+// context's error if the context has ended. Every error that leaves this package
+// is translated once.
 func (e *Engine) translate(ctx context.Context, err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
 	if done := e.interrupted(ctx, err, doing); done != nil {
@@ -123,33 +123,33 @@ func (e *Engine) translate(ctx context.Context, err error, format string, args .
 	}
 	result := fault.Wrap(kindOf(err), err, "%s", doing)
 	if missing := noSecret.FindStringSubmatch(err.Error()); missing != nil {
-		return result.WithHint("make it on that node: podman secret create %s FILE", missing[1])
+		return result.WithHint("create it on that node: podman secret create %s FILE", missing[1])
 	}
 	if strings.Contains(err.Error(), networkFull) {
-		return result.WithHint("the network of these containers has no free address: an update that starts first needs two for each component. Spread the components over nodes, or give them a larger network")
+		return result.WithHint("the containers' network has no free address, and a start-first update needs two for each component: give them a larger network, or spread the components over nodes")
 	}
 	return result
 }
 
-// translateRegistry is translate for a push or a pull of an image, in which
-// podman speaks to an image registry.
+// translateRegistry is translate for a push or a pull of an image, whose error
+// may be the image registry's.
 func (e *Engine) translateRegistry(ctx context.Context, err error, verb, image string) error {
 	doing := verb + " " + image
 	if done := e.interrupted(ctx, err, doing); done != nil {
 		return done
 	}
-	// What is not recognised stays Internal: podman's own status code, 400 for
-	// a push that broke half-way, says nothing.
+	// Without a symptom the error is Internal: podman's status code means
+	// nothing here, such as 400 for a push that broke off.
 	kind, _ := diagnose(withoutName(err.Error(), image), registrySymptoms)
 	result := fault.Wrap(kind, err, "%s", doing)
 	if strings.Contains(err.Error(), "HTTP response to HTTPS client") {
-		return result.WithHint("the image registry speaks plain http: list it among the insecure ones")
+		return result.WithHint("the image registry speaks plain http: list it as an insecure image registry")
 	}
 	return result
 }
 
-// withoutName takes an image's name out of a text: there are images that are
-// called "timeout" or "denied".
+// withoutName removes an image's name from a text, because an image may be called
+// "timeout" or "denied".
 func withoutName(text, image string) string {
 	ref, err := imageref.Parse(image)
 	if err != nil {
@@ -158,8 +158,9 @@ func withoutName(text, image string) string {
 	return strings.ReplaceAll(text, ref.Repository, "")
 }
 
-// interrupted recognises what both translations have in common: an error that
-// is translated already, a context that has ended, a podman that is not there.
+// interrupted returns the error for the cases that all translations share: an
+// error that is translated already, a context that has ended, a podman that
+// cannot be reached. It returns nil otherwise.
 func (e *Engine) interrupted(ctx context.Context, err error, doing string) error {
 	var translated *fault.Error
 	if errors.As(err, &translated) {
@@ -170,13 +171,13 @@ func (e *Engine) interrupted(ctx context.Context, err error, doing string) error
 	}
 	if cause := unreachable(err); cause != nil {
 		return fault.Wrap(fault.Unavailable, cause, "%s: podman at %s does not answer", doing, e.socket).
-			WithHint("is podman's API service running? podman system service --time=0 %s", e.socket)
+			WithHint("start podman's API service: podman system service --time=0 %s", e.socket)
 	}
 	return nil
 }
 
-// unreachable returns the essence of an error that says that podman's service
-// is not there, or went away during the call; nil for any other error.
+// unreachable returns the cause of an error that means that podman's service is
+// not running, or ended during the call; nil for any other error.
 func unreachable(err error) error {
 	var connect bindings.ConnectError
 	if errors.As(err, &connect) {
@@ -194,7 +195,7 @@ func unreachable(err error) error {
 	return nil
 }
 
-// kindOf tells the kind of an error of podman's own.
+// kindOf returns the kind of an error of podman itself.
 func kindOf(err error) fault.Kind {
 	text := err.Error()
 	var model *errorhandling.ErrorModel
@@ -202,7 +203,7 @@ func kindOf(err error) fault.Kind {
 	if isModel {
 		text += "\n" + model.Because
 	}
-	if kind, known := diagnose(text, symptoms); known {
+	if kind, found := diagnose(text, symptoms); found {
 		return kind
 	}
 	if !isModel {
@@ -224,8 +225,8 @@ var (
 	anyPort    = regexp.MustCompile(`:(\d+)\b[^:]*: address already in use`)
 )
 
-// refusedPort finds in an error's text the host port that could not be bound;
-// 0 if it is not there.
+// refusedPort returns the host port that could not be bound, according to an
+// error's text; 0 if the text names none.
 func refusedPort(text string) int {
 	for _, pattern := range []*regexp.Regexp{listenPort, anyPort} {
 		if match := pattern.FindStringSubmatch(text); match != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Exec runs a command in a running container, and returns the beginning of its
-// output. When the context ends the answer is not waited for, but the command
-// may go on in the container.
+// Exec runs a command in a running container and returns the beginning of its
+// output. When the context ends, Exec returns, but the command may continue in
+// the container.
 func (e *Engine) Exec(ctx context.Context, name string, cmd []string) (runtime.ExecResult, error) {
 	info, err := e.Inspect(ctx, name)
 	if err != nil {
@@ -21,7 +21,7 @@ func (e *Engine) Exec(ctx context.Context, name string, cmd []string) (runtime.E
 		return runtime.ExecResult{}, fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
 	}
 	result, err := e.exec(ctx, info.ID, cmd)
-	// A command that is not there is told as a shell would, on the output.
+	// A missing command is reported as by a shell, in the output.
 	if err == nil && (result.ExitCode == 126 || result.ExitCode == 127) {
 		if kind, _ := diagnose(result.Output(), symptoms); kind == fault.Invalid {
 			err = errors.New(strings.TrimSpace(result.Output()))
@@ -51,9 +51,8 @@ func (e *Engine) exec(ctx context.Context, id string, cmd []string) (runtime.Exe
 	return result, nil
 }
 
-// attach starts an exec session and reads its output to the end. Without being
-// asked for an upgrade of the connection, podman sends the output as the body
-// of a plain answer.
+// attach starts an exec session and reads its output to the end. A request
+// without an upgrade of the connection gets the output as the response's body.
 func (e *Engine) attach(ctx context.Context, session string, into *runtime.ExecResult) error {
 	body, err := e.open(ctx, post("/exec/%s/start", session).sending(map[string]bool{"Detach": false, "Tty": false}))
 	if err != nil {

@@ -14,22 +14,22 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Push copies a local image to its image registry. It says nothing of the
-// digest there, which need not be the local one: ask the image registry.
+// Push copies a local image to its image registry. The digest there may differ
+// from the local one; only the image registry has it.
 func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
 	err := e.copyImage(ctx, post("/images/%s/push", spec.Image).with(url.Values{
 		"destination": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)},
 		"quiet": {strconv.FormatBool(spec.Progress == nil)},
 	}), spec.Progress)
-	// A push that was cancelled ends its stream without an error.
+	// The stream of a cancelled push ends without an error.
 	if err != nil || ctx.Err() != nil {
 		return e.translateRegistry(ctx, err, "push", spec.Image)
 	}
 	return nil
 }
 
-// Pull fetches an image. What a digest names cannot change, so one that is
-// here is not asked for again; a tag always is.
+// Pull fetches an image: a tag always, a digest only if it is missing, because
+// the image of a digest cannot change.
 func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 	policy := "always"
 	if strings.Contains(spec.Image, "@") {
@@ -44,13 +44,13 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 	return nil
 }
 
-// copyImage has podman copy an image from or to an image registry.
+// copyImage makes podman copy an image from or to an image registry.
 func (e *Engine) copyImage(ctx context.Context, r request, progress func(line string)) error {
-	logins, err := e.logins(copyLogins)
+	header, err := logins(e.authFile, copyLogins)
 	if err != nil {
 		return err
 	}
-	r.header = logins
+	r.header = header
 	output := progressWriter(progress)
 	return e.follow(ctx, r, func(text string) { _, _ = io.WriteString(output, text) })
 }
@@ -61,15 +61,15 @@ func (e *Engine) ImageExists(ctx context.Context, image string) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	err = e.translate(ctx, err, "look for image %s", image)
+	err = e.translate(ctx, err, "find image %s", image)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
 	return false, err
 }
 
-// RemoveImage removes a tag, and the image with its last tag unless a
-// container uses it.
+// RemoveImage removes a tag, and with the last tag the image, unless a container
+// uses it.
 func (e *Engine) RemoveImage(ctx context.Context, image string) error {
 	_, cause := e.askToRemove(ctx, image, nil)
 	if cause == nil {
@@ -87,7 +87,8 @@ func (e *Engine) RemoveImage(ctx context.Context, image string) error {
 	return err
 }
 
-// askToRemove has podman remove an image, and tells whether it freed it.
+// askToRemove makes podman remove a name of an image, and reports whether that
+// removed the image.
 func (e *Engine) askToRemove(ctx context.Context, image string, options url.Values) (freed bool, err error) {
 	query := url.Values{"images": {image}}
 	maps.Copy(query, options)
@@ -101,18 +102,18 @@ func (e *Engine) askToRemove(ctx context.Context, image string, options url.Valu
 	return len(removed.Deleted) > 0, nil
 }
 
-// isInUse reports whether podman refused to remove an image because of a
-// container.
+// isInUse reports whether podman refused to remove an image because a container
+// uses it.
 func isInUse(err error) bool { return strings.Contains(err.Error(), "in use by") }
 
-// untag takes the tag from an image that has to stay.
+// untag removes a tag and keeps the image.
 func (e *Engine) untag(ctx context.Context, image string) error {
 	ref, err := imageref.Parse(image)
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "untag %s", image)
 	}
 	if ref.Tag == "" {
-		return nil // a digest is no tag, and goes with the image
+		return nil // a digest is not a tag; it is removed with the image
 	}
 	err = e.ask(ctx, post("/images/%s/untag", image).with(url.Values{"repo": {ref.Name()}, "tag": {ref.Tag}}), nil)
 	if err != nil {

@@ -2,41 +2,68 @@ package podman
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Info is what podman says of itself. It starts conmon and the OCI runtime to
-// ask for their versions, which takes half a second, so it is asked once for
-// each version that its ping tells.
+// Connect is New for a podman that must answer now.
+func Connect(ctx context.Context, socket string) (*Engine, error) {
+	e := New(socket)
+	if _, err := e.Version(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Version returns "podman" and the version of its service. It reads the version
+// from the answer to a ping, which takes a millisecond; podman's version endpoint
+// also starts conmon and the OCI runtime, and takes half a second.
+func (e *Engine) Version(ctx context.Context) (string, error) {
+	const doing = "read podman's version"
+	response, err := e.send(ctx, get("/_ping"))
+	if err != nil {
+		return "", e.translate(ctx, err, doing)
+	}
+	defer func() { _ = response.Body.Close() }()
+	version := response.Header.Get("Libpod-API-Version")
+	if !response.IsSuccess() || version == "" {
+		return "", e.translate(ctx, fmt.Errorf("podman answers %s", response.Status), doing)
+	}
+	return "podman " + version, nil
+}
+
+// Info describes podman. The call takes half a second, because podman starts
+// conmon and the OCI runtime for their versions, so it is made once for each
+// version that Version returns.
 func (e *Engine) Info(ctx context.Context) (runtime.EngineInfo, error) {
-	const doing = "ask podman about itself"
+	const doing = "read podman's info"
 	version, err := e.Version(ctx)
 	if err != nil {
 		return runtime.EngineInfo{}, err
 	}
 	e.mu.Lock()
-	known := e.info
+	info := e.info
 	e.mu.Unlock()
-	if known.Version == version {
-		return known, nil
+	if info.Version == version {
+		return info, nil
 	}
-	var told struct {
+	var answer struct {
 		Host  struct{ NetworkBackend, CgroupVersion string }
 		Store struct{ GraphRoot string }
 	}
-	if err := e.ask(ctx, get("/info"), &told); err != nil {
+	if err := e.ask(ctx, get("/info"), &answer); err != nil {
 		return runtime.EngineInfo{}, e.translate(ctx, err, doing)
 	}
-	if told.Store.GraphRoot == "" {
-		return runtime.EngineInfo{}, fault.New(fault.Internal, "%s: its answer is not complete", doing)
+	if answer.Store.GraphRoot == "" {
+		return runtime.EngineInfo{}, fault.New(fault.Internal, "%s: its answer is incomplete", doing)
 	}
-	known = runtime.EngineInfo{
-		Version: version, Storage: told.Store.GraphRoot, Network: told.Host.NetworkBackend, Cgroups: told.Host.CgroupVersion,
+	info = runtime.EngineInfo{
+		Version: version, Storage: answer.Store.GraphRoot, Network: answer.Host.NetworkBackend, Cgroups: answer.Host.CgroupVersion,
 	}
 	e.mu.Lock()
-	e.info = known
+	e.info = info
 	e.mu.Unlock()
-	return known, nil
+	return info, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Inspect describes one container, by its name or its whole id.
+// Inspect describes one container, given its name or its full id.
 func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
 	data, err := e.inspect(ctx, name)
 	if err != nil {
@@ -24,7 +24,7 @@ func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInf
 	return describe(data), nil
 }
 
-// inspected is what podman says of a container, as far as it is read.
+// inspected is the part of podman's description of a container that is used.
 type inspected struct {
 	ID           string
 	Name         string
@@ -49,14 +49,14 @@ type inspected struct {
 	Mounts []struct{ Source string }
 }
 
-// hostPort is where podman publishes a port.
+// hostPort is an address on which podman publishes a port.
 type hostPort struct{ HostIP, HostPort string }
 
-// inspect is what podman says of a container. Podman would take the beginning
-// of an id for its name as well, so that a name such as "cafe" could find, and
-// then stop or remove, some other container.
+// inspect returns podman's description of a container. Podman also accepts an id
+// prefix, so a name such as "cafe" could find, and a caller then stop or remove,
+// another container; inspect does not.
 func (e *Engine) inspect(ctx context.Context, name string) (*inspected, error) {
-	data, err := e.look(ctx, name)
+	data, err := e.askInspected(ctx, name)
 	if err != nil && storageGone(err) {
 		return e.halfRemoved(ctx, name)
 	}
@@ -67,38 +67,39 @@ func (e *Engine) inspect(ctx context.Context, name string) (*inspected, error) {
 		return nil, fault.New(fault.NotFound, "inspect container %s: no container with that name", name)
 	}
 	if data.State.Status == "" {
-		return nil, fault.New(fault.Internal, "inspect container %s: podman's answer is not complete", name)
+		return nil, fault.New(fault.Internal, "inspect container %s: podman's answer is incomplete", name)
 	}
 	return data, nil
 }
 
-// look asks podman of a container, again where its program ended in mid-answer.
-func (e *Engine) look(ctx context.Context, name string) (*inspected, error) {
+// askInspected asks podman for a container's description, and asks again if the
+// container's program ended meanwhile.
+func (e *Engine) askInspected(ctx context.Context, name string) (*inspected, error) {
 	for try := 1; ; try++ {
 		data := new(inspected)
 		err := e.ask(ctx, get("/containers/%s/json", name), data)
-		if err == nil || try == lookTries || !endedMeanwhile(err) {
+		if err == nil || try == inspectTries || !endedMeanwhile(err) {
 			return data, err
 		}
 	}
 }
 
-// lookTries bounds how often podman is asked of a container whose program ended
-// in mid-answer: one that crashes in a loop may do so twice.
-const lookTries = 5
+// inspectTries bounds the attempts to inspect a container whose program ends
+// meanwhile: one that crashes in a loop may do so twice.
+const inspectTries = 5
 
 // endedMeanwhile reports whether podman before 4.4 failed to inspect a container
-// because its program ended while podman read of it under /proc.
+// because its program ended while podman read its files in /proc.
 func endedMeanwhile(err error) bool { return strings.Contains(err.Error(), "no such process") }
 
 // storageGone reports whether podman cannot inspect a container because its
-// storage, or its layer of that, is gone: podman was killed while it removed it.
+// storage or layer is gone: podman was killed while it removed the container.
 func storageGone(err error) bool {
 	return strings.Contains(err.Error(), "getting container from store") || strings.Contains(err.Error(), "layer not known")
 }
 
-// halfRemoved is what podman's list says of a container that it was killed over
-// while it removed it, and cannot inspect any more. It can still be removed.
+// halfRemoved describes, from podman's list, a container that podman cannot
+// inspect because it was killed during the removal. It can still be removed.
 func (e *Engine) halfRemoved(ctx context.Context, name string) (*inspected, error) {
 	found, err := e.list(ctx, runtime.Selection{})
 	if err != nil {
@@ -119,16 +120,16 @@ func (e *Engine) halfRemoved(ctx context.Context, name string) (*inspected, erro
 }
 
 // removing is podman's name for the state of a container that is being removed,
-// for ever where podman was killed meanwhile.
+// or whose removal podman did not complete because it was killed.
 const removing = "removing"
 
-// looksAtOnce is how many containers List inspects side by side. Podman works on
-// each call by itself, on a processor of its own where there is one.
-const looksAtOnce = 4
+// inspectLimit is the number of containers that List inspects concurrently.
+// Podman serves each call on a separate processor where one is idle.
+const inspectLimit = 4
 
-// List describes all containers that bear the labels, by name. Podman's list
-// knows no digests, start times only to the second and, before 5.0, no
-// restarts; so each container is inspected, which takes a millisecond or more.
+// List describes all containers that have the labels, sorted by name. Podman's
+// list has no digests, start times in whole seconds and, before 5.0, no restart
+// counts; so List inspects each container, which takes a millisecond or more.
 func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.ContainerInfo, error) {
 	found, err := e.list(ctx, runtime.Selection{Labels: labels})
 	if err != nil {
@@ -136,12 +137,12 @@ func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.
 	}
 	infos := make([]runtime.ContainerInfo, len(found))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(looksAtOnce)
+	g.SetLimit(inspectLimit)
 	for i, container := range found {
 		g.Go(func() (err error) {
 			infos[i], err = e.Inspect(ctx, container.ID)
 			if fault.Is(err, fault.NotFound) {
-				return nil // it was removed since
+				return nil // removed meanwhile
 			}
 			return err
 		})
@@ -154,7 +155,7 @@ func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.
 	return infos, nil
 }
 
-// Summaries are what List tells, in short and in one call.
+// Summaries describes the selected containers in one call, sorted by name.
 func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.ContainerSummary, error) {
 	found, err := e.list(ctx, s)
 	if err != nil {
@@ -174,14 +175,14 @@ func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.
 	return summaries, nil
 }
 
-// listed is what podman's list says of a container, as far as it is read.
+// listed is the part of a container's entry in podman's list that is used.
 type listed struct {
 	ID, Image, State string
 	Names            []string
 	Labels           map[string]string
 }
 
-// list is podman's own list of the containers that are selected.
+// list returns podman's list of the selected containers.
 func (e *Engine) list(ctx context.Context, s runtime.Selection) ([]listed, error) {
 	wanted := map[string][]string{}
 	for key, value := range s.Labels {
@@ -190,7 +191,7 @@ func (e *Engine) list(ctx context.Context, s runtime.Selection) ([]listed, error
 		}
 		wanted["label"] = append(wanted["label"], key)
 	}
-	if len(s.Names) > 0 { // one expression, since podman compiles each for each container
+	if len(s.Names) > 0 { // one expression, because podman compiles each for each container
 		names := make([]string, 0, len(s.Names))
 		for _, name := range s.Names {
 			names = append(names, regexp.QuoteMeta(name))
@@ -216,7 +217,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 		info.Volumes = append(info.Volumes, mount.Source)
 	}
 	slices.Sort(info.Volumes)
-	if data.State.StartedAt.Year() > 1 { // never started is the year 1
+	if data.State.StartedAt.Year() > 1 { // year 1 means never
 		info.Started = data.State.StartedAt
 	}
 	return info
@@ -236,8 +237,8 @@ func stateOf(status string) runtime.State {
 	return runtime.Other
 }
 
-// publishedPorts reads "8080/tcp" → host addresses, which podman keeps whether
-// the container runs or not.
+// publishedPorts reads podman's map from "8080/tcp" to host addresses, which
+// podman keeps whether the container runs or not.
 func publishedPorts(bindings map[string][]hostPort) []runtime.PortMapping {
 	var ports []runtime.PortMapping
 	for key, hosts := range bindings {

@@ -16,8 +16,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// defaultAuthFile is the file that podman's own commands take credentials from
-// when the environment names one.
+// defaultAuthFile returns the file with credentials that the environment sets for
+// podman's own commands; "" for none.
 func defaultAuthFile() string {
 	if file := os.Getenv("REGISTRY_AUTH_FILE"); file != "" {
 		return file
@@ -28,8 +28,8 @@ func defaultAuthFile() string {
 	return ""
 }
 
-// authFiles are where podman login and docker login put credentials, the first
-// one to be asked first. See containers-auth.json(5).
+// authFiles returns the files in which podman login and docker login store
+// credentials, in order of precedence. See containers-auth.json(5).
 func authFiles() []string {
 	runtimeDir, home := os.Getenv("XDG_RUNTIME_DIR"), os.Getenv("HOME")
 	if runtimeDir == "" {
@@ -47,16 +47,17 @@ func authFiles() []string {
 	return files
 }
 
-// The headers in which podman takes credentials for image registries.
+// The headers that hold credentials for image registries.
 const (
 	copyLogins  = "X-Registry-Auth"   // of a push and a pull
 	buildLogins = "X-Registry-Config" // of a build
 )
 
-// logins is a header with the credentials that are known; nil without any.
-func (e *Engine) logins(header string) (http.Header, error) {
-	files := []string{e.authFile}
-	if e.authFile == "" {
+// logins returns a header with the credentials in authFile, or in authFiles where
+// that is ""; nil if there are none.
+func logins(authFile, header string) (http.Header, error) {
+	files := []string{authFile}
+	if authFile == "" {
 		files = authFiles()
 	}
 	type login struct {
@@ -68,15 +69,15 @@ func (e *Engine) logins(header string) (http.Header, error) {
 	for _, file := range files {
 		found, err := readLogins(file)
 		switch {
-		case errors.Is(err, fs.ErrNotExist), e.authFile == "" && errors.Is(err, fs.ErrPermission):
-			continue // nobody has logged in, or somebody else has
+		case errors.Is(err, fs.ErrNotExist), authFile == "" && errors.Is(err, fs.ErrPermission):
+			continue // no login, or another user's
 		case err != nil:
 			return nil, fault.Wrap(fault.Invalid, err, "read the credentials in %s", file).
-				WithHint("mend or remove that file on this host: podman login or docker login wrote it")
+				WithHint("repair or remove that file of podman login or docker login on this host")
 		}
-		for registry, known := range found {
+		for registry, stored := range found {
 			if _, ok := all[registry]; !ok {
-				all[registry] = login{known.Username, known.Password, known.IdentityToken}
+				all[registry] = login{stored.Username, stored.Password, stored.IdentityToken}
 			}
 		}
 	}
@@ -87,7 +88,7 @@ func (e *Engine) logins(header string) (http.Header, error) {
 	return http.Header{header: {base64.URLEncoding.EncodeToString(text)}}, err
 }
 
-// readLogins reads a file of podman's or docker's making.
+// readLogins reads a file that podman login or docker login wrote.
 func readLogins(file string) (map[string]types.AuthConfig, error) {
 	text, err := os.Open(file)
 	if err != nil {

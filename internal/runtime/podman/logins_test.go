@@ -19,8 +19,8 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// guardedRegistry is an image registry that wants a name and a password, at an
-// address "host:port".
+// guardedRegistry returns the address, "host:port", of an image registry that
+// requires a user and a password.
 func guardedRegistry(t *testing.T, user, password string) string {
 	t.Helper()
 	pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: startImageRegistry(t).Address()})
@@ -30,7 +30,7 @@ func guardedRegistry(t *testing.T, user, password string) string {
 			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
 			return
 		}
-		// The registry behind it tells its clients where to go on.
+		// The registry behind this proxy uses the header for its Location headers.
 		r.Header.Set("X-Forwarded-Host", r.Host)
 		pass.ServeHTTP(w, r)
 	}))
@@ -38,23 +38,23 @@ func guardedRegistry(t *testing.T, user, password string) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-func TestAnAuthFileIsForPushPullAndBuild(t *testing.T) {
+func TestPushPullAndBuildUseAnAuthFile(t *testing.T) {
 	host := guardedRegistry(t, "ann", "secret")
 	conf := filepath.Join(t.TempDir(), "registries.conf")
 	require.NoError(t, os.WriteFile(conf, fmt.Appendf(nil, "[[registry]]\nlocation = %q\ninsecure = true\n", host), 0o600))
-	t.Setenv("CONTAINERS_REGISTRIES_CONF", conf) // a build says nothing of which registries are insecure
+	t.Setenv("CONTAINERS_REGISTRIES_CONF", conf) // a build has no option for an insecure registry
 	service := startPodman(t, t.TempDir())
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 
 	file := filepath.Join(t.TempDir(), "auth.json")
 	login := base64.StdEncoding.EncodeToString([]byte("ann:secret"))
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, login), 0o600))
-	nobody := filepath.Join(t.TempDir(), "auth.json")
-	require.NoError(t, os.WriteFile(nobody, []byte(`{"auths":{}}`), 0o600))
-	known, unknown := podman.New(service.Socket()).LoginsFrom(file), podman.New(service.Socket()).LoginsFrom(nobody)
+	empty := filepath.Join(t.TempDir(), "auth.json")
+	require.NoError(t, os.WriteFile(empty, []byte(`{"auths":{}}`), 0o600))
+	loggedIn, anonymous := podman.New(service.Socket()).LoginsFrom(file), podman.New(service.Socket()).LoginsFrom(empty)
 
 	image := host + "/team/app:v1"
-	buildEmpty(t, known, image)
+	buildEmpty(t, loggedIn, image)
 	dir := t.TempDir()
 	from := filepath.Join(dir, "Containerfile")
 	require.NoError(t, os.WriteFile(from, []byte("FROM "+image+"\nLABEL more=yes\n"), 0o600))
@@ -65,7 +65,7 @@ func TestAnAuthFileIsForPushPullAndBuild(t *testing.T) {
 		{"push", func(e *podman.Engine) error {
 			return e.Push(t.Context(), runtime.PushSpec{Image: image, Insecure: true})
 		}},
-		{"push with progress", func(e *podman.Engine) error { // whose error comes in the middle of the answer
+		{"push with progress", func(e *podman.Engine) error { // its error is part of the stream
 			return e.Push(t.Context(), runtime.PushSpec{Image: image, Insecure: true, Progress: func(string) {}})
 		}},
 		{"pull", func(e *podman.Engine) error {
@@ -79,11 +79,11 @@ func TestAnAuthFileIsForPushPullAndBuild(t *testing.T) {
 		}},
 	} {
 		t.Run(step.name, func(t *testing.T) {
-			require.Equal(t, fault.Unauthorized, fault.Of(step.do(unknown)).Kind)
-			require.NoError(t, step.do(known))
+			require.Equal(t, fault.Unauthorized, fault.Of(step.do(anonymous)).Kind)
+			require.NoError(t, step.do(loggedIn))
 		})
 	}
-	t.Run("where podman login writes, before where docker login does", func(t *testing.T) {
+	t.Run("the file of podman login precedes that of docker login", func(t *testing.T) {
 		home, runtimeDir := t.TempDir(), t.TempDir()
 		for _, variable := range []string{"REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME"} {
 			t.Setenv(variable, "")
@@ -93,23 +93,23 @@ func TestAnAuthFileIsForPushPullAndBuild(t *testing.T) {
 		push := func() error {
 			return podman.New(service.Socket()).Push(t.Context(), runtime.PushSpec{Image: image, Insecure: true})
 		}
-		buildEmpty(t, known, image)
-		require.Equal(t, fault.Unauthorized, fault.Of(push()).Kind, "nobody has logged in")
+		buildEmpty(t, loggedIn, image)
+		require.Equal(t, fault.Unauthorized, fault.Of(push()).Kind, "there is no login")
 
 		wrong := base64.StdEncoding.EncodeToString([]byte("ann:wrong"))
-		dockers := filepath.Join(home, ".docker", "config.json")
-		require.NoError(t, os.Mkdir(filepath.Dir(dockers), 0o700))
-		require.NoError(t, os.WriteFile(dockers, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, wrong), 0o600))
+		dockerFile := filepath.Join(home, ".docker", "config.json")
+		require.NoError(t, os.Mkdir(filepath.Dir(dockerFile), 0o700))
+		require.NoError(t, os.WriteFile(dockerFile, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, wrong), 0o600))
 		require.Equal(t, fault.Unauthorized, fault.Of(push()).Kind)
 
-		podmans := filepath.Join(runtimeDir, "containers", "auth.json")
-		require.NoError(t, os.Mkdir(filepath.Dir(podmans), 0o700))
-		require.NoError(t, os.WriteFile(podmans, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, login), 0o600))
+		podmanFile := filepath.Join(runtimeDir, "containers", "auth.json")
+		require.NoError(t, os.Mkdir(filepath.Dir(podmanFile), 0o700))
+		require.NoError(t, os.WriteFile(podmanFile, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, login), 0o600))
 		require.NoError(t, push())
 
-		require.NoError(t, os.WriteFile(podmans, []byte(`{"auths":`), 0o600))
+		require.NoError(t, os.WriteFile(podmanFile, []byte(`{"auths":`), 0o600))
 		broken := fault.Of(push())
 		require.Equal(t, fault.Invalid, broken.Kind, broken)
-		require.Contains(t, broken.Message, podmans)
+		require.Contains(t, broken.Message, podmanFile)
 	})
 }

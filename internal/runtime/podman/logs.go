@@ -3,10 +3,8 @@ package podman
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,17 +13,17 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Logs gives each the lines of a container's output. Podman keeps a long line,
-// or one that is written in pieces, as several entries; asked for the last
-// lines, 4.3 puts these together in the wrong order. So the end of the log
-// says only from when on to read.
+// Logs calls each with the lines of a container's output. Podman stores a long
+// line, or one that is written in pieces, as several entries, and 4.3 joins those
+// of the last lines in the wrong order. So a request for the last lines is used
+// only to find the time from which to read.
 func (e *Engine) Logs(ctx context.Context, name string, q runtime.LogQuery, each func(runtime.LogLine) bool) error {
 	info, err := e.Inspect(ctx, name)
 	if err != nil {
 		return err
 	}
 	if info.State == runtime.Created {
-		return nil // nothing has been printed
+		return nil // no output yet
 	}
 	err = e.logs(ctx, info.ID, q, each)
 	if err != nil {
@@ -60,7 +58,7 @@ func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each f
 	return nil
 }
 
-// lastFrom is the time of the line before the last n; zero if there is none.
+// lastFrom returns the time of the entry before the last n; zero if there is none.
 func (e *Engine) lastFrom(ctx context.Context, id string, n int) (time.Time, error) {
 	var from time.Time
 	seen := 0
@@ -76,16 +74,16 @@ func (e *Engine) lastFrom(ctx context.Context, id string, n int) (time.Time, err
 	return from, err
 }
 
-// logEntry is a line as podman keeps it, or a piece of one.
+// logEntry is a line, or a piece of one, as podman stores it.
 type logEntry struct {
 	time   time.Time
 	stream byte
-	text   []byte // only until the next entry
+	text   []byte // valid until the next entry
 	// ends is set for the last piece of a line.
 	ends bool
 }
 
-// entries reads a log until each returns false.
+// entries calls each with the entries of a log until each returns false.
 func (e *Engine) entries(ctx context.Context, id string, params url.Values, each func(logEntry) bool) error {
 	for _, wanted := range []string{"stdout", "stderr", "timestamps"} {
 		params.Set(wanted, "true")
@@ -109,46 +107,13 @@ func (e *Engine) entries(ctx context.Context, id string, params url.Values, each
 	return errors.Join(err, malformed)
 }
 
-// The streams of a multiplexed answer.
-const (
-	stderrStream = 2
-	errorStream  = 3
-)
-
-// demultiplex reads a stream of frames, each with the stream that it belongs
-// to, until its end or until each returns false.
-func demultiplex(body io.Reader, each func(stream byte, frame []byte) bool) error {
-	var header [8]byte
-	var frame bytes.Buffer
-	for {
-		_, err := io.ReadFull(body, header[:])
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		frame.Reset()
-		size := int64(binary.BigEndian.Uint32(header[4:]))
-		if _, err := io.CopyN(&frame, body, size); err != nil {
-			return err
-		}
-		if header[0] == errorStream {
-			return errors.New(strings.TrimSpace(frame.String()))
-		}
-		if !each(header[0], frame.Bytes()) {
-			return nil
-		}
-	}
-}
-
-// lineJoiner makes lines of entries.
+// lineJoiner joins entries into lines.
 type lineJoiner struct {
 	each func(runtime.LogLine) bool
 	open [2]openLine // of stdout, and of stderr
 }
 
-// openLine is a line whose end has not come yet.
+// openLine is a line whose last piece has not arrived.
 type openLine struct {
 	time time.Time
 	text []byte
@@ -166,7 +131,7 @@ func (j *lineJoiner) add(entry logEntry) bool {
 	return !entry.ends || j.end(i)
 }
 
-// end gives a line away, as far as it has come.
+// end calls each with an open line and begins another.
 func (j *lineJoiner) end(i int) bool {
 	text := strings.ToValidUTF8(string(bytes.TrimRight(j.open[i].text, "\r")), "\uFFFD")
 	line := runtime.LogLine{Time: j.open[i].time, Stream: [2]string{"stdout", "stderr"}[i], Text: text}
@@ -174,7 +139,7 @@ func (j *lineJoiner) end(i int) bool {
 	return j.each(line)
 }
 
-// flush gives away what has no end.
+// flush ends the lines that are still open.
 func (j *lineJoiner) flush() {
 	for i := range j.open {
 		if j.open[i].some && !j.end(i) {

@@ -22,27 +22,26 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// lossyProxy passes requests on to podman's socket, but cuts the connection
-// in place of the first answer to a POST whose path has the given end. It
-// returns the socket to use instead.
-func lossyProxy(t *testing.T, socket, end string) string {
+// lossyProxy returns the socket of a proxy to podman that closes the connection
+// instead of passing back the first answer to a POST whose path has that suffix.
+func lossyProxy(t *testing.T, socket, suffix string) string {
 	t.Helper()
 	var lost atomic.Bool
 	t.Cleanup(func() { require.True(t, lost.Load(), "no answer was lost") })
-	return watchingProxy(t, socket, end, func() {
+	return watchingProxy(t, socket, suffix, func() {
 		if lost.CompareAndSwap(false, true) {
 			panic(http.ErrAbortHandler)
 		}
 	})
 }
 
-// watchingProxy passes requests on to podman's socket, and calls answered
-// before it passes back the answer to a POST whose path has the given end.
-func watchingProxy(t *testing.T, socket, end string, answered func()) string {
+// watchingProxy returns the socket of a proxy to podman that calls answered before
+// it passes back the answer to a POST whose path has that suffix.
+func watchingProxy(t *testing.T, socket, suffix string, answered func()) string {
 	t.Helper()
 	pass := toPodman(socket)
 	pass.ModifyResponse = func(response *http.Response) error {
-		if r := response.Request; r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, end) {
+		if r := response.Request; r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, suffix) {
 			answered()
 		}
 		return nil
@@ -50,19 +49,14 @@ func watchingProxy(t *testing.T, socket, end string, answered func()) string {
 	return serve(t, pass)
 }
 
-// toPodman is a proxy to podman's socket.
+// toPodman returns a proxy to podman's socket.
 func toPodman(socket string) *httputil.ReverseProxy {
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "podman"})
-	proxy.Transport = &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
-		},
-	}
+	proxy.Transport = transportTo(socket)
 	return proxy
 }
 
-// serve returns the socket on which a handler is served.
+// serve returns a socket on which it serves a handler.
 func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "proxy.sock"))
@@ -74,7 +68,7 @@ func serve(t *testing.T, handler http.Handler) string {
 	return listener.Addr().String()
 }
 
-// buildApp gives the engine the test program as localhost/app:v1.
+// buildApp builds an image of the test program as localhost/app:v1.
 func buildApp(t *testing.T, engine *podman.Engine) {
 	t.Helper()
 	dir := contract.BuildApp(t)
@@ -90,12 +84,12 @@ func TestLostAnswers(t *testing.T) {
 	direct := podman.New(service.Socket())
 	buildApp(t, direct)
 
-	for name, end := range map[string]string{
-		"a lost answer to a create makes no second container": "/containers/create",
-		"a lost answer to a start makes no second container":  "/start",
+	for name, suffix := range map[string]string{
+		"a lost answer to a create causes no second container": "/containers/create",
+		"a lost answer to a start causes no second container":  "/start",
 	} {
 		t.Run(name, func(t *testing.T) {
-			engine := podman.New(lossyProxy(t, service.Socket(), end))
+			engine := podman.New(lossyProxy(t, service.Socket(), suffix))
 			id, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "lost", Image: "localhost/app:v1"})
 			require.NoError(t, err)
 			infos, err := direct.List(t.Context(), nil)
@@ -121,7 +115,7 @@ func TestLostAnswers(t *testing.T) {
 		require.Empty(t, infos)
 	})
 
-	t.Run("a container that could be neither started nor removed is told of, and replaced when it gets other ports", func(t *testing.T) {
+	t.Run("a container that can be neither started nor removed is reported, and replaced once it gets other ports", func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer listener.Close()
@@ -154,16 +148,17 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// Of podman 4.3 a container that crashes in a loop gets this answer about once
-// in 4,000 that are asked as fast as it gives them.
-func TestAContainerWhoseProgramEndsInMidAnswer(t *testing.T) {
+// Podman 4.3 gives this answer about once in 4,000 consecutive inspections of a
+// container that crashes in a loop.
+func TestInspectAContainerWhoseProgramEndsMeanwhile(t *testing.T) {
 	service := startPodman(t, t.TempDir())
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	direct := podman.New(service.Socket())
 	buildApp(t, direct)
 	id, err := direct.Run(t.Context(), runtime.ContainerSpec{Name: "looping", Image: "localhost/app:v1"})
 	require.NoError(t, err)
-	// ending is podman where the next n answers of a container meet its end.
+	// ending returns a podman whose next n inspections meet the program's end, and
+	// the number of inspections.
 	ending := func(n int) (engine *podman.Engine, asked *int) {
 		pass := toPodman(service.Socket())
 		asked = new(int)

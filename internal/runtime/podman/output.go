@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// maxLine is how much of a line is kept. A program may print for as long as it
-// likes without ending one, and what it printed travels in errors.
+// maxLine is the number of bytes of a line that are kept. A program may print
+// without limit and never end a line, and errors hold its output.
 const maxLine = 2 << 10
 
-// lineWriter calls emit for each line written to it, without its end.
+// lineWriter calls emit with each line written to it, without its line break.
 type lineWriter struct {
 	emit    func(line string)
 	partial []byte
@@ -30,13 +30,13 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// end emits what has been written of a line that may have no end.
+// end emits the line that has been written so far.
 func (w *lineWriter) end() {
 	w.emit(strings.ToValidUTF8(strings.TrimRight(string(w.partial), "\r"), "\uFFFD"))
 	w.partial = w.partial[:0]
 }
 
-// tail keeps the last lines that it was given.
+// tail keeps the last lines that are added.
 type tail struct {
 	keep  int
 	lines []string
@@ -49,8 +49,8 @@ func (t *tail) add(line string) {
 	}
 }
 
-// progressWriter reports the lines that podman writes while it copies an
-// image; blank ones say nothing.
+// progressWriter reports the lines that podman prints while it copies an image,
+// except blank ones.
 func progressWriter(report func(line string)) io.Writer {
 	if report == nil {
 		return io.Discard
@@ -62,8 +62,8 @@ func progressWriter(report func(line string)) io.Writer {
 	}}
 }
 
-// buildOutput passes a build's output on, and keeps of it what an error needs:
-// the last lines, and the step that was under way.
+// buildOutput passes on a build's output and keeps what an error needs: the last
+// lines and the current step.
 type buildOutput struct {
 	out  io.Writer // nil for none
 	last tail

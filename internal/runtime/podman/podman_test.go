@@ -59,7 +59,7 @@ func TestPodmanKeepsTheContract(t *testing.T) {
 	})
 }
 
-// digestOf asks an image registry for the digest of a tag.
+// digestOf returns the digest of a tag in its image registry.
 func digestOf(t *testing.T, image string) string {
 	t.Helper()
 	digest, err := imageregistry.New(imageregistry.Options{}).Digest(t.Context(), image)
@@ -67,19 +67,22 @@ func digestOf(t *testing.T, image string) string {
 	return digest
 }
 
-// clientOf speaks to podman's socket.
-func clientOf(socket string) *http.Client {
-	return &http.Client{Transport: &http.Transport{
+// transportTo connects to podman's socket.
+func transportTo(socket string) *http.Transport {
+	return &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(socket, "unix://"))
 		},
-	}}
+	}
 }
 
-// ask decodes podman's own answer to a question that an Engine does not ask.
-func ask(socket, question string, answer any) error {
-	response, err := clientOf(socket).Get("http://podman/v4.0.0/libpod/" + question)
+// clientOf returns a client of podman's socket.
+func clientOf(socket string) *http.Client { return &http.Client{Transport: transportTo(socket)} }
+
+// ask decodes podman's answer to a GET that Engine does not send.
+func ask(socket, path string, answer any) error {
+	response, err := clientOf(socket).Get("http://podman/v4.0.0/libpod/" + path)
 	if err != nil {
 		return err
 	}
@@ -87,8 +90,8 @@ func ask(socket, question string, answer any) error {
 	return json.NewDecoder(response.Body).Decode(answer)
 }
 
-// workingContainers are those that builds made and podman itself does not
-// count as its own.
+// workingContainers returns the containers of builds, which podman lists as
+// external.
 func workingContainers(socket string) ([]string, error) {
 	var containers []struct{ Names []string }
 	if err := ask(socket, "containers/json?all=true&external=true", &containers); err != nil {
@@ -104,14 +107,14 @@ func workingContainers(socket string) ([]string, error) {
 }
 
 func TestConnect(t *testing.T) {
-	t.Run("a podman that is not there is Unavailable, and the error names the socket", func(t *testing.T) {
+	t.Run("a missing podman is Unavailable, and the error names the socket", func(t *testing.T) {
 		socket := filepath.Join(t.TempDir(), "absent.sock")
 		_, err := podman.Connect(t.Context(), socket)
 		require.True(t, fault.Is(err, fault.Unavailable), err)
 		require.ErrorContains(t, err, socket)
 	})
 
-	t.Run("an address that is no unix socket is Invalid", func(t *testing.T) {
+	t.Run("an address that is not a unix socket is Invalid", func(t *testing.T) {
 		t.Setenv("CONTAINER_HOST", "unix:///run/podman/podman.sock")
 		for _, address := range []string{"", "tcp://127.0.0.1:1", "podman.sock"} {
 			_, err := podman.Connect(t.Context(), address)
@@ -119,7 +122,7 @@ func TestConnect(t *testing.T) {
 		}
 	})
 
-	t.Run("a podman that hangs is given up when the context ends", func(t *testing.T) {
+	t.Run("a call to a podman that hangs ends with its context", func(t *testing.T) {
 		listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "deaf.sock"))
 		require.NoError(t, err)
 		defer listener.Close()

@@ -10,27 +10,27 @@ import (
 	"github.com/metacircular/mcp/internal/imageref"
 )
 
-// imageSummary is what podman's list says of an image, as far as it is read.
+// imageSummary is the part of an image's entry in podman's list that is used.
 type imageSummary struct {
 	ID, ParentID string
 	Names        []string
-	History      []string // the names that it has had
-	Containers   int      // how many use it
+	History      []string // the names that the image has had
+	Containers   int      // the number of containers that use the image
 }
 
-// PruneImage takes one name from an image that no container uses, and frees the
-// image with its last name. It looks for the name first, because podman takes
-// a digest that is no name of an image for any tag that it has. Nor does it
-// let podman remove the image's parents: one that has lost its tag, as a base
-// image does when a newer one is pulled, may be somebody's.
+// PruneImage removes one name of an image that no container uses, and with the
+// last name the image. It checks first that the image has that name, because
+// podman, given a digest that is not a name, removes any tag of its image. It does
+// not let podman remove the image's parents: a parent without a tag, such as a
+// base image of which a newer one was pulled, may still be wanted.
 func (e *Engine) PruneImage(ctx context.Context, image string) (bool, error) {
 	ref, err := imageref.Parse(image)
 	if err != nil {
 		return false, fault.Wrap(fault.Invalid, err, "prune image %s", image)
 	}
-	// One at a time, so that a name that was found is still there when it is
-	// removed. Podman itself, where two remove two names of one image at the
-	// same time, leaves the image without a name.
+	// One at a time, so that the name still exists when it is removed. Podman
+	// leaves an image without a name if two callers remove its last two names
+	// at the same time.
 	e.pruning.Lock()
 	defer e.pruning.Unlock()
 	found, err := e.listImages(ctx, "reference", ref.String())
@@ -48,9 +48,9 @@ func (e *Engine) PruneImage(ctx context.Context, image string) (bool, error) {
 	return pruned, err
 }
 
-// removeIntermediates removes the images that a build made on the way to one
-// that is gone, from the last of them on, as far as nothing else is built on
-// them. Where this is cut off they stay, like the rest of podman's build cache.
+// removeIntermediates removes the images of a build's steps, after the image that
+// was built, from the last step back to one on which another image is built. An
+// interruption leaves them behind, like the rest of podman's build cache.
 func (e *Engine) removeIntermediates(ctx context.Context, id string) error {
 	for id != "" {
 		dangling, err := e.listImages(ctx, "dangling", "true")
@@ -69,17 +69,17 @@ func (e *Engine) removeIntermediates(ctx context.Context, id string) error {
 	return nil
 }
 
-// isIntermediate reports whether an image has never had a name but the one
-// that a build gives to each of its steps until the next one is made.
+// isIntermediate reports whether an image has never had another name than the
+// temporary one that a build gives to each step.
 func isIntermediate(image imageSummary) bool {
 	return len(image.History) > 0 && !slices.ContainsFunc(image.History, func(name string) bool {
 		return !strings.HasSuffix(name, "-tmp:latest")
 	})
 }
 
-// removeUnused removes an image by a name or its id, and none of its parents.
-// Where it has other names only this one goes, and the image is not freed. One
-// that is gone already, or that a container has come to use, is left alone.
+// removeUnused removes an image, given a name or its id, without its parents. If
+// the image has other names, only this one is removed and freed is false. A
+// missing image, or one that a container uses meanwhile, is left alone.
 func (e *Engine) removeUnused(ctx context.Context, image string) (removed, freed bool, err error) {
 	freed, cause := e.askToRemove(ctx, image, url.Values{"noprune": {"true"}})
 	if cause == nil {
@@ -92,7 +92,7 @@ func (e *Engine) removeUnused(ctx context.Context, image string) (removed, freed
 	return false, false, err
 }
 
-// listImages is podman's own list of the images that pass a filter.
+// listImages returns podman's list of the images that match a filter.
 func (e *Engine) listImages(ctx context.Context, filter, value string) ([]imageSummary, error) {
 	var found []imageSummary
 	if err := e.ask(ctx, get("/images/json").with(filters(map[string][]string{filter: {value}})), &found); err != nil {

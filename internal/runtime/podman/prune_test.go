@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// store is a private podman whose images a test looks through.
+// store is a private podman whose images a test inspects.
 type store struct {
 	*podman.Engine
 	socket  string
@@ -27,8 +27,8 @@ func newStore(t *testing.T) *store {
 	return &store{podman.New(service.Socket()), service.Socket(), t.TempDir()}
 }
 
-// build builds an image that adds one file, with that content, to another one,
-// and returns its id.
+// build builds an image that adds one file, with that content, to an image, and
+// returns its id.
 func (s *store) build(t *testing.T, tag, from, content string) string {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(s.context, "file"), []byte(content), 0o600))
@@ -47,7 +47,7 @@ func (s *store) prune(t *testing.T, image string) {
 	require.True(t, pruned, image)
 }
 
-// images are the ids of all images, those that have no name as well.
+// images returns the ids of all images, with or without a name.
 func (s *store) images(t *testing.T) []string {
 	t.Helper()
 	var all []struct {
@@ -62,11 +62,11 @@ func (s *store) images(t *testing.T) []string {
 	return ids
 }
 
-func TestAPrunedImageFreesWhatItsBuildLeft(t *testing.T) {
+func TestPruneRemovesTheStepsOfABuild(t *testing.T) {
 	s := newStore(t)
 	s.build(t, "localhost/prune/app:v1", "scratch", "one")
 	before := s.images(t)
-	require.Greater(t, len(before), 1, "a build keeps its steps")
+	require.Greater(t, len(before), 1, "a build leaves images of its steps")
 	s.build(t, "localhost/prune/app:v2", "scratch", "two")
 	s.prune(t, "localhost/prune/app:v2")
 	require.Equal(t, before, s.images(t), "the other image keeps its steps")
@@ -74,7 +74,7 @@ func TestAPrunedImageFreesWhatItsBuildLeft(t *testing.T) {
 	require.Empty(t, s.images(t))
 }
 
-func TestABaseImageThatLostItsTagIsNotPruned(t *testing.T) {
+func TestPruneKeepsABaseImageWithoutATag(t *testing.T) {
 	s := newStore(t)
 	base := s.build(t, "localhost/prune/base:v1", "scratch", "old")
 	s.build(t, "localhost/prune/app:v1", "localhost/prune/base:v1", "app")
@@ -87,13 +87,13 @@ func TestABaseImageThatLostItsTagIsNotPruned(t *testing.T) {
 	s.prune(t, "localhost/prune/app:v1")
 	left := s.images(t)
 	require.Contains(t, left, base)
-	require.Len(t, left, len(both)-2*3, "what the two builds on it left is gone")
+	require.Len(t, left, len(both)-2*3, "the images of both builds on it are removed")
 	for _, id := range left {
 		require.Contains(t, both, id)
 	}
 }
 
-func TestImagesArePrunedSideBySide(t *testing.T) {
+func TestImagesArePrunedConcurrently(t *testing.T) {
 	s := newStore(t)
 	s.build(t, "localhost/prune/app:kept", "scratch", "kept")
 	before := s.images(t)
@@ -115,7 +115,7 @@ func TestImagesArePrunedSideBySide(t *testing.T) {
 	require.Equal(t, before, s.images(t))
 }
 
-func TestWhatIsNoReferenceIsNotPruned(t *testing.T) {
+func TestPruneRefusesAnInvalidReference(t *testing.T) {
 	_, err := podman.New("unix:///nowhere/podman.sock").PruneImage(t.Context(), "Not A Reference")
 	require.True(t, fault.Is(err, fault.Invalid), err)
 }

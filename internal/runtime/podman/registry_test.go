@@ -28,22 +28,22 @@ func TestAnswersOfAnImageRegistry(t *testing.T) {
 	}{
 		{"no credentials", http.StatusUnauthorized, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, fault.Unauthorized},
 		{"401 without a reason", http.StatusUnauthorized, "", fault.Unauthorized},
-		{"not enough rights", http.StatusForbidden, `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`, fault.Unauthorized},
+		{"insufficient rights", http.StatusForbidden, `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`, fault.Unauthorized},
 		{"403 without a reason", http.StatusForbidden, "", fault.Unauthorized},
 		{"failing", http.StatusInternalServerError, "", fault.Unavailable},
 		{"restarting", http.StatusServiceUnavailable, "try later", fault.Unavailable},
-		{"behind a proxy that has lost it", http.StatusBadGateway, "<html>502</html>", fault.Unavailable},
+		{"unreachable from its proxy", http.StatusBadGateway, "<html>502</html>", fault.Unavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/v2/" {
-					return // it is there; what it has to say comes later
+					return // other paths answer with the status
 				}
 				w.WriteHeader(c.status)
 				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			image := strings.TrimPrefix(server.URL, "http://") + "/denied/timeout:v1" // its name says nothing
+			image := strings.TrimPrefix(server.URL, "http://") + "/denied/timeout:v1" // the name must not be taken for a symptom
 			err := engine.Pull(t.Context(), runtime.PullSpec{Image: image, Insecure: true})
 			require.Equal(t, c.kind, fault.Of(err).Kind, err)
 
@@ -53,7 +53,7 @@ func TestAnswersOfAnImageRegistry(t *testing.T) {
 		})
 	}
 
-	t.Run("one that speaks plain http and was not said to is Invalid, with a hint", func(t *testing.T) {
+	t.Run("plain http without permission is Invalid, with a hint", func(t *testing.T) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		defer server.Close()
 		image := strings.TrimPrefix(server.URL, "http://") + "/shop:v1"
@@ -63,7 +63,7 @@ func TestAnswersOfAnImageRegistry(t *testing.T) {
 	})
 }
 
-// buildEmpty builds an image with nothing in it.
+// buildEmpty builds an image without files.
 func buildEmpty(t *testing.T, engine *podman.Engine, tag string) {
 	t.Helper()
 	dir := t.TempDir()

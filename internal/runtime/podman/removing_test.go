@@ -17,12 +17,12 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// removalTries bounds how often the test kills podman's service to meet it in
-// mid-removal, some milliseconds later each time.
+// removalTries bounds the attempts to kill podman's service during a removal,
+// each some milliseconds later.
 const removalTries = 100
 
-// Podman may be met with the container's storage still there, or already gone.
-func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
+// When podman is killed, the container's storage may exist or be gone already.
+func TestAContainerWhoseRemovalWasInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	service := startPodman(t, dir)
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
@@ -30,7 +30,7 @@ func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
 	buildApp(t, engine)
 	spec := runtime.ContainerSpec{Name: "cut", Image: "localhost/app:v1", Command: []string{"/app", "serve"}, StopTimeout: time.Second, Labels: map[string]string{"mcp.service": "shop"}}
 
-	again := func(t *testing.T, meanwhile func()) {
+	restart := func(t *testing.T, meanwhile func()) {
 		t.Helper()
 		require.NoError(t, syscall.Kill(service.PID(), syscall.SIGKILL))
 		<-service.Done()
@@ -38,8 +38,9 @@ func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
 		service = startPodman(t, dir)
 		engine = podman.New(service.Socket())
 	}
-	// cutRemoval leaves a container that podman was removing when it was killed.
-	cutRemoval := func(t *testing.T) runtime.ContainerInfo {
+	// interruptRemoval returns a container that podman was removing when it was
+	// killed.
+	interruptRemoval := func(t *testing.T) runtime.ContainerInfo {
 		t.Helper()
 		for try := range removalTries {
 			_, err := engine.Run(t.Context(), spec)
@@ -52,7 +53,7 @@ func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
 				_ = engine.Remove(ctx, spec.Name)
 			}()
 			time.Sleep(time.Duration(try%25) * 2 * time.Millisecond)
-			again(t, func() {
+			restart(t, func() {
 				cancel()
 				<-done
 			})
@@ -61,12 +62,12 @@ func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
 				return info
 			}
 		}
-		t.Fatalf("podman was not met in mid-removal in %d tries", removalTries)
+		t.Fatalf("podman was not killed during a removal in %d attempts", removalTries)
 		return runtime.ContainerInfo{}
 	}
 
 	t.Run("is stopped, and can be removed", func(t *testing.T) {
-		half := cutRemoval(t)
+		half := interruptRemoval(t)
 		all, err := engine.List(t.Context(), nil)
 		require.NoError(t, err)
 		require.Len(t, all, 1)
@@ -77,15 +78,15 @@ func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
 		require.True(t, fault.Is(err, fault.NotFound), err)
 	})
 
-	// Podman rarely is met so; this does what it was about to do.
+	// Podman is rarely killed at these points, so the test completes its work.
 	for name, meanwhile := range map[string]func(t *testing.T, root string){
 		"its storage": dropContainers, "its layer": dropContainersLayers,
 	} {
-		t.Run("can be removed where "+name+" has gone already", func(t *testing.T) {
+		t.Run("can be removed after "+name+" is gone", func(t *testing.T) {
 			id, err := engine.Run(t.Context(), spec)
 			require.NoError(t, err)
 			require.NoError(t, engine.Stop(t.Context(), spec.Name, time.Second))
-			again(t, func() { meanwhile(t, filepath.Join(dir, "root")) })
+			restart(t, func() { meanwhile(t, filepath.Join(dir, "root")) })
 			half, err := engine.Inspect(t.Context(), spec.Name)
 			require.NoError(t, err)
 			require.Equal(t, []any{id, spec.Name, runtime.Removing}, []any{half.ID, half.Name, half.State})
@@ -100,8 +101,8 @@ func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
 		})
 	}
 
-	t.Run("makes way for another Run of the same container", func(t *testing.T) {
-		half := cutRemoval(t)
+	t.Run("is replaced by another Run of the same container", func(t *testing.T) {
+		half := interruptRemoval(t)
 		id, err := engine.Run(t.Context(), spec)
 		require.NoError(t, err)
 		require.NotEqual(t, half.ID, id)
@@ -109,16 +110,17 @@ func TestAContainerWhoseRemovalWasCutOff(t *testing.T) {
 	})
 }
 
-// entry is one of a list that podman's storage keeps.
+// entry is an entry of a list in podman's storage.
 type entry = map[string]any
 
-// dropContainers takes all containers out of the storage's lists.
+// dropContainers removes all containers from the storage's lists.
 func dropContainers(t *testing.T, root string) {
 	t.Helper()
 	rewrite(t, filepath.Join(root, "*-containers", "*containers.json"), func(entry) bool { return false })
 }
 
-// dropContainersLayers takes the layers of all containers out of them.
+// dropContainersLayers removes the layers of all containers from the storage's
+// lists.
 func dropContainersLayers(t *testing.T, root string) {
 	t.Helper()
 	layers := map[any]bool{}
@@ -130,7 +132,8 @@ func dropContainersLayers(t *testing.T, root string) {
 	rewrite(t, filepath.Join(root, "*-layers", "*layers.json"), func(l entry) bool { return !layers[l["id"]] })
 }
 
-// rewrite keeps of the lists in the files what keep says.
+// rewrite removes the entries for which keep returns false from the lists in the
+// files.
 func rewrite(t *testing.T, pattern string, keep func(entry) bool) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)

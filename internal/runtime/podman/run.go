@@ -9,19 +9,19 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// cleanupTime bounds what is done after the caller's context has ended.
+// cleanupTime bounds the work after the caller's context has ended.
 const cleanupTime = 15 * time.Second
 
-// createTime is how long Run waits to see the container that another caller is
-// creating.
+// createTime bounds the wait for the container that another caller is creating.
 const createTime = 2 * time.Second
 
-// Run creates and starts a container, or finds that it did so before.
+// Run creates and starts a container, unless an earlier call did.
 func (e *Engine) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
 	info, err := e.Inspect(ctx, spec.Name)
-	// One that was given other ports could not have those, and could not be
-	// removed then; or its removal was cut off.
-	if err == nil && sameLabels(info, spec) && (!samePorts(info, spec) || info.State == runtime.Removing) {
+	// A container with other ports is left from an attempt whose ports were
+	// taken and whose clean-up failed; one in Removing from a removal that was
+	// interrupted.
+	if err == nil && spec.MatchesLabels(info.Labels) && (!samePorts(info, spec) || info.State == runtime.Removing) {
 		if err := e.Remove(ctx, info.ID); err != nil {
 			return "", err
 		}
@@ -44,23 +44,23 @@ func (e *Engine) Run(ctx context.Context, spec runtime.ContainerSpec) (string, e
 	return info.ID, nil
 }
 
-// discard removes a container that could not be started, also when the
-// caller's context has ended, and returns the reason why it could not. When the
-// removal fails too, the message says so; the next Run of the same container
-// finds what is left.
+// discard removes a container that could not be started for that reason, even if
+// the caller's context has ended, and returns the reason. If the removal fails,
+// the message includes its error; the next Run of the same container replaces
+// the remains.
 func (e *Engine) discard(ctx context.Context, info runtime.ContainerInfo, reason error) error {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	if err := e.Remove(detached, info.ID); err != nil {
-		// Only the reason decides what kind of error this is.
+		// Only the reason determines the kind of the error.
 		return fmt.Errorf("%w; then %s", reason, err.Error())
 	}
 	return reason
 }
 
-// create creates a container. When podman's answer is an error it looks again:
-// the request may have arrived though its answer did not, or another caller
-// with the same wish may have been faster.
+// create creates a container. If podman's answer is an error, create inspects the
+// container: the request may have succeeded although the answer was lost, or
+// another caller with the same spec may have created it.
 func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtime.ContainerInfo, error) {
 	wanted, err := newCreation(spec)
 	if err != nil {
@@ -70,24 +70,24 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 	err = e.ask(ctx, post("/containers/create").sending(wanted), &created)
 	if err == nil {
 		return runtime.ContainerInfo{
-			ID: created.ID, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: publishedBy(spec),
+			ID: created.ID, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: spec.Published(),
 		}, nil
 	}
 	err = e.translate(ctx, err, "create container %s from %s", spec.Name, spec.Image)
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	info, lookErr := e.Inspect(detached, spec.Name)
+	info, inspectErr := e.Inspect(detached, spec.Name)
 	if fault.Is(err, fault.Conflict) {
-		// Podman takes a name some time before it shows who has it.
-		for began := time.Now(); fault.Is(lookErr, fault.NotFound) && time.Since(began) < createTime && pause(detached) == nil; {
-			info, lookErr = e.Inspect(detached, spec.Name)
+		// Podman reserves a name some time before it shows the container.
+		for began := time.Now(); fault.Is(inspectErr, fault.NotFound) && time.Since(began) < createTime && pause(detached) == nil; {
+			info, inspectErr = e.Inspect(detached, spec.Name)
 		}
 	}
 	switch {
-	case fault.Is(err, fault.Conflict) && fault.Is(lookErr, fault.NotFound):
-		return runtime.ContainerInfo{}, fault.Wrap(fault.Unavailable, err, "podman does not show who has the name").
-			WithHint("podman ps --all --external shows a container that was left half-made, and podman rm --force removes it")
-	case lookErr != nil:
+	case fault.Is(err, fault.Conflict) && fault.Is(inspectErr, fault.NotFound):
+		return runtime.ContainerInfo{}, fault.Wrap(fault.Unavailable, err, "podman shows no container with that name").
+			WithHint("find a partly created container with podman ps --all --external, and remove it with podman rm --force")
+	case inspectErr != nil:
 		return runtime.ContainerInfo{}, err
 	case !sameContainer(info, spec):
 		return runtime.ContainerInfo{}, conflict(info, spec)

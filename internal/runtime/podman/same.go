@@ -9,34 +9,20 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// sameContainer reports whether a container is the one that spec asks for.
+// sameContainer reports whether a container has the labels and ports of spec.
 func sameContainer(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool {
-	return sameLabels(info, spec) && samePorts(info, spec)
+	return spec.MatchesLabels(info.Labels) && samePorts(info, spec)
 }
 
-func sameLabels(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool {
-	return info.Labels[runtime.LabelDeployment] == spec.Labels[runtime.LabelDeployment] &&
-		info.Labels[runtime.LabelSpec] == spec.Labels[runtime.LabelSpec]
-}
-
-// samePorts reports whether a container publishes the ports that spec asks for.
-// No label tells them: host ports that mcp allocates are no part of what a
-// component is.
+// samePorts reports whether a container publishes the ports of spec. LabelSpec
+// does not cover them, because the host ports that mcp allocates are not part of
+// a component's definition.
 func samePorts(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool {
-	return slices.Equal(canonical(info.Ports), canonical(publishedBy(spec)))
+	return slices.Equal(canonical(info.Ports), canonical(spec.Published()))
 }
 
-// publishedBy are the ports that a container of that spec publishes: none on
-// the host's network, where there is nothing to publish.
-func publishedBy(spec runtime.ContainerSpec) []runtime.PortMapping {
-	if spec.Network == "host" || spec.Network == "none" {
-		return nil
-	}
-	return spec.Ports
-}
-
-// canonical is ports in one order and one spelling: all addresses are "" to
-// some versions of podman and 0.0.0.0 to others.
+// canonical returns ports in one order and one notation. The address for all
+// interfaces is "" in some versions of podman and 0.0.0.0 in others.
 func canonical(ports []runtime.PortMapping) []runtime.PortMapping {
 	ports = slices.Clone(ports)
 	for i, p := range ports {
@@ -60,5 +46,5 @@ func conflict(info runtime.ContainerInfo, spec runtime.ContainerSpec) error {
 	if deployment := info.Labels[runtime.LabelDeployment]; deployment != "" {
 		owner = "deployment " + deployment
 	}
-	return fault.New(fault.Conflict, "create container %s: a container of that name exists, made by %s", spec.Name, owner)
+	return fault.New(fault.Conflict, "create container %s: a container with that name exists, created by %s", spec.Name, owner)
 }

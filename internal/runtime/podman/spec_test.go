@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-func TestWhatASpecAsksFor(t *testing.T) {
+func TestContainerSpecs(t *testing.T) {
 	service := startPodman(t, t.TempDir())
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	engine := podman.New(service.Socket())
@@ -59,7 +59,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.NoError(t, engine.Remove(t.Context(), "all"))
 	})
 
-	t.Run("secrets reach the program, as files and as variables", func(t *testing.T) {
+	t.Run("secrets reach the program as files and as variables", func(t *testing.T) {
 		for name, value := range map[string]string{"filed": "in a file", "named": "in a variable"} {
 			addSecret(t, service.Socket(), name, value)
 		}
@@ -76,15 +76,15 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.NoError(t, engine.Remove(t.Context(), "trusted"))
 	})
 
-	t.Run("a secret that podman does not have is named, and how it gets it", func(t *testing.T) {
+	t.Run("the error of a missing secret names it, and the hint how to create it", func(t *testing.T) {
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "curious", Image: "localhost/app:v1", Secrets: []string{"shop-tls"}})
 		f := fault.Of(err)
 		require.Equal(t, fault.Invalid, f.Kind, f)
 		require.Contains(t, f.Message, "shop-tls")
-		require.Equal(t, "make it on that node: podman secret create shop-tls FILE", f.Hint)
+		require.Equal(t, "create it on that node: podman secret create shop-tls FILE", f.Hint)
 	})
 
-	t.Run("on the host's network a program listens on the host's own port", func(t *testing.T) {
+	t.Run("on the host's network a program listens on the host's port", func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		port := listener.Addr().(*net.TCPAddr).Port
@@ -100,7 +100,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.NoError(t, engine.Remove(t.Context(), "host"))
 	})
 
-	t.Run("a program that fails is started again as often as the policy says", func(t *testing.T) {
+	t.Run("a program that fails is restarted as often as the policy allows", func(t *testing.T) {
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
 			Name: "flaps", Image: "localhost/app:v1", Command: []string{"/app", "exit", "3"}, Restart: "on-failure:2",
 		})
@@ -112,7 +112,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.NoError(t, engine.Remove(t.Context(), "flaps"))
 	})
 
-	t.Run("a program that fails again and again can be stopped", func(t *testing.T) {
+	t.Run("a program that crashes in a loop can be stopped", func(t *testing.T) {
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
 			Name: "loops", Image: "localhost/app:v1", Command: []string{"/app", "exit", "3"}, Restart: "always",
 		})
@@ -124,7 +124,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.NoError(t, engine.Stop(t.Context(), "loops", time.Second))
 		stopped, err := engine.Inspect(t.Context(), "loops")
 		require.NoError(t, err)
-		time.Sleep(time.Second) // two of its lives
+		time.Sleep(time.Second) // two restarts would fit
 		later, err := engine.Inspect(t.Context(), "loops")
 		require.NoError(t, err)
 		require.Equal(t, runtime.Stopped, later.State)
@@ -132,7 +132,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 		require.NoError(t, engine.Remove(t.Context(), "loops"))
 	})
 
-	t.Run("a network that has no address left", func(t *testing.T) {
+	t.Run("a network without a free address is Invalid, with a hint", func(t *testing.T) {
 		response, err := clientOf(service.Socket()).Post("http://podman/v4.0.0/libpod/networks/create", "application/json",
 			strings.NewReader(`{"name": "tiny", "driver": "bridge", "subnets": [{"subnet": "10.99.77.0/30"}]}`))
 		require.NoError(t, err)
@@ -149,14 +149,14 @@ func TestWhatASpecAsksFor(t *testing.T) {
 	})
 
 	for name, change := range map[string]func(*runtime.ContainerSpec){
-		"a volume whose source does not exist": func(c *runtime.ContainerSpec) { c.Volumes = []string{"/nosuchdirectory:/data"} },
-		"a volume that is none":                func(c *runtime.ContainerSpec) { c.Volumes = []string{"a:b:c:d"} },
-		"a volume whose options contradict":    func(c *runtime.ContainerSpec) { c.Volumes = []string{"/tmp:/data:ro,rw"} },
-		"a volume with an unknown option":      func(c *runtime.ContainerSpec) { c.Volumes = []string{"/tmp:/data:nonsense"} },
-		"a network that does not exist":        func(c *runtime.ContainerSpec) { c.Network = "nosuchnetwork" },
-		"a restart policy that is none":        func(c *runtime.ContainerSpec) { c.Restart = "on-failure:often" },
-		"too little memory":                    func(c *runtime.ContainerSpec) { c.Memory = 1024 },
-		"a name that podman does not allow":    func(c *runtime.ContainerSpec) { c.Name = "no spaces" },
+		"a volume without its source":         func(c *runtime.ContainerSpec) { c.Volumes = []string{"/nosuchdirectory:/data"} },
+		"a malformed volume":                  func(c *runtime.ContainerSpec) { c.Volumes = []string{"a:b:c:d"} },
+		"a volume with contradictory options": func(c *runtime.ContainerSpec) { c.Volumes = []string{"/tmp:/data:ro,rw"} },
+		"a volume with an unknown option":     func(c *runtime.ContainerSpec) { c.Volumes = []string{"/tmp:/data:nonsense"} },
+		"a missing network":                   func(c *runtime.ContainerSpec) { c.Network = "nosuchnetwork" },
+		"an invalid restart policy":           func(c *runtime.ContainerSpec) { c.Restart = "on-failure:often" },
+		"too little memory":                   func(c *runtime.ContainerSpec) { c.Memory = 1024 },
+		"a name that podman does not allow":   func(c *runtime.ContainerSpec) { c.Name = "no spaces" },
 	} {
 		t.Run(name+" is Invalid", func(t *testing.T) {
 			spec := runtime.ContainerSpec{Name: "refused", Image: "localhost/app:v1"}
@@ -170,7 +170,7 @@ func TestWhatASpecAsksFor(t *testing.T) {
 	}
 }
 
-// addSecret has podman keep a secret.
+// addSecret creates a secret in podman.
 func addSecret(t *testing.T, socket, name, value string) {
 	t.Helper()
 	response, err := clientOf(socket).Post("http://podman/v4.0.0/libpod/secrets/create?name="+name, "application/octet-stream", strings.NewReader(value))

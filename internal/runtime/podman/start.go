@@ -9,16 +9,16 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// stopping is podman's name for the state of a container that was told to stop
+// stopping is podman's name for the state of a container that has the stop signal
 // and has not ended yet.
 const stopping = "stopping"
 
-// lookTime is for how long Start looks out for a stop that podman has been sent
-// but does not show yet. Podman shows one as soon as it has the container's lock.
-const lookTime = time.Second
+// lateStopTime is how long Start waits for the effect of an unanswered stop.
+// Podman shows a stop as soon as it holds the container's lock.
+const lateStopTime = time.Second
 
-// Start starts a stopped container. A stop whose caller has gone, cancelled or
-// killed, goes on in podman; Start waits for its end, and then starts.
+// Start starts a stopped container. A stop whose caller was cancelled or killed
+// continues in podman; Start waits for it to end, and then starts the container.
 func (e *Engine) Start(ctx context.Context, name string) error {
 	info, err := e.Inspect(ctx, name)
 	if err != nil {
@@ -27,10 +27,9 @@ func (e *Engine) Start(ctx context.Context, name string) error {
 	return e.start(ctx, info)
 }
 
-// start starts a container that was just inspected, unless it runs. Each stop
-// that this Engine has sent and had no answer to may end the container once: it
-// already did so where the container does not run, and the rest are looked out
-// for.
+// start starts a container, given a fresh inspection, unless it runs. Each stop
+// that this Engine has sent without getting an answer may end the container once.
+// One has done so if the container does not run; start watches for the others.
 func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
 	unanswered := e.stops.unanswered(info.ID)
 	for {
@@ -39,7 +38,7 @@ func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
 		}
 		err := e.startOnce(ctx, info)
 		if err == nil && unanswered > 0 {
-			if info, err = e.lookOut(ctx, info.ID); err == nil && info.State != runtime.Running {
+			if info, err = e.watchForStop(ctx, info.ID); err == nil && info.State != runtime.Running {
 				continue
 			}
 		}
@@ -50,9 +49,9 @@ func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
 	}
 }
 
-// startOnce starts a container unless it runs. An error does not mean that it
-// was not started: the answer was lost, or another caller was faster. Nor does
-// it mean that it cannot be: a stop may just have begun.
+// startOnce starts a container unless it runs. After an error of podman it checks
+// the container's state: the container may run, because the answer was lost or
+// another caller started it, or a stop may just have begun.
 func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) error {
 	for {
 		info, err := e.awaitStopped(ctx, info)
@@ -67,9 +66,9 @@ func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) erro
 		if fault.Is(err, fault.PortInUse) {
 			return portInUse(cause, info)
 		}
-		data, lookErr := e.inspect(ctx, info.ID)
+		data, inspectErr := e.inspect(ctx, info.ID)
 		switch {
-		case lookErr != nil:
+		case inspectErr != nil:
 			return err
 		case data.State.Status == stopping:
 			continue
@@ -80,10 +79,10 @@ func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) erro
 	}
 }
 
-// awaitStopped waits until a container that is stopping has stopped. Where
-// podman was killed during a stop, nothing will kill a container that ignores
-// the signal, and podman says "stopping" for ever: one that has had its whole
-// time to stop is stopped anew.
+// awaitStopped waits until a container that is stopping has stopped. If podman was
+// killed during the stop, the state stays "stopping" and a container that ignores
+// the signal is not killed; so a container that exceeds its stop timeout is
+// stopped again.
 func (e *Engine) awaitStopped(ctx context.Context, info runtime.ContainerInfo) (runtime.ContainerInfo, error) {
 	if info.State != runtime.Other {
 		return info, nil
@@ -96,8 +95,8 @@ func (e *Engine) awaitStopped(ctx context.Context, info runtime.ContainerInfo) (
 		if data.State.Status != stopping {
 			return describe(data), nil
 		}
-		if own := time.Duration(data.Config.StopTimeout) * time.Second; time.Since(began) > own+restPeriod {
-			if err := e.Stop(ctx, info.ID, own); err != nil {
+		if timeout := time.Duration(data.Config.StopTimeout) * time.Second; time.Since(began) > timeout+restPeriod {
+			if err := e.Stop(ctx, info.ID, timeout); err != nil {
 				return info, err
 			}
 		}
@@ -107,12 +106,12 @@ func (e *Engine) awaitStopped(ctx context.Context, info runtime.ContainerInfo) (
 	}
 }
 
-// lookOut watches a running container for a while and returns what it finds:
-// that it still runs, or that it does not.
-func (e *Engine) lookOut(ctx context.Context, id string) (runtime.ContainerInfo, error) {
+// watchForStop watches a running container until it stops, for lateStopTime at
+// most, and returns its last description.
+func (e *Engine) watchForStop(ctx context.Context, id string) (runtime.ContainerInfo, error) {
 	for began := time.Now(); ; {
 		info, err := e.Inspect(ctx, id)
-		if err != nil || info.State != runtime.Running || time.Since(began) > lookTime {
+		if err != nil || info.State != runtime.Running || time.Since(began) > lateStopTime {
 			return info, err
 		}
 		if err := pause(ctx); err != nil {
@@ -121,8 +120,8 @@ func (e *Engine) lookOut(ctx context.Context, id string) (runtime.ContainerInfo,
 	}
 }
 
-// portInUse says which port a container could not have, as far as the engine
-// or the number of its ports tells.
+// portInUse returns the error for a port that could not be bound. It names the
+// port if podman's error does, or if the container has only one.
 func portInUse(cause error, info runtime.ContainerInfo) error {
 	port := refusedPort(cause.Error())
 	if port == 0 && len(info.Ports) == 1 {

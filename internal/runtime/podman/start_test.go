@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-func TestStartAfterAStopThatWasCutOff(t *testing.T) {
+func TestStartAfterAnInterruptedStop(t *testing.T) {
 	dir := t.TempDir()
 	service := startPodman(t, dir)
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
@@ -40,7 +40,7 @@ func TestStartAfterAStopThatWasCutOff(t *testing.T) {
 		require.NoError(t, engine.Remove(t.Context(), first.ID))
 	}
 
-	t.Run("a stop that podman gets only after the start's first look does not win", func(t *testing.T) {
+	t.Run("a stop that podman receives after the start's first inspection does not win", func(t *testing.T) {
 		first := run(t, "late", "/app", "serve")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -50,7 +50,7 @@ func TestStartAfterAStopThatWasCutOff(t *testing.T) {
 			if strings.HasSuffix(r.URL.Path, "/stop") {
 				cancel()
 				<-returned
-				time.Sleep(300 * time.Millisecond) // the start looks meanwhile
+				time.Sleep(300 * time.Millisecond) // the start inspects meanwhile
 				detached, done := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
 				defer done()
 				r = r.WithContext(detached)
@@ -63,36 +63,36 @@ func TestStartAfterAStopThatWasCutOff(t *testing.T) {
 		requireStartedAgain(t, first)
 	})
 
-	t.Run("a stop that was answered costs a start nothing", func(t *testing.T) {
+	t.Run("a stop that was answered does not delay a start", func(t *testing.T) {
 		run(t, "plain", "/app", "serve")
-		var looks atomic.Int32
+		var inspections atomic.Int32
 		pass := toPodman(service.Socket())
 		counted := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/json") {
-				looks.Add(1)
+				inspections.Add(1)
 			}
 			pass.ServeHTTP(w, r)
 		})))
 		require.NoError(t, counted.Stop(t.Context(), "plain", time.Second))
-		looks.Store(0)
+		inspections.Store(0)
 		require.NoError(t, counted.Start(t.Context(), "plain"))
 		require.NoError(t, counted.Start(t.Context(), "plain"))
-		require.EqualValues(t, 2, looks.Load(), "each looks once, and looks out for nothing")
+		require.EqualValues(t, 2, inspections.Load(), "each start inspects once and watches for nothing")
 		require.NoError(t, engine.Remove(t.Context(), "plain"))
 	})
 
-	t.Run("a start gives up on a stop when its context ends", func(t *testing.T) {
-		run(t, "patient", "/app", "stubborn")
-		cutOff(t, engine, "patient", time.Minute)
+	t.Run("a start stops waiting for a stop when its context ends", func(t *testing.T) {
+		run(t, "waiting", "/app", "stubborn")
+		interruptStop(t, engine, "waiting", time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
-		require.ErrorIs(t, engine.Start(ctx, "patient"), context.DeadlineExceeded)
-		require.NoError(t, engine.Remove(t.Context(), "patient"))
+		require.ErrorIs(t, engine.Start(ctx, "waiting"), context.DeadlineExceeded)
+		require.NoError(t, engine.Remove(t.Context(), "waiting"))
 	})
 
-	t.Run("a stop that ended with podman's service is ended by the start", func(t *testing.T) {
+	t.Run("a start completes a stop that podman's service did not survive", func(t *testing.T) {
 		first := run(t, "orphaned", "/app", "stubborn")
-		cutOff(t, engine, "orphaned", time.Minute)
+		interruptStop(t, engine, "orphaned", time.Minute)
 		require.NoError(t, syscall.Kill(service.PID(), syscall.SIGKILL))
 		<-service.Done()
 		service = startPodman(t, dir)
@@ -105,8 +105,9 @@ func TestStartAfterAStopThatWasCutOff(t *testing.T) {
 	})
 }
 
-// cutOff begins to stop a container that will not, and gives up.
-func cutOff(t *testing.T, engine *podman.Engine, name string, timeout time.Duration) {
+// interruptStop begins to stop a container that ignores the signal, and cancels
+// the stop.
+func interruptStop(t *testing.T, engine *podman.Engine, name string, timeout time.Duration) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		lines, err := runtime.LastLines(t.Context(), engine, name, 1, 100)

@@ -2,7 +2,6 @@ package podman
 
 import (
 	"context"
-	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,20 +11,18 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// restPeriod is how long a container must have rested for Stop to believe that
-// its restart policy leaves it alone; podman restarts within a second.
+// restPeriod is how long a container must have been stopped for Stop to conclude
+// that its restart policy will not start it; podman restarts within a second.
 const restPeriod = 3 * time.Second
 
-// lookPause is how often Stop and Start look at a container that they wait for.
-const lookPause = 20 * time.Millisecond
-
-// Stop stops a container, killing it after timeout. Whole seconds count.
+// Stop stops a container, killing it after timeout, which is rounded up to whole
+// seconds.
 //
-// Podman remembers that a container was stopped on purpose only when it ran at
-// that moment. One that crashes in a loop is met between two of its lives more
-// often than not, podman then says that it is stopped already, or that it has
-// stopped it, and starts it again; so Stop goes on until it has met it alive,
-// or has seen it rest.
+// Podman records that a container was stopped on purpose only if the container
+// ran at that moment. A container that crashes in a loop is mostly between two
+// runs: podman then reports that the container is stopped already, or that it has
+// stopped it, and restarts it. So Stop repeats until a stop ended a run, or the
+// container has been stopped for restPeriod.
 func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) error {
 	for {
 		data, err := e.inspect(ctx, name)
@@ -35,16 +32,16 @@ func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) e
 		if err != nil {
 			return err
 		}
-		if rests(data) {
+		if staysStopped(data) {
 			return nil
 		}
-		asked := time.Now()
+		sent := time.Now()
 		stopped, err := e.stopOnce(ctx, data.ID, timeout)
 		if err != nil {
 			return e.translate(ctx, err, "stop container %s", name)
 		}
 		if stopped && restarts(data) {
-			stopped, err = e.metAlive(ctx, data.ID, asked)
+			stopped, err = e.endedRun(ctx, data.ID, sent)
 			if err != nil {
 				return err
 			}
@@ -58,10 +55,10 @@ func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) e
 	}
 }
 
-// metAlive reports whether a stop that podman says it has made ended the life
-// that the container led when podman was asked. Where that one had just ended,
-// podman may still carry out the restart policy.
-func (e *Engine) metAlive(ctx context.Context, id string, asked time.Time) (bool, error) {
+// endedRun reports whether a stop that podman reports as done ended a run of the
+// container that began before the stop was sent. If the program had ended that run
+// just before, podman may still apply the restart policy.
+func (e *Engine) endedRun(ctx context.Context, id string, sent time.Time) (bool, error) {
 	data, err := e.inspect(ctx, id)
 	if fault.Is(err, fault.NotFound) {
 		return true, nil
@@ -70,21 +67,12 @@ func (e *Engine) metAlive(ctx context.Context, id string, asked time.Time) (bool
 		return false, err
 	}
 	return stateOf(data.State.Status) != runtime.Running &&
-		data.State.StartedAt.Before(asked) && data.State.FinishedAt.After(asked), nil
+		data.State.StartedAt.Before(sent) && data.State.FinishedAt.After(sent), nil
 }
 
-// pause passes the time between two looks at a container.
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(lookPause):
-		return nil
-	}
-}
-
-// rests reports whether a container is not running and will not by itself.
-func rests(data *inspected) bool {
+// staysStopped reports whether a container does not run and podman will not
+// restart it.
+func staysStopped(data *inspected) bool {
 	switch stateOf(data.State.Status) {
 	case runtime.Created, runtime.Removing:
 		return true
@@ -94,28 +82,25 @@ func rests(data *inspected) bool {
 	return false
 }
 
-// restarts reports whether podman may start the container by itself.
+// restarts reports whether the container's restart policy may start it.
 func restarts(data *inspected) bool {
 	policy := data.HostConfig.RestartPolicy.Name
 	return policy != "" && policy != "no"
 }
 
-// stopOnce reports whether the container ran and was stopped: not modified is
-// podman's word for one that was stopped already.
+// stopOnce sends a stop and reports whether the container ran and was stopped, or
+// no longer exists. Podman answers 304 if it was stopped already.
 func (e *Engine) stopOnce(ctx context.Context, id string, timeout time.Duration) (bool, error) {
 	params := url.Values{"timeout": {strconv.FormatUint(uint64(seconds(timeout)), 10)}}
 	e.stops.send(id)
 	response, err := e.send(ctx, post("/containers/%s/stop", id).with(params))
 	if err != nil {
-		return false, err // and podman may be about to stop it all the same
+		return false, err // podman may stop it nevertheless
 	}
 	e.stops.answered(id)
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusNotFound {
-		return true, nil // it was removed since
+		return true, nil // removed meanwhile
 	}
 	return response.StatusCode != http.StatusNotModified, response.Process(nil)
 }
-
-// seconds rounds up: a container that was promised half a second gets one.
-func seconds(d time.Duration) uint { return uint(max(0, math.Ceil(d.Seconds()))) }

@@ -2,10 +2,10 @@ package podman
 
 import "sync"
 
-// stops counts, by container id, the stops that podman was sent and has not
-// answered: those under way, and those whose caller went away or whose
-// connection broke. Each of them may still end the container, however it looks
-// now. The zero one has none.
+// stops counts, by container id, the stops that were sent to podman and not
+// answered: those in progress, and those that were cancelled or whose connection
+// broke. Each may still end the container, whatever its state. The zero value is
+// empty.
 type stops struct {
 	mu   sync.Mutex
 	sent map[string]int
@@ -34,7 +34,8 @@ func (s *stops) unanswered(id string) int {
 	return s.sent[id]
 }
 
-// forget is for a container that is gone, or that was watched for long enough.
+// forget drops the stops of a container that was removed, or that was watched for
+// lateStopTime.
 func (s *stops) forget(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

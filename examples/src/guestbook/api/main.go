@@ -1,5 +1,5 @@
-// Command api keeps the guestbook's notes, in memory. Its port is built in, as
-// that of most images from elsewhere is.
+// Command api keeps the guestbook's notes in memory. It listens on a fixed port,
+// as most third-party images do.
 package main
 
 import (

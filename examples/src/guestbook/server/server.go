@@ -1,5 +1,5 @@
-// Package server runs an HTTP server the way that a deploy without a failed
-// request needs it: what is under way when SIGTERM comes is still answered.
+// Package server runs an HTTP server so that a deploy fails no request: after
+// SIGTERM it still answers the requests in progress.
 package server
 
 import (
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// grace is how long requests under way may take after SIGTERM. It is shorter
-// than the 10 s after which the container would be killed.
+// grace is how long requests in progress may take after SIGTERM. It is shorter
+// than the 10 s after which the container is killed.
 const grace = 8 * time.Second
 
 // Run serves handler on a port until SIGTERM or SIGINT, and returns when the
@@ -38,7 +38,7 @@ func Run(name, port string, handler http.Handler) error {
 	case <-ctx.Done():
 	}
 
-	log.Printf("%s stops, and answers what is under way", name)
+	log.Printf("%s is stopping; answering the requests in progress", name)
 	last, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	if err := server.Shutdown(last); err != nil {

@@ -1,5 +1,5 @@
-// Command testapp is the program in the images of the contract test: one
-// small static binary that behaves as it is told.
+// Command testapp is the program in the images of the contract test. Its first
+// argument selects its behaviour.
 package main
 
 import (
@@ -19,10 +19,10 @@ func main() {
 		verb, args = os.Args[1], os.Args[2:]
 	}
 	switch verb {
-	case "serve": // answers on $PORT until it is asked to stop
+	case "serve": // answers on $PORT until SIGTERM
 		go func() { _ = http.ListenAndServe(":"+os.Getenv("PORT"), http.HandlerFunc(hello)) }()
 		waitFor(syscall.SIGTERM)
-	case "stubborn": // stops for nobody
+	case "stubborn": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("stubborn")
 		waitFor(syscall.SIGUSR1)
@@ -30,18 +30,18 @@ func main() {
 		code, _ := strconv.Atoi(args[0])
 		fmt.Fprintln(os.Stderr, "exiting with", code)
 		os.Exit(code)
-	case "print": // print LINE..., and then runs on
+	case "print": // print LINE..., until SIGTERM
 		stop := make(chan os.Signal, 1)
-		signal.Notify(stop, syscall.SIGTERM) // before the first line: who reads it may stop this
+		signal.Notify(stop, syscall.SIGTERM) // before the first line, on which a reader may stop this
 		for _, line := range args {
 			fmt.Println(line)
 		}
 		<-stop
-	case "echo": // echo LINE..., and ends
+	case "echo": // echo LINE...
 		for _, line := range args {
 			fmt.Println(line)
 		}
-	case "shout": // shout DURATION, prints without a pause
+	case "shout": // shout DURATION, without a pause between lines
 		pause, _ := time.ParseDuration(args[0])
 		for end := time.Now().Add(pause); time.Now().Before(end); {
 			fmt.Println(strings.Repeat("shout ", 50))

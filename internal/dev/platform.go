@@ -1,0 +1,116 @@
+package dev
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Local is the name of the platform's node and of its builder.
+const Local = "local"
+
+// The directories of the parts in the platform's directory.
+const (
+	temporalDir = "temporal"
+	registryDir = "registry"
+	postgresDir = "postgres"
+	podmanDir   = "podman"
+	buildsDir   = "builds"
+)
+
+// The files that the platform writes into its directory, beside those
+// directories.
+const (
+	configName  = "mcp.toml"
+	urlName     = "postgres.url"
+	infoName    = "dev.json"
+	machineName = "machine" // distinguishes this platform's node from others
+	pidName     = "dev.pid"
+	lockName    = "dev.lock"
+	// settingsName outlives the platform, for its next start.
+	settingsName = "settings.json"
+	// LogName is the log of a platform in the background.
+	LogName = "dev.log"
+)
+
+// Options configure a platform.
+type Options struct {
+	// Dir holds all of the platform's data; it is created if it is missing.
+	Dir string
+	// Workspace is the directory the builder builds from, Services the one
+	// where the CLI finds definitions. "" means those of the last start, or
+	// else the working directory and services in it.
+	Workspace, Services string
+	// Ports on 127.0.0.1; 0 means those of the last start, or free ones.
+	RegistryPort, TemporalPort, UIPort int
+	// Socket is that of a podman to use; "" means the last start's.
+	Socket string
+	// MachineSocket is used if Socket is "" and a podman answers there;
+	// otherwise the platform runs a private podman with its own storage.
+	MachineSocket string
+	// Publish is the address that routes are published on; "" means that of the
+	// last start, or 127.0.0.1.
+	Publish string
+	// listen is the address of metrics and health: that of the last start, or
+	// one with a free port.
+	listen string
+	// Programs is the first directory to search for the programs temporal and
+	// registry; "" means the directory of this program.
+	Programs string
+	// Version is the version of mcp.
+	Version string
+	// Logger receives the platform's log, SDKLogger that of Temporal's SDK and
+	// of the workers; nil means slog's default.
+	Logger, SDKLogger *slog.Logger
+}
+
+// Info lists the addresses and directories of a platform.
+type Info struct {
+	Dir           string `json:"dir"`
+	PID           int    `json:"pid"`
+	Config        string `json:"config"`
+	Temporal      string `json:"temporal"`
+	UI            string `json:"ui"`
+	ImageRegistry string `json:"image_registry"`
+	Postgres      string `json:"postgres"`
+	Podman        string `json:"podman"`
+	Workspace     string `json:"workspace"`
+	Services      string `json:"services"`
+	// Metrics is the URL that Prometheus scrapes; /healthz and /readyz are
+	// served at the same address.
+	Metrics string `json:"metrics"`
+	Publish string `json:"publish"`
+	// PrivatePodman is set if the platform runs its own podman.
+	PrivatePodman bool `json:"private_podman"`
+}
+
+// Platform is a running local platform.
+type Platform struct {
+	options     Options
+	temporal    string // the program
+	registry    string // the program
+	lock        *os.File
+	settle      time.Duration // see afterKill
+	former      Info          // see afterKill
+	info        Info
+	postgresURL string
+	mu          sync.Mutex // guards keepers while parts start concurrently
+	keepers     []*keeper
+	workers     *keeper
+}
+
+// Info returns the addresses and directories of the platform.
+func (p *Platform) Info() Info { return p.info }
+
+// keep adds a keeper for a running part.
+func (p *Platform) keep(name string, running part, again func(context.Context) (part, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keepers = append(p.keepers, keep(p.options.Logger, name, running, again))
+}
+
+// path returns the path of a file in the platform's directory.
+func (p *Platform) path(name string) string { return filepath.Join(p.options.Dir, name) }

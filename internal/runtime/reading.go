@@ -1,0 +1,46 @@
+package runtime
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// LogMark is a position in a log: after the first Lines lines of Time. The zero
+// mark is the beginning.
+type LogMark struct {
+	Time  time.Time `json:"time,omitzero"`
+	Lines int       `json:"lines,omitempty"`
+}
+
+// Pass moves the mark past the next line.
+func (m *LogMark) Pass(line LogLine) {
+	if !line.Time.Equal(m.Time) {
+		*m = LogMark{Time: line.Time}
+	}
+	m.Lines++
+}
+
+// Read calls each with the lines after the mark, as Logs does.
+func (m LogMark) Read(ctx context.Context, engine Runtime, name string, follow bool, each func(LogLine) bool) error {
+	skip := m.Lines
+	return engine.Logs(ctx, name, LogQuery{Since: m.Time, Follow: follow}, func(line LogLine) bool {
+		if skip > 0 && line.Time.Equal(m.Time) {
+			skip--
+			return true
+		}
+		return each(line)
+	})
+}
+
+// LastLines returns the last lines of a container's output, oldest first, each
+// cut to the given number of bytes.
+func LastLines(ctx context.Context, engine Runtime, name string, lines, bytes int) ([]string, error) {
+	var last []string
+	err := engine.Logs(ctx, name, LogQuery{Tail: lines}, func(line LogLine) bool {
+		last = append(last, strings.ToValidUTF8(line.Text[:min(len(line.Text), bytes)], ""))
+		last = last[max(0, len(last)-lines):]
+		return true
+	})
+	return last, err
+}

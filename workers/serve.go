@@ -1,0 +1,110 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+	"github.com/metacircular/mcp/internal/telemetry"
+)
+
+// handOver is how long activities that are handed over may take to end their
+// current step.
+const handOver = 15 * time.Second
+
+// heartbeatThrottle is how long the SDK delays a heartbeat to combine it with the
+// next. With its default, 80 % of the heartbeat timeout, one lost heartbeat would
+// lose the activity, and a cancel would take up to 12 seconds. It also bounds how
+// long Temporal may take to answer a heartbeat before the SDK ends the activity's
+// context: a shorter time would restart a build whenever Temporal restarts.
+const heartbeatThrottle = 3 * time.Second
+
+// Workers are the running workers of one process.
+type Workers struct {
+	running      []worker.Worker
+	closers      []func()
+	failed       chan error
+	interceptors []interceptor.WorkerInterceptor
+	telemetry    *telemetry.Telemetry
+	log          *slog.Logger
+	version      string
+	grace        time.Duration
+	// activities is the parent of the activities' contexts; interrupt ends it.
+	activities context.Context
+	interrupt  context.CancelCauseFunc
+}
+
+// Failed receives the error of a worker that has failed.
+func (w *Workers) Failed() <-chan error { return w.failed }
+
+// Stop reports that the process is not ready, accepts no new tasks, lets running
+// activities finish within the grace period, hands over those that do not, and
+// returns when every worker has ended.
+func (w *Workers) Stop() {
+	w.telemetry.Unready("it is stopping")
+	late := time.AfterFunc(w.grace, func() { w.interrupt(activities.ErrStopping) })
+	defer late.Stop()
+	done := make(chan struct{}, len(w.running))
+	for _, running := range w.running {
+		go func() {
+			running.Stop()
+			done <- struct{}{}
+		}()
+	}
+	for range w.running {
+		<-done
+	}
+	for _, closer := range w.closers {
+		closer()
+	}
+	w.running, w.closers = nil, nil
+}
+
+// serve starts to poll one queue. Register registers the workflows and activities
+// that are served there.
+func (w *Workers) serve(c client.Client, queue string, o worker.Options, register func(worker.Registry)) error {
+	o.WorkerStopTimeout = w.grace + handOver
+	o.BackgroundActivityContext = w.activities
+	o.MaxHeartbeatThrottleInterval = heartbeatThrottle
+	o.Interceptors = w.interceptors
+	o.OnFatalError = func(err error) {
+		select {
+		case w.failed <- fmt.Errorf("poll %s: %w", queue, err):
+		default: // the process already has errors to report
+		}
+	}
+	served := worker.New(c, queue, o)
+	register(served)
+	if err := served.Start(); err != nil {
+		return fmt.Errorf("poll %s: %w", queue, err)
+	}
+	w.running = append(w.running, served)
+	w.checkPolls(telemetry.Queue{Name: queue})
+	if !o.DisableWorkflowWorker {
+		w.checkPolls(telemetry.Queue{Name: queue, Workflows: true})
+	}
+	return nil
+}
+
+// checkPolls makes readiness depend on a queue being polled.
+func (w *Workers) checkPolls(q telemetry.Queue) {
+	w.telemetry.Check("poll "+q.String(), func(context.Context) error { return w.telemetry.Polling(q) })
+}
+
+// podman returns the engine at a socket. Readiness depends on it.
+func (w *Workers) podman(socket string) *podman.Engine {
+	engine := podman.New(socket)
+	w.telemetry.Check("podman at "+socket, func(ctx context.Context) error {
+		_, err := engine.Version(ctx)
+		return err
+	})
+	w.closers = append(w.closers, engine.Close)
+	return engine
+}
