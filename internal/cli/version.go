@@ -23,9 +23,9 @@ type thisVersion struct {
 func newVersion(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Show which mcp this is",
-		Long: `Version shows which mcp this is, by which Go it was built and for what. A
-node's worker announces the same: see mcp node list.`,
+		Short: "Show the version of mcp",
+		Long: `Version shows the version of mcp, and the Go version and the platform that it was
+built for. A node's worker announces the same: see mcp node list.`,
 		Example: "  mcp version\n  mcp version --json",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {

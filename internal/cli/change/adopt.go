@@ -26,16 +26,16 @@ func newAdopt(s *session.Session) *cobra.Command {
 		Short: "Take over containers that run already, without restarting them",
 		Long: `Adopt makes a release of containers that were not started by mcp: those whose
 names are the ones that mcp gives to the service's components, on the nodes that
-its definition names. They are not restarted, renamed or made anew. They are
-taken as they are: where one has another image, other ports or another node than
-the definition says, mcp plan tells, and the next deploy replaces it as it would
-one of mcp's own. Image, ports and node are all that is compared; for the rest
-the definition is taken at its word.
+its definition names. They are not restarted, renamed or recreated. They are
+taken unchanged: where one has another image, other ports or another node than
+the definition, mcp plan shows that, and the next deploy replaces it like any
+other container. Only image, ports and node are compared; everything else is
+assumed to match the definition.
 
 Nothing is adopted where a name has two containers, or one that does not run or
 is another service's. A component without a container is left to the next
-deploy. What else starts these containers, such as a systemd unit, is yours to
-switch off.`,
+deploy. If something else starts these containers, such as a systemd unit,
+disable it.`,
 		Example: "  mcp adopt shop --dry-run\n  mcp adopt shop",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -87,7 +87,7 @@ func showAdoption(ctx context.Context, s *session.Session, c client.Client, in w
 	for _, m := range found.Members {
 		word := "mcp's already"
 		if slices.ContainsFunc(found.Adopted, func(t fleet.Adopted) bool { return t.Component == m.Component }) {
-			word = "would be adopted as it is"
+			word = "would be adopted unchanged"
 		}
 		_, _ = fmt.Fprintf(table, "  = %s\t%s\t%s\t%s\t%s\n", m.Component, m.Node, m.Container, m.Image, word)
 	}
@@ -107,7 +107,7 @@ func showNext(ctx context.Context, s *session.Session, c client.Client, in workf
 	in.Adopt, in.Builder = false, builder
 	var next workflows.PlanResult
 	if err := s.Read(ctx, c, "plan", workflows.PlanName, in, &next); err != nil {
-		s.Say("what a deploy would do next cannot be told: %v", err)
+		s.Say("the plan of the next deploy cannot be read: %v", err)
 		return nil
 	}
 	_, _ = fmt.Fprintln(s.Stdout, "What a deploy would do next:")

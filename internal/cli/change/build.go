@@ -33,15 +33,15 @@ func newBuild(s *session.Session) *cobra.Command {
 		Use:   "build SERVICE[/IMAGE]",
 		Short: "Build and push the images that the image registry lacks",
 		Long: `Build builds and pushes the images of a service, or one of them, that its
-definition says how to make and that the image registry lacks. It touches no
-node: the next deploy finds the images there. Where this machine's configuration
+definition can build and that the image registry lacks. It changes no node: the
+next deploy finds the images in the registry. Where this machine's configuration
 has [build] workspace the build runs here, otherwise on the builder that it
 names.`,
 		Example: "  mcp build shop\n  mcp build shop/shop-api --force",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), s, args[0], o) },
 	}
-	cmd.Flags().BoolVar(&o.force, "force", false, "build and push what the image registry has already, too")
+	cmd.Flags().BoolVar(&o.force, "force", false, "also build and push images that the image registry has")
 	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
 	return cmd
 }
@@ -105,7 +105,7 @@ func buildInput(s *session.Session, cfg *config.Config, target string, o buildOp
 	case len(names) == 0:
 		return in, exit.Usage(fmt.Errorf("%s has no [build.images]: there is nothing to build", definition.File))
 	case image != "" && !slices.Contains(names, image):
-		return in, exit.Usage(fmt.Errorf("%s does not say how to build %s: it has %s", definition.File, image, strings.Join(names, ", ")))
+		return in, exit.Usage(fmt.Errorf("%s has no [build.images] entry for %s: it has %s", definition.File, image, strings.Join(names, ", ")))
 	case image != "":
 		in.Images = []string{image}
 	}

@@ -18,10 +18,9 @@ func newCancel(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel SERVICE",
 		Short: "Stop the deploy that is under way, and put back what ran before",
-		Long: `Cancel stops a deploy for real: its build, push, pull or health wait ends, and
-what it has done is put back. It returns when that is done. From the cut-over on
-a deploy only goes forward: a cancel that comes later changes nothing, and says
-so.`,
+		Long: `Cancel ends the build, push, pull or health wait of a deploy, and puts back what
+the deploy has changed. It returns when that is done. From the cut-over on a
+deploy only goes forward: a later cancel changes nothing, and reports that.`,
 		Example: "  mcp cancel shop",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runCancel(cmd.Context(), s, args[0]) },

@@ -24,19 +24,18 @@ What fails is put back. A service with active = false is stopped.
 The deploy runs in Temporal: Ctrl-C only detaches from it, and the same command
 attaches again.
 
-Several services are deployed side by side, each for itself: one that fails keeps
-no other from succeeding, and the exit code is that of the worst. A mistake in a
-definition is found before: then none is deployed, and with --all neither where
-it is in any file of the services directory, since what such a file should have
-been cannot be told. --changed leaves out what mcp plan calls unchanged. With
---json there is one object for one named service, else a list of them.`,
+Several services are deployed concurrently: one that fails does not affect the
+others, and the exit code is that of the worst. A mistake in a definition is found
+before, and then none is deployed; with --all that holds for every file of the
+services directory. --changed leaves out the services that mcp plan shows as
+unchanged. With --json there is one object for one named service, else a list.`,
 		Example: "  mcp deploy shop\n  mcp deploy shop/api --force\n  mcp deploy shop blog\n  mcp deploy --changed",
 		Args:    session.Args(func(_ *cobra.Command, targets []string) error { return o.check(targets) }),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runDeploy(cmd.Context(), s, args, o) },
 	}
-	cmd.Flags().BoolVar(&o.force, "force", false, "replace containers that have not changed, too")
+	cmd.Flags().BoolVar(&o.force, "force", false, "replace unchanged containers, too")
 	cmd.Flags().BoolVar(&o.all, "all", false, "deploy every service of the services directory")
-	cmd.Flags().BoolVar(&o.changed, "changed", false, "deploy only what a deploy would change, of the named services or of all")
+	cmd.Flags().BoolVar(&o.changed, "changed", false, "deploy only the services, of the named ones or of all, that a deploy would change")
 	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
 	return cmd
 }

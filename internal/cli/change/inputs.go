@@ -29,9 +29,9 @@ type deployOptions struct {
 func (o deployOptions) check(targets []string) error {
 	switch {
 	case o.all && len(targets) > 0:
-		return errors.New("--all is about every service: name none beside it")
+		return errors.New("--all deploys every service: name none beside it")
 	case len(targets) == 0 && !o.all && !o.changed:
-		return errors.New("name a service, or say --all or --changed")
+		return errors.New("name a service, or give --all or --changed")
 	}
 	return nil
 }

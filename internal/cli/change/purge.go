@@ -25,21 +25,21 @@ func newPurge(s *session.Session) *cobra.Command {
 	var o purgeOptions
 	cmd := &cobra.Command{
 		Use:   "purge SERVICE",
-		Short: "Forget a service that was undeployed: its history, definition, ports and events",
-		Long: `Purge forgets all that the registry has of a service: its deployments, with what
-a rollback to them needs, the definition given last, the ports that rest, and its
+		Short: "Delete the history, definition, ports and events of an undeployed service",
+		Long: `Purge deletes everything that the registry has of a service: its deployments, with
+what a rollback to them needs, its last definition, its resting ports and its
 events. It is refused while the service has containers, or is being deployed. Its
-definition file, its images and its named volumes stay, and so does, for as long
-as Temporal keeps them, what its deploys have done step by step. The service may
-be deployed again, as if for the first time.
+definition file, its images and its named volumes stay, and so do the steps of its
+deploys, while Temporal retains them. The service may be deployed again, as if for
+the first time.
 
-It asks first; without a terminal, -y must say that it may.`,
+It asks for confirmation; without a terminal it requires -y.`,
 		Example: "  mcp purge shop --dry-run\n  mcp purge shop -y --json",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runPurge(cmd.Context(), s, args[0], o) },
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "say how much would be forgotten, and forget nothing")
+	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "show how much would be deleted, and delete nothing")
 	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
 	return cmd
 }
@@ -84,15 +84,15 @@ func runPurge(ctx context.Context, s *session.Session, service string, o purgeOp
 
 // nothingKnown is the fault of a service that the registry has nothing of.
 func nothingKnown(service string) error {
-	return exit.Usage(fault.New(fault.NotFound, "nothing is known of service %s: it has never been deployed, or is purged already", service))
+	return exit.Usage(fault.New(fault.NotFound, "the registry has nothing of service %s: it has never been deployed, or is purged already", service))
 }
 
-// showPurgeable shows what a purge would forget.
+// showPurgeable shows what a purge would delete.
 func showPurgeable(s *session.Session, f fleet.Forgotten) {
 	if s.JSON {
 		s.PrintJSON(f)
 		return
 	}
-	_, _ = fmt.Fprintf(s.Stdout, "%s: a purge would forget\n", f.Service)
+	_, _ = fmt.Fprintf(s.Stdout, "%s: a purge would delete\n", f.Service)
 	writeForgotten(s, f)
 }

@@ -74,7 +74,7 @@ func writeResult(s *session.Session, r workflows.Result) {
 func made(c workflows.ComponentResult) string {
 	words := map[plan.Action]string{
 		plan.Create: "created", plan.Replace: "replaced", plan.Keep: "unchanged",
-		plan.Stop: "stopped", plan.Remove: "removed", plan.Take: "adopted as it is",
+		plan.Stop: "stopped", plan.Remove: "removed", plan.Take: "adopted unchanged",
 	}
 	if c.Built {
 		return words[c.Action] + ", built"

@@ -20,11 +20,11 @@ func newRollback(s *session.Session) *cobra.Command {
 	var deadline time.Duration
 	cmd := &cobra.Command{
 		Use:   "rollback SERVICE",
-		Short: "Deploy a former release again, by the digests that it had",
+		Short: "Deploy a former release again, with the digests that it had",
 		Long: `Rollback deploys the release before this one, or the one that --to names, with
 its own definition and the very images that it had, wherever their tags point
 now. It is a deploy like any other: health-gated, and put back if it fails.
-After mcp undeploy and mcp stop it brings back what ran last.`,
+After mcp undeploy and mcp stop it deploys the release that ran last.`,
 		Example: "  mcp rollback shop\n  mcp rollback shop --to 12",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

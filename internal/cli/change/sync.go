@@ -31,10 +31,10 @@ func newSync(s *session.Session) *cobra.Command {
 		Short: "Record changed definitions without deploying them",
 		Long: `Sync records the definitions of the named services, or of all in the services
 directory, and shows what a deploy of each would then do. It deploys nothing and
-waits for no deploy. mcp status says "pending" of a service until its release is
-of the definition that was recorded last; a deploy records its own.
+waits for no deploy. mcp status shows a service as "pending" until its release has
+the definition that was recorded last; a deploy records its own.
 
-A definition with mistakes is told, and keeps no other from being recorded.`,
+A definition with mistakes is reported, and the others are recorded.`,
 		Example: "  mcp sync\n  mcp sync shop guestbook",
 		RunE:    func(cmd *cobra.Command, names []string) error { return runSync(cmd.Context(), s, names) },
 	}

@@ -19,10 +19,10 @@ func newStop(s *session.Session) *cobra.Command {
 	return turnCommand(s, workflows.VerbStop, &cobra.Command{
 		Use:   "stop SERVICE",
 		Short: "Stop a service's containers, and keep them and their ports",
-		Long: `Stop stops the containers of a service, and keeps them and their ports. It stays
-stopped, over a boot of its nodes too, until mcp start, rollback or deploy has it
-run again; that is any deploy of it, by --all and --changed too. The definition
-file is not read, and may be gone.`,
+		Long: `Stop stops the containers of a service, and keeps them and their ports. The
+service stays stopped, also after a boot of its nodes, until mcp start, rollback
+or deploy starts it; deploy --all and --changed do so too. The definition file is
+not read, and need not exist.`,
 		Example: "  mcp stop shop",
 	})
 }
@@ -31,10 +31,10 @@ func newStart(s *session.Session) *cobra.Command {
 	return turnCommand(s, workflows.VerbStart, &cobra.Command{
 		Use:   "start SERVICE",
 		Short: "Start a service that was stopped, as it was released",
-		Long: `Start runs the release of a service again, by the images that it had, wherever
+		Long: `Start runs the release of a service again, with the images that it had, wherever
 their tags point now: nothing is built. A container that was stopped or removed
 by hand is replaced, and one that runs is left alone. The definition file is not
-read, and may be gone.`,
+read, and need not exist.`,
 		Example: "  mcp start shop",
 	})
 }
@@ -42,11 +42,11 @@ read, and may be gone.`,
 func newRestart(s *session.Session) *cobra.Command {
 	return turnCommand(s, workflows.VerbRestart, &cobra.Command{
 		Use:   "restart SERVICE[/COMPONENT]",
-		Short: "Replace a service's containers by fresh ones, as they were released",
-		Long: `Restart replaces the containers of a service, or of one component, by fresh ones
+		Short: "Replace a service's containers with fresh ones, as they were released",
+		Long: `Restart replaces the containers of a service, or of one component, with fresh ones
 of the same image and definition. As in a deploy a component whose order is
-start-first goes on serving until its successor is healthy, and what fails is put
-back. The definition file is not read, and may be gone.`,
+start-first serves until its successor is healthy, and what fails is put back. The
+definition file is not read, and need not exist.`,
 		Example: "  mcp restart shop\n  mcp restart shop/api",
 	})
 }
@@ -66,7 +66,7 @@ func turnCommand(s *session.Session, verb string, cmd *cobra.Command) *cobra.Com
 func runTurn(ctx context.Context, s *session.Session, verb, target string, deadline time.Duration) error {
 	service, component, part := strings.Cut(target, "/")
 	if part && verb != workflows.VerbRestart {
-		return exit.Usage(fmt.Errorf("mcp %[1]s is about a whole service: mcp %[1]s %[2]s", verb, service))
+		return exit.Usage(fmt.Errorf("mcp %[1]s takes a whole service: mcp %[1]s %[2]s", verb, service))
 	}
 	cfg, c, err := s.Open(ctx)
 	if err != nil {

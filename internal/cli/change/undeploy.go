@@ -27,9 +27,9 @@ func newUndeploy(s *session.Session) *cobra.Command {
 		Long: `Undeploy stops and removes the containers of a service on every node, and
 releases its ports. Named volumes and the history stay: mcp rollback brings the
 last release back, and mcp deploy the definition. Undeploy itself needs none.
-What is on a node that does not answer goes when that node is back.
+Containers on a node that does not answer are removed when it is back.
 
-It asks first; without a terminal, -y must say that it may.`,
+It asks for confirmation; without a terminal it requires -y.`,
 		Example: "  mcp undeploy shop\n  mcp undeploy shop -y --json",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -22,7 +22,7 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 	}
 	_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, from)
 	for _, recovery := range p.Recovery {
-		_, _ = fmt.Fprintf(w, "  ! %s: %s to put right, which a deploy that did not end has left, or somebody has renamed\n",
+		_, _ = fmt.Fprintf(w, "  ! %s: %s to repair, left by a deploy that did not end, or renamed by hand\n",
 			recovery.Node, ui.Counted(len(recovery.Remove)+len(recovery.Rename), "container"))
 	}
 	for _, image := range r.Builds {

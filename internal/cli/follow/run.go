@@ -55,7 +55,7 @@ func terminated(err error, run client.WorkflowRun, result any) bool {
 		*r = workflows.Result{
 			Service: service, WorkflowID: run.GetID(), RunID: run.GetRunID(),
 			Outcome: workflows.Failed, Dirty: true, Components: []workflows.ComponentResult{},
-			Error: f.WithHint("mcp deploy %s puts it right", service),
+			Error: f.WithHint("mcp deploy %s repairs it", service),
 		}
 	case *workflows.BuildResult:
 		*r = workflows.BuildResult{

@@ -20,7 +20,7 @@ func (f Follower) Story(ctx context.Context, workflowID, runID string) error {
 		event, err := events.Next()
 		var gone *serviceerror.NotFound
 		if errors.As(err, &gone) {
-			f.Console.Say("Temporal no longer keeps the steps of this deployment")
+			f.Console.Say("Temporal no longer retains the steps of this deployment")
 			break
 		}
 		if err != nil {

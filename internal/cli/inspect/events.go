@@ -38,7 +38,7 @@ func newEvents(s *session.Session) *cobra.Command {
 		Long: `Events lists what the monitor found to have changed: a container that has been
 stopped, replaced or removed by hand, a node that does not answer. Each has one
 event when it begins and one when it ends. With --json and --follow, each event
-is an object on a line of its own.`,
+is an object on a separate line.`,
 		Example: "  mcp events\n  mcp events shop --since 24h\n  mcp events --node rift --follow --json",
 		Args:    session.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,7 +48,7 @@ is an object on a line of its own.`,
 				in.Service = args[0]
 			}
 			if o.since < 0 {
-				return exit.Usage(fmt.Errorf("--since is a time that has passed, such as 1h, not %s", o.since))
+				return exit.Usage(fmt.Errorf("--since must be a positive duration, such as 1h, not %s", o.since))
 			}
 			if o.since == 0 {
 				in.Limit = eventsShown
@@ -57,9 +57,9 @@ is an object on a line of its own.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.node, "node", "", "those of this node only")
-	flags.DurationVar(&o.since, "since", 0, "how far back to look, such as 1h (default: the newest 100)")
-	flags.BoolVarP(&o.follow, "follow", "f", false, "wait for more, until Ctrl-C")
+	flags.StringVar(&o.node, "node", "", "only events of this node")
+	flags.DurationVar(&o.since, "since", 0, "how far back to list, such as 1h (default: the newest 100)")
+	flags.BoolVarP(&o.follow, "follow", "f", false, "continue with new events, until Ctrl-C")
 	return cmd
 }
 

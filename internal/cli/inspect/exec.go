@@ -28,24 +28,24 @@ func newExec(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec SERVICE/COMPONENT -- COMMAND [ARGUMENT…]",
 		Short: "Run a command in a running container",
-		Long: `Exec runs a command in the running container of a component, once, shows what
-it has printed when it has ended, and ends with its exit code. There is no
-terminal, and the command's standard input is empty. Of what it prints, the
-first 256 KiB of each stream are shown. Command and output pass through Temporal,
-which keeps them for as long as it keeps any workflow.
+		Long: `Exec runs a command in the running container of a component, once. When the
+command has ended, exec shows its output and exits with its exit code. There is no
+terminal, and the command's standard input is empty. The first 256 KiB of each
+output stream are shown. Command and output pass through Temporal, which retains
+them like any workflow.
 
-The command is no longer waited for after --timeout, or Ctrl-C; it may go on in
-the container.`,
+After --timeout, or Ctrl-C, exec no longer waits for the command, which may
+continue in the container.`,
 		Example: "  mcp exec shop/api -- /shop migrate --dry-run",
 		Args: session.Args(func(cmd *cobra.Command, given []string) error {
 			if cmd.ArgsLenAtDash() != 1 || len(given) < 2 {
-				return errors.New("want a component, and after -- a command")
+				return errors.New("give a component, and after -- a command")
 			}
 			return nil
 		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if timeout <= 0 {
-				return exit.Usage(fmt.Errorf("--timeout is how long to wait, such as 1m, not %s", timeout))
+				return exit.Usage(fmt.Errorf("--timeout must be a positive duration, such as 1m, not %s", timeout))
 			}
 			return runExec(cmd.Context(), s, args[0], args[1:], timeout)
 		},

@@ -22,10 +22,10 @@ func newHistory(s *session.Session) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "history SERVICE [N]",
-		Short: "List past deployments, or tell the whole story of one",
-		Long: `History lists the deployments of a service, the newest first; * marks the one
-that runs. With the number N it shows every step of one, as the deploy itself
-showed it, for as long as Temporal keeps them.`,
+		Short: "List past deployments, or show every step of one",
+		Long: `History lists the deployments of a service, the newest first; * marks the current
+release. With the number N it shows every step of one, as the deploy itself
+showed it, while Temporal retains them.`,
 		Example: "  mcp history shop\n  mcp history shop 12",
 		Args:    session.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ showed it, for as long as Temporal keeps them.`,
 			}
 			number, err := strconv.Atoi(args[1])
 			if err != nil || number < 1 {
-				return exit.Usage(fmt.Errorf("%q is no deployment: want a number from mcp history %s", args[1], args[0]))
+				return exit.Usage(fmt.Errorf("%q is no deployment: give a number from mcp history %s", args[1], args[0]))
 			}
 			return showDeployment(cmd.Context(), s, args[0], number)
 		},

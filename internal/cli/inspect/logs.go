@@ -30,18 +30,18 @@ func newLogs(s *session.Session) *cobra.Command {
 of it, have printed on their standard output and error, oldest first. Where
 there are several components, each line begins with its own.
 
-With --follow it goes on as lines come, until Ctrl-C: into the container that a
-deploy puts in the place of another, and over the absence of a node. With --json
-each line is an object on a line of its own.
+With --follow it continues with new lines until Ctrl-C, also in a container that
+replaces another, and after the absence of a node. With --json each line is an
+object on a separate line.
 
-Times are those of the node; podman before 4.4 tells whole seconds. What is shown
-passes through Temporal, which keeps it for as long as it keeps any workflow.`,
+Times are those of the node; podman before 4.4 gives whole seconds. The lines pass
+through Temporal, which retains them like any workflow.`,
 		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case o.since < 0:
-				return exit.Usage(fmt.Errorf("--since is a time that has passed, such as 1h, not %s", o.since))
+				return exit.Usage(fmt.Errorf("--since must be a positive duration, such as 1h, not %s", o.since))
 			case o.lines < 0 || o.lines > workflows.MaxLogLines:
 				return exit.Usage(fmt.Errorf("--lines must be between 0 and %d, not %d", workflows.MaxLogLines, o.lines))
 			case o.since > 0 && !cmd.Flags().Changed("lines"):
@@ -51,9 +51,9 @@ passes through Temporal, which keeps it for as long as it keeps any workflow.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVarP(&o.follow, "follow", "f", false, "go on as lines come, until Ctrl-C")
+	flags.BoolVarP(&o.follow, "follow", "f", false, "continue with new lines, until Ctrl-C")
 	flags.IntVarP(&o.lines, "lines", "n", 100, "how many of the last lines of each component, or, with --since, at most how many")
-	flags.DurationVar(&o.since, "since", 0, "how far back to look, such as 10m")
+	flags.DurationVar(&o.since, "since", 0, "how far back to read, such as 10m")
 	flags.BoolVarP(&o.timestamps, "timestamps", "t", false, "begin each line with its time")
 	return cmd
 }
@@ -81,7 +81,7 @@ func runLogs(ctx context.Context, s *session.Session, target string, o logsOptio
 			s.Fault(f)
 		}
 		if l.Cut {
-			s.Say("%s: its first lines are left out: an answer holds no more", l.Component)
+			s.Say("%s: its first lines are left out: one answer is limited to 1 MB", l.Component)
 		}
 	}
 	if o.follow {
@@ -102,7 +102,7 @@ func unreadable(service string, l workflows.ComponentLogs) *fault.Error {
 		return &f
 	}
 	if l.Absent {
-		f := fault.New(fault.NotFound, "there is no container %s", l.Container).WithHint("look what should run: mcp status %s", service)
+		f := fault.New(fault.NotFound, "there is no container %s", l.Container).WithHint("see what should run: mcp status %s", service)
 		f.Node, f.Component = l.Node, l.Component
 		return f
 	}

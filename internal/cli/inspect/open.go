@@ -25,8 +25,7 @@ func newOpen(s *session.Session) *cobra.Command {
 		Use:   "open [SERVICE]",
 		Short: "Open Temporal's UI, at the runs of a service",
 		Long: `Open opens Temporal's UI in your browser, at the runs of a service. It prints the
-address where it is told to, away from a terminal, and where there is no
-xdg-open.`,
+address instead with --print, without a terminal, and where there is no xdg-open.`,
 		Example: "  mcp open shop\n  mcp open --print",
 		Args:    session.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -67,7 +66,7 @@ func runOpen(ctx context.Context, s *session.Session, service string, printed bo
 // uiAddress is the address of the page with a service's workflows; "" is all.
 func uiAddress(cfg *config.Config, service string) (string, error) {
 	if cfg.Temporal.UI == "" {
-		return "", exit.Usage(fault.New(fault.NotFound, "mcp does not know where Temporal's UI is").
+		return "", exit.Usage(fault.New(fault.NotFound, "the address of Temporal's UI is not set").
 			WithHint("set [temporal] ui in mcp.toml; this configuration is %s", cfg.Describe()))
 	}
 	options, err := cfg.TemporalOptions()

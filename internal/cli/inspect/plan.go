@@ -16,18 +16,18 @@ func newPlan(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan SERVICE[/COMPONENT]",
 		Short: "Show what a deploy would do, and do nothing",
-		Long: `Plan looks at the nodes and at the image registry as a deploy would, and shows
-what a deploy of the definition as it is now would build, start, replace and
-stop, and why. It changes nothing and waits for no deploy.
+		Long: `Plan surveys the nodes and the image registry as a deploy would, and shows what a
+deploy of the current definition would build, start, replace and stop, and why. It
+changes nothing and waits for no deploy.
 
-With --detailed-exitcode a script can tell "no change" from "changes".`,
+With --detailed-exitcode a script can distinguish "no change" from "changes".`,
 		Example: "  mcp plan shop\n  mcp plan shop/api --detailed-exitcode",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runPlan(cmd.Context(), s, args[0], force, detailed)
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "plan to replace containers that have not changed, too")
+	cmd.Flags().BoolVar(&force, "force", false, "plan to replace unchanged containers, too")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 0 for no change, 2 for changes, 1 for an error")
 	return cmd
 }

@@ -44,14 +44,14 @@ func newPs(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "List the containers of the nodes, mcp's and others",
-		Long: `Ps lists every container of the nodes. A managed one is part of what a service
-should run, an unmanaged one is not mcp's, and an orphan is one that mcp has
-made and that no release has: the next deploy of its service removes it.`,
+		Long: `Ps lists every container of the nodes. A managed one belongs to a release, an
+unmanaged one is not mcp's, and an orphan is one that mcp has made and that
+belongs to no release: the next deploy of its service removes it.`,
 		Example: "  mcp ps\n  mcp ps --node rift --json",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runPs(cmd.Context(), s, nodes) },
 	}
-	cmd.Flags().StringSliceVar(&nodes, "node", nil, "look at these nodes only")
+	cmd.Flags().StringSliceVar(&nodes, "node", nil, "only containers of these nodes")
 	return cmd
 }
 

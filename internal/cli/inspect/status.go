@@ -49,9 +49,9 @@ type componentStatus struct {
 func newStatus(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [SERVICE…]",
-		Short: "Show what should run, and what does",
-		Long: `Status compares what should run, by the release of each service, with what its
-nodes say at this moment. DRIFT names how a component differs: missing, stopped,
+		Short: "Show what should run and what runs",
+		Long: `Status compares the release of each service with the containers that its nodes
+have at this moment. DRIFT names how a component differs: missing, stopped,
 running, renamed, wrong-image, replaced, flapping, unhealthy or, where its node
 does not answer, unreachable. A service is "pending" when its definition has
 changed since its release, and "dirty" when a deploy could not put everything

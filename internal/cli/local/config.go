@@ -22,15 +22,15 @@ type shownConfig struct {
 func newConfig(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Look at the configuration",
+		Short: "Inspect the configuration",
 		Args:  session.Args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "show",
-		Short: "Show each setting, and where it comes from",
-		Long: `Show lists each key of mcp.toml with the value that holds, and where that comes
-from: a default, the file, the environment or a flag. Secrets are not shown.`,
+		Short: "Show each setting and its source",
+		Long: `Show lists each key of mcp.toml with its value and the source of that: a default,
+the file, the environment or a flag. Secrets are not shown.`,
 		Example: "  mcp config show",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(*cobra.Command, []string) error { return runConfigShow(s) },

@@ -16,18 +16,17 @@ func newDev(s *session.Session) *cobra.Command {
 	var o devOptions
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "Run the local platform: all that mcp needs, in one directory",
-		Long: `Dev starts and watches over all that mcp needs, in one directory: Temporal with
-its UI, Postgres, an image registry, podman where none answers, and the workers
-of a node and a builder called local. Ctrl-C ends all of it but the containers
-of services; the next start finds everything again, and what it was told by
-flags. The mcp commands find its configuration by themselves, in this folder and
-below.`,
+		Short: "Run the local platform: everything that mcp needs, in one directory",
+		Long: `Dev starts and supervises everything that mcp needs, in one directory: Temporal
+with its UI, Postgres, an image registry, podman where none answers, and the
+workers of a node and a builder called local. Ctrl-C ends all of it except the
+containers of services; the next start uses the same data and flags. In this
+folder and below, mcp finds the configuration that dev writes.`,
 		Example: "  mcp dev\n  mcp dev --detach --workspace ~/src --services ~/services\n  mcp dev down --destroy",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runDev(cmd.Context(), s, o) },
 	}
-	cmd.PersistentFlags().StringVar(&o.dir, "dir", config.DevDir, "the directory that holds all of it")
+	cmd.PersistentFlags().StringVar(&o.dir, "dir", config.DevDir, "the directory of the platform")
 	flags := cmd.Flags()
 	flags.StringVar(&o.workspace, "workspace", "", "the directory that images are built from (default: the last one, or this folder)")
 	flags.StringVar(&o.services, "services", "", "the directory of service definitions (default: the last one, or services)")

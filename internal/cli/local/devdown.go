@@ -33,7 +33,7 @@ func newDevDown(s *session.Session, o *devOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "End the local platform",
-		Long: `Down ends the local platform in --dir: without that, the nearest one, in this
+		Long: `Down ends the local platform in --dir; without that, the nearest one, in this
 folder or above it.`,
 		Example: "  mcp dev down\n  mcp dev down --destroy",
 		Args:    session.Args(cobra.NoArgs),
@@ -96,7 +96,7 @@ func runDevDown(ctx context.Context, s *session.Session, dir string, destroy boo
 		s.Say("its containers and data are gone")
 	}
 	for _, path := range left {
-		s.Say("left, since it is not the platform's: %s", filepath.Clean(path))
+		s.Say("left, because it is not the platform's: %s", filepath.Clean(path))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 func newDoctor(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Check everything that mcp needs, and say what mends what is wrong",
+		Short: "Check everything that mcp needs, and show how to repair it",
 		Long: `Doctor checks what mcp needs: the configuration and the definitions, Temporal,
 the control worker, Postgres, each node and its podman, the builder and the
 image registries. It exits 0 where nothing fails, 1 where something does, and 4

@@ -42,9 +42,9 @@ func readDefined(cfg *config.Config) defined {
 	d.nodes = slices.Compact(d.nodes)
 	switch {
 	case err != nil:
-		d.finding = fail(check, fault.New(fault.Invalid, "%v", err).WithHint("make it, or mend services in mcp.toml"))
+		d.finding = fail(check, fault.New(fault.Invalid, "%v", err).WithHint("create it, or correct services in mcp.toml"))
 	case len(problems) > 0:
-		d.finding = fail(check, fault.New(fault.Invalid, "%s: %d definitions, and\n%v", cfg.Services, len(services), problems).WithHint("mend them: mcp service edit SERVICE"))
+		d.finding = fail(check, fault.New(fault.Invalid, "%s: %d definitions, and\n%v", cfg.Services, len(services), problems).WithHint("correct them: mcp service edit SERVICE"))
 	case len(services) == 0:
 		d.finding = warn(check, "write one: mcp service new NAME", "%s holds no definition", cfg.Services)
 	default:

@@ -35,7 +35,7 @@ func checkHere(ctx context.Context, cfg *config.Config, d defined) []finding {
 func checkWorkspace(ctx context.Context, cfg *config.Config) finding {
 	const check = "builder"
 	if err := wantDir("[build] workspace", cfg.Build.Workspace); err != nil {
-		return fail(check, fault.New(fault.Invalid, "%v", err).WithHint("mend it in mcp.toml"))
+		return fail(check, fault.New(fault.Invalid, "%v", err).WithHint("correct it in mcp.toml"))
 	}
 	if err := pingSocket(ctx, cfg.Build.Socket); err != nil {
 		return fail(check, hinted(late(err), "start podman's service there, or set [build] socket"))

@@ -76,7 +76,7 @@ func (t temporalChecks) searchAttributes(ctx context.Context) []finding {
 	var absent *serviceerror.NamespaceNotFound
 	switch {
 	case errors.As(err, &denied):
-		return []finding{warn(check, "look in Temporal's own UI for "+strings.Join(attributeNames(nil), ", "), "Temporal does not say which there are")}
+		return []finding{warn(check, "check in Temporal's UI that these exist: "+strings.Join(attributeNames(nil), ", "), "Temporal does not list them to this client")}
 	case errors.As(err, &absent):
 		return nil // namespaceExists reports it
 	case err != nil:
@@ -198,15 +198,15 @@ func nodeFinding(name, version string, n workflows.DiagnosedNode) finding {
 // lookFinding is the age of the monitor's last observation of a node.
 func lookFinding(n fleet.NodeState, now time.Time, interval time.Duration) finding {
 	check := "monitor " + n.Name
-	hint := fmt.Sprintf("mcp node show %s; the looks are the schedule %s in Temporal", n.Name, workflows.MonitorID)
+	hint := fmt.Sprintf("mcp node show %s; the schedule %s in Temporal starts the observations", n.Name, workflows.MonitorID)
 	age := now.Sub(n.Answered).Round(time.Second)
 	switch {
 	case n.Answered.IsZero():
-		return warn(check, hint, "it has not been looked at yet")
+		return warn(check, hint, "it has not been observed yet")
 	case n.State == fleet.NodeUnreachable:
-		return warn(check, hint, "it counts as unreachable since %s", ui.Moment(n.Since))
+		return warn(check, hint, "unreachable since %s", ui.Moment(n.Since))
 	case age > max(3*interval, time.Minute):
-		return warn(check, hint, "the last look is %s old", age)
+		return warn(check, hint, "the last observation is %s old", age)
 	}
-	return ok(check, "the last look is %s old", age)
+	return ok(check, "the last observation is %s old", age)
 }

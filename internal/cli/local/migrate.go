@@ -21,9 +21,9 @@ type migrated struct {
 func newMigrate(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "migrate",
-		Short: "Bring mcp's tables in Postgres to what this mcp needs",
-		Long: `Migrate brings mcp's tables in Postgres to what this mcp needs. A control
-worker does the same when it starts; several may do so at once.`,
+		Short: "Migrate mcp's tables in Postgres to the version that this mcp needs",
+		Long: `Migrate brings mcp's tables in Postgres to the version that this mcp needs. A
+control worker does the same when it starts; several may run at once.`,
 		Example: "  mcp migrate",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runMigrate(cmd.Context(), s) },

@@ -39,10 +39,10 @@ func newWorker(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "worker [--control] [--node NAME] [--builder NAME --workspace DIR]",
 		Short: "Serve deploys: as a control worker, a node's, a builder, or several of these",
-		Long: `Worker serves what deploys need, until it is told to end by SIGTERM or Ctrl-C. It
-then lets what runs come to an end, for up to a minute, and leaves what takes
-longer to the next worker; a second signal ends it at once. While Temporal or
-Postgres cannot be reached it waits for them.
+		Long: `Worker serves deploys until SIGTERM or Ctrl-C. It then lets running activities
+end, for up to a minute, and leaves those that take longer to the next worker; a
+second signal ends it at once. While Temporal or Postgres cannot be reached it
+waits for them.
 
   --control   runs workflows; reaches Postgres and the image registries
   --node      runs containers on this host's podman
@@ -50,12 +50,12 @@ Postgres cannot be reached it waits for them.
 
 Without any of these it serves the node that the configuration names.
 
-A node's name belongs to the machine that had it first: the worker of another
-one ends with an error that says whose it is, until mcp node remove.
+A node's name belongs to the machine that had it first: until mcp node remove, the
+worker of another one ends with an error that names the owner.
 
 At the address --listen it serves /metrics, /healthz and /readyz. Where another
-worker of this machine has that address, this one works all the same, and serves
-them once it is free: give each an address of its own.`,
+worker of this machine has that address, this one works without them until it is
+free: give each worker a separate address.`,
 		Example: "  mcp worker --control\n  mcp worker --node rift --publish 10.0.0.5\n  mcp worker --builder ci --workspace /src",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -72,7 +72,7 @@ them once it is free: give each an address of its own.`,
 	flags.StringVar(&o.workspace, "workspace", "", "the directory that the builder builds from")
 	flags.StringVar(&o.socket, "socket", "", "podman's socket, for the node and the builder")
 	flags.StringVar(&o.publish, "publish", "", "the address of this host that routes are published on")
-	flags.StringVar(&listen, "listen", "", "where metrics and health are served, host:port, or off (default: what the configuration says, or "+config.DefaultListen+")")
+	flags.StringVar(&listen, "listen", "", "where metrics and health are served, host:port, or off (default: that of the configuration, or "+config.DefaultListen+")")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return cmd
 }

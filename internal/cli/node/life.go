@@ -32,13 +32,13 @@ type removed struct {
 func newDrain(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "drain NODE",
-		Short: "Let a node get no new container",
-		Long: `Drain keeps new containers from a node, until mcp node activate. What runs there
-runs on. A deploy that would start a container there is refused before it has
-touched anything; one that changes nothing there, that stops or removes what is
-there, or that moves it to another node, works as ever.
+		Short: "Keep new containers off a node",
+		Long: `Drain keeps new containers off a node until mcp node activate. The containers on
+it keep running. A deploy that would start a container there is refused before it
+changes anything; one that changes nothing there, that stops or removes
+containers, or that moves them to another node, works as before.
 
-It says which services still have components there.`,
+It lists the services that still have components there.`,
 		Example: "  mcp node drain rift",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, names []string) error { return runDrain(cmd.Context(), s, names[0], true) },
@@ -47,7 +47,7 @@ It says which services still have components there.`,
 
 func newActivate(s *session.Session) *cobra.Command {
 	return &cobra.Command{
-		Use: "activate NODE", Short: "Let a node that was draining get new containers again", Args: session.Args(cobra.ExactArgs(1)),
+		Use: "activate NODE", Short: "Allow new containers on a draining node again", Args: session.Args(cobra.ExactArgs(1)),
 		Example: "  mcp node activate rift",
 		RunE:    func(cmd *cobra.Command, names []string) error { return runDrain(cmd.Context(), s, names[0], false) },
 	}
@@ -57,16 +57,15 @@ func newRemove(s *session.Session) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "remove NODE",
-		Short: "Forget a node that nothing should run on",
-		Long: `Remove forgets a node, and looks at it no more. Its events, and what deployments
-say of it, stay. It is refused while a component should be there: undeploy its
-services, or deploy them to another node.
+		Short: "Remove the record of a node without components",
+		Long: `Remove deletes the record of a node, which is no longer observed. Its events and
+the record of its deployments stay. It is refused while a component should run
+there: undeploy its services, or deploy them to another node.
 
-The name is then free for another machine. Stop the node's worker first: it goes
-on serving, so that no other machine gets the name, and announces the node again
-when it next starts.
+The name is then free for another machine. Stop the node's worker first: while it
+runs it keeps the name, and it announces the node again when it next starts.
 
-It asks first; without a terminal, -y must say that it may.`,
+It asks for confirmation; without a terminal it requires -y.`,
 		Example: "  mcp node remove rift\n  mcp node remove rift -y --json",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, names []string) error { return runRemove(cmd.Context(), s, names[0], yes) },
@@ -106,9 +105,9 @@ func runDrain(ctx context.Context, s *session.Session, name string, draining boo
 // stillThere introduces the services that have components on a node.
 func stillThere(services []fleet.ServiceOn) string {
 	if len(services) == 0 {
-		return "and nothing should run there"
+		return "without components"
 	}
-	return "and still to run"
+	return "with components of"
 }
 
 func runRemove(ctx context.Context, s *session.Session, name string, yes bool) error {
@@ -116,7 +115,7 @@ func runRemove(ctx context.Context, s *session.Session, name string, yes bool) e
 	if err != nil {
 		return err
 	}
-	loss := fmt.Sprintf("all that is known of %s, last seen %s, but for its events", name, ui.Moment(found[0].Answered))
+	loss := fmt.Sprintf("the record of %s, last seen %s, except its events", name, ui.Moment(found[0].Answered))
 	if err := s.Confirm(ctx, "node remove "+name, []string{loss}, yes); err != nil {
 		return err
 	}
@@ -130,7 +129,7 @@ func runRemove(ctx context.Context, s *session.Session, name string, yes bool) e
 	}
 	_, _ = fmt.Fprintf(s.Stdout, "%s: removed\n", name)
 	if answered {
-		s.Say("if its worker still runs, stop it: it serves on, and announces %s again when it next starts", name)
+		s.Say("if its worker still runs, stop it: it keeps the name, and announces %s again when it next starts", name)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 // Command returns mcp node, with its verbs.
 func Command(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "node", Short: "List the nodes, and say which of them get containers",
+		Use: "node", Short: "List the nodes, and choose which of them get containers",
 		Args: session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -23,8 +23,8 @@ when; where its routes are published; which podman and which mcp it has.`,
 		},
 		&cobra.Command{
 			Use: "status [NODE]", Short: "Show how busy and how full the nodes are", Args: session.Args(cobra.MaximumNArgs(1)),
-			Long: `Status shows how each node was when it last answered: its load, memory and disk,
-and how many containers it has.`,
+			Long: `Status shows each node at its last answer: its load, memory and disk, and how many
+containers it has.`,
 			Example: "  mcp node status\n  mcp node status rift",
 			RunE:    func(cmd *cobra.Command, names []string) error { return runStatus(cmd.Context(), s, names) },
 		},

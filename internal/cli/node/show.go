@@ -36,20 +36,20 @@ func newShow(s *session.Session) *cobra.Command {
 	var since time.Duration
 	cmd := &cobra.Command{
 		Use:   "show NODE",
-		Short: "Show all that is known of a node",
-		Long: `Show tells how a node was when it last answered, and how it has been before:
-the lowest, the mean and the highest of its figures. Each look is kept for 48
-hours, and what each hour comes to for 30 days.`,
+		Short: "Show everything recorded about a node",
+		Long: `Show prints the state of a node at its last answer, and the lowest, the mean and
+the highest of its figures before. Each observation is kept for 48 hours, and the
+figures of each hour for 30 days.`,
 		Example: "  mcp node show rift\n  mcp node show rift --since 48h",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if since <= 0 {
-				return exit.Usage(fmt.Errorf("--since is a time that has passed, such as 1h, not %s", since))
+				return exit.Usage(fmt.Errorf("--since must be a positive duration, such as 1h, not %s", since))
 			}
 			return runShow(cmd.Context(), s, names, since)
 		},
 	}
-	cmd.Flags().DurationVar(&since, "since", 24*time.Hour, "how far back to look at its figures")
+	cmd.Flags().DurationVar(&since, "since", 24*time.Hour, "how far back its figures go")
 	return cmd
 }
 
@@ -110,7 +110,7 @@ func writeNode(s *session.Session, n shownNode) {
 
 // writeHistory prints the ranges of a node's figures.
 func writeHistory(w io.Writer, h fleet.NodeHistory) {
-	_, _ = fmt.Fprintf(w, "since %s\t%d looks\n", ui.Moment(h.From), h.Looks)
+	_, _ = fmt.Fprintf(w, "since %s\t%d observations\n", ui.Moment(h.From), h.Looks)
 	if h.Looks == 0 {
 		return
 	}

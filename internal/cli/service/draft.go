@@ -29,10 +29,10 @@ func (o *draft) complete(cfg *config.Config) {
 // check returns what is missing from the definition, or wrong with it.
 func (o *draft) check(dir string) error {
 	if o.node == "" {
-		return errors.New("which node does it run on? say --node NODE; mcp node list shows them")
+		return errors.New("no node: give --node NODE; mcp node list shows them")
 	}
 	if o.image == "" {
-		return errors.New("what does it run? say --image REGISTRY/NAME:TAG")
+		return errors.New("no image: give --image REGISTRY/NAME:TAG")
 	}
 	_, err := checkText(dir, o.path(dir), o.text())
 	return err

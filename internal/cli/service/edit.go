@@ -26,8 +26,8 @@ func newEdit(s *session.Session) *cobra.Command {
 		Use:   "edit SERVICE",
 		Short: "Change a definition in your editor",
 		Long: `Edit opens a copy of a definition in $VISUAL, or $EDITOR, checks it when the
-editor ends, and saves it where nothing is wrong with it. A copy that is not
-saved is kept, and named.`,
+editor ends, and saves it where it is valid. A copy that is not saved is kept, and
+its path is printed.`,
 		Example: "  mcp service edit shop",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runEdit(cmd.Context(), s, args[0]) },
@@ -139,7 +139,7 @@ func (e *edit) save(text []byte) error {
 		return fmt.Errorf("read the definition again: %w", err)
 	}
 	if !bytes.Equal(now, e.before) {
-		return fault.New(fault.Conflict, "%s has changed meanwhile, and stays as it is", e.path)
+		return fault.New(fault.Conflict, "%s has changed meanwhile, and was not replaced", e.path)
 	}
 	info, err := os.Stat(e.path)
 	if err != nil {
@@ -167,7 +167,7 @@ func (e *edit) saved(changed bool) error {
 		_, _ = fmt.Fprintf(e.session.Stdout, "%s is saved\n", e.path)
 		e.session.Say("see what it would do: mcp plan %s", e.name)
 	default:
-		_, _ = fmt.Fprintf(e.session.Stdout, "%s is as it was\n", e.path)
+		_, _ = fmt.Fprintf(e.session.Stdout, "%s is unchanged\n", e.path)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func runEditor(ctx context.Context, s *session.Session, path string) error {
 	cmd := exec.Command("sh", "-c", editor+` "$1"`, "sh", path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, ui.Behind(s.Stdout), s.Stderr
 	if err := cmd.Run(); err != nil {
-		return cmp.Or(exit.IfInterrupted(ctx), error(fault.New(fault.Invalid, "the editor %q has failed: %v", editor, err)))
+		return cmp.Or(exit.IfInterrupted(ctx), error(fault.New(fault.Invalid, "the editor %q failed: %v", editor, err)))
 	}
 	return nil
 }

@@ -18,13 +18,13 @@ func newNew(s *session.Session) *cobra.Command {
 	var o draft
 	cmd := &cobra.Command{
 		Use:   "new [NAME]",
-		Short: "Write a definition to begin with",
+		Short: "Write a new definition",
 		Long: `New writes the definition of a service with one component, with comments, into
-the services directory. It writes over nothing, and nothing that would not be
-valid. With --containerfile mcp builds the image where the image registry does
-not have it.
+the services directory. It overwrites no file, and writes only what is valid. With
+--containerfile mcp builds the image where the image registry does not have it.
 
-Without a name, and on a terminal, it asks for it, and for all that no flag says.`,
+Without a name, on a terminal, it asks for the name and for everything that no
+flag gives.`,
 		Example: "  mcp service new\n  mcp service new shop --node rift --image registry.example/shop:v1",
 		Args:    session.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

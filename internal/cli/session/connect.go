@@ -65,7 +65,7 @@ func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Clien
 	}
 	from := "set [temporal] address in mcp.toml; this configuration is " + cfg.Describe()
 	if s.Getenv("TEMPORAL_ADDRESS") != "" {
-		from = "mend $TEMPORAL_ADDRESS, which holds over any configuration"
+		from = "correct $TEMPORAL_ADDRESS, which overrides any configuration"
 	}
 	return nil, exit.Unreachable(fault.New(fault.Unavailable, "Temporal at %s does not answer: %s", options.HostPort, dialCause(err)).
 		WithHint("start it (mcp dev starts a local one), or %s", from))

@@ -67,7 +67,7 @@ func DefinitionFiles(cfg *config.Config) ([]string, error) {
 		return nil, exit.Usage(fmt.Errorf("no file given, and no services directory set; this configuration is %s", cfg.Describe()))
 	}
 	if _, err := os.Stat(cfg.Services); err != nil {
-		return nil, exit.Usage(fmt.Errorf("look into the services directory: %w", err))
+		return nil, exit.Usage(fmt.Errorf("read the services directory: %w", err))
 	}
 	files, err := filepath.Glob(filepath.Join(cfg.Services, "[^.]*.toml"))
 	if err != nil {

@@ -19,8 +19,8 @@ func (c *Console) Confirm(ctx context.Context, deed string, losses []string, yes
 	}
 	list := strings.Join(losses, "\n  ")
 	if !c.Asks() {
-		return exit.Usage(fault.New(fault.Invalid, "%s removes what follows, and there is no terminal to confirm it at:\n  %s", deed, list).
-			WithHint("say yes with -y: mcp %s -y", deed))
+		return exit.Usage(fault.New(fault.Invalid, "%s removes the following, and there is no terminal to confirm it at:\n  %s", deed, list).
+			WithHint("confirm with -y: mcp %s -y", deed))
 	}
 	_, _ = fmt.Fprintf(c.Stderr, "%s removes\n  %s\nGo on? [y/N] ", deed, list)
 	answer, err := c.Answer(ctx)

@@ -96,7 +96,7 @@ func TestPanelsShareATerminal(t *testing.T) {
 	require.Regexp(t, `^(asked\n)*asked$`, d.Text())
 }
 
-// Where there is no terminal there is no screen, and everything is as it was.
+// Where there is no terminal there is no screen, and output is unchanged.
 func TestWithoutAScreen(t *testing.T) {
 	var none *Screen
 	var out bytes.Buffer
