@@ -18,6 +18,9 @@ type ExecInput struct {
 	Timeout time.Duration `json:"timeout"`
 }
 
+// ExecResult is the output and the exit code of a command.
+type ExecResult = runtime.ExecResult
+
 // Exec runs a command in a container. It must not be tried again: nobody knows
 // what the command does.
 func (a *Node) Exec(ctx context.Context, in ExecInput) (runtime.ExecResult, error) {

@@ -25,6 +25,9 @@ const (
 	logGather = 150 * time.Millisecond
 )
 
+// LogMark is where to go on reading the output of a container.
+type LogMark = runtime.LogMark
+
 // LogsInput asks for the output of a node's containers.
 type LogsInput struct {
 	Sources []LogSource `json:"sources"`

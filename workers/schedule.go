@@ -59,7 +59,7 @@ func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duratio
 			Workflow:                 workflows.MonitorName,
 			Args:                     []any{workflows.MonitorInput{Over: interval * 4 / 5}},
 			TaskQueue:                activities.QueueControl,
-			WorkflowExecutionTimeout: workflows.MonitorPatience,
+			WorkflowExecutionTimeout: workflows.MonitorTimeout,
 			StaticSummary:            "observe the nodes",
 		},
 	}, "schedule the observation of nodes")

@@ -11,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// adopt makes a release of the containers that run. It touches none of them:
-// what it does is in the registry alone, in one transaction.
+// adopt makes a release of the containers that run. It touches none of them: it
+// changes the registry alone, in one transaction.
 func (d *deploy) adopt(ctx workflow.Context) error {
 	if err := d.match(ctx); err != nil {
 		return err
@@ -35,15 +35,15 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	// Those of containers that the adopted have taken the place of.
+	// The ports of containers that the adopted ones replace.
 	d.restPorts = true
 	return nil
 }
 
-// match finds out which containers become which components.
+// match finds the containers that become components.
 func (d *deploy) match(ctx workflow.Context) error {
 	d.log("Looking for containers to adopt")
-	in := plan.AdoptInput{Desired: d.in.Definition, Release: d.release, Deployment: d.number, Digests: d.digests, Nodes: map[string][]plan.Candidate{}}
+	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Digests: d.digests, Nodes: map[string][]plan.Candidate{}}
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
@@ -57,14 +57,14 @@ func (d *deploy) match(ctx workflow.Context) error {
 			for _, c := range found {
 				in.Nodes[name] = append(in.Nodes[name], activities.Candidate(c.ContainerInfo))
 			}
-			return nodeFault(unanswered(err, "list the containers of "+name), name)
+			return nodeFault(timeoutFault(err, "list the containers of "+name), name)
 		})
 	}
-	for _, image := range wantedImages(d.in.Definition, nil) {
-		g.add(imageExists(g.ctx, image, min(readDeadline, d.left(ctx))), func(f workflow.Future) error {
+	for _, image := range wantedImages(d.desired, nil) {
+		g.add(findImage(g.ctx, image, min(readTimeout, d.left(ctx))), func(f workflow.Future) error {
 			var found activities.ImageExistsResult
 			if err := f.Get(ctx, &found); err != nil {
-				return nil // what a deploy would do is not known so well, and no container is touched
+				return nil // only the prediction of the next deploy is less exact
 			}
 			d.digests[image] = found.Digest
 			return nil
@@ -85,8 +85,8 @@ func (d *deploy) match(ctx workflow.Context) error {
 	return nil
 }
 
-// unadoptable says why nothing is adopted, where that is not because all is
-// mcp's already.
+// unadoptable is the fault of an adoption that takes over nothing, unless every
+// container is mcp's already.
 func unadoptable(a plan.Adoption) error {
 	if len(a.Problems) > 0 {
 		return fault.New(fault.Conflict, "%s cannot be adopted: %s", a.Service, strings.Join(a.Problems, "; "))
@@ -102,7 +102,7 @@ func unadoptable(a plan.Adoption) error {
 	return f.WithHint("see what runs there: mcp ps; and start the service: mcp deploy %s", a.Service)
 }
 
-// describeAdoption is what the result says of each component that runs.
+// describeAdoption enters the components that run into the result.
 func (d *deploy) describeAdoption() {
 	d.result.Left = d.adoption.Left
 	adopted := map[string]bool{}
@@ -121,8 +121,8 @@ func (d *deploy) describeAdoption() {
 	}
 }
 
-// holdPorts reserves what the containers publish, so that nobody else is given
-// it. A port that another service holds is not the container's to have.
+// holdPorts reserves the ports that the containers publish, so that no other service
+// is given one. It fails where another service holds one.
 func (d *deploy) holdPorts(ctx workflow.Context) error {
 	for _, a := range d.adoption.Adopted {
 		_, err := d.allocate(ctx, fleet.PortRequest{
@@ -135,16 +135,18 @@ func (d *deploy) holdPorts(ctx workflow.Context) error {
 	return nil
 }
 
-// Adoption finds out what an adopt would take over. It changes nothing and
-// takes no lock.
+// Adoption finds what an adopt would take over. It changes nothing and takes no
+// lock.
 func Adoption(ctx workflow.Context, in DeployInput) (*plan.Adoption, error) {
-	in.Adopt = true
-	d := newDeploy(ctx, in)
-	d.deadline = workflow.Now(ctx).Add(planDeadline)
-	if err := promptly(ctx, "load the release", readDeadline, &d.release, "LoadRelease", in.Definition.Name); err != nil {
+	d, err := newDeploy(ctx, in)
+	if err != nil {
 		return nil, readFailure(err)
 	}
-	if err := d.look(ctx, newGroup(ctx)); err != nil {
+	d.deadline = workflow.Now(ctx).Add(planTimeout)
+	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Definition.Name); err != nil {
+		return nil, readFailure(err)
+	}
+	if err := d.survey(ctx, newGroup(ctx)); err != nil {
 		return nil, readFailure(err)
 	}
 	if err := d.match(ctx); err != nil {

@@ -16,17 +16,17 @@ import (
 // adopt asks for the shop's containers.
 func adopt() workflows.DeployInput {
 	in := shop()
-	in.Adopt = true
+	in.Verb = workflows.VerbAdopt
 	return in
 }
 
-// byHand is a container that somebody else has started.
+// byHand is a container that was not started by mcp.
 func byHand(name, image string) runtime.ContainerInfo {
 	return runtime.ContainerInfo{ID: "id of " + name, Name: name, Image: image, State: runtime.Running}
 }
 
 func TestAnAdoptionTouchesNoContainer(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.candidates = map[string][]runtime.ContainerInfo{"rift": {
 		byHand("shop-api", "r.example/api@sha256:api1"), byHand("shop-web", "r.example/web:v0"), byHand("shop-old", "r.example/old"),
 	}}
@@ -46,7 +46,7 @@ func TestAnAdoptionTouchesNoContainer(t *testing.T) {
 }
 
 func TestAnAdoptionNeedsNoImageRegistry(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.candidates = map[string][]runtime.ContainerInfo{"rift": {byHand("shop-web", "r.example/web:v1")}}
 	s.fail = failing("ImageExists", 0, fault.New(fault.Unavailable, "connection refused"))
 	result := s.deploy(t, adopt())
@@ -54,7 +54,7 @@ func TestAnAdoptionNeedsNoImageRegistry(t *testing.T) {
 	require.Contains(t, s.calls, "CommitRelease web/1")
 }
 
-func TestWhatCannotBeAdoptedIsToldAndNothingIsDone(t *testing.T) {
+func TestWhatCannotBeAdoptedIsReportedAndNothingIsDone(t *testing.T) {
 	stopped := byHand("shop-web", "r.example/web:v1")
 	stopped.State = runtime.Stopped
 	for _, test := range []struct {
@@ -67,7 +67,7 @@ func TestWhatCannotBeAdoptedIsToldAndNothingIsDone(t *testing.T) {
 		{"one does not run", []runtime.ContainerInfo{byHand("shop-api", "r.example/api:v1"), stopped}, fault.Conflict, "shop-web on rift does not run"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.candidates = map[string][]runtime.ContainerInfo{"rift": test.found}
 			result := s.deploy(t, adopt())
 			require.Equal(t, workflows.Failed, result.Outcome)
@@ -80,7 +80,7 @@ func TestWhatCannotBeAdoptedIsToldAndNothingIsDone(t *testing.T) {
 }
 
 func TestAPortThatAnotherServiceHoldsIsNotAdopted(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.candidates = map[string][]runtime.ContainerInfo{"rift": {byHand("shop-web", "r.example/web:v1")}}
 	s.candidates["rift"][0].Ports = []runtime.PortMapping{{HostPort: 80, ContainerPort: 80, Protocol: "tcp"}}
 	s.fail = failing("AllocatePorts", 0, fault.New(fault.PortInUse, "tcp port 80 is held by blog/web"))
@@ -91,16 +91,16 @@ func TestAPortThatAnotherServiceHoldsIsNotAdopted(t *testing.T) {
 }
 
 func TestAnAdoptionOfADirtyServiceLeavesItDirty(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.release.Dirty, s.release.Newest = true, 3
 	s.candidates = map[string][]runtime.ContainerInfo{"rift": {byHand("shop-web", "r.example/web:v1")}}
 	result := s.deploy(t, adopt())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
-	require.True(t, result.Dirty, "it has put nothing right on the nodes")
+	require.True(t, result.Dirty, "it has repaired nothing on the nodes")
 }
 
-func TestEveryStepOnANodeIsToldWhatIsAdopted(t *testing.T) {
-	s := newStage(t)
+func TestEveryStepOnANodeIsGivenWhatIsAdopted(t *testing.T) {
+	s := newHarness(t)
 	s.released(shop())
 	s.release.Adopted = []fleet.Adopted{
 		{ID: "here", Node: "rift", Service: "shop", Component: "api", Deployment: 7}, {ID: "there", Node: "orion"},
@@ -116,7 +116,7 @@ func TestEveryStepOnANodeIsToldWhatIsAdopted(t *testing.T) {
 }
 
 func TestMendKnowsWhatIsAdopted(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.nodes["rift"] = append(s.nodes["rift"], fleet.Container{Name: "shop-api.prev", Service: "shop", Component: "api", Deployment: 6})
 	s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{

@@ -10,26 +10,26 @@ import (
 	"github.com/metacircular/mcp/activities"
 )
 
-// alertSilence is how long a destination may take for one event.
-const alertSilence = time.Minute
+// alertTimeout is how long a destination may take for one event.
+const alertTimeout = time.Minute
 
-// telling is the retry policy of alerts: whoever is to be told may be down for
-// hours, and should not be asked every ten seconds.
-var telling = temporal.RetryPolicy{
+// alerting is the retry policy of alerts: a destination may be down for hours, and
+// should not be called every ten seconds.
+var alerting = temporal.RetryPolicy{
 	InitialInterval:    time.Second,
 	BackoffCoefficient: 2,
 	MaximumInterval:    5 * time.Minute,
 	MaximumAttempts:    math.MaxInt32, // as for waiting
 }
 
-// Alert tells a destination of every event that it has not been told of. One
-// runs at a time for each destination, so that events arrive in order.
+// Alert sends a destination every event that it has not been sent yet. One runs at a
+// time for each destination, so that events arrive in order.
 func Alert(ctx workflow.Context, destination string) (activities.TellResult, error) {
 	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Hour,
-		HeartbeatTimeout:    alertSilence,
-		RetryPolicy:         &telling,
-		Summary:             "tell the " + destination,
+		HeartbeatTimeout:    alertTimeout,
+		RetryPolicy:         &alerting,
+		Summary:             "alert the " + destination,
 	})
 	var result activities.TellResult
 	err := workflow.ExecuteActivity(step, control.Tell, activities.TellInput{Destination: destination}).Get(ctx, &result)

@@ -1,9 +1,6 @@
 package workflows
 
-import (
-	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/workflow"
-)
+import "go.temporal.io/sdk/workflow"
 
 // group runs steps side by side.
 type group struct {
@@ -31,15 +28,15 @@ func (g *group) add(future workflow.Future, handle func(workflow.Future) error) 
 	})
 }
 
-// do runs a function of several steps in a coroutine of its own.
+// do runs a function of several steps in a coroutine.
 func (g *group) do(run func(ctx workflow.Context) error) {
 	future, settable := workflow.NewFuture(g.ctx)
 	workflow.Go(g.ctx, func(ctx workflow.Context) { settable.Set(nil, run(ctx)) })
 	g.add(future, func(f workflow.Future) error { return f.Get(g.ctx, nil) })
 }
 
-// fail keeps the first error, and cancels what still runs: the errors of those
-// are mostly echoes of that.
+// fail keeps the first error, and cancels the steps that still run: their errors
+// mostly follow from it.
 func (g *group) fail(err error) {
 	if err != nil && g.err == nil {
 		g.err = err
@@ -55,5 +52,3 @@ func (g *group) wait(ctx workflow.Context) error {
 	g.cancel()
 	return g.err
 }
-
-func isCancelled(err error) bool { return temporal.IsCanceledError(err) }

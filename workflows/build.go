@@ -11,12 +11,12 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// BuildInput says what to build.
+// BuildInput names the images to build.
 type BuildInput struct {
 	Definition servicedef.Service `json:"definition"`
 	// Images names entries of [build.images]; empty means all.
 	Images []string `json:"images,omitempty"`
-	// Force builds and pushes what the image registry has already.
+	// Force builds and pushes images that the image registry has already, too.
 	Force    bool          `json:"force,omitempty"`
 	Deadline time.Duration `json:"deadline,omitempty"`
 	Builder  string        `json:"builder,omitempty"`
@@ -24,7 +24,7 @@ type BuildInput struct {
 	From     string        `json:"from"`
 }
 
-// BuildResult is what a build tells at its end.
+// BuildResult is how a build ended.
 type BuildResult struct {
 	Service    string        `json:"service"`
 	WorkflowID string        `json:"workflow_id"`
@@ -41,7 +41,7 @@ type ImageResult struct {
 	Digest string `json:"digest"`
 	Built  bool   `json:"built"`
 	Pushed bool   `json:"pushed"`
-	// LogFile holds the build's whole output, on the builder.
+	// LogFile is the file with the build's whole output, on the builder.
 	LogFile string `json:"log_file,omitempty"`
 }
 
@@ -98,14 +98,14 @@ func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildR
 func buildOne(ctx workflow.Context, in BuildInput, image string, deadline time.Time) (madeImage, error) {
 	if !in.Force {
 		var found activities.ImageExistsResult
-		if err := imageExists(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
-			return madeImage{}, unanswered(err, "look up image "+image)
+		if err := findImage(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
+			return madeImage{}, timeoutFault(err, "look up image "+image)
 		}
 		if found.Exists {
 			return madeImage{Digest: found.Digest}, nil
 		}
 	}
-	if err := buildable(in.Definition, image, in.Builder); err != nil {
+	if err := requireBuild(in.Definition, image, in.Builder); err != nil {
 		return madeImage{}, err
 	}
 	return makeImage(ctx, in.Definition, image, in.Builder, deadline)

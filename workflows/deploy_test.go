@@ -19,7 +19,7 @@ import (
 )
 
 func TestAFirstDeployRunsTheComponentsInOrder(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, 1, result.Deployment)
@@ -34,8 +34,8 @@ func TestAFirstDeployRunsTheComponentsInOrder(t *testing.T) {
 	require.Equal(t, map[string]int{"rest": 20000}, result.Components[0].Ports)
 }
 
-func TestAnUnchangedServiceIsOnlyLookedAt(t *testing.T) {
-	s := newStage(t)
+func TestAnUnchangedServiceIsOnlySurveyed(t *testing.T) {
+	s := newHarness(t)
 	s.released(shop())
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Unchanged, result.Outcome)
@@ -43,7 +43,7 @@ func TestAnUnchangedServiceIsOnlyLookedAt(t *testing.T) {
 }
 
 func TestAMissingImageIsBuiltPushedAndRunByDigest(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	delete(s.images, "r.example/api:v1")
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
@@ -58,19 +58,19 @@ func TestAMissingImageIsBuiltPushedAndRunByDigest(t *testing.T) {
 	require.False(t, result.Components[1].Built)
 }
 
-func TestAMissingImageThatNobodyCanBuildEndsTheDeploy(t *testing.T) {
-	s := newStage(t)
+func TestAMissingImageThatCannotBeBuiltEndsTheDeploy(t *testing.T) {
+	s := newHarness(t)
 	delete(s.images, "r.example/web:v1")
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Failed, result.Outcome)
 	require.Equal(t, fault.NotFound, result.Error.Kind)
-	require.Equal(t, "image r.example/web:v1 is not in the image registry, and shop.toml does not say how to build it", result.Error.Message)
+	require.Equal(t, "image r.example/web:v1 is not in the image registry, and shop.toml names no Containerfile for it", result.Error.Message)
 	require.Equal(t, "add web to [build.images] in shop.toml, or push the image", result.Error.Hint)
 	require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
 }
 
 func TestASourceThatDoesNotBuildIsNotRetriedAndTouchesNoNode(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	delete(s.images, "r.example/api:v1")
 	broken := fault.New(fault.Invalid, "build r.example/api:v1: STEP 2/3: exit status 1")
 	broken.Log = []string{"main.go:3: undefined: x"}
@@ -94,7 +94,7 @@ func TestAPushIsRetriedAloneAndThenUntagged(t *testing.T) {
 	down := fault.New(fault.Unavailable, "push: connection refused")
 
 	t.Run("a registry that comes back costs only time", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		delete(s.images, "r.example/api:v1")
 		s.fail = failing("Push", 4, down)
 		result := s.deploy(t, shop())
@@ -102,7 +102,7 @@ func TestAPushIsRetriedAloneAndThenUntagged(t *testing.T) {
 		require.Equal(t, 1, strings.Count(strings.Join(s.calls, "\n"), "Build "))
 	})
 	t.Run("after the deadline the local tag goes", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		delete(s.images, "r.example/api:v1")
 		s.fail = failing("Push", 0, down)
 		result := s.deploy(t, shop())
@@ -118,7 +118,7 @@ func TestAPushIsRetriedAloneAndThenUntagged(t *testing.T) {
 }
 
 func TestAnUnhealthyContainerPutsEveryComponentBack(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	in := shop()
 	in.Force = true
@@ -139,7 +139,7 @@ func TestAnUnhealthyContainerPutsEveryComponentBack(t *testing.T) {
 }
 
 func TestAnUndoThatFailsMakesTheServiceDirtyAndKeepsTheCause(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.fail = func(call string, _ int32) error {
 		switch {
 		case strings.HasPrefix(call, "RunContainer shop-web"):
@@ -157,8 +157,8 @@ func TestAnUndoThatFailsMakesTheServiceDirtyAndKeepsTheCause(t *testing.T) {
 	require.Contains(t, result.Undone[0], "on rift remove shop-web.next, shop-api.next: ")
 }
 
-func TestADeadNodeIsToldWithTheWayOut(t *testing.T) {
-	s := newStage(t)
+func TestTheFaultOfADeadNodeHasAHint(t *testing.T) {
+	s := newHarness(t)
 	s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(activities.SurveyResult{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Failed, result.Outcome)
@@ -172,7 +172,7 @@ func TestATakenPortIsSetAside(t *testing.T) {
 	taken.Port = 20000
 
 	t.Run("another is allocated for a route", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		first := true
 		s.fail = func(call string, _ int32) error {
 			if first && strings.HasPrefix(call, "RunContainer shop-api") {
@@ -186,14 +186,14 @@ func TestATakenPortIsSetAside(t *testing.T) {
 		require.Equal(t, map[string]int{"rest": 20001}, result.Components[0].Ports)
 	})
 	t.Run("a route gives up after some tries", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.fail = failing("RunContainer shop-api", 0, taken)
 		result := s.deploy(t, shop())
 		require.Equal(t, workflows.Failed, result.Outcome)
 		require.Equal(t, 5, strings.Count(strings.Join(s.calls, "\n"), "AllocatePorts api"))
 	})
 	t.Run("a port that the definition names is not replaced", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		in := shop()
 		in.Definition.Components[0].Ports = []string{"20000:80"}
 		s.fail = failing("RunContainer shop-api", 0, taken)
@@ -206,7 +206,7 @@ func TestATakenPortIsSetAside(t *testing.T) {
 }
 
 func TestACancelledDeployPutsBack(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.fail = failing("RunContainer shop-web", 0, fault.New(fault.Unavailable, "podman does not answer"))
 	s.env.RegisterDelayedCallback(s.env.CancelWorkflow, 20*time.Second)
 	result := s.deploy(t, shop())
@@ -220,7 +220,7 @@ func TestACancelledDeployPutsBack(t *testing.T) {
 }
 
 func TestACancelAfterTheCutOverComesTooLate(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.fail = failing("CommitRelease", 5, fault.New(fault.Unavailable, "Postgres does not answer"))
 	s.env.RegisterDelayedCallback(s.env.CancelWorkflow, time.Second)
 	result := s.deploy(t, shop())
@@ -228,7 +228,7 @@ func TestACancelAfterTheCutOverComesTooLate(t *testing.T) {
 }
 
 func TestWhatCannotBeRetiredMakesASuccessDirty(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.fail = failing("Retire", 0, fault.New(fault.Unavailable, "podman does not answer"))
 	s.released(shop())
 	in := shop()
@@ -239,7 +239,7 @@ func TestWhatCannotBeRetiredMakesASuccessDirty(t *testing.T) {
 	require.Equal(t, []string{"retire on rift: podman does not answer"}, result.Undone)
 }
 
-func TestPredecessorsServeForAsLongAsTheyAreToDrain(t *testing.T) {
+func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		order servicedef.Order
@@ -251,7 +251,7 @@ func TestPredecessorsServeForAsLongAsTheyAreToDrain(t *testing.T) {
 		{"what has stopped already", servicedef.StopFirst, 5 * time.Second, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.released(shop())
 			api := s.release.Components["api"]
 			api.Routes = []fleet.Route{{Name: "rest", HostPort: 20000}}
@@ -268,7 +268,7 @@ func TestPredecessorsServeForAsLongAsTheyAreToDrain(t *testing.T) {
 }
 
 func TestACutOverThatIsRefusedIsUndone(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.refused = fault.New(fault.Unhealthy, "container shop-web.next exited with code 3 after it was healthy")
 	in := shop()
@@ -286,7 +286,7 @@ func TestACutOverThatIsRefusedIsUndone(t *testing.T) {
 }
 
 func TestACutOverThatFailsHalfWayIsLeftToMend(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.fail = failing("CutOver", 0, fault.New(fault.Conflict, "deployment 8 of shop is over"))
 	in := shop()
@@ -298,20 +298,20 @@ func TestACutOverThatFailsHalfWayIsLeftToMend(t *testing.T) {
 }
 
 func TestAFailedDeployDoesNotMakeADirtyServiceClean(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.release.Dirty = true
 	delete(s.images, "r.example/web:v1")
 	require.True(t, s.deploy(t, shop()).Dirty)
 
-	s = newStage(t)
+	s = newHarness(t)
 	s.released(shop())
 	s.release.Dirty = true
 	require.False(t, s.deploy(t, shop()).Dirty)
 }
 
 func TestARegistryThatForgotDeploymentsCatchesUp(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.newest = 57
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
@@ -321,7 +321,7 @@ func TestARegistryThatForgotDeploymentsCatchesUp(t *testing.T) {
 }
 
 func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.nodes["orion"] = nil
 	s.fail = failing("Survey rift", 3, fault.New(fault.Unavailable, "podman does not answer")) // until Mend is at it
@@ -336,7 +336,7 @@ func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {
 }
 
 func TestLeftoversArePutRightFirst(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.nodes["rift"] = append(s.nodes["rift"], fleet.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 6, Running: true})
 	result := s.deploy(t, shop())
@@ -346,7 +346,7 @@ func TestLeftoversArePutRightFirst(t *testing.T) {
 }
 
 func TestAnInactiveServiceIsStoppedAndKept(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	in := shop()
 	in.Definition.Active = false
@@ -359,7 +359,7 @@ func TestAnInactiveServiceIsStoppedAndKept(t *testing.T) {
 }
 
 func TestARemovedComponentIsRetired(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	in := shop()
 	in.Definition.Components = in.Definition.Components[:1]
@@ -371,7 +371,7 @@ func TestARemovedComponentIsRetired(t *testing.T) {
 }
 
 func TestOneComponentIsDeployedAlone(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	in := shop()
 	in.Force, in.Only = true, []string{"api"}
@@ -382,7 +382,7 @@ func TestOneComponentIsDeployedAlone(t *testing.T) {
 }
 
 func TestAnOutageIsWaitedForUntilTheDeadline(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	in := shop()
 	in.Deadline = 3 * time.Minute
 	s.fail = failing("ImageExists", 0, fault.New(fault.Unavailable, "r.example does not answer"))
@@ -395,7 +395,7 @@ func TestAnOutageIsWaitedForUntilTheDeadline(t *testing.T) {
 }
 
 func TestAPlanChangesNothing(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	delete(s.images, "r.example/api:v1")
 	s.env.ExecuteWorkflow(workflows.PlanName, shop())
@@ -409,7 +409,7 @@ func TestAPlanChangesNothing(t *testing.T) {
 }
 
 func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
-	build := func(s *stage, in workflows.BuildInput) workflows.BuildResult {
+	build := func(s *harness, in workflows.BuildInput) workflows.BuildResult {
 		s.env.ExecuteWorkflow(workflows.BuildName, in)
 		require.NoError(t, s.env.GetWorkflowError())
 		var result workflows.BuildResult
@@ -419,27 +419,27 @@ func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 	in := workflows.BuildInput{Definition: shop().Definition, Builder: "orion", Deadline: time.Minute}
 
 	t.Run("an image that exists is left alone", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		result := build(s, in)
 		require.Equal(t, workflows.Unchanged, result.Outcome)
 		require.Equal(t, []workflows.ImageResult{{Image: "r.example/api:v1", Digest: "sha256:api1"}}, result.Images)
 	})
 	t.Run("a missing one is built and pushed", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		delete(s.images, "r.example/api:v1")
 		result := build(s, in)
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.Equal(t, "sha256:built", result.Images[0].Digest)
 	})
 	t.Run("force builds it again", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		forced := in
 		forced.Force = true
 		require.Equal(t, workflows.Succeeded, build(s, forced).Outcome)
 	})
 }
 
-func TestDeployHashTellsDeploysApart(t *testing.T) {
+func TestHashDistinguishesDeploys(t *testing.T) {
 	in := shop()
 	same := shop()
 	same.Who, same.Definition.File = "another", "elsewhere.toml"
@@ -447,7 +447,7 @@ func TestDeployHashTellsDeploysApart(t *testing.T) {
 	forced.Force = true
 	changed := shop()
 	changed.Definition.Components = []servicedef.Component{in.Definition.Components[0]}
-	require.Equal(t, workflows.DeployHash(in), workflows.DeployHash(same))
-	require.NotEqual(t, workflows.DeployHash(in), workflows.DeployHash(forced))
-	require.NotEqual(t, workflows.DeployHash(in), workflows.DeployHash(changed))
+	require.Equal(t, in.Hash(), same.Hash())
+	require.NotEqual(t, in.Hash(), forced.Hash())
+	require.NotEqual(t, in.Hash(), changed.Hash())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// DoctorInput says what to look at besides what the registry knows.
+// DoctorInput names what to diagnose besides the recorded nodes.
 type DoctorInput struct {
 	// Nodes are those that definitions name.
 	Nodes []string `json:"nodes,omitempty"`
@@ -22,33 +22,33 @@ type DoctorInput struct {
 type DoctorResult struct {
 	Control activities.ControlDiagnosis `json:"control"`
 	Nodes   map[string]DiagnosedNode    `json:"nodes"`
-	// Images are why an image registry did not answer, by the image that it was
-	// asked for; nil if it did.
+	// Images are the errors of image registries, by the image that each was asked
+	// for; nil if it answered.
 	Images map[string]*fault.Error `json:"images"`
-	// At is when, by the clock that looks and events have.
+	// At is when, by the clock of observations and events.
 	At time.Time `json:"at"`
 }
 
-// DiagnosedNode is what a node's worker has said.
+// DiagnosedNode is the answer of a node's worker.
 type DiagnosedNode struct {
 	activities.NodeDiagnosis
-	// Error is why it did not answer; nil if it did.
+	// Error is why the worker did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }
 
-// Doctor asks everybody how they are, side by side.
+// Doctor diagnoses the control worker, the nodes and image registries, side by side.
 func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 	result := &DoctorResult{Nodes: map[string]DiagnosedNode{}, Images: map[string]*fault.Error{}, At: workflow.Now(ctx)}
 	g := newGroup(ctx)
 	for _, image := range in.Images {
-		g.add(imageExists(g.ctx, image, readDeadline), func(f workflow.Future) error {
+		g.add(findImage(g.ctx, image, readTimeout), func(f workflow.Future) error {
 			var found activities.ImageExistsResult
-			result.Images[image] = activities.FaultOf(unanswered(f.Get(ctx, &found), "look up image "+image))
+			result.Images[image] = activities.FaultOf(timeoutFault(f.Get(ctx, &found), "look up image "+image))
 			return nil
 		})
 	}
 	g.do(func(ctx workflow.Context) error {
-		step := controlStep(ctx, "ask the control worker", readDeadline)
+		step := controlStep(ctx, "ask the control worker", readTimeout)
 		if err := workflow.ExecuteActivity(step, control.DiagnoseControl).Get(ctx, &result.Control); err != nil {
 			return readFailure(err)
 		}
@@ -66,7 +66,7 @@ func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 	return result, nil
 }
 
-// diagnoseNodes asks the workers of nodes.
+// diagnoseNodes asks the workers of nodes for a diagnosis.
 func diagnoseNodes(ctx workflow.Context, names []string, into map[string]DiagnosedNode) {
 	g := newGroup(ctx)
 	for _, name := range names {

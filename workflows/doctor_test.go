@@ -14,8 +14,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-func TestADoctorAsksEverybodyAndTellsOfWhoDoesNotAnswer(t *testing.T) {
-	s := newStage(t)
+func TestADoctorReportsWhichWorkersDoNotAnswer(t *testing.T) {
+	s := newHarness(t)
 	s.nodes["orion"], s.nodes["lyra"] = nil, nil
 	known := activities.ControlDiagnosis{MCP: "1", Nodes: []fleet.NodeState{{NodeRecord: fleet.NodeRecord{Name: "rift"}}, {NodeRecord: fleet.NodeRecord{Name: "lyra"}}}}
 	s.env.RegisterActivityWithOptions(func(ctx context.Context) (activities.ControlDiagnosis, error) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // ExecInput is a command to run in a component's container.
@@ -16,12 +15,12 @@ type ExecInput struct {
 	// Component may be "" where the service has only one.
 	Component string   `json:"component,omitempty"`
 	Command   []string `json:"command"`
-	// Timeout is how long the command is waited for.
+	// Timeout is how long to wait for the command.
 	Timeout time.Duration `json:"timeout"`
 }
 
-// ExecResult is how the command has ended.
-type ExecResult = runtime.ExecResult
+// ExecResult is the output and the exit code of a command.
+type ExecResult = activities.ExecResult
 
 // Exec runs a command in a component's container, once.
 func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
@@ -36,8 +35,8 @@ func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
 	m, result := members[0], &ExecResult{}
 	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(m.Node),
-		ScheduleToStartTimeout: nodeSilence,
-		StartToCloseTimeout:    in.Timeout + nodeSilence,
+		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    in.Timeout + nodeTimeout,
 		HeartbeatTimeout:       heartbeat,
 		// A command must not run twice.
 		RetryPolicy: &once,

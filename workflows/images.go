@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -10,39 +11,46 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// images builds and pushes what the image registry lacks, before any node is
-// touched. Afterwards every image has a digest, and containers run by it.
-func (d *deploy) images(ctx workflow.Context) error {
-	if !d.in.Definition.Active || d.in.Turn != "" {
-		return nil
-	}
-	g := newGroup(ctx)
-	for _, image := range wantedImages(d.in.Definition, d.in.Only) {
-		if d.digests[image] != "" {
-			continue
-		}
-		d.log("Building images")
-		g.do(func(ctx workflow.Context) error {
-			made, err := makeImage(ctx, d.in.Definition, image, d.in.Builder, d.deadline)
-			d.note(image, made)
-			return err
-		})
-	}
-	return g.wait(ctx)
-}
-
-// note records what became of an image, for the result.
-func (d *deploy) note(image string, made madeImage) {
-	d.digests[image] = made.Digest
-	for i := range d.result.Components {
-		c := &d.result.Components[i]
-		if c.Image == image {
-			c.Built, c.Pushed, c.Digest = made.Built, made.Pushed, made.Digest
+// wantedImages are the distinct images of a definition, in its order; only
+// names the components that count, and all do where it is empty.
+func wantedImages(definition servicedef.Service, only []string) []string {
+	var images []string
+	for _, c := range definition.Components {
+		if !slices.Contains(images, c.Image) && (len(only) == 0 || slices.Contains(only, c.Name)) {
+			images = append(images, c.Image)
 		}
 	}
+	return images
 }
 
-// madeImage says how far an image got.
+// findImage asks the image registry for one image.
+func findImage(ctx workflow.Context, image string, left time.Duration) workflow.Future {
+	return workflow.ExecuteActivity(controlStep(ctx, "look for "+image, left), control.ImageExists,
+		activities.ImageExistsInput{Image: image})
+}
+
+// requireBuild fails where an image that is missing cannot be built either.
+func requireBuild(definition servicedef.Service, image, builder string) error {
+	if _, ok := definition.Containerfile(image); !ok {
+		return fault.New(fault.NotFound, "image %s is not in the image registry, and %s names no Containerfile for it", image, fileOf(definition)).
+			WithHint("add %s to [build.images] in %s, or push the image", servicedef.ImageName(image), fileOf(definition))
+	}
+	if builder == "" {
+		return fault.New(fault.Invalid, "image %s is not in the image registry, and there is no builder to build it", image).
+			WithHint("set [build] workspace or [build] builder in mcp.toml")
+	}
+	return nil
+}
+
+// fileOf names the definition as the operator does.
+func fileOf(definition servicedef.Service) string {
+	if definition.File != "" {
+		return definition.File
+	}
+	return "the definition of " + definition.Name
+}
+
+// madeImage reports how far an image got.
 type madeImage struct {
 	Digest        string
 	Built, Pushed bool
@@ -50,8 +58,8 @@ type madeImage struct {
 }
 
 // makeImage builds an image, pushes it, and asks the image registry for the
-// digest, which the local one is not. When the push fails for good the tag is
-// taken away again, so that the next deploy starts from the same place.
+// digest, which is not the local one. When the push fails for good the local tag
+// is removed, so that the next deploy starts from the same place.
 func makeImage(ctx workflow.Context, definition servicedef.Service, image, on string, deadline time.Time) (madeImage, error) {
 	var made madeImage
 	name := servicedef.ImageName(image)
@@ -62,35 +70,26 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	}).Get(ctx, &built)
 	countBuild(ctx, err)
 	if err != nil {
-		return made, builderFault(unanswered(err, "build "+image), on)
+		return made, builderFault(timeoutFault(err, "build "+image), on)
 	}
 	made.Built, made.LogFile = true, built.LogFile
 	push := activities.PushInput{Image: image}
 	if err := workflow.ExecuteActivity(buildStep(ctx, on, name+": push", until(ctx, deadline)), builder.Push, push).Get(ctx, nil); err != nil {
-		undo, _ := workflow.NewDisconnectedContext(ctx)
-		undo = shortStep(undo, activities.QueueBuild(on), name+": remove the local tag", shortCall)
-		if undoErr := workflow.ExecuteActivity(undo, builder.Untag, push).Get(undo, nil); undoErr != nil {
-			workflow.GetLogger(ctx).Warn("local tag stays", "image", image, "error", undoErr)
+		cleanup, _ := workflow.NewDisconnectedContext(ctx)
+		cleanup = shortStep(cleanup, activities.QueueBuild(on), name+": remove the local tag", shortCall)
+		if untagErr := workflow.ExecuteActivity(cleanup, builder.Untag, push).Get(cleanup, nil); untagErr != nil {
+			workflow.GetLogger(ctx).Warn("local tag is not removed", "image", image, "error", untagErr)
 		}
-		return made, builderFault(unanswered(err, "push "+image), on)
+		return made, builderFault(timeoutFault(err, "push "+image), on)
 	}
 	made.Pushed = true
 	var found activities.ImageExistsResult
-	if err := imageExists(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
-		return made, unanswered(err, "look up image "+image)
+	if err := findImage(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
+		return made, timeoutFault(err, "look up image "+image)
 	}
 	if !found.Exists {
 		return made, fault.New(fault.NotFound, "image %s was pushed, and the image registry does not have it", image)
 	}
 	made.Digest = found.Digest
 	return made, nil
-}
-
-// builderFault says of a builder that is away what can be done.
-func builderFault(err error, name string) error {
-	if !isUntaken(err) || isCancelled(err) {
-		return err
-	}
-	return fault.New(fault.Unavailable, "builder %s: no worker polls %s", name, activities.QueueBuild(name)).
-		WithHint("start one where the sources are: mcp worker --builder %s --workspace DIR", name)
 }

@@ -27,10 +27,10 @@ func TestAServiceOfAHundredComponents(t *testing.T) {
 			Routes: []servicedef.Route{{Name: "http", Port: 10000 + i, Mode: "l4"}},
 		})
 	}
-	calls := func(s *stage, verb string) int { return strings.Count("\n"+strings.Join(s.calls, "\n"), "\n"+verb) }
+	calls := func(s *harness, verb string) int { return strings.Count("\n"+strings.Join(s.calls, "\n"), "\n"+verb) }
 
 	t.Run("is deployed as one", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		result := s.deploy(t, in)
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.Equal(t, n, calls(s, "RunContainer"))
@@ -41,7 +41,7 @@ func TestAServiceOfAHundredComponents(t *testing.T) {
 		require.Less(t, len(encoded), 512<<10, "Temporal warns of payloads from here on")
 	})
 	t.Run("is undone as one", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.fail = failing("RunContainer shop-c99", 0, errUnhealthy)
 		require.Equal(t, workflows.Failed, s.deploy(t, in).Outcome)
 		require.Equal(t, 1, calls(s, "Restore"))
@@ -49,7 +49,7 @@ func TestAServiceOfAHundredComponents(t *testing.T) {
 	})
 }
 
-func TestAStepWhoseTimeIsUpSaysWhatItWas(t *testing.T) {
+func TestATimeoutNamesItsStep(t *testing.T) {
 	late := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil, activities.Progress{Phase: "push", Detail: "Copying blob"})
 	silent := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil)
 	for activity, test := range map[string]struct {
@@ -64,7 +64,7 @@ func TestAStepWhoseTimeIsUpSaysWhatItWas(t *testing.T) {
 		"RunContainer": {activities.RunContainerResult{}, silent, "run shop-api: no answer in time"},
 	} {
 		t.Run(activity, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			if activity == "Build" || activity == "Push" {
 				delete(s.images, "r.example/api:v1")
 			}

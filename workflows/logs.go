@@ -10,52 +10,50 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// maxAnswer bounds what a read returns: Temporal takes 2 MB at once.
+// maxAnswer bounds the bytes that a read returns: Temporal's limit is 2 MB.
 const maxAnswer = 1 << 20
 
-// MaxLogLines is how many of a component's lines one answer holds at most.
+// MaxLogLines is the maximum of a component's lines in one answer.
 const MaxLogLines = activities.MaxLogLines
 
-// LogMarks are where a reader of a component's output is, by the ids of its
+// LogMarks are where to go on reading a component's output, by the ids of its
 // containers.
-type LogMarks = map[string]runtime.LogMark
+type LogMarks = map[string]activities.LogMark
 
-// LogsInput asks for what the components of a service have printed.
+// LogsInput asks for the output of a service's components.
 type LogsInput struct {
 	Service string `json:"service"`
 	// Component is one of them; "" for all.
 	Component string `json:"component,omitempty"`
-	// Lines is how many of the last lines of each are wanted; 0 for what comes
-	// from now on.
+	// Lines is the number of last lines wanted of each; 0 for new lines only.
 	Lines int `json:"lines"`
-	// Since is how far back these may go; 0 for as far as there is.
+	// Since is how far back these may go; 0 for no limit.
 	Since time.Duration `json:"since,omitempty"`
-	// Wait asks instead for what one component prints behind the Marks, where a
-	// former answer has ended, and says how long to wait for it.
+	// Wait asks instead for what one component prints after the Marks, where a former
+	// answer ended, and is how long to wait for it.
 	Wait  time.Duration `json:"wait,omitempty"`
 	Marks LogMarks      `json:"marks,omitempty"`
 }
 
-// LogsResult is what components have printed.
+// LogsResult is the output of components.
 type LogsResult struct {
-	// Components are the names of all that the service has.
+	// Components are the names of all components of the service.
 	Components []string `json:"components"`
-	// Logs are of those that were asked for, by name.
+	// Logs are those of the components that were asked for, sorted by name.
 	Logs []ComponentLogs `json:"logs"`
 }
 
-// ComponentLogs is what a component has printed.
+// ComponentLogs is the output of a component.
 type ComponentLogs struct {
 	activities.SourceLogs
 	Node string `json:"node"`
-	// Error is why its node did not answer; nil if it did.
+	// Error is why the node did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }
 
-// Logs reads what the components of a service have printed.
+// Logs reads the output of a service's components.
 func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	members, names, err := selectMembers(ctx, in.Service, in.Component)
 	if err != nil {
@@ -91,7 +89,7 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	return result, nil
 }
 
-// unread are the components of a node that has not answered.
+// unread are the components of a node that did not answer.
 func unread(sources []activities.LogSource, node string, f *fault.Error) []ComponentLogs {
 	var logs []ComponentLogs
 	for _, s := range sources {
@@ -100,23 +98,23 @@ func unread(sources []activities.LogSource, node string, f *fault.Error) []Compo
 	return logs
 }
 
-// logsStep is for a question that may wait for its answer.
+// logsStep is for reading logs, which may wait for lines.
 func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
-		ScheduleToStartTimeout: nodeSilence,
-		StartToCloseTimeout:    wait + 4*nodeSilence, // a log may be long
+		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    wait + 4*nodeTimeout, // a log may be long
 		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})
 }
 
-// selectMembers are the components of a service's release, or one of them, and
+// selectMembers returns the components of a service's release, or one of them, and
 // the names of all.
 func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Member, []string, error) {
-	var release fleet.Release
-	if err := promptly(ctx, "load the release", readDeadline, &release, "LoadRelease", service); err != nil {
+	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, service)
+	if err != nil {
 		return nil, nil, err
 	}
 	members := release.Members()
@@ -124,7 +122,7 @@ func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Mem
 	if component != "" {
 		only = []string{component}
 	}
-	if err := present(release, "look at", only); err != nil {
+	if err := requireComponents(release, "read", only); err != nil {
 		return nil, nil, err
 	}
 	for _, m := range members {

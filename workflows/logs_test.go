@@ -16,7 +16,7 @@ import (
 )
 
 // talking makes containers print their own name.
-func (s *stage) talking() (asked map[string]activities.LogsInput) {
+func (s *harness) talking() (asked map[string]activities.LogsInput) {
 	asked = map[string]activities.LogsInput{}
 	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.LogsInput) (activities.LogsResult, error) {
 		var result activities.LogsResult
@@ -34,7 +34,7 @@ func (s *stage) talking() (asked map[string]activities.LogsInput) {
 	return asked
 }
 
-func (s *stage) logs(t *testing.T, in workflows.LogsInput) (workflows.LogsResult, *fault.Error) {
+func (s *harness) logs(t *testing.T, in workflows.LogsInput) (workflows.LogsResult, *fault.Error) {
 	t.Helper()
 	s.env.ExecuteWorkflow(workflows.LogsName, in)
 	var result workflows.LogsResult
@@ -46,8 +46,8 @@ func (s *stage) logs(t *testing.T, in workflows.LogsInput) (workflows.LogsResult
 }
 
 // spread is the shop with web on another node.
-func spread(t *testing.T) *stage {
-	s, in := newStage(t), shop()
+func spread(t *testing.T) *harness {
+	s, in := newHarness(t), shop()
 	in.Definition.Components[1].Node = "orion"
 	s.released(in)
 	return s
@@ -73,7 +73,7 @@ func TestLogsAskEachNodeForItsComponentsAndShareTheAnswer(t *testing.T) {
 	require.LessOrEqual(t, total, 1<<20)
 }
 
-func TestLogsOfOneComponentGoOnBehindItsMarks(t *testing.T) {
+func TestLogsOfOneComponentContinueAfterItsMarks(t *testing.T) {
 	s := spread(t)
 	asked := s.talking()
 	marks := workflows.LogMarks{"id": {Lines: 3}}
@@ -85,7 +85,7 @@ func TestLogsOfOneComponentGoOnBehindItsMarks(t *testing.T) {
 	require.Equal(t, time.Second, asked["orion"].Wait)
 }
 
-func TestANodeThatDoesNotAnswerIsToldBesideTheLogsOfOthers(t *testing.T) {
+func TestANodeThatDoesNotAnswerIsReportedBesideTheLogsOfOthers(t *testing.T) {
 	s := spread(t)
 	s.talking()
 	s.fail = failing("ContainerLogs orion", 0, fault.New(fault.Unavailable, "podman does not answer"))
@@ -96,7 +96,7 @@ func TestANodeThatDoesNotAnswerIsToldBesideTheLogsOfOthers(t *testing.T) {
 	require.Contains(t, result.Logs[1].Error.Message, "podman does not answer")
 }
 
-func TestLogsOfWhatIsNotThereAreNotFound(t *testing.T) {
+func TestLogsOfAMissingComponentAreNotFound(t *testing.T) {
 	for want, in := range map[string]workflows.LogsInput{
 		"service other has never been deployed":                                 {Service: "other"},
 		"the release of service shop has no component another: it has api, web": {Service: "shop", Component: "another"},
@@ -109,7 +109,7 @@ func TestLogsOfWhatIsNotThereAreNotFound(t *testing.T) {
 	}
 }
 
-func TestACommandIsRunOnceWhateverBecomesOfIt(t *testing.T) {
+func TestACommandIsRunOnceHoweverItEnds(t *testing.T) {
 	for name, failure := range map[string]error{"done": nil, "failed": fault.New(fault.Unavailable, "podman does not answer")} {
 		t.Run(name, func(t *testing.T) {
 			s := spread(t)

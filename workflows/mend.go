@@ -7,34 +7,33 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// MendInput names a deployment that could not put everything back.
+// MendInput names a deployment whose undo is incomplete.
 type MendInput struct {
 	Definition servicedef.Service `json:"definition"`
 	Deployment int                `json:"deployment"`
 	Nodes      []string           `json:"nodes"`
 	// StopTimeout is how long a container that has served may take to stop.
 	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
-	// Adopted are the service's containers that mcp has not started: of those
-	// there are no more until a newer deployment.
+	// Adopted are the service's containers that mcp has not started. There will be
+	// no others before a newer deployment.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// Mend waits, for as long as it takes, until every node of a dirty service is
-// back, and then puts right what its deployment left there. A newer deployment
-// makes it superfluous: that one begins with the same work.
+// Mend waits, without a deadline, until every node of a dirty service is back, and
+// then repairs what its deployment left there. A newer deployment makes it
+// superfluous: that one begins with the same work.
 func Mend(ctx workflow.Context, in MendInput) error {
 	for again := true; again; {
 		m := &mend{MendInput: in, nodes: map[string]plan.Node{}, fences: map[string]string{}}
-		if err := m.look(ctx); err != nil || m.newest != in.Deployment {
+		if err := m.survey(ctx); err != nil || m.newest != in.Deployment {
 			return err
 		}
-		err := m.putRight(ctx)
+		err := m.restore(ctx)
 		if again = isConflict(err); err != nil && !again {
 			return err
 		}
@@ -49,23 +48,23 @@ func Mend(ctx workflow.Context, in MendInput) error {
 	}).Get(ctx, nil)
 }
 
-// mend is one look at all that is dirty.
+// mend is the state of one attempt of a Mend.
 type mend struct {
 	MendInput
 	nodes  map[string]plan.Node
-	fences map[string]string // by node, what its worker remembers
-	// newest is the newest deployment that the nodes or the registry know of.
+	fences map[string]string // by node, from its survey
+	// newest is the newest deployment that a node or the registry has seen.
 	newest  int
 	release fleet.Release
 }
 
-// look waits until every node has answered. What the registry says counts only
-// after that: a deployment that begins later is one that the nodes will have
-// seen when they are told to put anything back.
-func (m *mend) look(ctx workflow.Context) error {
+// survey waits until every node has answered, and reads the registry after that: a
+// deployment that begins later is one that the nodes will have seen when they are
+// asked to restore anything.
+func (m *mend) survey(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for _, name := range m.Nodes {
-		g.add(workflow.ExecuteActivity(patientStep(g.ctx, name, "wait for "+name), node.Survey,
+		g.add(workflow.ExecuteActivity(unboundedStep(g.ctx, name, "wait for "+name), node.Survey,
 			surveyInput(m.Definition, m.Deployment, name, m.adoptedOn(name))), func(f workflow.Future) error {
 			var found activities.SurveyResult
 			err := f.Get(ctx, &found)
@@ -84,10 +83,10 @@ func (m *mend) look(ctx workflow.Context) error {
 	return err
 }
 
-// putRight puts back the release on every node.
-func (m *mend) putRight(ctx workflow.Context) error {
+// restore puts back the release on every node.
+func (m *mend) restore(ctx workflow.Context) error {
 	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
-		step := patientStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
+		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: m.Definition.Name, Deployment: m.Deployment, Closing: true, Timeout: m.StopTimeout,
 			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Recovery: recovery,
@@ -103,34 +102,18 @@ func (m *mend) adoptedOn(name string) []fleet.Adopted {
 	return fleet.Release{Adopted: m.Adopted}.AdoptedOn(name)
 }
 
-// patientStep is for steps on a node that may be away for days: the task waits
-// in the node's queue, and costs nothing, until its worker is back.
-func patientStep(ctx workflow.Context, name, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           activities.QueueNode(name),
-		StartToCloseTimeout: time.Hour,
-		HeartbeatTimeout:    heartbeat,
-		RetryPolicy:         &waiting,
-		Summary:             summary,
-	})
-}
-
-// isConflict reports whether a step on a node was refused because somebody
-// newer may have been there.
-func isConflict(err error) bool { return err != nil && activities.FaultOf(err).Kind == fault.Conflict }
-
-// leaveToMend hands a dirty service to a Mend, which outlives this workflow.
-func (d *deploy) leaveToMend(ctx workflow.Context) {
-	required, optional := plan.NodesOf(d.in.Definition, d.release)
-	err := leave(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            MendID(d.in.Definition.Name, d.number),
-		StaticSummary:         "mend " + d.in.Definition.Name,
+// startMend leaves a dirty service to a Mend, which outlives this workflow.
+func (d *deploy) startMend(ctx workflow.Context) {
+	required, optional := plan.NodesOf(d.desired, d.release)
+	err := startDetached(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            MendID(d.desired.Name, d.number),
+		StaticSummary:         "mend " + d.desired.Name,
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
 	}, MendName, MendInput{
-		Definition: d.in.Definition, Deployment: d.number, Nodes: slices.Concat(required, optional),
+		Definition: d.desired, Deployment: d.number, Nodes: slices.Concat(required, optional),
 		StopTimeout: d.stopTimeout(), Adopted: slices.Concat(d.release.Adopted, d.adoption.Adopted),
 	})
 	if err != nil {
-		workflow.GetLogger(ctx).Error("nobody mends the service", "error", err)
+		workflow.GetLogger(ctx).Error("mend is not started", "error", err)
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// dirty is a stage on which deployment 8 failed and could not be undone: its
-// container is there, and the released one is stopped.
-func dirty(t *testing.T) *stage {
-	s := newStage(t)
+// dirty sets up a service whose deployment 8 failed and could not be undone: its
+// container exists, and the released one is stopped.
+func dirty(t *testing.T) *harness {
+	s := newHarness(t)
 	s.released(shop())
 	s.release.Newest = 8
 	s.nodes["rift"][0].Running = false
@@ -22,13 +22,13 @@ func dirty(t *testing.T) *stage {
 	return s
 }
 
-func (s *stage) mend(t *testing.T) {
+func (s *harness) mend(t *testing.T) {
 	t.Helper()
 	s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift"}})
 	require.NoError(t, s.env.GetWorkflowError())
 }
 
-func TestMendPutsRightWhatADeployCouldNot(t *testing.T) {
+func TestMendRepairsWhatADeployCouldNot(t *testing.T) {
 	s := dirty(t)
 	s.fail = failing("Survey", 6, fault.New(fault.Unavailable, "podman does not answer"))
 	s.mend(t)
@@ -38,7 +38,7 @@ func TestMendPutsRightWhatADeployCouldNot(t *testing.T) {
 }
 
 func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
-	t.Run("that the registry knows", func(t *testing.T) {
+	t.Run("that is in the registry", func(t *testing.T) {
 		s := dirty(t)
 		s.release.Newest = 9
 		s.mend(t)
@@ -50,7 +50,7 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 		s.mend(t)
 		require.Empty(t, s.changes())
 	})
-	t.Run("that began when the node had been looked at", func(t *testing.T) {
+	t.Run("that began after the survey", func(t *testing.T) {
 		s := dirty(t)
 		s.fail = func(call string, _ int32) error {
 			if !strings.HasPrefix(call, "Restore") {
@@ -66,7 +66,7 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 
 // A worker that was started anew has not seen what the former one had: Mend
 // looks again before it changes anything there.
-func TestMendLooksAgainWhereTheNodesMemoryIsAnother(t *testing.T) {
+func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
 	s := dirty(t)
 	refused := false
 	s.fail = func(call string, _ int32) error {

@@ -7,9 +7,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// What workflows measure, through the SDK: so a replay counts nothing twice. A
-// workflow task that a dying worker has not completed may. The names are those
-// of the SDK's kind, to which Prometheus adds _total or _seconds.
+// Metrics of workflows. They go through the SDK, so that a replay counts nothing
+// twice; a workflow task that a dying worker has not completed may. Prometheus adds
+// _total or _seconds to the names.
 const (
 	MetricDeploys    = "mcp_deploys"
 	MetricDeployTime = "mcp_deploy"
@@ -17,7 +17,7 @@ const (
 	MetricUndos      = "mcp_undos"
 )
 
-// Labels of these metrics. None is the name of a service: those are many, and
+// Labels of these metrics. None is the name of a service: there are many, and they
 // come and go.
 const (
 	LabelVerb    = "verb"
@@ -25,7 +25,7 @@ const (
 	LabelDirty   = "dirty"
 )
 
-// What LabelOutcome says of an undo.
+// Values of LabelOutcome for an undo.
 const (
 	UndoComplete   = "complete"
 	UndoIncomplete = "incomplete"
@@ -36,11 +36,11 @@ func count(ctx workflow.Context, name string, labels map[string]string) {
 }
 
 // countDeploy counts a deploy that has ended.
-func countDeploy(ctx workflow.Context, verb string, r *Result, elapsed time.Duration) {
+func countDeploy(ctx workflow.Context, verb Verb, r *Result, elapsed time.Duration) {
 	outcome := map[string]string{LabelOutcome: string(r.Outcome)}
 	workflow.GetMetricsHandler(ctx).WithTags(outcome).Timer(MetricDeployTime).Record(elapsed)
 	count(ctx, MetricDeploys, map[string]string{
-		LabelVerb: verb, LabelOutcome: string(r.Outcome), LabelDirty: strconv.FormatBool(r.Dirty),
+		LabelVerb: string(verb), LabelOutcome: string(r.Outcome), LabelDirty: strconv.FormatBool(r.Dirty),
 	})
 }
 
@@ -56,7 +56,7 @@ func countBuild(ctx workflow.Context, err error) {
 	count(ctx, MetricBuilds, map[string]string{LabelOutcome: string(outcome)})
 }
 
-// countUndo counts a deploy that was put back, or as much of it as could be.
+// countUndo counts a deploy that was put back, completely or not.
 func countUndo(ctx workflow.Context, complete bool) {
 	outcome := UndoComplete
 	if !complete {

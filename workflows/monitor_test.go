@@ -20,31 +20,31 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// look plays one look at the node rift, and returns what was recorded.
-func (s *stage) look(t *testing.T) fleet.Observation {
+// observe observes the node rift once, and returns what was recorded.
+func (s *harness) observe(t *testing.T) fleet.Observation {
 	t.Helper()
 	s.released(shop())
 	began := s.env.Now()
 	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
 	require.True(t, s.env.IsWorkflowCompleted())
 	require.NoError(t, s.env.GetWorkflowError())
-	require.Len(t, s.looks, 1)
-	require.True(t, s.looks[0].At.Equal(began), "when the look began")
-	require.Equal(t, "rift", s.looks[0].Node)
-	return s.looks[0]
+	require.Len(t, s.observations, 1)
+	require.True(t, s.observations[0].At.Equal(began), "when the observation began")
+	require.Equal(t, "rift", s.observations[0].Node)
+	return s.observations[0]
 }
 
-func TestALookAtANodeIsRecorded(t *testing.T) {
-	s := newStage(t)
-	look := s.look(t)
-	require.Empty(t, look.Problem)
-	require.Equal(t, 2, look.Status.Containers)
-	require.Len(t, look.Containers, 2)
-	require.Equal(t, "shop-api", look.Containers[0].Name)
+func TestAnObservationIsRecorded(t *testing.T) {
+	s := newHarness(t)
+	seen := s.observe(t)
+	require.Empty(t, seen.Problem)
+	require.Equal(t, 2, seen.Status.Containers)
+	require.Len(t, seen.Containers, 2)
+	require.Equal(t, "shop-api", seen.Containers[0].Name)
 	require.Equal(t, []string{"ObserveNode rift", "RecordObservation rift"}, s.calls)
 }
 
-func TestALookAtANodeThatDoesNotAnswerIsRecordedToo(t *testing.T) {
+func TestAnObservationOfANodeThatDoesNotAnswerIsRecordedToo(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		failure error
@@ -55,12 +55,12 @@ func TestALookAtANodeThatDoesNotAnswerIsRecordedToo(t *testing.T) {
 		{"its engine is down", fault.New(fault.Unavailable, "podman at podman.sock does not answer"), "podman at podman.sock does not answer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.env.OnActivity("ObserveNode", mock.Anything).Return(activities.ObserveNodeResult{}, asActivity(test.failure)).Once()
-			look := s.look(t)
-			require.Equal(t, test.problem, look.Problem)
-			require.Nil(t, look.Status)
-			require.Empty(t, look.Containers)
+			seen := s.observe(t)
+			require.Equal(t, test.problem, seen.Problem)
+			require.Nil(t, seen.Status)
+			require.Empty(t, seen.Containers)
 		})
 	}
 }
@@ -73,9 +73,8 @@ func asActivity(err error) error {
 	return err
 }
 
-// monitor plays one run of the schedule's. Nodes whose names begin with "dead" do
-// not answer.
-func (s *stage) monitor(t *testing.T, names ...string) {
+// monitor runs Monitor once. Nodes whose names begin with "dead" do not answer.
+func (s *harness) monitor(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		dead := strings.HasPrefix(name, "dead")
@@ -88,40 +87,40 @@ func (s *stage) monitor(t *testing.T, names ...string) {
 	require.True(t, s.env.IsWorkflowCompleted())
 }
 
-// lookedAt are the nodes whose looks were recorded, by name.
-func (s *stage) lookedAt() []string {
+// observed are the nodes whose observations were recorded, by name.
+func (s *harness) observed() []string {
 	var names []string
-	for _, look := range s.looks {
-		names = append(names, look.Node)
+	for _, seen := range s.observations {
+		names = append(names, seen.Node)
 	}
 	slices.Sort(names)
 	return names
 }
 
-func TestTheMonitorLooksAtEachNode(t *testing.T) {
-	s := newStage(t)
+func TestTheMonitorObservesEachNode(t *testing.T) {
+	s := newHarness(t)
 	s.monitor(t, "rift", "orion")
 	require.NoError(t, s.env.GetWorkflowError())
-	require.Equal(t, []string{"orion", "rift"}, s.lookedAt())
+	require.Equal(t, []string{"orion", "rift"}, s.observed())
 }
 
-func TestAFleetWithoutNodesIsLookedAt(t *testing.T) {
-	s := newStage(t)
+func TestAFleetWithoutNodesIsMonitored(t *testing.T) {
+	s := newHarness(t)
 	s.monitor(t)
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Empty(t, s.calls)
 }
 
-func TestALookThatFailsIsInNoOthersWay(t *testing.T) {
-	s := newStage(t)
+func TestAnObservationThatFailsDelaysNoOther(t *testing.T) {
+	s := newHarness(t)
 	s.fail = failing("RecordObservation orion", 0, fault.New(fault.Internal, "no such column"))
 	s.monitor(t, "rift", "orion")
 	require.ErrorContains(t, s.env.GetWorkflowError(), "no such column")
-	require.Equal(t, []string{"rift"}, s.lookedAt())
+	require.Equal(t, []string{"rift"}, s.observed())
 }
 
-func TestANodeThatDoesNotAnswerIsLookedAtByARunOfItsOwn(t *testing.T) {
-	s := newStage(t)
+func TestANodeThatDoesNotAnswerIsObservedInASeparateRun(t *testing.T) {
+	s := newHarness(t)
 	var left []string
 	s.env.OnWorkflow(workflows.MonitorNodeName, mock.Anything, mock.Anything).Return(
 		func(ctx workflow.Context, name string) error {
@@ -131,12 +130,12 @@ func TestANodeThatDoesNotAnswerIsLookedAtByARunOfItsOwn(t *testing.T) {
 		})
 	s.monitor(t, "dead-1", "rift", "dead-2")
 	require.NoError(t, s.env.GetWorkflowError())
-	require.Equal(t, []string{"rift"}, s.lookedAt())
+	require.Equal(t, []string{"rift"}, s.observed())
 	require.Equal(t, []string{"dead-1", "dead-2"}, left)
 }
 
-func TestALargeFleetIsLookedAtInBatches(t *testing.T) {
-	s := newStage(t)
+func TestALargeFleetIsObservedInBatches(t *testing.T) {
+	s := newHarness(t)
 	var names []string
 	for i := range 120 {
 		names = append(names, fmt.Sprintf("node-%03d", i))
@@ -144,15 +143,15 @@ func TestALargeFleetIsLookedAtInBatches(t *testing.T) {
 	began := s.env.Now()
 	s.monitor(t, names...)
 	require.NoError(t, s.env.GetWorkflowError())
-	require.Equal(t, names, s.lookedAt())
-	for _, look := range s.looks {
-		i := slices.Index(names, look.Node)
-		require.Equal(t, time.Duration(i/50)*20*time.Second, look.At.Sub(began).Round(time.Second), "%s: each batch has its share of the minute", look.Node)
+	require.Equal(t, names, s.observed())
+	for _, seen := range s.observations {
+		i := slices.Index(names, seen.Node)
+		require.Equal(t, time.Duration(i/50)*20*time.Second, seen.At.Sub(began).Round(time.Second), "%s: each batch has its share of the minute", seen.Node)
 	}
 }
 
-func TestALookThatCannotBeRecordedIsGivenUp(t *testing.T) {
-	s := newStage(t)
+func TestAnObservationThatCannotBeRecordedIsGivenUp(t *testing.T) {
+	s := newHarness(t)
 	s.fail = failing("RecordObservation", 0, fault.New(fault.Unavailable, "Postgres does not answer"))
 	began := s.env.Now()
 	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
@@ -161,21 +160,21 @@ func TestALookThatCannotBeRecordedIsGivenUp(t *testing.T) {
 	require.Less(t, s.env.Now().Sub(began), 30*time.Second)
 }
 
-func TestALookLeavesAlertsToOthers(t *testing.T) {
-	s := newStage(t)
+func TestAnObservationDoesNotWaitForAlerts(t *testing.T) {
+	s := newHarness(t)
 	s.alerting = []string{"command", "webhook"}
 	var told []string
 	s.env.OnWorkflow(workflows.AlertName, mock.Anything, mock.Anything).Return(
 		func(ctx workflow.Context, destination string) (activities.TellResult, error) {
 			told = append(told, workflow.GetInfo(ctx).WorkflowExecution.ID)
-			return activities.TellResult{}, workflow.Sleep(ctx, time.Hour) // nobody waits for it
+			return activities.TellResult{}, workflow.Sleep(ctx, time.Hour) // no caller waits for it
 		})
-	s.look(t)
+	s.observe(t)
 	require.Equal(t, []string{"alert/command", "alert/webhook"}, told)
 }
 
-func TestAnAlertIsTriedAgain(t *testing.T) {
-	s := newStage(t)
+func TestAnAlertIsRetried(t *testing.T) {
+	s := newHarness(t)
 	var attempts int32
 	down := failing("Tell", 30, fault.New(fault.Unavailable, "tell the webhook: 500"))
 	s.fail = func(call string, attempt int32) error {

@@ -12,9 +12,9 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// ClaimNode decides whether a machine may have a node's name, before its worker
-// polls the node's queue: two that did would share its tasks. One that may not
-// is a Conflict.
+// ClaimNode decides whether a machine may have a node's name, before its worker polls
+// the node's queue: two workers that did would share its tasks. A refusal is a
+// Conflict.
 func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 	for {
 		var result fleet.ClaimResult
@@ -29,7 +29,7 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 			return refusal(held(in, result.Holder))
 		}
 		var answer fleet.Answer
-		err := workflow.ExecuteActivity(askStep(ctx, in.Node), node.Identify).Get(ctx, &answer)
+		err := workflow.ExecuteActivity(identifyStep(ctx, in.Node), node.Identify).Get(ctx, &answer)
 		switch {
 		case isCancelled(err):
 			return err
@@ -40,73 +40,74 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 	}
 }
 
-// askStep asks who polls a node's queue. It is asked twice: the first question
-// may go to a worker that died without a word.
-func askStep(ctx workflow.Context, name string) workflow.Context {
+// identifyStep asks for the machine whose worker polls a node's queue. There are two
+// attempts: the first may go to a worker that has just died.
+func identifyStep(ctx workflow.Context, name string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(name),
-		ScheduleToStartTimeout: nodeSilence,
-		StartToCloseTimeout:    nodeSilence,
+		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    nodeTimeout,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 2},
-		Summary:                "ask who serves " + name,
+		Summary:                "identify the worker of " + name,
 	})
 }
 
 // refusal ends the workflow with a fault.
 func refusal(f *fault.Error) error { return failure(Failed, f, struct{}{}) }
 
-// held says of a name that it is another machine's.
+// held is the fault of a name that another machine holds.
 func held(in fleet.Claim, h fleet.Holder) *fault.Error {
 	f := fault.New(fault.Conflict, "the name %s belongs to another machine, %s, since %s; %s",
 		in.Node, called(h.Machine, h.Address), h.Since.UTC().Format(time.RFC3339), answered(h.Answered)).
-		WithHint("give this worker a name of its own; if that machine is gone for good, free the name: mcp node remove %s", in.Node)
+		WithHint("give this worker another name; if that machine is gone for good, free the name: mcp node remove %s", in.Node)
 	f.Node = in.Node
 	return f
 }
 
-// served says of a name that another worker answers for it, although the name
-// is nobody's, or that of this very machine before it was booted.
+// served is the fault of a name for which another worker answers, although the name
+// is unclaimed, or this very machine's before its boot.
 func served(in fleet.Claim, a fleet.Answer) *fault.Error {
 	f := fault.New(fault.Conflict, "a worker on another machine, %s, serves node %s", called(a.Machine, a.Address), in.Node).
-		WithHint("stop that worker, or give this one a name of its own")
+		WithHint("stop that worker, or give this one another name")
 	if a.Machine.ID == in.Machine.ID {
-		f = f.WithHint("the two machines have one identity, as clones do: give one of them its own (see [node] machine in mcp.toml), and a name of its own")
+		f = f.WithHint("the two machines have one identity, as clones do: give one of them another (see [node] machine in mcp.toml), and another name")
 	}
 	f.Node = in.Node
 	return f
 }
 
-// called is how a person finds a machine.
+// called describes a machine so that an operator finds it.
 func called(m fleet.Machine, address string) string {
 	return fmt.Sprintf("host %s (%s) with routes on %s", m.Hostname, m.ID, address)
 }
 
 func answered(last time.Time) string {
 	if last.IsZero() {
-		return "no look has found it yet"
+		return "it has not answered yet"
 	}
 	return "it last answered at " + last.UTC().Format(time.RFC3339)
 }
 
-// DrainInput says whether a node gets no new container.
+// DrainInput names a node, and whether it gets no new containers.
 type DrainInput = activities.SetDrainingInput
 
-// DrainResult is what should run on the node all the same.
+// DrainResult is the services whose containers stay on the node.
 type DrainResult = activities.SetDrainingResult
 
-// DrainNode keeps new containers from a node, or lets them come again.
+// DrainNode keeps new containers from a node, or allows them again.
 func DrainNode(ctx workflow.Context, in DrainInput) (*DrainResult, error) {
 	result := &DrainResult{}
-	step := controlStep(ctx, "record whether "+in.Node+" is draining", readDeadline)
+	step := controlStep(ctx, "record whether "+in.Node+" is draining", readTimeout)
 	if err := workflow.ExecuteActivity(step, control.SetDraining, in).Get(ctx, result); err != nil {
 		return nil, readFailure(err)
 	}
 	return result, nil
 }
 
-// RemoveNode forgets a node that nothing should run on: it is looked at no more.
+// RemoveNode forgets a node on which no container should run: it is not observed any
+// more.
 func RemoveNode(ctx workflow.Context, name string) error {
-	step := controlStep(ctx, "remove "+name, readDeadline)
+	step := controlStep(ctx, "remove "+name, readTimeout)
 	err := workflow.ExecuteActivity(step, control.RemoveNode, activities.RemoveNodeInput{Node: name}).Get(ctx, nil)
 	if err != nil {
 		return readFailure(err)

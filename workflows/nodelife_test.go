@@ -29,7 +29,7 @@ func TestAClaimOnANodesName(t *testing.T) {
 		holder  fleet.Machine
 		claims  fleet.Machine
 		answers fleet.Machine
-		silence error // of the queue; nil where answers is who answers
+		silence error // of the queue; nil where a worker answers
 		calls   []string
 		refused string
 		hint    string
@@ -37,21 +37,21 @@ func TestAClaimOnANodesName(t *testing.T) {
 		{name: "its worker is restarted", holder: mine, claims: mine, calls: []string{"ClaimNode granted"}},
 		{name: "another machine", holder: mine, claims: other, calls: []string{"ClaimNode refused"},
 			refused: "the name rift belongs to another machine, host one (m1) with routes on 10.0.0.1, since 2025-06-01T12:00:00Z; it last answered at 2025-06-01T13:00:00Z",
-			hint:    "give this worker a name of its own; if that machine is gone for good, free the name: mcp node remove rift"},
+			hint:    "give this worker another name; if that machine is gone for good, free the name: mcp node remove rift"},
 		{name: "its machine was booted", holder: mine, claims: rebooted, silence: untaken, calls: []string{"ClaimNode open", "ClaimNode granted"}},
 		{name: "its machine was booted, and Temporal has not noticed yet", holder: mine, claims: rebooted, silence: swallowed,
 			calls: []string{"ClaimNode open", "ClaimNode granted"}},
 		{name: "a clone of the machine", holder: mine, claims: rebooted, answers: mine, calls: []string{"ClaimNode open", "Identify one"},
 			refused: "a worker on another machine, host one (m1) with routes on 10.0.0.1, serves node rift",
-			hint:    "the two machines have one identity, as clones do: give one of them its own (see [node] machine in mcp.toml), and a name of its own"},
+			hint:    "the two machines have one identity, as clones do: give one of them another (see [node] machine in mcp.toml), and another name"},
 		{name: "a node that was removed while its worker runs", claims: other, answers: mine, calls: []string{"ClaimNode open", "Identify one"},
 			refused: "a worker on another machine, host one (m1) with routes on 10.0.0.1, serves node rift",
-			hint:    "stop that worker, or give this one a name of its own"},
+			hint:    "stop that worker, or give this one another name"},
 		{name: "the worker of a node that was removed, again", claims: mine, answers: mine,
 			calls: []string{"ClaimNode open", "Identify one", "ClaimNode granted"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.holder = fleet.Holder{Machine: test.holder, Address: "10.0.0.1", Since: since, Answered: since.Add(time.Hour)}
 			s.answer = fleet.Answer{Machine: test.answers, Address: "10.0.0.1"}
 			if test.silence != nil {
@@ -74,7 +74,7 @@ func TestAClaimOnANodesName(t *testing.T) {
 }
 
 func TestAClaimWaitsForPostgres(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.holder = fleet.Holder{Machine: mine}
 	s.fail = failing("ClaimNode", 20, fault.New(fault.Unavailable, "Postgres does not answer"))
 	s.env.ExecuteWorkflow(workflows.ClaimNodeName, fleet.Claim{Node: "rift", Machine: mine})
@@ -82,8 +82,8 @@ func TestAClaimWaitsForPostgres(t *testing.T) {
 	require.Equal(t, []string{"ClaimNode granted"}, s.calls)
 }
 
-// requireRefused deploys what rift does not take for web, and touches nothing.
-func (s *stage) requireRefused(t *testing.T, in workflows.DeployInput, kind fault.Kind, message, hint string) {
+// requireRefused deploys a web that rift refuses, and requires that nothing is touched.
+func (s *harness) requireRefused(t *testing.T, in workflows.DeployInput, kind fault.Kind, message, hint string) {
 	t.Helper()
 	result := s.deploy(t, in)
 	require.Equal(t, workflows.Failed, result.Outcome)
@@ -92,7 +92,7 @@ func (s *stage) requireRefused(t *testing.T, in workflows.DeployInput, kind faul
 }
 
 func TestADeployThatNeedsANewContainerOnADrainingNodeTouchesNothing(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.release.Draining = []string{"rift"}
 	in := shop()
@@ -104,7 +104,7 @@ func TestADeployThatNeedsANewContainerOnADrainingNodeTouchesNothing(t *testing.T
 }
 
 func TestADeployThatNeedsASecretWhichItsNodeLacksTouchesNothing(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	in := shop()
 	in.Definition.Components[1].SecretEnv = map[string]string{"PASSWORD": "shop-db"}
@@ -113,12 +113,12 @@ func TestADeployThatNeedsASecretWhichItsNodeLacksTouchesNothing(t *testing.T) {
 }
 
 func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.release.Draining = []string{"rift"}
 	require.Equal(t, workflows.Unchanged, s.deploy(t, shop()).Outcome)
 
-	s = newStage(t)
+	s = newHarness(t)
 	s.released(shop())
 	s.release.Draining = []string{"rift"}
 	in := shop()
@@ -128,38 +128,38 @@ func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {
 }
 
 func TestANodeIsForgotten(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"RemoveNode rift"}, s.calls)
 }
 
 func TestANodeThatMustStayIsNotForgotten(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.fail = failing("RemoveNode", 0, fault.New(fault.Conflict, "node rift is to run shop (web)"))
 	s.env.ExecuteWorkflow(workflows.RemoveNodeName, "rift")
 	require.Equal(t, fault.Conflict, workflows.FaultOf(s.env.GetWorkflowError()).Kind)
 	require.Empty(t, s.calls)
 }
 
-func TestALookAtANodeThatWasRemovedIsNoFailure(t *testing.T) {
+func TestAnObservationOfARemovedNodeIsNoFailure(t *testing.T) {
 	unknown := fault.New(fault.NotFound, "no node is called rift")
 	unknown.Node = "rift"
-	s := newStage(t)
+	s := newHarness(t)
 	s.fail = failing("RecordObservation", 0, unknown)
 	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"ObserveNode rift"}, s.calls)
 
-	s = newStage(t)
+	s = newHarness(t)
 	s.fail = failing("RecordObservation", 0, fault.New(fault.NotFound, "there is no database mcp"))
 	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
 	require.Error(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{"ObserveNode rift"}, s.calls, "that says nothing of the node")
 }
 
-func TestDrainTellsWhatIsStillThere(t *testing.T) {
-	s := newStage(t)
+func TestDrainReportsTheServicesStillThere(t *testing.T) {
+	s := newHarness(t)
 	s.env.ExecuteWorkflow(workflows.DrainNodeName, workflows.DrainInput{Node: "rift", Draining: true})
 	require.NoError(t, s.env.GetWorkflowError())
 	var result workflows.DrainResult

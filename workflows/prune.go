@@ -9,10 +9,10 @@ import (
 )
 
 // prune begins to remove the images that this release has made stale. It is
-// housekeeping: what fails is named again by the next releases, and this one
-// has succeeded all the same. The builder's turn comes after the nodes',
-// because one podman may be both, and two who take two names of one image at
-// the same time can leave it there without a name.
+// housekeeping: what fails is named again by the next releases, and this one has
+// succeeded nonetheless. The builder follows the nodes, because one podman may be
+// both, and two that remove two names of one image at the same time can leave it
+// there without a name.
 func (d *deploy) prune(ctx workflow.Context) *group {
 	g := newGroup(ctx)
 	g.do(func(ctx workflow.Context) error {
@@ -24,7 +24,7 @@ func (d *deploy) prune(ctx workflow.Context) *group {
 		}
 		_ = nodes.wait(ctx) // its handlers return no error
 		last := newGroup(ctx)
-		if d.built() { // else nobody knows whether the builder is there
+		if d.built() { // else the builder may be away
 			d.pruneOn(last, activities.QueueBuild(d.in.Builder), "builder "+d.in.Builder, builder.PruneImages, d.stale.Tags)
 		}
 		return last.wait(ctx)
@@ -32,17 +32,17 @@ func (d *deploy) prune(ctx workflow.Context) *group {
 	return g
 }
 
-// pruneOn removes images in one place.
+// pruneOn removes images from a node or a builder.
 func (d *deploy) pruneOn(g *group, queue, place string, prune any, images []string) {
 	if len(images) == 0 {
 		return
 	}
 	step := pruneStep(g.ctx, queue, "prune images on "+place)
 	g.add(workflow.ExecuteActivity(step, prune, activities.PruneImagesInput{
-		Service: d.in.Definition.Name, Deployment: d.number, Images: images,
+		Service: d.desired.Name, Deployment: d.number, Images: images,
 	}), func(f workflow.Future) error {
 		if err := f.Get(g.ctx, nil); err != nil {
-			workflow.GetLogger(g.ctx).Warn("stale images stay", "on", place, "error", err)
+			workflow.GetLogger(g.ctx).Warn("stale images are not removed", "on", place, "error", err)
 		}
 		return nil
 	})

@@ -17,7 +17,7 @@ import (
 )
 
 // prunings are the calls that pruned, in order.
-func (s *stage) prunings() []string {
+func (s *harness) prunings() []string {
 	var found []string
 	for _, call := range s.calls {
 		if rest, ok := strings.CutPrefix(call, "PruneImages "); ok {
@@ -27,11 +27,11 @@ func (s *stage) prunings() []string {
 	return found
 }
 
-// staleShop is a stage on which a commit makes an image stale, and the api's
-// image has to be built.
-func staleShop(t *testing.T) *stage {
+// staleShop sets up a shop whose commit makes an image stale, and whose api's image
+// has to be built.
+func staleShop(t *testing.T) *harness {
 	t.Helper()
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	delete(s.images, "r.example/api:v1")
 	s.stale = fleet.CommitResult{
@@ -83,14 +83,14 @@ func TestANodeThatDidNotAnswerIsNotAskedToPrune(t *testing.T) {
 }
 
 func TestWhatCannotBePrunedStaysAndTheDeployHasSucceeded(t *testing.T) {
-	for name, refuse := range map[string]func(s *stage){
-		"the engine is away": func(s *stage) {
+	for name, refuse := range map[string]func(s *harness){
+		"the engine is away": func(s *harness) {
 			s.fail = failing("PruneImages", 0, fault.New(fault.Unavailable, "podman does not answer"))
 		},
-		"a newer deployment has begun": func(s *stage) {
+		"a newer deployment has begun": func(s *harness) {
 			s.fail = failing("PruneImages", 0, fault.New(fault.Conflict, "deployment 8 of shop is over"))
 		},
-		"nobody takes it": func(s *stage) {
+		"nobody takes it": func(s *harness) {
 			s.env.OnActivity("PruneImages", mock.Anything, mock.Anything).Return(activities.PruneImagesResult{},
 				temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
 		},

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"cmp"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -10,44 +8,49 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Purge forgets a service of which no container is left. It runs under DeployID,
-// so that no deploy of the service runs beside it.
-func Purge(ctx workflow.Context, in DeployInput) (*Result, error) {
+// Purge forgets a service that has no container any more. It runs under DeployID, so
+// that no deploy of the service runs beside it.
+func Purge(ctx workflow.Context, in PurgeInput) (*Result, error) {
 	started, info := workflow.Now(ctx), workflow.GetInfo(ctx).WorkflowExecution
-	service := in.Definition.Name
-	r := &Result{Service: service, WorkflowID: info.ID, RunID: info.RunID, Outcome: Succeeded, Components: []ComponentResult{}}
-	left := cmp.Or(in.Deadline, DefaultDeadline)
-	var known, gone fleet.Forgotten
-	step := controlStep(ctx, "count what there is of "+service, left)
-	err := workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service, Dry: true}).Get(ctx, &known)
-	if err == nil {
-		step := controlStep(ctx, "forget "+service, left)
-		err = workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: service}).Get(ctx, &gone)
-	}
-	if gone.Nothing() && !known.Nothing() { // an attempt whose answer was lost may have forgotten it
-		gone = known
-	}
+	r := &Result{Service: in.Service, WorkflowID: info.ID, RunID: info.RunID, Outcome: Succeeded, Components: []ComponentResult{}}
+	forgotten, err := purge(ctx, in)
 	r.ElapsedMS = workflow.Now(ctx).Sub(started).Milliseconds()
 	switch {
-	case err == nil && gone.Nothing():
+	case err == nil && forgotten.Nothing():
 		r.Outcome = Unchanged
 	case isCancelled(err):
-		r.Outcome, r.Error = Cancelled, fault.New(fault.Conflict, "the purge of %s was cancelled", service)
+		r.Outcome, r.Error = Cancelled, fault.New(fault.Conflict, "the purge of %s was cancelled", in.Service)
 	case err != nil:
-		r.Outcome, r.Error = Failed, activities.FaultOf(unanswered(err, "forget "+service))
+		r.Outcome, r.Error = Failed, activities.FaultOf(timeoutFault(err, "forget "+in.Service))
 	}
 	if r.Error != nil {
 		return nil, failure(r.Outcome, r.Error, *r)
 	}
-	r.Forgotten = &gone
+	r.Forgotten = &forgotten
 	return r, nil
 }
 
-// Purgeable finds out what a purge would forget. It takes no lock.
+// purge counts the rows of a service, and then forgets them.
+func purge(ctx workflow.Context, in PurgeInput) (fleet.Forgotten, error) {
+	var counted, forgotten fleet.Forgotten
+	step := controlStep(ctx, "count the records of "+in.Service, in.Timeout())
+	err := workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: in.Service, Dry: true}).Get(ctx, &counted)
+	if err != nil {
+		return forgotten, err
+	}
+	step = controlStep(ctx, "forget "+in.Service, in.Timeout())
+	err = workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: in.Service}).Get(ctx, &forgotten)
+	if err == nil && forgotten.Nothing() && !counted.Nothing() {
+		return counted, nil // an attempt whose answer was lost has forgotten them
+	}
+	return forgotten, err
+}
+
+// Purgeable counts what a purge would forget. It takes no lock.
 func Purgeable(ctx workflow.Context, service string) (*fleet.Forgotten, error) {
-	known := &fleet.Forgotten{}
-	if err := promptly(ctx, "count what there is of "+service, readDeadline, known, "Purge", activities.PurgeInput{Service: service, Dry: true}); err != nil {
+	counted, err := callControl(ctx, "count the records of "+service, readTimeout, control.Purge, activities.PurgeInput{Service: service, Dry: true})
+	if err != nil {
 		return nil, readFailure(err)
 	}
-	return known, nil
+	return &counted, nil
 }

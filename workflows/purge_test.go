@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,12 +28,12 @@ func TestPurge(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.known, s.purged = test.known, test.lost
 			if test.fail != nil {
 				s.fail = test.fail
 			}
-			in := turn(workflows.VerbPurge)
+			in := workflows.PurgeInput{Service: "shop", Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute}
 			require.Equal(t, workflows.PurgeName, in.Workflow())
 			result := s.deploy(t, in)
 			require.Equal(t, test.outcome, result.Outcome)
@@ -49,7 +50,7 @@ func TestPurge(t *testing.T) {
 }
 
 func TestPurgeableOnlyCounts(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.known = fleet.Forgotten{Service: "shop", Events: 2}
 	s.env.ExecuteWorkflow(workflows.PurgeableName, "shop")
 	var known fleet.Forgotten

@@ -8,41 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
 )
-
-// PlanResult is what a deploy would do.
-type PlanResult struct {
-	Plan plan.Plan `json:"plan"`
-	// Builds are the images that it would build and push first.
-	Builds []string `json:"builds"`
-	// Release is the number of the release that it starts from.
-	Release int `json:"release"`
-}
-
-// Plan makes the plan of a deploy. It changes nothing and takes no lock.
-func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
-	d := newDeploy(ctx, in)
-	d.deadline = workflow.Now(ctx).Add(planDeadline)
-	if err := promptly(ctx, "load the release", readDeadline, &d.release, "LoadRelease", in.Definition.Name); err != nil {
-		return nil, readFailure(err)
-	}
-	d.in.Definition = plan.Merge(d.release.Definition, in.Definition, in.Only)
-	looks := newGroup(ctx)
-	d.askImages(looks)
-	if err := d.look(ctx, looks); err != nil {
-		return nil, readFailure(err)
-	}
-	if err := d.decide(); err != nil {
-		return nil, readFailure(err)
-	}
-	return d.planned, nil
-}
-
-// readFailure is the error of a read; it has no result.
-func readFailure(err error) error {
-	return failure(Failed, activities.FaultOf(err), struct{}{})
-}
 
 // StatusInput selects services.
 type StatusInput struct {
@@ -50,39 +16,37 @@ type StatusInput struct {
 	Services []string `json:"services,omitempty"`
 }
 
-// NodeContainers is what one node answered.
+// NodeContainers is the answer of one node.
 type NodeContainers struct {
 	Node       string            `json:"node"`
 	Containers []ListedContainer `json:"containers,omitempty"`
-	// Error is why it did not answer; nil if it did.
+	// Error is why the node did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }
 
-// StatusResult is what the registry says of the services, and what their
-// nodes do.
+// StatusResult is the services as the registry has them, and the containers of their
+// nodes.
 type StatusResult struct {
 	Services []fleet.ServiceRecord     `json:"services"`
 	Nodes    map[string]NodeContainers `json:"nodes"`
 }
 
-// Status reads services and looks at their nodes.
+// Status reads services, and lists the containers of their nodes.
 func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
-	result := &StatusResult{}
-	asked := activities.ListServicesInput{Names: in.Services}
-	if err := promptly(ctx, "list services", readDeadline, &result.Services, "ListServices", asked); err != nil {
+	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{Names: in.Services})
+	if err != nil {
 		return nil, readFailure(err)
 	}
 	wanted := map[string]bool{}
-	for _, s := range result.Services {
+	for _, s := range services {
 		for _, m := range s.Release.Members() {
 			wanted[m.Node] = true
 		}
 	}
-	result.Nodes = lookAt(ctx, workflow.DeterministicKeys(wanted))
-	return result, nil
+	return &StatusResult{Services: services, Nodes: listContainers(ctx, workflow.DeterministicKeys(wanted))}, nil
 }
 
-// Services reads what the registry says of all services, and asks no node.
+// Services reads all services from the registry alone.
 func Services(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 	services, err := readServices(ctx)
 	if err != nil {
@@ -91,48 +55,48 @@ func Services(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 	return services, nil
 }
 
-// NodeStates reads the nodes, with what the last look at each has found.
+// NodeStates reads the nodes, each with its last observation.
 func NodeStates(ctx workflow.Context) ([]fleet.NodeState, error) {
-	var states []fleet.NodeState
-	if err := promptly(ctx, "list nodes", readDeadline, &states, "ListNodeStates"); err != nil {
+	states, err := queryControl(ctx, "list nodes", readTimeout, control.ListNodeStates)
+	if err != nil {
 		return nil, readFailure(err)
 	}
 	return states, nil
 }
 
-// EventsInput selects what the monitor has told.
+// EventsInput selects events.
 type EventsInput struct {
 	fleet.EventQuery
-	// Since is how far back to look; 0 for as far as there is.
+	// Since is how far back to read; 0 for no limit.
 	Since time.Duration `json:"since,omitempty"`
 }
 
-// Events reads what the monitor has told, oldest first.
+// Events reads events, oldest first.
 func Events(ctx workflow.Context, in EventsInput) ([]fleet.Event, error) {
 	if in.Since > 0 {
 		in.From = workflow.Now(ctx).Add(-in.Since) // events have the same clock
 	}
-	var events []fleet.Event
-	if err := promptly(ctx, "list events", readDeadline, &events, "ListEvents", in.EventQuery); err != nil {
+	events, err := callControl(ctx, "list events", readTimeout, control.ListEvents, in.EventQuery)
+	if err != nil {
 		return nil, readFailure(err)
 	}
 	return events, nil
 }
 
-// NodeHistoryInput names a node, and how far back to look.
+// NodeHistoryInput names a node, and how far back to read.
 type NodeHistoryInput struct {
 	Node  string        `json:"node"`
 	Since time.Duration `json:"since"`
 }
 
-// NodeHistory reads how a node has been.
+// NodeHistory reads the recorded status of a node over time.
 func NodeHistory(ctx workflow.Context, in NodeHistoryInput) (*fleet.NodeHistory, error) {
-	history := &fleet.NodeHistory{}
-	asked := activities.LoadNodeHistoryInput{Node: in.Node, From: workflow.Now(ctx).Add(-in.Since)} // looks have the same clock
-	if err := promptly(ctx, "read the history of "+in.Node, readDeadline, history, "LoadNodeHistory", asked); err != nil {
+	asked := activities.LoadNodeHistoryInput{Node: in.Node, From: workflow.Now(ctx).Add(-in.Since)} // observations have the same clock
+	history, err := callControl(ctx, "read the history of "+in.Node, readTimeout, control.LoadNodeHistory, asked)
+	if err != nil {
 		return nil, readFailure(err)
 	}
-	return history, nil
+	return &history, nil
 }
 
 // ProcessesInput selects nodes.
@@ -141,22 +105,22 @@ type ProcessesInput struct {
 	Nodes []string `json:"nodes,omitempty"`
 }
 
-// ProcessesResult is every container of the nodes, mcp's or not, and the
-// services, which say whose they are.
+// ProcessesResult is every container of the nodes, mcp's or not, and the services,
+// to which they may belong.
 type ProcessesResult struct {
 	Nodes    map[string]NodeContainers `json:"nodes"`
 	Services []fleet.ServiceRecord     `json:"services"`
 }
 
-// Processes looks at what runs on the nodes.
+// Processes lists the containers of nodes.
 func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error) {
 	names := in.Nodes
 	if len(names) == 0 {
-		var known []fleet.NodeRecord
-		if err := promptly(ctx, "list nodes", readDeadline, &known, "ListNodes"); err != nil {
+		nodes, err := queryControl(ctx, "list nodes", readTimeout, control.ListNodes)
+		if err != nil {
 			return nil, readFailure(err)
 		}
-		for _, n := range known {
+		for _, n := range nodes {
 			names = append(names, n.Name)
 		}
 	}
@@ -164,14 +128,14 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 	if err != nil {
 		return nil, readFailure(err)
 	}
-	return &ProcessesResult{Nodes: lookAt(ctx, names), Services: services}, nil
+	return &ProcessesResult{Nodes: listContainers(ctx, names), Services: services}, nil
 }
 
-// readServices reads all services. Of a deployment under way Temporal is asked
-// whether it runs: by the registry, one that was terminated goes on.
+// readServices reads all services. For each deployment under way Temporal is asked
+// whether it runs: in the registry, one that was terminated goes on.
 func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
-	var services []fleet.ServiceRecord
-	if err := promptly(ctx, "list services", readDeadline, &services, "ListServices", activities.ListServicesInput{}); err != nil {
+	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{})
+	if err != nil {
 		return nil, err
 	}
 	for i := range services {
@@ -179,11 +143,11 @@ func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 		if s.Deploying == 0 {
 			continue
 		}
-		var held bool
-		if err := promptly(ctx, "is "+s.Release.Service+" being deployed?", readDeadline, &held, "Deploying", s.Release.Service); err != nil {
+		deploying, err := callControl(ctx, "is "+s.Release.Service+" being deployed?", readTimeout, control.Deploying, s.Release.Service)
+		if err != nil {
 			return nil, err
 		}
-		if !held {
+		if !deploying {
 			s.Deploying = 0
 		}
 	}
@@ -197,7 +161,7 @@ type HistoryInput struct {
 	Limit int `json:"limit,omitempty"`
 }
 
-// HistoryResult is what has become of a service.
+// HistoryResult is the deployments of a service.
 type HistoryResult struct {
 	// Release is the number of the deployment that runs; 0 if none does.
 	Release     int                      `json:"release"`
@@ -206,39 +170,33 @@ type HistoryResult struct {
 
 // History reads the deployments of a service, newest first.
 func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
-	result := &HistoryResult{Deployments: []fleet.DeploymentRecord{}}
-	var release fleet.Release
-	if err := promptly(ctx, "load the release", readDeadline, &release, "LoadRelease", in.Service); err != nil {
+	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
+	if err != nil {
 		return nil, readFailure(err)
 	}
-	result.Release = release.Number
 	asked := activities.ListDeploymentsInput{Service: in.Service, Limit: in.Limit}
-	if err := promptly(ctx, "list deployments", readDeadline, &result.Deployments, "ListDeployments", asked); err != nil {
+	deployments, err := callControl(ctx, "list deployments", readTimeout, control.ListDeployments, asked)
+	if err != nil {
 		return nil, readFailure(err)
 	}
-	return result, nil
+	if deployments == nil {
+		deployments = []fleet.DeploymentRecord{}
+	}
+	return &HistoryResult{Release: release.Number, Deployments: deployments}, nil
 }
 
 // Snapshot reads a former release.
 func Snapshot(ctx workflow.Context, in activities.LoadSnapshotInput) (*fleet.Snapshot, error) {
-	var snapshot fleet.Snapshot
-	if err := promptly(ctx, "load the former release", readDeadline, &snapshot, "LoadSnapshot", in); err != nil {
+	snapshot, err := callControl(ctx, "load the former release", readTimeout, control.LoadSnapshot, in)
+	if err != nil {
 		return nil, readFailure(err)
 	}
 	return &snapshot, nil
 }
 
-const (
-	// readDeadline is how long a read waits for what is down: somebody sits
-	// before it.
-	readDeadline = 6 * time.Second
-	// planDeadline is for a plan, which also asks image registries.
-	planDeadline = 20 * time.Second
-)
-
-// lookAt lists the containers of the nodes, side by side. A node that does
-// not answer is told in its place.
-func lookAt(ctx workflow.Context, names []string) map[string]NodeContainers {
+// listContainers lists the containers of nodes, side by side. A node that does not
+// answer has an error in its place.
+func listContainers(ctx workflow.Context, names []string) map[string]NodeContainers {
 	nodes := make(map[string]NodeContainers, len(names))
 	g := newGroup(ctx)
 	for _, name := range names {

@@ -12,8 +12,8 @@ import (
 	"github.com/metacircular/mcp/internal/watch"
 )
 
-// RegisterNode writes down that a node's worker has started: the monitor looks
-// at the node from then on, and at once. After a boot of its host it goes on as
+// RegisterNode records that a node's worker has started: the monitor observes the
+// node from then on, and at once. After a boot of its host the workflow continues as
 // ReviveNode.
 func RegisterNode(ctx workflow.Context, in fleet.NodeRecord) error {
 	in.Seen = workflow.Now(ctx)
@@ -22,26 +22,25 @@ func RegisterNode(ctx workflow.Context, in fleet.NodeRecord) error {
 	if err := workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, &boot); err != nil {
 		return err
 	}
-	if err := leaveLook(ctx, in.Name); err != nil || !boot.New {
+	if err := startMonitorNode(ctx, in.Name); err != nil || !boot.New {
 		return err
 	}
 	return workflow.NewContinueAsNewError(ctx, ReviveNodeName, ReviveNodeInput{Node: in.Name, Boot: in.Boot, Services: boot.Services})
 }
 
-// ReviveNodeInput names a boot of a node's host, and the services that had
-// something there.
+// ReviveNodeInput names a boot of a node's host, and the services that had containers
+// there.
 type ReviveNodeInput struct {
 	Node     string   `json:"node"`
 	Boot     string   `json:"boot"`
 	Services []string `json:"services"`
 }
 
-// ReviveNode starts again what a boot of a node's host has ended. It is a run of
-// its own, so that the worker waits for its announcement alone, but has the
-// announcement's id: the next one ends it.
+// ReviveNode starts again the containers that a boot of a node's host has ended. It
+// is a separate run, so that the worker waits for RegisterNode alone, but has the id
+// of RegisterNode: the next one ends it.
 func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
-	// One service that waits for its deploy, or does not start, is in no
-	// other's way.
+	// A service that waits for its deploy, or does not start, delays no other.
 	var failed error
 	g := newGroup(ctx)
 	for _, service := range in.Services {
@@ -55,25 +54,25 @@ func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 	if _ = g.wait(ctx); failed != nil {
 		return failed
 	}
-	step := controlStep(ctx, in.Node+" runs what it should", 0)
+	step := controlStep(ctx, in.Node+" is revived", 0)
 	return workflow.ExecuteActivity(step, control.MarkRevived, activities.MarkRevivedInput{Node: in.Node, Boot: in.Boot}).Get(ctx, nil)
 }
 
 const (
-	// lockPause is how long to wait before looking again whether a service is
-	// being deployed.
+	// lockPause is how long to wait before asking again whether a service is being
+	// deployed.
 	lockPause = 5 * time.Second
-	// revivePatience is for how long: more than most deploys last. The worker's
-	// next start is the next try.
-	revivePatience = time.Hour
+	// reviveTimeout is how long to ask: longer than most deploys last. The worker's
+	// next start is the next attempt.
+	reviveTimeout = time.Hour
 )
 
-// revive starts the containers of a service on a node that has booted, as
-// their restart policies say. It takes no lock: a deploy that is under way
-// comes first, and one that begins later is one that the node has seen, or that
-// finds the containers started.
+// revive starts the containers of a service on a node that has booted, by their
+// restart policies. It takes no lock: it waits for a deploy that is under way, and one
+// that begins later is one that the node has seen, or that finds the containers
+// started.
 func revive(ctx workflow.Context, name, service string) error {
-	deadline := workflow.Now(ctx).Add(revivePatience)
+	deadline := workflow.Now(ctx).Add(reviveTimeout)
 	for {
 		var release fleet.Release
 		step := controlStep(ctx, "load the release of "+service, 0)
@@ -101,10 +100,10 @@ func revive(ctx workflow.Context, name, service string) error {
 
 var errDeploying error = fault.New(fault.Conflict, "a deploy is under way")
 
-// startAgain starts what should run of a release on a node. It is a Conflict
-// when a newer deployment has been there.
+// startAgain starts the containers of a release that should run on a node. It is a
+// Conflict when a newer deployment has been there.
 func startAgain(ctx workflow.Context, name string, release fleet.Release) error {
-	step := patientStep(ctx, name, "look for "+release.Service)
+	step := unboundedStep(ctx, name, "survey "+name)
 	var found activities.SurveyResult
 	err := workflow.ExecuteActivity(step, node.Survey, activities.SurveyInput{
 		Service: release.Service, Deployment: release.Newest, Adopted: release.AdoptedOn(name),
@@ -117,7 +116,7 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 		return nil
 	}
 	// The newest deployment is over; where it was undone, it is closed already.
-	step = patientStep(ctx, name, "start "+release.Service+" after a boot")
+	step = unboundedStep(ctx, name, "start "+release.Service+" after a boot")
 	return workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 		Service: release.Service, Deployment: release.Newest, Closing: true, Fence: found.Fence,
 		Recovery: plan.Recovery{Node: name, Start: start},

@@ -15,9 +15,9 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// booted is a stage on which the host of the service's node has booted.
-func booted(t *testing.T) *stage {
-	s := newStage(t)
+// booted sets up a service whose node's host has booted.
+func booted(t *testing.T) *harness {
+	s := newHarness(t)
 	in := shop()
 	for i := range in.Definition.Components {
 		in.Definition.Components[i].Restart = "always"
@@ -29,8 +29,8 @@ func booted(t *testing.T) *stage {
 	return s
 }
 
-// revive completes what follows from the boot.
-func (s *stage) revive(t *testing.T, services ...string) {
+// revive runs ReviveNode.
+func (s *harness) revive(t *testing.T, services ...string) {
 	t.Helper()
 	s.env.ExecuteWorkflow(workflows.ReviveNodeName, workflows.ReviveNodeInput{Node: "rift", Boot: "b2", Services: services})
 	require.True(t, s.env.IsWorkflowCompleted())
@@ -38,7 +38,7 @@ func (s *stage) revive(t *testing.T, services ...string) {
 
 const started = "Restore rift remove[] rename[] start[shop-api shop-web]"
 
-func TestAnAnnouncementDoesNotWaitForWhatABootHasEnded(t *testing.T) {
+func TestRegisteringANodeDoesNotWaitForItsRevival(t *testing.T) {
 	for _, boot := range []fleet.Boot{{}, {New: true, Services: []string{"shop"}}} {
 		s := booted(t)
 		s.boot = boot
@@ -60,14 +60,14 @@ func TestAnAnnouncementDoesNotWaitForWhatABootHasEnded(t *testing.T) {
 	}
 }
 
-func TestANodeThatHasBootedRunsWhatItShould(t *testing.T) {
+func TestANodeThatHasBootedIsRevived(t *testing.T) {
 	s := booted(t)
 	s.revive(t, "shop")
 	require.NoError(t, s.env.GetWorkflowError())
 	require.Equal(t, []string{started, "MarkRevived rift b2"}, s.changes())
 }
 
-func TestADeployThatIsUnderWayComesFirst(t *testing.T) {
+func TestARevivalWaitsForADeployUnderWay(t *testing.T) {
 	s := booted(t)
 	began := s.env.Now()
 	s.deploying = func() bool { return s.env.Now().Sub(began) < time.Minute }
@@ -77,7 +77,7 @@ func TestADeployThatIsUnderWayComesFirst(t *testing.T) {
 	require.Equal(t, []string{started, "MarkRevived rift b2"}, s.changes())
 }
 
-func TestADeployThatHasBeenThereMeanwhileIsSeen(t *testing.T) {
+func TestARevivalYieldsToADeployInBetween(t *testing.T) {
 	s := booted(t)
 	s.fail = func(call string, _ int32) error {
 		if !strings.HasPrefix(call, "Restore") {
@@ -93,7 +93,7 @@ func TestADeployThatHasBeenThereMeanwhileIsSeen(t *testing.T) {
 	require.Equal(t, []string{"MarkRevived rift b2"}, s.changes())
 }
 
-func TestAServiceThatIsGoneKeepsNobodyWaiting(t *testing.T) {
+func TestAServiceThatIsGoneDelaysNoOther(t *testing.T) {
 	s := booted(t)
 	s.revive(t, "blog", "shop")
 	require.NoError(t, s.env.GetWorkflowError())

@@ -12,9 +12,9 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// TestRecordedHistoriesReplay runs today's workflow code over histories that
-// released code has written: a deploy that is under way while mcp is upgraded
-// must go on. `make histories` records new ones; old ones stay.
+// TestRecordedHistoriesReplay replays recorded histories with today's workflow code:
+// a deploy that is under way while mcp is upgraded must go on. `make histories`
+// records new ones.
 func TestRecordedHistoriesReplay(t *testing.T) {
 	replayer := worker.NewWorkflowReplayer()
 	workers.RegisterWorkflows(replayer)
@@ -31,8 +31,8 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for _, outcome := range []string{
-		"succeeded", "updated", "unchanged", "build-failed", "unhealthy", "cancelled", "stopped", "built", "adopted",
-		"restarted", "turned-off", "turned-on", "purged",
+		"succeeded", "updated", "unchanged", "build-failed", "unhealthy", "cancelled", "inactive", "built", "adopted",
+		"restarted", "stopped", "started", "purged",
 	} {
 		require.True(t, outcomes[outcome], "a history of a deploy that %s", outcome)
 	}

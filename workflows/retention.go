@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/internal/watch"
 )
 
-// Retention thins the history of nodes and events. A schedule has it do so
-// again and again: what one leaves undone is the next one's.
+// Retention thins the history of nodes and events. A schedule starts it again and
+// again: what one run leaves undone the next one does.
 func Retention(ctx workflow.Context) error {
 	step := pruneStep(ctx, activities.QueueControl, "thin the history")
 	return workflow.ExecuteActivity(step, control.ThinHistory, watch.RetentionAt(workflow.Now(ctx))).Get(ctx, nil)

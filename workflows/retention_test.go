@@ -12,7 +12,7 @@ import (
 )
 
 func TestHistoryIsThinnedUpToAFullHour(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.env.SetStartTime(time.Date(2026, 3, 10, 14, 5, 17, 0, time.UTC))
 	s.fail = failing("ThinHistory", 2, fault.New(fault.Unavailable, "Postgres restarts"))
 	s.env.ExecuteWorkflow(workflows.RetentionName)
@@ -20,8 +20,8 @@ func TestHistoryIsThinnedUpToAFullHour(t *testing.T) {
 	require.Equal(t, []string{"ThinHistory 2026-03-08T14:00:00Z"}, s.calls)
 }
 
-func TestThinningThatDoesNotComeToAnEndIsLeftToTheNext(t *testing.T) {
-	s := newStage(t)
+func TestThinningThatDoesNotEndIsLeftToTheNext(t *testing.T) {
+	s := newHarness(t)
 	s.fail = failing("ThinHistory", 0, fault.New(fault.Unavailable, "Postgres does not answer"))
 	began := s.env.Now()
 	s.env.ExecuteWorkflow(workflows.RetentionName)
@@ -30,7 +30,7 @@ func TestThinningThatDoesNotComeToAnEndIsLeftToTheNext(t *testing.T) {
 }
 
 func TestTheHistoryOfANodeIsReadByTemporalsClock(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	now := s.env.Now()
 	s.env.ExecuteWorkflow(workflows.NodeHistoryName, workflows.NodeHistoryInput{Node: "rift", Since: time.Hour})
 	var h fleet.NodeHistory

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -13,12 +12,12 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// portTries is how many times a component is started anew because a port
-// that was free has been taken.
+// portTries is how many times a component is started, at most, because a port that
+// was free has been taken.
 const portTries = 5
 
-// start runs the new containers beside the old ones, each wave when the one
-// before it is healthy.
+// start runs the new containers beside the old ones, each wave when the one before
+// it is healthy.
 func (d *deploy) start(ctx workflow.Context) error {
 	for _, wave := range d.plan.Starts() {
 		if len(wave) == 0 {
@@ -46,7 +45,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	digest := d.digest(c)
 	spec := activities.ComponentSpec{
-		Service:    d.in.Definition.Name,
+		Service:    d.desired.Name,
 		Deployment: d.number,
 		Definition: c,
 		Image:      servicedef.ByDigest(c.Image, digest),
@@ -54,7 +53,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	routes, err := d.runOnFreePorts(ctx, step, spec)
 	if err != nil {
-		return nodeFault(unanswered(err, "run "+step.Container), step.Node)
+		return nodeFault(timeoutFault(err, "run "+step.Container), step.Node)
 	}
 	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
@@ -67,8 +66,8 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	return nil
 }
 
-// stopOld stops the container that must not run beside its successor. It is
-// kept, and an undo starts it again.
+// stopOld stops a container that must not run beside its successor. It is kept, and
+// an undo starts it again.
 func (d *deploy) stopOld(ctx workflow.Context, step plan.Step, c servicedef.Component) error {
 	if step.OldActive {
 		d.undo.start(step.OldNode, step.Container)
@@ -76,19 +75,10 @@ func (d *deploy) stopOld(ctx workflow.Context, step plan.Step, c servicedef.Comp
 	return d.stopContainer(ctx, step.OldNode, step.Container, time.Duration(c.StopTimeout))
 }
 
-// stopContainer stops a container and keeps it.
-func (d *deploy) stopContainer(ctx workflow.Context, on, container string, timeout time.Duration) error {
-	stop := nodeStep(ctx, on, container+": stop", d.left(ctx))
-	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
-		Service: d.in.Definition.Name, Deployment: d.number, Container: container, Timeout: timeout,
-	}).Get(ctx, nil)
-	return nodeFault(unanswered(err, "stop "+container), on)
-}
-
-// runOnFreePorts allocates ports and runs the container. A port that somebody
-// took between the survey and the start is set aside, and another is tried.
+// runOnFreePorts allocates ports and runs the container. A port that was taken
+// between the survey and the start is set aside, and another is tried.
 func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activities.ComponentSpec) ([]fleet.Route, error) {
-	request := portRequest(d.in.Definition.Name, d.number, spec.Definition)
+	request := portRequest(d.desired.Name, d.number, spec.Definition)
 	for try := 1; ; try++ {
 		request.Candidates = d.ports[step.Node]
 		routes, err := d.allocate(ctx, request)
@@ -110,60 +100,4 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 			return nil, err
 		}
 	}
-}
-
-// allocate reserves the ports of one component.
-func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fleet.Route, error) {
-	if len(request.Routes)+len(request.Static) == 0 {
-		return nil, nil
-	}
-	d.undo.ports = true
-	var allocated activities.AllocatePortsResult
-	err := promptly(ctx, request.Component+": allocate ports", d.left(ctx), &allocated, "AllocatePorts", request)
-	return allocated.Routes, err
-}
-
-// findPorts asks the node for free ports again.
-func (d *deploy) findPorts(ctx workflow.Context, name string) error {
-	step := surveyStep(ctx, name, "find free ports on "+name, d.left(ctx))
-	var found activities.SurveyResult
-	err := workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, morePorts)).Get(ctx, &found)
-	if err == nil {
-		d.ports[name] = found.FreePorts
-	}
-	return err
-}
-
-// portRequest asks for what a component's routes and ports need.
-func portRequest(service string, number int, c servicedef.Component) fleet.PortRequest {
-	request := fleet.PortRequest{Service: service, Component: c.Name, Deployment: number, Node: c.Node}
-	for _, r := range c.Routes {
-		request.Routes = append(request.Routes, routePort(r))
-	}
-	for _, p := range c.StaticPorts() {
-		request.Static = append(request.Static, fleet.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
-	}
-	return request
-}
-
-// routePort is a route without a host port yet.
-func routePort(r servicedef.Route) fleet.Route {
-	return fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname}
-}
-
-func isStatic(request fleet.PortRequest, port int) bool {
-	return slices.ContainsFunc(request.Static, func(s fleet.StaticPort) bool { return s.HostPort == port })
-}
-
-// takenPorts are the ports not to try again: the one that the engine named,
-// or all of them where it named none.
-func takenPorts(routes []fleet.Route, port int) []int {
-	if port != 0 {
-		return []int{port}
-	}
-	var taken []int
-	for _, r := range routes {
-		taken = append(taken, r.HostPort)
-	}
-	return taken
 }

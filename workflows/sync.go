@@ -7,21 +7,21 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// SyncResult is what has become of one definition.
+// SyncResult is the outcome of a sync.
 type SyncResult struct {
-	// Recorded is whether it is another than the registry had.
+	// Recorded is set where the definition differs from the recorded one.
 	Recorded bool `json:"recorded"`
-	// Plan is what a deploy would then do; nil where that cannot be told, for
-	// the reason in Error.
+	// Plan is what a deploy would do now; nil where no plan could be made, for the
+	// reason in Error.
 	Plan  *PlanResult  `json:"plan,omitempty"`
 	Error *fault.Error `json:"error,omitempty"`
 }
 
-// Sync records a definition, and finds out what a deploy of it would do. It
-// takes no lock, and changes nothing on a node.
+// Sync records a definition and plans a deploy of it. It takes no lock, and changes
+// nothing on a node.
 func Sync(ctx workflow.Context, in DeployInput) (*SyncResult, error) {
 	var recorded activities.RecordDefinitionResult
-	step := controlStep(ctx, "record the definition of "+in.Definition.Name, readDeadline)
+	step := controlStep(ctx, "record the definition of "+in.Definition.Name, readTimeout)
 	err := workflow.ExecuteActivity(step, control.RecordDefinition, activities.RecordDefinitionInput{Definition: in.Definition}).Get(ctx, &recorded)
 	if err != nil {
 		return nil, readFailure(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-func (s *stage) sync(t *testing.T, in workflows.DeployInput) workflows.SyncResult {
+func (s *harness) sync(t *testing.T, in workflows.DeployInput) workflows.SyncResult {
 	t.Helper()
 	s.env.ExecuteWorkflow(workflows.SyncName, in)
 	require.NoError(t, s.env.GetWorkflowError())
@@ -20,7 +20,7 @@ func (s *stage) sync(t *testing.T, in workflows.DeployInput) workflows.SyncResul
 }
 
 func TestASyncRecordsAndPlansAndDoesNothingElse(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	in := shop()
 	in.Definition.Components[1].Env = map[string]string{"A": "b"}
@@ -34,7 +34,7 @@ func TestASyncRecordsAndPlansAndDoesNothingElse(t *testing.T) {
 }
 
 func TestASyncRecordsWhatCannotBePlanned(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.fail = failing("Survey", 0, fault.New(fault.Unavailable, "connection refused"))
 	result := s.sync(t, shop())
 	require.True(t, result.Recorded)
@@ -47,7 +47,7 @@ func TestADeployRecordsTheDefinitionThatItWasGiven(t *testing.T) {
 	part.Only = []string{"web"}
 	part.Definition.Components[0].Env = map[string]string{"A": "b"}
 	back := shop()
-	back.Rollback = 3
+	back.Verb, back.Release = workflows.VerbRollback, 3
 	for name, test := range map[string]struct {
 		in   workflows.DeployInput
 		want string
@@ -58,7 +58,7 @@ func TestADeployRecordsTheDefinitionThatItWasGiven(t *testing.T) {
 		"undeploy": {undeploy(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.released(shop())
 			s.deploy(t, test.in)
 			if test.want == "" {

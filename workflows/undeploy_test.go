@@ -14,16 +14,16 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// undeploy asks for the end of the shop.
+// undeploy asks for an undeploy of the shop.
 func undeploy() workflows.DeployInput {
 	return workflows.DeployInput{
-		Definition: servicedef.Service{Name: "shop"}, Undeploy: true,
+		Verb: workflows.VerbUndeploy, Definition: servicedef.Service{Name: "shop"},
 		Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
 	}
 }
 
-// undeployed makes the stage one on which the shop was deployed, and is no more.
-func (s *stage) undeployed() {
+// undeployed sets up the shop, deployed and undeployed.
+func (s *harness) undeployed() {
 	s.released(shop())
 	definition := plan.Undeployed(s.release)
 	s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, Definition: &definition}
@@ -31,7 +31,7 @@ func (s *stage) undeployed() {
 }
 
 func TestAnUndeployRemovesEveryComponent(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	result := s.deploy(t, undeploy())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
@@ -46,12 +46,12 @@ func TestAnUndeployRemovesEveryComponent(t *testing.T) {
 		"FinishDeployment succeeded",
 	}, s.changes())
 	require.NotContains(t, strings.Join(s.calls, "\n"), "ImageExists")
-	require.Less(t, result.ElapsedMS, time.Second.Milliseconds(), "nobody follows: there is nothing to drain for")
+	require.Less(t, result.ElapsedMS, time.Second.Milliseconds(), "there is no successor, and nothing to drain for")
 	require.Equal(t, []plan.Action{plan.Remove, plan.Remove}, []plan.Action{result.Components[0].Action, result.Components[1].Action})
 }
 
 func TestAStoppedServiceIsRemovedToo(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.release.Active = false
 	for name, m := range s.release.Components {
@@ -67,7 +67,7 @@ func TestAStoppedServiceIsRemovedToo(t *testing.T) {
 }
 
 func TestAnUndeployOfWhatIsUndeployedChangesNothing(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.undeployed()
 	result := s.deploy(t, undeploy())
 	require.Equal(t, workflows.Unchanged, result.Outcome)
@@ -75,7 +75,7 @@ func TestAnUndeployOfWhatIsUndeployedChangesNothing(t *testing.T) {
 }
 
 func TestAServiceThatWasNeverDeployedIsNotOpened(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	result := s.deploy(t, undeploy())
 	require.Equal(t, workflows.Failed, result.Outcome)
 	require.Equal(t, fault.NotFound, result.Error.Kind)
@@ -87,7 +87,7 @@ func TestAnUndeployOfADirtyServiceTakesItsLeftovers(t *testing.T) {
 	late := fleet.Container{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 8, Running: true}
 
 	t.Run("beside its release", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.released(shop())
 		s.release.Dirty, s.release.Newest, s.release.Touched = true, 8, []string{"orion", "rift"}
 		s.nodes["orion"] = []fleet.Container{late}
@@ -99,7 +99,7 @@ func TestAnUndeployOfADirtyServiceTakesItsLeftovers(t *testing.T) {
 		require.Contains(t, s.calls, "Retire shop-api")
 	})
 	t.Run("where it has no release", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.release = fleet.Release{Service: "shop", Newest: 8, Dirty: true, Touched: []string{"rift"}}
 		s.nodes["rift"] = []fleet.Container{late}
 		result := s.deploy(t, undeploy())
@@ -113,7 +113,7 @@ func TestAnUndeployOfADirtyServiceTakesItsLeftovers(t *testing.T) {
 }
 
 func TestAnUndeployThatIsCancelledInTimeTouchesNothing(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.fail = func(call string, _ int32) error {
 		if strings.HasPrefix(call, "Survey") {
@@ -128,17 +128,17 @@ func TestAnUndeployThatIsCancelledInTimeTouchesNothing(t *testing.T) {
 	require.Equal(t, "the undeploy of shop was cancelled", result.Error.Message)
 }
 
-// TestANodeThatIsAwayIsLeftToMend plays the undeploy and, when the node is
-// back, the Mend that it leaves.
+// TestANodeThatIsAwayIsLeftToMend runs the undeploy and, when the node is back, the
+// Mend that it starts.
 func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	in := shop()
 	in.Definition.Components[1].Node = "orion"
 	in.Definition.Components[1].StopTimeout = servicedef.Duration(time.Minute)
 	s.released(in)
 	away := fault.New(fault.Unavailable, "podman does not answer")
-	// The survey of the undeploy gives up; from then on the node is back, and
-	// what it has is no more of any release.
+	// The survey of the undeploy gives up; from then on the node is back, and its
+	// containers belong to no release any more.
 	s.fail = func(call string, _ int32) error {
 		switch {
 		case call == "Survey orion" && s.release.Number == 7:
@@ -161,7 +161,7 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 }
 
 func TestANodeThatIsBackSoonIsWaitedFor(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.fail = failing("Survey", 6, fault.New(fault.Unavailable, "podman does not answer"))
 	result := s.deploy(t, undeploy())
@@ -170,7 +170,7 @@ func TestANodeThatIsBackSoonIsWaitedFor(t *testing.T) {
 }
 
 func TestANodeThatFailsToRetireIsAskedOnce(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.fail = failing("Retire", 0, fault.New(fault.Unavailable, "podman does not answer"))
 	result := s.deploy(t, undeploy())
@@ -186,11 +186,11 @@ func TestAServiceComesBackAfterAnUndeploy(t *testing.T) {
 	}{
 		"by a deploy":         {func(*workflows.DeployInput) {}, "CommitRelease api/9,web/9"},
 		"by one of one part":  {func(in *workflows.DeployInput) { in.Only = []string{"api"} }, "CommitRelease api/9"},
-		"by its last release": {func(in *workflows.DeployInput) { in.Rollback = 7 }, "CommitRelease api/9,web/9"},
+		"by its last release": {func(in *workflows.DeployInput) { in.Verb, in.Release = workflows.VerbRollback, 7 }, "CommitRelease api/9,web/9"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.undeployed()
 			in := shop()
 			test.change(&in)
@@ -202,9 +202,9 @@ func TestAServiceComesBackAfterAnUndeploy(t *testing.T) {
 	}
 }
 
-func TestDeployHashTellsAnUndeployFromADeploy(t *testing.T) {
+func TestHashDistinguishesAnUndeployFromADeploy(t *testing.T) {
 	again, deploy := undeploy(), undeploy()
-	again.Who, deploy.Undeploy = "another", false
-	require.Equal(t, workflows.DeployHash(undeploy()), workflows.DeployHash(again))
-	require.NotEqual(t, workflows.DeployHash(undeploy()), workflows.DeployHash(deploy))
+	again.Who, deploy.Verb = "another", workflows.VerbDeploy
+	require.Equal(t, undeploy().Hash(), again.Hash())
+	require.NotEqual(t, undeploy().Hash(), deploy.Hash())
 }

@@ -10,10 +10,9 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// undo is what puts a deploy back, noted before each step that it answers. On
-// each node new containers go first, the last one first, and then what was
-// stopped for them starts again, in the order of dependencies: so one activity
-// a node is enough.
+// undo is what undoes a deploy, noted before each step. On each node new containers
+// go first, the last one first, and then the containers that were stopped for them
+// start again, in the order of dependencies: so one activity a node is enough.
 type undo struct {
 	nodes []plan.Recovery
 	ports bool
@@ -42,9 +41,27 @@ func (u *undo) node(name string) *plan.Recovery {
 	return &u.nodes[i]
 }
 
-// putBack undoes the deploy on a context of its own, because the deploy's may
-// be cancelled. It goes on past a step that fails, and returns those steps in
-// words.
+// recover restores the release where a deploy that did not end left containers
+// behind.
+func (d *deploy) recover(ctx workflow.Context) error {
+	if len(d.plan.Recovery) == 0 {
+		return nil
+	}
+	d.log("Putting back the release after a deploy that did not end")
+	g := newGroup(ctx)
+	for _, recovery := range d.plan.Recovery {
+		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
+		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+			Service: d.desired.Name, Deployment: d.number, Timeout: d.stopTimeout(),
+			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
+		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
+	}
+	return g.wait(ctx)
+}
+
+// putBack undoes the deploy on a disconnected context, because the deploy's may be
+// cancelled. It goes on past a step that fails, and returns descriptions of those
+// steps.
 func (d *deploy) putBack(ctx workflow.Context) []string {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if len(d.undo.nodes) > 0 {
@@ -53,14 +70,14 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	var undone []string
 	g := newGroup(ctx)
 	for _, recovery := range d.undo.nodes {
-		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoPatience+d.stopTimeout())
+		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.stopTimeout())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.in.Definition.Name, Deployment: d.number, Closing: true, Recovery: recovery,
+			Service: d.desired.Name, Deployment: d.number, Closing: true, Recovery: recovery,
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				undone = append(undone, describe(recovery)+": "+activities.FaultOf(err).Message)
+				undone = append(undone, describeRecovery(recovery)+": "+activities.FaultOf(err).Message)
 			}
-			return nil // the other nodes are put back all the same
+			return nil // the other nodes are put back nonetheless
 		})
 	}
 	_ = g.wait(ctx) // its handlers return no error
@@ -71,8 +88,8 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	return undone
 }
 
-// describe says what a recovery does, for the list of what could not be done.
-func describe(r plan.Recovery) string {
+// describeRecovery describes a recovery, for the list of steps that failed.
+func describeRecovery(r plan.Recovery) string {
 	var parts []string
 	if len(r.Remove) > 0 {
 		parts = append(parts, "remove "+strings.Join(r.Remove, ", "))

@@ -70,7 +70,7 @@ func TestEveryOutcomeReplays(t *testing.T) {
 
 	w.define("replay", "active = false\n"+w.service("replay", "v2", ""))
 	w.deploy("replay")
-	w.replays("stopped", deploy)
+	w.replays("inactive", deploy)
 
 	require.Zero(t, w.mcp("undeploy", "replay", "-y").code)
 	w.replays("undeployed", deploy)
@@ -83,9 +83,9 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	w.change(workflows.Succeeded, "restart", "replay")
 	w.replays("restarted", deploy)
 	w.change(workflows.Succeeded, "stop", "replay")
-	w.replays("turned-off", deploy)
+	w.replays("stopped", deploy)
 	w.change(workflows.Succeeded, "start", "replay")
-	w.replays("turned-on", deploy)
+	w.replays("started", deploy)
 	w.change(workflows.Succeeded, "undeploy", "replay", "-y")
 	w.change(workflows.Succeeded, "purge", "replay", "-y")
 	w.replays("purged", deploy)

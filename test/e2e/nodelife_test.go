@@ -65,7 +65,7 @@ func TestASecondMachineIsRefusedANodesName(t *testing.T) {
 	late := w.process(second...)
 	require.Equal(t, 1, late.code(time.Minute))
 	require.Regexp(t, `error: the name `+w.node+` belongs to another machine, host \S+ \([0-9a-f]{16}\) with routes on 127\.0\.0\.1, since \S+Z; it last answered at \S+Z\n`, late.stderr.String())
-	require.Contains(t, late.stderr.String(), "hint:  give this worker a name of its own; if that machine is gone for good, free the name: mcp node remove "+w.node)
+	require.Contains(t, late.stderr.String(), "hint:  give this worker another name; if that machine is gone for good, free the name: mcp node remove "+w.node)
 	require.Len(t, w.pollers(), 1, "the second has never polled")
 
 	w.source("v2", "")

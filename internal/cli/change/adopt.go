@@ -61,7 +61,7 @@ func runAdopt(ctx context.Context, s *session.Session, service string, dry bool,
 		return err
 	}
 	defer c.Close()
-	in := workflows.DeployInput{Definition: *definition, Adopt: true, Deadline: cmp.Or(deadline, time.Duration(cfg.Deadline))}
+	in := workflows.DeployInput{Verb: workflows.VerbAdopt, Definition: *definition, Deadline: cmp.Or(deadline, time.Duration(cfg.Deadline))}
 	in.Who, in.From = s.Identity()
 	if dry {
 		return showAdoption(ctx, s, c, in)
@@ -104,7 +104,7 @@ func showAdoption(ctx context.Context, s *session.Session, c client.Client, in w
 // showNext shows what a deploy would do to the adopted containers. The adopt has
 // succeeded even where that cannot be read.
 func showNext(ctx context.Context, s *session.Session, c client.Client, in workflows.DeployInput, builder string) error {
-	in.Adopt, in.Builder = false, builder
+	in.Verb, in.Builder = workflows.VerbDeploy, builder
 	var next workflows.PlanResult
 	if err := s.Read(ctx, c, "plan", workflows.PlanName, in, &next); err != nil {
 		s.Say("the plan of the next deploy cannot be read: %v", err)

@@ -9,9 +9,9 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// perform starts a deploy that builds nothing, or attaches to it, and shows how
-// it ends.
-func perform(ctx context.Context, s *session.Session, c client.Client, in workflows.DeployInput) error {
+// perform starts an operation that builds nothing, or attaches to it, and shows how it
+// ends.
+func perform(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) error {
 	result, err := performed(ctx, s, c, in)
 	if err != nil {
 		return err
@@ -20,7 +20,7 @@ func perform(ctx context.Context, s *session.Session, c client.Client, in workfl
 }
 
 // performed is perform without the showing.
-func performed(ctx context.Context, s *session.Session, c client.Client, in workflows.DeployInput) (result workflows.Result, err error) {
+func performed(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) (result workflows.Result, err error) {
 	run, err := startDeploy(ctx, s, c, in)
 	if err != nil {
 		return result, err

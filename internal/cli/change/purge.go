@@ -12,7 +12,6 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -66,11 +65,7 @@ func runPurge(ctx context.Context, s *session.Session, service string, o purgeOp
 			return err
 		}
 	}
-	in := workflows.DeployInput{
-		Definition: servicedef.Service{Name: service},
-		Turn:       workflows.VerbPurge,
-		Deadline:   cmp.Or(o.deadline, time.Duration(cfg.Deadline)),
-	}
+	in := workflows.PurgeInput{Service: service, Deadline: cmp.Or(o.deadline, time.Duration(cfg.Deadline))}
 	in.Who, in.From = s.Identity()
 	result, err := performed(ctx, s, c, in)
 	switch {

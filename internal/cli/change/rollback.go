@@ -3,7 +3,6 @@ package change
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,8 +47,9 @@ func runRollback(ctx context.Context, s *session.Session, service string, to int
 		return err
 	}
 	in := workflows.DeployInput{
+		Verb:       workflows.VerbRollback,
 		Definition: snapshot.Definition,
-		Rollback:   snapshot.Number,
+		Release:    snapshot.Number,
 		Digests:    snapshot.Digests,
 		Deadline:   deadline,
 	}
@@ -87,9 +87,9 @@ func before(known workflows.HistoryResult) int {
 	for _, d := range known.Deployments {
 		switch {
 		case d.Number > known.Release || d.Outcome != string(workflows.Succeeded):
-		case d.Number == known.Release && (d.Verb == workflows.VerbUndeploy || d.Verb == workflows.VerbStop):
+		case d.Number == known.Release && workflows.Verb(d.Verb).Idles():
 			passed = true // nothing runs
-		case slices.Contains(sameAsBefore, d.Verb):
+		case workflows.Verb(d.Verb).Repeats():
 		case !passed:
 			passed = true
 		default:
@@ -97,9 +97,4 @@ func before(known workflows.HistoryResult) int {
 		}
 	}
 	return 0
-}
-
-// sameAsBefore are the verbs whose releases a rollback skips.
-var sameAsBefore = []string{
-	workflows.VerbUndeploy, workflows.VerbReconcile, workflows.VerbStop, workflows.VerbStart, workflows.VerbRestart,
 }

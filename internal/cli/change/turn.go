@@ -53,7 +53,7 @@ definition file is not read, and need not exist.`,
 
 // turnCommand completes the command of a verb that works on a release, without the
 // definition file.
-func turnCommand(s *session.Session, verb string, cmd *cobra.Command) *cobra.Command {
+func turnCommand(s *session.Session, verb workflows.Verb, cmd *cobra.Command) *cobra.Command {
 	var deadline time.Duration
 	cmd.Args = session.Args(cobra.ExactArgs(1))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -63,7 +63,7 @@ func turnCommand(s *session.Session, verb string, cmd *cobra.Command) *cobra.Com
 	return cmd
 }
 
-func runTurn(ctx context.Context, s *session.Session, verb, target string, deadline time.Duration) error {
+func runTurn(ctx context.Context, s *session.Session, verb workflows.Verb, target string, deadline time.Duration) error {
 	service, component, part := strings.Cut(target, "/")
 	if part && verb != workflows.VerbRestart {
 		return exit.Usage(fmt.Errorf("mcp %[1]s takes a whole service: mcp %[1]s %[2]s", verb, service))
@@ -74,8 +74,8 @@ func runTurn(ctx context.Context, s *session.Session, verb, target string, deadl
 	}
 	defer c.Close()
 	in := workflows.DeployInput{
+		Verb:       verb,
 		Definition: servicedef.Service{Name: service},
-		Turn:       verb,
 		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
 	}
 	if part {

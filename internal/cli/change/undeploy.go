@@ -57,8 +57,8 @@ func runUndeploy(ctx context.Context, s *session.Session, service string, yes bo
 		}
 	}
 	in := workflows.DeployInput{
+		Verb:       workflows.VerbUndeploy,
 		Definition: servicedef.Service{Name: service},
-		Undeploy:   true,
 		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
 	}
 	in.Who, in.From = s.Identity()

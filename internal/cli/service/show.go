@@ -11,9 +11,9 @@ import (
 
 func newShow(s *session.Session) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show SERVICE",
-		Short: "Show a definition with its defaults filled in",
-		Long: `Show prints a definition with its defaults filled in, as an equivalent definition.`,
+		Use:     "show SERVICE",
+		Short:   "Show a definition with its defaults filled in",
+		Long:    `Show prints a definition with its defaults filled in, as an equivalent definition.`,
 		Example: "  mcp service show shop",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(_ *cobra.Command, args []string) error { return runShow(s, args[0]) },

@@ -105,7 +105,7 @@ func pastDeployments(known workflows.HistoryResult) []PastDeployment {
 		list = append(list, PastDeployment{
 			Number:  d.Number,
 			Text:    fmt.Sprintf("%s, %s, %s", d.Verb, cmp.Or(d.Outcome, "under way"), ui.Moment(d.Started)),
-			Release: d.Outcome == string(workflows.Succeeded) && d.Verb != workflows.VerbUndeploy,
+			Release: d.Outcome == string(workflows.Succeeded) && workflows.Verb(d.Verb) != workflows.VerbUndeploy,
 		})
 	}
 	return list

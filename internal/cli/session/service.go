@@ -35,6 +35,7 @@ func (s *Session) DeployTarget(cfg *config.Config, dir *servicedef.Dir, target s
 // and the builder of the configuration.
 func (s *Session) DeployInput(cfg *config.Config, definition *servicedef.Service) workflows.DeployInput {
 	in := workflows.DeployInput{
+		Verb:       workflows.VerbDeploy,
 		Definition: *definition,
 		Deadline:   time.Duration(cfg.Deadline),
 		Builder:    cfg.Build.Builder,

@@ -13,16 +13,16 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// turn asks for a stop, a start or a restart of the shop, or of components.
-func turn(verb string, only ...string) workflows.DeployInput {
+// of asks for a stop, a start or a restart of the shop, or of components.
+func of(verb workflows.Verb, only ...string) workflows.DeployInput {
 	return workflows.DeployInput{
-		Definition: servicedef.Service{Name: "shop"}, Turn: verb, Only: only,
+		Verb: verb, Definition: servicedef.Service{Name: "shop"}, Only: only,
 		Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
 	}
 }
 
-// stopped makes the stage one on which the shop is deployed and stopped.
-func (s *stage) stopped() {
+// stopped sets up the shop, deployed and stopped.
+func (s *harness) stopped() {
 	s.released(shop())
 	s.release.Active, s.release.Definition.Active = false, false
 	for name, m := range s.release.Components {
@@ -34,44 +34,44 @@ func (s *stage) stopped() {
 	}
 }
 
-func TestTurnsOfARelease(t *testing.T) {
-	running := func(s *stage) { s.released(shop()) }
+func TestStopStartAndRestartKeepTheRelease(t *testing.T) {
+	running := func(s *harness) { s.released(shop()) }
 	start := []string{
 		"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 		"StopContainer shop-web", "RunContainer shop-web r.example/web@sha256:web1",
 		"CutOver shop-api,shop-web", "CommitRelease api/8,web/8", "Retire shop-api,shop-web", "ReleasePorts",
 	}
 	tests := map[string]struct {
-		given   func(s *stage)
+		given   func(s *harness)
 		in      workflows.DeployInput
-		changes []string // none where nothing is to be done
+		changes []string // none where there is nothing to do
 		active  bool
 	}{
-		"a stop": {given: running, in: turn(workflows.VerbStop),
+		"a stop": {given: running, in: of(workflows.VerbStop),
 			changes: []string{"StopContainer shop-api", "StopContainer shop-web", "CommitRelease api/7,web/7", "ReleasePorts"}},
-		"a stop of what is stopped": {given: (*stage).stopped, in: turn(workflows.VerbStop)},
-		"a start":                   {given: (*stage).stopped, in: turn(workflows.VerbStart), active: true, changes: start},
-		"a start of what runs":      {given: running, in: turn(workflows.VerbStart)},
-		"a restart":                 {given: running, in: turn(workflows.VerbRestart), active: true, changes: start},
-		"a restart of one component": {given: running, in: turn(workflows.VerbRestart, "api"), active: true, changes: []string{
+		"a stop of what is stopped": {given: (*harness).stopped, in: of(workflows.VerbStop)},
+		"a start":                   {given: (*harness).stopped, in: of(workflows.VerbStart), active: true, changes: start},
+		"a start of what runs":      {given: running, in: of(workflows.VerbStart)},
+		"a restart":                 {given: running, in: of(workflows.VerbRestart), active: true, changes: start},
+		"a restart of one component": {given: running, in: of(workflows.VerbRestart, "api"), active: true, changes: []string{
 			"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 			"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
 		}},
 		"a start of what was stopped by hand": {
-			given: func(s *stage) { s.released(shop()); s.nodes["rift"][0].Running = false },
-			in:    turn(workflows.VerbStart), active: true,
+			given: func(s *harness) { s.released(shop()); s.nodes["rift"][0].Running = false },
+			in:    of(workflows.VerbStart), active: true,
 			changes: []string{
 				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 				"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
 			},
 		},
 		"a restart of what is there but in part": {
-			given: func(s *stage) {
+			given: func(s *harness) {
 				s.released(shop())
 				delete(s.release.Components, "web")
 				s.nodes["rift"] = s.nodes["rift"][:1]
 			},
-			in: turn(workflows.VerbRestart), active: true,
+			in: of(workflows.VerbRestart), active: true,
 			changes: []string{
 				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 				"CutOver shop-api", "CommitRelease api/8", "Retire shop-api", "ReleasePorts",
@@ -80,7 +80,7 @@ func TestTurnsOfARelease(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			test.given(s)
 			s.images = map[string]string{"r.example/api:v1": "sha256:moved"} // and the other is gone
 			result := s.deploy(t, test.in)
@@ -101,7 +101,7 @@ func TestTurnsOfARelease(t *testing.T) {
 // TestARestartKeepsTheDigestOfEachComponent is about two that name one tag and
 // were deployed one after the other, while the tag moved.
 func TestARestartKeepsTheDigestOfEachComponent(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	in := shop()
 	in.Definition.Components[1].Image = "r.example/api:v1"
 	s.released(in)
@@ -109,7 +109,7 @@ func TestARestartKeepsTheDigestOfEachComponent(t *testing.T) {
 	web.Digest = "sha256:older"
 	web.Spec = plan.SpecHash(in.Definition.Components[1], web.Digest)
 	s.release.Components["web"], s.nodes["rift"][1].Spec = web, web.Spec
-	require.Equal(t, workflows.Succeeded, s.deploy(t, turn(workflows.VerbRestart)).Outcome)
+	require.Equal(t, workflows.Succeeded, s.deploy(t, of(workflows.VerbRestart)).Outcome)
 	require.Subset(t, s.calls, []string{
 		"RunContainer shop-api r.example/api@sha256:api1", "RunContainer shop-web r.example/api@sha256:older",
 	})
@@ -117,33 +117,33 @@ func TestARestartKeepsTheDigestOfEachComponent(t *testing.T) {
 }
 
 func TestARestartThatFailsIsPutBack(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.released(shop())
 	s.fail = failing("RunContainer shop-web", 0, fault.New(fault.Unhealthy, "it does not answer"))
-	result := s.deploy(t, turn(workflows.VerbRestart))
+	result := s.deploy(t, of(workflows.VerbRestart))
 	require.Equal(t, workflows.Failed, result.Outcome)
 	require.False(t, result.Dirty)
 	require.Contains(t, s.calls, "Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]")
 }
 
-func TestWhatCannotBeTurnedIsNotOpened(t *testing.T) {
+func TestARefusedStopStartOrRestartIsNotOpened(t *testing.T) {
 	tests := map[string]struct {
-		given   func(s *stage)
+		given   func(s *harness)
 		in      workflows.DeployInput
 		kind    fault.Kind
 		message string
 		hint    string
 	}{
-		"never deployed": {func(*stage) {}, turn(workflows.VerbStop), fault.NotFound, "service shop has never been deployed", "mcp deploy shop"},
-		"never released": {func(s *stage) { s.release.Newest = 2 }, turn(workflows.VerbStart), fault.NotFound, "service shop has no release", "mcp history shop"},
-		"undeployed":     {(*stage).undeployed, turn(workflows.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
-		"stopped":        {(*stage).stopped, turn(workflows.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
-		"a component that is not there": {func(s *stage) { s.released(shop()) }, turn(workflows.VerbRestart, "db"), fault.NotFound,
+		"never deployed": {func(*harness) {}, of(workflows.VerbStop), fault.NotFound, "service shop has never been deployed", "mcp deploy shop"},
+		"never released": {func(s *harness) { s.release.Newest = 2 }, of(workflows.VerbStart), fault.NotFound, "service shop has no release", "mcp history shop"},
+		"undeployed":     {(*harness).undeployed, of(workflows.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
+		"stopped":        {(*harness).stopped, of(workflows.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
+		"a component that is not there": {func(s *harness) { s.released(shop()) }, of(workflows.VerbRestart, "db"), fault.NotFound,
 			"the release of service shop has no component db: it has api, web", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			test.given(s)
 			result := s.deploy(t, test.in)
 			require.Equal(t, workflows.Failed, result.Outcome)
@@ -155,15 +155,15 @@ func TestWhatCannotBeTurnedIsNotOpened(t *testing.T) {
 	}
 }
 
-func TestDeployHashTellsTurnsApart(t *testing.T) {
+func TestHashDistinguishesStopStartAndRestart(t *testing.T) {
 	seen := map[string]bool{}
 	for _, in := range []workflows.DeployInput{
-		turn(workflows.VerbStop), turn(workflows.VerbStart), turn(workflows.VerbRestart), turn(workflows.VerbRestart, "api"), undeploy(),
+		of(workflows.VerbStop), of(workflows.VerbStart), of(workflows.VerbRestart), of(workflows.VerbRestart, "api"), undeploy(),
 	} {
-		seen[workflows.DeployHash(in)] = true
+		seen[in.Hash()] = true
 	}
 	require.Len(t, seen, 5)
-	again := turn(workflows.VerbStop)
+	again := of(workflows.VerbStop)
 	again.Who = "another"
-	require.True(t, seen[workflows.DeployHash(again)])
+	require.True(t, seen[again.Hash()])
 }

@@ -24,61 +24,61 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// stage plays one workflow with scripted activities. It writes down each call
-// that changes something, in order, as "queue Activity subject".
-type stage struct {
+// harness runs one workflow with scripted activities. It records each call, in order,
+// as "Activity subject".
+type harness struct {
 	env   *testsuite.TestWorkflowEnvironment
 	mu    sync.Mutex
 	calls []string
 	first map[string]time.Time // when an activity failed first, by its id
 
 	release fleet.Release
-	// nodes is what each node has; one that is absent has no worker.
+	// nodes are the containers of each node; a node that is absent has no worker.
 	nodes map[string][]fleet.Container
-	// images is what the image registry has.
+	// images are those of the image registry, with their digests.
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
 	fail func(call string, attempt int32) error
-	// refused is what a cut-over answers; newest the number that nodes have seen.
+	// refused is the refusal of a cut-over; newest the number that nodes have seen.
 	refused *fault.Error
 	newest  int
-	// grace is what the last Restore left a container to stop.
+	// grace is the time that the last Restore gave a container to stop.
 	grace time.Duration
-	// stale is what a commit answers.
+	// stale is the result of a commit.
 	stale fleet.CommitResult
-	// boot is what the registry says of the node's host.
+	// boot is the registry's answer about the boot of the node's host.
 	boot fleet.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
-	// holder has the name that is claimed; answer is what the worker says that
-	// polls the node's queue, if there is one.
+	// holder has the name that is claimed; answer is that of the worker that polls the
+	// node's queue, if there is one.
 	holder fleet.Holder
 	answer fleet.Answer
-	// watched are the nodes that the monitor is to look at.
+	// watched are the nodes that the monitor is to observe.
 	watched []fleet.WatchedNode
-	// looks are the looks at nodes that were recorded.
-	looks []fleet.Observation
-	// alerting are destinations that a look finds are still to be told.
+	// observations are those that were recorded.
+	observations []fleet.Observation
+	// alerting are destinations with events still to be sent after an observation.
 	alerting []string
-	// candidates are what the nodes list, and committed what was made a release.
+	// candidates are the containers that nodes list; committed is the last release.
 	candidates map[string][]runtime.ContainerInfo
 	committed  fleet.CommitRequest
 	// given is the definition that was recorded last.
 	given *servicedef.Service
-	// adopted are the ids that each step on a node was told of.
+	// adopted are the ids of adopted containers that each step on a node was given.
 	adopted map[string][]string
-	// known is what there is to forget; purged is set where an attempt whose
-	// answer was lost has forgotten it.
+	// known are the records to forget; purged is set where an attempt whose answer was
+	// lost has forgotten them.
 	known  fleet.Forgotten
 	purged bool
 	// nextPort is the port that is handed out next.
 	nextPort int
 }
 
-func newStage(t *testing.T) *stage {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	s := &stage{
+	s := &harness{
 		env:     suite.NewTestWorkflowEnvironment(),
 		first:   map[string]time.Time{},
 		adopted: map[string][]string{},
@@ -119,14 +119,14 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-// call writes a call down and fails it if the script says so.
-func (s *stage) call(ctx context.Context, subject string) error {
+// call records a call, unless the script makes it fail.
+func (s *harness) call(ctx context.Context, subject string) error {
 	info := activity.GetInfo(ctx)
 	call := strings.TrimSpace(info.ActivityType.Name + " " + subject)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.nodes[strings.TrimPrefix(info.TaskQueue, "node-")]; strings.HasPrefix(info.TaskQueue, "node-") && !known {
-		return fmt.Errorf("nobody polls %s: %s must not be called", info.TaskQueue, call)
+		return fmt.Errorf("no worker polls %s: %s must not be called", info.TaskQueue, call)
 	}
 	if err := s.fail(call, info.Attempt); err != nil {
 		return activities.ToTemporal(err, fault.Of(err).Kind.Retryable() && s.inTime(info))
@@ -135,8 +135,8 @@ func (s *stage) call(ctx context.Context, subject string) error {
 	return nil
 }
 
-// tell writes down which containers a step was told are adopted.
-func (s *stage) tell(activity string, adopted []fleet.Adopted) {
+// recordAdopted records the adopted containers that a step was given.
+func (s *harness) recordAdopted(activity string, adopted []fleet.Adopted) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.adopted[activity] = nil
@@ -145,10 +145,10 @@ func (s *stage) tell(activity string, adopted []fleet.Adopted) {
 	}
 }
 
-// inTime reports whether an attempt that fails now may be followed by another.
-// The test environment knows no end of an activity's retries; a server ends
-// them where the next one would come too late.
-func (s *stage) inTime(info activity.Info) bool {
+// inTime reports whether an attempt that fails now may be followed by another. The
+// test environment retries an activity without end; a server ends the retries where
+// the next one would come too late.
+func (s *harness) inTime(info activity.Info) bool {
 	first, known := s.first[info.ActivityID]
 	if !known {
 		first = s.env.Now()
@@ -159,7 +159,7 @@ func (s *stage) inTime(info activity.Info) bool {
 	return left == 0 || info.IsLocalActivity || s.env.Now().Sub(first)+longestPause < left
 }
 
-func (s *stage) register() {
+func (s *harness) register() {
 	add := func(name string, run any) {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
@@ -186,8 +186,8 @@ func (s *stage) register() {
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Newest: s.newest}
-		result.MissingSecrets = in.Secrets // nobody has made any
-		s.tell("Survey", in.Adopted)
+		result.MissingSecrets = in.Secrets // none exists
+		s.recordAdopted("Survey", in.Adopted)
 		return result, s.call(ctx, name)
 	})
 	add("ImageExists", func(ctx context.Context, in activities.ImageExistsInput) (activities.ImageExistsResult, error) {
@@ -232,19 +232,19 @@ func (s *stage) register() {
 		return in.Floor + 1, s.call(ctx, fmt.Sprint(in.Floor))
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
-		s.tell("CutOver", in.Adopted)
+		s.recordAdopted("CutOver", in.Adopted)
 		err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ","))
 		return activities.CutOverResult{Refused: s.refused}, err
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
-		s.tell("Restore", in.Adopted)
+		s.recordAdopted("Restore", in.Adopted)
 		s.mu.Lock()
 		s.grace = in.Timeout
 		s.mu.Unlock()
 		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
-		s.tell("Retire", in.Adopted)
+		s.recordAdopted("Retire", in.Adopted)
 		return s.call(ctx, strings.Join(in.Containers, ","))
 	})
 	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]activities.ListedContainer, error) {
@@ -304,7 +304,7 @@ func (s *stage) register() {
 		err := s.call(ctx, in.Node)
 		if err == nil {
 			s.mu.Lock()
-			s.looks = append(s.looks, in)
+			s.observations = append(s.observations, in)
 			s.mu.Unlock()
 		}
 		return activities.RecordObservationResult{Alerting: s.alerting}, err
@@ -334,9 +334,8 @@ func (s *stage) register() {
 	})
 }
 
-// deploy plays what changes a service and returns its result, whatever its
-// outcome.
-func (s *stage) deploy(t *testing.T, in workflows.DeployInput) workflows.Result {
+// deploy runs an operation and returns its result, whatever its outcome.
+func (s *harness) deploy(t *testing.T, in workflows.Operation) workflows.Result {
 	t.Helper()
 	s.env.ExecuteWorkflow(in.Workflow(), in)
 	require.True(t, s.env.IsWorkflowCompleted())
@@ -349,9 +348,9 @@ func (s *stage) deploy(t *testing.T, in workflows.DeployInput) workflows.Result 
 	return result
 }
 
-// changes are the calls that change something; those that only look, whose
-// order does not matter, are left out.
-func (s *stage) changes() []string {
+// changes are the calls that change something. Those that only read, in whatever
+// order, are left out.
+func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
@@ -365,6 +364,7 @@ func (s *stage) changes() []string {
 // shop is a service of two components; web needs api.
 func shop() workflows.DeployInput {
 	return workflows.DeployInput{
+		Verb: workflows.VerbDeploy,
 		Definition: servicedef.Service{
 			Name: "shop", Node: "rift", Active: true, Path: "shop", File: "shop.toml",
 			Build: servicedef.Build{Images: map[string]string{"api": "Containerfile.api"}},
@@ -378,8 +378,8 @@ func shop() workflows.DeployInput {
 	}
 }
 
-// released makes the stage one on which a definition is deployed and runs.
-func (s *stage) released(in workflows.DeployInput) {
+// released sets up a definition that is deployed and runs.
+func (s *harness) released(in workflows.DeployInput) {
 	definition := in.Definition
 	s.release = fleet.Release{Service: "shop", Number: 7, Newest: 7, Active: true, Definition: &definition, Components: map[string]fleet.Member{}}
 	for _, c := range definition.Components {
@@ -395,8 +395,8 @@ func (s *stage) released(in workflows.DeployInput) {
 	}
 }
 
-// failing makes the first `times` attempts of calls that begin so fail; all
-// of them when times is 0.
+// failing makes the first times attempts of calls with that prefix fail; all of them
+// when times is 0.
 func failing(call string, times int32, err error) func(string, int32) error {
 	return func(got string, attempt int32) error {
 		if strings.HasPrefix(got, call) && (times == 0 || attempt <= times) {

@@ -1,0 +1,68 @@
+package workflows
+
+import (
+	"errors"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// nodeFault names the node in the fault of a step there, and adds a hint where no
+// worker took the step.
+func nodeFault(err error, name string) error {
+	if err == nil || isCancelled(err) {
+		return err
+	}
+	f := activities.FaultOf(err)
+	if isUntaken(err) {
+		f = fault.New(fault.Unavailable, "node %s: no worker polls %s", name, activities.QueueNode(name)).
+			WithHint("start one on that host: mcp worker --node %s", name)
+	}
+	if f.Node == "" {
+		f.Node = name
+	}
+	return f
+}
+
+// timeoutFault names the step in the fault of one whose time was up without a
+// failure that names it.
+func timeoutFault(err error, doing string) error {
+	var timeout *temporal.TimeoutError
+	if !errors.As(err, &timeout) || isUntaken(err) || errors.As(err, new(*temporal.ApplicationError)) {
+		return err
+	}
+	f := activities.FaultOf(err)
+	f.Message = doing + ": " + f.Message
+	return f
+}
+
+// isFinal reports whether an activity failed in a way that another attempt would
+// not change.
+func isFinal(err error) bool {
+	var failed *temporal.ApplicationError
+	return errors.As(err, &failed) && failed.NonRetryable()
+}
+
+// isUntaken reports whether an activity ended because no worker took it.
+func isUntaken(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
+}
+
+// isConflict reports whether a step on a node was refused because a newer
+// deployment may have begun there.
+func isConflict(err error) bool { return err != nil && activities.FaultOf(err).Kind == fault.Conflict }
+
+func isCancelled(err error) bool { return temporal.IsCanceledError(err) }
+
+// builderFault adds a hint to the fault of a step that no builder took.
+func builderFault(err error, name string) error {
+	if !isUntaken(err) || isCancelled(err) {
+		return err
+	}
+	return fault.New(fault.Unavailable, "builder %s: no worker polls %s", name, activities.QueueBuild(name)).
+		WithHint("start one where the sources are: mcp worker --builder %s --workspace DIR", name)
+}

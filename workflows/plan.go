@@ -1,0 +1,106 @@
+package workflows
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// Plan makes the plan of a deploy. It changes nothing and takes no lock.
+func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
+	d, err := newDeploy(ctx, in)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	d.deadline = workflow.Now(ctx).Add(planTimeout)
+	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Definition.Name); err != nil {
+		return nil, readFailure(err)
+	}
+	if err := d.define(d.release); err != nil {
+		return nil, readFailure(err)
+	}
+	surveys := newGroup(ctx)
+	d.findDigests(surveys)
+	if err := d.survey(ctx, surveys); err != nil {
+		return nil, readFailure(err)
+	}
+	if err := d.decide(); err != nil {
+		return nil, readFailure(err)
+	}
+	return d.planned, nil
+}
+
+// decide makes the plan.
+func (d *deploy) decide() error {
+	made, err := plan.Make(plan.Input{
+		Desired: d.desired, Only: d.only, Force: d.in.Force || d.verb.replaces,
+		Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
+	})
+	if err != nil {
+		return planFault(err)
+	}
+	d.plan = made
+	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number}
+	for _, image := range d.neededImages() {
+		if d.digests[image] == "" {
+			d.planned.Builds = append(d.planned.Builds, image)
+		}
+	}
+	for _, step := range made.Steps {
+		d.result.Components = append(d.result.Components, d.describe(step))
+	}
+	return nil
+}
+
+// describe is the result of a step before it is done.
+func (d *deploy) describe(step plan.Step) ComponentResult {
+	member := d.release.Components[step.Component]
+	r := ComponentResult{
+		Name: step.Component, Node: step.Node, Action: step.Action, Changes: step.Changes,
+		Image: member.Image, Digest: member.Digest, Ports: map[string]int{},
+	}
+	for _, route := range member.Routes {
+		r.Ports[route.Name] = route.HostPort
+	}
+	if c, wanted := d.desired.Component(step.Component); wanted {
+		r.Image = c.Image
+		if digest := d.digests[c.Image]; digest != "" {
+			r.Digest = digest
+		}
+	}
+	return r
+}
+
+// recordPlan writes the plan into the history, where clients that follow the deploy,
+// or read it later, find it.
+func (d *deploy) recordPlan(ctx workflow.Context) {
+	options := workflow.SideEffectOptions{Summary: "plan the deploy"}
+	_ = workflow.SideEffectWithOptions(ctx, options, func(workflow.Context) any { return d.planned })
+}
+
+// planFault is the fault of a plan that cannot be made.
+func planFault(err error) error {
+	f := fault.Wrap(fault.Invalid, err, "plan the deploy")
+	var foreign *plan.ForeignContainerError
+	if errors.As(err, &foreign) {
+		f = fault.New(fault.Conflict, "%s", foreign.Error()).
+			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
+		f.Node = foreign.Node
+	}
+	var draining *plan.DrainingNodeError
+	if errors.As(err, &draining) {
+		f = fault.New(fault.Conflict, "%s", draining.Error()).
+			WithHint("let it have new containers again: mcp node activate %s; or give the component another node", draining.Node)
+		f.Component, f.Node = draining.Component, draining.Node
+	}
+	var missing *plan.MissingSecretError
+	if errors.As(err, &missing) {
+		f = fault.New(fault.Invalid, "%s", missing.Error()).
+			WithHint("make it on %s: podman secret create %s FILE", missing.Node, missing.Secret)
+		f.Component, f.Node = missing.Component, missing.Node
+	}
+	return f
+}

@@ -1,0 +1,66 @@
+package workflows
+
+import (
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// allocate reserves the ports of one component.
+func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fleet.Route, error) {
+	if len(request.Routes)+len(request.Static) == 0 {
+		return nil, nil
+	}
+	d.undo.ports = true
+	allocated, err := callControl(ctx, request.Component+": allocate ports", d.left(ctx), control.AllocatePorts, request)
+	return allocated.Routes, err
+}
+
+// findPorts asks the node for more free ports.
+func (d *deploy) findPorts(ctx workflow.Context, name string) error {
+	step := surveyStep(ctx, name, "find free ports on "+name, d.left(ctx))
+	var found activities.SurveyResult
+	err := workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, morePorts)).Get(ctx, &found)
+	if err == nil {
+		d.ports[name] = found.FreePorts
+	}
+	return err
+}
+
+// portRequest asks for the ports that a component's routes and static ports need.
+func portRequest(service string, number int, c servicedef.Component) fleet.PortRequest {
+	request := fleet.PortRequest{Service: service, Component: c.Name, Deployment: number, Node: c.Node}
+	for _, r := range c.Routes {
+		request.Routes = append(request.Routes, routePort(r))
+	}
+	for _, p := range c.StaticPorts() {
+		request.Static = append(request.Static, fleet.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
+	}
+	return request
+}
+
+// routePort is a route without a host port yet.
+func routePort(r servicedef.Route) fleet.Route {
+	return fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname}
+}
+
+func isStatic(request fleet.PortRequest, port int) bool {
+	return slices.ContainsFunc(request.Static, func(s fleet.StaticPort) bool { return s.HostPort == port })
+}
+
+// takenPorts are the ports not to try again: the one that the engine named, or all
+// where it named none.
+func takenPorts(routes []fleet.Route, port int) []int {
+	if port != 0 {
+		return []int{port}
+	}
+	var taken []int
+	for _, r := range routes {
+		taken = append(taken, r.HostPort)
+	}
+	return taken
+}

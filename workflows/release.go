@@ -1,0 +1,44 @@
+package workflows
+
+import (
+	"strings"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// requireComponents fails where a service has no release with containers, or
+// where its release lacks one of the components.
+func requireComponents(release fleet.Release, doing string, components []string) error {
+	service := release.Service
+	switch {
+	case release.Newest == 0:
+		return neverDeployed(service)
+	case release.Definition == nil:
+		return fault.New(fault.NotFound, "service %s has no release: no deploy of it has succeeded", service).
+			WithHint("see why: mcp history %s", service)
+	case len(release.Components) == 0:
+		return fault.New(fault.NotFound, "service %s is undeployed: there is nothing to %s", service, doing).
+			WithHint("bring back what ran: mcp rollback %s; or deploy its definition: mcp deploy %s", service, service)
+	}
+	for _, name := range components {
+		if _, ok := release.Components[name]; !ok {
+			return fault.New(fault.NotFound, "the release of service %s has no component %s: it has %s", service, name, strings.Join(memberNames(release), ", "))
+		}
+	}
+	return nil
+}
+
+// memberNames are the components of a release.
+func memberNames(release fleet.Release) []string {
+	var names []string
+	for _, m := range release.Members() {
+		names = append(names, m.Component)
+	}
+	return names
+}
+
+// neverDeployed is the fault of a service that has no deployment.
+func neverDeployed(service string) error {
+	return fault.New(fault.NotFound, "service %s has never been deployed", service).WithHint("deploy it: mcp deploy %s", service)
+}

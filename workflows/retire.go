@@ -1,0 +1,97 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// first reports whether no container ran before this deploy, and none is left of a
+// deploy that failed.
+func (d *deploy) first() bool {
+	return len(d.release.Components) == 0 && len(d.plan.Recovery) == 0 && len(d.plan.Unreachable) == 0 && !d.plan.Follows()
+}
+
+// retire removes the predecessors and releases their ports. The deploy has
+// succeeded; what stays makes the service dirty.
+func (d *deploy) retire(ctx workflow.Context) {
+	if d.first() {
+		return
+	}
+	d.log("Retiring the predecessors")
+	if drain := d.drain(); drain > 0 {
+		if err := workflow.Sleep(ctx, drain); err != nil {
+			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
+		}
+	}
+	for _, containers := range d.retirements() {
+		d.retireAll(ctx, containers)
+	}
+	for _, name := range d.plan.Unreachable {
+		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
+	}
+	d.restPorts = true
+}
+
+// retireAll stops and removes predecessors, given by node, on all nodes side by
+// side. A node that fails is not asked again: what remains there is left to Mend.
+func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string) {
+	g := newGroup(ctx)
+	for _, name := range workflow.DeterministicKeys(containers) {
+		if !d.reachable(name) {
+			continue
+		}
+		rounds := 1 + len(containers[name])/activities.ParallelStops
+		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.stopTimeout())
+		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
+			Service: d.desired.Name, Deployment: d.number, Containers: containers[name], Timeout: d.stopTimeout(),
+			Adopted: d.release.AdoptedOn(name),
+		}), func(f workflow.Future) error {
+			if err := f.Get(ctx, nil); err != nil {
+				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
+				delete(d.nodes, name)
+			}
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+}
+
+// drain is how long the predecessors serve after the cut-over: the longest drain of
+// those with routes that run beside their successors.
+func (d *deploy) drain() (longest time.Duration) {
+	for _, s := range d.plan.Steps {
+		member, c := d.release.Components[s.Component], d.component(s)
+		if s.Action == plan.Replace && len(member.Routes) > 0 && c.Order == servicedef.StartFirst {
+			longest = max(longest, time.Duration(c.Drain))
+		}
+	}
+	return longest
+}
+
+// retirements are the containers to retire, by node, in waves. What has a successor
+// goes in one wave. A removal goes by depends_on: no component is left without one
+// that it depends on.
+func (d *deploy) retirements() []map[string][]string {
+	if !d.verb.removes {
+		swaps, all := d.swaps(), map[string][]string{}
+		for _, name := range workflow.DeterministicKeys(swaps) {
+			all[name] = slices.Concat(swaps[name].Replace, swaps[name].Leave)
+		}
+		return []map[string][]string{all}
+	}
+	var waves []map[string][]string
+	for _, steps := range d.plan.Ends() {
+		wave := map[string][]string{}
+		for _, step := range steps {
+			wave[step.OldNode] = append(wave[step.OldNode], step.Container)
+		}
+		waves = append(waves, wave)
+	}
+	return waves
+}

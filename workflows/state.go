@@ -1,0 +1,140 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// deploy is the state of one Deploy.
+type deploy struct {
+	in   DeployInput // never changed
+	verb verb
+	// desired is the definition that the service is brought to, only the
+	// components of it to deploy; empty means all.
+	desired  servicedef.Service
+	only     []string
+	deadline time.Time
+	started  time.Time
+	log      func(phase string)
+
+	number  int
+	newest  int // the newest number that any node has seen
+	release fleet.Release
+	nodes   map[string]plan.Node
+	ports   map[string][]int  // free ports by node
+	digests map[string]string // by image reference; "" while it is missing
+	plan    plan.Plan
+	planned *PlanResult // the plan as clients read it; nil before it is made
+	// adoption is what an adopt has found.
+	adoption plan.Adoption
+
+	undo    undo
+	members map[string]fleet.Member // those with new containers, by component
+	result  *Result
+	// forward is set when the cut-over begins: from then on a cancel has no effect.
+	forward bool
+	// committed is set once the deployment is the release: it has succeeded.
+	// stale are the images that are not needed any more from then on.
+	committed bool
+	stale     fleet.CommitResult
+	// restPorts is set where the outcome releases the ports that the release does
+	// not use.
+	restPorts bool
+}
+
+func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
+	row, err := in.Verb.find()
+	info := workflow.GetInfo(ctx)
+	return &deploy{
+		in:       in,
+		verb:     row,
+		desired:  in.Definition,
+		only:     in.Only,
+		started:  workflow.Now(ctx),
+		deadline: workflow.Now(ctx).Add(in.Timeout()),
+		log:      func(phase string) { workflow.SetCurrentDetails(ctx, phase) },
+		nodes:    map[string]plan.Node{},
+		ports:    map[string][]int{},
+		digests:  map[string]string{},
+		members:  map[string]fleet.Member{},
+		result: &Result{
+			Service:    in.Definition.Name,
+			WorkflowID: info.WorkflowExecution.ID,
+			RunID:      info.WorkflowExecution.RunID,
+			Components: []ComponentResult{},
+		},
+	}, err
+}
+
+// define finds what the verb brings the service to.
+func (d *deploy) define(release fleet.Release) error {
+	made, err := d.verb.define(target{d.in.Definition, d.in.Only}, release)
+	if err != nil {
+		return err
+	}
+	d.desired, d.only = made.definition, made.only
+	return nil
+}
+
+// given is the definition that the operator gave; nil where the verb goes by
+// another.
+func (d *deploy) given() *servicedef.Service {
+	if !d.verb.given {
+		return nil
+	}
+	return &d.in.Definition
+}
+
+// left is the time until the deadline, at least a second.
+func (d *deploy) left(ctx workflow.Context) time.Duration { return until(ctx, d.deadline) }
+
+// reachable reports whether the node answered the survey.
+func (d *deploy) reachable(name string) bool { return d.nodes[name].Reachable }
+
+// component is the definition of a step's component.
+func (d *deploy) component(step plan.Step) servicedef.Component {
+	c, _ := d.desired.Component(step.Component)
+	return c
+}
+
+// outcome is the result of the component with that name, to be filled in.
+func (d *deploy) outcome(component string) *ComponentResult {
+	i := slices.IndexFunc(d.result.Components, func(c ComponentResult) bool { return c.Name == component })
+	return &d.result.Components[i]
+}
+
+// digest is the one by which a component's new container runs.
+func (d *deploy) digest(c servicedef.Component) string {
+	if d.verb.digests == fromRelease {
+		return d.release.Components[c.Name].Digest
+	}
+	return d.digests[c.Image]
+}
+
+// neededImages are the distinct images whose digests the deploy has to find.
+func (d *deploy) neededImages() []string {
+	if !d.desired.Active || d.verb.digests == fromRelease || d.verb.digests == fromNowhere {
+		return nil
+	}
+	return wantedImages(d.desired, d.only)
+}
+
+// stopTimeout is the longest of the components', of this release or the last.
+func (d *deploy) stopTimeout() time.Duration {
+	longest := 10 * time.Second
+	for _, c := range d.desired.Components {
+		longest = max(longest, time.Duration(c.StopTimeout))
+	}
+	if d.release.Definition != nil {
+		for _, c := range d.release.Definition.Components {
+			longest = max(longest, time.Duration(c.StopTimeout))
+		}
+	}
+	return longest
+}

@@ -1,0 +1,114 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// sparePorts are the free ports that a survey asks for beyond those needed, because
+// some may be taken before they are used; morePorts those after some were. To find
+// one takes a node a tenth of a millisecond, and more when it is busy.
+const (
+	sparePorts = 4
+	morePorts  = 64
+)
+
+// survey surveys the nodes, side by side and beside the image registry. The first
+// answer that makes the deploy impossible ends it: an image that cannot be built
+// need not wait for a node that is slow to fail, nor the other way round.
+func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
+	d.log("Surveying the nodes and the image registry")
+	d.surveyNodes(surveys)
+	if err := surveys.wait(ctx); err != nil {
+		return err
+	}
+	return d.renumber(ctx)
+}
+
+// renumber gives the deployment a number past those that the nodes have seen,
+// where the registry has lost deployments: the nodes would refuse it as an old one.
+func (d *deploy) renumber(ctx workflow.Context) error {
+	if d.number == 0 || d.newest <= d.number {
+		return nil
+	}
+	step := controlStep(ctx, "number the deployment anew", d.left(ctx))
+	err := workflow.ExecuteActivity(step, control.Renumber, fleet.RenumberRequest{
+		Service: d.desired.Name, RunID: d.result.RunID, Floor: d.newest,
+	}).Get(ctx, &d.number)
+	d.result.Deployment = d.number
+	return err
+}
+
+// surveyNodes surveys the nodes. One that the definition names must answer; one
+// that only holds what is to be removed need not.
+func (d *deploy) surveyNodes(g *group) {
+	required, optional := plan.NodesOf(d.desired, d.release)
+	for _, name := range required {
+		d.surveyNode(g, name, d.left(g.ctx), func(err error) error { return nodeFault(err, name) })
+	}
+	timeout := 2 * nodeTimeout
+	if d.verb.removes { // its work is on those nodes alone
+		timeout = min(undoTimeout, d.left(g.ctx))
+	}
+	for _, name := range optional {
+		d.surveyNode(g, name, timeout, func(err error) error {
+			if activities.FaultOf(err).Kind == fault.Unavailable {
+				return nil
+			}
+			return nodeFault(err, name)
+		})
+	}
+}
+
+// surveyNode surveys one node; failed decides what a failure means.
+func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed func(error) error) {
+	d.nodes[name] = plan.Node{}
+	step := surveyStep(g.ctx, name, "survey "+name, left)
+	g.add(workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, sparePorts)), func(f workflow.Future) error {
+		var found activities.SurveyResult
+		if err := f.Get(g.ctx, &found); err != nil {
+			return failed(timeoutFault(err, "survey "+name))
+		}
+		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
+		d.ports[name] = found.FreePorts
+		d.newest = max(d.newest, found.Newest)
+		return nil
+	})
+}
+
+// surveyInput asks a node for what the deploy has to know of it, with so many spare
+// ports where the deploy allocates any there.
+func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
+	in := surveyInput(d.desired, d.number, name, d.release.AdoptedOn(name))
+	routes := 0
+	for _, c := range d.desired.Components {
+		if c.Node == name {
+			routes += len(c.Routes)
+			in.Secrets = append(in.Secrets, c.SecretNames()...)
+		}
+	}
+	if routes > 0 && d.number > 0 {
+		in.Ports = 2*routes + spare
+	}
+	return in
+}
+
+// surveyInput asks a node for the containers of a service, and for those that bear
+// a name that the definition needs.
+func surveyInput(definition servicedef.Service, number int, name string, adopted []fleet.Adopted) activities.SurveyInput {
+	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Adopted: adopted}
+	for _, c := range definition.Components {
+		if c.Node == name {
+			container := servicedef.ContainerNameFor(definition.Name, c.Name)
+			in.Names = append(in.Names, container, container+fleet.NextSuffix, container+fleet.PrevSuffix)
+		}
+	}
+	return in
+}
