@@ -43,7 +43,7 @@ disable it.`,
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would be adopted, and adopt nothing")
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	deadlineFlag(cmd, &deadline)
 	return cmd
 }
 

@@ -42,7 +42,7 @@ names.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), s, args[0], o) },
 	}
 	cmd.Flags().BoolVar(&o.force, "force", false, "also build and push images that the image registry has")
-	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	deadlineFlag(cmd, &o.deadline)
 	return cmd
 }
 

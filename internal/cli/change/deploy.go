@@ -36,7 +36,7 @@ unchanged. With --json there is one object for one named service, else a list.`,
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace unchanged containers, too")
 	cmd.Flags().BoolVar(&o.all, "all", false, "deploy every service of the services directory")
 	cmd.Flags().BoolVar(&o.changed, "changed", false, "deploy only the services, of the named ones or of all, that a deploy would change")
-	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	deadlineFlag(cmd, &o.deadline)
 	return cmd
 }
 

@@ -39,7 +39,7 @@ It asks for confirmation; without a terminal it requires -y.`,
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "show how much would be deleted, and delete nothing")
-	cmd.Flags().DurationVar(&o.deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	deadlineFlag(cmd, &o.deadline)
 	return cmd
 }
 

@@ -31,7 +31,7 @@ After mcp undeploy and mcp stop it deploys the release that ran last.`,
 		},
 	}
 	cmd.Flags().IntVar(&to, "to", 0, "the number of the release, from mcp history")
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	deadlineFlag(cmd, &deadline)
 	return cmd
 }
 

@@ -59,7 +59,7 @@ func turnCommand(s *session.Session, verb workflows.Verb, cmd *cobra.Command) *c
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return runTurn(cmd.Context(), s, verb, args[0], deadline)
 	}
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	deadlineFlag(cmd, &deadline)
 	return cmd
 }
 

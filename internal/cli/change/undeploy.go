@@ -37,7 +37,7 @@ It asks for confirmation; without a terminal it requires -y.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&deadline, "deadline", 0, "how long to wait for what is down (default 30m)")
+	deadlineFlag(cmd, &deadline)
 	return cmd
 }
 

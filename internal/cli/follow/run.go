@@ -41,8 +41,8 @@ func (f Follower) Run(ctx context.Context, run client.WorkflowRun, result any) e
 	return workflows.FaultOf(err)
 }
 
-// terminated fills in the result of a workflow that was terminated, which returns
-// none itself. It reports whether the workflow ended so.
+// terminated fills in the result of a terminated workflow, which returns none. It
+// reports whether the workflow was terminated.
 func terminated(err error, run client.WorkflowRun, result any) bool {
 	if !errors.As(err, new(*temporal.TerminatedError)) {
 		return false

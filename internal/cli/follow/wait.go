@@ -17,8 +17,8 @@ import (
 // for.
 const QuietTime = 3 * time.Second
 
-// Patience is how Wait waits.
-type Patience struct {
+// WaitOptions change how Wait waits.
+type WaitOptions struct {
 	// Quiet is how long Wait prints nothing.
 	Quiet time.Duration
 	// ForControl is set where Wait also waits for a control worker, up to the
@@ -28,14 +28,14 @@ type Patience struct {
 
 // Wait waits for the result of a short workflow and decodes it. It shows no step
 // that ends; after a while it prints what the workflow waits for.
-func (f Follower) Wait(ctx context.Context, run client.WorkflowRun, p Patience, result any) error {
+func (f Follower) Wait(ctx context.Context, run client.WorkflowRun, o WaitOptions, result any) error {
 	view := newTimeline(f.Console.Stderr)
 	view.quiet = true
 	watch, stop := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if err := f.watchQuietly(watch, run, p, view); err != nil {
+		if err := f.watchQuietly(watch, run, o, view); err != nil {
 			stop(err)
 		}
 	}()
@@ -56,7 +56,7 @@ func (f Follower) Wait(ctx context.Context, run client.WorkflowRun, p Patience, 
 
 // watchQuietly prints what a workflow waits for once that takes long. It fails when
 // no control worker is there, unless that is waited for.
-func (f Follower) watchQuietly(ctx context.Context, run client.WorkflowRun, p Patience, view *timeline) error {
+func (f Follower) watchQuietly(ctx context.Context, run client.WorkflowRun, o WaitOptions, view *timeline) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	started, seen := time.Now(), int64(0)
@@ -72,14 +72,14 @@ func (f Follower) watchQuietly(ctx context.Context, run client.WorkflowRun, p Pa
 			continue // Wait reports it
 		}
 		gone, news := control.observe(described)
-		if gone && !p.ForControl {
+		if gone && !o.ForControl {
 			return exit.Unreachable(fault.New(fault.Unavailable, "no control worker polls the queue %s", workflows.Queue).
 				WithHint("start one: mcp worker --control"))
 		}
 		if news {
 			view.note(waitingForControl)
 		}
-		if time.Since(started) < p.Quiet {
+		if time.Since(started) < o.Quiet {
 			continue
 		}
 		seen = f.catchUp(ctx, run, view, seen)

@@ -176,7 +176,7 @@ func postgres(c activities.ControlDiagnosis) finding {
 	const check = "postgres"
 	switch {
 	case c.Postgres != nil:
-		return away(check, hinted(c.Postgres, "is it up? the control worker's [postgres] says where it is"))
+		return away(check, hinted(c.Postgres, "is it up? its address is in [postgres] of the control worker's mcp.toml"))
 	case c.Schema != c.NeedsSchema:
 		f := fault.New(fault.Conflict, "its tables are at version %d, and the control worker needs %d", c.Schema, c.NeedsSchema)
 		return fail(check, f.WithHint("run mcp migrate, or restart the control worker, which does it too"))

@@ -61,7 +61,7 @@ func sideBySide(ctx context.Context, checks ...func(context.Context) []finding) 
 	return all
 }
 
-// late is the fault of a check, which says so where it is only a timeout.
+// late is the fault of a failed check, with a message of mcp's own for a timeout.
 func late(err error) *fault.Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.Unavailable, "no answer in %s", checkTimeout)

@@ -39,7 +39,7 @@ func askService(ctx context.Context, s *session.Session, cfg *config.Config, o *
 		{"node", "Node that it runs on", standard.node, "none", needed(&o.node)},
 		{"image", "Image, with a tag", standard.image, "none", needed(&o.image)},
 		{"containerfile", "Containerfile to build it from", "", "it is not built", into(&o.containerfile)},
-		{"port", "Port that its program listens on", "", "what $PORT says", intoPort(&o.port)},
+		{"port", "Port that its program listens on", "", "the value of $PORT", intoPort(&o.port)},
 	} {
 		if given(q.flag) {
 			continue

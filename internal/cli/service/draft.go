@@ -79,14 +79,14 @@ image = %q
 # secret_env = { PASSWORD = "%s-password" }  # podman secret create %s-password FILE
 # volumes = ["/srv/%s:/data"]
 
-# Unless told otherwise it is healthy when each route accepts a connection.
+# By default it is healthy when each route accepts a connection.
 # [components.health]
 # http = "/healthz"
 
 # A port of this component; mcp finds a free one on the node.
 [[components.routes]]
 name = "http"
-port = 443   # the port that the world knows
+port = 443   # the public port
 mode = "l7"  # or "l4"
 `, o.name, o.image, o.name, o.name, o.name)
 	if o.port != 0 {

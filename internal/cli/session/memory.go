@@ -81,8 +81,8 @@ func (s *Session) askLater(key string) {
 	s.AskLater()
 }
 
-// recall decodes what is remembered under a key, and reports whether there is such a
-// thing and whether it is fresh.
+// recall decodes what is remembered under a key. It reports whether it found anything,
+// and whether that is fresh.
 func (s *Session) recall(key string, out any) (found, fresh bool) {
 	file := s.memoryOf(key)
 	info, err := os.Stat(file)

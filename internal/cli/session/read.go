@@ -34,29 +34,34 @@ func (s *Session) Read(ctx context.Context, c client.Client, verb, workflow stri
 			ID: workflows.ReadID(verb, nonce()), TaskQueue: workflows.Queue,
 			StaticSummary: "mcp " + verb, WorkflowExecutionTimeout: time.Minute,
 		},
-		patience: follow.Patience{Quiet: follow.QuietTime},
+		wait: follow.WaitOptions{Quiet: follow.QuietTime},
 	}
 	for _, option := range options {
 		option(&r)
 	}
-	run, err := c.ExecuteWorkflow(ctx, r.start, workflow, in)
-	if err != nil {
-		return exit.Temporal(err)
-	}
-	err = s.Follow(c).Wait(ctx, run, r.patience, out)
+	err := s.read(ctx, c, r, workflow, in, out)
 	if r.cancel && ctx.Err() != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), ConnectTimeout)
 		defer cancel()
-		_ = c.CancelWorkflow(last, run.GetID(), "") // otherwise its timeout ends it
+		_ = c.CancelWorkflow(last, r.start.ID, "") // otherwise its timeout ends it
 	}
 	return err
 }
 
+// read starts the workflow and waits for its result.
+func (s *Session) read(ctx context.Context, c client.Client, r read, workflow string, in, out any) error {
+	run, err := c.ExecuteWorkflow(ctx, r.start, workflow, in)
+	if err != nil {
+		return exit.Temporal(err)
+	}
+	return s.Follow(c).Wait(ctx, run, r.wait, out)
+}
+
 // read is how Read runs a workflow.
 type read struct {
-	start    client.StartWorkflowOptions
-	patience follow.Patience
-	cancel   bool // the workflow, where the command is interrupted
+	start  client.StartWorkflowOptions
+	wait   follow.WaitOptions
+	cancel bool // the workflow, where the command is interrupted
 }
 
 // ReadOption changes how Read runs a workflow.
@@ -67,7 +72,7 @@ type ReadOption func(*read)
 func Within(wait time.Duration) ReadOption {
 	return func(r *read) {
 		r.start.WorkflowExecutionTimeout = wait + time.Minute
-		r.patience.Quiet = wait + time.Minute
+		r.wait.Quiet = wait + time.Minute
 		r.cancel = true
 	}
 }
@@ -77,7 +82,7 @@ func Within(wait time.Duration) ReadOption {
 func UntilDeadline(deadline time.Duration) ReadOption {
 	return func(r *read) {
 		r.start.WorkflowExecutionTimeout = cmp.Or(deadline, workflows.DefaultDeadline)
-		r.patience.ForControl = true
+		r.wait.ForControl = true
 		r.cancel = true
 	}
 }

@@ -30,8 +30,8 @@ type Session struct {
 	// Lasting is called by a verb that then runs until it is interrupted; nil for
 	// nothing to do.
 	Lasting func()
-	// AskLater starts the same completion in another process, which asks the live
-	// system; nil where a completion asks it itself.
+	// AskLater runs this completion again in another process, which asks the live
+	// system; nil to ask it before answering.
 	AskLater func()
 
 	// ConfigFile is the flag --config, and Debug the flag --debug.
