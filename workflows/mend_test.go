@@ -64,8 +64,8 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 	})
 }
 
-// A worker that was started anew has not seen what the former one had: Mend
-// looks again before it changes anything there.
+// A worker that was restarted has not seen what the former one had: Mend surveys
+// the node again before it changes anything there.
 func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
 	s := dirty(t)
 	refused := false
@@ -74,7 +74,7 @@ func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
 			return nil
 		}
 		refused = true
-		return fault.New(fault.Conflict, "the worker of node rift was started anew since it was surveyed")
+		return fault.New(fault.Conflict, "the worker of node rift has restarted since the survey")
 	}
 	s.mend(t)
 	require.Equal(t, 2, strings.Count(strings.Join(s.calls, "\n"), "Survey rift"))

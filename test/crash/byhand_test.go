@@ -34,7 +34,7 @@ func (fc *faultCase) runByHand() error {
 	name := servicedef.ContainerNameFor(fc.service, "app")
 	_, err = node.engine.Run(ctx, runtime.ContainerSpec{
 		Name: name, Image: image, Env: map[string]string{"PORT": strconv.Itoa(port)}, Restart: "unless-stopped",
-		Ports: []runtime.PortMapping{{HostIP: node.address, HostPort: port, ContainerPort: port, Protocol: "tcp"}},
+		Ports: []servicedef.Port{{IP: node.address, Host: port, Container: port, Protocol: "tcp"}},
 	})
 	if err != nil {
 		return err

@@ -127,7 +127,7 @@ func TestALogOfFiftyMegabytesStaysOnTheBuilder(t *testing.T) {
 		summary := w.summary(result.WorkflowID)
 		require.Equal(t, 1, summary.attempts["Build"], summary.failures["Build"])
 		require.Less(t, summary.size, 256<<10)
-		kept, found := strings.CutPrefix(result.Error.Hint, "the whole log is ")
+		kept, found := strings.CutPrefix(result.Error.Hint, "read the whole log: ")
 		require.True(t, found, result.Error.Hint)
 		kept, _, _ = strings.Cut(kept, " ")
 		requireLog(t, kept)
