@@ -13,7 +13,6 @@ compile() {
 		echo "examples/services/$service.toml has no image $image with a tag" >&2
 		exit 1
 	fi
-	# GOFLAGS is reset: the build tags of mcp do not apply here.
 	(cd "examples/src/$service" && CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
 		go build -trimpath -ldflags "-s -w -X main.version=$tag" -o "bin/$image" "$package")
 }

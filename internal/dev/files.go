@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // writeConfig writes the mcp.toml that the CLI finds. It names the builder but
@@ -86,10 +88,13 @@ func ReadInfo(dir string) (Info, error) {
 // writeFile replaces a file atomically, so that no reader sees half of it, and
 // sets its mode.
 func writeFile(path string, text []byte, mode os.FileMode) error {
-	next := path + ".new"
-	_ = os.Remove(next) // one left by a killed process may have another mode
-	if err := os.WriteFile(next, text, mode); err != nil {
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(mode))
+	if err != nil {
 		return err
 	}
-	return os.Rename(next, path)
+	defer func() { _ = file.Cleanup() }()
+	if _, err := file.Write(text); err != nil {
+		return err
+	}
+	return file.CloseAtomicallyReplace()
 }

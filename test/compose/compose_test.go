@@ -1,5 +1,5 @@
-// Package compose_test holds docker-compose.yml to its promises. No compose
-// engine is needed: the file is read by the reference implementation's loader.
+// Package compose_test tests docker-compose.yml without a compose engine: the loader
+// of the reference implementation reads the file.
 package compose_test
 
 import (
@@ -27,7 +27,7 @@ var passwords = []string{
 	"MCP_POSTGRES_PASSWORD=mcp-secret",
 }
 
-// load reads the file as `docker compose` would with the given environment.
+// load reads the file as `docker compose` does with an environment.
 func load(t *testing.T, env []string) (*types.Project, error) {
 	t.Helper()
 	options, err := cli.NewProjectOptions(

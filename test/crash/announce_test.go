@@ -14,18 +14,17 @@ import (
 type moment struct {
 	Workflow, Run, Activity, ID string
 	Attempt                     int32
-	// Local is set where the worker that runs the workflow does it on the spot.
+	// Local is set where it is a local activity.
 	Local, After bool
 }
 
-// key tells its activity from all others of the run. Those that are done on the
-// spot are numbered by themselves, so the id alone does not.
+// key identifies the activity in its run. Local activities have ids of their own,
+// so the id alone does not.
 func (m moment) key() string { return m.Activity + " " + m.ID }
 
-// announcer tells the harness of every moment, from inside the process in
-// which it comes, and waits until it may go on. After is told when the
-// activity has done its work and Temporal does not know it yet. A new activity
-// is told of like any other.
+// announcer sends every moment to the harness, from the process in which it
+// happens, and waits until it may go on. After means that the activity has done its
+// work and Temporal does not know it yet.
 type announcer struct {
 	interceptor.WorkerInterceptorBase
 	socket string
@@ -46,16 +45,15 @@ func (a *announced) ExecuteActivity(ctx context.Context, in *interceptor.Execute
 		Workflow: info.WorkflowExecution.ID, Run: info.WorkflowExecution.RunID,
 		Activity: info.ActivityType.Name, ID: info.ActivityID, Attempt: info.Attempt, Local: info.IsLocalActivity,
 	}
-	a.tell(m)
+	a.announce(m)
 	out, err := a.Next.ExecuteActivity(ctx, in)
 	m.After = true
-	a.tell(m)
+	a.announce(m)
 	return out, err
 }
 
-// tell returns when the harness closes the connection. A harness that is gone
-// holds nobody up.
-func (a *announced) tell(m moment) {
+// announce returns when the harness closes the connection, or has ended.
+func (a *announced) announce(m moment) {
 	conn, err := net.Dial("unix", a.socket)
 	if err != nil {
 		return

@@ -1,10 +1,18 @@
-// Package crash is the proof of the promise that nothing is ever half-deployed:
-// it kills or stops each process, at each point of each kind of deploy, and
-// looks at what podman, Postgres and Temporal then have.
+// Package crash tests the promise that nothing is ever half-deployed: it kills or
+// stops each process, at each point of each kind of deploy, and checks the state of
+// podman, Postgres and Temporal afterwards.
+//
+// A scenario is one kind of deploy. A rig is an installation to run it on, in which
+// each part is a process of its own. A target is what fails, a point is when: before,
+// inside or after an activity. A faultCase is one scenario with one failure of one
+// target at one point; all of them are the matrix. The baseline of a scenario is its
+// run without a failure, which finds the points. A verdict is how a case ended.
 package crash
 
 import (
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/signal"
 	"regexp"
@@ -17,50 +25,57 @@ import (
 )
 
 var (
-	full   = flag.Bool("full", false, "play the whole matrix, in an order that makes each beginning of it a fair sample")
-	budget = flag.Duration("for", time.Hour, "begin no case after this time")
-	only   = flag.String("case", "", "play the cases of the whole matrix whose names match")
-	rigs   = flag.Int("rigs", 3, "how many installations play side by side; most of a case's time is waiting")
-	report = flag.String("report", "", "the file to write what happened to, as Markdown")
+	full   = flag.Bool("full", false, "run the whole matrix, in an order that makes each beginning of it a fair sample")
+	budget = flag.Duration("for", time.Hour, "start no case after this time")
+	only   = flag.String("case", "", "run the cases of the whole matrix whose names match")
+	rigs   = flag.Int("rigs", 3, "how many installations run cases side by side; most of a case's time is waiting")
+	report = flag.String("report", "", "the file to write the results to, as Markdown")
 )
 
 func TestMain(m *testing.M) {
-	if stage := os.Getenv(stageVariable); stage != "" {
-		os.Exit(beMcp(stage))
+	if socket := os.Getenv(announceVariable); socket != "" {
+		os.Exit(beMcp(socket))
 	}
-	os.Exit(m.Run())
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // rigs bound what runs at once
+		panic(err)
+	}
+	code := m.Run()
+	if err := errors.Join(pool.close(), results.write(*report)); err != nil {
+		fmt.Fprintln(os.Stderr, "crash:", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 func TestNothingIsEverHalfDeployed(t *testing.T) {
-	hall := newHall(t, *rigs, 2)
-	matrix, calm := hall.rehearse()
+	t.Parallel()
+	matrix, baselines := runBaselines(t)
 	cases := choose(t, matrix)
 	started := time.Now()
 	interrupted, stop := signal.NotifyContext(t.Context(), os.Interrupt)
 	defer stop()
-	played := hall.play(cases, func() bool { return interrupted.Err() != nil || time.Since(started) > *budget })
-	for _, r := range slices.Concat(calm, played) {
+	done := runAll(cases, func() bool { return interrupted.Err() != nil || time.Since(started) > *budget })
+	for _, r := range slices.Concat(baselines, done) {
 		t.Run(strings.ReplaceAll(r.name(), "/", " "), func(t *testing.T) {
 			if r.verdict == wrong {
 				t.Error(r.err)
 			}
 		})
 	}
-	if *report != "" {
-		require.NoError(t, os.WriteFile(*report, []byte(reliability(matrix, played, time.Since(started))), 0o644))
-	}
+	results.matrix = reliability(matrix, done, time.Since(started))
 }
 
-// choose picks the cases to play.
-func choose(t *testing.T, matrix []*play) []*play {
+// choose picks the cases to run.
+func choose(t *testing.T, matrix []*faultCase) []*faultCase {
 	if *full {
 		return matrix
 	}
-	byName := map[string]*play{}
+	byName := map[string]*faultCase{}
 	for _, c := range matrix {
 		byName[c.name()] = c
 	}
-	var chosen []*play
+	var chosen []*faultCase
 	if *only != "" {
 		wanted, err := regexp.Compile(*only)
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"testing"
@@ -9,28 +10,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lookInterval is how often the nodes of this test are looked at.
-const lookInterval = 2 * time.Second
+// monitorInterval is how often the nodes of this test are observed.
+const monitorInterval = 2 * time.Second
 
-// A node whose network is cut is told of once, and its end too; the looks at
-// the other one go on as before.
-func TestANodeThatIsCutOffIsTold(t *testing.T) {
-	r := newHall(t, 1, 2).rigs[0]
-	file, err := os.OpenFile(r.config(theControlWorker), os.O_APPEND|os.O_WRONLY, 0)
+// TestANodeThatIsCutOffIsReported cuts one node's network: that is one event, and its
+// end another, and the other node is observed as before.
+func TestANodeThatIsCutOffIsReported(t *testing.T) {
+	t.Parallel()
+	r := pool.rig(t)
+	usual, err := os.ReadFile(r.config(theControlWorker))
 	require.NoError(t, err)
-	_, err = file.WriteString("[monitor]\ninterval = \"" + lookInterval.String() + "\"\n")
-	require.NoError(t, err)
-	require.NoError(t, file.Close())
-	// A node's schedule takes the interval over when its worker starts.
-	for _, name := range []string{theControlWorker, workerOf(nodeNames[0]), workerOf(nodeNames[1])} {
-		r.parts[name].kill()
-		require.NoError(t, r.parts[name].up(t.Context()))
-	}
+	r.reconfigure(t, string(usual)+"[monitor]\ninterval = \""+monitorInterval.String()+"\"\n")
+	t.Cleanup(func() { r.reconfigure(t, string(usual)) })
 
-	told := func(node string) (kinds []string) {
-		var events []struct{ Kind string }
-		r.decode(t, &events, "events", "--node", node, "--json")
-		for _, e := range events {
+	events := func(node string) (kinds []string) {
+		var list []struct{ Kind string }
+		r.decode(t, &list, "events", "--node", node, "--json")
+		for _, e := range list {
 			kinds = append(kinds, e.Kind)
 		}
 		return kinds
@@ -40,34 +36,52 @@ func TestANodeThatIsCutOffIsTold(t *testing.T) {
 		r.decode(t, &status, "node", "status", node, "--json")
 		return status[0].Seen
 	}
-	awaitLooks := func(node string, n int) {
+	awaitObservations := func(node string, n int) {
 		t.Helper()
 		for last := seen(node); n > 0; n-- {
-			require.NoError(t, await(patience, "a look at "+node, func() bool { return seen(node).After(last) }))
+			require.NoError(t, await(timeout, "an observation of "+node, func() bool { return seen(node).After(last) }))
 			last = seen(node)
 		}
 	}
 	cut, other := r.nodes[0], r.nodes[1]
-	awaitLooks(cut.name, 2)
-	require.Empty(t, told(cut.name))
+	awaitObservations(cut.name, 2)
+	require.Empty(t, events(cut.name))
 	require.NoError(t, cut.cut())
-	require.NoError(t, await(patience, "it is told", func() bool { return len(told(cut.name)) > 0 }))
-	awaitLooks(other.name, 3)
+	require.NoError(t, await(timeout, "an event", func() bool { return len(events(cut.name)) > 0 }))
+	awaitObservations(other.name, 3)
 	require.NoError(t, cut.plug())
-	require.NoError(t, await(patience, "its end is told", func() bool { return len(told(cut.name)) > 1 }))
-	awaitLooks(cut.name, 2)
-	require.Equal(t, []string{"unreachable", "back"}, told(cut.name))
-	require.Empty(t, told(other.name))
+	require.NoError(t, await(timeout, "its end", func() bool { return len(events(cut.name)) > 1 }))
+	awaitObservations(cut.name, 2)
+	require.Equal(t, []string{"unreachable", "back"}, events(cut.name))
+	require.Empty(t, events(other.name))
 }
 
-// decode reads what a verb that succeeds prints as JSON.
+// reconfigure restarts the control worker with a configuration, and the nodes'
+// workers, whose start takes a monitor's interval over.
+func (r *rig) reconfigure(t *testing.T, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(r.config(theControlWorker), []byte(text), 0o600))
+	names := []string{theControlWorker}
+	for _, m := range r.nodes {
+		names = append(names, workerOf(m.name))
+	}
+	for _, name := range names {
+		r.parts[name].kill()
+		require.NoError(t, r.parts[name].up(context.Background()))
+	}
+	for _, m := range r.nodes {
+		require.NoError(t, await(timeout, m.name+" answers", func() bool { return r.answers(context.Background(), m.name) }))
+	}
+}
+
+// decode decodes the JSON that a verb which succeeds prints.
 func (r *rig) decode(t *testing.T, out any, args ...string) {
 	t.Helper()
 	c, err := r.mcp(args...)
 	require.NoError(t, err)
 	select {
 	case <-c.done:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		c.Stop()
 	}
 	require.Zero(t, c.code(), c.stderr.String())

@@ -6,123 +6,123 @@ import (
 	"time"
 )
 
-// failure is how somebody fails: strike begins it, and heal ends it when away
-// has passed.
+// failure is how a target fails: inject begins it, and repair ends it when away has
+// passed.
 type failure struct {
 	name   string
 	away   time.Duration
-	strike func(p *play) error
-	heal   func(ctx context.Context, p *play) error
-	// gentle promises that nothing has to be put back for it.
+	inject func(fc *faultCase) error
+	repair func(ctx context.Context, fc *faultCase) error
+	// gentle promises that no deploy has to be undone for it.
 	gentle bool
 }
 
-// dirtying is how long a node must be away for an undo to be given up and left
-// to a Mend.
+// dirtying is how long a node must be away for an undo to give up and leave the
+// rest to Mend.
 const dirtying = 2 * time.Minute
 
-// lasting reports whether an undo may have been given up.
+// lasting reports whether an undo may have given up.
 func (f failure) lasting() bool { return f.away > dirtying }
 
-// deaths are the ways in which every process fails.
-var deaths = []failure{
+// processFaults are the ways in which every process fails.
+var processFaults = []failure{
 	killed("killed, back after 2 s", 2*time.Second),
 	killed("killed, back after 60 s", time.Minute),
 	{
 		name: "stopped for 20 s", away: 20 * time.Second,
-		strike: func(p *play) error { p.victim().freeze(); return nil },
-		heal:   func(_ context.Context, p *play) error { p.victim().thaw(); return nil },
+		inject: func(fc *faultCase) error { fc.part().freeze(); return nil },
+		repair: func(_ context.Context, fc *faultCase) error { fc.part().thaw(); return nil },
 	},
 }
 
-// retirement is how a worker ends that is asked to: what it does comes to its
-// end first, or is handed over.
-var retirement = failure{
+// gracefulStop is the end of a worker by SIGTERM: its activities end first, or are
+// handed over.
+var gracefulStop = failure{
 	name: "asked to end, back after 2 s", away: 2 * time.Second, gentle: true,
-	strike: func(p *play) error { p.victim().ask(); return nil },
-	heal:   func(ctx context.Context, p *play) error { return p.victim().again(ctx) },
+	inject: func(fc *faultCase) error { fc.part().ask(); return nil },
+	repair: func(ctx context.Context, fc *faultCase) error { return fc.part().again(ctx) },
 }
 
-// illnesses are what an image registry has beside deaths.
-var illnesses = []failure{
-	ill("answers 503 for 20 s", (*front).refuse),
-	ill("hangs for 20 s", (*front).hang),
-	ill("cuts connections mid-blob for 20 s", (*front).cutBlobs),
+// registryFaults are those of an image registry, beside processFaults.
+var registryFaults = []failure{
+	registryFault("answers 503 for 20 s", (*registryProxy).refuse),
+	registryFault("hangs for 20 s", (*registryProxy).hang),
+	registryFault("cuts connections mid-blob for 20 s", (*registryProxy).cutBlobs),
 }
 
-// cuts are what happens to a node's network.
-var cuts = []failure{cutOff("cut for 20 s", 20*time.Second), cutOff("cut for 60 s", time.Minute)}
+// networkFaults are those of a node's network.
+var networkFaults = []failure{cutOff("cut for 20 s", 20*time.Second), cutOff("cut for 60 s", time.Minute)}
 
-// reboot is what happens to a node as a whole: all that runs there ends.
+// reboot ends all processes of a node, and starts it again.
 var reboot = failure{
 	name: "reboots within 5 s", away: 5 * time.Second,
-	strike: func(p *play) error { return p.rig.node(p.home).powerOff(p.rig) },
-	heal:   func(ctx context.Context, p *play) error { return p.rig.node(p.home).powerOn(ctx, p.rig) },
+	inject: func(fc *faultCase) error { return fc.rig.node(fc.node).powerOff(fc.rig) },
+	repair: func(ctx context.Context, fc *faultCase) error { return fc.rig.node(fc.node).powerOn(ctx, fc.rig) },
 }
 
-// failures are the ways in which each can fail.
-func failures(who string) []failure {
-	switch who {
+// failures are the ways in which a target can fail.
+func failures(target string) []failure {
+	switch target {
 	case theControlWorker, theNodeWorker, theBuilder:
-		return append(slices.Clone(deaths), retirement)
+		return append(slices.Clone(processFaults), gracefulStop)
 	case theImageRegistry:
-		return append(slices.Clone(deaths), illnesses...)
+		return append(slices.Clone(processFaults), registryFaults...)
 	case theNetwork:
-		return cuts
+		return networkFaults
 	case theNode:
 		return []failure{reboot}
 	}
-	return deaths
+	return processFaults
 }
 
 func killed(name string, away time.Duration) failure {
 	return failure{
 		name: name, away: away,
-		strike: func(p *play) error { p.victim().kill(); return nil },
-		heal:   func(ctx context.Context, p *play) error { return p.victim().up(ctx) },
+		inject: func(fc *faultCase) error { fc.part().kill(); return nil },
+		repair: func(ctx context.Context, fc *faultCase) error { return fc.part().up(ctx) },
 	}
 }
 
-func ill(name string, fall func(*front) error) failure {
+func registryFault(name string, fall func(*registryProxy) error) failure {
 	return failure{
 		name: name, away: 20 * time.Second,
-		strike: func(p *play) error { return fall(p.rig.front) },
-		heal:   func(_ context.Context, p *play) error { p.rig.front.heal(); return nil },
+		inject: func(fc *faultCase) error { return fall(fc.rig.registryProxy) },
+		repair: func(_ context.Context, fc *faultCase) error { fc.rig.registryProxy.repair(); return nil },
 	}
 }
 
 func cutOff(name string, away time.Duration) failure {
 	return failure{
 		name: name, away: away,
-		strike: func(p *play) error { return p.rig.node(p.home).cut() },
-		heal:   func(_ context.Context, p *play) error { return p.rig.node(p.home).plug() },
+		inject: func(fc *faultCase) error { return fc.rig.node(fc.node).cut() },
+		repair: func(_ context.Context, fc *faultCase) error { return fc.rig.node(fc.node).plug() },
 	}
 }
 
-// victim is the process that fails.
-func (p *play) victim() *part {
-	if p.who == theCLI {
-		return p.cli
+// part is the process that fails.
+func (fc *faultCase) part() *part {
+	if fc.target == theCLI {
+		return fc.cli
 	}
-	return p.rig.parts[p.who]
+	return fc.rig.parts[fc.target]
 }
 
-// strike lets who fail, once, and has it come back. A command line that has
+// inject lets the target fail, once, and has it come back. A command line that has
 // ended cannot fail.
-func (p *play) strike() {
-	p.strikes.Do(func() {
-		if p.who == theCLI && p.cli.ended() {
-			p.back <- nil
+func (fc *faultCase) inject() {
+	fc.injected.Do(func() {
+		if fc.target == theCLI && fc.cli.ended() {
+			fc.back <- nil
 			return
 		}
-		if err := p.how.strike(p); err != nil {
-			p.back <- err
+		if err := fc.how.inject(fc); err != nil {
+			fc.back <- err
 			return
 		}
-		time.AfterFunc(p.how.away, func() {
+		time.AfterFunc(fc.how.away, func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
-			p.back <- p.how.heal(ctx, p)
+			fc.back <- fc.how.repair(ctx, fc)
 		})
 	})
 }

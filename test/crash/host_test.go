@@ -11,32 +11,31 @@ import (
 	"sync"
 )
 
-// network is a bridge of a rig's own and the hosts on it, each a network
-// namespace: what is cut off there is cut off for real.
+// network is a bridge and the hosts on it, each a network namespace.
 type network struct {
-	name  string // of the bridge, and the beginning of all other names
+	name  string // of the bridge, and the prefix of all other names
 	hosts []*host
 	// gateway is this machine's address on the bridge.
 	gateway string
 }
 
-// host is one machine on a network. Its interface and its firewall are its
-// own; its processes and its files are this machine's.
+// host is one machine on a network. Its interface and its firewall are its own; its
+// processes and its files are this machine's.
 type host struct {
 	namespace, veth, address string
-	// boot is a file with the name of the host's last boot; "" before the
-	// first, when it has this machine's.
+	// boot is a file with the id of the host's last boot; "" until its first
+	// reboot, while it has this machine's.
 	boot string
 }
 
-// networks makes one network at a time: each takes the first free addresses.
+// networks serializes newNetwork: each takes the first free addresses.
 var networks struct {
 	sync.Mutex
 	made int
 }
 
-// newNetwork makes a bridge with that many hosts. When it fails, remove takes
-// away what it has made.
+// newNetwork makes a bridge with that many hosts. When it fails, remove removes the
+// parts that it has made.
 func newNetwork(hosts int) (*network, error) {
 	networks.Lock()
 	defer networks.Unlock()
@@ -66,7 +65,7 @@ func newNetwork(hosts int) (*network, error) {
 	return n, nil
 }
 
-// join makes a host, and plugs it in.
+// join makes a host, and connects it.
 func (n *network) join(h *host) error {
 	for _, args := range [][]string{
 		{"netns", "add", h.namespace},
@@ -81,14 +80,13 @@ func (n *network) join(h *host) error {
 			return err
 		}
 	}
-	// The kernel shows a process the settings of its own namespace.
+	// A process sees the kernel's settings of its own namespace.
 	path, args := h.inside("/bin/sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
 	return run(path, args...)
 }
 
-// inside is the command line that runs a program on the host. It is nsenter,
-// since "ip netns exec" would hide the cgroups; the process becomes the
-// program itself.
+// inside returns the command line that runs a program on the host. It is nsenter,
+// because "ip netns exec" hides the cgroups; nsenter execs the program.
 func (h *host) inside(program string, args ...string) (string, []string) {
 	args = append([]string{program}, args...)
 	if h.boot != "" {
@@ -98,7 +96,7 @@ func (h *host) inside(program string, args ...string) (string, []string) {
 	return "/usr/bin/nsenter", append([]string{"--net=" + h.netns()}, args...)
 }
 
-// reset takes away what podman has made of the host's network, as a boot does.
+// reset removes podman's bridges and rules from the host's network, as a boot does.
 func (h *host) reset() error {
 	links, err := exec.Command("ip", "-n", h.namespace, "-o", "link", "show", "type", "bridge").Output()
 	if err != nil {
@@ -117,14 +115,14 @@ func (h *host) reset() error {
 	return errors.Join(problems...)
 }
 
-// netns is the file that names the host's network namespace.
+// netns is the file of the host's network namespace.
 func (h *host) netns() string { return "/run/netns/" + h.namespace }
 
-// cut pulls the host's plug, and plug puts it back in.
+// cut disconnects the host from the network, and plug connects it again.
 func (h *host) cut() error  { return ip("link", "set", h.veth, "down") }
 func (h *host) plug() error { return ip("link", "set", h.veth, "up") }
 
-// remove takes the network away. Whoever runs on its hosts has ended.
+// remove removes the network. The processes on its hosts have ended.
 func (n *network) remove() error {
 	if n == nil {
 		return nil
@@ -136,8 +134,7 @@ func (n *network) remove() error {
 	return errors.Join(append(problems, ip("link", "del", n.name))...)
 }
 
-// freeSubnet is the beginning of a /24 for test hosts that no interface of
-// this machine is in.
+// freeSubnet returns the prefix of a /24 that no interface of this machine is in.
 func freeSubnet() (string, error) {
 	taken, err := net.InterfaceAddrs()
 	if err != nil {
@@ -158,7 +155,7 @@ func freeSubnet() (string, error) {
 
 func ip(args ...string) error { return run("ip", args...) }
 
-// run runs a command that says what is wrong where it fails.
+// run runs a command. The error has its output.
 func run(name string, args ...string) error {
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// verdict is how a play ended.
+// verdict is how a case ended.
 type verdict string
 
 const (
@@ -24,57 +24,56 @@ const (
 	wrong    verdict = "wrong"
 )
 
-// judge looks at what the play has left, from podman, Postgres and Temporal
-// themselves. The error says all that is wrong.
-func (p *play) judge() (verdict, error) {
+// judge checks the state that the case has left in podman, Postgres and Temporal.
+// The error names all that is wrong.
+func (fc *faultCase) judge() (verdict, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if p.story.purges() {
-		return p.judgePurge(ctx)
+	if fc.scenario.purges() {
+		return fc.judgePurge(ctx)
 	}
-	r, err := p.rows(ctx)
+	r, err := fc.rows(ctx)
 	if err != nil {
 		return wrong, err
 	}
-	containers, err := p.containers(ctx)
+	containers, err := fc.containers(ctx)
 	if err != nil {
 		return wrong, err
 	}
-	containers, foreign := p.tellApart(r, containers)
-	if err := errors.Join(foreign, judgeAll(r, containers, p.allowed()), p.judgeCLI(r), p.judgeService(ctx, r)); err != nil {
+	containers, foreign := fc.byHandState(r, containers)
+	if err := errors.Join(foreign, judgeAll(r, containers, fc.allowed()), fc.judgeCLI(r), fc.judgeService(ctx, r)); err != nil {
 		return wrong, err
 	}
 	for _, d := range r.Deployments {
-		p.cause = d.Message
+		fc.cause = d.Message
 	}
-	if r.Release > p.story.released() {
+	if r.Release > fc.scenario.released() {
 		return finished, nil
 	}
 	return putBack, nil
 }
 
-// allowed is what may have become of a deployment that did not do what it was
-// asked to.
+// allowed is how a deployment may have failed.
 type allowed struct {
-	// causes are the kinds of error that it may have failed with.
+	// causes are the kinds of error that it may have.
 	causes []string
-	// undone: its undo may have had to be left to a Mend.
+	// undone is set where its undo may have left something to Mend.
 	undone bool
 }
 
-// judgeAll asks whether Postgres, Temporal and podman tell one true story.
+// judgeAll checks that Postgres, Temporal and podman agree.
 func judgeAll(r rows, containers []found, may allowed) error {
 	return errors.Join(judgeRows(r, may), judgeContainers(r, containers), judgePorts(r, containers))
 }
 
-// judgeRows asks whether each deployment's row tells the truth.
+// judgeRows checks that each deployment's row agrees with its workflow.
 func judgeRows(r rows, may allowed) error {
 	var problems []error
 	say := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	released := 0
 	for _, d := range r.Deployments {
-		if d.Told != d.Outcome {
-			say("deployment %d is %q in its row and %q in its workflow", d.Number, d.Outcome, d.Told)
+		if d.Result != d.Outcome {
+			say("deployment %d is %q in its row and %q in its workflow", d.Number, d.Outcome, d.Result)
 		}
 		if len(d.Undone) > 0 && !may.undone {
 			say("deployment %d left undone: %s", d.Number, strings.Join(d.Undone, "; "))
@@ -98,28 +97,28 @@ func judgeRows(r rows, may allowed) error {
 	return errors.Join(problems...)
 }
 
-// allowed says what a deployment of this play may fail with: somebody was away,
-// or the new version is not healthy.
-func (p *play) allowed() allowed {
-	// Where a deploy was lost, and the next one cannot reach the node either,
-	// somebody must still take away what the first one left. And an undeploy
-	// needs no node to answer.
-	unreached := p.who != "" && (p.story.lost != nil || slices.Contains(p.story.verb, "undeploy"))
-	may := allowed{undone: p.how.lasting() || unreached}
-	if p.who != "" {
+// allowed returns how a deployment of this case may fail: a target was away, or the
+// new version is not healthy.
+func (fc *faultCase) allowed() allowed {
+	// Where a deploy was terminated, and the next one cannot reach the node either,
+	// Mend must remove what the first one left. And an undeploy needs no node to
+	// answer.
+	unreached := fc.target != "" && (fc.scenario.terminated != nil || slices.Contains(fc.scenario.verb, "undeploy"))
+	may := allowed{undone: fc.how.lasting() || unreached}
+	if fc.target != "" {
 		may.causes = append(may.causes, string(fault.Unavailable))
 	}
-	if p.story.ends == putBack {
+	if fc.scenario.want == putBack {
 		may.causes = append(may.causes, string(fault.Unhealthy))
 	}
 	return may
 }
 
-// judgeCLI asks whether the operator was told the truth.
-func (p *play) judgeCLI(r rows) error {
-	cli := p.cli.now().(*command)
+// judgeCLI checks that the exit code agrees with the deployment.
+func (fc *faultCase) judgeCLI(r rows) error {
+	cli := fc.cli.now().(*command)
 	if len(r.Deployments) == 0 {
-		return nil // which judgeRows tells
+		return nil // an error of judgeRows
 	}
 	last := r.Deployments[len(r.Deployments)-1]
 	want := 1
@@ -135,7 +134,7 @@ func (p *play) judgeCLI(r rows) error {
 	return fmt.Errorf("the command line ended with %d, and deployment %d is %q (%s): %s", cli.code(), last.Number, last.Outcome, last.Message, cli.stderr.String())
 }
 
-// judgeContainers asks whether exactly what the release names is there.
+// judgeContainers checks that exactly the release's containers exist.
 func judgeContainers(r rows, containers []found) error {
 	var problems []error
 	left := map[string]found{}
@@ -156,12 +155,12 @@ func judgeContainers(r rows, containers []found) error {
 		}
 	}
 	for name, c := range left {
-		problems = append(problems, fmt.Errorf("container %s (%s, deployment %s) is nobody's", name, c.State, c.Labels[runtime.LabelDeployment]))
+		problems = append(problems, fmt.Errorf("container %s (%s, deployment %s) belongs to no release", name, c.State, c.Labels[runtime.LabelDeployment]))
 	}
 	return errors.Join(problems...)
 }
 
-// judgePorts asks whether Postgres and podman agree on who holds which port.
+// judgePorts checks that Postgres and podman agree on the ports of each container.
 func judgePorts(r rows, containers []found) error {
 	var held, published []string
 	for _, port := range r.Ports {
@@ -185,30 +184,30 @@ func judgePorts(r rows, containers []found) error {
 	return nil
 }
 
-// judgeService asks the service itself, and its data.
-func (p *play) judgeService(ctx context.Context, r rows) error {
+// judgeService sends the service a request, and checks its data.
+func (fc *faultCase) judgeService(ctx context.Context, r rows) error {
 	var problems []error
 	if r.Active && len(r.Components) > 0 {
 		want := r.Components[0].Image[strings.LastIndex(r.Components[0].Image, ":")+1:]
-		if r.Components[0].Image == p.byHand.Image { // adopted while nobody could say which tag that is
+		if r.Components[0].Image == fc.byHand.Image { // adopted while no part could say which tag that is
 			want = "v1"
 		}
-		got, err := ask(p.address(ctx))
+		got, err := ask(fc.address(ctx))
 		switch {
 		case err != nil:
 			problems = append(problems, fmt.Errorf("the service does not answer: %w", err))
 		case got != want:
-			problems = append(problems, fmt.Errorf("the service answers %q, and should %q", got, want))
+			problems = append(problems, fmt.Errorf("the service answers %q instead of %q", got, want))
 		}
 	}
-	data, err := os.ReadFile(filepath.Join(p.rig.volume(p.service), "precious"))
+	data, err := os.ReadFile(filepath.Join(fc.rig.volume(fc.service), "precious"))
 	if err != nil {
 		problems = append(problems, fmt.Errorf("the volume's data is lost: %w", err))
-	} else if string(data) != p.service {
-		problems = append(problems, fmt.Errorf("the volume's data has become %q", data))
+	} else if string(data) != fc.service {
+		problems = append(problems, fmt.Errorf("the volume's data is now %q", data))
 	}
-	if text, err := os.ReadFile(filepath.Join(p.rig.volume(p.service), "overlap")); err == nil {
-		problems = append(problems, fmt.Errorf("two containers had the volume at once: %s", text))
+	if text, err := os.ReadFile(filepath.Join(fc.rig.volume(fc.service), "overlap")); err == nil {
+		problems = append(problems, fmt.Errorf("two containers used the volume at once: %s", text))
 	}
 	return errors.Join(problems...)
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// good is what a second release leaves when all is well.
+// good is the state after a second release, with nothing wrong.
 func good() (rows, []found) {
 	r := rows{
 		Release: 2, Active: true,
-		Deployments: []deployment{{Number: 1, Outcome: "succeeded", Told: "succeeded"}, {Number: 2, Outcome: "succeeded", Told: "succeeded"}},
+		Deployments: []deployment{{Number: 1, Outcome: "succeeded", Result: "succeeded"}, {Number: 2, Outcome: "succeeded", Result: "succeeded"}},
 		Components:  []member{{Name: "app", Container: "s1-app", Node: "rift", Image: "r/app:v2", Digest: "sha256:2", Deployment: 2, Active: true}},
 		Ports:       []port{{Port: 20001, Node: "rift", Component: "app", Resting: true}, {Port: 20002, Node: "rift", Component: "app", Committed: true}},
 	}
@@ -25,7 +25,7 @@ func good() (rows, []found) {
 	}}}
 }
 
-// A checker that never finds anything proves nothing: this shows that it does.
+// A checker that finds nothing proves nothing: this shows what it finds.
 func TestTheCheckerSees(t *testing.T) {
 	tests := map[string]struct {
 		harm func(*rows, *[]found)
@@ -39,16 +39,16 @@ func TestTheCheckerSees(t *testing.T) {
 		"a container of another image":   {func(_ *rows, c *[]found) { (*c)[0].Image = "r/app@sha256:1" }, "should be 2 of sha256:2"},
 		"a container under a waiting name": {func(_ *rows, c *[]found) {
 			*c = append(*c, found{Node: "rift", ContainerInfo: runtime.ContainerInfo{Name: "s1-app.prev"}})
-		}, "container rift/s1-app.prev (, deployment ) is nobody's"},
+		}, "container rift/s1-app.prev (, deployment ) belongs to no release"},
 		"a port that podman does not publish": {func(_ *rows, c *[]found) { (*c)[0].Ports = nil }, "Postgres has the ports [rift:20002], and podman []"},
 		"a port that is held for nothing":     {func(r *rows, _ *[]found) { r.Ports[0].Resting = false }, "port 20001 of app is held by no release"},
-		"an outcome that was told otherwise":  {func(r *rows, _ *[]found) { r.Deployments[1].Told = "failed" }, `is "succeeded" in its row and "failed" in its workflow`},
-		"a workflow that is open":             {func(r *rows, _ *[]found) { r.Deployments[1].Told = "open" }, `"open" in its workflow`},
+		"another outcome in the workflow":     {func(r *rows, _ *[]found) { r.Deployments[1].Result = "failed" }, `is "succeeded" in its row and "failed" in its workflow`},
+		"a workflow that is open":             {func(r *rows, _ *[]found) { r.Deployments[1].Result = "open" }, `"open" in its workflow`},
 		"a success that is not the release":   {func(r *rows, _ *[]found) { r.Release = 1 }, "the release is 1"},
 		"an undo that was not completed":      {func(r *rows, _ *[]found) { r.Deployments[1].Undone = []string{"start x"} }, "left undone: start x"},
 		"a service that is dirty":             {func(r *rows, _ *[]found) { r.Dirty = true }, "dirty"},
 		"a failure with another cause": {func(r *rows, _ *[]found) {
-			r.Deployments = append(r.Deployments, deployment{Number: 3, Outcome: "failed", Told: "failed", Kind: "Internal", Message: "?"})
+			r.Deployments = append(r.Deployments, deployment{Number: 3, Outcome: "failed", Result: "failed", Kind: "Internal", Message: "?"})
 		}, "its error is Internal"},
 		"a service without a deployment": {func(r *rows, _ *[]found) { *r = rows{} }, "there is no deployment"},
 	}
@@ -70,30 +70,30 @@ func TestTheCheckerSeesWhatWasStartedByHand(t *testing.T) {
 	started := time.Now()
 	hand := runtime.ContainerInfo{ID: "1", Name: "s1-app", Image: "r/app@sha256:2", State: runtime.Running, Started: started}
 	took := rows{Release: 1, Adopted: []adopted{{Container: "1", Deployment: 1}}}
-	update := story{byHand: true, told: []string{"adopt"}, then: v2}
+	update := scenario{byHand: true, beforeVerb: []string{"adopt"}, then: v2}
 	tests := map[string]struct {
-		story story
-		rows  rows
-		harm  func(*[]found)
-		want  string
-		left  []string // containers that bear a deployment, or are still to be judged
+		scenario scenario
+		rows     rows
+		harm     func(*[]found)
+		want     string
+		left     []string // containers that bear a deployment, or are still to be judged
 	}{
-		"taken":                {story{byHand: true}, took, func(*[]found) {}, "", []string{"s1-app:1"}},
-		"not taken":            {story{byHand: true}, rows{}, func(*[]found) {}, "", nil},
+		"taken":                {scenario{byHand: true}, took, func(*[]found) {}, "", []string{"s1-app:1"}},
+		"not taken":            {scenario{byHand: true}, rows{}, func(*[]found) {}, "", nil},
 		"replaced, gone":       {update, rows{Release: 2}, func(c *[]found) { *c = nil }, "", nil},
 		"replaced, still here": {update, rows{Release: 2}, func(*[]found) {}, "", []string{"s1-app:"}},
-		"gone":                 {story{byHand: true}, took, func(c *[]found) { *c = nil }, "is gone", nil},
+		"gone":                 {scenario{byHand: true}, took, func(c *[]found) { *c = nil }, "is gone", nil},
 		"gone after a failure": {update, took, func(c *[]found) { *c = nil }, "is gone", nil},
-		"started again": {story{byHand: true}, took, func(c *[]found) { (*c)[0].Started = started.Add(time.Second) },
+		"started again": {scenario{byHand: true}, took, func(c *[]found) { (*c)[0].Started = started.Add(time.Second) },
 			"was started again", []string{"s1-app:"}},
-		"renamed": {story{byHand: true}, rows{}, func(c *[]found) { (*c)[0].Name = "s1-app.prev" }, "was renamed to s1-app.prev", []string{"s1-app.prev:"}},
+		"renamed": {scenario{byHand: true}, rows{}, func(c *[]found) { (*c)[0].Name = "s1-app.prev" }, "was renamed to s1-app.prev", []string{"s1-app.prev:"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &play{story: test.story, service: "s1", byHand: hand}
+			fc := &faultCase{scenario: test.scenario, service: "s1", byHand: hand}
 			containers := []found{{Node: "rift", ContainerInfo: hand}}
 			test.harm(&containers)
-			containers, err := p.tellApart(test.rows, containers)
+			containers, err := fc.byHandState(test.rows, containers)
 			if test.want == "" {
 				require.NoError(t, err)
 			} else {
@@ -109,8 +109,8 @@ func TestTheCheckerSeesWhatWasStartedByHand(t *testing.T) {
 }
 
 func TestTheMatrixIsTheSameEachTime(t *testing.T) {
-	calm := &play{story: stories[0], seen: []point{{"CutOver", 1, before}, {"CutOver", 1, inside}, {"CutOver", 1, after}}}
-	first, second := calm.failing(), calm.failing()
+	baseline := &faultCase{scenario: scenarios[0], seen: []point{{"CutOver", 1, before}, {"CutOver", 1, inside}, {"CutOver", 1, after}}}
+	first, second := baseline.failing(), baseline.failing()
 	require.NotEmpty(t, first)
 	shuffle(first)
 	shuffle(second)
@@ -126,9 +126,9 @@ func TestAStepIsCountedOnce(t *testing.T) {
 	}
 	require.Equal(t, 1, count("CutOver", "11", false))
 	require.Equal(t, 2, count("CutOver", "12", false))
-	require.Equal(t, 1, count("FinishDeployment", "12", true), "what is done on the spot has ids of its own")
-	require.Equal(t, 1, count("FinishDeployment", "30", false), "what was not done on the spot is the same step")
+	require.Equal(t, 1, count("FinishDeployment", "12", true), "local activities have ids of their own")
+	require.Equal(t, 1, count("FinishDeployment", "30", false), "an activity that follows a local one is the same step")
 	require.Equal(t, 1, count("AllocatePorts", "3", true))
 	require.Equal(t, 2, count("AllocatePorts", "4", true))
-	require.Equal(t, 1, count("AllocatePorts", "3", true), "it is told of twice")
+	require.Equal(t, 1, count("AllocatePorts", "3", true), "its moments are two")
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// sample is what `make test` plays: everybody fails, in every story, at points
-// where there is something to lose.
+// sample is what `make test` runs: each target fails, and each scenario is run, at
+// points where there is something to lose.
 var sample = []string{
 	"cancel in mid-deploy: the node's network cut for 3 min inside RunContainer",
 	"new version, start-first: node worker stopped for 20 s inside RunContainer",
@@ -40,13 +40,13 @@ var sample = []string{
 	"first deploy with build and push: image registry cuts connections mid-blob for 20 s before Push",
 }
 
-// lengthy are cases that would take too long in every place of the matrix: an
+// lengthy are cases that would take too long at every point of the matrix: an
 // image registry that is away for 10 minutes fails no deploy whose deadline is
-// 30, and a node that stays away makes a service dirty, until it is back.
+// 30, and a node that stays away leaves a service dirty until it is back.
 var lengthy = []struct {
-	story, who string
-	how        failure
-	at         point
+	scenario, target string
+	how              failure
+	at               point
 }{
 	{"first deploy with build and push", theImageRegistry, killed("killed, back after 10 min", 10*time.Minute), point{"Push", 1, before}},
 	{"cancel in mid-deploy", theNetwork, cutOff("cut for 3 min", 3*time.Minute), point{"RunContainer", 1, inside}},
@@ -55,26 +55,26 @@ var lengthy = []struct {
 	{"two components on two nodes", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"CutOver", 1, before}},
 }
 
-// lengthyCases are those of the stories that were rehearsed.
-func lengthyCases(rehearsed []*play) []*play {
-	var cases []*play
+// lengthyCases are those of the scenarios that have a baseline.
+func lengthyCases(baselines []*faultCase) []*faultCase {
+	var cases []*faultCase
 	for _, l := range lengthy {
-		for _, calm := range rehearsed {
-			if calm.story.name == l.story {
-				cases = append(cases, &play{story: calm.story, who: l.who, how: l.how, at: l.at, lasts: calm.lasts})
+		for _, baseline := range baselines {
+			if baseline.scenario.name == l.scenario {
+				cases = append(cases, &faultCase{scenario: baseline.scenario, target: l.target, how: l.how, at: l.at, durations: baseline.durations})
 			}
 		}
 	}
 	return cases
 }
 
-// failing are the cases of the matrix that a play without a fault leads to.
-func (p *play) failing() []*play {
-	var cases []*play
-	for _, at := range p.seen {
-		for _, who := range everybody {
-			for _, f := range failures(who) {
-				cases = append(cases, &play{story: p.story, who: who, how: f, at: at, lasts: p.lasts})
+// failing are the cases of the matrix that follow from a baseline's points.
+func (fc *faultCase) failing() []*faultCase {
+	var cases []*faultCase
+	for _, at := range fc.seen {
+		for _, target := range targets {
+			for _, f := range failures(target) {
+				cases = append(cases, &faultCase{scenario: fc.scenario, target: target, how: f, at: at, durations: fc.durations})
 			}
 		}
 	}
@@ -83,47 +83,47 @@ func (p *play) failing() []*play {
 
 // shuffle orders the matrix, always in the same way, so that each beginning
 // of it is a fair sample.
-func shuffle(matrix []*play) {
+func shuffle(matrix []*faultCase) {
 	order := rand.New(rand.NewPCG(3, 1))
 	order.Shuffle(len(matrix), func(i, j int) { matrix[i], matrix[j] = matrix[j], matrix[i] })
 }
 
-// name says what the case is.
-func (p *play) name() string {
-	if p.who == "" {
-		return p.story.name + ": nothing fails"
+// name describes the case.
+func (fc *faultCase) name() string {
+	if fc.target == "" {
+		return fc.scenario.name + ": nothing fails"
 	}
-	return fmt.Sprintf("%s: %s %s %s", p.story.name, p.who, p.how.name, p.at)
+	return fmt.Sprintf("%s: %s %s %s", fc.scenario.name, fc.target, fc.how.name, fc.at)
 }
 
-// perform plays the case on a rig, and judges it.
-func (p *play) perform(r *rig) {
-	p.rig = r
-	if p.err = p.prepare(); p.err != nil {
-		p.verdict = wrong
+// execute runs the case on a rig, and judges it.
+func (fc *faultCase) execute(r *rig) {
+	fc.rig = r
+	if fc.err = fc.prepare(); fc.err != nil {
+		fc.verdict = wrong
 		return
 	}
-	defer p.clean()
-	if p.story.steady {
-		p.visitor = p.newVisitor(5 * time.Millisecond)
+	defer fc.clean()
+	if fc.scenario.steady {
+		fc.prober = fc.newProber(5 * time.Millisecond)
 	}
-	p.findings(p.run())
+	fc.findings(fc.run())
 }
 
-// findings judges the play when it has ended; problem is what has kept it from
-// ending as it should.
-func (p *play) findings(problem error) {
-	problems := []error{problem, p.mended()}
-	v, err := p.judge()
+// findings judges the case when it has ended; problem is what kept it from
+// ending.
+func (fc *faultCase) findings(problem error) {
+	problems := []error{problem, fc.mended()}
+	v, err := fc.judge()
 	problems = append(problems, err)
-	if p.how.gentle && v != p.story.ends {
-		problems = append(problems, fmt.Errorf("the deploy was %s: %s", v, p.cause))
+	if fc.how.gentle && v != fc.scenario.want {
+		problems = append(problems, fmt.Errorf("the deploy was %s: %s", v, fc.cause))
 	}
-	if p.visitor != nil {
-		problems = append(problems, p.visitor.end())
+	if fc.prober != nil {
+		problems = append(problems, fc.prober.end())
 	}
-	p.verdict, p.err = v, errors.Join(problems...)
-	if p.err != nil {
-		p.verdict = wrong
+	fc.verdict, fc.err = v, errors.Join(problems...)
+	if fc.err != nil {
+		fc.verdict = wrong
 	}
 }

@@ -19,23 +19,23 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
-// stageVariable makes this test binary mcp itself, with one addition: its
+// announceVariable makes this test binary mcp itself, with one addition: its
 // activities are announced on the socket that the variable names.
-const stageVariable = "CRASH_STAGE"
+const announceVariable = "CRASH_ANNOUNCE"
 
 // beMcp is mcp's main, in a process that the harness has started.
-func beMcp(stage string) int {
+func beMcp(socket string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	app := &cli.App{
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: getenv,
-		Interceptors: []interceptor.WorkerInterceptor{&announcer{socket: stage}},
+		Interceptors: []interceptor.WorkerInterceptor{&announcer{socket: socket}},
 	}
 	return app.Run(ctx, os.Args[1:])
 }
 
-// configure writes the mcp.toml of everybody: the operator's, and one for each
-// role. Nodes know Temporal, and nothing else of the control plane.
+// configure writes each mcp.toml: the operator's, and one for each role. That of a
+// node names Temporal, and nothing else of the control plane.
 func (r *rig) configure(temporal string) error {
 	images := fmt.Sprintf("[image_registry]\ninsecure = [%q]\n", r.image)
 	central := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n%s", r.path("services"), temporal, images)
@@ -69,7 +69,7 @@ func (r *rig) startWorkers(ctx context.Context) error {
 	for _, m := range r.nodes {
 		roles[workerOf(m.name)], hosts[workerOf(m.name)] = []string{"--node", m.name}, m.host
 	}
-	// The control worker first: nobody else can be served without its tables.
+	// The control worker first: the others need its tables.
 	names := slices.Sorted(maps.Keys(roles))
 	for _, name := range append([]string{theControlWorker}, names...) {
 		if r.parts[name] != nil {
@@ -101,7 +101,7 @@ func (r *rig) role(name string, on *host, flags []string) *part {
 		}
 		return parts.Start(parts.Command{
 			Name: name, Path: path, Args: args,
-			Env: []string{stageVariable + "=" + r.path("stage.sock")}, Dir: r.dir, LogFile: r.path(name + ".log"),
+			Env: []string{announceVariable + "=" + r.path("announce.sock")}, Dir: r.dir, LogFile: r.path(name + ".log"),
 		})
 	}}
 }
@@ -117,14 +117,14 @@ type command struct {
 func (r *rig) mcp(args ...string) (*command, error) {
 	c := &command{done: make(chan struct{})}
 	c.cmd = exec.Command(self(), append([]string{"--config", r.config("mcp")}, args...)...)
-	c.cmd.Env = append(os.Environ(), stageVariable+"="+r.path("stage.sock"))
+	c.cmd.Env = append(os.Environ(), announceVariable+"="+r.path("announce.sock"))
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = r.dir, &c.stdout, &c.stderr
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
 		defer close(c.done)
-		_ = c.cmd.Wait() // the exit code says it all
+		_ = c.cmd.Wait() // its error is the exit code
 	}()
 	return c, nil
 }
@@ -142,7 +142,7 @@ func (c *command) Stop() {
 // code is the exit code of a command that has ended; -1 if it was killed.
 func (c *command) code() int { return c.cmd.ProcessState.ExitCode() }
 
-// run runs a verb to its end, where nothing fails.
+// run runs a verb, which must succeed.
 func (r *rig) run(args ...string) error {
 	c, err := r.mcp(args...)
 	if err != nil {
@@ -150,7 +150,7 @@ func (r *rig) run(args ...string) error {
 	}
 	select {
 	case <-c.done:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		c.Stop()
 	}
 	if c.code() != 0 {
@@ -159,7 +159,7 @@ func (r *rig) run(args ...string) error {
 	return nil
 }
 
-// self is this program, whatever directory it is started in.
+// self is the path of this program.
 func self() string {
 	path, err := os.Executable()
 	if err != nil {
@@ -168,7 +168,7 @@ func self() string {
 	return path
 }
 
-// getenv hides from mcp what the developer's shell says of another.
+// getenv hides the variables of a developer's shell that configure mcp.
 func getenv(name string) string {
 	if strings.HasPrefix(name, "TEMPORAL_") || strings.HasPrefix(name, "MCP_") {
 		return ""

@@ -17,12 +17,13 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// arpNotify is the setting that a node's worker makes.
+// arpNotify is the kernel setting that a node's worker makes.
 const arpNotify = "/proc/sys/net/ipv4/conf/all/arp_notify"
 
-// A container that goes may take the bridge's address with it. One that stays
-// learns the new one before anybody asks it something: it may owe an answer.
+// A container that is removed may take the bridge's address with it. A container
+// that stays learns the new one before its next request: it may owe an answer.
 func TestAContainerLearnsItsGatewaysNewAddress(t *testing.T) {
+	t.Parallel()
 	hosts, err := newNetwork(1)
 	t.Cleanup(func() { require.NoError(t, hosts.remove()) })
 	require.NoError(t, err)
@@ -48,7 +49,7 @@ func TestAContainerLearnsItsGatewaysNewAddress(t *testing.T) {
 	}
 
 	start("stays", 20000)
-	require.NoError(t, await(patience, "the container answers", func() bool {
+	require.NoError(t, await(timeout, "the container answers", func() bool {
 		_, err := ask(h.address + ":20000")
 		return err == nil
 	}))
@@ -73,7 +74,7 @@ func TestAContainerLearnsItsGatewaysNewAddress(t *testing.T) {
 	}
 }
 
-// bridge is the hardware address of the one bridge that podman has made.
+// bridge returns the hardware address of the one bridge that podman has made.
 func (h *host) bridge(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("ip", "-n", h.namespace, "-br", "link", "show", "type", "bridge").Output()

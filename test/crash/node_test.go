@@ -24,8 +24,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// nodeNames are the nodes of a rig, as many as it has hosts. Stories happen on
-// the first; the second is also where the builder's podman is.
+// nodeNames are the nodes of a rig. Cases deploy to the first; the second has the
+// builder's podman too.
 var nodeNames = []string{"rift", "orion", "vega"}
 
 // machine is a node of a rig: a host with a podman of its own.
@@ -34,7 +34,7 @@ type machine struct {
 	name   string
 	socket string
 	engine *podman.Engine
-	// unplugged is set while nobody can reach its containers.
+	// unplugged is set while its containers cannot be reached.
 	unplugged atomic.Bool
 }
 
@@ -43,12 +43,12 @@ func (m *machine) cut() error {
 	return m.host.cut()
 }
 
-// plug returns when the host can be reached, which takes the kernel a while.
+// plug returns when the host can be reached, which takes a while.
 func (m *machine) plug() error {
 	if err := m.host.plug(); err != nil {
 		return err
 	}
-	err := await(patience, m.name+" can be reached", func() bool {
+	err := await(timeout, m.name+" can be reached", func() bool {
 		conn, err := net.DialTimeout("tcp", net.JoinHostPort(m.address, discard), time.Second)
 		if err == nil {
 			_ = conn.Close()
@@ -59,10 +59,10 @@ func (m *machine) plug() error {
 	return err
 }
 
-// discard is a port at which nobody listens: the host itself refuses.
+// discard is a port on which no process listens: the host itself refuses.
 const discard = "9"
 
-// powerOff ends all that runs on the machine.
+// powerOff ends all processes of the machine.
 func (m *machine) powerOff(r *rig) error {
 	m.unplugged.Store(true)
 	r.parts[workerOf(m.name)].kill()
@@ -79,8 +79,8 @@ func (m *machine) powerOn(ctx context.Context, r *rig) error {
 	return errors.Join(r.parts[podmanOf(m.name)].up(ctx), r.parts[workerOf(m.name)].up(ctx))
 }
 
-// revived reports whether the machine runs again what it should: its worker
-// has seen to that, after the last boot.
+// revived reports whether the machine's worker has started the released containers
+// after the last boot.
 func (m *machine) revived(ctx context.Context, r *rig) bool {
 	var boot string
 	out, err := exec.CommandContext(ctx, "psql", r.postgres, "-X", "-A", "-t", "-c",
@@ -91,7 +91,7 @@ func (m *machine) revived(ctx context.Context, r *rig) bool {
 	return boot != "" && strings.TrimSpace(string(out)) == boot
 }
 
-// podmanOf is how the rig calls a node's podman.
+// podmanOf is the name of a node's podman among the rig's parts.
 func podmanOf(node string) string {
 	switch node {
 	case nodeNames[0]:
@@ -102,7 +102,7 @@ func podmanOf(node string) string {
 	return thePodman + " of " + node
 }
 
-// workerOf is how the rig calls a node's worker.
+// workerOf is the name of a node's worker among the rig's parts.
 func workerOf(node string) string {
 	if node == nodeNames[0] {
 		return theNodeWorker
@@ -123,7 +123,7 @@ func (r *rig) addNode(name string, on *host) {
 	}}
 }
 
-// node is the node with that name.
+// node returns the node with that name.
 func (r *rig) node(name string) *machine {
 	for _, m := range r.nodes {
 		if m.name == name {
@@ -133,7 +133,7 @@ func (r *rig) node(name string) *machine {
 	return nil
 }
 
-// answers reports whether a node's worker does, as soon as it can be known.
+// answers reports whether a node's worker answers.
 func (r *rig) answers(ctx context.Context, node string) bool {
 	run, err := r.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue},
 		workflows.ProcessesName, workflows.ProcessesInput{Nodes: []string{node}})
@@ -144,8 +144,8 @@ func (r *rig) answers(ctx context.Context, node string) bool {
 	return err == nil && looked.Nodes[node].Error == nil
 }
 
-// announced reports whether a node's worker has announced itself since then,
-// and all has been done that follows from it.
+// announced reports whether a node's worker has announced itself since a time, and
+// the workflow of that has ended.
 func (r *rig) announced(ctx context.Context, node string, since time.Time) bool {
 	described, err := r.temporal.DescribeWorkflow(ctx, workflows.NodeID(node), "")
 	return err == nil && described.Status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED && described.WorkflowStartTime.After(since)
@@ -156,20 +156,19 @@ func (r *rig) unplugged() bool {
 	return slices.ContainsFunc(r.nodes, func(m *machine) bool { return m.unplugged.Load() })
 }
 
-// volume is the directory of a host that a service keeps its data in; all
-// hosts have the same files.
+// volume is the directory of a service's data; all hosts have the same files.
 func (r *rig) volume(service string) string { return filepath.Join(r.dir, "volumes", service) }
 
-// found is a container, and where it is.
+// found is a container and its node.
 type found struct {
 	Node, Address string
 	runtime.ContainerInfo
 }
 
-// key tells it from others of its name on other nodes.
+// key identifies it among the containers of all nodes.
 func (f found) key() string { return f.Node + "/" + f.Name }
 
-// containers are what all podmans have.
+// containers lists the containers of all nodes.
 func (r *rig) containers(ctx context.Context) ([]found, error) {
 	var all []found
 	for _, m := range r.nodes {

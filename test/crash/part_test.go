@@ -18,7 +18,7 @@ type process interface {
 	Stop()
 }
 
-// part is one process of the rig, which may die and come back.
+// part is one process of the rig, which may be killed and restarted.
 type part struct {
 	name  string
 	start func(ctx context.Context) (process, error)
@@ -46,31 +46,31 @@ func (p *part) now() process {
 
 func (p *part) ended() bool { return hasEnded(p.now()) }
 
-// kill ends it without a word.
+// kill sends SIGKILL.
 func (p *part) kill() { kill(p.now()) }
 
-// freeze lets it stand still, and thaw go on.
+// freeze stops it with SIGSTOP, and thaw continues it.
 func (p *part) freeze() { signalTree(p.now().PID(), syscall.SIGSTOP) }
 func (p *part) thaw()   { signalTree(p.now().PID(), syscall.SIGCONT) }
 
-// ask asks it to end; endPatience is how long it may take to do so.
+// ask sends SIGTERM; endTimeout is how long it may take to end.
 func (p *part) ask() { _ = syscall.Kill(p.now().PID(), syscall.SIGTERM) }
 
-const endPatience = time.Minute
+const endTimeout = time.Minute
 
-// again starts it anew, when it has ended.
+// again restarts it when it has ended.
 func (p *part) again(ctx context.Context) error {
-	if err := await(endPatience, p.name+" ends", p.ended); err != nil {
+	if err := await(endTimeout, p.name+" ends", p.ended); err != nil {
 		return err
 	}
 	return p.up(ctx)
 }
 
-// kill ends a process without a word.
-func kill(victim process) {
-	if !hasEnded(victim) {
-		_ = syscall.Kill(victim.PID(), syscall.SIGKILL)
-		<-victim.Done()
+// kill kills a process, and waits for its end.
+func kill(part process) {
+	if !hasEnded(part) {
+		_ = syscall.Kill(part.PID(), syscall.SIGKILL)
+		<-part.Done()
 	}
 }
 
@@ -83,8 +83,7 @@ func hasEnded(p process) bool {
 	}
 }
 
-// signalTree signals a process and its children, which for Postgres do the
-// work; the others' children are none of theirs.
+// signalTree signals a process and its children: those of Postgres do its work.
 func signalTree(pid int, signal syscall.Signal) {
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", pid))
 	_ = syscall.Kill(pid, signal)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// point is where a fault strikes: before, inside or after the nth activity of
-// that name in a deploy.
+// point is when a fault is injected: before, inside or after the nth activity of that
+// name in a deploy.
 type point struct {
 	activity string
 	nth      int
@@ -19,27 +19,27 @@ const (
 	after  = "after"
 )
 
-// counter tells which activity of its name a moment belongs to. What is done on
-// the spot, and by an activity of its own where that takes too long, counts once.
+// counter numbers the activities of each name. A local activity counts once with the
+// activity that follows where it takes too long.
 type counter struct {
-	mu     sync.Mutex
-	count  map[string]int
-	onSpot map[string]bool
-	nth    map[string]int // by the moment's key
+	mu    sync.Mutex
+	count map[string]int
+	local map[string]bool
+	nth   map[string]int // by the moment's key
 }
 
 func newCounter() *counter {
-	return &counter{count: map[string]int{}, onSpot: map[string]bool{}, nth: map[string]int{}}
+	return &counter{count: map[string]int{}, local: map[string]bool{}, nth: map[string]int{}}
 }
 
 func (c *counter) of(m moment) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, known := c.nth[m.key()]; !known {
-		if m.Local || !c.onSpot[m.Activity] {
+		if m.Local || !c.local[m.Activity] {
 			c.count[m.Activity]++
 		}
-		c.onSpot[m.Activity] = m.Local || c.onSpot[m.Activity]
+		c.local[m.Activity] = m.Local || c.local[m.Activity]
 		c.nth[m.key()] = c.count[m.Activity]
 	}
 	return c.nth[m.key()]

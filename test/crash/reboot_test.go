@@ -12,12 +12,14 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// TestANodeThatReboots has a container of each restart policy, and one of a
-// service that was stopped on purpose.
+// TestANodeThatReboots reboots a node that has a container of each restart policy,
+// and one of a service that was stopped on purpose.
 func TestANodeThatReboots(t *testing.T) {
-	r := newHall(t, 1, 2).rigs[0]
+	t.Parallel()
+	r := pool.rig(t)
 	m := r.node(nodeNames[0])
-	sleeper, awake := &play{rig: r, service: "sleeper", home: m.name}, &play{rig: r, service: "awake", home: m.name}
+	sleeper, awake := &faultCase{rig: r, service: "sleeper", node: m.name}, &faultCase{rig: r, service: "awake", node: m.name}
+	t.Cleanup(func() { each([]*faultCase{sleeper, awake}, (*faultCase).clean) })
 	for _, definition := range []text{v1, inactive} {
 		require.NoError(t, r.define(sleeper.service, definition(sleeper)))
 		require.NoError(t, r.run("deploy", sleeper.service))
@@ -37,7 +39,8 @@ func TestANodeThatReboots(t *testing.T) {
 
 	require.NoError(t, m.powerOff(r))
 	require.NoError(t, m.powerOn(t.Context(), r))
-	require.NoError(t, await(patience, "the node runs what it should", func() bool { return m.revived(t.Context(), r) }))
+	require.NoError(t, await(timeout, "the node runs its containers", func() bool { return m.revived(t.Context(), r) }))
+	m.unplugged.Store(false)
 	after := r.stateOf(t, awake)
 	for name, was := range before {
 		is := after[name]
@@ -56,19 +59,19 @@ func TestANodeThatReboots(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, judgePorts(rows, containers), "the registry agrees")
 
-	// What somebody stops by hand stays so when the worker alone begins anew.
+	// A container that is stopped by hand stays stopped when only the worker restarts.
 	require.NoError(t, m.engine.Stop(t.Context(), "awake-always", 0))
 	worker, began := r.parts[workerOf(m.name)], time.Now()
 	worker.kill()
 	require.NoError(t, worker.up(t.Context()))
-	require.NoError(t, await(patience, "the worker is back", func() bool { return r.announced(t.Context(), m.name, began) }))
+	require.NoError(t, await(timeout, "the worker is back", func() bool { return r.announced(t.Context(), m.name, began) }))
 	require.NotEqual(t, runtime.Running, r.stateOf(t, awake)["awake-always"].State)
 }
 
-// stateOf are the containers of a service, by name.
-func (r *rig) stateOf(t *testing.T, p *play) map[string]runtime.ContainerInfo {
+// stateOf returns the containers of a service, by name.
+func (r *rig) stateOf(t *testing.T, fc *faultCase) map[string]runtime.ContainerInfo {
 	t.Helper()
-	containers, err := p.containers(t.Context())
+	containers, err := fc.containers(t.Context())
 	require.NoError(t, err)
 	found := map[string]runtime.ContainerInfo{}
 	for _, c := range containers {

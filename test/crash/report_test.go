@@ -3,6 +3,7 @@ package crash
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,44 +14,44 @@ type tally map[verdict]int
 
 func (t tally) tried() int { return t[finished] + t[putBack] + t[wrong] }
 
-// reliability is the report: what was tried, and how it ended.
-func reliability(matrix, played []*play, took time.Duration) string {
+// reliability is the report of the matrix.
+func reliability(matrix, done []*faultCase, took time.Duration) string {
 	var b strings.Builder
 	all := tally{}
 	groups := []struct {
 		title string
-		of    func(*play) string
+		of    func(*faultCase) string
 	}{
-		{"Story", func(p *play) string { return p.story.name }},
-		{"Who failed", func(p *play) string { return p.who }},
-		{"How", func(p *play) string { return p.how.name }},
-		{"Where", func(p *play) string { return p.at.where }},
+		{"Scenario", func(fc *faultCase) string { return fc.scenario.name }},
+		{"What failed", func(fc *faultCase) string { return fc.target }},
+		{"How", func(fc *faultCase) string { return fc.how.name }},
+		{"Where", func(fc *faultCase) string { return fc.at.where }},
 	}
-	for _, p := range played {
-		all[p.verdict]++
+	for _, fc := range done {
+		all[fc.verdict]++
 	}
 	fmt.Fprintf(&b, head, all.tried(), len(matrix), took.Round(time.Minute), all[finished], all[putBack], all[wrong])
 	for _, g := range groups {
-		table(&b, g.title, played, g.of)
+		table(&b, g.title, done, g.of)
 	}
-	list(&b, "Wrong", played, func(p *play) (bool, string) {
-		return p.verdict == wrong, fmt.Sprint(p.err)
+	list(&b, "Wrong", done, func(fc *faultCase) (bool, string) {
+		return fc.verdict == wrong, fmt.Sprint(fc.err)
 	})
-	list(&b, "Put back, though the new version was good", played, func(p *play) (bool, string) {
-		return p.verdict == putBack && p.story.ends == finished, p.cause
+	list(&b, "Put back, though the new version was good", done, func(fc *faultCase) (bool, string) {
+		return fc.verdict == putBack && fc.scenario.want == finished, fc.cause
 	})
 	return b.String()
 }
 
 // table counts the verdicts of each group of cases.
-func table(b *strings.Builder, title string, played []*play, of func(*play) string) {
+func table(b *strings.Builder, title string, done []*faultCase, of func(*faultCase) string) {
 	fmt.Fprintf(b, "\n| %s | tried | finished | put back | wrong |\n| --- | ---: | ---: | ---: | ---: |\n", title)
 	groups := map[string]tally{}
-	for _, p := range played {
-		if groups[of(p)] == nil {
-			groups[of(p)] = tally{}
+	for _, fc := range done {
+		if groups[of(fc)] == nil {
+			groups[of(fc)] = tally{}
 		}
-		groups[of(p)][p.verdict]++
+		groups[of(fc)][fc.verdict]++
 	}
 	for _, name := range slices.Sorted(maps.Keys(groups)) {
 		t := groups[name]
@@ -58,8 +59,8 @@ func table(b *strings.Builder, title string, played []*play, of func(*play) stri
 	}
 }
 
-// list names the cases that deserve a look, and why.
-func list(b *strings.Builder, title string, cases []*play, which func(*play) (bool, string)) {
+// list names the cases for which which returns true, and why.
+func list(b *strings.Builder, title string, cases []*faultCase, which func(*faultCase) (bool, string)) {
 	for _, c := range cases {
 		listed, why := which(c)
 		if !listed {
@@ -75,26 +76,39 @@ func list(b *strings.Builder, title string, cases []*play, which func(*play) (bo
 
 const head = `# Reliability
 
-Written by ` + "`make crash`" + `. Each case is one real deploy, on real podman, Postgres,
-Temporal and image registry, every part and every role of mcp a process of its
-own, in which one of them fails at one point: before, inside or after one
-activity. Afterwards a checker asks podman, Postgres and Temporal themselves.
+Written by ` + "`make crash`" + `. Each case is one deploy on real podman, Postgres, Temporal
+and image registry, every part and every role of mcp a process of its own, in
+which one of them fails at one point: before, inside or after one activity.
+Afterwards a checker reads the state of podman, Postgres and Temporal.
 
-- **finished**: the deploy did what it was asked to, as if nothing had failed.
+- **finished**: the deploy succeeded, as if nothing had failed.
 - **put back**: the former release runs as before, and the deployment's row and
-  the command line say that the deploy did not succeed. A new version that is
-  unhealthy, and a deploy that is cancelled, end so in any case.
+  the exit code of the command line say that the deploy did not succeed. A new
+  version that is unhealthy, and a deploy that is cancelled, always end so.
 - **wrong**: anything else. A container too many or too few, of another release
-  than the row says, or under a waiting name; a port that Postgres and podman do
-  not agree on, or that nobody explains; a workflow that is open; an outcome that
-  is not true; a client that met a closed door where start-first promises none;
-  data in a volume that is lost, or had two owners.
+  than the row says, or under a temporary name; a port that Postgres and podman do
+  not agree on, or that no release holds; a workflow that is open; an outcome that
+  is not true; a request that failed where start-first promises none; data in a
+  volume that is lost, or had two owners.
 
-One case that is wrong is known: a service has components on two nodes, and one
-node reboots after its new container was healthy, when the other may have cut over
-already. Such a deploy fails and is dirty, until a moment later what it left has
-been put back. It should put that back by itself.
+One wrong case is a known bug: a service has components on two nodes, and one node
+reboots after its new container was healthy, when the other may have cut over
+already. Such a deploy fails and is dirty until a moment later, when Mend has
+repaired it. Its own undo should.
 
-%d of the matrix's %d cases were played in %s: %d finished, %d put back, %d wrong.
-The order of the matrix is shuffled, so that what is played is a fair sample of it.
+%d of the matrix's %d cases were run in %s: %d finished, %d put back, %d wrong.
+The order of the matrix is shuffled, so that any beginning of it is a fair sample.
 `
+
+// results are the sections of the report, by the test that writes them.
+var results sections
+
+type sections struct{ matrix, fleet string }
+
+// write writes the report; "" for no file.
+func (s sections) write(file string) error {
+	if file == "" {
+		return nil
+	}
+	return os.WriteFile(file, []byte(s.matrix+s.fleet), 0o644)
+}

@@ -23,29 +23,29 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
-// rig is a whole installation of mcp: every part and every role is a process of
-// its own, so that each can die alone, and every node a host of its own, so that
-// it can be cut off.
+// rig is a whole installation of mcp. Every part and every role is a process of its
+// own, so that it can be killed alone, and every node a host of its own, so that it
+// can be cut off.
 type rig struct {
-	dir     string
-	bin     string // where make has built Temporal and the image registry
-	stage   *stage
-	parts   map[string]*part
-	network *network
-	nodes   []*machine
-	front   *front           // of the image registry
-	bridge  *toxiproxy.Proxy // to Temporal, for the nodes
+	dir           string
+	bin           string // directory of the programs temporal and registry
+	hub           *hub
+	parts         map[string]*part
+	network       *network
+	nodes         []*machine
+	registryProxy *registryProxy
+	bridge        *toxiproxy.Proxy // to Temporal, for the nodes
 
-	image    string // the image registry's address, as all know it
+	image    string // the image registry's address, for all of the rig
 	temporal client.Client
 	postgres string // the registry's URL
 	store    *registry.Store
 
-	played atomic.Int32 // cases, for the names of services
+	cases atomic.Int32 // how many were run, for the names of services
 }
 
-// Who can fail. The CLI is none of the rig's parts: each case has its own. The
-// node is the one that stories happen on.
+// The targets. The CLI is none of the rig's parts: each case has its own. The node
+// is the one that the case deploys to.
 const (
 	theCLI            = "CLI"
 	theControlWorker  = "control worker"
@@ -60,13 +60,13 @@ const (
 	theNode           = "the node"
 )
 
-var everybody = []string{
+var targets = []string{
 	theCLI, theControlWorker, theNodeWorker, theBuilder, thePodman, theBuildersPodman,
 	theTemporal, thePostgres, theImageRegistry, theNetwork, theNode,
 }
 
-// newRig starts a rig of so many nodes in dir; when it fails, down ends what it
-// has started.
+// newRig starts a rig of so many nodes in dir. When it fails, down ends the parts
+// that it has started.
 func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 	r := &rig{dir: dir, parts: map[string]*part{}}
 	for _, name := range []string{"services", "workspace/src", "volumes", "builds"} {
@@ -78,7 +78,7 @@ func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 	if r.bin, err = filepath.Abs(filepath.Join("..", "..", "bin")); err != nil {
 		return r, err
 	}
-	if r.stage, err = newStage(r.path("stage.sock")); err != nil {
+	if r.hub, err = newHub(r.path("announce.sock")); err != nil {
 		return r, err
 	}
 	if r.network, err = newNetwork(nodes); err != nil {
@@ -93,17 +93,17 @@ func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 	return r, r.startMcp(ctx)
 }
 
-// startMcp starts the roles, and connects the checker to what they stand on.
+// startMcp starts the roles, and connects the checker to Temporal and Postgres.
 func (r *rig) startMcp(ctx context.Context) error {
 	address := r.parts[theTemporal].now().(*parts.Temporal).Address()
 	var err error
 	if r.bridge, err = forward(net.JoinHostPort(r.network.gateway, "0"), address); err != nil {
 		return err
 	}
-	if r.front, err = newFront(net.JoinHostPort(r.network.gateway, "0"), r.parts[theImageRegistry].now().(*parts.ImageRegistry).Address()); err != nil {
+	if r.registryProxy, err = newRegistryProxy(net.JoinHostPort(r.network.gateway, "0"), r.parts[theImageRegistry].now().(*parts.ImageRegistry).Address()); err != nil {
 		return err
 	}
-	r.image = r.front.address()
+	r.image = r.registryProxy.address()
 	quiet := sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if r.temporal, err = client.DialContext(ctx, client.Options{HostPort: address, Logger: quiet}); err != nil {
 		return err
@@ -119,8 +119,8 @@ func (r *rig) startMcp(ctx context.Context) error {
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
 
-// startParts starts what is not mcp's, side by side. Each comes back on the
-// port that it had first.
+// startParts starts the parts that are not mcp's, side by side. Each restarts on its
+// first port.
 func (r *rig) startParts(ctx context.Context) error {
 	var postgres, temporal, image int
 	r.parts[thePostgres] = &part{name: thePostgres, start: func(ctx context.Context) (process, error) {
@@ -173,7 +173,7 @@ func (r *rig) upAll(ctx context.Context, names ...string) error {
 	}
 }
 
-// down ends the rig and removes what it left on this machine.
+// down ends the rig and removes its data.
 func (r *rig) down() error {
 	var problems []error
 	for _, p := range r.parts {
@@ -186,7 +186,7 @@ func (r *rig) down() error {
 			p.thaw()
 			problems = append(problems, running.Destroy())
 		default:
-			p.kill() // nothing of it is needed any more
+			p.kill() // its data is not needed
 		}
 	}
 	if r.temporal != nil {
@@ -198,16 +198,16 @@ func (r *rig) down() error {
 	if r.bridge != nil {
 		r.bridge.Stop()
 	}
-	if r.front != nil {
-		r.front.close()
+	if r.registryProxy != nil {
+		r.registryProxy.close()
 	}
-	if r.stage != nil {
-		r.stage.close()
+	if r.hub != nil {
+		r.hub.close()
 	}
 	return errors.Join(append(problems, r.network.remove())...)
 }
 
-// portOf is the port in an address or a URL.
+// portOf returns the port of an address or a URL.
 func portOf(address string) int {
 	text := []byte(address)
 	if i := bytes.LastIndexByte(text, '@'); i >= 0 {
@@ -221,12 +221,15 @@ func portOf(address string) int {
 	return number
 }
 
-// await asks until it gets a yes.
-func await(patience time.Duration, what string, ask func() bool) error {
-	for end := time.Now().Add(patience); !ask(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			return fmt.Errorf("%s: not within %s", what, patience)
+// await polls until ask returns true. A pause is a tenth of the time waited so far:
+// a long wait must not keep the machine busy.
+func await(timeout time.Duration, what string, ask func() bool) error {
+	for began := time.Now(); !ask(); {
+		waited := time.Since(began)
+		if waited > timeout {
+			return fmt.Errorf("%s: not within %s", what, timeout)
 		}
+		time.Sleep(min(max(waited/10, 10*time.Millisecond), 500*time.Millisecond))
 	}
 	return nil
 }

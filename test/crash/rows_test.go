@@ -14,8 +14,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// rows are what Postgres has of a service. psql reads them, so that the checker
-// does not believe what the code it checks says of itself.
+// rows are the rows of a service. psql reads them, so that the checker does not
+// depend on the code that it checks.
 type rows struct {
 	Release     int
 	Active      bool
@@ -26,7 +26,7 @@ type rows struct {
 	Adopted     []adopted
 }
 
-// adopted is a container that is the service's without its labels.
+// adopted is a container that belongs to the service without labels.
 type adopted struct {
 	Container  string // its id
 	Deployment int
@@ -37,9 +37,9 @@ type deployment struct {
 	Outcome, Kind, Message, RunID string
 	Undone                        []string
 	Dirty                         bool
-	// Told is the outcome that its workflow gave to whoever asked, from
-	// Temporal; "open" if it has not ended.
-	Told string
+	// Result is the outcome of its workflow, from Temporal; "open" if it has not
+	// ended.
+	Result string
 }
 
 type member struct {
@@ -48,7 +48,7 @@ type member struct {
 	Active                               bool
 }
 
-// key is that of the container it should be.
+// key is the key of its container.
 func (m member) key() string { return m.Node + "/" + m.Container }
 
 type port struct {
@@ -68,9 +68,9 @@ const rowsQuery = `select json_build_object(
  'adopted', (select json_agg(json_build_object('container', container_id, 'deployment', deployment)) from adopted_containers where service = s.name)
 ) from services s where name = '%s'`
 
-func (p *play) rows(ctx context.Context) (rows, error) {
+func (fc *faultCase) rows(ctx context.Context) (rows, error) {
 	var r rows
-	out, err := exec.CommandContext(ctx, "psql", p.rig.postgres, "-X", "-A", "-t", "-c", fmt.Sprintf(rowsQuery, p.service)).Output()
+	out, err := exec.CommandContext(ctx, "psql", fc.rig.postgres, "-X", "-A", "-t", "-c", fmt.Sprintf(rowsQuery, fc.service)).Output()
 	if err != nil {
 		return r, fmt.Errorf("ask Postgres: %w", err)
 	}
@@ -78,17 +78,17 @@ func (p *play) rows(ctx context.Context) (rows, error) {
 		return r, fmt.Errorf("read %q: %w", out, err)
 	}
 	for i := range r.Deployments {
-		if r.Deployments[i].Told, err = p.told(ctx, r.Deployments[i].RunID); err != nil {
-			return r, fmt.Errorf("ask Temporal of deployment %d: %w", r.Deployments[i].Number, err)
+		if r.Deployments[i].Result, err = fc.outcome(ctx, r.Deployments[i].RunID); err != nil {
+			return r, fmt.Errorf("ask Temporal for deployment %d: %w", r.Deployments[i].Number, err)
 		}
 	}
 	return r, nil
 }
 
-// told is the outcome that a run of the service's workflow gave.
-func (p *play) told(ctx context.Context, run string) (string, error) {
-	id := workflows.DeployID(p.service)
-	described, err := p.rig.temporal.DescribeWorkflow(ctx, id, run)
+// outcome returns the outcome of a run of the service's workflow.
+func (fc *faultCase) outcome(ctx context.Context, run string) (string, error) {
+	id := workflows.DeployID(fc.service)
+	described, err := fc.rig.temporal.DescribeWorkflow(ctx, id, run)
 	switch {
 	case err != nil, described.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return "open", err
@@ -96,17 +96,17 @@ func (p *play) told(ctx context.Context, run string) (string, error) {
 		return "lost", nil
 	}
 	var result workflows.Result
-	err = p.rig.temporal.GetWorkflow(ctx, id, run).Get(ctx, &result)
+	err = fc.rig.temporal.GetWorkflow(ctx, id, run).Get(ctx, &result)
 	if err != nil && !workflows.ResultOf(err, &result) {
 		return "", err
 	}
 	return string(result.Outcome), nil
 }
 
-// containers are what the podmans have of a service, by label or by name.
-func (p *play) containers(ctx context.Context) ([]found, error) {
-	all, err := p.rig.containers(ctx)
+// containers returns the containers of the service, by label or by name.
+func (fc *faultCase) containers(ctx context.Context) ([]found, error) {
+	all, err := fc.rig.containers(ctx)
 	return slices.DeleteFunc(all, func(c found) bool {
-		return c.Labels[runtime.LabelService] != p.service && !strings.HasPrefix(c.Name, p.service+"-")
+		return c.Labels[runtime.LabelService] != fc.service && !strings.HasPrefix(c.Name, fc.service+"-")
 	}), err
 }

@@ -1,5 +1,5 @@
-// Package display is a terminal for tests: what a person would see of what a
-// program has written.
+// Package display is a terminal for tests: it shows the output of a program as a person
+// sees it.
 package display
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/charmbracelet/x/vt"
 )
 
-// Display is an emulated terminal. It may be written to and looked at by two
-// goroutines at once.
+// Display is an emulated terminal. One goroutine may write to it while another reads
+// its text.
 type Display struct {
 	emulator *vt.SafeEmulator
 	// Columns and Rows are its size.
@@ -23,18 +23,17 @@ func New(columns, rows int) *Display {
 	return &Display{emulator: vt.NewSafeEmulator(columns, rows), Columns: columns, Rows: rows}
 }
 
-// Size is the terminal's, as a program would ask for it.
+// Size is the size that a program is told.
 func (d *Display) Size() (columns, rows int) { return d.Columns, d.Rows }
 
-// Write takes what a program writes. As a terminal's driver does, it lets a
-// line's end return to the first column.
+// Write writes the output of a program. Like a terminal's driver, it has a line's end
+// return to the first column.
 func (d *Display) Write(p []byte) (int, error) {
 	_, err := d.emulator.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")))
 	return len(p), err
 }
 
-// Text is what can be read, without colours and without the empty lines at the
-// end.
+// Text is the visible text, without colours and without the empty lines at the end.
 func (d *Display) Text() string {
 	lines := strings.Split(ansi.Strip(d.emulator.Render()), "\n")
 	for i := range lines {

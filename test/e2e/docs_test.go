@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheDocs plays every block of the documentation on real mcp: see player.
-// A block that no rule of it plays fails.
+// TestTheDocs runs every block of the documentation: see docsRunner. A block without
+// a rule fails.
 func TestTheDocs(t *testing.T) {
 	t.Parallel()
 	bin := programs(t)
@@ -21,26 +21,26 @@ func TestTheDocs(t *testing.T) {
 	for _, page := range append(pages, "../../README.md") {
 		name := filepath.Base(page)
 		if name == "commands.md" {
-			continue // internal/cli/manual writes it of the commands, and parses its examples
+			continue // internal/cli/manual generates it, and parses its examples
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(page)
 			require.NoError(t, err)
-			p := newPlayer(t, bin)
-			if stage := scenes[name]; stage != nil {
-				stage(p)
+			p := newDocsRunner(t, bin)
+			if prepare := preparations[name]; prepare != nil {
+				prepare(p)
 			}
 			for _, block := range blocksOf(string(text)) {
-				p.play(block)
+				p.do(block)
 			}
 			p.startUnits()
 		})
 	}
 }
 
-// programs is a directory with mcp, which is this test binary, and beside it
-// what it starts.
+// programs returns a directory with mcp, which is this test binary, and the programs
+// that it starts.
 func programs(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -56,21 +56,21 @@ func programs(t *testing.T) string {
 	return dir
 }
 
-// scenes is what a page takes for granted.
-var scenes = map[string]func(*player){
-	// It starts a platform of its own, below a directory that is empty.
-	"getting-started.md": func(p *player) {
+// preparations are what pages take for granted.
+var preparations = map[string]func(*docsRunner){
+	// It starts a platform of its own, below an empty directory.
+	"getting-started.md": func(p *docsRunner) {
 		p.workspace, p.services, p.configFile = p.dir, filepath.Join(p.dir, "services"), ""
-		p.registry = freeAddress(p.t)
+		p.registry = unusedAddress()
 		p.mustRun("rm -r services workspace mcp.toml")
 		_, port, _ := strings.Cut(p.registry, ":")
-		p.say("127.0.0.1:5000", p.registry, "--registry-port 5000", "--registry-port "+port)
-		p.t.Cleanup(func() { _, _ = p.run("mcp dev down --destroy") }) // if it was not played to its end
+		p.replace("127.0.0.1:5000", p.registry, "--registry-port 5000", "--registry-port "+port)
+		p.t.Cleanup(func() { _, _ = p.run("mcp dev down --destroy") }) // if a block failed
 	},
 	// The demo's sources, compiled, and its definition, which the page shows only
 	// after it is deployed.
-	"README.md": func(p *player) {
-		p.say("127.0.0.1:5000", p.registry, "--workspace /src", "--workspace "+p.workspace)
+	"README.md": func(p *docsRunner) {
+		p.replace("127.0.0.1:5000", p.registry, "--workspace /src", "--workspace "+p.workspace)
 		sources, err := filepath.Abs("../../examples/src/guestbook")
 		require.NoError(p.t, err)
 		p.mustRun("cp -r " + sources + " workspace")
@@ -79,26 +79,26 @@ var scenes = map[string]func(*player){
 		}
 		example, err := os.ReadFile("../../examples/services/guestbook.toml")
 		require.NoError(p.t, err)
-		p.play(block{language: "toml", text: string(example)})
+		p.do(block{language: "toml", text: string(example)})
 	},
-	// A fleet of this machine: a namespace of Temporal and a node of its own.
-	"operating.md": func(p *player) {
+	// A fleet on this machine: a namespace of Temporal and a node of its own.
+	"operating.md": func(p *docsRunner) {
 		p.alone()
 		info := shared.platform.Info()
 		temporal := info.Temporal + "\"\nnamespace = \"" + p.namespace
 		podman := "\"\nsocket = \"" + info.Podman
-		p.say(
+		p.replace(
 			"postgres://mcp:PASSWORD@127.0.0.1:5432/mcp", p.databaseURL(),
 			"127.0.0.1:7233", temporal, "temporal.example:7233", temporal,
 			`publish = "10.0.0.5`, `publish = "127.0.0.1`+podman,
 			`workspace = "/src`, `workspace = "`+p.workspace+podman,
 		)
 	},
-	// A service that does not start, and that is not started again: whether that
-	// was before it was looked at is chance, and would be told.
-	"troubleshooting.md": func(p *player) {
+	// A service that does not start, and is not restarted: otherwise it would depend
+	// on timing whether an observation reports the restart.
+	"troubleshooting.md": func(p *docsRunner) {
 		p.source("v1", "")
-		p.say("rift", p.node)
+		p.replace("rift", p.node)
 		misled := p.service("shop", "v1", `cmd = ["/app", "say", "config: no such file", "3"]`+"\nrestart = \"no\"")
 		p.define("shop", strings.Replace(misled, `name = "app"`, `name = "api"`, 1))
 	},
@@ -109,7 +109,7 @@ var (
 	fence   = regexp.MustCompile("^```(.*)$")
 )
 
-// block is one of a page: what is between two fences.
+// block is the text between two fences of a page.
 type block struct {
 	section, language, text string
 }

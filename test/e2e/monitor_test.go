@@ -21,18 +21,18 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// monitorInterval is how often the nodes of these tests are looked at.
+// monitorInterval is how often the nodes of these tests are observed.
 const monitorInterval = 2 * time.Second
 
-// watched is a world with workers of its own, whose node is looked at often.
-// It returns the node's worker.
+// watched is a world with workers of its own, whose node is observed often. It
+// returns the node's worker.
 func watched(t *testing.T) (*world, *process) {
 	t.Helper()
 	w := newWorld(t)
 	w.alone(fmt.Sprintf("workspace = %q", w.workspace), "[monitor]", fmt.Sprintf("interval = %q", monitorInterval))
 	w.worker("--control")
 	worker := w.worker("--node", w.node)
-	require.Eventually(t, func() bool { return w.mcp("node", "status", w.node).code == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return w.mcp("node", "status", w.node).code == 0 }, 30*time.Second, 250*time.Millisecond)
 	return w, worker
 }
 
@@ -44,7 +44,7 @@ type event struct {
 	Node  string
 	At    time.Time
 	Since time.Time
-	// Container and Path are what it is about.
+	// Container and Path are its subject.
 	Container, Path string
 }
 
@@ -54,7 +54,7 @@ func (w *world) events(service string) []event {
 	return w.allEvents(service)
 }
 
-// allEvents are those of the world's node, or what of them more arguments select.
+// allEvents are those of the world's node that more arguments select.
 func (w *world) allEvents(more ...string) []event {
 	w.t.Helper()
 	r := w.mcp(append([]string{"events", "--node", w.node, "--json"}, more...)...)
@@ -64,27 +64,27 @@ func (w *world) allEvents(more ...string) []event {
 	return list
 }
 
-// told renders events as "kind" or "kind ended".
-func told(list []event) []string {
-	told := []string{}
+// kinds renders events as "kind" or "kind ended".
+func kinds(list []event) []string {
+	kinds := []string{}
 	for _, e := range list {
 		text := e.Kind
 		if e.Ended {
 			text += " ended"
 		}
-		told = append(told, text)
+		kinds = append(kinds, text)
 	}
-	return told
+	return kinds
 }
 
-// awaitLooks waits for n looks that begin from now on, and have an answer.
-func (w *world) awaitLooks(n int) {
+// awaitObservations waits for n observations that begin from now on and succeed.
+func (w *world) awaitObservations(n int) {
 	w.t.Helper()
 	now := time.Now()
-	require.Eventually(w.t, func() bool { return w.looks(now, now.Add(time.Hour)) >= n }, time.Minute, 200*time.Millisecond)
+	require.Eventually(w.t, func() bool { return w.observations(now, now.Add(time.Hour)) >= n }, time.Minute, 500*time.Millisecond)
 }
 
-// run runs a container by hand.
+// run runs a container without mcp.
 func (w *world) run(args ...string) {
 	w.t.Helper()
 	logins := filepath.Join(w.dir, "logins.json")
@@ -92,23 +92,23 @@ func (w *world) run(args ...string) {
 	w.podman(append([]string{"run", "--detach", "--authfile", logins, "--env", "PORT=80"}, args...)...)
 }
 
-// unseen does something while nobody looks at the nodes: what takes more than one
-// step is seen done.
-func (w *world) unseen(do func()) {
+// unobserved calls do while the monitor is paused: no observation sees a change of
+// several steps half done.
+func (w *world) unobserved(do func()) {
 	w.t.Helper()
-	looks := w.temporal().ScheduleClient().GetHandle(w.t.Context(), "monitor")
-	require.NoError(w.t, looks.Pause(w.t.Context(), client.SchedulePauseOptions{}))
+	schedule := w.temporal().ScheduleClient().GetHandle(w.t.Context(), "monitor")
+	require.NoError(w.t, schedule.Pause(w.t.Context(), client.SchedulePauseOptions{}))
 	require.Eventually(w.t, func() bool {
-		described, err := looks.Describe(w.t.Context())
+		described, err := schedule.Describe(w.t.Context())
 		return err == nil && len(described.Info.RunningWorkflows) == 0
-	}, time.Minute, 100*time.Millisecond)
+	}, time.Minute, 250*time.Millisecond)
 	do()
-	require.NoError(w.t, looks.Unpause(w.t.Context(), client.ScheduleUnpauseOptions{}))
+	require.NoError(w.t, schedule.Unpause(w.t.Context(), client.ScheduleUnpauseOptions{}))
 }
 
-// looks is how many looks at the world's node had an answer that began after a
-// time, up to another.
-func (w *world) looks(after, upTo time.Time) int {
+// observations is how many observations of the world's node succeeded that began
+// after a time, up to another.
+func (w *world) observations(after, upTo time.Time) int {
 	w.t.Helper()
 	n, err := strconv.Atoi(w.sql(fmt.Sprintf("select count(*) from node_samples where node = '%s' and at > '%s' and at <= '%s'",
 		w.node, after.Format(time.RFC3339Nano), upTo.Format(time.RFC3339Nano))))
@@ -133,7 +133,7 @@ func (w *world) nodeStatus() (status struct {
 	return status
 }
 
-func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
+func TestAChangeByHandIsOneEventAndItsEndAnother(t *testing.T) {
 	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
@@ -142,7 +142,7 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 	digest := w.deploy(name).Components[0].Digest
 	container, foreign := name+"-app", name+"-mine"
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", container, foreign) })
-	w.awaitLooks(3)
+	w.awaitObservations(3)
 	require.Empty(t, w.events(name), "a deploy is no drift")
 
 	var want []string
@@ -150,13 +150,13 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 		t.Helper()
 		changed := time.Now()
 		want = append(want, more...)
-		require.Eventually(t, func() bool { return len(w.events(name)) >= len(want) }, time.Minute, 100*time.Millisecond, "%v", want)
+		require.Eventually(t, func() bool { return len(w.events(name)) >= len(want) }, time.Minute, 250*time.Millisecond, "%v", want)
 		events := w.events(name)
-		require.Equal(t, want, told(events))
-		require.LessOrEqual(t, w.looks(changed, events[len(events)-1].At), 2)
+		require.Equal(t, want, kinds(events))
+		require.LessOrEqual(t, w.observations(changed, events[len(events)-1].At), 2)
 	}
 	drift := func() string { return strings.Join(w.status(name).Components[0].Drift, ",") }
-	remove := func() { w.unseen(func() { w.podman("rm", "--force", container) }) } // it is stopped first
+	remove := func() { w.unobserved(func() { w.podman("rm", "--force", container) }) } // it is stopped first
 
 	w.podman("stop", "--time", "0", container)
 	expect("stopped")
@@ -196,8 +196,8 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 	expect("orphan")
 	w.podman("rm", "--force", foreign)
 	expect("orphan ended")
-	w.awaitLooks(2)
-	require.Equal(t, want, told(w.events(name)))
+	w.awaitObservations(2)
+	require.Equal(t, want, kinds(w.events(name)))
 	require.Empty(t, drift())
 
 	text := w.mcp("events", name, "--node", w.node, "--since", "1h")
@@ -207,10 +207,10 @@ func TestWhatIsChangedByHandIsToldOnceAndItsEndToo(t *testing.T) {
 	require.Regexp(t, `missing +over, after \d+s`, text.stdout)
 }
 
-func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
+func TestANodeThatGoesAwayAndComesBackIsOneEvent(t *testing.T) {
 	t.Parallel()
 	w, node := watched(t)
-	w.awaitLooks(1)
+	w.awaitObservations(1)
 	status := w.nodeStatus()
 	require.Equal(t, fleet.NodeReady, status.State)
 	require.Positive(t, status.UptimeSeconds)
@@ -231,18 +231,18 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 				list = append(list, e)
 			}
 		}
-		return told(list)
+		return kinds(list)
 	}
 	node.signal(syscall.SIGKILL)
-	require.Eventually(t, func() bool { return w.nodeStatus().State == fleet.NodeUnreachable }, time.Minute, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return w.nodeStatus().State == fleet.NodeUnreachable }, time.Minute, 500*time.Millisecond)
 	away := w.nodeStatus()
 	require.True(t, away.Since.After(away.Seen))
-	require.Equal(t, status.Disk.Total, away.Disk.Total, "what it said last")
+	require.Equal(t, status.Disk.Total, away.Disk.Total, "from its last answer")
 	require.Contains(t, w.mcp("node", "list").stdout, "unreachable")
 
 	w.worker("--node", w.node)
-	require.Eventually(t, func() bool { return len(mine()) >= 2 }, time.Minute, 200*time.Millisecond)
-	w.awaitLooks(2)
+	require.Eventually(t, func() bool { return len(mine()) >= 2 }, time.Minute, 500*time.Millisecond)
+	w.awaitObservations(2)
 	require.Equal(t, fleet.NodeReady, w.nodeStatus().State)
 	require.Equal(t, []string{"unreachable", "back ended"}, mine())
 	require.NoError(t, w.temporal().GetWorkflow(t.Context(), "node/"+w.node, "").Get(t.Context(), nil))
@@ -268,7 +268,7 @@ func TestANodeThatGoesAwayAndComesBackIsToldOnce(t *testing.T) {
 	require.Equal(t, 130, follower.code(30*time.Second))
 }
 
-func TestWhatATerminatedDeployLeavesIsTold(t *testing.T) {
+func TestOrphansOfATerminatedDeployAreEvents(t *testing.T) {
 	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
@@ -277,21 +277,21 @@ func TestWhatATerminatedDeployLeavesIsTold(t *testing.T) {
 	w.deploy(name)
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", name+"-app", name+"-app.next") })
 	w.source("v2", "ENV MODE=deaf")
-	w.define(name, w.patient("5m", name, "v2", ""))
+	w.define(name, w.startingWithin("5m", name, "v2", ""))
 	w.process("deploy", name)
 	w.awaitAttempt("deploy/"+name, "RunContainer", 1)
 	require.Eventually(t, func() bool { return len(w.containers(name)) == 2 }, 30*time.Second, 50*time.Millisecond)
-	w.awaitLooks(2)
+	w.awaitObservations(2)
 	require.Empty(t, w.events(name), "a deploy is no drift")
 	require.NoError(t, w.temporal().TerminateWorkflow(t.Context(), "deploy/"+name, "", "by a test"))
-	require.Eventually(t, func() bool { return slices.Contains(told(w.events(name)), "orphan") }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Contains(kinds(w.events(name)), "orphan") }, 30*time.Second, 250*time.Millisecond)
 }
 
 func TestOldHistoryIsThinnedBySchedule(t *testing.T) {
+	t.Parallel()
 	w, _ := watched(t)
-	w.awaitLooks(1)
-	// What a look has left days ago, and an hour and an event that have had
-	// their time.
+	w.awaitObservations(1)
+	// A sample of some days ago, and an hour and an event past their retention.
 	w.sql(fmt.Sprintf(`
 		insert into node_samples values ('%[1]s', now() - interval '3 days', 10, 1, 1, 1, 1);
 		insert into node_hours values ('%[1]s', date_trunc('hour', now()) - interval '40 days', 120, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
@@ -309,9 +309,9 @@ func TestOldHistoryIsThinnedBySchedule(t *testing.T) {
 	require.Eventually(t, func() bool { return len(w.events("gone")) == 0 }, 30*time.Second, 200*time.Millisecond)
 }
 
-// TestWhatIsWrongWithANodesPartsIsTold breaks, one after the other, what a
-// released container needs and is.
-func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
+// TestFaultsOfANodesPartsAreEvents breaks, one after the other, a released container
+// and what it needs.
+func TestFaultsOfANodesPartsAreEvents(t *testing.T) {
 	t.Parallel()
 	w, _ := watched(t)
 	w.source("v1", "")
@@ -324,7 +324,7 @@ func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
 	digest := w.deploy(name).Components[0].Digest
 	container, foreign := name+"-app", w.node+"-mine"
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", container, foreign) })
-	// again runs the released container anew, as a deploy made it but for args.
+	// again replaces the released container, with more arguments of podman run.
 	again := func(args ...string) {
 		var labels map[string]string
 		require.NoError(t, json.Unmarshal([]byte(w.podman("inspect", "--format", "{{json .Config.Labels}}", container)), &labels))
@@ -332,12 +332,12 @@ func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
 		for key, value := range labels {
 			args = append(args, "--label", key+"="+value)
 		}
-		w.unseen(func() {
+		w.unobserved(func() {
 			w.podman("rm", "--force", container)
 			w.run(append(args, servicedef.ByDigest(w.image(name, "v1"), digest))...)
 		})
 	}
-	// of are the events of one kind, which w's node alone has.
+	// of are the events of one kind of this test.
 	of := func(kind string) (list []event) {
 		for _, e := range w.allEvents() {
 			if e.Kind == kind && (e.Container == container || e.Path == data) {
@@ -346,16 +346,16 @@ func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
 		}
 		return list
 	}
-	// expect waits until n events of a kind are told, the last of them by one of
-	// the two looks after now.
+	// expect waits until there are n events of a kind, the last of them from one of
+	// the next two observations.
 	expect := func(kind string, n int, ended bool) {
 		t.Helper()
 		changed := time.Now()
-		require.Eventually(t, func() bool { return len(of(kind)) >= n }, time.Minute, 100*time.Millisecond, kind)
+		require.Eventually(t, func() bool { return len(of(kind)) >= n }, time.Minute, 250*time.Millisecond, kind)
 		require.Len(t, of(kind), n)
 		last := of(kind)[n-1]
 		require.Equal(t, ended, last.Ended)
-		require.LessOrEqual(t, w.looks(changed, last.At), 2)
+		require.LessOrEqual(t, w.observations(changed, last.At), 2)
 	}
 
 	t.Run("a file system of a volume that fills", func(t *testing.T) {
@@ -366,7 +366,7 @@ func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
 		require.Regexp(t, `disk +0\.0 of 0\.0 GiB \(9\d %\), `+data, shown)
 		require.Regexp(t, `drift +- disk since .*: `+data+`: 9\d % of `, shown)
 		require.NoError(t, os.Truncate(ballast, 4<<20*87/100))
-		w.awaitLooks(2)
+		w.awaitObservations(2)
 		require.Len(t, of("disk"), 1, "it is still nearly full")
 		require.NoError(t, os.Remove(ballast))
 		expect("disk", 2, true)
@@ -374,8 +374,8 @@ func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
 
 	t.Run("a health check that fails", func(t *testing.T) {
 		again("--health-cmd", `["/app", "print", "0", "1"]`, "--health-interval", "disable", "--health-retries", "1")
-		w.awaitLooks(2)
-		require.Empty(t, of("unhealthy"), "nobody has asked yet")
+		w.awaitObservations(2)
+		require.Empty(t, of("unhealthy"), "it has not run yet")
 		_ = exec.Command("podman", "--url", shared.platform.Info().Podman, "healthcheck", "run", container).Run() // it fails
 		expect("unhealthy", 1, false)
 		again()
@@ -384,19 +384,19 @@ func TestWhatIsWrongWithANodesPartsIsTold(t *testing.T) {
 
 	t.Run("a program that ends at once, again and again", func(t *testing.T) {
 		again("--restart", "always", "--env", "MODE=exit")
-		require.Eventually(t, func() bool { return len(of("flapping")) == 1 }, time.Minute, 100*time.Millisecond)
+		require.Eventually(t, func() bool { return len(of("flapping")) == 1 }, time.Minute, 250*time.Millisecond)
 		before := len(w.events(name))
-		w.awaitLooks(3)
-		require.Len(t, w.events(name), before, "it flaps on, which is no news")
+		w.awaitObservations(3)
+		require.Len(t, w.events(name), before, "it still flaps, which is no new event")
 		again()
 		expect("flapping", 2, true)
 	})
 
 	t.Run("a container that no rule explains", func(t *testing.T) {
 		w.run("--name", foreign, servicedef.ByDigest(w.image(name, "v1"), digest))
-		w.awaitLooks(2)
+		w.awaitObservations(2)
 		for _, e := range w.allEvents() {
-			require.NotEqual(t, foreign, e.Container, "it is nobody's business")
+			require.NotEqual(t, foreign, e.Container, "it is of no service")
 		}
 		var list []struct {
 			Container string

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/google/renameio/v2"
 )
 
 // clusterName, in a server's directory, names the cluster or a link to it.
@@ -159,16 +161,20 @@ func (c *cluster) makePassword() error {
 		return nil
 	}
 	c.password = rand.Text()
-	fresh := c.passwordFile() + ".new"
-	if err := os.WriteFile(fresh, []byte(c.password), 0o600); err != nil {
+	file, err := renameio.NewPendingFile(c.passwordFile(), renameio.WithTempDir(filepath.Dir(c.passwordFile())))
+	if err != nil {
+		return fmt.Errorf("write Postgres's password: %w", err)
+	}
+	defer func() { _ = file.Cleanup() }()
+	if _, err := file.WriteString(c.password); err != nil {
 		return fmt.Errorf("write Postgres's password: %w", err)
 	}
 	if c.user != nil {
-		if err := os.Chown(fresh, int(c.user.Uid), int(c.user.Gid)); err != nil {
+		if err := file.Chown(int(c.user.Uid), int(c.user.Gid)); err != nil {
 			return fmt.Errorf("give Postgres its password: %w", err)
 		}
 	}
-	return os.Rename(fresh, c.passwordFile())
+	return file.CloseAtomicallyReplace()
 }
 
 // initialise creates the cluster's data, with the database mcp, unless it

@@ -1,13 +1,12 @@
-// Command app is what the end-to-end tests deploy. MODE says how it behaves:
-// "serve" answers its version on $PORT, "late" does so after eight seconds,
-// "exit" prints twelve lines and ends with code 3, "deaf" runs and never listens. DATA names a directory that must
-// be its own for as long as it runs; what it finds there it leaves alone. Asked
-// with ?say=LINE it prints the line. The header First-Answer says when it answered
-// for the first time, in nanoseconds since 1970.
+// Command app is the service of the end-to-end tests. MODE selects its behaviour:
+// "serve" answers with its version on $PORT, "late" does so after eight seconds, "exit"
+// prints twelve lines and exits with code 3, "deaf" runs and never listens. DATA names a
+// directory that it locks while it runs. A request with ?say=LINE prints the line. The
+// header First-Answer is the time of the first answer, in nanoseconds since 1970.
 //
-// With arguments it is a step of a build: "sleep DURATION"; or "print MEGABYTES
-// CODE", which prints so much in lines and ends with that code, or "stream",
-// which does so in one line, or "say LINE CODE".
+// With arguments it is a step of a build: "sleep DURATION"; "print MEGABYTES CODE", which
+// prints that much in lines and exits with the code; "stream", which does so in one
+// line; or "say LINE CODE".
 package main
 
 import (
@@ -51,7 +50,7 @@ func main() {
 	}
 }
 
-// serve answers until it is asked to stop, and then finishes what it began.
+// serve answers until SIGTERM, and then finishes the requests that it has begun.
 func serve(ctx context.Context) {
 	var first atomic.Int64
 	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +75,7 @@ func serve(ctx context.Context) {
 	<-done
 }
 
-// step does what a build's step is told, and returns its exit code.
+// step runs a step of a build, and returns its exit code.
 func step(verb string, args []string) int {
 	switch verb {
 	case "sleep":
@@ -101,8 +100,8 @@ func step(verb string, args []string) int {
 	return 2
 }
 
-// own takes the directory's lock, which ends with this process. If another
-// container has it, it says so there, in a file that stays: overlap.
+// own locks the directory until this process ends. If another container holds the lock,
+// it records that in a file that stays: overlap.
 func own(dir string) {
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {

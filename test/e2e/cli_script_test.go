@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "update the output that scripts expect")
+
+// TestScripts runs what an operator types. In testdata/script "mcp ARGUMENTS"
+// runs mcp, "! mcp" one that must fail, and "code N" checks the exit code. Words that
+// differ from run to run are replaced in the output: see settled.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(self, filepath.Join(bin, "mcp")))
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup:               func(env *testscript.Env) error { return setUpScript(env, bin) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"mcp":  scriptMCP,
+			"code": scriptCode,
+		},
+	})
+}
+
+// setUpScript prepares a script as newWorld does a test. In its files
+// REGISTRY stands for the image registry.
+func setUpScript(env *testscript.Env, bin string) error {
+	info, work := shared.platform.Info(), env.WorkDir
+	files, err := filepath.Glob(filepath.Join(work, "services", "*.toml"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte("REGISTRY"), []byte(info.ImageRegistry)), 0o600); err != nil {
+			return err
+		}
+	}
+	source := filepath.Join(work, "workspace", "src")
+	if err := os.MkdirAll(source, 0o755); err != nil {
+		return err
+	}
+	if err := copyApp(source); err != nil {
+		return err
+	}
+	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n",
+		filepath.Join(work, "services"), info.Temporal, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
+		info.Podman, filepath.Join(work, "logs"), info.ImageRegistry)
+	for name, content := range map[string][]byte{
+		filepath.Join(source, "Containerfile"): []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n"),
+		filepath.Join(work, "mcp.toml"):        []byte(config),
+	} {
+		if err := os.WriteFile(name, content, 0o755); err != nil {
+			return err
+		}
+	}
+	env.Values[exitCode{}] = new(int)
+	env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	env.Setenv("MCP_CONFIG", filepath.Join(work, "mcp.toml"))
+	env.Setenv("REGISTRY_AUTH_FILE", os.Getenv("REGISTRY_AUTH_FILE"))
+	env.Setenv("PLATFORM", info.Dir)
+	env.Setenv("REGISTRY", info.ImageRegistry)
+	env.Setenv(mcpVariable, "1")
+	return nil
+}
+
+// exitCode is the key of the exit code of a script's last mcp.
+type exitCode struct{}
+
+// scriptMCP runs mcp as a process of its own.
+func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
+	cmd := exec.Command("mcp", args...)
+	cmd.Path = ts.Getenv("PATH")[:strings.Index(ts.Getenv("PATH"), ":")] + "/mcp"
+	cmd.Err, cmd.Dir = nil, ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "MCP_CONFIG", "MCP_SERVICES", "TEMPORAL_ADDRESS", "MCP_POSTGRES_URL_FILE", "REGISTRY_AUTH_FILE", "EDITOR", mcpVariable} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if exited := new(exec.ExitError); err != nil && !errors.As(err, &exited) {
+		ts.Fatalf("run mcp: %v", err)
+	}
+	code := cmd.ProcessState.ExitCode()
+	*ts.Value(exitCode{}).(*int) = code
+	ts.Check(validate(args, stdout.String()))
+	_, _ = ts.Stdout().Write([]byte(settled(ts, stdout.String())))
+	_, _ = ts.Stderr().Write([]byte(settled(ts, stderr.String())))
+	if neg == (code == 0) {
+		ts.Fatalf("mcp exited %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+// scriptCode checks the exit code of the last mcp.
+func scriptCode(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if have := *ts.Value(exitCode{}).(*int); have != want {
+		ts.Fatalf("mcp exited %d, not %d", have, want)
+	}
+}
+
+// changing matches what differs from run to run, with the word for it. Host ports of
+// routes are five digits long.
+var changing = []struct {
+	pattern *regexp.Regexp
+	word    string
+}{
+	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?`), "TIME"},
+	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)\b`), "DURATION"},
+	{regexp.MustCompile(`\b[1-6]\d{4}\b`), "PORT"},
+	{regexp.MustCompile(`(_ms|_seconds)": \d+`), `$1": NUMBER`},
+	{regexp.MustCompile(`(\S)   +`), "$1  "}, // the columns of a table
+	{regexp.MustCompile(`(?m) +$`), ""},
+}
+
+// settled is text without what differs from run to run.
+func settled(ts *testscript.TestScript, text string) string {
+	info := shared.platform.Info()
+	text = strings.NewReplacer(info.ImageRegistry, "REGISTRY", info.Temporal, "TEMPORAL", ts.MkAbs("."), "$WORK").Replace(text)
+	if host, err := os.Hostname(); err == nil {
+		text = strings.ReplaceAll(text, host, "HOST")
+	}
+	if who, err := user.Current(); err == nil {
+		text = regexp.MustCompile(`\b`+who.Username+`\b`).ReplaceAllString(text, "USER")
+	}
+	for _, c := range changing {
+		text = c.pattern.ReplaceAllString(text, c.word)
+	}
+	return text
+}
