@@ -9,49 +9,47 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
-	"github.com/metacircular/mcp/servicedef"
 )
 
-// knowing is an engine that knows adopted containers: by their ids it gives
-// them the labels that they would bear had mcp started them, in Inspect and
-// Summaries. So no step has to tell the two kinds apart.
-func knowing(engine runtime.Runtime, adopted []fleet.Adopted) runtime.Runtime {
+// labelling returns an engine that gives adopted containers, by their ids, the
+// labels that they would bear if mcp had created them, in Inspect and Summaries. No
+// step has to distinguish the two kinds.
+func labelling(engine runtime.Runtime, adopted []fleet.Adopted) runtime.Runtime {
 	if len(adopted) == 0 {
 		return engine
 	}
-	return known{engine, adopted}
+	return labelled{engine, adopted}
 }
 
-type known struct {
+type labelled struct {
 	runtime.Runtime
 	adopted []fleet.Adopted
 }
 
 // Inspect describes one container.
-func (k known) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
-	info, err := k.Runtime.Inspect(ctx, name)
-	info.Labels = k.labels(info.ID, info.Labels)
+func (l labelled) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
+	info, err := l.Runtime.Inspect(ctx, name)
+	info.Labels = l.labels(info.ID, info.Labels)
 	return info, err
 }
 
-// Summaries are of the containers that are selected, or would be.
-func (k known) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.ContainerSummary, error) {
-	summaries, err := k.Runtime.Summaries(ctx, s)
+// Summaries describes the containers that are selected, or would be by those labels.
+func (l labelled) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.ContainerSummary, error) {
+	summaries, err := l.Runtime.Summaries(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	listed := map[string]bool{}
 	for i, c := range summaries {
 		listed[c.ID] = true
-		summaries[i].Labels = k.labels(c.ID, c.Labels)
+		summaries[i].Labels = l.labels(c.ID, c.Labels)
 	}
-	for _, a := range k.adopted {
+	for _, a := range l.adopted {
 		if listed[a.ID] {
 			continue
 		}
-		info, err := k.Inspect(ctx, a.ID)
+		info, err := l.Inspect(ctx, a.ID)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
@@ -66,29 +64,18 @@ func (k known) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.Co
 	return summaries, nil
 }
 
-// labels are those of a container, and where it is adopted those that it would
-// bear.
-func (k known) labels(id string, own map[string]string) map[string]string {
-	i := slices.IndexFunc(k.adopted, func(a fleet.Adopted) bool { return a.ID == id })
+// labels returns those of a container, with those that it would bear if it is
+// adopted.
+func (l labelled) labels(id string, own map[string]string) map[string]string {
+	i := slices.IndexFunc(l.adopted, func(a fleet.Adopted) bool { return a.ID == id })
 	if i < 0 {
 		return own
 	}
-	a, labels := k.adopted[i], maps.Clone(own)
+	a, labels := l.adopted[i], maps.Clone(own)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	labels[runtime.LabelService], labels[runtime.LabelComponent] = a.Service, a.Component
 	labels[runtime.LabelDeployment], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Spec
 	return labels
-}
-
-// Candidate is what an adoption needs to know of a container.
-func Candidate(c runtime.ContainerInfo) plan.Candidate {
-	candidate := plan.Candidate{ObservedContainer: Seen(c)}
-	for _, p := range c.Ports {
-		candidate.Ports = append(candidate.Ports, servicedef.Port{
-			IP: p.HostIP, Host: p.HostPort, Container: p.ContainerPort, Protocol: p.Protocol,
-		})
-	}
-	return candidate
 }

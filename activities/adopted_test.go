@@ -46,7 +46,7 @@ func TestAnAdoptedContainerIsReplacedLikeOneOfMcps(t *testing.T) {
 	swap := activities.CutOverInput{Service: "shop", Deployment: 2, Replace: []string{"shop-api"}}
 	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-api"}}
 	require.Nil(t, h.run(api(2)))
-	require.Equal(t, fault.Conflict, h.do(h.CutOver, swap).Kind, "it is somebody else's")
+	require.Equal(t, fault.Conflict, h.do(h.CutOver, swap).Kind, "it is foreign")
 	require.Equal(t, []string{"shop-api::running", "shop-api.next:2:running"}, h.names(t))
 
 	swap.Adopted, retire.Adopted = adopted, adopted
@@ -73,7 +73,7 @@ func TestAnAdoptedContainerIsSetAsideAndPutBack(t *testing.T) {
 	require.Equal(t, []string{"shop-api::running"}, h.names(t))
 	remove := activities.RestoreInput{Service: "shop", Deployment: 3, Recovery: plan.Recovery{Node: "rift", Remove: []string{"shop-api"}}}
 	require.Nil(t, h.do(h.Restore, remove))
-	require.Equal(t, []string{"shop-api::running"}, h.names(t), "somebody else's")
+	require.Equal(t, []string{"shop-api::running"}, h.names(t), "it is foreign")
 	remove.Adopted = adopted
 	require.Nil(t, h.do(h.Restore, remove))
 	require.Empty(t, h.names(t))

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// tooLate is when nobody need be told of an event any more; it is still
-	// among the events.
+	// tooLate is the age at which an event is no longer worth an alert; it is still
+	// listed among the events.
 	tooLate = 24 * time.Hour
 	// alertsAtOnce is how many events are read at once.
 	alertsAtOnce = 100
@@ -23,17 +23,17 @@ type TellInput struct {
 	Destination string `json:"destination"`
 }
 
-// TellResult says what became of the alerts.
+// TellResult is what became of the alerts.
 type TellResult struct {
-	// Told counts the events that the last attempt has delivered.
+	// Told counts the events that the last attempt delivered.
 	Told int `json:"told"`
-	// Refused are those that the destination will never take, and why.
+	// Refused are those that the destination will never accept, and why.
 	Refused []string `json:"refused,omitempty"`
 }
 
-// Tell tells a destination of every event that it has not been told of, in the
-// order in which they happened. It ends when there is none left. One that was
-// delivered by an attempt that died is delivered again, with the same ID.
+// Tell delivers to a destination every event that it has yet to get, in the order
+// in which they happened, until none is left. One that was delivered by an attempt
+// that died is delivered again, with the same ID.
 func (a *Control) Tell(ctx context.Context, in TellInput) (TellResult, error) {
 	var result TellResult
 	for {
@@ -45,7 +45,7 @@ func (a *Control) Tell(ctx context.Context, in TellInput) (TellResult, error) {
 			activity.RecordHeartbeat(ctx, result)
 			to, ok := a.Alerts[in.Destination]
 			if !ok {
-				err = fault.New(fault.Invalid, "tell the %s: it is not configured any more", in.Destination)
+				err = fault.New(fault.Invalid, "deliver to the %s: it is not configured any more", in.Destination)
 			} else {
 				err = to.Alert(ctx, e)
 			}
@@ -57,7 +57,7 @@ func (a *Control) Tell(ctx context.Context, in TellInput) (TellResult, error) {
 			default:
 				result.Told++
 			}
-			if err := a.Registry.MarkTold(ctx, in.Destination, e.ID); err != nil {
+			if err := a.Registry.MarkDelivered(ctx, in.Destination, e.ID); err != nil {
 				return result, err
 			}
 		}

@@ -18,8 +18,8 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// BuildInput says what to build. Path and Containerfile are relative: the
-// workspace is the builder's own.
+// BuildInput is an image to build. Path and Containerfile are relative, because the
+// workspace is the builder's.
 type BuildInput struct {
 	Service string `json:"service"`
 	// Image is the reference that the result gets.
@@ -30,7 +30,7 @@ type BuildInput struct {
 	Containerfile string `json:"containerfile"`
 }
 
-// BuildResult is what was built.
+// BuildResult is the image that was built.
 type BuildResult struct {
 	ImageID string `json:"image_id"`
 	// LogFile holds the whole output, on the builder.
@@ -39,7 +39,7 @@ type BuildResult struct {
 }
 
 // Build builds an image from the builder's workspace. A source that does not
-// build is Invalid and not tried again.
+// build is Invalid and not retried.
 func (a *Builder) Build(ctx context.Context, in BuildInput) (BuildResult, error) {
 	return reporting(ctx, func(ctx context.Context, r *reporter) (BuildResult, error) {
 		return a.build(ctx, r, in)
@@ -66,14 +66,14 @@ func (a *Builder) build(ctx context.Context, r *reporter, in BuildInput) (BuildR
 	})
 	if err != nil && ctx.Err() == nil {
 		f := *fault.Of(err)
-		f.Hint = fmt.Sprintf("the whole log is %s on builder %s", log.Name(), a.Name)
+		f.Hint = fmt.Sprintf("read the whole log: %s on builder %s", log.Name(), a.Name)
 		return result, &f
 	}
 	return result, err
 }
 
-// source resolves the source directory and the Containerfile, and refuses
-// what leaves the workspace, through a symbolic link too.
+// source resolves the source directory and the Containerfile. It refuses paths that
+// leave the workspace, also through a symbolic link.
 func (a *Builder) source(in BuildInput) (dir, file string, err error) {
 	root, err := filepath.EvalSymlinks(a.Workspace)
 	if err != nil {
@@ -103,10 +103,10 @@ func within(root, path string) (string, error) {
 	return full, nil
 }
 
-// openLog makes the file that keeps the whole output of one build.
+// openLog creates the file that keeps the whole output of one build.
 func (a *Builder) openLog(in BuildInput) (*os.File, error) {
 	if err := os.MkdirAll(a.Logs, 0o700); err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "make the directory of build logs")
+		return nil, fault.Wrap(fault.Internal, err, "create the directory of build logs")
 	}
 	name := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("/:@", r) {
@@ -147,14 +147,14 @@ func pruneLogs(pattern string) error {
 // stepPattern matches the lines with which buildah announces a step.
 var stepPattern = regexp.MustCompile(`STEP \d+/\d+`)
 
-// stepWriter picks "STEP n/m" out of a build's output, where it is at the
-// beginning of a line.
+// stepWriter reports each "STEP n/m" at the beginning of a line of a build's
+// output.
 type stepWriter struct {
 	report func(step string)
 	line   []byte // its first bytes
 }
 
-// stepLength is enough of a line to tell its step.
+// stepLength is the length of a line's beginning that holds its step.
 const stepLength = 64
 
 func (w *stepWriter) Write(p []byte) (int, error) {

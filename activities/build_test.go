@@ -84,7 +84,7 @@ func push(w *workshop) error {
 	return err
 }
 
-func TestBuildRefusesWhatIsNotInTheWorkspace(t *testing.T) {
+func TestBuildRefusesPathsOutsideTheWorkspace(t *testing.T) {
 	w := newWorkshop(t)
 	w.write(t, "shop/Containerfile", "FROM scratch\n")
 	outside := t.TempDir()

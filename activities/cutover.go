@@ -8,28 +8,28 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// CutOverInput names the containers of one node that change places, by their
-// real names.
+// CutOverInput names the containers of one node that are replaced or removed, by
+// their real names.
 type CutOverInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	// Replace are followed by the container that waits as name.next.
+	// Replace are replaced by the container that waits as name.next.
 	Replace []string `json:"replace,omitempty"`
-	// Leave step back and have no successor here.
+	// Leave are set aside and have no successor here.
 	Leave []string `json:"leave,omitempty"`
-	// Adopted are the service's containers here that mcp has not started.
+	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// CutOverResult says whether the node has cut over.
+// CutOverResult is whether the node has cut over.
 type CutOverResult struct {
 	// Refused is why it has not: nothing was renamed, so that the deploy can
-	// still be undone. It is nil where all is done.
+	// still be undone. It is nil if the cut-over is complete.
 	Refused *fault.Error `json:"refused,omitempty"`
 }
 
-// CutOver renames: name → name.prev, then name.next → name. It looks first
-// whether every successor still runs. From the first rename on the deploy only
+// CutOver renames: name → name.prev, then name.next → name. It checks first that
+// every successor still runs. From the first rename on the deploy only
 // goes forward.
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
 	s := step{service: in.Service, deployment: in.Deployment, alone: true, adopted: in.Adopted}
@@ -50,11 +50,11 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 	return result, nil
 }
 
-// holding is what a service has on a node, by name. Inside the fence, and alone
-// there, nobody else changes it.
+// holding is the containers of a service on a node, by name. No other step changes
+// them inside the fence while this one is alone there.
 type holding map[string]runtime.ContainerSummary
 
-// holdings looks what a service has here.
+// holdings lists the containers of a service here.
 func holdings(ctx context.Context, engine runtime.Runtime, service string) (holding, error) {
 	containers, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
@@ -74,8 +74,8 @@ func (h holding) released(name string, deployment int) bool {
 	return found && deploymentIn(current.Labels) == deployment
 }
 
-// refuse says why the cut-over must not begin. One that has begun already, in
-// an attempt that died, is not refused any more.
+// refuse returns the reason why the cut-over must not begin. One that has begun
+// already, in an attempt that died, is not refused any more.
 func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*fault.Error, error) {
 	for _, name := range in.Replace {
 		if here.released(name, in.Deployment) {
@@ -94,7 +94,7 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 			return nil, err
 		default:
 			refused = fault.New(fault.Unhealthy, "container %s exited with code %d after it was healthy", ended.Name, ended.ExitCode)
-			refused.Log, _ = runtime.LastLines(ctx, a.Runtime, ended.Name, logLines, logLine) // without them it is still told
+			refused.Log, _ = runtime.LastLines(ctx, a.Runtime, ended.Name, logLines, logLine) // the refusal stands without them
 		}
 		refused.Node, refused.Component = a.Name, next.Labels[runtime.LabelComponent]
 		return refused, nil
@@ -127,8 +127,8 @@ func (h holding) swapAll(ctx context.Context, engine runtime.Runtime, in CutOver
 	return nil
 }
 
-// stepAside takes its real name from the service's container. Where it has none, or
-// somebody else's has taken the name, there is nothing to do.
+// stepAside sets the service's container of that name aside. If there is none, or a
+// foreign one has the name, there is nothing to do.
 func (h holding) stepAside(ctx context.Context, engine runtime.Runtime, name string) error {
 	if _, found := h[name]; !found {
 		return nil
@@ -140,14 +140,4 @@ func (h holding) stepAside(ctx context.Context, engine runtime.Runtime, name str
 		}
 	}
 	return engine.Rename(ctx, name, prev)
-}
-
-// alreadyCutOver reports whether the container of this deployment has its real
-// name already.
-func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) (bool, error) {
-	info, err := engine.Inspect(ctx, name)
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	return err == nil && info.Labels[runtime.LabelService] == service && deploymentOf(info) == deployment, err
 }

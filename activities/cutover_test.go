@@ -62,7 +62,7 @@ func TestACutOverIsRefusedBeforeItsFirstRename(t *testing.T) {
 	}
 }
 
-func TestACutOverTouchesNoContainerOfSomebodyElse(t *testing.T) {
+func TestACutOverTouchesNoForeignContainer(t *testing.T) {
 	h := newHost(t)
 	_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: image})
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// ControlDiagnosis is what a control worker says of itself.
+// ControlDiagnosis is the state of a control worker.
 type ControlDiagnosis struct {
 	// MCP is its version.
 	MCP string `json:"mcp"`
@@ -21,13 +21,13 @@ type ControlDiagnosis struct {
 	Nodes       []fleet.NodeState `json:"nodes,omitempty"`
 }
 
-// registryPatience is how long Postgres may take to answer who asks how it is.
-const registryPatience = 4 * time.Second
+// registryTimeout bounds how long Postgres may take to answer a diagnosis.
+const registryTimeout = 4 * time.Second
 
-// DiagnoseControl asks a control worker how it is.
+// DiagnoseControl diagnoses a control worker.
 func (a *Control) DiagnoseControl(ctx context.Context) (ControlDiagnosis, error) {
 	found := ControlDiagnosis{MCP: a.Version}
-	limited, cancel := context.WithTimeout(ctx, registryPatience)
+	limited, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
 	var err error
 	found.Schema, found.NeedsSchema, err = a.Registry.Schema(limited)
@@ -35,7 +35,7 @@ func (a *Control) DiagnoseControl(ctx context.Context) (ControlDiagnosis, error)
 		found.Nodes, err = a.Registry.NodeStates(limited)
 	}
 	if limited.Err() != nil {
-		err = fault.New(fault.Unavailable, "Postgres has not answered in %s", registryPatience)
+		err = fault.New(fault.Unavailable, "Postgres has not answered in %s", registryTimeout)
 	}
 	if err != nil {
 		found.Postgres = fault.Of(err)
@@ -43,16 +43,16 @@ func (a *Control) DiagnoseControl(ctx context.Context) (ControlDiagnosis, error)
 	return found, ctx.Err()
 }
 
-// NodeDiagnosis is what a node's worker says of itself.
+// NodeDiagnosis is the state of a node's worker.
 type NodeDiagnosis struct {
 	// MCP is its version, and Runtime that of its engine.
 	MCP     string `json:"mcp"`
 	Runtime string `json:"runtime,omitempty"`
-	// Engine is why that does not answer; nil if it does.
+	// Engine is why the engine does not answer; nil if it does.
 	Engine *fault.Error `json:"engine,omitempty"`
 }
 
-// DiagnoseNode asks a node's worker how it is.
+// DiagnoseNode diagnoses a node's worker.
 func (a *Node) DiagnoseNode(ctx context.Context) (NodeDiagnosis, error) {
 	version, err := a.Runtime.Version(ctx)
 	if err != nil {

@@ -13,24 +13,23 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// internalTries is how often in a row an error of kind Internal is tried
-// again: nobody knows whether that helps, so it must not go on until the
-// deadline. An outage in between starts the count anew.
+// internalTries is how often in a row an attempt may end with an error of kind
+// Internal. Whether a retry helps is unknown, so it must not go on until the
+// deadline. An outage in between resets the count.
 const internalTries = 3
 
-// persistent are the activities that a deploy cannot go on without, nor go
-// back from: only a Conflict, which says that somebody else has taken over,
-// ends them before their time is up.
+// persistent are the activities that a deploy can neither go on without nor go
+// back from: only a Conflict, which means that a newer deployment has taken over,
+// ends them before their deadline.
 var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "ReleasePorts", "FinishDeployment", "MarkMended", "MarkRevived"}
 
 // ErrStopping is the cause with which a stopping worker ends the contexts of
-// the activities that have not finished in time. They fail in a way that is
-// retried, by the next worker.
+// the activities that have not finished in time. The next worker retries them.
 var ErrStopping = fault.New(fault.Unavailable, "the worker is stopping")
 
 // NewInterceptor translates, in one place, what an activity returns into what
 // Temporal records: the fault as an application error whose type is its kind,
-// not retried where time alone cannot mend it.
+// not retried if the same call cannot succeed later.
 func NewInterceptor() interceptor.WorkerInterceptor {
 	return &faultInterceptor{failures: map[string]int{}}
 }
@@ -62,14 +61,14 @@ func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 		return out, ToTemporal(ErrStopping, true)
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return out, ctx.Err() // cancelled, or out of time: Temporal knows which
+		return out, ctx.Err() // cancelled, or timed out: Temporal knows which
 	}
 	f := fault.Of(err)
 	tries := a.shared.count(info, f.Kind == fault.Internal)
 	return out, ToTemporal(f, retryable(f.Kind, tries, info.ActivityType.Name))
 }
 
-// count notes how an attempt ended, and returns how many in a row were
+// count records how an attempt ended, and returns how many in a row were
 // Internal.
 func (i *faultInterceptor) count(info activity.Info, internal bool) int {
 	key := info.WorkflowExecution.RunID + "/" + info.ActivityID
@@ -104,9 +103,9 @@ func ToTemporal(err error, retryable bool) error {
 	})
 }
 
-// FaultOf is the inverse of ToTemporal: the fault in what a workflow got from
-// an activity, or a client from a workflow. A time-out that ended a series of
-// retries gives the last failure; one of a first attempt, what that was doing.
+// FaultOf is the inverse of ToTemporal: the fault in the error that a workflow got
+// from an activity, or a client from a workflow. That of a timeout after retries is
+// the last failure; that of a timeout of a first attempt names its last progress.
 func FaultOf(err error) *fault.Error {
 	if err == nil {
 		return nil
@@ -129,12 +128,12 @@ func FaultOf(err error) *fault.Error {
 	return fault.Of(err)
 }
 
-// timeoutFault is that of an activity whose time was up before it had anything
-// to tell but its heartbeats.
+// timeoutFault is the fault of an activity that timed out and has reported nothing but
+// heartbeats.
 func timeoutFault(timeout *temporal.TimeoutError) *fault.Error {
 	var last Progress
 	if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&last) == nil && last.Phase != "" {
-		return fault.New(fault.Unavailable, "no answer in time; the last that was heard: %s, %s", last.Phase, last.Detail)
+		return fault.New(fault.Unavailable, "no answer in time; the last progress: %s, %s", last.Phase, last.Detail)
 	}
 	return fault.New(fault.Unavailable, "no answer in time")
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-func TestAFaultCrossesTemporalWhole(t *testing.T) {
+func TestAFaultCrossesTemporalUnchanged(t *testing.T) {
 	sent := fault.New(fault.PortInUse, "start container shop-api.next: port 8080 is in use").WithHint("stop what holds it")
 	sent.Component, sent.Node, sent.Port, sent.Log = "api", "rift", 8080, []string{"a", "b"}
 	got := activities.FaultOf(activities.ToTemporal(fmt.Errorf("outer: %w", sent), false))
@@ -27,7 +27,7 @@ func TestAFaultCrossesTemporalWhole(t *testing.T) {
 	require.Equal(t, []any{"api", "rift", 8080, []string{"a", "b"}}, []any{got.Component, got.Node, got.Port, got.Log})
 }
 
-func TestOnlyWhatTimeCanMendIsRetried(t *testing.T) {
+func TestOnlyTransientFaultsAreRetried(t *testing.T) {
 	outage, unknown := fault.New(fault.Unavailable, "x"), errors.New("x")
 	const always = 10 // as often as the test environment tries anything
 	tests := map[string]struct {
@@ -36,8 +36,8 @@ func TestOnlyWhatTimeCanMendIsRetried(t *testing.T) {
 		attempts int
 	}{
 		"an outage, for ever":                         {"Survey", []error{outage}, always},
-		"what nobody knows, not for ever":             {"Survey", []error{unknown}, 3},
-		"an outage starts the count anew":             {"Survey", []error{unknown, unknown, outage, unknown}, 6},
+		"an unknown error is not retried forever":     {"Survey", []error{unknown}, 3},
+		"an outage resets the count":                  {"Survey", []error{unknown, unknown, outage, unknown}, 6},
 		"a bad request never":                         {"Survey", []error{fault.New(fault.Invalid, "x")}, 1},
 		"an unhealthy container never":                {"Survey", []error{fault.New(fault.Unhealthy, "x")}, 1},
 		"an undo whatever it is":                      {"Restore", []error{unknown, fault.New(fault.Invalid, "x")}, always},
@@ -65,17 +65,17 @@ func TestOnlyWhatTimeCanMendIsRetried(t *testing.T) {
 	}
 }
 
-func TestATimeoutGivesTheFailureBeforeIt(t *testing.T) {
+func TestATimeoutReturnsTheFailureBeforeIt(t *testing.T) {
 	last := activities.ToTemporal(fault.New(fault.Unavailable, "podman does not answer"), true)
 	timeout := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, last)
 	require.Equal(t, "podman does not answer", activities.FaultOf(timeout).Message)
 	require.Nil(t, activities.FaultOf(nil))
 }
 
-func TestATimeoutWithoutAFailureTellsWhatWasGoingOn(t *testing.T) {
+func TestATimeoutWithoutAFailureReportsTheLastProgress(t *testing.T) {
 	timeout := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil, activities.Progress{Phase: "pull", Detail: "r.example/api:v1"})
 	f := activities.FaultOf(timeout)
 	require.Equal(t, fault.Unavailable, f.Kind)
-	require.Equal(t, "no answer in time; the last that was heard: pull, r.example/api:v1", f.Message)
+	require.Equal(t, "no answer in time; the last progress: pull, r.example/api:v1", f.Message)
 	require.Equal(t, "no answer in time", activities.FaultOf(temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil)).Message)
 }

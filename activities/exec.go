@@ -14,15 +14,15 @@ type ExecInput struct {
 	Component string   `json:"component"`
 	Container string   `json:"container"`
 	Command   []string `json:"command"`
-	// Timeout is how long it is waited for.
+	// Timeout bounds the wait for its end.
 	Timeout time.Duration `json:"timeout"`
 }
 
 // ExecResult is the output and the exit code of a command.
 type ExecResult = runtime.ExecResult
 
-// Exec runs a command in a container. It must not be tried again: nobody knows
-// what the command does.
+// Exec runs a command in a container. It must not be retried, because the command may
+// have any effect.
 func (a *Node) Exec(ctx context.Context, in ExecInput) (runtime.ExecResult, error) {
 	return reporting(ctx, func(ctx context.Context, _ *reporter) (runtime.ExecResult, error) {
 		result, err := a.exec(ctx, in)

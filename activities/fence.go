@@ -11,49 +11,49 @@ import (
 )
 
 // Fence keeps late activities of an older deployment from a node's
-// containers. A workflow that somebody terminated gives up its lock while an
-// activity of it may still be running; the deployment's number is what tells
-// the late one from the new one.
+// containers. A workflow that is terminated gives up its lock while an activity
+// of it may still be running; the deployment's number distinguishes the late one
+// from the new one.
 //
-// From the moment on at which a newer deployment is seen, no older one begins
-// anything, and the newer one goes on when what was under way has ended: what
-// it has looked at does not change under it.
+// Once a newer deployment is seen, no older one begins a step, and the newer one
+// goes on when the steps under way have ended: the containers that it has surveyed
+// do not change meanwhile.
 type Fence struct {
-	// memory tells this fence from that of a later process, which has not
-	// seen what this one has.
+	// memory distinguishes this fence from that of a later process, which has not
+	// seen the same deployments.
 	memory   string
 	mu       sync.Mutex
 	services map[string]*guard
 }
 
-// guard is what the fence knows of one service.
+// guard is the fence of one service.
 type guard struct {
 	newest   int // the newest deployment that was seen
 	closed   int // the newest one that was undone here
 	read     int // the newest for which the containers' labels were read
 	underWay map[*step]bool
-	// ended is closed, and made anew, whenever a step ends.
+	// ended is closed, and replaced, whenever a step ends.
 	ended chan struct{}
 }
 
-// step is what changes containers of a service for a deployment.
+// step is work of a deployment that changes containers of a service.
 type step struct {
 	service    string
 	deployment int
-	// alone is for a step that no other of the same deployment runs beside.
+	// alone keeps other steps of the same deployment from running beside it.
 	alone bool
-	// adopted are the containers that the engine is to know as the service's.
+	// adopted are the service's adopted containers.
 	adopted []fleet.Adopted
-	// closing keeps the deployment from beginning another one here.
+	// closing keeps the deployment from beginning another step here.
 	closing bool
-	// stop ends the step's context: no further call to the engine is begun.
+	// stop ends the step's context: it begins no further call to the engine.
 	stop context.CancelCauseFunc
 }
 
-// NewFence returns a fence that has seen nothing.
+// NewFence returns a fence that has seen no deployment.
 func NewFence() *Fence { return &Fence{memory: rand.Text(), services: map[string]*guard{}} }
 
-// guard is the service's; the caller has the lock.
+// guard returns that of a service; the caller holds the lock.
 func (f *Fence) guard(service string) *guard {
 	g := f.services[service]
 	if g == nil {
@@ -63,7 +63,7 @@ func (f *Fence) guard(service string) *guard {
 	return g
 }
 
-// see notes a deployment and stops the steps of older ones; the caller has the
+// see records a deployment and stops the steps of older ones; the caller holds the
 // lock.
 func (g *guard) see(service string, deployment int) {
 	g.newest = max(g.newest, deployment)
@@ -74,16 +74,16 @@ func (g *guard) see(service string, deployment int) {
 	}
 }
 
-// over says of a deployment that a newer one was seen.
+// over is the error of a deployment when a newer one was seen.
 func over(service string, deployment, newest int) error {
 	return fault.New(fault.Conflict, "deployment %d of %s is over: deployment %d has begun", deployment, service, newest)
 }
 
-// enter begins a step when no other is in its way. The context that it returns
-// is the step's; leave ends it. It fails when a newer deployment was seen, or
-// this one was already undone here.
-func (f *Fence) enter(ctx context.Context, s *step) (inside context.Context, leave func(), err error) {
-	inside, s.stop = context.WithCancelCause(ctx)
+// enter begins a step once no other one excludes it. It returns the step's context;
+// leave ends the step. It fails when a newer deployment was seen, or this one was
+// already undone here.
+func (f *Fence) enter(ctx context.Context, s *step) (stepping context.Context, leave func(), err error) {
+	stepping, s.stop = context.WithCancelCause(ctx)
 	for {
 		ended, err := f.admit(s)
 		if err != nil {
@@ -91,7 +91,7 @@ func (f *Fence) enter(ctx context.Context, s *step) (inside context.Context, lea
 			return nil, nil, err
 		}
 		if ended == nil {
-			return inside, func() { f.leave(s) }, nil
+			return stepping, func() { f.leave(s) }, nil
 		}
 		select {
 		case <-ended:
@@ -102,7 +102,7 @@ func (f *Fence) enter(ctx context.Context, s *step) (inside context.Context, lea
 	}
 }
 
-// admit begins a step, or returns what is closed when it is worth asking anew.
+// admit begins a step, or returns a channel that is closed before the next try.
 func (f *Fence) admit(s *step) (ended <-chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,15 +147,15 @@ func (f *Fence) pass(service string, deployment int) error {
 	return nil
 }
 
-// settleTime is how long a look waits for the steps of others; it is shorter
-// than an attempt of a survey, so that the answer says what it waited for.
+// settleTime is how long a survey waits for the steps of others; it is shorter
+// than an attempt of a survey, so that the error names the step.
 const settleTime = 3 * time.Second
 
-// settle notes a deployment that is about to look, and returns the newest one
-// seen, when no step of another is under way.
+// settle records a deployment that is about to survey, waits until no step of
+// another is under way, and returns the newest deployment seen.
 func (f *Fence) settle(ctx context.Context, service string, deployment int) (newest int, err error) {
-	patience := time.NewTimer(settleTime)
-	defer patience.Stop()
+	timeout := time.NewTimer(settleTime)
+	defer timeout.Stop()
 	for {
 		newest, other, ended := f.othersUnderWay(service, deployment)
 		if ended == nil {
@@ -165,13 +165,13 @@ func (f *Fence) settle(ctx context.Context, service string, deployment int) (new
 		case <-ended:
 		case <-ctx.Done():
 			return 0, ctx.Err()
-		case <-patience.C:
+		case <-timeout.C:
 			return 0, fault.New(fault.Unavailable, "deployment %d of %s still has a step under way here", other, service)
 		}
 	}
 }
 
-// othersUnderWay notes a deployment, and finds a step of another one: ended is
+// othersUnderWay records a deployment, and finds a step of another one: ended is
 // nil if there is none.
 func (f *Fence) othersUnderWay(service string, deployment int) (newest, other int, ended <-chan struct{}) {
 	f.mu.Lock()
@@ -193,7 +193,7 @@ func (f *Fence) labelsRead(service string, deployment int) bool {
 	return f.guard(service).read >= deployment
 }
 
-func (f *Fence) noteRead(service string, deployment int) {
+func (f *Fence) recordRead(service string, deployment int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g := f.guard(service)

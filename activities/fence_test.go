@@ -14,8 +14,8 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// hold makes one call of the engine stand still. Reached is closed when it
-// does; letGo lets the engine carry it out.
+// hold blocks one call of the engine. Reached is closed when it
+// blocks; letGo lets the engine carry it out.
 func (h *host) hold(method, name string) (reached <-chan struct{}, letGo func()) {
 	at, on := make(chan struct{}), make(chan struct{})
 	held := false
@@ -30,7 +30,7 @@ func (h *host) hold(method, name string) (reached <-chan struct{}, letGo func())
 	return at, func() { close(on) }
 }
 
-// beside is the same worker, doing a second thing at the same time. Its
+// beside is the same worker, running a second activity at the same time. Its
 // activities end with ctx.
 func (h *host) beside(ctx context.Context) *host {
 	return &host{Node: h.Node, engine: h.engine, env: newActivities(ctx, h.Node)}
@@ -43,8 +43,8 @@ func begin[T any](do func() T) <-chan T {
 	return done
 }
 
-// survey is what a survey of deployment n sees: names with deployment and
-// whether it runs.
+// survey is the result of a survey by deployment n: names with deployment and
+// whether the container runs.
 func (h *host) survey(n int) (string, *fault.Error) {
 	value, err := h.env.ExecuteActivity(h.Survey, activities.SurveyInput{Service: "shop", Deployment: n})
 	if err != nil {
@@ -71,7 +71,7 @@ type late struct {
 	// before brings the node to where the step begins.
 	before func(t *testing.T, h *host)
 	step   func(h *host) *fault.Error
-	// method and name are the call in which the step stands still.
+	// method and name are the call in which the step blocks.
 	method, name string
 	// sees is what the survey of deployment 3 finds.
 	sees string
@@ -137,7 +137,7 @@ func lateSteps() map[string]late {
 	}
 }
 
-func TestANewerDeploymentLooksWhenWhatIsUnderWayHasEnded(t *testing.T) {
+func TestANewerDeploymentSurveysWhenOlderStepsHaveEnded(t *testing.T) {
 	for name, test := range lateSteps() {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
@@ -155,7 +155,7 @@ func TestANewerDeploymentLooksWhenWhatIsUnderWayHasEnded(t *testing.T) {
 				return answer{sees, f}
 			})
 			over := <-step
-			require.NotNil(t, over, "it is told that it is over, and need not wait for the engine")
+			require.NotNil(t, over, "it fails at once, and need not wait for the engine")
 			require.Equal(t, fault.Conflict, over.Kind, over.Message)
 			stillWaiting(t, survey)
 			letGo()
@@ -212,7 +212,7 @@ func TestAnOlderStepThatComesLateIsKeptOut(t *testing.T) {
 	}
 }
 
-func TestTheStepsOfOneDeploymentRunSideBySide(t *testing.T) {
+func TestTheStepsOfOneDeploymentRunInParallel(t *testing.T) {
 	h := newHost(t)
 	require.Nil(t, h.run(api(1)))
 	require.Nil(t, h.cutOver(1))
@@ -229,8 +229,8 @@ func TestTheStepsOfOneDeploymentRunSideBySide(t *testing.T) {
 	require.Nil(t, <-starting)
 }
 
-// A cut-over and an undo are alone: what came late before them has ended, and
-// what comes late after them finds what they have done.
+// A cut-over and an undo run alone: a late step before them has ended, and
+// a late step after them finds their result.
 func TestACutOverWaitsForALateStartOfItsOwn(t *testing.T) {
 	h := newHost(t)
 	require.Nil(t, h.run(api(1)))
@@ -254,8 +254,8 @@ func TestALateStopLeavesTheSuccessorAlone(t *testing.T) {
 	require.ElementsMatch(t, []string{"shop-api:2:running", "shop-api.prev:1:running"}, h.names(t))
 }
 
-// An activity ends at once when its workflow does; the engine still carries
-// out what it was told, and that is what counts.
+// An activity ends at once when its workflow does, but the step is under way until
+// the engine has carried the call out.
 func TestAStepThatIsCancelledIsUnderWayUntilTheEngineHasAnswered(t *testing.T) {
 	h := newHost(t)
 	updated(t, h)
@@ -282,7 +282,7 @@ func TestAStepThatIsCancelledIsUnderWayUntilTheEngineHasAnswered(t *testing.T) {
 	require.Equal(t, "shop-api shop-api.next", <-survey)
 }
 
-func TestASurveySaysWhatItWaitsFor(t *testing.T) {
+func TestASurveyNamesTheStepThatItWaitsFor(t *testing.T) {
 	h := newHost(t)
 	updated(t, h)
 	reached, letGo := h.hold("Stop", "shop-api")
@@ -301,14 +301,14 @@ func TestASurveySaysWhatItWaitsFor(t *testing.T) {
 	require.Equal(t, "shop-api(stopped) shop-api.next", sees)
 }
 
-// A worker that has just started knows of no deployment but by the labels,
-// and there are none before the first container is made. A Restore by one who
-// does not hold the service's lock therefore names the memory that it trusts.
-func TestARestoreActsOnlyWithTheMemoryThatItTrusts(t *testing.T) {
+// A worker that has just started finds deployments by the labels alone,
+// and there are none before the first container is created. A Restore without the
+// service's lock therefore names the fence of its survey.
+func TestARestoreActsOnlyWhileTheFenceIsTheSame(t *testing.T) {
 	h := newHost(t)
 	require.Nil(t, h.run(api(1)))
 	require.Nil(t, h.cutOver(1))
-	look := func() string {
+	fence := func() string {
 		value, err := h.env.ExecuteActivity(h.Survey, activities.SurveyInput{Service: "shop", Deployment: 2})
 		require.NoError(t, err)
 		var found activities.SurveyResult
@@ -319,14 +319,14 @@ func TestARestoreActsOnlyWithTheMemoryThatItTrusts(t *testing.T) {
 	restore := func(fence string) *fault.Error {
 		return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Fence: fence, Recovery: plan.Recovery{Start: []string{"shop-api"}}})
 	}
-	trusted := look()
+	surveyed := fence()
 	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"}))
-	require.Equal(t, fault.Conflict, restore(trusted).Kind)
+	require.Equal(t, fault.Conflict, restore(surveyed).Kind)
 	h.restartWorker()
-	require.Equal(t, fault.Conflict, restore(trusted).Kind, "the new worker has not seen deployment 3")
+	require.Equal(t, fault.Conflict, restore(surveyed).Kind, "the new worker has not seen deployment 3")
 	require.Equal(t, []string{"shop-api:1:stopped"}, h.names(t))
-	require.NotEqual(t, trusted, look())
-	require.Nil(t, restore(look()))
+	require.NotEqual(t, surveyed, fence())
+	require.Nil(t, restore(fence()))
 	require.Equal(t, []string{"shop-api:1:running"}, h.names(t))
 }
 

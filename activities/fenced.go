@@ -2,17 +2,15 @@ package activities
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// inside does what changes containers, inside the fence. Work gets an engine
-// that is not hung up on. When the activity is cancelled, or a newer deployment
-// comes, inside returns at once; the step is under way for as long as the
-// engine is.
+// inside runs a step inside the fence. Work gets an engine whose calls are not
+// interrupted. When the activity is cancelled, or a newer deployment is seen, inside
+// returns at once; the step is under way until the engine has finished.
 func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.Context, engine runtime.Runtime) (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -31,7 +29,7 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 			done <- result{err: err}
 			return
 		}
-		value, err := work(ctx, patient{knowing(a.Runtime, s.adopted)})
+		value, err := work(ctx, uninterrupted{labelling(a.Runtime, s.adopted)})
 		done <- result{value, err}
 	}()
 	<-ctx.Done() // as it also is when the step has ended
@@ -43,45 +41,45 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 	}
 }
 
-// patient is an engine that carries a call out to its end, whatever becomes of
-// the context. To hang up would not help: podman does what it was told, and
-// the next to look would not see that it is about to. But a context that has
-// ended begins no call.
-type patient struct{ runtime.Runtime }
+// uninterrupted is an engine that finishes each call, even if the context ends.
+// Closing the connection would not help: podman carries the request out, and the
+// next step would not see that it is still under way. A context that has ended
+// begins no call.
+type uninterrupted struct{ runtime.Runtime }
 
-func (p patient) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
+func (u uninterrupted) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
-	return p.Runtime.Run(context.WithoutCancel(ctx), spec)
+	return u.Runtime.Run(context.WithoutCancel(ctx), spec)
 }
 
-func (p patient) Start(ctx context.Context, name string) error {
-	return p.do(ctx, func(ctx context.Context) error { return p.Runtime.Start(ctx, name) })
+func (u uninterrupted) Start(ctx context.Context, name string) error {
+	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Start(ctx, name) })
 }
 
-func (p patient) Stop(ctx context.Context, name string, timeout time.Duration) error {
-	return p.do(ctx, func(ctx context.Context) error { return p.Runtime.Stop(ctx, name, timeout) })
+func (u uninterrupted) Stop(ctx context.Context, name string, timeout time.Duration) error {
+	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Stop(ctx, name, timeout) })
 }
 
-func (p patient) Remove(ctx context.Context, name string) error {
-	return p.do(ctx, func(ctx context.Context) error { return p.Runtime.Remove(ctx, name) })
+func (u uninterrupted) Remove(ctx context.Context, name string) error {
+	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Remove(ctx, name) })
 }
 
-func (p patient) Rename(ctx context.Context, from, to string) error {
-	return p.do(ctx, func(ctx context.Context) error { return p.Runtime.Rename(ctx, from, to) })
+func (u uninterrupted) Rename(ctx context.Context, from, to string) error {
+	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Rename(ctx, from, to) })
 }
 
-func (p patient) do(ctx context.Context, call func(context.Context) error) error {
+func (u uninterrupted) do(ctx context.Context, call func(context.Context) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return call(context.WithoutCancel(ctx))
 }
 
-// readLabels fails when the service's containers are of a newer deployment:
-// what this process has not seen, because it is younger, the labels tell. Once
-// is enough: what comes after that passes this very fence.
+// readLabels fails when the service's containers are of a newer deployment. The labels
+// show deployments that this process has not seen because it started after them.
+// Reading them once is enough: later deployments pass this fence.
 func (a *Node) readLabels(ctx context.Context, service string, deployment int) error {
 	if a.Fence.labelsRead(service, deployment) {
 		return nil
@@ -93,11 +91,12 @@ func (a *Node) readLabels(ctx context.Context, service string, deployment int) e
 	if newest > deployment {
 		return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment, service, a.Name, newest)
 	}
-	a.Fence.noteRead(service, deployment)
+	a.Fence.recordRead(service, deployment)
 	return nil
 }
 
-// newestLabel is the newest deployment that the service's containers bear.
+// newestLabel returns the newest deployment in the labels of the service's
+// containers.
 func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
 	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
@@ -108,16 +107,4 @@ func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
 		newest = max(newest, deploymentIn(c.Labels))
 	}
 	return newest, nil
-}
-
-// deploymentOf is the number of the deployment that made a container; 0 if it
-// bears none.
-func deploymentOf(c runtime.ContainerInfo) int { return deploymentIn(c.Labels) }
-
-func deploymentIn(labels map[string]string) int {
-	n, err := strconv.Atoi(labels[runtime.LabelDeployment])
-	if err != nil {
-		return 0
-	}
-	return n
 }

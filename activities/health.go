@@ -14,25 +14,25 @@ import (
 )
 
 const (
-	// firstPause is the pause after the first failed probe; each is half as long
-	// again as the one before, up to the interval: who is ready waits at most half
-	// of the time that it took.
+	// firstPause is the pause after the first failed probe. Each pause is half as long
+	// again as the one before, up to the interval, so that a container is found
+	// healthy after at most one and a half times the time that it took.
 	firstPause = 10 * time.Millisecond
-	// logLines is how much of a failed container's output an operator is shown.
+	// logLines is how many lines of a failed container's output an error holds.
 	logLines = 10
-	// logLine is how many bytes of each line are, and checkOutput how many of
-	// what a check prints: they travel in errors.
+	// logLine is how many bytes of each line it holds, and checkOutput how many of
+	// the output of a check.
 	logLine     = 2 << 10
 	checkOutput = 16 << 10
 )
 
-// check asks once whether a container serves.
+// check tests once whether a container serves.
 type check func(ctx context.Context) error
 
-// errExited is in the error of a check that no further one can mend.
+// errExited is wrapped by the error of a check after which no other can succeed.
 var errExited = errors.New("exited")
 
-// awaitHealthy returns when the container is healthy, or has been given up.
+// awaitHealthy returns when the container is healthy, or will not become healthy.
 func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, name string) error {
 	health := c.Definition.Health
 	checks := a.checks(c, name)
@@ -46,7 +46,7 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 			return ctx.Err()
 		}
 		if fault.Is(err, fault.Unavailable) {
-			return err // the engine is away, which says nothing of the container
+			return err // the engine is away, which shows nothing about the container
 		}
 		past := !time.Now().Before(deadline)
 		switch {
@@ -68,14 +68,14 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		}
 		pause = min(pause+pause/2, time.Duration(health.Interval))
 		if len(checks) == 0 {
-			pause = min(pause, 100*time.Millisecond) // this only looks whether it still runs
+			pause = min(pause, 100*time.Millisecond) // this only checks whether it still runs
 		}
 	}
 }
 
-// probe asks a container all that must hold, and the engine whether it still runs:
-// who answers may be another. One that has just been started and does not answer yet
-// needs no look.
+// probe runs all checks of a container, and checks that it still runs, because another
+// process may answer. A container that has just been started and does not answer yet
+// is not inspected.
 func (a *Node) probe(ctx context.Context, name string, checks []check, attempt int) error {
 	for _, check := range checks {
 		if err := check(ctx); err != nil {
@@ -102,8 +102,8 @@ func (a *Node) alive(ctx context.Context, name string) error {
 	return nil
 }
 
-// checks are what must hold for the container to be healthy; none where there
-// is nothing to ask.
+// checks returns the checks that a healthy container passes; none if it has no
+// address to probe.
 func (a *Node) checks(c ComponentSpec, name string) []check {
 	health := c.Definition.Health
 	timeout := time.Duration(health.Timeout)
@@ -143,7 +143,7 @@ func (a *Node) execCheck(name string, command []string, timeout time.Duration) c
 	}
 }
 
-// addresses are where this host reaches the component's routes, and then its
+// addresses returns where this host reaches the component's routes, and then its
 // tcp ports.
 func (a *Node) addresses(c ComponentSpec) []string {
 	var found []string
@@ -158,7 +158,7 @@ func (a *Node) addresses(c ComponentSpec) []string {
 	return found
 }
 
-// dialable is the address to dial for a port that is published on ip.
+// dialable returns the address to dial for a port that is published on ip.
 func dialable(ip string, port int) string {
 	if parsed := net.ParseIP(ip); parsed == nil || parsed.IsUnspecified() {
 		ip = "127.0.0.1"
@@ -166,7 +166,7 @@ func dialable(ip string, port int) string {
 	return net.JoinHostPort(ip, strconv.Itoa(port))
 }
 
-// unhealthy is the fault of a container that was given up, with the last
+// unhealthy is the fault of a container that did not become healthy, with the last
 // lines of its output.
 func (a *Node) unhealthy(ctx context.Context, name string, cause error) error {
 	f := fault.Wrap(fault.Unhealthy, cause, "container %s", name)

@@ -8,54 +8,53 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
-// heartbeatEvery is how often an activity tells what is new. Who has nothing new to
-// tell, as one that waits for its turn, leaves out every other time: each heartbeat
-// is a write of Temporal's, and of a hundred components most wait. Twice this is a
-// third of the shortest heartbeat timeout, so that a lost heartbeat is no lost
-// activity; it is also how long a cancel may wait to be heard.
+// heartbeatEvery is the interval of an activity's heartbeats. One without news, as
+// of an activity that waits for a slot, is sent every other time: each heartbeat
+// is a write in Temporal, and of a hundred components most wait. Twice this is a
+// third of the shortest heartbeat timeout, so that a lost heartbeat does not time out
+// the activity; it is also how long a cancellation may take to arrive.
 const heartbeatEvery = 2500 * time.Millisecond
 
-// firstHeartbeat is after how long an activity tells of itself. Most have ended by
-// then.
+// firstHeartbeat is when the first one is sent. Most activities have ended by then.
 const firstHeartbeat = time.Second
 
-// Progress is what an activity tells while it runs; it travels in heartbeats.
+// Progress is what an activity reports in its heartbeats.
 type Progress struct {
-	// Phase is what it is doing: "pull", "create", "health", "build", "push".
+	// Phase is the current step: "pull", "start", "health", "build", "push".
 	Phase string `json:"phase"`
-	// Detail is how far it is: "STEP 3/7", "12.0MB / 48.1MB".
+	// Detail is the progress of the step: "STEP 3/7", "12.0MB / 48.1MB".
 	Detail string `json:"detail,omitempty"`
 }
 
-// reporter sends heartbeats, once an activity takes longer, because that is how a
-// dead worker is noticed and how cancellation arrives.
+// reporter sends the heartbeats of an activity that takes longer: a dead worker is
+// noticed by their absence, and a cancellation arrives with the answer to one.
 type reporter struct {
 	ctx  context.Context
 	send func(Progress)
 	mu   sync.Mutex
 	last Progress
-	told bool // whether a heartbeat has told of last
+	sent bool // whether a heartbeat has reported last
 }
 
-// set changes what the next heartbeat says. It may come late, from what goes
-// on after the activity has ended.
+// set changes what the next heartbeat reports. It may be called after the activity
+// has ended, by work that goes on.
 func (r *reporter) set(phase, detail string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := (Progress{Phase: phase, Detail: detail}); now != r.last {
-		r.last, r.told = now, false
+		r.last, r.sent = now, false
 	}
 }
 
-// beat sends what there is to tell. Where that was told by the last heartbeat, it
-// leaves this one out, and the next has to be sent.
+// beat sends the progress. If the last heartbeat reported it already, beat skips this
+// one, and the next is sent.
 func (r *reporter) beat() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.told {
+	if !r.sent {
 		r.send(r.last)
 	}
-	r.told = !r.told
+	r.sent = !r.sent
 }
 
 // beats sends heartbeats until the activity ends.
@@ -73,8 +72,8 @@ func (r *reporter) beats() {
 	}
 }
 
-// reporting runs work with a heartbeat, through which it is also told when the
-// activity is cancelled.
+// reporting runs work with heartbeats, through which a cancellation of the activity
+// also ends its context.
 func reporting[T any](ctx context.Context, work func(ctx context.Context, r *reporter) (T, error)) (T, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

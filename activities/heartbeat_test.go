@@ -11,9 +11,9 @@ import (
 	"go.temporal.io/sdk/testsuite"
 )
 
-// An activity that ends soon tells nothing on its way, and one that takes longer
-// tells what it does by then.
-func TestAnActivityTellsOfItselfWhenItTakesLonger(t *testing.T) {
+// An activity that ends soon sends no heartbeat, and one that takes longer
+// reports its progress by then.
+func TestAnActivityThatTakesLongerReportsItsProgress(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		takes time.Duration
@@ -47,8 +47,8 @@ func TestAnActivityTellsOfItselfWhenItTakesLonger(t *testing.T) {
 	}
 }
 
-// Who waits tells so half as often as who has something new to tell.
-func TestAHeartbeatWithoutNewsIsLeftOutOnce(t *testing.T) {
+// An activity that waits sends half as many heartbeats as one that has news.
+func TestAHeartbeatWithoutNewsIsSkippedOnce(t *testing.T) {
 	var heard []string
 	r := &reporter{send: func(p Progress) { heard = append(heard, p.Detail) }}
 	for _, detail := range []string{"a", "a", "a", "a", "b", "c", "c", "c"} {

@@ -17,62 +17,61 @@ import (
 const MaxLogLines = 10000
 
 const (
-	// logPause is how often a follow looks whether a container has come, or
+	// logPause is how often a follow checks whether a container has been created, or
 	// runs again.
 	logPause = 500 * time.Millisecond
-	// logGather is how long a follow waits for more once a line has come: what
-	// is printed at once should not take an answer each.
+	// logGather is how long a follow waits for more lines after the first, so that
+	// lines that are printed at once do not take an answer each.
 	logGather = 150 * time.Millisecond
 )
 
 // LogMark is where to go on reading the output of a container.
 type LogMark = runtime.LogMark
 
-// LogsInput asks for the output of a node's containers.
+// LogsInput selects output of a node's containers.
 type LogsInput struct {
 	Sources []LogSource `json:"sources"`
-	// Lines is how many of the last lines of each are wanted; 0 for what comes
-	// from now on.
+	// Lines is how many of the last lines of each to read; 0 for the lines from now
+	// on.
 	Lines int `json:"lines"`
-	// Since is how far back these may go, by the node's clock; 0 for as far as
-	// there is.
+	// Since is how old these may be, by the node's clock; 0 for any age.
 	Since time.Duration `json:"since,omitempty"`
-	// Wait asks instead for what comes behind the marks of each, and says how
-	// long to wait for it.
+	// Wait, if it is not 0, selects the lines after the marks of each instead, and is
+	// how long to wait for some.
 	Wait time.Duration `json:"wait,omitempty"`
 	// Bytes bounds the answer.
 	Bytes int `json:"bytes"`
 }
 
-// LogSource is a component whose container is to be read.
+// LogSource is a component whose container is read.
 type LogSource struct {
 	Component string `json:"component"`
 	Container string `json:"container"`
-	// Marks are where a former answer has ended, by the containers' ids.
+	// Marks are where a former answer ended, by the containers' ids.
 	Marks map[string]runtime.LogMark `json:"marks,omitempty"`
 }
 
-// LogsResult is what the containers have printed.
+// LogsResult is the output of the containers.
 type LogsResult struct {
 	Sources []SourceLogs `json:"sources"`
 }
 
-// SourceLogs is what the containers of one component have printed.
+// SourceLogs is the output of the containers of one component.
 type SourceLogs struct {
 	Component string            `json:"component"`
 	Container string            `json:"container"`
 	Lines     []runtime.LogLine `json:"lines,omitempty"`
 	// Marks are where to go on, by the containers' ids.
 	Marks map[string]runtime.LogMark `json:"marks"`
-	// Cut is set where lines that were asked for are left out, the first ones.
+	// Cut is set if the first of the selected lines are omitted.
 	Cut bool `json:"cut,omitempty"`
-	// Absent is set where the node has no container of that name.
+	// Absent is set if the node has no container of that name.
 	Absent bool `json:"absent,omitempty"`
 }
 
-// ContainerLogs reads the output of containers. Where it waits, it follows
-// each through restarts, and into the container that takes its name, which is
-// read from its beginning; the one that had it is read to its end. It answers
+// ContainerLogs reads the output of containers. If it waits, it follows each
+// through restarts, and into the container that takes its name, which is
+// read from its beginning; the one that had it is read to its end. It returns
 // once there are lines, or when the wait is over.
 func (a *Node) ContainerLogs(ctx context.Context, in LogsInput) (LogsResult, error) {
 	return reporting(ctx, func(ctx context.Context, _ *reporter) (LogsResult, error) {
@@ -132,13 +131,12 @@ func readLast(ctx context.Context, engine runtime.Runtime, s *SourceLogs, in Log
 	return err
 }
 
-// lastLines keeps the last lines that it is given.
+// lastLines keeps the last lines that are added.
 type lastLines struct {
 	lines, bytes int
 	kept         []runtime.LogLine
 	size         int
-	// cut is set where one had to go for want of room, not because it is beyond
-	// those that were asked for.
+	// cut is set if a selected line was dropped because of its size.
 	cut bool
 }
 
@@ -152,14 +150,14 @@ func (l *lastLines) add(line runtime.LogLine) {
 	}
 }
 
-// sizeOf is how many bytes a line takes on its way.
+// sizeOf returns how many bytes a line takes in an answer.
 func sizeOf(line runtime.LogLine) int {
 	text, _ := json.Marshal(line) // strings and a time
 	return len(text) + 1
 }
 
-// follow follows sources until there are lines or the wait is over. What was
-// met on the way is an error only where there are none.
+// follow follows sources until there are lines or the wait is over. It returns the
+// first error only if there are none.
 func (a *Node) follow(ctx context.Context, sources []SourceLogs, in LogsInput) error {
 	ctx, cancel := context.WithTimeout(ctx, in.Wait)
 	defer cancel()
@@ -183,7 +181,7 @@ type follower struct {
 	mu   sync.Mutex
 	room int // bytes that the answer may still take
 	some bool
-	err  error // the first that was met
+	err  error // the first
 }
 
 // source follows one component: the containers that it had, and any that takes
@@ -191,19 +189,19 @@ type follower struct {
 func (f *follower) source(ctx context.Context, s *SourceLogs) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	known := slices.Sorted(maps.Keys(s.Marks))
-	for _, id := range known {
+	followed := slices.Sorted(maps.Keys(s.Marks))
+	for _, id := range followed {
 		all.Go(func() { f.container(ctx, s, id) })
 	}
 	for ctx.Err() == nil {
 		info, err := f.engine.Inspect(ctx, s.Container)
-		if err == nil && !slices.Contains(known, info.ID) {
-			known = append(known, info.ID)
+		if err == nil && !slices.Contains(followed, info.ID) {
+			followed = append(followed, info.ID)
 			f.note(s, info.ID, runtime.LogMark{})
 			all.Go(func() { f.container(ctx, s, info.ID) })
 		}
 		f.meet(ctx, err)
-		_ = sleep(ctx, logPause) // the loop asks
+		_ = sleep(ctx, logPause) // the loop checks ctx
 	}
 }
 
@@ -223,7 +221,7 @@ func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
 		}
 		f.meet(ctx, err)
 		if err != nil {
-			_ = sleep(ctx, logPause) // the loop asks
+			_ = sleep(ctx, logPause) // the loop checks ctx
 		}
 	}
 }
@@ -241,7 +239,7 @@ func (f *follower) untilRunning(ctx context.Context, id string) error {
 	}
 }
 
-// add takes a line into the answer, unless that is full.
+// add adds a line to the answer, unless that is full.
 func (f *follower) add(ctx context.Context, s *SourceLogs, id string, line runtime.LogLine) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// printer runs a container that prints what the test says.
+// printer runs a container that prints what the test sends.
 func (h *host) printer(t *testing.T, name string, lines ...string) string {
 	t.Helper()
 	id, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image})
@@ -42,7 +42,7 @@ func apiLogs(marks map[string]runtime.LogMark) []activities.LogSource {
 	return []activities.LogSource{{Component: "api", Container: "shop-api", Marks: marks}}
 }
 
-func said(s activities.SourceLogs) []string {
+func textOf(s activities.SourceLogs) []string {
 	var texts []string
 	for _, line := range s.Lines {
 		texts = append(texts, line.Text)
@@ -50,27 +50,27 @@ func said(s activities.SourceLogs) []string {
 	return texts
 }
 
-// behind follows from where the last answer has ended.
+// behind follows from where the last answer ended.
 func (h *host) behind(t *testing.T, last activities.SourceLogs) activities.SourceLogs {
 	t.Helper()
 	return h.logs(t, activities.LogsInput{Sources: apiLogs(last.Marks), Wait: 5 * time.Second})
 }
 
-func TestLogsAreTheLastLinesThatWereAskedFor(t *testing.T) {
+func TestLogsAreTheLastLinesOfTheQuery(t *testing.T) {
 	h := newHost(t)
 	h.printer(t, "shop-api", "one", "two", "three")
 	last := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 2})
-	require.Equal(t, []string{"two", "three"}, said(last))
+	require.Equal(t, []string{"two", "three"}, textOf(last))
 	require.False(t, last.Cut, "no more was asked for")
-	require.Equal(t, []string{"one", "two", "three"}, said(h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 9, Since: time.Hour})))
+	require.Equal(t, []string{"one", "two", "three"}, textOf(h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 9, Since: time.Hour})))
 
 	none := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 0})
 	require.Empty(t, none.Lines)
 	h.engine.Print("shop-api", "four")
-	require.Equal(t, []string{"four"}, said(h.behind(t, none)))
+	require.Equal(t, []string{"four"}, textOf(h.behind(t, none)))
 }
 
-func TestLogsThatAreTooLongLoseTheirBeginningAndSaySo(t *testing.T) {
+func TestLogsThatAreTooLongLoseTheirBeginningAndAreMarkedCut(t *testing.T) {
 	h := newHost(t)
 	var lines []string
 	for i := range 100 {
@@ -79,26 +79,26 @@ func TestLogsThatAreTooLongLoseTheirBeginningAndSaySo(t *testing.T) {
 	h.printer(t, "shop-api", lines...)
 	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 1000, Bytes: 50_000})
 	require.True(t, got.Cut)
-	require.Equal(t, lines[92:], said(got))
+	require.Equal(t, lines[92:], textOf(got))
 }
 
-func TestAContainerThatIsNotThereIsToldOfAndWaitedFor(t *testing.T) {
+func TestAnAbsentContainerIsReportedAndAwaited(t *testing.T) {
 	h := newHost(t)
 	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 9})
 	require.True(t, got.Absent)
 	h.printer(t, "shop-api", "here")
-	require.Equal(t, []string{"here"}, said(h.behind(t, got)))
+	require.Equal(t, []string{"here"}, textOf(h.behind(t, got)))
 }
 
-func TestAFollowGivesEachLineOnceThroughRestartsAndReplacements(t *testing.T) {
+func TestAFollowReturnsEachLineOnceThroughRestartsAndReplacements(t *testing.T) {
 	h := newHost(t)
 	h.printer(t, "shop-api", "one", "two") // at one time
 	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 1})
-	require.Equal(t, []string{"two"}, said(got))
+	require.Equal(t, []string{"two"}, textOf(got))
 
 	h.engine.Print("shop-api", "three")
 	got = h.behind(t, got)
-	require.Equal(t, []string{"three"}, said(got))
+	require.Equal(t, []string{"three"}, textOf(got))
 
 	require.NoError(t, h.engine.Stop(t.Context(), "shop-api", 0))
 	time.AfterFunc(50*time.Millisecond, func() {
@@ -106,7 +106,7 @@ func TestAFollowGivesEachLineOnceThroughRestartsAndReplacements(t *testing.T) {
 		_ = h.engine.Start(context.Background(), "shop-api")
 	})
 	got = h.behind(t, got)
-	require.Equal(t, []string{"four"}, said(got))
+	require.Equal(t, []string{"four"}, textOf(got))
 
 	require.NoError(t, h.engine.Rename(t.Context(), "shop-api", "shop-api.prev"))
 	h.printer(t, "shop-api", "I am new")
@@ -118,13 +118,13 @@ func TestAFollowGivesEachLineOnceThroughRestartsAndReplacements(t *testing.T) {
 		got.Lines = append(got.Lines, next.Lines...)
 		got.Marks = next.Marks
 	}
-	require.ElementsMatch(t, []string{"goodbye", "I am new"}, said(got))
+	require.ElementsMatch(t, []string{"goodbye", "I am new"}, textOf(got))
 	require.Len(t, got.Marks, 2)
 
 	require.NoError(t, h.engine.Remove(t.Context(), "shop-api.prev"))
 	h.engine.Print("shop-api", "still here")
 	got = h.behind(t, got)
-	require.Equal(t, []string{"still here"}, said(got))
+	require.Equal(t, []string{"still here"}, textOf(got))
 	require.Len(t, got.Marks, 1, "what is gone is forgotten")
 }
 
@@ -140,7 +140,7 @@ func TestAFollowWithMoreThanAnAnswerHoldsGoesOnWhereThatEnded(t *testing.T) {
 	for len(all) < len(want) {
 		got = h.logs(t, activities.LogsInput{Sources: apiLogs(got.Marks), Wait: 5 * time.Second, Bytes: 10_000})
 		require.Len(t, got.Lines, min(9, len(want)-len(all)))
-		all = append(all, said(got)...)
+		all = append(all, textOf(got)...)
 	}
 	require.Equal(t, want, all)
 }
@@ -154,7 +154,7 @@ func TestAFollowOfNothingEndsWithItsWait(t *testing.T) {
 	require.Equal(t, len(got.Marks), len(idle.Marks))
 }
 
-func TestAnEngineThatIsDownIsToldOf(t *testing.T) {
+func TestAnEngineThatIsDownIsReported(t *testing.T) {
 	h := newHost(t)
 	h.printer(t, "shop-api")
 	h.engine.SetDown(true)

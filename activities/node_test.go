@@ -33,7 +33,7 @@ type host struct {
 	interrupted string
 }
 
-// recorder writes down what the engine is told to run.
+// recorder records the containers that the engine is to run.
 type recorder struct {
 	*runtime.Fake
 	host *host
@@ -52,7 +52,7 @@ func (r recorder) Inspect(ctx context.Context, name string) (runtime.ContainerIn
 	return info, err
 }
 
-// probes answers health probes, and writes down what was asked.
+// probes answers health probes, and records them.
 type probes struct {
 	asked []string
 	err   error
@@ -78,13 +78,13 @@ func newHost(t *testing.T) *host {
 	h.engine.AddImages(image)
 	h.Node = &activities.Node{
 		Name: "rift", Runtime: recorder{h.engine, h}, Ports: ports{}, Probe: h.probe, Publish: "10.0.0.7",
-		Insecure: func(string) bool { return false }, Fence: activities.NewFence(), Turns: activities.NewTurns(),
+		Insecure: func(string) bool { return false }, Fence: activities.NewFence(), Slots: activities.NewSlots(),
 	}
 	h.restartWorker()
 	return h
 }
 
-// restartWorker forgets all that a worker keeps in memory.
+// restartWorker drops everything that a worker keeps in memory.
 func (h *host) restartWorker() {
 	h.Fence = activities.NewFence()
 	h.env = newActivities(context.Background(), h.Node)
@@ -103,13 +103,13 @@ func newActivities(ctx context.Context, served any) *testsuite.TestActivityEnvir
 	return env
 }
 
-// do runs an activity and gives its fault, nil if it succeeded.
+// do runs an activity and returns its fault, nil if it succeeded.
 func (h *host) do(activity, in any) *fault.Error {
 	_, err := h.env.ExecuteActivity(activity, in)
 	return activities.FaultOf(err)
 }
 
-// api is a component as deployment n brings it.
+// api is a component of deployment n.
 func api(n int, change ...func(*activities.ComponentSpec)) activities.ComponentSpec {
 	c := activities.ComponentSpec{
 		Service: "shop", Deployment: n, Image: image, Spec: "spec",
@@ -130,7 +130,7 @@ func (h *host) run(c activities.ComponentSpec) *fault.Error {
 	return h.do(h.RunContainer, activities.RunContainerInput{Component: c})
 }
 
-// cutOver gives what the activity refused for, or its fault.
+// cutOver returns the reason for a refusal, or the fault.
 func (h *host) cutOver(n int) *fault.Error {
 	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Replace: []string{"shop-api"}})
 	if err != nil {
@@ -155,35 +155,35 @@ func (h *host) names(t *testing.T) []string {
 	return names
 }
 
-func TestRunContainerTellsTheContainerItsPorts(t *testing.T) {
+func TestRunContainerPassesThePortsToTheContainer(t *testing.T) {
 	tests := map[string]struct {
 		change func(*activities.ComponentSpec)
 		env    map[string]string
-		ports  []runtime.PortMapping
+		ports  []servicedef.Port
 	}{
 		"one route is $PORT, and the container listens on the host port": {
 			func(c *activities.ComponentSpec) {
 				c.Routes = []activities.RouteSpec{{Name: "rest-api", HostPort: 20000, ContainerPort: 20000}}
 			},
 			map[string]string{"PORT": "20000", "PORT_REST_API": "20000", "A": "b"},
-			[]runtime.PortMapping{{HostIP: "10.0.0.7", HostPort: 20000, ContainerPort: 20000, Protocol: "tcp"}},
+			[]servicedef.Port{{IP: "10.0.0.7", Host: 20000, Container: 20000, Protocol: "tcp"}},
 		},
 		"two routes have their own names only": {
 			func(c *activities.ComponentSpec) {
 				c.Routes = []activities.RouteSpec{{Name: "a", HostPort: 20000, ContainerPort: 20000}, {Name: "b", HostPort: 20001, ContainerPort: 80}}
 			},
 			map[string]string{"PORT_A": "20000", "PORT_B": "80", "A": "b"},
-			[]runtime.PortMapping{
-				{HostIP: "10.0.0.7", HostPort: 20000, ContainerPort: 20000, Protocol: "tcp"},
-				{HostIP: "10.0.0.7", HostPort: 20001, ContainerPort: 80, Protocol: "tcp"},
+			[]servicedef.Port{
+				{IP: "10.0.0.7", Host: 20000, Container: 20000, Protocol: "tcp"},
+				{IP: "10.0.0.7", Host: 20001, Container: 80, Protocol: "tcp"},
 			},
 		},
 		"old-style ports stay as they are written": {
 			func(c *activities.ComponentSpec) { c.Definition.Ports = []string{"127.0.0.1:8080:80", "53:53/udp"} },
 			map[string]string{"A": "b"},
-			[]runtime.PortMapping{
-				{HostIP: "127.0.0.1", HostPort: 8080, ContainerPort: 80, Protocol: "tcp"},
-				{HostPort: 53, ContainerPort: 53, Protocol: "udp"},
+			[]servicedef.Port{
+				{IP: "127.0.0.1", Host: 8080, Container: 80, Protocol: "tcp"},
+				{Host: 53, Container: 53, Protocol: "udp"},
 			},
 		},
 		"host networking needs no mapping": {
@@ -210,7 +210,7 @@ func TestRunContainerTellsTheContainerItsPorts(t *testing.T) {
 	}
 }
 
-func TestRunContainerProbesWhatTheDefinitionSays(t *testing.T) {
+func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 	route := func(c *activities.ComponentSpec) {
 		c.Routes = []activities.RouteSpec{{Name: "rest", HostPort: 20000, ContainerPort: 80}}
 		c.Definition.Ports = []string{"8080:80"}
@@ -239,7 +239,7 @@ func TestRunContainerProbesWhatTheDefinitionSays(t *testing.T) {
 	}
 }
 
-func TestRunContainerGivesUpOnWhatIsNotHealthy(t *testing.T) {
+func TestRunContainerFailsForAnUnhealthyContainer(t *testing.T) {
 	t.Run("one that exits, with its last lines", func(t *testing.T) {
 		h := newHost(t)
 		f := h.run(api(1, func(c *activities.ComponentSpec) { c.Definition.Cmd = []string{"/app", "exit", "3"} }))
@@ -254,7 +254,7 @@ func TestRunContainerGivesUpOnWhatIsNotHealthy(t *testing.T) {
 		c.Definition.Health.StartPeriod = dur(time.Minute)
 		c.Routes = []activities.RouteSpec{{Name: "rest", HostPort: 20000, ContainerPort: 80}}
 	}
-	t.Run("one that exits, though another answers in its place", func(t *testing.T) {
+	t.Run("one that exits, though another process answers", func(t *testing.T) {
 		f := newHost(t).run(api(1, exits))
 		require.NotNil(t, f)
 		require.Equal(t, "container shop-api.next: exited with code 3", f.Message)
@@ -277,7 +277,7 @@ func TestRunContainerGivesUpOnWhatIsNotHealthy(t *testing.T) {
 		require.Equal(t, fault.Unhealthy, f.Kind)
 		require.Contains(t, f.Message, "connection refused")
 	})
-	t.Run("but not because the engine is away: that is tried again", func(t *testing.T) {
+	t.Run("but not because the engine is away: that is retried", func(t *testing.T) {
 		h := newHost(t)
 		h.engine.Before = func(method, name string) error {
 			if method == "Run" {
@@ -328,13 +328,13 @@ func TestEveryStepOnANodeMayRunTwice(t *testing.T) {
 }
 
 func TestAnOlderDeploymentIsKeptOut(t *testing.T) {
-	t.Run("of what this worker has seen", func(t *testing.T) {
+	t.Run("by what this worker has seen", func(t *testing.T) {
 		h := newHost(t)
 		require.Nil(t, h.do(h.Survey, activities.SurveyInput{Service: "shop", Deployment: 5}))
 		require.Equal(t, fault.Conflict, h.run(api(4)).Kind)
 		require.Empty(t, h.names(t))
 	})
-	t.Run("of what the labels say, after the worker was restarted", func(t *testing.T) {
+	t.Run("by the labels, after the worker was restarted", func(t *testing.T) {
 		h := newHost(t)
 		require.Nil(t, h.run(api(5)))
 		h.restartWorker()
@@ -349,7 +349,7 @@ func TestAnOlderDeploymentIsKeptOut(t *testing.T) {
 	})
 }
 
-func TestRestoreLeavesTheContainersOfOthersAlone(t *testing.T) {
+func TestRestoreLeavesForeignContainersAlone(t *testing.T) {
 	h := newHost(t)
 	other := api(1, func(c *activities.ComponentSpec) { c.Service = "other" })
 	require.Nil(t, h.run(other))
@@ -358,13 +358,13 @@ func TestRestoreLeavesTheContainersOfOthersAlone(t *testing.T) {
 	require.Equal(t, []string{"other-api.next:1:running"}, h.names(t))
 }
 
-func TestRestoreLetsWhatHasServedStopInItsTime(t *testing.T) {
+func TestRestoreGivesAContainerThatHasServedItsStopTimeout(t *testing.T) {
 	tests := map[string]struct {
 		timeout time.Duration
 		stopped []string
 	}{
-		"one that never took over goes at once": {time.Second, []string{"shop-api", "shop-web.prev"}},
-		"and all do where there is no time":     {0, nil},
+		"one that never took over is removed at once": {time.Second, []string{"shop-api", "shop-web.prev"}},
+		"and all do where there is no time":           {0, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -393,7 +393,7 @@ func TestRestoreLetsWhatHasServedStopInItsTime(t *testing.T) {
 	}
 }
 
-func TestSurveyTellsOwnAndForeignContainers(t *testing.T) {
+func TestSurveyFindsOwnAndForeignContainers(t *testing.T) {
 	h := newHost(t)
 	require.Nil(t, h.run(api(1)))
 	_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: image})
@@ -409,7 +409,7 @@ func TestSurveyTellsOwnAndForeignContainers(t *testing.T) {
 	require.Equal(t, []int{20000, 20001}, found.FreePorts)
 }
 
-func TestAnUndoWaitsForWhatIsUnderWay(t *testing.T) {
+func TestAnUndoWaitsForStepsUnderWay(t *testing.T) {
 	h := newHost(t)
 	running, goOn := make(chan struct{}), make(chan struct{})
 	h.engine.Before = func(method, _ string) error {
@@ -452,5 +452,5 @@ func TestAStartThatWasInterruptedGetsOtherPorts(t *testing.T) {
 	h.interrupted = "shop-api.next"
 	require.Equal(t, fault.PortInUse, h.run(api(1, routed(20000))).Kind)
 	require.Nil(t, h.run(api(1, routed(20001))), "what was interrupted is gone")
-	require.Equal(t, 20001, h.specs[1].Ports[0].HostPort)
+	require.Equal(t, 20001, h.specs[1].Ports[0].Host)
 }

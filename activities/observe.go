@@ -10,20 +10,21 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
-// WatchedNodes reads which nodes the monitor is to look at.
+// WatchedNodes reads which nodes the monitor observes.
 func (a *Control) WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error) {
 	return a.Registry.WatchedNodes(ctx)
 }
 
-// ObserveNodeResult is what a look at a node has found.
+// ObserveNodeResult is the state of a node.
 type ObserveNodeResult struct {
 	Status     fleet.NodeStatus `json:"status"`
 	Containers fleet.Observed   `json:"containers,omitempty"`
 }
 
-// ObserveNode looks how the node is, and at every container that it has.
+// ObserveNode reads the status of the node, and every container on it.
 func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	engine, err := a.Runtime.Info(ctx)
 	if err != nil {
@@ -43,48 +44,43 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	}
 	status.Storage, status.MCP = engine.Storage, a.Version
 	status.Runtime, status.Network, status.Cgroups = engine.Version, engine.Network, engine.Cgroups
-	result := ObserveNodeResult{Containers: make([]fleet.ObservedContainer, 0, len(containers))}
+	result := ObserveNodeResult{Containers: make([]fleet.Container, 0, len(containers))}
 	for _, c := range containers {
 		status.Containers++
 		if c.State == runtime.Running {
 			status.Running++
 		}
-		result.Containers = append(result.Containers, Seen(c))
+		result.Containers = append(result.Containers, described(c))
 	}
 	result.Status = status
 	return result, nil
 }
 
-// Seen is what the monitor needs to know of a container.
-func Seen(c runtime.ContainerInfo) fleet.ObservedContainer {
-	return fleet.ObservedContainer{
-		Container: Observed(c.Summary()), ID: c.ID, Image: c.Image, Digest: c.Digest, State: string(c.State),
-		Health: c.Health, ExitCode: c.ExitCode, Restarts: c.Restarts, Started: c.Started,
-	}
-}
-
-// RecordObservationResult is what follows from a look.
+// RecordObservationResult is what follows from an observation.
 type RecordObservationResult struct {
-	// Heal are the releases that are to be deployed again.
+	// Heal are the releases to deploy again.
 	Heal []fleet.Snapshot `json:"heal,omitempty"`
-	// Alerting are the destinations that are still to be told of something.
+	// Alerting are the destinations that have alerts to get.
 	Alerting []string `json:"alerting,omitempty"`
 }
 
-// RecordObservation writes down what a look at a node has found, and what has
-// changed with it.
+// RecordObservation records an observation of a node, and the drift that has begun
+// or ended with it.
 func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (RecordObservationResult, error) {
 	var err error
-	if in.Abandoned, err = a.abandoned(ctx); err != nil {
+	if in.Abandoned, err = abandoned(ctx, a.Registry, a.Lock); err != nil {
 		return RecordObservationResult{}, err
 	}
 	in.Age += time.Since(activity.GetInfo(ctx).ScheduledTime) // both by this host's clock
 	var result RecordObservationResult
-	_, heal, err := a.Registry.RecordObservation(ctx, in, slices.Sorted(maps.Keys(a.Alerts)))
+	findings, err := a.Registry.RecordObservation(ctx, fleet.RecordRequest{
+		Observation: in, Destinations: slices.Sorted(maps.Keys(a.Alerts)),
+		Ended: in.Age + watch.Settling, Healed: watch.HealWindow,
+	}, watch.Assess)
 	if err != nil {
 		return result, err
 	}
-	for _, h := range heal {
+	for _, h := range findings.Heal {
 		release, err := a.Registry.Snapshot(ctx, h.Service, h.Release)
 		if err != nil {
 			return result, err
@@ -92,21 +88,21 @@ func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (
 		result.Heal = append(result.Heal, release)
 	}
 	if len(a.Alerts) > 0 {
-		// Also what an earlier look has found, and nobody could be told of.
+		// This includes events of earlier observations that could not be delivered.
 		result.Alerting, err = a.Registry.Alerting(ctx, tooLate)
 	}
 	return result, err
 }
 
-// abandoned are the deployments that somebody has terminated: without an
-// outcome, the registry takes them to be under way until the next one.
-func (a *Control) abandoned(ctx context.Context) (map[string]int, error) {
-	found, err := a.Registry.UnderWay(ctx)
+// abandoned are the deployments whose workflow was terminated: they have no
+// outcome, so the registry records them as under way until the next one begins.
+func abandoned(ctx context.Context, store ObservationStore, lock Lock) (map[string]int, error) {
+	found, err := store.UnderWay(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for service := range found {
-		held, err := a.Lock.Held(ctx, service)
+		held, err := lock.Held(ctx, service)
 		if err != nil {
 			return nil, err
 		}
@@ -117,12 +113,7 @@ func (a *Control) abandoned(ctx context.Context) (map[string]int, error) {
 	return found, nil
 }
 
-// ListNodeStates reads the nodes, with what the last look at each has found.
-func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error) {
-	return a.Registry.NodeStates(ctx)
-}
-
-// ListEvents reads what the monitor has told, oldest first.
+// ListEvents reads events, oldest first.
 func (a *Control) ListEvents(ctx context.Context, in fleet.EventQuery) ([]fleet.Event, error) {
 	return a.Registry.Events(ctx, in)
 }

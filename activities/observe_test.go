@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// machine says of the host which directories it was asked about.
+// machine reports the directories that it was asked about.
 type machine struct{}
 
 func (machine) Status(_ context.Context, storage string, volumes []string) (fleet.NodeStatus, error) {
@@ -23,7 +23,7 @@ func (machine) Status(_ context.Context, storage string, volumes []string) (flee
 	return status, nil
 }
 
-func TestALookAtANodeFindsEveryContainer(t *testing.T) {
+func TestAnObservationHasEveryContainer(t *testing.T) {
 	h := newHost(t)
 	h.Host, h.Version = machine{}, "v1"
 	for _, spec := range []runtime.ContainerSpec{
@@ -40,16 +40,20 @@ func TestALookAtANodeFindsEveryContainer(t *testing.T) {
 	var found activities.ObserveNodeResult
 	require.NoError(t, value.Get(&found))
 	require.Equal(t, fleet.NodeStatus{
-		Hostname: "host of /", Storage: "/", Runtime: "fake 1.0", Network: "netavark", Cgroups: "v2", MCP: "v1",
-		Containers: 2, Running: 1, Disks: []fleet.Disk{{Path: "/srv/data"}},
+		Hostname: "host of /", Storage: "/", Network: "netavark", Cgroups: "v2",
+		NodeFigures: fleet.NodeFigures{
+			Runtime: "fake 1.0", MCP: "v1", Containers: 2, Running: 1, Disks: []fleet.Disk{{Path: "/srv/data"}},
+		},
 	}, found.Status)
 	require.Len(t, found.Containers, 2)
 	foreign, api := found.Containers[0], found.Containers[1]
 	require.Equal(t, []any{"foreign", "", "stopped", 3}, []any{foreign.Name, foreign.Service, foreign.State, foreign.ExitCode})
-	require.Equal(t, fleet.Container{Name: "shop-api", Service: "shop", Component: "api", Deployment: 7, Spec: "spec", Running: true}, api.Container)
-	require.Equal(t, image, api.Image)
 	require.NotEmpty(t, api.ID)
 	require.False(t, api.Started.IsZero())
+	require.Equal(t, fleet.Container{
+		Name: "shop-api", Service: "shop", Component: "api", Deployment: 7, Spec: "spec", Running: true,
+		ID: api.ID, Image: image, Digest: api.Digest, State: "running", Started: api.Started,
+	}, api)
 
 	h.engine.SetDown(true)
 	_, err = h.env.ExecuteActivity(h.ObserveNode)

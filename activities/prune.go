@@ -15,14 +15,14 @@ type PruneImagesInput struct {
 	Images     []string `json:"images"`
 }
 
-// PruneImagesResult names those that were there, and that no container used.
+// PruneImagesResult names the removed ones: those that were there and that no
+// container used.
 type PruneImagesResult struct {
 	Pruned []string `json:"pruned,omitempty"`
 }
 
-// PruneImages removes the named images from the node, and no others. One that
-// comes late, after a newer deployment has begun, prunes nothing more: that
-// deployment may bring an old release back.
+// PruneImages removes the named images from the node, and no others. It stops when a
+// newer deployment has begun, because that may bring an old release back.
 func (a *Node) PruneImages(ctx context.Context, in PruneImagesInput) (PruneImagesResult, error) {
 	result, err := pruneImages(ctx, a.Runtime, in.Images, func(ctx context.Context) error {
 		if err := a.Fence.pass(in.Service, in.Deployment); err != nil {
@@ -41,8 +41,8 @@ func (a *Builder) PruneImages(ctx context.Context, in PruneImagesInput) (PruneIm
 	return pruneImages(ctx, a.Runtime, in.Images, func(context.Context) error { return nil })
 }
 
-// pruneImages removes images one by one, each if it still may. One that fails
-// keeps none of the others.
+// pruneImages removes images one by one, after may has allowed each. One that fails
+// does not keep the others.
 func pruneImages(ctx context.Context, engine runtime.Runtime, images []string, may func(context.Context) error) (PruneImagesResult, error) {
 	return reporting(ctx, func(ctx context.Context, r *reporter) (PruneImagesResult, error) {
 		var result PruneImagesResult

@@ -16,8 +16,7 @@ const (
 	staleTwo = "registry.test:5000/api@sha256:two"
 )
 
-// prune asks for images to be pruned for a deployment, and gives those that
-// were.
+// prune prunes images for a deployment, and returns those that were removed.
 func prune(env *testsuite.TestActivityEnvironment, activity any, deployment int, images ...string) ([]string, *fault.Error) {
 	value, err := env.ExecuteActivity(activity, activities.PruneImagesInput{Service: "shop", Deployment: deployment, Images: images})
 	if err != nil {
@@ -44,7 +43,7 @@ func here(t *testing.T, engine *runtime.Fake, images ...string) []string {
 	return found
 }
 
-func TestANodePrunesWhatIsNamedAndNotUsed(t *testing.T) {
+func TestANodePrunesNamedImagesThatAreNotUsed(t *testing.T) {
 	h := newHost(t)
 	h.engine.AddImages(staleOne, staleTwo, "registry.test:5000/api:theirs")
 	require.Nil(t, h.run(api(1)))
@@ -86,7 +85,7 @@ func TestALatePruneTouchesNothing(t *testing.T) {
 	})
 }
 
-func TestAnImageThatCannotBePrunedKeepsNoOther(t *testing.T) {
+func TestAnImageThatCannotBePrunedDoesNotKeepOthers(t *testing.T) {
 	w := newWorkshop(t)
 	w.engine.AddImages("api:v1", "api:v2", "api:v3")
 	w.engine.Before = func(method, name string) error {
@@ -105,7 +104,7 @@ func TestAnImageThatCannotBePrunedKeepsNoOther(t *testing.T) {
 	require.Equal(t, []string{"api:v1"}, pruned)
 }
 
-func TestAnImageThatIsPrunedBeforeItsContainerIsMadeIsPulledAgain(t *testing.T) {
+func TestAnImageThatIsPrunedBeforeItsContainerIsCreatedIsPulledAgain(t *testing.T) {
 	h := newHost(t)
 	tag := h.engine.Registry.Address + "/api:v1"
 	h.engine.Registry.Add(tag)

@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// RestoreInput says how a node's containers were, or should be.
+// RestoreInput is what to restore of a service on a node.
 type RestoreInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
@@ -23,23 +23,23 @@ type RestoreInput struct {
 	// Timeout is how long a container that has served may take to stop before
 	// it is removed; 0 removes it at once.
 	Timeout time.Duration `json:"timeout,omitempty"`
-	// Fence is the SurveyResult's, for whoever acts on a survey without
-	// holding the service's lock: where it is another one by now, a newer
+	// Fence is the SurveyResult's, for a workflow that acts on a survey without
+	// holding the service's lock: if it has changed since, a newer
 	// deployment may have gone unseen. It is "" for the deploy itself.
 	Fence string `json:"fence,omitempty"`
-	// Adopted are the service's containers here that mcp has not started.
+	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 	plan.Recovery
 }
 
-// Restore puts back the release: it removes what a deployment left half-done,
-// gives a container its name back, and starts what was stopped. It is both
-// the undo of a deploy and the first step of one that finds leftovers.
+// Restore restores the release: it removes the containers that a deployment left
+// half-done, gives a container its name back, and starts those that were stopped. It
+// is both the undo of a deploy and the first step of one that finds leftovers.
 func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("restore", in.Service)
 		if in.Fence != "" && in.Fence != a.Fence.memory {
-			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s was started anew since it was surveyed", a.Name)
+			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s has restarted since the survey", a.Name)
 		}
 		s := step{service: in.Service, deployment: in.Deployment, alone: true, closing: in.Closing, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
@@ -53,7 +53,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 }
 
 // putBack does all that it can: a container that does not start, because its
-// port is taken, keeps no other one from it.
+// port is taken, does not keep the others from starting.
 func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
 	for _, name := range in.Remove {
 		if err := discard(ctx, engine, in, name); err != nil {
@@ -76,8 +76,8 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 	return errors.Join(refused...)
 }
 
-// discard removes a container of the service. One that has served may have data
-// to bring home; one that never took over has not.
+// discard removes a container of the service. One that has served may have data to
+// save, and is stopped first; one that never took over has none.
 func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name string) error {
 	if in.Timeout == 0 || strings.HasSuffix(name, fleet.NextSuffix) {
 		return removeOwn(ctx, engine, in.Service, name)
@@ -85,8 +85,7 @@ func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name 
 	return retire(ctx, engine, in.Service, name, in.Timeout)
 }
 
-// removeOwn removes a container if it is the service's; another's, or none,
-// is left alone.
+// removeOwn removes a container if it exists and is the service's.
 func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string) error {
 	info, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
@@ -125,26 +124,26 @@ func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	return nil
 }
 
-// RetireInput names the containers that have been followed.
+// RetireInput names the containers that were set aside.
 type RetireInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	// Containers are real names; what waits behind one as name.prev goes.
+	// Containers are real names; the container that waits as name.prev is removed.
 	Containers []string      `json:"containers"`
 	Timeout    time.Duration `json:"timeout"`
-	// Adopted are the service's containers here that mcp has not started.
+	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
 // ParallelStops is how many containers one Retire stops at once.
 const ParallelStops = 8
 
-// Retire stops and removes the containers that the cut-over set back.
+// Retire stops and removes the containers that the cut-over set aside.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			// Each may take its whole stop timeout, so they stop side by side.
+			// Each may take its whole stop timeout, so they stop in parallel.
 			g, ctx := errgroup.WithContext(ctx)
 			g.SetLimit(ParallelStops)
 			for _, container := range in.Containers {

@@ -9,14 +9,15 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
-func TestAContainerThatCannotStartKeepsNoOtherFromIt(t *testing.T) {
+func TestAContainerThatCannotStartDoesNotKeepOthersFromStarting(t *testing.T) {
 	h := newHost(t)
 	for name, port := range map[string]int{"shop-api": 20000, "shop-web": 20001} {
 		_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{
 			Name: name, Image: image, Labels: map[string]string{runtime.LabelService: "shop"},
-			Ports: []runtime.PortMapping{{HostPort: port, ContainerPort: 80, Protocol: "tcp"}},
+			Ports: []servicedef.Port{{Host: port, Container: 80, Protocol: "tcp"}},
 		})
 		require.NoError(t, err)
 		require.NoError(t, h.engine.Stop(t.Context(), name, 0))

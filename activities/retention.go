@@ -8,49 +8,49 @@ import (
 	"github.com/metacircular/mcp/internal/watch"
 )
 
-// eventBatch is how many events are taken away in one transaction: looks that
-// have something to tell wait for it.
+// eventBatch is how many events are dropped in one transaction: observations that
+// have events to record wait for it.
 const eventBatch = 1000
 
-// ThinHistory keeps of the looks and events what is to be kept. It goes on
-// where a former attempt has ended: each step of it is a transaction.
+// ThinHistory drops the samples and events that are not kept. It goes on where a
+// former attempt has ended: each step of it is a transaction.
 func (a *Control) ThinHistory(ctx context.Context, keep watch.Retention) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		r.set("thin", "looks")
-		if err := a.thinSamples(ctx, keep); err != nil {
+		r.set("thin", "samples")
+		if err := thinSamples(ctx, a.Registry, a.Registry, keep); err != nil {
 			return struct{}{}, err
 		}
 		r.set("thin", "events")
-		return struct{}{}, a.thinEvents(ctx, keep)
+		return struct{}{}, thinEvents(ctx, a.Registry, keep)
 	})
 	return err
 }
 
-// thinSamples takes one hour of one node after the other.
-func (a *Control) thinSamples(ctx context.Context, keep watch.Retention) error {
-	nodes, err := a.Registry.Nodes(ctx)
+// thinSamples folds one hour of one node after the other.
+func thinSamples(ctx context.Context, nodes NodeStore, samples HistoryStore, keep watch.Retention) error {
+	all, err := nodes.Nodes(ctx)
 	if err != nil {
 		return err
 	}
-	for _, node := range nodes {
+	for _, node := range all {
 		for more := true; more; {
-			if more, err = a.Registry.ThinSamples(ctx, node.Name, keep.Whole); err != nil {
+			if more, err = samples.ThinSamples(ctx, node.Name, keep.Whole); err != nil {
 				return err
 			}
 		}
 	}
-	return a.Registry.DropHours(ctx, keep.Any)
+	return samples.DropHours(ctx, keep.Any)
 }
 
-func (a *Control) thinEvents(ctx context.Context, keep watch.Retention) error {
-	err := inBatches(func() (int, error) { return a.Registry.DropEvents(ctx, keep.Any, eventBatch) })
+func thinEvents(ctx context.Context, store EventStore, keep watch.Retention) error {
+	err := inBatches(func() (int, error) { return store.DropEvents(ctx, keep.Any, eventBatch) })
 	if err != nil {
 		return err
 	}
-	return inBatches(func() (int, error) { return a.Registry.FoldEvents(ctx, keep.Whole, eventBatch) })
+	return inBatches(func() (int, error) { return store.FoldEvents(ctx, keep.Whole, eventBatch) })
 }
 
-// inBatches goes on until a batch is not full.
+// inBatches calls take until a batch is not full.
 func inBatches(take func() (int, error)) error {
 	for {
 		if n, err := take(); err != nil || n < eventBatch {
@@ -59,13 +59,13 @@ func inBatches(take func() (int, error)) error {
 	}
 }
 
-// LoadNodeHistoryInput names a node, and since when to tell of it.
+// LoadNodeHistoryInput names a node, and the time from which to summarize.
 type LoadNodeHistoryInput struct {
 	Node string    `json:"node"`
 	From time.Time `json:"from"`
 }
 
-// LoadNodeHistory reads how a node has been.
+// LoadNodeHistory summarizes the figures of a node.
 func (a *Control) LoadNodeHistory(ctx context.Context, in LoadNodeHistoryInput) (fleet.NodeHistory, error) {
 	return a.Registry.History(ctx, in.Node, in.From)
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// RunContainerInput says what to run.
+// RunContainerInput is the component to run.
 type RunContainerInput struct {
 	Component ComponentSpec `json:"component"`
 }
 
-// RunContainerResult is the container that runs, and is healthy.
+// RunContainerResult is the container that runs and is healthy.
 type RunContainerResult struct {
 	ID string `json:"id"`
 }
@@ -49,21 +49,21 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 		case err == nil:
 			result.ID = started.id
 			return result, a.awaitHealthy(ctx, r, c, name)
-		// Until a container uses it, the image can be pruned under its hands.
+		// Until a container uses the image, it may be pruned.
 		case !fault.Is(err, fault.NotFound) || try == imageTries:
 			return result, err
 		}
 	}
 }
 
-// imageTries is how many times an image is fetched that is gone when the
-// container is to be made.
+// imageTries is how often an image is fetched that is gone when the container is to
+// be created.
 const imageTries = 2
 
 // fetch pulls the image unless it is here. Of several components with the same
-// one, one does, and the others find it then.
+// image, one pulls it, and the others then find it.
 func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
-	done, err := a.Turns.take(ctx, r, "pull "+c.Image, 1)
+	done, err := a.Slots.take(ctx, r, "pull "+c.Image, 1)
 	if err != nil {
 		return err
 	}
@@ -81,9 +81,9 @@ func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
 	return transfer(ctx, "pull", c.Image, "node "+a.Name, func(ctx context.Context) error { return a.Runtime.Pull(ctx, pull) })
 }
 
-// start makes the container inside the fence, when it is its turn.
+// start creates and starts the container inside the fence, once a slot is free.
 func (a *Node) start(ctx context.Context, r *reporter, c ComponentSpec, name string) (startResult, error) {
-	done, err := a.Turns.take(ctx, r, "start", ParallelStarts)
+	done, err := a.Slots.take(ctx, r, "start", ParallelStarts)
 	if err != nil {
 		return startResult{}, err
 	}
@@ -94,16 +94,16 @@ func (a *Node) start(ctx context.Context, r *reporter, c ComponentSpec, name str
 	})
 }
 
-// startResult is the container that was made.
+// startResult is the container that was created.
 type startResult struct {
 	id string
-	// released is for a late repetition: the container has its real name
-	// already, and nothing was made.
+	// released is set for a late repetition: the container has its real name
+	// already, and none was created.
 	released bool
 }
 
-// startNext makes the container. One of an older deployment that came late is
-// in nobody's way.
+// startNext creates and starts the container. It replaces one that a late step of an
+// older deployment created.
 func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, name, publish string) (startResult, error) {
 	released, err := alreadyCutOver(ctx, engine, c.Service, c.Container(), c.Deployment)
 	if released || err != nil {
@@ -127,16 +127,16 @@ func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, nam
 }
 
 // interrupted reports whether an earlier attempt created the container, on
-// ports of routes, and did not get to see it started.
+// ports of routes, and died before it was started.
 func interrupted(found runtime.ContainerInfo, c ComponentSpec) bool {
 	return found.State == runtime.Created && deploymentOf(found) == c.Deployment &&
 		len(found.Ports) > 0 && len(c.Routes) > 0
 }
 
-// giveUp removes a container whose start was interrupted, and asks for other
-// ports. An engine that dies in the middle of a start can leave a port
-// forwarded to an address that nobody has, and forgets that it did: the
-// container would run, and nobody would reach it.
+// giveUp removes a container whose start was interrupted, and returns a PortInUse, so
+// that other ports are allocated. An engine that dies in the middle of a start can
+// leave a port forwarded to an unused address, and loses track of that: the container
+// would run and be unreachable.
 func giveUp(ctx context.Context, engine runtime.Runtime, name string) error {
 	if err := engine.Remove(ctx, name); err != nil {
 		return err
@@ -144,7 +144,7 @@ func giveUp(ctx context.Context, engine runtime.Runtime, name string) error {
 	return fault.New(fault.PortInUse, "start container %s: the engine was interrupted, and may have lost its ports", name)
 }
 
-// placed adds where it happened to an error.
+// placed adds the node and the component to an error.
 func (a *Node) placed(err error, component string) error {
 	f := *fault.Of(err)
 	f.Node, f.Component = a.Name, component

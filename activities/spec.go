@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// RouteSpec is a route as it travels to a node: its port is allocated.
+// RouteSpec is a route as it is sent to a node, with its allocated port.
 type RouteSpec struct {
 	Name string `json:"name"`
 	// HostPort is published on the node's publish address.
@@ -18,11 +18,11 @@ type RouteSpec struct {
 	ContainerPort int `json:"container_port"`
 }
 
-// ComponentSpec is a component as it travels to a node.
+// ComponentSpec is a component as it is sent to a node.
 type ComponentSpec struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	// Definition is the component as the operator wrote it.
+	// Definition is the operator's.
 	Definition servicedef.Component `json:"definition"`
 	// Image is the reference to run, by digest.
 	Image string `json:"image"`
@@ -31,7 +31,7 @@ type ComponentSpec struct {
 	Routes []RouteSpec `json:"routes,omitempty"`
 }
 
-// Container is the name that the container will have when it is released.
+// Container returns the name that the container gets at the cut-over.
 func (c ComponentSpec) Container() string {
 	return servicedef.ContainerNameFor(c.Service, c.Definition.Name)
 }
@@ -55,8 +55,8 @@ func NewRouteSpecs(routes []servicedef.Route, ports []fleet.Route) []RouteSpec {
 	return specs
 }
 
-// containerSpec is what the engine is told. Name is the name to create under;
-// publish is the address that routes are published on.
+// containerSpec returns the specification for the engine. Name is the name to create
+// the container under; publish is the address that routes are published on.
 func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec {
 	d := c.Definition
 	spec := runtime.ContainerSpec{
@@ -84,20 +84,14 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 		return spec // the container is on the host's ports already
 	}
 	for _, r := range c.Routes {
-		spec.Ports = append(spec.Ports, runtime.PortMapping{
-			HostIP: publish, HostPort: r.HostPort, ContainerPort: r.ContainerPort, Protocol: "tcp",
-		})
+		spec.Ports = append(spec.Ports, servicedef.Port{IP: publish, Host: r.HostPort, Container: r.ContainerPort, Protocol: "tcp"})
 	}
-	for _, p := range d.StaticPorts() {
-		spec.Ports = append(spec.Ports, runtime.PortMapping{
-			HostIP: p.IP, HostPort: p.Host, ContainerPort: p.Container, Protocol: p.Protocol,
-		})
-	}
+	spec.Ports = append(spec.Ports, d.StaticPorts()...)
 	return spec
 }
 
-// environment is the component's own, with the port to listen on for each
-// route: $PORT_<NAME>, and $PORT where there is just one.
+// environment returns the component's variables, with the port to listen on for each
+// route: $PORT_<NAME>, and $PORT if there is just one.
 func environment(c ComponentSpec) map[string]string {
 	env := make(map[string]string, len(c.Definition.Env)+len(c.Routes)+1)
 	for key, value := range c.Definition.Env {

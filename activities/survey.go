@@ -9,40 +9,40 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// SurveyInput asks a node what it has.
+// SurveyInput selects what to survey on a node.
 type SurveyInput struct {
 	Service string `json:"service"`
-	// Deployment is the number that asks; 0 for a question that leads to
-	// nothing, such as a plan.
+	// Deployment is the number of the one that surveys; 0 for a survey that changes
+	// nothing, such as that of a plan.
 	Deployment int `json:"deployment,omitempty"`
-	// Names are the container names that the service wants.
+	// Names are the container names that the service needs.
 	Names []string `json:"names,omitempty"`
-	// Ports is how many free ports to look for.
+	// Ports is how many free ports to find.
 	Ports int `json:"ports,omitempty"`
 	// Secrets are those that the service's components here need.
 	Secrets []string `json:"secrets,omitempty"`
-	// Adopted are the service's containers here that mcp has not started.
+	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// SurveyResult is what a node has.
+// SurveyResult is what a survey found.
 type SurveyResult struct {
 	Containers []fleet.Container `json:"containers,omitempty"`
 	FreePorts  []int             `json:"free_ports,omitempty"`
-	// MissingSecrets are those, of the ones asked for, that podman does not have.
+	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
-	// Newest is the newest deployment that this node has seen of the service.
-	// It is newer than the one that asks where the registry has forgotten
+	// Newest is the newest deployment of the service that this node has seen.
+	// It is newer than the one that surveys if the registry has lost
 	// deployments, as after a restore from a backup.
 	Newest int `json:"newest"`
-	// Fence names what this worker remembers: the same name later says that
-	// it has seen every newer deployment that has looked here since.
+	// Fence names the memory of this worker: while the name is the same, the worker
+	// has seen every newer deployment that has surveyed this node.
 	Fence string `json:"fence,omitempty"`
 }
 
-// Survey looks at the node: the service's containers, any other container under
-// a name it wants, secrets that it lacks, and free ports. For a deployment it looks
-// when the steps of others have ended.
+// Survey finds the service's containers, any other container under a name that it
+// needs, secrets that are missing, and free ports. For a deployment it waits until
+// the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
 	if in.Deployment > 0 {
@@ -50,7 +50,7 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
-	if result.Containers, err = look(ctx, knowing(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
+	if result.Containers, err = containersOf(ctx, labelling(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
 		return SurveyResult{}, err
 	}
 	for _, c := range result.Containers {
@@ -73,8 +73,8 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 	return result, nil
 }
 
-// look describes the service's containers, and any others under the names.
-func look(ctx context.Context, engine runtime.Runtime, service string, names []string) ([]fleet.Container, error) {
+// containersOf describes the service's containers, and any others under the names.
+func containersOf(ctx context.Context, engine runtime.Runtime, service string, names []string) ([]fleet.Container, error) {
 	summaries, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
 		return nil, err
@@ -91,21 +91,9 @@ func look(ctx context.Context, engine runtime.Runtime, service string, names []s
 	}
 	containers := make([]fleet.Container, 0, len(summaries))
 	for _, c := range summaries {
-		containers = append(containers, Observed(c))
+		containers = append(containers, summarized(c))
 	}
 	return containers, nil
-}
-
-// Observed is what a plan needs to know of a container.
-func Observed(c runtime.ContainerSummary) fleet.Container {
-	return fleet.Container{
-		Name:       c.Name,
-		Service:    c.Labels[runtime.LabelService],
-		Component:  c.Labels[runtime.LabelComponent],
-		Deployment: deploymentIn(c.Labels),
-		Spec:       c.Labels[runtime.LabelSpec],
-		Running:    c.State == runtime.Running,
-	}
 }
 
 // ListContainersInput selects containers.
@@ -114,17 +102,9 @@ type ListContainersInput struct {
 	Service string `json:"service,omitempty"`
 }
 
-// ListedContainer is a container as its node lists it.
-type ListedContainer struct {
-	runtime.ContainerInfo
-	// UptimeSeconds is for how long it has been running. It is reckoned by the
-	// node's clock, which started it: another one may differ. It is 0 for one
-	// that does not run.
-	UptimeSeconds int64 `json:"uptime_seconds"`
-}
-
-// ListContainers describes the node's containers.
-func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]ListedContainer, error) {
+// ListContainers describes the node's containers. Their uptimes are computed here,
+// by the clock that started them, because another host's may differ.
+func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]fleet.Container, error) {
 	labels := map[string]string{}
 	if in.Service != "" {
 		labels[runtime.LabelService] = in.Service
@@ -133,13 +113,14 @@ func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]Li
 	if err != nil {
 		return nil, err
 	}
-	list := make([]ListedContainer, 0, len(infos))
+	list := make([]fleet.Container, 0, len(infos))
 	for _, info := range infos {
-		listed := ListedContainer{ContainerInfo: info}
-		if info.State == runtime.Running {
-			listed.UptimeSeconds = max(0, int64(time.Since(info.Started).Seconds()))
+		container := described(info)
+		container.Ports = info.Ports
+		if container.Running {
+			container.UptimeSeconds = max(0, int64(time.Since(info.Started).Seconds()))
 		}
-		list = append(list, listed)
+		list = append(list, container)
 	}
 	return list, nil
 }

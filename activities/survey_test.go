@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// aged is an engine whose containers have been started a while ago.
+// aged is an engine whose containers were started a while ago.
 type aged struct {
 	*runtime.Fake
 	age time.Duration
@@ -25,7 +25,7 @@ func (a aged) List(ctx context.Context, labels map[string]string) ([]runtime.Con
 	return infos, err
 }
 
-func TestANodeReckonsUptimesItself(t *testing.T) {
+func TestANodeComputesUptimesItself(t *testing.T) {
 	h := newHost(t)
 	for _, name := range []string{"old", "stopped"} {
 		_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image})
@@ -42,7 +42,7 @@ func TestANodeReckonsUptimesItself(t *testing.T) {
 	}
 }
 
-func TestASurveyTellsWhichSecretsAreMissing(t *testing.T) {
+func TestASurveyFindsMissingSecrets(t *testing.T) {
 	h := newHost(t)
 	h.engine.AddSecret("key")
 	missing := func(wanted ...string) []string {
@@ -55,5 +55,5 @@ func TestASurveyTellsWhichSecretsAreMissing(t *testing.T) {
 	asked := h.engine.Calls()
 	require.Contains(t, asked, runtime.FakeCall{Method: "Secrets"})
 	require.Empty(t, missing())
-	require.NotContains(t, h.engine.Calls()[len(asked):], runtime.FakeCall{Method: "Secrets"}, "who needs none does not wait for them")
+	require.NotContains(t, h.engine.Calls()[len(asked):], runtime.FakeCall{Method: "Secrets"}, "a survey without secrets does not list them")
 }

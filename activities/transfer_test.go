@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// busy is an engine that takes its time, and counts.
+// busy is an engine that is slow, and counts calls.
 type busy struct {
 	*runtime.Fake
 	mu           sync.Mutex
@@ -71,12 +71,12 @@ func TestAPushThatHangsIsFollowedByAnother(t *testing.T) {
 		f := activities.FaultOf(push(w))
 		require.Equal(t, fault.Unavailable, f.Kind, "which is retried")
 		require.Equal(t, "push registry.test:5000/api:v1: not done after 5m0s, half of the time that was left", f.Message)
-		require.Contains(t, f.Hint, "can the host of builder orion reach image registry registry.test:5000?")
+		require.Contains(t, f.Hint, "check that the host of builder orion can reach image registry registry.test:5000")
 		require.Equal(t, 5*time.Minute, time.Since(began).Round(time.Second), "of the ten that the test environment gives")
 	})
 }
 
-func TestWhoIsRefusedIsToldWhereToLogIn(t *testing.T) {
+func TestARefusedTransferHintsWhereToLogIn(t *testing.T) {
 	w := newWorkshop(t)
 	w.Runtime = &busy{Fake: w.engine, refuse: fault.New(fault.Unauthorized, "push: denied")}
 	f := activities.FaultOf(push(w))
@@ -84,7 +84,7 @@ func TestWhoIsRefusedIsToldWhereToLogIn(t *testing.T) {
 	require.Contains(t, f.Hint, "podman login registry.test:5000 on the host of builder orion")
 }
 
-func TestManyStartsTakeTurns(t *testing.T) {
+func TestManyStartsShareSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		engine := &busy{Fake: h.engine}
@@ -103,7 +103,7 @@ func TestManyStartsTakeTurns(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsForATurnCanBeCancelled(t *testing.T) {
+func TestAWaitForASlotCanBeCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		engine := &busy{Fake: h.engine, here: true}

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// leave is the cut-over of an undeploy: nobody follows.
+// leave is the cut-over of an undeploy: there is no successor.
 func (h *host) leave(n int) *fault.Error {
 	return h.do(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Leave: []string{"shop-api"}})
 }
@@ -35,7 +35,7 @@ func TestEveryStepOfAnUndeployMayRunTwice(t *testing.T) {
 	require.Nil(t, h.leave(2), "a late repetition")
 }
 
-func TestAnUndeployLeavesTheContainersOfOthersAlone(t *testing.T) {
+func TestAnUndeployLeavesForeignContainersAlone(t *testing.T) {
 	h := newHost(t)
 	_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: image})
 	require.NoError(t, err)

@@ -112,5 +112,5 @@ func (p simulatedHost) Status(context.Context, string, []string) (fleet.NodeStat
 	p.swarm.mu.Lock()
 	defer p.swarm.mu.Unlock()
 	p.swarm.observed[p.name] = append(p.swarm.observed[p.name], time.Now())
-	return fleet.NodeStatus{CPUPercent: 10, Load: []float64{1, 1, 1}}, nil
+	return fleet.NodeStatus{NodeFigures: fleet.NodeFigures{CPUPercent: 10, Load: []float64{1, 1, 1}}}, nil
 }

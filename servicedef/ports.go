@@ -9,13 +9,16 @@ import (
 	"strings"
 )
 
-// Port is one host port that a definition names.
+// Port is a port of a container that is published on its host.
 type Port struct {
 	// IP is the address that it is published on; "" means all.
-	IP              string
-	Host, Container int
+	IP string `json:"host_ip,omitempty"`
+	// Host is the port there, and Container the one that the container listens
+	// on; 0 if only the host's matters.
+	Host      int `json:"host_port"`
+	Container int `json:"container_port,omitempty"`
 	// Protocol is "tcp" or "udp".
-	Protocol string
+	Protocol string `json:"protocol"`
 }
 
 // String formats the port as a definition does.

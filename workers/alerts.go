@@ -39,7 +39,7 @@ func (a alerter) Alert(ctx context.Context, e fleet.Event) error {
 	body, err := json.Marshal(struct {
 		Text string `json:"text"`
 		fleet.Event
-	}{e.Text(), e})
+	}{e.Line(), e})
 	if err != nil {
 		return err
 	}

@@ -60,13 +60,13 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Runtime:  engine,
 		Ports:    ports,
 		Probe:    probe.Prober{},
-		Host:     &host{},
+		Host:     &node.Host{},
 		Machine:  machine,
 		Version:  w.version,
 		Publish:  r.Publish,
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
-		Turns:    activities.NewTurns(),
+		Slots:    activities.NewSlots(),
 	}
 	err = w.serve(c, activities.QueueNode(r.Name), worker.Options{DisableWorkflowWorker: true}, func(reg worker.Registry) {
 		reg.RegisterActivity(served)

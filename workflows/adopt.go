@@ -43,7 +43,7 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 // match finds the containers that become components.
 func (d *deploy) match(ctx workflow.Context) error {
 	d.log("Looking for containers to adopt")
-	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Digests: d.digests, Nodes: map[string][]plan.Candidate{}}
+	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
@@ -51,12 +51,9 @@ func (d *deploy) match(ctx workflow.Context) error {
 		}
 		step := surveyStep(g.ctx, name, "list the containers of "+name, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
-			var found []activities.ListedContainer
+			var found []fleet.Container
 			err := f.Get(ctx, &found)
-			in.Nodes[name] = []plan.Candidate{}
-			for _, c := range found {
-				in.Nodes[name] = append(in.Nodes[name], activities.Candidate(c.ContainerInfo))
-			}
+			in.Nodes[name] = found
 			return nodeFault(timeoutFault(err, "list the containers of "+name), name)
 		})
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -21,16 +20,16 @@ func adopt() workflows.DeployInput {
 }
 
 // byHand is a container that was not started by mcp.
-func byHand(name, image string) runtime.ContainerInfo {
-	return runtime.ContainerInfo{ID: "id of " + name, Name: name, Image: image, State: runtime.Running}
+func byHand(name, image string) fleet.Container {
+	return fleet.Container{ID: "id of " + name, Name: name, Image: image, Running: true}
 }
 
 func TestAnAdoptionTouchesNoContainer(t *testing.T) {
 	s := newHarness(t)
-	s.candidates = map[string][]runtime.ContainerInfo{"rift": {
+	s.candidates = map[string][]fleet.Container{"rift": {
 		byHand("shop-api", "r.example/api@sha256:api1"), byHand("shop-web", "r.example/web:v0"), byHand("shop-old", "r.example/old"),
 	}}
-	s.candidates["rift"][0].Ports = []runtime.PortMapping{{HostPort: 8443, ContainerPort: 8443, Protocol: "tcp"}}
+	s.candidates["rift"][0].Ports = []servicedef.Port{{Host: 8443, Container: 8443, Protocol: "tcp"}}
 	result := s.deploy(t, adopt())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, []string{
@@ -47,7 +46,7 @@ func TestAnAdoptionTouchesNoContainer(t *testing.T) {
 
 func TestAnAdoptionNeedsNoImageRegistry(t *testing.T) {
 	s := newHarness(t)
-	s.candidates = map[string][]runtime.ContainerInfo{"rift": {byHand("shop-web", "r.example/web:v1")}}
+	s.candidates = map[string][]fleet.Container{"rift": {byHand("shop-web", "r.example/web:v1")}}
 	s.fail = failing("ImageExists", 0, fault.New(fault.Unavailable, "connection refused"))
 	result := s.deploy(t, adopt())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
@@ -56,19 +55,19 @@ func TestAnAdoptionNeedsNoImageRegistry(t *testing.T) {
 
 func TestWhatCannotBeAdoptedIsReportedAndNothingIsDone(t *testing.T) {
 	stopped := byHand("shop-web", "r.example/web:v1")
-	stopped.State = runtime.Stopped
+	stopped.Running = false
 	for _, test := range []struct {
 		name  string
-		found []runtime.ContainerInfo
+		found []fleet.Container
 		kind  fault.Kind
 		want  string
 	}{
 		{"there is none", nil, fault.NotFound, "none is called shop-api or shop-web on rift"},
-		{"one does not run", []runtime.ContainerInfo{byHand("shop-api", "r.example/api:v1"), stopped}, fault.Conflict, "shop-web on rift does not run"},
+		{"one does not run", []fleet.Container{byHand("shop-api", "r.example/api:v1"), stopped}, fault.Conflict, "shop-web on rift does not run"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newHarness(t)
-			s.candidates = map[string][]runtime.ContainerInfo{"rift": test.found}
+			s.candidates = map[string][]fleet.Container{"rift": test.found}
 			result := s.deploy(t, adopt())
 			require.Equal(t, workflows.Failed, result.Outcome)
 			require.Equal(t, test.kind, result.Error.Kind)
@@ -81,8 +80,8 @@ func TestWhatCannotBeAdoptedIsReportedAndNothingIsDone(t *testing.T) {
 
 func TestAPortThatAnotherServiceHoldsIsNotAdopted(t *testing.T) {
 	s := newHarness(t)
-	s.candidates = map[string][]runtime.ContainerInfo{"rift": {byHand("shop-web", "r.example/web:v1")}}
-	s.candidates["rift"][0].Ports = []runtime.PortMapping{{HostPort: 80, ContainerPort: 80, Protocol: "tcp"}}
+	s.candidates = map[string][]fleet.Container{"rift": {byHand("shop-web", "r.example/web:v1")}}
+	s.candidates["rift"][0].Ports = []servicedef.Port{{Host: 80, Container: 80, Protocol: "tcp"}}
 	s.fail = failing("AllocatePorts", 0, fault.New(fault.PortInUse, "tcp port 80 is held by blog/web"))
 	result := s.deploy(t, adopt())
 	require.Equal(t, fault.PortInUse, result.Error.Kind)
@@ -93,7 +92,7 @@ func TestAPortThatAnotherServiceHoldsIsNotAdopted(t *testing.T) {
 func TestAnAdoptionOfADirtyServiceLeavesItDirty(t *testing.T) {
 	s := newHarness(t)
 	s.release.Dirty, s.release.Newest = true, 3
-	s.candidates = map[string][]runtime.ContainerInfo{"rift": {byHand("shop-web", "r.example/web:v1")}}
+	s.candidates = map[string][]fleet.Container{"rift": {byHand("shop-web", "r.example/web:v1")}}
 	result := s.deploy(t, adopt())
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty, "it has repaired nothing on the nodes")

@@ -18,7 +18,6 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
@@ -61,7 +60,7 @@ type harness struct {
 	// alerting are destinations with events still to be sent after an observation.
 	alerting []string
 	// candidates are the containers that nodes list; committed is the last release.
-	candidates map[string][]runtime.ContainerInfo
+	candidates map[string][]fleet.Container
 	committed  fleet.CommitRequest
 	// given is the definition that was recorded last.
 	given *servicedef.Service
@@ -247,13 +246,9 @@ func (s *harness) register() {
 		s.recordAdopted("Retire", in.Adopted)
 		return s.call(ctx, strings.Join(in.Containers, ","))
 	})
-	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]activities.ListedContainer, error) {
+	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]fleet.Container, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
-		var list []activities.ListedContainer
-		for _, c := range s.candidates[name] {
-			list = append(list, activities.ListedContainer{ContainerInfo: c})
-		}
-		return list, s.call(ctx, name)
+		return s.candidates[name], s.call(ctx, name)
 	})
 	add("ListServices", func(ctx context.Context, in activities.ListServicesInput) ([]fleet.ServiceRecord, error) {
 		return []fleet.ServiceRecord{{Release: s.release}}, s.call(ctx, "")
@@ -280,7 +275,7 @@ func (s *harness) register() {
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
 	add("WatchedNodes", func(context.Context) ([]fleet.WatchedNode, error) { return s.watched, nil })
 	add("ClaimNode", func(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
-		result := fleet.ClaimResult{Verdict: fleet.Judge(s.holder, in), Holder: s.holder}
+		result := fleet.ClaimResult{Verdict: watch.Judge(s.holder, in), Holder: s.holder}
 		return result, s.call(ctx, string(result.Verdict))
 	})
 	add("Identify", func(ctx context.Context) (fleet.Answer, error) {
@@ -294,9 +289,7 @@ func (s *harness) register() {
 	add("ObserveNode", func(ctx context.Context) (activities.ObserveNodeResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		var found activities.ObserveNodeResult
-		for _, c := range s.nodes[name] {
-			found.Containers = append(found.Containers, fleet.ObservedContainer{Container: c})
-		}
+		found.Containers = append(found.Containers, s.nodes[name]...)
 		found.Status.Containers = len(found.Containers)
 		return found, s.call(ctx, name)
 	})

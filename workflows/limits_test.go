@@ -60,7 +60,7 @@ func TestATimeoutNamesItsStep(t *testing.T) {
 		"ImageExists":  {activities.ImageExistsResult{}, silent, "look up image r.example/api:v1: no answer in time"},
 		"Survey":       {activities.SurveyResult{}, silent, "survey rift: no answer in time"},
 		"Build":        {activities.BuildResult{}, silent, "build r.example/api:v1: no answer in time"},
-		"Push":         {nil, late, "push r.example/api:v1: no answer in time; the last that was heard: push, Copying blob"},
+		"Push":         {nil, late, "push r.example/api:v1: no answer in time; the last progress: push, Copying blob"},
 		"RunContainer": {activities.RunContainerResult{}, silent, "run shop-api: no answer in time"},
 	} {
 		t.Run(activity, func(t *testing.T) {

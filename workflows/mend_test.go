@@ -74,7 +74,7 @@ func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
 			return nil
 		}
 		refused = true
-		return fault.New(fault.Conflict, "the worker of node rift was started anew since it was surveyed")
+		return fault.New(fault.Conflict, "the worker of node rift has restarted since the survey")
 	}
 	s.mend(t)
 	require.Equal(t, 2, strings.Count(strings.Join(s.calls, "\n"), "Survey rift"))

@@ -33,12 +33,9 @@ func (d *deploy) findPorts(ctx workflow.Context, name string) error {
 
 // portRequest asks for the ports that a component's routes and static ports need.
 func portRequest(service string, number int, c servicedef.Component) fleet.PortRequest {
-	request := fleet.PortRequest{Service: service, Component: c.Name, Deployment: number, Node: c.Node}
+	request := fleet.PortRequest{Service: service, Component: c.Name, Deployment: number, Node: c.Node, Static: c.StaticPorts()}
 	for _, r := range c.Routes {
 		request.Routes = append(request.Routes, routePort(r))
-	}
-	for _, p := range c.StaticPorts() {
-		request.Static = append(request.Static, fleet.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
 	}
 	return request
 }
@@ -49,7 +46,7 @@ func routePort(r servicedef.Route) fleet.Route {
 }
 
 func isStatic(request fleet.PortRequest, port int) bool {
-	return slices.ContainsFunc(request.Static, func(s fleet.StaticPort) bool { return s.HostPort == port })
+	return slices.ContainsFunc(request.Static, func(s servicedef.Port) bool { return s.Host == port })
 }
 
 // takenPorts are the ports not to try again: the one that the engine named, or all

@@ -19,7 +19,7 @@ type StatusInput struct {
 // NodeContainers is the answer of one node.
 type NodeContainers struct {
 	Node       string            `json:"node"`
-	Containers []ListedContainer `json:"containers,omitempty"`
+	Containers []fleet.Container `json:"containers,omitempty"`
 	// Error is why the node did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }

@@ -152,17 +152,19 @@ func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
 // id or an image, and neither compresses well.
 func observation(n int) activities.ObserveNodeResult {
 	result := activities.ObserveNodeResult{Status: fleet.NodeStatus{
-		Hostname: "rift.example", Kernel: "6.1.0-32-amd64", Arch: "amd64", UptimeSeconds: 1e6, CPUPercent: 3.5,
-		Load: []float64{0.5, 0.4, 0.3}, Memory: fleet.Usage{Total: 8 << 30, Used: 3 << 30},
-		Disk: fleet.Usage{Total: 1 << 40, Used: 1 << 39}, Storage: "/var/lib/containers/storage",
-		Runtime: "podman 4.3.1", Network: "netavark", Cgroups: "v2", MCP: "v1.0.0",
-		EphemeralLow: 32768, EphemeralHigh: 60999, Containers: n, Running: n,
+		Hostname: "rift.example", Kernel: "6.1.0-32-amd64", Arch: "amd64", Storage: "/var/lib/containers/storage",
+		Network: "netavark", Cgroups: "v2", EphemeralLow: 32768, EphemeralHigh: 60999,
+		NodeFigures: fleet.NodeFigures{
+			UptimeSeconds: 1e6, CPUPercent: 3.5, Load: []float64{0.5, 0.4, 0.3},
+			Memory: fleet.Usage{Total: 8 << 30, Used: 3 << 30}, Disk: fleet.Usage{Total: 1 << 40, Used: 1 << 39},
+			Runtime: "podman 4.3.1", MCP: "v1.0.0", Containers: n, Running: n,
+		},
 	}}
 	for i := range n {
 		name, id := fmt.Sprintf("shop-part-%d", i), hash(i)
-		result.Containers = append(result.Containers, fleet.ObservedContainer{
-			Container: fleet.Container{Name: name, Service: "shop", Component: name, Deployment: 7, Spec: id[:16], Running: true},
-			ID:        id, Image: "registry.example:5000/" + name + "@sha256:" + hash(-i), Digest: "sha256:" + hash(-i),
+		result.Containers = append(result.Containers, fleet.Container{
+			Name: name, Service: "shop", Component: name, Deployment: 7, Spec: id[:16], Running: true,
+			ID: id, Image: "registry.example:5000/" + name + "@sha256:" + hash(-i), Digest: "sha256:" + hash(-i),
 			State: "running", Started: time.Now(),
 		})
 	}

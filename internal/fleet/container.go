@@ -3,21 +3,24 @@ package fleet
 import (
 	"strings"
 	"time"
+
+	"github.com/metacircular/mcp/servicedef"
 )
 
-// Suffixes of the names under which a component's container waits to take
-// over, and waits to be removed.
+// The suffixes of the names of containers that wait: for the cut-over, and for
+// their removal.
 const (
 	NextSuffix = ".next"
 	PrevSuffix = ".prev"
 )
 
-// RealName is a container's name without the suffix of one that waits.
+// RealName returns a container's name without such a suffix.
 func RealName(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, NextSuffix), PrevSuffix)
 }
 
-// Container is a container as a node was seen to have it.
+// Container is a container of a node. A survey fills in the first fields alone,
+// those that a plan depends on; an observation and a list fill in the others too.
 type Container struct {
 	Name string `json:"name"`
 	// Service and Component are its labels; "" on a container that is not
@@ -28,18 +31,14 @@ type Container struct {
 	Deployment int    `json:"deployment,omitempty"`
 	Spec       string `json:"spec,omitempty"`
 	Running    bool   `json:"running"`
-}
 
-// ObservedContainer is a container as a look at its node has found it.
-type ObservedContainer struct {
-	Container
-	ID string `json:"id"`
+	ID string `json:"id,omitempty"`
 	// Image is the reference that it was made from; Digest its manifest's
 	// where the engine knows it.
-	Image  string `json:"image"`
+	Image  string `json:"image,omitempty"`
 	Digest string `json:"digest,omitempty"`
-	// State is what it is doing, in the engine's words.
-	State string `json:"state"`
+	// State is the engine's word for what it is doing.
+	State string `json:"state,omitempty"`
 	// Health is the engine's own health status; "" where it has none.
 	Health   string `json:"health,omitempty"`
 	ExitCode int    `json:"exit_code,omitempty"`
@@ -47,7 +46,12 @@ type ObservedContainer struct {
 	Restarts int `json:"restarts,omitempty"`
 	// Started is when it was last started; zero if never.
 	Started time.Time `json:"started,omitzero"`
-	// Restarted is when the restarts of the last FlapWindow were noticed; the
-	// registry knows them.
+
+	// Restarted is when its recent restarts were noticed; the registry keeps it.
 	Restarted []time.Time `json:"restarted,omitempty"`
+	// Ports are those that it publishes on its host, and UptimeSeconds how long it
+	// has been running, by the clock of the node that started it. Only a list has
+	// them.
+	Ports         []servicedef.Port `json:"ports,omitempty"`
+	UptimeSeconds int64             `json:"uptime_seconds,omitempty"`
 }

@@ -9,20 +9,20 @@ import (
 // BeginRequest opens a deployment.
 type BeginRequest struct {
 	Definition servicedef.Service `json:"definition"`
-	// DefinitionHash tells two definitions apart.
+	// DefinitionHash distinguishes two definitions.
 	DefinitionHash string `json:"definition_hash"`
 	// Given is the definition that the operator gave, of which this deployment
-	// may bring about a part; nil where none was given.
+	// may apply only a part; nil if none was given.
 	Given      *servicedef.Service `json:"given,omitempty"`
 	Verb       string              `json:"verb"`
 	WorkflowID string              `json:"workflow_id"`
 	RunID      string              `json:"run_id"`
-	// Who asked, from which machine.
+	// Who requested it, and From which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
 }
 
-// BeginResult is the number of the deployment, and what it starts from.
+// BeginResult is the number of the deployment, and the release that it replaces.
 type BeginResult struct {
 	Number  int     `json:"number"`
 	Release Release `json:"release"`
@@ -33,23 +33,36 @@ type CommitRequest struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
 	Active     bool   `json:"active"`
-	// Members are the components as they now are; a component of the former
+	// Members are the components of the new release; a component of the former
 	// release that is not among them is dropped.
 	Members []Member `json:"members"`
 	// Adopted are those of the members' containers that mcp takes over now.
 	Adopted []Adopted `json:"adopted,omitempty"`
-	// Definition is what runs, where that is not what the deployment was begun
-	// with; nil where it is.
+	// Definition is that of the release, where it is not the one that the deployment
+	// was begun with; nil where it is.
 	Definition *servicedef.Service `json:"definition,omitempty"`
+	// KeptReleases is how many of the service's last releases keep their images, and
+	// FormerReleases how many before those are examined; the control worker sets
+	// both.
+	KeptReleases   int `json:"-"`
+	FormerReleases int `json:"-"`
+}
+
+// FormerImage is an image of a former release: the reference in the definition and
+// the digest that it resolved to.
+type FormerImage struct {
+	Image, Digest string
+	// TagUsed and DigestUsed report whether anything still refers to them.
+	TagUsed, DigestUsed bool
 }
 
 // CommitResult names the images that no release needs any more: those of the
-// service's releases that are too old to go back to at once, less what any
-// service runs, or could go back to.
+// service's former releases, without the images that any service runs or may be
+// rolled back to.
 type CommitResult struct {
 	// Digests are references by digest, by which containers run on nodes.
 	Digests []string `json:"digests,omitempty"`
-	// Tags are the references that builders have given them.
+	// Tags are the references that builders gave them.
 	Tags []string `json:"tags,omitempty"`
 }
 
@@ -62,39 +75,39 @@ type FinishRequest struct {
 	// ErrorKind and ErrorMessage are "" unless it failed.
 	ErrorKind    string `json:"error_kind,omitempty"`
 	ErrorMessage string `json:"error_message,omitempty"`
-	// Undone are the steps of the undo (or of the retiring) that could not be
+	// Undone are the steps of the undo, or of the retiring, that could not be
 	// completed.
 	Undone []string `json:"undone,omitempty"`
-	// Dirty says that something of the service is not as its release has it,
-	// by this deployment's doing or still by an earlier one's.
+	// Dirty reports whether the nodes differ from the release because of this
+	// deployment, or still because of an earlier one.
 	Dirty bool `json:"dirty,omitempty"`
-	// ReleasePorts lets the service's ports rest that its release does not use,
-	// for PortRest, which is the control worker's to say.
+	// ReleasePorts sets the service's ports that its release does not use to rest for
+	// PortRest, which the control worker sets.
 	ReleasePorts bool          `json:"release_ports,omitempty"`
 	PortRest     time.Duration `json:"-"`
 }
 
 // RenumberRequest moves a deployment that has just begun past a number that a
-// node has seen: the registry has forgotten deployments.
+// node has seen, where the registry has lost deployments.
 type RenumberRequest struct {
 	Service string `json:"service"`
 	RunID   string `json:"run_id"`
-	// Floor is the number to pass.
+	// Floor is the number to exceed.
 	Floor int `json:"floor"`
 }
 
-// DeploymentRecord is a deployment as the registry keeps it, for showing.
+// DeploymentRecord is a deployment as the registry keeps it, for display.
 type DeploymentRecord struct {
 	Service string `json:"service"`
 	Number  int    `json:"number"`
 	Verb    string `json:"verb"`
 	// Outcome is one of FinishRequest's; "" while the deployment is under way,
-	// and "lost" when somebody terminated its workflow.
+	// and "lost" if its workflow was terminated.
 	Outcome      string   `json:"outcome"`
 	ErrorKind    string   `json:"error_kind,omitempty"`
 	ErrorMessage string   `json:"error_message,omitempty"`
 	Undone       []string `json:"undone,omitempty"`
-	// Who asked, from which machine.
+	// Who requested it, and From which machine.
 	Who        string    `json:"who"`
 	From       string    `json:"from"`
 	Started    time.Time `json:"started"`
@@ -103,22 +116,33 @@ type DeploymentRecord struct {
 	RunID      string    `json:"run_id"`
 }
 
-// Forgotten is what a purge has forgotten of a service, or would: how many rows
-// of each kind.
+// Remains are the parts of a service that keep it from being purged.
+type Remains struct {
+	Release Release
+	// UnderWay is the number of the deployment that has not ended; 0 if there is
+	// none.
+	UnderWay int
+	// Nodes are those of the Release's Touched that are still in the fleet.
+	Nodes []string
+}
+
+// Forgotten counts what a purge has deleted of a service, or would delete: how many
+// rows of each kind.
 type Forgotten struct {
 	Service string `json:"service"`
 	// Deployments are those of any outcome, each with its definition and the
 	// digests that a rollback to it would need.
 	Deployments int `json:"deployments"`
-	// Definitions is 1 where there is one that the operator gave last.
+	// Definitions is 1 where the operator has given one, whether it was deployed
+	// or not.
 	Definitions int `json:"definitions"`
 	// Ports are those that still rest.
 	Ports int `json:"ports"`
-	// Events are what the monitor has told of it, and Drift what it would tell
-	// the end of.
+	// Events are those that the monitor has recorded of it, and Drift is what is
+	// still open.
 	Events int `json:"events"`
 	Drift  int `json:"drift"`
 }
 
-// Nothing reports whether there was nothing to forget.
+// Nothing reports whether there was nothing to delete.
 func (f Forgotten) Nothing() bool { return f == Forgotten{Service: f.Service} }

@@ -2,22 +2,22 @@ package fleet
 
 import "time"
 
-// DriftKind says in which way something is not as it should be.
+// DriftKind is a way in which a node differs from the releases.
 type DriftKind string
 
-// The ways in which a component's container can differ from its release …
+// The kinds of drift of a component's container …
 const (
-	DriftMissing    DriftKind = "missing"     // it is not there
-	DriftRenamed    DriftKind = "renamed"     // it is there under another name
+	DriftMissing    DriftKind = "missing"     // it does not exist
+	DriftRenamed    DriftKind = "renamed"     // it has another name
 	DriftStopped    DriftKind = "stopped"     // it does not run, and should
 	DriftRunning    DriftKind = "running"     // it runs, and should not
 	DriftWrongImage DriftKind = "wrong-image" // it was made from another image
-	DriftReplaced   DriftKind = "replaced"    // its labels are not those of the release's
-	DriftFlapping   DriftKind = "flapping"    // it is restarted again and again
+	DriftReplaced   DriftKind = "replaced"    // its labels differ from those of the release's
+	DriftFlapping   DriftKind = "flapping"    // it is restarted repeatedly
 	DriftUnhealthy  DriftKind = "unhealthy"   // the engine's own health check fails
 )
 
-// … and those of a node. The end of unreachable is an event of its own kind,
+// … and those of a node. The end of DriftUnreachable is an event of another kind,
 // DriftBack.
 const (
 	DriftOrphan      DriftKind = "orphan"      // a container with mcp's labels that no release names
@@ -27,31 +27,30 @@ const (
 	DriftMemory      DriftKind = "memory" // nearly all of the memory is in use
 )
 
-// The kinds of event that tell what the monitor has done, beside what it has
-// found. They have no end.
+// The kinds of event of the monitor's own actions. They have no end.
 const (
 	// EventReconcile: a service's release is deployed again.
 	EventReconcile DriftKind = "reconcile"
-	// EventLeftAlone: that has not helped often enough for now.
+	// EventLeftAlone: it is not deployed again for now, because that has not helped.
 	EventLeftAlone DriftKind = "left-alone"
 )
 
-// Drift is one way in which something is not as it should be.
+// Drift is one difference between a node and the releases.
 type Drift struct {
 	Kind DriftKind `json:"kind"`
-	// Service and Component are "" for what is about the whole node.
+	// Service and Component are "" for drift of the node itself.
 	Service   string `json:"service,omitempty"`
 	Component string `json:"component,omitempty"`
 	Container string `json:"container,omitempty"`
-	// Path is the mount point of a file system; "" for podman's own, and where
-	// it is about none.
+	// Path is the mount point of a full file system; "" for that of podman's storage,
+	// and for drift of another kind.
 	Path string `json:"path,omitempty"`
-	// Detail is for a person.
+	// Detail is for display.
 	Detail string `json:"detail,omitempty"`
 }
 
-// Subject is what a drift is about, for a person: "shop/api", a container, or
-// "-" for the node itself.
+// Subject names what has drifted, for display: "shop/api", a container, or "-" for
+// the node itself.
 func (d Drift) Subject() string {
 	switch {
 	case d.Kind == DriftOrphan:
@@ -62,13 +61,13 @@ func (d Drift) Subject() string {
 	return "-"
 }
 
-// Same reports whether two are the same drift, seen at different times.
+// Same reports whether two are the same drift, found at different times.
 func (d Drift) Same(other Drift) bool {
 	d.Detail, other.Detail = "", ""
 	return d == other
 }
 
-// OpenDrift is a drift that has begun and not ended.
+// OpenDrift is drift that has begun and not ended.
 type OpenDrift struct {
 	Drift
 	Since time.Time `json:"since"`

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Event says that a drift has begun, or that it has ended.
+// Event is the beginning or the end of drift, or an action of the monitor's.
 type Event struct {
 	// ID is greater than that of every event that could be read before it.
 	ID   int64     `json:"id"`
@@ -15,13 +15,13 @@ type Event struct {
 	Ended bool `json:"ended"`
 	// Since is when the drift began.
 	Since time.Time `json:"since"`
-	// Folded is how many events of the same drift, between the first of an hour
-	// and this, the last, are no longer told: an old hour is kept in short.
+	// Folded counts the events of the same drift that were dropped between the first
+	// of an hour and this, the last: old hours are summarized.
 	Folded int `json:"folded,omitempty"`
 }
 
-// Story is what an event tells beside its kind, for a person.
-func (e Event) Story() string {
+// Message describes the event, for display beside its kind.
+func (e Event) Message() string {
 	text := e.Detail
 	if e.Ended {
 		text = "over, after " + e.At.Sub(e.Since).Round(time.Second).String()
@@ -32,13 +32,13 @@ func (e Event) Story() string {
 	return text
 }
 
-// Text is the whole event in a line, for a person.
-func (e Event) Text() string {
+// Line describes the whole event in one line.
+func (e Event) Line() string {
 	about := "node " + e.Node + ": "
 	if subject := e.Subject(); subject != "-" {
 		about += subject + ": "
 	}
-	return fmt.Sprintf("%s%s: %s", about, e.Kind, e.Story())
+	return fmt.Sprintf("%s%s: %s", about, e.Kind, e.Message())
 }
 
 // EventQuery selects events.
@@ -46,15 +46,15 @@ type EventQuery struct {
 	// Service and Node select by name; "" means all.
 	Service string `json:"service,omitempty"`
 	Node    string `json:"node,omitempty"`
-	// From leaves out what was before; zero leaves out nothing.
+	// From omits earlier events; zero omits none.
 	From time.Time `json:"from,omitzero"`
-	// After is the ID of the last event that is known already.
+	// After omits events up to this ID.
 	After int64 `json:"after,omitempty"`
 	// Limit is how many of the newest to read; 0 for all.
 	Limit int `json:"limit,omitempty"`
 }
 
-// Healing is a release that is to be deployed again.
+// Healing is a release to deploy again.
 type Healing struct {
 	Service string `json:"service"`
 	Release int    `json:"release"`

@@ -2,29 +2,75 @@ package fleet
 
 import "time"
 
-// Observation is what one look at a node has found.
+// Observation is the state of a node at one moment: its status and its
+// containers, or the reason why it did not answer.
 type Observation struct {
 	Node string `json:"node"`
-	// At is when the look began, by Temporal's clock.
+	// At is when the observation began, by Temporal's clock.
 	At time.Time `json:"at"`
 	// Problem is why the node did not answer; "" if it did.
 	Problem string `json:"problem,omitempty"`
-	// Unanswered is when the first of the looks began that went without an
-	// answer before this one, in a row; zero if the last had one. The registry
-	// knows it.
+	// Unanswered is when the first of the unanswered observations in a row before
+	// this one began; zero if the last one was answered. The registry fills it in.
 	Unanswered time.Time `json:"unanswered,omitzero"`
-	// Status is nil, and there are no Containers, where it did not.
+	// Status is nil, and Containers is empty, if the node did not answer.
 	Status     *NodeStatus `json:"status,omitempty"`
 	Containers Observed    `json:"containers,omitempty"`
-	// Age is how long ago the look began when it is recorded: what a
-	// deployment did meanwhile, the look may have seen half of.
+	// Age is how long before it is recorded the observation began. It may have
+	// seen half of what a deployment did in that time.
 	Age time.Duration `json:"age,omitempty"`
-	// Abandoned are deployments that the registry takes to be under way and
-	// that have no workflow any more, by service.
+	// Abandoned are the deployments, by service, that the registry records as under
+	// way and that have no workflow any more.
 	Abandoned map[string]int `json:"abandoned,omitempty"`
 }
 
-// Counts reports whether an unanswered look makes the node unreachable. One
-// alone does not: a worker that is restarted, as for a new version, is away for
-// seconds.
-func (o Observation) Counts() bool { return o.Problem != "" && !o.Unanswered.IsZero() }
+// RecordRequest is an observation to record.
+type RecordRequest struct {
+	Observation Observation
+	// Destinations get an alert for each event.
+	Destinations []string
+	// Ended and Healed bound the Evidence: deployments that ended within Ended
+	// before the observation is recorded, and events of healing that happened within
+	// Healed before it was made.
+	Ended, Healed time.Duration
+}
+
+// Evidence is an observation together with what the registry holds of its node.
+type Evidence struct {
+	Observation Observation
+	// Before are the containers of the last answered observation, by their ids;
+	// only what concerns their restarts is filled in.
+	Before map[string]Container
+	// Services are those that have a component on the node or a container there.
+	Services []ServiceRecord
+	// Deployments are the newest of each service, where they are under way or have
+	// ended lately.
+	Deployments []RecentDeployment
+	// Open is the drift that has begun on the node and not ended, oldest first.
+	Open []OpenDrift
+	// Healed are the recent events of healing, oldest first.
+	Healed []Event
+}
+
+// RecentDeployment is a deployment that is under way or has ended lately.
+type RecentDeployment struct {
+	Service  string
+	Number   int
+	UnderWay bool
+}
+
+// Findings is what follows from an observation.
+type Findings struct {
+	// State is the node's, and Since when it came to be in it; "" leaves a recorded
+	// state unchanged.
+	State string
+	Since time.Time
+	// Containers are the observed ones, each with its recent restarts.
+	Containers []Container
+	// Events are new; the registry fills in their IDs.
+	Events []Event
+	// Open is the drift that is open from now on.
+	Open []OpenDrift
+	// Heal are the releases to deploy again.
+	Heal []Healing
+}

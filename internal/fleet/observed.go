@@ -8,12 +8,11 @@ import (
 	"sync"
 )
 
-// Observed are the containers of a look at a node. They travel compressed: a
-// node is looked at twice a minute, at all that it has, and Temporal keeps what
-// each look has sent.
-type Observed []ObservedContainer
+// Observed are the containers of an observation. They travel compressed: every
+// container of a node is observed twice a minute, and Temporal keeps each answer.
+type Observed []Container
 
-// packers are kept: a new one takes 800 KB.
+// packers are reused: a new one takes 800 KB.
 var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // MarshalJSON writes a string: the compressed JSON of the list, in base64.
@@ -22,7 +21,7 @@ func (o Observed) MarshalJSON() ([]byte, error) {
 	w := packers.Get().(*gzip.Writer)
 	defer packers.Put(w)
 	w.Reset(&packed)
-	if err := json.NewEncoder(w).Encode([]ObservedContainer(o)); err != nil {
+	if err := json.NewEncoder(w).Encode([]Container(o)); err != nil {
 		return nil, fmt.Errorf("pack %d containers: %w", len(o), err)
 	}
 	if err := w.Close(); err != nil {
@@ -41,7 +40,7 @@ func (o *Observed) UnmarshalJSON(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("unpack containers: %w", err)
 	}
-	var list []ObservedContainer
+	var list []Container
 	if err := json.NewDecoder(r).Decode(&list); err != nil {
 		return fmt.Errorf("unpack containers: %w", err)
 	}

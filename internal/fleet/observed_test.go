@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// containers are n as a look finds them: 8 to a service, each service's of one
+// containers returns n observed containers: 8 to a service, each service's of one
 // image.
 func containers(n int) fleet.Observed {
 	hash := func(text string) string {
@@ -23,10 +23,8 @@ func containers(n int) fleet.Observed {
 	var all fleet.Observed
 	for i := range n {
 		service := fmt.Sprintf("service-%d", i/8)
-		all = append(all, fleet.ObservedContainer{
-			Container: fleet.Container{
-				Name: fmt.Sprintf("%s-%d", service, i), Service: service, Component: fmt.Sprint(i), Deployment: i, Spec: hash(fmt.Sprint("spec", i))[:16], Running: true,
-			},
+		all = append(all, fleet.Container{
+			Name: fmt.Sprintf("%s-%d", service, i), Service: service, Component: fmt.Sprint(i), Deployment: i, Spec: hash(fmt.Sprint("spec", i))[:16], Running: true,
 			ID: hash(fmt.Sprint(i)), Image: "registry.example:5000/" + service + "@sha256:" + hash(service), Digest: "sha256:" + hash(service),
 			State: "running", Started: time.Date(2026, 1, 2, 3, 4, i%60, i, time.UTC),
 		})
@@ -34,7 +32,7 @@ func containers(n int) fleet.Observed {
 	return all
 }
 
-func TestWhatALookSendsIsSmall(t *testing.T) {
+func TestAnObservationIsSmall(t *testing.T) {
 	for n, most := range map[int]int{0: 100, 1: 600, 50: 6 << 10, 1000: 110 << 10, 10000: 1100 << 10} {
 		sent := containers(n)
 		text, err := json.Marshal(fleet.Observation{Node: "rift", Containers: sent})
@@ -47,7 +45,7 @@ func TestWhatALookSendsIsSmall(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoListOfContainers(t *testing.T) {
+func TestMalformedContainersAreRefused(t *testing.T) {
 	for _, text := range []string{`"x"`, `"aGVsbG8="`, `[]`, `"H4sIAAAAAAAA"`, `7`} {
 		var got fleet.Observed
 		require.Error(t, json.Unmarshal([]byte(text), &got), text)

@@ -7,8 +7,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Release is what the registry holds of a service: what it should run, as of
-// the last deployment that succeeded.
+// Release is what the registry holds of a service: the containers that it should
+// have, as of the last deployment that succeeded.
 type Release struct {
 	Service string `json:"service"`
 	// Number is that deployment's number; 0 if none has succeeded yet.
@@ -17,7 +17,7 @@ type Release struct {
 	Newest int  `json:"newest"`
 	Active bool `json:"active"`
 	// Dirty is set when the last undo could not be completed, or when a deploy
-	// was lost and none has put right since what it left.
+	// was lost and none has repaired since what it left.
 	Dirty bool `json:"dirty"`
 	// Touched are the nodes that a deployment may have left something on:
 	// those of every definition since the last deployment that ended clean.
@@ -30,7 +30,7 @@ type Release struct {
 	Adopted []Adopted `json:"adopted,omitempty"`
 }
 
-// Members are the release's components in the order of their names.
+// Members returns the release's components in the order of their names.
 func (r Release) Members() []Member {
 	members := make([]Member, 0, len(r.Components))
 	for _, m := range r.Components {
@@ -66,13 +66,13 @@ type Member struct {
 	Component string `json:"component"`
 	Container string `json:"container"`
 	Node      string `json:"node"`
-	// Deployment is the number of the deployment that made the container, or
-	// adopted it, which is older than the release where the component was left alone.
+	// Deployment is the number of the deployment that created the container, or
+	// adopted it; it is older than the release where the component was kept.
 	Deployment int `json:"deployment"`
-	// Image is the reference as the definition wrote it, Digest its manifest.
+	// Image is the reference in the definition, Digest that of its manifest.
 	Image  string `json:"image"`
 	Digest string `json:"digest"`
-	// Spec is the container's mcp.spec label, or what it would be.
+	// Spec is the container's mcp.spec label, or what that would be.
 	Spec string `json:"spec"`
 	// Active is false where the component was stopped on purpose.
 	Active bool    `json:"active"`
@@ -88,7 +88,7 @@ type Route struct {
 	HostPort int    `json:"host_port"`
 }
 
-// ServiceRecord is a service as the registry knows it, for showing.
+// ServiceRecord is a service as the registry keeps it.
 type ServiceRecord struct {
 	Release Release `json:"release"`
 	// Deploying is the number of the deployment under way; 0 if none.
@@ -98,7 +98,7 @@ type ServiceRecord struct {
 	Pending bool `json:"pending"`
 }
 
-// Releases are those of the services.
+// Releases returns the releases of the services.
 func Releases(services []ServiceRecord) []Release {
 	list := make([]Release, 0, len(services))
 	for _, s := range services {
@@ -107,25 +107,10 @@ func Releases(services []ServiceRecord) []Release {
 	return list
 }
 
-// Snapshot is a former release, with all that it takes to deploy it again.
+// Snapshot is a former release, with everything needed to deploy it again.
 type Snapshot struct {
 	Number     int                `json:"number"`
 	Definition servicedef.Service `json:"definition"`
-	// Digests maps the references of the definition to what they stood for.
+	// Digests maps the references in the definition to what they resolved to.
 	Digests map[string]string `json:"digests"`
-}
-
-// FindMember is the container that a component of a release has: the one under
-// its name, or else the one that its deployment made; nil if there is neither.
-func FindMember(service string, m Member, containers []ObservedContainer) *ObservedContainer {
-	i := slices.IndexFunc(containers, func(c ObservedContainer) bool { return c.Name == m.Container })
-	if i < 0 {
-		i = slices.IndexFunc(containers, func(c ObservedContainer) bool {
-			return c.Service == service && c.Component == m.Component && c.Deployment == m.Deployment
-		})
-	}
-	if i < 0 {
-		return nil
-	}
-	return &containers[i]
 }

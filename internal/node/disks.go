@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // mountTable is Linux's list of mounts, which does not access the file systems:
@@ -18,13 +20,6 @@ const mountTable = "/proc/self/mountinfo"
 // statTimeout bounds the time in which a file system must report its usage. One
 // whose server is unreachable blocks forever.
 const statTimeout = time.Second
-
-// Disk is a file system.
-type Disk struct {
-	// Path is its mount point.
-	Path string
-	Usage
-}
 
 // Disks reads the usage of file systems. It does not read one again before the
 // last read of it has returned.
@@ -36,7 +31,7 @@ type Disks struct {
 // their order, without the one that holds the path except. It omits file systems
 // that are read-only, because they cannot fill, that have no size, or that do not
 // answer.
-func (d *Disks) Of(paths []string, except string) ([]Disk, error) {
+func (d *Disks) Of(paths []string, except string) ([]fleet.Disk, error) {
 	file, err := os.Open(mountTable)
 	if err != nil {
 		return nil, fmt.Errorf("read the mount table: %w", err)
@@ -47,7 +42,7 @@ func (d *Disks) Of(paths []string, except string) ([]Disk, error) {
 		return nil, fmt.Errorf("read the mount table: %w", err)
 	}
 	seen := map[string]bool{holding(mounts, except).device: true}
-	var disks []Disk
+	var disks []fleet.Disk
 	for _, path := range paths {
 		m := holding(mounts, path)
 		if m.device == "" || seen[m.device] {
@@ -55,18 +50,18 @@ func (d *Disks) Of(paths []string, except string) ([]Disk, error) {
 		}
 		seen[m.device] = true
 		if u := d.usage(m); u.Total > 0 {
-			disks = append(disks, Disk{Path: m.path, Usage: u})
+			disks = append(disks, fleet.Disk{Path: m.path, Usage: u})
 		}
 	}
 	return disks, nil
 }
 
 // usage returns the usage of a file system; zero for one to omit.
-func (d *Disks) usage(m mount) Usage {
+func (d *Disks) usage(m mount) fleet.Usage {
 	if _, pending := d.pending.LoadOrStore(m.device, true); pending {
-		return Usage{}
+		return fleet.Usage{}
 	}
-	answer := make(chan Usage, 1)
+	answer := make(chan fleet.Usage, 1)
 	go func() {
 		u := writable(m.path)
 		d.pending.Delete(m.device)
@@ -76,19 +71,19 @@ func (d *Disks) usage(m mount) Usage {
 	case u := <-answer:
 		return u
 	case <-time.After(statTimeout):
-		return Usage{}
+		return fleet.Usage{}
 	}
 }
 
 // writable returns the usage of the file system at a path; zero if it is
 // read-only.
-func writable(path string) Usage {
+func writable(path string) fleet.Usage {
 	var s syscall.Statfs_t
 	if syscall.Statfs(path, &s) != nil || s.Flags&syscall.MS_RDONLY != 0 {
-		return Usage{}
+		return fleet.Usage{}
 	}
 	size := uint64(s.Bsize)
-	return Usage{Total: s.Blocks * size, Used: (s.Blocks - s.Bfree) * size}
+	return fleet.Usage{Total: s.Blocks * size, Used: (s.Blocks - s.Bfree) * size}
 }
 
 // mount is a file system and its mount point.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/node"
 )
 
@@ -41,8 +42,8 @@ func TestDisks(t *testing.T) {
 	}, storage)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(found), 2)
-	require.Equal(t, node.Disk{Path: b, Usage: node.Usage{Total: 1 << 20}}, found[0])
-	require.Equal(t, node.Disk{Path: a, Usage: node.Usage{Total: 1 << 20, Used: 1 << 19}}, found[1])
+	require.Equal(t, fleet.Disk{Path: b, Usage: fleet.Usage{Total: 1 << 20}}, found[0])
+	require.Equal(t, fleet.Disk{Path: a, Usage: fleet.Usage{Total: 1 << 20, Used: 1 << 19}}, found[1])
 	for _, d := range found[2:] {
 		require.Equal(t, "/", d.Path)
 	}

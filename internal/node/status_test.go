@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/node"
 )
 
@@ -39,7 +40,7 @@ func TestReadStatus(t *testing.T) {
 		for _, load := range status.Load {
 			require.GreaterOrEqual(t, load, 0.0)
 		}
-		for _, usage := range []node.Usage{status.Memory, status.Disk} {
+		for _, usage := range []fleet.Usage{status.Memory, status.Disk} {
 			require.Positive(t, usage.Used)
 			require.Less(t, usage.Used, usage.Total)
 		}

@@ -9,64 +9,55 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// AdoptInput is all that an adoption depends on.
+// AdoptInput is everything that an adoption depends on.
 type AdoptInput struct {
 	Desired servicedef.Service
 	Release fleet.Release
-	// Deployment is the number of the one that adopts.
+	// Deployment is the number of the deployment that adopts.
 	Deployment int
-	// Services are the names of all services that are known: by them a
-	// container's name is split.
+	// Services are the names of all services, by which a container's name is split.
 	Services []string
-	// Digests are what the definition's images stand for, as far as the image
-	// registry has said.
+	// Digests are those of the definition's images, as far as the image registry
+	// has answered.
 	Digests map[string]string
-	// Nodes holds every container of each node, mcp's or not.
-	Nodes map[string][]Candidate
+	// Nodes holds every container of each node, whether mcp's or not.
+	Nodes map[string][]fleet.Container
 }
 
-// Candidate is a container that a component may turn out to be.
-type Candidate struct {
-	fleet.ObservedContainer
-	// Ports are those that its host publishes.
-	Ports []servicedef.Port
-}
-
-// Adoption says which containers become which components.
+// Adoption maps containers to the components that they become.
 type Adoption struct {
 	Service string `json:"service"`
 	// Adopted are the containers, and Members the components that they become.
 	Adopted []fleet.Adopted `json:"adopted"`
 	Members []fleet.Member  `json:"members"`
-	// Ports are what the containers publish, by component.
-	Ports map[string][]fleet.StaticPort `json:"ports,omitempty"`
+	// Ports are the host ports of the containers, by component.
+	Ports map[string][]servicedef.Port `json:"ports,omitempty"`
 	// Definition is the release's, with the adopted components as they were
-	// found: where they are not as the operator's definition has them, a plan
-	// says so.
+	// found: a plan shows where the operator's definition differs.
 	Definition servicedef.Service `json:"definition"`
-	// Managed are the components that mcp runs already, Absent those for which
-	// there is no container.
+	// Managed are the components that mcp runs already, Absent those without a
+	// container.
 	Managed []string `json:"managed"`
 	Absent  []string `json:"absent"`
-	// Left are containers that look like the service's and stay as they are,
-	// and why.
+	// Left are containers that have a name of the service's and are not adopted, and
+	// why.
 	Left []string `json:"left"`
-	// Problems are why nothing may be adopted: what a deploy would stumble
-	// over, and only the operator can decide.
+	// Problems are why nothing may be adopted: what would fail a deploy, and only the
+	// operator can decide.
 	Problems []string `json:"problems"`
-	// Names are the container names that were looked for, on these Nodes.
+	// Names are the container names that were searched for, on these Nodes.
 	Names []string `json:"names"`
 	Nodes []string `json:"nodes"`
 }
 
 // Adopt matches the containers that run with the components of a definition,
-// by their names. What is adopted is taken as it is: on the node where it runs,
-// with the image and the ports that it has.
+// by their names. A container is adopted unchanged: on the node where it runs, with
+// its image and its ports.
 func Adopt(in AdoptInput) Adoption {
-	a := adopter{AdoptInput: in, candidates: map[string][]found{}, managed: map[string]bool{}}
+	a := adopter{AdoptInput: in, candidates: map[string][]located{}, managed: map[string]bool{}}
 	a.Services = append(slices.Clone(in.Services), in.Desired.Name)
 	a.result = Adoption{
-		Service: in.Desired.Name, Adopted: []fleet.Adopted{}, Members: in.Release.Members(), Ports: map[string][]fleet.StaticPort{},
+		Service: in.Desired.Name, Adopted: []fleet.Adopted{}, Members: in.Release.Members(), Ports: map[string][]servicedef.Port{},
 		Managed: []string{}, Absent: []string{}, Left: []string{}, Problems: []string{}, Names: []string{}, Nodes: sortedNodes(in.Nodes),
 	}
 	a.sort()
@@ -84,26 +75,27 @@ func Adopt(in AdoptInput) Adoption {
 type adopter struct {
 	AdoptInput
 	result Adoption
-	// candidates are, by component, what bears its name and is not mcp's.
-	candidates map[string][]found
+	// candidates are, by component, the containers that have its name and are not of
+	// the release.
+	candidates map[string][]located
 	managed    map[string]bool
 }
 
-// found is a container with where it is.
-type found struct {
-	Candidate
+// located is a container of a node.
+type located struct {
+	fleet.Container
 	node string
 }
 
-func (f found) String() string { return fmt.Sprintf("container %s on %s", f.Name, f.node) }
+func (l located) String() string { return fmt.Sprintf("container %s on %s", l.Name, l.node) }
 
-// sort tells the containers apart: the release's, those of a component's name,
-// and those that only look like the service's.
+// sort sorts the containers: the release's, those of a component's name, and those
+// that only have a name of the service's.
 func (a *adopter) sort() {
 	for _, node := range a.result.Nodes {
 		for _, c := range a.Nodes[node] {
-			c.ObservedContainer = fleet.Recognise(node, []fleet.ObservedContainer{c.ObservedContainer}, a.Release)[0]
-			if a.Release.Has(node, c.Container) {
+			c = fleet.Recognise(node, []fleet.Container{c}, a.Release)[0]
+			if a.Release.Has(node, c) {
 				a.managed[c.Component] = true
 				continue
 			}
@@ -111,10 +103,10 @@ func (a *adopter) sort() {
 			if service != a.Desired.Name {
 				continue
 			}
-			f := found{c, node}
+			f := located{c, node}
 			_, defined := a.Desired.Component(component)
 			if !defined && c.Service != "" {
-				continue // a leftover of mcp's own
+				continue // a leftover of mcp's
 			}
 			if !defined {
 				a.result.Left = append(a.result.Left, fmt.Sprintf("%s: the definition has no component %s", f, component))
@@ -125,38 +117,38 @@ func (a *adopter) sort() {
 	}
 }
 
-// choose decides which container a component is, if there is just one.
-func (a *adopter) choose(component string) (found, bool) {
+// choose returns the container of a component, if there is exactly one.
+func (a *adopter) choose(component string) (located, bool) {
 	candidates := a.candidates[component]
 	switch {
 	case len(candidates) == 0 && a.managed[component]:
 		a.result.Managed = append(a.result.Managed, component)
-		return found{}, false
+		return located{}, false
 	case len(candidates) == 0:
 		a.result.Absent = append(a.result.Absent, component)
-		return found{}, false
+		return located{}, false
 	case len(candidates) > 1 || a.managed[component]:
 		a.refuse("component %s could be %s", component, a.alternatives(component))
-		return found{}, false
+		return located{}, false
 	}
 	switch c := candidates[0]; {
 	case c.Service != "" && c.Service != a.Desired.Name:
 		a.refuse("%s belongs to service %s", c, c.Service)
 	case c.Service != "":
-		a.refuse("%s is not the release's, though mcp has made it: mcp deploy %s puts that right", c, a.Desired.Name)
+		a.refuse("%s is not the release's, though mcp has made it: mcp deploy %s repairs that", c, a.Desired.Name)
 	case !c.Running:
 		a.refuse("%s does not run: start it, or remove it", c)
 	default:
 		return c, true
 	}
-	return found{}, false
+	return located{}, false
 }
 
 func (a *adopter) refuse(format string, args ...any) {
 	a.result.Problems = append(a.result.Problems, fmt.Sprintf(format, args...))
 }
 
-// alternatives names all that a component could be.
+// alternatives names the containers that a component could be.
 func (a *adopter) alternatives(component string) string {
 	var names []string
 	if a.managed[component] {
@@ -168,14 +160,15 @@ func (a *adopter) alternatives(component string) string {
 	return strings.Join(names, " or ")
 }
 
-// take makes a container a member of the release, and returns the component as
-// the container has it.
-func (a *adopter) take(c servicedef.Component, container found) servicedef.Component {
+// take makes a container a member of the release, and returns the component as it
+// runs.
+func (a *adopter) take(c servicedef.Component, container located) servicedef.Component {
 	digest := container.Digest
 	if _, given, byDigest := strings.Cut(container.Image, "@"); byDigest {
 		digest = given // the image registry's, where an engine may know another
 	}
-	// One that runs by digest may be the very image that the definition names.
+	// A container that runs by digest may have the very image that the definition
+	// names.
 	if servicedef.ByDigest(c.Image, a.Digests[c.Image]) != container.Image {
 		c.Image = container.Image
 	}
@@ -193,7 +186,7 @@ func (a *adopter) take(c servicedef.Component, container found) servicedef.Compo
 	return c
 }
 
-// define makes the definition of what then runs.
+// define makes the definition of the release that then runs.
 func (a *adopter) define(components []servicedef.Component) {
 	defined := a.Desired
 	defined.Components = components

@@ -14,8 +14,8 @@ import (
 )
 
 // candidate is a container that runs and bears no label.
-func candidate(name, image string, ports ...servicedef.Port) plan.Candidate {
-	c := plan.Candidate{Ports: ports}
+func candidate(name, image string, ports ...servicedef.Port) fleet.Container {
+	c := fleet.Container{Ports: ports}
 	c.ID, c.Name, c.Image, c.Digest, c.Running = "id-"+name, name, image, oldDigest, true
 	return c
 }
@@ -30,7 +30,7 @@ func adoptable() plan.AdoptInput {
 		Release:    fleet.Release{Service: "shop"},
 		Deployment: 4,
 		Services:   []string{"blog", "shop-admin"},
-		Nodes: map[string][]plan.Candidate{"rift": {
+		Nodes: map[string][]fleet.Container{"rift": {
 			candidate("shop", "r.example/shop:v1"), candidate("shop-api", "r.example/api:v1"), candidate("blog-web", "r.example/web"),
 		}},
 	}
@@ -65,7 +65,7 @@ func TestAdoptMatchesByName(t *testing.T) {
 		},
 		{
 			name: "one is a leftover of mcp's", adopted: "shop=id-shop",
-			problems: "container shop-api on rift is not the release's, though mcp has made it: mcp deploy shop puts that right",
+			problems: "container shop-api on rift is not the release's, though mcp has made it: mcp deploy shop repairs that",
 			change: func(in *plan.AdoptInput) {
 				in.Nodes["rift"][1].Service, in.Nodes["rift"][1].Component, in.Nodes["rift"][1].Deployment = "shop", "api", 2
 			},
@@ -118,7 +118,7 @@ func after(t *testing.T, in plan.AdoptInput, a plan.Adoption) map[string]string 
 	for name, candidates := range in.Nodes {
 		var containers []fleet.Container
 		for _, c := range candidates {
-			containers = append(containers, fleet.Recognise(name, []fleet.ObservedContainer{c.ObservedContainer}, release)[0].Container)
+			containers = append(containers, fleet.Recognise(name, []fleet.Container{c}, release)[0])
 		}
 		nodes[name] = plan.Node{Reachable: true, Containers: containers}
 	}
@@ -127,55 +127,55 @@ func after(t *testing.T, in plan.AdoptInput, a plan.Adoption) map[string]string 
 	}})
 	require.NoError(t, err)
 	require.Empty(t, made.Recovery)
-	told := map[string]string{}
+	changes := map[string]string{}
 	for _, step := range made.Steps {
 		text := string(step.Action)
 		for _, change := range step.Changes {
 			text += " " + change.Field
 		}
-		told[step.Component] = text
+		changes[step.Component] = text
 	}
-	return told
+	return changes
 }
 
-func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
+func TestThePlanAfterAnAdoptionShowsWhatDiffersFromTheDefinition(t *testing.T) {
 	tcp := func(ip string, host, container int) servicedef.Port {
 		return servicedef.Port{IP: ip, Host: host, Container: container, Protocol: "tcp"}
 	}
 	route := func(name string, port int) servicedef.Route { return servicedef.Route{Name: name, ContainerPort: port} }
 	for _, test := range []struct {
 		name   string
-		change func(api *servicedef.Component, container *plan.Candidate)
+		change func(api *servicedef.Component, container *fleet.Container)
 		want   string
 		routes map[string]int
 	}{
-		{"nothing", func(*servicedef.Component, *plan.Candidate) {}, "keep", nil},
-		{"the image", func(_ *servicedef.Component, c *plan.Candidate) { c.Image, c.Digest = "r.example/api:v0", newDigest }, "replace image digest", nil},
-		{"a tag that has moved", func(_ *servicedef.Component, c *plan.Candidate) { c.Digest = newDigest }, "replace digest", nil},
-		{"it runs by the digest of the tag", func(_ *servicedef.Component, c *plan.Candidate) {
+		{"nothing", func(*servicedef.Component, *fleet.Container) {}, "keep", nil},
+		{"the image", func(_ *servicedef.Component, c *fleet.Container) { c.Image, c.Digest = "r.example/api:v0", newDigest }, "replace image digest", nil},
+		{"a tag that has moved", func(_ *servicedef.Component, c *fleet.Container) { c.Digest = newDigest }, "replace digest", nil},
+		{"it runs by the digest of the tag", func(_ *servicedef.Component, c *fleet.Container) {
 			c.Image, c.Digest = "r.example/api@"+oldDigest, "sha256:local"
 		}, "keep", nil},
-		{"its ports", func(api *servicedef.Component, c *plan.Candidate) {
+		{"its ports", func(api *servicedef.Component, c *fleet.Container) {
 			api.Ports, c.Ports = []string{"127.0.0.1:80:80", "9000-9001:9000-9001", "53:53/udp"}, []servicedef.Port{
 				tcp("127.0.0.1", 80, 80), tcp("0.0.0.0", 9000, 9000), tcp("", 9001, 9001), {Host: 53, Container: 53, Protocol: "udp"},
 			}
 		}, "keep", nil},
-		{"a port is on another address", func(api *servicedef.Component, c *plan.Candidate) {
+		{"a port is on another address", func(api *servicedef.Component, c *fleet.Container) {
 			api.Ports, c.Ports = []string{"127.0.0.1:80:80"}, []servicedef.Port{tcp("", 80, 80)}
 		}, "replace ports", nil},
-		{"a route has a fixed port in the container", func(api *servicedef.Component, c *plan.Candidate) {
+		{"a route has a fixed port in the container", func(api *servicedef.Component, c *fleet.Container) {
 			api.Routes, c.Ports = []servicedef.Route{route("rest", 80), route("admin", 90)}, []servicedef.Port{tcp("", 2080, 80), tcp("", 2090, 90)}
 		}, "keep", map[string]int{"rest": 2080, "admin": 2090}},
-		{"a route listens on what it publishes", func(api *servicedef.Component, c *plan.Candidate) {
+		{"a route listens on what it publishes", func(api *servicedef.Component, c *fleet.Container) {
 			api.Routes, c.Ports = []servicedef.Route{route("rest", 0)}, []servicedef.Port{tcp("", 2080, 2080)}
 		}, "keep", map[string]int{"rest": 2080}},
-		{"two routes listen on what they publish, and nobody can tell which on which", func(api *servicedef.Component, c *plan.Candidate) {
+		{"two routes listen on $PORT, and their ports cannot be distinguished", func(api *servicedef.Component, c *fleet.Container) {
 			api.Routes, c.Ports = []servicedef.Route{route("rest", 0), route("admin", 0)}, []servicedef.Port{tcp("", 2080, 2080), tcp("", 2090, 2090)}
 		}, "replace ports routes", map[string]int{}},
-		{"a route is not published", func(api *servicedef.Component, _ *plan.Candidate) {
+		{"a route is not published", func(api *servicedef.Component, _ *fleet.Container) {
 			api.Routes = []servicedef.Route{route("rest", 80)}
 		}, "replace routes", map[string]int{}},
-		{"a route on the host's network", func(api *servicedef.Component, _ *plan.Candidate) {
+		{"a route on the host's network", func(api *servicedef.Component, _ *fleet.Container) {
 			api.Network, api.Routes = "host", []servicedef.Route{route("rest", 80)}
 		}, "keep", map[string]int{"rest": 80}},
 	} {
@@ -194,7 +194,7 @@ func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
 			}
 			require.Equal(t, test.routes, routes)
 			for _, p := range in.Nodes["rift"][1].Ports {
-				require.Contains(t, a.Ports["api"], fleet.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
+				require.Contains(t, a.Ports["api"], servicedef.Port{Protocol: p.Protocol, Host: p.Host})
 			}
 		})
 	}
@@ -211,29 +211,29 @@ func TestThePlanAfterAnAdoptionTellsWhatIsNotAsDefined(t *testing.T) {
 	})
 }
 
-func TestWhatIsAdoptedHasNoDriftByItsIdAlone(t *testing.T) {
+func TestAnAdoptedContainerIsRecognisedByItsID(t *testing.T) {
 	in := adoptable()
 	a := plan.Adopt(in)
 	release := fleet.Release{Service: "shop", Number: 4, Active: true, Components: map[string]fleet.Member{}, Adopted: a.Adopted}
 	for _, m := range a.Members {
 		release.Components[m.Component] = m
 	}
-	look := fleet.Observation{Node: "rift", At: time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)}
+	observation := fleet.Observation{Node: "rift", At: time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)}
 	for _, c := range in.Nodes["rift"] {
-		look.Containers = append(look.Containers, c.ObservedContainer)
+		observation.Containers = append(observation.Containers, c)
 	}
 	drift := func() string {
 		var kinds []string
-		for _, d := range watch.FindDrift(look, []fleet.ServiceRecord{{Release: release}}, nil, nil) {
+		for _, d := range watch.FindDrift(observation, []fleet.ServiceRecord{{Release: release}}, nil, nil) {
 			kinds = append(kinds, string(d.Kind)+" "+d.Container)
 		}
 		return strings.Join(kinds, "; ")
 	}
 	require.Empty(t, drift())
-	require.Empty(t, look.Containers[1].Service, "what was seen stays what was seen")
-	look.Containers[1].ID = "of another"
+	require.Empty(t, observation.Containers[1].Service, "the observation is not changed")
+	observation.Containers[1].ID = "of another"
 	require.Equal(t, "replaced shop-api", drift())
-	look.Containers[1].ID, look.Containers[1].Name = "id-shop-api", "shop-api.prev"
+	observation.Containers[1].ID, observation.Containers[1].Name = "id-shop-api", "shop-api.prev"
 	require.Equal(t, "renamed shop-api", drift())
 	delete(release.Components, "api")
 	require.Equal(t, "orphan shop-api.prev", drift())

@@ -10,7 +10,8 @@ import (
 
 // publishedAs makes a component's ports and routes those that its container
 // publishes, and returns the routes with their host ports. On the host's own
-// network nothing is published: a route is then where the image listens.
+// network nothing is published: a route's port is then the one that the image
+// listens on.
 func publishedAs(c *servicedef.Component, published []servicedef.Port) []fleet.Route {
 	onHost := c.Network == "host" && len(published) == 0
 	left := slices.Clone(published)
@@ -43,12 +44,12 @@ func publishedAs(c *servicedef.Component, published []servicedef.Port) []fleet.R
 	return routes
 }
 
-// staticPorts are those of a definition's ports that a container publishes, and
-// what else it publishes.
+// staticPorts splits what a container publishes into those of the definition's ports
+// that are among it, and the rest.
 func staticPorts(texts []string, published []servicedef.Port) (kept []string, left []servicedef.Port) {
 	left = published
 	for _, text := range texts {
-		ports, _ := servicedef.ParsePorts([]string{text}) // its mistakes were told when it was read
+		ports, _ := servicedef.ParsePorts([]string{text}) // Parse has refused what is not well formed
 		rest := slices.Clone(left)
 		all := len(ports) > 0
 		for _, p := range ports {
@@ -66,8 +67,8 @@ func staticPorts(texts []string, published []servicedef.Port) (kept []string, le
 }
 
 // routed finds the port that is a route's: the one to the port that its image
-// listens on. What listens on $PORT has the same port on both sides; it is told
-// from others only where it is alone.
+// listens on. A container that listens on $PORT has the same port on both sides,
+// which is recognised only where no other port has that too.
 func routed(r servicedef.Route, routes []servicedef.Route, published []servicedef.Port) int {
 	matches := func(p servicedef.Port) bool {
 		if r.ContainerPort == 0 {
@@ -88,18 +89,18 @@ func routed(r servicedef.Route, routes []servicedef.Route, published []servicede
 }
 
 // held are the host ports that a container holds, each once.
-func held(published []servicedef.Port, routes []fleet.Route) []fleet.StaticPort {
-	var ports []fleet.StaticPort
-	add := func(p fleet.StaticPort) {
+func held(published []servicedef.Port, routes []fleet.Route) []servicedef.Port {
+	var ports []servicedef.Port
+	add := func(p servicedef.Port) {
 		if !slices.Contains(ports, p) {
 			ports = append(ports, p)
 		}
 	}
 	for _, p := range published {
-		add(fleet.StaticPort{Protocol: p.Protocol, HostPort: p.Host})
+		add(servicedef.Port{Protocol: p.Protocol, Host: p.Host})
 	}
 	for _, r := range routes {
-		add(fleet.StaticPort{Protocol: "tcp", HostPort: r.HostPort})
+		add(servicedef.Port{Protocol: "tcp", Host: r.HostPort})
 	}
 	return ports
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// changes are the reasons for a new container; none means that the one there
-// is the right one. It says which field differs where the release's
-// definition tells, else that the container itself does.
+// changes returns the reasons for a new container; none if the current one is
+// right. It names the fields that differ where the release's definition shows them,
+// or else the container itself.
 func (p *planner) changes(c servicedef.Component, member fleet.Member, released bool, current fleet.Container, exists bool) []Change {
 	digest := p.Digests[c.Image]
 	if p.Pinned {
@@ -75,8 +75,8 @@ func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, dige
 	return changes
 }
 
-// envChanges names the variables that differ, and never their values: those
-// may be secrets.
+// envChanges names the variables that differ, and never their values, which may be
+// secrets.
 func envChanges(field string, old, new map[string]string) []Change {
 	var changes []Change
 	for key, value := range new {
@@ -95,7 +95,8 @@ func envChanges(field string, old, new map[string]string) []Change {
 	return changes
 }
 
-// routePorts renders what of a component's routes its container depends on.
+// routePorts renders the part of a component's routes that its container depends
+// on.
 func routePorts(routes []servicedef.Route) string {
 	var names []string
 	for _, r := range routes {

@@ -2,7 +2,7 @@ package plan
 
 import "fmt"
 
-// ForeignContainerError says that a name the plan needs is held by a
+// ForeignContainerError reports that a name which the plan needs is held by a
 // container that is not this service's.
 type ForeignContainerError struct {
 	Container, Node, Owner string
@@ -16,8 +16,8 @@ func (e *ForeignContainerError) Error() string {
 	return fmt.Sprintf("container %s exists on node %s and %s", e.Container, e.Node, owner)
 }
 
-// DrainingNodeError says that a plan would start a new container on a node that
-// gets none.
+// DrainingNodeError reports that a plan would start a container on a node that
+// gets no new one.
 type DrainingNodeError struct {
 	Component, Node string
 }
@@ -26,8 +26,8 @@ func (e *DrainingNodeError) Error() string {
 	return fmt.Sprintf("component %s needs a new container on node %s, which is draining", e.Component, e.Node)
 }
 
-// MissingSecretError says that a plan would start a container that needs a secret
-// which its node's podman does not have.
+// MissingSecretError reports that a plan would start a container that needs a secret
+// which podman on its node does not have.
 type MissingSecretError struct {
 	Component, Node, Secret string
 }

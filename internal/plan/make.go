@@ -30,14 +30,6 @@ func Make(in Input) (Plan, error) {
 	return p.plan, nil
 }
 
-type planner struct {
-	Input
-	plan Plan
-	// current holds, by node and name, the service's containers as they will
-	// be when the recovery has been done.
-	current map[string]map[string]fleet.Container
-}
-
 // components plans each component of the definition, wave by wave.
 func (p *planner) components() error {
 	for wave, names := range p.Desired.StartOrder() {
@@ -54,7 +46,7 @@ func (p *planner) components() error {
 	return nil
 }
 
-// component decides what to do about one component.
+// component plans one component.
 func (p *planner) component(c servicedef.Component) (Step, error) {
 	step := Step{
 		Component: c.Name,
@@ -102,7 +94,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	return step, nil
 }
 
-// inactive plans a component of a service that should not run.
+// inactive plans a component of a service that is stopped.
 func (p *planner) inactive(step Step) Step {
 	step.Action = Keep
 	if step.OldNode != "" {
@@ -115,7 +107,7 @@ func (p *planner) inactive(step Step) Step {
 	return step
 }
 
-// foreign fails when the name is held by a container of somebody else's.
+// foreign fails when the name is held by a container that is not the component's.
 func (p *planner) foreign(step Step) error {
 	for _, c := range p.Nodes[step.Node].Containers {
 		mine := c.Service == p.Desired.Name && c.Component == step.Component
@@ -126,7 +118,7 @@ func (p *planner) foreign(step Step) error {
 	return nil
 }
 
-// removals plans an end for what the release has and the definition has not.
+// removals plans the removal of what the release has and the definition does not.
 func (p *planner) removals() {
 	waves := p.Release.Waves()
 	for _, m := range p.Release.Members() {
@@ -147,8 +139,8 @@ func (p *planner) removals() {
 	}
 }
 
-// redefines reports whether the release's definition is not the desired one.
-// What was never released, and shall have no component, stays as it is.
+// redefines reports whether the release's definition is not the desired one. A
+// service that was never released and gets no component is not redefined.
 func redefines(desired servicedef.Service, release fleet.Release) bool {
 	if release.Definition == nil {
 		return len(desired.Components) > 0

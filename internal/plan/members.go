@@ -7,15 +7,15 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Merge is the definition that a deploy of some components brings about: the
-// release's, with those components as the new definition has them. Without a
-// release, or after an undeploy, it is the new definition.
+// Merge returns the definition that results from a deploy of some components: the
+// release's, with those components as in the new definition. Without a release, or
+// after an undeploy, it is the new definition.
 func Merge(released *servicedef.Service, desired servicedef.Service, only []string) servicedef.Service {
 	if released == nil || len(released.Components) == 0 || len(only) == 0 {
 		return desired
 	}
 	merged := desired
-	merged.Active = released.Active // the other components stay as they are
+	merged.Active = released.Active // the other components are kept
 	merged.Components = slices.Clone(released.Components)
 	for _, c := range desired.Components {
 		if !slices.Contains(only, c.Name) {
@@ -31,8 +31,8 @@ func Merge(released *servicedef.Service, desired servicedef.Service, only []stri
 	return merged
 }
 
-// Undeployed is the definition that an undeploy brings about: the service
-// without a component. A deploy to it removes all that the release has.
+// Undeployed returns the definition that results from an undeploy: the service
+// without a component. A deploy to it removes every component of the release.
 func Undeployed(release fleet.Release) servicedef.Service {
 	definition := servicedef.Service{Name: release.Service, Components: []servicedef.Component{}}
 	if release.Definition != nil {
@@ -41,8 +41,9 @@ func Undeployed(release fleet.Release) servicedef.Service {
 	return definition
 }
 
-// Members are the components of the release that a plan leads to: those that
-// ran anew, and those that stay with what the world now knows of them.
+// Members returns the components of the release that a plan leads to: those that
+// were started, and those that are kept, with the image reference and the routes of
+// the new definition.
 func Members(desired servicedef.Service, release fleet.Release, made Plan, started map[string]fleet.Member) []fleet.Member {
 	var members []fleet.Member
 	for _, step := range made.Steps {
@@ -58,16 +59,16 @@ func Members(desired servicedef.Service, release fleet.Release, made Plan, start
 		}
 		if c, wanted := desired.Component(step.Component); wanted && member.Active {
 			member.Image = c.Image
-			member.Routes = withNews(member.Routes, c.Routes)
+			member.Routes = redefined(member.Routes, c.Routes)
 		}
 		members = append(members, member)
 	}
 	return members
 }
 
-// withNews are the routes with their host ports, and everything else as the
-// definition now has it.
-func withNews(held []fleet.Route, defined []servicedef.Route) []fleet.Route {
+// redefined returns routes with their host ports and, for the rest, as in the new
+// definition.
+func redefined(held []fleet.Route, defined []servicedef.Route) []fleet.Route {
 	routes := make([]fleet.Route, 0, len(held))
 	for _, h := range held {
 		for _, r := range defined {

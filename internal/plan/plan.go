@@ -8,32 +8,31 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Node is what the survey of one node found.
+// Node is the survey of one node.
 type Node struct {
-	// Reachable is false where no worker answered; the rest is then empty.
+	// Reachable is false if no worker answered; the rest is then empty.
 	Reachable  bool              `json:"reachable"`
 	Containers []fleet.Container `json:"containers,omitempty"`
-	// MissingSecrets are those that the service needs there, and that podman does
-	// not have.
+	// MissingSecrets are those that the service needs there and podman does not
+	// have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 }
 
-// Input is all that a plan depends on.
+// Input is everything that a plan depends on.
 type Input struct {
 	Desired servicedef.Service `json:"desired"`
-	// Only names the components to deploy; the others stay as they are.
-	// Empty means all.
+	// Only names the components to deploy; the others are kept. Empty means all.
 	Only []string `json:"only,omitempty"`
 	// Force replaces components that have not changed.
 	Force   bool          `json:"force,omitempty"`
 	Release fleet.Release `json:"release"`
 	// Nodes holds the survey of every node of NodesOf.
 	Nodes map[string]Node `json:"nodes"`
-	// Digests maps each image reference to its digest; "" where the image
-	// registry lacks it and it will be built.
+	// Digests maps each image reference to its digest; "" if the image registry
+	// lacks it and it will be built.
 	Digests map[string]string `json:"digests"`
-	// Pinned has each component run by the digest that it has in the release,
-	// whatever Digests say.
+	// Pinned makes each component run by its digest in the release, whatever Digests
+	// holds.
 	Pinned bool `json:"pinned,omitempty"`
 }
 
@@ -47,11 +46,11 @@ const (
 	Keep    Action = "keep"
 	Stop    Action = "stop"
 	Remove  Action = "remove"
-	// Take is an adoption's: the container stays as it is, and is mcp's.
+	// Take is an adoption's: the unchanged container becomes mcp's.
 	Take Action = "adopt"
 )
 
-// Change is one reason for a step: a field that is not what it was.
+// Change is one reason for a step: a field that differs.
 type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`
@@ -62,17 +61,17 @@ type Change struct {
 type Step struct {
 	Component string `json:"component"`
 	Container string `json:"container"`
-	// Node is where the component will be, OldNode where its container is
-	// now; "" if it has none.
+	// Node is where the component will run, OldNode where its container is now; ""
+	// if it has none.
 	Node    string   `json:"node"`
 	OldNode string   `json:"old_node,omitempty"`
 	Action  Action   `json:"action"`
 	Changes []Change `json:"changes,omitempty"`
 	// Wave is when it may start: after every step of a lower wave is healthy.
-	// What is removed has the wave in which it was started.
+	// A removal has the wave in which the component was started.
 	Wave int `json:"wave"`
-	// OldActive is whether the release has the old container running, so that
-	// an undo starts it again.
+	// OldActive reports whether the old container should run, so that an undo starts
+	// it again.
 	OldActive bool `json:"old_active,omitempty"`
 }
 
@@ -82,8 +81,8 @@ type Rename struct {
 	To   string `json:"to"`
 }
 
-// Recovery is what a node needs before anything else: it takes away what a
-// deploy that never ended left there, and puts back the release.
+// Recovery restores the release on a node before anything else is done there: it
+// removes what a deploy that never ended left behind.
 type Recovery struct {
 	Node   string   `json:"node"`
 	Remove []string `json:"remove,omitempty"`
@@ -99,11 +98,11 @@ type Plan struct {
 	Active   bool       `json:"active"`
 	Recovery []Recovery `json:"recovery,omitempty"`
 	Steps    []Step     `json:"steps"`
-	// Definition is set when the release's definition is another one, even
-	// where no container is touched for it.
+	// Definition is set when the release's definition differs, even if no container
+	// is touched for that.
 	Definition bool `json:"definition"`
-	// Unreachable are nodes that hold only what is to be removed, and did not
-	// answer: what is there stays until they are back.
+	// Unreachable are nodes that only hold containers to remove and did not answer:
+	// these containers stay until the nodes are back.
 	Unreachable []string `json:"unreachable,omitempty"`
 }
 
@@ -117,16 +116,16 @@ func (p Plan) TouchesContainers() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action != Keep })
 }
 
-// Follows reports whether any container makes way for another, or for none.
+// Follows reports whether any container is replaced or removed.
 func (p Plan) Follows() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == Replace || s.Action == Remove })
 }
 
-// Starts are the steps that run a new container, in waves.
+// Starts returns the steps that run a new container, in waves.
 func (p Plan) Starts() [][]Step { return p.waves(Create, Replace) }
 
-// Ends are the steps that remove a component, in waves: what depends on others
-// ends before them.
+// Ends returns the steps that remove a component, in waves: dependents end before
+// what they depend on.
 func (p Plan) Ends() [][]Step {
 	waves := p.waves(Remove)
 	slices.Reverse(waves)
@@ -148,9 +147,9 @@ func (p Plan) waves(actions ...Action) [][]Step {
 	return waves
 }
 
-// NodesOf are the nodes to survey before a plan: those that the definition
-// names, which must answer, and those that hold what is to be replaced or
-// removed, or may hold leftovers, which should.
+// NodesOf returns the nodes to survey before a plan. Required are those that the
+// definition names: they must answer. Optional are those that hold containers to
+// replace or remove, or may hold leftovers.
 func NodesOf(desired servicedef.Service, release fleet.Release) (required, optional []string) {
 	need := map[string]bool{}
 	for _, c := range desired.Components {

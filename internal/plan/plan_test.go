@@ -97,7 +97,7 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 		"an image still to be built replaces": {
 			func(in *plan.Input) { in.Digests["r.example/api:v1"] = "" },
 			"~api@rift =web@rift", []string{"digest"}},
-		"a changed variable replaces, and its value is not told": {
+		"a changed variable replaces, and its value is not shown": {
 			func(in *plan.Input) { in.Desired.Components[0].Env = map[string]string{"KEY": "secret"} },
 			"~api@rift =web@rift", []string{"env.KEY"}},
 		"a secret that becomes a file replaces": {
@@ -156,7 +156,7 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 	}
 }
 
-func TestAContainerWhoseNodeLacksItsSecretsIsNotStarted(t *testing.T) {
+func TestAContainerWithMissingSecretsIsNotStarted(t *testing.T) {
 	for name, test := range map[string]struct {
 		missing []string
 		change  func(c *servicedef.Component)
@@ -193,12 +193,12 @@ func TestAContainerWhoseNodeLacksItsSecretsIsNotStarted(t *testing.T) {
 	require.Equal(t, "=api@rift =web@rift", actions(made))
 }
 
-// Another hash would have every container replaced that an mcp before has started.
-func TestTheHashOfWhatHasNoSecretsIsThatOfFormerVersions(t *testing.T) {
+// Another hash would replace every container that an earlier mcp has created.
+func TestAComponentWithoutSecretsHasTheHashOfFormerVersions(t *testing.T) {
 	require.Equal(t, "372078919f5490b0", plan.SpecHash(shop().Components[0], oldDigest))
 }
 
-func TestMakeTellsUnchangedFromANewDefinition(t *testing.T) {
+func TestMakeDistinguishesUnchangedFromANewDefinition(t *testing.T) {
 	same, err := plan.Make(steady())
 	require.NoError(t, err)
 	require.True(t, same.Unchanged())
@@ -212,7 +212,7 @@ func TestMakeTellsUnchangedFromANewDefinition(t *testing.T) {
 	require.False(t, renamed.TouchesContainers())
 }
 
-func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
+func TestMakeRecoversTheLeftoversOfADeployThatNeverEnded(t *testing.T) {
 	tests := map[string]struct {
 		containers func(api, web fleet.Member) []fleet.Container
 		want       plan.Recovery
@@ -227,7 +227,7 @@ func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
 			plan.Recovery{Node: "rift", Remove: []string{"shop-api.next"}},
 			"=api@rift =web@rift",
 		},
-		"a release that was set back gets its name again, and what stands there goes": {
+		"a release that was set aside gets its name back, and the container there is removed": {
 			func(api, web fleet.Member) []fleet.Container {
 				usurper := container(api, "shop-api")
 				usurper.Deployment = 4
@@ -242,7 +242,7 @@ func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
 			},
 			"=api@rift =web@rift",
 		},
-		"a predecessor that was not retired goes": {
+		"a predecessor that was not retired is removed": {
 			func(api, web fleet.Member) []fleet.Container {
 				former := container(api, "shop-api.prev")
 				former.Deployment = 2
@@ -265,7 +265,7 @@ func TestMakeRecoversWhatADeployThatNeverEndedLeft(t *testing.T) {
 	}
 }
 
-func TestMakeKeepsAServiceUpThatTheRegistryHasForgotten(t *testing.T) {
+func TestMakeKeepsAServiceUpThatTheRegistryHasLost(t *testing.T) {
 	in := steady()
 	in.Release = fleet.Release{Service: "shop"}
 	made, err := plan.Make(in)
@@ -300,7 +300,7 @@ func TestStartsFollowDependencies(t *testing.T) {
 	require.Equal(t, "web", waves[1][0].Component)
 }
 
-func TestNodesOfTellsNeededFromLeft(t *testing.T) {
+func TestNodesOfSeparatesRequiredFromOptional(t *testing.T) {
 	in := steady()
 	in.Desired.Components[0].Node = "orion"
 	in.Desired.Components[1].Node = "orion"
@@ -309,7 +309,7 @@ func TestNodesOfTellsNeededFromLeft(t *testing.T) {
 	require.Equal(t, []string{"rift"}, optional)
 }
 
-func TestAnUnreachableOldNodeIsTold(t *testing.T) {
+func TestAnUnreachableOldNodeIsReported(t *testing.T) {
 	in := steady()
 	in.Desired.Components[0].Node, in.Desired.Components[1].Node = "orion", "orion"
 	in.Nodes = map[string]plan.Node{"orion": {Reachable: true}, "rift": {}}
@@ -350,7 +350,7 @@ func TestMembersAreWhatTheReleaseBecomes(t *testing.T) {
 	require.Equal(t, []fleet.Route{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example", HostPort: 23456}}, members[0].Routes)
 }
 
-func TestWhatCameLateIsRemovedAndNotRenamed(t *testing.T) {
+func TestALateContainerIsRemovedAndNotRenamed(t *testing.T) {
 	in := steady()
 	late := container(in.Release.Components["api"], "shop-api.next")
 	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]fleet.Container{late}, in.Nodes["rift"].Containers...)}
@@ -359,7 +359,7 @@ func TestWhatCameLateIsRemovedAndNotRenamed(t *testing.T) {
 	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-api.next"}}}, made.Recovery)
 }
 
-func TestAnUncommittedContainerThatNothingReplacesGoes(t *testing.T) {
+func TestAnUncommittedContainerThatNothingReplacesIsRemoved(t *testing.T) {
 	in := steady()
 	in.Release = fleet.Release{Service: "shop"}
 	in.Desired.Components = in.Desired.Components[:1]
@@ -369,7 +369,7 @@ func TestAnUncommittedContainerThatNothingReplacesGoes(t *testing.T) {
 	require.True(t, made.Steps[0].OldActive, "an undo starts it again, released or not")
 }
 
-func TestLeftoversAreAllThatIsNotTheRelease(t *testing.T) {
+func TestLeftoversAreEverythingButTheRelease(t *testing.T) {
 	in := steady()
 	nodes := in.Nodes
 	nodes["rift"].Containers[0].Running = false
@@ -382,7 +382,7 @@ func TestLeftoversAreAllThatIsNotTheRelease(t *testing.T) {
 	}, plan.Leftovers(in.Release, nodes))
 }
 
-func TestNodesThatMayHoldLeftoversAreLookedAt(t *testing.T) {
+func TestNodesThatMayHoldLeftoversAreSurveyed(t *testing.T) {
 	in := steady()
 	in.Release.Touched = []string{"orion", "rift"}
 	required, optional := plan.NodesOf(in.Desired, in.Release)

@@ -1,14 +1,10 @@
 package plan
 
-import (
-	"sort"
+import "github.com/metacircular/mcp/internal/fleet"
 
-	"github.com/metacircular/mcp/internal/fleet"
-)
-
-// Leftovers are what has to be done on the nodes so that nothing of the
-// service is there but its release. It is for a service whose last deploy has
-// ended and could not put everything back.
+// Leftovers returns the recoveries after which the nodes hold nothing of the service
+// but its release. It is for a service whose last deploy has ended and could not
+// undo everything.
 func Leftovers(release fleet.Release, nodes map[string]Node) []Recovery {
 	var found []Recovery
 	for _, name := range sortedNodes(nodes) {
@@ -25,8 +21,8 @@ func Leftovers(release fleet.Release, nodes map[string]Node) []Recovery {
 	return found
 }
 
-// recover notes what each node needs before anything else, and what will be
-// there then.
+// recover plans the recovery of each node, and records the containers that will be
+// there after it.
 func (p *planner) recover() {
 	release := p.Release
 	release.Service = p.Desired.Name
@@ -42,15 +38,14 @@ func (p *planner) recover() {
 	}
 }
 
-// recoverNode decides what one node needs before anything else, and returns
-// the containers that will then be there.
+// recoverNode returns the recovery of one node, and the containers that will be
+// there after it.
 //
-// Whatever bears the service's labels and is not the committed release goes,
-// and a committed container that waits under another name gets its own back.
-// One exception keeps a service up when the registry knows less than the node
-// does, as after a restore from an old backup: an uncommitted container under
-// its real name, of a component that is replaced, is left until its successor
-// is healthy.
+// A container that bears the service's labels and is not of the committed release
+// is removed, and a committed one that waits under another name gets its own back.
+// One exception keeps a service up when the registry has lost deployments, as after
+// a restore from an old backup: an uncommitted container under its real name, of a
+// component that is replaced, is left until its successor is healthy.
 func recoverNode(release fleet.Release, name string, node Node, replaced func(component string) bool) (Recovery, map[string]fleet.Container) {
 	recovery := Recovery{Node: name}
 	current := map[string]fleet.Container{}
@@ -81,9 +76,9 @@ func recoverNode(release fleet.Release, name string, node Node, replaced func(co
 	return recovery, current
 }
 
-// committedOn are, by component, the names of the released containers on a
-// node. Where there are two, as after a step that came late, it is the one
-// under its real name.
+// committedOn returns, by component, the names of the released containers on a
+// node. Of two, as after a step that came late, it is the one under its real
+// name.
 func committedOn(release fleet.Release, name string, node Node) map[string]string {
 	found := map[string]string{}
 	for _, c := range node.Containers {
@@ -95,13 +90,4 @@ func committedOn(release fleet.Release, name string, node Node) map[string]strin
 		}
 	}
 	return found
-}
-
-func sortedNodes[V any](nodes map[string]V) []string {
-	names := make([]string, 0, len(nodes))
-	for name := range nodes {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }

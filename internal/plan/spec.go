@@ -10,9 +10,9 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// SpecHash is the value of a container's mcp.spec label: a hash of all that
-// cannot change without a new container. Health, order, dependencies and what
-// the world knows of a route are not part of it.
+// SpecHash returns the value of a container's mcp.spec label: a hash of everything
+// that cannot change without a new container. Health, order, dependencies and the
+// public part of a route are not included.
 func SpecHash(c servicedef.Component, digest string) string {
 	type route struct {
 		Name          string
@@ -32,8 +32,8 @@ func SpecHash(c servicedef.Component, digest string) string {
 		CPUs            float64
 		StopTimeout     time.Duration
 		Routes          []route
-		// Left out where there are none: hashes that containers bear had no
-		// place for them.
+		// Omitted where there are none, so that the hashes of earlier containers stay
+		// valid.
 		Secrets   []string          `json:",omitempty"`
 		SecretEnv map[string]string `json:",omitempty"`
 	}{

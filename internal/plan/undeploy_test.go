@@ -10,14 +10,14 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// undeploying is a service that runs as released and shall go.
+// undeploying is a service that runs as released and is undeployed.
 func undeploying() plan.Input {
 	in := steady()
 	in.Desired = plan.Undeployed(in.Release)
 	return in
 }
 
-func TestAnUndeployRemovesWhatTheReleaseHas(t *testing.T) {
+func TestAnUndeployRemovesEveryComponentOfTheRelease(t *testing.T) {
 	tests := map[string]struct {
 		change    func(in *plan.Input)
 		want      string
@@ -85,10 +85,10 @@ func TestAnUndeployNeedsNoNode(t *testing.T) {
 	required, optional := plan.NodesOf(in.Desired, in.Release)
 	require.Empty(t, required)
 	require.Equal(t, []string{"rift"}, optional)
-	require.Equal(t, "rift", in.Desired.Node, "it is still known where the service belongs")
+	require.Equal(t, "rift", in.Desired.Node, "the definition keeps the service's node")
 }
 
-func TestWhatDependsOnOthersEndsFirst(t *testing.T) {
+func TestDependentsEndBeforeWhatTheyDependOn(t *testing.T) {
 	in := steady()
 	in.Release.Definition.Components = append(in.Release.Definition.Components, servicedef.Component{Name: "db", Node: "rift"})
 	in.Release.Components["db"] = fleet.Member{Component: "db", Container: "shop-db", Node: "rift", Deployment: 3}
@@ -116,7 +116,7 @@ func TestADeployAfterAnUndeployIsLikeAFirstOne(t *testing.T) {
 	require.Equal(t, shop(), plan.Merge(in.Release.Definition, shop(), []string{"api"}), "of one component, too")
 }
 
-func TestNothingOfAnUndeployedServiceIsLeftInPlace(t *testing.T) {
+func TestNoContainerOfAnUndeployedServiceIsKept(t *testing.T) {
 	in := steady()
 	in.Nodes["orion"] = plan.Node{Reachable: true}
 	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-api", "shop-web"}}},

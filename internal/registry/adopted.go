@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// loadAdopted fills in which containers of releases mcp has not started.
+// loadAdopted fills in the adopted containers of releases.
 func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*fleet.Release) error {
 	rows, err := tx.Query(ctx, `
 		select container_id, node, service, component, deployment, spec
@@ -25,8 +25,8 @@ func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 	return err
 }
 
-// commitAdopted writes down the containers that a release takes over. The node
-// of one may be none that the definition names.
+// commitAdopted records the containers that a release adopts. Their nodes need not
+// be named by the definition.
 func commitAdopted(ctx context.Context, tx pgx.Tx, adopted []fleet.Adopted) error {
 	batch := &pgx.Batch{}
 	for _, a := range adopted {
@@ -40,9 +40,9 @@ func commitAdopted(ctx context.Context, tx pgx.Tx, adopted []fleet.Adopted) erro
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// forgetAdopted forgets the containers that are no longer part of the release,
-// of a service that is as its release has it: they are gone.
-func forgetAdopted(ctx context.Context, tx pgx.Tx, service string) error {
+// dropAdopted deletes the adopted containers that are no longer part of the release
+// of a clean service: they are gone.
+func dropAdopted(ctx context.Context, tx pgx.Tx, service string) error {
 	_, err := tx.Exec(ctx, `
 		delete from adopted_containers adopted
 		where service = $1 and exists (select from services where name = $1 and not dirty)

@@ -9,9 +9,9 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
-// adopt opens a deployment that takes over a container as a component. All of its
-// steps are one task of a workflow: where the answer of that is lost, each is done
-// again, after the last one too.
+// adopt opens a deployment that adopts a container as a component. All of its
+// steps are one task of a workflow: if the answer of that is lost, each is repeated,
+// even after the last one.
 func adopt(t *testing.T, store *registry.Store, id string, m fleet.Member, ports ...int) fleet.Adopted {
 	t.Helper()
 	begin(t, store, "shop", m.Component)
@@ -42,7 +42,7 @@ func adopted(t *testing.T, store *registry.Store) []fleet.Adopted {
 	return release.Adopted
 }
 
-func TestAdoptedContainersAreKnownUntilTheyAreGone(t *testing.T) {
+func TestAdoptedContainersAreRecordedUntilTheyAreGone(t *testing.T) {
 	store, _ := newStore(t)
 	route := fleet.Route{Name: "rest", Port: 8443, Mode: "l4", HostPort: 8080}
 	a := adopt(t, store, "one", member("shop", "api", 1, route), 8080, 9090)

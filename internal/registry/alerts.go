@@ -9,8 +9,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Alerts reads the oldest events that a destination is still to be told of, up
-// to limit of them.
+// Alerts reads the oldest events that a destination has yet to get, up to limit of
+// them.
 func (s *Store) Alerts(ctx context.Context, destination string, limit int) ([]fleet.Event, error) {
 	var events []fleet.Event
 	err := s.read(ctx, func(tx pgx.Tx) error {
@@ -22,21 +22,20 @@ func (s *Store) Alerts(ctx context.Context, destination string, limit int) ([]fl
 		}
 		events, err = collectEvents(rows)
 		return err
-	}, "read what to tell the %s", destination)
+	}, "read the alerts for the %s", destination)
 	return events, err
 }
 
-// MarkTold writes down that a destination need not be told of an event any
-// more.
-func (s *Store) MarkTold(ctx context.Context, destination string, event int64) error {
+// MarkDelivered records that a destination need not get an event any more.
+func (s *Store) MarkDelivered(ctx context.Context, destination string, event int64) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from alerts where destination = $1 and event = $2`, destination, event)
 		return err
-	}, "write down that the %s was told", destination)
+	}, "record the delivery to the %s", destination)
 }
 
-// Alerting are the destinations that are still to be told of something. What
-// happened longer ago than that is left out of it, for ever.
+// Alerting are the destinations that have alerts to get. Those of events longer ago
+// than tooLate are dropped first.
 func (s *Store) Alerting(ctx context.Context, tooLate time.Duration) ([]string, error) {
 	var destinations []string
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -51,6 +50,6 @@ func (s *Store) Alerting(ctx context.Context, tooLate time.Duration) ([]string, 
 		}
 		destinations, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
-	}, "read who is to be told")
+	}, "list the destinations that have alerts to get")
 	return destinations, err
 }

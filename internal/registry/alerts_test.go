@@ -9,8 +9,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-func TestEachDestinationIsToldOfEachEventOnce(t *testing.T) {
-	w := newWatch(t)
+func TestEachDestinationGetsEachEventOnce(t *testing.T) {
+	w := newMonitored(t)
 	w.destinations = []string{"command", "webhook"}
 	pending := func(destination string) (kinds []fleet.DriftKind) {
 		events, err := w.store.Alerts(t.Context(), destination, 10)
@@ -25,10 +25,10 @@ func TestEachDestinationIsToldOfEachEventOnce(t *testing.T) {
 		require.NoError(t, err)
 		return names
 	}
-	require.Empty(t, w.look(fleet.Observation{Containers: []fleet.ObservedContainer{w.web()}}))
+	require.Empty(t, w.observe(fleet.Observation{Containers: []fleet.Container{w.web()}}))
 	require.Empty(t, alerting(time.Hour))
-	require.Equal(t, "missing", w.look(fleet.Observation{}))
-	require.Equal(t, "missing ended", w.look(fleet.Observation{Containers: []fleet.ObservedContainer{w.web()}}))
+	require.Equal(t, "missing", w.observe(fleet.Observation{}))
+	require.Equal(t, "missing ended", w.observe(fleet.Observation{Containers: []fleet.Container{w.web()}}))
 	require.Equal(t, []string{"command", "webhook"}, alerting(time.Hour))
 
 	events, err := w.store.Alerts(t.Context(), "webhook", 1)
@@ -36,7 +36,7 @@ func TestEachDestinationIsToldOfEachEventOnce(t *testing.T) {
 	require.Len(t, events, 1)
 	require.Equal(t, "shop", events[0].Service)
 	for range 2 {
-		require.NoError(t, w.store.MarkTold(t.Context(), "webhook", events[0].ID))
+		require.NoError(t, w.store.MarkDelivered(t.Context(), "webhook", events[0].ID))
 		require.Equal(t, []fleet.DriftKind{"missing"}, pending("webhook"), "the end of it")
 		require.Len(t, pending("command"), 2)
 	}

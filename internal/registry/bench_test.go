@@ -12,8 +12,8 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
-// A node offers more candidates than are asked for; each allocation is of a
-// component that holds nothing yet.
+// A node offers more candidates than are needed; each allocation is for a component
+// that holds no port yet.
 func BenchmarkAllocatePorts(b *testing.B) {
 	for _, n := range []int{1, 50} {
 		b.Run(fmt.Sprintf("routes=%d", n), func(b *testing.B) {
@@ -40,14 +40,14 @@ func BenchmarkAllocatePorts(b *testing.B) {
 	}
 }
 
-// BenchmarkRecordObservation is what the registry does twice a minute for each
-// node.
+// BenchmarkRecordObservation measures the work of the registry twice a minute for
+// each node.
 func BenchmarkRecordObservation(b *testing.B) {
 	for _, n := range []int{1, 50} {
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
 			store, address := newStore(b)
 			record(b, store, fleet.NodeRecord{Name: "rift"})
-			var containers []fleet.ObservedContainer
+			var containers []fleet.Container
 			for i := range n {
 				containers = append(containers, release(b, store, fmt.Sprintf("shop-%d", i), "web", "api", "db", "cache")...)
 			}
@@ -56,26 +56,25 @@ func BenchmarkRecordObservation(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				at = at.Add(30 * time.Second)
-				events, _, err := store.RecordObservation(b.Context(), fleet.Observation{
+				found := observe(b, store, fleet.Observation{
 					Node: "rift", At: at, Status: &fleet.NodeStatus{Hostname: "rift.example"}, Containers: containers,
-				}, nil)
-				require.NoError(b, err)
-				require.Empty(b, events)
+				})
+				require.Empty(b, found.Events)
 			}
 		})
 	}
 }
 
-// release releases a service, and gives its containers as they should be.
-func release(b *testing.B, store *registry.Store, service string, components ...string) (containers []fleet.ObservedContainer) {
+// release releases a service, and returns its containers as released.
+func release(b *testing.B, store *registry.Store, service string, components ...string) (containers []fleet.Container) {
 	begin(b, store, service, components...)
 	var members []fleet.Member
 	for _, name := range components {
 		m := member(service, name, 1)
 		members = append(members, m)
-		containers = append(containers, fleet.ObservedContainer{
-			Container: fleet.Container{Name: m.Container, Service: service, Component: name, Deployment: 1, Spec: m.Spec, Running: true},
-			ID:        m.Container, Image: m.Image, Digest: m.Digest, State: "running", Started: time.Now(),
+		containers = append(containers, fleet.Container{
+			Name: m.Container, Service: service, Component: name, Deployment: 1, Spec: m.Spec, Running: true,
+			ID: m.Container, Image: m.Image, Digest: m.Digest, State: "running", Started: time.Now(),
 		})
 	}
 	commit(b, store, service, 1, members...)

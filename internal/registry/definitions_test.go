@@ -10,7 +10,7 @@ import (
 )
 
 // given opens a deployment of a definition that the operator gave; nil for a
-// verb that goes by none.
+// verb without one.
 func given(t *testing.T, store *registry.Store, d servicedef.Service, verb string, by *servicedef.Service) int {
 	t.Helper()
 	request := beginRequest(d)
@@ -66,7 +66,7 @@ func TestADefinitionIsPendingUntilItIsTheReleases(t *testing.T) {
 
 	commit(t, store, "shop", given(t, store, definition("shop"), "undeploy", nil))
 	finish(t, store, "shop", 5, "succeeded")
-	require.False(t, pending(t, store), "nobody waits for it")
+	require.False(t, pending(t, store), "an undeploy clears it")
 }
 
 func TestADefinitionIsRecordedWhileADeployIsUnderWay(t *testing.T) {

@@ -12,10 +12,10 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// BeginDeployment opens a deployment and gives it its number; one run of a
+// BeginDeployment opens a deployment and gives it its number; each run of a
 // workflow gets one. An older deployment of the service that is still under
 // way has lost its workflow, which was the lock: it is closed as lost, and
-// the ports that it held alone go to rest.
+// the ports that only it held are set to rest.
 func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error) {
 	var result fleet.BeginResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -33,7 +33,7 @@ func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (flee
 	return result, err
 }
 
-// openDeployment returns the number of the run's deployment, a new one if it
+// openDeployment returns the number of the run's deployment, a new one if the run
 // has none.
 func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (number int, err error) {
 	service := r.Definition.Name
@@ -74,7 +74,7 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (numbe
 
 // Renumber moves a deployment that has just begun past a number that a node
 // has seen, and returns its new number. One that is past it already keeps its
-// own.
+// number.
 func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number int, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -93,21 +93,13 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 		}
 		_, err = tx.Exec(ctx, `update deployments set number = $2 where run_id = $1`, r.RunID, number)
 		return err
-	}, "number a deployment of %s anew", r.Service)
+	}, "renumber a deployment of %s", r.Service)
 	return number, err
 }
 
-// lockService lets one transaction at a time open, commit and close the
-// service's deployments. It comes before any lock of a deployment, so that no
-// two can wait for each other; ports may be allocated meanwhile.
-func lockService(ctx context.Context, tx pgx.Tx, service string) error {
-	_, err := tx.Exec(ctx, `select from services where name = $1 for no key update`, service)
-	return err
-}
-
-// closeLost closes the service's deployments that are still under way. Nobody
-// knows what they have left on the nodes: until a deployment has put that right
-// the service is dirty.
+// closeLost closes the service's deployments that are still under way. What they have
+// left on the nodes is unknown, so the service is dirty until a deployment has
+// repaired it.
 func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 	tag, err := tx.Exec(ctx, `
 		update deployments set outcome = 'lost', finished_at = now()
@@ -121,9 +113,8 @@ func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 	return restUncommitted(ctx, tx, service, defaultRest)
 }
 
-// FinishDeployment writes a deployment's outcome, whether the service is
-// dirty from then on, and lets ports rest. A deployment that is closed stays as
-// it is.
+// FinishDeployment records a deployment's outcome and whether the service is dirty
+// from then on, and sets ports to rest. A closed deployment is not changed.
 func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -149,7 +140,7 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 				return err
 			}
 		}
-		return forgetAdopted(ctx, tx, r.Service)
+		return dropAdopted(ctx, tx, r.Service)
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
@@ -160,31 +151,12 @@ func (s *Store) MarkMended(ctx context.Context, service string, deployment int) 
 		if _, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment); err != nil {
 			return err
 		}
-		return forgetAdopted(ctx, tx, service)
+		return dropAdopted(ctx, tx, service)
 	}, "mark %s as mended", service)
 }
 
-// deploymentState locks a deployment against being closed meanwhile. Closed
-// says that it has an outcome, committed that it is the service's release.
-func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int) (closed, committed bool, err error) {
-	err = tx.QueryRow(ctx, `
-		select d.outcome is not null, s.release is not distinct from d.number
-		from deployments d join services s on s.name = d.service
-		where d.service = $1 and d.number = $2
-		for no key update of d`, service, number).Scan(&closed, &committed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = fault.New(fault.NotFound, "service %s has no deployment %d", service, number)
-	}
-	return closed, committed, err
-}
-
-// superseded says of a deployment that is closed that it may do no more.
-func superseded(service string, number int) error {
-	return fault.New(fault.Conflict, "deployment %d of %s is over: a newer one has begun, or its workflow has ended", number, service)
-}
-
-// Deployments lists the service's deployments, newest first; with limit 0 all
-// of them.
+// Deployments lists the service's deployments, newest first; all of them if limit
+// is 0.
 func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]fleet.DeploymentRecord, error) {
 	var deployments []fleet.DeploymentRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
@@ -202,7 +174,7 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 }
 
 // Snapshot reads a former release. A deployment that never became one, and one
-// that undeployed the service, are Invalid; one that never was is NotFound.
+// that undeployed the service, are Invalid; one that does not exist is NotFound.
 func (s *Store) Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error) {
 	snapshot := fleet.Snapshot{Number: number}
 	err := s.read(ctx, func(tx pgx.Tx) error {

@@ -13,7 +13,7 @@ import (
 )
 
 func TestBeginDeployment(t *testing.T) {
-	t.Run("one run has one number, however often it asks", func(t *testing.T) {
+	t.Run("one run has one number, however often it begins", func(t *testing.T) {
 		store, _ := newStore(t)
 		request := beginRequest(definition("shop", "api"))
 		first, err := store.BeginDeployment(t.Context(), request)
@@ -27,7 +27,7 @@ func TestBeginDeployment(t *testing.T) {
 		require.Equal(t, 1, begin(t, store, "blog", "web").Number, "each service counts for itself")
 	})
 
-	t.Run("twenty runs at once get the numbers from 1 to 20, and one that asks twenty times gets one", func(t *testing.T) {
+	t.Run("twenty runs at once get the numbers from 1 to 20, and one that begins twenty times gets one", func(t *testing.T) {
 		_, address := newStore(t)
 		store := openStore(t, address+"&pool_max_conns=20")
 		numbers := twentyTimes(t, func() (fleet.BeginResult, error) {
@@ -61,7 +61,7 @@ func TestBeginDeployment(t *testing.T) {
 		finish(t, store, "shop", 1, "failed", "something")
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
-		require.True(t, release.Dirty, "nobody knows what the lost one has left")
+		require.True(t, release.Dirty, "the lost one may have left containers")
 		finish(t, store, "shop", 2, "succeeded")
 		release, err = store.Release(t.Context(), "shop")
 		require.NoError(t, err)

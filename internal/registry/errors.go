@@ -11,8 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// kinds gives the kind of an error by its SQLSTATE, or by the two digits of
-// its class. See https://www.postgresql.org/docs/15/errcodes-appendix.html.
+// kinds maps SQLSTATEs, or the two characters of their class, to kinds of error. See https://www.postgresql.org/docs/15/errcodes-appendix.html.
 var kinds = map[string]fault.Kind{
 	"08":    fault.Unavailable, // connection exception
 	"53":    fault.Unavailable, // insufficient resources, as too many connections
@@ -25,24 +24,24 @@ var kinds = map[string]fault.Kind{
 	"28":    fault.Unauthorized,
 	"42501": fault.Unauthorized,
 	"3D000": fault.NotFound, // no such database
-	"23503": fault.NotFound, // a row refers to one that is not there
+	"23503": fault.NotFound, // a row refers to one that does not exist
 	"23505": fault.Conflict, // a row with that key exists
 	"22":    fault.Invalid,  // a value that its column cannot hold
 	"23":    fault.Invalid,  // a value that a constraint refuses
 	"42P01": fault.Invalid,  // no such table
 }
 
-// translate makes a fault of what pgx returned while doing something. Lost
-// says that the connection is gone, or was never there.
+// translate makes a fault of an error that pgx returned. Lost reports whether the
+// connection is gone, or was never there.
 func translate(ctx context.Context, err error, lost bool, doing string, args ...any) error {
-	var known *fault.Error
+	var made *fault.Error
 	var postgres *pgconn.PgError
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf(doing+": %w", append(args, ctx.Err())...)
-	case errors.As(err, &known):
+	case errors.As(err, &made):
 		return err
 	case errors.As(err, &postgres):
 		return ofPostgres(postgres, doing, args...)
@@ -53,7 +52,7 @@ func translate(ctx context.Context, err error, lost bool, doing string, args ...
 	}
 }
 
-// ofPostgres translates what Postgres itself answered.
+// ofPostgres translates an error that Postgres itself returned.
 func ofPostgres(err *pgconn.PgError, doing string, args ...any) error {
 	kind := fault.Internal
 	for length := 5; length >= 2; length-- {
@@ -67,9 +66,9 @@ func ofPostgres(err *pgconn.PgError, doing string, args ...any) error {
 	case err.Code == "42P01" || err.Code == "42703":
 		f = f.WithHint("bring the tables up to date: mcp migrate")
 	case err.Code == "3D000":
-		f = f.WithHint("make the database that the Postgres URL names")
+		f = f.WithHint("create the database that the Postgres URL names")
 	case strings.HasPrefix(err.Code, "28"):
-		f = f.WithHint("mend the user or the password in the Postgres URL")
+		f = f.WithHint("correct the user or the password in the Postgres URL")
 	}
 	return f
 }

@@ -7,17 +7,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/watch"
 )
 
-// openDrift is what has begun on a node and not ended, oldest first.
+// openDrift is the drift that has begun on a node and not ended, oldest first.
 func openDrift(ctx context.Context, tx pgx.Tx, node string) ([]fleet.OpenDrift, error) {
 	all, err := loadDrift(ctx, tx, node)
 	return all[node], err
 }
 
-// loadDrift reads, by node, what has begun and not ended; of all nodes where
-// the name is "".
+// loadDrift reads, by node, the drift that has begun and not ended; that of all
+// nodes where the name is "".
 func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]fleet.OpenDrift, error) {
 	rows, err := tx.Query(ctx, `
 		select node, kind, service, component, container, path, detail, since
@@ -35,7 +34,7 @@ func loadDrift(ctx context.Context, tx pgx.Tx, name string) (map[string][]fleet.
 	return found, err
 }
 
-// writeDrift replaces what is open on a node.
+// writeDrift replaces the open drift of a node.
 func writeDrift(ctx context.Context, tx pgx.Tx, node string, open []fleet.OpenDrift) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`delete from drift where node = $1`, node)
@@ -48,12 +47,12 @@ func writeDrift(ctx context.Context, tx pgx.Tx, node string, open []fleet.OpenDr
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// lockEvents keeps others from adding events, or folding them.
+// lockEvents keeps other transactions from adding events, or folding them.
 const lockEvents = `lock table events in share row exclusive mode`
 
-// writeEvents adds events, one transaction after the other: whoever has read
-// one with some id has missed none with a smaller one. Each destination is to
-// be told of them.
+// writeEvents adds events, one transaction after the other: a reader that has seen
+// an id has missed none that is smaller. Each destination gets an alert for each of
+// them.
 func writeEvents(ctx context.Context, tx pgx.Tx, events []fleet.Event, destinations []string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(lockEvents)
@@ -73,12 +72,12 @@ func writeEvents(ctx context.Context, tx pgx.Tx, events []fleet.Event, destinati
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// pastHealing are the events of what the monitor has done lately, oldest first.
-func pastHealing(ctx context.Context, tx pgx.Tx, now time.Time) ([]fleet.Event, error) {
+// pastHealing are the events of healing after a time, oldest first.
+func pastHealing(ctx context.Context, tx pgx.Tx, after time.Time) ([]fleet.Event, error) {
 	rows, err := tx.Query(ctx, `
 		select id, at, kind, ended, node, service, component, container, path, detail, since, folded
 		from events where kind in ($1, $2) and at > $3 order by id`,
-		fleet.EventReconcile, fleet.EventLeftAlone, now.Add(-watch.HealWindow))
+		fleet.EventReconcile, fleet.EventLeftAlone, after)
 	if err != nil {
 		return nil, err
 	}

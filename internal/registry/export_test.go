@@ -2,7 +2,7 @@ package registry
 
 import "context"
 
-// Setting is what Postgres says of a setting of the store's connections.
+// Setting is a setting of the store's connections.
 func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
 	err = s.pool.QueryRow(ctx, "select current_setting($1)", name).Scan(&value)
 	return value, err

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// writeSample adds a look that had an answer to the node's history.
+// writeSample adds an answered observation to the node's history.
 func writeSample(ctx context.Context, tx pgx.Tx, o fleet.Observation) error {
 	if o.Status == nil {
 		return nil
@@ -26,7 +26,7 @@ func writeSample(ctx context.Context, tx pgx.Tx, o fleet.Observation) error {
 	return err
 }
 
-// ThinSamples makes of the samples of a node's oldest hour one row, if that hour
+// ThinSamples folds the samples of a node's oldest hour into one row, if that hour
 // lies before the time, and reports whether it did.
 func (s *Store) ThinSamples(ctx context.Context, node string, before time.Time) (bool, error) {
 	thinned := false
@@ -52,7 +52,7 @@ func (s *Store) ThinSamples(ctx context.Context, node string, before time.Time) 
 	return thinned, err
 }
 
-// DropHours forgets the hours of every node that lie before the time.
+// DropHours deletes the hours of every node that lie before the time.
 func (s *Store) DropHours(ctx context.Context, before time.Time) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `delete from node_hours where hour < $1`, before)
@@ -60,7 +60,7 @@ func (s *Store) DropHours(ctx context.Context, before time.Time) error {
 	}, "drop old history")
 }
 
-// History is how a node has been from a time on.
+// History summarizes the samples of a node from a time on.
 func (s *Store) History(ctx context.Context, node string, from time.Time) (fleet.NodeHistory, error) {
 	h := fleet.NodeHistory{From: from}
 	err := s.read(ctx, func(tx pgx.Tx) error {
@@ -93,12 +93,12 @@ func (s *Store) History(ctx context.Context, node string, from time.Time) (fleet
 }
 
 // FoldEvents drops, of the events before the time, those of one drift that lie
-// between the first and the last of an hour, n of them at most. The last is told
-// how many. It returns how many it has dropped.
+// between the first and the last of an hour, n of them at most. The last records
+// how many were dropped. It returns how many it has dropped.
 func (s *Store) FoldEvents(ctx context.Context, before time.Time, n int) (int, error) {
 	var dropped int
 	err := s.write(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockEvents); err != nil { // else two at once would count the same events
+		if _, err := tx.Exec(ctx, lockEvents); err != nil { // or two at once would count the same events
 			return err
 		}
 		return tx.QueryRow(ctx, `
@@ -124,8 +124,8 @@ func (s *Store) FoldEvents(ctx context.Context, before time.Time, n int) (int, e
 	return dropped, err
 }
 
-// DropEvents forgets events before the time, n of them at most, and returns how
-// many it has.
+// DropEvents deletes events before the time, n of them at most, and returns how
+// many.
 func (s *Store) DropEvents(ctx context.Context, before time.Time, n int) (int, error) {
 	var dropped int
 	err := s.write(ctx, func(tx pgx.Tx) error {

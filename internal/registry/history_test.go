@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/watch"
 )
 
-// today is a full hour from which these tests look back.
+// today is a full hour before which these tests have their history.
 var today = time.Now().UTC().Truncate(time.Hour)
 
 // thin thins the history of a fleet as of a moment, in small batches.
@@ -39,12 +39,12 @@ func thin(t *testing.T, store *registry.Store, now time.Time) {
 	}
 }
 
-// sample is a look with its figures; all that is in use is a percentage.
+// sample is an observation with its figures; usage is in percent.
 func sample(at time.Time, cpu float64, memory, disk uint64, running int) fleet.Observation {
-	return fleet.Observation{Node: "rift", At: at, Status: &fleet.NodeStatus{
+	return fleet.Observation{Node: "rift", At: at, Status: &fleet.NodeStatus{NodeFigures: fleet.NodeFigures{
 		CPUPercent: cpu, Memory: fleet.Usage{Total: 100, Used: memory}, Disk: fleet.Usage{Total: 100, Used: disk},
 		Load: []float64{cpu / 100, 0, 0}, Running: running,
-	}}
+	}}}
 }
 
 func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
@@ -52,7 +52,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 	record(t, store, fleet.NodeRecord{Name: "rift"})
 	record(t, store, fleet.NodeRecord{Name: "orion"})
 	old := today.Add(-watch.KeepWhole - 3*time.Hour)
-	for i, look := range []fleet.Observation{
+	for _, o := range []fleet.Observation{
 		sample(old, 10, 40, 50, 3),
 		sample(old.Add(time.Minute), 90, 40, 52, 3),
 		{Node: "rift", At: old.Add(2 * time.Minute), Problem: "no worker"},
@@ -60,8 +60,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 		sample(old.Add(time.Hour), 60, 41, 56, 4),
 		sample(today.Add(-time.Minute), 5, 39, 60, 2),
 	} {
-		_, _, err := store.RecordObservation(t.Context(), look, nil)
-		require.NoError(t, err, i)
+		observe(t, store, o)
 	}
 	want := fleet.NodeHistory{
 		From: old, Looks: 5,
@@ -103,50 +102,50 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 	require.Equal(t, 1, count(t, address, "select count(*) from node_hours where cpu = 60"), "the first hour is over")
 	thin(t, store, today.Add(watch.KeepHours+2*time.Hour))
 	require.Zero(t, count(t, address, "select count(*) from node_hours"))
-	require.NoError(t, store.RemoveNode(t.Context(), "rift"))
+	require.NoError(t, store.RemoveNode(t.Context(), "rift", watch.MayRemove))
 }
 
 func TestOldEventsAreFoldedHourByHour(t *testing.T) {
-	w := newWatch(t)
+	w := newMonitored(t)
 	w.at = today.Add(-watch.KeepWhole - 3*time.Hour)
 	stopped := w.web()
 	stopped.Running, stopped.State = false, "stopped"
 	flap := func(n int) { // an event every minute
 		for range n {
-			w.look(seeing(stopped))
-			w.look(seeing(w.web()))
+			w.observe(observed(stopped))
+			w.observe(observed(w.web()))
 		}
 	}
 	flap(10)
-	w.look(fleet.Observation{Problem: "no worker"})
+	w.observe(fleet.Observation{Problem: "no worker"})
 	for range 3 {
-		w.look(fleet.Observation{Problem: "no worker"})
-		w.look(seeing(w.web()))
-		w.look(fleet.Observation{Problem: "no worker"})
+		w.observe(fleet.Observation{Problem: "no worker"})
+		w.observe(observed(w.web()))
+		w.observe(fleet.Observation{Problem: "no worker"})
 	}
-	w.look(seeing(w.web()))
+	w.observe(observed(w.web()))
 	other := w.web()
 	other.Name, other.Service = "blog-web", "blog"
-	w.look(seeing(w.web(), other))
+	w.observe(observed(w.web(), other))
 	w.at = today.Add(-watch.KeepWhole - 2*time.Hour)
 	flap(2)
 	w.at = today.Add(-time.Hour)
 	flap(3)
 	last := w.at
-	events := func() (told []string) {
+	events := func() (lines []string) {
 		found, err := w.store.Events(t.Context(), fleet.EventQuery{})
 		require.NoError(t, err)
 		for _, e := range found {
-			told = append(told, fmt.Sprintf("%s %s %v %d", e.At.Truncate(time.Hour).Sub(today), e.Kind, e.Ended, e.Folded))
+			lines = append(lines, fmt.Sprintf("%s %s %v %d", e.At.Truncate(time.Hour).Sub(today), e.Kind, e.Ended, e.Folded))
 		}
-		return told
+		return lines
 	}
 	before := events()
 	want := []string{
 		"-51h0m0s stopped false 0", "-51h0m0s stopped true 18",
 		"-51h0m0s unreachable false 0", "-51h0m0s back true 4",
 		"-51h0m0s orphan false 0",
-		"-50h0m0s orphan true 0", // of an hour of its own
+		"-50h0m0s orphan true 0", // of a separate hour
 		"-50h0m0s stopped false 0", "-50h0m0s stopped true 2",
 	}
 	want = append(want, before[len(before)-6:]...) // as young as they are
@@ -172,7 +171,7 @@ func TestAYearOfFiftyNodesStaysSmall(t *testing.T) {
 	const (
 		nodes    = 2
 		interval = "30 seconds"
-		// What docs/monitoring.md says, for fifty nodes.
+		// The bounds in docs/monitoring.md, for fifty nodes.
 		samplesBound, eventsBound = 80 << 20, 200 << 20
 	)
 	store, address := newStore(t)

@@ -15,14 +15,16 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// server is the Postgres that all tests share, each with a schema of its own.
+// server is the Postgres that all tests share, each with its own schema.
 var server *parts.Postgres
 
-// serverLog is what it writes.
+// serverLog is its log.
 var serverLog string
 
 func TestMain(m *testing.M) {
@@ -51,7 +53,7 @@ func withServer(run func() int) (code int, err error) {
 
 var schemas atomic.Int64
 
-// newSchema makes an empty schema and returns a URL that leads to it.
+// newSchema creates an empty schema and returns a URL that leads to it.
 func newSchema(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", schemas.Add(1))
@@ -64,7 +66,7 @@ func newSchema(t testing.TB) string {
 	return address.String()
 }
 
-// newStore makes a registry with its tables.
+// newStore creates a registry with its tables.
 func newStore(t testing.TB) (*registry.Store, string) {
 	t.Helper()
 	address := newSchema(t)
@@ -81,7 +83,7 @@ func openStore(t testing.TB, address string) *registry.Store {
 	return store
 }
 
-// exec runs statements past the registry.
+// exec runs statements directly in Postgres.
 func exec(t testing.TB, address, statements string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)
@@ -91,7 +93,7 @@ func exec(t testing.TB, address, statements string) {
 	require.NoError(t, err)
 }
 
-// count returns the number that a query past the registry gives.
+// count returns the number that a query directly in Postgres gives.
 func count(t *testing.T, address, query string) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)
@@ -136,14 +138,28 @@ func member(service, component string, deployment int, routes ...fleet.Route) fl
 	}
 }
 
-// commit makes a deployment the release.
+// commit makes a deployment the release, and returns the images that are stale.
 func commit(t testing.TB, store *registry.Store, service string, deployment int, members ...fleet.Member) fleet.CommitResult {
 	t.Helper()
-	result, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
+	former, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 		Service: service, Deployment: deployment, Active: true, Members: members,
+		KeptReleases: plan.KeptReleases, FormerReleases: plan.FormerReleases,
 	})
 	require.NoError(t, err)
-	return result
+	return plan.StaleImages(former)
+}
+
+// observing is the request to record an observation.
+func observing(o fleet.Observation, destinations ...string) fleet.RecordRequest {
+	return fleet.RecordRequest{Observation: o, Destinations: destinations, Ended: o.Age + watch.Settling, Healed: watch.HealWindow}
+}
+
+// observe records an observation and returns what follows from it.
+func observe(t testing.TB, store *registry.Store, o fleet.Observation, destinations ...string) fleet.Findings {
+	t.Helper()
+	found, err := store.RecordObservation(t.Context(), observing(o, destinations...), watch.Assess)
+	require.NoError(t, err)
+	return found
 }
 
 // finish closes a deployment.

@@ -16,19 +16,20 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// SchemaVersion is the number of the newest migration, and what this program
-// needs the tables to be at.
+// SchemaVersion is the number of the newest migration: the version of the tables that
+// this program needs.
 const SchemaVersion = 7
 
 // versionTable has a row for each migration that was applied.
 const versionTable = "schema_versions"
 
-// Who waits for another's migrations asks again each second, for five minutes.
+// A process that waits for another's migrations retries each second, for five
+// minutes.
 const lockPeriod, lockTries = 1, 300
 
-// Migrate brings the tables to SchemaVersion, and says from which version to
-// which. An advisory lock makes it safe to run several times at once. Tables
-// of a newer mcp are a Conflict, and left alone.
+// Migrate brings the tables to SchemaVersion, and returns the versions before and
+// after. An advisory lock makes it safe to run several times at once. Tables of a
+// newer mcp are a Conflict, and are not changed.
 func Migrate(ctx context.Context, url string) (from, to int, err error) {
 	const doing = "migrate the registry"
 	config, err := parse(url)
@@ -53,8 +54,8 @@ func Migrate(ctx context.Context, url string) (from, to int, err error) {
 		return 0, 0, translate(ctx, err, db.PingContext(ctx) != nil, doing)
 	}
 	if version > SchemaVersion {
-		return 0, 0, fault.New(fault.Conflict, "%s: its tables are at version %d, and this mcp knows %d", doing, version, SchemaVersion).
-			WithHint("a newer mcp has migrated these tables: run that one here too")
+		return 0, 0, fault.New(fault.Conflict, "%s: its tables are at version %d, and this mcp supports %d", doing, version, SchemaVersion).
+			WithHint("a newer mcp has migrated these tables: run that version here too")
 	}
 	return int(version) - len(applied), int(version), nil
 }
@@ -72,7 +73,7 @@ func newMigrator(db *sql.DB) (*goose.Provider, error) {
 		goose.WithTableName(versionTable), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 }
 
-// Schema is the version of the tables, and the one that this program needs.
+// Schema returns the version of the tables, and the one that this program needs.
 func (s *Store) Schema(ctx context.Context) (has, needs int, err error) {
 	err = s.pool.QueryRow(ctx, `select max(version_id) from `+versionTable+` where is_applied`).Scan(&has)
 	return has, SchemaVersion, translate(ctx, err, true, "read the version of the registry's tables")

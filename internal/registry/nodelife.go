@@ -3,8 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,9 +10,10 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// ClaimNode gives a node's name to a machine if it may have it, and tells who
-// had it before.
-func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim) (fleet.ClaimResult, error) {
+// ClaimNode gives a node's name to a machine if judge grants the claim, and returns
+// the holder before it. Judge is pure: it runs inside the transaction, and runs
+// again where that is retried.
+func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error) {
 	var result fleet.ClaimResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `insert into nodes (name) values ($1) on conflict do nothing`, c.Node); err != nil {
@@ -30,7 +29,7 @@ func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim) (fleet.ClaimResult
 		if err != nil {
 			return err
 		}
-		if result.Verdict = fleet.Judge(*h, c); result.Verdict != fleet.ClaimGranted {
+		if result.Verdict = judge(*h, c); result.Verdict != fleet.ClaimGranted {
 			return nil
 		}
 		_, err = tx.Exec(ctx, `
@@ -42,8 +41,8 @@ func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim) (fleet.ClaimResult
 	return result, err
 }
 
-// SetDraining says whether a node gets no new container, and tells what should
-// run there.
+// SetDraining records whether a node gets no new container, and returns the
+// services that should run there.
 func (s *Store) SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error) {
 	var there []fleet.ServiceOn
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -60,7 +59,7 @@ func (s *Store) SetDraining(ctx context.Context, node string, draining bool) ([]
 	return there, err
 }
 
-// componentsOn are the services that have a component on a node, by name.
+// componentsOn returns the services that have a component on a node, by name.
 func componentsOn(ctx context.Context, tx pgx.Tx, node string) ([]fleet.ServiceOn, error) {
 	rows, err := tx.Query(ctx, `
 		select service, array_agg(name order by name)
@@ -71,12 +70,12 @@ func componentsOn(ctx context.Context, tx pgx.Tx, node string) ([]fleet.ServiceO
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.ServiceOn])
 }
 
-// RemoveNode forgets a node, but for its events and what deployments say of it.
-// Where a container should be, or a deployment is under way, it is a Conflict;
-// a node that nobody knows is gone already.
-func (s *Store) RemoveNode(ctx context.Context, node string) error {
+// RemoveNode deletes a node, but for its events and the deployments that name it,
+// unless may returns an error. A node that is not recorded is gone already. May is
+// pure: it runs inside the transaction, and runs again where that is retried.
+func (s *Store) RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
-		// Against this lock no component and no port can come to refer to it.
+		// Under this lock no component and no port can come to refer to it.
 		err := tx.QueryRow(ctx, `select name from nodes where name = $1 for update`, node).Scan(&node)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -84,10 +83,14 @@ func (s *Store) RemoveNode(ctx context.Context, node string) error {
 		if err != nil {
 			return err
 		}
-		if err := mayGo(ctx, tx, node); err != nil {
+		use, err := useOf(ctx, tx, node)
+		if err != nil {
 			return err
 		}
-		// Of ports only those are left that rest, or that a lost deployment held.
+		if err := may(use); err != nil {
+			return err
+		}
+		// The ports that are left rest, or were held by a lost deployment.
 		if _, err := tx.Exec(ctx, `delete from component_routes where node = $1`, node); err != nil {
 			return err
 		}
@@ -96,33 +99,18 @@ func (s *Store) RemoveNode(ctx context.Context, node string) error {
 	}, "remove node %s", node)
 }
 
-// mayGo fails where something is to be on a node, or may come to be.
-func mayGo(ctx context.Context, tx pgx.Tx, node string) error {
-	there, err := componentsOn(ctx, tx, node)
-	if err != nil {
-		return err
+// useOf returns what a node is needed for.
+func useOf(ctx context.Context, tx pgx.Tx, node string) (use fleet.NodeUse, err error) {
+	use.Node = node
+	if use.Services, err = componentsOn(ctx, tx, node); err != nil {
+		return use, err
 	}
-	if len(there) > 0 {
-		var names []string
-		for _, s := range there {
-			names = append(names, fmt.Sprintf("%s (%s)", s.Service, strings.Join(s.Components, ", ")))
-		}
-		f := fault.New(fault.Conflict, "node %s is to run %s", node, strings.Join(names, ", ")).
-			WithHint("give them another node and deploy them, or undeploy them: mcp undeploy %s", there[0].Service)
-		f.Node = node
-		return f
-	}
-	var service string
 	err = tx.QueryRow(ctx, `
 		select service from deployments
 		where outcome is null and definition->'components' @> jsonb_build_array(jsonb_build_object('node', $1::text))
-		order by service limit 1`, node).Scan(&service)
+		order by service limit 1`, node).Scan(&use.Deploying)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
+		return use, nil
 	}
-	if err == nil {
-		err = fault.New(fault.Conflict, "a deployment of %s to node %s is under way", service, node).
-			WithHint("wait for its end, or cancel it: mcp cancel %s; mcp undeploy %s closes one that was terminated", service, service)
-	}
-	return err
+	return use, err
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // claim claims the name rift.
 func claim(t *testing.T, store *registry.Store, m fleet.Machine, silent *fleet.Machine) fleet.ClaimResult {
 	t.Helper()
-	result, err := store.ClaimNode(t.Context(), fleet.Claim{Node: "rift", Address: "10.0.0.1", Machine: m, Silent: silent})
+	result, err := store.ClaimNode(t.Context(), fleet.Claim{Node: "rift", Address: "10.0.0.1", Machine: m, Silent: silent}, watch.Judge)
 	require.NoError(t, err)
 	return result
 }
@@ -30,8 +31,7 @@ func TestANodesNameBelongsToOneMachine(t *testing.T) {
 	for range 2 {
 		require.Equal(t, fleet.ClaimGranted, claim(t, store, first, nil).Verdict, "its worker may be restarted")
 	}
-	_, _, err := store.RecordObservation(t.Context(), fleet.Observation{Node: "rift", At: time.Now(), Status: &fleet.NodeStatus{}}, nil)
-	require.NoError(t, err)
+	observe(t, store, fleet.Observation{Node: "rift", At: time.Now(), Status: &fleet.NodeStatus{}})
 
 	refused := claim(t, store, other, &fleet.Machine{})
 	require.Equal(t, fleet.ClaimRefused, refused.Verdict)
@@ -46,9 +46,9 @@ func TestANodesNameBelongsToOneMachine(t *testing.T) {
 	require.Equal(t, fleet.ClaimGranted, claim(t, store, rebooted, &first).Verdict)
 	require.Equal(t, fleet.ClaimOpen, claim(t, store, first, nil).Verdict, "a clone that has not been booted since")
 	kept := claim(t, store, rebooted, nil)
-	require.True(t, kept.Holder.Since.Equal(refused.Holder.Since), "a boot does not begin anew")
+	require.True(t, kept.Holder.Since.Equal(refused.Holder.Since), "a boot does not reset it")
 
-	require.NoError(t, store.RemoveNode(t.Context(), "rift"))
+	require.NoError(t, store.RemoveNode(t.Context(), "rift", watch.MayRemove))
 	require.Equal(t, fleet.ClaimGranted, claim(t, store, other, &fleet.Machine{}).Verdict)
 	require.Zero(t, count(t, address, "select count(*) from nodes where seen is not null"), "it has yet to announce itself")
 }
@@ -86,18 +86,18 @@ func TestWhichNodesAreDraining(t *testing.T) {
 }
 
 func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
-	w := newWatch(t)
-	require.Equal(t, "missing", w.look(seeing()))
+	w := newMonitored(t)
+	require.Equal(t, "missing", w.observe(observed()))
 	begin(t, w.store, "shop", "web")
 	_, err := w.store.AllocatePorts(t.Context(), portRequest("shop", "web", 2, []int{20001}, "http"))
 	require.NoError(t, err)
 
-	err = w.store.RemoveNode(t.Context(), "rift")
+	err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.ErrorContains(t, err, "node rift is to run shop (web)")
 	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2})
 	require.NoError(t, err)
-	err = w.store.RemoveNode(t.Context(), "rift")
+	err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.ErrorContains(t, err, "a deployment of shop to node rift is under way")
 
@@ -105,19 +105,19 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 	require.Positive(t, count(t, w.address, "select count(*) from component_routes where node = 'rift'"), "a port that rests")
 	for range 2 {
-		require.NoError(t, w.store.RemoveNode(t.Context(), "rift"))
+		require.NoError(t, w.store.RemoveNode(t.Context(), "rift", watch.MayRemove))
 	}
 	for _, table := range []string{"nodes where name", "node_status where node", "drift where node", "component_routes where node"} {
 		require.Zero(t, count(t, w.address, "select count(*) from "+table+" = 'rift'"), table)
 	}
 	events, err := w.store.Events(t.Context(), fleet.EventQuery{Node: "rift"})
 	require.NoError(t, err)
-	require.Len(t, events, 1, "what has happened there stays told")
+	require.Len(t, events, 1, "the events of the node are kept")
 	deployments, err := w.store.Deployments(t.Context(), "shop", 0)
 	require.NoError(t, err)
 	require.Len(t, deployments, 2)
 
 	begin(t, w.store, "shop", "web")
-	_, _, err = w.store.RecordObservation(t.Context(), fleet.Observation{Node: "rift", At: time.Now()}, nil)
+	_, err = w.store.RecordObservation(t.Context(), observing(fleet.Observation{Node: "rift", At: time.Now()}), watch.Assess)
 	require.True(t, fault.Is(err, fault.NotFound), "a definition names it, and that is all: %v", err)
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// RecordNode writes down what a node's worker said of it, and tells what is to
-// be done if its host has booted. A record without a time counts as seen now;
-// an older one than is known changes nothing.
+// RecordNode records a node as its worker announced it, and returns the work to do
+// if its host has booted. A record without a time counts as seen now; one that is
+// older than the last changes nothing.
 func (s *Store) RecordNode(ctx context.Context, r fleet.NodeRecord) (fleet.Boot, error) {
 	var boot fleet.Boot
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -41,7 +41,7 @@ func (s *Store) RecordNode(ctx context.Context, r fleet.NodeRecord) (fleet.Boot,
 	return boot, err
 }
 
-// MarkRevived writes down that what a boot of a node's host had ended runs
+// MarkRevived records that the containers which a boot of a node's host ended run
 // again.
 func (s *Store) MarkRevived(ctx context.Context, node, boot string) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
@@ -66,14 +66,14 @@ func (s *Store) Nodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 	return nodes, err
 }
 
-// ensureNodes makes a row for each node that the definition names.
+// ensureNodes inserts a row for each node that the definition names.
 func ensureNodes(ctx context.Context, tx pgx.Tx, definition servicedef.Service) error {
 	names := []string{definition.Node}
 	for _, c := range definition.Components {
 		names = append(names, c.Node)
 	}
-	// In one order, or two deployments that name the same nodes could wait
-	// for each other.
+	// In one order, because two deployments that name the same nodes could
+	// otherwise wait for each other.
 	_, err := tx.Exec(ctx, `
 		insert into nodes (name)
 		select distinct name from unnest($1::text[]) as named (name)

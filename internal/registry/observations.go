@@ -10,75 +10,79 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/watch"
 )
 
-// settling is added to the age of a look: a deployment that ended so shortly
-// before the look began counts as seen by it.
-const settling = time.Second
-
-// RecordObservation writes down what a look at a node has found. It returns the
-// events that this makes, each of which the destinations are to be told of, and
-// the releases that are to be deployed again. One that is no newer than the
-// last is left out.
-func (s *Store) RecordObservation(ctx context.Context, o fleet.Observation, destinations []string) ([]fleet.Event, []fleet.Healing, error) {
-	var events []fleet.Event
-	var heal []fleet.Healing
+// RecordObservation records an observation of a node, and what decide finds to
+// follow from it and from what is recorded of the node. One that is no newer than
+// the last is left out. Decide is pure: it runs inside the transaction, and runs
+// again where that is retried.
+func (s *Store) RecordObservation(ctx context.Context, r fleet.RecordRequest, decide func(fleet.Evidence) fleet.Findings) (fleet.Findings, error) {
+	var findings fleet.Findings
 	err := s.write(ctx, func(tx pgx.Tx) error {
+		o := r.Observation
 		late, err := isLate(ctx, tx, &o)
 		if err != nil || late {
 			return err
 		}
+		evidence, err := loadEvidence(ctx, tx, o, r)
+		if err != nil {
+			return err
+		}
+		found := decide(evidence)
 		if o.Problem == "" {
-			if err := writeContainers(ctx, tx, &o); err != nil {
+			if err := writeContainers(ctx, tx, o.Node, found.Containers); err != nil {
 				return err
 			}
 		}
-		services, err := servicesOn(ctx, tx, o)
-		if err != nil {
-			return err
-		}
-		busy, err := busyServices(ctx, tx, o)
-		if err != nil {
-			return err
-		}
-		open, err := openDrift(ctx, tx, o.Node)
-		if err != nil {
-			return err
-		}
-		past, err := pastHealing(ctx, tx, o.At)
-		if err != nil {
-			return err
-		}
-		found := watch.FindDrift(o, services, busy, open)
-		told, still := watch.Events(o, found, busy, open)
-		if err := writeStatus(ctx, tx, o); err != nil {
+		if err := writeStatus(ctx, tx, o, found); err != nil {
 			return err
 		}
 		if err := writeSample(ctx, tx, o); err != nil {
 			return err
 		}
-		if len(told) > 0 {
-			if err := writeDrift(ctx, tx, o.Node, still); err != nil {
+		if !slices.Equal(found.Open, evidence.Open) {
+			if err := writeDrift(ctx, tx, o.Node, found.Open); err != nil {
 				return err
 			}
 		}
-		var acts []fleet.Event
-		acts, heal = watch.Heal(o, found, services, past)
-		if events = slices.Concat(told, acts); len(events) == 0 {
-			return nil
+		if len(found.Events) > 0 {
+			if err := writeEvents(ctx, tx, found.Events, r.Destinations); err != nil {
+				return err
+			}
 		}
-		return writeEvents(ctx, tx, events, destinations)
-	}, "record a look at node %s", o.Node)
+		findings = found
+		return nil
+	}, "record an observation of node %s", r.Observation.Node)
 	if err != nil {
-		return nil, nil, err
+		return fleet.Findings{}, err
 	}
-	return events, heal, nil
+	return findings, nil
 }
 
-// isLate locks the node, reports whether a look as new as this has been
-// recorded, and fills in since when there was no answer. A node whose worker has
-// not announced itself, or that was removed, is NotFound.
+// loadEvidence reads what a decision on an observation depends on.
+func loadEvidence(ctx context.Context, tx pgx.Tx, o fleet.Observation, r fleet.RecordRequest) (e fleet.Evidence, err error) {
+	e.Observation = o
+	if o.Problem == "" {
+		if e.Before, err = observedOn(ctx, tx, o.Node); err != nil {
+			return e, err
+		}
+	}
+	if e.Services, err = servicesOn(ctx, tx, o); err != nil {
+		return e, err
+	}
+	if e.Deployments, err = recentDeployments(ctx, tx, r.Ended); err != nil {
+		return e, err
+	}
+	if e.Open, err = openDrift(ctx, tx, o.Node); err != nil {
+		return e, err
+	}
+	e.Healed, err = pastHealing(ctx, tx, o.At.Add(-r.Healed))
+	return e, err
+}
+
+// isLate locks the node, reports whether an observation as new as this one has
+// been recorded, and fills in since when there was no answer. A node whose worker
+// has not announced itself, or that was removed, is NotFound.
 func isLate(ctx context.Context, tx pgx.Tx, o *fleet.Observation) (late bool, err error) {
 	err = tx.QueryRow(ctx, `
 		select coalesce(s.observed_at >= $2, false), coalesce(s.unanswered, '0001-01-01 00:00:00Z')
@@ -92,8 +96,8 @@ func isLate(ctx context.Context, tx pgx.Tx, o *fleet.Observation) (late bool, er
 	return late, err
 }
 
-// servicesOn are those that have a component on the node, or whose containers
-// were found there.
+// servicesOn are the services that have a component on the node, or a container
+// that was found there.
 func servicesOn(ctx context.Context, tx pgx.Tx, o fleet.Observation) ([]fleet.ServiceRecord, error) {
 	rows, err := tx.Query(ctx, `select distinct service from components where node = $1`, o.Node)
 	if err != nil {
@@ -114,28 +118,21 @@ func servicesOn(ctx context.Context, tx pgx.Tx, o fleet.Observation) ([]fleet.Se
 	return loadServices(ctx, tx, names)
 }
 
-// busyServices are those of which a deployment is under way, or was while the
-// look was taken.
-func busyServices(ctx context.Context, tx pgx.Tx, o fleet.Observation) (map[string]bool, error) {
+// recentDeployments are the newest of each service, where they are under way or
+// ended within that time.
+func recentDeployments(ctx context.Context, tx pgx.Tx, ended time.Duration) ([]fleet.RecentDeployment, error) {
 	rows, err := tx.Query(ctx, `
 		select d.service, d.number, d.outcome is null
 		from services s join deployments d on d.service = s.name and d.number = s.newest
-		where d.outcome is null or d.finished_at > now() - $1::interval`, o.Age+settling)
+		where d.outcome is null or d.finished_at > now() - $1::interval`, ended)
 	if err != nil {
 		return nil, err
 	}
-	busy := map[string]bool{}
-	var service string
-	var number int
-	var underWay bool
-	_, err = pgx.ForEachRow(rows, []any{&service, &number, &underWay}, func() error {
-		busy[service] = !underWay || o.Abandoned[service] != number
-		return nil
-	})
-	return busy, err
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.RecentDeployment])
 }
 
-// UnderWay are the deployments that have no outcome yet, by service.
+// UnderWay maps each service with a deployment that has no outcome yet to the
+// number of the newest.
 func (s *Store) UnderWay(ctx context.Context) (map[string]int, error) {
 	underWay := map[string]int{}
 	err := s.read(ctx, func(tx pgx.Tx) error {
@@ -154,68 +151,67 @@ func (s *Store) UnderWay(ctx context.Context) (map[string]int, error) {
 	return underWay, err
 }
 
-// writeContainers replaces what the node was last seen to have, and fills in
-// when each container was restarted.
-func writeContainers(ctx context.Context, tx pgx.Tx, o *fleet.Observation) error {
-	before, err := observedOn(ctx, tx, o.Node)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `delete from observed_containers where node = $1`, o.Node); err != nil {
+// writeContainers replaces the containers of the last observation of a node.
+func writeContainers(ctx context.Context, tx pgx.Tx, node string, containers []fleet.Container) error {
+	if _, err := tx.Exec(ctx, `delete from observed_containers where node = $1`, node); err != nil {
 		return err
 	}
 	columns := []string{
 		"node", "name", "container_id", "image", "digest", "service", "component", "deployment", "spec",
 		"state", "health", "exit_code", "restarts", "started_at", "restarted",
 	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"observed_containers"}, columns, pgx.CopyFromSlice(len(o.Containers), func(i int) ([]any, error) {
-		c := &o.Containers[i]
-		c.Restarted = watch.Restarts(before[c.ID], *c, o.At)
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"observed_containers"}, columns, pgx.CopyFromSlice(len(containers), func(i int) ([]any, error) {
+		c := containers[i]
 		return []any{
-			o.Node, c.Name, c.ID, c.Image, c.Digest, c.Service, c.Component, c.Deployment, c.Spec,
+			node, c.Name, c.ID, c.Image, c.Digest, c.Service, c.Component, c.Deployment, c.Spec,
 			c.State, c.Health, c.ExitCode, c.Restarts, nullTime(c.Started), append([]time.Time{}, c.Restarted...),
 		}, nil
 	}))
 	return err
 }
 
-// observedOn are the restarts of the containers that a node was last seen to
-// have, by their ids.
-func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]*fleet.ObservedContainer, error) {
+// observedOn are the containers of the last observation of a node, by their ids,
+// with what concerns their restarts alone.
+func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]fleet.Container, error) {
 	rows, err := tx.Query(ctx, `
 		select container_id, restarts, coalesce(started_at, '0001-01-01 00:00:00Z'), restarted
 		from observed_containers where node = $1`, node)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]*fleet.ObservedContainer{}
-	var c fleet.ObservedContainer
+	found := map[string]fleet.Container{}
+	var c fleet.Container
 	_, err = pgx.ForEachRow(rows, []any{&c.ID, &c.Restarts, &c.Started, &c.Restarted}, func() error {
-		found[c.ID] = &fleet.ObservedContainer{ID: c.ID, Restarts: c.Restarts, Started: c.Started, Restarted: slices.Clone(c.Restarted)}
+		found[c.ID] = fleet.Container{ID: c.ID, Restarts: c.Restarts, Started: c.Started, Restarted: slices.Clone(c.Restarted)}
 		return nil
 	})
 	return found, err
 }
 
-// writeStatus writes down how the node is. One that did not answer keeps what
-// it said last, and its state until that counts.
-func writeStatus(ctx context.Context, tx pgx.Tx, o fleet.Observation) error {
-	var state, since, seen, unanswered any = fleet.NodeReady, o.At, o.At, nil
+// writeStatus records the state and status of the node. One that did not answer
+// keeps the status of its last answer, and its state where none was found.
+func writeStatus(ctx context.Context, tx pgx.Tx, o fleet.Observation, found fleet.Findings) error {
+	var state, seen, unanswered any
+	if found.State != "" {
+		state = found.State
+	}
 	switch {
-	case o.Counts():
-		state, since, seen, unanswered = fleet.NodeUnreachable, o.Unanswered, nil, o.Unanswered
-	case o.Problem != "":
-		state, seen, unanswered = nil, nil, o.At
+	case o.Problem == "":
+		seen = o.At
+	case o.Unanswered.IsZero():
+		unanswered = o.At
+	default:
+		unanswered = o.Unanswered
 	}
 	_, err := tx.Exec(ctx, `
-		insert into node_status as known (node, state, since, observed_at, seen, status, unanswered)
+		insert into node_status as recorded (node, state, since, observed_at, seen, status, unanswered)
 		values ($1, coalesce($2, $3), $4, $5, $6, $7, $8)
 		on conflict (node) do update
-		set state = coalesce($2, known.state), observed_at = excluded.observed_at,
-		    since = case when known.state = coalesce($2, known.state) then known.since else excluded.since end,
-		    seen = coalesce(excluded.seen, known.seen), status = coalesce(excluded.status, known.status),
+		set state = coalesce($2, recorded.state), observed_at = excluded.observed_at,
+		    since = case when recorded.state = coalesce($2, recorded.state) then recorded.since else excluded.since end,
+		    seen = coalesce(excluded.seen, recorded.seen), status = coalesce(excluded.status, recorded.status),
 		    unanswered = excluded.unanswered`,
-		o.Node, state, fleet.NodeUnreachable, since, o.At, seen, o.Status, unanswered)
+		o.Node, state, fleet.NodeUnreachable, found.Since, o.At, seen, o.Status, unanswered)
 	return err
 }
 
@@ -232,12 +228,12 @@ func (s *Store) WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error) {
 		}
 		watched, err = pgx.CollectRows(rows, pgx.RowToStructByName[fleet.WatchedNode])
 		return err
-	}, "list the nodes to look at")
+	}, "list the nodes to observe")
 	return watched, err
 }
 
-// NodeStates reads the nodes whose worker has announced itself, by name, with
-// what the last look at each has found.
+// NodeStates reads the nodes whose worker has announced itself, by name, each
+// with its last observation.
 func (s *Store) NodeStates(ctx context.Context) ([]fleet.NodeState, error) {
 	states := []fleet.NodeState{}
 	err := s.read(ctx, func(tx pgx.Tx) error {
@@ -263,12 +259,4 @@ func (s *Store) NodeStates(ctx context.Context) ([]fleet.NodeState, error) {
 		return err
 	}, "read the state of the nodes")
 	return states, err
-}
-
-// nullTime makes of the zero time a null.
-func nullTime(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t
 }

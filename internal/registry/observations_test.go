@@ -14,84 +14,82 @@ import (
 	"github.com/metacircular/mcp/internal/watch"
 )
 
-// watch is the node rift, which runs a released service, and looks at it.
-type monitoring struct {
+// monitored is the node rift, which runs a released service and is observed.
+type monitored struct {
 	t       *testing.T
 	store   *registry.Store
 	address string
 	at      time.Time
 	member  fleet.Member
-	// destinations are told of events.
+	// destinations get an alert for each event.
 	destinations []string
 }
 
-func newWatch(t *testing.T) *monitoring {
+func newMonitored(t *testing.T) *monitored {
 	store, address := newStore(t)
 	record(t, store, fleet.NodeRecord{Name: "rift"})
 	begin(t, store, "shop", "web")
-	w := &monitoring{t: t, store: store, address: address, at: time.Now().Truncate(time.Microsecond), member: member("shop", "web", 1)}
+	w := &monitored{t: t, store: store, address: address, at: time.Now().Truncate(time.Microsecond), member: member("shop", "web", 1)}
 	commit(t, store, "shop", 1, w.member)
 	finish(t, store, "shop", 1, "succeeded")
 	w.settle()
 	return w
 }
 
-// settle lets a while pass since the last deployment.
-func (w *monitoring) settle() {
+// settle moves the deployments into the past.
+func (w *monitored) settle() {
 	exec(w.t, w.address, "update deployments set finished_at = finished_at - interval '1 hour' where finished_at is not null")
 }
 
-// web is the service's container as it should be.
-func (w *monitoring) web() fleet.ObservedContainer {
-	return fleet.ObservedContainer{
-		Container: fleet.Container{Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true},
-		ID:        "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
+// web is the service's container as it was released.
+func (w *monitored) web() fleet.Container {
+	return fleet.Container{
+		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true,
+		ID: "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
 		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
 	}
 }
 
-// look records a look and returns its events, as "kind" or "kind ended".
-func (w *monitoring) look(o fleet.Observation) string {
+// observe records an observation and returns its events, as "kind" or "kind ended".
+func (w *monitored) observe(o fleet.Observation) string {
 	w.t.Helper()
 	w.at = w.at.Add(time.Minute)
 	o.Node, o.At = "rift", w.at
 	if o.Problem == "" && o.Status == nil {
-		o.Status = &fleet.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}
+		o.Status = &fleet.NodeStatus{Hostname: "rift.example", NodeFigures: fleet.NodeFigures{Load: []float64{0.5, 0.4, 0.3}}}
 	}
-	events, _, err := w.store.RecordObservation(w.t.Context(), o, w.destinations)
-	require.NoError(w.t, err)
-	var told []string
-	for _, e := range events {
+	var kinds []string
+	for _, e := range observe(w.t, w.store, o, w.destinations...).Events {
 		text := string(e.Kind)
 		if e.Ended {
 			text += " ended"
 		}
-		told = append(told, text)
+		kinds = append(kinds, text)
 	}
-	return strings.Join(told, ", ")
+	return strings.Join(kinds, ", ")
 }
 
-func seeing(containers ...fleet.ObservedContainer) fleet.Observation {
+func observed(containers ...fleet.Container) fleet.Observation {
 	return fleet.Observation{Containers: containers}
 }
 
 func TestADriftHasOneEventWhenItBeginsAndOneWhenItEnds(t *testing.T) {
-	w := newWatch(t)
+	w := newMonitored(t)
 	stopped := w.web()
 	stopped.Running, stopped.State, stopped.ExitCode = false, "stopped", 137
-	require.Empty(t, w.look(seeing(w.web())))
-	require.Equal(t, "stopped", w.look(seeing(stopped)))
+	require.Empty(t, w.observe(observed(w.web())))
+	require.Equal(t, "stopped", w.observe(observed(stopped)))
 	began := w.at
-	require.Empty(t, w.look(seeing(stopped)))
-	require.Empty(t, w.look(fleet.Observation{Problem: "restarted"}))
-	require.Empty(t, w.look(seeing(stopped)), "one look without an answer is none")
-	require.Empty(t, w.look(fleet.Observation{Problem: "restarted"}))
+	require.Empty(t, w.observe(observed(stopped)))
+	require.Empty(t, w.observe(fleet.Observation{Problem: "restarted"}))
+	require.Empty(t, w.observe(observed(stopped)), "one unanswered observation does not count")
+	require.Empty(t, w.observe(fleet.Observation{Problem: "restarted"}))
 	away := w.at
-	require.Equal(t, "unreachable", w.look(fleet.Observation{Problem: "no worker"}))
-	require.Empty(t, w.look(fleet.Observation{Problem: "no worker"}))
-	require.Equal(t, "back ended", w.look(seeing(stopped)))
-	require.Equal(t, "stopped ended", w.look(seeing(w.web())))
-	require.Empty(t, w.look(seeing(w.web())))
+	require.Equal(t, "unreachable", w.observe(fleet.Observation{Problem: "no worker"}))
+	require.Empty(t, w.observe(fleet.Observation{Problem: "no worker"}))
+	require.Equal(t, "back ended", w.observe(observed(stopped)))
+	require.Equal(t, "stopped ended", w.observe(observed(w.web())))
+	require.Empty(t, w.observe(observed(w.web())))
 
 	events, err := w.store.Events(t.Context(), fleet.EventQuery{})
 	require.NoError(t, err)
@@ -108,26 +106,24 @@ func TestADriftHasOneEventWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	require.True(t, slices.IsSortedFunc(events, func(a, b fleet.Event) int { return int(a.ID - b.ID) }))
 }
 
-func TestALookThatComesLateOrTwiceChangesNothing(t *testing.T) {
-	w := newWatch(t)
-	o := seeing()
-	require.Equal(t, "missing", w.look(o))
+func TestALateOrRepeatedObservationChangesNothing(t *testing.T) {
+	w := newMonitored(t)
+	o := observed()
+	require.Equal(t, "missing", w.observe(o))
 	o.Node, o.At = "rift", w.at
 	for _, at := range []time.Time{w.at, w.at.Add(-time.Second)} {
-		o.At, o.Containers = at, []fleet.ObservedContainer{w.web()}
-		events, _, err := w.store.RecordObservation(t.Context(), o, nil)
-		require.NoError(t, err)
-		require.Empty(t, events)
+		o.At, o.Containers = at, []fleet.Container{w.web()}
+		require.Empty(t, observe(t, w.store, o).Events)
 	}
 	require.Zero(t, count(t, w.address, "select count(*) from observed_containers"))
-	require.Equal(t, "missing ended", w.look(seeing(w.web())))
+	require.Equal(t, "missing ended", w.observe(observed(w.web())))
 	require.Equal(t, 1, count(t, w.address, "select count(*) from observed_containers where name = 'shop-web' and state = 'running'"))
 }
 
-func TestTheNodesToLookAtAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
-	w := newWatch(t)
+func TestTheWatchedNodesAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
+	w := newMonitored(t)
 	claimed := fleet.Claim{Node: "claimed", Machine: fleet.Machine{ID: "m1", Boot: "b1"}}
-	_, err := w.store.ClaimNode(t.Context(), claimed)
+	_, err := w.store.ClaimNode(t.Context(), claimed, watch.Judge)
 	require.NoError(t, err)
 	record(t, w.store, fleet.NodeRecord{Name: "orion"})
 	watched := func() []fleet.WatchedNode {
@@ -136,79 +132,78 @@ func TestTheNodesToLookAtAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 		return nodes
 	}
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
-	w.look(fleet.Observation{Problem: "no worker"})
-	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first look that has no answer")
-	w.look(seeing(w.web()))
+	w.observe(fleet.Observation{Problem: "no worker"})
+	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first unanswered observation on")
+	w.observe(observed(w.web()))
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
-	require.NoError(t, w.store.RemoveNode(t.Context(), "orion"))
+	require.NoError(t, w.store.RemoveNode(t.Context(), "orion", watch.MayRemove))
 	require.Equal(t, []fleet.WatchedNode{{Name: "rift"}}, watched())
 }
 
-func TestALookAtANodeThatNobodyKnowsIsNotFound(t *testing.T) {
+func TestAnObservationOfAnUnknownNodeIsNotFound(t *testing.T) {
 	store, _ := newStore(t)
-	_, _, err := store.RecordObservation(t.Context(), fleet.Observation{Node: "nowhere", At: time.Now()}, nil)
+	_, err := store.RecordObservation(t.Context(), observing(fleet.Observation{Node: "nowhere", At: time.Now()}), watch.Assess)
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 }
 
 func TestADeployUnderWayIsNoDrift(t *testing.T) {
-	w := newWatch(t)
+	w := newMonitored(t)
 	stray := w.web()
 	stray.Name, stray.Service = "blog-web", "blog"
-	require.Equal(t, "orphan", w.look(seeing(w.web(), stray)))
+	require.Equal(t, "orphan", w.observe(observed(w.web(), stray)))
 
 	begin(t, w.store, "shop", "web")
-	require.Equal(t, "orphan ended", w.look(seeing()), "others are watched on")
+	require.Equal(t, "orphan ended", w.observe(observed()), "others are still watched")
 	finish(t, w.store, "shop", 2, "succeeded")
-	require.Empty(t, w.look(seeing()), "it had not ended when the look began")
+	require.Empty(t, w.observe(observed()), "it had not ended when the observation began")
 	w.settle()
-	require.Equal(t, "missing", w.look(seeing()))
+	require.Equal(t, "missing", w.observe(observed()))
 
 	begin(t, w.store, "shop", "web")
-	require.Empty(t, w.look(seeing(w.web())), "what was open stays open")
+	require.Empty(t, w.observe(observed(w.web())), "what was open stays open")
 	underWay, err := w.store.UnderWay(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"shop": 3}, underWay)
-	abandoned := seeing(w.web())
+	abandoned := observed(w.web())
 	abandoned.Abandoned = underWay
-	require.Equal(t, "missing ended", w.look(abandoned), "its workflow was terminated: nobody is at work")
-	abandoned = seeing()
+	require.Equal(t, "missing ended", w.observe(abandoned), "its workflow was terminated: the service is not busy")
+	abandoned = observed()
 	abandoned.Abandoned = map[string]int{"shop": 2}
-	require.Empty(t, w.look(abandoned), "a newer one has begun since")
+	require.Empty(t, w.observe(abandoned), "a newer one has begun since")
 }
 
-func TestALookThatTookLongSparesWhatWasDeployedMeanwhile(t *testing.T) {
-	w := newWatch(t)
+func TestALongObservationIgnoresWhatWasDeployedMeanwhile(t *testing.T) {
+	w := newMonitored(t)
 	exec(t, w.address, "update deployments set finished_at = now() - interval '1 minute'")
-	slow := seeing()
+	slow := observed()
 	slow.Age = 2 * time.Minute
-	require.Empty(t, w.look(slow))
-	require.Equal(t, "missing", w.look(seeing()))
+	require.Empty(t, w.observe(slow))
+	require.Equal(t, "missing", w.observe(observed()))
 }
 
 func TestRestartsAddUp(t *testing.T) {
-	w := newWatch(t)
+	w := newMonitored(t)
 	c := w.web()
 	c.Started = w.at
 	for _, want := range []string{"", "", "", "flapping", "", ""} {
-		require.Equal(t, want, w.look(seeing(c)))
+		require.Equal(t, want, w.observe(observed(c)))
 		c.Restarts++
 		c.Started = w.at
 	}
 	c.Restarts--
 	w.at = w.at.Add(watch.FlapWindow)
-	require.Equal(t, "flapping ended", w.look(seeing(c)))
+	require.Equal(t, "flapping ended", w.observe(observed(c)))
 }
 
 func TestEventsAreSelected(t *testing.T) {
-	w := newWatch(t)
+	w := newMonitored(t)
 	record(t, w.store, fleet.NodeRecord{Name: "orion"})
-	require.Equal(t, "missing", w.look(seeing()))
+	require.Equal(t, "missing", w.observe(observed()))
 	missingAt := w.at
 	for i := range 2 {
-		_, _, err := w.store.RecordObservation(t.Context(), fleet.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"}, nil)
-		require.NoError(t, err)
+		observe(t, w.store, fleet.Observation{Node: "orion", At: w.at.Add(time.Duration(i+1) * time.Second), Problem: "no worker"})
 	}
-	require.Equal(t, "missing ended", w.look(seeing(w.web())))
+	require.Equal(t, "missing ended", w.observe(observed(w.web())))
 	all, err := w.store.Events(t.Context(), fleet.EventQuery{})
 	require.NoError(t, err)
 	require.Len(t, all, 3)
@@ -231,17 +226,17 @@ func TestEventsAreSelected(t *testing.T) {
 }
 
 func TestTheStateOfNodes(t *testing.T) {
-	w := newWatch(t)
+	w := newMonitored(t)
 	record(t, w.store, fleet.NodeRecord{Name: "orion", Address: "10.0.0.2"})
-	require.Equal(t, "missing", w.look(seeing()))
+	require.Equal(t, "missing", w.observe(observed()))
 	answered := w.at
-	require.Empty(t, w.look(fleet.Observation{Problem: "no worker"}))
+	require.Empty(t, w.observe(fleet.Observation{Problem: "no worker"}))
 	since := w.at
 	states, err := w.store.NodeStates(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, fleet.NodeReady, states[1].State, "one look does not count")
-	require.Equal(t, "unreachable", w.look(fleet.Observation{Problem: "no worker"}))
-	require.Empty(t, w.look(fleet.Observation{Problem: "no worker"}))
+	require.Equal(t, fleet.NodeReady, states[1].State, "one unanswered observation does not count")
+	require.Equal(t, "unreachable", w.observe(fleet.Observation{Problem: "no worker"}))
+	require.Empty(t, w.observe(fleet.Observation{Problem: "no worker"}))
 
 	states, err = w.store.NodeStates(t.Context())
 	require.NoError(t, err)
@@ -254,42 +249,42 @@ func TestTheStateOfNodes(t *testing.T) {
 	require.Equal(t, fleet.NodeUnreachable, rift.State)
 	require.True(t, rift.Since.Equal(since))
 	require.True(t, rift.Answered.Equal(answered))
-	require.Equal(t, &fleet.NodeStatus{Hostname: "rift.example", Load: []float64{0.5, 0.4, 0.3}}, rift.Status)
+	require.Equal(t, &fleet.NodeStatus{Hostname: "rift.example", NodeFigures: fleet.NodeFigures{Load: []float64{0.5, 0.4, 0.3}}}, rift.Status)
 	require.Len(t, rift.Drift, 2)
 	require.Equal(t, []fleet.DriftKind{fleet.DriftMissing, fleet.DriftUnreachable}, []fleet.DriftKind{rift.Drift[0].Kind, rift.Drift[1].Kind})
 }
 
 func TestANodeWhoseClockIsAnHourOffMakesNoEvents(t *testing.T) {
 	for _, off := range []time.Duration{time.Hour, -time.Hour} {
-		w := newWatch(t)
-		uptime := int64(5000) // the kernel counts it, whatever the clock says
-		look := func(c fleet.ObservedContainer) string {
+		w := newMonitored(t)
+		uptime := int64(5000) // the kernel counts it independently of the clock
+		observation := func(c fleet.Container) string {
 			uptime += 60
-			o := seeing(c)
-			o.Status = &fleet.NodeStatus{UptimeSeconds: uptime}
-			return w.look(o)
+			o := observed(c)
+			o.Status = &fleet.NodeStatus{NodeFigures: fleet.NodeFigures{UptimeSeconds: uptime}}
+			return w.observe(o)
 		}
 		c := w.web()
 		c.Started = w.at.Add(off) // by the node's clock; in the future, perhaps
 		for range 5 {
-			require.Empty(t, look(c), off)
+			require.Empty(t, observation(c), off)
 		}
 		stopped := c
 		stopped.Running, stopped.State = false, "stopped"
-		require.Equal(t, "stopped", look(stopped))
+		require.Equal(t, "stopped", observation(stopped))
 		began := w.at
 		c.Started = w.at.Add(off).Add(30 * time.Second)
-		require.Equal(t, "stopped ended", look(c))
+		require.Equal(t, "stopped ended", observation(c))
 		// The clock is set right: what runs has started when it has started.
-		require.Empty(t, look(c))
+		require.Empty(t, observation(c))
 		c.Started = w.at.Add(30 * time.Second)
-		require.Empty(t, look(c), "one restart is no flapping, whichever way the clock went")
-		require.Empty(t, look(c))
+		require.Empty(t, observation(c), "one restart is no flapping, whichever way the clock went")
+		require.Empty(t, observation(c))
 
 		events, err := w.store.Events(t.Context(), fleet.EventQuery{})
 		require.NoError(t, err)
 		require.Len(t, events, 2)
-		require.True(t, events[0].At.Equal(began) && events[1].Since.Equal(began), "events have the looks' clock")
+		require.True(t, events[0].At.Equal(began) && events[1].Since.Equal(began), "events have the observations' clock")
 		require.Equal(t, time.Minute, events[1].At.Sub(events[1].Since))
 		states, err := w.store.NodeStates(t.Context())
 		require.NoError(t, err)

@@ -10,16 +10,17 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
 )
 
-// defaultRest is how long a port rests where the caller does not say.
+// defaultRest is how long a port rests if the caller gives no time.
 const defaultRest = time.Minute
 
 // AllocatePorts reserves a component's static ports, and a host port for each
-// of its routes; asked again for the same deployment it gives the same ones.
+// of its routes; a repeated call for the same deployment returns the same ones.
 // A port that is held by another component, and too few candidates, are a
-// PortInUse; a deployment that is closed gets none, unless it is the release and
-// only asks again.
+// PortInUse. A closed deployment gets none, unless it is the release and repeats its
+// request.
 func (s *Store) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error) {
 	var routes []fleet.Route
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
@@ -27,7 +28,7 @@ func (s *Store) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet
 		switch {
 		case err != nil:
 			return err
-		case committed: // a late repetition, which gets what there is
+		case committed: // a late repetition, which gets the ports that are held
 			r.Candidates = nil
 			routes, err = holdRoutes(ctx, tx, r)
 			return err
@@ -52,7 +53,7 @@ func (s *Store) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet
 }
 
 // ReleasePorts sets every port of the service to rest that its release does
-// not use: those of a deployment that was undone, or, once the release is
+// not use: those of a deployment that was undone or, once the release is
 // committed, those of the containers that it replaced.
 func (s *Store) ReleasePorts(ctx context.Context, service string, rest time.Duration) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
@@ -67,19 +68,19 @@ func restUncommitted(ctx context.Context, tx pgx.Tx, service string, rest time.D
 	return err
 }
 
-// lockNode lets one transaction at a time hand out ports of a node, and frees
+// lockNode lets one transaction at a time allocate ports of a node, and frees
 // those whose rest is over.
 func lockNode(ctx context.Context, tx pgx.Tx, node string) error {
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('mcp ports of ' || $1, 0))`, node); err != nil {
 		return err
 	}
-	// clock_timestamp, because now is when the transaction began to wait.
+	// clock_timestamp, because now() is when the transaction began to wait.
 	_, err := tx.Exec(ctx, `delete from component_routes where node = $1 and rests_until <= clock_timestamp()`, node)
 	return err
 }
 
-// restTaken sets aside what this deployment holds of the ports that the
-// engine could not bind.
+// restTaken sets to rest those of the ports that the engine could not bind which
+// this deployment holds.
 func restTaken(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) error {
 	if len(r.Taken) == 0 {
 		return nil
@@ -94,8 +95,8 @@ func restTaken(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) error {
 }
 
 // holdStatic takes a port that the definition names. It may take one that
-// rests, because nobody could use another instead.
-func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p fleet.StaticPort) error {
+// rests, because no other can be used instead.
+func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicedef.Port) error {
 	var service, component string
 	err := tx.QueryRow(ctx, `
 		insert into component_routes as held (node, protocol, host_port, service, component, deployment, port)
@@ -106,7 +107,7 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p fleet.Sta
 		where held.rests_until is not null
 		   or (held.service, held.component, held.route) = (excluded.service, excluded.component, '')
 		returning service, component`,
-		r.Node, p.Protocol, p.HostPort, r.Service, r.Component, r.Deployment).Scan(&service, &component)
+		r.Node, p.Protocol, p.Host, r.Service, r.Component, r.Deployment).Scan(&service, &component)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
@@ -114,19 +115,19 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p fleet.Sta
 	err = tx.QueryRow(ctx, `
 		select service || '/' || component || case when route = '' then '' else ', route ' || route end
 		from component_routes where node = $1 and protocol = $2 and host_port = $3`,
-		r.Node, p.Protocol, p.HostPort).Scan(&holder)
+		r.Node, p.Protocol, p.Host).Scan(&holder)
 	if err != nil {
 		return err
 	}
 	f := fault.New(fault.PortInUse, "%s port %d of node %s, which %s/%s asks for, is held by %s",
-		p.Protocol, p.HostPort, r.Node, r.Service, r.Component, holder).
+		p.Protocol, p.Host, r.Node, r.Service, r.Component, holder).
 		WithHint("name another port, or undeploy its holder")
-	f.Component, f.Node, f.Port = r.Component, r.Node, p.HostPort
+	f.Component, f.Node, f.Port = r.Component, r.Node, p.Host
 	return f
 }
 
 // holdRoutes gives each route the port that this deployment holds for it, or
-// the first candidates that nobody holds.
+// the first candidates that are not held.
 func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Route, error) {
 	held, err := heldPorts(ctx, tx, r)
 	if err != nil {
@@ -165,7 +166,7 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Ro
 	return routes, tx.SendBatch(ctx, batch).Close()
 }
 
-// heldPorts are the ports that this deployment holds already, by route.
+// heldPorts returns the ports that this deployment holds already, by route.
 func heldPorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) (map[string]int, error) {
 	rows, err := tx.Query(ctx, `
 		select route, host_port from component_routes
@@ -184,7 +185,7 @@ func heldPorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) (map[string]
 	return held, err
 }
 
-// freePorts are the first n candidates that nobody holds and that do not rest.
+// freePorts returns the first n candidates that are not held and do not rest.
 func freePorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, n int) ([]int, error) {
 	rows, err := tx.Query(ctx, `
 		select candidate.port from unnest($2::int[]) with ordinality as candidate (port, preference)
@@ -200,7 +201,8 @@ func freePorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, n int) ([]in
 	return pgx.CollectRows(rows, pgx.RowTo[int])
 }
 
-// PortsInUse is how many ports of each node are held; those that rest are not.
+// PortsInUse returns how many ports of each node are held; those that rest do not
+// count.
 func (s *Store) PortsInUse(ctx context.Context) (map[string]int, error) {
 	held := map[string]int{}
 	err := s.read(ctx, func(tx pgx.Tx) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 func portRequest(service, component string, deployment int, candidates []int, routes ...string) fleet.PortRequest {
@@ -25,7 +26,7 @@ func portRequest(service, component string, deployment int, candidates []int, ro
 func staticRequest(service, component string, deployment int, ports ...int) fleet.PortRequest {
 	r := portRequest(service, component, deployment, nil)
 	for _, port := range ports {
-		r.Static = append(r.Static, fleet.StaticPort{Protocol: "tcp", HostPort: port})
+		r.Static = append(r.Static, servicedef.Port{Protocol: "tcp", Host: port})
 	}
 	return r
 }
@@ -93,7 +94,7 @@ func TestAllocatePortsForRoutes(t *testing.T) {
 		require.Equal(t, []int{20002}, allocate(t, store, request))
 	})
 
-	t.Run("too few candidates: it says how many, where, and holds none", func(t *testing.T) {
+	t.Run("too few candidates: the error names how many and where, and none is held", func(t *testing.T) {
 		store, address := newStore(t)
 		begin(t, store, "shop", "api")
 		f := portInUse(t, store, portRequest("shop", "api", 1, []int{20001, 20002}, "a", "b", "c"))
@@ -223,7 +224,7 @@ func TestAllocateStaticPorts(t *testing.T) {
 		allocate(t, store, staticRequest("blog", "web", 1, 9090))
 	})
 
-	t.Run("an outcome lets it rest where it says so", func(t *testing.T) {
+	t.Run("an outcome sets it to rest if ReleasePorts is set", func(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
 		begin(t, store, "blog", "web")

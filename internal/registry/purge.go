@@ -2,20 +2,17 @@ package registry
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Purge forgets all that there is of a service, and counts it; with dry it only
-// counts. It is a Conflict where a container of the service is, or may be left,
-// on a node, and where a deployment of it has not ended. A service that nobody
-// knows is forgotten already. The caller holds the service's lock, unless dry.
-func (s *Store) Purge(ctx context.Context, service string, dry bool) (fleet.Forgotten, error) {
+// Purge deletes every row of a service and counts them; with dry it only counts.
+// It returns the error of may, if that returns one. A service that is not recorded
+// is purged already. The caller holds the service's lock, unless dry. May is pure:
+// it runs inside the transaction, and runs again where that is retried.
+func (s *Store) Purge(ctx context.Context, service string, dry bool, may func(fleet.Remains) error) (fleet.Forgotten, error) {
 	var forgotten fleet.Forgotten
 	transact := s.write
 	if dry {
@@ -27,7 +24,11 @@ func (s *Store) Purge(ctx context.Context, service string, dry bool) (fleet.Forg
 				return err
 			}
 		}
-		if err := mayForget(ctx, tx, service); err != nil {
+		left, err := remainsOf(ctx, tx, service)
+		if err != nil {
+			return err
+		}
+		if err := may(left); err != nil {
 			return err
 		}
 		forgotten, err = forget(ctx, tx, service, dry)
@@ -36,37 +37,17 @@ func (s *Store) Purge(ctx context.Context, service string, dry bool) (fleet.Forg
 	return forgotten, err
 }
 
-// mayForget fails where something of a service is left but for its rows.
-func mayForget(ctx context.Context, tx pgx.Tx, service string) error {
-	release, err := loadRelease(ctx, tx, service)
-	if err != nil {
-		return err
+// remainsOf is what there is of a service beside its rows. A node that was removed
+// comes back without containers of mcp's, and is left out.
+func remainsOf(ctx context.Context, tx pgx.Tx, service string) (left fleet.Remains, err error) {
+	if left.Release, err = loadRelease(ctx, tx, service); err != nil {
+		return left, err
 	}
-	if members := release.Members(); len(members) > 0 {
-		var names []string
-		for _, m := range members {
-			names = append(names, fmt.Sprintf("%s on %s", m.Container, m.Node))
-		}
-		return fault.New(fault.Conflict, "release %d of %s has containers: %s", release.Number, service, strings.Join(names, ", ")).
-			WithHint("remove them first: mcp undeploy %s", service)
-	}
-	var open int
-	var nodes string
 	err = tx.QueryRow(ctx, `
 		select coalesce((select max(number) from deployments where service = $1 and outcome is null), 0),
-		       coalesce((select string_agg(name, ', ' order by name) from nodes where $2 and name = any($3) and seen is not null), '')`,
-		service, release.Dirty, nonNil(release.Touched)).Scan(&open, &nodes)
-	switch {
-	case err != nil:
-		return err
-	case open != 0:
-		return fault.New(fault.Conflict, "deployment %d of %s has not ended", open, service).
-			WithHint("wait for its end, or cancel it: mcp cancel %[1]s; mcp undeploy %[1]s closes one that was terminated", service)
-	case nodes != "": // a node that was removed comes back with nothing of ours
-		return fault.New(fault.Conflict, "%s is dirty: containers of it may be left on %s", service, nodes).
-			WithHint("remove them first: mcp undeploy %s", service)
-	}
-	return nil
+		       array(select name from nodes where name = any($2) and seen is not null order by name)`,
+		service, nonNil(left.Release.Touched)).Scan(&left.UnderWay, &left.Nodes)
+	return left, err
 }
 
 // forget deletes the rows of a service, or only counts them.

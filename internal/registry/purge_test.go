@@ -11,9 +11,9 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
-	w := newWatch(t) // shop runs on rift, as release 1
-	require.Equal(t, "missing", w.look(seeing()))
+func TestAPurgeDeletesAServiceOfWhichNothingIsLeft(t *testing.T) {
+	w := newMonitored(t) // shop runs on rift, as release 1
+	require.Equal(t, "missing", w.observe(observed()))
 	_, err := w.store.RecordDefinition(t.Context(), definition("shop", "web"))
 	require.NoError(t, err)
 	begin(t, w.store, "blog", "web")
@@ -23,7 +23,7 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 	refused := func(text string) {
 		t.Helper()
 		for _, dry := range []bool{true, false} {
-			_, err := w.store.Purge(t.Context(), "shop", dry)
+			_, err := w.store.Purge(t.Context(), "shop", dry, plan.MayPurge)
 			require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 			require.ErrorContains(t, err, text)
 		}
@@ -43,11 +43,11 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 	require.NoError(t, w.store.MarkMended(t.Context(), "shop", begun.Number))
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 
-	known, err := w.store.Purge(t.Context(), "shop", true)
+	counted, err := w.store.Purge(t.Context(), "shop", true, plan.MayPurge)
 	require.NoError(t, err)
-	require.Equal(t, fleet.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, known)
-	for _, forgotten := range []fleet.Forgotten{known, {Service: "shop"}} { // it may be called twice
-		gone, err := w.store.Purge(t.Context(), "shop", false)
+	require.Equal(t, fleet.Forgotten{Service: "shop", Deployments: 2, Definitions: 1, Ports: 1, Events: 1, Drift: 1}, counted)
+	for _, forgotten := range []fleet.Forgotten{counted, {Service: "shop"}} { // it may be called twice
+		gone, err := w.store.Purge(t.Context(), "shop", false, plan.MayPurge)
 		require.NoError(t, err)
 		require.Equal(t, forgotten, gone)
 		require.Equal(t, forgotten == fleet.Forgotten{Service: "shop"}, gone.Nothing())
@@ -67,20 +67,20 @@ func TestAPurgeForgetsAServiceOfWhichNothingIsLeft(t *testing.T) {
 	require.False(t, again.Release.Dirty)
 }
 
-func TestAPurgeForgetsWhatNeverBecameARelease(t *testing.T) {
+func TestAPurgeDeletesDeploymentsThatNeverBecameReleases(t *testing.T) {
 	store, _ := newStore(t)
 	begin(t, store, "shop", "web")
 	finish(t, store, "shop", 1, "failed", "undo on rift")
 	_, err := store.RecordDefinition(t.Context(), definition("blog", "web"))
 	require.NoError(t, err)
-	for service, known := range map[string]fleet.Forgotten{
+	for service, want := range map[string]fleet.Forgotten{
 		"shop": {Service: "shop", Deployments: 1}, // its node has been removed, or was never there
 		"blog": {Service: "blog", Definitions: 1},
 		"none": {Service: "none"},
 	} {
-		gone, err := store.Purge(t.Context(), service, false)
+		gone, err := store.Purge(t.Context(), service, false, plan.MayPurge)
 		require.NoError(t, err)
-		require.Equal(t, known, gone)
+		require.Equal(t, want, gone)
 	}
 	records, err := store.Services(t.Context(), nil)
 	require.NoError(t, err)

@@ -1,10 +1,3 @@
-// Package registry keeps mcp's own tables in Postgres: what should run, who
-// holds which port, and every deployment that there was.
-//
-// Each public method of Store is one transaction, and may be called twice
-// with the same request: the caller does not always learn that the first call
-// was carried out. Errors are *fault.Error; while Postgres cannot be reached
-// they are Unavailable.
 package registry
 
 import (
@@ -26,7 +19,7 @@ type Store struct {
 }
 
 // Open returns the registry at a Postgres URL. It does not connect: Postgres
-// may come later, or go and come back.
+// may start later, or restart.
 func Open(ctx context.Context, url string) (*Store, error) {
 	config, err := parse(url)
 	if err != nil {
@@ -40,35 +33,36 @@ func Open(ctx context.Context, url string) (*Store, error) {
 }
 
 // parse reads a Postgres URL, which may hold options of the pool. The error
-// quotes neither the URL nor what pgx says of it: there is a password in it.
+// quotes neither the URL nor pgx's error, because the URL holds a password.
 func parse(url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "the Postgres URL is not valid").
-			WithHint("it reads postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+			WithHint("write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.AfterConnect = withoutJIT
 	return config, nil
 }
 
-// withoutJIT keeps Postgres from compiling queries that take milliseconds: what it
-// expects of a service's many deployments would have it do so, for 20 ms each time
-// and 130 ms the first. As a parameter of the connection a pooler would refuse it.
+// withoutJIT keeps Postgres from compiling queries that take milliseconds: its
+// estimate for a service with many deployments makes it do so, for 20 ms each time
+// and 130 ms the first. It is no parameter of the connection, because a pooler would
+// refuse that.
 func withoutJIT(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, "set jit = off")
 	return err
 }
 
-// Close ends the registry's connections, when those that are in use are done.
+// Close closes the registry's connections, after those in use are released.
 func (s *Store) Close() { s.pool.Close() }
 
-// Ping asks whether Postgres answers.
+// Ping checks that Postgres answers.
 func (s *Store) Ping(ctx context.Context) error {
-	return translate(ctx, s.pool.Ping(ctx), true, "ask Postgres for an answer")
+	return translate(ctx, s.pool.Ping(ctx), true, "ping Postgres")
 }
 
-// write runs work in a transaction. The doing says, for the error, what for.
+// write runs work in a transaction. Doing describes it, for the error.
 func (s *Store) write(ctx context.Context, work func(pgx.Tx) error, doing string, args ...any) error {
 	return s.transact(ctx, pgx.TxOptions{}, work, doing, args...)
 }
@@ -88,3 +82,14 @@ func (s *Store) transact(ctx context.Context, o pgx.TxOptions, work func(pgx.Tx)
 	err = pgx.BeginTxFunc(ctx, conn, o, work)
 	return translate(ctx, err, conn.Conn().IsClosed(), doing, args...)
 }
+
+// nullTime is a time, or null for the zero time.
+func nullTime(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// nonNil is a list that is never null to Postgres, as a nil slice would be.
+func nonNil(names []string) []string { return append([]string{}, names...) }

@@ -114,7 +114,7 @@ func TestPostgresRestarts(t *testing.T) {
 	require.Equal(t, 2, begin(t, store, "shop", "api").Number)
 }
 
-func TestPostgresIsKilledInTheMiddleOfACall(t *testing.T) {
+func TestPostgresIsKilledDuringACall(t *testing.T) {
 	private, store := privateServer(t)
 	blocker, err := pgx.Connect(t.Context(), private.URL())
 	require.NoError(t, err)
@@ -152,7 +152,7 @@ func TestTablesAreMissing(t *testing.T) {
 	require.Contains(t, fault.Of(err).Hint, "mcp migrate")
 }
 
-func TestTheCallerGivesUp(t *testing.T) {
+func TestTheCallerCancels(t *testing.T) {
 	store, _ := newStore(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -11,11 +11,11 @@ import (
 
 // CommitRelease makes a deployment the service's release. The ports of
 // containers that are no longer part of it stay held until FinishDeployment,
-// because those containers may still run. It returns the images that the
-// release has made stale. It is a Conflict when the deployment has been closed,
+// because those containers may still run. It returns the images of the
+// service's former releases. It is a Conflict when the deployment has been closed,
 // or a newer one committed.
-func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) (fleet.CommitResult, error) {
-	var result fleet.CommitResult
+func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fleet.FormerImage, error) {
+	var former []fleet.FormerImage
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
@@ -42,13 +42,13 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) (fleet
 		if err := commitService(ctx, tx, r); err != nil {
 			return err
 		}
-		result, err = staleImages(ctx, tx, r.Service)
+		former, err = formerImages(ctx, tx, r)
 		return err
 	}, "commit release %d of %s", r.Deployment, r.Service)
-	return result, err
+	return former, err
 }
 
-// commitService points the service to its release.
+// commitService makes the deployment the service's release.
 func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error {
 	digests := map[string]string{}
 	for _, m := range r.Members {
@@ -61,7 +61,7 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error 
 	if err := redefine(ctx, tx, r); err != nil {
 		return err
 	}
-	// Nothing is to be done for a definition whose service was undeployed.
+	// The definition of a service that was undeployed is not pending.
 	if _, err := tx.Exec(ctx, `
 		update services set definition = null, definition_hash = null
 		where name = $1 and exists (select from deployments where service = $1 and number = $2 and verb = 'undeploy')`,
@@ -77,7 +77,7 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error 
 	return err
 }
 
-// redefine corrects what a deployment's definition is known to be.
+// redefine corrects the recorded definition of a deployment.
 func redefine(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error {
 	if r.Definition == nil {
 		return nil
@@ -93,7 +93,7 @@ func commitComponents(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (ch
 	names := make([]string, 0, len(r.Members))
 	for _, m := range r.Members {
 		names = append(names, m.Component)
-		// The row as it was before the statement is what tells a new container.
+		// Only the row before the statement shows whether the container is new.
 		var isNew bool
 		err := tx.QueryRow(ctx, `
 			with former as (select deployment, node from components where service = $1 and name = $2)
@@ -115,9 +115,9 @@ func commitComponents(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (ch
 	return changed, err
 }
 
-// commitPorts notes which ports the release uses. The members say so of their
-// routes. Of static ports a new container uses those that its deployment
-// asked for, and one that was left alone those that it did.
+// commitPorts records which ports the release uses. The members name those of their
+// routes. A new container uses the static ports that its deployment asked for, and
+// one that was left alone those that it used before.
 func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed []string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`

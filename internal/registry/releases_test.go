@@ -89,7 +89,7 @@ func TestCommitRelease(t *testing.T) {
 		portInUse(t, store, staticRequest("blog", "web", 1, 8080))
 	})
 
-	t.Run("a failed commit leaves the release as it was", func(t *testing.T) {
+	t.Run("a failed commit does not change the release", func(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
 		allocate(t, store, portRequest("shop", "api", 1, []int{20001}, "rest"))
@@ -132,8 +132,8 @@ func TestServices(t *testing.T) {
 	}{
 		{nil, []string{"blog", "shop"}, []int{0, 2}},
 		{[]string{"shop"}, []string{"shop"}, []int{2}},
-		{[]string{"nobody", "blog"}, []string{"blog"}, []int{0}},
-		{[]string{"nobody"}, nil, nil},
+		{[]string{"unknown", "blog"}, []string{"blog"}, []int{0}},
+		{[]string{"unknown"}, nil, nil},
 	} {
 		records, err := store.Services(t.Context(), test.names)
 		require.NoError(t, err)

@@ -11,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Release reads what a service should run. A service that nobody has deployed
-// has a Release with its name alone.
+// Release reads what a service should run. A service that was never deployed has a
+// Release with only its name.
 func (s *Store) Release(ctx context.Context, service string) (fleet.Release, error) {
 	release := fleet.Release{Service: service}
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
@@ -44,7 +44,7 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release,
 }
 
 // Services reads the named services, or all if there are no names, in the
-// order of their names. One that nobody has deployed or synced is left out. It takes
+// order of their names. One that was never deployed or synced is omitted. It takes
 // four statements, however many services there are.
 func (s *Store) Services(ctx context.Context, names []string) ([]fleet.ServiceRecord, error) {
 	var records []fleet.ServiceRecord
@@ -55,9 +55,9 @@ func (s *Store) Services(ctx context.Context, names []string) ([]fleet.ServiceRe
 	return records, err
 }
 
-// RecordDefinition writes down the definition that the operator has given of a
-// service, and reports whether it is another than the last. It touches no
-// deployment, and waits for none.
+// RecordDefinition records the definition of a service that the operator gave, and
+// reports whether it differs from the last. It touches no deployment, and waits for
+// none.
 func (s *Store) RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) (err error) {
 		changed, err = recordDefinition(ctx, tx, definition)
@@ -174,7 +174,3 @@ func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][
 	})
 	return routes, err
 }
-
-// nonNil makes of a nil slice, which Postgres would take for null, an empty
-// one.
-func nonNil(names []string) []string { return append([]string{}, names...) }

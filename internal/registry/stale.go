@@ -2,31 +2,18 @@ package registry
 
 import (
 	"context"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/servicedef"
 )
 
-const (
-	// keptReleases is how many of a service's last releases keep their images,
-	// so that a rollback to one of them has nothing to pull.
-	keptReleases = 5
-	// lookBack is how many releases before those are looked through. Images
-	// that a node has missed to prune are named again by the next commits; and
-	// a commit costs the same after years.
-	lookBack = 10
-)
-
-// staleImages are those that releases of the service before its last ones
-// name, and nothing that counts: no component of any service, none of any
-// service's last releases, and no tag that a deployment under way may just
-// have built. A release is a deployment that succeeded, or is just being
-// committed, and has images.
-func staleImages(ctx context.Context, tx pgx.Tx, service string) (fleet.CommitResult, error) {
-	var stale fleet.CommitResult
+// formerImages are the images of the former releases of a service, those before
+// its last ones, and whether anything uses them: a component of any service, one of
+// any service's last releases, or a tag that a deployment under way may just have
+// built. A release is a deployment that succeeded, or is just being committed, and
+// has images.
+func formerImages(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) ([]fleet.FormerImage, error) {
 	rows, err := tx.Query(ctx, `
 		with named as (
 		    select s.name as service, release.place, image.key as image, image.value as digest
@@ -46,24 +33,13 @@ func staleImages(ctx context.Context, tx pgx.Tx, service string) (fleet.CommitRe
 		    where outcome is null
 		)
 		select distinct former.image, former.digest,
-		       not exists (select from kept where kept.image = former.image),
-		       not exists (select from kept where kept.digest = former.digest)
+		       exists (select from kept where kept.image = former.image),
+		       exists (select from kept where kept.digest = former.digest)
 		from named former
 		where former.service = $1 and former.place > $2::int and former.digest <> ''
-		order by former.image, former.digest`, service, keptReleases, lookBack)
+		order by former.image, former.digest`, r.Service, r.KeptReleases, r.FormerReleases)
 	if err != nil {
-		return stale, err
+		return nil, err
 	}
-	var image, digest string
-	var tagIsStale, digestIsStale bool
-	_, err = pgx.ForEachRow(rows, []any{&image, &digest, &tagIsStale, &digestIsStale}, func() error {
-		if tagIsStale && !strings.Contains(image, "@") {
-			stale.Tags = append(stale.Tags, image)
-		}
-		if digestIsStale {
-			stale.Digests = append(stale.Digests, servicedef.ByDigest(image, digest))
-		}
-		return nil
-	})
-	return stale, err
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.FormerImage])
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// deployment is one of a test's past: the outcome with which it ended, "" if
-// it has not, and the images that it ran, as reference and digest in turn.
+// deployment is a past one of a test: the outcome with which it ended, "" if
+// it has not, and the images that it ran, as alternating references and digests.
 type deployment struct {
 	service, outcome string
 	images           []string
 }
 
-// play makes a deployment, and returns what its commit said.
-func (d deployment) play(t *testing.T, store *registry.Store) fleet.CommitResult {
+// run makes a deployment, and returns the result of its commit.
+func (d deployment) run(t *testing.T, store *registry.Store) fleet.CommitResult {
 	t.Helper()
 	definition := servicedef.Service{Name: d.service, Node: "rift", Active: true, Components: []servicedef.Component{}}
 	var members []fleet.Member
@@ -69,7 +69,7 @@ func TestStaleImages(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name string
-		// past is played in order; what the commit of the last one says counts.
+		// past is run in order; the result of the last commit counts.
 		past          []deployment
 		tags, digests []string
 	}{
@@ -79,12 +79,12 @@ func TestStaleImages(t *testing.T) {
 			tags: []string{tag(1), tag(2)}, digests: []string{byDigest(1), byDigest(2)},
 		},
 		{
-			name: "no more than ten releases are looked through", past: releases(1, 20),
+			name: "no more than ten releases are examined", past: releases(1, 20),
 			tags:    []string{tag(6), tag(7), tag(8), tag(9), tag(10), tag(11), tag(12), tag(13), tag(14), tag(15)},
 			digests: []string{byDigest(6), byDigest(7), byDigest(8), byDigest(9), byDigest(10), byDigest(11), byDigest(12), byDigest(13), byDigest(14), byDigest(15)},
 		},
 		{
-			name: "what did not succeed is no release: it keeps nothing, and is not looked through",
+			name: "a failed deployment is no release: it keeps nothing, and is not examined",
 			past: slices.Concat(releases(1, 4), []deployment{
 				{"shop", "failed", version(91)}, {"shop", "cancelled", version(92)},
 				{"shop", "lost", version(93)}, {"shop", "unchanged", version(94)},
@@ -97,7 +97,7 @@ func TestStaleImages(t *testing.T) {
 			tags: []string{tag(1)}, digests: []string{byDigest(1)},
 		},
 		{
-			name: "what was rolled back to is kept anew",
+			name: "a release that was rolled back to is kept again",
 			past: slices.Concat(releases(1, 7), []deployment{succeeded("shop", version(2)...)}),
 			tags: []string{tag(1), tag(3)}, digests: []string{byDigest(1), byDigest(3)},
 		},
@@ -124,7 +124,7 @@ func TestStaleImages(t *testing.T) {
 			tags: []string{tag(2)}, digests: []string{byDigest(2)},
 		},
 		{
-			name: "a tag that has moved stays, and what it stood for goes",
+			name: "a tag that has moved is kept, and its old digest is stale",
 			past: slices.Concat([]deployment{succeeded("shop", tag(7), digest(1))}, releases(2, 7)),
 			tags: []string{tag(2)}, digests: []string{byDigest(2), byDigest(1)},
 		},
@@ -142,7 +142,7 @@ func TestStaleImages(t *testing.T) {
 			tags: []string{tag(2)}, digests: []string{byDigest(2)},
 		},
 		{
-			name: "what another service cannot go back to at once goes",
+			name: "a former image of another service is stale",
 			past: slices.Concat([]deployment{
 				succeeded("blog", version(1)...), succeeded("blog", version(92)...), succeeded("blog", version(93)...),
 				succeeded("blog", version(94)...), succeeded("blog", version(95)...), succeeded("blog", version(96)...),
@@ -165,7 +165,7 @@ func TestStaleImages(t *testing.T) {
 			digests: []string{byDigest(1)},
 		},
 		{
-			name: "the images of other services are not looked through",
+			name: "the releases of other services are not examined",
 			past: slices.Concat(releases(1, 7), []deployment{succeeded("blog", version(8)...)}),
 		},
 	} {
@@ -173,7 +173,7 @@ func TestStaleImages(t *testing.T) {
 			store, _ := newStore(t)
 			var result fleet.CommitResult
 			for _, d := range test.past {
-				result = d.play(t, store)
+				result = d.run(t, store)
 			}
 			require.Equal(t, fleet.CommitResult{Digests: test.digests, Tags: test.tags}, result)
 		})
@@ -183,7 +183,7 @@ func TestStaleImages(t *testing.T) {
 func TestALateCommitNamesNothingStale(t *testing.T) {
 	store, _ := newStore(t)
 	for _, d := range releases(1, 7) {
-		d.play(t, store)
+		d.run(t, store)
 	}
 	require.Zero(t, commit(t, store, "shop", 7))
 }

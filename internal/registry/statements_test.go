@@ -13,13 +13,13 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
-// mostStatements is what an update of one component may ask of Postgres. Each
-// is a round trip, in a transaction that holds the service's lock: it should
-// become fewer, and more only for a reason.
+// mostStatements bounds the statements of an update of one component. Each is a
+// round trip, in a transaction that holds the service's lock: lower the bound when
+// possible, and raise it only for a reason.
 const mostStatements = 42
 
-// TestAnUpdateTakesFewStatements counts, in Postgres' own log, what a deploy
-// asks of the registry.
+// TestAnUpdateTakesFewStatements counts, in Postgres' own log, the statements of a
+// deploy.
 func TestAnUpdateTakesFewStatements(t *testing.T) {
 	_, address := newStore(t)
 	logged, err := url.Parse(address)
@@ -53,7 +53,7 @@ func TestAnUpdateTakesFewStatements(t *testing.T) {
 }
 
 // statements is how many of them Postgres has logged. Only the sessions of one
-// test ask it to.
+// test enable that.
 func statements(t *testing.T) (n int) {
 	t.Helper()
 	text, err := os.ReadFile(serverLog)

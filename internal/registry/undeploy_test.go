@@ -67,7 +67,7 @@ func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 	require.Equal(t, plan.Undeployed(release).Hash(), release.Definition.Hash(), "there is nothing more to undeploy")
 }
 
-func TestNodesStayTouchedByAnUndeployThatLeftSomething(t *testing.T) {
+func TestNodesStayTouchedByAnUndeployThatLeftContainers(t *testing.T) {
 	store, _ := newStore(t)
 	begin(t, store, "shop", "api")
 	commit(t, store, "shop", 1, member("shop", "api", 1))
@@ -81,7 +81,7 @@ func TestNodesStayTouchedByAnUndeployThatLeftSomething(t *testing.T) {
 	require.Equal(t, []string{"rift"}, again.Release.Touched)
 }
 
-func TestAnUndeployIsNoReleaseToGoBackTo(t *testing.T) {
+func TestARollbackToAnUndeployIsRefused(t *testing.T) {
 	store, _ := newStore(t)
 	begin(t, store, "shop", "api")
 	commit(t, store, "shop", 1, member("shop", "api", 1))
@@ -98,7 +98,7 @@ func TestAnUndeployIsNoReleaseToGoBackTo(t *testing.T) {
 	require.Equal(t, definition("shop", "api"), snapshot.Definition)
 }
 
-func TestADefinitionWithoutComponentsSpoilsNoOther(t *testing.T) {
+func TestADefinitionWithoutComponentsBreaksNoOther(t *testing.T) {
 	store, _ := newStore(t)
 	begin(t, store, "shop") // its components are null
 	begin(t, store, "blog", "web")

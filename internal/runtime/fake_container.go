@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // Run creates and starts a container, unless an earlier call did.
@@ -87,9 +88,9 @@ func (f *Fake) start(c *fakeContainer) error {
 		return nil
 	}
 	for _, port := range c.info.Ports {
-		if f.taken[port.HostPort] || f.holds(port) {
-			refused := fault.New(fault.PortInUse, "start container %s: host port %d is in use", c.info.Name, port.HostPort)
-			refused.Port = port.HostPort
+		if f.taken[port.Host] || f.holds(port) {
+			refused := fault.New(fault.PortInUse, "start container %s: host port %d is in use", c.info.Name, port.Host)
+			refused.Port = port.Host
 			return refused
 		}
 	}
@@ -102,10 +103,10 @@ func (f *Fake) start(c *fakeContainer) error {
 }
 
 // holds reports whether a running container publishes the port.
-func (f *Fake) holds(port PortMapping) bool {
+func (f *Fake) holds(port servicedef.Port) bool {
 	for _, c := range f.containers {
-		if c.info.State == Running && slices.ContainsFunc(c.info.Ports, func(other PortMapping) bool {
-			return other.HostPort == port.HostPort && other.Protocol == port.Protocol
+		if c.info.State == Running && slices.ContainsFunc(c.info.Ports, func(other servicedef.Port) bool {
+			return other.Host == port.Host && other.Protocol == port.Protocol
 		}) {
 			return true
 		}

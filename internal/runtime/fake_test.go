@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/contract"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 func TestFakeKeepsTheContract(t *testing.T) {
@@ -28,7 +29,7 @@ func TestFakeKeepsTheContract(t *testing.T) {
 func TestFake(t *testing.T) {
 	spec := runtime.ContainerSpec{
 		Name: "shop-api", Image: "shop:v1",
-		Ports: []runtime.PortMapping{{HostPort: 8080, ContainerPort: 8080, Protocol: "tcp"}},
+		Ports: []servicedef.Port{{Host: 8080, Container: 8080, Protocol: "tcp"}},
 	}
 
 	t.Run("a port that another program holds is PortInUse", func(t *testing.T) {

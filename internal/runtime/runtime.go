@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // The labels of every container that mcp creates.
@@ -139,7 +141,8 @@ type ContainerSpec struct {
 	SecretEnv map[string]string
 	// Volumes are "source:/target[:options]".
 	Volumes []string
-	Ports   []PortMapping
+	// Ports are published on the host.
+	Ports []servicedef.Port
 	// User is "uid[:gid]" or a name; "" means the image's user.
 	User string
 	// Network is "" for the engine's default, "host", "none", or a network's name.
@@ -155,7 +158,7 @@ type ContainerSpec struct {
 
 // Published returns the ports that a container with this spec publishes: none on
 // the host's network, where there is nothing to publish, or without a network.
-func (s ContainerSpec) Published() []PortMapping {
+func (s ContainerSpec) Published() []servicedef.Port {
 	if s.Network == "host" || s.Network == "none" {
 		return nil
 	}
@@ -166,16 +169,6 @@ func (s ContainerSpec) Published() []PortMapping {
 // deployment created from the same spec.
 func (s ContainerSpec) MatchesLabels(labels map[string]string) bool {
 	return labels[LabelDeployment] == s.Labels[LabelDeployment] && labels[LabelSpec] == s.Labels[LabelSpec]
-}
-
-// PortMapping publishes one port of a container on its host.
-type PortMapping struct {
-	// HostIP is the address to publish on; "" means all.
-	HostIP        string `json:"host_ip,omitempty"`
-	HostPort      int    `json:"host_port"`
-	ContainerPort int    `json:"container_port"`
-	// Protocol is "tcp" or "udp".
-	Protocol string `json:"protocol"`
 }
 
 // State is the state of a container.
@@ -227,7 +220,7 @@ type ContainerInfo struct {
 	Digest string            `json:"digest,omitempty"`
 	State  State             `json:"state"`
 	Labels map[string]string `json:"labels,omitempty"`
-	Ports  []PortMapping     `json:"ports,omitempty"`
+	Ports  []servicedef.Port `json:"ports,omitempty"`
 	// Volumes are the paths on the host that are mounted in the container. They
 	// concern the host alone and are not serialized.
 	Volumes []string `json:"-"`

@@ -10,10 +10,10 @@ import (
 	"github.com/metacircular/mcp/internal/watch"
 )
 
-// servedBy is a look at a node that runs n services of four components each, as
-// they are released.
+// servedBy is an observation of a node that runs n services of four components each,
+// as they are released.
 func servedBy(n int) (fleet.Observation, []fleet.ServiceRecord) {
-	look := fleet.Observation{Node: "rift", At: noon, Status: &fleet.NodeStatus{Disk: fleet.Usage{Total: 100}, Memory: fleet.Usage{Total: 100}}}
+	observation := fleet.Observation{Node: "rift", At: noon, Status: &fleet.NodeStatus{NodeFigures: fleet.NodeFigures{Disk: fleet.Usage{Total: 100}, Memory: fleet.Usage{Total: 100}}}}
 	var services []fleet.ServiceRecord
 	for i := range n {
 		release := fleet.Release{Service: fmt.Sprintf("shop-%d", i), Number: 7, Active: true, Components: map[string]fleet.Member{}}
@@ -23,25 +23,23 @@ func servedBy(n int) (fleet.Observation, []fleet.ServiceRecord) {
 				Image: "r.example/web:v1", Digest: "sha256:web1", Spec: "spec", Active: true,
 			}
 			release.Components[m.Component] = m
-			made := fleet.Container{
+			observation.Containers = append(observation.Containers, fleet.Container{
 				Name: m.Container, Service: release.Service, Component: m.Component, Deployment: m.Deployment, Spec: m.Spec, Running: true,
-			}
-			look.Containers = append(look.Containers, fleet.ObservedContainer{
-				Container: made, ID: m.Container, Image: m.Image, Digest: m.Digest, State: "running",
+				ID: m.Container, Image: m.Image, Digest: m.Digest, State: "running",
 			})
 		}
 		services = append(services, fleet.ServiceRecord{Release: release})
 	}
-	return look, services
+	return observation, services
 }
 
 func BenchmarkFindDrift(b *testing.B) {
 	for _, n := range []int{1, 50} {
-		look, services := servedBy(n)
+		observation, services := servedBy(n)
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				require.Empty(b, watch.FindDrift(look, services, nil, nil))
+				require.Empty(b, watch.FindDrift(observation, services, nil, nil))
 			}
 		})
 	}
@@ -49,24 +47,24 @@ func BenchmarkFindDrift(b *testing.B) {
 
 func BenchmarkStandings(b *testing.B) {
 	for _, n := range []int{1, 50} {
-		look, services := servedBy(n)
+		observation, services := servedBy(n)
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				require.Len(b, watch.Standings("rift", look.Containers, services), 4*n)
+				require.Len(b, watch.Standings("rift", observation.Containers, services), 4*n)
 			}
 		})
 	}
 }
 
-// What a look sends through Temporal, twice.
+// An observation travels through Temporal twice.
 func BenchmarkPackObserved(b *testing.B) {
 	for _, n := range []int{1, 50} {
-		look, _ := servedBy(n)
+		observation, _ := servedBy(n)
 		b.Run(fmt.Sprintf("containers=%d", 4*n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				text, err := look.Containers.MarshalJSON()
+				text, err := observation.Containers.MarshalJSON()
 				require.NoError(b, err)
 				var back fleet.Observed
 				require.NoError(b, back.UnmarshalJSON(text))

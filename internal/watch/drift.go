@@ -14,15 +14,15 @@ const (
 	flaps = 3
 	// FlapWindow is how long a restart counts.
 	FlapWindow = 10 * time.Minute
-	// A disk or the memory is nearly full from the first of these percentages
-	// on, and until it falls below the second: else one that stays at the limit
-	// would make an event at each look.
+	// A disk or the memory is nearly full from the first of these percentages on,
+	// until it falls below the second: otherwise one that stays at the limit would
+	// cause an event at each observation.
 	fullFrom, fullUntil = 90, 85
 )
 
-// MemberDrift is how a component's container differs from what was released;
-// none means that it does not. Found is nil where there is no such container.
-func MemberDrift(service string, m fleet.Member, found *fleet.ObservedContainer) []fleet.Drift {
+// MemberDrift returns how a component's container differs from what was released;
+// none if it does not. Found is nil if there is no such container.
+func MemberDrift(service string, m fleet.Member, found *fleet.Container) []fleet.Drift {
 	var drift []fleet.Drift
 	note := func(kind fleet.DriftKind, format string, args ...any) {
 		drift = append(drift, fleet.Drift{
@@ -45,10 +45,10 @@ func MemberDrift(service string, m fleet.Member, found *fleet.ObservedContainer)
 	if found.Digest != m.Digest && !strings.HasSuffix(found.Image, "@"+m.Digest) {
 		note(fleet.DriftWrongImage, "it runs %s, not %s", found.Image, m.Image)
 	} else if found.Deployment != m.Deployment || found.Spec != m.Spec {
-		note(fleet.DriftReplaced, "deployment %d did not make it", m.Deployment)
+		note(fleet.DriftReplaced, "deployment %d did not create it", m.Deployment)
 	}
 	flapping := len(found.Restarted) >= flaps
-	if flapping { // then it runs or not, by chance
+	if flapping { // whether it runs at the moment is then chance
 		note(fleet.DriftFlapping, "%d restarts within %s", len(found.Restarted), FlapWindow)
 	}
 	if !found.Running && !flapping {
@@ -60,11 +60,11 @@ func MemberDrift(service string, m fleet.Member, found *fleet.ObservedContainer)
 	return drift
 }
 
-// FindDrift is all that is not as it should be on a node. Services are those
-// that have to do with it; busy are those whose containers are being changed,
-// of which nothing can be said. Open is what was found before.
+// FindDrift returns the drift of a node. Services are those that concern it. Busy
+// are those whose containers are being changed; their drift is unknown. Open is the
+// drift that was found before.
 func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[string]bool, open []fleet.OpenDrift) []fleet.Drift {
-	if o.Counts() {
+	if unreachable(o) {
 		return []fleet.Drift{{Kind: fleet.DriftUnreachable, Detail: o.Problem}}
 	}
 	if o.Problem != "" {
@@ -85,7 +85,7 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 		if orphans[c.Name] {
 			found = append(found, fleet.Drift{
 				Kind: fleet.DriftOrphan, Service: c.Service, Component: c.Component, Container: c.Name,
-				Detail: fmt.Sprintf("of deployment %d, which is not what should run", c.Deployment),
+				Detail: fmt.Sprintf("deployment %d created it, and no release has it", c.Deployment),
 			})
 		}
 	}
@@ -99,8 +99,13 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 	return found
 }
 
-// doing says what a container that does not run is doing.
-func doing(c fleet.ObservedContainer) string {
+// unreachable reports whether an observation without an answer makes the node
+// unreachable. One alone does not: a worker that is restarted, as for a new
+// version, is away for seconds.
+func unreachable(o fleet.Observation) bool { return o.Problem != "" && !o.Unanswered.IsZero() }
+
+// doing describes the state of a container that does not run.
+func doing(c fleet.Container) string {
 	switch c.State {
 	case "stopped":
 		return fmt.Sprintf("exited with code %d", c.ExitCode)
@@ -110,10 +115,10 @@ func doing(c fleet.ObservedContainer) string {
 	return "it is paused, or about to stop"
 }
 
-// fullness is the drift where nearly all of what is in use.
+// fullness returns the drift where nearly all of something is in use.
 func fullness(d fleet.Drift, what string, u fleet.Usage, open []fleet.OpenDrift) []fleet.Drift {
 	limit := fullFrom
-	if slices.ContainsFunc(open, func(known fleet.OpenDrift) bool { return known.Same(d) }) {
+	if slices.ContainsFunc(open, func(o fleet.OpenDrift) bool { return o.Same(d) }) {
 		limit = fullUntil
 	}
 	percent := u.Percent()

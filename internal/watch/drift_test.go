@@ -14,7 +14,7 @@ import (
 var noon = time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // watched is the node rift on which a service of one component, web, runs as
-// it should.
+// released.
 func watched() (fleet.Observation, []fleet.ServiceRecord) {
 	member := fleet.Member{
 		Component: "web", Container: "shop-web", Node: "rift", Deployment: 7,
@@ -24,12 +24,12 @@ func watched() (fleet.Observation, []fleet.ServiceRecord) {
 	away.Component, away.Container, away.Node = "db", "shop-db", "orion"
 	return fleet.Observation{
 			Node: "rift", At: noon,
-			Status: &fleet.NodeStatus{Disk: fleet.Usage{Total: 100, Used: 10}, Memory: fleet.Usage{Total: 100, Used: 10}},
-			Containers: []fleet.ObservedContainer{
-				{Container: fleet.Container{Name: "other", Running: true}, ID: "1", State: "running"},
+			Status: &fleet.NodeStatus{NodeFigures: fleet.NodeFigures{Disk: fleet.Usage{Total: 100, Used: 10}, Memory: fleet.Usage{Total: 100, Used: 10}}},
+			Containers: []fleet.Container{
+				{Name: "other", Running: true, ID: "1", State: "running"},
 				{
-					Container: fleet.Container{Name: "shop-web", Service: "shop", Component: "web", Deployment: 7, Spec: "spec", Running: true},
-					ID:        "2", Image: "r.example/web@sha256:web1", Digest: "sha256:local", State: "running",
+					Name: "shop-web", Service: "shop", Component: "web", Deployment: 7, Spec: "spec", Running: true,
+					ID: "2", Image: "r.example/web@sha256:web1", Digest: "sha256:local", State: "running",
 				},
 			},
 		}, []fleet.ServiceRecord{{Release: fleet.Release{
@@ -38,8 +38,8 @@ func watched() (fleet.Observation, []fleet.ServiceRecord) {
 		}}}
 }
 
-// told renders drift as "kind subject".
-func told(found []fleet.Drift) string {
+// rendered is drift as "kind subject".
+func rendered(found []fleet.Drift) string {
 	var list []string
 	for _, d := range found {
 		list = append(list, strings.TrimSpace(string(d.Kind)+" "+d.Container))
@@ -50,89 +50,89 @@ func told(found []fleet.Drift) string {
 func TestFindDrift(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(o *fleet.Observation, web *fleet.ObservedContainer, member *fleet.Member)
+		change func(o *fleet.Observation, web *fleet.Container, member *fleet.Member)
 		want   string
 	}{
-		{"all is as it should be", func(*fleet.Observation, *fleet.ObservedContainer, *fleet.Member) {}, ""},
-		{"the container is gone", func(o *fleet.Observation, _ *fleet.ObservedContainer, _ *fleet.Member) {
+		{"all is as it should be", func(*fleet.Observation, *fleet.Container, *fleet.Member) {}, ""},
+		{"the container is gone", func(o *fleet.Observation, _ *fleet.Container, _ *fleet.Member) {
 			o.Containers = o.Containers[:1]
 		}, "missing shop-web"},
-		{"it has another name", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"it has another name", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Name = "mine"
 		}, "renamed shop-web"},
-		{"a deploy that was terminated has set it aside", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"a deploy that was terminated has set it aside", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Name, c.Running, c.State = "shop-web.prev", false, "stopped"
 		}, "renamed shop-web, stopped shop-web"},
-		{"it does not run", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"it does not run", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Running, c.State, c.ExitCode = false, "stopped", 137
 		}, "stopped shop-web"},
-		{"it runs by the digest that the engine knows", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"it runs by the digest that the engine knows", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Image, c.Digest = "r.example/web:latest", "sha256:web1"
 		}, ""},
-		{"somebody runs another image in its place", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
-			*c = fleet.ObservedContainer{Container: fleet.Container{Name: "shop-web", Running: true}, Image: "docker.io/nginx", Digest: "sha256:nginx"}
+		{"a foreign container of another image is in its place", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+			*c = fleet.Container{Name: "shop-web", Running: true, Image: "docker.io/nginx", Digest: "sha256:nginx"}
 		}, "wrong-image shop-web"},
-		{"somebody runs the same image in its place", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
-			c.Container = fleet.Container{Name: "shop-web", Running: true}
+		{"a foreign container of the same image is in its place", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+			c.Service, c.Component, c.Deployment, c.Spec = "", "", 0, ""
 		}, "replaced shop-web"},
-		{"another deployment made it", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"another deployment made it", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Deployment = 6
 		}, "replaced shop-web"},
-		{"its specification is another", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"its specification is another", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Spec = "other"
 		}, "replaced shop-web"},
-		{"it is restarted again and again, and between two restarts", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"it is restarted again and again, and between two restarts", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Running, c.State, c.Restarted = false, "stopped", []time.Time{noon, noon, noon}
 		}, "flapping shop-web"},
-		{"it was restarted twice", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"it was restarted twice", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Restarted = []time.Time{noon, noon}
 		}, ""},
-		{"it is unhealthy", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"it is unhealthy", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Health = "unhealthy"
 		}, "unhealthy shop-web"},
-		{"its health is not known yet", func(_ *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"its health is not determined yet", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Health = "starting"
 		}, ""},
-		{"it was stopped on purpose, and runs", func(_ *fleet.Observation, _ *fleet.ObservedContainer, m *fleet.Member) {
+		{"it was stopped on purpose, and runs", func(_ *fleet.Observation, _ *fleet.Container, m *fleet.Member) {
 			m.Active = false
 		}, "running shop-web"},
-		{"it was stopped on purpose", func(_ *fleet.Observation, c *fleet.ObservedContainer, m *fleet.Member) {
+		{"it was stopped on purpose", func(_ *fleet.Observation, c *fleet.Container, m *fleet.Member) {
 			m.Active, c.Running, c.State = false, false, "stopped"
 		}, ""},
-		{"it was stopped on purpose, and is gone", func(o *fleet.Observation, _ *fleet.ObservedContainer, m *fleet.Member) {
+		{"it was stopped on purpose, and is gone", func(o *fleet.Observation, _ *fleet.Container, m *fleet.Member) {
 			m.Active, o.Containers = false, nil
 		}, ""},
-		{"a container of a component that lives elsewhere", func(o *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"a container of a component that lives elsewhere", func(o *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			stray := *c
 			stray.Name, stray.Component = "shop-db", "db"
 			o.Containers = append(o.Containers, stray)
 		}, "orphan shop-db"},
-		{"a container of a service that nobody knows", func(o *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"a container of an unknown service", func(o *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			stray := *c
 			stray.Name, stray.Service = "blog-web", "blog"
 			o.Containers = append(o.Containers, stray)
 		}, "orphan blog-web"},
-		{"a second container beside the right one", func(o *fleet.Observation, c *fleet.ObservedContainer, _ *fleet.Member) {
+		{"a second container beside the right one", func(o *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			stray := *c
 			stray.Name = "shop-web.next"
 			o.Containers = append(o.Containers, stray)
 		}, "orphan shop-web.next"},
-		{"the disk is nearly full", func(o *fleet.Observation, _ *fleet.ObservedContainer, _ *fleet.Member) {
+		{"the disk is nearly full", func(o *fleet.Observation, _ *fleet.Container, _ *fleet.Member) {
 			o.Status.Disk.Used = 90
 		}, "disk"},
-		{"the disk is not so full", func(o *fleet.Observation, _ *fleet.ObservedContainer, _ *fleet.Member) {
+		{"the disk is not so full", func(o *fleet.Observation, _ *fleet.Container, _ *fleet.Member) {
 			o.Status.Disk.Used = 89
 		}, ""},
-		{"the memory is nearly full", func(o *fleet.Observation, _ *fleet.ObservedContainer, _ *fleet.Member) {
+		{"the memory is nearly full", func(o *fleet.Observation, _ *fleet.Container, _ *fleet.Member) {
 			o.Status.Memory.Used = 95
 		}, "memory"},
-		{"the node does not answer: its worker may only be restarted", func(o *fleet.Observation, _ *fleet.ObservedContainer, _ *fleet.Member) {
+		{"the node does not answer: its worker may only be restarted", func(o *fleet.Observation, _ *fleet.Container, _ *fleet.Member) {
 			*o = fleet.Observation{Node: "rift", At: noon, Problem: "no worker"}
 		}, ""},
-		{"the node does not answer again", func(o *fleet.Observation, _ *fleet.ObservedContainer, _ *fleet.Member) {
+		{"the node does not answer again", func(o *fleet.Observation, _ *fleet.Container, _ *fleet.Member) {
 			*o = fleet.Observation{Node: "rift", At: noon, Problem: "no worker", Unanswered: noon.Add(-time.Minute)}
 		}, "unreachable"},
-		{"the node answers again", func(o *fleet.Observation, _ *fleet.ObservedContainer, _ *fleet.Member) {
+		{"the node answers again", func(o *fleet.Observation, _ *fleet.Container, _ *fleet.Member) {
 			o.Unanswered = noon.Add(-time.Minute)
 		}, ""},
 	} {
@@ -141,11 +141,11 @@ func TestFindDrift(t *testing.T) {
 			member := services[0].Release.Components["web"]
 			test.change(&o, &o.Containers[1], &member)
 			services[0].Release.Components["web"] = member
-			require.Equal(t, test.want, told(watch.FindDrift(o, services, nil, nil)))
+			require.Equal(t, test.want, rendered(watch.FindDrift(o, services, nil, nil)))
 		})
 	}
 
-	t.Run("of a service that is busy nothing is said", func(t *testing.T) {
+	t.Run("a busy service has no drift", func(t *testing.T) {
 		o, services := watched()
 		o.Containers[1].Name = "shop-web.next"
 		require.Empty(t, watch.FindDrift(o, services, map[string]bool{"shop": true}, nil))
@@ -156,18 +156,19 @@ func TestFindDrift(t *testing.T) {
 		open := []fleet.OpenDrift{{Drift: fleet.Drift{Kind: fleet.DriftDisk}}}
 		for used, want := range map[uint64]string{89: "disk", 85: "disk", 84: ""} {
 			o.Status.Disk.Used = used
-			require.Equal(t, want, told(watch.FindDrift(o, services, nil, open)), used)
+			require.Equal(t, want, rendered(watch.FindDrift(o, services, nil, open)), used)
 		}
 	})
 }
 
-func TestEachFileSystemIsFullByItself(t *testing.T) {
+func TestEachFileSystemHasItsOwnDrift(t *testing.T) {
 	disk := func(path string, used uint64) fleet.Disk {
 		return fleet.Disk{Path: path, Usage: fleet.Usage{Total: 100 << 30, Used: used << 30}}
 	}
 	o := fleet.Observation{Node: "rift", Status: &fleet.NodeStatus{
-		Storage: "/var/lib/containers", Disk: fleet.Usage{Total: 100, Used: 95},
-		Disks: []fleet.Disk{disk("/srv/a", 91), disk("/srv/b", 87), disk("/srv/c", 87)},
+		Storage: "/var/lib/containers", NodeFigures: fleet.NodeFigures{
+			Disk: fleet.Usage{Total: 100, Used: 95}, Disks: []fleet.Disk{disk("/srv/a", 91), disk("/srv/b", 87), disk("/srv/c", 87)},
+		},
 	}}
 	open := []fleet.OpenDrift{{Drift: fleet.Drift{Kind: fleet.DriftDisk, Path: "/srv/b"}}}
 	require.Equal(t, []fleet.Drift{
@@ -217,10 +218,10 @@ func TestEvents(t *testing.T) {
 		{"it ends", open(stopped), "", nil, "", []fleet.Event{ended(stopped)}, nil},
 		{"one ends as another begins", open(stopped), "", []fleet.Drift{missing}, "", []fleet.Event{ended(stopped), began(missing)}, []fleet.Drift{missing}},
 		{"it is left open while its service is busy", open(stopped, missing), "", nil, "shop", []fleet.Event{ended(missing)}, []fleet.Drift{stopped}},
-		{"its node has left one look unanswered", open(stopped), "gone", nil, "", nil, []fleet.Drift{stopped}},
-		{"its node goes away: nobody knows", open(stopped), "gone", []fleet.Drift{away}, "", []fleet.Event{gone}, []fleet.Drift{stopped, away}},
+		{"its node has left one observation unanswered", open(stopped), "gone", nil, "", nil, []fleet.Drift{stopped}},
+		{"its node goes away: its state is unknown", open(stopped), "gone", []fleet.Drift{away}, "", []fleet.Event{gone}, []fleet.Drift{stopped, away}},
 		{"its node stays away", open(stopped, away), "gone", []fleet.Drift{away}, "", nil, []fleet.Drift{stopped, away}},
-		{"its node is back, and it as it was", open(stopped, away), "", []fleet.Drift{stopped}, "", []fleet.Event{ended(back)}, []fleet.Drift{stopped}},
+		{"its node is back, and it has not changed", open(stopped, away), "", []fleet.Drift{stopped}, "", []fleet.Event{ended(back)}, []fleet.Drift{stopped}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := fleet.Observation{Node: "rift", At: noon, Problem: test.problem, Unanswered: gone.Since}
@@ -237,26 +238,26 @@ func TestEvents(t *testing.T) {
 
 func TestRestarts(t *testing.T) {
 	started := noon.Add(-time.Hour)
-	before := fleet.ObservedContainer{ID: "1", Restarts: 5, Started: started}
+	before := fleet.Container{ID: "1", Restarts: 5, Started: started}
 	now := before
 	for _, test := range []struct {
 		name   string
-		change func(before, now *fleet.ObservedContainer)
+		change func(before, now *fleet.Container)
 		want   []time.Time
 	}{
-		{"none", func(*fleet.ObservedContainer, *fleet.ObservedContainer) {}, nil},
-		{"one by the engine", func(_, c *fleet.ObservedContainer) { c.Restarts, c.Started = 6, noon }, []time.Time{noon}},
-		{"one by hand", func(_, c *fleet.ObservedContainer) { c.Started = noon }, []time.Time{noon}},
-		{"many at once count as enough", func(_, c *fleet.ObservedContainer) { c.Restarts = 500 }, []time.Time{noon, noon, noon}},
-		{"its first start is none", func(b, _ *fleet.ObservedContainer) { b.Started = time.Time{} }, nil},
-		{"the engine counts anew", func(_, c *fleet.ObservedContainer) { c.Restarts = 0 }, nil},
-		{"those before are kept", func(b, c *fleet.ObservedContainer) {
+		{"none", func(*fleet.Container, *fleet.Container) {}, nil},
+		{"one by the engine", func(_, c *fleet.Container) { c.Restarts, c.Started = 6, noon }, []time.Time{noon}},
+		{"one by hand", func(_, c *fleet.Container) { c.Started = noon }, []time.Time{noon}},
+		{"many at once count as enough", func(_, c *fleet.Container) { c.Restarts = 500 }, []time.Time{noon, noon, noon}},
+		{"its first start is none", func(b, _ *fleet.Container) { b.Started = time.Time{} }, nil},
+		{"the engine resets its count", func(_, c *fleet.Container) { c.Restarts = 0 }, nil},
+		{"those before are kept", func(b, c *fleet.Container) {
 			b.Restarted, c.Restarts = []time.Time{noon.Add(-time.Minute)}, 6
 		}, []time.Time{noon.Add(-time.Minute), noon}},
-		{"those that are too old are not", func(b, _ *fleet.ObservedContainer) {
+		{"those that are too old are not", func(b, _ *fleet.Container) {
 			b.Restarted = []time.Time{noon.Add(-watch.FlapWindow), noon.Add(1 - watch.FlapWindow)}
 		}, []time.Time{noon.Add(1 - watch.FlapWindow)}},
-		{"and no more than are needed", func(b, c *fleet.ObservedContainer) {
+		{"and no more than are needed", func(b, c *fleet.Container) {
 			b.Restarted, c.Restarts = []time.Time{noon.Add(-3), noon.Add(-2), noon.Add(-1)}, 6
 		}, []time.Time{noon.Add(-2), noon.Add(-1), noon}},
 	} {
@@ -270,5 +271,5 @@ func TestRestarts(t *testing.T) {
 			}
 		})
 	}
-	require.Empty(t, watch.Restarts(nil, now, noon), "nobody knows since when")
+	require.Empty(t, watch.Restarts(nil, now, noon), "it was not observed before")
 }

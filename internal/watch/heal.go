@@ -13,14 +13,13 @@ const (
 	healTries = 5
 	// HealWindow is how long one of these deploys counts.
 	HealWindow = time.Hour
-	// healPause is how long to wait after the first one; it doubles with each.
+	// healPause is the pause after the first of them; it doubles with each.
 	healPause = 30 * time.Second
 )
 
-// Heal decides which services are to be deployed again as they were released:
-// those that want it (reconcile = true), and of which a look has found that a
-// container is missing or does not run. Past are the events of the two kinds
-// above within the last HealWindow, oldest first.
+// Heal decides which releases are deployed again: those of services with reconcile =
+// true of which a container is missing or does not run. Past are the events of
+// healing within the last HealWindow, oldest first.
 func Heal(o fleet.Observation, found []fleet.Drift, services []fleet.ServiceRecord, past []fleet.Event) (events []fleet.Event, heal []fleet.Healing) {
 	for _, s := range services {
 		definition := s.Release.Definition

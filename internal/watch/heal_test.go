@@ -46,7 +46,7 @@ func TestHeal(t *testing.T) {
 		"too soon after the third":              {found: []fleet.Drift{missing}, past: tried(10*time.Minute, 5*time.Minute, 119*time.Second)},
 		"in time after the third":               {found: []fleet.Drift{missing}, past: tried(10*time.Minute, 5*time.Minute, 2*time.Minute), want: fleet.EventReconcile},
 		"often enough":                          {found: []fleet.Drift{missing}, past: worn, want: fleet.EventLeftAlone},
-		"often enough, which was told":          {found: []fleet.Drift{missing}, past: append(worn[:5:5], event(fleet.EventLeftAlone, time.Minute))},
+		"often enough, and that was recorded":   {found: []fleet.Drift{missing}, past: append(worn[:5:5], event(fleet.EventLeftAlone, time.Minute))},
 		"an hour after the first":               {found: []fleet.Drift{missing}, past: append(tried(time.Hour), worn[1:]...), want: fleet.EventReconcile},
 	}
 	for name, test := range tests {

@@ -2,24 +2,23 @@ package watch
 
 import "time"
 
-// What is kept of the looks at nodes, and for how long.
+// How long the history of nodes is kept.
 const (
-	// KeepWhole is how long every look and every event is kept.
+	// KeepWhole is how long every observation and every event is kept.
 	KeepWhole = 48 * time.Hour
-	// KeepHours is how long, from the same moment on, an hour's are kept in
-	// short: then nothing is.
+	// KeepHours is how long the summary of an hour is kept, from that hour on.
 	KeepHours = 30 * 24 * time.Hour
 )
 
-// Retention says of which history how much is kept.
+// Retention is how much of the history is kept.
 type Retention struct {
 	// Whole is the beginning of the first hour that is kept whole.
 	Whole time.Time `json:"whole"`
-	// Any is the beginning of the first hour of which anything is kept.
+	// Any is the beginning of the first hour that is kept at all.
 	Any time.Time `json:"any"`
 }
 
-// RetentionAt is what is kept at a moment.
+// RetentionAt returns what is kept at a moment.
 func RetentionAt(now time.Time) Retention {
 	return Retention{
 		Whole: now.Add(-KeepWhole).Truncate(time.Hour),

@@ -7,10 +7,9 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Revive are the containers of a release to start after a boot of their node,
-// those first that others depend on: each runs by its release, and its restart
-// policy outlasts a boot. The policies "no" and "on-failure" do not, as with
-// podman and Docker.
+// Revive returns the containers of a release to start after a boot of their node,
+// dependencies first. Each should run, and has a restart policy that outlasts a
+// boot; "no" and "on-failure" do not, as with podman and Docker.
 func Revive(release fleet.Release, node string, containers []fleet.Container) []string {
 	waves := release.Waves()
 	var members []fleet.Member
@@ -36,6 +35,6 @@ func outlastsBoot(release fleet.Release, member fleet.Member) bool {
 	if release.Definition == nil {
 		return false
 	}
-	c, known := release.Definition.Component(member.Component)
-	return known && (c.Restart == "always" || c.Restart == "unless-stopped")
+	c, defined := release.Definition.Component(member.Component)
+	return defined && (c.Restart == "always" || c.Restart == "unless-stopped")
 }

@@ -41,7 +41,7 @@ func TestRevive(t *testing.T) {
 		"what is not the release's":       {[]fleet.Container{with("db", func(c *fleet.Container) { c.Deployment = 8 })}, nil},
 		"what waits under another name":   {[]fleet.Container{with("db", func(c *fleet.Container) { c.Name += fleet.PrevSuffix })}, nil},
 		"what should run on another node": {[]fleet.Container{stopped["web"]}, nil},
-		"what somebody else made":         {[]fleet.Container{{Name: "shop-db"}}, nil},
+		"a foreign container":             {[]fleet.Container{{Name: "shop-db"}}, nil},
 		"nothing":                         {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

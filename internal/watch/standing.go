@@ -2,22 +2,22 @@ package watch
 
 import "github.com/metacircular/mcp/internal/fleet"
 
-// Standing says whose a container is.
+// Standing is how a container relates to the releases.
 type Standing string
 
 // The standings.
 const (
-	// Managed is a container that a release has, or that a deployment under way
-	// may be about to change.
+	// Managed is a container of a release, or one that a deployment under way may
+	// be about to change.
 	Managed Standing = "managed"
-	// Unmanaged is one that mcp has neither started nor adopted.
+	// Unmanaged is one that mcp has neither created nor adopted.
 	Unmanaged Standing = "unmanaged"
-	// Orphan is one of mcp's that no release has.
+	// Orphan is one of mcp's that belongs to no release.
 	Orphan Standing = "orphan"
 )
 
-// Standings says of each container of a node, by its name, whose it is.
-func Standings(node string, containers []fleet.ObservedContainer, services []fleet.ServiceRecord) map[string]Standing {
+// Standings returns the standing of each container of a node, by its name.
+func Standings(node string, containers []fleet.Container, services []fleet.ServiceRecord) map[string]Standing {
 	busy := map[string]bool{}
 	for _, s := range services {
 		busy[s.Release.Service] = s.Deploying != 0
@@ -38,9 +38,9 @@ func Standings(node string, containers []fleet.ObservedContainer, services []fle
 	return standings
 }
 
-// orphansOn are the names of the containers that bear mcp's labels and that no
-// release has; of a busy service nothing is said.
-func orphansOn(node string, containers []fleet.ObservedContainer, services []fleet.ServiceRecord, busy map[string]bool) map[string]bool {
+// orphansOn returns the names of the containers that bear mcp's labels and belong to
+// no release. Those of a busy service are not among them.
+func orphansOn(node string, containers []fleet.Container, services []fleet.ServiceRecord, busy map[string]bool) map[string]bool {
 	explained := map[string]bool{}
 	for _, s := range services {
 		for _, m := range s.Release.Members() {

@@ -10,13 +10,13 @@ import (
 )
 
 func TestStandings(t *testing.T) {
-	look, services := watched()
-	next := look.Containers[1]
+	observation, services := watched()
+	next := observation.Containers[1]
 	next.ID, next.Name, next.Deployment = "3", "shop-web.next", 8
-	adopted := look.Containers[0]
+	adopted := observation.Containers[0]
 	adopted.ID, adopted.Name = "4", "shop-db"
-	look.Containers = append(look.Containers, next, adopted)
-	standings := func() map[string]watch.Standing { return watch.Standings("rift", look.Containers, services) }
+	observation.Containers = append(observation.Containers, next, adopted)
+	standings := func() map[string]watch.Standing { return watch.Standings("rift", observation.Containers, services) }
 	want := map[string]watch.Standing{
 		"other": watch.Unmanaged, "shop-web": watch.Managed, "shop-web.next": watch.Orphan, "shop-db": watch.Unmanaged,
 	}
@@ -31,7 +31,7 @@ func TestStandings(t *testing.T) {
 	db.Node = "rift"
 	services[0].Release.Components["db"] = db
 	want["shop-web.next"] = watch.Orphan
-	require.Equal(t, want, standings(), "the name alone makes it nobody's")
+	require.Equal(t, want, standings(), "a name alone does not make it managed")
 	services[0].Release.Adopted = []fleet.Adopted{{ID: "4", Node: "rift", Service: "shop", Component: "db", Deployment: 7}}
 	want["shop-db"] = watch.Managed
 	require.Equal(t, want, standings())

@@ -35,7 +35,7 @@ func (p *play) runByHand() error {
 	name := servicedef.ContainerNameFor(p.service, "app")
 	_, err = home.engine.Run(ctx, runtime.ContainerSpec{
 		Name: name, Image: image, Env: map[string]string{"PORT": strconv.Itoa(port)}, Restart: "unless-stopped",
-		Ports: []runtime.PortMapping{{HostIP: home.address, HostPort: port, ContainerPort: port, Protocol: "tcp"}},
+		Ports: []servicedef.Port{{IP: home.address, Host: port, Container: port, Protocol: "tcp"}},
 	})
 	if err != nil {
 		return err

@@ -174,7 +174,7 @@ func judgePorts(r rows, containers []found) error {
 	}
 	for _, c := range containers {
 		for _, port := range c.Ports {
-			published = append(published, fmt.Sprintf("%s:%d", c.Node, port.HostPort))
+			published = append(published, fmt.Sprintf("%s:%d", c.Node, port.Host))
 		}
 	}
 	slices.Sort(held)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // good is what a second release leaves when all is well.
@@ -20,7 +21,7 @@ func good() (rows, []found) {
 	return r, []found{{Node: "rift", ContainerInfo: runtime.ContainerInfo{
 		Name: "s1-app", Image: "r/app@sha256:2", State: runtime.Running,
 		Labels: map[string]string{runtime.LabelDeployment: "2"},
-		Ports:  []runtime.PortMapping{{HostPort: 20002}},
+		Ports:  []servicedef.Port{{Host: 20002}},
 	}}}
 }
 

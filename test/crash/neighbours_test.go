@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // arpNotify is the setting that a node's worker makes.
@@ -41,7 +42,7 @@ func TestAContainerLearnsItsGatewaysNewAddress(t *testing.T) {
 		t.Helper()
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
 			Name: name, Image: "localhost/app:v1", Command: []string{"/app", "serve"}, Env: map[string]string{"PORT": "8080"},
-			Ports: []runtime.PortMapping{{HostIP: h.address, HostPort: port, ContainerPort: 8080, Protocol: "tcp"}},
+			Ports: []servicedef.Port{{IP: h.address, Host: port, Container: 8080, Protocol: "tcp"}},
 		})
 		require.NoError(t, err)
 	}

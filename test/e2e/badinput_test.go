@@ -117,7 +117,7 @@ func TestASourceThatCannotBeBuiltTouchesNoNode(t *testing.T) {
 		require.Equal(t, 1, failed.code, failed)
 		require.Contains(t, failed.stderr, "STEP")
 		require.Contains(t, failed.stderr, "nothing-there")
-		require.Contains(t, failed.stderr, "the whole log is ")
+		require.Contains(t, failed.stderr, "read the whole log: ")
 		require.NotContains(t, failed.stderr, "run on local")
 		require.Less(t, time.Since(started), time.Minute, "it is not retried")
 	})

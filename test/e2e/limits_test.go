@@ -127,7 +127,7 @@ func TestALogOfFiftyMegabytesStaysOnTheBuilder(t *testing.T) {
 		story := w.story(result.WorkflowID)
 		require.Equal(t, 1, story.attempts["Build"], story.failures["Build"])
 		require.Less(t, story.size, 256<<10)
-		kept, found := strings.CutPrefix(result.Error.Hint, "the whole log is ")
+		kept, found := strings.CutPrefix(result.Error.Hint, "read the whole log: ")
 		require.True(t, found, result.Error.Hint)
 		kept, _, _ = strings.Cut(kept, " ")
 		requireLog(t, kept)

@@ -72,7 +72,7 @@ func TestAPullThatFails(t *testing.T) {
 		attempts int
 	}{
 		"pullrefused": {answering(http.StatusUnauthorized, "UNAUTHORIZED"), fault.Unauthorized, "pull ", "on node local", 1},
-		"pullsilent":  {hanging, fault.Unavailable, "gave up after 5s: run pullsilent-app: no answer in time; the last that was heard: pull, ", "", 0},
+		"pullsilent":  {hanging, fault.Unavailable, "gave up after 5s: run pullsilent-app: no answer in time; the last progress: pull, ", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

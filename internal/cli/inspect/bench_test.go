@@ -11,7 +11,6 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -28,13 +27,10 @@ func fullNode() workflows.StatusResult {
 				Routes: []fleet.Route{{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20000 + 4*i + c}},
 			}
 			release.Components[m.Component] = m
-			rift.Containers = append(rift.Containers, workflows.ListedContainer{UptimeSeconds: 3600, ContainerInfo: runtime.ContainerInfo{
-				ID: m.Container, Name: m.Container, Image: m.Image, Digest: m.Digest, State: runtime.Running, Started: time.Now(),
-				Labels: map[string]string{
-					runtime.LabelService: release.Service, runtime.LabelComponent: m.Component,
-					runtime.LabelDeployment: "7", runtime.LabelSpec: "spec",
-				},
-			}})
+			rift.Containers = append(rift.Containers, fleet.Container{
+				ID: m.Container, Name: m.Container, Service: release.Service, Component: m.Component, Deployment: 7, Spec: "spec",
+				Image: m.Image, Digest: m.Digest, State: "running", Running: true, Started: time.Now(), UptimeSeconds: 3600,
+			})
 		}
 		result.Services = append(result.Services, fleet.ServiceRecord{Release: release})
 	}

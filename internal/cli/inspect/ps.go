@@ -14,8 +14,8 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/watch"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -29,8 +29,8 @@ type process struct {
 	State     string    `json:"state"`
 	Started   time.Time `json:"started,omitzero"`
 	// UptimeSeconds is 0 for one that does not run.
-	UptimeSeconds int64                 `json:"uptime_seconds"`
-	Ports         []runtime.PortMapping `json:"ports"`
+	UptimeSeconds int64             `json:"uptime_seconds"`
+	Ports         []servicedef.Port `json:"ports"`
 	// Managed is whether mcp runs it; Orphan whether it is one of mcp's that no
 	// release has.
 	Managed bool `json:"managed"`
@@ -83,16 +83,16 @@ func runPs(ctx context.Context, s *session.Session, nodes []string) error {
 func processes(r workflows.ProcessesResult) []process {
 	list := []process{}
 	for _, n := range r.Nodes {
-		recognised := session.Containers(n, fleet.Releases(r.Services)...)
+		recognised := fleet.Recognise(n.Node, n.Containers, fleet.Releases(r.Services)...)
 		standings := watch.Standings(n.Node, recognised, r.Services)
 		for i, c := range n.Containers {
 			p := process{
-				Node: n.Node, Container: c.Name, Image: c.Image, State: string(c.State), Started: c.Started, UptimeSeconds: c.UptimeSeconds,
+				Node: n.Node, Container: c.Name, Image: c.Image, State: c.State, Started: c.Started, UptimeSeconds: c.UptimeSeconds,
 				Service: recognised[i].Service, Component: recognised[i].Component, Ports: c.Ports, standing: standings[c.Name],
 			}
 			p.Managed, p.Orphan = p.standing == watch.Managed, p.standing == watch.Orphan
 			if p.Ports == nil {
-				p.Ports = []runtime.PortMapping{}
+				p.Ports = []servicedef.Port{}
 			}
 			list = append(list, p)
 		}
@@ -118,10 +118,10 @@ func writeProcesses(s *session.Session, list []process) {
 }
 
 // mappings renders ports as podman does: "127.0.0.1:8080->80/tcp".
-func mappings(ports []runtime.PortMapping) string {
+func mappings(ports []servicedef.Port) string {
 	var list []string
 	for _, p := range ports {
-		list = append(list, fmt.Sprintf("%s:%d->%d/%s", p.HostIP, p.HostPort, p.ContainerPort, p.Protocol))
+		list = append(list, fmt.Sprintf("%s:%d->%d/%s", p.IP, p.Host, p.Container, p.Protocol))
 	}
 	return strings.Join(list, " ")
 }

@@ -97,16 +97,11 @@ func statuses(r workflows.StatusResult) []serviceStatus {
 // seenNode is the answer of a node, prepared once for all services.
 type seenNode struct {
 	silent     bool // it did not answer
-	containers []fleet.ObservedContainer
-	uptimes    map[string]int64 // in seconds, by container id
+	containers []fleet.Container
 }
 
 func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
-	n := seenNode{silent: node.Error != nil, containers: session.Containers(node, services...), uptimes: map[string]int64{}}
-	for _, c := range node.Containers {
-		n.uptimes[c.ID] = c.UptimeSeconds
-	}
-	return n
+	return seenNode{silent: node.Error != nil, containers: fleet.Recognise(node.Node, node.Containers, services...)}
 }
 
 // statusOf compares the release of a service with the containers of its nodes.
@@ -144,7 +139,7 @@ func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus
 	if found != nil {
 		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
 		if found.Running {
-			c.Started, c.UptimeSeconds = found.Started, node.uptimes[found.ID]
+			c.Started, c.UptimeSeconds = found.Started, found.UptimeSeconds
 		}
 	}
 	for _, d := range watch.MemberDrift(r.Service, m, found) {

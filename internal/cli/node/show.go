@@ -17,19 +17,12 @@ import (
 
 // shownNode is mcp node show --json.
 type shownNode struct {
-	nodeStatus
-	Address       string            `json:"address"`
-	Announced     time.Time         `json:"announced"`
-	Hostname      string            `json:"hostname"`
-	Kernel        string            `json:"kernel"`
-	Arch          string            `json:"arch"`
-	Storage       string            `json:"storage"`
-	Network       string            `json:"network"`
-	Cgroups       string            `json:"cgroups"`
-	EphemeralLow  int               `json:"ephemeral_low"`
-	EphemeralHigh int               `json:"ephemeral_high"`
-	Drift         []fleet.OpenDrift `json:"drift"`
-	History       fleet.NodeHistory `json:"history"`
+	nodeState
+	fleet.NodeStatus
+	Address   string            `json:"address"`
+	Announced time.Time         `json:"announced"`
+	Drift     []fleet.OpenDrift `json:"drift"`
+	History   fleet.NodeHistory `json:"history"`
 }
 
 func newShow(s *session.Session) *cobra.Command {
@@ -64,11 +57,8 @@ func runShow(ctx context.Context, s *session.Session, names []string, since time
 		return err
 	}
 	n := nodes[0]
-	status := statusIn(n)
 	shown := shownNode{
-		nodeStatus: statusOf(n), Address: n.Address, Announced: n.Seen, Hostname: status.Hostname, Kernel: status.Kernel, Arch: status.Arch,
-		Storage: status.Storage, Network: status.Network, Cgroups: status.Cgroups,
-		EphemeralLow: status.EphemeralLow, EphemeralHigh: status.EphemeralHigh, Drift: n.Drift, History: history,
+		nodeState: lastState(n), NodeStatus: lastStatus(n), Address: n.Address, Announced: n.Seen, Drift: n.Drift, History: history,
 	}
 	if s.JSON {
 		s.PrintJSON(shown)

@@ -8,14 +8,6 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// statusIn is the last answer of a node; empty before the first observation.
-func statusIn(n fleet.NodeState) fleet.NodeStatus {
-	if n.Status == nil {
-		return fleet.NodeStatus{Load: []float64{}}
-	}
-	return *n.Status
-}
-
 // stateOf is one word: "draining" only for a node that answers.
 func stateOf(n fleet.NodeState) string {
 	if n.State == fleet.NodeReady && n.Draining {

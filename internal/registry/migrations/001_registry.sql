@@ -1,6 +1,6 @@
 -- +goose Up
--- Nodes are known from the first definition that names them; seen is null
--- until their worker has announced itself.
+-- A node has a row from the first definition that names it; seen is null
+-- until its worker has announced itself.
 create table nodes (
     name    text primary key check (name <> ''),
     address text not null default '',
@@ -10,7 +10,7 @@ create table nodes (
 );
 
 -- release is the number of the deployment that the service should run, newest
--- that of the newest deployment of any outcome: the next one's is one more.
+-- that of the newest deployment of any outcome; the next one's is one more.
 create table services (
     name    text primary key check (name <> ''),
     active  boolean not null default false,
@@ -21,7 +21,7 @@ create table services (
 );
 
 -- outcome is null while the deployment is under way, and 'lost' when a newer
--- one found it so: somebody had terminated its workflow.
+-- one found it under way: its workflow had been terminated.
 create table deployments (
     service         text not null references services on delete cascade,
     number          integer not null check (number > 0),
@@ -48,8 +48,8 @@ create index deployments_under_way on deployments (service) where outcome is nul
 alter table services
     add foreign key (name, release) references deployments (service, number);
 
--- The components of each service's release. deployment is the one that made
--- the container, which is older than the release where it was left alone.
+-- The components of each service's release. deployment is the one that created
+-- the container; it is older than the release where the component was kept.
 create table components (
     service    text not null references services on delete cascade,
     name       text not null check (name <> ''),
@@ -65,13 +65,13 @@ create table components (
 );
 create index components_by_node on components (node);
 
--- Who holds which host port. The key is what keeps two from holding one.
+-- The holder of each host port. The key keeps two components from holding one.
 --
--- deployment is the one that asked for the port last; committed is set where
--- the release's container uses it, and rests_until while it may not be handed
--- out again although nobody holds it. A static port, one that the definition
+-- deployment is the one that requested the port last; committed is set where
+-- the release's container uses it, and rests_until while it must not be
+-- allocated again although it is not held. A static port, one that the definition
 -- names, has no route; it belongs to its component, so that a deployment that
--- asks for a port its predecessor has too takes it over, and gives it back by
+-- requests a port of its predecessor takes it over, and gives it back by
 -- not being committed.
 create table component_routes (
     node        text not null references nodes,
@@ -96,7 +96,7 @@ create unique index component_routes_held
 create index component_routes_resting
     on component_routes (node, rests_until) where rests_until is not null;
 
--- What the monitor found to have changed.
+-- The changes that the monitor found.
 create table events (
     id        bigint generated always as identity primary key,
     at        timestamptz not null default now(),
@@ -126,7 +126,7 @@ create table node_status (
     disk_used      bigint not null default 0
 );
 
--- The containers that each node was last seen to have, mcp's and others.
+-- The containers of the last observation of each node, mcp's and others.
 create table observed_containers (
     node         text not null references nodes on delete cascade,
     name         text not null,

@@ -1,4 +1,4 @@
 -- +goose Up
--- boot is the last boot of the node's host, as its kernel names it, after which
--- its containers have been started again; '' before the first.
+-- boot is the kernel's id of the last boot of the node's host after which its
+-- containers were started again; '' before the first.
 alter table nodes add column boot text not null default '';

@@ -1,10 +1,10 @@
 -- +goose Up
--- Nothing has written to these three so far.
+-- These three have no rows yet.
 drop table events, node_status, observed_containers;
 
--- What the monitor found to have changed: that a drift has begun, or ended.
--- Since is when it began. The service is not that of a row: an orphan may name
--- one that nobody knows.
+-- The changes that the monitor found: the beginning or the end of a drift.
+-- Since is when it began. The service does not refer to a row: an orphan may name
+-- one that is not recorded.
 create table events (
     id        bigint generated always as identity primary key,
     at        timestamptz not null,
@@ -21,7 +21,7 @@ create index events_by_service on events (service, id desc);
 create index events_by_node on events (node, id desc);
 create index events_by_time on events (at);
 
--- The drifts that have begun and not ended.
+-- The drift that has begun and not ended.
 create table drift (
     node      text not null references nodes on delete cascade,
     kind      text not null check (kind <> ''),
@@ -33,8 +33,8 @@ create table drift (
     primary key (node, kind, service, component, container)
 );
 
--- The last look at each node. Since is when it came to be in that state, seen
--- when it last answered, and status what it answered then.
+-- The last observation of each node. Since is when it entered that state, seen
+-- when it last answered, and status its answer.
 create table node_status (
     node        text primary key references nodes on delete cascade,
     state       text not null check (state in ('ready', 'unreachable', 'draining')),
@@ -44,7 +44,7 @@ create table node_status (
     status      jsonb
 );
 
--- The containers that each node was last seen to have, mcp's and others.
+-- The containers of the last observation of each node, mcp's and others.
 -- Restarted is when the last of its restarts were noticed.
 create table observed_containers (
     node         text not null references nodes on delete cascade,

@@ -1,5 +1,5 @@
 -- +goose Up
--- The events that somebody is still to be told of, by where they go.
+-- The events that destinations have yet to get.
 create table alerts (
     destination text not null check (destination <> ''),
     event       bigint not null references events on delete cascade,

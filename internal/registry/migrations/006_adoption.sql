@@ -1,8 +1,8 @@
 -- +goose Up
--- Containers that mcp runs as components and has not started. They bear no
--- label of mcp's, and are known by their ids alone: these rows say what their
--- labels would. One that a successor has replaced stays here until it is known
--- to be gone.
+-- Containers that mcp runs as components and did not create. They bear no
+-- label of mcp's and are identified by their ids alone: these rows hold the labels
+-- that they would bear. One that a successor has replaced stays here until it is
+-- certainly gone.
 create table adopted_containers (
     node         text not null references nodes on delete cascade,
     container_id text not null check (container_id <> ''),

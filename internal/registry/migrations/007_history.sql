@@ -1,5 +1,5 @@
 -- +goose Up
--- How each node was at each look that had an answer, of the last two days. Cpu,
+-- The figures of each node at each answered observation of the last two days. Cpu,
 -- memory and disk are percentages; disk is that of podman's storage.
 create table node_samples (
     node    text not null references nodes on delete cascade,
@@ -12,7 +12,7 @@ create table node_samples (
     primary key (node, at)
 );
 
--- What is left of the samples of an hour after that: how many there were, and
+-- The summary of the samples of each hour before that: how many there were, and
 -- the lowest, the mean and the highest of each figure.
 create table node_hours (
     node         text not null references nodes on delete cascade,
@@ -36,11 +36,11 @@ create table node_hours (
     primary key (node, hour)
 );
 
--- Folded is how many events of the same drift were dropped that lay between the
--- first and the last of an hour; the last bears it.
+-- Folded is how many events of the same drift were dropped between the first and
+-- the last of an hour; the last has it.
 alter table events add column folded integer not null default 0;
 
--- Path is the file system that a drift is about; '' where it is not about one.
+-- Path is the file system that is full; '' for drift of another kind.
 alter table events add column path text not null default '';
 alter table drift add column path text not null default '';
 alter table drift drop constraint drift_pkey;

@@ -13,13 +13,14 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 func (s *suite) testRun(t *testing.T) {
 	t.Run("a container runs and answers on its published port", func(t *testing.T) {
 		port := freePort(t)
 		spec := s.spec(t, "contract-serves")
-		spec.Ports = []runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: port, ContainerPort: 8080, Protocol: "tcp"}}
+		spec.Ports = []servicedef.Port{{IP: "127.0.0.1", Host: port, Container: 8080, Protocol: "tcp"}}
 		s.run(t, spec)
 		info := s.inspect(t, spec.Name)
 		require.Equal(t, spec.Ports, info.Ports)
@@ -68,7 +69,7 @@ func (s *suite) testRun(t *testing.T) {
 		publish := func(address string, ports ...int) {
 			spec.Ports = nil
 			for i, port := range ports {
-				spec.Ports = append(spec.Ports, runtime.PortMapping{HostIP: address, HostPort: port, ContainerPort: 8080 + i, Protocol: "tcp"})
+				spec.Ports = append(spec.Ports, servicedef.Port{IP: address, Host: port, Container: 8080 + i, Protocol: "tcp"})
 			}
 		}
 		a, b := freePort(t), freePort(t)
@@ -146,9 +147,9 @@ func (s *suite) testRefused(t *testing.T) {
 	t.Run("a host port that another container holds is PortInUse, and the error names it", func(t *testing.T) {
 		port := freePort(t)
 		holder, late := s.spec(t, "contract-holder"), s.spec(t, "contract-late")
-		holder.Ports = []runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: port, ContainerPort: 8080, Protocol: "tcp"}}
+		holder.Ports = []servicedef.Port{{IP: "127.0.0.1", Host: port, Container: 8080, Protocol: "tcp"}}
 		other := freePort(t)
-		late.Ports = append([]runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: other, ContainerPort: 8081, Protocol: "tcp"}}, holder.Ports...)
+		late.Ports = append([]servicedef.Port{{IP: "127.0.0.1", Host: other, Container: 8081, Protocol: "tcp"}}, holder.Ports...)
 		s.run(t, holder)
 		_, err := s.Runtime.Run(t.Context(), late)
 		found := requireKind(t, fault.PortInUse, err)
@@ -167,7 +168,7 @@ func (s *suite) testRefused(t *testing.T) {
 		defer listener.Close()
 		port := listener.Addr().(*net.TCPAddr).Port
 		spec := s.spec(t, "contract-taken")
-		spec.Ports = []runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: port, ContainerPort: 8080, Protocol: "tcp"}}
+		spec.Ports = []servicedef.Port{{IP: "127.0.0.1", Host: port, Container: 8080, Protocol: "tcp"}}
 		_, err = s.Runtime.Run(t.Context(), spec)
 		require.Equal(t, port, requireKind(t, fault.PortInUse, err).Port)
 		s.requireAbsent(t, spec.Name)

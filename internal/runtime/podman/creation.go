@@ -153,7 +153,7 @@ func (c *creation) setNetwork(spec runtime.ContainerSpec) {
 	}
 	for _, p := range spec.Published() {
 		c.Ports = append(c.Ports, nettypes.PortMapping{
-			HostIP: p.HostIP, HostPort: uint16(p.HostPort), ContainerPort: uint16(p.ContainerPort), Protocol: p.Protocol,
+			HostIP: p.IP, HostPort: uint16(p.Host), ContainerPort: uint16(p.Container), Protocol: p.Protocol,
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // Inspect describes one container, given its name or its full id.
@@ -239,8 +240,8 @@ func stateOf(status string) runtime.State {
 
 // publishedPorts reads podman's map from "8080/tcp" to host addresses, which
 // podman keeps whether the container runs or not.
-func publishedPorts(bindings map[string][]hostPort) []runtime.PortMapping {
-	var ports []runtime.PortMapping
+func publishedPorts(bindings map[string][]hostPort) []servicedef.Port {
+	var ports []servicedef.Port
 	for key, hosts := range bindings {
 		number, protocol, _ := strings.Cut(key, "/")
 		inside, err := strconv.Atoi(number)
@@ -252,13 +253,13 @@ func publishedPorts(bindings map[string][]hostPort) []runtime.PortMapping {
 			if err != nil {
 				continue
 			}
-			ports = append(ports, runtime.PortMapping{
-				HostIP: host.HostIP, HostPort: outside, ContainerPort: inside, Protocol: protocol,
+			ports = append(ports, servicedef.Port{
+				IP: host.HostIP, Host: outside, Container: inside, Protocol: protocol,
 			})
 		}
 	}
-	slices.SortFunc(ports, func(a, b runtime.PortMapping) int {
-		return cmp.Or(cmp.Compare(a.HostPort, b.HostPort), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.HostIP, b.HostIP))
+	slices.SortFunc(ports, func(a, b servicedef.Port) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.IP, b.IP))
 	})
 	return ports
 }

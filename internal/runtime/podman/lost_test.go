@@ -20,6 +20,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // lossyProxy returns the socket of a proxy to podman that closes the connection
@@ -122,7 +123,7 @@ func TestLostAnswers(t *testing.T) {
 		taken := listener.Addr().(*net.TCPAddr).Port
 		spec := runtime.ContainerSpec{
 			Name: "left", Image: "localhost/app:v1", Labels: map[string]string{runtime.LabelDeployment: "1", runtime.LabelSpec: "a"},
-			Ports: []runtime.PortMapping{{HostIP: "127.0.0.1", HostPort: taken, ContainerPort: 8080, Protocol: "tcp"}},
+			Ports: []servicedef.Port{{IP: "127.0.0.1", Host: taken, Container: 8080, Protocol: "tcp"}},
 		}
 		pass := toPodman(service.Socket())
 		engine := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // sameContainer reports whether a container has the labels and ports of spec.
@@ -23,20 +24,20 @@ func samePorts(info runtime.ContainerInfo, spec runtime.ContainerSpec) bool {
 
 // canonical returns ports in one order and one notation. The address for all
 // interfaces is "" in some versions of podman and 0.0.0.0 in others.
-func canonical(ports []runtime.PortMapping) []runtime.PortMapping {
+func canonical(ports []servicedef.Port) []servicedef.Port {
 	ports = slices.Clone(ports)
 	for i, p := range ports {
-		if address, err := netip.ParseAddr(p.HostIP); err == nil {
-			ports[i].HostIP = address.String()
+		if address, err := netip.ParseAddr(p.IP); err == nil {
+			ports[i].IP = address.String()
 		}
-		if ports[i].HostIP == "0.0.0.0" {
-			ports[i].HostIP = ""
+		if ports[i].IP == "0.0.0.0" {
+			ports[i].IP = ""
 		}
 		ports[i].Protocol = cmp.Or(p.Protocol, "tcp")
 	}
-	slices.SortFunc(ports, func(a, b runtime.PortMapping) int {
-		return cmp.Or(cmp.Compare(a.HostPort, b.HostPort), cmp.Compare(a.Protocol, b.Protocol),
-			cmp.Compare(a.HostIP, b.HostIP), cmp.Compare(a.ContainerPort, b.ContainerPort))
+	slices.SortFunc(ports, func(a, b servicedef.Port) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Protocol, b.Protocol),
+			cmp.Compare(a.IP, b.IP), cmp.Compare(a.Container, b.Container))
 	})
 	return slices.Compact(ports)
 }

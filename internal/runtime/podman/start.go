@@ -125,7 +125,7 @@ func (e *Engine) watchForStop(ctx context.Context, id string) (runtime.Container
 func portInUse(cause error, info runtime.ContainerInfo) error {
 	port := refusedPort(cause.Error())
 	if port == 0 && len(info.Ports) == 1 {
-		port = info.Ports[0].HostPort
+		port = info.Ports[0].Host
 	}
 	which := "a host port"
 	if port != 0 {

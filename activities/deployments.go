@@ -1,0 +1,57 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// BeginDeployment opens a deployment and gives it its number, which is the
+// fence on every node.
+func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (fleet.BeginResult, error) {
+	return a.Registry.BeginDeployment(ctx, in)
+}
+
+// Renumber moves a deployment that has just begun past a number that a node
+// has seen, and returns its new number.
+func (a *Control) Renumber(ctx context.Context, in fleet.RenumberRequest) (int, error) {
+	return a.Registry.Renumber(ctx, in)
+}
+
+// CommitRelease makes a deployment the release, and returns the images that
+// no release needs any more.
+func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fleet.CommitResult, error) {
+	in.KeptReleases, in.FormerReleases = plan.KeptReleases, plan.FormerReleases
+	former, err := a.Registry.CommitRelease(ctx, in)
+	return plan.StaleImages(former), err
+}
+
+// FinishDeployment records a deployment's outcome, and may let its ports rest.
+func (a *Control) FinishDeployment(ctx context.Context, in fleet.FinishRequest) error {
+	in.PortRest = a.PortRest
+	return a.Registry.FinishDeployment(ctx, in)
+}
+
+// ListDeploymentsInput selects deployments.
+type ListDeploymentsInput struct {
+	Service string `json:"service"`
+	// Limit is how many of the newest to read; 0 for all.
+	Limit int `json:"limit,omitempty"`
+}
+
+// ListDeployments reads the deployments of a service, newest first.
+func (a *Control) ListDeployments(ctx context.Context, in ListDeploymentsInput) ([]fleet.DeploymentRecord, error) {
+	return a.Registry.Deployments(ctx, in.Service, in.Limit)
+}
+
+// LoadSnapshotInput names a former release.
+type LoadSnapshotInput struct {
+	Service string `json:"service"`
+	Number  int    `json:"number"`
+}
+
+// LoadSnapshot reads a former release, to deploy it again.
+func (a *Control) LoadSnapshot(ctx context.Context, in LoadSnapshotInput) (fleet.Snapshot, error) {
+	return a.Registry.Snapshot(ctx, in.Service, in.Number)
+}

@@ -1,0 +1,55 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// Queues is what Control needs to know of task queues.
+type Queues interface {
+	// Polled reports whether any worker has polled the queue within the last
+	// minutes; it may be gone.
+	Polled(ctx context.Context, queue string) (bool, error)
+}
+
+// Lock is what Control needs to know of deploys.
+type Lock interface {
+	// Held reports whether a deploy of the service is under way.
+	Held(ctx context.Context, service string) (bool, error)
+}
+
+// ImageRegistry is what Control needs of image registries.
+type ImageRegistry interface {
+	// Digest is the manifest digest that a reference stands for; NotFound if
+	// the image registry has none.
+	Digest(ctx context.Context, image string) (string, error)
+}
+
+// Alerter delivers events to a destination outside of mcp.
+type Alerter interface {
+	// Alert may be called twice for one event; the ID is then the same.
+	Alert(ctx context.Context, e fleet.Event) error
+}
+
+// Host is what Node needs to know of the host that it runs on.
+type Host interface {
+	// Status is the host's own part of a node's status: its figures, and how full
+	// the file systems of the engine's storage and of the volumes are. The
+	// engine's part is empty.
+	Status(ctx context.Context, storage string, volumes []string) (fleet.NodeStatus, error)
+}
+
+// PortFinder finds ports on the host that it runs on.
+type PortFinder interface {
+	// FreePorts returns up to n distinct ports that could be bound a moment
+	// ago.
+	FreePorts(n int) ([]int, error)
+}
+
+// Prober checks whether a container serves.
+type Prober interface {
+	HTTP(ctx context.Context, url string, timeout time.Duration) error
+	TCP(ctx context.Context, address string, timeout time.Duration) error
+}

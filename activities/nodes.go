@@ -1,0 +1,82 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/watch"
+)
+
+// RecordNode records that a node's worker announced itself, and returns what has
+// to be done if its host has booted.
+func (a *Control) RecordNode(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
+	return a.Registry.RecordNode(ctx, in)
+}
+
+// MarkRevivedInput names a boot of a node's host.
+type MarkRevivedInput struct {
+	Node string `json:"node"`
+	Boot string `json:"boot"`
+}
+
+// MarkRevived records that the containers which the boot ended run again.
+func (a *Control) MarkRevived(ctx context.Context, in MarkRevivedInput) error {
+	return a.Registry.MarkRevived(ctx, in.Node, in.Boot)
+}
+
+// ListNodes reads the nodes of the fleet.
+func (a *Control) ListNodes(ctx context.Context) ([]fleet.NodeRecord, error) {
+	return a.Registry.Nodes(ctx)
+}
+
+// ListNodeStates reads the nodes, each with its last observation.
+func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error) {
+	return a.Registry.NodeStates(ctx)
+}
+
+// ClaimNode gives a node's name to a machine, if it may have it. A claim is
+// left open where a worker may poll the node's queue, which must be asked first.
+func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
+	result, err := a.Registry.ClaimNode(ctx, in, watch.Judge)
+	if err != nil || result.Verdict != fleet.ClaimOpen {
+		return result, err
+	}
+	polled, err := a.Queues.Polled(ctx, QueueNode(in.Node))
+	if err != nil || polled {
+		return result, err
+	}
+	in.Silent = &result.Holder.Machine
+	return a.Registry.ClaimNode(ctx, in, watch.Judge)
+}
+
+// Identify names the machine of this worker.
+func (a *Node) Identify(context.Context) (fleet.Answer, error) {
+	return fleet.Answer{Machine: a.Machine, Address: a.Publish}, nil
+}
+
+// SetDrainingInput is whether a node gets no new container.
+type SetDrainingInput struct {
+	Node     string `json:"node"`
+	Draining bool   `json:"draining"`
+}
+
+// SetDrainingResult is what should run there all the same.
+type SetDrainingResult struct {
+	Services []fleet.ServiceOn `json:"services"`
+}
+
+// SetDraining records whether a node gets no new container.
+func (a *Control) SetDraining(ctx context.Context, in SetDrainingInput) (SetDrainingResult, error) {
+	services, err := a.Registry.SetDraining(ctx, in.Node, in.Draining)
+	return SetDrainingResult{Services: services}, err
+}
+
+// RemoveNodeInput names a node.
+type RemoveNodeInput struct {
+	Node string `json:"node"`
+}
+
+// RemoveNode deletes a node on which nothing should run.
+func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) error {
+	return a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
+}

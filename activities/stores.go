@@ -1,0 +1,94 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Registry is what Control needs of mcp's own tables: a store for each group of
+// its activities. Each method is one transaction and may be called twice. A
+// function that a method takes is pure: it runs inside the transaction, and runs
+// again where that is retried.
+type Registry interface {
+	ServiceStore
+	DeploymentStore
+	PortStore
+	NodeStore
+	ObservationStore
+	EventStore
+	AlertStore
+	HistoryStore
+	SchemaStore
+}
+
+// ServiceStore keeps the services with their releases and definitions.
+type ServiceStore interface {
+	Release(ctx context.Context, service string) (fleet.Release, error)
+	Services(ctx context.Context, names []string) ([]fleet.ServiceRecord, error)
+	RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error)
+	MarkMended(ctx context.Context, service string, deployment int) error
+	Purge(ctx context.Context, service string, dry bool, may func(fleet.Remains) error) (fleet.Forgotten, error)
+}
+
+// DeploymentStore keeps the deployments of each service.
+type DeploymentStore interface {
+	BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error)
+	Renumber(ctx context.Context, r fleet.RenumberRequest) (int, error)
+	CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fleet.FormerImage, error)
+	FinishDeployment(ctx context.Context, r fleet.FinishRequest) error
+	Deployments(ctx context.Context, service string, limit int) ([]fleet.DeploymentRecord, error)
+	Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error)
+}
+
+// PortStore keeps the holders of host ports.
+type PortStore interface {
+	AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error)
+	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
+}
+
+// NodeStore keeps the nodes and the machines that hold their names.
+type NodeStore interface {
+	RecordNode(ctx context.Context, r fleet.NodeRecord) (fleet.Boot, error)
+	MarkRevived(ctx context.Context, node, boot string) error
+	ClaimNode(ctx context.Context, c fleet.Claim, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error)
+	SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error)
+	RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) error
+	Nodes(ctx context.Context) ([]fleet.NodeRecord, error)
+	NodeStates(ctx context.Context) ([]fleet.NodeState, error)
+}
+
+// ObservationStore keeps what the monitor observes.
+type ObservationStore interface {
+	WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error)
+	UnderWay(ctx context.Context) (map[string]int, error)
+	RecordObservation(ctx context.Context, r fleet.RecordRequest, decide func(fleet.Evidence) fleet.Findings) (fleet.Findings, error)
+}
+
+// EventStore keeps the events of drift and healing.
+type EventStore interface {
+	Events(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, error)
+	FoldEvents(ctx context.Context, before time.Time, n int) (folded int, err error)
+	DropEvents(ctx context.Context, before time.Time, n int) (dropped int, err error)
+}
+
+// AlertStore keeps the events that destinations have yet to get.
+type AlertStore interface {
+	Alerting(ctx context.Context, maxAge time.Duration) ([]string, error)
+	Alerts(ctx context.Context, destination string, limit int) ([]fleet.Event, error)
+	MarkDelivered(ctx context.Context, destination string, event int64) error
+}
+
+// HistoryStore keeps the figures of the nodes.
+type HistoryStore interface {
+	History(ctx context.Context, node string, from time.Time) (fleet.NodeHistory, error)
+	ThinSamples(ctx context.Context, node string, before time.Time) (thinned bool, err error)
+	DropHours(ctx context.Context, before time.Time) error
+}
+
+// SchemaStore reports the version of the tables, and the one that this mcp needs.
+type SchemaStore interface {
+	Schema(ctx context.Context) (has, needs int, err error)
+}

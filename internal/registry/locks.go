@@ -1,0 +1,38 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// lockService lets one transaction at a time open, commit and close the
+// service's deployments. It is taken before any lock of a deployment, so that no
+// two transactions can wait for each other; ports may be allocated meanwhile.
+func lockService(ctx context.Context, tx pgx.Tx, service string) error {
+	_, err := tx.Exec(ctx, `select from services where name = $1 for no key update`, service)
+	return err
+}
+
+// deploymentState locks a deployment against being closed by another transaction.
+// Closed reports whether it has an outcome, committed whether it is the service's
+// release.
+func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int) (closed, committed bool, err error) {
+	err = tx.QueryRow(ctx, `
+		select d.outcome is not null, s.release is not distinct from d.number
+		from deployments d join services s on s.name = d.service
+		where d.service = $1 and d.number = $2
+		for no key update of d`, service, number).Scan(&closed, &committed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = fault.New(fault.NotFound, "service %s has no deployment %d", service, number)
+	}
+	return closed, committed, err
+}
+
+// superseded is the error of a step of a closed deployment.
+func superseded(service string, number int) error {
+	return fault.New(fault.Conflict, "deployment %d of %s is over: a newer one has begun, or its workflow has ended", number, service)
+}
