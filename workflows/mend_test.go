@@ -64,8 +64,8 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 	})
 }
 
-// A worker that was started anew has not seen what the former one had: Mend
-// looks again before it changes anything there.
+// A worker that was restarted has not seen what the former one had: Mend surveys
+// the node again before it changes anything there.
 func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
 	s := dirty(t)
 	refused := false

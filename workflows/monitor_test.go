@@ -126,7 +126,7 @@ func TestANodeThatDoesNotAnswerIsObservedInASeparateRun(t *testing.T) {
 		func(ctx workflow.Context, name string) error {
 			require.Equal(t, "monitor/"+name, workflow.GetInfo(ctx).WorkflowExecution.ID)
 			left = append(left, name)
-			return errors.New("nobody waits for it")
+			return errors.New("no caller waits for it")
 		})
 	s.monitor(t, "dead-1", "rift", "dead-2")
 	require.NoError(t, s.env.GetWorkflowError())
@@ -163,14 +163,14 @@ func TestAnObservationThatCannotBeRecordedIsGivenUp(t *testing.T) {
 func TestAnObservationDoesNotWaitForAlerts(t *testing.T) {
 	s := newHarness(t)
 	s.alerting = []string{"command", "webhook"}
-	var told []string
+	var alerted []string
 	s.env.OnWorkflow(workflows.AlertName, mock.Anything, mock.Anything).Return(
 		func(ctx workflow.Context, destination string) (activities.TellResult, error) {
-			told = append(told, workflow.GetInfo(ctx).WorkflowExecution.ID)
+			alerted = append(alerted, workflow.GetInfo(ctx).WorkflowExecution.ID)
 			return activities.TellResult{}, workflow.Sleep(ctx, time.Hour) // no caller waits for it
 		})
 	s.observe(t)
-	require.Equal(t, []string{"alert/command", "alert/webhook"}, told)
+	require.Equal(t, []string{"alert/command", "alert/webhook"}, alerted)
 }
 
 func TestAnAlertIsRetried(t *testing.T) {

@@ -155,7 +155,7 @@ func TestAnObservationOfARemovedNodeIsNoFailure(t *testing.T) {
 	s.fail = failing("RecordObservation", 0, fault.New(fault.NotFound, "there is no database mcp"))
 	s.env.ExecuteWorkflow(workflows.MonitorNodeName, "rift")
 	require.Error(t, s.env.GetWorkflowError())
-	require.Equal(t, []string{"ObserveNode rift"}, s.calls, "that says nothing of the node")
+	require.Equal(t, []string{"ObserveNode rift"}, s.calls, "it is not the node that is missing")
 }
 
 func TestDrainReportsTheServicesStillThere(t *testing.T) {

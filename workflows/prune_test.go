@@ -90,7 +90,7 @@ func TestWhatCannotBePrunedStaysAndTheDeployHasSucceeded(t *testing.T) {
 		"a newer deployment has begun": func(s *harness) {
 			s.fail = failing("PruneImages", 0, fault.New(fault.Conflict, "deployment 8 of shop is over"))
 		},
-		"nobody takes it": func(s *harness) {
+		"no worker takes it": func(s *harness) {
 			s.env.OnActivity("PruneImages", mock.Anything, mock.Anything).Return(activities.PruneImagesResult{},
 				temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
 		},

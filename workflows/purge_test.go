@@ -21,7 +21,7 @@ func TestPurge(t *testing.T) {
 		kind    fault.Kind
 	}{
 		"forgets what there is":            {known: known, outcome: workflows.Succeeded},
-		"says that nothing is known":       {known: fleet.Forgotten{Service: "shop"}, outcome: workflows.Unchanged},
+		"finds nothing":                    {known: fleet.Forgotten{Service: "shop"}, outcome: workflows.Unchanged},
 		"may lose an answer":               {known: known, lost: true, outcome: workflows.Succeeded},
 		"waits for Postgres":               {known: known, fail: failing("Purge", 3, fault.New(fault.Unavailable, "no answer")), outcome: workflows.Succeeded},
 		"is refused where it has anything": {fail: failing("Purge", 0, fault.New(fault.Conflict, "it has containers")), outcome: workflows.Failed, kind: fault.Conflict},

@@ -13,8 +13,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// of asks for a stop, a start or a restart of the shop, or of components.
-func of(verb workflows.Verb, only ...string) workflows.DeployInput {
+// request asks for a stop, a start or a restart of the shop, or of components.
+func request(verb workflows.Verb, only ...string) workflows.DeployInput {
 	return workflows.DeployInput{
 		Verb: verb, Definition: servicedef.Service{Name: "shop"}, Only: only,
 		Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
@@ -47,31 +47,31 @@ func TestStopStartAndRestartKeepTheRelease(t *testing.T) {
 		changes []string // none where there is nothing to do
 		active  bool
 	}{
-		"a stop": {given: running, in: of(workflows.VerbStop),
+		"a stop": {given: running, in: request(workflows.VerbStop),
 			changes: []string{"StopContainer shop-api", "StopContainer shop-web", "CommitRelease api/7,web/7", "ReleasePorts"}},
-		"a stop of what is stopped": {given: (*harness).stopped, in: of(workflows.VerbStop)},
-		"a start":                   {given: (*harness).stopped, in: of(workflows.VerbStart), active: true, changes: start},
-		"a start of what runs":      {given: running, in: of(workflows.VerbStart)},
-		"a restart":                 {given: running, in: of(workflows.VerbRestart), active: true, changes: start},
-		"a restart of one component": {given: running, in: of(workflows.VerbRestart, "api"), active: true, changes: []string{
+		"a stop of a stopped release":  {given: (*harness).stopped, in: request(workflows.VerbStop)},
+		"a start":                      {given: (*harness).stopped, in: request(workflows.VerbStart), active: true, changes: start},
+		"a start of a running release": {given: running, in: request(workflows.VerbStart)},
+		"a restart":                    {given: running, in: request(workflows.VerbRestart), active: true, changes: start},
+		"a restart of one component": {given: running, in: request(workflows.VerbRestart, "api"), active: true, changes: []string{
 			"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 			"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
 		}},
-		"a start of what was stopped by hand": {
+		"a start after a stop by hand": {
 			given: func(s *harness) { s.released(shop()); s.nodes["rift"][0].Running = false },
-			in:    of(workflows.VerbStart), active: true,
+			in:    request(workflows.VerbStart), active: true,
 			changes: []string{
 				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 				"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
 			},
 		},
-		"a restart of what is there but in part": {
+		"a restart of a partly deployed release": {
 			given: func(s *harness) {
 				s.released(shop())
 				delete(s.release.Components, "web")
 				s.nodes["rift"] = s.nodes["rift"][:1]
 			},
-			in: of(workflows.VerbRestart), active: true,
+			in: request(workflows.VerbRestart), active: true,
 			changes: []string{
 				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 				"CutOver shop-api", "CommitRelease api/8", "Retire shop-api", "ReleasePorts",
@@ -109,18 +109,29 @@ func TestARestartKeepsTheDigestOfEachComponent(t *testing.T) {
 	web.Digest = "sha256:older"
 	web.Spec = plan.SpecHash(in.Definition.Components[1], web.Digest)
 	s.release.Components["web"], s.nodes["rift"][1].Spec = web, web.Spec
-	require.Equal(t, workflows.Succeeded, s.deploy(t, of(workflows.VerbRestart)).Outcome)
+	require.Equal(t, workflows.Succeeded, s.deploy(t, request(workflows.VerbRestart)).Outcome)
 	require.Subset(t, s.calls, []string{
 		"RunContainer shop-api r.example/api@sha256:api1", "RunContainer shop-web r.example/api@sha256:older",
 	})
 	require.Equal(t, "sha256:older", s.committed.Members[1].Digest)
 }
 
+func TestTheReleasesDigestsNeedNoBuild(t *testing.T) {
+	s := newHarness(t)
+	s.released(shop())
+	s.images = nil
+	s.env.ExecuteWorkflow(workflows.PlanName, request(workflows.VerbRestart))
+	var planned workflows.PlanResult
+	require.NoError(t, s.env.GetWorkflowResult(&planned))
+	require.Empty(t, planned.Builds)
+	require.Equal(t, plan.Replace, planned.Plan.Steps[0].Action)
+}
+
 func TestARestartThatFailsIsPutBack(t *testing.T) {
 	s := newHarness(t)
 	s.released(shop())
 	s.fail = failing("RunContainer shop-web", 0, fault.New(fault.Unhealthy, "it does not answer"))
-	result := s.deploy(t, of(workflows.VerbRestart))
+	result := s.deploy(t, request(workflows.VerbRestart))
 	require.Equal(t, workflows.Failed, result.Outcome)
 	require.False(t, result.Dirty)
 	require.Contains(t, s.calls, "Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]")
@@ -134,11 +145,11 @@ func TestARefusedStopStartOrRestartIsNotOpened(t *testing.T) {
 		message string
 		hint    string
 	}{
-		"never deployed": {func(*harness) {}, of(workflows.VerbStop), fault.NotFound, "service shop has never been deployed", "mcp deploy shop"},
-		"never released": {func(s *harness) { s.release.Newest = 2 }, of(workflows.VerbStart), fault.NotFound, "service shop has no release", "mcp history shop"},
-		"undeployed":     {(*harness).undeployed, of(workflows.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
-		"stopped":        {(*harness).stopped, of(workflows.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
-		"a component that is not there": {func(s *harness) { s.released(shop()) }, of(workflows.VerbRestart, "db"), fault.NotFound,
+		"never deployed": {func(*harness) {}, request(workflows.VerbStop), fault.NotFound, "service shop has never been deployed", "mcp deploy shop"},
+		"never released": {func(s *harness) { s.release.Newest = 2 }, request(workflows.VerbStart), fault.NotFound, "service shop has no release", "mcp history shop"},
+		"undeployed":     {(*harness).undeployed, request(workflows.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
+		"stopped":        {(*harness).stopped, request(workflows.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
+		"a component that is not there": {func(s *harness) { s.released(shop()) }, request(workflows.VerbRestart, "db"), fault.NotFound,
 			"the release of service shop has no component db: it has api, web", ""},
 	}
 	for name, test := range tests {
@@ -158,12 +169,12 @@ func TestARefusedStopStartOrRestartIsNotOpened(t *testing.T) {
 func TestHashDistinguishesStopStartAndRestart(t *testing.T) {
 	seen := map[string]bool{}
 	for _, in := range []workflows.DeployInput{
-		of(workflows.VerbStop), of(workflows.VerbStart), of(workflows.VerbRestart), of(workflows.VerbRestart, "api"), undeploy(),
+		request(workflows.VerbStop), request(workflows.VerbStart), request(workflows.VerbRestart), request(workflows.VerbRestart, "api"), undeploy(),
 	} {
 		seen[in.Hash()] = true
 	}
 	require.Len(t, seen, 5)
-	again := of(workflows.VerbStop)
+	again := request(workflows.VerbStop)
 	again.Who = "another"
 	require.True(t, seen[again.Hash()])
 }

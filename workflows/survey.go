@@ -38,7 +38,7 @@ func (d *deploy) renumber(ctx workflow.Context) error {
 	if d.number == 0 || d.newest <= d.number {
 		return nil
 	}
-	step := controlStep(ctx, "number the deployment anew", d.left(ctx))
+	step := controlStep(ctx, "renumber the deployment", d.left(ctx))
 	err := workflow.ExecuteActivity(step, control.Renumber, fleet.RenumberRequest{
 		Service: d.desired.Name, RunID: d.result.RunID, Floor: d.newest,
 	}).Get(ctx, &d.number)
