@@ -107,7 +107,7 @@ FIGURES ?= bin/microbench
 microbench: setup bin/benchstat ## run the Go benchmarks COUNT times, and compare with the last run
 	@if [ -f $(FIGURES).txt ]; then mv $(FIGURES).txt $(FIGURES).old.txt; fi
 	@go test -tags $(TAGS) -run '^$$' -bench . -benchtime 200ms -count $(COUNT) \
-		./servicedef ./internal/plan ./internal/watch ./internal/registry ./internal/cli | tee $(FIGURES).txt
+		./servicedef ./internal/plan ./internal/watch ./internal/registry ./internal/cli/... | tee $(FIGURES).txt
 	@bin/benchstat $$(ls $(FIGURES).old.txt 2>/dev/null) $(FIGURES).txt
 
 # How long the crash matrix may take; it holds more cases than fit in an hour.

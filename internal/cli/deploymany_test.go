@@ -29,8 +29,8 @@ func TestNothingIsDeployedWhileADefinitionIsBad(t *testing.T) {
 		"changed":              {"--changed", []string{"imagge"}},
 		"an unknown component": {"shop/web broken", []string{"has no component web", "imagge"}},
 		"one named twice":      {"shop shop/api", []string{"service shop is named twice"}},
-		"names beside all":     {"--all shop", []string{"--all is about every service"}},
-		"no name":              {"", []string{"name a service, or say --all or --changed"}},
+		"names beside all":     {"--all shop", []string{"--all deploys every service"}},
+		"no name":              {"", []string{"name a service, or give --all or --changed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := mcp(t.Context(), t, env, append([]string{"deploy"}, strings.Fields(test.line)...)...)

@@ -144,7 +144,7 @@ func TestServiceEdit(t *testing.T) {
 	t.Run("leaves what has not changed", func(t *testing.T) {
 		got := edits(t, env, `:`, "")
 		require.Zero(t, got.code, got)
-		require.Contains(t, got.stdout, "as it was")
+		require.Contains(t, got.stdout, "is unchanged")
 		require.Empty(t, copies())
 	})
 

@@ -5,7 +5,12 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/session"
 )
+
+// version is set by the linker.
+var version = "dev"
 
 // thisVersion is mcp version --json.
 type thisVersion struct {
@@ -15,21 +20,21 @@ type thisVersion struct {
 	Platform string `json:"platform"`
 }
 
-func newVersion(a *App) *cobra.Command {
+func newVersion(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Show which mcp this is",
-		Long: `Version shows which mcp this is, by which Go it was built and for what. A
-node's worker announces the same: see mcp node list.`,
+		Short: "Show the version of mcp",
+		Long: `Version shows the version of mcp, and the Go version and the platform that it was
+built for. A node's worker announces the same: see mcp node list.`,
 		Example: "  mcp version\n  mcp version --json",
-		Args:    args(cobra.NoArgs),
+		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			platform := runtime.GOOS + "/" + runtime.GOARCH
-			if a.json {
-				a.printJSON(thisVersion{MCP: version, Go: runtime.Version(), Platform: platform})
+			if s.JSON {
+				s.PrintJSON(thisVersion{MCP: s.Version, Go: runtime.Version(), Platform: platform})
 				return nil
 			}
-			_, _ = fmt.Fprintf(a.Stdout, "mcp %s, built with %s for %s\n", version, runtime.Version(), platform)
+			_, _ = fmt.Fprintf(s.Stdout, "mcp %s, built with %s for %s\n", s.Version, runtime.Version(), platform)
 			return nil
 		},
 	}

@@ -156,12 +156,12 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 
 	rehearsed := w.mcp("adopt", "taken", "--dry-run")
 	require.Zero(t, rehearsed.code, rehearsed)
-	require.Contains(t, rehearsed.stdout, "would be adopted as it is")
+	require.Contains(t, rehearsed.stdout, "would be adopted unchanged")
 	require.Equal(t, 0, w.status("taken").Release)
 
 	adopted := w.mcp("adopt", "taken")
 	require.Zero(t, adopted.code, adopted)
-	require.Contains(t, adopted.stdout, fmt.Sprintf("adopted as it is  http:%d", port))
+	require.Contains(t, adopted.stdout, fmt.Sprintf("adopted unchanged  http:%d", port))
 	require.Contains(t, adopted.stdout, "taken: no change")
 	require.Equal(t, before, w.identity("taken-app"))
 

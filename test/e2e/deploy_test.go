@@ -223,7 +223,7 @@ func TestWhoFollowsADeployIsToldWhatBecomesOfIt(t *testing.T) {
 		require.Equal(t, workflows.Failed, result.Outcome)
 		require.True(t, result.Dirty)
 		require.Equal(t, "the deploy of ended was terminated in Temporal; nothing has been put back", result.Error.Message)
-		require.Equal(t, "mcp deploy ended puts it right", result.Error.Hint)
+		require.Equal(t, "mcp deploy ended repairs it", result.Error.Hint)
 	})
 	w.define("ended", w.service("ended", "v1", ""))
 	require.Equal(t, workflows.Succeeded, w.deploy("ended").Outcome)

@@ -100,7 +100,7 @@ func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
 
 	drained := w.mcp("node", "drain", w.node)
 	require.Zero(t, drained.code, drained)
-	require.Equal(t, w.node+": draining, and still to run\n  "+name+"  app\n", drained.stdout)
+	require.Equal(t, w.node+": draining, with components of\n  "+name+"  app\n", drained.stdout)
 	require.Equal(t, fleet.NodeDraining, w.nodeStatus().State)
 	require.Contains(t, w.mcp("node", "list").stdout, "draining")
 	require.Regexp(t, `new containers +none: it is draining`, w.mcp("node", "show", w.node).stdout)
@@ -126,7 +126,7 @@ func TestADrainingNodeTakesNoNewContainer(t *testing.T) {
 
 	require.Zero(t, w.mcp("node", "drain", w.node).code)
 	require.Zero(t, w.mcp("undeploy", name, "-y").code, "and may be taken away")
-	require.Equal(t, w.node+": draining, and nothing should run there\n", w.mcp("node", "drain", w.node).stdout)
+	require.Equal(t, w.node+": draining, without components\n", w.mcp("node", "drain", w.node).stdout)
 }
 
 func TestANodeIsRemoved(t *testing.T) {

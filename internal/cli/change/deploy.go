@@ -1,0 +1,79 @@
+package change
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func newDeploy(s *session.Session) *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "deploy SERVICE[/COMPONENT]…",
+		Short: "Build what is missing, and bring services to their definitions",
+		Long: `Deploy brings a service, or one component of it, to its definition: it builds
+and pushes the images that the image registry lacks, allocates host ports for
+the routes, starts the new containers, and cuts over when all are healthy.
+What fails is put back. A service with active = false is stopped.
+
+The deploy runs in Temporal: Ctrl-C only detaches from it, and the same command
+attaches again.
+
+Several services are deployed concurrently: one that fails does not affect the
+others, and the exit code is that of the worst. A mistake in a definition is found
+before, and then none is deployed; with --all that holds for every file of the
+services directory. --changed leaves out the services that mcp plan shows as
+unchanged. With --json there is one object for one named service, else a list.`,
+		Example: "  mcp deploy shop\n  mcp deploy shop/api --force\n  mcp deploy shop blog\n  mcp deploy --changed",
+		Args:    session.Args(func(_ *cobra.Command, targets []string) error { return o.check(targets) }),
+		RunE:    func(cmd *cobra.Command, args []string) error { return runDeploy(cmd.Context(), s, args, o) },
+	}
+	cmd.Flags().BoolVar(&o.force, "force", false, "replace unchanged containers, too")
+	cmd.Flags().BoolVar(&o.all, "all", false, "deploy every service of the services directory")
+	cmd.Flags().BoolVar(&o.changed, "changed", false, "deploy only the services, of the named ones or of all, that a deploy would change")
+	deadlineFlag(cmd, &o.deadline)
+	return cmd
+}
+
+func runDeploy(ctx context.Context, s *session.Session, targets []string, o deployOptions) error {
+	cfg, err := s.Config()
+	if err != nil {
+		return err
+	}
+	inputs, err := deployInputs(s, cfg, targets, o)
+	if err != nil {
+		return err
+	}
+	c, err := s.Connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if len(targets) == 1 && !o.changed {
+		return deployOne(ctx, s, c, cfg, inputs[0])
+	}
+	return deployMany(ctx, s, c, cfg, inputs, o.changed)
+}
+
+// deployOne deploys one service, and builds what it needs.
+func deployOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, in workflows.DeployInput) error {
+	run, err := startDeploy(ctx, s, c, in)
+	if err != nil {
+		return err
+	}
+	builder, follower := s.Builder(c, cfg), s.Follow(c)
+	if follower.Builds, err = builder.Serve(ctx, in.Definition); err != nil {
+		return err
+	}
+	defer builder.Stop()
+	var result workflows.Result
+	if err := follower.Run(ctx, run, &result); err != nil {
+		return err
+	}
+	return showResult(s, result)
+}

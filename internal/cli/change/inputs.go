@@ -1,0 +1,119 @@
+package change
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+type deployOptions struct {
+	force    bool
+	deadline time.Duration
+	// all is for every definition of the services directory; changed is for those of
+	// them, or of the named ones, that a deploy would change.
+	all, changed bool
+}
+
+// check fails where the services to deploy are not given, or given twice.
+func (o deployOptions) check(targets []string) error {
+	switch {
+	case o.all && len(targets) > 0:
+		return errors.New("--all deploys every service: name none beside it")
+	case len(targets) == 0 && !o.all && !o.changed:
+		return errors.New("name a service, or give --all or --changed")
+	}
+	return nil
+}
+
+// apply sets the options in an input.
+func (o deployOptions) apply(in workflows.DeployInput) workflows.DeployInput {
+	in.Force = o.force
+	in.Deadline = cmp.Or(o.deadline, in.Deadline)
+	return in
+}
+
+// deployInputs reads the definitions of the named services, or all, and returns all of
+// their mistakes as one error.
+func deployInputs(s *session.Session, cfg *config.Config, targets []string, o deployOptions) ([]workflows.DeployInput, error) {
+	if len(targets) == 0 {
+		return allInputs(s, cfg, o)
+	}
+	dir, err := session.Definitions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var inputs []workflows.DeployInput
+	var bad []error
+	named := map[string]bool{}
+	for _, target := range targets {
+		in, err := s.DeployTarget(cfg, dir, target)
+		name := in.Definition.Name
+		if err == nil && named[name] {
+			err = exit.Usage(fmt.Errorf("service %s is named twice", name))
+		}
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		named[name] = true
+		inputs = append(inputs, o.apply(in))
+	}
+	return inputs, together(bad)
+}
+
+// allInputs reads every definition of the services directory.
+func allInputs(s *session.Session, cfg *config.Config, o deployOptions) ([]workflows.DeployInput, error) {
+	if _, err := session.DefinitionFiles(cfg); err != nil {
+		return nil, err
+	}
+	byName, problems, err := session.SoundDefinitions(cfg.Services)
+	if err != nil {
+		return nil, exit.Usage(err)
+	}
+	var all []*servicedef.Service
+	var inputs []workflows.DeployInput
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		all = append(all, byName[name])
+		inputs = append(inputs, o.apply(s.DeployInput(cfg, byName[name])))
+	}
+	var bad []error
+	if len(problems) > 0 {
+		bad = append(bad, exit.Usage(problems))
+	}
+	if err := servicedef.Collisions(all); err != nil {
+		bad = append(bad, exit.Usage(err))
+	}
+	return inputs, together(bad)
+}
+
+// together joins several errors to one of usage; nil if there is none.
+func together(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	var lines, hints []string
+	for _, err := range errs {
+		f := exit.FaultOf(err)
+		if !slices.Contains(lines, f.Message) {
+			lines = append(lines, f.Message)
+		}
+		if f.Hint != "" && !slices.Contains(hints, f.Hint) {
+			hints = append(hints, f.Hint)
+		}
+	}
+	return exit.Usage(fault.New(fault.Invalid, "%s", strings.Join(lines, "\n")).WithHint("%s", strings.Join(hints, "; ")))
+}

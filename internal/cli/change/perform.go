@@ -1,0 +1,29 @@
+package change
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// perform starts an operation that builds nothing, or attaches to it, and shows how it
+// ends.
+func perform(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) error {
+	result, err := performed(ctx, s, c, in)
+	if err != nil {
+		return err
+	}
+	return showResult(s, result)
+}
+
+// performed is perform without the showing.
+func performed(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) (result workflows.Result, err error) {
+	run, err := startDeploy(ctx, s, c, in)
+	if err != nil {
+		return result, err
+	}
+	return result, s.Follow(c).Run(ctx, run, &result)
+}

@@ -1,0 +1,116 @@
+package change
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/follow"
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// showResult shows how a changing verb ended, and returns its exit code.
+func showResult(s *session.Session, r workflows.Result) error {
+	if s.JSON {
+		s.PrintJSON(r)
+	}
+	return reportResult(s, r)
+}
+
+// reportResult shows a person how a changing verb ended, and returns its exit code.
+func reportResult(s *session.Session, r workflows.Result) error {
+	if !s.JSON {
+		writeResult(s, r)
+	}
+	if r.Error != nil {
+		s.Fault(r.Error)
+	}
+	for _, undone := range r.Undone {
+		s.Say("dirty: not done: %s", undone)
+	}
+	switch {
+	case r.Error != nil && r.Dirty:
+		return exit.Dirty
+	case r.Error != nil && r.Error.Kind == fault.NotFound && r.Deployment == 0:
+		return exit.BadUsage // the service or release does not exist
+	case r.Error != nil:
+		return exit.Failed
+	}
+	return nil
+}
+
+// writeResult prints a result for a person.
+func writeResult(s *session.Session, r workflows.Result) {
+	elapsed := time.Duration(r.ElapsedMS) * time.Millisecond
+	if r.Deployment == 0 { // it was not begun, or its number is not in the result
+		_, _ = fmt.Fprintf(s.Stdout, "%s: %s\n", r.Service, r.Outcome)
+		if r.Forgotten != nil {
+			writeForgotten(s, *r.Forgotten)
+		}
+		return
+	}
+	_, _ = fmt.Fprintf(s.Stdout, "%s: %s, deployment %d, %s\n", r.Service, r.Outcome, r.Deployment, elapsed)
+	if r.Outcome != workflows.Succeeded && r.Outcome != workflows.Unchanged {
+		return
+	}
+	table := ui.Table(s.Stdout)
+	for _, c := range r.Components {
+		_, _ = fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\n", follow.Sign(c.Action), c.Name, c.Node, made(c), portList(c.Ports))
+	}
+	_ = table.Flush()
+	for _, left := range r.Left {
+		_, _ = fmt.Fprintf(s.Stdout, "  left alone: %s\n", left)
+	}
+}
+
+// made names what was done to a component, and to its image.
+func made(c workflows.ComponentResult) string {
+	words := map[plan.Action]string{
+		plan.Create: "created", plan.Replace: "replaced", plan.Keep: "unchanged",
+		plan.Stop: "stopped", plan.Remove: "removed", plan.Take: "adopted unchanged",
+	}
+	if c.Built {
+		return words[c.Action] + ", built"
+	}
+	return words[c.Action]
+}
+
+// portList renders routes with their host ports: "rest:23456 admin:31001".
+func portList(ports map[string]int) string {
+	var list []string
+	for name, port := range ports {
+		list = append(list, fmt.Sprintf("%s:%d", name, port))
+	}
+	sort.Strings(list)
+	return strings.Join(list, " ")
+}
+
+// writeForgotten prints what a purge forgets.
+func writeForgotten(s *session.Session, f fleet.Forgotten) {
+	for _, line := range rowsOf(f) {
+		_, _ = fmt.Fprintf(s.Stdout, "  - %s\n", line)
+	}
+}
+
+// rowsOf counts what there is to forget, a line for each kind.
+func rowsOf(f fleet.Forgotten) []string {
+	var lines []string
+	for _, of := range []struct {
+		n    int
+		noun string
+	}{
+		{f.Deployments, "deployment"}, {f.Definitions, "definition"}, {f.Ports, "port"}, {f.Events, "event"}, {f.Drift, "open drift"},
+	} {
+		if of.n > 0 {
+			lines = append(lines, ui.Counted(of.n, of.noun))
+		}
+	}
+	return lines
+}

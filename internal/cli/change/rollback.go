@@ -1,0 +1,100 @@
+package change
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows"
+)
+
+func newRollback(s *session.Session) *cobra.Command {
+	var to int
+	var deadline time.Duration
+	cmd := &cobra.Command{
+		Use:   "rollback SERVICE",
+		Short: "Deploy a former release again, with the digests that it had",
+		Long: `Rollback deploys the release before this one, or the one that --to names, with
+its own definition and the very images that it had, wherever their tags point
+now. It is a deploy like any other: health-gated, and put back if it fails.
+After mcp undeploy and mcp stop it deploys the release that ran last.`,
+		Example: "  mcp rollback shop\n  mcp rollback shop --to 12",
+		Args:    session.Args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runRollback(cmd.Context(), s, args[0], to, deadline)
+		},
+	}
+	cmd.Flags().IntVar(&to, "to", 0, "the number of the release, from mcp history")
+	deadlineFlag(cmd, &deadline)
+	return cmd
+}
+
+func runRollback(ctx context.Context, s *session.Session, service string, to int, deadline time.Duration) error {
+	cfg, c, err := s.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	deadline = cmp.Or(deadline, time.Duration(cfg.Deadline))
+	snapshot, err := formerRelease(ctx, s, c, service, to, deadline)
+	if err != nil {
+		return err
+	}
+	in := workflows.DeployInput{
+		Verb:       workflows.VerbRollback,
+		Definition: snapshot.Definition,
+		Release:    snapshot.Number,
+		Digests:    snapshot.Digests,
+		Deadline:   deadline,
+	}
+	in.Who, in.From = s.Identity()
+	return perform(ctx, s, c, in)
+}
+
+// formerRelease reads the release to go back to: number to or, for 0, the newest before
+// the current one.
+func formerRelease(ctx context.Context, s *session.Session, c client.Client, service string, to int, deadline time.Duration) (fleet.Snapshot, error) {
+	var snapshot fleet.Snapshot
+	if to == 0 {
+		var known workflows.HistoryResult
+		if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service}, &known, session.UntilDeadline(deadline)); err != nil {
+			return snapshot, err
+		}
+		if len(known.Deployments) == 0 {
+			return snapshot, session.NeverDeployed(service)
+		}
+		if to = before(known); to == 0 {
+			return snapshot, fault.New(fault.NotFound, "service %s has no release before release %d", service, known.Release)
+		}
+		s.Say("back from release %d to release %d", known.Release, to)
+	}
+	in := workflows.SnapshotInput{Service: service, Number: to}
+	err := s.Read(ctx, c, "snapshot", workflows.SnapshotName, in, &snapshot, session.UntilDeadline(deadline))
+	return snapshot, err
+}
+
+// before is the number of the newest release before the current one; after an undeploy
+// or a stop, when nothing runs, it is the one that ran last. A start, a restart or a
+// reconcile makes a release that equals the one before it, and is skipped.
+func before(known workflows.HistoryResult) int {
+	passed := false // the release that runs
+	for _, d := range known.Deployments {
+		switch {
+		case d.Number > known.Release || d.Outcome != string(workflows.Succeeded):
+		case d.Number == known.Release && workflows.Verb(d.Verb).Idles():
+			passed = true // nothing runs
+		case workflows.Verb(d.Verb).Repeats():
+		case !passed:
+			passed = true
+		default:
+			return d.Number
+		}
+	}
+	return 0
+}

@@ -1,0 +1,90 @@
+package exit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Code is an exit code. As an error it ends the command with that code and prints
+// nothing more.
+type Code int
+
+// The exit codes of mcp. exec adds that of the command which it runs.
+const (
+	Done           Code = 0   // done, or nothing to do
+	Failed         Code = 1   // failed, and everything put back
+	BadUsage       Code = 2   // bad usage or definition
+	Dirty          Code = 3   // failed, and something could not be put back
+	NoControlPlane Code = 4   // the control plane cannot be reached
+	Interrupted    Code = 130 // interrupted
+)
+
+func (c Code) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// CodeOf returns the Code that err is, or wraps.
+func CodeOf(err error) (Code, bool) {
+	var code Code
+	ok := errors.As(err, &code)
+	return code, ok
+}
+
+// IfInterrupted returns Interrupted once ctx has ended, and nil before.
+func IfInterrupted(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return Interrupted
+}
+
+// Usage makes err a mistake in the command line, the configuration or a definition.
+func Usage(err error) error { return usageError{err} }
+
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Unreachable makes f the failure to reach the control plane.
+func Unreachable(f *fault.Error) error { return unreachableError{f} }
+
+type unreachableError struct{ fault *fault.Error }
+
+func (e unreachableError) Error() string { return e.fault.Error() }
+func (e unreachableError) Unwrap() error { return e.fault }
+
+// IsUnreachable reports whether err is, or wraps, an error of [Unreachable].
+func IsUnreachable(err error) bool { return errors.As(err, new(unreachableError)) }
+
+// Classify returns the exit code for an error that is no Code, and the fault to
+// show.
+func Classify(err error) (Code, *fault.Error) {
+	var usage usageError
+	var unreachable unreachableError
+	var problems servicedef.Errors
+	var unknown *servicedef.NotFoundError
+	switch {
+	case errors.As(err, &unreachable):
+		return NoControlPlane, unreachable.fault
+	case errors.As(err, &unknown):
+		f := fault.New(fault.NotFound, "%s", unknown.Error())
+		if len(unknown.Nearest) > 0 {
+			f = f.WithHint("did you mean %s?", strings.Join(unknown.Nearest, " or "))
+		}
+		return BadUsage, f
+	case errors.As(err, &usage) && errors.As(err, new(*fault.Error)):
+		return BadUsage, fault.Of(err)
+	case errors.As(err, &problems), errors.As(err, &usage):
+		return BadUsage, fault.New(fault.Invalid, "%s", err.Error())
+	}
+	return Failed, fault.Of(err)
+}
+
+// FaultOf returns the fault to show for err.
+func FaultOf(err error) *fault.Error {
+	_, f := Classify(err)
+	return f
+}

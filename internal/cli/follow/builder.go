@@ -1,0 +1,73 @@
+package follow
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workers"
+)
+
+// Builder makes this process the builder while it follows workflows, where the
+// configuration has the workspace and a definition has something to build. It may
+// serve several workflows.
+type Builder struct {
+	Client client.Client
+	Config *config.Config
+	Logger *slog.Logger
+	// Version is that of mcp, and Interceptors see each activity.
+	Version      string
+	Interceptors []interceptor.WorkerInterceptor
+
+	mu     sync.Mutex
+	worker *workers.Workers // nil until something is to be built
+}
+
+// Serve starts the builder unless it runs or the definition has nothing to build
+// here, and reports whether it builds for the definition. The caller must follow a
+// workflow already: one that refuses this command may have its builds served by
+// another process.
+func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (bool, error) {
+	if b.Config.Build.Workspace == "" || len(definition.Build.Images) == 0 {
+		return false, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.worker != nil {
+		return true, nil
+	}
+	w, err := workers.Start(ctx, b.Client, workers.Options{
+		Builder: &workers.Builder{
+			Name:      b.Config.Build.Builder,
+			Workspace: b.Config.Build.Workspace,
+			Socket:    b.Config.Build.Socket,
+			Logs:      b.Config.Build.Logs,
+			Insecure:  b.Config.ImageRegistry.Insecure,
+			AuthFile:  b.Config.ImageRegistry.AuthFile,
+		},
+		Logger:       b.Logger,
+		Version:      b.Version,
+		Interceptors: b.Interceptors,
+	})
+	if err != nil {
+		return false, fmt.Errorf("serve builds: %w", err)
+	}
+	b.worker = w
+	return true, nil
+}
+
+// Stop stops the builder, if it runs.
+func (b *Builder) Stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.worker != nil {
+		b.worker.Stop()
+		b.worker = nil
+	}
+}

@@ -1,0 +1,49 @@
+package follow
+
+import (
+	"strings"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// Follower follows workflows on behalf of one command.
+type Follower struct {
+	Console *ui.Console
+	Client  client.Client
+	// Builds is set where this process is the builder of what it follows.
+	Builds bool
+}
+
+// Running is the outcome of a workflow that goes on without its command.
+const Running workflows.Outcome = "running"
+
+// Detached is what --json prints where a deploy or a build goes on without its
+// command.
+type Detached struct {
+	Service    string `json:"service"`
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id"`
+	// Outcome is "running".
+	Outcome workflows.Outcome `json:"outcome"`
+}
+
+// detach prints how to attach again to a workflow that goes on, and what it waits
+// for meanwhile.
+func (f Follower) detach(run client.WorkflowRun) error {
+	verb, service, _ := strings.Cut(run.GetID(), "/")
+	f.Console.Say("detached: the %s of %s goes on in Temporal; the same command attaches again", verb, service)
+	if run.GetID() == workflows.DeployID(service) {
+		f.Console.Say("mcp cancel %s stops it, and puts back what ran before", service)
+	}
+	if f.Builds {
+		f.Console.Say("this command was its builder: a build waits until it runs again")
+	}
+	if f.Console.JSON {
+		f.Console.PrintJSON(Detached{service, run.GetID(), run.GetRunID(), Running})
+	}
+	return exit.Interrupted
+}

@@ -1,0 +1,68 @@
+package follow
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// WritePlan prints a plan for a person.
+func WritePlan(w io.Writer, r workflows.PlanResult) {
+	p := r.Plan
+	if p.Unchanged() {
+		_, _ = fmt.Fprintf(w, "%s: no change\n", p.Service)
+		return
+	}
+	from := "no release yet"
+	if r.Release != 0 {
+		from = fmt.Sprintf("from release %d", r.Release)
+	}
+	_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, from)
+	for _, recovery := range p.Recovery {
+		_, _ = fmt.Fprintf(w, "  ! %s: %s to repair, left by a deploy that did not end, or renamed by hand\n",
+			recovery.Node, ui.Counted(len(recovery.Remove)+len(recovery.Rename), "container"))
+	}
+	for _, image := range r.Builds {
+		_, _ = fmt.Fprintf(w, "  * build and push %s\n", image)
+	}
+	table := ui.Table(w)
+	for _, step := range p.Steps {
+		_, _ = fmt.Fprintf(table, "  %s %s\t%s\t%s\n", Sign(step.Action), step.Component, step.Node, step.Action)
+		for _, change := range step.Changes {
+			if change.Field != "component" { // the sign shows that it is new, or removed
+				_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
+			}
+		}
+	}
+	_ = table.Flush()
+	if p.Definition && !p.TouchesContainers() {
+		_, _ = fmt.Fprintln(w, "  the definition changes, and no container for it")
+	}
+}
+
+// Sign is an action as a diff marks it.
+func Sign(action plan.Action) string {
+	switch action {
+	case plan.Create:
+		return "+"
+	case plan.Replace:
+		return "~"
+	case plan.Remove, plan.Stop:
+		return "-"
+	}
+	return "="
+}
+
+// changeText renders one change.
+func changeText(c plan.Change) string {
+	switch {
+	case c.From == "":
+		return fmt.Sprintf("%s: %s", c.Field, c.To)
+	case c.To == "":
+		return fmt.Sprintf("%s: %s → (none)", c.Field, c.From)
+	}
+	return fmt.Sprintf("%s: %s → %s", c.Field, c.From, c.To)
+}

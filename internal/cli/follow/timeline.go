@@ -1,0 +1,234 @@
+package follow
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// timeline renders a workflow's history as lines: one for each step that has ended
+// and, where there is no screen, one for each change of a pending step.
+type timeline struct {
+	out     io.Writer
+	decode  converter.DataConverter
+	mu      sync.Mutex
+	started time.Time
+	steps   map[int64]*step  // by the id of the event that scheduled it
+	byID    map[string]*step // by activity id
+	pending []*step          // those that have not ended, in the order of their scheduling
+	failed  *step            // the last one that failed
+	// quiet leaves out the steps that have ended.
+	quiet bool
+	// live is set where a screen shows the pending steps: see lines.
+	live bool
+}
+
+func newTimeline(out io.Writer) *timeline {
+	return &timeline{out: out, decode: converter.GetDefaultDataConverter(), steps: map[int64]*step{}, byID: map[string]*step{}}
+}
+
+// event renders one event of the history.
+func (t *timeline) event(e *history.HistoryEvent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := e.GetEventTime().AsTime()
+	switch e.GetEventType() {
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+		t.started = at
+	case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+		t.scheduled(e, at)
+	case enums.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+		a := e.GetActivityTaskStartedEventAttributes()
+		if s, ok := t.steps[a.GetScheduledEventId()]; ok {
+			s.tried(a.GetAttempt(), a.GetLastFailure())
+		}
+	case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		t.ended(e.GetActivityTaskCompletedEventAttributes().GetScheduledEventId(), at, markDone, "")
+	case enums.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+		a := e.GetActivityTaskFailedEventAttributes()
+		t.failed = t.steps[a.GetScheduledEventId()]
+		t.ended(a.GetScheduledEventId(), at, markFailed, a.GetFailure().GetMessage())
+	case enums.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+		a := e.GetActivityTaskTimedOutEventAttributes()
+		t.failed = t.steps[a.GetScheduledEventId()]
+		t.ended(a.GetScheduledEventId(), at, markFailed, cmp.Or(a.GetFailure().GetCause().GetMessage(), "no answer in time"))
+	case enums.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+		t.ended(e.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at, markFailed, "cancelled")
+	case enums.EVENT_TYPE_MARKER_RECORDED:
+		switch m := e.GetMarkerRecordedEventAttributes(); m.GetMarkerName() {
+		case "LocalActivity":
+			t.local(e, at)
+		case "SideEffect":
+			t.plan(m)
+		}
+	}
+}
+
+// plan prints the plan that a deploy has recorded, above its steps.
+func (t *timeline) plan(m *history.MarkerRecordedEventAttributes) {
+	var planned workflows.PlanResult
+	if t.quiet || t.decode.FromPayloads(m.GetDetails()["data"], &planned) != nil || planned.Plan.Unchanged() {
+		return
+	}
+	var text strings.Builder // one write, so that a screen redraws once
+	WritePlan(&text, planned)
+	_, _ = io.WriteString(t.out, text.String())
+}
+
+// scheduled begins a step; in a history that is read again, it replaces the step.
+func (t *timeline) scheduled(e *history.HistoryEvent, at time.Time) {
+	a := e.GetActivityTaskScheduledEventAttributes()
+	s := &step{activity: a.GetActivityType().GetName(), queue: a.GetTaskQueue().GetName(), scheduled: at}
+	s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
+	if before, ok := t.byID[a.GetActivityId()]; ok {
+		s.failure = before.failure
+		t.drop(before)
+	}
+	t.steps[e.GetEventId()], t.byID[a.GetActivityId()] = s, s
+	t.pending = append(t.pending, s)
+}
+
+// local prints the line of a local activity, which has no event before it has ended.
+// One that failed is scheduled as an activity like any other, unless its failure is
+// not retryable.
+func (t *timeline) local(e *history.HistoryEvent, at time.Time) {
+	m := e.GetMarkerRecordedEventAttributes()
+	failure := m.GetFailure()
+	if failure != nil && !failure.GetApplicationFailureInfo().GetNonRetryable() {
+		return
+	}
+	var data struct{ ActivityType string }
+	_ = t.decode.FromPayloads(m.GetDetails()["data"], &data) // the summary stands in for it
+	s := &step{activity: data.ActivityType, queue: workflows.Queue, scheduled: at}
+	s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
+	t.steps[e.GetEventId()] = s
+	if failure == nil {
+		t.ended(e.GetEventId(), at, markDone, "")
+		return
+	}
+	t.failed = s
+	t.ended(e.GetEventId(), at, markFailed, failure.GetMessage())
+}
+
+// drop removes a step from the pending ones.
+func (t *timeline) drop(s *step) {
+	t.pending = slices.DeleteFunc(t.pending, func(other *step) bool { return other == s })
+}
+
+// ended prints the line of a step that has ended.
+func (t *timeline) ended(scheduled int64, at time.Time, mark, cause string) {
+	s, ok := t.steps[scheduled]
+	if !ok {
+		return
+	}
+	t.drop(s)
+	if t.quiet {
+		return
+	}
+	line := s.summary
+	if took := at.Sub(s.scheduled); took >= 50*time.Millisecond || s.attempt > 1 {
+		line += "  " + s.spent(took.Round(10*time.Millisecond))
+	}
+	cause = strings.TrimSpace(cause)
+	if mark == markDone && s.cause != "" && s.cause != s.printedCause {
+		cause = "after: " + s.cause
+	}
+	if cause != "" {
+		line += ": " + cause
+	}
+	t.line(at, mark, line)
+}
+
+// update records the state of an activity that has not ended and, where no screen
+// shows it, prints what has changed.
+func (t *timeline) update(p *workflow.PendingActivityInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s, ok := t.byID[p.GetActivityId()]
+	if !ok {
+		return
+	}
+	s.update(p, t.decode)
+	if t.live {
+		return
+	}
+	if news := s.news(); news != "" && news != s.printed {
+		s.printed = news
+		t.line(time.Now(), markPending, s.summary+": "+news)
+	}
+}
+
+// lines are the pending steps, a line each.
+func (t *timeline) lines() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	frame := spinner[now.UnixMilli()/ui.RedrawEvery.Milliseconds()%int64(len(spinner))]
+	lines := make([]string, 0, len(t.pending))
+	for _, s := range t.pending {
+		lines = append(lines, t.format(now, frame, s.live(now)))
+	}
+	return lines
+}
+
+// note prints a line that belongs to no step.
+func (t *timeline) note(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.line(time.Now(), markPending, text)
+}
+
+func (t *timeline) line(at time.Time, mark, text string) {
+	_, _ = io.WriteString(t.out, t.format(at, mark, text)+"\n")
+}
+
+// The marks that a line begins with, and the spinner of a live one.
+const (
+	markDone    = "✓"
+	markFailed  = "✗"
+	markPending = "…"
+)
+
+var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+// colours are those of the marks on a screen; the spinner has the terminal's own.
+var colours = map[string]ansi.Color{markDone: ansi.Green, markFailed: ansi.Red, markPending: ansi.Yellow}
+
+// format renders a line: the time since the workflow started, mark and text.
+func (t *timeline) format(at time.Time, mark, text string) string {
+	elapsed := time.Duration(0)
+	if !t.started.IsZero() {
+		elapsed = max(0, at.Sub(t.started))
+	}
+	since := fmt.Sprintf("%6.2fs", elapsed.Seconds())
+	if t.live {
+		since = ansi.NewStyle().Faint().Styled(since)
+		if colour, ok := colours[mark]; ok {
+			mark = ansi.NewStyle().ForegroundColor(colour).Styled(mark)
+		}
+	}
+	return since + " " + mark + " " + text
+}
+
+// text decodes a payload that holds a string; "" if it does not.
+func (t *timeline) text(p *common.Payload) string {
+	var s string
+	if p == nil || t.decode.FromPayload(p, &s) != nil {
+		return ""
+	}
+	return s
+}

@@ -1,0 +1,213 @@
+package follow
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/sdk/v1"
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// told is what a timeline has made of a history.
+type told struct {
+	t     *testing.T
+	view  *timeline
+	out   bytes.Buffer
+	start time.Time
+}
+
+func newTold(t *testing.T, live bool) *told {
+	d := &told{t: t, start: time.Now().Add(-time.Minute)}
+	d.view = newTimeline(&d.out)
+	d.view.live = live
+	d.event(1, 0, enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, &history.HistoryEvent{})
+	return d
+}
+
+// event tells of one, so long after the beginning.
+func (d *told) event(id int64, after time.Duration, kind enums.EventType, e *history.HistoryEvent) {
+	e.EventId, e.EventType, e.EventTime = id, kind, timestamppb.New(d.start.Add(after))
+	d.view.event(e)
+}
+
+// schedule begins a step; its activity id is that of its event.
+func (d *told) schedule(id int64, after time.Duration, activity, queue, summary string) {
+	payload, err := converter.GetDefaultDataConverter().ToPayload(summary)
+	require.NoError(d.t, err)
+	d.event(id, after, enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, &history.HistoryEvent{
+		UserMetadata: &sdk.UserMetadata{Summary: payload},
+		Attributes: &history.HistoryEvent_ActivityTaskScheduledEventAttributes{ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{
+			ActivityId: summary, ActivityType: &common.ActivityType{Name: activity}, TaskQueue: &taskqueue.TaskQueue{Name: queue},
+		}},
+	})
+}
+
+// complete ends it, at its nth attempt.
+func (d *told) complete(id, scheduled int64, after time.Duration, attempt int32, cause string) {
+	started := &history.ActivityTaskStartedEventAttributes{ScheduledEventId: scheduled, Attempt: attempt}
+	if cause != "" {
+		started.LastFailure = &failurepb.Failure{Message: cause}
+	}
+	d.event(id, after, enums.EVENT_TYPE_ACTIVITY_TASK_STARTED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_ActivityTaskStartedEventAttributes{ActivityTaskStartedEventAttributes: started},
+	})
+	d.event(id+1, after, enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_ActivityTaskCompletedEventAttributes{
+			ActivityTaskCompletedEventAttributes: &history.ActivityTaskCompletedEventAttributes{ScheduledEventId: scheduled},
+		},
+	})
+}
+
+// spot tells of a step that was done on the spot.
+func (d *told) spot(id int64, after time.Duration, activity, summary string, failure *failurepb.Failure) {
+	name, err := converter.GetDefaultDataConverter().ToPayload(summary)
+	require.NoError(d.t, err)
+	data, err := converter.GetDefaultDataConverter().ToPayloads(map[string]any{"ActivityID": "1", "ActivityType": activity})
+	require.NoError(d.t, err)
+	d.event(id, after, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+		UserMetadata: &sdk.UserMetadata{Summary: name},
+		Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{
+			MarkerName: "LocalActivity", Details: map[string]*common.Payloads{"data": data}, Failure: failure,
+		}},
+	})
+}
+
+// running is a pending activity whose nth attempt tells of its progress.
+func (d *told) running(id string, attempt int32, cause string, progress workflows.Progress) *workflow.PendingActivityInfo {
+	details, err := converter.GetDefaultDataConverter().ToPayloads(progress)
+	require.NoError(d.t, err)
+	p := &workflow.PendingActivityInfo{
+		ActivityId: id, Attempt: attempt, State: enums.PENDING_ACTIVITY_STATE_STARTED, HeartbeatDetails: details,
+	}
+	if cause != "" {
+		p.LastFailure = &failurepb.Failure{Message: cause}
+	}
+	return p
+}
+
+func TestAStoryWithRetries(t *testing.T) {
+	d := newTold(t, false)
+	d.schedule(5, 10*time.Millisecond, "Push", "build-orion", "shop: push")
+	d.complete(6, 5, 1260*time.Millisecond, 3, "connection refused")
+	d.schedule(8, 1300*time.Millisecond, "RunContainer", "node-rift", "web: run on rift")
+	d.complete(9, 8, 1310*time.Millisecond, 1, "")
+	require.Equal(t, "  1.26s ✓ shop: push  (1.25s, attempt 3): after: connection refused\n  1.31s ✓ web: run on rift\n", d.out.String())
+}
+
+// A step that is done on the spot is told once it has ended; one that failed, if
+// nothing follows from it.
+func TestAStepThatIsDoneOnTheSpot(t *testing.T) {
+	d := newTold(t, false)
+	d.spot(5, 10*time.Millisecond, "BeginDeployment", "open the deployment of shop", nil)
+	away := &failurepb.Failure{Message: "Postgres does not answer", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{}}
+	d.spot(6, 20*time.Millisecond, "CommitRelease", "commit the release", away)
+	d.event(7, 30*time.Millisecond, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{MarkerName: "Version"}},
+	})
+	require.Nil(t, d.view.failed)
+	refused := &failurepb.Failure{Message: "deployment 8 has begun", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
+		ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{NonRetryable: true},
+	}}
+	d.spot(8, 40*time.Millisecond, "CommitRelease", "", refused)
+	require.Equal(t, "CommitRelease", d.view.failed.activity)
+	require.Equal(t, `  0.01s ✓ open the deployment of shop
+  0.04s ✗ CommitRelease: deployment 8 has begun
+`, d.out.String())
+}
+
+// A plan is told where it was made, unless only what is waited for is.
+func TestThePlanInAStory(t *testing.T) {
+	plans := workflows.PlanResult{Release: 7, Builds: []string{"hub/web:v2"}, Plan: plan.Plan{
+		Service: "shop", Steps: []plan.Step{{Component: "web", Node: "rift", Action: plan.Create}},
+	}}
+	for _, c := range []struct {
+		name  string
+		quiet bool
+		side  any
+		want  string
+	}{
+		{"a plan", false, plans, "shop: from release 7\n  * build and push hub/web:v2\n  + web  rift  create\n"},
+		{"nobody asked", true, plans, ""},
+		{"no plan", false, 7, ""},
+		{"no change", false, workflows.PlanResult{}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newTold(t, false)
+			d.view.quiet = c.quiet
+			data, err := converter.GetDefaultDataConverter().ToPayloads(c.side)
+			require.NoError(t, err)
+			d.event(5, 0, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+				Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{
+					MarkerName: "SideEffect", Details: map[string]*common.Payloads{"data": data},
+				}},
+			})
+			require.Equal(t, c.want, d.out.String())
+		})
+	}
+}
+
+// Off a screen each turn of a pending step is a line, told once.
+func TestThePendingStepsOffAScreen(t *testing.T) {
+	d := newTold(t, false)
+	d.schedule(5, 0, "Push", "build-orion", "shop: push")
+	for _, p := range []*workflow.PendingActivityInfo{
+		d.running("shop: push", 1, "", workflows.Progress{Phase: "push", Detail: "1MB / 3MB"}),
+		d.running("shop: push", 1, "", workflows.Progress{Phase: "push", Detail: "1MB / 3MB"}),
+		d.running("shop: push", 2, "refused", workflows.Progress{Phase: "push", Detail: "1MB / 3MB"}),
+		d.running("shop: push", 2, "refused", workflows.Progress{Phase: "push", Detail: "2MB / 3MB"}),
+		d.running("shop: push", 3, "refused", workflows.Progress{Phase: "push", Detail: "2MB / 3MB"}),
+		d.running("none", 3, "refused", workflows.Progress{}),
+	} {
+		d.view.update(p)
+	}
+	d.complete(6, 5, time.Minute, 3, "refused")
+	require.Regexp(t, `^ +[\d.]+s … shop: push: 1MB / 3MB
+ +[\d.]+s … shop: push: attempt 2, after: refused
+ +[\d.]+s … shop: push: 2MB / 3MB
+ +[\d.]+s … shop: push: attempt 3
+ +60.00s ✓ shop: push  \(1m0s, attempt 3\)
+$`, d.out.String())
+}
+
+// On a screen a pending step has one line, with all that there is to say of it.
+func TestThePendingStepsOnAScreen(t *testing.T) {
+	d := newTold(t, true)
+	d.schedule(5, 50*time.Second, "Build", "build-orion", "shop: build")
+	d.schedule(6, 50*time.Second, "Survey", "node-rift", "survey rift")
+	build := d.running("shop: build", 1, "", workflows.Progress{Phase: "build", Detail: "STEP 2/7"})
+	survey := &workflow.PendingActivityInfo{ActivityId: "survey rift", Attempt: 1, State: enums.PENDING_ACTIVITY_STATE_SCHEDULED}
+	d.view.update(build)
+	d.view.update(survey)
+	lines := d.view.lines()
+	require.Len(t, lines, 2)
+	require.Regexp(t, `shop: build  \([\d.]+s\): STEP 2/7$`, lines[0])
+	require.Regexp(t, `survey rift  \([\d.]+s\)$`, lines[1])
+
+	d.view.steps[6].seen = time.Now().Add(-workerTimeout)
+	d.view.update(survey)
+	require.Regexp(t, `survey rift  \([\d.]+s\): waiting for a worker of node-rift: mcp worker --node rift$`, d.view.lines()[1])
+
+	build = &workflow.PendingActivityInfo{
+		ActivityId: "shop: build", Attempt: 2, State: enums.PENDING_ACTIVITY_STATE_SCHEDULED,
+		NextAttemptScheduleTime: timestamppb.New(time.Now().Add(5 * time.Second)), LastFailure: &failurepb.Failure{Message: "podman went away\nand more"},
+	}
+	d.view.update(build)
+	require.Regexp(t, `shop: build  \([\d.]+s, attempt 2\): again in 5s, after: podman went away$`, d.view.lines()[0])
+
+	require.Empty(t, d.out.String(), "nothing of it stays")
+	d.complete(7, 6, 59*time.Second, 1, "")
+	require.Len(t, d.view.lines(), 1)
+	require.Contains(t, d.out.String(), "survey rift  (9s)\n")
+}

@@ -1,0 +1,3 @@
+// Package inspect has the verbs that change nothing: they read the registry, the
+// nodes and Temporal, and run a command in a container.
+package inspect

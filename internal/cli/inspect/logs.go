@@ -1,0 +1,119 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows"
+)
+
+type logsOptions struct {
+	follow     bool
+	lines      int
+	since      time.Duration
+	timestamps bool
+}
+
+func newLogs(s *session.Session) *cobra.Command {
+	var o logsOptions
+	cmd := &cobra.Command{
+		Use:   "logs SERVICE[/COMPONENT]",
+		Short: "Show what the containers of a service have printed",
+		Long: `Logs shows the last lines that the containers of a service, or of one component
+of it, have printed on their standard output and error, oldest first. Where
+there are several components, each line begins with its own.
+
+With --follow it continues with new lines until Ctrl-C, also in a container that
+replaces another, and after the absence of a node. With --json each line is an
+object on a separate line.
+
+Times are those of the node; podman before 4.4 gives whole seconds. The lines pass
+through Temporal, which retains them like any workflow.`,
+		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error",
+		Args:    session.Args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.since < 0:
+				return exit.Usage(fmt.Errorf("--since must be a positive duration, such as 1h, not %s", o.since))
+			case o.lines < 0 || o.lines > workflows.MaxLogLines:
+				return exit.Usage(fmt.Errorf("--lines must be between 0 and %d, not %d", workflows.MaxLogLines, o.lines))
+			case o.since > 0 && !cmd.Flags().Changed("lines"):
+				o.lines = workflows.MaxLogLines
+			}
+			return runLogs(cmd.Context(), s, args[0], o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.follow, "follow", "f", false, "continue with new lines, until Ctrl-C")
+	flags.IntVarP(&o.lines, "lines", "n", 100, "how many of the last lines of each component, or, with --since, at most how many")
+	flags.DurationVar(&o.since, "since", 0, "how far back to read, such as 10m")
+	flags.BoolVarP(&o.timestamps, "timestamps", "t", false, "begin each line with its time")
+	return cmd
+}
+
+func runLogs(ctx context.Context, s *session.Session, target string, o logsOptions) error {
+	service, component, _ := strings.Cut(target, "/")
+	in := workflows.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since}
+	_, c, err := s.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var first workflows.LogsResult
+	if err := s.Read(ctx, c, "logs", workflows.LogsName, in, &first); err != nil {
+		return usageIfUnknown(err)
+	}
+	show := newLogPrinter(&s.Console, o.timestamps, first.Logs)
+	if !show.print(first.Logs) {
+		return nil
+	}
+	failed := false
+	for _, l := range first.Logs {
+		if f := unreadable(service, l); f != nil && !o.follow {
+			failed = true
+			s.Fault(f)
+		}
+		if l.Cut {
+			s.Say("%s: its first lines are left out: one answer is limited to 1 MB", l.Component)
+		}
+	}
+	if o.follow {
+		return followLogs(ctx, s, c, in, first.Logs, show)
+	}
+	if failed {
+		return exit.Failed
+	}
+	return nil
+}
+
+// unreadable is the fault of a component whose lines could not be read; nil if they
+// could.
+func unreadable(service string, l workflows.ComponentLogs) *fault.Error {
+	if l.Error != nil {
+		f := *l.Error
+		f.Component = l.Component
+		return &f
+	}
+	if l.Absent {
+		f := fault.New(fault.NotFound, "there is no container %s", l.Container).WithHint("see what should run: mcp status %s", service)
+		f.Node, f.Component = l.Node, l.Component
+		return f
+	}
+	return nil
+}
+
+// usageIfUnknown makes it an error of usage that a service or a component does not
+// exist.
+func usageIfUnknown(err error) error {
+	if _, ended := exit.CodeOf(err); !ended && fault.Is(err, fault.NotFound) {
+		return exit.Usage(err)
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+package inspect
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// logLine is one line of mcp logs --json.
+type logLine struct {
+	Time      time.Time `json:"time"`
+	Node      string    `json:"node"`
+	Component string    `json:"component"`
+	Container string    `json:"container"`
+	Stream    string    `json:"stream"`
+	Line      string    `json:"line"`
+}
+
+// logPrinter prints lines; its methods must not be called concurrently.
+type logPrinter struct {
+	console    *ui.Console
+	timestamps bool
+	// width is that of the components' names; 0 where there is only one.
+	width int
+}
+
+func newLogPrinter(console *ui.Console, timestamps bool, logs []workflows.ComponentLogs) *logPrinter {
+	p := &logPrinter{console: console, timestamps: timestamps}
+	for _, l := range logs {
+		p.add(l.Component, len(logs))
+	}
+	return p
+}
+
+// add makes room for the name of a component, one of several.
+func (p *logPrinter) add(component string, of int) {
+	if of > 1 {
+		p.width = max(p.width, len(component))
+	}
+}
+
+// print prints the lines of several components in the order of their times. It
+// reports whether it could; ui.Output records why not.
+func (p *logPrinter) print(logs []workflows.ComponentLogs) bool {
+	var lines []logLine
+	for _, l := range logs {
+		for _, line := range l.Lines {
+			lines = append(lines, p.line(l, line))
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b logLine) int { return a.Time.Compare(b.Time) })
+	for _, line := range lines {
+		if err := p.write(line); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *logPrinter) line(l workflows.ComponentLogs, line runtime.LogLine) logLine {
+	return logLine{line.Time, l.Node, l.Component, l.Container, line.Stream, line.Text}
+}
+
+func (p *logPrinter) write(line logLine) error {
+	if p.console.JSON {
+		out := json.NewEncoder(p.console.Stdout)
+		out.SetEscapeHTML(false)
+		return out.Encode(line)
+	}
+	text := line.Line + "\n"
+	if p.timestamps {
+		text = line.Time.Local().Format("2006-01-02T15:04:05.000Z07:00") + " " + text
+	}
+	if p.width > 0 {
+		text = fmt.Sprintf("%-*s | %s", p.width, line.Component, text)
+	}
+	_, err := p.console.Stdout.Write([]byte(text))
+	return err
+}

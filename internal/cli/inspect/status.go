@@ -1,0 +1,206 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/watch"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// serviceStatus is one entry of mcp status --json.
+type serviceStatus struct {
+	Service   string `json:"service"`
+	Node      string `json:"node"`
+	Active    bool   `json:"active"`
+	Release   int    `json:"release"`
+	Deploying int    `json:"deploying"`
+	Dirty     bool   `json:"dirty"`
+	// Pending is set when the definition has changed since the release.
+	Pending    bool              `json:"pending"`
+	Components []componentStatus `json:"components"`
+}
+
+type componentStatus struct {
+	Name          string        `json:"name"`
+	Container     string        `json:"container"`
+	Node          string        `json:"node"`
+	Image         string        `json:"image"`
+	Digest        string        `json:"digest"`
+	DesiredState  string        `json:"desired_state"`
+	ObservedState string        `json:"observed_state"`
+	Health        string        `json:"health"`
+	Started       time.Time     `json:"started,omitzero"`
+	UptimeSeconds int64         `json:"uptime_seconds"`
+	Restarts      int           `json:"restarts"`
+	Routes        []fleet.Route `json:"routes"`
+	Drift         []string      `json:"drift"`
+}
+
+func newStatus(s *session.Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [SERVICE…]",
+		Short: "Show what should run and what runs",
+		Long: `Status compares the release of each service with the containers that its nodes
+have at this moment. DRIFT names how a component differs: missing, stopped,
+running, renamed, wrong-image, replaced, flapping, unhealthy or, where its node
+does not answer, unreachable. A service is "pending" when its definition has
+changed since its release, and "dirty" when a deploy could not put everything
+back.`,
+		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
+	}
+}
+
+func runStatus(ctx context.Context, s *session.Session, names []string) error {
+	var result workflows.StatusResult
+	err := s.Query(ctx, "status", workflows.StatusName, workflows.StatusInput{Services: names}, &result)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(result.Services, func(s fleet.ServiceRecord) bool { return s.Release.Service == name }) {
+			return session.NeverDeployed(name)
+		}
+	}
+	list := statuses(result)
+	if s.JSON {
+		s.PrintJSON(list)
+		return nil
+	}
+	writeStatus(s, list)
+	return nil
+}
+
+// statuses returns the status of each service.
+func statuses(r workflows.StatusResult) []serviceStatus {
+	nodes := map[string]seenNode{}
+	for name, node := range r.Nodes {
+		nodes[name] = seeNode(node, fleet.Releases(r.Services))
+	}
+	list := make([]serviceStatus, 0, len(r.Services))
+	for _, s := range r.Services {
+		list = append(list, statusOf(s, nodes))
+	}
+	return list
+}
+
+// seenNode is the answer of a node, prepared once for all services.
+type seenNode struct {
+	silent     bool // it did not answer
+	containers []fleet.Container
+}
+
+func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
+	return seenNode{silent: node.Error != nil, containers: session.Containers(node, services...)}
+}
+
+// statusOf compares the release of a service with the containers of its nodes.
+func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
+	r := s.Release
+	status := serviceStatus{
+		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
+		Components: []componentStatus{},
+	}
+	if r.Definition != nil {
+		status.Node = r.Definition.Node
+	}
+	for _, m := range r.Members() {
+		status.Components = append(status.Components, componentOf(r, m, nodes[m.Node]))
+	}
+	return status
+}
+
+func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus {
+	c := componentStatus{
+		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
+		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
+	}
+	if c.Routes == nil {
+		c.Routes = []fleet.Route{}
+	}
+	if !m.Active {
+		c.DesiredState = "stopped"
+	}
+	if node.silent {
+		c.ObservedState, c.Drift = "unknown", []string{string(fleet.DriftUnreachable)}
+		return c
+	}
+	found := fleet.FindMember(r.Service, m, node.containers)
+	if found != nil {
+		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
+		if found.Running {
+			c.Started, c.UptimeSeconds = found.Started, found.UptimeSeconds
+		}
+	}
+	for _, d := range watch.MemberDrift(r.Service, m, found) {
+		c.Drift = append(c.Drift, string(d.Kind))
+	}
+	return c
+}
+
+// writeStatus prints the list for a person.
+func writeStatus(s *session.Session, list []serviceStatus) {
+	if len(list) == 0 {
+		_, _ = fmt.Fprintln(s.Stdout, "no service has been deployed yet")
+		return
+	}
+	table := ui.Table(s.Stdout)
+	_, _ = fmt.Fprintln(table, "SERVICE\tRELEASE\tCOMPONENT\tNODE\tSTATE\tUPTIME\tROUTES\tDRIFT")
+	for _, service := range list {
+		name := service.Service
+		if service.Dirty {
+			name += " (dirty)"
+		}
+		release := releaseText(service)
+		if len(service.Components) == 0 {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t%s\t%s\t\t\t\n", name, release, service.Node, stateWithout(service))
+		}
+		for _, c := range service.Components {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, release, c.Name, c.Node,
+				c.ObservedState, uptime(c.ObservedState, c.UptimeSeconds), routeList(c.Routes), strings.Join(c.Drift, ","))
+		}
+	}
+	_ = table.Flush()
+}
+
+// stateWithout is the state of a service without components.
+func stateWithout(s serviceStatus) string {
+	if s.Release != 0 {
+		return "undeployed"
+	}
+	return "-"
+}
+
+// releaseText names the current release and the deployment under way.
+func releaseText(s serviceStatus) string {
+	text := "never released"
+	if s.Release != 0 {
+		text = strconv.Itoa(s.Release)
+	}
+	if s.Pending && s.Release != 0 {
+		text += " (pending)"
+	}
+	if s.Deploying != 0 {
+		text += fmt.Sprintf(" (deploying %d)", s.Deploying)
+	}
+	return text
+}
+
+// routeList renders routes: "rest:8443→23456".
+func routeList(routes []fleet.Route) string {
+	var list []string
+	for _, r := range routes {
+		list = append(list, fmt.Sprintf("%s:%d→%d", r.Name, r.Port, r.HostPort))
+	}
+	return strings.Join(list, " ")
+}

@@ -1,0 +1,14 @@
+package local
+
+import (
+	"fmt"
+	"os"
+)
+
+// wantDir fails where the value of a flag is no directory.
+func wantDir(flag, dir string) error {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s: there is no directory %s", flag, dir)
+	}
+	return nil
+}

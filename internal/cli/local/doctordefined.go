@@ -1,0 +1,54 @@
+package local
+
+import (
+	"slices"
+
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// defined is what the checks need of the services directory.
+type defined struct {
+	finding finding
+	// nodes are those of the definitions, and images one for each image registry.
+	nodes, images []string
+	// builds is set where a definition has an image to build.
+	builds bool
+}
+
+// readDefined reads the services directory, and checks it.
+func readDefined(cfg *config.Config) defined {
+	const check = "services"
+	if cfg.Services == "" {
+		return defined{finding: warn(check, "set services in mcp.toml", "no services directory is set")}
+	}
+	services, problems, err := session.SoundDefinitions(cfg.Services)
+	d := defined{}
+	registries := map[string]bool{}
+	for _, s := range services {
+		d.builds = d.builds || len(s.Build.Images) > 0
+		for _, c := range s.Components {
+			d.nodes = append(d.nodes, c.Node)
+			if host := servicedef.ImageRegistry(c.Image); !registries[host] {
+				registries[host] = true
+				d.images = append(d.images, c.Image)
+			}
+		}
+	}
+	slices.Sort(d.nodes)
+	slices.Sort(d.images)
+	d.nodes = slices.Compact(d.nodes)
+	switch {
+	case err != nil:
+		d.finding = fail(check, fault.New(fault.Invalid, "%v", err).WithHint("create it, or correct services in mcp.toml"))
+	case len(problems) > 0:
+		d.finding = fail(check, fault.New(fault.Invalid, "%s: %d definitions, and\n%v", cfg.Services, len(services), problems).WithHint("correct them: mcp service edit SERVICE"))
+	case len(services) == 0:
+		d.finding = warn(check, "write one: mcp service new NAME", "%s holds no definition", cfg.Services)
+	default:
+		d.finding = ok(check, "%s: %d definitions", cfg.Services, len(services))
+	}
+	return d
+}

@@ -1,0 +1,2 @@
+// Package node has the verbs about nodes: mcp node.
+package node

@@ -1,0 +1,49 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/cli/ui"
+)
+
+// listedNode is one entry of mcp node list --json.
+type listedNode struct {
+	Name string `json:"name"`
+	// State is "unknown" before the first observation.
+	State string `json:"state"`
+	// Draining is set where the node gets no new container.
+	Draining bool `json:"draining"`
+	// Since is when the node became ready or unreachable.
+	Since time.Time `json:"since,omitzero"`
+	// Announced is when its worker started.
+	Announced time.Time `json:"announced"`
+	Address   string    `json:"address"`
+	Runtime   string    `json:"runtime"`
+	MCP       string    `json:"mcp"`
+}
+
+func runList(ctx context.Context, s *session.Session) error {
+	nodes, err := readNodes(ctx, s, nil)
+	if err != nil {
+		return err
+	}
+	list := make([]listedNode, 0, len(nodes))
+	for _, n := range nodes {
+		list = append(list, listedNode{
+			Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
+		})
+	}
+	if s.JSON {
+		s.PrintJSON(list)
+		return nil
+	}
+	table := ui.Table(s.Stdout)
+	_, _ = fmt.Fprintln(table, "NODE\tSTATE\tSINCE\tADDRESS\tRUNTIME\tMCP")
+	for _, n := range list {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, shownState(n.State, n.Draining), ui.Moment(n.Since), n.Address, n.Runtime, n.MCP)
+	}
+	return table.Flush()
+}

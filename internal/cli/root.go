@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/change"
+	"github.com/metacircular/mcp/internal/cli/inspect"
+	"github.com/metacircular/mcp/internal/cli/local"
+	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/service"
+	"github.com/metacircular/mcp/internal/cli/session"
+)
+
+// newRoot returns the root command with all verbs.
+func newRoot(s *session.Session) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "mcp",
+		Short:         "Build, push, deploy and watch containers on a small fleet of podman hosts",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.ConfigFile, "config", "", "configuration file (default: the nearest .mcp-dev/mcp.toml, then the user's, then /etc/mcp/mcp.toml)")
+	flags.BoolVarP(&s.JSON, "json", "j", false, "print one JSON object on stdout")
+	flags.BoolVar(&s.Debug, "debug", false, "show whole error chains and the SDK's log")
+	root.AddCommand(change.Commands(s)...)
+	root.AddCommand(inspect.Commands(s)...)
+	root.AddCommand(local.Commands(s)...)
+	root.AddCommand(node.Command(s), service.Command(s), newCompletion(), newVersion(s))
+	return root
+}

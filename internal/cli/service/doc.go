@@ -1,0 +1,3 @@
+// Package service has the verbs about definitions, the files of the services
+// directory: mcp service.
+package service

@@ -1,0 +1,84 @@
+package session
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// ConnectTimeout is how long Temporal may take to answer at all.
+const ConnectTimeout = 4 * time.Second
+
+// Open loads the configuration and connects.
+func (s *Session) Open(ctx context.Context) (*config.Config, client.Client, error) {
+	cfg, err := s.Config()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := s.Connect(ctx, cfg)
+	return cfg, c, err
+}
+
+// Config loads the configuration; a verb's flags override it.
+func (s *Session) Config(flags ...func(*config.Config)) (*config.Config, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	path, err := config.Find(s.ConfigFile, s.Getenv, dir)
+	if err != nil {
+		return nil, exit.Usage(err)
+	}
+	cfg, err := config.Load(path, s.Getenv, flags...)
+	if err != nil {
+		return nil, exit.Usage(err)
+	}
+	return cfg, nil
+}
+
+// Connect connects to Temporal. Where it does not answer, the error is one of
+// [exit.Unreachable] that names the address.
+func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Client, error) {
+	options, err := cfg.TemporalOptions()
+	if err != nil {
+		return nil, exit.Usage(err)
+	}
+	options.Logger = sdklog.NewStructuredLogger(s.Logger())
+	dial, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	defer cancel()
+	c, err := client.DialContext(dial, options)
+	switch {
+	case err == nil:
+		return c, nil
+	case ctx.Err() != nil:
+		return nil, exit.Interrupted
+	case exit.KindOf(err) == fault.Unauthorized:
+		return nil, exit.Temporal(err)
+	}
+	from := "set [temporal] address in mcp.toml; this configuration is " + cfg.Describe()
+	if s.Getenv("TEMPORAL_ADDRESS") != "" {
+		from = "correct $TEMPORAL_ADDRESS, which overrides any configuration"
+	}
+	return nil, exit.Unreachable(fault.New(fault.Unavailable, "Temporal at %s does not answer: %s", options.HostPort, dialCause(err)).
+		WithHint("start it (mcp dev starts a local one), or %s", from))
+}
+
+// dialCause is the end of gRPC's message about a connection, where the cause is;
+// before it are the layers that it passed.
+func dialCause(err error) string {
+	text := strings.TrimSuffix(err.Error(), `"`)
+	for _, layer := range []string{"desc = ", "Error while dialing: ", "failed reaching server: "} {
+		if i := strings.LastIndex(text, layer); i >= 0 {
+			text = text[i+len(layer):]
+		}
+	}
+	return strings.TrimPrefix(text, `"`)
+}
