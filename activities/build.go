@@ -82,11 +82,11 @@ func (a *Builder) source(in BuildInput) (dir, file string, err error) {
 	dir, err = within(root, in.Path)
 	if err != nil {
 		return "", "", fault.Wrap(fault.Invalid, err, "source directory of service %s", in.Service).
-			WithHint("path is relative to the builder's workspace, %s", a.Workspace)
+			WithHint("write path relative to the builder's workspace, %s", a.Workspace)
 	}
 	if file, err = within(dir, in.Containerfile); err != nil {
 		return "", "", fault.Wrap(fault.Invalid, err, "Containerfile of %s", in.Image).
-			WithHint("[build.images] of service %s names it, relative to %s", in.Service, dir)
+			WithHint("correct [build.images] of service %s: its files are relative to %s", in.Service, dir)
 	}
 	return dir, file, nil
 }

@@ -61,7 +61,7 @@ func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 		return out, ToTemporal(ErrStopping, true)
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return out, ctx.Err() // cancelled, or timed out: Temporal knows which
+		return out, ctx.Err() // cancelled, or timed out: Temporal records which
 	}
 	f := fault.Of(err)
 	tries := a.shared.count(info, f.Kind == fault.Internal)
@@ -128,8 +128,8 @@ func FaultOf(err error) *fault.Error {
 	return fault.Of(err)
 }
 
-// timeoutFault is the fault of an activity that timed out and has reported nothing but
-// heartbeats.
+// timeoutFault is the fault of an activity that timed out after it reported nothing
+// but heartbeats.
 func timeoutFault(timeout *temporal.TimeoutError) *fault.Error {
 	var last Progress
 	if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&last) == nil && last.Phase != "" {

@@ -166,7 +166,7 @@ func (f *Fence) settle(ctx context.Context, service string, deployment int) (new
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-timeout.C:
-			return 0, fault.New(fault.Unavailable, "deployment %d of %s still has a step under way here", other, service)
+			return 0, fault.New(fault.Unavailable, "deployment %d of %s still has a step under way", other, service)
 		}
 	}
 }

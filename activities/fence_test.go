@@ -293,7 +293,7 @@ func TestASurveyNamesTheStepThatItWaitsFor(t *testing.T) {
 	_, f := h.beside(t.Context()).survey(3)
 	require.NotNil(t, f)
 	require.Equal(t, fault.Unavailable, f.Kind, "so that it is asked again")
-	require.Equal(t, "deployment 2 of shop still has a step under way here", f.Message)
+	require.Equal(t, "deployment 2 of shop still has a step under way", f.Message)
 	letGo()
 	<-step
 	sees, f := h.survey(3)

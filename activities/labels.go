@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// summarized is what a plan depends on of a container.
+// summarized returns the part of a container that a plan depends on.
 func summarized(c runtime.ContainerSummary) fleet.Container {
 	return fleet.Container{
 		Name:       c.Name,
@@ -21,7 +21,7 @@ func summarized(c runtime.ContainerSummary) fleet.Container {
 	}
 }
 
-// described is a container as the monitor observes it.
+// described returns a container as the monitor observes it.
 func described(c runtime.ContainerInfo) fleet.Container {
 	container := summarized(c.Summary())
 	container.ID, container.Image, container.Digest, container.State = c.ID, c.Image, c.Digest, string(c.State)
@@ -29,8 +29,8 @@ func described(c runtime.ContainerInfo) fleet.Container {
 	return container
 }
 
-// deploymentOf is the number of the deployment that made a container; 0 if it
-// bears none.
+// deploymentOf returns the number of the deployment that created a container; 0 if
+// it bears none.
 func deploymentOf(c runtime.ContainerInfo) int { return deploymentIn(c.Labels) }
 
 func deploymentIn(labels map[string]string) int {

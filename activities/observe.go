@@ -94,7 +94,7 @@ func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (
 	return result, err
 }
 
-// abandoned are the deployments whose workflow was terminated: they have no
+// abandoned returns the deployments whose workflow was terminated: they have no
 // outcome, so the registry records them as under way until the next one begins.
 func abandoned(ctx context.Context, store ObservationStore, lock Lock) (map[string]int, error) {
 	found, err := store.UnderWay(ctx)

@@ -180,7 +180,7 @@ func (s *harness) register() {
 		return s.call(ctx, keep.Whole.Format(time.RFC3339))
 	})
 	add("LoadNodeHistory", func(ctx context.Context, in activities.LoadNodeHistoryInput) (fleet.NodeHistory, error) {
-		return fleet.NodeHistory{From: in.From, Looks: 1}, s.call(ctx, in.Node)
+		return fleet.NodeHistory{From: in.From, Observations: 1}, s.call(ctx, in.Node)
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")

@@ -114,10 +114,10 @@ func fail(s *session.Session, err error) exit.Code {
 	return code
 }
 
-// Root returns the command that all others are below.
+// Root returns the root command, with all verbs.
 func (a *App) Root() *cobra.Command { return newRoot(a.newSession()) }
 
-// newSession is what the verbs receive of the App.
+// newSession returns what the verbs receive.
 func (a *App) newSession() *session.Session {
 	return &session.Session{
 		Console: ui.Console{Stdout: a.Stdout, Stderr: a.Stderr, Stdin: a.Stdin, Interactive: a.Interactive, Screen: a.screen},

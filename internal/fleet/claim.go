@@ -4,9 +4,9 @@ import "time"
 
 // Machine is a host on which a node's worker runs.
 type Machine struct {
-	// ID tells the host from others, whatever boots; "" where that is unknown.
+	// ID identifies the host across boots; "" if that is unknown.
 	ID string `json:"id,omitempty"`
-	// Boot tells this boot of it from others.
+	// Boot identifies this boot of it.
 	Boot string `json:"boot,omitempty"`
 	// Hostname is its host name, for display.
 	Hostname string `json:"hostname,omitempty"`
@@ -63,10 +63,10 @@ type ClaimResult struct {
 	Holder  Holder  `json:"holder"`
 }
 
-// NodeUse is what a node is needed for.
+// NodeUse is the use of a node that keeps it from being removed.
 type NodeUse struct {
 	Node string
-	// Services have a component on it.
+	// Services are those with a component on it.
 	Services []ServiceOn
 	// Deploying is a service of which a deployment to the node is under way; "" if
 	// there is none.

@@ -67,9 +67,9 @@ type Disk struct {
 type NodeHistory struct {
 	// From is when it begins.
 	From time.Time `json:"from"`
-	// Looks is how many answered observations it is made of; if none, the rest is
+	// Observations is how many answered ones it summarizes; if none, the rest is
 	// zero.
-	Looks int `json:"looks"`
+	Observations int `json:"looks"`
 	// CPU, Memory and Disk are percentages; Disk is of the file system that
 	// podman's storage is on.
 	CPU    Range `json:"cpu_percent"`

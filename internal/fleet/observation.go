@@ -16,8 +16,8 @@ type Observation struct {
 	// Status is nil, and Containers is empty, if the node did not answer.
 	Status     *NodeStatus `json:"status,omitempty"`
 	Containers Observed    `json:"containers,omitempty"`
-	// Age is how long before it is recorded the observation began. It may have
-	// seen half of what a deployment did in that time.
+	// Age is the time from the beginning of the observation to its record. It may
+	// have seen half of the changes of a deployment in that time.
 	Age time.Duration `json:"age,omitempty"`
 	// Abandoned are the deployments, by service, that the registry records as under
 	// way and that have no workflow any more.
@@ -61,7 +61,7 @@ type RecentDeployment struct {
 
 // Findings is what follows from an observation.
 type Findings struct {
-	// State is the node's, and Since when it came to be in it; "" leaves a recorded
+	// State is the node's, and Since when it entered that; "" leaves the recorded
 	// state unchanged.
 	State string
 	Since time.Time

@@ -88,7 +88,7 @@ func routed(r servicedef.Route, routes []servicedef.Route, published []servicede
 	return i
 }
 
-// held are the host ports that a container holds, each once.
+// held returns the host ports that a container holds, each once.
 func held(published []servicedef.Port, routes []fleet.Route) []servicedef.Port {
 	var ports []servicedef.Port
 	add := func(p servicedef.Port) {

@@ -34,13 +34,13 @@ func (s *Store) MarkDelivered(ctx context.Context, destination string, event int
 	}, "record the delivery to the %s", destination)
 }
 
-// Alerting are the destinations that have alerts to get. Those of events longer ago
-// than tooLate are dropped first.
-func (s *Store) Alerting(ctx context.Context, tooLate time.Duration) ([]string, error) {
+// Alerting returns the destinations that have alerts to get. Alerts of events older
+// than maxAge are dropped first.
+func (s *Store) Alerting(ctx context.Context, maxAge time.Duration) ([]string, error) {
 	var destinations []string
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			delete from alerts using events where event = id and at < now() - $1::interval`, tooLate)
+			delete from alerts using events where event = id and at < now() - $1::interval`, maxAge)
 		if err != nil {
 			return err
 		}

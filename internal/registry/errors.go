@@ -11,7 +11,8 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// kinds maps SQLSTATEs, or the two characters of their class, to kinds of error. See https://www.postgresql.org/docs/15/errcodes-appendix.html.
+// kinds maps SQLSTATEs, or their first characters, to kinds of error.
+// See https://www.postgresql.org/docs/15/errcodes-appendix.html.
 var kinds = map[string]fault.Kind{
 	"08":    fault.Unavailable, // connection exception
 	"53":    fault.Unavailable, // insufficient resources, as too many connections

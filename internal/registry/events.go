@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// openDrift is the drift that has begun on a node and not ended, oldest first.
+// openDrift returns the drift that has begun on a node and not ended, oldest first.
 func openDrift(ctx context.Context, tx pgx.Tx, node string) ([]fleet.OpenDrift, error) {
 	all, err := loadDrift(ctx, tx, node)
 	return all[node], err
@@ -72,7 +72,7 @@ func writeEvents(ctx context.Context, tx pgx.Tx, events []fleet.Event, destinati
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// pastHealing are the events of healing after a time, oldest first.
+// pastHealing returns the events of healing after a time, oldest first.
 func pastHealing(ctx context.Context, tx pgx.Tx, after time.Time) ([]fleet.Event, error) {
 	rows, err := tx.Query(ctx, `
 		select id, at, kind, ended, node, service, component, container, path, detail, since, folded

@@ -81,7 +81,7 @@ func (s *Store) History(ctx context.Context, node string, from time.Time) (fleet
 			       min(load_low), sum(load * looks) / sum(looks), max(load_high),
 			       min(running_low), sum(running * looks) / sum(looks), max(running_high)
 			from spans having count(*) > 0`, node, from)
-		err := row.Scan(&h.Looks, &h.CPU.Low, &h.CPU.Mean, &h.CPU.High, &h.Memory.Low, &h.Memory.Mean, &h.Memory.High,
+		err := row.Scan(&h.Observations, &h.CPU.Low, &h.CPU.Mean, &h.CPU.High, &h.Memory.Low, &h.Memory.Mean, &h.Memory.High,
 			&h.Disk.Low, &h.Disk.Mean, &h.Disk.High, &h.Load.Low, &h.Load.Mean, &h.Load.High,
 			&h.Running.Low, &h.Running.Mean, &h.Running.High)
 		if errors.Is(err, pgx.ErrNoRows) {

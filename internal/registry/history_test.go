@@ -63,7 +63,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 		observe(t, store, o)
 	}
 	want := fleet.NodeHistory{
-		From: old, Looks: 5,
+		From: old, Observations: 5,
 		CPU: fleet.Range{Low: 5, Mean: 37, High: 90}, Memory: fleet.Range{Low: 39, Mean: 40.6, High: 43},
 		Disk: fleet.Range{Low: 50, Mean: 54.4, High: 60}, Load: fleet.Range{Low: 0.05, Mean: 0.37, High: 0.9},
 		Running: fleet.Range{Low: 2, Mean: 3.6, High: 6},
@@ -72,7 +72,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 		t.Helper()
 		got, err := store.History(t.Context(), "rift", want.From)
 		require.NoError(t, err)
-		require.Equal(t, want.Looks, got.Looks)
+		require.Equal(t, want.Observations, got.Observations)
 		for name, pair := range map[string][2]fleet.Range{
 			"cpu": {want.CPU, got.CPU}, "memory": {want.Memory, got.Memory}, "disk": {want.Disk, got.Disk},
 			"load": {want.Load, got.Load}, "running": {want.Running, got.Running},
@@ -90,7 +90,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 	}
 	five := fleet.Range{Low: 5, Mean: 5, High: 5}
 	check(fleet.NodeHistory{
-		From: today.Add(-time.Hour), Looks: 1, CPU: five, Memory: fleet.Range{Low: 39, Mean: 39, High: 39},
+		From: today.Add(-time.Hour), Observations: 1, CPU: five, Memory: fleet.Range{Low: 39, Mean: 39, High: 39},
 		Disk: fleet.Range{Low: 60, Mean: 60, High: 60}, Load: fleet.Range{Low: 0.05, Mean: 0.05, High: 0.05},
 		Running: fleet.Range{Low: 2, Mean: 2, High: 2},
 	})

@@ -55,7 +55,7 @@ func Migrate(ctx context.Context, url string) (from, to int, err error) {
 	}
 	if version > SchemaVersion {
 		return 0, 0, fault.New(fault.Conflict, "%s: its tables are at version %d, and this mcp supports %d", doing, version, SchemaVersion).
-			WithHint("a newer mcp has migrated these tables: run that version here too")
+			WithHint("run the newer mcp that has migrated these tables")
 	}
 	return int(version) - len(applied), int(version), nil
 }

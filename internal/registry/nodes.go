@@ -47,7 +47,7 @@ func (s *Store) MarkRevived(ctx context.Context, node, boot string) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `update nodes set boot = $2 where name = $1`, node, boot)
 		return err
-	}, "record that node %s has come back", node)
+	}, "record that the containers of node %s run again", node)
 }
 
 // Nodes lists the nodes whose worker has announced itself, by name.

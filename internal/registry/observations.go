@@ -12,10 +12,10 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// RecordObservation records an observation of a node, and what decide finds to
-// follow from it and from what is recorded of the node. One that is no newer than
-// the last is left out. Decide is pure: it runs inside the transaction, and runs
-// again where that is retried.
+// RecordObservation records an observation of a node, and what decide concludes from
+// it and from the records of the node. One that is no newer than the last is ignored.
+// Decide is pure: it runs inside the transaction, and runs again where that is
+// retried.
 func (s *Store) RecordObservation(ctx context.Context, r fleet.RecordRequest, decide func(fleet.Evidence) fleet.Findings) (fleet.Findings, error) {
 	var findings fleet.Findings
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -96,7 +96,7 @@ func isLate(ctx context.Context, tx pgx.Tx, o *fleet.Observation) (late bool, er
 	return late, err
 }
 
-// servicesOn are the services that have a component on the node, or a container
+// servicesOn returns the services that have a component on the node, or a container
 // that was found there.
 func servicesOn(ctx context.Context, tx pgx.Tx, o fleet.Observation) ([]fleet.ServiceRecord, error) {
 	rows, err := tx.Query(ctx, `select distinct service from components where node = $1`, o.Node)
@@ -118,8 +118,8 @@ func servicesOn(ctx context.Context, tx pgx.Tx, o fleet.Observation) ([]fleet.Se
 	return loadServices(ctx, tx, names)
 }
 
-// recentDeployments are the newest of each service, where they are under way or
-// ended within that time.
+// recentDeployments returns the newest of each service, if it is under way or ended
+// within that time.
 func recentDeployments(ctx context.Context, tx pgx.Tx, ended time.Duration) ([]fleet.RecentDeployment, error) {
 	rows, err := tx.Query(ctx, `
 		select d.service, d.number, d.outcome is null
@@ -170,7 +170,7 @@ func writeContainers(ctx context.Context, tx pgx.Tx, node string, containers []f
 	return err
 }
 
-// observedOn are the containers of the last observation of a node, by their ids,
+// observedOn returns the containers of the last observation of a node, by their ids,
 // with what concerns their restarts alone.
 func observedOn(ctx context.Context, tx pgx.Tx, node string) (map[string]fleet.Container, error) {
 	rows, err := tx.Query(ctx, `

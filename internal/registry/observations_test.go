@@ -292,6 +292,6 @@ func TestANodeWhoseClockIsAnHourOffMakesNoEvents(t *testing.T) {
 		require.Equal(t, uptime, states[0].Status.UptimeSeconds)
 		history, err := w.store.History(t.Context(), "rift", began.Add(-time.Hour))
 		require.NoError(t, err)
-		require.Equal(t, 10, history.Looks)
+		require.Equal(t, 10, history.Observations)
 	}
 }

@@ -151,7 +151,7 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Ro
 	if len(free) < len(missing) {
 		f := fault.New(fault.PortInUse, "node %s has too few free ports for %s/%s: it needs %d, and of %d candidates %d are free",
 			r.Node, r.Service, r.Component, len(missing), len(r.Candidates), len(free)).
-			WithHint("let mcp use more ports of that node")
+			WithHint("widen the range of ports for routes: [ports] in mcp.toml of that node")
 		f.Component, f.Node = r.Component, r.Node
 		return nil, f
 	}

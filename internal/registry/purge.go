@@ -37,8 +37,8 @@ func (s *Store) Purge(ctx context.Context, service string, dry bool, may func(fl
 	return forgotten, err
 }
 
-// remainsOf is what there is of a service beside its rows. A node that was removed
-// comes back without containers of mcp's, and is left out.
+// remainsOf returns the parts of a service that keep it from being purged. A node that
+// was removed comes back without containers of mcp's, and is omitted.
 func remainsOf(ctx context.Context, tx pgx.Tx, service string) (left fleet.Remains, err error) {
 	if left.Release, err = loadRelease(ctx, tx, service); err != nil {
 		return left, err

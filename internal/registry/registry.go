@@ -83,7 +83,7 @@ func (s *Store) transact(ctx context.Context, o pgx.TxOptions, work func(pgx.Tx)
 	return translate(ctx, err, conn.Conn().IsClosed(), doing, args...)
 }
 
-// nullTime is a time, or null for the zero time.
+// nullTime returns a time, or null for the zero time.
 func nullTime(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -91,5 +91,5 @@ func nullTime(t time.Time) any {
 	return t
 }
 
-// nonNil is a list that is never null to Postgres, as a nil slice would be.
+// nonNil returns a list that is never null to Postgres, as a nil slice would be.
 func nonNil(names []string) []string { return append([]string{}, names...) }

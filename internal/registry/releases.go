@@ -61,7 +61,8 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error 
 	if err := redefine(ctx, tx, r); err != nil {
 		return err
 	}
-	// The definition of a service that was undeployed is not pending.
+	// The definition of a service that was undeployed is deleted, so that it is not
+	// pending.
 	if _, err := tx.Exec(ctx, `
 		update services set definition = null, definition_hash = null
 		where name = $1 and exists (select from deployments where service = $1 and number = $2 and verb = 'undeploy')`,
@@ -134,7 +135,7 @@ func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed 
 		r.Service)
 	for _, m := range r.Members {
 		for _, route := range m.Routes {
-			// The container holds the port, whatever became of its row.
+			// The container holds the port, even if its row is gone.
 			batch.Queue(`
 				insert into component_routes as held
 				    (node, protocol, host_port, service, component, route, deployment, committed, port, mode, hostname)

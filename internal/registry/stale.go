@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// formerImages are the images of the former releases of a service, those before
+// formerImages returns the images of the former releases of a service, those before
 // its last ones, and whether anything uses them: a component of any service, one of
 // any service's last releases, or a tag that a deployment under way may just have
 // built. A release is a deployment that succeeded, or is just being committed, and

@@ -27,7 +27,7 @@ func Assess(e fleet.Evidence) fleet.Findings {
 	}
 }
 
-// stateOf is the state of an observed node and when that began; "" for the first
+// stateOf returns the state of an observed node and when that began; "" for the first
 // observation without an answer, which does not change the state.
 func stateOf(o fleet.Observation) (state string, since time.Time) {
 	switch {
@@ -39,7 +39,7 @@ func stateOf(o fleet.Observation) (state string, since time.Time) {
 	return fleet.NodeReady, o.At
 }
 
-// busyServices are those that a deployment was changing while the node was
+// busyServices returns those that a deployment was changing while the node was
 // observed.
 func busyServices(deployments []fleet.RecentDeployment, abandoned map[string]int) map[string]bool {
 	busy := map[string]bool{}
@@ -49,7 +49,7 @@ func busyServices(deployments []fleet.RecentDeployment, abandoned map[string]int
 	return busy
 }
 
-// withRestarts are the observed containers with their recent restarts.
+// withRestarts returns the observed containers with their recent restarts.
 func withRestarts(o fleet.Observation, before map[string]fleet.Container) []fleet.Container {
 	containers := slices.Clone(o.Containers)
 	for i := range containers {

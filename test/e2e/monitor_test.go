@@ -253,7 +253,7 @@ func TestANodeThatGoesAwayAndComesBackIsOneEvent(t *testing.T) {
 	require.Equal(t, monitorInterval, schedule.Schedule.Spec.Intervals[0].Every)
 	var kept struct{ History fleet.NodeHistory }
 	w.mcp("node", "show", w.node, "--json").decode(t, &kept)
-	require.Positive(t, kept.History.Looks)
+	require.Positive(t, kept.History.Observations)
 	for _, figure := range []fleet.Range{kept.History.Memory, kept.History.Disk} {
 		require.Positive(t, figure.Low)
 		require.True(t, figure.Low <= figure.Mean && figure.Mean <= figure.High && figure.High <= 100, "%+v", figure)

@@ -42,7 +42,7 @@ type fate struct {
 	unchanged bool
 }
 
-// deployMany deploys several services side by side.
+// deployMany deploys several services concurrently.
 func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, changed bool) error {
 	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: changed}
 	for _, in := range inputs {

@@ -19,7 +19,7 @@ func perform(ctx context.Context, s *session.Session, c client.Client, in workfl
 	return showResult(s, result)
 }
 
-// performed is perform without the showing.
+// performed is perform, without showing the result.
 func performed(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) (result workflows.Result, err error) {
 	run, err := startDeploy(ctx, s, c, in)
 	if err != nil {

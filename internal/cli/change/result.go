@@ -92,14 +92,14 @@ func portList(ports map[string]int) string {
 	return strings.Join(list, " ")
 }
 
-// writeForgotten prints what a purge forgets.
+// writeForgotten prints what a purge deletes.
 func writeForgotten(s *session.Session, f fleet.Forgotten) {
 	for _, line := range rowsOf(f) {
 		_, _ = fmt.Fprintf(s.Stdout, "  - %s\n", line)
 	}
 }
 
-// rowsOf counts what there is to forget, a line for each kind.
+// rowsOf counts the rows that a purge deletes, a line for each kind.
 func rowsOf(f fleet.Forgotten) []string {
 	var lines []string
 	for _, of := range []struct {

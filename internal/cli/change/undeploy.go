@@ -90,7 +90,7 @@ func containersByNode(ctx context.Context, s *session.Session, c client.Client, 
 // answer, those that should be there.
 func containersOf(release fleet.Release, node workflows.NodeContainers) []string {
 	var names []string
-	for _, found := range session.Containers(node, release) {
+	for _, found := range fleet.Recognise(node.Node, node.Containers, release) {
 		if found.Service == release.Service {
 			names = append(names, found.Name)
 		}

@@ -48,7 +48,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// Unreachable makes f the failure to reach the control plane.
+// Unreachable makes f an error that means that the control plane cannot be reached.
 func Unreachable(f *fault.Error) error { return unreachableError{f} }
 
 type unreachableError struct{ fault *fault.Error }

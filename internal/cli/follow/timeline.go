@@ -205,7 +205,7 @@ const (
 
 var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
-// colours are those of the marks on a screen; the spinner has the terminal's own.
+// colours are those of the marks on a screen; the spinner has the terminal's default.
 var colours = map[string]ansi.Color{markDone: ansi.Green, markFailed: ansi.Red, markPending: ansi.Yellow}
 
 // format renders a line: the time since the workflow started, mark and text.

@@ -83,7 +83,7 @@ func runPs(ctx context.Context, s *session.Session, nodes []string) error {
 func processes(r workflows.ProcessesResult) []process {
 	list := []process{}
 	for _, n := range r.Nodes {
-		recognised := session.Containers(n, fleet.Releases(r.Services)...)
+		recognised := fleet.Recognise(n.Node, n.Containers, fleet.Releases(r.Services)...)
 		standings := watch.Standings(n.Node, recognised, r.Services)
 		for i, c := range n.Containers {
 			p := process{

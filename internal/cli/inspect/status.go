@@ -101,7 +101,7 @@ type seenNode struct {
 }
 
 func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
-	return seenNode{silent: node.Error != nil, containers: session.Containers(node, services...)}
+	return seenNode{silent: node.Error != nil, containers: fleet.Recognise(node.Node, node.Containers, services...)}
 }
 
 // statusOf compares the release of a service with the containers of its nodes.

@@ -100,8 +100,8 @@ func writeNode(s *session.Session, n shownNode) {
 
 // writeHistory prints the ranges of a node's figures.
 func writeHistory(w io.Writer, h fleet.NodeHistory) {
-	_, _ = fmt.Fprintf(w, "since %s\t%d observations\n", ui.Moment(h.From), h.Looks)
-	if h.Looks == 0 {
+	_, _ = fmt.Fprintf(w, "since %s\t%d observations\n", ui.Moment(h.From), h.Observations)
+	if h.Observations == 0 {
 		return
 	}
 	for _, figure := range []struct {

@@ -10,15 +10,6 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// nodeState is the state of a node when it last answered.
-type nodeState struct {
-	Name     string    `json:"name"`
-	State    string    `json:"state"`
-	Draining bool      `json:"draining"`
-	Since    time.Time `json:"since,omitzero"`
-	Seen     time.Time `json:"seen,omitzero"`
-}
-
 // nodeStatus is one entry of mcp node status --json.
 type nodeStatus struct {
 	nodeState

@@ -8,25 +8,6 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// lastState is the state of a node at its last answer.
-func lastState(n fleet.NodeState) nodeState {
-	return nodeState{Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered}
-}
-
-// lastStatus is the status in the last answer of a node; before the first
-// observation it holds what its worker announced.
-func lastStatus(n fleet.NodeState) fleet.NodeStatus {
-	var s fleet.NodeStatus
-	if n.Status != nil {
-		s = *n.Status
-	} else {
-		s.Load = []float64{}
-	}
-	s.Runtime, s.MCP = cmp.Or(s.Runtime, n.Runtime), cmp.Or(s.MCP, n.Version)
-	s.Disks = append([]fleet.Disk{}, s.Disks...)
-	return s
-}
-
 // stateOf is one word: "draining" only for a node that answers.
 func stateOf(n fleet.NodeState) string {
 	if n.State == fleet.NodeReady && n.Draining {

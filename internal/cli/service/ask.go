@@ -28,7 +28,7 @@ type question struct {
 // valid definition is asked again.
 func askService(ctx context.Context, s *session.Session, cfg *config.Config, o *draft, given func(flag string) bool) error {
 	if err := o.soFar(cfg.Services); err != nil {
-		return exit.Usage(err) // no answer mends a flag
+		return exit.Usage(err) // no answer corrects a flag
 	}
 	if err := askUntilSound(ctx, s, cfg.Services, o, question{text: "Name of the service", none: "none", set: needed(&o.name)}); err != nil {
 		return err

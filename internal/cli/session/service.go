@@ -8,7 +8,6 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -48,10 +47,4 @@ func (s *Session) DeployInput(cfg *config.Config, definition *servicedef.Service
 func NeverDeployed(service string) error {
 	return exit.Usage(fault.New(fault.NotFound, "service %s has never been deployed", service).
 		WithHint("deploy it: mcp deploy %s", service))
-}
-
-// Containers returns the containers of a node; those that the services have adopted
-// bear the labels of their service.
-func Containers(node workflows.NodeContainers, services ...fleet.Release) []fleet.Container {
-	return fleet.Recognise(node.Node, node.Containers, services...)
 }

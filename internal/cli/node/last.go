@@ -1,0 +1,35 @@
+package node
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// nodeState is the state of a node when it last answered.
+type nodeState struct {
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	Draining bool      `json:"draining"`
+	Since    time.Time `json:"since,omitzero"`
+	Seen     time.Time `json:"seen,omitzero"`
+}
+
+func lastState(n fleet.NodeState) nodeState {
+	return nodeState{Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered}
+}
+
+// lastStatus is the status that the node answered last; before the first
+// observation it holds what its worker announced.
+func lastStatus(n fleet.NodeState) fleet.NodeStatus {
+	var s fleet.NodeStatus
+	if n.Status != nil {
+		s = *n.Status
+	} else {
+		s.Load = []float64{}
+	}
+	s.Runtime, s.MCP = cmp.Or(s.Runtime, n.Runtime), cmp.Or(s.MCP, n.Version)
+	s.Disks = append([]fleet.Disk{}, s.Disks...)
+	return s
+}
