@@ -3,11 +3,11 @@ package crash
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 // fleetSize is how many services are deployed at once.
@@ -33,6 +33,9 @@ var fleetFaults = []struct {
 
 const (
 	betweenFaults = 3 * time.Second
+	// prepareAtOnce is how many first versions are deployed at once, which no fault
+	// excuses from success.
+	prepareAtOnce = 4
 	// fleetTimeout is how long so many deploys may take on two cores.
 	fleetTimeout = 8 * time.Minute
 )
@@ -61,26 +64,30 @@ func (r *rig) deployFleet(t *testing.T) []*faultCase {
 		s.cancel = false // no baseline says when
 		fleet[i] = &faultCase{rig: r, scenario: s, target: "a part", node: nodeNames[i%len(nodeNames)]}
 	}
-	each(fleet, func(fc *faultCase) { fc.err = fc.prepare() })
+	each(fleet, prepareAtOnce, func(fc *faultCase) { fc.err = fc.prepare() })
 	for _, fc := range fleet {
 		require.NoError(t, fc.err, "%s %s", fc.service, fc.scenario.name)
 	}
 	over := make(chan error)
 	go func() { over <- r.injectFleetFaults() }()
-	each(fleet, (*faultCase).runUnderFaults)
+	each(fleet, fleetSize, (*faultCase).runUnderFaults)
 	require.NoError(t, <-over)
-	each(fleet, (*faultCase).judgeLate)
-	each(fleet, (*faultCase).clean)
+	each(fleet, fleetSize, (*faultCase).judgeLate)
+	each(fleet, fleetSize, (*faultCase).clean)
 	return fleet
 }
 
-// each calls do with all cases at once.
-func each(cases []*faultCase, do func(*faultCase)) {
-	var group sync.WaitGroup
+// each calls do with every case, with so many at once.
+func each(cases []*faultCase, atOnce int, do func(*faultCase)) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
 	for _, fc := range cases {
-		group.Go(func() { do(fc) })
+		group.Go(func() error {
+			do(fc)
+			return nil
+		})
 	}
-	group.Wait()
+	_ = group.Wait()
 }
 
 // injectFleetFaults lets one part after the other fail, and returns when all are

@@ -19,7 +19,7 @@ func TestANodeThatReboots(t *testing.T) {
 	r := pool.rig(t)
 	m := r.node(nodeNames[0])
 	sleeper, awake := &faultCase{rig: r, service: "sleeper", node: m.name}, &faultCase{rig: r, service: "awake", node: m.name}
-	t.Cleanup(func() { each([]*faultCase{sleeper, awake}, (*faultCase).clean) })
+	t.Cleanup(func() { each([]*faultCase{sleeper, awake}, 2, (*faultCase).clean) })
 	for _, definition := range []text{v1, inactive} {
 		require.NoError(t, r.define(sleeper.service, definition(sleeper)))
 		require.NoError(t, r.run("deploy", sleeper.service))

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
@@ -145,7 +146,9 @@ func (e *edit) save(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("read the definition again: %w", err)
 	}
-	if err := session.ReplaceFile(e.path, text, info.Mode().Perm()); err != nil {
+	// The temporary file has a hidden name, and so is no definition.
+	err = renameio.WriteFile(e.path, text, info.Mode().Perm(), renameio.WithTempDir(filepath.Dir(e.path)), renameio.IgnoreUmask())
+	if err != nil {
 		return fmt.Errorf("save the definition: %w", err)
 	}
 	return nil

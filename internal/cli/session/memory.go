@@ -107,7 +107,7 @@ func (s *Session) remember(key string, what any) {
 		return
 	}
 	if text, err := json.Marshal(what); err == nil {
-		_ = ReplaceFile(file, text, 0o600)
+		_ = renameio.WriteFile(file, text, 0o600, renameio.WithTempDir(filepath.Dir(file)))
 	}
 }
 
@@ -129,10 +129,4 @@ func (s *Session) memory() string {
 		return filepath.Join(home, ".cache", "mcp", "completions")
 	}
 	return ""
-}
-
-// ReplaceFile replaces a file as a whole. The temporary file has a hidden name, and
-// so is no definition.
-func ReplaceFile(path string, text []byte, mode os.FileMode) error {
-	return renameio.WriteFile(path, text, mode, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask())
 }
