@@ -105,7 +105,7 @@ func (fc *faultCase) execute(r *rig) {
 	}
 	defer fc.clean()
 	if fc.scenario.steady {
-		fc.prober = fc.newProber(5 * time.Millisecond)
+		fc.prober = fc.newProber(8 * time.Millisecond)
 	}
 	fc.findings(fc.run())
 }
