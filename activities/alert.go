@@ -18,24 +18,24 @@ const (
 	alertsAtOnce = 100
 )
 
-// TellInput names a destination of alerts.
-type TellInput struct {
+// DeliverInput names a destination of alerts.
+type DeliverInput struct {
 	Destination string `json:"destination"`
 }
 
-// TellResult is what became of the alerts.
-type TellResult struct {
-	// Told counts the events that the last attempt delivered.
-	Told int `json:"told"`
+// DeliverResult is what became of the alerts.
+type DeliverResult struct {
+	// Delivered counts the events that the last attempt delivered.
+	Delivered int `json:"delivered"`
 	// Refused are those that the destination will never accept, and why.
 	Refused []string `json:"refused,omitempty"`
 }
 
-// Tell delivers to a destination every event that it has yet to get, in the order
+// Deliver sends to a destination every event that it has yet to get, in the order
 // in which they happened, until none is left. One that was delivered by an attempt
 // that died is delivered again, with the same ID.
-func (a *Control) Tell(ctx context.Context, in TellInput) (TellResult, error) {
-	var result TellResult
+func (a *Control) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
+	var result DeliverResult
 	for {
 		events, err := a.Registry.Alerts(ctx, in.Destination, alertsAtOnce)
 		if err != nil || len(events) == 0 {
@@ -55,7 +55,7 @@ func (a *Control) Tell(ctx context.Context, in TellInput) (TellResult, error) {
 			case err != nil:
 				return result, err
 			default:
-				result.Told++
+				result.Delivered++
 			}
 			if err := a.Registry.MarkDelivered(ctx, in.Destination, e.ID); err != nil {
 				return result, err

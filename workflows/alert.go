@@ -24,14 +24,14 @@ var alerting = temporal.RetryPolicy{
 
 // Alert sends a destination every event that it has not been sent yet. One runs at a
 // time for each destination, so that events arrive in order.
-func Alert(ctx workflow.Context, destination string) (activities.TellResult, error) {
+func Alert(ctx workflow.Context, destination string) (activities.DeliverResult, error) {
 	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Hour,
 		HeartbeatTimeout:    alertTimeout,
 		RetryPolicy:         &alerting,
 		Summary:             "alert the " + destination,
 	})
-	var result activities.TellResult
-	err := workflow.ExecuteActivity(step, control.Tell, activities.TellInput{Destination: destination}).Get(ctx, &result)
+	var result activities.DeliverResult
+	err := workflow.ExecuteActivity(step, control.Deliver, activities.DeliverInput{Destination: destination}).Get(ctx, &result)
 	return result, err
 }

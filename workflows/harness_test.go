@@ -302,8 +302,8 @@ func (s *harness) register() {
 		}
 		return activities.RecordObservationResult{Alerting: s.alerting}, err
 	})
-	add("Tell", func(ctx context.Context, in activities.TellInput) (activities.TellResult, error) {
-		return activities.TellResult{Told: 1}, s.call(ctx, in.Destination)
+	add("Deliver", func(ctx context.Context, in activities.DeliverInput) (activities.DeliverResult, error) {
+		return activities.DeliverResult{Delivered: 1}, s.call(ctx, in.Destination)
 	})
 	add("MarkRevived", func(ctx context.Context, in activities.MarkRevivedInput) error {
 		return s.call(ctx, in.Node+" "+in.Boot)
@@ -367,7 +367,7 @@ func shop() workflows.DeployInput {
 				{Name: "web", Node: "rift", Image: "r.example/web:v1", Order: servicedef.StopFirst, DependsOn: []string{"api"}},
 			},
 		},
-		Builder: "orion", Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
+		Builder: "orion", Who: "operator", From: "somewhere", Deadline: 10 * time.Minute,
 	}
 }
 

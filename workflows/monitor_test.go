@@ -165,9 +165,9 @@ func TestAnObservationDoesNotWaitForAlerts(t *testing.T) {
 	s.alerting = []string{"command", "webhook"}
 	var alerted []string
 	s.env.OnWorkflow(workflows.AlertName, mock.Anything, mock.Anything).Return(
-		func(ctx workflow.Context, destination string) (activities.TellResult, error) {
+		func(ctx workflow.Context, destination string) (activities.DeliverResult, error) {
 			alerted = append(alerted, workflow.GetInfo(ctx).WorkflowExecution.ID)
-			return activities.TellResult{}, workflow.Sleep(ctx, time.Hour) // no caller waits for it
+			return activities.DeliverResult{}, workflow.Sleep(ctx, time.Hour) // no caller waits for it
 		})
 	s.observe(t)
 	require.Equal(t, []string{"alert/command", "alert/webhook"}, alerted)
@@ -176,7 +176,7 @@ func TestAnObservationDoesNotWaitForAlerts(t *testing.T) {
 func TestAnAlertIsRetried(t *testing.T) {
 	s := newHarness(t)
 	var attempts int32
-	down := failing("Tell", 30, fault.New(fault.Unavailable, "tell the webhook: 500"))
+	down := failing("Deliver", 30, fault.New(fault.Unavailable, "send to the webhook: 500"))
 	s.fail = func(call string, attempt int32) error {
 		attempts = attempt
 		return down(call, attempt)

@@ -33,7 +33,7 @@ func TestPurge(t *testing.T) {
 			if test.fail != nil {
 				s.fail = test.fail
 			}
-			in := workflows.PurgeInput{Service: "shop", Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute}
+			in := workflows.PurgeInput{Service: "shop", Who: "operator", From: "somewhere", Deadline: 10 * time.Minute}
 			require.Equal(t, workflows.PurgeName, in.Workflow())
 			result := s.deploy(t, in)
 			require.Equal(t, test.outcome, result.Outcome)

@@ -17,7 +17,7 @@ import (
 func request(verb workflows.Verb, only ...string) workflows.DeployInput {
 	return workflows.DeployInput{
 		Verb: verb, Definition: servicedef.Service{Name: "shop"}, Only: only,
-		Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
+		Who: "operator", From: "somewhere", Deadline: 10 * time.Minute,
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func undeploy() workflows.DeployInput {
 	return workflows.DeployInput{
 		Verb: workflows.VerbUndeploy, Definition: servicedef.Service{Name: "shop"},
-		Who: "somebody", From: "somewhere", Deadline: 10 * time.Minute,
+		Who: "operator", From: "somewhere", Deadline: 10 * time.Minute,
 	}
 }
 

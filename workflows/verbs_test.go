@@ -28,9 +28,9 @@ func TestVerbs(t *testing.T) {
 		{verb: workflows.VerbRestart, participle: "restarted", repeats: true},
 	} {
 		t.Run(string(test.verb), func(t *testing.T) {
-			in := workflows.DeployInput{Verb: test.verb, Definition: servicedef.Service{Name: "shop"}, Who: "somebody"}
+			in := workflows.DeployInput{Verb: test.verb, Definition: servicedef.Service{Name: "shop"}, Who: "operator"}
 			require.Equal(t, test.participle, in.Participle())
-			require.Equal(t, string(test.verb)+" shop for somebody", in.Summary())
+			require.Equal(t, string(test.verb)+" shop for operator", in.Summary())
 			require.Equal(t, test.removes, in.Removes())
 			require.Equal(t, test.repeats, test.verb.Repeats())
 			require.Equal(t, test.idles, test.verb.Idles())
@@ -60,7 +60,7 @@ func TestAReconcileAsksForWhatARollbackAsksFor(t *testing.T) {
 
 func TestAnOperationIsReadBackFromItsInput(t *testing.T) {
 	for _, operation := range []workflows.Operation{
-		shop(), workflows.PurgeInput{Service: "shop", Who: "somebody", From: "somewhere"},
+		shop(), workflows.PurgeInput{Service: "shop", Who: "operator", From: "somewhere"},
 	} {
 		decode := func(into any) error {
 			switch into := into.(type) {
@@ -75,7 +75,7 @@ func TestAnOperationIsReadBackFromItsInput(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, operation, read)
 		require.Equal(t, "shop", read.ServiceName())
-		require.Equal(t, "somebody on somewhere", read.Memo()[workflows.MemoWho])
+		require.Equal(t, "operator on somewhere", read.Memo()[workflows.MemoWho])
 		require.Equal(t, read.Hash(), read.Memo()[workflows.MemoDefinition])
 	}
 }

@@ -86,7 +86,7 @@ func TestCompletion(t *testing.T) {
 	})
 
 	t.Run("waits no second for a system that does not answer", func(t *testing.T) {
-		silent, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+		silent, err := net.Listen("tcp", "127.0.0.1:0") // no server accepts
 		require.NoError(t, err)
 		defer silent.Close()
 		began := time.Now()

@@ -17,7 +17,7 @@ func TestNothingIsDeployedWhileADefinitionIsBad(t *testing.T) {
 	write(t, filepath.Join(services, "broken.toml"), definition("broken", "api")+"imagge = 1\n")
 	write(t, filepath.Join(services, "a.toml"), definition("a", "b-c"))
 	write(t, filepath.Join(services, "a-b.toml"), definition("a-b", "c"))
-	// Nobody answers there: what asks Temporal exits 4.
+	// No server answers there: a command that asks Temporal exits 4.
 	env := map[string]string{"MCP_SERVICES": services, "TEMPORAL_ADDRESS": "127.0.0.1:1"}
 	for name, test := range map[string]struct {
 		line string

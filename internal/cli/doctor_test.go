@@ -37,7 +37,7 @@ func doctor(t *testing.T, env map[string]string) (int, diagnosis) {
 	return got.code, found
 }
 
-// closed is an address that nobody listens on.
+// closed is an address without a listener.
 func closed(t *testing.T) string {
 	t.Helper()
 	port, err := parts.FreePort()

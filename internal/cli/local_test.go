@@ -193,7 +193,7 @@ func TestMigrate(t *testing.T) {
 		require.Contains(t, got.stderr, "MCP_POSTGRES_URL")
 	})
 
-	t.Run("exits 4 when Postgres does not answer, and tells no password", func(t *testing.T) {
+	t.Run("exits 4 when Postgres does not answer, and prints no password", func(t *testing.T) {
 		port, err := parts.FreePort()
 		require.NoError(t, err)
 		got := mcp(t.Context(), t, map[string]string{"MCP_POSTGRES_URL": fmt.Sprintf("postgres://mcp:hunter2@127.0.0.1:%d/mcp", port)}, "migrate")
@@ -283,7 +283,7 @@ func TestDev(t *testing.T) {
 		require.NoDirExists(t, ".mcp-dev")
 	})
 
-	t.Run("runs in the foreground until it is told to end", func(t *testing.T) {
+	t.Run("runs in the foreground until a signal ends it", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		ended := make(chan outcome, 1)

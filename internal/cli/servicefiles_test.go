@@ -152,7 +152,7 @@ func TestServiceEdit(t *testing.T) {
 		"what is wrong":              {`echo 'imagge = 1' >> "$1"`, "imagge: unknown key"},
 		"another service":            {`sed -i 's/"shop"/"other"/' "$1"`, "cannot become that of other"},
 		"what the editor has failed": {`echo '# more' >> "$1"; exit 3`, "exit status 3"},
-		"what somebody else changed": {`echo '# mine' >> "$1"; echo '# theirs' >> ` + path, "has changed meanwhile"},
+		"changes made meanwhile":     {`echo '# mine' >> "$1"; echo '# theirs' >> ` + path, "has changed meanwhile"},
 	} {
 		t.Run("does not save "+name+", and names the copy", func(t *testing.T) {
 			t.Cleanup(func() { write(t, path, before) })

@@ -20,7 +20,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-const shopImage = "127.0.0.1:1/api:v1" // nobody answers there
+const shopImage = "127.0.0.1:1/api:v1" // no server answers there
 
 // serve is the worker of a node whose engine is in memory.
 func (p controlPlane) serve(t *testing.T, name string, engine *runtime.Fake) {
@@ -44,7 +44,7 @@ func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
 		Definition: servicedef.Service{Name: "shop", Node: "rift", Active: true, Components: []servicedef.Component{
 			{Name: "api", Node: "rift", Image: shopImage},
 		}},
-		Verb: "deploy", WorkflowID: workflows.DeployID("shop"), RunID: "first", Who: "somebody", From: "somewhere",
+		Verb: "deploy", WorkflowID: workflows.DeployID("shop"), RunID: "first", Who: "operator", From: "somewhere",
 	})
 	require.NoError(t, err)
 	_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1, Active: true, Members: []fleet.Member{
@@ -59,7 +59,7 @@ func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
 	require.NoError(t, err)
 }
 
-// asked runs a command before which somebody sits; said gets what it tells.
+// asked runs a command on a terminal; said gets its output.
 func (p controlPlane) asked(ctx context.Context, said *buffer, answers io.Reader, args ...string) int {
 	app := &cli.App{
 		Stdout: &buffer{}, Stderr: said, Stdin: answers, Interactive: func() bool { return true },
@@ -72,7 +72,7 @@ func TestUndeployAsksFirst(t *testing.T) {
 	plane, engine := newControlPlane(t), runtime.NewFake()
 	plane.serve(t, "rift", engine)
 
-	t.Run("but not about a service that nobody knows", func(t *testing.T) {
+	t.Run("but not about an unknown service", func(t *testing.T) {
 		got := mcp(t.Context(), t, plane.env, "undeploy", "shop", "-y")
 		require.Equal(t, 2, got.code, got)
 		require.Contains(t, got.stderr, "service shop has never been deployed")
@@ -80,7 +80,7 @@ func TestUndeployAsksFirst(t *testing.T) {
 	})
 	plane.releaseShop(t, engine)
 
-	t.Run("and does nothing where nobody can answer", func(t *testing.T) {
+	t.Run("and does nothing without a terminal", func(t *testing.T) {
 		got := mcp(t.Context(), t, plane.env, "undeploy", "shop")
 		require.Equal(t, 2, got.code, got)
 		require.Contains(t, got.stderr, "shop-api on rift")
@@ -101,11 +101,11 @@ func TestUndeployAsksFirst(t *testing.T) {
 	}
 	t.Run("and an interrupt for the end", func(t *testing.T) {
 		ctx, interrupt := context.WithCancel(t.Context())
-		nobody, silence := io.Pipe()
+		unanswered, silence := io.Pipe()
 		defer silence.Close()
 		var said buffer
 		code := make(chan int, 1)
-		go func() { code <- plane.asked(ctx, &said, nobody, "undeploy", "shop") }()
+		go func() { code <- plane.asked(ctx, &said, unanswered, "undeploy", "shop") }()
 		require.Eventually(t, func() bool { return strings.Contains(said.String(), "Go on?") }, time.Minute, 10*time.Millisecond)
 		interrupt()
 		require.Equal(t, 130, <-code)
@@ -185,7 +185,7 @@ func TestUndeploySharesTheLock(t *testing.T) {
 
 func TestWhatIsOnANodeThatIsAwayGoesWhenItIsBack(t *testing.T) {
 	plane, engine := newControlPlane(t), runtime.NewFake()
-	plane.releaseShop(t, engine) // and nobody serves its node
+	plane.releaseShop(t, engine) // no worker serves its node
 	refused := mcp(t.Context(), t, plane.env, "undeploy", "shop")
 	require.Equal(t, 2, refused.code, refused)
 	require.Contains(t, refused.stderr, "shop-api (when the node is back) on rift")

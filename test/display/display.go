@@ -23,7 +23,7 @@ func New(columns, rows int) *Display {
 	return &Display{emulator: vt.NewSafeEmulator(columns, rows), Columns: columns, Rows: rows}
 }
 
-// Size is the size that a program is told.
+// Size is the size that a program sees.
 func (d *Display) Size() (columns, rows int) { return d.Columns, d.Rows }
 
 // Write writes the output of a program. Like a terminal's driver, it has a line's end

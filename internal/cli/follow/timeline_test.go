@@ -20,30 +20,30 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// told is what a timeline has made of a history.
-type told struct {
+// rendering is the text that a timeline makes of a history.
+type rendering struct {
 	t     *testing.T
 	view  *timeline
 	out   bytes.Buffer
 	start time.Time
 }
 
-func newTold(t *testing.T, live bool) *told {
-	d := &told{t: t, start: time.Now().Add(-time.Minute)}
+func newRendering(t *testing.T, live bool) *rendering {
+	d := &rendering{t: t, start: time.Now().Add(-time.Minute)}
 	d.view = newTimeline(&d.out)
 	d.view.live = live
 	d.event(1, 0, enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, &history.HistoryEvent{})
 	return d
 }
 
-// event tells of one, so long after the beginning.
-func (d *told) event(id int64, after time.Duration, kind enums.EventType, e *history.HistoryEvent) {
+// event adds one event, at a time after the beginning.
+func (d *rendering) event(id int64, after time.Duration, kind enums.EventType, e *history.HistoryEvent) {
 	e.EventId, e.EventType, e.EventTime = id, kind, timestamppb.New(d.start.Add(after))
 	d.view.event(e)
 }
 
 // schedule begins a step; its activity id is that of its event.
-func (d *told) schedule(id int64, after time.Duration, activity, queue, summary string) {
+func (d *rendering) schedule(id int64, after time.Duration, activity, queue, summary string) {
 	payload, err := converter.GetDefaultDataConverter().ToPayload(summary)
 	require.NoError(d.t, err)
 	d.event(id, after, enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, &history.HistoryEvent{
@@ -55,7 +55,7 @@ func (d *told) schedule(id int64, after time.Duration, activity, queue, summary 
 }
 
 // complete ends it, at its nth attempt.
-func (d *told) complete(id, scheduled int64, after time.Duration, attempt int32, cause string) {
+func (d *rendering) complete(id, scheduled int64, after time.Duration, attempt int32, cause string) {
 	started := &history.ActivityTaskStartedEventAttributes{ScheduledEventId: scheduled, Attempt: attempt}
 	if cause != "" {
 		started.LastFailure = &failurepb.Failure{Message: cause}
@@ -70,8 +70,8 @@ func (d *told) complete(id, scheduled int64, after time.Duration, attempt int32,
 	})
 }
 
-// spot tells of a step that was done on the spot.
-func (d *told) spot(id int64, after time.Duration, activity, summary string, failure *failurepb.Failure) {
+// local adds a step that ran as a local activity.
+func (d *rendering) local(id int64, after time.Duration, activity, summary string, failure *failurepb.Failure) {
 	name, err := converter.GetDefaultDataConverter().ToPayload(summary)
 	require.NoError(d.t, err)
 	data, err := converter.GetDefaultDataConverter().ToPayloads(map[string]any{"ActivityID": "1", "ActivityType": activity})
@@ -84,8 +84,8 @@ func (d *told) spot(id int64, after time.Duration, activity, summary string, fai
 	})
 }
 
-// running is a pending activity whose nth attempt tells of its progress.
-func (d *told) running(id string, attempt int32, cause string, progress workflows.Progress) *workflow.PendingActivityInfo {
+// running is a pending activity whose nth attempt reports its progress.
+func (d *rendering) running(id string, attempt int32, cause string, progress workflows.Progress) *workflow.PendingActivityInfo {
 	details, err := converter.GetDefaultDataConverter().ToPayloads(progress)
 	require.NoError(d.t, err)
 	p := &workflow.PendingActivityInfo{
@@ -98,7 +98,7 @@ func (d *told) running(id string, attempt int32, cause string, progress workflow
 }
 
 func TestAStoryWithRetries(t *testing.T) {
-	d := newTold(t, false)
+	d := newRendering(t, false)
 	d.schedule(5, 10*time.Millisecond, "Push", "build-orion", "shop: push")
 	d.complete(6, 5, 1260*time.Millisecond, 3, "connection refused")
 	d.schedule(8, 1300*time.Millisecond, "RunContainer", "node-rift", "web: run on rift")
@@ -106,13 +106,13 @@ func TestAStoryWithRetries(t *testing.T) {
 	require.Equal(t, "  1.26s ✓ shop: push  (1.25s, attempt 3): after: connection refused\n  1.31s ✓ web: run on rift\n", d.out.String())
 }
 
-// A step that is done on the spot is told once it has ended; one that failed, if
+// A local activity is printed once it has ended; one that failed, if
 // nothing follows from it.
 func TestAStepThatIsDoneOnTheSpot(t *testing.T) {
-	d := newTold(t, false)
-	d.spot(5, 10*time.Millisecond, "BeginDeployment", "open the deployment of shop", nil)
+	d := newRendering(t, false)
+	d.local(5, 10*time.Millisecond, "BeginDeployment", "open the deployment of shop", nil)
 	away := &failurepb.Failure{Message: "Postgres does not answer", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{}}
-	d.spot(6, 20*time.Millisecond, "CommitRelease", "commit the release", away)
+	d.local(6, 20*time.Millisecond, "CommitRelease", "commit the release", away)
 	d.event(7, 30*time.Millisecond, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{MarkerName: "Version"}},
 	})
@@ -120,14 +120,14 @@ func TestAStepThatIsDoneOnTheSpot(t *testing.T) {
 	refused := &failurepb.Failure{Message: "deployment 8 has begun", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
 		ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{NonRetryable: true},
 	}}
-	d.spot(8, 40*time.Millisecond, "CommitRelease", "", refused)
+	d.local(8, 40*time.Millisecond, "CommitRelease", "", refused)
 	require.Equal(t, "CommitRelease", d.view.failed.activity)
 	require.Equal(t, `  0.01s ✓ open the deployment of shop
   0.04s ✗ CommitRelease: deployment 8 has begun
 `, d.out.String())
 }
 
-// A plan is told where it was made, unless only what is waited for is.
+// A plan is printed where it was made, unless only delays are.
 func TestThePlanInAStory(t *testing.T) {
 	plans := workflows.PlanResult{Release: 7, Builds: []string{"hub/web:v2"}, Plan: plan.Plan{
 		Service: "shop", Steps: []plan.Step{{Component: "web", Node: "rift", Action: plan.Create}},
@@ -139,12 +139,12 @@ func TestThePlanInAStory(t *testing.T) {
 		want  string
 	}{
 		{"a plan", false, plans, "shop: from release 7\n  * build and push hub/web:v2\n  + web  rift  create\n"},
-		{"nobody asked", true, plans, ""},
+		{"not requested", true, plans, ""},
 		{"no plan", false, 7, ""},
 		{"no change", false, workflows.PlanResult{}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := newTold(t, false)
+			d := newRendering(t, false)
 			d.view.quiet = c.quiet
 			data, err := converter.GetDefaultDataConverter().ToPayloads(c.side)
 			require.NoError(t, err)
@@ -158,9 +158,9 @@ func TestThePlanInAStory(t *testing.T) {
 	}
 }
 
-// Off a screen each turn of a pending step is a line, told once.
+// Off a screen each turn of a pending step is a line, printed once.
 func TestThePendingStepsOffAScreen(t *testing.T) {
-	d := newTold(t, false)
+	d := newRendering(t, false)
 	d.schedule(5, 0, "Push", "build-orion", "shop: push")
 	for _, p := range []*workflow.PendingActivityInfo{
 		d.running("shop: push", 1, "", workflows.Progress{Phase: "push", Detail: "1MB / 3MB"}),
@@ -183,7 +183,7 @@ $`, d.out.String())
 
 // On a screen a pending step has one line, with all that there is to say of it.
 func TestThePendingStepsOnAScreen(t *testing.T) {
-	d := newTold(t, true)
+	d := newRendering(t, true)
 	d.schedule(5, 50*time.Second, "Build", "build-orion", "shop: build")
 	d.schedule(6, 50*time.Second, "Survey", "node-rift", "survey rift")
 	build := d.running("shop: build", 1, "", workflows.Progress{Phase: "build", Detail: "STEP 2/7"})

@@ -70,7 +70,7 @@ func requireCommand(t *testing.T, page, line string) {
 	cmd.InheritedFlags()
 	for _, word := range rest {
 		if word == "--" {
-			return // what follows is somebody else's command
+			return // the rest is another program's command
 		}
 		name, isFlag := strings.CutPrefix(word, "--")
 		if isFlag && name != "help" {

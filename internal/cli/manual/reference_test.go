@@ -54,7 +54,7 @@ func each(cmd *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
-// section tells of one command.
+// section documents one command.
 func section(cmd *cobra.Command) string {
 	cmd.InitDefaultHelpFlag()
 	text := fmt.Sprintf("\n## %s\n\n%s.\n\n%s", cmd.CommandPath(), cmd.Short, block(cmd.UseLine()))

@@ -37,7 +37,7 @@ func TestEveryVerbIsInAScript(t *testing.T) {
 }
 
 // elsewhere are the verbs that other tests have at work: they go on until they
-// are told to end, concern the node that all tests have in common, or find the
+// run until a signal ends them, concern the node that all tests have in common, or find the
 // nodes of other tests, which come and go.
 var elsewhere = map[string]bool{
 	"worker": true, "dev": true, "dev down": true, "node drain": true, "node remove": true, "doctor": true,

@@ -34,7 +34,7 @@ var (
 )
 
 // tableOf is one table of the example: what is said of it, and a row for each
-// key, or for several that are told together.
+// key, or for several that share an entry.
 type tableOf struct {
 	heading, said string
 	rows          []string
