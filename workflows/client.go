@@ -11,8 +11,5 @@ const Queue = activities.QueueControl
 // Progress is what a pending activity reports in its heartbeats.
 type Progress = activities.Progress
 
-// SnapshotInput names a former release.
-type SnapshotInput = activities.LoadSnapshotInput
-
 // FaultOf returns the fault in the error that a client got from a workflow.
 func FaultOf(err error) *fault.Error { return activities.FaultOf(err) }

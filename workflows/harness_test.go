@@ -112,6 +112,8 @@ func newHarness(t *testing.T) *harness {
 		workflows.ExecName:         workflows.Exec,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.NodeHistoryName:  workflows.NodeHistory,
+		workflows.HistoryName:      workflows.History,
+		workflows.SnapshotName:     workflows.Snapshot,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
@@ -167,6 +169,12 @@ func (s *harness) register() {
 			return fleet.Release{Service: service}, s.call(ctx, service)
 		}
 		return s.release, s.call(ctx, service)
+	})
+	add("ListDeployments", func(ctx context.Context, in activities.ListDeploymentsInput) ([]fleet.DeploymentRecord, error) {
+		return nil, s.call(ctx, in.Service)
+	})
+	add("LoadSnapshot", func(ctx context.Context, in activities.LoadSnapshotInput) (fleet.Snapshot, error) {
+		return fleet.Snapshot{Number: in.Number}, s.call(ctx, in.Service)
 	})
 	add("BeginDeployment", func(ctx context.Context, in fleet.BeginRequest) (fleet.BeginResult, error) {
 		s.given = in.Given

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -159,6 +160,8 @@ type HistoryInput struct {
 	Service string `json:"service"`
 	// Limit is how many of the newest to read; 0 for all.
 	Limit int `json:"limit,omitempty"`
+	// Wait is how long to wait for what is down; 0 for a few seconds.
+	Wait time.Duration `json:"wait,omitempty"`
 }
 
 // HistoryResult is the deployments of a service.
@@ -170,12 +173,12 @@ type HistoryResult struct {
 
 // History reads the deployments of a service, newest first.
 func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
-	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
+	release, err := callControl(ctx, "load the release", cmp.Or(in.Wait, readTimeout), control.LoadRelease, in.Service)
 	if err != nil {
 		return nil, readFailure(err)
 	}
 	asked := activities.ListDeploymentsInput{Service: in.Service, Limit: in.Limit}
-	deployments, err := callControl(ctx, "list deployments", readTimeout, control.ListDeployments, asked)
+	deployments, err := callControl(ctx, "list deployments", cmp.Or(in.Wait, readTimeout), control.ListDeployments, asked)
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -185,9 +188,18 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 	return &HistoryResult{Release: release.Number, Deployments: deployments}, nil
 }
 
+// SnapshotInput names a former release.
+type SnapshotInput struct {
+	Service string `json:"service"`
+	Number  int    `json:"number"`
+	// Wait is how long to wait for what is down; 0 for a few seconds.
+	Wait time.Duration `json:"wait,omitempty"`
+}
+
 // Snapshot reads a former release.
-func Snapshot(ctx workflow.Context, in activities.LoadSnapshotInput) (*fleet.Snapshot, error) {
-	snapshot, err := callControl(ctx, "load the former release", readTimeout, control.LoadSnapshot, in)
+func Snapshot(ctx workflow.Context, in SnapshotInput) (*fleet.Snapshot, error) {
+	asked := activities.LoadSnapshotInput{Service: in.Service, Number: in.Number}
+	snapshot, err := callControl(ctx, "load the former release", cmp.Or(in.Wait, readTimeout), control.LoadSnapshot, asked)
 	if err != nil {
 		return nil, readFailure(err)
 	}

@@ -26,7 +26,7 @@ func TestServiceNewAsks(t *testing.T) {
 		{`\nImage, with a tag \[` + w.registry + `/asked:v1\]:$`, "UPPER/case::x"},
 		{`is not an image reference.*\nImage.*:$`, ""},
 		{`\nContainerfile to build it from \[it is not built\]:$`, "Containerfile"},
-		{`\nPort that its program listens on \[what \$PORT says\]:$`, "eighty"},
+		{`\nPort that its program listens on \[the value of \$PORT\]:$`, "eighty"},
 		{`"eighty" is no port\nPort.*:$`, "70000"},
 		{`must be between 1 and 65535.*\nPort.*:$`, ""},
 	} {

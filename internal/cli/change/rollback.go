@@ -61,9 +61,10 @@ func runRollback(ctx context.Context, s *session.Session, service string, to int
 // the current one.
 func formerRelease(ctx context.Context, s *session.Session, c client.Client, service string, to int, deadline time.Duration) (fleet.Snapshot, error) {
 	var snapshot fleet.Snapshot
+	wait := cmp.Or(deadline, workflows.DefaultDeadline)
 	if to == 0 {
 		var known workflows.HistoryResult
-		if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service}, &known, session.UntilDeadline(deadline)); err != nil {
+		if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service, Wait: wait}, &known, session.UntilDeadline(wait)); err != nil {
 			return snapshot, err
 		}
 		if len(known.Deployments) == 0 {
@@ -74,8 +75,8 @@ func formerRelease(ctx context.Context, s *session.Session, c client.Client, ser
 		}
 		s.Say("back from release %d to release %d", known.Release, to)
 	}
-	in := workflows.SnapshotInput{Service: service, Number: to}
-	err := s.Read(ctx, c, "snapshot", workflows.SnapshotName, in, &snapshot, session.UntilDeadline(deadline))
+	in := workflows.SnapshotInput{Service: service, Number: to, Wait: wait}
+	err := s.Read(ctx, c, "snapshot", workflows.SnapshotName, in, &snapshot, session.UntilDeadline(wait))
 	return snapshot, err
 }
 

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -78,10 +77,11 @@ func Within(wait time.Duration) ReadOption {
 }
 
 // UntilDeadline is for the read that begins a verb with a deadline: like the verb it
-// waits for a control worker until then.
+// waits for a control worker until then. The workflow itself ends its wait for what
+// else is down.
 func UntilDeadline(deadline time.Duration) ReadOption {
 	return func(r *read) {
-		r.start.WorkflowExecutionTimeout = cmp.Or(deadline, workflows.DefaultDeadline)
+		r.start.WorkflowExecutionTimeout = deadline + time.Minute
 		r.wait.ForControl = true
 		r.cancel = true
 	}

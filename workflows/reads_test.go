@@ -1,0 +1,47 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// The reads that begin a rollback wait for Postgres as long as the rollback would;
+// others end after seconds, because a person waits for them.
+func TestAReadWaitsAsLongAsItsVerb(t *testing.T) {
+	for name, read := range map[string]func(s *harness, wait time.Duration) error{
+		"the history": func(s *harness, wait time.Duration) error {
+			s.env.ExecuteWorkflow(workflows.HistoryName, workflows.HistoryInput{Service: "shop", Wait: wait})
+			var result workflows.HistoryResult
+			return s.env.GetWorkflowResult(&result)
+		},
+		"a former release": func(s *harness, wait time.Duration) error {
+			s.env.ExecuteWorkflow(workflows.SnapshotName, workflows.SnapshotInput{Service: "shop", Number: 6, Wait: wait})
+			var snapshot fleet.Snapshot
+			return s.env.GetWorkflowResult(&snapshot)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Some 20 s away: attempts begin after 0.2, 0.4, 0.8 … 10 s.
+			down := func(s *harness) {
+				begin := s.env.Now()
+				s.fail = func(string, int32) error {
+					if s.env.Now().Sub(begin) < 20*time.Second {
+						return fault.New(fault.Unavailable, "Postgres does not answer")
+					}
+					return nil
+				}
+			}
+			long, short := newHarness(t), newHarness(t)
+			down(long)
+			require.NoError(t, read(long, 10*time.Minute))
+			down(short)
+			require.ErrorContains(t, read(short, 0), "Postgres does not answer")
+		})
+	}
+}
