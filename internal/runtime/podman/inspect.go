@@ -90,12 +90,13 @@ const inspectTries = 5
 
 // endedMeanwhile reports whether podman before 4.4 failed to inspect a container
 // because its program ended while podman read its files in /proc.
-func endedMeanwhile(err error) bool { return strings.Contains(err.Error(), "no such process") }
+func endedMeanwhile(err error) bool { return causesOf(err).has(processGone) }
 
 // storageGone reports whether podman cannot inspect a container because its
 // storage or layer is gone: podman was killed while it removed the container.
 func storageGone(err error) bool {
-	return strings.Contains(err.Error(), "getting container from store") || strings.Contains(err.Error(), "layer not known")
+	causes := causesOf(err)
+	return causes.has(storeGone) || causes.has(layerGone)
 }
 
 // halfRemoved describes, from podman's list, a container that podman cannot

@@ -53,6 +53,13 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Print(string(text))
+	case "fill": // fill N: uses N MiB of memory, then serves until SIGTERM
+		n, _ := strconv.Atoi(args[0])
+		memory := make([]byte, n<<20)
+		for i := 0; i < len(memory); i += os.Getpagesize() {
+			memory[i] = 1
+		}
+		waitFor(syscall.SIGTERM)
 	case "sleep": // sleep DURATION
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
