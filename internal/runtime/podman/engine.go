@@ -19,6 +19,8 @@ type Engine struct {
 	socket   string
 	authFile string // "" for the files of podman login and docker login
 	stops    stops
+	// platforms holds those of images, by id.
+	platforms sync.Map
 
 	pruning sync.Mutex // held by PruneImage
 

@@ -21,19 +21,40 @@ func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInf
 	if err != nil {
 		return runtime.ContainerInfo{}, err
 	}
-	return describe(data), nil
+	info := describe(data)
+	if info.State == runtime.Stopped && info.ExitCode != 0 {
+		info.Platform = e.platformOf(ctx, data.Image)
+	}
+	return info, nil
+}
+
+// platformOf returns the platform of an image, given its id; "" if podman does not
+// know it. An image with that id never changes.
+func (e *Engine) platformOf(ctx context.Context, image string) string {
+	if known, found := e.platforms.Load(image); found {
+		return known.(string)
+	}
+	var answer struct{ Os, Architecture string }
+	if image == "" || e.ask(ctx, get("/images/%s/json", image), &answer) != nil || answer.Architecture == "" {
+		return ""
+	}
+	platform := answer.Os + "/" + answer.Architecture
+	e.platforms.Store(image, platform)
+	return platform
 }
 
 // inspected is the part of podman's description of a container that is used.
 type inspected struct {
 	ID           string
 	Name         string
+	Image        string // its id
 	ImageName    string
 	ImageDigest  string
 	RestartCount int
 	State        struct {
 		Status     string
 		ExitCode   int
+		OOMKilled  bool
 		StartedAt  time.Time
 		FinishedAt time.Time
 		Health     struct{ Status string }
@@ -45,6 +66,8 @@ type inspected struct {
 	HostConfig struct {
 		RestartPolicy struct{ Name string }
 		PortBindings  map[string][]hostPort
+		Memory        int64
+		LogConfig     struct{ Type, Path string }
 	}
 	Mounts []struct{ Source string }
 }
@@ -213,6 +236,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 		ID: data.ID, Name: data.Name, Image: data.ImageName, Digest: data.ImageDigest,
 		State: stateOf(data.State.Status), ExitCode: data.State.ExitCode, Restarts: data.RestartCount,
 		Health: data.State.Health.Status, Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
+		Memory: data.HostConfig.Memory, OutOfMemory: data.State.OOMKilled,
 	}
 	for _, mount := range data.Mounts {
 		info.Volumes = append(info.Volumes, mount.Source)

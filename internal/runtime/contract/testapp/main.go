@@ -41,6 +41,16 @@ func main() {
 		for _, line := range args {
 			fmt.Println(line)
 		}
+	case "pour": // pour N DURATION: prints N MiB, pauses, and prints a last line
+		line := strings.Repeat("0123456789abcdef", 64)[1:] + "\n"
+		n, _ := strconv.Atoi(args[0])
+		block := strings.Repeat(line, 64)
+		for range n * 16 {
+			fmt.Print(block)
+		}
+		pause, _ := time.ParseDuration(args[1])
+		time.Sleep(pause)
+		fmt.Println("the last line")
 	case "shout": // shout DURATION, without a pause between lines
 		pause, _ := time.ParseDuration(args[0])
 		for end := time.Now().Add(pause); time.Now().Before(end); {
