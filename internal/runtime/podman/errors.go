@@ -101,6 +101,11 @@ func (e *Engine) interrupted(ctx context.Context, err error, doing string) error
 	if ended := ctx.Err(); ended != nil {
 		return fmt.Errorf("%s: %w", doing, ended)
 	}
+	var late unanswered
+	if errors.As(err, &late) {
+		return fault.Wrap(fault.Unavailable, late, "%s: podman at %s hangs", doing, e.socket).
+			WithHint("podman's API service accepts calls and does not answer: restart it on that node, for example with systemctl restart podman")
+	}
 	if cause := unreachable(err); cause != nil {
 		return fault.Wrap(fault.Unavailable, cause, "%s: podman at %s does not answer", doing, e.socket).
 			WithHint("start podman's API service: podman system service --time=0 %s", e.socket)
