@@ -66,7 +66,8 @@ func (a *Builder) build(ctx context.Context, r *reporter, in BuildInput) (BuildR
 	})
 	if err != nil && ctx.Err() == nil {
 		f := *fault.Of(err)
-		f.Hint = fmt.Sprintf("read the whole log: %s on builder %s", log.Name(), a.Name)
+		whole := fmt.Sprintf("read the whole log: %s on builder %s", log.Name(), a.Name)
+		f.Hint = strings.TrimPrefix(f.Hint+"; "+whole, "; ")
 		return result, &f
 	}
 	return result, err
@@ -84,6 +85,9 @@ func (a *Builder) source(in BuildInput) (dir, file string, err error) {
 		return "", "", fault.Wrap(fault.Invalid, err, "source directory of service %s", in.Service).
 			WithHint("write path relative to the builder's workspace, %s", a.Workspace)
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", "", fault.Wrap(fault.Invalid, err, "source directory of service %s", in.Service)
+	}
 	if file, err = within(dir, in.Containerfile); err != nil {
 		return "", "", fault.Wrap(fault.Invalid, err, "Containerfile of %s", in.Image).
 			WithHint("correct [build.images] of service %s: its files are relative to %s", in.Service, dir)
@@ -91,14 +95,17 @@ func (a *Builder) source(in BuildInput) (dir, file string, err error) {
 	return dir, file, nil
 }
 
-// within resolves a relative path below a resolved root.
+// within joins a relative path to a resolved root. What the path resolves to must
+// be inside the root. The last element may be a symbolic link and stays one: the
+// ignore file of a Containerfile belongs to the name that the definition gives.
 func within(root, path string) (string, error) {
-	full, err := filepath.EvalSymlinks(filepath.Join(root, path))
+	full := filepath.Join(root, path)
+	resolved, err := filepath.EvalSymlinks(full)
 	if err != nil {
 		return "", err
 	}
-	if relative, err := filepath.Rel(root, full); err != nil || !filepath.IsLocal(relative) {
-		return "", fmt.Errorf("%s is outside %s", full, root)
+	if relative, err := filepath.Rel(root, resolved); err != nil || !filepath.IsLocal(relative) {
+		return "", fmt.Errorf("%s is outside %s", resolved, root)
 	}
 	return full, nil
 }

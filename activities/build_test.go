@@ -111,6 +111,31 @@ func TestBuildRefusesPathsOutsideTheWorkspace(t *testing.T) {
 	require.Empty(t, w.engine.Calls(), "the engine was not asked")
 }
 
+// The ignore file of a Containerfile belongs to the name that the definition gives.
+func TestBuildPassesOnTheNameOfALink(t *testing.T) {
+	w := newWorkshop(t)
+	w.write(t, "shop/docker/common", "FROM scratch\n")
+	require.NoError(t, os.Symlink("docker/common", filepath.Join(w.Workspace, "shop", "Containerfile")))
+	require.NoError(t, os.Symlink("shop", filepath.Join(w.Workspace, "linked")))
+	engine := &specs{Fake: w.engine}
+	w.Runtime = engine
+	_, f := w.build("linked", "Containerfile")
+	require.Nil(t, f)
+	require.Equal(t, filepath.Join(w.Workspace, "shop"), engine.last.Context)
+	require.Equal(t, filepath.Join(w.Workspace, "shop", "Containerfile"), engine.last.Containerfile)
+}
+
+// specs keeps the spec of the last build.
+type specs struct {
+	*runtime.Fake
+	last runtime.BuildSpec
+}
+
+func (s *specs) Build(ctx context.Context, spec runtime.BuildSpec) (string, error) {
+	s.last = spec
+	return s.Fake.Build(ctx, spec)
+}
+
 func TestUntagMayRunTwice(t *testing.T) {
 	w := newWorkshop(t)
 	w.engine.AddImages("registry.test:5000/api:v1")

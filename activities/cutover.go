@@ -93,7 +93,7 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 		case err != nil:
 			return nil, err
 		default:
-			refused = fault.New(fault.Unhealthy, "container %s exited with code %d after it was healthy", ended.Name, ended.ExitCode)
+			refused = fault.New(fault.Unhealthy, "container %s %s after it was healthy", ended.Name, ended.End())
 			refused.Log, _ = runtime.LastLines(ctx, a.Runtime, ended.Name, logLines, logLine) // the refusal stands without them
 		}
 		refused.Node, refused.Component = a.Name, next.Labels[runtime.LabelComponent]

@@ -29,8 +29,10 @@ const (
 // check tests once whether a container serves.
 type check func(ctx context.Context) error
 
-// errExited is wrapped by the error of a check after which no other can succeed.
-var errExited = errors.New("exited")
+// exited is the error of a check after which no other can succeed.
+type exited struct{ container runtime.ContainerInfo }
+
+func (e exited) Error() string { return e.container.End() }
 
 // awaitHealthy returns when the container is healthy, or will not become healthy.
 func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, name string) error {
@@ -52,7 +54,7 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		switch {
 		case err == nil && (len(checks) > 0 || past):
 			return nil
-		case errors.Is(err, errExited):
+		case errors.As(err, new(exited)):
 			return a.unhealthy(ctx, name, err)
 		case err != nil && past:
 			if failures++; failures >= health.Retries {
@@ -94,10 +96,8 @@ func (a *Node) alive(ctx context.Context, name string) error {
 	switch {
 	case err != nil:
 		return err
-	case info.Restarts > 0:
-		return fmt.Errorf("%w with code %d (restarts: %d)", errExited, info.ExitCode, info.Restarts)
-	case info.State == runtime.Stopped:
-		return fmt.Errorf("%w with code %d", errExited, info.ExitCode)
+	case info.Restarts > 0, info.State == runtime.Stopped:
+		return exited{info}
 	}
 	return nil
 }
@@ -175,6 +175,9 @@ func (a *Node) unhealthy(ctx context.Context, name string, cause error) error {
 		lines = []string{fmt.Sprintf("(its output could not be read: %v)", err)}
 	}
 	f.Log = lines
+	if ended := (exited{}); errors.As(cause, &ended) {
+		f = ended.container.Failure(lines)
+	}
 	return f
 }
 

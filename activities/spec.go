@@ -78,6 +78,7 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 		Restart:     d.Restart,
 		Memory:      d.MemoryBytes(),
 		CPUs:        d.CPUs,
+		LogSize:     d.LogBytes(),
 		StopTimeout: time.Duration(d.StopTimeout),
 	}
 	if d.Network == "host" {

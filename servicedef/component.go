@@ -1,6 +1,8 @@
 package servicedef
 
 import (
+	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -14,6 +16,9 @@ const (
 	minCPUs = 0.01
 	maxCPUs = 8192
 )
+
+// maxID is the largest id of a user or a group that an OCI runtime accepts.
+const maxID = math.MaxInt32
 
 var restartPolicy = pattern(`^(no|always|unless-stopped|on-failure(:[1-9][0-9]{0,8})?)$`)
 
@@ -33,6 +38,12 @@ func (r *report) component(key string, c Component) {
 	r.health(at("health"), c)
 	if strings.ContainsAny(c.User, " \t\r\n") {
 		r.add(at("user"), "must not contain spaces, unlike %q", c.User)
+	}
+	for id := range strings.SplitSeq(c.User, ":") {
+		if n, err := strconv.ParseUint(id, 10, 64); errors.Is(err, strconv.ErrRange) || err == nil && n > maxID {
+			r.add(at("user"), "must have ids from 0 to %d, unlike %q", maxID, c.User)
+			break
+		}
 	}
 	if !restartPolicy().MatchString(c.Restart) {
 		r.add(at("restart"), `must be "no", "on-failure", "on-failure:3", "always" or "unless-stopped", not %q`, c.Restart)
@@ -88,11 +99,33 @@ func (r *report) limits(key string, c Component) {
 	if c.Memory != "" && c.MemoryBytes() <= 0 {
 		r.add(joinKey(key, "memory"), `must be a size such as "256m", not %q`, c.Memory)
 	}
+	if c.LogSize != "" && c.LogBytes() < minLogSize {
+		r.add(joinKey(key, "log_size"), `must be a size of at least "1m", not %q`, c.LogSize)
+	}
 	// The negation makes this true for NaN as well.
 	if c.CPUs != 0 && !(c.CPUs >= minCPUs && c.CPUs <= maxCPUs) {
 		r.add(joinKey(key, "cpus"), "must be between %v and %d cores, or 0 for no limit, not %s",
 			minCPUs, maxCPUs, strconv.FormatFloat(c.CPUs, 'g', -1, 64))
 	}
+}
+
+// DefaultLogSize is the bound of a log, in bytes, where a definition sets none.
+const DefaultLogSize = 50 << 20
+
+// minLogSize leaves room for the last lines that errors show.
+const minLogSize = 1 << 20
+
+// LogBytes returns the bound that LogSize sets, or DefaultLogSize; 0 for a text
+// that is not a size.
+func (c Component) LogBytes() int64 {
+	if c.LogSize == "" {
+		return DefaultLogSize
+	}
+	bytes, err := units.RAMInBytes(c.LogSize)
+	if err != nil {
+		return 0
+	}
+	return bytes
 }
 
 // MemoryBytes returns the limit that Memory sets, 0 if it sets none.

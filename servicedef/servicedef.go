@@ -60,6 +60,9 @@ type Component struct {
 	Restart string `toml:"restart" json:"restart"`
 	// Memory is a limit such as "256m"; "" means none. See MemoryBytes.
 	Memory string `toml:"memory" json:"memory,omitempty"`
+	// LogSize bounds the container's log on disk, such as "20m"; "" means the
+	// default. See LogBytes.
+	LogSize string `toml:"log_size" json:"log_size,omitempty"`
 	// CPUs is a limit in cores; 0 means none.
 	CPUs float64 `toml:"cpus" json:"cpus,omitempty"`
 	// DependsOn names components of this service that must be healthy first.

@@ -3,6 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // Error is a failure as an operator sees it. It travels as JSON between the
@@ -36,9 +37,18 @@ func New(kind Kind, format string, args ...any) *Error {
 }
 
 // Wrap translates a foreign error: its text becomes the end of the message, and
-// errors.Is and errors.As still find it.
+// errors.Is and errors.As still find it. A full disk is DiskFull where the caller
+// would give the kind Internal.
 func Wrap(kind Kind, cause error, format string, args ...any) *Error {
-	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...) + ": " + cause.Error(), cause: cause}
+	return &Error{Kind: orFull(kind, cause), Message: fmt.Sprintf(format, args...) + ": " + cause.Error(), cause: cause}
+}
+
+// orFull returns kind, or DiskFull for an unclassified error of a full disk.
+func orFull(kind Kind, cause error) Kind {
+	if kind == Internal && (errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT)) {
+		return DiskFull
+	}
+	return kind
 }
 
 // WithHint returns a copy of e with advice on what to do. e itself may be shared,
@@ -56,14 +66,14 @@ func Is(err error, kind Kind) bool {
 }
 
 // Of returns a copy of the Error in err's chain, with the message of the
-// outermost error. An error without one in its chain becomes one of kind Internal.
+// outermost error. An error without one in its chain becomes one of kind Internal, or DiskFull.
 func Of(err error) *Error {
 	if err == nil {
 		return nil
 	}
 	var e *Error
 	if !errors.As(err, &e) {
-		return &Error{Kind: Internal, Message: err.Error(), cause: err}
+		return &Error{Kind: orFull(Internal, err), Message: err.Error(), cause: err}
 	}
 	found := *e
 	if outer := err.Error(); outer != e.Message {

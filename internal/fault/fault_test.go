@@ -6,7 +6,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,6 +50,15 @@ func TestOfReturnsACopy(t *testing.T) {
 
 	require.Equal(t, fault.Internal, fault.Of(errors.New("no kind")).Kind)
 	require.Nil(t, fault.Of(nil))
+}
+
+func TestAFullDiskIsNotInternal(t *testing.T) {
+	full := &fs.PathError{Op: "write", Path: "/var/lib/mcp/fence.json", Err: syscall.ENOSPC}
+	require.Equal(t, fault.DiskFull, fault.Of(fmt.Errorf("record the fence: %w", full)).Kind)
+	require.Equal(t, fault.DiskFull, fault.Wrap(fault.Internal, full, "open the build log").Kind)
+	require.Equal(t, fault.Invalid, fault.Wrap(fault.Invalid, full, "build").Kind)
+	require.Equal(t, fault.Internal, fault.Wrap(fault.Internal, errors.New("no space left on device"), "read").Kind)
+	require.False(t, fault.DiskFull.Retryable())
 }
 
 // The list of kinds holds each constant of type Kind once.

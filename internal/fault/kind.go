@@ -23,12 +23,15 @@ const (
 	Invalid Kind = "Invalid"
 	// Unhealthy: a container started, then exited or failed its health check.
 	Unhealthy Kind = "Unhealthy"
+	// DiskFull: a write failed because a disk has no space left. Only an operator
+	// can make room, so it is not waited for.
+	DiskFull Kind = "DiskFull"
 	// Internal: none of the above; a defect in mcp or in a program that it calls.
 	Internal Kind = "Internal"
 )
 
 // kinds is the only list of them; what depends on every kind ranges over Kinds.
-var kinds = []Kind{NotFound, Conflict, PortInUse, Unauthorized, Unavailable, Invalid, Unhealthy, Internal}
+var kinds = []Kind{NotFound, Conflict, PortInUse, Unauthorized, Unavailable, Invalid, Unhealthy, DiskFull, Internal}
 
 // Kinds returns every kind.
 func Kinds() []Kind { return slices.Clone(kinds) }

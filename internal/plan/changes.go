@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/docker/go-units"
+
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -64,6 +66,7 @@ func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, dige
 			add("network", old.Network, c.Network)
 			add("restart", old.Restart, c.Restart)
 			add("memory", old.Memory, c.Memory)
+			add("log_size", units.BytesSize(float64(old.LogBytes())), units.BytesSize(float64(c.LogBytes())))
 			add("cpus", strconv.FormatFloat(old.CPUs, 'g', -1, 64), strconv.FormatFloat(c.CPUs, 'g', -1, 64))
 			add("stop_timeout", time.Duration(old.StopTimeout).String(), time.Duration(c.StopTimeout).String())
 			add("routes", routePorts(old.Routes), routePorts(c.Routes))

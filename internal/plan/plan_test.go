@@ -198,6 +198,21 @@ func TestAComponentWithoutSecretsHasTheHashOfFormerVersions(t *testing.T) {
 	require.Equal(t, "372078919f5490b0", plan.SpecHash(shop().Components[0], oldDigest))
 }
 
+// Nor does the default bound of a log replace a container.
+func TestTheHashHoldsTheBoundOfALogThatIsNotTheDefault(t *testing.T) {
+	in := steady()
+	in.Desired.Components[1].LogSize = "50m"
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "=api@rift =web@rift", actions(made))
+
+	in.Desired.Components[1].LogSize = "20m"
+	made, err = plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "=api@rift ~web@rift", actions(made))
+	require.Equal(t, []plan.Change{{Field: "log_size", From: "50MiB", To: "20MiB"}}, made.Steps[1].Changes)
+}
+
 func TestMakeDistinguishesUnchangedFromANewDefinition(t *testing.T) {
 	same, err := plan.Make(steady())
 	require.NoError(t, err)

@@ -22,6 +22,10 @@ func SpecHash(c servicedef.Component, digest string) string {
 	for _, r := range c.Routes {
 		routes = append(routes, route{r.Name, r.ContainerPort})
 	}
+	var logSize int64
+	if size := c.LogBytes(); size != servicedef.DefaultLogSize {
+		logSize = size
+	}
 	text, err := json.Marshal(struct {
 		Digest          string
 		Cmd             []string
@@ -36,10 +40,11 @@ func SpecHash(c servicedef.Component, digest string) string {
 		// valid.
 		Secrets   []string          `json:",omitempty"`
 		SecretEnv map[string]string `json:",omitempty"`
+		LogSize   int64             `json:",omitempty"`
 	}{
 		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
 		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
-		c.Secrets, c.SecretEnv,
+		c.Secrets, c.SecretEnv, logSize,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen

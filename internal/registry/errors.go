@@ -16,6 +16,7 @@ import (
 var kinds = map[string]fault.Kind{
 	"08":    fault.Unavailable, // connection exception
 	"53":    fault.Unavailable, // insufficient resources, as too many connections
+	"53100": fault.DiskFull,
 	"57P":   fault.Unavailable, // the server stops, starts, or has crashed
 	"58":    fault.Unavailable, // system error, as of the disk
 	"40001": fault.Unavailable, // serialization failure
@@ -66,6 +67,8 @@ func ofPostgres(err *pgconn.PgError, doing string, args ...any) error {
 	switch {
 	case err.Code == "42P01" || err.Code == "42703":
 		f = f.WithHint("bring the tables up to date: mcp migrate")
+	case err.Code == "53100":
+		f = f.WithHint("make room on the disk of Postgres")
 	case err.Code == "3D000":
 		f = f.WithHint("create the database that the Postgres URL names")
 	case strings.HasPrefix(err.Code, "28"):

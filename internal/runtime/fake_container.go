@@ -72,6 +72,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		State:  Created,
 		Labels: maps.Clone(spec.Labels),
 		Ports:  slices.Clone(spec.Published()),
+		Memory: spec.Memory,
 	}}
 	for _, volume := range spec.Volumes {
 		source, _, _ := strings.Cut(volume, ":")

@@ -39,6 +39,8 @@ func TestProgram(cmd []string) FakeProgram {
 		return FakeProgram{Exits: true, Output: args}
 	case "print":
 		return FakeProgram{Output: args}
+	case "fill":
+		return FakeProgram{Exits: true, ExitCode: killed}
 	case "sleep", "shout":
 		return FakeProgram{Hangs: true}
 	case "stubborn":

@@ -152,6 +152,9 @@ type ContainerSpec struct {
 	// Memory is a limit in bytes, CPUs in cores; 0 means no limit.
 	Memory int64
 	CPUs   float64
+	// LogSize bounds the container's log on disk, in bytes; an engine may exceed
+	// it by a single write. 0 means no bound.
+	LogSize int64
 	// StopTimeout is how long the container may take to stop.
 	StopTimeout time.Duration
 }
@@ -230,6 +233,14 @@ type ContainerInfo struct {
 	Health   string `json:"health,omitempty"`
 	Restarts int    `json:"restarts"`
 	ExitCode int    `json:"exit_code"`
+	// Memory is the limit in bytes; 0 for none.
+	Memory int64 `json:"memory,omitempty"`
+	// OutOfMemory reports that the kernel killed the program because it used
+	// more than Memory, if the engine knows.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
+	// Platform is the one that the image is built for, "linux/arm64". It may be
+	// set only for a container that exited with an error.
+	Platform string `json:"platform,omitempty"`
 }
 
 // Summary returns the part of c that a ContainerSummary holds.

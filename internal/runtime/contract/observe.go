@@ -177,6 +177,19 @@ func (s *suite) testObserve(t *testing.T) {
 		require.False(t, result.Truncated)
 	})
 
+	t.Run("a program that uses more than its memory is reported as such", func(t *testing.T) {
+		spec := s.spec(t, "contract-memory", "/app", "fill", "256")
+		spec.Memory = 32 << 20
+		s.run(t, spec)
+		info := s.awaitStopped(t, spec.Name)
+		require.EqualValues(t, 32<<20, info.Memory)
+		require.Regexp(t, "killed.*more than its memory, 32mib$", info.End())
+		failure := info.Failure([]string{"last"})
+		require.Equal(t, fault.Invalid, failure.Kind)
+		require.Contains(t, failure.Hint, "raise memory")
+		require.Equal(t, []string{"last"}, failure.Log)
+	})
+
 	t.Run("the output of a command that prints too much is cut at its end", func(t *testing.T) {
 		spec := s.spec(t, "contract-exec-much")
 		s.run(t, spec)

@@ -25,6 +25,8 @@ type request struct {
 	query  url.Values
 	header http.Header
 	body   any // an io.Reader is sent unchanged, anything else as JSON
+	// extra is added to the time until podman's response begins.
+	extra time.Duration
 }
 
 func get(path string, args ...string) request {
@@ -60,7 +62,18 @@ func (r request) reader() (io.Reader, error) {
 	return bytes.NewReader(text), err
 }
 
-// send sends a request and returns podman's response, whatever its status.
+// call returns the request as errors show it.
+func (r request) call() string {
+	args := make([]any, len(r.args))
+	for i, arg := range r.args {
+		args[i] = arg
+	}
+	return r.method + " " + fmt.Sprintf(r.path, args...)
+}
+
+// send sends a request and returns podman's response, whatever its status. The
+// caller closes its body. A podman that does not answer within the call's bound is
+// an error.
 func (e *Engine) send(ctx context.Context, r request) (*bindings.APIResponse, error) {
 	connection, err := e.connect(ctx)
 	if err != nil {
@@ -70,7 +83,15 @@ func (e *Engine) send(ctx context.Context, r request) (*bindings.APIResponse, er
 	if err != nil {
 		return nil, err
 	}
-	return connection.DoRequest(ctx, body, r.method, r.path, r.query, r.header, r.args...)
+	watch := newWatch(ctx, r.call(), r.bound(), e.longest)
+	response, err := connection.DoRequest(watch.ctx, watch.request(body), r.method, r.path, r.query, r.header, r.args...)
+	if err != nil {
+		defer watch.end()
+		return nil, watch.err(err)
+	}
+	watch.answered()
+	response.Body = watch.response(response.Body)
+	return response, nil
 }
 
 // ask sends a request and decodes the response into answer, which may be nil.

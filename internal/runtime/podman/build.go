@@ -55,6 +55,9 @@ func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string,
 	r.header = header
 	id, err := e.followBuild(connected, r, output)
 	done()
+	if errors.As(err, new(unanswered)) {
+		mark.kill() // or it would run on unseen
+	}
 	if unread := tar.end(); unread != nil && ctx.Err() == nil {
 		return "", fault.Wrap(fault.Invalid, unread, "build %s: read the build context %s", spec.Tag, spec.Context)
 	}

@@ -1,6 +1,10 @@
 package podman_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -24,24 +28,49 @@ func TestErrorsOfABuild(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	engine := podman.New(service.Socket())
 	for name, test := range map[string]struct{ line, want string }{
-		"an unknown instruction":         {"COPPY a b", `STEP 2/2: COPPY a b: unknown instruction: "COPPY"`},
-		"a missing file":                 {"COPY src/missing /x", `STEP 2/2: COPY src/missing /x: find "src/missing" in the build context: no such file or directory`},
-		"a pattern without a match":      {"COPY missing* /x", `STEP 2/2: COPY missing* /x: find "missing*" in the build context: no such file or directory`},
-		"a missing stage":                {"COPY --from=nope a /x", `STEP 2/2: COPY --from=nope a /x: COPY --from=nope: no stage or image found with that name`},
-		"a step that reads as an outage": {`RUN ["/connection refused", "EOF"]`, `STEP 2/2: RUN ["/connection refused", "EOF"]: while running runtime: exit status 1`},
-		"a file that cannot be parsed":   {"ENV a", `parsing main Dockerfile: Containerfile: ENV must have two arguments`},
+		"a missing file named timeout":          {"COPY conf/timeout.ini /x", `STEP 2/2: COPY conf/timeout.ini /x: find "conf/timeout.ini" in the build context: no such file or directory`},
+		"a missing file named denied":           {"COPY denied /x", `STEP 2/2: COPY denied /x: find "denied" in the build context: no such file or directory`},
+		"a missing file named like an outage":   {`COPY ["a: connection refused: EOF", "/x"]`, `STEP 2/2: COPY ["a: connection refused: EOF", "/x"]: find "a: connection refused: EOF" in the build context: no such file or directory`},
+		"a missing file named like a full disk": {`COPY ["a: no space left on device", "/x"]`, `STEP 2/2: COPY ["a: no space left on device", "/x"]: find "a: no space left on device" in the build context: no such file or directory`},
+		"a here-document":                       {"COPY <<EOF /etc/motd\nhello\nEOF", `STEP 2/4: COPY <<EOF /etc/motd: find "<<EOF" in the build context: no such file or directory`},
+		"an owner named denied":                 {"COPY --chown=timeout:denied Containerfile /x", `STEP 2/2: COPY --chown=timeout:denied Containerfile /x: looking up UID/GID for "timeout:denied": determining run uid: user: unknown user error looking up user "timeout"`},
+		"an archive that is cut off":            {"ADD cut.tar.gz /x/", "STEP 2/2: ADD cut.tar.gz /x/: 3 errors occurred:\n\t* reading \"cut.tar.gz\": copier: get: \"/cut.tar.gz\": extracting content from archive /cut.tar.gz: file: unexpected EOF"},
+		"an unknown instruction":                {"COPPY a b", `STEP 2/2: COPPY a b: unknown instruction: "COPPY"`},
+		"a missing file":                        {"COPY src/missing /x", `STEP 2/2: COPY src/missing /x: find "src/missing" in the build context: no such file or directory`},
+		"a pattern without a match":             {"COPY missing* /x", `STEP 2/2: COPY missing* /x: find "missing*" in the build context: no such file or directory`},
+		"a missing stage":                       {"COPY --from=nope a /x", `STEP 2/2: COPY --from=nope a /x: COPY --from=nope: no stage or image found with that name`},
+		"a step that reads as an outage":        {`RUN ["/connection refused", "EOF"]`, `STEP 2/2: RUN ["/connection refused", "EOF"]: while running runtime: exit status 1`},
+		"a file that cannot be parsed":          {"ENV a", `parsing main Dockerfile: Containerfile: ENV must have two arguments`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "Containerfile")
 			require.NoError(t, os.WriteFile(file, []byte("FROM scratch\n"+test.line+"\n"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "cut.tar.gz"), cutArchive(t), 0o600))
 			_, err := engine.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/x:v1", Context: dir, Containerfile: file})
 			found := fault.Of(err)
 			require.Equal(t, fault.Invalid, found.Kind)
-			require.Equal(t, "build localhost/x:v1: "+test.want, found.Message)
+			first, _, _ := strings.Cut(found.Message, "\n\t* closing")
+			require.Equal(t, "build localhost/x:v1: "+test.want, first)
 			require.NotContains(t, strings.Join(found.Log, "\n"), "imagebuilder")
 		})
 	}
+}
+
+// cutArchive returns the first half of a compressed archive.
+func cutArchive(t *testing.T) []byte {
+	t.Helper()
+	content := make([]byte, 64<<10)
+	_, _ = rand.Read(content)
+	var text bytes.Buffer
+	compressed := gzip.NewWriter(&text)
+	archive := tar.NewWriter(compressed)
+	require.NoError(t, archive.WriteHeader(&tar.Header{Name: "file", Mode: 0o644, Size: int64(len(content))}))
+	_, err := archive.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, archive.Close())
+	require.NoError(t, compressed.Close())
+	return text.Bytes()[:text.Len()/2]
 }
 
 // The test kills the helper that runs a step, as happens in podman now and then.

@@ -42,11 +42,16 @@ func openContext(spec runtime.BuildSpec) (*buildContext, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Podman itself needs these files, whether a pattern matches them or not.
-	for _, needed := range []string{
-		"Dockerfile", "Containerfile", ".dockerignore", ".containerignore", file, file + ".dockerignore", file + ".containerignore",
-	} {
-		patterns = append(patterns, "!"+needed)
+	// Podman itself needs these files, whether a pattern matches them or not. It
+	// applies the ignore file again, so that they do not enter the image.
+	needed := []string{"Dockerfile", "Containerfile", ".dockerignore", ".containerignore", file, file + ".dockerignore", file + ".containerignore"}
+	if target, err := canonicalPath(filepath.Join(in, filepath.Base(spec.Containerfile))); err == nil {
+		if inside, ok := strings.CutPrefix(target, dir+string(filepath.Separator)); ok {
+			needed = append(needed, inside) // of a symbolic link
+		}
+	}
+	for _, name := range needed {
+		patterns = append(patterns, "!"+name)
 	}
 	ignored, err := fileutils.NewPatternMatcher(patterns)
 	if err != nil {
@@ -63,9 +68,10 @@ func canonicalPath(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// ignorePatterns reads the context's ignore file, the first that exists. A link
-// out of the context is an error: to ignore it would send files that were meant
-// to be excluded.
+// ignorePatterns reads the context's ignore file, the first that exists: that of
+// the Containerfile, under the name that the caller gave it, precedes those of the
+// context, because podman's service applies it again. A link out of the context is
+// an error: to ignore it would send files that were meant to be excluded.
 func ignorePatterns(dir, containerfile string) ([]string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -74,7 +80,7 @@ func ignorePatterns(dir, containerfile string) ([]string, error) {
 	defer func() { _ = root.Close() }()
 	names := []string{".containerignore", ".dockerignore"}
 	if !filepath.IsAbs(containerfile) {
-		names = append(names, containerfile+".dockerignore", containerfile+".containerignore")
+		names = append([]string{containerfile + ".containerignore", containerfile + ".dockerignore"}, names...)
 	}
 	for _, name := range names {
 		text, err := root.ReadFile(name)

@@ -118,6 +118,31 @@ func TestFilesOfABuild(t *testing.T) {
 		}
 	})
 
+	t.Run("the ignore file of a Containerfile that is a link belongs to the link's name", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, map[string]string{
+			"docker/common": copyAll, "Containerfile.dockerignore": ".env\ndocker\n", ".env": "secret", "kept": "",
+		})
+		require.NoError(t, os.Symlink("docker/common", filepath.Join(dir, "Containerfile")))
+		names := namesOf(copied(t, engine, service.Socket(), dir, filepath.Join(dir, "Containerfile")))
+		require.Contains(t, names, "kept")
+		require.NotContains(t, names, ".env")
+		require.NotContains(t, names, "docker/common")
+	})
+
+	t.Run("the ignore file of a Containerfile precedes that of the context", func(t *testing.T) {
+		for general, own := range map[string]string{".dockerignore": "Own.dockerignore", ".containerignore": "Own.containerignore"} {
+			t.Run(own, func(t *testing.T) {
+				dir := t.TempDir()
+				write(t, dir, map[string]string{
+					"Own": copyAll, "Other": copyAll, general: "*\n!api\n", own: "*\n!web\n", ".env": "secret", "api/a": "", "web/w": "",
+				})
+				require.ElementsMatch(t, []string{"web", "web/w"}, namesOf(copied(t, engine, service.Socket(), dir, filepath.Join(dir, "Own"))))
+				require.ElementsMatch(t, []string{"api", "api/a"}, namesOf(copied(t, engine, service.Socket(), dir, filepath.Join(dir, "Other"))))
+			})
+		}
+	})
+
 	t.Run("an ignore file that cannot be read is Invalid, and nothing is sent", func(t *testing.T) {
 		outside := filepath.Join(t.TempDir(), "ignored")
 		require.NoError(t, os.WriteFile(outside, []byte("secret\n"), 0o600))

@@ -2,11 +2,14 @@ package podman
 
 import (
 	"context"
+	"errors"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/imageref"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -16,23 +19,111 @@ func (e *Engine) buildError(ctx context.Context, err error, spec runtime.BuildSp
 	if done := e.interrupted(ctx, err, "build "+spec.Tag); done != nil {
 		return done
 	}
-	message, text := "build "+spec.Tag, readable(err.Error())
+	failed := e.buildFailure(ctx, err)
+	message := "build " + spec.Tag
 	if output.step != "" {
 		message += ": " + output.step
-		text = regexp.MustCompile(atStep).ReplaceAllString(text, "")
+		failed.text = regexp.MustCompile(atStep).ReplaceAllString(failed.text, "")
 	}
-	kind := fault.Invalid
-	if metRemoval(text) {
-		kind = fault.Unavailable
+	result := fault.Wrap(failed.kind, failed, "%s", message)
+	if failed.kind == fault.DiskFull {
+		result = result.WithHint("%s", diskHint)
 	}
-	// An error of the base image's registry is not the source's. The output of a
-	// RUN is, and may contain any word.
-	if found, _ := diagnose(text, registrySymptoms); !output.running.Load() && (found == fault.Unavailable || found == fault.Unauthorized) {
-		kind = found
-	}
-	result := fault.Wrap(kind, buildCause{text: text, cause: err}, "%s", message)
 	result.Log = slices.DeleteFunc(output.last.lines, regexp.MustCompile(stepDump).MatchString)
 	return result
+}
+
+// buildFailure is podman's error of a build in a readable form.
+type buildFailure struct {
+	text  string
+	kind  fault.Kind
+	cause error
+	// transient is set if the build failed because of other work of podman's, and
+	// may succeed when it is repeated.
+	transient bool
+}
+
+func (f buildFailure) Error() string { return f.text }
+func (f buildFailure) Unwrap() error { return f.cause }
+
+// isTransient reports whether a build may succeed when it is repeated.
+func isTransient(err error) bool {
+	var failed buildFailure
+	return errors.As(err, &failed) && failed.transient
+}
+
+// buildFailure determines the kind of a failed build's error from the operation
+// that the error names. Only the pull of a base image and the download of an ADD
+// involve an image registry or the network. A RUN is the source's, whatever it
+// prints.
+func (e *Engine) buildFailure(ctx context.Context, err error) buildFailure {
+	text := strings.TrimSpace(err.Error())
+	failed := buildFailure{text: readable(text), kind: fault.Invalid, cause: err}
+	removed := metRemoval(text)
+	failed.transient = removed || strings.HasSuffix(text, helperKilled)
+	switch {
+	case isDiskFull(err):
+		failed.kind = fault.DiskFull
+	case removed:
+		failed.kind = fault.Unavailable
+	case strings.HasPrefix(text, pullsBase):
+		failed.kind = ofBase(chainOf(text).ofRegistry())
+	case regexp.MustCompile(missingFrom).MatchString(text):
+		failed.kind = e.kindOfMissing(ctx, regexp.MustCompile(missingFrom).FindStringSubmatch(text)[1])
+	default:
+		for _, line := range regexp.MustCompile(downloads).FindAllStringSubmatch(text, -1) {
+			failed.kind = ofDownload(chainOf(line[1]))
+		}
+	}
+	return failed
+}
+
+const (
+	// pullsBase begins podman's error of a FROM.
+	pullsBase = "creating build container: "
+	// missingFrom matches podman's error of a COPY --from whose image could not be
+	// pulled, for whatever reason.
+	missingFrom = `^(?:COPY|ADD) --from=(\S+): no stage or image found with that name$`
+	// downloads matches podman's error of an ADD of a URL, whether it is the only
+	// one or one of several.
+	downloads = `(?m)^(?:building at STEP "ADD .*": |\s*\* )reading "https?://[^"]*": (.*)$`
+)
+
+// ofBase returns the kind of a failed build whose base image could not be pulled:
+// an image that does not exist is the source's mistake.
+func ofBase(kind fault.Kind, _ bool) fault.Kind {
+	switch kind {
+	case fault.Unavailable, fault.Unauthorized, fault.DiskFull:
+		return kind
+	}
+	return fault.Invalid
+}
+
+// ofDownload returns the kind of a failed build whose ADD could not fetch a URL.
+func ofDownload(causes chain) fault.Kind {
+	if _, found := causes.kind(networkCauses); found {
+		return fault.Unavailable
+	}
+	if kind, _ := causes.ofStatus(); kind == fault.Unavailable {
+		return fault.Unavailable
+	}
+	return fault.Invalid
+}
+
+// kindOfMissing pulls the image of a COPY --from to learn why podman did not find
+// it, because its error does not tell. A name without a registry is a stage's.
+func (e *Engine) kindOfMissing(ctx context.Context, image string) fault.Kind {
+	if _, err := imageref.Parse(image); err != nil || !strings.Contains(image, "/") {
+		return fault.Invalid
+	}
+	err := e.copyImage(ctx, post("/images/pull").with(url.Values{"reference": {image}, "policy": {"missing"}}), nil)
+	switch {
+	case err == nil:
+		return fault.Unavailable // it can be pulled now
+	case isDiskFull(err):
+		return fault.DiskFull
+	}
+	return ofBase(causesOf(err).ofRegistry())
 }
 
 // atStep matches what podman puts before the cause of a failed step. The message
@@ -44,11 +135,12 @@ const atStep = `^building at STEP ".*?": `
 const stepDump = ` ?&imagebuilder\.Step\{.*\}`
 
 // noise lists what podman's error of a build reveals of podman itself, with its
-// replacement: the step's struct, and the temporary directory with the build
-// context, so that paths are relative to the context. The patterns are compiled
+// replacement: the structs of a step and of a copy, and the temporary directory with
+// the build context, so that paths are relative to the context. The patterns are compiled
 // when a build has failed, not at each start of mcp.
 var noise = []struct{ found, shown string }{
 	{stepDump, ""},
+	{`error during bulk transfer for copier\.request\{.*?RemoveOptions\{All:(?:true|false)\}\}: `, ""},
 	{`Build error: Unknown instruction`, "unknown instruction"},
 	{`checking on sources under "[^"]*/libpod_builder\d+/build": `, ""},
 	{`Rel: can't make .* relative to \S+/libpod_builder\d+/build; `, ""},
@@ -65,21 +157,6 @@ func readable(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// buildCause is podman's error in a readable form.
-type buildCause struct {
-	text  string
-	cause error
-}
-
-func (e buildCause) Error() string { return e.text }
-func (e buildCause) Unwrap() error { return e.cause }
-
-// isTransient reports whether a build failed because of other work of podman's,
-// and may succeed when it is repeated.
-func isTransient(err error) bool {
-	return strings.HasSuffix(err.Error(), helperKilled) || metRemoval(err.Error())
-}
-
 // helperKilled is the end of podman's error if the helper that runs a step was
 // killed, not the step's own process. The kernel kills the helper when the thread
 // that started it ends, and Go ends threads when podman sets up a container's
@@ -90,5 +167,6 @@ const helperKilled = "while running runtime: signal: killed"
 // while the build searched all images for a cached step, or used that image as
 // one.
 func metRemoval(text string) bool {
-	return strings.HasSuffix(text, "layer not known") || strings.Contains(text, "preparing container for next step: ")
+	causes := chainOf(text)
+	return strings.HasSuffix(text, ": "+layerGone.text) || text == layerGone.text || causes.has(stepPrepared)
 }

@@ -31,6 +31,7 @@ type creation struct {
 	RestartPolicy string                `json:"restart_policy,omitempty"`
 	RestartTries  *uint                 `json:"restart_tries,omitempty"`
 	StopTimeout   *uint                 `json:"stop_timeout,omitempty"` // seconds
+	Log           *logConfiguration     `json:"log_configuration,omitempty"`
 	Limits        *specs.LinuxResources `json:"resource_limits,omitempty"`
 
 	Binds    []specs.Mount `json:"mounts,omitempty"`
@@ -42,6 +43,12 @@ type creation struct {
 	} `json:"netns"`
 	Networks map[string]nettypes.PerNetworkOptions `json:"Networks,omitempty"`
 	Ports    []nettypes.PortMapping                `json:"portmappings,omitempty"`
+}
+
+// logConfiguration bounds the log of podman's driver k8s-file, in bytes. Other
+// drivers ignore it: journald has a bound of its own.
+type logConfiguration struct {
+	Size int64 `json:"size"`
 }
 
 // secret mounts a secret as a file below /run/secrets. Its fields have no tags in
@@ -92,6 +99,9 @@ func newCreation(spec runtime.ContainerSpec) (*creation, error) {
 	if spec.StopTimeout > 0 {
 		timeout := seconds(spec.StopTimeout)
 		c.StopTimeout = &timeout
+	}
+	if spec.LogSize > 0 {
+		c.Log = &logConfiguration{Size: spec.LogSize}
 	}
 	c.setLimits(spec)
 	for _, v := range spec.Volumes {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings"
 
@@ -17,8 +18,11 @@ import (
 // survives restarts of podman's service.
 type Engine struct {
 	socket   string
-	authFile string // "" for the files of podman login and docker login
+	authFile string        // "" for the files of podman login and docker login
+	longest  time.Duration // bounds the bounds of every call; 0 in production
 	stops    stops
+	// platforms holds those of images, by id.
+	platforms sync.Map
 
 	pruning sync.Mutex // held by PruneImage
 
@@ -73,9 +77,12 @@ func (e *Engine) connect(ctx context.Context) (*bindings.Connection, error) {
 		return connection, nil
 	}
 	// The bindings return a connection as a context's value.
-	made, err := bindings.NewConnection(ctx, e.socket)
+	ping := get("/_ping")
+	watch := newWatch(ctx, ping.call(), ping.bound(), e.longest)
+	defer watch.end()
+	made, err := bindings.NewConnection(watch.ctx, e.socket)
 	if err != nil {
-		return nil, err
+		return nil, watch.err(err)
 	}
 	connection, err = bindings.GetClient(made)
 	if err != nil {

@@ -9,109 +9,15 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	goruntime "runtime"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/containers/podman/v5/pkg/bindings"
 	"github.com/containers/podman/v5/pkg/errorhandling"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/imageref"
 )
-
-// symptom is a part of an error's text that determines its kind. Podman's status
-// codes do not: some versions answer 500 for a missing image, a taken name and a
-// taken port alike.
-type symptom struct {
-	text string
-	kind fault.Kind
-}
-
-// networkFull is netavark's error for a network without a free address.
-const networkFull = "failed to find free IP"
-
-// noSecret matches podman's error for a missing secret.
-var noSecret = regexp.MustCompile(`no secret with name or id "([^"]+)"`)
-
-// symptoms are those of the engine itself, the most specific first.
-var symptoms = []symptom{
-	{"address already in use", fault.PortInUse},
-	{"port is already allocated", fault.PortInUse},
-	{"image not known", fault.NotFound},
-	{"no such container", fault.NotFound},
-	{"name is already in use", fault.Conflict},
-	{"name already in use", fault.Conflict},
-	{"UNIQUE constraint failed", fault.Conflict},
-	{"unable to find user", fault.Invalid},
-	{"unable to find group", fault.Invalid},
-	{"no matching entries in", fault.Invalid},
-	{"executable file not found", fault.Invalid},
-	{"command that was not found", fault.Invalid},
-	{"OCI permission denied", fault.Invalid},
-	{"unable to start container process: exec", fault.Invalid},
-	{"no command or entrypoint", fault.Invalid},
-	{"unable to find network", fault.Invalid},
-	{"network not found", fault.Invalid},
-	{networkFull, fault.Invalid},
-	{"no such secret", fault.Invalid},
-	{"invalid reference format", fault.Invalid},
-	{"invalid argument", fault.Invalid},
-	{"inimum memory", fault.Invalid},
-	{"unable to set memory limit", fault.Invalid},
-	{"mount option", fault.Invalid}, // unknown, or contradicts another
-	{"statfs ", fault.Invalid},      // the source of a bind mount does not exist
-}
-
-// registrySymptoms are those of an image registry, as podman reports them. A bare
-// status code is not among them, because digests contain such numbers.
-var registrySymptoms = []symptom{
-	{"image not known", fault.NotFound},
-	{"invalid reference format", fault.Invalid},
-	{"HTTP response to HTTPS client", fault.Invalid},
-	{"manifest unknown", fault.NotFound},
-	{"name unknown", fault.NotFound},
-	{"repository name not known", fault.NotFound},
-	{"unauthorized", fault.Unauthorized},
-	{"Unauthorized", fault.Unauthorized},
-	{"authentication required", fault.Unauthorized},
-	{"invalid username/password", fault.Unauthorized},
-	{"denied", fault.Unauthorized},
-	{"Forbidden", fault.Unauthorized},
-	{"StatusCode: 401", fault.Unauthorized},
-	{"StatusCode: 403", fault.Unauthorized},
-	{"Not Found", fault.NotFound},
-	{"StatusCode: 404", fault.NotFound},
-	{"connection refused", fault.Unavailable},
-	{"connection reset", fault.Unavailable},
-	{"broken pipe", fault.Unavailable},
-	{"connection broken", fault.Unavailable},
-	{"closed network connection", fault.Unavailable},
-	{"no such host", fault.Unavailable},
-	{"no route to host", fault.Unavailable},
-	{"network is unreachable", fault.Unavailable},
-	{"server misbehaving", fault.Unavailable},
-	{"timeout", fault.Unavailable},
-	{"deadline exceeded", fault.Unavailable},
-	{"toomanyrequests", fault.Unavailable},
-	{"Too Many Requests", fault.Unavailable},
-	{"EOF", fault.Unavailable},
-	{"received unexpected HTTP status: 5", fault.Unavailable},
-	{"StatusCode: 5", fault.Unavailable},
-	{"Internal Server Error", fault.Unavailable},
-	{"Bad Gateway", fault.Unavailable},
-	{"Service Unavailable", fault.Unavailable},
-	{"Gateway Timeout", fault.Unavailable},
-}
-
-func diagnose(text string, by []symptom) (fault.Kind, bool) {
-	for _, s := range by {
-		if strings.Contains(text, s.text) {
-			return s.kind, true
-		}
-	}
-	return fault.Internal, false
-}
 
 // translate turns an error of the bindings into a *fault.Error, or returns the
 // context's error if the context has ended. Every error that leaves this package
@@ -122,14 +28,42 @@ func (e *Engine) translate(ctx context.Context, err error, format string, args .
 		return done
 	}
 	result := fault.Wrap(kindOf(err), err, "%s", doing)
-	if missing := noSecret.FindStringSubmatch(err.Error()); missing != nil {
-		return result.WithHint("create it on that node: podman secret create %s FILE", missing[1])
-	}
-	if strings.Contains(err.Error(), networkFull) {
-		return result.WithHint("the containers' network has no free address, and a start-first update needs two for each component: give them a larger network, or spread the components over nodes")
+	if hint := hintFor(err); hint != "" {
+		return result.WithHint("%s", hint)
 	}
 	return result
 }
+
+// secretName matches the beginning of podman's error for a missing secret.
+var secretName = regexp.MustCompile(`(?:^|: )no secret with name or id "([^"]+)"`)
+
+// hintFor returns what an operator can do about an error of podman; "" if that is
+// not known.
+func hintFor(err error) string {
+	causes := causesOf(err)
+	name := secretName.FindStringSubmatch(err.Error())
+	_, foreign := causes.kind(otherPlatform)
+	switch {
+	case isDiskFull(err):
+		return diskHint
+	case causes.has(noSecret) && name != nil:
+		return "create it on that node: podman secret create " + name[1] + " FILE"
+	case causes.has(networkFull):
+		return "the containers' network has no free address, and a start-first update needs two for each component: give them a larger network, or spread the components over nodes"
+	case causes.has(userRange):
+		return "set user to ids from 0 to 2147483647"
+	case causes.has(memoryTooLow):
+		return "raise memory: the container needs some MiB before its program starts"
+	case foreign:
+		return platformHint
+	case causes.has(plainHTTP):
+		return "the image registry speaks plain http: list it as an insecure image registry"
+	}
+	return ""
+}
+
+// platformHint is the advice for an image of another architecture.
+const platformHint = "the image is built for another architecture: build it for " + goruntime.GOOS + "/" + goruntime.GOARCH + ", or place the component on a node of the image's architecture"
 
 // translateRegistry is translate for a push or a pull of an image, whose error
 // may be the image registry's.
@@ -138,24 +72,22 @@ func (e *Engine) translateRegistry(ctx context.Context, err error, verb, image s
 	if done := e.interrupted(ctx, err, doing); done != nil {
 		return done
 	}
-	// Without a symptom the error is Internal: podman's status code means
-	// nothing here, such as 400 for a push that broke off.
-	kind, _ := diagnose(withoutName(err.Error(), image), registrySymptoms)
-	result := fault.Wrap(kind, err, "%s", doing)
-	if strings.Contains(err.Error(), "HTTP response to HTTPS client") {
-		return result.WithHint("the image registry speaks plain http: list it as an insecure image registry")
+	result := fault.Wrap(kindOfCopy(err), err, "%s", doing)
+	if hint := hintFor(err); hint != "" {
+		return result.WithHint("%s", hint)
 	}
 	return result
 }
 
-// withoutName removes an image's name from a text, because an image may be called
-// "timeout" or "denied".
-func withoutName(text, image string) string {
-	ref, err := imageref.Parse(image)
-	if err != nil {
-		return text
+// kindOfCopy returns the kind of an error of a push or a pull. An error that is
+// not recognized is Internal: podman's status code means nothing here, such as
+// 400 for a push that broke off.
+func kindOfCopy(err error) fault.Kind {
+	if isDiskFull(err) {
+		return fault.DiskFull
 	}
-	return strings.ReplaceAll(text, ref.Repository, "")
+	kind, _ := causesOf(err).ofRegistry()
+	return kind
 }
 
 // interrupted returns the error for the cases that all translations share: an
@@ -168,6 +100,11 @@ func (e *Engine) interrupted(ctx context.Context, err error, doing string) error
 	}
 	if ended := ctx.Err(); ended != nil {
 		return fmt.Errorf("%s: %w", doing, ended)
+	}
+	var late unanswered
+	if errors.As(err, &late) {
+		return fault.Wrap(fault.Unavailable, late, "%s: podman at %s hangs", doing, e.socket).
+			WithHint("podman's API service accepts calls and does not answer: restart it on that node, for example with systemctl restart podman")
 	}
 	if cause := unreachable(err); cause != nil {
 		return fault.Wrap(fault.Unavailable, cause, "%s: podman at %s does not answer", doing, e.socket).
@@ -197,16 +134,14 @@ func unreachable(err error) error {
 
 // kindOf returns the kind of an error of podman itself.
 func kindOf(err error) fault.Kind {
-	text := err.Error()
-	var model *errorhandling.ErrorModel
-	isModel := errors.As(err, &model)
-	if isModel {
-		text += "\n" + model.Because
+	if isDiskFull(err) {
+		return fault.DiskFull
 	}
-	if kind, found := diagnose(text, symptoms); found {
+	if kind, found := causesOf(err).kind(engineCauses); found {
 		return kind
 	}
-	if !isModel {
+	var model *errorhandling.ErrorModel
+	if !errors.As(err, &model) {
 		return fault.Internal
 	}
 	switch model.ResponseCode {

@@ -21,16 +21,28 @@ func (e *Engine) Exec(ctx context.Context, name string, cmd []string) (runtime.E
 		return runtime.ExecResult{}, fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
 	}
 	result, err := e.exec(ctx, info.ID, cmd)
-	// A missing command is reported as by a shell, in the output.
 	if err == nil && (result.ExitCode == 126 || result.ExitCode == 127) {
-		if kind, _ := diagnose(result.Output(), symptoms); kind == fault.Invalid {
-			err = errors.New(strings.TrimSpace(result.Output()))
-		}
+		err = notExecuted(result)
 	}
 	if err != nil {
 		return runtime.ExecResult{}, e.translate(ctx, err, "run %s in %s", strings.Join(cmd, " "), name)
 	}
 	return result, nil
+}
+
+// notExecuted returns podman's error if the command could not be executed. Podman
+// reports it as a shell does, in the output: the first line is podman's own, and
+// ends with the OCI runtime's error.
+func notExecuted(result runtime.ExecResult) error {
+	text := strings.TrimSpace(result.Output())
+	first, _, _ := strings.Cut(text, "\n")
+	if own, found := strings.CutPrefix(first, "Error: "); found && (strings.HasSuffix(first, ": OCI permission denied") ||
+		strings.HasSuffix(first, ": OCI runtime attempted to invoke a command that was not found") || strings.HasSuffix(first, ": OCI runtime error")) {
+		if _, found := chainOf(own).kind(commandCauses); found {
+			return errors.New(text)
+		}
+	}
+	return nil
 }
 
 func (e *Engine) exec(ctx context.Context, id string, cmd []string) (runtime.ExecResult, error) {

@@ -104,7 +104,7 @@ func (e *Engine) askToRemove(ctx context.Context, image string, options url.Valu
 
 // isInUse reports whether podman refused to remove an image because a container
 // uses it.
-func isInUse(err error) bool { return strings.Contains(err.Error(), "in use by") }
+func isInUse(err error) bool { return causesOf(err).has(imageInUse) }
 
 // untag removes a tag and keeps the image.
 func (e *Engine) untag(ctx context.Context, image string) error {

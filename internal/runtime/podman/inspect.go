@@ -22,19 +22,40 @@ func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInf
 	if err != nil {
 		return runtime.ContainerInfo{}, err
 	}
-	return describe(data), nil
+	info := describe(data)
+	if info.State == runtime.Stopped && info.ExitCode != 0 {
+		info.Platform = e.platformOf(ctx, data.Image)
+	}
+	return info, nil
+}
+
+// platformOf returns the platform of an image, given its id; "" if podman does not
+// know it. An image with that id never changes.
+func (e *Engine) platformOf(ctx context.Context, image string) string {
+	if known, found := e.platforms.Load(image); found {
+		return known.(string)
+	}
+	var answer struct{ Os, Architecture string }
+	if image == "" || e.ask(ctx, get("/images/%s/json", image), &answer) != nil || answer.Architecture == "" {
+		return ""
+	}
+	platform := answer.Os + "/" + answer.Architecture
+	e.platforms.Store(image, platform)
+	return platform
 }
 
 // inspected is the part of podman's description of a container that is used.
 type inspected struct {
 	ID           string
 	Name         string
+	Image        string // its id
 	ImageName    string
 	ImageDigest  string
 	RestartCount int
 	State        struct {
 		Status     string
 		ExitCode   int
+		OOMKilled  bool
 		StartedAt  time.Time
 		FinishedAt time.Time
 		Health     struct{ Status string }
@@ -46,6 +67,8 @@ type inspected struct {
 	HostConfig struct {
 		RestartPolicy struct{ Name string }
 		PortBindings  map[string][]hostPort
+		Memory        int64
+		LogConfig     struct{ Type, Path string }
 	}
 	Mounts []struct{ Source string }
 }
@@ -91,12 +114,13 @@ const inspectTries = 5
 
 // endedMeanwhile reports whether podman before 4.4 failed to inspect a container
 // because its program ended while podman read its files in /proc.
-func endedMeanwhile(err error) bool { return strings.Contains(err.Error(), "no such process") }
+func endedMeanwhile(err error) bool { return causesOf(err).has(processGone) }
 
 // storageGone reports whether podman cannot inspect a container because its
 // storage or layer is gone: podman was killed while it removed the container.
 func storageGone(err error) bool {
-	return strings.Contains(err.Error(), "getting container from store") || strings.Contains(err.Error(), "layer not known")
+	causes := causesOf(err)
+	return causes.has(storeGone) || causes.has(layerGone)
 }
 
 // halfRemoved describes, from podman's list, a container that podman cannot
@@ -213,6 +237,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 		ID: data.ID, Name: data.Name, Image: data.ImageName, Digest: data.ImageDigest,
 		State: stateOf(data.State.Status), ExitCode: data.State.ExitCode, Restarts: data.RestartCount,
 		Health: data.State.Health.Status, Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
+		Memory: data.HostConfig.Memory, OutOfMemory: data.State.OOMKilled,
 	}
 	for _, mount := range data.Mounts {
 		info.Volumes = append(info.Volumes, mount.Source)

@@ -18,24 +18,31 @@ import (
 // of the last lines in the wrong order. So a request for the last lines is used
 // only to find the time from which to read.
 func (e *Engine) Logs(ctx context.Context, name string, q runtime.LogQuery, each func(runtime.LogLine) bool) error {
-	info, err := e.Inspect(ctx, name)
+	data, err := e.inspect(ctx, name)
 	if err != nil {
 		return err
 	}
-	if info.State == runtime.Created {
+	if stateOf(data.State.Status) == runtime.Created {
 		return nil // no output yet
 	}
-	err = e.logs(ctx, info.ID, q, each)
+	lines := lineJoiner{each: each}
+	if file := openLogFile(data); file != nil {
+		defer file.close()
+		err = e.readFile(ctx, file, data.ID, q, lines.add)
+	} else {
+		err = e.logs(ctx, data.ID, q, lines.add)
+	}
 	if err != nil {
 		return e.translate(ctx, err, "read logs of %s", name)
 	}
+	lines.flush()
 	return nil
 }
 
-func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each func(runtime.LogLine) bool) error {
+func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each func(logEntry) bool) error {
 	since := q.Since
 	if q.Tail > 0 {
-		from, err := e.lastFrom(ctx, id, q.Tail)
+		from, _, err := e.lastFrom(ctx, id, q.Tail)
 		if err != nil {
 			return err
 		}
@@ -50,28 +57,24 @@ func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each f
 	if q.Follow {
 		params.Set("follow", "true")
 	}
-	lines := lineJoiner{each: each}
-	if err := e.entries(ctx, id, params, lines.add); err != nil {
-		return err
-	}
-	lines.flush()
-	return nil
+	return e.entries(ctx, id, params, each)
 }
 
-// lastFrom returns the time of the entry before the last n; zero if there is none.
-func (e *Engine) lastFrom(ctx context.Context, id string, n int) (time.Time, error) {
-	var from time.Time
+// lastFrom returns the time of the entry before the last n, zero if there is none,
+// and that of the last entry.
+func (e *Engine) lastFrom(ctx context.Context, id string, n int) (from, last time.Time, err error) {
 	seen := 0
-	err := e.entries(ctx, id, url.Values{"tail": {strconv.Itoa(n + 1)}}, func(entry logEntry) bool {
+	err = e.entries(ctx, id, url.Values{"tail": {strconv.Itoa(n + 1)}}, func(entry logEntry) bool {
 		if seen++; seen == 1 {
 			from = entry.time
 		}
+		last = entry.time
 		return true
 	})
 	if seen <= n {
-		return time.Time{}, err
+		from = time.Time{}
 	}
-	return from, err
+	return from, last, err
 }
 
 // logEntry is a line, or a piece of one, as podman stores it.
@@ -102,7 +105,7 @@ func (e *Engine) entries(ctx context.Context, id string, params url.Values, each
 			return false
 		}
 		text, ends := bytes.CutSuffix(text, []byte("\n"))
-		return each(logEntry{at, stream, text, ends})
+		return each(logEntry{at.UTC(), stream, text, ends})
 	})
 	return errors.Join(err, malformed)
 }
@@ -110,6 +113,7 @@ func (e *Engine) entries(ctx context.Context, id string, params url.Values, each
 // lineJoiner joins entries into lines.
 type lineJoiner struct {
 	each func(runtime.LogLine) bool
+	done bool        // each has returned false
 	open [2]openLine // of stdout, and of stderr
 }
 
@@ -136,14 +140,15 @@ func (j *lineJoiner) end(i int) bool {
 	text := strings.ToValidUTF8(string(bytes.TrimRight(j.open[i].text, "\r")), "\uFFFD")
 	line := runtime.LogLine{Time: j.open[i].time, Stream: [2]string{"stdout", "stderr"}[i], Text: text}
 	j.open[i] = openLine{text: j.open[i].text[:0]}
-	return j.each(line)
+	j.done = !j.each(line)
+	return !j.done
 }
 
 // flush ends the lines that are still open.
 func (j *lineJoiner) flush() {
 	for i := range j.open {
-		if j.open[i].some && !j.end(i) {
-			return
+		if j.open[i].some && !j.done {
+			j.end(i)
 		}
 	}
 }

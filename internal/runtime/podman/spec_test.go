@@ -1,9 +1,16 @@
 package podman_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +19,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
@@ -26,7 +34,7 @@ func TestContainerSpecs(t *testing.T) {
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
 			Name: "all", Image: "localhost/app:v1", User: "1000:1000", Restart: "unless-stopped",
 			Volumes: []string{source + ":/data:ro", "named:/named"},
-			Memory:  64 << 20, CPUs: 0.5, StopTimeout: 1500 * time.Millisecond,
+			Memory:  64 << 20, CPUs: 0.5, LogSize: 1 << 20, StopTimeout: 1500 * time.Millisecond,
 		})
 		require.NoError(t, err)
 		var found struct {
@@ -132,6 +140,66 @@ func TestContainerSpecs(t *testing.T) {
 		require.NoError(t, engine.Remove(t.Context(), "loops"))
 	})
 
+	t.Run("a user id out of range is Invalid, with a hint", func(t *testing.T) {
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "ranged", Image: "localhost/app:v1", User: "4294967296"})
+		f := fault.Of(err)
+		require.Equal(t, fault.Invalid, f.Kind, f)
+		require.Contains(t, f.Hint, "2147483647")
+	})
+
+	t.Run("a log that reaches its bound begins anew", func(t *testing.T) {
+		const bound = 8 << 20
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: "loud", Image: "localhost/app:v1", Command: []string{"/app", "pour", "200", "0s"}, LogSize: bound,
+		})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			info, err := engine.Inspect(t.Context(), "loud")
+			return err == nil && info.State == runtime.Stopped
+		}, 2*time.Minute, 50*time.Millisecond)
+		var found struct {
+			HostConfig struct{ LogConfig struct{ Path string } }
+		}
+		require.NoError(t, ask(service.Socket(), "containers/loud/json", &found))
+		files, err := filepath.Glob(found.HostConfig.LogConfig.Path + "*")
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		var size int64
+		for _, file := range files {
+			info, err := os.Stat(file)
+			require.NoError(t, err)
+			size += info.Size()
+		}
+		require.LessOrEqual(t, size, int64(bound+1<<20))
+		last, err := runtime.LastLines(t.Context(), engine, "loud", 1, 100)
+		require.NoError(t, err)
+		require.Equal(t, []string{"the last line"}, last)
+		require.NoError(t, engine.Remove(t.Context(), "loud"))
+	})
+
+	t.Run("an image of another architecture is named", func(t *testing.T) {
+		const foreign = "arm64"
+		require.NotEqual(t, foreign, goruntime.GOARCH, "choose another")
+		t.Setenv("GOARCH", foreign)
+		buildForeign(t, service.Socket(), contract.BuildApp(t), "localhost/foreign:v1", "linux/"+foreign)
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "foreign", Image: "localhost/foreign:v1"})
+		if err == nil { // runc reports it in the container's output
+			var info runtime.ContainerInfo
+			require.Eventually(t, func() bool {
+				info, err = engine.Inspect(t.Context(), "foreign")
+				return err == nil && info.State == runtime.Stopped
+			}, time.Minute, 50*time.Millisecond)
+			require.Equal(t, "linux/"+foreign, info.Platform)
+			last, lost := runtime.LastLines(t.Context(), engine, "foreign", 1, 100)
+			require.NoError(t, lost)
+			err = info.Failure(last)
+			require.ErrorContains(t, err, "container foreign: cannot run: its image is for linux/"+foreign)
+		}
+		require.Equal(t, fault.Invalid, fault.Of(err).Kind, err)
+		require.Contains(t, fault.Of(err).Hint, "build")
+		require.NoError(t, engine.Remove(t.Context(), "foreign"))
+	})
+
 	t.Run("a network without a free address is Invalid, with a hint", func(t *testing.T) {
 		response, err := clientOf(service.Socket()).Post("http://podman/v4.0.0/libpod/networks/create", "application/json",
 			strings.NewReader(`{"name": "tiny", "driver": "bridge", "subnets": [{"subnet": "10.99.77.0/30"}]}`))
@@ -168,6 +236,23 @@ func TestContainerSpecs(t *testing.T) {
 			require.Empty(t, infos)
 		})
 	}
+}
+
+// buildForeign builds an image of the test program for another platform.
+func buildForeign(t *testing.T, socket, dir, tag, platform string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Containerfile"), []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n"), 0o600))
+	var context bytes.Buffer
+	archive := tar.NewWriter(&context)
+	require.NoError(t, archive.AddFS(os.DirFS(dir)))
+	require.NoError(t, archive.Close())
+	query := url.Values{"t": {tag}, "output": {tag}, "platform": {platform}, "dockerfile": {`["Containerfile"]`}, "outputformat": {"application/vnd.oci.image.manifest.v1+json"}}
+	response, err := clientOf(socket).Post("http://podman/v4.0.0/libpod/build?"+query.Encode(), "application/x-tar", &context)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	output, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, response.StatusCode, string(output))
 }
 
 // addSecret creates a secret in podman.

@@ -93,7 +93,9 @@ func restarts(data *inspected) bool {
 func (e *Engine) stopOnce(ctx context.Context, id string, timeout time.Duration) (bool, error) {
 	params := url.Values{"timeout": {strconv.FormatUint(uint64(seconds(timeout)), 10)}}
 	e.stops.send(id)
-	response, err := e.send(ctx, post("/containers/%s/stop", id).with(params))
+	r := post("/containers/%s/stop", id).with(params)
+	r.extra = timeout
+	response, err := e.send(ctx, r)
 	if err != nil {
 		return false, err // podman may stop it nevertheless
 	}

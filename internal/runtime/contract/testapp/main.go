@@ -41,6 +41,16 @@ func main() {
 		for _, line := range args {
 			fmt.Println(line)
 		}
+	case "pour": // pour N DURATION: prints N MiB, pauses, and prints a last line
+		line := strings.Repeat("0123456789abcdef", 64)[1:] + "\n"
+		n, _ := strconv.Atoi(args[0])
+		block := strings.Repeat(line, 64)
+		for range n * 16 {
+			fmt.Print(block)
+		}
+		pause, _ := time.ParseDuration(args[1])
+		time.Sleep(pause)
+		fmt.Println("the last line")
 	case "shout": // shout DURATION, without a pause between lines
 		pause, _ := time.ParseDuration(args[0])
 		for end := time.Now().Add(pause); time.Now().Before(end); {
@@ -53,6 +63,13 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Print(string(text))
+	case "fill": // fill N: uses N MiB of memory, then serves until SIGTERM
+		n, _ := strconv.Atoi(args[0])
+		memory := make([]byte, n<<20)
+		for i := 0; i < len(memory); i += os.Getpagesize() {
+			memory[i] = 1
+		}
+		waitFor(syscall.SIGTERM)
 	case "sleep": // sleep DURATION
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)

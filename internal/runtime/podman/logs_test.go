@@ -1,0 +1,62 @@
+package podman_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+)
+
+// Podman itself takes 20 s to select lines of such a log by their time.
+func TestTheLastLinesOfALargeLogCostWhatIsShown(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	engine := podman.New(service.Socket())
+	buildApp(t, engine)
+	_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+		Name: "large", Image: "localhost/app:v1", Command: []string{"/app", "pour", "60", "20s"},
+	})
+	require.NoError(t, err)
+
+	// A follow reads the whole log, and the line that is printed later.
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	var lines int
+	var last runtime.LogLine
+	var mark runtime.LogMark
+	require.NoError(t, mark.Read(ctx, engine, "large", true, func(line runtime.LogLine) bool {
+		lines, last = lines+1, line
+		mark.Pass(line)
+		return true
+	}))
+	require.Equal(t, 60<<10+1, lines)
+	require.Equal(t, "the last line", last.Text)
+
+	began := time.Now()
+	tail, err := runtime.LastLines(t.Context(), engine, "large", 3, 100)
+	require.NoError(t, err)
+	t.Logf("the last lines took %s", time.Since(began))
+	require.Less(t, time.Since(began), 3*time.Second)
+	require.Len(t, tail, 3)
+	require.Equal(t, "the last line", tail[2])
+
+	// A mark holds, whether the log was read from its file or by podman.
+	began = time.Now()
+	require.NoError(t, mark.Read(t.Context(), engine, "large", false, func(line runtime.LogLine) bool {
+		t.Errorf("%s was read already", line.Text)
+		return true
+	}))
+	t.Logf("nothing after the mark took %s", time.Since(began))
+	require.Less(t, time.Since(began), 3*time.Second)
+	var since []string
+	require.NoError(t, engine.Logs(t.Context(), "large", runtime.LogQuery{Since: last.Time}, func(line runtime.LogLine) bool {
+		since = append(since, line.Text)
+		return true
+	}))
+	require.Equal(t, []string{"the last line"}, since)
+	require.Zero(t, last.Time.Nanosecond(), "podman 4.3 has whole seconds")
+}
