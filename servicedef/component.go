@@ -29,6 +29,9 @@ func (r *report) component(key string, c Component) {
 	r.image(at("image"), c.Image)
 	r.routes(at("routes"), c)
 	r.env(at("env"), c, c.Env)
+	for i, argument := range c.Cmd {
+		r.argument(elementKey(at("cmd"), i), argument)
+	}
 	r.secrets(key, c)
 	r.volumes(at("volumes"), c.Volumes)
 	r.ports(at("ports"), c)
@@ -96,8 +99,11 @@ func (r *report) order(key string, c Component) {
 }
 
 func (r *report) limits(key string, c Component) {
-	if c.Memory != "" && c.MemoryBytes() <= 0 {
+	switch bytes := c.MemoryBytes(); {
+	case c.Memory != "" && bytes <= 0:
 		r.add(joinKey(key, "memory"), `must be a size such as "256m", not %q`, c.Memory)
+	case c.Memory != "" && bytes < minMemory:
+		r.add(joinKey(key, "memory"), `must be a size of at least "6m", such as "256m"; %q is %d bytes`, c.Memory, bytes)
 	}
 	if c.LogSize != "" && c.LogBytes() < minLogSize {
 		r.add(joinKey(key, "log_size"), `must be a size of at least "1m", not %q`, c.LogSize)
@@ -108,6 +114,9 @@ func (r *report) limits(key string, c Component) {
 			minCPUs, maxCPUs, strconv.FormatFloat(c.CPUs, 'g', -1, 64))
 	}
 }
+
+// minMemory is the least, in bytes, in which a container starts. It is Docker's.
+const minMemory = 6 << 20
 
 // DefaultLogSize is the bound of a log, in bytes, where a definition sets none.
 const DefaultLogSize = 50 << 20

@@ -6,8 +6,6 @@ import (
 	"strings"
 )
 
-var envName = pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // routes checks a component's routes. No two names give the same $PORT_<NAME>,
 // because a DNS label has no underscore.
 func (r *report) routes(key string, c Component) {
@@ -37,8 +35,8 @@ func (r *report) routes(key string, c Component) {
 	}
 }
 
-// env checks the names of variables, and that none is a variable that mcp sets
-// for a route.
+// env checks the names of variables, which may have any character but "=" and NUL,
+// their lengths, and that none is a variable that mcp sets for a route.
 func (r *report) env(key string, c Component, env map[string]string) {
 	ports := map[string]string{}
 	for _, route := range c.Routes {
@@ -50,8 +48,10 @@ func (r *report) env(key string, c Component, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if route, taken := ports[name]; taken {
 			r.add(joinKey(key, name), "is set by mcp, to the port of route %s", route)
-		} else if !envName().MatchString(name) {
-			r.add(joinKey(key, name), "must consist of letters, digits and _, and not begin with a digit")
+		} else if name == "" || strings.ContainsAny(name, "=\x00") {
+			r.add(joinKey(key, name), `must be the name of a variable, without "=" and NUL`)
+		} else {
+			r.argument(joinKey(key, name), name+"="+env[name])
 		}
 	}
 }

@@ -48,13 +48,15 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a negative container port", `# route`, `container_port = -1`, "components[0].routes[0].container_port", "$PORT"},
 		{"a container port too high", `# route`, `container_port = 65536`, "components[0].routes[0].container_port", "$PORT"},
 
-		{"a variable with a dash", `# api`, `env = { "A-B" = "1" }`, "components[0].env.A-B", "letters, digits"},
-		{"a variable with a space", `# api`, `env = { "A B" = "1" }`, `components[0].env."A B"`, "letters, digits"},
-		{"a variable that begins with a digit", `# api`, `env = { 1A = "1" }`, "components[0].env.1A", "begin with a digit"},
+		{"a variable with an equals sign", `# api`, `env = { "A=B" = "1" }`, `components[0].env."A=B"`, "without \"=\""},
+		{"a variable with a NUL", `# api`, `env = { "A\u0000" = "1" }`, `components[0].env."A\x00"`, "NUL"},
+		{"a variable without a name", `# api`, `env = { "" = "1" }`, `components[0].env.""`, "name of a variable"},
+		{"a variable too long for a program", `# api`, `env = { A = "` + strings.Repeat("x", 128<<10-2) + `" }`, "components[0].env.A", "at most 131071 bytes"},
+		{"an argument too long for a program", `# db`, `cmd = ["serve", "` + strings.Repeat("x", 128<<10) + `"]`, "components[1].cmd[1]", "at most 131071 bytes"},
 		{"PORT beside one route", `# api`, `env = { PORT = "1" }`, "components[0].env.PORT", "route rest"},
 		{"the port of a route", `# api`, `env = { PORT_REST = "1" }`, "components[0].env.PORT_REST", "route rest"},
 
-		{"a variable of a secret with a dash", `# api`, `secret_env = { "A-B" = "shop-db" }`, "components[0].secret_env.A-B", "letters, digits"},
+		{"a variable of a secret with an equals sign", `# api`, `secret_env = { "A=B" = "shop-db" }`, `components[0].secret_env."A=B"`, "without \"=\""},
 		{"the port of a route from a secret", `# api`, `secret_env = { PORT_REST = "shop-db" }`, "components[0].secret_env.PORT_REST", "route rest"},
 		{"a variable of env and of a secret", `# api`, "env = { KEY = \"1\" }\nsecret_env = { KEY = \"shop-db\" } # here", "components[0].secret_env.KEY", "is already set in components[0].env"},
 		{"a variable of a secret without a name", `# api`, `secret_env = { KEY = "" }`, "components[0].secret_env.KEY", "name of a secret"},
@@ -84,6 +86,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a user id that is no number of 64 bits", `# db`, `user = "99999999999999999999"`, "components[1].user", "2147483647"},
 		{"a group id out of range", `# db`, `user = "0:2147483648"`, "components[1].user", "2147483647"},
 		{"no memory at all", `# db`, `memory = "0"`, "components[1].memory", "256m"},
+		{"memory without a unit", `# db`, `memory = "512"`, "components[1].memory", `"512" is 512 bytes`},
 		{"negative cpus", `# db`, `cpus = -1`, "components[1].cpus", "not -1"},
 		{"cpus that are no number", `# db`, `cpus = nan`, "components[1].cpus", "not NaN"},
 		{"too little cpu for the kernel", `# db`, `cpus = 0.001`, "components[1].cpus", "0.01"},
@@ -144,6 +147,20 @@ func (r rule) lines(t *testing.T) []int {
 	}
 	header := 1 + strings.Count(base[:1+max(0, strings.LastIndex(base[:strings.Index(base, r.old)], "\n["))], "\n")
 	return []int{header, line}
+}
+
+// A program reads variables of any name: Elasticsearch, for one, those with dots.
+func TestVariablesOfAnyName(t *testing.T) {
+	longest := strings.Repeat("x", 128<<10-3)
+	s := parse(t, edit(t, "# api", `env = { "discovery.type" = "single-node", "A-B" = "1", "A B" = "2", 1A = "3", A = "`+longest+`" }
+secret_env = { "spring.datasource.password" = "shop-db" }`))
+	api, _ := s.Component("api")
+	require.Equal(t, "single-node", api.Env["discovery.type"])
+	require.Equal(t, "1", api.Env["A-B"])
+	require.Equal(t, "2", api.Env["A B"])
+	require.Equal(t, "3", api.Env["1A"])
+	require.Len(t, api.Env["A"], len(longest))
+	require.Equal(t, "shop-db", api.SecretEnv["spring.datasource.password"])
 }
 
 func TestPorts(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/docker/go-units"
@@ -25,7 +26,7 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 	case !released && !exists:
 		return []Change{{Field: "component", To: c.Name}}
 	case released && member.Node != c.Node:
-		return []Change{{Field: "node", From: member.Node, To: c.Node}}
+		return append([]Change{{Field: "node", From: member.Node, To: c.Node}}, p.leftData(c, member)...)
 	case !exists:
 		return []Change{{Field: "container", From: "missing", To: "running"}}
 	case !released || current.Deployment != member.Deployment:
@@ -38,6 +39,24 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 		return []Change{{Field: "force", To: "replace"}}
 	}
 	return nil
+}
+
+// leftData names the volumes whose data stays on the node that a component leaves: the
+// new container begins with those of its own node.
+func (p *planner) leftData(c servicedef.Component, member fleet.Member) []Change {
+	if p.Release.Definition == nil {
+		return nil
+	}
+	old, _ := p.Release.Definition.Component(c.Name)
+	var left []Change
+	for _, volume := range old.Volumes {
+		source, _, _ := strings.Cut(volume, ":")
+		change := Change{Field: "volume " + source, From: "data on " + member.Node, To: "not copied to " + c.Node}
+		if !slices.Contains(left, change) {
+			left = append(left, change)
+		}
+	}
+	return left
 }
 
 // fieldChanges compares the component with the release's definition of it.

@@ -198,6 +198,24 @@ func TestAComponentWithoutSecretsHasTheHashOfFormerVersions(t *testing.T) {
 	require.Equal(t, "372078919f5490b0", plan.SpecHash(shop().Components[0], oldDigest))
 }
 
+// A component that moves gets the volumes of its new node, and the plan says so.
+func TestAMoveLeavesDataBehind(t *testing.T) {
+	in := steady()
+	definition := shop()
+	definition.Components[0].Volumes = []string{"shop-data:/data", "/srv/shop:/srv", "shop-data:/copy:ro"}
+	in.Release.Definition = &definition
+	in.Desired = shop()
+	in.Desired.Components[0].Node = "orion"
+	in.Nodes["orion"] = plan.Node{Reachable: true}
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, []plan.Change{
+		{Field: "node", From: "rift", To: "orion"},
+		{Field: "volume shop-data", From: "data on rift", To: "not copied to orion"},
+		{Field: "volume /srv/shop", From: "data on rift", To: "not copied to orion"},
+	}, made.Steps[0].Changes)
+}
+
 // Nor does the default bound of a log replace a container.
 func TestTheHashHoldsTheBoundOfALogThatIsNotTheDefault(t *testing.T) {
 	in := steady()
