@@ -155,7 +155,7 @@ func TestAStaticPortThatIsTakenLeavesTheOldContainerRunning(t *testing.T) {
 	require.Equal(t, 1, failed.code, failed)
 	require.Contains(t, failed.stderr, fmt.Sprint(number))
 	require.Contains(t, failed.stderr, "node local")
-	require.Equal(t, "v1", w.fetch(port), "the old container runs again")
+	require.Equal(t, "v1", w.fetchAgain(port), "the old container runs again")
 }
 
 func TestTemporalThatIsAwayIsExitFour(t *testing.T) {

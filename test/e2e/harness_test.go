@@ -343,6 +343,19 @@ func (w *world) fetch(port int) string {
 	return answer
 }
 
+// fetchAgain is fetch of a container that an undo has just started again: mcp does not
+// wait for its program.
+func (w *world) fetchAgain(port int) string {
+	w.t.Helper()
+	var answer string
+	require.Eventually(w.t, func() (answered bool) {
+		var err error
+		answer, err = ask(port)
+		return err == nil
+	}, time.Minute, 20*time.Millisecond)
+	return answer
+}
+
 // temporal is a client of the platform's Temporal.
 func (w *world) temporal() client.Client {
 	w.t.Helper()

@@ -111,7 +111,7 @@ func ofDownload(causes chain) fault.Kind {
 }
 
 // kindOfMissing pulls the image of a COPY --from to learn why podman did not find
-// it, because its error does not tell. A name without a registry is a stage's.
+// it, because its error gives no cause. A name without a registry is a stage's.
 func (e *Engine) kindOfMissing(ctx context.Context, image string) fault.Kind {
 	if _, err := imageref.Parse(image); err != nil || !strings.Contains(image, "/") {
 		return fault.Invalid
