@@ -61,8 +61,6 @@ type verb struct {
 	// repeats is set where a rollback passes over the release, which has nothing
 	// that the one before it did not have.
 	repeats bool
-	// idles is set where no container of the release runs.
-	idles bool
 	// alias is the verb whose deployments ask for the same; "" for the verb's own.
 	alias Verb
 	// metered is set where the verb's counters exist before its first deployment.
@@ -96,9 +94,9 @@ var verbs = []verb{
 	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, metered: true},
 	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput, metered: true},
 	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, alias: VerbRollback},
-	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true, idles: true, metered: true},
+	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true, metered: true},
 	{word: VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
-	{word: VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease, repeats: true, idles: true},
+	{word: VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease, repeats: true},
 	{word: VerbStart, participle: "started", reads: true, define: started, digests: fromRelease, repeats: true},
 	{word: VerbRestart, participle: "restarted", reads: true, define: restarted, digests: fromRelease, replaces: true, repeats: true},
 }
@@ -116,12 +114,6 @@ func (v Verb) find() (verb, error) {
 func (v Verb) Repeats() bool {
 	row, _ := v.find() // of an unknown verb nothing is assumed
 	return row.repeats
-}
-
-// Idles reports whether no container runs after the verb.
-func (v Verb) Idles() bool {
-	row, _ := v.find()
-	return row.idles
 }
 
 // MeteredVerbs are the verbs whose counters exist before their first deployment.

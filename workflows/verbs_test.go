@@ -16,14 +16,13 @@ func TestVerbs(t *testing.T) {
 		participle string
 		removes    bool
 		repeats    bool
-		idles      bool
 	}{
 		{verb: workflows.VerbDeploy, participle: "deployed"},
 		{verb: workflows.VerbRollback, participle: "deployed"},
 		{verb: workflows.VerbReconcile, participle: "deployed", repeats: true},
-		{verb: workflows.VerbUndeploy, participle: "undeployed", removes: true, repeats: true, idles: true},
+		{verb: workflows.VerbUndeploy, participle: "undeployed", removes: true, repeats: true},
 		{verb: workflows.VerbAdopt, participle: "adopted"},
-		{verb: workflows.VerbStop, participle: "stopped", repeats: true, idles: true},
+		{verb: workflows.VerbStop, participle: "stopped", repeats: true},
 		{verb: workflows.VerbStart, participle: "started", repeats: true},
 		{verb: workflows.VerbRestart, participle: "restarted", repeats: true},
 	} {
@@ -33,7 +32,6 @@ func TestVerbs(t *testing.T) {
 			require.Equal(t, string(test.verb)+" shop for operator", in.Summary())
 			require.Equal(t, test.removes, in.Removes())
 			require.Equal(t, test.repeats, test.verb.Repeats())
-			require.Equal(t, test.idles, test.verb.Idles())
 		})
 	}
 	require.Equal(t, []string{"deploy", "rollback", "undeploy"}, workflows.MeteredVerbs())

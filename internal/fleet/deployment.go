@@ -114,6 +114,9 @@ type DeploymentRecord struct {
 	Finished   time.Time `json:"finished,omitzero"`
 	WorkflowID string    `json:"workflow_id"`
 	RunID      string    `json:"run_id"`
+	// Active is false if no container runs after it: its definition is inactive, or has
+	// no component.
+	Active bool `json:"active"`
 }
 
 // Remains are the parts of a service that keep it from being purged.

@@ -162,7 +162,8 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, undone,
-			       who, from_host, started_at, coalesce(finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id
+			       who, from_host, started_at, coalesce(finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
+			       coalesce((definition->>'active')::boolean, false)
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)
 		if err != nil {
 			return err

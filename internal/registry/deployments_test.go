@@ -156,7 +156,7 @@ func TestDeployments(t *testing.T) {
 	require.Equal(t, fleet.DeploymentRecord{
 		Service: "shop", Number: 1, Verb: "deploy", Outcome: "failed",
 		ErrorKind: "Unhealthy", ErrorMessage: "api exited", Undone: []string{"on rift remove shop-api.next"},
-		Who: "operator", From: "laptop", WorkflowID: "deploy/shop", RunID: request.RunID,
+		Who: "operator", From: "laptop", WorkflowID: "deploy/shop", RunID: request.RunID, Active: true,
 	}, failed)
 
 	newest, err := store.Deployments(t.Context(), "shop", 1)

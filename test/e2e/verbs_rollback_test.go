@@ -55,6 +55,31 @@ func TestRollbackRunsTheFormerReleaseByItsDigests(t *testing.T) {
 	require.Equal(t, 4, w.status("back").Release)
 }
 
+// A rollback after an undeploy runs what ran last, also where that is a start of an
+// inactive release.
+func TestRollbackGoesToWhatRanLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("last", w.service("last", "v1", ""))
+	w.deploy("last")
+	w.define("last", "active = false\n"+w.service("last", "v1", ""))
+	w.deploy("last")
+	require.Zero(t, w.mcp("start", "last").code)
+	require.Zero(t, w.mcp("undeploy", "last", "-y").code)
+
+	rolled := w.mcp("rollback", "last", "--json")
+	require.Zero(t, rolled.code, rolled)
+	require.Contains(t, rolled.stderr, "back from release 4 to release 3")
+	var result workflows.Result
+	rolled.decode(t, &result)
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, "v1", w.fetch(result.Components[0].Ports["http"]))
+	status := w.status("last")
+	require.True(t, status.Active)
+	require.Equal(t, "running", status.Components[0].ObservedState)
+}
+
 func TestCancelPutsBackWhatRanBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

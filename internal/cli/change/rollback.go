@@ -70,7 +70,7 @@ func formerRelease(ctx context.Context, s *session.Session, c client.Client, ser
 		if len(known.Deployments) == 0 {
 			return snapshot, session.NeverDeployed(service)
 		}
-		if to = before(known); to == 0 {
+		if to = known.Before(); to == 0 {
 			return snapshot, fault.New(fault.NotFound, "service %s has no release before release %d", service, known.Release)
 		}
 		s.Say("back from release %d to release %d", known.Release, to)
@@ -78,24 +78,4 @@ func formerRelease(ctx context.Context, s *session.Session, c client.Client, ser
 	in := workflows.SnapshotInput{Service: service, Number: to, Wait: wait}
 	err := s.Read(ctx, c, "snapshot", workflows.SnapshotName, in, &snapshot, session.UntilDeadline(wait))
 	return snapshot, err
-}
-
-// before is the number of the newest release before the current one; after an undeploy
-// or a stop, when nothing runs, it is the one that ran last. A start, a restart or a
-// reconcile makes a release that equals the one before it, and is skipped.
-func before(known workflows.HistoryResult) int {
-	passed := false // the release that runs
-	for _, d := range known.Deployments {
-		switch {
-		case d.Number > known.Release || d.Outcome != string(workflows.Succeeded):
-		case d.Number == known.Release && workflows.Verb(d.Verb).Idles():
-			passed = true // nothing runs
-		case workflows.Verb(d.Verb).Repeats():
-		case !passed:
-			passed = true
-		default:
-			return d.Number
-		}
-	}
-	return 0
 }
