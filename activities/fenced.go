@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -24,7 +25,7 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 	done := make(chan result, 1)
 	go func() {
 		defer leave()
-		err := a.readLabels(ctx, s.service, s.deployment)
+		err := a.readLabels(ctx, s.service, s.identity)
 		if err != nil {
 			done <- result{err: err}
 			return
@@ -77,34 +78,23 @@ func (u uninterrupted) do(ctx context.Context, call func(context.Context) error)
 	return call(context.WithoutCancel(ctx))
 }
 
-// readLabels fails when the service's containers are of a newer deployment. The labels
-// show deployments that this process has not seen because it started after them.
-// Reading them once is enough: later deployments pass this fence.
-func (a *Node) readLabels(ctx context.Context, service string, deployment int) error {
+// readLabels fails when the service's containers are of a newer deployment, or of
+// another one of the same number. The labels show deployments that this process has
+// not seen because it started after them. Reading them once is enough: later
+// deployments pass this fence.
+func (a *Node) readLabels(ctx context.Context, service string, deployment identity) error {
 	if a.Fence.labelsRead(service, deployment) {
 		return nil
 	}
-	newest, err := a.newestLabel(ctx, service)
+	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
 		return err
 	}
-	if newest > deployment {
-		return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment, service, a.Name, newest)
+	for _, c := range containers {
+		if found := identityIn(c.Labels); found.refuses(deployment) && fleet.Credible(found.number, deployment.number) {
+			return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment.number, service, a.Name, found.number)
+		}
 	}
 	a.Fence.recordRead(service, deployment)
 	return nil
-}
-
-// newestLabel returns the newest deployment in the labels of the service's
-// containers.
-func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
-	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
-	if err != nil {
-		return 0, err
-	}
-	newest := 0
-	for _, c := range containers {
-		newest = max(newest, deploymentIn(c.Labels))
-	}
-	return newest, nil
 }

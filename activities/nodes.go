@@ -10,7 +10,7 @@ import (
 // RecordNode records that a node's worker announced itself, and returns what has
 // to be done if its host has booted.
 func (a *Control) RecordNode(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
-	return a.Registry.RecordNode(ctx, in)
+	return a.Registry.RecordNode(ctx, in.Checked())
 }
 
 // MarkRevivedInput names a boot of a node's host.
@@ -37,6 +37,7 @@ func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error)
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is
 // left open where a worker may poll the node's queue, which must be asked first.
 func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
+	in = in.Checked()
 	result, err := a.Registry.ClaimNode(ctx, in, watch.Judge)
 	if err != nil || result.Verdict != fleet.ClaimOpen {
 		return result, err

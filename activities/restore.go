@@ -18,6 +18,7 @@ import (
 type RestoreInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	// Closing keeps the deployment from starting anything more here.
 	Closing bool `json:"closing,omitempty"`
 	// Timeout is how long a container that has served may take to stop before
@@ -41,7 +42,9 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 		if in.Fence != "" && in.Fence != a.Fence.memory {
 			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s has restarted since the survey", a.Name)
 		}
-		s := step{service: in.Service, deployment: in.Deployment, alone: true, closing: in.Closing, adopted: in.Adopted}
+		s := step{
+			service: in.Service, identity: identity{in.Deployment, in.Run}, alone: true, closing: in.Closing, adopted: in.Adopted,
+		}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			return struct{}{}, putBack(ctx, engine, in)
 		})
@@ -55,20 +58,20 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 // putBack does all that it can: a container that does not start, because its
 // port is taken, does not keep the others from starting.
 func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
-	for _, name := range in.Remove {
-		if err := discard(ctx, engine, in, name); err != nil {
+	for _, left := range in.Remove {
+		if err := discard(ctx, engine, in, left); err != nil {
 			return err
 		}
 	}
 	for _, r := range in.Rename {
-		err := engine.Rename(ctx, r.From, r.To)
+		err := engine.Rename(ctx, fleet.Ref{Name: r.From, ID: r.ID}.Key(), r.To)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}
 	var refused []error
-	for _, name := range in.Start {
-		err := engine.Start(ctx, name)
+	for _, stopped := range in.Start {
+		err := engine.Start(ctx, stopped.Key())
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			refused = append(refused, err)
 		}
@@ -78,11 +81,11 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 
 // discard removes a container of the service. One that has served may have data to
 // save, and is stopped first; one that never took over has none.
-func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name string) error {
-	if in.Timeout == 0 || strings.HasSuffix(name, fleet.NextSuffix) {
-		return removeOwn(ctx, engine, in.Service, name)
+func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left fleet.Ref) error {
+	if in.Timeout == 0 || strings.HasSuffix(left.Name, fleet.NextSuffix) {
+		return removeOwn(ctx, engine, in.Service, left.Key())
 	}
-	return retire(ctx, engine, in.Service, name, in.Timeout)
+	return retire(ctx, engine, in.Service, left.Key(), in.Timeout)
 }
 
 // removeOwn removes a container if it exists and is the service's.
@@ -101,21 +104,22 @@ func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string
 type StopContainerInput struct {
 	Service    string        `json:"service"`
 	Deployment int           `json:"deployment"`
-	Container  string        `json:"container"`
+	Run        string        `json:"run,omitempty"`
+	Container  fleet.Ref     `json:"container"`
 	Timeout    time.Duration `json:"timeout"`
 }
 
 // StopContainer stops a container, and keeps it.
 func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		r.set("stop", in.Container)
-		s := step{service: in.Service, deployment: in.Deployment}
+		r.set("stop", in.Container.Name)
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			// A late repetition finds the successor under that name.
-			if done, err := alreadyCutOver(ctx, engine, in.Service, in.Container, in.Deployment); done || err != nil {
+			if done, err := alreadyCutOver(ctx, engine, in.Service, in.Container.Key(), s.identity); done || err != nil {
 				return struct{}{}, err
 			}
-			return struct{}{}, engine.Stop(ctx, in.Container, in.Timeout)
+			return struct{}{}, engine.Stop(ctx, in.Container.Key(), in.Timeout)
 		})
 	})
 	if err != nil {
@@ -128,8 +132,10 @@ func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 type RetireInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	// Containers are real names; the container that waits as name.prev is removed.
-	Containers []string      `json:"containers"`
+	Run        string `json:"run,omitempty"`
+	// Containers have their real names; without an id it is the container that waits
+	// as name.prev which is removed.
+	Containers []fleet.Ref   `json:"containers"`
 	Timeout    time.Duration `json:"timeout"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
@@ -141,16 +147,16 @@ const ParallelStops = 8
 // Retire stops and removes the containers that the cut-over set aside.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			// Each may take its whole stop timeout, so they stop in parallel.
 			g, ctx := errgroup.WithContext(ctx)
 			g.SetLimit(ParallelStops)
 			for _, container := range in.Containers {
-				name := container + fleet.PrevSuffix
+				container.Name += fleet.PrevSuffix
 				g.Go(func() error {
-					r.set("retire", name)
-					return retire(ctx, engine, in.Service, name, in.Timeout)
+					r.set("retire", container.Name)
+					return retire(ctx, engine, in.Service, container.Key(), in.Timeout)
 				})
 			}
 			return struct{}{}, g.Wait()

@@ -29,7 +29,7 @@ type ServiceStore interface {
 	Release(ctx context.Context, service string) (fleet.Release, error)
 	Services(ctx context.Context, names []string) ([]fleet.ServiceRecord, error)
 	RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error)
-	MarkMended(ctx context.Context, service string, deployment int) error
+	MarkMended(ctx context.Context, service string, deployment int, run string) error
 	Purge(ctx context.Context, service string, dry bool, may func(fleet.Remains) error) (fleet.Forgotten, error)
 }
 

@@ -43,7 +43,7 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 // match finds the containers that become components.
 func (d *deploy) match(ctx workflow.Context) error {
 	d.log("Looking for containers to adopt")
-	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
+	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Run: d.result.RunID, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
@@ -53,7 +53,7 @@ func (d *deploy) match(ctx workflow.Context) error {
 		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
 			var found []fleet.Container
 			err := f.Get(ctx, &found)
-			in.Nodes[name] = found
+			in.Nodes[name] = fleet.CheckedContainers(found)
 			return nodeFault(timeoutFault(err, "list the containers of "+name), name)
 		})
 	}

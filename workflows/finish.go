@@ -58,7 +58,10 @@ func (d *deploy) record(ctx workflow.Context) {
 	if d.number == 0 {
 		return // it was never opened
 	}
-	request := fleet.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty, ReleasePorts: d.restPorts}
+	request := fleet.FinishRequest{
+		Service: r.Service, Deployment: d.number, Run: r.RunID, Outcome: string(r.Outcome),
+		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), ReleasePorts: d.restPorts,
+	}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}

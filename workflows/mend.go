@@ -16,6 +16,7 @@ import (
 type MendInput struct {
 	Definition servicedef.Service `json:"definition"`
 	Deployment int                `json:"deployment"`
+	Run        string             `json:"run,omitempty"`
 	Nodes      []string           `json:"nodes"`
 	// StopTimeout is how long a container that has served may take to stop.
 	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
@@ -30,7 +31,7 @@ type MendInput struct {
 func Mend(ctx workflow.Context, in MendInput) error {
 	for again := true; again; {
 		m := &mend{MendInput: in, nodes: map[string]plan.Node{}, fences: map[string]string{}}
-		if err := m.survey(ctx); err != nil || m.newest != in.Deployment {
+		if err := m.survey(ctx); err != nil || m.superfluous() {
 			return err
 		}
 		err := m.restore(ctx)
@@ -44,7 +45,7 @@ func Mend(ctx workflow.Context, in MendInput) error {
 	}
 	step = controlStep(ctx, in.Definition.Name+" is mended", 0)
 	return workflow.ExecuteActivity(step, control.MarkMended, activities.MarkMendedInput{
-		Service: in.Definition.Name, Deployment: in.Deployment,
+		Service: in.Definition.Name, Deployment: in.Deployment, Run: in.Run,
 	}).Get(ctx, nil)
 }
 
@@ -53,9 +54,17 @@ type mend struct {
 	MendInput
 	nodes  map[string]plan.Node
 	fences map[string]string // by node, from its survey
-	// newest is the newest deployment that a node or the registry has seen.
-	newest  int
+	// ahead is the newest other deployment that a node has seen and that keeps this one
+	// out.
+	ahead   int
 	release fleet.Release
+}
+
+// superfluous reports whether a newer deployment has begun, or another one has this
+// one's number: the registry was restored from a backup.
+func (m *mend) superfluous() bool {
+	r := m.release
+	return m.ahead >= m.Deployment || r.Newest > m.Deployment || r.Newest == m.Deployment && r.NewestRun != m.Run
 }
 
 // survey waits until every node has answered, and reads the registry after that: a
@@ -65,12 +74,15 @@ func (m *mend) survey(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for _, name := range m.Nodes {
 		g.add(workflow.ExecuteActivity(unboundedStep(g.ctx, name, "wait for "+name), node.Survey,
-			surveyInput(m.Definition, m.Deployment, name, m.adoptedOn(name))), func(f workflow.Future) error {
+			surveyInput(m.Definition, m.Deployment, m.Run, name, m.adoptedOn(name))), func(f workflow.Future) error {
 			var found activities.SurveyResult
 			err := f.Get(ctx, &found)
+			found = found.Checked()
 			m.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
 			m.fences[name] = found.Fence
-			m.newest = max(m.newest, found.Newest)
+			if fleet.Credible(found.Ahead, m.Deployment) {
+				m.ahead = max(m.ahead, found.Ahead)
+			}
 			return err
 		})
 	}
@@ -78,9 +90,7 @@ func (m *mend) survey(ctx workflow.Context) error {
 		return err
 	}
 	step := controlStep(ctx, "load the release", 0)
-	err := workflow.ExecuteActivity(step, control.LoadRelease, m.Definition.Name).Get(ctx, &m.release)
-	m.newest = max(m.newest, m.release.Newest)
-	return err
+	return workflow.ExecuteActivity(step, control.LoadRelease, m.Definition.Name).Get(ctx, &m.release)
 }
 
 // restore puts back the release on every node.
@@ -88,7 +98,7 @@ func (m *mend) restore(ctx workflow.Context) error {
 	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
 		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: m.Definition.Name, Deployment: m.Deployment, Closing: true, Timeout: m.StopTimeout,
+			Service: m.Definition.Name, Deployment: m.Deployment, Run: m.Run, Closing: true, Timeout: m.StopTimeout,
 			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Recovery: recovery,
 		}).Get(ctx, nil)
 		if err != nil {
@@ -104,13 +114,12 @@ func (m *mend) adoptedOn(name string) []fleet.Adopted {
 
 // startMend leaves a dirty service to a Mend, which outlives this workflow.
 func (d *deploy) startMend(ctx workflow.Context) {
-	required, optional := plan.NodesOf(d.desired, d.release)
 	err := startDetached(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            MendID(d.desired.Name, d.number),
 		StaticSummary:         "mend " + d.desired.Name,
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
 	}, MendName, MendInput{
-		Definition: d.desired, Deployment: d.number, Nodes: slices.Concat(required, optional),
+		Definition: d.desired, Deployment: d.number, Run: d.result.RunID, Nodes: d.touched(),
 		StopTimeout: d.stopTimeout(), Adopted: slices.Concat(d.release.Adopted, d.adoption.Adopted),
 	})
 	if err != nil {

@@ -24,13 +24,15 @@ type deploy struct {
 	log      func(phase string)
 
 	number  int
-	newest  int // the newest number that any node has seen
+	ahead   int // the newest number of another deployment that keeps this one out
 	release fleet.Release
 	nodes   map[string]plan.Node
-	ports   map[string][]int  // free ports by node
-	digests map[string]string // by image reference; "" while it is missing
-	plan    plan.Plan
-	planned *PlanResult // the plan as clients read it; nil before it is made
+	// answered are the nodes that have answered the survey.
+	answered map[string]bool
+	ports    map[string][]int  // free ports by node
+	digests  map[string]string // by image reference; "" while it is missing
+	plan     plan.Plan
+	planned  *PlanResult // the plan as clients read it; nil before it is made
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
@@ -60,6 +62,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		deadline: workflow.Now(ctx).Add(in.Timeout()),
 		log:      func(phase string) { workflow.SetCurrentDetails(ctx, phase) },
 		nodes:    map[string]plan.Node{},
+		answered: map[string]bool{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
 		members:  map[string]fleet.Member{},

@@ -145,7 +145,7 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 			return away
 		case call == "CommitRelease":
 			definition := plan.Undeployed(s.release)
-			s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, Dirty: true, Definition: &definition}
+			s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, NewestRun: "default-test-run-id", Dirty: true, Definition: &definition}
 		}
 		return nil
 	}

@@ -44,7 +44,7 @@ func (w *monitored) settle() {
 // web is the service's container as it was released.
 func (w *monitored) web() fleet.Container {
 	return fleet.Container{
-		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true,
+		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Run: w.member.Run, Spec: w.member.Spec, Running: true,
 		ID: "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
 		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
 	}
