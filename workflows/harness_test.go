@@ -11,7 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -90,6 +92,7 @@ func newHarness(t *testing.T) *harness {
 		nextPort:  20000,
 	}
 	s.env.SetTestTimeout(20 * time.Second)
+	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}}})
 	s.register()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,

@@ -28,7 +28,7 @@ func (d *deploy) stop(ctx workflow.Context) error {
 
 // stopContainer stops a container and keeps it.
 func (d *deploy) stopContainer(ctx workflow.Context, on, container string, timeout time.Duration) error {
-	stop := nodeStep(ctx, on, container+": stop", d.left(ctx))
+	stop := stopStep(ctx, on, container+": stop", timeout, d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
 		Service: d.desired.Name, Deployment: d.number, Container: container, Timeout: timeout,
 	}).Get(ctx, nil)
