@@ -43,8 +43,6 @@ type harness struct {
 	// refused is the refusal of a cut-over; newest the number that nodes have seen.
 	refused *fault.Error
 	newest  int
-	// grace is the time that the last Restore gave a container to stop.
-	grace time.Duration
 	// stale is the result of a commit.
 	stale fleet.CommitResult
 	// boot is the registry's answer about the boot of the node's host.
@@ -248,9 +246,6 @@ func (s *harness) register() {
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
-		s.mu.Lock()
-		s.grace = in.Timeout
-		s.mu.Unlock()
 		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
