@@ -49,6 +49,8 @@ type harness struct {
 	boot fleet.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
+	// seen is when the node was last seen.
+	seen func() time.Time
 	// holder has the name that is claimed; answer is that of the worker that polls the
 	// node's queue, if there is one.
 	holder fleet.Holder
@@ -87,6 +89,7 @@ func newHarness(t *testing.T) *harness {
 		fail:    func(string, int32) error { return nil },
 
 		deploying: func() bool { return false },
+		seen:      func() time.Time { return time.Time{} },
 		nextPort:  20000,
 	}
 	s.env.SetTestTimeout(20 * time.Second)
@@ -278,6 +281,7 @@ func (s *harness) register() {
 	add("RecordNode", func(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
 		return s.boot, s.call(ctx, in.Name)
 	})
+	add("LastSeen", func(ctx context.Context, node string) (time.Time, error) { return s.seen(), s.call(ctx, node) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
 	add("WatchedNodes", func(context.Context) ([]fleet.WatchedNode, error) { return s.watched, nil })
 	add("ClaimNode", func(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
@@ -353,7 +357,7 @@ func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "LastSeen", "Deploying", "ListContainers", "ListServices"}, verb) {
 			kept = append(kept, call)
 		}
 	}
