@@ -84,7 +84,9 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 			spec.Routes = activities.NewRouteSpecs(spec.Definition.Routes, routes)
 			d.undo.remove(step.Node, step.Container+fleet.NextSuffix)
 			run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
-			err = workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, nil)
+			var ran activities.RunContainerResult
+			err = workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, &ran)
+			d.boots[step.Component] = ran.Boot
 		}
 		if err == nil {
 			return routes, nil
