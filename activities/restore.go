@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,9 +20,6 @@ type RestoreInput struct {
 	Run        string `json:"run,omitempty"`
 	// Closing keeps the deployment from starting anything more here.
 	Closing bool `json:"closing,omitempty"`
-	// Timeout is how long a container that has served may take to stop before
-	// it is removed; 0 removes it at once.
-	Timeout time.Duration `json:"timeout,omitempty"`
 	// Fence is the SurveyResult's, for a workflow that acts on a survey without
 	// holding the service's lock: if it has changed since, a newer
 	// deployment may have gone unseen. It is "" for the deploy itself.
@@ -82,10 +78,10 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 // discard removes a container of the service. One that has served may have data to
 // save, and is stopped first; one that never took over has none.
 func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left fleet.Ref) error {
-	if in.Timeout == 0 || strings.HasSuffix(left.Name, fleet.NextSuffix) {
+	if strings.HasSuffix(left.Name, fleet.NextSuffix) {
 		return removeOwn(ctx, engine, in.Service, left.Key())
 	}
-	return retire(ctx, engine, in.Service, left.Key(), in.Timeout)
+	return retire(ctx, engine, in.Service, left.Key())
 }
 
 // removeOwn removes a container if it exists and is the service's.
@@ -102,24 +98,28 @@ func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string
 
 // StopContainerInput names a container to stop.
 type StopContainerInput struct {
-	Service    string        `json:"service"`
-	Deployment int           `json:"deployment"`
-	Run        string        `json:"run,omitempty"`
-	Container  fleet.Ref     `json:"container"`
-	Timeout    time.Duration `json:"timeout"`
+	Service    string    `json:"service"`
+	Deployment int       `json:"deployment"`
+	Run        string    `json:"run,omitempty"`
+	Container  fleet.Ref `json:"container"`
+	// Adopted are the service's adopted containers here.
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// StopContainer stops a container, and keeps it.
+// StopContainer stops a container within its own stop timeout, and keeps it.
 func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("stop", in.Container.Name)
-		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}}
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			// A late repetition finds the successor under that name.
-			if done, err := alreadyCutOver(ctx, engine, in.Service, in.Container.Key(), s.identity); done || err != nil {
-				return struct{}{}, err
+			info, err := engine.Inspect(ctx, in.Container.Key())
+			switch {
+			case fault.Is(err, fault.NotFound):
+				return struct{}{}, nil
+			case err != nil || isOf(info, in.Service, s.identity):
+				return struct{}{}, err // a late repetition finds the successor under that name
 			}
-			return struct{}{}, engine.Stop(ctx, in.Container.Key(), in.Timeout)
+			return struct{}{}, engine.Stop(ctx, in.Container.Key(), info.StopTimeout)
 		})
 	})
 	if err != nil {
@@ -135,8 +135,7 @@ type RetireInput struct {
 	Run        string `json:"run,omitempty"`
 	// Containers have their real names; without an id it is the container that waits
 	// as name.prev which is removed.
-	Containers []fleet.Ref   `json:"containers"`
-	Timeout    time.Duration `json:"timeout"`
+	Containers []fleet.Ref `json:"containers"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -144,7 +143,8 @@ type RetireInput struct {
 // ParallelStops is how many containers one Retire stops at once.
 const ParallelStops = 8
 
-// Retire stops and removes the containers that the cut-over set aside.
+// Retire stops and removes the containers that the cut-over set aside, each within
+// its own stop timeout.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
@@ -156,7 +156,7 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 				container.Name += fleet.PrevSuffix
 				g.Go(func() error {
 					r.set("retire", container.Name)
-					return retire(ctx, engine, in.Service, container.Key(), in.Timeout)
+					return retire(ctx, engine, in.Service, container.Key())
 				})
 			}
 			return struct{}{}, g.Wait()
@@ -169,13 +169,13 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 }
 
 // retire stops a container of the service if it runs, and removes it.
-func retire(ctx context.Context, engine runtime.Runtime, service, name string, timeout time.Duration) error {
+func retire(ctx context.Context, engine runtime.Runtime, service, name string) error {
 	info, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err == nil && info.State != runtime.Stopped {
-		err = engine.Stop(ctx, name, timeout)
+		err = engine.Stop(ctx, name, info.StopTimeout)
 	}
 	if err != nil {
 		return err

@@ -46,15 +46,30 @@ type SurveyResult struct {
 // the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
-	surveying := identity{in.Deployment, in.Run}
 	if in.Deployment > 0 {
-		if result.Ahead, err = a.Fence.settle(ctx, in.Service, surveying); err != nil {
+		if result.Ahead, err = a.Fence.settle(ctx, in.Service, identity{in.Deployment, in.Run}); err != nil {
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
+	result, err = askEngine(ctx, a, func(ctx context.Context) (SurveyResult, error) { return a.survey(ctx, in, result) })
+	if err != nil {
+		return SurveyResult{}, err
+	}
+	if in.Ports > 0 {
+		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
+			return SurveyResult{}, err
+		}
+	}
+	return result, nil
+}
+
+// survey asks the engine.
+func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) (SurveyResult, error) {
+	var err error
 	if result.Containers, err = containersOf(ctx, labelling(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
 		return SurveyResult{}, err
 	}
+	surveying := identity{in.Deployment, in.Run}
 	for _, c := range result.Containers {
 		found := identity{c.Deployment, c.Run}
 		if c.Service == in.Service && found.refuses(surveying) && fleet.Credible(found.number, in.Deployment) {
@@ -67,11 +82,6 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 			return SurveyResult{}, err
 		}
 		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
-	}
-	if in.Ports > 0 {
-		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
-			return SurveyResult{}, err
-		}
 	}
 	return result, nil
 }
@@ -112,7 +122,7 @@ func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]fl
 	if in.Service != "" {
 		labels[runtime.LabelService] = in.Service
 	}
-	infos, err := a.Runtime.List(ctx, labels)
+	infos, err := askEngine(ctx, a, func(ctx context.Context) ([]runtime.ContainerInfo, error) { return a.Runtime.List(ctx, labels) })
 	if err != nil {
 		return nil, err
 	}

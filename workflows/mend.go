@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"slices"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -18,8 +17,6 @@ type MendInput struct {
 	Deployment int                `json:"deployment"`
 	Run        string             `json:"run,omitempty"`
 	Nodes      []string           `json:"nodes"`
-	// StopTimeout is how long a container that has served may take to stop.
-	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 	// Adopted are the service's containers that mcp has not started. There will be
 	// no others before a newer deployment.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
@@ -98,7 +95,7 @@ func (m *mend) restore(ctx workflow.Context) error {
 	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
 		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: m.Definition.Name, Deployment: m.Deployment, Run: m.Run, Closing: true, Timeout: m.StopTimeout,
+			Service: m.Definition.Name, Deployment: m.Deployment, Run: m.Run, Closing: true,
 			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Recovery: recovery,
 		}).Get(ctx, nil)
 		if err != nil {
@@ -120,7 +117,7 @@ func (d *deploy) startMend(ctx workflow.Context) {
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
 	}, MendName, MendInput{
 		Definition: d.desired, Deployment: d.number, Run: d.result.RunID, Nodes: d.touched(),
-		StopTimeout: d.stopTimeout(), Adopted: slices.Concat(d.release.Adopted, d.adoption.Adopted),
+		Adopted: slices.Concat(d.release.AdoptedAnywhere(), d.adoption.Adopted),
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("mend is not started", "error", err)

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -21,17 +19,16 @@ func (d *deploy) stop(ctx workflow.Context) error {
 		if step.OldActive {
 			d.undo.start(step.Node, step.Old())
 		}
-		timeout := time.Duration(d.component(step).StopTimeout)
-		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Old(), timeout) })
+		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Old()) })
 	}
 	return g.wait(ctx)
 }
 
 // stopContainer stops a container and keeps it.
-func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref, timeout time.Duration) error {
-	stop := nodeStep(ctx, on, container.Name+": stop", d.left(ctx))
+func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref) error {
+	stop := stopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
-		Service: d.desired.Name, Deployment: d.number, Run: d.result.RunID, Container: container, Timeout: timeout,
+		Service: d.desired.Name, Deployment: d.number, Run: d.result.RunID, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)
 	return nodeFault(timeoutFault(err, "stop "+container.Name), on)
 }

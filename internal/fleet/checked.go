@@ -118,7 +118,7 @@ func (s NodeStatus) checked() NodeStatus {
 	s.Disks = slices.Clone(s.Disks[:min(len(s.Disks), maxName)])
 	slices.SortStableFunc(s.Disks, func(a, b Disk) int { return cmp.Compare(a.Path, b.Path) })
 	for i := range s.Disks {
-		s.Disks[i] = Disk{Path: Text(s.Disks[i].Path, maxText), Usage: s.Disks[i].Usage.checked()}
+		s.Disks[i] = Disk{Path: Text(s.Disks[i].Path, maxText), Usage: s.Disks[i].checked()}
 	}
 	s.Disks = slices.CompactFunc(s.Disks, func(a, b Disk) bool { return a.Path == b.Path })
 	s.Disks = slices.DeleteFunc(s.Disks, func(d Disk) bool { return d.Path == "" })

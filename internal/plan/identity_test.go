@@ -74,7 +74,7 @@ func TestLeftoversOfAnotherRunOfTheNumberAreRemoved(t *testing.T) {
 	in := identified()
 	other := in.Nodes["rift"].Containers[1]
 	other.Name, other.Run, other.ID = "shop-web.next", "run-before-the-restore", "id-other"
-	nodes := map[string]plan.Node{"rift": {Reachable: true, Containers: append(in.Nodes["rift"].Containers, other)}}
+	nodes := map[string]plan.Node{"rift": {Reachable: true, Containers: append([]fleet.Container{other}, in.Nodes["rift"].Containers...)}}
 	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []fleet.Ref{{Name: "shop-web.next", ID: "id-other"}}}}, plan.Leftovers(in.Release, nodes))
 }
 
@@ -84,7 +84,8 @@ func TestAnUndeployFindsARenamedContainerByItsID(t *testing.T) {
 	in := identified()
 	in.Desired = plan.Undeployed(in.Release)
 	in.Nodes["rift"].Containers[0].Name = "mine"
-	containers := append(in.Nodes["rift"].Containers, fleet.Container{Name: "shop-api", ID: "foreign", Running: true})
+	foreign := fleet.Container{Name: "shop-api", ID: "foreign", Running: true}
+	containers := append([]fleet.Container{foreign}, in.Nodes["rift"].Containers...)
 	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: containers}
 	made, err := plan.Make(in)
 	require.NoError(t, err)
