@@ -92,7 +92,13 @@ type RemoveNodeInput struct {
 	Node string `json:"node"`
 }
 
+// RemoveNodeResult reports whether any record names the node.
+type RemoveNodeResult struct {
+	Named bool `json:"named"`
+}
+
 // RemoveNode deletes a node on which nothing should run.
-func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) error {
-	return a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
+func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) (RemoveNodeResult, error) {
+	named, err := a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
+	return RemoveNodeResult{Named: named}, err
 }

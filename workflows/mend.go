@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -22,14 +23,18 @@ type MendInput struct {
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// Mend waits, without a deadline, until every node of a dirty service is back, and
-// then repairs what its deployment left there. A newer deployment makes it
-// superfluous: that one begins with the same work.
+// Mend waits, without a deadline, until every node of a dirty service is back or has
+// been removed from the fleet, and then repairs what its deployment left there. A newer
+// deployment makes it superfluous: that one begins with the same work.
 func Mend(ctx workflow.Context, in MendInput) error {
 	for again := true; again; {
 		m := &mend{MendInput: in, nodes: map[string]plan.Node{}, fences: map[string]string{}}
 		if err := m.survey(ctx); err != nil || m.superfluous() {
 			return err
+		}
+		if m.absent {
+			in.Nodes = m.left()
+			return workflow.NewContinueAsNewError(ctx, MendName, in)
 		}
 		err := m.restore(ctx)
 		if again = isConflict(err); err != nil && !again {
@@ -51,6 +56,7 @@ type mend struct {
 	MendInput
 	nodes  map[string]plan.Node
 	fences map[string]string // by node, from its survey
+	absent bool              // some node has not answered
 	// ahead is the newest other deployment that a node has seen and that keeps this one
 	// out.
 	ahead   int
@@ -64,16 +70,31 @@ func (m *mend) superfluous() bool {
 	return m.ahead >= m.Deployment || r.Newest > m.Deployment || r.Newest == m.Deployment && r.NewestRun != m.Run
 }
 
-// survey waits until every node has answered, and reads the registry after that: a
-// deployment that begins later is one that the nodes will have seen when they are
-// asked to restore anything.
+// left returns the nodes that may still have something of the service.
+func (m *mend) left() []string {
+	_, may := plan.NodesOf(servicedef.Service{}, m.release)
+	return slices.DeleteFunc(slices.Clone(m.Nodes), func(name string) bool { return !slices.Contains(may, name) })
+}
+
+// mendPatience is how long a Mend waits for a node before it looks whether that is
+// still of the fleet.
+const mendPatience = 10 * time.Minute
+
+// survey waits until every node has answered, or some have not for long, and reads the
+// registry after that: a deployment that begins later is one that the nodes will have
+// seen when they are asked to restore anything.
 func (m *mend) survey(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for _, name := range m.Nodes {
-		g.add(workflow.ExecuteActivity(unboundedStep(g.ctx, name, "wait for "+name), node.Survey,
+		step := workflow.WithScheduleToStartTimeout(unboundedStep(g.ctx, name, "wait for "+name), mendPatience)
+		g.add(workflow.ExecuteActivity(step, node.Survey,
 			surveyInput(m.Definition, m.Deployment, m.Run, name, m.adoptedOn(name))), func(f workflow.Future) error {
 			var found activities.SurveyResult
 			err := f.Get(ctx, &found)
+			if isUntaken(err) {
+				m.absent = true
+				return nil
+			}
 			found = found.Checked()
 			m.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
 			m.fences[name] = found.Fence

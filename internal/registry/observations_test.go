@@ -136,7 +136,7 @@ func TestTheWatchedNodesAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first unanswered observation on")
 	w.observe(observed(w.web()))
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
-	require.NoError(t, w.store.RemoveNode(t.Context(), "orion", watch.MayRemove))
+	require.NoError(t, removeNode(t, w.store, "orion", watch.MayRemove))
 	require.Equal(t, []fleet.WatchedNode{{Name: "rift"}}, watched())
 }
 

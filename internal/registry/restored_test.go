@@ -96,6 +96,6 @@ func TestOnlyNodesOfTheFleetAreTouched(t *testing.T) {
 	on("orion")
 	finish(t, store, "shop", 4, "failed", "on orion remove shop-api.next")
 	require.Equal(t, []string{"orion", "rift"}, touched())
-	require.NoError(t, store.RemoveNode(t.Context(), "orion", func(fleet.NodeUse) error { return nil }))
+	require.NoError(t, removeNode(t, store, "orion", func(fleet.NodeUse) error { return nil }))
 	require.Equal(t, []string{"rift"}, touched(), "a node that was removed is gone")
 }
