@@ -40,6 +40,9 @@ func Mend(ctx workflow.Context, in MendInput) error {
 		if again = isConflict(err); err != nil && !again {
 			return err
 		}
+		if again && workflow.Sleep(ctx, lockPause) == nil && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return workflow.NewContinueAsNewError(ctx, MendName, in)
+		}
 	}
 	step := controlStep(ctx, "release ports", 0)
 	if err := workflow.ExecuteActivity(step, control.ReleasePorts, in.Definition.Name).Get(ctx, nil); err != nil {
