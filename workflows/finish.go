@@ -64,7 +64,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	}
 	request := fleet.FinishRequest{
 		Service: r.Service, Deployment: d.number, Run: r.RunID, Outcome: string(r.Outcome),
-		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), ReleasePorts: d.restPorts,
+		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), Answered: workflow.DeterministicKeys(d.answered), ReleasePorts: d.restPorts,
 	}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ func (d *deploy) retire(ctx workflow.Context) {
 		d.retireAll(ctx, containers)
 	}
 	for _, name := range d.plan.Unreachable {
-		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
+		d.result.Undone = append(d.result.Undone, "retire on "+name+": "+cmp.Or(d.silent[name], "the node does not answer"))
 	}
 	d.restPorts = true
 }

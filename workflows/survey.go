@@ -62,7 +62,7 @@ func (d *deploy) renumber(ctx workflow.Context) error {
 }
 
 // surveyNodes surveys the nodes. One that the definition names must answer; one
-// that only holds what is to be removed need not.
+// that only holds what is to be removed need not, whatever keeps it from that.
 func (d *deploy) surveyNodes(g *group) {
 	required, optional := plan.NodesOf(d.desired, d.release)
 	for _, name := range required {
@@ -74,10 +74,13 @@ func (d *deploy) surveyNodes(g *group) {
 	}
 	for _, name := range optional {
 		d.surveyNode(g, name, timeout, func(err error) error {
-			if activities.FaultOf(err).Kind == fault.Unavailable {
-				return nil
+			if isCancelled(err) {
+				return err
 			}
-			return nodeFault(err, name)
+			if f := activities.FaultOf(err); f.Kind != fault.Unavailable {
+				d.silent[name] = f.Message
+			}
+			return nil
 		})
 	}
 }

@@ -205,3 +205,13 @@ func TestHashDistinguishesAnUndeployFromADeploy(t *testing.T) {
 	require.Equal(t, undeploy().Hash(), again.Hash())
 	require.NotEqual(t, undeploy().Hash(), deploy.Hash())
 }
+
+func TestAnUndeployNeedsNoNodeThatFailsToAnswer(t *testing.T) {
+	s := newHarness(t)
+	s.released(shop())
+	s.fail = failing("Survey rift", 0, fault.New(fault.Invalid, "it makes no sense"))
+	result := s.deploy(t, undeploy())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.True(t, result.Dirty)
+	require.Equal(t, []string{"retire on rift: it makes no sense"}, result.Undone)
+}

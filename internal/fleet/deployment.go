@@ -88,6 +88,9 @@ type FinishRequest struct {
 	// Nodes are those that may have something of this deployment; null where that is
 	// not known: then those that its definition names.
 	Nodes []string `json:"nodes"`
+	// Answered are the nodes that have answered it: they are of the fleet, even if the
+	// registry has lost that.
+	Answered []string `json:"answered,omitempty"`
 	// ReleasePorts sets the service's ports that its release does not use to rest for
 	// PortRest, which the control worker sets.
 	ReleasePorts bool          `json:"release_ports,omitempty"`

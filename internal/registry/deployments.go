@@ -135,7 +135,11 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment, r.Run)
 			return err
 		}
-		if _, err := tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty); err != nil {
+		// The workers of nodes announce themselves only when they start, and a registry
+		// that was restored from an older backup may not know them.
+		if _, err := tx.Exec(ctx, `
+			with answered as (update nodes set seen = now() where name = any($3) and seen is null)
+			update services set dirty = $2 where name = $1`, r.Service, r.Dirty, nonNil(r.Answered)); err != nil {
 			return err
 		}
 		if r.ReleasePorts {

@@ -66,6 +66,24 @@ func TestNumbersHave64BitsAndANodeRaisesThemByMaxAheadAtMost(t *testing.T) {
 	require.Equal(t, large+1, begin(t, store, "shop", "api").Number)
 }
 
+func TestANodeThatAnswersADeploymentIsOfTheFleet(t *testing.T) {
+	store, _ := newStore(t)
+	watched := func() []fleet.WatchedNode {
+		nodes, err := store.WatchedNodes(t.Context())
+		require.NoError(t, err)
+		return nodes
+	}
+	begin(t, store, "shop", "api")
+	require.Empty(t, watched())
+	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{
+		Service: "shop", Deployment: 1, Outcome: "succeeded", Nodes: []string{"rift"}, Answered: []string{"rift"},
+	}))
+	require.Equal(t, []fleet.WatchedNode{{Name: "rift"}}, watched())
+	release, err := store.Release(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, []string{"rift"}, release.Touched)
+}
+
 func TestOnlyNodesOfTheFleetAreTouched(t *testing.T) {
 	store, _ := newStore(t)
 	record(t, store, fleet.NodeRecord{Name: "rift"})
