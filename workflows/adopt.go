@@ -43,7 +43,7 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 // match finds the containers that become components.
 func (d *deploy) match(ctx workflow.Context) error {
 	d.log("Looking for containers to adopt")
-	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Run: d.result.RunID, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
+	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Run: d.runID, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {

@@ -14,7 +14,7 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 	add := func(node string, change func(*activities.CutOverInput)) {
 		if d.reachable(node) {
 			in := swaps[node]
-			in.Service, in.Deployment, in.Run, in.Adopted = d.desired.Name, d.number, d.result.RunID, d.release.AdoptedOn(node)
+			in.Service, in.Deployment, in.Run, in.Adopted = d.desired.Name, d.number, d.runID, d.release.AdoptedOn(node)
 			change(&in)
 			swaps[node] = in
 		}
@@ -123,7 +123,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 // commitRelease makes this deployment the release, and sets the memo's phase for
 // clients that wait for the lock.
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
-	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.result.RunID
+	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")

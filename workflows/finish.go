@@ -63,7 +63,7 @@ func (d *deploy) record(ctx workflow.Context) {
 		return // it was never opened
 	}
 	request := fleet.FinishRequest{
-		Service: r.Service, Deployment: d.number, Run: r.RunID, Outcome: string(r.Outcome),
+		Service: r.Service, Deployment: d.number, Run: d.runID, Outcome: string(r.Outcome),
 		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), Answered: workflow.DeterministicKeys(d.answered), ReleasePorts: d.restPorts,
 	}
 	if r.Error != nil {

@@ -140,7 +140,7 @@ func (d *deploy) startMend(ctx workflow.Context) {
 		StaticSummary:         "mend " + d.desired.Name,
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
 	}, MendName, MendInput{
-		Definition: d.desired, Deployment: d.number, Run: d.result.RunID, Nodes: d.touched(),
+		Definition: d.desired, Deployment: d.number, Run: d.runID, Nodes: d.touched(),
 		Adopted: slices.Concat(d.release.AdoptedAnywhere(), d.adoption.Adopted),
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fl
 		return nil, nil
 	}
 	d.undo.ports = true
-	request.Run = d.result.RunID
+	request.Run = d.runID
 	allocated, err := callControl(ctx, request.Component+": allocate ports", d.left(ctx), control.AllocatePorts, request)
 	return allocated.Routes, err
 }

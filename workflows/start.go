@@ -45,7 +45,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	spec := activities.ComponentSpec{
 		Service:    d.desired.Name,
 		Deployment: d.number,
-		Run:        d.result.RunID,
+		Run:        d.runID,
 		Definition: c,
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
@@ -56,7 +56,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
-		Deployment: d.number, Run: d.result.RunID, Image: c.Image, Digest: digest, Spec: spec.Spec,
+		Deployment: d.number, Run: d.runID, Image: c.Image, Digest: digest, Spec: spec.Spec,
 		Active: true, Routes: routes,
 	}
 	for _, r := range routes {

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -23,7 +24,10 @@ type deploy struct {
 	started  time.Time
 	log      func(phase string)
 
-	number  int
+	number int
+	// runID identifies the deployment together with its number, also after a reset of
+	// the workflow.
+	runID   string
 	ahead   int // the newest number of another deployment that keeps this one out
 	release fleet.Release
 	nodes   map[string]plan.Node
@@ -74,6 +78,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		digests:  map[string]string{},
 		members:  map[string]fleet.Member{},
 		boots:    map[string]string{},
+		runID:    cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID),
 		result: &Result{
 			Service:    in.Definition.Name,
 			WorkflowID: info.WorkflowExecution.ID,

@@ -28,7 +28,7 @@ func (d *deploy) stop(ctx workflow.Context) error {
 func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref) error {
 	stop := stopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
-		Service: d.desired.Name, Deployment: d.number, Run: d.result.RunID, Container: container, Adopted: d.release.AdoptedOn(on),
+		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)
 	return nodeFault(timeoutFault(err, "stop "+container.Name), on)
 }

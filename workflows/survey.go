@@ -55,7 +55,7 @@ func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
 func (d *deploy) renumber(ctx workflow.Context) error {
 	step := controlStep(ctx, "renumber the deployment", d.left(ctx))
 	err := workflow.ExecuteActivity(step, control.Renumber, fleet.RenumberRequest{
-		Service: d.desired.Name, RunID: d.result.RunID, Floor: d.ahead,
+		Service: d.desired.Name, RunID: d.runID, Floor: d.ahead,
 	}).Get(ctx, &d.number)
 	d.result.Deployment = d.number
 	return err
@@ -146,7 +146,7 @@ func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.
 // surveyInput asks a node for what the deploy has to know of it, with so many spare
 // ports where the deploy allocates any there.
 func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
-	in := surveyInput(d.desired, d.number, d.result.RunID, name, d.release.AdoptedOn(name))
+	in := surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))
 	routes := 0
 	for _, c := range d.desired.Components {
 		if c.Node == name {

@@ -53,7 +53,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	for _, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Run: d.result.RunID,
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
@@ -73,7 +73,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	for _, recovery := range d.undo.nodes {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Run: d.result.RunID, Closing: true, Recovery: recovery,
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true, Recovery: recovery,
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
 				undone = append(undone, describeRecovery(recovery)+": "+activities.FaultOf(err).Message)
