@@ -46,7 +46,9 @@ func (a *Control) LastSeen(ctx context.Context, node string) (time.Time, error) 
 
 // ListNodeStates reads the nodes, each with its last observation.
 func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error) {
-	return a.Registry.NodeStates(ctx)
+	states, err := a.Registry.NodeStates(ctx)
+	watch.MarkOverdue(states, time.Now(), a.MonitorInterval)
+	return states, err
 }
 
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is

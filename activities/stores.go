@@ -90,6 +90,8 @@ type HistoryStore interface {
 }
 
 // SchemaStore reports the version of the tables, and the one that this mcp needs.
+// CheckTables fails if tables are missing or too old.
 type SchemaStore interface {
 	Schema(ctx context.Context) (has, needs int, err error)
+	CheckTables(ctx context.Context) error
 }
