@@ -95,5 +95,8 @@ type RemoveNodeInput struct {
 
 // RemoveNode deletes a node on which nothing should run.
 func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) error {
+	if err := a.closeLost(ctx); err != nil {
+		return err
+	}
 	return a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
 }

@@ -119,36 +119,16 @@ func servicesOn(ctx context.Context, tx pgx.Tx, o fleet.Observation) ([]fleet.Se
 }
 
 // recentDeployments returns the newest of each service, if it is under way or ended
-// within that time.
+// within that time. One that was lost changes nothing any more.
 func recentDeployments(ctx context.Context, tx pgx.Tx, ended time.Duration) ([]fleet.RecentDeployment, error) {
 	rows, err := tx.Query(ctx, `
 		select d.service, d.number, d.outcome is null
 		from services s join deployments d on d.service = s.name and d.number = s.newest
-		where d.outcome is null or d.finished_at > now() - $1::interval`, ended)
+		where d.outcome is null or d.outcome <> 'lost' and d.finished_at > now() - $1::interval`, ended)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.RecentDeployment])
-}
-
-// UnderWay maps each service with a deployment that has no outcome yet to the
-// number of the newest.
-func (s *Store) UnderWay(ctx context.Context) (map[string]int, error) {
-	underWay := map[string]int{}
-	err := s.read(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select service, max(number) from deployments where outcome is null group by service`)
-		if err != nil {
-			return err
-		}
-		var service string
-		var number int
-		_, err = pgx.ForEachRow(rows, []any{&service, &number}, func() error {
-			underWay[service] = number
-			return nil
-		})
-		return err
-	}, "list the deployments under way")
-	return underWay, err
 }
 
 // writeContainers replaces the containers of the last observation of a node.
