@@ -85,9 +85,9 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 // no poll waits.
 const controlPollers = 9
 
-// RegisterWorkflows registers every workflow under its stable name.
-func RegisterWorkflows(reg worker.WorkflowRegistry) {
-	for name, run := range map[string]any{
+// Workflows are all workflows by their stable names.
+func Workflows() map[string]any {
+	return map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
 		workflows.MendName:         workflows.Mend,
@@ -116,7 +116,12 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.LogsName:         workflows.Logs,
 		workflows.DoctorName:       workflows.Doctor,
 		workflows.ExecName:         workflows.Exec,
-	} {
+	}
+}
+
+// RegisterWorkflows registers every workflow.
+func RegisterWorkflows(reg worker.WorkflowRegistry) {
+	for name, run := range Workflows() {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 }

@@ -34,6 +34,9 @@ func Mend(ctx workflow.Context, in MendInput) error {
 		if again = isConflict(err); err != nil && !again {
 			return err
 		}
+		if again && spent(ctx) {
+			return workflow.NewContinueAsNewError(ctx, MendName, in)
+		}
 	}
 	step := controlStep(ctx, "release ports", 0)
 	if err := workflow.ExecuteActivity(step, control.ReleasePorts, in.Definition.Name).Get(ctx, nil); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -62,6 +63,16 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 		s.mend(t)
 		require.Empty(t, s.changes())
 	})
+}
+
+func TestMendThatBeginsAnewOftenGoesOnAsANewRun(t *testing.T) {
+	s := dirty(t)
+	s.fail = failing("Restore", 0, fault.New(fault.Conflict, "the worker of node rift has restarted since the survey"))
+	s.env.SetCurrentHistoryLength(5000)
+	s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift"}})
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &next)
+	require.Equal(t, workflows.MendName, next.WorkflowType.Name)
 }
 
 // A worker that was restarted has not seen what the former one had: Mend surveys
