@@ -16,6 +16,10 @@ type listedNode struct {
 	State string `json:"state"`
 	// Draining is set where the node gets no new container.
 	Draining bool `json:"draining"`
+	// Observed is when the node was last observed; Overdue is set where the next
+	// observation is late, so that State may be outdated.
+	Observed time.Time `json:"observed,omitzero"`
+	Overdue  bool      `json:"overdue"`
 	// Since is when the node became ready or unreachable.
 	Since time.Time `json:"since,omitzero"`
 	// Announced is when its worker started.
@@ -33,7 +37,7 @@ func runList(ctx context.Context, s *session.Session) error {
 	list := make([]listedNode, 0, len(nodes))
 	for _, n := range nodes {
 		list = append(list, listedNode{
-			Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
+			Name: n.Name, State: stateOf(n), Draining: n.Draining, Observed: n.Observed, Overdue: n.Overdue, Since: n.Since, Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
 		})
 	}
 	if s.JSON {
@@ -43,7 +47,7 @@ func runList(ctx context.Context, s *session.Session) error {
 	table := ui.Table(s.Stdout)
 	_, _ = fmt.Fprintln(table, "NODE\tSTATE\tSINCE\tADDRESS\tRUNTIME\tMCP")
 	for _, n := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, shownState(n.State, n.Draining), ui.Moment(n.Since), n.Address, n.Runtime, n.MCP)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, shownState(n.State, n.Draining, overdueSince(n.Overdue, n.Observed)), ui.Moment(n.Since), n.Address, n.Runtime, n.MCP)
 	}
 	return table.Flush()
 }
