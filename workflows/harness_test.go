@@ -40,17 +40,20 @@ type harness struct {
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
 	fail func(call string, attempt int32) error
-	// refused is the refusal of a cut-over; newest the number that nodes have seen.
-	refused *fault.Error
+	// cutOver is how a node cuts over, where its calls do not fail; newest the number
+	// that nodes have seen.
+	cutOver func(node string) activities.CutOverResult
 	newest  int
-	// grace is the time that the last Restore gave a container to stop.
-	grace time.Duration
+	// booted is the present boot of each node's host.
+	booted map[string]string
 	// stale is the result of a commit.
 	stale fleet.CommitResult
 	// boot is the registry's answer about the boot of the node's host.
 	boot fleet.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
+	// seen is when the node was last seen.
+	seen func() time.Time
 	// holder has the name that is claimed; answer is that of the worker that polls the
 	// node's queue, if there is one.
 	holder fleet.Holder
@@ -87,8 +90,11 @@ func newHarness(t *testing.T) *harness {
 		nodes:   map[string][]fleet.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
 		fail:    func(string, int32) error { return nil },
+		cutOver: func(string) activities.CutOverResult { return activities.CutOverResult{} },
+		booted:  map[string]string{},
 
 		deploying: func() bool { return false },
+		seen:      func() time.Time { return time.Time{} },
 		nextPort:  20000,
 	}
 	s.env.SetTestTimeout(20 * time.Second)
@@ -235,7 +241,10 @@ func (s *harness) register() {
 		return result, err
 	})
 	add("RunContainer", func(ctx context.Context, in activities.RunContainerInput) (activities.RunContainerResult, error) {
-		return activities.RunContainerResult{}, s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		err := s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return activities.RunContainerResult{Boot: s.booted[strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")]}, err
 	})
 	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
 	add("Renumber", func(ctx context.Context, in fleet.RenumberRequest) (int, error) {
@@ -243,14 +252,15 @@ func (s *harness) register() {
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
 		s.recordAdopted("CutOver", in.Adopted)
-		err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ","))
-		return activities.CutOverResult{Refused: s.refused}, err
+		if err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ",")); err != nil {
+			return activities.CutOverResult{}, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.cutOver(strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")), nil
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
-		s.mu.Lock()
-		s.grace = in.Timeout
-		s.mu.Unlock()
 		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
@@ -283,6 +293,7 @@ func (s *harness) register() {
 	add("RecordNode", func(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
 		return s.boot, s.call(ctx, in.Name)
 	})
+	add("LastSeen", func(ctx context.Context, node string) (time.Time, error) { return s.seen(), s.call(ctx, node) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
 	add("WatchedNodes", func(context.Context) ([]fleet.WatchedNode, error) { return s.watched, nil })
 	add("ClaimNode", func(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
@@ -358,7 +369,7 @@ func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "LastSeen", "Deploying", "ListContainers", "ListServices"}, verb) {
 			kept = append(kept, call)
 		}
 	}

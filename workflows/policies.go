@@ -73,12 +73,12 @@ func controlStep(ctx workflow.Context, summary string, left time.Duration) workf
 	return shortStep(ctx, activities.QueueControl, summary, left)
 }
 
-// surveyStep is for the first question to a node: it fails at once where the node
-// has no worker, and waits where the node's engine is down.
-func surveyStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+// surveyStep is for the first question to a node: it waits where the node's engine is
+// down, and fails where no worker takes it within patience.
+func surveyStep(ctx workflow.Context, node, summary string, patience, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
-		ScheduleToStartTimeout: min(nodeTimeout, left),
+		ScheduleToStartTimeout: min(patience, left),
 		StartToCloseTimeout:    surveyTime,
 		ScheduleToCloseTimeout: left,
 		RetryPolicy:            &waiting,

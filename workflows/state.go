@@ -37,8 +37,12 @@ type deploy struct {
 	undo    undo
 	members map[string]fleet.Member // those with new containers, by component
 	result  *Result
+	// boots are those of the hosts on which the new containers were healthy, by
+	// component.
+	boots map[string]string
 	// forward is set when the cut-over begins: from then on a cancel has no effect.
-	forward bool
+	// renamed is set once a node has renamed containers, or may have.
+	forward, renamed bool
 	// committed is set once the deployment is the release: it has succeeded.
 	// stale are the images that are not needed any more from then on.
 	committed bool
@@ -63,6 +67,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
 		members:  map[string]fleet.Member{},
+		boots:    map[string]string{},
 		result: &Result{
 			Service:    in.Definition.Name,
 			WorkflowID: info.WorkflowExecution.ID,
@@ -125,8 +130,9 @@ func (d *deploy) neededImages() []string {
 	return wantedImages(d.desired, d.only)
 }
 
-// stopTimeout is the longest of the components', of this release or the last.
-func (d *deploy) stopTimeout() time.Duration {
+// longestStop bounds how long a container may take to stop: the longest stop timeout
+// of this definition or the last.
+func (d *deploy) longestStop() time.Duration {
 	longest := 10 * time.Second
 	for _, c := range d.desired.Components {
 		longest = max(longest, time.Duration(c.StopTimeout))
