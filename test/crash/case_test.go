@@ -40,6 +40,9 @@ type faultCase struct {
 	byHand   runtime.ContainerInfo // as it was started
 	lostRun  string                // run id of the deploy that was terminated
 	counter  *counter
+	calls    map[string][]point // to each engine, in a baseline
+	hang     *hang              // where a call to an engine hangs
+	whole    time.Duration      // the time from its end until the service was whole
 	cli      *part
 	prober   *prober // of a scenario that promises no failed request
 	mu       sync.Mutex
@@ -146,12 +149,20 @@ func (fc *faultCase) begin() error {
 	}
 	fc.rig.hub.subscribe(workflows.DeployID(fc.service), fc.on)
 	fc.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return fc.rig.mcp(verb...) }}
-	return fc.cli.up(context.Background())
+	fc.watchEngines()
+	if err := fc.cli.up(context.Background()); err != nil {
+		return err
+	}
+	if fc.hang != nil {
+		go fc.awaitHang()
+	}
+	return nil
 }
 
 // end undoes begin.
 func (fc *faultCase) end() {
 	fc.rig.hub.unsubscribe(workflows.DeployID(fc.service))
+	fc.unwatchEngines()
 	if cli := fc.cli.now(); cli != nil {
 		cli.Stop()
 	}
