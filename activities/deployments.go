@@ -2,6 +2,10 @@ package activities
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -27,9 +31,16 @@ func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fl
 	return plan.StaleImages(former), err
 }
 
-// FinishDeployment records a deployment's outcome, and may let its ports rest.
+// FinishDeployment records a deployment's outcome and an event for each node that keeps
+// a predecessor, and may let its ports rest.
 func (a *Control) FinishDeployment(ctx context.Context, in fleet.FinishRequest) error {
-	in.PortRest = a.PortRest
+	in.PortRest, in.Destinations = a.PortRest, slices.Sorted(maps.Keys(a.Alerts))
+	for _, left := range in.NotRetired {
+		now := time.Now()
+		in.Events = append(in.Events, fleet.Event{At: now, Since: now, Node: left.Node, Drift: fleet.Drift{
+			Kind: fleet.EventNotRetired, Service: in.Service, Detail: strings.TrimPrefix(strings.Join(left.Containers, ", ")+": "+left.Problem, ": "),
+		}})
+	}
 	return a.Registry.FinishDeployment(ctx, in)
 }
 

@@ -65,6 +65,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.commit(forward); err != nil {
 		return err
 	}
+	d.recordRelease(forward)
 	pruning := d.prune(forward)
 	d.retire(forward)
 	_ = pruning.wait(forward) // its handlers return no error

@@ -67,6 +67,7 @@ type harness struct {
 	// candidates are the containers that nodes list; committed is the last release.
 	candidates map[string][]fleet.Container
 	committed  fleet.CommitRequest
+	finished   fleet.FinishRequest // the last one
 	// given is the definition that was recorded last.
 	given *servicedef.Service
 	// adopted are the ids of adopted containers that each step on a node was given.
@@ -340,6 +341,9 @@ func (s *harness) register() {
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
 	add("FinishDeployment", func(ctx context.Context, in fleet.FinishRequest) error {
 		err := s.call(ctx, in.Outcome)
+		s.mu.Lock()
+		s.finished = in
+		s.mu.Unlock()
 		if err == nil && in.ReleasePorts {
 			s.mu.Lock()
 			defer s.mu.Unlock()

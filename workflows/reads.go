@@ -43,6 +43,11 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 		for _, m := range s.Release.Members() {
 			wanted[m.Node] = true
 		}
+		if s.Release.Retiring { // also on nodes that the service has left
+			for _, name := range s.Release.Touched {
+				wanted[name] = true
+			}
+		}
 	}
 	return &StatusResult{Services: services, Nodes: listContainers(ctx, workflow.DeterministicKeys(wanted))}, nil
 }
@@ -141,7 +146,7 @@ func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 	}
 	for i := range services {
 		s := &services[i]
-		if s.Deploying == 0 {
+		if s.Deploying == 0 && !s.Release.Retiring {
 			continue
 		}
 		deploying, err := callControl(ctx, "is "+s.Release.Service+" being deployed?", readTimeout, control.Deploying, s.Release.Service)
@@ -149,7 +154,7 @@ func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 			return nil, err
 		}
 		if !deploying {
-			s.Deploying = 0
+			s.Deploying, s.Release.Retiring = 0, false
 		}
 	}
 	return services, nil

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -33,9 +34,21 @@ func (d *deploy) retire(ctx workflow.Context) {
 		d.retireAll(ctx, containers)
 	}
 	for _, name := range d.plan.Unreachable {
-		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
+		var kept []string
+		for _, step := range d.plan.Steps {
+			if step.OldNode == name {
+				kept = append(kept, step.Container) // it has its name still
+			}
+		}
+		d.leave(name, kept, "the node does not answer")
 	}
 	d.restPorts = true
+}
+
+// leave records that a node keeps predecessors, which Mend removes.
+func (d *deploy) leave(name string, containers []string, problem string) {
+	d.result.Undone = append(d.result.Undone, "retire on "+name+": "+problem)
+	d.notRetired = append(d.notRetired, fleet.NotRetired{Node: name, Containers: containers, Problem: problem})
 }
 
 // retireAll stops and removes predecessors, given by node, on all nodes side by
@@ -53,7 +66,11 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string)
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
+				kept := slices.Clone(containers[name])
+				for i := range kept {
+					kept[i] += fleet.PrevSuffix
+				}
+				d.leave(name, kept, activities.FaultOf(err).Message)
 				delete(d.nodes, name)
 			}
 			return nil

@@ -46,7 +46,10 @@ type deploy struct {
 	// committed is set once the deployment is the release: it has succeeded.
 	// stale are the images that are not needed any more from then on.
 	committed bool
+	released  time.Time // when it was committed
 	stale     fleet.CommitResult
+	// notRetired are the nodes where predecessors remain.
+	notRetired []fleet.NotRetired
 	// restPorts is set where the outcome releases the ports that the release does
 	// not use.
 	restPorts bool

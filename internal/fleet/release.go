@@ -3,6 +3,7 @@ package fleet
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -19,6 +20,10 @@ type Release struct {
 	// Dirty is set when the last undo could not be completed, or when a deploy
 	// was lost and none has repaired since what it left.
 	Dirty bool `json:"dirty"`
+	// Released is when the release took over, zero if that is not known; Retiring is set
+	// while it removes the containers before it.
+	Released time.Time `json:"released,omitzero"`
+	Retiring bool      `json:"retiring,omitempty"`
 	// Touched are the nodes that a deployment may have left something on:
 	// those of every definition since the last deployment that ended clean.
 	Touched []string `json:"touched,omitempty"`

@@ -13,8 +13,8 @@ import (
 )
 
 // BeginDeployment opens a deployment and gives it its number; each run of a
-// workflow gets one. An older deployment of the service that is still under
-// way has lost its workflow, which was the lock: it is closed as lost, and
+// workflow gets one. An older deployment of the service that has not ended has lost
+// its workflow, which was the lock: it is closed, as lost unless it is the release, and
 // the ports that only it held are set to rest.
 func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error) {
 	var result fleet.BeginResult
@@ -97,12 +97,12 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 	return number, err
 }
 
-// closeLost closes the service's deployments that are still under way. What they have
-// left on the nodes is unknown, so the service is dirty until a deployment has
-// repaired it.
+// closeLost closes the service's deployments that have not ended. What they have left on
+// the nodes is unknown, so the service is dirty until a deployment has repaired it.
 func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 	tag, err := tx.Exec(ctx, `
-		update deployments set outcome = 'lost', finished_at = now()
+		update deployments
+		set outcome = case when released_at is null then 'lost' else 'succeeded' end, dirty = true, finished_at = now()
 		where service = $1 and outcome is null`, service)
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
@@ -114,7 +114,8 @@ func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 }
 
 // FinishDeployment records a deployment's outcome and whether the service is dirty
-// from then on, and sets ports to rest. A closed deployment is not changed.
+// from then on, adds the events, and sets ports to rest. A closed deployment is not
+// changed.
 func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -134,6 +135,11 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 		}
 		if _, err := tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty); err != nil {
 			return err
+		}
+		if len(r.Events) > 0 {
+			if err := writeEvents(ctx, tx, r.Events, r.Destinations); err != nil {
+				return err
+			}
 		}
 		if r.ReleasePorts {
 			if err := restUncommitted(ctx, tx, r.Service, r.PortRest); err != nil {
@@ -161,8 +167,9 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 	var deployments []fleet.DeploymentRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, undone,
-			       who, from_host, started_at, coalesce(finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
+			select service, number, verb, coalesce(outcome, case when released_at is null then '' else 'succeeded' end),
+			       outcome is null and released_at is not null, error_kind, error_message, undone,
+			       who, from_host, started_at, coalesce(released_at, finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
 			       coalesce((definition->>'active')::boolean, false)
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)
 		if err != nil {
@@ -182,7 +189,7 @@ func (s *Store) Snapshot(ctx context.Context, service string, number int) (fleet
 		var definition []byte
 		var outcome string
 		err := tx.QueryRow(ctx, `
-			select definition, digests, coalesce(outcome, 'under way')
+			select definition, digests, coalesce(outcome, case when released_at is null then 'under way' else 'succeeded' end)
 			from deployments where service = $1 and number = $2`,
 			service, number).Scan(&definition, &snapshot.Digests, &outcome)
 		switch {
