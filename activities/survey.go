@@ -21,6 +21,8 @@ type SurveyInput struct {
 	Ports int `json:"ports,omitempty"`
 	// Secrets are those that the service's components here need.
 	Secrets []string `json:"secrets,omitempty"`
+	// Images are those, by digest, that the service's components here run.
+	Images []string `json:"images,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -31,6 +33,8 @@ type SurveyResult struct {
 	FreePorts  []int             `json:"free_ports,omitempty"`
 	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
+	// Images are the requested ones that podman has.
+	Images []string `json:"images,omitempty"`
 	// Newest is the newest deployment of the service that this node has seen.
 	// It is newer than the one that surveys if the registry has lost
 	// deployments, as after a restore from a backup.
@@ -41,7 +45,7 @@ type SurveyResult struct {
 }
 
 // Survey finds the service's containers, any other container under a name that it
-// needs, secrets that are missing, and free ports. For a deployment it waits until
+// needs, secrets that are missing, images that are here, and free ports. For a deployment it waits until
 // the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
@@ -79,6 +83,15 @@ func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) 
 			return SurveyResult{}, err
 		}
 		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
+	}
+	for _, image := range in.Images {
+		present, err := a.Runtime.ImageExists(ctx, image)
+		if err != nil {
+			return SurveyResult{}, err
+		}
+		if present {
+			result.Images = append(result.Images, image)
+		}
 	}
 	return result, nil
 }

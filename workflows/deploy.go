@@ -35,6 +35,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if d.verb.adopts {
 		return d.adopt(ctx)
 	}
+	if err := d.requireImages(ctx); err != nil {
+		return err
+	}
 	if err := d.decide(); err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ func (d *deploy) foresee(ctx workflow.Context) (err error) {
 	if err := d.survey(ctx, surveys); err != nil {
 		return err
 	}
+	if err := d.requireImages(ctx); err != nil {
+		return err
+	}
 	if err := d.passOverRetiring(ctx); err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ type deploy struct {
 	nodes   map[string]plan.Node
 	ports   map[string][]int  // free ports by node
 	digests map[string]string // by image reference; "" while it is missing
+	// present are the images that nodes have, by digest, of those given by digest.
+	present map[string][]string
 	plan    plan.Plan
 	planned *PlanResult // the plan as clients read it; nil before it is made
 	// adoption is what an adopt has found.
@@ -69,6 +71,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		nodes:    map[string]plan.Node{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
+		present:  map[string][]string{},
 		members:  map[string]fleet.Member{},
 		boots:    map[string]string{},
 		result: &Result{

@@ -78,7 +78,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 			return failed(timeoutFault(err, "survey "+name))
 		}
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
-		d.ports[name] = found.FreePorts
+		d.ports[name], d.present[name] = found.FreePorts, found.Images
 		d.newest = max(d.newest, found.Newest)
 		return nil
 	})
@@ -112,6 +112,7 @@ func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.
 // ports where the deploy allocates any there.
 func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 	in := surveyInput(d.desired, d.number, name, d.release.AdoptedOn(name))
+	in.Images = d.imagesOn(name)
 	routes := 0
 	for _, c := range d.desired.Components {
 		if c.Node == name {

@@ -23,7 +23,8 @@ func newRollback(s *session.Session) *cobra.Command {
 		Short: "Deploy a former release again, with the digests that it had",
 		Long: `Rollback deploys the release before this one, or the one that --to names, with
 its own definition and the very images that it had, wherever their tags point
-now. It is a deploy like any other: health-gated, and put back if it fails.
+now. The image registry is asked only for what its nodes do not have. It is a
+deploy like any other: health-gated, and put back if it fails.
 After mcp undeploy and mcp stop it deploys the release that ran last.`,
 		Example: "  mcp rollback shop\n  mcp rollback shop --to 12",
 		Args:    session.Args(cobra.ExactArgs(1)),
