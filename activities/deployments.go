@@ -4,11 +4,11 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // BeginDeployment opens a deployment and gives it its number, which is the
@@ -35,12 +35,7 @@ func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fl
 // a predecessor, and may let its ports rest.
 func (a *Control) FinishDeployment(ctx context.Context, in fleet.FinishRequest) error {
 	in.PortRest, in.Destinations = a.PortRest, slices.Sorted(maps.Keys(a.Alerts))
-	for _, left := range in.NotRetired {
-		now := time.Now()
-		in.Events = append(in.Events, fleet.Event{At: now, Since: now, Node: left.Node, Drift: fleet.Drift{
-			Kind: fleet.EventNotRetired, Service: in.Service, Detail: strings.TrimPrefix(strings.Join(left.Containers, ", ")+": "+left.Problem, ": "),
-		}})
-	}
+	in.Events = watch.NotRetired(in.Service, in.NotRetired, time.Now())
 	return a.Registry.FinishDeployment(ctx, in)
 }
 

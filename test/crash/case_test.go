@@ -77,12 +77,12 @@ func (fc *faultCase) prepare() error {
 		if err := fc.rig.define(fc.service, definition(fc)); err != nil {
 			return err
 		}
-		if err := fc.rig.run("deploy", fc.service); err != nil {
+		if err := fc.whole("deploy", fc.service); err != nil {
 			return err
 		}
 	}
 	if fc.scenario.beforeVerb != nil {
-		if err := fc.rig.run(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
+		if err := fc.whole(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
 			return err
 		}
 	}
@@ -90,6 +90,15 @@ func (fc *faultCase) prepare() error {
 		return fc.terminate()
 	}
 	return nil
+}
+
+// whole runs a verb, and returns when its workflow has ended too: its activities are none
+// of the case's.
+func (fc *faultCase) whole(args ...string) error {
+	if err := fc.rig.run(args...); err != nil {
+		return err
+	}
+	return fc.closed()
 }
 
 // terminate starts a deploy, and terminates its workflow when it has created a
