@@ -74,6 +74,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 	return d.commitRelease(ctx, fleet.CommitRequest{
 		Active:  d.desired.Active,
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
+		Static:  d.staticPorts(),
 	})
 }
 

@@ -35,7 +35,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if d.verb.adopts {
 		return d.adopt(ctx)
 	}
-	if err := d.decide(); err != nil {
+	if err := d.decide(ctx); err != nil {
 		return err
 	}
 	if d.plan.Unchanged() && !d.release.Dirty {
@@ -46,6 +46,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	if err := d.images(ctx); err != nil {
+		return err
+	}
+	if err := d.askPorts(ctx); err != nil {
 		return err
 	}
 	if err := d.start(ctx); err != nil {

@@ -38,6 +38,8 @@ type harness struct {
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
 	fail func(call string, attempt int32) error
+	// held are the ports that are held.
+	held []fleet.PortHolder
 	// refused is the refusal of a cut-over; newest the number that nodes have seen.
 	refused *fault.Error
 	newest  int
@@ -214,6 +216,9 @@ func (s *harness) register() {
 		return err
 	})
 	add("Untag", func(ctx context.Context, in activities.PushInput) error { return s.call(ctx, in.Image) })
+	add("PortHolders", func(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error) {
+		return s.held, s.call(ctx, fmt.Sprint(len(ports)))
+	})
 	add("AllocatePorts", func(ctx context.Context, in fleet.PortRequest) (activities.AllocatePortsResult, error) {
 		var result activities.AllocatePortsResult
 		err := s.call(ctx, in.Component)
@@ -350,7 +355,7 @@ func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices", "PortHolders"}, verb) {
 			kept = append(kept, call)
 		}
 	}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -27,16 +28,20 @@ func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	if err := d.survey(ctx, surveys); err != nil {
 		return nil, readFailure(err)
 	}
-	if err := d.decide(); err != nil {
+	if err := d.decide(ctx); err != nil {
 		return nil, readFailure(err)
 	}
 	return d.planned, nil
 }
 
 // decide makes the plan.
-func (d *deploy) decide() error {
+func (d *deploy) decide(ctx workflow.Context) error {
+	held, err := d.portHolders(ctx)
+	if err != nil {
+		return err
+	}
 	made, err := plan.Make(plan.Input{
-		Desired: d.desired, Only: d.only, Force: d.in.Force || d.verb.replaces,
+		Desired: d.desired, Only: d.only, Given: d.given(), Force: d.in.Force || d.verb.replaces, Held: held,
 		Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
 	})
 	if err != nil {
@@ -102,5 +107,26 @@ func planFault(err error) error {
 			WithHint("make it on %s: podman secret create %s FILE", missing.Node, missing.Secret)
 		f.Component, f.Node = missing.Component, missing.Node
 	}
+	var held *plan.HeldError
+	if errors.As(err, &held) {
+		f = heldFault(held)
+	}
+	return f
+}
+
+// heldFault is the fault of a plan that needs what another component has.
+func heldFault(held *plan.HeldError) *fault.Error {
+	kind := fault.Conflict
+	if held.Port != 0 {
+		kind = fault.PortInUse
+	}
+	f := fault.New(kind, "%s", held.Error())
+	switch service, _, _ := strings.Cut(held.Holder, "/"); {
+	case held.Partial:
+		f = f.WithHint("deploy the whole service, which hands it over: mcp deploy %s", service)
+	default:
+		f = f.WithHint("name another port, or deploy %s without it first", service)
+	}
+	f.Component, f.Node, f.Port = held.Component, held.Node, held.Port
 	return f
 }

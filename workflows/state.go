@@ -34,7 +34,12 @@ type deploy struct {
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
-	undo    undo
+	undo undo
+	// routes are the ports that were allocated for new containers, by component.
+	routes map[string][]fleet.Route
+	// stops are the containers that are stopped for others to start, by node and
+	// name: each is stopped once.
+	stops   map[[2]string]workflow.Future
 	members map[string]fleet.Member // those with new containers, by component
 	result  *Result
 	// forward is set when the cut-over begins: from then on a cancel has no effect.
@@ -62,6 +67,8 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		nodes:    map[string]plan.Node{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
+		routes:   map[string][]fleet.Route{},
+		stops:    map[[2]string]workflow.Future{},
 		members:  map[string]fleet.Member{},
 		result: &Result{
 			Service:    in.Definition.Name,

@@ -70,6 +70,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	var undone []string
 	g := newGroup(ctx)
 	for _, recovery := range d.undo.nodes {
+		recovery.Start = plan.InOrder(d.release, recovery.Start)
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Closing: true, Recovery: recovery,
