@@ -26,11 +26,13 @@ type CutOverResult struct {
 	// Refused is why it has not: nothing was renamed, so that the deploy can
 	// still be undone. It is nil if the cut-over is complete.
 	Refused *fault.Error `json:"refused,omitempty"`
+	// Boot is the present boot of the node's host; "" if that is unknown. Where it is
+	// another than a container was healthy in, the boot has ended the container.
+	Boot string `json:"boot,omitempty"`
 }
 
 // CutOver renames: name → name.prev, then name.next → name. It checks first that
-// every successor still runs. From the first rename on the deploy only
-// goes forward.
+// every successor still runs, and refuses otherwise.
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
 	s := step{service: in.Service, deployment: in.Deployment, alone: true, adopted: in.Adopted}
 	result, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (CutOverResult, error) {
@@ -40,7 +42,7 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 		}
 		refused, err := a.refuse(ctx, here, in)
 		if refused != nil || err != nil {
-			return CutOverResult{Refused: refused}, err
+			return CutOverResult{Refused: refused, Boot: a.Machine.Boot}, err
 		}
 		return CutOverResult{}, here.swapAll(ctx, engine, in)
 	})

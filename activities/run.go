@@ -16,6 +16,8 @@ type RunContainerInput struct {
 // RunContainerResult is the container that runs and is healthy.
 type RunContainerResult struct {
 	ID string `json:"id"`
+	// Boot is the boot of the node's host in which it is; "" if that is unknown.
+	Boot string `json:"boot,omitempty"`
 }
 
 // RunContainer pulls the image, runs the component under the name it has
@@ -33,7 +35,7 @@ func (a *Node) RunContainer(ctx context.Context, in RunContainerInput) (RunConta
 }
 
 func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (RunContainerResult, error) {
-	var result RunContainerResult
+	result := RunContainerResult{Boot: a.Machine.Boot}
 	if err := a.Fence.pass(c.Service, c.Deployment); err != nil {
 		return result, err // before it pulls for nothing
 	}

@@ -4,7 +4,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
@@ -33,16 +32,40 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 }
 
 // cutOver gives the new containers their names, on all nodes side by side. While no
-// node has renamed anything, the deploy can still be undone. After that it waits for
-// a node that fails, because part of the renames may have been done; what it cannot
-// complete, Mend undoes.
+// node has renamed anything, undo undoes the deploy. After that it goes forward as far
+// as it can: a node that does not answer is waited for, and containers that a boot has
+// ended start again. Where a node cannot follow, reverse puts back the release.
 func (d *deploy) cutOver(ctx workflow.Context) error {
 	swaps := d.swaps()
 	if len(swaps) > 0 {
 		d.log("Cutting over")
 	}
-	var refused *fault.Error
-	renamed := false
+	for {
+		refusals, err := d.swap(ctx, swaps)
+		if err != nil || len(refusals) == 0 {
+			d.forward = d.renamed || err == nil
+			return err
+		}
+		remaining := map[string]activities.CutOverInput{}
+		for _, name := range workflow.DeterministicKeys(refusals) {
+			if !d.booted(refusals[name]) {
+				d.forward = d.renamed
+				return refusals[name].Refused
+			}
+			remaining[name] = swaps[name]
+		}
+		if err := d.startAgain(ctx, remaining); err != nil {
+			d.forward = d.renamed
+			return err
+		}
+		swaps = remaining
+	}
+}
+
+// swap has nodes cut over, and returns the refusals. A node that fails is waited for,
+// because part of its renames may have been done.
+func (d *deploy) swap(ctx workflow.Context, swaps map[string]activities.CutOverInput) (map[string]activities.CutOverResult, error) {
+	refusals := map[string]activities.CutOverResult{}
 	g := &group{selector: workflow.NewSelector(ctx), ctx: ctx, cancel: func() {}}
 	for _, name := range workflow.DeterministicKeys(swaps) {
 		step := shortStep(ctx, activities.QueueNode(name), "cut over on "+name, max(undoTimeout, d.left(ctx)))
@@ -50,22 +73,41 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 			var done activities.CutOverResult
 			err := f.Get(ctx, &done)
 			if err == nil && done.Refused != nil {
-				refused = done.Refused
+				refusals[name] = done
 				return nil
 			}
-			renamed = true // or may have
+			d.renamed = true // or may have
 			return nodeFault(err, name)
 		})
 	}
-	err := g.wait(ctx)
-	if err == nil && refused != nil {
-		err = refused
+	return refusals, g.wait(ctx)
+}
+
+// booted reports whether a boot has ended the container for which a node refuses to cut
+// over. Otherwise it has ended by itself, which is a failure of the new version.
+func (d *deploy) booted(r activities.CutOverResult) bool {
+	boot, ran := d.boots[r.Refused.Component]
+	return ran && boot != r.Boot
+}
+
+// startAgain runs the new containers of nodes again that have booted since they were
+// healthy, and waits until they are.
+func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]activities.CutOverInput) error {
+	for _, name := range workflow.DeterministicKeys(nodes) {
+		delete(d.stops, name) // what was stopped may have started at the boot
 	}
-	if err != nil && renamed {
-		d.result.Undone = append(d.result.Undone, "cut over: some containers may have their new names")
+	for _, wave := range d.plan.Starts() {
+		g := newGroup(ctx)
+		for _, step := range wave {
+			if _, booted := nodes[step.Node]; booted {
+				g.do(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
+			}
+		}
+		if err := g.wait(ctx); err != nil {
+			return err
+		}
 	}
-	d.forward = renamed || err == nil
-	return err
+	return nil
 }
 
 // commit makes this deployment the release. It waits for Postgres without a

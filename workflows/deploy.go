@@ -19,8 +19,8 @@ func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	return d.finish(ctx, err)
 }
 
-// run is the deploy, step by step. Until cutOver an error means that the release
-// still stands and undo puts the rest back; from there on the deploy only goes
+// run is the deploy, step by step. Until the commit an error means that the release
+// still stands, and finish puts back the rest; from there on the deploy only goes
 // forward.
 func (d *deploy) run(ctx workflow.Context) error {
 	surveys := newGroup(ctx)

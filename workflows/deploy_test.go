@@ -269,36 +269,6 @@ func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
 	}
 }
 
-func TestACutOverThatIsRefusedIsUndone(t *testing.T) {
-	s := newHarness(t)
-	s.released(shop())
-	s.refused = fault.New(fault.Unhealthy, "container shop-web.next exited with code 3 after it was healthy")
-	in := shop()
-	in.Force = true
-	result := s.deploy(t, in)
-	require.Equal(t, workflows.Failed, result.Outcome)
-	require.False(t, result.Dirty)
-	require.Equal(t, s.refused.Message, result.Error.Message)
-	require.Equal(t, []string{
-		"CutOver shop-api,shop-web",
-		"Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]",
-		"ReleasePorts",
-		"FinishDeployment failed",
-	}, s.changes()[4:])
-}
-
-func TestACutOverThatFailsHalfWayIsLeftToMend(t *testing.T) {
-	s := newHarness(t)
-	s.released(shop())
-	s.fail = failing("CutOver", 0, fault.New(fault.Conflict, "deployment 8 of shop is over"))
-	in := shop()
-	in.Force = true
-	result := s.deploy(t, in)
-	require.Equal(t, workflows.Failed, result.Outcome)
-	require.True(t, result.Dirty)
-	require.NotContains(t, strings.Join(s.calls, "\n"), "Restore", "a part of it may have its new names")
-}
-
 func TestAFailedDeployDoesNotMakeADirtyServiceClean(t *testing.T) {
 	s := newHarness(t)
 	s.released(shop())

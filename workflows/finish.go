@@ -26,7 +26,11 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 			cause = fault.New(fault.Conflict, "the %s of %s was cancelled", d.verb.word, r.Service)
 		}
 		r.Error = d.waitedFor(ctx, activities.FaultOf(cause))
-		if len(r.Undone) == 0 {
+		switch {
+		case len(r.Undone) > 0: // the release is not known, so Mend reads it
+		case d.renamed:
+			r.Undone = d.reverse(ctx)
+		default:
 			r.Undone = d.putBack(ctx)
 		}
 	}

@@ -11,7 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -40,15 +42,20 @@ type harness struct {
 	fail func(call string, attempt int32) error
 	// held are the ports that are held.
 	held []fleet.PortHolder
-	// refused is the refusal of a cut-over; newest the number that nodes have seen.
-	refused *fault.Error
+	// cutOver is how a node cuts over, where its calls do not fail; newest the number
+	// that nodes have seen.
+	cutOver func(node string) activities.CutOverResult
 	newest  int
+	// booted is the present boot of each node's host.
+	booted map[string]string
 	// stale is the result of a commit.
 	stale fleet.CommitResult
 	// boot is the registry's answer about the boot of the node's host.
 	boot fleet.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
+	// seen is when the node was last seen.
+	seen func() time.Time
 	// holder has the name that is claimed; answer is that of the worker that polls the
 	// node's queue, if there is one.
 	holder fleet.Holder
@@ -85,11 +92,15 @@ func newHarness(t *testing.T) *harness {
 		nodes:   map[string][]fleet.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
 		fail:    func(string, int32) error { return nil },
+		cutOver: func(string) activities.CutOverResult { return activities.CutOverResult{} },
+		booted:  map[string]string{},
 
 		deploying: func() bool { return false },
+		seen:      func() time.Time { return time.Time{} },
 		nextPort:  20000,
 	}
 	s.env.SetTestTimeout(20 * time.Second)
+	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}}})
 	s.register()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
@@ -235,7 +246,10 @@ func (s *harness) register() {
 		return result, err
 	})
 	add("RunContainer", func(ctx context.Context, in activities.RunContainerInput) (activities.RunContainerResult, error) {
-		return activities.RunContainerResult{}, s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		err := s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return activities.RunContainerResult{Boot: s.booted[strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")]}, err
 	})
 	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
 	add("Renumber", func(ctx context.Context, in fleet.RenumberRequest) (int, error) {
@@ -243,8 +257,12 @@ func (s *harness) register() {
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
 		s.recordAdopted("CutOver", in.Adopted)
-		err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ","))
-		return activities.CutOverResult{Refused: s.refused}, err
+		if err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ",")); err != nil {
+			return activities.CutOverResult{}, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.cutOver(strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")), nil
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
@@ -280,6 +298,7 @@ func (s *harness) register() {
 	add("RecordNode", func(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
 		return s.boot, s.call(ctx, in.Name)
 	})
+	add("LastSeen", func(ctx context.Context, node string) (time.Time, error) { return s.seen(), s.call(ctx, node) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
 	add("WatchedNodes", func(context.Context) ([]fleet.WatchedNode, error) { return s.watched, nil })
 	add("ClaimNode", func(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
@@ -355,7 +374,7 @@ func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices", "PortHolders"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "LastSeen", "Deploying", "ListContainers", "ListServices", "PortHolders"}, verb) {
 			kept = append(kept, call)
 		}
 	}

@@ -67,16 +67,15 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 func (d *deploy) stopFirst(ctx workflow.Context, list []plan.Stopped) error {
 	var stops []workflow.Future
 	for _, s := range list {
-		at := [2]string{s.Node, s.Container}
-		if d.stops[at] == nil {
-			if s.Active {
-				d.undo.start(s.Node, s.Container)
-			}
-			stop, settable := workflow.NewFuture(ctx)
-			workflow.Go(ctx, func(ctx workflow.Context) { settable.Set(nil, d.stopContainer(ctx, s.Node, s.Container)) })
-			d.stops[at] = stop
+		if d.stops[s.Node] == nil {
+			d.stops[s.Node] = map[string]workflow.Future{}
 		}
-		stops = append(stops, d.stops[at])
+		stop := d.stops[s.Node][s.Container]
+		if stop == nil {
+			stop = d.stopOne(ctx, s)
+			d.stops[s.Node][s.Container] = stop
+		}
+		stops = append(stops, stop)
 	}
 	var first error
 	for _, stop := range stops { // each has to end, so that an undo races with none
@@ -85,6 +84,16 @@ func (d *deploy) stopFirst(ctx workflow.Context, list []plan.Stopped) error {
 		}
 	}
 	return first
+}
+
+// stopOne begins to stop a container.
+func (d *deploy) stopOne(ctx workflow.Context, s plan.Stopped) workflow.Future {
+	if s.Active {
+		d.undo.start(s.Node, s.Container)
+	}
+	stop, settable := workflow.NewFuture(ctx)
+	workflow.Go(ctx, func(ctx workflow.Context) { settable.Set(nil, d.stopContainer(ctx, s.Node, s.Container)) })
+	return stop
 }
 
 // runOnFreePorts runs the container on the ports that were allocated for it. One that
@@ -96,7 +105,9 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 		spec.Routes = activities.NewRouteSpecs(spec.Definition.Routes, routes)
 		d.undo.remove(step.Node, step.Container+fleet.NextSuffix)
 		run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
-		err := workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, nil)
+		var ran activities.RunContainerResult
+		err := workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, &ran)
+		d.boots[step.Component] = ran.Boot
 		if err == nil {
 			return routes, nil
 		}
@@ -113,5 +124,6 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 		if routes, err = d.allocate(ctx, request); err != nil {
 			return nil, err
 		}
+		d.routes[step.Component] = routes
 	}
 }

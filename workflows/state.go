@@ -39,11 +39,15 @@ type deploy struct {
 	routes map[string][]fleet.Route
 	// stops are the containers that are stopped for others to start, by node and
 	// name: each is stopped once.
-	stops   map[[2]string]workflow.Future
+	stops   map[string]map[string]workflow.Future
 	members map[string]fleet.Member // those with new containers, by component
 	result  *Result
+	// boots are those of the hosts on which the new containers were healthy, by
+	// component.
+	boots map[string]string
 	// forward is set when the cut-over begins: from then on a cancel has no effect.
-	forward bool
+	// renamed is set once a node has renamed containers, or may have.
+	forward, renamed bool
 	// committed is set once the deployment is the release: it has succeeded.
 	// stale are the images that are not needed any more from then on.
 	committed bool
@@ -68,8 +72,9 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
 		routes:   map[string][]fleet.Route{},
-		stops:    map[[2]string]workflow.Future{},
+		stops:    map[string]map[string]workflow.Future{},
 		members:  map[string]fleet.Member{},
+		boots:    map[string]string{},
 		result: &Result{
 			Service:    in.Definition.Name,
 			WorkflowID: info.WorkflowExecution.ID,

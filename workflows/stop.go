@@ -25,7 +25,7 @@ func (d *deploy) stop(ctx workflow.Context) error {
 
 // stopContainer stops a container and keeps it.
 func (d *deploy) stopContainer(ctx workflow.Context, on, container string) error {
-	stop := nodeStep(ctx, on, container+": stop", d.left(ctx))
+	stop := stopStep(ctx, on, container+": stop", d.longestStop(), d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
 		Service: d.desired.Name, Deployment: d.number, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)

@@ -29,7 +29,9 @@ func (u *undo) remove(node, container string) {
 // start notes that a container is about to be stopped.
 func (u *undo) start(node, container string) {
 	r := u.node(node)
-	r.Start = append(r.Start, container)
+	if !slices.Contains(r.Start, container) {
+		r.Start = append(r.Start, container)
+	}
 }
 
 func (u *undo) node(name string) *plan.Recovery {
