@@ -43,6 +43,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	spec := activities.ComponentSpec{
 		Service:    d.desired.Name,
 		Deployment: d.number,
+		Run:        d.runID,
 		Definition: c,
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
@@ -53,7 +54,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
-		Deployment: d.number, Image: c.Image, Digest: digest, Spec: spec.Spec,
+		Deployment: d.number, Run: d.runID, Image: c.Image, Digest: digest, Spec: spec.Spec,
 		Active: true, Routes: routes,
 	}
 	for _, r := range routes {
@@ -70,10 +71,10 @@ func (d *deploy) stopFirst(ctx workflow.Context, list []plan.Stopped) error {
 		if d.stops[s.Node] == nil {
 			d.stops[s.Node] = map[string]workflow.Future{}
 		}
-		stop := d.stops[s.Node][s.Container]
+		stop := d.stops[s.Node][s.Name]
 		if stop == nil {
 			stop = d.stopOne(ctx, s)
-			d.stops[s.Node][s.Container] = stop
+			d.stops[s.Node][s.Name] = stop
 		}
 		stops = append(stops, stop)
 	}
@@ -89,10 +90,10 @@ func (d *deploy) stopFirst(ctx workflow.Context, list []plan.Stopped) error {
 // stopOne begins to stop a container.
 func (d *deploy) stopOne(ctx workflow.Context, s plan.Stopped) workflow.Future {
 	if s.Active {
-		d.undo.start(s.Node, s.Container)
+		d.undo.start(s.Node, s.Ref)
 	}
 	stop, settable := workflow.NewFuture(ctx)
-	workflow.Go(ctx, func(ctx workflow.Context) { settable.Set(nil, d.stopContainer(ctx, s.Node, s.Container)) })
+	workflow.Go(ctx, func(ctx workflow.Context) { settable.Set(nil, d.stopContainer(ctx, s.Node, s.Ref)) })
 	return stop
 }
 

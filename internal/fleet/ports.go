@@ -7,7 +7,9 @@ type PortRequest struct {
 	Service    string `json:"service"`
 	Component  string `json:"component"`
 	Deployment int    `json:"deployment"`
-	Node       string `json:"node"`
+	// Run is the deployment's.
+	Run  string `json:"run,omitempty"`
+	Node string `json:"node"`
 	// Giving are components of the service that give up their ports in this
 	// deployment: Static may have ports that they hold. The component itself is
 	// always one.

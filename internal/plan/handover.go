@@ -21,8 +21,8 @@ type Taking struct {
 // Stopped is a container that is stopped before a new one starts. It is kept, and an
 // undo starts it again if Active is set.
 type Stopped struct {
+	fleet.Ref
 	Component string `json:"component"`
-	Container string `json:"container"`
 	Node      string `json:"node"`
 	Active    bool   `json:"active,omitempty"`
 }
@@ -39,7 +39,7 @@ func (p *planner) handovers() {
 		}
 		c, _ := p.Desired.Component(step.Component)
 		if c.Order == servicedef.StopFirst && step.OldNode != "" && p.Nodes[step.OldNode].Reachable {
-			step.StopsFirst = append(step.StopsFirst, step.old())
+			step.StopsFirst = append(step.StopsFirst, step.stopped())
 		}
 		for _, giver := range p.plan.Steps {
 			if !p.gives(giver, *step) {
@@ -50,7 +50,7 @@ func (p *planner) handovers() {
 				step.Takes = append(step.Takes, Taking{From: giver.Component, Thing: thing})
 			}
 			if len(things) > 0 {
-				step.StopsFirst = append(step.StopsFirst, giver.old())
+				step.StopsFirst = append(step.StopsFirst, giver.stopped())
 			}
 		}
 	}
@@ -146,18 +146,18 @@ func portName(p servicedef.Port) string { return fmt.Sprintf("%s port %d", p.Pro
 // starts reports whether a step runs a new container.
 func (s Step) starts() bool { return s.Action == Create || s.Action == Replace }
 
-// old is the step's old container, to be stopped.
-func (s Step) old() Stopped {
-	return Stopped{Component: s.Component, Container: s.Container, Node: s.OldNode, Active: s.OldActive}
+// stopped is the step's old container, to be stopped.
+func (s Step) stopped() Stopped {
+	return Stopped{Ref: s.Old(), Component: s.Component, Node: s.OldNode, Active: s.OldActive}
 }
 
 // InOrder returns containers of a release in the order in which a deploy starts them.
-func InOrder(release fleet.Release, containers []string) []string {
+func InOrder(release fleet.Release, containers []fleet.Ref) []fleet.Ref {
 	waves, wave := release.Waves(), map[string]int{}
 	for _, m := range release.Members() {
 		wave[m.Container] = waves[m.Component]
 	}
 	ordered := slices.Clone(containers)
-	slices.SortFunc(ordered, func(a, b string) int { return cmp.Or(cmp.Compare(wave[a], wave[b]), strings.Compare(a, b)) })
+	slices.SortFunc(ordered, func(a, b fleet.Ref) int { return cmp.Or(cmp.Compare(wave[a.Name], wave[b.Name]), strings.Compare(a.Name, b.Name)) })
 	return ordered
 }

@@ -160,7 +160,7 @@ func TestWhatIsHandedOverIsStoppedFirst(t *testing.T) {
 		in.Nodes["rift"].Containers[0].Running = false // a deploy that was terminated had stopped it
 		p, err := plan.Make(in)
 		require.NoError(t, err)
-		require.Equal(t, []plan.Stopped{{Component: "db", Container: "shop-db", Node: "rift", Active: true}}, p.Steps[0].StopsFirst)
+		require.Equal(t, []plan.Stopped{{Ref: fleet.Ref{Name: "shop-db"}, Component: "db", Node: "rift", Active: true}}, p.Steps[0].StopsFirst)
 	})
 }
 
