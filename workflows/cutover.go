@@ -97,6 +97,9 @@ func (d *deploy) booted(r activities.CutOverResult) bool {
 // startAgain runs the new containers of nodes again that have booted since they were
 // healthy, and waits until they are.
 func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]activities.CutOverInput) error {
+	for _, name := range workflow.DeterministicKeys(nodes) {
+		delete(d.stops, name) // what was stopped may have started at the boot
+	}
 	for _, wave := range d.plan.Starts() {
 		g := newGroup(ctx)
 		for _, step := range wave {
@@ -117,6 +120,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 	return d.commitRelease(ctx, fleet.CommitRequest{
 		Active:  d.desired.Active,
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
+		Static:  d.staticPorts(),
 	})
 }
 
