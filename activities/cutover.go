@@ -29,7 +29,7 @@ type CutOverResult struct {
 }
 
 // CutOver renames: name → name.prev, then name.next → name. It checks first that
-// every successor still runs. From the first rename on the deploy only
+// every successor still runs, and has done so without a restart. From the first rename on the deploy only
 // goes forward.
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
 	s := step{service: in.Service, deployment: in.Deployment, alone: true, adopted: in.Adopted}
@@ -82,12 +82,11 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 			return nil, nil
 		}
 		next := here[name+fleet.NextSuffix]
-		if next.State == runtime.Running {
-			continue
-		}
 		ended, err := a.Runtime.Inspect(ctx, name+fleet.NextSuffix)
 		var refused *fault.Error
 		switch {
+		case err == nil && ended.State == runtime.Running && ended.Restarts == 0:
+			continue
 		case fault.Is(err, fault.NotFound):
 			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, fleet.NextSuffix)
 		case err != nil:
