@@ -54,7 +54,7 @@ type NodeDiagnosis struct {
 
 // DiagnoseNode diagnoses a node's worker.
 func (a *Node) DiagnoseNode(ctx context.Context) (NodeDiagnosis, error) {
-	version, err := a.Runtime.Version(ctx)
+	version, err := askEngine(ctx, a, a.Runtime.Version)
 	if err != nil {
 		return NodeDiagnosis{MCP: a.Version, Engine: fault.Of(a.placed(err, ""))}, nil
 	}

@@ -2,8 +2,10 @@ package activities_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +36,11 @@ func (h *host) hold(method, name string) (reached <-chan struct{}, letGo func())
 // activities end with ctx.
 func (h *host) beside(ctx context.Context) *host {
 	return &host{Node: h.Node, engine: h.engine, env: newActivities(ctx, h.Node)}
+}
+
+// changes are the calls so far that change something.
+func (h *host) changes() []runtime.FakeCall {
+	return slices.DeleteFunc(h.engine.Calls(), func(c runtime.FakeCall) bool { return c.Method == "Inspect" || c.Method == "Summaries" })
 }
 
 // begin runs something in the background; the channel gives what it returns.
@@ -160,6 +167,35 @@ func TestANewerDeploymentSurveysWhenOlderStepsHaveEnded(t *testing.T) {
 			stillWaiting(t, survey)
 			letGo()
 			require.Equal(t, answer{sees: test.sees}, <-survey, "the call that was under way, and none after it")
+		})
+	}
+}
+
+// An engine that never answers does not hold the node for ever: after a bound the step
+// is given up, and the next one goes on. What hangs begins no further call.
+func TestAStepThatHangsIsGivenUp(t *testing.T) {
+	for name, test := range lateSteps() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t)
+				test.before(t, h)
+				reached, letGo := h.hold(test.method, test.name)
+				step := begin(func() *fault.Error { return test.step(h) })
+				<-reached
+				over := <-step
+				require.NotNil(t, over)
+				require.Equal(t, fault.Unavailable, over.Kind, over.Message)
+				require.Contains(t, over.Message, "no progress within 1m30s")
+
+				next := h.beside(t.Context())
+				require.Nil(t, next.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Closing: true}), "the undo goes on")
+				_, f := next.survey(3)
+				require.Nil(t, f, "and so does a newer deployment")
+				before := h.changes()
+				letGo()
+				synctest.Wait()
+				require.Equal(t, before, h.changes(), "the call that hung is the last one")
+			})
 		})
 	}
 }

@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"math"
+	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -10,27 +12,31 @@ import (
 
 // inside runs a step inside the fence. Work gets an engine whose calls are not
 // interrupted. When the activity is cancelled, or a newer deployment is seen, inside
-// returns at once; the step is under way until the engine has finished.
+// returns at once; the step is under way until the engine has finished, or makes no
+// progress any more.
 func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.Context, engine runtime.Runtime) (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
 	var none T
 	ctx, leave, err := a.Fence.enter(ctx, &s)
 	if err != nil {
 		return none, err
 	}
-	done := make(chan result, 1)
+	ctx, v, end := keepVigil(ctx)
+	leave = sync.OnceFunc(leave)
+	stalled := context.AfterFunc(v.ctx, func() {
+		s.stop(context.Cause(v.ctx))
+		leave()
+	})
+	done := make(chan outcome[T], 1)
 	go func() {
 		defer leave()
-		err := a.readLabels(ctx, s.service, s.deployment)
-		if err != nil {
-			done <- result{err: err}
-			return
-		}
-		value, err := work(ctx, uninterrupted{labelling(a.Runtime, s.adopted)})
-		done <- result{value, err}
+		defer stalled()
+		defer end()
+		done <- try(func() (T, error) {
+			if err := a.readLabels(ctx, s.service, s.deployment); err != nil {
+				return none, err
+			}
+			return work(ctx, uninterrupted{labelling(a.Runtime, s.adopted)})
+		})
 	}()
 	<-ctx.Done() // as it also is when the step has ended
 	select {
@@ -47,34 +53,42 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 // begins no call.
 type uninterrupted struct{ runtime.Runtime }
 
-func (u uninterrupted) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
-	if ctx.Err() != nil {
-		return "", context.Cause(ctx)
-	}
-	return u.Runtime.Run(context.WithoutCancel(ctx), spec)
+func (u uninterrupted) Run(ctx context.Context, spec runtime.ContainerSpec) (id string, err error) {
+	err = finish(ctx, 0, func(ctx context.Context) error {
+		id, err = u.Runtime.Run(ctx, spec)
+		return err
+	})
+	return id, err
 }
 
 func (u uninterrupted) Start(ctx context.Context, name string) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Start(ctx, name) })
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Start(ctx, name) })
 }
 
 func (u uninterrupted) Stop(ctx context.Context, name string, timeout time.Duration) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Stop(ctx, name, timeout) })
+	allow(ctx, timeout)
+	return finish(ctx, timeout, func(ctx context.Context) error { return u.Runtime.Stop(ctx, name, timeout) })
 }
 
 func (u uninterrupted) Remove(ctx context.Context, name string) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Remove(ctx, name) })
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Remove(ctx, name) })
 }
 
 func (u uninterrupted) Rename(ctx context.Context, from, to string) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Rename(ctx, from, to) })
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Rename(ctx, from, to) })
 }
 
-func (u uninterrupted) do(ctx context.Context, call func(context.Context) error) error {
+// finish makes a call whose context ends later than ctx: by patience, and by extra.
+func finish(ctx context.Context, extra time.Duration, call func(context.Context) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return call(context.WithoutCancel(ctx))
+	detached, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })
+	defer late.Stop()
+	defer context.AfterFunc(ctx, func() { late.Reset(patience + extra) })()
+	return call(detached)
 }
 
 // readLabels fails when the service's containers are of a newer deployment. The labels

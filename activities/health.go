@@ -42,6 +42,7 @@ func (e exited) Error() string { return e.container.End() }
 func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, name string) error {
 	health := c.Definition.Health
 	checks := a.checks(c, name)
+	allow(ctx, time.Duration(health.Interval)+time.Duration(max(1, len(checks)))*time.Duration(health.Timeout))
 	r.set("health", name)
 	started := time.Now()
 	deadline := started.Add(time.Duration(health.StartPeriod))

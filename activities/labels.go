@@ -48,5 +48,10 @@ func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name s
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
-	return err == nil && info.Labels[runtime.LabelService] == service && deploymentOf(info) == deployment, err
+	return err == nil && isOf(info, service, deployment), err
+}
+
+// isOf reports whether a deployment created the container.
+func isOf(c runtime.ContainerInfo, service string, deployment int) bool {
+	return c.Labels[runtime.LabelService] == service && deploymentOf(c) == deployment
 }

@@ -12,6 +12,9 @@ type Queues interface {
 	// Polled reports whether any worker has polled the queue within the last
 	// minutes; it may be gone.
 	Polled(ctx context.Context, queue string) (bool, error)
+	// LastCall is when Temporal last heard of a worker of the queue; zero where it
+	// does not tell.
+	LastCall(ctx context.Context, queue string) time.Time
 }
 
 // Lock is what Control needs to know of deploys.

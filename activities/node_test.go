@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,10 +28,13 @@ const image = "registry.test:5000/api@sha256:abc"
 // host is a node with an engine in memory.
 type host struct {
 	*activities.Node
+	mu     sync.Mutex
 	engine *runtime.Fake
 	env    *testsuite.TestActivityEnvironment
 	probe  *probes
 	specs  []runtime.ContainerSpec
+	// stops are the containers that were stopped, and the times that they were given.
+	stops map[string]time.Duration
 	// interrupted names a container that was created and never started.
 	interrupted string
 }
@@ -43,6 +48,13 @@ type recorder struct {
 func (r recorder) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
 	r.host.specs = append(r.host.specs, spec)
 	return r.Fake.Run(ctx, spec)
+}
+
+func (r recorder) Stop(ctx context.Context, name string, timeout time.Duration) error {
+	r.host.mu.Lock()
+	r.host.stops[name] = timeout
+	r.host.mu.Unlock()
+	return r.Fake.Stop(ctx, name, timeout)
 }
 
 func (r recorder) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
@@ -91,7 +103,7 @@ func (ports) FreePorts(n int) ([]int, error) { return []int{20000, 20001}[:min(n
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{engine: runtime.NewFake(), probe: &probes{}}
+	h := &host{engine: runtime.NewFake(), probe: &probes{}, stops: map[string]time.Duration{}}
 	h.engine.AddImages(image)
 	h.Node = &activities.Node{
 		Name: "rift", Runtime: recorder{h.engine, h}, Ports: ports{}, Probe: h.probe, Publish: "10.0.0.7",
@@ -487,37 +499,56 @@ func TestRestoreLeavesForeignContainersAlone(t *testing.T) {
 	require.Equal(t, []string{"other-api.next:1:running"}, h.names(t))
 }
 
-func TestRestoreGivesAContainerThatHasServedItsStopTimeout(t *testing.T) {
+func TestEachContainerHasItsOwnStopTimeout(t *testing.T) {
+	patience := map[string]time.Duration{
+		"shop-api": 2 * time.Second, "shop-api.next": 3 * time.Second, "shop-db.prev": 40 * time.Second, "shop-web.prev": 0,
+	}
 	tests := map[string]struct {
-		timeout time.Duration
-		stopped []string
+		do   func(h *host, adopted []fleet.Adopted) *fault.Error
+		want map[string]time.Duration
 	}{
-		"one that never took over is removed at once": {time.Second, []string{"shop-api", "shop-web.prev"}},
-		"and all do where there is no time":           {0, nil},
+		"that is stopped": {
+			func(h *host, _ []fleet.Adopted) *fault.Error {
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+			},
+			map[string]time.Duration{"shop-api": 2 * time.Second},
+		},
+		"that was adopted, of its definition": {
+			func(h *host, adopted []fleet.Adopted) *fault.Error {
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api", Adopted: adopted})
+			},
+			map[string]time.Duration{"shop-api": time.Minute},
+		},
+		"that is retired": {
+			func(h *host, _ []fleet.Adopted) *fault.Error {
+				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-db", "shop-web"}})
+			},
+			map[string]time.Duration{"shop-db.prev": 40 * time.Second, "shop-web.prev": 0},
+		},
+		"that is left of a deploy, and one that never took over is removed at once": {
+			func(h *host, _ []fleet.Adopted) *fault.Error {
+				return h.do(h.Restore, activities.RestoreInput{
+					Service: "shop", Deployment: 2, Recovery: plan.Recovery{Remove: slices.Sorted(maps.Keys(patience))},
+				})
+			},
+			map[string]time.Duration{"shop-api": 2 * time.Second, "shop-db.prev": 40 * time.Second, "shop-web.prev": 0},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			containers := []string{"shop-api", "shop-api.next", "shop-web.prev"}
-			for _, name := range containers {
-				_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image, Labels: map[string]string{runtime.LabelService: "shop"}})
+			var adopted []fleet.Adopted
+			for name, timeout := range patience {
+				id, err := h.engine.Run(t.Context(), runtime.ContainerSpec{
+					Name: name, Image: image, Labels: map[string]string{runtime.LabelService: "shop"}, StopTimeout: timeout,
+				})
 				require.NoError(t, err)
-			}
-			var stopped []string
-			h.engine.Before = func(method, name string) error {
-				if method == "Stop" && !slices.Contains(stopped, name) {
-					stopped = append(stopped, name)
-				}
-				return nil
-			}
-			restore := activities.RestoreInput{
-				Service: "shop", Deployment: 2, Timeout: test.timeout, Recovery: plan.Recovery{Remove: containers},
+				adopted = append(adopted, fleet.Adopted{ID: id, Service: "shop", Component: "api", StopTimeout: time.Minute})
 			}
 			for range 2 {
-				require.Nil(t, h.do(h.Restore, restore))
+				require.Nil(t, test.do(h, adopted))
 			}
-			require.Equal(t, test.stopped, stopped)
-			require.Empty(t, h.names(t))
+			require.Equal(t, test.want, h.stops)
 		})
 	}
 }

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
@@ -27,6 +28,20 @@ func (a *Control) MarkRevived(ctx context.Context, in MarkRevivedInput) error {
 // ListNodes reads the nodes of the fleet.
 func (a *Control) ListNodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 	return a.Registry.Nodes(ctx)
+}
+
+// LastSeen returns when anything was last known of a node's worker: it announced
+// itself, answered the monitor, or called Temporal. It is zero for a node that was
+// never seen. What Temporal does not tell is left out.
+func (a *Control) LastSeen(ctx context.Context, node string) (time.Time, error) {
+	seen, err := a.Registry.LastSeen(ctx, node)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if called := a.Queues.LastCall(ctx, QueueNode(node)); called.After(seen) {
+		seen = called
+	}
+	return seen, nil
 }
 
 // ListNodeStates reads the nodes, each with its last observation.

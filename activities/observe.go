@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/watch"
@@ -26,19 +27,21 @@ type ObserveNodeResult struct {
 
 // ObserveNode reads the status of the node, and every container on it.
 func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
-	engine, err := a.Runtime.Info(ctx)
+	found, err := askEngine(ctx, a, a.observe)
 	if err != nil {
 		return ObserveNodeResult{}, err
 	}
-	containers, err := a.Runtime.List(ctx, nil)
-	if err != nil {
-		return ObserveNodeResult{}, err
-	}
+	engine, containers := found.engine, found.containers
 	var volumes []string
 	for _, c := range containers {
 		volumes = append(volumes, c.Volumes...)
 	}
-	status, err := a.Host.Status(ctx, engine.Storage, volumes)
+	status, err := ask(ctx, func(ctx context.Context) (fleet.NodeStatus, error) {
+		return a.Host.Status(ctx, engine.Storage, volumes)
+	}, func() *fault.Error {
+		return fault.New(fault.Unavailable, "the file systems of %s do not answer", a.Name).
+			WithHint("a mount of a volume may hang: compare df with the volumes of the containers")
+	})
 	if err != nil {
 		return ObserveNodeResult{}, err
 	}
@@ -54,6 +57,21 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	}
 	result.Status = status
 	return result, nil
+}
+
+// observed is what the engine says of itself and of every container.
+type observed struct {
+	engine     runtime.EngineInfo
+	containers []runtime.ContainerInfo
+}
+
+func (a *Node) observe(ctx context.Context) (observed, error) {
+	engine, err := a.Runtime.Info(ctx)
+	if err != nil {
+		return observed{}, err
+	}
+	containers, err := a.Runtime.List(ctx, nil)
+	return observed{engine, containers}, err
 }
 
 // RecordObservationResult is what follows from an observation.

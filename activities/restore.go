@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,9 +19,6 @@ type RestoreInput struct {
 	Deployment int    `json:"deployment"`
 	// Closing keeps the deployment from starting anything more here.
 	Closing bool `json:"closing,omitempty"`
-	// Timeout is how long a container that has served may take to stop before
-	// it is removed; 0 removes it at once.
-	Timeout time.Duration `json:"timeout,omitempty"`
 	// Fence is the SurveyResult's, for a workflow that acts on a survey without
 	// holding the service's lock: if it has changed since, a newer
 	// deployment may have gone unseen. It is "" for the deploy itself.
@@ -79,10 +75,10 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 // discard removes a container of the service. One that has served may have data to
 // save, and is stopped first; one that never took over has none.
 func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name string) error {
-	if in.Timeout == 0 || strings.HasSuffix(name, fleet.NextSuffix) {
+	if strings.HasSuffix(name, fleet.NextSuffix) {
 		return removeOwn(ctx, engine, in.Service, name)
 	}
-	return retire(ctx, engine, in.Service, name, in.Timeout)
+	return retire(ctx, engine, in.Service, name)
 }
 
 // removeOwn removes a container if it exists and is the service's.
@@ -99,23 +95,27 @@ func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string
 
 // StopContainerInput names a container to stop.
 type StopContainerInput struct {
-	Service    string        `json:"service"`
-	Deployment int           `json:"deployment"`
-	Container  string        `json:"container"`
-	Timeout    time.Duration `json:"timeout"`
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	Container  string `json:"container"`
+	// Adopted are the service's adopted containers here.
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// StopContainer stops a container, and keeps it.
+// StopContainer stops a container within its own stop timeout, and keeps it.
 func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("stop", in.Container)
-		s := step{service: in.Service, deployment: in.Deployment}
+		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			// A late repetition finds the successor under that name.
-			if done, err := alreadyCutOver(ctx, engine, in.Service, in.Container, in.Deployment); done || err != nil {
-				return struct{}{}, err
+			info, err := engine.Inspect(ctx, in.Container)
+			switch {
+			case fault.Is(err, fault.NotFound):
+				return struct{}{}, nil
+			case err != nil || isOf(info, in.Service, in.Deployment):
+				return struct{}{}, err // a late repetition finds the successor under that name
 			}
-			return struct{}{}, engine.Stop(ctx, in.Container, in.Timeout)
+			return struct{}{}, engine.Stop(ctx, in.Container, info.StopTimeout)
 		})
 	})
 	if err != nil {
@@ -129,8 +129,7 @@ type RetireInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
 	// Containers are real names; the container that waits as name.prev is removed.
-	Containers []string      `json:"containers"`
-	Timeout    time.Duration `json:"timeout"`
+	Containers []string `json:"containers"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -138,7 +137,8 @@ type RetireInput struct {
 // ParallelStops is how many containers one Retire stops at once.
 const ParallelStops = 8
 
-// Retire stops and removes the containers that the cut-over set aside.
+// Retire stops and removes the containers that the cut-over set aside, each within
+// its own stop timeout.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
@@ -150,7 +150,7 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 				name := container + fleet.PrevSuffix
 				g.Go(func() error {
 					r.set("retire", name)
-					return retire(ctx, engine, in.Service, name, in.Timeout)
+					return retire(ctx, engine, in.Service, name)
 				})
 			}
 			return struct{}{}, g.Wait()
@@ -163,13 +163,13 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 }
 
 // retire stops a container of the service if it runs, and removes it.
-func retire(ctx context.Context, engine runtime.Runtime, service, name string, timeout time.Duration) error {
+func retire(ctx context.Context, engine runtime.Runtime, service, name string) error {
 	info, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err == nil && info.State != runtime.Stopped {
-		err = engine.Stop(ctx, name, timeout)
+		err = engine.Stop(ctx, name, info.StopTimeout)
 	}
 	if err != nil {
 		return err

@@ -57,6 +57,7 @@ type NodeStore interface {
 	SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error)
 	RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) error
 	Nodes(ctx context.Context) ([]fleet.NodeRecord, error)
+	LastSeen(ctx context.Context, node string) (time.Time, error)
 	NodeStates(ctx context.Context) ([]fleet.NodeState, error)
 }
 

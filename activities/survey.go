@@ -50,6 +50,21 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
+	result, err = askEngine(ctx, a, func(ctx context.Context) (SurveyResult, error) { return a.survey(ctx, in, result) })
+	if err != nil {
+		return SurveyResult{}, err
+	}
+	if in.Ports > 0 {
+		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
+			return SurveyResult{}, err
+		}
+	}
+	return result, nil
+}
+
+// survey asks the engine.
+func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) (SurveyResult, error) {
+	var err error
 	if result.Containers, err = containersOf(ctx, labelling(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
 		return SurveyResult{}, err
 	}
@@ -64,11 +79,6 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 			return SurveyResult{}, err
 		}
 		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
-	}
-	if in.Ports > 0 {
-		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
-			return SurveyResult{}, err
-		}
 	}
 	return result, nil
 }
@@ -109,7 +119,7 @@ func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]fl
 	if in.Service != "" {
 		labels[runtime.LabelService] = in.Service
 	}
-	infos, err := a.Runtime.List(ctx, labels)
+	infos, err := askEngine(ctx, a, func(ctx context.Context) ([]runtime.ContainerInfo, error) { return a.Runtime.List(ctx, labels) })
 	if err != nil {
 		return nil, err
 	}

@@ -49,10 +49,8 @@ func (d *deploy) match(ctx workflow.Context) error {
 		if !d.reachable(name) {
 			continue
 		}
-		step := surveyStep(g.ctx, name, "list the containers of "+name, d.left(ctx))
-		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
-			var found []fleet.Container
-			err := f.Get(ctx, &found)
+		g.do(func(ctx workflow.Context) error {
+			found, err := askNode(ctx, name, "list the containers of "+name, d.left(ctx), node.ListContainers, activities.ListContainersInput{})
 			in.Nodes[name] = found
 			return nodeFault(timeoutFault(err, "list the containers of "+name), name)
 		})

@@ -11,7 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -41,14 +43,14 @@ type harness struct {
 	// refused is the refusal of a cut-over; newest the number that nodes have seen.
 	refused *fault.Error
 	newest  int
-	// grace is the time that the last Restore gave a container to stop.
-	grace time.Duration
 	// stale is the result of a commit.
 	stale fleet.CommitResult
 	// boot is the registry's answer about the boot of the node's host.
 	boot fleet.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
+	// seen is when the node was last seen.
+	seen func() time.Time
 	// holder has the name that is claimed; answer is that of the worker that polls the
 	// node's queue, if there is one.
 	holder fleet.Holder
@@ -87,9 +89,11 @@ func newHarness(t *testing.T) *harness {
 		fail:    func(string, int32) error { return nil },
 
 		deploying: func() bool { return false },
+		seen:      func() time.Time { return time.Time{} },
 		nextPort:  20000,
 	}
 	s.env.SetTestTimeout(20 * time.Second)
+	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}}})
 	s.register()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
@@ -245,9 +249,6 @@ func (s *harness) register() {
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
-		s.mu.Lock()
-		s.grace = in.Timeout
-		s.mu.Unlock()
 		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
@@ -280,6 +281,7 @@ func (s *harness) register() {
 	add("RecordNode", func(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
 		return s.boot, s.call(ctx, in.Name)
 	})
+	add("LastSeen", func(ctx context.Context, node string) (time.Time, error) { return s.seen(), s.call(ctx, node) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
 	add("WatchedNodes", func(context.Context) ([]fleet.WatchedNode, error) { return s.watched, nil })
 	add("ClaimNode", func(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
@@ -355,7 +357,7 @@ func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "LastSeen", "Deploying", "ListContainers", "ListServices"}, verb) {
 			kept = append(kept, call)
 		}
 	}

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"slices"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -17,8 +16,6 @@ type MendInput struct {
 	Definition servicedef.Service `json:"definition"`
 	Deployment int                `json:"deployment"`
 	Nodes      []string           `json:"nodes"`
-	// StopTimeout is how long a container that has served may take to stop.
-	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 	// Adopted are the service's containers that mcp has not started. There will be
 	// no others before a newer deployment.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
@@ -88,7 +85,7 @@ func (m *mend) restore(ctx workflow.Context) error {
 	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
 		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: m.Definition.Name, Deployment: m.Deployment, Closing: true, Timeout: m.StopTimeout,
+			Service: m.Definition.Name, Deployment: m.Deployment, Closing: true,
 			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Recovery: recovery,
 		}).Get(ctx, nil)
 		if err != nil {
@@ -111,7 +108,7 @@ func (d *deploy) startMend(ctx workflow.Context) {
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
 	}, MendName, MendInput{
 		Definition: d.desired, Deployment: d.number, Nodes: slices.Concat(required, optional),
-		StopTimeout: d.stopTimeout(), Adopted: slices.Concat(d.release.Adopted, d.adoption.Adopted),
+		Adopted: slices.Concat(d.release.AdoptedAnywhere(), d.adoption.Adopted),
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("mend is not started", "error", err)

@@ -5,7 +5,6 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -22,9 +21,7 @@ func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fl
 
 // findPorts asks the node for more free ports.
 func (d *deploy) findPorts(ctx workflow.Context, name string) error {
-	step := surveyStep(ctx, name, "find free ports on "+name, d.left(ctx))
-	var found activities.SurveyResult
-	err := workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, morePorts)).Get(ctx, &found)
+	found, err := askNode(ctx, name, "find free ports on "+name, d.left(ctx), node.Survey, d.surveyInput(name, morePorts))
 	if err == nil {
 		d.ports[name] = found.FreePorts
 	}

@@ -47,9 +47,9 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string)
 			continue
 		}
 		rounds := 1 + len(containers[name])/activities.ParallelStops
-		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.stopTimeout())
+		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
-			Service: d.desired.Name, Deployment: d.number, Containers: containers[name], Timeout: d.stopTimeout(),
+			Service: d.desired.Name, Deployment: d.number, Containers: containers[name],
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -39,7 +37,7 @@ func (d *deploy) start(ctx workflow.Context) error {
 func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	c := d.component(step)
 	if c.Order == servicedef.StopFirst && step.OldNode != "" && d.reachable(step.OldNode) {
-		if err := d.stopOld(ctx, step, c); err != nil {
+		if err := d.stopOld(ctx, step); err != nil {
 			return err
 		}
 	}
@@ -68,11 +66,11 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 
 // stopOld stops a container that must not run beside its successor. It is kept, and
 // an undo starts it again.
-func (d *deploy) stopOld(ctx workflow.Context, step plan.Step, c servicedef.Component) error {
+func (d *deploy) stopOld(ctx workflow.Context, step plan.Step) error {
 	if step.OldActive {
 		d.undo.start(step.OldNode, step.Container)
 	}
-	return d.stopContainer(ctx, step.OldNode, step.Container, time.Duration(c.StopTimeout))
+	return d.stopContainer(ctx, step.OldNode, step.Container)
 }
 
 // runOnFreePorts allocates ports and runs the container. A port that was taken

@@ -125,8 +125,9 @@ func (d *deploy) neededImages() []string {
 	return wantedImages(d.desired, d.only)
 }
 
-// stopTimeout is the longest of the components', of this release or the last.
-func (d *deploy) stopTimeout() time.Duration {
+// longestStop bounds how long a container may take to stop: the longest stop timeout
+// of this definition or the last.
+func (d *deploy) longestStop() time.Duration {
 	longest := 10 * time.Second
 	for _, c := range d.desired.Components {
 		longest = max(longest, time.Duration(c.StopTimeout))

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -20,17 +18,16 @@ func (d *deploy) stop(ctx workflow.Context) error {
 		if step.OldActive {
 			d.undo.start(step.Node, step.Container)
 		}
-		timeout := time.Duration(d.component(step).StopTimeout)
-		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Container, timeout) })
+		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Container) })
 	}
 	return g.wait(ctx)
 }
 
 // stopContainer stops a container and keeps it.
-func (d *deploy) stopContainer(ctx workflow.Context, on, container string, timeout time.Duration) error {
-	stop := nodeStep(ctx, on, container+": stop", d.left(ctx))
+func (d *deploy) stopContainer(ctx workflow.Context, on, container string) error {
+	stop := stopStep(ctx, on, container+": stop", d.longestStop(), d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
-		Service: d.desired.Name, Deployment: d.number, Container: container, Timeout: timeout,
+		Service: d.desired.Name, Deployment: d.number, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)
 	return nodeFault(timeoutFault(err, "stop "+container), on)
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -9,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -70,10 +72,9 @@ func (d *deploy) surveyNodes(g *group) {
 // surveyNode surveys one node; failed decides what a failure means.
 func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed func(error) error) {
 	d.nodes[name] = plan.Node{}
-	step := surveyStep(g.ctx, name, "survey "+name, left)
-	g.add(workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, sparePorts)), func(f workflow.Future) error {
-		var found activities.SurveyResult
-		if err := f.Get(g.ctx, &found); err != nil {
+	g.do(func(ctx workflow.Context) error {
+		found, err := askNode(ctx, name, "survey "+name, left, node.Survey, d.surveyInput(name, sparePorts))
+		if err != nil {
 			return failed(timeoutFault(err, "survey "+name))
 		}
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
@@ -81,6 +82,30 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 		d.newest = max(d.newest, found.Newest)
 		return nil
 	})
+}
+
+// askNode asks a node a question before anything is changed there. A node without a
+// worker that was seen a moment ago may be restarting, and is waited for; one that is
+// away for long, or was never seen, is an error at once.
+func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.Duration, question func(context.Context, In) (Out, error), in In) (Out, error) {
+	var answer Out
+	deadline := workflow.Now(ctx).Add(left)
+	err := workflow.ExecuteActivity(surveyStep(ctx, name, summary, nodeTimeout, left), question, in).Get(ctx, &answer)
+	if !isUntaken(err) {
+		return answer, err
+	}
+	seen, unknown := callControl(ctx, "look up when "+name+" was last seen", until(ctx, deadline), control.LastSeen, name)
+	if unknown != nil {
+		return answer, unknown
+	}
+	if patience := watch.Patience(seen, workflow.Now(ctx)); patience > 0 && workflow.Now(ctx).Before(deadline) {
+		step := surveyStep(ctx, name, "waiting for "+name, patience, until(ctx, deadline))
+		err = workflow.ExecuteActivity(step, question, in).Get(ctx, &answer)
+	}
+	if isUntaken(err) && !seen.IsZero() {
+		err = absence(name, workflow.Now(ctx).Sub(seen))
+	}
+	return answer, err
 }
 
 // surveyInput asks a node for what the deploy has to know of it, with so many spare

@@ -95,7 +95,6 @@ func TestAnUndeployOfADirtyServiceTakesItsLeftovers(t *testing.T) {
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.False(t, result.Dirty)
 		require.Equal(t, "Restore orion remove[shop-api.next] rename[] start[]", s.changes()[0])
-		require.NotZero(t, s.grace)
 		require.Contains(t, s.calls, "Retire shop-api")
 	})
 	t.Run("where it has no release", func(t *testing.T) {
@@ -134,7 +133,6 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 	s := newHarness(t)
 	in := shop()
 	in.Definition.Components[1].Node = "orion"
-	in.Definition.Components[1].StopTimeout = servicedef.Duration(time.Minute)
 	s.released(in)
 	away := fault.New(fault.Unavailable, "podman does not answer")
 	// The survey of the undeploy gives up; from then on the node is back, and its
@@ -157,7 +155,6 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 		"CutOver shop-api", "CommitRelease", "Retire shop-api", "ReleasePorts", "FinishDeployment succeeded",
 	}, s.changes()[:5])
 	require.Subset(t, s.changes(), []string{"Restore orion remove[shop-web] rename[] start[]", "MarkMended shop/8"})
-	require.Equal(t, time.Minute, s.grace, "it has served until then")
 }
 
 func TestANodeThatIsBackSoonIsWaitedFor(t *testing.T) {

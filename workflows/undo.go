@@ -52,7 +52,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	for _, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Timeout: d.stopTimeout(),
+			Service: d.desired.Name, Deployment: d.number,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
@@ -70,7 +70,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	var undone []string
 	g := newGroup(ctx)
 	for _, recovery := range d.undo.nodes {
-		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.stopTimeout())
+		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Closing: true, Recovery: recovery,
 		}), func(f workflow.Future) error {

@@ -1,14 +1,32 @@
 package fleet
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // AdoptedOn returns the adopted containers of the service on a node: those of the
 // release, and those that a successor has replaced and that may still be there.
 func (r Release) AdoptedOn(node string) []Adopted {
 	var list []Adopted
-	for _, a := range r.Adopted {
+	for _, a := range r.AdoptedAnywhere() {
 		if a.Node == node {
 			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// AdoptedAnywhere returns the adopted containers of the service, each with the stop
+// timeout of its component.
+func (r Release) AdoptedAnywhere() []Adopted {
+	list := slices.Clone(r.Adopted)
+	for i := range list {
+		if r.Definition == nil {
+			break
+		}
+		if c, defined := r.Definition.Component(list[i].Component); defined {
+			list[i].StopTimeout = time.Duration(c.StopTimeout)
 		}
 	}
 	return list

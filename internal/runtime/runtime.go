@@ -158,7 +158,7 @@ type ContainerSpec struct {
 	// LogSize bounds the container's log on disk, in bytes; an engine may exceed
 	// it by a single write. 0 means no bound.
 	LogSize int64
-	// StopTimeout is how long the container may take to stop.
+	// StopTimeout is how long the container may take to stop; 0 kills it at once.
 	StopTimeout time.Duration
 }
 
@@ -241,6 +241,8 @@ type ContainerInfo struct {
 	ExitCode int    `json:"exit_code"`
 	// Memory is the limit in bytes; 0 for none.
 	Memory int64 `json:"memory,omitempty"`
+	// StopTimeout is how long the container may take to stop, in whole seconds.
+	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 	// OutOfMemory reports that the kernel killed the program because it used
 	// more than Memory, if the engine knows.
 	OutOfMemory bool `json:"out_of_memory,omitempty"`

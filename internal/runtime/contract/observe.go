@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,15 @@ func (s *suite) testObserve(t *testing.T) {
 		require.ElementsMatch(t, []string{a, b}, s.inspect(t, spec.Name).Volumes)
 		require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Second))
 		require.ElementsMatch(t, []string{a, b}, s.inspect(t, spec.Name).Volumes, "running or not")
+	})
+
+	t.Run("a container has its own stop timeout, rounded up to whole seconds", func(t *testing.T) {
+		for i, timeout := range []time.Duration{0, 1500 * time.Millisecond, 40 * time.Second} {
+			spec := s.spec(t, fmt.Sprintf("contract-patience-%d", i))
+			spec.StopTimeout = timeout
+			s.run(t, spec)
+			require.Equal(t, []time.Duration{0, 2 * time.Second, 40 * time.Second}[i], s.inspect(t, spec.Name).StopTimeout)
+		}
 	})
 
 	t.Run("an exited container keeps its exit code and its output", func(t *testing.T) {

@@ -239,6 +239,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 		State: stateOf(data.State.Status), ExitCode: data.State.ExitCode, Restarts: data.RestartCount,
 		Health: data.State.Health.Status, Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
 		Memory: data.HostConfig.Memory, OutOfMemory: data.State.OOMKilled, PID: data.State.Pid,
+		StopTimeout: time.Duration(data.Config.StopTimeout) * time.Second,
 	}
 	for _, mount := range data.Mounts {
 		info.Volumes = append(info.Volumes, mount.Source)
