@@ -61,15 +61,20 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 	}
 	err := buildAll(ctx, in, started.Add(in.Deadline), r)
 	r.ElapsedMS = workflow.Now(ctx).Sub(started).Milliseconds()
-	if err == nil {
-		return r, nil
-	}
-	r.Outcome, r.Error = Failed, activities.FaultOf(err)
-	if ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		r.Outcome = Cancelled
 		r.Error = fault.New(fault.Conflict, "the build of %s was cancelled", r.Service)
+	case err != nil:
+		r.Outcome, r.Error = Failed, activities.FaultOf(err)
 	}
-	return nil, failure(r.Outcome, r.Error, *r)
+	if err := workflow.UpsertTypedSearchAttributes(ctx, SearchOutcome.ValueSet(string(r.Outcome))); err != nil {
+		workflow.GetLogger(ctx).Warn("outcome is not searchable", "error", err)
+	}
+	if r.Error != nil {
+		return nil, failure(r.Outcome, r.Error, *r)
+	}
+	return r, nil
 }
 
 // buildAll makes each image that is missing, side by side.

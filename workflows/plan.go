@@ -45,7 +45,7 @@ func (d *deploy) decide() error {
 	d.plan = made
 	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number}
 	for _, image := range d.neededImages() {
-		if d.digests[image] == "" {
+		if d.digests[image] == "" && d.verb.digests == fromRegistry {
 			d.planned.Builds = append(d.planned.Builds, image)
 		}
 	}

@@ -81,6 +81,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 		step.Action = Create
 	}
 	if step.Action == Keep {
+		step.Changes = p.definitionChanges(c)
 		return step, nil
 	}
 	if slices.Contains(p.Release.Draining, c.Node) {

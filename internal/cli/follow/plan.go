@@ -3,6 +3,7 @@ package follow
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/plan"
@@ -41,6 +42,9 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 	if p.Definition && !p.TouchesContainers() {
 		_, _ = fmt.Fprintln(w, "  the definition changes, and no container for it")
 	}
+	for _, node := range p.Unreachable {
+		_, _ = fmt.Fprintf(w, "  ! %s does not answer: what it has to remove stays until it is back\n", node)
+	}
 }
 
 // Sign is an action as a diff marks it.
@@ -59,10 +63,22 @@ func Sign(action plan.Action) string {
 // changeText renders one change.
 func changeText(c plan.Change) string {
 	switch {
+	case c.From == "" && hasValue(c.Field):
+		return fmt.Sprintf("%s: (none) → %s", c.Field, c.To)
 	case c.From == "":
 		return fmt.Sprintf("%s: %s", c.Field, c.To)
 	case c.To == "":
 		return fmt.Sprintf("%s: %s → (none)", c.Field, c.From)
 	}
 	return fmt.Sprintf("%s: %s → %s", c.Field, c.From, c.To)
+}
+
+// hasValue reports whether a field has no value before it is given one: of the others
+// that have no former value, To is what becomes of them.
+func hasValue(field string) bool {
+	switch field {
+	case "user", "network", "memory", "health.http", "health.host":
+		return true
+	}
+	return strings.HasPrefix(field, "routes.")
 }

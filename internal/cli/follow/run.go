@@ -143,10 +143,12 @@ func (f Follower) pollPending(ctx context.Context, run client.WorkflowRun, view 
 			return
 		case <-ticker.C:
 		}
+		before := view.underWay()
 		described, err := f.Client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 		if err != nil {
 			continue // tail reports that Temporal does not answer
 		}
+		view.settle(before, described.GetPendingActivities())
 		for _, pending := range described.GetPendingActivities() {
 			view.update(pending)
 		}

@@ -99,7 +99,9 @@ func TestHealthChecksOfContainers(t *testing.T) {
 		const left = "4219s"
 		earlier, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go func() { _, _ = podman.New(service.Socket()).Check(earlier, "inherited", []string{"/app", "twice", left}) }()
+		go func() {
+			_, _ = podman.New(service.Socket()).Check(earlier, "inherited", []string{"/app", "twice", left})
+		}()
 		await(t, func() bool { return processesOf(t, left) == 2 })
 		_, err := engine.Check(t.Context(), "inherited", []string{"/app", "echo"})
 		require.NoError(t, err)
