@@ -19,8 +19,8 @@ func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	return d.finish(ctx, err)
 }
 
-// run is the deploy, step by step. Until cutOver an error means that the release
-// still stands and undo puts the rest back; from there on the deploy only goes
+// run is the deploy, step by step. Until the commit an error means that the release
+// still stands, and finish puts back the rest; from there on the deploy only goes
 // forward.
 func (d *deploy) run(ctx workflow.Context) error {
 	surveys := newGroup(ctx)
@@ -87,7 +87,7 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 		Given:          d.given(),
 		Verb:           string(d.verb.word),
 		WorkflowID:     d.result.WorkflowID,
-		RunID:          d.result.RunID,
+		RunID:          d.runID,
 		Who:            d.in.Who,
 		From:           d.in.From,
 	}

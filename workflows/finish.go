@@ -26,7 +26,11 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 			cause = fault.New(fault.Conflict, "the %s of %s was cancelled", d.verb.word, r.Service)
 		}
 		r.Error = d.waitedFor(ctx, activities.FaultOf(cause))
-		if len(r.Undone) == 0 {
+		switch {
+		case len(r.Undone) > 0: // the release is not known, so Mend reads it
+		case d.renamed:
+			r.Undone = d.reverse(ctx)
+		default:
 			r.Undone = d.putBack(ctx)
 		}
 	}
@@ -58,7 +62,10 @@ func (d *deploy) record(ctx workflow.Context) {
 	if d.number == 0 {
 		return // it was never opened
 	}
-	request := fleet.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty, ReleasePorts: d.restPorts}
+	request := fleet.FinishRequest{
+		Service: r.Service, Deployment: d.number, Run: d.runID, Outcome: string(r.Outcome),
+		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), Answered: workflow.DeterministicKeys(d.answered), ReleasePorts: d.restPorts,
+	}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}

@@ -40,9 +40,12 @@ type harness struct {
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
 	fail func(call string, attempt int32) error
-	// refused is the refusal of a cut-over; newest the number that nodes have seen.
-	refused *fault.Error
+	// cutOver is how a node cuts over, where its calls do not fail; newest the number
+	// that nodes have seen.
+	cutOver func(node string) activities.CutOverResult
 	newest  int
+	// booted is the present boot of each node's host.
+	booted map[string]string
 	// stale is the result of a commit.
 	stale fleet.CommitResult
 	// boot is the registry's answer about the boot of the node's host.
@@ -87,6 +90,8 @@ func newHarness(t *testing.T) *harness {
 		nodes:   map[string][]fleet.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
 		fail:    func(string, int32) error { return nil },
+		cutOver: func(string) activities.CutOverResult { return activities.CutOverResult{} },
+		booted:  map[string]string{},
 
 		deploying: func() bool { return false },
 		seen:      func() time.Time { return time.Time{} },
@@ -164,6 +169,15 @@ func (s *harness) inTime(info activity.Info) bool {
 	return left == 0 || info.IsLocalActivity || s.env.Now().Sub(first)+longestPause < left
 }
 
+// names lists containers.
+func names(lists ...[]fleet.Ref) string {
+	var all []string
+	for _, r := range slices.Concat(lists...) {
+		all = append(all, r.Name)
+	}
+	return strings.Join(all, ",")
+}
+
 func (s *harness) register() {
 	add := func(name string, run any) {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
@@ -196,7 +210,7 @@ func (s *harness) register() {
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
-		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Newest: s.newest}
+		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Ahead: s.newest}
 		result.MissingSecrets = in.Secrets // none exists
 		s.recordAdopted("Survey", in.Adopted)
 		return result, s.call(ctx, name)
@@ -236,24 +250,37 @@ func (s *harness) register() {
 		return result, err
 	})
 	add("RunContainer", func(ctx context.Context, in activities.RunContainerInput) (activities.RunContainerResult, error) {
-		return activities.RunContainerResult{}, s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		err := s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return activities.RunContainerResult{Boot: s.booted[strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")]}, err
 	})
-	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
+	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error {
+		return s.call(ctx, in.Container.Name)
+	})
 	add("Renumber", func(ctx context.Context, in fleet.RenumberRequest) (int, error) {
 		return in.Floor + 1, s.call(ctx, fmt.Sprint(in.Floor))
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
 		s.recordAdopted("CutOver", in.Adopted)
-		err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ","))
-		return activities.CutOverResult{Refused: s.refused}, err
+		if err := s.call(ctx, names(in.Replace, in.Leave)); err != nil {
+			return activities.CutOverResult{}, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.cutOver(strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")), nil
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
-		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
+		renames := []string{}
+		for _, r := range in.Rename {
+			renames = append(renames, fmt.Sprintf("{%s %s}", r.From, r.To))
+		}
+		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, renames, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
 		s.recordAdopted("Retire", in.Adopted)
-		return s.call(ctx, strings.Join(in.Containers, ","))
+		return s.call(ctx, names(in.Containers))
 	})
 	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]fleet.Container, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")

@@ -37,6 +37,7 @@ var sample = []string{
 	"cancel in mid-deploy: node worker killed, back after 2 s inside RunContainer",
 	"new version, start-first: node worker asked to end, back after 2 s inside RunContainer",
 	"two components on two nodes: the node's network cut for 20 s inside CutOver",
+	"two components on two nodes: the node reboots within 5 s before CutOver",
 	"first deploy with build and push: image registry cuts connections mid-blob for 20 s before Push",
 }
 

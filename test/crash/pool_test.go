@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func (p *rigPool) close() error {
 // matrix.
 func runBaselines(t *testing.T) (matrix []*faultCase, baselines []*faultCase) {
 	t.Helper()
-	for _, s := range scenarios {
+	for _, s := range asked(scenarios) {
 		baselines = append(baselines, &faultCase{scenario: s})
 	}
 	runAll(baselines, func() bool { return false })
@@ -140,6 +141,17 @@ func runBaselines(t *testing.T) (matrix []*faultCase, baselines []*faultCase) {
 	}
 	shuffle(matrix)
 	return append(lengthyCases(baselines), matrix...), baselines
+}
+
+// asked returns the scenario of the case that was asked for by its whole name,
+// otherwise all.
+func asked(all []scenario) []scenario {
+	for i, s := range all {
+		if strings.HasPrefix(*only, s.name+": ") {
+			return all[i : i+1]
+		}
+	}
+	return all
 }
 
 // runAll runs cases side by side, in their order, until there are no more or enough

@@ -91,11 +91,6 @@ Afterwards a checker reads the state of podman, Postgres and Temporal.
   is not true; a request that failed where start-first promises none; data in a
   volume that is lost, or had two owners.
 
-One wrong case is a known bug: a service has components on two nodes, and one node
-reboots after its new container was healthy, when the other may have cut over
-already. Such a deploy fails and is dirty until a moment later, when Mend has
-repaired it. Its own undo should.
-
 %d of the matrix's %d cases were run in %s: %d finished, %d put back, %d wrong.
 The order of the matrix is shuffled, so that any beginning of it is a fair sample.
 `
