@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,6 +23,11 @@ type BuildInput struct {
 	Builder  string        `json:"builder,omitempty"`
 	Who      string        `json:"who"`
 	From     string        `json:"from"`
+}
+
+// Hash is equal for two builds that ask for the same thing.
+func (in BuildInput) Hash() string {
+	return fmt.Sprint(in.Definition.Hash(), in.Images, in.Force)
 }
 
 // BuildResult is how a build ended.

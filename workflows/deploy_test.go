@@ -392,6 +392,20 @@ func TestAPlanChangesNothing(t *testing.T) {
 	require.NotContains(t, strings.Join(s.calls, "\n"), "BeginDeployment")
 }
 
+// A hint never says to remove what is another service's.
+func TestANameThatIsTaken(t *testing.T) {
+	for owner, hint := range map[string]string{
+		"":       "remove or rename it on rift, or give the component another name",
+		"mc-dns": "give the component another name, or another node",
+	} {
+		s := newHarness(t)
+		s.nodes["rift"] = []fleet.Container{{Name: "shop-api", Service: owner, Running: true}}
+		result := s.deploy(t, shop())
+		require.Equal(t, fault.Conflict, result.Error.Kind)
+		require.Equal(t, hint, result.Error.Hint)
+	}
+}
+
 func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 	// Builds are found by their outcome, as deploys are.
 	findable := func(s *harness, outcome workflows.Outcome) {

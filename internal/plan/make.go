@@ -117,6 +117,11 @@ func (p *planner) foreign(step Step) error {
 			return &ForeignContainerError{Container: c.Name, Node: step.Node, Owner: c.Service}
 		}
 	}
+	for _, o := range p.Release.Others {
+		if o.Node == step.Node && o.Container == step.Container {
+			return &ForeignContainerError{Container: o.Container, Node: o.Node, Owner: o.Service, Missing: true}
+		}
+	}
 	return nil
 }
 

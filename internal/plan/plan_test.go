@@ -317,6 +317,18 @@ func TestMakeRefusesTheNameOfAForeignContainer(t *testing.T) {
 	require.EqualError(t, err, "container shop-api exists on node rift and was not started by mcp")
 }
 
+// The name may be that of a container that is gone and that its service gets again.
+func TestMakeRefusesTheNameOfAnothersContainer(t *testing.T) {
+	in := steady()
+	in.Desired.Components[0].User = "1000"
+	in.Release.Others = []fleet.Other{{Service: "shop-api", Node: "orion", Container: "shop-api"}, {Service: "shop-x", Node: "rift", Container: "shop-x"}}
+	_, err := plan.Make(in)
+	require.NoError(t, err)
+	in.Release.Others[0].Node = "rift"
+	_, err = plan.Make(in)
+	require.EqualError(t, err, "container shop-api on node rift is one of service shop-api's release")
+}
+
 func TestMakeRefusesAnUnknownComponent(t *testing.T) {
 	in := steady()
 	in.Only = []string{"apii"}
@@ -474,7 +486,7 @@ func TestADrainingNodeGetsNoNewContainer(t *testing.T) {
 
 // What became of a variable is said, and not its value.
 func TestAPlanSaysWhatBecomesOfVariables(t *testing.T) {
-	in := settled()
+	in := steady()
 	in.Release.Definition.Components[0].Env = map[string]string{"OLD": "1", "BOTH": "1", "SAME": "1"}
 	in.Release.Definition.Components[0].SecretEnv = map[string]string{"KEY": "old"}
 	in.Desired.Components[0].Env = map[string]string{"NEW": "1", "BOTH": "2", "SAME": "1"}
@@ -490,7 +502,7 @@ func TestAPlanSaysWhatBecomesOfVariables(t *testing.T) {
 // A definition that changes while the service is stopped replaces containers once it is
 // active again.
 func TestAPlanTellsAnOlderContainerFromOneThatWasChanged(t *testing.T) {
-	in := settled()
+	in := steady()
 	in.Desired.Components[0].Env = map[string]string{"KEY": "1"}
 	while := in.Desired
 	in.Release.Definition = &while // released while it was stopped: no container was started
@@ -499,7 +511,7 @@ func TestAPlanTellsAnOlderContainerFromOneThatWasChanged(t *testing.T) {
 	require.Equal(t, plan.Replace, made.Steps[0].Action)
 	require.Equal(t, []plan.Change{{Field: "container", From: "started with other settings", To: "with those of the definition"}}, made.Steps[0].Changes)
 
-	in = settled()
+	in = steady()
 	in.Nodes["rift"].Containers[0].Spec = "another"
 	made, err = plan.Make(in)
 	require.NoError(t, err)
@@ -530,7 +542,7 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		t.Run(key, func(t *testing.T) {
-			in := settled()
+			in := steady()
 			in.Desired.Components = slices.Clone(in.Desired.Components)
 			in.Desired.Components[1].DependsOn = nil
 			api := &in.Desired.Components[0]
@@ -553,10 +565,4 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 			require.Len(t, made.Steps[i].Changes, 2)
 		})
 	}
-}
-
-// settled is a service that runs as it was released.
-func settled() plan.Input {
-	release := released(shop())
-	return plan.Input{Desired: shop(), Release: release, Digests: digests(), Nodes: map[string]plan.Node{"rift": running(release, "rift")}}
 }

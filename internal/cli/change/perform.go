@@ -25,5 +25,7 @@ func performed(ctx context.Context, s *session.Session, c client.Client, in work
 	if err != nil {
 		return result, err
 	}
-	return result, s.Follow(c).Run(ctx, run, &result)
+	follower := s.Follow(c)
+	follower.Word = in.Word()
+	return result, follower.Run(ctx, run, &result)
 }

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"strings"
 
 	"go.temporal.io/sdk/client"
@@ -16,6 +17,14 @@ type Follower struct {
 	Client  client.Client
 	// Builds is set where this process is the builder of what it follows.
 	Builds bool
+	// Word is the verb of what it follows; "" for that of the workflow's id.
+	Word string
+}
+
+// subject names what a workflow does, and the service.
+func (f Follower) subject(run client.WorkflowRun) (word, service string) {
+	word, service, _ = strings.Cut(run.GetID(), "/")
+	return cmp.Or(f.Word, word), service
 }
 
 // Running is the outcome of a workflow that goes on without its command.
@@ -34,8 +43,8 @@ type Detached struct {
 // detach prints how to attach again to a workflow that goes on, and what it waits
 // for meanwhile.
 func (f Follower) detach(run client.WorkflowRun) error {
-	verb, service, _ := strings.Cut(run.GetID(), "/")
-	f.Console.Say("detached: the %s of %s goes on in Temporal; the same command attaches again", verb, service)
+	word, service := f.subject(run)
+	f.Console.Say("detached: the %s of %s goes on in Temporal; the same command attaches again", word, service)
 	if run.GetID() == workflows.DeployID(service) {
 		f.Console.Say("mcp cancel %s stops it, and puts back what ran before", service)
 	}

@@ -3,6 +3,7 @@ package follow
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/cli/ui"
@@ -14,7 +15,11 @@ import (
 func WritePlan(w io.Writer, r workflows.PlanResult) {
 	p := r.Plan
 	if p.Unchanged() {
-		_, _ = fmt.Fprintf(w, "%s: no change\n", p.Service)
+		text := "no change"
+		if r.Dirty {
+			text = "no change to its containers; it is dirty, and a deploy marks it clean"
+		}
+		_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, text)
 		return
 	}
 	from := "no release yet"
@@ -24,7 +29,7 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 	_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, from)
 	for _, recovery := range p.Recovery {
 		_, _ = fmt.Fprintf(w, "  ! %s: %s to repair, left by a deploy that did not end, or renamed by hand\n",
-			recovery.Node, ui.Counted(len(recovery.Remove)+len(recovery.Rename), "container"))
+			recovery.Node, ui.Counted(repaired(recovery), "container"))
 	}
 	for _, image := range r.Builds {
 		_, _ = fmt.Fprintf(w, "  * build and push %s\n", image)
@@ -45,6 +50,18 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 	for _, node := range p.Unreachable {
 		_, _ = fmt.Fprintf(w, "  ! %s does not answer: what it has to remove stays until it is back\n", node)
 	}
+}
+
+// repaired counts the containers that a recovery removes, renames or starts.
+func repaired(r plan.Recovery) int {
+	names := map[string]bool{}
+	for _, c := range slices.Concat(r.Remove, r.Start) {
+		names[c.Name] = true
+	}
+	for _, rename := range r.Rename {
+		names[rename.To] = true // which it may start, too
+	}
+	return len(names)
 }
 
 // Sign is an action as a diff marks it.

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -252,4 +253,22 @@ func TestAPlanNamesTheNodesThatDoNotAnswer(t *testing.T) {
 	var out bytes.Buffer
 	WritePlan(&out, workflows.PlanResult{Release: 7, Plan: plan.Plan{Service: "shop", Unreachable: []string{"orion"}}})
 	require.Contains(t, out.String(), "! orion does not answer: what it has to remove stays until it is back")
+}
+
+// A plan without a change of a service that is dirty is not all that a deploy does.
+func TestAPlanOfADirtyService(t *testing.T) {
+	var out bytes.Buffer
+	WritePlan(&out, workflows.PlanResult{Dirty: true, Plan: plan.Plan{Service: "shop"}})
+	require.Equal(t, "shop: no change to its containers; it is dirty, and a deploy marks it clean\n", out.String())
+}
+
+// Each container is counted once, whatever is repaired of it.
+func TestAPlanCountsTheContainersToRepair(t *testing.T) {
+	var out bytes.Buffer
+	WritePlan(&out, workflows.PlanResult{Plan: plan.Plan{Service: "shop", Recovery: []plan.Recovery{
+		{Node: "rift", Start: []fleet.Ref{{Name: "shop-web"}}},
+		{Node: "orion", Remove: []fleet.Ref{{Name: "shop-api.next"}}, Rename: []plan.Rename{{From: "shop-api.prev", To: "shop-api"}}, Start: []fleet.Ref{{Name: "shop-api"}}},
+	}}})
+	require.Contains(t, out.String(), "! rift: 1 container to repair")
+	require.Contains(t, out.String(), "! orion: 2 containers to repair")
 }

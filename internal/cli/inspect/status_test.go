@@ -44,3 +44,12 @@ image = "r.example/api:v1"
 		})
 	}
 }
+
+// Addresses are those that a client can use.
+func TestTheMappingsOfPorts(t *testing.T) {
+	require.Equal(t, "127.0.0.1:8080->80/tcp 0.0.0.0:53->53/udp [::1]:8081->81/tcp", mappings([]servicedef.Port{
+		{IP: "127.0.0.1", Host: 8080, Container: 80, Protocol: "tcp"},
+		{Host: 53, Container: 53, Protocol: "udp"},
+		{IP: "::1", Host: 8081, Container: 81, Protocol: "tcp"},
+	}))
+}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -23,6 +25,14 @@ func shownState(state string, draining bool) string {
 		return state + ", " + fleet.NodeDraining
 	}
 	return state
+}
+
+// sinceText is a state, and since when if that is known.
+func sinceText(state string, since time.Time) string {
+	if since.IsZero() {
+		return state
+	}
+	return state + " since " + ui.Moment(since)
 }
 
 // newContainers is the answer to whether a node gets new containers.
