@@ -25,7 +25,10 @@ type serviceStatus struct {
 	Active    bool   `json:"active"`
 	Release   int    `json:"release"`
 	Deploying int    `json:"deploying"`
-	Dirty     bool   `json:"dirty"`
+	// Lost is the number of the newest deployment where its workflow was ended in
+	// Temporal, so that nothing has been put back; 0 if not.
+	Lost  int  `json:"lost"`
+	Dirty bool `json:"dirty"`
 	// Pending is set when the definition that was recorded last is not that of the
 	// release, unless the one in the services directory here is.
 	Pending    bool              `json:"pending"`
@@ -130,7 +133,7 @@ func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
 func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
-		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
+		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Lost: s.Lost, Dirty: r.Dirty, Pending: s.Pending,
 		Components: []componentStatus{},
 	}
 	if r.Definition != nil {
@@ -203,7 +206,7 @@ func stateWithout(s serviceStatus) string {
 	return "-"
 }
 
-// releaseText names the current release and the deployment under way.
+// releaseText names the current release and the deployment under way, or lost.
 func releaseText(s serviceStatus) string {
 	text := "never released"
 	if s.Release != 0 {
@@ -214,6 +217,9 @@ func releaseText(s serviceStatus) string {
 	}
 	if s.Deploying != 0 {
 		text += fmt.Sprintf(" (deploying %d)", s.Deploying)
+	}
+	if s.Lost != 0 {
+		text += fmt.Sprintf(" (%d was lost)", s.Lost)
 	}
 	return text
 }

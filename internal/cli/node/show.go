@@ -89,7 +89,7 @@ func writeNode(s *session.Session, n shownNode) {
 func linesOf(n shownNode) [][2]string {
 	lines := [][2]string{
 		{"node", n.Name},
-		{"state", sinceText(n.State, n.Since)},
+		{"state", sinceText(shownState(n.State, false, overdueSince(n.Overdue, n.Observed)), n.Since)},
 		{"new containers", newContainers(n.Draining)},
 		{"last answer", ui.Moment(n.Seen)},
 		{"worker", fmt.Sprintf("mcp %s, started %s", n.MCP, ui.Moment(n.Announced))},
