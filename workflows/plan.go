@@ -81,9 +81,9 @@ func (d *deploy) decide(ctx workflow.Context) error {
 		return planFault(err)
 	}
 	d.plan = made
-	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number}
+	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number, Dirty: d.release.Dirty}
 	for _, image := range d.neededImages() {
-		if d.digests[image] == "" {
+		if d.digests[image] == "" && d.verb.digests == fromRegistry {
 			d.planned.Builds = append(d.planned.Builds, image)
 		}
 	}
@@ -126,6 +126,9 @@ func planFault(err error) error {
 	if errors.As(err, &foreign) {
 		f = fault.New(fault.Conflict, "%s", foreign.Error()).
 			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
+		if foreign.Owner != "" {
+			f = f.WithHint("give the component another name, or another node")
+		}
 		f.Node = foreign.Node
 	}
 	var draining *plan.DrainingNodeError

@@ -80,6 +80,9 @@ type PlanResult struct {
 	Builds []string `json:"builds"`
 	// Release is the number of the release that it starts from.
 	Release int `json:"release"`
+	// Dirty is set where an earlier deployment could not put everything back: a
+	// deploy of the whole service then makes a release even if the plan has no change.
+	Dirty bool `json:"dirty,omitempty"`
 }
 
 // failure is the error with which a workflow ends. It carries the fault and the

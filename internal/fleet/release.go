@@ -31,11 +31,21 @@ type Release struct {
 	// on: those of every deployment since the last one that ended clean.
 	Touched []string `json:"touched,omitempty"`
 	// Draining are the nodes of the fleet that get no new container.
-	Draining   []string            `json:"draining,omitempty"`
+	Draining []string `json:"draining,omitempty"`
+	// Others are components of other services whose containers have names that this
+	// service's may have.
+	Others     []Other             `json:"others,omitempty"`
 	Definition *servicedef.Service `json:"definition,omitempty"`
 	Components map[string]Member   `json:"components,omitempty"`
 	// Adopted are containers of the service that mcp has not started.
 	Adopted []Adopted `json:"adopted,omitempty"`
+}
+
+// Other is a container that the release of another service names.
+type Other struct {
+	Service   string `json:"service"`
+	Node      string `json:"node"`
+	Container string `json:"container"`
 }
 
 // Members returns the release's components in the order of their names.

@@ -23,7 +23,7 @@ func (s *Store) Release(ctx context.Context, service string) (fleet.Release, err
 	return release, err
 }
 
-// loadRelease reads what a service should run, and which nodes are draining.
+// loadRelease reads what a service should run, and what limits its next deploy.
 func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release, error) {
 	release := fleet.Release{Service: service}
 	records, err := loadServices(ctx, tx, []string{service})
@@ -33,15 +33,30 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release,
 	if len(records) > 0 {
 		release = records[0].Release
 	}
-	rows, err := tx.Query(ctx, `select name from nodes where draining order by name`)
+	return release, loadSurroundings(ctx, tx, &release)
+}
+
+// loadSurroundings fills in the nodes that are draining, and the containers of other
+// services with names that the service's may have, in one statement.
+func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) error {
+	rows, err := tx.Query(ctx, `
+		select '', name, '' from nodes where draining
+		union all
+		select service, node, container from components
+		where service <> $1 and (container = $1 or starts_with(container, $1 || '-'))
+		order by 1, 2, 3`, release.Service)
 	if err != nil {
-		return release, err
+		return err
 	}
-	draining, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if len(draining) > 0 {
-		release.Draining = draining
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.Other])
+	for _, o := range found {
+		if o.Service == "" {
+			release.Draining = append(release.Draining, o.Node)
+			continue
+		}
+		release.Others = append(release.Others, o)
 	}
-	return release, err
+	return err
 }
 
 // Services reads the named services, or all if there are no names, in the

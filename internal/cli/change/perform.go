@@ -27,5 +27,6 @@ func performed(ctx context.Context, s *session.Session, c client.Client, in work
 	}
 	follower := s.Follow(c)
 	follower.ToEnd = wait
+	follower.Word = in.Word()
 	return result, follower.Run(ctx, run, &result)
 }

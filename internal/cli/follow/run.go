@@ -3,7 +3,6 @@ package follow
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -45,7 +44,7 @@ func (f Follower) Run(ctx context.Context, run client.WorkflowRun, result any) e
 		err = run.Get(ctx, result) // Temporal did not answer the first call
 	}
 	switch {
-	case err == nil || workflows.ResultOf(err, result) || terminated(err, run, result):
+	case err == nil || workflows.ResultOf(err, result) || f.terminated(err, run, result):
 		return nil
 	case ctx.Err() != nil:
 		return f.detach(run, released)
@@ -55,24 +54,24 @@ func (f Follower) Run(ctx context.Context, run client.WorkflowRun, result any) e
 
 // terminated fills in the result of a terminated workflow, which returns none. It
 // reports whether the workflow was terminated.
-func terminated(err error, run client.WorkflowRun, result any) bool {
+func (f Follower) terminated(err error, run client.WorkflowRun, result any) bool {
 	if !errors.As(err, new(*temporal.TerminatedError)) {
 		return false
 	}
-	verb, service, _ := strings.Cut(run.GetID(), "/")
-	f := fault.New(fault.Conflict, "the %s of %s was terminated in Temporal", verb, service)
+	word, service := f.subject(run)
+	cause := fault.New(fault.Conflict, "the %s of %s was terminated in Temporal", word, service)
 	switch r := result.(type) {
 	case *workflows.Result:
-		f.Message += "; nothing has been put back"
+		cause.Message += "; nothing has been put back"
 		*r = workflows.Result{
 			Service: service, WorkflowID: run.GetID(), RunID: run.GetRunID(),
 			Outcome: workflows.Failed, Dirty: true, Components: []workflows.ComponentResult{},
-			Error: f.WithHint("mcp deploy %s repairs it", service),
+			Error: cause.WithHint("mcp deploy %s repairs it", service),
 		}
 	case *workflows.BuildResult:
 		*r = workflows.BuildResult{
 			Service: service, WorkflowID: run.GetID(), RunID: run.GetRunID(),
-			Outcome: workflows.Failed, Images: []workflows.ImageResult{}, Error: f,
+			Outcome: workflows.Failed, Images: []workflows.ImageResult{}, Error: cause,
 		}
 	}
 	return true
@@ -181,10 +180,12 @@ func (f Follower) pollPending(ctx context.Context, run client.WorkflowRun, view 
 			return
 		case <-ticker.C:
 		}
+		before := view.underWay()
 		described, err := f.Client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 		if err != nil {
 			continue // tail reports that Temporal does not answer
 		}
+		view.settle(before, described.GetPendingActivities())
 		for _, pending := range described.GetPendingActivities() {
 			view.update(pending)
 		}

@@ -192,6 +192,30 @@ func (t *timeline) update(p *workflow.PendingActivityInfo) {
 	}
 }
 
+// underWay returns the ids of the pending steps.
+func (t *timeline) underWay() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var ids []string
+	for id, s := range t.byID {
+		if slices.Contains(t.pending, s) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// settle hides those of the given steps that Temporal no longer reports as pending.
+// They have ended; while the workflow's own task is under way, Temporal keeps back the
+// events that say so.
+func (t *timeline) settle(ids []string, pending []*workflow.PendingActivityInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		t.byID[id].over = !slices.ContainsFunc(pending, func(p *workflow.PendingActivityInfo) bool { return p.GetActivityId() == id })
+	}
+}
+
 // lines are the pending steps, a line each.
 func (t *timeline) lines() []string {
 	t.mu.Lock()
@@ -200,7 +224,9 @@ func (t *timeline) lines() []string {
 	frame := spinner[now.UnixMilli()/ui.RedrawEvery.Milliseconds()%int64(len(spinner))]
 	lines := make([]string, 0, len(t.pending))
 	for _, s := range t.pending {
-		lines = append(lines, t.format(now, frame, s.live(now)))
+		if !s.over {
+			lines = append(lines, t.format(now, frame, s.live(now)))
+		}
 	}
 	return lines
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -29,7 +30,8 @@ type serviceStatus struct {
 	// Temporal, so that nothing has been put back; 0 if not.
 	Lost  int  `json:"lost"`
 	Dirty bool `json:"dirty"`
-	// Pending is set when the definition has changed since the release.
+	// Pending is set when the definition that was recorded last is not that of the
+	// release, unless the one in the services directory here is.
 	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
 	// Retiring are the containers before the release that are not gone yet.
@@ -67,10 +69,11 @@ func newStatus(s *session.Session) *cobra.Command {
 		Long: `Status compares the release of each service with the containers that its nodes
 have at this moment. DRIFT names how a component differs: missing, stopped,
 running, renamed, wrong-image, wrong-ports, replaced, flapping, unhealthy or,
-where its node does not answer, unreachable. A service is "pending" when its
-definition has changed since its release, and "dirty" when a deploy could not put
-everything back. Containers that a release has replaced are listed until they are
-gone: they are drained and removed after the deploy has succeeded.`,
+where its node does not answer, unreachable. A service is "pending" when the
+definition that was recorded last is not that of its release, unless the one in
+the services directory is, and "dirty" when a deploy could not put everything
+back. Containers that a release has replaced are listed until they are gone: they
+are drained and removed after the deploy has succeeded.`,
 		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
 	}
@@ -88,6 +91,15 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 		}
 	}
 	list := statuses(result)
+	if slices.ContainsFunc(list, func(s serviceStatus) bool { return s.Pending }) {
+		cfg, err := s.Config()
+		if err != nil {
+			return err
+		}
+		if dir, err := session.Definitions(cfg); err == nil { // without, the recorded one counts
+			settle(list, fleet.Releases(result.Services), dir)
+		}
+	}
 	if s.JSON {
 		s.PrintJSON(list)
 		return nil
@@ -96,7 +108,17 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 	return nil
 }
 
-// statuses returns the status of each service.
+// settle clears Pending where a deploy from here would change nothing: the definition
+// was changed back, and neither deployed nor recorded since.
+func settle(list []serviceStatus, releases []fleet.Release, dir *servicedef.Dir) {
+	for i, r := range releases {
+		if here, err := dir.Find(r.Service); err == nil && r.Definition != nil && here.Hash() == r.Definition.Hash() {
+			list[i].Pending = false
+		}
+	}
+}
+
+// statuses returns the status of each service, in the order of the services.
 func statuses(r workflows.StatusResult) []serviceStatus {
 	nodes := map[string]seenNode{}
 	for name, node := range r.Nodes {

@@ -146,9 +146,11 @@ func diagnosed(r workflows.DoctorResult, d defined, version string) []finding {
 		found = append(found, lookFinding(n, r.At))
 	}
 	for _, image := range d.images {
-		err := error(r.Images[image])
-		if r.Images[image] == nil {
-			err = nil
+		var err error
+		if asked := r.Images[image]; asked.Error != nil {
+			err = asked.Error
+		} else if !asked.Exists {
+			err = fault.New(fault.NotFound, "look up image %s: it is not there", image)
 		}
 		found = append(found, registryFinding(image, "from the control worker", err))
 	}

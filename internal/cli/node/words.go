@@ -30,6 +30,14 @@ func shownState(state string, draining bool, unknownSince string) string {
 	return state
 }
 
+// sinceText is a state, and since when if that is known.
+func sinceText(state string, since time.Time) string {
+	if since.IsZero() {
+		return state
+	}
+	return state + " since " + ui.Moment(since)
+}
+
 // overdueSince is when a node was last observed, where the next observation is late.
 func overdueSince(overdue bool, observed time.Time) string {
 	switch {
