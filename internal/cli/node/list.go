@@ -18,6 +18,10 @@ type listedNode struct {
 	State string `json:"state"`
 	// Draining is set where the node gets no new container.
 	Draining bool `json:"draining"`
+	// Observed is when the node was last observed; Overdue is set where the next
+	// observation is late, so that State may be outdated.
+	Observed time.Time `json:"observed,omitzero"`
+	Overdue  bool      `json:"overdue"`
 	// Since is when the node became ready or unreachable.
 	Since time.Time `json:"since,omitzero"`
 	// Reason is why it is unreachable, such as that podman there does not answer.
@@ -37,7 +41,8 @@ func runList(ctx context.Context, s *session.Session) error {
 	list := make([]listedNode, 0, len(nodes))
 	for _, n := range nodes {
 		list = append(list, listedNode{
-			Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Reason: reasonOf(n), Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
+			Name: n.Name, State: stateOf(n), Draining: n.Draining, Observed: n.Observed, Overdue: n.Overdue, Since: n.Since,
+			Reason: reasonOf(n), Announced: n.Seen, Address: n.Address, Runtime: n.Runtime, MCP: n.Version,
 		})
 	}
 	if s.JSON {
@@ -57,7 +62,8 @@ func writeList(out io.Writer, list []listedNode) error {
 	}
 	_, _ = fmt.Fprintln(table, head)
 	for _, n := range list {
-		line := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", n.Name, shownState(n.State, n.Draining), ui.Moment(n.Since), n.Address, n.Runtime, n.MCP)
+		state := shownState(n.State, n.Draining, overdueSince(n.Overdue, n.Observed))
+		line := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", n.Name, state, ui.Moment(n.Since), n.Address, n.Runtime, n.MCP)
 		if reasons {
 			line += "\t" + n.Reason
 		}
