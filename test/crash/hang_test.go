@@ -2,7 +2,9 @@ package crash
 
 import (
 	"fmt"
+	"maps"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,8 +150,17 @@ func hangReport(matrix, done []*faultCase) string {
 		return ""
 	}
 	calls, stories, pairs := count(done, (*faultCase).hung)
+	missed := map[string]bool{}
+	for _, fc := range matrix {
+		if fc.at.where == in {
+			missed[fc.target+" "+fc.at.activity] = true
+		}
+	}
 	var longest, whole time.Duration
 	for _, fc := range done {
+		if fc.hung() {
+			delete(missed, fc.target+" "+fc.at.activity)
+		}
 		if fc.hung() && fc.verdict != wrong {
 			longest, whole = max(longest, fc.hang.givenUpAt.Sub(fc.hang.beganAt)), max(whole, fc.whole)
 		}
@@ -158,6 +169,9 @@ func hangReport(matrix, done []*faultCase) string {
 	fmt.Fprintf(&b, "\nAn engine call that hangs for ever: %d of %d calls, %d of %d scenarios, %d of %d pairs of both. ",
 		calls, allCalls, stories, allStories, pairs, allPairs)
 	fmt.Fprintf(&b, "The longest was given up after %s, and the last service was whole %s later.\n", longest.Round(time.Second), whole.Round(time.Second))
+	if len(missed) > 0 {
+		fmt.Fprintf(&b, "Calls that hung in no case, because they did not come: %s.\n", strings.Join(slices.Sorted(maps.Keys(missed)), ", "))
+	}
 	return b.String()
 }
 

@@ -44,7 +44,7 @@ var sample = []string{
 
 // lengthy are cases that would take too long at every point of the matrix: an
 // image registry that is away for 10 minutes fails no deploy whose deadline is
-// 30, and a node that stays away leaves a service dirty until it is back.
+// 30, and a node or an engine that stays away leaves a service dirty until it is back.
 var lengthy = []struct {
 	scenario, target string
 	how              failure
@@ -52,6 +52,8 @@ var lengthy = []struct {
 }{
 	{"first deploy with build and push", theImageRegistry, killed("killed, back after 10 min", 10*time.Minute), point{"Push", 1, before}},
 	{"cancel in mid-deploy", theNetwork, cutOff("cut for 3 min", 3*time.Minute), point{"RunContainer", 1, inside}},
+	{"new version, start-first", thePodman, frozen("stopped for 3 min", 3*time.Minute), point{"RunContainer", 1, inside}},
+	{"unhealthy new version, stop-first, with a volume", thePodman, frozen("stopped for 4 min", 4*time.Minute), point{"Restore", 1, before}},
 	{"unhealthy new version, stop-first, with a volume", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"Restore", 1, before}},
 	{"new version, start-first", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"CutOver", 1, after}},
 	{"two components on two nodes", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"CutOver", 1, before}},
