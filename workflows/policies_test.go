@@ -2,9 +2,6 @@ package workflows_test
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -17,11 +14,9 @@ import (
 
 // Every set of options bounds one attempt.
 func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
-	files := token.NewFileSet()
-	packages, err := parser.ParseDir(files, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
-	require.NoError(t, err)
+	set, files := sources(t)
 	found := 0
-	for _, file := range packages["workflows"].Files {
+	for _, file := range files {
 		ast.Inspect(file, func(n ast.Node) bool {
 			options, ok := n.(*ast.CompositeLit)
 			if !ok {
@@ -37,7 +32,7 @@ func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
 				name, _ := field.(*ast.KeyValueExpr).Key.(*ast.Ident)
 				bounded = bounded || name.Name == "StartToCloseTimeout"
 			}
-			assert.True(t, bounded, "%s has no StartToCloseTimeout", files.Position(options.Pos()))
+			assert.True(t, bounded, "%s has no StartToCloseTimeout", set.Position(options.Pos()))
 			return true
 		})
 	}
