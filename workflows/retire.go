@@ -1,12 +1,14 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -33,14 +35,14 @@ func (d *deploy) retire(ctx workflow.Context) {
 		d.retireAll(ctx, containers)
 	}
 	for _, name := range d.plan.Unreachable {
-		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
+		d.result.Undone = append(d.result.Undone, "retire on "+name+": "+cmp.Or(d.silent[name], "the node does not answer"))
 	}
 	d.restPorts = true
 }
 
 // retireAll stops and removes predecessors, given by node, on all nodes side by
 // side. A node that fails is not asked again: what remains there is left to Mend.
-func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string) {
+func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.Ref) {
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(containers) {
 		if !d.reachable(name) {
@@ -49,7 +51,7 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string)
 		rounds := 1 + len(containers[name])/activities.ParallelStops
 		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
-			Service: d.desired.Name, Deployment: d.number, Containers: containers[name],
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Containers: containers[name],
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
@@ -77,19 +79,19 @@ func (d *deploy) drain() (longest time.Duration) {
 // retirements are the containers to retire, by node, in waves. What has a successor
 // goes in one wave. A removal goes by depends_on: no component is left without one
 // that it depends on.
-func (d *deploy) retirements() []map[string][]string {
+func (d *deploy) retirements() []map[string][]fleet.Ref {
 	if !d.verb.removes {
-		swaps, all := d.swaps(), map[string][]string{}
+		swaps, all := d.swaps(), map[string][]fleet.Ref{}
 		for _, name := range workflow.DeterministicKeys(swaps) {
 			all[name] = slices.Concat(swaps[name].Replace, swaps[name].Leave)
 		}
-		return []map[string][]string{all}
+		return []map[string][]fleet.Ref{all}
 	}
-	var waves []map[string][]string
+	var waves []map[string][]fleet.Ref
 	for _, steps := range d.plan.Ends() {
-		wave := map[string][]string{}
+		wave := map[string][]fleet.Ref{}
 		for _, step := range steps {
-			wave[step.OldNode] = append(wave[step.OldNode], step.Container)
+			wave[step.OldNode] = append(wave[step.OldNode], step.Old())
 		}
 		waves = append(waves, wave)
 	}

@@ -18,7 +18,7 @@ var migrations embed.FS
 
 // SchemaVersion is the number of the newest migration: the version of the tables that
 // this program needs.
-const SchemaVersion = 7
+const SchemaVersion = 8
 
 // versionTable has a row for each migration that was applied.
 const versionTable = "schema_versions"
