@@ -41,6 +41,16 @@ func overdueSince(overdue bool, observed time.Time) string {
 	return ui.Moment(observed)
 }
 
+// reasonOf is why a node is unreachable; "" for one that is not.
+func reasonOf(n fleet.NodeState) string {
+	for _, d := range n.Drift {
+		if d.Kind == fleet.DriftUnreachable {
+			return d.Detail
+		}
+	}
+	return ""
+}
+
 // newContainers is the answer to whether a node gets new containers.
 func newContainers(draining bool) string {
 	if draining {
