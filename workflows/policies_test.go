@@ -2,9 +2,6 @@ package workflows_test
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,15 +14,9 @@ import (
 
 // Every set of options bounds one attempt.
 func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
-	paths, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	files, found := token.NewFileSet(), 0
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(files, path, nil, 0)
-		require.NoError(t, err)
+	set, files := sources(t)
+	found := 0
+	for _, file := range files {
 		ast.Inspect(file, func(n ast.Node) bool {
 			options, ok := n.(*ast.CompositeLit)
 			if !ok {
@@ -41,7 +32,7 @@ func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
 				name, _ := field.(*ast.KeyValueExpr).Key.(*ast.Ident)
 				bounded = bounded || name.Name == "StartToCloseTimeout"
 			}
-			assert.True(t, bounded, "%s has no StartToCloseTimeout", files.Position(options.Pos()))
+			assert.True(t, bounded, "%s has no StartToCloseTimeout", set.Position(options.Pos()))
 			return true
 		})
 	}
