@@ -79,7 +79,7 @@ func (l labelled) labels(id string, own map[string]string) map[string]string {
 		labels = map[string]string{}
 	}
 	labels[runtime.LabelService], labels[runtime.LabelComponent] = a.Service, a.Component
-	labels[runtime.LabelDeployment], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Spec
+	labels[runtime.LabelDeployment], labels[runtime.LabelRun], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Run, a.Spec
 	return labels
 }
 

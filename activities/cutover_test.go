@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -82,7 +83,7 @@ func TestARefusedCutOverNamesTheBootAndTheContainerRunsAgain(t *testing.T) {
 	h.engine.Exit("shop-api.next", 0)
 	h.restartWorker()
 	h.Machine.Boot = "second"
-	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: 1, Replace: []string{"shop-api"}})
+	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: 1, Replace: fleet.Refs("shop-api")})
 	require.NoError(t, err)
 	var refused activities.CutOverResult
 	require.NoError(t, value.Get(&refused))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -97,7 +98,7 @@ func lateSteps() map[string]late {
 		"StopContainer": {
 			before: updated,
 			step: func(h *host) *fault.Error {
-				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
 			},
 			method: "Stop", name: "shop-api", sees: "shop-api(stopped) shop-api.next",
 		},
@@ -120,7 +121,7 @@ func lateSteps() map[string]late {
 				require.Nil(t, h.cutOver(2))
 			},
 			step: func(h *host) *fault.Error {
-				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-api"}})
+				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: fleet.Refs("shop-api")})
 			},
 			method: "Stop", name: "shop-api.prev", sees: "shop-api shop-api.prev(stopped)",
 		},
@@ -136,7 +137,7 @@ func lateSteps() map[string]late {
 			},
 			step: func(h *host) *fault.Error {
 				return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Recovery: plan.Recovery{
-					Remove: []string{"shop-api.next"}, Start: []string{"shop-api", "shop-web"},
+					Remove: fleet.Refs("shop-api.next"), Start: fleet.Refs("shop-api", "shop-web"),
 				}})
 			},
 			method: "Start", name: "shop-api", sees: "shop-api shop-web(stopped)",
@@ -203,12 +204,12 @@ func TestAStepThatHangsIsGivenUp(t *testing.T) {
 func TestEveryStepOfANewerDeploymentWaitsForAnOlderOne(t *testing.T) {
 	steps := map[string]func(h *host) *fault.Error{
 		"StopContainer": func(h *host) *fault.Error {
-			return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"})
+			return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: fleet.Ref{Name: "shop-api"}})
 		},
 		"RunContainer": func(h *host) *fault.Error { return h.run(api(3)) },
 		"CutOver":      func(h *host) *fault.Error { return h.cutOver(3) },
 		"Retire": func(h *host) *fault.Error {
-			return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 3, Containers: []string{"shop-api"}})
+			return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 3, Containers: fleet.Refs("shop-api")})
 		},
 		"Restore": func(h *host) *fault.Error {
 			return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 3})
@@ -220,7 +221,7 @@ func TestEveryStepOfANewerDeploymentWaitsForAnOlderOne(t *testing.T) {
 			updated(t, h)
 			reached, letGo := h.hold("Stop", "shop-api")
 			older := begin(func() *fault.Error {
-				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
 			})
 			<-reached
 			newer := h.beside(t.Context())
@@ -256,7 +257,7 @@ func TestTheStepsOfOneDeploymentRunInParallel(t *testing.T) {
 	starting := begin(func() *fault.Error { return h.run(api(2)) })
 	<-reached
 	second := h.beside(t.Context())
-	require.Nil(t, second.do(second.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"}))
+	require.Nil(t, second.do(second.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}}))
 	_, f := second.survey(2)
 	require.Nil(t, f, "its own survey waits for nothing either")
 	other := api(2, func(c *activities.ComponentSpec) { c.Service = "other" })
@@ -286,7 +287,7 @@ func TestALateStopLeavesTheSuccessorAlone(t *testing.T) {
 	h := newHost(t)
 	updated(t, h)
 	require.Nil(t, h.cutOver(2))
-	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"}))
+	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}}))
 	require.ElementsMatch(t, []string{"shop-api:2:running", "shop-api.prev:1:running"}, h.names(t))
 }
 
@@ -301,7 +302,7 @@ func TestAStepThatIsCancelledIsUnderWayUntilTheEngineHasAnswered(t *testing.T) {
 	cancelled := h.beside(ctx)
 	step := begin(func() error {
 		_, err := cancelled.env.ExecuteActivity(h.Restore, activities.RestoreInput{
-			Service: "shop", Deployment: 2, Recovery: plan.Recovery{Start: []string{"shop-api"}},
+			Service: "shop", Deployment: 2, Recovery: plan.Recovery{Start: fleet.Refs("shop-api")},
 		})
 		return err
 	})
@@ -323,7 +324,7 @@ func TestASurveyNamesTheStepThatItWaitsFor(t *testing.T) {
 	updated(t, h)
 	reached, letGo := h.hold("Stop", "shop-api")
 	step := begin(func() *fault.Error {
-		return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+		return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
 	})
 	<-reached
 	_, f := h.beside(t.Context()).survey(3)
@@ -353,10 +354,10 @@ func TestARestoreActsOnlyWhileTheFenceIsTheSame(t *testing.T) {
 		return found.Fence
 	}
 	restore := func(fence string) *fault.Error {
-		return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Fence: fence, Recovery: plan.Recovery{Start: []string{"shop-api"}}})
+		return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Fence: fence, Recovery: plan.Recovery{Start: fleet.Refs("shop-api")}})
 	}
 	surveyed := fence()
-	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"}))
+	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: fleet.Ref{Name: "shop-api"}}))
 	require.Equal(t, fault.Conflict, restore(surveyed).Kind)
 	h.restartWorker()
 	require.Equal(t, fault.Conflict, restore(surveyed).Kind, "the new worker has not seen deployment 3")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -32,7 +33,7 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 		defer stalled()
 		defer end()
 		done <- try(func() (T, error) {
-			if err := a.readLabels(ctx, s.service, s.deployment); err != nil {
+			if err := a.readLabels(ctx, s.service, s.identity); err != nil {
 				return none, err
 			}
 			return work(ctx, uninterrupted{labelling(a.Runtime, s.adopted)})
@@ -91,34 +92,23 @@ func finish(ctx context.Context, extra time.Duration, call func(context.Context)
 	return call(detached)
 }
 
-// readLabels fails when the service's containers are of a newer deployment. The labels
-// show deployments that this process has not seen because it started after them.
-// Reading them once is enough: later deployments pass this fence.
-func (a *Node) readLabels(ctx context.Context, service string, deployment int) error {
+// readLabels fails when the service's containers are of a newer deployment, or of
+// another one of the same number. The labels show deployments that this process has
+// not seen because it started after them. Reading them once is enough: later
+// deployments pass this fence.
+func (a *Node) readLabels(ctx context.Context, service string, deployment identity) error {
 	if a.Fence.labelsRead(service, deployment) {
 		return nil
 	}
-	newest, err := a.newestLabel(ctx, service)
+	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
 		return err
 	}
-	if newest > deployment {
-		return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment, service, a.Name, newest)
+	for _, c := range containers {
+		if found := identityIn(c.Labels); found.refuses(deployment) && fleet.Credible(found.number, deployment.number) {
+			return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment.number, service, a.Name, found.number)
+		}
 	}
 	a.Fence.recordRead(service, deployment)
 	return nil
-}
-
-// newestLabel returns the newest deployment in the labels of the service's
-// containers.
-func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
-	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
-	if err != nil {
-		return 0, err
-	}
-	newest := 0
-	for _, c := range containers {
-		newest = max(newest, deploymentIn(c.Labels))
-	}
-	return newest, nil
 }

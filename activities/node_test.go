@@ -144,7 +144,7 @@ func (h *host) run(c activities.ComponentSpec) *fault.Error {
 
 // cutOver returns the reason for a refusal, or the fault.
 func (h *host) cutOver(n int) *fault.Error {
-	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Replace: []string{"shop-api"}})
+	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Replace: fleet.Refs("shop-api")})
 	if err != nil {
 		return activities.FaultOf(err)
 	}
@@ -216,7 +216,7 @@ func TestRunContainerPassesThePortsToTheContainer(t *testing.T) {
 			require.Equal(t, test.env, spec.Env)
 			require.Equal(t, test.ports, spec.Ports)
 			require.Equal(t, map[string]string{
-				"mcp.service": "shop", "mcp.component": "api", "mcp.deployment": "3", "mcp.spec": "spec",
+				"mcp.service": "shop", "mcp.component": "api", "mcp.deployment": "3", "mcp.run": "", "mcp.spec": "spec",
 			}, spec.Labels)
 		})
 	}
@@ -325,15 +325,15 @@ func TestEveryStepOnANodeMayRunTwice(t *testing.T) {
 	require.Nil(t, h.run(api(2)))
 	twice(func() *fault.Error { return h.cutOver(2) })
 	require.ElementsMatch(t, []string{"shop-api:2:running", "shop-api.prev:1:running"}, h.names(t))
-	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-api"}}
+	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: fleet.Refs("shop-api")}
 	twice(func() *fault.Error { return h.do(h.Retire, retire) })
 	require.Equal(t, []string{"shop-api:2:running"}, h.names(t))
 
-	stop := activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"}
+	stop := activities.StopContainerInput{Service: "shop", Deployment: 3, Container: fleet.Ref{Name: "shop-api"}}
 	twice(func() *fault.Error { return h.do(h.StopContainer, stop) })
 	require.Nil(t, h.run(api(3)))
 	restore := activities.RestoreInput{Service: "shop", Deployment: 3, Closing: true, Recovery: plan.Recovery{
-		Remove: []string{"shop-api.next"}, Start: []string{"shop-api"},
+		Remove: fleet.Refs("shop-api.next"), Start: fleet.Refs("shop-api"),
 	}}
 	twice(func() *fault.Error { return h.do(h.Restore, restore) })
 	require.Equal(t, []string{"shop-api:2:running"}, h.names(t))
@@ -365,7 +365,7 @@ func TestRestoreLeavesForeignContainersAlone(t *testing.T) {
 	h := newHost(t)
 	other := api(1, func(c *activities.ComponentSpec) { c.Service = "other" })
 	require.Nil(t, h.run(other))
-	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Remove: []string{"other-api.next"}}}
+	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Remove: fleet.Refs("other-api.next")}}
 	require.Nil(t, h.do(h.Restore, restore))
 	require.Equal(t, []string{"other-api.next:1:running"}, h.names(t))
 }
@@ -380,26 +380,26 @@ func TestEachContainerHasItsOwnStopTimeout(t *testing.T) {
 	}{
 		"that is stopped": {
 			func(h *host, _ []fleet.Adopted) *fault.Error {
-				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
 			},
 			map[string]time.Duration{"shop-api": 2 * time.Second},
 		},
 		"that was adopted, of its definition": {
 			func(h *host, adopted []fleet.Adopted) *fault.Error {
-				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api", Adopted: adopted})
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}, Adopted: adopted})
 			},
 			map[string]time.Duration{"shop-api": time.Minute},
 		},
 		"that is retired": {
 			func(h *host, _ []fleet.Adopted) *fault.Error {
-				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-db", "shop-web"}})
+				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: fleet.Refs("shop-db", "shop-web")})
 			},
 			map[string]time.Duration{"shop-db.prev": 40 * time.Second, "shop-web.prev": 0},
 		},
 		"that is left of a deploy, and one that never took over is removed at once": {
 			func(h *host, _ []fleet.Adopted) *fault.Error {
 				return h.do(h.Restore, activities.RestoreInput{
-					Service: "shop", Deployment: 2, Recovery: plan.Recovery{Remove: slices.Sorted(maps.Keys(patience))},
+					Service: "shop", Deployment: 2, Recovery: plan.Recovery{Remove: fleet.Refs(slices.Sorted(maps.Keys(patience))...)},
 				})
 			},
 			map[string]time.Duration{"shop-api": 2 * time.Second, "shop-db.prev": 40 * time.Second, "shop-web.prev": 0},
@@ -433,9 +433,15 @@ func TestSurveyFindsOwnAndForeignContainers(t *testing.T) {
 	require.NoError(t, err)
 	var found activities.SurveyResult
 	require.NoError(t, value.Get(&found))
+	for i, name := range []string{"shop-api.next", "shop-api"} {
+		info, err := h.engine.Inspect(t.Context(), name)
+		require.NoError(t, err)
+		require.Equal(t, info.ID, found.Containers[i].ID)
+		found.Containers[i].ID = ""
+	}
 	require.Equal(t, []fleet.Container{
-		{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true},
-		{Name: "shop-api", Running: true},
+		{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true, Image: image},
+		{Name: "shop-api", Running: true, Image: image},
 	}, found.Containers)
 	require.Equal(t, []int{20000, 20001}, found.FreePorts)
 }
@@ -457,7 +463,7 @@ func TestAnUndoWaitsForStepsUnderWay(t *testing.T) {
 	undoing := h.beside(t.Context())
 	go func() {
 		undone <- undoing.do(undoing.Restore, activities.RestoreInput{
-			Service: "shop", Deployment: 5, Closing: true, Recovery: plan.Recovery{Remove: []string{"shop-api.next"}},
+			Service: "shop", Deployment: 5, Closing: true, Recovery: plan.Recovery{Remove: fleet.Refs("shop-api.next")},
 		})
 	}()
 	select {

@@ -11,7 +11,7 @@ import (
 // RecordNode records that a node's worker announced itself, and returns what has
 // to be done if its host has booted.
 func (a *Control) RecordNode(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
-	return a.Registry.RecordNode(ctx, in)
+	return a.Registry.RecordNode(ctx, in.Checked())
 }
 
 // MarkRevivedInput names a boot of a node's host.
@@ -52,6 +52,7 @@ func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error)
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is
 // left open where a worker may poll the node's queue, which must be asked first.
 func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
+	in = in.Checked()
 	result, err := a.Registry.ClaimNode(ctx, in, watch.Judge)
 	if err != nil || result.Verdict != fleet.ClaimOpen {
 		return result, err
@@ -91,7 +92,13 @@ type RemoveNodeInput struct {
 	Node string `json:"node"`
 }
 
+// RemoveNodeResult reports whether any record names the node.
+type RemoveNodeResult struct {
+	Named bool `json:"named"`
+}
+
 // RemoveNode deletes a node on which nothing should run.
-func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) error {
-	return a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
+func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) (RemoveNodeResult, error) {
+	named, err := a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
+	return RemoveNodeResult{Named: named}, err
 }

@@ -85,6 +85,7 @@ type RecordObservationResult struct {
 // RecordObservation records an observation of a node, and the drift that has begun
 // or ended with it.
 func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (RecordObservationResult, error) {
+	in = in.Checked()
 	var err error
 	if in.Abandoned, err = abandoned(ctx, a.Registry, a.Lock); err != nil {
 		return RecordObservationResult{}, err

@@ -17,6 +17,7 @@ import (
 type RestoreInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	// Closing keeps the deployment from starting anything more here.
 	Closing bool `json:"closing,omitempty"`
 	// Fence is the SurveyResult's, for a workflow that acts on a survey without
@@ -37,7 +38,9 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 		if in.Fence != "" && in.Fence != a.Fence.memory {
 			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s has restarted since the survey", a.Name)
 		}
-		s := step{service: in.Service, deployment: in.Deployment, alone: true, closing: in.Closing, adopted: in.Adopted}
+		s := step{
+			service: in.Service, identity: identity{in.Deployment, in.Run}, alone: true, closing: in.Closing, adopted: in.Adopted,
+		}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			return struct{}{}, putBack(ctx, engine, in)
 		})
@@ -51,20 +54,20 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 // putBack does all that it can: a container that does not start, because its
 // port is taken, does not keep the others from starting.
 func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
-	for _, name := range in.Remove {
-		if err := discard(ctx, engine, in, name); err != nil {
+	for _, left := range in.Remove {
+		if err := discard(ctx, engine, in, left); err != nil {
 			return err
 		}
 	}
 	for _, r := range in.Rename {
-		err := engine.Rename(ctx, r.From, r.To)
+		err := engine.Rename(ctx, fleet.Ref{Name: r.From, ID: r.ID}.Key(), r.To)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}
 	var refused []error
-	for _, name := range in.Start {
-		err := engine.Start(ctx, name)
+	for _, stopped := range in.Start {
+		err := engine.Start(ctx, stopped.Key())
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			refused = append(refused, err)
 		}
@@ -74,11 +77,11 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 
 // discard removes a container of the service. One that has served may have data to
 // save, and is stopped first; one that never took over has none.
-func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name string) error {
-	if strings.HasSuffix(name, fleet.NextSuffix) {
-		return removeOwn(ctx, engine, in.Service, name)
+func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left fleet.Ref) error {
+	if strings.HasSuffix(left.Name, fleet.NextSuffix) {
+		return removeOwn(ctx, engine, in.Service, left.Key())
 	}
-	return retire(ctx, engine, in.Service, name)
+	return retire(ctx, engine, in.Service, left.Key())
 }
 
 // removeOwn removes a container if it exists and is the service's.
@@ -95,9 +98,10 @@ func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string
 
 // StopContainerInput names a container to stop.
 type StopContainerInput struct {
-	Service    string `json:"service"`
-	Deployment int    `json:"deployment"`
-	Container  string `json:"container"`
+	Service    string    `json:"service"`
+	Deployment int       `json:"deployment"`
+	Run        string    `json:"run,omitempty"`
+	Container  fleet.Ref `json:"container"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -105,17 +109,17 @@ type StopContainerInput struct {
 // StopContainer stops a container within its own stop timeout, and keeps it.
 func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		r.set("stop", in.Container)
-		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
+		r.set("stop", in.Container.Name)
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			info, err := engine.Inspect(ctx, in.Container)
+			info, err := engine.Inspect(ctx, in.Container.Key())
 			switch {
 			case fault.Is(err, fault.NotFound):
 				return struct{}{}, nil
-			case err != nil || isOf(info, in.Service, in.Deployment):
+			case err != nil || isOf(info, in.Service, s.identity):
 				return struct{}{}, err // a late repetition finds the successor under that name
 			}
-			return struct{}{}, engine.Stop(ctx, in.Container, info.StopTimeout)
+			return struct{}{}, engine.Stop(ctx, in.Container.Key(), info.StopTimeout)
 		})
 	})
 	if err != nil {
@@ -128,8 +132,10 @@ func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 type RetireInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	// Containers are real names; the container that waits as name.prev is removed.
-	Containers []string `json:"containers"`
+	Run        string `json:"run,omitempty"`
+	// Containers have their real names; without an id it is the container that waits
+	// as name.prev which is removed.
+	Containers []fleet.Ref `json:"containers"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -141,16 +147,16 @@ const ParallelStops = 8
 // its own stop timeout.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			// Each may take its whole stop timeout, so they stop in parallel.
 			g, ctx := errgroup.WithContext(ctx)
 			g.SetLimit(ParallelStops)
 			for _, container := range in.Containers {
-				name := container + fleet.PrevSuffix
+				container.Name += fleet.PrevSuffix
 				g.Go(func() error {
-					r.set("retire", name)
-					return retire(ctx, engine, in.Service, name)
+					r.set("retire", container.Name)
+					return retire(ctx, engine, in.Service, container.Key())
 				})
 			}
 			return struct{}{}, g.Wait()

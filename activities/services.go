@@ -50,12 +50,13 @@ func (a *Control) RecordDefinition(ctx context.Context, in RecordDefinitionInput
 type MarkMendedInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 }
 
 // MarkMended clears the mark of a dirty service, unless a newer deployment has
 // begun.
 func (a *Control) MarkMended(ctx context.Context, in MarkMendedInput) error {
-	return a.Registry.MarkMended(ctx, in.Service, in.Deployment)
+	return a.Registry.MarkMended(ctx, in.Service, in.Deployment, in.Run)
 }
 
 // PurgeInput names a service to purge.

@@ -29,7 +29,7 @@ type ServiceStore interface {
 	Release(ctx context.Context, service string) (fleet.Release, error)
 	Services(ctx context.Context, names []string) ([]fleet.ServiceRecord, error)
 	RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error)
-	MarkMended(ctx context.Context, service string, deployment int) error
+	MarkMended(ctx context.Context, service string, deployment int, run string) error
 	Purge(ctx context.Context, service string, dry bool, may func(fleet.Remains) error) (fleet.Forgotten, error)
 }
 
@@ -55,7 +55,7 @@ type NodeStore interface {
 	MarkRevived(ctx context.Context, node, boot string) error
 	ClaimNode(ctx context.Context, c fleet.Claim, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error)
 	SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error)
-	RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) error
+	RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) (named bool, err error)
 	Nodes(ctx context.Context) ([]fleet.NodeRecord, error)
 	LastSeen(ctx context.Context, node string) (time.Time, error)
 	NodeStates(ctx context.Context) ([]fleet.NodeState, error)

@@ -12,9 +12,10 @@ import (
 // SurveyInput selects what to survey on a node.
 type SurveyInput struct {
 	Service string `json:"service"`
-	// Deployment is the number of the one that surveys; 0 for a survey that changes
-	// nothing, such as that of a plan.
-	Deployment int `json:"deployment,omitempty"`
+	// Deployment is the number of the one that surveys, and Run its run; 0 for a
+	// survey that changes nothing, such as that of a plan.
+	Deployment int    `json:"deployment,omitempty"`
+	Run        string `json:"run,omitempty"`
 	// Names are the container names that the service needs.
 	Names []string `json:"names,omitempty"`
 	// Ports is how many free ports to find.
@@ -35,10 +36,10 @@ type SurveyResult struct {
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// Images are the requested ones that podman has.
 	Images []string `json:"images,omitempty"`
-	// Newest is the newest deployment of the service that this node has seen.
-	// It is newer than the one that surveys if the registry has lost
-	// deployments, as after a restore from a backup.
-	Newest int `json:"newest"`
+	// Ahead is the number of the newest other deployment of the service that this
+	// node has seen and that keeps the one that surveys out; 0 if none does. There is
+	// one if the registry has lost deployments, as after a restore from a backup.
+	Ahead int `json:"ahead,omitempty"`
 	// Fence names the memory of this worker: while the name is the same, the worker
 	// has seen every newer deployment that has surveyed this node.
 	Fence string `json:"fence,omitempty"`
@@ -50,7 +51,7 @@ type SurveyResult struct {
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
 	if in.Deployment > 0 {
-		if result.Newest, err = a.Fence.settle(ctx, in.Service, in.Deployment); err != nil {
+		if result.Ahead, err = a.Fence.settle(ctx, in.Service, identity{in.Deployment, in.Run}); err != nil {
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
@@ -72,9 +73,11 @@ func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) 
 	if result.Containers, err = containersOf(ctx, labelling(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
 		return SurveyResult{}, err
 	}
+	surveying := identity{in.Deployment, in.Run}
 	for _, c := range result.Containers {
-		if c.Service == in.Service {
-			result.Newest = max(result.Newest, c.Deployment)
+		found := identity{c.Deployment, c.Run}
+		if c.Service == in.Service && found.refuses(surveying) && fleet.Credible(found.number, in.Deployment) {
+			result.Ahead = max(result.Ahead, found.number)
 		}
 	}
 	if len(in.Secrets) > 0 {
@@ -139,7 +142,6 @@ func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]fl
 	list := make([]fleet.Container, 0, len(infos))
 	for _, info := range infos {
 		container := described(info)
-		container.Ports = info.Ports
 		if container.Running {
 			container.UptimeSeconds = max(0, int64(time.Since(info.Started).Seconds()))
 		}

@@ -14,7 +14,7 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 	add := func(node string, change func(*activities.CutOverInput)) {
 		if d.reachable(node) {
 			in := swaps[node]
-			in.Service, in.Deployment, in.Adopted = d.desired.Name, d.number, d.release.AdoptedOn(node)
+			in.Service, in.Deployment, in.Run, in.Adopted = d.desired.Name, d.number, d.runID, d.release.AdoptedOn(node)
 			change(&in)
 			swaps[node] = in
 		}
@@ -22,10 +22,14 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 	for _, step := range d.plan.Steps {
 		starts := step.Action == plan.Create || step.Action == plan.Replace
 		if starts {
-			add(step.Node, func(in *activities.CutOverInput) { in.Replace = append(in.Replace, step.Container) })
+			old := step.Old()
+			if step.OldNode != step.Node {
+				old.ID = ""
+			}
+			add(step.Node, func(in *activities.CutOverInput) { in.Replace = append(in.Replace, old) })
 		}
 		if step.Action == plan.Remove || starts && step.OldNode != step.Node {
-			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Container) })
+			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Old()) })
 		}
 	}
 	return swaps
@@ -119,7 +123,8 @@ func (d *deploy) commit(ctx workflow.Context) error {
 // commitRelease makes this deployment the release, and sets the memo's phase for
 // clients that wait for the lock.
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
-	request.Service, request.Deployment, request.Succeeds = d.desired.Name, d.number, !d.verb.removes
+	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
+	request.Succeeds = !d.verb.removes
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")

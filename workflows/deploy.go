@@ -91,7 +91,7 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 		Given:          d.given(),
 		Verb:           string(d.verb.word),
 		WorkflowID:     d.result.WorkflowID,
-		RunID:          d.result.RunID,
+		RunID:          d.runID,
 		Who:            d.in.Who,
 		From:           d.in.From,
 	}

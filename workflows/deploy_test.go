@@ -1,6 +1,8 @@
 package workflows_test
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -303,7 +305,19 @@ func TestARegistryThatForgotDeploymentsCatchesUp(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, 58, result.Deployment)
 	require.Contains(t, s.calls, "Renumber 57")
+	surveys := slices.DeleteFunc(slices.Clone(s.calls), func(call string) bool { return call != "Survey rift" })
+	require.Len(t, surveys, 2, "the node must have seen the new number before its answer counts")
 	require.Contains(t, s.calls, "CommitRelease api/58,web/58")
+}
+
+func TestANodeThatAsksForAbsurdNumbersIsNotBelieved(t *testing.T) {
+	for _, number := range []int{math.MaxInt, math.MaxInt32 + 1, fleet.MaxAhead + 2, -1, math.MinInt} {
+		s := newHarness(t)
+		s.newest = number
+		result := s.deploy(t, shop())
+		require.Equal(t, workflows.Succeeded, result.Outcome)
+		require.Equal(t, 1, result.Deployment, "%d", number)
+	}
 }
 
 func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {

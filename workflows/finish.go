@@ -72,7 +72,11 @@ func (d *deploy) record(ctx workflow.Context) {
 	if d.number == 0 {
 		return // it was never opened
 	}
-	request := fleet.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty, ReleasePorts: d.restPorts, NotRetired: d.notRetired}
+	request := fleet.FinishRequest{
+		Service: r.Service, Deployment: d.number, Run: d.runID, Outcome: string(r.Outcome),
+		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), Answered: workflow.DeterministicKeys(d.answered), ReleasePorts: d.restPorts,
+		NotRetired: d.notRetired,
+	}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 	}

@@ -172,6 +172,15 @@ func (s *harness) inTime(info activity.Info) bool {
 	return left == 0 || info.IsLocalActivity || s.env.Now().Sub(first)+longestPause < left
 }
 
+// names lists containers.
+func names(lists ...[]fleet.Ref) string {
+	var all []string
+	for _, r := range slices.Concat(lists...) {
+		all = append(all, r.Name)
+	}
+	return strings.Join(all, ",")
+}
+
 func (s *harness) register() {
 	add := func(name string, run any) {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
@@ -204,7 +213,7 @@ func (s *harness) register() {
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
-		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Newest: s.newest}
+		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Ahead: s.newest}
 		result.MissingSecrets = in.Secrets // none exists
 		for _, image := range in.Images {
 			if slices.Contains(s.here[name], image) {
@@ -254,13 +263,15 @@ func (s *harness) register() {
 		defer s.mu.Unlock()
 		return activities.RunContainerResult{Boot: s.booted[strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")]}, err
 	})
-	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
+	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error {
+		return s.call(ctx, in.Container.Name)
+	})
 	add("Renumber", func(ctx context.Context, in fleet.RenumberRequest) (int, error) {
 		return in.Floor + 1, s.call(ctx, fmt.Sprint(in.Floor))
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
 		s.recordAdopted("CutOver", in.Adopted)
-		if err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ",")); err != nil {
+		if err := s.call(ctx, names(in.Replace, in.Leave)); err != nil {
 			return activities.CutOverResult{}, err
 		}
 		s.mu.Lock()
@@ -269,11 +280,15 @@ func (s *harness) register() {
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
-		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
+		renames := []string{}
+		for _, r := range in.Rename {
+			renames = append(renames, fmt.Sprintf("{%s %s}", r.From, r.To))
+		}
+		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, renames, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
 		s.recordAdopted("Retire", in.Adopted)
-		return s.call(ctx, strings.Join(in.Containers, ","))
+		return s.call(ctx, names(in.Containers))
 	})
 	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]fleet.Container, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")

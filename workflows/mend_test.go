@@ -4,8 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
@@ -81,4 +87,30 @@ func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
 	require.Equal(t, []string{
 		"Restore rift remove[shop-api.next] rename[] start[shop-api]", "ReleasePorts", "MarkMended shop/8",
 	}, s.changes())
+}
+
+func TestMendGivesUpANodeThatIsRemoved(t *testing.T) {
+	untaken := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+	for name, test := range map[string]struct {
+		touched []string
+		left    []string
+	}{
+		"not while it is of the fleet": {[]string{"orion", "rift"}, []string{"rift", "orion"}},
+		"once it is not":               {[]string{"rift"}, []string{"rift"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := dirty(t)
+			s.release.Touched = test.touched
+			s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(activities.SurveyResult{}, untaken)
+			s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{
+				Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift", "orion"},
+			})
+			var again *workflow.ContinueAsNewError
+			require.ErrorAs(t, s.env.GetWorkflowError(), &again)
+			var in workflows.MendInput
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+			require.Equal(t, test.left, in.Nodes)
+			require.Empty(t, s.changes())
+		})
+	}
 }

@@ -15,6 +15,7 @@ func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fl
 		return nil, nil
 	}
 	d.undo.ports = true
+	request.Run = d.runID
 	allocated, err := callControl(ctx, request.Component+": allocate ports", d.left(ctx), control.AllocatePorts, request)
 	return allocated.Routes, err
 }
@@ -23,7 +24,7 @@ func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fl
 func (d *deploy) findPorts(ctx workflow.Context, name string) error {
 	found, err := askNode(ctx, name, "find free ports on "+name, d.left(ctx), node.Survey, d.surveyInput(name, morePorts))
 	if err == nil {
-		d.ports[name] = found.FreePorts
+		d.ports[name] = found.Checked().FreePorts
 	}
 	return err
 }
@@ -47,14 +48,14 @@ func isStatic(request fleet.PortRequest, port int) bool {
 }
 
 // takenPorts are the ports not to try again: the one that the engine named, or all
-// where it named none.
+// where it named none of them.
 func takenPorts(routes []fleet.Route, port int) []int {
-	if port != 0 {
-		return []int{port}
-	}
 	var taken []int
 	for _, r := range routes {
 		taken = append(taken, r.HostPort)
+	}
+	if slices.Contains(taken, port) {
+		return []int{port}
 	}
 	return taken
 }

@@ -40,7 +40,7 @@ func (d *deploy) pruneOn(g *group, queue, place string, prune any, images []stri
 	}
 	step := pruneStep(g.ctx, queue, "prune images on "+place)
 	g.add(workflow.ExecuteActivity(step, prune, activities.PruneImagesInput{
-		Service: d.desired.Name, Deployment: d.number, Images: images,
+		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Images: images,
 	}), func(f workflow.Future) error {
 		if err := f.Get(g.ctx, nil); err != nil {
 			workflow.GetLogger(g.ctx).Warn("stale images are not removed", "on", place, "error", err)

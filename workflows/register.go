@@ -106,19 +106,19 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 	step := unboundedStep(ctx, name, "survey "+name)
 	var found activities.SurveyResult
 	err := workflow.ExecuteActivity(step, node.Survey, activities.SurveyInput{
-		Service: release.Service, Deployment: release.Newest, Adopted: release.AdoptedOn(name),
+		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Adopted: release.AdoptedOn(name),
 	}).Get(ctx, &found)
 	if err != nil {
 		return err
 	}
-	start := watch.Revive(release, name, found.Containers)
+	start := watch.Revive(release, name, found.Checked().Containers)
 	if len(start) == 0 {
 		return nil
 	}
 	// The newest deployment is over; where it was undone, it is closed already.
 	step = unboundedStep(ctx, name, "start "+release.Service+" after a boot")
 	return workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-		Service: release.Service, Deployment: release.Newest, Closing: true, Fence: found.Fence,
+		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Closing: true, Fence: found.Fence,
 		Recovery: plan.Recovery{Node: name, Start: start},
 	}).Get(ctx, nil)
 }

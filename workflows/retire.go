@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func (d *deploy) retire(ctx workflow.Context) {
 				kept = append(kept, step.Container) // it has its name still
 			}
 		}
-		d.leave(name, kept, "the node does not answer")
+		d.leave(name, kept, cmp.Or(d.silent[name], "the node does not answer"))
 	}
 	d.restPorts = true
 }
@@ -53,7 +54,7 @@ func (d *deploy) leave(name string, containers []string, problem string) {
 
 // retireAll stops and removes predecessors, given by node, on all nodes side by
 // side. A node that fails is not asked again: what remains there is left to Mend.
-func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string) {
+func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.Ref) {
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(containers) {
 		if !d.reachable(name) {
@@ -62,13 +63,15 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string)
 		rounds := 1 + len(containers[name])/activities.ParallelStops
 		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
-			Service: d.desired.Name, Deployment: d.number, Containers: containers[name],
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Containers: containers[name],
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				kept := slices.Clone(containers[name])
-				for i := range kept {
-					kept[i] += fleet.PrevSuffix
+				var kept []string
+				for _, old := range d.retiring() {
+					if old.Node == name && slices.ContainsFunc(containers[name], func(r fleet.Ref) bool { return r.Name+fleet.PrevSuffix == old.Container }) {
+						kept = append(kept, old.Container)
+					}
 				}
 				d.leave(name, kept, activities.FaultOf(err).Message)
 				delete(d.nodes, name)
@@ -94,19 +97,19 @@ func (d *deploy) drain() (longest time.Duration) {
 // retirements are the containers to retire, by node, in waves. What has a successor
 // goes in one wave. A removal goes by depends_on: no component is left without one
 // that it depends on.
-func (d *deploy) retirements() []map[string][]string {
+func (d *deploy) retirements() []map[string][]fleet.Ref {
 	if !d.verb.removes {
-		swaps, all := d.swaps(), map[string][]string{}
+		swaps, all := d.swaps(), map[string][]fleet.Ref{}
 		for _, name := range workflow.DeterministicKeys(swaps) {
 			all[name] = slices.Concat(swaps[name].Replace, swaps[name].Leave)
 		}
-		return []map[string][]string{all}
+		return []map[string][]fleet.Ref{all}
 	}
-	var waves []map[string][]string
+	var waves []map[string][]fleet.Ref
 	for _, steps := range d.plan.Ends() {
-		wave := map[string][]string{}
+		wave := map[string][]fleet.Ref{}
 		for _, step := range steps {
-			wave[step.OldNode] = append(wave[step.OldNode], step.Container)
+			wave[step.OldNode] = append(wave[step.OldNode], step.Old())
 		}
 		waves = append(waves, wave)
 	}

@@ -19,7 +19,7 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 	for _, recovery := range plan.Leftovers(d.release, nodes) {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Closing: true,
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
@@ -44,13 +44,13 @@ func (d *deploy) surveyAgain(ctx workflow.Context) (nodes map[string]plan.Node, 
 			continue
 		}
 		step := shortStep(g.ctx, activities.QueueNode(name), "survey "+name+" again", undoTimeout)
-		g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.desired, d.number, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
+		g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
 			var found activities.SurveyResult
 			if err := f.Get(ctx, &found); err != nil {
 				silent = append(silent, "on "+name+" put back the release: "+activities.FaultOf(err).Message)
 				return nil
 			}
-			nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
+			nodes[name] = plan.Node{Reachable: true, Containers: found.Checked().Containers}
 			return nil
 		})
 	}

@@ -45,6 +45,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	spec := activities.ComponentSpec{
 		Service:    d.desired.Name,
 		Deployment: d.number,
+		Run:        d.runID,
 		Definition: c,
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
@@ -55,7 +56,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
-		Deployment: d.number, Image: c.Image, Digest: digest, Spec: spec.Spec,
+		Deployment: d.number, Run: d.runID, Image: c.Image, Digest: digest, Spec: spec.Spec,
 		Active: true, Routes: routes,
 	}
 	for _, r := range routes {
@@ -68,9 +69,9 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 // an undo starts it again.
 func (d *deploy) stopOld(ctx workflow.Context, step plan.Step) error {
 	if step.OldActive {
-		d.undo.start(step.OldNode, step.Container)
+		d.undo.start(step.OldNode, step.Old())
 	}
-	return d.stopContainer(ctx, step.OldNode, step.Container)
+	return d.stopContainer(ctx, step.OldNode, step.Old())
 }
 
 // runOnFreePorts allocates ports and runs the container. A port that was taken

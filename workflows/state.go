@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -23,12 +24,19 @@ type deploy struct {
 	started  time.Time
 	log      func(phase string)
 
-	number  int
-	newest  int // the newest number that any node has seen
+	number int
+	// runID identifies the deployment together with its number, also after a reset of
+	// the workflow.
+	runID   string
+	ahead   int // the newest number of another deployment that keeps this one out
 	release fleet.Release
 	nodes   map[string]plan.Node
-	ports   map[string][]int  // free ports by node
-	digests map[string]string // by image reference; "" while it is missing
+	// answered are the nodes that have answered the survey; silent are those that need
+	// not and have failed to, with the reasons.
+	answered map[string]bool
+	silent   map[string]string
+	ports    map[string][]int  // free ports by node
+	digests  map[string]string // by image reference; "" while it is missing
 	// present are the images that nodes have, by digest, of those given by digest.
 	present map[string][]string
 	plan    plan.Plan
@@ -69,11 +77,14 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		deadline: workflow.Now(ctx).Add(in.Timeout()),
 		log:      func(phase string) { workflow.SetCurrentDetails(ctx, phase) },
 		nodes:    map[string]plan.Node{},
+		answered: map[string]bool{},
+		silent:   map[string]string{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
 		present:  map[string][]string{},
 		members:  map[string]fleet.Member{},
 		boots:    map[string]string{},
+		runID:    cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID),
 		result: &Result{
 			Service:    in.Definition.Name,
 			WorkflowID: info.WorkflowExecution.ID,

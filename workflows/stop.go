@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -16,18 +17,18 @@ func (d *deploy) stop(ctx workflow.Context) error {
 		}
 		d.log("Stopping containers")
 		if step.OldActive {
-			d.undo.start(step.Node, step.Container)
+			d.undo.start(step.Node, step.Old())
 		}
-		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Container) })
+		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Old()) })
 	}
 	return g.wait(ctx)
 }
 
 // stopContainer stops a container and keeps it.
-func (d *deploy) stopContainer(ctx workflow.Context, on, container string) error {
-	stop := stopStep(ctx, on, container+": stop", d.longestStop(), d.left(ctx))
+func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref) error {
+	stop := stopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
-		Service: d.desired.Name, Deployment: d.number, Container: container, Adopted: d.release.AdoptedOn(on),
+		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)
-	return nodeFault(timeoutFault(err, "stop "+container), on)
+	return nodeFault(timeoutFault(err, "stop "+container.Name), on)
 }

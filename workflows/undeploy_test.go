@@ -143,7 +143,7 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 			return away
 		case call == "CommitRelease":
 			definition := plan.Undeployed(s.release)
-			s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, Dirty: true, Definition: &definition}
+			s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, NewestRun: "default-test-run-id", Dirty: true, Definition: &definition}
 		}
 		return nil
 	}
@@ -204,4 +204,14 @@ func TestHashDistinguishesAnUndeployFromADeploy(t *testing.T) {
 	again.Who, deploy.Verb = "another", workflows.VerbDeploy
 	require.Equal(t, undeploy().Hash(), again.Hash())
 	require.NotEqual(t, undeploy().Hash(), deploy.Hash())
+}
+
+func TestAnUndeployNeedsNoNodeThatFailsToAnswer(t *testing.T) {
+	s := newHarness(t)
+	s.released(shop())
+	s.fail = failing("Survey rift", 0, fault.New(fault.Invalid, "it makes no sense"))
+	result := s.deploy(t, undeploy())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.True(t, result.Dirty)
+	require.Equal(t, []string{"retire on rift: it makes no sense"}, result.Undone)
 }

@@ -11,8 +11,9 @@ type Adopted struct {
 	Node      string `json:"node"`
 	Service   string `json:"service"`
 	Component string `json:"component"`
-	// Deployment is the number of the deployment that adopted it.
+	// Deployment is the number of the deployment that adopted it, Run its run.
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	Spec       string `json:"spec"`
 	// StopTimeout is the release's, where the engine's own is another. It is not
 	// recorded: AdoptedOn sets it.

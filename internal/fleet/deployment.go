@@ -32,7 +32,9 @@ type BeginResult struct {
 type CommitRequest struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	Active     bool   `json:"active"`
+	// Run is the deployment's.
+	Run    string `json:"run,omitempty"`
+	Active bool   `json:"active"`
 	// Members are the components of the new release; a component of the former
 	// release that is not among them is dropped.
 	Members []Member `json:"members"`
@@ -73,6 +75,8 @@ type CommitResult struct {
 type FinishRequest struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	// Run is the deployment's.
+	Run string `json:"run,omitempty"`
 	// Outcome is "succeeded", "unchanged", "failed" or "cancelled".
 	Outcome string `json:"outcome"`
 	// ErrorKind and ErrorMessage are "" unless it failed.
@@ -84,6 +88,12 @@ type FinishRequest struct {
 	// Dirty reports whether the nodes differ from the release because of this
 	// deployment, or still because of an earlier one.
 	Dirty bool `json:"dirty,omitempty"`
+	// Nodes are those that may have something of this deployment; null where that is
+	// not known: then those that its definition names.
+	Nodes []string `json:"nodes"`
+	// Answered are the nodes that have answered it: they are of the fleet, even if the
+	// registry has lost that.
+	Answered []string `json:"answered,omitempty"`
 	// ReleasePorts sets the service's ports that its release does not use to rest for
 	// PortRest, which the control worker sets.
 	ReleasePorts bool          `json:"release_ports,omitempty"`
@@ -103,12 +113,20 @@ type NotRetired struct {
 	Problem    string   `json:"problem"`
 }
 
+// MaxAhead bounds how far a node's answer raises the number of a deployment, which
+// is past all that the registry has lost. A label with a greater number is not mcp's.
+const MaxAhead = 1_000_000
+
+// Credible reports whether a deployment of that number may have been lost, where the
+// registry has given out current as the newest.
+func Credible(number, current int) bool { return number > 0 && number-MaxAhead <= current }
+
 // RenumberRequest moves a deployment that has just begun past a number that a
 // node has seen, where the registry has lost deployments.
 type RenumberRequest struct {
 	Service string `json:"service"`
 	RunID   string `json:"run_id"`
-	// Floor is the number to exceed.
+	// Floor is the number to exceed; it is at most MaxAhead past the present one.
 	Floor int `json:"floor"`
 }
 
@@ -143,8 +161,6 @@ type Remains struct {
 	// UnderWay is the number of the deployment that has not ended; 0 if there is
 	// none.
 	UnderWay int
-	// Nodes are those of the Release's Touched that are still in the fleet.
-	Nodes []string
 }
 
 // Forgotten counts what a purge has deleted of a service, or would delete: how many

@@ -12,6 +12,7 @@ const (
 	DriftStopped    DriftKind = "stopped"     // it does not run, and should
 	DriftRunning    DriftKind = "running"     // it runs, and should not
 	DriftWrongImage DriftKind = "wrong-image" // it was made from another image
+	DriftWrongPorts DriftKind = "wrong-ports" // it publishes other ports
 	DriftReplaced   DriftKind = "replaced"    // its labels differ from those of the release's
 	DriftFlapping   DriftKind = "flapping"    // it is restarted repeatedly
 	DriftUnhealthy  DriftKind = "unhealthy"   // the engine's own health check fails

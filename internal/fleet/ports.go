@@ -7,7 +7,9 @@ type PortRequest struct {
 	Service    string `json:"service"`
 	Component  string `json:"component"`
 	Deployment int    `json:"deployment"`
-	Node       string `json:"node"`
+	// Run is the deployment's.
+	Run  string `json:"run,omitempty"`
+	Node string `json:"node"`
 	// Routes get any free port each; their HostPort is ignored.
 	Routes []Route `json:"routes,omitempty"`
 	// Static are the ports that the definition itself names, or that an adopted

@@ -45,20 +45,25 @@ func Recognise(node string, containers []Container, services ...Release) []Conta
 	for i := range recognised {
 		c := &recognised[i]
 		if a, ok := adopted[c.ID]; ok {
-			c.Service, c.Component, c.Deployment, c.Spec = a.Service, a.Component, a.Deployment, a.Spec
+			c.Service, c.Component, c.Deployment, c.Run, c.Spec = a.Service, a.Component, a.Deployment, a.Run, a.Spec
 		}
 	}
 	return recognised
 }
 
-// FindMember returns the container of a component of a release: the one under its
-// name, or else the one that its deployment created; nil if there is neither.
+// FindMember returns the container of a component of a release: the one that its
+// deployment created, under its name if there are two, or else the one that has its
+// name; nil if there is neither.
 func FindMember(service string, m Member, containers []Container) *Container {
-	i := slices.IndexFunc(containers, func(c Container) bool { return c.Name == m.Container })
+	own := func(c Container) bool {
+		return c.Service == service && c.Component == m.Component && m.CreatedBy(c.Deployment, c.Run)
+	}
+	i := slices.IndexFunc(containers, func(c Container) bool { return c.Name == m.Container && own(c) })
 	if i < 0 {
-		i = slices.IndexFunc(containers, func(c Container) bool {
-			return c.Service == service && c.Component == m.Component && c.Deployment == m.Deployment
-		})
+		i = slices.IndexFunc(containers, own)
+	}
+	if i < 0 {
+		i = slices.IndexFunc(containers, func(c Container) bool { return c.Name == m.Container })
 	}
 	if i < 0 {
 		return nil

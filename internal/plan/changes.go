@@ -29,16 +29,34 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 		return append([]Change{{Field: "node", From: member.Node, To: c.Node}}, p.leftData(c, member)...)
 	case !exists:
 		return []Change{{Field: "container", From: "missing", To: "running"}}
-	case !released || current.Deployment != member.Deployment:
+	case !released || !member.CreatedBy(current.Deployment, current.Run):
 		return []Change{{Field: "container", From: "not of a release", To: "released"}}
 	case digest == "" && !p.Pinned || current.Spec != SpecHash(c, digest):
 		return p.fieldChanges(c, member, digest)
+	case p.imageDiffers(current, digest):
+		return []Change{{Field: "container", From: "of another image", To: "as released"}}
+	case p.portsDiffer(current, member):
+		return []Change{{Field: "container", From: "on other ports", To: "as released"}}
 	case !current.Running:
 		return []Change{{Field: "state", From: "stopped", To: "running"}}
 	case p.Force:
 		return []Change{{Field: "force", To: "replace"}}
 	}
 	return nil
+}
+
+// imageDiffers reports whether a container that mcp started runs another image than
+// the registry has for it. An adopted one is known by its id, and keeps its image and
+// its ports.
+func (p *planner) imageDiffers(c fleet.Container, digest string) bool {
+	return c.Image != "" && !p.Release.Adopts(c.ID) && !strings.HasSuffix(c.Image, "@"+digest)
+}
+
+// portsDiffer reports whether a container publishes other ports than the registry has
+// for it.
+func (p *planner) portsDiffer(c fleet.Container, member fleet.Member) bool {
+	ports, known := p.Release.Published(member)
+	return known && c.ID != "" && !p.Release.Adopts(c.ID) && !slices.Equal(ports, fleet.PortsOf(c.Ports))
 }
 
 // leftData names the volumes whose data stays on the node that a component leaves: the

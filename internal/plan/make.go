@@ -71,6 +71,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	if exists {
 		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
 	}
+	step.OldID = p.current[step.OldNode][step.Container].ID
 	step.Changes = p.changes(c, member, released, current, exists)
 	switch {
 	case len(step.Changes) == 0:
@@ -101,7 +102,7 @@ func (p *planner) inactive(step Step) Step {
 		step.Node = step.OldNode
 	}
 	if current, exists := p.current[step.Node][step.Container]; exists && current.Running {
-		step.Action, step.OldNode = Stop, step.Node
+		step.Action, step.OldNode, step.OldID = Stop, step.Node, current.ID
 		step.Changes = []Change{{Field: "active", From: "true", To: "false"}}
 	}
 	return step
@@ -127,7 +128,7 @@ func (p *planner) removals() {
 		}
 		p.plan.Steps = append(p.plan.Steps, Step{
 			Component: m.Component, Container: m.Container,
-			Node: m.Node, OldNode: m.Node, OldActive: m.Active,
+			Node: m.Node, OldNode: m.Node, OldActive: m.Active, OldID: p.current[m.Node][m.Container].ID,
 			Action: Remove, Wave: waves[m.Component],
 			Changes: []Change{{Field: "component", From: m.Component}},
 		})

@@ -73,10 +73,16 @@ type Step struct {
 	// OldActive reports whether the old container should run, so that an undo starts
 	// it again.
 	OldActive bool `json:"old_active,omitempty"`
+	// OldID is the old container's id; "" if that is not known.
+	OldID string `json:"old_id,omitempty"`
 }
+
+// Old names the container that the step replaces, stops or removes.
+func (s Step) Old() fleet.Ref { return fleet.Ref{Name: s.Container, ID: s.OldID} }
 
 // Rename gives a container another name.
 type Rename struct {
+	ID   string `json:"id,omitempty"`
 	From string `json:"from"`
 	To   string `json:"to"`
 }
@@ -84,10 +90,10 @@ type Rename struct {
 // Recovery restores the release on a node before anything else is done there: it
 // removes what a deploy that never ended left behind.
 type Recovery struct {
-	Node   string   `json:"node"`
-	Remove []string `json:"remove,omitempty"`
-	Rename []Rename `json:"rename,omitempty"`
-	Start  []string `json:"start,omitempty"`
+	Node   string      `json:"node"`
+	Remove []fleet.Ref `json:"remove,omitempty"`
+	Rename []Rename    `json:"rename,omitempty"`
+	Start  []fleet.Ref `json:"start,omitempty"`
 }
 
 func (r Recovery) empty() bool { return len(r.Remove)+len(r.Rename)+len(r.Start) == 0 }

@@ -257,7 +257,7 @@ func TestMakeRecoversTheLeftoversOfADeployThatNeverEnded(t *testing.T) {
 				late.Deployment = 4
 				return []fleet.Container{container(api, "shop-api"), container(web, "shop-web"), late}
 			},
-			plan.Recovery{Node: "rift", Remove: []string{"shop-api.next"}},
+			plan.Recovery{Node: "rift", Remove: fleet.Refs("shop-api.next")},
 			"=api@rift =web@rift",
 		},
 		"a release that was set aside gets its name back, and the container there is removed": {
@@ -269,9 +269,9 @@ func TestMakeRecoversTheLeftoversOfADeployThatNeverEnded(t *testing.T) {
 				return []fleet.Container{usurper, stopped, container(web, "shop-web")}
 			},
 			plan.Recovery{
-				Node: "rift", Remove: []string{"shop-api"},
+				Node: "rift", Remove: fleet.Refs("shop-api"),
 				Rename: []plan.Rename{{From: "shop-api.prev", To: "shop-api"}},
-				Start:  []string{"shop-api"},
+				Start:  fleet.Refs("shop-api"),
 			},
 			"=api@rift =web@rift",
 		},
@@ -281,7 +281,7 @@ func TestMakeRecoversTheLeftoversOfADeployThatNeverEnded(t *testing.T) {
 				former.Deployment = 2
 				return []fleet.Container{container(api, "shop-api"), container(web, "shop-web"), former}
 			},
-			plan.Recovery{Node: "rift", Remove: []string{"shop-api.prev"}},
+			plan.Recovery{Node: "rift", Remove: fleet.Refs("shop-api.prev")},
 			"=api@rift =web@rift",
 		},
 	}
@@ -389,7 +389,7 @@ func TestALateContainerIsRemovedAndNotRenamed(t *testing.T) {
 	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]fleet.Container{late}, in.Nodes["rift"].Containers...)}
 	made, err := plan.Make(in)
 	require.NoError(t, err)
-	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-api.next"}}}, made.Recovery)
+	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: fleet.Refs("shop-api.next")}}, made.Recovery)
 }
 
 func TestAnUncommittedContainerThatNothingReplacesIsRemoved(t *testing.T) {
@@ -398,7 +398,7 @@ func TestAnUncommittedContainerThatNothingReplacesIsRemoved(t *testing.T) {
 	in.Desired.Components = in.Desired.Components[:1]
 	made, err := plan.Make(in)
 	require.NoError(t, err)
-	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-web"}}}, made.Recovery)
+	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: fleet.Refs("shop-web")}}, made.Recovery)
 	require.True(t, made.Steps[0].OldActive, "an undo starts it again, released or not")
 }
 
@@ -410,8 +410,8 @@ func TestLeftoversAreEverythingButTheRelease(t *testing.T) {
 	usurper.Deployment = 4
 	nodes["orion"] = plan.Node{Reachable: true, Containers: []fleet.Container{usurper}}
 	require.Equal(t, []plan.Recovery{
-		{Node: "orion", Remove: []string{"shop-web"}},
-		{Node: "rift", Start: []string{"shop-api"}},
+		{Node: "orion", Remove: fleet.Refs("shop-web")},
+		{Node: "rift", Start: fleet.Refs("shop-api")},
 	}, plan.Leftovers(in.Release, nodes))
 }
 

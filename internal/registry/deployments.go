@@ -74,7 +74,7 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (numbe
 
 // Renumber moves a deployment that has just begun past a number that a node
 // has seen, and returns its new number. One that is past it already keeps its
-// number.
+// number. A floor that is too far ahead is Invalid.
 func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number int, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -86,6 +86,9 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 		}
 		if err != nil || number > r.Floor {
 			return err
+		}
+		if !fleet.Credible(r.Floor, number) {
+			return fault.New(fault.Invalid, "a node asks for a number past %d, and the deployment of %s has %d", r.Floor, r.Service, number)
 		}
 		number = r.Floor + 1
 		if _, err := tx.Exec(ctx, `update services set newest = greatest(newest, $2) where name = $1`, r.Service, number); err != nil {
@@ -123,17 +126,21 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 		}
 		tag, err := tx.Exec(ctx, `
 			update deployments
-			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, finished_at = now()
-			where service = $1 and number = $2 and outcome is null`,
-			r.Service, r.Deployment, r.Outcome, r.ErrorKind, r.ErrorMessage, nonNil(r.Undone), r.Dirty)
+			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, nodes = $8, finished_at = now()
+			where service = $1 and number = $2 and outcome is null and (run_id = $9 or $9 = '')`,
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, fleet.Text(r.ErrorMessage, maxMessage), texts(r.Undone), r.Dirty, r.Nodes, r.Run)
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment, r.Run)
 			return err
 		}
-		if _, err := tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty); err != nil {
+		// The workers of nodes announce themselves only when they start, and a registry
+		// that was restored from an older backup may not know them.
+		if _, err := tx.Exec(ctx, `
+			with answered as (update nodes set seen = now() where name = any($3) and seen is null)
+			update services set dirty = $2 where name = $1`, r.Service, r.Dirty, nonNil(r.Answered)); err != nil {
 			return err
 		}
 		if len(r.Events) > 0 {
@@ -150,11 +157,27 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
+// maxMessage bounds a text of a deployment, in bytes: a node may have written it.
+const maxMessage = 16 << 10
+
+// texts returns texts that a node may have written, as Postgres can hold them.
+func texts(list []string) []string {
+	held := make([]string, 0, len(list))
+	for _, text := range list {
+		held = append(held, fleet.Text(text, maxMessage))
+	}
+	return held
+}
+
 // MarkMended clears the mark of a dirty service, unless a newer deployment has
 // begun since: that one's outcome counts.
-func (s *Store) MarkMended(ctx context.Context, service string, deployment int) error {
+func (s *Store) MarkMended(ctx context.Context, service string, deployment int, run string) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment); err != nil {
+		if _, err := tx.Exec(ctx, `
+			update services set dirty = false
+			where name = $1 and newest = $2
+			  and exists (select from deployments where service = $1 and number = $2 and (run_id = $3 or $3 = ''))`,
+			service, deployment, run); err != nil {
 			return err
 		}
 		return dropAdopted(ctx, tx, service)

@@ -16,10 +16,11 @@ import (
 func TestBeginDeployment(t *testing.T) {
 	t.Run("one run has one number, however often it begins", func(t *testing.T) {
 		store, _ := newStore(t)
+		record(t, store, fleet.NodeRecord{Name: "rift"})
 		request := beginRequest(definition("shop", "api"))
 		first, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
-		require.Equal(t, fleet.BeginResult{Number: 1, Release: fleet.Release{Service: "shop", Newest: 1, Touched: []string{"rift"}}}, first)
+		require.Equal(t, fleet.BeginResult{Number: 1, Release: fleet.Release{Service: "shop", Newest: 1, NewestRun: request.RunID, Touched: []string{"rift"}}}, first)
 
 		second, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
@@ -175,7 +176,7 @@ func TestMarkMendedIsOverruledByANewerDeployment(t *testing.T) {
 		mended int
 		dirty  bool
 	}{{1, true}, {2, false}} {
-		require.NoError(t, store.MarkMended(t.Context(), "shop", step.mended))
+		require.NoError(t, store.MarkMended(t.Context(), "shop", step.mended, ""))
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
 		require.Equal(t, step.dirty, release.Dirty, "deployment %d is mended", step.mended)
@@ -220,6 +221,9 @@ func TestRenumberPassesWhatANodeHasSeen(t *testing.T) {
 
 func TestNodesStayTouchedUntilADeploymentEndsClean(t *testing.T) {
 	store, _ := newStore(t)
+	for _, node := range []string{"rift", "orion", "vega"} {
+		record(t, store, fleet.NodeRecord{Name: node})
+	}
 	on := func(node string) fleet.BeginRequest {
 		d := definition("shop", "api")
 		d.Components[0].Node = node
@@ -283,6 +287,8 @@ func TestAReleaseThatRetires(t *testing.T) {
 	})
 	t.Run("has succeeded where it is lost, and left something", func(t *testing.T) {
 		store := retiring(t)
+		_, err := store.RecordNode(t.Context(), fleet.NodeRecord{Name: "rift", Seen: time.Now()})
+		require.NoError(t, err)
 		release := begin(t, store, "shop", "api").Release
 		require.True(t, release.Dirty)
 		require.Equal(t, []string{"rift"}, release.Touched)

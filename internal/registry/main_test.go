@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -117,10 +118,21 @@ var runs atomic.Int64
 // begin opens a deployment of a service with a component for each name.
 func begin(t testing.TB, store *registry.Store, service string, components ...string) fleet.BeginResult {
 	t.Helper()
-	result, err := store.BeginDeployment(t.Context(), beginRequest(definition(service, components...)))
+	request := beginRequest(definition(service, components...))
+	result, err := store.BeginDeployment(t.Context(), request)
 	require.NoError(t, err)
+	begun.Store(fmt.Sprint(service, " ", result.Number), request.RunID)
 	return result
 }
+
+// runOf returns the run of a deployment, the last that was opened by that number.
+func runOf(service string, deployment int) string {
+	run, _ := begun.Load(fmt.Sprint(service, " ", deployment))
+	text, _ := run.(string)
+	return text
+}
+
+var begun sync.Map
 
 func beginRequest(d servicedef.Service) fleet.BeginRequest {
 	return fleet.BeginRequest{
@@ -133,7 +145,7 @@ func beginRequest(d servicedef.Service) fleet.BeginRequest {
 // member is a component as a deployment made it.
 func member(service, component string, deployment int, routes ...fleet.Route) fleet.Member {
 	return fleet.Member{
-		Component: component, Container: service + "-" + component, Node: "rift", Deployment: deployment,
+		Component: component, Container: service + "-" + component, Node: "rift", Deployment: deployment, Run: runOf(service, deployment),
 		Image: component + ":v1", Digest: "sha256:" + strings.Repeat("a", 64), Spec: "spec", Active: true, Routes: routes,
 	}
 }

@@ -157,13 +157,13 @@ func writeContainers(ctx context.Context, tx pgx.Tx, node string, containers []f
 		return err
 	}
 	columns := []string{
-		"node", "name", "container_id", "image", "digest", "service", "component", "deployment", "spec",
+		"node", "name", "container_id", "image", "digest", "service", "component", "deployment", "run", "spec",
 		"state", "health", "exit_code", "restarts", "started_at", "restarted",
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"observed_containers"}, columns, pgx.CopyFromSlice(len(containers), func(i int) ([]any, error) {
 		c := containers[i]
 		return []any{
-			node, c.Name, c.ID, c.Image, c.Digest, c.Service, c.Component, c.Deployment, c.Spec,
+			node, c.Name, c.ID, c.Image, c.Digest, c.Service, c.Component, c.Deployment, c.Run, c.Spec,
 			c.State, c.Health, c.ExitCode, c.Restarts, nullTime(c.Started), append([]time.Time{}, c.Restarted...),
 		}, nil
 	}))

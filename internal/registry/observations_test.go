@@ -44,7 +44,7 @@ func (w *monitored) settle() {
 // web is the service's container as it was released.
 func (w *monitored) web() fleet.Container {
 	return fleet.Container{
-		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true,
+		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Run: w.member.Run, Spec: w.member.Spec, Running: true,
 		ID: "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
 		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
 	}
@@ -136,7 +136,7 @@ func TestTheWatchedNodesAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first unanswered observation on")
 	w.observe(observed(w.web()))
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
-	require.NoError(t, w.store.RemoveNode(t.Context(), "orion", watch.MayRemove))
+	require.NoError(t, removeNode(t, w.store, "orion", watch.MayRemove))
 	require.Equal(t, []fleet.WatchedNode{{Name: "rift"}}, watched())
 }
 

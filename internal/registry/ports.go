@@ -24,7 +24,7 @@ const defaultRest = time.Minute
 func (s *Store) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error) {
 	var routes []fleet.Route
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
-		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment, r.Run)
 		switch {
 		case err != nil:
 			return err

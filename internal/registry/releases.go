@@ -20,7 +20,7 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fle
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
 		}
-		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment, r.Run)
 		switch {
 		case err != nil:
 			return err

@@ -80,14 +80,19 @@ func recordDefinition(ctx context.Context, tx pgx.Tx, definition servicedef.Serv
 // loadServices reads services with their releases.
 func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.ServiceRecord, error) {
 	rows, err := tx.Query(ctx, `
-		select s.name, coalesce(s.release, 0), s.newest, s.active, s.dirty, released.definition,
+		select s.name, coalesce(s.release, 0), s.newest,
+		       coalesce((select run_id from deployments d where d.service = s.name and d.number = s.newest), ''),
+		       s.active, s.dirty, released.definition,
 		       array(
-		           select distinct component->>'node'
-		           from deployments d, jsonb_array_elements(nullif(d.definition->'components', 'null')) component
-		           where d.service = s.name and d.number >= coalesce((
-		               select max(number) from deployments clean
-		               where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0)
-		           order by 1),
+		           select name from nodes
+		           where (seen is not null or held_since is not null) and name in (
+		               select unnest(coalesce(d.nodes, array(
+		                   select component->>'node' from jsonb_array_elements(nullif(d.definition->'components', 'null')) component)))
+		               from deployments d
+		               where d.service = s.name and d.number >= coalesce((
+		                   select max(number) from deployments clean
+		                   where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0))
+		           order by name),
 		       coalesce((select max(number) from deployments d
 		                 where d.service = s.name and d.outcome is null and d.released_at is null), 0),
 		       released.released_at,
@@ -119,7 +124,7 @@ func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	var definition []byte
 	var released *time.Time
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending); err != nil {
 		return record, err
 	}
 	if released != nil {
@@ -141,14 +146,15 @@ func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 		return err
 	}
 	rows, err := tx.Query(ctx, `
-		select service, name, container, node, deployment, image, digest, spec, active
-		from components where cardinality($1::text[]) = 0 or service = any($1)`, nonNil(names))
+		select c.service, c.name, c.container, c.node, c.deployment, d.run_id, c.image, c.digest, c.spec, c.active
+		from components c join deployments d on (d.service, d.number) = (c.service, c.deployment)
+		where cardinality($1::text[]) = 0 or c.service = any($1)`, nonNil(names))
 	if err != nil {
 		return err
 	}
 	var service string
 	var m fleet.Member
-	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Image, &m.Digest, &m.Spec, &m.Active}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Run, &m.Image, &m.Digest, &m.Spec, &m.Active}, func() error {
 		release := releases[service]
 		if release.Components == nil {
 			release.Components = map[string]fleet.Member{}

@@ -14,6 +14,7 @@ const (
 	LabelService    = "mcp.service"
 	LabelComponent  = "mcp.component"
 	LabelDeployment = "mcp.deployment" // the number of the deployment that created the container
+	LabelRun        = "mcp.run"        // the run of that deployment's workflow, which no other deployment has
 	LabelSpec       = "mcp.spec"       // a hash of every setting whose change needs a new container
 )
 
@@ -44,7 +45,7 @@ type Runtime interface {
 	PruneImage(ctx context.Context, image string) (pruned bool, err error)
 
 	// Run creates and starts a container and returns its id. If a container
-	// of that name exists with the same deployment and spec labels, Run starts
+	// of that name exists with the same deployment, run and spec labels, Run starts
 	// it where necessary and returns it, or replaces it where it publishes
 	// other ports; with other labels it is a Conflict. A container that cannot
 	// be started is removed. A missing image is NotFound; an unknown user or
@@ -171,7 +172,12 @@ func (s ContainerSpec) Published() []servicedef.Port {
 // MatchesLabels reports whether labels are those of a container that the same
 // deployment created from the same spec.
 func (s ContainerSpec) MatchesLabels(labels map[string]string) bool {
-	return labels[LabelDeployment] == s.Labels[LabelDeployment] && labels[LabelSpec] == s.Labels[LabelSpec]
+	for _, key := range []string{LabelDeployment, LabelRun, LabelSpec} {
+		if labels[key] != s.Labels[key] {
+			return false
+		}
+	}
+	return true
 }
 
 // State is the state of a container.
@@ -209,8 +215,12 @@ func (s Selection) Selects(name string, labels map[string]string) bool {
 // ContainerSummary describes a container as far as the engine's list does.
 type ContainerSummary struct {
 	ID, Name string
-	State    State
-	Labels   map[string]string
+	// Image is the reference that the container was created from.
+	Image  string
+	State  State
+	Labels map[string]string
+	// Ports are published on the host.
+	Ports []servicedef.Port
 }
 
 // ContainerInfo describes a container.
@@ -247,5 +257,5 @@ type ContainerInfo struct {
 
 // Summary returns the part of c that a ContainerSummary holds.
 func (c ContainerInfo) Summary() ContainerSummary {
-	return ContainerSummary{ID: c.ID, Name: c.Name, State: c.State, Labels: c.Labels}
+	return ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports}
 }

@@ -39,6 +39,7 @@ type faultCase struct {
 
 	byHand   runtime.ContainerInfo // as it was started
 	lostRun  string                // run id of the deploy that was terminated
+	survivor runtime.ContainerInfo // which ran when the control plane lost something
 	counter  *counter
 	cli      *part
 	prober   *prober // of a scenario that promises no failed request
@@ -89,7 +90,7 @@ func (fc *faultCase) prepare() error {
 	if fc.scenario.terminated != nil {
 		return fc.terminate()
 	}
-	return nil
+	return fc.lose()
 }
 
 // whole runs a verb, and returns when its workflow has ended too: its activities are none
@@ -154,6 +155,12 @@ func (fc *faultCase) begin() error {
 		}
 	}
 	fc.rig.hub.subscribe(workflows.DeployID(fc.service), fc.on)
+	if fc.scenario.heals() {
+		verb = []string{"status", fc.service}
+		if err := fc.damage(); err != nil {
+			return err
+		}
+	}
 	fc.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return fc.rig.mcp(verb...) }}
 	return fc.cli.up(context.Background())
 }
@@ -170,6 +177,11 @@ func (fc *faultCase) end() {
 func (fc *faultCase) settle(timeout time.Duration) error {
 	if err := await(timeout, "the command line ends", fc.cli.ended); err != nil {
 		return errors.Join(err, fc.closed())
+	}
+	if fc.scenario.heals() {
+		if err := fc.healed(); err != nil {
+			return err
+		}
 	}
 	return fc.closed()
 }

@@ -63,11 +63,11 @@ func newStatus(s *session.Session) *cobra.Command {
 		Short: "Show what should run and what runs",
 		Long: `Status compares the release of each service with the containers that its nodes
 have at this moment. DRIFT names how a component differs: missing, stopped,
-running, renamed, wrong-image, replaced, flapping, unhealthy or, where its node
-does not answer, unreachable. A service is "pending" when its definition has
-changed since its release, and "dirty" when a deploy could not put everything
-back. Containers that a release has replaced are listed until they are gone: they
-are drained and removed after the deploy has succeeded.`,
+running, renamed, wrong-image, wrong-ports, replaced, flapping, unhealthy or,
+where its node does not answer, unreachable. A service is "pending" when its
+definition has changed since its release, and "dirty" when a deploy could not put
+everything back. Containers that a release has replaced are listed until they are
+gone: they are drained and removed after the deploy has succeeded.`,
 		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
 	}
@@ -169,7 +169,7 @@ func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus
 			c.Started, c.UptimeSeconds = found.Started, found.UptimeSeconds
 		}
 	}
-	for _, d := range watch.MemberDrift(r.Service, m, found) {
+	for _, d := range watch.MemberDrift(r, m, found) {
 		c.Drift = append(c.Drift, string(d.Kind))
 	}
 	return c

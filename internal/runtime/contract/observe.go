@@ -12,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 func (s *suite) testObserve(t *testing.T) {
@@ -250,6 +251,10 @@ func (s *suite) testObserve(t *testing.T) {
 	t.Run("lists and summaries hold the containers with all of the labels, running or not", func(t *testing.T) {
 		a, b := s.spec(t, "contract-list-a"), s.spec(t, "contract-list-b", "/app", "exit", "5")
 		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
+		for i := range 2 {
+			a.Ports = append(a.Ports, servicedef.Port{IP: "127.0.0.1", Host: freePort(t), Container: 8080 + i, Protocol: "tcp"})
+		}
+		slices.SortFunc(a.Ports, func(a, b servicedef.Port) int { return a.Host - b.Host })
 		s.run(t, a)
 		s.run(t, b)
 		s.awaitStopped(t, b.Name)
