@@ -44,6 +44,30 @@ func TestBeginDeployment(t *testing.T) {
 		require.Equal(t, []int{21}, slices.Compact(numbers))
 	})
 
+	t.Run("a deployment whose run has ended is lost", func(t *testing.T) {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api")
+		begin(t, store, "blog", "web")
+		open, err := store.OpenRuns(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"blog", "shop"}, []string{open[0].Service, open[1].Service})
+		require.NoError(t, store.CloseLost(t.Context(), open[1]))
+		services, err := store.Services(t.Context(), nil)
+		require.NoError(t, err)
+		blog, shop := services[0], services[1]
+		require.Equal(t, []int{1, 0, 0, 1}, []int{blog.Deploying, blog.Lost, shop.Deploying, shop.Lost})
+		require.True(t, shop.Release.Dirty, "it may have left containers")
+		deployments, err := store.Deployments(t.Context(), "shop", 0)
+		require.NoError(t, err)
+		require.Equal(t, "lost", deployments[0].Outcome)
+		require.Contains(t, deployments[0].ErrorMessage, "nothing has been put back")
+
+		begin(t, store, "shop", "api")
+		require.NoError(t, store.CloseLost(t.Context(), open[1]), "late")
+		services, err = store.Services(t.Context(), []string{"shop"})
+		require.NoError(t, err)
+		require.Equal(t, []int{2, 0}, []int{services[0].Deploying, services[0].Lost})
+	})
 	t.Run("a deployment that never ended is lost, and its ports rest", func(t *testing.T) {
 		store, address := newStore(t)
 		begin(t, store, "shop", "api")
@@ -276,9 +300,9 @@ func TestAReleaseThatRetires(t *testing.T) {
 		require.Zero(t, services[0].Deploying)
 		require.Equal(t, first.Finished, services[0].Release.Released)
 		require.True(t, services[0].Release.Retiring)
-		under, err := store.UnderWay(t.Context())
+		open, err := store.OpenRuns(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, map[string]int{"shop": 1}, under, "its predecessors are no orphans")
+		require.Len(t, open, 1, "its predecessors are no orphans")
 
 		finish(t, store, "shop", 1, "succeeded")
 		ended := last(t, store)
@@ -295,6 +319,8 @@ func TestAReleaseThatRetires(t *testing.T) {
 		lost := last(t, store)
 		require.Equal(t, "succeeded", lost.Outcome)
 		require.False(t, lost.Retiring)
+		require.Empty(t, lost.ErrorMessage)
+		require.Equal(t, []string{"retire the former containers: its workflow was ended in Temporal"}, lost.Undone)
 	})
 	t.Run("has an event for what it could not retire", func(t *testing.T) {
 		store := retiring(t)
