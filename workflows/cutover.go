@@ -127,7 +127,8 @@ func (d *deploy) commit(ctx workflow.Context) error {
 // commitRelease makes this deployment the release, and sets the memo's phase for
 // clients that wait for the lock.
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
-	request.Service, request.Deployment, request.Run, request.Succeeds = d.desired.Name, d.number, d.runID, !d.verb.removes
+	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
+	request.Succeeds = !d.verb.removes
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")

@@ -66,8 +66,10 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
 				var kept []string
-				for _, ref := range containers[name] {
-					kept = append(kept, ref.Name+fleet.PrevSuffix)
+				for _, old := range d.retiring() {
+					if old.Node == name && slices.ContainsFunc(containers[name], func(r fleet.Ref) bool { return r.Name+fleet.PrevSuffix == old.Container }) {
+						kept = append(kept, old.Container)
+					}
 				}
 				d.leave(name, kept, activities.FaultOf(err).Message)
 				delete(d.nodes, name)

@@ -125,18 +125,20 @@ func (s *Store) CloseLost(ctx context.Context, r fleet.OpenRun) error {
 	}, "close the lost deployment of %s", r.Service)
 }
 
-// closeLost closes the service's deployments that have not ended, or that of one run.
-// One that has its release committed has succeeded; any other is lost. What they have
-// left on the nodes is unknown, so the service is dirty until a deployment has repaired
-// it.
+// closeLost closes the service's deployments that have not ended, or that of one run. One
+// that is the release has succeeded nonetheless. What they have left on the nodes is
+// unknown, so the service is dirty until a deployment has repaired it.
 func closeLost(ctx context.Context, tx pgx.Tx, service, run string) error {
 	tag, err := tx.Exec(ctx, `
 		update deployments
-		set outcome = case when released_at is null then 'lost' else 'succeeded' end, dirty = true, finished_at = now(),
+		set finished_at = now(), dirty = true,
+		    outcome = case when released_at is null then 'lost' else 'succeeded' end,
 		    error_kind = case when released_at is null then $3 else '' end,
-		    error_message = case when released_at is null then $4 else '' end
+		    error_message = case when released_at is null then $4 else '' end,
+		    undone = case when released_at is null then undone else array[$5] end
 		where service = $1 and outcome is null and (run_id = $2 or $2 = '')`,
-		service, run, fault.Conflict, "its workflow was ended in Temporal; nothing has been put back")
+		service, run, fault.Conflict, "its workflow was ended in Temporal; nothing has been put back",
+		"retire the former containers: its workflow was ended in Temporal")
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}

@@ -311,7 +311,7 @@ func TestAReleaseThatRetires(t *testing.T) {
 	})
 	t.Run("has succeeded where it is lost, and left something", func(t *testing.T) {
 		store := retiring(t)
-		_, err := store.RecordNode(t.Context(), fleet.NodeRecord{Name: "rift"})
+		_, err := store.RecordNode(t.Context(), fleet.NodeRecord{Name: "rift", Seen: time.Now()})
 		require.NoError(t, err)
 		release := begin(t, store, "shop", "api").Release
 		require.True(t, release.Dirty)
@@ -319,6 +319,8 @@ func TestAReleaseThatRetires(t *testing.T) {
 		lost := last(t, store)
 		require.Equal(t, "succeeded", lost.Outcome)
 		require.False(t, lost.Retiring)
+		require.Empty(t, lost.ErrorMessage)
+		require.Equal(t, []string{"retire the former containers: its workflow was ended in Temporal"}, lost.Undone)
 	})
 	t.Run("has an event for what it could not retire", func(t *testing.T) {
 		store := retiring(t)
