@@ -54,7 +54,7 @@ func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
 	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: 1, Outcome: "succeeded"}))
 	engine.AddImages(shopImage)
 	_, err = engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api", Image: shopImage, Labels: map[string]string{
-		runtime.LabelService: "shop", runtime.LabelComponent: "api", runtime.LabelDeployment: "1",
+		runtime.LabelService: "shop", runtime.LabelComponent: "api", runtime.LabelDeployment: "1", runtime.LabelRun: "first",
 	}})
 	require.NoError(t, err)
 }
