@@ -42,6 +42,9 @@ type ListDeploymentsInput struct {
 
 // ListDeployments reads the deployments of a service, newest first.
 func (a *Control) ListDeployments(ctx context.Context, in ListDeploymentsInput) ([]fleet.DeploymentRecord, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return nil, err
+	}
 	return a.Registry.Deployments(ctx, in.Service, in.Limit)
 }
 
@@ -53,5 +56,8 @@ type LoadSnapshotInput struct {
 
 // LoadSnapshot reads a former release, to deploy it again.
 func (a *Control) LoadSnapshot(ctx context.Context, in LoadSnapshotInput) (fleet.Snapshot, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return fleet.Snapshot{}, err
+	}
 	return a.Registry.Snapshot(ctx, in.Service, in.Number)
 }

@@ -21,6 +21,8 @@ type Queues interface {
 type Lock interface {
 	// Held reports whether a deploy of the service is under way.
 	Held(ctx context.Context, service string) (bool, error)
+	// Open reports whether a run is still open.
+	Open(ctx context.Context, workflowID, runID string) (bool, error)
 }
 
 // ImageRegistry is what Control needs of image registries.

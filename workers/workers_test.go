@@ -169,7 +169,7 @@ func TestReadiness(t *testing.T) {
 	for _, check := range ready.Checks {
 		names = append(names, check.Name)
 	}
-	require.Equal(t, append([]string{podman}, append(polls, "postgres", "temporal")...), names)
+	require.Equal(t, slices.Concat([]string{"monitor", podman}, polls, []string{"postgres", "schedules", "tables", "temporal"}), names)
 
 	for _, part := range []struct {
 		name  string
@@ -178,8 +178,8 @@ func TestReadiness(t *testing.T) {
 		fails []string
 	}{
 		{"podman", p.podman.Stop, p.startPodman, []string{podman}},
-		{"Postgres", p.postgres.Stop, p.startPostgres, []string{"postgres"}},
-		{"Temporal", p.temporal.Stop, p.startTemporal, append(slices.Clone(polls), "temporal")},
+		{"Postgres", p.postgres.Stop, p.startPostgres, []string{"monitor", "postgres", "tables"}},
+		{"Temporal", p.temporal.Stop, p.startTemporal, append(slices.Clone(polls), "schedules", "temporal")},
 	} {
 		part.stop()
 		ready := s.awaitFailing(part.fails...)

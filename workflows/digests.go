@@ -3,7 +3,6 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -18,7 +17,7 @@ func (d *deploy) findDigests(g *group) {
 // findDigest asks for the digest of one image, which must exist or be buildable.
 func (d *deploy) findDigest(ctx workflow.Context, image string) error {
 	asked := servicedef.ByDigest(image, d.in.Digests[image])
-	found, err := callControl(ctx, "look for "+asked, d.left(ctx), control.ImageExists, activities.ImageExistsInput{Image: asked})
+	found, err := findDigestOf(ctx, asked, d.left(ctx))
 	if err != nil {
 		return timeoutFault(err, "look up image "+asked)
 	}

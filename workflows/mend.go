@@ -40,7 +40,7 @@ func Mend(ctx workflow.Context, in MendInput) error {
 		if again = isConflict(err); err != nil && !again {
 			return err
 		}
-		if again && workflow.Sleep(ctx, lockPause) == nil && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if again && workflow.Sleep(ctx, lockPause) == nil && spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, MendName, in)
 		}
 	}

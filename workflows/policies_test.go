@@ -47,6 +47,10 @@ func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
 // unreported is how long an attempt may last that sends no heartbeat.
 const unreported = time.Minute
 
+// longestLocal is how long a local activity may take. Temporal gives a workflow task ten
+// seconds, and the SDK asks for more after eight of them.
+const longestLocal = time.Second
+
 // boundCheck fails a test in which an activity is started whose attempts nothing ends:
 // each has a bound, and a long one sends heartbeats, which end with its progress.
 type boundCheck struct {
@@ -81,8 +85,12 @@ func (o *boundOutbound) ExecuteActivity(ctx workflow.Context, name string, args 
 }
 
 func (o *boundOutbound) ExecuteLocalActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	bound := workflow.GetLocalActivityOptions(ctx).StartToCloseTimeout
-	assert.Positive(o.t, bound, "%s has no StartToCloseTimeout", name)
-	assert.LessOrEqual(o.t, bound, unreported, name)
+	options := workflow.GetLocalActivityOptions(ctx)
+	assert.Positive(o.t, options.StartToCloseTimeout, "%s has no StartToCloseTimeout", name)
+	assert.Positive(o.t, options.ScheduleToCloseTimeout, "%s has no ScheduleToCloseTimeout", name)
+	assert.LessOrEqual(o.t, options.ScheduleToCloseTimeout, longestLocal, name)
+	if assert.NotNil(o.t, options.RetryPolicy, name) {
+		assert.EqualValues(o.t, 1, options.RetryPolicy.MaximumAttempts, "a worker counts the attempts of %s in its memory alone", name)
+	}
 	return o.Next.ExecuteLocalActivity(ctx, name, args...)
 }

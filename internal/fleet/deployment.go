@@ -114,13 +114,16 @@ type RenumberRequest struct {
 	Floor int `json:"floor"`
 }
 
+// OpenRun is the workflow of a deployment that has no outcome yet.
+type OpenRun struct{ Service, WorkflowID, RunID string }
+
 // DeploymentRecord is a deployment as the registry keeps it, for display.
 type DeploymentRecord struct {
 	Service string `json:"service"`
 	Number  int    `json:"number"`
 	Verb    string `json:"verb"`
 	// Outcome is one of FinishRequest's; "" while the deployment is under way,
-	// and "lost" if its workflow was terminated.
+	// and "lost" if its workflow was terminated, or timed out.
 	Outcome      string   `json:"outcome"`
 	ErrorKind    string   `json:"error_kind,omitempty"`
 	ErrorMessage string   `json:"error_message,omitempty"`

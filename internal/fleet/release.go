@@ -145,6 +145,9 @@ type ServiceRecord struct {
 	Release Release `json:"release"`
 	// Deploying is the number of the deployment under way; 0 if none.
 	Deploying int `json:"deploying"`
+	// Lost is the number of the newest deployment where that was lost: its workflow was
+	// ended in Temporal; 0 if not.
+	Lost int `json:"lost,omitempty"`
 	// Pending is set when the definition that the operator gave last is not
 	// the release's.
 	Pending bool `json:"pending"`

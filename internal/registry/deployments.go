@@ -55,7 +55,7 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (numbe
 	if err := ensureNodes(ctx, tx, r.Definition); err != nil {
 		return 0, err
 	}
-	if err := closeLost(ctx, tx, service); err != nil {
+	if err := closeLost(ctx, tx, service, ""); err != nil {
 		return 0, err
 	}
 	definition, err := json.Marshal(r.Definition)
@@ -100,13 +100,39 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 	return number, err
 }
 
-// closeLost closes the service's deployments that are still under way. What they have
-// left on the nodes is unknown, so the service is dirty until a deployment has
-// repaired it.
-func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
+// OpenRuns lists the deployments that have no outcome yet.
+func (s *Store) OpenRuns(ctx context.Context) ([]fleet.OpenRun, error) {
+	var open []fleet.OpenRun
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select service, workflow_id, run_id from deployments where outcome is null order by service, number`)
+		if err != nil {
+			return err
+		}
+		open, err = pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.OpenRun])
+		return err
+	}, "list the deployments under way")
+	return open, err
+}
+
+// CloseLost closes a deployment whose run has ended without recording an outcome. One
+// that is closed is not changed.
+func (s *Store) CloseLost(ctx context.Context, r fleet.OpenRun) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		if err := lockService(ctx, tx, r.Service); err != nil {
+			return err
+		}
+		return closeLost(ctx, tx, r.Service, r.RunID)
+	}, "close the lost deployment of %s", r.Service)
+}
+
+// closeLost closes the service's deployments that are still under way, or that of one
+// run. What they have left on the nodes is unknown, so the service is dirty until a
+// deployment has repaired it.
+func closeLost(ctx context.Context, tx pgx.Tx, service, run string) error {
 	tag, err := tx.Exec(ctx, `
-		update deployments set outcome = 'lost', finished_at = now()
-		where service = $1 and outcome is null`, service)
+		update deployments set outcome = 'lost', finished_at = now(), error_kind = $3, error_message = $4
+		where service = $1 and outcome is null and (run_id = $2 or $2 = '')`,
+		service, run, fault.Conflict, "its workflow was ended in Temporal; nothing has been put back")
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}

@@ -43,6 +43,30 @@ func TestBeginDeployment(t *testing.T) {
 		require.Equal(t, []int{21}, slices.Compact(numbers))
 	})
 
+	t.Run("a deployment whose run has ended is lost", func(t *testing.T) {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api")
+		begin(t, store, "blog", "web")
+		open, err := store.OpenRuns(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"blog", "shop"}, []string{open[0].Service, open[1].Service})
+		require.NoError(t, store.CloseLost(t.Context(), open[1]))
+		services, err := store.Services(t.Context(), nil)
+		require.NoError(t, err)
+		blog, shop := services[0], services[1]
+		require.Equal(t, []int{1, 0, 0, 1}, []int{blog.Deploying, blog.Lost, shop.Deploying, shop.Lost})
+		require.True(t, shop.Release.Dirty, "it may have left containers")
+		deployments, err := store.Deployments(t.Context(), "shop", 0)
+		require.NoError(t, err)
+		require.Equal(t, "lost", deployments[0].Outcome)
+		require.Contains(t, deployments[0].ErrorMessage, "nothing has been put back")
+
+		begin(t, store, "shop", "api")
+		require.NoError(t, store.CloseLost(t.Context(), open[1]), "late")
+		services, err = store.Services(t.Context(), []string{"shop"})
+		require.NoError(t, err)
+		require.Equal(t, []int{2, 0}, []int{services[0].Deploying, services[0].Lost})
+	})
 	t.Run("a deployment that never ended is lost, and its ports rest", func(t *testing.T) {
 		store, address := newStore(t)
 		begin(t, store, "shop", "api")

@@ -93,7 +93,8 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 		                   where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0))
 		           order by name),
 		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0),
-		       s.definition is not null and s.definition_hash is distinct from released.definition_hash
+		       s.definition is not null and s.definition_hash is distinct from released.definition_hash,
+		       coalesce((select number from deployments d where d.service = s.name and d.number = s.newest and d.outcome = 'lost'), 0)
 		from services s
 		left join deployments released on released.service = s.name and released.number = s.release
 		where cardinality($1::text[]) = 0 or s.name = any($1)
@@ -119,7 +120,7 @@ func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	var record fleet.ServiceRecord
 	var definition []byte
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &record.Pending); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &record.Pending, &record.Lost); err != nil {
 		return record, err
 	}
 	if definition == nil {

@@ -41,6 +41,9 @@ type faultCase struct {
 	lostRun  string                // run id of the deploy that was terminated
 	survivor runtime.ContainerInfo // which ran when the control plane lost something
 	counter  *counter
+	calls    map[string][]point // to each engine, in a baseline
+	hang     *hang              // where a call to an engine hangs
+	whole    time.Duration      // the time from its end until the service was whole
 	cli      *part
 	prober   *prober // of a scenario that promises no failed request
 	mu       sync.Mutex
@@ -153,12 +156,20 @@ func (fc *faultCase) begin() error {
 		}
 	}
 	fc.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return fc.rig.mcp(verb...) }}
-	return fc.cli.up(context.Background())
+	fc.watchEngines()
+	if err := fc.cli.up(context.Background()); err != nil {
+		return err
+	}
+	if fc.hang != nil {
+		go fc.awaitHang()
+	}
+	return nil
 }
 
 // end undoes begin.
 func (fc *faultCase) end() {
 	fc.rig.hub.unsubscribe(workflows.DeployID(fc.service))
+	fc.unwatchEngines()
 	if cli := fc.cli.now(); cli != nil {
 		cli.Stop()
 	}

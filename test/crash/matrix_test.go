@@ -43,6 +43,7 @@ var sample = []string{
 	"two components on two nodes: the node's network cut for 20 s inside CutOver",
 	"two components on two nodes: the node reboots within 5 s before CutOver",
 	"first deploy with build and push: image registry cuts connections mid-blob for 20 s before Push",
+	"new version, start-first: podman's service hangs for ever in POST /containers/ID/start",
 }
 
 // lengthy are cases that would take too long at every point of the matrix: an
@@ -118,7 +119,7 @@ func (fc *faultCase) execute(r *rig) {
 // findings judges the case when it has ended; problem is what kept it from
 // ending.
 func (fc *faultCase) findings(problem error) {
-	problems := []error{problem, fc.mended()}
+	problems := []error{problem, fc.mended(), fc.judgeHang(time.Now())}
 	v, err := fc.judge()
 	problems = append(problems, err)
 	if fc.how.gentle && v != fc.scenario.want {

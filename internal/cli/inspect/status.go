@@ -24,7 +24,10 @@ type serviceStatus struct {
 	Active    bool   `json:"active"`
 	Release   int    `json:"release"`
 	Deploying int    `json:"deploying"`
-	Dirty     bool   `json:"dirty"`
+	// Lost is the number of the newest deployment where its workflow was ended in
+	// Temporal, so that nothing has been put back; 0 if not.
+	Lost  int  `json:"lost"`
+	Dirty bool `json:"dirty"`
 	// Pending is set when the definition has changed since the release.
 	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
@@ -108,7 +111,7 @@ func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
 func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
-		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
+		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Lost: s.Lost, Dirty: r.Dirty, Pending: s.Pending,
 		Components: []componentStatus{},
 	}
 	if r.Definition != nil {
@@ -181,7 +184,7 @@ func stateWithout(s serviceStatus) string {
 	return "-"
 }
 
-// releaseText names the current release and the deployment under way.
+// releaseText names the current release and the deployment under way, or lost.
 func releaseText(s serviceStatus) string {
 	text := "never released"
 	if s.Release != 0 {
@@ -192,6 +195,9 @@ func releaseText(s serviceStatus) string {
 	}
 	if s.Deploying != 0 {
 		text += fmt.Sprintf(" (deploying %d)", s.Deploying)
+	}
+	if s.Lost != 0 {
+		text += fmt.Sprintf(" (%d was lost)", s.Lost)
 	}
 	return text
 }

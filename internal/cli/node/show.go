@@ -73,7 +73,7 @@ func writeNode(s *session.Session, n shownNode) {
 	table := ui.Table(s.Stdout)
 	for _, line := range [][2]string{
 		{"node", n.Name},
-		{"state", n.State + " since " + ui.Moment(n.Since)},
+		{"state", shownState(n.State, false, overdueSince(n.Overdue, n.Observed)) + " since " + ui.Moment(n.Since)},
 		{"new containers", newContainers(n.Draining)},
 		{"last answer", ui.Moment(n.Seen)},
 		{"worker", fmt.Sprintf("mcp %s, started %s", n.MCP, ui.Moment(n.Announced))},
