@@ -16,6 +16,9 @@ type Follower struct {
 	Client  client.Client
 	// Builds is set where this process is the builder of what it follows.
 	Builds bool
+	// ToEnd is set where a deploy is followed until the containers before it are gone,
+	// and not only until it has succeeded.
+	ToEnd bool
 }
 
 // Running is the outcome of a workflow that goes on without its command.
@@ -27,14 +30,22 @@ type Detached struct {
 	Service    string `json:"service"`
 	WorkflowID string `json:"workflow_id"`
 	RunID      string `json:"run_id"`
-	// Outcome is "running".
+	// Outcome is "running", or "succeeded" where only former containers are still to be
+	// removed.
 	Outcome workflows.Outcome `json:"outcome"`
 }
 
 // detach prints how to attach again to a workflow that goes on, and what it waits
-// for meanwhile.
-func (f Follower) detach(run client.WorkflowRun) error {
+// for meanwhile. Released is the result of a deploy that has succeeded, else nil.
+func (f Follower) detach(run client.WorkflowRun, released *workflows.Result) error {
 	verb, service, _ := strings.Cut(run.GetID(), "/")
+	if released != nil {
+		f.Console.Say("detached: the deploy of %s has succeeded; its former containers are removed without this command", service)
+		if f.Console.JSON {
+			f.Console.PrintJSON(Detached{service, run.GetID(), run.GetRunID(), workflows.Succeeded})
+		}
+		return exit.Interrupted
+	}
 	f.Console.Say("detached: the %s of %s goes on in Temporal; the same command attaches again", verb, service)
 	if run.GetID() == workflows.DeployID(service) {
 		f.Console.Say("mcp cancel %s stops it, and puts back what ran before", service)
