@@ -34,20 +34,21 @@ const renumberings = 2
 // before their answers count.
 func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
 	d.log("Surveying the nodes and the image registry")
-	for try := 1; ; try++ {
+	for try := range 1 + renumberings {
 		d.ahead = 0
 		d.surveyNodes(surveys)
 		if err := surveys.wait(ctx); err != nil {
 			return err
 		}
-		if d.number == 0 || d.ahead < d.number || try > renumberings {
-			return nil
+		if d.number == 0 || d.ahead < d.number || try == renumberings {
+			break
 		}
 		if err := d.renumber(ctx); err != nil {
 			return err
 		}
 		surveys = newGroup(ctx)
 	}
+	return nil
 }
 
 // renumber gives the deployment a number past those that the nodes have seen,

@@ -186,7 +186,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 		refused := w.mcp("deploy", "taken", "--force")
 		require.Equal(t, 1, refused.code, refused)
 		require.Contains(t, refused.stderr, "taken-app exists on node local and was not started by mcp")
-		require.Equal(t, []string{"replaced"}, w.status("taken").Components[0].Drift)
+		require.Equal(t, []string{"renamed"}, w.status("taken").Components[0].Drift)
 		w.podman("rm", "--force", "--time", "0", "taken-app")
 		require.Equal(t, []string{"renamed"}, w.status("taken").Components[0].Drift)
 		w.podman("rename", "taken-mine", "taken-app")

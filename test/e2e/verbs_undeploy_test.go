@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -79,10 +80,14 @@ func (w *world) retired(r workflows.Result) []string {
 	w.t.Helper()
 	var taken []string
 	w.eachActivity(r.WorkflowID, r.RunID, func(activity, _ string, input []byte) {
-		var in struct{ Containers []string }
+		var in struct{ Containers []fleet.Ref }
 		if activity == "Retire" {
 			require.NoError(w.t, json.Unmarshal(input, &in))
-			taken = append(taken, strings.Join(in.Containers, ","))
+			var names []string
+			for _, c := range in.Containers {
+				names = append(names, c.Name)
+			}
+			taken = append(taken, strings.Join(names, ","))
 		}
 	})
 	return taken
