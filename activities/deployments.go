@@ -2,9 +2,13 @@ package activities
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // BeginDeployment opens a deployment and gives it its number, which is the
@@ -27,9 +31,11 @@ func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fl
 	return plan.StaleImages(former), err
 }
 
-// FinishDeployment records a deployment's outcome, and may let its ports rest.
+// FinishDeployment records a deployment's outcome and an event for each node that keeps
+// a predecessor, and may let its ports rest.
 func (a *Control) FinishDeployment(ctx context.Context, in fleet.FinishRequest) error {
-	in.PortRest = a.PortRest
+	in.PortRest, in.Destinations = a.PortRest, slices.Sorted(maps.Keys(a.Alerts))
+	in.Events = watch.NotRetired(in.Service, in.NotRetired, time.Now())
 	return a.Registry.FinishDeployment(ctx, in)
 }
 

@@ -35,7 +35,10 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if d.verb.adopts {
 		return d.adopt(ctx)
 	}
-	if err := d.decide(); err != nil {
+	if err := d.requireImages(ctx); err != nil {
+		return err
+	}
+	if err := d.decide(ctx); err != nil {
 		return err
 	}
 	if d.plan.Unchanged() && !d.release.Dirty {
@@ -46,6 +49,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	if err := d.images(ctx); err != nil {
+		return err
+	}
+	if err := d.askPorts(ctx); err != nil {
 		return err
 	}
 	if err := d.start(ctx); err != nil {
@@ -65,6 +71,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.commit(forward); err != nil {
 		return err
 	}
+	d.recordRelease(forward)
 	pruning := d.prune(forward)
 	d.retire(forward)
 	_ = pruning.wait(forward) // its handlers return no error

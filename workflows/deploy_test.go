@@ -239,6 +239,9 @@ func TestWhatCannotBeRetiredMakesASuccessDirty(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty)
 	require.Equal(t, []string{"retire on rift: podman does not answer"}, result.Undone)
+	require.Equal(t, []fleet.NotRetired{
+		{Node: "rift", Containers: []string{"shop-api.prev", "shop-web.prev"}, Problem: "podman does not answer"},
+	}, s.finished.NotRetired)
 }
 
 func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
@@ -254,17 +257,32 @@ func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newHarness(t)
-			s.released(shop())
+			before := shop()
+			before.Definition.Components[0].Drain = servicedef.Duration(c.drain)
+			s.released(before)
 			api := s.release.Components["api"]
 			api.Routes = []fleet.Route{{Name: "rest", HostPort: 20000}}
 			s.release.Components["api"] = api
 			in := shop()
 			in.Force = true
 			in.Definition.Components[0].Order = c.order
-			in.Definition.Components[0].Drain = servicedef.Duration(c.drain)
+			in.Definition.Components[0].Drain = servicedef.Duration(time.Minute)
+			var committed, retired time.Time
+			s.fail = func(call string, _ int32) error {
+				switch {
+				case strings.HasPrefix(call, "CommitRelease"):
+					committed = s.env.Now()
+				case strings.HasPrefix(call, "Retire"):
+					retired = s.env.Now()
+				}
+				return nil
+			}
 			result := s.deploy(t, in)
 			require.Equal(t, workflows.Succeeded, result.Outcome)
-			require.InDelta(t, c.want.Milliseconds(), result.ElapsedMS, 500)
+			require.InDelta(t, c.want, retired.Sub(committed), float64(500*time.Millisecond))
+			require.Less(t, result.ElapsedMS, int64(500), "the deploy has succeeded before that")
+			require.Empty(t, result.Retiring)
+			require.True(t, s.committed.Succeeds)
 		})
 	}
 }
@@ -317,6 +335,9 @@ func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty)
 	require.Equal(t, []string{"retire on rift: the node does not answer"}, result.Undone)
+	require.Equal(t, []fleet.NotRetired{
+		{Node: "rift", Containers: []string{"shop-api", "shop-web"}, Problem: "the node does not answer"},
+	}, s.finished.NotRetired)
 }
 
 func TestLeftoversArePutRightFirst(t *testing.T) {

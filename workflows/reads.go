@@ -43,6 +43,11 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 		for _, m := range s.Release.Members() {
 			wanted[m.Node] = true
 		}
+		if s.Release.Retiring { // also on nodes that the service has left
+			for _, name := range s.Release.Touched {
+				wanted[name] = true
+			}
+		}
 	}
 	return &StatusResult{Services: services, Nodes: listContainers(ctx, workflow.DeterministicKeys(wanted))}, nil
 }

@@ -9,8 +9,6 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/servicedef"
 )
 
 // first reports whether no container ran before this deploy, and none is left of a
@@ -26,7 +24,7 @@ func (d *deploy) retire(ctx workflow.Context) {
 		return
 	}
 	d.log("Retiring the predecessors")
-	if drain := d.drain(); drain > 0 {
+	if drain := d.plan.Drain(); drain > 0 {
 		if err := workflow.Sleep(ctx, drain); err != nil {
 			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
 		}
@@ -35,9 +33,21 @@ func (d *deploy) retire(ctx workflow.Context) {
 		d.retireAll(ctx, containers)
 	}
 	for _, name := range d.plan.Unreachable {
-		d.result.Undone = append(d.result.Undone, "retire on "+name+": "+cmp.Or(d.silent[name], "the node does not answer"))
+		var kept []string
+		for _, step := range d.plan.Steps {
+			if step.OldNode == name {
+				kept = append(kept, step.Container) // it has its name still
+			}
+		}
+		d.leave(name, kept, cmp.Or(d.silent[name], "the node does not answer"))
 	}
 	d.restPorts = true
+}
+
+// leave records that a node keeps predecessors, which Mend removes.
+func (d *deploy) leave(name string, containers []string, problem string) {
+	d.result.Undone = append(d.result.Undone, "retire on "+name+": "+problem)
+	d.notRetired = append(d.notRetired, fleet.NotRetired{Node: name, Containers: containers, Problem: problem})
 }
 
 // retireAll stops and removes predecessors, given by node, on all nodes side by
@@ -55,25 +65,17 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
+				var kept []string
+				for _, ref := range containers[name] {
+					kept = append(kept, ref.Name+fleet.PrevSuffix)
+				}
+				d.leave(name, kept, activities.FaultOf(err).Message)
 				delete(d.nodes, name)
 			}
 			return nil
 		})
 	}
 	_ = g.wait(ctx) // its handlers return no error
-}
-
-// drain is how long the predecessors serve after the cut-over: the longest drain of
-// those with routes that run beside their successors.
-func (d *deploy) drain() (longest time.Duration) {
-	for _, s := range d.plan.Steps {
-		member, c := d.release.Components[s.Component], d.component(s)
-		if s.Action == plan.Replace && len(member.Routes) > 0 && c.Order == servicedef.StartFirst {
-			longest = max(longest, time.Duration(c.Drain))
-		}
-	}
-	return longest
 }
 
 // retirements are the containers to retire, by node, in waves. What has a successor

@@ -96,7 +96,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 		found = found.Checked()
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
 		d.answered[name] = true
-		d.ports[name] = found.FreePorts
+		d.ports[name], d.present[name] = found.FreePorts, found.Images
 		if fleet.Credible(found.Ahead, d.number) {
 			d.ahead = max(d.ahead, found.Ahead)
 		}
@@ -147,6 +147,7 @@ func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.
 // ports where the deploy allocates any there.
 func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 	in := surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))
+	in.Images = d.imagesOn(name)
 	routes := 0
 	for _, c := range d.desired.Components {
 		if c.Node == name {

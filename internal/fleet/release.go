@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -22,6 +23,10 @@ type Release struct {
 	// Dirty is set when the last undo could not be completed, or when a deploy
 	// was lost and none has repaired since what it left.
 	Dirty bool `json:"dirty"`
+	// Released is when the release took over, zero if that is not known; Retiring is set
+	// while it removes the containers before it.
+	Released time.Time `json:"released,omitzero"`
+	Retiring bool      `json:"retiring,omitempty"`
 	// Touched are the nodes of the fleet that a deployment may have left something
 	// on: those of every deployment since the last one that ended clean.
 	Touched []string `json:"touched,omitempty"`

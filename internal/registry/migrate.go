@@ -20,7 +20,7 @@ var migrations embed.FS
 
 // SchemaVersion is the number of the newest migration: the version of the tables that
 // this program needs.
-const SchemaVersion = 8
+const SchemaVersion = 13
 
 // versionTable has a row for each migration that was applied.
 const versionTable = "schema_versions"
@@ -68,7 +68,22 @@ func Migrate(ctx context.Context, url string) (from, to int, err error) {
 		return 0, 0, fault.New(fault.Conflict, "%s: its tables are at version %d, and this mcp supports %d", doing, version, SchemaVersion).
 			WithHint("run the newer mcp that has migrated these tables")
 	}
-	return int(version) - len(applied), int(version), nil
+	from = int(version)
+	if len(applied) > 0 {
+		from = before(migrator, applied[0].Source.Version)
+	}
+	return from, int(version), nil
+}
+
+// before is the number of the migration before one; 0 for the first. Numbers may be
+// missing.
+func before(migrator *goose.Provider, version int64) (last int) {
+	for _, source := range migrator.ListSources() {
+		if source.Version < version {
+			last = max(last, int(source.Version))
+		}
+	}
+	return last
 }
 
 // ping checks that Postgres answers, and does not wait for one that hangs.

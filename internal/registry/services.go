@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -107,7 +108,10 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 		                   select max(number) from deployments clean
 		                   where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0))
 		           order by name),
-		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0),
+		       coalesce((select max(number) from deployments d
+		                 where d.service = s.name and d.outcome is null and d.released_at is null), 0),
+		       released.released_at,
+		       coalesce(released.outcome is null and released.released_at is not null, false),
 		       s.definition is not null and s.definition_hash is distinct from released.definition_hash,
 		       coalesce((select number from deployments d where d.service = s.name and d.number = s.newest and d.outcome = 'lost'), 0)
 		from services s
@@ -134,9 +138,13 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	var record fleet.ServiceRecord
 	var definition []byte
+	var released *time.Time
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &record.Pending, &record.Lost); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending, &record.Lost); err != nil {
 		return record, err
+	}
+	if released != nil {
+		r.Released = *released
 	}
 	if definition == nil {
 		return record, nil

@@ -81,12 +81,12 @@ func (fc *faultCase) prepare() error {
 		if err := fc.rig.define(fc.service, definition(fc)); err != nil {
 			return err
 		}
-		if err := fc.rig.run("deploy", fc.service); err != nil {
+		if err := fc.completely("deploy", fc.service); err != nil {
 			return err
 		}
 	}
 	if fc.scenario.beforeVerb != nil {
-		if err := fc.rig.run(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
+		if err := fc.completely(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
 			return err
 		}
 	}
@@ -94,6 +94,15 @@ func (fc *faultCase) prepare() error {
 		return fc.terminate()
 	}
 	return fc.lose()
+}
+
+// completely runs a verb, and returns when its workflow has ended too: its activities are none
+// of the case's.
+func (fc *faultCase) completely(args ...string) error {
+	if err := fc.rig.run(args...); err != nil {
+		return err
+	}
+	return fc.closed()
 }
 
 // terminate starts a deploy, and terminates its workflow when it has created a

@@ -231,7 +231,7 @@ func TestAnAdoptedContainerIsReplacedAndNoRequestFails(t *testing.T) {
 	require.Equal(t, "http", w.portsHeld("heir"))
 	require.Equal(t, workflows.Unchanged, w.deploy("heir").Outcome)
 
-	back := w.mcp("rollback", "heir", "--json")
+	back := w.mcp("rollback", "heir", "--wait", "--json")
 	require.Zero(t, back.code, back)
 	var result2 workflows.Result
 	back.decode(t, &result2)

@@ -139,7 +139,7 @@ func TestUndeployRemovesAServiceAndKeepsItsData(t *testing.T) {
 	nowhere := w.mcp("rollback", "gone", "--to", "2")
 	require.Equal(t, 1, nowhere.code, nowhere)
 	require.Contains(t, nowhere.stderr, "deployment 2 undeployed gone")
-	back := w.mcp("rollback", "gone", "--json")
+	back := w.mcp("rollback", "gone", "--wait", "--json")
 	require.Zero(t, back.code, back)
 	require.Contains(t, back.stderr, "back from release 2 to release 1")
 	var again workflows.Result
@@ -157,7 +157,7 @@ func TestUndeployRemovesAServiceAndKeepsItsData(t *testing.T) {
 
 	undeploy(workflows.Succeeded)
 	w.define("gone", w.pair("gone"))
-	require.Equal(t, 0, w.mcp("deploy", "gone/db").code)
+	require.Equal(t, 0, w.mcp("deploy", "gone/db", "--wait").code)
 	require.Len(t, w.containers("gone"), 1)
 	require.Contains(t, w.containers("gone")[0], "gone-db ")
 	require.Equal(t, workflows.Succeeded, w.deploy("gone").Outcome)

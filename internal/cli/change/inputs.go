@@ -23,6 +23,8 @@ type deployOptions struct {
 	// all is for every definition of the services directory; changed is for those of
 	// them, or of the named ones, that a deploy would change.
 	all, changed bool
+	// wait is for the containers that are replaced to be gone.
+	wait bool
 }
 
 // check fails where the services to deploy are not given, or given twice.

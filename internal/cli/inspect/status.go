@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,16 @@ type serviceStatus struct {
 	// release, unless the one in the services directory here is.
 	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
+	// Retiring are the containers before the release that are not gone yet.
+	Retiring []retiringStatus `json:"retiring"`
+}
+
+type retiringStatus struct {
+	Container string `json:"container"`
+	Node      string `json:"node"`
+	State     string `json:"state"`
+	// Since is when the release took over.
+	Since time.Time `json:"since,omitzero"`
 }
 
 type componentStatus struct {
@@ -61,7 +72,8 @@ running, renamed, wrong-image, wrong-ports, replaced, flapping, unhealthy or,
 where its node does not answer, unreachable. A service is "pending" when the
 definition that was recorded last is not that of its release, unless the one in
 the services directory is, and "dirty" when a deploy could not put everything
-back.`,
+back. Containers that a release has replaced are listed until they are gone: they
+are drained and removed after the deploy has succeeded.`,
 		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
 	}
@@ -134,7 +146,7 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
 		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Lost: s.Lost, Dirty: r.Dirty, Pending: s.Pending,
-		Components: []componentStatus{},
+		Components: []componentStatus{}, Retiring: []retiringStatus{},
 	}
 	if r.Definition != nil {
 		status.Node = r.Definition.Node
@@ -142,7 +154,22 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	for _, m := range r.Members() {
 		status.Components = append(status.Components, componentOf(r, m, nodes[m.Node]))
 	}
+	if s.Deploying == 0 {
+		status.Retiring = append(status.Retiring, retiringOf(s, nodes)...)
+	}
 	return status
+}
+
+// retiringOf finds the containers that a release has set aside.
+func retiringOf(s fleet.ServiceRecord, nodes map[string]seenNode) (list []retiringStatus) {
+	for _, node := range slices.Sorted(maps.Keys(nodes)) {
+		for _, c := range nodes[node].containers {
+			if c.Service == s.Release.Service && strings.HasSuffix(c.Name, fleet.PrevSuffix) {
+				list = append(list, retiringStatus{Container: c.Name, Node: node, State: c.State, Since: s.Release.Released})
+			}
+		}
+	}
+	return list
 }
 
 func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus {
@@ -196,6 +223,15 @@ func writeStatus(s *session.Session, list []serviceStatus) {
 		}
 	}
 	_ = table.Flush()
+	for _, service := range list {
+		for _, r := range service.Retiring {
+			since := ""
+			if !r.Since.IsZero() {
+				since = " since " + ui.Moment(r.Since)
+			}
+			_, _ = fmt.Fprintf(s.Stdout, "%s: %s on %s, replaced%s, is not gone yet: %s\n", service.Service, r.Container, r.Node, since, r.State)
+		}
+	}
 }
 
 // stateWithout is the state of a service without components.
