@@ -26,7 +26,7 @@ func performed(ctx context.Context, s *session.Session, c client.Client, in work
 		return result, err
 	}
 	follower := s.Follow(c)
-	follower.ToEnd = wait
 	follower.Word = in.Word()
+	follower.ToEnd = wait
 	return result, follower.Run(ctx, run, &result)
 }

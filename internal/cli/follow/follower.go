@@ -17,11 +17,11 @@ type Follower struct {
 	Client  client.Client
 	// Builds is set where this process is the builder of what it follows.
 	Builds bool
+	// Word is the verb of what it follows; "" for that of the workflow's id.
+	Word string
 	// ToEnd is set where a deploy is followed until the containers before it are gone,
 	// and not only until it has succeeded.
 	ToEnd bool
-	// Word is the verb of what it follows; "" for that of the workflow's id.
-	Word string
 }
 
 // subject names what a workflow does, and the service.

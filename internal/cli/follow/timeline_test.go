@@ -213,47 +213,6 @@ func TestThePendingStepsOnAScreen(t *testing.T) {
 	require.Contains(t, d.out.String(), "survey rift  (9s)\n")
 }
 
-// A deploy that has succeeded and goes on is at its end for its command, unless that
-// waits, or is the builder that is to remove images first.
-func TestADeployThatHasSucceeded(t *testing.T) {
-	retiring := []workflows.Retiring{{Container: "shop-web.prev", Node: "rift"}}
-	for _, c := range []struct {
-		name         string
-		follower     Follower
-		prunes       bool
-		enough, then bool // after the marker; once the builder has removed its images
-		want         string
-	}{
-		{"ends", Follower{}, true, true, true, ""},
-		{"with --wait it does not", Follower{ToEnd: true}, false, false, false, "  1.00s ✓ released; waiting until the former containers are gone\n"},
-		{"a builder removes images first", Follower{Builds: true}, true, false, true, ""},
-		{"a builder without any does not", Follower{Builds: true}, false, true, true, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			d := newRendering(t, false)
-			d.view.toEnd = c.follower.ToEnd
-			require.False(t, c.follower.enough(d.view))
-			released := workflows.Released{Result: &workflows.Result{Outcome: workflows.Succeeded, Retiring: retiring}, Prunes: c.prunes}
-			data, err := converter.GetDefaultDataConverter().ToPayloads(released)
-			require.NoError(t, err)
-			d.event(5, time.Second, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
-				Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{
-					MarkerName: "SideEffect", Details: map[string]*common.Payloads{"data": data},
-				}},
-			})
-			require.Equal(t, c.enough, c.follower.enough(d.view))
-			require.Equal(t, c.want, d.out.String())
-			d.view.quiet = true
-			d.schedule(6, time.Second, "PruneImages", "node-rift", "prune images on rift")
-			d.complete(7, 6, time.Second, 1, "")
-			require.Equal(t, c.enough, c.follower.enough(d.view))
-			d.schedule(9, time.Second, "PruneImages", "build-orion", "prune images on builder orion")
-			d.complete(10, 9, time.Second, 1, "")
-			require.Equal(t, c.then, c.follower.enough(d.view))
-		})
-	}
-}
-
 // Temporal keeps the end of a step back while the workflow's own task is under way.
 func TestAStepThatHasEndedIsNotShownAsPending(t *testing.T) {
 	d := newRendering(t, true)
@@ -312,4 +271,45 @@ func TestAPlanCountsTheContainersToRepair(t *testing.T) {
 	}}})
 	require.Contains(t, out.String(), "! rift: 1 container to repair")
 	require.Contains(t, out.String(), "! orion: 2 containers to repair")
+}
+
+// A deploy that has succeeded and goes on is at its end for its command, unless that
+// waits, or is the builder that is to remove images first.
+func TestADeployThatHasSucceeded(t *testing.T) {
+	retiring := []workflows.Retiring{{Container: "shop-web.prev", Node: "rift"}}
+	for _, c := range []struct {
+		name         string
+		follower     Follower
+		prunes       bool
+		enough, then bool // after the marker; once the builder has removed its images
+		want         string
+	}{
+		{"ends", Follower{}, true, true, true, ""},
+		{"with --wait it does not", Follower{ToEnd: true}, false, false, false, "  1.00s ✓ released; waiting until the former containers are gone\n"},
+		{"a builder removes images first", Follower{Builds: true}, true, false, true, ""},
+		{"a builder without any does not", Follower{Builds: true}, false, true, true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newRendering(t, false)
+			d.view.toEnd = c.follower.ToEnd
+			require.False(t, c.follower.enough(d.view))
+			released := workflows.Released{Result: &workflows.Result{Outcome: workflows.Succeeded, Retiring: retiring}, Prunes: c.prunes}
+			data, err := converter.GetDefaultDataConverter().ToPayloads(released)
+			require.NoError(t, err)
+			d.event(5, time.Second, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+				Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{
+					MarkerName: "SideEffect", Details: map[string]*common.Payloads{"data": data},
+				}},
+			})
+			require.Equal(t, c.enough, c.follower.enough(d.view))
+			require.Equal(t, c.want, d.out.String())
+			d.view.quiet = true
+			d.schedule(6, time.Second, "PruneImages", "node-rift", "prune images on rift")
+			d.complete(7, 6, time.Second, 1, "")
+			require.Equal(t, c.enough, c.follower.enough(d.view))
+			d.schedule(9, time.Second, "PruneImages", "build-orion", "prune images on builder orion")
+			d.complete(10, 9, time.Second, 1, "")
+			require.Equal(t, c.then, c.follower.enough(d.view))
+		})
+	}
 }
