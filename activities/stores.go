@@ -47,6 +47,7 @@ type DeploymentStore interface {
 
 // PortStore keeps the holders of host ports.
 type PortStore interface {
+	PortHolders(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error)
 	AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error)
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
 }

@@ -61,7 +61,7 @@ func (c *Component) UnmarshalJSON(text []byte) error {
 // defaultOrder returns StopFirst if two containers of the component cannot run
 // side by side.
 func (c *Component) defaultOrder() Order {
-	if len(c.Volumes) > 0 || len(c.Ports) > 0 || c.Network == networkHost {
+	if len(c.WritableVolumes()) > 0 || len(c.Ports) > 0 || c.Network == networkHost {
 		return StopFirst
 	}
 	return StartFirst

@@ -97,6 +97,9 @@ func (d *deploy) booted(r activities.CutOverResult) bool {
 // startAgain runs the new containers of nodes again that have booted since they were
 // healthy, and waits until they are.
 func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]activities.CutOverInput) error {
+	for _, name := range workflow.DeterministicKeys(nodes) {
+		delete(d.stops, name) // what was stopped may have started at the boot
+	}
 	for _, wave := range d.plan.Starts() {
 		g := newGroup(ctx)
 		for _, step := range wave {
@@ -117,14 +120,14 @@ func (d *deploy) commit(ctx workflow.Context) error {
 	return d.commitRelease(ctx, fleet.CommitRequest{
 		Active:  d.desired.Active,
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
+		Static:  d.staticPorts(),
 	})
 }
 
 // commitRelease makes this deployment the release, and sets the memo's phase for
 // clients that wait for the lock.
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
-	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
-	request.Succeeds = !d.verb.removes
+	request.Service, request.Deployment, request.Run, request.Succeeds = d.desired.Name, d.number, d.runID, !d.verb.removes
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")

@@ -38,7 +38,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.requireImages(ctx); err != nil {
 		return err
 	}
-	if err := d.decide(); err != nil {
+	if err := d.decide(ctx); err != nil {
 		return err
 	}
 	if d.plan.Unchanged() && !d.release.Dirty {
@@ -49,6 +49,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	if err := d.images(ctx); err != nil {
+		return err
+	}
+	if err := d.askPorts(ctx); err != nil {
 		return err
 	}
 	if err := d.start(ctx); err != nil {

@@ -257,14 +257,16 @@ func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newHarness(t)
-			s.released(shop())
+			before := shop()
+			before.Definition.Components[0].Drain = servicedef.Duration(c.drain)
+			s.released(before)
 			api := s.release.Components["api"]
 			api.Routes = []fleet.Route{{Name: "rest", HostPort: 20000}}
 			s.release.Components["api"] = api
 			in := shop()
 			in.Force = true
 			in.Definition.Components[0].Order = c.order
-			in.Definition.Components[0].Drain = servicedef.Duration(c.drain)
+			in.Definition.Components[0].Drain = servicedef.Duration(time.Minute)
 			var committed, retired time.Time
 			s.fail = func(call string, _ int32) error {
 				switch {

@@ -42,6 +42,8 @@ type harness struct {
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
 	fail func(call string, attempt int32) error
+	// held are the ports that are held.
+	held []fleet.PortHolder
 	// cutOver is how a node cuts over, where its calls do not fail; newest the number
 	// that nodes have seen.
 	cutOver func(node string) activities.CutOverResult
@@ -242,6 +244,9 @@ func (s *harness) register() {
 		return err
 	})
 	add("Untag", func(ctx context.Context, in activities.PushInput) error { return s.call(ctx, in.Image) })
+	add("PortHolders", func(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error) {
+		return s.held, s.call(ctx, fmt.Sprint(len(ports)))
+	})
 	add("AllocatePorts", func(ctx context.Context, in fleet.PortRequest) (activities.AllocatePortsResult, error) {
 		var result activities.AllocatePortsResult
 		err := s.call(ctx, in.Component)
@@ -395,7 +400,7 @@ func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "LastSeen", "Deploying", "ListContainers", "ListServices"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "LastSeen", "Deploying", "ListContainers", "ListServices", "PortHolders"}, verb) {
 			kept = append(kept, call)
 		}
 	}

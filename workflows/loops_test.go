@@ -15,6 +15,7 @@ import (
 var bounded = map[string]string{
 	"wait":           "it ends with the steps of its group, each of which was added before",
 	"runOnFreePorts": "it ends after portTries",
+	"survey":         "it ends after renumberings",
 	"cutOver":        "each turn takes another boot of a node",
 }
 

@@ -44,7 +44,7 @@ func (d *deploy) foresee(ctx workflow.Context) (err error) {
 	if err := d.passOverRetiring(ctx); err != nil {
 		return err
 	}
-	return d.decide()
+	return d.decide(ctx)
 }
 
 // passOverRetiring takes the containers that the release is about to remove out of the
@@ -68,9 +68,13 @@ func (d *deploy) passOverRetiring(ctx workflow.Context) error {
 }
 
 // decide makes the plan.
-func (d *deploy) decide() error {
+func (d *deploy) decide(ctx workflow.Context) error {
+	held, err := d.portHolders(ctx)
+	if err != nil {
+		return err
+	}
 	made, err := plan.Make(plan.Input{
-		Desired: d.desired, Only: d.only, Force: d.in.Force || d.verb.replaces,
+		Desired: d.desired, Only: d.only, Given: d.given(), Force: d.in.Force || d.verb.replaces, Held: held,
 		Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
 	})
 	if err != nil {
@@ -136,5 +140,26 @@ func planFault(err error) error {
 			WithHint("make it on %s: podman secret create %s FILE", missing.Node, missing.Secret)
 		f.Component, f.Node = missing.Component, missing.Node
 	}
+	var held *plan.HeldError
+	if errors.As(err, &held) {
+		f = heldFault(held)
+	}
+	return f
+}
+
+// heldFault is the fault of a plan that needs what another component has.
+func heldFault(held *plan.HeldError) *fault.Error {
+	kind := fault.Conflict
+	if held.Port != 0 {
+		kind = fault.PortInUse
+	}
+	f := fault.New(kind, "%s", held.Error())
+	switch service, _, _ := strings.Cut(held.Holder, "/"); {
+	case held.Partial:
+		f = f.WithHint("deploy the whole service, which hands it over: mcp deploy %s", service)
+	default:
+		f = f.WithHint("name another port, or deploy %s without it first", service)
+	}
+	f.Component, f.Node, f.Port = held.Component, held.Node, held.Port
 	return f
 }

@@ -28,8 +28,8 @@ func (d *deploy) retiring() []Retiring {
 	for _, step := range d.plan.Steps {
 		if (step.Action == plan.Replace || step.Action == plan.Remove) && d.reachable(step.OldNode) {
 			old := Retiring{Container: step.Container + fleet.PrevSuffix, Node: step.OldNode}
-			if step.OldActive {
-				old.DrainMS = d.drain().Milliseconds()
+			if step.Drain > 0 {
+				old.DrainMS = d.plan.Drain().Milliseconds()
 			}
 			list = append(list, old)
 		}

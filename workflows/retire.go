@@ -9,8 +9,6 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/servicedef"
 )
 
 // first reports whether no container ran before this deploy, and none is left of a
@@ -26,7 +24,7 @@ func (d *deploy) retire(ctx workflow.Context) {
 		return
 	}
 	d.log("Retiring the predecessors")
-	if drain := d.drain(); drain > 0 {
+	if drain := d.plan.Drain(); drain > 0 {
 		if err := workflow.Sleep(ctx, drain); err != nil {
 			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
 		}
@@ -80,18 +78,6 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 		})
 	}
 	_ = g.wait(ctx) // its handlers return no error
-}
-
-// drain is how long the predecessors serve after the cut-over: the longest drain of
-// those with routes that run beside their successors.
-func (d *deploy) drain() (longest time.Duration) {
-	for _, s := range d.plan.Steps {
-		member, c := d.release.Components[s.Component], d.component(s)
-		if s.Action == plan.Replace && len(member.Routes) > 0 && c.Order == servicedef.StartFirst {
-			longest = max(longest, time.Duration(c.Drain))
-		}
-	}
-	return longest
 }
 
 // retirements are the containers to retire, by node, in waves. What has a successor

@@ -44,7 +44,12 @@ type deploy struct {
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
-	undo    undo
+	undo undo
+	// routes are the ports that were allocated for new containers, by component.
+	routes map[string][]fleet.Route
+	// stops are the containers that are stopped for others to start, by node and
+	// name: each is stopped once.
+	stops   map[string]map[string]workflow.Future
 	members map[string]fleet.Member // those with new containers, by component
 	result  *Result
 	// boots are those of the hosts on which the new containers were healthy, by
@@ -82,6 +87,8 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
 		present:  map[string][]string{},
+		routes:   map[string][]fleet.Route{},
+		stops:    map[string]map[string]workflow.Future{},
 		members:  map[string]fleet.Member{},
 		boots:    map[string]string{},
 		runID:    cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID),

@@ -30,7 +30,9 @@ func (u *undo) remove(node, container string) {
 // start notes that a container is about to be stopped.
 func (u *undo) start(node string, container fleet.Ref) {
 	r := u.node(node)
-	r.Start = append(r.Start, container)
+	if !slices.Contains(r.Start, container) {
+		r.Start = append(r.Start, container)
+	}
 }
 
 func (u *undo) node(name string) *plan.Recovery {
@@ -71,6 +73,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	var undone []string
 	g := newGroup(ctx)
 	for _, recovery := range d.undo.nodes {
+		recovery.Start = plan.InOrder(d.release, recovery.Start)
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true, Recovery: recovery,

@@ -38,6 +38,9 @@ type CommitRequest struct {
 	// Members are the components of the new release; a component of the former
 	// release that is not among them is dropped.
 	Members []Member `json:"members"`
+	// Static are the static ports of the containers that this deployment has
+	// started. Each moves from the component that held it.
+	Static []StaticPort `json:"static,omitempty"`
 	// Adopted are those of the members' containers that mcp takes over now.
 	Adopted []Adopted `json:"adopted,omitempty"`
 	// Definition is that of the release, where it is not the one that the deployment

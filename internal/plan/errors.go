@@ -35,3 +35,20 @@ type MissingSecretError struct {
 func (e *MissingSecretError) Error() string {
 	return fmt.Sprintf("component %s needs the secret %s, which podman on node %s does not have", e.Component, e.Secret, e.Node)
 }
+
+// HeldError reports that a plan would start a container that needs a host port or a
+// volume of a container that the plan leaves alone.
+type HeldError struct {
+	Component, Node string
+	// Thing is "tcp port 80" or "volume data", Port the port's number.
+	Thing string
+	Port  int
+	// Holder has it: "shop/web".
+	Holder string
+	// Partial is set where a deploy of the whole service hands it over.
+	Partial bool
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("component %s needs %s on node %s, which %s has", e.Component, e.Thing, e.Node, e.Holder)
+}

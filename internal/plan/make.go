@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError,
-// *DrainingNodeError, *MissingSecretError and an unknown name in Only.
+// *DrainingNodeError, *MissingSecretError, *HeldError and an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {
@@ -27,6 +27,11 @@ func Make(in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	p.removals()
+	if err := p.held(); err != nil {
+		return Plan{}, err
+	}
+	p.handovers()
+	p.drains()
 	return p.plan, nil
 }
 

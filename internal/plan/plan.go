@@ -23,6 +23,9 @@ type Input struct {
 	Desired servicedef.Service `json:"desired"`
 	// Only names the components to deploy; the others are kept. Empty means all.
 	Only []string `json:"only,omitempty"`
+	// Given is the definition that was asked for, where Desired is a part of it and
+	// the release for the rest; nil where they are the same.
+	Given *servicedef.Service `json:"given,omitempty"`
 	// Force replaces components that have not changed.
 	Force   bool          `json:"force,omitempty"`
 	Release fleet.Release `json:"release"`
@@ -31,6 +34,8 @@ type Input struct {
 	// Digests maps each image reference to its digest; "" if the image registry
 	// lacks it and it will be built.
 	Digests map[string]string `json:"digests"`
+	// Held are the holders of the ports of WantedPorts, as far as they are held.
+	Held []fleet.PortHolder `json:"held,omitempty"`
 	// Pinned makes each component run by its digest in the release, whatever Digests
 	// holds.
 	Pinned bool `json:"pinned,omitempty"`
@@ -75,6 +80,12 @@ type Step struct {
 	OldActive bool `json:"old_active,omitempty"`
 	// OldID is the old container's id; "" if that is not known.
 	OldID string `json:"old_id,omitempty"`
+	// Takes are the ports and volumes that it takes from other components.
+	Takes []Taking `json:"takes,omitempty"`
+	// StopsFirst are the containers that are stopped before the new one starts.
+	StopsFirst []Stopped `json:"stops_first,omitempty"`
+	// Drain is how long the old container goes on serving after the cut-over.
+	Drain servicedef.Duration `json:"drain,omitempty"`
 }
 
 // Old names the container that the step replaces, stops or removes.

@@ -125,14 +125,14 @@ func (s *Store) CloseLost(ctx context.Context, r fleet.OpenRun) error {
 	}, "close the lost deployment of %s", r.Service)
 }
 
-// closeLost closes the service's deployments that have not ended, or that of one run. One
-// that is the release has succeeded nonetheless. What they have left on the nodes is
-// unknown, so the service is dirty until a deployment has repaired it.
+// closeLost closes the service's deployments that have not ended, or that of one run.
+// One that has its release committed has succeeded; any other is lost. What they have
+// left on the nodes is unknown, so the service is dirty until a deployment has repaired
+// it.
 func closeLost(ctx context.Context, tx pgx.Tx, service, run string) error {
 	tag, err := tx.Exec(ctx, `
 		update deployments
-		set finished_at = now(), dirty = true,
-		    outcome = case when released_at is null then 'lost' else 'succeeded' end,
+		set outcome = case when released_at is null then 'lost' else 'succeeded' end, dirty = true, finished_at = now(),
 		    error_kind = case when released_at is null then $3 else '' end,
 		    error_message = case when released_at is null then $4 else '' end,
 		    undone = case when released_at is null then undone else array[$5] end

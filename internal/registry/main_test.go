@@ -95,13 +95,16 @@ func exec(t testing.TB, address, statements string) {
 }
 
 // count returns the number that a query directly in Postgres gives.
-func count(t *testing.T, address, query string) (n int) {
+func count(t *testing.T, address, query string) int { return value[int](t, address, query) }
+
+// value is the answer to a query of one value.
+func value[V any](t *testing.T, address, query string) (v V) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
-	require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&n))
-	return n
+	require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&v))
+	return v
 }
 
 // definition is a service with the named components on node rift.

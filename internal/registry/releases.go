@@ -119,8 +119,8 @@ func commitComponents(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (ch
 }
 
 // commitPorts records which ports the release uses. The members name those of their
-// routes. A new container uses the static ports that its deployment asked for, and
-// one that was left alone those that it used before.
+// routes. A new container uses the static ports of the request, and those that its
+// deployment asked for; one that was left alone those that it used before.
 func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed []string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -149,6 +149,16 @@ func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed 
 				where held.service = excluded.service`,
 				m.Node, route.HostPort, r.Service, m.Component, route.Name, m.Deployment, route.Port, route.Mode, route.Hostname)
 		}
+	}
+	for _, p := range r.Static {
+		batch.Queue(`
+			insert into component_routes as held (node, protocol, host_port, service, component, deployment, committed, port)
+			values ($1, $2, $3, $4, $5, $6, true, $3)
+			on conflict (node, protocol, host_port) do update
+			set component = excluded.component, route = '', deployment = excluded.deployment,
+			    committed = true, rests_until = null, port = excluded.port, mode = '', hostname = ''
+			where held.service = excluded.service`,
+			p.Node, p.Protocol, p.Port, r.Service, p.Component, r.Deployment)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }

@@ -50,7 +50,7 @@ func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 		withdraw(t, store, "shop", 2)
 	}
 	begin(t, store, "blog", "web")
-	portInUse(t, store, staticRequest("blog", "web", 1, 5432)) // its container still runs
+	portAwaited(t, store, staticRequest("blog", "web", 1, 5432)) // its container still runs
 	require.NoError(t, store.ReleasePorts(t.Context(), "shop", time.Hour))
 	finish(t, store, "shop", 2, "succeeded")
 

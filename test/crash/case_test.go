@@ -81,12 +81,12 @@ func (fc *faultCase) prepare() error {
 		if err := fc.rig.define(fc.service, definition(fc)); err != nil {
 			return err
 		}
-		if err := fc.toEnd("deploy", fc.service); err != nil {
+		if err := fc.completely("deploy", fc.service); err != nil {
 			return err
 		}
 	}
 	if fc.scenario.beforeVerb != nil {
-		if err := fc.toEnd(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
+		if err := fc.completely(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
 			return err
 		}
 	}
@@ -96,9 +96,9 @@ func (fc *faultCase) prepare() error {
 	return fc.lose()
 }
 
-// toEnd runs a verb, and returns when its workflow has ended too: its activities are none
+// completely runs a verb, and returns when its workflow has ended too: its activities are none
 // of the case's.
-func (fc *faultCase) toEnd(args ...string) error {
+func (fc *faultCase) completely(args ...string) error {
 	if err := fc.rig.run(args...); err != nil {
 		return err
 	}

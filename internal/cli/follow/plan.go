@@ -36,6 +36,9 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 				_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
 			}
 		}
+		for _, taking := range step.Takes {
+			_, _ = fmt.Fprintf(table, "      takes %s from %s, which stops first\n", taking.Thing, taking.From)
+		}
 	}
 	_ = table.Flush()
 	if p.Definition && !p.TouchesContainers() {
