@@ -29,7 +29,7 @@ func TestASyncRecordsDefinitionsAndDeploysNothing(t *testing.T) {
 	require.Contains(t, r.stderr, "crooked.toml")
 	require.Contains(t, r.stdout, "noted: its definition has changed, and is recorded")
 	require.Contains(t, r.stdout, "~ app  local  replace")
-	require.Contains(t, r.stdout, "env.A: set")
+	require.Contains(t, r.stdout, "env.A: added")
 	require.Contains(t, r.stdout, "build and push "+w.image("fresh", "v1"))
 	require.Contains(t, r.stdout, "+ app  local  create")
 	require.True(t, w.status("noted").Pending)
