@@ -158,6 +158,8 @@ func InOrder(release fleet.Release, containers []fleet.Ref) []fleet.Ref {
 		wave[m.Container] = waves[m.Component]
 	}
 	ordered := slices.Clone(containers)
-	slices.SortFunc(ordered, func(a, b fleet.Ref) int { return cmp.Or(cmp.Compare(wave[a.Name], wave[b.Name]), strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(ordered, func(a, b fleet.Ref) int {
+		return cmp.Or(cmp.Compare(wave[a.Name], wave[b.Name]), strings.Compare(a.Name, b.Name))
+	})
 	return ordered
 }
