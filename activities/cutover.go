@@ -34,7 +34,8 @@ type CutOverResult struct {
 }
 
 // CutOver renames: name → name.prev, then name.next → name. It checks first that
-// every successor still runs, and refuses otherwise.
+// every successor still runs, without a restart since it was started, and refuses
+// otherwise.
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
 	s := step{service: in.Service, identity: in.identity(), alone: true, adopted: in.Adopted}
 	result, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (CutOverResult, error) {
@@ -89,12 +90,11 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 			return nil, nil
 		}
 		next := here[name+fleet.NextSuffix]
-		if next.State == runtime.Running {
-			continue
-		}
 		ended, err := a.Runtime.Inspect(ctx, name+fleet.NextSuffix)
 		var refused *fault.Error
 		switch {
+		case err == nil && ended.State == runtime.Running && ended.Restarts == 0:
+			continue
 		case fault.Is(err, fault.NotFound):
 			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, fleet.NextSuffix)
 		case err != nil:

@@ -21,6 +21,8 @@ type Queues interface {
 type Lock interface {
 	// Held reports whether a deploy of the service is under way.
 	Held(ctx context.Context, service string) (bool, error)
+	// Open reports whether a run is still open.
+	Open(ctx context.Context, workflowID, runID string) (bool, error)
 }
 
 // ImageRegistry is what Control needs of image registries.
@@ -53,6 +55,12 @@ type PortFinder interface {
 
 // Prober checks whether a container serves.
 type Prober interface {
-	HTTP(ctx context.Context, url string, timeout time.Duration) error
+	// HTTP requires an answer of 2xx or 3xx. Host is the request's Host header; ""
+	// means that of the URL.
+	HTTP(ctx context.Context, url, host string, timeout time.Duration) error
+	// TCP requires that a process accepts a connection.
 	TCP(ctx context.Context, address string, timeout time.Duration) error
+	// Forwarded requires that a container accepts a connection on its port, to which
+	// the engine forwards address. Container returns its process.
+	Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error
 }

@@ -3,6 +3,7 @@ package activities_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -68,15 +69,31 @@ func (r recorder) Inspect(ctx context.Context, name string) (runtime.ContainerIn
 type probes struct {
 	asked []string
 	err   error
+	// answer, if it is set, answers the nth probe instead of err.
+	answer func(n int) error
 }
 
-func (p *probes) HTTP(_ context.Context, url string, _ time.Duration) error {
-	p.asked = append(p.asked, url)
-	return p.err
+func (p *probes) HTTP(_ context.Context, url, host string, _ time.Duration) error {
+	if host != "" {
+		url += " as " + host
+	}
+	return p.ask(url)
 }
 
 func (p *probes) TCP(_ context.Context, address string, _ time.Duration) error {
-	p.asked = append(p.asked, address)
+	return p.ask(address)
+}
+
+func (p *probes) Forwarded(_ context.Context, address string, port int, _ func(context.Context) (int, error), _ time.Duration) error {
+	return p.ask(fmt.Sprintf("%s→%d", address, port))
+}
+
+// ask records a probe and answers it.
+func (p *probes) ask(what string) error {
+	p.asked = append(p.asked, what)
+	if p.answer != nil {
+		return p.answer(len(p.asked))
+	}
 	return p.err
 }
 
@@ -231,15 +248,32 @@ func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 		change func(*activities.ComponentSpec)
 		asked  []string
 	}{
-		"every route and tcp port without a health section": {route, []string{"10.0.0.7:20000", "127.0.0.1:8080"}},
+		"every route and tcp port without a health section": {route, []string{"10.0.0.7:20000→80", "127.0.0.1:8080→80"}},
 		"a path on the first route": {func(c *activities.ComponentSpec) {
 			route(c)
 			c.Definition.Health.HTTP = "/healthz"
 		}, []string{"http://10.0.0.7:20000/healthz"}},
+		"by the hostname of that route": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: "shop.example"}}
+			c.Definition.Health.HTTP = "/healthz"
+		}, []string{"http://10.0.0.7:20000/healthz as shop.example"}},
+		"by the host of the check, before that": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: "shop.example"}}
+			c.Definition.Health.HTTP, c.Definition.Health.Host = "/healthz", "localhost"
+		}, []string{"http://10.0.0.7:20000/healthz as localhost"}},
+		"ports of IPv6, at addresses of their own": {func(c *activities.ComponentSpec) {
+			c.Definition.Ports = []string{"[::]:8080:80", "[::1]:8081:81", "0.0.0.0:8082:82", "[fd00::2]:8083:83"}
+		}, []string{"[::1]:8080→80", "[::1]:8081→81", "127.0.0.1:8082→82", "[fd00::2]:8083→83"}},
+		"ports on the host's network, which nobody forwards": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Network = "host"
+		}, []string{"10.0.0.7:20000", "127.0.0.1:8080"}},
 		"the first route alone for tcp": {func(c *activities.ComponentSpec) {
 			route(c)
 			c.Definition.Health.TCP = true
-		}, []string{"10.0.0.7:20000"}},
+		}, []string{"10.0.0.7:20000→80"}},
 		"nothing where there is nothing to ask": {func(*activities.ComponentSpec) {}, nil},
 	}
 	for name, test := range tests {
@@ -306,6 +340,101 @@ func TestRunContainerFailsForAnUnhealthyContainer(t *testing.T) {
 		require.Equal(t, fault.Unhealthy, f.Kind)
 		require.Contains(t, f.Message, "exited with code 1")
 	})
+}
+
+// A container is watched for as long as its definition wants, after its first answer.
+func TestRunContainerWatchesAContainerThatHasBecomeHealthy(t *testing.T) {
+	watched := func(d time.Duration) activities.ComponentSpec {
+		return api(1, func(c *activities.ComponentSpec) {
+			c.Definition.Health.MinHealthy, c.Definition.Health.StartPeriod = dur(d), dur(time.Hour)
+			c.Routes = []activities.RouteSpec{{Name: "rest", HostPort: 20000, ContainerPort: 80}}
+		})
+	}
+	t.Run("one that ends after its first answer has failed", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.answer = func(n int) error {
+			if n == 2 {
+				h.engine.Exit("shop-api.next", 3)
+			}
+			return nil
+		}
+		f := h.run(watched(time.Hour))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Equal(t, "container shop-api.next: exited with code 3", f.Message)
+	})
+	t.Run("one that is restarted has failed", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.answer = func(n int) error {
+			if n == 2 {
+				h.engine.Relaunch("shop-api.next")
+			}
+			return nil
+		}
+		f := h.run(watched(time.Hour))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "restarts: 1")
+	})
+	t.Run("one that fails a probe is watched from its next answer on", func(t *testing.T) {
+		h := newHost(t)
+		var answered []time.Time
+		h.probe.answer = func(n int) error {
+			if n == 2 {
+				return errors.New("connection refused")
+			}
+			answered = append(answered, time.Now())
+			return nil
+		}
+		const enough = 300 * time.Millisecond
+		require.Nil(t, h.run(watched(enough)))
+		require.GreaterOrEqual(t, time.Since(answered[1]), enough)
+	})
+	t.Run("one whose probes fail again and again has failed", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.answer = func(n int) error {
+			if n%2 == 0 {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		c := watched(time.Hour)
+		c.Definition.Health.StartPeriod, c.Definition.Health.Retries = dur(time.Nanosecond), 3
+		f := h.run(c)
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "6 probes: connection refused")
+	})
+	t.Run("none is watched where the definition says so", func(t *testing.T) {
+		h := newHost(t)
+		require.Nil(t, h.run(watched(0)))
+		require.Len(t, h.probe.asked, 1)
+	})
+	t.Run("one that is restarted before the cut-over is refused there", func(t *testing.T) {
+		h := newHost(t)
+		require.Nil(t, h.run(watched(0)))
+		h.engine.Relaunch("shop-api.next")
+		refused := h.cutOver(1)
+		require.NotNil(t, refused)
+		require.Equal(t, fault.Unhealthy, refused.Kind)
+		require.Contains(t, refused.Message, "restarts: 1")
+		require.Equal(t, []string{"shop-api.next:1:running"}, h.names(t))
+	})
+}
+
+// A port that the engine does not forward takes connections and never answers.
+func TestAnHTTPCheckTellsOfAPortThatIsNotForwarded(t *testing.T) {
+	h := newHost(t)
+	h.probe.answer = func(n int) error {
+		if n%2 == 1 {
+			return context.DeadlineExceeded
+		}
+		return fault.New(fault.Unhealthy, "podman holds the port").WithHint("publish it elsewhere")
+	}
+	f := h.run(api(1, func(c *activities.ComponentSpec) {
+		c.Definition.Health.HTTP, c.Definition.Health.StartPeriod = "/", dur(time.Nanosecond)
+		c.Definition.Ports = []string{"[::1]:8080:80"}
+	}))
+	require.Equal(t, []string{"http://[::1]:8080/", "[::1]:8080→80"}, h.probe.asked)
+	require.Contains(t, f.Message, "podman holds the port")
+	require.Equal(t, "publish it elsewhere", f.Hint)
 }
 
 func TestEveryStepOnANodeMayRunTwice(t *testing.T) {

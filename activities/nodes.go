@@ -46,7 +46,9 @@ func (a *Control) LastSeen(ctx context.Context, node string) (time.Time, error) 
 
 // ListNodeStates reads the nodes, each with its last observation.
 func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error) {
-	return a.Registry.NodeStates(ctx)
+	states, err := a.Registry.NodeStates(ctx)
+	watch.MarkOverdue(states, time.Now(), a.MonitorInterval)
+	return states, err
 }
 
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is
@@ -99,6 +101,9 @@ type RemoveNodeResult struct {
 
 // RemoveNode deletes a node on which nothing should run.
 func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) (RemoveNodeResult, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return RemoveNodeResult{}, err
+	}
 	named, err := a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
 	return RemoveNodeResult{Named: named}, err
 }

@@ -86,8 +86,7 @@ type RecordObservationResult struct {
 // or ended with it.
 func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (RecordObservationResult, error) {
 	in = in.Checked()
-	var err error
-	if in.Abandoned, err = abandoned(ctx, a.Registry, a.Lock); err != nil {
+	if err := a.closeLost(ctx); err != nil {
 		return RecordObservationResult{}, err
 	}
 	in.Age += time.Since(activity.GetInfo(ctx).ScheduledTime) // both by this host's clock
@@ -111,25 +110,6 @@ func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (
 		result.Alerting, err = a.Registry.Alerting(ctx, tooLate)
 	}
 	return result, err
-}
-
-// abandoned returns the deployments whose workflow was terminated: they have no
-// outcome, so the registry records them as under way until the next one begins.
-func abandoned(ctx context.Context, store ObservationStore, lock Lock) (map[string]int, error) {
-	found, err := store.UnderWay(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for service := range found {
-		held, err := lock.Held(ctx, service)
-		if err != nil {
-			return nil, err
-		}
-		if held {
-			delete(found, service)
-		}
-	}
-	return found, nil
 }
 
 // ListEvents reads events, oldest first.

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -60,20 +61,37 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 		}
 	}
 	for _, r := range in.Rename {
-		err := engine.Rename(ctx, fleet.Ref{Name: r.From, ID: r.ID}.Key(), r.To)
+		err := called(ctx, engine, fleet.Ref{Name: r.From, ID: r.ID}, func(name string) error { return engine.Rename(ctx, name, r.To) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}
 	var refused []error
 	for _, stopped := range in.Start {
-		err := engine.Start(ctx, stopped.Key())
+		err := called(ctx, engine, stopped, func(name string) error { return engine.Start(ctx, name) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			refused = append(refused, err)
 		}
 	}
 	return errors.Join(refused...)
 }
+
+// called passes the name that a container has at the moment, by which an error names
+// it.
+func called(ctx context.Context, engine runtime.Runtime, container fleet.Ref, do func(name string) error) error {
+	if container.ID == "" {
+		return do(container.Name)
+	}
+	info, err := engine.Inspect(ctx, container.ID)
+	if err != nil {
+		return err
+	}
+	return do(nameOf(info))
+}
+
+// nameOf returns the name of a container, or the id of one that has none, because its
+// removal was interrupted.
+func nameOf(c runtime.ContainerInfo) string { return cmp.Or(c.Name, c.ID) }
 
 // discard removes a container of the service. One that has served may have data to
 // save, and is stopped first; one that never took over has none.
@@ -84,16 +102,17 @@ func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left 
 	return retire(ctx, engine, in.Service, left.Key())
 }
 
-// removeOwn removes a container if it exists and is the service's.
-func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string) error {
-	info, err := engine.Inspect(ctx, name)
+// removeOwn removes a container, given its name or its id, if it exists and is the
+// service's.
+func removeOwn(ctx context.Context, engine runtime.Runtime, service, key string) error {
+	info, err := engine.Inspect(ctx, key)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return engine.Remove(ctx, name)
+	return engine.Remove(ctx, nameOf(info))
 }
 
 // StopContainerInput names a container to stop.
@@ -119,7 +138,7 @@ func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 			case err != nil || isOf(info, in.Service, s.identity):
 				return struct{}{}, err // a late repetition finds the successor under that name
 			}
-			return struct{}{}, engine.Stop(ctx, in.Container.Key(), info.StopTimeout)
+			return struct{}{}, engine.Stop(ctx, nameOf(info), info.StopTimeout)
 		})
 	})
 	if err != nil {
@@ -169,16 +188,16 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 }
 
 // retire stops a container of the service if it runs, and removes it.
-func retire(ctx context.Context, engine runtime.Runtime, service, name string) error {
-	info, err := engine.Inspect(ctx, name)
+func retire(ctx context.Context, engine runtime.Runtime, service, key string) error {
+	info, err := engine.Inspect(ctx, key)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err == nil && info.State != runtime.Stopped {
-		err = engine.Stop(ctx, name, info.StopTimeout)
+		err = engine.Stop(ctx, nameOf(info), info.StopTimeout)
 	}
 	if err != nil {
 		return err
 	}
-	return removeOwn(ctx, engine, service, name)
+	return removeOwn(ctx, engine, service, key)
 }

@@ -21,6 +21,9 @@ type ListServicesInput struct {
 
 // ListServices reads services with their releases.
 func (a *Control) ListServices(ctx context.Context, in ListServicesInput) ([]fleet.ServiceRecord, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return nil, err
+	}
 	return a.Registry.Services(ctx, in.Names)
 }
 
@@ -69,5 +72,8 @@ type PurgeInput struct {
 // Purge deletes the records of a service of which no container is left, and counts
 // them: none, where it was purged already.
 func (a *Control) Purge(ctx context.Context, in PurgeInput) (fleet.Forgotten, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return fleet.Forgotten{}, err
+	}
 	return a.Registry.Purge(ctx, in.Service, in.Dry, plan.MayPurge)
 }

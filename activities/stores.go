@@ -35,6 +35,8 @@ type ServiceStore interface {
 
 // DeploymentStore keeps the deployments of each service.
 type DeploymentStore interface {
+	OpenRuns(ctx context.Context) ([]fleet.OpenRun, error)
+	CloseLost(ctx context.Context, r fleet.OpenRun) error
 	BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error)
 	Renumber(ctx context.Context, r fleet.RenumberRequest) (int, error)
 	CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fleet.FormerImage, error)
@@ -65,7 +67,6 @@ type NodeStore interface {
 // ObservationStore keeps what the monitor observes.
 type ObservationStore interface {
 	WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error)
-	UnderWay(ctx context.Context) (map[string]int, error)
 	RecordObservation(ctx context.Context, r fleet.RecordRequest, decide func(fleet.Evidence) fleet.Findings) (fleet.Findings, error)
 }
 
@@ -91,6 +92,8 @@ type HistoryStore interface {
 }
 
 // SchemaStore reports the version of the tables, and the one that this mcp needs.
+// CheckTables fails if tables are missing or too old.
 type SchemaStore interface {
 	Schema(ctx context.Context) (has, needs int, err error)
+	CheckTables(ctx context.Context) error
 }

@@ -22,6 +22,8 @@ type SurveyInput struct {
 	Ports int `json:"ports,omitempty"`
 	// Secrets are those that the service's components here need.
 	Secrets []string `json:"secrets,omitempty"`
+	// Images are those, by digest, that the service's components here run.
+	Images []string `json:"images,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -32,6 +34,8 @@ type SurveyResult struct {
 	FreePorts  []int             `json:"free_ports,omitempty"`
 	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
+	// Images are the requested ones that podman has.
+	Images []string `json:"images,omitempty"`
 	// Ahead is the number of the newest other deployment of the service that this
 	// node has seen and that keeps the one that surveys out; 0 if none does. There is
 	// one if the registry has lost deployments, as after a restore from a backup.
@@ -42,7 +46,7 @@ type SurveyResult struct {
 }
 
 // Survey finds the service's containers, any other container under a name that it
-// needs, secrets that are missing, and free ports. For a deployment it waits until
+// needs, secrets that are missing, images that are here, and free ports. For a deployment it waits until
 // the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
@@ -82,6 +86,15 @@ func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) 
 			return SurveyResult{}, err
 		}
 		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
+	}
+	for _, image := range in.Images {
+		present, err := a.Runtime.ImageExists(ctx, image)
+		if err != nil {
+			return SurveyResult{}, err
+		}
+		if present {
+			result.Images = append(result.Images, image)
+		}
 	}
 	return result, nil
 }

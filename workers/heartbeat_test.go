@@ -77,4 +77,3 @@ func TestAHeartbeatThatTemporalMissesEndsNoActivity(t *testing.T) {
 		})
 	}
 }
-

@@ -42,7 +42,7 @@ func declareMetrics(t *telemetry.Telemetry) {
 		Name: workflows.MetricDeploys + "_total",
 		Help: "Deploys that have ended, by verb and outcome; a dirty one has an incomplete undo.",
 		Labels: []telemetry.Label{
-			{Name: workflows.LabelVerb, Values: workflows.MeteredVerbs()},
+			{Name: workflows.LabelVerb, Values: workflows.Verbs()},
 			ended,
 			{Name: workflows.LabelDirty, Values: []string{"false", "true"}},
 		},

@@ -128,12 +128,13 @@ func (d *deploy) commit(ctx workflow.Context) error {
 // clients that wait for the lock.
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
 	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
+	request.Succeeds = !d.verb.removes
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
 		return err
 	}
-	d.committed, d.stale = true, stale
+	d.committed, d.stale, d.released = true, stale, workflow.Now(ctx)
 	if err := workflow.UpsertMemo(ctx, map[string]any{MemoPhase: PhaseRetiring}); err != nil {
 		workflow.GetLogger(ctx).Warn("phase is not recorded", "error", err)
 	}

@@ -35,6 +35,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if d.verb.adopts {
 		return d.adopt(ctx)
 	}
+	if err := d.requireImages(ctx); err != nil {
+		return err
+	}
 	if err := d.decide(ctx); err != nil {
 		return err
 	}
@@ -68,6 +71,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.commit(forward); err != nil {
 		return err
 	}
+	d.recordRelease(forward)
 	pruning := d.prune(forward)
 	d.retire(forward)
 	_ = pruning.wait(forward) // its handlers return no error

@@ -239,6 +239,9 @@ func TestWhatCannotBeRetiredMakesASuccessDirty(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty)
 	require.Equal(t, []string{"retire on rift: podman does not answer"}, result.Undone)
+	require.Equal(t, []fleet.NotRetired{
+		{Node: "rift", Containers: []string{"shop-api.prev", "shop-web.prev"}, Problem: "podman does not answer"},
+	}, s.finished.NotRetired)
 }
 
 func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
@@ -264,9 +267,22 @@ func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
 			in.Force = true
 			in.Definition.Components[0].Order = c.order
 			in.Definition.Components[0].Drain = servicedef.Duration(time.Minute)
+			var committed, retired time.Time
+			s.fail = func(call string, _ int32) error {
+				switch {
+				case strings.HasPrefix(call, "CommitRelease"):
+					committed = s.env.Now()
+				case strings.HasPrefix(call, "Retire"):
+					retired = s.env.Now()
+				}
+				return nil
+			}
 			result := s.deploy(t, in)
 			require.Equal(t, workflows.Succeeded, result.Outcome)
-			require.InDelta(t, c.want.Milliseconds(), result.ElapsedMS, 500)
+			require.InDelta(t, c.want, retired.Sub(committed), float64(500*time.Millisecond))
+			require.Less(t, result.ElapsedMS, int64(500), "the deploy has succeeded before that")
+			require.Empty(t, result.Retiring)
+			require.True(t, s.committed.Succeeds)
 		})
 	}
 }
@@ -319,6 +335,9 @@ func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty)
 	require.Equal(t, []string{"retire on rift: the node does not answer"}, result.Undone)
+	require.Equal(t, []fleet.NotRetired{
+		{Node: "rift", Containers: []string{"shop-api", "shop-web"}, Problem: "the node does not answer"},
+	}, s.finished.NotRetired)
 }
 
 func TestLeftoversArePutRightFirst(t *testing.T) {
@@ -394,10 +413,29 @@ func TestAPlanChangesNothing(t *testing.T) {
 	require.NotContains(t, strings.Join(s.calls, "\n"), "BeginDeployment")
 }
 
+// A hint never says to remove what is another service's.
+func TestANameThatIsTaken(t *testing.T) {
+	for owner, hint := range map[string]string{
+		"":       "remove or rename it on rift, or give the component another name",
+		"mc-dns": "give the component another name, or another node",
+	} {
+		s := newHarness(t)
+		s.nodes["rift"] = []fleet.Container{{Name: "shop-api", Service: owner, Running: true}}
+		result := s.deploy(t, shop())
+		require.Equal(t, fault.Conflict, result.Error.Kind)
+		require.Equal(t, hint, result.Error.Hint)
+	}
+}
+
 func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
+	// Builds are found by their outcome, as deploys are.
+	findable := func(s *harness, outcome workflows.Outcome) {
+		s.env.OnUpsertTypedSearchAttributes(temporal.NewSearchAttributes(workflows.SearchOutcome.ValueSet(string(outcome)))).Return(nil).Once()
+	}
 	build := func(s *harness, in workflows.BuildInput) workflows.BuildResult {
 		s.env.ExecuteWorkflow(workflows.BuildName, in)
 		require.NoError(t, s.env.GetWorkflowError())
+		s.env.AssertExpectations(t)
 		var result workflows.BuildResult
 		require.NoError(t, s.env.GetWorkflowResult(&result))
 		return result
@@ -406,6 +444,7 @@ func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 
 	t.Run("an image that exists is left alone", func(t *testing.T) {
 		s := newHarness(t)
+		findable(s, workflows.Unchanged)
 		result := build(s, in)
 		require.Equal(t, workflows.Unchanged, result.Outcome)
 		require.Equal(t, []workflows.ImageResult{{Image: "r.example/api:v1", Digest: "sha256:api1"}}, result.Images)
@@ -413,6 +452,7 @@ func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 	t.Run("a missing one is built and pushed", func(t *testing.T) {
 		s := newHarness(t)
 		delete(s.images, "r.example/api:v1")
+		findable(s, workflows.Succeeded)
 		result := build(s, in)
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.Equal(t, "sha256:built", result.Images[0].Digest)
@@ -422,6 +462,20 @@ func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 		forced := in
 		forced.Force = true
 		require.Equal(t, workflows.Succeeded, build(s, forced).Outcome)
+	})
+	t.Run("one that fails is found as failed", func(t *testing.T) {
+		s := newHarness(t)
+		delete(s.images, "r.example/api:v1")
+		findable(s, workflows.Failed)
+		s.fail = func(call string, _ int32) error {
+			if strings.HasPrefix(call, "Build ") {
+				return fault.New(fault.Invalid, "STEP 2 failed")
+			}
+			return nil
+		}
+		s.env.ExecuteWorkflow(workflows.BuildName, in)
+		require.ErrorContains(t, s.env.GetWorkflowError(), "STEP 2 failed")
+		s.env.AssertExpectations(t)
 	})
 }
 

@@ -36,6 +36,8 @@ type harness struct {
 	release fleet.Release
 	// nodes are the containers of each node; a node that is absent has no worker.
 	nodes map[string][]fleet.Container
+	// here are the images that each node has, by digest.
+	here map[string][]string
 	// images are those of the image registry, with their digests.
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
@@ -69,6 +71,7 @@ type harness struct {
 	// candidates are the containers that nodes list; committed is the last release.
 	candidates map[string][]fleet.Container
 	committed  fleet.CommitRequest
+	finished   fleet.FinishRequest // the last one
 	// given is the definition that was recorded last.
 	given *servicedef.Service
 	// adopted are the ids of adopted containers that each step on a node was given.
@@ -214,6 +217,11 @@ func (s *harness) register() {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Ahead: s.newest}
 		result.MissingSecrets = in.Secrets // none exists
+		for _, image := range in.Images {
+			if slices.Contains(s.here[name], image) {
+				result.Images = append(result.Images, image)
+			}
+		}
 		s.recordAdopted("Survey", in.Adopted)
 		return result, s.call(ctx, name)
 	})
@@ -360,6 +368,9 @@ func (s *harness) register() {
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
 	add("FinishDeployment", func(ctx context.Context, in fleet.FinishRequest) error {
 		err := s.call(ctx, in.Outcome)
+		s.mu.Lock()
+		s.finished = in
+		s.mu.Unlock()
 		if err == nil && in.ReleasePorts {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -428,6 +439,11 @@ func (s *harness) released(in workflows.DeployInput) {
 			Name: m.Container, Service: "shop", Component: c.Name, Deployment: 7, Spec: m.Spec, Running: true,
 		})
 	}
+}
+
+// cutCall cuts the activity from a call, if it is that one.
+func cutCall(call, activity string) (subject string, is bool) {
+	return strings.CutPrefix(call, activity+" ")
 }
 
 // failing makes the first times attempts of calls with that prefix fail; all of them

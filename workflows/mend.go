@@ -27,7 +27,7 @@ type MendInput struct {
 // been removed from the fleet, and then repairs what its deployment left there. A newer
 // deployment makes it superfluous: that one begins with the same work.
 func Mend(ctx workflow.Context, in MendInput) error {
-	for again := true; again; {
+	for {
 		m := &mend{MendInput: in, nodes: map[string]plan.Node{}, fences: map[string]string{}}
 		if err := m.survey(ctx); err != nil || m.superfluous() {
 			return err
@@ -37,10 +37,16 @@ func Mend(ctx workflow.Context, in MendInput) error {
 			return workflow.NewContinueAsNewError(ctx, MendName, in)
 		}
 		err := m.restore(ctx)
-		if again = isConflict(err); err != nil && !again {
+		if err == nil {
+			break
+		}
+		if !isConflict(err) {
 			return err
 		}
-		if again && workflow.Sleep(ctx, lockPause) == nil && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if err := workflow.Sleep(ctx, lockPause); err != nil {
+			return err
+		}
+		if spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, MendName, in)
 		}
 	}

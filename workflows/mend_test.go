@@ -70,6 +70,16 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 	})
 }
 
+func TestMendThatBeginsAnewOftenGoesOnAsANewRun(t *testing.T) {
+	s := dirty(t)
+	s.fail = failing("Restore", 0, fault.New(fault.Conflict, "the worker of node rift has restarted since the survey"))
+	s.env.SetCurrentHistoryLength(5000)
+	s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift"}})
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &next)
+	require.Equal(t, workflows.MendName, next.WorkflowType.Name)
+}
+
 // A worker that was restarted has not seen what the former one had: Mend surveys
 // the node again before it changes anything there.
 func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {

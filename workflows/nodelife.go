@@ -37,6 +37,9 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 			return refusal(served(in, answer))
 		}
 		in.Silent = &result.Holder.Machine
+		if spent(ctx) {
+			return workflow.NewContinueAsNewError(ctx, ClaimNodeName, in)
+		}
 	}
 }
 

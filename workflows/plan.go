@@ -2,36 +2,69 @@ package workflows
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
 // Plan makes the plan of a deploy. It changes nothing and takes no lock.
 func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	d, err := newDeploy(ctx, in)
+	if err == nil {
+		err = d.foresee(ctx)
+	}
 	if err != nil {
 		return nil, readFailure(err)
 	}
+	return d.planned, nil
+}
+
+// foresee makes the plan from what is now.
+func (d *deploy) foresee(ctx workflow.Context) (err error) {
 	d.deadline = workflow.Now(ctx).Add(planTimeout)
-	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Definition.Name); err != nil {
-		return nil, readFailure(err)
+	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, d.in.Definition.Name); err != nil {
+		return err
 	}
 	if err := d.define(d.release); err != nil {
-		return nil, readFailure(err)
+		return err
 	}
 	surveys := newGroup(ctx)
 	d.findDigests(surveys)
 	if err := d.survey(ctx, surveys); err != nil {
-		return nil, readFailure(err)
+		return err
 	}
-	if err := d.decide(ctx); err != nil {
-		return nil, readFailure(err)
+	if err := d.requireImages(ctx); err != nil {
+		return err
 	}
-	return d.planned, nil
+	if err := d.passOverRetiring(ctx); err != nil {
+		return err
+	}
+	return d.decide(ctx)
+}
+
+// passOverRetiring takes the containers that the release is about to remove out of the
+// survey: a deploy begins when they are gone.
+func (d *deploy) passOverRetiring(ctx workflow.Context) error {
+	if !d.release.Retiring {
+		return nil
+	}
+	held, err := callControl(ctx, "is "+d.desired.Name+" being deployed?", readTimeout, control.Deploying, d.desired.Name)
+	if err != nil || !held {
+		return err
+	}
+	for _, name := range workflow.DeterministicKeys(d.nodes) {
+		surveyed := d.nodes[name]
+		surveyed.Containers = slices.DeleteFunc(surveyed.Containers, func(c fleet.Container) bool {
+			return c.Service == d.desired.Name && strings.HasSuffix(c.Name, fleet.PrevSuffix)
+		})
+		d.nodes[name] = surveyed
+	}
+	return nil
 }
 
 // decide makes the plan.
@@ -48,9 +81,9 @@ func (d *deploy) decide(ctx workflow.Context) error {
 		return planFault(err)
 	}
 	d.plan = made
-	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number}
+	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number, Dirty: d.release.Dirty}
 	for _, image := range d.neededImages() {
-		if d.digests[image] == "" {
+		if d.digests[image] == "" && d.verb.digests == fromRegistry {
 			d.planned.Builds = append(d.planned.Builds, image)
 		}
 	}
@@ -93,6 +126,9 @@ func planFault(err error) error {
 	if errors.As(err, &foreign) {
 		f = fault.New(fault.Conflict, "%s", foreign.Error()).
 			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
+		if foreign.Owner != "" {
+			f = f.WithHint("give the component another name, or another node")
+		}
 		f.Node = foreign.Node
 	}
 	var draining *plan.DrainingNodeError

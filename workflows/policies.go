@@ -52,6 +52,8 @@ const (
 	// localTimeout is how long a step is tried as a local activity, whose attempts
 	// cannot be seen.
 	localTimeout = time.Second
+	// imageTimeout is the same for a question to an image registry.
+	imageTimeout = 100 * time.Millisecond
 	// recordTimeout is how long an observation waits for Postgres to be recorded; the
 	// next one reports what it would have reported.
 	recordTimeout = 20 * time.Second
@@ -60,6 +62,10 @@ const (
 	// planTimeout is for a plan, which also asks image registries.
 	planTimeout = 20 * time.Second
 )
+
+// maxEvents is how long the history of a run may become that loops; Temporal's limit is
+// 51,200.
+const maxEvents = 2000
 
 // until is the time until a deadline, at least a second, so that a step at the
 // very end is tried once.
@@ -173,9 +179,11 @@ func pruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 }
 
 // localStep is for local activities: the worker that runs the workflow does them
-// itself, at the cost of a line of the history.
-func localStep(ctx workflow.Context, summary string, timeout time.Duration, retries *temporal.RetryPolicy) workflow.Context {
+// itself, at the cost of a line of the history. There is one attempt, which ends long
+// before its workflow task would: a worker keeps the attempts of local activities in its
+// memory alone, and a task that takes too long is done again from the beginning.
+func localStep(ctx workflow.Context, summary string, timeout time.Duration) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: min(timeout, shortCall), ScheduleToCloseTimeout: timeout, RetryPolicy: retries, Summary: summary,
+		StartToCloseTimeout: timeout, ScheduleToCloseTimeout: timeout, RetryPolicy: &once, Summary: summary,
 	})
 }

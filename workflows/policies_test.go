@@ -2,9 +2,6 @@ package workflows_test
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -17,11 +14,9 @@ import (
 
 // Every set of options bounds one attempt.
 func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
-	files := token.NewFileSet()
-	packages, err := parser.ParseDir(files, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
-	require.NoError(t, err)
+	set, files := sources(t)
 	found := 0
-	for _, file := range packages["workflows"].Files {
+	for _, file := range files {
 		ast.Inspect(file, func(n ast.Node) bool {
 			options, ok := n.(*ast.CompositeLit)
 			if !ok {
@@ -37,7 +32,7 @@ func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
 				name, _ := field.(*ast.KeyValueExpr).Key.(*ast.Ident)
 				bounded = bounded || name.Name == "StartToCloseTimeout"
 			}
-			assert.True(t, bounded, "%s has no StartToCloseTimeout", files.Position(options.Pos()))
+			assert.True(t, bounded, "%s has no StartToCloseTimeout", set.Position(options.Pos()))
 			return true
 		})
 	}
@@ -46,6 +41,10 @@ func TestEveryPolicyBoundsAnAttempt(t *testing.T) {
 
 // unreported is how long an attempt may last that sends no heartbeat.
 const unreported = time.Minute
+
+// longestLocal is how long a local activity may take. Temporal gives a workflow task ten
+// seconds, and the SDK asks for more after eight of them.
+const longestLocal = time.Second
 
 // boundCheck fails a test in which an activity is started whose attempts nothing ends:
 // each has a bound, and a long one sends heartbeats, which end with its progress.
@@ -81,8 +80,12 @@ func (o *boundOutbound) ExecuteActivity(ctx workflow.Context, name string, args 
 }
 
 func (o *boundOutbound) ExecuteLocalActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	bound := workflow.GetLocalActivityOptions(ctx).StartToCloseTimeout
-	assert.Positive(o.t, bound, "%s has no StartToCloseTimeout", name)
-	assert.LessOrEqual(o.t, bound, unreported, name)
+	options := workflow.GetLocalActivityOptions(ctx)
+	assert.Positive(o.t, options.StartToCloseTimeout, "%s has no StartToCloseTimeout", name)
+	assert.Positive(o.t, options.ScheduleToCloseTimeout, "%s has no ScheduleToCloseTimeout", name)
+	assert.LessOrEqual(o.t, options.ScheduleToCloseTimeout, longestLocal, name)
+	if assert.NotNil(o.t, options.RetryPolicy, name) {
+		assert.EqualValues(o.t, 1, options.RetryPolicy.MaximumAttempts, "a worker counts the attempts of %s in its memory alone", name)
+	}
 	return o.Next.ExecuteLocalActivity(ctx, name, args...)
 }

@@ -33,9 +33,21 @@ func (d *deploy) retire(ctx workflow.Context) {
 		d.retireAll(ctx, containers)
 	}
 	for _, name := range d.plan.Unreachable {
-		d.result.Undone = append(d.result.Undone, "retire on "+name+": "+cmp.Or(d.silent[name], "the node does not answer"))
+		var kept []string
+		for _, step := range d.plan.Steps {
+			if step.OldNode == name {
+				kept = append(kept, step.Container) // it has its name still
+			}
+		}
+		d.leave(name, kept, cmp.Or(d.silent[name], "the node does not answer"))
 	}
 	d.restPorts = true
+}
+
+// leave records that a node keeps predecessors, which Mend removes.
+func (d *deploy) leave(name string, containers []string, problem string) {
+	d.result.Undone = append(d.result.Undone, "retire on "+name+": "+problem)
+	d.notRetired = append(d.notRetired, fleet.NotRetired{Node: name, Containers: containers, Problem: problem})
 }
 
 // retireAll stops and removes predecessors, given by node, on all nodes side by
@@ -53,7 +65,13 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
+				var kept []string
+				for _, old := range d.retiring() {
+					if old.Node == name && slices.ContainsFunc(containers[name], func(r fleet.Ref) bool { return r.Name+fleet.PrevSuffix == old.Container }) {
+						kept = append(kept, old.Container)
+					}
+				}
+				d.leave(name, kept, activities.FaultOf(err).Message)
 				delete(d.nodes, name)
 			}
 			return nil

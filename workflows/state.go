@@ -37,8 +37,10 @@ type deploy struct {
 	silent   map[string]string
 	ports    map[string][]int  // free ports by node
 	digests  map[string]string // by image reference; "" while it is missing
-	plan     plan.Plan
-	planned  *PlanResult // the plan as clients read it; nil before it is made
+	// present are the images that nodes have, by digest, of those given by digest.
+	present map[string][]string
+	plan    plan.Plan
+	planned *PlanResult // the plan as clients read it; nil before it is made
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
@@ -59,7 +61,10 @@ type deploy struct {
 	// committed is set once the deployment is the release: it has succeeded.
 	// stale are the images that are not needed any more from then on.
 	committed bool
+	released  time.Time // when it was committed
 	stale     fleet.CommitResult
+	// notRetired are the nodes where predecessors remain.
+	notRetired []fleet.NotRetired
 	// restPorts is set where the outcome releases the ports that the release does
 	// not use.
 	restPorts bool
@@ -81,6 +86,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		silent:   map[string]string{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
+		present:  map[string][]string{},
 		routes:   map[string][]fleet.Route{},
 		stops:    map[string]map[string]workflow.Future{},
 		members:  map[string]fleet.Member{},

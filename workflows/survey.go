@@ -34,20 +34,21 @@ const renumberings = 2
 // before their answers count.
 func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
 	d.log("Surveying the nodes and the image registry")
-	for try := 1; ; try++ {
+	for try := range 1 + renumberings {
 		d.ahead = 0
 		d.surveyNodes(surveys)
 		if err := surveys.wait(ctx); err != nil {
 			return err
 		}
-		if d.number == 0 || d.ahead < d.number || try > renumberings {
-			return nil
+		if d.number == 0 || d.ahead < d.number || try == renumberings {
+			break
 		}
 		if err := d.renumber(ctx); err != nil {
 			return err
 		}
 		surveys = newGroup(ctx)
 	}
+	return nil
 }
 
 // renumber gives the deployment a number past those that the nodes have seen,
@@ -96,7 +97,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 		found = found.Checked()
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
 		d.answered[name] = true
-		d.ports[name] = found.FreePorts
+		d.ports[name], d.present[name] = found.FreePorts, found.Images
 		if fleet.Credible(found.Ahead, d.number) {
 			d.ahead = max(d.ahead, found.Ahead)
 		}
@@ -147,6 +148,7 @@ func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.
 // ports where the deploy allocates any there.
 func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 	in := surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))
+	in.Images = d.imagesOn(name)
 	routes := 0
 	for _, c := range d.desired.Components {
 		if c.Node == name {

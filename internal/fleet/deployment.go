@@ -46,6 +46,9 @@ type CommitRequest struct {
 	// Definition is that of the release, where it is not the one that the deployment
 	// was begun with; nil where it is.
 	Definition *servicedef.Service `json:"definition,omitempty"`
+	// Succeeds is set where the deployment has succeeded with it, and only has to
+	// remove its predecessors.
+	Succeeds bool `json:"succeeds,omitempty"`
 	// KeptReleases is how many of the service's last releases keep their images, and
 	// FormerReleases how many before those are examined; the control worker sets
 	// both.
@@ -98,6 +101,19 @@ type FinishRequest struct {
 	// PortRest, which the control worker sets.
 	ReleasePorts bool          `json:"release_ports,omitempty"`
 	PortRest     time.Duration `json:"-"`
+	// NotRetired are the nodes where predecessors of the release remain. Each is one
+	// of the Events, which are added for the Destinations of alerts; the control
+	// worker sets both.
+	NotRetired   []NotRetired `json:"not_retired,omitempty"`
+	Events       []Event      `json:"-"`
+	Destinations []string     `json:"-"`
+}
+
+// NotRetired is what a release could not remove of its predecessors on a node.
+type NotRetired struct {
+	Node       string   `json:"node"`
+	Containers []string `json:"containers"`
+	Problem    string   `json:"problem"`
 }
 
 // MaxAhead bounds how far a node's answer raises the number of a deployment, which
@@ -117,14 +133,19 @@ type RenumberRequest struct {
 	Floor int `json:"floor"`
 }
 
+// OpenRun is the workflow of a deployment that has no outcome yet.
+type OpenRun struct{ Service, WorkflowID, RunID string }
+
 // DeploymentRecord is a deployment as the registry keeps it, for display.
 type DeploymentRecord struct {
 	Service string `json:"service"`
 	Number  int    `json:"number"`
 	Verb    string `json:"verb"`
 	// Outcome is one of FinishRequest's; "" while the deployment is under way,
-	// and "lost" if its workflow was terminated.
-	Outcome      string   `json:"outcome"`
+	// and "lost" if its workflow was terminated, or timed out.
+	Outcome string `json:"outcome"`
+	// Retiring is set while it has succeeded and removes its predecessors.
+	Retiring     bool     `json:"retiring,omitempty"`
 	ErrorKind    string   `json:"error_kind,omitempty"`
 	ErrorMessage string   `json:"error_message,omitempty"`
 	Undone       []string `json:"undone,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -22,15 +23,29 @@ type Release struct {
 	// Dirty is set when the last undo could not be completed, or when a deploy
 	// was lost and none has repaired since what it left.
 	Dirty bool `json:"dirty"`
+	// Released is when the release took over, zero if that is not known; Retiring is set
+	// while it removes the containers before it.
+	Released time.Time `json:"released,omitzero"`
+	Retiring bool      `json:"retiring,omitempty"`
 	// Touched are the nodes of the fleet that a deployment may have left something
 	// on: those of every deployment since the last one that ended clean.
 	Touched []string `json:"touched,omitempty"`
 	// Draining are the nodes of the fleet that get no new container.
-	Draining   []string            `json:"draining,omitempty"`
+	Draining []string `json:"draining,omitempty"`
+	// Others are components of other services whose containers have names that this
+	// service's may have.
+	Others     []Other             `json:"others,omitempty"`
 	Definition *servicedef.Service `json:"definition,omitempty"`
 	Components map[string]Member   `json:"components,omitempty"`
 	// Adopted are containers of the service that mcp has not started.
 	Adopted []Adopted `json:"adopted,omitempty"`
+}
+
+// Other is a container that the release of another service names.
+type Other struct {
+	Service   string `json:"service"`
+	Node      string `json:"node"`
+	Container string `json:"container"`
 }
 
 // Members returns the release's components in the order of their names.
@@ -145,6 +160,9 @@ type ServiceRecord struct {
 	Release Release `json:"release"`
 	// Deploying is the number of the deployment under way; 0 if none.
 	Deploying int `json:"deploying"`
+	// Lost is the number of the newest deployment where that was lost: its workflow was
+	// ended in Temporal; 0 if not.
+	Lost int `json:"lost,omitempty"`
 	// Pending is set when the definition that the operator gave last is not
 	// the release's.
 	Pending bool `json:"pending"`

@@ -3,15 +3,20 @@ package plan
 import "fmt"
 
 // ForeignContainerError reports that a name which the plan needs is held by a
-// container that is not this service's.
+// container that is not this service's: one on the node, or one that the release of
+// another service, its Owner, names and that is not there now.
 type ForeignContainerError struct {
 	Container, Node, Owner string
+	Missing                bool
 }
 
 func (e *ForeignContainerError) Error() string {
 	owner := "was not started by mcp"
 	if e.Owner != "" {
 		owner = "belongs to service " + e.Owner
+	}
+	if e.Missing {
+		return fmt.Sprintf("container %s on node %s is one of service %s's release", e.Container, e.Node, e.Owner)
 	}
 	return fmt.Sprintf("container %s exists on node %s and %s", e.Container, e.Node, owner)
 }

@@ -92,4 +92,12 @@ func TestAnUndeployFindsARenamedContainerByItsID(t *testing.T) {
 	require.Empty(t, made.Recovery)
 	require.Equal(t, "-api@rift -web@rift", actions(made))
 	require.Equal(t, fleet.Ref{Name: "shop-api", ID: "id-shop-api"}, made.Steps[0].Old())
+
+	in.Desired = *in.Release.Definition
+	in.Desired.Active = false
+	made, err = plan.Make(in)
+	require.NoError(t, err)
+	require.Empty(t, made.Recovery, "nor does one that is stopped need its name")
+	require.Equal(t, plan.Stop, made.Steps[0].Action)
+	require.Equal(t, fleet.Ref{Name: "shop-api", ID: "id-shop-api"}, made.Steps[0].Old())
 }

@@ -87,6 +87,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 		step.Action = Create
 	}
 	if step.Action == Keep {
+		step.Changes = p.definitionChanges(c)
 		return step, nil
 	}
 	if slices.Contains(p.Release.Draining, c.Node) {
@@ -119,6 +120,11 @@ func (p *planner) foreign(step Step) error {
 		mine := c.Service == p.Desired.Name && c.Component == step.Component
 		if fleet.RealName(c.Name) == step.Container && !mine {
 			return &ForeignContainerError{Container: c.Name, Node: step.Node, Owner: c.Service}
+		}
+	}
+	for _, o := range p.Release.Others {
+		if o.Node == step.Node && o.Container == step.Container {
+			return &ForeignContainerError{Container: o.Container, Node: o.Node, Owner: o.Service, Missing: true}
 		}
 	}
 	return nil

@@ -55,11 +55,13 @@ const (
 	Take Action = "adopt"
 )
 
-// Change is one reason for a step: a field that differs.
+// Change is a field that differs: a reason for a step or, where the component is
+// kept, one that needs no other container.
 type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`
-	To    string `json:"to,omitempty"`
+	// To is the new value or, of a variable, "added", "changed" or "removed".
+	To string `json:"to,omitempty"`
 }
 
 // Step is what a plan does to one component.

@@ -1,6 +1,11 @@
 package plan
 
-import "github.com/metacircular/mcp/internal/fleet"
+import (
+	"slices"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
 
 // Leftovers returns the recoveries after which the nodes hold nothing of the service
 // but its release. It is for a service whose last deploy has ended and could not
@@ -27,16 +32,27 @@ func (p *planner) recover() {
 	release := p.Release
 	release.Service = p.Desired.Name
 	for _, name := range sortedNodes(p.Nodes) {
-		wanted := func(component string) bool {
+		replaced := func(component string) bool {
 			c, defined := p.Desired.Component(component)
 			return defined && c.Node == name
 		}
-		recovery, current := recoverNode(release, name, p.Nodes[name], wanted, wanted)
+		// A container that is only stopped needs its name back no more than one that goes,
+		// if it is another's now.
+		wanted := func(component string) bool {
+			return replaced(component) && (p.Desired.Active || !p.taken(name, component))
+		}
+		recovery, current := recoverNode(release, name, p.Nodes[name], wanted, replaced)
 		p.current[name] = current
 		if !recovery.empty() {
 			p.plan.Recovery = append(p.plan.Recovery, recovery)
 		}
 	}
+}
+
+// taken reports whether a foreign container has the name of a component's.
+func (p *planner) taken(node, component string) bool {
+	name := servicedef.ContainerNameFor(p.Desired.Name, component)
+	return slices.ContainsFunc(p.Nodes[node].Containers, func(c fleet.Container) bool { return c.Name == name && c.Service != p.Desired.Name })
 }
 
 // recoverNode returns the recovery of one node, and the containers that will be

@@ -13,8 +13,8 @@ import (
 )
 
 // BeginDeployment opens a deployment and gives it its number; each run of a
-// workflow gets one. An older deployment of the service that is still under
-// way has lost its workflow, which was the lock: it is closed as lost, and
+// workflow gets one. An older deployment of the service that has not ended has lost
+// its workflow, which was the lock: it is closed, as lost unless it is the release, and
 // the ports that only it held are set to rest.
 func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error) {
 	var result fleet.BeginResult
@@ -55,7 +55,7 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (numbe
 	if err := ensureNodes(ctx, tx, r.Definition); err != nil {
 		return 0, err
 	}
-	if err := closeLost(ctx, tx, service); err != nil {
+	if err := closeLost(ctx, tx, service, ""); err != nil {
 		return 0, err
 	}
 	definition, err := json.Marshal(r.Definition)
@@ -100,13 +100,45 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 	return number, err
 }
 
-// closeLost closes the service's deployments that are still under way. What they have
-// left on the nodes is unknown, so the service is dirty until a deployment has
-// repaired it.
-func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
+// OpenRuns lists the deployments that have no outcome yet.
+func (s *Store) OpenRuns(ctx context.Context) ([]fleet.OpenRun, error) {
+	var open []fleet.OpenRun
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select service, workflow_id, run_id from deployments where outcome is null order by service, number`)
+		if err != nil {
+			return err
+		}
+		open, err = pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.OpenRun])
+		return err
+	}, "list the deployments under way")
+	return open, err
+}
+
+// CloseLost closes a deployment whose run has ended without recording an outcome. One
+// that is closed is not changed.
+func (s *Store) CloseLost(ctx context.Context, r fleet.OpenRun) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		if err := lockService(ctx, tx, r.Service); err != nil {
+			return err
+		}
+		return closeLost(ctx, tx, r.Service, r.RunID)
+	}, "close the lost deployment of %s", r.Service)
+}
+
+// closeLost closes the service's deployments that have not ended, or that of one run. One
+// that is the release has succeeded nonetheless. What they have left on the nodes is
+// unknown, so the service is dirty until a deployment has repaired it.
+func closeLost(ctx context.Context, tx pgx.Tx, service, run string) error {
 	tag, err := tx.Exec(ctx, `
-		update deployments set outcome = 'lost', finished_at = now()
-		where service = $1 and outcome is null`, service)
+		update deployments
+		set finished_at = now(), dirty = true,
+		    outcome = case when released_at is null then 'lost' else 'succeeded' end,
+		    error_kind = case when released_at is null then $3 else '' end,
+		    error_message = case when released_at is null then $4 else '' end,
+		    undone = case when released_at is null then undone else array[$5] end
+		where service = $1 and outcome is null and (run_id = $2 or $2 = '')`,
+		service, run, fault.Conflict, "its workflow was ended in Temporal; nothing has been put back",
+		"retire the former containers: its workflow was ended in Temporal")
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
@@ -117,7 +149,8 @@ func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 }
 
 // FinishDeployment records a deployment's outcome and whether the service is dirty
-// from then on, and sets ports to rest. A closed deployment is not changed.
+// from then on, adds the events, and sets ports to rest. A closed deployment is not
+// changed.
 func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -141,6 +174,11 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 			with answered as (update nodes set seen = now() where name = any($3) and seen is null)
 			update services set dirty = $2 where name = $1`, r.Service, r.Dirty, nonNil(r.Answered)); err != nil {
 			return err
+		}
+		if len(r.Events) > 0 {
+			if err := writeEvents(ctx, tx, r.Events, r.Destinations); err != nil {
+				return err
+			}
 		}
 		if r.ReleasePorts {
 			if err := restUncommitted(ctx, tx, r.Service, r.PortRest); err != nil {
@@ -184,8 +222,9 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 	var deployments []fleet.DeploymentRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, undone,
-			       who, from_host, started_at, coalesce(finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
+			select service, number, verb, coalesce(outcome, case when released_at is null then '' else 'succeeded' end),
+			       outcome is null and released_at is not null, error_kind, error_message, undone,
+			       who, from_host, started_at, coalesce(released_at, finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
 			       coalesce((definition->>'active')::boolean, false)
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)
 		if err != nil {
@@ -205,7 +244,7 @@ func (s *Store) Snapshot(ctx context.Context, service string, number int) (fleet
 		var definition []byte
 		var outcome string
 		err := tx.QueryRow(ctx, `
-			select definition, digests, coalesce(outcome, 'under way')
+			select definition, digests, coalesce(outcome, case when released_at is null then 'under way' else 'succeeded' end)
 			from deployments where service = $1 and number = $2`,
 			service, number).Scan(&definition, &snapshot.Digests, &outcome)
 		switch {

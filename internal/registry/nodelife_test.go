@@ -85,6 +85,23 @@ func TestWhichNodesAreDraining(t *testing.T) {
 	require.Empty(t, release.Draining)
 }
 
+// A release comes with the containers of other services that have names like its own.
+func TestWhichNamesOtherServicesHave(t *testing.T) {
+	store, _ := newStore(t)
+	for _, service := range []string{"shop-web", "shop", "shopping"} {
+		begin(t, store, service, "app")
+		commit(t, store, service, 1, member(service, "app", 1))
+	}
+	release, err := store.Release(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, []fleet.Other{{Service: "shop-web", Node: "rift", Container: "shop-web-app"}}, release.Others)
+	for _, alone := range []string{"shop-web", "shopping", "new"} {
+		release, err := store.Release(t.Context(), alone)
+		require.NoError(t, err)
+		require.Empty(t, release.Others)
+	}
+}
+
 func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	w := newMonitored(t)
 	require.Equal(t, "missing", w.observe(observed()))

@@ -54,8 +54,10 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error 
 	for _, m := range r.Members {
 		digests[m.Image] = m.Digest
 	}
-	if _, err := tx.Exec(ctx, `update deployments set digests = $3 where service = $1 and number = $2`,
-		r.Service, r.Deployment, digests); err != nil {
+	if _, err := tx.Exec(ctx, `
+		update deployments
+		set digests = $3, released_at = case when $4 then coalesce(released_at, now()) end
+		where service = $1 and number = $2`, r.Service, r.Deployment, digests, r.Succeeds); err != nil {
 		return err
 	}
 	if err := redefine(ctx, tx, r); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,7 +23,7 @@ func (s *Store) Release(ctx context.Context, service string) (fleet.Release, err
 	return release, err
 }
 
-// loadRelease reads what a service should run, and which nodes are draining.
+// loadRelease reads what a service should run, and what limits its next deploy.
 func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release, error) {
 	release := fleet.Release{Service: service}
 	records, err := loadServices(ctx, tx, []string{service})
@@ -32,15 +33,30 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release,
 	if len(records) > 0 {
 		release = records[0].Release
 	}
-	rows, err := tx.Query(ctx, `select name from nodes where draining order by name`)
+	return release, loadSurroundings(ctx, tx, &release)
+}
+
+// loadSurroundings fills in the nodes that are draining, and the containers of other
+// services with names that the service's may have, in one statement.
+func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) error {
+	rows, err := tx.Query(ctx, `
+		select '', name, '' from nodes where draining
+		union all
+		select service, node, container from components
+		where service <> $1 and (container = $1 or starts_with(container, $1 || '-'))
+		order by 1, 2, 3`, release.Service)
 	if err != nil {
-		return release, err
+		return err
 	}
-	draining, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if len(draining) > 0 {
-		release.Draining = draining
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.Other])
+	for _, o := range found {
+		if o.Service == "" {
+			release.Draining = append(release.Draining, o.Node)
+			continue
+		}
+		release.Others = append(release.Others, o)
 	}
-	return release, err
+	return err
 }
 
 // Services reads the named services, or all if there are no names, in the
@@ -92,8 +108,12 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 		                   select max(number) from deployments clean
 		                   where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0))
 		           order by name),
-		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0),
-		       s.definition is not null and s.definition_hash is distinct from released.definition_hash
+		       coalesce((select max(number) from deployments d
+		                 where d.service = s.name and d.outcome is null and d.released_at is null), 0),
+		       released.released_at,
+		       coalesce(released.outcome is null and released.released_at is not null, false),
+		       s.definition is not null and s.definition_hash is distinct from released.definition_hash,
+		       coalesce((select number from deployments d where d.service = s.name and d.number = s.newest and d.outcome = 'lost'), 0)
 		from services s
 		left join deployments released on released.service = s.name and released.number = s.release
 		where cardinality($1::text[]) = 0 or s.name = any($1)
@@ -118,9 +138,13 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	var record fleet.ServiceRecord
 	var definition []byte
+	var released *time.Time
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &record.Pending); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending, &record.Lost); err != nil {
 		return record, err
+	}
+	if released != nil {
+		r.Released = *released
 	}
 	if definition == nil {
 		return record, nil

@@ -79,6 +79,9 @@ type Runtime interface {
 	// Exec runs a command in a running container. When ctx ends, Exec returns,
 	// but the command may continue in the container.
 	Exec(ctx context.Context, name string, cmd []string) (ExecResult, error)
+	// Check is Exec for a command that must not outlast ctx: when ctx ends, what
+	// the command has started is killed. It has a variable more, MCP_CHECK.
+	Check(ctx context.Context, name string, cmd []string) (ExecResult, error)
 	// Secrets returns the names of the engine's secrets.
 	Secrets(ctx context.Context) ([]string, error)
 	// Version returns the engine's name and version: "podman 4.3.1".
@@ -237,6 +240,9 @@ type ContainerInfo struct {
 	// Volumes are the paths on the host that are mounted in the container. They
 	// concern the host alone and are not serialized.
 	Volumes []string `json:"-"`
+	// PID is the process of the container's program on its host; 0 if it does not
+	// run, or the engine cannot know. It concerns the host alone.
+	PID int `json:"-"`
 	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
 	// Health is the engine's health status; "" if the container has no check.

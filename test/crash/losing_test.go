@@ -65,7 +65,7 @@ func (fc *faultCase) restoreOlderDump(ctx context.Context) error {
 	if err := fc.rig.define(fc.service, fc.scenario.lost(fc)); err != nil {
 		return err
 	}
-	if err := fc.rig.run("deploy", fc.service); err != nil {
+	if err := fc.toEnd("deploy", fc.service); err != nil {
 		return err
 	}
 	if err := fc.rig.empty(ctx); err != nil {

@@ -160,3 +160,35 @@ func TestAnUndeployRemovesAContainerWhoseNameIsAnothers(t *testing.T) {
 	require.Empty(t, w.containers("renamed"))
 	require.Equal(t, "renamed-app", w.podman("ps", "--all", "--filter", "name=^renamed-", "--format", "{{.Names}}"))
 }
+
+func TestALabelMakesNoServiceUnusable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("victim", w.service("victim", "v1", ""))
+	w.deploy("victim")
+	label := func(number string) {
+		w.podman("create", "--name", "labelled-"+number, "--label", "mcp.service=victim", "--label", "mcp.component=app",
+			"--label", "mcp.deployment="+number, w.image("victim", "v1"))
+		t.Cleanup(func() { w.podman("rm", "--force", "--ignore", "labelled-"+number) })
+	}
+	label("9223372036854775807")
+	label("2147483646")
+	second := w.deploy("victim")
+	require.Equal(t, workflows.Succeeded, second.Outcome)
+	require.Equal(t, 2, second.Deployment, "no registry has lost so many")
+	require.Equal(t, []string{"victim-app 1 running"}, w.containers("victim"), "the labelled ones are removed")
+
+	label("1000") // which a registry may have lost
+	third := w.deploy("victim")
+	require.Equal(t, 1001, third.Deployment)
+	require.False(t, third.Dirty)
+	w.source("v2", "")
+	w.define("victim", w.service("victim", "v2", ""))
+	require.Equal(t, 1002, w.deploy("victim").Deployment)
+	label("2147483647")
+	for _, verb := range [][]string{{"rollback", "victim"}, {"undeploy", "victim", "-y"}, {"purge", "victim", "-y"}} {
+		r := w.mcp(verb...)
+		require.Zero(t, r.code, r)
+	}
+}

@@ -116,7 +116,8 @@ func (images) Digest(context.Context, string) (string, error) {
 // nobody deploys anything.
 type nobody struct{}
 
-func (nobody) Held(context.Context, string) (bool, error) { return false, nil }
+func (nobody) Held(context.Context, string) (bool, error)         { return false, nil }
+func (nobody) Open(context.Context, string, string) (bool, error) { return false, nil }
 
 // identified is the registry as one run of a workflow sees it: in a test environment all
 // have one id.

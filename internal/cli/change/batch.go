@@ -30,8 +30,11 @@ type batch struct {
 	client  client.Client
 	builder *follow.Builder
 	changed bool // only what a deploy would change is deployed
+	wait    bool // until the containers that are replaced are gone
 	width   int  // of the longest name
 	lines   sync.Mutex
+	// handovers are what the services take from one another.
+	handovers []plan.Handover
 }
 
 // fate is how one service of a batch ended.
@@ -45,8 +48,8 @@ type fate struct {
 
 // deployMany deploys several services: concurrently, but for those that take something
 // from others.
-func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, changed bool) error {
-	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: changed}
+func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, o deployOptions) error {
+	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: o.changed, wait: o.wait}
 	for _, in := range inputs {
 		b.width = max(b.width, len(in.Definition.Name))
 	}
@@ -54,9 +57,10 @@ func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *c
 	if err != nil {
 		return err
 	}
+	b.handovers = handovers
 	fates, failed := map[string]fate{}, map[string]bool{}
 	for _, group := range groups {
-		for service, e := range b.together(ctx, group, inputs, handovers, failed) {
+		for service, e := range b.together(ctx, group, inputs, failed) {
 			fates[service] = e
 			failed[service] = !e.unchanged && e.result.Outcome != workflows.Succeeded && e.result.Outcome != workflows.Unchanged
 		}
@@ -73,7 +77,7 @@ func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *c
 
 // together deploys the services of a group concurrently, but for those that would take
 // something from one that has failed.
-func (b *batch) together(ctx context.Context, group []string, inputs []workflows.DeployInput, handovers []plan.Handover, failed map[string]bool) map[string]fate {
+func (b *batch) together(ctx context.Context, group []string, inputs []workflows.DeployInput, failed map[string]bool) map[string]fate {
 	fates := map[string]fate{}
 	var mu sync.Mutex
 	var g errgroup.Group
@@ -85,7 +89,7 @@ func (b *batch) together(ctx context.Context, group []string, inputs []workflows
 		}
 		g.Go(func() error {
 			e := fate{result: notBegun(service), code: exit.Failed}
-			if e.result.Error = notGiven(service, handovers, failed); e.result.Error != nil {
+			if e.result.Error = notGiven(service, b.handovers, failed); e.result.Error != nil {
 				e.result.Outcome = workflows.Failed
 			} else {
 				e = b.deploy(ctx, in)
@@ -168,6 +172,9 @@ func (b *batch) follow(ctx context.Context, one *session.Session, in workflows.D
 	}
 	result.RunID = run.GetRunID()
 	follower := one.Follow(b.client)
+	follower.ToEnd = b.wait || slices.ContainsFunc(b.handovers, func(h plan.Handover) bool {
+		return h.Giver == in.Definition.Name // its old container has to go first
+	})
 	if follower.Builds, err = b.builder.Serve(ctx, in.Definition); err != nil {
 		return err
 	}

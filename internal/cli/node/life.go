@@ -61,9 +61,9 @@ func newRemove(s *session.Session) *cobra.Command {
 		Short: "Remove the record of a node without components",
 		Long: `Remove deletes the record of a node, which is no longer observed. Its events and
 the record of its deployments stay. It is refused while a component should run
-there: undeploy its services, or deploy them to another node. From then on no service
-is dirty for it: the next deploy of one that was takes the node for gone. The name may
-also be one that only a definition ever named.
+there: undeploy its services, or deploy them to another node. A service that is
+dirty because of the node is clean after its next deploy. The name may also be one
+that only a definition ever named.
 
 The name is then free for another machine. Stop the node's worker first: while it
 runs it keeps the name, and it announces the node again when it next starts.

@@ -54,6 +54,7 @@ type inspected struct {
 	RestartCount int
 	State        struct {
 		Status     string
+		Pid        int
 		ExitCode   int
 		OOMKilled  bool
 		StartedAt  time.Time
@@ -247,7 +248,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 		ID: data.ID, Name: data.Name, Image: data.ImageName, Digest: data.ImageDigest,
 		State: stateOf(data.State.Status), ExitCode: data.State.ExitCode, Restarts: data.RestartCount,
 		Health: data.State.Health.Status, Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
-		Memory: data.HostConfig.Memory, OutOfMemory: data.State.OOMKilled,
+		Memory: data.HostConfig.Memory, OutOfMemory: data.State.OOMKilled, PID: data.State.Pid,
 		StopTimeout: time.Duration(data.Config.StopTimeout) * time.Second,
 	}
 	for _, mount := range data.Mounts {
