@@ -58,3 +58,32 @@ func lineIn(file, key string) int {
 	}
 	return newPositions(text).line(key)
 }
+
+// PortCollisions finds host ports that components of two services name on one node.
+// Such services cannot both be deployed. The error is an Errors; each problem is
+// reported at the later of the two.
+func PortCollisions(services []*Service) error {
+	held := map[hostPlace]*Service{}
+	var problems Errors
+	for _, s := range services {
+		for i, c := range s.Components {
+			for j, text := range c.Ports {
+				ports, _ := parsePort(text) // Parse has refused what is not well formed
+				for _, p := range ports {
+					at := hostPlace{c.Node, p.Protocol, p.Host}
+					other := held[at]
+					if held[at] = s; other == nil || other == s {
+						continue
+					}
+					key := elementKey(componentKey(i, "ports"), j)
+					problems = append(problems, Problem{
+						File: s.File, Line: lineIn(s.File, key), Key: key,
+						Message: fmt.Sprintf("host port %d/%s on node %s is taken by service %s%s", p.Host, p.Protocol, c.Node, other.Name, inFile(other.File, "")),
+					})
+					break // one problem is enough for a range
+				}
+			}
+		}
+	}
+	return problems.orNil()
+}

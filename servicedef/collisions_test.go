@@ -48,3 +48,32 @@ func TestCollisionsOfOneService(t *testing.T) {
 		require.Regexp(t, `^\S+/ab?\.toml:4: components\[0\]\.name: .* \(\S+/ab?\.toml:4\)$`, err.Error())
 	}
 }
+
+func TestPortCollisionsAreBetweenServicesOfOneNode(t *testing.T) {
+	service := func(name, node string, ports ...string) *servicedef.Service {
+		return &servicedef.Service{Name: name, File: name + ".toml", Components: []servicedef.Component{{Name: "web", Node: node, Ports: ports}}}
+	}
+	shop := service("shop", "rift", "127.0.0.1:80:8080", "53:53/udp")
+	for name, test := range map[string]struct {
+		other *servicedef.Service
+		want  string
+	}{
+		"the same port, at another address": {service("blog", "rift", "79-81:79-81"), "host port 80/tcp on node rift is taken by service shop (shop.toml)"},
+		"another protocol":                  {service("blog", "rift", "53:53"), ""},
+		"another node":                      {service("blog", "orion", "80:80"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := servicedef.PortCollisions([]*servicedef.Service{shop, test.other})
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			var found servicedef.Errors
+			require.ErrorAs(t, err, &found)
+			require.Len(t, found, 1)
+			require.Equal(t, test.want, found[0].Message)
+			require.Equal(t, "blog.toml", found[0].File)
+			require.Equal(t, "components[0].ports[0]", found[0].Key)
+		})
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -32,6 +33,8 @@ type batch struct {
 	wait    bool // until the containers that are replaced are gone
 	width   int  // of the longest name
 	lines   sync.Mutex
+	// handovers are what the services take from one another.
+	handovers []plan.Handover
 }
 
 // fate is how one service of a batch ended.
@@ -43,24 +46,67 @@ type fate struct {
 	unchanged bool
 }
 
-// deployMany deploys several services concurrently.
+// deployMany deploys several services: concurrently, but for those that take something
+// from others.
 func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, o deployOptions) error {
 	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: o.changed, wait: o.wait}
 	for _, in := range inputs {
 		b.width = max(b.width, len(in.Definition.Name))
 	}
-	list := make([]fate, len(inputs))
+	groups, handovers, err := turns(ctx, s, c, inputs)
+	if err != nil {
+		return err
+	}
+	b.handovers = handovers
+	fates, failed := map[string]fate{}, map[string]bool{}
+	for _, group := range groups {
+		for service, e := range b.together(ctx, group, inputs, failed) {
+			fates[service] = e
+			failed[service] = !e.unchanged && e.result.Outcome != workflows.Succeeded && e.result.Outcome != workflows.Unchanged
+		}
+	}
+	b.builder.Stop()
+	var list []fate
+	for _, in := range inputs {
+		if e := fates[in.Definition.Name]; !e.unchanged {
+			list = append(list, e)
+		}
+	}
+	return b.show(list)
+}
+
+// together deploys the services of a group concurrently, but for those that would take
+// something from one that has failed.
+func (b *batch) together(ctx context.Context, group []string, inputs []workflows.DeployInput, failed map[string]bool) map[string]fate {
+	fates := map[string]fate{}
+	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(deploysAtOnce)
-	for i, in := range inputs {
+	for _, in := range inputs {
+		service := in.Definition.Name
+		if !slices.Contains(group, service) {
+			continue
+		}
 		g.Go(func() error {
-			list[i] = b.deploy(ctx, in)
+			e := fate{result: notBegun(service), code: exit.Failed}
+			if e.result.Error = notGiven(service, b.handovers, failed); e.result.Error != nil {
+				e.result.Outcome = workflows.Failed
+			} else {
+				e = b.deploy(ctx, in)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			fates[service] = e
 			return nil
 		})
 	}
 	_ = g.Wait() // each has its own result
-	b.builder.Stop()
-	return b.show(slices.DeleteFunc(list, func(e fate) bool { return e.unchanged }))
+	return fates
+}
+
+// notBegun is the result of a deploy that has not begun.
+func notBegun(service string) workflows.Result {
+	return workflows.Result{Service: service, WorkflowID: workflows.DeployID(service), Components: []workflows.ComponentResult{}}
 }
 
 // sessionOf is the session for one service of the batch.
@@ -76,9 +122,7 @@ func (b *batch) sessionOf(service string) *session.Session {
 func (b *batch) deploy(ctx context.Context, in workflows.DeployInput) fate {
 	service := in.Definition.Name
 	one := b.sessionOf(service)
-	e := fate{result: workflows.Result{
-		Service: service, WorkflowID: workflows.DeployID(service), Components: []workflows.ComponentResult{},
-	}}
+	e := fate{result: notBegun(service)}
 	unchanged, err := b.isUnchanged(ctx, one, in)
 	if err == nil && unchanged {
 		return fate{unchanged: true}
@@ -128,7 +172,9 @@ func (b *batch) follow(ctx context.Context, one *session.Session, in workflows.D
 	}
 	result.RunID = run.GetRunID()
 	follower := one.Follow(b.client)
-	follower.ToEnd = b.wait
+	follower.ToEnd = b.wait || slices.ContainsFunc(b.handovers, func(h plan.Handover) bool {
+		return h.Giver == in.Definition.Name // its old container has to go first
+	})
 	if follower.Builds, err = b.builder.Serve(ctx, in.Definition); err != nil {
 		return err
 	}

@@ -29,7 +29,8 @@ The deploy runs in Temporal: Ctrl-C only detaches from it, and the same command
 attaches again.
 
 Several services are deployed concurrently: one that fails does not affect the
-others, and the exit code is that of the worst. A mistake in a definition is found
+others, and the exit code is that of the worst. Only a service that takes a host
+port or a volume from another one of them waits for that. A mistake in a definition is found
 before, and then none is deployed; with --all that holds for every file of the
 services directory. --changed leaves out the services that mcp plan shows as
 unchanged. With --json there is one object for one named service, else a list.`,

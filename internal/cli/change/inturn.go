@@ -1,0 +1,75 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// turns puts the deploys of a batch in groups: a service that takes a port or a volume
+// from another one of the batch is deployed after that, when its old container has
+// gone.
+func turns(ctx context.Context, s *session.Session, c client.Client, inputs []workflows.DeployInput) ([][]string, []plan.Handover, error) {
+	var names []string
+	for _, in := range inputs {
+		names = append(names, in.Definition.Name)
+	}
+	if !slices.ContainsFunc(inputs, func(in workflows.DeployInput) bool { return mayTake(in.Definition) }) {
+		return [][]string{names}, nil, nil
+	}
+	var services []fleet.ServiceRecord
+	if err := s.Read(ctx, c, "services", workflows.ServicesName, nil, &services); err != nil {
+		return nil, nil, err
+	}
+	var movements []plan.Movement
+	for _, in := range inputs {
+		m := plan.Movement{Desired: in.Definition}
+		for _, record := range services {
+			if record.Release.Service == in.Definition.Name {
+				m.Release = record.Release
+			}
+		}
+		m.Desired = plan.Merge(m.Release.Definition, m.Desired, in.Only)
+		movements = append(movements, m)
+	}
+	handovers := plan.Between(movements)
+	groups, err := plan.InTurn(names, handovers)
+	if cycle := (*plan.CycleError)(nil); errors.As(err, &cycle) {
+		return nil, nil, exit.Usage(fault.New(fault.Conflict, "%s", cycle.Error()).
+			WithHint("deploy one of them with something else first, or make them components of one service"))
+	}
+	return groups, handovers, err
+}
+
+// mayTake reports whether a service has what two containers cannot have.
+func mayTake(definition servicedef.Service) bool {
+	return slices.ContainsFunc(definition.Components, func(c servicedef.Component) bool {
+		return len(c.Ports)+len(c.WritableVolumes()) > 0
+	})
+}
+
+// notGiven is the fault of a service that takes something from others, of which some
+// were not deployed; nil if all were.
+func notGiven(service string, handovers []plan.Handover, failed map[string]bool) *fault.Error {
+	var missing []string
+	for _, h := range handovers {
+		if h.Taker == service && failed[h.Giver] {
+			missing = append(missing, h.String())
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fault.New(fault.Conflict, "%s was not deployed: %s, which was not deployed", service, strings.Join(missing, " and "))
+}
