@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -122,9 +123,9 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 		}
 		tag, err := tx.Exec(ctx, `
 			update deployments
-			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, finished_at = now()
+			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, error_log = $8, finished_at = now()
 			where service = $1 and number = $2 and outcome is null`,
-			r.Service, r.Deployment, r.Outcome, r.ErrorKind, r.ErrorMessage, nonNil(r.Undone), r.Dirty)
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, storable([]string{r.ErrorMessage})[0], storable(r.Undone), r.Dirty, storable(r.ErrorLog))
 		if err != nil {
 			return err
 		}
@@ -144,6 +145,15 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
+// storable is lines as Postgres stores text: without NUL, in UTF-8.
+func storable(lines []string) []string {
+	list := make([]string, 0, len(lines))
+	for _, line := range lines {
+		list = append(list, strings.ToValidUTF8(strings.ReplaceAll(line, "\x00", "\uFFFD"), "\uFFFD"))
+	}
+	return list
+}
+
 // MarkMended clears the mark of a dirty service, unless a newer deployment has
 // begun since: that one's outcome counts.
 func (s *Store) MarkMended(ctx context.Context, service string, deployment int) error {
@@ -161,7 +171,7 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 	var deployments []fleet.DeploymentRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, undone,
+			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, error_log, undone,
 			       who, from_host, started_at, coalesce(finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
 			       coalesce((definition->>'active')::boolean, false)
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)

@@ -39,10 +39,10 @@ func newExec(s *session.Session) *cobra.Command {
 command has ended, exec shows its output and exits with its exit code. Command and
 output pass through Temporal, which retains them like any workflow.
 
-There is no terminal, and the command's standard input is empty: exec runs nothing
-where it is given input, by a pipe or a file, and with -i or -t. The first 256 KiB of
-each output stream are shown. Both the refusal and an output that is cut have exit
-code 5. On the node, podman exec has neither limit.
+There is no terminal, and the command's standard input is empty: exec runs
+nothing where a pipe or a file gives it input, and with -i or -t. The first
+256 KiB of each output stream are shown. Both the refusal and an output that is
+cut have exit code 5. On the node, podman exec has neither limit.
 
 After --timeout, or Ctrl-C, exec no longer waits for the command, which may
 continue in the container.`,
