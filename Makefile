@@ -124,8 +124,8 @@ crash: setup $(RUN_TOOLS) ## run the crash matrix for CRASH_TIME, and write docs
 HISTORIES = workflows/testdata/histories/$(shell printf '%04d' $$((1 + $$(ls workflows/testdata/histories | wc -l))))
 
 .PHONY: histories
-histories: setup $(RUN_TOOLS) ## record the history of every outcome, for the replay test
-	@go test ./test/e2e -count=1 -run 'TestEveryOutcomeReplays|TestOldImagesArePruned' -record=$(CURDIR)/$(HISTORIES)
+histories: setup $(RUN_TOOLS) ## record the history of every outcome and of every type of workflow, for the replay test
+	@go test ./test/e2e -count=1 -run 'TestEveryOutcomeReplays|TestEveryTypeReplays|TestOldImagesArePruned' -record=$(CURDIR)/$(HISTORIES)
 
 # Where `make man` puts the pages; a package puts them into /usr/share/man/man1.
 MANDIR ?= man/man1

@@ -23,6 +23,8 @@ type Control struct {
 	Images   ImageRegistry
 	Lock     Lock
 	Queues   Queues
+	// MonitorInterval is how often each node is observed.
+	MonitorInterval time.Duration
 	// Version is mcp's own.
 	Version string
 	// Alerts are the destinations of alerts by their names; it may be empty.

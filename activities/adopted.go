@@ -13,8 +13,8 @@ import (
 )
 
 // labelling returns an engine that gives adopted containers, by their ids, the
-// labels that they would bear if mcp had created them, in Inspect and Summaries. No
-// step has to distinguish the two kinds.
+// labels and the stop timeout that they would have if mcp had created them, in
+// Inspect and Summaries. No step has to distinguish the two kinds.
 func labelling(engine runtime.Runtime, adopted []fleet.Adopted) runtime.Runtime {
 	if len(adopted) == 0 {
 		return engine
@@ -31,6 +31,9 @@ type labelled struct {
 func (l labelled) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
 	info, err := l.Runtime.Inspect(ctx, name)
 	info.Labels = l.labels(info.ID, info.Labels)
+	if a, adopted := l.find(info.ID); adopted && a.StopTimeout > 0 {
+		info.StopTimeout = a.StopTimeout
+	}
 	return info, err
 }
 
@@ -67,15 +70,24 @@ func (l labelled) Summaries(ctx context.Context, s runtime.Selection) ([]runtime
 // labels returns those of a container, with those that it would bear if it is
 // adopted.
 func (l labelled) labels(id string, own map[string]string) map[string]string {
-	i := slices.IndexFunc(l.adopted, func(a fleet.Adopted) bool { return a.ID == id })
-	if i < 0 {
+	a, adopted := l.find(id)
+	if !adopted {
 		return own
 	}
-	a, labels := l.adopted[i], maps.Clone(own)
+	labels := maps.Clone(own)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	labels[runtime.LabelService], labels[runtime.LabelComponent] = a.Service, a.Component
-	labels[runtime.LabelDeployment], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Spec
+	labels[runtime.LabelDeployment], labels[runtime.LabelRun], labels[runtime.LabelSpec] = strconv.Itoa(a.Deployment), a.Run, a.Spec
 	return labels
+}
+
+// find returns the adopted container with that id.
+func (l labelled) find(id string) (fleet.Adopted, bool) {
+	i := slices.IndexFunc(l.adopted, func(a fleet.Adopted) bool { return a.ID == id })
+	if i < 0 {
+		return fleet.Adopted{}, false
+	}
+	return l.adopted[i], true
 }

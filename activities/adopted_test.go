@@ -30,9 +30,9 @@ func TestAnAdoptedContainerIsSurveyedUnderAnyName(t *testing.T) {
 		require.NoError(t, err)
 		return found.Containers
 	}
-	want := fleet.Container{Name: "shop-api.prev", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true}
+	want := fleet.Container{Name: "shop-api.prev", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true, ID: adopted[0].ID, Image: image}
 	require.Equal(t, []fleet.Container{want}, survey(adopted))
-	require.Equal(t, []fleet.Container{{Name: "shop-api.prev", Running: true}}, survey(nil))
+	require.Equal(t, []fleet.Container{{Name: "shop-api.prev", Running: true, ID: adopted[0].ID, Image: image}}, survey(nil))
 	require.NoError(t, h.engine.Rename(t.Context(), "shop-api.prev", "mine"))
 	want.Name = "mine"
 	require.Equal(t, []fleet.Container{want}, survey(adopted))
@@ -43,8 +43,8 @@ func TestAnAdoptedContainerIsSurveyedUnderAnyName(t *testing.T) {
 func TestAnAdoptedContainerIsReplacedLikeOneOfMcps(t *testing.T) {
 	h := newHost(t)
 	adopted := h.byHand(t)
-	swap := activities.CutOverInput{Service: "shop", Deployment: 2, Replace: []string{"shop-api"}}
-	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-api"}}
+	swap := activities.CutOverInput{Service: "shop", Deployment: 2, Replace: fleet.Refs("shop-api")}
+	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: fleet.Refs("shop-api")}
 	require.Nil(t, h.run(api(2)))
 	require.Equal(t, fault.Conflict, h.do(h.CutOver, swap).Kind, "it is foreign")
 	require.Equal(t, []string{"shop-api::running", "shop-api.next:2:running"}, h.names(t))
@@ -64,14 +64,14 @@ func TestAnAdoptedContainerIsReplacedLikeOneOfMcps(t *testing.T) {
 func TestAnAdoptedContainerIsSetAsideAndPutBack(t *testing.T) {
 	h := newHost(t)
 	adopted := h.byHand(t)
-	require.Nil(t, h.do(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: 2, Leave: []string{"shop-api"}, Adopted: adopted}))
+	require.Nil(t, h.do(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: 2, Leave: fleet.Refs("shop-api"), Adopted: adopted}))
 	require.Equal(t, []string{"shop-api.prev::running"}, h.names(t))
 	require.Nil(t, h.do(h.Restore, activities.RestoreInput{
 		Service: "shop", Deployment: 2, Adopted: adopted,
 		Recovery: plan.Recovery{Node: "rift", Rename: []plan.Rename{{From: "shop-api.prev", To: "shop-api"}}},
 	}))
 	require.Equal(t, []string{"shop-api::running"}, h.names(t))
-	remove := activities.RestoreInput{Service: "shop", Deployment: 3, Recovery: plan.Recovery{Node: "rift", Remove: []string{"shop-api"}}}
+	remove := activities.RestoreInput{Service: "shop", Deployment: 3, Recovery: plan.Recovery{Node: "rift", Remove: fleet.Refs("shop-api")}}
 	require.Nil(t, h.do(h.Restore, remove))
 	require.Equal(t, []string{"shop-api::running"}, h.names(t), "it is foreign")
 	remove.Adopted = adopted

@@ -9,14 +9,16 @@ import (
 )
 
 // CutOverInput names the containers of one node that are replaced or removed, by
-// their real names.
+// their real names and their ids.
 type CutOverInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	// Replace are replaced by the container that waits as name.next.
-	Replace []string `json:"replace,omitempty"`
-	// Leave are set aside and have no successor here.
-	Leave []string `json:"leave,omitempty"`
+	Replace []fleet.Ref `json:"replace,omitempty"`
+	// Leave are set aside and have no successor here. One that has another name keeps
+	// that.
+	Leave []fleet.Ref `json:"leave,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -26,13 +28,16 @@ type CutOverResult struct {
 	// Refused is why it has not: nothing was renamed, so that the deploy can
 	// still be undone. It is nil if the cut-over is complete.
 	Refused *fault.Error `json:"refused,omitempty"`
+	// Boot is the present boot of the node's host; "" if that is unknown. Where it is
+	// another than a container was healthy in, the boot has ended the container.
+	Boot string `json:"boot,omitempty"`
 }
 
 // CutOver renames: name → name.prev, then name.next → name. It checks first that
-// every successor still runs. From the first rename on the deploy only
-// goes forward.
+// every successor still runs, without a restart since it was started, and refuses
+// otherwise.
 func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, error) {
-	s := step{service: in.Service, deployment: in.Deployment, alone: true, adopted: in.Adopted}
+	s := step{service: in.Service, identity: in.identity(), alone: true, adopted: in.Adopted}
 	result, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (CutOverResult, error) {
 		here, err := holdings(ctx, engine, in.Service)
 		if err != nil {
@@ -40,7 +45,7 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 		}
 		refused, err := a.refuse(ctx, here, in)
 		if refused != nil || err != nil {
-			return CutOverResult{Refused: refused}, err
+			return CutOverResult{Refused: refused, Boot: a.Machine.Boot}, err
 		}
 		return CutOverResult{}, here.swapAll(ctx, engine, in)
 	})
@@ -49,6 +54,8 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 	}
 	return result, nil
 }
+
+func (in CutOverInput) identity() identity { return identity{in.Deployment, in.Run} }
 
 // holding is the containers of a service on a node, by name. No other step changes
 // them inside the fence while this one is alone there.
@@ -69,25 +76,25 @@ func holdings(ctx context.Context, engine runtime.Runtime, service string) (hold
 
 // released reports whether the container of a deployment has its real name
 // already.
-func (h holding) released(name string, deployment int) bool {
+func (h holding) released(name string, deployment identity) bool {
 	current, found := h[name]
-	return found && deploymentIn(current.Labels) == deployment
+	return found && identityIn(current.Labels) == deployment
 }
 
 // refuse returns the reason why the cut-over must not begin. One that has begun
 // already, in an attempt that died, is not refused any more.
 func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*fault.Error, error) {
-	for _, name := range in.Replace {
-		if here.released(name, in.Deployment) {
+	for _, replaced := range in.Replace {
+		name := replaced.Name
+		if here.released(name, in.identity()) {
 			return nil, nil
 		}
 		next := here[name+fleet.NextSuffix]
-		if next.State == runtime.Running {
-			continue
-		}
 		ended, err := a.Runtime.Inspect(ctx, name+fleet.NextSuffix)
 		var refused *fault.Error
 		switch {
+		case err == nil && ended.State == runtime.Running && ended.Restarts == 0:
+			continue
 		case fault.Is(err, fault.NotFound):
 			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, fleet.NextSuffix)
 		case err != nil:
@@ -105,22 +112,22 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 // swapAll does all the renames of one node. It does not repeat those of an attempt
 // that died between two of them.
 func (h holding) swapAll(ctx context.Context, engine runtime.Runtime, in CutOverInput) error {
-	for _, name := range in.Replace {
-		if h.released(name, in.Deployment) {
+	for _, old := range in.Replace {
+		if h.released(old.Name, in.identity()) {
 			continue
 		}
-		if err := h.stepAside(ctx, engine, name); err != nil {
+		if err := h.stepAside(ctx, engine, old.Name); err != nil {
 			return err
 		}
-		if err := engine.Rename(ctx, name+fleet.NextSuffix, name); err != nil {
+		if err := engine.Rename(ctx, old.Name+fleet.NextSuffix, old.Name); err != nil {
 			return err
 		}
 	}
-	for _, name := range in.Leave {
-		if h.released(name, in.Deployment) {
+	for _, old := range in.Leave {
+		if h.released(old.Name, in.identity()) {
 			continue
 		}
-		if err := h.stepAside(ctx, engine, name); err != nil {
+		if err := h.stepAside(ctx, engine, old.Name); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -69,4 +71,33 @@ func TestACutOverTouchesNoForeignContainer(t *testing.T) {
 	require.Nil(t, h.run(api(1)))
 	require.Equal(t, fault.Conflict, h.cutOver(1).Kind)
 	require.Contains(t, h.names(t), "shop-api::running")
+}
+
+// By the boots the deploy knows whether a container has ended by itself. Run again it is
+// the same container.
+func TestARefusedCutOverNamesTheBootAndTheContainerRunsAgain(t *testing.T) {
+	h := newHost(t)
+	h.Machine.Boot = "first"
+	ran := runContainer(t, h)
+	require.Equal(t, "first", ran.Boot)
+	h.engine.Exit("shop-api.next", 0)
+	h.restartWorker()
+	h.Machine.Boot = "second"
+	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: 1, Replace: fleet.Refs("shop-api")})
+	require.NoError(t, err)
+	var refused activities.CutOverResult
+	require.NoError(t, value.Get(&refused))
+	require.Equal(t, "second", refused.Boot)
+	require.Equal(t, "api", refused.Refused.Component)
+	again := runContainer(t, h)
+	require.Equal(t, activities.RunContainerResult{ID: ran.ID, Boot: "second"}, again)
+	require.Nil(t, h.cutOver(1))
+}
+
+func runContainer(t *testing.T, h *host) (ran activities.RunContainerResult) {
+	t.Helper()
+	value, err := h.env.ExecuteActivity(h.RunContainer, activities.RunContainerInput{Component: api(1)})
+	require.NoError(t, err)
+	require.NoError(t, value.Get(&ran))
+	return ran
 }

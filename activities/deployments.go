@@ -2,10 +2,14 @@ package activities
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // BeginDeployment opens a deployment and gives it its number, which is the
@@ -44,9 +48,11 @@ func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fl
 	return plan.StaleImages(former), err
 }
 
-// FinishDeployment records a deployment's outcome, and may let its ports rest.
+// FinishDeployment records a deployment's outcome and an event for each node that keeps
+// a predecessor, and may let its ports rest.
 func (a *Control) FinishDeployment(ctx context.Context, in fleet.FinishRequest) error {
-	in.PortRest = a.PortRest
+	in.PortRest, in.Destinations = a.PortRest, slices.Sorted(maps.Keys(a.Alerts))
+	in.Events = watch.NotRetired(in.Service, in.NotRetired, time.Now())
 	return a.Registry.FinishDeployment(ctx, in)
 }
 
@@ -59,6 +65,9 @@ type ListDeploymentsInput struct {
 
 // ListDeployments reads the deployments of a service, newest first.
 func (a *Control) ListDeployments(ctx context.Context, in ListDeploymentsInput) ([]fleet.DeploymentRecord, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return nil, err
+	}
 	return a.Registry.Deployments(ctx, in.Service, in.Limit)
 }
 
@@ -70,5 +79,8 @@ type LoadSnapshotInput struct {
 
 // LoadSnapshot reads a former release, to deploy it again.
 func (a *Control) LoadSnapshot(ctx context.Context, in LoadSnapshotInput) (fleet.Snapshot, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return fleet.Snapshot{}, err
+	}
 	return a.Registry.Snapshot(ctx, in.Service, in.Number)
 }

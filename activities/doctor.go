@@ -16,9 +16,11 @@ type ControlDiagnosis struct {
 	Postgres *fault.Error `json:"postgres,omitempty"`
 	// Schema is the version of the registry's tables, and NeedsSchema the one
 	// that this mcp needs.
-	Schema      int               `json:"schema,omitempty"`
-	NeedsSchema int               `json:"needs_schema,omitempty"`
-	Nodes       []fleet.NodeState `json:"nodes,omitempty"`
+	Schema      int `json:"schema,omitempty"`
+	NeedsSchema int `json:"needs_schema,omitempty"`
+	// Tables names the registry's tables that are gone; nil if all are there.
+	Tables *fault.Error      `json:"tables,omitempty"`
+	Nodes  []fleet.NodeState `json:"nodes,omitempty"`
 }
 
 // registryTimeout bounds how long Postgres may take to answer a diagnosis.
@@ -31,8 +33,11 @@ func (a *Control) DiagnoseControl(ctx context.Context) (ControlDiagnosis, error)
 	defer cancel()
 	var err error
 	found.Schema, found.NeedsSchema, err = a.Registry.Schema(limited)
-	if err == nil {
-		found.Nodes, err = a.Registry.NodeStates(limited)
+	switch tables := a.Registry.CheckTables(limited); {
+	case fault.Is(tables, fault.NotFound):
+		found.Tables, err = fault.Of(tables), nil
+	case err == nil && tables == nil:
+		found.Nodes, err = a.ListNodeStates(limited)
 	}
 	if limited.Err() != nil {
 		err = fault.New(fault.Unavailable, "Postgres has not answered in %s", registryTimeout)
@@ -54,7 +59,7 @@ type NodeDiagnosis struct {
 
 // DiagnoseNode diagnoses a node's worker.
 func (a *Node) DiagnoseNode(ctx context.Context) (NodeDiagnosis, error) {
-	version, err := a.Runtime.Version(ctx)
+	version, err := askEngine(ctx, a, a.Runtime.Version)
 	if err != nil {
 		return NodeDiagnosis{MCP: a.Version, Engine: fault.Of(a.placed(err, ""))}, nil
 	}

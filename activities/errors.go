@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
@@ -60,12 +61,25 @@ func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 	if errors.Is(context.Cause(ctx), ErrStopping) {
 		return out, ToTemporal(ErrStopping, true)
 	}
+	if lost := outage(ctx); lost != nil && errors.Is(err, ctx.Err()) {
+		return out, ToTemporal(lost, true)
+	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return out, ctx.Err() // cancelled, or timed out: Temporal records which
 	}
 	f := fault.Of(err)
 	tries := a.shared.count(info, f.Kind == fault.Internal)
 	return out, ToTemporal(f, retryable(f.Kind, tries, info.ActivityType.Name))
+}
+
+// outage returns the fault of an attempt whose context ended because Temporal did not
+// take its heartbeats; nil if it ended for another reason, or not at all.
+func outage(ctx context.Context) *fault.Error {
+	var refused serviceerror.ServiceError
+	if ctx.Err() == nil || !errors.As(context.Cause(ctx), &refused) {
+		return nil
+	}
+	return fault.Wrap(fault.Unavailable, refused, "report progress to Temporal")
 }
 
 // count records how an attempt ended, and returns how many in a row were

@@ -25,6 +25,7 @@ type ExecResult = runtime.ExecResult
 // have any effect.
 func (a *Node) Exec(ctx context.Context, in ExecInput) (runtime.ExecResult, error) {
 	return reporting(ctx, func(ctx context.Context, _ *reporter) (runtime.ExecResult, error) {
+		allow(ctx, in.Timeout)
 		result, err := a.exec(ctx, in)
 		if err != nil && ctx.Err() == nil {
 			err = a.placed(err, in.Component)

@@ -13,7 +13,8 @@ import (
 // Fence keeps late activities of an older deployment from a node's
 // containers. A workflow that is terminated gives up its lock while an activity
 // of it may still be running; the deployment's number distinguishes the late one
-// from the new one.
+// from the new one. A registry that was restored from a backup gives a number once
+// more: then the run distinguishes the two, and the one that came first has it.
 //
 // Once a newer deployment is seen, no older one begins a step, and the newer one
 // goes on when the steps under way have ended: the containers that it has surveyed
@@ -26,11 +27,24 @@ type Fence struct {
 	services map[string]*guard
 }
 
+// identity is that of a deployment of a service: its number, and the run of its
+// workflow.
+type identity struct {
+	number int
+	run    string
+}
+
+// refuses reports whether a deployment may do nothing because another one, i, has
+// been here.
+func (i identity) refuses(other identity) bool {
+	return i.number > other.number || i.number == other.number && i.run != other.run
+}
+
 // guard is the fence of one service.
 type guard struct {
-	newest   int // the newest deployment that was seen
-	closed   int // the newest one that was undone here
-	read     int // the newest for which the containers' labels were read
+	newest   identity // the newest deployment that was seen
+	closed   identity // the newest one that was undone here
+	read     identity // the newest for which the containers' labels were read
 	underWay map[*step]bool
 	// ended is closed, and replaced, whenever a step ends.
 	ended chan struct{}
@@ -38,8 +52,8 @@ type guard struct {
 
 // step is work of a deployment that changes containers of a service.
 type step struct {
-	service    string
-	deployment int
+	service string
+	identity
 	// alone keeps other steps of the same deployment from running beside it.
 	alone bool
 	// adopted are the service's adopted containers.
@@ -65,18 +79,24 @@ func (f *Fence) guard(service string) *guard {
 
 // see records a deployment and stops the steps of older ones; the caller holds the
 // lock.
-func (g *guard) see(service string, deployment int) {
-	g.newest = max(g.newest, deployment)
+func (g *guard) see(service string, deployment identity) {
+	if deployment.number > g.newest.number {
+		g.newest = deployment
+	}
 	for s := range g.underWay {
-		if s.deployment < g.newest {
-			s.stop(over(service, s.deployment, g.newest))
+		if g.newest.refuses(s.identity) {
+			s.stop(over(service, s.identity, g.newest))
 		}
 	}
 }
 
-// over is the error of a deployment when a newer one was seen.
-func over(service string, deployment, newest int) error {
-	return fault.New(fault.Conflict, "deployment %d of %s is over: deployment %d has begun", deployment, service, newest)
+// over is the error of a deployment when a newer one, or another one of its number,
+// was seen.
+func over(service string, deployment, newest identity) error {
+	if deployment.number == newest.number {
+		return fault.New(fault.Conflict, "deployment %d of %s is not the one that was here: its number has been given twice", deployment.number, service)
+	}
+	return fault.New(fault.Conflict, "deployment %d of %s is over: deployment %d has begun", deployment.number, service, newest.number)
 }
 
 // enter begins a step once no other one excludes it. It returns the step's context;
@@ -107,17 +127,17 @@ func (f *Fence) admit(s *step) (ended <-chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g := f.guard(s.service)
-	g.see(s.service, s.deployment)
+	g.see(s.service, s.identity)
 	switch {
-	case g.newest > s.deployment:
-		return nil, over(s.service, s.deployment, g.newest)
+	case g.newest.refuses(s.identity):
+		return nil, over(s.service, s.identity, g.newest)
 	case s.closing:
-		g.closed = max(g.closed, s.deployment)
-	case g.closed >= s.deployment:
-		return nil, fault.New(fault.Conflict, "deployment %d of %s is being undone", s.deployment, s.service)
+		g.closed = s.identity // which is the newest
+	case g.closed == s.identity:
+		return nil, fault.New(fault.Conflict, "deployment %d of %s is being undone", s.number, s.service)
 	}
 	for other := range g.underWay {
-		if other.deployment < s.deployment || other.alone || s.alone {
+		if other.identity != s.identity || other.alone || s.alone {
 			return g.ended, nil
 		}
 	}
@@ -136,12 +156,12 @@ func (f *Fence) leave(s *step) {
 }
 
 // pass fails when a newer deployment was seen here.
-func (f *Fence) pass(service string, deployment int) error {
+func (f *Fence) pass(service string, deployment identity) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g := f.guard(service)
 	g.see(service, deployment)
-	if g.newest > deployment {
+	if g.newest.refuses(deployment) {
 		return over(service, deployment, g.newest)
 	}
 	return nil
@@ -152,14 +172,19 @@ func (f *Fence) pass(service string, deployment int) error {
 const settleTime = 3 * time.Second
 
 // settle records a deployment that is about to survey, waits until no step of
-// another is under way, and returns the newest deployment seen.
-func (f *Fence) settle(ctx context.Context, service string, deployment int) (newest int, err error) {
+// another is under way, and returns the number of the newest other one that was seen
+// and keeps it out; 0 if none does.
+func (f *Fence) settle(ctx context.Context, service string, deployment identity) (newest int, err error) {
 	timeout := time.NewTimer(settleTime)
 	defer timeout.Stop()
 	for {
 		newest, other, ended := f.othersUnderWay(service, deployment)
-		if ended == nil {
-			return newest, nil
+		switch {
+		case ended != nil:
+		case newest.refuses(deployment):
+			return newest.number, nil
+		default:
+			return 0, nil
 		}
 		select {
 		case <-ended:
@@ -173,29 +198,30 @@ func (f *Fence) settle(ctx context.Context, service string, deployment int) (new
 
 // othersUnderWay records a deployment, and finds a step of another one: ended is
 // nil if there is none.
-func (f *Fence) othersUnderWay(service string, deployment int) (newest, other int, ended <-chan struct{}) {
+func (f *Fence) othersUnderWay(service string, deployment identity) (newest identity, other int, ended <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g := f.guard(service)
 	g.see(service, deployment)
 	for s := range g.underWay {
-		if s.deployment != deployment {
-			return g.newest, s.deployment, g.ended
+		if s.identity != deployment {
+			return g.newest, s.number, g.ended
 		}
 	}
 	return g.newest, 0, nil
 }
 
 // labelsRead reports whether the labels were read for this deployment.
-func (f *Fence) labelsRead(service string, deployment int) bool {
+func (f *Fence) labelsRead(service string, deployment identity) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.guard(service).read >= deployment
+	return f.guard(service).read == deployment
 }
 
-func (f *Fence) recordRead(service string, deployment int) {
+func (f *Fence) recordRead(service string, deployment identity) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	g := f.guard(service)
-	g.read = max(g.read, deployment)
+	if g := f.guard(service); deployment.number >= g.read.number {
+		g.read = deployment
+	}
 }

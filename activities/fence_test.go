@@ -2,14 +2,17 @@ package activities_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -34,6 +37,11 @@ func (h *host) hold(method, name string) (reached <-chan struct{}, letGo func())
 // activities end with ctx.
 func (h *host) beside(ctx context.Context) *host {
 	return &host{Node: h.Node, engine: h.engine, env: newActivities(ctx, h.Node)}
+}
+
+// changes are the calls so far that change something.
+func (h *host) changes() []runtime.FakeCall {
+	return slices.DeleteFunc(h.engine.Calls(), func(c runtime.FakeCall) bool { return c.Method == "Inspect" || c.Method == "Summaries" })
 }
 
 // begin runs something in the background; the channel gives what it returns.
@@ -90,7 +98,7 @@ func lateSteps() map[string]late {
 		"StopContainer": {
 			before: updated,
 			step: func(h *host) *fault.Error {
-				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
 			},
 			method: "Stop", name: "shop-api", sees: "shop-api(stopped) shop-api.next",
 		},
@@ -113,7 +121,7 @@ func lateSteps() map[string]late {
 				require.Nil(t, h.cutOver(2))
 			},
 			step: func(h *host) *fault.Error {
-				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-api"}})
+				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: fleet.Refs("shop-api")})
 			},
 			method: "Stop", name: "shop-api.prev", sees: "shop-api shop-api.prev(stopped)",
 		},
@@ -129,7 +137,7 @@ func lateSteps() map[string]late {
 			},
 			step: func(h *host) *fault.Error {
 				return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Recovery: plan.Recovery{
-					Remove: []string{"shop-api.next"}, Start: []string{"shop-api", "shop-web"},
+					Remove: fleet.Refs("shop-api.next"), Start: fleet.Refs("shop-api", "shop-web"),
 				}})
 			},
 			method: "Start", name: "shop-api", sees: "shop-api shop-web(stopped)",
@@ -164,15 +172,44 @@ func TestANewerDeploymentSurveysWhenOlderStepsHaveEnded(t *testing.T) {
 	}
 }
 
+// An engine that never answers does not hold the node for ever: after a bound the step
+// is given up, and the next one goes on. What hangs begins no further call.
+func TestAStepThatHangsIsGivenUp(t *testing.T) {
+	for name, test := range lateSteps() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t)
+				test.before(t, h)
+				reached, letGo := h.hold(test.method, test.name)
+				step := begin(func() *fault.Error { return test.step(h) })
+				<-reached
+				over := <-step
+				require.NotNil(t, over)
+				require.Equal(t, fault.Unavailable, over.Kind, over.Message)
+				require.Contains(t, over.Message, "no progress within 1m30s")
+
+				next := h.beside(t.Context())
+				require.Nil(t, next.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Closing: true}), "the undo goes on")
+				_, f := next.survey(3)
+				require.Nil(t, f, "and so does a newer deployment")
+				before := h.changes()
+				letGo()
+				synctest.Wait()
+				require.Equal(t, before, h.changes(), "the call that hung is the last one")
+			})
+		})
+	}
+}
+
 func TestEveryStepOfANewerDeploymentWaitsForAnOlderOne(t *testing.T) {
 	steps := map[string]func(h *host) *fault.Error{
 		"StopContainer": func(h *host) *fault.Error {
-			return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"})
+			return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: fleet.Ref{Name: "shop-api"}})
 		},
 		"RunContainer": func(h *host) *fault.Error { return h.run(api(3)) },
 		"CutOver":      func(h *host) *fault.Error { return h.cutOver(3) },
 		"Retire": func(h *host) *fault.Error {
-			return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 3, Containers: []string{"shop-api"}})
+			return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 3, Containers: fleet.Refs("shop-api")})
 		},
 		"Restore": func(h *host) *fault.Error {
 			return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 3})
@@ -184,7 +221,7 @@ func TestEveryStepOfANewerDeploymentWaitsForAnOlderOne(t *testing.T) {
 			updated(t, h)
 			reached, letGo := h.hold("Stop", "shop-api")
 			older := begin(func() *fault.Error {
-				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
 			})
 			<-reached
 			newer := h.beside(t.Context())
@@ -220,7 +257,7 @@ func TestTheStepsOfOneDeploymentRunInParallel(t *testing.T) {
 	starting := begin(func() *fault.Error { return h.run(api(2)) })
 	<-reached
 	second := h.beside(t.Context())
-	require.Nil(t, second.do(second.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"}))
+	require.Nil(t, second.do(second.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}}))
 	_, f := second.survey(2)
 	require.Nil(t, f, "its own survey waits for nothing either")
 	other := api(2, func(c *activities.ComponentSpec) { c.Service = "other" })
@@ -250,7 +287,7 @@ func TestALateStopLeavesTheSuccessorAlone(t *testing.T) {
 	h := newHost(t)
 	updated(t, h)
 	require.Nil(t, h.cutOver(2))
-	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"}))
+	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}}))
 	require.ElementsMatch(t, []string{"shop-api:2:running", "shop-api.prev:1:running"}, h.names(t))
 }
 
@@ -265,7 +302,7 @@ func TestAStepThatIsCancelledIsUnderWayUntilTheEngineHasAnswered(t *testing.T) {
 	cancelled := h.beside(ctx)
 	step := begin(func() error {
 		_, err := cancelled.env.ExecuteActivity(h.Restore, activities.RestoreInput{
-			Service: "shop", Deployment: 2, Recovery: plan.Recovery{Start: []string{"shop-api"}},
+			Service: "shop", Deployment: 2, Recovery: plan.Recovery{Start: fleet.Refs("shop-api")},
 		})
 		return err
 	})
@@ -287,7 +324,7 @@ func TestASurveyNamesTheStepThatItWaitsFor(t *testing.T) {
 	updated(t, h)
 	reached, letGo := h.hold("Stop", "shop-api")
 	step := begin(func() *fault.Error {
-		return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: "shop-api"})
+		return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
 	})
 	<-reached
 	_, f := h.beside(t.Context()).survey(3)
@@ -317,10 +354,10 @@ func TestARestoreActsOnlyWhileTheFenceIsTheSame(t *testing.T) {
 		return found.Fence
 	}
 	restore := func(fence string) *fault.Error {
-		return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Fence: fence, Recovery: plan.Recovery{Start: []string{"shop-api"}}})
+		return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Fence: fence, Recovery: plan.Recovery{Start: fleet.Refs("shop-api")}})
 	}
 	surveyed := fence()
-	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"}))
+	require.Nil(t, h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 3, Container: fleet.Ref{Name: "shop-api"}}))
 	require.Equal(t, fault.Conflict, restore(surveyed).Kind)
 	h.restartWorker()
 	require.Equal(t, fault.Conflict, restore(surveyed).Kind, "the new worker has not seen deployment 3")

@@ -2,35 +2,42 @@ package activities
 
 import (
 	"context"
+	"math"
+	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // inside runs a step inside the fence. Work gets an engine whose calls are not
 // interrupted. When the activity is cancelled, or a newer deployment is seen, inside
-// returns at once; the step is under way until the engine has finished.
+// returns at once; the step is under way until the engine has finished, or makes no
+// progress any more.
 func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.Context, engine runtime.Runtime) (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
 	var none T
 	ctx, leave, err := a.Fence.enter(ctx, &s)
 	if err != nil {
 		return none, err
 	}
-	done := make(chan result, 1)
+	ctx, v, end := keepVigil(ctx)
+	leave = sync.OnceFunc(leave)
+	stalled := context.AfterFunc(v.ctx, func() {
+		s.stop(context.Cause(v.ctx))
+		leave()
+	})
+	done := make(chan outcome[T], 1)
 	go func() {
 		defer leave()
-		err := a.readLabels(ctx, s.service, s.deployment)
-		if err != nil {
-			done <- result{err: err}
-			return
-		}
-		value, err := work(ctx, uninterrupted{labelling(a.Runtime, s.adopted)})
-		done <- result{value, err}
+		defer stalled()
+		defer end()
+		done <- try(func() (T, error) {
+			if err := a.readLabels(ctx, s.service, s.identity); err != nil {
+				return none, err
+			}
+			return work(ctx, uninterrupted{labelling(a.Runtime, s.adopted)})
+		})
 	}()
 	<-ctx.Done() // as it also is when the step has ended
 	select {
@@ -47,64 +54,61 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 // begins no call.
 type uninterrupted struct{ runtime.Runtime }
 
-func (u uninterrupted) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
-	if ctx.Err() != nil {
-		return "", context.Cause(ctx)
-	}
-	return u.Runtime.Run(context.WithoutCancel(ctx), spec)
+func (u uninterrupted) Run(ctx context.Context, spec runtime.ContainerSpec) (id string, err error) {
+	err = finish(ctx, 0, func(ctx context.Context) error {
+		id, err = u.Runtime.Run(ctx, spec)
+		return err
+	})
+	return id, err
 }
 
 func (u uninterrupted) Start(ctx context.Context, name string) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Start(ctx, name) })
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Start(ctx, name) })
 }
 
 func (u uninterrupted) Stop(ctx context.Context, name string, timeout time.Duration) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Stop(ctx, name, timeout) })
+	allow(ctx, timeout)
+	return finish(ctx, timeout, func(ctx context.Context) error { return u.Runtime.Stop(ctx, name, timeout) })
 }
 
 func (u uninterrupted) Remove(ctx context.Context, name string) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Remove(ctx, name) })
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Remove(ctx, name) })
 }
 
 func (u uninterrupted) Rename(ctx context.Context, from, to string) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.Runtime.Rename(ctx, from, to) })
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Rename(ctx, from, to) })
 }
 
-func (u uninterrupted) do(ctx context.Context, call func(context.Context) error) error {
+// finish makes a call whose context ends later than ctx: by patience, and by extra.
+func finish(ctx context.Context, extra time.Duration, call func(context.Context) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return call(context.WithoutCancel(ctx))
+	detached, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })
+	defer late.Stop()
+	defer context.AfterFunc(ctx, func() { late.Reset(patience + extra) })()
+	return call(detached)
 }
 
-// readLabels fails when the service's containers are of a newer deployment. The labels
-// show deployments that this process has not seen because it started after them.
-// Reading them once is enough: later deployments pass this fence.
-func (a *Node) readLabels(ctx context.Context, service string, deployment int) error {
+// readLabels fails when the service's containers are of a newer deployment, or of
+// another one of the same number. The labels show deployments that this process has
+// not seen because it started after them. Reading them once is enough: later
+// deployments pass this fence.
+func (a *Node) readLabels(ctx context.Context, service string, deployment identity) error {
 	if a.Fence.labelsRead(service, deployment) {
 		return nil
 	}
-	newest, err := a.newestLabel(ctx, service)
+	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
 	if err != nil {
 		return err
 	}
-	if newest > deployment {
-		return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment, service, a.Name, newest)
+	for _, c := range containers {
+		if found := identityIn(c.Labels); found.refuses(deployment) && fleet.Credible(found.number, deployment.number) {
+			return fault.New(fault.Conflict, "deployment %d of %s is over: node %s has containers of deployment %d", deployment.number, service, a.Name, found.number)
+		}
 	}
 	a.Fence.recordRead(service, deployment)
 	return nil
-}
-
-// newestLabel returns the newest deployment in the labels of the service's
-// containers.
-func (a *Node) newestLabel(ctx context.Context, service string) (int, error) {
-	containers, err := a.Runtime.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service}})
-	if err != nil {
-		return 0, err
-	}
-	newest := 0
-	for _, c := range containers {
-		newest = max(newest, deploymentIn(c.Labels))
-	}
-	return newest, nil
 }

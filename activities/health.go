@@ -18,6 +18,9 @@ const (
 	// again as the one before, up to the interval, so that a container is found
 	// healthy after at most one and a half times the time that it took.
 	firstPause = 10 * time.Millisecond
+	// watchPause is the least pause between two probes of a container that is healthy
+	// already, and the longest where it only has to run.
+	watchPause = 100 * time.Millisecond
 	// logLines is how many lines of a failed container's output an error holds.
 	logLines = 10
 	// logLine is how many bytes of each line it holds, and checkOutput how many of
@@ -34,13 +37,16 @@ type exited struct{ container runtime.ContainerInfo }
 
 func (e exited) Error() string { return e.container.End() }
 
-// awaitHealthy returns when the container is healthy, or will not become healthy.
+// awaitHealthy returns when the container has been healthy for as long as its
+// definition wants, or will not become so.
 func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, name string) error {
 	health := c.Definition.Health
 	checks := a.checks(c, name)
+	allow(ctx, time.Duration(health.Interval)+time.Duration(max(1, len(checks)))*time.Duration(health.Timeout))
 	r.set("health", name)
 	started := time.Now()
 	deadline := started.Add(time.Duration(health.StartPeriod))
+	var since time.Time // when it became healthy; zero while it is not
 	pause, failures := firstPause, 0
 	for attempt := 1; ; attempt++ {
 		err := a.probe(ctx, name, checks, attempt)
@@ -52,8 +58,6 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		}
 		past := !time.Now().Before(deadline)
 		switch {
-		case err == nil && (len(checks) > 0 || past):
-			return nil
 		case errors.As(err, new(exited)):
 			return a.unhealthy(ctx, name, err)
 		case err != nil && past:
@@ -61,16 +65,30 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 				return a.unhealthy(ctx, name, fmt.Errorf("not healthy after %s and %d probes: %w",
 					time.Since(started).Round(time.Second), attempt, err))
 			}
+		case err == nil && len(checks) == 0 && past:
+			since = started
+		case err == nil && len(checks) > 0 && since.IsZero():
+			since = time.Now()
 		}
 		if err != nil {
+			since = time.Time{}
 			r.set("health", fmt.Sprintf("probe %d: %v", attempt, err))
 		}
-		if err := sleep(ctx, pause); err != nil {
+		wait := pause
+		if !since.IsZero() {
+			left := time.Duration(health.MinHealthy) - time.Since(since)
+			if left <= 0 {
+				return nil
+			}
+			r.set("health", fmt.Sprintf("healthy; watched until it has been for %s", time.Duration(health.MinHealthy)))
+			wait = min(max(pause, watchPause), left)
+		}
+		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
 		pause = min(pause+pause/2, time.Duration(health.Interval))
 		if len(checks) == 0 {
-			pause = min(pause, 100*time.Millisecond) // this only checks whether it still runs
+			pause = min(pause, watchPause) // this only checks whether it still runs
 		}
 	}
 }
@@ -112,27 +130,51 @@ func (a *Node) checks(c ComponentSpec, name string) []check {
 	case len(health.Cmd) > 0:
 		return []check{a.execCheck(name, health.Cmd, timeout)}
 	case health.HTTP != "" && len(addresses) > 0:
-		return []check{func(ctx context.Context) error {
-			return a.Probe.HTTP(ctx, "http://"+addresses[0]+health.HTTP, timeout)
-		}}
+		return []check{a.httpCheck(c, name, addresses[0], timeout)}
 	case health.TCP && len(addresses) > 0:
 		addresses = addresses[:1]
 	}
 	checks := make([]check, 0, len(addresses))
-	for _, address := range addresses {
-		checks = append(checks, func(ctx context.Context) error {
-			return a.Probe.TCP(ctx, address, timeout)
-		})
+	for _, at := range addresses {
+		checks = append(checks, a.tcpCheck(name, at, timeout))
 	}
 	return checks
 }
 
-// execCheck runs a command in the container, which must exit 0.
+// httpCheck requests the path of the definition. A port that the engine does not
+// forward never answers, and its error says so.
+func (a *Node) httpCheck(c ComponentSpec, name string, at address, timeout time.Duration) check {
+	url, host := "http://"+at.dial+c.Definition.Health.HTTP, c.Definition.ProbeHost()
+	return func(ctx context.Context) error {
+		err := a.Probe.HTTP(ctx, url, host, timeout)
+		if at.forwarded && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return cmp.Or(a.tcpCheck(name, at, timeout)(ctx), err)
+		}
+		return err
+	}
+}
+
+// tcpCheck connects to an address.
+func (a *Node) tcpCheck(name string, at address, timeout time.Duration) check {
+	container := func(ctx context.Context) (int, error) {
+		info, err := a.Runtime.Inspect(ctx, name)
+		return info.PID, err
+	}
+	return func(ctx context.Context) error {
+		if at.forwarded {
+			return a.Probe.Forwarded(ctx, at.dial, at.port, container, timeout)
+		}
+		return a.Probe.TCP(ctx, at.dial, timeout)
+	}
+}
+
+// execCheck runs a command in the container, which must exit 0. What the command has
+// started ends with its timeout.
 func (a *Node) execCheck(name string, command []string, timeout time.Duration) check {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		result, err := a.Runtime.Exec(ctx, name, command)
+		result, err := a.Runtime.Check(ctx, name, command)
 		if err != nil {
 			return err
 		}
@@ -143,16 +185,26 @@ func (a *Node) execCheck(name string, command []string, timeout time.Duration) c
 	}
 }
 
+// address is where this host reaches a port of a container.
+type address struct {
+	dial string // "host:port"
+	port int    // the container's
+	// forwarded is set where the engine forwards the connection, and unset on the
+	// host's network, where the container accepts it itself.
+	forwarded bool
+}
+
 // addresses returns where this host reaches the component's routes, and then its
 // tcp ports.
-func (a *Node) addresses(c ComponentSpec) []string {
-	var found []string
+func (a *Node) addresses(c ComponentSpec) []address {
+	forwarded := c.Definition.Network != "host"
+	var found []address
 	for _, r := range c.Routes {
-		found = append(found, dialable(a.Publish, r.HostPort))
+		found = append(found, address{dialable(a.Publish, r.HostPort), r.ContainerPort, forwarded})
 	}
 	for _, p := range c.Definition.StaticPorts() {
 		if p.Protocol == "tcp" {
-			found = append(found, dialable(p.IP, p.Host))
+			found = append(found, address{dialable(p.IP, p.Host), p.Container, forwarded})
 		}
 	}
 	return found
@@ -160,8 +212,11 @@ func (a *Node) addresses(c ComponentSpec) []string {
 
 // dialable returns the address to dial for a port that is published on ip.
 func dialable(ip string, port int) string {
-	if parsed := net.ParseIP(ip); parsed == nil || parsed.IsUnspecified() {
+	switch parsed := net.ParseIP(ip); {
+	case parsed == nil || parsed.Equal(net.IPv4zero):
 		ip = "127.0.0.1"
+	case parsed.IsUnspecified():
+		ip = "::1"
 	}
 	return net.JoinHostPort(ip, strconv.Itoa(port))
 }
@@ -175,6 +230,9 @@ func (a *Node) unhealthy(ctx context.Context, name string, cause error) error {
 		lines = []string{fmt.Sprintf("(its output could not be read: %v)", err)}
 	}
 	f.Log = lines
+	if known := (*fault.Error)(nil); errors.As(cause, &known) {
+		f.Hint = known.Hint
+	}
 	if ended := (exited{}); errors.As(cause, &ended) {
 		f = ended.container.Failure(lines)
 	}

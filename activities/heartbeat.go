@@ -27,21 +27,25 @@ type Progress struct {
 }
 
 // reporter sends the heartbeats of an activity that takes longer: a dead worker is
-// noticed by their absence, and a cancellation arrives with the answer to one.
+// noticed by their absence, and a cancellation arrives with the answer to one. They
+// end when the work makes no progress, which its vigil decides.
 type reporter struct {
-	ctx  context.Context
-	send func(Progress)
-	mu   sync.Mutex
-	last Progress
-	sent bool // whether a heartbeat has reported last
+	ctx   context.Context
+	send  func(Progress)
+	vigil *vigil
+	mu    sync.Mutex
+	last  Progress
+	sent  bool // whether a heartbeat has reported last
 }
 
 // set changes what the next heartbeat reports. It may be called after the activity
 // has ended, by work that goes on.
 func (r *reporter) set(phase, detail string) {
+	now := Progress{Phase: phase, Detail: detail}
+	r.vigil.enter(now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now := (Progress{Phase: phase, Detail: detail}); now != r.last {
+	if now != r.last {
 		r.last, r.sent = now, false
 	}
 }
@@ -57,7 +61,7 @@ func (r *reporter) beat() {
 	r.sent = !r.sent
 }
 
-// beats sends heartbeats until the activity ends.
+// beats sends heartbeats until the activity ends, or its work is given up.
 func (r *reporter) beats() {
 	pause := time.NewTimer(firstHeartbeat)
 	defer pause.Stop()
@@ -73,18 +77,39 @@ func (r *reporter) beats() {
 }
 
 // reporting runs work with heartbeats, through which a cancellation of the activity
-// also ends its context.
+// also ends its context. Work that makes no progress is given up, with an error that
+// is Unavailable, even if it does not return.
 func reporting[T any](ctx context.Context, work func(ctx context.Context, r *reporter) (T, error)) (T, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r := &reporter{ctx: ctx, send: func(p Progress) { activity.RecordHeartbeat(ctx, p) }}
-	stopped := make(chan struct{})
+	return reportingTo(ctx, func(p Progress) { activity.RecordHeartbeat(ctx, p) }, work)
+}
+
+// reportingTo is reporting that sends its heartbeats elsewhere.
+func reportingTo[T any](ctx context.Context, send func(Progress), work func(ctx context.Context, r *reporter) (T, error)) (T, error) {
+	ctx, v, end := keepVigil(ctx)
+	over := context.AfterFunc(ctx, v.hurry)
+	defer over()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := context.AfterFunc(v.ctx, func() { cancel(context.Cause(v.ctx)) })
+	defer stalled()
+	r := &reporter{ctx: ctx, vigil: v, send: send}
+	beaten := make(chan struct{})
 	go func() {
-		defer close(stopped)
+		defer close(beaten)
 		r.beats()
 	}()
-	out, err := work(ctx, r)
-	cancel()
-	<-stopped
-	return out, err
+	done := make(chan outcome[T], 1)
+	go func() {
+		defer end()
+		done <- try(func() (T, error) { return work(ctx, r) })
+	}()
+	var out outcome[T]
+	select {
+	case out = <-done:
+	case <-v.ctx.Done():
+		out.err = context.Cause(v.ctx)
+	}
+	cancel(nil)
+	<-beaten
+	return out.value, out.err
 }

@@ -11,42 +11,50 @@ import (
 
 // summarized returns the part of a container that a plan depends on.
 func summarized(c runtime.ContainerSummary) fleet.Container {
+	id := identityIn(c.Labels)
 	return fleet.Container{
 		Name:       c.Name,
 		Service:    c.Labels[runtime.LabelService],
 		Component:  c.Labels[runtime.LabelComponent],
-		Deployment: deploymentIn(c.Labels),
+		Deployment: id.number,
+		Run:        id.run,
 		Spec:       c.Labels[runtime.LabelSpec],
 		Running:    c.State == runtime.Running,
-	}
+		ID:         c.ID,
+		Image:      c.Image,
+		Ports:      c.Ports,
+	}.Checked()
 }
 
 // described returns a container as the monitor observes it.
 func described(c runtime.ContainerInfo) fleet.Container {
 	container := summarized(c.Summary())
-	container.ID, container.Image, container.Digest, container.State = c.ID, c.Image, c.Digest, string(c.State)
+	container.Digest, container.State = c.Digest, string(c.State)
 	container.Health, container.ExitCode, container.Restarts, container.Started = c.Health, c.ExitCode, c.Restarts, c.Started
-	return container
+	return container.Checked()
 }
 
-// deploymentOf returns the number of the deployment that created a container; 0 if
-// it bears none.
-func deploymentOf(c runtime.ContainerInfo) int { return deploymentIn(c.Labels) }
-
-func deploymentIn(labels map[string]string) int {
-	n, err := strconv.Atoi(labels[runtime.LabelDeployment])
-	if err != nil {
-		return 0
+// identityIn returns the deployment that created a container, by its labels; none if
+// they name none.
+func identityIn(labels map[string]string) identity {
+	n, err := strconv.ParseInt(labels[runtime.LabelDeployment], 10, 64)
+	if err != nil || n < 0 {
+		return identity{}
 	}
-	return n
+	return identity{int(n), labels[runtime.LabelRun]}
 }
 
 // alreadyCutOver reports whether the container of this deployment has its real
 // name already.
-func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name string, deployment int) (bool, error) {
+func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name string, deployment identity) (bool, error) {
 	info, err := engine.Inspect(ctx, name)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
-	return err == nil && info.Labels[runtime.LabelService] == service && deploymentOf(info) == deployment, err
+	return err == nil && isOf(info, service, deployment), err
+}
+
+// isOf reports whether a deployment created the container.
+func isOf(c runtime.ContainerInfo, service string, deployment identity) bool {
+	return c.Labels[runtime.LabelService] == service && identityIn(c.Labels) == deployment
 }

@@ -75,6 +75,7 @@ type SourceLogs struct {
 // once there are lines, or when the wait is over.
 func (a *Node) ContainerLogs(ctx context.Context, in LogsInput) (LogsResult, error) {
 	return reporting(ctx, func(ctx context.Context, _ *reporter) (LogsResult, error) {
+		allow(ctx, in.Wait)
 		result, err := a.containerLogs(ctx, in)
 		if err != nil {
 			err = a.placed(err, "")

@@ -12,12 +12,17 @@ type Queues interface {
 	// Polled reports whether any worker has polled the queue within the last
 	// minutes; it may be gone.
 	Polled(ctx context.Context, queue string) (bool, error)
+	// LastCall is when Temporal last heard of a worker of the queue; zero where it
+	// does not tell.
+	LastCall(ctx context.Context, queue string) time.Time
 }
 
 // Lock is what Control needs to know of deploys.
 type Lock interface {
 	// Held reports whether a deploy of the service is under way.
 	Held(ctx context.Context, service string) (bool, error)
+	// Open reports whether a run is still open.
+	Open(ctx context.Context, workflowID, runID string) (bool, error)
 }
 
 // ImageRegistry is what Control needs of image registries.
@@ -50,6 +55,12 @@ type PortFinder interface {
 
 // Prober checks whether a container serves.
 type Prober interface {
-	HTTP(ctx context.Context, url string, timeout time.Duration) error
+	// HTTP requires an answer of 2xx or 3xx. Host is the request's Host header; ""
+	// means that of the URL.
+	HTTP(ctx context.Context, url, host string, timeout time.Duration) error
+	// TCP requires that a process accepts a connection.
 	TCP(ctx context.Context, address string, timeout time.Duration) error
+	// Forwarded requires that a container accepts a connection on its port, to which
+	// the engine forwards address. Container returns its process.
+	Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error
 }

@@ -3,7 +3,10 @@ package activities_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +28,13 @@ const image = "registry.test:5000/api@sha256:abc"
 // host is a node with an engine in memory.
 type host struct {
 	*activities.Node
+	mu     sync.Mutex
 	engine *runtime.Fake
 	env    *testsuite.TestActivityEnvironment
 	probe  *probes
 	specs  []runtime.ContainerSpec
+	// stops are the containers that were stopped, and the times that they were given.
+	stops map[string]time.Duration
 	// interrupted names a container that was created and never started.
 	interrupted string
 }
@@ -44,6 +50,13 @@ func (r recorder) Run(ctx context.Context, spec runtime.ContainerSpec) (string, 
 	return r.Fake.Run(ctx, spec)
 }
 
+func (r recorder) Stop(ctx context.Context, name string, timeout time.Duration) error {
+	r.host.mu.Lock()
+	r.host.stops[name] = timeout
+	r.host.mu.Unlock()
+	return r.Fake.Stop(ctx, name, timeout)
+}
+
 func (r recorder) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
 	info, err := r.Fake.Inspect(ctx, name)
 	if name == r.host.interrupted {
@@ -56,15 +69,31 @@ func (r recorder) Inspect(ctx context.Context, name string) (runtime.ContainerIn
 type probes struct {
 	asked []string
 	err   error
+	// answer, if it is set, answers the nth probe instead of err.
+	answer func(n int) error
 }
 
-func (p *probes) HTTP(_ context.Context, url string, _ time.Duration) error {
-	p.asked = append(p.asked, url)
-	return p.err
+func (p *probes) HTTP(_ context.Context, url, host string, _ time.Duration) error {
+	if host != "" {
+		url += " as " + host
+	}
+	return p.ask(url)
 }
 
 func (p *probes) TCP(_ context.Context, address string, _ time.Duration) error {
-	p.asked = append(p.asked, address)
+	return p.ask(address)
+}
+
+func (p *probes) Forwarded(_ context.Context, address string, port int, _ func(context.Context) (int, error), _ time.Duration) error {
+	return p.ask(fmt.Sprintf("%s→%d", address, port))
+}
+
+// ask records a probe and answers it.
+func (p *probes) ask(what string) error {
+	p.asked = append(p.asked, what)
+	if p.answer != nil {
+		return p.answer(len(p.asked))
+	}
 	return p.err
 }
 
@@ -74,7 +103,7 @@ func (ports) FreePorts(n int) ([]int, error) { return []int{20000, 20001}[:min(n
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{engine: runtime.NewFake(), probe: &probes{}}
+	h := &host{engine: runtime.NewFake(), probe: &probes{}, stops: map[string]time.Duration{}}
 	h.engine.AddImages(image)
 	h.Node = &activities.Node{
 		Name: "rift", Runtime: recorder{h.engine, h}, Ports: ports{}, Probe: h.probe, Publish: "10.0.0.7",
@@ -132,7 +161,7 @@ func (h *host) run(c activities.ComponentSpec) *fault.Error {
 
 // cutOver returns the reason for a refusal, or the fault.
 func (h *host) cutOver(n int) *fault.Error {
-	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Replace: []string{"shop-api"}})
+	value, err := h.env.ExecuteActivity(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Replace: fleet.Refs("shop-api")})
 	if err != nil {
 		return activities.FaultOf(err)
 	}
@@ -204,7 +233,7 @@ func TestRunContainerPassesThePortsToTheContainer(t *testing.T) {
 			require.Equal(t, test.env, spec.Env)
 			require.Equal(t, test.ports, spec.Ports)
 			require.Equal(t, map[string]string{
-				"mcp.service": "shop", "mcp.component": "api", "mcp.deployment": "3", "mcp.spec": "spec",
+				"mcp.service": "shop", "mcp.component": "api", "mcp.deployment": "3", "mcp.run": "", "mcp.spec": "spec",
 			}, spec.Labels)
 		})
 	}
@@ -219,15 +248,32 @@ func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 		change func(*activities.ComponentSpec)
 		asked  []string
 	}{
-		"every route and tcp port without a health section": {route, []string{"10.0.0.7:20000", "127.0.0.1:8080"}},
+		"every route and tcp port without a health section": {route, []string{"10.0.0.7:20000→80", "127.0.0.1:8080→80"}},
 		"a path on the first route": {func(c *activities.ComponentSpec) {
 			route(c)
 			c.Definition.Health.HTTP = "/healthz"
 		}, []string{"http://10.0.0.7:20000/healthz"}},
+		"by the hostname of that route": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: "shop.example"}}
+			c.Definition.Health.HTTP = "/healthz"
+		}, []string{"http://10.0.0.7:20000/healthz as shop.example"}},
+		"by the host of the check, before that": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: "shop.example"}}
+			c.Definition.Health.HTTP, c.Definition.Health.Host = "/healthz", "localhost"
+		}, []string{"http://10.0.0.7:20000/healthz as localhost"}},
+		"ports of IPv6, at addresses of their own": {func(c *activities.ComponentSpec) {
+			c.Definition.Ports = []string{"[::]:8080:80", "[::1]:8081:81", "0.0.0.0:8082:82", "[fd00::2]:8083:83"}
+		}, []string{"[::1]:8080→80", "[::1]:8081→81", "127.0.0.1:8082→82", "[fd00::2]:8083→83"}},
+		"ports on the host's network, which nobody forwards": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Network = "host"
+		}, []string{"10.0.0.7:20000", "127.0.0.1:8080"}},
 		"the first route alone for tcp": {func(c *activities.ComponentSpec) {
 			route(c)
 			c.Definition.Health.TCP = true
-		}, []string{"10.0.0.7:20000"}},
+		}, []string{"10.0.0.7:20000→80"}},
 		"nothing where there is nothing to ask": {func(*activities.ComponentSpec) {}, nil},
 	}
 	for name, test := range tests {
@@ -296,6 +342,101 @@ func TestRunContainerFailsForAnUnhealthyContainer(t *testing.T) {
 	})
 }
 
+// A container is watched for as long as its definition wants, after its first answer.
+func TestRunContainerWatchesAContainerThatHasBecomeHealthy(t *testing.T) {
+	watched := func(d time.Duration) activities.ComponentSpec {
+		return api(1, func(c *activities.ComponentSpec) {
+			c.Definition.Health.MinHealthy, c.Definition.Health.StartPeriod = dur(d), dur(time.Hour)
+			c.Routes = []activities.RouteSpec{{Name: "rest", HostPort: 20000, ContainerPort: 80}}
+		})
+	}
+	t.Run("one that ends after its first answer has failed", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.answer = func(n int) error {
+			if n == 2 {
+				h.engine.Exit("shop-api.next", 3)
+			}
+			return nil
+		}
+		f := h.run(watched(time.Hour))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Equal(t, "container shop-api.next: exited with code 3", f.Message)
+	})
+	t.Run("one that is restarted has failed", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.answer = func(n int) error {
+			if n == 2 {
+				h.engine.Relaunch("shop-api.next")
+			}
+			return nil
+		}
+		f := h.run(watched(time.Hour))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "restarts: 1")
+	})
+	t.Run("one that fails a probe is watched from its next answer on", func(t *testing.T) {
+		h := newHost(t)
+		var answered []time.Time
+		h.probe.answer = func(n int) error {
+			if n == 2 {
+				return errors.New("connection refused")
+			}
+			answered = append(answered, time.Now())
+			return nil
+		}
+		const enough = 300 * time.Millisecond
+		require.Nil(t, h.run(watched(enough)))
+		require.GreaterOrEqual(t, time.Since(answered[1]), enough)
+	})
+	t.Run("one whose probes fail again and again has failed", func(t *testing.T) {
+		h := newHost(t)
+		h.probe.answer = func(n int) error {
+			if n%2 == 0 {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		c := watched(time.Hour)
+		c.Definition.Health.StartPeriod, c.Definition.Health.Retries = dur(time.Nanosecond), 3
+		f := h.run(c)
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "6 probes: connection refused")
+	})
+	t.Run("none is watched where the definition says so", func(t *testing.T) {
+		h := newHost(t)
+		require.Nil(t, h.run(watched(0)))
+		require.Len(t, h.probe.asked, 1)
+	})
+	t.Run("one that is restarted before the cut-over is refused there", func(t *testing.T) {
+		h := newHost(t)
+		require.Nil(t, h.run(watched(0)))
+		h.engine.Relaunch("shop-api.next")
+		refused := h.cutOver(1)
+		require.NotNil(t, refused)
+		require.Equal(t, fault.Unhealthy, refused.Kind)
+		require.Contains(t, refused.Message, "restarts: 1")
+		require.Equal(t, []string{"shop-api.next:1:running"}, h.names(t))
+	})
+}
+
+// A port that the engine does not forward takes connections and never answers.
+func TestAnHTTPCheckTellsOfAPortThatIsNotForwarded(t *testing.T) {
+	h := newHost(t)
+	h.probe.answer = func(n int) error {
+		if n%2 == 1 {
+			return context.DeadlineExceeded
+		}
+		return fault.New(fault.Unhealthy, "podman holds the port").WithHint("publish it elsewhere")
+	}
+	f := h.run(api(1, func(c *activities.ComponentSpec) {
+		c.Definition.Health.HTTP, c.Definition.Health.StartPeriod = "/", dur(time.Nanosecond)
+		c.Definition.Ports = []string{"[::1]:8080:80"}
+	}))
+	require.Equal(t, []string{"http://[::1]:8080/", "[::1]:8080→80"}, h.probe.asked)
+	require.Contains(t, f.Message, "podman holds the port")
+	require.Equal(t, "publish it elsewhere", f.Hint)
+}
+
 func TestEveryStepOnANodeMayRunTwice(t *testing.T) {
 	h := newHost(t)
 	twice := func(step func() *fault.Error) {
@@ -313,15 +454,15 @@ func TestEveryStepOnANodeMayRunTwice(t *testing.T) {
 	require.Nil(t, h.run(api(2)))
 	twice(func() *fault.Error { return h.cutOver(2) })
 	require.ElementsMatch(t, []string{"shop-api:2:running", "shop-api.prev:1:running"}, h.names(t))
-	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: []string{"shop-api"}}
+	retire := activities.RetireInput{Service: "shop", Deployment: 2, Containers: fleet.Refs("shop-api")}
 	twice(func() *fault.Error { return h.do(h.Retire, retire) })
 	require.Equal(t, []string{"shop-api:2:running"}, h.names(t))
 
-	stop := activities.StopContainerInput{Service: "shop", Deployment: 3, Container: "shop-api"}
+	stop := activities.StopContainerInput{Service: "shop", Deployment: 3, Container: fleet.Ref{Name: "shop-api"}}
 	twice(func() *fault.Error { return h.do(h.StopContainer, stop) })
 	require.Nil(t, h.run(api(3)))
 	restore := activities.RestoreInput{Service: "shop", Deployment: 3, Closing: true, Recovery: plan.Recovery{
-		Remove: []string{"shop-api.next"}, Start: []string{"shop-api"},
+		Remove: fleet.Refs("shop-api.next"), Start: fleet.Refs("shop-api"),
 	}}
 	twice(func() *fault.Error { return h.do(h.Restore, restore) })
 	require.Equal(t, []string{"shop-api:2:running"}, h.names(t))
@@ -353,42 +494,61 @@ func TestRestoreLeavesForeignContainersAlone(t *testing.T) {
 	h := newHost(t)
 	other := api(1, func(c *activities.ComponentSpec) { c.Service = "other" })
 	require.Nil(t, h.run(other))
-	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Remove: []string{"other-api.next"}}}
+	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Remove: fleet.Refs("other-api.next")}}
 	require.Nil(t, h.do(h.Restore, restore))
 	require.Equal(t, []string{"other-api.next:1:running"}, h.names(t))
 }
 
-func TestRestoreGivesAContainerThatHasServedItsStopTimeout(t *testing.T) {
+func TestEachContainerHasItsOwnStopTimeout(t *testing.T) {
+	patience := map[string]time.Duration{
+		"shop-api": 2 * time.Second, "shop-api.next": 3 * time.Second, "shop-db.prev": 40 * time.Second, "shop-web.prev": 0,
+	}
 	tests := map[string]struct {
-		timeout time.Duration
-		stopped []string
+		do   func(h *host, adopted []fleet.Adopted) *fault.Error
+		want map[string]time.Duration
 	}{
-		"one that never took over is removed at once": {time.Second, []string{"shop-api", "shop-web.prev"}},
-		"and all do where there is no time":           {0, nil},
+		"that is stopped": {
+			func(h *host, _ []fleet.Adopted) *fault.Error {
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}})
+			},
+			map[string]time.Duration{"shop-api": 2 * time.Second},
+		},
+		"that was adopted, of its definition": {
+			func(h *host, adopted []fleet.Adopted) *fault.Error {
+				return h.do(h.StopContainer, activities.StopContainerInput{Service: "shop", Deployment: 2, Container: fleet.Ref{Name: "shop-api"}, Adopted: adopted})
+			},
+			map[string]time.Duration{"shop-api": time.Minute},
+		},
+		"that is retired": {
+			func(h *host, _ []fleet.Adopted) *fault.Error {
+				return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: 2, Containers: fleet.Refs("shop-db", "shop-web")})
+			},
+			map[string]time.Duration{"shop-db.prev": 40 * time.Second, "shop-web.prev": 0},
+		},
+		"that is left of a deploy, and one that never took over is removed at once": {
+			func(h *host, _ []fleet.Adopted) *fault.Error {
+				return h.do(h.Restore, activities.RestoreInput{
+					Service: "shop", Deployment: 2, Recovery: plan.Recovery{Remove: fleet.Refs(slices.Sorted(maps.Keys(patience))...)},
+				})
+			},
+			map[string]time.Duration{"shop-api": 2 * time.Second, "shop-db.prev": 40 * time.Second, "shop-web.prev": 0},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			containers := []string{"shop-api", "shop-api.next", "shop-web.prev"}
-			for _, name := range containers {
-				_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image, Labels: map[string]string{runtime.LabelService: "shop"}})
+			var adopted []fleet.Adopted
+			for name, timeout := range patience {
+				id, err := h.engine.Run(t.Context(), runtime.ContainerSpec{
+					Name: name, Image: image, Labels: map[string]string{runtime.LabelService: "shop"}, StopTimeout: timeout,
+				})
 				require.NoError(t, err)
-			}
-			var stopped []string
-			h.engine.Before = func(method, name string) error {
-				if method == "Stop" && !slices.Contains(stopped, name) {
-					stopped = append(stopped, name)
-				}
-				return nil
-			}
-			restore := activities.RestoreInput{
-				Service: "shop", Deployment: 2, Timeout: test.timeout, Recovery: plan.Recovery{Remove: containers},
+				adopted = append(adopted, fleet.Adopted{ID: id, Service: "shop", Component: "api", StopTimeout: time.Minute})
 			}
 			for range 2 {
-				require.Nil(t, h.do(h.Restore, restore))
+				require.Nil(t, test.do(h, adopted))
 			}
-			require.Equal(t, test.stopped, stopped)
-			require.Empty(t, h.names(t))
+			require.Equal(t, test.want, h.stops)
 		})
 	}
 }
@@ -402,9 +562,15 @@ func TestSurveyFindsOwnAndForeignContainers(t *testing.T) {
 	require.NoError(t, err)
 	var found activities.SurveyResult
 	require.NoError(t, value.Get(&found))
+	for i, name := range []string{"shop-api.next", "shop-api"} {
+		info, err := h.engine.Inspect(t.Context(), name)
+		require.NoError(t, err)
+		require.Equal(t, info.ID, found.Containers[i].ID)
+		found.Containers[i].ID = ""
+	}
 	require.Equal(t, []fleet.Container{
-		{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true},
-		{Name: "shop-api", Running: true},
+		{Name: "shop-api.next", Service: "shop", Component: "api", Deployment: 1, Spec: "spec", Running: true, Image: image},
+		{Name: "shop-api", Running: true, Image: image},
 	}, found.Containers)
 	require.Equal(t, []int{20000, 20001}, found.FreePorts)
 }
@@ -426,7 +592,7 @@ func TestAnUndoWaitsForStepsUnderWay(t *testing.T) {
 	undoing := h.beside(t.Context())
 	go func() {
 		undone <- undoing.do(undoing.Restore, activities.RestoreInput{
-			Service: "shop", Deployment: 5, Closing: true, Recovery: plan.Recovery{Remove: []string{"shop-api.next"}},
+			Service: "shop", Deployment: 5, Closing: true, Recovery: plan.Recovery{Remove: fleet.Refs("shop-api.next")},
 		})
 	}()
 	select {

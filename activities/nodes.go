@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
@@ -10,7 +11,7 @@ import (
 // RecordNode records that a node's worker announced itself, and returns what has
 // to be done if its host has booted.
 func (a *Control) RecordNode(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
-	return a.Registry.RecordNode(ctx, in)
+	return a.Registry.RecordNode(ctx, in.Checked())
 }
 
 // MarkRevivedInput names a boot of a node's host.
@@ -29,14 +30,31 @@ func (a *Control) ListNodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 	return a.Registry.Nodes(ctx)
 }
 
+// LastSeen returns when anything was last known of a node's worker: it announced
+// itself, answered the monitor, or called Temporal. It is zero for a node that was
+// never seen. What Temporal does not tell is left out.
+func (a *Control) LastSeen(ctx context.Context, node string) (time.Time, error) {
+	seen, err := a.Registry.LastSeen(ctx, node)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if called := a.Queues.LastCall(ctx, QueueNode(node)); called.After(seen) {
+		seen = called
+	}
+	return seen, nil
+}
+
 // ListNodeStates reads the nodes, each with its last observation.
 func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error) {
-	return a.Registry.NodeStates(ctx)
+	states, err := a.Registry.NodeStates(ctx)
+	watch.MarkOverdue(states, time.Now(), a.MonitorInterval)
+	return states, err
 }
 
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is
 // left open where a worker may poll the node's queue, which must be asked first.
 func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
+	in = in.Checked()
 	result, err := a.Registry.ClaimNode(ctx, in, watch.Judge)
 	if err != nil || result.Verdict != fleet.ClaimOpen {
 		return result, err
@@ -76,7 +94,16 @@ type RemoveNodeInput struct {
 	Node string `json:"node"`
 }
 
+// RemoveNodeResult reports whether any record names the node.
+type RemoveNodeResult struct {
+	Named bool `json:"named"`
+}
+
 // RemoveNode deletes a node on which nothing should run.
-func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) error {
-	return a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
+func (a *Control) RemoveNode(ctx context.Context, in RemoveNodeInput) (RemoveNodeResult, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return RemoveNodeResult{}, err
+	}
+	named, err := a.Registry.RemoveNode(ctx, in.Node, watch.MayRemove)
+	return RemoveNodeResult{Named: named}, err
 }

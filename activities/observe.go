@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/watch"
@@ -26,19 +27,21 @@ type ObserveNodeResult struct {
 
 // ObserveNode reads the status of the node, and every container on it.
 func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
-	engine, err := a.Runtime.Info(ctx)
+	found, err := askEngine(ctx, a, a.observe)
 	if err != nil {
 		return ObserveNodeResult{}, err
 	}
-	containers, err := a.Runtime.List(ctx, nil)
-	if err != nil {
-		return ObserveNodeResult{}, err
-	}
+	engine, containers := found.engine, found.containers
 	var volumes []string
 	for _, c := range containers {
 		volumes = append(volumes, c.Volumes...)
 	}
-	status, err := a.Host.Status(ctx, engine.Storage, volumes)
+	status, err := ask(ctx, func(ctx context.Context) (fleet.NodeStatus, error) {
+		return a.Host.Status(ctx, engine.Storage, volumes)
+	}, func() *fault.Error {
+		return fault.New(fault.Unavailable, "the file systems of %s do not answer", a.Name).
+			WithHint("a mount of a volume may hang: compare df with the volumes of the containers")
+	})
 	if err != nil {
 		return ObserveNodeResult{}, err
 	}
@@ -56,6 +59,21 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	return result, nil
 }
 
+// observed is what the engine says of itself and of every container.
+type observed struct {
+	engine     runtime.EngineInfo
+	containers []runtime.ContainerInfo
+}
+
+func (a *Node) observe(ctx context.Context) (observed, error) {
+	engine, err := a.Runtime.Info(ctx)
+	if err != nil {
+		return observed{}, err
+	}
+	containers, err := a.Runtime.List(ctx, nil)
+	return observed{engine, containers}, err
+}
+
 // RecordObservationResult is what follows from an observation.
 type RecordObservationResult struct {
 	// Heal are the releases to deploy again.
@@ -67,8 +85,8 @@ type RecordObservationResult struct {
 // RecordObservation records an observation of a node, and the drift that has begun
 // or ended with it.
 func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (RecordObservationResult, error) {
-	var err error
-	if in.Abandoned, err = abandoned(ctx, a.Registry, a.Lock); err != nil {
+	in = in.Checked()
+	if err := a.closeLost(ctx); err != nil {
 		return RecordObservationResult{}, err
 	}
 	in.Age += time.Since(activity.GetInfo(ctx).ScheduledTime) // both by this host's clock
@@ -92,25 +110,6 @@ func (a *Control) RecordObservation(ctx context.Context, in fleet.Observation) (
 		result.Alerting, err = a.Registry.Alerting(ctx, tooLate)
 	}
 	return result, err
-}
-
-// abandoned returns the deployments whose workflow was terminated: they have no
-// outcome, so the registry records them as under way until the next one begins.
-func abandoned(ctx context.Context, store ObservationStore, lock Lock) (map[string]int, error) {
-	found, err := store.UnderWay(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for service := range found {
-		held, err := lock.Held(ctx, service)
-		if err != nil {
-			return nil, err
-		}
-		if held {
-			delete(found, service)
-		}
-	}
-	return found, nil
 }
 
 // ListEvents reads events, oldest first.

@@ -11,6 +11,11 @@ type AllocatePortsResult struct {
 	Routes []fleet.Route `json:"routes,omitempty"`
 }
 
+// PortHolders returns the holders of those of the ports that are held.
+func (a *Control) PortHolders(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error) {
+	return a.Registry.PortHolders(ctx, ports)
+}
+
 // AllocatePorts reserves host ports for one component of one deployment.
 func (a *Control) AllocatePorts(ctx context.Context, in fleet.PortRequest) (AllocatePortsResult, error) {
 	routes, err := a.Registry.AllocatePorts(ctx, in)

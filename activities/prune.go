@@ -12,6 +12,7 @@ import (
 type PruneImagesInput struct {
 	Service    string   `json:"service"`
 	Deployment int      `json:"deployment"`
+	Run        string   `json:"run,omitempty"`
 	Images     []string `json:"images"`
 }
 
@@ -25,10 +26,11 @@ type PruneImagesResult struct {
 // newer deployment has begun, because that may bring an old release back.
 func (a *Node) PruneImages(ctx context.Context, in PruneImagesInput) (PruneImagesResult, error) {
 	result, err := pruneImages(ctx, a.Runtime, in.Images, func(ctx context.Context) error {
-		if err := a.Fence.pass(in.Service, in.Deployment); err != nil {
+		pruning := identity{in.Deployment, in.Run}
+		if err := a.Fence.pass(in.Service, pruning); err != nil {
 			return err
 		}
-		return a.readLabels(ctx, in.Service, in.Deployment)
+		return a.readLabels(ctx, in.Service, pruning)
 	})
 	if err != nil {
 		err = a.placed(err, "")

@@ -1,10 +1,10 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,11 +18,9 @@ import (
 type RestoreInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	// Closing keeps the deployment from starting anything more here.
 	Closing bool `json:"closing,omitempty"`
-	// Timeout is how long a container that has served may take to stop before
-	// it is removed; 0 removes it at once.
-	Timeout time.Duration `json:"timeout,omitempty"`
 	// Fence is the SurveyResult's, for a workflow that acts on a survey without
 	// holding the service's lock: if it has changed since, a newer
 	// deployment may have gone unseen. It is "" for the deploy itself.
@@ -41,7 +39,9 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 		if in.Fence != "" && in.Fence != a.Fence.memory {
 			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s has restarted since the survey", a.Name)
 		}
-		s := step{service: in.Service, deployment: in.Deployment, alone: true, closing: in.Closing, adopted: in.Adopted}
+		s := step{
+			service: in.Service, identity: identity{in.Deployment, in.Run}, alone: true, closing: in.Closing, adopted: in.Adopted,
+		}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			return struct{}{}, putBack(ctx, engine, in)
 		})
@@ -55,20 +55,20 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 // putBack does all that it can: a container that does not start, because its
 // port is taken, does not keep the others from starting.
 func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
-	for _, name := range in.Remove {
-		if err := discard(ctx, engine, in, name); err != nil {
+	for _, left := range in.Remove {
+		if err := discard(ctx, engine, in, left); err != nil {
 			return err
 		}
 	}
 	for _, r := range in.Rename {
-		err := engine.Rename(ctx, r.From, r.To)
+		err := called(ctx, engine, fleet.Ref{Name: r.From, ID: r.ID}, func(name string) error { return engine.Rename(ctx, name, r.To) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}
 	var refused []error
-	for _, name := range in.Start {
-		err := engine.Start(ctx, name)
+	for _, stopped := range in.Start {
+		err := called(ctx, engine, stopped, func(name string) error { return engine.Start(ctx, name) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			refused = append(refused, err)
 		}
@@ -76,46 +76,69 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 	return errors.Join(refused...)
 }
 
-// discard removes a container of the service. One that has served may have data to
-// save, and is stopped first; one that never took over has none.
-func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, name string) error {
-	if in.Timeout == 0 || strings.HasSuffix(name, fleet.NextSuffix) {
-		return removeOwn(ctx, engine, in.Service, name)
+// called passes the name that a container has at the moment, by which an error names
+// it.
+func called(ctx context.Context, engine runtime.Runtime, container fleet.Ref, do func(name string) error) error {
+	if container.ID == "" {
+		return do(container.Name)
 	}
-	return retire(ctx, engine, in.Service, name, in.Timeout)
+	info, err := engine.Inspect(ctx, container.ID)
+	if err != nil {
+		return err
+	}
+	return do(nameOf(info))
 }
 
-// removeOwn removes a container if it exists and is the service's.
-func removeOwn(ctx context.Context, engine runtime.Runtime, service, name string) error {
-	info, err := engine.Inspect(ctx, name)
+// nameOf returns the name of a container, or the id of one that has none, because its
+// removal was interrupted.
+func nameOf(c runtime.ContainerInfo) string { return cmp.Or(c.Name, c.ID) }
+
+// discard removes a container of the service. One that has served may have data to
+// save, and is stopped first; one that never took over has none.
+func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left fleet.Ref) error {
+	if strings.HasSuffix(left.Name, fleet.NextSuffix) {
+		return removeOwn(ctx, engine, in.Service, left.Key())
+	}
+	return retire(ctx, engine, in.Service, left.Key())
+}
+
+// removeOwn removes a container, given its name or its id, if it exists and is the
+// service's.
+func removeOwn(ctx context.Context, engine runtime.Runtime, service, key string) error {
+	info, err := engine.Inspect(ctx, key)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return engine.Remove(ctx, name)
+	return engine.Remove(ctx, nameOf(info))
 }
 
 // StopContainerInput names a container to stop.
 type StopContainerInput struct {
-	Service    string        `json:"service"`
-	Deployment int           `json:"deployment"`
-	Container  string        `json:"container"`
-	Timeout    time.Duration `json:"timeout"`
+	Service    string    `json:"service"`
+	Deployment int       `json:"deployment"`
+	Run        string    `json:"run,omitempty"`
+	Container  fleet.Ref `json:"container"`
+	// Adopted are the service's adopted containers here.
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// StopContainer stops a container, and keeps it.
+// StopContainer stops a container within its own stop timeout, and keeps it.
 func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		r.set("stop", in.Container)
-		s := step{service: in.Service, deployment: in.Deployment}
+		r.set("stop", in.Container.Name)
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			// A late repetition finds the successor under that name.
-			if done, err := alreadyCutOver(ctx, engine, in.Service, in.Container, in.Deployment); done || err != nil {
-				return struct{}{}, err
+			info, err := engine.Inspect(ctx, in.Container.Key())
+			switch {
+			case fault.Is(err, fault.NotFound):
+				return struct{}{}, nil
+			case err != nil || isOf(info, in.Service, s.identity):
+				return struct{}{}, err // a late repetition finds the successor under that name
 			}
-			return struct{}{}, engine.Stop(ctx, in.Container, in.Timeout)
+			return struct{}{}, engine.Stop(ctx, nameOf(info), info.StopTimeout)
 		})
 	})
 	if err != nil {
@@ -128,9 +151,10 @@ func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 type RetireInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	// Containers are real names; the container that waits as name.prev is removed.
-	Containers []string      `json:"containers"`
-	Timeout    time.Duration `json:"timeout"`
+	Run        string `json:"run,omitempty"`
+	// Containers have their real names; without an id it is the container that waits
+	// as name.prev which is removed.
+	Containers []fleet.Ref `json:"containers"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -138,19 +162,20 @@ type RetireInput struct {
 // ParallelStops is how many containers one Retire stops at once.
 const ParallelStops = 8
 
-// Retire stops and removes the containers that the cut-over set aside.
+// Retire stops and removes the containers that the cut-over set aside, each within
+// its own stop timeout.
 func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
-		s := step{service: in.Service, deployment: in.Deployment, adopted: in.Adopted}
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			// Each may take its whole stop timeout, so they stop in parallel.
 			g, ctx := errgroup.WithContext(ctx)
 			g.SetLimit(ParallelStops)
 			for _, container := range in.Containers {
-				name := container + fleet.PrevSuffix
+				container.Name += fleet.PrevSuffix
 				g.Go(func() error {
-					r.set("retire", name)
-					return retire(ctx, engine, in.Service, name, in.Timeout)
+					r.set("retire", container.Name)
+					return retire(ctx, engine, in.Service, container.Key())
 				})
 			}
 			return struct{}{}, g.Wait()
@@ -163,16 +188,16 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 }
 
 // retire stops a container of the service if it runs, and removes it.
-func retire(ctx context.Context, engine runtime.Runtime, service, name string, timeout time.Duration) error {
-	info, err := engine.Inspect(ctx, name)
+func retire(ctx context.Context, engine runtime.Runtime, service, key string) error {
+	info, err := engine.Inspect(ctx, key)
 	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
 		return nil
 	}
 	if err == nil && info.State != runtime.Stopped {
-		err = engine.Stop(ctx, name, timeout)
+		err = engine.Stop(ctx, nameOf(info), info.StopTimeout)
 	}
 	if err != nil {
 		return err
 	}
-	return removeOwn(ctx, engine, service, name)
+	return removeOwn(ctx, engine, service, key)
 }

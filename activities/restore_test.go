@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
@@ -23,7 +24,7 @@ func TestAContainerThatCannotStartDoesNotKeepOthersFromStarting(t *testing.T) {
 		require.NoError(t, h.engine.Stop(t.Context(), name, 0))
 	}
 	h.engine.TakePort(20000)
-	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Start: []string{"shop-api", "shop-web"}}}
+	restore := activities.RestoreInput{Service: "shop", Deployment: 1, Recovery: plan.Recovery{Start: fleet.Refs("shop-api", "shop-web")}}
 	f := h.do(h.Restore, restore)
 	require.NotNil(t, f)
 	require.Equal(t, fault.PortInUse, f.Kind)

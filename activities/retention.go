@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/watch"
 )
 
@@ -26,6 +27,9 @@ func (a *Control) ThinHistory(ctx context.Context, keep watch.Retention) error {
 	return err
 }
 
+// progressed reports the end of a transaction of the store.
+func progressed(ctx context.Context) { runtime.Progress(ctx)() }
+
 // thinSamples folds one hour of one node after the other.
 func thinSamples(ctx context.Context, nodes NodeStore, samples HistoryStore, keep watch.Retention) error {
 	all, err := nodes.Nodes(ctx)
@@ -37,25 +41,27 @@ func thinSamples(ctx context.Context, nodes NodeStore, samples HistoryStore, kee
 			if more, err = samples.ThinSamples(ctx, node.Name, keep.Whole); err != nil {
 				return err
 			}
+			progressed(ctx)
 		}
 	}
 	return samples.DropHours(ctx, keep.Any)
 }
 
 func thinEvents(ctx context.Context, store EventStore, keep watch.Retention) error {
-	err := inBatches(func() (int, error) { return store.DropEvents(ctx, keep.Any, eventBatch) })
+	err := inBatches(ctx, func() (int, error) { return store.DropEvents(ctx, keep.Any, eventBatch) })
 	if err != nil {
 		return err
 	}
-	return inBatches(func() (int, error) { return store.FoldEvents(ctx, keep.Whole, eventBatch) })
+	return inBatches(ctx, func() (int, error) { return store.FoldEvents(ctx, keep.Whole, eventBatch) })
 }
 
 // inBatches calls take until a batch is not full.
-func inBatches(take func() (int, error)) error {
+func inBatches(ctx context.Context, take func() (int, error)) error {
 	for {
 		if n, err := take(); err != nil || n < eventBatch {
 			return err
 		}
+		progressed(ctx)
 	}
 }
 

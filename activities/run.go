@@ -16,6 +16,8 @@ type RunContainerInput struct {
 // RunContainerResult is the container that runs and is healthy.
 type RunContainerResult struct {
 	ID string `json:"id"`
+	// Boot is the boot of the node's host in which it is; "" if that is unknown.
+	Boot string `json:"boot,omitempty"`
 }
 
 // RunContainer pulls the image, runs the component under the name it has
@@ -33,8 +35,8 @@ func (a *Node) RunContainer(ctx context.Context, in RunContainerInput) (RunConta
 }
 
 func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (RunContainerResult, error) {
-	var result RunContainerResult
-	if err := a.Fence.pass(c.Service, c.Deployment); err != nil {
+	result := RunContainerResult{Boot: a.Machine.Boot}
+	if err := a.Fence.pass(c.Service, c.identity()); err != nil {
 		return result, err // before it pulls for nothing
 	}
 	name := c.Container() + fleet.NextSuffix
@@ -89,7 +91,7 @@ func (a *Node) start(ctx context.Context, r *reporter, c ComponentSpec, name str
 	}
 	defer done()
 	r.set("start", name)
-	return inside(ctx, a, step{service: c.Service, deployment: c.Deployment}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
+	return inside(ctx, a, step{service: c.Service, identity: c.identity()}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
 		return startNext(ctx, engine, c, name, a.Publish)
 	})
 }
@@ -102,10 +104,10 @@ type startResult struct {
 	released bool
 }
 
-// startNext creates and starts the container. It replaces one that a late step of an
-// older deployment created.
+// startNext creates and starts the container. It replaces one that another deployment
+// created: by a late step, or under a number that no registry has given.
 func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, name, publish string) (startResult, error) {
-	released, err := alreadyCutOver(ctx, engine, c.Service, c.Container(), c.Deployment)
+	released, err := alreadyCutOver(ctx, engine, c.Service, c.Container(), c.identity())
 	if released || err != nil {
 		return startResult{released: released}, err
 	}
@@ -114,7 +116,7 @@ func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, nam
 	case fault.Is(err, fault.NotFound):
 	case err != nil:
 		return startResult{}, err
-	case found.Labels[runtime.LabelService] == c.Service && deploymentOf(found) < c.Deployment:
+	case found.Labels[runtime.LabelService] == c.Service && identityIn(found.Labels) != c.identity():
 		err = engine.Remove(ctx, name)
 	case interrupted(found, c):
 		err = giveUp(ctx, engine, name)
@@ -129,7 +131,7 @@ func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, nam
 // interrupted reports whether an earlier attempt created the container, on
 // ports of routes, and died before it was started.
 func interrupted(found runtime.ContainerInfo, c ComponentSpec) bool {
-	return found.State == runtime.Created && deploymentOf(found) == c.Deployment &&
+	return found.State == runtime.Created && identityIn(found.Labels) == c.identity() &&
 		len(found.Ports) > 0 && len(c.Routes) > 0
 }
 

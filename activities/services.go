@@ -21,6 +21,9 @@ type ListServicesInput struct {
 
 // ListServices reads services with their releases.
 func (a *Control) ListServices(ctx context.Context, in ListServicesInput) ([]fleet.ServiceRecord, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return nil, err
+	}
 	return a.Registry.Services(ctx, in.Names)
 }
 
@@ -53,12 +56,13 @@ func (a *Control) RecordDefinition(ctx context.Context, in RecordDefinitionInput
 type MarkMendedInput struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 }
 
 // MarkMended clears the mark of a dirty service, unless a newer deployment has
 // begun.
 func (a *Control) MarkMended(ctx context.Context, in MarkMendedInput) error {
-	return a.Registry.MarkMended(ctx, in.Service, in.Deployment)
+	return a.Registry.MarkMended(ctx, in.Service, in.Deployment, in.Run)
 }
 
 // PurgeInput names a service to purge.
@@ -71,5 +75,8 @@ type PurgeInput struct {
 // Purge deletes the records of a service of which no container is left, and counts
 // them: none, where it was purged already.
 func (a *Control) Purge(ctx context.Context, in PurgeInput) (fleet.Forgotten, error) {
+	if err := a.closeLost(ctx); err != nil {
+		return fleet.Forgotten{}, err
+	}
 	return a.Registry.Purge(ctx, in.Service, in.Dry, plan.MayPurge)
 }

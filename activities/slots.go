@@ -26,22 +26,30 @@ type slotQueue struct {
 func NewSlots() *Slots { return &Slots{queues: map[string]*slotQueue{}} }
 
 // take waits for one of most slots for the thing, and reports it if there is none
-// free; the caller calls done to give it back. It fails when ctx ends first.
+// free; the caller calls done to give it back. It is given back when ctx ends, too:
+// the caller may hang. It fails when ctx ends first.
 func (s *Slots) take(ctx context.Context, r *reporter, thing string, most int) (done func(), err error) {
 	q := s.enter(thing, most)
-	done = func() {
+	giveBack := sync.OnceFunc(func() {
 		<-q.slots
 		s.leave(thing, q)
+	})
+	taken := func() func() {
+		stop := context.AfterFunc(ctx, giveBack)
+		return func() {
+			stop()
+			giveBack()
+		}
 	}
 	select {
 	case q.slots <- struct{}{}:
-		return done, nil
+		return taken(), nil
 	default:
 	}
 	r.set("wait", "for a slot to "+thing)
 	select {
 	case q.slots <- struct{}{}:
-		return done, nil
+		return taken(), nil
 	case <-ctx.Done():
 		s.leave(thing, q)
 		return nil, ctx.Err()

@@ -22,6 +22,7 @@ type RouteSpec struct {
 type ComponentSpec struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	// Definition is the operator's.
 	Definition servicedef.Component `json:"definition"`
 	// Image is the reference to run, by digest.
@@ -35,6 +36,8 @@ type ComponentSpec struct {
 func (c ComponentSpec) Container() string {
 	return servicedef.ContainerNameFor(c.Service, c.Definition.Name)
 }
+
+func (c ComponentSpec) identity() identity { return identity{c.Deployment, c.Run} }
 
 // NewRouteSpecs joins a component's routes with the host ports allocated for
 // them. Without a fixed container port the container listens on the host
@@ -68,6 +71,7 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 			runtime.LabelService:    c.Service,
 			runtime.LabelComponent:  d.Name,
 			runtime.LabelDeployment: strconv.Itoa(c.Deployment),
+			runtime.LabelRun:        c.Run,
 			runtime.LabelSpec:       c.Spec,
 		},
 		Secrets:     d.Secrets,

@@ -29,12 +29,14 @@ type ServiceStore interface {
 	Release(ctx context.Context, service string) (fleet.Release, error)
 	Services(ctx context.Context, names []string) ([]fleet.ServiceRecord, error)
 	RecordDefinition(ctx context.Context, definition servicedef.Service) (changed bool, err error)
-	MarkMended(ctx context.Context, service string, deployment int) error
+	MarkMended(ctx context.Context, service string, deployment int, run string) error
 	Purge(ctx context.Context, service string, dry bool, may func(fleet.Remains) error) (fleet.Forgotten, error)
 }
 
 // DeploymentStore keeps the deployments of each service.
 type DeploymentStore interface {
+	OpenRuns(ctx context.Context) ([]fleet.OpenRun, error)
+	CloseLost(ctx context.Context, r fleet.OpenRun) error
 	BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error)
 	Renumber(ctx context.Context, r fleet.RenumberRequest) (int, error)
 	CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fleet.FormerImage, error)
@@ -45,6 +47,7 @@ type DeploymentStore interface {
 
 // PortStore keeps the holders of host ports.
 type PortStore interface {
+	PortHolders(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error)
 	AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error)
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
 }
@@ -55,15 +58,15 @@ type NodeStore interface {
 	MarkRevived(ctx context.Context, node, boot string) error
 	ClaimNode(ctx context.Context, c fleet.Claim, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error)
 	SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error)
-	RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) error
+	RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) (named bool, err error)
 	Nodes(ctx context.Context) ([]fleet.NodeRecord, error)
+	LastSeen(ctx context.Context, node string) (time.Time, error)
 	NodeStates(ctx context.Context) ([]fleet.NodeState, error)
 }
 
 // ObservationStore keeps what the monitor observes.
 type ObservationStore interface {
 	WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error)
-	UnderWay(ctx context.Context) (map[string]int, error)
 	RecordObservation(ctx context.Context, r fleet.RecordRequest, decide func(fleet.Evidence) fleet.Findings) (fleet.Findings, error)
 }
 
@@ -89,6 +92,8 @@ type HistoryStore interface {
 }
 
 // SchemaStore reports the version of the tables, and the one that this mcp needs.
+// CheckTables fails if tables are missing or too old.
 type SchemaStore interface {
 	Schema(ctx context.Context) (has, needs int, err error)
+	CheckTables(ctx context.Context) error
 }

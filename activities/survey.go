@@ -12,15 +12,18 @@ import (
 // SurveyInput selects what to survey on a node.
 type SurveyInput struct {
 	Service string `json:"service"`
-	// Deployment is the number of the one that surveys; 0 for a survey that changes
-	// nothing, such as that of a plan.
-	Deployment int `json:"deployment,omitempty"`
+	// Deployment is the number of the one that surveys, and Run its run; 0 for a
+	// survey that changes nothing, such as that of a plan.
+	Deployment int    `json:"deployment,omitempty"`
+	Run        string `json:"run,omitempty"`
 	// Names are the container names that the service needs.
 	Names []string `json:"names,omitempty"`
 	// Ports is how many free ports to find.
 	Ports int `json:"ports,omitempty"`
 	// Secrets are those that the service's components here need.
 	Secrets []string `json:"secrets,omitempty"`
+	// Images are those, by digest, that the service's components here run.
+	Images []string `json:"images,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -31,31 +34,50 @@ type SurveyResult struct {
 	FreePorts  []int             `json:"free_ports,omitempty"`
 	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
-	// Newest is the newest deployment of the service that this node has seen.
-	// It is newer than the one that surveys if the registry has lost
-	// deployments, as after a restore from a backup.
-	Newest int `json:"newest"`
+	// Images are the requested ones that podman has.
+	Images []string `json:"images,omitempty"`
+	// Ahead is the number of the newest other deployment of the service that this
+	// node has seen and that keeps the one that surveys out; 0 if none does. There is
+	// one if the registry has lost deployments, as after a restore from a backup.
+	Ahead int `json:"ahead,omitempty"`
 	// Fence names the memory of this worker: while the name is the same, the worker
 	// has seen every newer deployment that has surveyed this node.
 	Fence string `json:"fence,omitempty"`
 }
 
 // Survey finds the service's containers, any other container under a name that it
-// needs, secrets that are missing, and free ports. For a deployment it waits until
+// needs, secrets that are missing, images that are here, and free ports. For a deployment it waits until
 // the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence = a.Fence.memory
 	if in.Deployment > 0 {
-		if result.Newest, err = a.Fence.settle(ctx, in.Service, in.Deployment); err != nil {
+		if result.Ahead, err = a.Fence.settle(ctx, in.Service, identity{in.Deployment, in.Run}); err != nil {
 			return SurveyResult{}, a.placed(err, "")
 		}
 	}
+	result, err = askEngine(ctx, a, func(ctx context.Context) (SurveyResult, error) { return a.survey(ctx, in, result) })
+	if err != nil {
+		return SurveyResult{}, err
+	}
+	if in.Ports > 0 {
+		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
+			return SurveyResult{}, err
+		}
+	}
+	return result, nil
+}
+
+// survey asks the engine.
+func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) (SurveyResult, error) {
+	var err error
 	if result.Containers, err = containersOf(ctx, labelling(a.Runtime, in.Adopted), in.Service, in.Names); err != nil {
 		return SurveyResult{}, err
 	}
+	surveying := identity{in.Deployment, in.Run}
 	for _, c := range result.Containers {
-		if c.Service == in.Service {
-			result.Newest = max(result.Newest, c.Deployment)
+		found := identity{c.Deployment, c.Run}
+		if c.Service == in.Service && found.refuses(surveying) && fleet.Credible(found.number, in.Deployment) {
+			result.Ahead = max(result.Ahead, found.number)
 		}
 	}
 	if len(in.Secrets) > 0 {
@@ -65,9 +87,13 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 		}
 		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
 	}
-	if in.Ports > 0 {
-		if result.FreePorts, err = a.Ports.FreePorts(in.Ports); err != nil {
+	for _, image := range in.Images {
+		present, err := a.Runtime.ImageExists(ctx, image)
+		if err != nil {
 			return SurveyResult{}, err
+		}
+		if present {
+			result.Images = append(result.Images, image)
 		}
 	}
 	return result, nil
@@ -109,14 +135,13 @@ func (a *Node) ListContainers(ctx context.Context, in ListContainersInput) ([]fl
 	if in.Service != "" {
 		labels[runtime.LabelService] = in.Service
 	}
-	infos, err := a.Runtime.List(ctx, labels)
+	infos, err := askEngine(ctx, a, func(ctx context.Context) ([]runtime.ContainerInfo, error) { return a.Runtime.List(ctx, labels) })
 	if err != nil {
 		return nil, err
 	}
 	list := make([]fleet.Container, 0, len(infos))
 	for _, info := range infos {
 		container := described(info)
-		container.Ports = info.Ports
 		if container.Running {
 			container.UptimeSeconds = max(0, int64(time.Since(info.Started).Seconds()))
 		}

@@ -57,3 +57,10 @@ func TestASurveyFindsMissingSecrets(t *testing.T) {
 	require.Empty(t, missing())
 	require.NotContains(t, h.engine.Calls()[len(asked):], runtime.FakeCall{Method: "Secrets"}, "a survey without secrets does not list them")
 }
+
+func TestASurveyFindsTheImagesThatAreHere(t *testing.T) {
+	h := newHost(t)
+	found, err := h.Survey(t.Context(), activities.SurveyInput{Service: "shop", Images: []string{image, "registry.test:5000/api@sha256:def"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{image}, found.Images)
+}

@@ -7,16 +7,17 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // leave is the cut-over of an undeploy: there is no successor.
 func (h *host) leave(n int) *fault.Error {
-	return h.do(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Leave: []string{"shop-api"}})
+	return h.do(h.CutOver, activities.CutOverInput{Service: "shop", Deployment: n, Leave: fleet.Refs("shop-api")})
 }
 
 func (h *host) retire(n int) *fault.Error {
-	return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: n, Containers: []string{"shop-api"}})
+	return h.do(h.Retire, activities.RetireInput{Service: "shop", Deployment: n, Containers: fleet.Refs("shop-api")})
 }
 
 func TestEveryStepOfAnUndeployMayRunTwice(t *testing.T) {

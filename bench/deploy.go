@@ -80,7 +80,7 @@ func deployUpdate(ctx context.Context, b *bench) ([]result, error) {
 		if err := s.define("update", "", component("app", "rift", images[i+1])); err != nil {
 			return nil, err
 		}
-		took, err := update(s.command(ctx, "deploy", "update"), "✓ app: run on rift", func(output string) string {
+		took, err := update(s.command(ctx, "deploy", "--wait", "update"), "✓ app: run on rift", func(output string) string {
 			return "http://" + s.nodes[1].address + ":" + publishedPort.FindStringSubmatch(output + " http:0")[1] + "/"
 		})
 		return []float64{took.serves, took.reported, took.total}, err
@@ -118,7 +118,7 @@ func deployUpdate(ctx context.Context, b *bench) ([]result, error) {
 	if _, err := s.mcp(ctx, "undeploy", "-y", "update"); err != nil {
 		return nil, err
 	}
-	about := result{Unit: "ms", Warmup: warmup, Command: "mcp deploy update", ReferenceCommand: "bench/scripts/update.sh"}
+	about := result{Unit: "ms", Warmup: warmup, Command: "mcp deploy --wait update", ReferenceCommand: "bench/scripts/update.sh"}
 	serves, reported, total, over := about, about, about, about
 	serves.Name, serves.Work, serves.Target = "deploy-update", "new version, image in the registry, start-first, until the new container serves", 1.5
 	reported.Name, reported.Work, reported.Target = "deploy-update-reported", "the same until the command reports it", 1.5

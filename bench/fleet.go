@@ -79,7 +79,7 @@ func fleetAtOnce(ctx context.Context, b *bench) ([]result, error) {
 	}
 	nodeOf := func(i int) *node { return s.nodes[i%len(s.nodes)] }
 	service := func(i int) string { return fmt.Sprintf("fleet-%02d", i) }
-	command := []string{"deploy", "--json"}
+	command := []string{"deploy", "--wait", "--json"}
 	for i := range many {
 		command = append(command, service(i))
 		if err := s.define(service(i), "", component("app", nodeOf(i).name, image)); err != nil {

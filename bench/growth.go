@@ -72,7 +72,7 @@ func growServices(ctx context.Context, b *bench) error {
 			}
 			fresh = append(fresh, name)
 		}
-		if _, err := s.mcp(ctx, append([]string{"deploy", "--json"}, fresh...)...); err != nil {
+		if _, err := s.mcp(ctx, append([]string{"deploy", "--wait", "--json"}, fresh...)...); err != nil {
 			return err
 		}
 		names = append(names, fresh...)

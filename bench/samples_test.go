@@ -101,3 +101,28 @@ func TestAFailedRowLeavesNoCurve(t *testing.T) {
 	b.measure(t.Context(), grow(2, nil))
 	require.Equal(t, []point{{1, 2}}, b.curves[0].Points)
 }
+
+func TestARowThatIsTooSlowIsMeasuredTwice(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		takes  []float64 // the ratio of each take, with a target of 1
+		counts float64
+		fails  bool
+	}{
+		{"fast", []float64{1.9}, 1.9, false},
+		{"slow once", []float64{5, 1.2}, 1.2, false},
+		{"slow twice", []float64{5, 4}, 4, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, takes := &bench{options: options{slack: 2}}, 0
+			b.measure(t.Context(), row{"work", func(context.Context, *bench) ([]result, error) {
+				takes++
+				return []result{against(result{Target: 1}, samples{c.takes[takes-1]}, samples{1})}, nil
+			}})
+			require.Equal(t, len(c.takes), takes)
+			require.Len(t, b.results, 1)
+			require.InDelta(t, c.counts, b.results[0].Ratio, 1e-9)
+			require.Equal(t, c.fails, b.verdict() != nil)
+		})
+	}
+}

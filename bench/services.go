@@ -25,7 +25,7 @@ type deployed struct {
 // deploy deploys a service, which must succeed.
 func (s *site) deploy(ctx context.Context, service string) (deployed, error) {
 	var d deployed
-	text, err := s.mcp(ctx, "deploy", service, "--json")
+	text, err := s.mcp(ctx, "deploy", "--wait", service, "--json")
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &d)
 	}
@@ -75,7 +75,7 @@ func (b *bench) settle(ctx context.Context) (many int, err error) {
 			return 0, err
 		}
 	}
-	if _, err := s.mcp(ctx, append([]string{"deploy", "--json"}, names...)...); err != nil {
+	if _, err := s.mcp(ctx, append([]string{"deploy", "--wait", "--json"}, names...)...); err != nil {
 		return 0, err
 	}
 	s.settledAt = n

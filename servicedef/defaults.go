@@ -14,6 +14,9 @@ const (
 	defaultInterval    = Duration(10 * time.Second)
 	defaultTimeout     = Duration(5 * time.Second)
 	defaultRetries     = 3
+	// A program that opens its port before it finds that something is missing ends
+	// within a few milliseconds of its first answer. A deploy takes this much longer.
+	defaultMinHealthy = Duration(250 * time.Millisecond)
 	// A container with something to probe has startPeriod to answer; one
 	// without must run for startPeriodBlind.
 	startPeriod      = Duration(30 * time.Second)
@@ -40,6 +43,7 @@ func (c *Component) setDefaults(node string, text map[string]any) {
 	health, _ := text["health"].(map[string]any)
 	setDefault(health, "interval", &c.Health.Interval, defaultInterval)
 	setDefault(health, "timeout", &c.Health.Timeout, defaultTimeout)
+	setDefault(health, "min_healthy", &c.Health.MinHealthy, defaultMinHealthy)
 	setDefault(health, "retries", &c.Health.Retries, defaultRetries)
 	period := startPeriodBlind
 	if c.probed() {
@@ -61,7 +65,7 @@ func (c *Component) UnmarshalJSON(text []byte) error {
 // defaultOrder returns StopFirst if two containers of the component cannot run
 // side by side.
 func (c *Component) defaultOrder() Order {
-	if len(c.Volumes) > 0 || len(c.Ports) > 0 || c.Network == networkHost {
+	if len(c.WritableVolumes()) > 0 || len(c.Ports) > 0 || c.Network == networkHost {
 		return StopFirst
 	}
 	return StartFirst

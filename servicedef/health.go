@@ -2,9 +2,37 @@ package servicedef
 
 import (
 	"maps"
+	"net"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 )
+
+// ProbeHost returns the Host header of health requests over HTTP, for programs that
+// answer to their own name alone; "" if the definition has none.
+func (c Component) ProbeHost() string {
+	if c.Health.Host == "" && len(c.Routes) > 0 {
+		return c.Routes[0].Hostname
+	}
+	return c.Health.Host
+}
+
+// hostHeader checks a Host header: a name or an address, and perhaps a port.
+func (r *report) hostHeader(key string, h Health) {
+	if h.HTTP == "" {
+		r.add(key, "is for a health check over http")
+	}
+	name, port, err := net.SplitHostPort(h.Host)
+	if err != nil {
+		name = h.Host
+	} else if n, err := strconv.Atoi(port); err != nil || n < minPort || n > maxPort {
+		r.add(key, "%q: its port must be between %d and %d", h.Host, minPort, maxPort)
+	}
+	if net.ParseIP(strings.Trim(name, "[]")) == nil {
+		r.hostname(key, name)
+	}
+}
 
 // health checks that there is at most one kind of probe, and an address to probe.
 func (r *report) health(key string, c Component) {
@@ -28,6 +56,12 @@ func (r *report) health(key string, c Component) {
 	}
 	if len(kinds) > 0 && kinds[0] != "cmd" && !c.reachable() {
 		r.add(at(kinds[0]), "needs a route or a tcp port to probe")
+	}
+	if h.Host != "" {
+		r.hostHeader(at("host"), h)
+	}
+	if h.MinHealthy < 0 {
+		r.add(at("min_healthy"), "must not be negative")
 	}
 	positive := map[string]int64{
 		"interval": int64(h.Interval), "timeout": int64(h.Timeout),

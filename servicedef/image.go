@@ -66,6 +66,15 @@ func ByDigest(image, digest string) string {
 	return ref.Name() + "@" + digest
 }
 
+// DigestOf returns the digest in an image's reference; "" if it has none.
+func DigestOf(image string) string {
+	ref, err := imageref.Parse(image)
+	if err != nil {
+		return ""
+	}
+	return ref.Digest
+}
+
 // Containerfile returns the Containerfile of an image of this service, relative
 // to Path, if [build.images] has one.
 func (s Service) Containerfile(image string) (file string, ok bool) {

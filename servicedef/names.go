@@ -72,3 +72,7 @@ func (s *Service) componentNames() []string {
 	}
 	return names
 }
+
+// IsLabel reports whether a text is a DNS label, as the names of services and of
+// components are.
+func IsLabel(name string) bool { return len(name) <= longestLabel && dnsLabel().MatchString(name) }

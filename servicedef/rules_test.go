@@ -104,6 +104,11 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"an interval of nothing", `# health`, `interval = "0s"`, "components[0].health.interval", "positive"},
 		{"a negative timeout", `# health`, `timeout = "-1s"`, "components[0].health.timeout", "positive"},
 		{"no retries", `# health`, `retries = 0`, "components[0].health.retries", "positive"},
+		{"a negative min_healthy", `# health`, `min_healthy = "-1s"`, "components[0].health.min_healthy", "negative"},
+		{"a host for a check by tcp", `# health`, "host = \"shop.example\"\ntcp = true", "components[0].health.host", "over http"},
+		{"a host that is no name", `# health`, "host = \"shop example\"\nhttp = \"/\"", "components[0].health.host", "must be a DNS name"},
+		{"a host that is a URL", `# health`, "host = \"http://shop.example/\"\nhttp = \"/\"", "components[0].health.host", "port"},
+		{"a host with a port that is none", `# health`, "host = \"shop.example:0\"\nhttp = \"/\"", "components[0].health.host", "between 1 and 65535"},
 		{"a start_period of nothing", `# health`, `start_period = "0s"`, "components[0].health.start_period", "positive"},
 
 		{"an unknown key", `# db`, `volume = []`, "components[1].volume", "did you mean volumes?"},
@@ -224,6 +229,10 @@ func TestValidVariations(t *testing.T) {
 		{`# db`, "network = \"host\"\nports = [\"80:80\"]"},
 		{`# db`, "order = \"start-first\"\nvolumes = [\"a:/data\"]"},
 		{`# health`, `cmd = ["true"]`},
+		{`# health`, `min_healthy = "0s"`},
+		{`# health`, "host = \"shop.example\"\nhttp = \"/\""},
+		{`# health`, "host = \"localhost:8080\"\nhttp = \"/\""},
+		{`# health`, "host = \"[::1]:8080\"\nhttp = \"/\""},
 		{`# route`, `hostname = "shop.example"`},
 	} {
 		t.Run(change[1], func(t *testing.T) { parse(t, edit(t, change[0], change[1])) })

@@ -113,6 +113,9 @@ type Route struct {
 type Health struct {
 	// HTTP is a path that must return 2xx or 3xx on the first route or port.
 	HTTP string `toml:"http" json:"http,omitempty"`
+	// Host is the Host header of these requests; "" means the hostname of the first
+	// route, or else the address that is probed. See Component.ProbeHost.
+	Host string `toml:"host" json:"host,omitempty"`
 	// TCP requires a connection to the first route or port only.
 	TCP bool `toml:"tcp" json:"tcp,omitempty"`
 	// Cmd runs in the container and must exit 0.
@@ -122,7 +125,11 @@ type Health struct {
 	Interval Duration `toml:"interval" json:"interval"`
 	// Timeout bounds one probe (5 s).
 	Timeout Duration `toml:"timeout" json:"timeout"`
-	// Retries is how many consecutive probes may fail after StartPeriod (3).
+	// MinHealthy is how long the container must stay healthy before it counts as
+	// such, from the first probe that succeeds (250 ms); 0 for no longer than that
+	// probe. A container that ends meanwhile, or is restarted, has failed.
+	MinHealthy Duration `toml:"min_healthy" json:"min_healthy"`
+	// Retries is how many probes may fail after StartPeriod (3).
 	Retries int `toml:"retries" json:"retries"`
 	// StartPeriod is the time during which failed probes do not count: 30 s, or
 	// 1 s if there is nothing to probe.

@@ -2,6 +2,7 @@ package servicedef
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -57,4 +58,32 @@ func (r *report) volumeOptions(key, options string) {
 	if len(unknown) > 0 {
 		r.add(key, "unknown options %q", strings.Join(unknown, ","))
 	}
+}
+
+// WritableVolumes returns the sources of the volumes that the component may write
+// to: names of volumes, and paths of the host.
+func (c Component) WritableVolumes() []string {
+	var sources []string
+	for _, text := range c.Volumes {
+		parts := strings.Split(text, ":")
+		if len(parts) > 2 && !writable(strings.Split(parts[2], ",")) {
+			continue
+		}
+		source := parts[0]
+		if path.IsAbs(source) {
+			source = path.Clean(source)
+		}
+		if !slices.Contains(sources, source) {
+			sources = append(sources, source)
+		}
+	}
+	return sources
+}
+
+// writable reports whether a mount with those options changes its source. What is
+// written to an overlay is dropped with the container, unless it has a directory of
+// its own for that.
+func writable(options []string) bool {
+	own := slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "upperdir=") })
+	return !slices.Contains(options, "ro") && (own || !slices.Contains(options, "O"))
 }

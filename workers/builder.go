@@ -27,7 +27,7 @@ const parallelBuilds = 4
 func (r *Builder) start(w *Workers, c client.Client) error {
 	served := &activities.Builder{
 		Name:      r.Name,
-		Runtime:   w.podman(r.Socket).LoginsFrom(r.AuthFile),
+		Runtime:   w.podman("builder "+r.Name, r.Socket).LoginsFrom(r.AuthFile),
 		Workspace: r.Workspace,
 		Logs:      r.Logs,
 		Insecure:  imageregistry.Insecure(r.Insecure),

@@ -46,14 +46,23 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	}
 	w.closers = append(w.closers, store.Close)
 	w.telemetry.Check("postgres", store.Ping)
+	w.telemetry.Check("tables", store.CheckTables)
 	declareMetrics(w.telemetry)
 	declareFleet(w.telemetry, store)
 	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
 		return fmt.Errorf("register search attributes: %w", err)
 	}
-	if err := errors.Join(ScheduleMonitor(ctx, c, r.MonitorInterval), scheduleRetention(ctx, c)); err != nil {
+	if err := awaitSearchAttributes(ctx, c, r.Namespace); err != nil {
 		return err
 	}
+	schedules := r.schedules()
+	for _, s := range schedules {
+		if err := s.make(ctx, c); err != nil {
+			return err
+		}
+	}
+	w.keep(ctx, upkeep{client: c, namespace: r.Namespace, schedules: schedules, log: w.log})
+	w.checkLooks(store, r.MonitorInterval)
 	control := &activities.Control{
 		Registry: store,
 		Images:   imageregistry.New(r.Images),
@@ -62,6 +71,8 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Alerts:   r.Alerts.destinations(),
 		Version:  w.version,
 		PortRest: r.PortRest,
+
+		MonitorInterval: r.MonitorInterval,
 	}
 	return w.serve(c, activities.QueueControl, worker.Options{MaxConcurrentWorkflowTaskPollers: controlPollers}, func(reg worker.Registry) {
 		RegisterWorkflows(reg)
@@ -74,9 +85,9 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 // no poll waits.
 const controlPollers = 9
 
-// RegisterWorkflows registers every workflow under its stable name.
-func RegisterWorkflows(reg worker.WorkflowRegistry) {
-	for name, run := range map[string]any{
+// Workflows are all workflows by their stable names.
+func Workflows() map[string]any {
+	return map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
 		workflows.MendName:         workflows.Mend,
@@ -105,7 +116,12 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 		workflows.LogsName:         workflows.Logs,
 		workflows.DoctorName:       workflows.Doctor,
 		workflows.ExecName:         workflows.Exec,
-	} {
+	}
+}
+
+// RegisterWorkflows registers every workflow.
+func RegisterWorkflows(reg worker.WorkflowRegistry) {
+	for name, run := range Workflows() {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 }
@@ -127,7 +143,7 @@ func registerSearchAttributes(ctx context.Context, c client.Client, namespace st
 	if err != nil && !errors.As(err, &exists) && !errors.As(err, &denied) {
 		return err
 	}
-	return awaitSearchAttributes(ctx, c, namespace)
+	return nil
 }
 
 // attributesTimeout bounds how long Temporal's servers may take to load new search

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
@@ -21,11 +22,12 @@ const (
 	nodeRunning    = "mcp_node_containers_running"
 	nodePorts      = "mcp_node_ports_in_use"
 	nodeDrift      = "mcp_node_drift"
+	lastLook       = "mcp_monitor_last_look_seconds"
 )
 
 // driftKinds lists the kinds that are exported even if there is no such drift.
 var driftKinds = []fleet.DriftKind{
-	fleet.DriftMissing, fleet.DriftRenamed, fleet.DriftStopped, fleet.DriftRunning, fleet.DriftWrongImage, fleet.DriftReplaced,
+	fleet.DriftMissing, fleet.DriftRenamed, fleet.DriftStopped, fleet.DriftRunning, fleet.DriftWrongImage, fleet.DriftWrongPorts, fleet.DriftReplaced,
 	fleet.DriftFlapping, fleet.DriftUnhealthy, fleet.DriftOrphan, fleet.DriftUnreachable, fleet.DriftDisk, fleet.DriftMemory,
 }
 
@@ -49,6 +51,7 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		{Name: nodeRunning, Help: "The number of running containers.", Labels: of("node")},
 		{Name: nodePorts, Help: "The number of ports that components hold.", Labels: of("node")},
 		{Name: nodeDrift, Help: "The number of open drifts of a kind.", Labels: of("node", "kind")},
+		{Name: lastLook, Help: "How long ago the monitor last observed the node, in seconds, whether it answered or not.", Labels: of("node")},
 	} {
 		t.Declare(m)
 	}
@@ -61,9 +64,10 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		if err != nil {
 			return nil, err
 		}
+		now := time.Now()
 		var gauges []telemetry.Gauge
 		for _, n := range nodes {
-			gauges = append(gauges, gaugesOf(n, ports[n.Name])...)
+			gauges = append(gauges, gaugesOf(n, ports[n.Name], now)...)
 		}
 		return gauges, nil
 	})
@@ -71,7 +75,7 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 
 // gaugesOf returns the gauges of one node. A node that does not answer has no
 // figures, because they would be outdated.
-func gaugesOf(n fleet.NodeState, ports int) (gauges []telemetry.Gauge) {
+func gaugesOf(n fleet.NodeState, ports int, now time.Time) (gauges []telemetry.Gauge) {
 	add := func(name string, value float64, more ...string) {
 		labels := map[string]string{"node": n.Name}
 		for i := 0; i < len(more); i += 2 {
@@ -80,6 +84,7 @@ func gaugesOf(n fleet.NodeState, ports int) (gauges []telemetry.Gauge) {
 		gauges = append(gauges, telemetry.Gauge{Name: name, Labels: labels, Value: value})
 	}
 	add(nodePorts, float64(ports))
+	add(lastLook, max(0, now.Sub(n.LookedAt()).Seconds()))
 	open := map[fleet.DriftKind]int{}
 	for _, d := range n.Drift {
 		open[d.Kind]++

@@ -53,7 +53,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err := node.NotifyNeighbours(); err != nil {
 		w.log.Warn("connections to containers may stall when other containers start or stop", "node", r.Name, "error", err)
 	}
-	engine := w.podman(r.Socket).LoginsFrom(r.AuthFile)
+	engine := w.podman(r.Name, r.Socket).LoginsFrom(r.AuthFile)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
 	served := &activities.Node{
 		Name:     r.Name,

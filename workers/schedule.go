@@ -19,21 +19,50 @@ import (
 // the many that were missed, one suffices.
 const catchUp = time.Minute
 
-// schedule creates or updates a schedule. Its runs do not overlap.
-func schedule(ctx context.Context, c client.Client, o client.ScheduleOptions, doing string, args ...any) error {
-	policies := client.SchedulePolicies{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp}
-	o.Overlap, o.CatchupWindow = policies.Overlap, policies.CatchupWindow
-	_, err := c.ScheduleClient().Create(ctx, o)
+// scheduled is a schedule that control workers keep. Its runs do not overlap.
+type scheduled struct {
+	options client.ScheduleOptions
+	doing   string // for errors
+}
+
+// schedules are those of a control worker.
+func (r *Control) schedules() []scheduled {
+	return []scheduled{monitoring(r.MonitorInterval), retention()}
+}
+
+// policies are those of every schedule.
+var policies = client.SchedulePolicies{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp}
+
+// make creates the schedule, or updates it to what this mcp needs.
+func (s scheduled) make(ctx context.Context, c client.Client) error {
+	err := s.create(ctx, c)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		err = c.ScheduleClient().GetHandle(ctx, o.ID).Update(ctx, client.ScheduleUpdateOptions{
+		err = c.ScheduleClient().GetHandle(ctx, s.options.ID).Update(ctx, client.ScheduleUpdateOptions{
 			DoUpdate: func(current client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 				updated := current.Description.Schedule // keeps an operator's pause
-				updated.Spec, updated.Action, updated.Policy = &o.Spec, o.Action, &policies
+				updated.Spec, updated.Action, updated.Policy = &s.options.Spec, s.options.Action, &policies
 				return &client.ScheduleUpdate{Schedule: &updated}, nil
 			},
 		})
 	}
-	return scheduleFault(err, doing, args...)
+	return scheduleFault(err, "%s", s.doing)
+}
+
+// create creates the schedule. One that is there is an error.
+func (s scheduled) create(ctx context.Context, c client.Client) error {
+	o := s.options
+	o.Overlap, o.CatchupWindow = policies.Overlap, policies.CatchupWindow
+	_, err := c.ScheduleClient().Create(ctx, o)
+	return err
+}
+
+// exists fails if Temporal does not have the schedule; the error is NotFound then.
+func (s scheduled) exists(ctx context.Context, c client.Client) error {
+	_, err := c.ScheduleClient().GetHandle(ctx, s.options.ID).Describe(ctx)
+	if errors.As(err, new(*serviceerror.NotFound)) {
+		return fault.New(fault.NotFound, "Temporal has no schedule %s", s.options.ID)
+	}
+	return scheduleFault(err, "look for the schedule %s", s.options.ID)
 }
 
 // scheduleFault wraps an error of a schedule; it returns nil for nil.
@@ -49,9 +78,14 @@ func scheduleFault(err error, doing string, args ...any) error {
 }
 
 // ScheduleMonitor schedules the observation of all nodes, once in each interval.
-// The observations of a large fleet are spread over most of it.
 func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duration) error {
-	return schedule(ctx, c, client.ScheduleOptions{
+	return monitoring(interval).make(ctx, c)
+}
+
+// monitoring observes all nodes, once in each interval. The observations of a large
+// fleet are spread over most of it.
+func monitoring(interval time.Duration) scheduled {
+	return scheduled{doing: "schedule the observation of nodes", options: client.ScheduleOptions{
 		ID:   workflows.MonitorID,
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: interval}}},
 		Action: &client.ScheduleWorkflowAction{
@@ -62,16 +96,16 @@ func ScheduleMonitor(ctx context.Context, c client.Client, interval time.Duratio
 			WorkflowExecutionTimeout: workflows.MonitorTimeout,
 			StaticSummary:            "observe the nodes",
 		},
-	}, "schedule the observation of nodes")
+	}}
 }
 
 // thinEvery is how often history is thinned, and thinAt how long after the full
 // hour: complete hours are thinned.
 const thinEvery, thinAt = time.Hour, 5 * time.Minute
 
-// scheduleRetention schedules the thinning of history.
-func scheduleRetention(ctx context.Context, c client.Client) error {
-	return schedule(ctx, c, client.ScheduleOptions{
+// retention thins history.
+func retention() scheduled {
+	return scheduled{doing: "schedule the thinning of history", options: client.ScheduleOptions{
 		ID:   workflows.RetentionID,
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: thinEvery, Offset: thinAt}}},
 		Action: &client.ScheduleWorkflowAction{
@@ -81,5 +115,5 @@ func scheduleRetention(ctx context.Context, c client.Client) error {
 			WorkflowExecutionTimeout: thinEvery,
 			StaticSummary:            "thin the history of nodes and events",
 		},
-	}, "schedule the thinning of history")
+	}}
 }

@@ -98,13 +98,15 @@ func (w *Workers) checkPolls(q telemetry.Queue) {
 	w.telemetry.Check("poll "+q.String(), func(context.Context) error { return w.telemetry.Polling(q) })
 }
 
-// podman returns the engine at a socket. Readiness depends on it.
-func (w *Workers) podman(socket string) *podman.Engine {
+// podman returns the engine at a socket, of a node or a builder. Readiness depends on
+// it.
+func (w *Workers) podman(place, socket string) *podman.Engine {
 	engine := podman.New(socket)
-	w.telemetry.Check("podman at "+socket, func(ctx context.Context) error {
+	pings := newPings("podman on "+place, func(ctx context.Context) error {
 		_, err := engine.Version(ctx)
 		return err
 	})
-	w.closers = append(w.closers, engine.Close)
+	w.telemetry.Check("podman at "+socket, pings.check)
+	w.closers = append(w.closers, pings.stop, engine.Close)
 	return engine
 }

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/client"
 
@@ -10,10 +11,15 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
+// workerHeartbeat is how often a process reports its workers to Temporal: several times
+// within the time for which a deploy waits for a node that it saw last.
+const workerHeartbeat = 20 * time.Second
+
 // Connect returns a client whose connection t measures and whose health t's
 // readiness depends on. It does not connect yet: Temporal may start later.
 func Connect(o client.Options, t *telemetry.Telemetry) (client.Client, error) {
 	t.Instrument(&o)
+	o.WorkerHeartbeatInterval = workerHeartbeat
 	c, err := client.NewLazyClient(o)
 	if err != nil {
 		return nil, fmt.Errorf("create a client of Temporal: %w", err)
@@ -36,7 +42,7 @@ func declareMetrics(t *telemetry.Telemetry) {
 		Name: workflows.MetricDeploys + "_total",
 		Help: "Deploys that have ended, by verb and outcome; a dirty one has an incomplete undo.",
 		Labels: []telemetry.Label{
-			{Name: workflows.LabelVerb, Values: workflows.MeteredVerbs()},
+			{Name: workflows.LabelVerb, Values: workflows.Verbs()},
 			ended,
 			{Name: workflows.LabelDirty, Values: []string{"false", "true"}},
 		},

@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/telemetry"
@@ -52,6 +53,9 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 		log:          o.Logger,
 		version:      o.Version,
 		grace:        o.Grace,
+	}
+	if o.Version != "" {
+		worker.SetBinaryChecksum(o.Version) // else the SDK reads and hashes the whole program at each start
 	}
 	w.activities, w.interrupt = context.WithCancelCause(context.WithoutCancel(ctx))
 	var err error

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
@@ -92,6 +93,7 @@ func (p *platform) start(t *testing.T, interceptors ...interceptor.WorkerInterce
 		Node:      &workers.Node{Name: "rift", Socket: p.podman.Socket(), Publish: "127.0.0.1"},
 		Builder:   &workers.Builder{Name: "orion", Workspace: t.TempDir(), Socket: p.podman.Socket(), Logs: t.TempDir()},
 		Logger:    quiet,
+		Version:   "v1",
 		Telemetry: measured, Interceptors: interceptors, Grace: time.Minute,
 	})
 	require.NoError(t, err)
@@ -165,11 +167,16 @@ func TestReadiness(t *testing.T) {
 
 	ready := s.awaitFailing()
 	require.True(t, ready.Ready)
+	queue, err := s.client.DescribeTaskQueue(t.Context(), activities.QueueControl, enums.TASK_QUEUE_TYPE_WORKFLOW)
+	require.NoError(t, err)
+	require.NotEmpty(t, queue.Pollers)
+	poller := strings.ReplaceAll(queue.Pollers[0].String(), " ", "")
+	require.Contains(t, poller, `build_id:"v1"`, "the program is not hashed for an identity")
 	var names []string
 	for _, check := range ready.Checks {
 		names = append(names, check.Name)
 	}
-	require.Equal(t, append([]string{podman}, append(polls, "postgres", "temporal")...), names)
+	require.Equal(t, slices.Concat([]string{"monitor", podman}, polls, []string{"postgres", "schedules", "tables", "temporal"}), names)
 
 	for _, part := range []struct {
 		name  string
@@ -178,8 +185,8 @@ func TestReadiness(t *testing.T) {
 		fails []string
 	}{
 		{"podman", p.podman.Stop, p.startPodman, []string{podman}},
-		{"Postgres", p.postgres.Stop, p.startPostgres, []string{"postgres"}},
-		{"Temporal", p.temporal.Stop, p.startTemporal, append(slices.Clone(polls), "temporal")},
+		{"Postgres", p.postgres.Stop, p.startPostgres, []string{"monitor", "postgres", "tables"}},
+		{"Temporal", p.temporal.Stop, p.startTemporal, append(slices.Clone(polls), "schedules", "temporal")},
 	} {
 		part.stop()
 		ready := s.awaitFailing(part.fails...)

@@ -43,17 +43,15 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 // match finds the containers that become components.
 func (d *deploy) match(ctx workflow.Context) error {
 	d.log("Looking for containers to adopt")
-	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
+	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Run: d.runID, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
 			continue
 		}
-		step := surveyStep(g.ctx, name, "list the containers of "+name, d.left(ctx))
-		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
-			var found []fleet.Container
-			err := f.Get(ctx, &found)
-			in.Nodes[name] = found
+		g.do(func(ctx workflow.Context) error {
+			found, err := askNode(ctx, name, "list the containers of "+name, d.left(ctx), node.ListContainers, activities.ListContainersInput{})
+			in.Nodes[name] = fleet.CheckedContainers(found)
 			return nodeFault(timeoutFault(err, "list the containers of "+name), name)
 		})
 	}

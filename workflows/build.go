@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,6 +23,11 @@ type BuildInput struct {
 	Builder  string        `json:"builder,omitempty"`
 	Who      string        `json:"who"`
 	From     string        `json:"from"`
+}
+
+// Hash is equal for two builds that ask for the same thing.
+func (in BuildInput) Hash() string {
+	return fmt.Sprint(in.Definition.Hash(), in.Images, in.Force)
 }
 
 // BuildResult is how a build ended.
@@ -61,15 +67,20 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 	}
 	err := buildAll(ctx, in, started.Add(in.Deadline), r)
 	r.ElapsedMS = workflow.Now(ctx).Sub(started).Milliseconds()
-	if err == nil {
-		return r, nil
-	}
-	r.Outcome, r.Error = Failed, activities.FaultOf(err)
-	if ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		r.Outcome = Cancelled
 		r.Error = fault.New(fault.Conflict, "the build of %s was cancelled", r.Service)
+	case err != nil:
+		r.Outcome, r.Error = Failed, activities.FaultOf(err)
 	}
-	return nil, failure(r.Outcome, r.Error, *r)
+	if err := workflow.UpsertTypedSearchAttributes(ctx, SearchOutcome.ValueSet(string(r.Outcome))); err != nil {
+		workflow.GetLogger(ctx).Warn("outcome is not searchable", "error", err)
+	}
+	if r.Error != nil {
+		return nil, failure(r.Outcome, r.Error, *r)
+	}
+	return r, nil
 }
 
 // buildAll makes each image that is missing, side by side.

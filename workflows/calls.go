@@ -29,46 +29,47 @@ var (
 // have the same effect after the last one, too.
 func callControl[In, Out any](ctx workflow.Context, summary string, left time.Duration, activity func(context.Context, In) (Out, error), in In) (Out, error) {
 	var out Out
-	err := call(ctx, summary, left, &out, activity, in)
+	err := call(ctx, summary, localTimeout, left, &out, activity, in)
 	return out, err
 }
 
 // queryControl is callControl for an activity without an input.
 func queryControl[Out any](ctx workflow.Context, summary string, left time.Duration, activity func(context.Context) (Out, error)) (Out, error) {
 	var out Out
-	err := call(ctx, summary, left, &out, activity)
+	err := call(ctx, summary, localTimeout, left, &out, activity)
 	return out, err
 }
 
 // sendControl is callControl for an activity without a result.
 func sendControl[In any](ctx workflow.Context, summary string, left time.Duration, activity func(context.Context, In) error, in In) error {
-	return call(ctx, summary, left, nil, activity, in)
+	return call(ctx, summary, localTimeout, left, nil, activity, in)
 }
 
-// call is callControl, unchecked.
-func call(ctx workflow.Context, summary string, left time.Duration, out any, activity any, args ...any) error {
+// call is callControl, unchecked, with the time for the local activity.
+func call(ctx workflow.Context, summary string, brief, left time.Duration, out any, activity any, args ...any) error {
 	// A cancelled workflow waits for it: what it has written must be known.
 	local, _ := workflow.NewDisconnectedContext(ctx)
-	err := workflow.ExecuteLocalActivity(localStep(local, summary, localTimeout, &once), activity, args...).Get(local, out)
+	err := workflow.ExecuteLocalActivity(localStep(local, summary, brief), activity, args...).Get(local, out)
 	if err == nil || isFinal(err) {
 		return err
 	}
 	return workflow.ExecuteActivity(controlStep(ctx, summary, left), activity, args...).Get(ctx, out)
 }
 
-// callLocally calls an activity of the control worker as a local one alone, again
-// and again until recordTimeout has passed.
-func callLocally[In, Out any](ctx workflow.Context, summary string, activity func(context.Context, In) (Out, error), in In) (Out, error) {
-	var out Out
-	err := workflow.ExecuteLocalActivity(localStep(ctx, summary, recordTimeout, &waiting), activity, in).Get(ctx, &out)
-	return out, err
+// findDigestOf is callControl for ImageExists. The commands of a task are held back until
+// its local activities have ended, and the surveys of the nodes are among them: an image
+// registry that is slower than imageTimeout is asked by an ordinary activity, beside them.
+func findDigestOf(ctx workflow.Context, image string, left time.Duration) (activities.ImageExistsResult, error) {
+	var found activities.ImageExistsResult
+	err := call(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, activities.ImageExistsInput{Image: image})
+	return found, err
 }
 
-// queryLocally is callLocally for an activity without an input.
-func queryLocally[Out any](ctx workflow.Context, summary string, activity func(context.Context) (Out, error)) (Out, error) {
-	var out Out
-	err := workflow.ExecuteLocalActivity(localStep(ctx, summary, recordTimeout, &waiting), activity).Get(ctx, &out)
-	return out, err
+// spent reports whether a run that loops must go on as a new one: its history grows with
+// each turn.
+func spent(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	return info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() >= maxEvents
 }
 
 // startDetached starts a workflow that outlives this one. One of that id that runs

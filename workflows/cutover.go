@@ -4,7 +4,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
@@ -15,7 +14,7 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 	add := func(node string, change func(*activities.CutOverInput)) {
 		if d.reachable(node) {
 			in := swaps[node]
-			in.Service, in.Deployment, in.Adopted = d.desired.Name, d.number, d.release.AdoptedOn(node)
+			in.Service, in.Deployment, in.Run, in.Adopted = d.desired.Name, d.number, d.runID, d.release.AdoptedOn(node)
 			change(&in)
 			swaps[node] = in
 		}
@@ -23,26 +22,54 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 	for _, step := range d.plan.Steps {
 		starts := step.Action == plan.Create || step.Action == plan.Replace
 		if starts {
-			add(step.Node, func(in *activities.CutOverInput) { in.Replace = append(in.Replace, step.Container) })
+			old := step.Old()
+			if step.OldNode != step.Node {
+				old.ID = ""
+			}
+			add(step.Node, func(in *activities.CutOverInput) { in.Replace = append(in.Replace, old) })
 		}
 		if step.Action == plan.Remove || starts && step.OldNode != step.Node {
-			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Container) })
+			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Old()) })
 		}
 	}
 	return swaps
 }
 
 // cutOver gives the new containers their names, on all nodes side by side. While no
-// node has renamed anything, the deploy can still be undone. After that it waits for
-// a node that fails, because part of the renames may have been done; what it cannot
-// complete, Mend undoes.
+// node has renamed anything, undo undoes the deploy. After that it goes forward as far
+// as it can: a node that does not answer is waited for, and containers that a boot has
+// ended start again. Where a node cannot follow, reverse puts back the release.
 func (d *deploy) cutOver(ctx workflow.Context) error {
 	swaps := d.swaps()
 	if len(swaps) > 0 {
 		d.log("Cutting over")
 	}
-	var refused *fault.Error
-	renamed := false
+	for {
+		refusals, err := d.swap(ctx, swaps)
+		if err != nil || len(refusals) == 0 {
+			d.forward = d.renamed || err == nil
+			return err
+		}
+		remaining := map[string]activities.CutOverInput{}
+		for _, name := range workflow.DeterministicKeys(refusals) {
+			if !d.booted(refusals[name]) {
+				d.forward = d.renamed
+				return refusals[name].Refused
+			}
+			remaining[name] = swaps[name]
+		}
+		if err := d.startAgain(ctx, remaining); err != nil {
+			d.forward = d.renamed
+			return err
+		}
+		swaps = remaining
+	}
+}
+
+// swap has nodes cut over, and returns the refusals. A node that fails is waited for,
+// because part of its renames may have been done.
+func (d *deploy) swap(ctx workflow.Context, swaps map[string]activities.CutOverInput) (map[string]activities.CutOverResult, error) {
+	refusals := map[string]activities.CutOverResult{}
 	g := &group{selector: workflow.NewSelector(ctx), ctx: ctx, cancel: func() {}}
 	for _, name := range workflow.DeterministicKeys(swaps) {
 		step := shortStep(ctx, activities.QueueNode(name), "cut over on "+name, max(undoTimeout, d.left(ctx)))
@@ -50,22 +77,41 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 			var done activities.CutOverResult
 			err := f.Get(ctx, &done)
 			if err == nil && done.Refused != nil {
-				refused = done.Refused
+				refusals[name] = done
 				return nil
 			}
-			renamed = true // or may have
+			d.renamed = true // or may have
 			return nodeFault(err, name)
 		})
 	}
-	err := g.wait(ctx)
-	if err == nil && refused != nil {
-		err = refused
+	return refusals, g.wait(ctx)
+}
+
+// booted reports whether a boot has ended the container for which a node refuses to cut
+// over. Otherwise it has ended by itself, which is a failure of the new version.
+func (d *deploy) booted(r activities.CutOverResult) bool {
+	boot, ran := d.boots[r.Refused.Component]
+	return ran && boot != r.Boot
+}
+
+// startAgain runs the new containers of nodes again that have booted since they were
+// healthy, and waits until they are.
+func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]activities.CutOverInput) error {
+	for _, name := range workflow.DeterministicKeys(nodes) {
+		delete(d.stops, name) // what was stopped may have started at the boot
 	}
-	if err != nil && renamed {
-		d.result.Undone = append(d.result.Undone, "cut over: some containers may have their new names")
+	for _, wave := range d.plan.Starts() {
+		g := newGroup(ctx)
+		for _, step := range wave {
+			if _, booted := nodes[step.Node]; booted {
+				g.do(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
+			}
+		}
+		if err := g.wait(ctx); err != nil {
+			return err
+		}
 	}
-	d.forward = renamed || err == nil
-	return err
+	return nil
 }
 
 // commit makes this deployment the release. It waits for Postgres without a
@@ -74,19 +120,21 @@ func (d *deploy) commit(ctx workflow.Context) error {
 	return d.commitRelease(ctx, fleet.CommitRequest{
 		Active:  d.desired.Active,
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
+		Static:  d.staticPorts(),
 	})
 }
 
 // commitRelease makes this deployment the release, and sets the memo's phase for
 // clients that wait for the lock.
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
-	request.Service, request.Deployment = d.desired.Name, d.number
+	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
+	request.Succeeds = !d.verb.removes
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
 		return err
 	}
-	d.committed, d.stale = true, stale
+	d.committed, d.stale, d.released = true, stale, workflow.Now(ctx)
 	if err := workflow.UpsertMemo(ctx, map[string]any{MemoPhase: PhaseRetiring}); err != nil {
 		workflow.GetLogger(ctx).Warn("phase is not recorded", "error", err)
 	}

@@ -19,8 +19,8 @@ func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 	return d.finish(ctx, err)
 }
 
-// run is the deploy, step by step. Until cutOver an error means that the release
-// still stands and undo puts the rest back; from there on the deploy only goes
+// run is the deploy, step by step. Until the commit an error means that the release
+// still stands, and finish puts back the rest; from there on the deploy only goes
 // forward.
 func (d *deploy) run(ctx workflow.Context) error {
 	surveys := newGroup(ctx)
@@ -35,7 +35,10 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if d.verb.adopts {
 		return d.adopt(ctx)
 	}
-	if err := d.decide(); err != nil {
+	if err := d.requireImages(ctx); err != nil {
+		return err
+	}
+	if err := d.decide(ctx); err != nil {
 		return err
 	}
 	if d.plan.Unchanged() && !d.release.Dirty {
@@ -46,6 +49,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	if err := d.images(ctx); err != nil {
+		return err
+	}
+	if err := d.askPorts(ctx); err != nil {
 		return err
 	}
 	if err := d.start(ctx); err != nil {
@@ -65,6 +71,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.commit(forward); err != nil {
 		return err
 	}
+	d.recordRelease(forward)
 	pruning := d.prune(forward)
 	d.retire(forward)
 	_ = pruning.wait(forward) // its handlers return no error
@@ -87,7 +94,7 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 		Given:          d.given(),
 		Verb:           string(d.verb.word),
 		WorkflowID:     d.result.WorkflowID,
-		RunID:          d.result.RunID,
+		RunID:          d.runID,
 		Who:            d.in.Who,
 		From:           d.in.From,
 	}

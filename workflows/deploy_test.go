@@ -1,6 +1,8 @@
 package workflows_test
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,6 +239,9 @@ func TestWhatCannotBeRetiredMakesASuccessDirty(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty)
 	require.Equal(t, []string{"retire on rift: podman does not answer"}, result.Undone)
+	require.Equal(t, []fleet.NotRetired{
+		{Node: "rift", Containers: []string{"shop-api.prev", "shop-web.prev"}, Problem: "podman does not answer"},
+	}, s.finished.NotRetired)
 }
 
 func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
@@ -252,49 +257,34 @@ func TestPredecessorsServeWhileTheyDrain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newHarness(t)
-			s.released(shop())
+			before := shop()
+			before.Definition.Components[0].Drain = servicedef.Duration(c.drain)
+			s.released(before)
 			api := s.release.Components["api"]
 			api.Routes = []fleet.Route{{Name: "rest", HostPort: 20000}}
 			s.release.Components["api"] = api
 			in := shop()
 			in.Force = true
 			in.Definition.Components[0].Order = c.order
-			in.Definition.Components[0].Drain = servicedef.Duration(c.drain)
+			in.Definition.Components[0].Drain = servicedef.Duration(time.Minute)
+			var committed, retired time.Time
+			s.fail = func(call string, _ int32) error {
+				switch {
+				case strings.HasPrefix(call, "CommitRelease"):
+					committed = s.env.Now()
+				case strings.HasPrefix(call, "Retire"):
+					retired = s.env.Now()
+				}
+				return nil
+			}
 			result := s.deploy(t, in)
 			require.Equal(t, workflows.Succeeded, result.Outcome)
-			require.InDelta(t, c.want.Milliseconds(), result.ElapsedMS, 500)
+			require.InDelta(t, c.want, retired.Sub(committed), float64(500*time.Millisecond))
+			require.Less(t, result.ElapsedMS, int64(500), "the deploy has succeeded before that")
+			require.Empty(t, result.Retiring)
+			require.True(t, s.committed.Succeeds)
 		})
 	}
-}
-
-func TestACutOverThatIsRefusedIsUndone(t *testing.T) {
-	s := newHarness(t)
-	s.released(shop())
-	s.refused = fault.New(fault.Unhealthy, "container shop-web.next exited with code 3 after it was healthy")
-	in := shop()
-	in.Force = true
-	result := s.deploy(t, in)
-	require.Equal(t, workflows.Failed, result.Outcome)
-	require.False(t, result.Dirty)
-	require.Equal(t, s.refused.Message, result.Error.Message)
-	require.Equal(t, []string{
-		"CutOver shop-api,shop-web",
-		"Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]",
-		"ReleasePorts",
-		"FinishDeployment failed",
-	}, s.changes()[4:])
-}
-
-func TestACutOverThatFailsHalfWayIsLeftToMend(t *testing.T) {
-	s := newHarness(t)
-	s.released(shop())
-	s.fail = failing("CutOver", 0, fault.New(fault.Conflict, "deployment 8 of shop is over"))
-	in := shop()
-	in.Force = true
-	result := s.deploy(t, in)
-	require.Equal(t, workflows.Failed, result.Outcome)
-	require.True(t, result.Dirty)
-	require.NotContains(t, strings.Join(s.calls, "\n"), "Restore", "a part of it may have its new names")
 }
 
 func TestAFailedDeployDoesNotMakeADirtyServiceClean(t *testing.T) {
@@ -317,7 +307,19 @@ func TestARegistryThatForgotDeploymentsCatchesUp(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, 58, result.Deployment)
 	require.Contains(t, s.calls, "Renumber 57")
+	surveys := slices.DeleteFunc(slices.Clone(s.calls), func(call string) bool { return call != "Survey rift" })
+	require.Len(t, surveys, 2, "the node must have seen the new number before its answer counts")
 	require.Contains(t, s.calls, "CommitRelease api/58,web/58")
+}
+
+func TestANodeThatAsksForAbsurdNumbersIsNotBelieved(t *testing.T) {
+	for _, number := range []int{math.MaxInt, math.MaxInt32 + 1, fleet.MaxAhead + 2, -1, math.MinInt} {
+		s := newHarness(t)
+		s.newest = number
+		result := s.deploy(t, shop())
+		require.Equal(t, workflows.Succeeded, result.Outcome)
+		require.Equal(t, 1, result.Deployment, "%d", number)
+	}
 }
 
 func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {
@@ -333,6 +335,9 @@ func TestAServiceCanLeaveANodeThatIsBroken(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.True(t, result.Dirty)
 	require.Equal(t, []string{"retire on rift: the node does not answer"}, result.Undone)
+	require.Equal(t, []fleet.NotRetired{
+		{Node: "rift", Containers: []string{"shop-api", "shop-web"}, Problem: "the node does not answer"},
+	}, s.finished.NotRetired)
 }
 
 func TestLeftoversArePutRightFirst(t *testing.T) {
@@ -408,10 +413,29 @@ func TestAPlanChangesNothing(t *testing.T) {
 	require.NotContains(t, strings.Join(s.calls, "\n"), "BeginDeployment")
 }
 
+// A hint never says to remove what is another service's.
+func TestANameThatIsTaken(t *testing.T) {
+	for owner, hint := range map[string]string{
+		"":       "remove or rename it on rift, or give the component another name",
+		"mc-dns": "give the component another name, or another node",
+	} {
+		s := newHarness(t)
+		s.nodes["rift"] = []fleet.Container{{Name: "shop-api", Service: owner, Running: true}}
+		result := s.deploy(t, shop())
+		require.Equal(t, fault.Conflict, result.Error.Kind)
+		require.Equal(t, hint, result.Error.Hint)
+	}
+}
+
 func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
+	// Builds are found by their outcome, as deploys are.
+	findable := func(s *harness, outcome workflows.Outcome) {
+		s.env.OnUpsertTypedSearchAttributes(temporal.NewSearchAttributes(workflows.SearchOutcome.ValueSet(string(outcome)))).Return(nil).Once()
+	}
 	build := func(s *harness, in workflows.BuildInput) workflows.BuildResult {
 		s.env.ExecuteWorkflow(workflows.BuildName, in)
 		require.NoError(t, s.env.GetWorkflowError())
+		s.env.AssertExpectations(t)
 		var result workflows.BuildResult
 		require.NoError(t, s.env.GetWorkflowResult(&result))
 		return result
@@ -420,6 +444,7 @@ func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 
 	t.Run("an image that exists is left alone", func(t *testing.T) {
 		s := newHarness(t)
+		findable(s, workflows.Unchanged)
 		result := build(s, in)
 		require.Equal(t, workflows.Unchanged, result.Outcome)
 		require.Equal(t, []workflows.ImageResult{{Image: "r.example/api:v1", Digest: "sha256:api1"}}, result.Images)
@@ -427,6 +452,7 @@ func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 	t.Run("a missing one is built and pushed", func(t *testing.T) {
 		s := newHarness(t)
 		delete(s.images, "r.example/api:v1")
+		findable(s, workflows.Succeeded)
 		result := build(s, in)
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.Equal(t, "sha256:built", result.Images[0].Digest)
@@ -436,6 +462,20 @@ func TestABuildMakesOnlyWhatIsMissing(t *testing.T) {
 		forced := in
 		forced.Force = true
 		require.Equal(t, workflows.Succeeded, build(s, forced).Outcome)
+	})
+	t.Run("one that fails is found as failed", func(t *testing.T) {
+		s := newHarness(t)
+		delete(s.images, "r.example/api:v1")
+		findable(s, workflows.Failed)
+		s.fail = func(call string, _ int32) error {
+			if strings.HasPrefix(call, "Build ") {
+				return fault.New(fault.Invalid, "STEP 2 failed")
+			}
+			return nil
+		}
+		s.env.ExecuteWorkflow(workflows.BuildName, in)
+		require.ErrorContains(t, s.env.GetWorkflowError(), "STEP 2 failed")
+		s.env.AssertExpectations(t)
 	})
 }
 

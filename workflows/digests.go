@@ -1,24 +1,74 @@
 package workflows
 
 import (
+	"cmp"
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// findDigests asks the image registry for the digest of each image.
+// findDigests asks the image registry for the digest of each image that is not given by
+// its digest already.
 func (d *deploy) findDigests(g *group) {
 	for _, image := range d.neededImages() {
+		if digest := d.knownDigest(image); digest != "" {
+			d.digests[image] = digest
+			continue
+		}
 		g.do(func(ctx workflow.Context) error { return d.findDigest(ctx, image) })
 	}
+}
+
+// knownDigest is the digest by which an image is given, in the input or by its name; ""
+// if it is given by its tag.
+func (d *deploy) knownDigest(image string) string {
+	return cmp.Or(d.in.Digests[image], servicedef.DigestOf(image))
+}
+
+// requireImages asks the image registry for the images that are given by their digests,
+// where a node that is to run one does not have it. What the nodes have needs no image
+// registry.
+func (d *deploy) requireImages(ctx workflow.Context) error {
+	g := newGroup(ctx)
+	for _, image := range d.neededImages() {
+		if digest := d.knownDigest(image); digest != "" && !d.everywhere(image, servicedef.ByDigest(image, digest)) {
+			g.do(func(ctx workflow.Context) error { return d.findDigest(ctx, image) })
+		}
+	}
+	return g.wait(ctx)
+}
+
+// everywhere reports whether each node that is to run an image has it, by its digest.
+func (d *deploy) everywhere(image, byDigest string) bool {
+	return !slices.ContainsFunc(d.desired.Components, func(c servicedef.Component) bool {
+		return d.needs(c, image) && !slices.Contains(d.present[c.Node], byDigest)
+	})
+}
+
+// needs reports whether a component of the deploy runs an image.
+func (d *deploy) needs(c servicedef.Component, image string) bool {
+	return c.Image == image && (len(d.only) == 0 || slices.Contains(d.only, c.Name))
+}
+
+// imagesOn are the images given by their digests that a node is to run.
+func (d *deploy) imagesOn(name string) []string {
+	var list []string
+	for _, image := range d.neededImages() {
+		digest := d.knownDigest(image)
+		if digest != "" && slices.ContainsFunc(d.desired.Components, func(c servicedef.Component) bool { return c.Node == name && d.needs(c, image) }) {
+			list = append(list, servicedef.ByDigest(image, digest))
+		}
+	}
+	return list
 }
 
 // findDigest asks for the digest of one image, which must exist or be buildable.
 func (d *deploy) findDigest(ctx workflow.Context, image string) error {
 	asked := servicedef.ByDigest(image, d.in.Digests[image])
-	found, err := callControl(ctx, "look for "+asked, d.left(ctx), control.ImageExists, activities.ImageExistsInput{Image: asked})
+	found, err := findDigestOf(ctx, asked, d.left(ctx))
 	if err != nil {
 		return timeoutFault(err, "look up image "+asked)
 	}

@@ -22,11 +22,19 @@ type DoctorInput struct {
 type DoctorResult struct {
 	Control activities.ControlDiagnosis `json:"control"`
 	Nodes   map[string]DiagnosedNode    `json:"nodes"`
-	// Images are the errors of image registries, by the image that each was asked
-	// for; nil if it answered.
-	Images map[string]*fault.Error `json:"images"`
+	// Images are the answers of image registries, by the image that each was asked
+	// for.
+	Images map[string]DiagnosedImage `json:"images"`
 	// At is when, by the clock of observations and events.
 	At time.Time `json:"at"`
+}
+
+// DiagnosedImage is the answer of an image registry.
+type DiagnosedImage struct {
+	// Exists reports whether it has the image.
+	Exists bool `json:"exists"`
+	// Error is why it did not answer; nil if it did.
+	Error *fault.Error `json:"error,omitempty"`
 }
 
 // DiagnosedNode is the answer of a node's worker.
@@ -38,12 +46,13 @@ type DiagnosedNode struct {
 
 // Doctor diagnoses the control worker, the nodes and image registries, side by side.
 func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
-	result := &DoctorResult{Nodes: map[string]DiagnosedNode{}, Images: map[string]*fault.Error{}, At: workflow.Now(ctx)}
+	result := &DoctorResult{Nodes: map[string]DiagnosedNode{}, Images: map[string]DiagnosedImage{}, At: workflow.Now(ctx)}
 	g := newGroup(ctx)
 	for _, image := range in.Images {
 		g.add(findImage(g.ctx, image, readTimeout), func(f workflow.Future) error {
 			var found activities.ImageExistsResult
-			result.Images[image] = activities.FaultOf(timeoutFault(f.Get(ctx, &found), "look up image "+image))
+			err := timeoutFault(f.Get(ctx, &found), "look up image "+image)
+			result.Images[image] = DiagnosedImage{Exists: found.Exists, Error: activities.FaultOf(err)}
 			return nil
 		})
 	}

@@ -35,7 +35,7 @@ func TestADoctorReportsWhichWorkersDoNotAnswer(t *testing.T) {
 		return nil
 	}
 	s.env.ExecuteWorkflow(workflows.DoctorName, workflows.DoctorInput{
-		Nodes: []string{"rift", "orion"}, Images: []string{"r.example/api:v1", "r.example/web:v1"},
+		Nodes: []string{"rift", "orion"}, Images: []string{"r.example/api:v1", "r.example/web:v1", "r.example/none:v1"},
 	})
 	require.NoError(t, s.env.GetWorkflowError())
 	var r workflows.DoctorResult
@@ -44,7 +44,8 @@ func TestADoctorReportsWhichWorkersDoNotAnswer(t *testing.T) {
 	require.Equal(t, "podman", r.Nodes["lyra"].Runtime)
 	require.Equal(t, "it is ill", r.Nodes["orion"].Error.Message)
 	require.Nil(t, r.Nodes["rift"].Error)
-	require.Nil(t, r.Images["r.example/api:v1"])
-	require.Equal(t, fault.Unauthorized, r.Images["r.example/web:v1"].Kind)
+	require.Equal(t, workflows.DiagnosedImage{Exists: true}, r.Images["r.example/api:v1"])
+	require.Equal(t, fault.Unauthorized, r.Images["r.example/web:v1"].Error.Kind)
+	require.Equal(t, workflows.DiagnosedImage{}, r.Images["r.example/none:v1"], "it answers, and has it not")
 	require.False(t, r.At.IsZero())
 }

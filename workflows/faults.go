@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -18,13 +20,25 @@ func nodeFault(err error, name string) error {
 	}
 	f := activities.FaultOf(err)
 	if isUntaken(err) {
-		f = fault.New(fault.Unavailable, "node %s: no worker polls %s", name, activities.QueueNode(name)).
-			WithHint("start one on that host: mcp worker --node %s", name)
+		f = noWorker(name, "")
 	}
 	if f.Node == "" {
 		f.Node = name
 	}
 	return f
+}
+
+// noWorker is the fault of a node whose queue no worker polls.
+func noWorker(name, more string) *fault.Error {
+	f := fault.New(fault.Unavailable, "node %s: no worker polls %s%s", name, activities.QueueNode(name), more).
+		WithHint("start one on that host: mcp worker --node %s", name)
+	f.Node = name
+	return f
+}
+
+// absence is the fault of a node that has been away for too long.
+func absence(name string, away time.Duration) error {
+	return noWorker(name, fmt.Sprintf("; it was last seen %s ago", away.Round(time.Second)))
 }
 
 // timeoutFault names the step in the fault of one whose time was up without a

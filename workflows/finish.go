@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -26,7 +27,11 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 			cause = fault.New(fault.Conflict, "the %s of %s was cancelled", d.verb.word, r.Service)
 		}
 		r.Error = d.waitedFor(ctx, activities.FaultOf(cause))
-		if len(r.Undone) == 0 {
+		switch {
+		case len(r.Undone) > 0: // the release is not known, so Mend reads it
+		case d.renamed:
+			r.Undone = d.reverse(ctx)
+		default:
 			r.Undone = d.putBack(ctx)
 		}
 	}
@@ -38,13 +43,22 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 	if r.Dirty {
 		d.startMend(ctx)
 	}
-	elapsed := workflow.Now(ctx).Sub(d.started)
+	elapsed := d.elapsed(ctx)
 	r.ElapsedMS = elapsed.Milliseconds()
 	countDeploy(ctx, d.verb.word, r, elapsed)
 	if r.Error != nil {
 		return nil, failure(r.Outcome, r.Error, *r)
 	}
 	return r, nil
+}
+
+// elapsed is how long the deploy has taken: to remove what goes without a successor
+// counts, and to retire the predecessors of a release does not.
+func (d *deploy) elapsed(ctx workflow.Context) time.Duration {
+	if d.committed && !d.verb.removes {
+		return d.released.Sub(d.started)
+	}
+	return workflow.Now(ctx).Sub(d.started)
 }
 
 // record records the outcome in the registry and in the search attributes.
@@ -58,7 +72,11 @@ func (d *deploy) record(ctx workflow.Context) {
 	if d.number == 0 {
 		return // it was never opened
 	}
-	request := fleet.FinishRequest{Service: r.Service, Deployment: d.number, Outcome: string(r.Outcome), Undone: r.Undone, Dirty: r.Dirty, ReleasePorts: d.restPorts}
+	request := fleet.FinishRequest{
+		Service: r.Service, Deployment: d.number, Run: d.runID, Outcome: string(r.Outcome),
+		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), Answered: workflow.DeterministicKeys(d.answered), ReleasePorts: d.restPorts,
+		NotRetired: d.notRetired,
+	}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 		request.ErrorLog = r.Error.Log

@@ -11,7 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -34,21 +36,28 @@ type harness struct {
 	release fleet.Release
 	// nodes are the containers of each node; a node that is absent has no worker.
 	nodes map[string][]fleet.Container
+	// here are the images that each node has, by digest.
+	here map[string][]string
 	// images are those of the image registry, with their digests.
 	images map[string]string
 	// fail decides, before each attempt of a call, whether it fails.
 	fail func(call string, attempt int32) error
-	// refused is the refusal of a cut-over; newest the number that nodes have seen.
-	refused *fault.Error
+	// held are the ports that are held.
+	held []fleet.PortHolder
+	// cutOver is how a node cuts over, where its calls do not fail; newest the number
+	// that nodes have seen.
+	cutOver func(node string) activities.CutOverResult
 	newest  int
-	// grace is the time that the last Restore gave a container to stop.
-	grace time.Duration
+	// booted is the present boot of each node's host.
+	booted map[string]string
 	// stale is the result of a commit.
 	stale fleet.CommitResult
 	// boot is the registry's answer about the boot of the node's host.
 	boot fleet.Boot
 	// deploying is whether a deploy is under way.
 	deploying func() bool
+	// seen is when the node was last seen.
+	seen func() time.Time
 	// holder has the name that is claimed; answer is that of the worker that polls the
 	// node's queue, if there is one.
 	holder fleet.Holder
@@ -62,6 +71,7 @@ type harness struct {
 	// candidates are the containers that nodes list; committed is the last release.
 	candidates map[string][]fleet.Container
 	committed  fleet.CommitRequest
+	finished   fleet.FinishRequest // the last one
 	// given is the definition that was recorded last.
 	given *servicedef.Service
 	// adopted are the ids of adopted containers that each step on a node was given.
@@ -85,11 +95,15 @@ func newHarness(t *testing.T) *harness {
 		nodes:   map[string][]fleet.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
 		fail:    func(string, int32) error { return nil },
+		cutOver: func(string) activities.CutOverResult { return activities.CutOverResult{} },
+		booted:  map[string]string{},
 
 		deploying: func() bool { return false },
+		seen:      func() time.Time { return time.Time{} },
 		nextPort:  20000,
 	}
 	s.env.SetTestTimeout(20 * time.Second)
+	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}}})
 	s.register()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
@@ -160,6 +174,15 @@ func (s *harness) inTime(info activity.Info) bool {
 	return left == 0 || info.IsLocalActivity || s.env.Now().Sub(first)+longestPause < left
 }
 
+// names lists containers.
+func names(lists ...[]fleet.Ref) string {
+	var all []string
+	for _, r := range slices.Concat(lists...) {
+		all = append(all, r.Name)
+	}
+	return strings.Join(all, ",")
+}
+
 func (s *harness) register() {
 	add := func(name string, run any) {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
@@ -192,8 +215,13 @@ func (s *harness) register() {
 	})
 	add("Survey", func(ctx context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
-		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Newest: s.newest}
+		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Ahead: s.newest}
 		result.MissingSecrets = in.Secrets // none exists
+		for _, image := range in.Images {
+			if slices.Contains(s.here[name], image) {
+				result.Images = append(result.Images, image)
+			}
+		}
 		s.recordAdopted("Survey", in.Adopted)
 		return result, s.call(ctx, name)
 	})
@@ -216,6 +244,9 @@ func (s *harness) register() {
 		return err
 	})
 	add("Untag", func(ctx context.Context, in activities.PushInput) error { return s.call(ctx, in.Image) })
+	add("PortHolders", func(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error) {
+		return s.held, s.call(ctx, fmt.Sprint(len(ports)))
+	})
 	add("AllocatePorts", func(ctx context.Context, in fleet.PortRequest) (activities.AllocatePortsResult, error) {
 		var result activities.AllocatePortsResult
 		err := s.call(ctx, in.Component)
@@ -232,27 +263,37 @@ func (s *harness) register() {
 		return result, err
 	})
 	add("RunContainer", func(ctx context.Context, in activities.RunContainerInput) (activities.RunContainerResult, error) {
-		return activities.RunContainerResult{}, s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		err := s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return activities.RunContainerResult{Boot: s.booted[strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")]}, err
 	})
-	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error { return s.call(ctx, in.Container) })
+	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error {
+		return s.call(ctx, in.Container.Name)
+	})
 	add("Renumber", func(ctx context.Context, in fleet.RenumberRequest) (int, error) {
 		return in.Floor + 1, s.call(ctx, fmt.Sprint(in.Floor))
 	})
 	add("CutOver", func(ctx context.Context, in activities.CutOverInput) (activities.CutOverResult, error) {
 		s.recordAdopted("CutOver", in.Adopted)
-		err := s.call(ctx, strings.Join(slices.Concat(in.Replace, in.Leave), ","))
-		return activities.CutOverResult{Refused: s.refused}, err
+		if err := s.call(ctx, names(in.Replace, in.Leave)); err != nil {
+			return activities.CutOverResult{}, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.cutOver(strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")), nil
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
-		s.mu.Lock()
-		s.grace = in.Timeout
-		s.mu.Unlock()
-		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, in.Rename, in.Start))
+		renames := []string{}
+		for _, r := range in.Rename {
+			renames = append(renames, fmt.Sprintf("{%s %s}", r.From, r.To))
+		}
+		return s.call(ctx, fmt.Sprintf("%s remove%v rename%v start%v", in.Node, in.Remove, renames, in.Start))
 	})
 	add("Retire", func(ctx context.Context, in activities.RetireInput) error {
 		s.recordAdopted("Retire", in.Adopted)
-		return s.call(ctx, strings.Join(in.Containers, ","))
+		return s.call(ctx, names(in.Containers))
 	})
 	add("ListContainers", func(ctx context.Context, in activities.ListContainersInput) ([]fleet.Container, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
@@ -280,6 +321,7 @@ func (s *harness) register() {
 	add("RecordNode", func(ctx context.Context, in fleet.NodeRecord) (fleet.Boot, error) {
 		return s.boot, s.call(ctx, in.Name)
 	})
+	add("LastSeen", func(ctx context.Context, node string) (time.Time, error) { return s.seen(), s.call(ctx, node) })
 	add("Deploying", func(ctx context.Context, service string) (bool, error) { return s.deploying(), s.call(ctx, service) })
 	add("WatchedNodes", func(context.Context) ([]fleet.WatchedNode, error) { return s.watched, nil })
 	add("ClaimNode", func(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
@@ -326,6 +368,9 @@ func (s *harness) register() {
 	add("ReleasePorts", func(ctx context.Context, service string) error { return s.call(ctx, "") })
 	add("FinishDeployment", func(ctx context.Context, in fleet.FinishRequest) error {
 		err := s.call(ctx, in.Outcome)
+		s.mu.Lock()
+		s.finished = in
+		s.mu.Unlock()
 		if err == nil && in.ReleasePorts {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -355,7 +400,7 @@ func (s *harness) changes() []string {
 	var kept []string
 	for _, call := range s.calls {
 		verb, _, _ := strings.Cut(call, " ")
-		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "Deploying", "ListContainers", "ListServices"}, verb) {
+		if !slices.Contains([]string{"Survey", "ImageExists", "LoadRelease", "BeginDeployment", "LastSeen", "Deploying", "ListContainers", "ListServices", "PortHolders"}, verb) {
 			kept = append(kept, call)
 		}
 	}
@@ -394,6 +439,11 @@ func (s *harness) released(in workflows.DeployInput) {
 			Name: m.Container, Service: "shop", Component: c.Name, Deployment: 7, Spec: m.Spec, Running: true,
 		})
 	}
+}
+
+// cutCall cuts the activity from a call, if it is that one.
+func cutCall(call, activity string) (subject string, is bool) {
+	return strings.CutPrefix(call, activity+" ")
 }
 
 // failing makes the first times attempts of calls with that prefix fail; all of them

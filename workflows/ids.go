@@ -83,6 +83,9 @@ func AlertID(destination string) string { return "alert/" + destination }
 // ids of its workflows.
 const RetentionID = "retention"
 
+// Schedules are the ids of all schedules.
+func Schedules() []string { return []string{MonitorID, RetentionID} }
+
 // Search attributes of mcp's workflows.
 var (
 	SearchService = temporal.NewSearchAttributeKeyKeyword("McpService")

@@ -16,26 +16,38 @@ import (
 type MendInput struct {
 	Definition servicedef.Service `json:"definition"`
 	Deployment int                `json:"deployment"`
+	Run        string             `json:"run,omitempty"`
 	Nodes      []string           `json:"nodes"`
-	// StopTimeout is how long a container that has served may take to stop.
-	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 	// Adopted are the service's containers that mcp has not started. There will be
 	// no others before a newer deployment.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
 
-// Mend waits, without a deadline, until every node of a dirty service is back, and
-// then repairs what its deployment left there. A newer deployment makes it
-// superfluous: that one begins with the same work.
+// Mend waits, without a deadline, until every node of a dirty service is back or has
+// been removed from the fleet, and then repairs what its deployment left there. A newer
+// deployment makes it superfluous: that one begins with the same work.
 func Mend(ctx workflow.Context, in MendInput) error {
-	for again := true; again; {
+	for {
 		m := &mend{MendInput: in, nodes: map[string]plan.Node{}, fences: map[string]string{}}
-		if err := m.survey(ctx); err != nil || m.newest != in.Deployment {
+		if err := m.survey(ctx); err != nil || m.superfluous() {
 			return err
 		}
+		if m.absent {
+			in.Nodes = m.left()
+			return workflow.NewContinueAsNewError(ctx, MendName, in)
+		}
 		err := m.restore(ctx)
-		if again = isConflict(err); err != nil && !again {
+		if err == nil {
+			break
+		}
+		if !isConflict(err) {
 			return err
+		}
+		if err := workflow.Sleep(ctx, lockPause); err != nil {
+			return err
+		}
+		if spent(ctx) {
+			return workflow.NewContinueAsNewError(ctx, MendName, in)
 		}
 	}
 	step := controlStep(ctx, "release ports", 0)
@@ -44,7 +56,7 @@ func Mend(ctx workflow.Context, in MendInput) error {
 	}
 	step = controlStep(ctx, in.Definition.Name+" is mended", 0)
 	return workflow.ExecuteActivity(step, control.MarkMended, activities.MarkMendedInput{
-		Service: in.Definition.Name, Deployment: in.Deployment,
+		Service: in.Definition.Name, Deployment: in.Deployment, Run: in.Run,
 	}).Get(ctx, nil)
 }
 
@@ -53,24 +65,51 @@ type mend struct {
 	MendInput
 	nodes  map[string]plan.Node
 	fences map[string]string // by node, from its survey
-	// newest is the newest deployment that a node or the registry has seen.
-	newest  int
+	absent bool              // some node has not answered
+	// ahead is the newest other deployment that a node has seen and that keeps this one
+	// out.
+	ahead   int
 	release fleet.Release
 }
 
-// survey waits until every node has answered, and reads the registry after that: a
-// deployment that begins later is one that the nodes will have seen when they are
-// asked to restore anything.
+// superfluous reports whether a newer deployment has begun, or another one has this
+// one's number: the registry was restored from a backup.
+func (m *mend) superfluous() bool {
+	r := m.release
+	return m.ahead >= m.Deployment || r.Newest > m.Deployment || r.Newest == m.Deployment && r.NewestRun != m.Run
+}
+
+// left returns the nodes that may still have something of the service.
+func (m *mend) left() []string {
+	_, may := plan.NodesOf(servicedef.Service{}, m.release)
+	return slices.DeleteFunc(slices.Clone(m.Nodes), func(name string) bool { return !slices.Contains(may, name) })
+}
+
+// mendPatience is how long a Mend waits for a node before it looks whether that is
+// still of the fleet.
+const mendPatience = 10 * time.Minute
+
+// survey waits until every node has answered, or some have not for long, and reads the
+// registry after that: a deployment that begins later is one that the nodes will have
+// seen when they are asked to restore anything.
 func (m *mend) survey(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for _, name := range m.Nodes {
-		g.add(workflow.ExecuteActivity(unboundedStep(g.ctx, name, "wait for "+name), node.Survey,
-			surveyInput(m.Definition, m.Deployment, name, m.adoptedOn(name))), func(f workflow.Future) error {
+		step := workflow.WithScheduleToStartTimeout(unboundedStep(g.ctx, name, "wait for "+name), mendPatience)
+		g.add(workflow.ExecuteActivity(step, node.Survey,
+			surveyInput(m.Definition, m.Deployment, m.Run, name, m.adoptedOn(name))), func(f workflow.Future) error {
 			var found activities.SurveyResult
 			err := f.Get(ctx, &found)
+			if isUntaken(err) {
+				m.absent = true
+				return nil
+			}
+			found = found.Checked()
 			m.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers}
 			m.fences[name] = found.Fence
-			m.newest = max(m.newest, found.Newest)
+			if fleet.Credible(found.Ahead, m.Deployment) {
+				m.ahead = max(m.ahead, found.Ahead)
+			}
 			return err
 		})
 	}
@@ -78,9 +117,7 @@ func (m *mend) survey(ctx workflow.Context) error {
 		return err
 	}
 	step := controlStep(ctx, "load the release", 0)
-	err := workflow.ExecuteActivity(step, control.LoadRelease, m.Definition.Name).Get(ctx, &m.release)
-	m.newest = max(m.newest, m.release.Newest)
-	return err
+	return workflow.ExecuteActivity(step, control.LoadRelease, m.Definition.Name).Get(ctx, &m.release)
 }
 
 // restore puts back the release on every node.
@@ -88,7 +125,7 @@ func (m *mend) restore(ctx workflow.Context) error {
 	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
 		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: m.Definition.Name, Deployment: m.Deployment, Closing: true, Timeout: m.StopTimeout,
+			Service: m.Definition.Name, Deployment: m.Deployment, Run: m.Run, Closing: true,
 			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Recovery: recovery,
 		}).Get(ctx, nil)
 		if err != nil {
@@ -104,14 +141,13 @@ func (m *mend) adoptedOn(name string) []fleet.Adopted {
 
 // startMend leaves a dirty service to a Mend, which outlives this workflow.
 func (d *deploy) startMend(ctx workflow.Context) {
-	required, optional := plan.NodesOf(d.desired, d.release)
 	err := startDetached(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            MendID(d.desired.Name, d.number),
 		StaticSummary:         "mend " + d.desired.Name,
 		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
 	}, MendName, MendInput{
-		Definition: d.desired, Deployment: d.number, Nodes: slices.Concat(required, optional),
-		StopTimeout: d.stopTimeout(), Adopted: slices.Concat(d.release.Adopted, d.adoption.Adopted),
+		Definition: d.desired, Deployment: d.number, Run: d.runID, Nodes: d.touched(),
+		Adopted: slices.Concat(d.release.AdoptedAnywhere(), d.adoption.Adopted),
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("mend is not started", "error", err)

@@ -4,8 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
@@ -64,6 +70,16 @@ func TestMendLeavesTheServiceToANewerDeployment(t *testing.T) {
 	})
 }
 
+func TestMendThatBeginsAnewOftenGoesOnAsANewRun(t *testing.T) {
+	s := dirty(t)
+	s.fail = failing("Restore", 0, fault.New(fault.Conflict, "the worker of node rift has restarted since the survey"))
+	s.env.SetCurrentHistoryLength(5000)
+	s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift"}})
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &next)
+	require.Equal(t, workflows.MendName, next.WorkflowType.Name)
+}
+
 // A worker that was restarted has not seen what the former one had: Mend surveys
 // the node again before it changes anything there.
 func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
@@ -81,4 +97,30 @@ func TestMendSurveysAgainWhereTheFenceIsAnother(t *testing.T) {
 	require.Equal(t, []string{
 		"Restore rift remove[shop-api.next] rename[] start[shop-api]", "ReleasePorts", "MarkMended shop/8",
 	}, s.changes())
+}
+
+func TestMendGivesUpANodeThatIsRemoved(t *testing.T) {
+	untaken := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+	for name, test := range map[string]struct {
+		touched []string
+		left    []string
+	}{
+		"not while it is of the fleet": {[]string{"orion", "rift"}, []string{"rift", "orion"}},
+		"once it is not":               {[]string{"rift"}, []string{"rift"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := dirty(t)
+			s.release.Touched = test.touched
+			s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(activities.SurveyResult{}, untaken)
+			s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{
+				Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift", "orion"},
+			})
+			var again *workflow.ContinueAsNewError
+			require.ErrorAs(t, s.env.GetWorkflowError(), &again)
+			var in workflows.MendInput
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+			require.Equal(t, test.left, in.Nodes)
+			require.Empty(t, s.changes())
+		})
+	}
 }

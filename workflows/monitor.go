@@ -36,7 +36,7 @@ func Monitor(ctx workflow.Context, in MonitorInput) error {
 	if len(in.Nodes) > 0 {
 		return observeNodes(ctx, in.Nodes)
 	}
-	nodes, err := queryLocally(ctx, "list nodes", control.WatchedNodes)
+	nodes, err := queryControl(ctx, "list nodes", recordTimeout, control.WatchedNodes)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func MonitorNode(ctx workflow.Context, name string) error {
 		observation.Status, observation.Containers = &found.Status, found.Containers
 	}
 	observation.Age = workflow.Now(ctx).Sub(observation.At)
-	recorded, err := callLocally(ctx, "record the observation of "+name, control.RecordObservation, observation)
+	recorded, err := callControl(ctx, "record the observation of "+name, recordTimeout, control.RecordObservation, observation)
 	if f := activities.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
 		return nil // the node has been removed meanwhile
 	}

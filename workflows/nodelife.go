@@ -37,6 +37,9 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 			return refusal(served(in, answer))
 		}
 		in.Silent = &result.Holder.Machine
+		if spent(ctx) {
+			return workflow.NewContinueAsNewError(ctx, ClaimNodeName, in)
+		}
 	}
 }
 
@@ -104,13 +107,17 @@ func DrainNode(ctx workflow.Context, in DrainInput) (*DrainResult, error) {
 	return result, nil
 }
 
+// RemoveResult reports whether any record named the node.
+type RemoveResult = activities.RemoveNodeResult
+
 // RemoveNode forgets a node on which no container should run: it is not observed any
-// more.
-func RemoveNode(ctx workflow.Context, name string) error {
+// more, and no service has anything on it.
+func RemoveNode(ctx workflow.Context, name string) (*RemoveResult, error) {
+	result := &RemoveResult{}
 	step := controlStep(ctx, "remove "+name, readTimeout)
-	err := workflow.ExecuteActivity(step, control.RemoveNode, activities.RemoveNodeInput{Node: name}).Get(ctx, nil)
+	err := workflow.ExecuteActivity(step, control.RemoveNode, activities.RemoveNodeInput{Node: name}).Get(ctx, result)
 	if err != nil {
-		return readFailure(err)
+		return nil, readFailure(err)
 	}
-	return nil
+	return result, nil
 }

@@ -2,50 +2,88 @@ package workflows
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
 // Plan makes the plan of a deploy. It changes nothing and takes no lock.
 func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 	d, err := newDeploy(ctx, in)
+	if err == nil {
+		err = d.foresee(ctx)
+	}
 	if err != nil {
-		return nil, readFailure(err)
-	}
-	d.deadline = workflow.Now(ctx).Add(planTimeout)
-	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Definition.Name); err != nil {
-		return nil, readFailure(err)
-	}
-	if err := d.define(d.release); err != nil {
-		return nil, readFailure(err)
-	}
-	surveys := newGroup(ctx)
-	d.findDigests(surveys)
-	if err := d.survey(ctx, surveys); err != nil {
-		return nil, readFailure(err)
-	}
-	if err := d.decide(); err != nil {
 		return nil, readFailure(err)
 	}
 	return d.planned, nil
 }
 
+// foresee makes the plan from what is now.
+func (d *deploy) foresee(ctx workflow.Context) (err error) {
+	d.deadline = workflow.Now(ctx).Add(planTimeout)
+	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, d.in.Definition.Name); err != nil {
+		return err
+	}
+	if err := d.define(d.release); err != nil {
+		return err
+	}
+	surveys := newGroup(ctx)
+	d.findDigests(surveys)
+	if err := d.survey(ctx, surveys); err != nil {
+		return err
+	}
+	if err := d.requireImages(ctx); err != nil {
+		return err
+	}
+	if err := d.passOverRetiring(ctx); err != nil {
+		return err
+	}
+	return d.decide(ctx)
+}
+
+// passOverRetiring takes the containers that the release is about to remove out of the
+// survey: a deploy begins when they are gone.
+func (d *deploy) passOverRetiring(ctx workflow.Context) error {
+	if !d.release.Retiring {
+		return nil
+	}
+	held, err := callControl(ctx, "is "+d.desired.Name+" being deployed?", readTimeout, control.Deploying, d.desired.Name)
+	if err != nil || !held {
+		return err
+	}
+	for _, name := range workflow.DeterministicKeys(d.nodes) {
+		surveyed := d.nodes[name]
+		surveyed.Containers = slices.DeleteFunc(surveyed.Containers, func(c fleet.Container) bool {
+			return c.Service == d.desired.Name && strings.HasSuffix(c.Name, fleet.PrevSuffix)
+		})
+		d.nodes[name] = surveyed
+	}
+	return nil
+}
+
 // decide makes the plan.
-func (d *deploy) decide() error {
+func (d *deploy) decide(ctx workflow.Context) error {
+	held, err := d.portHolders(ctx)
+	if err != nil {
+		return err
+	}
 	made, err := plan.Make(plan.Input{
-		Desired: d.desired, Only: d.only, Force: d.in.Force || d.verb.replaces,
+		Desired: d.desired, Only: d.only, Given: d.given(), Force: d.in.Force || d.verb.replaces, Held: held,
 		Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
 	})
 	if err != nil {
 		return planFault(err)
 	}
 	d.plan = made
-	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number}
+	d.planned = &PlanResult{Plan: made, Builds: []string{}, Release: d.release.Number, Dirty: d.release.Dirty}
 	for _, image := range d.neededImages() {
-		if d.digests[image] == "" {
+		if d.digests[image] == "" && d.verb.digests == fromRegistry {
 			d.planned.Builds = append(d.planned.Builds, image)
 		}
 	}
@@ -88,6 +126,9 @@ func planFault(err error) error {
 	if errors.As(err, &foreign) {
 		f = fault.New(fault.Conflict, "%s", foreign.Error()).
 			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
+		if foreign.Owner != "" {
+			f = f.WithHint("give the component another name, or another node")
+		}
 		f.Node = foreign.Node
 	}
 	var draining *plan.DrainingNodeError
@@ -102,5 +143,26 @@ func planFault(err error) error {
 			WithHint("make it on %s: podman secret create %s FILE", missing.Node, missing.Secret)
 		f.Component, f.Node = missing.Component, missing.Node
 	}
+	var held *plan.HeldError
+	if errors.As(err, &held) {
+		f = heldFault(held)
+	}
+	return f
+}
+
+// heldFault is the fault of a plan that needs what another component has.
+func heldFault(held *plan.HeldError) *fault.Error {
+	kind := fault.Conflict
+	if held.Port != 0 {
+		kind = fault.PortInUse
+	}
+	f := fault.New(kind, "%s", held.Error())
+	switch service, _, _ := strings.Cut(held.Holder, "/"); {
+	case held.Partial:
+		f = f.WithHint("deploy the whole service, which hands it over: mcp deploy %s", service)
+	default:
+		f = f.WithHint("name another port, or deploy %s without it first", service)
+	}
+	f.Component, f.Node, f.Port = held.Component, held.Node, held.Port
 	return f
 }

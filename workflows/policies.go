@@ -40,12 +40,20 @@ const (
 	undoTimeout = 2 * time.Minute
 	// pruneTimeout bounds housekeeping, for which nothing should wait.
 	pruneTimeout = time.Minute
+	// surveyTime bounds one attempt of a survey, which waits for the steps of others and
+	// then for the engine: an engine that hangs is named before that.
+	surveyTime = 15 * time.Second
+	// stopTime is what one attempt of a stop may take beyond the container's stop
+	// timeout.
+	stopTime = 2 * time.Minute
 	// shortCall bounds one attempt of a step that takes milliseconds. It is also
 	// how long the death of a control worker goes unnoticed.
 	shortCall = 10 * time.Second
 	// localTimeout is how long a step is tried as a local activity, whose attempts
 	// cannot be seen.
 	localTimeout = time.Second
+	// imageTimeout is the same for a question to an image registry.
+	imageTimeout = 100 * time.Millisecond
 	// recordTimeout is how long an observation waits for Postgres to be recorded; the
 	// next one reports what it would have reported.
 	recordTimeout = 20 * time.Second
@@ -54,6 +62,10 @@ const (
 	// planTimeout is for a plan, which also asks image registries.
 	planTimeout = 20 * time.Second
 )
+
+// maxEvents is how long the history of a run may become that loops; Temporal's limit is
+// 51,200.
+const maxEvents = 2000
 
 // until is the time until a deadline, at least a second, so that a step at the
 // very end is tried once.
@@ -67,13 +79,13 @@ func controlStep(ctx workflow.Context, summary string, left time.Duration) workf
 	return shortStep(ctx, activities.QueueControl, summary, left)
 }
 
-// surveyStep is for the first question to a node: it fails at once where the node
-// has no worker, and waits where the node's engine is down.
-func surveyStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+// surveyStep is for the first question to a node: it waits where the node's engine is
+// down, and fails where no worker takes it within patience.
+func surveyStep(ctx workflow.Context, node, summary string, patience, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
-		ScheduleToStartTimeout: min(nodeTimeout, left),
-		StartToCloseTimeout:    shortCall,
+		ScheduleToStartTimeout: min(patience, left),
+		StartToCloseTimeout:    surveyTime,
 		ScheduleToCloseTimeout: left,
 		RetryPolicy:            &waiting,
 		Summary:                summary,
@@ -92,17 +104,24 @@ func readStep(ctx workflow.Context, node, summary string) workflow.Context {
 }
 
 // nodeStep is for what changes containers: the death of a node is noticed by its
-// heartbeat, and the node waited for. A cancelled step is waited for too, so that
-// an undo never races what it undoes.
+// heartbeat, and the node waited for. An attempt may take all of the time that is
+// left while it makes progress, and ends where its engine hangs. A cancelled step is
+// waited for too, so that an undo never races what it undoes.
 func nodeStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
+		StartToCloseTimeout:    left,
 		ScheduleToCloseTimeout: left,
 		HeartbeatTimeout:       heartbeat,
 		WaitForCancellation:    true,
 		RetryPolicy:            &waiting,
 		Summary:                summary,
 	})
+}
+
+// stopStep is nodeStep for one stop, which an attempt of bounded time does.
+func stopStep(ctx workflow.Context, node, summary string, stopTimeout, left time.Duration) workflow.Context {
+	return workflow.WithStartToCloseTimeout(nodeStep(ctx, node, summary, left), min(left, stopTimeout+stopTime))
 }
 
 // shortStep is for steps on any queue that take milliseconds and send no
@@ -131,11 +150,12 @@ func unboundedStep(ctx workflow.Context, name, summary string) workflow.Context 
 	})
 }
 
-// buildStep is for builds and pushes: minutes of work, reported by heartbeats. It
-// waits for a builder that went away, as a laptop does.
+// buildStep is for builds and pushes: minutes of work, reported by heartbeats, which
+// end with its progress. It waits for a builder that went away, as a laptop does.
 func buildStep(ctx workflow.Context, builder, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueBuild(builder),
+		StartToCloseTimeout:    left,
 		ScheduleToCloseTimeout: left,
 		HeartbeatTimeout:       heartbeat,
 		WaitForCancellation:    true,
@@ -150,6 +170,7 @@ func pruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              queue,
 		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    pruneTimeout,
 		ScheduleToCloseTimeout: pruneTimeout,
 		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &waiting,
@@ -158,9 +179,11 @@ func pruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 }
 
 // localStep is for local activities: the worker that runs the workflow does them
-// itself, at the cost of a line of the history.
-func localStep(ctx workflow.Context, summary string, timeout time.Duration, retries *temporal.RetryPolicy) workflow.Context {
+// itself, at the cost of a line of the history. There is one attempt, which ends long
+// before its workflow task would: a worker keeps the attempts of local activities in its
+// memory alone, and a task that takes too long is done again from the beginning.
+func localStep(ctx workflow.Context, summary string, timeout time.Duration) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: min(timeout, shortCall), ScheduleToCloseTimeout: timeout, RetryPolicy: retries, Summary: summary,
+		StartToCloseTimeout: timeout, ScheduleToCloseTimeout: timeout, RetryPolicy: &once, Summary: summary,
 	})
 }

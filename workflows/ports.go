@@ -5,10 +5,36 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 )
+
+// portHolders returns the holders of the static ports that the definition names.
+func (d *deploy) portHolders(ctx workflow.Context) ([]fleet.PortHolder, error) {
+	wanted := plan.WantedPorts(d.desired)
+	if !d.desired.Active || len(wanted) == 0 {
+		return nil, nil
+	}
+	return callControl(ctx, "ask who holds the ports", d.left(ctx), control.PortHolders, wanted)
+}
+
+// askPorts reserves the ports of all new containers, before anything is stopped for
+// one of them.
+func (d *deploy) askPorts(ctx workflow.Context) error {
+	g := newGroup(ctx)
+	for _, wave := range d.plan.Starts() {
+		for _, step := range wave {
+			request := d.portRequest(step)
+			g.do(func(ctx workflow.Context) error {
+				routes, err := d.allocate(ctx, request)
+				d.routes[step.Component] = routes
+				return nodeFault(timeoutFault(err, "allocate ports"), step.Node)
+			})
+		}
+	}
+	return g.wait(ctx)
+}
 
 // allocate reserves the ports of one component.
 func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fleet.Route, error) {
@@ -16,28 +42,52 @@ func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fl
 		return nil, nil
 	}
 	d.undo.ports = true
+	request.Run = d.runID
 	allocated, err := callControl(ctx, request.Component+": allocate ports", d.left(ctx), control.AllocatePorts, request)
 	return allocated.Routes, err
 }
 
 // findPorts asks the node for more free ports.
 func (d *deploy) findPorts(ctx workflow.Context, name string) error {
-	step := surveyStep(ctx, name, "find free ports on "+name, d.left(ctx))
-	var found activities.SurveyResult
-	err := workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, morePorts)).Get(ctx, &found)
+	found, err := askNode(ctx, name, "find free ports on "+name, d.left(ctx), node.Survey, d.surveyInput(name, morePorts))
 	if err == nil {
-		d.ports[name] = found.FreePorts
+		d.ports[name] = found.Checked().FreePorts
 	}
 	return err
 }
 
-// portRequest asks for the ports that a component's routes and static ports need.
-func portRequest(service string, number int, c servicedef.Component) fleet.PortRequest {
-	request := fleet.PortRequest{Service: service, Component: c.Name, Deployment: number, Node: c.Node, Static: c.StaticPorts()}
+// portRequest asks for the ports that a component's routes and static ports need. No
+// route gets a static port of the definition.
+func (d *deploy) portRequest(step plan.Step) fleet.PortRequest {
+	c := d.component(step)
+	request := fleet.PortRequest{
+		Service: d.desired.Name, Component: c.Name, Deployment: d.number, Node: c.Node,
+		Static: c.StaticPorts(), Giving: d.plan.Giving(),
+	}
 	for _, r := range c.Routes {
 		request.Routes = append(request.Routes, routePort(r))
 	}
+	static := plan.WantedPorts(d.desired)
+	for _, port := range d.ports[step.Node] {
+		if !slices.Contains(static, fleet.HostPort{Node: step.Node, Protocol: "tcp", Port: port}) {
+			request.Candidates = append(request.Candidates, port)
+		}
+	}
 	return request
+}
+
+// staticPorts are those of the containers that the deploy has started.
+func (d *deploy) staticPorts() []fleet.StaticPort {
+	var ports []fleet.StaticPort
+	for _, wave := range d.plan.Starts() {
+		for _, step := range wave {
+			for _, p := range d.component(step).StaticPorts() {
+				at := fleet.HostPort{Node: step.Node, Protocol: p.Protocol, Port: p.Host}
+				ports = append(ports, fleet.StaticPort{HostPort: at, Component: step.Component})
+			}
+		}
+	}
+	return ports
 }
 
 // routePort is a route without a host port yet.
@@ -45,19 +95,19 @@ func routePort(r servicedef.Route) fleet.Route {
 	return fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname}
 }
 
-func isStatic(request fleet.PortRequest, port int) bool {
-	return slices.ContainsFunc(request.Static, func(s servicedef.Port) bool { return s.Host == port })
+func isStatic(c servicedef.Component, port int) bool {
+	return slices.ContainsFunc(c.StaticPorts(), func(s servicedef.Port) bool { return s.Host == port })
 }
 
 // takenPorts are the ports not to try again: the one that the engine named, or all
-// where it named none.
+// where it named none of them.
 func takenPorts(routes []fleet.Route, port int) []int {
-	if port != 0 {
-		return []int{port}
-	}
 	var taken []int
 	for _, r := range routes {
 		taken = append(taken, r.HostPort)
+	}
+	if slices.Contains(taken, port) {
+		return []int{port}
 	}
 	return taken
 }

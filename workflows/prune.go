@@ -10,24 +10,25 @@ import (
 
 // prune begins to remove the images that this release has made stale. It is
 // housekeeping: what fails is named again by the next releases, and this one has
-// succeeded nonetheless. The builder follows the nodes, because one podman may be
+// succeeded nonetheless. The nodes follow the builder, because one podman may be
 // both, and two that remove two names of one image at the same time can leave it
-// there without a name.
+// there without a name. The builder is first, because a command line that is the
+// builder waits for it.
 func (d *deploy) prune(ctx workflow.Context) *group {
 	g := newGroup(ctx)
 	g.do(func(ctx workflow.Context) error {
+		first := newGroup(ctx)
+		if d.built() { // else the builder may be away
+			d.pruneOn(first, activities.QueueBuild(d.in.Builder), "builder "+d.in.Builder, builder.PruneImages, d.stale.Tags)
+		}
+		_ = first.wait(ctx) // its handlers return no error
 		nodes := newGroup(ctx)
 		for _, name := range workflow.DeterministicKeys(d.nodes) {
 			if d.reachable(name) {
 				d.pruneOn(nodes, activities.QueueNode(name), name, node.PruneImages, d.stale.Digests)
 			}
 		}
-		_ = nodes.wait(ctx) // its handlers return no error
-		last := newGroup(ctx)
-		if d.built() { // else the builder may be away
-			d.pruneOn(last, activities.QueueBuild(d.in.Builder), "builder "+d.in.Builder, builder.PruneImages, d.stale.Tags)
-		}
-		return last.wait(ctx)
+		return nodes.wait(ctx)
 	})
 	return g
 }
@@ -39,7 +40,7 @@ func (d *deploy) pruneOn(g *group, queue, place string, prune any, images []stri
 	}
 	step := pruneStep(g.ctx, queue, "prune images on "+place)
 	g.add(workflow.ExecuteActivity(step, prune, activities.PruneImagesInput{
-		Service: d.desired.Name, Deployment: d.number, Images: images,
+		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Images: images,
 	}), func(f workflow.Future) error {
 		if err := f.Get(g.ctx, nil); err != nil {
 			workflow.GetLogger(g.ctx).Warn("stale images are not removed", "on", place, "error", err)

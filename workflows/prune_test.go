@@ -41,7 +41,7 @@ func staleShop(t *testing.T) *harness {
 	return s
 }
 
-func TestStaleImagesArePrunedFromTheNodesAndThenTheBuilder(t *testing.T) {
+func TestStaleImagesArePrunedFromTheBuilderAndThenTheNodes(t *testing.T) {
 	s := staleShop(t)
 	s.nodes["orion"], s.nodes["pollux"] = nil, nil
 	s.release.Touched = []string{"pollux"}
@@ -56,8 +56,8 @@ func TestStaleImagesArePrunedFromTheNodesAndThenTheBuilder(t *testing.T) {
 		"node-orion r.example/api@sha256:a,r.example/web@sha256:b",
 		"node-pollux r.example/api@sha256:a,r.example/web@sha256:b",
 		"node-rift r.example/api@sha256:a,r.example/web@sha256:b",
-	}, pruned[:3])
-	require.Equal(t, "build-orion r.example/api:v0", pruned[3])
+	}, pruned[1:])
+	require.Equal(t, "build-orion r.example/api:v0", pruned[0])
 }
 
 func TestOnlyABuilderThatHasJustBuiltIsAskedToPrune(t *testing.T) {
@@ -77,8 +77,8 @@ func TestANodeThatDidNotAnswerIsNotAskedToPrune(t *testing.T) {
 	}
 	require.Equal(t, workflows.Succeeded, s.deploy(t, in).Outcome)
 	require.Equal(t, []string{
-		"node-orion r.example/api@sha256:a,r.example/web@sha256:b",
 		"build-orion r.example/api:v0",
+		"node-orion r.example/api@sha256:a,r.example/web@sha256:b",
 	}, s.prunings())
 }
 

@@ -43,6 +43,11 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 		for _, m := range s.Release.Members() {
 			wanted[m.Node] = true
 		}
+		if s.Release.Retiring { // also on nodes that the service has left
+			for _, name := range s.Release.Touched {
+				wanted[name] = true
+			}
+		}
 	}
 	return &StatusResult{Services: services, Nodes: listContainers(ctx, workflow.DeterministicKeys(wanted))}, nil
 }
@@ -132,27 +137,9 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 	return &ProcessesResult{Nodes: listContainers(ctx, names), Services: services}, nil
 }
 
-// readServices reads all services. For each deployment under way Temporal is asked
-// whether it runs: in the registry, one that was terminated goes on.
+// readServices reads all services.
 func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
-	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{})
-	if err != nil {
-		return nil, err
-	}
-	for i := range services {
-		s := &services[i]
-		if s.Deploying == 0 {
-			continue
-		}
-		deploying, err := callControl(ctx, "is "+s.Release.Service+" being deployed?", readTimeout, control.Deploying, s.Release.Service)
-		if err != nil {
-			return nil, err
-		}
-		if !deploying {
-			s.Deploying = 0
-		}
-	}
-	return services, nil
+	return callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{})
 }
 
 // HistoryInput selects deployments of a service.

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -34,24 +36,42 @@ type ReviveNodeInput struct {
 	Node     string   `json:"node"`
 	Boot     string   `json:"boot"`
 	Services []string `json:"services"`
+	// Until is when to stop waiting for deploys; zero means after reviveTimeout.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // ReviveNode starts again the containers that a boot of a node's host has ended. It
 // is a separate run, so that the worker waits for RegisterNode alone, but has the id
 // of RegisterNode: the next one ends it.
 func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
+	if in.Until.IsZero() {
+		in.Until = workflow.Now(ctx).Add(reviveTimeout)
+	}
 	// A service that waits for its deploy, or does not start, delays no other.
-	var failed error
+	var failed, waiting error
+	var left []string
 	g := newGroup(ctx)
 	for _, service := range in.Services {
 		g.do(func(ctx workflow.Context) error {
-			if err := revive(ctx, in.Node, service); err != nil {
+			err := revive(ctx, in.Node, service, in.Until)
+			switch {
+			case errors.Is(err, errWaits):
+				waiting = err
+			case err != nil:
 				failed = err
+			default:
+				return nil
 			}
+			left = append(left, service)
 			return nil
 		})
 	}
-	if _ = g.wait(ctx); failed != nil {
+	_ = g.wait(ctx) // its functions return no error
+	switch {
+	case waiting != nil:
+		in.Services = slices.Sorted(slices.Values(left))
+		return workflow.NewContinueAsNewError(ctx, ReviveNodeName, in)
+	case failed != nil:
 		return failed
 	}
 	step := controlStep(ctx, in.Node+" is revived", 0)
@@ -70,9 +90,8 @@ const (
 // revive starts the containers of a service on a node that has booted, by their
 // restart policies. It takes no lock: it waits for a deploy that is under way, and one
 // that begins later is one that the node has seen, or that finds the containers
-// started.
-func revive(ctx workflow.Context, name, service string) error {
-	deadline := workflow.Now(ctx).Add(reviveTimeout)
+// started. The error is errWaits where a new run must go on waiting.
+func revive(ctx workflow.Context, name, service string, deadline time.Time) error {
 	for {
 		var release fleet.Release
 		step := controlStep(ctx, "load the release of "+service, 0)
@@ -92,11 +111,17 @@ func revive(ctx workflow.Context, name, service string) error {
 		if !isConflict(err) || workflow.Now(ctx).After(deadline) {
 			return err
 		}
+		if spent(ctx) {
+			return errWaits
+		}
 		if err := workflow.Sleep(ctx, lockPause); err != nil {
 			return err
 		}
 	}
 }
+
+// errWaits is of a service whose deploy has not ended when its run must end.
+var errWaits = errors.New("it still waits for a deploy")
 
 var errDeploying error = fault.New(fault.Conflict, "a deploy is under way")
 
@@ -106,19 +131,19 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 	step := unboundedStep(ctx, name, "survey "+name)
 	var found activities.SurveyResult
 	err := workflow.ExecuteActivity(step, node.Survey, activities.SurveyInput{
-		Service: release.Service, Deployment: release.Newest, Adopted: release.AdoptedOn(name),
+		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Adopted: release.AdoptedOn(name),
 	}).Get(ctx, &found)
 	if err != nil {
 		return err
 	}
-	start := watch.Revive(release, name, found.Containers)
+	start := watch.Revive(release, name, found.Checked().Containers)
 	if len(start) == 0 {
 		return nil
 	}
 	// The newest deployment is over; where it was undone, it is closed already.
 	step = unboundedStep(ctx, name, "start "+release.Service+" after a boot")
 	return workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-		Service: release.Service, Deployment: release.Newest, Closing: true, Fence: found.Fence,
+		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Closing: true, Fence: found.Fence,
 		Recovery: plan.Recovery{Node: name, Start: start},
 	}).Get(ctx, nil)
 }

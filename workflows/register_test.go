@@ -100,6 +100,23 @@ func TestAServiceThatIsGoneDelaysNoOther(t *testing.T) {
 	require.Equal(t, []string{started, "MarkRevived rift b2"}, s.changes())
 }
 
+// A deploy may last longer than a history may become.
+func TestARevivalThatWaitsGoesOnAsANewRun(t *testing.T) {
+	s := booted(t)
+	s.deploying = func() bool { return true }
+	s.env.SetContinueAsNewSuggested(true)
+	began := s.env.Now()
+	s.revive(t, "blog", "shop")
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, s.env.GetWorkflowError(), &next)
+	require.Equal(t, workflows.ReviveNodeName, next.WorkflowType.Name)
+	var in workflows.ReviveNodeInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
+	require.Equal(t, []string{"blog", "shop"}, in.Services)
+	require.WithinDuration(t, began.Add(time.Hour), in.Until, time.Minute, "it does not wait for longer")
+	require.Empty(t, s.changes(), "the boot stays new")
+}
+
 func TestABootStaysNewWhileADeployDoesNotEnd(t *testing.T) {
 	s := booted(t)
 	s.deploying = func() bool { return true }

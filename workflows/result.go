@@ -38,7 +38,26 @@ type Result struct {
 	Left []string `json:"left,omitempty"`
 	// Forgotten is what a purge has forgotten.
 	Forgotten *fleet.Forgotten `json:"forgotten,omitempty"`
-	ElapsedMS int64            `json:"elapsed_ms"`
+	// Retiring are the predecessors that are still to be removed. Whoever waits until
+	// they are gone gets a result without them.
+	Retiring  []Retiring `json:"retiring,omitempty"`
+	ElapsedMS int64      `json:"elapsed_ms"`
+}
+
+// Retiring is a container that runs on beside its successor.
+type Retiring struct {
+	Container string `json:"container"`
+	Node      string `json:"node"`
+	// DrainMS is how long it serves on before it is stopped.
+	DrainMS int64 `json:"drain_ms,omitempty"`
+}
+
+// Released is what a deployment records in its history where it has succeeded and goes
+// on, to retire its predecessors and to prune images.
+type Released struct {
+	Result *Result `json:"released"`
+	// Prunes is set where its builder is still to remove images.
+	Prunes bool `json:"prunes,omitempty"`
 }
 
 // ComponentResult is what became of one component.
@@ -61,6 +80,9 @@ type PlanResult struct {
 	Builds []string `json:"builds"`
 	// Release is the number of the release that it starts from.
 	Release int `json:"release"`
+	// Dirty is set where an earlier deployment could not put everything back: a
+	// deploy of the whole service then makes a release even if the plan has no change.
+	Dirty bool `json:"dirty,omitempty"`
 }
 
 // failure is the error with which a workflow ends. It carries the fault and the

@@ -1,14 +1,14 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/plan"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // first reports whether no container ran before this deploy, and none is left of a
@@ -24,7 +24,7 @@ func (d *deploy) retire(ctx workflow.Context) {
 		return
 	}
 	d.log("Retiring the predecessors")
-	if drain := d.drain(); drain > 0 {
+	if drain := d.plan.Drain(); drain > 0 {
 		if err := workflow.Sleep(ctx, drain); err != nil {
 			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
 		}
@@ -33,27 +33,45 @@ func (d *deploy) retire(ctx workflow.Context) {
 		d.retireAll(ctx, containers)
 	}
 	for _, name := range d.plan.Unreachable {
-		d.result.Undone = append(d.result.Undone, "retire on "+name+": the node does not answer")
+		var kept []string
+		for _, step := range d.plan.Steps {
+			if step.OldNode == name {
+				kept = append(kept, step.Container) // it has its name still
+			}
+		}
+		d.leave(name, kept, cmp.Or(d.silent[name], "the node does not answer"))
 	}
 	d.restPorts = true
 }
 
+// leave records that a node keeps predecessors, which Mend removes.
+func (d *deploy) leave(name string, containers []string, problem string) {
+	d.result.Undone = append(d.result.Undone, "retire on "+name+": "+problem)
+	d.notRetired = append(d.notRetired, fleet.NotRetired{Node: name, Containers: containers, Problem: problem})
+}
+
 // retireAll stops and removes predecessors, given by node, on all nodes side by
 // side. A node that fails is not asked again: what remains there is left to Mend.
-func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string) {
+func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.Ref) {
 	g := newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(containers) {
 		if !d.reachable(name) {
 			continue
 		}
 		rounds := 1 + len(containers[name])/activities.ParallelStops
-		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.stopTimeout())
+		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
-			Service: d.desired.Name, Deployment: d.number, Containers: containers[name], Timeout: d.stopTimeout(),
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Containers: containers[name],
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				d.result.Undone = append(d.result.Undone, "retire on "+name+": "+activities.FaultOf(err).Message)
+				var kept []string
+				for _, old := range d.retiring() {
+					if old.Node == name && slices.ContainsFunc(containers[name], func(r fleet.Ref) bool { return r.Name+fleet.PrevSuffix == old.Container }) {
+						kept = append(kept, old.Container)
+					}
+				}
+				d.leave(name, kept, activities.FaultOf(err).Message)
 				delete(d.nodes, name)
 			}
 			return nil
@@ -62,34 +80,22 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]string)
 	_ = g.wait(ctx) // its handlers return no error
 }
 
-// drain is how long the predecessors serve after the cut-over: the longest drain of
-// those with routes that run beside their successors.
-func (d *deploy) drain() (longest time.Duration) {
-	for _, s := range d.plan.Steps {
-		member, c := d.release.Components[s.Component], d.component(s)
-		if s.Action == plan.Replace && len(member.Routes) > 0 && c.Order == servicedef.StartFirst {
-			longest = max(longest, time.Duration(c.Drain))
-		}
-	}
-	return longest
-}
-
 // retirements are the containers to retire, by node, in waves. What has a successor
 // goes in one wave. A removal goes by depends_on: no component is left without one
 // that it depends on.
-func (d *deploy) retirements() []map[string][]string {
+func (d *deploy) retirements() []map[string][]fleet.Ref {
 	if !d.verb.removes {
-		swaps, all := d.swaps(), map[string][]string{}
+		swaps, all := d.swaps(), map[string][]fleet.Ref{}
 		for _, name := range workflow.DeterministicKeys(swaps) {
 			all[name] = slices.Concat(swaps[name].Replace, swaps[name].Leave)
 		}
-		return []map[string][]string{all}
+		return []map[string][]fleet.Ref{all}
 	}
-	var waves []map[string][]string
+	var waves []map[string][]fleet.Ref
 	for _, steps := range d.plan.Ends() {
-		wave := map[string][]string{}
+		wave := map[string][]fleet.Ref{}
 		for _, step := range steps {
-			wave[step.OldNode] = append(wave[step.OldNode], step.Container)
+			wave[step.OldNode] = append(wave[step.OldNode], step.Old())
 		}
 		waves = append(waves, wave)
 	}

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -37,16 +35,15 @@ func (d *deploy) start(ctx workflow.Context) error {
 
 // startOne runs one component's new container, and waits until it is healthy.
 func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
-	c := d.component(step)
-	if c.Order == servicedef.StopFirst && step.OldNode != "" && d.reachable(step.OldNode) {
-		if err := d.stopOld(ctx, step, c); err != nil {
-			return err
-		}
+	if err := d.stopFirst(ctx, step.StopsFirst); err != nil {
+		return err
 	}
+	c := d.component(step)
 	digest := d.digest(c)
 	spec := activities.ComponentSpec{
 		Service:    d.desired.Name,
 		Deployment: d.number,
+		Run:        d.runID,
 		Definition: c,
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
@@ -57,7 +54,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
-		Deployment: d.number, Image: c.Image, Digest: digest, Spec: spec.Spec,
+		Deployment: d.number, Run: d.runID, Image: c.Image, Digest: digest, Spec: spec.Spec,
 		Active: true, Routes: routes,
 	}
 	for _, r := range routes {
@@ -66,38 +63,68 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	return nil
 }
 
-// stopOld stops a container that must not run beside its successor. It is kept, and
-// an undo starts it again.
-func (d *deploy) stopOld(ctx workflow.Context, step plan.Step, c servicedef.Component) error {
-	if step.OldActive {
-		d.undo.start(step.OldNode, step.Container)
+// stopFirst stops the containers that must not run beside a new one, side by side,
+// each once. They are kept, and an undo starts them again.
+func (d *deploy) stopFirst(ctx workflow.Context, list []plan.Stopped) error {
+	var stops []workflow.Future
+	for _, s := range list {
+		if d.stops[s.Node] == nil {
+			d.stops[s.Node] = map[string]workflow.Future{}
+		}
+		stop := d.stops[s.Node][s.Name]
+		if stop == nil {
+			stop = d.stopOne(ctx, s)
+			d.stops[s.Node][s.Name] = stop
+		}
+		stops = append(stops, stop)
 	}
-	return d.stopContainer(ctx, step.OldNode, step.Container, time.Duration(c.StopTimeout))
+	var first error
+	for _, stop := range stops { // each has to end, so that an undo races with none
+		if err := stop.Get(ctx, nil); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
-// runOnFreePorts allocates ports and runs the container. A port that was taken
-// between the survey and the start is set aside, and another is tried.
+// stopOne begins to stop a container.
+func (d *deploy) stopOne(ctx workflow.Context, s plan.Stopped) workflow.Future {
+	if s.Active {
+		d.undo.start(s.Node, s.Ref)
+	}
+	stop, settable := workflow.NewFuture(ctx)
+	workflow.Go(ctx, func(ctx workflow.Context) { settable.Set(nil, d.stopContainer(ctx, s.Node, s.Ref)) })
+	return stop
+}
+
+// runOnFreePorts runs the container on the ports that were allocated for it. One that
+// was taken between the survey and the start is set aside, and another is tried.
 func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activities.ComponentSpec) ([]fleet.Route, error) {
-	request := portRequest(d.desired.Name, d.number, spec.Definition)
+	routes := d.routes[step.Component]
+	var taken []int
 	for try := 1; ; try++ {
-		request.Candidates = d.ports[step.Node]
-		routes, err := d.allocate(ctx, request)
-		if err == nil {
-			spec.Routes = activities.NewRouteSpecs(spec.Definition.Routes, routes)
-			d.undo.remove(step.Node, step.Container+fleet.NextSuffix)
-			run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
-			err = workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, nil)
-		}
+		spec.Routes = activities.NewRouteSpecs(spec.Definition.Routes, routes)
+		d.undo.remove(step.Node, step.Container+fleet.NextSuffix)
+		run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
+		var ran activities.RunContainerResult
+		err := workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, &ran)
+		d.boots[step.Component] = ran.Boot
 		if err == nil {
 			return routes, nil
 		}
 		f := activities.FaultOf(err)
-		if isCancelled(err) || f.Kind != fault.PortInUse || len(request.Routes) == 0 || try == portTries || isStatic(request, f.Port) {
+		if isCancelled(err) || f.Kind != fault.PortInUse || len(routes) == 0 || try == portTries || isStatic(spec.Definition, f.Port) {
 			return nil, err
 		}
-		request.Taken = append(request.Taken, takenPorts(routes, f.Port)...)
+		taken = append(taken, takenPorts(routes, f.Port)...)
 		if err := d.findPorts(ctx, step.Node); err != nil {
 			return nil, err
 		}
+		request := d.portRequest(step)
+		request.Taken = taken
+		if routes, err = d.allocate(ctx, request); err != nil {
+			return nil, err
+		}
+		d.routes[step.Component] = routes
 	}
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -23,26 +24,47 @@ type deploy struct {
 	started  time.Time
 	log      func(phase string)
 
-	number  int
-	newest  int // the newest number that any node has seen
+	number int
+	// runID identifies the deployment together with its number, also after a reset of
+	// the workflow.
+	runID   string
+	ahead   int // the newest number of another deployment that keeps this one out
 	release fleet.Release
 	nodes   map[string]plan.Node
-	ports   map[string][]int  // free ports by node
-	digests map[string]string // by image reference; "" while it is missing
+	// answered are the nodes that have answered the survey; silent are those that need
+	// not and have failed to, with the reasons.
+	answered map[string]bool
+	silent   map[string]string
+	ports    map[string][]int  // free ports by node
+	digests  map[string]string // by image reference; "" while it is missing
+	// present are the images that nodes have, by digest, of those given by digest.
+	present map[string][]string
 	plan    plan.Plan
 	planned *PlanResult // the plan as clients read it; nil before it is made
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
-	undo    undo
+	undo undo
+	// routes are the ports that were allocated for new containers, by component.
+	routes map[string][]fleet.Route
+	// stops are the containers that are stopped for others to start, by node and
+	// name: each is stopped once.
+	stops   map[string]map[string]workflow.Future
 	members map[string]fleet.Member // those with new containers, by component
 	result  *Result
+	// boots are those of the hosts on which the new containers were healthy, by
+	// component.
+	boots map[string]string
 	// forward is set when the cut-over begins: from then on a cancel has no effect.
-	forward bool
+	// renamed is set once a node has renamed containers, or may have.
+	forward, renamed bool
 	// committed is set once the deployment is the release: it has succeeded.
 	// stale are the images that are not needed any more from then on.
 	committed bool
+	released  time.Time // when it was committed
 	stale     fleet.CommitResult
+	// notRetired are the nodes where predecessors remain.
+	notRetired []fleet.NotRetired
 	// restPorts is set where the outcome releases the ports that the release does
 	// not use.
 	restPorts bool
@@ -60,9 +82,16 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		deadline: workflow.Now(ctx).Add(in.Timeout()),
 		log:      func(phase string) { workflow.SetCurrentDetails(ctx, phase) },
 		nodes:    map[string]plan.Node{},
+		answered: map[string]bool{},
+		silent:   map[string]string{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},
+		present:  map[string][]string{},
+		routes:   map[string][]fleet.Route{},
+		stops:    map[string]map[string]workflow.Future{},
 		members:  map[string]fleet.Member{},
+		boots:    map[string]string{},
+		runID:    cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID),
 		result: &Result{
 			Service:    in.Definition.Name,
 			WorkflowID: info.WorkflowExecution.ID,
@@ -125,8 +154,9 @@ func (d *deploy) neededImages() []string {
 	return wantedImages(d.desired, d.only)
 }
 
-// stopTimeout is the longest of the components', of this release or the last.
-func (d *deploy) stopTimeout() time.Duration {
+// longestStop bounds how long a container may take to stop: the longest stop timeout
+// of this definition or the last.
+func (d *deploy) longestStop() time.Duration {
 	longest := 10 * time.Second
 	for _, c := range d.desired.Components {
 		longest = max(longest, time.Duration(c.StopTimeout))

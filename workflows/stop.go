@@ -1,11 +1,10 @@
 package workflows
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -18,19 +17,18 @@ func (d *deploy) stop(ctx workflow.Context) error {
 		}
 		d.log("Stopping containers")
 		if step.OldActive {
-			d.undo.start(step.Node, step.Container)
+			d.undo.start(step.Node, step.Old())
 		}
-		timeout := time.Duration(d.component(step).StopTimeout)
-		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Container, timeout) })
+		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Old()) })
 	}
 	return g.wait(ctx)
 }
 
 // stopContainer stops a container and keeps it.
-func (d *deploy) stopContainer(ctx workflow.Context, on, container string, timeout time.Duration) error {
-	stop := nodeStep(ctx, on, container+": stop", d.left(ctx))
+func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref) error {
+	stop := stopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
-		Service: d.desired.Name, Deployment: d.number, Container: container, Timeout: timeout,
+		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)
-	return nodeFault(timeoutFault(err, "stop "+container), on)
+	return nodeFault(timeoutFault(err, "stop "+container.Name), on)
 }

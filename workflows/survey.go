@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -9,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -20,34 +23,47 @@ const (
 	morePorts  = 64
 )
 
+// renumberings is how often a deployment gets another number. Nodes that tell the
+// truth make one necessary.
+const renumberings = 2
+
 // survey surveys the nodes, side by side and beside the image registry. The first
 // answer that makes the deploy impossible ends it: an image that cannot be built
-// need not wait for a node that is slow to fail, nor the other way round.
+// need not wait for a node that is slow to fail, nor the other way round. A deployment
+// that gets another number surveys the nodes again: they must have seen that one
+// before their answers count.
 func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
 	d.log("Surveying the nodes and the image registry")
-	d.surveyNodes(surveys)
-	if err := surveys.wait(ctx); err != nil {
-		return err
+	for try := range 1 + renumberings {
+		d.ahead = 0
+		d.surveyNodes(surveys)
+		if err := surveys.wait(ctx); err != nil {
+			return err
+		}
+		if d.number == 0 || d.ahead < d.number || try == renumberings {
+			break
+		}
+		if err := d.renumber(ctx); err != nil {
+			return err
+		}
+		surveys = newGroup(ctx)
 	}
-	return d.renumber(ctx)
+	return nil
 }
 
 // renumber gives the deployment a number past those that the nodes have seen,
 // where the registry has lost deployments: the nodes would refuse it as an old one.
 func (d *deploy) renumber(ctx workflow.Context) error {
-	if d.number == 0 || d.newest <= d.number {
-		return nil
-	}
 	step := controlStep(ctx, "renumber the deployment", d.left(ctx))
 	err := workflow.ExecuteActivity(step, control.Renumber, fleet.RenumberRequest{
-		Service: d.desired.Name, RunID: d.result.RunID, Floor: d.newest,
+		Service: d.desired.Name, RunID: d.runID, Floor: d.ahead,
 	}).Get(ctx, &d.number)
 	d.result.Deployment = d.number
 	return err
 }
 
 // surveyNodes surveys the nodes. One that the definition names must answer; one
-// that only holds what is to be removed need not.
+// that only holds what is to be removed need not, whatever keeps it from that.
 func (d *deploy) surveyNodes(g *group) {
 	required, optional := plan.NodesOf(d.desired, d.release)
 	for _, name := range required {
@@ -59,10 +75,13 @@ func (d *deploy) surveyNodes(g *group) {
 	}
 	for _, name := range optional {
 		d.surveyNode(g, name, timeout, func(err error) error {
-			if activities.FaultOf(err).Kind == fault.Unavailable {
-				return nil
+			if isCancelled(err) {
+				return err
 			}
-			return nodeFault(err, name)
+			if f := activities.FaultOf(err); f.Kind != fault.Unavailable {
+				d.silent[name] = f.Message
+			}
+			return nil
 		})
 	}
 }
@@ -70,23 +89,66 @@ func (d *deploy) surveyNodes(g *group) {
 // surveyNode surveys one node; failed decides what a failure means.
 func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed func(error) error) {
 	d.nodes[name] = plan.Node{}
-	step := surveyStep(g.ctx, name, "survey "+name, left)
-	g.add(workflow.ExecuteActivity(step, node.Survey, d.surveyInput(name, sparePorts)), func(f workflow.Future) error {
-		var found activities.SurveyResult
-		if err := f.Get(g.ctx, &found); err != nil {
+	g.do(func(ctx workflow.Context) error {
+		found, err := askNode(ctx, name, "survey "+name, left, node.Survey, d.surveyInput(name, sparePorts))
+		if err != nil {
 			return failed(timeoutFault(err, "survey "+name))
 		}
+		found = found.Checked()
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
-		d.ports[name] = found.FreePorts
-		d.newest = max(d.newest, found.Newest)
+		d.answered[name] = true
+		d.ports[name], d.present[name] = found.FreePorts, found.Images
+		if fleet.Credible(found.Ahead, d.number) {
+			d.ahead = max(d.ahead, found.Ahead)
+		}
 		return nil
 	})
+}
+
+// touched are the nodes that may have something of the service: those that have
+// answered, and those that had something before. A node that never answered was never
+// touched.
+func (d *deploy) touched() []string {
+	required, optional := plan.NodesOf(d.desired, d.release)
+	_, before := plan.NodesOf(servicedef.Service{}, d.release)
+	nodes := append([]string{}, optional...)
+	for _, name := range required {
+		if d.answered[name] || slices.Contains(before, name) {
+			nodes = append(nodes, name)
+		}
+	}
+	return nodes
+}
+
+// askNode asks a node a question before anything is changed there. A node without a
+// worker that was seen a moment ago may be restarting, and is waited for; one that is
+// away for long, or was never seen, is an error at once.
+func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.Duration, question func(context.Context, In) (Out, error), in In) (Out, error) {
+	var answer Out
+	deadline := workflow.Now(ctx).Add(left)
+	err := workflow.ExecuteActivity(surveyStep(ctx, name, summary, nodeTimeout, left), question, in).Get(ctx, &answer)
+	if !isUntaken(err) {
+		return answer, err
+	}
+	seen, unknown := callControl(ctx, "look up when "+name+" was last seen", until(ctx, deadline), control.LastSeen, name)
+	if unknown != nil {
+		return answer, unknown
+	}
+	if patience := watch.Patience(seen, workflow.Now(ctx)); patience > 0 && workflow.Now(ctx).Before(deadline) {
+		step := surveyStep(ctx, name, "waiting for "+name, patience, until(ctx, deadline))
+		err = workflow.ExecuteActivity(step, question, in).Get(ctx, &answer)
+	}
+	if isUntaken(err) && !seen.IsZero() {
+		err = absence(name, workflow.Now(ctx).Sub(seen))
+	}
+	return answer, err
 }
 
 // surveyInput asks a node for what the deploy has to know of it, with so many spare
 // ports where the deploy allocates any there.
 func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
-	in := surveyInput(d.desired, d.number, name, d.release.AdoptedOn(name))
+	in := surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))
+	in.Images = d.imagesOn(name)
 	routes := 0
 	for _, c := range d.desired.Components {
 		if c.Node == name {
@@ -102,8 +164,8 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 
 // surveyInput asks a node for the containers of a service, and for those that bear
 // a name that the definition needs.
-func surveyInput(definition servicedef.Service, number int, name string, adopted []fleet.Adopted) activities.SurveyInput {
-	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Adopted: adopted}
+func surveyInput(definition servicedef.Service, number int, run, name string, adopted []fleet.Adopted) activities.SurveyInput {
+	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Run: run, Adopted: adopted}
 	for _, c := range definition.Components {
 		if c.Node == name {
 			container := servicedef.ContainerNameFor(definition.Name, c.Name)

@@ -95,7 +95,6 @@ func TestAnUndeployOfADirtyServiceTakesItsLeftovers(t *testing.T) {
 		require.Equal(t, workflows.Succeeded, result.Outcome)
 		require.False(t, result.Dirty)
 		require.Equal(t, "Restore orion remove[shop-api.next] rename[] start[]", s.changes()[0])
-		require.NotZero(t, s.grace)
 		require.Contains(t, s.calls, "Retire shop-api")
 	})
 	t.Run("where it has no release", func(t *testing.T) {
@@ -134,7 +133,6 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 	s := newHarness(t)
 	in := shop()
 	in.Definition.Components[1].Node = "orion"
-	in.Definition.Components[1].StopTimeout = servicedef.Duration(time.Minute)
 	s.released(in)
 	away := fault.New(fault.Unavailable, "podman does not answer")
 	// The survey of the undeploy gives up; from then on the node is back, and its
@@ -145,7 +143,7 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 			return away
 		case call == "CommitRelease":
 			definition := plan.Undeployed(s.release)
-			s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, Dirty: true, Definition: &definition}
+			s.release = fleet.Release{Service: "shop", Number: 8, Newest: 8, NewestRun: "default-test-run-id", Dirty: true, Definition: &definition}
 		}
 		return nil
 	}
@@ -157,7 +155,6 @@ func TestANodeThatIsAwayIsLeftToMend(t *testing.T) {
 		"CutOver shop-api", "CommitRelease", "Retire shop-api", "ReleasePorts", "FinishDeployment succeeded",
 	}, s.changes()[:5])
 	require.Subset(t, s.changes(), []string{"Restore orion remove[shop-web] rename[] start[]", "MarkMended shop/8"})
-	require.Equal(t, time.Minute, s.grace, "it has served until then")
 }
 
 func TestANodeThatIsBackSoonIsWaitedFor(t *testing.T) {
@@ -207,4 +204,14 @@ func TestHashDistinguishesAnUndeployFromADeploy(t *testing.T) {
 	again.Who, deploy.Verb = "another", workflows.VerbDeploy
 	require.Equal(t, undeploy().Hash(), again.Hash())
 	require.NotEqual(t, undeploy().Hash(), deploy.Hash())
+}
+
+func TestAnUndeployNeedsNoNodeThatFailsToAnswer(t *testing.T) {
+	s := newHarness(t)
+	s.released(shop())
+	s.fail = failing("Survey rift", 0, fault.New(fault.Invalid, "it makes no sense"))
+	result := s.deploy(t, undeploy())
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.True(t, result.Dirty)
+	require.Equal(t, []string{"retire on rift: it makes no sense"}, result.Undone)
 }

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -20,16 +21,18 @@ type undo struct {
 
 // remove notes that a container is about to be made.
 func (u *undo) remove(node, container string) {
-	r := u.node(node)
-	if !slices.Contains(r.Remove, container) {
-		r.Remove = slices.Insert(r.Remove, 0, container)
+	r, made := u.node(node), fleet.Ref{Name: container}
+	if !slices.Contains(r.Remove, made) {
+		r.Remove = slices.Insert(r.Remove, 0, made)
 	}
 }
 
 // start notes that a container is about to be stopped.
-func (u *undo) start(node, container string) {
+func (u *undo) start(node string, container fleet.Ref) {
 	r := u.node(node)
-	r.Start = append(r.Start, container)
+	if !slices.Contains(r.Start, container) {
+		r.Start = append(r.Start, container)
+	}
 }
 
 func (u *undo) node(name string) *plan.Recovery {
@@ -52,7 +55,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	for _, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Timeout: d.stopTimeout(),
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
@@ -70,9 +73,10 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	var undone []string
 	g := newGroup(ctx)
 	for _, recovery := range d.undo.nodes {
-		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.stopTimeout())
+		recovery.Start = plan.InOrder(d.release, recovery.Start)
+		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Closing: true, Recovery: recovery,
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true, Recovery: recovery,
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
 				undone = append(undone, describeRecovery(recovery)+": "+activities.FaultOf(err).Message)
@@ -92,10 +96,18 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 func describeRecovery(r plan.Recovery) string {
 	var parts []string
 	if len(r.Remove) > 0 {
-		parts = append(parts, "remove "+strings.Join(r.Remove, ", "))
+		parts = append(parts, "remove "+namesOf(r.Remove))
 	}
 	if len(r.Start) > 0 {
-		parts = append(parts, "start "+strings.Join(r.Start, ", "))
+		parts = append(parts, "start "+namesOf(r.Start))
 	}
 	return "on " + r.Node + " " + strings.Join(parts, " and ")
+}
+
+func namesOf(refs []fleet.Ref) string {
+	names := make([]string, 0, len(refs))
+	for _, r := range refs {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, ", ")
 }

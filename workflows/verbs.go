@@ -63,8 +63,6 @@ type verb struct {
 	repeats bool
 	// alias is the verb whose deployments ask for the same; "" for the verb's own.
 	alias Verb
-	// metered is set where the verb's counters exist before its first deployment.
-	metered bool
 }
 
 // target is what a deployment brings a service to.
@@ -91,10 +89,10 @@ const (
 
 // verbs is the table of verbs.
 var verbs = []verb{
-	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, metered: true},
-	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput, metered: true},
+	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry},
+	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput},
 	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, alias: VerbRollback},
-	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true, metered: true},
+	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true},
 	{word: VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
 	{word: VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease, repeats: true},
 	{word: VerbStart, participle: "started", reads: true, define: started, digests: fromRelease, repeats: true},
@@ -116,13 +114,12 @@ func (v Verb) Repeats() bool {
 	return row.repeats
 }
 
-// MeteredVerbs are the verbs whose counters exist before their first deployment.
-func MeteredVerbs() []string {
-	var words []string
+// Verbs returns all verbs. Each has its counters before its first deployment, so that
+// a rate includes the first one that fails.
+func Verbs() []string {
+	words := make([]string, 0, len(verbs))
 	for _, row := range verbs {
-		if row.metered {
-			words = append(words, string(row.word))
-		}
+		words = append(words, string(row.word))
 	}
 	return words
 }

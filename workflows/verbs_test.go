@@ -34,7 +34,7 @@ func TestVerbs(t *testing.T) {
 			require.Equal(t, test.repeats, test.verb.Repeats())
 		})
 	}
-	require.Equal(t, []string{"deploy", "rollback", "undeploy"}, workflows.MeteredVerbs())
+	require.Equal(t, []string{"deploy", "rollback", "reconcile", "undeploy", "adopt", "stop", "start", "restart"}, workflows.Verbs())
 }
 
 func TestAnUnknownVerbIsInvalid(t *testing.T) {

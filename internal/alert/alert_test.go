@@ -72,6 +72,15 @@ func TestAnswersOfAWebhook(t *testing.T) {
 		require.NotContains(t, err.Error(), "token")
 	})
 
+	t.Run("it never answers", func(t *testing.T) {
+		hold := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
+		t.Cleanup(func() { close(hold); server.Close() })
+		err := alert.Webhook{URL: server.URL + "/token-in-path"}.WithTimeout(50*time.Millisecond).Send(t.Context(), message)
+		require.True(t, fault.Is(err, fault.Unavailable), err)
+		require.NotContains(t, err.Error(), "token")
+	})
+
 	t.Run("it hangs", func(t *testing.T) {
 		hold := make(chan struct{})
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))

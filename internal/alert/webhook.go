@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -31,13 +32,15 @@ type Webhook struct {
 	URL string
 	// Secret is the key of each body's signature; "" for no signature.
 	Secret string
+
+	timeout time.Duration // webhookTime if 0
 }
 
 // Send posts the message. Any 2xx answer is a success. An answer that a retry
 // would not change (3xx, 4xx) is Invalid or Unauthorized; every other failure is
 // Unavailable. No error holds the URL's path or query, which may be secret.
 func (w Webhook) Send(ctx context.Context, m Message) error {
-	ctx, cancel := context.WithTimeout(ctx, webhookTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(w.timeout, webhookTime))
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(m.Body))
 	if err != nil {

@@ -69,6 +69,24 @@ func TestDoctorIsOfUseWhereNothingAnswers(t *testing.T) {
 	require.Regexp(t, `(?m)^ +hint: start it \(mcp dev`, plain.stdout)
 }
 
+// What service check refuses, doctor does not call sound.
+func TestDoctorAndServiceCheckAgreeOnTheDefinitions(t *testing.T) {
+	dir, env := services(t)
+	env["TEMPORAL_ADDRESS"] = closed(t)
+	agree := func(code int, status, detail string) {
+		t.Helper()
+		require.Equal(t, code, mcp(t.Context(), t, env, "service", "check").code)
+		_, found := doctor(t, env)
+		require.Equal(t, status, found["services"].Status)
+		require.Contains(t, found["services"].Detail, detail)
+	}
+	agree(0, "ok", ": 1 definition")
+	write(t, filepath.Join(dir, "draft.toml"), definition("shop-api", "shop-api"))
+	agree(2, "fail", "makes a container shop-api on node rift")
+	write(t, filepath.Join(dir, "draft.toml"), definition("other", "other"))
+	agree(0, "ok", ": 2 definitions")
+}
+
 func TestDoctorTellsOfAConfigurationThatCannotBeRead(t *testing.T) {
 	t.Chdir(t.TempDir())
 	code, found := doctor(t, map[string]string{"MCP_CONFIG": write(t, "mcp.toml", "servces = 1")})

@@ -8,11 +8,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"google.golang.org/grpc"
 
 	"github.com/metacircular/mcp/internal/fault"
 )
@@ -68,13 +70,14 @@ func withoutKeys(profile *envconfig.ClientConfigProfile, address, file string) e
 }
 
 // Tuned returns o with the keep-alive and the compression that every process of
-// mcp uses for its connection to Temporal.
+// mcp uses for its connection to Temporal, and with patience for missed heartbeats.
 func Tuned(o client.Options) client.Options {
 	o.ConnectionOptions.KeepAliveTime = keepAlive
 	o.ConnectionOptions.KeepAliveTimeout = keepAlive / 3
 	// Requests are small and Temporal is near: compressing them, the SDK's
 	// default, costs more than it saves.
 	o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
+	o.ConnectionOptions.DialOptions = append(slices.Clone(o.ConnectionOptions.DialOptions), grpc.WithChainUnaryInterceptor(missHeartbeats))
 	return o
 }
 

@@ -1,5 +1,7 @@
 package fleet
 
+import "time"
+
 // Adopted is a container that mcp did not create and runs as a component all the
 // same. An engine adds no label to an existing container, so the registry keeps, by
 // the container's id, the labels that it would bear. No other container ever has
@@ -9,7 +11,11 @@ type Adopted struct {
 	Node      string `json:"node"`
 	Service   string `json:"service"`
 	Component string `json:"component"`
-	// Deployment is the number of the deployment that adopted it.
+	// Deployment is the number of the deployment that adopted it, Run its run.
 	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	Spec       string `json:"spec"`
+	// StopTimeout is the release's, where the engine's own is another. It is not
+	// recorded: AdoptedOn sets it.
+	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -19,6 +20,27 @@ func RealName(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, NextSuffix), PrevSuffix)
 }
 
+// Ref names a container to act on, and has its id where that is known. A name may
+// have passed to another container meanwhile.
+type Ref struct {
+	Name string `json:"name"`
+	ID   string `json:"id,omitempty"`
+}
+
+// Refs names containers whose ids are not known.
+func Refs(names ...string) []Ref {
+	refs := make([]Ref, 0, len(names))
+	for _, name := range names {
+		refs = append(refs, Ref{Name: name})
+	}
+	return refs
+}
+
+// Key is what an engine finds the container by.
+func (r Ref) Key() string { return cmp.Or(r.ID, r.Name) }
+
+func (r Ref) String() string { return r.Name }
+
 // Container is a container of a node. A survey fills in the first fields alone,
 // those that a plan depends on; an observation and a list fill in the others too.
 type Container struct {
@@ -27,15 +49,19 @@ type Container struct {
 	// mcp's.
 	Service   string `json:"service,omitempty"`
 	Component string `json:"component,omitempty"`
-	// Deployment and Spec are its labels too.
+	// Deployment, Run and Spec are its labels too.
 	Deployment int    `json:"deployment,omitempty"`
+	Run        string `json:"run,omitempty"`
 	Spec       string `json:"spec,omitempty"`
 	Running    bool   `json:"running"`
-
+	// ID identifies it: its name may pass to another container.
 	ID string `json:"id,omitempty"`
-	// Image is the reference that it was made from; Digest its manifest's
-	// where the engine knows it.
-	Image  string `json:"image,omitempty"`
+	// Image is the reference that it was made from, and Ports are those that it
+	// publishes on its host.
+	Image string            `json:"image,omitempty"`
+	Ports []servicedef.Port `json:"ports,omitempty"`
+
+	// Digest is its image's manifest's where the engine knows it.
 	Digest string `json:"digest,omitempty"`
 	// State is the engine's word for what it is doing.
 	State string `json:"state,omitempty"`
@@ -49,9 +75,7 @@ type Container struct {
 
 	// Restarted is when its recent restarts were noticed; the registry keeps it.
 	Restarted []time.Time `json:"restarted,omitempty"`
-	// Ports are those that it publishes on its host, and UptimeSeconds how long it
-	// has been running, by the clock of the node that started it. Only a list has
-	// them.
-	Ports         []servicedef.Port `json:"ports,omitempty"`
-	UptimeSeconds int64             `json:"uptime_seconds,omitempty"`
+	// UptimeSeconds is how long it has been running, by the clock of the node that
+	// started it. Only a list has it.
+	UptimeSeconds int64 `json:"uptime_seconds,omitempty"`
 }

@@ -32,15 +32,23 @@ type BeginResult struct {
 type CommitRequest struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
-	Active     bool   `json:"active"`
+	// Run is the deployment's.
+	Run    string `json:"run,omitempty"`
+	Active bool   `json:"active"`
 	// Members are the components of the new release; a component of the former
 	// release that is not among them is dropped.
 	Members []Member `json:"members"`
+	// Static are the static ports of the containers that this deployment has
+	// started. Each moves from the component that held it.
+	Static []StaticPort `json:"static,omitempty"`
 	// Adopted are those of the members' containers that mcp takes over now.
 	Adopted []Adopted `json:"adopted,omitempty"`
 	// Definition is that of the release, where it is not the one that the deployment
 	// was begun with; nil where it is.
 	Definition *servicedef.Service `json:"definition,omitempty"`
+	// Succeeds is set where the deployment has succeeded with it, and only has to
+	// remove its predecessors.
+	Succeeds bool `json:"succeeds,omitempty"`
 	// KeptReleases is how many of the service's last releases keep their images, and
 	// FormerReleases how many before those are examined; the control worker sets
 	// both.
@@ -70,6 +78,8 @@ type CommitResult struct {
 type FinishRequest struct {
 	Service    string `json:"service"`
 	Deployment int    `json:"deployment"`
+	// Run is the deployment's.
+	Run string `json:"run,omitempty"`
 	// Outcome is "succeeded", "unchanged", "failed" or "cancelled".
 	Outcome string `json:"outcome"`
 	// ErrorKind and ErrorMessage are "" unless it failed.
@@ -83,20 +93,50 @@ type FinishRequest struct {
 	// Dirty reports whether the nodes differ from the release because of this
 	// deployment, or still because of an earlier one.
 	Dirty bool `json:"dirty,omitempty"`
+	// Nodes are those that may have something of this deployment; null where that is
+	// not known: then those that its definition names.
+	Nodes []string `json:"nodes"`
+	// Answered are the nodes that have answered it: they are of the fleet, even if the
+	// registry has lost that.
+	Answered []string `json:"answered,omitempty"`
 	// ReleasePorts sets the service's ports that its release does not use to rest for
 	// PortRest, which the control worker sets.
 	ReleasePorts bool          `json:"release_ports,omitempty"`
 	PortRest     time.Duration `json:"-"`
+	// NotRetired are the nodes where predecessors of the release remain. Each is one
+	// of the Events, which are added for the Destinations of alerts; the control
+	// worker sets both.
+	NotRetired   []NotRetired `json:"not_retired,omitempty"`
+	Events       []Event      `json:"-"`
+	Destinations []string     `json:"-"`
 }
+
+// NotRetired is what a release could not remove of its predecessors on a node.
+type NotRetired struct {
+	Node       string   `json:"node"`
+	Containers []string `json:"containers"`
+	Problem    string   `json:"problem"`
+}
+
+// MaxAhead bounds how far a node's answer raises the number of a deployment, which
+// is past all that the registry has lost. A label with a greater number is not mcp's.
+const MaxAhead = 1_000_000
+
+// Credible reports whether a deployment of that number may have been lost, where the
+// registry has given out current as the newest.
+func Credible(number, current int) bool { return number > 0 && number-MaxAhead <= current }
 
 // RenumberRequest moves a deployment that has just begun past a number that a
 // node has seen, where the registry has lost deployments.
 type RenumberRequest struct {
 	Service string `json:"service"`
 	RunID   string `json:"run_id"`
-	// Floor is the number to exceed.
+	// Floor is the number to exceed; it is at most MaxAhead past the present one.
 	Floor int `json:"floor"`
 }
+
+// OpenRun is the workflow of a deployment that has no outcome yet.
+type OpenRun struct{ Service, WorkflowID, RunID string }
 
 // DeploymentRecord is a deployment as the registry keeps it, for display.
 type DeploymentRecord struct {
@@ -104,8 +144,10 @@ type DeploymentRecord struct {
 	Number  int    `json:"number"`
 	Verb    string `json:"verb"`
 	// Outcome is one of FinishRequest's; "" while the deployment is under way,
-	// and "lost" if its workflow was terminated.
-	Outcome      string `json:"outcome"`
+	// and "lost" if its workflow was terminated, or timed out.
+	Outcome string `json:"outcome"`
+	// Retiring is set while it has succeeded and removes its predecessors.
+	Retiring     bool   `json:"retiring,omitempty"`
 	ErrorKind    string `json:"error_kind,omitempty"`
 	ErrorMessage string `json:"error_message,omitempty"`
 	// ErrorLog has the last lines of output of what it failed for, such as a
@@ -130,8 +172,6 @@ type Remains struct {
 	// UnderWay is the number of the deployment that has not ended; 0 if there is
 	// none.
 	UnderWay int
-	// Nodes are those of the Release's Touched that are still in the fleet.
-	Nodes []string
 }
 
 // Forgotten counts what a purge has deleted of a service, or would delete: how many

@@ -12,6 +12,7 @@ const (
 	DriftStopped    DriftKind = "stopped"     // it does not run, and should
 	DriftRunning    DriftKind = "running"     // it runs, and should not
 	DriftWrongImage DriftKind = "wrong-image" // it was made from another image
+	DriftWrongPorts DriftKind = "wrong-ports" // it publishes other ports
 	DriftReplaced   DriftKind = "replaced"    // its labels differ from those of the release's
 	DriftFlapping   DriftKind = "flapping"    // it is restarted repeatedly
 	DriftUnhealthy  DriftKind = "unhealthy"   // the engine's own health check fails
@@ -27,12 +28,14 @@ const (
 	DriftMemory      DriftKind = "memory" // nearly all of the memory is in use
 )
 
-// The kinds of event of the monitor's own actions. They have no end.
+// The kinds of event of mcp's own actions. They have no end.
 const (
 	// EventReconcile: a service's release is deployed again.
 	EventReconcile DriftKind = "reconcile"
 	// EventLeftAlone: it is not deployed again for now, because that has not helped.
 	EventLeftAlone DriftKind = "left-alone"
+	// EventNotRetired: a release could not remove a predecessor; Mend does.
+	EventNotRetired DriftKind = "not-retired"
 )
 
 // Drift is one difference between a node and the releases.
@@ -55,8 +58,10 @@ func (d Drift) Subject() string {
 	switch {
 	case d.Kind == DriftOrphan:
 		return d.Container
-	case d.Service != "":
+	case d.Component != "":
 		return d.Service + "/" + d.Component
+	case d.Service != "":
+		return d.Service
 	}
 	return "-"
 }

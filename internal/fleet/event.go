@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Event is the beginning or the end of drift, or an action of the monitor's.
+// Event is the beginning or the end of drift, or an action of mcp's own.
 type Event struct {
 	// ID is greater than that of every event that could be read before it.
 	ID   int64     `json:"id"`

@@ -40,11 +40,24 @@ type NodeState struct {
 	Since time.Time `json:"since,omitzero"`
 	// Draining reports whether it gets no new container.
 	Draining bool `json:"draining,omitempty"`
+	// Observed is when it was last observed, whether it answered or not. Overdue is set
+	// where the next observation is late: nothing is known of the node since.
+	Observed time.Time `json:"observed,omitzero"`
+	Overdue  bool      `json:"overdue,omitempty"`
 	// Answered is when it last answered an observation, and Status its answer.
 	Answered time.Time   `json:"answered,omitzero"`
 	Status   *NodeStatus `json:"status,omitempty"`
 	// Drift is what is open on the node, oldest first.
 	Drift []OpenDrift `json:"drift"`
+}
+
+// LookedAt is when the node was last observed; before the first observation, when its
+// worker announced itself.
+func (n NodeState) LookedAt() time.Time {
+	if n.Observed.After(n.Seen) {
+		return n.Observed
+	}
+	return n.Seen
 }
 
 // WatchedNode is a node that the monitor observes.

@@ -19,9 +19,6 @@ type Observation struct {
 	// Age is the time from the beginning of the observation to its record. It may
 	// have seen half of the changes of a deployment in that time.
 	Age time.Duration `json:"age,omitempty"`
-	// Abandoned are the deployments, by service, that the registry records as under
-	// way and that have no workflow any more.
-	Abandoned map[string]int `json:"abandoned,omitempty"`
 }
 
 // RecordRequest is an observation to record.

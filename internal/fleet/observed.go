@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"sync"
 )
 
@@ -14,6 +15,10 @@ type Observed []Container
 
 // packers are reused: a new one takes 800 KB.
 var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+// maxUnpacked bounds what is unpacked, in bytes: a thousand containers have half a
+// megabyte, and what is sent could unpack to gigabytes.
+const maxUnpacked = 64 << 20
 
 // MarshalJSON writes a string: the compressed JSON of the list, in base64.
 func (o Observed) MarshalJSON() ([]byte, error) {
@@ -41,7 +46,7 @@ func (o *Observed) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("unpack containers: %w", err)
 	}
 	var list []Container
-	if err := json.NewDecoder(r).Decode(&list); err != nil {
+	if err := json.NewDecoder(io.LimitReader(r, maxUnpacked)).Decode(&list); err != nil {
 		return fmt.Errorf("unpack containers: %w", err)
 	}
 	*o = list

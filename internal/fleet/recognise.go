@@ -1,14 +1,32 @@
 package fleet
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // AdoptedOn returns the adopted containers of the service on a node: those of the
 // release, and those that a successor has replaced and that may still be there.
 func (r Release) AdoptedOn(node string) []Adopted {
 	var list []Adopted
-	for _, a := range r.Adopted {
+	for _, a := range r.AdoptedAnywhere() {
 		if a.Node == node {
 			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// AdoptedAnywhere returns the adopted containers of the service, each with the stop
+// timeout of its component.
+func (r Release) AdoptedAnywhere() []Adopted {
+	list := slices.Clone(r.Adopted)
+	for i := range list {
+		if r.Definition == nil {
+			break
+		}
+		if c, defined := r.Definition.Component(list[i].Component); defined {
+			list[i].StopTimeout = time.Duration(c.StopTimeout)
 		}
 	}
 	return list
@@ -27,20 +45,25 @@ func Recognise(node string, containers []Container, services ...Release) []Conta
 	for i := range recognised {
 		c := &recognised[i]
 		if a, ok := adopted[c.ID]; ok {
-			c.Service, c.Component, c.Deployment, c.Spec = a.Service, a.Component, a.Deployment, a.Spec
+			c.Service, c.Component, c.Deployment, c.Run, c.Spec = a.Service, a.Component, a.Deployment, a.Run, a.Spec
 		}
 	}
 	return recognised
 }
 
-// FindMember returns the container of a component of a release: the one under its
-// name, or else the one that its deployment created; nil if there is neither.
+// FindMember returns the container of a component of a release: the one that its
+// deployment created, under its name if there are two, or else the one that has its
+// name; nil if there is neither.
 func FindMember(service string, m Member, containers []Container) *Container {
-	i := slices.IndexFunc(containers, func(c Container) bool { return c.Name == m.Container })
+	own := func(c Container) bool {
+		return c.Service == service && c.Component == m.Component && m.CreatedBy(c.Deployment, c.Run)
+	}
+	i := slices.IndexFunc(containers, func(c Container) bool { return c.Name == m.Container && own(c) })
 	if i < 0 {
-		i = slices.IndexFunc(containers, func(c Container) bool {
-			return c.Service == service && c.Component == m.Component && c.Deployment == m.Deployment
-		})
+		i = slices.IndexFunc(containers, own)
+	}
+	if i < 0 {
+		i = slices.IndexFunc(containers, func(c Container) bool { return c.Name == m.Container })
 	}
 	if i < 0 {
 		return nil

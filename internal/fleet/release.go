@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -13,21 +15,37 @@ type Release struct {
 	Service string `json:"service"`
 	// Number is that deployment's number; 0 if none has succeeded yet.
 	Number int `json:"number"`
-	// Newest is the number of the newest deployment of any outcome.
-	Newest int  `json:"newest"`
-	Active bool `json:"active"`
+	// Newest is the number of the newest deployment of any outcome, and NewestRun
+	// its run.
+	Newest    int    `json:"newest"`
+	NewestRun string `json:"newest_run,omitempty"`
+	Active    bool   `json:"active"`
 	// Dirty is set when the last undo could not be completed, or when a deploy
 	// was lost and none has repaired since what it left.
 	Dirty bool `json:"dirty"`
-	// Touched are the nodes that a deployment may have left something on:
-	// those of every definition since the last deployment that ended clean.
+	// Released is when the release took over, zero if that is not known; Retiring is set
+	// while it removes the containers before it.
+	Released time.Time `json:"released,omitzero"`
+	Retiring bool      `json:"retiring,omitempty"`
+	// Touched are the nodes of the fleet that a deployment may have left something
+	// on: those of every deployment since the last one that ended clean.
 	Touched []string `json:"touched,omitempty"`
 	// Draining are the nodes of the fleet that get no new container.
-	Draining   []string            `json:"draining,omitempty"`
+	Draining []string `json:"draining,omitempty"`
+	// Others are components of other services whose containers have names that this
+	// service's may have.
+	Others     []Other             `json:"others,omitempty"`
 	Definition *servicedef.Service `json:"definition,omitempty"`
 	Components map[string]Member   `json:"components,omitempty"`
 	// Adopted are containers of the service that mcp has not started.
 	Adopted []Adopted `json:"adopted,omitempty"`
+}
+
+// Other is a container that the release of another service names.
+type Other struct {
+	Service   string `json:"service"`
+	Node      string `json:"node"`
+	Container string `json:"container"`
 }
 
 // Members returns the release's components in the order of their names.
@@ -43,7 +61,48 @@ func (r Release) Members() []Member {
 // Has reports whether a container on a node is the release's.
 func (r Release) Has(node string, c Container) bool {
 	member, released := r.Components[c.Component]
-	return c.Service == r.Service && released && member.Node == node && member.Deployment == c.Deployment
+	return c.Service == r.Service && released && member.Node == node && member.CreatedBy(c.Deployment, c.Run)
+}
+
+// Adopts reports whether a container is one that the service has adopted.
+func (r Release) Adopts(id string) bool {
+	return id != "" && slices.ContainsFunc(r.Adopted, func(a Adopted) bool { return a.ID == id })
+}
+
+// Published returns the ports that a component's container publishes, without their
+// addresses. Known is false where nothing can be published, and where the definition
+// of the component is not known.
+func (r Release) Published(m Member) (ports []servicedef.Port, known bool) {
+	if r.Definition == nil {
+		return nil, false
+	}
+	c, defined := r.Definition.Component(m.Component)
+	if !defined || c.Network == "host" || c.Network == "none" {
+		return nil, false
+	}
+	for _, held := range m.Routes {
+		port := servicedef.Port{Protocol: "tcp", Host: held.HostPort, Container: held.HostPort}
+		for _, route := range c.Routes {
+			if route.Name == held.Name && route.ContainerPort != 0 {
+				port.Container = route.ContainerPort
+			}
+		}
+		ports = append(ports, port)
+	}
+	return PortsOf(append(ports, c.StaticPorts()...)), true
+}
+
+// PortsOf returns ports in one order, each once, without their addresses: engines
+// write these in several ways.
+func PortsOf(ports []servicedef.Port) []servicedef.Port {
+	sorted := slices.Clone(ports)
+	for i := range sorted {
+		sorted[i].IP = ""
+	}
+	slices.SortFunc(sorted, func(a, b servicedef.Port) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Container, b.Container), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	return slices.Compact(sorted)
 }
 
 // Waves maps each component of the release's definition to the wave in which a
@@ -67,8 +126,11 @@ type Member struct {
 	Container string `json:"container"`
 	Node      string `json:"node"`
 	// Deployment is the number of the deployment that created the container, or
-	// adopted it; it is older than the release where the component was kept.
-	Deployment int `json:"deployment"`
+	// adopted it; it is older than the release where the component was kept. Run is
+	// the run of that deployment, by which a registry that was restored from a backup
+	// tells it from another one with that number.
+	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
 	// Image is the reference in the definition, Digest that of its manifest.
 	Image  string `json:"image"`
 	Digest string `json:"digest"`
@@ -77,6 +139,11 @@ type Member struct {
 	// Active is false where the component was stopped on purpose.
 	Active bool    `json:"active"`
 	Routes []Route `json:"routes,omitempty"`
+}
+
+// CreatedBy reports whether the component's container bears these labels.
+func (m Member) CreatedBy(deployment int, run string) bool {
+	return m.Deployment == deployment && m.Run == run
 }
 
 // Route is a route with the host port that was allocated for it.
@@ -93,6 +160,9 @@ type ServiceRecord struct {
 	Release Release `json:"release"`
 	// Deploying is the number of the deployment under way; 0 if none.
 	Deploying int `json:"deploying"`
+	// Lost is the number of the newest deployment where that was lost: its workflow was
+	// ended in Temporal; 0 if not.
+	Lost int `json:"lost,omitempty"`
 	// Pending is set when the definition that the operator gave last is not
 	// the release's.
 	Pending bool `json:"pending"`

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -58,13 +59,19 @@ func (c *Client) Digest(ctx context.Context, image string) (string, error) {
 	if err != nil {
 		return "", fault.Wrap(fault.Invalid, err, "parse image reference %q", image)
 	}
-	login, err := authn.Resolve(ctx, c.keychain, ref.Context())
-	if err != nil {
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	login, err := c.login(bounded, ref.Context())
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil && bounded.Err() != nil:
+		return "", fault.New(fault.Unavailable, "read the credentials for %s: no answer within %s", ref.Context().RegistryStr(), c.timeout).
+			WithHint("a credential helper hangs on the control worker's host: see credHelpers and credsStore in the file of docker login or podman login")
+	case err != nil:
 		return "", fault.Wrap(fault.Invalid, err, "read the credentials for %s", ref.Context().RegistryStr()).
 			WithHint("repair or remove the file of docker login or podman login on the control worker's host")
 	}
-	bounded, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	found, err := remote.Head(ref,
 		remote.WithContext(bounded),
 		remote.WithAuth(login),
@@ -82,4 +89,24 @@ func (c *Client) Digest(ctx context.Context, image string) (string, error) {
 		return "", q.translate(err)
 	}
 	return found.Digest.String(), nil
+}
+
+// login finds the credentials for a repository. It does not wait for a credential
+// helper, a program that the file may name, for longer than ctx.
+func (c *Client) login(ctx context.Context, repository name.Repository) (authn.Authenticator, error) {
+	type answer struct {
+		login authn.Authenticator
+		err   error
+	}
+	found := make(chan answer, 1)
+	go func() {
+		login, err := authn.Resolve(ctx, c.keychain, repository)
+		found <- answer{login, err}
+	}()
+	select {
+	case a := <-found:
+		return a.login, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -155,6 +157,36 @@ func TestDigestDoesNotHang(t *testing.T) {
 		client := imageregistry.New(imageregistry.Options{Timeout: 50 * time.Millisecond})
 		_, err := client.Digest(t.Context(), address(server)+"/shop/api:v1")
 		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+	})
+	t.Run("a log-in that is not answered is Unavailable", func(t *testing.T) {
+		asked := make(chan struct{}, 1)
+		registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				asked <- struct{}{}
+				<-r.Context().Done()
+			}
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+r.Host+`/token",service="r"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		defer registry.Close()
+		client := imageregistry.New(imageregistry.Options{Timeout: 300 * time.Millisecond})
+		_, err := client.Digest(t.Context(), address(registry)+"/shop/api:v1")
+		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+		require.NotEmpty(t, asked)
+	})
+	t.Run("a credential helper that hangs is Unavailable", func(t *testing.T) {
+		bin, held := t.TempDir(), filepath.Join(t.TempDir(), "held")
+		require.NoError(t, syscall.Mkfifo(held, 0o600))
+		helper := "#!/bin/sh\nread line <" + held + "\n" // waits for a writer
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "docker-credential-held"), []byte(helper), 0o755))
+		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		file := filepath.Join(t.TempDir(), "auth.json")
+		require.NoError(t, os.WriteFile(file, []byte(`{"credsStore": "held"}`), 0o600))
+		t.Cleanup(func() { require.NoError(t, os.WriteFile(held, []byte("\n"), 0o600)) })
+		client := imageregistry.New(imageregistry.Options{Timeout: 50 * time.Millisecond, AuthFile: file})
+		_, err := client.Digest(t.Context(), address(server)+"/shop/api:v1")
+		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+		require.Contains(t, fault.Of(err).Hint, "credential helper")
 	})
 	t.Run("a caller that cancels gets the context's error", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -13,8 +13,9 @@ import (
 type AdoptInput struct {
 	Desired servicedef.Service
 	Release fleet.Release
-	// Deployment is the number of the deployment that adopts.
+	// Deployment is the number of the deployment that adopts, and Run its run.
 	Deployment int
+	Run        string
 	// Services are the names of all services, by which a container's name is split.
 	Services []string
 	// Digests are those of the definition's images, as far as the image registry
@@ -176,11 +177,11 @@ func (a *adopter) take(c servicedef.Component, container located) servicedef.Com
 	routes := publishedAs(&c, container.Ports)
 	spec := SpecHash(c, digest)
 	a.result.Adopted = append(a.result.Adopted, fleet.Adopted{
-		ID: container.ID, Node: container.node, Service: a.Desired.Name, Component: c.Name, Deployment: a.Deployment, Spec: spec,
+		ID: container.ID, Node: container.node, Service: a.Desired.Name, Component: c.Name, Deployment: a.Deployment, Run: a.Run, Spec: spec,
 	})
 	a.result.Ports[c.Name] = held(container.Ports, routes)
 	a.result.Members = append(slices.DeleteFunc(a.result.Members, func(m fleet.Member) bool { return m.Component == c.Name }), fleet.Member{
-		Component: c.Name, Container: container.Name, Node: container.node, Deployment: a.Deployment,
+		Component: c.Name, Container: container.Name, Node: container.node, Deployment: a.Deployment, Run: a.Run,
 		Image: c.Image, Digest: digest, Spec: spec, Active: true, Routes: routes,
 	})
 	return c

@@ -29,16 +29,34 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 		return append([]Change{{Field: "node", From: member.Node, To: c.Node}}, p.leftData(c, member)...)
 	case !exists:
 		return []Change{{Field: "container", From: "missing", To: "running"}}
-	case !released || current.Deployment != member.Deployment:
+	case !released || !member.CreatedBy(current.Deployment, current.Run):
 		return []Change{{Field: "container", From: "not of a release", To: "released"}}
 	case digest == "" && !p.Pinned || current.Spec != SpecHash(c, digest):
-		return p.fieldChanges(c, member, digest)
+		return p.fieldChanges(c, member, digest, current)
+	case p.imageDiffers(current, digest):
+		return []Change{{Field: "container", From: "of another image", To: "as released"}}
+	case p.portsDiffer(current, member):
+		return []Change{{Field: "container", From: "on other ports", To: "as released"}}
 	case !current.Running:
 		return []Change{{Field: "state", From: "stopped", To: "running"}}
 	case p.Force:
 		return []Change{{Field: "force", To: "replace"}}
 	}
 	return nil
+}
+
+// imageDiffers reports whether a container that mcp started runs another image than
+// the registry has for it. An adopted one is known by its id, and keeps its image and
+// its ports.
+func (p *planner) imageDiffers(c fleet.Container, digest string) bool {
+	return c.Image != "" && !p.Release.Adopts(c.ID) && !strings.HasSuffix(c.Image, "@"+digest)
+}
+
+// portsDiffer reports whether a container publishes other ports than the registry has
+// for it.
+func (p *planner) portsDiffer(c fleet.Container, member fleet.Member) bool {
+	ports, known := p.Release.Published(member)
+	return known && c.ID != "" && !p.Release.Adopts(c.ID) && !slices.Equal(ports, fleet.PortsOf(c.Ports))
 }
 
 // leftData names the volumes whose data stays on the node that a component leaves: the
@@ -59,8 +77,10 @@ func (p *planner) leftData(c servicedef.Component, member fleet.Member) []Change
 	return left
 }
 
-// fieldChanges compares the component with the release's definition of it.
-func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, digest string) []Change {
+// fieldChanges compares the component with the release's definition of it. Where they
+// are equal, the container differs from both: it was changed, or it is older than the
+// definition, which was released while the service was stopped.
+func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, digest string, current fleet.Container) []Change {
 	var changes []Change
 	add := func(field, from, to string) {
 		if from != to {
@@ -91,11 +111,62 @@ func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, dige
 			add("routes", routePorts(old.Routes), routePorts(c.Routes))
 		}
 	}
-	if len(changes) == 0 {
-		changes = []Change{{Field: "container", From: "changed by hand", To: "as released"}}
+	switch {
+	case len(changes) > 0:
+		return append(changes, p.definitionChanges(c)...)
+	case current.Spec == member.Spec:
+		return []Change{{Field: "container", From: "started with other settings", To: "with those of the definition"}}
+	}
+	return []Change{{Field: "container", From: "changed by hand", To: "as released"}}
+}
+
+// definitionChanges compares what a component's container does not depend on.
+func (p *planner) definitionChanges(c servicedef.Component) []Change {
+	if p.Release.Definition == nil {
+		return nil
+	}
+	old, released := p.Release.Definition.Component(c.Name)
+	if !released {
+		return nil
+	}
+	var changes []Change
+	add := func(field string, from, to any) {
+		if from, to := fmt.Sprint(from), fmt.Sprint(to); from != to {
+			changes = append(changes, Change{Field: field, From: from, To: to})
+		}
+	}
+	add("depends_on", old.DependsOn, c.DependsOn)
+	add("order", old.Order, c.Order)
+	add("drain", time.Duration(old.Drain), time.Duration(c.Drain))
+	was, is := old.Health, c.Health
+	add("health.http", was.HTTP, is.HTTP)
+	add("health.host", was.Host, is.Host)
+	add("health.tcp", was.TCP, is.TCP)
+	add("health.cmd", was.Cmd, is.Cmd)
+	add("health.interval", time.Duration(was.Interval), time.Duration(is.Interval))
+	add("health.timeout", time.Duration(was.Timeout), time.Duration(is.Timeout))
+	add("health.min_healthy", time.Duration(was.MinHealthy), time.Duration(is.MinHealthy))
+	add("health.retries", was.Retries, is.Retries)
+	add("health.start_period", time.Duration(was.StartPeriod), time.Duration(is.StartPeriod))
+	for _, route := range c.Routes {
+		i := slices.IndexFunc(old.Routes, func(r servicedef.Route) bool { return r.Name == route.Name })
+		if i < 0 {
+			continue // fieldChanges names it
+		}
+		field := "routes." + route.Name
+		add(field+".port", old.Routes[i].Port, route.Port)
+		add(field+".mode", old.Routes[i].Mode, route.Mode)
+		add(field+".hostname", old.Routes[i].Hostname, route.Hostname)
 	}
 	return changes
 }
+
+// What became of a variable, whose values are not shown.
+const (
+	added   = "added"
+	changed = "changed"
+	removed = "removed"
+)
 
 // envChanges names the variables that differ, and never their values, which may be
 // secrets.
@@ -103,14 +174,14 @@ func envChanges(field string, old, new map[string]string) []Change {
 	var changes []Change
 	for key, value := range new {
 		if before, had := old[key]; !had {
-			changes = append(changes, Change{Field: field + "." + key, To: "set"})
+			changes = append(changes, Change{Field: field + "." + key, To: added})
 		} else if before != value {
-			changes = append(changes, Change{Field: field + "." + key, From: "set", To: "changed"})
+			changes = append(changes, Change{Field: field + "." + key, To: changed})
 		}
 	}
 	for key := range old {
 		if _, has := new[key]; !has {
-			changes = append(changes, Change{Field: field + "." + key, From: "set"})
+			changes = append(changes, Change{Field: field + "." + key, To: removed})
 		}
 	}
 	sort.Slice(changes, func(i, j int) bool { return changes[i].Field < changes[j].Field })

@@ -3,15 +3,20 @@ package plan
 import "fmt"
 
 // ForeignContainerError reports that a name which the plan needs is held by a
-// container that is not this service's.
+// container that is not this service's: one on the node, or one that the release of
+// another service, its Owner, names and that is not there now.
 type ForeignContainerError struct {
 	Container, Node, Owner string
+	Missing                bool
 }
 
 func (e *ForeignContainerError) Error() string {
 	owner := "was not started by mcp"
 	if e.Owner != "" {
 		owner = "belongs to service " + e.Owner
+	}
+	if e.Missing {
+		return fmt.Sprintf("container %s on node %s is one of service %s's release", e.Container, e.Node, e.Owner)
 	}
 	return fmt.Sprintf("container %s exists on node %s and %s", e.Container, e.Node, owner)
 }
@@ -34,4 +39,21 @@ type MissingSecretError struct {
 
 func (e *MissingSecretError) Error() string {
 	return fmt.Sprintf("component %s needs the secret %s, which podman on node %s does not have", e.Component, e.Secret, e.Node)
+}
+
+// HeldError reports that a plan would start a container that needs a host port or a
+// volume of a container that the plan leaves alone.
+type HeldError struct {
+	Component, Node string
+	// Thing is "tcp port 80" or "volume data", Port the port's number.
+	Thing string
+	Port  int
+	// Holder has it: "shop/web".
+	Holder string
+	// Partial is set where a deploy of the whole service hands it over.
+	Partial bool
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("component %s needs %s on node %s, which %s has", e.Component, e.Thing, e.Node, e.Holder)
 }

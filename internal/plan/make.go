@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError,
-// *DrainingNodeError, *MissingSecretError and an unknown name in Only.
+// *DrainingNodeError, *MissingSecretError, *HeldError and an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {
@@ -27,6 +27,11 @@ func Make(in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	p.removals()
+	if err := p.held(); err != nil {
+		return Plan{}, err
+	}
+	p.handovers()
+	p.drains()
 	return p.plan, nil
 }
 
@@ -71,6 +76,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	if exists {
 		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
 	}
+	step.OldID = p.current[step.OldNode][step.Container].ID
 	step.Changes = p.changes(c, member, released, current, exists)
 	switch {
 	case len(step.Changes) == 0:
@@ -81,6 +87,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 		step.Action = Create
 	}
 	if step.Action == Keep {
+		step.Changes = p.definitionChanges(c)
 		return step, nil
 	}
 	if slices.Contains(p.Release.Draining, c.Node) {
@@ -101,7 +108,7 @@ func (p *planner) inactive(step Step) Step {
 		step.Node = step.OldNode
 	}
 	if current, exists := p.current[step.Node][step.Container]; exists && current.Running {
-		step.Action, step.OldNode = Stop, step.Node
+		step.Action, step.OldNode, step.OldID = Stop, step.Node, current.ID
 		step.Changes = []Change{{Field: "active", From: "true", To: "false"}}
 	}
 	return step
@@ -113,6 +120,11 @@ func (p *planner) foreign(step Step) error {
 		mine := c.Service == p.Desired.Name && c.Component == step.Component
 		if fleet.RealName(c.Name) == step.Container && !mine {
 			return &ForeignContainerError{Container: c.Name, Node: step.Node, Owner: c.Service}
+		}
+	}
+	for _, o := range p.Release.Others {
+		if o.Node == step.Node && o.Container == step.Container {
+			return &ForeignContainerError{Container: o.Container, Node: o.Node, Owner: o.Service, Missing: true}
 		}
 	}
 	return nil
@@ -127,7 +139,7 @@ func (p *planner) removals() {
 		}
 		p.plan.Steps = append(p.plan.Steps, Step{
 			Component: m.Component, Container: m.Container,
-			Node: m.Node, OldNode: m.Node, OldActive: m.Active,
+			Node: m.Node, OldNode: m.Node, OldActive: m.Active, OldID: p.current[m.Node][m.Container].ID,
 			Action: Remove, Wave: waves[m.Component],
 			Changes: []Change{{Field: "component", From: m.Component}},
 		})

@@ -23,6 +23,9 @@ type Input struct {
 	Desired servicedef.Service `json:"desired"`
 	// Only names the components to deploy; the others are kept. Empty means all.
 	Only []string `json:"only,omitempty"`
+	// Given is the definition that was asked for, where Desired is a part of it and
+	// the release for the rest; nil where they are the same.
+	Given *servicedef.Service `json:"given,omitempty"`
 	// Force replaces components that have not changed.
 	Force   bool          `json:"force,omitempty"`
 	Release fleet.Release `json:"release"`
@@ -31,6 +34,8 @@ type Input struct {
 	// Digests maps each image reference to its digest; "" if the image registry
 	// lacks it and it will be built.
 	Digests map[string]string `json:"digests"`
+	// Held are the holders of the ports of WantedPorts, as far as they are held.
+	Held []fleet.PortHolder `json:"held,omitempty"`
 	// Pinned makes each component run by its digest in the release, whatever Digests
 	// holds.
 	Pinned bool `json:"pinned,omitempty"`
@@ -50,11 +55,13 @@ const (
 	Take Action = "adopt"
 )
 
-// Change is one reason for a step: a field that differs.
+// Change is a field that differs: a reason for a step or, where the component is
+// kept, one that needs no other container.
 type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`
-	To    string `json:"to,omitempty"`
+	// To is the new value or, of a variable, "added", "changed" or "removed".
+	To string `json:"to,omitempty"`
 }
 
 // Step is what a plan does to one component.
@@ -73,10 +80,22 @@ type Step struct {
 	// OldActive reports whether the old container should run, so that an undo starts
 	// it again.
 	OldActive bool `json:"old_active,omitempty"`
+	// OldID is the old container's id; "" if that is not known.
+	OldID string `json:"old_id,omitempty"`
+	// Takes are the ports and volumes that it takes from other components.
+	Takes []Taking `json:"takes,omitempty"`
+	// StopsFirst are the containers that are stopped before the new one starts.
+	StopsFirst []Stopped `json:"stops_first,omitempty"`
+	// Drain is how long the old container goes on serving after the cut-over.
+	Drain servicedef.Duration `json:"drain,omitempty"`
 }
+
+// Old names the container that the step replaces, stops or removes.
+func (s Step) Old() fleet.Ref { return fleet.Ref{Name: s.Container, ID: s.OldID} }
 
 // Rename gives a container another name.
 type Rename struct {
+	ID   string `json:"id,omitempty"`
 	From string `json:"from"`
 	To   string `json:"to"`
 }
@@ -84,10 +103,10 @@ type Rename struct {
 // Recovery restores the release on a node before anything else is done there: it
 // removes what a deploy that never ended left behind.
 type Recovery struct {
-	Node   string   `json:"node"`
-	Remove []string `json:"remove,omitempty"`
-	Rename []Rename `json:"rename,omitempty"`
-	Start  []string `json:"start,omitempty"`
+	Node   string      `json:"node"`
+	Remove []fleet.Ref `json:"remove,omitempty"`
+	Rename []Rename    `json:"rename,omitempty"`
+	Start  []fleet.Ref `json:"start,omitempty"`
 }
 
 func (r Recovery) empty() bool { return len(r.Remove)+len(r.Rename)+len(r.Start) == 0 }

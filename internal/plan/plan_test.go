@@ -1,6 +1,8 @@
 package plan_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,7 +112,7 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 			func(in *plan.Input) {
 				in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l4"}}
 			},
-			"=api@rift =web@rift", nil},
+			"=api@rift =web@rift", []string{"routes.rest.port"}},
 		"a container that is gone is created": {
 			func(in *plan.Input) {
 				in.Nodes["rift"] = plan.Node{Reachable: true, Containers: in.Nodes["rift"].Containers[1:]}
@@ -257,7 +259,7 @@ func TestMakeRecoversTheLeftoversOfADeployThatNeverEnded(t *testing.T) {
 				late.Deployment = 4
 				return []fleet.Container{container(api, "shop-api"), container(web, "shop-web"), late}
 			},
-			plan.Recovery{Node: "rift", Remove: []string{"shop-api.next"}},
+			plan.Recovery{Node: "rift", Remove: fleet.Refs("shop-api.next")},
 			"=api@rift =web@rift",
 		},
 		"a release that was set aside gets its name back, and the container there is removed": {
@@ -269,9 +271,9 @@ func TestMakeRecoversTheLeftoversOfADeployThatNeverEnded(t *testing.T) {
 				return []fleet.Container{usurper, stopped, container(web, "shop-web")}
 			},
 			plan.Recovery{
-				Node: "rift", Remove: []string{"shop-api"},
+				Node: "rift", Remove: fleet.Refs("shop-api"),
 				Rename: []plan.Rename{{From: "shop-api.prev", To: "shop-api"}},
-				Start:  []string{"shop-api"},
+				Start:  fleet.Refs("shop-api"),
 			},
 			"=api@rift =web@rift",
 		},
@@ -281,7 +283,7 @@ func TestMakeRecoversTheLeftoversOfADeployThatNeverEnded(t *testing.T) {
 				former.Deployment = 2
 				return []fleet.Container{container(api, "shop-api"), container(web, "shop-web"), former}
 			},
-			plan.Recovery{Node: "rift", Remove: []string{"shop-api.prev"}},
+			plan.Recovery{Node: "rift", Remove: fleet.Refs("shop-api.prev")},
 			"=api@rift =web@rift",
 		},
 	}
@@ -313,6 +315,18 @@ func TestMakeRefusesTheNameOfAForeignContainer(t *testing.T) {
 	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: []fleet.Container{{Name: "shop-api", Running: true}}}
 	_, err := plan.Make(in)
 	require.EqualError(t, err, "container shop-api exists on node rift and was not started by mcp")
+}
+
+// The name may be that of a container that is gone and that its service gets again.
+func TestMakeRefusesTheNameOfAnothersContainer(t *testing.T) {
+	in := steady()
+	in.Desired.Components[0].User = "1000"
+	in.Release.Others = []fleet.Other{{Service: "shop-api", Node: "orion", Container: "shop-api"}, {Service: "shop-x", Node: "rift", Container: "shop-x"}}
+	_, err := plan.Make(in)
+	require.NoError(t, err)
+	in.Release.Others[0].Node = "rift"
+	_, err = plan.Make(in)
+	require.EqualError(t, err, "container shop-api on node rift is one of service shop-api's release")
 }
 
 func TestMakeRefusesAnUnknownComponent(t *testing.T) {
@@ -389,7 +403,7 @@ func TestALateContainerIsRemovedAndNotRenamed(t *testing.T) {
 	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: append([]fleet.Container{late}, in.Nodes["rift"].Containers...)}
 	made, err := plan.Make(in)
 	require.NoError(t, err)
-	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-api.next"}}}, made.Recovery)
+	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: fleet.Refs("shop-api.next")}}, made.Recovery)
 }
 
 func TestAnUncommittedContainerThatNothingReplacesIsRemoved(t *testing.T) {
@@ -398,7 +412,7 @@ func TestAnUncommittedContainerThatNothingReplacesIsRemoved(t *testing.T) {
 	in.Desired.Components = in.Desired.Components[:1]
 	made, err := plan.Make(in)
 	require.NoError(t, err)
-	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-web"}}}, made.Recovery)
+	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: fleet.Refs("shop-web")}}, made.Recovery)
 	require.True(t, made.Steps[0].OldActive, "an undo starts it again, released or not")
 }
 
@@ -410,8 +424,8 @@ func TestLeftoversAreEverythingButTheRelease(t *testing.T) {
 	usurper.Deployment = 4
 	nodes["orion"] = plan.Node{Reachable: true, Containers: []fleet.Container{usurper}}
 	require.Equal(t, []plan.Recovery{
-		{Node: "orion", Remove: []string{"shop-web"}},
-		{Node: "rift", Start: []string{"shop-api"}},
+		{Node: "orion", Remove: fleet.Refs("shop-web")},
+		{Node: "rift", Start: fleet.Refs("shop-api")},
 	}, plan.Leftovers(in.Release, nodes))
 }
 
@@ -466,6 +480,89 @@ func TestADrainingNodeGetsNoNewContainer(t *testing.T) {
 			require.ErrorAs(t, err, &draining)
 			require.Equal(t, test.refused, draining.Component)
 			require.Equal(t, in.Release.Draining, []string{draining.Node})
+		})
+	}
+}
+
+// What became of a variable is said, and not its value.
+func TestAPlanSaysWhatBecomesOfVariables(t *testing.T) {
+	in := steady()
+	in.Release.Definition.Components[0].Env = map[string]string{"OLD": "1", "BOTH": "1", "SAME": "1"}
+	in.Release.Definition.Components[0].SecretEnv = map[string]string{"KEY": "old"}
+	in.Desired.Components[0].Env = map[string]string{"NEW": "1", "BOTH": "2", "SAME": "1"}
+	in.Desired.Components[0].SecretEnv = map[string]string{"KEY": "new"}
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, []plan.Change{
+		{Field: "env.BOTH", To: "changed"}, {Field: "env.NEW", To: "added"}, {Field: "env.OLD", To: "removed"},
+		{Field: "secret_env.KEY", To: "changed"},
+	}, made.Steps[0].Changes)
+}
+
+// A definition that changes while the service is stopped replaces containers once it is
+// active again.
+func TestAPlanTellsAnOlderContainerFromOneThatWasChanged(t *testing.T) {
+	in := steady()
+	in.Desired.Components[0].Env = map[string]string{"KEY": "1"}
+	while := in.Desired
+	in.Release.Definition = &while // released while it was stopped: no container was started
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, plan.Replace, made.Steps[0].Action)
+	require.Equal(t, []plan.Change{{Field: "container", From: "started with other settings", To: "with those of the definition"}}, made.Steps[0].Changes)
+
+	in = steady()
+	in.Nodes["rift"].Containers[0].Spec = "another"
+	made, err = plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, []plan.Change{{Field: "container", From: "changed by hand", To: "as released"}}, made.Steps[0].Changes)
+}
+
+// Every key of a component is named when it changes, whether its container depends on it
+// or not.
+func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
+	keys := map[string]func(c *servicedef.Component){
+		"depends_on":          func(c *servicedef.Component) { c.DependsOn = []string{"web"} },
+		"order":               func(c *servicedef.Component) { c.Order = servicedef.StopFirst },
+		"drain":               func(c *servicedef.Component) { c.Drain++ },
+		"health.http":         func(c *servicedef.Component) { c.Health.HTTP = "/" },
+		"health.host":         func(c *servicedef.Component) { c.Health.Host = "shop.example" },
+		"health.tcp":          func(c *servicedef.Component) { c.Health.TCP = true },
+		"health.cmd":          func(c *servicedef.Component) { c.Health.Cmd = []string{"true"} },
+		"health.interval":     func(c *servicedef.Component) { c.Health.Interval++ },
+		"health.timeout":      func(c *servicedef.Component) { c.Health.Timeout++ },
+		"health.min_healthy":  func(c *servicedef.Component) { c.Health.MinHealthy++ },
+		"health.retries":      func(c *servicedef.Component) { c.Health.Retries++ },
+		"health.start_period": func(c *servicedef.Component) { c.Health.StartPeriod++ },
+		"routes.rest.port":    func(c *servicedef.Component) { c.Routes[0].Port++ },
+		"routes.rest.mode":    func(c *servicedef.Component) { c.Routes[0].Mode = "l7" },
+		"routes.rest.hostname": func(c *servicedef.Component) {
+			c.Routes[0].Hostname = "shop.example"
+		},
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		t.Run(key, func(t *testing.T) {
+			in := steady()
+			in.Desired.Components = slices.Clone(in.Desired.Components)
+			in.Desired.Components[1].DependsOn = nil
+			api := &in.Desired.Components[0]
+			api.Routes = slices.Clone(api.Routes)
+			keys[key](api)
+			made, err := plan.Make(in)
+			require.NoError(t, err)
+			for _, step := range made.Steps {
+				require.Equal(t, plan.Keep, step.Action)
+				if step.Component == "api" {
+					require.Len(t, step.Changes, 1)
+					require.Equal(t, key, step.Changes[0].Field)
+				}
+			}
+			api.User = "1000" // and beside what replaces the container
+			made, err = plan.Make(in)
+			require.NoError(t, err)
+			i := slices.IndexFunc(made.Steps, func(s plan.Step) bool { return s.Component == "api" })
+			require.Equal(t, plan.Replace, made.Steps[i].Action)
+			require.Len(t, made.Steps[i].Changes, 2)
 		})
 	}
 }

@@ -23,9 +23,9 @@ func MayPurge(left fleet.Remains) error {
 	switch {
 	case left.UnderWay != 0:
 		return fault.New(fault.Conflict, "deployment %d of %s has not ended", left.UnderWay, service).
-			WithHint("wait for its end, or cancel it: mcp cancel %[1]s; mcp undeploy %[1]s closes one that was terminated", service)
-	case left.Release.Dirty && len(left.Nodes) > 0:
-		return fault.New(fault.Conflict, "%s is dirty: containers of it may be left on %s", service, strings.Join(left.Nodes, ", ")).
+			WithHint("wait for its end, or cancel it: mcp cancel %s", service)
+	case left.Release.Dirty && len(left.Release.Touched) > 0:
+		return fault.New(fault.Conflict, "%s is dirty: containers of it may be left on %s", service, strings.Join(left.Release.Touched, ", ")).
 			WithHint("remove them first: mcp undeploy %s", service)
 	}
 	return nil

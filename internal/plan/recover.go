@@ -1,6 +1,11 @@
 package plan
 
-import "github.com/metacircular/mcp/internal/fleet"
+import (
+	"slices"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
 
 // Leftovers returns the recoveries after which the nodes hold nothing of the service
 // but its release. It is for a service whose last deploy has ended and could not
@@ -8,10 +13,10 @@ import "github.com/metacircular/mcp/internal/fleet"
 func Leftovers(release fleet.Release, nodes map[string]Node) []Recovery {
 	var found []Recovery
 	for _, name := range sortedNodes(nodes) {
-		recovery, current := recoverNode(release, name, nodes[name], func(string) bool { return false })
+		recovery, current := recoverNode(release, name, nodes[name], func(string) bool { return true }, func(string) bool { return false })
 		for _, m := range release.Members() {
 			if c, exists := current[m.Container]; exists && m.Active && !c.Running {
-				recovery.Start = append(recovery.Start, m.Container)
+				recovery.Start = append(recovery.Start, fleet.Ref{Name: m.Container, ID: c.ID})
 			}
 		}
 		if !recovery.empty() {
@@ -27,10 +32,16 @@ func (p *planner) recover() {
 	release := p.Release
 	release.Service = p.Desired.Name
 	for _, name := range sortedNodes(p.Nodes) {
-		recovery, current := recoverNode(release, name, p.Nodes[name], func(component string) bool {
-			c, wanted := p.Desired.Component(component)
-			return wanted && c.Node == name
-		})
+		replaced := func(component string) bool {
+			c, defined := p.Desired.Component(component)
+			return defined && c.Node == name
+		}
+		// A container that is only stopped needs its name back no more than one that goes,
+		// if it is another's now.
+		wanted := func(component string) bool {
+			return replaced(component) && (p.Desired.Active || !p.taken(name, component))
+		}
+		recovery, current := recoverNode(release, name, p.Nodes[name], wanted, replaced)
 		p.current[name] = current
 		if !recovery.empty() {
 			p.plan.Recovery = append(p.plan.Recovery, recovery)
@@ -38,15 +49,22 @@ func (p *planner) recover() {
 	}
 }
 
+// taken reports whether a foreign container has the name of a component's.
+func (p *planner) taken(node, component string) bool {
+	name := servicedef.ContainerNameFor(p.Desired.Name, component)
+	return slices.ContainsFunc(p.Nodes[node].Containers, func(c fleet.Container) bool { return c.Name == name && c.Service != p.Desired.Name })
+}
+
 // recoverNode returns the recovery of one node, and the containers that will be
 // there after it.
 //
 // A container that bears the service's labels and is not of the committed release
-// is removed, and a committed one that waits under another name gets its own back.
+// is removed, and a committed one that waits under another name gets its own back, if
+// the component is wanted there; one that goes needs none.
 // One exception keeps a service up when the registry has lost deployments, as after
 // a restore from an old backup: an uncommitted container under its real name, of a
 // component that is replaced, is left until its successor is healthy.
-func recoverNode(release fleet.Release, name string, node Node, replaced func(component string) bool) (Recovery, map[string]fleet.Container) {
+func recoverNode(release fleet.Release, name string, node Node, wanted, replaced func(component string) bool) (Recovery, map[string]fleet.Container) {
 	recovery := Recovery{Node: name}
 	current := map[string]fleet.Container{}
 	keep := committedOn(release, name, node)
@@ -58,11 +76,12 @@ func recoverNode(release fleet.Release, name string, node Node, replaced func(co
 		switch {
 		case released && kept == c.Name:
 			member := release.Components[c.Component]
-			if c.Name != member.Container {
-				recovery.Rename = append(recovery.Rename, Rename{From: c.Name, To: member.Container})
+			back := c.Name != member.Container && wanted(c.Component)
+			if back {
+				recovery.Rename = append(recovery.Rename, Rename{ID: c.ID, From: c.Name, To: member.Container})
 			}
-			if c.Name != member.Container && member.Active && !c.Running {
-				recovery.Start = append(recovery.Start, member.Container)
+			if back && member.Active && !c.Running {
+				recovery.Start = append(recovery.Start, fleet.Ref{Name: member.Container, ID: c.ID})
 				c.Running = true
 			}
 			c.Name = member.Container
@@ -70,7 +89,7 @@ func recoverNode(release fleet.Release, name string, node Node, replaced func(co
 		case !released && c.Name == fleet.RealName(c.Name) && replaced(c.Component):
 			current[c.Name] = c
 		default:
-			recovery.Remove = append(recovery.Remove, c.Name)
+			recovery.Remove = append(recovery.Remove, fleet.Ref{Name: c.Name, ID: c.ID})
 		}
 	}
 	return recovery, current

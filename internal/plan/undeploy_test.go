@@ -67,7 +67,9 @@ func TestAnUndeployRemovesEveryComponentOfTheRelease(t *testing.T) {
 			require.Empty(t, plan.Members(in.Desired, in.Release, made, nil))
 			var removed []string
 			for _, r := range made.Recovery {
-				removed = append(removed, r.Remove...)
+				for _, left := range r.Remove {
+					removed = append(removed, left.Name)
+				}
 			}
 			require.Equal(t, test.remove, removed)
 		})
@@ -119,6 +121,6 @@ func TestADeployAfterAnUndeployIsLikeAFirstOne(t *testing.T) {
 func TestNoContainerOfAnUndeployedServiceIsKept(t *testing.T) {
 	in := steady()
 	in.Nodes["orion"] = plan.Node{Reachable: true}
-	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []string{"shop-api", "shop-web"}}},
+	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: fleet.Refs("shop-api", "shop-web")}},
 		plan.Leftovers(undeployed(), in.Nodes))
 }

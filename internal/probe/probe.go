@@ -1,11 +1,14 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
 )
 
 // Prober probes over the network. Each probe opens a new connection, because an
@@ -19,9 +22,12 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
+// acceptTime is how long a forwarder may take to accept a connection.
+const acceptTime = time.Second
+
 // HTTP returns an error unless a GET of url is answered with 2xx or 3xx within
-// timeout.
-func (Prober) HTTP(ctx context.Context, url string, timeout time.Duration) error {
+// timeout. Host is the request's Host header; "" means that of the url.
+func (Prober) HTTP(ctx context.Context, url, host string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -29,6 +35,7 @@ func (Prober) HTTP(ctx context.Context, url string, timeout time.Duration) error
 		return fmt.Errorf("probe %s: %w", url, err)
 	}
 	request.Header.Set("User-Agent", "mcp-probe")
+	request.Host = cmp.Or(host, request.Host)
 	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("probe: %w", err) // the error names the URL
@@ -48,4 +55,61 @@ func (Prober) TCP(ctx context.Context, address string, timeout time.Duration) er
 		return fmt.Errorf("probe: %w", err) // the error names the address
 	}
 	return conn.Close()
+}
+
+// Forwarded returns an error unless the container to which the engine forwards
+// address accepts a connection within timeout. On this host a connection may be
+// accepted by something else: the socket with which podman reserves a port that it
+// does not forward, or a forwarder that then finds nobody in the container. Where a
+// forwarder has accepted it, the network namespace of the container's process must
+// have a socket that listens on port. Container returns that process; it is called
+// only then.
+func (p Prober) Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("probe: %w", err) // the error names the address
+	}
+	defer func() { _ = conn.Close() }()
+	switch awaitAcceptor(ctx, conn) {
+	case nobody:
+		return notForwarded(address)
+	case local:
+		pid, err := container(ctx)
+		if err != nil {
+			return err
+		}
+		if serves, known := listens(pid, port); known && !serves {
+			return fmt.Errorf("probe %s: the container does not listen on port %d", address, port)
+		}
+	}
+	return nil
+}
+
+// awaitAcceptor returns what has accepted a connection, nobody if nothing does so in
+// time.
+func awaitAcceptor(ctx context.Context, conn net.Conn) acceptor {
+	ctx, cancel := context.WithTimeout(ctx, acceptTime)
+	defer cancel()
+	for pause := time.Millisecond; ; pause *= 2 {
+		if found := acceptorOf(conn); found != nobody {
+			return found
+		}
+		select {
+		case <-ctx.Done():
+			return nobody
+		case <-time.After(pause):
+		}
+	}
+}
+
+// notForwarded is the error of a port that the engine holds and does not forward.
+func notForwarded(address string) error {
+	f := fault.New(fault.Unhealthy, "probe %s: podman holds the port, and forwards no connection to the container", address)
+	if host, _, _ := net.SplitHostPort(address); net.ParseIP(host).To4() == nil {
+		return f.WithHint("podman forwards an IPv6 port only to a container whose network has IPv6, and not from ::1 or ::; " +
+			"publish it on an IPv4 address, or on another IPv6 address of the node")
+	}
+	return f.WithHint("podman's firewall rules may be gone: podman network reload --all")
 }

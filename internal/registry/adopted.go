@@ -11,14 +11,15 @@ import (
 // loadAdopted fills in the adopted containers of releases.
 func loadAdopted(ctx context.Context, tx pgx.Tx, names []string, releases map[string]*fleet.Release) error {
 	rows, err := tx.Query(ctx, `
-		select container_id, node, service, component, deployment, spec
-		from adopted_containers where cardinality($1::text[]) = 0 or service = any($1)
-		order by deployment, component, container_id`, nonNil(names))
+		select a.container_id, a.node, a.service, a.component, a.deployment, d.run_id, a.spec
+		from adopted_containers a join deployments d on (d.service, d.number) = (a.service, a.deployment)
+		where cardinality($1::text[]) = 0 or a.service = any($1)
+		order by a.deployment, a.component, a.container_id`, nonNil(names))
 	if err != nil {
 		return err
 	}
 	var a fleet.Adopted
-	_, err = pgx.ForEachRow(rows, []any{&a.ID, &a.Node, &a.Service, &a.Component, &a.Deployment, &a.Spec}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&a.ID, &a.Node, &a.Service, &a.Component, &a.Deployment, &a.Run, &a.Spec}, func() error {
 		releases[a.Service].Adopted = append(releases[a.Service].Adopted, a)
 		return nil
 	})

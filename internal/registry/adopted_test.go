@@ -15,8 +15,9 @@ import (
 func adopt(t *testing.T, store *registry.Store, id string, m fleet.Member, ports ...int) fleet.Adopted {
 	t.Helper()
 	begin(t, store, "shop", m.Component)
+	m.Run = runOf("shop", m.Deployment)
 	request := staticRequest("shop", m.Component, m.Deployment, ports...)
-	a := fleet.Adopted{ID: id, Node: m.Node, Service: "shop", Component: m.Component, Deployment: m.Deployment, Spec: m.Spec}
+	a := fleet.Adopted{ID: id, Node: m.Node, Service: "shop", Component: m.Component, Deployment: m.Deployment, Run: m.Run, Spec: m.Spec}
 	found := definition("shop", m.Component)
 	found.Components[0].Image = "found:v0"
 	commit := func() {
@@ -61,9 +62,9 @@ func TestAdoptedContainersAreRecordedUntilTheyAreGone(t *testing.T) {
 	finish(t, store, "shop", 2, "succeeded", "retire on rift")
 	require.Equal(t, []fleet.Adopted{a}, adopted(t, store), "it may still be there")
 	require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
-	require.NoError(t, store.MarkMended(t.Context(), "shop", 1))
+	require.NoError(t, store.MarkMended(t.Context(), "shop", 1, ""))
 	require.Len(t, adopted(t, store), 1, "that was an older one")
-	require.NoError(t, store.MarkMended(t.Context(), "shop", 2))
+	require.NoError(t, store.MarkMended(t.Context(), "shop", 2, ""))
 	require.Empty(t, adopted(t, store))
 	require.Equal(t, []int{8080}, allocate(t, store, portRequest("blog", "web", 1, []int{8080}, "http")))
 }

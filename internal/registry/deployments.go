@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,8 +13,8 @@ import (
 )
 
 // BeginDeployment opens a deployment and gives it its number; each run of a
-// workflow gets one. An older deployment of the service that is still under
-// way has lost its workflow, which was the lock: it is closed as lost, and
+// workflow gets one. An older deployment of the service that has not ended has lost
+// its workflow, which was the lock: it is closed, as lost unless it is the release, and
 // the ports that only it held are set to rest.
 func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error) {
 	var result fleet.BeginResult
@@ -56,7 +55,7 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (numbe
 	if err := ensureNodes(ctx, tx, r.Definition); err != nil {
 		return 0, err
 	}
-	if err := closeLost(ctx, tx, service); err != nil {
+	if err := closeLost(ctx, tx, service, ""); err != nil {
 		return 0, err
 	}
 	definition, err := json.Marshal(r.Definition)
@@ -75,7 +74,7 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (numbe
 
 // Renumber moves a deployment that has just begun past a number that a node
 // has seen, and returns its new number. One that is past it already keeps its
-// number.
+// number. A floor that is too far ahead is Invalid.
 func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number int, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -88,6 +87,9 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 		if err != nil || number > r.Floor {
 			return err
 		}
+		if !fleet.Credible(r.Floor, number) {
+			return fault.New(fault.Invalid, "a node asks for a number past %d, and the deployment of %s has %d", r.Floor, r.Service, number)
+		}
 		number = r.Floor + 1
 		if _, err := tx.Exec(ctx, `update services set newest = greatest(newest, $2) where name = $1`, r.Service, number); err != nil {
 			return err
@@ -98,13 +100,45 @@ func (s *Store) Renumber(ctx context.Context, r fleet.RenumberRequest) (number i
 	return number, err
 }
 
-// closeLost closes the service's deployments that are still under way. What they have
-// left on the nodes is unknown, so the service is dirty until a deployment has
-// repaired it.
-func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
+// OpenRuns lists the deployments that have no outcome yet.
+func (s *Store) OpenRuns(ctx context.Context) ([]fleet.OpenRun, error) {
+	var open []fleet.OpenRun
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select service, workflow_id, run_id from deployments where outcome is null order by service, number`)
+		if err != nil {
+			return err
+		}
+		open, err = pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.OpenRun])
+		return err
+	}, "list the deployments under way")
+	return open, err
+}
+
+// CloseLost closes a deployment whose run has ended without recording an outcome. One
+// that is closed is not changed.
+func (s *Store) CloseLost(ctx context.Context, r fleet.OpenRun) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		if err := lockService(ctx, tx, r.Service); err != nil {
+			return err
+		}
+		return closeLost(ctx, tx, r.Service, r.RunID)
+	}, "close the lost deployment of %s", r.Service)
+}
+
+// closeLost closes the service's deployments that have not ended, or that of one run. One
+// that is the release has succeeded nonetheless. What they have left on the nodes is
+// unknown, so the service is dirty until a deployment has repaired it.
+func closeLost(ctx context.Context, tx pgx.Tx, service, run string) error {
 	tag, err := tx.Exec(ctx, `
-		update deployments set outcome = 'lost', finished_at = now()
-		where service = $1 and outcome is null`, service)
+		update deployments
+		set finished_at = now(), dirty = true,
+		    outcome = case when released_at is null then 'lost' else 'succeeded' end,
+		    error_kind = case when released_at is null then $3 else '' end,
+		    error_message = case when released_at is null then $4 else '' end,
+		    undone = case when released_at is null then undone else array[$5] end
+		where service = $1 and outcome is null and (run_id = $2 or $2 = '')`,
+		service, run, fault.Conflict, "its workflow was ended in Temporal; nothing has been put back",
+		"retire the former containers: its workflow was ended in Temporal")
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
@@ -115,7 +149,8 @@ func closeLost(ctx context.Context, tx pgx.Tx, service string) error {
 }
 
 // FinishDeployment records a deployment's outcome and whether the service is dirty
-// from then on, and sets ports to rest. A closed deployment is not changed.
+// from then on, adds the events, and sets ports to rest. A closed deployment is not
+// changed.
 func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -123,18 +158,27 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 		}
 		tag, err := tx.Exec(ctx, `
 			update deployments
-			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, error_log = $8, finished_at = now()
-			where service = $1 and number = $2 and outcome is null`,
-			r.Service, r.Deployment, r.Outcome, r.ErrorKind, storable([]string{r.ErrorMessage})[0], storable(r.Undone), r.Dirty, storable(r.ErrorLog))
+			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, nodes = $8, error_log = $10, finished_at = now()
+			where service = $1 and number = $2 and outcome is null and (run_id = $9 or $9 = '')`,
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, fleet.Text(r.ErrorMessage, maxMessage), texts(r.Undone), r.Dirty, r.Nodes, r.Run, texts(r.ErrorLog))
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+			_, _, err := deploymentState(ctx, tx, r.Service, r.Deployment, r.Run)
 			return err
 		}
-		if _, err := tx.Exec(ctx, `update services set dirty = $2 where name = $1`, r.Service, r.Dirty); err != nil {
+		// The workers of nodes announce themselves only when they start, and a registry
+		// that was restored from an older backup may not know them.
+		if _, err := tx.Exec(ctx, `
+			with answered as (update nodes set seen = now() where name = any($3) and seen is null)
+			update services set dirty = $2 where name = $1`, r.Service, r.Dirty, nonNil(r.Answered)); err != nil {
 			return err
+		}
+		if len(r.Events) > 0 {
+			if err := writeEvents(ctx, tx, r.Events, r.Destinations); err != nil {
+				return err
+			}
 		}
 		if r.ReleasePorts {
 			if err := restUncommitted(ctx, tx, r.Service, r.PortRest); err != nil {
@@ -145,20 +189,27 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
-// storable is lines as Postgres stores text: without NUL, in UTF-8.
-func storable(lines []string) []string {
-	list := make([]string, 0, len(lines))
-	for _, line := range lines {
-		list = append(list, strings.ToValidUTF8(strings.ReplaceAll(line, "\x00", "\uFFFD"), "\uFFFD"))
+// maxMessage bounds a text of a deployment, in bytes: a node may have written it.
+const maxMessage = 16 << 10
+
+// texts returns texts that a node may have written, as Postgres can hold them.
+func texts(list []string) []string {
+	held := make([]string, 0, len(list))
+	for _, text := range list {
+		held = append(held, fleet.Text(text, maxMessage))
 	}
-	return list
+	return held
 }
 
 // MarkMended clears the mark of a dirty service, unless a newer deployment has
 // begun since: that one's outcome counts.
-func (s *Store) MarkMended(ctx context.Context, service string, deployment int) error {
+func (s *Store) MarkMended(ctx context.Context, service string, deployment int, run string) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `update services set dirty = false where name = $1 and newest = $2`, service, deployment); err != nil {
+		if _, err := tx.Exec(ctx, `
+			update services set dirty = false
+			where name = $1 and newest = $2
+			  and exists (select from deployments where service = $1 and number = $2 and (run_id = $3 or $3 = ''))`,
+			service, deployment, run); err != nil {
 			return err
 		}
 		return dropAdopted(ctx, tx, service)
@@ -171,8 +222,9 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 	var deployments []fleet.DeploymentRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select service, number, verb, coalesce(outcome, ''), error_kind, error_message, error_log, undone,
-			       who, from_host, started_at, coalesce(finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
+			select service, number, verb, coalesce(outcome, case when released_at is null then '' else 'succeeded' end),
+			       outcome is null and released_at is not null, error_kind, error_message, error_log, undone,
+			       who, from_host, started_at, coalesce(released_at, finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
 			       coalesce((definition->>'active')::boolean, false)
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)
 		if err != nil {
@@ -192,7 +244,7 @@ func (s *Store) Snapshot(ctx context.Context, service string, number int) (fleet
 		var definition []byte
 		var outcome string
 		err := tx.QueryRow(ctx, `
-			select definition, digests, coalesce(outcome, 'under way')
+			select definition, digests, coalesce(outcome, case when released_at is null then 'under way' else 'succeeded' end)
 			from deployments where service = $1 and number = $2`,
 			service, number).Scan(&definition, &snapshot.Digests, &outcome)
 		switch {

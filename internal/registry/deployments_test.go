@@ -10,15 +10,17 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/registry"
 )
 
 func TestBeginDeployment(t *testing.T) {
 	t.Run("one run has one number, however often it begins", func(t *testing.T) {
 		store, _ := newStore(t)
+		record(t, store, fleet.NodeRecord{Name: "rift"})
 		request := beginRequest(definition("shop", "api"))
 		first, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
-		require.Equal(t, fleet.BeginResult{Number: 1, Release: fleet.Release{Service: "shop", Newest: 1, Touched: []string{"rift"}}}, first)
+		require.Equal(t, fleet.BeginResult{Number: 1, Release: fleet.Release{Service: "shop", Newest: 1, NewestRun: request.RunID, Touched: []string{"rift"}}}, first)
 
 		second, err := store.BeginDeployment(t.Context(), request)
 		require.NoError(t, err)
@@ -42,6 +44,30 @@ func TestBeginDeployment(t *testing.T) {
 		require.Equal(t, []int{21}, slices.Compact(numbers))
 	})
 
+	t.Run("a deployment whose run has ended is lost", func(t *testing.T) {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api")
+		begin(t, store, "blog", "web")
+		open, err := store.OpenRuns(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"blog", "shop"}, []string{open[0].Service, open[1].Service})
+		require.NoError(t, store.CloseLost(t.Context(), open[1]))
+		services, err := store.Services(t.Context(), nil)
+		require.NoError(t, err)
+		blog, shop := services[0], services[1]
+		require.Equal(t, []int{1, 0, 0, 1}, []int{blog.Deploying, blog.Lost, shop.Deploying, shop.Lost})
+		require.True(t, shop.Release.Dirty, "it may have left containers")
+		deployments, err := store.Deployments(t.Context(), "shop", 0)
+		require.NoError(t, err)
+		require.Equal(t, "lost", deployments[0].Outcome)
+		require.Contains(t, deployments[0].ErrorMessage, "nothing has been put back")
+
+		begin(t, store, "shop", "api")
+		require.NoError(t, store.CloseLost(t.Context(), open[1]), "late")
+		services, err = store.Services(t.Context(), []string{"shop"})
+		require.NoError(t, err)
+		require.Equal(t, []int{2, 0}, []int{services[0].Deploying, services[0].Lost})
+	})
 	t.Run("a deployment that never ended is lost, and its ports rest", func(t *testing.T) {
 		store, address := newStore(t)
 		begin(t, store, "shop", "api")
@@ -174,7 +200,7 @@ func TestMarkMendedIsOverruledByANewerDeployment(t *testing.T) {
 		mended int
 		dirty  bool
 	}{{1, true}, {2, false}} {
-		require.NoError(t, store.MarkMended(t.Context(), "shop", step.mended))
+		require.NoError(t, store.MarkMended(t.Context(), "shop", step.mended, ""))
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
 		require.Equal(t, step.dirty, release.Dirty, "deployment %d is mended", step.mended)
@@ -219,6 +245,9 @@ func TestRenumberPassesWhatANodeHasSeen(t *testing.T) {
 
 func TestNodesStayTouchedUntilADeploymentEndsClean(t *testing.T) {
 	store, _ := newStore(t)
+	for _, node := range []string{"rift", "orion", "vega"} {
+		record(t, store, fleet.NodeRecord{Name: node})
+	}
 	on := func(node string) fleet.BeginRequest {
 		d := definition("shop", "api")
 		d.Components[0].Node = node
@@ -240,4 +269,77 @@ func TestNodesStayTouchedUntilADeploymentEndsClean(t *testing.T) {
 		require.Equal(t, step.touched, begun.Release.Touched, "deployment %d", begun.Number)
 		finish(t, store, "shop", begun.Number, step.outcome, step.undone...)
 	}
+}
+
+// A release that retires its predecessors has succeeded, and its deployment has not
+// ended.
+func TestAReleaseThatRetires(t *testing.T) {
+	retiring := func(t *testing.T) *registry.Store {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api")
+		_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
+			Service: "shop", Deployment: 1, Active: true, Succeeds: true, Members: []fleet.Member{member("shop", "api", 1)},
+		})
+		require.NoError(t, err)
+		return store
+	}
+	last := func(t *testing.T, store *registry.Store) fleet.DeploymentRecord {
+		list, err := store.Deployments(t.Context(), "shop", 0)
+		require.NoError(t, err)
+		return list[len(list)-1]
+	}
+	t.Run("can be rolled back to, and is not under way", func(t *testing.T) {
+		store := retiring(t)
+		first := last(t, store)
+		require.Equal(t, "succeeded", first.Outcome)
+		require.True(t, first.Retiring)
+		_, err := store.Snapshot(t.Context(), "shop", 1)
+		require.NoError(t, err)
+		services, err := store.Services(t.Context(), nil)
+		require.NoError(t, err)
+		require.Zero(t, services[0].Deploying)
+		require.Equal(t, first.Finished, services[0].Release.Released)
+		require.True(t, services[0].Release.Retiring)
+		open, err := store.OpenRuns(t.Context())
+		require.NoError(t, err)
+		require.Len(t, open, 1, "its predecessors are no orphans")
+
+		finish(t, store, "shop", 1, "succeeded")
+		ended := last(t, store)
+		first.Retiring = false
+		require.Equal(t, first, ended, "the time after it does not count")
+	})
+	t.Run("has succeeded where it is lost, and left something", func(t *testing.T) {
+		store := retiring(t)
+		_, err := store.RecordNode(t.Context(), fleet.NodeRecord{Name: "rift", Seen: time.Now()})
+		require.NoError(t, err)
+		release := begin(t, store, "shop", "api").Release
+		require.True(t, release.Dirty)
+		require.Equal(t, []string{"rift"}, release.Touched)
+		lost := last(t, store)
+		require.Equal(t, "succeeded", lost.Outcome)
+		require.False(t, lost.Retiring)
+		require.Empty(t, lost.ErrorMessage)
+		require.Equal(t, []string{"retire the former containers: its workflow was ended in Temporal"}, lost.Undone)
+	})
+	t.Run("has an event for what it could not retire", func(t *testing.T) {
+		store := retiring(t)
+		at := time.Now().Truncate(time.Millisecond)
+		left := fleet.Event{At: at, Since: at, Node: "rift", Drift: fleet.Drift{
+			Kind: fleet.EventNotRetired, Service: "shop", Detail: "shop-api.prev: podman does not answer",
+		}}
+		for range 2 {
+			require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{
+				Service: "shop", Deployment: 1, Outcome: "succeeded", Dirty: true, Undone: []string{"retire on rift"},
+				Events: []fleet.Event{left}, Destinations: []string{"webhook"},
+			}))
+		}
+		events, err := store.Events(t.Context(), fleet.EventQuery{Service: "shop"})
+		require.NoError(t, err)
+		require.Len(t, events, 1)
+		require.Equal(t, "node rift: shop: not-retired: shop-api.prev: podman does not answer", events[0].Line())
+		alerts, err := store.Alerts(t.Context(), "webhook", 10)
+		require.NoError(t, err)
+		require.Len(t, alerts, 1)
+	})
 }

@@ -22,6 +22,8 @@ var kinds = map[string]fault.Kind{
 	"40001": fault.Unavailable, // serialization failure
 	"40P01": fault.Unavailable, // deadlock
 	"55P03": fault.Unavailable, // lock not available
+	"57014": fault.Unavailable, // statement timeout
+	"25P03": fault.Unavailable, // transaction timeout
 	"25006": fault.Unavailable, // read-only: a standby that is not promoted yet
 	"28":    fault.Unauthorized,
 	"42501": fault.Unauthorized,

@@ -102,7 +102,7 @@ func TestTheHistoryOfANodeSurvivesItsThinning(t *testing.T) {
 	require.Equal(t, 1, count(t, address, "select count(*) from node_hours where cpu = 60"), "the first hour is over")
 	thin(t, store, today.Add(watch.KeepHours+2*time.Hour))
 	require.Zero(t, count(t, address, "select count(*) from node_hours"))
-	require.NoError(t, store.RemoveNode(t.Context(), "rift", watch.MayRemove))
+	require.NoError(t, removeNode(t, store, "rift", watch.MayRemove))
 }
 
 func TestOldEventsAreFoldedHourByHour(t *testing.T) {

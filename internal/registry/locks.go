@@ -19,13 +19,15 @@ func lockService(ctx context.Context, tx pgx.Tx, service string) error {
 
 // deploymentState locks a deployment against being closed by another transaction.
 // Closed reports whether it has an outcome, committed whether it is the service's
-// release.
-func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int) (closed, committed bool, err error) {
+// release. Another run's deployment of that number, as there is after a restore from
+// a backup, is another one, and closed: run is "" where any is meant.
+func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int, run string) (closed, committed bool, err error) {
 	err = tx.QueryRow(ctx, `
-		select d.outcome is not null, s.release is not distinct from d.number
+		select d.outcome is not null or d.run_id <> $3 and $3 <> '',
+		       s.release is not distinct from d.number and (d.run_id = $3 or $3 = '')
 		from deployments d join services s on s.name = d.service
 		where d.service = $1 and d.number = $2
-		for no key update of d`, service, number).Scan(&closed, &committed)
+		for no key update of d`, service, number, run).Scan(&closed, &committed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = fault.New(fault.NotFound, "service %s has no deployment %d", service, number)
 	}

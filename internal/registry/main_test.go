@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -94,13 +95,16 @@ func exec(t testing.TB, address, statements string) {
 }
 
 // count returns the number that a query directly in Postgres gives.
-func count(t *testing.T, address, query string) (n int) {
+func count(t *testing.T, address, query string) int { return value[int](t, address, query) }
+
+// value is the answer to a query of one value.
+func value[V any](t *testing.T, address, query string) (v V) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
-	require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&n))
-	return n
+	require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&v))
+	return v
 }
 
 // definition is a service with the named components on node rift.
@@ -117,10 +121,21 @@ var runs atomic.Int64
 // begin opens a deployment of a service with a component for each name.
 func begin(t testing.TB, store *registry.Store, service string, components ...string) fleet.BeginResult {
 	t.Helper()
-	result, err := store.BeginDeployment(t.Context(), beginRequest(definition(service, components...)))
+	request := beginRequest(definition(service, components...))
+	result, err := store.BeginDeployment(t.Context(), request)
 	require.NoError(t, err)
+	begun.Store(fmt.Sprint(service, " ", result.Number), request.RunID)
 	return result
 }
+
+// runOf returns the run of a deployment, the last that was opened by that number.
+func runOf(service string, deployment int) string {
+	run, _ := begun.Load(fmt.Sprint(service, " ", deployment))
+	text, _ := run.(string)
+	return text
+}
+
+var begun sync.Map
 
 func beginRequest(d servicedef.Service) fleet.BeginRequest {
 	return fleet.BeginRequest{
@@ -133,7 +148,7 @@ func beginRequest(d servicedef.Service) fleet.BeginRequest {
 // member is a component as a deployment made it.
 func member(service, component string, deployment int, routes ...fleet.Route) fleet.Member {
 	return fleet.Member{
-		Component: component, Container: service + "-" + component, Node: "rift", Deployment: deployment,
+		Component: component, Container: service + "-" + component, Node: "rift", Deployment: deployment, Run: runOf(service, deployment),
 		Image: component + ":v1", Digest: "sha256:" + strings.Repeat("a", 64), Spec: "spec", Active: true, Routes: routes,
 	}
 }

@@ -71,18 +71,24 @@ func componentsOn(ctx context.Context, tx pgx.Tx, node string) ([]fleet.ServiceO
 }
 
 // RemoveNode deletes a node, but for its events and the deployments that name it,
-// unless may returns an error. A node that is not recorded is gone already. May is
-// pure: it runs inside the transaction, and runs again where that is retried.
-func (s *Store) RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) error {
-	return s.write(ctx, func(tx pgx.Tx) error {
+// unless may returns an error, and reports whether any record names it. A node that is
+// not recorded is gone already. May is pure: it runs inside the transaction, and runs
+// again where that is retried.
+func (s *Store) RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) (named bool, err error) {
+	err = s.write(ctx, func(tx pgx.Tx) error {
 		// Under this lock no component and no port can come to refer to it.
 		err := tx.QueryRow(ctx, `select name from nodes where name = $1 for update`, node).Scan(&node)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
+			return tx.QueryRow(ctx, `
+				select exists (
+				    select from deployments
+				    where $1 = any(nodes) or definition->'components' @> jsonb_build_array(jsonb_build_object('node', $1::text)))`,
+				node).Scan(&named)
 		}
 		if err != nil {
 			return err
 		}
+		named = true
 		use, err := useOf(ctx, tx, node)
 		if err != nil {
 			return err
@@ -97,6 +103,7 @@ func (s *Store) RemoveNode(ctx context.Context, node string, may func(fleet.Node
 		_, err = tx.Exec(ctx, `delete from nodes where name = $1`, node)
 		return err
 	}, "remove node %s", node)
+	return named, err
 }
 
 // useOf returns what a node is needed for.

@@ -48,7 +48,7 @@ func TestANodesNameBelongsToOneMachine(t *testing.T) {
 	kept := claim(t, store, rebooted, nil)
 	require.True(t, kept.Holder.Since.Equal(refused.Holder.Since), "a boot does not reset it")
 
-	require.NoError(t, store.RemoveNode(t.Context(), "rift", watch.MayRemove))
+	require.NoError(t, removeNode(t, store, "rift", watch.MayRemove))
 	require.Equal(t, fleet.ClaimGranted, claim(t, store, other, &fleet.Machine{}).Verdict)
 	require.Zero(t, count(t, address, "select count(*) from nodes where seen is not null"), "it has yet to announce itself")
 }
@@ -85,6 +85,23 @@ func TestWhichNodesAreDraining(t *testing.T) {
 	require.Empty(t, release.Draining)
 }
 
+// A release comes with the containers of other services that have names like its own.
+func TestWhichNamesOtherServicesHave(t *testing.T) {
+	store, _ := newStore(t)
+	for _, service := range []string{"shop-web", "shop", "shopping"} {
+		begin(t, store, service, "app")
+		commit(t, store, service, 1, member(service, "app", 1))
+	}
+	release, err := store.Release(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, []fleet.Other{{Service: "shop-web", Node: "rift", Container: "shop-web-app"}}, release.Others)
+	for _, alone := range []string{"shop-web", "shopping", "new"} {
+		release, err := store.Release(t.Context(), alone)
+		require.NoError(t, err)
+		require.Empty(t, release.Others)
+	}
+}
+
 func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	w := newMonitored(t)
 	require.Equal(t, "missing", w.observe(observed()))
@@ -92,12 +109,12 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	_, err := w.store.AllocatePorts(t.Context(), portRequest("shop", "web", 2, []int{20001}, "http"))
 	require.NoError(t, err)
 
-	err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
+	_, err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.ErrorContains(t, err, "node rift is to run shop (web)")
 	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2})
 	require.NoError(t, err)
-	err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
+	_, err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.ErrorContains(t, err, "a deployment of shop to node rift is under way")
 
@@ -105,7 +122,7 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 	require.Positive(t, count(t, w.address, "select count(*) from component_routes where node = 'rift'"), "a port that rests")
 	for range 2 {
-		require.NoError(t, w.store.RemoveNode(t.Context(), "rift", watch.MayRemove))
+		require.NoError(t, removeNode(t, w.store, "rift", watch.MayRemove))
 	}
 	for _, table := range []string{"nodes where name", "node_status where node", "drift where node", "component_routes where node"} {
 		require.Zero(t, count(t, w.address, "select count(*) from "+table+" = 'rift'"), table)
@@ -120,4 +137,27 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	begin(t, w.store, "shop", "web")
 	_, err = w.store.RecordObservation(t.Context(), observing(fleet.Observation{Node: "rift", At: time.Now()}), watch.Assess)
 	require.True(t, fault.Is(err, fault.NotFound), "a definition names it, and that is all: %v", err)
+}
+
+func removeNode(t *testing.T, store *registry.Store, node string, may func(fleet.NodeUse) error) error {
+	t.Helper()
+	_, err := store.RemoveNode(t.Context(), node, may)
+	return err
+}
+
+func TestANodeThatOnlyADefinitionNamesCanBeRemoved(t *testing.T) {
+	store, _ := newStore(t)
+	d := definition("shop", "api")
+	d.Components[0].Node = "lcoal"
+	_, err := store.BeginDeployment(t.Context(), beginRequest(d))
+	require.NoError(t, err)
+	finish(t, store, "shop", 1, "failed")
+	for _, test := range []struct {
+		node  string
+		named bool
+	}{{"lcoal", true}, {"lcoal", true}, {"never", false}} {
+		named, err := store.RemoveNode(t.Context(), test.node, watch.MayRemove)
+		require.NoError(t, err)
+		require.Equal(t, test.named, named, test.node)
+	}
 }

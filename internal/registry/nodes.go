@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -64,6 +66,22 @@ func (s *Store) Nodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 		return err
 	}, "list nodes")
 	return nodes, err
+}
+
+// LastSeen returns when a node's worker last announced itself or answered an
+// observation; zero for a node that has done neither.
+func (s *Store) LastSeen(ctx context.Context, node string) (time.Time, error) {
+	var seen time.Time
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			select coalesce(greatest(n.seen, s.seen), '0001-01-01 00:00:00Z')
+			from nodes n left join node_status s on s.node = n.name where n.name = $1`, node).Scan(&seen)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	}, "read when node %s was last seen", node)
+	return seen, err
 }
 
 // ensureNodes inserts a row for each node that the definition names.

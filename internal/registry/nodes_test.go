@@ -36,6 +36,27 @@ func TestNodes(t *testing.T) {
 	require.WithinDuration(t, time.Now(), nodes[1].Seen, time.Minute)
 }
 
+func TestLastSeenIsTheNewestSightingOfANode(t *testing.T) {
+	store, _ := newStore(t)
+	lastSeen := func() time.Time {
+		t.Helper()
+		seen, err := store.LastSeen(t.Context(), "rift")
+		require.NoError(t, err)
+		return seen
+	}
+	require.True(t, lastSeen().IsZero(), "nobody has named it")
+	begin(t, store, "shop", "api")
+	require.True(t, lastSeen().IsZero(), "a definition has named it")
+	announced := time.Now().Truncate(time.Microsecond).Add(-time.Hour)
+	record(t, store, fleet.NodeRecord{Name: "rift", Seen: announced})
+	require.True(t, lastSeen().Equal(announced))
+	answered := announced.Add(time.Minute)
+	observe(t, store, fleet.Observation{Node: "rift", At: answered, Status: &fleet.NodeStatus{}})
+	require.True(t, lastSeen().Equal(answered))
+	observe(t, store, fleet.Observation{Node: "rift", At: answered.Add(time.Minute), Problem: "no worker polls node-rift"})
+	require.True(t, lastSeen().Equal(answered), "it has not answered since")
+}
+
 // record records a node.
 func record(t testing.TB, store *registry.Store, r fleet.NodeRecord) fleet.Boot {
 	t.Helper()

@@ -119,36 +119,16 @@ func servicesOn(ctx context.Context, tx pgx.Tx, o fleet.Observation) ([]fleet.Se
 }
 
 // recentDeployments returns the newest of each service, if it is under way or ended
-// within that time.
+// within that time. One that was lost changes nothing any more.
 func recentDeployments(ctx context.Context, tx pgx.Tx, ended time.Duration) ([]fleet.RecentDeployment, error) {
 	rows, err := tx.Query(ctx, `
 		select d.service, d.number, d.outcome is null
 		from services s join deployments d on d.service = s.name and d.number = s.newest
-		where d.outcome is null or d.finished_at > now() - $1::interval`, ended)
+		where d.outcome is null or d.outcome <> 'lost' and d.finished_at > now() - $1::interval`, ended)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.RecentDeployment])
-}
-
-// UnderWay maps each service with a deployment that has no outcome yet to the
-// number of the newest.
-func (s *Store) UnderWay(ctx context.Context) (map[string]int, error) {
-	underWay := map[string]int{}
-	err := s.read(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select service, max(number) from deployments where outcome is null group by service`)
-		if err != nil {
-			return err
-		}
-		var service string
-		var number int
-		_, err = pgx.ForEachRow(rows, []any{&service, &number}, func() error {
-			underWay[service] = number
-			return nil
-		})
-		return err
-	}, "list the deployments under way")
-	return underWay, err
 }
 
 // writeContainers replaces the containers of the last observation of a node.
@@ -157,13 +137,13 @@ func writeContainers(ctx context.Context, tx pgx.Tx, node string, containers []f
 		return err
 	}
 	columns := []string{
-		"node", "name", "container_id", "image", "digest", "service", "component", "deployment", "spec",
+		"node", "name", "container_id", "image", "digest", "service", "component", "deployment", "run", "spec",
 		"state", "health", "exit_code", "restarts", "started_at", "restarted",
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"observed_containers"}, columns, pgx.CopyFromSlice(len(containers), func(i int) ([]any, error) {
 		c := containers[i]
 		return []any{
-			node, c.Name, c.ID, c.Image, c.Digest, c.Service, c.Component, c.Deployment, c.Spec,
+			node, c.Name, c.ID, c.Image, c.Digest, c.Service, c.Component, c.Deployment, c.Run, c.Spec,
 			c.State, c.Health, c.ExitCode, c.Restarts, nullTime(c.Started), append([]time.Time{}, c.Restarted...),
 		}, nil
 	}))
@@ -244,7 +224,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]fleet.NodeState, error) {
 		rows, err := tx.Query(ctx, `
 			select n.name, n.address, n.runtime, n.version, n.seen, n.boot,
 			       n.draining, coalesce(s.state, ''), coalesce(s.since, '0001-01-01 00:00:00Z'),
-			       coalesce(s.seen, '0001-01-01 00:00:00Z'), s.status
+			       coalesce(s.observed_at, '0001-01-01 00:00:00Z'), coalesce(s.seen, '0001-01-01 00:00:00Z'), s.status
 			from nodes n left join node_status s on s.node = n.name
 			where n.seen is not null order by n.name`)
 		if err != nil {
@@ -252,7 +232,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]fleet.NodeState, error) {
 		}
 		states, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.NodeState, error) {
 			n := fleet.NodeState{Drift: []fleet.OpenDrift{}}
-			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.Draining, &n.State, &n.Since, &n.Answered, &n.Status)
+			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.Draining, &n.State, &n.Since, &n.Observed, &n.Answered, &n.Status)
 			n.Drift = append(n.Drift, drift[n.Name]...)
 			return n, err
 		})

@@ -44,7 +44,7 @@ func (w *monitored) settle() {
 // web is the service's container as it was released.
 func (w *monitored) web() fleet.Container {
 	return fleet.Container{
-		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Spec: w.member.Spec, Running: true,
+		Name: w.member.Container, Service: "shop", Component: "web", Deployment: w.member.Deployment, Run: w.member.Run, Spec: w.member.Spec, Running: true,
 		ID: "c1", Image: w.member.Image, Digest: w.member.Digest, State: "running",
 		Started: time.Date(2025, 6, 1, 12, 0, 0, 123456789, time.UTC),
 	}
@@ -136,7 +136,7 @@ func TestTheWatchedNodesAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift", Silent: true}}, watched(), "from the first unanswered observation on")
 	w.observe(observed(w.web()))
 	require.Equal(t, []fleet.WatchedNode{{Name: "orion"}, {Name: "rift"}}, watched())
-	require.NoError(t, w.store.RemoveNode(t.Context(), "orion", watch.MayRemove))
+	require.NoError(t, removeNode(t, w.store, "orion", watch.MayRemove))
 	require.Equal(t, []fleet.WatchedNode{{Name: "rift"}}, watched())
 }
 
@@ -161,15 +161,14 @@ func TestADeployUnderWayIsNoDrift(t *testing.T) {
 
 	begin(t, w.store, "shop", "web")
 	require.Empty(t, w.observe(observed(w.web())), "what was open stays open")
-	underWay, err := w.store.UnderWay(t.Context())
+	open, err := w.store.OpenRuns(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{"shop": 3}, underWay)
-	abandoned := observed(w.web())
-	abandoned.Abandoned = underWay
-	require.Equal(t, "missing ended", w.observe(abandoned), "its workflow was terminated: the service is not busy")
-	abandoned = observed()
-	abandoned.Abandoned = map[string]int{"shop": 2}
-	require.Empty(t, w.observe(abandoned), "a newer one has begun since")
+	require.Len(t, open, 1)
+	require.NoError(t, w.store.CloseLost(t.Context(), open[0]))
+	require.Equal(t, "missing ended", w.observe(observed(w.web())), "its workflow was terminated: the service is not busy")
+	begin(t, w.store, "shop", "web")
+	require.NoError(t, w.store.CloseLost(t.Context(), open[0]))
+	require.Empty(t, w.observe(observed()), "a newer one has begun since")
 }
 
 func TestALongObservationIgnoresWhatWasDeployedMeanwhile(t *testing.T) {

@@ -18,13 +18,13 @@ const defaultRest = time.Minute
 
 // AllocatePorts reserves a component's static ports, and a host port for each
 // of its routes; a repeated call for the same deployment returns the same ones.
-// A port that is held by another component, and too few candidates, are a
-// PortInUse. A closed deployment gets none, unless it is the release and repeats its
+// A static port that is held by a component which does not give it up, and too few
+// candidates, are a PortInUse; one that is about to be let go is Unavailable. A closed deployment gets none, unless it is the release and repeats its
 // request.
 func (s *Store) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error) {
 	var routes []fleet.Route
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
-		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment, r.Run)
 		switch {
 		case err != nil:
 			return err
@@ -95,9 +95,11 @@ func restTaken(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) error {
 }
 
 // holdStatic takes a port that the definition names. It may take one that
-// rests, because no other can be used instead.
+// rests, because no other can be used instead, and one that a deployment of the
+// service asked for which did not end. A port of a component that gives it up stays
+// where it is: CommitRelease moves it.
 func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicedef.Port) error {
-	var service, component string
+	var holder string
 	err := tx.QueryRow(ctx, `
 		insert into component_routes as held (node, protocol, host_port, service, component, deployment, port)
 		values ($1, $2, $3, $4, $5, $6, $3)
@@ -106,24 +108,75 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicede
 		    deployment = excluded.deployment, rests_until = null, port = excluded.port, mode = '', hostname = ''
 		where held.rests_until is not null
 		   or (held.service, held.component, held.route) = (excluded.service, excluded.component, '')
-		returning service, component`,
-		r.Node, p.Protocol, p.Host, r.Service, r.Component, r.Deployment).Scan(&service, &component)
+		   or held.service = excluded.service and not held.committed and held.deployment < excluded.deployment
+		returning service`,
+		r.Node, p.Protocol, p.Host, r.Service, r.Component, r.Deployment).Scan(&holder)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
-	var holder string
-	err = tx.QueryRow(ctx, `
-		select service || '/' || component || case when route = '' then '' else ', route ' || route end
-		from component_routes where node = $1 and protocol = $2 and host_port = $3`,
-		r.Node, p.Protocol, p.Host).Scan(&holder)
+	return refusedPort(ctx, tx, r, p)
+}
+
+// refusedPort returns the fault of a port that has a holder; nil if that gives it
+// up. A port that the last release of another service did without is waited for: its
+// old container still has it.
+func refusedPort(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicedef.Port) error {
+	var holder fleet.PortHolder
+	var retiring bool
+	err := tx.QueryRow(ctx, `
+		select service, component, route, committed, `+retiringPort+`
+		from component_routes held where node = $1 and protocol = $2 and host_port = $3`,
+		r.Node, p.Protocol, p.Host).Scan(&holder.Service, &holder.Component, &holder.Route, &holder.Committed, &retiring)
 	if err != nil {
 		return err
+	}
+	own := holder.Service == r.Service
+	if own && holder.Committed && (holder.Component == r.Component || slices.Contains(r.Giving, holder.Component)) {
+		return nil
 	}
 	f := fault.New(fault.PortInUse, "%s port %d of node %s, which %s/%s asks for, is held by %s",
 		p.Protocol, p.Host, r.Node, r.Service, r.Component, holder).
 		WithHint("name another port, or undeploy its holder")
+	if retiring && !own {
+		f = fault.New(fault.Unavailable, "%s port %d of node %s, which %s/%s asks for, is held by %s until its old container has stopped",
+			p.Protocol, p.Host, r.Node, r.Service, r.Component, holder)
+	}
 	f.Component, f.Node, f.Port = r.Component, r.Node, p.Host
 	return f
+}
+
+// retiringPort is the condition that a row is of a container which the release of
+// its service has replaced or removed, and which that deployment is about to stop.
+const retiringPort = `(not held.committed and exists (
+	select from services s join deployments d on (d.service, d.number) = (s.name, s.release)
+	where s.name = held.service and held.deployment < s.release and d.outcome is null))`
+
+// PortHolders returns the holders of those of the ports that are held, and not
+// about to be let go.
+func (s *Store) PortHolders(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error) {
+	nodes, protocols, numbers := []string{}, []string{}, []int{}
+	for _, p := range ports {
+		nodes, protocols, numbers = append(nodes, p.Node), append(protocols, p.Protocol), append(numbers, p.Port)
+	}
+	var holders []fleet.PortHolder
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select node, protocol, host_port, service, component, route, committed
+			from component_routes held
+			where (node, protocol, host_port) in (select * from unnest($1::text[], $2::text[], $3::int[]))
+			  and rests_until is null and not `+retiringPort+`
+			order by node, protocol, host_port`, nodes, protocols, numbers)
+		if err != nil {
+			return err
+		}
+		var h fleet.PortHolder
+		_, err = pgx.ForEachRow(rows, []any{&h.Node, &h.Protocol, &h.Port, &h.Service, &h.Component, &h.Route, &h.Committed}, func() error {
+			holders = append(holders, h)
+			return nil
+		})
+		return err
+	}, "read the holders of ports")
+	return holders, err
 }
 
 // holdRoutes gives each route the port that this deployment holds for it, or

@@ -249,9 +249,121 @@ func TestAllocateStaticPorts(t *testing.T) {
 		commit(t, store, "shop", 2, member("shop", "api", 2))
 
 		begin(t, store, "blog", "web")
-		portInUse(t, store, staticRequest("blog", "web", 1, 8080))
+		portAwaited(t, store, staticRequest("blog", "web", 1, 8080))
 		require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
 		allocate(t, store, staticRequest("blog", "web", 1, 8080))
 		portInUse(t, store, staticRequest("blog", "web", 1, 9090))
 	})
+
+	t.Run("one that a sibling gives up moves when it is released, and not before", func(t *testing.T) {
+		store, address := newStore(t)
+		holder := func() string {
+			return value[string](t, address, "select component || ' ' || deployment || ' ' || committed from component_routes where host_port = 8080")
+		}
+		begin(t, store, "shop", "db")
+		allocate(t, store, staticRequest("shop", "db", 1, 8080))
+		commit(t, store, "shop", 1, member("shop", "db", 1))
+		finish(t, store, "shop", 1, "succeeded")
+
+		begin(t, store, "shop", "database")
+		request := staticRequest("shop", "database", 2, 8080)
+		portInUse(t, store, request)
+		request.Giving = []string{"db"}
+		for range 2 {
+			allocate(t, store, request)
+		}
+		require.Equal(t, "db 1 true", holder())
+		require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
+		finish(t, store, "shop", 2, "failed")
+		require.Equal(t, "db 1 true", holder(), "nothing has to be given back")
+
+		begin(t, store, "shop", "database")
+		request.Deployment = 3
+		allocate(t, store, request)
+		for range 2 {
+			_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
+				Service: "shop", Deployment: 3, Active: true, Members: []fleet.Member{member("shop", "database", 3)},
+				Static: []fleet.StaticPort{{HostPort: fleet.HostPort{Node: "rift", Protocol: "tcp", Port: 8080}, Component: "database"}},
+			})
+			require.NoError(t, err)
+		}
+		require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
+		finish(t, store, "shop", 3, "succeeded")
+		require.Equal(t, "database 3 true", holder())
+		begin(t, store, "blog", "web")
+		portInUse(t, store, staticRequest("blog", "web", 1, 8080))
+	})
+
+	t.Run("two are exchanged in one commit", func(t *testing.T) {
+		store, address := newStore(t)
+		begin(t, store, "shop", "blue", "green")
+		allocate(t, store, staticRequest("shop", "blue", 1, 8081))
+		allocate(t, store, staticRequest("shop", "green", 1, 8082))
+		commit(t, store, "shop", 1, member("shop", "blue", 1), member("shop", "green", 1))
+		finish(t, store, "shop", 1, "succeeded")
+
+		begin(t, store, "shop", "blue", "green")
+		blue, green := staticRequest("shop", "blue", 2, 8082), staticRequest("shop", "green", 2, 8081)
+		blue.Giving, green.Giving = []string{"blue", "green"}, []string{"blue", "green"}
+		allocate(t, store, blue)
+		allocate(t, store, green)
+		_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
+			Service: "shop", Deployment: 2, Active: true, Members: []fleet.Member{member("shop", "blue", 2), member("shop", "green", 2)},
+			Static: []fleet.StaticPort{
+				{HostPort: fleet.HostPort{Node: "rift", Protocol: "tcp", Port: 8082}, Component: "blue"},
+				{HostPort: fleet.HostPort{Node: "rift", Protocol: "tcp", Port: 8081}, Component: "green"},
+			},
+		})
+		require.NoError(t, err)
+		require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
+		require.Equal(t, "8081 green true, 8082 blue true", value[string](t, address,
+			"select string_agg(host_port || ' ' || component || ' ' || committed, ', ' order by host_port) from component_routes"))
+	})
+
+	t.Run("one that a deployment which did not end has asked for can be had", func(t *testing.T) {
+		store, _ := newStore(t)
+		begin(t, store, "shop", "api", "web")
+		allocate(t, store, staticRequest("shop", "api", 1, 8080))
+		portInUse(t, store, staticRequest("shop", "web", 1, 8080))
+		finish(t, store, "shop", 1, "failed")
+		begin(t, store, "shop", "api", "web")
+		allocate(t, store, staticRequest("shop", "web", 2, 8080))
+	})
+}
+
+func TestPortHoldersAreThoseThatARequestWouldMeet(t *testing.T) {
+	store, _ := newStore(t)
+	at := func(port int) fleet.HostPort { return fleet.HostPort{Node: "rift", Protocol: "tcp", Port: port} }
+	holders := func() (names []string) {
+		held, err := store.PortHolders(t.Context(), []fleet.HostPort{at(8080), at(20001), at(9999), {Node: "rift", Protocol: "udp", Port: 8080}})
+		require.NoError(t, err)
+		for _, h := range held {
+			names = append(names, fmt.Sprint(h.Port, " ", h, " ", h.Committed))
+		}
+		return names
+	}
+	require.Empty(t, holders())
+	begin(t, store, "shop", "api")
+	request := staticRequest("shop", "api", 1, 8080)
+	request.Routes, request.Candidates = portRequest("", "", 0, nil, "rest").Routes, []int{20001}
+	allocate(t, store, request)
+	require.Equal(t, []string{"8080 shop/api false", "20001 shop/api, route rest false"}, holders())
+	commit(t, store, "shop", 1, member("shop", "api", 1, fleet.Route{Name: "rest", Port: 8443, Mode: "l4", HostPort: 20001}))
+	finish(t, store, "shop", 1, "succeeded")
+	require.Equal(t, []string{"8080 shop/api true", "20001 shop/api, route rest true"}, holders())
+
+	begin(t, store, "shop", "api")
+	commit(t, store, "shop", 2, member("shop", "api", 2))
+	require.Empty(t, holders(), "the old container is about to go")
+	finish(t, store, "shop", 2, "succeeded", "retire on rift")
+	require.Len(t, holders(), 2, "it has not gone")
+	require.NoError(t, store.ReleasePorts(t.Context(), "shop", time.Hour))
+	require.Empty(t, holders(), "it rests")
+}
+
+// portAwaited requires that a request is to be made again.
+func portAwaited(t *testing.T, store *registry.Store, r fleet.PortRequest) {
+	t.Helper()
+	_, err := store.AllocatePorts(t.Context(), r)
+	require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
 }

@@ -37,16 +37,13 @@ func (s *Store) Purge(ctx context.Context, service string, dry bool, may func(fl
 	return forgotten, err
 }
 
-// remainsOf returns the parts of a service that keep it from being purged. A node that
-// was removed comes back without containers of mcp's, and is omitted.
+// remainsOf returns the parts of a service that keep it from being purged.
 func remainsOf(ctx context.Context, tx pgx.Tx, service string) (left fleet.Remains, err error) {
 	if left.Release, err = loadRelease(ctx, tx, service); err != nil {
 		return left, err
 	}
 	err = tx.QueryRow(ctx, `
-		select coalesce((select max(number) from deployments where service = $1 and outcome is null), 0),
-		       array(select name from nodes where name = any($2) and seen is not null order by name)`,
-		service, nonNil(left.Release.Touched)).Scan(&left.UnderWay, &left.Nodes)
+		select coalesce(max(number), 0) from deployments where service = $1 and outcome is null`, service).Scan(&left.UnderWay)
 	return left, err
 }
 

@@ -40,7 +40,7 @@ func TestAPurgeDeletesAServiceOfWhichNothingIsLeft(t *testing.T) {
 	finish(t, w.store, "shop", begun.Number, "succeeded", "retire on rift")
 	record(t, w.store, fleet.NodeRecord{Name: "rift"})
 	refused("shop is dirty: containers of it may be left on rift")
-	require.NoError(t, w.store.MarkMended(t.Context(), "shop", begun.Number))
+	require.NoError(t, w.store.MarkMended(t.Context(), "shop", begun.Number, ""))
 	require.NoError(t, w.store.ReleasePorts(t.Context(), "shop", time.Hour))
 
 	counted, err := w.store.Purge(t.Context(), "shop", true, plan.MayPurge)

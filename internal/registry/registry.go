@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,12 +11,28 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// connectTimeout is how long Postgres may take to answer a new connection.
-const connectTimeout = 5 * time.Second
+const (
+	// connectTimeout is how long Postgres may take to answer a new connection, and
+	// then to set it up.
+	connectTimeout = 5 * time.Second
+	// transactionTime bounds a transaction, with the wait for a connection. The
+	// longest ones, which thin the history, take seconds.
+	transactionTime = 30 * time.Second
+)
+
+// setUp sets up a connection. Postgres compiles no queries that take milliseconds:
+// its estimate for a service with many deployments makes it do so, for 20 ms each
+// time and 130 ms the first. It waits for no lock longer than an attempt of a step
+// lasts, and ends a statement or a transaction whose client has vanished, because
+// others wait for their locks. These are no parameters of the connection, because a
+// pooler would refuse them.
+const setUp = `set jit = off; set lock_timeout = '5s'; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '30s'`
 
 // Store is the registry. It is safe for use by many goroutines.
 type Store struct {
 	pool *pgxpool.Pool
+	// longest bounds a transaction.
+	longest time.Duration
 }
 
 // Open returns the registry at a Postgres URL. It does not connect: Postgres
@@ -29,7 +46,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, translate(ctx, err, true, "open the registry")
 	}
-	return &Store{pool: pool}, nil
+	return &Store{pool: pool, longest: transactionTime}, nil
 }
 
 // parse reads a Postgres URL, which may hold options of the pool. The error
@@ -41,17 +58,13 @@ func parse(url string) (*pgxpool.Config, error) {
 			WithHint("write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
 	config.ConnConfig.ConnectTimeout = connectTimeout
-	config.AfterConnect = withoutJIT
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		ctx, cancel := context.WithTimeout(ctx, connectTimeout) // the pool's own has no deadline
+		defer cancel()
+		_, err := conn.Exec(ctx, setUp)
+		return err
+	}
 	return config, nil
-}
-
-// withoutJIT keeps Postgres from compiling queries that take milliseconds: its
-// estimate for a service with many deployments makes it do so, for 20 ms each time
-// and 130 ms the first. It is no parameter of the connection, because a pooler would
-// refuse that.
-func withoutJIT(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "set jit = off")
-	return err
 }
 
 // Close closes the registry's connections, after those in use are released.
@@ -59,7 +72,9 @@ func (s *Store) Close() { s.pool.Close() }
 
 // Ping checks that Postgres answers.
 func (s *Store) Ping(ctx context.Context) error {
-	return translate(ctx, s.pool.Ping(ctx), true, "ping Postgres")
+	limited, cancel := context.WithTimeout(ctx, s.longest)
+	defer cancel()
+	return translate(ctx, s.late(limited, s.pool.Ping(limited)), true, "ping Postgres")
 }
 
 // write runs work in a transaction. Doing describes it, for the error.
@@ -74,13 +89,24 @@ func (s *Store) read(ctx context.Context, work func(pgx.Tx) error, doing string,
 }
 
 func (s *Store) transact(ctx context.Context, o pgx.TxOptions, work func(pgx.Tx) error, doing string, args ...any) error {
-	conn, err := s.pool.Acquire(ctx)
+	limited, cancel := context.WithTimeout(ctx, s.longest)
+	defer cancel()
+	conn, err := s.pool.Acquire(limited)
 	if err != nil {
-		return translate(ctx, err, true, doing, args...)
+		return translate(ctx, s.late(limited, err), true, doing, args...)
 	}
 	defer conn.Release()
-	err = pgx.BeginTxFunc(ctx, conn, o, work)
-	return translate(ctx, err, conn.Conn().IsClosed(), doing, args...)
+	err = pgx.BeginTxFunc(limited, conn, o, work)
+	return translate(ctx, s.late(limited, err), conn.Conn().IsClosed(), doing, args...)
+}
+
+// late returns err, or the error of a Postgres that has not answered within the bound
+// of the call.
+func (s *Store) late(limited context.Context, err error) error {
+	if err == nil || limited.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("no answer within %s", s.longest)
 }
 
 // nullTime returns a time, or null for the zero time.

@@ -30,7 +30,7 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, snapshot := store.Snapshot(ctx, "shop", 1)
 	_, commit := store.CommitRelease(ctx, fleet.CommitRequest{Service: "shop", Deployment: 1})
 	return map[string]error{
-		"Snapshot": snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1),
+		"Snapshot": snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1, ""),
 		"Migrate": migrate, "BeginDeployment": begin, "Release": release, "AllocatePorts": allocate,
 		"ReleasePorts":     store.ReleasePorts(ctx, "shop", time.Minute),
 		"CommitRelease":    commit,

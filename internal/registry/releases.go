@@ -20,7 +20,7 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fle
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
 		}
-		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment)
+		closed, committed, err := deploymentState(ctx, tx, r.Service, r.Deployment, r.Run)
 		switch {
 		case err != nil:
 			return err
@@ -54,8 +54,10 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error 
 	for _, m := range r.Members {
 		digests[m.Image] = m.Digest
 	}
-	if _, err := tx.Exec(ctx, `update deployments set digests = $3 where service = $1 and number = $2`,
-		r.Service, r.Deployment, digests); err != nil {
+	if _, err := tx.Exec(ctx, `
+		update deployments
+		set digests = $3, released_at = case when $4 then coalesce(released_at, now()) end
+		where service = $1 and number = $2`, r.Service, r.Deployment, digests, r.Succeeds); err != nil {
 		return err
 	}
 	if err := redefine(ctx, tx, r); err != nil {
@@ -117,8 +119,8 @@ func commitComponents(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (ch
 }
 
 // commitPorts records which ports the release uses. The members name those of their
-// routes. A new container uses the static ports that its deployment asked for, and
-// one that was left alone those that it used before.
+// routes. A new container uses the static ports of the request, and those that its
+// deployment asked for; one that was left alone those that it used before.
 func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed []string) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -147,6 +149,16 @@ func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed 
 				where held.service = excluded.service`,
 				m.Node, route.HostPort, r.Service, m.Component, route.Name, m.Deployment, route.Port, route.Mode, route.Hostname)
 		}
+	}
+	for _, p := range r.Static {
+		batch.Queue(`
+			insert into component_routes as held (node, protocol, host_port, service, component, deployment, committed, port)
+			values ($1, $2, $3, $4, $5, $6, true, $3)
+			on conflict (node, protocol, host_port) do update
+			set component = excluded.component, route = '', deployment = excluded.deployment,
+			    committed = true, rests_until = null, port = excluded.port, mode = '', hostname = ''
+			where held.service = excluded.service`,
+			p.Node, p.Protocol, p.Port, r.Service, p.Component, r.Deployment)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }

@@ -17,6 +17,7 @@ func TestCommitRelease(t *testing.T) {
 
 	t.Run("what was committed is what is read, and twice is once", func(t *testing.T) {
 		store, address := newStore(t)
+		record(t, store, fleet.NodeRecord{Name: "rift"})
 		begin(t, store, "shop", "api", "web")
 		allocate(t, store, portRequest("shop", "api", 1, []int{20001}, "rest"))
 		for range 2 {
@@ -29,7 +30,7 @@ func TestCommitRelease(t *testing.T) {
 		release, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
 		require.Equal(t, fleet.Release{
-			Service: "shop", Number: 1, Newest: 1, Active: true, Touched: []string{"rift"}, Definition: &wanted,
+			Service: "shop", Number: 1, Newest: 1, NewestRun: runOf("shop", 1), Active: true, Touched: []string{"rift"}, Definition: &wanted,
 			Components: map[string]fleet.Member{
 				"api": member("shop", "api", 1, rest(20001)),
 				"web": member("shop", "web", 1),
@@ -104,7 +105,7 @@ func TestCommitRelease(t *testing.T) {
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 		after, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)
-		before.Newest = 2
+		before.Newest, before.NewestRun = 2, runOf("shop", 2)
 		require.Equal(t, before, after)
 	})
 }

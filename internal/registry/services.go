@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,7 +23,7 @@ func (s *Store) Release(ctx context.Context, service string) (fleet.Release, err
 	return release, err
 }
 
-// loadRelease reads what a service should run, and which nodes are draining.
+// loadRelease reads what a service should run, and what limits its next deploy.
 func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release, error) {
 	release := fleet.Release{Service: service}
 	records, err := loadServices(ctx, tx, []string{service})
@@ -32,15 +33,30 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release,
 	if len(records) > 0 {
 		release = records[0].Release
 	}
-	rows, err := tx.Query(ctx, `select name from nodes where draining order by name`)
+	return release, loadSurroundings(ctx, tx, &release)
+}
+
+// loadSurroundings fills in the nodes that are draining, and the containers of other
+// services with names that the service's may have, in one statement.
+func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) error {
+	rows, err := tx.Query(ctx, `
+		select '', name, '' from nodes where draining
+		union all
+		select service, node, container from components
+		where service <> $1 and (container = $1 or starts_with(container, $1 || '-'))
+		order by 1, 2, 3`, release.Service)
 	if err != nil {
-		return release, err
+		return err
 	}
-	draining, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if len(draining) > 0 {
-		release.Draining = draining
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.Other])
+	for _, o := range found {
+		if o.Service == "" {
+			release.Draining = append(release.Draining, o.Node)
+			continue
+		}
+		release.Others = append(release.Others, o)
 	}
-	return release, err
+	return err
 }
 
 // Services reads the named services, or all if there are no names, in the
@@ -79,16 +95,25 @@ func recordDefinition(ctx context.Context, tx pgx.Tx, definition servicedef.Serv
 // loadServices reads services with their releases.
 func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.ServiceRecord, error) {
 	rows, err := tx.Query(ctx, `
-		select s.name, coalesce(s.release, 0), s.newest, s.active, s.dirty, released.definition,
+		select s.name, coalesce(s.release, 0), s.newest,
+		       coalesce((select run_id from deployments d where d.service = s.name and d.number = s.newest), ''),
+		       s.active, s.dirty, released.definition,
 		       array(
-		           select distinct component->>'node'
-		           from deployments d, jsonb_array_elements(nullif(d.definition->'components', 'null')) component
-		           where d.service = s.name and d.number >= coalesce((
-		               select max(number) from deployments clean
-		               where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0)
-		           order by 1),
-		       coalesce((select max(number) from deployments d where d.service = s.name and d.outcome is null), 0),
-		       s.definition is not null and s.definition_hash is distinct from released.definition_hash
+		           select name from nodes
+		           where (seen is not null or held_since is not null) and name in (
+		               select unnest(coalesce(d.nodes, array(
+		                   select component->>'node' from jsonb_array_elements(nullif(d.definition->'components', 'null')) component)))
+		               from deployments d
+		               where d.service = s.name and d.number >= coalesce((
+		                   select max(number) from deployments clean
+		                   where clean.service = s.name and not clean.dirty and clean.outcome in ('succeeded', 'unchanged')), 0))
+		           order by name),
+		       coalesce((select max(number) from deployments d
+		                 where d.service = s.name and d.outcome is null and d.released_at is null), 0),
+		       released.released_at,
+		       coalesce(released.outcome is null and released.released_at is not null, false),
+		       s.definition is not null and s.definition_hash is distinct from released.definition_hash,
+		       coalesce((select number from deployments d where d.service = s.name and d.number = s.newest and d.outcome = 'lost'), 0)
 		from services s
 		left join deployments released on released.service = s.name and released.number = s.release
 		where cardinality($1::text[]) = 0 or s.name = any($1)
@@ -113,9 +138,13 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	var record fleet.ServiceRecord
 	var definition []byte
+	var released *time.Time
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &record.Pending); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending, &record.Lost); err != nil {
 		return record, err
+	}
+	if released != nil {
+		r.Released = *released
 	}
 	if definition == nil {
 		return record, nil
@@ -133,14 +162,15 @@ func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 		return err
 	}
 	rows, err := tx.Query(ctx, `
-		select service, name, container, node, deployment, image, digest, spec, active
-		from components where cardinality($1::text[]) = 0 or service = any($1)`, nonNil(names))
+		select c.service, c.name, c.container, c.node, c.deployment, d.run_id, c.image, c.digest, c.spec, c.active
+		from components c join deployments d on (d.service, d.number) = (c.service, c.deployment)
+		where cardinality($1::text[]) = 0 or c.service = any($1)`, nonNil(names))
 	if err != nil {
 		return err
 	}
 	var service string
 	var m fleet.Member
-	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Image, &m.Digest, &m.Spec, &m.Active}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Run, &m.Image, &m.Digest, &m.Spec, &m.Active}, func() error {
 		release := releases[service]
 		if release.Components == nil {
 			release.Components = map[string]fleet.Member{}

@@ -34,6 +34,7 @@ func withdraw(t *testing.T, store *registry.Store, service string, deployment in
 
 func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 	store, address := newStore(t)
+	record(t, store, fleet.NodeRecord{Name: "rift"})
 	begin(t, store, "shop", "api", "db")
 	request := staticRequest("shop", "api", 1, 8080)
 	request.Routes, request.Candidates = portRequest("", "", 0, nil, "rest").Routes, []int{20001}
@@ -49,7 +50,7 @@ func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 		withdraw(t, store, "shop", 2)
 	}
 	begin(t, store, "blog", "web")
-	portInUse(t, store, staticRequest("blog", "web", 1, 5432)) // its container still runs
+	portAwaited(t, store, staticRequest("blog", "web", 1, 5432)) // its container still runs
 	require.NoError(t, store.ReleasePorts(t.Context(), "shop", time.Hour))
 	finish(t, store, "shop", 2, "succeeded")
 
@@ -61,7 +62,7 @@ func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 	release, err := store.Release(t.Context(), "shop")
 	require.NoError(t, err)
 	require.Equal(t, fleet.Release{
-		Service: "shop", Number: 2, Newest: 2, Touched: []string{},
+		Service: "shop", Number: 2, Newest: 2, NewestRun: begun.Release.NewestRun, Touched: []string{},
 		Definition: &servicedef.Service{Name: "shop", Node: "rift", Components: []servicedef.Component{}},
 	}, release, "its history is all that is left")
 	require.Equal(t, plan.Undeployed(release).Hash(), release.Definition.Hash(), "there is nothing more to undeploy")
@@ -69,6 +70,7 @@ func TestAReleaseWithoutMembersHoldsNothing(t *testing.T) {
 
 func TestNodesStayTouchedByAnUndeployThatLeftContainers(t *testing.T) {
 	store, _ := newStore(t)
+	record(t, store, fleet.NodeRecord{Name: "rift"})
 	begin(t, store, "shop", "api")
 	commit(t, store, "shop", 1, member("shop", "api", 1))
 	finish(t, store, "shop", 1, "succeeded")

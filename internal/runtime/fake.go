@@ -109,6 +109,16 @@ func (f *Fake) Print(name string, lines ...string) {
 	}
 }
 
+// Relaunch makes a container's program end and begin anew, as its restart policy
+// may.
+func (f *Fake) Relaunch(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.containers[name]; c != nil {
+		c.info.Restarts++
+	}
+}
+
 // Exit makes a running container exit, as when its program ends.
 func (f *Fake) Exit(name string, code int) {
 	f.mu.Lock()

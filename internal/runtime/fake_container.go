@@ -72,7 +72,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		State:  Created,
 		Labels: maps.Clone(spec.Labels),
 		Ports:  slices.Clone(spec.Published()),
-		Memory: spec.Memory,
+		Memory: spec.Memory, StopTimeout: (spec.StopTimeout + time.Second - 1).Truncate(time.Second),
 	}}
 	for _, volume := range spec.Volumes {
 		source, _, _ := strings.Cut(volume, ":")

@@ -54,6 +54,11 @@ func (f *Fake) Logs(ctx context.Context, name string, q LogQuery, each func(LogL
 	}
 }
 
+// Check is Exec: a simulated command never outlasts its context.
+func (f *Fake) Check(ctx context.Context, name string, cmd []string) (ExecResult, error) {
+	return f.Exec(ctx, name, cmd)
+}
+
 // Exec runs a command in a running container, as Program simulates it.
 func (f *Fake) Exec(ctx context.Context, name string, cmd []string) (ExecResult, error) {
 	err := f.with(ctx, "Exec", name, func(c *fakeContainer) error {

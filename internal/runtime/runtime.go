@@ -14,6 +14,7 @@ const (
 	LabelService    = "mcp.service"
 	LabelComponent  = "mcp.component"
 	LabelDeployment = "mcp.deployment" // the number of the deployment that created the container
+	LabelRun        = "mcp.run"        // the run of that deployment's workflow, which no other deployment has
 	LabelSpec       = "mcp.spec"       // a hash of every setting whose change needs a new container
 )
 
@@ -44,7 +45,7 @@ type Runtime interface {
 	PruneImage(ctx context.Context, image string) (pruned bool, err error)
 
 	// Run creates and starts a container and returns its id. If a container
-	// of that name exists with the same deployment and spec labels, Run starts
+	// of that name exists with the same deployment, run and spec labels, Run starts
 	// it where necessary and returns it, or replaces it where it publishes
 	// other ports; with other labels it is a Conflict. A container that cannot
 	// be started is removed. A missing image is NotFound; an unknown user or
@@ -78,6 +79,9 @@ type Runtime interface {
 	// Exec runs a command in a running container. When ctx ends, Exec returns,
 	// but the command may continue in the container.
 	Exec(ctx context.Context, name string, cmd []string) (ExecResult, error)
+	// Check is Exec for a command that must not outlast ctx: when ctx ends, what
+	// the command has started is killed. It has a variable more, MCP_CHECK.
+	Check(ctx context.Context, name string, cmd []string) (ExecResult, error)
 	// Secrets returns the names of the engine's secrets.
 	Secrets(ctx context.Context) ([]string, error)
 	// Version returns the engine's name and version: "podman 4.3.1".
@@ -155,7 +159,7 @@ type ContainerSpec struct {
 	// LogSize bounds the container's log on disk, in bytes; an engine may exceed
 	// it by a single write. 0 means no bound.
 	LogSize int64
-	// StopTimeout is how long the container may take to stop.
+	// StopTimeout is how long the container may take to stop; 0 kills it at once.
 	StopTimeout time.Duration
 }
 
@@ -171,7 +175,12 @@ func (s ContainerSpec) Published() []servicedef.Port {
 // MatchesLabels reports whether labels are those of a container that the same
 // deployment created from the same spec.
 func (s ContainerSpec) MatchesLabels(labels map[string]string) bool {
-	return labels[LabelDeployment] == s.Labels[LabelDeployment] && labels[LabelSpec] == s.Labels[LabelSpec]
+	for _, key := range []string{LabelDeployment, LabelRun, LabelSpec} {
+		if labels[key] != s.Labels[key] {
+			return false
+		}
+	}
+	return true
 }
 
 // State is the state of a container.
@@ -209,8 +218,12 @@ func (s Selection) Selects(name string, labels map[string]string) bool {
 // ContainerSummary describes a container as far as the engine's list does.
 type ContainerSummary struct {
 	ID, Name string
-	State    State
-	Labels   map[string]string
+	// Image is the reference that the container was created from.
+	Image  string
+	State  State
+	Labels map[string]string
+	// Ports are published on the host.
+	Ports []servicedef.Port
 }
 
 // ContainerInfo describes a container.
@@ -227,6 +240,9 @@ type ContainerInfo struct {
 	// Volumes are the paths on the host that are mounted in the container. They
 	// concern the host alone and are not serialized.
 	Volumes []string `json:"-"`
+	// PID is the process of the container's program on its host; 0 if it does not
+	// run, or the engine cannot know. It concerns the host alone.
+	PID int `json:"-"`
 	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
 	// Health is the engine's health status; "" if the container has no check.
@@ -235,6 +251,8 @@ type ContainerInfo struct {
 	ExitCode int    `json:"exit_code"`
 	// Memory is the limit in bytes; 0 for none.
 	Memory int64 `json:"memory,omitempty"`
+	// StopTimeout is how long the container may take to stop, in whole seconds.
+	StopTimeout time.Duration `json:"stop_timeout,omitempty"`
 	// OutOfMemory reports that the kernel killed the program because it used
 	// more than Memory, if the engine knows.
 	OutOfMemory bool `json:"out_of_memory,omitempty"`
@@ -245,5 +263,5 @@ type ContainerInfo struct {
 
 // Summary returns the part of c that a ContainerSummary holds.
 func (c ContainerInfo) Summary() ContainerSummary {
-	return ContainerSummary{ID: c.ID, Name: c.Name, State: c.State, Labels: c.Labels}
+	return ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports}
 }

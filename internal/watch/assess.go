@@ -16,7 +16,7 @@ const Settling = time.Second
 func Assess(e fleet.Evidence) fleet.Findings {
 	o := e.Observation
 	o.Containers = withRestarts(o, e.Before)
-	busy := busyServices(e.Deployments, o.Abandoned)
+	busy := busyServices(e.Deployments)
 	drift := FindDrift(o, e.Services, busy, e.Open)
 	changes, open := Events(o, drift, busy, e.Open)
 	acts, heal := Heal(o, drift, e.Services, e.Healed)
@@ -41,10 +41,10 @@ func stateOf(o fleet.Observation) (state string, since time.Time) {
 
 // busyServices returns those that a deployment was changing while the node was
 // observed.
-func busyServices(deployments []fleet.RecentDeployment, abandoned map[string]int) map[string]bool {
+func busyServices(deployments []fleet.RecentDeployment) map[string]bool {
 	busy := map[string]bool{}
 	for _, d := range deployments {
-		busy[d.Service] = !d.UnderWay || abandoned[d.Service] != d.Number
+		busy[d.Service] = true
 	}
 	return busy
 }

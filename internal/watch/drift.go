@@ -1,12 +1,14 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 const (
@@ -22,11 +24,11 @@ const (
 
 // MemberDrift returns how a component's container differs from what was released;
 // none if it does not. Found is nil if there is no such container.
-func MemberDrift(service string, m fleet.Member, found *fleet.Container) []fleet.Drift {
+func MemberDrift(r fleet.Release, m fleet.Member, found *fleet.Container) []fleet.Drift {
 	var drift []fleet.Drift
 	note := func(kind fleet.DriftKind, format string, args ...any) {
 		drift = append(drift, fleet.Drift{
-			Kind: kind, Service: service, Component: m.Component, Container: m.Container, Detail: fmt.Sprintf(format, args...),
+			Kind: kind, Service: r.Service, Component: m.Component, Container: m.Container, Detail: fmt.Sprintf(format, args...),
 		})
 	}
 	switch {
@@ -44,8 +46,11 @@ func MemberDrift(service string, m fleet.Member, found *fleet.Container) []fleet
 	}
 	if found.Digest != m.Digest && !strings.HasSuffix(found.Image, "@"+m.Digest) {
 		note(fleet.DriftWrongImage, "it runs %s, not %s", found.Image, m.Image)
-	} else if found.Deployment != m.Deployment || found.Spec != m.Spec {
+	} else if !m.CreatedBy(found.Deployment, found.Run) || found.Spec != m.Spec {
 		note(fleet.DriftReplaced, "deployment %d did not create it", m.Deployment)
+	}
+	if ports, known := r.Published(m); known && !r.Adopts(found.ID) && found.ID != "" && !slices.Equal(ports, fleet.PortsOf(found.Ports)) {
+		note(fleet.DriftWrongPorts, "it publishes %s, not %s", listPorts(found.Ports), listPorts(ports))
 	}
 	flapping := len(found.Restarted) >= flaps
 	if flapping { // whether it runs at the moment is then chance
@@ -77,7 +82,7 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 			if m.Node != o.Node || busy[s.Release.Service] {
 				continue
 			}
-			found = append(found, MemberDrift(s.Release.Service, m, fleet.FindMember(s.Release.Service, m, o.Containers))...)
+			found = append(found, MemberDrift(s.Release, m, fleet.FindMember(s.Release.Service, m, o.Containers))...)
 		}
 	}
 	orphans := orphansOn(o.Node, o.Containers, services, busy)
@@ -103,6 +108,15 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 // unreachable. One alone does not: a worker that is restarted, as for a new
 // version, is away for seconds.
 func unreachable(o fleet.Observation) bool { return o.Problem != "" && !o.Unanswered.IsZero() }
+
+// listPorts renders ports for a person.
+func listPorts(ports []servicedef.Port) string {
+	var texts []string
+	for _, p := range ports {
+		texts = append(texts, p.String())
+	}
+	return cmp.Or(strings.Join(texts, ", "), "no port")
+}
 
 // doing describes the state of a container that does not run.
 func doing(c fleet.Container) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 var noon = time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -19,7 +20,11 @@ func watched() (fleet.Observation, []fleet.ServiceRecord) {
 	member := fleet.Member{
 		Component: "web", Container: "shop-web", Node: "rift", Deployment: 7,
 		Image: "r.example/web:v1", Digest: "sha256:web1", Spec: "spec", Active: true,
+		Routes: []fleet.Route{{Name: "http", Port: 80, Mode: "l7", HostPort: 20001}},
 	}
+	definition := servicedef.Service{Name: "shop", Components: []servicedef.Component{{
+		Name: "web", Node: "rift", Routes: []servicedef.Route{{Name: "http", Port: 80, Mode: "l7", ContainerPort: 8080}},
+	}}}
 	away := member
 	away.Component, away.Container, away.Node = "db", "shop-db", "orion"
 	return fleet.Observation{
@@ -30,10 +35,11 @@ func watched() (fleet.Observation, []fleet.ServiceRecord) {
 				{
 					Name: "shop-web", Service: "shop", Component: "web", Deployment: 7, Spec: "spec", Running: true,
 					ID: "2", Image: "r.example/web@sha256:web1", Digest: "sha256:local", State: "running",
+					Ports: []servicedef.Port{{IP: "127.0.0.1", Host: 20001, Container: 8080, Protocol: "tcp"}},
 				},
 			},
 		}, []fleet.ServiceRecord{{Release: fleet.Release{
-			Service: "shop", Number: 7, Active: true,
+			Service: "shop", Number: 7, Active: true, Definition: &definition,
 			Components: map[string]fleet.Member{"web": member, "db": away},
 		}}}
 }
@@ -75,6 +81,19 @@ func TestFindDrift(t *testing.T) {
 		{"a foreign container of the same image is in its place", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Service, c.Component, c.Deployment, c.Spec = "", "", 0, ""
 		}, "replaced shop-web"},
+		{"another deployment of its number made it", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+			c.Run = "lost"
+		}, "replaced shop-web"},
+		{"it publishes another port", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+			c.Ports[0].Host = 20002
+		}, "wrong-ports shop-web"},
+		{"it publishes no port", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+			c.Ports = nil
+		}, "wrong-ports shop-web"},
+		{"a foreign container has its name, and it has another", func(o *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+			c.Name = "mine"
+			o.Containers = append(o.Containers, fleet.Container{Name: "shop-web", Running: true, ID: "3", Image: "docker.io/nginx"})
+		}, "renamed shop-web"},
 		{"another deployment made it", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Deployment = 6
 		}, "replaced shop-web"},

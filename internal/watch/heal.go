@@ -23,7 +23,8 @@ const (
 func Heal(o fleet.Observation, found []fleet.Drift, services []fleet.ServiceRecord, past []fleet.Event) (events []fleet.Event, heal []fleet.Healing) {
 	for _, s := range services {
 		definition := s.Release.Definition
-		if definition == nil || !definition.Reconcile || !s.Release.Active || s.Release.Dirty {
+		mending := s.Release.Dirty && s.Lost == 0 // nothing mends what a lost deployment has left
+		if definition == nil || !definition.Reconcile || !s.Release.Active || mending {
 			continue
 		}
 		i := slices.IndexFunc(found, func(d fleet.Drift) bool {

@@ -29,6 +29,7 @@ func TestHeal(t *testing.T) {
 	tests := map[string]struct {
 		found  []fleet.Drift
 		change func(*fleet.Release)
+		lost   int
 		past   []fleet.Event
 		want   fleet.DriftKind
 	}{
@@ -40,6 +41,7 @@ func TestHeal(t *testing.T) {
 		"the service does not want it":          {found: []fleet.Drift{missing}, change: func(r *fleet.Release) { r.Definition.Reconcile = false }},
 		"the service was stopped on purpose":    {found: []fleet.Drift{missing}, change: func(r *fleet.Release) { r.Active = false }},
 		"the service is dirty: Mend is at work": {found: []fleet.Drift{missing}, change: func(r *fleet.Release) { r.Dirty = true }},
+		"a lost deployment has left it dirty":   {found: []fleet.Drift{missing}, change: func(r *fleet.Release) { r.Dirty = true }, lost: 4, want: fleet.EventReconcile},
 		"the service was never released":        {found: []fleet.Drift{missing}, change: func(r *fleet.Release) { r.Definition = nil }},
 		"too soon after the first":              {found: []fleet.Drift{missing}, past: tried(29 * time.Second)},
 		"in time after the first":               {found: []fleet.Drift{missing}, past: tried(30 * time.Second), want: fleet.EventReconcile},
@@ -55,7 +57,7 @@ func TestHeal(t *testing.T) {
 			if test.change != nil {
 				test.change(&release)
 			}
-			events, heal := watch.Heal(fleet.Observation{Node: "rift", At: at}, test.found, []fleet.ServiceRecord{{Release: release}}, test.past)
+			events, heal := watch.Heal(fleet.Observation{Node: "rift", At: at}, test.found, []fleet.ServiceRecord{{Release: release, Lost: test.lost}}, test.past)
 			if test.want == "" {
 				require.Empty(t, events)
 				require.Empty(t, heal)

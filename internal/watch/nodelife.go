@@ -40,7 +40,7 @@ func MayRemove(use fleet.NodeUse) error {
 	}
 	if use.Deploying != "" {
 		return fault.New(fault.Conflict, "a deployment of %s to node %s is under way", use.Deploying, use.Node).
-			WithHint("wait for its end, or cancel it: mcp cancel %[1]s; mcp undeploy %[1]s closes one that was terminated", use.Deploying)
+			WithHint("wait for its end, or cancel it: mcp cancel %[1]s", use.Deploying)
 	}
 	return nil
 }

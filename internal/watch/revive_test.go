@@ -45,7 +45,11 @@ func TestRevive(t *testing.T) {
 		"nothing":                         {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, test.want, watch.Revive(release, "rift", test.found))
+			var names []string
+			for _, stopped := range watch.Revive(release, "rift", test.found) {
+				names = append(names, stopped.Name)
+			}
+			require.Equal(t, test.want, names)
 		})
 	}
 	t.Run("what was stopped on purpose", func(t *testing.T) {

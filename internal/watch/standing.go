@@ -20,7 +20,7 @@ const (
 func Standings(node string, containers []fleet.Container, services []fleet.ServiceRecord) map[string]Standing {
 	busy := map[string]bool{}
 	for _, s := range services {
-		busy[s.Release.Service] = s.Deploying != 0
+		busy[s.Release.Service] = s.Deploying != 0 || s.Release.Retiring
 	}
 	containers = fleet.Recognise(node, containers, fleet.Releases(services)...)
 	orphans := orphansOn(node, containers, services, busy)

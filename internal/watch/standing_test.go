@@ -26,7 +26,9 @@ func TestStandings(t *testing.T) {
 	want["shop-web.next"] = watch.Managed
 	require.Equal(t, want, standings(), "it may be about to take over")
 
-	services[0].Deploying = 0
+	services[0].Deploying, services[0].Release.Retiring = 0, true
+	require.Equal(t, want, standings(), "what a release replaces is its own until it is gone")
+	services[0].Release.Retiring = false
 	db := services[0].Release.Components["db"]
 	db.Node = "rift"
 	services[0].Release.Components["db"] = db

@@ -39,7 +39,11 @@ type faultCase struct {
 
 	byHand   runtime.ContainerInfo // as it was started
 	lostRun  string                // run id of the deploy that was terminated
+	survivor runtime.ContainerInfo // which ran when the control plane lost something
 	counter  *counter
+	calls    map[string][]point // to each engine, in a baseline
+	hang     *hang              // where a call to an engine hangs
+	whole    time.Duration      // the time from its end until the service was whole
 	cli      *part
 	prober   *prober // of a scenario that promises no failed request
 	mu       sync.Mutex
@@ -77,19 +81,28 @@ func (fc *faultCase) prepare() error {
 		if err := fc.rig.define(fc.service, definition(fc)); err != nil {
 			return err
 		}
-		if err := fc.rig.run("deploy", fc.service); err != nil {
+		if err := fc.toEnd("deploy", fc.service); err != nil {
 			return err
 		}
 	}
 	if fc.scenario.beforeVerb != nil {
-		if err := fc.rig.run(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
+		if err := fc.toEnd(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {
 			return err
 		}
 	}
 	if fc.scenario.terminated != nil {
 		return fc.terminate()
 	}
-	return nil
+	return fc.lose()
+}
+
+// toEnd runs a verb, and returns when its workflow has ended too: its activities are none
+// of the case's.
+func (fc *faultCase) toEnd(args ...string) error {
+	if err := fc.rig.run(args...); err != nil {
+		return err
+	}
+	return fc.closed()
 }
 
 // terminate starts a deploy, and terminates its workflow when it has created a
@@ -145,13 +158,27 @@ func (fc *faultCase) begin() error {
 		}
 	}
 	fc.rig.hub.subscribe(workflows.DeployID(fc.service), fc.on)
+	if fc.scenario.heals() {
+		verb = []string{"status", fc.service}
+		if err := fc.damage(); err != nil {
+			return err
+		}
+	}
 	fc.cli = &part{name: theCLI, start: func(context.Context) (process, error) { return fc.rig.mcp(verb...) }}
-	return fc.cli.up(context.Background())
+	fc.watchEngines()
+	if err := fc.cli.up(context.Background()); err != nil {
+		return err
+	}
+	if fc.hang != nil {
+		go fc.awaitHang()
+	}
+	return nil
 }
 
 // end undoes begin.
 func (fc *faultCase) end() {
 	fc.rig.hub.unsubscribe(workflows.DeployID(fc.service))
+	fc.unwatchEngines()
 	if cli := fc.cli.now(); cli != nil {
 		cli.Stop()
 	}
@@ -161,6 +188,11 @@ func (fc *faultCase) end() {
 func (fc *faultCase) settle(timeout time.Duration) error {
 	if err := await(timeout, "the command line ends", fc.cli.ended); err != nil {
 		return errors.Join(err, fc.closed())
+	}
+	if fc.scenario.heals() {
+		if err := fc.healed(); err != nil {
+			return err
+		}
 	}
 	return fc.closed()
 }

@@ -28,11 +28,7 @@ func (f failure) lasting() bool { return f.away > dirtying }
 var processFaults = []failure{
 	killed("killed, back after 2 s", 2*time.Second),
 	killed("killed, back after 60 s", time.Minute),
-	{
-		name: "stopped for 20 s", away: 20 * time.Second,
-		inject: func(fc *faultCase) error { fc.part().freeze(); return nil },
-		repair: func(_ context.Context, fc *faultCase) error { fc.part().thaw(); return nil },
-	},
+	frozen("stopped for 20 s", 20*time.Second),
 }
 
 // gracefulStop is the end of a worker by SIGTERM: its activities end first, or are
@@ -80,6 +76,14 @@ func killed(name string, away time.Duration) failure {
 		name: name, away: away,
 		inject: func(fc *faultCase) error { fc.part().kill(); return nil },
 		repair: func(ctx context.Context, fc *faultCase) error { return fc.part().up(ctx) },
+	}
+}
+
+func frozen(name string, away time.Duration) failure {
+	return failure{
+		name: name, away: away,
+		inject: func(fc *faultCase) error { fc.part().freeze(); return nil },
+		repair: func(_ context.Context, fc *faultCase) error { fc.part().thaw(); return nil },
 	}
 }
 

@@ -34,15 +34,21 @@ var sample = []string{
 	"adopt: Temporal killed, back after 2 s before FinishDeployment",
 	"new version of what was adopted: node worker killed, back after 2 s inside Retire",
 	"purge: control worker killed, back after 2 s after Purge 2",
+	"new version, after the restore of an older dump: control worker killed, back after 2 s after Survey 2",
+	"new version, after the registry was emptied: podman's service killed, back after 2 s after Survey 2",
+	"new version, after Temporal was emptied: Postgres killed, back after 2 s after CutOver",
+	"reconcile: podman's service killed, back after 2 s after RunContainer",
 	"cancel in mid-deploy: node worker killed, back after 2 s inside RunContainer",
 	"new version, start-first: node worker asked to end, back after 2 s inside RunContainer",
 	"two components on two nodes: the node's network cut for 20 s inside CutOver",
+	"two components on two nodes: the node reboots within 5 s before CutOver",
 	"first deploy with build and push: image registry cuts connections mid-blob for 20 s before Push",
+	"new version, start-first: podman's service hangs for ever in POST /containers/ID/start",
 }
 
 // lengthy are cases that would take too long at every point of the matrix: an
 // image registry that is away for 10 minutes fails no deploy whose deadline is
-// 30, and a node that stays away leaves a service dirty until it is back.
+// 30, and a node or an engine that stays away leaves a service dirty until it is back.
 var lengthy = []struct {
 	scenario, target string
 	how              failure
@@ -50,6 +56,8 @@ var lengthy = []struct {
 }{
 	{"first deploy with build and push", theImageRegistry, killed("killed, back after 10 min", 10*time.Minute), point{"Push", 1, before}},
 	{"cancel in mid-deploy", theNetwork, cutOff("cut for 3 min", 3*time.Minute), point{"RunContainer", 1, inside}},
+	{"new version, start-first", thePodman, frozen("stopped for 3 min", 3*time.Minute), point{"RunContainer", 1, inside}},
+	{"unhealthy new version, stop-first, with a volume", thePodman, frozen("stopped for 4 min", 4*time.Minute), point{"Restore", 1, before}},
 	{"unhealthy new version, stop-first, with a volume", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"Restore", 1, before}},
 	{"new version, start-first", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"CutOver", 1, after}},
 	{"two components on two nodes", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"CutOver", 1, before}},
@@ -113,7 +121,7 @@ func (fc *faultCase) execute(r *rig) {
 // findings judges the case when it has ended; problem is what kept it from
 // ending.
 func (fc *faultCase) findings(problem error) {
-	problems := []error{problem, fc.mended()}
+	problems := []error{problem, fc.mended(), fc.judgeHang(time.Now())}
 	v, err := fc.judge()
 	problems = append(problems, err)
 	if fc.how.gentle && v != fc.scenario.want {

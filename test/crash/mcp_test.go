@@ -42,11 +42,11 @@ func (r *rig) configure(temporal string) error {
 	files := map[string]string{
 		"mcp":            central + "[build]\nbuilder = \"bob\"\n",
 		theControlWorker: central + fmt.Sprintf("[ports]\nrest = \"2s\"\n[postgres]\nurl = %q\n", r.postgres),
-		theBuilder:       central + fmt.Sprintf("[build]\nsocket = %q\nlogs = %q\n", r.nodes[1].socket, r.path("builds")),
+		theBuilder:       central + fmt.Sprintf("[build]\nsocket = %q\nlogs = %q\n", r.nodes[1].proxy.socket, r.path("builds")),
 	}
 	for _, m := range r.nodes {
 		files[workerOf(m.name)] = fmt.Sprintf("[temporal]\naddress = %q\n%s[node]\nsocket = %q\npublish = %q\n",
-			r.bridge.Listen, images, m.socket, m.address)
+			r.bridge.Listen, images, m.proxy.socket, m.address)
 	}
 	for name, text := range files {
 		if err := os.WriteFile(r.config(name), []byte(text), 0o600); err != nil {

@@ -32,8 +32,8 @@ var nodeNames = []string{"rift", "orion", "vega"}
 type machine struct {
 	*host
 	name   string
-	socket string
 	engine *podman.Engine
+	proxy  *engineProxy // before podman, for the roles
 	// unplugged is set while its containers cannot be reached.
 	unplugged atomic.Bool
 }
@@ -117,7 +117,8 @@ func (r *rig) addNode(name string, on *host) {
 	r.parts[podmanOf(name)] = &part{name: podmanOf(name), start: func(ctx context.Context) (process, error) {
 		p, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: r.path(name), Private: true, Namespace: on.netns()})
 		if err == nil && m.engine == nil {
-			m.socket, m.engine = p.Socket(), podman.New(p.Socket())
+			m.engine = podman.New(p.Socket())
+			m.proxy, err = newEngineProxy(r.path(name+".sock"), p.Socket())
 		}
 		return p, err
 	}}
@@ -127,6 +128,16 @@ func (r *rig) addNode(name string, on *host) {
 func (r *rig) node(name string) *machine {
 	for _, m := range r.nodes {
 		if m.name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// nodeOf returns the node whose podman is that target.
+func (r *rig) nodeOf(target string) *machine {
+	for _, m := range r.nodes {
+		if podmanOf(m.name) == target {
 			return m
 		}
 	}

@@ -17,6 +17,9 @@ const (
 	before = "before"
 	inside = "inside"
 	after  = "after"
+	// in is in the middle of the nth call of a kind to an engine, whose name takes the
+	// place of the activity's.
+	in = "in"
 )
 
 // counter numbers the activities of each name. A local activity counts once with the

@@ -31,6 +31,7 @@ func reliability(matrix, done []*faultCase, took time.Duration) string {
 		all[fc.verdict]++
 	}
 	fmt.Fprintf(&b, head, all.tried(), len(matrix), took.Round(time.Minute), all[finished], all[putBack], all[wrong])
+	b.WriteString(hangReport(matrix, done))
 	for _, g := range groups {
 		table(&b, g.title, done, g.of)
 	}
@@ -78,7 +79,8 @@ const head = `# Reliability
 
 Written by ` + "`make crash`" + `. Each case is one deploy on real podman, Postgres, Temporal
 and image registry, every part and every role of mcp a process of its own, in
-which one of them fails at one point: before, inside or after one activity.
+which one of them fails at one point: before, inside or after one activity, or in
+one call to an engine, which is never answered.
 Afterwards a checker reads the state of podman, Postgres and Temporal.
 
 - **finished**: the deploy succeeded, as if nothing had failed.
@@ -90,11 +92,6 @@ Afterwards a checker reads the state of podman, Postgres and Temporal.
   not agree on, or that no release holds; a workflow that is open; an outcome that
   is not true; a request that failed where start-first promises none; data in a
   volume that is lost, or had two owners.
-
-One wrong case is a known bug: a service has components on two nodes, and one node
-reboots after its new container was healthy, when the other may have cut over
-already. Such a deploy fails and is dirty until a moment later, when Mend has
-repaired it. Its own undo should.
 
 %d of the matrix's %d cases were run in %s: %d finished, %d put back, %d wrong.
 The order of the matrix is shuffled, so that any beginning of it is a fair sample.

@@ -201,6 +201,11 @@ func (r *rig) down() error {
 	if r.registryProxy != nil {
 		r.registryProxy.close()
 	}
+	for _, m := range r.nodes {
+		if m.proxy != nil {
+			m.proxy.close()
+		}
+	}
 	if r.hub != nil {
 		r.hub.close()
 	}

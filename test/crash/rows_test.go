@@ -78,6 +78,10 @@ func (fc *faultCase) rows(ctx context.Context) (rows, error) {
 		return r, fmt.Errorf("read %q: %w", out, err)
 	}
 	for i := range r.Deployments {
+		if fc.scenario.loses == allWorkflows && r.Deployments[i].Number <= fc.scenario.released() {
+			r.Deployments[i].Result = r.Deployments[i].Outcome // nobody knows any more
+			continue
+		}
 		if r.Deployments[i].Result, err = fc.outcome(ctx, r.Deployments[i].RunID); err != nil {
 			return r, fmt.Errorf("ask Temporal for deployment %d: %w", r.Deployments[i].Number, err)
 		}

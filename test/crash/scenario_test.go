@@ -21,7 +21,12 @@ type scenario struct {
 	// terminated is a deploy that is started next, and terminated in Temporal
 	// while its first container starts; nil for none.
 	terminated text
-	// then is what is deployed while the target fails; nil where verb is set.
+	// loses is what the control plane loses next; lost is the version whose deploy is
+	// lost, where one is.
+	loses loss
+	lost  text
+	// then is what is deployed while the target fails; nil where verb is set. Where
+	// both are nil, the containers are removed and the monitor deploys them again.
 	then text
 	// verb is what is run instead of a deploy.
 	verb []string
@@ -35,6 +40,9 @@ type scenario struct {
 
 // released is the number of the release before the scenario's verb.
 func (s scenario) released() int {
+	if s.loses == allRows {
+		return 0
+	}
 	if s.beforeVerb != nil {
 		return len(s.before) + 1
 	}
@@ -71,6 +79,10 @@ var scenarios = []scenario{
 	{name: "adopt", byHand: true, verb: []string{"adopt"}, want: finished},
 	{name: "new version of what was adopted", byHand: true, beforeVerb: []string{"adopt"}, then: v2, want: finished, steady: true},
 	{name: "purge", before: []text{v1}, beforeVerb: []string{"undeploy", "-y"}, verb: []string{"purge", "-y"}, want: finished},
+	{name: "new version, after the restore of an older dump", before: []text{v1}, loses: lastDeploy, lost: v2, then: v2, want: finished},
+	{name: "new version, after the registry was emptied", before: []text{v1}, loses: allRows, then: v2, want: finished},
+	{name: "new version, after Temporal was emptied", before: []text{v1}, loses: allWorkflows, then: v2, want: finished, steady: true},
+	{name: "reconcile", before: []text{healing}, want: finished},
 	{name: "cancel in mid-deploy", before: []text{v1}, then: deaf, want: putBack, steady: true, cancel: true},
 }
 
@@ -98,6 +110,11 @@ port = 443
 
 func version(tag, more string) text {
 	return func(fc *faultCase) string { return definition(fc, "", component("app", fc.rig.shared(tag), more)) }
+}
+
+// healing is a version that the monitor deploys again.
+func healing(fc *faultCase) string {
+	return definition(fc, "reconcile = true", component("app", fc.rig.shared("v1"), ""))
 }
 
 func inactive(fc *faultCase) string {

@@ -12,8 +12,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime/podman"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
+
+func TestARollbackToAnImageThatTheNodeHasNeedsNoImageRegistry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	registry := w.newFaultyRegistry(nil)
+	for _, version := range []string{"v1", "v2"} {
+		w.source(version, "")
+		w.define("kept", w.service("kept", version, ""))
+		w.deploy("kept")
+	}
+	registry.goAway()
+	t.Cleanup(registry.comeBack)
+	result := w.change(workflows.Succeeded, "rollback", "kept")
+	require.Equal(t, "v1", w.fetch(result.Components[0].Ports["http"]))
+	require.Zero(t, w.summary(result.WorkflowID).scheduled["ImageExists"])
+	result = w.change(workflows.Succeeded, "rollback", "kept")
+	require.Equal(t, "v2", w.fetch(result.Components[0].Ports["http"]))
+}
 
 func TestARollbackToAnImageThatIsGoneChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -25,6 +45,11 @@ func TestARollbackToAnImageThatIsGoneChangesNothing(t *testing.T) {
 	w.define("vanished", w.service("vanished", "v2", ""))
 	port := w.deploy("vanished").Components[0].Ports["http"]
 	w.deleteManifest("vanished", digest)
+	local := podman.New(shared.platform.Info().Podman)
+	for _, name := range []string{w.image("vanished", "v1"), servicedef.ByDigest(w.image("vanished", "v1"), digest)} {
+		_, err := local.PruneImage(t.Context(), name)
+		require.NoError(t, err, "the node, which is the builder, has it no more")
+	}
 	before := w.containers("vanished")
 
 	r := w.mcp("rollback", "vanished", "--json")

@@ -83,11 +83,21 @@ func TestAnInvalidDefinitionIsRefused(t *testing.T) {
 	}
 	t.Run("colliding container names", func(t *testing.T) {
 		w := newWorld(t)
+		w.source("v1", "")
 		w.define("a", strings.ReplaceAll(w.service("a", "v1", ""), `name = "app"`, `name = "b-c"`))
 		w.define("a-b", strings.ReplaceAll(w.service("a-b", "v1", ""), `name = "app"`, `name = "c"`))
-		refused := w.mcp("deploy", "a")
+		refused := w.mcp("deploy", "a", "a-b")
 		require.Equal(t, 2, refused.code, refused)
 		require.Contains(t, refused.stderr, "a-b-c")
+		deployed := w.mcp("deploy", "a")
+		require.Zero(t, deployed.code, deployed, "a draft does not collide")
+
+		refused = w.mcp("deploy", "a-b")
+		require.Equal(t, 1, refused.code, refused)
+		require.Contains(t, refused.stderr, "container a-b-c exists on node local and belongs to service a")
+		require.NotContains(t, refused.stderr, "remove")
+		require.NotContains(t, refused.stderr, "rename")
+		require.Equal(t, "running", w.status("a").Components[0].ObservedState)
 	})
 }
 

@@ -51,7 +51,7 @@ func TestASecretStaysOnItsNode(t *testing.T) {
 
 	w.secret("guarded-version", "known-to-none")
 	require.Equal(t, workflows.Unchanged, w.deploy("guarded").Outcome)
-	restarted := w.mcp("restart", "guarded", "--json")
+	restarted := w.mcp("restart", "guarded", "--wait", "--json")
 	require.Zero(t, restarted.code, restarted)
 	restarted.decode(t, &result)
 	require.Equal(t, "known-to-none", w.fetch(result.Components[0].Ports["http"]))

@@ -234,6 +234,17 @@ func TestAFollowedDeployShowsItsOutcome(t *testing.T) {
 		require.Equal(t, "the deploy of ended was terminated in Temporal; nothing has been put back", result.Error.Message)
 		require.Equal(t, "mcp deploy ended repairs it", result.Error.Hint)
 	})
+	t.Run("every verb tells at once that it is lost", func(t *testing.T) {
+		listed := w.mcp("status", "ended", "--json")
+		require.Zero(t, listed.code, listed)
+		var status []struct{ Deploying, Lost int }
+		listed.decode(t, &status)
+		require.Equal(t, []int{0, 1}, []int{status[0].Deploying, status[0].Lost})
+		require.Contains(t, w.mcp("status", "ended").stdout, "(1 was lost)")
+		require.Contains(t, w.mcp("history", "ended").stdout, "lost")
+		require.Contains(t, w.mcp("history", "ended", "1").stdout, "its workflow was ended in Temporal")
+		require.Contains(t, w.mcp("cancel", "ended").stderr, "ended is not being deployed")
+	})
 	w.define("ended", w.service("ended", "v1", ""))
 	require.Equal(t, workflows.Succeeded, w.deploy("ended").Outcome)
 }

@@ -290,10 +290,11 @@ func (w *world) getenv(name string) string {
 	return os.Getenv(name)
 }
 
-// deploy deploys a service, which must succeed or be unchanged.
+// deploy deploys a service, which must succeed or be unchanged, and waits until the
+// containers that it replaces are gone.
 func (w *world) deploy(service string) workflows.Result {
 	w.t.Helper()
-	r := w.mcp("deploy", service, "--json")
+	r := w.mcp("deploy", service, "--wait", "--json")
 	require.Zero(w.t, r.code, r)
 	var result workflows.Result
 	r.decode(w.t, &result)

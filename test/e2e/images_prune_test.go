@@ -52,7 +52,7 @@ func TestOldImagesArePrunedAfterARelease(t *testing.T) {
 	require.ElementsMatch(t, append(w.tags("v3", "v4", "v5", "v6", "v7"), "localhost/theirs/unused:v1", "localhost/theirs/of-old:v1"), names(t, builder))
 
 	back := func(v int) {
-		rolled := w.mcp("rollback", "old", "--to", fmt.Sprint(v), "--json")
+		rolled := w.mcp("rollback", "old", "--to", fmt.Sprint(v), "--wait", "--json")
 		require.Zero(t, rolled.code, rolled)
 		var result workflows.Result
 		rolled.decode(t, &result)

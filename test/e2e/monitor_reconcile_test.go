@@ -35,7 +35,7 @@ func TestAMissingContainerIsDeployedAgainWhereReconcileIsSet(t *testing.T) {
 	history := w.mcp("history", shop)
 	require.Regexp(t, `2 +reconcile +succeeded`, history.stdout)
 	require.Contains(t, history.stdout, "monitor")
-	back := w.mcp("rollback", shop)
+	back := w.mcp("rollback", shop, "--wait")
 	require.Equal(t, 1, back.code, back)
 	require.Contains(t, back.stderr, "no release before", "the monitor deploys the same release")
 

@@ -4,17 +4,24 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -89,11 +96,102 @@ func TestEveryOutcomeReplays(t *testing.T) {
 	w.replays("purged", deploy)
 }
 
+// TestEveryTypeReplays runs each type of workflow, and replays its history. With -record
+// it also writes the histories.
+func TestEveryTypeReplays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.alone(fmt.Sprintf("workspace = %q", w.workspace), "[monitor]", fmt.Sprintf("interval = %q", monitorInterval),
+		"[alerts]", `command = ["/bin/cat"]`)
+	w.worker("--control", "--listen", "off")
+	w.worker("--node", w.node, "--listen", "off")
+	name := w.node + "-types"
+	ok := func(args ...string) {
+		t.Helper()
+		r := w.mcp(args...)
+		require.Zero(t, r.code, "mcp %s: %s", strings.Join(args, " "), r)
+	}
+	w.source("v1", "")
+	w.define(name, w.service(name, "v1", ""))
+	ok("build", name)
+	ok("sync")
+	ok("plan", name)
+	first := w.deploy(name)
+	w.define(name, w.service(name, "v1", `env = { A = "b" }`))
+	w.deploy(name)
+	ok("rollback", name)
+	for _, read := range [][]string{
+		{"status"}, {"ps"}, {"history", name}, {"service", "list"}, {"logs", name}, {"doctor"}, {"exec", name, "--", "/app", "-h"},
+		{"events"}, {"node", "list"}, {"node", "show", w.node}, {"node", "drain", w.node}, {"node", "activate", w.node},
+		{"adopt", name, "--dry-run"},
+	} {
+		w.mcp(read...) // whatever the answer is, the workflow has one
+	}
+	w.podman("stop", "--time", "0", name+"-app")
+	require.Eventually(t, func() bool { return len(w.events(name)) > 0 }, time.Minute, 200*time.Millisecond, "the stopped container is an event, and an alert")
+	ok("start", name)
+	definition := servicedef.Service{Name: name, Node: w.node, Active: true, Components: []servicedef.Component{{Name: "app", Node: w.node, Image: first.Components[0].Image}}}
+	w.starts(workflows.MendName, workflows.MendInput{Definition: definition, Deployment: w.newest(name), Nodes: []string{w.node}})
+	w.starts(workflows.ServicesName)
+	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
+	ok("undeploy", name, "-y")
+	w.starts(workflows.PurgeableName, name)
+	ok("purge", name, "-y")
+	ok("node", "remove", w.node, "-y")
+	for _, workflow := range slices.Sorted(maps.Keys(workers.Workflows())) {
+		id, run := w.closed(workflow)
+		w.replaysRun(strings.ToLower(workflow), id, run)
+	}
+}
+
+// newest is the number of the newest deployment of a service.
+func (w *world) newest(service string) int {
+	w.t.Helper()
+	var known workflows.HistoryResult
+	w.mcp("history", service, "--json").decode(w.t, &known)
+	return known.Deployments[0].Number
+}
+
+// starts runs a workflow to its end.
+func (w *world) starts(workflow string, in ...any) {
+	w.t.Helper()
+	run, err := w.temporal().ExecuteWorkflow(w.t.Context(), client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflow, in...)
+	require.NoError(w.t, err)
+	require.NoError(w.t, run.Get(w.t.Context(), nil))
+}
+
+// closed finds a run of a workflow that has ended by itself, the newest that has
+// completed if any has. Temporal indexes it a moment later.
+func (w *world) closed(workflow string) (id, run string) {
+	w.t.Helper()
+	c := w.temporal()
+	require.Eventually(w.t, func() bool {
+		for _, status := range []string{"Completed", "ContinuedAsNew", "Failed"} {
+			listed, err := c.ListWorkflow(w.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+				Query: fmt.Sprintf("WorkflowType = %q and ExecutionStatus = %q", workflow, status),
+			})
+			if err == nil && len(listed.GetExecutions()) > 0 {
+				found := listed.GetExecutions()[0].GetExecution()
+				id, run = found.GetWorkflowId(), found.GetRunId()
+				return true
+			}
+		}
+		return false
+	}, time.Minute, 200*time.Millisecond, "a run of %s", workflow)
+	return id, run
+}
+
 // replays replays the newest history of a workflow id.
 func (w *world) replays(name, id string) {
 	w.t.Helper()
+	w.replaysRun(name, id, "")
+}
+
+// replaysRun replays the history of a run.
+func (w *world) replaysRun(name, id, run string) {
+	w.t.Helper()
 	var h history.History
-	events := w.temporal().GetWorkflowHistory(w.t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := w.temporal().GetWorkflowHistory(w.t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		require.NoError(w.t, err)

@@ -186,7 +186,7 @@ func TestAContainerThatRunsIsAdoptedAsItIs(t *testing.T) {
 		refused := w.mcp("deploy", "taken", "--force")
 		require.Equal(t, 1, refused.code, refused)
 		require.Contains(t, refused.stderr, "taken-app exists on node local and was not started by mcp")
-		require.Equal(t, []string{"replaced"}, w.status("taken").Components[0].Drift)
+		require.Equal(t, []string{"renamed"}, w.status("taken").Components[0].Drift)
 		w.podman("rm", "--force", "--time", "0", "taken-app")
 		require.Equal(t, []string{"renamed"}, w.status("taken").Components[0].Drift)
 		w.podman("rename", "taken-mine", "taken-app")
@@ -231,7 +231,7 @@ func TestAnAdoptedContainerIsReplacedAndNoRequestFails(t *testing.T) {
 	require.Equal(t, "http", w.portsHeld("heir"))
 	require.Equal(t, workflows.Unchanged, w.deploy("heir").Outcome)
 
-	back := w.mcp("rollback", "heir", "--json")
+	back := w.mcp("rollback", "heir", "--wait", "--json")
 	require.Zero(t, back.code, back)
 	var result2 workflows.Result
 	back.decode(t, &result2)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,9 +12,13 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// change runs a changing verb that must succeed or be unchanged.
+// change runs a changing verb that must succeed or be unchanged, and waits until what
+// it replaces is gone.
 func (w *world) change(outcome workflows.Outcome, args ...string) workflows.Result {
 	w.t.Helper()
+	if slices.Contains([]string{"deploy", "rollback", "restart", "start"}, args[0]) {
+		args = append(args, "--wait")
+	}
 	r := w.mcp(append(args, "--json")...)
 	require.Zero(w.t, r.code, r)
 	var result workflows.Result
@@ -56,11 +61,11 @@ func TestAServiceIsStoppedAndStartedAsItWasReleased(t *testing.T) {
 	require.Equal(t, "v2", w.fetch(started.Components[0].Ports["http"]), "the image that it had")
 	w.change(workflows.Unchanged, "start", "calm")
 
-	back := w.mcp("rollback", "calm")
+	back := w.mcp("rollback", "calm", "--wait")
 	require.Zero(t, back.code, back)
 	require.Contains(t, back.stderr, "to release 1", "release 2 runs, whichever verb started it")
 	w.change(workflows.Succeeded, "stop", "calm")
-	again := w.mcp("rollback", "calm")
+	again := w.mcp("rollback", "calm", "--wait")
 	require.Zero(t, again.code, again)
 	require.Contains(t, again.stderr, "from release 8 to release 7", "the release that ran until the stop")
 	require.Equal(t, "v1", w.fetch(w.routePort("calm")))
@@ -85,7 +90,7 @@ func TestARestartFailsNoRequest(t *testing.T) {
 	require.NotEqual(t, id, w.podman("inspect", "fresher-app", "--format", "{{.Id}}"))
 	require.Equal(t, first.Components[0].Digest, result.Components[0].Digest)
 	require.False(t, w.status("fresher").Pending)
-	back := w.mcp("rollback", "fresher")
+	back := w.mcp("rollback", "fresher", "--wait")
 	require.Contains(t, back.stderr, "no release before", "it is the same release")
 }
 

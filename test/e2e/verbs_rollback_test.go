@@ -30,7 +30,7 @@ func TestRollbackRunsTheFormerReleaseByItsDigests(t *testing.T) {
 	w.define("back", w.service("back", "v1", ""))
 	require.Zero(t, w.mcp("build", "back", "--force").code)
 
-	rolled := w.mcp("rollback", "back", "--json")
+	rolled := w.mcp("rollback", "back", "--wait", "--json")
 	require.Zero(t, rolled.code, rolled)
 	require.Contains(t, rolled.stderr, "back from release 2 to release 1")
 	var result workflows.Result
@@ -65,10 +65,10 @@ func TestRollbackGoesToWhatRanLast(t *testing.T) {
 	w.deploy("last")
 	w.define("last", "active = false\n"+w.service("last", "v1", ""))
 	w.deploy("last")
-	require.Zero(t, w.mcp("start", "last").code)
+	require.Zero(t, w.mcp("start", "last", "--wait").code)
 	require.Zero(t, w.mcp("undeploy", "last", "-y").code)
 
-	rolled := w.mcp("rollback", "last", "--json")
+	rolled := w.mcp("rollback", "last", "--wait", "--json")
 	require.Zero(t, rolled.code, rolled)
 	require.Contains(t, rolled.stderr, "back from release 4 to release 3")
 	var result workflows.Result

@@ -55,7 +55,7 @@ func TestASyncRecordsDefinitionsAndDeploysNothing(t *testing.T) {
 
 	require.Equal(t, workflows.Succeeded, w.deploy("noted").Outcome)
 	require.False(t, w.status("noted").Pending)
-	require.Zero(t, w.mcp("rollback", "noted").code)
+	require.Zero(t, w.mcp("rollback", "noted", "--wait").code)
 	require.True(t, w.status("noted").Pending, "the definition says otherwise")
 	require.Zero(t, w.mcp("undeploy", "noted", "-y").code)
 	require.False(t, w.status("noted").Pending)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -79,10 +80,14 @@ func (w *world) retired(r workflows.Result) []string {
 	w.t.Helper()
 	var taken []string
 	w.eachActivity(r.WorkflowID, r.RunID, func(activity, _ string, input []byte) {
-		var in struct{ Containers []string }
+		var in struct{ Containers []fleet.Ref }
 		if activity == "Retire" {
 			require.NoError(w.t, json.Unmarshal(input, &in))
-			taken = append(taken, strings.Join(in.Containers, ","))
+			var names []string
+			for _, c := range in.Containers {
+				names = append(names, c.Name)
+			}
+			taken = append(taken, strings.Join(names, ","))
 		}
 	})
 	return taken
@@ -139,7 +144,7 @@ func TestUndeployRemovesAServiceAndKeepsItsData(t *testing.T) {
 	nowhere := w.mcp("rollback", "gone", "--to", "2")
 	require.Equal(t, 1, nowhere.code, nowhere)
 	require.Contains(t, nowhere.stderr, "deployment 2 undeployed gone")
-	back := w.mcp("rollback", "gone", "--json")
+	back := w.mcp("rollback", "gone", "--wait", "--json")
 	require.Zero(t, back.code, back)
 	require.Contains(t, back.stderr, "back from release 2 to release 1")
 	var again workflows.Result
@@ -157,7 +162,7 @@ func TestUndeployRemovesAServiceAndKeepsItsData(t *testing.T) {
 
 	undeploy(workflows.Succeeded)
 	w.define("gone", w.pair("gone"))
-	require.Equal(t, 0, w.mcp("deploy", "gone/db").code)
+	require.Equal(t, 0, w.mcp("deploy", "gone/db", "--wait").code)
 	require.Len(t, w.containers("gone"), 1)
 	require.Contains(t, w.containers("gone")[0], "gone-db ")
 	require.Equal(t, workflows.Succeeded, w.deploy("gone").Outcome)

@@ -35,3 +35,26 @@ func TestVerbsWaitForAControlWorker(t *testing.T) {
 		require.Zero(t, waiting.code(time.Minute), verb)
 	}
 }
+
+// A node whose worker has just ended may be restarting: a deploy waits for it, and says
+// so.
+func TestADeployWaitsForANodeThatRestarts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.alone()
+	w.source("v1", "")
+	name := w.node + "-restarts"
+	w.worker("--control", "--listen", "off")
+	served := w.worker("--node", w.node, "--listen", "off")
+	w.worker("--builder", w.builder, "--workspace", w.workspace, "--listen", "off")
+	w.define(name, w.service(name, "v1", ""))
+	served.signal(syscall.SIGKILL)
+	<-served.done
+	waiting := w.process("deploy", name)
+	require.Eventually(t, func() bool {
+		return strings.Contains(waiting.stderr.String(), "waiting for "+w.node+": waiting for a worker of node-"+w.node)
+	}, time.Minute, 50*time.Millisecond)
+	w.worker("--node", w.node, "--listen", "off")
+	require.Zero(t, waiting.code(2*time.Minute))
+	require.Contains(t, waiting.stderr.String(), "✓ waiting for "+w.node)
+}

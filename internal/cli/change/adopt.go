@@ -66,7 +66,7 @@ func runAdopt(ctx context.Context, s *session.Session, service string, dry bool,
 	if dry {
 		return showAdoption(ctx, s, c, in)
 	}
-	if err := perform(ctx, s, c, in); err != nil || s.JSON {
+	if err := perform(ctx, s, c, in, true); err != nil || s.JSON {
 		return err
 	}
 	return showNext(ctx, s, c, in, cfg.Build.Builder)

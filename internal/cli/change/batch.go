@@ -29,6 +29,7 @@ type batch struct {
 	client  client.Client
 	builder *follow.Builder
 	changed bool // only what a deploy would change is deployed
+	wait    bool // until the containers that are replaced are gone
 	width   int  // of the longest name
 	lines   sync.Mutex
 }
@@ -43,8 +44,8 @@ type fate struct {
 }
 
 // deployMany deploys several services concurrently.
-func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, changed bool) error {
-	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: changed}
+func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, o deployOptions) error {
+	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: o.changed, wait: o.wait}
 	for _, in := range inputs {
 		b.width = max(b.width, len(in.Definition.Name))
 	}
@@ -127,6 +128,7 @@ func (b *batch) follow(ctx context.Context, one *session.Session, in workflows.D
 	}
 	result.RunID = run.GetRunID()
 	follower := one.Follow(b.client)
+	follower.ToEnd = b.wait
 	if follower.Builds, err = b.builder.Serve(ctx, in.Definition); err != nil {
 		return err
 	}

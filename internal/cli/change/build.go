@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
@@ -70,11 +71,12 @@ func runBuild(ctx context.Context, s *session.Session, target string, o buildOpt
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(workflows.SearchService.ValueSet(service)),
 	}, workflows.BuildName, in)
 	var running *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &running) {
-		return fault.New(fault.Conflict, "%s is being built already", service).
-			WithHint("wait until workflow %s ends", workflows.BuildID(service))
-	}
-	if err != nil {
+	switch {
+	case errors.As(err, &running):
+		if run, err = attachBuild(ctx, s, c, running.RunId, in); err != nil {
+			return err
+		}
+	case err != nil:
 		return exit.Temporal(err)
 	}
 	builder, follower := s.Builder(c, cfg), s.Follow(c)
@@ -87,6 +89,27 @@ func runBuild(ctx context.Context, s *session.Session, target string, o buildOpt
 		return err
 	}
 	return showBuild(s, result)
+}
+
+// attachBuild returns the build that is under way if it is the same one. That waits
+// where it was started by a command that was its builder and has ended.
+func attachBuild(ctx context.Context, s *session.Session, c client.Client, runID string, in workflows.BuildInput) (client.WorkflowRun, error) {
+	run := c.GetWorkflow(ctx, workflows.BuildID(in.Definition.Name), runID)
+	first, err := c.GetWorkflowHistory(ctx, run.GetID(), runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT).Next()
+	if err != nil {
+		return nil, exit.Temporal(err)
+	}
+	var theirs workflows.BuildInput
+	payloads := first.GetWorkflowExecutionStartedEventAttributes().GetInput()
+	if err := converter.GetDefaultDataConverter().FromPayloads(payloads, &theirs); err != nil {
+		return nil, fmt.Errorf("read the build that is under way: %w", err)
+	}
+	if theirs.Hash() != in.Hash() {
+		return nil, fault.New(fault.Conflict, "%s is being built already, with another definition or other options", in.Definition.Name).
+			WithHint("wait until workflow %s ends", run.GetID())
+	}
+	s.Say("attached to the build of %s that %s started", in.Definition.Name, theirs.Who)
+	return run, nil
 }
 
 // buildInput reads the definition, and checks that it can build the image.
@@ -119,13 +142,7 @@ func showBuild(s *session.Session, r workflows.BuildResult) error {
 	} else {
 		_, _ = fmt.Fprintf(s.Stdout, "%s: %s, %s\n", r.Service, r.Outcome, time.Duration(r.ElapsedMS)*time.Millisecond)
 		for _, image := range r.Images {
-			word := "exists"
-			if image.Pushed {
-				word = "built and pushed"
-			} else if image.Digest == "" {
-				word = "not built"
-			}
-			_, _ = fmt.Fprintf(s.Stdout, "  %s  %s  %s\n", image.Image, word, image.Digest)
+			_, _ = fmt.Fprintf(s.Stdout, "  %s  %s  %s\n", image.Image, imageWord(image), image.Digest)
 		}
 	}
 	if r.Error != nil {
@@ -133,4 +150,17 @@ func showBuild(s *session.Session, r workflows.BuildResult) error {
 		return exit.Failed
 	}
 	return nil
+}
+
+// imageWord is what became of an image.
+func imageWord(image workflows.ImageResult) string {
+	switch {
+	case image.Pushed:
+		return "built and pushed"
+	case image.Built:
+		return "built, and not pushed"
+	case image.Digest != "":
+		return "exists"
+	}
+	return "not built"
 }

@@ -21,6 +21,10 @@ and pushes the images that the image registry lacks, allocates host ports for
 the routes, starts the new containers, and cuts over when all are healthy.
 What fails is put back. A service with active = false is stopped.
 
+The command ends when the new containers have taken over. The old ones are
+drained, stopped and removed after that, without it: mcp status lists them until
+they are gone, and --wait waits for that. So does the next deploy of the service.
+
 The deploy runs in Temporal: Ctrl-C only detaches from it, and the same command
 attaches again.
 
@@ -37,6 +41,7 @@ unchanged. With --json there is one object for one named service, else a list.`,
 	cmd.Flags().BoolVar(&o.all, "all", false, "deploy every service of the services directory")
 	cmd.Flags().BoolVar(&o.changed, "changed", false, "deploy only the services, of the named ones or of all, that a deploy would change")
 	deadlineFlag(cmd, &o.deadline)
+	waitFlag(cmd, &o.wait)
 	return cmd
 }
 
@@ -55,18 +60,19 @@ func runDeploy(ctx context.Context, s *session.Session, targets []string, o depl
 	}
 	defer c.Close()
 	if len(targets) == 1 && !o.changed {
-		return deployOne(ctx, s, c, cfg, inputs[0])
+		return deployOne(ctx, s, c, cfg, inputs[0], o.wait)
 	}
-	return deployMany(ctx, s, c, cfg, inputs, o.changed)
+	return deployMany(ctx, s, c, cfg, inputs, o)
 }
 
 // deployOne deploys one service, and builds what it needs.
-func deployOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, in workflows.DeployInput) error {
+func deployOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, in workflows.DeployInput, wait bool) error {
 	run, err := startDeploy(ctx, s, c, in)
 	if err != nil {
 		return err
 	}
 	builder, follower := s.Builder(c, cfg), s.Follow(c)
+	follower.ToEnd = wait
 	if follower.Builds, err = builder.Serve(ctx, in.Definition); err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type deployOptions struct {
 	// all is for every definition of the services directory; changed is for those of
 	// them, or of the named ones, that a deploy would change.
 	all, changed bool
+	// wait is for the containers that are replaced to be gone.
+	wait bool
 }
 
 // check fails where the services to deploy are not given, or given twice.
@@ -69,7 +71,22 @@ func deployInputs(s *session.Session, cfg *config.Config, targets []string, o de
 		named[name] = true
 		inputs = append(inputs, o.apply(in))
 	}
+	if err := collisionsOf(inputs); err != nil {
+		bad = append(bad, err)
+	}
 	return inputs, together(bad)
+}
+
+// collisionsOf finds names that two of the services to deploy would have.
+func collisionsOf(inputs []workflows.DeployInput) error {
+	list := make([]*servicedef.Service, 0, len(inputs))
+	for i := range inputs {
+		list = append(list, &inputs[i].Definition)
+	}
+	if err := servicedef.Collisions(list); err != nil {
+		return exit.Usage(err)
+	}
+	return nil
 }
 
 // allInputs reads every definition of the services directory.
@@ -81,18 +98,16 @@ func allInputs(s *session.Session, cfg *config.Config, o deployOptions) ([]workf
 	if err != nil {
 		return nil, exit.Usage(err)
 	}
-	var all []*servicedef.Service
 	var inputs []workflows.DeployInput
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		all = append(all, byName[name])
 		inputs = append(inputs, o.apply(s.DeployInput(cfg, byName[name])))
 	}
 	var bad []error
 	if len(problems) > 0 {
 		bad = append(bad, exit.Usage(problems))
 	}
-	if err := servicedef.Collisions(all); err != nil {
-		bad = append(bad, exit.Usage(err))
+	if err := collisionsOf(inputs); err != nil {
+		bad = append(bad, err)
 	}
 	return inputs, together(bad)
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // perform starts an operation that builds nothing, or attaches to it, and shows how it
-// ends.
-func perform(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) error {
-	result, err := performed(ctx, s, c, in)
+// ends. With wait that is when the containers that it replaces are gone.
+func perform(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation, wait bool) error {
+	result, err := performed(ctx, s, c, in, wait)
 	if err != nil {
 		return err
 	}
@@ -20,10 +20,13 @@ func perform(ctx context.Context, s *session.Session, c client.Client, in workfl
 }
 
 // performed is perform, without showing the result.
-func performed(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) (result workflows.Result, err error) {
+func performed(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation, wait bool) (result workflows.Result, err error) {
 	run, err := startDeploy(ctx, s, c, in)
 	if err != nil {
 		return result, err
 	}
-	return result, s.Follow(c).Run(ctx, run, &result)
+	follower := s.Follow(c)
+	follower.ToEnd = wait
+	follower.Word = in.Word()
+	return result, follower.Run(ctx, run, &result)
 }

@@ -67,7 +67,7 @@ func runPurge(ctx context.Context, s *session.Session, service string, o purgeOp
 	}
 	in := workflows.PurgeInput{Service: service, Deadline: cmp.Or(o.deadline, time.Duration(cfg.Deadline))}
 	in.Who, in.From = s.Identity()
-	result, err := performed(ctx, s, c, in)
+	result, err := performed(ctx, s, c, in, true)
 	switch {
 	case err != nil:
 		return err

@@ -2,6 +2,7 @@ package change
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func writeResult(s *session.Session, r workflows.Result) {
 		}
 		return
 	}
-	_, _ = fmt.Fprintf(s.Stdout, "%s: %s, deployment %d, %s\n", r.Service, r.Outcome, r.Deployment, elapsed)
+	_, _ = fmt.Fprintf(s.Stdout, "%s: %s, deployment %d, %s%s\n", r.Service, r.Outcome, r.Deployment, elapsed, retiring(r.Retiring))
 	if r.Outcome != workflows.Succeeded && r.Outcome != workflows.Unchanged {
 		return
 	}
@@ -68,6 +69,21 @@ func writeResult(s *session.Session, r workflows.Result) {
 	for _, left := range r.Left {
 		_, _ = fmt.Fprintf(s.Stdout, "  left alone: %s\n", left)
 	}
+}
+
+// retiring describes the containers that run on beside their successors; "" for none.
+func retiring(list []workflows.Retiring) string {
+	if len(list) == 0 {
+		return ""
+	}
+	verb, what := "retire", fmt.Sprintf("%d old containers", len(list))
+	if slices.ContainsFunc(list, func(r workflows.Retiring) bool { return r.DrainMS > 0 }) {
+		verb = "drain"
+	}
+	if len(list) == 1 {
+		verb, what = verb+"s", "the old container"
+	}
+	return "; " + what + " " + verb
 }
 
 // made names what was done to a component, and to its image.

@@ -17,25 +17,28 @@ import (
 func newRollback(s *session.Session) *cobra.Command {
 	var to int
 	var deadline time.Duration
+	var wait bool
 	cmd := &cobra.Command{
 		Use:   "rollback SERVICE",
 		Short: "Deploy a former release again, with the digests that it had",
 		Long: `Rollback deploys the release before this one, or the one that --to names, with
 its own definition and the very images that it had, wherever their tags point
-now. It is a deploy like any other: health-gated, and put back if it fails.
+now. The image registry is asked only for what its nodes do not have. It is a
+deploy like any other: health-gated, and put back if it fails.
 After mcp undeploy and mcp stop it deploys the release that ran last.`,
 		Example: "  mcp rollback shop\n  mcp rollback shop --to 12",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runRollback(cmd.Context(), s, args[0], to, deadline)
+			return runRollback(cmd.Context(), s, args[0], to, deadline, wait)
 		},
 	}
 	cmd.Flags().IntVar(&to, "to", 0, "the number of the release, from mcp history")
 	deadlineFlag(cmd, &deadline)
+	waitFlag(cmd, &wait)
 	return cmd
 }
 
-func runRollback(ctx context.Context, s *session.Session, service string, to int, deadline time.Duration) error {
+func runRollback(ctx context.Context, s *session.Session, service string, to int, deadline time.Duration, wait bool) error {
 	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
@@ -54,7 +57,7 @@ func runRollback(ctx context.Context, s *session.Session, service string, to int
 		Deadline:   deadline,
 	}
 	in.Who, in.From = s.Identity()
-	return perform(ctx, s, c, in)
+	return perform(ctx, s, c, in, wait)
 }
 
 // formerRelease reads the release to go back to: number to or, for 0, the newest before

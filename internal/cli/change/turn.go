@@ -55,15 +55,19 @@ definition file is not read, and need not exist.`,
 // definition file.
 func turnCommand(s *session.Session, verb workflows.Verb, cmd *cobra.Command) *cobra.Command {
 	var deadline time.Duration
+	var wait bool
 	cmd.Args = session.Args(cobra.ExactArgs(1))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return runTurn(cmd.Context(), s, verb, args[0], deadline)
+		return runTurn(cmd.Context(), s, verb, args[0], deadline, wait)
 	}
 	deadlineFlag(cmd, &deadline)
+	if verb != workflows.VerbStop { // which replaces none
+		waitFlag(cmd, &wait)
+	}
 	return cmd
 }
 
-func runTurn(ctx context.Context, s *session.Session, verb workflows.Verb, target string, deadline time.Duration) error {
+func runTurn(ctx context.Context, s *session.Session, verb workflows.Verb, target string, deadline time.Duration, wait bool) error {
 	service, component, part := strings.Cut(target, "/")
 	if part && verb != workflows.VerbRestart {
 		return exit.Usage(fmt.Errorf("mcp %[1]s takes a whole service: mcp %[1]s %[2]s", verb, service))
@@ -82,5 +86,5 @@ func runTurn(ctx context.Context, s *session.Session, verb workflows.Verb, targe
 		in.Only = []string{component}
 	}
 	in.Who, in.From = s.Identity()
-	return perform(ctx, s, c, in)
+	return perform(ctx, s, c, in, wait)
 }

@@ -62,7 +62,7 @@ func runUndeploy(ctx context.Context, s *session.Session, service string, yes bo
 		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
 	}
 	in.Who, in.From = s.Identity()
-	return perform(ctx, s, c, in)
+	return perform(ctx, s, c, in, true)
 }
 
 // containersByNode lists the containers of a service, a line for each node. A service

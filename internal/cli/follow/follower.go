@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"strings"
 
 	"go.temporal.io/sdk/client"
@@ -16,6 +17,17 @@ type Follower struct {
 	Client  client.Client
 	// Builds is set where this process is the builder of what it follows.
 	Builds bool
+	// ToEnd is set where a deploy is followed until the containers before it are gone,
+	// and not only until it has succeeded.
+	ToEnd bool
+	// Word is the verb of what it follows; "" for that of the workflow's id.
+	Word string
+}
+
+// subject names what a workflow does, and the service.
+func (f Follower) subject(run client.WorkflowRun) (word, service string) {
+	word, service, _ = strings.Cut(run.GetID(), "/")
+	return cmp.Or(f.Word, word), service
 }
 
 // Running is the outcome of a workflow that goes on without its command.
@@ -27,15 +39,23 @@ type Detached struct {
 	Service    string `json:"service"`
 	WorkflowID string `json:"workflow_id"`
 	RunID      string `json:"run_id"`
-	// Outcome is "running".
+	// Outcome is "running", or "succeeded" where only former containers are still to be
+	// removed.
 	Outcome workflows.Outcome `json:"outcome"`
 }
 
 // detach prints how to attach again to a workflow that goes on, and what it waits
-// for meanwhile.
-func (f Follower) detach(run client.WorkflowRun) error {
-	verb, service, _ := strings.Cut(run.GetID(), "/")
-	f.Console.Say("detached: the %s of %s goes on in Temporal; the same command attaches again", verb, service)
+// for meanwhile. Released is the result of a deploy that has succeeded, else nil.
+func (f Follower) detach(run client.WorkflowRun, released *workflows.Result) error {
+	word, service := f.subject(run)
+	if released != nil {
+		f.Console.Say("detached: the %s of %s has succeeded; its former containers are removed without this command", word, service)
+		if f.Console.JSON {
+			f.Console.PrintJSON(Detached{service, run.GetID(), run.GetRunID(), workflows.Succeeded})
+		}
+		return exit.Interrupted
+	}
+	f.Console.Say("detached: the %s of %s goes on in Temporal; the same command attaches again", word, service)
 	if run.GetID() == workflows.DeployID(service) {
 		f.Console.Say("mcp cancel %s stops it, and puts back what ran before", service)
 	}

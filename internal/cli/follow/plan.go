@@ -3,6 +3,8 @@ package follow
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/plan"
@@ -13,7 +15,11 @@ import (
 func WritePlan(w io.Writer, r workflows.PlanResult) {
 	p := r.Plan
 	if p.Unchanged() {
-		_, _ = fmt.Fprintf(w, "%s: no change\n", p.Service)
+		text := "no change"
+		if r.Dirty {
+			text = "no change to its containers; it is dirty, and a deploy marks it clean"
+		}
+		_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, text)
 		return
 	}
 	from := "no release yet"
@@ -23,7 +29,7 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 	_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, from)
 	for _, recovery := range p.Recovery {
 		_, _ = fmt.Fprintf(w, "  ! %s: %s to repair, left by a deploy that did not end, or renamed by hand\n",
-			recovery.Node, ui.Counted(len(recovery.Remove)+len(recovery.Rename), "container"))
+			recovery.Node, ui.Counted(repaired(recovery), "container"))
 	}
 	for _, image := range r.Builds {
 		_, _ = fmt.Fprintf(w, "  * build and push %s\n", image)
@@ -36,11 +42,29 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 				_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
 			}
 		}
+		for _, taking := range step.Takes {
+			_, _ = fmt.Fprintf(table, "      takes %s from %s, which stops first\n", taking.Thing, taking.From)
+		}
 	}
 	_ = table.Flush()
 	if p.Definition && !p.TouchesContainers() {
 		_, _ = fmt.Fprintln(w, "  the definition changes, and no container for it")
 	}
+	for _, node := range p.Unreachable {
+		_, _ = fmt.Fprintf(w, "  ! %s does not answer: what it has to remove stays until it is back\n", node)
+	}
+}
+
+// repaired counts the containers that a recovery removes, renames or starts.
+func repaired(r plan.Recovery) int {
+	names := map[string]bool{}
+	for _, c := range slices.Concat(r.Remove, r.Start) {
+		names[c.Name] = true
+	}
+	for _, rename := range r.Rename {
+		names[rename.To] = true // which it may start, too
+	}
+	return len(names)
 }
 
 // Sign is an action as a diff marks it.
@@ -59,10 +83,22 @@ func Sign(action plan.Action) string {
 // changeText renders one change.
 func changeText(c plan.Change) string {
 	switch {
+	case c.From == "" && hasValue(c.Field):
+		return fmt.Sprintf("%s: (none) → %s", c.Field, c.To)
 	case c.From == "":
 		return fmt.Sprintf("%s: %s", c.Field, c.To)
 	case c.To == "":
 		return fmt.Sprintf("%s: %s → (none)", c.Field, c.From)
 	}
 	return fmt.Sprintf("%s: %s → %s", c.Field, c.From, c.To)
+}
+
+// hasValue reports whether a field has no value before it is given one: of the others
+// that have no former value, To is what becomes of them.
+func hasValue(field string) bool {
+	switch field {
+	case "user", "network", "memory", "health.http", "health.host":
+		return true
+	}
+	return strings.HasPrefix(field, "routes.")
 }

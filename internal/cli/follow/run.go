@@ -3,7 +3,6 @@ package follow
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -16,61 +15,73 @@ import (
 )
 
 // Run follows a workflow to its end and decodes the result, which a failed one has
-// too. An error means that there is none. When ctx ends, Run detaches: the workflow
-// goes on.
+// too. A deploy that has succeeded, and only retires the containers before it, is at
+// its end unless ToEnd is set. An error means that there is no result. When ctx ends,
+// Run detaches: the workflow goes on.
 func (f Follower) Run(ctx context.Context, run client.WorkflowRun, result any) error {
 	ended := make(chan struct{})
 	var err error
+	getting, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		defer close(ended)
-		err = run.Get(ctx, result)
+		err = run.Get(getting, result)
 	}()
-	if err := f.watch(ctx, run, ended); err != nil {
-		return err
+	released, watchErr := f.watch(ctx, run, ended)
+	if watchErr != nil {
+		return watchErr
+	}
+	if deployed, ok := result.(*workflows.Result); ok && released != nil && !f.ToEnd {
+		stop()
+		<-ended
+		if err != nil { // it goes on
+			*deployed = *released
+		}
+		return nil
 	}
 	<-ended
 	if err != nil && !errors.As(err, new(*temporal.WorkflowExecutionError)) {
 		err = run.Get(ctx, result) // Temporal did not answer the first call
 	}
 	switch {
-	case err == nil || workflows.ResultOf(err, result) || terminated(err, run, result):
+	case err == nil || workflows.ResultOf(err, result) || f.terminated(err, run, result):
 		return nil
 	case ctx.Err() != nil:
-		return f.detach(run)
+		return f.detach(run, released)
 	}
 	return workflows.FaultOf(err)
 }
 
 // terminated fills in the result of a terminated workflow, which returns none. It
 // reports whether the workflow was terminated.
-func terminated(err error, run client.WorkflowRun, result any) bool {
+func (f Follower) terminated(err error, run client.WorkflowRun, result any) bool {
 	if !errors.As(err, new(*temporal.TerminatedError)) {
 		return false
 	}
-	verb, service, _ := strings.Cut(run.GetID(), "/")
-	f := fault.New(fault.Conflict, "the %s of %s was terminated in Temporal", verb, service)
+	word, service := f.subject(run)
+	cause := fault.New(fault.Conflict, "the %s of %s was terminated in Temporal", word, service)
 	switch r := result.(type) {
 	case *workflows.Result:
-		f.Message += "; nothing has been put back"
+		cause.Message += "; nothing has been put back"
 		*r = workflows.Result{
 			Service: service, WorkflowID: run.GetID(), RunID: run.GetRunID(),
 			Outcome: workflows.Failed, Dirty: true, Components: []workflows.ComponentResult{},
-			Error: f.WithHint("mcp deploy %s repairs it", service),
+			Error: cause.WithHint("mcp deploy %s repairs it", service),
 		}
 	case *workflows.BuildResult:
 		*r = workflows.BuildResult{
 			Service: service, WorkflowID: run.GetID(), RunID: run.GetRunID(),
-			Outcome: workflows.Failed, Images: []workflows.ImageResult{}, Error: f,
+			Outcome: workflows.Failed, Images: []workflows.ImageResult{}, Error: cause,
 		}
 	}
 	return true
 }
 
 // watch shows a workflow until it ends: ended is closed then. When ctx ends it
-// detaches.
-func (f Follower) watch(ctx context.Context, run client.WorkflowRun, ended <-chan struct{}) error {
+// detaches. Released is the result of a deploy that has succeeded and may go on.
+func (f Follower) watch(ctx context.Context, run client.WorkflowRun, ended <-chan struct{}) (released *workflows.Result, err error) {
 	view := newTimeline(f.Console.Stderr)
-	view.live = f.Console.Screen != nil
+	view.live, view.toEnd = f.Console.Screen != nil, f.ToEnd
 	defer f.Console.Live(view.lines)()
 	polls, stop := context.WithCancel(ctx)
 	polled := make(chan struct{})
@@ -78,19 +89,35 @@ func (f Follower) watch(ctx context.Context, run client.WorkflowRun, ended <-cha
 		defer close(polled)
 		f.pollPending(polls, run, view)
 	}()
-	err := f.tail(ctx, run, view, ended)
+	err = f.tail(ctx, run, view, ended)
 	stop()
 	<-polled
-	if ctx.Err() != nil {
-		return f.detach(run)
+	if view.released != nil {
+		released = view.released.Result
 	}
-	return err
+	if ctx.Err() != nil && (released == nil || f.ToEnd) {
+		return nil, f.detach(run, released)
+	}
+	return released, err
 }
+
+// enough reports whether the rest of a workflow need not be followed: a deploy has
+// succeeded, and has no use for the builder that this process is.
+func (f Follower) enough(view *timeline) bool {
+	r := view.released
+	return r != nil && !f.ToEnd && (!f.Builds || !r.Prunes || view.pruned)
+}
+
+// pruneTimeout is how long a command whose deploy has succeeded stays to remove images
+// as its builder: as long as the step waits for one.
+const pruneTimeout = 5 * time.Second
 
 // tail feeds each event of the history to the view, once. It needs no worker and
 // adds no event. While Temporal does not answer it waits, and then goes on from the
 // same event.
 func (f Follower) tail(ctx context.Context, run client.WorkflowRun, view *timeline, ended <-chan struct{}) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	seen, away, gather := int64(0), false, f.pace().gather
 	for {
 		events := f.Client.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
@@ -104,7 +131,14 @@ func (f Follower) tail(ctx context.Context, run client.WorkflowRun, view *timeli
 			away = false
 			if event.GetEventId() > seen {
 				seen = event.GetEventId()
+				before := view.released
 				view.event(event)
+				if f.enough(view) {
+					return nil
+				}
+				if before == nil && view.released != nil && !f.ToEnd {
+					defer time.AfterFunc(pruneTimeout, stop).Stop()
+				}
 			}
 			if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED && time.Since(event.GetEventTime().AsTime()) < gather {
 				select {
@@ -113,7 +147,10 @@ func (f Follower) tail(ctx context.Context, run client.WorkflowRun, view *timeli
 				}
 			}
 		}
-		if err == nil || ctx.Err() != nil {
+		if err == nil || view.released != nil && !f.ToEnd {
+			return nil
+		}
+		if ctx.Err() != nil {
 			return err
 		}
 		if exit.KindOf(err) != fault.Unavailable {
@@ -143,10 +180,12 @@ func (f Follower) pollPending(ctx context.Context, run client.WorkflowRun, view 
 			return
 		case <-ticker.C:
 		}
+		before := view.underWay()
 		described, err := f.Client.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 		if err != nil {
 			continue // tail reports that Temporal does not answer
 		}
+		view.settle(before, described.GetPendingActivities())
 		for _, pending := range described.GetPendingActivities() {
 			view.update(pending)
 		}

@@ -32,6 +32,7 @@ type step struct {
 	next            time.Time    // when the next attempt is due; zero while one is under way
 	seen            time.Time    // when the attempt was first seen to wait for a worker
 	abandoned       bool         // no worker has taken it for workerTimeout
+	over            bool         // it has ended, and the history does not have it yet
 
 	// What has been printed of it while it was pending.
 	printed      string // the last line

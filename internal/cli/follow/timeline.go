@@ -35,6 +35,12 @@ type timeline struct {
 	quiet bool
 	// live is set where a screen shows the pending steps: see lines.
 	live bool
+	// toEnd is set where a deploy that has succeeded is followed further.
+	toEnd bool
+	// released is what a deploy has recorded that succeeded and goes on; nil before.
+	// pruned is set when its builder has removed images, or has failed to.
+	released *workflows.Released
+	pruned   bool
 }
 
 func newTimeline(out io.Writer) *timeline {
@@ -74,6 +80,7 @@ func (t *timeline) event(e *history.HistoryEvent) {
 			t.local(e, at)
 		case "SideEffect":
 			t.plan(m)
+			t.release(m, at)
 		}
 	}
 }
@@ -87,6 +94,18 @@ func (t *timeline) plan(m *history.MarkerRecordedEventAttributes) {
 	var text strings.Builder // one write, so that a screen redraws once
 	WritePlan(&text, planned)
 	_, _ = io.WriteString(t.out, text.String())
+}
+
+// release notes that a deploy has succeeded.
+func (t *timeline) release(m *history.MarkerRecordedEventAttributes, at time.Time) {
+	var released workflows.Released
+	if t.decode.FromPayloads(m.GetDetails()["data"], &released) != nil || released.Result == nil {
+		return
+	}
+	t.released = &released
+	if t.toEnd && len(released.Result.Retiring) > 0 {
+		t.line(at, markDone, "released; waiting until the former containers are gone")
+	}
 }
 
 // scheduled begins a step; in a history that is read again, it replaces the step.
@@ -136,6 +155,7 @@ func (t *timeline) ended(scheduled int64, at time.Time, mark, cause string) {
 		return
 	}
 	t.drop(s)
+	t.pruned = t.pruned || s.activity == "PruneImages" && strings.HasPrefix(s.queue, "build-")
 	if t.quiet {
 		return
 	}
@@ -172,6 +192,30 @@ func (t *timeline) update(p *workflow.PendingActivityInfo) {
 	}
 }
 
+// underWay returns the ids of the pending steps.
+func (t *timeline) underWay() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var ids []string
+	for id, s := range t.byID {
+		if slices.Contains(t.pending, s) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// settle hides those of the given steps that Temporal no longer reports as pending.
+// They have ended; while the workflow's own task is under way, Temporal keeps back the
+// events that say so.
+func (t *timeline) settle(ids []string, pending []*workflow.PendingActivityInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		t.byID[id].over = !slices.ContainsFunc(pending, func(p *workflow.PendingActivityInfo) bool { return p.GetActivityId() == id })
+	}
+}
+
 // lines are the pending steps, a line each.
 func (t *timeline) lines() []ui.Styled {
 	t.mu.Lock()
@@ -180,7 +224,9 @@ func (t *timeline) lines() []ui.Styled {
 	frame := spinner[now.UnixMilli()/ui.RedrawEvery.Milliseconds()%int64(len(spinner))]
 	lines := make([]ui.Styled, 0, len(t.pending))
 	for _, s := range t.pending {
-		lines = append(lines, t.styled(now, frame, s.live(now)))
+		if !s.over {
+			lines = append(lines, t.styled(now, frame, s.live(now)))
+		}
 	}
 	return lines
 }

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -210,4 +211,105 @@ func TestThePendingStepsOnAScreen(t *testing.T) {
 	d.complete(7, 6, 59*time.Second, 1, "")
 	require.Len(t, d.view.lines(), 1)
 	require.Contains(t, d.out.String(), "survey rift  (9s)\n")
+}
+
+// A deploy that has succeeded and goes on is at its end for its command, unless that
+// waits, or is the builder that is to remove images first.
+func TestADeployThatHasSucceeded(t *testing.T) {
+	retiring := []workflows.Retiring{{Container: "shop-web.prev", Node: "rift"}}
+	for _, c := range []struct {
+		name         string
+		follower     Follower
+		prunes       bool
+		enough, then bool // after the marker; once the builder has removed its images
+		want         string
+	}{
+		{"ends", Follower{}, true, true, true, ""},
+		{"with --wait it does not", Follower{ToEnd: true}, false, false, false, "  1.00s ✓ released; waiting until the former containers are gone\n"},
+		{"a builder removes images first", Follower{Builds: true}, true, false, true, ""},
+		{"a builder without any does not", Follower{Builds: true}, false, true, true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newRendering(t, false)
+			d.view.toEnd = c.follower.ToEnd
+			require.False(t, c.follower.enough(d.view))
+			released := workflows.Released{Result: &workflows.Result{Outcome: workflows.Succeeded, Retiring: retiring}, Prunes: c.prunes}
+			data, err := converter.GetDefaultDataConverter().ToPayloads(released)
+			require.NoError(t, err)
+			d.event(5, time.Second, enums.EVENT_TYPE_MARKER_RECORDED, &history.HistoryEvent{
+				Attributes: &history.HistoryEvent_MarkerRecordedEventAttributes{MarkerRecordedEventAttributes: &history.MarkerRecordedEventAttributes{
+					MarkerName: "SideEffect", Details: map[string]*common.Payloads{"data": data},
+				}},
+			})
+			require.Equal(t, c.enough, c.follower.enough(d.view))
+			require.Equal(t, c.want, d.out.String())
+			d.view.quiet = true
+			d.schedule(6, time.Second, "PruneImages", "node-rift", "prune images on rift")
+			d.complete(7, 6, time.Second, 1, "")
+			require.Equal(t, c.enough, c.follower.enough(d.view))
+			d.schedule(9, time.Second, "PruneImages", "build-orion", "prune images on builder orion")
+			d.complete(10, 9, time.Second, 1, "")
+			require.Equal(t, c.then, c.follower.enough(d.view))
+		})
+	}
+}
+
+// Temporal keeps the end of a step back while the workflow's own task is under way.
+func TestAStepThatHasEndedIsNotShownAsPending(t *testing.T) {
+	d := newRendering(t, true)
+	d.schedule(5, 50*time.Second, "RunContainer", "node-rift", "web: run on rift")
+	d.schedule(6, 50*time.Second, "RunContainer", "node-rift", "api: run on rift")
+	before := d.view.underWay()
+	require.ElementsMatch(t, []string{"web: run on rift", "api: run on rift"}, before)
+	d.schedule(7, 50*time.Second, "RunContainer", "node-rift", "db: run on rift")
+
+	d.view.settle(before, []*workflow.PendingActivityInfo{{ActivityId: "api: run on rift"}})
+	lines := d.view.lines()
+	require.Len(t, lines, 2)
+	require.Contains(t, lines[0], "api: run on rift")
+	require.Contains(t, lines[1], "db: run on rift", "it was scheduled after Temporal was asked")
+
+	d.complete(8, 5, 51*time.Second, 1, "")
+	require.Contains(t, d.out.String(), "web: run on rift  (1s)\n")
+	require.NotContains(t, d.view.underWay(), "web: run on rift")
+}
+
+// A field without a former value is shown with one, where it has values.
+func TestTheWordsOfAChange(t *testing.T) {
+	for want, change := range map[string]plan.Change{
+		"env.KEY: added":                    {Field: "env.KEY", To: "added"},
+		"env.KEY: removed":                  {Field: "env.KEY", To: "removed"},
+		"user: (none) → 1000":               {Field: "user", To: "1000"},
+		"user: 1000 → (none)":               {Field: "user", From: "1000"},
+		"memory: 1g → 2g":                   {Field: "memory", From: "1g", To: "2g"},
+		"routes.http.hostname: (none) → h.": {Field: "routes.http.hostname", To: "h."},
+		"force: replace":                    {Field: "force", To: "replace"},
+	} {
+		require.Equal(t, want, changeText(change))
+	}
+}
+
+// What a plan leaves to later is in it.
+func TestAPlanNamesTheNodesThatDoNotAnswer(t *testing.T) {
+	var out bytes.Buffer
+	WritePlan(&out, workflows.PlanResult{Release: 7, Plan: plan.Plan{Service: "shop", Unreachable: []string{"orion"}}})
+	require.Contains(t, out.String(), "! orion does not answer: what it has to remove stays until it is back")
+}
+
+// A plan without a change of a service that is dirty is not all that a deploy does.
+func TestAPlanOfADirtyService(t *testing.T) {
+	var out bytes.Buffer
+	WritePlan(&out, workflows.PlanResult{Dirty: true, Plan: plan.Plan{Service: "shop"}})
+	require.Equal(t, "shop: no change to its containers; it is dirty, and a deploy marks it clean\n", out.String())
+}
+
+// Each container is counted once, whatever is repaired of it.
+func TestAPlanCountsTheContainersToRepair(t *testing.T) {
+	var out bytes.Buffer
+	WritePlan(&out, workflows.PlanResult{Plan: plan.Plan{Service: "shop", Recovery: []plan.Recovery{
+		{Node: "rift", Start: []fleet.Ref{{Name: "shop-web"}}},
+		{Node: "orion", Remove: []fleet.Ref{{Name: "shop-api.next"}}, Rename: []plan.Rename{{From: "shop-api.prev", To: "shop-api"}}, Start: []fleet.Ref{{Name: "shop-api"}}},
+	}}})
+	require.Contains(t, out.String(), "! rift: 1 container to repair")
+	require.Contains(t, out.String(), "! orion: 2 containers to repair")
 }

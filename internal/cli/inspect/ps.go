@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,7 +123,7 @@ func writeProcesses(s *session.Session, list []process) {
 func mappings(ports []servicedef.Port) string {
 	var list []string
 	for _, p := range ports {
-		list = append(list, fmt.Sprintf("%s:%d->%d/%s", p.IP, p.Host, p.Container, p.Protocol))
+		list = append(list, fmt.Sprintf("%s->%d/%s", net.JoinHostPort(cmp.Or(p.IP, "0.0.0.0"), strconv.Itoa(p.Host)), p.Container, p.Protocol))
 	}
 	return strings.Join(list, " ")
 }

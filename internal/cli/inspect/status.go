@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -24,10 +26,24 @@ type serviceStatus struct {
 	Active    bool   `json:"active"`
 	Release   int    `json:"release"`
 	Deploying int    `json:"deploying"`
-	Dirty     bool   `json:"dirty"`
-	// Pending is set when the definition has changed since the release.
+	// Lost is the number of the newest deployment where its workflow was ended in
+	// Temporal, so that nothing has been put back; 0 if not.
+	Lost  int  `json:"lost"`
+	Dirty bool `json:"dirty"`
+	// Pending is set when the definition that was recorded last is not that of the
+	// release, unless the one in the services directory here is.
 	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
+	// Retiring are the containers before the release that are not gone yet.
+	Retiring []retiringStatus `json:"retiring"`
+}
+
+type retiringStatus struct {
+	Container string `json:"container"`
+	Node      string `json:"node"`
+	State     string `json:"state"`
+	// Since is when the release took over.
+	Since time.Time `json:"since,omitzero"`
 }
 
 type componentStatus struct {
@@ -52,10 +68,12 @@ func newStatus(s *session.Session) *cobra.Command {
 		Short: "Show what should run and what runs",
 		Long: `Status compares the release of each service with the containers that its nodes
 have at this moment. DRIFT names how a component differs: missing, stopped,
-running, renamed, wrong-image, replaced, flapping, unhealthy or, where its node
-does not answer, unreachable. A service is "pending" when its definition has
-changed since its release, and "dirty" when a deploy could not put everything
-back.`,
+running, renamed, wrong-image, wrong-ports, replaced, flapping, unhealthy or,
+where its node does not answer, unreachable. A service is "pending" when the
+definition that was recorded last is not that of its release, unless the one in
+the services directory is, and "dirty" when a deploy could not put everything
+back. Containers that a release has replaced are listed until they are gone: they
+are drained and removed after the deploy has succeeded.`,
 		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
 	}
@@ -73,6 +91,15 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 		}
 	}
 	list := statuses(result)
+	if slices.ContainsFunc(list, func(s serviceStatus) bool { return s.Pending }) {
+		cfg, err := s.Config()
+		if err != nil {
+			return err
+		}
+		if dir, err := session.Definitions(cfg); err == nil { // without, the recorded one counts
+			settle(list, fleet.Releases(result.Services), dir)
+		}
+	}
 	if s.JSON {
 		s.PrintJSON(list)
 		return nil
@@ -81,7 +108,17 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 	return nil
 }
 
-// statuses returns the status of each service.
+// settle clears Pending where a deploy from here would change nothing: the definition
+// was changed back, and neither deployed nor recorded since.
+func settle(list []serviceStatus, releases []fleet.Release, dir *servicedef.Dir) {
+	for i, r := range releases {
+		if here, err := dir.Find(r.Service); err == nil && r.Definition != nil && here.Hash() == r.Definition.Hash() {
+			list[i].Pending = false
+		}
+	}
+}
+
+// statuses returns the status of each service, in the order of the services.
 func statuses(r workflows.StatusResult) []serviceStatus {
 	nodes := map[string]seenNode{}
 	for name, node := range r.Nodes {
@@ -108,8 +145,8 @@ func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
 func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	r := s.Release
 	status := serviceStatus{
-		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Dirty: r.Dirty, Pending: s.Pending,
-		Components: []componentStatus{},
+		Service: r.Service, Active: r.Active, Release: r.Number, Deploying: s.Deploying, Lost: s.Lost, Dirty: r.Dirty, Pending: s.Pending,
+		Components: []componentStatus{}, Retiring: []retiringStatus{},
 	}
 	if r.Definition != nil {
 		status.Node = r.Definition.Node
@@ -117,7 +154,22 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	for _, m := range r.Members() {
 		status.Components = append(status.Components, componentOf(r, m, nodes[m.Node]))
 	}
+	if s.Deploying == 0 {
+		status.Retiring = append(status.Retiring, retiringOf(s, nodes)...)
+	}
 	return status
+}
+
+// retiringOf finds the containers that a release has set aside.
+func retiringOf(s fleet.ServiceRecord, nodes map[string]seenNode) (list []retiringStatus) {
+	for _, node := range slices.Sorted(maps.Keys(nodes)) {
+		for _, c := range nodes[node].containers {
+			if c.Service == s.Release.Service && strings.HasSuffix(c.Name, fleet.PrevSuffix) {
+				list = append(list, retiringStatus{Container: c.Name, Node: node, State: c.State, Since: s.Release.Released})
+			}
+		}
+	}
+	return list
 }
 
 func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus {
@@ -142,7 +194,7 @@ func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus
 			c.Started, c.UptimeSeconds = found.Started, found.UptimeSeconds
 		}
 	}
-	for _, d := range watch.MemberDrift(r.Service, m, found) {
+	for _, d := range watch.MemberDrift(r, m, found) {
 		c.Drift = append(c.Drift, string(d.Kind))
 	}
 	return c
@@ -171,6 +223,15 @@ func writeStatus(s *session.Session, list []serviceStatus) {
 		}
 	}
 	_ = table.Flush()
+	for _, service := range list {
+		for _, r := range service.Retiring {
+			since := ""
+			if !r.Since.IsZero() {
+				since = " since " + ui.Moment(r.Since)
+			}
+			_, _ = fmt.Fprintf(s.Stdout, "%s: %s on %s, replaced%s, is not gone yet: %s\n", service.Service, r.Container, r.Node, since, r.State)
+		}
+	}
 }
 
 // stateWithout is the state of a service without components.
@@ -181,7 +242,7 @@ func stateWithout(s serviceStatus) string {
 	return "-"
 }
 
-// releaseText names the current release and the deployment under way.
+// releaseText names the current release and the deployment under way, or lost.
 func releaseText(s serviceStatus) string {
 	text := "never released"
 	if s.Release != 0 {
@@ -192,6 +253,9 @@ func releaseText(s serviceStatus) string {
 	}
 	if s.Deploying != 0 {
 		text += fmt.Sprintf(" (deploying %d)", s.Deploying)
+	}
+	if s.Lost != 0 {
+		text += fmt.Sprintf(" (%d was lost)", s.Lost)
 	}
 	return text
 }

@@ -1,9 +1,12 @@
 package local
 
 import (
+	"errors"
+	"maps"
 	"slices"
 
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
@@ -40,15 +43,29 @@ func readDefined(cfg *config.Config) defined {
 	slices.Sort(d.nodes)
 	slices.Sort(d.images)
 	d.nodes = slices.Compact(d.nodes)
+	if err == nil {
+		problems = append(problems, collisionsOf(services)...)
+	}
 	switch {
 	case err != nil:
 		d.finding = fail(check, fault.New(fault.Invalid, "%v", err).WithHint("create it, or correct services in mcp.toml"))
 	case len(problems) > 0:
-		d.finding = fail(check, fault.New(fault.Invalid, "%s: %d definitions, and\n%v", cfg.Services, len(services), problems).WithHint("correct them: mcp service edit SERVICE"))
+		d.finding = fail(check, fault.New(fault.Invalid, "%s: %s, and\n%v", cfg.Services, ui.Counted(len(services), "definition"), problems).WithHint("correct them: mcp service edit SERVICE"))
 	case len(services) == 0:
 		d.finding = warn(check, "write one: mcp service new NAME", "%s holds no definition", cfg.Services)
 	default:
-		d.finding = ok(check, "%s: %d definitions", cfg.Services, len(services))
+		d.finding = ok(check, "%s: %s", cfg.Services, ui.Counted(len(services), "definition"))
 	}
 	return d
+}
+
+// collisionsOf finds names that two of the definitions have, as service check does.
+func collisionsOf(services map[string]*servicedef.Service) servicedef.Errors {
+	var list []*servicedef.Service
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		list = append(list, services[name])
+	}
+	var problems servicedef.Errors
+	_ = errors.As(servicedef.Collisions(list), &problems) // it returns no other error
+	return problems
 }

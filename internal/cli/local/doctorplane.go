@@ -38,7 +38,7 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 	}
 	t := temporalChecks{c, options.Namespace}
 	found := []finding{ok("temporal", "%s answers", options.HostPort)}
-	found = append(found, sideBySide(ctx, t.namespaceExists, t.searchAttributes)...)
+	found = append(found, sideBySide(ctx, t.namespaceExists, t.searchAttributes, t.schedules)...)
 	if builder := cfg.Build.Builder; builder != "" && cfg.Build.Workspace == "" {
 		found = append(found, sideBySide(ctx, func(ctx context.Context) []finding { return []finding{t.builderPolls(ctx, builder)} })...)
 	}
@@ -51,7 +51,7 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 		found = append(found, away("control worker", exit.FaultOf(err)))
 		return append(found, t.nodesPoll(ctx, d.nodes)...)
 	}
-	return append(found, diagnosed(result, cfg, d, s.Version)...)
+	return append(found, diagnosed(result, d, s.Version)...)
 }
 
 // temporalChecks are those of Temporal itself.
@@ -137,18 +137,20 @@ func (t temporalChecks) polled(ctx context.Context, check, queue, hint string) f
 }
 
 // diagnosed are the findings of the checks that a control worker has made.
-func diagnosed(r workflows.DoctorResult, cfg *config.Config, d defined, version string) []finding {
+func diagnosed(r workflows.DoctorResult, d defined, version string) []finding {
 	found := []finding{sameVersion("control worker", version, r.Control.MCP, "it answers"), postgres(r.Control)}
 	for _, name := range sortedNodes(r) {
 		found = append(found, nodeFinding(name, version, r.Nodes[name]))
 	}
 	for _, n := range r.Control.Nodes {
-		found = append(found, lookFinding(n, r.At, time.Duration(cfg.Monitor.Interval)))
+		found = append(found, lookFinding(n, r.At))
 	}
 	for _, image := range d.images {
-		err := error(r.Images[image])
-		if r.Images[image] == nil {
-			err = nil
+		var err error
+		if asked := r.Images[image]; asked.Error != nil {
+			err = asked.Error
+		} else if !asked.Exists {
+			err = fault.New(fault.NotFound, "look up image %s: it is not there", image)
 		}
 		found = append(found, registryFinding(image, "from the control worker", err))
 	}
@@ -177,6 +179,8 @@ func postgres(c activities.ControlDiagnosis) finding {
 	switch {
 	case c.Postgres != nil:
 		return away(check, hinted(c.Postgres, "is it up? its address is in [postgres] of the control worker's mcp.toml"))
+	case c.Tables != nil:
+		return fail(check, c.Tables)
 	case c.Schema != c.NeedsSchema:
 		f := fault.New(fault.Conflict, "its tables are at version %d, and the control worker needs %d", c.Schema, c.NeedsSchema)
 		return fail(check, f.WithHint("run mcp migrate, or restart the control worker, which does it too"))
@@ -196,17 +200,18 @@ func nodeFinding(name, version string, n workflows.DiagnosedNode) finding {
 }
 
 // lookFinding is the age of the monitor's last observation of a node.
-func lookFinding(n fleet.NodeState, now time.Time, interval time.Duration) finding {
+func lookFinding(n fleet.NodeState, now time.Time) finding {
 	check := "monitor " + n.Name
 	hint := fmt.Sprintf("mcp node show %s; the schedule %s in Temporal starts the observations", n.Name, workflows.MonitorID)
-	age := now.Sub(n.Answered).Round(time.Second)
+	age := now.Sub(n.Observed).Round(time.Second)
 	switch {
-	case n.Answered.IsZero():
+	case n.Overdue:
+		f := fault.New(fault.Unavailable, "the monitor has not observed it since %s", ui.Moment(n.LookedAt()))
+		return fail(check, f.WithHint("%s", hint))
+	case n.Observed.IsZero():
 		return warn(check, hint, "it has not been observed yet")
 	case n.State == fleet.NodeUnreachable:
 		return warn(check, hint, "unreachable since %s", ui.Moment(n.Since))
-	case age > max(3*interval, time.Minute):
-		return warn(check, hint, "the last observation is %s old", age)
 	}
 	return ok(check, "the last observation is %s old", age)
 }

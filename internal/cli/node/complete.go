@@ -45,7 +45,7 @@ func complete(ctx context.Context, s *session.Session, cfg *config.Config, _ []s
 func states(nodes []fleet.NodeState) map[string]string {
 	live := map[string]string{}
 	for _, n := range nodes {
-		live[n.Name] = shownState(stateOf(n), n.Draining)
+		live[n.Name] = shownState(stateOf(n), n.Draining, overdueSince(n.Overdue, n.Observed))
 	}
 	return live
 }

@@ -13,11 +13,15 @@ type nodeState struct {
 	State    string    `json:"state"`
 	Draining bool      `json:"draining"`
 	Since    time.Time `json:"since,omitzero"`
+	// Observed is when the node was last observed; Overdue is set where the next
+	// observation is late, so that State may be outdated.
+	Observed time.Time `json:"observed,omitzero"`
+	Overdue  bool      `json:"overdue"`
 	Seen     time.Time `json:"seen,omitzero"`
 }
 
 func lastState(n fleet.NodeState) nodeState {
-	return nodeState{Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Seen: n.Answered}
+	return nodeState{Name: n.Name, State: stateOf(n), Draining: n.Draining, Since: n.Since, Observed: n.Observed, Overdue: n.Overdue, Seen: n.Answered}
 }
 
 // lastStatus is the status that the node answered last; before the first

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,9 @@ func newRemove(s *session.Session) *cobra.Command {
 		Short: "Remove the record of a node without components",
 		Long: `Remove deletes the record of a node, which is no longer observed. Its events and
 the record of its deployments stay. It is refused while a component should run
-there: undeploy its services, or deploy them to another node.
+there: undeploy its services, or deploy them to another node. A service that is
+dirty because of the node is clean after its next deploy. The name may also be one
+that only a definition ever named.
 
 The name is then free for another machine. Stop the node's worker first: while it
 runs it keeps the name, and it announces the node again when it next starts.
@@ -111,18 +114,26 @@ func stillThere(services []fleet.ServiceOn) string {
 }
 
 func runRemove(ctx context.Context, s *session.Session, name string, yes bool) error {
-	found, err := readNodes(ctx, s, []string{name})
+	all, err := readNodes(ctx, s, nil)
 	if err != nil {
 		return err
 	}
-	loss := fmt.Sprintf("the record of %s, last seen %s, except its events", name, ui.Moment(found[0].Answered))
+	loss, answered := fmt.Sprintf("the record of %s, of which no worker was ever seen", name), false
+	known := slices.IndexFunc(all, func(n fleet.NodeState) bool { return n.Name == name })
+	if known >= 0 {
+		loss = fmt.Sprintf("the record of %s, last seen %s, except its events", name, ui.Moment(all[known].Answered))
+		answered = all[known].State == fleet.NodeReady
+	}
 	if err := s.Confirm(ctx, "node remove "+name, []string{loss}, yes); err != nil {
 		return err
 	}
-	if err := changeNode(ctx, s, name, "remove", workflows.RemoveNodeName, name, nil); err != nil {
+	var result workflows.RemoveResult
+	if err := changeNode(ctx, s, name, "remove", workflows.RemoveNodeName, name, &result); err != nil {
 		return err
 	}
-	answered := found[0].State == fleet.NodeReady
+	if known < 0 && !result.Named {
+		return unknownNode(name, all)
+	}
 	if s.JSON {
 		s.PrintJSON(removed{Node: name, Removed: true, Answered: answered})
 		return nil

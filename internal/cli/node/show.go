@@ -71,21 +71,7 @@ func runShow(ctx context.Context, s *session.Session, names []string, since time
 // writeNode prints a node for a person.
 func writeNode(s *session.Session, n shownNode) {
 	table := ui.Table(s.Stdout)
-	for _, line := range [][2]string{
-		{"node", n.Name},
-		{"state", n.State + " since " + ui.Moment(n.Since)},
-		{"new containers", newContainers(n.Draining)},
-		{"last answer", ui.Moment(n.Seen)},
-		{"worker", fmt.Sprintf("mcp %s, started %s", n.MCP, ui.Moment(n.Announced))},
-		{"routes on", n.Address},
-		{"host", fmt.Sprintf("%s, Linux %s, %s, up %s", n.Hostname, n.Kernel, n.Arch, time.Duration(n.UptimeSeconds)*time.Second)},
-		{"engine", fmt.Sprintf("%s, network %s, cgroups %s", n.Runtime, n.Network, n.Cgroups)},
-		{"containers", fmt.Sprintf("%d, %d running", n.Containers, n.Running)},
-		{"processors", fmt.Sprintf("%.0f %% busy, load %s", n.CPUPercent, loads(n.Load))},
-		{"memory", ui.Usage(n.Memory)},
-		{"disk", fmt.Sprintf("%s, %s", ui.Usage(n.Disk), n.Storage)},
-		{"ephemeral ports", fmt.Sprintf("%d–%d", n.EphemeralLow, n.EphemeralHigh)},
-	} {
+	for _, line := range linesOf(n) {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}
 	for _, d := range n.Disks {
@@ -96,6 +82,31 @@ func writeNode(s *session.Session, n shownNode) {
 		_, _ = fmt.Fprintf(table, "drift\t%s %s since %s: %s\n", d.Subject(), d.Kind, ui.Moment(d.Since), d.Detail)
 	}
 	_ = table.Flush()
+}
+
+// linesOf is what is known of a node: before its first observation, what its worker
+// has announced.
+func linesOf(n shownNode) [][2]string {
+	lines := [][2]string{
+		{"node", n.Name},
+		{"state", sinceText(shownState(n.State, false, overdueSince(n.Overdue, n.Observed)), n.Since)},
+		{"new containers", newContainers(n.Draining)},
+		{"last answer", ui.Moment(n.Seen)},
+		{"worker", fmt.Sprintf("mcp %s, started %s", n.MCP, ui.Moment(n.Announced))},
+		{"routes on", n.Address},
+	}
+	if n.Seen.IsZero() {
+		return append(lines, [2]string{"engine", n.Runtime})
+	}
+	return append(lines, [][2]string{
+		{"host", fmt.Sprintf("%s, Linux %s, %s, up %s", n.Hostname, n.Kernel, n.Arch, time.Duration(n.UptimeSeconds)*time.Second)},
+		{"engine", fmt.Sprintf("%s, network %s, cgroups %s", n.Runtime, n.Network, n.Cgroups)},
+		{"containers", fmt.Sprintf("%d, %d running", n.Containers, n.Running)},
+		{"processors", fmt.Sprintf("%.0f %% busy, load %s", n.CPUPercent, loads(n.Load))},
+		{"memory", ui.Usage(n.Memory)},
+		{"disk", fmt.Sprintf("%s, %s", ui.Usage(n.Disk), n.Storage)},
+		{"ephemeral ports", fmt.Sprintf("%d–%d", n.EphemeralLow, n.EphemeralHigh)},
+	}...)
 }
 
 // writeHistory prints the ranges of a node's figures.

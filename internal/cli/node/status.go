@@ -32,7 +32,11 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 	table := ui.Table(s.Stdout)
 	_, _ = fmt.Fprintln(table, "NODE\tSTATE\tSEEN\tUPTIME\tCPU\tLOAD\tMEMORY\tDISK\tCONTAINERS")
 	for _, n := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%d, %d running\n", n.Name, shownState(n.State, n.Draining), ui.Moment(n.Seen),
+		if n.Seen.IsZero() {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t-\t-\t-\t-\t-\t-\n", n.Name, shownState(n.State, n.Draining, overdueSince(n.Overdue, n.Observed)))
+			continue
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%d, %d running\n", n.Name, shownState(n.State, n.Draining, overdueSince(n.Overdue, n.Observed)), ui.Moment(n.Seen),
 			time.Duration(n.UptimeSeconds)*time.Second, n.CPUPercent, loads(n.Load), ui.Usage(n.Memory), ui.Usage(n.Disk), n.Containers, n.Running)
 	}
 	return table.Flush()

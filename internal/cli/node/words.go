@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -17,12 +19,44 @@ func stateOf(n fleet.NodeState) string {
 }
 
 // shownState is the state for a person, with "draining" also where the node does not
-// answer.
-func shownState(state string, draining bool) string {
+// answer, and with since when nothing has been known of the node; "" where that is known.
+func shownState(state string, draining bool, unknownSince string) string {
 	if draining && state != fleet.NodeDraining {
-		return state + ", " + fleet.NodeDraining
+		state += ", " + fleet.NodeDraining
+	}
+	if unknownSince != "" {
+		state += " (not observed since " + unknownSince + ")"
 	}
 	return state
+}
+
+// sinceText is a state, and since when if that is known.
+func sinceText(state string, since time.Time) string {
+	if since.IsZero() {
+		return state
+	}
+	return state + " since " + ui.Moment(since)
+}
+
+// overdueSince is when a node was last observed, where the next observation is late.
+func overdueSince(overdue bool, observed time.Time) string {
+	switch {
+	case !overdue:
+		return ""
+	case observed.IsZero():
+		return "its worker started"
+	}
+	return ui.Moment(observed)
+}
+
+// reasonOf is why a node is unreachable; "" for one that is not.
+func reasonOf(n fleet.NodeState) string {
+	for _, d := range n.Drift {
+		if d.Kind == fleet.DriftUnreachable {
+			return d.Detail
+		}
+	}
+	return ""
 }
 
 // newContainers is the answer to whether a node gets new containers.

@@ -47,14 +47,12 @@ func Definitions(cfg *config.Config) (*servicedef.Dir, error) {
 }
 
 // DefinitionIn finds the service that "SERVICE[/PART]" names, and the part, in a
-// directory whose definitions do not collide with it.
+// directory. Its other definitions may be drafts: only what is released or deployed
+// can collide with it.
 func DefinitionIn(dir *servicedef.Dir, target string) (*servicedef.Service, string, error) {
 	name, part, _ := strings.Cut(target, "/")
 	definition, err := dir.Find(name)
 	if err != nil {
-		return nil, "", exit.Usage(err)
-	}
-	if err := dir.CollisionsOf(definition); err != nil {
 		return nil, "", exit.Usage(err)
 	}
 	return definition, part, nil

@@ -79,11 +79,16 @@ func TestImageRegistry(t *testing.T) {
 		require.NotEqual(t, first.Address(), startImageRegistry(t, dir, 0).Address())
 	})
 
-	t.Run("it listens on a given port", func(t *testing.T) {
+	t.Run("it listens on a given port, and on that again where none is given", func(t *testing.T) {
+		dir := t.TempDir()
+		startImageRegistry(t, dir, 0).Stop()
 		port, err := parts.FreePort()
 		require.NoError(t, err)
-		r := startImageRegistry(t, t.TempDir(), port)
-		require.Equal(t, port, portOf(t, r.Address()))
+		for _, given := range []int{port, 0} {
+			r := startImageRegistry(t, dir, given)
+			require.Equal(t, port, portOf(t, r.Address()))
+			r.Stop()
+		}
 	})
 
 	t.Run("a given port that another registry holds is an error, not a false readiness", func(t *testing.T) {

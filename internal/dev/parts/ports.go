@@ -36,23 +36,25 @@ func FreePort() (int, error) {
 
 // stickyPort chooses the port of 127.0.0.1 that a part listens on: wanted,
 // unless it is 0; otherwise the one recorded in dir under name, so that a second
-// start keeps the address of the first; otherwise any free one. It records a port
-// that it chose itself. A wanted port that is taken is an error here, because the
-// part's readiness probe would later reach the process that holds it.
+// start keeps the address of the first; otherwise any free one. It records the
+// port. A wanted port that is taken is an error here, because the part's readiness
+// probe would later reach the process that holds it.
 func stickyPort(dir, name string, wanted int) (int, error) {
-	if wanted != 0 {
+	file := filepath.Join(dir, name+".port")
+	port, known := recordedPort(file)
+	var err error
+	switch {
+	case wanted != 0:
 		if err := bindable(wanted); err != nil {
 			return 0, fmt.Errorf("listen on the port set for %s: %w", name, err)
 		}
-		return wanted, nil
-	}
-	file := filepath.Join(dir, name+".port")
-	if port, ok := recordedPort(file); ok && bindable(port) == nil {
+		port = wanted
+	case known && bindable(port) == nil:
 		return port, nil
-	}
-	port, err := FreePort()
-	if err != nil {
-		return 0, err
+	default:
+		if port, err = FreePort(); err != nil {
+			return 0, err
+		}
 	}
 	if err := os.WriteFile(file, []byte(strconv.Itoa(port)+"\n"), 0o644); err != nil {
 		return 0, fmt.Errorf("record the port of %s: %w", name, err)

@@ -100,7 +100,7 @@ func threads() int { return max(1, runtime.NumCPU()/2) }
 // of which an activity has four. The database waits for the disk neither on each
 // write nor after every 4 MB, but after 40; it is locked once, because the server
 // is its only user, rather than for each statement; and it caches 32 MB in
-// memory.
+// memory. It also lists when each worker last reported that it lives.
 func (t *Temporal) args(dir string) []string {
 	return []string{
 		"server", "start-dev",
@@ -123,6 +123,8 @@ func (t *Temporal) args(dir string) []string {
 		"--dynamic-config-value", "matching.numTaskqueueWritePartitions=1",
 		"--dynamic-config-value", "frontend.namespaceCount=10000",
 		"--dynamic-config-value", "system.enableActivityEagerExecution=true",
+		"--dynamic-config-value", "frontend.WorkerHeartbeatsEnabled=true",
+		"--dynamic-config-value", "frontend.ListWorkersEnabled=true",
 		"--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false",
 		"--log-level", "warn",
 	}

@@ -55,6 +55,20 @@ func TestTemporal(t *testing.T) {
 		require.Equal(t, "Deploy", event.GetWorkflowExecutionStartedEventAttributes().GetWorkflowType().GetName())
 	})
 
+	t.Run("it listens on given ports, and on those again where none are given", func(t *testing.T) {
+		dir := t.TempDir()
+		port, err := parts.FreePort()
+		require.NoError(t, err)
+		uiPort, err := parts.FreePort()
+		require.NoError(t, err)
+		first, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: dir, Binary: program(t, "temporal"), Port: port, UIPort: uiPort})
+		require.NoError(t, err)
+		first.Stop()
+		second := startTemporal(t, dir, "")
+		require.Equal(t, port, portOf(t, second.Address()))
+		require.Equal(t, first.UIURL(), second.UIURL())
+	})
+
 	t.Run("two servers run at once, each with its UI", func(t *testing.T) {
 		here, there := startTemporal(t, t.TempDir(), ""), startTemporal(t, t.TempDir(), "")
 		require.NotEqual(t, here.Address(), there.Address())

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 func (s *suite) testObserve(t *testing.T) {
@@ -39,6 +41,15 @@ func (s *suite) testObserve(t *testing.T) {
 		require.ElementsMatch(t, []string{a, b}, s.inspect(t, spec.Name).Volumes)
 		require.NoError(t, s.Runtime.Stop(t.Context(), spec.Name, time.Second))
 		require.ElementsMatch(t, []string{a, b}, s.inspect(t, spec.Name).Volumes, "running or not")
+	})
+
+	t.Run("a container has its own stop timeout, rounded up to whole seconds", func(t *testing.T) {
+		for i, timeout := range []time.Duration{0, 1500 * time.Millisecond, 40 * time.Second} {
+			spec := s.spec(t, fmt.Sprintf("contract-patience-%d", i))
+			spec.StopTimeout = timeout
+			s.run(t, spec)
+			require.Equal(t, []time.Duration{0, 2 * time.Second, 40 * time.Second}[i], s.inspect(t, spec.Name).StopTimeout)
+		}
 	})
 
 	t.Run("an exited container keeps its exit code and its output", func(t *testing.T) {
@@ -240,6 +251,10 @@ func (s *suite) testObserve(t *testing.T) {
 	t.Run("lists and summaries hold the containers with all of the labels, running or not", func(t *testing.T) {
 		a, b := s.spec(t, "contract-list-a"), s.spec(t, "contract-list-b", "/app", "exit", "5")
 		a.Labels, b.Labels = labels("7", "a"), labels("8", "a")
+		for i := range 2 {
+			a.Ports = append(a.Ports, servicedef.Port{IP: "127.0.0.1", Host: freePort(t), Container: 8080 + i, Protocol: "tcp"})
+		}
+		slices.SortFunc(a.Ports, func(a, b servicedef.Port) int { return a.Host - b.Host })
 		s.run(t, a)
 		s.run(t, b)
 		s.awaitStopped(t, b.Name)

@@ -10,6 +10,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // bound limits how long podman may leave a call unanswered. A call that makes
@@ -25,8 +27,9 @@ type bound struct {
 
 const (
 	// reading is for a call that changes nothing, changing for one that does.
-	// Both take milliseconds, and seconds on a host that is overloaded.
-	reading, changing = 30 * time.Second, time.Minute
+	// Both take milliseconds, and seconds on a host that is overloaded. A call that
+	// was lost is repeated soon enough for a service to be whole within a minute.
+	reading, changing = 20 * time.Second, 30 * time.Second
 	// stopGrace is what a stop may take beyond the container's stop timeout.
 	stopGrace = 30 * time.Second
 	// copying is how long podman may print nothing while it copies a layer, and
@@ -91,6 +94,7 @@ type watch struct {
 	timer  *time.Timer
 	limit  atomic.Int64
 	idle   time.Duration
+	report func() // of the caller, who watches for progress too
 }
 
 // newWatch returns the watch of a call. Longest, unless it is 0, bounds every
@@ -100,7 +104,7 @@ func newWatch(ctx context.Context, call string, b bound, longest time.Duration) 
 		b.answer = min(b.answer, longest)
 		b.idle = min(b.idle, longest)
 	}
-	w := &watch{idle: b.idle}
+	w := &watch{idle: b.idle, report: runtime.Progress(ctx)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.limit.Store(int64(b.answer))
 	w.timer = time.AfterFunc(cmp.Or(b.answer, math.MaxInt64), func() { w.cancel(unanswered{call, time.Duration(w.limit.Load())}) })
@@ -112,6 +116,7 @@ func newWatch(ctx context.Context, call string, b bound, longest time.Duration) 
 
 // answered is called when the response has begun.
 func (w *watch) answered() {
+	w.report()
 	if w.timer.Stop() && w.idle > 0 {
 		w.limit.Store(int64(w.idle))
 		w.timer.Reset(w.idle)
@@ -120,6 +125,7 @@ func (w *watch) answered() {
 
 // progress is called after each part of the request or the response.
 func (w *watch) progress() {
+	w.report()
 	if w.timer.Stop() {
 		w.timer.Reset(time.Duration(w.limit.Load()))
 	}

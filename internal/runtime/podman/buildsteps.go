@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// interruptTimeout bounds the time that an interrupted build may take to end
-// after its step was killed. After that the connection to podman is closed.
+// interruptTimeout bounds the time that an interrupted build or check may take to
+// end after its processes were killed. After that the connection to podman is closed.
 const interruptTimeout = 5 * time.Second
 
 // buildMark identifies the RUN steps of one build among this host's processes.
@@ -38,11 +38,18 @@ func (m buildMark) host() string { return string(m) + ":192.0.2.1" }
 // its intermediate containers. Where no step runs, it calls disconnect, on which
 // podman ends the build. The caller calls done after the build.
 func (m buildMark) watch(ctx context.Context, running func() bool, disconnect func()) (done func()) {
+	return interrupt(ctx, m.kill, running, disconnect)
+}
+
+// interrupt calls kill when ctx ends, and again until the call that it watches has
+// ended, for as long as running. It then calls disconnect, which ends the connection
+// to podman. The caller calls done after the call.
+func interrupt(ctx context.Context, kill func(), running func() bool, disconnect func()) (done func()) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer disconnect()
 		for giveUp := time.Now().Add(interruptTimeout); running() && time.Now().Before(giveUp); {
-			m.kill()
+			kill()
 			select {
 			case <-ended:
 				return
@@ -58,7 +65,10 @@ func (m buildMark) watch(ctx context.Context, running func() bool, disconnect fu
 
 // kill kills the processes of the steps. It skips processes that it cannot
 // inspect, as where podman runs on another host.
-func (m buildMark) kill() {
+func (m buildMark) kill() { killEach(m.marks) }
+
+// killEach kills the processes of this host that marked reports.
+func killEach(marked func(pid int) bool) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return
@@ -71,7 +81,7 @@ func (m buildMark) kill() {
 		// The handle is taken first, so that a later process with this pid is
 		// not killed.
 		process, err := os.FindProcess(pid)
-		if err == nil && m.marks(pid) {
+		if err == nil && marked(pid) {
 			_ = process.Kill()
 		}
 	}

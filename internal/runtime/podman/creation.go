@@ -30,7 +30,7 @@ type creation struct {
 	User          string                `json:"user,omitempty"`
 	RestartPolicy string                `json:"restart_policy,omitempty"`
 	RestartTries  *uint                 `json:"restart_tries,omitempty"`
-	StopTimeout   *uint                 `json:"stop_timeout,omitempty"` // seconds
+	StopTimeout   uint                  `json:"stop_timeout"` // seconds
 	Log           *logConfiguration     `json:"log_configuration,omitempty"`
 	Limits        *specs.LinuxResources `json:"resource_limits,omitempty"`
 
@@ -96,10 +96,7 @@ func newCreation(spec runtime.ContainerSpec) (*creation, error) {
 		n := uint(count)
 		c.RestartTries = &n
 	}
-	if spec.StopTimeout > 0 {
-		timeout := seconds(spec.StopTimeout)
-		c.StopTimeout = &timeout
-	}
+	c.StopTimeout = seconds(spec.StopTimeout)
 	if spec.LogSize > 0 {
 		c.Log = &logConfiguration{Size: spec.LogSize}
 	}

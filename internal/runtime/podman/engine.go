@@ -23,6 +23,7 @@ type Engine struct {
 	stops    stops
 	// platforms holds those of images, by id.
 	platforms sync.Map
+	checked   sync.Map // by id, the containers that Check has checked
 
 	pruning sync.Mutex // held by PruneImage
 

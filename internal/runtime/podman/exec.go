@@ -13,14 +13,25 @@ import (
 // output. When the context ends, Exec returns, but the command may continue in
 // the container.
 func (e *Engine) Exec(ctx context.Context, name string, cmd []string) (runtime.ExecResult, error) {
-	info, err := e.Inspect(ctx, name)
+	id, err := e.runningID(ctx, name)
 	if err != nil {
 		return runtime.ExecResult{}, err
 	}
-	if info.State != runtime.Running {
-		return runtime.ExecResult{}, fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
+	result, err := e.exec(ctx, id, cmd)
+	return e.executed(ctx, name, cmd, result, err)
+}
+
+// runningID returns the id of a container, which must run.
+func (e *Engine) runningID(ctx context.Context, name string) (string, error) {
+	info, err := e.Inspect(ctx, name)
+	if err == nil && info.State != runtime.Running {
+		err = fault.New(fault.Unhealthy, "run a command in %s: the container does not run", name)
 	}
-	result, err := e.exec(ctx, info.ID, cmd)
+	return info.ID, err
+}
+
+// executed returns the result of a command, or its error translated.
+func (e *Engine) executed(ctx context.Context, name string, cmd []string, result runtime.ExecResult, err error) (runtime.ExecResult, error) {
 	if err == nil && (result.ExitCode == 126 || result.ExitCode == 127) {
 		err = notExecuted(result)
 	}
@@ -45,10 +56,11 @@ func notExecuted(result runtime.ExecResult) error {
 	return nil
 }
 
-func (e *Engine) exec(ctx context.Context, id string, cmd []string) (runtime.ExecResult, error) {
+// exec runs a command with some more variables, "NAME=value".
+func (e *Engine) exec(ctx context.Context, id string, cmd []string, env ...string) (runtime.ExecResult, error) {
 	var result runtime.ExecResult
 	var session struct{ ID string }
-	create := map[string]any{"Cmd": cmd, "AttachStdout": true, "AttachStderr": true}
+	create := map[string]any{"Cmd": cmd, "AttachStdout": true, "AttachStderr": true, "Env": env}
 	if err := e.ask(ctx, post("/containers/%s/exec", id).sending(create), &session); err != nil {
 		return result, err
 	}

@@ -54,6 +54,7 @@ type inspected struct {
 	RestartCount int
 	State        struct {
 		Status     string
+		Pid        int
 		ExitCode   int
 		OOMKilled  bool
 		StartedAt  time.Time
@@ -188,7 +189,7 @@ func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.
 	}
 	summaries := make([]runtime.ContainerSummary, 0, len(found))
 	for _, c := range found {
-		summary := runtime.ContainerSummary{ID: c.ID, State: stateOf(c.State), Labels: c.Labels}
+		summary := runtime.ContainerSummary{ID: c.ID, Image: c.Image, State: stateOf(c.State), Labels: c.Labels, Ports: mappedPorts(c.Ports)}
 		if len(c.Names) > 0 {
 			summary.Name = c.Names[0]
 		}
@@ -205,6 +206,16 @@ type listed struct {
 	ID, Image, State string
 	Names            []string
 	Labels           map[string]string
+	Ports            []mapping
+}
+
+// mapping is a range of published ports in podman's list.
+type mapping struct {
+	HostIP        string `json:"host_ip"`
+	HostPort      int    `json:"host_port"`
+	ContainerPort int    `json:"container_port"`
+	Range         int    `json:"range"`
+	Protocol      string `json:"protocol"`
 }
 
 // list returns podman's list of the selected containers.
@@ -237,7 +248,8 @@ func describe(data *inspected) runtime.ContainerInfo {
 		ID: data.ID, Name: data.Name, Image: data.ImageName, Digest: data.ImageDigest,
 		State: stateOf(data.State.Status), ExitCode: data.State.ExitCode, Restarts: data.RestartCount,
 		Health: data.State.Health.Status, Labels: data.Config.Labels, Ports: publishedPorts(data.HostConfig.PortBindings),
-		Memory: data.HostConfig.Memory, OutOfMemory: data.State.OOMKilled,
+		Memory: data.HostConfig.Memory, OutOfMemory: data.State.OOMKilled, PID: data.State.Pid,
+		StopTimeout: time.Duration(data.Config.StopTimeout) * time.Second,
 	}
 	for _, mount := range data.Mounts {
 		info.Volumes = append(info.Volumes, mount.Source)
@@ -283,6 +295,29 @@ func publishedPorts(bindings map[string][]hostPort) []servicedef.Port {
 			})
 		}
 	}
+	return sortedPorts(ports)
+}
+
+// mappedPorts expands the ranges of podman's list. Podman joins neighbours to a
+// range, and one entry may name several protocols.
+func mappedPorts(mappings []mapping) []servicedef.Port {
+	var ports []servicedef.Port
+	for _, m := range mappings {
+		for protocol := range strings.SplitSeq(cmp.Or(m.Protocol, "tcp"), ",") {
+			for i := range min(max(m.Range, 1), maxPort) {
+				ports = append(ports, servicedef.Port{
+					IP: m.HostIP, Host: m.HostPort + i, Container: m.ContainerPort + i, Protocol: protocol,
+				})
+			}
+		}
+	}
+	return sortedPorts(ports)
+}
+
+// maxPort is the highest port.
+const maxPort = 65535
+
+func sortedPorts(ports []servicedef.Port) []servicedef.Port {
 	slices.SortFunc(ports, func(a, b servicedef.Port) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.IP, b.IP))
 	})

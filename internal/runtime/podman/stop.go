@@ -22,9 +22,9 @@ const restPeriod = 3 * time.Second
 // ran at that moment. A container that crashes in a loop is mostly between two
 // runs: podman then reports that the container is stopped already, or that it has
 // stopped it, and restarts it. So Stop repeats until a stop ended a run, or the
-// container has been stopped for restPeriod.
+// container has been stopped for restPeriod, or for stopGrace longer than timeout.
 func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) error {
-	for {
+	for began := time.Now(); ; {
 		data, err := e.inspect(ctx, name)
 		if fault.Is(err, fault.NotFound) {
 			return nil
@@ -48,6 +48,9 @@ func (e *Engine) Stop(ctx context.Context, name string, timeout time.Duration) e
 		}
 		if stopped {
 			return nil
+		}
+		if time.Since(began) > timeout+stopGrace {
+			return fault.New(fault.Unavailable, "stop container %s: its restart policy starts it again and again", name)
 		}
 		if err := pause(ctx); err != nil {
 			return e.translate(ctx, err, "stop container %s", name)

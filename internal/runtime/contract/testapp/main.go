@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -70,6 +71,13 @@ func main() {
 			memory[i] = 1
 		}
 		waitFor(syscall.SIGTERM)
+	case "twice": // twice DURATION: sleeps in a process of a session of its own, too
+		child := exec.Command(os.Args[0], "sleep", args[0])
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		child.Stdout = os.Stdout
+		_ = child.Start()
+		pause, _ := time.ParseDuration(args[0])
+		time.Sleep(pause)
 	case "sleep": // sleep DURATION
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)

@@ -1,0 +1,171 @@
+package fleet
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Bounds of what a node may say. They lie far beyond what nodes have, and within
+// what Postgres, its indexes and Temporal accept.
+const (
+	// MaxPort is the highest port.
+	MaxPort = 65535
+	// maxContainers bounds the containers of a node, maxPorts those that one publishes.
+	maxContainers = 20_000
+	maxPorts      = 10_000
+	// maxName bounds the bytes of a name or a word, maxText those of a reference, a
+	// path or a message.
+	maxName = 255
+	maxText = 1024
+	// maxCount bounds counts, which are 32 bits long in the registry.
+	maxCount = math.MaxInt32
+	// maxFigure bounds a load average.
+	maxFigure = 1_000_000
+)
+
+// Text returns a text from a node as the registry can hold it: valid UTF-8 without
+// NUL, cut to so many bytes.
+func Text(text string, most int) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	if len(text) <= most {
+		return text
+	}
+	const mark = "…"
+	cut := max(0, most-len(mark))
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + mark
+}
+
+// word is Text of a name or a word.
+func word(text string) string { return Text(text, maxName) }
+
+// Checked returns a container as it can be. Labels that mcp cannot have written are no
+// labels of mcp's.
+func (c Container) Checked() Container {
+	if !servicedef.IsLabel(c.Service) {
+		c.Service, c.Component, c.Deployment, c.Run, c.Spec = "", "", 0, "", ""
+	}
+	if !servicedef.IsLabel(c.Component) {
+		c.Component = ""
+	}
+	c.Name, c.ID, c.Run, c.Spec = word(c.Name), word(c.ID), word(c.Run), word(c.Spec)
+	c.State, c.Health = word(c.State), word(c.Health)
+	c.Image, c.Digest = Text(c.Image, maxText), Text(c.Digest, maxText)
+	c.Deployment = max(0, c.Deployment)
+	c.ExitCode = within(c.ExitCode, -maxCount, maxCount)
+	c.Restarts = within(c.Restarts, 0, maxCount)
+	c.Started = moment(c.Started)
+	c.UptimeSeconds = max(0, c.UptimeSeconds)
+	c.Ports = slices.Clone(c.Ports[:min(len(c.Ports), maxPorts)])
+	for i := range c.Ports {
+		p := &c.Ports[i]
+		p.IP, p.Protocol = word(p.IP), word(p.Protocol)
+		p.Host, p.Container = within(p.Host, 0, MaxPort), within(p.Container, 0, MaxPort)
+	}
+	return c
+}
+
+// CheckedContainers returns the containers of a node as they can be: each has a name
+// and an id, and no two have the same.
+func CheckedContainers(containers []Container) []Container {
+	names, ids := map[string]bool{}, map[string]bool{}
+	var checked []Container
+	for _, c := range containers {
+		c = c.Checked()
+		if c.Name == "" || names[c.Name] || c.ID != "" && ids[c.ID] || len(checked) == maxContainers {
+			continue
+		}
+		names[c.Name], ids[c.ID] = true, true
+		checked = append(checked, c)
+	}
+	return checked
+}
+
+// Checked returns an observation as it can be.
+func (o Observation) Checked() Observation {
+	o.Problem = Text(o.Problem, maxText)
+	o.Containers = CheckedContainers(o.Containers)
+	if o.Status != nil {
+		status := o.Status.checked()
+		o.Status = &status
+	}
+	return o
+}
+
+// checked returns a status as it can be.
+func (s NodeStatus) checked() NodeStatus {
+	for _, text := range []*string{
+		&s.Hostname, &s.Kernel, &s.Arch, &s.Storage, &s.Network, &s.Cgroups, &s.Runtime, &s.MCP,
+	} {
+		*text = Text(*text, maxText)
+	}
+	s.EphemeralLow, s.EphemeralHigh = within(s.EphemeralLow, 0, MaxPort), within(s.EphemeralHigh, 0, MaxPort)
+	s.UptimeSeconds = max(0, s.UptimeSeconds)
+	s.CPUPercent = within(s.CPUPercent, 0, 100)
+	s.Load = slices.Clone(s.Load[:min(len(s.Load), 3)])
+	for i := range s.Load {
+		s.Load[i] = within(s.Load[i], 0, maxFigure)
+	}
+	s.Memory, s.Disk = s.Memory.checked(), s.Disk.checked()
+	s.Disks = slices.Clone(s.Disks[:min(len(s.Disks), maxName)])
+	slices.SortStableFunc(s.Disks, func(a, b Disk) int { return cmp.Compare(a.Path, b.Path) })
+	for i := range s.Disks {
+		s.Disks[i] = Disk{Path: Text(s.Disks[i].Path, maxText), Usage: s.Disks[i].checked()}
+	}
+	s.Disks = slices.CompactFunc(s.Disks, func(a, b Disk) bool { return a.Path == b.Path })
+	s.Disks = slices.DeleteFunc(s.Disks, func(d Disk) bool { return d.Path == "" })
+	s.Containers, s.Running = within(s.Containers, 0, maxCount), within(s.Running, 0, maxCount)
+	return s
+}
+
+// checked returns a usage of which no more is used than there is.
+func (u Usage) checked() Usage {
+	u.Total = min(u.Total, math.MaxInt64)
+	u.Used = min(u.Used, u.Total)
+	return u
+}
+
+// Checked returns a node's record as it can be.
+func (r NodeRecord) Checked() NodeRecord {
+	r.Address, r.Runtime, r.Version, r.Boot = word(r.Address), word(r.Runtime), word(r.Version), word(r.Boot)
+	r.Seen = moment(r.Seen)
+	return r
+}
+
+// Checked returns a claim as it can be.
+func (c Claim) Checked() Claim {
+	c.Address, c.Machine = word(c.Address), c.Machine.checked()
+	return c
+}
+
+func (m Machine) checked() Machine {
+	return Machine{ID: word(m.ID), Boot: word(m.Boot), Hostname: word(m.Hostname)}
+}
+
+// within returns the nearest value that lies within bounds; of none, as of a number
+// that is not one, the lower bound.
+func within[N int | float64](n, low, high N) N {
+	switch {
+	case n >= high:
+		return high
+	case n > low:
+		return n
+	}
+	return low
+}
+
+// moment returns a time that the registry can hold; the zero time for another.
+func moment(t time.Time) time.Time {
+	if t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
+}

@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Movement is a service that is to be deployed together with others.
+type Movement struct {
+	Desired servicedef.Service
+	Release fleet.Release
+}
+
+// Handover is what a component of one service takes from one of another service, as
+// "shop/web".
+type Handover struct {
+	From, To string
+	Thing    string
+	// Giver and Taker are the services.
+	Giver, Taker string
+}
+
+func (h Handover) String() string { return fmt.Sprintf("%s takes %s from %s", h.To, h.Thing, h.From) }
+
+// Between finds what the services take from one another.
+func Between(services []Movement) []Handover {
+	var found []Handover
+	for _, taker := range services {
+		for _, giver := range services {
+			if giver.Desired.Name != taker.Desired.Name && taker.Desired.Active {
+				found = append(found, between(taker, giver)...)
+			}
+		}
+	}
+	return found
+}
+
+func between(taker, giver Movement) []Handover {
+	var found []Handover
+	for _, c := range taker.Desired.Components {
+		for _, m := range giver.Release.Members() {
+			for _, thing := range handed(c, taker.Release, m.Component, giver.Release, giver.Desired) {
+				found = append(found, Handover{
+					From: giver.Desired.Name + "/" + m.Component, To: taker.Desired.Name + "/" + c.Name, Thing: thing,
+					Giver: giver.Desired.Name, Taker: taker.Desired.Name,
+				})
+			}
+		}
+	}
+	return found
+}
+
+// CycleError reports that services take something from one another in a circle, so
+// that none of them can be deployed first.
+type CycleError struct {
+	Handovers []Handover
+}
+
+func (e *CycleError) Error() string {
+	var texts []string
+	for _, h := range e.Handovers {
+		texts = append(texts, h.String())
+	}
+	return "no service can be deployed first: " + strings.Join(texts, ", and ")
+}
+
+// InTurn returns the services in groups, each of which takes things only from services
+// of the groups before it. Its only error is a *CycleError.
+func InTurn(services []string, handovers []Handover) ([][]string, error) {
+	var groups [][]string
+	left := slices.Clone(services)
+	for len(left) > 0 {
+		waits := func(service string) bool {
+			return slices.ContainsFunc(handovers, func(h Handover) bool { return h.Taker == service && slices.Contains(left, h.Giver) })
+		}
+		var group, rest []string
+		for _, service := range left {
+			if waits(service) {
+				rest = append(rest, service)
+			} else {
+				group = append(group, service)
+			}
+		}
+		if len(group) == 0 {
+			return nil, &CycleError{Handovers: slices.DeleteFunc(slices.Clone(handovers), func(h Handover) bool {
+				return !slices.Contains(left, h.Taker) || !slices.Contains(left, h.Giver)
+			})}
+		}
+		groups, left = append(groups, group), rest
+	}
+	return groups, nil
+}

@@ -1,0 +1,62 @@
+package workflows_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// An image that is given by its digest is looked for where it is to run.
+func TestAnImageThatTheNodesHaveNeedsNoImageRegistry(t *testing.T) {
+	old, older := "sha256:"+strings.Repeat("a", 64), "sha256:"+strings.Repeat("b", 64)
+	api, web := "r.example/api@"+old, "r.example/web@"+older
+	digests := map[string]string{"r.example/api:v1": old, "r.example/web:v1": older}
+	for name, test := range map[string]struct {
+		verb  workflows.Verb
+		here  map[string][]string
+		asked []string // of the image registry
+		want  workflows.Outcome
+	}{
+		"the nodes have both":            {workflows.VerbRollback, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
+		"so does a reconcile":            {workflows.VerbReconcile, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
+		"a node has what another needs":  {workflows.VerbRollback, map[string][]string{"rift": {api, web}}, []string{web}, workflows.Succeeded},
+		"no node has any, nor has it":    {workflows.VerbRollback, nil, []string{api}, workflows.Failed},
+		"the definition names by digest": {workflows.VerbDeploy, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
+		"it does, and no node has it":    {workflows.VerbDeploy, map[string][]string{"rift": {api}}, []string{web}, workflows.Succeeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newHarness(t)
+			s.nodes["orion"] = nil
+			s.here, s.images = test.here, map[string]string{web: older}
+			in := shop()
+			in.Verb, in.Release = test.verb, 5
+			in.Definition.Components[1].Node = "orion"
+			if test.verb == workflows.VerbDeploy {
+				in.Definition.Components[0].Image, in.Definition.Components[1].Image = api, web
+			} else {
+				in.Digests = digests
+			}
+			var asked []string
+			s.fail = func(call string, _ int32) error {
+				if image, ok := cutCall(call, "ImageExists"); ok {
+					asked = append(asked, image)
+				}
+				return nil
+			}
+			result := s.deploy(t, in)
+			require.Equal(t, test.want, result.Outcome, result.Error)
+			if test.want == workflows.Failed {
+				require.Equal(t, fault.NotFound, result.Error.Kind)
+				require.Equal(t, "image "+api+" of release 5 is gone from the image registry", result.Error.Message)
+				require.Subset(t, asked, test.asked)
+				return
+			}
+			require.Equal(t, test.asked, asked)
+			require.Subset(t, s.calls, []string{"RunContainer shop-api " + api, "RunContainer shop-web " + web})
+		})
+	}
+}
