@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"syscall"
-
-	"github.com/metacircular/mcp/internal/fault"
 )
 
 // makeDir makes the directory of a part. A link in its place or directly in it, which
@@ -44,10 +42,9 @@ func NoLinks(dir string, records ...string) error {
 	return nil
 }
 
-// linked is the fault of a link that is not followed.
+// linked is the error of a link that is not followed.
 func linked(path string) error {
-	return fault.New(fault.Unauthorized, "%s is a link, and mcp dev follows none that it has not made", path).
-		WithHint("see where it leads, and remove it: rm %s", path)
+	return fmt.Errorf("%s is a link, and mcp dev follows none that it has not made; see where it leads, and remove it: rm %s", path, path)
 }
 
 // elsewhere returns the directory outside a part's own that the record at path names, a
