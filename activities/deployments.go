@@ -6,15 +6,32 @@ import (
 	"slices"
 	"time"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/watch"
 )
 
 // BeginDeployment opens a deployment and gives it its number, which is the
-// fence on every node.
+// fence on every node. It records no definition that is invalid, whoever sent it.
 func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (fleet.BeginResult, error) {
+	if in.Given != nil {
+		if err := invalid(in.Given.Validate()); err != nil {
+			return fleet.BeginResult{}, err
+		}
+	}
+	if err := invalid(in.Definition.ValidateNames()); err != nil {
+		return fleet.BeginResult{}, err
+	}
 	return a.Registry.BeginDeployment(ctx, in)
+}
+
+// invalid makes what is wrong with a definition a fault.
+func invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.Wrap(fault.Invalid, err, "record the definition")
 }
 
 // Renumber moves a deployment that has just begun past a number that a node

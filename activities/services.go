@@ -43,8 +43,11 @@ type RecordDefinitionResult struct {
 	Changed bool `json:"changed"`
 }
 
-// RecordDefinition records a definition without a deployment.
+// RecordDefinition records a definition without a deployment, unless it is invalid.
 func (a *Control) RecordDefinition(ctx context.Context, in RecordDefinitionInput) (RecordDefinitionResult, error) {
+	if err := invalid(in.Definition.Validate()); err != nil {
+		return RecordDefinitionResult{}, err
+	}
 	changed, err := a.Registry.RecordDefinition(ctx, in.Definition)
 	return RecordDefinitionResult{Changed: changed}, err
 }

@@ -66,3 +66,17 @@ func (s Service) Validate() error {
 	r.service(&s)
 	return r.problems.orNil()
 }
+
+// ValidateNames checks the names of a definition and of its components, which become
+// parts of the names of containers, queues and records, and the nodes. The error is an
+// Errors, without lines. A definition that has been valid still passes where Validate
+// has become stricter since.
+func (s Service) ValidateNames() error {
+	r := &report{file: s.File}
+	r.label("name", s.Name)
+	for i, c := range s.Components {
+		r.label(componentKey(i, "name"), c.Name)
+		r.hostname(componentKey(i, "node"), c.Node)
+	}
+	return r.problems.orNil()
+}

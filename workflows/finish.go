@@ -79,6 +79,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
+		request.ErrorLog = r.Error.Log
 	}
 	if err := sendControl(ctx, "write the outcome: "+string(r.Outcome), 0, control.FinishDeployment, request); err != nil {
 		log.Error("outcome is not recorded", "error", err)

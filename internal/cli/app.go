@@ -46,7 +46,7 @@ type App struct {
 func Main(lasting func()) int {
 	screen := ui.Terminal(os.Stderr, os.Getenv)
 	app := &App{
-		Stdout: screen.Above(os.Stdout), Stderr: screen.Above(os.Stderr), Stdin: os.Stdin,
+		Stdout: screen.Above(ui.Guarded(os.Stdout)), Stderr: screen.Above(ui.Guarded(os.Stderr)), Stdin: os.Stdin,
 		Interactive: atTerminal, Getenv: os.Getenv, Lasting: lasting, AskLater: askLater, screen: screen,
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -75,8 +75,9 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	understood := false
 	root.PersistentPreRun = func(*cobra.Command, []string) {
 		understood = true
+		logrus.SetOutput(s.Stderr) // podman's bindings log to it
 		if !s.Debug {
-			logrus.SetOutput(io.Discard) // podman's bindings log to it
+			logrus.SetOutput(io.Discard)
 		}
 	}
 	err := root.ExecuteContext(ctx)

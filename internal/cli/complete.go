@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/node"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/cli/ui"
 )
 
 // fileFlags are the flags that the shell completes, with the ending of a file's
@@ -103,7 +104,10 @@ func (c completing) find(ctx context.Context, find session.Completer, before []s
 	if err != nil {
 		return nil
 	}
-	return find(ctx, c.session, cfg, before, word)
+	// A shell writes a candidate to its terminal as it is.
+	return slices.DeleteFunc(find(ctx, c.session, cfg, before, word), func(one cobra.Completion) bool {
+		return ui.Visible(one) != one || strings.Contains(one, "\n")
+	})
 }
 
 // positional are the arguments of a Use line, which begins with the command's name

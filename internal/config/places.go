@@ -17,7 +17,8 @@ const fileName = "mcp.toml"
 // Find returns the configuration file to use: the flag's, $MCP_CONFIG,
 // .mcp-dev/mcp.toml in cwd or its nearest parent that has one, the user's, or the
 // machine's. It returns "" if there is none; a file that the flag or the variable
-// names must exist.
+// names must exist. One that is found by its place is an error unless it belongs to the
+// caller or to root and nobody else may write to it.
 func Find(flag string, getenv func(string) string, cwd string) (string, error) {
 	if flag != "" {
 		return named(flag, cwd, "--config")
@@ -27,7 +28,7 @@ func Find(flag string, getenv func(string) string, cwd string) (string, error) {
 	}
 	for dir := cwd; ; dir = filepath.Dir(dir) {
 		if path := filepath.Join(dir, DevDir, fileName); isFile(path) {
-			return path, nil
+			return path, heeded(path)
 		}
 		if dir == filepath.Dir(dir) {
 			break
@@ -35,7 +36,7 @@ func Find(flag string, getenv func(string) string, cwd string) (string, error) {
 	}
 	for _, path := range []string{userFile(getenv), machineFile} {
 		if path != "" && isFile(path) {
-			return path, nil
+			return path, heeded(path)
 		}
 	}
 	return "", nil
@@ -45,7 +46,11 @@ func named(path, cwd, source string) (string, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(cwd, path)
 	}
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = closed(path, info)
+	}
+	if err != nil {
 		return "", fmt.Errorf("find the configuration that %s names: %w", source, err)
 	}
 	return path, nil

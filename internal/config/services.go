@@ -3,8 +3,11 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -12,13 +15,16 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"google.golang.org/grpc"
+
+	"github.com/metacircular/mcp/internal/fault"
 )
 
 // TemporalOptions returns the options of a connection to Temporal. TEMPORAL_*
 // variables take precedence; then the profile of temporal.toml that is named here
 // or in TEMPORAL_PROFILE; then the address given here. Only without an address
 // the default profile of temporal.toml applies, because its keys must not reach
-// another server.
+// another server. A key goes to an address that a configuration in the working folder
+// or above gives only if that file has it: such a file may have come with a checkout.
 func (c *Config) TemporalOptions() (client.Options, error) {
 	given := c.Temporal
 	request := envconfig.LoadClientConfigProfileOptions{EnvLookup: environment(c.getenv)}
@@ -30,6 +36,11 @@ func (c *Config) TemporalOptions() (client.Options, error) {
 	if err != nil {
 		return client.Options{}, fmt.Errorf("load Temporal's profile: %w", err)
 	}
+	if profile.Address == "" && given.Address != "" && c.isFolders() {
+		if err := withoutKeys(&profile, given.Address, c.file); err != nil {
+			return client.Options{}, err
+		}
+	}
 	profile.Address = cmp.Or(profile.Address, given.Address, "127.0.0.1:7233")
 	profile.Namespace = cmp.Or(profile.Namespace, given.Namespace, "default")
 	options, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
@@ -37,6 +48,25 @@ func (c *Config) TemporalOptions() (client.Options, error) {
 		return client.Options{}, fmt.Errorf("read Temporal's profile: %w", err)
 	}
 	return Tuned(options), nil
+}
+
+// isFolders reports whether the configuration is that of a local platform, which is found
+// in the working folder or above.
+func (c *Config) isFolders() bool { return filepath.Base(filepath.Dir(c.file)) == DevDir }
+
+// withoutKeys removes the keys from a profile for an address of this host, which needs
+// none. For another address they are an error.
+func withoutKeys(profile *envconfig.ClientConfigProfile, address, file string) error {
+	if profile.APIKey == "" && len(profile.GRPCMeta) == 0 {
+		return nil
+	}
+	host, _, _ := net.SplitHostPort(address)
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fault.New(fault.Unauthorized, "the key of $TEMPORAL_API_KEY or temporal.toml is not sent to %s, an address that %s gives", address, file).
+			WithHint("if the key is for that address, say so: export TEMPORAL_ADDRESS=%s; otherwise unset the key, or name another configuration with --config", address)
+	}
+	profile.APIKey, profile.GRPCMeta = "", nil
+	return nil
 }
 
 // Tuned returns o with the keep-alive and the compression that every process of

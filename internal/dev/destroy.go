@@ -24,6 +24,9 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	if !Exists(dir) {
 		return nil, nil
 	}
+	if err := CheckDir(dir); err != nil {
+		return nil, err
+	}
 	lock, err := acquire(dir)
 	if err != nil {
 		return nil, err

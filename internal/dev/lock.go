@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -46,6 +49,23 @@ func release(dir string, lock *os.File) {
 	_ = lock.Close()
 }
 
+// CheckDir fails where a platform's directory is not the caller's or root's, may be
+// written to by others, or is a link or has links in it: what is in it is written to,
+// removed and run. A directory that is missing passes.
+func CheckDir(dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := parts.NoLinks(dir); err != nil {
+		return err
+	}
+	if err := config.Ours(dir); err != nil {
+		return fault.New(fault.Unauthorized, "the directory of the local platform is not used: %v", err).
+			WithHint("choose another: --dir DIR")
+	}
+	return nil
+}
+
 // Exists reports whether there is a platform in dir, running or not.
 func Exists(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, lockName))
@@ -79,6 +99,9 @@ func Running(dir string) bool {
 // Stop stops the platform in dir and waits until it has ended. It reports
 // whether one was running.
 func Stop(ctx context.Context, dir string) (bool, error) {
+	if err := CheckDir(dir); err != nil {
+		return false, err // its owner chooses the process
+	}
 	if !Running(dir) {
 		return false, nil
 	}

@@ -38,6 +38,9 @@ func (o *Options) complete() error {
 		}
 		o.Programs = filepath.Dir(self)
 	}
+	if err := CheckDir(o.Dir); err != nil {
+		return err
+	}
 	if err := o.recall(); err != nil {
 		return err
 	}

@@ -85,6 +85,8 @@ type FinishRequest struct {
 	// ErrorKind and ErrorMessage are "" unless it failed.
 	ErrorKind    string `json:"error_kind,omitempty"`
 	ErrorMessage string `json:"error_message,omitempty"`
+	// ErrorLog has the last lines of output of what it failed for, oldest first.
+	ErrorLog []string `json:"error_log,omitempty"`
 	// Undone are the steps of the undo, or of the retiring, that could not be
 	// completed.
 	Undone []string `json:"undone,omitempty"`
@@ -145,10 +147,13 @@ type DeploymentRecord struct {
 	// and "lost" if its workflow was terminated, or timed out.
 	Outcome string `json:"outcome"`
 	// Retiring is set while it has succeeded and removes its predecessors.
-	Retiring     bool     `json:"retiring,omitempty"`
-	ErrorKind    string   `json:"error_kind,omitempty"`
-	ErrorMessage string   `json:"error_message,omitempty"`
-	Undone       []string `json:"undone,omitempty"`
+	Retiring     bool   `json:"retiring,omitempty"`
+	ErrorKind    string `json:"error_kind,omitempty"`
+	ErrorMessage string `json:"error_message,omitempty"`
+	// ErrorLog has the last lines of output of what it failed for, such as a
+	// container, oldest first.
+	ErrorLog []string `json:"error_log,omitempty"`
+	Undone   []string `json:"undone,omitempty"`
 	// Who requested it, and From which machine.
 	Who        string    `json:"who"`
 	From       string    `json:"from"`

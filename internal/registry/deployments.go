@@ -158,9 +158,9 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 		}
 		tag, err := tx.Exec(ctx, `
 			update deployments
-			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, nodes = $8, finished_at = now()
+			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, nodes = $8, error_log = $10, finished_at = now()
 			where service = $1 and number = $2 and outcome is null and (run_id = $9 or $9 = '')`,
-			r.Service, r.Deployment, r.Outcome, r.ErrorKind, fleet.Text(r.ErrorMessage, maxMessage), texts(r.Undone), r.Dirty, r.Nodes, r.Run)
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, fleet.Text(r.ErrorMessage, maxMessage), texts(r.Undone), r.Dirty, r.Nodes, r.Run, texts(r.ErrorLog))
 		if err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			select service, number, verb, coalesce(outcome, case when released_at is null then '' else 'succeeded' end),
-			       outcome is null and released_at is not null, error_kind, error_message, undone,
+			       outcome is null and released_at is not null, error_kind, error_message, error_log, undone,
 			       who, from_host, started_at, coalesce(released_at, finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
 			       coalesce((definition->>'active')::boolean, false)
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)

@@ -164,7 +164,7 @@ func TestDeployments(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{
 		Service: "shop", Deployment: 1, Outcome: "failed",
-		ErrorKind: "Unhealthy", ErrorMessage: "api exited", Undone: []string{"on rift remove shop-api.next"},
+		ErrorKind: "Unhealthy", ErrorMessage: "api exited", ErrorLog: []string{"no such \x1b table"}, Undone: []string{"on rift remove shop-api.next"},
 	}))
 	begin(t, store, "shop", "api")
 	begin(t, store, "blog", "web")
@@ -181,7 +181,7 @@ func TestDeployments(t *testing.T) {
 	failed.Started, failed.Finished = time.Time{}, time.Time{}
 	require.Equal(t, fleet.DeploymentRecord{
 		Service: "shop", Number: 1, Verb: "deploy", Outcome: "failed",
-		ErrorKind: "Unhealthy", ErrorMessage: "api exited", Undone: []string{"on rift remove shop-api.next"},
+		ErrorKind: "Unhealthy", ErrorMessage: "api exited", ErrorLog: []string{"no such \x1b table"}, Undone: []string{"on rift remove shop-api.next"},
 		Who: "operator", From: "laptop", WorkflowID: "deploy/shop", RunID: request.RunID, Active: true,
 	}, failed)
 

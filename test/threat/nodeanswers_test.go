@@ -170,11 +170,21 @@ func (honest) cutOver() (activities.CutOverResult, error) { return activities.Cu
 
 // deploy runs the workflow of a deploy on a node.
 func (c *controlled) deploy(service string, on answerer) error {
-	definition := servicedef.Service{Name: service, Node: "rift", Active: true, Components: []servicedef.Component{{
-		Name: "api", Node: "rift", Image: "r.example/api:v1", Order: servicedef.StartFirst,
-		Routes: []servicedef.Route{{Name: "http", Port: 443, Mode: "l7"}},
-	}}}
-	return c.run(workflows.DeployInput{Verb: workflows.VerbDeploy, Definition: definition, Force: true, Deadline: time.Minute}, on)
+	definition, err := servicedef.Parse([]byte(`node = "rift"
+name = "`+service+`"
+[[components]]
+name = "api"
+image = "r.example/api:v1"
+order = "start-first"
+[[components.routes]]
+name = "http"
+port = 443
+mode = "l7"
+`), "")
+	if err != nil {
+		return err
+	}
+	return c.run(workflows.DeployInput{Verb: workflows.VerbDeploy, Definition: *definition, Force: true, Deadline: time.Minute}, on)
 }
 
 func (c *controlled) undeploy(service string, on answerer) error {

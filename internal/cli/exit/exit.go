@@ -21,6 +21,7 @@ const (
 	BadUsage       Code = 2   // bad usage or definition
 	Dirty          Code = 3   // failed, and something could not be put back
 	NoControlPlane Code = 4   // the control plane cannot be reached
+	Incomplete     Code = 5   // input was not passed on, or output is not whole
 	Interrupted    Code = 130 // interrupted
 )
 
@@ -56,6 +57,15 @@ type unreachableError struct{ fault *fault.Error }
 func (e unreachableError) Error() string { return e.fault.Error() }
 func (e unreachableError) Unwrap() error { return e.fault }
 
+// Cut makes f an error that means that input was not passed on, or that output is not
+// whole.
+func Cut(f *fault.Error) error { return cutError{f} }
+
+type cutError struct{ fault *fault.Error }
+
+func (e cutError) Error() string { return e.fault.Error() }
+func (e cutError) Unwrap() error { return e.fault }
+
 // IsUnreachable reports whether err is, or wraps, an error of [Unreachable].
 func IsUnreachable(err error) bool { return errors.As(err, new(unreachableError)) }
 
@@ -64,11 +74,14 @@ func IsUnreachable(err error) bool { return errors.As(err, new(unreachableError)
 func Classify(err error) (Code, *fault.Error) {
 	var usage usageError
 	var unreachable unreachableError
+	var cut cutError
 	var problems servicedef.Errors
 	var unknown *servicedef.NotFoundError
 	switch {
 	case errors.As(err, &unreachable):
 		return NoControlPlane, unreachable.fault
+	case errors.As(err, &cut):
+		return Incomplete, cut.fault
 	case errors.As(err, &unknown):
 		f := fault.New(fault.NotFound, "%s", unknown.Error())
 		if len(unknown.Nearest) > 0 {

@@ -217,15 +217,15 @@ func (t *timeline) settle(ids []string, pending []*workflow.PendingActivityInfo)
 }
 
 // lines are the pending steps, a line each.
-func (t *timeline) lines() []string {
+func (t *timeline) lines() []ui.Styled {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
 	frame := spinner[now.UnixMilli()/ui.RedrawEvery.Milliseconds()%int64(len(spinner))]
-	lines := make([]string, 0, len(t.pending))
+	lines := make([]ui.Styled, 0, len(t.pending))
 	for _, s := range t.pending {
 		if !s.over {
-			lines = append(lines, t.format(now, frame, s.live(now)))
+			lines = append(lines, t.styled(now, frame, s.live(now)))
 		}
 	}
 	return lines
@@ -239,7 +239,11 @@ func (t *timeline) note(text string) {
 }
 
 func (t *timeline) line(at time.Time, mark, text string) {
-	_, _ = io.WriteString(t.out, t.format(at, mark, text)+"\n")
+	if t.live {
+		_ = ui.WriteStyled(t.out, t.styled(at, mark, text)+"\n")
+		return
+	}
+	_, _ = io.WriteString(t.out, t.since(at)+" "+mark+" "+text+"\n")
 }
 
 // The marks that a line begins with, and the spinner of a live one.
@@ -254,20 +258,23 @@ var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "
 // colours are those of the marks on a screen; the spinner has the terminal's default.
 var colours = map[string]ansi.Color{markDone: ansi.Green, markFailed: ansi.Red, markPending: ansi.Yellow}
 
-// format renders a line: the time since the workflow started, mark and text.
-func (t *timeline) format(at time.Time, mark, text string) string {
+// styled renders a line for a screen: the time since the workflow started, mark and
+// text.
+func (t *timeline) styled(at time.Time, mark, text string) ui.Styled {
+	shown := ui.Plain(mark)
+	if colour, ok := colours[mark]; ok {
+		shown = ui.Coloured(mark, colour)
+	}
+	return ui.Faint(t.since(at)) + " " + shown + " " + ui.Plain(text)
+}
+
+// since renders how long after the start of the workflow a time is.
+func (t *timeline) since(at time.Time) string {
 	elapsed := time.Duration(0)
 	if !t.started.IsZero() {
 		elapsed = max(0, at.Sub(t.started))
 	}
-	since := fmt.Sprintf("%6.2fs", elapsed.Seconds())
-	if t.live {
-		since = ansi.NewStyle().Faint().Styled(since)
-		if colour, ok := colours[mark]; ok {
-			mark = ansi.NewStyle().ForegroundColor(colour).Styled(mark)
-		}
-	}
-	return since + " " + mark + " " + text
+	return fmt.Sprintf("%6.2fs", elapsed.Seconds())
 }
 
 // text decodes a payload that holds a string; "" if it does not.

@@ -25,7 +25,8 @@ func newHistory(s *session.Session) *cobra.Command {
 		Short: "List past deployments, or show every step of one",
 		Long: `History lists the deployments of a service, the newest first; * marks the current
 release. With the number N it shows every step of one, as the deploy itself
-showed it, while Temporal retains them.`,
+showed it, while Temporal retains them, and the last lines of output of a
+container or a build that it failed for.`,
 		Example: "  mcp history shop\n  mcp history shop 12",
 		Args:    session.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,6 +111,12 @@ func writeDeployment(s *session.Session, d fleet.DeploymentRecord) {
 	_, _ = fmt.Fprintf(s.Stdout, "%s: %s %d, %s, by %s on %s\n", d.Service, d.Verb, d.Number, cmp.Or(d.Outcome, "under way"), d.Who, d.From)
 	if d.ErrorMessage != "" {
 		_, _ = fmt.Fprintf(s.Stdout, "  %s: %s\n", d.ErrorKind, d.ErrorMessage)
+	}
+	if len(d.ErrorLog) > 0 {
+		_, _ = fmt.Fprintln(s.Stdout, "  its last lines:")
+	}
+	for _, line := range d.ErrorLog {
+		_, _ = fmt.Fprintf(s.Stdout, "  | %s\n", line)
 	}
 	for _, undone := range d.Undone {
 		_, _ = fmt.Fprintf(s.Stdout, "  not done: %s\n", undone)

@@ -24,6 +24,9 @@ const logTail = 20
 func runDetached(ctx context.Context, s *session.Session, o devOptions, want dev.Options) error {
 	starting, cancel := context.WithTimeout(ctx, upTimeout)
 	defer cancel()
+	if err := dev.CheckDir(o.dir); err != nil {
+		return err
+	}
 	if dev.Running(o.dir) {
 		info, err := dev.Await(starting, o.dir)
 		if err != nil {

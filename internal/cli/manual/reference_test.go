@@ -26,6 +26,7 @@ const exitCodes = `
 | 2 | bad usage or definition |
 | 3 | failed, and something could not be put back: the service is *dirty* |
 | 4 | the control plane cannot be reached |
+| 5 | ` + "`exec`" + ` was given input and ran nothing, or its output is cut |
 | 130 | interrupted; a deploy that was followed goes on |
 `
 

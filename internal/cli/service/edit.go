@@ -192,7 +192,7 @@ func runEditor(ctx context.Context, s *session.Session, path string) error {
 	defer signal.Stop(keys)
 	editor := cmp.Or(s.Getenv("VISUAL"), s.Getenv("EDITOR"), "vi")
 	cmd := exec.Command("sh", "-c", editor+` "$1"`, "sh", path)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, ui.Behind(s.Stdout), s.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, ui.Behind(s.Stdout), ui.Behind(s.Stderr)
 	if err := cmd.Run(); err != nil {
 		return cmp.Or(exit.IfInterrupted(ctx), error(fault.New(fault.Invalid, "the editor %q failed: %v", editor, err)))
 	}

@@ -12,12 +12,12 @@ import (
 
 // One redrawing, as ten times a second, of a deploy that waits for 20 steps.
 func BenchmarkScreen(b *testing.B) {
-	lines := make([]string, 20)
+	lines := make([]Styled, 20)
 	for i := range lines {
-		lines[i] = fmt.Sprintf("  1.20s ⠋ shop-%d: build  (1.2s): STEP 4/12: RUN go build ./... and a good deal more than fits", i)
+		lines[i] = Styled(fmt.Sprintf("  1.20s ⠋ shop-%d: build  (1.2s): STEP 4/12: RUN go build ./... and a good deal more than fits", i))
 	}
 	s := &Screen{out: io.Discard, size: display.New(80, 24).Size}
-	s.panels = []*panel{{lines: func() []string { return lines }}}
+	s.panels = []*panel{{lines: func() []Styled { return lines }}}
 	b.ReportAllocs()
 	for b.Loop() {
 		s.draw()

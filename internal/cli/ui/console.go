@@ -46,11 +46,11 @@ func (c *Console) PrintJSON(v any) {
 
 // Live shows lines on the screen, if there is one, until the returned function is
 // called.
-func (c *Console) Live(lines func() []string) (end func()) {
-	return c.Screen.Open(func() []string {
+func (c *Console) Live(lines func() []Styled) (end func()) {
+	return c.Screen.Open(func() []Styled {
 		shown := lines()
 		for i := range shown {
-			shown[i] = c.Prefix + shown[i]
+			shown[i] = Plain(c.Prefix) + shown[i]
 		}
 		return shown
 	})

@@ -29,6 +29,8 @@ func Behind(w io.Writer) io.Writer {
 		return Behind(wrapper.Writer)
 	case aboveWriter:
 		return Behind(wrapper.out)
+	case guard:
+		return Behind(wrapper.out)
 	}
 	return w
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"bytes"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -23,14 +24,30 @@ func (p *prefixed) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rest = append(p.rest, text...)
+	return len(text), p.flush()
+}
+
+// flush writes the lines that have ended.
+func (p *prefixed) flush() error {
 	for {
 		line, rest, ended := bytes.Cut(p.rest, []byte("\n"))
 		if !ended {
-			return len(text), nil
+			return nil
 		}
 		if _, err := io.WriteString(p.out, p.prefix+string(line)+"\n"); err != nil {
-			return 0, err
+			return err
 		}
 		p.rest = rest
 	}
+}
+
+func (p *prefixed) writeStyled(text Styled) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for line := range strings.Lines(string(text)) {
+		if err := WriteStyled(p.out, Plain(p.prefix)+Styled(line)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -35,7 +35,7 @@ type Screen struct {
 
 // panel has some of the live lines.
 type panel struct {
-	lines func() []string
+	lines func() []Styled
 }
 
 // Terminal is the screen on a file that is a terminal; nil for any other, and
@@ -68,24 +68,35 @@ type aboveWriter struct {
 }
 
 // Write writes whole lines.
-func (w aboveWriter) Write(p []byte) (int, error) {
-	s := w.screen
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.panels) == 0 {
-		return w.out.Write(p)
-	}
-	_, _ = io.WriteString(s.out, s.erase())
-	n, err := w.out.Write(p)
-	if !bytes.HasSuffix(p, []byte("\n")) {
-		_, _ = io.WriteString(s.out, "\n")
-	}
-	_, _ = io.WriteString(s.out, strings.Join(s.drawn, ""))
+func (w aboveWriter) Write(p []byte) (n int, err error) {
+	w.screen.above(bytes.HasSuffix(p, []byte("\n")), func() { n, err = w.out.Write(p) })
 	return n, err
 }
 
+func (w aboveWriter) writeStyled(text Styled) (err error) {
+	w.screen.above(strings.HasSuffix(string(text), "\n"), func() { err = WriteStyled(w.out, text) })
+	return err
+}
+
+// above has something written above the live lines. It ends the last line, unless
+// that has ended.
+func (s *Screen) above(ended bool, write func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.panels) == 0 {
+		write()
+		return
+	}
+	_, _ = io.WriteString(s.out, s.erase())
+	write()
+	if !ended {
+		_, _ = io.WriteString(s.out, "\n")
+	}
+	_, _ = io.WriteString(s.out, strings.Join(s.drawn, ""))
+}
+
 // Open shows the lines that a function returns, redrawn until closePanel.
-func (s *Screen) Open(lines func() []string) (closePanel func()) {
+func (s *Screen) Open(lines func() []Styled) (closePanel func()) {
 	if s == nil {
 		return func() {}
 	}
@@ -131,7 +142,7 @@ func (s *Screen) draw() {
 	s.mu.Lock()
 	panels := s.panels
 	s.mu.Unlock()
-	var lines []string
+	var lines []Styled
 	for _, p := range panels {
 		lines = append(lines, p.lines()...)
 	}
@@ -157,16 +168,17 @@ func (s *Screen) erase() string {
 }
 
 // fit truncates the lines so that each has one row and all are on the terminal.
-func (s *Screen) fit(lines []string) []string {
+func (s *Screen) fit(lines []Styled) []string {
 	columns, rows := s.size()
 	if room := max(1, rows-2); len(lines) > room {
 		left := len(lines) - room + 1
-		lines = append(slices.Clone(lines[:room-1]), fmt.Sprintf("        … and %d more", left))
+		lines = append(slices.Clone(lines[:room-1]), Styled(fmt.Sprintf("        … and %d more", left)))
 	}
 	fitting := make([]string, 0, len(lines))
 	for _, line := range lines {
 		// The last column is left free: some terminals go on to the next row.
-		fitting = append(fitting, ansi.Truncate(line, columns-1, "…")+"\n")
+		row := strings.NewReplacer("\n", " ", "\t", " ").Replace(string(line))
+		fitting = append(fitting, ansi.Truncate(row, columns-1, "…")+"\n")
 	}
 	return fitting
 }

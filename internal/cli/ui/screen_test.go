@@ -19,13 +19,13 @@ func TestLiveLinesStayBelowThoseThatStay(t *testing.T) {
 	s := on(d)
 	stderr := s.Above(d)
 	_, _ = io.WriteString(stderr, "before\n")
-	live := []string{"one", "two"}
-	closePanel := s.Open(func() []string { return live })
+	live := []Styled{"one", "two"}
+	closePanel := s.Open(func() []Styled { return live })
 	s.draw()
 	require.Equal(t, "before\none\ntwo", d.Text())
 	_, _ = io.WriteString(stderr, "done: one\n")
 	require.Equal(t, "before\ndone: one\none\ntwo", d.Text())
-	live = []string{"two"}
+	live = []Styled{"two"}
 	s.draw()
 	require.Equal(t, "before\ndone: one\ntwo", d.Text())
 	_, _ = io.WriteString(stderr, "no end of line")
@@ -41,18 +41,18 @@ func TestLiveLinesFitTheTerminal(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		columns, rows int
-		lines         []string
+		lines         []Styled
 		want          string
 	}{
-		{"wide", 30, 10, []string{"web: run on local  (1.2s): pull"}, "web: run on local  (1.2s): p…"},
-		{"20 columns", 20, 10, []string{"web: run on local  (1.2s): pull", "✓ 世界世界世界世界世界"}, "web: run on local …\n✓ 世界世界世界世界…"},
-		{"few rows", 40, 5, []string{"a", "b", "c", "d", "e"}, "a\nb\n        … and 3 more"},
-		{"one row", 40, 1, []string{"a", "b"}, ""},
+		{"wide", 30, 10, []Styled{"web: run on local  (1.2s): pull"}, "web: run on local  (1.2s): p…"},
+		{"20 columns", 20, 10, []Styled{"web: run on local  (1.2s): pull", "✓ 世界世界世界世界世界"}, "web: run on local …\n✓ 世界世界世界世界…"},
+		{"few rows", 40, 5, []Styled{"a", "b", "c", "d", "e"}, "a\nb\n        … and 3 more"},
+		{"one row", 40, 1, []Styled{"a", "b"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := display.New(c.columns, c.rows)
 			s := on(d)
-			closePanel := s.Open(func() []string { return c.lines })
+			closePanel := s.Open(func() []Styled { return c.lines })
 			for range 3 {
 				s.draw()
 			}
@@ -69,7 +69,7 @@ func TestLongLinesScrollAway(t *testing.T) {
 	d := display.New(20, 5)
 	s := on(d)
 	stderr := s.Above(d)
-	closePanel := s.Open(func() []string { return []string{"live"} })
+	closePanel := s.Open(func() []Styled { return []Styled{"live"} })
 	for i := range 30 {
 		s.draw()
 		_, _ = fmt.Fprintf(stderr, "line %d of more than twenty columns\n", i)
@@ -83,11 +83,11 @@ func TestPanelsShareATerminal(t *testing.T) {
 	d := display.New(40, 10)
 	s := on(d)
 	stderr := s.Above(d)
-	closeA := s.Open(func() []string {
+	closeA := s.Open(func() []Styled {
 		_, _ = io.WriteString(stderr, "asked\n")
-		return []string{"a"}
+		return []Styled{"a"}
 	})
-	closeB := s.Open(func() []string { return []string{"b"} })
+	closeB := s.Open(func() []Styled { return []Styled{"b"} })
 	s.draw()
 	require.Regexp(t, `(asked\n)+a\nb$`, d.Text())
 	closeA()
@@ -101,5 +101,5 @@ func TestWithoutAScreen(t *testing.T) {
 	var none *Screen
 	var out bytes.Buffer
 	require.Same(t, &out, none.Above(&out))
-	none.Open(func() []string { panic("asked") })()
+	none.Open(func() []Styled { panic("asked") })()
 }

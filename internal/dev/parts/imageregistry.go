@@ -33,7 +33,7 @@ func StartImageRegistry(ctx context.Context, o ImageRegistryOptions) (*ImageRegi
 	if err != nil {
 		return nil, fmt.Errorf("find the image registry's directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the image registry's directory: %w", err)
 	}
 	port, err := stickyPort(dir, "registry", o.Port)

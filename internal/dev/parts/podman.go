@@ -3,7 +3,6 @@ package parts
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -39,7 +38,7 @@ func StartPodman(ctx context.Context, o PodmanOptions) (*Podman, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find podman's directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir, 0o700, volatileLink); err != nil {
 		return nil, fmt.Errorf("make podman's directory: %w", err)
 	}
 	// The kernel's table of mounts, which Destroy reads, has resolved paths.

@@ -2,13 +2,18 @@ package parts
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 )
 
 // volatileLink, in the engine's directory, links to its volatile directory.
 const volatileLink = "volatile"
+
+var volatilePattern = regexp.MustCompile(`/mcp-podman-[0-9]+$`)
 
 // volatileDir returns the directory for podman's socket and for its state of
 // running containers. Its path is short and outside dir, because podman refuses a
@@ -22,9 +27,12 @@ func volatileDir(dir string) (string, error) {
 		return "", fmt.Errorf("read the boot id: %w", err)
 	}
 	link := filepath.Join(dir, volatileLink)
-	path, err := os.Readlink(link)
-	if err != nil {
+	path, err := elsewhere(link, volatilePattern, uint32(os.Geteuid()))
+	if errors.Is(err, fs.ErrNotExist) {
 		return newVolatileDir(link, boot)
+	}
+	if err != nil {
+		return "", err
 	}
 	seen := filepath.Join(path, "boot_id")
 	if was, err := os.ReadFile(seen); err == nil && bytes.Equal(was, boot) {

@@ -41,7 +41,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find Postgres's directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeDir(dir, 0o755, clusterName); err != nil {
 		return nil, fmt.Errorf("make Postgres's directory: %w", err)
 	}
 	cluster, err := openCluster(ctx, dir)
@@ -91,8 +91,11 @@ func (p *Postgres) Destroy() error {
 // RemovePostgres removes the files of a stopped server from dir, and its cluster
 // if that is elsewhere.
 func RemovePostgres(dir string) error {
-	if elsewhere, err := os.Readlink(filepath.Join(dir, clusterName)); err == nil {
-		if err := os.RemoveAll(elsewhere); err != nil {
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return nil // a link may lead to what is not mcp's
+	}
+	if data, err := clusterElsewhere(filepath.Join(dir, clusterName)); err == nil {
+		if err := os.RemoveAll(data); err != nil {
 			return fmt.Errorf("remove Postgres's data: %w", err)
 		}
 	}

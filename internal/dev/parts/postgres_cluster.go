@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,7 +94,7 @@ func postgresUser() (*syscall.Credential, error) {
 func (c *cluster) makeDir(dir string) (string, error) {
 	path, err := c.findDir(dir)
 	if err == nil && c.user != nil {
-		err = os.Chown(path, int(c.user.Uid), int(c.user.Gid))
+		err = os.Lchown(path, int(c.user.Uid), int(c.user.Gid))
 	}
 	if err != nil {
 		return "", fmt.Errorf("make the directory of Postgres's data: %w", err)
@@ -105,21 +106,43 @@ func (c *cluster) makeDir(dir string) (string, error) {
 // no access there, under /var/lib with a link to it in dir.
 func (c *cluster) findDir(dir string) (string, error) {
 	path := filepath.Join(dir, clusterName)
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		return resolved, nil
-	}
-	// A dangling link remains from data that was removed by hand.
-	if err := os.RemoveAll(path); err != nil {
-		return "", err
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return path, nil
+	case err == nil:
+		data, err := clusterElsewhere(path)
+		if err != nil {
+			return "", err
+		}
+		if _, err := os.Lstat(data); err == nil {
+			return data, nil
+		}
+		// A dangling link remains from data that was removed by hand.
+		if err := os.Remove(path); err != nil {
+			return "", err
+		}
 	}
 	if open, err := c.canEnter(dir); open || err != nil {
 		return path, errors.Join(err, os.Mkdir(path, 0o700))
 	}
-	elsewhere, err := os.MkdirTemp("/var/lib", "mcp-postgres-")
+	data, err := os.MkdirTemp("/var/lib", "mcp-postgres-")
 	if err != nil {
 		return "", err
 	}
-	return elsewhere, os.Symlink(elsewhere, path)
+	return data, os.Symlink(data, path)
+}
+
+var clusterPattern = regexp.MustCompile(`^/var/lib/mcp-postgres-[0-9]+$`)
+
+// clusterElsewhere returns the directory of a cluster that the link at path names. Only
+// root makes such links, and the server's user owns the directory.
+func clusterElsewhere(path string) (string, error) {
+	users := []uint32{uint32(os.Geteuid())}
+	if server, err := postgresUser(); err == nil {
+		users = append(users, server.Uid)
+	}
+	return elsewhere(path, clusterPattern, users...)
 }
 
 // canEnter reports whether the server's user may enter dir and all its parents.

@@ -1,0 +1,91 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Guarded returns a writer to a file. Where that is a terminal, control characters
+// in what is written become visible, so that no text of a container, a node or a
+// file can move the cursor, set a title or reach the clipboard. Anything else, such
+// as a pipe, is written to unchanged.
+func Guarded(f *os.File) io.Writer {
+	if !term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return guard{f}
+}
+
+// guard is the writer to a terminal.
+type guard struct{ out io.Writer }
+
+func (g guard) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(g.out, Visible(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (g guard) writeStyled(text Styled) error {
+	_, err := io.WriteString(g.out, string(text))
+	return err
+}
+
+// Visible returns text with the characters that control a terminal, or the direction
+// of its text, replaced by their escapes: "\x1b", "\r", "\u202e". So are bytes that
+// are not UTF-8. Newlines and tabs stay, and a carriage return before a newline is
+// removed. In JSON the result is still JSON.
+func Visible(text string) string {
+	if !controls(text) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case r == '\r' && strings.HasPrefix(text[i+1:], "\n"):
+		case isControl(r):
+			b.WriteString(escape(r))
+		default:
+			b.WriteString(text[i : i+size])
+		}
+		i += size
+	}
+	return b.String()
+}
+
+// controls reports whether Visible changes the text.
+func controls(text string) bool {
+	return !utf8.ValidString(text) || strings.ContainsFunc(text, isControl)
+}
+
+// isControl reports whether a terminal may obey a character instead of showing it.
+func isControl(r rune) bool {
+	switch r {
+	case '\n', '\t':
+		return false
+	case '\u2028', '\u2029': // the ends of a line and of a paragraph
+		return true
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// escape is a control character as Go and JSON write it. JSON has no escape of two
+// digits, and its encoder leaves only characters from 0x7f on.
+func escape(r rune) string {
+	switch {
+	case r == '\r':
+		return `\r`
+	case r < 0x20:
+		return fmt.Sprintf(`\x%02x`, r)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
+}

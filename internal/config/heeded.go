@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// heeded fails where somebody other than the caller and root decides what a
+// configuration that was found says: who owns it or its directory, may write to one of
+// them, or has put a link in their place.
+func heeded(path string) error {
+	for _, part := range []string{filepath.Dir(path), path} {
+		if err := Ours(part); err != nil {
+			return fault.New(fault.Unauthorized, "the configuration %s is not read: %v", path, err).
+				WithHint("if you trust it, name it: --config %s; otherwise work in another folder", path)
+		}
+	}
+	return nil
+}
+
+// Ours fails where a file or a directory belongs to somebody other than the caller and
+// root, or may be written to by others. Of a link both the link and what it leads to
+// count.
+func Ours(path string) error {
+	link, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if err := owned(path, link); err != nil || link.Mode()&fs.ModeSymlink == 0 {
+		return err
+	}
+	target, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return owned(path, target)
+}
+
+func owned(path string, info fs.FileInfo) error {
+	stat := info.Sys().(*syscall.Stat_t)
+	if uid := int(stat.Uid); uid != 0 && uid != os.Geteuid() {
+		return fmt.Errorf("%s belongs to user %s, not to you or root", path, userName(uid))
+	}
+	return closed(path, info)
+}
+
+// closed fails where others may write to a file. The group of a user's own, which has
+// the user's number, is no other.
+func closed(path string, info fs.FileInfo) error {
+	stat, open := info.Sys().(*syscall.Stat_t), fs.FileMode(0o022)
+	if stat.Gid == stat.Uid {
+		open = 0o002
+	}
+	if mode := info.Mode(); mode&fs.ModeSymlink == 0 && mode.Perm()&open != 0 {
+		return fmt.Errorf("others may write to %s (mode %04o); run chmod go-w %s", path, mode.Perm(), path)
+	}
+	return nil
+}
+
+func userName(uid int) string {
+	if account, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return account.Username
+	}
+	return strconv.Itoa(uid)
+}
