@@ -30,10 +30,11 @@ attaches again.
 
 Several services are deployed concurrently: one that fails does not affect the
 others, and the exit code is that of the worst. Only a service that takes a host
-port or a volume from another one of them waits for that. A mistake in a definition is found
-before, and then none is deployed; with --all that holds for every file of the
-services directory. --changed leaves out the services that mcp plan shows as
-unchanged. With --json there is one object for one named service, else a list.`,
+port or a volume from another one of them waits for that. A mistake in a
+definition is found before, and then none is deployed; with --all that holds for
+every file of the services directory. --changed leaves out the services that mcp
+plan shows as unchanged. With --json there is one object for one named service,
+else a list.`,
 		Example: "  mcp deploy shop\n  mcp deploy shop/api --force\n  mcp deploy shop blog\n  mcp deploy --changed",
 		Args:    session.Args(func(_ *cobra.Command, targets []string) error { return o.check(targets) }),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runDeploy(cmd.Context(), s, args, o) },
