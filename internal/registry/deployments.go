@@ -160,7 +160,7 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 			update deployments
 			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, nodes = $8, error_log = $10, finished_at = now()
 			where service = $1 and number = $2 and outcome is null and (run_id = $9 or $9 = '')`,
-			r.Service, r.Deployment, r.Outcome, r.ErrorKind, fleet.Text(r.ErrorMessage, maxMessage), texts(r.Undone), r.Dirty, r.Nodes, r.Run, texts(r.ErrorLog))
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, held(r.ErrorMessage), texts(r.Undone), r.Dirty, r.Nodes, r.Run, texts(r.ErrorLog))
 		if err != nil {
 			return err
 		}
@@ -189,16 +189,19 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
-// maxMessage bounds a text of a deployment, in bytes: a node may have written it.
+// maxMessage bounds a text of a deployment or an event, in bytes: a node may have written it.
 const maxMessage = 16 << 10
 
-// texts returns texts that a node may have written, as Postgres can hold them.
+// held returns a text that a node may have written, as Postgres can hold it.
+func held(text string) string { return fleet.Text(text, maxMessage) }
+
+// texts is held of each text.
 func texts(list []string) []string {
-	held := make([]string, 0, len(list))
+	texts := make([]string, 0, len(list))
 	for _, text := range list {
-		held = append(held, fleet.Text(text, maxMessage))
+		texts = append(texts, held(text))
 	}
-	return held
+	return texts
 }
 
 // MarkMended clears the mark of a dirty service, unless a newer deployment has

@@ -66,7 +66,7 @@ func writeEvents(ctx context.Context, tx pgx.Tx, events []fleet.Event, destinati
 			    insert into alerts (destination, event) select unnest($11::text[]), id from event
 			)
 			select id from event`,
-			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, e.Container, e.Path, e.Detail, e.Since, destinations,
+			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, held(e.Container), held(e.Path), held(e.Detail), e.Since, destinations,
 		).QueryRow(func(row pgx.Row) error { return row.Scan(&e.ID) })
 	}
 	return tx.SendBatch(ctx, batch).Close()
