@@ -202,6 +202,8 @@ func TestTemporalReadsTheTunedSettings(t *testing.T) {
 		got[key] = values[0].Value
 	}
 	require.Equal(t, map[string]any{
+		"frontend.ListWorkersEnabled":          true,
+		"frontend.WorkerHeartbeatsEnabled":     true,
 		"frontend.namespaceCount":              10000,
 		"history.transferProcessorMaxPollRPS":  500,
 		"matching.numTaskqueueReadPartitions":  1,

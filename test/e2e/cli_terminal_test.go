@@ -134,7 +134,7 @@ func TestTablesInANarrowWindow(t *testing.T) {
 	w.define("slim", w.service("slim", "v1", `env = { COLOUR = "green" }`))
 	for _, table := range []struct{ line, cell string }{
 		{"status slim", "http:443→"}, {"ps --node local", "slim-app"}, {"history slim", "succeeded"}, {"history slim 1", "commit the release"},
-		{"plan slim", "env.COLOUR: added"}, {"sync slim", "env.COLOUR: set"}, {"node list", "127.0.0.1"}, {"node status local", "CONTAINERS"}, {"node show local", "containers"},
+		{"plan slim", "env.COLOUR: added"}, {"sync slim", "env.COLOUR: added"}, {"node list", "127.0.0.1"}, {"node status local", "CONTAINERS"}, {"node show local", "containers"},
 		{"service list", "slim.toml"}, {"config show", "temporal.address"},
 	} {
 		screen := w.terminal(20, 2000, nil, strings.Fields(table.line)...)

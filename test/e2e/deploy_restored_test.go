@@ -148,17 +148,17 @@ func TestAnUndeployRemovesAContainerWhoseNameIsAnothers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.source("v1", "")
-	w.define("renamed", w.service("renamed", "v1", ""))
-	w.deploy("renamed")
-	w.podman("rename", "renamed-app", "renamed-mine")
-	w.podman("create", "--name", "renamed-app", w.image("renamed", "v1"))
-	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", "renamed-app") })
-	require.Equal(t, "renamed", w.drift("renamed"))
+	w.define("misnamed", w.service("misnamed", "v1", ""))
+	w.deploy("misnamed")
+	w.podman("rename", "misnamed-app", "misnamed-mine")
+	w.podman("create", "--name", "misnamed-app", w.image("misnamed", "v1"))
+	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", "misnamed-app") })
+	require.Equal(t, "renamed", w.drift("misnamed"))
 
-	undeployed := w.mcp("undeploy", "renamed", "-y")
+	undeployed := w.mcp("undeploy", "misnamed", "-y")
 	require.Zero(t, undeployed.code, undeployed)
-	require.Empty(t, w.containers("renamed"))
-	require.Equal(t, "renamed-app", w.podman("ps", "--all", "--filter", "name=^renamed-", "--format", "{{.Names}}"))
+	require.Empty(t, w.containers("misnamed"))
+	require.Equal(t, "misnamed-app", w.podman("ps", "--all", "--filter", "name=^misnamed-", "--format", "{{.Names}}"))
 }
 
 func TestALabelMakesNoServiceUnusable(t *testing.T) {

@@ -139,7 +139,8 @@ func TestAChangeByHandIsOneEventAndItsEndAnother(t *testing.T) {
 	w.source("v1", "")
 	name := w.node + "-shop"
 	w.define(name, w.service(name, "v1", ""))
-	digest := w.deploy(name).Components[0].Digest
+	released := w.deploy(name)
+	digest := released.Components[0].Digest
 	container, foreign := name+"-app", name+"-mine"
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", container, foreign) })
 	w.awaitObservations(3)
@@ -183,12 +184,13 @@ func TestAChangeByHandIsOneEventAndItsEndAnother(t *testing.T) {
 		remove()
 		expect("missing")
 		require.Equal(t, "missing", drift())
-		w.run("--name", container, other)
+		port := portOf(t, released, "app")
+		w.run("--name", container, "--publish", fmt.Sprintf("127.0.0.1:%[1]d:%[1]d", port), other)
 		expect("missing ended", drifted)
 		require.Equal(t, drifted, drift())
 		remove() // a deploy would not touch it
 		expect(drifted+" ended", "missing")
-		w.deploy(name)
+		released = w.deploy(name)
 		expect("missing ended")
 	}
 
@@ -321,7 +323,8 @@ func TestFaultsOfANodesPartsAreEvents(t *testing.T) {
 	require.NoError(t, syscall.Mount("tmpfs", data, "tmpfs", 0, "size=4m"))
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(data, syscall.MNT_DETACH)) })
 	w.define(name, w.service(name, "v1", fmt.Sprintf("volumes = [%q]", data+":/data")))
-	digest := w.deploy(name).Components[0].Digest
+	released := w.deploy(name)
+	digest := released.Components[0].Digest
 	container, foreign := name+"-app", w.node+"-mine"
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", container, foreign) })
 	// again replaces the released container, with more arguments of podman run.

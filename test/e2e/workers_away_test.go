@@ -24,7 +24,7 @@ func TestVerbsWaitForAControlWorker(t *testing.T) {
 	w.deploy(name)
 	w.define(name, w.service(name, "v1", `env = { A = "b" }`))
 	w.deploy(name)
-	for _, verb := range [][]string{{"rollback", name}, {"rollback", name, "--to", "2"}, {"stop", name}, {"undeploy", name, "-y"}, {"purge", name, "-y"}} {
+	for _, verb := range [][]string{{"rollback", name, "--wait"}, {"rollback", name, "--to", "2", "--wait"}, {"stop", name}, {"undeploy", name, "-y"}, {"purge", name, "-y"}} {
 		control.signal(syscall.SIGTERM)
 		require.Zero(t, control.code(time.Minute))
 		waiting := w.process(verb...)

@@ -28,8 +28,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// tellTime is how long a loss may go untold.
-const tellTime = 2 * time.Minute
+// reportTime is how long a loss may go unreported.
+const reportTime = 2 * time.Minute
 
 // losing is a control plane that observes a node, and that loses what it stands on.
 type losing struct {
@@ -160,7 +160,7 @@ func (p *losing) unready(check string) string {
 
 func (p *losing) awaitReady() {
 	p.t.Helper()
-	p.await(2*tellTime, "the control worker is ready", func() bool {
+	p.await(2*reportTime, "the control worker is ready", func() bool {
 		var ready telemetry.Readiness
 		return json.Unmarshal([]byte(p.get("/readyz")), &ready) == nil && ready.Ready
 	})
@@ -195,25 +195,25 @@ func (p *losing) await(limit time.Duration, what string, is func() bool) time.Du
 func (p *losing) tells(loss, check, reason, finding, detail string, madeUp func() bool) {
 	p.t.Helper()
 	began := time.Now()
-	told := make(chan time.Duration, 1)
+	reported := make(chan time.Duration, 1)
 	go func() {
-		for p.t.Context().Err() == nil && time.Since(began) < tellTime {
+		for p.t.Context().Err() == nil && time.Since(began) < reportTime {
 			if strings.Contains(p.diagnosed(finding), detail) || madeUp() {
-				told <- time.Since(began)
+				reported <- time.Since(began)
 				return
 			}
 		}
-		told <- 0
+		reported <- 0
 	}()
-	ready := p.await(tellTime, "/readyz tells of "+loss, func() bool { return strings.Contains(p.unready(check), reason) || madeUp() })
-	doctor := <-told
+	ready := p.await(reportTime, "/readyz tells of "+loss, func() bool { return strings.Contains(p.unready(check), reason) || madeUp() })
+	doctor := <-reported
 	require.NotZero(p.t, doctor, "doctor tells of %s", loss)
 	p.t.Logf("%s: /readyz tells of it after %s, doctor after %s", loss, ready.Round(10*time.Millisecond), doctor.Round(10*time.Millisecond))
 }
 
-// TestObservationsThatEndAreToldOf pauses the observation of the nodes, and then takes
+// TestLateObservationsAreReported pauses the observation of the nodes, and then takes
 // the tables away.
-func TestObservationsThatEndAreToldOf(t *testing.T) {
+func TestLateObservationsAreReported(t *testing.T) {
 	t.Parallel()
 	p := newLosing(t)
 	monitor := p.client.ScheduleClient().GetHandle(t.Context(), workflows.MonitorID)
@@ -237,9 +237,9 @@ func TestObservationsThatEndAreToldOf(t *testing.T) {
 // never is of a loss that nobody makes up for.
 func never() bool { return false }
 
-// TestALostDatabaseOfTemporalIsToldOfAndMadeUpFor takes Temporal's database away while
+// TestALostDatabaseOfTemporalIsReportedAndRepaired takes Temporal's database away while
 // it is down.
-func TestALostDatabaseOfTemporalIsToldOfAndMadeUpFor(t *testing.T) {
+func TestALostDatabaseOfTemporalIsReportedAndRepaired(t *testing.T) {
 	t.Parallel()
 	p := newLosing(t)
 	p.temporal.Stop()
@@ -255,10 +255,10 @@ func TestALostDatabaseOfTemporalIsToldOfAndMadeUpFor(t *testing.T) {
 		return err == nil
 	}
 	p.tells("Temporal's lost database", "schedules", "Temporal has no schedule monitor", "schedules", "Temporal has no schedule monitor, retention", there)
-	again := p.await(tellTime, "the schedules are made again", there)
+	again := p.await(reportTime, "the schedules are made again", there)
 	t.Logf("the schedules are made again %s later", again.Round(time.Second))
 	p.awaitReady()
-	p.await(tellTime, "the node is observed again", func() bool {
+	p.await(reportTime, "the node is observed again", func() bool {
 		found := 0
 		for _, line := range strings.Split(p.get("/metrics"), "\n") {
 			var age float64
