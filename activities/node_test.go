@@ -266,7 +266,7 @@ func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 		"ports of IPv6, at addresses of their own": {func(c *activities.ComponentSpec) {
 			c.Definition.Ports = []string{"[::]:8080:80", "[::1]:8081:81", "0.0.0.0:8082:82", "[fd00::2]:8083:83"}
 		}, []string{"[::1]:8080→80", "[::1]:8081→81", "127.0.0.1:8082→82", "[fd00::2]:8083→83"}},
-		"ports on the host's network, which nobody forwards": {func(c *activities.ComponentSpec) {
+		"ports on the host's network, which are not forwarded": {func(c *activities.ComponentSpec) {
 			route(c)
 			c.Definition.Network = "host"
 		}, []string{"10.0.0.7:20000", "127.0.0.1:8080"}},

@@ -20,7 +20,7 @@ import (
 const upkeepInterval, upkeepTimeout = time.Minute, 10 * time.Second
 
 // upkeep makes sure that Temporal has the search attributes and schedules of mcp. They
-// are missing after Temporal has lost its database, or where somebody has deleted one.
+// are missing after Temporal has lost its database, or where one was deleted.
 // No workflow can do this, because none would run.
 type upkeep struct {
 	client    client.Client

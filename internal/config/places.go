@@ -18,7 +18,7 @@ const fileName = "mcp.toml"
 // .mcp-dev/mcp.toml in cwd or its nearest parent that has one, the user's, or the
 // machine's. It returns "" if there is none; a file that the flag or the variable
 // names must exist. One that is found by its place is an error unless it belongs to the
-// caller or to root and nobody else may write to it.
+// caller or to root and no other user may write to it.
 func Find(flag string, getenv func(string) string, cwd string) (string, error) {
 	if flag != "" {
 		return named(flag, cwd, "--config")
@@ -28,7 +28,7 @@ func Find(flag string, getenv func(string) string, cwd string) (string, error) {
 	}
 	for dir := cwd; ; dir = filepath.Dir(dir) {
 		if path := filepath.Join(dir, DevDir, fileName); isFile(path) {
-			return path, heeded(path)
+			return path, trusted(path)
 		}
 		if dir == filepath.Dir(dir) {
 			break
@@ -36,7 +36,7 @@ func Find(flag string, getenv func(string) string, cwd string) (string, error) {
 	}
 	for _, path := range []string{userFile(getenv), machineFile} {
 		if path != "" && isFile(path) {
-			return path, heeded(path)
+			return path, trusted(path)
 		}
 	}
 	return "", nil

@@ -128,7 +128,7 @@ type Member struct {
 	// Deployment is the number of the deployment that created the container, or
 	// adopted it; it is older than the release where the component was kept. Run is
 	// the run of that deployment, by which a registry that was restored from a backup
-	// tells it from another one with that number.
+	// distinguishes it from another one with that number.
 	Deployment int    `json:"deployment"`
 	Run        string `json:"run,omitempty"`
 	// Image is the reference in the definition, Digest that of its manifest.

@@ -78,7 +78,7 @@ func TestLeftoversOfAnotherRunOfTheNumberAreRemoved(t *testing.T) {
 	require.Equal(t, []plan.Recovery{{Node: "rift", Remove: []fleet.Ref{{Name: "shop-web.next", ID: "id-other"}}}}, plan.Leftovers(in.Release, nodes))
 }
 
-// A container that goes keeps the name that somebody gave it: the one that it had may
+// A container that goes keeps the name that an operator gave it: the one that it had may
 // be a foreign container's.
 func TestAnUndeployFindsARenamedContainerByItsID(t *testing.T) {
 	in := identified()

@@ -60,7 +60,7 @@ func (Prober) TCP(ctx context.Context, address string, timeout time.Duration) er
 // Forwarded returns an error unless the container to which the engine forwards
 // address accepts a connection within timeout. On this host a connection may be
 // accepted by something else: the socket with which podman reserves a port that it
-// does not forward, or a forwarder that then finds nobody in the container. Where a
+// does not forward, or a forwarder that then finds no listener in the container. Where a
 // forwarder has accepted it, the network namespace of the container's process must
 // have a socket that listens on port. Container returns that process; it is called
 // only then.
@@ -73,7 +73,7 @@ func (p Prober) Forwarded(ctx context.Context, address string, port int, contain
 	}
 	defer func() { _ = conn.Close() }()
 	switch awaitAcceptor(ctx, conn) {
-	case nobody:
+	case noOne:
 		return notForwarded(address)
 	case local:
 		pid, err := container(ctx)
@@ -87,18 +87,18 @@ func (p Prober) Forwarded(ctx context.Context, address string, port int, contain
 	return nil
 }
 
-// awaitAcceptor returns what has accepted a connection, nobody if nothing does so in
+// awaitAcceptor returns what has accepted a connection, noOne if nothing does so in
 // time.
 func awaitAcceptor(ctx context.Context, conn net.Conn) acceptor {
 	ctx, cancel := context.WithTimeout(ctx, acceptTime)
 	defer cancel()
 	for pause := time.Millisecond; ; pause *= 2 {
-		if found := acceptorOf(conn); found != nobody {
+		if found := acceptorOf(conn); found != noOne {
 			return found
 		}
 		select {
 		case <-ctx.Done():
-			return nobody
+			return noOne
 		case <-time.After(pause):
 		}
 	}

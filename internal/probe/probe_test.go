@@ -83,11 +83,11 @@ func TestTCP(t *testing.T) {
 	require.ErrorContains(t, probe.Prober{}.TCP(t.Context(), address, time.Second), address)
 }
 
-// A listening socket from which nobody accepts is what podman has for a port that it
+// A listening socket from which no process accepts is what podman has for a port that it
 // does not forward.
 func TestForwarded(t *testing.T) {
 	for _, ip := range []string{"127.0.0.1", "::1", "::"} {
-		t.Run("one that nobody accepts is not forwarded: "+ip, func(t *testing.T) {
+		t.Run("one that no process accepts is not forwarded: "+ip, func(t *testing.T) {
 			listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 			require.NoError(t, err)
 			defer listener.Close()
@@ -144,7 +144,7 @@ func TestForwarded(t *testing.T) {
 	})
 }
 
-// unasked is a container about which nobody should ask.
+// unasked is a container that must not be asked about.
 func unasked(t *testing.T) func(context.Context) (int, error) {
 	return func(context.Context) (int, error) {
 		t.Error("it asked for the container")

@@ -18,10 +18,10 @@ const (
 	// elsewhere is a socket in another network namespace: the container's, to which
 	// the kernel forwards.
 	elsewhere acceptor = iota
-	// nobody is a listening socket of this network namespace, from which no process
+	// noOne is a listening socket of this network namespace, from which no process
 	// has accepted the connection yet. The monitor of a container has one for each
 	// port, to reserve it, and never accepts.
-	nobody
+	noOne
 	// local is a process in this network namespace, such as a port forwarder.
 	local
 )
@@ -39,7 +39,7 @@ func acceptorOf(conn net.Conn) acceptor {
 				return true
 			}
 			if found = local; s.inode == "0" {
-				found = nobody
+				found = noOne
 			}
 			return false
 		})

@@ -44,7 +44,7 @@ func TestLastSeenIsTheNewestSightingOfANode(t *testing.T) {
 		require.NoError(t, err)
 		return seen
 	}
-	require.True(t, lastSeen().IsZero(), "nobody has named it")
+	require.True(t, lastSeen().IsZero(), "it has not been named")
 	begin(t, store, "shop", "api")
 	require.True(t, lastSeen().IsZero(), "a definition has named it")
 	announced := time.Now().Truncate(time.Microsecond).Add(-time.Hour)

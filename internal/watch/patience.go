@@ -10,7 +10,7 @@ const Absence = 2 * time.Minute
 // was last seen then. It is 0 for a node that is away for longer than Absence, or was
 // never seen.
 //
-// A host's clock may be ahead of the one that tells now; what it has reported in the
+// A host's clock may be ahead of the clock here; what it has reported in the
 // future counts as seen now.
 func Patience(seen, now time.Time) time.Duration {
 	if seen.IsZero() {

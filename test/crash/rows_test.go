@@ -79,7 +79,7 @@ func (fc *faultCase) rows(ctx context.Context) (rows, error) {
 	}
 	for i := range r.Deployments {
 		if fc.scenario.loses == allWorkflows && r.Deployments[i].Number <= fc.scenario.released() {
-			r.Deployments[i].Result = r.Deployments[i].Outcome // nobody knows any more
+			r.Deployments[i].Result = r.Deployments[i].Outcome // it is not known any more
 			continue
 		}
 		if r.Deployments[i].Result, err = fc.outcome(ctx, r.Deployments[i].RunID); err != nil {

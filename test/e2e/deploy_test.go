@@ -234,7 +234,7 @@ func TestAFollowedDeployShowsItsOutcome(t *testing.T) {
 		require.Equal(t, "the deploy of ended was terminated in Temporal; nothing has been put back", result.Error.Message)
 		require.Equal(t, "mcp deploy ended repairs it", result.Error.Hint)
 	})
-	t.Run("every verb tells at once that it is lost", func(t *testing.T) {
+	t.Run("every verb reports at once that it is lost", func(t *testing.T) {
 		listed := w.mcp("status", "ended", "--json")
 		require.Zero(t, listed.code, listed)
 		var status []struct{ Deploying, Lost int }

@@ -189,10 +189,10 @@ func (p *losing) await(limit time.Duration, what string, is func() bool) time.Du
 	return time.Since(began)
 }
 
-// tells waits until /readyz and doctor tell of a loss that has just happened, and
+// reports waits until /readyz and doctor report a loss that has just happened, and
 // prints how long that took. MadeUp reports whether the loss has been made up for, so
 // that there is nothing to tell any more.
-func (p *losing) tells(loss, check, reason, finding, detail string, madeUp func() bool) {
+func (p *losing) reports(loss, check, reason, finding, detail string, madeUp func() bool) {
 	p.t.Helper()
 	began := time.Now()
 	reported := make(chan time.Duration, 1)
@@ -205,10 +205,10 @@ func (p *losing) tells(loss, check, reason, finding, detail string, madeUp func(
 		}
 		reported <- 0
 	}()
-	ready := p.await(reportTime, "/readyz tells of "+loss, func() bool { return strings.Contains(p.unready(check), reason) || madeUp() })
+	ready := p.await(reportTime, "/readyz reports "+loss, func() bool { return strings.Contains(p.unready(check), reason) || madeUp() })
 	doctor := <-reported
-	require.NotZero(p.t, doctor, "doctor tells of %s", loss)
-	p.t.Logf("%s: /readyz tells of it after %s, doctor after %s", loss, ready.Round(10*time.Millisecond), doctor.Round(10*time.Millisecond))
+	require.NotZero(p.t, doctor, "doctor reports %s", loss)
+	p.t.Logf("%s: /readyz reports it after %s, doctor after %s", loss, ready.Round(10*time.Millisecond), doctor.Round(10*time.Millisecond))
 }
 
 // TestLateObservationsAreReported pauses the observation of the nodes, and then takes
@@ -218,7 +218,7 @@ func TestLateObservationsAreReported(t *testing.T) {
 	p := newLosing(t)
 	monitor := p.client.ScheduleClient().GetHandle(t.Context(), workflows.MonitorID)
 	require.NoError(t, monitor.Pause(t.Context(), client.SchedulePauseOptions{}))
-	p.tells("observations that have ended", "monitor", "the monitor has not looked at node rift", "monitor rift", "the monitor has not observed it since", never)
+	p.reports("observations that have ended", "monitor", "the monitor has not looked at node rift", "monitor rift", "the monitor has not observed it since", never)
 	code, list := p.mcp(t.Context(), "node", "list")
 	require.Zero(t, code, list)
 	require.Contains(t, list, "(not observed since ")
@@ -229,12 +229,12 @@ func TestLateObservationsAreReported(t *testing.T) {
 	require.NotContains(t, list, "not observed")
 
 	p.sql("drop table node_status cascade")
-	p.tells("a table that is gone", "tables", "lacks tables of mcp's: node_status", "postgres", "lacks tables of mcp's: node_status", never)
+	p.reports("a table that is gone", "tables", "lacks tables of mcp's: node_status", "postgres", "lacks tables of mcp's: node_status", never)
 	p.sql("drop table if exists " + strings.Join(registry.Tables, ", ") + " cascade")
-	p.tells("all tables gone", "tables", "has no table of mcp's", "postgres", "has no table of mcp's", never)
+	p.reports("all tables gone", "tables", "has no table of mcp's", "postgres", "has no table of mcp's", never)
 }
 
-// never is of a loss that nobody makes up for.
+// never is of a loss that is not made up for.
 func never() bool { return false }
 
 // TestALostDatabaseOfTemporalIsReportedAndRepaired takes Temporal's database away while
@@ -254,7 +254,7 @@ func TestALostDatabaseOfTemporalIsReportedAndRepaired(t *testing.T) {
 		_, err := p.client.ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Describe(t.Context())
 		return err == nil
 	}
-	p.tells("Temporal's lost database", "schedules", "Temporal has no schedule monitor", "schedules", "Temporal has no schedule monitor, retention", there)
+	p.reports("Temporal's lost database", "schedules", "Temporal has no schedule monitor", "schedules", "Temporal has no schedule monitor, retention", there)
 	again := p.await(reportTime, "the schedules are made again", there)
 	t.Logf("the schedules are made again %s later", again.Round(time.Second))
 	p.awaitReady()

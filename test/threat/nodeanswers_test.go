@@ -45,26 +45,26 @@ const (
 // and registry, and then deploys, undeploys and purges each service.
 func TestNoAnswerOfANodeMakesAServiceUnusable(t *testing.T) {
 	c := newControlled(t)
-	liar := &liar{rand.New(rand.NewPCG(1, 2))}
+	attacker := &attacker{rand.New(rand.NewPCG(1, 2))}
 	for i := range victims {
-		require.NoError(t, c.deploy(victim(i), honest{}))
+		require.NoError(t, c.deploy(victim(i), healthy{}))
 	}
 	refused := 0
 	for i := range nodeAnswers {
 		service := victim(i % victims)
-		require.NoError(t, c.survey(service, liar.survey(service)))
+		require.NoError(t, c.survey(service, attacker.survey(service)))
 		if i%oneObservedIn == 0 {
-			require.NoError(t, c.observe(liar.observation(service)))
+			require.NoError(t, c.observe(attacker.observation(service)))
 		}
 		if i%oneDeployedIn == 0 {
-			if err := c.deploy(service, liar); err != nil {
+			if err := c.deploy(service, attacker); err != nil {
 				refused++ // as a deploy on such a node may be
 			}
 		}
 	}
 	unusable := 0
 	for i := range victims {
-		err := errors.Join(c.deploy(victim(i), honest{}), c.undeploy(victim(i), honest{}), c.purge(victim(i)))
+		err := errors.Join(c.deploy(victim(i), healthy{}), c.undeploy(victim(i), healthy{}), c.purge(victim(i)))
 		if err != nil {
 			unusable++
 			t.Errorf("%s: %v", victim(i), err)
@@ -100,7 +100,7 @@ func newControlled(t *testing.T) *controlled {
 	t.Cleanup(store.Close)
 	c := &controlled{t: t, store: store, at: time.Now(), releases: map[string]fleet.Release{}}
 	c.suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
-	c.control = &activities.Control{Registry: store, Images: images{}, Lock: nobody{}}
+	c.control = &activities.Control{Registry: store, Images: images{}, Lock: idle{}}
 	_, err = c.control.RecordNode(t.Context(), fleet.NodeRecord{Name: "rift"})
 	require.NoError(t, err)
 	return c
@@ -113,11 +113,11 @@ func (images) Digest(context.Context, string) (string, error) {
 	return "sha256:" + strings.Repeat("a", 64), nil
 }
 
-// nobody deploys anything.
-type nobody struct{}
+// idle is a lock that no deploy holds.
+type idle struct{}
 
-func (nobody) Held(context.Context, string) (bool, error)         { return false, nil }
-func (nobody) Open(context.Context, string, string) (bool, error) { return false, nil }
+func (idle) Held(context.Context, string) (bool, error)         { return false, nil }
+func (idle) Open(context.Context, string, string) (bool, error) { return false, nil }
 
 // identified is the registry as one run of a workflow sees it: in a test environment all
 // have one id.
@@ -159,14 +159,14 @@ type answerer interface {
 	cutOver() (activities.CutOverResult, error)
 }
 
-// honest is a node without containers on which everything succeeds.
-type honest struct{}
+// healthy is a node without containers on which everything succeeds.
+type healthy struct{}
 
-func (honest) survey(string) activities.SurveyResult {
+func (healthy) survey(string) activities.SurveyResult {
 	return activities.SurveyResult{FreePorts: []int{20001, 20002, 20003, 20004, 20005, 20006, 20007, 20008, 20009, 20010, 20011, 20012}}
 }
-func (honest) step() error                                { return nil }
-func (honest) cutOver() (activities.CutOverResult, error) { return activities.CutOverResult{}, nil }
+func (healthy) step() error                                { return nil }
+func (healthy) cutOver() (activities.CutOverResult, error) { return activities.CutOverResult{}, nil }
 
 // deploy runs the workflow of a deploy on a node.
 func (c *controlled) deploy(service string, on answerer) error {
@@ -289,104 +289,104 @@ func travelled[T any](answer T) (got T) {
 	return got
 }
 
-// liar makes up answers.
-type liar struct{ *rand.Rand }
+// attacker makes up answers.
+type attacker struct{ *rand.Rand }
 
 // pick returns one of some values.
-func pick[T any](l *liar, values ...T) T { return values[l.IntN(len(values))] }
+func pick[T any](a *attacker, values ...T) T { return values[a.IntN(len(values))] }
 
 // word is a text where a name or a word should be.
-func (l *liar) word(right ...string) string {
-	if len(right) > 0 && l.IntN(2) == 0 {
-		return pick(l, right...)
+func (a *attacker) word(right ...string) string {
+	if len(right) > 0 && a.IntN(2) == 0 {
+		return pick(a, right...)
 	}
-	return pick(l, "", "x", "\x00", "a\x00b", "\xff\xfe", "\xc3", "\u202e", "\x1b]52;c;ZXZpbA==\x07", "'; drop table services; --",
+	return pick(a, "", "x", "\x00", "a\x00b", "\xff\xfe", "\xc3", "\u202e", "\x1b]52;c;ZXZpbA==\x07", "'; drop table services; --",
 		"../../etc/passwd", "null", "-1", "\ufffe", "\U0010ffff", "victim-0", "victim-1-api", "victim-0.next", "VICTIM-0",
 		strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("b", 3000), strings.Repeat("\x00", 300), strings.Repeat("é", 5000))
 }
 
 // number is a number where a small one should be.
-func (l *liar) number(right ...int) int {
-	if len(right) > 0 && l.IntN(2) == 0 {
-		return pick(l, right...)
+func (a *attacker) number(right ...int) int {
+	if len(right) > 0 && a.IntN(2) == 0 {
+		return pick(a, right...)
 	}
-	return pick(l, 0, -1, 1, 2, 65535, 65536, 999_999, 1_000_000, 1_000_002, math.MaxInt16, math.MaxInt32, math.MaxInt32+1,
-		math.MinInt32, math.MaxInt, math.MinInt, math.MaxInt-1, 1<<53+1, int(l.Int64()), -int(l.Int64()))
+	return pick(a, 0, -1, 1, 2, 65535, 65536, 999_999, 1_000_000, 1_000_002, math.MaxInt16, math.MaxInt32, math.MaxInt32+1,
+		math.MinInt32, math.MaxInt, math.MinInt, math.MaxInt-1, 1<<53+1, int(a.Int64()), -int(a.Int64()))
 }
 
-func (l *liar) moment() time.Time {
-	return pick(l, time.Time{}, time.Now(), time.Unix(0, 0), time.Unix(-62135596800, 0), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC))
+func (a *attacker) moment() time.Time {
+	return pick(a, time.Time{}, time.Now(), time.Unix(0, 0), time.Unix(-62135596800, 0), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC))
 }
 
-func (l *liar) container(service string) fleet.Container {
+func (a *attacker) container(service string) fleet.Container {
 	name, label, component := service+"-api", service, "api"
-	if l.IntN(8) == 0 {
-		label, component = l.word(service), l.word("api")
+	if a.IntN(8) == 0 {
+		label, component = a.word(service), a.word("api")
 	}
 	return fleet.Container{
-		Name: l.word(name, name+".next", name+".prev", service), Service: label, Component: component,
-		Deployment: l.number(1, 2, 3), Run: l.word("run-1", "default-test-run-id"), Spec: l.word(), Running: l.IntN(2) == 0,
-		ID: l.word(fmt.Sprint(l.Uint64())), Image: l.word("r.example/api@sha256:" + strings.Repeat("a", 64)), Digest: l.word(),
-		State: l.word("running", "stopped"), Health: l.word("unhealthy"), ExitCode: l.number(), Restarts: l.number(0, 3, 100),
-		Started: l.moment(), UptimeSeconds: int64(l.number()),
-		Ports: []servicedef.Port{{IP: l.word(), Host: l.number(20001), Container: l.number(20001), Protocol: l.word("tcp")}},
+		Name: a.word(name, name+".next", name+".prev", service), Service: label, Component: component,
+		Deployment: a.number(1, 2, 3), Run: a.word("run-1", "default-test-run-id"), Spec: a.word(), Running: a.IntN(2) == 0,
+		ID: a.word(fmt.Sprint(a.Uint64())), Image: a.word("r.example/api@sha256:" + strings.Repeat("a", 64)), Digest: a.word(),
+		State: a.word("running", "stopped"), Health: a.word("unhealthy"), ExitCode: a.number(), Restarts: a.number(0, 3, 100),
+		Started: a.moment(), UptimeSeconds: int64(a.number()),
+		Ports: []servicedef.Port{{IP: a.word(), Host: a.number(20001), Container: a.number(20001), Protocol: a.word("tcp")}},
 	}
 }
 
-func (l *liar) containers(service string) []fleet.Container {
+func (a *attacker) containers(service string) []fleet.Container {
 	var list []fleet.Container
-	for range l.IntN(6) {
-		list = append(list, l.container(service))
+	for range a.IntN(6) {
+		list = append(list, a.container(service))
 	}
-	if len(list) > 0 && l.IntN(4) == 0 {
+	if len(list) > 0 && a.IntN(4) == 0 {
 		list = append(list, list[0]) // once more
 	}
 	return list
 }
 
-func (l *liar) survey(service string) activities.SurveyResult {
+func (a *attacker) survey(service string) activities.SurveyResult {
 	return activities.SurveyResult{
-		Containers: l.containers(service), FreePorts: append([]int{l.number(), l.number()}, slices.Repeat([]int{10_000 + l.IntN(50_000)}, l.IntN(8))...),
-		MissingSecrets: []string{l.word()}, Ahead: l.number(1, 2, 3, 10), Fence: l.word(),
+		Containers: a.containers(service), FreePorts: append([]int{a.number(), a.number()}, slices.Repeat([]int{10_000 + a.IntN(50_000)}, a.IntN(8))...),
+		MissingSecrets: []string{a.word()}, Ahead: a.number(1, 2, 3, 10), Fence: a.word(),
 	}
 }
 
-func (l *liar) figure() float64 {
-	return pick(l, 0, -1, 50, 100, 101, 1e38, 1e39, 1e300, -1e300, math.MaxFloat64, math.SmallestNonzeroFloat64)
+func (a *attacker) figure() float64 {
+	return pick(a, 0, -1, 50, 100, 101, 1e38, 1e39, 1e300, -1e300, math.MaxFloat64, math.SmallestNonzeroFloat64)
 }
 
-func (l *liar) usage() fleet.Usage {
-	return fleet.Usage{Total: pick[uint64](l, 0, 1, 100, math.MaxUint64), Used: pick[uint64](l, 0, 1, 99, math.MaxUint64)}
+func (a *attacker) usage() fleet.Usage {
+	return fleet.Usage{Total: pick[uint64](a, 0, 1, 100, math.MaxUint64), Used: pick[uint64](a, 0, 1, 99, math.MaxUint64)}
 }
 
-func (l *liar) observation(service string) fleet.Observation {
-	if l.IntN(10) == 0 {
-		return fleet.Observation{Problem: "no answer" + l.word()}
+func (a *attacker) observation(service string) fleet.Observation {
+	if a.IntN(10) == 0 {
+		return fleet.Observation{Problem: "no answer" + a.word()}
 	}
-	status := &fleet.NodeStatus{Hostname: l.word(), Kernel: l.word(), Arch: l.word(), Storage: l.word(), Network: l.word(), Cgroups: l.word()}
-	status.EphemeralLow, status.EphemeralHigh = l.number(), l.number()
+	status := &fleet.NodeStatus{Hostname: a.word(), Kernel: a.word(), Arch: a.word(), Storage: a.word(), Network: a.word(), Cgroups: a.word()}
+	status.EphemeralLow, status.EphemeralHigh = a.number(), a.number()
 	status.NodeFigures = fleet.NodeFigures{
-		UptimeSeconds: int64(l.number()), Runtime: l.word(), MCP: l.word(), CPUPercent: l.figure(),
-		Load: slices.Repeat([]float64{l.figure()}, l.IntN(5)), Memory: l.usage(), Disk: l.usage(),
-		Disks:      []fleet.Disk{{Path: l.word("/"), Usage: l.usage()}, {Path: l.word("/"), Usage: l.usage()}},
-		Containers: l.number(), Running: l.number(),
+		UptimeSeconds: int64(a.number()), Runtime: a.word(), MCP: a.word(), CPUPercent: a.figure(),
+		Load: slices.Repeat([]float64{a.figure()}, a.IntN(5)), Memory: a.usage(), Disk: a.usage(),
+		Disks:      []fleet.Disk{{Path: a.word("/"), Usage: a.usage()}, {Path: a.word("/"), Usage: a.usage()}},
+		Containers: a.number(), Running: a.number(),
 	}
-	return fleet.Observation{Status: status, Containers: l.containers(service)}
+	return fleet.Observation{Status: status, Containers: a.containers(service)}
 }
 
 // step fails now and then, with whatever text and kind.
-func (l *liar) step() error {
-	if l.IntN(3) > 0 {
+func (a *attacker) step() error {
+	if a.IntN(3) > 0 {
 		return nil
 	}
-	f := fault.New(pick(l, fault.Invalid, fault.Conflict, fault.NotFound, fault.Unhealthy, fault.Internal, fault.PortInUse, fault.Kind(l.word())), "%s", l.word())
-	f.Port, f.Log, f.Hint, f.Node, f.Component = l.number(20001), []string{l.word(), l.word()}, l.word(), l.word(), l.word()
+	f := fault.New(pick(a, fault.Invalid, fault.Conflict, fault.NotFound, fault.Unhealthy, fault.Internal, fault.PortInUse, fault.Kind(a.word())), "%s", a.word())
+	f.Port, f.Log, f.Hint, f.Node, f.Component = a.number(20001), []string{a.word(), a.word()}, a.word(), a.word(), a.word()
 	return f
 }
 
-func (l *liar) cutOver() (activities.CutOverResult, error) {
-	if l.IntN(3) == 0 {
-		return activities.CutOverResult{Refused: fault.New(fault.Unhealthy, "%s", l.word())}, nil
+func (a *attacker) cutOver() (activities.CutOverResult, error) {
+	if a.IntN(3) == 0 {
+		return activities.CutOverResult{Refused: fault.New(fault.Unhealthy, "%s", a.word())}, nil
 	}
-	return activities.CutOverResult{}, l.step()
+	return activities.CutOverResult{}, a.step()
 }

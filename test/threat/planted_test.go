@@ -19,9 +19,9 @@ import (
 const stranger = 4242
 
 // TestPlantedConfigurations has others decide what the configuration in a parent folder
-// says: none may be heeded.
+// says: none may have an effect.
 func TestPlantedConfigurations(t *testing.T) {
-	heeded := 0
+	obeyed := 0
 	for name, plant := range map[string]func(dir, file string) error{
 		"a stranger's file":                 func(_, file string) error { return os.Chown(file, stranger, stranger) },
 		"a stranger's directory":            func(dir, _ string) error { return os.Chown(dir, stranger, stranger) },
@@ -61,13 +61,13 @@ func TestPlantedConfigurations(t *testing.T) {
 		require.NoError(t, err, name)
 		require.NoError(t, plant(dir, file), name)
 		if _, err := config.Find("", nothing, below); err == nil {
-			heeded++
-			t.Errorf("%s is heeded", name)
+			obeyed++
+			t.Errorf("%s takes effect", name)
 		} else {
 			require.ErrorContains(t, err, file, name)
 		}
 	}
-	t.Logf("planted configurations that are heeded: %d", heeded)
+	t.Logf("planted configurations that take effect: %d", obeyed)
 }
 
 func chown(file string, mode os.FileMode, uid, gid int) error {

@@ -12,10 +12,10 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// heeded fails where somebody other than the caller and root decides what a
+// trusted fails where a user other than the caller and root decides what a
 // configuration that was found says: who owns it or its directory, may write to one of
 // them, or has put a link in their place.
-func heeded(path string) error {
+func trusted(path string) error {
 	for _, part := range []string{filepath.Dir(path), path} {
 		if err := Ours(part); err != nil {
 			return fault.New(fault.Unauthorized, "the configuration %s is not read: %v", path, err).
@@ -25,7 +25,7 @@ func heeded(path string) error {
 	return nil
 }
 
-// Ours fails where a file or a directory belongs to somebody other than the caller and
+// Ours fails where a file or a directory belongs to a user other than the caller and
 // root, or may be written to by others. Of a link both the link and what it leads to
 // count.
 func Ours(path string) error {
