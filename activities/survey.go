@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // SurveyInput selects what to survey on a node.
@@ -22,6 +23,8 @@ type SurveyInput struct {
 	Ports int `json:"ports,omitempty"`
 	// Secrets are those that the service's components here need.
 	Secrets []string `json:"secrets,omitempty"`
+	// Keys are those of the definition that the service's components here set.
+	Keys []string `json:"keys,omitempty"`
 	// Images are those, by digest, that the service's components here run.
 	Images []string `json:"images,omitempty"`
 	// Adopted are the service's adopted containers here.
@@ -34,6 +37,9 @@ type SurveyResult struct {
 	FreePorts  []int             `json:"free_ports,omitempty"`
 	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
+	// UnknownKeys are those of Keys that this worker does not know: it is older than
+	// the definition, and would run the containers without what they ask for.
+	UnknownKeys []string `json:"unknown_keys,omitempty"`
 	// Images are the requested ones that podman has.
 	Images []string `json:"images,omitempty"`
 	// Ahead is the number of the newest other deployment of the service that this
@@ -46,10 +52,10 @@ type SurveyResult struct {
 }
 
 // Survey finds the service's containers, any other container under a name that it
-// needs, secrets that are missing, images that are here, and free ports. For a deployment it waits until
-// the steps of others have ended.
+// needs, secrets that are missing, keys that this worker does not know, images that are
+// here, and free ports. For a deployment it waits until the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
-	result.Fence = a.Fence.memory
+	result.Fence, result.UnknownKeys = a.Fence.memory, servicedef.UnknownKeys(in.Keys)
 	if in.Deployment > 0 {
 		if result.Ahead, err = a.Fence.settle(ctx, in.Service, identity{in.Deployment, in.Run}); err != nil {
 			return SurveyResult{}, a.placed(err, "")

@@ -42,6 +42,12 @@ func TestANodeComputesUptimesItself(t *testing.T) {
 	}
 }
 
+func TestASurveyNamesTheKeysThatTheWorkerDoesNotKnow(t *testing.T) {
+	found, err := newHost(t).Survey(t.Context(), activities.SurveyInput{Service: "shop", Keys: []string{"health.http", "image", "time_travel"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"time_travel"}, found.UnknownKeys)
+}
+
 func TestASurveyFindsMissingSecrets(t *testing.T) {
 	h := newHost(t)
 	h.engine.AddSecret("key")

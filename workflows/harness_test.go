@@ -48,6 +48,8 @@ type harness struct {
 	// that nodes have seen.
 	cutOver func(node string) activities.CutOverResult
 	newest  int
+	// unknown is a key that the workers of nodes do not know.
+	unknown string
 	// booted is the present boot of each node's host.
 	booted map[string]string
 	// stale is the result of a commit.
@@ -217,6 +219,7 @@ func (s *harness) register() {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Ahead: s.newest}
 		result.MissingSecrets = in.Secrets // none exists
+		result.UnknownKeys = slices.DeleteFunc(slices.Clone(in.Keys), func(key string) bool { return key != s.unknown })
 		for _, image := range in.Images {
 			if slices.Contains(s.here[name], image) {
 				result.Images = append(result.Images, image)

@@ -143,6 +143,12 @@ func planFault(err error) error {
 			WithHint("make it on %s: podman secret create %s FILE", missing.Node, missing.Secret)
 		f.Component, f.Node = missing.Component, missing.Node
 	}
+	var unknown *plan.UnknownKeyError
+	if errors.As(err, &unknown) {
+		f = fault.New(fault.Invalid, "%s", unknown.Error()).
+			WithHint("upgrade mcp on %s, which mcp node list shows, or leave the key out", unknown.Node)
+		f.Component, f.Node = unknown.Component, unknown.Node
+	}
 	var held *plan.HeldError
 	if errors.As(err, &held) {
 		f = heldFault(held)

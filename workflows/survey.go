@@ -95,7 +95,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 			return failed(timeoutFault(err, "survey "+name))
 		}
 		found = found.Checked()
-		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets}
+		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys}
 		d.answered[name] = true
 		d.ports[name], d.present[name] = found.FreePorts, found.Images
 		if fleet.Credible(found.Ahead, d.number) {
@@ -154,8 +154,11 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 		if c.Node == name {
 			routes += len(c.Routes)
 			in.Secrets = append(in.Secrets, c.SecretNames()...)
+			in.Keys = append(in.Keys, c.Keys()...)
 		}
 	}
+	slices.Sort(in.Keys)
+	in.Keys = slices.Compact(in.Keys)
 	if routes > 0 && d.number > 0 {
 		in.Ports = 2*routes + spare
 	}

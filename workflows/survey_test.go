@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -68,4 +70,17 @@ func TestAWaitForANodeEndsWithTheDeadline(t *testing.T) {
 	require.Equal(t, workflows.Failed, s.deploy(t, in).Outcome)
 	require.Len(t, *left, 2)
 	require.LessOrEqual(t, (*left)[1], in.Deadline)
+}
+
+func TestADeployThatAnOlderNodeCannotCarryOutIsRefused(t *testing.T) {
+	s := newHarness(t)
+	s.unknown = "user"
+	in := shop()
+	in.Definition.Components[0].User = "1000"
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Equal(t, fault.Invalid, result.Error.Kind)
+	require.Contains(t, result.Error.Message, "sets user, which the mcp of node rift does not know")
+	require.Contains(t, result.Error.Hint, "upgrade mcp on rift")
+	require.NotContains(t, strings.Join(s.calls, "\n"), "RunContainer")
 }

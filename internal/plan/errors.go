@@ -41,6 +41,16 @@ func (e *MissingSecretError) Error() string {
 	return fmt.Sprintf("component %s needs the secret %s, which podman on node %s does not have", e.Component, e.Secret, e.Node)
 }
 
+// UnknownKeyError reports that a plan would start a container on a node whose worker is
+// too old to know a key of its definition.
+type UnknownKeyError struct {
+	Component, Node, Key string
+}
+
+func (e *UnknownKeyError) Error() string {
+	return fmt.Sprintf("component %s sets %s, which the mcp of node %s does not know", e.Component, e.Key, e.Node)
+}
+
 // HeldError reports that a plan would start a container that needs a host port or a
 // volume of a container that the plan leaves alone.
 type HeldError struct {

@@ -8,8 +8,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Make plans a deploy. Its only errors are *ForeignContainerError,
-// *DrainingNodeError, *MissingSecretError, *HeldError and an unknown name in Only.
+// Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
+// *MissingSecretError, *UnknownKeyError, *HeldError and an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {
@@ -96,6 +96,11 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	for _, secret := range c.SecretNames() {
 		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
 			return step, &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+		}
+	}
+	for _, key := range c.Keys() {
+		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
+			return step, &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
 		}
 	}
 	return step, nil

@@ -16,6 +16,8 @@ type Node struct {
 	// MissingSecrets are those that the service needs there and podman does not
 	// have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
+	// UnknownKeys are those of the definition that the node's worker does not know.
+	UnknownKeys []string `json:"unknown_keys,omitempty"`
 }
 
 // Input is everything that a plan depends on.

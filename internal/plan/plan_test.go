@@ -195,6 +195,32 @@ func TestAContainerWithMissingSecretsIsNotStarted(t *testing.T) {
 	require.Equal(t, "=api@rift =web@rift", actions(made))
 }
 
+func TestANodeThatIsTooOldForAKeyGetsNoNewContainer(t *testing.T) {
+	old := func(in *plan.Input, keys ...string) {
+		rift := in.Nodes["rift"]
+		rift.UnknownKeys = keys
+		in.Nodes["rift"] = rift
+	}
+	in := steady()
+	in.Desired.Components[1].User = "1000"
+	old(&in, "memory")
+	_, err := plan.Make(in)
+	require.NoError(t, err, "no component sets it")
+	old(&in, "user")
+	_, err = plan.Make(in)
+	var unknown *plan.UnknownKeyError
+	require.ErrorAs(t, err, &unknown)
+	require.Equal(t, plan.UnknownKeyError{Component: "web", Node: "rift", Key: "user"}, *unknown)
+
+	in = steady()
+	in.Desired.Components[1].User = "1000"
+	in.Release = released(in.Desired)
+	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: running(in.Release, "rift").Containers, UnknownKeys: []string{"user"}}
+	made, err := plan.Make(in)
+	require.NoError(t, err, "what runs stays")
+	require.Equal(t, "=api@rift =web@rift", actions(made))
+}
+
 // Another hash would replace every container that an earlier mcp has created.
 func TestAComponentWithoutSecretsHasTheHashOfFormerVersions(t *testing.T) {
 	require.Equal(t, "372078919f5490b0", plan.SpecHash(shop().Components[0], oldDigest))

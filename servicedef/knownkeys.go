@@ -1,0 +1,58 @@
+package servicedef
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Keys returns the keys of the component's table that have another value than their
+// default, sorted: "read_only", "health.http". A key of an array of tables stands for
+// those of all its tables: "routes.port".
+func (c Component) Keys() []string {
+	defaults := Component{Node: c.Node}
+	defaults.setDefaults(c.Node, nil)
+	var set []string
+	walkKeys(reflect.ValueOf(c), reflect.ValueOf(defaults), "", func(key string, changed bool) {
+		if changed {
+			set = append(set, key)
+		}
+	})
+	slices.Sort(set)
+	return slices.Compact(set)
+}
+
+// UnknownKeys returns those of keys that no component of this version of mcp has.
+func UnknownKeys(keys []string) (unknown []string) {
+	known := map[string]bool{}
+	all := reflect.ValueOf(Component{Routes: make([]Route, 1)})
+	walkKeys(all, all, "", func(key string, _ bool) { known[key] = true })
+	for _, key := range keys {
+		if !known[key] {
+			unknown = append(unknown, key)
+		}
+	}
+	return unknown
+}
+
+// walkKeys calls visit for each key of a table, and for those of the tables in it;
+// changed is whether its value differs from that of defaults.
+func walkKeys(table, defaults reflect.Value, prefix string, visit func(key string, changed bool)) {
+	for i := range table.NumField() {
+		name, _, _ := strings.Cut(table.Type().Field(i).Tag.Get("toml"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		key, value, former := prefix+name, table.Field(i), defaults.Field(i)
+		switch {
+		case value.Kind() == reflect.Struct:
+			walkKeys(value, former, key+".", visit)
+		case value.Kind() == reflect.Slice && value.Type().Elem().Kind() == reflect.Struct:
+			for n := range value.Len() {
+				walkKeys(value.Index(n), reflect.Zero(value.Type().Elem()), key+".", visit)
+			}
+		default:
+			visit(key, !reflect.DeepEqual(value.Interface(), former.Interface()))
+		}
+	}
+}
