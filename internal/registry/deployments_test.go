@@ -147,11 +147,11 @@ func TestFinishDeployment(t *testing.T) {
 		require.Equal(t, "succeeded", deployments[0].Outcome)
 	})
 
-	t.Run("an unknown deployment is NotFound, a strange outcome Invalid", func(t *testing.T) {
+	t.Run("an unknown deployment is a Conflict, a strange outcome Invalid", func(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
 		err := store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: 7, Outcome: "failed"})
-		require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 		err = store.FinishDeployment(t.Context(), fleet.FinishRequest{Service: "shop", Deployment: 1, Outcome: "tired"})
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 	})

@@ -29,7 +29,9 @@ func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int,
 		where d.service = $1 and d.number = $2
 		for no key update of d`, service, number, run).Scan(&closed, &committed)
 	if errors.Is(err, pgx.ErrNoRows) {
-		err = fault.New(fault.NotFound, "service %s has no deployment %d", service, number)
+		// As where a newer one has taken over, nothing that it writes would count.
+		err = fault.New(fault.Conflict, "deployment %d of %s is not in the registry, which was restored or emptied since it began", number, service).
+			WithHint("deploy it again: mcp deploy %s", service)
 	}
 	return closed, committed, err
 }

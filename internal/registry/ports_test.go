@@ -117,11 +117,11 @@ func TestAllocatePortsForRoutes(t *testing.T) {
 		require.Equal(t, []int{20001}, allocate(t, store, wanted))
 	})
 
-	t.Run("an unknown deployment is NotFound", func(t *testing.T) {
+	t.Run("an unknown deployment is a Conflict", func(t *testing.T) {
 		store, _ := newStore(t)
 		begin(t, store, "shop", "api")
 		_, err := store.AllocatePorts(t.Context(), portRequest("shop", "api", 9, []int{20001}, "rest"))
-		require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	})
 }
 
