@@ -13,7 +13,7 @@ type Queues interface {
 	// minutes; it may be gone.
 	Polled(ctx context.Context, queue string) (bool, error)
 	// LastCall is when Temporal last heard of a worker of the queue; zero where it
-	// does not tell.
+	// does not know.
 	LastCall(ctx context.Context, queue string) time.Time
 }
 

@@ -32,7 +32,7 @@ func (a *Control) ListNodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 
 // LastSeen returns when anything was last known of a node's worker: it announced
 // itself, answered the monitor, or called Temporal. It is zero for a node that was
-// never seen. What Temporal does not tell is left out.
+// never seen. What Temporal does not know is left out.
 func (a *Control) LastSeen(ctx context.Context, node string) (time.Time, error) {
 	seen, err := a.Registry.LastSeen(ctx, node)
 	if err != nil {

@@ -23,8 +23,8 @@ const (
 	morePorts  = 64
 )
 
-// renumberings is how often a deployment gets another number. Nodes that tell the
-// truth make one necessary.
+// renumberings is how often a deployment gets another number. Nodes whose
+// answers are true make one necessary.
 const renumberings = 2
 
 // survey surveys the nodes, side by side and beside the image registry. The first

@@ -191,7 +191,7 @@ func (p *losing) await(limit time.Duration, what string, is func() bool) time.Du
 
 // reports waits until /readyz and doctor report a loss that has just happened, and
 // prints how long that took. MadeUp reports whether the loss has been made up for, so
-// that there is nothing to tell any more.
+// that there is nothing to report any more.
 func (p *losing) reports(loss, check, reason, finding, detail string, madeUp func() bool) {
 	p.t.Helper()
 	began := time.Now()
