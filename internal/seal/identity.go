@@ -97,7 +97,7 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }()
 	defer temp.Close()
 	if _, err := temp.WriteString(key.String()); err != nil {
 		return err
