@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // network is a bridge and the hosts on it, each a network namespace.
@@ -107,12 +108,27 @@ func (h *host) reset() error {
 		problems = append(problems, ip("-n", h.namespace, "link", "del", strings.TrimSuffix(strings.Fields(line)[1], ":")))
 	}
 	for _, table := range []string{"nat", "filter"} {
-		for _, flag := range []string{"--flush", "--delete-chain"} {
-			path, args := h.inside("iptables", "--table", table, flag)
-			problems = append(problems, run(path, args...))
-		}
+		problems = append(problems, h.emptyTable(table))
 	}
 	return errors.Join(problems...)
+}
+
+// emptyTable removes the rules and chains of a table. A program that podman has left
+// behind may add a rule in between, which keeps a chain from being deleted.
+func (h *host) emptyTable(table string) (err error) {
+	for range 50 {
+		for _, flag := range []string{"--flush", "--delete-chain"} {
+			path, args := h.inside("iptables", "--table", table, flag)
+			if err = run(path, args...); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
 }
 
 // netns is the file of the host's network namespace.
