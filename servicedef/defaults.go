@@ -16,7 +16,7 @@ const (
 	defaultRetries     = 3
 	// A program that opens its port before it finds that something is missing ends
 	// within a few milliseconds of its first answer. A deploy takes this much longer.
-	defaultMinHealthy = Duration(250 * time.Millisecond)
+	defaultMinHealthy = Duration(100 * time.Millisecond)
 	// A container with something to probe has startPeriod to answer; one
 	// without must run for startPeriodBlind.
 	startPeriod      = Duration(30 * time.Second)

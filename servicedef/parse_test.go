@@ -86,7 +86,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "l4", api.Routes[0].Mode)
 	require.Equal(t, servicedef.Health{
 		Interval: servicedef.Duration(10 * time.Second), Timeout: servicedef.Duration(5 * time.Second),
-		MinHealthy: servicedef.Duration(250 * time.Millisecond), Retries: 3, StartPeriod: servicedef.Duration(30 * time.Second),
+		MinHealthy: servicedef.Duration(100 * time.Millisecond), Retries: 3, StartPeriod: servicedef.Duration(30 * time.Second),
 	}, api.Health)
 	require.Equal(t, time.Second, time.Duration(db.Health.StartPeriod), "there is nothing to probe")
 

@@ -126,7 +126,7 @@ type Health struct {
 	// Timeout bounds one probe (5 s).
 	Timeout Duration `toml:"timeout" json:"timeout"`
 	// MinHealthy is how long the container must stay healthy before it counts as
-	// such, from the first probe that succeeds (250 ms); 0 for no longer than that
+	// such, from the first probe that succeeds (100 ms); 0 for no longer than that
 	// probe. A container that ends meanwhile, or is restarted, has failed.
 	MinHealthy Duration `toml:"min_healthy" json:"min_healthy"`
 	// Retries is how many probes may fail after StartPeriod (3).
