@@ -19,7 +19,7 @@ const (
 )
 
 // Seal encrypts value, under its subject, so that the identity of each key can open
-// it. An empty list of keys is Invalid: nobody could open the result.
+// it. An empty list of keys is Invalid: the result could never be opened.
 func Seal(subject string, value []byte, keys ...Key) ([]byte, error) {
 	switch {
 	case len(keys) == 0:
