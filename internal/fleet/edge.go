@@ -1,0 +1,187 @@
+package fleet
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Endpoint is where the world reaches a route: a port of the edges and, where the
+// protocol names them, a hostname and a path.
+type Endpoint struct {
+	Port int `json:"port"`
+	// Protocol is "http" for an l7 route, "tcp" or "udp" for an l4 route.
+	Protocol string `json:"protocol"`
+	// Hostname is in lower case, without a final dot. "*.shop.example" stands for
+	// every name that has one label more than shop.example; "" for any name. With
+	// "tcp" it is the server name of a TLS handshake.
+	Hostname string `json:"hostname,omitempty"`
+	// Path is a prefix of whole segments that begins with a slash and does not end
+	// with one; "" is every path.
+	Path string `json:"path,omitempty"`
+}
+
+// The protocols of an Endpoint.
+const (
+	ProtocolHTTP = "http"
+	ProtocolTCP  = "tcp"
+	ProtocolUDP  = "udp"
+)
+
+// String returns "shop.example:443/api", ":5432/tcp".
+func (e Endpoint) String() string {
+	text := e.Hostname + ":" + strconv.Itoa(e.Port)
+	if e.Protocol != ProtocolHTTP {
+		return text + "/" + e.Protocol
+	}
+	return text + e.Path
+}
+
+// Wildcard reports whether the endpoint stands for many hostnames.
+func (e Endpoint) Wildcard() bool { return strings.HasPrefix(e.Hostname, "*.") }
+
+// EdgeRoute is what edges serve at one endpoint.
+type EdgeRoute struct {
+	Endpoint Endpoint `json:"endpoint"`
+	// Components are those of the service whose containers serve it, and Name the
+	// route's; Upstreams are the addresses of the containers, as host:port.
+	Components []string `json:"components"`
+	Name       string   `json:"name"`
+	Upstreams  []string `json:"upstreams,omitempty"`
+	// Plain serves an http endpoint without TLS, and without a redirect to it.
+	Plain bool `json:"plain,omitempty"`
+	// Redirect is the hostname to which every request is redirected; "" for none. Such
+	// a route has no upstream.
+	Redirect string `json:"redirect,omitempty"`
+	// Strip removes the endpoint's Path from what the container receives.
+	Strip bool `json:"strip,omitempty"`
+	// H2C speaks HTTP/2 without TLS to the container, as gRPC needs.
+	H2C bool `json:"h2c,omitempty"`
+	// Compress compresses the responses that are worth it.
+	Compress bool `json:"compress,omitempty"`
+	// BasicAuth maps the names of users to bcrypt hashes of their passwords; empty
+	// admits everyone.
+	BasicAuth map[string]string `json:"basic_auth,omitempty"`
+	// Allow are the networks of the clients, in CIDR notation; empty admits everyone.
+	Allow []string `json:"allow,omitempty"`
+	// ProxyProtocol is "v1" or "v2" where a tcp upstream expects that header.
+	ProxyProtocol string `json:"proxy_protocol,omitempty"`
+	// Held keeps new requests waiting, for a bounded time, while the only container is
+	// replaced.
+	Held bool `json:"held,omitempty"`
+	// Maintenance answers every request with a page that says so.
+	Maintenance bool `json:"maintenance,omitempty"`
+}
+
+// Publication is all that edges serve for one service. A service that they do not
+// serve any more has a publication without routes.
+type Publication struct {
+	Service string `json:"service"`
+	// Version grows with each publication of the service, even across a restore of the
+	// registry. An edge ignores one that is not newer than what it has.
+	Version int64       `json:"version"`
+	Routes  []EdgeRoute `json:"routes,omitempty"`
+}
+
+// Upstreams returns the addresses of all routes, each once, in the order of the routes.
+func (p Publication) Upstreams() []string {
+	var all []string
+	seen := map[string]bool{}
+	for _, r := range p.Routes {
+		for _, u := range r.Upstreams {
+			if !seen[u] {
+				seen[u] = true
+				all = append(all, u)
+			}
+		}
+	}
+	return all
+}
+
+// Publishing is a publication that has been recorded, and has yet to reach the edges.
+type Publishing struct {
+	Publication Publication `json:"publication"`
+	// Edges are those that must have it: the admitted ones.
+	Edges []string `json:"edges,omitempty"`
+	// Former are the upstreams of the publication before it that it does not have.
+	Former []string `json:"former,omitempty"`
+}
+
+// EdgeRecord is an edge as it announces itself.
+type EdgeRecord struct {
+	Name string `json:"name"`
+	// Key is the edge's public key, which an operator admits: "age1…".
+	Key string `json:"key"`
+	// Version is mcp's.
+	Version  string `json:"version"`
+	Hostname string `json:"hostname,omitempty"`
+	// Addresses are those at which clients reach the edge, as far as it knows.
+	Addresses []string `json:"addresses,omitempty"`
+	// Ports maps a route's port to the one on which the edge listens, where that is
+	// another one.
+	Ports map[int]int `json:"ports,omitempty"`
+	// Machine identifies its host, whose loopback addresses it can reach.
+	Machine Machine `json:"machine"`
+}
+
+// EdgeAnswer is the answer to an edge that announces itself.
+type EdgeAnswer struct {
+	// Admitted is set where an operator has admitted its key. The rest is empty
+	// otherwise.
+	Admitted bool `json:"admitted"`
+	// Publications are those of every service, also those without routes.
+	Publications []Publication `json:"publications,omitempty"`
+}
+
+// EdgeStatus is what an edge reports of itself.
+type EdgeStatus struct {
+	// Versions are those of the publications that it serves, by service.
+	Versions map[string]int64 `json:"versions"`
+	// Active counts the requests and connections of each upstream that has any.
+	Active map[string]int `json:"active,omitempty"`
+	// Listening are the ports on which it listens, of its own host.
+	Listening []int `json:"listening,omitempty"`
+	// Certificates are those of its hostnames.
+	Certificates []Certificate `json:"certificates,omitempty"`
+	// Problems are what keeps it from serving part of what it should, a sentence each.
+	Problems []string  `json:"problems,omitempty"`
+	Started  time.Time `json:"started,omitzero"`
+}
+
+// Certificate is the certificate of a hostname at an edge.
+type Certificate struct {
+	Hostname string `json:"hostname"`
+	// Issuer is the name of the authority that has signed it; "" where there is none yet.
+	Issuer string    `json:"issuer,omitempty"`
+	From   time.Time `json:"from,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
+	// Problem is why it could not be obtained or renewed; "" if nothing failed since.
+	Problem string    `json:"problem,omitempty"`
+	Failed  time.Time `json:"failed,omitzero"`
+}
+
+// EdgeState is an edge as the registry has it.
+type EdgeState struct {
+	EdgeRecord
+	// Admitted is when an operator admitted its key; zero if none has.
+	Admitted time.Time `json:"admitted,omitzero"`
+	// Seen is when it last announced itself, or answered.
+	Seen time.Time `json:"seen,omitzero"`
+	// Stale are the services whose newest publication it has not acknowledged.
+	Stale []string `json:"stale,omitempty"`
+	// Status is its last answer; nil before the first.
+	Status *EdgeStatus `json:"status,omitempty"`
+}
+
+// EdgeAck is what an edge has of a publication.
+type EdgeAck struct {
+	Edge    string `json:"edge"`
+	Service string `json:"service"`
+	Version int64  `json:"version"`
+}
+
+// EndpointHolder is the service that holds an endpoint.
+type EndpointHolder struct {
+	Endpoint Endpoint `json:"endpoint"`
+	Service  string   `json:"service"`
+}
