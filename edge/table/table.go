@@ -159,9 +159,6 @@ type Port struct {
 	Number int
 	// HTTP, TCP and UDP report which routes it has: l7, and l4 of each protocol.
 	HTTP, TCP, UDP bool
-	// Secure reports whether it has an l7 route with TLS, and Anonymous whether it has
-	// one that has no hostname.
-	Secure, Anonymous bool
 }
 
 // Ports returns the ports that have routes, in ascending order.
@@ -169,26 +166,9 @@ func (t *Table) Ports() []Port {
 	var ports []Port
 	for _, number := range slices.Sorted(maps.Keys(t.ports)) {
 		p := t.ports[number]
-		found := Port{Number: number, HTTP: len(p.http) > 0, TCP: len(p.tcp) > 0, UDP: p.udp != nil}
-		for host, routes := range p.http {
-			if slices.ContainsFunc(routes, secure) {
-				found.Secure = true
-				found.Anonymous = found.Anonymous || host == ""
-			}
-		}
-		ports = append(ports, found)
+		ports = append(ports, Port{Number: number, HTTP: len(p.http) > 0, TCP: len(p.tcp) > 0, UDP: p.udp != nil})
 	}
 	return ports
-}
-
-// secure reports whether an l7 route is served with TLS.
-func secure(r *Route) bool { return !r.Plain }
-
-// HasHTTP reports whether an l7 route of a port has the hostname itself, not only a
-// wildcard that stands for it.
-func (t *Table) HasHTTP(number int, hostname string) bool {
-	p := t.ports[number]
-	return p != nil && len(p.http[hostname]) > 0
 }
 
 // Secure returns the hostnames of the l7 routes that are served with TLS, sorted.
@@ -196,7 +176,7 @@ func (t *Table) Secure() []string {
 	names := map[string]bool{}
 	for _, p := range t.ports {
 		for host, routes := range p.http {
-			if host != "" && slices.ContainsFunc(routes, secure) {
+			if host != "" && slices.ContainsFunc(routes, func(r *Route) bool { return !r.Plain }) {
 				names[host] = true
 			}
 		}
