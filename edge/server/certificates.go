@@ -236,7 +236,9 @@ func (c *certificates) challenge(w http.ResponseWriter, r *http.Request) bool {
 // config returns the configuration of handshakes. It answers those for a hostname of
 // the table only, also where a client resumes a session.
 func (c *certificates) config(protocols ...string) *tls.Config {
-	refused := &tls.Config{MinVersion: tls.VersionTLS12} // without certificates: unrecognized_name
+	// Without certificates, the alert is unrecognized_name. Without tickets, a client
+	// cannot resume the session of a hostname that was withdrawn.
+	refused := &tls.Config{MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: append(protocols, acmez.ACMETLS1Protocol),

@@ -229,6 +229,7 @@ func (s *Server) giveTo(c *net.UnixConn) error {
 	if err := sameUser(c); err != nil {
 		return err
 	}
+	defer context.AfterFunc(s.life, func() { _ = c.Close() })()
 	_ = c.SetDeadline(time.Now().Add(handoverTime))
 	names, fds, err := s.sockets()
 	defer func() {

@@ -55,7 +55,6 @@ func (p *packets) close() {
 	<-p.ended
 }
 
-
 // drain lets clients end what they do, until ctx ends.
 func (p *packets) drain(ctx context.Context) {
 	p.wait(ctx)

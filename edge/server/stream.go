@@ -15,7 +15,6 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-
 // stream serves the tcp connections to one port.
 type stream struct {
 	server   *Server
@@ -205,4 +204,3 @@ func (s *Server) balanced(c net.Conn) bool {
 	}
 	return false
 }
-
