@@ -52,7 +52,7 @@ const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 // DefaultEdgeMetrics is the default address of an edge's metrics and health: beside
 // that of another worker on the same host.
-const DefaultEdgeMetrics = "127.0.0.1:9465"
+const DefaultEdgeMetrics = "127.0.0.1:9466"
 
 // Off is the value of edge.acme.directory for an edge with its own authority alone.
 const Off = "off"

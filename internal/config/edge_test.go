@@ -17,7 +17,7 @@ func TestEdge(t *testing.T) {
 		require.Empty(t, c.Edge.Name)
 		require.Equal(t, "/home/op/.local/state/mcp/edge", c.Edge.Data)
 		require.Equal(t, config.LetsEncrypt, c.Edge.ACME.Directory)
-		require.Equal(t, "127.0.0.1:9465", c.Edge.Metrics)
+		require.Equal(t, "127.0.0.1:9466", c.Edge.Metrics)
 	})
 
 	t.Run("the file, the environment, and where each key comes from", func(t *testing.T) {
