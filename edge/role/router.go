@@ -32,6 +32,8 @@ type Server interface {
 	// Apply listens on the ports of a table, and no others, and obtains certificates for
 	// its hostnames. Problems says what of that failed.
 	Apply(t *table.Table) (problems []string)
+	// Problems is what has failed, and has not succeeded since: it is tried again.
+	Problems() []string
 	// Certificates are those of the table's hostnames.
 	Certificates() []fleet.Certificate
 	// Listening are the ports of this host on which it listens, in ascending order.
@@ -66,37 +68,22 @@ type Router struct {
 	// damaged are the files that could not be read, by service, and unsaved the
 	// publications that could not be written.
 	damaged, unsaved map[string]string
-	// problems are those of the server with the table.
-	problems []string
-	admitted bool
-	unmarked bool          // the file notAdmitted is as admitted says
-	answered chan struct{} // closed by the next answer to an announcement
+	// conflicts are the endpoints that two services publish, a sentence each.
+	conflicts []string
+	admitted  bool
+	unmarked  bool          // the file notAdmitted is as admitted says
+	answered  chan struct{} // closed by the next answer to an announcement
 }
 
 // NewRouter returns a router that serves the publications on disk, unless this edge was
 // not admitted when it last knew. The error is that of a directory that cannot be used:
 // a damaged file is a problem of the router's status.
 func NewRouter(o RouterOptions) (*Router, error) {
-	marked, err := isMarked(filepath.Join(o.Data, notAdmitted))
-	if err != nil {
-		return nil, fmt.Errorf("find whether this edge is admitted: %w", err)
-	}
-	kept, publications, damaged, err := openFiles(filepath.Join(o.Data, "publications"))
-	if err != nil {
-		return nil, err
-	}
 	r := &Router{
 		options: o, started: time.Now(), ask: make(chan struct{}, 1),
-		files: kept, damaged: damaged, unsaved: map[string]string{},
-		admitted: !marked && len(publications) > 0, unmarked: true, answered: make(chan struct{}),
+		unsaved: map[string]string{}, unmarked: true, answered: make(chan struct{}),
 	}
-	for _, problem := range damaged {
-		o.Log.Error("publication not read", "problem", problem)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.publish(publications)
-	return r, nil
+	return r, r.Reload()
 }
 
 // Publish serves the publications. An edge that is not admitted, as far as it knows,
@@ -157,13 +144,34 @@ func (r *Router) Answer(answer fleet.EdgeAnswer) {
 // Refuse stops serving, for good: the edge's name belongs to another key.
 func (r *Router) Refuse() { r.Answer(fleet.EdgeAnswer{}) }
 
-// Mend tries again what has failed: to write publications, and to listen.
+// Mend writes the publications that could not be written.
 func (r *Router) Mend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.problems) > 0 || len(r.unsaved) > 0 {
-		r.publish(nil)
+	if len(r.unsaved) > 0 {
+		r.save()
 	}
+}
+
+// Reload reads the publications on disk again, and serves those that are newer: another
+// process on the same directory has written until now.
+func (r *Router) Reload() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	marked, err := isMarked(filepath.Join(r.options.Data, notAdmitted))
+	if err != nil {
+		return fmt.Errorf("find whether this edge is admitted: %w", err)
+	}
+	kept, publications, damaged, err := openFiles(filepath.Join(r.options.Data, "publications"))
+	if err != nil {
+		return err
+	}
+	r.files, r.damaged, r.admitted = kept, damaged, !marked && len(publications) > 0
+	for _, problem := range damaged {
+		r.options.Log.Error("publication not read", "problem", problem)
+	}
+	r.publish(publications)
+	return nil
 }
 
 // publish routes by the publications, listens, and writes what is not on disk, in this
@@ -182,9 +190,10 @@ func (r *Router) publish(publications []fleet.Publication) []string {
 	if !r.admitted {
 		t = &table.Table{}
 	}
-	r.problems = r.options.Server.Apply(t)
+	r.options.Server.Apply(t)
+	r.conflicts = nil
 	for _, c := range t.Conflicts() {
-		r.problems = append(r.problems, fmt.Sprintf("%s publishes %s too, which %s serves", c.Ignored, c.Endpoint, c.Served))
+		r.conflicts = append(r.conflicts, fmt.Sprintf("%s publishes %s too, which %s serves", c.Ignored, c.Endpoint, c.Served))
 	}
 	r.save()
 	return append(refused, r.allProblems()...)
@@ -206,7 +215,7 @@ func (r *Router) save() {
 }
 
 func (r *Router) allProblems() []string {
-	all := slices.Clone(r.problems)
+	all := slices.Concat(r.options.Server.Problems(), r.conflicts)
 	for _, of := range []map[string]string{r.damaged, r.unsaved} {
 		for _, service := range slices.Sorted(maps.Keys(of)) {
 			all = append(all, of[service])
@@ -263,7 +272,7 @@ func (r *Router) Admitted() bool {
 func (r *Router) Problems() (listening, keeping []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.problems), slices.Sorted(maps.Values(r.unsaved))
+	return r.options.Server.Problems(), slices.Sorted(maps.Values(r.unsaved))
 }
 
 // Asked receives when the edge should announce itself again.

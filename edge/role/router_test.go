@@ -23,7 +23,6 @@ import (
 type listeners struct {
 	mu       sync.Mutex
 	ports    []int
-	applied  int
 	problems []string
 }
 
@@ -34,7 +33,12 @@ func (l *listeners) Apply(t *table.Table) []string {
 	for _, p := range t.Ports() {
 		l.ports = append(l.ports, p.Number)
 	}
-	l.applied++
+	return l.problems
+}
+
+func (l *listeners) Problems() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.problems
 }
 
@@ -225,7 +229,7 @@ func TestAPublicationIsAcknowledgedWhenItIsOnDisk(t *testing.T) {
 	require.Equal(t, []int{80}, boot(t, data).server.Listening())
 }
 
-func TestAPortThatIsTakenIsTriedAgain(t *testing.T) {
+func TestAPortThatIsTakenIsAProblem(t *testing.T) {
 	r := boot(t, t.TempDir())
 	r.Answer(admitted())
 	r.server.fail("port 443 is taken")
@@ -234,12 +238,21 @@ func TestAPortThatIsTakenIsTriedAgain(t *testing.T) {
 	listening, _ := r.Problems()
 	require.Equal(t, []string{"port 443 is taken"}, listening)
 	r.server.fail()
-	r.Mend()
 	require.Empty(t, r.Status(t.Context()).Problems)
+}
 
-	applied := r.server.applied
-	r.Mend()
-	require.Equal(t, applied, r.server.applied, "there is nothing to mend")
+func TestWhatAnotherProcessHasWrittenIsServed(t *testing.T) {
+	data := t.TempDir()
+	former := boot(t, data)
+	former.Answer(admitted(publication("shop", 1, 443)))
+	next := boot(t, data)
+	former.Publish(t.Context(), []fleet.Publication{publication("shop", 2, 80)})
+	require.Equal(t, []int{443}, next.server.Listening())
+	require.NoError(t, next.Reload())
+	require.Equal(t, []int{80}, next.server.Listening())
+	former.Answer(fleet.EdgeAnswer{})
+	require.NoError(t, next.Reload())
+	require.Empty(t, next.server.Listening())
 }
 
 func TestAPublicationThatCannotBeOneIsRefused(t *testing.T) {
