@@ -71,9 +71,12 @@ type DrainRouteResult struct {
 // DrainRoute waits until upstreams that are not published any more have no request and
 // no connection, or the time has passed.
 func (a *Edge) DrainRoute(ctx context.Context, in DrainRouteInput) (DrainRouteResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, in.Drain)
-	defer cancel()
-	return DrainRouteResult{Remaining: a.Router.Drain(ctx, in.Upstreams)}, nil
+	return reporting(ctx, func(ctx context.Context, r *reporter) (DrainRouteResult, error) {
+		r.set("wait", "") // for as long as the drain
+		ctx, cancel := context.WithTimeout(ctx, in.Drain)
+		defer cancel()
+		return DrainRouteResult{Remaining: a.Router.Drain(ctx, in.Upstreams)}, nil
+	})
 }
 
 // ReachUpstreamsResult is why upstreams were not reached, by upstream.
