@@ -148,9 +148,10 @@ func (m Member) CreatedBy(deployment int, run string) bool {
 
 // Route is a route with the host port that was allocated for it.
 type Route struct {
-	Name     string `json:"name"`
-	Port     int    `json:"port"`
-	Mode     string `json:"mode"`
+	Name string `json:"name"`
+	Port int    `json:"port"`
+	Mode string `json:"mode"`
+	// Hostname is the first of its hostnames.
 	Hostname string `json:"hostname,omitempty"`
 	HostPort int    `json:"host_port"`
 }
