@@ -48,6 +48,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.recover(ctx); err != nil {
 		return err
 	}
+	if err := d.front(ctx); err != nil {
+		return err
+	}
 	if err := d.images(ctx); err != nil {
 		return err
 	}
@@ -58,6 +61,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	if err := d.stop(ctx); err != nil {
+		return err
+	}
+	if err := d.reach(ctx); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -71,10 +77,12 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.commit(forward); err != nil {
 		return err
 	}
+	d.publish(forward)
 	d.recordRelease(forward)
-	pruning := d.prune(forward)
+	rest := d.prune(forward)
+	rest.do(d.recordEdges)
 	d.retire(forward)
-	_ = pruning.wait(forward) // its handlers return no error
+	_ = rest.wait(forward) // its functions return no error
 	return nil
 }
 

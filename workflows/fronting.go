@@ -161,7 +161,7 @@ func (d *deploy) newUpstreams() []string {
 // source is what the publication will be made from when the deploy is committed.
 func (d *deploy) source() fleet.PublicationSource {
 	return fleet.PublicationSource{
-		Service: d.desired.Name, Definition: &d.desired, Active: d.desired.Active,
+		Definition: &d.desired,
 		Members: plan.Members(d.desired, d.release, d.plan, d.members), Addresses: d.fronting.Addresses,
 	}
 }

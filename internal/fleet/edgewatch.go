@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
 
 // Fronting is what a deployment has to know of the edges.
 type Fronting struct {
@@ -27,6 +31,40 @@ type EdgeObservation struct {
 	Status *EdgeStatus `json:"status,omitempty"`
 	// Problem is why there is no status.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Checked returns an observation as it can be.
+func (o EdgeObservation) Checked() EdgeObservation {
+	o.Problem = Text(o.Problem, maxText)
+	if o.Status != nil {
+		status := *o.Status
+		status.Problems = CheckedProblems(status.Problems)
+		status.Certificates = slices.Clone(status.Certificates[:min(len(status.Certificates), maxCertificates)])
+		for i := range status.Certificates {
+			c := &status.Certificates[i]
+			c.Hostname, c.Issuer, c.Problem = word(c.Hostname), word(c.Issuer), Text(c.Problem, maxText)
+		}
+		o.Status = &status
+	}
+	return o
+}
+
+// maxCertificates bounds the certificates of an edge.
+const maxCertificates = 10_000
+
+// fits is how many bytes of publications travel together: Temporal's limit is 2 MB.
+const fits = 1 << 20
+
+// Fitting returns the first publications, as many as travel together; at least one.
+func Fitting(publications []Publication) []Publication {
+	size := 0
+	for i, p := range publications {
+		text, _ := json.Marshal(p) // it has only strings and numbers
+		if size += len(text); size > fits && i > 0 {
+			return publications[:i]
+		}
+	}
+	return publications
 }
 
 // EdgeEvidence is an observation of an edge together with what the registry holds of

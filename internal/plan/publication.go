@@ -142,3 +142,15 @@ func edgeRoute(r servicedef.Route, at place) *fleet.EdgeRoute {
 		BasicAuth: r.BasicAuth, Allow: r.Allow, ProxyProtocol: r.ProxyProtocol,
 	}
 }
+
+// MemberAt returns the component of a service to whose container an upstream leads.
+func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bool) {
+	for _, m := range source.Members {
+		for _, r := range m.Routes {
+			if net.JoinHostPort(source.Addresses[m.Node], strconv.Itoa(r.HostPort)) == upstream {
+				return m, true
+			}
+		}
+	}
+	return fleet.Member{}, false
+}
