@@ -23,7 +23,7 @@ func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (f
 	if err := invalid(in.Definition.ValidateNames()); err != nil {
 		return fleet.BeginResult{}, err
 	}
-	in.Claims = endpointsOf(in.Definition)
+	in.Claims = plan.Endpoints(in.Definition)
 	return a.Registry.BeginDeployment(ctx, in)
 }
 
@@ -46,9 +46,9 @@ func (a *Control) Renumber(ctx context.Context, in fleet.RenumberRequest) (int, 
 func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fleet.CommitResult, error) {
 	in.KeptReleases, in.FormerReleases = plan.KeptReleases, plan.FormerReleases
 	if in.Definition != nil {
-		in.Claims = endpointsOf(*in.Definition)
+		in.Claims = plan.Endpoints(*in.Definition)
 	}
-	committed, err := a.Registry.CommitRelease(ctx, in, routesOf)
+	committed, err := a.Registry.CommitRelease(ctx, in, plan.Publication)
 	result := plan.StaleImages(committed.Former)
 	result.Publishing = committed.Publishing
 	return result, err

@@ -4,20 +4,20 @@ import (
 	"context"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/internal/plan"
 )
 
 // MakePublication records what edges serve for a service from now on, and returns it
 // with the edges that have yet to get it. Each call makes a newer version. A service
 // that the registry does not have gets a publication without routes.
 func (a *Control) MakePublication(ctx context.Context, in fleet.PublishRequest) (fleet.Publishing, error) {
-	return a.Registry.Publish(ctx, in, routesOf)
+	return a.Registry.Publish(ctx, in, plan.Publication)
 }
 
 // SetMaintenance begins or ends the maintenance of a service, and returns the
 // publication that says so. The error is NotFound if there is no such service.
 func (a *Control) SetMaintenance(ctx context.Context, in fleet.MaintenanceRequest) (fleet.Publishing, error) {
-	return a.Registry.SetMaintenance(ctx, in, routesOf)
+	return a.Registry.SetMaintenance(ctx, in, plan.Publication)
 }
 
 // ListPublicationsInput selects publications.
@@ -90,8 +90,3 @@ func (a *Control) RecordEdgeStatus(ctx context.Context, in RecordEdgeStatusInput
 func (a *Control) EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
 	return a.Registry.EndpointHolders(ctx, endpoints)
 }
-
-// endpointsOf and routesOf are what a definition claims, and what edges serve of a
-// service.
-func endpointsOf(servicedef.Service) []fleet.Endpoint         { return nil }
-func routesOf(fleet.PublicationSource) []fleet.EdgeRoute { return nil }
