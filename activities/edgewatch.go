@@ -12,15 +12,10 @@ import (
 
 // EdgeWatchStore keeps what is observed of edges.
 type EdgeWatchStore interface {
-	Fronting(ctx context.Context, service string) (fleet.Fronting, error)
 	AdmittedEdges(ctx context.Context) ([]string, error)
+	MissingAt(ctx context.Context, edge, after string) ([]fleet.Publication, error)
 	RecordEdgeDrift(ctx context.Context, o fleet.EdgeObservation, destinations []string, decide func(fleet.EdgeEvidence) fleet.EdgeFindings) (fleet.EdgeFindings, []fleet.Publication, error)
 	OpenEdgeDrift(ctx context.Context, begun []fleet.Event, destinations []string) error
-}
-
-// LoadFronting reads what a deployment has to know of the edges.
-func (a *Control) LoadFronting(ctx context.Context, service string) (fleet.Fronting, error) {
-	return a.Registry.Fronting(ctx, service)
 }
 
 // RecordPublishedInput is what became of publications at the edges.
@@ -44,6 +39,28 @@ func (a *Control) RecordPublished(ctx context.Context, in RecordPublishedInput) 
 }
 
 func (a *Control) destinations() []string { return slices.Sorted(maps.Keys(a.Alerts)) }
+
+// MissingAtInput names an edge.
+type MissingAtInput struct {
+	Edge string `json:"edge"`
+	// After is the service after which to go on; "" begins with the first.
+	After string `json:"after,omitempty"`
+}
+
+// MissingAtResult is publications that the edge has not acknowledged, in the order of
+// their services.
+type MissingAtResult struct {
+	Publications []fleet.Publication `json:"publications,omitempty"`
+	// More is set where there are more than travel together.
+	More bool `json:"more,omitempty"`
+}
+
+// MissingAt reads the publications that an edge has not acknowledged.
+func (a *Control) MissingAt(ctx context.Context, in MissingAtInput) (MissingAtResult, error) {
+	missing, err := a.Registry.MissingAt(ctx, in.Edge, in.After)
+	fitting := fleet.Fitting(missing)
+	return MissingAtResult{Publications: fitting, More: len(fitting) < len(missing)}, err
+}
 
 // AdmittedEdges reads the names of the edges that the monitor observes.
 func (a *Control) AdmittedEdges(ctx context.Context) ([]string, error) {

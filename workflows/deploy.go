@@ -48,9 +48,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.recover(ctx); err != nil {
 		return err
 	}
-	if err := d.front(ctx); err != nil {
-		return err
-	}
+	d.publishRelease(ctx) // where that deploy has left something else at the edges
 	if err := d.images(ctx); err != nil {
 		return err
 	}
@@ -110,7 +108,7 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 	if err != nil {
 		return timeoutFault(err, "open the deployment")
 	}
-	d.number, d.release = begun.Number, begun.Release
+	d.number, d.release, d.interim = begun.Number, begun.Release, begun.Interim
 	d.result.Deployment = begun.Number
 	return nil
 }

@@ -182,10 +182,16 @@ func Routes(ctx workflow.Context, in RoutesInput) (*RoutesResult, error) {
 	if err != nil {
 		return nil, readFailure(err)
 	}
+	var ports map[int]int // all edges mostly have the same
+	for _, e := range edges {
+		if ports == nil && !e.Admitted.IsZero() {
+			ports = e.Ports
+		}
+	}
 	result := &RoutesResult{Routes: []PublishedRoute{}}
 	for _, p := range found.Publications {
 		for _, r := range p.Routes {
-			result.Routes = append(result.Routes, PublishedRoute{Service: p.Service, EdgeRoute: r, URL: r.URL(fleet.PortsOfEdges(edges))})
+			result.Routes = append(result.Routes, PublishedRoute{Service: p.Service, EdgeRoute: r, URL: r.URL(ports)})
 		}
 	}
 	return result, nil

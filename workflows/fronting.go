@@ -12,26 +12,6 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
-// atEdges reports whether edges serve the service, before the deploy or after it.
-func (d *deploy) atEdges() bool {
-	return d.desired.AtEdges() || d.release.Definition != nil && d.release.Definition.AtEdges()
-}
-
-// front reads what edges serve of the service, if they do. What a deploy that was lost
-// has left there is replaced by the release.
-func (d *deploy) front(ctx workflow.Context) (err error) {
-	if !d.atEdges() {
-		return nil
-	}
-	d.fronting, err = callControl(ctx, "ask what the edges serve", d.left(ctx), control.LoadFronting, d.desired.Name)
-	if err != nil || !slices.ContainsFunc(d.fronting.Publication.Routes, func(r fleet.EdgeRoute) bool { return r.Held }) {
-		return err
-	}
-	d.interim = true
-	d.publishRelease(ctx)
-	return nil
-}
-
 // publishInterim makes the edges serve the service without the containers that are about
 // to stop, and waits until these have no request, for no longer than they drain. Held
 // keeps new requests waiting, because successors follow. An edge that is away is passed
@@ -61,10 +41,14 @@ func acknowledging(became []EdgePublished) []string {
 
 // served are those of the components to whose containers edges send requests.
 func (d *deploy) served(components []string) []string {
+	if len(d.release.Edges) == 0 || len(components) == 0 {
+		return nil
+	}
 	var served []string
+	now := plan.Publication(plan.Released(d.release))
 	for _, name := range components {
 		reaches := func(r fleet.EdgeRoute) bool { return len(r.Upstreams) > 0 && slices.Contains(r.Components, name) }
-		if len(d.fronting.Edges) > 0 && slices.ContainsFunc(d.fronting.Publication.Routes, reaches) {
+		if slices.ContainsFunc(now, reaches) {
 			served = append(served, name)
 		}
 	}
@@ -131,7 +115,8 @@ func (d *deploy) reach(ctx workflow.Context) error {
 		return nil
 	}
 	g := newGroup(ctx)
-	for _, name := range d.fronting.Edges {
+	for _, e := range d.release.Edges {
+		name := e.Name
 		step := edgeStep(g.ctx, name, "reach the new containers from "+name, 0)
 		g.add(workflow.ExecuteActivity(step, edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
 			var result activities.ReachUpstreamsResult
@@ -150,20 +135,19 @@ func (d *deploy) reach(ctx workflow.Context) error {
 
 // newUpstreams are the addresses of the new containers to which edges will send requests.
 func (d *deploy) newUpstreams() []string {
-	if len(d.fronting.Edges) == 0 {
+	if len(d.release.Edges) == 0 || !d.desired.AtEdges() {
 		return nil
 	}
-	routes := plan.Publication(d.source())
-	before := d.fronting.Publication.Upstreams()
-	return slices.DeleteFunc(fleet.Publication{Routes: routes}.Upstreams(), func(u string) bool { return slices.Contains(before, u) })
+	before := fleet.Publication{Routes: plan.Publication(plan.Released(d.release))}.Upstreams()
+	after := fleet.Publication{Routes: plan.Publication(d.source())}.Upstreams()
+	return slices.DeleteFunc(after, func(u string) bool { return slices.Contains(before, u) })
 }
 
 // source is what the publication will be made from when the deploy is committed.
 func (d *deploy) source() fleet.PublicationSource {
-	return fleet.PublicationSource{
-		Definition: &d.desired,
-		Members: plan.Members(d.desired, d.release, d.plan, d.members), Addresses: d.fronting.Addresses,
-	}
+	after := plan.Released(d.release)
+	after.Definition, after.Members = &d.desired, plan.Members(d.desired, d.release, d.plan, d.members)
+	return after
 }
 
 // unreached is the fault of the first upstream to which an edge could not connect.

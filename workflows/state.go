@@ -44,12 +44,10 @@ type deploy struct {
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
-	// fronting is what edges serve before the deploy; empty where they do not serve the
-	// service. held are the components for which they keep requests waiting, and interim
-	// is set while they may serve something else than the release.
-	fronting fleet.Fronting
-	held     []string
-	interim  bool
+	// held are the components for which edges keep requests waiting, and interim is set
+	// while they may serve something else than the release.
+	held    []string
+	interim bool
 
 	undo undo
 	// routes are the ports that were allocated for new containers, by component.

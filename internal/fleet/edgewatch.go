@@ -6,16 +6,6 @@ import (
 	"time"
 )
 
-// Fronting is what a deployment has to know of the edges.
-type Fronting struct {
-	// Edges are those that are admitted.
-	Edges []string `json:"edges,omitempty"`
-	// Publication is what they serve of the service now.
-	Publication Publication `json:"publication"`
-	// Addresses are where nodes publish their ports, by node.
-	Addresses map[string]string `json:"addresses,omitempty"`
-}
-
 // EdgeMiss is an edge that has not acknowledged the newest publication of a service.
 type EdgeMiss struct {
 	Edge    string `json:"edge"`

@@ -143,6 +143,15 @@ func edgeRoute(r servicedef.Route, at place) *fleet.EdgeRoute {
 	}
 }
 
+// Released is what a publication of a release is made from, as far as the release says.
+func Released(r fleet.Release) fleet.PublicationSource {
+	source := fleet.PublicationSource{Definition: r.Definition, Members: r.Members(), Addresses: map[string]string{}}
+	for node, host := range r.Hosts {
+		source.Addresses[node] = host.Address
+	}
+	return source
+}
+
 // MemberAt returns the component of a service to whose container an upstream leads.
 func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bool) {
 	for _, m := range source.Members {

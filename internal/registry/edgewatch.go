@@ -6,9 +6,9 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Fronting .
-func (s *Store) Fronting(context.Context, string) (fleet.Fronting, error) {
-	return fleet.Fronting{}, nil
+// MissingAt .
+func (s *Store) MissingAt(context.Context, string, string) ([]fleet.Publication, error) {
+	return nil, nil
 }
 
 // AdmittedEdges .
