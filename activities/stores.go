@@ -17,6 +17,7 @@ type Registry interface {
 	DeploymentStore
 	PortStore
 	EdgeStore
+	EdgeWatchStore
 	NodeStore
 	ObservationStore
 	EventStore
