@@ -28,6 +28,9 @@ type BeginRequest struct {
 type BeginResult struct {
 	Number  int     `json:"number"`
 	Release Release `json:"release"`
+	// Interim is set where a deployment that was lost has made edges serve something else
+	// than the release.
+	Interim bool `json:"interim,omitempty"`
 }
 
 // CommitRequest makes a deployment the release.

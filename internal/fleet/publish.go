@@ -11,6 +11,8 @@ type PublishRequest struct {
 	// those that are held as they are, and Held is ignored.
 	Held []string `json:"held,omitempty"`
 	Keep bool     `json:"keep,omitempty"`
+	// Stopped are the components that are about to be stopped: nothing is sent to them.
+	Stopped []string `json:"stopped,omitempty"`
 }
 
 // MaintenanceRequest puts a service into maintenance, or ends it.
