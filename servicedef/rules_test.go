@@ -44,7 +44,6 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a port too high", `port = 8443`, `port = 65536`, "components[0].routes[0].port", "between 1 and 65535"},
 		{"an unknown mode", `# route`, `mode = "l5"`, "components[0].routes[0].mode", "l7"},
 		{"an empty mode", `# route`, `mode = ""`, "components[0].routes[0].mode", "l7"},
-		{"a hostname that is none", `# route`, `hostname = "shop..example"`, "components[0].routes[0].hostname", "DNS name"},
 		{"a negative container port", `# route`, `container_port = -1`, "components[0].routes[0].container_port", "$PORT"},
 		{"a container port too high", `# route`, `container_port = 65536`, "components[0].routes[0].container_port", "$PORT"},
 
