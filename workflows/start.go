@@ -44,7 +44,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 		Service:    d.desired.Name,
 		Deployment: d.number,
 		Run:        d.runID,
-		Definition: c,
+		Definition: c.ForNode(),
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
 	}

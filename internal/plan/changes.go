@@ -197,6 +197,9 @@ func routePorts(routes []servicedef.Route) string {
 		if r.ContainerPort != 0 {
 			port = strconv.Itoa(r.ContainerPort)
 		}
+		if r.Protocol != "" {
+			port += "/" + r.Protocol
+		}
 		names = append(names, r.Name+":"+port)
 	}
 	slices.Sort(names)
