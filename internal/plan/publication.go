@@ -106,3 +106,24 @@ func edgeRoute(r servicedef.Route, at servicedef.Place) *fleet.EdgeRoute {
 func endpoint(at servicedef.Place) fleet.Endpoint {
 	return fleet.Endpoint{Port: at.Port, Protocol: at.Protocol, Hostname: at.Hostname, Path: at.Path}
 }
+
+// Released is what a publication of a release is made from, as far as the release says.
+func Released(r fleet.Release) fleet.PublicationSource {
+	source := fleet.PublicationSource{Definition: r.Definition, Members: r.Members(), Addresses: map[string]string{}}
+	for node, host := range r.Hosts {
+		source.Addresses[node] = host.Address
+	}
+	return source
+}
+
+// MemberAt returns the component of a service to whose container an upstream leads.
+func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bool) {
+	for _, m := range source.Members {
+		for _, r := range m.Routes {
+			if net.JoinHostPort(source.Addresses[m.Node], strconv.Itoa(r.HostPort)) == upstream {
+				return m, true
+			}
+		}
+	}
+	return fleet.Member{}, false
+}
