@@ -1,6 +1,7 @@
 package servicedef
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -88,4 +89,9 @@ func (p Place) Collides(other Place) bool {
 		return p.Path == other.Path
 	}
 	return p.Protocol != udp && other.Protocol != udp
+}
+
+// AtEdges reports whether edges serve a route of the service.
+func (s Service) AtEdges() bool {
+	return slices.ContainsFunc(s.Components, func(c Component) bool { return slices.ContainsFunc(c.Routes, Route.AtEdges) })
 }

@@ -31,7 +31,7 @@ func TestKeys(t *testing.T) {
 
 func TestWhatConcernsEdgesIsNotForNodes(t *testing.T) {
 	text := edit(t, "# route", `mode = "l7"
-hostname = ["*.shop.example", "shop.example", "shop.test"]
+hostname = ["shop.example", "*.shop.example", "shop.test"]
 redirect_from = ["www.shop.example"]
 path = "/api"
 strip = true
@@ -65,8 +65,8 @@ func TestTheHostOfAProbe(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                         "",
 		`hostname = "*.b.example"`: "",
-		"hostname = [\"*.b.example\", \"b.example\"]":                                                                          "b.example",
-		"protocol = \"udp\"\n[[components.routes]]\nname = \"web\"\nport = 80\nhostname = \"web.example\"":                   "web.example",
+		"hostname = [\"*.b.example\", \"b.example\"]":                                                      "b.example",
+		"protocol = \"udp\"\n[[components.routes]]\nname = \"web\"\nport = 80\nhostname = \"web.example\"": "web.example",
 		"protocol = \"udp\"": "",
 	} {
 		require.Equal(t, want, parse(t, edit(t, "# route", text)).Components[0].ProbeHost(), text)

@@ -100,7 +100,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a path without a slash", `# health`, `http = "healthz"`, "components[0].health.http", "begins with /"},
 		{"nothing to ask over http", `# db`, "[components.health]\nhttp = \"/\"", "components[1].health.http", "needs a route"},
 		{"nothing to connect to", `# db`, "ports = [\"53:53/udp\"]\n[components.health]\ntcp = true", "components[1].health.tcp", "needs a route"},
-		{"only udp to connect to", `# route`, "protocol = \"udp\"\n[components.health]\ntcp = true # here", "components[0].health.tcp", "of tcp"},
+		{"only udp to connect to", `# db`, "[components.health]\ntcp = true\n[[components.routes]]\nname = \"log\"\nport = 514\nprotocol = \"udp\"", "components[1].health.tcp", "of tcp"},
 		{"an interval of nothing", `# health`, `interval = "0s"`, "components[0].health.interval", "positive"},
 		{"a negative timeout", `# health`, `timeout = "-1s"`, "components[0].health.timeout", "positive"},
 		{"no retries", `# health`, `retries = 0`, "components[0].health.retries", "positive"},

@@ -39,6 +39,9 @@ type deploy struct {
 	digests  map[string]string // by image reference; "" while it is missing
 	// present are the images that nodes have, by digest, of those given by digest.
 	present map[string][]string
+	// holders are those of the endpoints that the definition names, where it is planned
+	// alone.
+	holders []fleet.EndpointHolder
 	plan    plan.Plan
 	planned *PlanResult // the plan as clients read it; nil before it is made
 	// adoption is what an adopt has found.
