@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -73,11 +74,12 @@ func TestAssessEdge(t *testing.T) {
 			evidence: answered(failed, failed), open: []fleet.DriftKind{fleet.DriftCertificate},
 			events: []string{"edge edge1: shop.example: certificate-failed: DNS problem: NXDOMAIN"},
 		},
-		"it fails again":            {evidence: with(answered(failed), certificate), open: []fleet.DriftKind{fleet.DriftCertificate}},
-		"it is obtained":            {evidence: with(answered(obtained), certificate), events: []string{"edge edge1: shop.example: certificate-failed: over, after 1h0m0s"}},
-		"its hostname goes":         {evidence: with(answered(), certificate), events: []string{"edge edge1: shop.example: certificate-failed: over, after 1h0m0s"}},
-		"the registry was restored": {evidence: func() fleet.EdgeEvidence { e := answered(); e.Wanted[0].Version = 4; return e }(), remake: []string{"shop"}},
-		"the registry was emptied":  {evidence: func() fleet.EdgeEvidence { e := answered(); e.Wanted = nil; return e }(), remake: []string{"shop"}},
+		"it fails again":                   {evidence: with(answered(failed), certificate), open: []fleet.DriftKind{fleet.DriftCertificate}},
+		"it is obtained":                   {evidence: with(answered(obtained), certificate), events: []string{"edge edge1: shop.example: certificate-failed: over, after 1h0m0s"}},
+		"its hostname goes":                {evidence: with(answered(), certificate), events: []string{"edge edge1: shop.example: certificate-failed: over, after 1h0m0s"}},
+		"the registry was restored":        {evidence: func() fleet.EdgeEvidence { e := answered(); e.Wanted[0].Version = 4; return e }(), remake: []string{"shop"}},
+		"the registry was emptied":         {evidence: func() fleet.EdgeEvidence { e := answered(); e.Wanted = nil; return e }()},
+		"a deployment ended in the middle": {evidence: func() fleet.EdgeEvidence { e := answered(); e.Wanted[0].Interim = true; return e }(), remake: []string{"shop"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -104,10 +106,12 @@ func TestAnUnreachableEdgeIsAwaySinceItWasSeen(t *testing.T) {
 	require.Equal(t, edgeSeen.Add(-time.Minute), found.Events[0].Since)
 }
 
-func TestAnEdgeWithForgedServicesCostsLittle(t *testing.T) {
+func TestAnEdgeWithForgedVersionsCostsLittle(t *testing.T) {
 	e := answered()
 	for i := range 5000 {
-		e.Observation.Status.Versions[string(rune('a'+i%26))+time.Duration(i).String()] = 1
+		service := fmt.Sprint("s", i)
+		e.Observation.Status.Versions[service] = 9
+		e.Wanted = append(e.Wanted, fleet.WantedVersion{Service: service, Version: 1})
 	}
 	require.Len(t, watch.AssessEdge(e).Remake, 100)
 }
