@@ -48,9 +48,11 @@ type deploy struct {
 	adoption plan.Adoption
 
 	// held are the components for which edges keep requests waiting, and interim is set
-	// while they may serve something else than the release.
+	// while they may serve something else than the release. away are the edges that have
+	// not answered a step of this deploy.
 	held    []string
 	interim bool
+	away    []string
 
 	undo undo
 	// routes are the ports that were allocated for new containers, by component.
