@@ -27,9 +27,9 @@ func newCheck(s *session.Session) *cobra.Command {
 		Use:   "check [FILE…]",
 		Short: "Report everything that is wrong with service definitions",
 		Long: `Check reports everything that is wrong with service definitions, with file,
-line and key. It also finds container names, host ports and hostnames that collide,
-among the files and with the other services of the services directory. Without a
-file it checks that whole directory. It needs no other part of mcp.`,
+line and key. It also finds container names, host ports and hostnames that
+collide, among the files and with the other services of the services directory.
+Without a file it checks that whole directory. It needs no other part of mcp.`,
 		Example: "  mcp service check\n  mcp service check shop.toml --json",
 		RunE:    func(_ *cobra.Command, files []string) error { return runCheck(s, files) },
 	}
