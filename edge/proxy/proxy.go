@@ -26,6 +26,10 @@ type Options struct {
 	// Access, if not nil, is called after each request and each connection. It must not
 	// block.
 	Access func(Access)
+	// ClientIdle is how long a client may pause while it sends a body, or takes nothing
+	// of an answer; 0 is a minute. A stream of HTTP/2 whose length is not known may
+	// pause for longer.
+	ClientIdle time.Duration
 	// SessionIdle is how long a session of udp packets lasts without any; 0 is a minute.
 	SessionIdle time.Duration
 }
@@ -36,6 +40,7 @@ type Proxy struct {
 	current   atomic.Pointer[snapshot]
 	upstreams upstreams
 	holds     holds
+	passwords *passwords
 	unrouted  *counters // of requests and connections without a route
 
 	mu        sync.Mutex
@@ -66,10 +71,13 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.ClientIdle == 0 {
+		o.ClientIdle = time.Minute
+	}
 	if o.SessionIdle == 0 {
 		o.SessionIdle = time.Minute
 	}
-	p := &Proxy{options: o, published: map[string]fleet.Publication{}, services: map[string]*counters{}, unrouted: &counters{}}
+	p := &Proxy{options: o, published: map[string]fleet.Publication{}, services: map[string]*counters{}, unrouted: &counters{}, passwords: newPasswords()}
 	p.upstreams.known = map[string]*upstream{}
 	p.current.Store(&snapshot{table: &table.Table{}, changed: make(chan struct{})})
 	return p
