@@ -64,6 +64,9 @@ func (e *exchange) answer(a *answer) {
 	if a.realm != "" {
 		h.Set("WWW-Authenticate", "Basic realm="+strconv.Quote(a.realm)+`, charset="UTF-8"`)
 	}
+	if e.in.ProtoMajor == 1 && e.body.unfinished() {
+		h.Set("Connection", "close")
+	}
 	e.status, e.wrote = a.status, true
 	e.bound()
 	e.w.WriteHeader(a.status)

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
-	"maps"
 	"runtime"
 	"sync"
 
@@ -21,19 +20,24 @@ type users struct {
 	unknown string
 }
 
-// newUsers returns the users of a route; nil if everyone is admitted.
+// newUsers returns the users of a route; nil if everyone is admitted. A user whose hash
+// is none, or costs too much, is not admitted.
 func newUsers(hashes map[string]string) *users {
 	if len(hashes) == 0 {
 		return nil
 	}
-	cost := bcrypt.MinCost
-	for hash := range maps.Values(hashes) {
-		if c, err := bcrypt.Cost([]byte(hash)); err == nil {
-			cost = max(cost, c)
+	u, most := &users{hashes: map[string]string{}}, bcrypt.MinCost
+	for user, hash := range hashes {
+		if cost, err := bcrypt.Cost([]byte(hash)); err == nil && cost <= costMost {
+			u.hashes[user], most = hash, max(most, cost)
 		}
 	}
-	return &users{hashes, fmt.Sprintf("$2a$%02d$%s", min(cost, costMost), "edge.of.the.world.abcduAB.CDEFGHIJKLMNOPQRSTUVWXYZabcd")}
+	u.unknown = fmt.Sprintf("$2a$%02d$%s", most, noPassword)
+	return u
 }
+
+// noPassword is a salt and a hash that no password is known to have.
+const noPassword = "abcdefghijklmnopqrstuu" + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcde"
 
 const (
 	// costMost is the greatest cost of a hash that is compared with: about two seconds.
@@ -113,10 +117,7 @@ func (p *passwords) compare(ctx context.Context, hash, password string) (bool, e
 	if right, ok := p.outcome(key); ok { // another request has asked meanwhile
 		return right, nil
 	}
-	right := false
-	if cost, err := bcrypt.Cost([]byte(hash)); err == nil && cost <= costMost {
-		right = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
-	}
+	right := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.outcomes) >= outcomesMost {

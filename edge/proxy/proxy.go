@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -32,6 +33,14 @@ type Options struct {
 	ClientIdle time.Duration
 	// SessionIdle is how long a session of udp packets lasts without any; 0 is a minute.
 	SessionIdle time.Duration
+	// SessionMost is how many sessions of a port there are at once; 0 is 4,096. One more
+	// ends the one that had no packet for the longest time: the source of a packet is
+	// easily forged.
+	SessionMost int
+	// HoldTime is how long a request waits while its route is held, HoldMost how many of
+	// one route do at once; 0 is 30 seconds, and 1,000.
+	HoldTime time.Duration
+	HoldMost int
 }
 
 // Proxy serves the routes of its table. Its methods may be called concurrently.
@@ -71,12 +80,11 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.ClientIdle == 0 {
-		o.ClientIdle = time.Minute
-	}
-	if o.SessionIdle == 0 {
-		o.SessionIdle = time.Minute
-	}
+	o.ClientIdle = cmp.Or(o.ClientIdle, time.Minute)
+	o.SessionIdle = cmp.Or(o.SessionIdle, time.Minute)
+	o.SessionMost = cmp.Or(o.SessionMost, 4096)
+	o.HoldTime = cmp.Or(o.HoldTime, 30*time.Second)
+	o.HoldMost = cmp.Or(o.HoldMost, 1000)
 	p := &Proxy{options: o, published: map[string]fleet.Publication{}, services: map[string]*counters{}, unrouted: &counters{}, passwords: newPasswords()}
 	p.upstreams.known = map[string]*upstream{}
 	p.current.Store(&snapshot{table: &table.Table{}, changed: make(chan struct{})})

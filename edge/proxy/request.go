@@ -128,6 +128,7 @@ type body struct {
 	trailer  http.Header // what the upstream receives after it
 	deadline time.Time   // as it was set last
 	read     atomic.Bool
+	ended    atomic.Bool           // it was read to its end
 	err      atomic.Pointer[error] // why the client's body could not be read
 
 	mu      sync.Mutex // held while the deadline is set
@@ -150,6 +151,7 @@ func (b *body) Read(data []byte) (int, error) {
 	switch {
 	case b.stopped:
 	case err == io.EOF:
+		b.ended.Store(true)
 		b.settle()
 		for name := range b.trailer {
 			b.trailer[name] = b.in.Trailer[name]
@@ -198,6 +200,11 @@ func (b *body) stop() {
 }
 
 func (b *body) began() bool { return b != nil && b.read.Load() }
+
+// unfinished reports whether the end of the body was not seen. The connection must not
+// serve another request then: net/http does not look for that of a body that is read
+// and answered at once.
+func (b *body) unfinished() bool { return b != nil && !b.ended.Load() }
 
 func (b *body) failed() error {
 	if b == nil || b.err.Load() == nil {

@@ -28,6 +28,9 @@ func (e *exchange) respond(response *http.Response, u *upstream) error {
 		}
 		h["Trailer"] = []string{strings.Join(names, ", ")}
 	}
+	if e.in.ProtoMajor == 1 && e.body.unfinished() {
+		h["Connection"] = []string{"close"}
+	}
 	e.status, e.wrote = response.StatusCode, true
 	e.w.WriteHeader(response.StatusCode)
 	if err := e.send(response, encoder); err != nil {
