@@ -12,10 +12,13 @@ import (
 // ProbeHost returns the Host header of health requests over HTTP, for programs that
 // answer to their own name alone; "" if the definition has none.
 func (c Component) ProbeHost() string {
-	if c.Health.Host == "" && len(c.Routes) > 0 {
-		return c.Routes[0].Hostname
+	if c.Health.Host != "" {
+		return c.Health.Host
 	}
-	return c.Health.Host
+	if i := slices.IndexFunc(c.Routes, Route.probed); i >= 0 {
+		return c.Routes[i].Hostname.plain()
+	}
+	return ""
 }
 
 // hostHeader checks a Host header: a name or an address, and perhaps a port.
@@ -55,7 +58,7 @@ func (r *report) health(key string, c Component) {
 		r.add(at("http"), "must be a path that begins with /, not %q", h.HTTP)
 	}
 	if len(kinds) > 0 && kinds[0] != "cmd" && !c.reachable() {
-		r.add(at(kinds[0]), "needs a route or a tcp port to probe")
+		r.add(at(kinds[0]), "needs a route or a port to probe, of tcp")
 	}
 	if h.Host != "" {
 		r.hostHeader(at("host"), h)

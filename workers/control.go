@@ -116,6 +116,13 @@ func Workflows() map[string]any {
 		workflows.LogsName:         workflows.Logs,
 		workflows.DoctorName:       workflows.Doctor,
 		workflows.ExecName:         workflows.Exec,
+		workflows.AnnounceEdgeName: workflows.AnnounceEdge,
+		workflows.AdmitEdgeName:    workflows.AdmitEdge,
+		workflows.RemoveEdgeName:   workflows.RemoveEdge,
+		workflows.EdgesName:        workflows.Edges,
+		workflows.RoutesName:       workflows.Routes,
+		workflows.MaintainName:     workflows.Maintain,
+		workflows.AccessLogName:    workflows.AccessLog,
 	}
 }
 

@@ -39,6 +39,13 @@ const (
 	LogsName         = "Logs"
 	DoctorName       = "Doctor"
 	ExecName         = "Exec"
+	AnnounceEdgeName = "AnnounceEdge"
+	AdmitEdgeName    = "AdmitEdge"
+	RemoveEdgeName   = "RemoveEdge"
+	EdgesName        = "Edges"
+	RoutesName       = "Routes"
+	MaintainName     = "Maintain"
+	AccessLogName    = "AccessLog"
 )
 
 // DeployID is the workflow id of every operation on a service. The running
@@ -68,6 +75,18 @@ func ClaimID(node string, m fleet.Machine) string { return "claim/" + node + "/"
 // NodeChangeID is the id of a workflow that drains, activates or removes a
 // node; nonce makes it unique.
 func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/" + verb + "/" + nonce }
+
+// AnnouncementID is the id of the workflow with which an edge announces itself. The
+// announcement of another key is another.
+func AnnouncementID(edge, key string) string { return "edge/" + edge + "/announce/" + key }
+
+// EdgeChangeID is the id of a workflow that admits or removes an edge; nonce makes it
+// unique.
+func EdgeChangeID(edge, verb, nonce string) string { return "edge/" + edge + "/" + verb + "/" + nonce }
+
+// MaintainID is the id of a workflow that begins or ends the maintenance of a service;
+// nonce makes it unique.
+func MaintainID(service, nonce string) string { return "maintain/" + service + "/" + nonce }
 
 // MonitorID is the id of the schedule that observes the nodes, and the prefix of
 // the ids of the workflows that do so.

@@ -22,6 +22,7 @@ type Config struct {
 	Monitor       Monitor             `toml:"monitor"`
 	Alerts        Alerts              `toml:"alerts"`
 	Worker        Worker              `toml:"worker"`
+	Edge          Edge                `toml:"edge"`
 
 	file   string
 	getenv func(string) string
@@ -128,6 +129,7 @@ func defaults(getenv func(string) string) *Config {
 		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1"},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
+		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},
 		getenv:   getenv,
 		sources:  map[string]string{},
 	}

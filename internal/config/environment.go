@@ -10,7 +10,7 @@ import (
 
 // readEnvironment lets each key's variable override the file: MCP_ and the key
 // in upper case, as in MCP_BUILD_WORKSPACE; commas separate the elements of a
-// list. Temporal's keys, except the one of its UI, instead have the TEMPORAL_…
+// list, and of a map such as 80:8080,443:8443. Temporal's keys, except the one of its UI, instead have the TEMPORAL_…
 // variables that all of its tools read.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
@@ -49,9 +49,24 @@ func set(v reflect.Value, text string) error {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
 		v.SetInt(int64(n))
+	case reflect.Map: // of numbers
+		pairs := map[string]int{}
+		for _, element := range elements(text) {
+			of, number, _ := strings.Cut(element, ":")
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				return fmt.Errorf("%q must be two numbers, such as 443:8443", element)
+			}
+			pairs[of] = n
+		}
+		v.Set(reflect.ValueOf(pairs))
 	default: // a list of strings
-		list := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-		v.Set(reflect.ValueOf(list))
+		v.Set(reflect.ValueOf(elements(text)))
 	}
 	return nil
+}
+
+// elements returns those of a list in a variable.
+func elements(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }

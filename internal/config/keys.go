@@ -1,6 +1,10 @@
 package config
 
-import "reflect"
+import (
+	"maps"
+	"reflect"
+	"slices"
+)
 
 // key is one key of the configuration, such as "build.workspace", and its value.
 type key struct {
@@ -25,3 +29,6 @@ func keysOf(table string, v reflect.Value) []key {
 	}
 	return list
 }
+
+// sortedKeys returns the keys of a map in order.
+func sortedKeys(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }

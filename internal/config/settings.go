@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding"
 	"fmt"
-	"reflect"
 	"strings"
 )
 
@@ -74,8 +73,15 @@ func shown(k key) string {
 		marshalled, _ := text.MarshalText() // a Duration's never fails
 		return string(marshalled)
 	}
-	if k.value.Kind() == reflect.Slice {
-		return strings.Join(k.value.Interface().([]string), " ")
+	switch value := k.value.Interface().(type) {
+	case []string:
+		return strings.Join(value, " ")
+	case map[string]int:
+		var pairs []string
+		for _, of := range sortedKeys(value) {
+			pairs = append(pairs, fmt.Sprintf("%s:%d", of, value[of]))
+		}
+		return strings.Join(pairs, " ")
 	}
 	return fmt.Sprint(k.value.Interface())
 }

@@ -21,13 +21,11 @@ func (c *Config) recordFile(text []byte) {
 	var has map[string]any
 	_ = toml.Unmarshal(text, &has) // it has just been decoded
 	for _, k := range keys(c) {
-		table := has
-		name := k.name
-		if group, below, nested := strings.Cut(k.name, "."); nested {
-			table, _ = has[group].(map[string]any)
-			name = below
+		table, path := has, strings.Split(k.name, ".")
+		for _, group := range path[:len(path)-1] {
+			table, _ = table[group].(map[string]any)
 		}
-		if _, given := table[name]; given {
+		if _, given := table[path[len(path)-1]]; given {
 			c.sources[k.name] = FromFile
 		}
 	}

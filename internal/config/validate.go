@@ -40,18 +40,19 @@ func (c *Config) Validate() error {
 	for _, host := range c.ImageRegistry.Insecure {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must contain host:port as in an image's name, not %q", host)
 	}
-	v.check(c.Worker.listens(), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
+	v.check(listens(c.Worker.Listen), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
+	v.edge(c.Edge)
 	v.alerts(c.Alerts)
 	v.postgres(c.Postgres)
 	return errors.Join(v.problems...)
 }
 
-// listens reports whether the address is valid, or means that there is none.
-func (w Worker) listens() bool {
-	if w.Listen == "" || w.Listen == "off" {
+// listens reports whether an address is valid, or means that there is none.
+func listens(address string) bool {
+	if address == "" || address == "off" {
 		return true
 	}
-	_, port, err := net.SplitHostPort(w.Listen)
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return false
 	}
@@ -83,8 +84,8 @@ func (v *validation) port(key string, port int) {
 
 var dnsLabel = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`) })
 
-// label checks the name of a node or of a builder, which is part of a task
-// queue's name.
+// label checks the name of a node, of a builder or of an edge, which is part of a
+// task queue's name.
 func (v *validation) label(key, name string) {
 	v.check(name == "" || len(name) <= 63 && dnsLabel().MatchString(name), key, "must consist of a-z, 0-9 and -, not %q", name)
 }

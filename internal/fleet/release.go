@@ -39,6 +39,24 @@ type Release struct {
 	Components map[string]Member   `json:"components,omitempty"`
 	// Adopted are containers of the service that mcp has not started.
 	Adopted []Adopted `json:"adopted,omitempty"`
+	// Edges are the admitted edges, in the order of their names, and Hosts those of the
+	// nodes, by node. A deploy and a plan have both; Hosts is empty without Edges.
+	Edges []EdgeHost          `json:"edges,omitempty"`
+	Hosts map[string]NodeHost `json:"hosts,omitempty"`
+}
+
+// EdgeHost is an edge, as far as a plan depends on it.
+type EdgeHost struct {
+	Name    string      `json:"name"`
+	Machine Machine     `json:"machine"`
+	Ports   map[int]int `json:"ports,omitempty"`
+}
+
+// NodeHost is a node, as far as edges depend on it.
+type NodeHost struct {
+	// Address is where its routes are published.
+	Address string  `json:"address"`
+	Machine Machine `json:"machine"`
 }
 
 // Other is a container that the release of another service names.
@@ -81,7 +99,7 @@ func (r Release) Published(m Member) (ports []servicedef.Port, known bool) {
 		return nil, false
 	}
 	for _, held := range m.Routes {
-		port := servicedef.Port{Protocol: "tcp", Host: held.HostPort, Container: held.HostPort}
+		port := servicedef.Port{Protocol: held.Transport(), Host: held.HostPort, Container: held.HostPort}
 		for _, route := range c.Routes {
 			if route.Name == held.Name && route.ContainerPort != 0 {
 				port.Container = route.ContainerPort
@@ -148,12 +166,24 @@ func (m Member) CreatedBy(deployment int, run string) bool {
 
 // Route is a route with the host port that was allocated for it.
 type Route struct {
-	Name     string `json:"name"`
-	Port     int    `json:"port"`
-	Mode     string `json:"mode"`
+	Name string `json:"name"`
+	Port int    `json:"port"`
+	Mode string `json:"mode"`
+	// Hostname is the first of its hostnames.
 	Hostname string `json:"hostname,omitempty"`
+	// Protocol is "udp", or "" for tcp.
+	Protocol string `json:"protocol,omitempty"`
 	HostPort int    `json:"host_port"`
 }
+
+// NewRoute returns a route of a definition with the host port that was allocated for
+// it; 0 for none yet.
+func NewRoute(r servicedef.Route, hostPort int) Route {
+	return Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname.First(), Protocol: r.Protocol, HostPort: hostPort}
+}
+
+// Transport returns the protocol of the host port: "tcp" or "udp".
+func (r Route) Transport() string { return cmp.Or(r.Protocol, "tcp") }
 
 // ServiceRecord is a service as the registry keeps it.
 type ServiceRecord struct {
