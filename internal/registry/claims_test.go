@@ -29,13 +29,20 @@ func TestAnEndpointHasOneHolder(t *testing.T) {
 	b.finish("succeeded")
 	refused(routed("blog", "shop.example"))
 
-	// One that differs in any of four is another.
-	other := routed("blog", "shop.example")
+	// TLS that reaches a container as it is would take the same connections.
+	pass := servicedef.Route{Name: "tls", Port: 443, Mode: "l4", Hostname: servicedef.Hostnames{"shop.example"}}
+	other := routed("blog", "blog.example")
+	other.Components[0].Routes = append(other.Components[0].Routes, pass)
+	refused(other)
+	other.Components[0].Routes[1].Port = 8443
+
+	// One that differs in path, hostname or port is another.
+	other.Components[0].Routes[0].Hostname = servicedef.Hostnames{"shop.example"}
 	other.Components[0].Routes[0].Path = "/blog"
 	wild := servicedef.Route{Name: "all", Port: 443, Mode: "l7", Hostname: servicedef.Hostnames{"*.example"}}
 	plain := servicedef.Route{Name: "plain", Port: 80, Mode: "l7", Hostname: servicedef.Hostnames{"shop.example"}}
-	pass := servicedef.Route{Name: "tls", Port: 443, Mode: "l4", Hostname: servicedef.Hostnames{"shop.example"}}
-	other.Components[0].Routes = append(other.Components[0].Routes, wild, plain, pass)
+	datagrams := servicedef.Route{Name: "log", Port: 8443, Mode: "l4", Protocol: "udp", Edge: true}
+	other.Components[0].Routes = append(other.Components[0].Routes, wild, plain, datagrams)
 	f.begin(other)
 
 	// It is free once the release does without.
