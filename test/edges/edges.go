@@ -1,5 +1,5 @@
 // Package edges has edges for tests: workers of an edge's queue whose router is in
-// memory, and serves nothing.
+// memory, and serves what asks it directly.
 package edges
 
 import (
@@ -48,7 +48,7 @@ func New(c client.Client, name string, machine fleet.Machine) (*Edge, error) {
 			Name: name, Key: identity.Key().String(), Version: "test", Hostname: name + ".example", Addresses: []string{"127.0.0.1"},
 			Ports: map[int]int{80: 8080, 443: 8443}, Machine: machine,
 		},
-		Router: &Router{published: map[string]fleet.Publication{}, lines: map[string][]string{}},
+		Router: &Router{published: map[string]fleet.Publication{}, lines: map[string][]string{}, active: map[string]int{}},
 		client: c,
 	}, nil
 }
@@ -107,6 +107,8 @@ type Router struct {
 	drained   []string
 	lines     map[string][]string
 	history   []fleet.Publication
+	active    map[string]int
+	changed   chan struct{} // closed when anything of the above has changed
 }
 
 // Publish serves publications that are newer than the former ones.
@@ -119,15 +121,31 @@ func (r *Router) Publish(_ context.Context, publications []fleet.Publication) []
 			r.history = append(r.history, p)
 		}
 	}
+	r.change()
 	return nil
 }
 
-// Drain records that upstreams were drained, which have no request.
-func (r *Router) Drain(_ context.Context, upstreams []string) map[string]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.drained = append(r.drained, upstreams...)
-	return nil
+// Drain waits until upstreams have no request.
+func (r *Router) Drain(ctx context.Context, upstreams []string) map[string]int {
+	for {
+		r.mu.Lock()
+		remaining, changed := map[string]int{}, r.wait()
+		for _, u := range upstreams {
+			if r.active[u] > 0 {
+				remaining[u] = r.active[u]
+			}
+		}
+		if len(remaining) == 0 || ctx.Err() != nil {
+			r.drained = append(r.drained, upstreams...)
+			r.mu.Unlock()
+			return remaining
+		}
+		r.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Reach returns those of the upstreams that are Unreachable.
