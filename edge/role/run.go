@@ -42,7 +42,10 @@ type ProcessOptions struct {
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
 	Drain time.Duration
-	Log   *slog.Logger
+	// Started, if not nil, is called when the edge serves what is on disk, and no other
+	// process does.
+	Started func()
+	Log     *slog.Logger
 }
 
 // KeyFile is the path of an edge's key in its directory.
@@ -108,6 +111,9 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	defer listener.Close()
 	if err := router.Reload(); err != nil {
 		return err
+	}
+	if o.Started != nil {
+		o.Started()
 	}
 	edge := Start(c, Options{
 		Name: o.Name, Version: o.Version, Key: identity.Key(), Machine: host, Addresses: o.Addresses, Ports: o.Server.Ports,
