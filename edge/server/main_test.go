@@ -177,7 +177,7 @@ type edge struct {
 func start(t *testing.T, change func(*server.Options), publications ...fleet.Publication) *edge {
 	t.Helper()
 	e := &edge{ports: freePorts(t, publications), data: t.TempDir()}
-	e.proxy = proxy.New(proxy.Options{Listening: func(port int) int { return e.ports[port] }})
+	e.proxy = proxy.New(proxy.Options{ClientIdle: time.Second, Listening: func(port int) int { return e.ports[port] }})
 	o := server.Options{
 		Proxy: e.proxy, Address: "127.0.0.1", Ports: e.ports, Data: e.data,
 		Log: slog.New(slog.NewTextHandler(&logged{t: t}, nil)),

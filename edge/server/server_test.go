@@ -64,11 +64,10 @@ func TestHTTP(t *testing.T) {
 		require.Equal(t, "hello any.example:8080 http", text)
 	})
 	t.Run("without TLS it redirects, also on the port of TLS", func(t *testing.T) {
-		want := "https://shop.internal:" + strconv.Itoa(e.ports[443]) + "/x?y=1"
-		for _, port := range []string{"", ":443"} {
+		for port, to := range map[string]string{"": "", ":443": ":" + strconv.Itoa(e.ports[443])} {
 			response, _ := get(t, e.client(nil, "HTTP/1.1"), "http://shop.internal"+port+"/x?y=1")
 			require.Equal(t, http.StatusPermanentRedirect, response.status)
-			require.Equal(t, want, response.header.Get("Location"))
+			require.Equal(t, "https://shop.internal"+to+"/x?y=1", response.header.Get("Location"))
 		}
 	})
 	t.Run("a hostname without a route has no certificate", func(t *testing.T) {
