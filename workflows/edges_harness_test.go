@@ -21,6 +21,7 @@ type fakeEdges struct {
 	begun   servicedef.Service // that of the deployment
 	interim bool
 	last    fleet.Publication // the newest of the shop
+	holders []fleet.EndpointHolder
 	// unreached are the problems of upstreams that no edge reaches.
 	unreached map[string]string
 	// busy are how many requests remain at upstreams that are drained, by upstream.
@@ -94,9 +95,7 @@ func (s *harness) commitRoutes(in fleet.CommitRequest) *fleet.Publishing {
 	if !definition.AtEdges() && len(s.edges.last.Routes) == 0 {
 		return nil
 	}
-	source := plan.Released(s.release)
-	source.Definition, source.Members = &definition, in.Members
-	return s.publishing(source)
+	return s.publishing(plan.Following(s.release, &definition, in.Members))
 }
 
 // describe describes a publication: the upstreams of each endpoint, or why it has none.
@@ -126,6 +125,9 @@ func (s *harness) registerEdges() {
 	add := func(name string, run any) {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
+	add("EndpointHolders", func(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
+		return s.edges.holders, s.call(ctx, fmt.Sprint(len(endpoints)))
+	})
 	add("MakePublication", func(ctx context.Context, in fleet.PublishRequest) (fleet.Publishing, error) {
 		source := plan.Released(s.release)
 		source.Held = in.Held
