@@ -33,17 +33,21 @@ build: ## build bin/mcp
 # The pinned programs, each a module of its own. bin/temporal takes some minutes
 # the first time; after that only a changed go.mod builds one anew.
 RUN_TOOLS  := bin/temporal bin/registry
+# What the tests of the edge need besides: an ACME authority, and DNS for it.
+EDGE_TOOLS := bin/pebble bin/pebble-challtestsrv
 LINT_TOOLS := bin/golangci-lint bin/workflowcheck
 # What only measurements need; built when one is made. bin/temporal-server takes
 # some four minutes of two cores the first time.
 BENCH_TOOLS := bin/plot bin/benchstat bin/temporal-server bin/temporal-sql-tool
 
 .PHONY: tools
-tools: $(RUN_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, the linters
+tools: $(RUN_TOOLS) $(EDGE_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, pebble, the linters
 	@:
 
 bin/temporal:      PACKAGE := github.com/temporalio/cli/cmd/temporal
 bin/registry:      PACKAGE := github.com/distribution/distribution/v3/cmd/registry
+bin/pebble:        PACKAGE := github.com/letsencrypt/pebble/v2/cmd/pebble
+bin/pebble-challtestsrv: PACKAGE := github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv
 bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 bin/workflowcheck: PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
 bin/plot:          PACKAGE := .
@@ -52,6 +56,7 @@ bin/temporal-server:   PACKAGE := go.temporal.io/server/cmd/server
 bin/temporal-sql-tool: PACKAGE := go.temporal.io/server/cmd/tools/sql
 bin/temporal:      tools/temporal/go.mod
 bin/registry:      tools/registry/go.mod
+bin/pebble bin/pebble-challtestsrv: tools/pebble/go.mod
 bin/golangci-lint: tools/lint/go.mod
 bin/workflowcheck: tools/workflowcheck/go.mod
 bin/plot:          tools/plot/go.mod tools/plot/main.go
@@ -59,7 +64,7 @@ bin/benchstat:     tools/benchstat/go.mod
 bin/temporal-server bin/temporal-sql-tool: tools/temporal-server/go.mod
 
 # go tool links a program once and keeps it, for other checkouts too.
-$(RUN_TOOLS) $(LINT_TOOLS):
+$(RUN_TOOLS) $(EDGE_TOOLS) $(LINT_TOOLS):
 	@echo "building $@ (once)"
 	@cd $(<D) && install -D "$$(go tool -n $(PACKAGE))" $(CURDIR)/$@
 

@@ -23,6 +23,7 @@ func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (f
 	if err := invalid(in.Definition.ValidateNames()); err != nil {
 		return fleet.BeginResult{}, err
 	}
+	in.Claims = plan.Endpoints(in.Definition)
 	return a.Registry.BeginDeployment(ctx, in)
 }
 
@@ -41,11 +42,16 @@ func (a *Control) Renumber(ctx context.Context, in fleet.RenumberRequest) (int, 
 }
 
 // CommitRelease makes a deployment the release, and returns the images that
-// no release needs any more.
+// no release needs any more, and what edges have to serve.
 func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fleet.CommitResult, error) {
 	in.KeptReleases, in.FormerReleases = plan.KeptReleases, plan.FormerReleases
-	former, err := a.Registry.CommitRelease(ctx, in)
-	return plan.StaleImages(former), err
+	if in.Definition != nil {
+		in.Claims = plan.Endpoints(*in.Definition)
+	}
+	committed, err := a.Registry.CommitRelease(ctx, in, plan.Publication)
+	result := plan.StaleImages(committed.Former)
+	result.Publishing = committed.Publishing
+	return result, err
 }
 
 // FinishDeployment records a deployment's outcome and an event for each node that keeps

@@ -71,9 +71,12 @@ type DrainRouteResult struct {
 // DrainRoute waits until upstreams that are not published any more have no request and
 // no connection, or the time has passed.
 func (a *Edge) DrainRoute(ctx context.Context, in DrainRouteInput) (DrainRouteResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, in.Drain)
-	defer cancel()
-	return DrainRouteResult{Remaining: a.Router.Drain(ctx, in.Upstreams)}, nil
+	return reporting(ctx, func(ctx context.Context, r *reporter) (DrainRouteResult, error) {
+		r.set("wait", "") // for as long as the drain
+		ctx, cancel := context.WithTimeout(ctx, in.Drain)
+		defer cancel()
+		return DrainRouteResult{Remaining: a.Router.Drain(ctx, in.Upstreams)}, nil
+	})
 }
 
 // ReachUpstreamsResult is why upstreams were not reached, by upstream.
@@ -96,6 +99,8 @@ type AccessLogInput struct {
 	Service string    `json:"service"`
 	Tail    int       `json:"tail"`
 	Since   time.Time `json:"since,omitzero"`
+	// Bytes bounds the answer: the newest lines that fit.
+	Bytes int `json:"bytes,omitempty"`
 }
 
 // AccessLogResult has lines of an access log, oldest first.
@@ -106,5 +111,18 @@ type AccessLogResult struct {
 // ReadAccessLog reads the last lines of a service's access log.
 func (a *Edge) ReadAccessLog(ctx context.Context, in AccessLogInput) (AccessLogResult, error) {
 	lines, err := a.Router.AccessLog(ctx, in.Service, in.Tail, in.Since)
-	return AccessLogResult{Lines: lines}, err
+	return AccessLogResult{Lines: newest(lines, in.Bytes)}, err
+}
+
+// newest returns the last lines that fit into so many bytes; all if that is 0.
+func newest(lines []string, bytes int) []string {
+	if bytes == 0 {
+		return lines
+	}
+	first := len(lines)
+	for first > 0 && bytes >= len(lines[first-1]) {
+		first--
+		bytes -= len(lines[first])
+	}
+	return lines[first:]
 }

@@ -255,12 +255,12 @@ func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 		}, []string{"http://10.0.0.7:20000/healthz"}},
 		"by the hostname of that route": {func(c *activities.ComponentSpec) {
 			route(c)
-			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: "shop.example"}}
+			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: servicedef.Hostnames{"shop.example"}}}
 			c.Definition.Health.HTTP = "/healthz"
 		}, []string{"http://10.0.0.7:20000/healthz as shop.example"}},
 		"by the host of the check, before that": {func(c *activities.ComponentSpec) {
 			route(c)
-			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: "shop.example"}}
+			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: servicedef.Hostnames{"shop.example"}}}
 			c.Definition.Health.HTTP, c.Definition.Health.Host = "/healthz", "localhost"
 		}, []string{"http://10.0.0.7:20000/healthz as localhost"}},
 		"ports of IPv6, at addresses of their own": {func(c *activities.ComponentSpec) {

@@ -34,6 +34,21 @@ func (a *Node) RunContainer(ctx context.Context, in RunContainerInput) (RunConta
 	})
 }
 
+// FetchImage pulls the image of a component unless it is here.
+func (a *Node) FetchImage(ctx context.Context, in RunContainerInput) error {
+	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
+		err := a.Fence.pass(in.Component.Service, in.Component.identity())
+		if err == nil {
+			err = a.fetch(ctx, r, in.Component)
+		}
+		if err != nil {
+			err = a.placed(err, in.Component.Definition.Name)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
 func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (RunContainerResult, error) {
 	result := RunContainerResult{Boot: a.Machine.Boot}
 	if err := a.Fence.pass(c.Service, c.identity()); err != nil {

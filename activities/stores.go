@@ -16,6 +16,8 @@ type Registry interface {
 	ServiceStore
 	DeploymentStore
 	PortStore
+	EdgeStore
+	EdgeWatchStore
 	NodeStore
 	ObservationStore
 	EventStore
@@ -39,7 +41,7 @@ type DeploymentStore interface {
 	CloseLost(ctx context.Context, r fleet.OpenRun) error
 	BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error)
 	Renumber(ctx context.Context, r fleet.RenumberRequest) (int, error)
-	CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fleet.FormerImage, error)
+	CommitRelease(ctx context.Context, r fleet.CommitRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Committed, error)
 	FinishDeployment(ctx context.Context, r fleet.FinishRequest) error
 	Deployments(ctx context.Context, service string, limit int) ([]fleet.DeploymentRecord, error)
 	Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error)
@@ -50,6 +52,21 @@ type PortStore interface {
 	PortHolders(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error)
 	AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error)
 	ReleasePorts(ctx context.Context, service string, rest time.Duration) error
+}
+
+// EdgeStore keeps the edges, what they serve, and the holders of endpoints.
+type EdgeStore interface {
+	Publish(ctx context.Context, r fleet.PublishRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Publishing, error)
+	SetMaintenance(ctx context.Context, r fleet.MaintenanceRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Publishing, error)
+	Publications(ctx context.Context, service string) ([]fleet.Publication, error)
+	RecordAcks(ctx context.Context, acks []fleet.EdgeAck) error
+	AnnounceEdge(ctx context.Context, r fleet.EdgeRecord) (fleet.EdgeAnswer, error)
+	AdmitEdge(ctx context.Context, a fleet.EdgeAdmission) (fleet.EdgeState, error)
+	RemoveEdge(ctx context.Context, edge string) error
+	Edges(ctx context.Context) ([]fleet.EdgeState, error)
+	RecordEdgeStatus(ctx context.Context, edge string, status fleet.EdgeStatus) error
+	EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error)
+	DropTombstones(ctx context.Context) error
 }
 
 // NodeStore keeps the nodes and the machines that hold their names.

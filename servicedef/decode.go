@@ -15,8 +15,19 @@ func (r *report) decode(key string, value any, into reflect.Value) {
 		r.decodeDuration(key, value, d)
 		return
 	}
+	if h, ok := into.Addr().Interface().(*Hostnames); ok {
+		if name, single := value.(string); single {
+			*h = hostnames(name)
+			r.refuseNUL(key, name)
+			return
+		}
+	}
 	var fits bool
 	switch into.Kind() {
+	case reflect.Pointer:
+		into.Set(reflect.New(into.Type().Elem()))
+		r.decode(key, value, into.Elem())
+		return
 	case reflect.Struct:
 		table, ok := value.(map[string]any)
 		if fits = ok; ok {
@@ -45,7 +56,13 @@ func (r *report) decode(key string, value any, into reflect.Value) {
 	}
 	if !fits {
 		r.reject(key, "must be %s, not %s", wanted(into.Type()), found(value))
-	} else if text, ok := value.(string); ok && strings.ContainsRune(text, 0) {
+	} else if text, ok := value.(string); ok {
+		r.refuseNUL(key, text)
+	}
+}
+
+func (r *report) refuseNUL(key, text string) {
+	if strings.ContainsRune(text, 0) {
 		r.reject(key, "must not contain a NUL character")
 	}
 }
@@ -106,6 +123,9 @@ func sameKind(value, field reflect.Kind) bool {
 
 // wanted describes a type in the terms of TOML.
 func wanted(t reflect.Type) string {
+	if t == reflect.TypeFor[Hostnames]() {
+		return "a string or an array of strings"
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "a string"

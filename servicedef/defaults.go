@@ -39,6 +39,9 @@ func (c *Component) setDefaults(node string, text map[string]any) {
 	setDefault(text, "order", &c.Order, c.defaultOrder())
 	for i := range c.Routes {
 		setDefault(element(text, "routes", i), "mode", &c.Routes[i].Mode, defaultMode)
+		if c.Routes[i].Protocol == tcp {
+			c.Routes[i].Protocol = "" // as a node of any version knows it
+		}
 	}
 	health, _ := text["health"].(map[string]any)
 	setDefault(health, "interval", &c.Health.Interval, defaultInterval)

@@ -12,10 +12,15 @@ import (
 // ProbeHost returns the Host header of health requests over HTTP, for programs that
 // answer to their own name alone; "" if the definition has none.
 func (c Component) ProbeHost() string {
-	if c.Health.Host == "" && len(c.Routes) > 0 {
-		return c.Routes[0].Hostname
+	if c.Health.Host != "" || len(c.Routes) == 0 {
+		return c.Health.Host
 	}
-	return c.Health.Host
+	for _, name := range c.Routes[0].Hostname {
+		if !wildcard(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // hostHeader checks a Host header: a name or an address, and perhaps a port.

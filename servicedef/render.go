@@ -58,8 +58,13 @@ func renderValue(v reflect.Value) string {
 		marshalled, _ := text.MarshalText() // a Duration's never fails
 		return quote(string(marshalled))
 	}
+	if h, ok := v.Interface().(Hostnames); ok && len(h) == 1 {
+		return quote(h[0])
+	}
 	var parts []string
 	switch v.Kind() {
+	case reflect.Pointer:
+		return renderValue(v.Elem())
 	case reflect.Slice:
 		for i := range v.Len() {
 			parts = append(parts, renderValue(v.Index(i)))

@@ -23,8 +23,8 @@ func (r *report) routes(key string, c Component) {
 		if route.Mode != "l4" && route.Mode != "l7" {
 			r.add(at("mode"), `must be "l4" or "l7", not %q`, route.Mode)
 		}
-		if route.Hostname != "" {
-			r.hostname(at("hostname"), route.Hostname)
+		for _, name := range route.Hostname {
+			r.hostname(at("hostname"), name)
 		}
 		switch {
 		case route.ContainerPort < 0 || route.ContainerPort > maxPort:

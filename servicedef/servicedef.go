@@ -93,14 +93,43 @@ const (
 	networkNone = "none"
 )
 
-// Route is a named port of a component, for which mcp allocates a host port.
+// Route is a named port of a component, for which mcp allocates a host port. Edges
+// serve the routes that have a hostname, and those with Edge.
 type Route struct {
 	Name string `toml:"name" json:"name"`
 	// Port is the port that clients connect to.
 	Port int `toml:"port" json:"port"`
 	// Mode is "l4" (the default) or "l7".
-	Mode     string `toml:"mode" json:"mode"`
-	Hostname string `toml:"hostname" json:"hostname,omitempty"`
+	Mode string `toml:"mode" json:"mode"`
+	// Hostname has the names by which clients reach the route, the main one first.
+	Hostname Hostnames `toml:"hostname" json:"hostname,omitempty"`
+	// RedirectFrom are hostnames whose requests are redirected to the first of
+	// Hostname.
+	RedirectFrom []string `toml:"redirect_from" json:"redirect_from,omitempty"`
+	// Path is the prefix of the paths that are served, in whole segments; "" for all.
+	// Strip removes it from what the container receives.
+	Path  string `toml:"path" json:"path,omitempty"`
+	Strip bool   `toml:"strip" json:"strip,omitempty"`
+	// TLS is false for a route that edges serve without TLS. Nil means with TLS, unless
+	// the port is 80. See Plain.
+	TLS *bool `toml:"tls" json:"tls,omitempty"`
+	// H2C makes edges speak HTTP/2 without TLS to the container, as gRPC needs.
+	H2C bool `toml:"h2c" json:"h2c,omitempty"`
+	// Compress makes edges compress responses.
+	Compress bool `toml:"compress" json:"compress,omitempty"`
+	// BasicAuth maps the names of users to bcrypt hashes of their passwords. With none,
+	// no password is asked for.
+	BasicAuth map[string]string `toml:"basic_auth" json:"basic_auth,omitempty"`
+	// Allow are the networks, in CIDR notation, of the clients that edges serve. With
+	// none, every client is served.
+	Allow []string `toml:"allow" json:"allow,omitempty"`
+	// Protocol is "udp", or "" for tcp. An l7 route has none.
+	Protocol string `toml:"protocol" json:"protocol,omitempty"`
+	// ProxyProtocol is "v1" or "v2" where the container expects that header before the
+	// bytes of a connection.
+	ProxyProtocol string `toml:"proxy_protocol" json:"proxy_protocol,omitempty"`
+	// Edge makes edges serve a route without a hostname.
+	Edge bool `toml:"edge" json:"edge,omitempty"`
 	// ContainerPort is the fixed port that the image listens on; 0 if it listens
 	// on $PORT, which then equals the host port.
 	ContainerPort int `toml:"container_port" json:"container_port,omitempty"`

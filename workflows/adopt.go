@@ -37,7 +37,8 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 	}
 	// The ports of containers that the adopted ones replace.
 	d.restPorts = true
-	return nil
+	d.publish(forward)
+	return d.recordEdges(forward)
 }
 
 // match finds the containers that become components.

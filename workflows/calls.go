@@ -17,6 +17,7 @@ var (
 	control *activities.Control
 	node    *activities.Node
 	builder *activities.Builder
+	edge    *activities.Edge
 )
 
 // callControl calls an activity of the control worker that takes milliseconds: as a

@@ -48,6 +48,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.recover(ctx); err != nil {
 		return err
 	}
+	d.publishRelease(ctx) // where that deploy has left something else at the edges
 	if err := d.images(ctx); err != nil {
 		return err
 	}
@@ -58,6 +59,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	if err := d.stop(ctx); err != nil {
+		return err
+	}
+	if err := d.reach(ctx); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -71,10 +75,12 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.commit(forward); err != nil {
 		return err
 	}
+	d.publish(forward)
 	d.recordRelease(forward)
-	pruning := d.prune(forward)
+	rest := d.prune(forward)
+	rest.do(d.recordEdges)
 	d.retire(forward)
-	_ = pruning.wait(forward) // its handlers return no error
+	_ = rest.wait(forward) // its functions return no error
 	return nil
 }
 
@@ -102,7 +108,7 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 	if err != nil {
 		return timeoutFault(err, "open the deployment")
 	}
-	d.number, d.release = begun.Number, begun.Release
+	d.number, d.release, d.interim = begun.Number, begun.Release, begun.Interim
 	d.result.Deployment = begun.Number
 	return nil
 }

@@ -1,10 +1,12 @@
 package workflows
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -21,8 +23,12 @@ type EdgePublished struct {
 // AnnounceEdge records that an edge has started, and returns what it serves. An edge
 // that no operator has admitted gets nothing. An edge whose name belongs to another key
 // is refused as a Conflict.
-func AnnounceEdge(_ workflow.Context, _ fleet.EdgeRecord) (*fleet.EdgeAnswer, error) {
-	return nil, readFailure(errNoEdges)
+func AnnounceEdge(ctx workflow.Context, in fleet.EdgeRecord) (*fleet.EdgeAnswer, error) {
+	answer, err := callControl(ctx, "record edge "+in.Name, 0, control.RecordAnnouncement, in)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return &answer, nil
 }
 
 // AdmitEdgeInput names an edge to admit.
@@ -42,15 +48,49 @@ type AdmitEdgeResult struct {
 }
 
 // AdmitEdge admits an edge by its key, and publishes to it all that edges serve.
-func AdmitEdge(_ workflow.Context, _ AdmitEdgeInput) (*AdmitEdgeResult, error) {
-	return nil, readFailure(errNoEdges)
+func AdmitEdge(ctx workflow.Context, in AdmitEdgeInput) (*AdmitEdgeResult, error) {
+	pinned, err := callControl(ctx, "admit edge "+in.Edge, readTimeout, control.PinEdge, fleet.EdgeAdmission(in))
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	published, err := catchUp(ctx, in.Edge)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return &AdmitEdgeResult{Key: pinned.Key, Published: published}, nil
+}
+
+// catchUp publishes to an edge what it lacks, as much at once as travels together. What
+// it does not take over the monitor sends it later.
+func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
+	result := EdgePublished{Edge: name}
+	after := ""
+	for {
+		part, err := callControl(ctx, "read what "+name+" lacks", recordTimeout, control.MissingAt, activities.MissingAtInput{Edge: name, After: after})
+		if err != nil || len(part.Publications) == 0 {
+			return result, err
+		}
+		became := publishTo(ctx, []string{name}, part.Publications)
+		if err := recordPublished(ctx, became, part.Publications); err != nil {
+			return result, err
+		}
+		result.Error = became[0].Error
+		result.Problems = fleet.CheckedProblems(slices.Concat(result.Problems, became[0].Problems))
+		if result.Error != nil || !part.More || spent(ctx) {
+			return result, nil
+		}
+		after = part.Publications[len(part.Publications)-1].Service
+	}
 }
 
 // RemoveEdge forgets an edge and its key: it gets nothing any more, and ports that it
 // may still serve can be allocated again. The error is NotFound if there is no such
 // edge.
-func RemoveEdge(_ workflow.Context, _ string) error {
-	return readFailure(errNoEdges)
+func RemoveEdge(ctx workflow.Context, name string) error {
+	if err := sendControl(ctx, "remove edge "+name, readTimeout, control.ForgetEdge, name); err != nil {
+		return readFailure(err)
+	}
+	return nil
 }
 
 // EdgesInput selects edges.
@@ -68,8 +108,48 @@ type EdgesResult struct {
 }
 
 // Edges reads edges, and asks each that is admitted for its status.
-func Edges(_ workflow.Context, _ EdgesInput) (*EdgesResult, error) {
-	return nil, readFailure(errNoEdges)
+func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
+	edges, err := readEdges(ctx, in.Name)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	result := &EdgesResult{Edges: edges, Silent: map[string]*fault.Error{}}
+	g := newGroup(ctx)
+	for i := range edges {
+		e := &edges[i]
+		if e.Admitted.IsZero() {
+			continue
+		}
+		g.add(observeEdge(g.ctx, e.Name), func(f workflow.Future) error {
+			var status fleet.EdgeStatus
+			if err := edgeFault(f.Get(ctx, &status), e.Name); err != nil {
+				result.Silent[e.Name] = activities.FaultOf(err)
+				return nil
+			}
+			e.Status, e.Seen = &status, workflow.Now(ctx)
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+	return result, nil
+}
+
+// readEdges reads the edges from the registry, or one.
+func readEdges(ctx workflow.Context, name string) ([]fleet.EdgeState, error) {
+	edges, err := queryControl(ctx, "list edges", readTimeout, control.ListEdges)
+	if err != nil || name == "" {
+		return edges, err
+	}
+	edges = slices.DeleteFunc(edges, func(e fleet.EdgeState) bool { return e.Name != name })
+	if len(edges) == 0 {
+		return nil, fault.New(fault.NotFound, "no edge is called %s", name).WithHint("see the edges: mcp edge list")
+	}
+	return edges, nil
+}
+
+// observeEdge asks an edge for its status.
+func observeEdge(ctx workflow.Context, name string) workflow.Future {
+	return workflow.ExecuteActivity(edgeStep(ctx, name, "observe edge "+name, 0), edge.ObserveEdge)
 }
 
 // RoutesInput selects published routes.
@@ -93,8 +173,28 @@ type PublishedRoute struct {
 }
 
 // Routes reads the routes that edges serve.
-func Routes(_ workflow.Context, _ RoutesInput) (*RoutesResult, error) {
-	return nil, readFailure(errNoEdges)
+func Routes(ctx workflow.Context, in RoutesInput) (*RoutesResult, error) {
+	found, err := callControl(ctx, "list what edges serve", readTimeout, control.ListPublications, activities.ListPublicationsInput{Service: in.Service})
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	edges, err := readEdges(ctx, "")
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	var ports map[int]int // all edges mostly have the same
+	for _, e := range edges {
+		if ports == nil && !e.Admitted.IsZero() {
+			ports = e.Ports
+		}
+	}
+	result := &RoutesResult{Routes: []PublishedRoute{}}
+	for _, p := range found.Publications {
+		for _, r := range p.Routes {
+			result.Routes = append(result.Routes, PublishedRoute{Service: p.Service, EdgeRoute: r, URL: r.URL(ports)})
+		}
+	}
+	return result, nil
 }
 
 // MaintainInput is whether edges answer for a service with a page that says so.
@@ -110,8 +210,17 @@ type MaintainResult struct {
 
 // Maintain begins or ends the maintenance of a service. It takes no lock: deploys keep
 // the maintenance as it is.
-func Maintain(_ workflow.Context, _ MaintainInput) (*MaintainResult, error) {
-	return nil, readFailure(errNoEdges)
+func Maintain(ctx workflow.Context, in MaintainInput) (*MaintainResult, error) {
+	made, err := callControl(ctx, "record the maintenance of "+in.Service, readTimeout, control.SetMaintenance, fleet.MaintenanceRequest(in))
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	publications := []fleet.Publication{made.Publication}
+	result := &MaintainResult{Edges: publishTo(ctx, made.Edges, publications)}
+	if err := recordPublished(ctx, result.Edges, publications); err != nil {
+		return nil, readFailure(err)
+	}
+	return result, nil
 }
 
 // AccessLogInput selects lines of the access log of a service.
@@ -138,8 +247,30 @@ type EdgeAccessLog struct {
 }
 
 // AccessLog reads the access log of a service at every admitted edge.
-func AccessLog(_ workflow.Context, _ AccessLogInput) (*AccessLogResult, error) {
-	return nil, readFailure(errNoEdges)
+func AccessLog(ctx workflow.Context, in AccessLogInput) (*AccessLogResult, error) {
+	edges, err := queryControl(ctx, "list edges", readTimeout, control.AdmittedEdges)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	asked := activities.AccessLogInput{Service: in.Service, Tail: in.Tail, Bytes: maxAnswer / max(1, len(edges))}
+	if in.Since > 0 {
+		asked.Since = workflow.Now(ctx).Add(-in.Since)
+	}
+	result, g := &AccessLogResult{Edges: make([]EdgeAccessLog, len(edges))}, newGroup(ctx)
+	for i, name := range edges {
+		log := &result.Edges[i]
+		log.Edge, log.Lines = name, []string{}
+		step := edgeStep(g.ctx, name, "read the access log of "+in.Service+" at "+name, 0)
+		g.add(workflow.ExecuteActivity(step, edge.ReadAccessLog, asked), func(f workflow.Future) error {
+			var read activities.AccessLogResult
+			if err := edgeFault(f.Get(ctx, &read), name); err != nil {
+				log.Error = activities.FaultOf(err)
+				return nil
+			}
+			log.Lines = append(log.Lines, read.Lines...)
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+	return result, nil
 }
-
-var errNoEdges error = fault.New(fault.Unavailable, "this control worker serves no edges yet")

@@ -35,6 +35,7 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 			r.Undone = d.putBack(ctx)
 		}
 	}
+	d.publishRelease(ctx)
 	// What an earlier deployment left is repaired only by one that succeeds with
 	// the whole service, and changes its nodes.
 	r.Dirty = len(r.Undone) > 0 || d.release.Dirty && (cause != nil || len(d.only) > 0 || d.verb.adopts)

@@ -59,6 +59,11 @@ const (
 	recordTimeout = 20 * time.Second
 	// readTimeout is how long a read waits for what is down: a person waits for it.
 	readTimeout = 6 * time.Second
+	// edgeTimeout is how long an edge may leave a step untaken before it counts as away:
+	// nothing waits for it beyond that.
+	edgeTimeout = 2 * time.Second
+	// edgeCall bounds a step on an edge.
+	edgeCall = 10 * time.Second
 	// planTimeout is for a plan, which also asks image registries.
 	planTimeout = 20 * time.Second
 )
@@ -98,6 +103,19 @@ func readStep(ctx workflow.Context, node, summary string) workflow.Context {
 		TaskQueue:              activities.QueueNode(node),
 		ScheduleToStartTimeout: nodeTimeout,
 		StartToCloseTimeout:    2 * nodeTimeout,
+		RetryPolicy:            &once,
+		Summary:                summary,
+	})
+}
+
+// edgeStep is for a step on an edge, which is tried once: one that is away gets what it
+// lacks when it is back. The step takes no longer than time beyond edgeCall.
+func edgeStep(ctx workflow.Context, edge, summary string, time time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueEdge(edge),
+		ScheduleToStartTimeout: edgeTimeout,
+		StartToCloseTimeout:    edgeCall + time,
+		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})

@@ -92,7 +92,7 @@ func (d *deploy) staticPorts() []fleet.StaticPort {
 
 // routePort is a route without a host port yet.
 func routePort(r servicedef.Route) fleet.Route {
-	return fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname}
+	return fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname.First()}
 }
 
 func isStatic(c servicedef.Component, port int) bool {

@@ -11,7 +11,8 @@ import (
 // on after that: its client need not wait for the rest. A deployment whose containers go
 // without successors succeeds when they are gone.
 func (d *deploy) recordRelease(ctx workflow.Context) {
-	if d.verb.removes || len(d.retiring()) == 0 && len(d.stale.Digests) == 0 && len(d.stale.Tags) == 0 {
+	goesOn := len(d.retiring())+len(d.stale.Digests)+len(d.stale.Tags)+len(d.result.Edges) > 0
+	if d.verb.removes || !goesOn {
 		return
 	}
 	r := *d.result

@@ -36,6 +36,9 @@ type Result struct {
 	Components []ComponentResult `json:"components"`
 	// Left are containers that an adopt has not taken over, and why.
 	Left []string `json:"left,omitempty"`
+	// Edges are those that serve the service, each with what keeps it from serving the
+	// release.
+	Edges []EdgePublished `json:"edges,omitempty"`
 	// Forgotten is what a purge has forgotten.
 	Forgotten *fleet.Forgotten `json:"forgotten,omitempty"`
 	// Retiring are the predecessors that are still to be removed. Whoever waits until

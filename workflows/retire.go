@@ -24,11 +24,7 @@ func (d *deploy) retire(ctx workflow.Context) {
 		return
 	}
 	d.log("Retiring the predecessors")
-	if drain := d.plan.Drain(); drain > 0 {
-		if err := workflow.Sleep(ctx, drain); err != nil {
-			workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
-		}
-	}
+	d.drain(ctx)
 	for _, containers := range d.retirements() {
 		d.retireAll(ctx, containers)
 	}

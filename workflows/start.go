@@ -21,6 +21,9 @@ func (d *deploy) start(ctx workflow.Context) error {
 		if len(wave) == 0 {
 			continue
 		}
+		if err := d.hold(ctx, wave); err != nil {
+			return err
+		}
 		d.log("Starting containers")
 		g := newGroup(ctx)
 		for _, step := range wave {
@@ -38,9 +41,28 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	if err := d.stopFirst(ctx, step.StopsFirst); err != nil {
 		return err
 	}
+	spec := d.spec(step)
+	c := spec.Definition
+	routes, err := d.runOnFreePorts(ctx, step, spec)
+	if err != nil {
+		return nodeFault(timeoutFault(err, "run "+step.Container), step.Node)
+	}
+	d.members[c.Name] = fleet.Member{
+		Component: c.Name, Container: step.Container, Node: step.Node,
+		Deployment: d.number, Run: d.runID, Image: c.Image, Digest: d.digest(c), Spec: spec.Spec,
+		Active: true, Routes: routes,
+	}
+	for _, r := range routes {
+		d.outcome(c.Name).Ports[r.Name] = r.HostPort
+	}
+	return nil
+}
+
+// spec is the new container of a step, without its ports.
+func (d *deploy) spec(step plan.Step) activities.ComponentSpec {
 	c := d.component(step)
 	digest := d.digest(c)
-	spec := activities.ComponentSpec{
+	return activities.ComponentSpec{
 		Service:    d.desired.Name,
 		Deployment: d.number,
 		Run:        d.runID,
@@ -48,19 +70,6 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
 	}
-	routes, err := d.runOnFreePorts(ctx, step, spec)
-	if err != nil {
-		return nodeFault(timeoutFault(err, "run "+step.Container), step.Node)
-	}
-	d.members[c.Name] = fleet.Member{
-		Component: c.Name, Container: step.Container, Node: step.Node,
-		Deployment: d.number, Run: d.runID, Image: c.Image, Digest: digest, Spec: spec.Spec,
-		Active: true, Routes: routes,
-	}
-	for _, r := range routes {
-		d.outcome(c.Name).Ports[r.Name] = r.HostPort
-	}
-	return nil
 }
 
 // stopFirst stops the containers that must not run beside a new one, side by side,

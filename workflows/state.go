@@ -44,6 +44,11 @@ type deploy struct {
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
+	// held are the components for which edges keep requests waiting, and interim is set
+	// while they may serve something else than the release.
+	held    []string
+	interim bool
+
 	undo undo
 	// routes are the ports that were allocated for new containers, by component.
 	routes map[string][]fleet.Route

@@ -10,6 +10,9 @@ import (
 
 // stop stops the containers that should not run, and keeps them.
 func (d *deploy) stop(ctx workflow.Context) error {
+	if err := d.withdraw(ctx); err != nil {
+		return err
+	}
 	g := newGroup(ctx)
 	for _, step := range d.plan.Steps {
 		if step.Action != plan.Stop {

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/metacircular/mcp/edge/table"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Bounds of a hold: how long a request waits, and how many of a route do at once.
@@ -14,17 +14,22 @@ const (
 	holdMost = 1000
 )
 
-// holds counts the requests that wait, by service and endpoint.
+// holds counts the requests that wait, by route.
 type holds struct {
 	mu      sync.Mutex
-	waiting map[[2]string]int
+	waiting map[held]int
 }
 
-func (h *holds) enter(of [2]string) bool {
+type held struct {
+	service  string
+	endpoint fleet.Endpoint
+}
+
+func (h *holds) enter(of held) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waiting == nil {
-		h.waiting = map[[2]string]int{}
+		h.waiting = map[held]int{}
 	}
 	if h.waiting[of] >= holdMost {
 		return false
@@ -33,7 +38,7 @@ func (h *holds) enter(of [2]string) bool {
 	return true
 }
 
-func (h *holds) leave(of [2]string) {
+func (h *holds) leave(of held) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waiting[of]--; h.waiting[of] == 0 {
@@ -41,28 +46,25 @@ func (h *holds) leave(of [2]string) {
 	}
 }
 
-// release waits until the route that find returns is not held, and returns it; nil if
-// there is none any more. It reports false where that takes too long, or too many
-// wait already.
-func (p *Proxy) release(ctx context.Context, r *table.Route, find func() *table.Route) (*table.Route, bool) {
-	of := [2]string{r.Service, r.Endpoint.String()}
-	if !p.holds.enter(of) {
-		return nil, false
+// hold waits for the next snapshot. It returns errHeld where that takes too long, or
+// too many wait already.
+func (t *turn) hold(ctx context.Context) error {
+	of := held{t.route.Service, t.route.Endpoint}
+	if !t.proxy.holds.enter(of) {
+		return errHeld
 	}
-	defer p.holds.leave(of)
-	limit := time.NewTimer(holdTime)
+	defer t.proxy.holds.leave(of)
+	if t.held.IsZero() {
+		t.held = time.Now().Add(holdTime)
+	}
+	limit := time.NewTimer(time.Until(t.held))
 	defer limit.Stop()
-	for {
-		changed := p.next() // before the table is read, so that no change is missed
-		if r = find(); r == nil || !r.Held {
-			return r, true
-		}
-		select {
-		case <-changed:
-		case <-limit.C:
-			return nil, false
-		case <-ctx.Done():
-			return nil, false
-		}
+	select {
+	case <-t.snapshot.changed:
+		return nil
+	case <-limit.C:
+		return errHeld
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

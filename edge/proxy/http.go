@@ -17,15 +17,12 @@ import (
 	"github.com/metacircular/mcp/edge/table"
 )
 
-// dialTime bounds one connection to an upstream.
-const dialTime = 5 * time.Second
-
 // HTTP returns the handler of the requests to a port.
 func (p *Proxy) HTTP(port int) http.Handler {
 	h := &handler{Proxy: p, port: port}
 	h.reverse = &httputil.ReverseProxy{
 		Rewrite:      h.rewrite,
-		Transport:    &transport{proxy: p, base: newTransport()},
+		Transport:    &transport{proxy: p},
 		BufferPool:   buffers{},
 		ErrorHandler: h.failed,
 		ErrorLog:     nil,
@@ -33,11 +30,11 @@ func (p *Proxy) HTTP(port int) http.Handler {
 	return h
 }
 
-// newTransport returns the transport to all upstreams: HTTP/1.1, as the bodies are, and
-// with enough idle connections that a busy upstream is not dialled anew.
-func newTransport() *http.Transport {
+// newTransport returns the transport to an upstream, with enough idle connections that a busy
+// one is not dialled anew.
+func newTransport(u *upstream) *http.Transport {
 	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           u.dial,
 		MaxIdleConnsPerHost:   1024,
 		IdleConnTimeout:       time.Minute,
 		ExpectContinueTimeout: time.Second,
@@ -74,13 +71,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.redirect(w, r, h.port)
 		return
 	}
-	if route.Held && !route.Maintenance {
-		if route, ok = h.release(r.Context(), route, func() *table.Route { found, _ := h.find(r); return found }); !ok || route == nil {
-			w.Header().Set("Retry-After", "5")
-			refuse(w, http.StatusServiceUnavailable, "The service is being updated.")
-			return
-		}
-	}
 	if route.Maintenance {
 		w.Header().Set("Retry-After", "60")
 		refuse(w, http.StatusServiceUnavailable, "The service is down for maintenance.")
@@ -92,13 +82,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // find returns the route of a request; nil if there is none. It reports false where a
 // server that cleans the path would find another route than one that does not.
 func (h *handler) find(r *http.Request) (*table.Route, bool) {
-	t := h.table.Load()
-	route := t.HTTP(h.port, r.Host, r.URL.Path)
+	t := h.Table()
+	route, _ := t.HTTP(h.port, table.Hostname(r.Host), r.URL.Path)
 	if simple(r.URL.Path) {
 		return route, true
 	}
 	clean := path.Clean("/" + strings.ReplaceAll(r.URL.Path, `\`, "/"))
-	return route, t.HTTP(h.port, r.Host, clean) == route
+	other, _ := t.HTTP(h.port, table.Hostname(r.Host), clean)
+	return route, other == route
 }
 
 // simple reports whether a path has nothing that servers clean in different ways.
@@ -110,7 +101,7 @@ func simple(path string) bool {
 // has no route of its own.
 func (h *handler) elsewhere(w http.ResponseWriter, r *http.Request) {
 	if h.port == 80 && r.TLS == nil {
-		if route := h.table.Load().HTTP(443, r.Host, r.URL.Path); route != nil && !route.Plain {
+		if route, _ := h.Table().HTTP(443, table.Hostname(r.Host), r.URL.Path); route != nil && !route.Plain {
 			h.redirect(w, r, 443)
 			return
 		}
@@ -182,30 +173,41 @@ type transport struct {
 	base  *http.Transport
 }
 
-var errNoUpstream = errors.New("the route has no upstream")
-
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	route := r.Context().Value(routeKey{}).(*table.Route)
-	err := errNoUpstream
 	body := r.Body
-	for _, u := range t.proxy.upstreams.order(route.Upstreams) {
+	turn := turn{proxy: t.proxy, seeker: fixed{route}}
+	for {
+		u, err := turn.next(r.Context())
+		if err != nil {
+			return nil, err
+		}
 		if body != nil && body != http.NoBody {
 			r.Body = &openBody{ReadCloser: body} // which a failed dial must not close
 		}
 		r.URL.Host = u.address
-		u.begin()
-		var response *http.Response
-		if response, err = t.base.RoundTrip(r); err == nil {
+		response, err := u.http1.RoundTrip(r)
+		if err == nil {
 			response.Body = counted(response.Body, u)
 			return response, nil
 		}
 		u.end()
 		if !undelivered(err) {
-			break
+			return nil, err
 		}
-		u.fail()
+		turn.failed(u, err)
 	}
-	return nil, err
+}
+
+type fixed struct{ route *table.Route }
+
+func (f fixed) seek(s *snapshot) (*route, error) {
+	e := f.route.Endpoint
+	r, _ := s.table.HTTP(e.Port, e.Hostname, e.Path)
+	if r == nil {
+		return nil, errNoRoute
+	}
+	return s.of(r), nil
 }
 
 // undelivered reports whether an upstream has received nothing of a request.
@@ -268,8 +270,6 @@ func (c *countedConn) CloseWrite() error {
 
 // buffers are those that bodies are copied with.
 type buffers struct{}
-
-var bufferPool = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
 func (buffers) Get() []byte  { return *bufferPool.Get().(*[]byte) }
 func (buffers) Put(b []byte) { bufferPool.Put(&b) }

@@ -3,9 +3,11 @@ package proxy
 import (
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/metacircular/mcp/edge/table"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -18,18 +20,42 @@ type Options struct {
 	// Listening returns the port on which clients reach a route's port, where an edge
 	// listens on others than 80 and 443; nil for the same port.
 	Listening func(port int) int
+	// TrustedProxies are the networks of proxies before the edge. Only what these say
+	// of the client's address and protocol is believed.
+	TrustedProxies []netip.Prefix
+	// Access, if not nil, is called after each request and each connection. It must not
+	// block.
+	Access func(Access)
+	// SessionIdle is how long a session of udp packets lasts without any; 0 is a minute.
+	SessionIdle time.Duration
 }
 
 // Proxy serves the routes of its table. Its methods may be called concurrently.
 type Proxy struct {
 	options   Options
-	table     atomic.Pointer[table.Table]
+	current   atomic.Pointer[snapshot]
 	upstreams upstreams
 	holds     holds
+	unrouted  *counters // of requests and connections without a route
 
 	mu        sync.Mutex
 	published map[string]fleet.Publication // by service
-	changed   chan struct{}                // closed by the next change of the table
+	services  map[string]*counters         // of those that have routes
+}
+
+// snapshot is what the proxy serves between two changes.
+type snapshot struct {
+	table   *table.Table
+	routes  []*route      // by the Index of their table.Route
+	changed chan struct{} // closed when another one takes its place
+}
+
+// route is a route with what requests need of it.
+type route struct {
+	*table.Route
+	upstreams []*upstream
+	counters  *counters
+	auth      *users // nil if everyone is admitted
 }
 
 // New returns a proxy without routes.
@@ -40,8 +66,12 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{options: o, published: map[string]fleet.Publication{}, changed: make(chan struct{})}
-	p.table.Store(&table.Table{})
+	if o.SessionIdle == 0 {
+		o.SessionIdle = time.Minute
+	}
+	p := &Proxy{options: o, published: map[string]fleet.Publication{}, services: map[string]*counters{}, unrouted: &counters{}}
+	p.upstreams.known = map[string]*upstream{}
+	p.current.Store(&snapshot{table: &table.Table{}, changed: make(chan struct{})})
 	return p
 }
 
@@ -58,12 +88,40 @@ func (p *Proxy) Publish(publications ...fleet.Publication) *table.Table {
 		}
 		p.published[publication.Service], changed = publication, true
 	}
-	if changed {
-		p.table.Store(table.New(slices.Collect(maps.Values(p.published))))
-		close(p.changed)
-		p.changed = make(chan struct{})
+	if !changed {
+		return p.current.Load().table
 	}
-	return p.table.Load()
+	next, upstreams := p.snapshot(table.New(slices.Collect(maps.Values(p.published))))
+	former := p.current.Swap(next)
+	p.upstreams.retire(upstreams)
+	close(former.changed)
+	return next.table
+}
+
+// snapshot prepares what t needs, and returns its upstreams too, by address.
+func (p *Proxy) snapshot(t *table.Table) (*snapshot, map[string]*upstream) {
+	s := &snapshot{table: t, changed: make(chan struct{})}
+	services := map[string]*counters{}
+	var published []string
+	for _, r := range t.Routes() {
+		published = append(published, r.Upstreams...)
+		if services[r.Service] == nil {
+			services[r.Service] = p.services[r.Service]
+		}
+		if services[r.Service] == nil {
+			services[r.Service] = &counters{}
+		}
+	}
+	p.services = services
+	upstreams := p.upstreams.publish(published)
+	for _, r := range t.Routes() {
+		served := &route{Route: r, counters: services[r.Service], auth: newUsers(r.BasicAuth)}
+		for _, address := range r.Upstreams {
+			served.upstreams = append(served.upstreams, upstreams[address])
+		}
+		s.routes = append(s.routes, served)
+	}
+	return s, upstreams
 }
 
 // Published returns the publications that are served, by service. One without routes
@@ -74,9 +132,20 @@ func (p *Proxy) Published() map[string]fleet.Publication {
 	return maps.Clone(p.published)
 }
 
-// next returns a channel that is closed by the next change of the table.
-func (p *Proxy) next() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.changed
+// Table returns the table that is served.
+func (p *Proxy) Table() *table.Table { return p.current.Load().table }
+
+// Changed returns the table that is served, and a channel that is closed when another
+// one takes its place.
+func (p *Proxy) Changed() (*table.Table, <-chan struct{}) {
+	s := p.current.Load()
+	return s.table, s.changed
+}
+
+// of returns the route of s that a lookup in its table has found; nil for nil.
+func (s *snapshot) of(r *table.Route) *route {
+	if r == nil {
+		return nil
+	}
+	return s.routes[r.Index]
 }

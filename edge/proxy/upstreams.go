@@ -2,27 +2,42 @@ package proxy
 
 import (
 	"context"
-	"maps"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// ejection is how long an upstream that refused a connection is tried last.
-const ejection = 2 * time.Second
+const (
+	// ejection is how long an upstream that refused a connection is tried last.
+	ejection = 2 * time.Second
+	// dialTime bounds one connection to an upstream.
+	dialTime = 3 * time.Second
+)
 
-// upstream is one address. It lives as long as the proxy has used it.
+// upstream is one address. It is known while it is published or in use.
 type upstream struct {
 	address string
-	// active is how many requests and connections it has.
+	set     *upstreams
+	http1   *http.Transport
+	http2   atomic.Pointer[http.Transport] // with prior knowledge; nil before the first request
+
+	// active is how many requests, connections and sessions it has.
 	active atomic.Int64
-	// failed is when it last refused a connection, in nanoseconds since 1970.
-	failed atomic.Int64
+	// failed is when it last refused a connection, in nanoseconds since 1970; 0 if it
+	// has accepted one since.
+	failed    atomic.Int64
+	published atomic.Bool
+
+	mu sync.Mutex
 	// idle is closed, and replaced, each time that active becomes 0.
-	mu     sync.Mutex
-	waiter chan struct{}
+	idle chan struct{}
+	// streams are the upgraded connections, l4 connections and sessions, which Cut closes.
+	streams map[io.Closer]struct{}
 }
 
 // begin counts a request or a connection; the caller calls end once.
@@ -33,10 +48,13 @@ func (u *upstream) end() {
 		return
 	}
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.waiter != nil {
-		close(u.waiter)
-		u.waiter = nil
+	if u.idle != nil {
+		close(u.idle)
+		u.idle = nil
+	}
+	u.mu.Unlock()
+	if !u.published.Load() {
+		u.set.forget(u)
 	}
 }
 
@@ -45,101 +63,172 @@ func (u *upstream) end() {
 func (u *upstream) wait(ctx context.Context) error {
 	for {
 		u.mu.Lock()
-		if u.waiter == nil {
-			u.waiter = make(chan struct{})
+		if u.idle == nil {
+			u.idle = make(chan struct{})
 		}
-		waiter := u.waiter
+		idle := u.idle
 		u.mu.Unlock()
-		if u.active.Load() == 0 {
+		if u.active.Load() <= 0 {
 			return nil
 		}
 		select {
-		case <-waiter:
+		case <-idle:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-func (u *upstream) fail() { u.failed.Store(time.Now().UnixNano()) }
+// stream registers what Cut closes; the caller calls done when it is closed.
+func (u *upstream) stream(c io.Closer) (done func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.streams == nil {
+		u.streams = map[io.Closer]struct{}{}
+	}
+	u.streams[c] = struct{}{}
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.streams, c)
+	}
+}
+
+func (u *upstream) cut() {
+	u.mu.Lock()
+	streams := make([]io.Closer, 0, len(u.streams))
+	for c := range u.streams {
+		streams = append(streams, c)
+	}
+	u.mu.Unlock()
+	for _, c := range streams {
+		_ = c.Close()
+	}
+}
+
+// dial connects to the upstream, and notes whether that succeeded.
+func (u *upstream) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}
+	c, err := dialer.DialContext(ctx, network, u.address)
+	switch {
+	case err == nil:
+		u.answered()
+	case ctx.Err() == nil:
+		u.failed.Store(time.Now().UnixNano())
+	}
+	return c, err
+}
+
+// answered notes that the upstream is there.
+func (u *upstream) answered() {
+	if u.failed.Load() != 0 {
+		u.failed.Store(0)
+	}
+}
 
 // ejected reports whether the upstream refused a connection a moment ago.
 func (u *upstream) ejected() bool {
 	at := u.failed.Load()
-	return at > 0 && time.Since(time.Unix(0, at)) < ejection
+	return at != 0 && time.Since(time.Unix(0, at)) < ejection
 }
 
-// upstreams holds every upstream that was used, by address.
-type upstreams struct{ known sync.Map }
+// try reports whether a request may be sent to an upstream that refused a connection
+// earlier: one request finds out for all.
+func (u *upstream) try() {
+	if at := u.failed.Load(); at != 0 {
+		u.failed.CompareAndSwap(at, time.Now().UnixNano())
+	}
+}
+
+// choose returns the upstream that has the fewest requests of those that were not
+// tried, one that refused a connection a moment ago last; nil if all were tried.
+func choose(all, tried []*upstream) *upstream {
+	var best, last *upstream
+	if len(all) == 0 {
+		return nil
+	}
+	first := 0
+	if len(all) > 1 {
+		first = rand.IntN(len(all))
+	}
+	for i := range all {
+		u := all[(first+i)%len(all)]
+		switch {
+		case slices.Contains(tried, u):
+		case len(all) > 1 && u.ejected():
+			last = u
+		case best == nil || u.active.Load() < best.active.Load():
+			best = u
+		}
+	}
+	if best == nil {
+		return last
+	}
+	best.try()
+	return best
+}
+
+// upstreams are those that are known, by address.
+type upstreams struct {
+	mu    sync.Mutex
+	known map[string]*upstream
+}
+
+// publish returns the upstreams of the addresses, by address.
+func (s *upstreams) publish(addresses []string) map[string]*upstream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	published := make(map[string]*upstream, len(addresses))
+	for _, address := range addresses {
+		u := s.known[address]
+		if u == nil {
+			u = &upstream{address: address, set: s}
+			u.http1 = newTransport(u)
+			s.known[address] = u
+		}
+		u.published.Store(true)
+		published[address] = u
+	}
+	return published
+}
+
+// retire marks all upstreams but the published ones, and forgets those. It is called
+// when requests do not see them any more: one that has chosen one of them has begun it.
+func (s *upstreams) retire(published map[string]*upstream) {
+	for _, u := range s.all() {
+		if published[u.address] == nil {
+			u.published.Store(false)
+			s.forget(u)
+		}
+	}
+}
+
+// forget closes the idle connections of an upstream that is not published, and drops
+// it if it is not in use.
+func (s *upstreams) forget(u *upstream) {
+	u.http1.CloseIdleConnections()
+	if t := u.http2.Load(); t != nil {
+		t.CloseIdleConnections()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known[u.address] == u && !u.published.Load() && u.active.Load() <= 0 {
+		delete(s.known, u.address)
+	}
+}
 
 func (s *upstreams) get(address string) *upstream {
-	if u, ok := s.known.Load(address); ok {
-		return u.(*upstream)
-	}
-	u, _ := s.known.LoadOrStore(address, &upstream{address: address})
-	return u.(*upstream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[address]
 }
 
-// order returns the upstreams in the order in which they are tried: from a random one
-// on, those that refused a connection a moment ago last.
-func (s *upstreams) order(addresses []string) []*upstream {
-	all := make([]*upstream, 0, len(addresses))
-	if len(addresses) == 0 {
-		return all
+func (s *upstreams) all() []*upstream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*upstream, 0, len(s.known))
+	for _, u := range s.known {
+		all = append(all, u)
 	}
-	first := rand.IntN(len(addresses))
-	var last []*upstream
-	for i := range addresses {
-		u := s.get(addresses[(first+i)%len(addresses)])
-		if len(addresses) > 1 && u.ejected() {
-			last = append(last, u)
-		} else {
-			all = append(all, u)
-		}
-	}
-	return append(all, last...)
-}
-
-// Drain waits until none of the addresses has a request or a connection, or until ctx
-// ends, and returns how many of each address remain. Addresses that are still
-// published get new ones meanwhile.
-func (p *Proxy) Drain(ctx context.Context, addresses []string) (remaining map[string]int) {
-	remaining = map[string]int{}
-	for _, address := range addresses {
-		u := p.upstreams.get(address)
-		if u.wait(ctx) != nil {
-			remaining[address] = int(u.active.Load())
-		}
-	}
-	maps.DeleteFunc(remaining, func(_ string, n int) bool { return n == 0 })
-	p.forget(addresses)
-	return remaining
-}
-
-// forget drops what is known of addresses that are neither published nor in use.
-func (p *Proxy) forget(addresses []string) {
-	used := map[string]bool{}
-	for _, publication := range p.Published() {
-		for _, r := range publication.Routes {
-			for _, address := range r.Upstreams {
-				used[address] = true
-			}
-		}
-	}
-	for _, address := range slices.Compact(slices.Sorted(slices.Values(addresses))) {
-		if u := p.upstreams.get(address); !used[address] && u.active.Load() == 0 {
-			p.upstreams.known.CompareAndDelete(address, u)
-		}
-	}
-}
-
-// Active returns how many requests and connections each address has that has any.
-func (p *Proxy) Active() map[string]int {
-	active := map[string]int{}
-	for address, u := range p.upstreams.known.Range {
-		if n := u.(*upstream).active.Load(); n > 0 {
-			active[address.(string)] = int(n)
-		}
-	}
-	return active
+	return all
 }

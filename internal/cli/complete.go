@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/metacircular/mcp/internal/cli/change"
+	"github.com/metacircular/mcp/internal/cli/edge"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/node"
 	"github.com/metacircular/mcp/internal/cli/service"
@@ -30,7 +31,7 @@ var fileFlags = map[string]string{"config": "toml", "podman-socket": "sock", "so
 func completers() map[string]session.Completer {
 	all := map[string]session.Completer{}
 	for _, group := range []map[string]session.Completer{
-		service.Completers(), node.Completers(), inspect.Completers(), change.Completers(),
+		service.Completers(), node.Completers(), inspect.Completers(), change.Completers(), edge.Completers(),
 	} {
 		maps.Copy(all, group)
 	}

@@ -158,7 +158,7 @@ func TestDoctorAsksThroughTheControlWorker(t *testing.T) {
 func TestOpenPrintsTheAddressAwayFromATerminal(t *testing.T) {
 	t.Chdir(t.TempDir())
 	env := map[string]string{"MCP_TEMPORAL_UI": "http://ui.example:8233/", "TEMPORAL_NAMESPACE": "prod"}
-	got := mcp(t.Context(), t, env, "open", "shop", "--print")
+	got := mcp(t.Context(), t, env, "open", "shop", "--ui", "--print")
 	require.Zero(t, got.code, got)
 	require.Equal(t, "http://ui.example:8233/namespaces/prod/workflows?query=McpService+%3D+%22shop%22\n", got.stdout)
 	require.Equal(t, "http://ui.example:8233/namespaces/prod/workflows\n", mcp(t.Context(), t, env, "open").stdout)

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/metacircular/mcp/internal/cli/change"
+	"github.com/metacircular/mcp/internal/cli/edge"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
@@ -22,7 +23,7 @@ type failure struct {
 func Results() map[string][]any {
 	all := map[string][]any{"version": {thisVersion{}}}
 	for _, group := range []map[string][]any{
-		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(),
+		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(),
 	} {
 		maps.Copy(all, group)
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/metacircular/mcp/internal/cli/change"
+	"github.com/metacircular/mcp/internal/cli/edge"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
@@ -26,6 +27,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	root.AddCommand(change.Commands(s)...)
 	root.AddCommand(inspect.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
+	root.AddCommand(edge.Commands(s)...)
 	root.AddCommand(node.Command(s), service.Command(s), newCompletion(), newVersion(s))
 	return root
 }

@@ -44,6 +44,18 @@ func Text(text string, most int) string {
 	return text[:cut] + mark
 }
 
+// maxProblems bounds the problems of an edge.
+const maxProblems = 100
+
+// CheckedProblems returns what an edge says of itself, as the registry can hold it.
+func CheckedProblems(problems []string) []string {
+	var checked []string
+	for _, text := range problems[:min(len(problems), maxProblems)] {
+		checked = append(checked, Text(text, maxText))
+	}
+	return checked
+}
+
 // word is Text of a name or a word.
 func word(text string) string { return Text(text, maxName) }
 

@@ -15,6 +15,9 @@ type Machine struct {
 // Same reports whether two are the same boot of the same host.
 func (m Machine) Same(other Machine) bool { return m.ID == other.ID && m.Boot == other.Boot }
 
+// SameHost reports whether two are known to be the same host, in whatever boot.
+func (m Machine) SameHost(other Machine) bool { return m.ID != "" && m.ID == other.ID }
+
 // Claim is the request of a node's worker, before it polls the node's queue, to
 // hold the node's name for its machine.
 type Claim struct {

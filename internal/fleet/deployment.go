@@ -20,12 +20,17 @@ type BeginRequest struct {
 	// Who requested it, and From which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
+	// Claims are the endpoints of the definition, which the control worker sets.
+	Claims []Endpoint `json:"-"`
 }
 
 // BeginResult is the number of the deployment, and the release that it replaces.
 type BeginResult struct {
 	Number  int     `json:"number"`
 	Release Release `json:"release"`
+	// Interim is set where a deployment that was lost has made edges serve something else
+	// than the release.
+	Interim bool `json:"interim,omitempty"`
 }
 
 // CommitRequest makes a deployment the release.
@@ -46,6 +51,8 @@ type CommitRequest struct {
 	// Definition is that of the release, where it is not the one that the deployment
 	// was begun with; nil where it is.
 	Definition *servicedef.Service `json:"definition,omitempty"`
+	// Claims are the endpoints of that definition, which the control worker sets.
+	Claims []Endpoint `json:"-"`
 	// Succeeds is set where the deployment has succeeded with it, and only has to
 	// remove its predecessors.
 	Succeeds bool `json:"succeeds,omitempty"`
@@ -72,6 +79,9 @@ type CommitResult struct {
 	Digests []string `json:"digests,omitempty"`
 	// Tags are the references that builders gave them.
 	Tags []string `json:"tags,omitempty"`
+	// Publishing is what edges have yet to serve; nil where they neither serve nor
+	// served the service.
+	Publishing *Publishing `json:"publishing,omitempty"`
 }
 
 // FinishRequest closes a deployment.

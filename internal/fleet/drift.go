@@ -18,7 +18,7 @@ const (
 	DriftUnhealthy  DriftKind = "unhealthy"   // the engine's own health check fails
 )
 
-// … and those of a node. The end of DriftUnreachable is an event of another kind,
+// … those of a node. The end of DriftUnreachable is an event of another kind,
 // DriftBack.
 const (
 	DriftOrphan      DriftKind = "orphan"      // a container with mcp's labels that no release names
@@ -26,6 +26,12 @@ const (
 	DriftBack        DriftKind = "back"
 	DriftDisk        DriftKind = "disk"   // a file system, podman's or a volume's, is nearly full
 	DriftMemory      DriftKind = "memory" // nearly all of the memory is in use
+)
+
+// … and those of an edge, which may be unreachable too.
+const (
+	DriftStaleEdge   DriftKind = "stale-edge"         // it lacks the newest routes of a service
+	DriftCertificate DriftKind = "certificate-failed" // it could not obtain or renew the certificate of a hostname
 )
 
 // The kinds of event of mcp's own actions. They have no end.
@@ -45,6 +51,8 @@ type Drift struct {
 	Service   string `json:"service,omitempty"`
 	Component string `json:"component,omitempty"`
 	Container string `json:"container,omitempty"`
+	// Hostname is that of a certificate; "" for drift of another kind.
+	Hostname string `json:"hostname,omitempty"`
 	// Path is the mount point of a full file system; "" for that of podman's storage,
 	// and for drift of another kind.
 	Path string `json:"path,omitempty"`
@@ -52,10 +60,12 @@ type Drift struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Subject names what has drifted, for display: "shop/api", a container, or "-" for
-// the node itself.
+// Subject names what has drifted, for display: "shop/api", a container, a hostname, or
+// "-" for the node or the edge itself.
 func (d Drift) Subject() string {
 	switch {
+	case d.Hostname != "":
+		return d.Hostname
 	case d.Kind == DriftOrphan:
 		return d.Container
 	case d.Component != "":

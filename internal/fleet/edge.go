@@ -122,6 +122,9 @@ type EdgeRecord struct {
 	Ports map[int]int `json:"ports,omitempty"`
 	// Machine identifies its host, whose loopback addresses it can reach.
 	Machine Machine `json:"machine"`
+	// Versions are those of the publications that it has, by service. The answer leaves
+	// these out.
+	Versions map[string]int64 `json:"versions,omitempty"`
 }
 
 // EdgeAnswer is the answer to an edge that announces itself.
@@ -129,8 +132,11 @@ type EdgeAnswer struct {
 	// Admitted is set where an operator has admitted its key. The rest is empty
 	// otherwise.
 	Admitted bool `json:"admitted"`
-	// Publications are those of every service, also those without routes.
+	// Publications are those that the edge does not have, also those without routes.
 	Publications []Publication `json:"publications,omitempty"`
+	// More is set where not all of them are in the answer: the edge announces itself
+	// again, with the versions that it has by then.
+	More bool `json:"more,omitempty"`
 }
 
 // EdgeStatus is what an edge reports of itself.
@@ -167,8 +173,14 @@ type EdgeState struct {
 	Admitted time.Time `json:"admitted,omitzero"`
 	// Seen is when it last announced itself, or answered.
 	Seen time.Time `json:"seen,omitzero"`
-	// Stale are the services whose newest publication it has not acknowledged.
+	// Stale are the services of which it has another publication than the registry.
 	Stale []string `json:"stale,omitempty"`
+	// Problems are what kept it from serving part of a publication that it has, a
+	// sentence each, by service.
+	Problems map[string][]string `json:"problems,omitempty"`
+	// Unknown are the services that it serves, by its last answer, and of which the
+	// registry has no publication: it was restored or emptied since.
+	Unknown []string `json:"unknown,omitempty"`
 	// Status is its last answer; nil before the first.
 	Status *EdgeStatus `json:"status,omitempty"`
 }
@@ -178,6 +190,8 @@ type EdgeAck struct {
 	Edge    string `json:"edge"`
 	Service string `json:"service"`
 	Version int64  `json:"version"`
+	// Problems are what keeps the edge from serving part of it, a sentence each.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // EndpointHolder is the service that holds an endpoint.

@@ -11,6 +11,8 @@ type Event struct {
 	ID   int64     `json:"id"`
 	At   time.Time `json:"at"`
 	Node string    `json:"node"`
+	// Edge is that of an event at an edge, which has no node.
+	Edge string `json:"edge,omitempty"`
 	Drift
 	Ended bool `json:"ended"`
 	// Since is when the drift began.
@@ -35,6 +37,9 @@ func (e Event) Message() string {
 // Line describes the whole event in one line.
 func (e Event) Line() string {
 	about := "node " + e.Node + ": "
+	if e.Edge != "" {
+		about = "edge " + e.Edge + ": "
+	}
 	if subject := e.Subject(); subject != "-" {
 		about += subject + ": "
 	}

@@ -39,6 +39,24 @@ type Release struct {
 	Components map[string]Member   `json:"components,omitempty"`
 	// Adopted are containers of the service that mcp has not started.
 	Adopted []Adopted `json:"adopted,omitempty"`
+	// Edges are the admitted edges, in the order of their names, and Hosts those of the
+	// nodes, by node. A deploy and a plan have both; Hosts is empty without Edges.
+	Edges []EdgeHost          `json:"edges,omitempty"`
+	Hosts map[string]NodeHost `json:"hosts,omitempty"`
+}
+
+// EdgeHost is an edge, as far as a plan depends on it.
+type EdgeHost struct {
+	Name    string      `json:"name"`
+	Machine Machine     `json:"machine"`
+	Ports   map[int]int `json:"ports,omitempty"`
+}
+
+// NodeHost is a node, as far as edges depend on it.
+type NodeHost struct {
+	// Address is where its routes are published.
+	Address string  `json:"address"`
+	Machine Machine `json:"machine"`
 }
 
 // Other is a container that the release of another service names.
@@ -148,9 +166,10 @@ func (m Member) CreatedBy(deployment int, run string) bool {
 
 // Route is a route with the host port that was allocated for it.
 type Route struct {
-	Name     string `json:"name"`
-	Port     int    `json:"port"`
-	Mode     string `json:"mode"`
+	Name string `json:"name"`
+	Port int    `json:"port"`
+	Mode string `json:"mode"`
+	// Hostname is the first of its hostnames.
 	Hostname string `json:"hostname,omitempty"`
 	HostPort int    `json:"host_port"`
 }

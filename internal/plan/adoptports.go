@@ -34,7 +34,7 @@ func publishedAs(c *servicedef.Component, published []servicedef.Port) []fleet.R
 			continue
 		}
 		defined = append(defined, r)
-		routes = append(routes, fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname, HostPort: port})
+		routes = append(routes, fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname.First(), HostPort: port})
 	}
 	c.Routes = defined
 	for _, p := range left {

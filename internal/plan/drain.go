@@ -3,11 +3,13 @@ package plan
 import (
 	"time"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// drains sets how long each replaced container goes on serving after the cut-over:
-// the drain of its own definition, where it has routes and runs until then.
+// drains sets how long each container that goes serves on after the cut-over: the drain
+// of its own definition, where it has routes and runs until then. Of those that are
+// removed, edges alone send their clients elsewhere.
 func (p *planner) drains() {
 	stopped := map[string]bool{}
 	for _, step := range p.plan.Steps {
@@ -18,19 +20,64 @@ func (p *planner) drains() {
 	for i := range p.plan.Steps {
 		step := &p.plan.Steps[i]
 		member := p.Release.Components[step.Component]
-		if step.Action != Replace || len(member.Routes) == 0 || stopped[step.Component] || !p.current[step.OldNode][step.Container].Running {
+		if len(member.Routes) == 0 || stopped[step.Component] || !p.current[step.OldNode][step.Container].Running {
 			continue
 		}
-		step.Drain = releasedOn(p.Release, step.Component, member.Node).Drain
+		old := releasedOn(p.Release, step.Component, member.Node)
+		some, all := frontedBy(old)
+		if step.Action == Replace {
+			step.Drain, step.AtEdges = old.Drain, all
+		}
+		if some && (step.Action == Replace || step.Action == Remove) {
+			step.EdgeDrain = old.Drain
+		}
 	}
+}
+
+// frontedBy reports whether edges serve some routes of a component, and all of them.
+func frontedBy(c servicedef.Component) (some, all bool) {
+	all = true
+	for _, r := range c.Routes {
+		some, all = some || r.AtEdges(), all && r.AtEdges()
+	}
+	return some, all
 }
 
 // Drain returns how long the predecessors serve after the cut-over: as long as the
 // one that serves longest.
 func (p Plan) Drain() time.Duration {
+	return p.longest(func(s Step) servicedef.Duration { return s.Drain })
+}
+
+// DirectDrain returns the same of those that clients reach without an edge.
+func (p Plan) DirectDrain() time.Duration {
+	return p.longest(func(s Step) servicedef.Duration {
+		if s.AtEdges {
+			return 0
+		}
+		return s.Drain
+	})
+}
+
+// EdgeDrain returns how long edges go on with what they have sent to the containers that
+// go.
+func (p Plan) EdgeDrain() time.Duration {
+	return p.longest(func(s Step) servicedef.Duration { return s.EdgeDrain })
+}
+
+func (p Plan) longest(drain func(Step) servicedef.Duration) time.Duration {
 	var longest servicedef.Duration
 	for _, step := range p.Steps {
-		longest = max(longest, step.Drain)
+		longest = max(longest, drain(step))
+	}
+	return time.Duration(longest)
+}
+
+// DrainOf returns the longest drain of components of a release.
+func DrainOf(release fleet.Release, components []string) time.Duration {
+	var longest servicedef.Duration
+	for _, name := range components {
+		longest = max(longest, releasedOn(release, name, release.Components[name].Node).Drain)
 	}
 	return time.Duration(longest)
 }

@@ -265,7 +265,7 @@ func TestMakeDistinguishesUnchangedFromANewDefinition(t *testing.T) {
 	require.True(t, same.Unchanged())
 
 	in := steady()
-	in.Desired.Components[0].Routes[0].Hostname = "shop.example"
+	in.Desired.Components[0].Routes[0].Hostname = servicedef.Hostnames{"shop.example"}
 	in.Release.Definition.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 8443, Mode: "l4"}}
 	renamed, err := plan.Make(in)
 	require.NoError(t, err)
@@ -412,7 +412,7 @@ func TestMergeTakesOnlyTheNamedComponents(t *testing.T) {
 func TestMembersAreWhatTheReleaseBecomes(t *testing.T) {
 	in := steady()
 	in.Desired.Components = in.Desired.Components[:1]
-	in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l7", Hostname: "shop.example"}}
+	in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l7", Hostname: servicedef.Hostnames{"shop.example"}}}
 	api := in.Release.Components["api"]
 	api.Routes = []fleet.Route{{Name: "rest", Port: 8443, Mode: "l4", HostPort: 23456}}
 	in.Release.Components["api"] = api
@@ -563,7 +563,7 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 		"routes.rest.port":    func(c *servicedef.Component) { c.Routes[0].Port++ },
 		"routes.rest.mode":    func(c *servicedef.Component) { c.Routes[0].Mode = "l7" },
 		"routes.rest.hostname": func(c *servicedef.Component) {
-			c.Routes[0].Hostname = "shop.example"
+			c.Routes[0].Hostname = servicedef.Hostnames{"shop.example"}
 		},
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {

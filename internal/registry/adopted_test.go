@@ -25,7 +25,7 @@ func adopt(t *testing.T, store *registry.Store, id string, m fleet.Member, ports
 		require.NoError(t, err)
 		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{
 			Service: "shop", Deployment: m.Deployment, Active: true, Members: []fleet.Member{m}, Adopted: []fleet.Adopted{a}, Definition: &found,
-		})
+		}, noRoutes)
 		require.NoError(t, err)
 	}
 	commit()

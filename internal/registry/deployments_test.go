@@ -82,7 +82,7 @@ func TestBeginDeployment(t *testing.T) {
 
 		_, err = store.AllocatePorts(t.Context(), portRequest("shop", "api", 1, []int{20002}, "rest"))
 		require.True(t, fault.Is(err, fault.Conflict), "a late call of the lost one: %v", err)
-		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1})
+		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1}, noRoutes)
 		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 		finish(t, store, "shop", 1, "failed", "something")
 		release, err := store.Release(t.Context(), "shop")
@@ -279,7 +279,7 @@ func TestAReleaseThatRetires(t *testing.T) {
 		begin(t, store, "shop", "api")
 		_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 			Service: "shop", Deployment: 1, Active: true, Succeeds: true, Members: []fleet.Member{member("shop", "api", 1)},
-		})
+		}, noRoutes)
 		require.NoError(t, err)
 		return store
 	}

@@ -156,13 +156,16 @@ func member(service, component string, deployment int, routes ...fleet.Route) fl
 // commit makes a deployment the release, and returns the images that are stale.
 func commit(t testing.TB, store *registry.Store, service string, deployment int, members ...fleet.Member) fleet.CommitResult {
 	t.Helper()
-	former, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
+	committed, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 		Service: service, Deployment: deployment, Active: true, Members: members,
 		KeptReleases: plan.KeptReleases, FormerReleases: plan.FormerReleases,
-	})
+	}, noRoutes)
 	require.NoError(t, err)
-	return plan.StaleImages(former)
+	return plan.StaleImages(committed.Former)
 }
+
+// noRoutes is a publication of a service that edges do not serve.
+func noRoutes(fleet.PublicationSource) []fleet.EdgeRoute { return nil }
 
 // observing is the request to record an observation.
 func observing(o fleet.Observation, destinations ...string) fleet.RecordRequest {

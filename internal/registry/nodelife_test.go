@@ -112,7 +112,7 @@ func TestANodeIsRemovedWhenNothingShouldRunThere(t *testing.T) {
 	_, err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	require.ErrorContains(t, err, "node rift is to run shop (web)")
-	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2})
+	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2}, noRoutes)
 	require.NoError(t, err)
 	_, err = w.store.RemoveNode(t.Context(), "rift", watch.MayRemove)
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)

@@ -284,7 +284,7 @@ func TestAllocateStaticPorts(t *testing.T) {
 			_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
 				Service: "shop", Deployment: 3, Active: true, Members: []fleet.Member{member("shop", "database", 3)},
 				Static: []fleet.StaticPort{{HostPort: fleet.HostPort{Node: "rift", Protocol: "tcp", Port: 8080}, Component: "database"}},
-			})
+			}, noRoutes)
 			require.NoError(t, err)
 		}
 		require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
@@ -313,7 +313,7 @@ func TestAllocateStaticPorts(t *testing.T) {
 				{HostPort: fleet.HostPort{Node: "rift", Protocol: "tcp", Port: 8082}, Component: "blue"},
 				{HostPort: fleet.HostPort{Node: "rift", Protocol: "tcp", Port: 8081}, Component: "green"},
 			},
-		})
+		}, noRoutes)
 		require.NoError(t, err)
 		require.NoError(t, store.ReleasePorts(t.Context(), "shop", 0))
 		require.Equal(t, "8081 green true, 8082 blue true", value[string](t, address,

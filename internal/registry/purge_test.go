@@ -34,7 +34,7 @@ func TestAPurgeDeletesAServiceOfWhichNothingIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.store.AllocatePorts(t.Context(), portRequest("shop", "web", begun.Number, []int{20001}, "http"))
 	require.NoError(t, err)
-	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: begun.Number})
+	_, err = w.store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: begun.Number}, noRoutes)
 	require.NoError(t, err)
 	refused("deployment 2 of shop has not ended")
 	finish(t, w.store, "shop", begun.Number, "succeeded", "retire on rift")

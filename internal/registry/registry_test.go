@@ -28,7 +28,7 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, services := store.Services(ctx, nil)
 	_, deployments := store.Deployments(ctx, "shop", 0)
 	_, snapshot := store.Snapshot(ctx, "shop", 1)
-	_, commit := store.CommitRelease(ctx, fleet.CommitRequest{Service: "shop", Deployment: 1})
+	_, commit := store.CommitRelease(ctx, fleet.CommitRequest{Service: "shop", Deployment: 1}, noRoutes)
 	return map[string]error{
 		"Snapshot": snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1, ""),
 		"Migrate": migrate, "BeginDeployment": begin, "Release": release, "AllocatePorts": allocate,

@@ -14,8 +14,8 @@ import (
 // because those containers may still run. It returns the images of the
 // service's former releases. It is a Conflict when the deployment has been closed,
 // or a newer one committed.
-func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fleet.FormerImage, error) {
-	var former []fleet.FormerImage
+func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Committed, error) {
+	var result fleet.Committed
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
@@ -42,10 +42,10 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fle
 		if err := commitService(ctx, tx, r); err != nil {
 			return err
 		}
-		former, err = formerImages(ctx, tx, r)
+		result.Former, err = formerImages(ctx, tx, r)
 		return err
 	}, "commit release %d of %s", r.Deployment, r.Service)
-	return former, err
+	return result, err
 }
 
 // commitService makes the deployment the service's release.

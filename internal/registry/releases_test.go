@@ -101,7 +101,7 @@ func TestCommitRelease(t *testing.T) {
 
 		begin(t, store, "shop", "web")
 		wrong := member("shop", "web", 2, fleet.Route{Name: "http", HostPort: 70000})
-		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2, Members: []fleet.Member{wrong}})
+		_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 2, Members: []fleet.Member{wrong}}, noRoutes)
 		require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 		after, err := store.Release(t.Context(), "shop")
 		require.NoError(t, err)

@@ -23,7 +23,7 @@ func TestAStepOfAnotherRunOfTheNumberIsRefused(t *testing.T) {
 	request.Run = "lost"
 	_, err := store.AllocatePorts(t.Context(), request)
 	conflict(err)
-	_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1, Run: "lost"})
+	_, err = store.CommitRelease(t.Context(), fleet.CommitRequest{Service: "shop", Deployment: 1, Run: "lost"}, noRoutes)
 	conflict(err)
 	require.NoError(t, store.FinishDeployment(t.Context(), fleet.FinishRequest{
 		Service: "shop", Deployment: 1, Run: "lost", Outcome: "failed", Undone: []string{"all"}, Dirty: true,

@@ -28,7 +28,7 @@ func undeploy(t *testing.T, store *registry.Store, service string) fleet.BeginRe
 // withdraw commits a release without members.
 func withdraw(t *testing.T, store *registry.Store, service string, deployment int) {
 	t.Helper()
-	_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{Service: service, Deployment: deployment})
+	_, err := store.CommitRelease(t.Context(), fleet.CommitRequest{Service: service, Deployment: deployment}, noRoutes)
 	require.NoError(t, err)
 }
 

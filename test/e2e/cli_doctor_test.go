@@ -44,7 +44,7 @@ func TestOpenKnowsThePlatformsPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	info := shared.platform.Info()
-	r := w.mcp("open", "shop", "--config", filepath.Join(info.Dir, "mcp.toml"))
+	r := w.mcp("open", "shop", "--ui", "--config", filepath.Join(info.Dir, "mcp.toml"))
 	require.Zero(t, r.code, r)
 	require.Equal(t, info.UI+"/namespaces/default/workflows?query=McpService+%3D+%22shop%22\n", r.stdout)
 }

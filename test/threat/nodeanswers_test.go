@@ -141,9 +141,9 @@ func (i identified) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]f
 	return i.Store.AllocatePorts(ctx, r)
 }
 
-func (i identified) CommitRelease(ctx context.Context, r fleet.CommitRequest) ([]fleet.FormerImage, error) {
+func (i identified) CommitRelease(ctx context.Context, r fleet.CommitRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Committed, error) {
 	r.Run = i.run
-	return i.Store.CommitRelease(ctx, r)
+	return i.Store.CommitRelease(ctx, r, publish)
 }
 
 func (i identified) FinishDeployment(ctx context.Context, r fleet.FinishRequest) error {

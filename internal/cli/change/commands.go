@@ -17,7 +17,7 @@ import (
 func Commands(s *session.Session) []*cobra.Command {
 	return []*cobra.Command{
 		newDeploy(s), newBuild(s), newSync(s), newAdopt(s), newCancel(s), newRollback(s), newUndeploy(s),
-		newStop(s), newStart(s), newRestart(s), newPurge(s),
+		newStop(s), newStart(s), newRestart(s), newPurge(s), newMaintenance(s),
 	}
 }
 
@@ -33,12 +33,14 @@ func Results() map[string][]any {
 		"adopt": {workflows.Result{}, plan.Adoption{}, follow.Detached{}},
 		"build": {workflows.BuildResult{}, follow.Detached{}},
 		"sync":  {[]synced{}},
+
+		"maintenance": {maintained{}},
 	}
 }
 
-// Completers returns the completions of the flags of these verbs.
+// Completers returns the completions of the flags and the arguments of these verbs.
 func Completers() map[string]session.Completer {
-	return map[string]session.Completer{"--to": completeRelease}
+	return map[string]session.Completer{"--to": completeRelease, "on|off": completeOnOff}
 }
 
 // completeRelease finds the releases of the service that the first argument names,

@@ -27,7 +27,7 @@ func Results() map[string][]any {
 		"ps":      {[]process{}},
 		"history": {workflows.HistoryResult{}, fleet.DeploymentRecord{}},
 		"events":  {[]fleet.Event{}, fleet.Event{}},
-		"logs":    {logLine{}},
+		"logs":    {logLine{}, accessLine{}},
 		"exec":    {executed{}},
 		"open":    {opened{}},
 	}

@@ -19,6 +19,7 @@ type logsOptions struct {
 	lines      int
 	since      time.Duration
 	timestamps bool
+	edge       bool
 }
 
 func newLogs(s *session.Session) *cobra.Command {
@@ -34,9 +35,14 @@ With --follow it continues with new lines until Ctrl-C, also in a container that
 replaces another, and after the absence of a node. With --json each line is an
 object on a separate line.
 
+With --edge it shows the access log of the edges instead: each request for the
+service, with its status, its duration and the container that answered, and where
+there are several edges the name of the one that has served it. --follow then
+asks every two seconds.
+
 Times are those of the node; podman before 4.4 gives whole seconds. The lines pass
 through Temporal, which retains them like any workflow.`,
-		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error",
+		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs --edge shop -f",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -44,14 +50,20 @@ through Temporal, which retains them like any workflow.`,
 				return exit.Usage(fmt.Errorf("--since must be a positive duration, such as 1h, not %s", o.since))
 			case o.lines < 0 || o.lines > workflows.MaxLogLines:
 				return exit.Usage(fmt.Errorf("--lines must be between 0 and %d, not %d", workflows.MaxLogLines, o.lines))
+			case o.edge && strings.Contains(args[0], "/"):
+				return exit.Usage(fmt.Errorf("the access log is that of a whole service: mcp logs --edge %s", serviceOf(args[0])))
 			case o.since > 0 && !cmd.Flags().Changed("lines"):
 				o.lines = workflows.MaxLogLines
+			}
+			if o.edge {
+				return runAccessLog(cmd.Context(), s, args[0], o)
 			}
 			return runLogs(cmd.Context(), s, args[0], o)
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.follow, "follow", "f", false, "continue with new lines, until Ctrl-C")
+	flags.BoolVar(&o.edge, "edge", false, "show the requests that the edges have served, instead of what containers print")
 	flags.IntVarP(&o.lines, "lines", "n", 100, "how many of the last lines of each component, or, with --since, at most how many")
 	flags.DurationVar(&o.since, "since", 0, "how far back to read, such as 10m")
 	flags.BoolVarP(&o.timestamps, "timestamps", "t", false, "begin each line with its time")
@@ -91,6 +103,12 @@ func runLogs(ctx context.Context, s *session.Session, target string, o logsOptio
 		return exit.Failed
 	}
 	return nil
+}
+
+// serviceOf is the service of "SERVICE/COMPONENT".
+func serviceOf(target string) string {
+	service, _, _ := strings.Cut(target, "/")
+	return service
 }
 
 // unreadable is the fault of a component whose lines could not be read; nil if they

@@ -97,6 +97,24 @@ func ChangingNode(node, verb string) ReadOption {
 	}
 }
 
+// ChangingEdge is for a workflow that changes the record of an edge, by a verb of mcp
+// edge.
+func ChangingEdge(edge, verb string) ReadOption {
+	return func(r *read) {
+		r.start.ID = workflows.EdgeChangeID(edge, verb, nonce())
+		r.start.StaticSummary = "mcp edge " + verb + " " + edge
+	}
+}
+
+// Maintaining is for the workflow that begins or ends the maintenance of a service.
+func Maintaining(service string) ReadOption {
+	return func(r *read) {
+		r.start.ID = workflows.MaintainID(service, nonce())
+		r.start.StaticSummary = "mcp maintenance " + service
+		r.start.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.SearchService.ValueSet(service))
+	}
+}
+
 // nonce makes the id of a read unique.
 func nonce() string {
 	var b [8]byte

@@ -22,7 +22,26 @@ func (c *Console) Confirm(ctx context.Context, deed string, losses []string, yes
 		return exit.Usage(fault.New(fault.Invalid, "%s removes the following, and there is no terminal to confirm it at:\n  %s", deed, list).
 			WithHint("confirm with -y: mcp %s -y", deed))
 	}
-	_, _ = fmt.Fprintf(c.Stderr, "%s removes\n  %s\nGo on? [y/N] ", deed, list)
+	return c.ask(ctx, deed, fmt.Sprintf("%s removes\n  %s", deed, list))
+}
+
+// Agree asks whether to do a deed that gives something away, after the facts, whole
+// lines that the operator compares with what is known elsewhere. Without a terminal only
+// yes, which is the flag -y, agrees.
+func (c *Console) Agree(ctx context.Context, deed, facts string, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !c.Asks() {
+		return exit.Usage(fault.New(fault.Invalid, "%s needs a confirmation, and there is no terminal to give it at\n%s", deed, facts).
+			WithHint("confirm with -y: mcp %s -y", deed))
+	}
+	return c.ask(ctx, deed, facts)
+}
+
+// ask asks whether to go on with a deed.
+func (c *Console) ask(ctx context.Context, deed, question string) error {
+	_, _ = fmt.Fprintf(c.Stderr, "%s\nGo on? [y/N] ", question)
 	answer, err := c.Answer(ctx)
 	if err != nil {
 		return err

@@ -1,0 +1,92 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// MakePublication records what edges serve for a service from now on, and returns it
+// with the edges that have yet to get it. Each call makes a newer version. A service
+// that the registry does not have gets a publication without routes.
+func (a *Control) MakePublication(ctx context.Context, in fleet.PublishRequest) (fleet.Publishing, error) {
+	return a.Registry.Publish(ctx, in, plan.Publication)
+}
+
+// SetMaintenance begins or ends the maintenance of a service, and returns the
+// publication that says so. The error is NotFound if there is no such service.
+func (a *Control) SetMaintenance(ctx context.Context, in fleet.MaintenanceRequest) (fleet.Publishing, error) {
+	return a.Registry.SetMaintenance(ctx, in, plan.Publication)
+}
+
+// ListPublicationsInput selects publications.
+type ListPublicationsInput struct {
+	// Service selects one; "" means all.
+	Service string `json:"service,omitempty"`
+}
+
+// ListPublicationsResult has publications in the order of their services.
+type ListPublicationsResult struct {
+	Publications []fleet.Publication `json:"publications"`
+}
+
+// ListPublications reads what edges serve, without the publications that have no
+// routes.
+func (a *Control) ListPublications(ctx context.Context, in ListPublicationsInput) (ListPublicationsResult, error) {
+	publications, err := a.Registry.Publications(ctx, in.Service)
+	return ListPublicationsResult{Publications: publications}, err
+}
+
+// RecordAcksInput is what edges have of publications.
+type RecordAcksInput struct {
+	Acks []fleet.EdgeAck `json:"acks"`
+}
+
+// RecordAcks records what edges have of publications. What edges say that are not
+// admitted is ignored.
+func (a *Control) RecordAcks(ctx context.Context, in RecordAcksInput) error {
+	return a.Registry.RecordAcks(ctx, in.Acks)
+}
+
+// RecordAnnouncement records that an edge has started, and returns the publications
+// that it lacks, if its key is admitted. Another key than the admitted one is a
+// Conflict.
+func (a *Control) RecordAnnouncement(ctx context.Context, in fleet.EdgeRecord) (fleet.EdgeAnswer, error) {
+	return a.Registry.AnnounceEdge(ctx, in)
+}
+
+// PinEdge admits the key of an edge and returns the edge. The error is NotFound where
+// neither the edge nor the request has a key, and a Conflict where the edge has
+// announced another one, or another one is admitted.
+func (a *Control) PinEdge(ctx context.Context, in fleet.EdgeAdmission) (fleet.EdgeState, error) {
+	return a.Registry.AdmitEdge(ctx, in)
+}
+
+// ForgetEdge deletes an edge with its key and all that it has acknowledged. The error
+// is NotFound if there is no such edge.
+func (a *Control) ForgetEdge(ctx context.Context, edge string) error {
+	return a.Registry.RemoveEdge(ctx, edge)
+}
+
+// ListEdges reads the edges in the order of their names, with their last status.
+func (a *Control) ListEdges(ctx context.Context) ([]fleet.EdgeState, error) {
+	return a.Registry.Edges(ctx)
+}
+
+// RecordEdgeStatusInput is the status of an edge.
+type RecordEdgeStatusInput struct {
+	Edge   string           `json:"edge"`
+	Status fleet.EdgeStatus `json:"status"`
+}
+
+// RecordEdgeStatus records what an edge reports of itself. The versions in it are
+// acknowledged. That of an edge which is not admitted is ignored.
+func (a *Control) RecordEdgeStatus(ctx context.Context, in RecordEdgeStatusInput) error {
+	return a.Registry.RecordEdgeStatus(ctx, in.Edge, in.Status)
+}
+
+// EndpointHolders returns the holders of those of the endpoints that are held.
+func (a *Control) EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
+	return a.Registry.EndpointHolders(ctx, endpoints)
+}

@@ -1,0 +1,310 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"go.uber.org/zap"
+
+	"github.com/metacircular/mcp/edge/table"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// fallback is the name of the certificate for clients that name no hostname, or one
+// that no route has, where a route serves any hostname.
+const fallback = "localhost"
+
+// mostRetry is the longest time between two attempts to obtain a certificate.
+const mostRetry = time.Hour
+
+// certificates has those of the hostnames that a table has, and no others: what a
+// client names in a handshake obtains nothing.
+type certificates struct {
+	options Options
+	life    context.Context
+	log     *zap.Logger
+	files   *files
+	cache   *certmagic.Cache
+	// own and public are how certificates of each authority are managed; public is nil
+	// where there is none.
+	own, public *certmagic.Config
+	acme        *certmagic.ACMEIssuer
+	authority   *authority
+	view        atomic.Pointer[view]
+
+	mu      sync.Mutex
+	managed map[string]*managed
+}
+
+// managed is a hostname of which a certificate is managed.
+type managed struct {
+	config  *certmagic.Config
+	stop    context.CancelFunc
+	attempt context.CancelFunc // ends the attempt to obtain it
+	problem string
+	failed  time.Time
+}
+
+func newCertificates(ctx context.Context, o Options) *certificates {
+	c := &certificates{options: o, life: ctx, log: zap.New(bridge{o.Log.Handler()}), managed: map[string]*managed{}, files: newFiles(o.Files)}
+	c.view.Store(newView(nil))
+	c.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert:   func(cert certmagic.Certificate) (*certmagic.Config, error) { return c.of(cert.Names[0]), nil },
+		RenewCheckInterval: o.Renewal.Check,
+		Logger:             c.log,
+	})
+	c.authority = &authority{storage: o.Storage, export: filepath.Join(o.Data, "ca", "root.crt")}
+	c.own = c.newConfig()
+	c.own.Issuers = []certmagic.Issuer{c.authority}
+	c.own.DisableARI = true
+	if o.ACME != nil {
+		c.public = c.newConfig()
+		c.acme = certmagic.NewACMEIssuer(c.public, acmeIssuer(o, c.log))
+		c.public.Issuers = []certmagic.Issuer{c.acme}
+	}
+	return c
+}
+
+func (c *certificates) newConfig() *certmagic.Config {
+	return certmagic.New(c.cache, certmagic.Config{
+		Storage:            c.options.Storage,
+		RenewalWindowRatio: c.options.Renewal.Window,
+		OnEvent:            c.event,
+		ShouldEmitFunc:     func(event string) bool { return event == "cert_failed" || event == "cert_obtained" },
+		Logger:             c.log,
+	})
+}
+
+func acmeIssuer(o Options, log *zap.Logger) certmagic.ACMEIssuer {
+	issuer := certmagic.ACMEIssuer{
+		CA: o.ACME.Directory, TestCA: "", Email: o.ACME.Email, Agreed: true, TrustedRoots: o.ACME.Roots,
+		ListenHost: o.Address, AltHTTPPort: o.listening(80), AltTLSALPNPort: o.listening(443), Logger: log,
+	}
+	if dns := o.ACME.DNS; dns != nil {
+		issuer.DNS01Solver = &certmagic.DNS01Solver{DNSManager: certmagic.DNSManager{
+			DNSProvider: dns.Provider, Resolvers: dns.Resolvers, Logger: log,
+		}}
+	}
+	return issuer
+}
+
+// of returns how the certificate of a hostname is managed.
+func (c *certificates) of(name string) *certmagic.Config {
+	if c.public == nil || private(name) {
+		return c.own
+	}
+	return c.public
+}
+
+// private reports whether a hostname is one that no public authority signs: localhost,
+// a name without a dot, an address, or one below .localhost, .internal or .home.arpa.
+func private(name string) bool {
+	name = strings.TrimPrefix(name, "*.")
+	for _, suffix := range []string{".localhost", ".internal", ".home.arpa", ".local", ".test"} {
+		if strings.HasSuffix("."+name, suffix) {
+			return true
+		}
+	}
+	return !strings.Contains(name, ".") || !certmagic.SubjectQualifiesForPublicCert(name)
+}
+
+// apply makes the certificates those of the view's hostnames, and returns why some
+// cannot be.
+func (c *certificates) apply(v *view) (problems []string) {
+	names := maps.Clone(v.secure)
+	if v.anonymous {
+		names[fallback] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view.Store(v)
+	for name, m := range c.managed {
+		if !names[name] || c.files.cover(name) {
+			m.stop()
+			delete(c.managed, name)
+			c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		switch config := c.of(name); {
+		case c.files.cover(name):
+		case config == c.public && strings.HasPrefix(name, "*.") && c.options.ACME.DNS == nil:
+			problems = append(problems, fmt.Sprintf("%s has no certificate: an authority signs a wildcard only after a DNS-01 challenge; set edge.acme.dns, or name a file in edge.certificates", name))
+		case c.managed[name] == nil:
+			ctx, cancel := context.WithCancel(c.life)
+			m := &managed{config: config, stop: cancel, attempt: func() {}}
+			c.managed[name] = m
+			go c.manage(ctx, name, m)
+		}
+	}
+	return problems
+}
+
+// manage loads the certificate of a hostname, or obtains it, until that succeeds. Then
+// it is in the cache, which renews it.
+func (c *certificates) manage(ctx context.Context, name string, m *managed) {
+	for wait := c.options.Renewal.Retry; ctx.Err() == nil; wait = min(2*wait, mostRetry) {
+		err := c.load(ctx, name, m)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		c.mu.Lock()
+		if !errors.Is(err, context.Canceled) { // which event has recorded
+			m.problem, m.failed = err.Error(), time.Now()
+		}
+		c.mu.Unlock()
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// load loads the certificate of a hostname into the cache; it obtains one if the
+// storage has none.
+func (c *certificates) load(ctx context.Context, name string, m *managed) error {
+	cert, err := m.config.CacheManagedCertificate(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		attempt, cancel := context.WithCancel(ctx)
+		defer cancel()
+		c.mu.Lock()
+		m.attempt = cancel
+		c.mu.Unlock()
+		if err := m.config.ObtainCertAsync(attempt, name); err != nil {
+			return err
+		}
+		cert, err = m.config.CacheManagedCertificate(ctx, name)
+	}
+	if err != nil {
+		return err
+	}
+	if cert.NeedsRenewal(m.config) {
+		_ = c.cache.RenewManagedCertificates(ctx) // in a queue; it never fails at once
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m.problem, m.failed = "", time.Time{}
+	if c.managed[name] != m { // withdrawn meanwhile
+		c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
+	}
+	return nil
+}
+
+// event records what becomes of the attempts to obtain a certificate.
+func (c *certificates) event(_ context.Context, event string, data map[string]any) error {
+	name, _ := data["identifier"].(string)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.managed[name]
+	if m == nil {
+		return nil
+	}
+	switch event {
+	case "cert_failed":
+		err, _ := data["error"].(error)
+		m.problem, m.failed = fmt.Sprint(err), time.Now()
+		c.options.Log.Warn("a certificate could not be obtained", "hostname", name, "renewal", data["renewal"], "error", err)
+		m.attempt() // the next one is this package's to time, unless it renews
+	case "cert_obtained":
+		m.problem, m.failed = "", time.Time{}
+		c.options.Log.Info("a certificate has been obtained", "hostname", name, "renewal", data["renewal"], "issuer", data["issuer"])
+	}
+	return nil
+}
+
+// challenge answers the request of an HTTP-01 challenge for a hostname of the table.
+func (c *certificates) challenge(w http.ResponseWriter, r *http.Request) bool {
+	return c.acme != nil && certmagic.LooksLikeHTTPChallenge(r) &&
+		c.view.Load().claims(table.Hostname(r.Host)) && c.acme.HandleHTTPChallenge(w, r)
+}
+
+// config returns the configuration of handshakes. It answers those for a hostname of
+// the table only, also where a client resumes a session.
+func (c *certificates) config(protocols ...string) *tls.Config {
+	// Without certificates, the alert is unrecognized_name. Without tickets, a client
+	// cannot resume the session of a hostname that was withdrawn.
+	refused := &tls.Config{MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: append(protocols, acmez.ACMETLS1Protocol),
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if !c.view.Load().claims(hostname(hello.ServerName)) {
+				return refused, nil
+			}
+			return nil, nil
+		},
+		GetCertificate: c.get,
+	}
+}
+
+// get returns the certificate for a handshake.
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := hostname(hello.ServerName)
+	if slices.Equal(hello.SupportedProtos, []string{acmez.ACMETLS1Protocol}) {
+		if c.public == nil {
+			return nil, fmt.Errorf("%s has no challenge", name)
+		}
+		return c.public.GetCertificate(hello)
+	}
+	if fit(c.view.Load().secure, name) == fitsNot {
+		named := *hello
+		named.ServerName, name = fallback, fallback
+		hello = &named
+	}
+	if cert := c.files.get(name); cert != nil {
+		return cert, nil
+	}
+	return c.own.GetCertificate(hello)
+}
+
+// states returns what is known of each hostname's certificate, sorted by hostname.
+func (c *certificates) states() []fleet.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []fleet.Certificate
+	for name := range c.view.Load().secure {
+		state := fleet.Certificate{Hostname: name}
+		if cert := c.files.get(name); cert != nil {
+			describe(&state, cert.Leaf)
+		} else {
+			for _, cert := range c.cache.AllMatchingCertificates(name) {
+				if slices.Contains(cert.Names, name) && cert.Leaf.NotAfter.After(state.Until) {
+					describe(&state, cert.Leaf)
+				}
+			}
+		}
+		if m := c.managed[name]; m != nil {
+			state.Problem, state.Failed = m.problem, m.failed
+		} else if problem, at := c.files.problem(name); problem != "" {
+			state.Problem, state.Failed = problem, at
+		}
+		all = append(all, state)
+	}
+	slices.SortFunc(all, func(a, b fleet.Certificate) int { return cmp.Compare(a.Hostname, b.Hostname) })
+	return all
+}
+
+func describe(state *fleet.Certificate, leaf *x509.Certificate) {
+	state.Issuer = cmp.Or(leaf.Issuer.CommonName, strings.Join(leaf.Issuer.Organization, " "), leaf.Issuer.String())
+	state.From, state.Until = leaf.NotBefore, leaf.NotAfter
+}
+
+// hostname returns the form that a table uses for the server name of a handshake.
+func hostname(serverName string) string {
+	return strings.TrimSuffix(strings.ToLower(serverName), ".")
+}

@@ -1,0 +1,34 @@
+package edge
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// Completers returns the completion of edges.
+func Completers() map[string]session.Completer {
+	return map[string]session.Completer{"EDGE": complete}
+}
+
+// complete finds the edges, which have their state beside them.
+func complete(ctx context.Context, s *session.Session, cfg *config.Config, _ []string, _ string) []cobra.Completion {
+	states := session.Remembered(ctx, s, cfg, "edges", false, func(ctx context.Context) (map[string]string, error) {
+		var all workflows.EdgesResult
+		err := s.Peek(ctx, cfg, workflows.EdgesName, workflows.EdgesInput{}, &all)
+		byName := map[string]string{}
+		for _, e := range all.Edges {
+			byName[e.Name] = shownState(stateOf(e, all.Silent[e.Name]), e.Stale)
+		}
+		return byName, err
+	})
+	var list []cobra.Completion
+	for _, name := range sortedKeys(states) {
+		list = append(list, cobra.CompletionWithDesc(name, states[name]))
+	}
+	return list
+}

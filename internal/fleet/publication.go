@@ -1,0 +1,31 @@
+package fleet
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// PublicationSource is what the registry has of a service that its publication is made
+// of.
+type PublicationSource struct {
+	// Definition is that of the release; nil before the first.
+	Definition *servicedef.Service
+	// Members are the components of the release, with their host ports.
+	Members []Member
+	// Addresses are those on which nodes publish routes, by node.
+	Addresses map[string]string
+	// Held are components whose only container is being replaced.
+	Held []string
+	// Maintenance is set while an operator keeps the service from being reached.
+	Maintenance bool
+}
+
+// Compare orders endpoints by hostname, port, protocol and path.
+func (e Endpoint) Compare(other Endpoint) int {
+	return cmp.Or(
+		strings.Compare(e.Hostname, other.Hostname), cmp.Compare(e.Port, other.Port),
+		strings.Compare(e.Protocol, other.Protocol), strings.Compare(e.Path, other.Path),
+	)
+}

@@ -1,0 +1,165 @@
+package plan
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Endpoints returns what a service claims at the edges, each once, in order. A service
+// that is stopped keeps its claims.
+func Endpoints(definition servicedef.Service) []fleet.Endpoint {
+	var all []fleet.Endpoint
+	for _, c := range definition.Components {
+		for _, r := range c.Routes {
+			for _, at := range places(r) {
+				all = append(all, at.endpoint)
+			}
+		}
+	}
+	slices.SortFunc(all, fleet.Endpoint.Compare)
+	return slices.Compact(all)
+}
+
+// Publication returns what edges serve of a service: one route for each endpoint of its
+// definition, in their order. Components that share an endpoint serve it together, in
+// the order of the definition. A component that is stopped, or held, has no upstream.
+func Publication(source fleet.PublicationSource) []fleet.EdgeRoute {
+	if source.Definition == nil {
+		return nil
+	}
+	p := publisher{source: source, routes: map[fleet.Endpoint]*fleet.EdgeRoute{}}
+	for _, c := range source.Definition.Components {
+		for _, r := range c.Routes {
+			for _, at := range places(r) {
+				p.serve(c.Name, r, at)
+			}
+		}
+	}
+	routes := make([]fleet.EdgeRoute, 0, len(p.routes))
+	for _, endpoint := range Endpoints(*source.Definition) {
+		route := *p.routes[endpoint]
+		route.Held = route.Held && len(route.Upstreams) == 0
+		routes = append(routes, route)
+	}
+	return routes
+}
+
+// place is an endpoint of a route; redirect is the hostname to which it redirects, ""
+// where it serves.
+type place struct {
+	endpoint fleet.Endpoint
+	redirect string
+}
+
+// places returns the endpoints of a route; none if edges do not serve it.
+func places(r servicedef.Route) []place {
+	if !r.AtEdges() {
+		return nil
+	}
+	at := fleet.Endpoint{Port: r.Port, Protocol: fleet.ProtocolTCP}
+	switch {
+	case r.Mode == "l7":
+		at.Protocol, at.Path = fleet.ProtocolHTTP, strings.TrimSuffix(r.Path, "/")
+	case r.Protocol == fleet.ProtocolUDP:
+		at.Protocol = fleet.ProtocolUDP
+	}
+	named := func(hostname string) fleet.Endpoint {
+		e := at
+		e.Hostname = strings.ToLower(hostname)
+		return e
+	}
+	if len(r.Hostname) == 0 {
+		return []place{{endpoint: at}}
+	}
+	var all []place
+	for _, hostname := range r.Hostname {
+		all = append(all, place{endpoint: named(hostname)})
+	}
+	for _, hostname := range r.RedirectFrom {
+		all = append(all, place{named(hostname), strings.ToLower(r.Hostname.First())})
+	}
+	return all
+}
+
+// publisher makes one publication.
+type publisher struct {
+	source fleet.PublicationSource
+	routes map[fleet.Endpoint]*fleet.EdgeRoute
+}
+
+// serve adds a component to those that serve an endpoint.
+func (p *publisher) serve(component string, r servicedef.Route, at place) {
+	route := p.routes[at.endpoint]
+	if route == nil {
+		route = edgeRoute(r, at)
+		route.Maintenance = p.source.Maintenance && at.redirect == ""
+		p.routes[at.endpoint] = route
+	}
+	if !slices.Contains(route.Components, component) {
+		route.Components = append(route.Components, component)
+	}
+	if route.Redirect != "" {
+		return
+	}
+	if slices.Contains(p.source.Held, component) {
+		route.Held = true
+		return
+	}
+	if upstream := p.upstream(component, r.Name); upstream != "" && !slices.Contains(route.Upstreams, upstream) {
+		route.Upstreams = append(route.Upstreams, upstream)
+	}
+}
+
+// upstream returns the address of a component's container, "" if it has none.
+func (p *publisher) upstream(component, route string) string {
+	for _, m := range p.source.Members {
+		address := p.source.Addresses[m.Node]
+		if m.Component != component || !m.Active || address == "" {
+			continue
+		}
+		for _, held := range m.Routes {
+			if held.Name == route && held.HostPort != 0 {
+				return net.JoinHostPort(address, strconv.Itoa(held.HostPort))
+			}
+		}
+	}
+	return ""
+}
+
+// edgeRoute returns a route at one of its endpoints, without a component.
+func edgeRoute(r servicedef.Route, at place) *fleet.EdgeRoute {
+	if at.redirect != "" {
+		return &fleet.EdgeRoute{Endpoint: at.endpoint, Name: r.Name, Plain: r.Plain(), Redirect: at.redirect}
+	}
+	return &fleet.EdgeRoute{
+		Endpoint: at.endpoint, Name: r.Name, Plain: r.Plain(),
+		Strip: r.Strip, H2C: r.H2C, Compress: r.Compress,
+		BasicAuth: r.BasicAuth, Allow: r.Allow, ProxyProtocol: r.ProxyProtocol,
+	}
+}
+
+// Released is what a publication of a release is made from, as far as the release says.
+func Released(r fleet.Release) fleet.PublicationSource {
+	source := fleet.PublicationSource{Definition: r.Definition, Members: r.Members(), Addresses: map[string]string{}}
+	for node, host := range r.Hosts {
+		source.Addresses[node] = host.Address
+	}
+	return source
+}
+
+// MemberAt returns the component of a service to whose container an upstream leads.
+func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bool) {
+	for _, m := range source.Members {
+		for _, r := range m.Routes {
+			if net.JoinHostPort(source.Addresses[m.Node], strconv.Itoa(r.HostPort)) == upstream {
+				return m, true
+			}
+		}
+	}
+	return fleet.Member{}, false
+}

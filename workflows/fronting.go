@@ -1,0 +1,246 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+)
+
+// publishInterim makes the edges serve the service without the containers that are about
+// to stop, and waits until these have no request, for no longer than they drain. Held
+// keeps new requests waiting, because successors follow. An edge that is away is passed
+// over: its clients notice.
+func (d *deploy) publishInterim(ctx workflow.Context, request fleet.PublishRequest) error {
+	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
+	d.interim = true
+	made, err := callControl(ctx, "take what stops off the edges", d.left(ctx), control.MakePublication, request)
+	if err != nil {
+		return err
+	}
+	became := publishTo(ctx, made.Edges, []fleet.Publication{made.Publication})
+	drainAt(ctx, acknowledging(became), made.Former, plan.DrainOf(d.release, slices.Concat(request.Held, request.Stopped)))
+	return ctx.Err()
+}
+
+// acknowledging are the edges that have what was published.
+func acknowledging(became []EdgePublished) []string {
+	var names []string
+	for _, b := range became {
+		if b.Error == nil {
+			names = append(names, b.Edge)
+		}
+	}
+	return names
+}
+
+// served are those of the components to whose containers edges send requests.
+func (d *deploy) served(components []string) []string {
+	if len(d.release.Edges) == 0 || len(components) == 0 {
+		return nil
+	}
+	var served []string
+	now := plan.Publication(plan.Released(d.release))
+	for _, name := range components {
+		reaches := func(r fleet.EdgeRoute) bool { return len(r.Upstreams) > 0 && slices.Contains(r.Components, name) }
+		if slices.ContainsFunc(now, reaches) {
+			served = append(served, name)
+		}
+	}
+	return served
+}
+
+// hold keeps requests waiting at the edges for the components that stop before their
+// successors start. The images of these are pulled before.
+func (d *deploy) hold(ctx workflow.Context, wave []plan.Step) error {
+	var stopping []string
+	for _, step := range wave {
+		for _, s := range step.StopsFirst {
+			if s.Active && !slices.Contains(d.held, s.Component) && !slices.Contains(stopping, s.Component) {
+				stopping = append(stopping, s.Component)
+			}
+		}
+	}
+	stopping = d.served(stopping)
+	if len(stopping) == 0 {
+		return nil
+	}
+	if err := d.fetch(ctx, wave); err != nil {
+		return err
+	}
+	d.log("Holding requests at the edges")
+	d.held = append(d.held, stopping...)
+	return d.publishInterim(ctx, fleet.PublishRequest{Held: d.held})
+}
+
+// fetch pulls the images of a wave.
+func (d *deploy) fetch(ctx workflow.Context, wave []plan.Step) error {
+	g := newGroup(ctx)
+	for _, step := range wave {
+		pull := nodeStep(g.ctx, step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))
+		in := activities.RunContainerInput{Component: d.spec(step)}
+		g.add(workflow.ExecuteActivity(pull, node.FetchImage, in), func(f workflow.Future) error {
+			return nodeFault(timeoutFault(f.Get(ctx, nil), "fetch the image of "+step.Component), step.Node)
+		})
+	}
+	return g.wait(ctx)
+}
+
+// withdraw takes the containers that the deploy stops off the edges.
+func (d *deploy) withdraw(ctx workflow.Context) error {
+	var stopping []string
+	for _, step := range d.plan.Steps {
+		if step.Action == plan.Stop {
+			stopping = append(stopping, step.Component)
+		}
+	}
+	stopping = d.served(stopping)
+	if len(stopping) == 0 {
+		return nil
+	}
+	d.log("Taking the containers off the edges")
+	return d.publishInterim(ctx, fleet.PublishRequest{Stopped: stopping})
+}
+
+// reach fails if an edge cannot connect to a new container. An edge that does not answer
+// is passed over.
+func (d *deploy) reach(ctx workflow.Context) error {
+	upstreams := d.newUpstreams()
+	if len(upstreams) == 0 {
+		return nil
+	}
+	g := newGroup(ctx)
+	for _, e := range d.release.Edges {
+		name := e.Name
+		step := edgeStep(g.ctx, name, "reach the new containers from "+name, 0)
+		g.add(workflow.ExecuteActivity(step, edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
+			var result activities.ReachUpstreamsResult
+			switch err := f.Get(ctx, &result); {
+			case isCancelled(err):
+				return err
+			case err != nil:
+				workflow.GetLogger(ctx).Warn("edge is passed over", "edge", name, "error", err)
+				return nil
+			}
+			return d.unreached(name, upstreams, result.Problems)
+		})
+	}
+	return g.wait(ctx)
+}
+
+// newUpstreams are the addresses of the new containers to which edges will send requests.
+func (d *deploy) newUpstreams() []string {
+	if len(d.release.Edges) == 0 || !d.desired.AtEdges() {
+		return nil
+	}
+	before := fleet.Publication{Routes: plan.Publication(plan.Released(d.release))}.Upstreams()
+	after := fleet.Publication{Routes: plan.Publication(d.source())}.Upstreams()
+	return slices.DeleteFunc(after, func(u string) bool { return slices.Contains(before, u) })
+}
+
+// source is what the publication will be made from when the deploy is committed.
+func (d *deploy) source() fleet.PublicationSource {
+	after := plan.Released(d.release)
+	after.Definition, after.Members = &d.desired, plan.Members(d.desired, d.release, d.plan, d.members)
+	return after
+}
+
+// unreached is the fault of the first upstream to which an edge could not connect.
+func (d *deploy) unreached(name string, upstreams []string, problems map[string]string) error {
+	for _, u := range upstreams {
+		problem, failed := problems[u]
+		if !failed {
+			continue
+		}
+		f := fault.New(fault.Unhealthy, "edge %s does not reach the new container at %s: %s", name, u, fleet.Text(problem, 1024))
+		if m, found := plan.MemberAt(d.source(), u); found {
+			f.Message = "edge " + name + " does not reach " + m.Component + " at " + u + " on " + m.Node + ": " + fleet.Text(problem, 1024)
+			f.Node, f.Component = m.Node, m.Component
+			f = f.WithHint("publish the routes of %s on an address that %s reaches: [node] publish in the mcp.toml of its worker", m.Node, name)
+		}
+		return f
+	}
+	return nil
+}
+
+// publish makes the edges serve the release that was committed, and waits for each that
+// answers.
+func (d *deploy) publish(ctx workflow.Context) {
+	p := d.stale.Publishing
+	if p == nil {
+		return
+	}
+	d.interim = false
+	if len(p.Edges) > 0 {
+		d.log("Publishing to the edges")
+	}
+	d.result.Edges = publishTo(ctx, p.Edges, []fleet.Publication{p.Publication})
+}
+
+// publishRelease makes the edges serve what the registry has of the release again, after
+// they have served something else. Where it fails the monitor repeats it.
+func (d *deploy) publishRelease(ctx workflow.Context) {
+	if !d.interim {
+		return
+	}
+	d.interim = false
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	request := fleet.PublishRequest{Service: d.desired.Name, Deployment: d.number, Run: d.runID}
+	if err := republish(ctx, request, 0); err != nil {
+		workflow.GetLogger(ctx).Error("the release is not published again", "error", err)
+	}
+}
+
+// recordEdges records what the edges have of the release.
+func (d *deploy) recordEdges(ctx workflow.Context) error {
+	p := d.stale.Publishing
+	if p == nil {
+		return nil
+	}
+	if err := recordPublished(ctx, d.result.Edges, []fleet.Publication{p.Publication}); err != nil {
+		workflow.GetLogger(ctx).Warn("what the edges have is not recorded", "error", err)
+	}
+	return nil
+}
+
+// drain waits until the predecessors have served their clients. Those of edges have been
+// served when the edges say so, where all of them have acknowledged the release; clients
+// that use the ports of the nodes get the whole time of the drain.
+func (d *deploy) drain(ctx workflow.Context) {
+	most, begun := d.plan.Drain(), workflow.Now(ctx)
+	var former, edges []string
+	if p := d.stale.Publishing; p != nil && len(p.Edges) > 0 {
+		former, edges = p.Former, acknowledging(d.result.Edges)
+		if len(edges) < len(p.Edges) {
+			edges = nil // the others send requests to the predecessors still
+		}
+		most = max(most, d.plan.EdgeDrain())
+	}
+	drained := false
+	g := newGroup(ctx)
+	g.do(func(ctx workflow.Context) error {
+		drained = drainAt(ctx, edges, former, most)
+		return nil
+	})
+	g.do(func(ctx workflow.Context) error { return sleep(ctx, d.plan.DirectDrain()) })
+	err := g.wait(ctx)
+	if !drained && err == nil {
+		err = sleep(ctx, most-workflow.Now(ctx).Sub(begun))
+	}
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)
+	}
+}
+
+// sleep is workflow.Sleep, at no cost where there is nothing to wait for.
+func sleep(ctx workflow.Context, time time.Duration) error {
+	if time <= 0 {
+		return nil
+	}
+	return workflow.Sleep(ctx, time)
+}

@@ -1,0 +1,117 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// publishTo publishes to edges side by side, and returns what became of it at each.
+// One that is away delays the others by no more than edgeTimeout.
+func publishTo(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
+	became := make([]EdgePublished, len(edges))
+	g := newGroup(ctx)
+	for i, name := range edges {
+		became[i].Edge = name
+		step := edgeStep(g.ctx, name, "publish to "+name, 0)
+		g.add(workflow.ExecuteActivity(step, edge.PublishRoutes, activities.PublishRoutesInput{Publications: publications}), func(f workflow.Future) error {
+			var result activities.PublishRoutesResult
+			if err := edgeFault(f.Get(ctx, &result), name); err != nil {
+				became[i].Error = activities.FaultOf(err)
+				return nil // the other edges have it nonetheless
+			}
+			became[i].Problems = fleet.CheckedProblems(result.Problems)
+			became[i].Error = unacknowledged(name, publications, result.Acks)
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+	return became
+}
+
+// unacknowledged is the fault of an edge that has answered and does not have all of the
+// publications; nil if it has.
+func unacknowledged(name string, publications []fleet.Publication, acks []fleet.EdgeAck) *fault.Error {
+	for _, p := range publications {
+		has := slices.ContainsFunc(acks, func(a fleet.EdgeAck) bool { return a.Service == p.Service && a.Version >= p.Version })
+		if !has {
+			return fault.New(fault.Unavailable, "edge %s has not taken over the routes of %s", name, p.Service).
+				WithHint("see why: mcp edge show %s", name)
+		}
+	}
+	return nil
+}
+
+// recordPublished records which edges have acknowledged publications, and which have
+// not. The monitor repeats what it does not record: it does not wait for Postgres for
+// long. What an edge claims to have beyond the publications does not count.
+func recordPublished(ctx workflow.Context, became []EdgePublished, publications []fleet.Publication) error {
+	var in activities.RecordPublishedInput
+	for _, b := range became {
+		for _, p := range publications {
+			if b.Error != nil {
+				in.Misses = append(in.Misses, fleet.EdgeMiss{Edge: b.Edge, Service: p.Service, Problem: b.Error.Message})
+				continue
+			}
+			in.Acks = append(in.Acks, fleet.EdgeAck{Edge: b.Edge, Service: p.Service, Version: p.Version, Problems: b.Problems})
+		}
+	}
+	if len(in.Acks)+len(in.Misses) == 0 {
+		return nil
+	}
+	// No local activity: it would keep back what else the workflow does meanwhile.
+	step := controlStep(ctx, "record what the edges have", recordTimeout)
+	return workflow.ExecuteActivity(step, control.RecordPublished, in).Get(ctx, nil)
+}
+
+// republish makes a publication, publishes it, and records what became of it.
+func republish(ctx workflow.Context, request fleet.PublishRequest, left time.Duration) error {
+	made, err := callControl(ctx, "make the routes of "+request.Service+" anew", left, control.MakePublication, request)
+	if err != nil {
+		return err
+	}
+	publications := []fleet.Publication{made.Publication}
+	return recordPublished(ctx, publishTo(ctx, made.Edges, publications), publications)
+}
+
+// edgeFault is the fault of a step on an edge.
+func edgeFault(err error, name string) error {
+	if err == nil || isCancelled(err) {
+		return err
+	}
+	if isUntaken(err) {
+		return fault.New(fault.Unavailable, "edge %s is away: nothing polls %s", name, activities.QueueEdge(name)).
+			WithHint("start it on its host: mcp-edge; or forget it: mcp edge remove %s", name)
+	}
+	f := *activities.FaultOf(err)
+	f.Message = "edge " + name + ": " + f.Message
+	return &f
+}
+
+// drainAt waits until upstreams have no request and no connection at the edges, for at
+// most that long, and reports whether all edges say so.
+func drainAt(ctx workflow.Context, edges, upstreams []string, most time.Duration) (drained bool) {
+	drained = len(edges) > 0 && len(upstreams) > 0
+	if !drained || most <= 0 {
+		return false
+	}
+	g := newGroup(ctx)
+	for _, name := range edges {
+		step := edgeStep(g.ctx, name, "drain at "+name, most)
+		g.add(workflow.ExecuteActivity(step, edge.DrainRoute, activities.DrainRouteInput{Upstreams: upstreams, Drain: most}), func(f workflow.Future) error {
+			var result activities.DrainRouteResult
+			if err := f.Get(ctx, &result); err != nil {
+				workflow.GetLogger(ctx).Warn("upstreams are not drained", "edge", name, "error", err)
+				drained = false
+			}
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+	return drained
+}
