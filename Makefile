@@ -38,7 +38,7 @@ EDGE_TOOLS := bin/pebble bin/pebble-challtestsrv
 LINT_TOOLS := bin/golangci-lint bin/workflowcheck
 # What only measurements need; built when one is made. bin/temporal-server takes
 # some four minutes of two cores the first time.
-BENCH_TOOLS := bin/plot bin/benchstat bin/temporal-server bin/temporal-sql-tool
+BENCH_TOOLS := bin/caddy bin/plot bin/benchstat bin/temporal-server bin/temporal-sql-tool
 
 .PHONY: tools
 tools: $(RUN_TOOLS) $(EDGE_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, pebble, the linters
@@ -50,6 +50,7 @@ bin/pebble:        PACKAGE := github.com/letsencrypt/pebble/v2/cmd/pebble
 bin/pebble-challtestsrv: PACKAGE := github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv
 bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 bin/workflowcheck: PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
+bin/caddy:         PACKAGE := github.com/caddyserver/caddy/v2/cmd/caddy
 bin/plot:          PACKAGE := .
 bin/benchstat:     PACKAGE := golang.org/x/perf/cmd/benchstat
 bin/temporal-server:   PACKAGE := go.temporal.io/server/cmd/server
@@ -59,6 +60,7 @@ bin/registry:      tools/registry/go.mod
 bin/pebble bin/pebble-challtestsrv: tools/pebble/go.mod
 bin/golangci-lint: tools/lint/go.mod
 bin/workflowcheck: tools/workflowcheck/go.mod
+bin/caddy:         tools/caddy/go.mod
 bin/plot:          tools/plot/go.mod tools/plot/main.go
 bin/benchstat:     tools/benchstat/go.mod
 bin/temporal-server bin/temporal-sql-tool: tools/temporal-server/go.mod

@@ -12,14 +12,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
 // options are those of one run.
 type options struct {
 	edge    string
+	caddy   string
 	rounds  int
 	time    time.Duration
 	hosts   []int
@@ -29,12 +27,9 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "run" { // this process is plain Caddy: see startCaddy
-		caddycmd.Main()
-		return
-	}
 	var o options
 	flag.StringVar(&o.edge, "edge", "../bin/mcp-edge", "the `program` to measure")
+	flag.StringVar(&o.caddy, "caddy", "../bin/caddy", "the `program` to compare it with")
 	flag.IntVar(&o.rounds, "rounds", 10, "how many rounds to measure")
 	flag.DurationVar(&o.time, "time", 4*time.Second, "how long each proxy is loaded in a round")
 	hosts := flag.String("hosts", "1,100,1000", "how many hostnames to serve, in `list`s of rows")
@@ -87,7 +82,7 @@ func measure(ctx context.Context, o options, dir string, n int) ([]row, error) {
 		return nil, err
 	}
 	defer s.stop()
-	proxies, err := s.startProxies(ctx, o.edge)
+	proxies, err := s.startProxies(ctx, o)
 	if err != nil {
 		return nil, err
 	}

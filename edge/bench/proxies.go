@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // proxy is a program under measurement: its name, and its port of each scheme.
@@ -21,14 +23,14 @@ type proxy struct {
 func (p proxy) address(scheme string) string { return fmt.Sprintf("127.0.0.1:%d", p.ports[scheme]) }
 
 // startProxies starts every proxy.
-func (s *site) startProxies(ctx context.Context, program string) ([]proxy, error) {
+func (s *site) startProxies(ctx context.Context, o options) ([]proxy, error) {
 	var proxies []proxy
 	for _, starter := range []struct {
 		name  string
 		start func(context.Context, proxy) error
 	}{
-		{edge, func(ctx context.Context, p proxy) error { return s.startEdge(ctx, program, p) }},
-		{caddy, s.startCaddy},
+		{edge, func(ctx context.Context, p proxy) error { return s.startEdge(ctx, o.edge, p) }},
+		{caddy, func(ctx context.Context, p proxy) error { return s.startCaddy(ctx, o.caddy, p) }},
 		{nginx, s.startNginxProxy},
 		{haproxy, s.startHAProxy},
 	} {
@@ -48,9 +50,8 @@ func (s *site) startProxies(ctx context.Context, program string) ([]proxy, error
 	return proxies, nil
 }
 
-// startCaddy starts this program as Caddy with its standard modules: each hostname has a
-// route with a static upstream.
-func (s *site) startCaddy(ctx context.Context, p proxy) error {
+// startCaddy starts Caddy: each hostname has a route with a static upstream.
+func (s *site) startCaddy(ctx context.Context, program string, p proxy) error {
 	type object = map[string]any
 	var routes []object
 	for _, host := range s.hosts {
@@ -79,11 +80,7 @@ func (s *site) startCaddy(ctx context.Context, p proxy) error {
 	if err := os.WriteFile(path, config, 0o600); err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	c := exec.CommandContext(ctx, self, "run", "--config", path)
+	c := exec.CommandContext(ctx, program, "run", "--config", path)
 	c.Env = append(os.Environ(), "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
 	return s.start(ctx, p.name, c, p.address("http"), p.address("https"))
 }
@@ -162,5 +159,47 @@ backend app
 // startEdge starts mcp-edge on what it would have on disk after a reboot. It serves that
 // without Temporal.
 func (s *site) startEdge(ctx context.Context, program string, p proxy) error {
+	data := filepath.Join(s.dir, "edge")
+	if err := s.publish(filepath.Join(data, "publications")); err != nil {
+		return err
+	}
+	config := filepath.Join(s.dir, "mcp.toml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, `[temporal]
+address = "127.0.0.1:1"
+[edge]
+name = "bench"
+data = %q
+listen = "127.0.0.1"
+ports = { 80 = %d, 443 = %d }
+certificates = [%q]
+metrics = "off"
+`, data, p.ports["http"], p.ports["https"], filepath.Join(s.dir, "tls.pem")), 0o600); err != nil {
+		return err
+	}
+	return s.start(ctx, p.name, exec.CommandContext(ctx, program, "--config", config), p.address("http"), p.address("https"))
+}
+
+// publish writes the publications of one service for each hostname, which serves it over
+// http and over https.
+func (s *site) publish(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for i, host := range s.hosts {
+		p := fleet.Publication{Service: fmt.Sprintf("service-%d", i), Version: 1}
+		for _, port := range []int{80, 443} {
+			p.Routes = append(p.Routes, fleet.EdgeRoute{
+				Endpoint:   fleet.Endpoint{Port: port, Protocol: fleet.ProtocolHTTP, Hostname: host},
+				Components: []string{"web"}, Name: "http", Upstreams: []string{s.upstream}, Plain: port == 80,
+			})
+		}
+		text, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, p.Service+".json"), text, 0o600); err != nil {
+			return err
+		}
+	}
 	return nil
 }
