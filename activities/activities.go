@@ -54,6 +54,8 @@ type Node struct {
 	Fence *Fence
 	// Slots bound how many pulls and starts run at once.
 	Slots *Slots
+
+	readers readers
 }
 
 // Builder holds the activities of a worker that has the sources.

@@ -24,7 +24,15 @@ func (a *Control) BeginDeployment(ctx context.Context, in fleet.BeginRequest) (f
 		return fleet.BeginResult{}, err
 	}
 	in.Claims = plan.Endpoints(in.Definition)
-	return a.Registry.BeginDeployment(ctx, in)
+	begun, err := a.Registry.BeginDeployment(ctx, in)
+	if fault.Is(err, fault.Conflict) {
+		// The holder of an endpoint may be a deployment whose workflow was ended.
+		if lost := a.closeLost(ctx); lost != nil {
+			return begun, err
+		}
+		begun, err = a.Registry.BeginDeployment(ctx, in)
+	}
+	return begun, err
 }
 
 // invalid makes what is wrong with a definition a fault.

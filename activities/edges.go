@@ -2,14 +2,19 @@ package activities
 
 import (
 	"context"
+	"time"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // MakePublication records what edges serve for a service from now on, and returns it
-// with the edges that have yet to get it. Each call makes a newer version. A service
-// that the registry does not have gets a publication without routes.
+// with the edges that have yet to get it. Each call makes a newer version. A request
+// without a deployment leaves out what the deployment under way leaves out. The error is
+// NotFound if the registry has neither the service nor a publication of it.
 func (a *Control) MakePublication(ctx context.Context, in fleet.PublishRequest) (fleet.Publishing, error) {
 	return a.Registry.Publish(ctx, in, plan.Publication)
 }
@@ -46,20 +51,46 @@ type RecordAcksInput struct {
 // RecordAcks records what edges have of publications. What edges say that are not
 // admitted is ignored.
 func (a *Control) RecordAcks(ctx context.Context, in RecordAcksInput) error {
-	return a.Registry.RecordAcks(ctx, in.Acks)
+	return a.Registry.RecordAcks(ctx, fleet.CheckedAcks(in.Acks, time.Now()))
 }
 
 // RecordAnnouncement records that an edge has started, and returns the publications
 // that it lacks, if its key is admitted. Another key than the admitted one is a
 // Conflict.
 func (a *Control) RecordAnnouncement(ctx context.Context, in fleet.EdgeRecord) (fleet.EdgeAnswer, error) {
+	key, err := keyOf(in.Name, in.Key)
+	if err != nil {
+		return fleet.EdgeAnswer{}, err
+	}
+	in = in.Checked(time.Now())
+	in.Key = key
 	return a.Registry.AnnounceEdge(ctx, in)
+}
+
+// keyOf returns the key of an edge in the one form in which keys are compared.
+func keyOf(edge, text string) (string, error) {
+	if !servicedef.IsLabel(edge) {
+		return "", fault.New(fault.Invalid, "%q is no name of an edge", fleet.Text(edge, 100)).
+			WithHint("use lower-case letters, digits and hyphens")
+	}
+	key, err := seal.ParseKey(text)
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "the key of edge %s", edge)
+	}
+	return key.String(), nil
 }
 
 // PinEdge admits the key of an edge and returns the edge. The error is NotFound where
 // neither the edge nor the request has a key, and a Conflict where the edge has
 // announced another one, or another one is admitted.
 func (a *Control) PinEdge(ctx context.Context, in fleet.EdgeAdmission) (fleet.EdgeState, error) {
+	if in.Key != "" {
+		key, err := keyOf(in.Edge, in.Key)
+		if err != nil {
+			return fleet.EdgeState{}, err
+		}
+		in.Key = key
+	}
 	return a.Registry.AdmitEdge(ctx, in)
 }
 
@@ -83,7 +114,7 @@ type RecordEdgeStatusInput struct {
 // RecordEdgeStatus records what an edge reports of itself. The versions in it are
 // acknowledged. That of an edge which is not admitted is ignored.
 func (a *Control) RecordEdgeStatus(ctx context.Context, in RecordEdgeStatusInput) error {
-	return a.Registry.RecordEdgeStatus(ctx, in.Edge, in.Status)
+	return a.Registry.RecordEdgeStatus(ctx, in.Edge, in.Status.Checked(time.Now()))
 }
 
 // EndpointHolders returns the holders of those of the endpoints that are held.

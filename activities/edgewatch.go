@@ -13,7 +13,7 @@ import (
 // EdgeWatchStore keeps what is observed of edges.
 type EdgeWatchStore interface {
 	AdmittedEdges(ctx context.Context) ([]string, error)
-	MissingAt(ctx context.Context, edge, after string) ([]fleet.Publication, error)
+	MissingAt(ctx context.Context, edge, after string) (missing []fleet.Publication, more bool, err error)
 	RecordEdgeDrift(ctx context.Context, o fleet.EdgeObservation, destinations []string, decide func(fleet.EdgeEvidence) fleet.EdgeFindings) (fleet.EdgeFindings, []fleet.Publication, error)
 	OpenEdgeDrift(ctx context.Context, begun []fleet.Event, destinations []string) error
 }
@@ -28,7 +28,7 @@ type RecordPublishedInput struct {
 // stale, which is an event.
 func (a *Control) RecordPublished(ctx context.Context, in RecordPublishedInput) error {
 	if len(in.Acks) > 0 {
-		if err := a.Registry.RecordAcks(ctx, in.Acks); err != nil {
+		if err := a.Registry.RecordAcks(ctx, fleet.CheckedAcks(in.Acks, time.Now())); err != nil {
 			return err
 		}
 	}
@@ -57,9 +57,8 @@ type MissingAtResult struct {
 
 // MissingAt reads the publications that an edge has not acknowledged.
 func (a *Control) MissingAt(ctx context.Context, in MissingAtInput) (MissingAtResult, error) {
-	missing, err := a.Registry.MissingAt(ctx, in.Edge, in.After)
-	fitting := fleet.Fitting(missing)
-	return MissingAtResult{Publications: fitting, More: len(fitting) < len(missing)}, err
+	missing, more, err := a.Registry.MissingAt(ctx, in.Edge, in.After)
+	return MissingAtResult{Publications: missing, More: more}, err
 }
 
 // AdmittedEdges reads the names of the edges that the monitor observes.
@@ -94,7 +93,7 @@ func (a *Control) RecordEdgeObservation(ctx context.Context, in fleet.EdgeObserv
 	if err != nil {
 		return result, err
 	}
-	result.Remake, result.Missing = findings.Remake, fleet.Fitting(missing)
+	result.Remake, result.Missing = findings.Remake, missing
 	if len(a.Alerts) > 0 {
 		result.Alerting, err = a.Registry.Alerting(ctx, tooLate)
 	}

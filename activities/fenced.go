@@ -36,7 +36,7 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 			if err := a.readLabels(ctx, s.service, s.identity); err != nil {
 				return none, err
 			}
-			return work(ctx, uninterrupted{labelling(a.Runtime, s.adopted)})
+			return work(ctx, uninterrupted{labelling(a.Runtime, s.adopted), &a.readers})
 		})
 	}()
 	<-ctx.Done() // as it also is when the step has ended
@@ -52,7 +52,10 @@ func inside[T any](ctx context.Context, a *Node, s step, work func(ctx context.C
 // Closing the connection would not help: podman carries the request out, and the
 // next step would not see that it is still under way. A context that has ended
 // begins no call.
-type uninterrupted struct{ runtime.Runtime }
+type uninterrupted struct {
+	runtime.Runtime
+	readers *readers
+}
 
 func (u uninterrupted) Run(ctx context.Context, spec runtime.ContainerSpec) (id string, err error) {
 	err = finish(ctx, 0, func(ctx context.Context) error {
@@ -71,7 +74,9 @@ func (u uninterrupted) Stop(ctx context.Context, name string, timeout time.Durat
 	return finish(ctx, timeout, func(ctx context.Context) error { return u.Runtime.Stop(ctx, name, timeout) })
 }
 
+// Remove lets the readers of the container's output read its last lines first.
 func (u uninterrupted) Remove(ctx context.Context, name string) error {
+	u.readers.lastWords(ctx, u.Runtime, name)
 	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Remove(ctx, name) })
 }
 

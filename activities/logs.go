@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -58,9 +59,9 @@ type LogsResult struct {
 
 // SourceLogs is the output of the containers of one component.
 type SourceLogs struct {
-	Component string            `json:"component"`
-	Container string            `json:"container"`
-	Lines     []runtime.LogLine `json:"lines,omitempty"`
+	Component string    `json:"component"`
+	Container string    `json:"container"`
+	Lines     []LogLine `json:"lines,omitempty"`
 	// Marks are where to go on, by the containers' ids.
 	Marks map[string]runtime.LogMark `json:"marks"`
 	// Cut is set if the first of the selected lines are omitted.
@@ -69,10 +70,18 @@ type SourceLogs struct {
 	Absent bool `json:"absent,omitempty"`
 }
 
+// LogLine is a line of output.
+type LogLine struct {
+	runtime.LogLine
+	// Container is the one that has printed it, where that waits as a successor: it has
+	// not the source's name.
+	Container string `json:"container,omitempty"`
+}
+
 // ContainerLogs reads the output of containers. If it waits, it follows each
-// through restarts, and into the container that takes its name, which is
-// read from its beginning; the one that had it is read to its end. It returns
-// once there are lines, or when the wait is over.
+// through restarts, and into the container that is to take its name, which is
+// read from its beginning, whether it becomes healthy or not; the one that had the name
+// is read to its end. It returns once there are lines, or when the wait is over.
 func (a *Node) ContainerLogs(ctx context.Context, in LogsInput) (LogsResult, error) {
 	return reporting(ctx, func(ctx context.Context, _ *reporter) (LogsResult, error) {
 		allow(ctx, in.Wait)
@@ -125,7 +134,7 @@ func readLast(ctx context.Context, engine runtime.Runtime, s *SourceLogs, in Log
 	last, mark := lastLines{lines: in.Lines, bytes: bytes}, runtime.LogMark{Time: since}
 	err = engine.Logs(ctx, info.ID, runtime.LogQuery{Since: since, Tail: in.Lines}, func(line runtime.LogLine) bool {
 		mark.Pass(line)
-		last.add(line)
+		last.add(LogLine{LogLine: line})
 		return true
 	})
 	s.Lines, s.Cut, s.Marks[info.ID] = last.kept, last.cut, mark
@@ -135,13 +144,13 @@ func readLast(ctx context.Context, engine runtime.Runtime, s *SourceLogs, in Log
 // lastLines keeps the last lines that are added.
 type lastLines struct {
 	lines, bytes int
-	kept         []runtime.LogLine
+	kept         []LogLine
 	size         int
 	// cut is set if a selected line was dropped because of its size.
 	cut bool
 }
 
-func (l *lastLines) add(line runtime.LogLine) {
+func (l *lastLines) add(line LogLine) {
 	l.kept = append(l.kept, line)
 	l.size += sizeOf(line)
 	for len(l.kept) > l.lines || l.size > l.bytes {
@@ -152,7 +161,7 @@ func (l *lastLines) add(line runtime.LogLine) {
 }
 
 // sizeOf returns how many bytes a line takes in an answer.
-func sizeOf(line runtime.LogLine) int {
+func sizeOf(line LogLine) int {
 	text, _ := json.Marshal(line) // strings and a time
 	return len(text) + 1
 }
@@ -160,9 +169,10 @@ func sizeOf(line runtime.LogLine) int {
 // follow follows sources until there are lines or the wait is over. It returns the
 // first error only if there are none.
 func (a *Node) follow(ctx context.Context, sources []SourceLogs, in LogsInput) error {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, in.Wait)
 	defer cancel()
-	f := &follower{engine: a.Runtime, room: in.Bytes, end: cancel}
+	f := &follower{engine: a.Runtime, readers: &a.readers, room: in.Bytes, end: cancel, names: map[string]string{}, caller: caller}
 	var all sync.WaitGroup
 	for i := range sources {
 		all.Go(func() { f.source(ctx, &sources[i]) })
@@ -176,18 +186,26 @@ func (a *Node) follow(ctx context.Context, sources []SourceLogs, in LogsInput) e
 
 // follower gathers lines of several containers into one answer.
 type follower struct {
-	engine runtime.Runtime
-	end    context.CancelFunc
+	engine  runtime.Runtime
+	readers *readers
+	end     context.CancelFunc
+	// caller is the context of the whole read: one that is cancelled is not followed by
+	// another.
+	caller context.Context
 
 	mu   sync.Mutex
 	room int // bytes that the answer may still take
 	some bool
 	err  error // the first
+	// names are those of containers, by their ids, when they were last seen.
+	names map[string]string
 }
 
-// source follows one component: the containers that it had, and any that takes
-// its name.
+// source follows one component: the containers that it had, any that takes its name,
+// and any that waits to.
 func (f *follower) source(ctx context.Context, s *SourceLogs) {
+	leave := f.readers.enter(s.Container)
+	defer func() { leave(f.caller.Err() == nil) }()
 	var all sync.WaitGroup
 	defer all.Wait()
 	followed := slices.Sorted(maps.Keys(s.Marks))
@@ -195,25 +213,34 @@ func (f *follower) source(ctx context.Context, s *SourceLogs) {
 		all.Go(func() { f.container(ctx, s, id) })
 	}
 	for ctx.Err() == nil {
-		info, err := f.engine.Inspect(ctx, s.Container)
-		if err == nil && !slices.Contains(followed, info.ID) {
-			followed = append(followed, info.ID)
-			f.note(s, info.ID, runtime.LogMark{})
-			all.Go(func() { f.container(ctx, s, info.ID) })
+		for _, name := range []string{s.Container, s.Container + fleet.NextSuffix} {
+			info, err := f.engine.Inspect(ctx, name)
+			if err == nil && f.found(s, info.ID, name, followed) {
+				followed = append(followed, info.ID)
+				all.Go(func() { f.container(ctx, s, info.ID) })
+			}
+			f.meet(ctx, err)
 		}
-		f.meet(ctx, err)
 		_ = sleep(ctx, logPause) // the loop checks ctx
 	}
 }
 
 // container follows one container, through restarts, until it is removed.
 func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
+	leave := f.readers.enter(id)
+	defer func() { leave(f.caller.Err() == nil) }()
 	for ctx.Err() == nil {
 		f.mu.Lock()
 		mark := s.Marks[id]
 		f.mu.Unlock()
-		err := mark.Read(ctx, f.engine, id, true, func(line runtime.LogLine) bool { return f.add(ctx, s, id, line) })
+		f.readers.end(id, false)
+		full := false
+		err := mark.Read(ctx, f.engine, id, true, func(line runtime.LogLine) bool {
+			full = !f.add(ctx, s, id, line)
+			return !full
+		})
 		if err == nil {
+			f.readers.end(id, !full)
 			err = f.untilRunning(ctx, id)
 		}
 		if fault.Is(err, fault.NotFound) {
@@ -241,9 +268,13 @@ func (f *follower) untilRunning(ctx context.Context, id string) error {
 }
 
 // add adds a line to the answer, unless that is full.
-func (f *follower) add(ctx context.Context, s *SourceLogs, id string, line runtime.LogLine) bool {
+func (f *follower) add(ctx context.Context, s *SourceLogs, id string, printed runtime.LogLine) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	line := LogLine{LogLine: printed}
+	if name := f.names[id]; name != s.Container {
+		line.Container = name
+	}
 	size := sizeOf(line)
 	if ctx.Err() != nil || f.some && size > f.room {
 		f.end()
@@ -256,15 +287,22 @@ func (f *follower) add(ctx context.Context, s *SourceLogs, id string, line runti
 	f.room -= size
 	s.Lines = append(s.Lines, line)
 	mark := s.Marks[id]
-	mark.Pass(line)
+	mark.Pass(printed)
 	s.Marks[id] = mark
 	return true
 }
 
-func (f *follower) note(s *SourceLogs, id string, mark runtime.LogMark) {
+// found records the name of a container, and reports whether it is to be followed from
+// its beginning because it is none of those known.
+func (f *follower) found(s *SourceLogs, id, name string, known []string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.Marks[id] = mark
+	f.names[id] = name
+	if slices.Contains(known, id) {
+		return false
+	}
+	s.Marks[id] = runtime.LogMark{}
+	return true
 }
 
 func (f *follower) forget(s *SourceLogs, id string) {

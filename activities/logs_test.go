@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -186,4 +189,92 @@ func TestACommandEndsWithItsCodeAndItsOutputApart(t *testing.T) {
 	_, err = run(50*time.Millisecond, "/app", "sleep", "1h")
 	require.Contains(t, activities.FaultOf(err).Message, "has not ended after 50ms")
 	require.False(t, errors.Is(err, context.DeadlineExceeded))
+}
+
+// serving runs shop-api as a container of the service that a follow has read.
+func (h *host) serving(t *testing.T) activities.SourceLogs {
+	t.Helper()
+	require.Nil(t, h.run(api(1)))
+	require.Nil(t, h.cutOver(1))
+	h.engine.Print("shop-api", "one")
+	got := h.logs(t, activities.LogsInput{Sources: apiLogs(nil), Lines: 1})
+	h.engine.Print("shop-api", "two")
+	got = h.behind(t, got)
+	require.Equal(t, []string{"two"}, textOf(got))
+	return got
+}
+
+func TestAFollowShowsASuccessorThatNeverTakesOver(t *testing.T) {
+	h := newHost(t)
+	got := h.serving(t)
+	_, err := h.engine.Run(t.Context(), runtime.ContainerSpec{Name: "shop-api.next", Image: image, Labels: map[string]string{runtime.LabelService: "shop"}})
+	require.NoError(t, err)
+	h.engine.Print("shop-api.next", "no such table")
+	got = h.behind(t, got)
+	require.Equal(t, []string{"no such table"}, textOf(got))
+	require.Equal(t, "shop-api.next", got.Lines[0].Container)
+	h.engine.Print("shop-api", "three")
+	got = h.behind(t, got)
+	require.Equal(t, []string{"three"}, textOf(got))
+	require.Empty(t, got.Lines[0].Container)
+	require.NoError(t, h.engine.Remove(t.Context(), "shop-api.next"))
+	h.engine.Print("shop-api", "four")
+	got = h.behind(t, got)
+	require.Equal(t, []string{"four"}, textOf(got))
+	require.Len(t, got.Marks, 1)
+}
+
+// A follow is one read after another: what a container prints at its end may come
+// between two of them, and its removal too.
+func TestAContainerThatHasEndedIsRemovedWhenItsReadersHaveItsLastLines(t *testing.T) {
+	for name, test := range map[string]struct {
+		container string
+		begin     func(t *testing.T, h *host)
+		remove    func(h *host) *fault.Error
+	}{
+		"a predecessor": {
+			"shop-api.prev",
+			func(t *testing.T, h *host) {
+				require.Nil(t, h.run(api(2)))
+				require.Nil(t, h.cutOver(2))
+			},
+			func(h *host) *fault.Error { return h.retire(2) },
+		},
+		"a successor that has failed, and that no read has found": {
+			"shop-api.next",
+			func(t *testing.T, h *host) { require.Nil(t, h.run(api(2))) },
+			func(h *host) *fault.Error {
+				return h.do(h.Restore, activities.RestoreInput{Service: "shop", Deployment: 2, Recovery: plan.Recovery{Remove: fleet.Refs("shop-api.next")}})
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			got := h.serving(t)
+			test.begin(t, h)
+			require.NoError(t, h.engine.Stop(t.Context(), test.container, 0))
+			h.engine.Print(test.container, "goodbye")
+			before := len(h.engine.Calls())
+			removed := make(chan *fault.Error, 1)
+			go func() { removed <- test.remove(h.beside(context.Background())) }()
+			require.Eventually(t, func() bool { // it has begun
+				return slices.Contains(h.engine.Calls()[before:], runtime.FakeCall{Method: "Inspect", Name: test.container})
+			}, 10*time.Second, time.Millisecond)
+			for !slices.Contains(textOf(got), "goodbye") {
+				got = h.behind(t, got)
+				require.NotEmpty(t, got.Lines, "its last line")
+			}
+			require.Nil(t, <-removed)
+			require.NotContains(t, strings.Join(h.names(t), " "), test.container)
+		})
+	}
+}
+
+func TestNoRemovalWaitsForAReaderThatHasGone(t *testing.T) {
+	h := newHost(t)
+	h.serving(t)
+	require.Nil(t, h.run(api(2)))
+	require.Nil(t, h.cutOver(2))
+	require.Nil(t, h.retire(2), "for longer than a short time")
+	require.NotContains(t, strings.Join(h.names(t), " "), "shop-api.prev")
 }

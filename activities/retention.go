@@ -13,7 +13,7 @@ import (
 // have events to record wait for it.
 const eventBatch = 1000
 
-// ThinHistory drops the samples and events that are not kept. It goes on where a
+// ThinHistory drops the samples, events and records of edges that are not kept. It goes on where a
 // former attempt has ended: each step of it is a transaction.
 func (a *Control) ThinHistory(ctx context.Context, keep watch.Retention) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
@@ -22,7 +22,11 @@ func (a *Control) ThinHistory(ctx context.Context, keep watch.Retention) error {
 			return struct{}{}, err
 		}
 		r.set("thin", "events")
-		return struct{}{}, thinEvents(ctx, a.Registry, keep)
+		if err := thinEvents(ctx, a.Registry, keep); err != nil {
+			return struct{}{}, err
+		}
+		r.set("thin", "edges")
+		return struct{}{}, a.Registry.ThinEdges(ctx, keep.Any)
 	})
 	return err
 }

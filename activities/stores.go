@@ -66,7 +66,7 @@ type EdgeStore interface {
 	Edges(ctx context.Context) ([]fleet.EdgeState, error)
 	RecordEdgeStatus(ctx context.Context, edge string, status fleet.EdgeStatus) error
 	EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error)
-	DropTombstones(ctx context.Context) error
+	ThinEdges(ctx context.Context, before time.Time) error
 }
 
 // NodeStore keeps the nodes and the machines that hold their names.

@@ -19,7 +19,6 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/telemetry"
-	"github.com/metacircular/mcp/workers"
 )
 
 // Temporal restarts, or is overloaded, while an activity reports its progress: the
@@ -45,7 +44,7 @@ func TestAHeartbeatThatTemporalMissesEndsNoActivity(t *testing.T) {
 					}
 					return invoke(ctx, method, in, out, cc, o...)
 				}))
-			c, err := workers.Connect(o, telemetry.New("test"))
+			c, err := telemetry.New("test").Connect(o)
 			require.NoError(t, err)
 			defer c.Close()
 			w := worker.New(c, t.Name(), worker.Options{MaxHeartbeatThrottleInterval: 100 * time.Millisecond})

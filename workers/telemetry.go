@@ -1,35 +1,9 @@
 package workers
 
 import (
-	"context"
-	"fmt"
-	"time"
-
-	"go.temporal.io/sdk/client"
-
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workflows"
 )
-
-// workerHeartbeat is how often a process reports its workers to Temporal: several times
-// within the time for which a deploy waits for a node that it saw last.
-const workerHeartbeat = 20 * time.Second
-
-// Connect returns a client whose connection t measures and whose health t's
-// readiness depends on. It does not connect yet: Temporal may start later.
-func Connect(o client.Options, t *telemetry.Telemetry) (client.Client, error) {
-	t.Instrument(&o)
-	o.WorkerHeartbeatInterval = workerHeartbeat
-	c, err := client.NewLazyClient(o)
-	if err != nil {
-		return nil, fmt.Errorf("create a client of Temporal: %w", err)
-	}
-	t.Check("temporal", func(ctx context.Context) error {
-		_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})
-		return err
-	})
-	return c, nil
-}
 
 // declareMetrics declares the metrics that workflows count. Only control workers
 // run workflows.

@@ -85,7 +85,7 @@ type process struct {
 func (p *platform) start(t *testing.T, interceptors ...interceptor.WorkerInterceptor) *process {
 	t.Helper()
 	measured := telemetry.New("test")
-	c, err := workers.Connect(client.Options{HostPort: p.temporal.Address(), Logger: sdklog.NewStructuredLogger(quiet)}, measured)
+	c, err := measured.Connect(client.Options{HostPort: p.temporal.Address(), Logger: sdklog.NewStructuredLogger(quiet)})
 	require.NoError(t, err)
 	s := &process{t: t, client: c, listener: telemetry.Listen("127.0.0.1:0", measured.Handler(), quiet)}
 	s.workers, err = workers.Start(t.Context(), c, workers.Options{

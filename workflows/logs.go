@@ -22,6 +22,9 @@ const MaxLogLines = activities.MaxLogLines
 // containers.
 type LogMarks = map[string]activities.LogMark
 
+// LogLine is a line of output.
+type LogLine = activities.LogLine
+
 // LogsInput asks for the output of a service's components.
 type LogsInput struct {
 	Service string `json:"service"`

@@ -26,7 +26,7 @@ func (s *harness) talking() (asked map[string]activities.LogsInput) {
 		s.mu.Unlock()
 		for _, source := range in.Sources {
 			result.Sources = append(result.Sources, activities.SourceLogs{
-				Component: source.Component, Container: source.Container, Marks: source.Marks, Lines: []runtime.LogLine{{Text: source.Container}},
+				Component: source.Component, Container: source.Container, Marks: source.Marks, Lines: []activities.LogLine{{LogLine: runtime.LogLine{Text: source.Container}}},
 			})
 		}
 		return result, s.call(ctx, name)

@@ -24,6 +24,9 @@ type Edge struct {
 	// TrustedProxies are the networks of proxies before the edge, whose X-Forwarded-…
 	// headers it believes.
 	TrustedProxies []string `toml:"trusted_proxies"`
+	// Balancers are the networks of load balancers before the edge, whose connections
+	// begin with a PROXY header.
+	Balancers []string `toml:"balancers"`
 	// Certificates are PEM files, each with a certificate, its chain and its key.
 	Certificates []string `toml:"certificates"`
 	// Metrics is the address of metrics and health; "" or "off" means none.
@@ -52,7 +55,7 @@ const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 // DefaultEdgeMetrics is the default address of an edge's metrics and health: beside
 // that of another worker on the same host.
-const DefaultEdgeMetrics = "127.0.0.1:9465"
+const DefaultEdgeMetrics = "127.0.0.1:9466"
 
 // Off is the value of edge.acme.directory for an edge with its own authority alone.
 const Off = "off"
@@ -67,21 +70,20 @@ func (e Edge) PortMap() map[int]int {
 	return ports
 }
 
-// CertificateFiles reads the files of Certificates, by path. It refuses one that other
-// users of this machine can read.
-func (e Edge) CertificateFiles() (map[string][]byte, error) {
-	files := map[string][]byte{}
+// CheckCertificates fails where a file of Certificates cannot be read, or where other
+// users of this machine can read it.
+func (e Edge) CheckCertificates() error {
 	for _, path := range e.Certificates {
-		text, err := os.ReadFile(path)
+		file, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("read edge.certificates: %w", err)
+			return fmt.Errorf("read edge.certificates: %w", err)
 		}
+		_ = file.Close()
 		if err := mustBePrivate(path); err != nil {
-			return nil, err
+			return err
 		}
-		files[path] = text
 	}
-	return files, nil
+	return nil
 }
 
 // DNSSettings reads the settings of the provider of DNS-01; nil if there is none. It
@@ -113,15 +115,20 @@ func (v *validation) edge(e Edge) {
 	for _, address := range e.Addresses {
 		v.check(isAddress(address), "edge.addresses", "must contain IP addresses, not %q", address)
 	}
-	for _, network := range e.TrustedProxies {
-		_, err := netip.ParsePrefix(network)
-		v.check(err == nil || isAddress(network), "edge.trusted_proxies", "must contain addresses or networks such as 10.0.0.0/8, not %q", network)
-	}
+	v.networks("edge.trusted_proxies", e.TrustedProxies)
+	v.networks("edge.balancers", e.Balancers)
 	v.check(listens(e.Metrics), "edge.metrics", `must be host:port, such as %q, or "off", not %q`, DefaultEdgeMetrics, e.Metrics)
 	v.check(e.ACME.Directory == Off || isWebURL(e.ACME.Directory) && strings.HasPrefix(e.ACME.Directory, "https://"), "edge.acme.directory",
 		`must begin with https://, or be "off", unlike %q`, e.ACME.Directory)
 	v.check(e.ACME.Email == "" || strings.Contains(e.ACME.Email, "@"), "edge.acme.email", "must be an address of e-mail, not %q", e.ACME.Email)
 	v.check(e.ACME.DNSFile == "" || e.ACME.DNS != "", "edge.acme.dns_file", "needs edge.acme.dns, which is not set")
+}
+
+func (v *validation) networks(key string, networks []string) {
+	for _, network := range networks {
+		_, err := netip.ParsePrefix(network)
+		v.check(err == nil, key, "must contain networks such as 10.0.0.0/8, not %q", network)
+	}
 }
 
 func isAddress(text string) bool {

@@ -17,7 +17,7 @@ func TestEdge(t *testing.T) {
 		require.Empty(t, c.Edge.Name)
 		require.Equal(t, "/home/op/.local/state/mcp/edge", c.Edge.Data)
 		require.Equal(t, config.LetsEncrypt, c.Edge.ACME.Directory)
-		require.Equal(t, "127.0.0.1:9465", c.Edge.Metrics)
+		require.Equal(t, "127.0.0.1:9466", c.Edge.Metrics)
 	})
 
 	t.Run("the file, the environment, and where each key comes from", func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestEdge(t *testing.T) {
 		{"a port that is none", "[edge.ports]\nhttps = 8443", `edge.ports: must map a port between 1 and 65535, not "https"`},
 		{"a port out of range", "[edge.ports]\n443 = 0", "edge.ports.443: must be between 1 and 65535, not 0"},
 		{"two ports on one", "[edge.ports]\n443 = 8443\n80 = 8443", "edge.ports.80: is 8443, as is edge.ports.443"},
-		{"a network that is none", "[edge]\ntrusted_proxies = [\"10.0.0.0/33\"]", "edge.trusted_proxies: must contain addresses or networks"},
+		{"a network that is none", "[edge]\ntrusted_proxies = [\"10.0.0.0/33\"]", "edge.trusted_proxies: must contain networks such as"},
 		{"an authority without TLS", "[edge.acme]\ndirectory = \"http://acme.example\"", "edge.acme.directory: must begin with https://"},
 		{"settings of no provider", "[edge.acme]\ndns_file = \"dns.json\"", "edge.acme.dns_file: needs edge.acme.dns"},
 		{"metrics without a port", "[edge]\nmetrics = \"localhost\"", "edge.metrics: must be host:port"},
@@ -72,7 +72,7 @@ func TestEdge(t *testing.T) {
 		for mode, want := range map[os.FileMode]string{0o600: "", 0o640: "other users can read it (mode 0640); run chmod 600"} {
 			path := write(t, t.TempDir(), "shop.pem", "PEM")
 			require.NoError(t, os.Chmod(path, mode))
-			files, err := config.Edge{Certificates: []string{path}}.CertificateFiles()
+			err := config.Edge{Certificates: []string{path}}.CheckCertificates()
 			settings, dnsErr := config.ACME{DNS: "rfc2136", DNSFile: path}.DNSSettings()
 			if want != "" {
 				require.ErrorContains(t, err, want)
@@ -81,7 +81,6 @@ func TestEdge(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.NoError(t, dnsErr)
-			require.Equal(t, map[string][]byte{path: []byte("PEM")}, files)
 			require.Equal(t, "PEM", string(settings))
 		}
 	})

@@ -48,10 +48,10 @@ type staff struct {
 func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
 	roles := p.roles()
 	roles.Telemetry = telemetry.New(p.options.Version)
-	c, err := workers.Connect(config.Tuned(client.Options{
+	c, err := roles.Telemetry.Connect(config.Tuned(client.Options{
 		HostPort: p.info.Temporal,
 		Logger:   sdklog.NewStructuredLogger(p.options.SDKLogger),
-	}), roles.Telemetry)
+	}))
 	if err != nil {
 		return nil, err
 	}

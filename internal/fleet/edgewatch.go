@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 )
 
@@ -27,13 +26,7 @@ type EdgeObservation struct {
 func (o EdgeObservation) Checked() EdgeObservation {
 	o.Problem = Text(o.Problem, maxText)
 	if o.Status != nil {
-		status := *o.Status
-		status.Problems = CheckedProblems(status.Problems)
-		status.Certificates = slices.Clone(status.Certificates[:min(len(status.Certificates), maxCertificates)])
-		for i := range status.Certificates {
-			c := &status.Certificates[i]
-			c.Hostname, c.Issuer, c.Problem = word(c.Hostname), word(c.Issuer), Text(c.Problem, maxText)
-		}
+		status := o.Status.Checked(o.At)
 		o.Status = &status
 	}
 	return o
@@ -77,6 +70,9 @@ type WantedVersion struct {
 	Age time.Duration
 	// Acknowledged is the version that the edge has; 0 if none is known.
 	Acknowledged int64
+	// Interim is set where it leaves out part of the release for a deployment that has
+	// ended since.
+	Interim bool
 }
 
 // EdgeFindings is what follows from an observation of an edge.

@@ -15,7 +15,7 @@ func (s *Store) Alerts(ctx context.Context, destination string, limit int) ([]fl
 	var events []fleet.Event
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select id, at, kind, ended, node, service, component, container, path, detail, since, folded
+			select id, at, kind, ended, node, service, component, container, path, detail, since, folded, edge, hostname
 			from events join alerts on event = id where destination = $1 order by id limit $2`, destination, limit)
 		if err != nil {
 			return err

@@ -15,11 +15,12 @@ import (
 // BeginDeployment opens a deployment and gives it its number; each run of a
 // workflow gets one. An older deployment of the service that has not ended has lost
 // its workflow, which was the lock: it is closed, as lost unless it is the release, and
-// the ports that only it held are set to rest.
+// the ports that only it held are set to rest. An endpoint of the definition that another
+// service holds is a Conflict.
 func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (fleet.BeginResult, error) {
 	var result fleet.BeginResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
-		number, err := openDeployment(ctx, tx, r)
+		number, interim, err := openDeployment(ctx, tx, r)
 		if err != nil {
 			return err
 		}
@@ -27,49 +28,54 @@ func (s *Store) BeginDeployment(ctx context.Context, r fleet.BeginRequest) (flee
 		if err != nil {
 			return err
 		}
-		result = fleet.BeginResult{Number: number, Release: release}
+		result = fleet.BeginResult{Number: number, Release: release, Interim: interim}
 		return nil
 	}, "open a deployment of %s", r.Definition.Name)
 	return result, err
 }
 
 // openDeployment returns the number of the run's deployment, a new one if the run
-// has none.
-func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (number int, err error) {
+// has none. Interim is set where edges serve something else than the release.
+func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (number int, interim bool, err error) {
 	service := r.Definition.Name
 	if _, err := tx.Exec(ctx, `insert into services (name) values ($1) on conflict do nothing`, service); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if err := lockService(ctx, tx, service); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if r.Given != nil {
 		if _, err := recordDefinition(ctx, tx, *r.Given); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
-	err = tx.QueryRow(ctx, `select number from deployments where run_id = $1 and service = $2`, r.RunID, service).Scan(&number)
+	err = tx.QueryRow(ctx, `select number, `+isInterim+` from deployments where run_id = $2 and service = $1`, service, r.RunID).
+		Scan(&number, &interim)
 	if !errors.Is(err, pgx.ErrNoRows) {
-		return number, err
+		return number, interim, err
 	}
 	if err := ensureNodes(ctx, tx, r.Definition); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if err := closeLost(ctx, tx, service, ""); err != nil {
-		return 0, err
+		return 0, false, err
+	}
+	if err := takeClaims(ctx, tx, service, r.RunID, r.Claims); err != nil {
+		return 0, false, err
 	}
 	definition, err := json.Marshal(r.Definition)
 	if err != nil {
-		return 0, fmt.Errorf("encode the definition: %w", err)
+		return 0, false, fmt.Errorf("encode the definition: %w", err)
 	}
-	if err := tx.QueryRow(ctx, `update services set newest = newest + 1 where name = $1 returning newest`, service).Scan(&number); err != nil {
-		return 0, err
+	if err := tx.QueryRow(ctx, `update services set newest = newest + 1 where name = $1 returning newest, `+isInterim, service).
+		Scan(&number, &interim); err != nil {
+		return 0, false, err
 	}
 	_, err = tx.Exec(ctx, `
 		insert into deployments (service, number, verb, definition, definition_hash, who, from_host, workflow_id, run_id)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		service, number, r.Verb, definition, r.DefinitionHash, r.Who, r.From, r.WorkflowID, r.RunID)
-	return number, err
+	return number, interim, err
 }
 
 // Renumber moves a deployment that has just begun past a number that a node
@@ -142,15 +148,17 @@ func closeLost(ctx context.Context, tx pgx.Tx, service, run string) error {
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `update services set dirty = true where name = $1`, service); err != nil {
+	if _, err := tx.Exec(ctx, `
+		with freed as (`+freedClaims+`)
+		update services set dirty = true where name = $1`, service); err != nil {
 		return err
 	}
 	return restUncommitted(ctx, tx, service, defaultRest)
 }
 
 // FinishDeployment records a deployment's outcome and whether the service is dirty
-// from then on, adds the events, and sets ports to rest. A closed deployment is not
-// changed.
+// from then on, adds the events, sets ports to rest, and frees the endpoints that the
+// release does not have. A closed deployment is not changed.
 func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		if err := lockService(ctx, tx, r.Service); err != nil {
@@ -171,7 +179,8 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 		// The workers of nodes announce themselves only when they start, and a registry
 		// that was restored from an older backup may not know them.
 		if _, err := tx.Exec(ctx, `
-			with answered as (update nodes set seen = now() where name = any($3) and seen is null)
+			with answered as (update nodes set seen = now() where name = any($3) and seen is null),
+			     freed as (`+freedClaims+`)
 			update services set dirty = $2 where name = $1`, r.Service, r.Dirty, nonNil(r.Answered)); err != nil {
 			return err
 		}

@@ -60,13 +60,13 @@ func writeEvents(ctx context.Context, tx pgx.Tx, events []fleet.Event, destinati
 		e := &events[i]
 		batch.Queue(`
 			with event as (
-			    insert into events (at, kind, ended, node, service, component, container, path, detail, since)
-			    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id
+			    insert into events (at, kind, ended, node, service, component, container, path, detail, since, edge, hostname)
+			    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13) returning id
 			), alert as (
 			    insert into alerts (destination, event) select unnest($11::text[]), id from event
 			)
 			select id from event`,
-			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, held(e.Container), held(e.Path), held(e.Detail), e.Since, destinations,
+			e.At, e.Kind, e.Ended, e.Node, e.Service, e.Component, held(e.Container), held(e.Path), held(e.Detail), e.Since, destinations, e.Edge, held(e.Hostname),
 		).QueryRow(func(row pgx.Row) error { return row.Scan(&e.ID) })
 	}
 	return tx.SendBatch(ctx, batch).Close()
@@ -75,7 +75,7 @@ func writeEvents(ctx context.Context, tx pgx.Tx, events []fleet.Event, destinati
 // pastHealing returns the events of healing after a time, oldest first.
 func pastHealing(ctx context.Context, tx pgx.Tx, after time.Time) ([]fleet.Event, error) {
 	rows, err := tx.Query(ctx, `
-		select id, at, kind, ended, node, service, component, container, path, detail, since, folded
+		select id, at, kind, ended, node, service, component, container, path, detail, since, folded, edge, hostname
 		from events where kind in ($1, $2) and at > $3 order by id`,
 		fleet.EventReconcile, fleet.EventLeftAlone, after)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) Events(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, 
 	var events []fleet.Event
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select id, at, kind, ended, node, service, component, container, path, detail, since, folded from (
+			select id, at, kind, ended, node, service, component, container, path, detail, since, folded, edge, hostname from (
 			    select * from events
 			    where $1 in ('', service) and $2 in ('', node) and ($3::timestamptz is null or at >= $3) and id > $4
 			    order by id desc limit nullif($5, 0)
@@ -104,11 +104,11 @@ func (s *Store) Events(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, 
 }
 
 // collectEvents reads rows of id, at, kind, ended, node, service, component,
-// container, path, detail, since and folded.
+// container, path, detail, since, folded, edge and hostname.
 func collectEvents(rows pgx.Rows) ([]fleet.Event, error) {
 	events := []fleet.Event{}
 	var e fleet.Event
-	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Path, &e.Detail, &e.Since, &e.Folded}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.Kind, &e.Ended, &e.Node, &e.Service, &e.Component, &e.Container, &e.Path, &e.Detail, &e.Since, &e.Folded, &e.Edge, &e.Hostname}, func() error {
 		events = append(events, e)
 		return nil
 	})

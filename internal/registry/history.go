@@ -108,7 +108,7 @@ func (s *Store) FoldEvents(ctx context.Context, before time.Time, n int) (int, e
 			    from events where at < $1
 			    window drift as (
 			        partition by date_trunc('hour', at, 'UTC'), node, coalesce(nullif(kind, $3), $4),
-			                     service, component, container, path
+			                     service, component, container, path, edge, hostname
 			        order by id desc)
 			), between as (
 			    select id, last from hours where nth > 1 and previous is not null order by id limit $2

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,9 +19,10 @@ const defaultRest = time.Minute
 
 // AllocatePorts reserves a component's static ports, and a host port for each
 // of its routes; a repeated call for the same deployment returns the same ones.
-// A static port that is held by a component which does not give it up, and too few
-// candidates, are a PortInUse; one that is about to be let go is Unavailable. A closed deployment gets none, unless it is the release and repeats its
-// request.
+// A static port that is held by a component which does not give it up, or to which an
+// edge may still send requests, and too few candidates, are a PortInUse; one that is
+// about to be let go is Unavailable. A closed deployment gets none, unless it is the
+// release and repeats its request.
 func (s *Store) AllocatePorts(ctx context.Context, r fleet.PortRequest) ([]fleet.Route, error) {
 	var routes []fleet.Route
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
@@ -102,7 +104,9 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicede
 	var holder string
 	err := tx.QueryRow(ctx, `
 		insert into component_routes as held (node, protocol, host_port, service, component, deployment, port)
-		values ($1, $2, $3, $4, $5, $6, $3)
+		select $1, $2, $3::int, $4, $5, $6::bigint, $3
+		where $2 <> 'tcp' or not exists (
+		    select from published_ports shown where `+portAt+` and shown.port = $3 and `+awaitedPort+`)
 		on conflict (node, protocol, host_port) do update
 		set service = excluded.service, component = excluded.component, route = '',
 		    deployment = excluded.deployment, rests_until = null, port = excluded.port, mode = '', hostname = ''
@@ -122,11 +126,14 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicede
 // old container still has it.
 func refusedPort(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicedef.Port) error {
 	var holder fleet.PortHolder
-	var retiring bool
+	var retiring, resting bool
 	err := tx.QueryRow(ctx, `
-		select service, component, route, committed, `+retiringPort+`
+		select service, component, route, committed, rests_until is not null, `+retiringPort+`
 		from component_routes held where node = $1 and protocol = $2 and host_port = $3`,
-		r.Node, p.Protocol, p.Host).Scan(&holder.Service, &holder.Component, &holder.Route, &holder.Committed, &retiring)
+		r.Node, p.Protocol, p.Host).Scan(&holder.Service, &holder.Component, &holder.Route, &holder.Committed, &resting, &retiring)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && resting {
+		return awaitedAt(ctx, tx, r, p)
+	}
 	if err != nil {
 		return err
 	}
@@ -141,6 +148,29 @@ func refusedPort(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p serviced
 		f = fault.New(fault.Unavailable, "%s port %d of node %s, which %s/%s asks for, is held by %s until its old container has stopped",
 			p.Protocol, p.Host, r.Node, r.Service, r.Component, holder)
 	}
+	f.Component, f.Node, f.Port = r.Component, r.Node, p.Host
+	return f
+}
+
+// awaitedAt returns the fault of a port to which edges may still send the requests of a
+// service that does not have it any more.
+func awaitedAt(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicedef.Port) error {
+	var service string
+	var edges []string
+	err := tx.QueryRow(ctx, `
+		select shown.service, array(
+		    select edge from edge_publications e where e.service = shown.service and e.acked <= shown.version order by edge)
+		from published_ports shown where `+portAt+` and shown.port = $2 and `+awaitedPort+`
+		order by 1 limit 1`, r.Node, p.Host).Scan(&service, &edges)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fault.New(fault.Unavailable, "%s port %d of node %s was taken until now", p.Protocol, p.Host, r.Node)
+	}
+	if err != nil {
+		return err
+	}
+	f := fault.New(fault.PortInUse, "tcp port %d of node %s, which %s/%s asks for, was a port of %s, to which edge %s may still send requests",
+		p.Host, r.Node, r.Service, r.Component, service, strings.Join(edges, ", ")).
+		WithHint("start the edge, or forget it: mcp edge remove %s; or name another port", edges[0])
 	f.Component, f.Node, f.Port = r.Component, r.Node, p.Host
 	return f
 }
@@ -238,11 +268,13 @@ func heldPorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) (map[string]
 	return held, err
 }
 
-// freePorts returns the first n candidates that are not held and do not rest.
+// freePorts returns the first n candidates that are not held and do not rest, and to
+// which no edge may still send requests.
 func freePorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, n int) ([]int, error) {
 	rows, err := tx.Query(ctx, `
 		select candidate.port from unnest($2::int[]) with ordinality as candidate (port, preference)
 		where candidate.port <> all($3::int[])
+		  and not exists (select from published_ports shown where `+portAt+` and shown.port = candidate.port and `+awaitedPort+`)
 		  and not exists (
 		      select from component_routes
 		      where node = $1 and protocol = 'tcp' and host_port = candidate.port)

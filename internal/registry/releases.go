@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,8 +13,10 @@ import (
 // CommitRelease makes a deployment the service's release. The ports of
 // containers that are no longer part of it stay held until FinishDeployment,
 // because those containers may still run. It returns the images of the
-// service's former releases. It is a Conflict when the deployment has been closed,
-// or a newer one committed.
+// service's former releases, and what edges have to serve: the routes that publish makes
+// of the release. A repeated call returns the same. It is a Conflict when the deployment
+// has been closed, or a newer one committed. Publish is pure: it runs inside the
+// transaction, and runs again where that is retried.
 func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (fleet.Committed, error) {
 	var result fleet.Committed
 	err := s.write(ctx, func(tx pgx.Tx) error {
@@ -25,7 +28,8 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publis
 		case err != nil:
 			return err
 		case closed && committed:
-			return nil // a late repetition
+			result.Publishing, err = publishedRelease(ctx, tx, r) // a late repetition
+			return err
 		case closed:
 			return superseded(r.Service, r.Deployment)
 		}
@@ -39,8 +43,14 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publis
 		if err := commitAdopted(ctx, tx, r.Adopted); err != nil {
 			return err
 		}
-		if err := commitService(ctx, tx, r); err != nil {
+		routed, err := commitService(ctx, tx, r)
+		if err != nil {
 			return err
+		}
+		if routed || len(r.Claims) > 0 {
+			if result.Publishing, err = commitRoutes(ctx, tx, r, publish); err != nil {
+				return err
+			}
 		}
 		result.Former, err = formerImages(ctx, tx, r)
 		return err
@@ -48,8 +58,26 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publis
 	return result, err
 }
 
-// commitService makes the deployment the service's release.
-func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error {
+// commitRoutes makes the claims of the deployment those of the release, and publishes its
+// routes.
+func commitRoutes(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, publish func(fleet.PublicationSource) []fleet.EdgeRoute) (*fleet.Publishing, error) {
+	run, err := runOf(ctx, tx, r.Service, r.Deployment, r.Run)
+	if err != nil {
+		return nil, err
+	}
+	if err := commitClaims(ctx, tx, r, run); err != nil {
+		return nil, err
+	}
+	made, err := publisher{service: r.Service, run: run, commits: true}.publish(ctx, tx, publish)
+	if err != nil || made.Publication.Version == 0 {
+		return nil, err
+	}
+	return &made, nil
+}
+
+// commitService makes the deployment the service's release, and reports whether edges
+// serve the service, or are about to: it has an endpoint, or a publication with routes.
+func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (routed bool, err error) {
 	digests := map[string]string{}
 	for _, m := range r.Members {
 		digests[m.Image] = m.Digest
@@ -58,10 +86,10 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error 
 		update deployments
 		set digests = $3, released_at = case when $4 then coalesce(released_at, now()) end
 		where service = $1 and number = $2`, r.Service, r.Deployment, digests, r.Succeeds); err != nil {
-		return err
+		return false, err
 	}
 	if err := redefine(ctx, tx, r); err != nil {
-		return err
+		return false, err
 	}
 	// The definition of a service that was undeployed is deleted, so that it is not
 	// pending.
@@ -69,15 +97,18 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error 
 		update services set definition = null, definition_hash = null
 		where name = $1 and exists (select from deployments where service = $1 and number = $2 and verb = 'undeploy')`,
 		r.Service, r.Deployment); err != nil {
-		return err
+		return false, err
 	}
-	tag, err := tx.Exec(ctx, `
+	err = tx.QueryRow(ctx, `
 		update services set release = $2, active = $3
-		where name = $1 and (release is null or release <= $2)`, r.Service, r.Deployment, r.Active)
-	if err == nil && tag.RowsAffected() == 0 {
-		return fault.New(fault.Conflict, "a newer release of %s has been committed", r.Service)
+		where name = $1 and (release is null or release <= $2)
+		returning exists (select from edge_claims where service = $1)
+		       or exists (select from publications where service = $1 and (routes <> '[]' or run = $4))`,
+		r.Service, r.Deployment, r.Active, r.Run).Scan(&routed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, fault.New(fault.Conflict, "a newer release of %s has been committed", r.Service)
 	}
-	return err
+	return routed, err
 }
 
 // redefine corrects the recorded definition of a deployment.

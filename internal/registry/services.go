@@ -36,26 +36,44 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release,
 	return release, loadSurroundings(ctx, tx, &release)
 }
 
-// loadSurroundings fills in the nodes that are draining, and the containers of other
-// services with names that the service's may have, in one statement.
+// loadSurroundings fills in the nodes that are draining, the containers of other
+// services with names that the service's may have, and the admitted edges with the hosts
+// of the nodes, in one statement.
 func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) error {
 	rows, err := tx.Query(ctx, `
-		select '', name, '' from nodes where draining
+		select 'draining', '', name, '', '{}'::jsonb, '{}'::jsonb from nodes where draining
 		union all
-		select service, node, container from components
+		select 'other', service, node, container, '{}', '{}' from components
 		where service <> $1 and (container = $1 or starts_with(container, $1 || '-'))
-		order by 1, 2, 3`, release.Service)
+		union all
+		select 'edge', '', name, '', machine, ports from edges where admitted_at is not null
+		union all
+		select 'host', '', name, address, jsonb_build_object('id', machine, 'boot', machine_boot, 'hostname', hostname), '{}'
+		from nodes where exists (select from edges where admitted_at is not null)
+		order by 1, 2, 3, 4`, release.Service)
 	if err != nil {
 		return err
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.Other])
-	for _, o := range found {
-		if o.Service == "" {
-			release.Draining = append(release.Draining, o.Node)
-			continue
+	var kind, service, name, detail string
+	var machine fleet.Machine
+	var ports map[int]int
+	_, err = pgx.ForEachRow(rows, []any{&kind, &service, &name, &detail, &machine, &ports}, func() error {
+		switch kind {
+		case "draining":
+			release.Draining = append(release.Draining, name)
+		case "other":
+			release.Others = append(release.Others, fleet.Other{Service: service, Node: name, Container: detail})
+		case "edge":
+			release.Edges = append(release.Edges, fleet.EdgeHost{Name: name, Machine: machine, Ports: some(ports)})
+		case "host":
+			if release.Hosts == nil {
+				release.Hosts = map[string]fleet.NodeHost{}
+			}
+			release.Hosts[name] = fleet.NodeHost{Address: detail, Machine: machine}
 		}
-		release.Others = append(release.Others, o)
-	}
+		machine, ports = fleet.Machine{}, nil // what a row lacks is not that of the row before
+		return nil
+	})
 	return err
 }
 

@@ -38,6 +38,8 @@ type metrics struct {
 	histograms family[prometheus.Observer]
 	// read is the function of Telemetry.Read; nil if there is none.
 	read func(context.Context) ([]Gauge, error)
+	// counted is the function of Telemetry.Counted; nil if there is none.
+	counted func() Counts
 }
 
 func newMetrics() *metrics {
@@ -59,6 +61,23 @@ type Gauge struct {
 	Name   string
 	Labels map[string]string
 	Value  float64
+}
+
+// Counts are metrics that their owner counts itself.
+type Counts struct {
+	// Counters have the type of Gauge, and grow.
+	Gauges, Counters []Gauge
+	Histograms       []Histogram
+}
+
+// Histogram is the distribution of a metric: Buckets has, by upper bound, how many
+// values were not above it.
+type Histogram struct {
+	Name    string
+	Labels  map[string]string
+	Count   uint64
+	Sum     float64
+	Buckets map[float64]uint64
 }
 
 // combinations returns every choice of one value for each label.
@@ -90,25 +109,49 @@ func (m *metrics) readFrom(read func(context.Context) ([]Gauge, error)) {
 	m.read = read
 }
 
+func (m *metrics) countedBy(read func() Counts) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counted = read
+}
+
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
-	readings := m.readings()
+	counts := Counts{Gauges: m.readings()}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counters.collect(to)
 	m.gauges.collect(to)
 	m.histograms.collect(to)
-	for _, g := range readings {
-		help, names := m.describe(g.Name, g.Labels)
-		values := make([]string, 0, len(names))
-		for _, name := range names {
-			values = append(values, g.Labels[name])
-		}
-		to <- prometheus.MustNewConstMetric(prometheus.NewDesc(g.Name, help, names, nil), prometheus.GaugeValue, g.Value, values...)
+	if m.counted != nil {
+		counted := m.counted()
+		counted.Gauges = append(counted.Gauges, counts.Gauges...)
+		counts = counted
 	}
+	for _, g := range counts.Gauges {
+		desc, values := m.constant(g.Name, g.Labels)
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, g.Value, values...)
+	}
+	for _, c := range counts.Counters {
+		desc, values := m.constant(c.Name, c.Labels)
+		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, c.Value, values...)
+	}
+	for _, h := range counts.Histograms {
+		desc, values := m.constant(h.Name, h.Labels)
+		to <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, h.Buckets, values...)
+	}
+}
+
+// constant returns the description and the labels' values of a metric that is read.
+func (m *metrics) constant(name string, labels map[string]string) (desc *prometheus.Desc, values []string) {
+	help, names := m.describe(name, labels)
+	for _, label := range names {
+		values = append(values, labels[label])
+	}
+	return prometheus.NewDesc(name, help, names, nil), values
 }
 
 // readings calls read; it returns nil if that fails.

@@ -78,6 +78,10 @@ func (t *Telemetry) DeclareCounter(m Metric) {
 // error; its context ends after two seconds.
 func (t *Telemetry) Read(read func(context.Context) ([]Gauge, error)) { t.metrics.readFrom(read) }
 
+// Counted makes each scrape call read, which must not block. What it returns must be
+// declared. It replaces the function of an earlier call.
+func (t *Telemetry) Counted(read func() Counts) { t.metrics.countedBy(read) }
+
 // Check adds a condition for the process to be ready. It replaces a check of the
 // same name. The context of ask ends after two seconds.
 func (t *Telemetry) Check(name string, ask func(context.Context) error) { t.checks.set(name, ask) }

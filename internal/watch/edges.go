@@ -50,25 +50,18 @@ func AssessEdge(e fleet.EdgeEvidence) fleet.EdgeFindings {
 const mostRemade = 100
 
 // differing returns the services of which an edge lacks the newest publication, and those
-// of which it has one that the registry does not have: that was restored from a backup,
-// or emptied.
+// that need a newer one: the edge has one that a registry has lost which was restored from
+// a backup, or a deployment has ended that has left out part of the release. A service
+// that the registry does not know goes on being served: it may well run.
 func differing(e fleet.EdgeEvidence, status fleet.EdgeStatus) (missing, remake []string) {
-	known := map[string]bool{}
 	for _, w := range e.Wanted {
-		known[w.Service] = true
 		switch has := status.Versions[w.Service]; {
-		case has > w.Version:
+		case has > w.Version, w.Interim:
 			remake = append(remake, w.Service)
 		case has < w.Version && late(e, w):
 			missing = append(missing, w.Service)
 		}
 	}
-	for service := range status.Versions {
-		if !known[service] {
-			remake = append(remake, service)
-		}
-	}
-	slices.Sort(remake)
 	return missing, remake[:min(len(remake), mostRemade)]
 }
 

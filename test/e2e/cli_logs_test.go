@@ -114,6 +114,26 @@ func TestAFollowOfABusyServiceLosesAndDoublesNothing(t *testing.T) {
 	require.Equal(t, want, printed[1:])
 }
 
+// A successor that fails has its whole say, and so has a predecessor that goes.
+func TestAFollowShowsEveryContainerOfADeploy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.source("v1", "")
+	w.define("outgoing", w.service("outgoing", "v1", `env = { LAST = "goodbye" }`))
+	w.deploy("outgoing")
+	follow := w.process("logs", "outgoing", "-f", "--json")
+	follow.awaitLine("listening on")
+	w.define("outgoing", w.service("outgoing", "v1", `env = { MODE = "exit" }`))
+	require.Equal(t, 1, w.mcp("deploy", "outgoing").code)
+	follow.awaitLine(`"container":"outgoing-app.next","stream":"stdout","line":"line 12"`)
+	w.define("outgoing", w.service("outgoing", "v1", `env = { LAST = "another" }`))
+	w.deploy("outgoing")
+	follow.awaitLine(`"line":"goodbye"`)
+	for _, line := range []string{"line 1", "line 12", "goodbye"} {
+		require.Equal(t, 1, strings.Count(follow.stdout.String(), `"line":"`+line+`"`), line)
+	}
+}
+
 func TestAFollowEndsWithItsReader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -234,4 +234,3 @@ func durationText(ms float64) string {
 	}
 	return time.Duration(ms * float64(time.Millisecond)).Round(100 * time.Microsecond).String()
 }
-

@@ -31,8 +31,9 @@ func newLogs(s *session.Session) *cobra.Command {
 of it, have printed on their standard output and error, oldest first. Where
 there are several components, each line begins with its own.
 
-With --follow it continues with new lines until Ctrl-C, also in a container that
-replaces another, and after the absence of a node. With --json each line is an
+With --follow it continues with new lines until Ctrl-C: those of a container that
+is to replace another, even if that fails, those of one that goes, to its last,
+and after the absence of a node. With --json each line is an
 object on a separate line.
 
 With --edge it shows the access log of the edges instead: each request for the

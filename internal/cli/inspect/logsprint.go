@@ -1,13 +1,13 @@
 package inspect
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/metacircular/mcp/internal/cli/ui"
-	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -62,8 +62,8 @@ func (p *logPrinter) print(logs []workflows.ComponentLogs) bool {
 	return true
 }
 
-func (p *logPrinter) line(l workflows.ComponentLogs, line runtime.LogLine) logLine {
-	return logLine{line.Time, l.Node, l.Component, l.Container, line.Stream, line.Text}
+func (p *logPrinter) line(l workflows.ComponentLogs, line workflows.LogLine) logLine {
+	return logLine{line.Time, l.Node, l.Component, cmp.Or(line.Container, l.Container), line.Stream, line.Text}
 }
 
 func (p *logPrinter) write(line logLine) error {

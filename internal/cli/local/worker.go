@@ -15,6 +15,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/telemetry"
@@ -80,7 +81,7 @@ free: give each worker a separate address.`,
 // runWorker runs until ctx ends, or a worker fails.
 func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	s.Lasts()
-	log, err := workerLogger(s, o.logFormat)
+	log, err := ui.ServiceLog(s.Stderr, o.logFormat, s.Debug)
 	if err != nil {
 		return exit.Usage(err)
 	}
@@ -100,7 +101,7 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	roles.Version = s.Version
 	roles.Logger, roles.Interceptors, roles.Grace, roles.Telemetry = log, s.Interceptors, workerGrace, measured
 	connection.Logger = sdklog.NewStructuredLogger(log)
-	c, err := workers.Connect(connection, measured)
+	c, err := measured.Connect(connection)
 	if err != nil {
 		return exit.Usage(err)
 	}
@@ -201,21 +202,6 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		return roles, errors.New("no role: give --control, --node NAME or --builder NAME, or set [node] name in mcp.toml")
 	}
 	return roles, nil
-}
-
-// workerLogger logs to stderr, for the supervisor of the process.
-func workerLogger(s *session.Session, format string) (*slog.Logger, error) {
-	o := &slog.HandlerOptions{Level: slog.LevelInfo}
-	if s.Debug {
-		o.Level = slog.LevelDebug
-	}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(s.Stderr, o)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(s.Stderr, o)), nil
-	}
-	return nil, fmt.Errorf("--log-format is text or json, not %s", format)
 }
 
 // patiently tries until it succeeds, or fails for a reason that waiting does not help.

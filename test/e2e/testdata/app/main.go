@@ -1,7 +1,7 @@
 // Command app is the service of the end-to-end tests. MODE selects its behaviour:
 // "serve" answers with its version on $PORT, "late" does so after eight seconds, "exit"
 // prints twelve lines and exits with code 3, "deaf" runs and never listens. DATA names a
-// directory that it locks while it runs. A request with ?say=LINE prints the line. The
+// directory that it locks while it runs, LAST what it prints last. A request with ?say=LINE prints the line. The
 // header First-Answer is the time of the first answer, in nanoseconds since 1970.
 //
 // With arguments it is a step of a build: "sleep DURATION"; "print MEGABYTES CODE", which
@@ -73,6 +73,9 @@ func serve(ctx context.Context) {
 		os.Exit(1)
 	}
 	<-done
+	if last := os.Getenv("LAST"); last != "" {
+		fmt.Println(last)
+	}
 }
 
 // step runs a step of a build, and returns its exit code.

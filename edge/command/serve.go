@@ -1,0 +1,84 @@
+package command
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"os"
+
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/edge/role"
+	"github.com/metacircular/mcp/edge/server"
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/config"
+)
+
+// serve runs the edge until ctx ends, or it cannot go on.
+func (a App) serve(ctx context.Context, o options) error {
+	log, err := ui.ServiceLog(a.Stderr, o.logFormat, o.debug)
+	if err != nil {
+		return exit.Usage(err)
+	}
+	cfg, err := a.load(o)
+	if err != nil {
+		return err
+	}
+	process, err := processOf(cfg)
+	if err != nil {
+		return exit.Usage(err)
+	}
+	process.Version, process.Log, process.Drain = version, log, o.drain
+	process.Temporal.Logger = sdklog.NewStructuredLogger(log)
+	return role.Run(ctx, process)
+}
+
+// processOf returns the options of a configuration.
+func processOf(cfg *config.Config) (o role.ProcessOptions, err error) {
+	edge := cfg.Edge
+	if edge.Name == "" {
+		return o, fmt.Errorf("%w; this configuration is %s", errNoName, cfg.Describe())
+	}
+	o = role.ProcessOptions{
+		Name: edge.Name, Data: edge.Data, Addresses: edge.Addresses, MachineFile: cfg.Node.Machine, Metrics: edge.Metrics,
+		Server: server.Options{Address: edge.Listen, Ports: edge.PortMap(), Files: edge.Certificates, Balancers: prefixes(edge.Balancers)},
+	}
+	o.Proxy.TrustedProxies = prefixes(edge.TrustedProxies)
+	if err := edge.CheckCertificates(); err != nil {
+		return o, err
+	}
+	if o.Server.ACME, err = acme(edge.ACME); err != nil {
+		return o, err
+	}
+	o.Temporal, err = cfg.TemporalOptions()
+	return o, err
+}
+
+// acme returns the authority of public hostnames; nil for none.
+func acme(c config.ACME) (*server.ACME, error) {
+	if c.Directory == config.Off {
+		return nil, nil
+	}
+	authority := &server.ACME{Directory: c.Directory, Email: c.Email}
+	if c.Root != "" {
+		text, err := os.ReadFile(c.Root)
+		if err != nil {
+			return nil, fmt.Errorf("read edge.acme.root: %w", err)
+		}
+		authority.Roots = x509.NewCertPool()
+		if !authority.Roots.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("read edge.acme.root: %s holds no certificate", c.Root)
+		}
+	}
+	return authority, nil
+}
+
+// prefixes parses networks, which the configuration has validated.
+func prefixes(networks []string) (list []netip.Prefix) {
+	for _, network := range networks {
+		list = append(list, netip.MustParsePrefix(network).Masked())
+	}
+	return list
+}

@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// takeClaims claims endpoints for a service. One that another service holds is a
+// Conflict. Only equal endpoints collide: the edges serve "a.shop.example" rather by
+// itself than by "*.shop.example".
+func takeClaims(ctx context.Context, tx pgx.Tx, service, run string, endpoints []fleet.Endpoint) error {
+	if len(endpoints) == 0 {
+		return nil
+	}
+	// In one order, because two deployments could otherwise wait for each other.
+	tag, err := tx.Exec(ctx, `
+		insert into edge_claims as held (port, protocol, hostname, path, service, run)
+		select distinct port, protocol, hostname, path, $5, $6
+		from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as wanted (port, protocol, hostname, path)
+		order by port, protocol, hostname, path
+		on conflict (port, protocol, hostname, path) do update set run = excluded.run
+		where held.service = excluded.service`, endpointColumns(endpoints, service, run)...)
+	if err != nil || int(tag.RowsAffected()) >= distinct(endpoints) {
+		return err
+	}
+	holders, err := holdersOf(ctx, tx, endpoints)
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if h.Service != service {
+			return fault.New(fault.Conflict, "%s, which %s asks for, is held by service %s", h.Endpoint, service, h.Service).
+				WithHint("see its holder: mcp status %s; give the route another hostname, port or path, or undeploy %s", h.Service, h.Service)
+		}
+	}
+	// Its holder has let it go in between.
+	return fault.New(fault.Unavailable, "an endpoint of %s was held by another service until now", service)
+}
+
+// distinct counts endpoints, each once.
+func distinct(endpoints []fleet.Endpoint) int {
+	sorted := slices.Clone(endpoints)
+	slices.SortFunc(sorted, fleet.Endpoint.Compare)
+	return len(slices.Compact(sorted))
+}
+
+// endpointColumns returns the endpoints as columns, and what follows them.
+func endpointColumns(endpoints []fleet.Endpoint, more ...any) []any {
+	ports, protocols, hostnames, paths := []int{}, []string{}, []string{}, []string{}
+	for _, e := range endpoints {
+		ports, protocols = append(ports, e.Port), append(protocols, e.Protocol)
+		hostnames, paths = append(hostnames, e.Hostname), append(paths, e.Path)
+	}
+	return append([]any{ports, protocols, hostnames, paths}, more...)
+}
+
+// commitClaims makes the claims of a run those of the service's release, and frees the
+// others. A request that brings another definition than the run began with brings the
+// claims of that.
+func commitClaims(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, run string) error {
+	if r.Definition != nil {
+		if _, err := tx.Exec(ctx, `update edge_claims set run = '' where service = $1`, r.Service); err != nil {
+			return err
+		}
+		if err := takeClaims(ctx, tx, r.Service, run, r.Claims); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, `
+		with freed as (delete from edge_claims where service = $1 and run <> $2)
+		update edge_claims set committed = true where service = $1 and run = $2 and not committed`, r.Service, run)
+	return err
+}
+
+// freedClaims is a statement that frees what the service $1 has claimed and its release
+// does not have.
+const freedClaims = `delete from edge_claims where service = $1 and not committed`
+
+// EndpointHolders returns the holders of those of the endpoints that are held, in the
+// order of the endpoints.
+func (s *Store) EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
+	var holders []fleet.EndpointHolder
+	err := s.read(ctx, func(tx pgx.Tx) (err error) {
+		holders, err = holdersOf(ctx, tx, endpoints)
+		return err
+	}, "read the holders of endpoints")
+	return holders, err
+}
+
+func holdersOf(ctx context.Context, tx pgx.Tx, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
+	rows, err := tx.Query(ctx, `
+		select port, protocol, hostname, path, service from edge_claims
+		where (port, protocol, hostname, path) in (select * from unnest($1::int[], $2::text[], $3::text[], $4::text[]))
+		order by hostname, port, protocol, path`, endpointColumns(endpoints)...)
+	if err != nil {
+		return nil, err
+	}
+	var holders []fleet.EndpointHolder
+	var h fleet.EndpointHolder
+	_, err = pgx.ForEachRow(rows, []any{&h.Endpoint.Port, &h.Endpoint.Protocol, &h.Endpoint.Hostname, &h.Endpoint.Path, &h.Service}, func() error {
+		holders = append(holders, h)
+		return nil
+	})
+	return holders, err
+}
