@@ -104,6 +104,10 @@ bench-short: setup $(RUN_TOOLS) build ## measure less, and fail only where somet
 	@mkdir -p bin/bench
 	@$(BENCH) -short -slack 2 -run '$(JUDGED)' -out bin/bench $(BENCHFLAGS)
 
+.PHONY: bench-edge
+bench-edge: build bin/caddy ## measure mcp-edge beside plain Caddy, nginx and HAProxy; write bench/edge.json and docs/performance.md
+	@cd edge && go run ./bench -out ../bench/edge.json -page ../docs/performance.md $(BENCHFLAGS)
+
 .PHONY: sizing
 sizing: setup bin/temporal-server bin/temporal-sql-tool ## test and measure Temporal on Postgres: what a look at a node costs there
 	@go test -timeout 30m -count=1 -v ./bench/temporalserver -size

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,14 @@ func main() {
 			os.Exit(2)
 		}
 		o.hosts = append(o.hosts, n)
+	}
+	// Debian keeps nginx and haproxy where the PATH of an ordinary user does not lead.
+	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
+	for _, program := range []string{"wrk", "nginx", "haproxy", o.edge, o.caddy} {
+		if _, err := exec.LookPath(program); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %v\nwrk, nginx and haproxy are Debian packages; make builds the others\n", err)
+			os.Exit(1)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
