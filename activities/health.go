@@ -194,12 +194,15 @@ type address struct {
 	forwarded bool
 }
 
-// addresses returns where this host reaches the component's routes, and then its
-// tcp ports.
+// addresses returns where this host reaches the component's routes and then its ports,
+// those of tcp.
 func (a *Node) addresses(c ComponentSpec) []address {
 	forwarded := c.Definition.Network != "host"
 	var found []address
 	for _, r := range c.Routes {
+		if r.Protocol == "udp" {
+			continue // whether it is open shows in no answer
+		}
 		found = append(found, address{dialable(a.Publish, r.HostPort), r.ContainerPort, forwarded})
 	}
 	for _, p := range c.Definition.StaticPorts() {

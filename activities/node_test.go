@@ -258,6 +258,10 @@ func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: servicedef.Hostnames{"shop.example"}}}
 			c.Definition.Health.HTTP = "/healthz"
 		}, []string{"http://10.0.0.7:20000/healthz as shop.example"}},
+		"no route of udp": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Routes = append([]activities.RouteSpec{{Name: "log", HostPort: 20001, ContainerPort: 514, Protocol: "udp"}}, c.Routes...)
+		}, []string{"10.0.0.7:20000→80", "127.0.0.1:8080→80"}},
 		"by the host of the check, before that": {func(c *activities.ComponentSpec) {
 			route(c)
 			c.Definition.Routes = []servicedef.Route{{Name: "rest", Hostname: servicedef.Hostnames{"shop.example"}}}

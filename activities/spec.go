@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -16,6 +17,8 @@ type RouteSpec struct {
 	HostPort int `json:"host_port"`
 	// ContainerPort is where the container listens; never 0.
 	ContainerPort int `json:"container_port"`
+	// Protocol is "udp", or "" for tcp.
+	Protocol string `json:"protocol,omitempty"`
 }
 
 // ComponentSpec is a component as it is sent to a node.
@@ -49,7 +52,7 @@ func NewRouteSpecs(routes []servicedef.Route, ports []fleet.Route) []RouteSpec {
 	}
 	specs := make([]RouteSpec, 0, len(routes))
 	for _, r := range routes {
-		spec := RouteSpec{Name: r.Name, HostPort: host[r.Name], ContainerPort: r.ContainerPort}
+		spec := RouteSpec{Name: r.Name, HostPort: host[r.Name], ContainerPort: r.ContainerPort, Protocol: r.Protocol}
 		if spec.ContainerPort == 0 {
 			spec.ContainerPort = spec.HostPort
 		}
@@ -89,7 +92,7 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 		return spec // the container is on the host's ports already
 	}
 	for _, r := range c.Routes {
-		spec.Ports = append(spec.Ports, servicedef.Port{IP: publish, Host: r.HostPort, Container: r.ContainerPort, Protocol: "tcp"})
+		spec.Ports = append(spec.Ports, servicedef.Port{IP: publish, Host: r.HostPort, Container: r.ContainerPort, Protocol: cmp.Or(r.Protocol, "tcp")})
 	}
 	spec.Ports = append(spec.Ports, d.StaticPorts()...)
 	return spec

@@ -8,7 +8,7 @@ import (
 // Defaults that hold for every component.
 const (
 	defaultRestart     = "unless-stopped"
-	defaultMode        = "l4"
+	defaultMode        = modeL4
 	defaultStopTimeout = Duration(10 * time.Second)
 	defaultDrain       = Duration(time.Second)
 	defaultInterval    = Duration(10 * time.Second)

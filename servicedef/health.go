@@ -12,13 +12,11 @@ import (
 // ProbeHost returns the Host header of health requests over HTTP, for programs that
 // answer to their own name alone; "" if the definition has none.
 func (c Component) ProbeHost() string {
-	if c.Health.Host != "" || len(c.Routes) == 0 {
+	if c.Health.Host != "" {
 		return c.Health.Host
 	}
-	for _, name := range c.Routes[0].Hostname {
-		if !wildcard(name) {
-			return name
-		}
+	if i := slices.IndexFunc(c.Routes, Route.probed); i >= 0 {
+		return c.Routes[i].Hostname.plain()
 	}
 	return ""
 }
@@ -60,7 +58,7 @@ func (r *report) health(key string, c Component) {
 		r.add(at("http"), "must be a path that begins with /, not %q", h.HTTP)
 	}
 	if len(kinds) > 0 && kinds[0] != "cmd" && !c.reachable() {
-		r.add(at(kinds[0]), "needs a route or a tcp port to probe")
+		r.add(at(kinds[0]), "needs a route or a port to probe, of tcp")
 	}
 	if h.Host != "" {
 		r.hostHeader(at("host"), h)

@@ -19,6 +19,16 @@ func (h Hostnames) First() string {
 	return h[0]
 }
 
+// plain returns the first name that is no wildcard, "" if there is none.
+func (h Hostnames) plain() string {
+	for _, name := range h {
+		if !wildcard(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // MarshalJSON encodes one name as a string, so that a definition with one has the hash
 // that it had when a route could have no more.
 func (h Hostnames) MarshalJSON() ([]byte, error) {

@@ -8,11 +8,12 @@ import (
 
 // Keys returns the keys of the component's table that have another value than their
 // default, sorted: "read_only", "health.http". A key of an array of tables stands for
-// those of all its tables: "routes.port".
+// those of all its tables: "routes.port". Keys that concern edges alone are left out.
 func (c Component) Keys() []string {
 	defaults := Component{Node: c.Node}
 	defaults.setDefaults(c.Node, nil)
 	var set []string
+	c = c.ForNode()
 	walkKeys(reflect.ValueOf(c), reflect.ValueOf(defaults), "", func(key string, changed bool) {
 		if changed {
 			set = append(set, key)
@@ -20,6 +21,19 @@ func (c Component) Keys() []string {
 	})
 	slices.Sort(set)
 	return slices.Compact(set)
+}
+
+// ForNode returns the component as its node needs it, without what concerns edges alone:
+// a node that is older than such a key runs the container nevertheless.
+func (c Component) ForNode() Component {
+	c.Routes = slices.Clone(c.Routes)
+	for i, r := range c.Routes {
+		c.Routes[i] = Route{
+			Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: hostnames(r.Hostname.plain()),
+			Protocol: r.Protocol, ContainerPort: r.ContainerPort,
+		}
+	}
+	return c
 }
 
 // UnknownKeys returns those of keys that no component of this version of mcp has.

@@ -150,6 +150,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(base))
 	f.Add([]byte("\"\r\n"))
+	f.Add([]byte(two(l7+"tls = false\nallow = [\"10.0.0.0/8\"]", "edge = true\nprotocol = \"udp\"")))
+	f.Add([]byte(two(l7+"path = \"/a%\"\nbasic_auth = { ann = \"x\" }\nredirect_from = [\"*.\", \"\"]", "hostname = [5]\ntls = \"\"")))
 	f.Add([]byte("components = [{name = \"a\"}, 5, [{}]]\nhealth.http = nan"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := servicedef.Parse(data, "f.toml")
@@ -170,6 +172,9 @@ func FuzzParse(f *testing.F) {
 		require.NoError(t, json.Unmarshal(text, &again))
 		require.Equal(t, *s, again)
 		require.NoError(t, again.Validate())
+		rendered, err := servicedef.Parse([]byte(s.TOML()), "f.toml")
+		require.NoError(t, err)
+		require.Equal(t, s, rendered)
 		require.Equal(t, len(s.Components), len(strings.Fields(flat(s.StartOrder()))))
 	})
 }

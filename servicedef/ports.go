@@ -1,10 +1,12 @@
 package servicedef
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -77,15 +79,21 @@ func (c Component) StaticPorts() []Port {
 	return ports
 }
 
-// reachable reports whether the component has a route or a tcp port.
+// reachable reports whether the component has a route or a port of tcp.
 func (c *Component) reachable() bool {
 	for _, p := range c.StaticPorts() {
 		if p.Protocol == tcp {
 			return true
 		}
 	}
-	return len(c.Routes) > 0
+	return slices.ContainsFunc(c.Routes, Route.probed)
 }
+
+// probed reports whether a health check can connect to the route.
+func (r Route) probed() bool { return r.Protocol != udp }
+
+// Transport returns the protocol of the route's host port: "tcp" or "udp".
+func (r Route) Transport() string { return cmp.Or(r.Protocol, tcp) }
 
 // parsePort reads one entry; a range gives several ports.
 func parsePort(text string) ([]Port, error) {

@@ -20,12 +20,10 @@ func (r *report) routes(key string, c Component) {
 		if route.Port < minPort || route.Port > maxPort {
 			r.add(at("port"), "must be between %d and %d", minPort, maxPort)
 		}
-		if route.Mode != "l4" && route.Mode != "l7" {
+		if route.Mode != modeL4 && route.Mode != modeL7 {
 			r.add(at("mode"), `must be "l4" or "l7", not %q`, route.Mode)
 		}
-		for _, name := range route.Hostname {
-			r.hostname(at("hostname"), name)
-		}
+		r.edgeRoute(elementKey(key, i), route)
 		switch {
 		case route.ContainerPort < 0 || route.ContainerPort > maxPort:
 			r.add(at("container_port"), "must be between 1 and %d, or 0 for a container that listens on $PORT", maxPort)

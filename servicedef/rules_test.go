@@ -44,7 +44,6 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a port too high", `port = 8443`, `port = 65536`, "components[0].routes[0].port", "between 1 and 65535"},
 		{"an unknown mode", `# route`, `mode = "l5"`, "components[0].routes[0].mode", "l7"},
 		{"an empty mode", `# route`, `mode = ""`, "components[0].routes[0].mode", "l7"},
-		{"a hostname that is none", `# route`, `hostname = "shop..example"`, "components[0].routes[0].hostname", "DNS name"},
 		{"a negative container port", `# route`, `container_port = -1`, "components[0].routes[0].container_port", "$PORT"},
 		{"a container port too high", `# route`, `container_port = 65536`, "components[0].routes[0].container_port", "$PORT"},
 
@@ -101,6 +100,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a path without a slash", `# health`, `http = "healthz"`, "components[0].health.http", "begins with /"},
 		{"nothing to ask over http", `# db`, "[components.health]\nhttp = \"/\"", "components[1].health.http", "needs a route"},
 		{"nothing to connect to", `# db`, "ports = [\"53:53/udp\"]\n[components.health]\ntcp = true", "components[1].health.tcp", "needs a route"},
+		{"only udp to connect to", `# db`, "[components.health]\ntcp = true\n[[components.routes]]\nname = \"log\"\nport = 514\nprotocol = \"udp\"", "components[1].health.tcp", "of tcp"},
 		{"an interval of nothing", `# health`, `interval = "0s"`, "components[0].health.interval", "positive"},
 		{"a negative timeout", `# health`, `timeout = "-1s"`, "components[0].health.timeout", "positive"},
 		{"no retries", `# health`, `retries = 0`, "components[0].health.retries", "positive"},

@@ -34,6 +34,7 @@ func (r *report) service(s *Service) {
 	r.unique(s.componentNames(), func(i int) string { return componentKey(i, "name") })
 	r.dependencies(s)
 	r.hostPorts(s)
+	r.claims(s)
 }
 
 // node checks the node of a component; that of the service is checked already.

@@ -24,6 +24,11 @@ func (d *deploy) publishInterim(ctx workflow.Context, request fleet.PublishReque
 		return err
 	}
 	became := publishTo(ctx, made.Edges, []fleet.Publication{made.Publication})
+	for _, b := range became {
+		if b.Error != nil {
+			d.away = append(d.away, b.Edge)
+		}
+	}
 	drainAt(ctx, acknowledging(became), made.Former, plan.DrainOf(d.release, slices.Concat(request.Held, request.Stopped)))
 	return ctx.Err()
 }
@@ -117,6 +122,9 @@ func (d *deploy) reach(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for _, e := range d.release.Edges {
 		name := e.Name
+		if slices.Contains(d.away, name) {
+			continue
+		}
 		step := edgeStep(g.ctx, name, "reach the new containers from "+name, 0)
 		g.add(workflow.ExecuteActivity(step, edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
 			var result activities.ReachUpstreamsResult
@@ -222,13 +230,16 @@ func (d *deploy) drain(ctx workflow.Context) {
 		most = max(most, d.plan.EdgeDrain())
 	}
 	drained := false
-	g := newGroup(ctx)
-	g.do(func(ctx workflow.Context) error {
-		drained = drainAt(ctx, edges, former, most)
-		return nil
-	})
-	g.do(func(ctx workflow.Context) error { return sleep(ctx, d.plan.DirectDrain()) })
-	err := g.wait(ctx)
+	var err error
+	if len(edges) > 0 && len(former) > 0 && most > 0 {
+		g := newGroup(ctx)
+		g.do(func(ctx workflow.Context) error {
+			drained = drainAt(ctx, edges, former, most)
+			return nil
+		})
+		g.do(func(ctx workflow.Context) error { return sleep(ctx, d.plan.DirectDrain()) })
+		err = g.wait(ctx)
+	}
 	if !drained && err == nil {
 		err = sleep(ctx, most-workflow.Now(ctx).Sub(begun))
 	}

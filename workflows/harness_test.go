@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -84,6 +86,7 @@ type harness struct {
 	purged bool
 	// nextPort is the port that is handed out next.
 	nextPort int
+	edges    fakeEdges
 }
 
 func newHarness(t *testing.T) *harness {
@@ -107,6 +110,7 @@ func newHarness(t *testing.T) *harness {
 	s.env.SetTestTimeout(20 * time.Second)
 	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}}})
 	s.register()
+	s.registerEdges()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
@@ -130,6 +134,13 @@ func newHarness(t *testing.T) *harness {
 		workflows.NodeHistoryName:  workflows.NodeHistory,
 		workflows.HistoryName:      workflows.History,
 		workflows.SnapshotName:     workflows.Snapshot,
+		workflows.AnnounceEdgeName: workflows.AnnounceEdge,
+		workflows.AdmitEdgeName:    workflows.AdmitEdge,
+		workflows.RemoveEdgeName:   workflows.RemoveEdge,
+		workflows.EdgesName:        workflows.Edges,
+		workflows.RoutesName:       workflows.Routes,
+		workflows.MaintainName:     workflows.Maintain,
+		workflows.AccessLogName:    workflows.AccessLog,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
@@ -146,6 +157,9 @@ func (s *harness) call(ctx context.Context, subject string) error {
 		return fmt.Errorf("no worker polls %s: %s must not be called", info.TaskQueue, call)
 	}
 	if err := s.fail(call, info.Attempt); err != nil {
+		if errors.As(err, new(*temporal.TimeoutError)) {
+			return err // as a server reports it
+		}
 		return activities.ToTemporal(err, fault.Of(err).Kind.Retryable() && s.inTime(info))
 	}
 	s.calls = append(s.calls, call)
@@ -202,8 +216,8 @@ func (s *harness) register() {
 		return fleet.Snapshot{Number: in.Number}, s.call(ctx, in.Service)
 	})
 	add("BeginDeployment", func(ctx context.Context, in fleet.BeginRequest) (fleet.BeginResult, error) {
-		s.given = in.Given
-		return fleet.BeginResult{Number: s.release.Newest + 1, Release: s.release}, s.call(ctx, "")
+		s.given, s.edges.begun = in.Given, in.Definition
+		return fleet.BeginResult{Number: s.release.Newest + 1, Release: s.release, Interim: s.edges.interim}, s.call(ctx, "")
 	})
 	add("RecordDefinition", func(ctx context.Context, in activities.RecordDefinitionInput) (activities.RecordDefinitionResult, error) {
 		s.given = &in.Definition
@@ -313,7 +327,12 @@ func (s *harness) register() {
 		for _, m := range in.Members {
 			names = append(names, fmt.Sprintf("%s/%d", m.Component, m.Deployment))
 		}
-		return s.stale, s.call(ctx, strings.Join(names, ","))
+		err := s.call(ctx, strings.Join(names, ","))
+		result := s.stale
+		if err == nil {
+			result.Publishing = s.commitRoutes(in)
+		}
+		return result, err
 	})
 	add("PruneImages", func(ctx context.Context, in activities.PruneImagesInput) (activities.PruneImagesResult, error) {
 		return activities.PruneImagesResult{}, s.call(ctx, activity.GetInfo(ctx).TaskQueue+" "+strings.Join(in.Images, ","))

@@ -30,12 +30,24 @@ type MonitorInput struct {
 	Over time.Duration `json:"over,omitempty"`
 }
 
-// Monitor observes each node once. A schedule starts it again and again. The nodes of
-// a large fleet are observed in batches, each by a separate run.
+// Monitor observes each node and each edge once. A schedule starts it again and again.
+// The nodes of a large fleet are observed in batches, each by a separate run.
 func Monitor(ctx workflow.Context, in MonitorInput) error {
 	if len(in.Nodes) > 0 {
 		return observeNodes(ctx, in.Nodes)
 	}
+	var failed error
+	edges := newGroup(ctx)
+	edges.do(func(ctx workflow.Context) error {
+		failed = observeEdges(ctx)
+		return nil
+	})
+	err := observeFleet(ctx, in.Over)
+	return cmp.Or(err, edges.wait(ctx), failed)
+}
+
+// observeFleet observes all nodes.
+func observeFleet(ctx workflow.Context, over time.Duration) error {
 	nodes, err := queryControl(ctx, "list nodes", recordTimeout, control.WatchedNodes)
 	if err != nil {
 		return err
@@ -51,7 +63,7 @@ func Monitor(ctx workflow.Context, in MonitorInput) error {
 	if len(answering) <= batch {
 		return observeNodes(ctx, answering)
 	}
-	pause := in.Over / time.Duration((len(answering)+batch-1)/batch)
+	pause := over / time.Duration((len(answering)+batch-1)/batch)
 	for names := range slices.Chunk(answering, batch) {
 		o := workflow.ChildWorkflowOptions{
 			WorkflowID: fmt.Sprintf("%s+%d", MonitorNodeID(names[0]), len(names)-1), WorkflowExecutionTimeout: MonitorTimeout,
@@ -118,7 +130,12 @@ func MonitorNode(ctx workflow.Context, name string) error {
 			return err
 		}
 	}
-	for _, destination := range recorded.Alerting {
+	return startAlerts(ctx, recorded.Alerting)
+}
+
+// startAlerts has events sent to destinations.
+func startAlerts(ctx workflow.Context, destinations []string) error {
+	for _, destination := range destinations {
 		o := workflow.ChildWorkflowOptions{WorkflowID: AlertID(destination), StaticSummary: "alert the " + destination}
 		if err := startDetached(ctx, o, AlertName, destination); err != nil {
 			return err

@@ -44,7 +44,20 @@ func (d *deploy) foresee(ctx workflow.Context) (err error) {
 	if err := d.passOverRetiring(ctx); err != nil {
 		return err
 	}
+	if d.holders, err = d.endpointHolders(ctx); err != nil {
+		return err
+	}
 	return d.decide(ctx)
+}
+
+// endpointHolders returns the holders of the endpoints that the definition names. A deploy
+// has claimed these when it begins.
+func (d *deploy) endpointHolders(ctx workflow.Context) ([]fleet.EndpointHolder, error) {
+	endpoints := plan.Endpoints(d.desired)
+	if len(endpoints) == 0 {
+		return nil, nil
+	}
+	return callControl(ctx, "ask who holds the hostnames", d.left(ctx), control.EndpointHolders, endpoints)
 }
 
 // passOverRetiring takes the containers that the release is about to remove out of the
@@ -75,7 +88,7 @@ func (d *deploy) decide(ctx workflow.Context) error {
 	}
 	made, err := plan.Make(plan.Input{
 		Desired: d.desired, Only: d.only, Given: d.given(), Force: d.in.Force || d.verb.replaces, Held: held,
-		Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
+		Holders: d.holders, Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
 	})
 	if err != nil {
 		return planFault(err)
@@ -152,6 +165,18 @@ func planFault(err error) error {
 	var held *plan.HeldError
 	if errors.As(err, &held) {
 		f = heldFault(held)
+	}
+	var claimed *plan.ClaimedError
+	if errors.As(err, &claimed) {
+		f = fault.New(fault.Conflict, "%s", claimed.Error()).
+			WithHint("give it another hostname, path or port, or deploy %s without it first", claimed.Holder.Service)
+	}
+	var unreachable *plan.UnreachableError
+	if errors.As(err, &unreachable) {
+		f = fault.New(fault.Invalid, "%s", unreachable.Error()).
+			WithHint("set publish in [node] of the mcp.toml of %s to an address that %s can reach, or leave the hostname out",
+				unreachable.Node, unreachable.Edge)
+		f.Component, f.Node = unreachable.Component, unreachable.Node
 	}
 	return f
 }

@@ -65,11 +65,11 @@ func (d *deploy) portRequest(step plan.Step) fleet.PortRequest {
 		Static: c.StaticPorts(), Giving: d.plan.Giving(),
 	}
 	for _, r := range c.Routes {
-		request.Routes = append(request.Routes, routePort(r))
+		request.Routes = append(request.Routes, fleet.NewRoute(r, 0))
 	}
 	static := plan.WantedPorts(d.desired)
 	for _, port := range d.ports[step.Node] {
-		if !slices.Contains(static, fleet.HostPort{Node: step.Node, Protocol: "tcp", Port: port}) {
+		if !slices.ContainsFunc(static, func(p fleet.HostPort) bool { return p.Node == step.Node && p.Port == port }) {
 			request.Candidates = append(request.Candidates, port)
 		}
 	}
@@ -88,11 +88,6 @@ func (d *deploy) staticPorts() []fleet.StaticPort {
 		}
 	}
 	return ports
-}
-
-// routePort is a route without a host port yet.
-func routePort(r servicedef.Route) fleet.Route {
-	return fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname.First()}
 }
 
 func isStatic(c servicedef.Component, port int) bool {

@@ -66,7 +66,7 @@ func (d *deploy) spec(step plan.Step) activities.ComponentSpec {
 		Service:    d.desired.Name,
 		Deployment: d.number,
 		Run:        d.runID,
-		Definition: c,
+		Definition: c.ForNode(),
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
 	}

@@ -39,15 +39,20 @@ type deploy struct {
 	digests  map[string]string // by image reference; "" while it is missing
 	// present are the images that nodes have, by digest, of those given by digest.
 	present map[string][]string
+	// holders are those of the endpoints that the definition names, where it is planned
+	// alone.
+	holders []fleet.EndpointHolder
 	plan    plan.Plan
 	planned *PlanResult // the plan as clients read it; nil before it is made
 	// adoption is what an adopt has found.
 	adoption plan.Adoption
 
 	// held are the components for which edges keep requests waiting, and interim is set
-	// while they may serve something else than the release.
+	// while they may serve something else than the release. away are the edges that have
+	// not answered a step of this deploy.
 	held    []string
 	interim bool
+	away    []string
 
 	undo undo
 	// routes are the ports that were allocated for new containers, by component.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -58,6 +59,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
 		b := &body{ReadCloser: r.Body, control: http.NewResponseController(w), stall: h.server.options.Limits.Stall}
+		b.extend(time.Now()) // for what the server discards, too
 		r.Body = b
 	}
 	h.next.ServeHTTP(w, r)
@@ -73,12 +75,16 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(b.set) > b.stall/4 {
-		b.set = now
-		_ = b.control.SetReadDeadline(now.Add(b.stall))
+		b.extend(now)
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{})
+	if errors.Is(err, io.EOF) {
+		_ = b.control.SetReadDeadline(time.Time{}) // the server waits for the client to go
 	}
 	return n, err
+}
+
+func (b *body) extend(now time.Time) {
+	b.set = now
+	_ = b.control.SetReadDeadline(now.Add(b.stall))
 }

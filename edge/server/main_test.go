@@ -341,3 +341,22 @@ func (e *edge) secured(t *testing.T, hosts ...string) {
 		}
 	}, time.Minute, 20*time.Millisecond)
 }
+
+// logLines keeps what is written.
+type logLines struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	return len(p), nil
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
+}

@@ -29,3 +29,11 @@ func (e Endpoint) Compare(other Endpoint) int {
 		strings.Compare(e.Protocol, other.Protocol), strings.Compare(e.Path, other.Path),
 	)
 }
+
+// Collides reports whether a client that reaches one of two endpoints would reach the
+// other: they are the same, or their connections cannot be distinguished.
+func (e Endpoint) Collides(other Endpoint) bool { return e.place().Collides(other.place()) }
+
+func (e Endpoint) place() servicedef.Place {
+	return servicedef.Place{Port: e.Port, Protocol: e.Protocol, Hostname: e.Hostname, Path: e.Path}
+}

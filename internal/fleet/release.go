@@ -99,7 +99,7 @@ func (r Release) Published(m Member) (ports []servicedef.Port, known bool) {
 		return nil, false
 	}
 	for _, held := range m.Routes {
-		port := servicedef.Port{Protocol: "tcp", Host: held.HostPort, Container: held.HostPort}
+		port := servicedef.Port{Protocol: held.Transport(), Host: held.HostPort, Container: held.HostPort}
 		for _, route := range c.Routes {
 			if route.Name == held.Name && route.ContainerPort != 0 {
 				port.Container = route.ContainerPort
@@ -171,8 +171,19 @@ type Route struct {
 	Mode string `json:"mode"`
 	// Hostname is the first of its hostnames.
 	Hostname string `json:"hostname,omitempty"`
+	// Protocol is "udp", or "" for tcp.
+	Protocol string `json:"protocol,omitempty"`
 	HostPort int    `json:"host_port"`
 }
+
+// NewRoute returns a route of a definition with the host port that was allocated for
+// it; 0 for none yet.
+func NewRoute(r servicedef.Route, hostPort int) Route {
+	return Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname.First(), Protocol: r.Protocol, HostPort: hostPort}
+}
+
+// Transport returns the protocol of the host port: "tcp" or "udp".
+func (r Route) Transport() string { return cmp.Or(r.Protocol, "tcp") }
 
 // ServiceRecord is a service as the registry keeps it.
 type ServiceRecord struct {

@@ -34,7 +34,7 @@ func publishedAs(c *servicedef.Component, published []servicedef.Port) []fleet.R
 			continue
 		}
 		defined = append(defined, r)
-		routes = append(routes, fleet.Route{Name: r.Name, Port: r.Port, Mode: r.Mode, Hostname: r.Hostname.First(), HostPort: port})
+		routes = append(routes, fleet.NewRoute(r, port))
 	}
 	c.Routes = defined
 	for _, p := range left {
@@ -72,9 +72,9 @@ func staticPorts(texts []string, published []servicedef.Port) (kept []string, le
 func routed(r servicedef.Route, routes []servicedef.Route, published []servicedef.Port) int {
 	matches := func(p servicedef.Port) bool {
 		if r.ContainerPort == 0 {
-			return p.Protocol == "tcp" && p.Host == p.Container
+			return p.Protocol == r.Transport() && p.Host == p.Container
 		}
-		return p.Protocol == "tcp" && p.Container == r.ContainerPort
+		return p.Protocol == r.Transport() && p.Container == r.ContainerPort
 	}
 	i := slices.IndexFunc(published, matches)
 	if r.ContainerPort != 0 || i < 0 {
@@ -100,7 +100,7 @@ func held(published []servicedef.Port, routes []fleet.Route) []servicedef.Port {
 		add(servicedef.Port{Protocol: p.Protocol, Host: p.Host})
 	}
 	for _, r := range routes {
-		add(servicedef.Port{Protocol: "tcp", Host: r.HostPort})
+		add(servicedef.Port{Protocol: r.Transport(), Host: r.HostPort})
 	}
 	return ports
 }

@@ -16,7 +16,7 @@ type Movement struct {
 }
 
 // Handover is what a component of one service takes from one of another service, as
-// "shop/web".
+// "shop/web": a port, a volume or an endpoint of the edges.
 type Handover struct {
 	From, To string
 	Thing    string
@@ -31,9 +31,13 @@ func Between(services []Movement) []Handover {
 	var found []Handover
 	for _, taker := range services {
 		for _, giver := range services {
-			if giver.Desired.Name != taker.Desired.Name && taker.Desired.Active {
+			if giver.Desired.Name == taker.Desired.Name {
+				continue
+			}
+			if taker.Desired.Active {
 				found = append(found, between(taker, giver)...)
 			}
+			found = append(found, claimsBetween(taker, giver)...)
 		}
 	}
 	return found
@@ -52,6 +56,53 @@ func between(taker, giver Movement) []Handover {
 		}
 	}
 	return found
+}
+
+// claimsBetween finds the endpoints that a service takes from the release of another one,
+// which gives them up. The one that takes them can claim them when the other one is
+// released; between the two, edges serve neither.
+func claimsBetween(taker, giver Movement) []Handover {
+	if giver.Release.Definition == nil {
+		return nil
+	}
+	var found []Handover
+	kept := Endpoints(giver.Desired)
+	for _, held := range claimants(*giver.Release.Definition) {
+		if slices.ContainsFunc(kept, held.endpoint.Collides) {
+			continue
+		}
+		for _, wanted := range claimants(taker.Desired) {
+			if wanted.endpoint.Collides(held.endpoint) {
+				found = append(found, Handover{
+					From: giver.Desired.Name + "/" + held.component, To: taker.Desired.Name + "/" + wanted.component,
+					Thing: wanted.endpoint.String(), Giver: giver.Desired.Name, Taker: taker.Desired.Name,
+				})
+			}
+		}
+	}
+	return found
+}
+
+// claimant is the first component that claims an endpoint for its service.
+type claimant struct {
+	endpoint  fleet.Endpoint
+	component string
+}
+
+// claimants returns the claims of a service in the order of its definition.
+func claimants(definition servicedef.Service) []claimant {
+	var all []claimant
+	for _, c := range definition.Components {
+		for _, r := range c.Routes {
+			for _, at := range r.Places() {
+				e := endpoint(at)
+				if !slices.ContainsFunc(all, func(other claimant) bool { return other.endpoint == e }) {
+					all = append(all, claimant{e, c.Name})
+				}
+			}
+		}
+	}
+	return all
 }
 
 // CycleError reports that services take something from one another in a circle, so

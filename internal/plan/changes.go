@@ -153,10 +153,7 @@ func (p *planner) definitionChanges(c servicedef.Component) []Change {
 		if i < 0 {
 			continue // fieldChanges names it
 		}
-		field := "routes." + route.Name
-		add(field+".port", old.Routes[i].Port, route.Port)
-		add(field+".mode", old.Routes[i].Mode, route.Mode)
-		add(field+".hostname", old.Routes[i].Hostname, route.Hostname)
+		changes = append(changes, routeKeys("routes."+route.Name, old.Routes[i], route)...)
 	}
 	return changes
 }
@@ -168,8 +165,8 @@ const (
 	removed = "removed"
 )
 
-// envChanges names the variables that differ, and never their values, which may be
-// secrets.
+// envChanges names the variables, or the users, that differ, and never their values,
+// which may be secrets.
 func envChanges(field string, old, new map[string]string) []Change {
 	var changes []Change
 	for key, value := range new {
@@ -196,6 +193,9 @@ func routePorts(routes []servicedef.Route) string {
 		port := "$PORT"
 		if r.ContainerPort != 0 {
 			port = strconv.Itoa(r.ContainerPort)
+		}
+		if r.Protocol != "" {
+			port += "/" + r.Protocol
 		}
 		names = append(names, r.Name+":"+port)
 	}

@@ -1,6 +1,10 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/metacircular/mcp/internal/fleet"
+)
 
 // ForeignContainerError reports that a name which the plan needs is held by a
 // container that is not this service's: one on the node, or one that the release of
@@ -66,4 +70,25 @@ type HeldError struct {
 
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("component %s needs %s on node %s, which %s has", e.Component, e.Thing, e.Node, e.Holder)
+}
+
+// ClaimedError reports that a definition names an endpoint that another service holds.
+type ClaimedError struct {
+	Endpoint fleet.Endpoint
+	Holder   fleet.EndpointHolder
+}
+
+func (e *ClaimedError) Error() string {
+	return fmt.Sprintf("%s is held by service %s", e.Endpoint, e.Holder.Service)
+}
+
+// UnreachableError reports that a node publishes a route, which edges are to serve, on an
+// address that an edge on another host cannot reach.
+type UnreachableError struct {
+	Component, Route, Node, Address, Edge string
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("edge %s cannot reach route %s of component %s: node %s publishes its routes on %s, which other hosts cannot reach",
+		e.Edge, e.Route, e.Component, e.Node, e.Address)
 }

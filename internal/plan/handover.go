@@ -82,7 +82,7 @@ func handed(to servicedef.Component, of fleet.Release, giver string, release fle
 	if from.Name != "" {
 		for _, route := range release.Components[giver].Routes {
 			// A successor publishes its routes on other ports.
-			ports = append(ports, servicedef.Port{Protocol: "tcp", Host: route.HostPort})
+			ports = append(ports, servicedef.Port{Protocol: route.Transport(), Host: route.HostPort})
 		}
 	}
 	var things []string

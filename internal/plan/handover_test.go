@@ -280,6 +280,16 @@ func TestServicesThatTakeFromOneAnotherAreDeployedInTurn(t *testing.T) {
 		return plan.Movement{Desired: named(service, to...), Release: released(named(service, from...))}
 	}
 	one := func(things ...string) []servicedef.Component { return []servicedef.Component{part("web", things...)} }
+	at := func(hostnames ...string) []servicedef.Component {
+		c := part("web")
+		for _, name := range hostnames {
+			c.Routes = append(c.Routes, servicedef.Route{Name: "http", Port: 443, Mode: "l7", Hostname: servicedef.Hostnames{name}})
+		}
+		return []servicedef.Component{c}
+	}
+	passthrough := part("web")
+	passthrough.Routes = []servicedef.Route{{Name: "tls", Port: 443, Mode: "l4", Hostname: servicedef.Hostnames{"x.example"}}}
+	gone := from("b", at("x.example"), nil)
 	stopped := from("b", one("82:80"), one("81:80"))
 	stopped.Desired.Active = false
 	tests := map[string]struct {
@@ -303,6 +313,22 @@ func TestServicesThatTakeFromOneAnotherAreDeployedInTurn(t *testing.T) {
 		},
 		"one that stops takes nothing": {
 			[]plan.Movement{from("a", one("81:80"), one()), stopped}, "[[a b]]", "",
+		},
+		"a hostname is given up first": {
+			[]plan.Movement{from("a", at(), at("x.example")), from("b", at("x.example"), at("y.example"))}, "[[b] [a]]", "",
+		},
+		"by a first deploy, for connections of TLS": {
+			[]plan.Movement{{Desired: named("a", passthrough)}, from("b", at("x.example"), at())}, "[[b] [a]]", "",
+		},
+		"by a service that is removed": {
+			[]plan.Movement{from("a", at(), at("x.example")), gone}, "[[b] [a]]", "",
+		},
+		"one that both want is for the registry to refuse": {
+			[]plan.Movement{from("a", at(), at("x.example")), from("b", at("x.example"), at("x.example"))}, "[[a b]]", "",
+		},
+		"hostnames in a circle": {
+			[]plan.Movement{from("a", at("x.example"), at("y.example")), from("b", at("y.example"), at("x.example"))}, "",
+			"no service can be deployed first: a/web takes y.example:443 from b/web, and b/web takes x.example:443 from a/web",
 		},
 		"a circle": {
 			[]plan.Movement{from("a", one("81:80"), one("82:80")), from("b", one("82:80"), one("81:80")), from("c", one(), one())}, "",

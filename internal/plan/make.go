@@ -9,7 +9,8 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *UnknownKeyError, *HeldError and an unknown name in Only.
+// *MissingSecretError, *UnknownKeyError, *HeldError, *ClaimedError, *UnreachableError and
+// an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
 		if _, ok := in.Desired.Component(name); !ok {
@@ -28,6 +29,9 @@ func Make(in Input) (Plan, error) {
 	}
 	p.removals()
 	if err := p.held(); err != nil {
+		return Plan{}, err
+	}
+	if err := p.edges(); err != nil {
 		return Plan{}, err
 	}
 	p.handovers()

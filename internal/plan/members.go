@@ -73,7 +73,7 @@ func redefined(held []fleet.Route, defined []servicedef.Route) []fleet.Route {
 	for _, h := range held {
 		for _, r := range defined {
 			if r.Name == h.Name {
-				h.Port, h.Mode, h.Hostname = r.Port, r.Mode, r.Hostname.First()
+				h = fleet.NewRoute(r, h.HostPort)
 			}
 		}
 		routes = append(routes, h)

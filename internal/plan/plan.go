@@ -38,6 +38,8 @@ type Input struct {
 	Digests map[string]string `json:"digests"`
 	// Held are the holders of the ports of WantedPorts, as far as they are held.
 	Held []fleet.PortHolder `json:"held,omitempty"`
+	// Holders are those of the endpoints of Desired, as far as they are held.
+	Holders []fleet.EndpointHolder `json:"holders,omitempty"`
 	// Pinned makes each component run by its digest in the release, whatever Digests
 	// holds.
 	Pinned bool `json:"pinned,omitempty"`
@@ -129,6 +131,10 @@ type Plan struct {
 	// Unreachable are nodes that only hold containers to remove and did not answer:
 	// these containers stay until the nodes are back.
 	Unreachable []string `json:"unreachable,omitempty"`
+	// Edges is what becomes of each endpoint that edges serve, in their order.
+	Edges []EdgeChange `json:"edges,omitempty"`
+	// Warnings are what keeps clients from reaching the service, a sentence each.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Unchanged reports whether there is nothing to do at all.

@@ -113,6 +113,11 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 				in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 9443, Mode: "l4"}}
 			},
 			"=api@rift =web@rift", []string{"routes.rest.port"}},
+		"a route's protocol needs one": {
+			func(in *plan.Input) {
+				in.Desired.Components[0].Routes = []servicedef.Route{{Name: "rest", Port: 8443, Mode: "l4", Protocol: "udp"}}
+			},
+			"~api@rift =web@rift", []string{"routes"}},
 		"a container that is gone is created": {
 			func(in *plan.Input) {
 				in.Nodes["rift"] = plan.Node{Reachable: true, Containers: in.Nodes["rift"].Containers[1:]}
@@ -565,6 +570,16 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 		"routes.rest.hostname": func(c *servicedef.Component) {
 			c.Routes[0].Hostname = servicedef.Hostnames{"shop.example"}
 		},
+		"routes.rest.redirect_from":  func(c *servicedef.Component) { c.Routes[0].RedirectFrom = []string{"www.shop.example"} },
+		"routes.rest.path":           func(c *servicedef.Component) { c.Routes[0].Path = "/api" },
+		"routes.rest.strip":          func(c *servicedef.Component) { c.Routes[0].Strip = true },
+		"routes.rest.tls":            func(c *servicedef.Component) { c.Routes[0].TLS = new(bool) },
+		"routes.rest.h2c":            func(c *servicedef.Component) { c.Routes[0].H2C = true },
+		"routes.rest.compress":       func(c *servicedef.Component) { c.Routes[0].Compress = true },
+		"routes.rest.basic_auth.ann": func(c *servicedef.Component) { c.Routes[0].BasicAuth = map[string]string{"ann": "$2y$10$hash"} },
+		"routes.rest.allow":          func(c *servicedef.Component) { c.Routes[0].Allow = []string{"10.0.0.0/8"} },
+		"routes.rest.proxy_protocol": func(c *servicedef.Component) { c.Routes[0].ProxyProtocol = "v2" },
+		"routes.rest.edge":           func(c *servicedef.Component) { c.Routes[0].Edge = true },
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		t.Run(key, func(t *testing.T) {

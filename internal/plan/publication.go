@@ -4,7 +4,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
@@ -16,8 +15,8 @@ func Endpoints(definition servicedef.Service) []fleet.Endpoint {
 	var all []fleet.Endpoint
 	for _, c := range definition.Components {
 		for _, r := range c.Routes {
-			for _, at := range places(r) {
-				all = append(all, at.endpoint)
+			for _, at := range r.Places() {
+				all = append(all, endpoint(at))
 			}
 		}
 	}
@@ -35,7 +34,7 @@ func Publication(source fleet.PublicationSource) []fleet.EdgeRoute {
 	p := publisher{source: source, routes: map[fleet.Endpoint]*fleet.EdgeRoute{}}
 	for _, c := range source.Definition.Components {
 		for _, r := range c.Routes {
-			for _, at := range places(r) {
+			for _, at := range r.Places() {
 				p.serve(c.Name, r, at)
 			}
 		}
@@ -49,43 +48,6 @@ func Publication(source fleet.PublicationSource) []fleet.EdgeRoute {
 	return routes
 }
 
-// place is an endpoint of a route; redirect is the hostname to which it redirects, ""
-// where it serves.
-type place struct {
-	endpoint fleet.Endpoint
-	redirect string
-}
-
-// places returns the endpoints of a route; none if edges do not serve it.
-func places(r servicedef.Route) []place {
-	if !r.AtEdges() {
-		return nil
-	}
-	at := fleet.Endpoint{Port: r.Port, Protocol: fleet.ProtocolTCP}
-	switch {
-	case r.Mode == "l7":
-		at.Protocol, at.Path = fleet.ProtocolHTTP, strings.TrimSuffix(r.Path, "/")
-	case r.Protocol == fleet.ProtocolUDP:
-		at.Protocol = fleet.ProtocolUDP
-	}
-	named := func(hostname string) fleet.Endpoint {
-		e := at
-		e.Hostname = strings.ToLower(hostname)
-		return e
-	}
-	if len(r.Hostname) == 0 {
-		return []place{{endpoint: at}}
-	}
-	var all []place
-	for _, hostname := range r.Hostname {
-		all = append(all, place{endpoint: named(hostname)})
-	}
-	for _, hostname := range r.RedirectFrom {
-		all = append(all, place{named(hostname), strings.ToLower(r.Hostname.First())})
-	}
-	return all
-}
-
 // publisher makes one publication.
 type publisher struct {
 	source fleet.PublicationSource
@@ -93,12 +55,12 @@ type publisher struct {
 }
 
 // serve adds a component to those that serve an endpoint.
-func (p *publisher) serve(component string, r servicedef.Route, at place) {
-	route := p.routes[at.endpoint]
+func (p *publisher) serve(component string, r servicedef.Route, at servicedef.Place) {
+	route := p.routes[endpoint(at)]
 	if route == nil {
 		route = edgeRoute(r, at)
-		route.Maintenance = p.source.Maintenance && at.redirect == ""
-		p.routes[at.endpoint] = route
+		route.Maintenance = p.source.Maintenance && at.RedirectTo == ""
+		p.routes[route.Endpoint] = route
 	}
 	if !slices.Contains(route.Components, component) {
 		route.Components = append(route.Components, component)
@@ -131,16 +93,18 @@ func (p *publisher) upstream(component, route string) string {
 	return ""
 }
 
-// edgeRoute returns a route at one of its endpoints, without a component.
-func edgeRoute(r servicedef.Route, at place) *fleet.EdgeRoute {
-	if at.redirect != "" {
-		return &fleet.EdgeRoute{Endpoint: at.endpoint, Name: r.Name, Plain: r.Plain(), Redirect: at.redirect}
+// edgeRoute returns a route at one of its places, without a component.
+func edgeRoute(r servicedef.Route, at servicedef.Place) *fleet.EdgeRoute {
+	route := fleet.EdgeRoute{Endpoint: endpoint(at), Name: r.Name, Plain: r.Plain(), Redirect: at.RedirectTo}
+	if route.Redirect == "" {
+		route.Strip, route.H2C, route.Compress = r.Strip, r.H2C, r.Compress
+		route.BasicAuth, route.Allow, route.ProxyProtocol = r.BasicAuth, r.Allow, r.ProxyProtocol
 	}
-	return &fleet.EdgeRoute{
-		Endpoint: at.endpoint, Name: r.Name, Plain: r.Plain(),
-		Strip: r.Strip, H2C: r.H2C, Compress: r.Compress,
-		BasicAuth: r.BasicAuth, Allow: r.Allow, ProxyProtocol: r.ProxyProtocol,
-	}
+	return &route
+}
+
+func endpoint(at servicedef.Place) fleet.Endpoint {
+	return fleet.Endpoint{Port: at.Port, Protocol: at.Protocol, Hostname: at.Hostname, Path: at.Path}
 }
 
 // Released is what a publication of a release is made from, as far as the release says.

@@ -11,16 +11,17 @@ import (
 )
 
 // SpecHash returns the value of a container's mcp.spec label: a hash of everything
-// that cannot change without a new container. Health, order, dependencies and the
-// public part of a route are not included.
+// that cannot change without a new container. Health, order, dependencies and what
+// edges make of a route are not included.
 func SpecHash(c servicedef.Component, digest string) string {
 	type route struct {
 		Name          string
 		ContainerPort int
+		Protocol      string `json:",omitempty"`
 	}
 	routes := make([]route, 0, len(c.Routes))
 	for _, r := range c.Routes {
-		routes = append(routes, route{r.Name, r.ContainerPort})
+		routes = append(routes, route{r.Name, r.ContainerPort, r.Protocol})
 	}
 	var logSize int64
 	if size := c.LogBytes(); size != servicedef.DefaultLogSize {

@@ -17,9 +17,9 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// turns puts the deploys of a batch in groups: a service that takes a port or a volume
-// from another one of the batch is deployed after that, when its old container has
-// gone.
+// turns puts the deploys of a batch in groups: a service that takes a port, a volume or a
+// hostname from another one of the batch is deployed after that, when its old container
+// has gone.
 func turns(ctx context.Context, s *session.Session, c client.Client, inputs []workflows.DeployInput) ([][]string, []plan.Handover, error) {
 	var names []string
 	for _, in := range inputs {
@@ -52,9 +52,10 @@ func turns(ctx context.Context, s *session.Session, c client.Client, inputs []wo
 	return groups, handovers, err
 }
 
-// mayTake reports whether a service has what two containers cannot have.
+// mayTake reports whether a service has what two containers, or two services, cannot
+// have.
 func mayTake(definition servicedef.Service) bool {
-	return slices.ContainsFunc(definition.Components, func(c servicedef.Component) bool {
+	return definition.AtEdges() || slices.ContainsFunc(definition.Components, func(c servicedef.Component) bool {
 		return len(c.Ports)+len(c.WritableVolumes()) > 0
 	})
 }

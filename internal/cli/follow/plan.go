@@ -14,12 +14,14 @@ import (
 // WritePlan prints a plan for a person.
 func WritePlan(w io.Writer, r workflows.PlanResult) {
 	p := r.Plan
+	defer writeWarnings(w, p.Warnings)
 	if p.Unchanged() {
 		text := "no change"
 		if r.Dirty {
 			text = "no change to its containers; it is dirty, and a deploy marks it clean"
 		}
 		_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, text)
+		writeEdges(w, p.Edges)
 		return
 	}
 	from := "no release yet"
@@ -47,11 +49,34 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 		}
 	}
 	_ = table.Flush()
+	writeEdges(w, p.Edges)
 	if p.Definition && !p.TouchesContainers() {
 		_, _ = fmt.Fprintln(w, "  the definition changes, and no container for it")
 	}
 	for _, node := range p.Unreachable {
 		_, _ = fmt.Fprintf(w, "  ! %s does not answer: what it has to remove stays until it is back\n", node)
+	}
+}
+
+// writeEdges prints what becomes of the endpoints at the edges.
+func writeEdges(w io.Writer, changes []plan.EdgeChange) {
+	table := ui.Table(w)
+	for _, c := range changes {
+		leads := strings.Join(c.Components, ", ")
+		if c.Redirect != "" {
+			leads = "redirects to " + c.Redirect
+		}
+		_, _ = fmt.Fprintf(table, "  %s %s\t%s\n", Sign(c.Action), c.URL, leads)
+		for _, change := range c.Changes {
+			_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
+		}
+	}
+	_ = table.Flush()
+}
+
+func writeWarnings(w io.Writer, warnings []string) {
+	for _, warning := range warnings {
+		_, _ = fmt.Fprintf(w, "  ! %s\n", warning)
 	}
 }
 
@@ -97,8 +122,8 @@ func changeText(c plan.Change) string {
 // that have no former value, To is what becomes of them.
 func hasValue(field string) bool {
 	switch field {
-	case "user", "network", "memory", "health.http", "health.host":
+	case "user", "network", "memory", "health.http", "health.host", "allow", "proxy_protocol", "redirect":
 		return true
 	}
-	return strings.HasPrefix(field, "routes.")
+	return strings.HasPrefix(field, "routes.") && !strings.Contains(field, ".basic_auth.")
 }

@@ -255,6 +255,34 @@ func TestAPlanNamesTheNodesThatDoNotAnswer(t *testing.T) {
 	require.Contains(t, out.String(), "! orion does not answer: what it has to remove stays until it is back")
 }
 
+func TestAPlanShowsURLs(t *testing.T) {
+	edges := []plan.EdgeChange{
+		{URL: "https://shop.example", Components: []string{"web"}, Action: plan.Keep},
+		{
+			URL: "https://shop.example/api", Components: []string{"api", "api-two"}, Action: plan.Replace,
+			Changes: []plan.Change{{Field: "h2c", From: "false", To: "true"}, {Field: "allow", To: "10.0.0.0/8"}, {Field: "basic_auth.ann", To: "added"}},
+		},
+		{URL: "https://www.shop.example", Components: []string{"web"}, Redirect: "shop.example", Action: plan.Create},
+		{URL: "tcp://:5432", Components: []string{"db"}, Action: plan.Remove},
+	}
+	var out bytes.Buffer
+	WritePlan(&out, workflows.PlanResult{Plan: plan.Plan{Service: "shop", Definition: true, Edges: edges, Warnings: []string{"no edge is admitted"}}})
+	require.Equal(t, `shop: no release yet
+  = https://shop.example      web
+  ~ https://shop.example/api  api, api-two
+      h2c: false → true
+      allow: (none) → 10.0.0.0/8
+      basic_auth.ann: added
+  + https://www.shop.example  redirects to shop.example
+  - tcp://:5432               db
+  the definition changes, and no container for it
+  ! no edge is admitted
+`, out.String())
+	out.Reset()
+	WritePlan(&out, workflows.PlanResult{Plan: plan.Plan{Service: "shop", Edges: edges[:1]}})
+	require.Equal(t, "shop: no change\n  = https://shop.example  web\n", out.String())
+}
+
 // A plan without a change of a service that is dirty is not all that a deploy does.
 func TestAPlanOfADirtyService(t *testing.T) {
 	var out bytes.Buffer

@@ -1,0 +1,58 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// observeEdges observes the admitted edges side by side. None delays another.
+func observeEdges(ctx workflow.Context) error {
+	names, err := queryControl(ctx, "list edges", recordTimeout, control.AdmittedEdges)
+	if err != nil {
+		return err
+	}
+	var failed error
+	g := newGroup(ctx)
+	for _, name := range names {
+		g.do(func(ctx workflow.Context) error {
+			if err := monitorEdge(ctx, name); err != nil {
+				failed = err
+			}
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its functions return no error
+	return failed
+}
+
+// monitorEdge observes an edge once, and publishes to it what it lacks.
+func monitorEdge(ctx workflow.Context, name string) error {
+	seen := fleet.EdgeObservation{Edge: name, At: workflow.Now(ctx)}
+	var status fleet.EdgeStatus
+	err := edgeFault(observeEdge(ctx, name).Get(ctx, &status), name)
+	switch {
+	case isCancelled(err):
+		return err
+	case err != nil:
+		seen.Problem = activities.FaultOf(err).Message
+	default:
+		seen.Status = &status
+	}
+	recorded, err := callControl(ctx, "record the observation of edge "+name, recordTimeout, control.RecordEdgeObservation, seen)
+	if err != nil {
+		return err
+	}
+	if len(recorded.Missing) > 0 {
+		if err := recordPublished(ctx, publishTo(ctx, []string{name}, recorded.Missing), recorded.Missing); err != nil {
+			return err
+		}
+	}
+	for _, service := range recorded.Remake {
+		if err := republish(ctx, fleet.PublishRequest{Service: service, Keep: true}, recordTimeout); err != nil {
+			return err
+		}
+	}
+	return startAlerts(ctx, recorded.Alerting)
+}
