@@ -207,6 +207,13 @@ func TestRunContainerPassesThePortsToTheContainer(t *testing.T) {
 				{IP: "10.0.0.7", Host: 20001, Container: 80, Protocol: "tcp"},
 			},
 		},
+		"a route of udp": {
+			func(c *activities.ComponentSpec) {
+				c.Routes = []activities.RouteSpec{{Name: "log", HostPort: 20000, ContainerPort: 514, Protocol: "udp"}}
+			},
+			map[string]string{"PORT": "514", "PORT_LOG": "514", "A": "b"},
+			[]servicedef.Port{{IP: "10.0.0.7", Host: 20000, Container: 514, Protocol: "udp"}},
+		},
 		"old-style ports stay as they are written": {
 			func(c *activities.ComponentSpec) { c.Definition.Ports = []string{"127.0.0.1:8080:80", "53:53/udp"} },
 			map[string]string{"A": "b"},

@@ -3,6 +3,7 @@ package servicedef
 import (
 	"fmt"
 	"os"
+	"slices"
 )
 
 // Collisions finds containers of the same name on one node, within a service or
@@ -81,6 +82,44 @@ func PortCollisions(services []*Service) error {
 						Message: fmt.Sprintf("host port %d/%s on node %s is taken by service %s%s", p.Host, p.Protocol, c.Node, other.Name, inFile(other.File, "")),
 					})
 					break // one problem is enough for a range
+				}
+			}
+		}
+	}
+	return problems.orNil()
+}
+
+// EndpointCollisions finds endpoints of the edges that two services claim. Such services
+// cannot both be deployed. The error is an Errors; each problem is reported at the later
+// of the two.
+func EndpointCollisions(services []*Service) error {
+	type name struct {
+		hostname string
+		port     int
+	}
+	type holder struct {
+		Place
+		service *Service
+		key     string
+	}
+	held := map[name][]holder{}
+	var problems Errors
+	for _, s := range services {
+		for i, c := range s.Components {
+			for j, route := range c.Routes {
+				key := elementKey(componentKey(i, "routes"), j)
+				for _, at := range route.Places() {
+					name := name{at.Hostname, at.Port}
+					k := slices.IndexFunc(held[name], func(h holder) bool { return h.service != s && h.Collides(at) })
+					held[name] = append(held[name], holder{at, s, key})
+					if k < 0 {
+						continue
+					}
+					other := held[name][k]
+					problems = append(problems, Problem{
+						File: s.File, Line: lineIn(s.File, key), Key: key,
+						Message: fmt.Sprintf("%s is claimed by service %s%s", at, other.service.Name, inFile(other.service.File, other.key)),
+					})
 				}
 			}
 		}

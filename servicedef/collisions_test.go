@@ -77,3 +77,46 @@ func TestPortCollisionsAreBetweenServicesOfOneNode(t *testing.T) {
 		})
 	}
 }
+
+func TestEndpointCollisionsAreBetweenServices(t *testing.T) {
+	service := func(name string, routes ...servicedef.Route) *servicedef.Service {
+		return &servicedef.Service{Name: name, File: name + ".toml", Components: []servicedef.Component{{Name: "web", Node: name, Routes: routes}}}
+	}
+	http := func(path string, hostnames ...string) servicedef.Route {
+		return servicedef.Route{Name: "http", Port: 443, Mode: "l7", Hostname: hostnames, Path: path}
+	}
+	redirect := http("", "blog.example")
+	redirect.RedirectFrom = []string{"shop.example"}
+	shop := service("shop", http("", "shop.example", "*.shop.example"), servicedef.Route{Name: "sql", Port: 5432, Mode: "l4", Edge: true})
+	for name, test := range map[string]struct {
+		routes []servicedef.Route
+		want   []string
+	}{
+		"one of several":     {[]servicedef.Route{http("/", "blog.example", "shop.example")}, []string{"shop.example:443 is claimed by service shop (shop.toml)"}},
+		"each of them":       {[]servicedef.Route{http("", "shop.example", "*.shop.example")}, []string{"shop.example:443 is claimed by service shop (shop.toml)", "*.shop.example:443 is claimed by service shop (shop.toml)"}},
+		"a redirect":         {[]servicedef.Route{redirect}, []string{"shop.example:443 is claimed by service shop (shop.toml)"}},
+		"TLS as it is":       {[]servicedef.Route{{Name: "tls", Port: 443, Mode: "l4", Hostname: servicedef.Hostnames{"shop.example"}}}, []string{"shop.example:443/tcp is claimed by service shop (shop.toml)"}},
+		"a port of tcp":      {[]servicedef.Route{{Name: "sql", Port: 5432, Mode: "l4", Edge: true}}, []string{":5432/tcp is claimed by service shop (shop.toml)"}},
+		"that port, of udp":  {[]servicedef.Route{{Name: "sql", Port: 5432, Mode: "l4", Edge: true, Protocol: "udp"}}, nil},
+		"another path":       {[]servicedef.Route{http("/blog", "shop.example")}, nil},
+		"below the wildcard": {[]servicedef.Route{http("", "blog.shop.example")}, nil},
+		"no edge":            {[]servicedef.Route{{Name: "sql", Port: 5432, Mode: "l4"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := servicedef.EndpointCollisions([]*servicedef.Service{shop, service("blog", test.routes...)})
+			var found servicedef.Errors
+			if test.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorAs(t, err, &found)
+			var messages []string
+			for _, p := range found {
+				messages = append(messages, p.Message)
+				require.Equal(t, "blog.toml", p.File)
+				require.Equal(t, "components[0].routes[0]", p.Key)
+			}
+			require.Equal(t, test.want, messages)
+		})
+	}
+}

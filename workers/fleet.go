@@ -23,6 +23,9 @@ const (
 	nodePorts      = "mcp_node_ports_in_use"
 	nodeDrift      = "mcp_node_drift"
 	lastLook       = "mcp_monitor_last_look_seconds"
+	edgeAdmitted   = "mcp_edge_admitted"
+	edgeStale      = "mcp_edge_stale_services"
+	edgeSeen       = "mcp_edge_seen_seconds"
 )
 
 // driftKinds lists the kinds that are exported even if there is no such drift.
@@ -51,6 +54,9 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		{Name: nodeRunning, Help: "The number of running containers.", Labels: of("node")},
 		{Name: nodePorts, Help: "The number of ports that components hold.", Labels: of("node")},
 		{Name: nodeDrift, Help: "The number of open drifts of a kind.", Labels: of("node", "kind")},
+		{Name: edgeAdmitted, Help: "1 if an operator has admitted the edge, 0 if it waits for that.", Labels: of("edge")},
+		{Name: edgeStale, Help: "The number of services whose newest routes the edge has not acknowledged.", Labels: of("edge")},
+		{Name: edgeSeen, Help: "How long ago the edge last announced itself or answered, in seconds.", Labels: of("edge")},
 		{Name: lastLook, Help: "How long ago the monitor last observed the node, in seconds, whether it answered or not.", Labels: of("node")},
 	} {
 		t.Declare(m)
@@ -69,7 +75,11 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		for _, n := range nodes {
 			gauges = append(gauges, gaugesOf(n, ports[n.Name], now)...)
 		}
-		return gauges, nil
+		edges, err := store.Edges(ctx)
+		for _, e := range edges {
+			gauges = append(gauges, gaugesOfEdge(e, now)...)
+		}
+		return gauges, err
 	})
 }
 
@@ -110,5 +120,23 @@ func gaugesOf(n fleet.NodeState, ports int, now time.Time) (gauges []telemetry.G
 	}
 	add(nodeContainers, float64(s.Containers))
 	add(nodeRunning, float64(s.Running))
+	return gauges
+}
+
+// gaugesOfEdge returns the gauges of one edge. One that was admitted before it has
+// announced itself has not been seen.
+func gaugesOfEdge(e fleet.EdgeState, now time.Time) []telemetry.Gauge {
+	labels := map[string]string{"edge": e.Name}
+	admitted := 0.0
+	if !e.Admitted.IsZero() {
+		admitted = 1
+	}
+	gauges := []telemetry.Gauge{
+		{Name: edgeAdmitted, Labels: labels, Value: admitted},
+		{Name: edgeStale, Labels: labels, Value: float64(len(e.Stale))},
+	}
+	if !e.Seen.IsZero() {
+		gauges = append(gauges, telemetry.Gauge{Name: edgeSeen, Labels: labels, Value: max(0, now.Sub(e.Seen).Seconds())})
+	}
 	return gauges
 }

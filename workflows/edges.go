@@ -174,13 +174,26 @@ type PublishedRoute struct {
 
 // Routes reads the routes that edges serve.
 func Routes(ctx workflow.Context, in RoutesInput) (*RoutesResult, error) {
-	found, err := callControl(ctx, "list what edges serve", readTimeout, control.ListPublications, activities.ListPublicationsInput{Service: in.Service})
+	routes, err := publishedRoutes(ctx, in.Service)
 	if err != nil {
 		return nil, readFailure(err)
 	}
+	return &RoutesResult{Routes: routes}, nil
+}
+
+// publishedRoutes reads the routes that edges serve, of one service or of all.
+func publishedRoutes(ctx workflow.Context, service string) ([]PublishedRoute, error) {
+	found, err := callControl(ctx, "list what edges serve", readTimeout, control.ListPublications, activities.ListPublicationsInput{Service: service})
+	if err != nil {
+		return nil, err
+	}
+	routes := []PublishedRoute{}
+	if len(found.Publications) == 0 {
+		return routes, nil
+	}
 	edges, err := readEdges(ctx, "")
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, err
 	}
 	var ports map[int]int // all edges mostly have the same
 	for _, e := range edges {
@@ -188,13 +201,12 @@ func Routes(ctx workflow.Context, in RoutesInput) (*RoutesResult, error) {
 			ports = e.Ports
 		}
 	}
-	result := &RoutesResult{Routes: []PublishedRoute{}}
 	for _, p := range found.Publications {
 		for _, r := range p.Routes {
-			result.Routes = append(result.Routes, PublishedRoute{Service: p.Service, EdgeRoute: r, URL: r.URL(ports)})
+			routes = append(routes, PublishedRoute{Service: p.Service, EdgeRoute: r, URL: r.URL(ports)})
 		}
 	}
-	return result, nil
+	return routes, nil
 }
 
 // MaintainInput is whether edges answer for a service with a page that says so.

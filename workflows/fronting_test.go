@@ -382,6 +382,7 @@ func TestAnEdgeThatIsAwayIsNotWaitedFor(t *testing.T) {
 	result := s.deploy(t, request(workflows.VerbRestart))
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.False(t, result.Dirty)
+	require.Equal(t, []string{"https://shop.example", "https://shop.example/api"}, result.URLs)
 	require.Len(t, result.Edges, 2)
 	require.Nil(t, result.Edges[0].Error)
 	require.Equal(t, "edge edge2 is away: nothing polls edge-edge2", result.Edges[1].Error.Message)

@@ -103,7 +103,21 @@ func (d *deploy) decide(ctx workflow.Context) error {
 	for _, step := range made.Steps {
 		d.result.Components = append(d.result.Components, d.describe(step))
 	}
+	d.result.URLs = d.urls()
 	return nil
+}
+
+// urls are those at which edges serve the service when it is deployed.
+func (d *deploy) urls() (urls []string) {
+	if len(d.release.Edges) == 0 || !d.desired.Active || d.verb.removes {
+		return nil
+	}
+	for _, e := range d.plan.Edges {
+		if e.Action != plan.Remove && e.Redirect == "" && e.URL != "" {
+			urls = append(urls, e.URL)
+		}
+	}
+	return urls
 }
 
 // describe is the result of a step before it is done.

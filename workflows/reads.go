@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -30,13 +31,23 @@ type NodeContainers struct {
 type StatusResult struct {
 	Services []fleet.ServiceRecord     `json:"services"`
 	Nodes    map[string]NodeContainers `json:"nodes"`
+	// Routes are those that edges serve, where a service has any.
+	Routes []PublishedRoute `json:"routes,omitempty"`
 }
 
-// Status reads services, and lists the containers of their nodes.
+// Status reads services and what edges serve of them, and lists the containers of their
+// nodes.
 func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{Names: in.Services})
 	if err != nil {
 		return nil, readFailure(err)
+	}
+	result := &StatusResult{Services: services}
+	atEdges := func(s fleet.ServiceRecord) bool { return s.Release.Definition != nil && s.Release.Definition.AtEdges() }
+	if slices.ContainsFunc(services, atEdges) {
+		if result.Routes, err = publishedRoutes(ctx, ""); err != nil {
+			return nil, readFailure(err)
+		}
 	}
 	wanted := map[string]bool{}
 	for _, s := range services {
@@ -49,7 +60,8 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 			}
 		}
 	}
-	return &StatusResult{Services: services, Nodes: listContainers(ctx, workflow.DeterministicKeys(wanted))}, nil
+	result.Nodes = listContainers(ctx, workflow.DeterministicKeys(wanted))
+	return result, nil
 }
 
 // Services reads all services from the registry alone.

@@ -36,7 +36,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	require.NoError(t, err)
 	for _, outcome := range []string{
 		"succeeded", "updated", "unchanged", "build-failed", "unhealthy", "cancelled", "inactive", "built", "adopted",
-		"restarted", "stopped", "started", "purged",
+		"restarted", "stopped", "started", "purged", "fronted", "held", "held-undone", "withdrawn", "unpublished",
 	} {
 		require.True(t, outcomes[outcome], "a history of a deploy that %s", outcome)
 	}

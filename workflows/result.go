@@ -36,6 +36,8 @@ type Result struct {
 	Components []ComponentResult `json:"components"`
 	// Left are containers that an adopt has not taken over, and why.
 	Left []string `json:"left,omitempty"`
+	// URLs are those at which edges serve the service.
+	URLs []string `json:"urls,omitempty"`
 	// Edges are those that serve the service, each with what keeps it from serving the
 	// release.
 	Edges []EdgePublished `json:"edges,omitempty"`

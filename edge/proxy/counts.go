@@ -58,6 +58,7 @@ type counters struct {
 	connections atomic.Uint64
 	bytes       atomic.Uint64
 	open        atomic.Int64
+	logged      atomic.Int64 // when an upstream's failure was logged, in seconds since 1970
 }
 
 func (c *counters) read(name string) ServiceCount {

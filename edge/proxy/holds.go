@@ -8,12 +8,6 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// Bounds of a hold: how long a request waits, and how many of a route do at once.
-const (
-	holdTime = 30 * time.Second
-	holdMost = 1000
-)
-
 // holds counts the requests that wait, by route.
 type holds struct {
 	mu      sync.Mutex
@@ -25,13 +19,13 @@ type held struct {
 	endpoint fleet.Endpoint
 }
 
-func (h *holds) enter(of held) bool {
+func (h *holds) enter(of held, most int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waiting == nil {
 		h.waiting = map[held]int{}
 	}
-	if h.waiting[of] >= holdMost {
+	if h.waiting[of] >= most {
 		return false
 	}
 	h.waiting[of]++
@@ -50,12 +44,12 @@ func (h *holds) leave(of held) {
 // too many wait already.
 func (t *turn) hold(ctx context.Context) error {
 	of := held{t.route.Service, t.route.Endpoint}
-	if !t.proxy.holds.enter(of) {
+	if !t.proxy.holds.enter(of, t.proxy.options.HoldMost) {
 		return errHeld
 	}
 	defer t.proxy.holds.leave(of)
 	if t.held.IsZero() {
-		t.held = time.Now().Add(holdTime)
+		t.held = time.Now().Add(t.proxy.options.HoldTime)
 	}
 	limit := time.NewTimer(time.Until(t.held))
 	defer limit.Stop()

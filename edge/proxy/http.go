@@ -1,213 +1,163 @@
 package proxy
 
 import (
-	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"path"
-	"strconv"
+	"net/netip"
+	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/edge/table"
 )
 
-// HTTP returns the handler of the requests to a port.
-func (p *Proxy) HTTP(port int) http.Handler {
-	h := &handler{Proxy: p, port: port}
-	h.reverse = &httputil.ReverseProxy{
-		Rewrite:      h.rewrite,
-		Transport:    &transport{proxy: p},
-		BufferPool:   buffers{},
-		ErrorHandler: h.failed,
-		ErrorLog:     nil,
-	}
-	return h
-}
-
-// newTransport returns the transport to an upstream, with enough idle connections that a busy
-// one is not dialled anew.
-func newTransport(u *upstream) *http.Transport {
-	return &http.Transport{
-		DialContext:           u.dial,
-		MaxIdleConnsPerHost:   1024,
-		IdleConnTimeout:       time.Minute,
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true,
-	}
-}
+// HTTP returns the handler of the requests to a route's port. A request that came with
+// TLS has its state in the field TLS.
+func (p *Proxy) HTTP(port int) http.Handler { return &handler{p, port} }
 
 type handler struct {
-	*Proxy
-	port    int
-	reverse *httputil.ReverseProxy
-}
-
-type routeKey struct{}
-
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodConnect {
-		refuse(w, http.StatusMethodNotAllowed, "")
-		return
-	}
-	if r.TLS != nil && r.TLS.ServerName != "" && table.Hostname(r.TLS.ServerName) != table.Hostname(r.Host) {
-		refuse(w, http.StatusMisdirectedRequest, "The host of the request is not that of the connection.")
-		return
-	}
-	route, ok := h.find(r)
-	switch {
-	case !ok:
-		refuse(w, http.StatusBadRequest, "The path is ambiguous.")
-		return
-	case route == nil:
-		h.elsewhere(w, r)
-		return
-	case r.TLS == nil && !route.Plain:
-		h.redirect(w, r, h.port)
-		return
-	}
-	if route.Maintenance {
-		w.Header().Set("Retry-After", "60")
-		refuse(w, http.StatusServiceUnavailable, "The service is down for maintenance.")
-		return
-	}
-	h.reverse.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), routeKey{}, route)))
-}
-
-// find returns the route of a request; nil if there is none. It reports false where a
-// server that cleans the path would find another route than one that does not.
-func (h *handler) find(r *http.Request) (*table.Route, bool) {
-	t := h.Table()
-	route, _ := t.HTTP(h.port, table.Hostname(r.Host), r.URL.Path)
-	if simple(r.URL.Path) {
-		return route, true
-	}
-	clean := path.Clean("/" + strings.ReplaceAll(r.URL.Path, `\`, "/"))
-	other, _ := t.HTTP(h.port, table.Hostname(r.Host), clean)
-	return route, other == route
-}
-
-// simple reports whether a path has nothing that servers clean in different ways.
-func simple(path string) bool {
-	return !strings.Contains(path, "//") && !strings.Contains(path, "/.") && !strings.Contains(path, `\`)
-}
-
-// elsewhere answers a request without a route: with a redirect to https, where port 80
-// has no route of its own.
-func (h *handler) elsewhere(w http.ResponseWriter, r *http.Request) {
-	if h.port == 80 && r.TLS == nil {
-		if route, _ := h.Table().HTTP(443, table.Hostname(r.Host), r.URL.Path); route != nil && !route.Plain {
-			h.redirect(w, r, 443)
-			return
-		}
-	}
-	refuse(w, http.StatusNotFound, "")
-}
-
-// redirect sends the client to the same URL over https.
-func (h *handler) redirect(w http.ResponseWriter, r *http.Request, port int) {
-	host := table.Hostname(r.Host)
-	if listening := h.options.Listening(port); listening != 443 {
-		host = net.JoinHostPort(host, strconv.Itoa(listening))
-	}
-	to := url.URL{Scheme: "https", Host: host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	w.Header().Set("Location", to.String())
-	w.WriteHeader(http.StatusPermanentRedirect)
-}
-
-// rewrite makes the request that the container receives.
-func (h *handler) rewrite(pr *httputil.ProxyRequest) {
-	route := pr.In.Context().Value(routeKey{}).(*table.Route)
-	pr.Out.URL.Scheme, pr.Out.URL.Host = "http", route.Service // the transport chooses the address
-	pr.Out.Host = pr.In.Host
-	pr.SetXForwarded()
-	if prefix := route.Endpoint.Path; route.Strip && prefix != "" {
-		pr.Out.URL.Path = rooted(strings.TrimPrefix(pr.Out.URL.Path, prefix))
-		if raw, found := strings.CutPrefix(pr.Out.URL.RawPath, prefix); found {
-			pr.Out.URL.RawPath = rooted(raw)
-		} else {
-			pr.Out.URL.RawPath = ""
-		}
-	}
-}
-
-func rooted(path string) string {
-	if strings.HasPrefix(path, "/") {
-		return path
-	}
-	return "/" + path
-}
-
-// failed answers a request that no upstream has answered. What failed is for the log:
-// the page says nothing of the inside.
-func (h *handler) failed(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return // the client has gone
-	}
-	route := r.Context().Value(routeKey{}).(*table.Route)
-	h.options.Log.Warn("no upstream has answered", "service", route.Service, "components", route.Components, "error", err)
-	if errors.Is(err, errNoUpstream) {
-		refuse(w, http.StatusServiceUnavailable, "The service does not run at the moment.")
-		return
-	}
-	refuse(w, http.StatusBadGateway, "The service does not answer.")
-}
-
-// refuse answers a request with a page of one line.
-func refuse(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, strconv.Itoa(status)+" "+http.StatusText(status)+"\n"+text+"\n")
-}
-
-// transport sends a request to an upstream of its route. One that cannot be connected
-// to has received nothing, so that the next one is tried.
-type transport struct {
 	proxy *Proxy
-	base  *http.Transport
+	port  int
 }
 
-func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	route := r.Context().Value(routeKey{}).(*table.Route)
-	body := r.Body
-	turn := turn{proxy: t.proxy, seeker: fixed{route}}
-	for {
-		u, err := turn.next(r.Context())
-		if err != nil {
-			return nil, err
-		}
-		if body != nil && body != http.NoBody {
-			r.Body = &openBody{ReadCloser: body} // which a failed dial must not close
-		}
-		r.URL.Host = u.address
-		response, err := u.http1.RoundTrip(r)
-		if err == nil {
-			response.Body = counted(response.Body, u)
-			return response, nil
-		}
-		u.end()
-		if !undelivered(err) {
-			return nil, err
-		}
-		turn.failed(u, err)
+func (h *handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+	e := &exchange{w: w, in: in, port: h.port, begun: time.Now()}
+	e.turn.proxy, e.turn.seeker = h.proxy, e
+	defer e.finish()
+	if in.ProtoMajor == 1 { // the deadline of the answer before this one
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	}
+	err := e.check()
+	if err == nil {
+		err = e.forward()
+	}
+	if err != nil {
+		e.fail(err)
 	}
 }
 
-type fixed struct{ route *table.Route }
+// exchange is one request and its answer.
+type exchange struct {
+	turn  turn
+	w     http.ResponseWriter
+	in    *http.Request
+	port  int
+	begun time.Time
 
-func (f fixed) seek(s *snapshot) (*route, error) {
-	e := f.route.Endpoint
-	r, _ := s.table.HTTP(e.Port, e.Hostname, e.Path)
+	host   string     // as a table has it
+	client netip.Addr // the zero Addr if it is unknown
+	peer   string     // the address of the other end of the connection
+	https  bool       // the client speaks TLS, with the edge or with a trusted proxy
+	trust  bool       // the peer is a trusted proxy
+	odd    bool       // servers may read the path in different ways
+
+	out     outgoing
+	counted *counters // of the first route that was found
+	service string
+	body    *body
+	chosen  *upstream
+
+	wrote    bool // the answer has begun
+	status   int
+	bytes    int64
+	upgraded bool
+}
+
+// check refuses what no route could serve.
+func (e *exchange) check() error {
+	if m := e.in.Method; m == http.MethodConnect || m == http.MethodTrace {
+		return &answer{status: http.StatusMethodNotAllowed}
+	}
+	var ok bool
+	if e.host, ok = hostname(e.in.Host); !ok || e.in.URL.User != nil {
+		return badHost
+	}
+	if path := e.in.URL.Path; path == "" || path[0] != '/' || strings.IndexByte(path, 0) >= 0 {
+		return badPath
+	}
+	e.odd = odd(e.in.URL)
+	if t := e.in.TLS; t != nil && t.ServerName != "" && t.ServerName != e.host && table.Hostname(t.ServerName) != e.host {
+		return misdirected
+	}
+	e.identify()
+	return nil
+}
+
+// seek finds the route of the request.
+func (e *exchange) seek(s *snapshot) (*route, error) {
+	found := e.lookup(s.table, e.in.URL.Path)
+	if e.odd && ambiguous(e.in.URL, func(path string) bool { return e.lookup(s.table, path) == found }) {
+		return nil, badPath
+	}
+	r := s.of(found)
 	if r == nil {
-		return nil, errNoRoute
+		return nil, notFound
 	}
-	return s.of(r), nil
+	if e.counted == nil {
+		e.counted, e.service = r.counters, r.Service
+		e.counted.open.Add(1)
+	}
+	switch {
+	case !e.https && !r.Plain:
+		return nil, e.redirect("https", r.Redirect, r.Endpoint.Port)
+	case !r.Allows(e.client):
+		return nil, forbidden
+	case r.Redirect != "":
+		return nil, e.redirect("", r.Redirect, e.port)
+	}
+	if err := e.admit(r); err != nil {
+		return nil, err
+	}
+	if r.Maintenance {
+		return nil, maintenance
+	}
+	return r, nil
+}
+
+// lookup finds the route of a path. Port 80 leads to https where its own routes do not
+// fit the hostname as well.
+func (e *exchange) lookup(t *table.Table, path string) *table.Route {
+	found, fit := t.HTTP(e.port, e.host, path)
+	if e.port == 80 && e.in.TLS == nil {
+		if other, otherFit := t.HTTP(443, e.host, path); other != nil && !other.Plain && otherFit > fit {
+			return other
+		}
+	}
+	return found
+}
+
+// forward sends the request to an upstream, and its answer to the client. An upstream
+// that cannot be connected to has received nothing, so that another one is tried.
+func (e *exchange) forward() error {
+	for {
+		u, err := e.turn.next(e.in.Context())
+		if err != nil {
+			return err
+		}
+		if again, err := e.attempt(u); !again {
+			return err
+		}
+	}
+}
+
+// attempt sends the request to one upstream, and ends it there. It reports true if
+// another one may be tried.
+func (e *exchange) attempt(u *upstream) (again bool, err error) {
+	defer u.end()
+	e.chosen = u
+	out := e.request(u)
+	defer e.body.stop()
+	response, err := e.out.roundTrip(u.transport(e.turn.route.H2C), out)
+	switch {
+	case err == nil:
+		u.answered()
+		return false, e.respond(response, u)
+	case e.in.Context().Err() == nil && undelivered(err) && !e.body.began():
+		e.turn.failed(u, err)
+		return true, err
+	}
+	return false, err
 }
 
 // undelivered reports whether an upstream has received nothing of a request.
@@ -216,60 +166,100 @@ func undelivered(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// openBody is a request's body that is closed only if it was read; the server closes
-// it in any case.
-type openBody struct {
-	io.ReadCloser
-	read bool
-}
-
-func (b *openBody) Read(p []byte) (int, error) {
-	b.read = true
-	return b.ReadCloser.Read(p)
-}
-
-func (b *openBody) Close() error {
-	if !b.read {
-		return nil
+// newTransport returns the transport to an upstream, with enough idle connections that
+// a busy one is not dialled anew.
+func newTransport(u *upstream) *http.Transport {
+	return &http.Transport{
+		DialContext:            u.dial,
+		MaxIdleConnsPerHost:    1024,
+		IdleConnTimeout:        time.Minute,
+		ExpectContinueTimeout:  time.Second,
+		ResponseHeaderTimeout:  5 * time.Minute,
+		MaxResponseHeaderBytes: 256 << 10,
+		DisableCompression:     true, // the client says what it accepts
 	}
-	return b.ReadCloser.Close()
 }
 
-// counted returns a body that ends the request's count when it is closed. That of an
-// upgraded connection can be written, too.
-func counted(body io.ReadCloser, u *upstream) io.ReadCloser {
-	c := countedBody{body, sync.OnceFunc(u.end)}
-	if w, ok := body.(io.Writer); ok {
-		return &countedConn{c, w}
+// transport returns the transport for HTTP/1.1, or for HTTP/2 without TLS.
+func (u *upstream) transport(h2c bool) *http.Transport {
+	if !h2c {
+		return u.http1
 	}
-	return &c
-}
-
-type countedBody struct {
-	io.ReadCloser
-	end func()
-}
-
-func (b *countedBody) Close() error {
-	defer b.end()
-	return b.ReadCloser.Close()
-}
-
-type countedConn struct {
-	countedBody
-	io.Writer
-}
-
-// CloseWrite ends one direction of an upgraded connection, where it can.
-func (c *countedConn) CloseWrite() error {
-	if half, ok := c.ReadCloser.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+	if t := u.http2.Load(); t != nil {
+		return t
 	}
-	return nil
+	t := newTransport(u)
+	t.Protocols = &http.Protocols{}
+	t.Protocols.SetUnencryptedHTTP2(true)
+	t.ResponseHeaderTimeout = 0 // a stream may have its first message late
+	if u.http2.CompareAndSwap(nil, t) {
+		return t
+	}
+	return u.http2.Load()
 }
 
-// buffers are those that bodies are copied with.
-type buffers struct{}
+// fail answers a request that no upstream has answered. What failed is for the log: the
+// page says nothing of the inside.
+func (e *exchange) fail(err error) {
+	var page *answer
+	var timeout net.Error
+	switch {
+	case e.wrote:
+		// Part of the answer was sent: the connection, or the stream, is cut.
+		panic(http.ErrAbortHandler)
+	case errors.As(err, &page):
+	case errors.Is(e.body.failed(), os.ErrDeadlineExceeded):
+		page = tooSlow
+	case e.in.Context().Err() != nil:
+		panic(http.ErrAbortHandler) // the client has gone
+	case e.body.failed() != nil:
+		page = badBody
+	case errors.Is(err, errHeld):
+		page = updating
+	case errors.Is(err, errNoUpstream):
+		page = stopped
+	case errors.As(err, &timeout) && timeout.Timeout() && !undelivered(err):
+		page = silent
+		e.log(err)
+	default:
+		page = broken
+		e.log(err)
+	}
+	e.answer(page)
+}
 
-func (buffers) Get() []byte  { return *bufferPool.Get().(*[]byte) }
-func (buffers) Put(b []byte) { bufferPool.Put(&b) }
+// log notes why an upstream did not answer, at most once a second for each service.
+func (e *exchange) log(err error) {
+	if now, last := time.Now().Unix(), e.counted.logged.Load(); now == last || !e.counted.logged.CompareAndSwap(last, now) {
+		return
+	}
+	r := e.turn.route
+	e.turn.proxy.options.Log.Warn("an upstream does not answer",
+		"service", r.Service, "components", r.Components, "upstream", e.chosen.address, "error", err)
+}
+
+// finish counts the request.
+func (e *exchange) finish() {
+	p, took := e.turn.proxy, time.Since(e.begun)
+	counted := p.unrouted
+	if e.counted != nil {
+		counted = e.counted
+		counted.open.Add(-1)
+	}
+	counted.request(e.status, e.bytes)
+	if !e.upgraded {
+		counted.took(took)
+	}
+	if p.options.Access == nil {
+		return
+	}
+	access := Access{
+		Begun: e.begun, Duration: took, Service: e.service, Protocol: e.in.Proto, Port: e.port,
+		Method: e.in.Method, Host: e.in.Host, Path: e.in.URL.EscapedPath(), UserAgent: e.in.UserAgent(),
+		Status: e.status, Bytes: e.bytes, Client: e.client,
+	}
+	if e.chosen != nil {
+		access.Upstream = e.chosen.address
+	}
+	p.options.Access(access)
+}

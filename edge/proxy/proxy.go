@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -26,8 +27,20 @@ type Options struct {
 	// Access, if not nil, is called after each request and each connection. It must not
 	// block.
 	Access func(Access)
+	// ClientIdle is how long a client may pause while it sends a body, or takes nothing
+	// of an answer; 0 is a minute. A stream of HTTP/2 whose length is not known may
+	// pause for longer.
+	ClientIdle time.Duration
 	// SessionIdle is how long a session of udp packets lasts without any; 0 is a minute.
 	SessionIdle time.Duration
+	// SessionMost is how many sessions of a port there are at once; 0 is 4,096. One more
+	// ends the one that had no packet for the longest time: the source of a packet is
+	// easily forged.
+	SessionMost int
+	// HoldTime is how long a request waits while its route is held, HoldMost how many of
+	// one route do at once; 0 is 30 seconds, and 1,000.
+	HoldTime time.Duration
+	HoldMost int
 }
 
 // Proxy serves the routes of its table. Its methods may be called concurrently.
@@ -36,6 +49,7 @@ type Proxy struct {
 	current   atomic.Pointer[snapshot]
 	upstreams upstreams
 	holds     holds
+	passwords *passwords
 	unrouted  *counters // of requests and connections without a route
 
 	mu        sync.Mutex
@@ -66,10 +80,12 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.SessionIdle == 0 {
-		o.SessionIdle = time.Minute
-	}
-	p := &Proxy{options: o, published: map[string]fleet.Publication{}, services: map[string]*counters{}, unrouted: &counters{}}
+	o.ClientIdle = cmp.Or(o.ClientIdle, time.Minute)
+	o.SessionIdle = cmp.Or(o.SessionIdle, time.Minute)
+	o.SessionMost = cmp.Or(o.SessionMost, 4096)
+	o.HoldTime = cmp.Or(o.HoldTime, 30*time.Second)
+	o.HoldMost = cmp.Or(o.HoldMost, 1000)
+	p := &Proxy{options: o, published: map[string]fleet.Publication{}, services: map[string]*counters{}, unrouted: &counters{}, passwords: newPasswords()}
 	p.upstreams.known = map[string]*upstream{}
 	p.current.Store(&snapshot{table: &table.Table{}, changed: make(chan struct{})})
 	return p

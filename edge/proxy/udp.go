@@ -15,13 +15,8 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-const (
-	// sessionMost is how many sessions a port has at once. One more ends the one that
-	// had no packet for the longest time: the source of a packet is easily forged.
-	sessionMost = 4096
-	// packetMost is the size of the largest packet.
-	packetMost = 64 << 10
-)
+// packetMost is the size of the largest packet.
+const packetMost = 64 << 10
 
 // Packets serves the packets that c receives on a route's port, until ctx ends or c
 // fails; it closes c. The packets of one client, and the answers to them, are a
@@ -121,6 +116,7 @@ func (s *sessions) open(ctx context.Context, from net.Addr, client netip.AddrPor
 	t := turn{proxy: s.proxy, seeker: udpSeeker{s.port, client.Addr()}}
 	u, err := t.next(ctx)
 	if err != nil {
+		s.proxy.unrouted.connections.Add(1)
 		return nil
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", u.address)
@@ -135,7 +131,7 @@ func (s *sessions) open(ctx context.Context, from net.Addr, client netip.AddrPor
 
 	s.mu.Lock()
 	var oldest *session
-	if len(s.byClient) >= sessionMost {
+	if len(s.byClient) >= s.proxy.options.SessionMost {
 		oldest = s.recent.Back().Value.(*session)
 	}
 	s.byClient[client], opened.element = opened, s.recent.PushFront(opened)

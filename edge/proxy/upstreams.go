@@ -32,6 +32,7 @@ type upstream struct {
 	// has accepted one since.
 	failed    atomic.Int64
 	published atomic.Bool
+	dials     atomic.Int64
 
 	mu sync.Mutex
 	// idle is closed, and replaced, each time that active becomes 0.
@@ -108,6 +109,7 @@ func (u *upstream) cut() {
 
 // dial connects to the upstream, and notes whether that succeeded.
 func (u *upstream) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	u.dials.Add(1)
 	dialer := net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}
 	c, err := dialer.DialContext(ctx, network, u.address)
 	switch {

@@ -57,7 +57,9 @@ func (e *Edge) keepAnnouncing(ctx context.Context) error {
 				e.log.Warn("cannot receive publications yet", "error", err, "next", pause)
 			} else if answer.Admitted {
 				e.once(&said, "admitted", "services", len(answer.Publications))
-				pause, wait = firstPause, announceEvery+rand.N(announceEvery/4)
+				if len(answer.Publications) == 0 { // else the next announcement acknowledges them
+					pause, wait = firstPause, announceEvery+rand.N(announceEvery/4)
+				}
 				break
 			}
 			if !answer.Admitted {

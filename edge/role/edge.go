@@ -180,5 +180,6 @@ func (e *Edge) record() fleet.EdgeRecord {
 	return fleet.EdgeRecord{
 		Name: e.options.Name, Key: e.key.String(), Version: e.options.Version, Hostname: hostname,
 		Addresses: addresses, Ports: e.options.Ports, Machine: e.options.Machine,
+		Versions: e.router.Status(context.Background()).Versions,
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"maps"
 	"math/big"
 	"net"
@@ -33,7 +32,7 @@ type pebble struct {
 	acmeSpec
 	manage string // where its roots are
 	dns    string // the address of the DNS server
-	orders *logLines
+	server *exec.Cmd
 }
 
 // startPebble starts an authority that connects to the ports for its challenges, and
@@ -43,15 +42,9 @@ func startPebble(t *testing.T, ports map[int]int, valid time.Duration, dns strin
 	dir := t.TempDir()
 	listen, manage := freePort(t), freePort(t)
 	if dns == "" {
-		at, control := freePort(t), freePort(t)
-		dns = address(at)
-		startTool(t, io.Discard, nil, "pebble-challtestsrv", "-dnsserver", dns, "-management", address(control), "-defaultIPv6", "",
-			"-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "")
-		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			conn, err := net.Dial("tcp", dns)
-			require.NoError(c, err)
-			_ = conn.Close()
-		}, time.Minute, 20*time.Millisecond)
+		server, point := startDNS(t)
+		point("127.0.0.1")
+		dns = server
 	}
 	root := selfSigned(t, filepath.Join(dir, "pebble.pem"), time.Hour, "localhost", "127.0.0.1")
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
@@ -65,11 +58,33 @@ func startPebble(t *testing.T, ports map[int]int, valid time.Duration, dns strin
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "pebble.json"), config, 0o600))
 	p := &pebble{
 		acmeSpec: acmeSpec{Directory: fmt.Sprintf("https://%s/dir", address(listen)), Root: root},
-		manage:   fmt.Sprintf("https://%s/roots/0", address(manage)), dns: dns, orders: &logLines{},
+		manage:   fmt.Sprintf("https://%s/roots/0", address(manage)), dns: dns,
 	}
-	startTool(t, p.orders, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, "pebble", "-config", filepath.Join(dir, "pebble.json"), "-dnsserver", dns)
+	p.server = startTool(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, "pebble", "-config", filepath.Join(dir, "pebble.json"), "-dnsserver", dns)
 	p.roots(t)
 	return p
+}
+
+// startDNS starts a DNS server, and returns its address. It has no address of any
+// hostname before point is called, and the same one of each after that.
+func startDNS(t *testing.T) (dns string, point func(ip string)) {
+	t.Helper()
+	at, control := freePort(t), freePort(t)
+	startTool(t, nil, "pebble-challtestsrv", "-dnsserver", address(at), "-management", address(control), "-defaultIPv4", "", "-defaultIPv6", "",
+		"-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "")
+	point = func(ip string) {
+		response, err := http.Post("http://"+address(control)+"/set-default-ipv4", "", strings.NewReader(fmt.Sprintf(`{"ip": %q}`, ip)))
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		for _, port := range []int{at, control} {
+			conn, err := net.Dial("tcp", address(port))
+			require.NoError(c, err)
+			_ = conn.Close()
+		}
+	}, time.Minute, 20*time.Millisecond)
+	return address(at), point
 }
 
 // roots waits for the authority, and returns the roots of what it signs.
@@ -87,16 +102,16 @@ func (p *pebble) roots(t *testing.T) *tls.Config {
 }
 
 // startTool starts a program of bin/, until the test ends.
-func startTool(t *testing.T, log io.Writer, env []string, name string, args ...string) {
+func startTool(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := filepath.Abs("../../bin/" + name)
 	require.NoError(t, err)
 	require.FileExists(t, path, "run: make bin/"+name)
 	command := exec.Command(path, args...)
 	command.Env = append(os.Environ(), env...)
-	command.Stdout, command.Stderr = log, log
 	require.NoError(t, command.Start())
 	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+	return command
 }
 
 // selfSigned writes a certificate and its key to a file, and returns the certificate.
@@ -168,10 +183,8 @@ func TestACME(t *testing.T) {
 func TestFailureAndRenewal(t *testing.T) {
 	web := upstream(t, says("hello"))
 	ports := freePorts(t, nil)
-	at, control := freePort(t), freePort(t)
-	startTool(t, io.Discard, nil, "pebble-challtestsrv", "-dnsserver", address(at), "-management", address(control), "-defaultIPv4", "", "-defaultIPv6", "",
-		"-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "")
-	p := startPebble(t, ports, 90*24*time.Hour, address(at)) // for which no hostname has an address
+	dns, point := startDNS(t)
+	p := startPebble(t, ports, 90*24*time.Hour, dns) // for which no hostname has an address
 	e := start(t, func(o *server.Options) {
 		o.Ports, o.ACME = ports, authority(&p.acmeSpec)
 		o.Renewal = server.Renewal{Window: 0.9999999, Check: 200 * time.Millisecond, Retry: 100 * time.Millisecond}
@@ -186,9 +199,7 @@ func TestFailureAndRenewal(t *testing.T) {
 		require.Empty(c, state.Issuer)
 	}, time.Minute, 20*time.Millisecond)
 
-	response, err := http.Post("http://"+address(control)+"/set-default-ipv4", "", strings.NewReader(`{"ip": "127.0.0.1"}`))
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
+	point("127.0.0.1")
 	e.secured(t, "shop.example")
 	first := e.Certificates()[0]
 	require.Empty(t, first.Problem)

@@ -83,6 +83,7 @@ func newCertificates(ctx context.Context, o Options) *certificates {
 func (c *certificates) newConfig() *certmagic.Config {
 	return certmagic.New(c.cache, certmagic.Config{
 		Storage:            c.options.Storage,
+		LocalCache:         c.options.cache,
 		RenewalWindowRatio: c.options.Renewal.Window,
 		OnEvent:            c.event,
 		ShouldEmitFunc:     func(event string) bool { return event == "cert_failed" || event == "cert_obtained" },

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,10 +45,12 @@ func TestMain(m *testing.M) {
 // spec is what an edge in a process of its own serves.
 type spec struct {
 	Data         string
+	Address      string
 	Ports        map[int]int
 	Publications []fleet.Publication
 	ACME         *acmeSpec
-	Storage      string // a directory that edges share; "" for none
+	Shared       string // the address of a storage that edges share; "" for none
+	Name         string // of the edge, at that storage
 	Drain        time.Duration
 }
 
@@ -68,12 +71,17 @@ func serveAsChild(in io.Reader, out io.Writer) error {
 		return err
 	}
 	p := proxy.New(proxy.Options{})
-	options := server.Options{Proxy: p, Address: "127.0.0.1", Ports: of.Ports, Data: of.Data, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	options := server.Options{
+		Proxy: p, Address: cmp.Or(of.Address, "127.0.0.1"), Ports: of.Ports, Data: of.Data, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Renewal: server.Renewal{Retry: 100 * time.Millisecond},
+	}
 	if of.ACME != nil {
 		options.ACME = authority(of.ACME)
 	}
-	if of.Storage != "" {
-		options.Storage = sharedStorage(of.Storage)
+	if of.Shared != "" {
+		if options.Storage, err = openShared(of); err != nil {
+			return err
+		}
 	}
 	s, err := server.Start(context.Background(), options)
 	if err != nil {
@@ -340,23 +348,4 @@ func (e *edge) secured(t *testing.T, hosts ...string) {
 			require.NotEmpty(c, have[host].Issuer, "%s: %+v", host, have[host])
 		}
 	}, time.Minute, 20*time.Millisecond)
-}
-
-// logLines keeps what is written.
-type logLines struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text = append(l.text, p...)
-	return len(p), nil
-}
-
-func (l *logLines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.text)
 }

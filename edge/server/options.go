@@ -26,7 +26,8 @@ type Options struct {
 	// root certificate of its own authority in Data/ca/root.crt.
 	Data string
 	// Storage keeps certificates, the authority's keys, and the answers to challenges;
-	// nil means Data/certificates. Edges that share one share all of it.
+	// nil means Data/certificates. Edges that share one share all of it; certificates
+	// are then in Data/certificates, too, so that they are served while it is away.
 	Storage certmagic.Storage
 	// ACME is the authority of public hostnames; nil means that the server's own
 	// authority signs for every hostname.
@@ -43,6 +44,8 @@ type Options struct {
 	Renewal Renewal
 	// Log receives what an operator should know; nil for nothing.
 	Log *slog.Logger
+
+	cache certmagic.Storage // of certificates; nil if Storage is the directory itself
 }
 
 // ACME is an authority that speaks RFC 8555.
@@ -102,7 +105,12 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Proxy == nil || o.Data == "" {
 		return o, fault.New(fault.Invalid, "a server needs a proxy and a data directory")
 	}
-	o.Storage = cmp.Or[certmagic.Storage](o.Storage, &certmagic.FileStorage{Path: filepath.Join(o.Data, "certificates")})
+	local := &certmagic.FileStorage{Path: filepath.Join(o.Data, "certificates")}
+	if o.Storage == nil {
+		o.Storage = local
+	} else {
+		o.cache = local
+	}
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	l := &o.Limits
 	l.Hello = cmp.Or(l.Hello, 10*time.Second)

@@ -27,7 +27,9 @@ func newPackets(s *Server, number int, c *net.UDPConn, route bool) *packets {
 		p.stop = cancel
 		go func() {
 			defer close(p.ended)
-			s.options.Proxy.Packets(ctx, number, c)
+			if err := s.options.Proxy.Packets(ctx, number, c); err != nil && ctx.Err() == nil {
+				s.log.Warn("packets are not served any more", "port", number, "error", err)
+			}
 		}()
 		return p
 	}

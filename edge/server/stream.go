@@ -165,7 +165,9 @@ func (p *stream) serve(raw net.Conn) {
 func (p *stream) pass(c *conn, name string) {
 	_ = c.SetReadDeadline(time.Time{})
 	defer c.Close()
-	p.server.options.Proxy.Conn(p.server.life, p.number, name, c)
+	if err := p.server.options.Proxy.Conn(p.server.life, p.number, name, c); err != nil {
+		p.server.log.Debug("a connection was not served", "port", p.number, "server_name", name, "error", err)
+	}
 }
 
 // handshake answers a TLS handshake, and has the requests that follow served.

@@ -134,8 +134,8 @@ type EdgeAnswer struct {
 	Admitted bool `json:"admitted"`
 	// Publications are those that the edge does not have, also those without routes.
 	Publications []Publication `json:"publications,omitempty"`
-	// More is set where not all of them are in the answer: the edge announces itself
-	// again, with the versions that it has by then.
+	// More is set where not all of them are in the answer. The edge announces itself again
+	// once it serves these, with the versions that it has by then.
 	More bool `json:"more,omitempty"`
 }
 
@@ -173,13 +173,14 @@ type EdgeState struct {
 	Admitted time.Time `json:"admitted,omitzero"`
 	// Seen is when it last announced itself, or answered.
 	Seen time.Time `json:"seen,omitzero"`
-	// Stale are the services of which it has another publication than the registry.
+	// Stale are the services whose newest publication it has not acknowledged.
 	Stale []string `json:"stale,omitempty"`
 	// Problems are what kept it from serving part of a publication that it has, a
 	// sentence each, by service.
 	Problems map[string][]string `json:"problems,omitempty"`
-	// Unknown are the services that it serves, by its last answer, and of which the
-	// registry has no publication: it was restored or emptied since.
+	// Unknown are the services of which it has, by its last answer, a publication that the
+	// registry does not have: that was restored or emptied since, or the service was purged
+	// long ago.
 	Unknown []string `json:"unknown,omitempty"`
 	// Status is its last answer; nil before the first.
 	Status *EdgeStatus `json:"status,omitempty"`

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"net"
 	"strconv"
 	"strings"
 )
@@ -29,7 +28,7 @@ func (e Endpoint) URL(plain bool, ports map[int]int) string {
 	}
 	host := e.Hostname
 	if port != usual || host == "" {
-		host = net.JoinHostPort(host, strconv.Itoa(port))
+		host += ":" + strconv.Itoa(port) // a hostname has no colon
 	}
 	return scheme + "://" + host + strings.TrimSuffix(e.Path, "/")
 }

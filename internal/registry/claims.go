@@ -10,22 +10,16 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// takeClaims claims endpoints for a service. One that another service holds is a
-// Conflict. Only equal endpoints collide: the edges serve "a.shop.example" rather by
-// itself than by "*.shop.example".
+// takeClaims claims endpoints for a service. One that collides with one of another
+// service is a Conflict. "*.shop.example" and "a.shop.example" do not collide: the edges
+// serve the second rather by itself.
 func takeClaims(ctx context.Context, tx pgx.Tx, service, run string, endpoints []fleet.Endpoint) error {
 	if len(endpoints) == 0 {
 		return nil
 	}
-	// In one order, because two deployments could otherwise wait for each other.
-	tag, err := tx.Exec(ctx, `
-		insert into edge_claims as held (port, protocol, hostname, path, service, run)
-		select distinct port, protocol, hostname, path, $5, $6
-		from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as wanted (port, protocol, hostname, path)
-		order by port, protocol, hostname, path
-		on conflict (port, protocol, hostname, path) do update set run = excluded.run
-		where held.service = excluded.service`, endpointColumns(endpoints, service, run)...)
-	if err != nil || int(tag.RowsAffected()) >= distinct(endpoints) {
+	// No index finds endpoints of two protocols that collide, so one transaction at a time
+	// claims any.
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('mcp edge_claims', 0))`); err != nil {
 		return err
 	}
 	holders, err := holdersOf(ctx, tx, endpoints)
@@ -38,8 +32,16 @@ func takeClaims(ctx context.Context, tx pgx.Tx, service, run string, endpoints [
 				WithHint("see its holder: mcp status %s; give the route another hostname, port or path, or undeploy %s", h.Service, h.Service)
 		}
 	}
-	// Its holder has let it go in between.
-	return fault.New(fault.Unavailable, "an endpoint of %s was held by another service until now", service)
+	tag, err := tx.Exec(ctx, `
+		insert into edge_claims as held (port, protocol, hostname, path, service, run)
+		select distinct port, protocol, hostname, path, $5, $6
+		from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as wanted (port, protocol, hostname, path)
+		on conflict (port, protocol, hostname, path) do update set run = excluded.run
+		where held.service = excluded.service`, endpointColumns(endpoints, service, run)...)
+	if err == nil && int(tag.RowsAffected()) < distinct(endpoints) {
+		return fault.New(fault.Unavailable, "an endpoint of %s is held by another service for a moment", service)
+	}
+	return err
 }
 
 // distinct counts endpoints, each once.
@@ -81,8 +83,8 @@ func commitClaims(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, run str
 // does not have.
 const freedClaims = `delete from edge_claims where service = $1 and not committed`
 
-// EndpointHolders returns the holders of those of the endpoints that are held, in the
-// order of the endpoints.
+// EndpointHolders returns the holders of the endpoints that collide with some of these,
+// in the order of the endpoints.
 func (s *Store) EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
 	var holders []fleet.EndpointHolder
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
@@ -94,8 +96,12 @@ func (s *Store) EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint)
 
 func holdersOf(ctx context.Context, tx pgx.Tx, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
 	rows, err := tx.Query(ctx, `
-		select port, protocol, hostname, path, service from edge_claims
-		where (port, protocol, hostname, path) in (select * from unnest($1::int[], $2::text[], $3::text[], $4::text[]))
+		select port, protocol, hostname, path, service from edge_claims held
+		where exists (
+		    select from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as wanted (port, protocol, hostname, path)
+		    where (wanted.port, wanted.hostname) = (held.port, held.hostname)
+		      and case wanted.protocol when held.protocol then wanted.path = held.path
+		          else 'udp' not in (wanted.protocol, held.protocol) end)
 		order by hostname, port, protocol, path`, endpointColumns(endpoints)...)
 	if err != nil {
 		return nil, err

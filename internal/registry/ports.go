@@ -89,7 +89,7 @@ func restTaken(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) error {
 	}
 	_, err := tx.Exec(ctx, `
 		update component_routes set rests_until = clock_timestamp() + $6
-		where node = $1 and protocol = 'tcp' and host_port = any($2)
+		where node = $1 and host_port = any($2)
 		  and service = $3 and component = $4 and deployment = $5
 		  and route <> '' and not committed and rests_until is null`,
 		r.Node, r.Taken, r.Service, r.Component, r.Deployment, defaultRest)
@@ -105,7 +105,7 @@ func holdStatic(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, p servicede
 	err := tx.QueryRow(ctx, `
 		insert into component_routes as held (node, protocol, host_port, service, component, deployment, port)
 		select $1, $2, $3::int, $4, $5, $6::bigint, $3
-		where $2 <> 'tcp' or not exists (
+		where not exists (
 		    select from published_ports shown where `+portAt+` and shown.port = $3 and `+awaitedPort+`)
 		on conflict (node, protocol, host_port) do update
 		set service = excluded.service, component = excluded.component, route = '',
@@ -243,8 +243,8 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Ro
 		route.HostPort = free[i]
 		batch.Queue(`
 			insert into component_routes (node, protocol, host_port, service, component, route, deployment, port, mode, hostname)
-			values ($1, 'tcp', $2, $3, $4, $5, $6, $7, $8, $9)`,
-			r.Node, route.HostPort, r.Service, r.Component, route.Name, r.Deployment, route.Port, route.Mode, route.Hostname)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			r.Node, route.Transport(), route.HostPort, r.Service, r.Component, route.Name, r.Deployment, route.Port, route.Mode, route.Hostname)
 	}
 	return routes, tx.SendBatch(ctx, batch).Close()
 }
@@ -277,7 +277,7 @@ func freePorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, n int) ([]in
 		  and not exists (select from published_ports shown where `+portAt+` and shown.port = candidate.port and `+awaitedPort+`)
 		  and not exists (
 		      select from component_routes
-		      where node = $1 and protocol = 'tcp' and host_port = candidate.port)
+		      where node = $1 and host_port = candidate.port)
 		group by candidate.port order by min(preference) limit $4`,
 		r.Node, r.Candidates, append([]int{}, r.Taken...), n)
 	if err != nil {

@@ -125,6 +125,36 @@ func TestAllocatePortsForRoutes(t *testing.T) {
 	})
 }
 
+// A port of a route is one in both protocols, because nodes try them in both.
+func TestARouteOfUDPHasAPortOfUDP(t *testing.T) {
+	store, address := newStore(t)
+	begin(t, store, "shop", "api", "web")
+	request := portRequest("shop", "api", 1, []int{20001, 20002}, "log")
+	request.Routes[0].Protocol = "udp"
+	require.Equal(t, []int{20001}, allocate(t, store, request))
+	require.Equal(t, []int{20001}, allocate(t, store, request), "again")
+	require.Equal(t, 1, count(t, address, "select count(*) from component_routes where protocol = 'udp' and host_port = 20001"))
+	require.Equal(t, []int{20002}, allocate(t, store, portRequest("shop", "web", 1, []int{20001, 20002}, "http")))
+
+	log := fleet.Route{Name: "log", Port: 8443, Mode: "l4", Protocol: "udp", HostPort: 20001}
+	http := fleet.Route{Name: "http", Port: 8443, Mode: "l4", HostPort: 20002}
+	commit(t, store, "shop", 1, member("shop", "api", 1, log), member("shop", "web", 1, http))
+	release, err := store.Release(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, []fleet.Route{log}, release.Components["api"].Routes)
+	require.Equal(t, []fleet.Route{http}, release.Components["web"].Routes)
+
+	finish(t, store, "shop", 1, "succeeded")
+	begin(t, store, "shop", "api", "web")
+	again := portRequest("shop", "api", 2, []int{20001, 20003}, "log")
+	again.Routes[0].Protocol, again.Taken = "udp", []int{20003}
+	require.NotNil(t, portInUse(t, store, again), "one is held, the other was refused")
+	again.Candidates, again.Taken = []int{20004}, nil
+	require.Equal(t, []int{20004}, allocate(t, store, again))
+	again.Candidates, again.Taken = []int{20005}, []int{20004}
+	require.Equal(t, []int{20005}, allocate(t, store, again), "the one that the engine refused rests")
+}
+
 func TestAllocatePortsAtOnce(t *testing.T) {
 	const workers, each, routes, low, high = 50, 10, 4, 20000, 22499
 	store, address := newStore(t)

@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/watch"
 )
 
 // everyCall is each method of a Store, and Migrate, as one error.
@@ -29,8 +30,26 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, deployments := store.Deployments(ctx, "shop", 0)
 	_, snapshot := store.Snapshot(ctx, "shop", 1)
 	_, commit := store.CommitRelease(ctx, fleet.CommitRequest{Service: "shop", Deployment: 1}, noRoutes)
+	_, publish := store.Publish(ctx, fleet.PublishRequest{Service: "shop"}, noRoutes)
+	_, maintain := store.SetMaintenance(ctx, fleet.MaintenanceRequest{Service: "shop"}, noRoutes)
+	_, publications := store.Publications(ctx, "")
+	_, announce := store.AnnounceEdge(ctx, fleet.EdgeRecord{Name: "berlin", Key: "key"})
+	_, admit := store.AdmitEdge(ctx, fleet.EdgeAdmission{Edge: "berlin", Key: "key"})
+	_, edges := store.Edges(ctx)
+	_, admitted := store.AdmittedEdges(ctx)
+	_, endpoints := store.EndpointHolders(ctx, nil)
+	_, _, missing := store.MissingAt(ctx, "berlin", "")
+	_, _, drift := store.RecordEdgeDrift(ctx, fleet.EdgeObservation{Edge: "berlin", At: time.Now()}, nil, watch.AssessEdge)
 	return map[string]error{
-		"Snapshot": snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1, ""),
+		"Publish": publish, "SetMaintenance": maintain, "Publications": publications,
+		"AnnounceEdge": announce, "AdmitEdge": admit, "Edges": edges, "AdmittedEdges": admitted, "EndpointHolders": endpoints,
+		"MissingAt": missing, "RecordEdgeDrift": drift,
+		"RecordAcks":       store.RecordAcks(ctx, nil),
+		"RecordEdgeStatus": store.RecordEdgeStatus(ctx, "berlin", fleet.EdgeStatus{}),
+		"OpenEdgeDrift":    store.OpenEdgeDrift(ctx, nil, nil),
+		"ThinEdges":        store.ThinEdges(ctx, time.Now()),
+		"RemoveEdge":       store.RemoveEdge(ctx, "berlin"),
+		"Snapshot":         snapshot, "MarkMended": store.MarkMended(ctx, "shop", 1, ""),
 		"Migrate": migrate, "BeginDeployment": begin, "Release": release, "AllocatePorts": allocate,
 		"ReleasePorts":     store.ReleasePorts(ctx, "shop", time.Minute),
 		"CommitRelease":    commit,

@@ -172,13 +172,13 @@ func commitPorts(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, changed 
 			batch.Queue(`
 				insert into component_routes as held
 				    (node, protocol, host_port, service, component, route, deployment, committed, port, mode, hostname)
-				values ($1, 'tcp', $2, $3, $4, $5, $6, true, $7, $8, $9)
+				values ($1, $2, $3, $4, $5, $6, $7, true, $8, $9, $10)
 				on conflict (node, protocol, host_port) do update
 				set component = excluded.component, route = excluded.route, deployment = excluded.deployment,
 				    committed = true, rests_until = null,
 				    port = excluded.port, mode = excluded.mode, hostname = excluded.hostname
 				where held.service = excluded.service`,
-				m.Node, route.HostPort, r.Service, m.Component, route.Name, m.Deployment, route.Port, route.Mode, route.Hostname)
+				m.Node, route.Transport(), route.HostPort, r.Service, m.Component, route.Name, m.Deployment, route.Port, route.Mode, route.Hostname)
 		}
 	}
 	for _, p := range r.Static {

@@ -206,7 +206,7 @@ type memberKey struct{ service, component string }
 // loadRoutes reads the routes of releases, in the order of their names.
 func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][]fleet.Route, error) {
 	rows, err := tx.Query(ctx, `
-		select service, component, route, port, mode, hostname, host_port
+		select service, component, route, port, mode, hostname, case protocol when 'tcp' then '' else protocol end, host_port
 		from component_routes
 		where committed and route <> '' and (cardinality($1::text[]) = 0 or service = any($1))
 		order by route`, nonNil(names))
@@ -216,7 +216,7 @@ func loadRoutes(ctx context.Context, tx pgx.Tx, names []string) (map[memberKey][
 	routes := map[memberKey][]fleet.Route{}
 	var key memberKey
 	var r fleet.Route
-	_, err = pgx.ForEachRow(rows, []any{&key.service, &key.component, &r.Name, &r.Port, &r.Mode, &r.Hostname, &r.HostPort}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&key.service, &key.component, &r.Name, &r.Port, &r.Mode, &r.Hostname, &r.Protocol, &r.HostPort}, func() error {
 		routes[key] = append(routes[key], r)
 		return nil
 	})

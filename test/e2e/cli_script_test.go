@@ -16,13 +16,16 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/test/edges"
 )
 
 var update = flag.Bool("update", false, "update the output that scripts expect")
 
 // TestScripts runs what an operator types. In testdata/script "mcp ARGUMENTS"
-// runs mcp, "! mcp" one that must fail, and "code N" checks the exit code. Words that
-// differ from run to run are replaced in the output: see settled.
+// runs mcp, "! mcp" one that must fail, "code N" checks the exit code, and "edge" is one
+// in memory: see scriptEdge. Words that differ from run to run are replaced in the
+// output: see settled.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin := t.TempDir()
@@ -37,6 +40,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mcp":  scriptMCP,
 			"code": scriptCode,
+			"edge": scriptEdge,
 		},
 	})
 }
@@ -77,6 +81,7 @@ func setUpScript(env *testscript.Env, bin string) error {
 		}
 	}
 	env.Values[exitCode{}] = new(int)
+	env.Values[scriptEdges{}] = map[string]*edges.Edge{}
 	env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	env.Setenv("MCP_CONFIG", filepath.Join(work, "mcp.toml"))
 	env.Setenv("REGISTRY_AUTH_FILE", os.Getenv("REGISTRY_AUTH_FILE"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/test/edges"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -31,7 +32,9 @@ func answer[T any](w *world, workflow string, in ...any) T {
 // edge starts an edge that an operator has admitted.
 func (w *world) edge(name string) *edges.Edge {
 	w.t.Helper()
-	e, err := edges.New(w.temporal(), name, fleet.Machine{ID: name})
+	machine, err := node.MachineID("")
+	require.NoError(w.t, err)
+	e, err := edges.New(w.temporal(), name, fleet.Machine{ID: machine}) // where the node is
 	require.NoError(w.t, err)
 	require.NoError(w.t, e.Start())
 	w.t.Cleanup(e.Stop)

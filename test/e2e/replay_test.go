@@ -133,6 +133,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	definition := servicedef.Service{Name: name, Node: w.node, Active: true, Components: []servicedef.Component{{Name: "app", Node: w.node, Image: first.Components[0].Image}}}
 	w.starts(workflows.MendName, workflows.MendInput{Definition: definition, Deployment: w.newest(name), Nodes: []string{w.node}})
 	w.starts(workflows.ServicesName)
+	w.edgesReplay()
 	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
 	ok("undeploy", name, "-y")
 	w.starts(workflows.PurgeableName, name)
@@ -142,6 +143,30 @@ func TestEveryTypeReplays(t *testing.T) {
 		id, run := w.closed(workflow)
 		w.replaysRun(strings.ToLower(workflow), id, run)
 	}
+}
+
+// edgesReplay runs the workflows of edges, and deploys that edges take part in.
+func (w *world) edgesReplay() {
+	w.t.Helper()
+	e, name := w.edge(w.node+"-edge"), w.node+"-fronted"
+	w.define(name, w.fronted(name, "v1", `order = "stop-first"`))
+	w.deploy(name)
+	w.replays("fronted", workflows.DeployID(name))
+	w.change(workflows.Succeeded, "restart", name)
+	w.replays("held", workflows.DeployID(name))
+	w.define(name, w.fronted(name, "v1", `order = "stop-first"`+"\n"+`env = { MODE = "exit" }`))
+	require.Equal(w.t, 1, w.mcp("deploy", name).code)
+	w.replays("held-undone", workflows.DeployID(name))
+	w.change(workflows.Succeeded, "stop", name)
+	w.replays("withdrawn", workflows.DeployID(name))
+	w.starts(workflows.EdgesName, workflows.EdgesInput{})
+	w.starts(workflows.RoutesName, workflows.RoutesInput{})
+	w.starts(workflows.AccessLogName, workflows.AccessLogInput{Service: name, Tail: 10})
+	w.starts(workflows.MaintainName, workflows.MaintainInput{Service: name, On: true})
+	w.change(workflows.Succeeded, "undeploy", name, "-y")
+	w.replays("unpublished", workflows.DeployID(name))
+	w.starts(workflows.RemoveEdgeName, e.Name)
+	w.change(workflows.Succeeded, "purge", name, "-y")
 }
 
 // newest is the number of the newest deployment of a service.

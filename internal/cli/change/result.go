@@ -66,8 +66,24 @@ func writeResult(s *session.Session, r workflows.Result) {
 		_, _ = fmt.Fprintf(table, "  %s %s\t%s\t%s\t%s\n", follow.Sign(c.Action), c.Name, c.Node, made(c), portList(c.Ports))
 	}
 	_ = table.Flush()
+	for _, url := range r.URLs {
+		_, _ = fmt.Fprintf(s.Stdout, "  %s\n", url)
+	}
+	for _, e := range r.Edges {
+		writeEdge(s, e)
+	}
 	for _, left := range r.Left {
 		_, _ = fmt.Fprintf(s.Stdout, "  left alone: %s\n", left)
+	}
+}
+
+// writeEdge prints what keeps an edge from serving a release.
+func writeEdge(s *session.Session, e workflows.EdgePublished) {
+	if e.Error != nil {
+		_, _ = fmt.Fprintf(s.Stdout, "  ! edge %s has not taken it over, and does when it is back: %s\n", e.Edge, ui.FirstLine(e.Error.Message))
+	}
+	for _, problem := range e.Problems {
+		_, _ = fmt.Fprintf(s.Stdout, "  ! edge %s: %s\n", e.Edge, ui.FirstLine(problem))
 	}
 }
 

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -128,7 +129,7 @@ func followEvents(ctx context.Context, s *session.Session, c client.Client, in w
 func writeEvents(s *session.Session, list []fleet.Event) {
 	table := tabwriter.NewWriter(s.Stdout, 20, 4, 2, ' ', 0)
 	for _, e := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", ui.Moment(e.At), e.Node, e.Subject(), e.Kind, e.Message())
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", ui.Moment(e.At), cmp.Or(e.Node, e.Edge), e.Subject(), e.Kind, e.Message())
 	}
 	_ = table.Flush()
 }

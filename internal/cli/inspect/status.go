@@ -58,8 +58,15 @@ type componentStatus struct {
 	Started       time.Time     `json:"started,omitzero"`
 	UptimeSeconds int64         `json:"uptime_seconds"`
 	Restarts      int           `json:"restarts"`
-	Routes        []fleet.Route `json:"routes"`
+	Routes        []routeStatus `json:"routes"`
 	Drift         []string      `json:"drift"`
+}
+
+type routeStatus struct {
+	fleet.Route
+	// URL is the first of the URLs at which edges serve the route; "" for none.
+	URL  string   `json:"url"`
+	URLs []string `json:"urls"`
 }
 
 func newStatus(s *session.Session) *cobra.Command {
@@ -72,8 +79,9 @@ running, renamed, wrong-image, wrong-ports, replaced, flapping, unhealthy or,
 where its node does not answer, unreachable. A service is "pending" when the
 definition that was recorded last is not that of its release, unless the one in
 the services directory is, and "dirty" when a deploy could not put everything
-back. Containers that a release has replaced are listed until they are gone: they
-are drained and removed after the deploy has succeeded.`,
+back. Behind a route is the URL at which the edges serve it. Containers that a
+release has replaced are listed until they are gone: they are drained and removed
+after the deploy has succeeded.`,
 		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
 	}
@@ -126,9 +134,28 @@ func statuses(r workflows.StatusResult) []serviceStatus {
 	}
 	list := make([]serviceStatus, 0, len(r.Services))
 	for _, s := range r.Services {
-		list = append(list, statusOf(s, nodes))
+		status := statusOf(s, nodes)
+		for i := range status.Components {
+			addURLs(status.Service, &status.Components[i], r.Routes)
+		}
+		list = append(list, status)
 	}
 	return list
+}
+
+// addURLs adds to the routes of a component where edges serve them.
+func addURLs(service string, c *componentStatus, routes []workflows.PublishedRoute) {
+	for _, r := range routes {
+		if r.Service != service || r.Redirect != "" || !slices.Contains(r.Components, c.Name) {
+			continue
+		}
+		for i := range c.Routes {
+			if own := &c.Routes[i]; own.Name == r.Name && r.URL != "" {
+				own.URLs = append(own.URLs, r.URL)
+				own.URL = own.URLs[0]
+			}
+		}
+	}
 }
 
 // seenNode is the answer of a node, prepared once for all services.
@@ -175,10 +202,10 @@ func retiringOf(s fleet.ServiceRecord, nodes map[string]seenNode) (list []retiri
 func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus {
 	c := componentStatus{
 		Name: m.Component, Container: m.Container, Node: m.Node, Image: m.Image, Digest: m.Digest,
-		DesiredState: "running", ObservedState: "missing", Routes: m.Routes, Drift: []string{},
+		DesiredState: "running", ObservedState: "missing", Routes: []routeStatus{}, Drift: []string{},
 	}
-	if c.Routes == nil {
-		c.Routes = []fleet.Route{}
+	for _, r := range m.Routes {
+		c.Routes = append(c.Routes, routeStatus{Route: r, URLs: []string{}})
 	}
 	if !m.Active {
 		c.DesiredState = "stopped"
@@ -260,11 +287,12 @@ func releaseText(s serviceStatus) string {
 	return text
 }
 
-// routeList renders routes: "rest:8443→23456".
-func routeList(routes []fleet.Route) string {
+// routeList renders routes: "rest:8443→23456", and the URL behind where edges serve it.
+func routeList(routes []routeStatus) string {
 	var list []string
 	for _, r := range routes {
 		list = append(list, fmt.Sprintf("%s:%d→%d", r.Name, r.Port, r.HostPort))
+		list = append(list, r.URLs...)
 	}
 	return strings.Join(list, " ")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
 )
 
 // A deploy that failed has recorded its definition. Where the file was changed back, a
@@ -43,6 +44,24 @@ image = "r.example/api:v1"
 			require.Equal(t, test.pending, list[0].Pending)
 		})
 	}
+}
+
+func TestARouteHasTheURLsAtWhichEdgesServeIt(t *testing.T) {
+	served := func(service, component, name, url string, redirect string) workflows.PublishedRoute {
+		return workflows.PublishedRoute{Service: service, URL: url, EdgeRoute: fleet.EdgeRoute{Components: []string{component}, Name: name, Redirect: redirect}}
+	}
+	c := componentStatus{Name: "web", Routes: []routeStatus{
+		{Route: fleet.Route{Name: "http", Port: 443, HostPort: 20001}}, {Route: fleet.Route{Name: "admin", Port: 81, HostPort: 20002}},
+	}}
+	addURLs("shop", &c, []workflows.PublishedRoute{
+		served("shop", "web", "http", "https://shop.example", ""),
+		served("shop", "web", "http", "https://shop.test", ""),
+		served("shop", "web", "http", "https://www.shop.example", "shop.example"),
+		served("shop", "api", "http", "https://api.example", ""),
+		served("blog", "web", "http", "https://blog.example", ""),
+	})
+	require.Equal(t, "https://shop.example", c.Routes[0].URL)
+	require.Equal(t, "http:443→20001 https://shop.example https://shop.test admin:81→20002", routeList(c.Routes))
 }
 
 // Addresses are those that a client can use.

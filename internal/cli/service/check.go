@@ -27,9 +27,9 @@ func newCheck(s *session.Session) *cobra.Command {
 		Use:   "check [FILE…]",
 		Short: "Report everything that is wrong with service definitions",
 		Long: `Check reports everything that is wrong with service definitions, with file,
-line and key. It also finds container names and host ports that collide, among
-the files and with the other services of the services directory. Without a file
-it checks that whole directory. It needs no other part of mcp.`,
+line and key. It also finds container names, host ports and hostnames that
+collide, among the files and with the other services of the services directory.
+Without a file it checks that whole directory. It needs no other part of mcp.`,
 		Example: "  mcp service check\n  mcp service check shop.toml --json",
 		RunE:    func(_ *cobra.Command, files []string) error { return runCheck(s, files) },
 	}
@@ -65,8 +65,8 @@ func checkFile(file string) *checked {
 	return c
 }
 
-// checkTogether finds names and host ports that are taken twice: by two of the files, or by a file and
-// the definition of another service in the directory.
+// checkTogether finds names, host ports and endpoints that are taken twice: by two of the
+// files, or by a file and the definition of another service in the directory.
 func checkTogether(list []*checked, dir string) {
 	byFile, byName := map[string]*checked{}, map[string]*checked{}
 	var given []*servicedef.Service
@@ -88,7 +88,7 @@ func checkTogether(list []*checked, dir string) {
 	others, _, _ := session.SoundDefinitions(dir)
 	all := slices.DeleteFunc(slices.Collect(maps.Values(others)), func(s *servicedef.Service) bool { return byName[s.Name] != nil })
 	all = append(all, given...)
-	for _, err := range []error{servicedef.Collisions(all), servicedef.PortCollisions(all)} {
+	for _, err := range []error{servicedef.Collisions(all), servicedef.PortCollisions(all), servicedef.EndpointCollisions(all)} {
 		var collisions servicedef.Errors
 		errors.As(err, &collisions)
 		for _, p := range collisions {

@@ -17,9 +17,9 @@ create table edges (
     status      jsonb
 );
 
--- The holder of each endpoint. Two collide only where all four are equal:
--- "*.shop.example" and "a.shop.example" are two endpoints, of which the edges choose the
--- more specific one. Run is that of the last deployment that has asked for it; committed
+-- The holder of each endpoint. No two services have endpoints that collide: all four are
+-- equal, or one is http and the other tcp, at one port and hostname. "*.shop.example" and
+-- "a.shop.example" are two endpoints, of which the edges choose the more specific one. Run is that of the last deployment that has asked for it; committed
 -- is set where the release has it.
 create table edge_claims (
     port      integer not null check (port between 1 and 65535),

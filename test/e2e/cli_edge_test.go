@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/node"
+	"github.com/metacircular/mcp/test/edges"
+)
+
+// scriptEdges is the key of a script's edges, by name.
+type scriptEdges struct{}
+
+// scriptEdge is an edge of a script: "edge start NAME" has it poll and announce itself,
+// "edge announce NAME" announces it again, "! edge announce NAME KEY" does with another
+// key, "edge stop NAME" ends it, "edge log NAME SERVICE LINE" adds to an access log, and
+// "edge key NAME" sets $KEY and $FINGERPRINT. The edges are of the platform's host, and
+// end with their script.
+func scriptEdge(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	verb, name := args[0], args[1]
+	all := ts.Value(scriptEdges{}).(map[string]*edges.Edge)
+	e := all[name]
+	if e == nil {
+		e = newScriptEdge(ts, name)
+		all[name] = e
+	}
+	var err error
+	switch verb {
+	case "start":
+		if err = e.Start(); err == nil {
+			ts.Defer(e.Stop)
+			_, err = e.Announce(ctx)
+		}
+	case "announce":
+		_, err = e.Announce(ctx)
+	case "impostor":
+		_, err = newScriptEdge(ts, name).Announce(ctx)
+	case "fails":
+		e.Reports = func(s *fleet.EdgeStatus) {
+			s.Certificates = []fleet.Certificate{{Hostname: args[2], Problem: args[3], Failed: time.Now()}}
+		}
+	case "stop":
+		e.Stop()
+	case "log":
+		e.Logged(args[2], args[3])
+	case "key":
+		ts.Setenv("KEY", e.Key)
+	default:
+		ts.Fatalf("edge %s: there is no such thing", verb)
+	}
+	if neg == (err == nil) {
+		ts.Fatalf("edge %v: %v", args, err)
+	}
+	if err != nil {
+		ts.Logf("edge %v: %v", args, err)
+	}
+}
+
+// newScriptEdge returns an edge on the platform's host.
+func newScriptEdge(ts *testscript.TestScript, name string) *edges.Edge {
+	info := shared.platform.Info()
+	c, err := client.Dial(client.Options{HostPort: info.Temporal, Logger: sdklog.NewStructuredLogger(quiet)})
+	ts.Check(err)
+	ts.Defer(c.Close)
+	id, err := node.MachineID(filepath.Join(info.Dir, "machine"))
+	ts.Check(err)
+	e, err := edges.New(c, name, fleet.Machine{ID: id, Hostname: "here"})
+	ts.Check(err)
+	return e
+}
