@@ -156,6 +156,11 @@ func newFront(ctx context.Context, o ProcessOptions, logs *access.Logs) (*front,
 	if err != nil {
 		return nil, err
 	}
+	if o.Server.ACME == nil {
+		if _, err := s.Root(ctx); err != nil { // clients need it before the first handshake
+			o.Log.Error("the edge's own authority signs nothing", "error", err)
+		}
+	}
 	return &front{served, s}, nil
 }
 
