@@ -157,8 +157,8 @@ func TestNoUpdateIsSeenFromOutside(t *testing.T) {
 			p.mcp("deploy", "shop")
 			p.mcp("deploy", "held")
 		case 2:
-			p.mcp("rollback", "shop", "--yes")
-			p.mcp("rollback", "held", "--yes")
+			p.mcp("rollback", "shop")
+			p.mcp("rollback", "held")
 		case 0:
 			p.mcp("restart", "shop")
 			p.mcp("restart", "held")
