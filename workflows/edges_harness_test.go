@@ -94,9 +94,7 @@ func (s *harness) commitRoutes(in fleet.CommitRequest) *fleet.Publishing {
 	if !definition.AtEdges() && len(s.edges.last.Routes) == 0 {
 		return nil
 	}
-	source := plan.Released(s.release)
-	source.Definition, source.Members = &definition, in.Members
-	return s.publishing(source)
+	return s.publishing(plan.Following(s.release, &definition, in.Members))
 }
 
 // describe describes a publication: the upstreams of each endpoint, or why it has none.

@@ -153,9 +153,7 @@ func (d *deploy) newUpstreams() []string {
 
 // source is what the publication will be made from when the deploy is committed.
 func (d *deploy) source() fleet.PublicationSource {
-	after := plan.Released(d.release)
-	after.Definition, after.Members = &d.desired, plan.Members(d.desired, d.release, d.plan, d.members)
-	return after
+	return plan.Following(d.release, &d.desired, plan.Members(d.desired, d.release, d.plan, d.members))
 }
 
 // unreached is the fault of the first upstream to which an edge could not connect.
@@ -188,6 +186,7 @@ func (d *deploy) publish(ctx workflow.Context) {
 		d.log("Publishing to the edges")
 	}
 	d.result.Edges = publishTo(ctx, p.Edges, []fleet.Publication{p.Publication})
+	d.released = workflow.Now(ctx)
 }
 
 // publishRelease makes the edges serve what the registry has of the release again, after

@@ -46,3 +46,13 @@ func (p *Proxy) HoldComparisons() (release func()) {
 
 // Unknown returns what the passwords of unknown users are compared with.
 func Unknown(hashes map[string]string) string { return newUsers(hashes).unknown }
+
+// Forgive lets an upstream that was set aside be tried again.
+func (p *Proxy) Forgive(address string) {
+	if u := p.upstreams.get(address); u.failed.Load() != 0 {
+		u.failed.Store(1)
+	}
+}
+
+// Ejected reports whether an upstream is set aside.
+func (p *Proxy) Ejected(address string) bool { return p.upstreams.get(address).ejected() }

@@ -22,11 +22,11 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
-	e := &exchange{w: w, in: in, port: h.port, begun: time.Now()}
+	e := &exchange{w: w, in: in, port: h.port, begun: time.Now(), control: *http.NewResponseController(w)}
 	e.turn.proxy, e.turn.seeker = h.proxy, e
 	defer e.finish()
 	if in.ProtoMajor == 1 { // the deadline of the answer before this one
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		_ = e.control.SetWriteDeadline(time.Time{})
 	}
 	err := e.check()
 	if err == nil {
@@ -44,6 +44,8 @@ type exchange struct {
 	in    *http.Request
 	port  int
 	begun time.Time
+	// control sets the deadlines of w.
+	control http.ResponseController
 
 	host   string     // as a table has it
 	client netip.Addr // the zero Addr if it is unknown
@@ -53,6 +55,7 @@ type exchange struct {
 	odd    bool       // servers may read the path in different ways
 
 	out     outgoing
+	sender  sender
 	counted *counters // of the first route that was found
 	service string
 	body    *body
@@ -192,6 +195,7 @@ func (u *upstream) transport(h2c bool) *http.Transport {
 	t.Protocols = &http.Protocols{}
 	t.Protocols.SetUnencryptedHTTP2(true)
 	t.ResponseHeaderTimeout = 0 // a stream may have its first message late
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second}
 	if u.http2.CompareAndSwap(nil, t) {
 		return t
 	}

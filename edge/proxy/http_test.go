@@ -3,9 +3,11 @@ package proxy_test
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -209,4 +211,57 @@ func TestAPublicationThatIsNotNewerIsIgnored(t *testing.T) {
 	response, _ := get(t, address, "shop.example", "/")
 	require.Equal(t, 404, response.StatusCode)
 	require.Equal(t, int64(6), f.Published()["shop"].Version)
+}
+
+func TestOneRequestFindsOutForAllWhetherAnUpstreamIsBack(t *testing.T) {
+	f := newFront(t, proxy.Options{})
+	dead := closed(t)
+	f.publish("shop", plain("shop.example", "", dead, named(t, "site")))
+	address := f.listen(80)
+	for f.Dials(dead) == 0 {
+		_, body := get(t, address, "shop.example", "/")
+		require.Equal(t, "site GET /", body)
+	}
+	begun := time.Now()
+	for range 100 {
+		get(t, address, "shop.example", "/")
+	}
+	tried := f.Dials(dead)
+	require.LessOrEqual(t, tried, 1+int(time.Since(begun)/(2*time.Second)))
+	for f.Dials(dead) == tried { // which ends when the upstream is not set aside any more
+		f.Forgive(dead)
+		_, body := get(t, address, "shop.example", "/")
+		require.Equal(t, "site GET /", body)
+	}
+	l, err := net.Listen("tcp", dead)
+	require.NoError(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "back") })}
+	defer server.Close()
+	go func() { _ = server.Serve(l) }()
+	for body := ""; body != "back"; {
+		f.Forgive(dead)
+		_, body = get(t, address, "shop.example", "/")
+	}
+	require.False(t, f.Ejected(dead))
+}
+
+func TestARequestThatWasDeliveredIsNotRepeated(t *testing.T) {
+	f := newFront(t, proxy.Options{})
+	delivered := make(chan string, 16)
+	breaking := func(_ http.ResponseWriter, r *http.Request) {
+		delivered <- r.Method
+		panic(http.ErrAbortHandler)
+	}
+	f.publish("shop", plain("shop.example", "", upstream(t, breaking), upstream(t, breaking)))
+	address := f.listen(80)
+	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
+		r := post(t, address, "/", strings.NewReader("hello"))
+		r.Method = method
+		response, err := http.DefaultTransport.RoundTrip(r)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, 502, response.StatusCode)
+		require.Equal(t, method, receive(t, delivered))
+	}
+	require.Empty(t, delivered)
 }

@@ -43,7 +43,7 @@ func (e *exchange) request(u *upstream) *http.Request {
 	out.Trailer = nil
 	e.body, out.Body = nil, nil
 	if e.in.ContentLength != 0 {
-		e.body = &body{in: e.in, client: http.NewResponseController(e.w), idle: e.turn.proxy.options.ClientIdle}
+		e.body = &body{in: e.in, client: &e.control, idle: e.turn.proxy.options.ClientIdle}
 		out.Trailer = e.body.declare()
 		out.Body = e.body
 		if e.in.ProtoMajor == 1 {

@@ -47,7 +47,7 @@ func (e *exchange) trailers(response *http.Response, announced int) {
 	if len(response.Trailer) == 0 {
 		return
 	}
-	_ = http.NewResponseController(e.w).Flush() // without a length there can be trailers
+	_ = e.control.Flush() // without a length there can be trailers
 	prefix := ""
 	if len(response.Trailer) != announced {
 		prefix = http.TrailerPrefix
@@ -67,10 +67,11 @@ func (e *exchange) send(response *http.Response, encoder *encoder) error {
 	if response.Body == http.NoBody || response.ContentLength == 0 {
 		return nil
 	}
-	s := sender{e: e, control: http.NewResponseController(e.w), idle: e.turn.proxy.options.ClientIdle}
-	var to io.Writer = &s
+	s := &e.sender
+	s.e, s.idle = e, e.turn.proxy.options.ClientIdle
+	var to io.Writer = s
 	if encoder != nil {
-		encoder.begin(&s)
+		encoder.begin(s)
 		defer encoder.release()
 		to = encoder
 	}
@@ -123,9 +124,8 @@ func streams(r *http.Response) bool {
 // sender writes to the client, and ends where it takes nothing for too long. Its timers
 // touch the answer only while they hold mu, and not when the handler returns.
 type sender struct {
-	e       *exchange
-	control *http.ResponseController
-	idle    time.Duration
+	e    *exchange
+	idle time.Duration
 
 	deadline time.Time   // of an HTTP/1 connection, as it was set last
 	pending  *time.Timer // which sends the headers
@@ -143,7 +143,7 @@ func (s *sender) flushSoon() {
 		defer s.mu.Unlock()
 		if !s.started {
 			s.e.bound()
-			_ = s.control.Flush()
+			_ = s.e.control.Flush()
 		}
 	})
 }
@@ -170,7 +170,7 @@ func (s *sender) Write(data []byte) (int, error) {
 
 func (s *sender) flush() error {
 	s.guard()
-	err := s.control.Flush()
+	err := s.e.control.Flush()
 	s.unguard()
 	return err
 }
@@ -183,7 +183,7 @@ func (s *sender) guard() {
 	if s.e.in.ProtoMajor == 1 {
 		if s.deadline.Sub(now) < s.idle*7/8 {
 			s.deadline = now.Add(s.idle)
-			_ = s.control.SetWriteDeadline(s.deadline)
+			_ = s.e.control.SetWriteDeadline(s.deadline)
 		}
 		return
 	}
@@ -211,11 +211,11 @@ func (s *sender) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.since.IsZero() && time.Since(s.since) >= s.idle {
-		_ = s.control.SetWriteDeadline(time.Now())
+		_ = s.e.control.SetWriteDeadline(time.Now())
 	}
 }
 
 // bound bounds what the server sends after the handler has returned, or on its own.
 func (e *exchange) bound() {
-	_ = http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(e.turn.proxy.options.ClientIdle))
+	_ = e.control.SetWriteDeadline(time.Now().Add(e.turn.proxy.options.ClientIdle))
 }

@@ -24,7 +24,7 @@ func (e *exchange) switchProtocols(response *http.Response, u *upstream) error {
 	if !ok {
 		return errUpgrade
 	}
-	client, buffered, err := http.NewResponseController(e.w).Hijack()
+	client, buffered, err := e.control.Hijack()
 	if err != nil {
 		return fmt.Errorf("take the connection over: %w", err)
 	}

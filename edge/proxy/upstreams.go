@@ -110,7 +110,10 @@ func (u *upstream) cut() {
 // dial connects to the upstream, and notes whether that succeeded.
 func (u *upstream) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	u.dials.Add(1)
-	dialer := net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}
+	dialer := net.Dialer{
+		Timeout:         dialTime,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4},
+	}
 	c, err := dialer.DialContext(ctx, network, u.address)
 	switch {
 	case err == nil:

@@ -108,10 +108,13 @@ func endpoint(at servicedef.Place) fleet.Endpoint {
 }
 
 // Released is what a publication of a release is made from, as far as the release says.
-func Released(r fleet.Release) fleet.PublicationSource {
-	source := fleet.PublicationSource{Definition: r.Definition, Members: r.Members(), Addresses: map[string]string{}}
-	for node, host := range r.Hosts {
-		source.Addresses[node] = host.Address
+func Released(r fleet.Release) fleet.PublicationSource { return Following(r, r.Definition, r.Members()) }
+
+// Following is what the publication of the release after one is made from.
+func Following(r fleet.Release, definition *servicedef.Service, members []fleet.Member) fleet.PublicationSource {
+	source := fleet.PublicationSource{Definition: definition, Members: members, Addresses: map[string]string{}}
+	for _, m := range members {
+		source.Addresses[m.Node] = r.Hosts[m.Node].Address
 	}
 	return source
 }
