@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -90,17 +89,26 @@ acme    = {directory = "off"}
 type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	mu   sync.Mutex
-	log  bytes.Buffer
+	log  string // a file: a process that it starts has it too, and may live longer
 	done chan struct{}
 }
 
 // start starts a process of the edge. It ends with the test.
-func (e *site) start(args ...string) *process {
+func (e *site) start() *process {
+	e.t.Helper()
+	return e.startWith(nil)
+}
+
+// startWith adds variables to the process's environment.
+func (e *site) startWith(env []string) *process {
 	e.t.Helper()
 	p := &process{t: e.t, done: make(chan struct{})}
-	p.cmd = exec.Command(shared.edge, append([]string{"--config", e.config, "--drain", "10s"}, args...)...)
-	p.cmd.Stderr = p
+	p.cmd = exec.Command(shared.edge, "--config", e.config, "--drain", "10s")
+	p.cmd.Env = append(os.Environ(), env...)
+	log, err := os.CreateTemp(e.t.TempDir(), "log")
+	require.NoError(e.t, err)
+	defer log.Close()
+	p.log, p.cmd.Stderr = log.Name(), log
 	require.NoError(e.t, p.cmd.Start())
 	go func() {
 		defer close(p.done)
@@ -115,16 +123,13 @@ func (e *site) start(args ...string) *process {
 	return p
 }
 
-func (p *process) Write(text []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.Write(text)
-}
-
+// said returns what the process has logged.
 func (p *process) said() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.String()
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // kill ends the process as a loss of power would.
@@ -190,6 +195,60 @@ func (e *site) serves(host, want string) {
 		got, err = e.get(host)
 		return err == nil && got == want
 	}, func() string { return fmt.Sprintf("%s answers %q (%v), not %q", host, got, err, want) })
+}
+
+// during fetches a hostname again and again while do runs, and returns how often. Each
+// must succeed.
+func (e *site) during(host string, do func()) (requests int) {
+	e.t.Helper()
+	end := make(chan struct{})
+	failed := make(chan error, 1)
+	go func() {
+		defer close(failed)
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			requests++
+			if _, err := e.get(host); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	do()
+	close(end)
+	require.NoError(e.t, <-failed)
+	return requests
+}
+
+// notified is the socket on which systemd is notified.
+type notified struct {
+	path string
+	conn *net.UnixConn
+}
+
+func newNotified(t *testing.T) *notified {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return &notified{path, conn}
+}
+
+// mainPID waits for the next notification that an edge serves.
+func (n *notified) mainPID(t *testing.T) (pid int) {
+	t.Helper()
+	require.NoError(t, n.conn.SetDeadline(time.Now().Add(patience)))
+	message := make([]byte, 1024)
+	length, err := n.conn.Read(message)
+	require.NoError(t, err)
+	_, err = fmt.Sscanf(string(message[:length]), "READY=1\nMAINPID=%d", &pid)
+	require.NoError(t, err, string(message[:length]))
+	return pid
 }
 
 // ready waits until the process is ready.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,34 +70,34 @@ func TestTheLifeOfAnEdge(t *testing.T) {
 
 	t.Run("a new process takes its place, and no connection is refused", func(t *testing.T) {
 		former := p
-		end := make(chan struct{})
-		failed := make(chan error, 1)
-		requests := 0
-		go func() {
-			defer close(failed)
-			for {
-				select {
-				case <-end:
-					return
-				default:
-				}
-				requests++
-				if _, err := e.get("shop.localhost"); err != nil {
-					failed <- err
-					return
-				}
-			}
-		}()
-		p = e.start()
-		require.Zero(t, former.ends(), former.said())
-		e.ready()
-		deploy(t, "shop", "fourth")
-		close(end)
-		require.NoError(t, <-failed)
+		requests := e.during("shop.localhost", func() {
+			p = e.start()
+			require.Zero(t, former.ends(), former.said())
+			e.ready()
+			deploy(t, "shop", "fourth")
+		})
 		require.Greater(t, requests, 10)
 		got, err := e.get("shop.localhost")
 		require.NoError(t, err)
 		require.Equal(t, "fourth", got)
+	})
+
+	t.Run("nor on a hangup, which starts the program anew", func(t *testing.T) {
+		systemd := newNotified(t)
+		former := e.startWith([]string{"NOTIFY_SOCKET=" + systemd.path})
+		require.Zero(t, p.ends(), p.said())
+		require.Equal(t, former.cmd.Process.Pid, systemd.mainPID(t))
+		next := 0
+		requests := e.during("shop.localhost", func() {
+			require.NoError(t, former.cmd.Process.Signal(syscall.SIGHUP))
+			next = systemd.mainPID(t)
+			require.Zero(t, former.ends(), former.said())
+		})
+		require.Positive(t, requests)
+		require.NotEqual(t, former.cmd.Process.Pid, next)
+		e.ready()
+		p = e.start() // which the test can end
+		await(t, func() bool { return syscall.Kill(next, 0) != nil }, func() string { return "the process of the hangup runs on" })
 	})
 
 	t.Run("another edge cannot have its name", func(t *testing.T) {
@@ -127,7 +128,10 @@ func TestTheLifeOfAnEdge(t *testing.T) {
 	t.Run("its access log", func(t *testing.T) {
 		_, err := e.get("shop.localhost")
 		require.NoError(t, err)
-		await(t, func() bool { return strings.Contains(mcp(t, "logs", "--edge", "shop"), "shop.localhost") }, func() string { return "no line" })
+		await(t, func() bool {
+			out := mcp(t, "logs", "--edge", "shop")
+			return strings.Contains(out, "GET") && strings.Contains(out, "shop.localhost")
+		}, func() string { return "no line" })
 	})
 }
 

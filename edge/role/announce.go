@@ -23,8 +23,8 @@ const (
 	firstPause   = time.Second
 	longestPause = 10 * time.Second
 	// announceEvery is the time between those of an admitted edge, which learns by them
-	// what it has missed.
-	announceEvery = 3 * time.Minute
+	// what it has missed, and that it was removed.
+	announceEvery = time.Minute
 	// mendEvery is how long an edge waits before it tries again to listen on a port, or
 	// to write a file.
 	mendEvery = 10 * time.Second

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +54,9 @@ type RouterOptions struct {
 	Access AccessLogs
 	// Data is the directory of the edge.
 	Data string
-	Log  *slog.Logger
+	// Machine is the one of the edge.
+	Machine fleet.Machine
+	Log     *slog.Logger
 }
 
 // Router serves publications and keeps them on disk: it implements activities.Router.
@@ -87,9 +90,10 @@ func NewRouter(o RouterOptions) (*Router, error) {
 }
 
 // Publish serves the publications. An edge that is not admitted, as far as it knows,
-// first announces itself again: who publishes to it knows better.
+// first announces itself again: who publishes to it knows better. So does one to which
+// nothing is published: it may have been removed.
 func (r *Router) Publish(ctx context.Context, publications []fleet.Publication) (problems []string) {
-	if !r.awaitAdmission(ctx) {
+	if !r.awaitAdmission(ctx, len(publications) == 0) {
 		return []string{"the edge does not know yet that it is admitted, and serves nothing"}
 	}
 	r.mu.Lock()
@@ -97,12 +101,13 @@ func (r *Router) Publish(ctx context.Context, publications []fleet.Publication) 
 	return r.publish(publications)
 }
 
-// awaitAdmission reports whether the edge is admitted. If it is not, it asks once more.
-func (r *Router) awaitAdmission(ctx context.Context) bool {
+// awaitAdmission reports whether the edge is admitted. If it is not, or must make sure,
+// it asks once more.
+func (r *Router) awaitAdmission(ctx context.Context, sure bool) bool {
 	r.mu.Lock()
 	admitted, answered := r.admitted, r.answered
 	r.mu.Unlock()
-	if admitted {
+	if admitted && !sure {
 		return true
 	}
 	r.wake()
@@ -184,7 +189,8 @@ func (r *Router) publish(publications []fleet.Publication) []string {
 			refused = append(refused, "refused: "+err.Error())
 			continue
 		}
-		valid = append(valid, p)
+		here, _ := p.From(r.options.Machine)
+		valid = append(valid, here)
 	}
 	t := r.options.Proxy.Publish(valid...)
 	if !r.admitted {
@@ -215,13 +221,26 @@ func (r *Router) save() {
 }
 
 func (r *Router) allProblems() []string {
-	all := slices.Concat(r.options.Server.Problems(), r.conflicts)
+	all := slices.Concat(r.options.Server.Problems(), r.conflicts, r.unreachable())
 	for _, of := range []map[string]string{r.damaged, r.unsaved} {
 		for _, service := range slices.Sorted(maps.Keys(of)) {
 			all = append(all, of[service])
 		}
 	}
 	return append(all, r.options.Access.Problems()...)
+}
+
+// unreachable are the containers that this edge leaves out, a sentence for each service.
+func (r *Router) unreachable() []string {
+	var problems []string
+	published := r.options.Proxy.Published()
+	for _, service := range slices.Sorted(maps.Keys(published)) {
+		if _, upstreams := published[service].From(r.options.Machine); len(upstreams) > 0 {
+			problems = append(problems, fmt.Sprintf("containers of %s at %s are reached from their own host alone: set publish in [node] of its mcp.toml",
+				service, strings.Join(upstreams, " and ")))
+		}
+	}
+	return problems
 }
 
 // Drain waits until no upstream has a request or a connection, or ctx ends.

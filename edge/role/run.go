@@ -42,7 +42,10 @@ type ProcessOptions struct {
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
 	Drain time.Duration
-	Log   *slog.Logger
+	// Started, if not nil, is called when the edge serves what is on disk, and no other
+	// process does.
+	Started func()
+	Log     *slog.Logger
 }
 
 // KeyFile is the path of an edge's key in its directory.
@@ -93,7 +96,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	}
 	defer front.stop(o.Drain)
 	measure(measured, front.proxy.Counts, front.server.Certificates)
-	router, err := NewRouter(RouterOptions{Proxy: front.proxy, Server: front.server, Access: logs, Data: o.Data, Log: o.Log})
+	router, err := NewRouter(RouterOptions{Proxy: front.proxy, Server: front.server, Access: logs, Data: o.Data, Machine: host, Log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -108,6 +111,9 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	defer listener.Close()
 	if err := router.Reload(); err != nil {
 		return err
+	}
+	if o.Started != nil {
+		o.Started()
 	}
 	edge := Start(c, Options{
 		Name: o.Name, Version: o.Version, Key: identity.Key(), Machine: host, Addresses: o.Addresses, Ports: o.Server.Ports,

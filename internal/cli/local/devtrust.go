@@ -45,11 +45,11 @@ func newDevTrust(s *session.Session, o *devOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
 		Short: "Show how to trust the certificates of the local platform's edge",
-		Long: `Trust shows the root certificate of the edge of the local platform, and the commands
-that make this machine's programs and browsers trust it. With --install it runs the
-one for this machine's own store, as root. Whoever has the key of that root, in the
-platform's directory, can then pass for every https server to this machine: do it on
-a machine of your own, and remove the certificate with the platform.`,
+		Long: `Trust shows the root certificate of the local platform's edge, and the commands
+that make this machine's programs and browsers trust it. With --install it runs
+the one for this machine's own store, as root. Whoever has the key of that root,
+in the platform's directory, can then pass for every https server to this machine:
+do it on a machine of your own, and remove the certificate with the platform.`,
 		Example: "  mcp dev trust\n  sudo mcp dev trust --install",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
