@@ -48,6 +48,8 @@ func programs(t *testing.T) string {
 	dir := t.TempDir()
 	said, err := exec.Command("cp", self, filepath.Join(dir, "mcp")).CombinedOutput()
 	require.NoError(t, err, string(said))
+	// The pages install it, and do not run it.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "mcp-edge"), []byte("#!/bin/sh\nexit 1\n"), 0o755))
 	for _, name := range []string{"temporal", "registry"} {
 		program, err := filepath.Abs(filepath.Join("../../bin", name))
 		require.NoError(t, err)
@@ -71,6 +73,9 @@ var preparations = map[string]func(*docsRunner){
 	// after it is deployed.
 	"README.md": func(p *docsRunner) {
 		p.replace("127.0.0.1:5000", p.registry, "--workspace /src", "--workspace "+p.workspace)
+		// The demo has an edge; this platform has none.
+		p.replace("hostname = \"guestbook.localhost\"\n", "", "  + https://guestbook.localhost:8443  web\n", "",
+			"  4.04s ✓ reach the new containers from local\n", "", "  4.13s ✓ publish to local\n", "")
 		sources, err := filepath.Abs("../../examples/src/guestbook")
 		require.NoError(p.t, err)
 		p.mustRun("cp -r " + sources + " workspace")
@@ -93,6 +98,12 @@ var preparations = map[string]func(*docsRunner){
 			`publish = "10.0.0.5`, `publish = "127.0.0.1`+podman,
 			`workspace = "/src`, `workspace = "`+p.workspace+podman,
 		)
+	},
+	// An edge in memory, in a namespace of its own.
+	"edge.md": func(p *docsRunner) {
+		p.alone()
+		p.replace("temporal.example:7233", shared.platform.Info().Temporal+"\"\nnamespace = \""+p.namespace)
+		p.worker("--control")
 	},
 	// A service that does not start, and is not restarted: otherwise it would depend
 	// on timing whether an observation reports the restart.
