@@ -48,8 +48,6 @@ func programs(t *testing.T) string {
 	dir := t.TempDir()
 	said, err := exec.Command("cp", self, filepath.Join(dir, "mcp")).CombinedOutput()
 	require.NoError(t, err, string(said))
-	// The pages install it, and do not run it.
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "mcp-edge"), []byte("#!/bin/sh\nexit 1\n"), 0o755))
 	for _, name := range []string{"temporal", "registry"} {
 		program, err := filepath.Abs(filepath.Join("../../bin", name))
 		require.NoError(t, err)
@@ -104,6 +102,8 @@ var preparations = map[string]func(*docsRunner){
 		p.alone()
 		p.replace("temporal.example:7233", shared.platform.Info().Temporal+"\"\nnamespace = \""+p.namespace)
 		p.worker("--control")
+		// It is installed, and not run: mcp dev would run what is beside mcp.
+		p.mustRun("rm bin && mkdir bin && echo no program >bin/mcp-edge")
 	},
 	// A service that does not start, and is not restarted: otherwise it would depend
 	// on timing whether an observation reports the restart.
