@@ -70,7 +70,10 @@ func TestAHoldIsBounded(t *testing.T) {
 	for range 3 {
 		all.Go(func() {
 			r := post(t, address, "/", nil).WithContext(ctx)
-			_, err := http.DefaultTransport.RoundTrip(r)
+			response, err := http.DefaultTransport.RoundTrip(r)
+			if err == nil {
+				response.Body.Close()
+			}
 			require.ErrorIs(t, err, context.Canceled)
 		})
 	}
@@ -198,7 +201,7 @@ func TestNoRequestFailsWhileUpstreamsChange(t *testing.T) {
 				}
 				body, err := io.ReadAll(response.Body)
 				response.Body.Close()
-				if err != nil || response.StatusCode != 200 || string(body) != "hello" {
+				if err != nil || response.StatusCode != http.StatusOK || string(body) != "hello" {
 					failures <- fmt.Sprint(response.StatusCode, string(body), err)
 					return
 				}

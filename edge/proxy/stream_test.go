@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -327,11 +328,9 @@ var echo = grpc.ServiceDesc{
 		Handler: func(_ any, stream grpc.ServerStream) error {
 			for {
 				in := &wrapperspb.StringValue{}
-				switch err := stream.RecvMsg(in); err {
-				case nil:
-				case io.EOF:
+				if err := stream.RecvMsg(in); errors.Is(err, io.EOF) {
 					return status.Error(codes.Aborted, "the end")
-				default:
+				} else if err != nil {
 					return err
 				}
 				if err := stream.SendMsg(in); err != nil {
