@@ -97,6 +97,8 @@ func RemoveEdge(ctx workflow.Context, name string) error {
 type EdgesInput struct {
 	// Name selects one; empty means all.
 	Name string `json:"name,omitempty"`
+	// Reach has each edge connect to the containers that it serves, too.
+	Reach bool `json:"reach,omitempty"`
 }
 
 // EdgesResult is edges, each with its status.
@@ -105,9 +107,14 @@ type EdgesResult struct {
 	// Silent are the admitted edges that do not answer now, with the reasons. Their
 	// status is the last one that was recorded.
 	Silent map[string]*fault.Error `json:"silent,omitempty"`
+	// Routes are what the edges serve, and Unreached why an edge does not reach upstreams
+	// of these, by edge and upstream, where that was asked for.
+	Routes    []PublishedRoute             `json:"routes,omitempty"`
+	Unreached map[string]map[string]string `json:"unreached,omitempty"`
 }
 
-// Edges reads edges, and asks each that is admitted for its status.
+// Edges reads edges, and asks each that is admitted for its status, and for what it
+// reaches.
 func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 	edges, err := readEdges(ctx, in.Name)
 	if err != nil {
@@ -115,6 +122,25 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 	}
 	result := &EdgesResult{Edges: edges, Silent: map[string]*fault.Error{}}
 	g := newGroup(ctx)
+	if in.Reach {
+		if result.Routes, err = publishedRoutes(ctx, ""); err != nil {
+			return nil, readFailure(err)
+		}
+		result.Unreached = map[string]map[string]string{}
+		upstreams := upstreamsOf(result.Routes)
+		for _, e := range edges {
+			if e.Admitted.IsZero() || len(upstreams) == 0 {
+				continue
+			}
+			g.add(workflow.ExecuteActivity(edgeStep(g.ctx, e.Name, "connect from "+e.Name, 0), edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
+				var found activities.ReachUpstreamsResult
+				if f.Get(ctx, &found) == nil && len(found.Problems) > 0 { // that it is away is found below
+					result.Unreached[e.Name] = found.Problems
+				}
+				return nil
+			})
+		}
+	}
 	for i := range edges {
 		e := &edges[i]
 		if e.Admitted.IsZero() {
@@ -132,6 +158,16 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 	}
 	_ = g.wait(ctx) // its handlers return no error
 	return result, nil
+}
+
+// upstreamsOf returns the upstreams of routes, each once.
+func upstreamsOf(routes []PublishedRoute) []string {
+	var all []string
+	for _, r := range routes {
+		all = append(all, r.Upstreams...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // readEdges reads the edges from the registry, or one.

@@ -110,6 +110,17 @@ func TestOneEdgeIsSelected(t *testing.T) {
 	require.Equal(t, fault.NotFound, refusal(t, s, workflows.EdgesName, workflows.EdgesInput{Name: "edge9"}).Kind)
 }
 
+func TestEdgesAreAskedWhatTheyReach(t *testing.T) {
+	s := newHarness(t)
+	s.fronted(shopfront())
+	s.edges.unreached = map[string]string{"10.0.0.1:19000": "connection refused"}
+	s.fail = failing("ReachUpstreams edge2", 0, untaken)
+	result := ask[workflows.EdgesResult](t, s, workflows.EdgesName, workflows.EdgesInput{Reach: true})
+	require.Len(t, result.Routes, 2)
+	require.Equal(t, map[string]map[string]string{"edge1": s.edges.unreached}, result.Unreached)
+	require.Contains(t, s.calls, "ReachUpstreams edge1 10.0.0.1:19000+10.0.0.1:19010")
+}
+
 func TestRoutesHaveURLs(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())

@@ -186,6 +186,7 @@ func (d *deploy) publish(ctx workflow.Context) {
 		d.log("Publishing to the edges")
 	}
 	d.result.Edges = publishTo(ctx, p.Edges, []fleet.Publication{p.Publication})
+	d.released = workflow.Now(ctx)
 }
 
 // publishRelease makes the edges serve what the registry has of the release again, after

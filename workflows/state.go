@@ -71,7 +71,7 @@ type deploy struct {
 	// committed is set once the deployment is the release: it has succeeded.
 	// stale are the images that are not needed any more from then on.
 	committed bool
-	released  time.Time // when it was committed
+	released  time.Time // when it was committed, and published
 	stale     fleet.CommitResult
 	// notRetired are the nodes where predecessors remain.
 	notRetired []fleet.NotRetired

@@ -17,11 +17,15 @@ import (
 // scriptEdges is the key of a script's edges, by name.
 type scriptEdges struct{}
 
-// scriptEdge is an edge of a script: "edge start NAME" has it poll and announce itself,
-// "edge announce NAME" announces it again, "! edge announce NAME KEY" does with another
-// key, "edge stop NAME" ends it, "edge log NAME SERVICE LINE" adds to an access log, and
-// "edge key NAME" sets $KEY and $FINGERPRINT. The edges are of the platform's host, and
-// end with their script.
+// scriptEdge acts as an edge of the platform's host, which ends with its script:
+//
+//	edge start NAME                   has it poll its queue, and announce itself
+//	edge announce NAME                announces it again
+//	edge impostor NAME                announces another edge under its name
+//	edge key NAME                     sets $KEY to its key
+//	edge fails NAME HOSTNAME WHY      has it report that a certificate has failed
+//	edge log NAME SERVICE LINE        adds a line to an access log
+//	edge stop NAME                    ends its poll
 func scriptEdge(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

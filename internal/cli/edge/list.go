@@ -84,8 +84,8 @@ func listed(edges workflows.EdgesResult, routes []workflows.PublishedRoute) []li
 	for _, e := range edges.Edges {
 		one := listedEdge{
 			Name: e.Name, State: stateOf(e, edges.Silent[e.Name]), Version: e.Version, Hostname: e.Hostname,
-			Addresses: slices.Concat([]string{}, e.Addresses), Ports: e.Ports,
-			Stale: slices.Concat([]string{}, e.Stale), Failing: []string{}, Problems: []string{}, Seen: e.Seen,
+			Addresses: append([]string{}, e.Addresses...), Ports: e.Ports,
+			Stale: append([]string{}, e.Stale...), Failing: []string{}, Problems: []string{}, Seen: e.Seen,
 		}
 		for _, r := range routes {
 			if has(e, r.Service) {
@@ -93,8 +93,8 @@ func listed(edges workflows.EdgesResult, routes []workflows.PublishedRoute) []li
 			}
 		}
 		if e.Status != nil {
-			one.Certificates, one.Problems = len(e.Status.Certificates), slices.Concat(one.Problems, e.Status.Problems)
-			one.Failing = slices.Concat(one.Failing, failing(e.Status.Certificates))
+			one.Certificates, one.Problems = len(e.Status.Certificates), append(one.Problems, e.Status.Problems...)
+			one.Failing = append(one.Failing, failing(e.Status.Certificates)...)
 		}
 		list = append(list, one)
 	}

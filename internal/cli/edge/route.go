@@ -88,9 +88,9 @@ func listedRoutes(routes []workflows.PublishedRoute, edges []fleet.EdgeState) []
 	list := make([]listedRoute, 0, len(routes))
 	for _, r := range routes {
 		one := listedRoute{
-			Service: r.Service, Components: slices.Concat([]string{}, r.Components), Route: r.Name, URL: r.URL, Endpoint: r.Endpoint,
-			State: routeState(r.EdgeRoute), Upstreams: slices.Concat([]string{}, r.Upstreams), Redirect: r.Redirect,
-			Options: slices.Concat([]string{}, optionsOf(r.EdgeRoute)), Edges: []string{}, Stale: []string{},
+			Service: r.Service, Components: append([]string{}, r.Components...), Route: r.Name, URL: r.URL, Endpoint: r.Endpoint,
+			State: routeState(r.EdgeRoute), Upstreams: append([]string{}, r.Upstreams...), Redirect: r.Redirect,
+			Options: append([]string{}, optionsOf(r.EdgeRoute)...), Edges: []string{}, Stale: []string{},
 		}
 		for _, e := range edges {
 			switch {

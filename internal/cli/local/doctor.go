@@ -18,9 +18,11 @@ func newDoctor(s *session.Session) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check everything that mcp needs, and show how to repair it",
 		Long: `Doctor checks what mcp needs: the configuration and the definitions, Temporal,
-the control worker, Postgres, each node and its podman, the builder and the
-image registries. It exits 0 where nothing fails, 1 where something does, and 4
-where the control plane cannot be reached.`,
+the control worker, Postgres, each node and its podman, the builder and the image
+registries; and of the edges whether they answer and serve the newest routes,
+reach the containers, have certificates, and are where the hostnames lead. It
+exits 0 where nothing fails, 1 where something does, and 4 where the control plane
+cannot be reached.`,
 		Example: "  mcp doctor",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), s) },

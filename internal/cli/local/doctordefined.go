@@ -19,6 +19,8 @@ type defined struct {
 	nodes, images []string
 	// builds is set where a definition has an image to build.
 	builds bool
+	// places are where edges are to serve the services, by service.
+	places map[string][]servicedef.Place
 }
 
 // readDefined reads the services directory, and checks it.
@@ -28,11 +30,14 @@ func readDefined(cfg *config.Config) defined {
 		return defined{finding: warn(check, "set services in mcp.toml", "no services directory is set")}
 	}
 	services, problems, err := session.SoundDefinitions(cfg.Services)
-	d := defined{}
+	d := defined{places: map[string][]servicedef.Place{}}
 	registries := map[string]bool{}
 	for _, s := range services {
 		d.builds = d.builds || len(s.Build.Images) > 0
 		for _, c := range s.Components {
+			for _, r := range c.Routes {
+				d.places[s.Name] = append(d.places[s.Name], r.Places()...)
+			}
 			d.nodes = append(d.nodes, c.Node)
 			if host := servicedef.ImageRegistry(c.Image); !registries[host] {
 				registries[host] = true

@@ -45,13 +45,19 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 	if slices.ContainsFunc(found, func(f finding) bool { return f.unreachable }) {
 		return found
 	}
+	edges := make(chan askedEdges, 1)
+	go func() { edges <- askEdges(ctx, s, c) }()
 	var result workflows.DoctorResult
 	in := workflows.DoctorInput{Nodes: d.nodes, Images: d.images}
 	if err := s.Read(ctx, c, "doctor", workflows.DoctorName, in, &result, session.Within(2*checkTimeout)); err != nil {
 		found = append(found, away("control worker", exit.FaultOf(err)))
 		return append(found, t.nodesPoll(ctx, d.nodes)...)
 	}
-	return append(found, diagnosed(result, d, s.Version)...)
+	found = append(found, diagnosed(result, d, s.Version)...)
+	if asked := <-edges; result.Control.Postgres == nil { // without, nothing is known of them
+		found = append(found, asked.findings(result.Control.Nodes, d, s.Version)...)
+	}
+	return found
 }
 
 // temporalChecks are those of Temporal itself.

@@ -16,6 +16,8 @@ type finding struct {
 	// Status is one of the status… constants.
 	Status string `json:"status"`
 	Detail string `json:"detail"`
+	// Kind is that of the error, where one was found.
+	Kind fault.Kind `json:"kind,omitempty"`
 	// Hint is what repairs it; "" where nothing has to be repaired.
 	Hint string `json:"hint"`
 	// unreachable is set where the control plane cannot be reached.
@@ -40,7 +42,7 @@ func warn(check, hint, detail string, args ...any) finding {
 }
 
 func fail(check string, f *fault.Error) finding {
-	return finding{Check: check, Status: statusFail, Detail: f.Message, Hint: f.Hint}
+	return finding{Check: check, Status: statusFail, Detail: f.Message, Kind: f.Kind, Hint: f.Hint}
 }
 
 // sideBySide runs checks concurrently, each within checkTimeout, and keeps their order.
