@@ -16,7 +16,7 @@ VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
 export CGO_ENABLED := 0
 export GOFLAGS     := -buildvcs=false -trimpath
 
-GO_DIRS := activities bench cmd examples internal servicedef test workers workflows
+GO_DIRS := activities bench cmd edge examples internal servicedef test workers workflows
 
 .PHONY: help
 help: ## show this list
@@ -27,8 +27,9 @@ setup: ## install what this machine lacks: podman, Postgres' programs, curl (apt
 	@scripts/setup.sh
 
 .PHONY: build
-build: ## build bin/mcp
+build: ## build bin/mcp and bin/mcp-edge
 	@go build -ldflags "-s -w -X github.com/metacircular/mcp/internal/cli.version=$(VERSION)" -o bin/mcp ./cmd/mcp
+	@cd edge && go build -ldflags "-s -w -X github.com/metacircular/mcp/edge/command.version=$(VERSION)" -o $(CURDIR)/bin/mcp-edge ./cmd/mcp-edge
 
 # The pinned programs, each a module of its own. bin/temporal takes some minutes
 # the first time; after that only a changed go.mod builds one anew.
@@ -78,14 +79,16 @@ lint: $(LINT_TOOLS) ## check format, vet, imports between packages, and that wor
 	@unformatted=$$(gofmt -l $(GO_DIRS)); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	@bin/golangci-lint run ./...
+	@cd edge && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
 	@go vet -vettool=$(CURDIR)/bin/workflowcheck -config=$(CURDIR)/.workflowcheck.yml ./workflows/...
 	@for module in examples/src/*/; do (cd $$module && go vet ./...); done
 
 # Tests on real parts wait more than they work: more packages at once than most
 # machines have processors, and the longest first. `make lint` vets them.
 .PHONY: test
-test: setup $(RUN_TOOLS) ## run every test, on real podman, Postgres, Temporal and image registry
+test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
 	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 4 ./test/crash ./test/e2e $$(go list ./... | grep -v /bench/temporalserver)
+	@cd edge && go test -vet=off -timeout 30m $(TESTFLAGS) ./...
 
 BENCH := go run ./bench
 

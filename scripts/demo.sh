@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Demonstrates mcp on this machine: starts the local platform in the background,
-# deploys two example services and fetches each of their routes. All of its files
+# deploys two example services and fetches each of their routes, at the node and,
+# by hostname, through the edge. All of its files
 # are below .mcp-dev; scripts/demo-down.sh removes them. A second run finds the
 # platform running and the services unchanged.
 set -euo pipefail
@@ -88,6 +89,25 @@ fetch_routes() {
 	[ "$fetched" -gt 0 ] || fail "mcp status lists no route"
 }
 
+# of_edge prints a value of the edge of the running platform.
+of_edge() {
+	sed -n '/"edge": {/,/}/s/.*"'"$1"'": *"\([^"]*\)".*/\1/p' "$dir/dev.json"
+}
+
+# fetch_hostname fetches a hostname through the edge: over http, which redirects to
+# https, and over https, with a certificate that the edge's own authority has signed.
+fetch_hostname() {
+	local host=$1 root http https where answer
+	root=$(of_edge root) http=$(of_edge http) https=$(of_edge https)
+	[ -n "$https" ] || fail "the platform has no edge"
+	http=http://$host:${http##*:}/ https=https://$host:${https##*:}/
+	where=$(curl -sS --max-time 5 -o /dev/null -w '%{http_code} %{redirect_url}' "$http") || fail "$http does not answer"
+	[ "$where" = "308 $https" ] || fail "$http answers $where, not 308 $https"
+	printf '  %-42s redirects to %s\n' "$http" "$https"
+	answer=$(curl -fsS --max-time 5 --cacert "$root" "$https") || fail "$https does not answer"
+	printf '  %-42s %s\n' "$https" "$answer"
+}
+
 start_platform "$(definitions)"
 for service in guestbook hello; do
 	heading "mcp deploy $service"
@@ -97,12 +117,17 @@ heading "mcp status"
 bin/mcp status
 heading "Fetching the routes"
 fetch_routes
+heading "Fetching the hostnames through the edge"
+fetch_hostname guestbook.localhost
+fetch_hostname hello.localhost
 heading "Where to go from here"
 # The platform records the addresses of its parts.
 ui=$(sed -n 's/.*"ui": *"\([^"]*\)".*/\1/p' "$dir/dev.json")
 cat <<END
   Temporal UI  $ui/namespaces/default/workflows
                one workflow per deploy: open deploy/guestbook
+  browse       https://guestbook.localhost:$(of_edge https | sed 's/.*://')
+               bin/mcp dev trust shows how to trust its certificate
   try          bin/mcp ps; bin/mcp plan guestbook; bin/mcp help
   again        change a tag in examples/services/guestbook.toml from v1 to v2, then
                make demo: guestbook is built and replaced, hello is unchanged

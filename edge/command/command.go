@@ -85,7 +85,8 @@ The name belongs to that key: an edge with another one ends with an error until 
 edge remove NAME.
 
 Started again with the data directory of one that runs, it takes its place: it takes
-the sockets, and no connection is refused. That is how to upgrade.
+the sockets, and no connection is refused. On SIGHUP it starts its program, as it is
+installed by then, in that way. That is how to upgrade.
 
 At the address --metrics it serves /metrics, /healthz and /readyz.`,
 		Example:       "  mcp-edge --name front\n  mcp-edge key",

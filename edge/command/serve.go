@@ -32,6 +32,12 @@ func (a App) serve(ctx context.Context, o options) error {
 	}
 	process.Version, process.Log, process.Drain = version, log, o.drain
 	process.Temporal.Logger = sdklog.NewStructuredLogger(log)
+	process.Started = func() {
+		if err := notify(a.Getenv); err != nil {
+			log.Warn("systemd does not learn that the edge serves", "error", err)
+		}
+	}
+	relaunchOnHangup(ctx, log)
 	return role.Run(ctx, process)
 }
 

@@ -23,8 +23,8 @@ const (
 	firstPause   = time.Second
 	longestPause = 10 * time.Second
 	// announceEvery is the time between those of an admitted edge, which learns by them
-	// what it has missed.
-	announceEvery = 3 * time.Minute
+	// what it has missed, and that it was removed.
+	announceEvery = time.Minute
 	// mendEvery is how long an edge waits before it tries again to listen on a port, or
 	// to write a file.
 	mendEvery = 10 * time.Second
@@ -57,9 +57,7 @@ func (e *Edge) keepAnnouncing(ctx context.Context) error {
 				e.log.Warn("cannot receive publications yet", "error", err, "next", pause)
 			} else if answer.Admitted {
 				e.once(&said, "admitted", "services", len(answer.Publications))
-				if len(answer.Publications) == 0 { // else the next announcement acknowledges them
-					pause, wait = firstPause, announceEvery+rand.N(announceEvery/4)
-				}
+				pause, wait = firstPause, untilNext(answer)
 				break
 			}
 			if !answer.Admitted {
@@ -67,13 +65,25 @@ func (e *Edge) keepAnnouncing(ctx context.Context) error {
 					"fingerprint", e.key.Fingerprint())
 			}
 		}
-		if wait == pause {
+		if wait == pause && !answer.Admitted {
 			pause = min(2*pause, longestPause)
 		}
 		if !e.pause(ctx, wait) {
 			return nil
 		}
 	}
+}
+
+// untilNext is when an admitted edge announces itself again: soon, if it has got
+// publications, which that acknowledges.
+func untilNext(answer fleet.EdgeAnswer) time.Duration {
+	switch {
+	case answer.More:
+		return 0
+	case len(answer.Publications) > 0:
+		return firstPause
+	}
+	return announceEvery + rand.N(announceEvery/4)
 }
 
 // once logs a message unless it is the last one that was logged.

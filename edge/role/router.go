@@ -87,9 +87,10 @@ func NewRouter(o RouterOptions) (*Router, error) {
 }
 
 // Publish serves the publications. An edge that is not admitted, as far as it knows,
-// first announces itself again: who publishes to it knows better.
+// first announces itself again: who publishes to it knows better. So does one to which
+// nothing is published: it may have been removed.
 func (r *Router) Publish(ctx context.Context, publications []fleet.Publication) (problems []string) {
-	if !r.awaitAdmission(ctx) {
+	if !r.awaitAdmission(ctx, len(publications) == 0) {
 		return []string{"the edge does not know yet that it is admitted, and serves nothing"}
 	}
 	r.mu.Lock()
@@ -97,12 +98,13 @@ func (r *Router) Publish(ctx context.Context, publications []fleet.Publication) 
 	return r.publish(publications)
 }
 
-// awaitAdmission reports whether the edge is admitted. If it is not, it asks once more.
-func (r *Router) awaitAdmission(ctx context.Context) bool {
+// awaitAdmission reports whether the edge is admitted. If it is not, or must make sure,
+// it asks once more.
+func (r *Router) awaitAdmission(ctx context.Context, sure bool) bool {
 	r.mu.Lock()
 	admitted, answered := r.admitted, r.answered
 	r.mu.Unlock()
-	if admitted {
+	if admitted && !sure {
 		return true
 	}
 	r.wake()

@@ -194,6 +194,14 @@ func TestAPublicationWaitsForTheAdmission(t *testing.T) {
 	require.Empty(t, <-done)
 	require.Equal(t, []int{443}, r.server.Listening())
 
+	t.Run("and nothing asks whether it is admitted yet", func(t *testing.T) {
+		go func() { done <- r.Publish(t.Context(), nil) }()
+		<-r.Asked()
+		r.Answer(fleet.EdgeAnswer{})
+		require.Len(t, <-done, 1)
+		require.Empty(t, r.server.Listening())
+	})
+
 	t.Run("for a bounded time", func(t *testing.T) {
 		r := boot(t, t.TempDir())
 		ctx, cancel := context.WithCancel(t.Context())

@@ -42,7 +42,10 @@ type ProcessOptions struct {
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
 	Drain time.Duration
-	Log   *slog.Logger
+	// Started, if not nil, is called when the edge serves what is on disk, and no other
+	// process does.
+	Started func()
+	Log     *slog.Logger
 }
 
 // KeyFile is the path of an edge's key in its directory.
@@ -109,6 +112,9 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	if err := router.Reload(); err != nil {
 		return err
 	}
+	if o.Started != nil {
+		o.Started()
+	}
 	edge := Start(c, Options{
 		Name: o.Name, Version: o.Version, Key: identity.Key(), Machine: host, Addresses: o.Addresses, Ports: o.Server.Ports,
 		Router: router, Telemetry: measured, Log: o.Log,
@@ -155,6 +161,11 @@ func newFront(ctx context.Context, o ProcessOptions, logs *access.Logs) (*front,
 	s, err := server.Start(ctx, o.Server)
 	if err != nil {
 		return nil, err
+	}
+	if o.Server.ACME == nil {
+		if _, err := s.Root(ctx); err != nil { // clients need it before the first handshake
+			o.Log.Error("the edge's own authority signs nothing", "error", err)
+		}
 	}
 	return &front{served, s}, nil
 }

@@ -25,6 +25,7 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 	if err := p.findPrograms(); err != nil {
 		return nil, err
 	}
+	p.findEdge()
 	lock, err := acquire(o.Dir)
 	if err != nil {
 		return nil, err
@@ -52,12 +53,16 @@ func (p *Platform) afterKill() {
 	o.TemporalPort = cmp.Or(o.TemporalPort, portOf(former.Temporal))
 	o.UIPort = cmp.Or(o.UIPort, portOf(former.UI))
 	o.RegistryPort = cmp.Or(o.RegistryPort, portOf(former.ImageRegistry))
+	if former.Edge != nil {
+		o.HTTPPort = cmp.Or(o.HTTPPort, portOf(former.Edge.HTTP))
+		o.HTTPSPort = cmp.Or(o.HTTPSPort, portOf(former.Edge.HTTPS))
+	}
 }
 
 // start starts the parts concurrently, and then the workers.
 func (p *Platform) start(ctx context.Context) error {
 	group, starting := errgroup.WithContext(ctx)
-	for _, start := range []func(context.Context) error{p.startTemporal, p.startImageRegistry, p.startPostgres, p.startPodman} {
+	for _, start := range []func(context.Context) error{p.startTemporal, p.startImageRegistry, p.startPostgres, p.startPodman, p.chooseEdge} {
 		group.Go(func() error { return p.persist(starting, start) })
 	}
 	if err := group.Wait(); err != nil {
@@ -67,6 +72,9 @@ func (p *Platform) start(ctx context.Context) error {
 		return err
 	}
 	if err := p.startWorkers(ctx); err != nil {
+		return err
+	}
+	if err := p.startEdge(ctx); err != nil {
 		return err
 	}
 	if err := p.writeSettings(); err != nil {

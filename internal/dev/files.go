@@ -44,10 +44,29 @@ publish = %s
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
 		quote(Local), quote(p.info.Podman), quote(p.options.Publish))
+	if p.edge != "" {
+		text += p.edgeConfig()
+	}
 	if err := writeFile(p.path(configName), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
 	return nil
+}
+
+// edgeConfig is the section of the edge. Its own authority signs for every hostname: a
+// public one could not reach it.
+func (p *Platform) edgeConfig() string {
+	return fmt.Sprintf(`machine = %s
+
+[edge]
+name    = %s
+data    = %s
+listen  = "127.0.0.1"
+metrics = %s
+ports   = {80 = %d, 443 = %d}
+acme    = {directory = "off"}
+`, quote(p.path(machineName)), quote(Local), quote(p.path(edgeDir)),
+		quote(fmt.Sprintf("127.0.0.1:%d", p.edgePorts.Metrics)), p.edgePorts.HTTP, p.edgePorts.HTTPS)
 }
 
 // quote returns s as a TOML string; every JSON string is one.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
 // Local is the name of the platform's node and of its builder.
@@ -19,6 +21,7 @@ const (
 	postgresDir = "postgres"
 	podmanDir   = "podman"
 	buildsDir   = "builds"
+	edgeDir     = "edge"
 )
 
 // The files that the platform writes into its directory, beside those
@@ -46,6 +49,11 @@ type Options struct {
 	Workspace, Services string
 	// Ports on 127.0.0.1; 0 means those of the last start, or free ones.
 	RegistryPort, TemporalPort, UIPort int
+	// HTTPPort and HTTPSPort are those on which the edge listens for ports 80 and 443;
+	// likewise.
+	HTTPPort, HTTPSPort int
+	// NoEdge starts none. There is none either where its program is missing.
+	NoEdge bool
 	// Socket is that of a podman to use; "" means the last start's.
 	Socket string
 	// MachineSocket is used if Socket is "" and a podman answers there;
@@ -57,8 +65,8 @@ type Options struct {
 	// listen is the address of metrics and health: that of the last start, or
 	// one with a free port.
 	listen string
-	// Programs is the first directory to search for the programs temporal and
-	// registry; "" means the directory of this program.
+	// Programs is the first directory to search for the programs temporal, registry
+	// and mcp-edge; "" means the directory of this program.
 	Programs string
 	// Version is the version of mcp.
 	Version string
@@ -83,6 +91,8 @@ type Info struct {
 	// served at the same address.
 	Metrics string `json:"metrics"`
 	Publish string `json:"publish"`
+	// Edge is nil if there is none.
+	Edge *EdgeInfo `json:"edge,omitempty"`
 	// PrivatePodman is set if the platform runs its own podman.
 	PrivatePodman bool `json:"private_podman"`
 }
@@ -92,6 +102,8 @@ type Platform struct {
 	options     Options
 	temporal    string // the program
 	registry    string // the program
+	edge        string // the program; "" for no edge
+	edgePorts   parts.EdgePorts
 	lock        *os.File
 	settle      time.Duration // see afterKill
 	former      Info          // see afterKill

@@ -83,7 +83,7 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	}
 	platformDir := filepath.Join(dir, "platform")
 	shared.platform, err = dev.Up(ctx, dev.Options{
-		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test",
+		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test", NoEdge: true,
 		Logger: quiet, SDKLogger: quiet,
 	})
 	if err != nil {

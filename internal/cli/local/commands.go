@@ -18,6 +18,7 @@ func Results() map[string][]any {
 		"doctor":      {[]finding{}},
 		"dev":         {dev.Info{}},
 		"dev down":    {ended{}},
+		"dev trust":   {trusted{}},
 		"migrate":     {migrated{}},
 		"config show": {shownConfig{}},
 	}

@@ -58,8 +58,8 @@ func differences(want dev.Options, info dev.Info) []string {
 		}
 	}
 	port := func(flag string, want int, address string) {
-		if have := address[strings.LastIndexByte(address, ':')+1:]; want != 0 {
-			differ(flag, strconv.Itoa(want), have)
+		if want != 0 {
+			differ(flag, strconv.Itoa(want), portOf(address))
 		}
 	}
 	differ("--workspace", want.Workspace, info.Workspace)
@@ -69,6 +69,10 @@ func differences(want dev.Options, info dev.Info) []string {
 	port("--registry-port", want.RegistryPort, info.ImageRegistry)
 	port("--temporal-port", want.TemporalPort, info.Temporal)
 	port("--ui-port", want.UIPort, info.UI)
+	if info.Edge != nil {
+		port("--http-port", want.HTTPPort, info.Edge.HTTP)
+		port("--https-port", want.HTTPSPort, info.Edge.HTTPS)
+	}
 	return list
 }
 
@@ -120,6 +124,8 @@ func (o devOptions) arguments(debug bool) []string {
 		"--registry-port", strconv.Itoa(o.registryPort),
 		"--temporal-port", strconv.Itoa(o.temporalPort),
 		"--ui-port", strconv.Itoa(o.uiPort),
+		"--http-port", strconv.Itoa(o.httpPort),
+		"--https-port", strconv.Itoa(o.httpsPort),
 	}
 	if o.podmanSocket != "" {
 		list = append(list, "--podman-socket", o.podmanSocket)

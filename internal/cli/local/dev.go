@@ -18,10 +18,12 @@ func newDev(s *session.Session) *cobra.Command {
 		Use:   "dev",
 		Short: "Run the local platform: everything that mcp needs, in one directory",
 		Long: `Dev starts and supervises everything that mcp needs, in one directory: Temporal
-with its UI, Postgres, an image registry, podman where none answers, and the
-workers of a node and a builder called local. Ctrl-C ends all of it except the
-containers of services; the next start uses the same data and flags. In this
-folder and below, mcp finds the configuration that dev writes.`,
+with its UI, Postgres, an image registry, podman where none answers, the workers
+of a node and a builder called local, and, where mcp-edge is beside mcp or in
+$PATH, an edge that serves routes with a hostname, such as shop.localhost.
+Ctrl-C ends all of it except the containers of services; the next start uses the
+same data and flags. In this folder and below, mcp finds the configuration that
+dev writes.`,
 		Example: "  mcp dev\n  mcp dev --detach --workspace ~/src --services ~/services\n  mcp dev down --destroy",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runDev(cmd.Context(), s, o) },
@@ -33,10 +35,12 @@ folder and below, mcp finds the configuration that dev writes.`,
 	flags.IntVar(&o.registryPort, "registry-port", 0, "the image registry's port (default: the last one, or a free one)")
 	flags.IntVar(&o.temporalPort, "temporal-port", 0, "Temporal's port (likewise)")
 	flags.IntVar(&o.uiPort, "ui-port", 0, "the port of Temporal's UI (likewise)")
+	flags.IntVar(&o.httpPort, "http-port", 0, "where the edge listens for port 80 (likewise)")
+	flags.IntVar(&o.httpsPort, "https-port", 0, "where the edge listens for port 443 (likewise)")
 	flags.StringVar(&o.podmanSocket, "podman-socket", "", "the podman to use (default: the last one; this machine's if it answers; one of its own)")
 	flags.StringVar(&o.publish, "publish", "", "the address that routes are published on (default: the last one, or 127.0.0.1)")
 	flags.BoolVarP(&o.detach, "detach", "d", false, "run in the background; return when it is ready")
-	cmd.AddCommand(newDevDown(s, &o))
+	cmd.AddCommand(newDevDown(s, &o), newDevTrust(s, &o))
 	return cmd
 }
 

@@ -23,6 +23,7 @@ const upTimeout = 3 * time.Minute
 type devOptions struct {
 	dir, workspace, services           string
 	registryPort, temporalPort, uiPort int
+	httpPort, httpsPort                int
 	podmanSocket, publish              string
 	detach                             bool
 }
@@ -46,6 +47,7 @@ func (o devOptions) settings(s *session.Session) (dev.Options, error) {
 	settings := dev.Options{
 		Dir: o.dir, Workspace: o.workspace, Services: o.services,
 		RegistryPort: o.registryPort, TemporalPort: o.temporalPort, UIPort: o.uiPort,
+		HTTPPort: o.httpPort, HTTPSPort: o.httpsPort,
 		MachineSocket: machine.Node.Socket, Publish: o.publish,
 		Version: s.Version,
 		Logger:  slog.New(slog.NewTextHandler(s.Stderr, nil)),
@@ -99,12 +101,21 @@ func showPlatform(s *session.Session, info dev.Info) {
 	if info.PrivatePodman {
 		podman += " (its own)"
 	}
+	edge, root := "none", ""
+	if info.Edge != nil {
+		edge = fmt.Sprintf("https://NAME.localhost:%s, http://NAME.localhost:%s", portOf(info.Edge.HTTPS), portOf(info.Edge.HTTP))
+		root = info.Edge.Root
+	}
 	table := ui.Table(s.Stdout)
 	for _, line := range [][2]string{
 		{"Temporal UI", info.UI}, {"Temporal", info.Temporal}, {"image registry", info.ImageRegistry},
 		{"Postgres", info.Postgres}, {"podman", podman}, {"configuration", info.Config},
 		{"workspace", info.Workspace}, {"services", info.Services}, {"metrics", info.Metrics},
+		{"edge", edge}, {"its root", root},
 	} {
+		if line[1] == "" {
+			continue
+		}
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}
 	_ = table.Flush()
@@ -112,3 +123,6 @@ func showPlatform(s *session.Session, info dev.Info) {
 
 // log is the log file of a platform in the background.
 func (o devOptions) log() string { return filepath.Join(o.dir, dev.LogName) }
+
+// portOf is the port of an address.
+func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }

@@ -40,5 +40,5 @@ func TestEveryVerbIsInAScript(t *testing.T) {
 // run until a signal ends them, concern the node that all tests have in common, or find the
 // nodes of other tests, which come and go.
 var elsewhere = map[string]bool{
-	"worker": true, "dev": true, "dev down": true, "node drain": true, "node remove": true, "doctor": true,
+	"worker": true, "dev": true, "dev down": true, "dev trust": true, "node drain": true, "node remove": true, "doctor": true,
 }

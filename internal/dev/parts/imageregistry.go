@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -90,9 +91,16 @@ http:
 // One of them, REGISTRY_AUTH_FILE, which names podman's credentials, would keep
 // it from starting.
 func withoutOverrides(program string, args ...string) (string, []string) {
+	return withoutVariables([]string{"REGISTRY_"}, program, args...)
+}
+
+// withoutVariables returns the command line that runs a program without the environment
+// variables that have one of the prefixes.
+func withoutVariables(prefixes []string, program string, args ...string) (string, []string) {
 	var unset []string
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "REGISTRY_") {
+		name, _, _ := strings.Cut(variable, "=")
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			unset = append(unset, "-u", name)
 		}
 	}

@@ -1,0 +1,94 @@
+package dev
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"strconv"
+
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/workers"
+)
+
+// EdgeInfo lists the addresses of the platform's edge.
+type EdgeInfo struct {
+	// HTTP and HTTPS are where it listens for ports 80 and 443.
+	HTTP  string `json:"http"`
+	HTTPS string `json:"https"`
+	// Root is the file of the root certificate of its own authority.
+	Root    string `json:"root"`
+	Metrics string `json:"metrics"`
+}
+
+// findEdge finds the program mcp-edge. The platform goes on without.
+func (p *Platform) findEdge() {
+	if p.options.NoEdge {
+		return
+	}
+	path, err := program(p.options.Programs, "mcp-edge")
+	if err != nil {
+		p.options.Logger.Warn("no edge: routes are reached at their nodes' ports alone", "error", err)
+		return
+	}
+	p.edge = path
+}
+
+// chooseEdge chooses the ports of the edge, which its configuration has.
+func (p *Platform) chooseEdge(context.Context) error {
+	if p.edge == "" {
+		return nil
+	}
+	wanted := parts.EdgePorts{HTTP: p.options.HTTPPort, HTTPS: p.options.HTTPSPort}
+	ports, err := parts.ChooseEdgePorts(p.path(edgeDir), wanted)
+	if err != nil {
+		return err
+	}
+	p.edgePorts = ports
+	loopback := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	p.info.Edge = &EdgeInfo{
+		HTTP: loopback(ports.HTTP), HTTPS: loopback(ports.HTTPS), Root: Root(p.options.Dir),
+		Metrics: "http://" + loopback(ports.Metrics) + "/metrics",
+	}
+	return nil
+}
+
+// Root returns the path of the root certificate of the edge's own authority.
+func Root(dir string) string { return filepath.Join(dir, edgeDir, "ca", "root.crt") }
+
+// startEdge starts the edge, admits its key and returns when it serves.
+func (p *Platform) startEdge(ctx context.Context) error {
+	if p.edge == "" {
+		return nil
+	}
+	o := parts.EdgeOptions{Dir: p.path(edgeDir), Binary: p.edge, Config: p.path(configName), Ports: p.edgePorts}
+	first, err := parts.StartEdge(ctx, o)
+	if err != nil {
+		return err
+	}
+	p.keep("edge", first, func(ctx context.Context) (part, error) { return parts.StartEdge(ctx, o) })
+	if err := p.admit(ctx); err != nil {
+		return err
+	}
+	return first.Ready(ctx)
+}
+
+// admit admits the key in the edge's directory.
+func (p *Platform) admit(ctx context.Context) error {
+	identity, err := seal.Load(filepath.Join(p.path(edgeDir), "key"))
+	if err != nil {
+		return err
+	}
+	c, err := client.DialContext(ctx, config.Tuned(client.Options{
+		HostPort: p.info.Temporal, Logger: sdklog.NewStructuredLogger(p.options.SDKLogger),
+	}))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return workers.AdmitEdge(ctx, c, Local, identity.Key().String())
+}
