@@ -147,8 +147,14 @@ func (d *deploy) newUpstreams() []string {
 		return nil
 	}
 	before := fleet.Publication{Routes: plan.Publication(plan.Released(d.release))}.Upstreams()
-	after := fleet.Publication{Routes: plan.Publication(d.source())}.Upstreams()
+	after := fleet.Publication{Routes: connectable(plan.Publication(d.source()))}.Upstreams()
 	return slices.DeleteFunc(after, func(u string) bool { return slices.Contains(before, u) })
+}
+
+// connectable leaves out the udp routes: whether something receives their packets, no
+// connection shows.
+func connectable(routes []fleet.EdgeRoute) []fleet.EdgeRoute {
+	return slices.DeleteFunc(routes, func(r fleet.EdgeRoute) bool { return r.Endpoint.Protocol == fleet.ProtocolUDP })
 }
 
 // source is what the publication will be made from when the deploy is committed.
