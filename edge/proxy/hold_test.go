@@ -220,12 +220,3 @@ func TestNoRequestFailsWhileUpstreamsChange(t *testing.T) {
 	require.Empty(t, failures)
 	require.Equal(t, 1, f.Known())
 }
-
-func TestReach(t *testing.T) {
-	f := newFront(t, proxy.Options{})
-	there, away := named(t, "site"), closed(t)
-	problems := f.Reach(within(t), []string{there, away, "127.0.0.1:http-not"})
-	require.Len(t, problems, 2)
-	require.Contains(t, problems[away], "connection refused")
-	require.NotEmpty(t, problems["127.0.0.1:http-not"])
-}
