@@ -49,13 +49,15 @@ type SurveyResult struct {
 	// Fence names the memory of this worker: while the name is the same, the worker
 	// has seen every newer deployment that has surveyed this node.
 	Fence string `json:"fence,omitempty"`
+	// Address is where the node publishes routes.
+	Address string `json:"address,omitempty"`
 }
 
 // Survey finds the service's containers, any other container under a name that it
 // needs, secrets that are missing, keys that this worker does not know, images that are
 // here, and free ports. For a deployment it waits until the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
-	result.Fence, result.UnknownKeys = a.Fence.memory, servicedef.UnknownKeys(in.Keys)
+	result.Fence, result.Address, result.UnknownKeys = a.Fence.memory, a.Publish, servicedef.UnknownKeys(in.Keys)
 	if in.Deployment > 0 {
 		if result.Ahead, err = a.Fence.settle(ctx, in.Service, identity{in.Deployment, in.Run}); err != nil {
 			return SurveyResult{}, a.placed(err, "")

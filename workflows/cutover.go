@@ -128,7 +128,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 // clients that wait for the lock.
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
 	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
-	request.Succeeds = !d.verb.removes
+	request.Succeeds, request.Addresses = !d.verb.removes, d.answered
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")

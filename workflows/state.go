@@ -31,9 +31,10 @@ type deploy struct {
 	ahead   int // the newest number of another deployment that keeps this one out
 	release fleet.Release
 	nodes   map[string]plan.Node
-	// answered are the nodes that have answered the survey; silent are those that need
-	// not and have failed to, with the reasons.
-	answered map[string]bool
+	// answered are the nodes that have answered the survey, each with the address where
+	// it publishes routes; silent are those that need not and have failed to, with the
+	// reasons.
+	answered map[string]string
 	silent   map[string]string
 	ports    map[string][]int  // free ports by node
 	digests  map[string]string // by image reference; "" while it is missing
@@ -92,7 +93,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		deadline: workflow.Now(ctx).Add(in.Timeout()),
 		log:      func(phase string) { workflow.SetCurrentDetails(ctx, phase) },
 		nodes:    map[string]plan.Node{},
-		answered: map[string]bool{},
+		answered: map[string]string{},
 		silent:   map[string]string{},
 		ports:    map[string][]int{},
 		digests:  map[string]string{},

@@ -96,7 +96,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 		}
 		found = found.Checked()
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys}
-		d.answered[name] = true
+		d.answered[name] = found.Address
 		d.ports[name], d.present[name] = found.FreePorts, found.Images
 		if fleet.Credible(found.Ahead, d.number) {
 			d.ahead = max(d.ahead, found.Ahead)
@@ -113,7 +113,7 @@ func (d *deploy) touched() []string {
 	_, before := plan.NodesOf(servicedef.Service{}, d.release)
 	nodes := append([]string{}, optional...)
 	for _, name := range required {
-		if d.answered[name] || slices.Contains(before, name) {
+		if _, answered := d.answered[name]; answered || slices.Contains(before, name) {
 			nodes = append(nodes, name)
 		}
 	}

@@ -48,6 +48,9 @@ type CommitRequest struct {
 	Static []StaticPort `json:"static,omitempty"`
 	// Adopted are those of the members' containers that mcp takes over now.
 	Adopted []Adopted `json:"adopted,omitempty"`
+	// Addresses are where the nodes that have answered publish routes, by node: a registry
+	// that was restored or emptied may not know them.
+	Addresses map[string]string `json:"addresses,omitempty"`
 	// Definition is that of the release, where it is not the one that the deployment
 	// was begun with; nil where it is.
 	Definition *servicedef.Service `json:"definition,omitempty"`

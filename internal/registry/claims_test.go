@@ -89,7 +89,7 @@ func TestARepeatedOpeningKeepsItsClaims(t *testing.T) {
 	}
 	number, err := f.store.Renumber(t.Context(), fleet.RenumberRequest{Service: "shop", RunID: r.RunID, Floor: 41})
 	require.NoError(t, err)
-	b := &underWay{f, r.Definition, number, r.RunID, false}
+	b := &underWay{f, r.Definition, number, r.RunID, false, nil}
 	b.commit(20001)
 	require.Equal(t, map[string]string{"shop.example": "shop"}, f.holders("shop.example"))
 }

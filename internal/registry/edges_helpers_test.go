@@ -63,6 +63,7 @@ type underWay struct {
 	number     int
 	run        string
 	interim    bool
+	addresses  map[string]string // where its nodes publish routes
 }
 
 func (f *fronted) begin(d servicedef.Service) *underWay {
@@ -70,7 +71,7 @@ func (f *fronted) begin(d servicedef.Service) *underWay {
 	r := claiming(d)
 	result, err := f.store.BeginDeployment(f.t.Context(), r)
 	require.NoError(f.t, err)
-	return &underWay{f, d, result.Number, r.RunID, result.Interim}
+	return &underWay{f, d, result.Number, r.RunID, result.Interim, nil}
 }
 
 // commit makes it the release, with its containers at host ports in the order of the
@@ -95,6 +96,7 @@ func (b *underWay) tryCommit(ports ...int) (*fleet.Publishing, error) {
 	}
 	committed, err := b.f.store.CommitRelease(b.f.t.Context(), fleet.CommitRequest{
 		Service: b.definition.Name, Deployment: b.number, Run: b.run, Active: b.definition.Active, Members: members, Succeeds: len(members) > 0,
+		Addresses: b.addresses,
 	}, plan.Publication)
 	return committed.Publishing, err
 }

@@ -57,6 +57,23 @@ func TestACommitPublishesWhatItCommits(t *testing.T) {
 	require.Nil(t, f.release(definition("shop", "web"), 20003), "it has no route any more")
 }
 
+// A registry that was emptied does not know where nodes publish routes, until they answer
+// a deployment.
+func TestACommitLearnsWhereNodesPublish(t *testing.T) {
+	store, address := newStore(t)
+	f := &fronted{t, store, address}
+	b := f.begin(routed("shop", "shop.example"))
+	b.addresses = map[string]string{"rift": "10.0.0.7", "orion": "10.0.0.8"}
+	require.Equal(t, []string{"10.0.0.7:20001"}, b.commit(20001).Publication.Upstreams())
+	b.finish("succeeded")
+	b = f.begin(routed("shop", "shop.example"))
+	require.Equal(t, []string{"10.0.0.7:20002"}, b.commit(20002).Publication.Upstreams(), "it is known now")
+	b.finish("succeeded")
+	b = f.begin(routed("shop", "shop.example"))
+	b.addresses = map[string]string{"rift": "10.0.0.9"}
+	require.Equal(t, []string{"10.0.0.9:20003"}, b.commit(20003).Publication.Upstreams(), "and has changed")
+}
+
 func TestACommitThatIsRefusedPublishesNothing(t *testing.T) {
 	f := newFronted(t, "berlin")
 	lost := f.begin(routed("shop", "shop.example"))

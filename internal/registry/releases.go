@@ -68,11 +68,28 @@ func commitRoutes(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest, publish
 	if err := commitClaims(ctx, tx, r, run); err != nil {
 		return nil, err
 	}
+	if err := commitAddresses(ctx, tx, r.Addresses); err != nil {
+		return nil, err
+	}
 	made, err := publisher{service: r.Service, run: run, commits: true}.publish(ctx, tx, publish)
 	if err != nil || made.Publication.Version == 0 {
 		return nil, err
 	}
 	return &made, nil
+}
+
+// commitAddresses records where nodes publish routes.
+func commitAddresses(ctx context.Context, tx pgx.Tx, of map[string]string) error {
+	nodes, addresses := []string{}, []string{}
+	for node, address := range of {
+		nodes, addresses = append(nodes, node), append(addresses, address)
+	}
+	_, err := tx.Exec(ctx, `
+		with given as (select * from unnest($1::text[], $2::text[]) as given (name, address)),
+		     locked as (select n.name, given.address from nodes n join given using (name)
+		                where given.address not in ('', n.address) order by n.name for no key update of n)
+		update nodes n set address = locked.address from locked where n.name = locked.name`, nodes, addresses)
+	return err
 }
 
 // commitService makes the deployment the service's release, and reports whether edges

@@ -66,11 +66,7 @@ directory = "off"
 `, r.bridge.Listen, edgeName, data, on.address), 0o600); err != nil {
 		return err
 	}
-	identity, err := seal.Load(filepath.Join(data, "key"))
-	if err != nil {
-		return err
-	}
-	if err := r.run("edge", "admit", edgeName, "--key", identity.Key().String()); err != nil {
+	if err := r.admitEdge(); err != nil {
 		return err
 	}
 	r.parts[theEdge] = &part{name: theEdge, start: func(context.Context) (process, error) {
@@ -84,6 +80,15 @@ directory = "off"
 		_, err := os.Stat(r.path("edge/ca/root.crt"))
 		return err == nil
 	})
+}
+
+// admitEdge admits the edge's key.
+func (r *rig) admitEdge() error {
+	identity, err := seal.Load(r.path("edge/key"))
+	if err != nil {
+		return err
+	}
+	return r.run("edge", "admit", edgeName, "--key", identity.Key().String())
 }
 
 // hostname is the name under which the world reaches a component.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -38,7 +37,9 @@ func (fc *faultCase) lose() error {
 	case lastDeploy:
 		err = fc.restoreOlderDump(ctx)
 	case allRows:
-		err = fc.rig.empty(ctx)
+		if err = fc.rig.empty(ctx); err == nil {
+			err = fc.rig.admitEdge() // the registry has forgotten its key
+		}
 	case allWorkflows:
 		err = fc.rig.emptyTemporal(ctx)
 	}
@@ -78,12 +79,11 @@ func (fc *faultCase) restoreOlderDump(ctx context.Context) error {
 
 // empty deletes every row of the registry.
 func (r *rig) empty(ctx context.Context) error {
-	return program(ctx, "psql", r.postgres, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c",
-		"truncate "+strings.Join(tables, ", ")+" cascade")
+	return program(ctx, "psql", r.postgres, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", `do $$ begin
+		execute (select 'truncate ' || string_agg(quote_ident(tablename), ', ') from pg_tables
+		         where schemaname = 'public' and tablename <> 'schema_versions');
+	end $$`)
 }
-
-// tables are those that others refer to.
-var tables = []string{"services", "nodes", "events"}
 
 // emptyTemporal starts Temporal anew, without its database.
 func (r *rig) emptyTemporal(ctx context.Context) error {
