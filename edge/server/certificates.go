@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,9 @@ const fallback = "localhost"
 
 // mostRetry is the longest time between two attempts to obtain a certificate.
 const mostRetry = time.Hour
+
+// cleaning is how often the storage is cleaned.
+const cleaning = 24 * time.Hour
 
 // certificates has those of the hostnames that a table has, and no others: what a
 // client names in a handshake obtains nothing.
@@ -113,15 +117,11 @@ func (c *certificates) of(name string) *certmagic.Config {
 }
 
 // private reports whether a hostname is one that no public authority signs: localhost,
-// a name without a dot, an address, or one below .localhost, .internal or .home.arpa.
+// a name without a dot, an address, or one below .localhost, .internal, .local or
+// .home.arpa.
 func private(name string) bool {
 	name = strings.TrimPrefix(name, "*.")
-	for _, suffix := range []string{".localhost", ".internal", ".home.arpa", ".local", ".test"} {
-		if strings.HasSuffix("."+name, suffix) {
-			return true
-		}
-	}
-	return !strings.Contains(name, ".") || !certmagic.SubjectQualifiesForPublicCert(name)
+	return !strings.Contains(name, ".") || !certmagic.SubjectQualifiesForPublicCert(name) || net.ParseIP(name) != nil
 }
 
 // apply makes the certificates those of the view's hostnames, and returns why some
@@ -204,6 +204,16 @@ func (c *certificates) load(ctx context.Context, name string, m *managed) error 
 		c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
 	}
 	return nil
+}
+
+// clean removes from the storage what has expired long ago.
+func (c *certificates) clean() {
+	err := certmagic.CleanStorage(c.life, c.options.Storage, certmagic.CleanStorageOptions{
+		Logger: c.log, Interval: cleaning / 2, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: 30 * 24 * time.Hour,
+	})
+	if err != nil && c.life.Err() == nil {
+		c.options.Log.Info("the storage of certificates was not cleaned", "error", err)
+	}
 }
 
 // event records what becomes of the attempts to obtain a certificate.

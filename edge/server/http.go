@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -57,34 +55,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil && r.ProtoMajor < 3 && h.server.quic(h.port) {
 		w.Header()["Alt-Svc"] = []string{`h3=":` + strconv.Itoa(h.server.options.listening(h.port)) + `"; ma=86400`}
 	}
-	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
-		b := &body{ReadCloser: r.Body, control: http.NewResponseController(w), stall: h.server.options.Limits.Stall}
-		b.extend(time.Now()) // for what the server discards, too
-		r.Body = b
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		defer h.discard(http.NewResponseController(w))
 	}
 	h.next.ServeHTTP(w, r)
 }
 
-// body is the body of a request. It fails if it brings nothing for too long.
-type body struct {
-	io.ReadCloser
-	control *http.ResponseController
-	stall   time.Duration
-	set     time.Time // when the deadline was
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(b.set) > b.stall/4 {
-		b.extend(now)
-	}
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		_ = b.control.SetReadDeadline(time.Time{}) // the server waits for the client to go
-	}
-	return n, err
-}
-
-func (b *body) extend(now time.Time) {
-	b.set = now
-	_ = b.control.SetReadDeadline(now.Add(b.stall))
+// discard bounds how long the server waits for the rest of a body that is not wanted.
+func (h *handler) discard(c *http.ResponseController) {
+	_ = c.SetReadDeadline(time.Now().Add(h.server.options.Limits.Hello))
 }

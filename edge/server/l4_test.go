@@ -108,7 +108,7 @@ func TestConnectionsOfOnePort(t *testing.T) {
 			for _, url := range []string{"https://shop.internal/", "https://a.wild.internal/"} {
 				response, text := get(t, e.client(e.trusting(t), protocol), url)
 				require.Equal(t, "hello", text)
-				require.Equal(t, protocol, response.Proto)
+				require.Equal(t, protocol, response.proto)
 			}
 		})
 	}
@@ -236,7 +236,7 @@ func TestBalancer(t *testing.T) {
 	}
 	request := "GET / HTTP/1.1\r\nHost: shop.internal\r\nConnection: close\r\n\r\n"
 	header := "PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n"
-	answer := func(t *testing.T, e *edge, sent string) (int, string) {
+	ask := func(t *testing.T, e *edge, sent string) (int, string) {
 		t.Helper()
 		c := e.dial(t, 8080)
 		_, err := io.WriteString(c, sent)
@@ -252,20 +252,20 @@ func TestBalancer(t *testing.T) {
 	}
 	t.Run("the header of a balancer names the client", func(t *testing.T) {
 		e := start(t, trusted("192.0.2.0/24", "127.0.0.0/8"), publish("shop", plain))
-		status, text := answer(t, e, header+request)
+		status, text := ask(t, e, header+request)
 		require.Equal(t, http.StatusOK, status)
 		require.Equal(t, "192.0.2.7", text)
 		for _, bad := range []string{request, "PROXY TCP4 x y 1 2\r\n" + request, strings.Repeat("P", 5000)} {
-			status, _ := answer(t, e, bad)
+			status, _ := ask(t, e, bad)
 			require.Zero(t, status, "%.30q", bad)
 		}
 	})
 	t.Run("the header of any other client is none", func(t *testing.T) {
 		e := start(t, trusted("192.0.2.0/24"), publish("shop", plain))
-		status, text := answer(t, e, request)
+		status, text := ask(t, e, request)
 		require.Equal(t, http.StatusOK, status)
 		require.Equal(t, "127.0.0.1", text)
-		status, _ = answer(t, e, header+request)
+		status, _ = ask(t, e, header+request)
 		require.Equal(t, http.StatusBadRequest, status)
 	})
 }

@@ -177,7 +177,7 @@ type edge struct {
 func start(t *testing.T, change func(*server.Options), publications ...fleet.Publication) *edge {
 	t.Helper()
 	e := &edge{ports: freePorts(t, publications), data: t.TempDir()}
-	e.proxy = proxy.New(proxy.Options{Listening: func(port int) int { return e.ports[port] }})
+	e.proxy = proxy.New(proxy.Options{ClientIdle: time.Second, Listening: func(port int) int { return e.ports[port] }})
 	o := server.Options{
 		Proxy: e.proxy, Address: "127.0.0.1", Ports: e.ports, Data: e.data,
 		Log: slog.New(slog.NewTextHandler(&logged{t: t}, nil)),
@@ -326,14 +326,31 @@ func (e *edge) client(config *tls.Config, protocol string) *http.Client {
 	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// get fetches a URL, and returns the status and the body.
-func get(t require.TestingT, c *http.Client, url string) (*http.Response, string) {
+// answer is a response without its body.
+type answer struct {
+	status int
+	proto  string
+	header http.Header
+}
+
+// get fetches a URL, and returns the response and its body.
+func get(t require.TestingT, c *http.Client, url string) (answer, string) {
 	response, err := c.Get(url)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	return response, string(text)
+	return answer{response.StatusCode, response.Proto, response.Header}, string(text)
+}
+
+// refused fetches a URL, and requires an error.
+func refused(t *testing.T, c *http.Client, url, want string) {
+	t.Helper()
+	response, err := c.Get(url)
+	if err == nil {
+		_ = response.Body.Close()
+	}
+	require.ErrorContains(t, err, want)
 }
 
 // secured waits until a hostname has a certificate.

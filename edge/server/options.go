@@ -78,14 +78,14 @@ type Limits struct {
 	// Silence is how long the server waits for the first bytes of a connection to a
 	// port where a protocol may be served in which the server speaks first. Default 1 s.
 	Silence time.Duration
-	// Header is how long the header of a request may take. Default 15 s.
+	// Header is how long the header of a request may take. Default 10 s.
 	Header time.Duration
 	// HeaderBytes is the size of the largest header. Default 64 KiB.
 	HeaderBytes int
-	// Stall is how long the body of a request may bring nothing, or a client may accept
-	// nothing of a response. Default 2 minutes.
+	// Stall is how long a client may accept nothing of what it is sent. How long it may
+	// send nothing of a body is for the proxy. Default 2 minutes.
 	Stall time.Duration
-	// Idle is how long a connection may be without a request. Default 3 minutes.
+	// Idle is how long a connection may be without a request. Default 2 minutes.
 	Idle time.Duration
 }
 
@@ -115,10 +115,10 @@ func (o Options) withDefaults() (Options, error) {
 	l := &o.Limits
 	l.Hello = cmp.Or(l.Hello, 10*time.Second)
 	l.Silence = cmp.Or(l.Silence, time.Second)
-	l.Header = cmp.Or(l.Header, 15*time.Second)
-	l.HeaderBytes = cmp.Or(l.HeaderBytes, 64<<10)
+	l.Header = cmp.Or(l.Header, proxy.ReadHeaderTimeout)
+	l.HeaderBytes = cmp.Or(l.HeaderBytes, proxy.MaxHeaderBytes)
 	l.Stall = cmp.Or(l.Stall, 2*time.Minute)
-	l.Idle = cmp.Or(l.Idle, 3*time.Minute)
+	l.Idle = cmp.Or(l.Idle, proxy.IdleTimeout)
 	r := &o.Renewal
 	r.Check = cmp.Or(r.Check, certmagic.DefaultRenewCheckInterval)
 	r.Retry = cmp.Or(r.Retry, time.Minute)

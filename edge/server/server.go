@@ -70,6 +70,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s.log.Warn("the sockets of the former process could not be taken", "error", err)
 	}
 	s.loops.Go(s.watch)
+	s.loops.Go(s.export)
 	return s, nil
 }
 
@@ -251,9 +252,13 @@ func (s *Server) retire(p *stream) {
 func (s *Server) watch() {
 	tick := time.NewTicker(again)
 	defer tick.Stop()
+	clean := time.NewTicker(cleaning)
+	defer clean.Stop()
 	for {
 		select {
 		case <-tick.C:
+		case <-clean.C:
+			s.certificates.clean()
 		case <-s.life.Done():
 			return
 		}
@@ -268,6 +273,22 @@ func (s *Server) watch() {
 			}
 		}
 		s.mu.Unlock()
+	}
+}
+
+// export loads the own authority, until that succeeds, so that its root certificate is
+// in its file.
+func (s *Server) export() {
+	for {
+		_, err := s.Root(s.life)
+		if err == nil || s.life.Err() != nil {
+			return
+		}
+		s.log.Warn("the edge's own authority cannot be loaded yet", "error", err)
+		select {
+		case <-time.After(15 * time.Second):
+		case <-s.life.Done():
+		}
 	}
 }
 

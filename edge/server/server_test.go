@@ -38,8 +38,8 @@ func TestHTTP(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			response, text := get(t, e.client(trusting, protocol), "https://shop.internal/")
 			require.Equal(t, "hello shop.internal https", text)
-			require.Equal(t, protocol, response.Proto)
-			require.Equal(t, `h3=":`+strconv.Itoa(e.ports[443])+`"; ma=86400`, response.Header.Get("Alt-Svc"))
+			require.Equal(t, protocol, response.proto)
+			require.Equal(t, `h3=":`+strconv.Itoa(e.ports[443])+`"; ma=86400`, response.header.Get("Alt-Svc"))
 			_, text = get(t, e.client(trusting, protocol), "https://a.shop.internal/")
 			require.Equal(t, "hello a.shop.internal https", text)
 		})
@@ -54,26 +54,24 @@ func TestHTTP(t *testing.T) {
 		defer transport.Close()
 		response, text := get(t, &http.Client{Transport: transport}, "https://shop.internal/")
 		require.Equal(t, "hello shop.internal https", text)
-		require.Equal(t, "HTTP/3.0", response.Proto)
+		require.Equal(t, "HTTP/3.0", response.proto)
 	})
 	t.Run("HTTP/2 without TLS", func(t *testing.T) {
 		c := e.client(nil, "")
 		c.Transport.(*http.Transport).Protocols.SetUnencryptedHTTP2(true)
 		response, text := get(t, c, "http://any.example:8080/")
-		require.Equal(t, "HTTP/2.0", response.Proto)
+		require.Equal(t, "HTTP/2.0", response.proto)
 		require.Equal(t, "hello any.example:8080 http", text)
 	})
 	t.Run("without TLS it redirects, also on the port of TLS", func(t *testing.T) {
-		want := "https://shop.internal:" + strconv.Itoa(e.ports[443]) + "/x?y=1"
-		for _, port := range []string{"", ":443"} {
+		for port, to := range map[string]string{"": "", ":443": ":" + strconv.Itoa(e.ports[443])} {
 			response, _ := get(t, e.client(nil, "HTTP/1.1"), "http://shop.internal"+port+"/x?y=1")
-			require.Equal(t, http.StatusPermanentRedirect, response.StatusCode)
-			require.Equal(t, want, response.Header.Get("Location"))
+			require.Equal(t, http.StatusPermanentRedirect, response.status)
+			require.Equal(t, "https://shop.internal"+to+"/x?y=1", response.header.Get("Location"))
 		}
 	})
 	t.Run("a hostname without a route has no certificate", func(t *testing.T) {
-		_, err := e.client(trusting, "HTTP/1.1").Get("https://other.internal/")
-		require.ErrorContains(t, err, "unrecognized name")
+		refused(t, e.client(trusting, "HTTP/1.1"), "https://other.internal/", "unrecognized name")
 		files, err := filepath.Glob(filepath.Join(e.data, "certificates", "certificates", "*", "*"))
 		require.NoError(t, err)
 		require.Len(t, files, 2)
@@ -83,11 +81,10 @@ func TestHTTP(t *testing.T) {
 		resuming.ClientSessionCache = tls.NewLRUClientSessionCache(10)
 		for range 2 {
 			response, _ := get(t, e.client(resuming, "HTTP/1.1"), "https://shop.internal/")
-			require.Equal(t, http.StatusOK, response.StatusCode)
+			require.Equal(t, http.StatusOK, response.status)
 		}
 		require.Empty(t, e.Apply(e.proxy.Publish(publish("shop", l7(443, "*.shop.internal", web), plain))))
-		_, err := e.client(resuming, "HTTP/1.1").Get("https://shop.internal/")
-		require.ErrorContains(t, err, "unrecognized name")
+		refused(t, e.client(resuming, "HTTP/1.1"), "https://shop.internal/", "unrecognized name")
 		require.Len(t, e.Certificates(), 1)
 		_, text := get(t, e.client(trusting, "HTTP/1.1"), "https://a.shop.internal/")
 		require.Equal(t, "hello a.shop.internal https", text)

@@ -164,7 +164,7 @@ func (p *stream) serve(raw net.Conn) {
 // pass serves a connection by a tcp route.
 func (p *stream) pass(c *conn, name string) {
 	_ = c.SetReadDeadline(time.Time{})
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := p.server.options.Proxy.Conn(p.server.life, p.number, name, c); err != nil {
 		p.server.log.Debug("a connection was not served", "port", p.number, "server_name", name, "error", err)
 	}

@@ -56,7 +56,7 @@ func TestSealing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "private", string(value))
 	}
-	stored, err := f.Memory.Load(ctx, "certificates/x.key")
+	stored, err := f.Load(ctx, "certificates/x.key")
 	require.NoError(t, err)
 	require.False(t, bytes.Contains(stored, []byte("private")))
 
@@ -74,9 +74,9 @@ func TestSealing(t *testing.T) {
 		require.Equal(t, "private", string(value))
 	})
 	t.Run("a value cannot stand for another one", func(t *testing.T) {
-		stored, err := f.Memory.Load(ctx, "certificates/x.key")
+		stored, err := f.Load(ctx, "certificates/x.key")
 		require.NoError(t, err)
-		require.NoError(t, f.Memory.Store(ctx, "certificates/y.key", stored))
+		require.NoError(t, f.Store(ctx, "certificates/y.key", stored))
 		_, err = one.Load(ctx, "certificates/y.key")
 		require.ErrorContains(t, err, "sealed for another use")
 	})
@@ -89,7 +89,7 @@ func TestSealing(t *testing.T) {
 		require.False(t, two.Exists(ctx, "certificates/z.key"))
 	})
 	t.Run("a damaged value", func(t *testing.T) {
-		require.NoError(t, f.Memory.Store(ctx, "d", []byte("{")))
+		require.NoError(t, f.Store(ctx, "d", []byte("{")))
 		_, err := two.Load(ctx, "d")
 		require.ErrorContains(t, err, "d in the storage of certificates is damaged")
 	})

@@ -1,0 +1,4 @@
+package server
+
+// Private is private.
+var Private = private
