@@ -21,6 +21,7 @@ type fakeEdges struct {
 	begun   servicedef.Service // that of the deployment
 	interim bool
 	last    fleet.Publication // the newest of the shop
+	holders []fleet.EndpointHolder
 	// unreached are the problems of upstreams that no edge reaches.
 	unreached map[string]string
 	// busy are how many requests remain at upstreams that are drained, by upstream.
@@ -124,6 +125,9 @@ func (s *harness) registerEdges() {
 	add := func(name string, run any) {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
+	add("EndpointHolders", func(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error) {
+		return s.edges.holders, s.call(ctx, fmt.Sprint(len(endpoints)))
+	})
 	add("MakePublication", func(ctx context.Context, in fleet.PublishRequest) (fleet.Publishing, error) {
 		source := plan.Released(s.release)
 		source.Held = in.Held

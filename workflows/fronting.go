@@ -115,14 +115,13 @@ func (d *deploy) withdraw(ctx workflow.Context) error {
 // reach fails if an edge cannot connect to a new container. An edge that does not answer
 // is passed over.
 func (d *deploy) reach(ctx workflow.Context) error {
-	upstreams := d.newUpstreams()
-	if len(upstreams) == 0 {
+	if len(d.release.Edges) == 0 || !d.desired.AtEdges() {
 		return nil
 	}
 	g := newGroup(ctx)
 	for _, e := range d.release.Edges {
-		name := e.Name
-		if slices.Contains(d.away, name) {
+		name, upstreams := e.Name, d.newUpstreams(e.Machine)
+		if len(upstreams) == 0 || slices.Contains(d.away, name) {
 			continue
 		}
 		step := edgeStep(g.ctx, name, "reach the new containers from "+name, 0)
@@ -141,14 +140,16 @@ func (d *deploy) reach(ctx workflow.Context) error {
 	return g.wait(ctx)
 }
 
-// newUpstreams are the addresses of the new containers to which edges will send requests.
-func (d *deploy) newUpstreams() []string {
-	if len(d.release.Edges) == 0 || !d.desired.AtEdges() {
-		return nil
+// newUpstreams are the addresses of the new containers to which an edge on that machine
+// will connect. Whether one of udp is open shows in no answer.
+func (d *deploy) newUpstreams(machine fleet.Machine) []string {
+	connected := func(source fleet.PublicationSource) []string {
+		p, _ := fleet.Publication{Routes: plan.Publication(source)}.From(machine)
+		p.Routes = slices.DeleteFunc(p.Routes, func(r fleet.EdgeRoute) bool { return r.Endpoint.Protocol == fleet.ProtocolUDP })
+		return p.Upstreams()
 	}
-	before := fleet.Publication{Routes: plan.Publication(plan.Released(d.release))}.Upstreams()
-	after := fleet.Publication{Routes: plan.Publication(d.source())}.Upstreams()
-	return slices.DeleteFunc(after, func(u string) bool { return slices.Contains(before, u) })
+	before := connected(plan.Released(d.release))
+	return slices.DeleteFunc(connected(d.source()), func(u string) bool { return slices.Contains(before, u) })
 }
 
 // source is what the publication will be made from when the deploy is committed.

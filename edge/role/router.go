@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +54,9 @@ type RouterOptions struct {
 	Access AccessLogs
 	// Data is the directory of the edge.
 	Data string
-	Log  *slog.Logger
+	// Machine is the one of the edge.
+	Machine fleet.Machine
+	Log     *slog.Logger
 }
 
 // Router serves publications and keeps them on disk: it implements activities.Router.
@@ -186,7 +189,8 @@ func (r *Router) publish(publications []fleet.Publication) []string {
 			refused = append(refused, "refused: "+err.Error())
 			continue
 		}
-		valid = append(valid, p)
+		here, _ := p.From(r.options.Machine)
+		valid = append(valid, here)
 	}
 	t := r.options.Proxy.Publish(valid...)
 	if !r.admitted {
@@ -217,13 +221,26 @@ func (r *Router) save() {
 }
 
 func (r *Router) allProblems() []string {
-	all := slices.Concat(r.options.Server.Problems(), r.conflicts)
+	all := slices.Concat(r.options.Server.Problems(), r.conflicts, r.unreachable())
 	for _, of := range []map[string]string{r.damaged, r.unsaved} {
 		for _, service := range slices.Sorted(maps.Keys(of)) {
 			all = append(all, of[service])
 		}
 	}
 	return append(all, r.options.Access.Problems()...)
+}
+
+// unreachable are the containers that this edge leaves out, a sentence for each service.
+func (r *Router) unreachable() []string {
+	var problems []string
+	published := r.options.Proxy.Published()
+	for _, service := range slices.Sorted(maps.Keys(published)) {
+		if _, upstreams := published[service].From(r.options.Machine); len(upstreams) > 0 {
+			problems = append(problems, fmt.Sprintf("containers of %s at %s are reached from their own host alone: set publish in [node] of its mcp.toml",
+				service, strings.Join(upstreams, " and ")))
+		}
+	}
+	return problems
 }
 
 // Drain waits until no upstream has a request or a connection, or ctx ends.

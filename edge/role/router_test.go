@@ -69,7 +69,7 @@ func boot(t *testing.T, data string) booted {
 	require.NoError(t, err)
 	t.Cleanup(logs.Close)
 	b := booted{proxy: proxy.New(proxy.Options{}), server: &listeners{}}
-	b.Router, err = role.NewRouter(role.RouterOptions{Proxy: b.proxy, Server: b.server, Access: logs, Data: data, Log: slog.New(slog.DiscardHandler)})
+	b.Router, err = role.NewRouter(role.RouterOptions{Proxy: b.proxy, Server: b.server, Access: logs, Data: data, Machine: fleet.Machine{ID: "here"}, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	return b
 }
@@ -121,6 +121,26 @@ func TestAnEdgeServesWhatItHadBeforeItsBoot(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	})
+}
+
+// An edge would reach itself at the loopback address of another host.
+func TestAnEdgeLeavesOutWhatOnlyAnotherHostReaches(t *testing.T) {
+	data := t.TempDir()
+	first := boot(t, data)
+	near, far := publication("near", 1, 443), publication("far", 1, 443)
+	near.Routes[0].Local, far.Routes[0].Local = map[string]string{"127.0.0.1:1": "here"}, map[string]string{"127.0.0.1:1": "there"}
+	first.Answer(admitted(near))
+	const problem = "containers of far at 127.0.0.1:1 are reached from their own host alone: set publish in [node] of its mcp.toml"
+	require.Equal(t, []string{problem}, first.Publish(t.Context(), []fleet.Publication{far}))
+	for _, b := range []booted{first, boot(t, data)} {
+		require.Equal(t, []string{"127.0.0.1:1"}, b.proxy.Published()["near"].Upstreams())
+		require.Empty(t, b.proxy.Published()["far"].Upstreams())
+		require.Equal(t, []string{problem}, b.Status(t.Context()).Problems)
+		require.Equal(t, map[string]int64{"near": 1, "far": 1}, versions(b))
+	}
+	far = publication("far", 2, 443)
+	far.Routes[0].Upstreams = []string{"10.0.0.2:1"}
+	require.Empty(t, first.Publish(t.Context(), []fleet.Publication{far}))
 }
 
 func TestADamagedFileKeepsNothingElseFromBeingServed(t *testing.T) {

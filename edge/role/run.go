@@ -96,7 +96,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	}
 	defer front.stop(o.Drain)
 	measure(measured, front.proxy.Counts, front.server.Certificates)
-	router, err := NewRouter(RouterOptions{Proxy: front.proxy, Server: front.server, Access: logs, Data: o.Data, Log: o.Log})
+	router, err := NewRouter(RouterOptions{Proxy: front.proxy, Server: front.server, Access: logs, Data: o.Data, Machine: host, Log: o.Log})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +50,9 @@ type EdgeRoute struct {
 	Components []string `json:"components"`
 	Name       string   `json:"name"`
 	Upstreams  []string `json:"upstreams,omitempty"`
+	// Local maps those of Upstreams that only their own host reaches, such as a loopback
+	// address, to the id of that machine. Another host would reach itself there.
+	Local map[string]string `json:"local,omitempty"`
 	// Plain serves an http endpoint without TLS, and without a redirect to it.
 	Plain bool `json:"plain,omitempty"`
 	// Redirect is the hostname to which every request is redirected; "" for none. Such
@@ -96,6 +101,27 @@ func (p Publication) Upstreams() []string {
 		}
 	}
 	return all
+}
+
+// From returns the publication as a machine can serve it: without the upstreams that
+// only another host reaches. Unreachable are these, each once; Local still names them, so
+// that From finds them in its own result, too.
+func (p Publication) From(machine Machine) (served Publication, unreachable []string) {
+	served = p
+	served.Routes = slices.Clone(p.Routes)
+	for i, r := range p.Routes {
+		for _, u := range slices.Sorted(maps.Keys(r.Local)) {
+			if machine.SameHost(Machine{ID: r.Local[u]}) {
+				continue
+			}
+			upstreams := slices.Clone(served.Routes[i].Upstreams)
+			served.Routes[i].Upstreams = slices.DeleteFunc(upstreams, func(other string) bool { return other == u })
+			if !slices.Contains(unreachable, u) {
+				unreachable = append(unreachable, u)
+			}
+		}
+	}
+	return served, unreachable
 }
 
 // Publishing is a publication that has been recorded, and has yet to reach the edges.

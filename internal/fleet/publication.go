@@ -14,8 +14,10 @@ type PublicationSource struct {
 	Definition *servicedef.Service
 	// Members are the components of the release, with their host ports.
 	Members []Member
-	// Addresses are those on which nodes publish routes, by node.
+	// Addresses are those on which nodes publish routes, by node, and Machines the ids of
+	// their machines, "" where that is not known.
 	Addresses map[string]string
+	Machines  map[string]string
 	// Held are components whose only container is being replaced.
 	Held []string
 	// Maintenance is set while an operator keeps the service from being reached.

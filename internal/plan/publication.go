@@ -72,13 +72,22 @@ func (p *publisher) serve(component string, r servicedef.Route, at servicedef.Pl
 		route.Held = true
 		return
 	}
-	if upstream := p.upstream(component, r.Name); upstream != "" && !slices.Contains(route.Upstreams, upstream) {
-		route.Upstreams = append(route.Upstreams, upstream)
+	upstream, node := p.upstream(component, r.Name)
+	if upstream == "" || slices.Contains(route.Upstreams, upstream) {
+		return
+	}
+	route.Upstreams = append(route.Upstreams, upstream)
+	if onlyLocal(p.source.Addresses[node]) {
+		if route.Local == nil {
+			route.Local = map[string]string{}
+		}
+		route.Local[upstream] = p.source.Machines[node]
 	}
 }
 
-// upstream returns the address of a component's container, "" if it has none.
-func (p *publisher) upstream(component, route string) string {
+// upstream returns the address of a component's container, and its node; "" if it has
+// none.
+func (p *publisher) upstream(component, route string) (address, node string) {
 	for _, m := range p.source.Members {
 		address := p.source.Addresses[m.Node]
 		if m.Component != component || !m.Active || address == "" {
@@ -86,11 +95,11 @@ func (p *publisher) upstream(component, route string) string {
 		}
 		for _, held := range m.Routes {
 			if held.Name == route && held.HostPort != 0 {
-				return net.JoinHostPort(address, strconv.Itoa(held.HostPort))
+				return net.JoinHostPort(address, strconv.Itoa(held.HostPort)), m.Node
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // edgeRoute returns a route at one of its places, without a component.
@@ -108,7 +117,9 @@ func endpoint(at servicedef.Place) fleet.Endpoint {
 }
 
 // Released is what a publication of a release is made from, as far as the release says.
-func Released(r fleet.Release) fleet.PublicationSource { return Following(r, r.Definition, r.Members()) }
+func Released(r fleet.Release) fleet.PublicationSource {
+	return Following(r, r.Definition, r.Members())
+}
 
 // Following is what the publication of the release after one is made from.
 func Following(r fleet.Release, definition *servicedef.Service, members []fleet.Member) fleet.PublicationSource {

@@ -176,3 +176,39 @@ func TestPublicationOfWhatDoesNotRun(t *testing.T) {
 		})
 	}
 }
+
+// What its own host alone reaches is for an edge on that host: another one would reach
+// itself.
+func TestWhatAnEdgeOfAnotherHostCannotReach(t *testing.T) {
+	source := published()
+	source.Addresses = map[string]string{"rift": "127.0.0.1", "orion": "10.0.0.2"}
+	source.Machines = map[string]string{"rift": "r", "orion": "o"}
+	p := fleet.Publication{Service: "market", Version: 1, Routes: plan.Publication(source)}
+	site := func(p fleet.Publication) fleet.EdgeRoute {
+		for _, r := range p.Routes {
+			if r.Endpoint == marketSite {
+				return r
+			}
+		}
+		return fleet.EdgeRoute{}
+	}
+	require.Equal(t, map[string]string{"127.0.0.1:10006": "r"}, site(p).Local)
+
+	near, unreachable := p.From(fleet.Machine{ID: "r"})
+	require.Empty(t, unreachable)
+	require.Equal(t, []string{"127.0.0.1:10006", "10.0.0.2:10006"}, site(near).Upstreams)
+	require.Equal(t, p.Upstreams(), near.Upstreams())
+	far, unreachable := p.From(fleet.Machine{ID: "o"})
+	require.Equal(t, []string{"127.0.0.1:10001", "127.0.0.1:10006", "127.0.0.1:10002"}, unreachable)
+	require.Equal(t, []string{"10.0.0.2:10006"}, site(far).Upstreams)
+	require.Equal(t, []string{"127.0.0.1:10006", "10.0.0.2:10006"}, site(p).Upstreams, "the publication stays as it is")
+	require.Equal(t, p.Version, far.Version)
+	again, unreachable := far.From(fleet.Machine{ID: "o"})
+	require.Equal(t, far, again)
+	require.Len(t, unreachable, 3)
+
+	source.Machines = nil
+	p.Routes = plan.Publication(source)
+	unknown, _ := p.From(fleet.Machine{})
+	require.Equal(t, []string{"10.0.0.2:10006"}, site(unknown).Upstreams, "two that are not known are not one")
+}

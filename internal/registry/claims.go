@@ -22,6 +22,16 @@ func takeClaims(ctx context.Context, tx pgx.Tx, service, run string, endpoints [
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('mcp edge_claims', 0))`); err != nil {
 		return err
 	}
+	tag, err := tx.Exec(ctx, `
+		insert into edge_claims as held (port, protocol, hostname, path, service, run)
+		select distinct port, protocol, hostname, path, $5, $6
+		from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as wanted (port, protocol, hostname, path)
+		where not exists (select from edge_claims held where held.service <> $5 and `+colliding+`)
+		on conflict (port, protocol, hostname, path) do update set run = excluded.run
+		where held.service = excluded.service`, endpointColumns(endpoints, service, run)...)
+	if err != nil || int(tag.RowsAffected()) >= distinct(endpoints) {
+		return err
+	}
 	holders, err := holdersOf(ctx, tx, endpoints)
 	if err != nil {
 		return err
@@ -32,17 +42,15 @@ func takeClaims(ctx context.Context, tx pgx.Tx, service, run string, endpoints [
 				WithHint("see its holder: mcp status %s; give the route another hostname, port or path, or undeploy %s", h.Service, h.Service)
 		}
 	}
-	tag, err := tx.Exec(ctx, `
-		insert into edge_claims as held (port, protocol, hostname, path, service, run)
-		select distinct port, protocol, hostname, path, $5, $6
-		from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as wanted (port, protocol, hostname, path)
-		on conflict (port, protocol, hostname, path) do update set run = excluded.run
-		where held.service = excluded.service`, endpointColumns(endpoints, service, run)...)
-	if err == nil && int(tag.RowsAffected()) < distinct(endpoints) {
-		return fault.New(fault.Unavailable, "an endpoint of %s is held by another service for a moment", service)
-	}
-	return err
+	// Its holder has let it go in between.
+	return fault.New(fault.Unavailable, "an endpoint of %s was held by another service until now", service)
 }
+
+// colliding is the condition that a row of edge_claims, held, collides with an endpoint,
+// wanted, as fleet.Endpoint.Collides has it.
+const colliding = `((wanted.port, wanted.hostname) = (held.port, held.hostname)
+	and case wanted.protocol when held.protocol then wanted.path = held.path
+	    else 'udp' not in (wanted.protocol, held.protocol) end)`
 
 // distinct counts endpoints, each once.
 func distinct(endpoints []fleet.Endpoint) int {
@@ -99,9 +107,7 @@ func holdersOf(ctx context.Context, tx pgx.Tx, endpoints []fleet.Endpoint) ([]fl
 		select port, protocol, hostname, path, service from edge_claims held
 		where exists (
 		    select from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as wanted (port, protocol, hostname, path)
-		    where (wanted.port, wanted.hostname) = (held.port, held.hostname)
-		      and case wanted.protocol when held.protocol then wanted.path = held.path
-		          else 'udp' not in (wanted.protocol, held.protocol) end)
+		    where `+colliding+`)
 		order by hostname, port, protocol, path`, endpointColumns(endpoints)...)
 	if err != nil {
 		return nil, err

@@ -210,29 +210,29 @@ func loadRecorded(ctx context.Context, tx pgx.Tx, service string) (recorded, err
 		return r, err
 	}
 	r.source.Members = release.Members()
-	r.source.Addresses, err = addressesOf(ctx, tx, r.source.Members)
-	return r, err
+	return r, loadAddresses(ctx, tx, &r.source)
 }
 
-// addressesOf returns where the nodes of components publish their ports, by node.
-func addressesOf(ctx context.Context, tx pgx.Tx, members []fleet.Member) (map[string]string, error) {
-	addresses, nodes := map[string]string{}, []string{}
-	for _, m := range members {
+// loadAddresses reads where the nodes of components publish their ports.
+func loadAddresses(ctx context.Context, tx pgx.Tx, source *fleet.PublicationSource) error {
+	source.Addresses, source.Machines = map[string]string{}, map[string]string{}
+	var nodes []string
+	for _, m := range source.Members {
 		nodes = append(nodes, m.Node)
 	}
 	if len(nodes) == 0 {
-		return addresses, nil
+		return nil
 	}
-	rows, err := tx.Query(ctx, `select name, address from nodes where name = any($1) and address <> ''`, nodes)
+	rows, err := tx.Query(ctx, `select name, address, machine from nodes where name = any($1) and address <> ''`, nodes)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var node, address string
-	_, err = pgx.ForEachRow(rows, []any{&node, &address}, func() error {
-		addresses[node] = address
+	var node, address, machine string
+	_, err = pgx.ForEachRow(rows, []any{&node, &address, &machine}, func() error {
+		source.Addresses[node], source.Machines[node] = address, machine
 		return nil
 	})
-	return addresses, err
+	return err
 }
 
 // writePublication records a publication, marks it as sent to every admitted edge, and

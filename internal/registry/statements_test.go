@@ -16,7 +16,7 @@ import (
 // mostStatements bounds the statements of an update of one component, and mostAtEdges
 // those of one that edges serve. Each is a round trip, in a transaction that holds the
 // service's lock: lower the bounds when possible, and raise them only for a reason.
-const mostStatements, mostAtEdges = 42, 50
+const mostStatements, mostAtEdges = 42, 51
 
 // TestAnUpdateTakesFewStatements counts, in Postgres' own log, the statements of a
 // deploy.
