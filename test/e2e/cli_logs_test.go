@@ -123,7 +123,7 @@ func TestAFollowShowsEveryContainerOfADeploy(t *testing.T) {
 	w.deploy("outgoing")
 	follow := w.process("logs", "outgoing", "-f", "--json")
 	follow.awaitLine("listening on")
-	w.define("outgoing", w.service("outgoing", "v1", `env = { MODE = "exit" }`))
+	w.define("outgoing", w.service("outgoing", "v1", "restart = \"no\"\nenv = { MODE = \"exit\" }"))
 	require.Equal(t, 1, w.mcp("deploy", "outgoing").code)
 	follow.awaitLine(`"container":"outgoing-app.next","stream":"stdout","line":"line 12"`)
 	w.define("outgoing", w.service("outgoing", "v1", `env = { LAST = "another" }`))

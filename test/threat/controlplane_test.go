@@ -37,6 +37,12 @@ var answers = map[string]reflect.Type{
 	workflows.DeployName:      reflect.TypeFor[workflows.Result](),
 	workflows.DoctorName:      reflect.TypeFor[workflows.DoctorResult](),
 	workflows.DrainNodeName:   reflect.TypeFor[workflows.DrainResult](),
+	workflows.AccessLogName:   reflect.TypeFor[workflows.AccessLogResult](),
+	workflows.AdmitEdgeName:   reflect.TypeFor[workflows.AdmitEdgeResult](),
+	workflows.EdgesName:       reflect.TypeFor[workflows.EdgesResult](),
+	workflows.MaintainName:    reflect.TypeFor[workflows.MaintainResult](),
+	workflows.RemoveEdgeName:  reflect.TypeFor[struct{}](),
+	workflows.RoutesName:      reflect.TypeFor[workflows.RoutesResult](),
 	workflows.EventsName:      reflect.TypeFor[[]fleet.Event](),
 	workflows.ExecName:        reflect.TypeFor[workflows.ExecResult](),
 	workflows.HistoryName:     reflect.TypeFor[workflows.HistoryResult](),
@@ -103,6 +109,11 @@ func (p *controlPlane) answer(ctx workflow.Context, _ converter.EncodedValues) (
 	}
 	name := workflow.GetInfo(ctx).WorkflowType.Name
 	result := filled(answers[name], manner == thorough)
+	if edges, some := result.(*workflows.EdgesResult); some { // one that a command line can name
+		front := edges.Edges[0]
+		front.Name, front.Key = "front", frontKey
+		edges.Edges = append(edges.Edges, front)
+	}
 	if workflow.GetInfo(ctx).WorkflowExecution.ID == held {
 		ctx.Done().Receive(ctx, nil)
 		ctx, _ = workflow.NewDisconnectedContext(ctx)
@@ -124,6 +135,9 @@ func (p *controlPlane) answer(ctx workflow.Context, _ converter.EncodedValues) (
 		NonRetryable: true, Details: []any{*f, result},
 	})
 }
+
+// frontKey is the public key of an edge.
+const frontKey = "age1z6qxajqn4uc8z6hg00g5kazg92p9s5xdccd9skntnfkhnucxqe7qh8z9e8"
 
 // held is a deploy that lasts until it is cancelled.
 var held = workflows.DeployID("held")
