@@ -44,6 +44,9 @@ var sample = []string{
 	"two components on two nodes: the node reboots within 5 s before CutOver",
 	"first deploy with build and push: image registry cuts connections mid-blob for 20 s before Push",
 	"new version, start-first: podman's service hangs for ever in POST /containers/ID/start",
+	"new version, start-first: the edge killed, back after 2 s inside CutOver",
+	"new version, stop-first, with a volume: the edge cut off for 20 s after StopContainer",
+	"restart: the edge has a full disk for 20 s after CommitRelease",
 }
 
 // lengthy are cases that would take too long at every point of the matrix: an
