@@ -39,7 +39,7 @@ EDGE_TOOLS := bin/pebble bin/pebble-challtestsrv
 LINT_TOOLS := bin/golangci-lint bin/workflowcheck
 # What only measurements need; built when one is made. bin/temporal-server takes
 # some four minutes of two cores the first time.
-BENCH_TOOLS := bin/plot bin/benchstat bin/temporal-server bin/temporal-sql-tool
+BENCH_TOOLS := bin/caddy bin/plot bin/benchstat bin/temporal-server bin/temporal-sql-tool
 
 .PHONY: tools
 tools: $(RUN_TOOLS) $(EDGE_TOOLS) $(LINT_TOOLS) ## build the pinned programs: temporal, registry, pebble, the linters
@@ -51,6 +51,7 @@ bin/pebble:        PACKAGE := github.com/letsencrypt/pebble/v2/cmd/pebble
 bin/pebble-challtestsrv: PACKAGE := github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv
 bin/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 bin/workflowcheck: PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
+bin/caddy:         PACKAGE := github.com/caddyserver/caddy/v2/cmd/caddy
 bin/plot:          PACKAGE := .
 bin/benchstat:     PACKAGE := golang.org/x/perf/cmd/benchstat
 bin/temporal-server:   PACKAGE := go.temporal.io/server/cmd/server
@@ -60,6 +61,7 @@ bin/registry:      tools/registry/go.mod
 bin/pebble bin/pebble-challtestsrv: tools/pebble/go.mod
 bin/golangci-lint: tools/lint/go.mod
 bin/workflowcheck: tools/workflowcheck/go.mod
+bin/caddy:         tools/caddy/go.mod
 bin/plot:          tools/plot/go.mod tools/plot/main.go
 bin/benchstat:     tools/benchstat/go.mod
 bin/temporal-server bin/temporal-sql-tool: tools/temporal-server/go.mod
@@ -104,6 +106,10 @@ JUDGED := ^(deploy|status|fleet|overhead|monitor-run|worker)
 bench-short: setup $(RUN_TOOLS) build ## measure less, and fail only where something takes twice what it may
 	@mkdir -p bin/bench
 	@$(BENCH) -short -slack 2 -run '$(JUDGED)' -out bin/bench $(BENCHFLAGS)
+
+.PHONY: bench-edge
+bench-edge: build bin/caddy ## measure mcp-edge beside plain Caddy, nginx and HAProxy; write bench/edge.json and docs/performance.md
+	@cd edge && go run ./bench -out ../bench/edge.json -page ../docs/performance.md $(BENCHFLAGS)
 
 .PHONY: sizing
 sizing: setup bin/temporal-server bin/temporal-sql-tool ## test and measure Temporal on Postgres: what a look at a node costs there

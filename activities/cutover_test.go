@@ -90,7 +90,7 @@ func TestARefusedCutOverNamesTheBootAndTheContainerRunsAgain(t *testing.T) {
 	require.Equal(t, "second", refused.Boot)
 	require.Equal(t, "api", refused.Refused.Component)
 	again := runContainer(t, h)
-	require.Equal(t, activities.RunContainerResult{ID: ran.ID, Boot: "second"}, again)
+	require.Equal(t, activities.RunContainerResult{ID: ran.ID, Boot: "second", Address: "10.0.0.7"}, again)
 	require.Nil(t, h.cutOver(1))
 }
 

@@ -18,6 +18,8 @@ type RunContainerResult struct {
 	ID string `json:"id"`
 	// Boot is the boot of the node's host in which it is; "" if that is unknown.
 	Boot string `json:"boot,omitempty"`
+	// Address is where it publishes its routes.
+	Address string `json:"address,omitempty"`
 }
 
 // RunContainer pulls the image, runs the component under the name it has
@@ -50,7 +52,7 @@ func (a *Node) FetchImage(ctx context.Context, in RunContainerInput) error {
 }
 
 func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (RunContainerResult, error) {
-	result := RunContainerResult{Boot: a.Machine.Boot}
+	result := RunContainerResult{Boot: a.Machine.Boot, Address: a.Publish}
 	if err := a.Fence.pass(c.Service, c.identity()); err != nil {
 		return result, err // before it pulls for nothing
 	}

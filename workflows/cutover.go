@@ -90,8 +90,8 @@ func (d *deploy) swap(ctx workflow.Context, swaps map[string]activities.CutOverI
 // booted reports whether a boot has ended the container for which a node refuses to cut
 // over. Otherwise it has ended by itself, which is a failure of the new version.
 func (d *deploy) booted(r activities.CutOverResult) bool {
-	boot, ran := d.boots[r.Refused.Component]
-	return ran && boot != r.Boot
+	result, ran := d.ran[r.Refused.Component]
+	return ran && result.Boot != r.Boot
 }
 
 // startAgain runs the new containers of nodes again that have booted since they were

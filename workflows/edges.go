@@ -164,7 +164,9 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 func upstreamsOf(routes []PublishedRoute) []string {
 	var all []string
 	for _, r := range routes {
-		all = append(all, r.Upstreams...)
+		if r.Endpoint.Protocol != fleet.ProtocolUDP {
+			all = append(all, r.Upstreams...)
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

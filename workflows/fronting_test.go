@@ -427,6 +427,23 @@ func TestAContainerThatAnEdgeDoesNotReachUndoesTheDeploy(t *testing.T) {
 	require.NotContains(t, strings.Join(s.calls, "\n"), "PublishRoutes")
 }
 
+func TestEdgesDoNotConnectToWhatReceivesPackets(t *testing.T) {
+	s := newHarness(t)
+	s.front()
+	in := shopfront()
+	in.Definition.Components[1].Routes = []servicedef.Route{{Name: "log", Port: 514, Mode: "l4", Protocol: "udp", Edge: true}}
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	var reached []string
+	for _, call := range s.calls {
+		if upstreams, found := strings.CutPrefix(call, "ReachUpstreams edge1 "); found {
+			reached = append(reached, strings.Split(upstreams, "+")...)
+		}
+	}
+	require.Len(t, reached, 1)
+	require.Len(t, s.edges.last.Upstreams(), 2)
+}
+
 func TestAnEdgeThatCannotBeAskedWhatItReachesIsPassedOver(t *testing.T) {
 	for name, err := range map[string]error{
 		"it is away": untaken,

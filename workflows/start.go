@@ -50,7 +50,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
 		Deployment: d.number, Run: d.runID, Image: c.Image, Digest: d.digest(c), Spec: spec.Spec,
-		Active: true, Routes: routes,
+		Active: true, Routes: routes, Address: d.ran[c.Name].Address,
 	}
 	for _, r := range routes {
 		d.outcome(c.Name).Ports[r.Name] = r.HostPort
@@ -117,7 +117,7 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 		run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
 		var ran activities.RunContainerResult
 		err := workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, &ran)
-		d.boots[step.Component] = ran.Boot
+		d.ran[step.Component] = ran
 		if err == nil {
 			return routes, nil
 		}

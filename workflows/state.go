@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
@@ -62,9 +63,8 @@ type deploy struct {
 	stops   map[string]map[string]workflow.Future
 	members map[string]fleet.Member // those with new containers, by component
 	result  *Result
-	// boots are those of the hosts on which the new containers were healthy, by
-	// component.
-	boots map[string]string
+	// ran are the results of the steps that ran the new containers, by component.
+	ran map[string]activities.RunContainerResult
 	// forward is set when the cut-over begins: from then on a cancel has no effect.
 	// renamed is set once a node has renamed containers, or may have.
 	forward, renamed bool
@@ -100,7 +100,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		routes:   map[string][]fleet.Route{},
 		stops:    map[string]map[string]workflow.Future{},
 		members:  map[string]fleet.Member{},
-		boots:    map[string]string{},
+		ran:      map[string]activities.RunContainerResult{},
 		runID:    cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID),
 		result: &Result{
 			Service:    in.Definition.Name,

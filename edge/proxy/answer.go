@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // answer is what the edge itself answers to a request.
@@ -66,6 +67,9 @@ func (e *exchange) answer(a *answer) {
 	}
 	if e.in.ProtoMajor == 1 && e.body.unfinished() {
 		h.Set("Connection", "close")
+	}
+	if e.in.ProtoMajor == 1 && e.in.ContentLength != 0 && e.body == nil { // which the server discards
+		_ = e.control.SetReadDeadline(time.Now().Add(e.turn.proxy.options.ClientIdle))
 	}
 	e.status, e.wrote = a.status, true
 	e.bound()

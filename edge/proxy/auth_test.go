@@ -24,15 +24,15 @@ func TestBasicAuth(t *testing.T) {
 	r.BasicAuth = map[string]string{"ann": hash(t, "right"), "bad": "not a hash", "dear": "$2a$31$" + hash(t, "x")[7:]}
 	f.publish("shop", r)
 	address := f.listen(80)
-	ask := func(user, password string) *http.Response {
+	ask := func(user, password string) reply {
 		request := post(t, address, "/", nil)
 		if user != "" {
 			request.SetBasicAuth(user, password)
 		}
 		response, err := http.DefaultTransport.RoundTrip(request)
 		require.NoError(t, err)
-		response.Body.Close()
-		return response
+		answered, _ := read(t, response)
+		return answered
 	}
 	for range 2 { // the second time the outcome is remembered
 		for _, c := range []struct {

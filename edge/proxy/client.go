@@ -14,10 +14,10 @@ import (
 // hostname returns the host of a request as a table has it, and whether it is one. A
 // port must be a number.
 func hostname(host string) (string, bool) {
-	name, port := host, ""
+	name := host
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		name, port = host[:i], host[i+1:]
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		name = host[:i]
+		if n, err := strconv.ParseUint(host[i+1:], 10, 16); err != nil || n == 0 {
 			return "", false
 		}
 	}

@@ -13,9 +13,7 @@ import (
 const compressLeast = 1 << 10
 
 // encoder compresses the body of one answer.
-type encoder struct {
-	*gzip.Writer
-}
+type encoder struct{ gzip *gzip.Writer }
 
 var encoders = sync.Pool{New: func() any {
 	w, _ := gzip.NewWriterLevel(nil, 5) // which fails for an unknown level alone
@@ -46,12 +44,13 @@ func (e *exchange) encoder(response *http.Response) *encoder {
 	return encoders.Get().(*encoder)
 }
 
-func (c *encoder) begin(to *sender) { c.Reset(to) }
-func (c *encoder) flush() error     { return c.Flush() }
-func (c *encoder) end() error       { return c.Writer.Close() }
+func (c *encoder) begin(to *sender)               { c.gzip.Reset(to) }
+func (c *encoder) Write(data []byte) (int, error) { return c.gzip.Write(data) }
+func (c *encoder) flush() error                   { return c.gzip.Flush() }
+func (c *encoder) end() error                     { return c.gzip.Close() }
 
 func (c *encoder) release() {
-	c.Reset(nil)
+	c.gzip.Reset(nil)
 	encoders.Put(c)
 }
 

@@ -3,9 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
-	"sync"
-	"time"
 )
 
 // Drain waits until none of the addresses has a request, a connection or a session, or
@@ -49,31 +46,4 @@ func (p *Proxy) Active() map[string]int {
 		}
 	}
 	return active
-}
-
-// reachTime bounds the connections of Reach, whose caller may wait longer.
-const reachTime = 5 * time.Second
-
-// Reach connects to each address over tcp and returns why that failed, by address. An
-// address of a udp route cannot be reached that way.
-func (p *Proxy) Reach(ctx context.Context, addresses []string) (problems map[string]string) {
-	ctx, cancel := context.WithTimeout(ctx, reachTime)
-	defer cancel()
-	problems = map[string]string{}
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	for _, address := range addresses {
-		all.Go(func() {
-			c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-			if err == nil {
-				c.Close()
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			problems[address] = err.Error()
-		})
-	}
-	all.Wait()
-	return problems
 }

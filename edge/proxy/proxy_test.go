@@ -118,12 +118,25 @@ func closed(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// reply is an answer whose body was read.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func read(t testing.TB, response *http.Response) (reply, string) {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return reply{response.StatusCode, response.Header}, string(body)
+}
+
 // get sends a GET request to an address, with a host, and returns status and body.
-func get(t testing.TB, address, host, path string, header ...string) (*http.Response, string) {
+func get(t testing.TB, address, host, path string, header ...string) (reply, string) {
 	return send(t, http.DefaultTransport, "http://"+address+path, host, header...)
 }
 
-func send(t testing.TB, transport http.RoundTripper, url, host string, header ...string) (*http.Response, string) {
+func send(t testing.TB, transport http.RoundTripper, url, host string, header ...string) (reply, string) {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	require.NoError(t, err)
 	r.Host = host
@@ -132,28 +145,22 @@ func send(t testing.TB, transport http.RoundTripper, url, host string, header ..
 	}
 	response, err := transport.RoundTrip(r)
 	require.NoError(t, err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	return response, string(body)
+	return read(t, response)
 }
 
 // raw sends bytes on a connection of its own, and returns the first answer, which is
 // an answer to GET unless the bytes say otherwise.
-func raw(t testing.TB, address, text string) (*http.Response, string) {
+func raw(t testing.TB, address, text string) (reply, string) {
 	c := dial(t, address)
 	_, err := io.WriteString(c, text)
 	require.NoError(t, err)
 	return answer(t, bufio.NewReader(c))
 }
 
-func answer(t testing.TB, r *bufio.Reader) (*http.Response, string) {
+func answer(t testing.TB, r *bufio.Reader) (reply, string) {
 	response, err := http.ReadResponse(r, nil)
 	require.NoError(t, err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	return response, string(body)
+	return read(t, response)
 }
 
 func dial(t testing.TB, address string) *net.TCPConn {

@@ -194,8 +194,10 @@ func (b *body) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stopped = true
-	if b.err.Load() == nil {
+	if b.ended.Load() {
 		b.settle()
+	} else if b.in.ProtoMajor == 1 {
+		_ = b.client.SetReadDeadline(time.Now().Add(b.idle)) // the server discards the rest
 	}
 }
 

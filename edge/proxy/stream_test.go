@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -273,6 +274,11 @@ func TestASlowClientIsWaitedForOnlyWhileItMoves(t *testing.T) {
 	require.Equal(t, http.StatusRequestTimeout, response.StatusCode, body)
 	require.Error(t, receive(t, ended), "the container's connection is closed, too")
 
+	c = open(100*time.Millisecond, "POST / HTTP/1.1\r\nHost: other.example\r\nContent-Length: 100\r\n\r\nhello")
+	answered, err := io.ReadAll(c) // up to the end of the connection
+	require.NoError(t, err)
+	require.NotContains(t, string(answered), "HTTP/1.1 2", "nor is a body that is not wanted waited for")
+
 	open(100*time.Millisecond, "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
 	require.Error(t, receive(t, ended), "a client that takes nothing is cut")
 
@@ -327,11 +333,9 @@ var echo = grpc.ServiceDesc{
 		Handler: func(_ any, stream grpc.ServerStream) error {
 			for {
 				in := &wrapperspb.StringValue{}
-				switch err := stream.RecvMsg(in); err {
-				case nil:
-				case io.EOF:
+				if err := stream.RecvMsg(in); errors.Is(err, io.EOF) {
 					return status.Error(codes.Aborted, "the end")
-				default:
+				} else if err != nil {
 					return err
 				}
 				if err := stream.SendMsg(in); err != nil {

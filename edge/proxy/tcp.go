@@ -98,9 +98,9 @@ func (c *connection) connect(ctx context.Context) (net.Conn, *upstream, error) {
 func (c *connection) relay(ctx context.Context, upstream net.Conn, u *upstream) int64 {
 	defer u.end()
 	both := &pair{c.client, upstream}
-	defer both.Close()
+	defer func() { _ = both.Close() }()
 	defer u.stream(both)()
-	defer context.AfterFunc(ctx, func() { both.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = both.Close() })()
 	return both.copy()
 }
 

@@ -24,8 +24,8 @@ const packetMost = 64 << 10
 func (p *Proxy) Packets(ctx context.Context, port int, c net.PacketConn) error {
 	s := &sessions{proxy: p, port: port, conn: c, byClient: map[netip.AddrPort]*session{}}
 	defer s.closeAll()
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
+	defer func() { _ = c.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	buffer := make([]byte, packetMost)
 	for {
 		n, from, err := c.ReadFrom(buffer)
@@ -147,7 +147,7 @@ func (s *sessions) open(ctx context.Context, from net.Addr, client netip.AddrPor
 // had no packet for a while.
 func (s *session) answers(done func()) {
 	defer done()
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	idle := s.all.proxy.options.SessionIdle
 	raw, err := s.conn.SyscallConn()
 	if err != nil {

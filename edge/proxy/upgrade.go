@@ -30,7 +30,7 @@ func (e *exchange) switchProtocols(response *http.Response, u *upstream) error {
 	}
 	e.status, e.wrote, e.upgraded = response.StatusCode, true, true
 	both := &pair{&hijacked{Conn: client, buffered: buffered.Reader}, upstream}
-	defer both.Close()
+	defer func() { _ = both.Close() }()
 	defer u.stream(both)()
 
 	inward(response.Header)
@@ -42,7 +42,7 @@ func (e *exchange) switchProtocols(response *http.Response, u *upstream) error {
 	}
 	_ = client.SetDeadline(time.Now().Add(e.turn.proxy.options.ClientIdle))
 	response.Body = nil // which would be written
-	if err := errors.Join(response.Write(buffered.Writer), buffered.Writer.Flush(), client.SetDeadline(time.Time{})); err != nil {
+	if err := errors.Join(response.Write(buffered.Writer), buffered.Flush(), client.SetDeadline(time.Time{})); err != nil {
 		return err
 	}
 	e.bytes = both.copy()

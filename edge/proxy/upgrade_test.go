@@ -53,6 +53,7 @@ func socket(t testing.TB, address, path string) (*bufio.Reader, interface {
 	r := bufio.NewReader(c)
 	response, err := http.ReadResponse(r, nil)
 	require.NoError(t, err)
+	defer response.Body.Close() // which is empty: the stream follows the headers
 	require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 	require.Equal(t, "websocket", response.Header.Get("Upgrade"))
 	require.Equal(t, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", response.Header.Get("Sec-Websocket-Accept"))

@@ -24,6 +24,10 @@ type PublicationSource struct {
 	Maintenance bool
 }
 
+// AddressOf returns where the container of a component publishes its ports; "" if that is
+// not known.
+func (s PublicationSource) AddressOf(m Member) string { return cmp.Or(m.Address, s.Addresses[m.Node]) }
+
 // Compare orders endpoints by hostname, port, protocol and path.
 func (e Endpoint) Compare(other Endpoint) int {
 	return cmp.Or(

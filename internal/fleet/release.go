@@ -157,6 +157,9 @@ type Member struct {
 	// Active is false where the component was stopped on purpose.
 	Active bool    `json:"active"`
 	Routes []Route `json:"routes,omitempty"`
+	// Address is where the container publishes its ports; "" where that is not known: then
+	// it is its node's. A node that gets another one keeps its containers.
+	Address string `json:"address,omitempty"`
 }
 
 // CreatedBy reports whether the component's container bears these labels.

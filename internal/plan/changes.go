@@ -37,6 +37,8 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 		return []Change{{Field: "container", From: "of another image", To: "as released"}}
 	case p.portsDiffer(current, member):
 		return []Change{{Field: "container", From: "on other ports", To: "as released"}}
+	case p.moved(c, member):
+		return []Change{{Field: "address", From: member.Address, To: p.Release.Hosts[c.Node].Address}}
 	case !current.Running:
 		return []Change{{Field: "state", From: "stopped", To: "running"}}
 	case p.Force:
@@ -57,6 +59,14 @@ func (p *planner) imageDiffers(c fleet.Container, digest string) bool {
 func (p *planner) portsDiffer(c fleet.Container, member fleet.Member) bool {
 	ports, known := p.Release.Published(member)
 	return known && c.ID != "" && !p.Release.Adopts(c.ID) && !slices.Equal(ports, fleet.PortsOf(c.Ports))
+}
+
+// moved reports whether a container that edges are to reach publishes its ports where its
+// node did before.
+func (p *planner) moved(c servicedef.Component, member fleet.Member) bool {
+	some, _ := frontedBy(c)
+	now := p.Release.Hosts[c.Node].Address
+	return some && member.Address != "" && now != "" && member.Address != now
 }
 
 // leftData names the volumes whose data stays on the node that a component leaves: the

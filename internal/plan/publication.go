@@ -72,34 +72,33 @@ func (p *publisher) serve(component string, r servicedef.Route, at servicedef.Pl
 		route.Held = true
 		return
 	}
-	upstream, node := p.upstream(component, r.Name)
+	m, upstream := p.upstream(component, r.Name)
 	if upstream == "" || slices.Contains(route.Upstreams, upstream) {
 		return
 	}
 	route.Upstreams = append(route.Upstreams, upstream)
-	if onlyLocal(p.source.Addresses[node]) {
+	if onlyLocal(p.source.AddressOf(m)) {
 		if route.Local == nil {
 			route.Local = map[string]string{}
 		}
-		route.Local[upstream] = p.source.Machines[node]
+		route.Local[upstream] = p.source.Machines[m.Node]
 	}
 }
 
-// upstream returns the address of a component's container, and its node; "" if it has
-// none.
-func (p *publisher) upstream(component, route string) (address, node string) {
+// upstream returns the address of a component's container; "" if it has none.
+func (p *publisher) upstream(component, route string) (of fleet.Member, address string) {
 	for _, m := range p.source.Members {
-		address := p.source.Addresses[m.Node]
+		address := p.source.AddressOf(m)
 		if m.Component != component || !m.Active || address == "" {
 			continue
 		}
 		for _, held := range m.Routes {
 			if held.Name == route && held.HostPort != 0 {
-				return net.JoinHostPort(address, strconv.Itoa(held.HostPort)), m.Node
+				return m, net.JoinHostPort(address, strconv.Itoa(held.HostPort))
 			}
 		}
 	}
-	return "", ""
+	return of, ""
 }
 
 // edgeRoute returns a route at one of its places, without a component.
@@ -123,9 +122,9 @@ func Released(r fleet.Release) fleet.PublicationSource {
 
 // Following is what the publication of the release after one is made from.
 func Following(r fleet.Release, definition *servicedef.Service, members []fleet.Member) fleet.PublicationSource {
-	source := fleet.PublicationSource{Definition: definition, Members: members, Addresses: map[string]string{}}
+	source := fleet.PublicationSource{Definition: definition, Members: members, Addresses: map[string]string{}, Machines: map[string]string{}}
 	for _, m := range members {
-		source.Addresses[m.Node] = r.Hosts[m.Node].Address
+		source.Addresses[m.Node], source.Machines[m.Node] = r.Hosts[m.Node].Address, r.Hosts[m.Node].Machine.ID
 	}
 	return source
 }
@@ -134,7 +133,7 @@ func Following(r fleet.Release, definition *servicedef.Service, members []fleet.
 func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bool) {
 	for _, m := range source.Members {
 		for _, r := range m.Routes {
-			if net.JoinHostPort(source.Addresses[m.Node], strconv.Itoa(r.HostPort)) == upstream {
+			if net.JoinHostPort(source.AddressOf(m), strconv.Itoa(r.HostPort)) == upstream {
 				return m, true
 			}
 		}

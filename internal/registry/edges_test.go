@@ -192,6 +192,11 @@ func TestAPortIsNotAllocatedWhileAnEdgeMayLeadToIt(t *testing.T) {
 					exec(t, f.address, "delete from component_routes where service = 'blog'")
 					return port, static
 				}
+				r := portRequest("blog", "web", b.number, []int{old}, "http")
+				r.Run = b.run
+				few := portInUse(t, f.store, r)
+				require.Contains(t, few.Message, "1 rest until edge berlin")
+				require.Equal(t, "start the edge, or forget it: mcp edge remove berlin", few.Hint)
 				port, err := taken()
 				require.Equal(t, 20009, port)
 				require.True(t, fault.Is(err, fault.PortInUse), "%v", err)

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -232,11 +233,7 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Ro
 		return nil, err
 	}
 	if len(free) < len(missing) {
-		f := fault.New(fault.PortInUse, "node %s has too few free ports for %s/%s: it needs %d, and of %d candidates %d are free",
-			r.Node, r.Service, r.Component, len(missing), len(r.Candidates), len(free)).
-			WithHint("widen the range of ports for routes: [ports] in mcp.toml of that node")
-		f.Component, f.Node = r.Component, r.Node
-		return nil, f
+		return nil, tooFewPorts(ctx, tx, r, len(missing), len(free))
 	}
 	batch := &pgx.Batch{}
 	for i, route := range missing {
@@ -247,6 +244,32 @@ func holdRoutes(ctx context.Context, tx pgx.Tx, r fleet.PortRequest) ([]fleet.Ro
 			r.Node, route.Transport(), route.HostPort, r.Service, r.Component, route.Name, r.Deployment, route.Port, route.Mode, route.Hostname)
 	}
 	return routes, tx.SendBatch(ctx, batch).Close()
+}
+
+// tooFewPorts returns the fault of a node that has too few free ports. Some may be those
+// of which an edge that is cut off has yet to hear that they are gone.
+func tooFewPorts(ctx context.Context, tx pgx.Tx, r fleet.PortRequest, needed, free int) error {
+	var awaited int
+	var edges []string
+	err := tx.QueryRow(ctx, `
+		select count(distinct shown.port), coalesce(array_agg(distinct e.edge), '{}')
+		from published_ports shown join edge_publications e on e.service = shown.service and e.acked <= shown.version
+		where `+portAt+` and shown.port = any($2::int[]) and not exists (
+		    select from component_routes
+		    where node = $1 and protocol = 'tcp' and host_port = shown.port and rests_until is null)`,
+		r.Node, r.Candidates).Scan(&awaited, &edges)
+	if err != nil {
+		return err
+	}
+	f := fault.New(fault.PortInUse, "node %s has too few free ports for %s/%s: it needs %d, and of %d candidates %d are free",
+		r.Node, r.Service, r.Component, needed, len(r.Candidates), free).
+		WithHint("widen the range of ports for routes: [ports] in mcp.toml of that node")
+	if awaited > 0 {
+		f.Message += fmt.Sprintf("; %d rest until edge %s has acknowledged that they are gone", awaited, strings.Join(edges, ", "))
+		f = f.WithHint("start the edge, or forget it: mcp edge remove %s", edges[0])
+	}
+	f.Component, f.Node = r.Component, r.Node
+	return f
 }
 
 // heldPorts returns the ports that this deployment holds already, by route.

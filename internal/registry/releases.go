@@ -131,13 +131,14 @@ func commitComponents(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (ch
 		var isNew bool
 		err := tx.QueryRow(ctx, `
 			with former as (select deployment, node from components where service = $1 and name = $2)
-			insert into components (service, name, container, node, deployment, image, digest, spec, active)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			insert into components (service, name, container, node, deployment, image, digest, spec, active, address)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 			on conflict (service, name) do update
 			set container = excluded.container, node = excluded.node, deployment = excluded.deployment,
-			    image = excluded.image, digest = excluded.digest, spec = excluded.spec, active = excluded.active
+			    image = excluded.image, digest = excluded.digest, spec = excluded.spec, active = excluded.active,
+			    address = excluded.address
 			returning not exists (select from former where former.deployment = components.deployment and former.node = components.node)`,
-			r.Service, m.Component, m.Container, m.Node, m.Deployment, m.Image, m.Digest, m.Spec, m.Active).Scan(&isNew)
+			r.Service, m.Component, m.Container, m.Node, m.Deployment, m.Image, m.Digest, m.Spec, m.Active, m.Address).Scan(&isNew)
 		if err != nil {
 			return nil, err
 		}

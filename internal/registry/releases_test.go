@@ -20,8 +20,10 @@ func TestCommitRelease(t *testing.T) {
 		record(t, store, fleet.NodeRecord{Name: "rift"})
 		begin(t, store, "shop", "api", "web")
 		allocate(t, store, portRequest("shop", "api", 1, []int{20001}, "rest"))
+		api := member("shop", "api", 1, rest(20001))
+		api.Address = "10.0.0.9"
 		for range 2 {
-			commit(t, store, "shop", 1, member("shop", "api", 1, rest(20001)), member("shop", "web", 1))
+			commit(t, store, "shop", 1, api, member("shop", "web", 1))
 		}
 		finish(t, store, "shop", 1, "succeeded")
 		commit(t, store, "shop", 1) // a late repetition changes nothing
@@ -32,7 +34,7 @@ func TestCommitRelease(t *testing.T) {
 		require.Equal(t, fleet.Release{
 			Service: "shop", Number: 1, Newest: 1, NewestRun: runOf("shop", 1), Active: true, Touched: []string{"rift"}, Definition: &wanted,
 			Components: map[string]fleet.Member{
-				"api": member("shop", "api", 1, rest(20001)),
+				"api": api,
 				"web": member("shop", "web", 1),
 			},
 		}, release)

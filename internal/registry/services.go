@@ -180,7 +180,7 @@ func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 		return err
 	}
 	rows, err := tx.Query(ctx, `
-		select c.service, c.name, c.container, c.node, c.deployment, d.run_id, c.image, c.digest, c.spec, c.active
+		select c.service, c.name, c.container, c.node, c.deployment, d.run_id, c.image, c.digest, c.spec, c.active, c.address
 		from components c join deployments d on (d.service, d.number) = (c.service, c.deployment)
 		where cardinality($1::text[]) = 0 or c.service = any($1)`, nonNil(names))
 	if err != nil {
@@ -188,7 +188,7 @@ func loadMembers(ctx context.Context, tx pgx.Tx, names []string, releases map[st
 	}
 	var service string
 	var m fleet.Member
-	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Run, &m.Image, &m.Digest, &m.Spec, &m.Active}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&service, &m.Component, &m.Container, &m.Node, &m.Deployment, &m.Run, &m.Image, &m.Digest, &m.Spec, &m.Active, &m.Address}, func() error {
 		release := releases[service]
 		if release.Components == nil {
 			release.Components = map[string]fleet.Member{}

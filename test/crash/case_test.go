@@ -16,6 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/test/outside"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -46,6 +47,7 @@ type faultCase struct {
 	whole    time.Duration      // the time from its end until the service was whole
 	cli      *part
 	prober   *prober // of a scenario that promises no failed request
+	outside  *outside.Judge
 	mu       sync.Mutex
 	began    map[string]time.Time // by the moment's key
 	seen     []point

@@ -61,6 +61,8 @@ func failures(target string) []failure {
 	switch target {
 	case theControlWorker, theNodeWorker, theBuilder:
 		return append(slices.Clone(processFaults), gracefulStop)
+	case theEdge:
+		return slices.Concat(processFaults, []failure{gracefulStop}, edgeFaults)
 	case theImageRegistry:
 		return append(slices.Clone(processFaults), registryFaults...)
 	case theNetwork:

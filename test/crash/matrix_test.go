@@ -114,6 +114,10 @@ func (fc *faultCase) execute(r *rig) {
 	defer fc.clean()
 	if fc.scenario.steady {
 		fc.prober = fc.newProber(8 * time.Millisecond)
+		if fc.err = fc.watchOutside(); fc.err != nil {
+			fc.verdict = wrong
+			return
+		}
 	}
 	fc.findings(fc.run())
 }
@@ -127,6 +131,7 @@ func (fc *faultCase) findings(problem error) {
 	if fc.how.gentle && v != fc.scenario.want {
 		problems = append(problems, fmt.Errorf("the deploy was %s: %s", v, fc.cause))
 	}
+	problems = append(problems, fc.judgeOutside())
 	if fc.prober != nil {
 		problems = append(problems, fc.prober.end())
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
@@ -33,6 +34,7 @@ type rig struct {
 	parts         map[string]*part
 	network       *network
 	nodes         []*machine
+	edge          *host
 	registryProxy *registryProxy
 	bridge        *toxiproxy.Proxy // to Temporal, for the nodes
 
@@ -62,7 +64,7 @@ const (
 
 var targets = []string{
 	theCLI, theControlWorker, theNodeWorker, theBuilder, thePodman, theBuildersPodman,
-	theTemporal, thePostgres, theImageRegistry, theNetwork, theNode,
+	theTemporal, thePostgres, theImageRegistry, theNetwork, theNode, theEdge,
 }
 
 // newRig starts a rig of so many nodes in dir. When it fails, down ends the parts
@@ -81,16 +83,19 @@ func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 	if r.hub, err = newHub(r.path("announce.sock")); err != nil {
 		return r, err
 	}
-	if r.network, err = newNetwork(nodes); err != nil {
+	if r.network, err = newNetwork(nodes + 1); err != nil {
 		return r, err
 	}
-	for i, on := range r.network.hosts {
+	for i, on := range r.network.hosts[:nodes] {
 		r.addNode(nodeNames[i], on)
 	}
 	if err := r.startParts(ctx); err != nil {
 		return r, err
 	}
-	return r, r.startMcp(ctx)
+	if err := r.startMcp(ctx); err != nil {
+		return r, err
+	}
+	return r, r.startEdge(ctx, r.network.hosts[nodes])
 }
 
 // startMcp starts the roles, and connects the checker to Temporal and Postgres.
@@ -188,6 +193,9 @@ func (r *rig) down() error {
 		default:
 			p.kill() // its data is not needed
 		}
+	}
+	if r.edge != nil {
+		problems = append(problems, syscall.Unmount(r.path("edge"), syscall.MNT_DETACH))
 	}
 	if r.temporal != nil {
 		r.temporal.Close()

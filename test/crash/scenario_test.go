@@ -88,10 +88,11 @@ var scenarios = []scenario{
 
 // definition is a service of components that run the shared images.
 func definition(fc *faultCase, head string, components ...string) string {
-	return fmt.Sprintf("name = %q\nnode = %q\npath = \"src\"\n%s\n%s", fc.service, fc.node, head, strings.Join(components, "\n"))
+	text := fmt.Sprintf("name = %q\nnode = %q\npath = \"src\"\n%s\n%s", fc.service, fc.node, head, strings.Join(components, "\n"))
+	return strings.ReplaceAll(text, "SERVICE", fc.service)
 }
 
-// component has one route.
+// component has one route, with a hostname under that of its service.
 func component(name, image, more string) string {
 	return fmt.Sprintf(`[[components]]
 name = %q
@@ -105,6 +106,8 @@ interval = "200ms"
 [[components.routes]]
 name = "http"
 port = 443
+mode = "l7"
+hostname = "%[1]s.SERVICE.localhost"
 `, name, image, more)
 }
 

@@ -24,7 +24,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/test/edges"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -303,7 +305,11 @@ func (p *docsRunner) check(asked string) {
 		}
 		require.Equal(p.t, want, given)
 	case "useradd":
-		unit, err := os.ReadFile("../../deploy/systemd/mcp-control.service")
+		user := words[len(words)-1]
+		if user == "mcp" {
+			user = "mcp-control"
+		}
+		unit, err := os.ReadFile("../../deploy/systemd/" + user + ".service")
 		require.NoError(p.t, err)
 		require.Contains(p.t, string(unit), "\nUser="+words[len(words)-1]+"\n")
 	}
@@ -320,6 +326,10 @@ func (p *docsRunner) startUnits() {
 		}
 		unit, err := os.ReadFile(filepath.Join(p.root, "etc/systemd/system", template+".service"))
 		require.NoError(p.t, err, "%s is not installed", name)
+		if name == "mcp-edge" {
+			p.announceEdge()
+			continue
+		}
 		started := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/mcp worker (.*)$`).FindSubmatch(unit)
 		require.NotNil(p.t, started, name)
 		flags := strings.NewReplacer("%i", instance, "%l", p.builder).Replace(string(started[1]))
@@ -333,6 +343,20 @@ func (p *docsRunner) startUnits() {
 		}
 	}
 	p.enabled = nil
+}
+
+// announceEdge starts the edge of the section's configuration, in memory: the module
+// edge tests the program.
+func (p *docsRunner) announceEdge() {
+	p.t.Helper()
+	c, err := config.Load(filepath.Join(p.root, "etc/mcp/mcp.toml"), func(string) string { return "" })
+	require.NoError(p.t, err)
+	e, err := edges.New(p.temporal(), c.Edge.Name, fleet.Machine{ID: p.node})
+	require.NoError(p.t, err)
+	require.NoError(p.t, e.Start())
+	p.t.Cleanup(e.Stop)
+	_, err = e.Announce(p.t.Context())
+	require.NoError(p.t, err)
 }
 
 // console runs the commands of a block one after the other, and checks their output. A

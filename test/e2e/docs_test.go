@@ -71,6 +71,9 @@ var preparations = map[string]func(*docsRunner){
 	// after it is deployed.
 	"README.md": func(p *docsRunner) {
 		p.replace("127.0.0.1:5000", p.registry, "--workspace /src", "--workspace "+p.workspace)
+		// The demo has an edge; this platform has none.
+		p.replace("hostname = \"guestbook.localhost\"\n", "", "  + https://guestbook.localhost:8443  web\n", "",
+			"  4.04s ✓ reach the new containers from local\n", "", "  4.13s ✓ publish to local\n", "")
 		sources, err := filepath.Abs("../../examples/src/guestbook")
 		require.NoError(p.t, err)
 		p.mustRun("cp -r " + sources + " workspace")
@@ -93,6 +96,14 @@ var preparations = map[string]func(*docsRunner){
 			`publish = "10.0.0.5`, `publish = "127.0.0.1`+podman,
 			`workspace = "/src`, `workspace = "`+p.workspace+podman,
 		)
+	},
+	// An edge in memory, in a namespace of its own.
+	"edge.md": func(p *docsRunner) {
+		p.alone()
+		p.replace("temporal.example:7233", shared.platform.Info().Temporal+"\"\nnamespace = \""+p.namespace)
+		p.worker("--control")
+		// It is installed, and not run: mcp dev would run what is beside mcp.
+		p.mustRun("rm bin && mkdir bin && echo no program >bin/mcp-edge")
 	},
 	// A service that does not start, and is not restarted: otherwise it would depend
 	// on timing whether an observation reports the restart.

@@ -45,7 +45,8 @@ until mcp edge remove.
 It shows the fingerprint of the key that the edge has announced, and asks. Compare
 it with the one that mcp-edge logs when it starts, or give that with
 --fingerprint, or the whole key with --key: then nothing is asked, and another key
-is refused. Without a terminal one of these, or -y, is required.`,
+is refused. With --key the edge need not have announced itself yet. Without a
+terminal one of these, or -y, is required.`,
 		Example: "  mcp edge admit front\n  mcp edge admit front --fingerprint q3dx-7a2k-m4pw-zz5e-b6hj-2n7c-t4vf-k3ya",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, names []string) error { return runAdmit(cmd.Context(), s, names[0], o) },
@@ -71,6 +72,9 @@ func runAdmit(ctx context.Context, s *session.Session, name string, o admitOptio
 		return err
 	}
 	e, err := find(all, name)
+	if o.key != "" && fault.Is(err, fault.NotFound) {
+		e, err = fleet.EdgeState{EdgeRecord: fleet.EdgeRecord{Name: name, Key: o.key}}, nil // it may announce itself later
+	}
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,10 @@ create table published_ports (
 );
 create index published_ports_by_port on published_ports (port);
 
+-- Where the container publishes its ports; '' where that is not known: then it is the
+-- address of its node, which may have got another one since.
+alter table components add column address text not null default '';
+
 alter table services add column maintenance boolean not null default false;
 
 -- The event of an edge has no node.

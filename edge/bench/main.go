@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are those of one run.
+type options struct {
+	edge    string
+	caddy   string
+	rounds  int
+	time    time.Duration
+	hosts   []int
+	schemes []string
+	out     string
+	page    string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.edge, "edge", "../bin/mcp-edge", "the `program` to measure")
+	flag.StringVar(&o.caddy, "caddy", "../bin/caddy", "the `program` to compare it with")
+	flag.IntVar(&o.rounds, "rounds", 10, "how many rounds to measure")
+	flag.DurationVar(&o.time, "time", 4*time.Second, "how long each proxy is loaded in a round")
+	hosts := flag.String("hosts", "1,100,1000", "how many hostnames to serve, in `list`s of rows")
+	schemes := flag.String("schemes", "http,https", "the schemes to measure")
+	flag.StringVar(&o.out, "out", "", "the `file` that gets the figures in JSON")
+	flag.StringVar(&o.page, "page", "", "the page that gets the table, between its marks")
+	flag.Parse()
+	o.schemes = strings.Split(*schemes, ",")
+	for text := range strings.SplitSeq(*hosts, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			fmt.Fprintf(os.Stderr, "bench: -hosts: %q is not a number of hostnames\n", text)
+			os.Exit(2)
+		}
+		o.hosts = append(o.hosts, n)
+	}
+	// Debian keeps nginx and haproxy where the PATH of an ordinary user does not lead.
+	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
+	for _, program := range []string{"wrk", "nginx", "haproxy", o.edge, o.caddy} {
+		if _, err := exec.LookPath(program); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %v\nwrk, nginx and haproxy are Debian packages; make builds the others\n", err)
+			os.Exit(1)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures every row and writes the report.
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "mcp-edge-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var rows []row
+	for _, n := range o.hosts {
+		measured, err := measure(ctx, o, filepath.Join(dir, strconv.Itoa(n)), n)
+		if err != nil {
+			return fmt.Errorf("with %d hostnames: %w", n, err)
+		}
+		rows = append(rows, measured...)
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.Scheme, b.Scheme) })
+	return write(o, rows)
+}
+
+// measure starts every proxy with n hostnames, and loads one after another, round by
+// round. Each scheme is a row.
+func measure(ctx context.Context, o options, dir string, n int) ([]row, error) {
+	s, err := newSite(ctx, dir, n)
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	proxies, err := s.startProxies(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for _, scheme := range o.schemes {
+		r := row{Scheme: scheme, Hostnames: n, Rates: map[string]samples{}, P99: map[string]samples{}}
+		for round := range o.rounds + 1 {
+			for i := range proxies {
+				p := proxies[(round+i)%len(proxies)]
+				rate, p99, err := s.load(ctx, p, scheme, o.time)
+				if err != nil {
+					return nil, fmt.Errorf("load %s over %s: %w", p.name, scheme, err)
+				}
+				fmt.Fprintf(os.Stderr, "%-5s %4d hostnames, round %2d, %-8s %8.0f requests/s, p99 %6.2f ms\n", scheme, n, round, p.name, rate, p99)
+				if round > 0 { // the first one warms up
+					r.Rates[p.name] = append(r.Rates[p.name], rate)
+					r.P99[p.name] = append(r.P99[p.name], p99)
+				}
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
