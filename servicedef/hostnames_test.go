@@ -33,11 +33,11 @@ func TestHostnamesAreAStringOrAnArray(t *testing.T) {
 		names servicedef.Hostnames
 		json  string
 	}{
-		`""`:                    {nil, ``},
-		`[]`:                    {nil, ``},
-		`"a.example"`:           {servicedef.Hostnames{"a.example"}, `"hostname":"a.example",`},
-		`["a.example"]`:         {servicedef.Hostnames{"a.example"}, `"hostname":"a.example",`},
-		`["a.example", "b.c"] `: {servicedef.Hostnames{"a.example", "b.c"}, `"hostname":["a.example","b.c"],`},
+		`""`:                   {nil, ``},
+		`[]`:                   {nil, ``},
+		`"a.example"`:          {servicedef.Hostnames{"a.example"}, `"hostname":"a.example",`},
+		`["a.example"]`:        {servicedef.Hostnames{"a.example"}, `"hostname":"a.example",`},
+		`["a.example", "b.c"]`: {servicedef.Hostnames{"a.example", "b.c"}, `"hostname":["a.example","b.c"],`},
 	} {
 		t.Run(text, func(t *testing.T) {
 			route := parse(t, edit(t, "# route", "hostname = "+text+"\ncontainer_port = 80")).Components[0].Routes[0]

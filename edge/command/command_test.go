@@ -66,6 +66,7 @@ func TestRefusals(t *testing.T) {
 		{"a log format that is none", []string{"--config", nothing, "--log-format", "xml"}, "--log-format is text or json"},
 		{"a certificate that is missing", []string{"--config", file("[edge]\nname = \"a\"\ncertificates = [\"none.pem\"]")}, "read edge.certificates"},
 		{"a certificate that others can read", []string{"--config", file("[edge]\nname = \"a\"\ncertificates = [\"" + readable + "\"]")}, "other users can read it"},
+		{"a provider of DNS that is none", []string{"--config", file("[edge]\nname = \"a\"\n[edge.acme]\ndns = \"none\"")}, "is not a known provider of DNS"},
 		{"a root that is none", []string{"--config", file("[edge]\nname = \"a\"\n[edge.acme]\nroot = \"" + nothing + "\"")}, "holds no certificate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func notify(getenv func(string) string) error {
 	if address[0] == '@' {
 		address = "\x00" + address[1:]
 	}
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: address, Net: "unixgram"})
+	conn, err := net.Dial("unixgram", address)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,15 @@ func acme(c config.ACME) (*server.ACME, error) {
 			return nil, fmt.Errorf("read edge.acme.root: %s holds no certificate", c.Root)
 		}
 	}
-	return authority, nil
+	if c.DNS == "" {
+		return authority, nil
+	}
+	settings, err := c.DNSSettings()
+	if err != nil {
+		return nil, err
+	}
+	authority.DNS, err = server.NewDNS(c.DNS, settings)
+	return authority, err
 }
 
 // prefixes parses networks, which the configuration has validated.

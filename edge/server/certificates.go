@@ -50,6 +50,7 @@ type certificates struct {
 	acme        *certmagic.ACMEIssuer
 	authority   *authority
 	view        atomic.Pointer[view]
+	stop        func() // ends the upkeep of the cache
 
 	mu      sync.Mutex
 	managed map[string]*managed
@@ -72,6 +73,7 @@ func newCertificates(ctx context.Context, o Options) *certificates {
 		RenewCheckInterval: o.Renewal.Check,
 		Logger:             c.log,
 	})
+	c.stop = sync.OnceFunc(c.cache.Stop)
 	c.authority = &authority{storage: o.Storage, export: filepath.Join(o.Data, "ca", "root.crt")}
 	c.own = c.newConfig()
 	c.own.Issuers = []certmagic.Issuer{c.authority}

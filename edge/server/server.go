@@ -298,7 +298,7 @@ func (s *Server) Taken() <-chan struct{} { return s.taken }
 
 // Stop ends the server. It accepts nothing more, and waits for the connections: each
 // closes after the next response, which says so. Those that are open when ctx ends are
-// closed.
+// closed. It may be called again.
 func (s *Server) Stop(ctx context.Context) {
 	streams, received := s.release(false)
 	var drained sync.WaitGroup
@@ -314,7 +314,7 @@ func (s *Server) Stop(ctx context.Context) {
 	drained.Wait()
 	s.end()
 	s.loops.Wait()
-	s.certificates.cache.Stop()
+	s.certificates.stop()
 }
 
 // release stops to accept connections, and returns what has to be drained. Where a new

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -45,14 +43,7 @@ func TestHTTP(t *testing.T) {
 		})
 	}
 	t.Run("HTTP/3", func(t *testing.T) {
-		transport := &http3.Transport{
-			TLSClientConfig: trusting,
-			Dial: func(ctx context.Context, _ string, config *tls.Config, quicConfig *quic.Config) (*quic.Conn, error) {
-				return quic.DialAddr(ctx, address(e.ports[443]), config, quicConfig)
-			},
-		}
-		defer transport.Close()
-		response, text := get(t, &http.Client{Transport: transport}, "https://shop.internal/")
+		response, text := get(t, e.http3Client(t, trusting), "https://shop.internal/")
 		require.Equal(t, "hello shop.internal https", text)
 		require.Equal(t, "HTTP/3.0", response.proto)
 	})

@@ -31,6 +31,7 @@ type stream struct {
 	// conns counts the connections, and pending those of which it is not yet known what
 	// serves them.
 	conns, pending sync.WaitGroup
+	undecided      sync.Map // those that are pending
 }
 
 // newStream serves what the listener accepts.
@@ -92,13 +93,20 @@ func (p *stream) drain(ctx context.Context) {
 	}
 	_, _ = p.first.Close(), p.second.Close()
 	_, _ = p.one.Close(), p.two.Close()
+	for c := range p.undecided.Range {
+		_ = c.(net.Conn).Close()
+	}
 }
 
 // serve finds out what a connection is for, and has it served.
 func (p *stream) serve(raw net.Conn) {
-	decided := sync.OnceFunc(p.pending.Done)
-	defer decided()
 	c := &conn{Conn: raw, close: sync.OnceFunc(p.conns.Done)}
+	p.undecided.Store(raw, nil)
+	decided := sync.OnceFunc(func() {
+		p.undecided.Delete(raw)
+		p.pending.Done()
+	})
+	defer decided()
 	limits := p.server.options.Limits
 	if p.server.balanced(raw) {
 		named := proxyproto.NewConn(raw, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(limits.Hello))

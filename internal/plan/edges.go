@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +57,7 @@ func (p *planner) reachable() error {
 			continue
 		}
 		node, known := p.Release.Hosts[c.Node]
-		if !known || !onlyLocal(node.Address) {
+		if !known || !servicedef.OnlyLocal(node.Address) {
 			continue
 		}
 		i := slices.IndexFunc(p.Release.Edges, func(e fleet.EdgeHost) bool { return !e.Machine.SameHost(node.Machine) })
@@ -86,12 +85,6 @@ func (p *planner) served(c servicedef.Component, route servicedef.Route) bool {
 	return slices.ContainsFunc(releasedOn(p.Release, c.Name, c.Node).Routes, func(r servicedef.Route) bool {
 		return r.Name == route.Name && r.AtEdges()
 	})
-}
-
-// onlyLocal reports whether an address of a node leads another host to itself.
-func onlyLocal(address string) bool {
-	ip, err := netip.ParseAddr(address)
-	return err == nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
 func (p *planner) warn(format string, args ...any) {

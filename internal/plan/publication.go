@@ -1,9 +1,7 @@
 package plan
 
 import (
-	"net"
 	"slices"
-	"strconv"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
@@ -77,7 +75,7 @@ func (p *publisher) serve(component string, r servicedef.Route, at servicedef.Pl
 		return
 	}
 	route.Upstreams = append(route.Upstreams, upstream)
-	if onlyLocal(p.source.AddressOf(m)) {
+	if servicedef.OnlyLocal(p.source.AddressOf(m)) {
 		if route.Local == nil {
 			route.Local = map[string]string{}
 		}
@@ -94,7 +92,7 @@ func (p *publisher) upstream(component, route string) (of fleet.Member, address 
 		}
 		for _, held := range m.Routes {
 			if held.Name == route && held.HostPort != 0 {
-				return m, net.JoinHostPort(address, strconv.Itoa(held.HostPort))
+				return m, servicedef.HostPort(address, held.HostPort)
 			}
 		}
 	}
@@ -133,7 +131,7 @@ func Following(r fleet.Release, definition *servicedef.Service, members []fleet.
 func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bool) {
 	for _, m := range source.Members {
 		for _, r := range m.Routes {
-			if net.JoinHostPort(source.AddressOf(m), strconv.Itoa(r.HostPort)) == upstream {
+			if servicedef.HostPort(source.AddressOf(m), r.HostPort) == upstream {
 				return m, true
 			}
 		}

@@ -1,0 +1,18 @@
+package servicedef
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// HostPort returns where a port is reached that is published on an address:
+// "10.0.0.1:23854".
+func HostPort(address string, port int) string { return net.JoinHostPort(address, strconv.Itoa(port)) }
+
+// OnlyLocal reports whether an address of a host leads another host to itself, as those of
+// loopback do.
+func OnlyLocal(address string) bool {
+	ip, err := netip.ParseAddr(address)
+	return err == nil && (ip.IsLoopback() || ip.IsUnspecified())
+}
