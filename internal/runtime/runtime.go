@@ -157,7 +157,8 @@ type ContainerSpec struct {
 	Memory int64
 	CPUs   float64
 	// LogSize bounds the container's log on disk, in bytes; an engine may exceed
-	// it by a single write. 0 means no bound.
+	// it by a single write, and by what a former run of the container has left there. 0
+	// means no bound.
 	LogSize int64
 	// StopTimeout is how long the container may take to stop; 0 kills it at once.
 	StopTimeout time.Duration

@@ -141,7 +141,7 @@ func writeRoutes(out io.Writer, list []listedRoute) error {
 	for _, r := range list {
 		url := r.URL
 		if url == "" {
-			url = r.Endpoint.String()
+			url = r.String()
 		}
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", url, r.Service, strings.Join(r.Components, ",")+"/"+r.Route, r.State,
 			servedBy(r), orDash(strings.Join(r.Options, ", ")), edgesText(r))

@@ -126,9 +126,9 @@ func (a *accessLog) report(e workflows.EdgeAccessLog) bool {
 	if e.Error != nil {
 		reason = e.Error.Message
 	}
-	switch before := a.reported[e.Edge]; {
-	case reason == before:
-	case reason == "":
+	switch reason {
+	case a.reported[e.Edge]:
+	case "":
 		a.session.Say("edge %s: it answers again", e.Edge)
 	default:
 		a.session.Say("edge %s: %s", e.Edge, ui.FirstLine(reason))

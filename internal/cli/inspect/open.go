@@ -29,11 +29,10 @@ func newOpen(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "open [SERVICE]",
 		Short: "Open a service in a browser, or its runs in Temporal's UI",
-		Long: `Open opens a service in your browser, at the URL at which the edges serve it: the
-first of its definition. With --ui, without a service, and where the edges serve
-nothing of the service, it opens Temporal's UI, at the runs of the service. It
-prints the address instead with --print, without a terminal, and where there is no
-xdg-open.`,
+		Long: `Open opens a service in your browser, at the first of the URLs at which the edges
+serve it. With --ui, without a service, and where the edges serve nothing of the
+service, it opens Temporal's UI, at the runs of the service. It prints the address
+instead with --print, without a terminal, and where there is no xdg-open.`,
 		Example: "  mcp open shop\n  curl $(mcp open shop --print)\n  mcp open shop --ui",
 		Args:    session.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -94,7 +93,7 @@ func openAddress(ctx context.Context, s *session.Session, o opened, printed bool
 }
 
 // urlsOf returns the URLs of a service that a browser can open, in the order of its
-// definition. Those that redirect to another come last.
+// routes. Those that redirect to another come last.
 func urlsOf(ctx context.Context, s *session.Session, service string) ([]string, error) {
 	var result workflows.RoutesResult
 	if err := s.Query(ctx, "open", workflows.RoutesName, workflows.RoutesInput{Service: service}, &result); err != nil {
