@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -113,8 +112,6 @@ func (a *accessLog) fresh(e workflows.EdgeAccessLog) []accessLine {
 	}
 	if e.Error == nil {
 		a.seen[e.Edge] = now
-	} else {
-		maps.Copy(now, known)
 	}
 	return lines
 }
