@@ -16,6 +16,16 @@ import (
 // pause is the time between two requests, or lines, of a client.
 const pause = 5 * time.Millisecond
 
+// paused waits, and reports whether the client goes on.
+func paused(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}
+
 // client returns an HTTP client of the site.
 func (j *Judge) client(keep bool) *http.Client {
 	return &http.Client{
@@ -35,7 +45,7 @@ func (j *Judge) client(keep bool) *http.Client {
 func (j *Judge) requests(ctx context.Context, c Client) {
 	client := j.client(c == Kept)
 	defer client.CloseIdleConnections()
-	for wait(ctx, pause) {
+	for paused(ctx) {
 		text, err := do(ctx, client, http.MethodGet, j.site.URL+"/", nil)
 		if err == nil {
 			j.answered(strings.TrimSpace(text))
@@ -50,7 +60,7 @@ func (j *Judge) downloads(ctx context.Context) {
 	defer client.CloseIdleConnections()
 	const blockPause = 50 * time.Millisecond
 	n := max(1, int(j.long/blockPause))
-	for wait(ctx, pause) {
+	for paused(ctx) {
 		text, err := do(ctx, client, http.MethodGet, fmt.Sprintf("%s/download?n=%d&pause=%s", j.site.URL, n, blockPause), nil)
 		if err == nil && len(text) != n<<10 {
 			err = fmt.Errorf("%d bytes instead of %d", len(text), n<<10)
@@ -63,7 +73,7 @@ func (j *Judge) downloads(ctx context.Context) {
 func (j *Judge) uploads(ctx context.Context) {
 	client := j.client(true)
 	defer client.CloseIdleConnections()
-	for wait(ctx, pause) {
+	for paused(ctx) {
 		body := &slowBody{blocks: max(1, int(j.long/slowPause))}
 		size := body.blocks << 10
 		text, err := do(ctx, client, http.MethodPost, j.site.URL+"/upload", body)
@@ -93,7 +103,7 @@ func (b *slowBody) Read(p []byte) (int, error) {
 func (j *Judge) lines(ctx context.Context) {
 	for ctx.Err() == nil {
 		j.note(ctx, Upgraded, j.converse(ctx))
-		wait(ctx, pause)
+		paused(ctx)
 	}
 }
 
@@ -119,10 +129,11 @@ func (j *Judge) converse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("the upgrade was answered with %s", response.Status)
 	}
-	for n := 0; wait(ctx, pause); n++ {
+	for n := 0; paused(ctx); n++ {
 		line := fmt.Sprintf("line %d\n", n)
 		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := io.WriteString(conn, line); err != nil {
@@ -159,14 +170,4 @@ func do(ctx context.Context, client *http.Client, method, url string, body io.Re
 		return "", fmt.Errorf("%s: %.200s", response.Status, text)
 	}
 	return string(text), nil
-}
-
-// wait waits, and reports whether ctx still holds.
-func wait(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }
