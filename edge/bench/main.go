@@ -47,30 +47,30 @@ func main() {
 		}
 		o.hosts = append(o.hosts, n)
 	}
-	// Debian keeps nginx and haproxy where the PATH of an ordinary user does not lead.
-	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin")
-	for _, program := range []string{"wrk", "nginx", "haproxy", o.edge, o.caddy} {
-		if _, err := exec.LookPath(program); err != nil {
-			fmt.Fprintf(os.Stderr, "bench: %v\nwrk, nginx and haproxy are Debian packages; make builds the others\n", err)
-			os.Exit(1)
-		}
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		stop()
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 // run measures every row and writes the report.
-func run(ctx context.Context, o options) error {
+func run(o options) error {
+	// Debian keeps nginx and haproxy where the PATH of an ordinary user does not lead.
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin"); err != nil {
+		return err
+	}
+	for _, program := range []string{"wrk", "nginx", "haproxy", o.edge, o.caddy} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w: wrk, nginx and haproxy are Debian packages; make builds the others", err)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	dir, err := os.MkdirTemp("", "mcp-edge-bench-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	var rows []row
 	for _, n := range o.hosts {
 		measured, err := measure(ctx, o, filepath.Join(dir, strconv.Itoa(n)), n)
