@@ -116,11 +116,11 @@ func (fc *faultCase) execute(r *rig) {
 	}
 	defer fc.clean()
 	if fc.scenario.steady {
-		fc.prober = fc.newProber(8 * time.Millisecond)
 		if fc.err = fc.watchOutside(); fc.err != nil {
 			fc.verdict = wrong
 			return
 		}
+		fc.prober = fc.newProber(8 * time.Millisecond)
 	}
 	fc.findings(fc.run())
 }
