@@ -85,11 +85,12 @@ func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
 
 // RemoveEdge forgets an edge and its key: it gets nothing any more, and ports that it
 // may still serve can be allocated again. The error is NotFound if there is no such
-// edge.
+// edge. One that still runs serves nothing any more.
 func RemoveEdge(ctx workflow.Context, name string) error {
 	if err := sendControl(ctx, "remove edge "+name, readTimeout, control.ForgetEdge, name); err != nil {
 		return readFailure(err)
 	}
+	publishTo(ctx, []string{name}, nil) // an edge to which nothing is published asks whether it is admitted
 	return nil
 }
 

@@ -85,7 +85,7 @@ func TestAnEdgeIsRemoved(t *testing.T) {
 	s := newHarness(t)
 	s.env.ExecuteWorkflow(workflows.RemoveEdgeName, "edge1")
 	require.NoError(t, s.env.GetWorkflowError())
-	require.Equal(t, []string{"ForgetEdge edge1"}, s.calls)
+	require.Equal(t, []string{"ForgetEdge edge1", "PublishRoutes edge1"}, s.calls, "the edge asks at once whether it is admitted")
 }
 
 func TestEdgesAreAskedForTheirStatus(t *testing.T) {

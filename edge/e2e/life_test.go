@@ -108,10 +108,7 @@ func TestTheLifeOfAnEdge(t *testing.T) {
 	})
 
 	t.Run("one that was removed serves nothing, and has it back when it is admitted again", func(t *testing.T) {
-		p.kill()
 		mcp(t, "edge", "remove", "front", "-y")
-		p = e.start()
-		await(t, func() bool { return strings.Contains(p.said(), "not admitted yet") }, p.said)
 		await(t, func() bool { return !e.listens() }, func() string { return "it listens yet" })
 		p.kill()
 
