@@ -34,6 +34,7 @@ var lines = map[string][]string{
 	"deploy":        {"S", "S other", "E"},
 	"dev":           {"--workspace E", "--dir E --publish E"},
 	"dev down":      {"--dir E", "--dir broken"},
+	"dev trust":     {"--dir E", "--dir broken"},
 	"doctor":        {""},
 	"edge":          {"E"},
 	"edge admit":    {"E", "front", "front -y", "front --fingerprint E", "front --key E"},
