@@ -207,7 +207,7 @@ func TestAFollowedDeployShowsItsOutcome(t *testing.T) {
 	w.define("ended", w.startingWithin("60s", "ended", "v1", `env = { MODE = "deaf" }`))
 	first := make(chan reply, 1)
 	go func() { first <- w.mcp("deploy", "ended", "--json") }()
-	w.untilRunning(workflows.DeployID("ended"))
+	w.awaitAttempt(workflows.DeployID("ended"), "RunContainer", 1) // the registry has it
 
 	t.Run("other options are refused", func(t *testing.T) {
 		refused := w.mcp("deploy", "ended", "--force")
