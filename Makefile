@@ -88,7 +88,7 @@ lint: $(LINT_TOOLS) ## check format, vet, imports between packages, and that wor
 # Tests on real parts wait more than they work: more packages at once than most
 # machines have processors, and the longest first. `make lint` vets them.
 .PHONY: test
-test: setup $(RUN_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
+test: setup $(RUN_TOOLS) $(EDGE_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
 	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 4 ./test/crash ./test/e2e $$(go list ./... | grep -v /bench/temporalserver)
 	@cd edge && go test -vet=off -timeout 30m $(TESTFLAGS) ./...
 
