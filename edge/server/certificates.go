@@ -33,6 +33,10 @@ const fallback = "localhost"
 // mostRetry is the longest time between two attempts to obtain a certificate.
 const mostRetry = time.Hour
 
+// firstTime is how long a handshake waits for the first attempt to obtain the certificate
+// of its hostname: a route may be asked for as soon as it is published.
+const firstTime = 10 * time.Second
+
 // cleaning is how often the storage is cleaned.
 const cleaning = 24 * time.Hour
 
@@ -61,6 +65,7 @@ type managed struct {
 	config  *certmagic.Config
 	stop    context.CancelFunc
 	attempt context.CancelFunc // ends the attempt to obtain it
+	tried   chan struct{}      // is closed when the first attempt has ended
 	problem string
 	failed  time.Time
 }
@@ -150,7 +155,7 @@ func (c *certificates) apply(v *view) (problems []string) {
 			problems = append(problems, fmt.Sprintf("%s has no certificate: an authority signs a wildcard only after a DNS-01 challenge; set edge.acme.dns, or name a file in edge.certificates", name))
 		case c.managed[name] == nil:
 			ctx, cancel := context.WithCancel(c.life)
-			m := &managed{config: config, stop: cancel, attempt: func() {}}
+			m := &managed{config: config, stop: cancel, attempt: func() {}, tried: make(chan struct{})}
 			c.managed[name] = m
 			go c.manage(ctx, name, m)
 		}
@@ -161,8 +166,11 @@ func (c *certificates) apply(v *view) (problems []string) {
 // manage loads the certificate of a hostname, or obtains it, until that succeeds. Then
 // it is in the cache, which renews it.
 func (c *certificates) manage(ctx context.Context, name string, m *managed) {
+	tried := sync.OnceFunc(func() { close(m.tried) })
+	defer tried()
 	for wait := c.options.Renewal.Retry; ctx.Err() == nil; wait = min(2*wait, mostRetry) {
 		err := c.load(ctx, name, m)
+		tried()
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -282,7 +290,30 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	if cert := c.files.get(name); cert != nil {
 		return cert, nil
 	}
-	return c.own.GetCertificate(hello)
+	cert, err := c.own.GetCertificate(hello)
+	if err != nil && c.await(hello.Context(), name) {
+		cert, err = c.own.GetCertificate(hello)
+	}
+	return cert, err
+}
+
+// await waits for the first attempt to obtain the certificate of a hostname, and reports
+// whether it has ended. There is none for a hostname whose certificate is not managed.
+func (c *certificates) await(ctx context.Context, name string) bool {
+	c.mu.Lock()
+	m := cmp.Or(c.managed[name], c.managed[wildcard(name)])
+	c.mu.Unlock()
+	if m == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstTime)
+	defer cancel()
+	select {
+	case <-m.tried:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // states returns what is known of each hostname's certificate, sorted by hostname.

@@ -149,3 +149,20 @@ func TestAChangeOfPortsTouchesNoConnection(t *testing.T) {
 	m, _ := slow.Body.Read(text[n:])
 	require.Equal(t, "begin end", string(text[:n+m]))
 }
+
+// A route may be asked for as soon as it is published, before its hostname has a
+// certificate.
+func TestAHandshakeWaitsForTheCertificate(t *testing.T) {
+	web := upstream(t, func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("hello " + r.Host)) })
+	e := start(t, nil, publish("first", l7(443, "first.internal", web)))
+	e.secured(t, "first.internal")
+	trusting := e.trusting(t)
+	for i := range 20 {
+		name := "shop" + strconv.Itoa(i)
+		require.Empty(t, e.Apply(e.proxy.Publish(publish(name, l7(443, name+".internal", web), l7(443, "*."+name+".internal", web)))))
+		for _, host := range []string{name + ".internal", "any." + name + ".internal"} {
+			_, text := get(t, e.client(trusting, "HTTP/1.1"), "https://"+host+"/")
+			require.Equal(t, "hello "+host, text)
+		}
+	}
+}
