@@ -160,10 +160,19 @@ type EdgeAnswer struct {
 	Admitted bool `json:"admitted"`
 	// Publications are those that the edge does not have, also those without routes.
 	Publications []Publication `json:"publications,omitempty"`
+	// Keys are those of all admitted edges, sorted: what edges share is sealed to them.
+	Keys []string `json:"keys,omitempty"`
+	// Pass is Secret, sealed to the edge's key. With it the edge proves its requests to
+	// the storage that edges share.
+	Pass   []byte `json:"pass,omitempty"`
+	Secret []byte `json:"-"`
 	// More is set where not all of them are in the answer. The edge announces itself again
 	// once it serves these, with the versions that it has by then.
 	More bool `json:"more,omitempty"`
 }
+
+// PassSubject names the Pass of an edge for package seal.
+func PassSubject(edge string) string { return "edge-pass/" + edge }
 
 // EdgeStatus is what an edge reports of itself.
 type EdgeStatus struct {

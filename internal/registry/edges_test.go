@@ -45,10 +45,10 @@ func TestAnEdgeGetsNothingUntilItsKeyIsAdmitted(t *testing.T) {
 	require.Equal(t, []string{"shop"}, f.edge("berlin").Stale)
 	answer, err = f.announce("berlin", nil)
 	require.NoError(t, err)
-	require.Equal(t, fleet.EdgeAnswer{Admitted: true, Publications: []fleet.Publication{made.Publication}}, answer)
+	require.Equal(t, fleet.EdgeAnswer{Admitted: true, Keys: answer.Keys, Secret: answer.Secret, Publications: []fleet.Publication{made.Publication}}, answer)
 	answer, err = f.announce("berlin", map[string]int64{"shop": made.Publication.Version})
 	require.NoError(t, err)
-	require.Equal(t, fleet.EdgeAnswer{Admitted: true}, answer)
+	require.Equal(t, fleet.EdgeAnswer{Admitted: true, Keys: answer.Keys, Secret: answer.Secret}, answer)
 	require.Empty(t, f.edge("berlin").Stale, "its announcement says what it has")
 
 	release, err = f.store.Release(t.Context(), "shop")
