@@ -32,6 +32,8 @@ type Options struct {
 	// Ports maps the port of a route to the one on which the edge listens instead.
 	Ports  map[int]int
 	Router *Router
+	// Learn is called with each answer to an announcement, before it is served.
+	Learn func(context.Context, fleet.EdgeAnswer) error
 	// Telemetry must have instrumented the client's connection.
 	Telemetry *telemetry.Telemetry
 	Log       *slog.Logger

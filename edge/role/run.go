@@ -90,6 +90,8 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	}
 	defer c.Close()
 
+	shared := NewShared(c, o.Name, identity, o.Log)
+	o.Server.Storage = shared.Storage()
 	front, err := newFront(ctx, o, logs)
 	if err != nil {
 		return err
@@ -117,7 +119,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	}
 	edge := Start(c, Options{
 		Name: o.Name, Version: o.Version, Key: identity.Key(), Machine: host, Addresses: o.Addresses, Ports: o.Server.Ports,
-		Router: router, Telemetry: measured, Log: o.Log,
+		Router: router, Learn: front.learning(shared), Telemetry: measured, Log: o.Log,
 	})
 	select {
 	case err = <-edge.Failed():
@@ -146,6 +148,9 @@ func endOf(ctx context.Context, err error) error {
 type front struct {
 	proxy  *proxy.Proxy
 	server *server.Server
+	// private is set where the own authority signs for every hostname, and rooted once
+	// its root certificate is known.
+	private, rooted bool
 }
 
 func newFront(ctx context.Context, o ProcessOptions, logs *access.Logs) (*front, error) {
@@ -162,12 +167,38 @@ func newFront(ctx context.Context, o ProcessOptions, logs *access.Logs) (*front,
 	if err != nil {
 		return nil, err
 	}
-	if o.Server.ACME == nil {
-		if _, err := s.Root(ctx); err != nil { // clients need it before the first handshake
-			o.Log.Error("the edge's own authority signs nothing", "error", err)
+	return &front{proxy: served, server: s, private: o.Server.ACME == nil}, nil
+}
+
+// rootTime is how long the routes of an edge that has just been admitted wait for the
+// root certificate that edges share, and rootEvery how often it is asked for.
+const (
+	rootTime  = 4 * time.Second
+	rootEvery = 200 * time.Millisecond
+)
+
+// learning returns what an edge does with each answer before it serves it. Clients need
+// the root certificate before the first handshake.
+func (f *front) learning(shared *Shared) func(context.Context, fleet.EdgeAnswer) error {
+	return func(ctx context.Context, answer fleet.EdgeAnswer) error {
+		if err := shared.Learn(answer); err != nil || !answer.Admitted || !f.private || f.rooted {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, rootTime)
+		defer cancel()
+		for {
+			_, err := f.server.Root(ctx)
+			f.rooted = err == nil
+			if err == nil || !fault.Is(err, fault.Unauthorized) { // until another edge has sealed it to this one
+				return err
+			}
+			select {
+			case <-time.After(rootEvery):
+			case <-ctx.Done():
+				return err
+			}
 		}
 	}
-	return &front{served, s}, nil
 }
 
 // stop ends the connections, within that time.

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/metacircular/mcp/edge/table"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -36,6 +37,9 @@ const mostRetry = time.Hour
 // firstTime is how long a handshake waits for the first attempt to obtain the certificate
 // of its hostname: a route may be asked for as soon as it is published.
 const firstTime = 10 * time.Second
+
+// sealingRetry is the time between two attempts to read what is not sealed to this edge.
+const sealingRetry = 5 * time.Second
 
 // cleaning is how often the storage is cleaned.
 const cleaning = 24 * time.Hour
@@ -79,22 +83,24 @@ func newCertificates(ctx context.Context, o Options) *certificates {
 		Logger:             c.log,
 	})
 	c.stop = sync.OnceFunc(c.cache.Stop)
-	c.authority = &authority{storage: o.Storage, export: filepath.Join(o.Data, "ca", "root.crt")}
-	c.own = c.newConfig()
+	c.authority = &authority{storage: o.Storage, cache: o.cache, export: filepath.Join(o.Data, "ca", "root.crt")}
+	// What the own authority signs is not shared: each edge signs for itself, also while
+	// the storage is away.
+	c.own = c.newConfig(cmp.Or(o.cache, o.Storage), nil)
 	c.own.Issuers = []certmagic.Issuer{c.authority}
 	c.own.DisableARI = true
 	if o.ACME != nil {
-		c.public = c.newConfig()
+		c.public = c.newConfig(o.Storage, o.cache)
 		c.acme = certmagic.NewACMEIssuer(c.public, acmeIssuer(o, c.log))
 		c.public.Issuers = []certmagic.Issuer{c.acme}
 	}
 	return c
 }
 
-func (c *certificates) newConfig() *certmagic.Config {
+func (c *certificates) newConfig(storage, cache certmagic.Storage) *certmagic.Config {
 	return certmagic.New(c.cache, certmagic.Config{
-		Storage:            c.options.Storage,
-		LocalCache:         c.options.cache,
+		Storage:            storage,
+		LocalCache:         cache,
 		RenewalWindowRatio: c.options.Renewal.Window,
 		OnEvent:            c.event,
 		ShouldEmitFunc:     func(event string) bool { return event == "cert_failed" || event == "cert_obtained" },
@@ -179,8 +185,12 @@ func (c *certificates) manage(ctx context.Context, name string, m *managed) {
 			m.problem, m.failed = err.Error(), time.Now()
 		}
 		c.mu.Unlock()
+		pause := wait
+		if fault.Is(err, fault.Unauthorized) { // another edge is about to seal it to this one
+			pause = min(wait, sealingRetry)
+		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
@@ -218,11 +228,16 @@ func (c *certificates) load(ctx context.Context, name string, m *managed) error 
 
 // clean removes from the storage what has expired long ago.
 func (c *certificates) clean() {
-	err := certmagic.CleanStorage(c.life, c.options.Storage, certmagic.CleanStorageOptions{
-		Logger: c.log, Interval: cleaning / 2, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: 30 * 24 * time.Hour,
-	})
-	if err != nil && c.life.Err() == nil {
-		c.options.Log.Info("the storage of certificates was not cleaned", "error", err)
+	for _, storage := range []certmagic.Storage{c.options.Storage, c.options.cache} {
+		if storage == nil {
+			continue
+		}
+		err := certmagic.CleanStorage(c.life, storage, certmagic.CleanStorageOptions{
+			Logger: c.log, Interval: cleaning / 2, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: 30 * 24 * time.Hour,
+		})
+		if err != nil && c.life.Err() == nil {
+			c.options.Log.Info("the storage of certificates was not cleaned", "error", err)
+		}
 	}
 }
 
