@@ -5,28 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/metacircular/mcp/internal/fault"
-)
-
-// Limits of what edges store.
-const (
-	// MaxStorageKey is the length of the longest key, and name of a lock, in bytes.
-	MaxStorageKey = 512
-	// MaxStorageValue is the size of the largest value, in bytes.
-	MaxStorageValue = 256 << 10
-	// MaxStorageLease is the longest lease of a lock.
-	MaxStorageLease = time.Hour
-	// StorageProofTime is how long a request is valid, and by how much the clocks of an
-	// edge and of a control worker may differ.
-	StorageProofTime = 5 * time.Minute
-
-	maxStorageHolder    = 128
-	maxStorageOperation = 2*MaxStorageValue + 8<<10
 )
 
 // StorageVerb is what an edge does with the storage that it shares with others.
@@ -99,75 +78,17 @@ type StorageEntry struct {
 // its secret.
 func (o StorageOperation) Proven(edge string, secret []byte, now time.Time) (StorageRequest, error) {
 	o.Edge, o.At, o.Nonce = edge, now.UTC(), rand.Text()
-	if err := o.check(); err != nil {
-		return StorageRequest{}, err
-	}
 	text, err := json.Marshal(o)
 	if err != nil {
 		return StorageRequest{}, err
 	}
-	return StorageRequest{Edge: edge, Operation: text, Proof: storageProof(secret, text)}, nil
+	return StorageRequest{Edge: edge, Operation: text, Proof: StorageProof(secret, text)}, nil
 }
 
-// Open returns the operation of a request. The error is Unauthorized where the secret
-// does not prove it, or its time is not about now.
-func (r StorageRequest) Open(secret []byte, now time.Time) (o StorageOperation, err error) {
-	if len(r.Operation) > maxStorageOperation {
-		return o, fault.New(fault.Invalid, "a request to the storage of edges has %d bytes: at most %d are permitted", len(r.Operation), maxStorageOperation)
-	}
-	if len(secret) == 0 || !hmac.Equal(r.Proof, storageProof(secret, r.Operation)) {
-		return o, fault.New(fault.Unauthorized, "the request is not one of edge %s", Text(r.Edge, 100)).
-			WithHint("it announces itself within a minute, and gets its secret anew")
-	}
-	if err := json.Unmarshal(r.Operation, &o); err != nil {
-		return o, fault.Wrap(fault.Invalid, err, "a request to the storage of edges")
-	}
-	switch age := now.Sub(o.At); {
-	case o.Edge != r.Edge:
-		return o, fault.New(fault.Unauthorized, "the request is not one of edge %s", Text(r.Edge, 100))
-	case age.Abs() > StorageProofTime:
-		return o, fault.New(fault.Unauthorized, "the request of edge %s is %s old", r.Edge, age.Round(time.Second)).
-			WithHint("set the clocks of the edge and of the control workers: they may differ by %s", StorageProofTime)
-	}
-	return o, o.check()
-}
-
-func storageProof(secret, text []byte) []byte {
+// StorageProof returns the proof of an operation in JSON.
+func StorageProof(secret, text []byte) []byte {
 	h := hmac.New(sha256.New, secret)
 	h.Write([]byte("mcp edge storage\n"))
 	h.Write(text)
 	return h.Sum(nil)
-}
-
-// check refuses an operation that cannot be carried out.
-func (o StorageOperation) check() error {
-	refuse := func(format string, args ...any) error {
-		return fault.New(fault.Invalid, "the storage of edges: "+format, args...)
-	}
-	for _, key := range []string{o.Key, o.After} {
-		if len(key) > MaxStorageKey || !utf8.ValidString(key) || strings.ContainsFunc(key, unicode.IsControl) {
-			return refuse("%.200q is no key of at most %d bytes", key, MaxStorageKey)
-		}
-	}
-	switch o.Verb {
-	case StorageLoad, StorageStore, StorageReplace, StorageDelete:
-	case StorageList:
-		return nil
-	case StorageLock, StorageUnlock:
-		if o.Holder == "" || len(o.Holder) > maxStorageHolder || !utf8.ValidString(o.Holder) || strings.ContainsFunc(o.Holder, unicode.IsControl) {
-			return refuse("%.200q is no holder of a lock", o.Holder)
-		}
-		if o.Verb == StorageLock && (o.Lease <= 0 || o.Lease > MaxStorageLease) {
-			return refuse("a lease of %s: it must be at most %s", o.Lease, MaxStorageLease)
-		}
-	default:
-		return refuse("%.200q is no verb", o.Verb)
-	}
-	switch {
-	case o.Key == "":
-		return refuse("a key is missing")
-	case len(o.Value) > MaxStorageValue:
-		return refuse("the value of %s has %d bytes: at most %d are permitted", o.Key, len(o.Value), MaxStorageValue)
-	}
-	return nil
 }

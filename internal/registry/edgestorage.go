@@ -41,7 +41,7 @@ func (s *Store) UseStorage(ctx context.Context, r fleet.StorageRequest, run stri
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		o, err := r.Open(secret, time.Now())
+		o, err := proven(r, secret, time.Now())
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func firstTime(ctx context.Context, tx pgx.Tx, proof []byte, run string) error {
 	var by string
 	err := tx.QueryRow(ctx, `
 		insert into edge_requests as known (proof, run, expiry) values ($1, $2, now() + $3)
-		on conflict (proof) do update set run = known.run returning run`, proof, run, 3*fleet.StorageProofTime).Scan(&by)
+		on conflict (proof) do update set run = known.run returning run`, proof, run, 3*proofTime).Scan(&by)
 	if err == nil && by != run {
 		return fault.New(fault.Unauthorized, "the request to the storage of edges is a copy of an earlier one")
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,9 +83,13 @@ func TestOnlyAnAdmittedEdgeUsesTheStorage(t *testing.T) {
 	} {
 		require.Equal(t, fault.Unauthorized, fault.Of(run(r)).Kind, name)
 	}
-	late, err := load.Proven("berlin", berlin.secret, time.Now().Add(-2*fleet.StorageProofTime))
-	require.NoError(t, err)
-	require.ErrorContains(t, run(late), "10m0s old")
+	for _, off := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
+		r, err := load.Proven("berlin", berlin.secret, time.Now().Add(off))
+		require.NoError(t, err)
+		err = run(r)
+		require.Equal(t, fault.Unauthorized, fault.Of(err).Kind)
+		require.ErrorContains(t, err, "10m0s old")
+	}
 
 	t.Run("a request to write counts once", func(t *testing.T) {
 		r := berlin.request(save)
@@ -117,6 +122,24 @@ func TestWhatEdgesStore(t *testing.T) {
 	lisbon.use(op(fleet.StorageDelete, "a", ""))
 	require.True(t, berlin.use(op(fleet.StorageLoad, "a/b", "")).Missing)
 
+	t.Run("what cannot be carried out", func(t *testing.T) {
+		for name, o := range map[string]fleet.StorageOperation{
+			"no verb":             {Key: "a"},
+			"no key":              {Verb: fleet.StorageDelete},
+			"a long key":          {Verb: fleet.StorageLoad, Key: strings.Repeat("a", 513)},
+			"a control character": {Verb: fleet.StorageLoad, Key: "a\x00"},
+			"a large value":       {Verb: fleet.StorageStore, Key: "a", Value: make([]byte, 256<<10+1)},
+			"a larger value":      {Verb: fleet.StorageStore, Key: "a", Value: make([]byte, 1<<20)},
+			"no holder":           {Verb: fleet.StorageLock, Key: "a", Lease: time.Second},
+			"no lease":            {Verb: fleet.StorageLock, Key: "a", Holder: "h"},
+			"a long lease":        {Verb: fleet.StorageLock, Key: "a", Holder: "h", Lease: 2 * time.Hour},
+		} {
+			_, err := berlin.try(o)
+			require.Equal(t, fault.Invalid, fault.Of(err).Kind, name)
+		}
+		berlin.use(fleet.StorageOperation{Verb: fleet.StorageStore, Key: strings.Repeat("a", 512), Value: make([]byte, 256<<10)})
+		berlin.use(op(fleet.StorageDelete, strings.Repeat("a", 512), ""))
+	})
 	t.Run("a lock belongs to one edge", func(t *testing.T) {
 		lock := fleet.StorageOperation{Verb: fleet.StorageLock, Key: "l", Holder: "same", Lease: time.Hour}
 		require.True(t, berlin.use(lock).Done)
