@@ -34,12 +34,16 @@ const fallback = "localhost"
 // mostRetry is the longest time between two attempts to obtain a certificate.
 const mostRetry = time.Hour
 
+// sealingRetry is the time before the second attempt to read what is not sealed to this
+// edge. It doubles with each.
+const sealingRetry = 2 * time.Second
+
+// loadingTime is how long the ports wait for certificates that are on disk.
+const loadingTime = 3 * time.Second
+
 // firstTime is how long a handshake waits for the first attempt to obtain the certificate
 // of its hostname: a route may be asked for as soon as it is published.
 const firstTime = 10 * time.Second
-
-// sealingRetry is the time between two attempts to read what is not sealed to this edge.
-const sealingRetry = 5 * time.Second
 
 // cleaning is how often the storage is cleaned.
 const cleaning = 24 * time.Hour
@@ -69,7 +73,8 @@ type managed struct {
 	config  *certmagic.Config
 	stop    context.CancelFunc
 	attempt context.CancelFunc // ends the attempt to obtain it
-	tried   chan struct{}      // is closed when the first attempt has ended
+	tried   chan struct{}      // closed after the first attempt to load or obtain it
+	refused error              // why the last attempt failed
 	problem string
 	failed  time.Time
 }
@@ -138,8 +143,24 @@ func private(name string) bool {
 }
 
 // apply makes the certificates those of the view's hostnames, and returns why some
-// cannot be.
+// cannot be. It waits a while for those on disk: a client that connects to a port which
+// is opened, or taken from another process, must not come before them.
 func (c *certificates) apply(v *view) (problems []string) {
+	problems, loading := c.change(v)
+	end := time.NewTimer(loadingTime)
+	defer end.Stop()
+	for _, loaded := range loading {
+		select {
+		case <-loaded:
+		case <-end.C:
+			return problems
+		}
+	}
+	return problems
+}
+
+// change is apply, which returns what is closed when a certificate on disk is loaded.
+func (c *certificates) change(v *view) (problems []string, loading []chan struct{}) {
 	names := maps.Clone(v.secure)
 	if v.anonymous {
 		names[fallback] = true
@@ -163,15 +184,25 @@ func (c *certificates) apply(v *view) (problems []string) {
 			ctx, cancel := context.WithCancel(c.life)
 			m := &managed{config: config, stop: cancel, attempt: func() {}, tried: make(chan struct{})}
 			c.managed[name] = m
+			if c.onDisk(name, config) {
+				loading = append(loading, m.tried)
+			}
 			go c.manage(ctx, name, m)
 		}
 	}
-	return problems
+	return problems, loading
+}
+
+// onDisk reports whether the certificate of a hostname is on this host's disk.
+func (c *certificates) onDisk(name string, config *certmagic.Config) bool {
+	disk := cmp.Or(c.options.cache, c.options.Storage)
+	return disk.Exists(c.life, certmagic.StorageKeys.SiteCert(config.Issuers[0].IssuerKey(), name))
 }
 
 // manage loads the certificate of a hostname, or obtains it, until that succeeds. Then
 // it is in the cache, which renews it.
 func (c *certificates) manage(ctx context.Context, name string, m *managed) {
+	sealing := sealingRetry
 	tried := sync.OnceFunc(func() { close(m.tried) })
 	defer tried()
 	for wait := c.options.Renewal.Retry; ctx.Err() == nil; wait = min(2*wait, mostRetry) {
@@ -181,13 +212,16 @@ func (c *certificates) manage(ctx context.Context, name string, m *managed) {
 			return
 		}
 		c.mu.Lock()
-		if !errors.Is(err, context.Canceled) { // which event has recorded
+		if errors.Is(err, context.Canceled) { // event has recorded why
+			err = m.refused
+		} else {
 			m.problem, m.failed = err.Error(), time.Now()
 		}
 		c.mu.Unlock()
 		pause := wait
 		if fault.Is(err, fault.Unauthorized) { // another edge is about to seal it to this one
-			pause = min(wait, sealingRetry)
+			pause = min(wait, sealing)
+			sealing *= 2
 		}
 		select {
 		case <-time.After(pause):
@@ -253,7 +287,7 @@ func (c *certificates) event(_ context.Context, event string, data map[string]an
 	switch event {
 	case "cert_failed":
 		err, _ := data["error"].(error)
-		m.problem, m.failed = fmt.Sprint(err), time.Now()
+		m.refused, m.problem, m.failed = err, fmt.Sprint(err), time.Now()
 		c.options.Log.Warn("a certificate could not be obtained", "hostname", name, "renewal", data["renewal"], "error", err)
 		m.attempt() // the next one is this package's to time, unless it renews
 	case "cert_obtained":
