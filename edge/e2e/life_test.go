@@ -13,6 +13,8 @@ import (
 func TestTheLifeOfAnEdge(t *testing.T) {
 	deploy(t, "shop", "first")
 	e := newSite(t, "front", "")
+	// Else what it shares is sealed to an edge that is away.
+	t.Cleanup(func() { mcp(t, "edge", "remove", "front", "-y") })
 	p := e.start()
 
 	t.Run("it gets nothing before it is admitted", func(t *testing.T) {
