@@ -115,8 +115,8 @@ func (a *Control) PinEdge(ctx context.Context, in fleet.EdgeAdmission) (fleet.Ed
 	return a.Registry.AdmitEdge(ctx, in)
 }
 
-// ForgetEdge deletes an edge with its key and all that it has acknowledged. The error
-// is NotFound if there is no such edge.
+// ForgetEdge deletes an edge with its key and all that it has acknowledged, if there is
+// such an edge.
 func (a *Control) ForgetEdge(ctx context.Context, edge string) error {
 	return a.Registry.RemoveEdge(ctx, edge)
 }

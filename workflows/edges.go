@@ -111,8 +111,8 @@ func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
 }
 
 // RemoveEdge forgets an edge and its key: it gets nothing any more, and ports that it
-// may still serve can be allocated again. The error is NotFound if there is no such
-// edge. One that still runs serves nothing any more.
+// may still serve can be allocated again. One that still runs serves nothing any more.
+// Where there is no such edge, nothing is left to do.
 func RemoveEdge(ctx workflow.Context, name string) error {
 	if err := sendControl(ctx, "remove edge "+name, readTimeout, control.ForgetEdge, name); err != nil {
 		return readFailure(err)

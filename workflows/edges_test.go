@@ -81,15 +81,12 @@ func TestARequestToTheStorageIsCarriedOutByItsRun(t *testing.T) {
 	require.Equal(t, fault.Unauthorized, refusal(t, s, workflows.EdgeStorageName, request).Kind)
 }
 
-func TestAnUnknownEdgeIsNotAdmittedAndNotRemoved(t *testing.T) {
+func TestAnUnknownEdgeIsNotAdmitted(t *testing.T) {
 	unknown := fault.New(fault.NotFound, "no edge is called edge9")
 	s := newHarness(t)
 	s.fail = failing("PinEdge", 0, unknown)
 	require.Equal(t, fault.NotFound, refusal(t, s, workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "edge9"}).Kind)
 	require.Empty(t, s.calls)
-	s = newHarness(t)
-	s.fail = failing("ForgetEdge", 0, unknown)
-	require.Equal(t, fault.NotFound, refusal(t, s, workflows.RemoveEdgeName, "edge9").Kind)
 }
 
 func TestAnEdgeIsRemoved(t *testing.T) {

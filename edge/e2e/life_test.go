@@ -131,6 +131,7 @@ func TestTheLifeOfAnEdge(t *testing.T) {
 			out := mcp(t, "logs", "--edge", "shop")
 			return strings.Contains(out, "GET") && strings.Contains(out, "shop.localhost")
 		}, func() string { return "no line" })
+		require.Contains(t, mcp(t, "logs", "--edge", "shop", "--json"), `"route":"http","endpoint":"shop.localhost:443"`)
 	})
 }
 

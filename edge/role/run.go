@@ -210,9 +210,13 @@ func (f *front) stop(drain time.Duration) {
 
 // lineOf returns the line of the access log.
 func lineOf(a proxy.Access) fleet.Access {
-	return fleet.Access{
-		Time: a.Begun.Add(a.Duration), Protocol: a.Protocol, Client: a.Client.String(),
-		Method: a.Method, Host: a.Host, Path: a.Path, Status: a.Status, Sent: a.Bytes,
+	line := fleet.Access{
+		Time: a.Begun.Add(a.Duration), Route: a.Route, Endpoint: a.Endpoint, Protocol: a.Protocol, Client: a.Client.String(),
+		Method: a.Method, Host: a.Host, Path: a.Path, Status: a.Status, Received: a.Received, Sent: a.Bytes,
 		Upstream: a.Upstream, DurationMS: float64(a.Duration) / float64(time.Millisecond),
 	}
+	if a.Err != nil {
+		line.Error = a.Err.Error()
+	}
+	return line
 }

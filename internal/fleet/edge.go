@@ -235,3 +235,26 @@ type EndpointHolder struct {
 	Endpoint Endpoint `json:"endpoint"`
 	Service  string   `json:"service"`
 }
+// ProblemsNow returns what keeps an edge from serving part of what it should, each once:
+// what its status says, and what it has answered to publications. An edge that answers
+// now, and has acknowledged the newest publication of a service, has overcome what its
+// status does not repeat.
+func (e EdgeState) ProblemsNow(answers bool) []string {
+	var problems []string
+	add := func(all []string) {
+		for _, problem := range all {
+			if !slices.Contains(problems, problem) {
+				problems = append(problems, problem)
+			}
+		}
+	}
+	if e.Status != nil {
+		add(e.Status.Problems)
+	}
+	for _, service := range slices.Sorted(maps.Keys(e.Problems)) {
+		if !answers || slices.Contains(e.Stale, service) {
+			add(e.Problems[service])
+		}
+	}
+	return problems
+}

@@ -72,7 +72,7 @@ func TestTheKeyOfAnEdgeIsPinned(t *testing.T) {
 	require.Equal(t, before, f.edge("berlin"))
 
 	require.NoError(t, f.store.RemoveEdge(t.Context(), "berlin"))
-	require.True(t, fault.Is(f.store.RemoveEdge(t.Context(), "berlin"), fault.NotFound))
+	require.NoError(t, f.store.RemoveEdge(t.Context(), "berlin"), "the answer to the first call may have been lost")
 	answer, err := f.store.AnnounceEdge(t.Context(), fleet.EdgeRecord{Name: "berlin", Key: "age1thief"})
 	require.NoError(t, err)
 	require.False(t, answer.Admitted)
