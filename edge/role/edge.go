@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,7 +37,9 @@ type Options struct {
 	Learn func(context.Context, fleet.EdgeAnswer) error
 	// Telemetry must have instrumented the client's connection.
 	Telemetry *telemetry.Telemetry
-	Log       *slog.Logger
+	// Interceptors wrap every activity, the first of them outermost.
+	Interceptors []interceptor.WorkerInterceptor
+	Log          *slog.Logger
 }
 
 // stopTime is how long running activities may take when the edge stops; the next
@@ -140,7 +143,7 @@ func (e *Edge) poll() error {
 		DisableWorkflowWorker:     true,
 		WorkerStopTimeout:         2 * stopTime,
 		BackgroundActivityContext: e.activities,
-		Interceptors:              []interceptor.WorkerInterceptor{activities.NewInterceptor(), e.options.Telemetry.Steps()},
+		Interceptors:              slices.Concat(e.options.Interceptors, []interceptor.WorkerInterceptor{activities.NewInterceptor(), e.options.Telemetry.Steps()}),
 		OnFatalError: func(err error) {
 			select {
 			case e.pollFailed <- fmt.Errorf("poll %s: %w", queue, err):

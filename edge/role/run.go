@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 
 	"github.com/metacircular/mcp/edge/access"
 	"github.com/metacircular/mcp/edge/proxy"
@@ -36,8 +37,10 @@ type ProcessOptions struct {
 	// Proxy and Server configure the rooms below; what Run knows itself is set by it.
 	Proxy  proxy.Options
 	Server server.Options
-	// Temporal is the connection.
-	Temporal client.Options
+	// Temporal is the connection, and Interceptors wrap every activity, the first of them
+	// outermost.
+	Temporal     client.Options
+	Interceptors []interceptor.WorkerInterceptor
 	// Metrics is the address of metrics and health; "" or "off" means none.
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
@@ -119,7 +122,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	}
 	edge := Start(c, Options{
 		Name: o.Name, Version: o.Version, Key: identity.Key(), Machine: host, Addresses: o.Addresses, Ports: o.Server.Ports,
-		Router: router, Learn: front.learning(shared), Telemetry: measured, Log: o.Log,
+		Router: router, Learn: front.learning(shared), Telemetry: measured, Interceptors: o.Interceptors, Log: o.Log,
 	})
 	select {
 	case err = <-edge.Failed():
