@@ -74,6 +74,7 @@ type EdgeStore interface {
 	RecordEdgeStatus(ctx context.Context, edge string, status fleet.EdgeStatus) error
 	EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error)
 	ThinEdges(ctx context.Context, before time.Time) error
+	UseStorage(ctx context.Context, r fleet.StorageRequest, run string) (fleet.StorageAnswer, error)
 }
 
 // NodeStore keeps the nodes and the machines that hold their names.
