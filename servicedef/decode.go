@@ -22,6 +22,10 @@ func (r *report) decode(key string, value any, into reflect.Value) {
 			return
 		}
 	}
+	if n, ok := into.Addr().Interface().(*Networks); ok {
+		n.decodeTOML(r, key, value)
+		return
+	}
 	var fits bool
 	switch into.Kind() {
 	case reflect.Pointer:

@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/hosts"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/probe"
@@ -42,6 +43,9 @@ type Node struct {
 	MachineFile string
 	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
 	TaskLogs string
+	// Names is the directory with the files that containers have as /etc/hosts. It must
+	// outlive a reboot. "" gives components no names.
+	Names string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -69,6 +73,9 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+	}
+	if r.Names != "" {
+		served.Hosts = hosts.Files{Dir: r.Names}
 	}
 	if r.TaskLogs != "" {
 		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}

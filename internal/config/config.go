@@ -92,6 +92,8 @@ type Node struct {
 	Machine string `toml:"machine"`
 	// Logs is the directory that keeps the output of steps and jobs.
 	Logs string `toml:"logs"`
+	// Names is the directory with the files that containers have as /etc/hosts.
+	Names string `toml:"names"`
 }
 
 // Monitor configures how nodes are monitored. Only control workers read it.
@@ -128,7 +130,7 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks")},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Names: stateDir(getenv, "names")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},

@@ -22,6 +22,7 @@ const (
 	podmanDir   = "podman"
 	buildsDir   = "builds"
 	tasksDir    = "tasks"
+	namesDir    = "names"
 	edgeDir     = "edge"
 )
 

@@ -95,6 +95,7 @@ func (p *Platform) roles() workers.Options {
 
 			MachineFile: p.path(machineName),
 			TaskLogs:    p.path(tasksDir),
+			Names:       p.path(namesDir),
 		},
 		Builder: &workers.Builder{
 			Name:      Local,

@@ -42,10 +42,13 @@ func SpecHash(c servicedef.Component, digest string) string {
 		Secrets   []string          `json:",omitempty"`
 		SecretEnv map[string]string `json:",omitempty"`
 		LogSize   int64             `json:",omitempty"`
+
+		Networks servicedef.Networks `json:",omitempty"`
 	}{
 		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
 		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
 		c.Secrets, c.SecretEnv, logSize,
+		c.Networks,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen

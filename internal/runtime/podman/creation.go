@@ -149,10 +149,17 @@ func (c *creation) addVolume(text string) error {
 
 // setNetwork sets the container's network and published ports.
 func (c *creation) setNetwork(spec runtime.ContainerSpec) {
-	switch spec.Network {
-	case "host", "none":
+	if spec.Hosts != "" {
+		// An engine with SELinux gives the file a label that all containers may read.
+		c.Binds = append(c.Binds, specs.Mount{Type: "bind", Source: spec.Hosts, Destination: hostsFile, Options: []string{"bind", "ro", "z"}})
+	}
+	switch {
+	case len(spec.Networks) > 0:
+		c.Network.Mode = "bridge"
+		c.Networks = attachments(spec.Networks)
+	case spec.Network == "host" || spec.Network == "none":
 		c.Network.Mode = spec.Network
-	case "":
+	case spec.Network == "":
 		c.Network.Mode = "bridge"
 	default:
 		c.Network.Mode = "bridge"

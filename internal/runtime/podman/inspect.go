@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -113,7 +114,8 @@ type inspected struct {
 		Memory        int64
 		LogConfig     struct{ Type, Path string }
 	}
-	Mounts []struct{ Source string }
+	Mounts          []struct{ Source, Destination string }
+	NetworkSettings struct{ Networks map[string]struct{} }
 }
 
 // hostPort is an address on which podman publishes a port.
@@ -231,7 +233,7 @@ func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.
 	}
 	summaries := make([]runtime.ContainerSummary, 0, len(found))
 	for _, c := range found {
-		summary := runtime.ContainerSummary{ID: c.ID, Image: c.Image, State: stateOf(c.State), Labels: c.Labels, Ports: mappedPorts(c.Ports)}
+		summary := runtime.ContainerSummary{ID: c.ID, Image: c.Image, State: stateOf(c.State), Labels: c.Labels, Ports: mappedPorts(c.Ports), Networks: c.Networks}
 		if len(c.Names) > 0 {
 			summary.Name = c.Names[0]
 		}
@@ -246,7 +248,7 @@ func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.
 // listed is the part of a container's entry in podman's list that is used.
 type listed struct {
 	ID, Image, State string
-	Names            []string
+	Names, Networks  []string
 	Labels           map[string]string
 	Ports            []mapping
 }
@@ -294,8 +296,11 @@ func describe(data *inspected) runtime.ContainerInfo {
 		StopTimeout: time.Duration(data.Config.StopTimeout) * time.Second,
 	}
 	for _, mount := range data.Mounts {
-		info.Volumes = append(info.Volumes, mount.Source)
+		if mount.Destination != hostsFile {
+			info.Volumes = append(info.Volumes, mount.Source)
+		}
 	}
+	info.Networks = slices.Sorted(maps.Keys(data.NetworkSettings.Networks))
 	slices.Sort(info.Volumes)
 	if data.State.StartedAt.Year() > 1 { // year 1 means never
 		info.Started = data.State.StartedAt
