@@ -65,6 +65,25 @@ func ReadDir(path string) (*Dir, error) {
 	return d, nil
 }
 
+// WithSources returns the content with the files of the workspace that its valid
+// definitions name, as Service.ReadSources does. A definition whose files cannot be read
+// has the problems of that.
+func (d *Dir) WithSources(workspace string) *Dir {
+	read := &Dir{path: d.path, files: slices.Clone(d.files)}
+	for i := range read.files {
+		f := &read.files[i]
+		if f.err != nil {
+			continue
+		}
+		if service, err := f.service.ReadSources(workspace); err != nil {
+			f.err = err
+		} else {
+			f.service = service
+		}
+	}
+	return read
+}
+
 // Services returns the valid services by name, and the problems of the other
 // files. A name that two files define is a problem of both, and neither is
 // returned.

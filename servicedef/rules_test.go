@@ -60,7 +60,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a variable of env and of a secret", `# api`, "env = { KEY = \"1\" }\nsecret_env = { KEY = \"shop-db\" } # here", "components[0].secret_env.KEY", "is already set in components[0].env"},
 		{"a variable of a secret without a name", `# api`, `secret_env = { KEY = "" }`, "components[0].secret_env.KEY", "name of a secret"},
 		{"a secret that is no name", `# api`, `secrets = ["/etc/key"]`, "components[0].secrets[0]", "name of a secret"},
-		{"a secret twice", `# api`, `secrets = ["key", "key"]`, "components[0].secrets[1]", "taken by components[0].secrets[0]"},
+		{"a secret twice", `# api`, `secrets = ["key", "key"]`, "components[0].secrets[1]", "mounted by components[0].secrets[0] already"},
 
 		{"a volume without a target", `# db`, `volumes = ["/srv"]`, "components[1].volumes[0]", "source:/target"},
 		{"a volume with a relative target", `# db`, `volumes = ["/srv:data"]`, "components[1].volumes[0]", "target must be an absolute path"},
@@ -112,7 +112,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a start_period of nothing", `# health`, `start_period = "0s"`, "components[0].health.start_period", "positive"},
 
 		{"an unknown key", `# db`, `volume = []`, "components[1].volume", "did you mean volumes?"},
-		{"a key in upper case", `# db`, `User = "a"`, "components[1].User", "did you mean user?"},
+		{"a key in upper case", `# db`, `User = "a"`, "components[1].User", "did you mean user or userns?"},
 		{"a key like no other", `# db`, `zzzzzz = 1`, "components[1].zzzzzz", "unknown key"},
 		{"an unknown table", `# db`, "[deploy]\na = 1\nb = 2", "deploy", "unknown key"},
 		{"a number for a string", `node = "rift"`, `node = 5`, "node", "must be a string, not an integer"},

@@ -93,7 +93,7 @@ func (p *Platform) roles() workers.Options {
 			Publish:  p.options.Publish,
 			Insecure: insecure,
 
-			MachineFile: p.path(machineName),
+			MachineFile: p.path(machineName), Data: p.path(nodeDir),
 		},
 		Builder: &workers.Builder{
 			Name:      Local,

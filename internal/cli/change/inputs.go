@@ -94,10 +94,11 @@ func allInputs(s *session.Session, cfg *config.Config, o deployOptions) ([]workf
 	if _, err := session.DefinitionFiles(cfg); err != nil {
 		return nil, err
 	}
-	byName, problems, err := session.SoundDefinitions(cfg.Services)
+	dir, err := session.Definitions(cfg)
 	if err != nil {
-		return nil, exit.Usage(err)
+		return nil, err
 	}
+	byName, problems := dir.Services()
 	var inputs []workflows.DeployInput
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		inputs = append(inputs, o.apply(s.DeployInput(cfg, byName[name])))

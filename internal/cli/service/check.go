@@ -47,16 +47,19 @@ func runCheck(s *session.Session, files []string) error {
 	}
 	list := make([]*checked, 0, len(files))
 	for _, file := range files {
-		list = append(list, checkFile(file))
+		list = append(list, checkFile(file, cfg.Build.SourceDir()))
 	}
 	checkTogether(list, cfg.Services)
 	return showChecked(s, list)
 }
 
-// checkFile checks one file alone.
-func checkFile(file string) *checked {
+// checkFile checks one file alone, and the files of the workspace that it names.
+func checkFile(file, workspace string) *checked {
 	c := &checked{File: file, Problems: servicedef.Errors{}}
 	service, err := servicedef.Load(file)
+	if err == nil {
+		service, err = service.ReadSources(workspace)
+	}
 	if err == nil {
 		c.Service, c.parsed = service.Name, service
 	} else if !errors.As(err, &c.Problems) {
