@@ -259,7 +259,7 @@ func (r *report) resolution(key string, c Component) {
 	for i, text := range c.ExtraHosts {
 		name, address := ExtraHost(text)
 		key := elementKey(at("extra_hosts"), i)
-		if _, err := netip.ParseAddr(address); err != nil && address != "host-gateway" {
+		if _, err := netip.ParseAddr(address); err != nil && address != hostGateway {
 			r.add(key, `must be "name:address" or "name:host-gateway", not %q`, text)
 			continue
 		}
@@ -288,6 +288,9 @@ func (r *report) resolution(key string, c Component) {
 		}
 	}
 }
+
+// hostGateway stands for the address of the node.
+const hostGateway = "host-gateway"
 
 // longestUTSName is Linux's limit, __NEW_UTS_LEN.
 const longestUTSName = 64

@@ -9,6 +9,11 @@ func (c Component) Demands() (wanted Component, some bool) {
 		Ulimits: from.Ulimits, Init: from.Init, CapAdd: from.CapAdd, SecurityOpt: from.SecurityOpt, PidsLimit: from.PidsLimit,
 		Sysctls: from.Sysctls, Devices: from.Devices, GPUs: from.GPUs, Userns: from.Userns, LogDriver: from.LogDriver,
 	}}
+	for _, text := range from.ExtraHosts {
+		if _, address := ExtraHost(text); address == hostGateway {
+			wanted.ExtraHosts = append(wanted.ExtraHosts, text)
+		}
+	}
 	for _, f := range from.Files {
 		wanted.Files = append(wanted.Files, File{Target: f.Target, UID: f.UID, GID: f.GID})
 	}

@@ -176,7 +176,9 @@ func (r *report) mounts(key string, c Component) {
 		mount(joinKey(elementKey(joinKey(key, "files"), i), "target"), path.Clean(f.Target))
 	}
 	for i, secret := range c.Secrets {
-		mount(elementKey(joinKey(key, "secrets"), i), secret.Path())
+		if slices.IndexFunc(c.Secrets, func(s Secret) bool { return s.Source == secret.Source }) == i { // secrets reports others
+			mount(elementKey(joinKey(key, "secrets"), i), secret.Path())
+		}
 	}
 }
 

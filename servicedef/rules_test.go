@@ -60,7 +60,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a variable of env and of a secret", `# api`, "env = { KEY = \"1\" }\nsecret_env = { KEY = \"shop-db\" } # here", "components[0].secret_env.KEY", "is already set in components[0].env"},
 		{"a variable of a secret without a name", `# api`, `secret_env = { KEY = "" }`, "components[0].secret_env.KEY", "name of a secret"},
 		{"a secret that is no name", `# api`, `secrets = ["/etc/key"]`, "components[0].secrets[0]", "name of a secret"},
-		{"a secret twice", `# api`, `secrets = ["key", "key"]`, "components[0].secrets[1]", "mounted by components[0].secrets[0] already"},
+		{"a secret twice", `# api`, `secrets = ["key", "key"]`, "components[0].secrets[1]", "taken by components[0].secrets[0]"},
 
 		{"a volume without a target", `# db`, `volumes = ["/srv"]`, "components[1].volumes[0]", "source:/target"},
 		{"a volume with a relative target", `# db`, `volumes = ["/srv:data"]`, "components[1].volumes[0]", "target must be an absolute path"},

@@ -31,6 +31,14 @@ func (c Component) SecretNames() []string {
 	return slices.Compact(names)
 }
 
+func secretSources(secrets []Secret) []string {
+	names := make([]string, len(secrets))
+	for i, s := range secrets {
+		names[i] = s.Source
+	}
+	return names
+}
+
 // secrets checks the secrets that become files and those that become variables.
 func (r *report) secrets(key string, c Component) {
 	const rule = "must be the name of a secret that podman has on the node, not %q"
@@ -53,6 +61,7 @@ func (r *report) secrets(key string, c Component) {
 		}
 		r.ownership(at, secret.UID, secret.GID, secret.Mode)
 	}
+	r.unique(secretSources(c.Secrets), func(i int) string { return elementKey(joinKey(key, "secrets"), i) })
 	variables := joinKey(key, "secret_env")
 	r.env(variables, c, c.SecretEnv)
 	for _, variable := range slices.Sorted(maps.Keys(c.SecretEnv)) {

@@ -33,6 +33,7 @@ func (e *Engine) Lacks(ctx context.Context, spec runtime.ContainerSpec) ([]runti
 	l.devices()
 	l.security()
 	l.kernel()
+	l.gateway()
 	l.logging()
 	l.files(e.filesDir)
 	return l.found, nil
@@ -247,6 +248,28 @@ func (l *lacking) kernel() {
 			l.add("sysctls."+name, "leave the setting out, or correct its name", "has a kernel without it")
 		}
 	}
+}
+
+// gatewaySince is the version of podman that knows host-gateway.
+var gatewaySince = []int{4, 7}
+
+// gateway finds host-gateway where podman would write it into /etc/hosts as it is.
+func (l *lacking) gateway() {
+	for _, text := range l.spec.ExtraHosts {
+		if _, address := servicedef.ExtraHost(text); address == "host-gateway" && !l.since(gatewaySince) {
+			l.add("extra_hosts", "use the name host.containers.internal, which podman gives to the node in every container",
+				"is %s, which does not know host-gateway", l.info.Version)
+		}
+	}
+}
+
+// since reports whether podman has a version or a later one; true if that is unknown.
+func (l *lacking) since(version []int) bool {
+	var have [2]int
+	if n, err := fmt.Sscanf(l.info.Version, "podman %d.%d", &have[0], &have[1]); err != nil || n != 2 {
+		return true
+	}
+	return slices.Compare(have[:], version) >= 0
 }
 
 // logging finds a driver that podman does not have.
