@@ -86,6 +86,30 @@ func (d *Dir) Services() (map[string]*Service, Errors) {
 	return services, problems
 }
 
+// All returns the valid services, with those of environments, by name.
+func (d *Dir) All() map[string]*Service {
+	services := map[string]*Service{}
+	for _, f := range d.files {
+		if f.err != nil || len(d.duplicates(f)) > 0 {
+			continue
+		}
+		for _, s := range f.services {
+			services[s.Name] = s
+		}
+	}
+	return services
+}
+
+// EnvironmentsOf returns the environments of a service that the directory defines.
+func (d *Dir) EnvironmentsOf(name string) []string {
+	for _, f := range d.files {
+		if f.service().Name == name {
+			return f.environments()
+		}
+	}
+	return nil
+}
+
 // Environment returns the valid services of one environment by name. None is an error,
 // which lists the environments that there are.
 func (d *Dir) Environment(environment string) (map[string]*Service, error) {
