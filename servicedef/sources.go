@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -78,6 +79,34 @@ func (s *Service) ReadSources(workspace string) (*Service, error) {
 	r.size(read)
 	if err := r.problems.orNil(); err != nil {
 		return nil, err
+	}
+	return read, nil
+}
+
+// WithSources returns the directory with the files of the workspace that its valid
+// definitions name, as Service.ReadSources does. A definition whose files cannot be read
+// has the problems of that.
+func (d *Dir) WithSources(workspace string) *Dir {
+	read := &Dir{path: d.path, files: slices.Clone(d.files)}
+	for i := range read.files {
+		if f := &read.files[i]; f.err == nil {
+			f.services, f.err = ReadAllSources(f.services, workspace)
+		}
+	}
+	return read
+}
+
+// ReadAllSources reads the files of the workspace that a service names, and those that it
+// names in its environments, as Service.ReadSources does. It returns services with an error,
+// too.
+func ReadAllSources(services []*Service, workspace string) ([]*Service, error) {
+	read := slices.Clone(services)
+	for i, s := range services {
+		complete, err := s.ReadSources(workspace)
+		if err != nil {
+			return services, err
+		}
+		read[i] = complete
 	}
 	return read, nil
 }

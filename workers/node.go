@@ -42,6 +42,8 @@ type Node struct {
 	MachineFile string
 	// Data is the directory for the files that containers mount; "" refuses such files.
 	Data string
+	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
+	TaskLogs string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -69,6 +71,9 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+	}
+	if r.TaskLogs != "" {
+		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}
 	}
 	err = w.serve(c, activities.QueueNode(r.Name), worker.Options{DisableWorkflowWorker: true}, func(reg worker.Registry) {
 		reg.RegisterActivity(served)

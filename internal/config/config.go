@@ -97,6 +97,8 @@ type Node struct {
 	// Data is a directory for the files that containers mount; it outlives a reboot, and
 	// podman finds it at the same path.
 	Data string `toml:"data"`
+	// Logs is the directory that keeps the output of steps and jobs.
+	Logs string `toml:"logs"`
 }
 
 // Monitor configures how nodes are monitored. Only control workers read it.
@@ -133,7 +135,7 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Data: stateDir(getenv, "node")},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},

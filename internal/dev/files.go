@@ -41,11 +41,12 @@ url_file = %s
 name    = %s
 socket  = %s
 publish = %s
+logs    = %s
 data    = %s
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
-		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(nodeDir)))
+		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)))
 	if p.edge != "" {
 		text += p.edgeConfig()
 	}

@@ -22,6 +22,7 @@ const (
 	podmanDir   = "podman"
 	buildsDir   = "builds"
 	nodeDir     = "node"
+	tasksDir    = "tasks"
 	edgeDir     = "edge"
 )
 

@@ -93,7 +93,8 @@ func (p *Platform) roles() workers.Options {
 			Publish:  p.options.Publish,
 			Insecure: insecure,
 
-			MachineFile: p.path(machineName), Data: p.path(nodeDir),
+			MachineFile: p.path(machineName),
+			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir),
 		},
 		Builder: &workers.Builder{
 			Name:      Local,
