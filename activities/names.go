@@ -50,7 +50,7 @@ type names struct {
 type joining struct {
 	service, key string
 	address      netip.Addr
-	extra        []string
+	extra        string
 }
 
 // join connects a container that is about to be created to the network of its service,
@@ -76,6 +76,9 @@ func (a *Node) join(ctx context.Context, engine runtime.Runtime, c ComponentSpec
 		return nil, err
 	}
 	spec.Labels[runtime.LabelAddress] = netip.PrefixFrom(address, network.Subnet.Bits()).String()
+	if extra := extraHosts(spec.Container, address, network.Gateway); extra != "" {
+		spec.Labels[runtime.LabelHosts] = extra
+	}
 	own := runtime.Attachment{Network: network.Name, Address: address}
 	if component := spec.Labels[runtime.LabelComponent]; component != "" {
 		own.Aliases = []string{component, servicedef.ContainerNameFor(c.Service, component)}
@@ -89,7 +92,7 @@ func (a *Node) join(ctx context.Context, engine runtime.Runtime, c ComponentSpec
 		a.names.joining = map[string]joining{}
 	}
 	name := spec.Name
-	a.names.joining[name] = joining{service: c.Service, key: hostsKey(spec.Labels), address: address}
+	a.names.joining[name] = joining{service: c.Service, key: hostsKey(spec.Labels), address: address, extra: spec.Labels[runtime.LabelHosts]}
 	created = func() {
 		a.names.mu.Lock()
 		defer a.names.mu.Unlock()
@@ -224,11 +227,11 @@ func (a *Node) write(service string, here []runtime.ContainerSummary, gateway ne
 	leads := plan.Leads(service, named)
 	texts := map[string]string{}
 	for _, c := range here {
-		texts[hostsKey(c.Labels)] = hostsText(service, addressIn(c.Labels).Addr(), c.ID, gateway, leads)
+		texts[hostsKey(c.Labels)] = hostsText(service, addressIn(c.Labels).Addr(), c.ID, gateway, leads, c.Labels[runtime.LabelHosts])
 	}
 	for _, j := range a.names.joining {
 		if _, exists := texts[j.key]; !exists && j.service == service {
-			texts[j.key] = hostsText(service, j.address, "", gateway, leads)
+			texts[j.key] = hostsText(service, j.address, "", gateway, leads, j.extra)
 		}
 	}
 	if err := a.Hosts.Keep(service, texts); err != nil {
@@ -397,11 +400,17 @@ func hostsKey(labels map[string]string) string {
 
 // hostsText returns the file of a container: what the engine would write into it, and the
 // names.
-func hostsText(service string, own netip.Addr, id string, gateway netip.Addr, leads []plan.Lead) string {
+func hostsText(service string, own netip.Addr, id string, gateway netip.Addr, leads []plan.Lead, extra string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# mcp keeps the names of service %s here.\n127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n", service)
 	if gateway.IsValid() {
 		fmt.Fprintf(&text, "%s host.containers.internal host.docker.internal\n", gateway)
+	}
+	for line := range strings.SplitSeq(extra, ";") { // a label, and so input
+		address, name, _ := strings.Cut(line, " ")
+		if _, err := netip.ParseAddr(address); err == nil && !strings.ContainsAny(name, " \t\r\n#") {
+			fmt.Fprintf(&text, "%s %s\n", address, name)
+		}
 	}
 	for _, lead := range leads {
 		names := slices.DeleteFunc(slices.Clone(lead.Names), func(name string) bool { return name == "localhost" })
@@ -411,6 +420,23 @@ func hostsText(service string, own netip.Addr, id string, gateway netip.Addr, le
 		fmt.Fprintf(&text, "%s %s\n", own, id[:shortID])
 	}
 	return text.String()
+}
+
+// extraHosts returns the lines of a definition: those of extra_hosts, and the container's
+// own name.
+func extraHosts(c servicedef.Container, own, gateway netip.Addr) string {
+	var lines []string
+	if c.Hostname != "" {
+		lines = append(lines, own.String()+" "+c.Hostname)
+	}
+	for _, text := range c.ExtraHosts {
+		name, address := servicedef.ExtraHost(text)
+		if _, err := netip.ParseAddr(address); err != nil {
+			address = gateway.String() // of the host
+		}
+		lines = append(lines, address+" "+name)
+	}
+	return strings.Join(lines, ";")
 }
 
 // shortID is the length of the id that is the hostname of a container.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -41,11 +42,11 @@ type Node struct {
 	// MachineFile contains an identifier of this machine; it is created if it is
 	// missing. "" means the system's file, if it has one.
 	MachineFile string
+	// Data is the directory for the files that containers mount, also as /etc/hosts; ""
+	// refuses such files, and gives components no names.
+	Data string
 	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
 	TaskLogs string
-	// Names is the directory with the files that containers have as /etc/hosts. It must
-	// outlive a reboot. "" gives components no names.
-	Names string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -59,7 +60,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err := node.NotifyNeighbours(); err != nil {
 		w.log.Warn("connections to containers may stall when other containers start or stop", "node", r.Name, "error", err)
 	}
-	engine := w.podman(r.Name, r.Socket).LoginsFrom(r.AuthFile)
+	engine := w.podman(r.Name, r.Socket).LoginsFrom(r.AuthFile).FilesIn(r.Data)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
 	served := &activities.Node{
 		Name:     r.Name,
@@ -74,8 +75,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
 	}
-	if r.Names != "" {
-		served.Hosts = hosts.Files{Dir: r.Names}
+	if r.Data != "" {
+		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts")}
 	}
 	if r.TaskLogs != "" {
 		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}

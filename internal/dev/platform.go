@@ -21,8 +21,8 @@ const (
 	postgresDir = "postgres"
 	podmanDir   = "podman"
 	buildsDir   = "builds"
+	nodeDir     = "node"
 	tasksDir    = "tasks"
-	namesDir    = "names"
 	edgeDir     = "edge"
 )
 

@@ -148,5 +148,5 @@ func wrap(err error, format string, args ...any) error {
 		return nil
 	}
 	return fault.Wrap(fault.Unavailable, err, "%s", fmt.Sprintf(format, args...)).
-		WithHint("the worker needs a directory that it may write and that outlives a reboot: [node] names in mcp.toml")
+		WithHint("the worker needs a directory that it may write and that outlives a reboot: [node] data in mcp.toml")
 }

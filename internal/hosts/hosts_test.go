@@ -67,5 +67,5 @@ func TestADirectoryThatCannotBeWrittenIsNamed(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	err := hosts.Files{Dir: file}.Keep("shop", map[string]string{"a": ""})
 	require.Equal(t, fault.Unavailable, fault.Of(err).Kind)
-	require.Contains(t, fault.Of(err).Hint, "[node] names")
+	require.Contains(t, fault.Of(err).Hint, "[node] data")
 }

@@ -35,6 +35,7 @@ type Fake struct {
 	secrets    []string
 	networks   map[string]NetworkInfo
 	subnets    byte // how many it has chosen
+	lacks      []Lack
 	serial     int
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/creation"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -296,7 +297,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 		StopTimeout: time.Duration(data.Config.StopTimeout) * time.Second,
 	}
 	for _, mount := range data.Mounts {
-		if mount.Destination != hostsFile {
+		if mount.Destination != creation.HostsFile {
 			info.Volumes = append(info.Volumes, mount.Source)
 		}
 	}

@@ -2,17 +2,11 @@ package podman
 
 import (
 	"context"
-	"net"
 	"net/netip"
-
-	nettypes "go.podman.io/common/libnetwork/types"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
-
-// hostsFile is where a container looks up names first.
-const hostsFile = "/etc/hosts"
 
 // network is podman's description of a network, with the fields that are used. Its
 // names are those of podman's own type.
@@ -88,17 +82,4 @@ func describeNetwork(n network) runtime.NetworkInfo {
 		break
 	}
 	return info
-}
-
-// attachments returns podman's form of a container's networks.
-func attachments(list []runtime.Attachment) map[string]nettypes.PerNetworkOptions {
-	all := make(map[string]nettypes.PerNetworkOptions, len(list))
-	for _, a := range list {
-		options := nettypes.PerNetworkOptions{Aliases: a.Aliases}
-		if a.Address.IsValid() {
-			options.StaticIPs = []net.IP{a.Address.AsSlice()}
-		}
-		all[a.Network] = options
-	}
-	return all
 }
