@@ -52,13 +52,9 @@ func (n *Networks) decodeTOML(r *report, key string, value any) {
 	switch v := value.(type) {
 	case []any:
 		for i, element := range v {
-			name, ok := element.(string)
-			if !ok {
-				r.reject(elementKey(key, i), "must be a string, not %s", found(element))
-				continue
-			}
-			r.refuseNUL(elementKey(key, i), name)
-			*n = append(*n, NetworkRef{Name: name})
+			var network NetworkRef
+			network.decodeTOML(r, elementKey(key, i), element)
+			*n = append(*n, network)
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
@@ -71,6 +67,36 @@ func (n *Networks) decodeTOML(r *report, key string, value any) {
 	default:
 		r.reject(key, "must be %s, not %s", n.wanted(), found(value))
 	}
+}
+
+func (n *NetworkRef) wanted() string { return "a string" }
+
+// decodeTOML is for a network of an array, which has no aliases.
+func (n *NetworkRef) decodeTOML(r *report, key string, value any) {
+	name, ok := value.(string)
+	if !ok {
+		r.reject(key, "must be a string, not %s", found(value))
+	}
+	r.refuseNUL(key, name)
+	n.Name = name
+}
+
+// render formats the networks as TOML: as an array where none has aliases.
+func (n Networks) render() string {
+	plain := !slices.ContainsFunc(n, func(network NetworkRef) bool { return len(network.Aliases) > 0 })
+	var names, tables []string
+	for _, network := range n {
+		names = append(names, quote(network.Name))
+		options := "{}"
+		if len(network.Aliases) > 0 {
+			options = "{ aliases = " + renderValue(reflect.ValueOf(network.Aliases)) + " }"
+		}
+		tables = append(tables, quote(network.Name)+" = "+options)
+	}
+	if plain {
+		return "[" + strings.Join(names, ", ") + "]"
+	}
+	return "{ " + strings.Join(tables, ", ") + " }"
 }
 
 // joined checks the networks that a component names.
