@@ -216,18 +216,18 @@ func (a *Node) disband(ctx context.Context, engine runtime.Runtime, service stri
 
 // write writes the files of all containers of a service on its network; the caller holds
 // the lock.
-func (a *Node) write(service string, here []runtime.ContainerSummary, gateway netip.Addr) error {
+func (a *Node) write(service string, here []runtime.ContainerInfo, gateway netip.Addr) error {
 	var named []plan.Named
 	for _, c := range here {
 		named = append(named, plan.Named{
-			Name: c.Name, Component: c.Labels[runtime.LabelComponent], Address: addressIn(c.Labels).Addr(),
+			Name: c.Name, Component: c.Labels[runtime.LabelComponent], Address: addressOf(c),
 			Running: c.State == runtime.Running, Healthy: a.Hosts.Marked(service, hostsKey(c.Labels)),
 		})
 	}
 	leads := plan.Leads(service, named)
 	texts := map[string]string{}
 	for _, c := range here {
-		texts[hostsKey(c.Labels)] = hostsText(service, addressIn(c.Labels).Addr(), c.ID, gateway, leads, c.Labels[runtime.LabelHosts])
+		texts[hostsKey(c.Labels)] = hostsText(service, addressOf(c), c.ID, gateway, leads, c.Labels[runtime.LabelHosts])
 	}
 	for _, j := range a.names.joining {
 		if _, exists := texts[j.key]; !exists && j.service == service {
@@ -272,14 +272,14 @@ func (a *Node) rest(ctx context.Context, r *reporter, engine runtime.Runtime, se
 	if err != nil {
 		return err
 	}
-	leaves := func(c runtime.ContainerSummary) bool {
+	leaves := func(c runtime.ContainerInfo) bool {
 		return slices.ContainsFunc(going, func(g fleet.Ref) bool { return g.Key() == c.ID || g.Key() == c.Name })
 	}
 	for _, c := range here {
-		successor := func(o runtime.ContainerSummary) bool {
+		successor := func(o runtime.ContainerInfo) bool {
 			return o.State == runtime.Running && o.Labels[runtime.LabelComponent] == c.Labels[runtime.LabelComponent] && !leaves(o)
 		}
-		client := func(o runtime.ContainerSummary) bool {
+		client := func(o runtime.ContainerInfo) bool {
 			return o.State == runtime.Running && o.Labels[runtime.LabelComponent] != c.Labels[runtime.LabelComponent]
 		}
 		if c.State != runtime.Running || !leaves(c) || !slices.ContainsFunc(here, successor) || !slices.ContainsFunc(here, client) {
@@ -299,7 +299,7 @@ func (a *Node) rest(ctx context.Context, r *reporter, engine runtime.Runtime, se
 
 // serviceNetwork returns the network of a service, and makes it if it is missing: with the
 // addresses that containers have already.
-func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerSummary) (runtime.NetworkInfo, error) {
+func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerInfo) (runtime.NetworkInfo, error) {
 	name := servicedef.ServiceNetwork(service)
 	var subnet netip.Prefix
 	for _, c := range here {
@@ -339,14 +339,13 @@ func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string,
 // addressFor returns a free address for a container; that which it has if it exists. A
 // random one makes it unlikely that a client that still has the address of a container
 // which is gone finds another one there.
-func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkInfo, here []runtime.ContainerSummary) (netip.Addr, error) {
+func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkInfo, here []runtime.ContainerInfo) (netip.Addr, error) {
 	taken := map[netip.Addr]bool{network.Gateway: true}
 	for _, c := range here {
-		address := addressIn(c.Labels).Addr()
 		if c.Name == spec.Name && spec.MatchesLabels(c.Labels) {
-			return address, nil
+			return addressIn(c.Labels).Addr(), nil
 		}
-		taken[address] = true
+		taken[addressIn(c.Labels).Addr()], taken[addressOf(c)] = true, true
 	}
 	for _, j := range n.joining {
 		taken[j.address] = true
@@ -371,9 +370,18 @@ func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkI
 }
 
 // membersOf returns the containers of a service that are on its network.
-func membersOf(ctx context.Context, engine runtime.Runtime, service string) ([]runtime.ContainerSummary, error) {
-	all, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service, runtime.LabelAddress: ""}})
-	return slices.DeleteFunc(all, func(c runtime.ContainerSummary) bool { return !addressIn(c.Labels).IsValid() }), err
+func membersOf(ctx context.Context, engine runtime.Runtime, service string) ([]runtime.ContainerInfo, error) {
+	all, err := engine.List(ctx, map[string]string{runtime.LabelService: service, runtime.LabelAddress: ""})
+	return slices.DeleteFunc(all, func(c runtime.ContainerInfo) bool { return !addressIn(c.Labels).IsValid() }), err
+}
+
+// addressOf returns the address of a container on the network of its service: that which
+// it was given, unless the engine could not give it that when it started.
+func addressOf(c runtime.ContainerInfo) netip.Addr {
+	if actual := c.Addresses[servicedef.ServiceNetwork(c.Labels[runtime.LabelService])]; actual.IsValid() && c.State == runtime.Running {
+		return actual
+	}
+	return addressIn(c.Labels).Addr()
 }
 
 // addressIn returns the address in labels, with the size of its network; the zero value if

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -79,6 +80,10 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		Ports:  slices.Clone(spec.Published()), Networks: networks,
 		Memory: spec.Memory, StopTimeout: (spec.StopTimeout + time.Second - 1).Truncate(time.Second),
 	}}
+	c.info.Addresses = map[string]netip.Addr{}
+	for _, a := range spec.Networks {
+		c.info.Addresses[a.Network] = a.Address
+	}
 	for _, volume := range spec.Volumes {
 		source, _, _ := strings.Cut(volume, ":")
 		c.info.Volumes = append(c.info.Volumes, source)

@@ -318,6 +318,9 @@ type ContainerInfo struct {
 	Ports  []servicedef.Port `json:"ports,omitempty"`
 	// Networks are the names of the networks that it is connected to.
 	Networks []string `json:"networks,omitempty"`
+	// Addresses are its IPv4 addresses by network, while it runs. They concern the host
+	// alone and are not serialized.
+	Addresses map[string]netip.Addr `json:"-"`
 	// Volumes are the paths on the host that are mounted in the container. They
 	// concern the host alone and are not serialized.
 	Volumes []string `json:"-"`

@@ -92,7 +92,9 @@ func (s *suite) testNetworks(t *testing.T) {
 		spec.Networks = []runtime.Attachment{{Network: two.Name}, {Network: one.Name, Address: addressOn(one, 7)}}
 		s.run(t, spec)
 		want := []string{one.Name, two.Name}
-		require.Equal(t, want, s.inspect(t, spec.Name).Networks)
+		info := s.inspect(t, spec.Name)
+		require.Equal(t, want, info.Networks)
+		require.Equal(t, addressOn(one, 7), info.Addresses[one.Name])
 		summaries, err := s.Runtime.Summaries(t.Context(), runtime.Selection{Names: []string{spec.Name}})
 		require.NoError(t, err)
 		require.Len(t, summaries, 1)

@@ -59,6 +59,7 @@ var (
 	noSecret       = cause{text: "no such secret", kind: fault.Invalid}
 	networkFull    = cause{text: "failed to find free IP", kind: fault.Invalid, begins: true}
 	networkGone    = cause{text: "network not found", kind: fault.Invalid}
+	addressTaken   = cause{text: "requested ip address", kind: fault.Unavailable, begins: true}
 	networkUnknown = cause{text: "unable to find network with name or ID ", kind: fault.Invalid, begins: true}
 	userRange      = cause{text: "uids and gids must be in range", kind: fault.Invalid, begins: true}
 	plainHTTP      = cause{text: "server gave HTTP response to HTTPS client", kind: fault.Invalid}
@@ -106,7 +107,7 @@ var engineCauses = join([]cause{
 	networkUnknown,
 	networkGone,
 	networkFull,
-	{text: "requested ip address", kind: fault.Unavailable, begins: true}, // another container has it at the moment
+	addressTaken,
 	{text: "network already exists", kind: fault.Conflict},
 	{text: "network name ", kind: fault.Conflict, begins: true}, // already used
 	{text: "network is being used", kind: fault.Conflict},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -116,7 +117,9 @@ type inspected struct {
 		LogConfig     struct{ Type, Path string }
 	}
 	Mounts          []struct{ Source, Destination string }
-	NetworkSettings struct{ Networks map[string]struct{} }
+	NetworkSettings struct {
+		Networks map[string]struct{ IPAddress string }
+	}
 }
 
 // hostPort is an address on which podman publishes a port.
@@ -302,6 +305,12 @@ func describe(data *inspected) runtime.ContainerInfo {
 		}
 	}
 	info.Networks = slices.Sorted(maps.Keys(data.NetworkSettings.Networks))
+	info.Addresses = map[string]netip.Addr{}
+	for name, n := range data.NetworkSettings.Networks {
+		if address, err := netip.ParseAddr(n.IPAddress); err == nil {
+			info.Addresses[name] = address
+		}
+	}
 	slices.Sort(info.Volumes)
 	if data.State.StartedAt.Year() > 1 { // year 1 means never
 		info.Started = data.State.StartedAt

@@ -3,9 +3,11 @@ package podman
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // network is podman's description of a network, with the fields that are used. Its
@@ -82,4 +84,58 @@ func describeNetwork(n network) runtime.NetworkInfo {
 		break
 	}
 	return info
+}
+
+// leaveAddress disconnects a container that does not run from the network of its service,
+// if it could not start because its address is taken: by another container, or, as podman
+// has it, by itself, where podman was killed while it started the container.
+func (e *Engine) leaveAddress(ctx context.Context, cause error, info runtime.ContainerInfo) (left bool, err error) {
+	name := ownNetwork(info)
+	if name == "" || !causesOf(cause).has(addressTaken) || !slices.Contains(info.Networks, name) {
+		return false, nil
+	}
+	body := struct{ Container string }{info.ID}
+	if err := e.ask(ctx, post("/networks/%s/disconnect", name).sending(body), nil); err != nil {
+		return false, e.translate(ctx, err, "disconnect container %s from network %s", info.Name, name)
+	}
+	return true, nil
+}
+
+// rejoin connects a container that does not run to the network of its service, if it is
+// not connected: podman assigns the address then.
+func (e *Engine) rejoin(ctx context.Context, info runtime.ContainerInfo) (runtime.ContainerInfo, error) {
+	name := ownNetwork(info)
+	if name == "" || slices.Contains(info.Networks, name) {
+		return info, nil
+	}
+	body := struct {
+		Container string   `json:"container"`
+		Aliases   []string `json:"aliases,omitempty"`
+	}{Container: info.ID}
+	if component := info.Labels[runtime.LabelComponent]; component != "" {
+		body.Aliases = []string{component, servicedef.ContainerNameFor(info.Labels[runtime.LabelService], component)}
+	}
+	if err := e.ask(ctx, post("/networks/%s/connect", name).sending(body), nil); err != nil {
+		return info, e.translate(ctx, err, "connect container %s to network %s", info.Name, name)
+	}
+	info.Networks = append(slices.Clone(info.Networks), name)
+	return info, nil
+}
+
+// ownNetwork returns the network of a container's service; "" for a container that has
+// no address of mcp's.
+func ownNetwork(info runtime.ContainerInfo) string {
+	if info.Labels[runtime.LabelAddress] == "" {
+		return ""
+	}
+	return servicedef.ServiceNetwork(info.Labels[runtime.LabelService])
+}
+
+// networkNames returns the networks of a container that has just been created.
+func networkNames(spec runtime.ContainerSpec) []string {
+	var names []string
+	for _, a := range spec.Networks {
+		names = append(names, a.Network)
+	}
+	return names
 }

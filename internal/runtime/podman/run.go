@@ -70,7 +70,7 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 	id, err := e.askToCreate(ctx, spec)
 	if err == nil {
 		return runtime.ContainerInfo{
-			ID: id, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: spec.Published(),
+			ID: id, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: spec.Published(), Networks: networkNames(spec),
 		}, nil
 	}
 	err = e.translate(ctx, err, "create container %s from %s", spec.Name, spec.Image)
