@@ -76,7 +76,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Slots:    activities.NewSlots(),
 	}
 	if r.Data != "" {
-		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts")}
+		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}
 	}
 	if r.TaskLogs != "" {
 		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}
