@@ -98,7 +98,7 @@ func TestAClientThatAsksByNameSeesNoUpdate(t *testing.T) {
 	}
 	w.define("named", w.named("named", "broken", `cmd = ["/app", "say", "no", "1"]`))
 	require.Equal(t, workflows.Failed, w.deployFails("named").Outcome)
-	require.Zero(t, w.mcp("rollback", "named", "--yes").code)
+	require.Zero(t, w.mcp("rollback", "named", "--wait").code)
 	require.Equal(t, w.addressOf("named", "named-api"), w.resolve("named/web", "named-api"))
 	report := w.fetch(port)
 	require.NotContains(t, report, "failure")
@@ -133,7 +133,7 @@ func TestNamesOutliveRestartsAndGoWithTheService(t *testing.T) {
 	require.Equal(t, w.addressOf("outlived", "outlived-api"), w.resolve("outlived/web", "api"))
 	require.Empty(t, w.status("outlived").Components[0].Drift)
 
-	require.Zero(t, w.mcp("undeploy", "outlived", "--yes").code)
+	require.Zero(t, w.mcp("undeploy", "outlived", "-y").code)
 	require.NotContains(t, strings.Fields(w.podman("network", "ls", "--format", "{{.Name}}")), "mcp-outlived")
 }
 

@@ -54,7 +54,8 @@ func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
 // another caller started it, or a stop may just have begun.
 func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) error {
 	for {
-		info, err := e.awaitStopped(ctx, info)
+		var err error
+		info, err = e.awaitStopped(ctx, info)
 		if err != nil || info.State == runtime.Running {
 			return err
 		}
