@@ -15,6 +15,7 @@ import (
 type Registry interface {
 	ServiceStore
 	DeploymentStore
+	TaskStore
 	PortStore
 	EdgeStore
 	EdgeWatchStore
@@ -45,6 +46,12 @@ type DeploymentStore interface {
 	FinishDeployment(ctx context.Context, r fleet.FinishRequest) error
 	Deployments(ctx context.Context, service string, limit int) ([]fleet.DeploymentRecord, error)
 	Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error)
+}
+
+// TaskStore keeps the runs of steps and jobs.
+type TaskStore interface {
+	RecordTask(ctx context.Context, r fleet.TaskRecord) error
+	Tasks(ctx context.Context, q fleet.TaskQuery) ([]fleet.TaskRecord, error)
 }
 
 // PortStore keeps the holders of host ports.
