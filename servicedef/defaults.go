@@ -29,6 +29,9 @@ func (s *Service) setDefaults(text map[string]any) {
 	for i := range s.Components {
 		s.Components[i].setDefaults(s.Node, element(text, "components", i))
 	}
+	for i := range s.Steps {
+		s.Steps[i].setDefaults(element(text, KeySteps, i))
+	}
 }
 
 func (c *Component) setDefaults(node string, text map[string]any) {
