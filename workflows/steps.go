@@ -78,22 +78,20 @@ func (d *deploy) runStep(ctx workflow.Context, step servicedef.Step) error {
 	defer func() { d.deadline = d.deadline.Add(workflow.Now(ctx).Sub(began)) }()
 	d.log("Running " + step.Name)
 	pause := time.Second
-	for try := 1; ; try++ {
-		result, err := d.tryStep(ctx, step, try)
-		if err != nil {
+	var result fleet.TaskResult
+	for retry := range 1 + step.Retries {
+		if retry > 0 {
+			if err := workflow.Sleep(ctx, pause); err != nil {
+				return err
+			}
+			pause = min(2*pause, longestRetryPause)
+		}
+		var err error
+		if result, err = d.tryStep(ctx, step, 1+retry); err != nil || result.State == fleet.TaskSucceeded {
 			return err
 		}
-		if result.State == fleet.TaskSucceeded {
-			return nil
-		}
-		if try > step.Retries {
-			return d.stepFault(step, result, try)
-		}
-		if err := workflow.Sleep(ctx, pause); err != nil {
-			return err
-		}
-		pause = min(2*pause, longestRetryPause)
 	}
+	return d.stepFault(step, result)
 }
 
 // tryStep runs a step once, and records how it ended. An error means that the step is
@@ -150,7 +148,7 @@ func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
 }
 
 // stepFault is the fault of a step that has not succeeded.
-func (d *deploy) stepFault(step servicedef.Step, result fleet.TaskResult, try int) error {
+func (d *deploy) stepFault(step servicedef.Step, result fleet.TaskResult) error {
 	name := d.desired.StepComponent(step).Node
 	d.failedSteps = append(d.failedSteps, fleet.FailedStep{Node: name, Step: step.Name, Detail: result.Detail})
 	kind := fault.Unhealthy
@@ -158,8 +156,8 @@ func (d *deploy) stepFault(step servicedef.Step, result fleet.TaskResult, try in
 		kind = fault.Unavailable
 	}
 	f := fault.New(kind, "step %s %s", step.Name, result.Detail)
-	if try > 1 {
-		f.Message += fmt.Sprintf(", as run %d of %d", try, step.Retries+1)
+	if runs := step.Retries + 1; runs > 1 {
+		f.Message += fmt.Sprintf(", as run %d of %d", runs, runs)
 	}
 	switch result.State {
 	case fleet.TaskTimedOut:
