@@ -64,9 +64,8 @@ func (p *planner) portsDiffer(c fleet.Container, member fleet.Member) bool {
 // moved reports whether a container that edges are to reach publishes its ports where its
 // node did before.
 func (p *planner) moved(c servicedef.Component, member fleet.Member) bool {
-	some, _ := frontedBy(c)
 	now := p.Release.Hosts[c.Node].Address
-	return some && member.Address != "" && now != "" && member.Address != now
+	return atEdges(c) && member.Address != "" && now != "" && member.Address != now
 }
 
 // leftData names the volumes whose data stays on the node that a component leaves: the

@@ -260,7 +260,8 @@ type ContainerInfo struct {
 	// Health is the engine's health status; "" if the container has no check.
 	Health   string `json:"health,omitempty"`
 	Restarts int    `json:"restarts"`
-	ExitCode int    `json:"exit_code"`
+	// ExitCode is how the last run ended, or ExitUnknown.
+	ExitCode int `json:"exit_code"`
 	// Memory is the limit in bytes; 0 for none.
 	Memory int64 `json:"memory,omitempty"`
 	// StopTimeout is how long the container may take to stop, in whole seconds.
