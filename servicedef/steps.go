@@ -23,7 +23,7 @@ type Step struct {
 	// Cmd is the command. With Component it is required.
 	Cmd       []string          `toml:"cmd" json:"cmd,omitempty"`
 	Env       map[string]string `toml:"env" json:"env,omitempty"`
-	Secrets   []string          `toml:"secrets" json:"secrets,omitempty"`
+	Secrets   []Secret          `toml:"secrets" json:"secrets,omitempty"`
 	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
 	Volumes   []string          `toml:"volumes" json:"volumes,omitempty"`
 	User      string            `toml:"user" json:"user,omitempty"`
@@ -77,7 +77,10 @@ func (s *Step) setDefaults(text map[string]any) {
 // StepComponent returns what a step runs, as a component: that of its Component, without
 // what only a container that serves has, and changed by the step's own keys.
 func (s Service) StepComponent(step Step) Component {
-	c, _ := s.Component(step.Component)
+	c, found := s.Component(step.Component)
+	if !found {
+		c.Env = s.Env
+	}
 	c.Routes, c.Ports, c.Health, c.DependsOn = nil, nil, Health{}, nil
 	c.Name, c.Order, c.Restart, c.StopTimeout = step.Name, StartFirst, defaultRestart, step.StopTimeout
 	for _, field := range []struct {
@@ -100,7 +103,10 @@ func (s Service) StepComponent(step Step) Component {
 		c.CPUs = step.CPUs
 	}
 	c.Env, c.SecretEnv = merged(c.Env, step.Env, step.SecretEnv), merged(c.SecretEnv, step.SecretEnv, step.Env)
-	c.Secrets = union(c.Secrets, step.Secrets)
+	c.Secrets = slices.DeleteFunc(slices.Clone(c.Secrets), func(secret Secret) bool {
+		return slices.Contains(secretSources(step.Secrets), secret.Source)
+	})
+	c.Secrets = append(c.Secrets, step.Secrets...)
 	c.Volumes = slices.DeleteFunc(slices.Clone(c.Volumes), func(volume string) bool {
 		return slices.ContainsFunc(step.Volumes, func(own string) bool { return volumeTarget(own) == volumeTarget(volume) })
 	})

@@ -61,7 +61,7 @@ depends_on = ["db"]
 	require.NoError(t, func() error { s.Steps = nil; return s.Validate() }())
 	require.Equal(t, servicedef.Component{
 		Name: "migrate", Image: "registry.test/web:v1", Node: "rift", Cmd: []string{"migrate", "up"},
-		Env: map[string]string{"MODE": "migrate", "DB": "db", "TOKEN": ""}, Secrets: []string{"shop-key", "shop-admin"},
+		Env: map[string]string{"MODE": "migrate", "DB": "db", "TOKEN": ""}, Secrets: []servicedef.Secret{{Source: "shop-key"}, {Source: "shop-admin"}},
 		Volumes: []string{"/srv/shop:/srv", "shop-scratch:/tmp"}, Order: servicedef.StartFirst, User: "1000", Network: "shop",
 		Restart: "unless-stopped", Memory: "256m", StopTimeout: servicedef.Duration(10 * time.Second), Drain: servicedef.Duration(time.Second),
 	}, c)

@@ -207,7 +207,7 @@ func TestWhatRunsSteps(t *testing.T) {
 func TestAStepNeedsWhatAComponentNeeds(t *testing.T) {
 	t.Run("its secrets", func(t *testing.T) {
 		s := newHarness(t)
-		result := s.deploy(t, migrating(func(step *servicedef.Step) { step.Secrets = []string{"admin"} }))
+		result := s.deploy(t, migrating(func(step *servicedef.Step) { step.Secrets = []servicedef.Secret{{Source: "admin"}} }))
 		require.Contains(t, result.Error.Message, "component migrate needs the secret admin, which podman on node rift does not have")
 	})
 	t.Run("its image", func(t *testing.T) {
