@@ -108,7 +108,7 @@ bench-short: setup $(RUN_TOOLS) build ## measure less, and fail only where somet
 	@$(BENCH) -short -slack 2 -run '$(JUDGED)' -out bin/bench $(BENCHFLAGS)
 
 .PHONY: bench-edge
-bench-edge: build bin/caddy ## measure mcp-edge beside plain Caddy, nginx and HAProxy; write bench/edge.json and docs/performance.md
+bench-edge: setup $(RUN_TOOLS) build bin/caddy ## measure mcp-edge beside plain Caddy, nginx and HAProxy; write bench/edge.json and docs/performance.md
 	@cd edge && go run ./bench -out ../bench/edge.json -page ../docs/performance.md $(BENCHFLAGS)
 
 .PHONY: sizing
