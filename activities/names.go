@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -44,6 +43,8 @@ type names struct {
 	// lead.
 	led   map[string]time.Time
 	leads map[string][]plan.Lead
+	// actual are the addresses of containers that run, by id, as far as they are known.
+	actual map[string]netip.Addr
 }
 
 // joining is what a container that is about to be created takes.
@@ -63,7 +64,7 @@ func (a *Node) join(ctx context.Context, engine runtime.Runtime, c ComponentSpec
 	}
 	a.names.mu.Lock()
 	defer a.names.mu.Unlock()
-	here, err := membersOf(ctx, engine, c.Service)
+	here, err := a.members(ctx, engine, c.Service)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (a *Node) lead(ctx context.Context, engine runtime.Runtime, service string)
 	}
 	a.names.mu.Lock()
 	defer a.names.mu.Unlock()
-	here, err := membersOf(ctx, engine, service)
+	here, err := a.members(ctx, engine, service)
 	if err != nil {
 		return err
 	}
@@ -160,6 +161,12 @@ func (a *Node) lead(ctx context.Context, engine runtime.Runtime, service string)
 // service.
 func (a *Node) leadAll(ctx context.Context, containers []runtime.ContainerInfo) map[string]error {
 	errs := map[string]error{}
+	a.names.forget()
+	a.names.mu.Lock()
+	for _, c := range containers {
+		a.names.learn(c)
+	}
+	a.names.mu.Unlock()
 	for _, c := range containers {
 		service := c.Labels[runtime.LabelService]
 		if _, done := errs[service]; done || !addressIn(c.Labels).IsValid() || !servicedef.IsLabel(service) {
@@ -216,18 +223,18 @@ func (a *Node) disband(ctx context.Context, engine runtime.Runtime, service stri
 
 // write writes the files of all containers of a service on its network; the caller holds
 // the lock.
-func (a *Node) write(service string, here []runtime.ContainerInfo, gateway netip.Addr) error {
+func (a *Node) write(service string, here []runtime.ContainerSummary, gateway netip.Addr) error {
 	var named []plan.Named
 	for _, c := range here {
 		named = append(named, plan.Named{
-			Name: c.Name, Component: c.Labels[runtime.LabelComponent], Address: addressOf(c),
+			Name: c.Name, Component: c.Labels[runtime.LabelComponent], Address: a.names.addressOf(c),
 			Running: c.State == runtime.Running, Healthy: a.Hosts.Marked(service, hostsKey(c.Labels)),
 		})
 	}
 	leads := plan.Leads(service, named)
 	texts := map[string]string{}
 	for _, c := range here {
-		texts[hostsKey(c.Labels)] = hostsText(service, addressOf(c), c.ID, gateway, leads, c.Labels[runtime.LabelHosts])
+		texts[hostsKey(c.Labels)] = hostsText(service, a.names.addressOf(c), c.ID, gateway, leads, c.Labels[runtime.LabelHosts])
 	}
 	for _, j := range a.names.joining {
 		if _, exists := texts[j.key]; !exists && j.service == service {
@@ -272,14 +279,14 @@ func (a *Node) rest(ctx context.Context, r *reporter, engine runtime.Runtime, se
 	if err != nil {
 		return err
 	}
-	leaves := func(c runtime.ContainerInfo) bool {
+	leaves := func(c runtime.ContainerSummary) bool {
 		return slices.ContainsFunc(going, func(g fleet.Ref) bool { return g.Key() == c.ID || g.Key() == c.Name })
 	}
 	for _, c := range here {
-		successor := func(o runtime.ContainerInfo) bool {
+		successor := func(o runtime.ContainerSummary) bool {
 			return o.State == runtime.Running && o.Labels[runtime.LabelComponent] == c.Labels[runtime.LabelComponent] && !leaves(o)
 		}
-		client := func(o runtime.ContainerInfo) bool {
+		client := func(o runtime.ContainerSummary) bool {
 			return o.State == runtime.Running && o.Labels[runtime.LabelComponent] != c.Labels[runtime.LabelComponent]
 		}
 		if c.State != runtime.Running || !leaves(c) || !slices.ContainsFunc(here, successor) || !slices.ContainsFunc(here, client) {
@@ -295,103 +302,6 @@ func (a *Node) rest(ctx context.Context, r *reporter, engine runtime.Runtime, se
 		return sleep(ctx, NameRest-time.Since(led))
 	}
 	return nil
-}
-
-// serviceNetwork returns the network of a service, and makes it if it is missing: with the
-// addresses that containers have already.
-func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerInfo) (runtime.NetworkInfo, error) {
-	name := servicedef.ServiceNetwork(service)
-	var subnet netip.Prefix
-	for _, c := range here {
-		subnet = addressIn(c.Labels).Masked()
-	}
-	network, err := engine.Network(ctx, name)
-	if fault.Is(err, fault.NotFound) {
-		network, err = engine.CreateNetwork(ctx, runtime.NetworkSpec{
-			Name: name, Subnet: subnet, Labels: map[string]string{runtime.LabelService: service},
-		})
-		if fault.Is(err, fault.Conflict) {
-			network, err = engine.Network(ctx, name) // something has just made it
-		}
-	}
-	if err != nil {
-		return network, err
-	}
-	problem := ""
-	switch {
-	case network.Labels[runtime.LabelService] != service:
-		problem = "mcp did not make it for that"
-	case network.Driver != "bridge":
-		problem = fmt.Sprintf("its driver is %s, not bridge", network.Driver)
-	case network.Internal:
-		problem = "it is internal, and leads nowhere else"
-	case !network.Subnet.IsValid() || network.Subnet.Bits() > 29:
-		problem = fmt.Sprintf("its IPv4 addresses are %s, which are too few", network.Subnet)
-	case subnet.IsValid() && subnet != network.Subnet:
-		problem = fmt.Sprintf("its addresses are %s, and those of the service's containers %s", network.Subnet, subnet)
-	default:
-		return network, nil
-	}
-	return network, fault.New(fault.Conflict, "network %s is to be that of service %s: %s", name, service, problem).
-		WithHint("remove it on that node, and mcp makes it anew: podman network rm %s", name)
-}
-
-// addressFor returns a free address for a container; that which it has if it exists. A
-// random one makes it unlikely that a client that still has the address of a container
-// which is gone finds another one there.
-func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkInfo, here []runtime.ContainerInfo) (netip.Addr, error) {
-	taken := map[netip.Addr]bool{network.Gateway: true}
-	for _, c := range here {
-		if c.Name == spec.Name && spec.MatchesLabels(c.Labels) {
-			return addressIn(c.Labels).Addr(), nil
-		}
-		taken[addressIn(c.Labels).Addr()], taken[addressOf(c)] = true, true
-	}
-	for _, j := range n.joining {
-		taken[j.address] = true
-	}
-	first := network.Subnet.Masked().Addr().As4()
-	base := uint32(first[0])<<24 | uint32(first[1])<<16 | uint32(first[2])<<8 | uint32(first[3])
-	size := uint32(1) << (32 - network.Subnet.Bits())
-	offset := rand.Uint32N(size)
-	for i := range size {
-		host := (offset + i) % size
-		if host == 0 || host == size-1 { // the network and its broadcast
-			continue
-		}
-		v := base + host
-		address := netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
-		if !taken[address] {
-			return address, nil
-		}
-	}
-	return netip.Addr{}, fault.New(fault.Invalid, "network %s has no free address in %s", network.Name, network.Subnet).
-		WithHint("a start-first update needs two addresses for each component: spread the components over nodes or services")
-}
-
-// membersOf returns the containers of a service that are on its network.
-func membersOf(ctx context.Context, engine runtime.Runtime, service string) ([]runtime.ContainerInfo, error) {
-	all, err := engine.List(ctx, map[string]string{runtime.LabelService: service, runtime.LabelAddress: ""})
-	return slices.DeleteFunc(all, func(c runtime.ContainerInfo) bool { return !addressIn(c.Labels).IsValid() }), err
-}
-
-// addressOf returns the address of a container on the network of its service: that which
-// it was given, unless the engine could not give it that when it started.
-func addressOf(c runtime.ContainerInfo) netip.Addr {
-	if actual := c.Addresses[servicedef.ServiceNetwork(c.Labels[runtime.LabelService])]; actual.IsValid() && c.State == runtime.Running {
-		return actual
-	}
-	return addressIn(c.Labels).Addr()
-}
-
-// addressIn returns the address in labels, with the size of its network; the zero value if
-// there is none.
-func addressIn(labels map[string]string) netip.Prefix {
-	prefix, err := netip.ParsePrefix(labels[runtime.LabelAddress])
-	if err != nil || !prefix.Addr().Is4() {
-		return netip.Prefix{}
-	}
-	return prefix
 }
 
 // hostsKey returns the key of a container's file, by its labels. They are input: the key is a

@@ -47,7 +47,9 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 			if err := a.lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
 				return struct{}{}, err
 			}
-			if err := putBack(ctx, engine, in); err != nil {
+			err := putBack(ctx, engine, in)
+			a.names.forget()
+			if err != nil {
 				return struct{}{}, errors.Join(err, a.lead(ctx, engine, in.Service))
 			}
 			return struct{}{}, a.lead(ctx, engine, in.Service)
