@@ -20,7 +20,7 @@ var migrations embed.FS
 
 // SchemaVersion is the number of the newest migration: the version of the tables that
 // this program needs.
-const SchemaVersion = 14
+const SchemaVersion = 17
 
 // versionTable has a row for each migration that was applied.
 const versionTable = "schema_versions"
