@@ -64,7 +64,9 @@ func TestWhenAScheduleIsDue(t *testing.T) {
 }
 
 func TestASchedulesRules(t *testing.T) {
-	job := func(schedule string) string { return edit(t, "# db", "schedule = \""+schedule+"\"\nrestart = \"no\" # db") }
+	job := func(schedule string) string {
+		return edit(t, "# db", "schedule = \""+schedule+"\"\nrestart = \"no\" # db")
+	}
 	for schedule, message := range map[string]string{
 		"0 0 31 2 *":            "never fires",
 		"0 0 30 2 *":            "never fires",

@@ -35,12 +35,12 @@ const (
 	// shortestCatchUp is Temporal's.
 	shortestCatchUp = Duration(10 * time.Second)
 	// longestCatchUp is Temporal's default.
-	longestCatchUp    = Duration(365 * 24 * time.Hour)
-	longestJitter     = Duration(24 * time.Hour)
-	shortestJob       = Duration(time.Second)
-	longestJob        = Duration(30 * 24 * time.Hour)
-	maxRetries        = 100
-	maxKeep           = 1000
+	longestCatchUp = Duration(365 * 24 * time.Hour)
+	longestJitter  = Duration(24 * time.Hour)
+	shortestJob    = Duration(time.Second)
+	longestJob     = Duration(30 * 24 * time.Hour)
+	maxRetries     = 100
+	maxKeep        = 1000
 )
 
 // IsJob reports whether the component runs by a schedule and ends by itself.

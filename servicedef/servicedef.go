@@ -73,7 +73,7 @@ type Component struct {
 	// Drain is how long a container with routes keeps running after its
 	// successor has taken them over, 1 s by default, so that a client that has
 	// just resolved the old port still finds it open.
-	Drain  Duration `toml:"drain" json:"drain"`
+	Drain Duration `toml:"drain" json:"drain"`
 	// Schedule makes the component a job, whose container runs when it is due and ends by
 	// itself: a cron expression, "@daily", "@every 90m", or Manual. See ParseSchedule.
 	Schedule string `toml:"schedule" json:"schedule,omitempty"`

@@ -120,6 +120,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 	return d.commitRelease(ctx, fleet.CommitRequest{
 		Active:  d.desired.Active,
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
+		Jobs:    plan.Jobs(d.desired, d.release, d.plan, d.digest),
 		Static:  d.staticPorts(),
 	})
 }

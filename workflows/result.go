@@ -34,6 +34,8 @@ type Result struct {
 	Undone     []string          `json:"undone,omitempty"`
 	Error      *fault.Error      `json:"error,omitempty"`
 	Components []ComponentResult `json:"components"`
+	// Jobs is what becomes of the jobs.
+	Jobs []plan.JobStep `json:"jobs,omitempty"`
 	// Left are containers that an adopt has not taken over, and why.
 	Left []string `json:"left,omitempty"`
 	// URLs are those at which edges serve the service.

@@ -28,6 +28,9 @@ func Make(in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	p.removals()
+	if err := p.jobs(); err != nil {
+		return Plan{}, err
+	}
 	if err := p.held(); err != nil {
 		return Plan{}, err
 	}
@@ -94,20 +97,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 		step.Changes = p.definitionChanges(c)
 		return step, nil
 	}
-	if slices.Contains(p.Release.Draining, c.Node) {
-		return step, &DrainingNodeError{Component: c.Name, Node: c.Node}
-	}
-	for _, secret := range c.SecretNames() {
-		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
-			return step, &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
-		}
-	}
-	for _, key := range c.Keys() {
-		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
-			return step, &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
-		}
-	}
-	return step, nil
+	return step, p.possible(c)
 }
 
 // inactive plans a component of a service that is stopped.
@@ -143,7 +133,8 @@ func (p *planner) foreign(step Step) error {
 func (p *planner) removals() {
 	waves := p.Release.Waves()
 	for _, m := range p.Release.Members() {
-		if _, wanted := p.Desired.Component(m.Component); wanted || len(p.Only) > 0 {
+		c, wanted := p.Desired.Component(m.Component)
+		if wanted && !c.IsJob() || len(p.Only) > 0 && !(wanted && slices.Contains(p.Only, m.Component)) {
 			continue
 		}
 		p.plan.Steps = append(p.plan.Steps, Step{

@@ -34,7 +34,7 @@ func (p *planner) recover() {
 	for _, name := range sortedNodes(p.Nodes) {
 		replaced := func(component string) bool {
 			c, defined := p.Desired.Component(component)
-			return defined && c.Node == name
+			return defined && c.Node == name && !c.IsJob()
 		}
 		// A container that is only stopped needs its name back no more than one that goes,
 		// if it is another's now.
