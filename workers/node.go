@@ -40,6 +40,8 @@ type Node struct {
 	// MachineFile contains an identifier of this machine; it is created if it is
 	// missing. "" means the system's file, if it has one.
 	MachineFile string
+	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
+	TaskLogs string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -67,6 +69,9 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+	}
+	if r.TaskLogs != "" {
+		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}
 	}
 	err = w.serve(c, activities.QueueNode(r.Name), worker.Options{DisableWorkflowWorker: true}, func(reg worker.Registry) {
 		reg.RegisterActivity(served)

@@ -170,6 +170,9 @@ func (s *harness) registerEdges() {
 	add("PinEdge", func(ctx context.Context, in fleet.EdgeAdmission) (fleet.EdgeState, error) {
 		return fleet.EdgeState{EdgeRecord: fleet.EdgeRecord{Name: in.Edge, Key: "age1announced"}}, s.call(ctx, in.Edge)
 	})
+	add("UseStorage", func(ctx context.Context, in activities.UseStorageInput) (fleet.StorageAnswer, error) {
+		return fleet.StorageAnswer{Value: []byte("value")}, s.call(ctx, in.Request.Edge+" in "+in.Run)
+	})
 	add("ForgetEdge", func(ctx context.Context, edge string) error { return s.call(ctx, edge) })
 	add("ListEdges", func(ctx context.Context) ([]fleet.EdgeState, error) {
 		var edges []fleet.EdgeState

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // publishInterim makes the edges serve the service without the containers that are about
@@ -73,7 +74,7 @@ func (d *deploy) hold(ctx workflow.Context, wave []plan.Step) error {
 	}
 	stopping = d.served(stopping)
 	if len(stopping) == 0 {
-		return nil
+		return d.fetch(ctx, d.lacking(wave))
 	}
 	if err := d.fetch(ctx, wave); err != nil {
 		return err
@@ -83,8 +84,39 @@ func (d *deploy) hold(ctx workflow.Context, wave []plan.Step) error {
 	return d.publishInterim(ctx, fleet.PublishRequest{Held: d.held})
 }
 
-// fetch pulls the images of a wave.
+// lacking are the steps of a wave that stop a container which runs, and whose image their
+// node may not have: without it the container would be missing while it is pulled.
+func (d *deploy) lacking(wave []plan.Step) []plan.Step {
+	var steps []plan.Step
+	for _, step := range wave {
+		if slices.ContainsFunc(step.StopsFirst, func(s plan.Stopped) bool { return s.Active }) && !d.hasImage(step) {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// hasImage reports whether a step's node is known to have its image: it has said so, or
+// runs it.
+func (d *deploy) hasImage(step plan.Step) bool {
+	c := d.component(step)
+	digest := d.digest(c)
+	if slices.Contains(d.present[step.Node], servicedef.ByDigest(c.Image, digest)) {
+		return true
+	}
+	for _, m := range d.release.Members() {
+		if m.Node == step.Node && m.Digest == digest {
+			return true
+		}
+	}
+	return false
+}
+
+// fetch pulls the images of steps.
 func (d *deploy) fetch(ctx workflow.Context, wave []plan.Step) error {
+	if len(wave) == 0 {
+		return nil
+	}
 	g := newGroup(ctx)
 	for _, step := range wave {
 		pull := nodeStep(g.ctx, step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))

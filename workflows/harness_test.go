@@ -141,6 +141,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.RoutesName:       workflows.Routes,
 		workflows.MaintainName:     workflows.Maintain,
 		workflows.AccessLogName:    workflows.AccessLog,
+		workflows.EdgeStorageName:  workflows.EdgeStorage,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -90,6 +90,8 @@ type Node struct {
 	// Machine is a file with an identifier of this machine; "" means the
 	// system's file, or one that the worker creates.
 	Machine string `toml:"machine"`
+	// Logs is the directory that keeps the output of steps and jobs.
+	Logs string `toml:"logs"`
 }
 
 // Monitor configures how nodes are monitored. Only control workers read it.
@@ -126,7 +128,7 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1"},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},

@@ -40,10 +40,11 @@ url_file = %s
 name    = %s
 socket  = %s
 publish = %s
+logs    = %s
 `, quote(p.options.Services), quote(Local), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
-		quote(Local), quote(p.info.Podman), quote(p.options.Publish))
+		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)))
 	if p.edge != "" {
 		text += p.edgeConfig()
 	}

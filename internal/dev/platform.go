@@ -21,6 +21,7 @@ const (
 	postgresDir = "postgres"
 	podmanDir   = "podman"
 	buildsDir   = "builds"
+	tasksDir    = "tasks"
 	edgeDir     = "edge"
 )
 

@@ -124,7 +124,7 @@ func (f *Fake) Exit(name string, code int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c := f.containers[name]; c != nil {
-		c.info.State, c.info.ExitCode = Stopped, code
+		c.info.State, c.info.ExitCode, c.info.Finished = Stopped, code, time.Now().UTC()
 	}
 }
 

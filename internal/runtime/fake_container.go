@@ -98,7 +98,7 @@ func (f *Fake) start(c *fakeContainer) error {
 	c.info.State, c.info.Started, c.info.ExitCode = Running, time.Now().UTC(), 0
 	c.print(c.program.stream(), c.program.Output)
 	if c.program.Exits {
-		c.info.State, c.info.ExitCode = Stopped, c.program.ExitCode
+		c.info.State, c.info.ExitCode, c.info.Finished = Stopped, c.program.ExitCode, time.Now().UTC()
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (f *Fake) Stop(ctx context.Context, name string, _ time.Duration) error {
 		if c.info.State != Running {
 			return nil
 		}
-		c.info.State, c.info.ExitCode = Stopped, 0
+		c.info.State, c.info.ExitCode, c.info.Finished = Stopped, 0, time.Now().UTC()
 		if c.program.Stubborn {
 			c.info.ExitCode = 137
 		}

@@ -18,6 +18,13 @@ const (
 	LabelSpec       = "mcp.spec"       // a hash of every setting whose change needs a new container
 )
 
+// The labels that the container of a task has besides, instead of LabelComponent.
+const (
+	LabelTask     = "mcp.task"      // the id of the run
+	LabelTaskKind = "mcp.task.kind" // "step" or "job"
+	LabelTaskName = "mcp.task.name" // the name of the step or the job
+)
+
 // Runtime is one host's container engine. Every method may be called twice:
 // it checks the current state first and does only what is missing. Errors are
 // *fault.Error: Unavailable when the engine cannot be reached, NotFound,
@@ -246,6 +253,10 @@ type ContainerInfo struct {
 	PID int `json:"-"`
 	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
+	// Finished is when the last run ended; zero while that is not known. A container
+	// that ran when its host lost power does not run, and has not finished since its
+	// start.
+	Finished time.Time `json:"finished,omitzero"`
 	// Health is the engine's health status; "" if the container has no check.
 	Health   string `json:"health,omitempty"`
 	Restarts int    `json:"restarts"`

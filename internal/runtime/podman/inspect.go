@@ -258,6 +258,9 @@ func describe(data *inspected) runtime.ContainerInfo {
 	if data.State.StartedAt.Year() > 1 { // year 1 means never
 		info.Started = data.State.StartedAt
 	}
+	if data.State.FinishedAt.Year() > 1 {
+		info.Finished = data.State.FinishedAt
+	}
 	return info
 }
 
