@@ -76,6 +76,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	d.publish(forward)
+	d.scheduleJobs(forward)
 	d.recordRelease(forward)
 	rest := d.prune(forward)
 	rest.do(d.recordEdges)

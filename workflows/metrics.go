@@ -15,6 +15,7 @@ const (
 	MetricDeployTime = "mcp_deploy"
 	MetricBuilds     = "mcp_builds"
 	MetricUndos      = "mcp_undos"
+	MetricJobRuns    = "mcp_job_runs"
 )
 
 // Labels of these metrics. None is the name of a service: there are many, and they

@@ -73,6 +73,14 @@ type JobRun struct {
 // Name returns "shop/backup".
 func (r JobRun) Name() string { return r.Service + "/" + r.Job }
 
+// Task is the last attempt of the run.
+func (r JobRun) Task() Task { return RunTask(r.RunID, r.Attempts, r.Job) }
+
+// RunTask is an attempt of a run, counted from 1.
+func RunTask(runID string, attempt int, job string) Task {
+	return Task{ID: fmt.Sprintf("%s/%d", runID, attempt), Kind: JobTask, Name: job}
+}
+
 // State is the outcome in a word, "running" while there is none.
 func (r JobRun) State() string { return cmp.Or(string(r.Outcome), "running") }
 
