@@ -89,6 +89,8 @@ type JobLogsInput struct {
 	Job     string `json:"job"`
 	// Number is that of the run; 0 for the newest that has printed anything.
 	Number int `json:"number,omitempty"`
+	// RunID is that of its workflow, where its number is not known.
+	RunID string `json:"run_id,omitempty"`
 	// Lines is the number of last lines wanted; 0 for new lines only.
 	Lines int `json:"lines"`
 	// Wait asks instead for what a run that is under way prints after the Marks, and is
@@ -139,11 +141,14 @@ func JobLogs(ctx workflow.Context, in JobLogsInput) (*JobLogsResult, error) {
 func chooseRun(runs []fleet.JobRun, in JobLogsInput) (fleet.JobRun, error) {
 	name := in.Service + "/" + in.Job
 	for _, run := range runs {
-		if run.Number == in.Number || in.Number == 0 && run.Container != "" {
+		newest := in.Number == 0 && in.RunID == "" && run.Container != ""
+		if newest || run.Number == in.Number || in.RunID != "" && run.RunID == in.RunID {
 			return run, nil
 		}
 	}
 	switch {
+	case in.RunID != "":
+		return fleet.JobRun{}, fault.New(fault.NotFound, "%s has no such run", name)
 	case in.Number != 0:
 		return fleet.JobRun{}, fault.New(fault.NotFound, "%s has no run %d: its last ones are kept alone", name, in.Number).
 			WithHint("list them: mcp job history %s", name)
