@@ -185,20 +185,35 @@ func (a *Control) EndRuns(ctx context.Context, in EndRunsInput) error {
 }
 
 func (a *Control) endRuns(ctx context.Context, r *reporter, in EndRunsInput) error {
-	cancelled := map[string]bool{}
+	cancelled := map[string]fleet.JobRun{}
 	for until := time.Now().Add(in.Wait); ; {
 		runs, err := a.openRuns(ctx, in.Service)
-		if err != nil || len(runs) == 0 {
+		if err != nil {
 			return err
 		}
 		for _, run := range runs {
-			if cancelled[run.RunID] {
+			if _, done := cancelled[run.RunID]; done {
 				continue
 			}
 			if err := a.Schedules.Cancel(ctx, run.WorkflowID, run.RunID); err != nil {
 				return err
 			}
-			cancelled[run.RunID] = true
+			cancelled[run.RunID] = run
+		}
+		// One that is recorded as ended may still have its container to remove.
+		for id, run := range cancelled {
+			open, err := a.Lock.Open(ctx, run.WorkflowID, run.RunID)
+			if err != nil {
+				return err
+			}
+			if !open {
+				delete(cancelled, id)
+			} else if len(runs) == 0 {
+				runs = []fleet.JobRun{run}
+			}
+		}
+		if len(runs) == 0 {
+			return nil
 		}
 		r.set("end", fmt.Sprintf("run %d of %s", runs[0].Number, runs[0].Name()))
 		if time.Now().After(until) {

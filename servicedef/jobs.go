@@ -46,13 +46,12 @@ const (
 // IsJob reports whether the component runs by a schedule and ends by itself.
 func (c Component) IsJob() bool { return c.Schedule != "" }
 
-// RunsOnce reports whether the component's container has done its work when it has ended
-// with exit code 0: podman does not start it again then.
-func (c Component) RunsOnce() bool { return !c.IsJob() && endsForGood(c.Restart) }
-
-// endsForGood reports whether podman leaves a container that has succeeded alone.
-func endsForGood(policy string) bool {
-	return policy == "no" || strings.HasPrefix(policy, "on-failure")
+// RunsOnce reports whether the component may end by itself: its container has done its
+// work when it has ended with exit code 0, because podman does not start it again then. A
+// component with a route, a port or a check of health is to stay.
+func (c Component) RunsOnce() bool {
+	stays := len(c.Routes)+len(c.Ports) > 0 || len(c.Health.Cmd) > 0
+	return !c.IsJob() && !stays && (c.Restart == "no" || strings.HasPrefix(c.Restart, "on-failure"))
 }
 
 // Jobs returns the components that are jobs, in the file's order.

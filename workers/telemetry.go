@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -35,5 +36,10 @@ func declareMetrics(t *telemetry.Telemetry) {
 		Name:   workflows.MetricUndos + "_total",
 		Help:   "Deploys that were undone: complete, or incomplete if a step of the undo failed.",
 		Labels: []telemetry.Label{outcome(workflows.UndoComplete, workflows.UndoIncomplete)},
+	})
+	t.DeclareCounter(telemetry.Metric{
+		Name: workflows.MetricJobRuns + "_total",
+		Help: "Runs of jobs that have ended, by outcome.",
+		Labels: []telemetry.Label{outcome(string(fleet.RunSucceeded), string(fleet.RunFailed), string(fleet.RunCancelled), string(fleet.RunMissed))},
 	})
 }

@@ -26,7 +26,13 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 			if step.OldNode != step.Node {
 				old.ID = ""
 			}
-			add(step.Node, func(in *activities.CutOverInput) { in.Replace = append(in.Replace, old) })
+			once := d.component(step).RunsOnce()
+			add(step.Node, func(in *activities.CutOverInput) {
+				in.Replace = append(in.Replace, old)
+				if once {
+					in.Once = append(in.Once, old.Name)
+				}
+			})
 		}
 		if step.Action == plan.Remove || starts && step.OldNode != step.Node {
 			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Old()) })

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -91,6 +92,8 @@ type JobLogsInput struct {
 	Number int `json:"number,omitempty"`
 	// RunID is that of its workflow, where its number is not known.
 	RunID string `json:"run_id,omitempty"`
+	// Attempt is one of its attempts, counted from 1; 0 for the last.
+	Attempt int `json:"attempt,omitempty"`
 	// Lines is the number of last lines wanted; 0 for new lines only.
 	Lines int `json:"lines"`
 	// Wait asks instead for what a run that is under way prints after the Marks, and is
@@ -101,8 +104,10 @@ type JobLogsInput struct {
 
 // JobLogsResult is the output of a run.
 type JobLogsResult struct {
-	Run   fleet.JobRun `json:"run"`
-	Lines []LogLine    `json:"lines,omitempty"`
+	Run fleet.JobRun `json:"run"`
+	// Attempt is the one that the lines are of.
+	Attempt int       `json:"attempt,omitempty"`
+	Lines   []LogLine `json:"lines,omitempty"`
 	// Marks are where to go on reading, of a run under way.
 	Marks LogMarks `json:"marks,omitempty"`
 	// Cut is set if the first of the lines are left out.
@@ -122,7 +127,7 @@ func JobLogs(ctx workflow.Context, in JobLogsInput) (*JobLogsResult, error) {
 	if err != nil {
 		return nil, readFailure(err)
 	}
-	result := &JobLogsResult{Run: run}
+	result := &JobLogsResult{Run: run, Attempt: cmp.Or(in.Attempt, run.Attempts)}
 	if in.Wait > 0 && run.Outcome == "" && run.Container != "" {
 		err = result.follow(ctx, in)
 	} else {
@@ -182,7 +187,7 @@ func (r *JobLogsResult) read(ctx workflow.Context, in JobLogsInput) error {
 	}
 	var found activities.TaskLogResult
 	err := workflow.ExecuteActivity(logsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, 0), node.TaskLog, activities.TaskLogInput{
-		Service: in.Service, Task: r.Run.Task(), Lines: in.Lines, Bytes: maxAnswer,
+		Service: in.Service, Task: fleet.RunTask(r.Run.RunID, r.Attempt, r.Run.Job), Lines: in.Lines, Bytes: maxAnswer,
 	}).Get(ctx, &found)
 	if isCancelled(err) {
 		return err

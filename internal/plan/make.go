@@ -82,6 +82,9 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	current, exists := p.current[c.Node][step.Container]
 	if exists {
 		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
+		if released && current.Done && releasedOn(p.Release, c.Name, member.Node).RunsOnce() {
+			step.OldActive = false // it has done its work, and an undo starts it no second time
+		}
 	}
 	step.OldID = p.current[step.OldNode][step.Container].ID
 	step.Changes = p.changes(c, member, released, current, exists)

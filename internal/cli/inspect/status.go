@@ -217,6 +217,9 @@ func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus
 	found := fleet.FindMember(r.Service, m, node.containers)
 	if found != nil {
 		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
+		if watch.Done(r, m, *found) {
+			c.ObservedState = "done"
+		}
 		if found.Running {
 			c.Started, c.UptimeSeconds = found.Started, found.UptimeSeconds
 		}

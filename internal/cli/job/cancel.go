@@ -24,9 +24,9 @@ func newCancel(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel SERVICE/JOB",
 		Short: "End the run of a job that is under way",
-		Long: `Cancel ends the run of a job that is under way: its container gets the stop signal,
-and is killed after its stop timeout. It waits for that. The run is not tried again,
-and the schedule goes on.`,
+		Long: `Cancel ends the run of a job that is under way: its container gets the stop
+signal, and is killed after its stop timeout. It waits for that. The run is not
+tried again, and the schedule goes on.`,
 		Example: "  mcp job cancel shop/backup",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runCancel(cmd.Context(), s, args[0]) },

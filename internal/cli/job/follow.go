@@ -19,6 +19,8 @@ const (
 	// againPause is the time between two looks at a run that has not been started yet, or
 	// whose output cannot be read at the moment.
 	againPause = 500 * time.Millisecond
+	// mostAttempts is how many attempts a definition allows at most.
+	mostAttempts = 101
 )
 
 // follower shows the output of a run that is under way.
@@ -52,39 +54,50 @@ func (f *follower) untilEnd(ctx context.Context) {
 		in.Marks = got.Marks
 		for _, l := range got.Lines {
 			f.show.print(l, l.Text)
-			f.show.shown[got.Run.Container]++
+			f.show.shown[got.Attempt]++
 		}
 	}
 }
 
-// rest shows what a run that has ended has printed since, and is not shown.
+// rest shows what the attempts of a run that has ended have printed, and is not shown.
 func (f *follower) rest(ctx context.Context) error {
 	in := f.in
 	in.Lines = workflows.MaxLogLines
-	var got workflows.JobLogsResult
-	if err := f.session.Read(ctx, f.client, "job logs", workflows.JobLogsName, in, &got); err != nil {
-		return err
-	}
-	f.last = got.Run
-	lines := got.Lines
-	if got.Absent {
-		for _, text := range got.Run.Log {
-			lines = append(lines, workflows.LogLine{})
-			lines[len(lines)-1].Text = text
+	for in.Attempt = 1; ; in.Attempt++ {
+		var got workflows.JobLogsResult
+		if err := f.session.Read(ctx, f.client, "job logs", workflows.JobLogsName, in, &got); err != nil {
+			return err
+		}
+		f.last = got.Run
+		f.showRest(got)
+		if in.Attempt >= min(got.Run.Attempts, mostAttempts) {
+			return nil
 		}
 	}
-	shown := f.show.shown[got.Run.Container]
-	first := max(got.Run.Lines, len(lines)) - len(lines)
+}
+
+// showRest shows the lines of an attempt that are not shown.
+func (f *follower) showRest(got workflows.JobLogsResult) {
+	lines, total := got.Lines, len(got.Lines)
+	if got.Attempt == got.Run.Attempts {
+		total = max(total, got.Run.Lines)
+		if got.Absent {
+			for _, text := range got.Run.Log {
+				lines = append(lines, workflows.LogLine{})
+				lines[len(lines)-1].Text = text
+			}
+		}
+	}
+	shown, first := f.show.shown[got.Attempt], max(total, len(lines))-len(lines)
 	if first > shown {
 		f.session.Say("%d lines are left out here: mcp job logs shows the last ones", first-shown)
 	}
 	for i, l := range lines {
 		if first+i >= shown {
 			f.show.print(l, l.Text)
-			f.show.shown[got.Run.Container] = first + i + 1
+			f.show.shown[got.Attempt] = first + i + 1
 		}
 	}
-	return nil
 }
 
 // pause waits, unless ctx ends first.

@@ -75,7 +75,7 @@ func runLogs(ctx context.Context, s *session.Session, of target, in workflows.Jo
 	if err := s.Read(ctx, c, "job logs", workflows.JobLogsName, in, &first); err != nil {
 		return usageIfUnknown(err)
 	}
-	show := &printer{session: s, out: s.Stdout, err: s.Stdout, run: first.Run.Number, shown: map[string]int{}}
+	show := &printer{session: s, out: s.Stdout, err: s.Stdout, run: first.Run.Number, shown: map[int]int{}}
 	if follow && first.Run.Outcome == "" {
 		in.Number, in.RunID = first.Run.Number, first.Run.RunID
 		f := follower{session: s, client: c, in: in, show: show}
@@ -108,8 +108,8 @@ type printer struct {
 	// standard error.
 	out, err io.Writer
 	run      int
-	// shown counts the lines that were printed of each container: of each attempt.
-	shown map[string]int
+	// shown counts the lines that were printed, by attempt.
+	shown map[int]int
 }
 
 // print prints a line. It reports whether it could.

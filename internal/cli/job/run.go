@@ -98,7 +98,7 @@ const unhurried = 365 * 24 * time.Hour
 
 // attach shows the output of a run until it has ended.
 func attach(ctx context.Context, s *session.Session, c client.Client, of target, run client.WorkflowRun) error {
-	show := &printer{session: s, out: s.Stdout, err: s.Stderr, shown: map[string]int{}}
+	show := &printer{session: s, out: s.Stdout, err: s.Stderr, shown: map[int]int{}}
 	if s.JSON {
 		show.out = s.Stderr // stdout gets the run
 	}
