@@ -148,24 +148,26 @@ func (r *jobRun) attempts(ctx workflow.Context) fleet.RunOutcome {
 		r.result.Detail = "node " + r.run.Node + " is draining"
 		return fleet.RunMissed
 	}
-	for {
-		// An attempt after one that has failed is late by no fault of the node's.
-		latest := workflow.Now(ctx).Add(startPatience)
+	outcome, started := fleet.RunFailed, true
+	for range 1 + r.begun.Job.Retries {
 		if r.attempted > 0 {
+			r.remove(ctx)
+			// One after an attempt that has failed is late by no fault of the node's.
 			deadline = workflow.Now(ctx).Add(time.Duration(r.begun.Job.CatchUp))
 		}
+		latest := workflow.Now(ctx).Add(startPatience)
 		if latest.Before(deadline) && !r.asked() {
 			latest = deadline
 		}
-		outcome, started := r.attempt(ctx, latest.Sub(workflow.Now(ctx)))
+		outcome, started = r.attempt(ctx, latest.Sub(workflow.Now(ctx)))
 		switch {
 		case ctx.Err() != nil:
 			return fleet.RunCancelled
-		case outcome == fleet.RunSucceeded, !started && r.attempted == 1, r.attempted > r.begun.Job.Retries:
+		case outcome == fleet.RunSucceeded, !started:
 			return outcome
 		}
-		r.remove(ctx)
 	}
+	return outcome
 }
 
 // attempt runs the job once. Started is false where its node has not taken it in time.

@@ -35,6 +35,8 @@ type serviceStatus struct {
 	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
 	// Retiring are the containers before the release that are not gone yet.
+	// Jobs are the names of its jobs, which mcp jobs lists.
+	Jobs     []string         `json:"jobs,omitempty"`
 	Retiring []retiringStatus `json:"retiring"`
 }
 
@@ -181,6 +183,7 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 	for _, m := range r.Members() {
 		status.Components = append(status.Components, componentOf(r, m, nodes[m.Node]))
 	}
+	status.Jobs = slices.Sorted(maps.Keys(r.Jobs))
 	if s.Deploying == 0 {
 		status.Retiring = append(status.Retiring, retiringOf(s, nodes)...)
 	}
@@ -266,7 +269,12 @@ func writeStatus(s *session.Session, list []serviceStatus) {
 
 // stateWithout is the state of a service without components.
 func stateWithout(s serviceStatus) string {
-	if s.Release != 0 {
+	switch {
+	case len(s.Jobs) > 0 && !s.Active:
+		return "stopped"
+	case len(s.Jobs) > 0:
+		return "jobs alone"
+	case s.Release != 0:
 		return "undeployed"
 	}
 	return "-"
