@@ -95,7 +95,7 @@ func (p *planner) possible(c servicedef.Component) error {
 			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
 		}
 	}
-	return nil
+	return p.lacking(c)
 }
 
 // releasedJob returns the release's definition of a job.

@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *UnknownKeyError, *HeldError, *ClaimedError, *UnreachableError and
+// *MissingSecretError, *UnknownKeyError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
 // an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {

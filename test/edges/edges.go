@@ -173,7 +173,7 @@ func (r *Router) Drain(ctx context.Context, upstreams []string) map[string]int {
 }
 
 // Reach returns those of the upstreams that are Unreachable.
-func (r *Router) Reach(_ context.Context, upstreams []string) map[string]string {
+func (r *Router) Reach(_ context.Context, upstreams []string) activities.ReachUpstreamsResult {
 	problems := map[string]string{}
 	for _, upstream := range upstreams {
 		if why := r.Unreachable[upstream]; why != "" {
@@ -182,7 +182,7 @@ func (r *Router) Reach(_ context.Context, upstreams []string) map[string]string 
 			problems[upstream] = why
 		}
 	}
-	return problems
+	return activities.ReachUpstreamsResult{Problems: problems}
 }
 
 // Status returns what is published.

@@ -34,9 +34,9 @@ type serviceStatus struct {
 	// release, unless the one in the services directory here is.
 	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
-	// Retiring are the containers before the release that are not gone yet.
 	// Jobs are the names of its jobs, which mcp jobs lists.
-	Jobs     []string         `json:"jobs,omitempty"`
+	Jobs []string `json:"jobs,omitempty"`
+	// Retiring are the containers before the release that are not gone yet.
 	Retiring []retiringStatus `json:"retiring"`
 }
 

@@ -33,8 +33,8 @@ func (s *Session) Peek(ctx context.Context, cfg *config.Config, workflow string,
 }
 
 // Parts are the names of a service's components, of those that are jobs, of the images
-// that it builds, and of its nodes.
-type Parts struct{ Components, Jobs, Images, Nodes []string }
+// that it builds, of its nodes and of its environments.
+type Parts struct{ Components, Jobs, Images, Nodes, Environments []string }
 
 // PartsOf returns those of a definition; nil has none.
 func PartsOf(s *servicedef.Service) Parts {
@@ -45,7 +45,7 @@ func PartsOf(s *servicedef.Service) Parts {
 	for _, c := range s.Jobs() {
 		jobs = append(jobs, c.Name)
 	}
-	return Parts{ComponentNames(s), jobs, ImageNames(s), workflows.Nodes(*s)}
+	return Parts{Components: ComponentNames(s), Jobs: jobs, Images: ImageNames(s), Nodes: workflows.Nodes(*s)}
 }
 
 // Defined returns the services of the services directory whose definitions are
@@ -58,9 +58,13 @@ func (s *Session) Defined(cfg *config.Config) map[string]Parts {
 	if remembered, _ := s.recall(key, &found); remembered {
 		return found
 	}
-	sound, _, _ := SoundDefinitions(cfg.Services)
-	for name, service := range sound {
-		found[name] = PartsOf(service)
+	if dir, err := servicedef.ReadDir(cfg.Services); err == nil {
+		sound, _ := dir.Services()
+		for name, service := range sound {
+			parts := PartsOf(service)
+			parts.Environments = dir.EnvironmentsOf(name)
+			found[name] = parts
+		}
 	}
 	s.remember(key, found)
 	return found
