@@ -79,6 +79,12 @@ func (c Component) Zone() *time.Location {
 	return zone
 }
 
+// withoutSchedule returns a job as a component without one.
+func (c Component) withoutSchedule() Component {
+	c.Schedule, c.Timezone, c.Overlap, c.CatchUp, c.Jitter, c.Timeout, c.Retries, c.Keep = "", "", "", 0, 0, 0, 0, 0
+	return c
+}
+
 // setJobDefaults fills in what a job leaves out.
 func (c *Component) setJobDefaults(text map[string]any) {
 	if !c.IsJob() {
@@ -173,6 +179,13 @@ func (r *report) jobs(s *Service) {
 		for j, name := range c.DependsOn {
 			if other, ok := s.Component(name); ok && other.IsJob() {
 				r.add(elementKey(componentKey(i, "depends_on"), j), "%s is a job, which runs by its schedule and not in a deploy", name)
+			}
+		}
+	}
+	for i, step := range s.Steps {
+		for j, name := range step.DependsOn {
+			if c, ok := s.Component(name); ok && c.IsJob() {
+				r.add(elementKey(joinKey(elementKey("steps", i), "depends_on"), j), "%s is a job, which runs by its schedule and not in a deploy", name)
 			}
 		}
 	}

@@ -33,6 +33,12 @@ func declareMetrics(t *telemetry.Telemetry) {
 		Labels: []telemetry.Label{outcome(string(workflows.Succeeded), string(workflows.Failed), string(workflows.Cancelled))},
 	})
 	t.DeclareCounter(telemetry.Metric{
+		Name: workflows.MetricSteps + "_total",
+		Help: "Runs of steps of deployments that have ended.",
+		Labels: []telemetry.Label{outcome(string(fleet.TaskSucceeded), string(fleet.TaskFailed), string(fleet.TaskTimedOut),
+			string(fleet.TaskStopped), string(fleet.TaskLost))},
+	})
+	t.DeclareCounter(telemetry.Metric{
 		Name:   workflows.MetricUndos + "_total",
 		Help:   "Deploys that were undone: complete, or incomplete if a step of the undo failed.",
 		Labels: []telemetry.Label{outcome(workflows.UndoComplete, workflows.UndoIncomplete)},

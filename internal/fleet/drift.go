@@ -46,6 +46,8 @@ const (
 	EventJobFailed DriftKind = "job-failed"
 	// EventJobRecovered: the first run that has succeeded after that.
 	EventJobRecovered DriftKind = "job-recovered"
+	// EventStepFailed: a step of a deployment has failed, which was put back.
+	EventStepFailed DriftKind = "step-failed"
 )
 
 // Drift is one difference between a node and the releases.

@@ -85,17 +85,7 @@ func (p *planner) possible(c servicedef.Component) error {
 	if slices.Contains(p.Release.Draining, c.Node) {
 		return &DrainingNodeError{Component: c.Name, Node: c.Node}
 	}
-	for _, secret := range c.SecretNames() {
-		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
-			return &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
-		}
-	}
-	for _, key := range c.Keys() {
-		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
-			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
-		}
-	}
-	return p.lacking(c)
+	return p.equipped(c)
 }
 
 // releasedJob returns the release's definition of a job.

@@ -39,6 +39,9 @@ func Make(in Input) (Plan, error) {
 	}
 	p.handovers()
 	p.drains()
+	if err := p.tasks(); err != nil {
+		return Plan{}, err
+	}
 	return p.plan, nil
 }
 
@@ -101,6 +104,22 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 		return step, nil
 	}
 	return step, p.possible(c)
+}
+
+// equipped fails where the node of a new container lacks a secret, or does not know a
+// key.
+func (p *planner) equipped(c servicedef.Component) error {
+	for _, secret := range c.SecretNames() {
+		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
+			return &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+		}
+	}
+	for _, key := range c.Keys() {
+		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
+			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
+		}
+	}
+	return p.lacking(c)
 }
 
 // inactive plans a component of a service that is stopped.
