@@ -185,14 +185,13 @@ func (r *jobRun) attempt(ctx workflow.Context, patience time.Duration) (outcome 
 		err = workflow.ExecuteActivity(await, node.AwaitTask, r.last).Get(ctx, &r.result)
 		r.result = r.result.Checked()
 	} else if neverTaken(err) && ctx.Err() == nil {
-		r.result = fleet.TaskResult{State: fleet.TaskLost, Detail: fmt.Sprintf("node %s did not take it within %s", r.run.Node, patience.Round(time.Second))}
+		r.result = fleet.TaskResult{Detail: fmt.Sprintf("node %s did not take it within %s", r.run.Node, patience.Round(time.Second))}
 		return fleet.RunMissed, false
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		r.end(ctx, err)
-		return fleet.RunFailed, true
-	case r.result.State == fleet.TaskSucceeded:
+	}
+	if r.result.State == fleet.TaskSucceeded {
 		return fleet.RunSucceeded, true
 	}
 	return fleet.RunFailed, true
