@@ -33,8 +33,8 @@ func newLogs(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs SERVICE/JOB [RUN]",
 		Short: "Show what a run of a job has printed",
-		Long: `Logs shows the last lines that the newest run of a job has printed, or the run with
-that number, as mcp job history lists them. The whole output of a run, up to its
+		Long: `Logs shows the last lines that the newest run of a job has printed, or the run
+with that number, as mcp job history lists them. The whole output of a run, up to its
 last 1 MiB, is kept on its node, and the last lines of it in mcp's registry, which
 are shown where the node does not answer.
 

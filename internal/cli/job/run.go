@@ -31,10 +31,10 @@ func newRun(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run SERVICE/JOB [-- COMMAND [ARGUMENT…]]",
 		Short: "Run a job now, and show what it prints",
-		Long: `Run runs a job now, as its schedule would: with the definition and the image of the
-release, on its node. With a command after -- it runs that instead of the job's
-own, in the same container. It shows what the program prints, and exits with its
-exit code when the run has ended. A job that is paused runs too.
+		Long: `Run runs a job now, as its schedule would: with the definition and the image of
+the release, on its node. With a command after -- it runs that instead of the
+job's own, in the same container. It shows what the program prints, and exits with
+its exit code when the run has ended. A job that is paused runs too.
 
 While another run of the job is under way, run fails, waits or ends that one, as
 the job's overlap has it.
