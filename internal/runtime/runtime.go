@@ -303,6 +303,8 @@ type ContainerSummary struct {
 	Ports []servicedef.Port
 	// Networks are the names of the networks that it is connected to.
 	Networks []string
+	// ExitCode is that of a Stopped container.
+	ExitCode int
 }
 
 // ContainerInfo describes a container.
@@ -352,5 +354,9 @@ type ContainerInfo struct {
 
 // Summary returns the part of c that a ContainerSummary holds.
 func (c ContainerInfo) Summary() ContainerSummary {
-	return ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports, Networks: c.Networks}
+	s := ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports, Networks: c.Networks}
+	if c.State == Stopped {
+		s.ExitCode = c.ExitCode
+	}
+	return s
 }
