@@ -32,7 +32,7 @@ func serviceNetwork(ctx context.Context, engine runtime.Runtime, service string,
 	if err != nil {
 		return network, err
 	}
-	problem := ""
+	var problem string
 	switch {
 	case network.Labels[runtime.LabelService] != service:
 		problem = "mcp did not make it for that"
