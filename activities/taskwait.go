@@ -167,7 +167,7 @@ func note(format string, args ...any) LogLine {
 func ended(in TaskSpec, c runtime.ContainerInfo) fleet.TaskResult {
 	result := fleet.TaskResult{ExitCode: c.ExitCode, Started: c.Started, Ended: c.Finished, Detail: c.End()}
 	switch {
-	case c.State != runtime.Stopped || c.Finished.Before(c.Started) || c.Finished.IsZero():
+	case c.State != runtime.Stopped || c.Finished.IsZero(): // it is started once
 		result = lostTask(c, "its host was booted, or the engine lost it, while it ran")
 	case in.timedOut(c, c.Finished):
 		result.State, result.Detail = fleet.TaskTimedOut, fmt.Sprintf("was stopped after its timeout, %s", time.Duration(in.Timeout))
