@@ -84,7 +84,7 @@ var composeKeys = map[string]string{
 }
 
 // ownTables are tables of which Compose has no key.
-var ownTables = []string{"routes."}
+var ownTables = []string{"routes.", "steps."}
 
 // ComposeKey returns the name that Compose has for a key of a component or, after
 // "service.", of a service: "working_dir" for "workdir"; "" if Compose has no such key.

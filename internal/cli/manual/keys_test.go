@@ -39,6 +39,7 @@ var testedBy = map[string]string{
 	"TestTheEngineSaysWhatItLacks":                           "gpus",
 	"TestContainerSpecs":                                     "env secret_env volumes user network restart memory cpus log_size stop_timeout",
 	"TestAStaticPortThatIsTakenLeavesTheOldContainerRunning": "ports",
+	"TestAStepIsLikeItsComponent":                            "steps.",
 	"TestStartsFollowDependencies":                           "depends_on",
 	"TestTheDrainIsThatOfTheContainerThatGoes":               "drain",
 	"TestOnlyVolumesThatAreWrittenToMakeStopFirstTheDefault": "order",
