@@ -87,9 +87,13 @@ func TestTheTableOfKeysIsComplete(t *testing.T) {
 	requireFile(t, filepath.Join(docs, "keys.md"), page)
 }
 
-// testOf returns the entry that stands for a key.
+// testOf returns the entry that stands for a key: its own, or that of a table around it.
 func testOf(by map[string]string, prefix, key string) string {
-	for _, entry := range []string{prefix + key, prefix, strings.TrimPrefix(prefix, "service.") + key, prefix + key + "."} {
+	entries := []string{prefix + key, prefix + key + ".", strings.TrimPrefix(prefix, "service.") + key}
+	for table := prefix; table != ""; table = table[:strings.LastIndex(strings.TrimSuffix(table, "."), ".")+1] {
+		entries = append(entries, table)
+	}
+	for _, entry := range entries {
 		if by[entry] != "" {
 			return entry
 		}
