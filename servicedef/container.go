@@ -74,6 +74,7 @@ var composeKeys = map[string]string{
 	"cmd": "command", "env": "environment", "memory": "mem_limit", "secret_env": "", "order": "deploy.update_config.order",
 	"log_driver": "logging.driver", "log_size": "logging.options.max-size", "stop_timeout": "stop_grace_period",
 	"userns": "userns_mode", "workdir": "working_dir",
+	"schedule": "", "timezone": "", "overlap": "", "catch_up": "", "jitter": "", "timeout": "", "retries": "", "keep": "",
 
 	"files.target": "configs.target", "files.source": "configs.file", "files.content": "configs.content", "files.base64": "",
 	"files.mode": "configs.mode", "files.uid": "configs.uid", "files.gid": "configs.gid",

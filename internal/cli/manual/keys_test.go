@@ -39,6 +39,7 @@ var testedBy = map[string]string{
 	"TestTheEngineSaysWhatItLacks":                           "gpus",
 	"TestContainerSpecs":                                     "env secret_env volumes user network restart memory cpus log_size stop_timeout",
 	"TestAStaticPortThatIsTakenLeavesTheOldContainerRunning": "ports",
+	"TestTheRulesOfAJob":                                     "schedule timezone overlap catch_up jitter timeout retries keep",
 	"TestAStepIsLikeItsComponent":                            "steps.",
 	"TestStartsFollowDependencies":                           "depends_on",
 	"TestTheDrainIsThatOfTheContainerThatGoes":               "drain",
