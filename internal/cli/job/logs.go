@@ -112,8 +112,8 @@ type printer struct {
 	shown map[int]int
 }
 
-// print prints a line. It reports whether it could.
-func (p *printer) print(l workflows.LogLine, text string) bool {
+// print prints a line. Where it cannot, ui.Output records why.
+func (p *printer) print(l workflows.LogLine, text string) {
 	out := p.out
 	if l.Stream == "stderr" {
 		out = p.err
@@ -121,8 +121,8 @@ func (p *printer) print(l workflows.LogLine, text string) bool {
 	if p.session.JSON && out == p.session.Stdout {
 		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)
-		return encoder.Encode(line{l.Time, p.run, l.Stream, text}) == nil
+		_ = encoder.Encode(line{l.Time, p.run, l.Stream, text}) // a failed write is recorded
+		return
 	}
-	_, err := fmt.Fprintln(out, text)
-	return err == nil
+	_, _ = fmt.Fprintln(out, text)
 }
