@@ -259,7 +259,7 @@ func (c *component) duration(key string, n *source.Node, at string) {
 }
 
 func (c *component) logging() {
-	logging := c.node.Get("logging")
+	logging := c.node.Get("logging").Enter()
 	if driver := logging.Get("driver"); !driver.Empty() {
 		switch driver.Text {
 		case "json-file", "local": // mcp's own driver does what they do
@@ -268,15 +268,15 @@ func (c *component) logging() {
 			c.set("log_driver", driver.Text, driver, "logging.driver")
 		}
 	}
-	options := logging.Get("options")
+	options := logging.Get("options").Enter()
 	if size := options.Get("max-size"); !size.Empty() {
 		c.set("log_size", strings.ToLower(size.Text), size, "logging.options.max-size")
 	}
 }
 
 func (c *component) deploy() {
-	deploy := c.node.Get("deploy")
-	limits := deploy.Get("resources").Get("limits")
+	deploy := c.node.Get("deploy").Enter()
+	limits := deploy.Get("resources").Enter().Get("limits")
 	if n := limits.Get("memory"); !n.Empty() {
 		c.set("memory", n.Text, n, "deploy.resources.limits.memory")
 	}

@@ -80,7 +80,7 @@ func Import(o Options) (*Imported, error) {
 		return nil, err
 	}
 	slices.SortStableFunc(im.notes, func(a, b Note) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
 	})
 	return &Imported{Service: service, Text: text, Notes: slices.Compact(im.notes)}, nil
 }

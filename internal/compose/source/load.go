@@ -163,13 +163,13 @@ func (l *loader) replace(n *Node, lookup template.Mapping) error {
 	if !strings.Contains(n.Text, "$") {
 		return nil
 	}
-	text, err := template.Substitute(n.Text, func(name string) (string, bool) {
+	text, err := template.SubstituteWithOptions(n.Text, func(name string) (string, bool) {
 		value, set := lookup(name)
 		if !slices.Contains(n.Variables, name) {
 			n.Variables = append(n.Variables, name)
 		}
 		return value, set
-	})
+	}, template.WithoutLogging)
 	if err != nil {
 		return n.Errorf("%v", err)
 	}

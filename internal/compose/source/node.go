@@ -39,7 +39,7 @@ type Node struct {
 	// Variables are those that were replaced in Text.
 	Variables []string
 
-	reset, override, taken bool
+	reset, override, taken, entered bool
 }
 
 // Get returns a field of a map; nil if there is none, or n is nil or no map.
@@ -57,6 +57,14 @@ func (n *Node) Empty() bool { return n == nil || n.Kind == Null }
 func (n *Node) Take() *Node {
 	if n != nil {
 		n.taken = true
+	}
+	return n
+}
+
+// Enter marks a map as understood: what is not taken over of it is visited part by part.
+func (n *Node) Enter() *Node {
+	if n != nil {
+		n.entered = true
 	}
 	return n
 }
@@ -83,6 +91,9 @@ func (n *Node) Left(key string, visit func(key string, n *Node)) {
 
 // partly reports whether some part of a value was taken over.
 func (n *Node) partly() bool {
+	if n.entered {
+		return true
+	}
 	some := func(part *Node) bool { return part.taken || part.partly() }
 	for _, field := range n.fields {
 		if some(field) {
