@@ -21,6 +21,7 @@ const (
 	postgresDir = "postgres"
 	podmanDir   = "podman"
 	buildsDir   = "builds"
+	nodeDir     = "node"
 	tasksDir    = "tasks"
 	edgeDir     = "edge"
 )

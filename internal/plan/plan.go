@@ -18,6 +18,8 @@ type Node struct {
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// UnknownKeys are those of the definition that the node's worker does not know.
 	UnknownKeys []string `json:"unknown_keys,omitempty"`
+	// Lacks is what the node's engine lacks of what the definition asks for, by component.
+	Lacks map[string][]Lack `json:"lacks,omitempty"`
 }
 
 // Input is everything that a plan depends on.

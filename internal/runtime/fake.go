@@ -33,6 +33,7 @@ type Fake struct {
 	containers map[string]*fakeContainer
 	taken      map[int]bool // host ports held by another program
 	secrets    []string
+	lacks      []Lack
 	serial     int
 }
 

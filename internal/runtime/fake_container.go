@@ -59,7 +59,8 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 	if strings.Trim(spec.User, "0123456789:") != "" && spec.User != "root" {
 		return nil, fault.New(fault.Invalid, "start container %s: unable to find user %s", spec.Name, spec.User)
 	}
-	for _, name := range append(slices.Collect(maps.Values(spec.SecretEnv)), spec.Secrets...) {
+	needed := servicedef.Component{Secrets: spec.Secrets, SecretEnv: spec.SecretEnv}
+	for _, name := range needed.SecretNames() {
 		if !slices.Contains(f.secrets, name) {
 			return nil, fault.New(fault.Invalid, "create container %s: no such secret: %s", spec.Name, name)
 		}
@@ -245,4 +246,27 @@ func (f *Fake) selected(s Selection) []ContainerInfo {
 	}
 	slices.SortFunc(infos, func(a, b ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return infos
+}
+
+// Lacks returns what SetLacks was given for the keys that the container sets.
+func (f *Fake) Lacks(ctx context.Context, spec ContainerSpec) ([]Lack, error) {
+	if err := f.enter(ctx, "Lacks", spec.Name); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []Lack
+	for _, lack := range f.lacks {
+		if _, set := spec.Container.Settings()[lack.Key]; set {
+			found = append(found, lack)
+		}
+	}
+	return found, nil
+}
+
+// SetLacks sets what the engine lacks.
+func (f *Fake) SetLacks(lacks ...Lack) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lacks = lacks
 }

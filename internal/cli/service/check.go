@@ -52,16 +52,19 @@ func runCheck(s *session.Session, files []string) error {
 	}
 	list := make([]*checked, 0, len(files))
 	for _, file := range files {
-		list = append(list, checkFile(file))
+		list = append(list, checkFile(file, cfg.Build.SourceDir()))
 	}
 	checkTogether(list, cfg.Services)
 	return showChecked(s, list)
 }
 
-// checkFile checks one file alone.
-func checkFile(file string) *checked {
+// checkFile checks one file alone, and the files of the workspace that it names.
+func checkFile(file, workspace string) *checked {
 	c := &checked{File: file, Problems: servicedef.Errors{}}
 	services, err := servicedef.LoadAll(file)
+	if err == nil {
+		services, err = servicedef.ReadAllSources(services, workspace)
+	}
 	if err == nil {
 		c.Service, c.parsed = services[0].Name, services
 		for _, s := range services[1:] {
