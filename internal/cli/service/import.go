@@ -43,7 +43,7 @@ its line, and so is what needs a hand: secrets to create, directories to copy.
 It understands profiles, extends, include, anchors, and variables with the values
 of .env and of the environment. The definition is valid: mcp service check accepts
 it. Nothing is deployed, and no other part of mcp is needed.`,
-		Example: "  mcp service import compose.yaml\n  mcp service import compose.yaml compose.prod.yaml --profile debug --output shop.toml",
+		Example: "  mcp service import compose.yaml\n  mcp service import compose.yaml compose.prod.yaml --output shop.toml",
 		Args:    session.Args(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, files []string) error {
 			o.Files = files
