@@ -32,12 +32,14 @@ func (im *importing) extensions() {
 
 func (c *component) extension(key string, n *source.Node) {
 	at := Extension + "." + key
+	delete(c.lists, key)
+	delete(c.fields, key)
 	switch {
 	case n.Kind == source.Map:
 		for _, name := range n.Keys {
 			c.put(key, name, value(n.Get(name)), n.Get(name), at+"."+name)
 		}
-	case n.Kind == source.List && len(n.Items) > 0 && n.Items[0].Kind == source.Map:
+	case n.Kind == source.List && key != "secrets" && len(n.Items) > 0 && n.Items[0].Kind == source.Map:
 		for i, item := range n.Items {
 			c.add(key, value(item), item, at+"["+strconv.Itoa(i)+"]")
 		}

@@ -61,6 +61,7 @@ var lines = map[string][]string{
 	"rollback":       {"S", "S 1"},
 	"route":          {"E"},
 	"route list":     {"", "E"},
+	"service export": {"E", "other", "other --format quadlet", "other --format E", "other --output E"},
 	"service import": {"E", "evil.yaml", "evil.yaml --name E", "evil.yaml --node n --output E"},
 	"service check":  {"", "evil", "E", "other"},
 	"service edit":   {"E", "S"},

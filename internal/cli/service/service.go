@@ -15,7 +15,7 @@ func Command(s *session.Session) *cobra.Command {
 		Args:  session.Args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newList(s), newShow(s), newNew(s), newEdit(s), newCheck(s), newImport(s))
+	cmd.AddCommand(newList(s), newShow(s), newNew(s), newEdit(s), newCheck(s), newImport(s), newExport(s))
 	return cmd
 }
 
@@ -29,5 +29,6 @@ func Results() map[string][]any {
 		"service edit":  {edited{}},
 
 		"service import": {importedService{}},
+		"service export": {exportedService{}},
 	}
 }

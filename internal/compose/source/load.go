@@ -383,6 +383,10 @@ func (l *loader) profiles(services *Node, on []string) {
 	}
 	for _, name := range slices.Clone(services.Keys) {
 		given := services.fields[name].Get("profiles")
+		if services.fields[name].Get("x-mcp") != nil {
+			given.Take() // an export has written them
+			continue
+		}
 		if given.Empty() || slices.Contains(on, "*") {
 			given.Take()
 			continue
