@@ -168,7 +168,11 @@ func (e *exported) build() {
 		return
 	}
 	m := &mapping{}
-	m.set("context", "./"+path.Clean(cmp.Or(textOf(b["context"]), ".")))
+	context := "."
+	if below := textOf(b["context"]); below != "" && below != "." {
+		context = "./" + path.Clean(below)
+	}
+	m.set("context", context)
 	if file := textOf(b["containerfile"]); file != "" {
 		m.set("dockerfile", file)
 	}

@@ -235,7 +235,7 @@ func (im *importing) text() string {
 	for key, value := range im.top {
 		t[key] = value
 	}
-	if im.sources != nil {
+	if _, given := im.top["path"]; !given && im.sources != nil {
 		t["path"] = im.path()
 	}
 	if len(im.images) > 0 {

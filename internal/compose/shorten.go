@@ -14,8 +14,18 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// shorten removes from the table of a definition each key without which it says the
-// same: a default, or a variable that all components share.
+// defaulted are the keys that a definition has even where they have their default, by
+// the table that holds them.
+var defaulted = map[string][]string{
+	"":           {"active"},
+	"components": {"node", "order", "restart", "stop_timeout", "drain", "overlap", "catch_up", "timeout", "keep"},
+	"health":     {"interval", "timeout", "min_healthy", "retries", "start_period"},
+	"routes":     {"mode"},
+	"steps":      {"when", "timeout", "stop_timeout"},
+}
+
+// shorten removes from the table of a definition the keys without which it says the same,
+// because they have their defaults.
 func shorten(s *servicedef.Service, whole map[string]any) {
 	want := s.Hash()
 	same := func() bool {
@@ -25,25 +35,41 @@ func shorten(s *servicedef.Service, whole map[string]any) {
 	if !same() {
 		return // the definition has been valid for another version of mcp
 	}
-	tables := []map[string]any{whole}
+	drop(whole, defaulted[""], same)
 	components, _ := whole["components"].([]map[string]any)
 	for _, c := range components {
-		tables = append(tables, c)
-		for _, key := range []string{"health", "env"} {
-			if inner, ok := c[key].(map[string]any); ok {
-				tables = append(tables, inner)
-			}
+		drop(c, defaulted["components"], same)
+		if health, ok := c["health"].(map[string]any); ok {
+			drop(health, defaulted["health"], same)
 		}
 		routes, _ := c["routes"].([]map[string]any)
-		tables = append(tables, routes...)
-	}
-	for _, t := range slices.Backward(tables) {
-		for _, key := range slices.Sorted(maps.Keys(t)) {
-			value := t[key]
-			if delete(t, key); !same() {
-				t[key] = value
-			}
+		for _, r := range routes {
+			drop(r, defaulted["routes"], same)
 		}
+	}
+	steps, _ := whole["steps"].([]map[string]any)
+	for _, one := range steps {
+		drop(one, defaulted["steps"], same)
+	}
+}
+
+// drop removes those of the keys that make no difference: all of them, or each half.
+func drop(t map[string]any, keys []string, same func() bool) {
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { _, given := t[key]; return !given })
+	if len(keys) == 0 {
+		return
+	}
+	before := maps.Clone(t)
+	for _, key := range keys {
+		delete(t, key)
+	}
+	if same() {
+		return
+	}
+	maps.Copy(t, before)
+	if half := len(keys) / 2; half > 0 {
+		drop(t, keys[:half], same)
+		drop(t, keys[half:], same)
 	}
 }
 
