@@ -83,6 +83,9 @@ func (ex *exporting) container(c servicedef.Component) File {
 	if len(c.Cmd) > 0 {
 		u.set("Exec", words(c.Cmd))
 	}
+	if slices.Contains(c.Cmd, "") {
+		ex.note(keyOf(c, "cmd"), "Quadlet leaves out arguments that are empty")
+	}
 	env := maps.Clone(c.Env)
 	ex.ports(u, c, &env)
 	for _, key := range slices.Sorted(maps.Keys(env)) {

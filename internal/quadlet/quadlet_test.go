@@ -84,7 +84,7 @@ func TestPodmansGeneratorTakesTheUnits(t *testing.T) {
 	require.True(t, ok)
 	text := "\x00" + strings.Join(run, "\x00") + "\x00"
 	for _, part := range [][]string{
-		{"serve", "$$HOME", "100%%", `it's "x"`, "a\nb", ""},
+		{"serve", "$$HOME", "100%%", `it's "x"`, "a\nb"},
 		{"--env", "A=a b"}, {"--env", "B=$$x"}, {"--env", "C=50%%"}, {"--env", "PORT=8080"},
 		{"--publish", "127.0.0.1:8080:8080"}, {"-v", "/srv/shop:/data:ro"}, {"-v", "shop-cache:/cache"},
 		{"--network", "shop"}, {"--network-alias", "web"}, {"--user", "1000:1000"}, {"--memory", "64m"},
@@ -101,5 +101,5 @@ func TestPodmansGeneratorTakesTheUnits(t *testing.T) {
 	for _, n := range notes {
 		keys = append(keys, n.Key)
 	}
-	require.Equal(t, []string{"components.web.routes", "components.web.secrets", "components.db.order"}, keys)
+	require.Equal(t, []string{"components.web.cmd", "components.web.routes", "components.web.secrets", "components.db.order"}, keys)
 }
