@@ -25,6 +25,8 @@ type Service struct {
 	Build Build `toml:"build" json:"build,omitzero"`
 	// Components are the containers of the service, in the file's order.
 	Components []Component `toml:"components" json:"components"`
+	// Steps are the programs that each deployment runs once, in the file's order.
+	Steps []Step `toml:"steps" json:"steps,omitempty"`
 	// File is the file that the definition was read from; "" if there is none.
 	File string `toml:"-" json:"file,omitempty"`
 }

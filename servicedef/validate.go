@@ -34,6 +34,7 @@ func (r *report) service(s *Service) {
 	}
 	r.unique(s.componentNames(), func(i int) string { return componentKey(i, "name") })
 	r.dependencies(s)
+	r.steps(s)
 	r.hostPorts(s)
 	r.claims(s)
 	r.size(s)
@@ -61,10 +62,21 @@ func (r *report) build(s *Service) {
 				"must have a tag and no digest, because [build.images] builds it, and a build cannot choose its digest")
 		}
 	}
+	for i, step := range s.Steps {
+		if step.Image == "" {
+			continue
+		}
+		name := ImageName(step.Image)
+		used = append(used, name)
+		if _, built := s.Build.Images[name]; built && pinned(step.Image) {
+			r.add(stepKey(i, "image"),
+				"must have a tag and no digest, because [build.images] builds it, and a build cannot choose its digest")
+		}
+	}
 	for name, file := range s.Build.Images {
 		key := joinKey("build.images", name)
 		if !slices.Contains(used, name) {
-			r.add(key, "no component uses an image of this name%s", didYouMean(name, used))
+			r.add(key, "no component and no step uses an image of this name%s", didYouMean(name, used))
 		}
 		switch {
 		case file == "":

@@ -25,8 +25,8 @@ func newHistory(s *session.Session) *cobra.Command {
 		Short: "List past deployments, or show every step of one",
 		Long: `History lists the deployments of a service, the newest first; * marks the current
 release. With the number N it shows every step of one, as the deploy itself
-showed it, while Temporal retains them, and the last lines of output of a
-container or a build that it failed for.`,
+showed it, while Temporal retains them, the output of the [[steps]] that it has
+run, and the last lines of a container or a build that it failed for.`,
 		Example: "  mcp history shop\n  mcp history shop 12",
 		Args:    session.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,7 +86,7 @@ func showDeployment(ctx context.Context, s *session.Session, service string, num
 	}
 	defer c.Close()
 	var known workflows.HistoryResult
-	if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service}, &known); err != nil {
+	if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service, Steps: number}, &known); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(known.Deployments, func(d fleet.DeploymentRecord) bool { return d.Number == number })
@@ -99,10 +99,11 @@ func showDeployment(ctx context.Context, s *session.Session, service string, num
 		return err
 	}
 	if s.JSON {
-		s.PrintJSON(d)
+		s.PrintJSON(pastDeployment{d, known.Steps})
 		return nil
 	}
 	writeDeployment(s, d)
+	writeStepRuns(s.Stdout, known.Steps)
 	return nil
 }
 
