@@ -134,6 +134,10 @@ func (e *exported) export() {
 
 // remains puts what is left into the extension.
 func (e *exported) remains() {
+	maps.DeleteFunc(e.left, func(_ string, value any) bool {
+		t, isTable := value.(map[string]any)
+		return isTable && len(t) == 0
+	})
 	if len(e.left) == 0 {
 		return
 	}
