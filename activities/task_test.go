@@ -107,7 +107,7 @@ func TestATaskRunsToItsEndAndLeavesItsOutput(t *testing.T) {
 			require.Equal(t, tt.detail, result.Detail)
 			require.Equal(t, tt.log, result.Log)
 			require.Equal(t, len(tt.log), result.Lines)
-			require.False(t, result.Ended.Before(result.Started))
+			require.False(t, result.Ended.IsZero())
 
 			require.Nil(t, h.do(h.RemoveTask, in))
 			require.Nil(t, h.do(h.RemoveTask, in), "a second time")
@@ -196,6 +196,23 @@ func (b booted) Inspect(ctx context.Context, name string) (runtime.ContainerInfo
 	info, err := b.Runtime.Inspect(ctx, name)
 	info.State, info.ExitCode, info.Finished = runtime.Created, 0, time.Time{}
 	return info, err
+}
+
+// hasty is an engine that records the start of a program after its end.
+type hasty struct{ runtime.Runtime }
+
+func (e hasty) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
+	info, err := e.Runtime.Inspect(ctx, name)
+	info.Finished = info.Started.Add(-time.Second)
+	return info, err
+}
+
+func TestATaskThatEndsAtOnceIsNotLost(t *testing.T) {
+	h := newTaskHost(t)
+	in := migrate(1, "a", "/app", "exit", "3")
+	h.startTask(t, in)
+	h.Runtime = hasty{h.Runtime}
+	require.Equal(t, fleet.TaskFailed, h.end(t, h.AwaitTask, in).State)
 }
 
 func TestATaskThatTakesTooLongIsStopped(t *testing.T) {

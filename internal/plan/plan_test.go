@@ -558,6 +558,8 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 		"drain":               func(c *servicedef.Component) { c.Drain++ },
 		"health.http":         func(c *servicedef.Component) { c.Health.HTTP = "/" },
 		"health.host":         func(c *servicedef.Component) { c.Health.Host = "shop.example" },
+		"health.headers.X-A":  func(c *servicedef.Component) { c.Health.Headers = map[string]string{"X-A": "b"} },
+		"health.status":       func(c *servicedef.Component) { c.Health.Status = servicedef.Statuses{204} },
 		"health.tcp":          func(c *servicedef.Component) { c.Health.TCP = true },
 		"health.cmd":          func(c *servicedef.Component) { c.Health.Cmd = []string{"true"} },
 		"health.interval":     func(c *servicedef.Component) { c.Health.Interval++ },
@@ -606,4 +608,31 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 			require.Len(t, made.Steps[i].Changes, 2)
 		})
 	}
+}
+
+func TestAComponentThatHasDoneItsWorkIsKept(t *testing.T) {
+	in := steady()
+	in.Desired.Components[1].Restart = "no"
+	definition := in.Desired
+	in.Release = released(definition)
+	node := running(in.Release, "rift")
+	node.Containers[1].Running, node.Containers[1].Done = false, true
+	in.Nodes["rift"] = node
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "=api@rift =web@rift", actions(made))
+	require.True(t, made.Unchanged())
+	require.Empty(t, plan.Leftovers(in.Release, in.Nodes), "nor is it started again")
+
+	in.Force = true
+	made, err = plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "~api@rift ~web@rift", actions(made))
+	require.False(t, made.Steps[1].OldActive, "an undo does not run it again")
+
+	in.Force = false
+	node.Containers[1].Done = false
+	made, err = plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "=api@rift ~web@rift", actions(made), "it has failed")
 }

@@ -255,6 +255,8 @@ type ContainerSummary struct {
 	Labels map[string]string
 	// Ports are published on the host.
 	Ports []servicedef.Port
+	// ExitCode is that of a Stopped container.
+	ExitCode int
 }
 
 // ContainerInfo describes a container.
@@ -276,9 +278,9 @@ type ContainerInfo struct {
 	PID int `json:"-"`
 	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
-	// Finished is when the last run ended; zero while that is not known. A container
-	// that ran when its host lost power does not run, and has not finished since its
-	// start.
+	// Finished is when a run ended last; zero while none is known to have ended, as of a
+	// container in its first run, and of one whose host lost power in that. An engine may
+	// take it from another clock than Started.
 	Finished time.Time `json:"finished,omitzero"`
 	// Health is the engine's health status; "" if the container has no check.
 	Health   string `json:"health,omitempty"`
@@ -299,5 +301,9 @@ type ContainerInfo struct {
 
 // Summary returns the part of c that a ContainerSummary holds.
 func (c ContainerInfo) Summary() ContainerSummary {
-	return ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports}
+	s := ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports}
+	if c.State == Stopped {
+		s.ExitCode = c.ExitCode
+	}
+	return s
 }
