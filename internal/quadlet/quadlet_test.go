@@ -101,5 +101,5 @@ func TestPodmansGeneratorTakesTheUnits(t *testing.T) {
 	for _, n := range notes {
 		keys = append(keys, n.Key)
 	}
-	require.Equal(t, []string{"components.web.cmd", "components.web.routes", "components.web.secrets", "components.db.order"}, keys)
+	require.Equal(t, []string{"components.web.cmd", "components.web.routes", "components.web.secrets"}, keys)
 }
