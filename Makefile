@@ -89,8 +89,15 @@ lint: $(LINT_TOOLS) ## check format, vet, imports between packages, and that wor
 # machines have processors, and the longest first. `make lint` vets them.
 .PHONY: test
 test: setup $(RUN_TOOLS) $(EDGE_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 4 ./test/crash ./test/e2e $$(go list ./... | grep -v /bench/temporalserver)
+	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 4 ./test/crash ./test/e2e ./test/apps $$(go list ./... | grep -v /bench/temporalserver)
 	@cd edge && go test -vet=off -timeout 30m $(TESTFLAGS) ./...
+
+# How often each application is updated, broken and rolled back in a soak.
+UPDATES ?= 10
+
+.PHONY: soak
+soak: setup $(RUN_TOOLS) build ## update the example applications UPDATES times, between first deploy and reboot
+	@go test -vet=off ./test/apps -v -count=1 -timeout 0 -updates=$(UPDATES)
 
 BENCH := go run ./bench
 
@@ -155,6 +162,10 @@ reference: ## write docs/commands.md, service.md and schemas anew
 .PHONY: examples
 examples: ## compile the example services, whose images are built from scratch
 	@scripts/examples.sh
+
+.PHONY: app-images
+app-images: ## make the images of the example applications from Debian's packages, and push them to 127.0.0.1:REGISTRY_PORT
+	@go run ./examples/images/push 127.0.0.1:$(REGISTRY_PORT)
 
 .PHONY: demo
 demo: setup $(RUN_TOOLS) build examples ## start mcp here, deploy two example services and fetch their routes

@@ -32,6 +32,25 @@ func TestOneExampleIsASingleComponentNamedAsItsService(t *testing.T) {
 	require.Len(t, services["guestbook"].Components, 2)
 }
 
+func TestTheApplicationsAreValid(t *testing.T) {
+	dir, err := servicedef.ReadDir("apps")
+	require.NoError(t, err)
+	services, problems := dir.WithSources("apps").Services()
+	require.Empty(t, problems)
+	require.Len(t, services, 4)
+	var all []*servicedef.Service
+	for _, service := range services {
+		all = append(all, service)
+		for _, component := range service.Components {
+			if containerfile, ok := service.Containerfile(component.Image); ok {
+				require.FileExists(t, filepath.Join("apps", service.Path, containerfile))
+			}
+		}
+	}
+	require.NoError(t, servicedef.Collisions(all))
+	require.NoError(t, servicedef.EndpointCollisions(all))
+}
+
 func examples(t *testing.T) map[string]*servicedef.Service {
 	dir, err := servicedef.ReadDir("services")
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ need() {
 	local package=$1 why=$2 candidate
 	shift 2
 	for candidate in "$@"; do
-		if [ -x "$candidate" ] || { [[ $candidate != /* ]] && command -v "$candidate" >/dev/null; }; then
+		if [ -e "$candidate" ] || { [[ $candidate != /* ]] && command -v "$candidate" >/dev/null; }; then
 			return
 		fi
 	done
@@ -35,6 +35,8 @@ check_machine() {
 	need postgresql "keeps mcp's tables; mcp dev runs a private server, not the system's" \
 		"$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | head -1)" initdb
 	need curl "fetches the routes of the demo" curl
+	need debian-archive-keyring "checks the packages of which the example applications' images are made" \
+		/usr/share/keyrings/debian-archive-keyring.gpg
 	need jq "reads a port in docs/getting-started.md, whose commands a test runs" jq
 	if [ "$(id -u)" -ne 0 ]; then
 		need uidmap "maps users for containers without root" newuidmap
