@@ -190,4 +190,3 @@ func (m *Maker) baseLibraries() []string {
 	}
 	return l.Libraries
 }
-
