@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // workshop is a builder with an engine in memory.
@@ -43,7 +44,7 @@ func (w *workshop) write(t *testing.T, name, text string) {
 func (w *workshop) build(path, containerfile string) (activities.BuildResult, *fault.Error) {
 	var result activities.BuildResult
 	value, err := w.env.ExecuteActivity(w.Build, activities.BuildInput{
-		Service: "shop", Image: "registry.test:5000/api:v1", Path: path, Containerfile: containerfile,
+		Service: "shop", Image: "registry.test:5000/api:v1", Path: path, Build: servicedef.ImageBuild{Containerfile: containerfile},
 	})
 	if err == nil {
 		err = value.Get(&result)
@@ -68,7 +69,7 @@ func TestBuildLogsArePruned(t *testing.T) {
 	w.write(t, "shop/Containerfile", "FROM scratch\n")
 	require.NoError(t, os.MkdirAll(w.Logs, 0o700))
 	for i := range 30 {
-		name := fmt.Sprintf("registry.test_5000_api_v1.20260101T0000%02d.log", i)
+		name := fmt.Sprintf("shop@api@20260101T0000%02d.000000.log", i)
 		require.NoError(t, os.WriteFile(filepath.Join(w.Logs, name), nil, 0o600))
 	}
 	_, f := w.build("shop", "Containerfile")
@@ -76,7 +77,7 @@ func TestBuildLogsArePruned(t *testing.T) {
 	left, err := os.ReadDir(w.Logs)
 	require.NoError(t, err)
 	require.Len(t, left, 20)
-	require.Equal(t, "registry.test_5000_api_v1.20260101T000011.log", left[0].Name())
+	require.Equal(t, "shop@api@20260101T000011.000000.log", left[0].Name())
 }
 
 func push(w *workshop) error {

@@ -54,7 +54,7 @@ func (s Service) Component(name string) (Component, bool) {
 
 // Hash returns a SHA-256, in hex, of the definition without its File.
 func (s Service) Hash() string {
-	s.File = ""
+	s.File, s.Sources = "", nil
 	text, err := json.Marshal(s)
 	if err != nil {
 		// Only a NaN or an infinity can cause this, and Parse refuses both.

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -58,6 +57,11 @@ func renderValue(v reflect.Value) string {
 		marshalled, _ := text.MarshalText() // a Duration's never fails
 		return quote(string(marshalled))
 	}
+	if b, ok := v.Interface().(ImageBuild); ok {
+		if file, simple := b.simple(); simple {
+			return quote(file)
+		}
+	}
 	if h, ok := v.Interface().(Hostnames); ok && len(h) == 1 {
 		return quote(h[0])
 	}
@@ -71,17 +75,31 @@ func renderValue(v reflect.Value) string {
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case reflect.Map:
-		texts := v.Interface().(map[string]string)
-		for _, key := range slices.Sorted(maps.Keys(texts)) {
-			parts = append(parts, quote(key)+" = "+quote(texts[key]))
+		for _, key := range v.MapKeys() {
+			parts = append(parts, quote(key.String())+" = "+renderValue(v.MapIndex(key)))
 		}
+		slices.Sort(parts)
 		return "{ " + strings.Join(parts, ", ") + " }"
+	case reflect.Struct:
+		return renderInline(v)
 	case reflect.String:
 		return quote(v.String())
 	case reflect.Float64:
 		return strconv.FormatFloat(v.Float(), 'f', -1, 64)
 	}
 	return fmt.Sprint(v.Interface()) // a bool, or a whole number
+}
+
+// renderInline writes a table in braces.
+func renderInline(v reflect.Value) string {
+	var parts []string
+	for i := range v.NumField() {
+		name, encoding := v.Type().Field(i).Tag.Get("toml"), v.Type().Field(i).Tag.Get("json")
+		if name != "-" && (!v.Field(i).IsZero() || !strings.Contains(encoding, ",omit")) {
+			parts = append(parts, name+" = "+renderValue(v.Field(i)))
+		}
+	}
+	return "{ " + strings.Join(parts, ", ") + " }"
 }
 
 // quote formats a string as TOML: as JSON, except for one character.

@@ -123,6 +123,7 @@ func Workflows() map[string]any {
 		workflows.RoutesName:       workflows.Routes,
 		workflows.MaintainName:     workflows.Maintain,
 		workflows.AccessLogName:    workflows.AccessLog,
+		workflows.BuildLogName:     workflows.BuildLog,
 	}
 }
 

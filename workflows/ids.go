@@ -46,6 +46,7 @@ const (
 	RoutesName       = "Routes"
 	MaintainName     = "Maintain"
 	AccessLogName    = "AccessLog"
+	BuildLogName     = "BuildLog"
 )
 
 // DeployID is the workflow id of every operation on a service. The running

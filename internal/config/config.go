@@ -35,6 +35,9 @@ type Build struct {
 	// Workspace is the directory that a service's path is relative to. A CLI
 	// that has one is itself a builder while it runs.
 	Workspace string `toml:"workspace"`
+	// Sources is the directory that a service's path is relative to where another
+	// machine builds; the default is Workspace. Only tags that git gives are found there.
+	Sources string `toml:"sources"`
 	// Builder is the name of the builder. If there is a workspace, the default
 	// combines the names of this host and of the workspace, because two
 	// checkouts on one host are two builders.

@@ -117,7 +117,7 @@ func TestLoad(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
-		{"an unknown key", "\n[build]\nworkspce = \"x\"", "mcp.toml:3: build.workspce: unknown key; valid keys are workspace, builder, socket, logs"},
+		{"an unknown key", "\n[build]\nworkspce = \"x\"", "mcp.toml:3: build.workspce: unknown key; valid keys are workspace, sources, builder, socket, logs"},
 		{"an unknown key at the top", "servces = \"x\"", "mcp.toml:1: servces: unknown key; valid keys are services, deadline, build,"},
 		{"an unknown table", "[bild]\nx = 1", "bild"},
 		{"a second unknown key", "a = 1\nb = 2", "mcp.toml:2: b: unknown key"},

@@ -22,6 +22,7 @@ services = %s
 
 [build]
 builder = %s
+sources = %s
 socket  = %s
 logs    = %s
 
@@ -40,7 +41,7 @@ url_file = %s
 name    = %s
 socket  = %s
 publish = %s
-`, quote(p.options.Services), quote(Local), quote(p.info.Podman), quote(p.path(buildsDir)),
+`, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
 		quote(Local), quote(p.info.Podman), quote(p.options.Publish))
