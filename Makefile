@@ -131,7 +131,7 @@ microbench: setup bin/benchstat ## run the Go benchmarks COUNT times, and compar
 CRASH_TIME ?= 1h
 
 .PHONY: crash
-crash: setup $(RUN_TOOLS) ## run the crash matrix for CRASH_TIME, and write docs/reliability.md
+crash: setup $(RUN_TOOLS) build ## run the crash matrix for CRASH_TIME, and write docs/reliability.md
 	@go test ./test/crash -v -count=1 -timeout 0 -full -rigs=8 -for=$(CRASH_TIME) -report=$(CURDIR)/docs/reliability.md
 
 # The next set of recorded histories.

@@ -59,8 +59,11 @@ type Node struct {
 	Fence *Fence
 	// Slots bound how many pulls and starts run at once.
 	Slots *Slots
+	// TaskLogs keeps the output of tasks that have ended; nil keeps none.
+	TaskLogs TaskLogs
 
 	readers readers
+	tasks   taskGuards
 }
 
 // Builder holds the activities of a worker that has the sources.

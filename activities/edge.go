@@ -27,7 +27,7 @@ type Router interface {
 	// returns how many remain at each that has any.
 	Drain(ctx context.Context, upstreams []string) (remaining map[string]int)
 	// Reach connects to each upstream and returns why that failed, by upstream.
-	Reach(ctx context.Context, upstreams []string) (problems map[string]string)
+	Reach(ctx context.Context, upstreams []string) ReachUpstreamsResult
 	// Status returns what the edge serves.
 	Status(ctx context.Context) fleet.EdgeStatus
 	// AccessLog returns the last lines of a service's access log, oldest first, at most
@@ -79,14 +79,16 @@ func (a *Edge) DrainRoute(ctx context.Context, in DrainRouteInput) (DrainRouteRe
 	})
 }
 
-// ReachUpstreamsResult is why upstreams were not reached, by upstream.
+// ReachUpstreamsResult is why upstreams were not reached, by upstream. Silent are those
+// of them at which no host answered: their node may be away for a moment.
 type ReachUpstreamsResult struct {
 	Problems map[string]string `json:"problems,omitempty"`
+	Silent   []string          `json:"silent,omitempty"`
 }
 
 // ReachUpstreams connects to upstreams.
 func (a *Edge) ReachUpstreams(ctx context.Context, upstreams []string) (ReachUpstreamsResult, error) {
-	return ReachUpstreamsResult{Problems: a.Router.Reach(ctx, upstreams)}, nil
+	return a.Router.Reach(ctx, upstreams), nil
 }
 
 // ObserveEdge reports what the edge serves.

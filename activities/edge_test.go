@@ -36,8 +36,8 @@ func (r *router) Drain(ctx context.Context, upstreams []string) map[string]int {
 	return map[string]int{upstreams[0]: 2}
 }
 
-func (r *router) Reach(_ context.Context, upstreams []string) map[string]string {
-	return map[string]string{upstreams[0]: "connection refused"}
+func (r *router) Reach(_ context.Context, upstreams []string) activities.ReachUpstreamsResult {
+	return activities.ReachUpstreamsResult{Problems: map[string]string{upstreams[0]: "connection refused"}}
 }
 
 func (r *router) Status(context.Context) fleet.EdgeStatus {

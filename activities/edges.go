@@ -64,7 +64,28 @@ func (a *Control) RecordAnnouncement(ctx context.Context, in fleet.EdgeRecord) (
 	}
 	in = in.Checked(time.Now())
 	in.Key = key
-	return a.Registry.AnnounceEdge(ctx, in)
+	answer, err := a.Registry.AnnounceEdge(ctx, in)
+	if err != nil || len(answer.Secret) == 0 {
+		return answer, err
+	}
+	recipient, err := seal.ParseKey(key)
+	if err == nil {
+		answer.Pass, err = seal.Seal(fleet.PassSubject(in.Name), answer.Secret, recipient)
+	}
+	return answer, err
+}
+
+// UseStorageInput is a request of an edge, and the run of the workflow that carries it
+// out.
+type UseStorageInput struct {
+	Request fleet.StorageRequest `json:"request"`
+	Run     string               `json:"run"`
+}
+
+// UseStorage carries out the request of an edge to the storage that edges share. The
+// error is Unauthorized unless the request proves that an admitted edge has made it.
+func (a *Control) UseStorage(ctx context.Context, in UseStorageInput) (fleet.StorageAnswer, error) {
+	return a.Registry.UseStorage(ctx, in.Request, in.Run)
 }
 
 // keyOf returns the key of an edge in the one form in which keys are compared.
@@ -94,8 +115,8 @@ func (a *Control) PinEdge(ctx context.Context, in fleet.EdgeAdmission) (fleet.Ed
 	return a.Registry.AdmitEdge(ctx, in)
 }
 
-// ForgetEdge deletes an edge with its key and all that it has acknowledged. The error
-// is NotFound if there is no such edge.
+// ForgetEdge deletes an edge with its key and all that it has acknowledged, if there is
+// such an edge.
 func (a *Control) ForgetEdge(ctx context.Context, edge string) error {
 	return a.Registry.RemoveEdge(ctx, edge)
 }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 const (
@@ -144,14 +146,32 @@ func (a *Node) checks(c ComponentSpec, name string) []check {
 // httpCheck requests the path of the definition. A port that the engine does not
 // forward never answers, and its error says so.
 func (a *Node) httpCheck(c ComponentSpec, name string, at address, timeout time.Duration) check {
-	url, host := "http://"+at.dial+c.Definition.Health.HTTP, c.Definition.ProbeHost()
+	request, malformed := probeRequest("http://"+at.dial+c.Definition.Health.HTTP, c.Definition)
+	status := c.Definition.Health.Status
 	return func(ctx context.Context) error {
-		err := a.Probe.HTTP(ctx, url, host, timeout)
+		if malformed != nil {
+			return malformed
+		}
+		err := a.Probe.HTTP(ctx, request, status, timeout)
 		if at.forwarded && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return cmp.Or(a.tcpCheck(name, at, timeout)(ctx), err)
 		}
 		return err
 	}
+}
+
+// probeRequest returns the request of a health check, with the headers of the definition.
+func probeRequest(url string, c servicedef.Component) (*http.Request, error) {
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "request %s", url)
+	}
+	request.Header.Set("User-Agent", "mcp-probe")
+	for name, value := range c.Health.Headers {
+		request.Header.Set(name, value)
+	}
+	request.Host = cmp.Or(c.ProbeHost(), request.Host)
+	return request, nil
 }
 
 // tcpCheck connects to an address.

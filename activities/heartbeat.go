@@ -24,6 +24,8 @@ type Progress struct {
 	Phase string `json:"phase"`
 	// Detail is the progress of the step: "STEP 3/7", "12.0MB / 48.1MB".
 	Detail string `json:"detail,omitempty"`
+	// Output is what a task has printed lately; nil of other steps.
+	Output *TaskOutput `json:"output,omitempty"`
 }
 
 // reporter sends the heartbeats of an activity that takes longer: a dead worker is
@@ -40,8 +42,10 @@ type reporter struct {
 
 // set changes what the next heartbeat reports. It may be called after the activity
 // has ended, by work that goes on.
-func (r *reporter) set(phase, detail string) {
-	now := Progress{Phase: phase, Detail: detail}
+func (r *reporter) set(phase, detail string) { r.report(Progress{Phase: phase, Detail: detail}) }
+
+// report is set with all that a heartbeat has.
+func (r *reporter) report(now Progress) {
 	r.vigil.enter(now)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,6 +20,7 @@ func summarized(c runtime.ContainerSummary) fleet.Container {
 		Run:        id.run,
 		Spec:       c.Labels[runtime.LabelSpec],
 		Running:    c.State == runtime.Running,
+		Task:       taskIn(c.Labels),
 		ID:         c.ID,
 		Image:      c.Image,
 		Ports:      c.Ports,
@@ -42,6 +43,14 @@ func identityIn(labels map[string]string) identity {
 		return identity{}
 	}
 	return identity{int(n), labels[runtime.LabelRun]}
+}
+
+// taskIn returns the task that a container is, by its labels; the zero value if it is
+// none.
+func taskIn(labels map[string]string) fleet.Task {
+	return fleet.Task{
+		ID: labels[runtime.LabelTask], Kind: fleet.TaskKind(labels[runtime.LabelTaskKind]), Name: labels[runtime.LabelTaskName],
+	}
 }
 
 // alreadyCutOver reports whether the container of this deployment has its real

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -56,9 +57,8 @@ type PortFinder interface {
 
 // Prober checks whether a container serves.
 type Prober interface {
-	// HTTP requires an answer of 2xx or 3xx. Host is the request's Host header; ""
-	// means that of the URL.
-	HTTP(ctx context.Context, url, host string, timeout time.Duration) error
+	// HTTP requires an answer with one of the status codes; none stands for 200 to 399.
+	HTTP(ctx context.Context, request *http.Request, status []int, timeout time.Duration) error
 	// TCP requires that a process accepts a connection.
 	TCP(ctx context.Context, address string, timeout time.Duration) error
 	// Forwarded requires that a container accepts a connection on its port, to which

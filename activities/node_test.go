@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -73,11 +74,20 @@ type probes struct {
 	answer func(n int) error
 }
 
-func (p *probes) HTTP(_ context.Context, url, host string, _ time.Duration) error {
-	if host != "" {
-		url += " as " + host
+func (p *probes) HTTP(_ context.Context, request *http.Request, status []int, _ time.Duration) error {
+	what := request.URL.String()
+	if request.Host != request.URL.Host {
+		what += " as " + request.Host
 	}
-	return p.ask(url)
+	for _, name := range slices.Sorted(maps.Keys(request.Header)) {
+		if name != "User-Agent" {
+			what += " with " + name + ": " + request.Header.Get(name)
+		}
+	}
+	if len(status) > 0 {
+		what += fmt.Sprint(" for ", status)
+	}
+	return p.ask(what)
 }
 
 func (p *probes) TCP(_ context.Context, address string, _ time.Duration) error {

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"cmp"
+	"maps"
 	"strconv"
 	"time"
 
@@ -66,17 +67,11 @@ func NewRouteSpecs(routes []servicedef.Route, ports []fleet.Route) []RouteSpec {
 func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec {
 	d := c.Definition
 	spec := runtime.ContainerSpec{
-		Name:    name,
-		Image:   c.Image,
-		Command: d.Cmd,
-		Env:     environment(c),
-		Labels: map[string]string{
-			runtime.LabelService:    c.Service,
-			runtime.LabelComponent:  d.Name,
-			runtime.LabelDeployment: strconv.Itoa(c.Deployment),
-			runtime.LabelRun:        c.Run,
-			runtime.LabelSpec:       c.Spec,
-		},
+		Name:        name,
+		Image:       c.Image,
+		Command:     d.Cmd,
+		Env:         environment(c),
+		Labels:      labelsOf(c),
 		Secrets:     d.Secrets,
 		SecretEnv:   d.SecretEnv,
 		Volumes:     d.Volumes,
@@ -87,6 +82,7 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 		CPUs:        d.CPUs,
 		LogSize:     d.LogBytes(),
 		StopTimeout: time.Duration(d.StopTimeout),
+		Container:   d.Container,
 	}
 	if d.Network == "host" {
 		return spec // the container is on the host's ports already
@@ -96,6 +92,20 @@ func containerSpec(c ComponentSpec, name, publish string) runtime.ContainerSpec 
 	}
 	spec.Ports = append(spec.Ports, d.StaticPorts()...)
 	return spec
+}
+
+// labelsOf returns the container's labels, mcp's and the operator's.
+func labelsOf(c ComponentSpec) map[string]string {
+	labels := maps.Clone(c.Definition.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[runtime.LabelService] = c.Service
+	labels[runtime.LabelComponent] = c.Definition.Name
+	labels[runtime.LabelDeployment] = strconv.Itoa(c.Deployment)
+	labels[runtime.LabelRun] = c.Run
+	labels[runtime.LabelSpec] = c.Spec
+	return labels
 }
 
 // environment returns the component's variables, with the port to listen on for each

@@ -15,6 +15,7 @@ import (
 type Registry interface {
 	ServiceStore
 	DeploymentStore
+	TaskStore
 	PortStore
 	EdgeStore
 	EdgeWatchStore
@@ -47,6 +48,12 @@ type DeploymentStore interface {
 	Snapshot(ctx context.Context, service string, number int) (fleet.Snapshot, error)
 }
 
+// TaskStore keeps the runs of steps and jobs.
+type TaskStore interface {
+	RecordTask(ctx context.Context, r fleet.TaskRecord) error
+	Tasks(ctx context.Context, q fleet.TaskQuery) ([]fleet.TaskRecord, error)
+}
+
 // PortStore keeps the holders of host ports.
 type PortStore interface {
 	PortHolders(ctx context.Context, ports []fleet.HostPort) ([]fleet.PortHolder, error)
@@ -67,6 +74,7 @@ type EdgeStore interface {
 	RecordEdgeStatus(ctx context.Context, edge string, status fleet.EdgeStatus) error
 	EndpointHolders(ctx context.Context, endpoints []fleet.Endpoint) ([]fleet.EndpointHolder, error)
 	ThinEdges(ctx context.Context, before time.Time) error
+	UseStorage(ctx context.Context, r fleet.StorageRequest, run string) (fleet.StorageAnswer, error)
 }
 
 // NodeStore keeps the nodes and the machines that hold their names.

@@ -25,6 +25,8 @@ type SurveyInput struct {
 	Secrets []string `json:"secrets,omitempty"`
 	// Keys are those of the definition that the service's components here set.
 	Keys []string `json:"keys,omitempty"`
+	// Wanted are the components here that ask the engine for more than every engine has.
+	Wanted []servicedef.Component `json:"wanted,omitempty"`
 	// Images are those, by digest, that the service's components here run.
 	Images []string `json:"images,omitempty"`
 	// Adopted are the service's adopted containers here.
@@ -40,6 +42,8 @@ type SurveyResult struct {
 	// UnknownKeys are those of Keys that this worker does not know: it is older than
 	// the definition, and would run the containers without what they ask for.
 	UnknownKeys []string `json:"unknown_keys,omitempty"`
+	// Lacks is what the engine lacks of what Wanted asks for, by component.
+	Lacks map[string][]runtime.Lack `json:"lacks,omitempty"`
 	// Images are the requested ones that podman has.
 	Images []string `json:"images,omitempty"`
 	// Ahead is the number of the newest other deployment of the service that this
@@ -54,8 +58,8 @@ type SurveyResult struct {
 }
 
 // Survey finds the service's containers, any other container under a name that it
-// needs, secrets that are missing, keys that this worker does not know, images that are
-// here, and free ports. For a deployment it waits until the steps of others have ended.
+// needs, secrets that are missing, keys that this worker does not know, settings that the
+// engine cannot apply, images that are here, and free ports. For a deployment it waits until the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence, result.Address, result.UnknownKeys = a.Fence.memory, a.Publish, servicedef.UnknownKeys(in.Keys)
 	if in.Deployment > 0 {
@@ -94,6 +98,18 @@ func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) 
 			return SurveyResult{}, err
 		}
 		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
+	}
+	for _, c := range in.Wanted {
+		lacks, err := a.Runtime.Lacks(ctx, containerSpec(ComponentSpec{Service: in.Service, Definition: c}, c.Name, a.Publish))
+		if err != nil {
+			return SurveyResult{}, err
+		}
+		if len(lacks) > 0 && result.Lacks == nil {
+			result.Lacks = map[string][]runtime.Lack{}
+		}
+		if len(lacks) > 0 {
+			result.Lacks[c.Name] = lacks
+		}
 	}
 	for _, image := range in.Images {
 		present, err := a.Runtime.ImageExists(ctx, image)

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
 // Collisions finds containers of the same name on one node, within a service or
@@ -24,12 +28,9 @@ func collisions(services []*Service) Errors {
 			at := place{c.Node, ContainerNameFor(s.Name, c.Name)}
 			if other, taken := held[at]; taken {
 				key := componentKey(i, "name")
-				problems = append(problems, Problem{
-					File: s.File, Line: lineIn(s.File, key), Key: key,
-					Message: fmt.Sprintf("component %s of service %s makes a container %s on node %s, and so does component %s of service %s%s",
-						c.Name, s.Name, at.container, at.node, other.service.Components[other.index].Name, other.service.Name,
-						inFile(other.service.File, componentKey(other.index, "name"))),
-				})
+				problems = append(problems, problemAt(s, key, "component %s of service %s makes a container %s on node %s, and so does component %s of service %s%s",
+					c.Name, s.Name, at.container, at.node, other.service.Components[other.index].Name, other.service.Name,
+					inFile(other.service, componentKey(other.index, "name"))))
 				continue
 			}
 			held[at] = holder{s, i}
@@ -38,26 +39,42 @@ func collisions(services []*Service) Errors {
 	return problems
 }
 
-// inFile returns " (shop.toml:7)", or "" without a file.
-func inFile(file, key string) string {
-	if file == "" {
-		return ""
-	}
-	if line := lineIn(file, key); line > 0 {
-		return fmt.Sprintf(" (%s:%d)", file, line)
-	}
-	return " (" + file + ")"
+// problemAt is a problem with a key of a service, at the place that it has in its file.
+func problemAt(s *Service, key, format string, args ...any) Problem {
+	p := Problem{File: s.File, Message: fmt.Sprintf(format, args...)}
+	p.Line, p.Key = placeIn(s, key)
+	return p
 }
 
-// lineIn returns the line of a key in a file; 0 if the file cannot be read. A
-// Service does not carry its lines, and collisions are rare enough to read the
-// file again.
-func lineIn(file, key string) int {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 0
+// inFile returns " (shop.toml:7)", or "" without a file.
+func inFile(s *Service, key string) string {
+	if s.File == "" {
+		return ""
 	}
-	return newPositions(text).line(key)
+	if line, _ := placeIn(s, key); line > 0 && key != "" {
+		return fmt.Sprintf(" (%s:%d)", s.File, line)
+	}
+	return " (" + s.File + ")"
+}
+
+// placeIn returns the line of a service's key in its file, and the key there, which is
+// below that of an environment if the service is one in it. The line is 0 if the file
+// cannot be read. A Service does not carry its lines, and collisions are rare enough to
+// read the file again.
+func placeIn(s *Service, key string) (int, string) {
+	text, err := os.ReadFile(s.File)
+	if err != nil {
+		return 0, key
+	}
+	var table map[string]any
+	if _, err := toml.Decode(string(text), &table); err == nil {
+		for _, e := range overlay.Cut(table) {
+			if name, _ := table["name"].(string); e.Service(name) == s.Name {
+				key, _ = e.Apply(table).Origin(key)
+			}
+		}
+	}
+	return newPositions(text).line(key), key
 }
 
 // PortCollisions finds host ports that components of two services name on one node.
@@ -77,10 +94,8 @@ func PortCollisions(services []*Service) error {
 						continue
 					}
 					key := elementKey(componentKey(i, "ports"), j)
-					problems = append(problems, Problem{
-						File: s.File, Line: lineIn(s.File, key), Key: key,
-						Message: fmt.Sprintf("host port %d/%s on node %s is taken by service %s%s", p.Host, p.Protocol, c.Node, other.Name, inFile(other.File, "")),
-					})
+					problems = append(problems, problemAt(s, key, "host port %d/%s on node %s is taken by service %s%s",
+						p.Host, p.Protocol, c.Node, other.Name, inFile(other, "")))
 					break // one problem is enough for a range
 				}
 			}
@@ -116,10 +131,7 @@ func EndpointCollisions(services []*Service) error {
 						continue
 					}
 					other := held[name][k]
-					problems = append(problems, Problem{
-						File: s.File, Line: lineIn(s.File, key), Key: key,
-						Message: fmt.Sprintf("%s is claimed by service %s%s", at, other.service.Name, inFile(other.service.File, other.key)),
-					})
+					problems = append(problems, problemAt(s, key, "%s is claimed by service %s%s", at, other.service.Name, inFile(other.service, other.key)))
 				}
 			}
 		}

@@ -39,6 +39,7 @@ func (r *report) component(key string, c Component) {
 	r.order(at("order"), c)
 	r.limits(key, c)
 	r.health(at("health"), c)
+	r.container(key, c)
 	if strings.ContainsAny(c.User, " \t\r\n") {
 		r.add(at("user"), "must not contain spaces, unlike %q", c.User)
 	}

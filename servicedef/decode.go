@@ -11,8 +11,12 @@ import (
 // decoder stops at the first.) Empty arrays and tables become nil, so that a
 // round trip through JSON does not change a definition.
 func (r *report) decode(key string, value any, into reflect.Value) {
-	if d, ok := into.Addr().Interface().(*Duration); ok {
-		r.decodeDuration(key, value, d)
+	switch special := into.Addr().Interface().(type) {
+	case *Duration:
+		r.decodeDuration(key, value, special)
+		return
+	case fromTOML:
+		special.decodeTOML(r, key, value)
 		return
 	}
 	if h, ok := into.Addr().Interface().(*Hostnames); ok {
@@ -79,19 +83,34 @@ func (r *report) refuseNUL(key, text string) {
 func (r *report) decodeStruct(key string, table map[string]any, into reflect.Value) {
 	fields := map[string]reflect.Value{}
 	var known []string
-	for i := range into.NumField() {
-		if name := into.Type().Field(i).Tag.Get("toml"); name != "-" {
-			fields[name] = into.Field(i)
-			known = append(known, name)
-		}
+	for _, field := range fieldsOf(into.Type()) {
+		name := field.Tag.Get("toml")
+		fields[name] = into.FieldByIndex(field.Index)
+		known = append(known, name)
 	}
 	for name, value := range table {
 		if field, ok := fields[name]; ok {
 			r.decode(joinKey(key, name), value, field)
 			continue
 		}
-		r.reject(joinKey(key, name), "unknown key%s", didYouMean(name, known))
+		meant := didYouMean(name, known)
+		if ours := ofCompose(name, known); ours != "" {
+			meant = "; what Compose calls " + name + " is " + ours
+		}
+		r.reject(joinKey(key, name), "unknown key%s", meant)
 	}
+}
+
+// fieldsOf returns the fields of a struct that are keys of TOML, with those of the structs
+// that are embedded in it.
+func fieldsOf(table reflect.Type) []reflect.StructField {
+	var fields []reflect.StructField
+	for _, field := range reflect.VisibleFields(table) {
+		if name := field.Tag.Get("toml"); name != "" && name != "-" {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }
 
 func (r *report) decodeMap(key string, table map[string]any, into reflect.Value) {
@@ -138,6 +157,9 @@ func wanted(t reflect.Type) string {
 	case reflect.TypeFor[ImageBuild]():
 		return "the name of a Containerfile, or a table"
 	}
+	if special, ok := reflect.New(t).Interface().(fromTOML); ok {
+		return special.wanted()
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "a string"
@@ -148,6 +170,9 @@ func wanted(t reflect.Type) string {
 	case reflect.Float64:
 		return "a number"
 	case reflect.Slice:
+		if special, ok := reflect.New(t.Elem()).Interface().(fromTOML); ok {
+			return "an array, each element " + special.wanted()
+		}
 		if t.Elem().Kind() == reflect.Struct {
 			return "an array of tables, each under its own [[header]]"
 		}

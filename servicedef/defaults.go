@@ -28,6 +28,7 @@ const (
 func (s *Service) setDefaults(text map[string]any) {
 	for i := range s.Components {
 		s.Components[i].setDefaults(s.Node, element(text, "components", i))
+		s.Components[i].addEnv(s.Env)
 	}
 }
 

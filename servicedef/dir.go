@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
 // Dir is the content of a services directory at the time it was read.
@@ -65,54 +67,133 @@ func ReadDir(path string) (*Dir, error) {
 	return d, nil
 }
 
-// Services returns the valid services by name, and the problems of the other
-// files. A name that two files define is a problem of both, and neither is
-// returned.
+// Services returns the valid services by name, without those of environments, and the
+// problems of the other files. A name that two files define is a problem of both, and
+// neither is returned.
 func (d *Dir) Services() (map[string]*Service, Errors) {
 	services := map[string]*Service{}
 	var problems Errors
 	for _, f := range d.files {
-		switch duplicates := d.sameName(f); {
+		switch duplicates := d.duplicates(f); {
 		case f.err != nil:
 			problems = append(problems, f.problems()...)
 		case len(duplicates) > 0:
-			problems = append(problems, duplicateProblem(f, duplicates))
+			problems = append(problems, duplicates...)
 		default:
-			services[f.service.Name] = f.service
+			services[f.service().Name] = f.service()
 		}
 	}
 	return services, problems
 }
 
-// Find returns the definition of one service. If its file is invalid, the error
-// is that file's Errors; if there is no such file, a *NotFoundError.
+// All returns the valid services, with those of environments, by name.
+func (d *Dir) All() map[string]*Service {
+	services := map[string]*Service{}
+	for _, f := range d.files {
+		if f.err != nil || len(d.duplicates(f)) > 0 {
+			continue
+		}
+		for _, s := range f.services {
+			services[s.Name] = s
+		}
+	}
+	return services
+}
+
+// EnvironmentsOf returns the environments of a service that the directory defines.
+func (d *Dir) EnvironmentsOf(name string) []string {
+	for _, f := range d.files {
+		if f.service().Name == name {
+			return f.environments()
+		}
+	}
+	return nil
+}
+
+// Environment returns the valid services of one environment by name. None is an error,
+// which lists the environments that there are.
+func (d *Dir) Environment(environment string) (map[string]*Service, error) {
+	services := map[string]*Service{}
+	var known []string
+	for _, f := range d.files {
+		known = append(known, f.environments()...)
+		if s, ok := f.in(environment); ok && f.err == nil && len(d.duplicates(f)) == 0 {
+			services[s.Name] = s
+		}
+	}
+	if len(services) > 0 {
+		return services, nil
+	}
+	slices.Sort(known)
+	return nil, &UnknownEnvironmentError{Name: environment, Known: slices.Compact(known)}
+}
+
+// Find returns the definition of one service, which may be one in an environment:
+// "shop-staging". If its file is invalid, the error is that file's Errors; if there is no
+// such file, a *NotFoundError.
 func (d *Dir) Find(name string) (*Service, error) {
+	f, err := d.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	s, _ := f.named(name)
+	return s, nil
+}
+
+// FindIn returns the definition of one service in an environment; "" is none. The error
+// is one of Find's, or an *UnknownEnvironmentError.
+func (d *Dir) FindIn(name, environment string) (*Service, error) {
+	if environment == "" {
+		return d.Find(name)
+	}
+	f, err := d.find(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.err != nil:
+		return nil, f.err
+	}
+	s, ok := f.in(environment)
+	if !ok || f.service().Name != name {
+		return nil, f.unknown(name, environment)
+	}
+	return s, nil
+}
+
+// find returns the file of a service.
+func (d *Dir) find(name string) (definitionFile, error) {
 	unknown := &NotFoundError{Name: name, Dir: d.path}
 	fileName := name + ".toml"
 	var names []string
 	var broken error // of the file whose own name is that of the service
 	for _, f := range d.files {
-		nameless := f.service.Name == ""
+		nameless := f.service().Name == ""
+		_, named := f.named(name)
 		switch {
-		case f.service.Name == name || nameless && f.base() == fileName:
-			if duplicates := d.sameName(f); len(duplicates) > 0 {
-				return nil, append(f.problems(), duplicateProblem(f, duplicates))
+		case named || nameless && f.base() == fileName:
+			if duplicates := d.duplicates(f); len(duplicates) > 0 {
+				return f, append(f.problems(), duplicates...)
 			}
-			return f.valid()
+			return f, nil
 		case nameless:
 			unknown.Unreadable = append(unknown.Unreadable, f.base())
 		default:
-			names = append(names, f.service.Name)
+			for _, s := range f.services {
+				names = append(names, s.Name)
+			}
 			if f.base() == fileName {
 				broken = f.err // the name in it may be one of its mistakes
 			}
 		}
 	}
 	if broken != nil {
-		return nil, broken
+		return definitionFile{}, broken
 	}
 	unknown.Nearest = Nearest(name, names)
-	return nil, unknown
+	return definitionFile{}, unknown
 }
 
 // CollisionsOf finds collisions between one service and the other valid services
@@ -121,28 +202,37 @@ func (d *Dir) Find(name string) (*Service, error) {
 func (d *Dir) CollisionsOf(service *Service) error {
 	var problems Errors
 	for _, f := range d.files {
-		if f.err == nil && f.service.Name != service.Name {
-			problems = append(problems, collisions([]*Service{f.service, service})...)
+		for _, other := range f.services {
+			if f.err == nil && other.Name != service.Name {
+				problems = append(problems, collisions([]*Service{other, service})...)
+			}
 		}
 	}
 	return problems.orNil()
 }
 
-// sameName returns the other files that define the same service.
-func (d *Dir) sameName(f definitionFile) []string {
-	var others []string
-	for _, other := range d.files {
-		if name := f.service.Name; name != "" && other.path != f.path && other.service.Name == name {
-			others = append(others, other.path)
+// duplicates returns a problem for each service of a file that another file defines too.
+func (d *Dir) duplicates(f definitionFile) Errors {
+	var problems Errors
+	for i, s := range f.services {
+		var others []string
+		for _, other := range d.files {
+			if _, same := other.named(s.Name); same && other.path != f.path {
+				others = append(others, other.path)
+			}
 		}
+		if len(others) == 0 {
+			continue
+		}
+		slices.Sort(others)
+		key := "name"
+		if i > 0 {
+			key = overlay.Environment{Name: f.environments()[i-1]}.At()
+		}
+		problems = append(problems, Problem{
+			File: f.path, Key: key,
+			Message: fmt.Sprintf("%s also defines service %s", strings.Join(others, " and "), s.Name),
+		})
 	}
-	slices.Sort(others)
-	return others
-}
-
-func duplicateProblem(f definitionFile, others []string) Problem {
-	return Problem{
-		File: f.path, Key: "name",
-		Message: fmt.Sprintf("%s also defines service %s", strings.Join(others, " and "), f.service.Name),
-	}
+	return problems
 }

@@ -37,6 +37,35 @@ func (r *report) hostHeader(key string, h Health) {
 	}
 }
 
+// headerName matches the name of a header of HTTP, a token of RFC 9110, 5.6.2.
+var headerName = pattern("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+// healthAnswer checks what requests of HTTP send beside the path, and what they expect.
+func (r *report) healthAnswer(key string, h Health) {
+	if h.HTTP == "" && len(h.Headers) > 0 {
+		r.add(joinKey(key, "headers"), "is for a health check over http")
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
+		at, value := joinKey(joinKey(key, "headers"), name), h.Headers[name]
+		switch {
+		case !headerName().MatchString(name):
+			r.add(at, "must be the name of a header, not %q", name)
+		case strings.EqualFold(name, "Host"):
+			r.add(at, "is set by host of the health check")
+		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
+			r.add(at, "must not contain control characters")
+		}
+	}
+	if h.HTTP == "" && len(h.Status) > 0 {
+		r.add(joinKey(key, "status"), "is for a health check over http")
+	}
+	for _, status := range h.Status {
+		if status < 200 || status > 599 {
+			r.add(joinKey(key, "status"), "must be codes from 200 to 599, unlike %d", status)
+		}
+	}
+}
+
 // health checks that there is at most one kind of probe, and an address to probe.
 func (r *report) health(key string, c Component) {
 	h := c.Health
@@ -63,6 +92,7 @@ func (r *report) health(key string, c Component) {
 	if h.Host != "" {
 		r.hostHeader(at("host"), h)
 	}
+	r.healthAnswer(key, h)
 	if h.MinHealthy < 0 {
 		r.add(at("min_healthy"), "must not be negative")
 	}

@@ -75,8 +75,8 @@ func lineOf(t *testing.T, text, part string) int {
 func tomlKeys(structs ...any) []string {
 	var keys []string
 	for _, s := range structs {
-		for field := range reflect.TypeOf(s).Fields() {
-			if key := field.Tag.Get("toml"); key != "-" && key != "build" && key != "components" {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(s)) {
+			if key := field.Tag.Get("toml"); key != "" && key != "-" && key != "build" && key != "components" {
 				keys = append(keys, key)
 			}
 		}

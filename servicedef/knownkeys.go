@@ -3,7 +3,6 @@ package servicedef
 import (
 	"reflect"
 	"slices"
-	"strings"
 )
 
 // Keys returns the keys of the component's table that have another value than their
@@ -39,7 +38,9 @@ func (c Component) ForNode() Component {
 // UnknownKeys returns those of keys that no component of this version of mcp has.
 func UnknownKeys(keys []string) (unknown []string) {
 	known := map[string]bool{}
-	all := reflect.ValueOf(Component{Routes: make([]Route, 1)})
+	all := reflect.ValueOf(Component{
+		Routes: make([]Route, 1), Secrets: []Secret{{Target: "x"}}, Container: Container{Files: make([]File, 1)},
+	})
 	walkKeys(all, all, "", func(key string, _ bool) { known[key] = true })
 	for _, key := range keys {
 		if !known[key] {
@@ -52,17 +53,20 @@ func UnknownKeys(keys []string) (unknown []string) {
 // walkKeys calls visit for each key of a table, and for those of the tables in it;
 // changed is whether its value differs from that of defaults.
 func walkKeys(table, defaults reflect.Value, prefix string, visit func(key string, changed bool)) {
-	for i := range table.NumField() {
-		name, _, _ := strings.Cut(table.Type().Field(i).Tag.Get("toml"), ",")
-		if name == "" || name == "-" {
-			continue
-		}
-		key, value, former := prefix+name, table.Field(i), defaults.Field(i)
+	for _, field := range fieldsOf(table.Type()) {
+		key := prefix + field.Tag.Get("toml")
+		value, former := table.FieldByIndex(field.Index), defaults.FieldByIndex(field.Index)
 		switch {
 		case value.Kind() == reflect.Struct:
 			walkKeys(value, former, key+".", visit)
 		case value.Kind() == reflect.Slice && value.Type().Elem().Kind() == reflect.Struct:
+			if !isTable(value.Type().Elem()) {
+				visit(key, value.Len() > 0)
+			}
 			for n := range value.Len() {
+				if secret, ok := value.Index(n).Interface().(Secret); ok && secret.plain() {
+					continue
+				}
 				walkKeys(value.Index(n), reflect.Zero(value.Type().Elem()), key+".", visit)
 			}
 		default:

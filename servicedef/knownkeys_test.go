@@ -25,8 +25,8 @@ func TestKeys(t *testing.T) {
 		require.Equal(t, want, keys, text)
 		require.Empty(t, servicedef.UnknownKeys(keys))
 	}
-	require.Equal(t, []string{"read_only", "health.none", "routes", ""},
-		servicedef.UnknownKeys([]string{"image", "read_only", "health.none", "health.http", "routes", ""}))
+	require.Equal(t, []string{"privileged", "health.none", "routes", ""},
+		servicedef.UnknownKeys([]string{"image", "privileged", "health.none", "health.http", "routes", ""}))
 }
 
 func TestWhatConcernsEdgesIsNotForNodes(t *testing.T) {

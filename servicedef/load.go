@@ -5,29 +5,45 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Load reads one definition. The error is an Errors, or that of reading the file.
 func Load(path string) (*Service, error) {
-	return readFile(path).valid()
+	services, err := LoadAll(path)
+	if err != nil {
+		return nil, err
+	}
+	return services[0], nil
 }
 
-// definitionFile is a file and its definition. service is never nil, but holds
-// only what could be decoded if err is set.
+// LoadAll reads one definition, and returns its service and those of its environments,
+// as ParseAll does.
+func LoadAll(path string) ([]*Service, error) {
+	f := readFile(path)
+	return f.services, f.err
+}
+
+// definitionFile is a file and its definition: the service, which is never nil, and
+// those of its environments. They hold only what could be decoded if err is set.
 type definitionFile struct {
-	path    string
-	service *Service
-	err     error
+	path     string
+	services []*Service
+	err      error
 }
 
 func (f definitionFile) base() string { return filepath.Base(f.path) }
 
-// valid returns the service, or the error of its file.
-func (f definitionFile) valid() (*Service, error) {
-	if f.err != nil {
-		return nil, f.err
+// service is the one without an environment.
+func (f definitionFile) service() *Service { return f.services[0] }
+
+// named returns the service of that name, without its environment or in one.
+func (f definitionFile) named(name string) (*Service, bool) {
+	i := slices.IndexFunc(f.services, func(s *Service) bool { return s.Name == name })
+	if i < 0 || name == "" {
+		return nil, false
 	}
-	return f.service, nil
+	return f.services[i], true
 }
 
 // problems returns the error of the file as Errors.
@@ -42,8 +58,8 @@ func (f definitionFile) problems() Errors {
 func readFile(path string) definitionFile {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return definitionFile{path, &Service{File: path}, fmt.Errorf("read service definition: %w", err)}
+		return definitionFile{path, []*Service{{File: path}}, fmt.Errorf("read service definition: %w", err)}
 	}
-	service, err := parse(data, path)
-	return definitionFile{path, service, err}
+	services, err := parse(data, path)
+	return definitionFile{path, services, err}
 }

@@ -52,9 +52,11 @@ func (s Service) Component(name string) (Component, bool) {
 	return Component{}, false
 }
 
-// Hash returns a SHA-256, in hex, of the definition without its File.
+// Hash returns a SHA-256, in hex, of the definition without its File, and with the
+// digests of its files instead of their contents.
 func (s Service) Hash() string {
 	s.File, s.Sources = "", nil
+	s = s.WithoutContents()
 	text, err := json.Marshal(s)
 	if err != nil {
 		// Only a NaN or an infinity can cause this, and Parse refuses both.

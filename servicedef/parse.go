@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
 // maxSize bounds a definition, because the input of each deploy contains it and
@@ -17,31 +19,41 @@ const maxSize = 256 << 10
 // is an Errors with every problem; a text that is not TOML has only that one.
 // Problems name file as the place of the text.
 func Parse(data []byte, file string) (*Service, error) {
-	s, err := parse(data, file)
+	services, err := parse(data, file)
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return services[0], nil
 }
 
-// parse is Parse, but also returns what it could decode of an invalid definition.
-func parse(data []byte, file string) (*Service, error) {
+// parse is ParseAll, but also returns what it could decode of an invalid definition,
+// which is one service at least.
+func parse(data []byte, file string) ([]*Service, error) {
 	r := &report{file: file, unusable: map[string]bool{}}
-	s := &Service{File: file, Active: true}
+	none := []*Service{{File: file, Active: true}}
 	if len(data) > maxSize {
 		r.add("", "is larger than %d KiB, too large for a service definition", maxSize>>10)
-		return s, r.problems.orNil()
+		return none, r.problems.orNil()
 	}
 	var table map[string]any
 	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&table); err != nil {
 		r.problems = append(r.problems, syntaxProblem(err, file, data))
-		return s, r.problems.orNil()
+		return none, r.problems.orNil()
 	}
 	r.text = sync.OnceValue(func() *positions { return newPositions(data) })
+	environments := overlay.Cut(table)
+	base := r.definition(table)
+	r.service(base)
+	services := append([]*Service{base}, r.environments(base, table, environments)...)
+	return services, r.problems.orNil()
+}
+
+// definition decodes a definition, and fills in its defaults.
+func (r *report) definition(table map[string]any) *Service {
+	s := &Service{File: r.file, Active: true}
 	r.decode("", table, reflect.ValueOf(s).Elem())
 	s.setDefaults(table)
-	r.service(s)
-	return s, r.problems.orNil()
+	return s
 }
 
 // syntaxProblem translates the TOML package's error.

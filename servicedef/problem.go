@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
 // Problem is one error in a definition, with its place.
@@ -78,6 +80,9 @@ type report struct {
 	// with them would be noise.
 	unusable map[string]bool
 	problems Errors
+	// merged is set for a definition in an environment, and environment is its name.
+	merged      *overlay.Merged
+	environment string
 }
 
 // add records a problem, unless the key or one that contains it is unusable.
@@ -87,9 +92,14 @@ func (r *report) add(key, format string, args ...any) {
 			return
 		}
 	}
-	r.problems = append(r.problems, Problem{
-		File: r.file, Line: r.line(key), Key: key, Message: fmt.Sprintf(format, args...),
-	})
+	message := fmt.Sprintf(format, args...)
+	if r.merged != nil {
+		origin, inherited := r.merged.Origin(key)
+		if key = origin; inherited {
+			message = r.inEnvironment() + message
+		}
+	}
+	r.problems = append(r.problems, Problem{File: r.file, Line: r.line(key), Key: key, Message: message})
 }
 
 // line returns the line of the key; 0 if there is no text.

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -21,10 +22,10 @@ func (s Service) TOML() string {
 // renderTable writes the keys of a table, then its subtables.
 func renderTable(w *strings.Builder, path string, v reflect.Value) {
 	var below []func()
-	for i := range v.NumField() {
-		field, value := v.Type().Field(i), v.Field(i)
+	for _, field := range fieldsOf(v.Type()) {
+		value := v.FieldByIndex(field.Index)
 		name, encoding := field.Tag.Get("toml"), field.Tag.Get("json")
-		if name == "-" || value.IsZero() && strings.Contains(encoding, ",omit") {
+		if value.IsZero() && strings.Contains(encoding, ",omit") {
 			continue
 		}
 		whole := joinKey(path, name)
@@ -50,7 +51,11 @@ func renderTable(w *strings.Builder, path string, v reflect.Value) {
 	}
 }
 
-func isTable(t reflect.Type) bool { return t.Kind() == reflect.Struct }
+// isTable reports whether a type is written under a header of its own.
+func isTable(t reflect.Type) bool {
+	_, special := reflect.New(t).Interface().(fromTOML)
+	return t.Kind() == reflect.Struct && !special
+}
 
 func renderValue(v reflect.Value) string {
 	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
@@ -65,6 +70,9 @@ func renderValue(v reflect.Value) string {
 	if h, ok := v.Interface().(Hostnames); ok && len(h) == 1 {
 		return quote(h[0])
 	}
+	if secret, ok := v.Interface().(Secret); ok && secret.plain() {
+		return quote(secret.Source)
+	}
 	var parts []string
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -75,31 +83,27 @@ func renderValue(v reflect.Value) string {
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case reflect.Map:
+		values := map[string]reflect.Value{}
 		for _, key := range v.MapKeys() {
-			parts = append(parts, quote(key.String())+" = "+renderValue(v.MapIndex(key)))
+			values[key.String()] = v.MapIndex(key)
 		}
-		slices.Sort(parts)
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			parts = append(parts, quote(key)+" = "+renderValue(values[key]))
+		}
 		return "{ " + strings.Join(parts, ", ") + " }"
-	case reflect.Struct:
-		return renderInline(v)
+	case reflect.Struct: // a table in a line
+		for _, field := range fieldsOf(v.Type()) {
+			if value := v.FieldByIndex(field.Index); !value.IsZero() {
+				parts = append(parts, field.Tag.Get("toml")+" = "+renderValue(value))
+			}
+		}
+		return "{ " + strings.Join(parts, ", ") + " }"
 	case reflect.String:
 		return quote(v.String())
 	case reflect.Float64:
 		return strconv.FormatFloat(v.Float(), 'f', -1, 64)
 	}
 	return fmt.Sprint(v.Interface()) // a bool, or a whole number
-}
-
-// renderInline writes a table in braces.
-func renderInline(v reflect.Value) string {
-	var parts []string
-	for i := range v.NumField() {
-		name, encoding := v.Type().Field(i).Tag.Get("toml"), v.Type().Field(i).Tag.Get("json")
-		if name != "-" && (!v.Field(i).IsZero() || !strings.Contains(encoding, ",omit")) {
-			parts = append(parts, name+" = "+renderValue(v.Field(i)))
-		}
-	}
-	return "{ " + strings.Join(parts, ", ") + " }"
 }
 
 // quote formats a string as TOML: as JSON, except for one character.

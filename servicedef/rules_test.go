@@ -112,7 +112,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a start_period of nothing", `# health`, `start_period = "0s"`, "components[0].health.start_period", "positive"},
 
 		{"an unknown key", `# db`, `volume = []`, "components[1].volume", "did you mean volumes?"},
-		{"a key in upper case", `# db`, `User = "a"`, "components[1].User", "did you mean user?"},
+		{"a key in upper case", `# db`, `User = "a"`, "components[1].User", "did you mean user or userns?"},
 		{"a key like no other", `# db`, `zzzzzz = 1`, "components[1].zzzzzz", "unknown key"},
 		{"an unknown table", `# db`, "[deploy]\na = 1\nb = 2", "deploy", "unknown key"},
 		{"a number for a string", `node = "rift"`, `node = 5`, "node", "must be a string, not an integer"},

@@ -1,28 +1,67 @@
 package servicedef
 
 import (
+	"cmp"
 	"maps"
+	"path"
 	"slices"
 )
+
+// secretsDir is where the files of secrets are by default.
+const secretsDir = "/run/secrets"
+
+// Path returns the file of the container that the secret becomes.
+func (s Secret) Path() string {
+	target := cmp.Or(s.Target, s.Source)
+	if path.IsAbs(target) {
+		return path.Clean(target)
+	}
+	return path.Join(secretsDir, target)
+}
 
 // SecretNames returns the podman secrets that the component needs on its node,
 // sorted and without duplicates.
 func (c Component) SecretNames() []string {
-	names := slices.AppendSeq(slices.Clone(c.Secrets), maps.Values(c.SecretEnv))
+	var names []string
+	for _, secret := range c.Secrets {
+		names = append(names, secret.Source)
+	}
+	names = slices.AppendSeq(names, maps.Values(c.SecretEnv))
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+func secretSources(secrets []Secret) []string {
+	names := make([]string, len(secrets))
+	for i, s := range secrets {
+		names[i] = s.Source
+	}
+	return names
 }
 
 // secrets checks the secrets that become files and those that become variables.
 func (r *report) secrets(key string, c Component) {
 	const rule = "must be the name of a secret that podman has on the node, not %q"
-	files := func(i int) string { return elementKey(joinKey(key, "secrets"), i) }
-	r.unique(c.Secrets, files)
-	for i, name := range c.Secrets {
-		if !objectName().MatchString(name) {
-			r.add(files(i), rule, name)
+	for i, secret := range c.Secrets {
+		at := elementKey(joinKey(key, "secrets"), i)
+		field := func(name string) string {
+			if secret.plain() {
+				return at
+			}
+			return joinKey(at, name)
 		}
+		if !objectName().MatchString(secret.Source) {
+			r.add(field("source"), rule, secret.Source)
+			continue
+		}
+		switch target := secret.Target; {
+		case target == "":
+		case path.IsAbs(target) && path.Clean(target) != target, !path.IsAbs(target) && !objectName().MatchString(target):
+			r.add(field("target"), "must be the name of a file in %s, or an absolute path without . and .., not %q", secretsDir, target)
+		}
+		r.ownership(at, secret.UID, secret.GID, secret.Mode)
 	}
+	r.unique(secretSources(c.Secrets), func(i int) string { return elementKey(joinKey(key, "secrets"), i) })
 	variables := joinKey(key, "secret_env")
 	r.env(variables, c, c.SecretEnv)
 	for _, variable := range slices.Sorted(maps.Keys(c.SecretEnv)) {

@@ -17,6 +17,10 @@ type Service struct {
 	Reconcile bool `toml:"reconcile" json:"reconcile,omitempty"`
 	// Path is the source directory, relative to the workspace.
 	Path string `toml:"path" json:"path,omitempty"`
+	// Env and EnvFile are for every component that does not set a variable itself. Parse
+	// adds Env to that of each component, ReadSources the variables of the files.
+	Env     map[string]string `toml:"env" json:"env,omitempty"`
+	EnvFile Strings           `toml:"env_file" json:"env_file,omitempty"`
 	// Build describes how to build the images that the image registry lacks.
 	Build Build `toml:"build" json:"build,omitzero"`
 	// Components are the containers of the service, in the file's order.
@@ -37,9 +41,9 @@ type Component struct {
 	// Cmd replaces the image's command; empty keeps it.
 	Cmd []string          `toml:"cmd" json:"cmd,omitempty"`
 	Env map[string]string `toml:"env" json:"env,omitempty"`
-	// Secrets names podman secrets of the node; each becomes a file of that name
-	// in /run/secrets.
-	Secrets []string `toml:"secrets" json:"secrets,omitempty"`
+	// Secrets are podman secrets of the node, each of which becomes a file, by default
+	// one of its name in /run/secrets.
+	Secrets []Secret `toml:"secrets" json:"secrets,omitempty"`
 	// SecretEnv maps environment variables to such secrets; a variable holds the
 	// secret's value.
 	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
@@ -70,9 +74,10 @@ type Component struct {
 	// Drain is how long a container with routes keeps running after its
 	// successor has taken them over, 1 s by default, so that a client that has
 	// just resolved the old port still finds it open.
-	Drain  Duration `toml:"drain" json:"drain"`
-	Health Health   `toml:"health" json:"health"`
-	Routes []Route  `toml:"routes" json:"routes,omitempty"`
+	Drain Duration `toml:"drain" json:"drain"`
+	Container
+	Health Health  `toml:"health" json:"health"`
+	Routes []Route `toml:"routes" json:"routes,omitempty"`
 }
 
 // Order is whether an update first stops the old container or starts the new one.
@@ -137,11 +142,15 @@ type Route struct {
 // if there are none of those either, the container must still run after
 // StartPeriod.
 type Health struct {
-	// HTTP is a path that must return 2xx or 3xx on the first route or port.
+	// HTTP is a path that must return one of Status on the first route or port.
 	HTTP string `toml:"http" json:"http,omitempty"`
 	// Host is the Host header of these requests; "" means the hostname of the first
 	// route, or else the address that is probed. See Component.ProbeHost.
 	Host string `toml:"host" json:"host,omitempty"`
+	// Headers are further headers of these requests.
+	Headers map[string]string `toml:"headers" json:"headers,omitempty"`
+	// Status are the codes that count as healthy; none for 200 to 399.
+	Status Statuses `toml:"status" json:"status,omitempty"`
 	// TCP requires a connection to the first route or port only.
 	TCP bool `toml:"tcp" json:"tcp,omitempty"`
 	// Cmd runs in the container and must exit 0.

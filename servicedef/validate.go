@@ -16,6 +16,7 @@ func (r *report) service(s *Service) {
 		r.add("path", "must be relative to the workspace and stay in it, not %q", s.Path)
 	}
 	r.build(s)
+	r.sharedEnv(s)
 	switch n := len(s.Components); {
 	case n == 0:
 		r.add("components", "is required: a service has at least one component")
@@ -32,6 +33,7 @@ func (r *report) service(s *Service) {
 	r.dependencies(s)
 	r.hostPorts(s)
 	r.claims(s)
+	r.size(s)
 }
 
 // node checks the node of a component; that of the service is checked already.

@@ -124,6 +124,7 @@ func Workflows() map[string]any {
 		workflows.MaintainName:     workflows.Maintain,
 		workflows.AccessLogName:    workflows.AccessLog,
 		workflows.BuildLogName:     workflows.BuildLog,
+		workflows.EdgeStorageName:  workflows.EdgeStorage,
 	}
 }
 

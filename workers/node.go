@@ -40,6 +40,10 @@ type Node struct {
 	// MachineFile contains an identifier of this machine; it is created if it is
 	// missing. "" means the system's file, if it has one.
 	MachineFile string
+	// Data is the directory for the files that containers mount; "" refuses such files.
+	Data string
+	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
+	TaskLogs string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -53,7 +57,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err := node.NotifyNeighbours(); err != nil {
 		w.log.Warn("connections to containers may stall when other containers start or stop", "node", r.Name, "error", err)
 	}
-	engine := w.podman(r.Name, r.Socket).LoginsFrom(r.AuthFile)
+	engine := w.podman(r.Name, r.Socket).LoginsFrom(r.AuthFile).FilesIn(r.Data)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
 	served := &activities.Node{
 		Name:     r.Name,
@@ -67,6 +71,9 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+	}
+	if r.TaskLogs != "" {
+		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}
 	}
 	err = w.serve(c, activities.QueueNode(r.Name), worker.Options{DisableWorkflowWorker: true}, func(reg worker.Registry) {
 		reg.RegisterActivity(served)

@@ -31,6 +31,18 @@ func AnnounceEdge(ctx workflow.Context, in fleet.EdgeRecord) (*fleet.EdgeAnswer,
 	return &answer, nil
 }
 
+// EdgeStorage carries out a request of an edge to the storage that edges share: their
+// certificates, challenges and authorities, sealed to their keys. A request that no
+// admitted edge has made is refused as Unauthorized.
+func EdgeStorage(ctx workflow.Context, in fleet.StorageRequest) (*fleet.StorageAnswer, error) {
+	asked := activities.UseStorageInput{Request: in, Run: workflow.GetInfo(ctx).WorkflowExecution.RunID}
+	answer, err := callControl(ctx, "use the storage of edges for "+in.Edge, readTimeout, control.UseStorage, asked)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return &answer, nil
+}
+
 // AdmitEdgeInput names an edge to admit.
 type AdmitEdgeInput struct {
 	Edge string `json:"edge"`
@@ -53,11 +65,26 @@ func AdmitEdge(ctx workflow.Context, in AdmitEdgeInput) (*AdmitEdgeResult, error
 	if err != nil {
 		return nil, readFailure(err)
 	}
+	if err := welcome(ctx, in.Edge); err != nil {
+		return nil, readFailure(err)
+	}
 	published, err := catchUp(ctx, in.Edge)
 	if err != nil {
 		return nil, readFailure(err)
 	}
 	return &AdmitEdgeResult{Key: pinned.Key, Published: published}, nil
+}
+
+// welcome has the other edges ask for the admitted keys, to which they then seal what
+// edges share. One that is away does so when it is back.
+func welcome(ctx workflow.Context, name string) error {
+	edges, err := queryControl(ctx, "list edges", readTimeout, control.AdmittedEdges)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(edges, func(other string) bool { return other == name })
+	publishTo(ctx, others, nil) // an edge to which nothing is published announces itself
+	return nil
 }
 
 // catchUp publishes to an edge what it lacks, as much at once as travels together. What
@@ -84,8 +111,8 @@ func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
 }
 
 // RemoveEdge forgets an edge and its key: it gets nothing any more, and ports that it
-// may still serve can be allocated again. The error is NotFound if there is no such
-// edge. One that still runs serves nothing any more.
+// may still serve can be allocated again. One that still runs serves nothing any more.
+// Where there is no such edge, nothing is left to do.
 func RemoveEdge(ctx workflow.Context, name string) error {
 	if err := sendControl(ctx, "remove edge "+name, readTimeout, control.ForgetEdge, name); err != nil {
 		return readFailure(err)

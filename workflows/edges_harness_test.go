@@ -24,6 +24,8 @@ type fakeEdges struct {
 	holders []fleet.EndpointHolder
 	// unreached are the problems of upstreams that no edge reaches.
 	unreached map[string]string
+	// silent is how often no host answers at the new upstreams.
+	silent int
 	// busy are how many requests remain at upstreams that are drained, by upstream.
 	busy map[string]int
 	// drained are how long the edges were to drain, and recorded what was recorded.
@@ -170,6 +172,9 @@ func (s *harness) registerEdges() {
 	add("PinEdge", func(ctx context.Context, in fleet.EdgeAdmission) (fleet.EdgeState, error) {
 		return fleet.EdgeState{EdgeRecord: fleet.EdgeRecord{Name: in.Edge, Key: "age1announced"}}, s.call(ctx, in.Edge)
 	})
+	add("UseStorage", func(ctx context.Context, in activities.UseStorageInput) (fleet.StorageAnswer, error) {
+		return fleet.StorageAnswer{Value: []byte("value")}, s.call(ctx, in.Request.Edge+" in "+in.Run)
+	})
 	add("ForgetEdge", func(ctx context.Context, edge string) error { return s.call(ctx, edge) })
 	add("ListEdges", func(ctx context.Context) ([]fleet.EdgeState, error) {
 		var edges []fleet.EdgeState
@@ -220,7 +225,12 @@ func (s *harness) registerEdges() {
 		return activities.DrainRouteResult{Remaining: s.edges.busy}, s.call(ctx, edgeOf(ctx)+" "+strings.Join(in.Upstreams, "+"))
 	})
 	add("ReachUpstreams", func(ctx context.Context, upstreams []string) (activities.ReachUpstreamsResult, error) {
-		return activities.ReachUpstreamsResult{Problems: s.edges.unreached}, s.call(ctx, edgeOf(ctx)+" "+strings.Join(upstreams, "+"))
+		result := activities.ReachUpstreamsResult{Problems: s.edges.unreached}
+		if s.edges.silent > 0 {
+			s.edges.silent--
+			result = activities.ReachUpstreamsResult{Problems: map[string]string{upstreams[0]: "i/o timeout"}, Silent: upstreams[:1]}
+		}
+		return result, s.call(ctx, edgeOf(ctx)+" "+strings.Join(upstreams, "+"))
 	})
 	add("ObserveEdge", func(ctx context.Context) (fleet.EdgeStatus, error) {
 		return fleet.EdgeStatus{Listening: []int{443}}, s.call(ctx, edgeOf(ctx))

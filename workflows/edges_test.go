@@ -55,7 +55,7 @@ func TestAnAdmittedEdgeGetsEverythingAtOnce(t *testing.T) {
 	require.Equal(t, "age1announced", result.Key)
 	require.Nil(t, result.Published.Error)
 	require.Equal(t, []string{
-		"PinEdge edge1",
+		"PinEdge edge1", "PublishRoutes edge2",
 		"MissingAt", "PublishRoutes edge1 shop@1[=10.0.0.1:19010 /api=10.0.0.1:19000]", "RecordPublished edge1 has shop@1",
 		"MissingAt shop", "PublishRoutes edge1 zoo@7[]", "RecordPublished edge1 has zoo@7",
 	}, s.calls)
@@ -70,15 +70,23 @@ func TestAnEdgeIsAdmittedThatIsAway(t *testing.T) {
 	require.Equal(t, "RecordPublished edge1 lacks shop", s.calls[len(s.calls)-1])
 }
 
-func TestAnUnknownEdgeIsNotAdmittedAndNotRemoved(t *testing.T) {
+func TestARequestToTheStorageIsCarriedOutByItsRun(t *testing.T) {
+	s := newHarness(t)
+	request := fleet.StorageRequest{Edge: "edge1", Operation: []byte("{}"), Proof: []byte("p")}
+	answer := ask[fleet.StorageAnswer](t, s, workflows.EdgeStorageName, request)
+	require.Equal(t, "value", string(answer.Value))
+	require.Equal(t, []string{"UseStorage edge1 in default-test-run-id"}, s.calls)
+	s = newHarness(t)
+	s.fail = failing("UseStorage", 0, fault.New(fault.Unauthorized, "the request is not one of edge edge1"))
+	require.Equal(t, fault.Unauthorized, refusal(t, s, workflows.EdgeStorageName, request).Kind)
+}
+
+func TestAnUnknownEdgeIsNotAdmitted(t *testing.T) {
 	unknown := fault.New(fault.NotFound, "no edge is called edge9")
 	s := newHarness(t)
 	s.fail = failing("PinEdge", 0, unknown)
 	require.Equal(t, fault.NotFound, refusal(t, s, workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "edge9"}).Kind)
 	require.Empty(t, s.calls)
-	s = newHarness(t)
-	s.fail = failing("ForgetEdge", 0, unknown)
-	require.Equal(t, fault.NotFound, refusal(t, s, workflows.RemoveEdgeName, "edge9").Kind)
 }
 
 func TestAnEdgeIsRemoved(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // publishInterim makes the edges serve the service without the containers that are about
@@ -73,7 +74,7 @@ func (d *deploy) hold(ctx workflow.Context, wave []plan.Step) error {
 	}
 	stopping = d.served(stopping)
 	if len(stopping) == 0 {
-		return nil
+		return d.fetch(ctx, d.lacking(wave))
 	}
 	if err := d.fetch(ctx, wave); err != nil {
 		return err
@@ -83,8 +84,39 @@ func (d *deploy) hold(ctx workflow.Context, wave []plan.Step) error {
 	return d.publishInterim(ctx, fleet.PublishRequest{Held: d.held})
 }
 
-// fetch pulls the images of a wave.
+// lacking are the steps of a wave that stop a container which runs, and whose image their
+// node may not have: without it the container would be missing while it is pulled.
+func (d *deploy) lacking(wave []plan.Step) []plan.Step {
+	var steps []plan.Step
+	for _, step := range wave {
+		if slices.ContainsFunc(step.StopsFirst, func(s plan.Stopped) bool { return s.Active }) && !d.hasImage(step) {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// hasImage reports whether a step's node is known to have its image: it has said so, or
+// runs it.
+func (d *deploy) hasImage(step plan.Step) bool {
+	c := d.component(step)
+	digest := d.digest(c)
+	if slices.Contains(d.present[step.Node], servicedef.ByDigest(c.Image, digest)) {
+		return true
+	}
+	for _, m := range d.release.Members() {
+		if m.Node == step.Node && m.Digest == digest {
+			return true
+		}
+	}
+	return false
+}
+
+// fetch pulls the images of steps.
 func (d *deploy) fetch(ctx workflow.Context, wave []plan.Step) error {
+	if len(wave) == 0 {
+		return nil
+	}
 	g := newGroup(ctx)
 	for _, step := range wave {
 		pull := nodeStep(g.ctx, step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))
@@ -124,20 +156,34 @@ func (d *deploy) reach(ctx workflow.Context) error {
 		if len(upstreams) == 0 || slices.Contains(d.away, name) {
 			continue
 		}
-		step := edgeStep(g.ctx, name, "reach the new containers from "+name, 0)
-		g.add(workflow.ExecuteActivity(step, edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
-			var result activities.ReachUpstreamsResult
-			switch err := f.Get(ctx, &result); {
-			case isCancelled(err):
-				return err
-			case err != nil:
-				workflow.GetLogger(ctx).Warn("edge is passed over", "edge", name, "error", err)
-				return nil
-			}
-			return d.unreached(name, upstreams, result.Problems)
-		})
+		g.do(func(ctx workflow.Context) error { return d.reachFrom(ctx, name, upstreams) })
 	}
 	return g.wait(ctx)
+}
+
+// reachFrom has one edge connect to upstreams. It asks again where no host answers: the
+// node may be away for a moment.
+func (d *deploy) reachFrom(ctx workflow.Context, name string, upstreams []string) error {
+	deadline := workflow.Now(ctx).Add(silentTimeout)
+	for {
+		var result activities.ReachUpstreamsResult
+		step := edgeStep(ctx, name, "reach the new containers from "+name, 0)
+		switch err := workflow.ExecuteActivity(step, edge.ReachUpstreams, upstreams).Get(ctx, &result); {
+		case isCancelled(err):
+			return err
+		case err != nil:
+			workflow.GetLogger(ctx).Warn("edge is passed over", "edge", name, "error", err)
+			return nil
+		}
+		waits := len(result.Silent) > 0 && len(result.Silent) == len(result.Problems) && workflow.Now(ctx).Before(deadline)
+		if !waits {
+			return d.unreached(name, upstreams, result)
+		}
+		if err := workflow.Sleep(ctx, time.Second); err != nil {
+			return err
+		}
+		upstreams = result.Silent
+	}
 }
 
 // newUpstreams are the addresses of the new containers to which an edge on that machine
@@ -158,13 +204,17 @@ func (d *deploy) source() fleet.PublicationSource {
 }
 
 // unreached is the fault of the first upstream to which an edge could not connect.
-func (d *deploy) unreached(name string, upstreams []string, problems map[string]string) error {
+func (d *deploy) unreached(name string, upstreams []string, result activities.ReachUpstreamsResult) error {
 	for _, u := range upstreams {
-		problem, failed := problems[u]
+		problem, failed := result.Problems[u]
 		if !failed {
 			continue
 		}
-		f := fault.New(fault.Unhealthy, "edge %s does not reach the new container at %s: %s", name, u, fleet.Text(problem, 1024))
+		kind := fault.Unhealthy
+		if slices.Contains(result.Silent, u) {
+			kind = fault.Unavailable
+		}
+		f := fault.New(kind, "edge %s does not reach the new container at %s: %s", name, u, fleet.Text(problem, 1024))
 		if m, found := plan.MemberAt(d.source(), u); found {
 			f.Message = "edge " + name + " does not reach " + m.Component + " at " + u + " on " + m.Node + ": " + fleet.Text(problem, 1024)
 			f.Node, f.Component = m.Node, m.Component
@@ -216,32 +266,35 @@ func (d *deploy) recordEdges(ctx workflow.Context) error {
 	return nil
 }
 
-// drain waits until the predecessors have served their clients. Those of edges have been
-// served when the edges say so, where all of them have acknowledged the release; clients
-// that use the ports of the nodes get the whole time of the drain.
+// drain waits until the predecessors have served their clients. One that has a successor
+// serves for the whole of its drain. One that is removed has clients at the edges alone,
+// and these have been served when all edges say so.
 func (d *deploy) drain(ctx workflow.Context) {
-	most, begun := d.plan.Drain(), workflow.Now(ctx)
+	begun := workflow.Now(ctx)
 	var former, edges []string
+	var atEdges time.Duration
 	if p := d.stale.Publishing; p != nil && len(p.Edges) > 0 {
 		former, edges = p.Former, acknowledging(d.result.Edges)
 		if len(edges) < len(p.Edges) {
 			edges = nil // the others send requests to the predecessors still
 		}
-		most = max(most, d.plan.EdgeDrain())
+		atEdges = d.plan.EdgeDrain()
 	}
-	drained := false
+	drained, served := false, func(ctx workflow.Context) error { return sleep(ctx, d.plan.Drain()) }
 	var err error
-	if len(edges) > 0 && len(former) > 0 && most > 0 {
+	if len(edges) > 0 {
 		g := newGroup(ctx)
 		g.do(func(ctx workflow.Context) error {
-			drained = drainAt(ctx, edges, former, most)
+			drained = drainAt(ctx, edges, former, atEdges)
 			return nil
 		})
-		g.do(func(ctx workflow.Context) error { return sleep(ctx, d.plan.DirectDrain()) })
+		g.do(served)
 		err = g.wait(ctx)
+	} else {
+		err = served(ctx)
 	}
 	if !drained && err == nil {
-		err = sleep(ctx, most-workflow.Now(ctx).Sub(begun))
+		err = sleep(ctx, atEdges-workflow.Now(ctx).Sub(begun))
 	}
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("predecessors are not drained", "error", err)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/enums/v1"
+	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/activities"
@@ -409,104 +409,6 @@ func TestAnEdgeThatHasNotTakenOverTheRoutesIsStale(t *testing.T) {
 	require.Equal(t, "edge edge1 has not taken over the routes of shop", result.Edges[0].Error.Message)
 	require.Equal(t, []string{"its disk is full"}, result.Edges[0].Problems)
 	require.Len(t, s.edges.recorded.Misses, 2)
-}
-
-func TestAContainerThatAnEdgeDoesNotReachUndoesTheDeploy(t *testing.T) {
-	s := newHarness(t)
-	s.front()
-	s.edges.unreached = refused
-	result := s.deploy(t, shopfront())
-	require.Equal(t, workflows.Failed, result.Outcome)
-	require.False(t, result.Dirty)
-	require.Equal(t, fault.Unhealthy, result.Error.Kind)
-	require.Regexp(t, `^edge edge[12] does not reach web at 10\.0\.0\.1:2000[01] on rift: connection refused$`, result.Error.Message)
-	require.Contains(t, result.Error.Hint, "[node] publish")
-	require.Equal(t, "rift", result.Error.Node)
-	require.Equal(t, "web", result.Error.Component)
-	require.NotContains(t, strings.Join(s.calls, "\n"), "CutOver")
-	require.NotContains(t, strings.Join(s.calls, "\n"), "PublishRoutes")
-}
-
-func TestEdgesDoNotConnectToWhatReceivesPackets(t *testing.T) {
-	s := newHarness(t)
-	s.front()
-	in := shopfront()
-	in.Definition.Components[1].Routes = []servicedef.Route{{Name: "log", Port: 514, Mode: "l4", Protocol: "udp", Edge: true}}
-	result := s.deploy(t, in)
-	require.Equal(t, workflows.Succeeded, result.Outcome)
-	var reached []string
-	for _, call := range s.calls {
-		if upstreams, found := strings.CutPrefix(call, "ReachUpstreams edge1 "); found {
-			reached = append(reached, strings.Split(upstreams, "+")...)
-		}
-	}
-	require.Len(t, reached, 1)
-	require.Len(t, s.edges.last.Upstreams(), 2)
-}
-
-func TestAnEdgeThatCannotBeAskedWhatItReachesIsPassedOver(t *testing.T) {
-	for name, err := range map[string]error{
-		"it is away": untaken,
-		"it hangs":   temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil),
-		"it fails":   fault.New(fault.Internal, "no such activity"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newHarness(t)
-			s.front()
-			s.fail = failing("ReachUpstreams", 0, err)
-			require.Equal(t, workflows.Succeeded, s.deploy(t, shopfront()).Outcome)
-		})
-	}
-}
-
-func TestHowLongPredecessorsDrainBehindEdges(t *testing.T) {
-	private := servicedef.Route{Name: "metrics", Port: 9090, Mode: "l4"}
-	for _, c := range []struct {
-		name  string
-		given func(s *harness, in *workflows.DeployInput)
-		want  time.Duration
-	}{
-		{"until the edges have no request left", func(*harness, *workflows.DeployInput) {}, 0},
-		{"for their whole time where an edge cannot say", func(s *harness, _ *workflows.DeployInput) {
-			s.fail = failing("DrainRoute edge2", 0, untaken)
-		}, 5 * time.Second},
-		{"for their whole time where a client may use the port", func(s *harness, in *workflows.DeployInput) {
-			in.Definition.Components[0].Routes = append(in.Definition.Components[0].Routes, private)
-		}, 5 * time.Second},
-		{"for their whole time without an edge", func(s *harness, _ *workflows.DeployInput) {
-			s.release.Edges = nil
-		}, 5 * time.Second},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newHarness(t)
-			in := shopfront()
-			in.Definition.Components = in.Definition.Components[:1]
-			c.given(s, &in)
-			edges := s.release.Edges
-			s.fronted(in)
-			if strings.Contains(c.name, "without an edge") {
-				s.release.Edges = edges
-			}
-			var committed, retired time.Time
-			fail := s.fail
-			s.fail = func(call string, attempt int32) error {
-				switch {
-				case strings.HasPrefix(call, "CommitRelease"):
-					committed = s.env.Now()
-				case strings.HasPrefix(call, "Retire"):
-					retired = s.env.Now()
-				}
-				return fail(call, attempt)
-			}
-			result := s.deploy(t, request(workflows.VerbRestart))
-			require.Equal(t, workflows.Succeeded, result.Outcome)
-			require.InDelta(t, c.want, retired.Sub(committed), float64(500*time.Millisecond))
-			require.Less(t, result.ElapsedMS, int64(500), "the deploy has succeeded before that")
-			for _, drain := range s.edges.drained {
-				require.Equal(t, 5*time.Second, drain)
-			}
-		})
-	}
 }
 
 // Adopted containers are published, too.

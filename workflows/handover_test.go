@@ -53,6 +53,31 @@ func TestARenamedComponentStopsItsPredecessorFirst(t *testing.T) {
 	})
 }
 
+func TestAnImageIsFetchedBeforeAContainerStopsForIt(t *testing.T) {
+	s := newHarness(t)
+	s.released(holding([2]string{"db", "81:80"}))
+	in := holding([2]string{"db", "81:80"})
+	in.Definition.Components[0].Image = "r.example/web:v1" // another digest
+	s.fail = failing("FetchImage", 0, fault.New(fault.Unavailable, "the image registry is away"))
+	result := s.deploy(t, in)
+	require.Equal(t, workflows.Failed, result.Outcome)
+	require.Contains(t, result.Error.Message, "the image registry is away")
+	require.NotContains(t, strings.Join(s.changes(), "\n"), "StopContainer", "the container serves meanwhile")
+
+	s = newHarness(t)
+	s.released(holding([2]string{"db", "81:80"}))
+	require.Equal(t, workflows.Succeeded, s.deploy(t, in).Outcome)
+	require.Equal(t, []string{"FetchImage r.example/web@sha256:web1", "StopContainer shop-db", "RunContainer shop-db r.example/web@sha256:web1"}, s.changes()[1:4])
+
+	// A node that runs the image has it.
+	s = newHarness(t)
+	s.released(holding([2]string{"db", "81:80"}))
+	again := holding([2]string{"db", "81:80"})
+	again.Force = true
+	require.Equal(t, workflows.Succeeded, s.deploy(t, again).Outcome)
+	require.NotContains(t, strings.Join(s.changes(), "\n"), "FetchImage")
+}
+
 func TestComponentsThatExchangePortsAreStoppedOnceEachBeforeEitherStarts(t *testing.T) {
 	s := newHarness(t)
 	s.released(holding([2]string{"blue", "81:80"}, [2]string{"green", "82:80"}))

@@ -142,6 +142,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.MaintainName:     workflows.Maintain,
 		workflows.AccessLogName:    workflows.AccessLog,
 		workflows.BuildLogName:     workflows.BuildLog,
+		workflows.EdgeStorageName:  workflows.EdgeStorage,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

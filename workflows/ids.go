@@ -47,6 +47,7 @@ const (
 	MaintainName     = "Maintain"
 	AccessLogName    = "AccessLog"
 	BuildLogName     = "BuildLog"
+	EdgeStorageName  = "EdgeStorage"
 )
 
 // DeployID is the workflow id of every operation on a service. The running
@@ -80,6 +81,10 @@ func NodeChangeID(node, verb, nonce string) string { return "node/" + node + "/"
 // AnnouncementID is the id of the workflow with which an edge announces itself. The
 // announcement of another key is another.
 func AnnouncementID(edge, key string) string { return "edge/" + edge + "/announce/" + key }
+
+// EdgeStorageID is the id of the workflow that carries out a request of an edge to the
+// storage that edges share; nonce makes it unique.
+func EdgeStorageID(edge, nonce string) string { return "edge/" + edge + "/storage/" + nonce }
 
 // EdgeChangeID is the id of a workflow that admits or removes an edge; nonce makes it
 // unique.

@@ -16,6 +16,7 @@ var bounded = map[string]string{
 	"wait":           "it ends with the steps of its group, each of which was added before",
 	"runOnFreePorts": "it ends after portTries",
 	"survey":         "it ends after renumberings",
+	"reachFrom":      "it ends after silentTimeout",
 	"cutOver":        "each turn takes another boot of a node",
 }
 

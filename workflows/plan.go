@@ -176,6 +176,11 @@ func planFault(err error) error {
 			WithHint("upgrade mcp on %s, which mcp node list shows, or leave the key out", unknown.Node)
 		f.Component, f.Node = unknown.Component, unknown.Node
 	}
+	var lacking *plan.LackingError
+	if errors.As(err, &lacking) {
+		f = fault.New(fault.Invalid, "%s", lacking.Error()).WithHint("%s", lacking.Lack.Hint)
+		f.Component, f.Node = lacking.Component, lacking.Node
+	}
 	var held *plan.HeldError
 	if errors.As(err, &held) {
 		f = heldFault(held)

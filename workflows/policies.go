@@ -62,6 +62,8 @@ const (
 	// edgeTimeout is how long an edge may leave a step untaken before it counts as away:
 	// nothing waits for it beyond that.
 	edgeTimeout = 2 * time.Second
+	// silentTimeout is how long an edge tries to reach a node that does not answer it.
+	silentTimeout = 20 * time.Second
 	// edgeCall bounds a step on an edge.
 	edgeCall = 10 * time.Second
 	// planTimeout is for a plan, which also asks image registries.

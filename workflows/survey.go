@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -95,7 +96,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 			return failed(timeoutFault(err, "survey "+name))
 		}
 		found = found.Checked()
-		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys}
+		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys, Lacks: lacksOf(found)}
 		d.answered[name] = found.Address
 		d.ports[name], d.present[name] = found.FreePorts, found.Images
 		if fleet.Credible(found.Ahead, d.number) {
@@ -103,6 +104,17 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 		}
 		return nil
 	})
+}
+
+// lacksOf returns what a node's engine lacks, as the plan needs it.
+func lacksOf(found activities.SurveyResult) map[string][]plan.Lack {
+	lacks := map[string][]plan.Lack{}
+	for _, component := range slices.Sorted(maps.Keys(found.Lacks)) {
+		for _, lack := range found.Lacks[component] {
+			lacks[component] = append(lacks[component], plan.Lack{Key: lack.Key, Reason: lack.Reason, Hint: lack.Hint})
+		}
+	}
+	return lacks
 }
 
 // touched are the nodes that may have something of the service: those that have
@@ -155,6 +167,9 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 			routes += len(c.Routes)
 			in.Secrets = append(in.Secrets, c.SecretNames()...)
 			in.Keys = append(in.Keys, c.Keys()...)
+			if wanted, some := c.Demands(); some {
+				in.Wanted = append(in.Wanted, wanted)
+			}
 		}
 	}
 	slices.Sort(in.Keys)

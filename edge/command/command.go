@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/interceptor"
 
 	"github.com/metacircular/mcp/edge/role"
 	"github.com/metacircular/mcp/internal/cli/exit"
@@ -29,6 +30,8 @@ type App struct {
 	Stdout, Stderr io.Writer
 	// Getenv reads the environment.
 	Getenv func(string) string
+	// Interceptors wrap every activity, the first of them outermost.
+	Interceptors []interceptor.WorkerInterceptor
 }
 
 // Main runs mcp-edge with the process's own arguments and returns the exit code.

@@ -31,6 +31,7 @@ func (a App) serve(ctx context.Context, o options) error {
 		return exit.Usage(err)
 	}
 	process.Version, process.Log, process.Drain = version, log, o.drain
+	process.Interceptors = a.Interceptors
 	process.Temporal.Logger = sdklog.NewStructuredLogger(log)
 	process.Started = func() {
 		if err := notify(a.Getenv); err != nil {

@@ -51,6 +51,7 @@ type site struct {
 	t              *testing.T
 	name, data     string
 	config         string
+	address        string // on which it listens
 	https, metrics int
 	temporal       *link
 }
@@ -61,7 +62,7 @@ func newSite(t *testing.T, name, data string) *site {
 	if data == "" {
 		data = filepath.Join(t.TempDir(), "data")
 	}
-	e := &site{t: t, name: name, data: data, config: filepath.Join(t.TempDir(), "mcp.toml"), temporal: newLink(t, shared.temporal)}
+	e := &site{t: t, name: name, data: data, address: "127.0.0.1", config: filepath.Join(t.TempDir(), "mcp.toml"), temporal: newLink(t, shared.temporal)}
 	http := 0
 	for _, port := range []*int{&http, &e.https, &e.metrics} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +70,14 @@ func newSite(t *testing.T, name, data string) *site {
 		defer l.Close()
 		*port = l.Addr().(*net.TCPAddr).Port
 	}
-	require.NoError(t, os.WriteFile(e.config, fmt.Appendf(nil, `
+	e.configure(http, `directory = "off"`)
+	return e
+}
+
+// configure writes the configuration, with the table of its ACME authority.
+func (e *site) configure(http int, acme string) {
+	e.t.Helper()
+	require.NoError(e.t, os.WriteFile(e.config, fmt.Appendf(nil, `
 [temporal]
 address = %q
 [node]
@@ -77,12 +85,12 @@ machine = %q
 [edge]
 name    = %q
 data    = %q
-listen  = "127.0.0.1"
+listen  = %q
 ports   = {80 = %d, 443 = %d}
 metrics = "127.0.0.1:%d"
-acme    = {directory = "off"}
-`, e.temporal.address, filepath.Join(shared.dir, ".mcp-dev", "machine"), name, data, http, e.https, e.metrics), 0o600))
-	return e
+[edge.acme]
+%s
+`, e.temporal.address, filepath.Join(shared.dir, ".mcp-dev", "machine"), e.name, e.data, e.address, http, e.https, e.metrics, acme), 0o600))
 }
 
 // process is a running mcp-edge.
@@ -156,6 +164,9 @@ func (p *process) ends() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// at is where the edge serves port 443.
+func (e *site) at() string { return fmt.Sprintf("%s:%d", e.address, e.https) }
+
 // get fetches a hostname through the edge.
 func (e *site) get(host string) (string, error) {
 	root, err := os.ReadFile(filepath.Join(e.data, "ca", "root.crt"))
@@ -167,7 +178,7 @@ func (e *site) get(host string) (string, error) {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", e.https))
+			return (&net.Dialer{}).DialContext(ctx, "tcp", e.at())
 		},
 	}}
 	return fetch(&client, "https://"+host)
@@ -352,6 +363,14 @@ func (l *link) set(cut bool) {
 // deploy deploys a service whose container answers with a text at SERVICE.localhost.
 func deploy(t *testing.T, service, text string) {
 	t.Helper()
+	deployAt(t, service, text, service+".localhost")
+}
+
+// deployAt deploys a service whose container answers with a text at hostnames.
+func deployAt(t *testing.T, service, text string, hostnames ...string) {
+	t.Helper()
+	list, err := json.Marshal(hostnames)
+	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(shared.dir, "services", service+".toml"), fmt.Appendf(nil, `
 name = %q
 node = "local"
@@ -366,7 +385,7 @@ env   = { TEXT = %q }
 name     = "http"
 port     = 443
 mode     = "l7"
-hostname = "%s.localhost"
-`, service, shared.registry, text, service), 0o644))
+hostname = %s
+`, service, shared.registry, text, list), 0o644))
 	mcp(t, "deploy", service)
 }

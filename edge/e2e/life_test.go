@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +16,8 @@ import (
 func TestTheLifeOfAnEdge(t *testing.T) {
 	deploy(t, "shop", "first")
 	e := newSite(t, "front", "")
+	// Else what it shares is sealed to an edge that is away.
+	t.Cleanup(func() { mcp(t, "edge", "remove", "front", "-y") })
 	p := e.start()
 
 	t.Run("it gets nothing before it is admitted", func(t *testing.T) {
@@ -89,7 +94,10 @@ func TestTheLifeOfAnEdge(t *testing.T) {
 		require.Equal(t, former.cmd.Process.Pid, systemd.mainPID(t))
 		next := 0
 		requests := e.during("shop.localhost", func() {
-			require.NoError(t, former.cmd.Process.Signal(syscall.SIGHUP))
+			reload := exec.Command("sh", "-c", unitCommand(t, "ExecReload"))
+			reload.Env = append(os.Environ(), fmt.Sprint("MAINPID=", former.cmd.Process.Pid))
+			out, err := reload.CombinedOutput()
+			require.NoError(t, err, string(out))
 			next = systemd.mainPID(t)
 			require.Zero(t, former.ends(), former.said())
 		})
@@ -129,7 +137,40 @@ func TestTheLifeOfAnEdge(t *testing.T) {
 			out := mcp(t, "logs", "--edge", "shop")
 			return strings.Contains(out, "GET") && strings.Contains(out, "shop.localhost")
 		}, func() string { return "no line" })
+		require.Contains(t, mcp(t, "logs", "--edge", "shop", "--json"), `"route":"http","endpoint":"shop.localhost:443"`)
 	})
+}
+
+// The words of the unit start the real program.
+func TestTheUnitsWords(t *testing.T) {
+	words := strings.Fields(unitCommand(t, "ExecStart"))
+	require.Equal(t, "/usr/local/bin/mcp-edge", words[0])
+	run := func(text string) (int, string) {
+		config := filepath.Join(t.TempDir(), "mcp.toml")
+		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+		cmd := exec.Command(shared.edge, append(words[1:], "--config", config)...)
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err)
+		return cmd.ProcessState.ExitCode(), string(out)
+	}
+	code, out := run("")
+	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "no name")
+	// And with a name as far as its directory, which is another one here.
+	words = append(words, "--data", filepath.Join(shared.edge, "none"))
+	code, out = run("[edge]\nname = \"front\"\n")
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "create the data directory")
+}
+
+// unitCommand is what the systemd unit runs.
+func unitCommand(t *testing.T, key string) string {
+	t.Helper()
+	unit, err := os.ReadFile("../../deploy/systemd/mcp-edge.service")
+	require.NoError(t, err)
+	found := regexp.MustCompile(`(?m)^` + key + `=(.*)$`).FindSubmatch(unit)
+	require.NotNil(t, found, key)
+	return string(found[1])
 }
 
 // fingerprint is that of the key in the log of an edge.

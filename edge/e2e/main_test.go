@@ -106,7 +106,7 @@ func programs() error {
 // command runs mcp and returns its exit code and what it printed.
 func command(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute) // also where the test ends
 	defer cancel()
 	cmd := exec.CommandContext(ctx, shared.mcp, args...)
 	cmd.Dir = shared.dir

@@ -11,6 +11,9 @@ type Access struct {
 	Duration time.Duration
 	// Service is "" where no route was found.
 	Service string
+	// Route is the name of the first route that was found, and Endpoint where it is
+	// reached, as fleet.Endpoint has it; "" where none was found.
+	Route, Endpoint string
 	// Protocol is "HTTP/1.1", "HTTP/2.0", "HTTP/3.0", "tcp" or "udp".
 	Protocol string
 	// Port is the port of the route.
@@ -20,9 +23,20 @@ type Access struct {
 	Method, Host, Path, UserAgent string
 	// Status is that of the answer; 0 where the client went away before one, or has none.
 	Status int
-	// Bytes are those of the answer's body as it was sent.
-	Bytes int64
+	// Bytes are those of the answer's body as it was sent, and Received those of the
+	// request's body as far as they were read; of a connection, those of each direction.
+	Bytes, Received int64
 	// Client is the client's address; Upstream the container's, "" if none was chosen.
 	Client   netip.Addr
 	Upstream string
+	// Err is why no upstream was connected to, or has answered; nil if one has, or the
+	// edge has answered itself.
+	Err error
+}
+
+// found notes the route of an access; r may be nil.
+func (a *Access) found(r *route) {
+	if r != nil {
+		a.Service, a.Route, a.Endpoint = r.Service, r.Name, r.endpoint
+	}
 }

@@ -2,6 +2,8 @@ package proxy_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime"
@@ -31,7 +33,7 @@ func TestCountsAndTheAccessLog(t *testing.T) {
 	require.Positive(t, a.Duration)
 	a.Begun, a.Duration = proxy.Access{}.Begun, 0
 	require.Equal(t, proxy.Access{
-		Service: "shop", Protocol: "HTTP/1.1", Port: 80, Method: "GET", Host: "shop.example", Path: "/a%2Fb", UserAgent: "test",
+		Service: "shop", Route: "web", Endpoint: "shop.example:80", Protocol: "HTTP/1.1", Port: 80, Method: "GET", Host: "shop.example", Path: "/a%2Fb", UserAgent: "test",
 		Status: 200, Bytes: 1000, Client: netip.MustParseAddr("127.0.0.1"), Upstream: container,
 	}, a)
 	get(t, address, "shop.example", "/missing")
@@ -60,6 +62,33 @@ func TestCountsAndTheAccessLog(t *testing.T) {
 	require.Equal(t, uint64(2000), f.Counts()[2].Bytes, "a change keeps the counts")
 	f.publish("shop")
 	require.Len(t, f.Counts(), 2, "a service that is gone has none")
+}
+
+func TestTheAccessLogSaysWhatWasReceivedAndWhyThereWasNoAnswer(t *testing.T) {
+	log := make(chan proxy.Access, 16)
+	f := newFront(t, proxy.Options{Access: func(a proxy.Access) { log <- a }})
+	echo := upstream(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	db := fleet.EdgeRoute{Endpoint: fleet.Endpoint{Port: 5432, Protocol: fleet.ProtocolTCP}, Name: "sql", Upstreams: []string{closed(t)}}
+	f.publish("shop", plain("shop.example", "", echo), plain("down.example", "", closed(t)), db)
+	address := f.listen(80)
+	response, err := http.DefaultTransport.RoundTrip(post(t, address, "/", strings.NewReader("hello")))
+	require.NoError(t, err)
+	response.Body.Close()
+	a := receive(t, log)
+	require.Equal(t, int64(5), a.Received)
+	require.Equal(t, int64(5), a.Bytes)
+	require.NoError(t, a.Err)
+
+	get(t, address, "down.example", "/")
+	require.ErrorContains(t, receive(t, log).Err, "connection refused")
+
+	client, server := net.Pipe()
+	defer client.Close()
+	require.Error(t, f.Conn(t.Context(), 5432, "", server))
+	a = receive(t, log)
+	require.Equal(t, "sql", a.Route)
+	require.Equal(t, ":5432/tcp", a.Endpoint)
+	require.ErrorContains(t, a.Err, "connection refused")
 }
 
 func TestOpenConnectionsAreCounted(t *testing.T) {

@@ -56,14 +56,16 @@ type exchange struct {
 
 	out     outgoing
 	sender  sender
-	counted *counters // of the first route that was found
-	service string
+	first   *route // that was found
+	counted *counters
 	body    *body
+	reason  error // why no upstream has answered
 	chosen  *upstream
 
 	wrote    bool // the answer has begun
 	status   int
 	bytes    int64
+	received int64 // once it was upgraded
 	upgraded bool
 }
 
@@ -98,7 +100,7 @@ func (e *exchange) seek(s *snapshot) (*route, error) {
 		return nil, notFound
 	}
 	if e.counted == nil {
-		e.counted, e.service = r.counters, r.Service
+		e.counted, e.first = r.counters, r
 		e.counted.open.Add(1)
 	}
 	switch {
@@ -229,6 +231,9 @@ func (e *exchange) fail(err error) {
 		page = broken
 		e.log(err)
 	}
+	if page == updating || page == stopped || page == silent || page == broken {
+		e.reason = err
+	}
 	e.answer(page)
 }
 
@@ -258,10 +263,11 @@ func (e *exchange) finish() {
 		return
 	}
 	access := Access{
-		Begun: e.begun, Duration: took, Service: e.service, Protocol: e.in.Proto, Port: e.port,
+		Begun: e.begun, Duration: took, Protocol: e.in.Proto, Port: e.port,
 		Method: e.in.Method, Host: e.in.Host, Path: e.in.URL.EscapedPath(), UserAgent: e.in.UserAgent(),
-		Status: e.status, Bytes: e.bytes, Client: e.client,
+		Status: e.status, Bytes: e.bytes, Received: e.received + e.body.size(), Client: e.client, Err: e.reason,
 	}
+	access.found(e.first)
 	if e.chosen != nil {
 		access.Upstream = e.chosen.address
 	}

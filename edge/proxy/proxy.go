@@ -67,6 +67,7 @@ type snapshot struct {
 // route is a route with what requests need of it.
 type route struct {
 	*table.Route
+	endpoint  string // as text
 	upstreams []*upstream
 	counters  *counters
 	auth      *users // nil if everyone is admitted
@@ -131,7 +132,7 @@ func (p *Proxy) snapshot(t *table.Table) (*snapshot, map[string]*upstream) {
 	p.services = services
 	upstreams := p.upstreams.publish(published)
 	for _, r := range t.Routes() {
-		served := &route{Route: r, counters: services[r.Service], auth: newUsers(r.BasicAuth)}
+		served := &route{Route: r, endpoint: r.Endpoint.String(), counters: services[r.Service], auth: newUsers(r.BasicAuth)}
 		for _, address := range r.Upstreams {
 			served.upstreams = append(served.upstreams, upstreams[address])
 		}

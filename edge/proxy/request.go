@@ -128,6 +128,7 @@ type body struct {
 	trailer  http.Header // what the upstream receives after it
 	deadline time.Time   // as it was set last
 	read     atomic.Bool
+	bytes    atomic.Int64
 	ended    atomic.Bool           // it was read to its end
 	err      atomic.Pointer[error] // why the client's body could not be read
 
@@ -143,6 +144,7 @@ func (b *body) Read(data []byte) (int, error) {
 	}
 	b.read.Store(true)
 	n, err := b.in.Body.Read(data)
+	b.bytes.Add(int64(n))
 	if err == nil {
 		return n, nil
 	}
@@ -202,6 +204,14 @@ func (b *body) stop() {
 }
 
 func (b *body) began() bool { return b != nil && b.read.Load() }
+
+// size is how many bytes of it were read.
+func (b *body) size() int64 {
+	if b == nil {
+		return 0
+	}
+	return b.bytes.Load()
+}
 
 // unfinished reports whether the end of the body was not seen. The connection must not
 // serve another request then: net/http does not look for that of a body that is read

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -29,13 +28,12 @@ func (p *Proxy) Conn(ctx context.Context, port int, serverName string, client ne
 	}
 	counters.connections.Add(1)
 	access := Access{Begun: begun, Protocol: fleet.ProtocolTCP, Port: port, Host: serverName, Client: c.address}
-	if c.turn.route != nil {
-		access.Service = c.turn.route.Service
-	}
+	access.found(c.turn.route)
+	access.Err = err
 	if err == nil {
 		counters.open.Add(1)
 		access.Upstream = u.address
-		access.Bytes = c.relay(ctx, upstream, u)
+		access.Received, access.Bytes = c.relay(ctx, upstream, u)
 		counters.open.Add(-1)
 		counters.bytes.Add(uint64(access.Bytes))
 	}
@@ -94,8 +92,8 @@ func (c *connection) connect(ctx context.Context) (net.Conn, *upstream, error) {
 }
 
 // relay copies both ways until both have ended, and returns how many bytes the client
-// was sent.
-func (c *connection) relay(ctx context.Context, upstream net.Conn, u *upstream) int64 {
+// has sent, and was sent.
+func (c *connection) relay(ctx context.Context, upstream net.Conn, u *upstream) (received, sent int64) {
 	defer u.end()
 	both := &pair{c.client, upstream}
 	defer func() { _ = both.Close() }()
@@ -113,14 +111,13 @@ func (p *pair) Close() error {
 }
 
 // copy copies both ways until both have ended, or one has failed, and returns how many
-// bytes the client was sent.
-func (p *pair) copy() int64 {
-	var sent atomic.Int64
+// bytes the client has sent, and was sent.
+func (p *pair) copy() (received, sent int64) {
 	var both sync.WaitGroup
-	both.Go(func() { p.direction(p.upstream, p.client) })
-	both.Go(func() { sent.Store(p.direction(p.client, p.upstream)) })
+	both.Go(func() { received = p.direction(p.upstream, p.client) })
+	both.Go(func() { sent = p.direction(p.client, p.upstream) })
 	both.Wait()
-	return sent.Load()
+	return received, sent
 }
 
 // direction copies one way, and ends it at its receiver.

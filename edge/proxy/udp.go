@@ -64,6 +64,7 @@ type session struct {
 	begun    time.Time
 	last     atomic.Int64 // when it had a packet, in nanoseconds since 1970
 	sent     atomic.Int64 // bytes to the client
+	received atomic.Int64
 	once     sync.Once
 }
 
@@ -85,7 +86,9 @@ func (s *sessions) packet(ctx context.Context, from net.Addr, data []byte) {
 	found.last.Store(time.Now().UnixNano())
 	if _, err := found.conn.Write(data); err != nil {
 		_ = found.Close() // the upstream refuses: the client's next packet finds another one
+		return
 	}
+	found.received.Add(int64(len(data)))
 }
 
 // udpSeeker finds the route of a client's packets.
@@ -205,10 +208,12 @@ func (s *session) Close() error {
 		s.route.counters.open.Add(-1)
 		s.route.counters.bytes.Add(uint64(s.sent.Load()))
 		if access := s.all.proxy.options.Access; access != nil {
-			access(Access{
-				Begun: s.begun, Duration: time.Since(s.begun), Service: s.route.Service, Protocol: fleet.ProtocolUDP,
-				Port: s.all.port, Bytes: s.sent.Load(), Client: s.client.Addr(), Upstream: s.upstream.address,
-			})
+			ended := Access{
+				Begun: s.begun, Duration: time.Since(s.begun), Protocol: fleet.ProtocolUDP, Port: s.all.port,
+				Bytes: s.sent.Load(), Received: s.received.Load(), Client: s.client.Addr(), Upstream: s.upstream.address,
+			}
+			ended.found(s.route)
+			access(ended)
 		}
 	})
 	return err

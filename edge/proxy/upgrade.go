@@ -45,7 +45,7 @@ func (e *exchange) switchProtocols(response *http.Response, u *upstream) error {
 	if err := errors.Join(response.Write(buffered.Writer), buffered.Flush(), client.SetDeadline(time.Time{})); err != nil {
 		return err
 	}
-	e.bytes = both.copy()
+	e.received, e.bytes = both.copy()
 	return nil
 }
 

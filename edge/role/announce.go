@@ -52,6 +52,9 @@ func (e *Edge) keepAnnouncing(ctx context.Context) error {
 		case err != nil:
 			e.once(&said, "not announced; what is on disk is served meanwhile", "error", err)
 		default:
+			if err := e.options.Learn(ctx, answer); err != nil {
+				e.log.Error("this edge does not share certificates with others", "error", err)
+			}
 			e.router.Answer(answer)
 			if err := e.poll(); err != nil {
 				e.log.Warn("cannot receive publications yet", "error", err, "next", pause)

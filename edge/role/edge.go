@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,9 +33,13 @@ type Options struct {
 	// Ports maps the port of a route to the one on which the edge listens instead.
 	Ports  map[int]int
 	Router *Router
+	// Learn is called with each answer to an announcement, before it is served.
+	Learn func(context.Context, fleet.EdgeAnswer) error
 	// Telemetry must have instrumented the client's connection.
 	Telemetry *telemetry.Telemetry
-	Log       *slog.Logger
+	// Interceptors wrap every activity, the first of them outermost.
+	Interceptors []interceptor.WorkerInterceptor
+	Log          *slog.Logger
 }
 
 // stopTime is how long running activities may take when the edge stops; the next
@@ -138,7 +143,7 @@ func (e *Edge) poll() error {
 		DisableWorkflowWorker:     true,
 		WorkerStopTimeout:         2 * stopTime,
 		BackgroundActivityContext: e.activities,
-		Interceptors:              []interceptor.WorkerInterceptor{activities.NewInterceptor(), e.options.Telemetry.Steps()},
+		Interceptors:              slices.Concat(e.options.Interceptors, []interceptor.WorkerInterceptor{activities.NewInterceptor(), e.options.Telemetry.Steps()}),
 		OnFatalError: func(err error) {
 			select {
 			case e.pollFailed <- fmt.Errorf("poll %s: %w", queue, err):

@@ -2,9 +2,14 @@ package role
 
 import (
 	"context"
+	"errors"
 	"net"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/metacircular/mcp/activities"
 )
 
 // Bounds of a connection to an upstream: of one attempt, of all of them, the time
@@ -17,13 +22,12 @@ const (
 )
 
 // reach connects to each upstream, several times if necessary: a container's port may
-// be published a moment after the container has become healthy. It returns why that
-// failed, by upstream.
-func reach(ctx context.Context, upstreams []string) map[string]string {
+// be published a moment after the container has become healthy.
+func reach(ctx context.Context, upstreams []string) activities.ReachUpstreamsResult {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
 	var mu sync.Mutex
-	problems := map[string]string{}
+	result := activities.ReachUpstreamsResult{Problems: map[string]string{}}
 	var group sync.WaitGroup
 	free := make(chan struct{}, reachAtOnce)
 	for _, upstream := range upstreams {
@@ -32,13 +36,24 @@ func reach(ctx context.Context, upstreams []string) map[string]string {
 			defer func() { <-free }()
 			if err := dial(ctx, upstream); err != nil {
 				mu.Lock()
-				problems[upstream] = err.Error()
+				result.Problems[upstream] = err.Error()
+				if silent(err) {
+					result.Silent = append(result.Silent, upstream)
+				}
 				mu.Unlock()
 			}
 		})
 	}
 	group.Wait()
-	return problems
+	slices.Sort(result.Silent)
+	return result
+}
+
+// silent reports whether a connection failed because no host answered.
+func silent(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() ||
+		errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTDOWN)
 }
 
 // dial connects to an upstream, until ctx ends.

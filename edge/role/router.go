@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/edge/table"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -249,7 +250,7 @@ func (r *Router) Drain(ctx context.Context, upstreams []string) map[string]int {
 }
 
 // Reach connects to each upstream.
-func (r *Router) Reach(ctx context.Context, upstreams []string) map[string]string {
+func (r *Router) Reach(ctx context.Context, upstreams []string) activities.ReachUpstreamsResult {
 	return reach(ctx, upstreams)
 }
 

@@ -318,8 +318,10 @@ func TestReach(t *testing.T) {
 	closed.Close()
 	r := boot(t, t.TempDir())
 	open, shut := listener.Addr().String(), closed.Addr().String()
-	problems := r.Reach(t.Context(), []string{open, shut, "not an address"})
+	result := r.Reach(t.Context(), []string{open, shut, "not an address"})
+	problems := result.Problems
 	require.Len(t, problems, 2)
 	require.Contains(t, problems[shut], "connection refused")
 	require.Contains(t, problems["not an address"], "missing port")
+	require.Empty(t, result.Silent, "the host answers")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 
 	"github.com/metacircular/mcp/edge/access"
 	"github.com/metacircular/mcp/edge/proxy"
@@ -36,8 +37,10 @@ type ProcessOptions struct {
 	// Proxy and Server configure the rooms below; what Run knows itself is set by it.
 	Proxy  proxy.Options
 	Server server.Options
-	// Temporal is the connection.
-	Temporal client.Options
+	// Temporal is the connection, and Interceptors wrap every activity, the first of them
+	// outermost.
+	Temporal     client.Options
+	Interceptors []interceptor.WorkerInterceptor
 	// Metrics is the address of metrics and health; "" or "off" means none.
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
@@ -90,6 +93,8 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	}
 	defer c.Close()
 
+	shared := NewShared(c, o.Name, identity, o.Log)
+	o.Server.Storage = shared.Storage()
 	front, err := newFront(ctx, o, logs)
 	if err != nil {
 		return err
@@ -117,7 +122,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	}
 	edge := Start(c, Options{
 		Name: o.Name, Version: o.Version, Key: identity.Key(), Machine: host, Addresses: o.Addresses, Ports: o.Server.Ports,
-		Router: router, Telemetry: measured, Log: o.Log,
+		Router: router, Learn: front.learning(shared), Telemetry: measured, Interceptors: o.Interceptors, Log: o.Log,
 	})
 	select {
 	case err = <-edge.Failed():
@@ -146,6 +151,9 @@ func endOf(ctx context.Context, err error) error {
 type front struct {
 	proxy  *proxy.Proxy
 	server *server.Server
+	// private is set where the own authority signs for every hostname, and rooted once
+	// its root certificate is known.
+	private, rooted bool
 }
 
 func newFront(ctx context.Context, o ProcessOptions, logs *access.Logs) (*front, error) {
@@ -162,12 +170,38 @@ func newFront(ctx context.Context, o ProcessOptions, logs *access.Logs) (*front,
 	if err != nil {
 		return nil, err
 	}
-	if o.Server.ACME == nil {
-		if _, err := s.Root(ctx); err != nil { // clients need it before the first handshake
-			o.Log.Error("the edge's own authority signs nothing", "error", err)
+	return &front{proxy: served, server: s, private: o.Server.ACME == nil}, nil
+}
+
+// rootTime is how long the routes of an edge that has just been admitted wait for the
+// root certificate that edges share, and rootEvery how often it is asked for.
+const (
+	rootTime  = 4 * time.Second
+	rootEvery = 200 * time.Millisecond
+)
+
+// learning returns what an edge does with each answer before it serves it. Clients need
+// the root certificate before the first handshake.
+func (f *front) learning(shared *Shared) func(context.Context, fleet.EdgeAnswer) error {
+	return func(ctx context.Context, answer fleet.EdgeAnswer) error {
+		if err := shared.Learn(answer); err != nil || !answer.Admitted || !f.private || f.rooted {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, rootTime)
+		defer cancel()
+		for {
+			_, err := f.server.Root(ctx)
+			f.rooted = err == nil
+			if err == nil || !fault.Is(err, fault.Unauthorized) { // until another edge has sealed it to this one
+				return err
+			}
+			select {
+			case <-time.After(rootEvery):
+			case <-ctx.Done():
+				return err
+			}
 		}
 	}
-	return &front{served, s}, nil
 }
 
 // stop ends the connections, within that time.
@@ -179,9 +213,13 @@ func (f *front) stop(drain time.Duration) {
 
 // lineOf returns the line of the access log.
 func lineOf(a proxy.Access) fleet.Access {
-	return fleet.Access{
-		Time: a.Begun.Add(a.Duration), Protocol: a.Protocol, Client: a.Client.String(),
-		Method: a.Method, Host: a.Host, Path: a.Path, Status: a.Status, Sent: a.Bytes,
+	line := fleet.Access{
+		Time: a.Begun.Add(a.Duration), Route: a.Route, Endpoint: a.Endpoint, Protocol: a.Protocol, Client: a.Client.String(),
+		Method: a.Method, Host: a.Host, Path: a.Path, Status: a.Status, Received: a.Received, Sent: a.Bytes,
 		Upstream: a.Upstream, DurationMS: float64(a.Duration) / float64(time.Millisecond),
 	}
+	if a.Err != nil {
+		line.Error = a.Err.Error()
+	}
+	return line
 }

@@ -39,7 +39,8 @@ const (
 // authority signs certificates of private names. Edges that share a storage share it.
 type authority struct {
 	storage certmagic.Storage
-	export  string // the file of the root certificate
+	cache   certmagic.Storage // has the root while the storage is away; nil for none
+	export  string            // the file of the root certificate
 
 	mu   sync.Mutex
 	root *x509.Certificate
@@ -59,7 +60,14 @@ func (a *authority) load(ctx context.Context) (*x509.Certificate, crypto.Signer,
 		err = a.parse(value)
 	}
 	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Until(a.root.NotAfter) <= rootRest {
-		err = a.create(ctx)
+		value, err = a.create(ctx)
+	}
+	kept, has := a.kept(ctx)
+	switch {
+	case err != nil && fault.Is(err, fault.Unavailable) && has:
+		err = a.parse(kept)
+	case err == nil && a.cache != nil && !bytes.Equal(value, kept):
+		err = a.cache.Store(ctx, authorityKey, value)
 	}
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Of(err).Kind, err, "loading the edge's own authority")
@@ -70,22 +78,38 @@ func (a *authority) load(ctx context.Context) (*x509.Certificate, crypto.Signer,
 	return a.root, a.key, nil
 }
 
-// create makes a root, unless another edge has made one by now.
-func (a *authority) create(ctx context.Context) error {
+// kept returns the root in the cache, and whether it has one that is not about to end.
+func (a *authority) kept(ctx context.Context) (value []byte, has bool) {
+	if a.cache == nil {
+		return nil, false
+	}
+	value, err := a.cache.Load(ctx, authorityKey)
+	if err != nil {
+		return nil, false
+	}
+	var read authority
+	return value, read.parse(value) == nil && time.Until(read.root.NotAfter) > rootRest
+}
+
+// create makes a root, unless another edge has made one by now. A storage that has lost
+// it gets the one of the cache again, which clients trust. It returns what is stored.
+func (a *authority) create(ctx context.Context) ([]byte, error) {
 	if err := a.storage.Lock(ctx, authorityKey); err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = a.storage.Unlock(context.WithoutCancel(ctx), authorityKey) }()
 	if value, err := a.storage.Load(ctx, authorityKey); err == nil {
 		if err := a.parse(value); err != nil || time.Until(a.root.NotAfter) > rootRest {
-			return err
+			return value, err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
+	} else if kept, has := a.kept(ctx); has {
+		return a.store(ctx, kept)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := time.Now()
 	template := &x509.Certificate{
@@ -100,18 +124,23 @@ func (a *authority) create(ctx context.Context) error {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	value := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	value = append(value, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	return a.store(ctx, value)
+}
+
+// store stores a root, and uses it.
+func (a *authority) store(ctx context.Context, value []byte) ([]byte, error) {
 	if err := a.storage.Store(ctx, authorityKey, value); err != nil {
-		return err
+		return nil, err
 	}
-	return a.parse(value)
+	return value, a.parse(value)
 }
 
 // parse reads what create stores.

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/metacircular/mcp/edge/table"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -32,6 +33,13 @@ const fallback = "localhost"
 
 // mostRetry is the longest time between two attempts to obtain a certificate.
 const mostRetry = time.Hour
+
+// sealingRetry is the time before the second attempt to read what is not sealed to this
+// edge. It doubles with each.
+const sealingRetry = 2 * time.Second
+
+// loadingTime is how long the ports wait for certificates that are on disk.
+const loadingTime = 3 * time.Second
 
 // firstTime is how long a handshake waits for the first attempt to obtain the certificate
 // of its hostname: a route may be asked for as soon as it is published.
@@ -65,7 +73,8 @@ type managed struct {
 	config  *certmagic.Config
 	stop    context.CancelFunc
 	attempt context.CancelFunc // ends the attempt to obtain it
-	tried   chan struct{}      // is closed when the first attempt has ended
+	tried   chan struct{}      // closed after the first attempt to load or obtain it
+	refused error              // why the last attempt failed
 	problem string
 	failed  time.Time
 }
@@ -79,22 +88,24 @@ func newCertificates(ctx context.Context, o Options) *certificates {
 		Logger:             c.log,
 	})
 	c.stop = sync.OnceFunc(c.cache.Stop)
-	c.authority = &authority{storage: o.Storage, export: filepath.Join(o.Data, "ca", "root.crt")}
-	c.own = c.newConfig()
+	c.authority = &authority{storage: o.Storage, cache: o.cache, export: filepath.Join(o.Data, "ca", "root.crt")}
+	// What the own authority signs is not shared: each edge signs for itself, also while
+	// the storage is away.
+	c.own = c.newConfig(cmp.Or(o.cache, o.Storage), nil)
 	c.own.Issuers = []certmagic.Issuer{c.authority}
 	c.own.DisableARI = true
 	if o.ACME != nil {
-		c.public = c.newConfig()
+		c.public = c.newConfig(o.Storage, o.cache)
 		c.acme = certmagic.NewACMEIssuer(c.public, acmeIssuer(o, c.log))
 		c.public.Issuers = []certmagic.Issuer{c.acme}
 	}
 	return c
 }
 
-func (c *certificates) newConfig() *certmagic.Config {
+func (c *certificates) newConfig(storage, cache certmagic.Storage) *certmagic.Config {
 	return certmagic.New(c.cache, certmagic.Config{
-		Storage:            c.options.Storage,
-		LocalCache:         c.options.cache,
+		Storage:            storage,
+		LocalCache:         cache,
 		RenewalWindowRatio: c.options.Renewal.Window,
 		OnEvent:            c.event,
 		ShouldEmitFunc:     func(event string) bool { return event == "cert_failed" || event == "cert_obtained" },
@@ -132,8 +143,24 @@ func private(name string) bool {
 }
 
 // apply makes the certificates those of the view's hostnames, and returns why some
-// cannot be.
+// cannot be. It waits a while for those on disk: a client that connects to a port which
+// is opened, or taken from another process, must not come before them.
 func (c *certificates) apply(v *view) (problems []string) {
+	problems, loading := c.change(v)
+	end := time.NewTimer(loadingTime)
+	defer end.Stop()
+	for _, loaded := range loading {
+		select {
+		case <-loaded:
+		case <-end.C:
+			return problems
+		}
+	}
+	return problems
+}
+
+// change is apply, which returns what is closed when a certificate on disk is loaded.
+func (c *certificates) change(v *view) (problems []string, loading []chan struct{}) {
 	names := maps.Clone(v.secure)
 	if v.anonymous {
 		names[fallback] = true
@@ -157,15 +184,25 @@ func (c *certificates) apply(v *view) (problems []string) {
 			ctx, cancel := context.WithCancel(c.life)
 			m := &managed{config: config, stop: cancel, attempt: func() {}, tried: make(chan struct{})}
 			c.managed[name] = m
+			if c.onDisk(name, config) {
+				loading = append(loading, m.tried)
+			}
 			go c.manage(ctx, name, m)
 		}
 	}
-	return problems
+	return problems, loading
+}
+
+// onDisk reports whether the certificate of a hostname is on this host's disk.
+func (c *certificates) onDisk(name string, config *certmagic.Config) bool {
+	disk := cmp.Or(c.options.cache, c.options.Storage)
+	return disk.Exists(c.life, certmagic.StorageKeys.SiteCert(config.Issuers[0].IssuerKey(), name))
 }
 
 // manage loads the certificate of a hostname, or obtains it, until that succeeds. Then
 // it is in the cache, which renews it.
 func (c *certificates) manage(ctx context.Context, name string, m *managed) {
+	sealing := sealingRetry
 	tried := sync.OnceFunc(func() { close(m.tried) })
 	defer tried()
 	for wait := c.options.Renewal.Retry; ctx.Err() == nil; wait = min(2*wait, mostRetry) {
@@ -175,12 +212,19 @@ func (c *certificates) manage(ctx context.Context, name string, m *managed) {
 			return
 		}
 		c.mu.Lock()
-		if !errors.Is(err, context.Canceled) { // which event has recorded
+		if errors.Is(err, context.Canceled) { // event has recorded why
+			err = m.refused
+		} else {
 			m.problem, m.failed = err.Error(), time.Now()
 		}
 		c.mu.Unlock()
+		pause := wait
+		if fault.Is(err, fault.Unauthorized) { // another edge is about to seal it to this one
+			pause = min(wait, sealing)
+			sealing *= 2
+		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
@@ -218,11 +262,16 @@ func (c *certificates) load(ctx context.Context, name string, m *managed) error 
 
 // clean removes from the storage what has expired long ago.
 func (c *certificates) clean() {
-	err := certmagic.CleanStorage(c.life, c.options.Storage, certmagic.CleanStorageOptions{
-		Logger: c.log, Interval: cleaning / 2, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: 30 * 24 * time.Hour,
-	})
-	if err != nil && c.life.Err() == nil {
-		c.options.Log.Info("the storage of certificates was not cleaned", "error", err)
+	for _, storage := range []certmagic.Storage{c.options.Storage, c.options.cache} {
+		if storage == nil {
+			continue
+		}
+		err := certmagic.CleanStorage(c.life, storage, certmagic.CleanStorageOptions{
+			Logger: c.log, Interval: cleaning / 2, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: 30 * 24 * time.Hour,
+		})
+		if err != nil && c.life.Err() == nil {
+			c.options.Log.Info("the storage of certificates was not cleaned", "error", err)
+		}
 	}
 }
 
@@ -238,7 +287,7 @@ func (c *certificates) event(_ context.Context, event string, data map[string]an
 	switch event {
 	case "cert_failed":
 		err, _ := data["error"].(error)
-		m.problem, m.failed = fmt.Sprint(err), time.Now()
+		m.refused, m.problem, m.failed = err, fmt.Sprint(err), time.Now()
 		c.options.Log.Warn("a certificate could not be obtained", "hostname", name, "renewal", data["renewal"], "error", err)
 		m.attempt() // the next one is this package's to time, unless it renews
 	case "cert_obtained":

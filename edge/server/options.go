@@ -26,8 +26,9 @@ type Options struct {
 	// root certificate of its own authority in Data/ca/root.crt.
 	Data string
 	// Storage keeps certificates, the authority's keys, and the answers to challenges;
-	// nil means Data/certificates. Edges that share one share all of it; certificates
-	// are then in Data/certificates, too, so that they are served while it is away.
+	// nil means Data/certificates. Edges that share one share all of it, except what the
+	// own authority signs, which is in Data/certificates. The rest is there, too, so that
+	// it is served while the storage is away.
 	Storage certmagic.Storage
 	// ACME is the authority of public hostnames; nil means that the server's own
 	// authority signs for every hostname.

@@ -279,12 +279,15 @@ func (s *Server) watch() {
 // export loads the own authority, until that succeeds, so that its root certificate is
 // in its file.
 func (s *Server) export() {
-	for {
+	for said := ""; ; {
 		_, err := s.Root(s.life)
 		if err == nil || s.life.Err() != nil {
 			return
 		}
-		s.log.Warn("the edge's own authority cannot be loaded yet", "error", err)
+		if said != err.Error() {
+			said = err.Error()
+			s.log.Warn("the edge's own authority cannot be loaded yet", "error", err)
+		}
 		select {
 		case <-time.After(15 * time.Second):
 		case <-s.life.Done():

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -223,9 +224,11 @@ func TestEdgesShareCertificates(t *testing.T) {
 			dns, point := startDNS(t)
 			point("127.0.0.2")
 			p := startPebble(t, reached, 90*24*time.Hour, dns)
+			roots := map[string]string{}
 			edges := map[string]string{"one": "127.0.0.1", "two": "127.0.0.2", "three": "127.0.0.3"}
 			begin := func(name string) {
 				data := t.TempDir()
+				roots[name] = filepath.Join(data, "ca", "root.crt")
 				identity, err := seal.Load(filepath.Join(data, "key"))
 				require.NoError(t, err)
 				shared.mu.Lock()
@@ -244,17 +247,26 @@ func TestEdgesShareCertificates(t *testing.T) {
 			shared.barred = "two" // so that one asks
 			begin("two")
 			begin("one")
-			var public, private string
+			var public string
+			var root []byte
 			require.EventuallyWithT(t, func(c *assert.CollectT) {
-				public, private = serial(c, "one", "shop.example"), serial(c, "one", "shop.internal")
+				public = serial(c, "one", "shop.example")
+				serial(c, "one", "shop.internal")
+				var err error
+				root, err = os.ReadFile(roots["one"])
+				require.NoError(c, err)
 			}, time.Minute, 50*time.Millisecond)
+			trusted := x509.NewCertPool()
+			require.True(t, trusted.AppendCertsFromPEM(root))
 			shared.mu.Lock()
 			shared.barred = ""
 			shared.mu.Unlock()
 			both := func(edge string) {
 				require.EventuallyWithT(t, func(c *assert.CollectT) {
 					require.Equal(c, public, serial(c, edge, "shop.example"))
-					require.Equal(c, private, serial(c, edge, "shop.internal"))
+					own, err := tls.Dial("tcp", net.JoinHostPort(edges[edge], strconv.Itoa(ports[443])), &tls.Config{ServerName: "shop.internal", RootCAs: trusted})
+					require.NoError(c, err, "clients trust one root")
+					_ = own.Close()
 				}, time.Minute, 50*time.Millisecond)
 			}
 			both("two")

@@ -19,6 +19,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // fileFlags are the flags that the shell completes, with the ending of a file's
@@ -105,28 +106,14 @@ func (c completing) find(ctx context.Context, find session.Completer, before []s
 	if err != nil {
 		return nil
 	}
+	if name := c.session.Environment; name != "" && len(before) > 0 {
+		before = slices.Clone(before)
+		before[0] = servicedef.InEnvironment(before[0], name)
+	}
 	// A shell writes a candidate to its terminal as it is.
 	return slices.DeleteFunc(find(ctx, c.session, cfg, before, word), func(one cobra.Completion) bool {
 		return ui.Visible(one) != one || strings.Contains(one, "\n")
 	})
-}
-
-// positional are the arguments of a Use line, which begins with the command's name
-// and may show flags.
-func positional(use string) []string {
-	var words []string
-	inFlag := false
-	for _, word := range strings.Fields(use)[1:] {
-		if inFlag = inFlag || strings.HasPrefix(word, "[-"); inFlag {
-			inFlag = !strings.HasSuffix(word, "]")
-			continue
-		}
-		if inner, optional := strings.CutPrefix(word, "["); optional {
-			word = strings.TrimSuffix(inner, "]")
-		}
-		words = append(words, word)
-	}
-	return words
 }
 
 // askLater runs this process's command line again, in a process that outlives it and

@@ -29,5 +29,6 @@ func newRoot(s *session.Session) *cobra.Command {
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)
 	root.AddCommand(node.Command(s), service.Command(s), newCompletion(), newVersion(s))
+	addEnvironments(root, s)
 	return root
 }

@@ -34,7 +34,7 @@ func TestServiceList(t *testing.T) {
 	dir, env := services(t)
 	got := mcp(t.Context(), t, env, "service", "list")
 	require.Zero(t, got.code, got)
-	require.Regexp(t, `shop +rift +yes +api +`+dir+`/shop.toml`, got.stdout)
+	require.Regexp(t, `shop +rift +yes +api +- +`+dir+`/shop.toml`, got.stdout)
 
 	write(t, filepath.Join(dir, "broken.toml"), "name = 1")
 	got = mcp(t.Context(), t, env, "service", "list", "--json")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/metacircular/mcp/servicedef"
@@ -35,8 +36,8 @@ type Build struct {
 	// Workspace is the directory that a service's path is relative to. A CLI
 	// that has one is itself a builder while it runs.
 	Workspace string `toml:"workspace"`
-	// Sources is the directory that a service's path is relative to where another
-	// machine builds; the default is Workspace. Only tags that git gives are found there.
+	// Sources is the directory that a service's path is relative to for the files that a
+	// CLI reads itself; "" means Workspace. With Sources alone a CLI builds nothing.
 	Sources string `toml:"sources"`
 	// Builder is the name of the builder. If there is a workspace, the default
 	// combines the names of this host and of the workspace, because two
@@ -93,6 +94,11 @@ type Node struct {
 	// Machine is a file with an identifier of this machine; "" means the
 	// system's file, or one that the worker creates.
 	Machine string `toml:"machine"`
+	// Data is a directory for the files that containers mount; it outlives a reboot, and
+	// podman finds it at the same path.
+	Data string `toml:"data"`
+	// Logs is the directory that keeps the output of steps and jobs.
+	Logs string `toml:"logs"`
 }
 
 // Monitor configures how nodes are monitored. Only control workers read it.
@@ -129,7 +135,7 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1"},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},
@@ -141,6 +147,10 @@ func defaults(getenv func(string) string) *Config {
 // File returns the file that the configuration was read from; "" if there was
 // none.
 func (c *Config) File() string { return c.file }
+
+// SourceDir returns the directory that a service's path is relative to on this machine;
+// "" if there is none.
+func (b Build) SourceDir() string { return cmp.Or(b.Sources, b.Workspace) }
 
 // Describe returns the file that the configuration was read from, or the places
 // that were searched; it completes the sentence "this configuration is …".

@@ -11,7 +11,7 @@ import (
 )
 
 // writeConfig writes the mcp.toml that the CLI finds. It names the builder but
-// not its workspace: given a workspace, the CLI would build images itself.
+// only its sources: given a workspace, the CLI would build images itself.
 func (p *Platform) writeConfig() error {
 	if err := writeFile(p.path(urlName), []byte(p.postgresURL+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the address of Postgres: %w", err)
@@ -41,10 +41,12 @@ url_file = %s
 name    = %s
 socket  = %s
 publish = %s
+logs    = %s
+data    = %s
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
-		quote(Local), quote(p.info.Podman), quote(p.options.Publish))
+		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)))
 	if p.edge != "" {
 		text += p.edgeConfig()
 	}

@@ -21,6 +21,8 @@ const (
 	postgresDir = "postgres"
 	podmanDir   = "podman"
 	buildsDir   = "builds"
+	nodeDir     = "node"
+	tasksDir    = "tasks"
 	edgeDir     = "edge"
 )
 

@@ -94,6 +94,7 @@ func (p *Platform) roles() workers.Options {
 			Insecure: insecure,
 
 			MachineFile: p.path(machineName),
+			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir),
 		},
 		Builder: &workers.Builder{
 			ServesLogs: true,

@@ -63,8 +63,9 @@ func word(text string) string { return Text(text, maxName) }
 // labels of mcp's.
 func (c Container) Checked() Container {
 	if !servicedef.IsLabel(c.Service) {
-		c.Service, c.Component, c.Deployment, c.Run, c.Spec = "", "", 0, "", ""
+		c.Service, c.Component, c.Deployment, c.Run, c.Spec, c.Task = "", "", 0, "", "", Task{}
 	}
+	c.Task = c.Task.checked()
 	if !servicedef.IsLabel(c.Component) {
 		c.Component = ""
 	}

@@ -160,10 +160,19 @@ type EdgeAnswer struct {
 	Admitted bool `json:"admitted"`
 	// Publications are those that the edge does not have, also those without routes.
 	Publications []Publication `json:"publications,omitempty"`
+	// Keys are those of all admitted edges, sorted: what edges share is sealed to them.
+	Keys []string `json:"keys,omitempty"`
+	// Pass is Secret, sealed to the edge's key. With it the edge proves its requests to
+	// the storage that edges share.
+	Pass   []byte `json:"pass,omitempty"`
+	Secret []byte `json:"-"`
 	// More is set where not all of them are in the answer. The edge announces itself again
 	// once it serves these, with the versions that it has by then.
 	More bool `json:"more,omitempty"`
 }
+
+// PassSubject names the Pass of an edge for package seal.
+func PassSubject(edge string) string { return "edge-pass/" + edge }
 
 // EdgeStatus is what an edge reports of itself.
 type EdgeStatus struct {
@@ -225,4 +234,27 @@ type EdgeAck struct {
 type EndpointHolder struct {
 	Endpoint Endpoint `json:"endpoint"`
 	Service  string   `json:"service"`
+}
+// ProblemsNow returns what keeps an edge from serving part of what it should, each once:
+// what its status says, and what it has answered to publications. An edge that answers
+// now, and has acknowledged the newest publication of a service, has overcome what its
+// status does not repeat.
+func (e EdgeState) ProblemsNow(answers bool) []string {
+	var problems []string
+	add := func(all []string) {
+		for _, problem := range all {
+			if !slices.Contains(problems, problem) {
+				problems = append(problems, problem)
+			}
+		}
+	}
+	if e.Status != nil {
+		add(e.Status.Problems)
+	}
+	for _, service := range slices.Sorted(maps.Keys(e.Problems)) {
+		if !answers || slices.Contains(e.Stale, service) {
+			add(e.Problems[service])
+		}
+	}
+	return problems
 }

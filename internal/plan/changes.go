@@ -64,9 +64,8 @@ func (p *planner) portsDiffer(c fleet.Container, member fleet.Member) bool {
 // moved reports whether a container that edges are to reach publishes its ports where its
 // node did before.
 func (p *planner) moved(c servicedef.Component, member fleet.Member) bool {
-	some, _ := frontedBy(c)
 	now := p.Release.Hosts[c.Node].Address
-	return some && member.Address != "" && now != "" && member.Address != now
+	return atEdges(c) && member.Address != "" && now != "" && member.Address != now
 }
 
 // leftData names the volumes whose data stays on the node that a component leaves: the
@@ -119,6 +118,7 @@ func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, dige
 			add("cpus", strconv.FormatFloat(old.CPUs, 'g', -1, 64), strconv.FormatFloat(c.CPUs, 'g', -1, 64))
 			add("stop_timeout", time.Duration(old.StopTimeout).String(), time.Duration(c.StopTimeout).String())
 			add("routes", routePorts(old.Routes), routePorts(c.Routes))
+			changes = append(changes, containerChanges(old.Container, c.Container)...)
 		}
 	}
 	switch {
@@ -151,6 +151,8 @@ func (p *planner) definitionChanges(c servicedef.Component) []Change {
 	was, is := old.Health, c.Health
 	add("health.http", was.HTTP, is.HTTP)
 	add("health.host", was.Host, is.Host)
+	changes = append(changes, envChanges("health.headers", was.Headers, is.Headers)...)
+	add("health.status", was.Status, is.Status)
 	add("health.tcp", was.TCP, is.TCP)
 	add("health.cmd", was.Cmd, is.Cmd)
 	add("health.interval", time.Duration(was.Interval), time.Duration(is.Interval))

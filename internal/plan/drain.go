@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -24,39 +25,24 @@ func (p *planner) drains() {
 			continue
 		}
 		old := releasedOn(p.Release, step.Component, member.Node)
-		some, all := frontedBy(old)
 		if step.Action == Replace {
-			step.Drain, step.AtEdges = old.Drain, all
+			step.Drain = old.Drain
 		}
-		if some && (step.Action == Replace || step.Action == Remove) {
+		if atEdges(old) && (step.Action == Replace || step.Action == Remove) {
 			step.EdgeDrain = old.Drain
 		}
 	}
 }
 
-// frontedBy reports whether edges serve some routes of a component, and all of them.
-func frontedBy(c servicedef.Component) (some, all bool) {
-	all = true
-	for _, r := range c.Routes {
-		some, all = some || r.AtEdges(), all && r.AtEdges()
-	}
-	return some, all
+// atEdges reports whether edges serve a route of a component.
+func atEdges(c servicedef.Component) bool {
+	return slices.ContainsFunc(c.Routes, servicedef.Route.AtEdges)
 }
 
 // Drain returns how long the predecessors serve after the cut-over: as long as the
 // one that serves longest.
 func (p Plan) Drain() time.Duration {
 	return p.longest(func(s Step) servicedef.Duration { return s.Drain })
-}
-
-// DirectDrain returns the same of those that clients reach without an edge.
-func (p Plan) DirectDrain() time.Duration {
-	return p.longest(func(s Step) servicedef.Duration {
-		if s.AtEdges {
-			return 0
-		}
-		return s.Drain
-	})
 }
 
 // EdgeDrain returns how long edges go on with what they have sent to the containers that

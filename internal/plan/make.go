@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *UnknownKeyError, *HeldError, *ClaimedError, *UnreachableError and
+// *MissingSecretError, *UnknownKeyError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
 // an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
@@ -107,7 +107,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 			return step, &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
 		}
 	}
-	return step, nil
+	return step, p.lacking(c)
 }
 
 // inactive plans a component of a service that is stopped.

@@ -18,6 +18,8 @@ type Node struct {
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
 	// UnknownKeys are those of the definition that the node's worker does not know.
 	UnknownKeys []string `json:"unknown_keys,omitempty"`
+	// Lacks is what the node's engine lacks of what the definition asks for, by component.
+	Lacks map[string][]Lack `json:"lacks,omitempty"`
 }
 
 // Input is everything that a plan depends on.
@@ -92,9 +94,7 @@ type Step struct {
 	StopsFirst []Stopped `json:"stops_first,omitempty"`
 	// Drain is how long the old container goes on serving after the cut-over.
 	Drain servicedef.Duration `json:"drain,omitempty"`
-	// AtEdges is set where its clients reach it through edges alone, and EdgeDrain is how
-	// long edges go on with what they have sent to it.
-	AtEdges   bool                `json:"at_edges,omitempty"`
+	// EdgeDrain is how long edges go on with what they have sent to it.
 	EdgeDrain servicedef.Duration `json:"edge_drain,omitempty"`
 }
 

@@ -103,7 +103,7 @@ func TestMakeDecidesPerComponent(t *testing.T) {
 			func(in *plan.Input) { in.Desired.Components[0].Env = map[string]string{"KEY": "secret"} },
 			"~api@rift =web@rift", []string{"env.KEY"}},
 		"a secret that becomes a file replaces": {
-			func(in *plan.Input) { in.Desired.Components[0].Secrets = []string{"key"} },
+			func(in *plan.Input) { in.Desired.Components[0].Secrets = []servicedef.Secret{{Source: "key"}} },
 			"~api@rift =web@rift", []string{"secrets"}},
 		"a secret that becomes a variable replaces": {
 			func(in *plan.Input) { in.Desired.Components[0].SecretEnv = map[string]string{"KEY": "key"} },
@@ -170,10 +170,10 @@ func TestAContainerWithMissingSecretsIsNotStarted(t *testing.T) {
 		refused string
 	}{
 		"none is needed":            {[]string{"key"}, func(*servicedef.Component) {}, ""},
-		"those needed are there":    {[]string{"other"}, func(c *servicedef.Component) { c.Secrets = []string{"key"} }, ""},
-		"a file":                    {[]string{"key"}, func(c *servicedef.Component) { c.Secrets = []string{"cert", "key"} }, "key"},
+		"those needed are there":    {[]string{"other"}, func(c *servicedef.Component) { c.Secrets = []servicedef.Secret{{Source: "key"}} }, ""},
+		"a file":                    {[]string{"key"}, func(c *servicedef.Component) { c.Secrets = []servicedef.Secret{{Source: "cert"}, {Source: "key"}} }, "key"},
 		"a variable":                {[]string{"key"}, func(c *servicedef.Component) { c.SecretEnv = map[string]string{"KEY": "key"} }, "key"},
-		"the first of two is named": {[]string{"b", "a"}, func(c *servicedef.Component) { c.Secrets = []string{"b", "a"} }, "a"},
+		"the first of two is named": {[]string{"b", "a"}, func(c *servicedef.Component) { c.Secrets = []servicedef.Secret{{Source: "b"}, {Source: "a"}} }, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := steady()
@@ -192,7 +192,7 @@ func TestAContainerWithMissingSecretsIsNotStarted(t *testing.T) {
 		})
 	}
 	in := steady() // a container that runs has got them once
-	in.Desired.Components[1].Secrets = []string{"key"}
+	in.Desired.Components[1].Secrets = []servicedef.Secret{{Source: "key"}}
 	in.Release = released(in.Desired)
 	in.Nodes["rift"] = plan.Node{Reachable: true, Containers: running(in.Release, "rift").Containers, MissingSecrets: []string{"key"}}
 	made, err := plan.Make(in)

@@ -59,7 +59,7 @@ func (p *planner) taken(node, component string) bool {
 // there after it.
 //
 // A container that bears the service's labels and is not of the committed release
-// is removed, and a committed one that waits under another name gets its own back, if
+// is removed, as that of a step of a former deployment is, and a committed one that waits under another name gets its own back, if
 // the component is wanted there; one that goes needs none.
 // One exception keeps a service up when the registry has lost deployments, as after
 // a restore from an old backup: an uncommitted container under its real name, of a
@@ -69,8 +69,8 @@ func recoverNode(release fleet.Release, name string, node Node, wanted, replaced
 	current := map[string]fleet.Container{}
 	keep := committedOn(release, name, node)
 	for _, c := range node.Containers {
-		if c.Service != release.Service {
-			continue
+		if c.Service != release.Service || c.Task.Kind == fleet.JobTask {
+			continue // a run of a job goes on, whatever becomes of the release
 		}
 		kept, released := keep[c.Component]
 		switch {

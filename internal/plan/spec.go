@@ -39,13 +39,14 @@ func SpecHash(c servicedef.Component, digest string) string {
 		Routes          []route
 		// Omitted where there are none, so that the hashes of earlier containers stay
 		// valid.
-		Secrets   []string          `json:",omitempty"`
-		SecretEnv map[string]string `json:",omitempty"`
-		LogSize   int64             `json:",omitempty"`
+		Secrets   []servicedef.Secret `json:",omitempty"`
+		SecretEnv map[string]string   `json:",omitempty"`
+		LogSize   int64               `json:",omitempty"`
+		servicedef.Container
 	}{
 		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
 		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
-		c.Secrets, c.SecretEnv, logSize,
+		c.Secrets, c.SecretEnv, logSize, c.Container,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen

@@ -1,11 +1,11 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -25,24 +25,21 @@ var client = &http.Client{
 // acceptTime is how long a forwarder may take to accept a connection.
 const acceptTime = time.Second
 
-// HTTP returns an error unless a GET of url is answered with 2xx or 3xx within
-// timeout. Host is the request's Host header; "" means that of the url.
-func (Prober) HTTP(ctx context.Context, url, host string, timeout time.Duration) error {
+// HTTP returns an error unless the request is answered within timeout with one of the
+// status codes; none stands for 200 to 399.
+func (Prober) HTTP(ctx context.Context, request *http.Request, status []int, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return fmt.Errorf("probe %s: %w", url, err)
-	}
-	request.Header.Set("User-Agent", "mcp-probe")
-	request.Host = cmp.Or(host, request.Host)
-	response, err := client.Do(request)
+	response, err := client.Do(request.WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("probe: %w", err) // the error names the URL
 	}
 	_ = response.Body.Close()
-	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("probe %s: status %s", url, response.Status)
+	switch code := response.StatusCode; {
+	case len(status) > 0 && !slices.Contains(status, code):
+		return fmt.Errorf("probe %s: status %s, not one of %v", request.URL, response.Status, status)
+	case len(status) == 0 && (code < 200 || code > 399):
+		return fmt.Errorf("probe %s: status %s", request.URL, response.Status)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func TestHTTP(t *testing.T) {
 				w.WriteHeader(status)
 			}))
 			defer server.Close()
-			err := probe.Prober{}.HTTP(t.Context(), server.URL+"/healthz", "", time.Second)
+			err := probe.Prober{}.HTTP(t.Context(), get(t, server.URL+"/healthz", ""), nil, time.Second)
 			require.Equal(t, healthy, err == nil, "%v", err)
 			if !healthy {
 				require.ErrorContains(t, err, http.StatusText(status))
@@ -34,12 +34,19 @@ func TestHTTP(t *testing.T) {
 		})
 	}
 
+	t.Run("only the codes of the definition are healthy", func(t *testing.T) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+		defer server.Close()
+		require.NoError(t, probe.Prober{}.HTTP(t.Context(), get(t, server.URL, ""), []int{200, 401}, time.Second))
+		require.ErrorContains(t, probe.Prober{}.HTTP(t.Context(), get(t, server.URL, ""), []int{200}, time.Second), "401 Unauthorized, not one of [200]")
+	})
+
 	t.Run("the host is that of the check, or of the URL", func(t *testing.T) {
 		asked := make(chan string, 1)
 		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Host }))
 		defer server.Close()
 		for given, want := range map[string]string{"shop.example": "shop.example", "": server.Listener.Addr().String()} {
-			require.NoError(t, probe.Prober{}.HTTP(t.Context(), server.URL, given, time.Second))
+			require.NoError(t, probe.Prober{}.HTTP(t.Context(), get(t, server.URL, given), nil, time.Second))
 			require.Equal(t, want, <-asked)
 		}
 	})
@@ -49,7 +56,7 @@ func TestHTTP(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 		defer server.Close()
 		defer close(release)
-		require.ErrorIs(t, probe.Prober{}.HTTP(t.Context(), server.URL, "", 20*time.Millisecond), context.DeadlineExceeded)
+		require.ErrorIs(t, probe.Prober{}.HTTP(t.Context(), get(t, server.URL, ""), nil, 20*time.Millisecond), context.DeadlineExceeded)
 	})
 
 	t.Run("each probe opens a new connection", func(t *testing.T) {
@@ -63,13 +70,9 @@ func TestHTTP(t *testing.T) {
 		server.Start()
 		defer server.Close()
 		for range 3 {
-			require.Error(t, probe.Prober{}.HTTP(t.Context(), server.URL, "", time.Second))
+			require.Error(t, probe.Prober{}.HTTP(t.Context(), get(t, server.URL, ""), nil, time.Second))
 		}
 		require.Len(t, opened, 3)
-	})
-
-	t.Run("a URL that cannot be parsed fails", func(t *testing.T) {
-		require.Error(t, probe.Prober{}.HTTP(t.Context(), "http://127.0.0.1:port", "", time.Second))
 	})
 }
 
@@ -150,4 +153,15 @@ func unasked(t *testing.T) func(context.Context) (int, error) {
 		t.Error("it asked for the container")
 		return 0, nil
 	}
+}
+
+// get is a request with a Host header.
+func get(t *testing.T, url, host string) *http.Request {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	require.NoError(t, err)
+	if host != "" {
+		request.Host = host
+	}
+	return request
 }

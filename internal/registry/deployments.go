@@ -148,6 +148,9 @@ func closeLost(ctx context.Context, tx pgx.Tx, service, run string) error {
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
+	if err := loseSteps(ctx, tx, service); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `
 		with freed as (`+freedClaims+`)
 		update services set dirty = true where name = $1`, service); err != nil {

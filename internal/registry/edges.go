@@ -22,7 +22,10 @@ func (s *Store) AnnounceEdge(ctx context.Context, r fleet.EdgeRecord) (fleet.Edg
 	var answer fleet.EdgeAnswer
 	err := s.write(ctx, func(tx pgx.Tx) (err error) {
 		answer = fleet.EdgeAnswer{}
-		if answer.Admitted, err = announce(ctx, tx, r); err != nil || !answer.Admitted {
+		if answer.Admitted, answer.Secret, err = announce(ctx, tx, r); err != nil || !answer.Admitted {
+			return err
+		}
+		if answer.Keys, err = admittedKeys(ctx, tx); err != nil {
 			return err
 		}
 		if err := recordHad(ctx, tx, r); err != nil {
@@ -34,30 +37,41 @@ func (s *Store) AnnounceEdge(ctx context.Context, r fleet.EdgeRecord) (fleet.Edg
 	return answer, err
 }
 
-// announce records an edge and locks it.
-func announce(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) (admitted bool, err error) {
+// admittedKeys returns the keys of the admitted edges, sorted.
+func admittedKeys(ctx context.Context, tx pgx.Tx) ([]string, error) {
+	rows, err := tx.Query(ctx, `select distinct key from edges where admitted_at is not null order by key`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// announce records an edge and locks it. One that is admitted has a secret.
+func announce(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) (admitted bool, secret []byte, err error) {
 	if _, err := tx.Exec(ctx, `
 		insert into edges (name, key)
 		select $1, $2 where (select count(*) from edges where admitted_at is null) < $3
 		on conflict do nothing`, r.Name, r.Key, maxUnadmitted); err != nil {
-		return false, err
+		return false, nil, err
 	}
 	var key string
 	err = tx.QueryRow(ctx, `select key, admitted_at is not null from edges where name = $1 for no key update`, r.Name).Scan(&key, &admitted)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return false, fault.New(fault.Conflict, "edge %s is not recorded: %d others wait to be admitted", r.Name, maxUnadmitted).
+		return false, nil, fault.New(fault.Conflict, "edge %s is not recorded: %d others wait to be admitted", r.Name, maxUnadmitted).
 			WithHint("forget those that are not yours: mcp edge list; mcp edge remove NAME")
 	case err != nil:
-		return false, err
+		return false, nil, err
 	case admitted && key != r.Key:
-		return false, fault.New(fault.Conflict, "edge %s was admitted with another key", r.Name).
+		return false, nil, fault.New(fault.Conflict, "edge %s was admitted with another key", r.Name).
 			WithHint("give this edge another name; where it is the same one and has lost its key: mcp edge remove %s, then admit it again", r.Name)
 	}
-	_, err = tx.Exec(ctx, `
-		update edges set key = $2, version = $3, hostname = $4, addresses = $5, ports = $6, machine = $7, seen = now() where name = $1`,
-		r.Name, r.Key, r.Version, r.Hostname, nonNil(r.Addresses), some(r.Ports), r.Machine)
-	return admitted, err
+	err = tx.QueryRow(ctx, `
+		update edges set key = $2, version = $3, hostname = $4, addresses = $5, ports = $6, machine = $7, seen = now(),
+		       secret = case when admitted_at is not null then coalesce(secret, $8) end
+		where name = $1 returning secret`,
+		r.Name, r.Key, r.Version, r.Hostname, nonNil(r.Addresses), some(r.Ports), r.Machine, newSecret()).Scan(&secret)
+	return admitted, secret, err
 }
 
 // some returns a map that is not empty, or an empty one where m is nil, as json needs it.
@@ -136,13 +150,11 @@ func unknownEdge(name string) error {
 }
 
 // RemoveEdge deletes an edge with its key and all that it has acknowledged. The ports to
-// which it leads can be allocated again. The error is NotFound if there is no such edge.
+// which it leads can be allocated again. To delete one that is not there is no error:
+// the answer to a call that has deleted it may have been lost.
 func (s *Store) RemoveEdge(ctx context.Context, edge string) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `delete from edges where name = $1`, edge)
-		if err == nil && tag.RowsAffected() == 0 {
-			return unknownEdge(edge)
-		}
+		_, err := tx.Exec(ctx, `delete from edges where name = $1`, edge)
 		return err
 	}, "remove edge %s", edge)
 }

@@ -6,6 +6,9 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -20,7 +23,21 @@ var migrations embed.FS
 
 // SchemaVersion is the number of the newest migration: the version of the tables that
 // this program needs.
-const SchemaVersion = 14
+var SchemaVersion = newestOf(migrations)
+
+// newestOf returns the number with which the name of the last migration begins.
+func newestOf(files fs.FS) int {
+	paths, err := fs.Glob(files, "migrations/*.sql") // sorted: in the order of their numbers
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	number, _, _ := strings.Cut(path.Base(paths[len(paths)-1]), "_")
+	newest, err := strconv.Atoi(number)
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	return newest
+}
 
 // versionTable has a row for each migration that was applied.
 const versionTable = "schema_versions"
@@ -64,7 +81,7 @@ func Migrate(ctx context.Context, url string) (from, to int, err error) {
 	case err != nil:
 		return 0, 0, translate(ctx, err, ping(ctx, db) != nil, doing)
 	}
-	if version > SchemaVersion {
+	if int(version) > SchemaVersion {
 		return 0, 0, fault.New(fault.Conflict, "%s: its tables are at version %d, and this mcp supports %d", doing, version, SchemaVersion).
 			WithHint("run the newer mcp that has migrated these tables")
 	}

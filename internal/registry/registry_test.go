@@ -38,12 +38,13 @@ func everyCall(ctx context.Context, store *registry.Store, address string) map[s
 	_, edges := store.Edges(ctx)
 	_, admitted := store.AdmittedEdges(ctx)
 	_, endpoints := store.EndpointHolders(ctx, nil)
+	_, use := store.UseStorage(ctx, fleet.StorageRequest{Edge: "berlin"}, "run")
 	_, _, missing := store.MissingAt(ctx, "berlin", "")
 	_, _, drift := store.RecordEdgeDrift(ctx, fleet.EdgeObservation{Edge: "berlin", At: time.Now()}, nil, watch.AssessEdge)
 	return map[string]error{
 		"Publish": publish, "SetMaintenance": maintain, "Publications": publications,
 		"AnnounceEdge": announce, "AdmitEdge": admit, "Edges": edges, "AdmittedEdges": admitted, "EndpointHolders": endpoints,
-		"MissingAt": missing, "RecordEdgeDrift": drift,
+		"UseStorage": use, "MissingAt": missing, "RecordEdgeDrift": drift,
 		"RecordAcks":       store.RecordAcks(ctx, nil),
 		"RecordEdgeStatus": store.RecordEdgeStatus(ctx, "berlin", fleet.EdgeStatus{}),
 		"OpenEdgeDrift":    store.OpenEdgeDrift(ctx, nil, nil),

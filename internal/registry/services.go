@@ -84,6 +84,11 @@ func (s *Store) Services(ctx context.Context, names []string) ([]fleet.ServiceRe
 	var records []fleet.ServiceRecord
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
 		records, err = loadServices(ctx, tx, names)
+		for _, r := range records {
+			if r.Release.Definition != nil {
+				*r.Release.Definition = r.Release.Definition.WithoutContents()
+			}
+		}
 		return err
 	}, "read services")
 	return records, err

@@ -13,9 +13,15 @@ import (
 // killed is the exit code of a program that signal 9 ended.
 const killed = 128 + 9
 
+// ExitUnknown is the exit code of a program that has ended with an unknown one.
+const ExitUnknown = -1
+
 // End describes how the container's program ended: "exited with code 3".
 func (c ContainerInfo) End() string {
 	end := fmt.Sprintf("exited with code %d", c.ExitCode)
+	if c.ExitCode == ExitUnknown {
+		end = "exited"
+	}
 	switch limit := strings.ToLower(units.BytesSize(float64(c.Memory))); {
 	case c.OutOfMemory && c.Memory > 0:
 		end = "was killed: it used more than its memory, " + limit

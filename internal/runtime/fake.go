@@ -33,6 +33,7 @@ type Fake struct {
 	containers map[string]*fakeContainer
 	taken      map[int]bool // host ports held by another program
 	secrets    []string
+	lacks      []Lack
 	serial     int
 }
 
@@ -124,7 +125,7 @@ func (f *Fake) Exit(name string, code int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c := f.containers[name]; c != nil {
-		c.info.State, c.info.ExitCode = Stopped, code
+		c.info.State, c.info.ExitCode, c.info.Finished = Stopped, code, time.Now().UTC()
 	}
 }
 

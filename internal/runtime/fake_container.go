@@ -59,7 +59,8 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 	if strings.Trim(spec.User, "0123456789:") != "" && spec.User != "root" {
 		return nil, fault.New(fault.Invalid, "start container %s: unable to find user %s", spec.Name, spec.User)
 	}
-	for _, name := range append(slices.Collect(maps.Values(spec.SecretEnv)), spec.Secrets...) {
+	needed := servicedef.Component{Secrets: spec.Secrets, SecretEnv: spec.SecretEnv}
+	for _, name := range needed.SecretNames() {
 		if !slices.Contains(f.secrets, name) {
 			return nil, fault.New(fault.Invalid, "create container %s: no such secret: %s", spec.Name, name)
 		}
@@ -98,7 +99,7 @@ func (f *Fake) start(c *fakeContainer) error {
 	c.info.State, c.info.Started, c.info.ExitCode = Running, time.Now().UTC(), 0
 	c.print(c.program.stream(), c.program.Output)
 	if c.program.Exits {
-		c.info.State, c.info.ExitCode = Stopped, c.program.ExitCode
+		c.info.State, c.info.ExitCode, c.info.Finished = Stopped, c.program.ExitCode, time.Now().UTC()
 	}
 	return nil
 }
@@ -154,7 +155,7 @@ func (f *Fake) Stop(ctx context.Context, name string, _ time.Duration) error {
 		if c.info.State != Running {
 			return nil
 		}
-		c.info.State, c.info.ExitCode = Stopped, 0
+		c.info.State, c.info.ExitCode, c.info.Finished = Stopped, 0, time.Now().UTC()
 		if c.program.Stubborn {
 			c.info.ExitCode = 137
 		}
@@ -245,4 +246,27 @@ func (f *Fake) selected(s Selection) []ContainerInfo {
 	}
 	slices.SortFunc(infos, func(a, b ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return infos
+}
+
+// Lacks returns what SetLacks was given for the keys that the container sets.
+func (f *Fake) Lacks(ctx context.Context, spec ContainerSpec) ([]Lack, error) {
+	if err := f.enter(ctx, "Lacks", spec.Name); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []Lack
+	for _, lack := range f.lacks {
+		if _, set := spec.Container.Settings()[lack.Key]; set {
+			found = append(found, lack)
+		}
+	}
+	return found, nil
+}
+
+// SetLacks sets what the engine lacks.
+func (f *Fake) SetLacks(lacks ...Lack) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lacks = lacks
 }

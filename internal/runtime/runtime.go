@@ -18,6 +18,13 @@ const (
 	LabelSpec       = "mcp.spec"       // a hash of every setting whose change needs a new container
 )
 
+// The labels that the container of a task has besides, instead of LabelComponent.
+const (
+	LabelTask     = "mcp.task"      // the id of the run
+	LabelTaskKind = "mcp.task.kind" // "step" or "job"
+	LabelTaskName = "mcp.task.name" // the name of the step or the job
+)
+
 // Runtime is one host's container engine. Every method may be called twice:
 // it checks the current state first and does only what is missing. Errors are
 // *fault.Error: Unavailable when the engine cannot be reached, NotFound,
@@ -84,6 +91,9 @@ type Runtime interface {
 	Check(ctx context.Context, name string, cmd []string) (ExecResult, error)
 	// Secrets returns the names of the engine's secrets.
 	Secrets(ctx context.Context) ([]string, error)
+	// Lacks returns what the engine lacks of what a container's settings ask for. What
+	// cannot be known before the container is created is not in it.
+	Lacks(ctx context.Context, spec ContainerSpec) ([]Lack, error)
 	// Version returns the engine's name and version: "podman 4.3.1".
 	Version(ctx context.Context) (string, error)
 	// Info describes the engine. It may be cached until the engine's version
@@ -99,8 +109,26 @@ type EngineInfo struct {
 	Storage string
 	// Network is the network backend, "netavark" or "cni".
 	Network string
-	// Cgroups is the host's version of control groups, "v1" or "v2".
-	Cgroups string
+	// Cgroups is the host's version of control groups, "v1" or "v2", and Controllers those
+	// that the engine may use: "memory", "pids".
+	Cgroups     string
+	Controllers []string
+	// Rootless is set for an engine that no root runs.
+	Rootless bool
+	// SELinux, AppArmor and Seccomp are what the host enforces.
+	SELinux, AppArmor, Seccomp bool
+	// LogDrivers are those that the engine has.
+	LogDrivers []string
+}
+
+// Lack is a setting that an engine cannot apply.
+type Lack struct {
+	// Key is the definition's: "gpus", "ulimits.nofile".
+	Key string `json:"key"`
+	// Reason completes "the engine …": "has no device nvidia.com/gpu=all".
+	Reason string `json:"reason"`
+	// Hint is what an operator can do; it may be empty.
+	Hint string `json:"hint,omitempty"`
 }
 
 // BuildSpec specifies a build.
@@ -172,9 +200,8 @@ type ContainerSpec struct {
 	Command []string
 	Env     map[string]string
 	Labels  map[string]string
-	// Secrets names secrets of the engine, each of which the container finds
-	// as a file of that name below /run/secrets.
-	Secrets []string
+	// Secrets are secrets of the engine, each of which the container finds as a file.
+	Secrets []servicedef.Secret
 	// SecretEnv maps environment variables to names of the engine's secrets.
 	SecretEnv map[string]string
 	// Volumes are "source:/target[:options]".
@@ -196,6 +223,9 @@ type ContainerSpec struct {
 	LogSize int64
 	// StopTimeout is how long the container may take to stop; 0 kills it at once.
 	StopTimeout time.Duration
+	// Container has the settings that the engine applies as they are. Its Files have
+	// their contents; its Labels are part of Labels already.
+	Container servicedef.Container
 }
 
 // Published returns the ports that a container with this spec publishes: none on
@@ -280,10 +310,15 @@ type ContainerInfo struct {
 	PID int `json:"-"`
 	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
+	// Finished is when the last run ended; zero while that is not known. A container
+	// that ran when its host lost power does not run, and has not finished since its
+	// start.
+	Finished time.Time `json:"finished,omitzero"`
 	// Health is the engine's health status; "" if the container has no check.
 	Health   string `json:"health,omitempty"`
 	Restarts int    `json:"restarts"`
-	ExitCode int    `json:"exit_code"`
+	// ExitCode is how the last run ended, or ExitUnknown.
+	ExitCode int `json:"exit_code"`
 	// Memory is the limit in bytes; 0 for none.
 	Memory int64 `json:"memory,omitempty"`
 	// StopTimeout is how long the container may take to stop, in whole seconds.

@@ -54,7 +54,7 @@ func orphansOn(node string, containers []fleet.Container, services []fleet.Servi
 	}
 	orphans := map[string]bool{}
 	for _, c := range containers {
-		if c.Service != "" && !explained[c.Name] && !busy[c.Service] {
+		if c.Service != "" && !explained[c.Name] && !busy[c.Service] && c.Task.Kind != fleet.JobTask {
 			orphans[c.Name] = true
 		}
 	}

@@ -41,3 +41,19 @@ func TestStandings(t *testing.T) {
 	want["shop-db"] = watch.Unmanaged
 	require.Equal(t, want, standings())
 }
+
+func TestTasksAreNoMembersAndAJobIsNoOrphan(t *testing.T) {
+	observation, services := watched()
+	task := func(kind fleet.TaskKind) fleet.Container {
+		c := observation.Containers[1]
+		c.ID, c.Name, c.Component = string(kind), "shop-"+string(kind), ""
+		c.Task = fleet.Task{ID: string(kind), Kind: kind, Name: "daily"}
+		return c
+	}
+	observation.Containers = append(observation.Containers, task(fleet.StepTask), task(fleet.JobTask))
+	standings := func() map[string]watch.Standing { return watch.Standings("rift", observation.Containers, services) }
+	require.Equal(t, watch.Orphan, standings()["shop-step"])
+	require.Equal(t, watch.Managed, standings()["shop-job"])
+	services[0].Deploying = 8
+	require.Equal(t, watch.Managed, standings()["shop-step"], "its deployment is under way")
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/test/crash/announce"
 	"github.com/metacircular/mcp/test/outside"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -263,7 +264,7 @@ func (fc *faultCase) closed() error {
 
 // on handles each moment of the deploy's activities, and injects the fault at the
 // case's point.
-func (fc *faultCase) on(m moment) {
+func (fc *faultCase) on(m announce.Moment) {
 	if m.Run == fc.lostRun {
 		return // of the deploy that was terminated
 	}
@@ -286,14 +287,14 @@ func (fc *faultCase) on(m moment) {
 
 // note records the point and how long the activity takes. Only a baseline does:
 // its points make the matrix.
-func (fc *faultCase) note(m moment, here point) {
+func (fc *faultCase) note(m announce.Moment, here point) {
 	fc.mu.Lock()
 	defer fc.mu.Unlock()
 	if fc.target != "" || m.Attempt > 1 || slices.Contains(fc.seen, here) {
 		return
 	}
 	if !m.After {
-		fc.began[m.key()] = time.Now()
+		fc.began[m.Key()] = time.Now()
 		fc.seen = append(fc.seen, here, point{here.activity, here.nth, inside})
 		return
 	}
@@ -301,7 +302,7 @@ func (fc *faultCase) note(m moment, here point) {
 	if fc.durations == nil {
 		fc.durations = map[point]time.Duration{}
 	}
-	fc.durations[point{here.activity, here.nth, inside}] = time.Since(fc.began[m.key()]) / 2
+	fc.durations[point{here.activity, here.nth, inside}] = time.Since(fc.began[m.Key()]) / 2
 }
 
 // cancel requests the cancellation until Temporal accepts it.

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/test/crash/announce"
 )
 
 var (
@@ -33,7 +35,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if socket := os.Getenv(announceVariable); socket != "" {
+	if socket := os.Getenv(announce.Variable); socket != "" {
 		os.Exit(beMcp(socket))
 	}
 	flag.Parse()

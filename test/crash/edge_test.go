@@ -70,8 +70,8 @@ directory = "off"
 		return err
 	}
 	r.parts[theEdge] = &part{name: theEdge, start: func(context.Context) (process, error) {
-		path, args := on.inside(filepath.Join(r.bin, "mcp-edge"), "--config", r.config(theEdge))
-		return parts.Start(parts.Command{Name: theEdge, Path: path, Args: args, Dir: r.dir, LogFile: r.path(theEdge + ".log")})
+		path, args := on.inside(filepath.Join(pool.dir, "mcp-edge"), "--config", r.config(theEdge))
+		return parts.Start(parts.Command{Name: theEdge, Path: path, Args: args, Env: []string{r.announcing()}, Dir: r.dir, LogFile: r.path(theEdge + ".log")})
 	}}
 	if err := r.parts[theEdge].up(ctx); err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/metacircular/mcp/test/crash/announce"
 )
 
 // hub receives the moments that announcers send, and passes each to the case of its
@@ -12,7 +14,7 @@ import (
 type hub struct {
 	listener net.Listener
 	mu       sync.Mutex
-	cases    map[string]func(moment) // by workflow id
+	cases    map[string]func(announce.Moment) // by workflow id
 }
 
 func newHub(socket string) (*hub, error) {
@@ -20,7 +22,7 @@ func newHub(socket string) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hub{listener: listener, cases: map[string]func(moment){}}
+	h := &hub{listener: listener, cases: map[string]func(announce.Moment){}}
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -35,7 +37,7 @@ func newHub(socket string) (*hub, error) {
 
 func (h *hub) receive(conn net.Conn) {
 	defer conn.Close()
-	var m moment
+	var m announce.Moment
 	_ = conn.SetReadDeadline(time.Now().Add(time.Minute)) // its sender may be stopped
 	if json.NewDecoder(conn).Decode(&m) != nil {
 		return
@@ -49,7 +51,7 @@ func (h *hub) receive(conn net.Conn) {
 }
 
 // subscribe has on called for each moment of a workflow.
-func (h *hub) subscribe(workflow string, on func(moment)) {
+func (h *hub) subscribe(workflow string, on func(announce.Moment)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cases[workflow] = on

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/test/crash/announce"
 )
 
 // good is the state after a second release, with nothing wrong.
@@ -122,7 +123,7 @@ func TestTheMatrixIsTheSameEachTime(t *testing.T) {
 func TestAStepIsCountedOnce(t *testing.T) {
 	c := newCounter()
 	count := func(activity, id string, local bool) int {
-		return c.of(moment{Activity: activity, ID: id, Local: local})
+		return c.of(announce.Moment{Activity: activity, ID: id, Local: local})
 	}
 	require.Equal(t, 1, count("CutOver", "11", false))
 	require.Equal(t, 2, count("CutOver", "12", false))

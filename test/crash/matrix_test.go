@@ -45,6 +45,8 @@ var sample = []string{
 	"first deploy with build and push: image registry cuts connections mid-blob for 20 s before Push",
 	"new version, start-first: podman's service hangs for ever in POST /containers/ID/start",
 	"new version, start-first: the edge killed, back after 2 s inside CutOver",
+	"new version, start-first: the edge killed, back after 2 s inside PublishRoutes",
+	"new version, stop-first, with a volume: the edge killed, back after 2 s after PublishRoutes",
 	"new version, stop-first, with a volume: the edge cut off for 20 s after StopContainer",
 	"restart: the edge has a full disk for 20 s after CommitRelease",
 }

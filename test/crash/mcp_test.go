@@ -17,19 +17,17 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/test/crash/announce"
 )
 
-// announceVariable makes this test binary mcp itself, with one addition: its
-// activities are announced on the socket that the variable names.
-const announceVariable = "CRASH_ANNOUNCE"
-
-// beMcp is mcp's main, in a process that the harness has started.
+// beMcp is mcp's main, in a process that the harness has started, with one addition: its
+// activities are announced.
 func beMcp(socket string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	app := &cli.App{
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: getenv,
-		Interceptors: []interceptor.WorkerInterceptor{&announcer{socket: socket}},
+		Interceptors: []interceptor.WorkerInterceptor{&announce.Announcer{Socket: socket}},
 	}
 	return app.Run(ctx, os.Args[1:])
 }
@@ -101,10 +99,13 @@ func (r *rig) role(name string, on *host, flags []string) *part {
 		}
 		return parts.Start(parts.Command{
 			Name: name, Path: path, Args: args,
-			Env: []string{announceVariable + "=" + r.path("announce.sock")}, Dir: r.dir, LogFile: r.path(name + ".log"),
+			Env: []string{r.announcing()}, Dir: r.dir, LogFile: r.path(name + ".log"),
 		})
 	}}
 }
+
+// announcing has a process announce its activities.
+func (r *rig) announcing() string { return announce.Variable + "=" + r.path("announce.sock") }
 
 // command is a verb that an operator runs, as a process.
 type command struct {
@@ -117,7 +118,7 @@ type command struct {
 func (r *rig) mcp(args ...string) (*command, error) {
 	c := &command{done: make(chan struct{})}
 	c.cmd = exec.Command(self(), append([]string{"--config", r.config("mcp")}, args...)...)
-	c.cmd.Env = append(os.Environ(), announceVariable+"="+r.path("announce.sock"))
+	c.cmd.Env = append(os.Environ(), r.announcing())
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = r.dir, &c.stdout, &c.stderr
 	if err := c.cmd.Start(); err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package crash
 import (
 	"fmt"
 	"sync"
+
+	"github.com/metacircular/mcp/test/crash/announce"
 )
 
 // point is when a fault is injected: before, inside or after the nth activity of that
@@ -35,17 +37,17 @@ func newCounter() *counter {
 	return &counter{count: map[string]int{}, local: map[string]bool{}, nth: map[string]int{}}
 }
 
-func (c *counter) of(m moment) int {
+func (c *counter) of(m announce.Moment) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.nth[m.key()]; !known {
+	if _, known := c.nth[m.Key()]; !known {
 		if m.Local || !c.local[m.Activity] {
 			c.count[m.Activity]++
 		}
 		c.local[m.Activity] = m.Local || c.local[m.Activity]
-		c.nth[m.key()] = c.count[m.Activity]
+		c.nth[m.Key()] = c.count[m.Activity]
 	}
-	return c.nth[m.key()]
+	return c.nth[m.Key()]
 }
 
 func (at point) String() string {

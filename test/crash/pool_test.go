@@ -94,7 +94,8 @@ func (p *rigPool) start() (*rig, error) {
 	return r, err
 }
 
-// setUp makes the directory, and builds the test service.
+// setUp makes the directory, and builds the test service and an edge that announces its
+// activities.
 func (p *rigPool) setUp() (err error) {
 	p.slots = make(chan struct{}, *rigs)
 	if p.dir, err = os.MkdirTemp("", "mcp-crash-"); err != nil {
@@ -104,10 +105,15 @@ func (p *rigPool) setUp() (err error) {
 		return err
 	}
 	p.app = filepath.Join(p.dir, "app")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", p.app, "../e2e/testdata/app")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the test service: %w\n%s", err, out)
+	for _, program := range []struct{ out, dir, of string }{
+		{p.app, ".", "../e2e/testdata/app"},
+		{filepath.Join(p.dir, "mcp-edge"), "../../edge", "./e2e/announced"},
+	} {
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program.out, program.of)
+		build.Dir, build.Env = program.dir, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", program.of, err, out)
+		}
 	}
 	return nil
 }

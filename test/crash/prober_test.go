@@ -61,12 +61,9 @@ func (p *prober) once(ctx context.Context) {
 	if p.fc.rig.unplugged() {
 		return // a node that is cut off cannot be reached
 	}
-	// Where edges serve the service, the predecessor may go once nothing comes through
-	// them any more; and this machine may have been too slow, not the deploy.
-	stale := p.fc.outside != nil || time.Since(p.lookedUp) > staleAfter
-	if stale && p.fc.address(ctx) != p.address {
+	if took := time.Since(p.lookedUp); took > staleAfter && p.fc.address(ctx) != p.address {
 		p.address = ""
-		return
+		return // this machine was too slow, not the deploy
 	}
 	p.failed = fmt.Errorf("a client of %s saw, after %v answers: %w", p.address, p.answers, err)
 }

@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
@@ -159,6 +160,15 @@ func (w *world) edgesReplay() {
 	w.replays("held-undone", workflows.DeployID(name))
 	w.change(workflows.Succeeded, "stop", name)
 	w.replays("withdrawn", workflows.DeployID(name))
+	_, err := e.Announce(w.t.Context())
+	require.NoError(w.t, err)
+	for _, o := range []fleet.StorageOperation{
+		{Verb: fleet.StorageStore, Key: "replay/a", Value: []byte("sealed")}, {Verb: fleet.StorageLoad, Key: "replay/a"},
+		{Verb: fleet.StorageDelete, Key: "replay/a"},
+	} {
+		_, err := e.UseStorage(w.t.Context(), o)
+		require.NoError(w.t, err)
+	}
 	w.starts(workflows.EdgesName, workflows.EdgesInput{})
 	w.starts(workflows.RoutesName, workflows.RoutesInput{})
 	w.starts(workflows.AccessLogName, workflows.AccessLogInput{Service: name, Tail: 10})

@@ -4,6 +4,7 @@ package edges
 
 import (
 	"context"
+	"crypto/rand"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,8 +28,10 @@ type Edge struct {
 	fleet.EdgeRecord
 	*Router
 
-	client client.Client
-	worker worker.Worker
+	client   client.Client
+	identity *seal.Identity
+	worker   worker.Worker
+	secret   []byte // known once an announcement was answered
 }
 
 // New returns an edge with a key of its own, on that host, that does not poll its queue
@@ -49,7 +52,7 @@ func New(c client.Client, name string, machine fleet.Machine) (*Edge, error) {
 			Ports: map[int]int{80: 8080, 443: 8443}, Machine: machine,
 		},
 		Router: &Router{published: map[string]fleet.Publication{}, lines: map[string][]string{}, active: map[string]int{}},
-		client: c,
+		client: c, identity: identity,
 	}, nil
 }
 
@@ -88,11 +91,32 @@ func (e *Edge) Announce(ctx context.Context) (answer fleet.EdgeAnswer, err error
 		if err := run.Get(ctx, &answer); err != nil {
 			return answer, err
 		}
+		if answer.Admitted {
+			if e.secret, err = e.identity.Open(fleet.PassSubject(e.Name), answer.Pass); err != nil {
+				return answer, err
+			}
+		}
 		e.Publish(ctx, answer.Publications)
 		if !answer.More {
 			return answer, nil
 		}
 	}
+}
+
+// UseStorage carries out an operation on what edges share, by the secret of the last
+// announcement.
+func (e *Edge) UseStorage(ctx context.Context, o fleet.StorageOperation) (answer fleet.StorageAnswer, err error) {
+	request, err := o.Proven(e.Name, e.secret, time.Now())
+	if err != nil {
+		return answer, err
+	}
+	run, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: workflows.EdgeStorageID(e.Name, rand.Text()), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
+	}, workflows.EdgeStorageName, request)
+	if err != nil {
+		return answer, err
+	}
+	return answer, run.Get(ctx, &answer)
 }
 
 // Router is a router in memory. Its fields may be set before the edge starts.
@@ -149,7 +173,7 @@ func (r *Router) Drain(ctx context.Context, upstreams []string) map[string]int {
 }
 
 // Reach returns those of the upstreams that are Unreachable.
-func (r *Router) Reach(_ context.Context, upstreams []string) map[string]string {
+func (r *Router) Reach(_ context.Context, upstreams []string) activities.ReachUpstreamsResult {
 	problems := map[string]string{}
 	for _, upstream := range upstreams {
 		if why := r.Unreachable[upstream]; why != "" {
@@ -158,7 +182,7 @@ func (r *Router) Reach(_ context.Context, upstreams []string) map[string]string 
 			problems[upstream] = why
 		}
 	}
-	return problems
+	return activities.ReachUpstreamsResult{Problems: problems}
 }
 
 // Status returns what is published.

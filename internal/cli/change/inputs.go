@@ -94,14 +94,15 @@ func collisionsOf(inputs []workflows.DeployInput) error {
 	return nil
 }
 
-// allInputs reads every definition of the services directory.
+// allInputs reads every definition of the services directory, or all that have the
+// environment.
 func allInputs(ctx context.Context, s *session.Session, cfg *config.Config, o deployOptions) ([]workflows.DeployInput, error) {
 	if _, err := session.DefinitionFiles(cfg); err != nil {
 		return nil, err
 	}
-	byName, problems, err := session.SoundDefinitions(cfg.Services)
+	byName, problems, err := s.AllDefinitions(cfg)
 	if err != nil {
-		return nil, exit.Usage(err)
+		return nil, err
 	}
 	var inputs []workflows.DeployInput
 	var bad []error

@@ -43,7 +43,10 @@ func fleetOf(t *testing.T) workflows.EdgesResult {
 		Edges: []fleet.EdgeState{
 			{EdgeRecord: record("away"), Admitted: noon, Stale: []string{"shop"}},
 			{EdgeRecord: record("new"), Seen: noon},
-			{EdgeRecord: record("old"), Admitted: noon, Seen: noon, Stale: []string{"new-one", "shop"}, Status: status},
+			{
+				EdgeRecord: record("old"), Admitted: noon, Seen: noon, Stale: []string{"new-one", "shop"}, Unknown: []string{"blog"}, Status: status,
+				Problems: map[string][]string{"shop": {"port 22 is taken", "shop is not on disk"}, "blog": {"port 80 is taken"}},
+			},
 			{EdgeRecord: record("sound"), Admitted: noon, Seen: noon, Status: status},
 		},
 		Silent: map[string]*fault.Error{"away": fault.New(fault.Unavailable, "no worker polls edge-away")},
@@ -70,7 +73,9 @@ func TestTheListOfEdges(t *testing.T) {
 		"away away, stale 1.2 away.example 80→8080 443→8443 1 - -",
 		"new waiting for admission 1.2 new.example 80→8080 443→8443 - - 2026-05-01 12:00:00",
 		"old stale 1.2 old.example 80→8080 443→8443 1 2, 1 failing 2026-05-01 12:00:00",
+		"old: it serves blog as the registry does not have it: that was restored, or emptied",
 		"old: port 22 is taken",
+		"old: shop is not on disk",
 	} {
 		require.Contains(t, text, line+"\n")
 	}
@@ -94,7 +99,7 @@ func TestEverythingThatIsKnownOfAnEdge(t *testing.T) {
 		"fingerprint " + fingerprint(all.Edges[2].Key),
 		"mcp-edge mcp 1.2, started 2026-05-01 12:00:00",
 		"listens on 8080 8443",
-		"publication blog, version 3",
+		"publication blog, version 3, which the registry does not have: it was restored, or emptied",
 		"publication new-one, stale: it has none",
 		"publication shop, version 7, stale: there is a newer one",
 		"certificate shop.example: by Pebble, 3 days old, until 2026-06-30 12:00:00 (60 days)",
@@ -102,9 +107,11 @@ func TestEverythingThatIsKnownOfAnEdge(t *testing.T) {
 		" failed 2026-05-01 12:00:00: urn:ietf:params:acme:error:dns: no address",
 		"active 10.0.0.2:20001: 3",
 		"problem port 22 is taken",
+		"problem shop is not on disk",
 	} {
 		require.Contains(t, text, line+"\n")
 	}
+	require.NotContains(t, text, "port 80 is taken", "it is not any more")
 	require.Contains(t, show("away"), "state away\n no worker polls edge-away\n")
 	require.Contains(t, show("new"), "admission none: mcp edge admit new\n")
 

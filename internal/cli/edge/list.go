@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,9 @@ type listedEdge struct {
 	Routes int `json:"routes"`
 	// Stale are the services whose newest publication it has not acknowledged.
 	Stale []string `json:"stale"`
+	// Unknown are the services that it serves of which the registry has no publication, or
+	// an older one.
+	Unknown []string `json:"unknown"`
 	// Certificates is how many it has, and Failing of which of them the last attempt to
 	// obtain or renew it has failed.
 	Certificates int      `json:"certificates"`
@@ -85,7 +89,8 @@ func listed(edges workflows.EdgesResult, routes []workflows.PublishedRoute) []li
 		one := listedEdge{
 			Name: e.Name, State: stateOf(e, edges.Silent[e.Name]), Version: e.Version, Hostname: e.Hostname,
 			Addresses: append([]string{}, e.Addresses...), Ports: e.Ports,
-			Stale: append([]string{}, e.Stale...), Failing: []string{}, Problems: []string{}, Seen: e.Seen,
+			Stale: append([]string{}, e.Stale...), Unknown: append([]string{}, e.Unknown...), Failing: []string{},
+			Problems: append([]string{}, e.ProblemsNow(edges.Silent[e.Name] == nil)...), Seen: e.Seen,
 		}
 		for _, r := range routes {
 			if has(e, r.Service) {
@@ -93,7 +98,7 @@ func listed(edges workflows.EdgesResult, routes []workflows.PublishedRoute) []li
 			}
 		}
 		if e.Status != nil {
-			one.Certificates, one.Problems = len(e.Status.Certificates), append(one.Problems, e.Status.Problems...)
+			one.Certificates = len(e.Status.Certificates)
 			one.Failing = append(one.Failing, failing(e.Status.Certificates)...)
 		}
 		list = append(list, one)
@@ -132,6 +137,9 @@ func writeList(out io.Writer, list []listedEdge) error {
 		return err
 	}
 	for _, e := range list {
+		if len(e.Unknown) > 0 {
+			_, _ = fmt.Fprintf(out, "%s: it serves %s as the registry does not have it: that was restored, or emptied\n", e.Name, strings.Join(e.Unknown, ", "))
+		}
 		for _, problem := range e.Problems {
 			_, _ = fmt.Fprintf(out, "%s: %s\n", e.Name, problem)
 		}

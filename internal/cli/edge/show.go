@@ -32,11 +32,15 @@ type shownEdge struct {
 	Error     *fault.Error `json:"error,omitempty"`
 	Listening []int        `json:"listening"`
 	// Publications are what it serves, by service.
-	Publications []shownPublication  `json:"publications"`
+	Publications []shownPublication `json:"publications"`
+	// Unknown are those of these services of which the registry has no publication, or an
+	// older one: it was restored or emptied.
+	Unknown      []string            `json:"unknown"`
 	Certificates []fleet.Certificate `json:"certificates"`
 	// Active counts the requests and connections of each upstream that has any.
-	Active   map[string]int `json:"active"`
-	Problems []string       `json:"problems"`
+	Active map[string]int `json:"active"`
+	// Problems are what keeps it from serving part of what it should, a sentence each.
+	Problems []string `json:"problems"`
 }
 
 // shownPublication is what an edge has of one service.
@@ -84,7 +88,7 @@ func shownOf(e fleet.EdgeState, silent *fault.Error) shownEdge {
 	shown := shownEdge{
 		EdgeRecord: e.EdgeRecord, State: stateOf(e, silent), Fingerprint: fingerprint(e.Key), Admitted: e.Admitted, Seen: e.Seen,
 		Error: silent, Listening: []int{}, Publications: []shownPublication{}, Certificates: []fleet.Certificate{},
-		Active: map[string]int{}, Problems: []string{},
+		Unknown: append([]string{}, e.Unknown...), Active: map[string]int{}, Problems: append([]string{}, e.ProblemsNow(silent == nil)...),
 	}
 	status := fleet.EdgeStatus{}
 	if e.Status != nil {
@@ -93,7 +97,6 @@ func shownOf(e fleet.EdgeState, silent *fault.Error) shownEdge {
 	shown.Started = status.Started
 	shown.Listening = append(shown.Listening, status.Listening...)
 	shown.Certificates = append(shown.Certificates, status.Certificates...)
-	shown.Problems = append(shown.Problems, status.Problems...)
 	for upstream, n := range status.Active {
 		shown.Active[upstream] = n
 	}
@@ -112,7 +115,7 @@ func writeEdge(s *session.Session, e shownEdge, now time.Time) {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1])
 	}
 	for _, p := range e.Publications {
-		_, _ = fmt.Fprintf(table, "publication\t%s\n", publicationText(p))
+		_, _ = fmt.Fprintf(table, "publication\t%s\n", publicationText(p, slices.Contains(e.Unknown, p.Service)))
 	}
 	for _, c := range e.Certificates {
 		writeCertificate(table, c, now)
@@ -158,8 +161,10 @@ func startedText(e shownEdge) string {
 	return text
 }
 
-func publicationText(p shownPublication) string {
+func publicationText(p shownPublication, unknown bool) string {
 	switch {
+	case unknown:
+		return fmt.Sprintf("%s, version %d, which the registry does not have: it was restored, or emptied", p.Service, p.Version)
 	case p.Version == 0:
 		return p.Service + ", stale: it has none"
 	case p.Stale:

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
@@ -29,10 +28,12 @@ func readDefined(cfg *config.Config) defined {
 	if cfg.Services == "" {
 		return defined{finding: warn(check, "set services in mcp.toml", "no services directory is set")}
 	}
-	services, problems, err := session.SoundDefinitions(cfg.Services)
+	services, problems, err := soundDefinitions(cfg.Services)
 	d := defined{places: map[string][]servicedef.Place{}}
 	registries := map[string]bool{}
+	files := map[string]bool{}
 	for _, s := range services {
+		files[s.File] = true
 		d.builds = d.builds || len(s.Build.Images) > 0
 		for _, c := range s.Components {
 			for _, r := range c.Routes {
@@ -55,13 +56,24 @@ func readDefined(cfg *config.Config) defined {
 	case err != nil:
 		d.finding = fail(check, fault.New(fault.Invalid, "%v", err).WithHint("create it, or correct services in mcp.toml"))
 	case len(problems) > 0:
-		d.finding = fail(check, fault.New(fault.Invalid, "%s: %s, and\n%v", cfg.Services, ui.Counted(len(services), "definition"), problems).WithHint("correct them: mcp service edit SERVICE"))
+		d.finding = fail(check, fault.New(fault.Invalid, "%s: %s, and\n%v", cfg.Services, ui.Counted(len(files), "definition"), problems).WithHint("correct them: mcp service edit SERVICE"))
 	case len(services) == 0:
 		d.finding = warn(check, "write one: mcp service new NAME", "%s holds no definition", cfg.Services)
 	default:
-		d.finding = ok(check, "%s: %s", cfg.Services, ui.Counted(len(services), "definition"))
+		d.finding = ok(check, "%s: %s", cfg.Services, ui.Counted(len(files), "definition"))
 	}
 	return d
+}
+
+// soundDefinitions returns the valid services of a directory, with those of environments,
+// and the problems of the other files.
+func soundDefinitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
+	read, err := servicedef.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, problems := read.Services()
+	return read.All(), problems, nil
 }
 
 // collisionsOf finds names that two of the definitions have, as service check does.

@@ -92,7 +92,7 @@ func edgeFindings(e fleet.EdgeState, silent *fault.Error, version string) []find
 		found = append(found, warn(check, "it gets what the registry has within a minute; deploy them again if they should run",
 			"it serves routes of %s, of which the registry has none: it was restored, or emptied", strings.Join(e.Unknown, ", ")))
 	}
-	if problems := problemsOf(e); len(problems) > 0 {
+	if problems := e.ProblemsNow(true); len(problems) > 0 {
 		f := fault.New(fault.Conflict, "%s", strings.Join(problems, "\n"))
 		found = append(found, fail(check, f.WithHint("see all of them: mcp edge show %s; its log is in journalctl -u mcp-edge", e.Name)))
 	}
@@ -104,22 +104,6 @@ func edgeFindings(e fleet.EdgeState, silent *fault.Error, version string) []find
 		found = append(found, sameVersion(check, version, e.Version, fmt.Sprintf("it answers, and has the newest routes of %s", ui.Counted(services, "service"))))
 	}
 	return found
-}
-
-// problemsOf are what keeps an edge from serving part of what it should, each once.
-func problemsOf(e fleet.EdgeState) []string {
-	var problems []string
-	if e.Status != nil {
-		problems = append(problems, e.Status.Problems...)
-	}
-	for _, service := range slices.Sorted(maps.Keys(e.Problems)) {
-		for _, problem := range e.Problems[service] {
-			if !slices.Contains(problems, problem) {
-				problems = append(problems, problem)
-			}
-		}
-	}
-	return problems
 }
 
 func fingerprint(text string) string {

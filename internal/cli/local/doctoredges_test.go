@@ -26,6 +26,17 @@ func admittedEdge(change func(*fleet.EdgeState)) fleet.EdgeState {
 	return e
 }
 
+func TestDoctorSaysWhyAnEdgeIsStale(t *testing.T) {
+	found := edgeFindings(admittedEdge(func(e *fleet.EdgeState) {
+		e.Stale, e.Status.Problems = []string{"shop"}, []string{"port 22 is taken"}
+		e.Problems = map[string][]string{"shop": {"port 22 is taken", "its disk is full"}}
+	}), nil, "1")
+	require.Len(t, found, 2)
+	require.Equal(t, "warn", found[0].Status)
+	require.Equal(t, "fail", found[1].Status)
+	require.Equal(t, "port 22 is taken\nits disk is full", found[1].Detail)
+}
+
 func TestDoctorSaysHowAnEdgeIs(t *testing.T) {
 	away := fault.New(fault.Unavailable, "edge front is away")
 	for name, test := range map[string]struct {
@@ -33,18 +44,14 @@ func TestDoctorSaysHowAnEdgeIs(t *testing.T) {
 		silent               *fault.Error
 		status, detail, hint string
 	}{
-		"sound":         {func(*fleet.EdgeState) {}, nil, "ok", "it answers, and has the newest routes of 1 service", ""},
-		"another mcp":   {func(e *fleet.EdgeState) { e.Version = "0.9" }, nil, "warn", "mcp 0.9", "upgrade the older"},
-		"not admitted":  {func(e *fleet.EdgeState) { e.Admitted = time.Time{} }, nil, "warn", "waits for its admission since 2026-05-01 12:00:00", "mcp edge admit front"},
-		"away":          {func(*fleet.EdgeState) {}, away, "fail", "edge front is away", "start mcp-edge on gate"},
-		"stale":         {func(e *fleet.EdgeState) { e.Stale = []string{"shop", "blog"} }, nil, "warn", "not the newest routes of shop, blog", "mcp edge show front"},
-		"from before":   {func(e *fleet.EdgeState) { e.Unknown = []string{"shop"} }, nil, "warn", "of which the registry has none", "deploy them again"},
-		"with problems": {func(e *fleet.EdgeState) { e.Status.Problems = []string{"port 443 is taken"} }, nil, "fail", "port 443 is taken", "mcp edge show front"},
-		"with the problem of a service": {
-			func(e *fleet.EdgeState) {
-				e.Status.Problems, e.Problems = []string{"port 22 is taken"}, map[string][]string{"shop": {"port 22 is taken", "its disk is full"}}
-			}, nil, "fail", "port 22 is taken\nits disk is full", "mcp edge show front",
-		},
+		"sound":           {func(*fleet.EdgeState) {}, nil, "ok", "it answers, and has the newest routes of 1 service", ""},
+		"another mcp":     {func(e *fleet.EdgeState) { e.Version = "0.9" }, nil, "warn", "mcp 0.9", "upgrade the older"},
+		"not admitted":    {func(e *fleet.EdgeState) { e.Admitted = time.Time{} }, nil, "warn", "waits for its admission since 2026-05-01 12:00:00", "mcp edge admit front"},
+		"away":            {func(*fleet.EdgeState) {}, away, "fail", "edge front is away", "start mcp-edge on gate"},
+		"stale":           {func(e *fleet.EdgeState) { e.Stale = []string{"shop", "blog"} }, nil, "warn", "not the newest routes of shop, blog", "mcp edge show front"},
+		"from before":     {func(e *fleet.EdgeState) { e.Unknown = []string{"shop"} }, nil, "warn", "of which the registry has none", "deploy them again"},
+		"with problems":   {func(e *fleet.EdgeState) { e.Status.Problems = []string{"port 443 is taken"} }, nil, "fail", "port 443 is taken", "mcp edge show front"},
+		"after a problem": {func(e *fleet.EdgeState) { e.Problems = map[string][]string{"shop": {"port 443 is taken"}} }, nil, "ok", "it answers", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := edgeFindings(admittedEdge(test.change), test.silent, "1")

@@ -179,7 +179,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		roles.Node = &workers.Node{
 			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
 			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
-			MachineFile: cfg.Node.Machine,
+			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
 		}
 	}
 	if o.builder != "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,11 +16,14 @@ import (
 
 // checked is one entry of mcp service check --json.
 type checked struct {
-	File     string            `json:"file"`
-	Service  string            `json:"service,omitempty"`
-	OK       bool              `json:"ok"`
-	Problems servicedef.Errors `json:"problems"`
-	parsed   *servicedef.Service
+	File    string `json:"file"`
+	Service string `json:"service,omitempty"`
+	// Environments are those of the definition; each is checked.
+	Environments []string          `json:"environments,omitempty"`
+	OK           bool              `json:"ok"`
+	Problems     servicedef.Errors `json:"problems"`
+	// parsed is the service, and those that it is in its environments.
+	parsed []*servicedef.Service
 }
 
 func newCheck(s *session.Session) *cobra.Command {
@@ -29,7 +33,8 @@ func newCheck(s *session.Session) *cobra.Command {
 		Long: `Check reports everything that is wrong with service definitions, with file,
 line and key. It also finds container names, host ports and hostnames that
 collide, among the files and with the other services of the services directory.
-Without a file it checks that whole directory. It needs no other part of mcp.`,
+Each service is checked in every environment of its definition, too. Without a
+file it checks that whole directory. It needs no other part of mcp.`,
 		Example: "  mcp service check\n  mcp service check shop.toml --json",
 		RunE:    func(_ *cobra.Command, files []string) error { return runCheck(s, files) },
 	}
@@ -47,18 +52,24 @@ func runCheck(s *session.Session, files []string) error {
 	}
 	list := make([]*checked, 0, len(files))
 	for _, file := range files {
-		list = append(list, checkFile(file))
+		list = append(list, checkFile(file, cfg.Build.SourceDir()))
 	}
 	checkTogether(list, cfg.Services)
 	return showChecked(s, list)
 }
 
-// checkFile checks one file alone.
-func checkFile(file string) *checked {
+// checkFile checks one file alone, and the files of the workspace that it names.
+func checkFile(file, workspace string) *checked {
 	c := &checked{File: file, Problems: servicedef.Errors{}}
-	service, err := servicedef.Load(file)
+	services, err := servicedef.LoadAll(file)
 	if err == nil {
-		c.Service, c.parsed = service.Name, service
+		services, err = servicedef.ReadAllSources(services, workspace)
+	}
+	if err == nil {
+		c.Service, c.parsed = services[0].Name, services
+		for _, s := range services[1:] {
+			c.Environments = append(c.Environments, strings.TrimPrefix(s.Name, c.Service+"-"))
+		}
 	} else if !errors.As(err, &c.Problems) {
 		c.Problems = servicedef.Errors{{File: file, Message: err.Error()}}
 	}
@@ -71,23 +82,20 @@ func checkTogether(list []*checked, dir string) {
 	byFile, byName := map[string]*checked{}, map[string]*checked{}
 	var given []*servicedef.Service
 	for _, c := range list {
-		if c.parsed == nil {
-			continue
+		for _, s := range c.parsed {
+			if other, taken := byName[s.Name]; taken {
+				c.Problems = append(c.Problems, servicedef.Problem{
+					File: c.File, Key: "name", Message: fmt.Sprintf("%s defines service %s too", other.File, s.Name),
+				})
+				continue
+			}
+			byFile[c.File], byName[s.Name] = c, c
+			given = append(given, s)
 		}
-		if other, taken := byName[c.Service]; taken {
-			c.Problems = append(c.Problems, servicedef.Problem{
-				File: c.File, Key: "name", Message: fmt.Sprintf("%s defines service %s too", other.File, c.Service),
-			})
-			continue
-		}
-		byFile[c.File], byName[c.Service] = c, c
-		given = append(given, c.parsed)
 	}
 	// The problems of the directory's other definitions are not reported, and a file
 	// given for a service replaces the one there.
-	others, _, _ := session.SoundDefinitions(dir)
-	all := slices.DeleteFunc(slices.Collect(maps.Values(others)), func(s *servicedef.Service) bool { return byName[s.Name] != nil })
-	all = append(all, given...)
+	all := append(othersIn(dir, byFile, byName), given...)
 	for _, err := range []error{servicedef.Collisions(all), servicedef.PortCollisions(all), servicedef.EndpointCollisions(all)} {
 		var collisions servicedef.Errors
 		errors.As(err, &collisions)
@@ -99,6 +107,35 @@ func checkTogether(list []*checked, dir string) {
 	}
 }
 
+// othersIn returns the valid definitions of the directory beside the given ones, sorted by
+// name. An environment of a service that is given, but not in its file any more, is none.
+func othersIn(dir string, files, names map[string]*checked) []*servicedef.Service {
+	read, err := servicedef.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	everything := read.All()
+	var others []*servicedef.Service
+	for _, name := range slices.Sorted(maps.Keys(everything)) {
+		s := everything[name]
+		if replaced := names[name] != nil || replacedBy(s, everything, names); !replaced && files[s.File] == nil {
+			others = append(others, s)
+		}
+	}
+	return others
+}
+
+// replacedBy reports whether a service comes from a file of which another service is
+// given.
+func replacedBy(s *servicedef.Service, everything map[string]*servicedef.Service, names map[string]*checked) bool {
+	for name := range names {
+		if other := everything[name]; other != nil && other.File == s.File {
+			return true
+		}
+	}
+	return false
+}
+
 // showChecked shows the problems, and returns the exit code.
 func showChecked(s *session.Session, list []*checked) error {
 	bad := false
@@ -108,7 +145,7 @@ func showChecked(s *session.Session, list []*checked) error {
 		switch {
 		case s.JSON:
 		case c.OK:
-			_, _ = fmt.Fprintf(s.Stdout, "OK %s: service %s on %s, components %v\n", c.File, c.Service, c.parsed.Node, session.ComponentNames(c.parsed))
+			_, _ = fmt.Fprintf(s.Stdout, "OK %s: service %s on %s, components %v%s\n", c.File, c.Service, c.parsed[0].Node, session.ComponentNames(c.parsed[0]), inWords(c.Environments))
 		default:
 			_, _ = fmt.Fprintln(s.Stdout, c.Problems)
 		}
@@ -120,4 +157,12 @@ func showChecked(s *session.Session, list []*checked) error {
 		return exit.BadUsage
 	}
 	return nil
+}
+
+// inWords lists environments after the rest of a line.
+func inWords(environments []string) string {
+	if len(environments) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", environments %v", environments)
 }

@@ -5,10 +5,10 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// checkText checks the text of a file of the services directory, also against the
-// other definitions there.
+// checkText checks the text of a file of the services directory, in each of its
+// environments, also against the other definitions there.
 func checkText(dir, path, text string) (*servicedef.Service, error) {
-	service, err := servicedef.Parse([]byte(text), path)
+	services, err := servicedef.ParseAll([]byte(text), path)
 	if err != nil {
 		return nil, err
 	}
@@ -16,8 +16,13 @@ func checkText(dir, path, text string) (*servicedef.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if other, err := read.Find(service.Name); err == nil && other.File != path {
-		return nil, fault.New(fault.Conflict, "%s defines service %s already", other.File, service.Name)
+	for _, service := range services {
+		if other, err := read.Find(service.Name); err == nil && other.File != path {
+			return nil, fault.New(fault.Conflict, "%s defines service %s already", other.File, service.Name)
+		}
+		if err := read.CollisionsOf(service); err != nil {
+			return nil, err
+		}
 	}
-	return service, read.CollisionsOf(service)
+	return services[0], nil
 }

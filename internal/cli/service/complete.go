@@ -22,6 +22,7 @@ func Completers() map[string]session.Completer {
 		"SERVICE[/COMPONENT]": components,
 		"SERVICE/COMPONENT":   components,
 		"SERVICE[/IMAGE]":     completer(func(p session.Parts) []string { return p.Images }),
+		"--env":               completeEnvironment,
 	}
 }
 
@@ -31,9 +32,14 @@ func completer(parts func(session.Parts) []string) session.Completer {
 	return func(ctx context.Context, s *session.Session, cfg *config.Config, _ []string, word string) []cobra.Completion {
 		service, _, within := strings.Cut(word, "/")
 		other := func(name string) bool { return name != service && (within || !strings.HasPrefix(name, service)) }
-		defined := s.Defined(cfg)
+		defined, released := s.Defined(cfg), map[string]session.Parts(nil)
+		if s.Environment != "" {
+			maps.DeleteFunc(defined, func(_ string, p session.Parts) bool { return !slices.Contains(p.Environments, s.Environment) })
+		}
 		list := slices.DeleteFunc(slices.Collect(maps.Keys(defined)), other)
-		released := deployed(ctx, s, cfg, len(list) > 0)
+		if s.Environment == "" {
+			released = deployed(ctx, s, cfg, len(list) > 0)
+		}
 		list = append(list, slices.DeleteFunc(slices.Collect(maps.Keys(released)), other)...)
 		slices.Sort(list)
 		if list = slices.Compact(list); len(list) == 1 && parts != nil {
@@ -44,6 +50,24 @@ func completer(parts func(session.Parts) []string) session.Completer {
 		slices.Sort(list)
 		return slices.Compact(list)
 	}
+}
+
+// completeEnvironment finds the environments of the service that the first argument
+// names, or of all.
+func completeEnvironment(_ context.Context, s *session.Session, cfg *config.Config, before []string, _ string) []cobra.Completion {
+	var list []cobra.Completion
+	defined := s.Defined(cfg)
+	for name, parts := range defined {
+		named := ""
+		if len(before) > 0 {
+			named, _, _ = strings.Cut(before[0], "/")
+		}
+		if _, known := defined[named]; !known || name == named {
+			list = append(list, parts.Environments...)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // deployed are the services of the registry. One without a successful deployment has

@@ -53,6 +53,9 @@ func runEdit(ctx context.Context, s *session.Session, name string) error {
 	if e.path, err = fileOfService(e.dir, name); err != nil {
 		return exit.Usage(err)
 	}
+	if whole, err := servicedef.Load(e.path); err == nil {
+		e.name = whole.Name // where name is that of the service in an environment
+	}
 	if err := e.makeCopy(); err != nil {
 		return fmt.Errorf("copy the definition: %w", err)
 	}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // listedService is one entry of mcp service list --json.
@@ -19,7 +21,9 @@ type listedService struct {
 	Node       string   `json:"node"`
 	Active     bool     `json:"active"`
 	Components []string `json:"components"`
-	File       string   `json:"file"`
+	// Environments are those of the definition: mcp deploy SERVICE -e ENVIRONMENT.
+	Environments []string `json:"environments"`
+	File         string   `json:"file"`
 }
 
 func newList(s *session.Session) *cobra.Command {
@@ -35,18 +39,20 @@ been deployed or not; mcp status lists those that have.`,
 }
 
 func runList(s *session.Session) error {
-	dir, err := s.ServicesDir()
+	path, err := s.ServicesDir()
 	if err != nil {
 		return err
 	}
-	services, problems, err := session.SoundDefinitions(dir)
+	dir, err := servicedef.ReadDir(path)
 	if err != nil {
 		return exit.Usage(err)
 	}
+	services, problems := dir.Services()
 	list := []listedService{}
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		one := services[name]
-		list = append(list, listedService{one.Name, one.Node, one.Active, session.ComponentNames(one), one.File})
+		environments := append([]string{}, dir.EnvironmentsOf(name)...)
+		list = append(list, listedService{one.Name, one.Node, one.Active, session.ComponentNames(one), environments, one.File})
 	}
 	if s.JSON {
 		s.PrintJSON(list)
@@ -63,13 +69,14 @@ func runList(s *session.Session) error {
 // writeServices prints the list for a person.
 func writeServices(s *session.Session, list []listedService) {
 	table := ui.Table(s.Stdout)
-	_, _ = fmt.Fprintln(table, "SERVICE\tNODE\tACTIVE\tCOMPONENTS\tFILE")
+	_, _ = fmt.Fprintln(table, "SERVICE\tNODE\tACTIVE\tCOMPONENTS\tENVIRONMENTS\tFILE")
 	for _, one := range list {
 		active := "yes"
 		if !one.Active {
 			active = "no"
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", one.Name, one.Node, active, strings.Join(one.Components, " "), one.File)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", one.Name, one.Node, active,
+			strings.Join(one.Components, " "), cmp.Or(strings.Join(one.Environments, " "), "-"), one.File)
 	}
 	_ = table.Flush()
 }

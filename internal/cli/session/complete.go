@@ -32,16 +32,16 @@ func (s *Session) Peek(ctx context.Context, cfg *config.Config, workflow string,
 	return silent.Read(ctx, c, "complete", workflow, in, out)
 }
 
-// Parts are the names of a service's components, of the images that it builds, and
-// of its nodes.
-type Parts struct{ Components, Images, Nodes []string }
+// Parts are the names of a service's components, of the images that it builds, of its
+// nodes and of its environments.
+type Parts struct{ Components, Images, Nodes, Environments []string }
 
 // PartsOf returns those of a definition; nil has none.
 func PartsOf(s *servicedef.Service) Parts {
 	if s == nil {
 		return Parts{}
 	}
-	return Parts{ComponentNames(s), ImageNames(s), workflows.Nodes(*s)}
+	return Parts{Components: ComponentNames(s), Images: ImageNames(s), Nodes: workflows.Nodes(*s)}
 }
 
 // Defined returns the services of the services directory whose definitions are
@@ -54,9 +54,13 @@ func (s *Session) Defined(cfg *config.Config) map[string]Parts {
 	if remembered, _ := s.recall(key, &found); remembered {
 		return found
 	}
-	sound, _, _ := SoundDefinitions(cfg.Services)
-	for name, service := range sound {
-		found[name] = PartsOf(service)
+	if dir, err := servicedef.ReadDir(cfg.Services); err == nil {
+		sound, _ := dir.Services()
+		for name, service := range sound {
+			parts := PartsOf(service)
+			parts.Environments = dir.EnvironmentsOf(name)
+			found[name] = parts
+		}
 	}
 	s.remember(key, found)
 	return found

@@ -34,7 +34,8 @@ func Definition(cfg *config.Config, target string) (*servicedef.Service, string,
 	return DefinitionIn(dir, target)
 }
 
-// Definitions reads the services directory.
+// Definitions reads the services directory, and the files of the workspace that its
+// definitions name.
 func Definitions(cfg *config.Config) (*servicedef.Dir, error) {
 	if cfg.Services == "" {
 		return nil, NoServices(cfg)
@@ -43,7 +44,7 @@ func Definitions(cfg *config.Config) (*servicedef.Dir, error) {
 	if err != nil {
 		return nil, exit.Usage(err)
 	}
-	return dir, nil
+	return dir.WithSources(cfg.Build.SourceDir()), nil
 }
 
 // DefinitionIn finds the service that "SERVICE[/PART]" names, and the part, in a
@@ -78,7 +79,7 @@ func DefinitionFiles(cfg *config.Config) ([]string, error) {
 }
 
 // SoundDefinitions returns the valid definitions of a directory by name, and the
-// problems of the others.
+// problems of the others. It reads no files of the workspace.
 func SoundDefinitions(dir string) (map[string]*servicedef.Service, servicedef.Errors, error) {
 	read, err := servicedef.ReadDir(dir)
 	if err != nil {

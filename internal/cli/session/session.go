@@ -37,6 +37,9 @@ type Session struct {
 	// ConfigFile is the flag --config, and Debug the flag --debug.
 	ConfigFile string
 	Debug      bool
+	// Environment is the flag --env of a verb that takes services; "" for none. Their
+	// names, as the verb sees them, have it already.
+	Environment string
 }
 
 // Lasts announces that this verb runs until it is interrupted.

@@ -24,7 +24,7 @@ func (s *Session) Resolve(ctx context.Context, cfg *config.Config, definition se
 	if !definition.NeedsGit() {
 		return definition, nil
 	}
-	if cfg.Build.Sources == "" {
+	if cfg.Build.SourceDir() == "" {
 		return definition, exit.Usage(fault.New(fault.Invalid, "%s has an image with a tag of %s, and this configuration has no sources to find it: it is %s",
 			definition.Name, servicedef.GitTag, cfg.Describe()).
 			WithHint("set [build] workspace, or [build] sources if another machine builds"))
@@ -44,7 +44,7 @@ func (s *Session) Resolve(ctx context.Context, cfg *config.Config, definition se
 		g.Go(func() error {
 			build, _ := definition.ImageBuild(image)
 			read[i], failed[i] = sources.Git{}.Read(ctx, servicedef.SourceQuery{
-				Image: image, Workspace: cfg.Build.Sources, Path: definition.Path, Build: build, Dirty: dirty,
+				Image: image, Workspace: cfg.Build.SourceDir(), Path: definition.Path, Build: build, Dirty: dirty,
 			})
 			return nil
 		})

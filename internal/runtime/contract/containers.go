@@ -104,7 +104,7 @@ func (s *suite) testRun(t *testing.T) {
 		require.NoError(t, err)
 		require.ElementsMatch(t, []string{"contract-key", "contract-password"}, kept)
 		spec := s.spec(t, "contract-trusted")
-		spec.Secrets, spec.SecretEnv = kept[:1], map[string]string{"PASSWORD": kept[1]}
+		spec.Secrets, spec.SecretEnv = []servicedef.Secret{{Source: kept[0]}}, map[string]string{"PASSWORD": kept[1]}
 		s.run(t, spec)
 	})
 
@@ -129,7 +129,7 @@ func (s *suite) testRefused(t *testing.T) {
 		{"a missing digest is NotFound", func(c *runtime.ContainerSpec) {
 			c.Image = s.Registry + "/contract/app@sha256:1111111111111111111111111111111111111111111111111111111111111111"
 		}, fault.NotFound},
-		{"a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.Secrets = []string{"nosuchsecret"} }, fault.Invalid},
+		{"a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.Secrets = []servicedef.Secret{{Source: "nosuchsecret"}} }, fault.Invalid},
 		{"a variable from a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.SecretEnv = map[string]string{"KEY": "nosuchsecret"} }, fault.Invalid},
 		{"an unknown user is Invalid", func(c *runtime.ContainerSpec) { c.User = "nosuchuser" }, fault.Invalid},
 		{"a command that is not in the image is Invalid", func(c *runtime.ContainerSpec) { c.Command = []string{"/nosuchcommand"} }, fault.Invalid},

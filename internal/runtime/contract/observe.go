@@ -58,6 +58,7 @@ func (s *suite) testObserve(t *testing.T) {
 		info := s.awaitStopped(t, spec.Name)
 		require.Equal(t, 3, info.ExitCode)
 		require.False(t, info.Started.IsZero())
+		require.False(t, info.Finished.Before(info.Started))
 		s.awaitLogs(t, spec.Name, []string{"exiting with 3"})
 	})
 

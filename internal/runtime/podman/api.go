@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -158,6 +157,3 @@ func filters(wanted map[string][]string) url.Values {
 	text, _ := json.Marshal(wanted) // strings never fail
 	return url.Values{"filters": {string(text)}}
 }
-
-// seconds returns a timeout in podman's unit, rounded up.
-func seconds(d time.Duration) uint { return uint(max(0, math.Ceil(d.Seconds()))) }

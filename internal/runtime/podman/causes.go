@@ -116,7 +116,28 @@ var engineCauses = join([]cause{
 	{text: "duplicate mount option passed", kind: fault.Invalid},
 	{text: "invalid container path ", kind: fault.Invalid, begins: true},
 	{text: "statfs ", kind: fault.Invalid, begins: true}, // the source of a bind mount does not exist
-}, commandCauses, otherPlatform)
+}, settingCauses, commandCauses, otherPlatform)
+
+// settingCauses are those of settings that the engine, its host or the image does not
+// have.
+var settingCauses = []cause{
+	{text: `workdir "" does not exist on container `, kind: fault.Invalid, begins: true},
+	{text: "container-init binary not found on the host", kind: fault.Invalid},
+	{text: "unresolvable CDI devices ", kind: fault.Invalid, begins: true},
+	{text: "opening seccomp profile failed", kind: fault.Invalid},
+	{text: "keep-id is only supported in rootless mode", kind: fault.Invalid},
+	{text: "nomap is only supported in rootless mode", kind: fault.Invalid},
+	{text: "stat /dev/", kind: fault.Invalid, begins: true},
+	{text: "error setting rlimit", kind: fault.Invalid, begins: true}, // runc
+	{text: "error setting rlimits for ready process", kind: fault.Invalid},
+	{text: "setrlimit ", kind: fault.Invalid, begins: true},        // crun
+	{text: "write sysctl key ", kind: fault.Invalid, begins: true}, // runc
+	{text: "open `/proc/sys/", kind: fault.Invalid, begins: true},  // crun
+	{text: "Unable to apply apparmor profile", kind: fault.Invalid},
+	{text: "apparmor failed to apply profile", kind: fault.Invalid},
+	{text: "this container is not logging output", kind: fault.Invalid},
+	{text: "unknown capability ", kind: fault.Invalid, begins: true},
+}
 
 // networkCauses are Go's errors of a connection that may succeed later.
 var networkCauses = []cause{

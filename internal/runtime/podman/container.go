@@ -18,7 +18,7 @@ const removeTries = 3
 // Remove removes a container at once, running or not.
 func (e *Engine) Remove(ctx context.Context, name string) error {
 	info, err := e.Inspect(ctx, name)
-	id := info.ID
+	id, files := info.ID, info.Labels[labelFiles]
 	for try := 1; err == nil; try++ {
 		refused := e.remove(ctx, info)
 		// Whatever podman answers, the container must no longer exist.
@@ -32,6 +32,9 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	}
 	if fault.Is(err, fault.NotFound) {
 		e.stops.forget(id)
+		if files != "" {
+			_ = e.sweepFiles(ctx) // the next removal sweeps what is left
+		}
 		return nil
 	}
 	return err

@@ -27,6 +27,9 @@ type Engine struct {
 
 	pruning sync.Mutex // held by PruneImage
 
+	filesDir string
+	placing  sync.RWMutex // held for reading from placing a container's files until it exists
+
 	mu         sync.Mutex
 	connection *bindings.Connection // nil until first used
 	info       runtime.EngineInfo   // of its Version

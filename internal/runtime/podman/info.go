@@ -50,8 +50,13 @@ func (e *Engine) Info(ctx context.Context) (runtime.EngineInfo, error) {
 		return info, nil
 	}
 	var answer struct {
-		Host  struct{ NetworkBackend, CgroupVersion string }
-		Store struct{ GraphRoot string }
+		Host struct {
+			NetworkBackend, CgroupVersion string
+			CgroupControllers             []string
+			Security                      struct{ Rootless, SELinuxEnabled, AppArmorEnabled, SECCOMPEnabled bool }
+		}
+		Store   struct{ GraphRoot string }
+		Plugins struct{ Log []string }
 	}
 	if err := e.ask(ctx, get("/info"), &answer); err != nil {
 		return runtime.EngineInfo{}, e.translate(ctx, err, doing)
@@ -61,6 +66,9 @@ func (e *Engine) Info(ctx context.Context) (runtime.EngineInfo, error) {
 	}
 	info = runtime.EngineInfo{
 		Version: version, Storage: answer.Store.GraphRoot, Network: answer.Host.NetworkBackend, Cgroups: answer.Host.CgroupVersion,
+		Controllers: answer.Host.CgroupControllers, LogDrivers: answer.Plugins.Log,
+		Rootless: answer.Host.Security.Rootless, SELinux: answer.Host.Security.SELinuxEnabled,
+		AppArmor: answer.Host.Security.AppArmorEnabled, Seccomp: answer.Host.Security.SECCOMPEnabled,
 	}
 	e.mu.Lock()
 	e.info = info

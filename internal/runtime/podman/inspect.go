@@ -3,6 +3,8 @@ package podman
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,10 +25,50 @@ func (e *Engine) Inspect(ctx context.Context, name string) (runtime.ContainerInf
 		return runtime.ContainerInfo{}, err
 	}
 	info := describe(data)
+	if restarted := info.Restarts > 0 && info.State != runtime.Stopped; restarted && time.Since(info.Started) < recent {
+		info.ExitCode = e.lastExit(ctx, data.ID)
+	}
 	if info.State == runtime.Stopped && info.ExitCode != 0 {
 		info.Platform = e.platformOf(ctx, data.Image)
 	}
 	return info, nil
+}
+
+// recent is how long after a restart the exit code of the run before is read, and
+// lastExitTime bounds that.
+const (
+	recent       = time.Minute
+	lastExitTime = 2 * time.Second
+)
+
+// lastExit returns the code with which a container's program ended before podman
+// restarted it. Podman's description of a container that runs has the code 0; its events
+// have the right one, where they are kept.
+func (e *Engine) lastExit(ctx context.Context, id string) int {
+	ctx, cancel := context.WithTimeout(ctx, lastExitTime)
+	defer cancel()
+	filters, _ := json.Marshal(map[string][]string{"container": {id}, "event": {"died"}})
+	stream, err := e.open(ctx, get("/events").with(url.Values{"stream": {"false"}, "since": {"5m"}, "filters": {string(filters)}}))
+	if err != nil {
+		return runtime.ExitUnknown
+	}
+	defer stream.Close()
+	code := runtime.ExitUnknown
+	for events := json.NewDecoder(stream); ; {
+		var event struct {
+			Actor struct {
+				Attributes struct {
+					Code string `json:"containerExitCode"`
+				}
+			}
+		}
+		if events.Decode(&event) != nil {
+			return code
+		}
+		if n, err := strconv.Atoi(event.Actor.Attributes.Code); err == nil {
+			code = n
+		}
+	}
 }
 
 // platformOf returns the platform of an image, given its id; "" if podman does not
@@ -257,6 +299,9 @@ func describe(data *inspected) runtime.ContainerInfo {
 	slices.Sort(info.Volumes)
 	if data.State.StartedAt.Year() > 1 { // year 1 means never
 		info.Started = data.State.StartedAt
+	}
+	if data.State.FinishedAt.Year() > 1 {
+		info.Finished = data.State.FinishedAt
 	}
 	return info
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/creation"
 )
 
 // cleanupTime bounds the work after the caller's context has ended.
@@ -37,6 +38,10 @@ func (e *Engine) Run(ctx context.Context, spec runtime.ContainerSpec) (string, e
 		return "", err
 	case !sameContainer(info, spec):
 		return "", conflict(info, spec)
+	default: // its files may be gone, if podman created it after its answer was given up
+		if err := e.keepFiles(ctx, spec); err != nil {
+			return "", err
+		}
 	}
 	if err := e.start(ctx, info); err != nil {
 		return "", e.discard(ctx, info, err)
@@ -62,15 +67,10 @@ func (e *Engine) discard(ctx context.Context, info runtime.ContainerInfo, reason
 // container: the request may have succeeded although the answer was lost, or
 // another caller with the same spec may have created it.
 func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtime.ContainerInfo, error) {
-	wanted, err := newCreation(spec)
-	if err != nil {
-		return runtime.ContainerInfo{}, fault.Wrap(fault.Invalid, err, "create container %s", spec.Name)
-	}
-	var created struct{ ID string }
-	err = e.ask(ctx, post("/containers/create").sending(wanted), &created)
+	id, err := e.askToCreate(ctx, spec)
 	if err == nil {
 		return runtime.ContainerInfo{
-			ID: created.ID, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: spec.Published(),
+			ID: id, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: spec.Published(),
 		}, nil
 	}
 	err = e.translate(ctx, err, "create container %s from %s", spec.Name, spec.Image)
@@ -98,4 +98,32 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 		return runtime.ContainerInfo{}, err
 	}
 	return info, nil
+}
+
+// askToCreate makes the container's files and asks podman to create it. Until podman has
+// answered no file is swept.
+func (e *Engine) askToCreate(ctx context.Context, spec runtime.ContainerSpec) (id string, err error) {
+	e.placing.RLock()
+	defer e.placing.RUnlock()
+	var host creation.Host
+	if host.Files, err = e.placeFiles(ctx, &spec); err != nil {
+		return "", err
+	}
+	if len(host.Files) > 0 {
+		info, err := e.Info(ctx)
+		if err != nil {
+			return "", err
+		}
+		host.Relabel = info.SELinux
+	}
+	if len(spec.Container.Ulimits) > 0 {
+		host.Limits = e.process(ctx).limits
+	}
+	wanted, err := creation.New(spec, host)
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "create container %s", spec.Name)
+	}
+	var created struct{ ID string }
+	err = e.ask(ctx, post("/containers/create").sending(wanted), &created)
+	return created.ID, err
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 func TestContainerSpecs(t *testing.T) {
@@ -73,7 +74,7 @@ func TestContainerSpecs(t *testing.T) {
 		}
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
 			Name: "trusted", Image: "localhost/app:v1", Command: []string{"/app", "sleep", "1h"}, User: "1000",
-			Secrets: []string{"filed"}, SecretEnv: map[string]string{"KEY": "named"},
+			Secrets: []servicedef.Secret{{Source: "filed"}}, SecretEnv: map[string]string{"KEY": "named"},
 		})
 		require.NoError(t, err)
 		for file, content := range map[string]string{"/run/secrets/filed": "in a file", "/proc/1/environ": "KEY=in a variable"} {
@@ -85,7 +86,7 @@ func TestContainerSpecs(t *testing.T) {
 	})
 
 	t.Run("the error of a missing secret names it, and the hint how to create it", func(t *testing.T) {
-		_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "curious", Image: "localhost/app:v1", Secrets: []string{"shop-tls"}})
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "curious", Image: "localhost/app:v1", Secrets: []servicedef.Secret{{Source: "shop-tls"}}})
 		f := fault.Of(err)
 		require.Equal(t, fault.Invalid, f.Kind, f)
 		require.Contains(t, f.Message, "shop-tls")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/creation"
 )
 
 // restPeriod is how long a container must have been stopped for Stop to conclude
@@ -94,7 +95,7 @@ func restarts(data *inspected) bool {
 // stopOnce sends a stop and reports whether the container ran and was stopped, or
 // no longer exists. Podman answers 304 if it was stopped already.
 func (e *Engine) stopOnce(ctx context.Context, id string, timeout time.Duration) (bool, error) {
-	params := url.Values{"timeout": {strconv.FormatUint(uint64(seconds(timeout)), 10)}}
+	params := url.Values{"timeout": {strconv.FormatUint(uint64(creation.Seconds(timeout)), 10)}}
 	e.stops.send(id)
 	r := post("/containers/%s/stop", id).with(params)
 	r.extra = timeout

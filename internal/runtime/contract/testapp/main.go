@@ -64,6 +64,29 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Print(string(text))
+	case "link": // link FILE: prints where it leads
+		target, err := os.Readlink(args[0])
+		fmt.Println(target, err)
+	case "stat": // stat FILE: prints its mode and owner
+		info, err := os.Stat(args[0])
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		fmt.Printf("%04o %d:%d\n", info.Mode().Perm(), owner.Uid, owner.Gid)
+	case "write": // write FILE: appends to it
+		file, err := os.OpenFile(args[0], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err == nil {
+			_, err = file.WriteString("written\n")
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	case "name": // name: prints what the container calls itself
+		name, err := os.Hostname()
+		fmt.Println(name, err)
 	case "fill": // fill N: uses N MiB of memory, then serves until SIGTERM
 		n, _ := strconv.Atoi(args[0])
 		memory := make([]byte, n<<20)

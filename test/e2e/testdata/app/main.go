@@ -85,6 +85,9 @@ func step(verb string, args []string) int {
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
 		return 0
+	case "env":
+		fmt.Println(os.Getenv(args[0]))
+		return 0
 	case "say":
 		fmt.Println(args[0])
 		code, _ := strconv.Atoi(args[1])

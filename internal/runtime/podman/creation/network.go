@@ -1,0 +1,35 @@
+package creation
+
+import (
+	nettypes "go.podman.io/common/libnetwork/types"
+
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// setNetwork sets the container's network and published ports.
+func (c *Request) setNetwork(spec runtime.ContainerSpec) {
+	switch spec.Network {
+	case "host", "none":
+		c.Network.Mode = spec.Network
+	case "":
+		c.Network.Mode = "bridge"
+	default:
+		c.Network.Mode = "bridge"
+		c.Networks = map[string]nettypes.PerNetworkOptions{spec.Network: {}}
+	}
+	for _, p := range spec.Published() {
+		c.Ports = append(c.Ports, nettypes.PortMapping{
+			HostIP: p.IP, HostPort: uint16(p.Host), ContainerPort: uint16(p.Container), Protocol: p.Protocol,
+		})
+	}
+}
+
+// setResolution sets the container's own name, and how it resolves others.
+func (c *Request) setResolution(s servicedef.Container) {
+	c.Hostname, c.DNSServers, c.DNSSearch, c.DNSOptions = s.Hostname, s.DNS, s.DNSSearch, s.DNSOpt
+	for _, text := range s.ExtraHosts {
+		name, address := servicedef.ExtraHost(text)
+		c.HostAdd = append(c.HostAdd, name+":"+address)
+	}
+}

@@ -1,0 +1,21 @@
+package servicedef
+
+// Demands returns the component with what not every engine can apply, to ask a node's
+// engine, and whether there is anything. Contents of files and values that may be secret
+// are left out.
+func (c Component) Demands() (wanted Component, some bool) {
+	from := c.Container
+	wanted = Component{Name: c.Name, Memory: c.Memory, CPUs: c.CPUs, Container: Container{
+		Ulimits: from.Ulimits, Init: from.Init, CapAdd: from.CapAdd, SecurityOpt: from.SecurityOpt, PidsLimit: from.PidsLimit,
+		Sysctls: from.Sysctls, Devices: from.Devices, GPUs: from.GPUs, Userns: from.Userns, LogDriver: from.LogDriver,
+	}}
+	for _, text := range from.ExtraHosts {
+		if _, address := ExtraHost(text); address == hostGateway {
+			wanted.ExtraHosts = append(wanted.ExtraHosts, text)
+		}
+	}
+	for _, f := range from.Files {
+		wanted.Files = append(wanted.Files, File{Target: f.Target, UID: f.UID, GID: f.GID})
+	}
+	return wanted, len(wanted.Settings()) > 0
+}

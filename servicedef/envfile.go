@@ -1,0 +1,159 @@
+package servicedef
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxEncoded bounds a definition with the contents of its files and with the shared
+// variables in each component. It is part of several inputs of Temporal, which limits each
+// to 2 MiB.
+const maxEncoded = 768 << 10
+
+// size checks how large a definition is when it travels.
+func (r *report) size(s *Service) {
+	text, err := json.Marshal(s)
+	if err == nil && len(text) > maxEncoded {
+		r.add("", "is %d KiB with the contents of its files and with the shared variables of each component; the limit is %d KiB",
+			len(text)>>10, maxEncoded>>10)
+	}
+}
+
+// addEnv adds variables that the component does not set itself.
+func (c *Component) addEnv(shared map[string]string) {
+	for name, value := range shared {
+		_, set := c.Env[name]
+		_, secret := c.SecretEnv[name]
+		if set || secret {
+			continue
+		}
+		if c.Env == nil {
+			c.Env = map[string]string{}
+		}
+		c.Env[name] = value
+	}
+}
+
+// sharedEnv checks the variables of the service, which the components do not repeat in
+// their own place.
+func (r *report) sharedEnv(s *Service) {
+	r.env("env", Component{}, s.Env)
+	for _, c := range s.Components {
+		for _, route := range c.Routes {
+			if _, taken := s.Env[PortEnv(route.Name)]; taken {
+				r.add(joinKey("env", PortEnv(route.Name)), "is set by mcp, to the port of route %s of component %s", route.Name, c.Name)
+			}
+		}
+		if _, taken := s.Env["PORT"]; taken && len(c.Routes) == 1 {
+			r.add("env.PORT", "is set by mcp, to the port of route %s of component %s", c.Routes[0].Name, c.Name)
+		}
+	}
+	r.sourcePaths("env_file", s.EnvFile)
+	for i, c := range s.Components {
+		r.sourcePaths(componentKey(i, "env_file"), c.EnvFile)
+	}
+}
+
+// sourcePaths checks paths in the workspace.
+func (r *report) sourcePaths(key string, paths []string) {
+	for i, name := range paths {
+		r.sourcePath(elementKey(key, i), name)
+	}
+}
+
+// parseEnv reads the lines NAME=VALUE of a file of variables, in Compose's notation: an
+// empty line or one that begins with # is ignored; "export " may stand before a name; a
+// value in single quotes is taken as it is, one in double quotes may have \n, \r, \t, \",
+// \\ and \$, and either may have several lines; " #" begins a comment after another value.
+// Nothing is replaced in values. The error names the line.
+func parseEnv(text string) (map[string]string, error) {
+	if !utf8.ValidString(text) {
+		return nil, fmt.Errorf("is not a text of UTF-8")
+	}
+	env := map[string]string{}
+	text = strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")
+	for line := 1; text != ""; {
+		statement, rest, _ := strings.Cut(text, "\n")
+		trimmed := strings.TrimSpace(statement)
+		if trimmed == "" || trimmed[0] == '#' {
+			text, line = rest, line+1
+			continue
+		}
+		name, value, assigned := strings.Cut(strings.TrimLeft(text[:len(statement)], " \t"), "=")
+		name = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "export "))
+		if !assigned || name == "" || strings.ContainsAny(name, " \t\"'") {
+			return nil, fmt.Errorf("line %d: must be NAME=VALUE, not %q", line, shortened(trimmed))
+		}
+		value = strings.TrimLeft(value, " \t")
+		if value == "" || value[0] != '\'' && value[0] != '"' {
+			if comment := strings.Index(value, " #"); comment >= 0 {
+				value = value[:comment]
+			}
+			env[name], text, line = strings.TrimSpace(value), rest, line+1
+			continue
+		}
+		begin := strings.Index(text, "=") + 1
+		begin += strings.IndexByte(text[begin:], value[0])
+		unquoted, length, err := unquoteEnv(text[begin:])
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %s: %w", line, name, err)
+		}
+		after, rest, _ := strings.Cut(text[begin+length:], "\n")
+		if after = strings.TrimSpace(after); after != "" && after[0] != '#' {
+			return nil, fmt.Errorf("line %d: %s: %q follows the closing quote", line, name, shortened(after))
+		}
+		env[name] = unquoted
+		line += 1 + strings.Count(text[:begin+length], "\n")
+		text = rest
+	}
+	for name, value := range env {
+		if strings.ContainsRune(name+value, 0) {
+			return nil, fmt.Errorf("%q has a NUL character", strings.ReplaceAll(name, "\x00", ""))
+		}
+	}
+	return env, nil
+}
+
+// unquoteEnv returns the value in the quotes with which text begins, and how many bytes
+// it has with them.
+func unquoteEnv(text string) (value string, length int, err error) {
+	quote := text[0]
+	var b strings.Builder
+	for i := 1; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == quote:
+			return b.String(), i + 1, nil
+		case c == '\\' && quote == '"' && i+1 < len(text):
+			i++
+			switch text[i] {
+			case 'n':
+				b.WriteByte('\n')
+			case 'r':
+				b.WriteByte('\r')
+			case 't':
+				b.WriteByte('\t')
+			case '"', '\\', '$':
+				b.WriteByte(text[i])
+			default:
+				b.WriteByte('\\')
+				b.WriteByte(text[i])
+			}
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", 0, fmt.Errorf("the closing %c is missing", quote)
+}
+
+// shortened is a text as far as a message shows it, without what may be a secret.
+func shortened(text string) string {
+	if name, _, assigned := strings.Cut(text, "="); assigned {
+		text = name + "=…"
+	}
+	if len(text) > 40 {
+		text = text[:40] + "…"
+	}
+	return text
+}

@@ -1,0 +1,185 @@
+package servicedef
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/metacircular/mcp/servicedef/overlay"
+)
+
+// maxEnvironments bounds a definition, of which each environment is a service.
+const maxEnvironments = 20
+
+// ParseAll is Parse, and also returns the service that each environment of the
+// definition makes, after that of the definition itself and sorted by name. Only the
+// definition and the command line know of environments: the service shop is
+// shop-staging in the environment staging.
+func ParseAll(data []byte, file string) ([]*Service, error) {
+	services, err := parse(data, file)
+	if err != nil {
+		return nil, err
+	}
+	return services, nil
+}
+
+// InEnvironment returns the name of a service in an environment; "" is none.
+func InEnvironment(service, environment string) string {
+	if environment == "" {
+		return service
+	}
+	return overlay.Environment{Name: environment}.Service(service)
+}
+
+// UnknownEnvironmentError reports that a definition has no such environment.
+type UnknownEnvironmentError struct {
+	// Service is "" where no definition of a directory has it.
+	Service, Name, File string
+	// Known are the environments that there are.
+	Known []string
+}
+
+// Error lists the known ones.
+func (e *UnknownEnvironmentError) Error() string {
+	who := "no definition has the environment " + e.Name
+	if e.Service != "" {
+		who = fmt.Sprintf("service %s has no environment %s", e.Service, e.Name)
+	}
+	if len(e.Known) == 0 {
+		return who + fmt.Sprintf(": [env.%s] would define it", e.Name)
+	}
+	has := "they have"
+	if e.Service != "" {
+		has = "it has"
+	}
+	return who + ": " + has + " " + strings.Join(e.Known, ", ")
+}
+
+// environments returns the names of the environments of a file, in the order of services.
+func (f definitionFile) environments() []string {
+	var names []string
+	for _, s := range f.services[1:] {
+		names = append(names, strings.TrimPrefix(s.Name, f.service().Name+"-"))
+	}
+	return names
+}
+
+// in returns the service in an environment.
+func (f definitionFile) in(environment string) (*Service, bool) {
+	return f.named(InEnvironment(f.service().Name, environment))
+}
+
+// unknown is the error of an environment that the file does not have.
+func (f definitionFile) unknown(service, environment string) error {
+	return &UnknownEnvironmentError{Service: service, Name: environment, File: f.path, Known: f.environments()}
+}
+
+// environments returns the services of a definition's environments, of which base is
+// decoded already, and adds their problems to those of base.
+func (r *report) environments(base *Service, table map[string]any, found []overlay.Environment) []*Service {
+	if len(found) > maxEnvironments {
+		r.add(overlay.Key, "has %d environments; the limit is %d", len(found), maxEnvironments)
+		return nil
+	}
+	var services []*Service
+	inherited := &binds{report: r, holders: map[bind]string{}}
+	inherited.add(base, "", nil)
+	own := len(r.problems)
+	for _, e := range found {
+		inner := r.inside(e, table)
+		s := inner.definition(inner.merged.Table)
+		inner.check(s, base.Name, e)
+		r.adopt(inner, r.problems[:own])
+		inherited.add(s, e.Name, inner.merged)
+		services = append(services, s)
+	}
+	return services
+}
+
+// inside returns a report of the definition as it is in an environment.
+func (r *report) inside(e overlay.Environment, table map[string]any) *report {
+	return &report{
+		file: r.file, text: r.text, unusable: map[string]bool{"name": true},
+		merged: e.Apply(table), environment: e.Name,
+	}
+}
+
+// check applies the rules to a service in an environment.
+func (r *report) check(s *Service, base string, e overlay.Environment) {
+	for _, p := range r.merged.Problems {
+		r.problems = append(r.problems, Problem{File: r.file, Line: r.text().line(p.Key), Key: p.Key, Message: p.Message})
+	}
+	if IsLabel(base) && !IsLabel(e.Service(base)) {
+		r.problems = append(r.problems, Problem{
+			File: r.file, Line: r.text().line(e.At()), Key: e.At(),
+			Message: fmt.Sprintf("makes the service %q, whose name must be a DNS label: at most %d of a-z, 0-9 and inner -", e.Service(base), longestLabel),
+		})
+	}
+	r.service(s)
+}
+
+// adopt adds the problems of an environment, without those that the definition has
+// itself.
+func (r *report) adopt(inner *report, known Errors) {
+	for _, p := range inner.problems {
+		plain := p
+		plain.Message = strings.TrimPrefix(p.Message, inner.inEnvironment())
+		if !slices.Contains(known, plain) {
+			r.problems = append(r.problems, p)
+		}
+	}
+}
+
+// inEnvironment begins the message of a problem that an environment has with what it
+// inherits.
+func (r *report) inEnvironment() string { return "in environment " + r.environment + ": " }
+
+// bind is a directory of a node that a container may write to.
+type bind struct{ node, source string }
+
+// binds finds directories that two environments of a service would write to because
+// one inherits the other's volumes.
+type binds struct {
+	report  *report
+	holders map[bind]string // the environment, "" for none
+}
+
+// add adds the directories that a service inherits, or all of the definition itself.
+func (b *binds) add(s *Service, environment string, merged *overlay.Merged) {
+	for i, c := range s.Components {
+		key := componentKey(i, "volumes")
+		if merged != nil {
+			if _, inherited := merged.Origin(key); !inherited {
+				continue
+			}
+		}
+		for _, source := range c.WritableVolumes() {
+			if !path.IsAbs(source) || ephemeral(source) {
+				continue
+			}
+			at := bind{c.Node, source}
+			holder, taken := b.holders[at]
+			if !taken {
+				b.holders[at] = environment
+			} else if holder != environment {
+				b.report.add(key, "in environment %s component %s would write to %s on node %s, as %s does: give it other volumes in [[env.%s.components]], or the same ones if that is meant",
+					environment, c.Name, source, c.Node, inWords(holder), environment)
+			}
+		}
+	}
+}
+
+func inWords(environment string) string {
+	if environment == "" {
+		return "the service itself"
+	}
+	return "environment " + environment
+}
+
+// ephemeral reports whether a path of a host holds sockets and devices, not data.
+func ephemeral(source string) bool {
+	return slices.ContainsFunc([]string{"/dev", "/proc", "/run", "/sys", "/var/run"}, func(dir string) bool {
+		return source == dir || strings.HasPrefix(source, dir+"/")
+	})
+}

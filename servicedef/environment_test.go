@@ -1,0 +1,239 @@
+package servicedef_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// settings is a definition with two environments.
+const settings = `name = "shop"
+node = "rift"
+path = "shop"
+
+[build.images]
+shop-api = "Containerfile"
+
+[[components]]
+name = "api"
+image = "registry.example:5000/shop-api:v1"
+env = { LOG_LEVEL = "info", COLOUR = "blue" }
+secret_env = { PASSWORD = "shop-db" }
+cmd = ["serve", "--fast"]
+volumes = ["shop-cache:/cache", "uploads:/uploads:ro", "/etc/shop:/etc/shop:ro"]
+
+[components.health]
+http = "/healthz"
+host = "shop.example"
+retries = 5
+
+[[components.routes]]
+name = "rest"
+port = 443
+mode = "l7"
+hostname = "shop.example"
+
+[[components]]
+name = "db"
+image = "docker.io/library/postgres:17"
+
+[env.staging]
+node = "orion"
+[[env.staging.components]]
+name = "api"
+image = "registry.example:5000/shop-api:v2"
+env = { LOG_LEVEL = "debug", EXTRA = "1" }
+cmd = ["serve"]
+[env.staging.components.health]
+cmd = ["check"]
+[[env.staging.components.routes]]
+name = "rest"
+hostname = "staging.shop.example"
+[[env.staging.components.routes]]
+name = "admin"
+port = 9000
+
+[env.test]
+`
+
+// inEnvironments parses a definition and returns its services by name.
+func inEnvironments(t *testing.T, text string) map[string]*servicedef.Service {
+	t.Helper()
+	all, err := servicedef.ParseAll([]byte(text), "shop.toml")
+	require.NoError(t, err)
+	byName := map[string]*servicedef.Service{}
+	for _, s := range all {
+		byName[s.Name] = s
+	}
+	require.Len(t, byName, len(all))
+	return byName
+}
+
+func TestAnEnvironmentChangesItsServiceAlone(t *testing.T) {
+	all := inEnvironments(t, settings)
+	require.Len(t, all, 3)
+	shop, staging, test := all["shop"], all["shop-staging"], all["shop-test"]
+
+	api := shop.Components[0]
+	require.Equal(t, "registry.example:5000/shop-api:v1", api.Image)
+	require.Equal(t, map[string]string{"PASSWORD": "shop-db"}, api.SecretEnv)
+	require.Equal(t, []string{"shop-cache:/cache", "uploads:/uploads:ro", "/etc/shop:/etc/shop:ro"}, api.Volumes)
+	require.Len(t, api.Routes, 1)
+
+	api = staging.Components[0]
+	require.Equal(t, "orion", staging.Node)
+	require.Equal(t, "orion", api.Node)
+	require.Equal(t, "orion", staging.Components[1].Node)
+	require.Equal(t, "registry.example:5000/shop-api:v2", api.Image)
+	require.Equal(t, map[string]string{"LOG_LEVEL": "debug", "COLOUR": "blue", "EXTRA": "1"}, api.Env)
+	require.Equal(t, []string{"serve"}, api.Cmd, "an array is replaced")
+	require.Equal(t, []string{"check"}, api.Health.Cmd)
+	require.Empty(t, api.Health.HTTP, "the kinds of a health check exclude one another")
+	require.Empty(t, api.Health.Host)
+	require.Equal(t, 5, api.Health.Retries)
+	require.Equal(t, servicedef.Hostnames{"staging.shop.example"}, api.Routes[0].Hostname)
+	require.Equal(t, 443, api.Routes[0].Port)
+	require.Equal(t, "admin", api.Routes[1].Name)
+
+	api = test.Components[0]
+	require.Equal(t, "rift", api.Node)
+	require.Equal(t, "registry.example:5000/shop-api:v1", api.Image)
+	require.Equal(t, "/healthz", api.Health.HTTP)
+}
+
+func TestAnEnvironmentHasItsOwnSecretsAndVolumes(t *testing.T) {
+	all := inEnvironments(t, settings)
+	api := all["shop-test"].Components[0]
+	require.Equal(t, map[string]string{"PASSWORD": "shop-test-db"}, api.SecretEnv)
+	require.Equal(t, []string{"shop-test-cache:/cache", "uploads-test:/uploads:ro", "/etc/shop:/etc/shop:ro"}, api.Volumes)
+
+	named := settings + `[[env.test.components]]
+name = "api"
+secret_env = { PASSWORD = "shop-db" }
+volumes = ["shop-cache:/cache"]
+`
+	api = inEnvironments(t, named)["shop-test"].Components[0]
+	require.Equal(t, map[string]string{"PASSWORD": "shop-db"}, api.SecretEnv, "what an environment names is taken as it is")
+	require.Equal(t, []string{"shop-cache:/cache"}, api.Volumes)
+}
+
+func TestAMistakeOfAnEnvironmentHasItsLine(t *testing.T) {
+	for _, test := range []struct{ name, added, key, message, at string }{
+		{"an unknown key", "[env.qa]\nnod = \"x\"\n", "env.qa.nod", "unknown key, did you mean node?", "nod = "},
+		{"an unknown component", "[[env.qa.components]]\nname = \"apii\"\n", "env.qa.components[0].name", `the service has no component "apii" to change in this environment: api, db`, `name = "apii"`},
+		{"a component without a name", "[[env.qa.components]]\nimage = \"a.example/x:1\"\n", "env.qa.components[0].name", "is required: it names the component that the environment changes; the service has api, db", "[[env.qa.components]]"},
+		{"components that are no tables", "[env.qa]\ncomponents = \"api\"\n", "env.qa.components", `must be an array of tables, each under its own [[env.qa.components]]`, "components = \"api\""},
+		{"a bad image", "[[env.qa.components]]\nname = \"db\"\nimage = \"x\"\n", "env.qa.components[0].image", `"x" must begin with the host of its image registry, as in "docker.io/library/x"`, `image = "x"`},
+		{"a wrong type", "[env.qa]\nnode = 3\n", "env.qa.node", "must be a string, not an integer", "node = 3"},
+		{"a bad route that is added", "[[env.qa.components]]\nname = \"db\"\n[[env.qa.components.routes]]\nname = \"sql\"\nport = 99999\n", "env.qa.components[0].routes[0].port", "must be between 1 and 65535", "port = 99999"},
+		{"a name", "[env.qa]\nname = \"x\"\n", "env.qa.name", "must be left out: the service is shop-qa in this environment", `name = "x"`},
+		{"a bad name", "[env.QA]\nnode = \"orion\"\n", "env.QA", `makes the service "shop-QA", whose name must be a DNS label: at most 63 of a-z, 0-9 and inner -`, "[env.QA]"},
+		{"what it inherits", "[[env.qa.components]]\nname = \"db\"\nnetwork = \"none\"\nports = [\"1:1\"]\n", "env.qa.components[0].network", `"none" cannot publish the routes and ports`, `network = "none"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := settings + test.added
+			found := problems(t, text)
+			require.Len(t, found, 1, found)
+			require.Equal(t, test.key, found[0].Key)
+			require.Equal(t, test.message, found[0].Message)
+			require.Equal(t, lineOf(t, text, test.at), found[0].Line)
+		})
+	}
+}
+
+func TestAMistakeOfTheDefinitionIsReportedOnce(t *testing.T) {
+	text := strings.Replace(settings, `image = "docker.io/library/postgres:17"`, `image = "postgres"`, 1)
+	require.Len(t, problems(t, text), 1)
+
+	text = strings.Replace(settings, "[[components]]\nname = \"db\"", "[[components]]\nname = \"db\"\nnode = \"x_y\"", 1)
+	require.Len(t, problems(t, text), 1)
+}
+
+func TestAnEnvironmentWritesToNoDirectoryThatItInherits(t *testing.T) {
+	text := strings.Replace(settings, "shop-cache:/cache", "/srv/shop:/data", 1)
+	found := problems(t, text)
+	require.Len(t, found, 1, "staging is on another node")
+	require.Equal(t, "components[0].volumes", found[0].Key)
+	require.Equal(t, "in environment test component api would write to /srv/shop on node rift, as the service itself does: "+
+		"give it other volumes in [[env.test.components]], or the same ones if that is meant", found[0].Message)
+
+	same := text + "[[env.test.components]]\nname = \"api\"\nvolumes = [\"/srv/shop:/data\"]\n"
+	require.Len(t, inEnvironments(t, same), 3)
+	require.Len(t, inEnvironments(t, strings.Replace(settings, "shop-cache:/cache", "/run/podman.sock:/run/podman.sock", 1)), 3)
+}
+
+func TestTooManyEnvironmentsAreRefused(t *testing.T) {
+	text := settings
+	for _, c := range "abcdefghijklmnopqrst" {
+		text += "[env." + string(c) + "]\n"
+	}
+	found := problems(t, text)
+	require.Len(t, found, 1)
+	require.Equal(t, "has 22 environments; the limit is 20", found[0].Message)
+}
+
+func TestADirectoryFindsEnvironments(t *testing.T) {
+	d := read(t, directory(t, map[string]string{"shop.toml": settings, "blog.toml": definition("blog", "web")}))
+	s, err := d.FindIn("shop", "staging")
+	require.NoError(t, err)
+	require.Equal(t, "shop-staging", s.Name)
+	s, err = d.Find("shop-staging")
+	require.NoError(t, err)
+	require.Equal(t, "orion", s.Node)
+	_, err = d.FindIn("shop", "stagin")
+	require.EqualError(t, err, "service shop has no environment stagin: it has staging, test")
+	_, err = d.FindIn("blog", "staging")
+	require.EqualError(t, err, "service blog has no environment staging: [env.staging] would define it")
+	_, err = d.FindIn("shop-staging", "test")
+	require.Error(t, err)
+	services, err := d.Environment("staging")
+	require.NoError(t, err)
+	require.Len(t, services, 1)
+	_, err = d.Environment("prod")
+	require.EqualError(t, err, "no definition has the environment prod: they have staging, test")
+	base, found := d.Services()
+	require.Empty(t, found)
+	require.Len(t, base, 2)
+}
+
+func TestAnEnvironmentCannotHaveTheNameOfAService(t *testing.T) {
+	dir := directory(t, map[string]string{"shop.toml": settings, "other.toml": definition("shop-staging", "web")})
+	d := read(t, dir)
+	for _, find := range []func() (*servicedef.Service, error){
+		func() (*servicedef.Service, error) { return d.Find("shop-staging") },
+		func() (*servicedef.Service, error) { return d.FindIn("shop", "staging") },
+	} {
+		_, err := find()
+		require.ErrorContains(t, err, "also defines service shop-staging")
+	}
+	_, found := d.Services()
+	require.Len(t, found, 2)
+	require.Equal(t, "env.staging", found[1].Key)
+	require.Equal(t, filepath.Join(dir, "other.toml")+" also defines service shop-staging", found[1].Message)
+}
+
+func TestCollisionsBetweenEnvironmentsHaveTheirLines(t *testing.T) {
+	text := settings + `[[env.test.components]]
+name = "db"
+ports = ["5432:5432"]
+[[env.staging.components]]
+name = "db"
+node = "rift"
+ports = ["5432:5432"]
+`
+	dir := directory(t, map[string]string{"shop.toml": text})
+	all, err := servicedef.LoadAll(filepath.Join(dir, "shop.toml"))
+	require.NoError(t, err)
+	var found servicedef.Errors
+	require.ErrorAs(t, servicedef.PortCollisions(all), &found)
+	require.Len(t, found, 1)
+	require.Equal(t, "env.test.components[0].ports[0]", found[0].Key)
+	require.Equal(t, lineOf(t, text, "ports = ["), found[0].Line)
+	require.ErrorAs(t, servicedef.EndpointCollisions(all), &found)
+	require.Equal(t, "components[0].routes[0]", found[0].Key)
+	require.Contains(t, found[0].Message, "shop.example:443 is claimed by service shop")
+}

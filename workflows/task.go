@@ -1,0 +1,58 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// runTask runs a task on a node to its end. A node that is away is waited for until left
+// has passed: beside that, the task has its own timeout. A result is how the task has
+// ended, whatever that is; an error means that this is not known, and that the task may
+// still run. EndTask ends it then. The container stays until removeTask, which comes
+// after the result is recorded.
+func runTask(ctx workflow.Context, name string, task activities.TaskSpec, left time.Duration) (fleet.TaskResult, error) {
+	var started activities.StartTaskResult
+	start := nodeStep(ctx, name, task.Name+": start on "+name, left)
+	if err := workflow.ExecuteActivity(start, node.StartTask, task).Get(ctx, &started); err != nil {
+		return fleet.TaskResult{}, err
+	}
+	var result fleet.TaskResult
+	await := nodeStep(ctx, name, task.Name+": run", taskTime(task)+left)
+	err := workflow.ExecuteActivity(await, node.AwaitTask, task).Get(ctx, &result)
+	return result.Checked(), err
+}
+
+// taskTime bounds what a task takes on a node that answers.
+func taskTime(task activities.TaskSpec) time.Duration {
+	if task.Timeout == 0 {
+		return unlimitedTask
+	}
+	return time.Duration(task.Timeout) + time.Duration(task.Component.Definition.StopTimeout) + stopTime
+}
+
+// unlimitedTask is how long a task without a timeout is waited for.
+const unlimitedTask = 365 * 24 * time.Hour
+
+// endTask ends a task within its stop timeout, whether it was started or not: nothing
+// starts it after that. Ctx is one that is not cancelled.
+func endTask(ctx workflow.Context, name string, task activities.TaskSpec) (fleet.TaskResult, error) {
+	var result fleet.TaskResult
+	step := nodeStep(ctx, name, task.Name+": stop on "+name, undoTimeout+time.Duration(task.Component.Definition.StopTimeout))
+	err := workflow.ExecuteActivity(step, node.StopTask, task).Get(ctx, &result)
+	return result.Checked(), err
+}
+
+// removeTask removes the container of a task whose result is recorded.
+func removeTask(ctx workflow.Context, name string, task activities.TaskSpec) error {
+	step := nodeStep(ctx, name, task.Name+": remove its container", undoTimeout)
+	return workflow.ExecuteActivity(step, node.RemoveTask, task).Get(ctx, nil)
+}
+
+// recordTask records a task and how it stands. A left of 0 is without a deadline.
+func recordTask(ctx workflow.Context, left time.Duration, r fleet.TaskRecord) error {
+	return sendControl(ctx, "record "+r.Name+": "+string(r.State), left, control.RecordTask, r)
+}
