@@ -65,10 +65,30 @@ func (s Service) Resolved(sources map[string]Source) Service {
 	return s
 }
 
+// Sourced returns the service with the sources of two definitions: its components have
+// images of both.
+func (s Service) Sourced(former, newer Service) Service {
+	s.Sources = nil
+	for _, c := range s.Components {
+		source := newer.Source(c.Image)
+		if source == nil {
+			source = former.Source(c.Image)
+		}
+		if source == nil {
+			continue
+		}
+		if s.Sources == nil {
+			s.Sources = map[string]Source{}
+		}
+		s.Sources[ImageName(c.Image)] = *source
+	}
+	return s
+}
+
 // Source returns where the image of a component comes from; nil if that is not known.
 func (s Service) Source(image string) *Source {
 	source, found := s.Sources[ImageName(image)]
-	if !found {
+	if !found || len(source.Hash) < len(sampleTag) || !strings.Contains(image, source.Hash[:len(sampleTag)]) {
 		return nil
 	}
 	return &source

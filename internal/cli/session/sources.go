@@ -59,6 +59,10 @@ func (s *Session) Resolve(ctx context.Context, cfg *config.Config, definition se
 	found := map[string]servicedef.Source{}
 	for i, image := range images {
 		found[servicedef.ImageName(image)] = read[i].Source
+		if read[i].Dirty {
+			s.Say("%s: the sources of %s differ from commit %.12s: the tag is that of their content",
+				definition.Name, servicedef.ImageName(image), read[i].Commit)
+		}
 	}
 	return definition.Resolved(found), nil
 }
