@@ -108,7 +108,7 @@ bench-short: setup $(RUN_TOOLS) build ## measure less, and fail only where somet
 	@$(BENCH) -short -slack 2 -run '$(JUDGED)' -out bin/bench $(BENCHFLAGS)
 
 .PHONY: bench-edge
-bench-edge: build bin/caddy ## measure mcp-edge beside plain Caddy, nginx and HAProxy; write bench/edge.json and docs/performance.md
+bench-edge: setup $(RUN_TOOLS) build bin/caddy ## measure mcp-edge beside plain Caddy, nginx and HAProxy; write bench/edge.json and docs/performance.md
 	@cd edge && go run ./bench -out ../bench/edge.json -page ../docs/performance.md $(BENCHFLAGS)
 
 .PHONY: sizing
@@ -131,7 +131,7 @@ microbench: setup bin/benchstat ## run the Go benchmarks COUNT times, and compar
 CRASH_TIME ?= 1h
 
 .PHONY: crash
-crash: setup $(RUN_TOOLS) build ## run the crash matrix for CRASH_TIME, and write docs/reliability.md
+crash: setup $(RUN_TOOLS) $(EDGE_TOOLS) ## run the crash matrix for CRASH_TIME, and write docs/reliability.md
 	@go test ./test/crash -v -count=1 -timeout 0 -full -rigs=8 -for=$(CRASH_TIME) -report=$(CURDIR)/docs/reliability.md
 
 # The next set of recorded histories.

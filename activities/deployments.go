@@ -66,7 +66,8 @@ func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fl
 // a predecessor, and may let its ports rest.
 func (a *Control) FinishDeployment(ctx context.Context, in fleet.FinishRequest) error {
 	in.PortRest, in.Destinations = a.PortRest, slices.Sorted(maps.Keys(a.Alerts))
-	in.Events = watch.NotRetired(in.Service, in.NotRetired, time.Now())
+	now := time.Now()
+	in.Events = append(watch.NotRetired(in.Service, in.NotRetired, now), watch.StepsFailed(in.Service, in.FailedSteps, now)...)
 	return a.Registry.FinishDeployment(ctx, in)
 }
 

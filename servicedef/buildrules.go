@@ -25,27 +25,33 @@ var (
 	labelName    = pattern(`^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$`)
 )
 
-// build checks that each entry of [build.images] belongs to a component and that
+// build checks that each entry of [build.images] belongs to a component or a step, that
 // its files are in the workspace, and that each {git} has an entry.
 func (r *report) build(s *Service) {
 	var used []string
-	for i, c := range s.Components {
-		name := ImageName(c.Image)
+	uses := func(key, image string) {
+		name := ImageName(image)
 		used = append(used, name)
 		_, built := s.Build.Images[name]
-		if built && pinned(c.Image) {
-			r.add(componentKey(i, "image"),
-				"must have a tag and no digest, because [build.images] builds it, and a build cannot choose its digest")
+		if built && pinned(image) {
+			r.add(key, "must have a tag and no digest, because [build.images] builds it, and a build cannot choose its digest")
 		}
-		if !built && HasGit(c.Image) {
-			r.add(componentKey(i, "image"),
-				"has a tag of %s, which is the hash of an image's sources: [build.images] must say how %s is built", GitTag, name)
+		if !built && HasGit(image) {
+			r.add(key, "has a tag of %s, which is the hash of an image's sources: [build.images] must say how %s is built", GitTag, name)
+		}
+	}
+	for i, c := range s.Components {
+		uses(componentKey(i, "image"), c.Image)
+	}
+	for i, step := range s.Steps {
+		if step.Image != "" {
+			uses(stepKey(i, "image"), step.Image)
 		}
 	}
 	for name, b := range s.Build.Images {
 		key := joinKey("build.images", name)
 		if !slices.Contains(used, name) {
-			r.add(key, "no component uses an image of this name%s", didYouMean(name, used))
+			r.add(key, "no component and no step uses an image of this name%s", didYouMean(name, used))
 		}
 		r.imageBuild(key, s, b)
 	}

@@ -39,16 +39,8 @@ func (r *report) component(key string, c Component) {
 	r.order(at("order"), c)
 	r.limits(key, c)
 	r.health(at("health"), c)
+	r.user(at("user"), c.User)
 	r.container(key, c)
-	if strings.ContainsAny(c.User, " \t\r\n") {
-		r.add(at("user"), "must not contain spaces, unlike %q", c.User)
-	}
-	for id := range strings.SplitSeq(c.User, ":") {
-		if n, err := strconv.ParseUint(id, 10, 64); errors.Is(err, strconv.ErrRange) || err == nil && n > maxID {
-			r.add(at("user"), "must have ids from 0 to %d, unlike %q", maxID, c.User)
-			break
-		}
-	}
 	if !restartPolicy().MatchString(c.Restart) {
 		r.add(at("restart"), `must be "no", "on-failure", "on-failure:3", "always" or "unless-stopped", not %q`, c.Restart)
 	}
@@ -57,6 +49,18 @@ func (r *report) component(key string, c Component) {
 	}
 	if c.Drain < 0 {
 		r.add(at("drain"), "must not be negative")
+	}
+}
+
+func (r *report) user(key, user string) {
+	if strings.ContainsAny(user, " \t\r\n") {
+		r.add(key, "must not contain spaces, unlike %q", user)
+	}
+	for id := range strings.SplitSeq(user, ":") {
+		if n, err := strconv.ParseUint(id, 10, 64); errors.Is(err, strconv.ErrRange) || err == nil && n > maxID {
+			r.add(key, "must have ids from 0 to %d, unlike %q", maxID, user)
+			break
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ func (s *Service) setDefaults(text map[string]any) {
 		s.Components[i].setDefaults(s.Node, element(text, "components", i))
 		s.Components[i].addEnv(s.Env)
 	}
+	for i := range s.Steps {
+		s.Steps[i].setDefaults(element(text, KeySteps, i))
+	}
 }
 
 func (c *Component) setDefaults(node string, text map[string]any) {

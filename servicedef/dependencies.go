@@ -16,12 +16,20 @@ func (r *report) dependencies(s *Service) {
 			switch {
 			case name == c.Name:
 				r.add(elementKey(key, j), "%s cannot depend on itself", name)
+			case s.runsBefore(name):
 			case !slices.Contains(names, name):
 				r.add(elementKey(key, j), "the service has no component %q%s", name, didYouMean(name, names))
 			}
 		}
 	}
 	r.cycles(s)
+}
+
+// runsBefore reports whether a name is that of a step that runs before the start, which
+// is done before any component starts that it does not depend on.
+func (s *Service) runsBefore(name string) bool {
+	step, found := s.Step(name)
+	return found && step.When == StepBefore
 }
 
 // cycles reports each cycle once, at the component that closes it.

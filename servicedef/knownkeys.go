@@ -37,7 +37,7 @@ func (c Component) ForNode() Component {
 
 // UnknownKeys returns those of keys that no component of this version of mcp has.
 func UnknownKeys(keys []string) (unknown []string) {
-	known := map[string]bool{}
+	known := map[string]bool{KeySteps: true}
 	all := reflect.ValueOf(Component{
 		Routes: make([]Route, 1), Secrets: []Secret{{Target: "x"}}, Container: Container{Files: make([]File, 1)},
 	})

@@ -90,5 +90,9 @@ func (s Service) ValidateNames() error {
 		r.label(componentKey(i, "name"), c.Name)
 		r.hostname(componentKey(i, "node"), c.Node)
 	}
+	for i, step := range s.Steps {
+		r.label(stepKey(i, "name"), step.Name)
+		r.hostname(stepKey(i, "node"), s.StepComponent(step).Node)
+	}
 	return r.problems.orNil()
 }

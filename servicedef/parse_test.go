@@ -116,7 +116,7 @@ func TestTheExampleIsValidAndShowsEveryKey(t *testing.T) {
 	text, err := os.ReadFile("../docs/service.example.toml")
 	require.NoError(t, err)
 	for _, key := range tomlKeys(servicedef.Service{}, servicedef.Build{}, servicedef.ImageBuild{}, servicedef.Component{}, servicedef.Health{}, servicedef.Route{},
-		servicedef.File{}, servicedef.Secret{}) {
+		servicedef.File{}, servicedef.Secret{}, servicedef.Step{}) {
 		require.Regexp(t, `(?m)^(# )?`+key+` += |^\[+(components\.|build\.)?`+key+`\]`, string(text), key)
 	}
 }

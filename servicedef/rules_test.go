@@ -278,7 +278,7 @@ components = [
 func TestAnImageToBuildMayHaveTwoMistakes(t *testing.T) {
 	found := problems(t, edit(t, `shop-api = "C`, `unused = "/C`))
 	require.Len(t, found, 2)
-	for i, want := range []string{"no component uses an image of this name", "stay in it"} {
+	for i, want := range []string{"no component and no step uses an image of this name", "stay in it"} {
 		require.Equal(t, "build.images.unused", found[i].Key)
 		require.Contains(t, found[i].Message, want)
 	}

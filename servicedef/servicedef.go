@@ -28,6 +28,8 @@ type Service struct {
 	// Sources are where the images come from whose tags git gives, by their names in
 	// Build.Images. The command line finds them.
 	Sources map[string]Source `toml:"-" json:"sources,omitempty"`
+	// Steps are the programs that each deployment runs once, in the file's order.
+	Steps []Step `toml:"steps" json:"steps,omitempty"`
 	// File is the file that the definition was read from; "" if there is none.
 	File string `toml:"-" json:"file,omitempty"`
 }

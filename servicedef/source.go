@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -41,26 +42,43 @@ func (s Source) Short() string {
 }
 
 // NeedsGit reports whether an image of the service has a tag that has to be resolved.
-func (s Service) NeedsGit() bool {
-	for _, c := range s.Components {
-		if HasGit(c.Image) {
-			return true
+func (s Service) NeedsGit() bool { return len(s.GitImages()) > 0 }
+
+// GitImages returns the references whose tags have to be resolved, one for each name in
+// [build.images].
+func (s Service) GitImages() []string {
+	var images []string
+	seen := map[string]bool{}
+	add := func(image string) {
+		if name := ImageName(image); HasGit(image) && !seen[name] {
+			seen[name] = true
+			images = append(images, image)
 		}
 	}
-	return false
+	for _, c := range s.Components {
+		add(c.Image)
+	}
+	for _, step := range s.Steps {
+		add(step.Image)
+	}
+	return images
 }
 
 // Resolved returns the service with the tags that git gives its images. Sources are those
 // of the images whose references have GitTag, by their names in [build.images].
 func (s Service) Resolved(sources map[string]Source) Service {
-	components := make([]Component, len(s.Components))
-	copy(components, s.Components)
-	for i, c := range components {
-		if source, found := sources[ImageName(c.Image)]; found && HasGit(c.Image) {
-			components[i].Image = strings.ReplaceAll(c.Image, GitTag, source.Hash[:len(sampleTag)])
+	resolve := func(image *string) {
+		if source, found := sources[ImageName(*image)]; found && HasGit(*image) {
+			*image = strings.ReplaceAll(*image, GitTag, source.Hash[:len(sampleTag)])
 		}
 	}
-	s.Components = components
+	s.Components, s.Steps = slices.Clone(s.Components), slices.Clone(s.Steps)
+	for i := range s.Components {
+		resolve(&s.Components[i].Image)
+	}
+	for i := range s.Steps {
+		resolve(&s.Steps[i].Image)
+	}
 	s.Sources = maps.Clone(sources)
 	return s
 }
@@ -69,18 +87,24 @@ func (s Service) Resolved(sources map[string]Source) Service {
 // images of both.
 func (s Service) Sourced(former, newer Service) Service {
 	s.Sources = nil
-	for _, c := range s.Components {
-		source := newer.Source(c.Image)
+	add := func(image string) {
+		source := newer.Source(image)
 		if source == nil {
-			source = former.Source(c.Image)
+			source = former.Source(image)
 		}
 		if source == nil {
-			continue
+			return
 		}
 		if s.Sources == nil {
 			s.Sources = map[string]Source{}
 		}
-		s.Sources[ImageName(c.Image)] = *source
+		s.Sources[ImageName(image)] = *source
+	}
+	for _, c := range s.Components {
+		add(c.Image)
+	}
+	for _, step := range s.Steps {
+		add(step.Image)
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -30,6 +31,12 @@ func declareMetrics(t *telemetry.Telemetry) {
 		Name:   workflows.MetricBuilds + "_total",
 		Help:   "Builds of images that have ended, on any builder.",
 		Labels: []telemetry.Label{outcome(string(workflows.Succeeded), string(workflows.Failed), string(workflows.Cancelled))},
+	})
+	t.DeclareCounter(telemetry.Metric{
+		Name: workflows.MetricSteps + "_total",
+		Help: "Runs of steps of deployments that have ended.",
+		Labels: []telemetry.Label{outcome(string(fleet.TaskSucceeded), string(fleet.TaskFailed), string(fleet.TaskTimedOut),
+			string(fleet.TaskStopped), string(fleet.TaskLost))},
 	})
 	t.DeclareCounter(telemetry.Metric{
 		Name:   workflows.MetricUndos + "_total",

@@ -88,7 +88,7 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 // buildAll makes each image that is missing, side by side.
 func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildResult) error {
 	g := newGroup(ctx)
-	for _, image := range wantedImages(in.Definition, nil) {
+	for _, image := range allImages(in.Definition) {
 		_, ours := in.Definition.ImageBuild(image)
 		if !ours || len(in.Images) > 0 && !slices.Contains(in.Images, servicedef.ImageName(image)) {
 			continue

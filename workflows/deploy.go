@@ -6,7 +6,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
 )
 
 // Deploy runs a deployment: it brings a service to what the verb asks for, or puts
@@ -72,6 +71,9 @@ func (d *deploy) run(ctx workflow.Context) error {
 	if err := d.cutOver(forward); err != nil {
 		return err
 	}
+	if err := d.tryOut(ctx); err != nil {
+		return err
+	}
 	if err := d.commit(forward); err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func (d *deploy) complete(ctx workflow.Context) error {
 		return err
 	}
 	// The deploy is found by its nodes, which the client did not know.
-	required, optional := plan.NodesOf(d.desired, release)
+	required, optional := d.nodesOf(release)
 	if nodes := slices.Concat(required, optional); len(nodes) > 0 {
 		return workflow.UpsertTypedSearchAttributes(ctx, SearchNode.ValueSet(nodes))
 	}

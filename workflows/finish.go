@@ -76,7 +76,7 @@ func (d *deploy) record(ctx workflow.Context) {
 	request := fleet.FinishRequest{
 		Service: r.Service, Deployment: d.number, Run: d.runID, Outcome: string(r.Outcome),
 		Undone: r.Undone, Dirty: r.Dirty, Nodes: d.touched(), Answered: workflow.DeterministicKeys(d.answered), ReleasePorts: d.restPorts,
-		NotRetired: d.notRetired,
+		NotRetired: d.notRetired, FailedSteps: d.failedSteps,
 	}
 	if r.Error != nil {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message

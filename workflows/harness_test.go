@@ -87,6 +87,8 @@ type harness struct {
 	// nextPort is the port that is handed out next.
 	nextPort int
 	edges    fakeEdges
+	// ends are the results of the tasks to come.
+	ends []fleet.TaskResult
 }
 
 func newHarness(t *testing.T) *harness {
@@ -111,6 +113,7 @@ func newHarness(t *testing.T) *harness {
 	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}}})
 	s.register()
 	s.registerEdges()
+	s.registerTasks()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,

@@ -23,6 +23,17 @@ func wantedImages(definition servicedef.Service, only []string) []string {
 	return images
 }
 
+// allImages are the distinct images of the components and the steps of a definition.
+func allImages(definition servicedef.Service) []string {
+	images := wantedImages(definition, nil)
+	for _, image := range definition.StepImages(definition.Steps) {
+		if !slices.Contains(images, image) {
+			images = append(images, image)
+		}
+	}
+	return images
+}
+
 // findImage asks the image registry for one image.
 func findImage(ctx workflow.Context, image string, left time.Duration) workflow.Future {
 	return workflow.ExecuteActivity(controlStep(ctx, "look for "+image, left), control.ImageExists,

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // Metrics of workflows. They go through the SDK, so that a replay counts nothing
@@ -15,6 +17,7 @@ const (
 	MetricDeployTime = "mcp_deploy"
 	MetricBuilds     = "mcp_builds"
 	MetricUndos      = "mcp_undos"
+	MetricSteps      = "mcp_steps"
 )
 
 // Labels of these metrics. None is the name of a service: there are many, and they
@@ -42,6 +45,11 @@ func countDeploy(ctx workflow.Context, verb Verb, r *Result, elapsed time.Durati
 	count(ctx, MetricDeploys, map[string]string{
 		LabelVerb: string(verb), LabelOutcome: string(r.Outcome), LabelDirty: strconv.FormatBool(r.Dirty),
 	})
+}
+
+// countStep counts a run of a step that has ended.
+func countStep(ctx workflow.Context, state fleet.TaskState) {
+	count(ctx, MetricSteps, map[string]string{LabelOutcome: string(state)})
 }
 
 // countBuild counts a build that has ended, with all its attempts.

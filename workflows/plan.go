@@ -89,6 +89,7 @@ func (d *deploy) decide(ctx workflow.Context) error {
 	made, err := plan.Make(plan.Input{
 		Desired: d.desired, Only: d.only, Given: d.given(), Force: d.in.Force || d.verb.replaces, Held: held,
 		Holders: d.holders, Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
+		Steps: d.steps(),
 	})
 	if err != nil {
 		return planFault(err)

@@ -159,6 +159,9 @@ type HistoryInput struct {
 	Service string `json:"service"`
 	// Limit is how many of the newest to read; 0 for all.
 	Limit int `json:"limit,omitempty"`
+	// Steps is the number of the deployment whose steps to read, with their output; 0 for
+	// none.
+	Steps int `json:"steps,omitempty"`
 	// Wait is how long to wait for what is down; 0 for a few seconds.
 	Wait time.Duration `json:"wait,omitempty"`
 }
@@ -168,6 +171,8 @@ type HistoryResult struct {
 	// Release is the number of the deployment that runs; 0 if none does.
 	Release     int                      `json:"release"`
 	Deployments []fleet.DeploymentRecord `json:"deployments"`
+	// Steps are the runs of the steps of the deployment that was asked for, oldest first.
+	Steps []StepRun `json:"steps,omitempty"`
 }
 
 // History reads the deployments of a service, newest first.
@@ -184,7 +189,13 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 	if deployments == nil {
 		deployments = []fleet.DeploymentRecord{}
 	}
-	return &HistoryResult{Release: release.Number, Deployments: deployments}, nil
+	result := &HistoryResult{Release: release.Number, Deployments: deployments}
+	if in.Steps > 0 {
+		if result.Steps, err = stepRuns(ctx, in); err != nil {
+			return nil, readFailure(err)
+		}
+	}
+	return result, nil
 }
 
 // SnapshotInput names a former release.

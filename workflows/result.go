@@ -34,6 +34,8 @@ type Result struct {
 	Undone     []string          `json:"undone,omitempty"`
 	Error      *fault.Error      `json:"error,omitempty"`
 	Components []ComponentResult `json:"components"`
+	// Steps are the runs of the definition's steps, in their order.
+	Steps []StepResult `json:"steps,omitempty"`
 	// Left are containers that an adopt has not taken over, and why.
 	Left []string `json:"left,omitempty"`
 	// URLs are those at which edges serve the service.
@@ -76,6 +78,15 @@ type ComponentResult struct {
 	Pushed  bool           `json:"pushed"`
 	Ports   map[string]int `json:"ports"`
 	Changes []plan.Change  `json:"changes,omitempty"`
+}
+
+// StepResult is how a run of a step has ended.
+type StepResult struct {
+	Name string `json:"name"`
+	Node string `json:"node"`
+	// Try counts its runs from 1.
+	Try int `json:"try"`
+	fleet.TaskResult
 }
 
 // PlanResult is what a deploy would do.

@@ -14,10 +14,33 @@ import (
 // was free has been taken.
 const portTries = 5
 
-// start runs the new containers beside the old ones, each wave when the one before
-// it is healthy.
+// start runs the steps that come first, each when what it depends on is healthy, and then
+// the other new containers.
 func (d *deploy) start(ctx workflow.Context) error {
-	for _, wave := range d.plan.Starts() {
+	started := map[string]bool{}
+	for _, step := range d.tasks(servicedef.StepBefore) {
+		needed := d.desired.StartsBefore(step)
+		if err := d.startThose(ctx, started, func(component string) bool { return needed[component] }); err != nil {
+			return err
+		}
+		if err := d.runStep(ctx, step); err != nil {
+			return err
+		}
+	}
+	return d.startThose(ctx, started, func(string) bool { return true })
+}
+
+// startThose runs new containers beside the old ones, each wave when the one before it is
+// healthy: those of the chosen components that are not started yet.
+func (d *deploy) startThose(ctx workflow.Context, started map[string]bool, chosen func(component string) bool) error {
+	for _, all := range d.plan.Starts() {
+		var wave []plan.Step
+		for _, step := range all {
+			if !started[step.Component] && chosen(step.Component) {
+				wave = append(wave, step)
+				started[step.Component] = true
+			}
+		}
 		if len(wave) == 0 {
 			continue
 		}

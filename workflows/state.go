@@ -76,6 +76,8 @@ type deploy struct {
 	stale     fleet.CommitResult
 	// notRetired are the nodes where predecessors remain.
 	notRetired []fleet.NotRetired
+	// failedSteps are those that the deploy has failed for.
+	failedSteps []fleet.FailedStep
 	// restPorts is set where the outcome releases the ports that the release does
 	// not use.
 	restPorts bool
@@ -162,7 +164,13 @@ func (d *deploy) neededImages() []string {
 	if !d.desired.Active || d.verb.digests == fromRelease || d.verb.digests == fromNowhere {
 		return nil
 	}
-	return wantedImages(d.desired, d.only)
+	images := wantedImages(d.desired, d.only)
+	for _, image := range d.desired.StepImages(d.steps()) {
+		if !slices.Contains(images, image) {
+			images = append(images, image)
+		}
+	}
+	return images
 }
 
 // longestStop bounds how long a container may take to stop: the longest stop timeout

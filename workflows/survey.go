@@ -66,7 +66,7 @@ func (d *deploy) renumber(ctx workflow.Context) error {
 // surveyNodes surveys the nodes. One that the definition names must answer; one
 // that only holds what is to be removed need not, whatever keeps it from that.
 func (d *deploy) surveyNodes(g *group) {
-	required, optional := plan.NodesOf(d.desired, d.release)
+	required, optional := d.nodesOf(d.release)
 	for _, name := range required {
 		d.surveyNode(g, name, d.left(g.ctx), func(err error) error { return nodeFault(err, name) })
 	}
@@ -121,7 +121,7 @@ func lacksOf(found activities.SurveyResult) map[string][]plan.Lack {
 // answered, and those that had something before. A node that never answered was never
 // touched.
 func (d *deploy) touched() []string {
-	required, optional := plan.NodesOf(d.desired, d.release)
+	required, optional := d.nodesOf(d.release)
 	_, before := plan.NodesOf(servicedef.Service{}, d.release)
 	nodes := append([]string{}, optional...)
 	for _, name := range required {
@@ -167,6 +167,15 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 			routes += len(c.Routes)
 			in.Secrets = append(in.Secrets, c.SecretNames()...)
 			in.Keys = append(in.Keys, c.Keys()...)
+			if wanted, some := c.Demands(); some {
+				in.Wanted = append(in.Wanted, wanted)
+			}
+		}
+	}
+	for _, step := range d.steps() {
+		if c := d.desired.StepComponent(step); c.Node == name {
+			in.Secrets = append(in.Secrets, c.SecretNames()...)
+			in.Keys = append(in.Keys, append(c.Keys(), servicedef.KeySteps)...)
 			if wanted, some := c.Demands(); some {
 				in.Wanted = append(in.Wanted, wanted)
 			}

@@ -53,6 +53,8 @@ type verb struct {
 	digests digestSource
 	// replaces is set where containers that have not changed are replaced, too.
 	replaces bool
+	// runs reports whether the deployment runs a step of the definition; nil for none.
+	runs func(servicedef.Step) bool
 	// adopts is set where the deployment takes over running containers instead of
 	// following a plan.
 	adopts bool
@@ -89,8 +91,8 @@ const (
 
 // verbs is the table of verbs.
 var verbs = []verb{
-	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry},
-	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput},
+	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, runs: everyStep},
+	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput, runs: rollbackStep},
 	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, alias: VerbRollback},
 	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true},
 	{word: VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
@@ -98,6 +100,10 @@ var verbs = []verb{
 	{word: VerbStart, participle: "started", reads: true, define: started, digests: fromRelease, repeats: true},
 	{word: VerbRestart, participle: "restarted", reads: true, define: restarted, digests: fromRelease, replaces: true, repeats: true},
 }
+
+func everyStep(servicedef.Step) bool { return true }
+
+func rollbackStep(step servicedef.Step) bool { return step.Rollback }
 
 // find finds a verb's row.
 func (v Verb) find() (verb, error) {

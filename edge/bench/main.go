@@ -23,14 +23,27 @@ type options struct {
 	time    time.Duration
 	hosts   []int
 	schemes []string
+	mcp     string
+	deploys bool
 	out     string
 	page    string
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "serve" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		if err := serve(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.edge, "edge", "../bin/mcp-edge", "the `program` to measure")
 	flag.StringVar(&o.caddy, "caddy", "../bin/caddy", "the `program` to compare it with")
+	flag.StringVar(&o.mcp, "mcp", "../bin/mcp", "the `program` that deploys")
+	flag.BoolVar(&o.deploys, "deploys", true, "measure the latency during deploys, too")
 	flag.IntVar(&o.rounds, "rounds", 10, "how many rounds to measure")
 	flag.DurationVar(&o.time, "time", 4*time.Second, "how long each proxy is loaded in a round")
 	hosts := flag.String("hosts", "1,100,1000", "how many hostnames to serve, in `list`s of rows")
@@ -80,7 +93,15 @@ func run(o options) error {
 		rows = append(rows, measured...)
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.Scheme, b.Scheme) })
-	return write(o, rows)
+	var d *deploying
+	if o.deploys {
+		measured, err := measureDeploys(ctx, o, filepath.Join(dir, "platform"))
+		if err != nil {
+			return fmt.Errorf("during deploys: %w", err)
+		}
+		d = &measured
+	}
+	return write(o, figures{rows, d})
 }
 
 // measure starts every proxy with n hostnames, and loads one after another, round by

@@ -22,6 +22,19 @@ type proxy struct {
 // address returns where the proxy listens.
 func (p proxy) address(scheme string) string { return fmt.Sprintf("127.0.0.1:%d", p.ports[scheme]) }
 
+// newProxy chooses ports for a proxy.
+func newProxy(name string) (proxy, error) {
+	p := proxy{name: name, ports: map[string]int{}}
+	for _, scheme := range []string{"http", "https"} {
+		port, err := freePort()
+		if err != nil {
+			return p, err
+		}
+		p.ports[scheme] = port
+	}
+	return p, nil
+}
+
 // startProxies starts every proxy.
 func (s *site) startProxies(ctx context.Context, o options) ([]proxy, error) {
 	var proxies []proxy
@@ -34,13 +47,9 @@ func (s *site) startProxies(ctx context.Context, o options) ([]proxy, error) {
 		{nginx, s.startNginxProxy},
 		{haproxy, s.startHAProxy},
 	} {
-		p := proxy{name: starter.name, ports: map[string]int{}}
-		for _, scheme := range []string{"http", "https"} {
-			port, err := freePort()
-			if err != nil {
-				return nil, err
-			}
-			p.ports[scheme] = port
+		p, err := newProxy(starter.name)
+		if err != nil {
+			return nil, err
 		}
 		if err := starter.start(ctx, p); err != nil {
 			return nil, fmt.Errorf("start %s: %w", p.name, err)
@@ -48,6 +57,21 @@ func (s *site) startProxies(ctx context.Context, o options) ([]proxy, error) {
 		proxies = append(proxies, p)
 	}
 	return proxies, nil
+}
+
+// startCaddyAlone starts Caddy without another proxy beside it.
+func (s *site) startCaddyAlone(ctx context.Context, program string) (proxy, error) {
+	p, err := newProxy(caddy)
+	if err != nil {
+		return p, err
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return p, err
+	}
+	if err := s.writeCertificate(); err != nil {
+		return p, err
+	}
+	return p, s.startCaddy(ctx, program, p)
 }
 
 // startCaddy starts Caddy: each hostname has a route with a static upstream.

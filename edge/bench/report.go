@@ -40,10 +40,16 @@ type row struct {
 	P99       map[string]samples `json:"p99_ms"`
 }
 
+// figures are all that was measured. Deploys is nil if they were left out.
+type figures struct {
+	Rows    []row      `json:"rows"`
+	Deploys *deploying `json:"during_deploys,omitempty"`
+}
+
 // write writes the figures where the options say, and the table to the standard output.
-func write(o options, rows []row) error {
+func write(o options, f figures) error {
 	if o.out != "" {
-		text, err := json.MarshalIndent(rows, "", "  ")
+		text, err := json.MarshalIndent(f, "", "  ")
 		if err != nil {
 			return err
 		}
@@ -51,7 +57,10 @@ func write(o options, rows []row) error {
 			return err
 		}
 	}
-	t := table(rows, o)
+	t := table(f.Rows, o)
+	if f.Deploys != nil {
+		t += f.Deploys.text()
+	}
 	fmt.Print(t)
 	if o.page == "" {
 		return nil
@@ -73,6 +82,12 @@ func table(rows []row, o options) string {
 		fmt.Fprintf(&t, " %.2f | %.2f |\n", r.Rates[edge].median()/r.Rates[caddy].median(), r.P99[edge].median()/r.P99[caddy].median())
 	}
 	return t.String()
+}
+
+// text says in Markdown what was measured during deploys.
+func (d deploying) text() string {
+	return fmt.Sprintf("\nDuring a deploy, at %d requests a second over http (%.0f %% of what the slower of both sustains), medians of %d deploys: p99 %.1f ms through mcp-edge to the service that is deployed, %.1f ms through plain Caddy to one that is not, ratio %.2f. Of %d requests through mcp-edge %d failed, through Caddy %d.\n",
+		d.Rate, 100*shareOfSaturation, len(d.P99), d.P99.median(), d.CaddyP99.median(), d.P99.median()/d.CaddyP99.median(), d.Requests, d.Failures, d.CaddyLost)
 }
 
 // The marks between which the table stands in a page.

@@ -33,6 +33,7 @@ func readInfo() error {
 	var info struct {
 		Temporal      string `json:"temporal"`
 		ImageRegistry string `json:"image_registry"`
+		Podman        string `json:"podman"`
 		Edge          any    `json:"edge"`
 	}
 	if err := json.Unmarshal(text, &info); err != nil {
@@ -41,7 +42,7 @@ func readInfo() error {
 	if info.Edge != nil {
 		return errors.New("the platform has an edge of its own: the tests start theirs")
 	}
-	shared.temporal, shared.registry = info.Temporal, info.ImageRegistry
+	shared.temporal, shared.registry, shared.podman = info.Temporal, info.ImageRegistry, info.Podman
 	return nil
 }
 
@@ -52,6 +53,7 @@ type site struct {
 	name, data     string
 	config         string
 	address        string // on which it listens
+	more           string // of the table edge
 	https, metrics int
 	temporal       *link
 }
@@ -88,9 +90,10 @@ data    = %q
 listen  = %q
 ports   = {80 = %d, 443 = %d}
 metrics = "127.0.0.1:%d"
+%s
 [edge.acme]
 %s
-`, e.temporal.address, filepath.Join(shared.dir, ".mcp-dev", "machine"), e.name, e.data, e.address, http, e.https, e.metrics, acme), 0o600))
+`, e.temporal.address, filepath.Join(shared.dir, ".mcp-dev", "machine"), e.name, e.data, e.address, http, e.https, e.metrics, e.more, acme), 0o600))
 }
 
 // process is a running mcp-edge.

@@ -22,6 +22,7 @@ var shared struct {
 	mcp, edge string // the programs
 	temporal  string // its address
 	registry  string // the image registry's
+	podman    string // its socket
 }
 
 func TestMain(m *testing.M) {

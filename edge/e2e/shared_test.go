@@ -158,13 +158,13 @@ func (e *site) serial(host string) string {
 func TestEdgesShareCertificates(t *testing.T) {
 	const name = "127.0.0.9" // the address of the hostname
 	http, https := freePort(t), freePort(t)
-	authority := startPebble(t, http, https, name)
+	authority, acme := startPebble(t, http, https, name)
 	edges := map[string]*site{}
 	running := map[string]*process{}
 	begin := func(who, address string) {
 		e := newSite(t, who, "")
 		e.address, e.https = address, https
-		e.configure(http, authority.config)
+		e.configure(http, acme)
 		edges[who] = e
 		running[who] = e.start()
 		await(t, func() bool { return strings.Contains(running[who].said(), "not admitted yet") }, running[who].said)
@@ -201,7 +201,7 @@ func TestEdgesShareCertificates(t *testing.T) {
 	require.Equal(t, root("one"), root("two"), "clients trust one root")
 
 	t.Run("one that comes later has it without the authority", func(t *testing.T) {
-		authority.stop()
+		authority.Stop()
 		begin("three", "127.0.0.4")
 		serves("three", serial)
 		edges["three"].serves("cert.localhost", "hello")

@@ -1,24 +1,56 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // compressLeast is the length from which on compression is worth it.
 const compressLeast = 1 << 10
 
-// encoder compresses the body of one answer.
-type encoder struct{ gzip *gzip.Writer }
+// The codings of an answer, as headers name them.
+const (
+	codingGzip = "gzip"
+	codingZstd = "zstd"
+)
 
-var encoders = sync.Pool{New: func() any {
-	w, _ := gzip.NewWriterLevel(nil, 5) // which fails for an unknown level alone
-	return &encoder{w}
-}}
+// compressor is a writer of a coding.
+type compressor interface {
+	Write(data []byte) (int, error)
+	Flush() error
+	Close() error
+	Reset(to io.Writer)
+}
+
+// encoder compresses the body of one answer.
+type encoder struct {
+	compressor
+	pool *sync.Pool
+}
+
+// encoders are those that are free, by coding. What they compress is sent at once, so that
+// speed counts for more than size.
+var encoders = map[string]*sync.Pool{
+	codingGzip: {New: func() any {
+		w, _ := gzip.NewWriterLevel(nil, 5) // which fails for an unknown level alone
+		return w
+	}},
+	codingZstd: {New: func() any {
+		w, _ := zstd.NewWriter(nil, // which fails for an option out of range alone
+			zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		return w
+	}},
+}
+
+// zstdWindow bounds the memory of both sides, in bytes. Clients need not support windows
+// over 8 MB (RFC 9659).
+const zstdWindow = 256 << 10
 
 // encoder returns what compresses an answer whose route asks for it, and says so in
 // its headers; nil if it is sent as it is.
@@ -30,10 +62,11 @@ func (e *exchange) encoder(response *http.Response) *encoder {
 	if !listed(h["Vary"], "Accept-Encoding") && !listed(h["Vary"], "*") {
 		h["Vary"] = append(h["Vary"], "Accept-Encoding")
 	}
-	if e.in.Method == http.MethodHead || !accepts(e.in.Header["Accept-Encoding"]) {
+	coding := accepted(e.in.Header["Accept-Encoding"])
+	if e.in.Method == http.MethodHead || coding == "" {
 		return nil
 	}
-	h["Content-Encoding"] = []string{"gzip"}
+	h["Content-Encoding"] = []string{coding}
 	delete(h, "Content-Length")
 	delete(h, "Accept-Ranges")
 	delete(h, "Content-Md5")
@@ -41,17 +74,17 @@ func (e *exchange) encoder(response *http.Response) *encoder {
 	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
 		h["Etag"] = []string{"W/" + tag} // the bytes are others, the meaning is the same
 	}
-	return encoders.Get().(*encoder)
+	pool := encoders[coding]
+	return &encoder{pool.Get().(compressor), pool}
 }
 
-func (c *encoder) begin(to *sender)               { c.gzip.Reset(to) }
-func (c *encoder) Write(data []byte) (int, error) { return c.gzip.Write(data) }
-func (c *encoder) flush() error                   { return c.gzip.Flush() }
-func (c *encoder) end() error                     { return c.gzip.Close() }
+func (c *encoder) begin(to *sender) { c.Reset(to) }
+func (c *encoder) flush() error     { return c.Flush() }
+func (c *encoder) end() error       { return c.Close() }
 
 func (c *encoder) release() {
-	c.gzip.Reset(nil)
-	encoders.Put(c)
+	c.Reset(nil)
+	c.pool.Put(c.compressor)
 }
 
 // compressible reports whether an answer may be compressed, and is worth it.
@@ -77,24 +110,36 @@ func compressible(r *http.Response) bool {
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
-// accepts reports whether a client accepts gzip, as RFC 9110, section 12.5.3, has it.
-func accepts(lists []string) bool {
-	any := false
+// accepted returns the coding that a client likes best, as RFC 9110, section 12.5.3, has
+// it; zstd where it likes both as much, and "" for neither. A client that accepts any
+// coding without naming it gets gzip, which each one knows.
+func accepted(lists []string) string {
+	weights := map[string]float64{}
 	for _, list := range lists {
 		for one := range strings.SplitSeq(list, ",") {
-			coding, weight, _ := strings.Cut(one, ";")
-			wanted := true
-			if q, found := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(weight), " ", ""), "q="); found {
-				value, err := strconv.ParseFloat(q, 64)
-				wanted = err == nil && value > 0
+			coding, parameter, _ := strings.Cut(one, ";")
+			weight := 1.0
+			if q, found := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(parameter), " ", ""), "q="); found {
+				weight, _ = strconv.ParseFloat(q, 64) // 0 where it is none
 			}
-			switch strings.ToLower(strings.TrimSpace(coding)) {
-			case "gzip", "x-gzip":
-				return wanted
-			case "*":
-				any = wanted
+			coding = strings.ToLower(strings.TrimSpace(coding))
+			if coding == "x-gzip" {
+				coding = codingGzip
+			}
+			if _, named := weights[coding]; !named {
+				weights[coding] = weight
 			}
 		}
 	}
-	return any
+	plain, named := weights[codingGzip]
+	if !named {
+		plain = weights["*"]
+	}
+	switch better := weights[codingZstd]; {
+	case better > 0 && better >= plain:
+		return codingZstd
+	case plain > 0:
+		return codingGzip
+	}
+	return ""
 }

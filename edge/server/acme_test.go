@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -209,6 +210,28 @@ func TestFailureAndRenewal(t *testing.T) {
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		require.NotEqual(c, serial, served(c, e, "shop.example"))
 	}, time.Minute, 100*time.Millisecond)
+}
+
+// An edge that does not reach the authority serves what another one has obtained, long
+// before its own next attempt.
+func TestAnEdgeFindsWhatAnotherHasObtained(t *testing.T) {
+	routes := publish("shop", l7(443, "shop.example", upstream(t, says("hello"))))
+	ports := freePorts(t, nil)
+	p := startPebble(t, ports, 90*24*time.Hour, "")
+	shared := &certmagic.FileStorage{Path: t.TempDir()}
+	lost := start(t, func(o *server.Options) {
+		o.ACME = &server.ACME{Directory: p.Directory, Roots: x509.NewCertPool()} // it trusts no authority
+		o.Storage, o.Renewal.Retry = shared, time.Hour
+	})
+	require.Empty(t, lost.Apply(lost.proxy.Publish(routes)))
+	require.Eventually(t, func() bool { return lost.Certificates()[0].Problem != "" }, time.Minute, 20*time.Millisecond)
+	one := start(t, func(o *server.Options) { o.Ports, o.ACME, o.Storage = ports, authority(&p.acmeSpec), shared })
+	one.ports = ports
+	require.Empty(t, one.Apply(one.proxy.Publish(routes)))
+	one.secured(t, "shop.example")
+	lost.secured(t, "shop.example")
+	require.Equal(t, served(t, one, "shop.example"), served(t, lost, "shop.example"))
+	require.Empty(t, lost.Certificates()[0].Problem)
 }
 
 // served returns the serial number of the certificate that an edge serves.

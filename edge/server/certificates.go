@@ -38,6 +38,13 @@ const mostRetry = time.Hour
 // edge. It doubles with each.
 const sealingRetry = 2 * time.Second
 
+// firstLook is the time before an edge first looks whether another one has obtained what
+// it could not. It doubles with each, up to mostLook.
+const (
+	firstLook = 2 * time.Second
+	mostLook  = 5 * time.Minute
+)
+
 // loadingTime is how long the ports wait for certificates that are on disk.
 const loadingTime = 3 * time.Second
 
@@ -223,10 +230,29 @@ func (c *certificates) manage(ctx context.Context, name string, m *managed) {
 			pause = min(wait, sealing)
 			sealing *= 2
 		}
+		c.pause(ctx, name, m.config, pause)
+	}
+}
+
+// pause waits until the next attempt to obtain a certificate, or until another edge has
+// obtained it: whatever kept this one from the authority need not keep another.
+func (c *certificates) pause(ctx context.Context, name string, config *certmagic.Config, pause time.Duration) {
+	end := time.NewTimer(pause)
+	defer end.Stop()
+	look := time.NewTimer(firstLook)
+	defer look.Stop()
+	for next := 2 * firstLook; ; next = min(2*next, mostLook) {
 		select {
-		case <-time.After(pause):
 		case <-ctx.Done():
+			return
+		case <-end.C:
+			return
+		case <-look.C:
 		}
+		if config == c.public && config.Storage.Exists(ctx, certmagic.StorageKeys.SiteCert(config.Issuers[0].IssuerKey(), name)) {
+			return
+		}
+		look.Reset(next)
 	}
 }
 
@@ -393,7 +419,7 @@ func (c *certificates) states() []fleet.Certificate {
 }
 
 func describe(state *fleet.Certificate, leaf *x509.Certificate) {
-	state.Issuer = cmp.Or(leaf.Issuer.CommonName, strings.Join(leaf.Issuer.Organization, " "), leaf.Issuer.String())
+	state.Issuer = cmp.Or(leaf.Issuer.CommonName, strings.Join(leaf.Issuer.Organization, " "), leaf.Issuer.String(), "an authority without a name")
 	state.From, state.Until = leaf.NotBefore, leaf.NotAfter
 }
 

@@ -120,6 +120,7 @@ type FinishRequest struct {
 	// of the Events, which are added for the Destinations of alerts; the control
 	// worker sets both.
 	NotRetired   []NotRetired `json:"not_retired,omitempty"`
+	FailedSteps  []FailedStep `json:"failed_steps,omitempty"`
 	Events       []Event      `json:"-"`
 	Destinations []string     `json:"-"`
 }
@@ -129,6 +130,14 @@ type NotRetired struct {
 	Node       string   `json:"node"`
 	Containers []string `json:"containers"`
 	Problem    string   `json:"problem"`
+}
+
+// FailedStep is a step that a deployment has failed for.
+type FailedStep struct {
+	Node string `json:"node"`
+	Step string `json:"step"`
+	// Detail describes how it ended.
+	Detail string `json:"detail"`
 }
 
 // MaxAhead bounds how far a node's answer raises the number of a deployment, which

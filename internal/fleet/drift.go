@@ -42,6 +42,8 @@ const (
 	EventLeftAlone DriftKind = "left-alone"
 	// EventNotRetired: a release could not remove a predecessor; Mend does.
 	EventNotRetired DriftKind = "not-retired"
+	// EventStepFailed: a step of a deployment has failed, which was put back.
+	EventStepFailed DriftKind = "step-failed"
 )
 
 // Drift is one difference between a node and the releases.

@@ -22,6 +22,9 @@ type Handover struct {
 	Thing    string
 	// Giver and Taker are the services.
 	Giver, Taker string
+	// Claim is set for an endpoint, which is free when the giver is released; a port and a
+	// volume are when its old container has gone.
+	Claim bool
 }
 
 func (h Handover) String() string { return fmt.Sprintf("%s takes %s from %s", h.To, h.Thing, h.From) }
@@ -75,7 +78,7 @@ func claimsBetween(taker, giver Movement) []Handover {
 			if wanted.endpoint.Collides(held.endpoint) {
 				found = append(found, Handover{
 					From: giver.Desired.Name + "/" + held.component, To: taker.Desired.Name + "/" + wanted.component,
-					Thing: wanted.endpoint.String(), Giver: giver.Desired.Name, Taker: taker.Desired.Name,
+					Thing: wanted.endpoint.String(), Giver: giver.Desired.Name, Taker: taker.Desired.Name, Claim: true,
 				})
 			}
 		}

@@ -341,7 +341,11 @@ func TestServicesThatTakeFromOneAnotherAreDeployedInTurn(t *testing.T) {
 			for _, m := range test.services {
 				names = append(names, m.Desired.Name)
 			}
-			groups, err := plan.InTurn(names, plan.Between(test.services))
+			handovers := plan.Between(test.services)
+			for _, h := range handovers {
+				require.Equal(t, strings.Contains(h.Thing, ".example:"), h.Claim, h)
+			}
+			groups, err := plan.InTurn(names, handovers)
 			if test.cycle != "" {
 				require.EqualError(t, err, test.cycle)
 				return

@@ -36,6 +36,9 @@ func Make(in Input) (Plan, error) {
 	}
 	p.handovers()
 	p.drains()
+	if err := p.tasks(); err != nil {
+		return Plan{}, err
+	}
 	return p.plan, nil
 }
 
@@ -97,17 +100,23 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	if slices.Contains(p.Release.Draining, c.Node) {
 		return step, &DrainingNodeError{Component: c.Name, Node: c.Node}
 	}
+	return step, p.equipped(c)
+}
+
+// equipped fails where the node of a new container lacks a secret, or does not know a
+// key.
+func (p *planner) equipped(c servicedef.Component) error {
 	for _, secret := range c.SecretNames() {
 		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
-			return step, &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+			return &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
 		}
 	}
 	for _, key := range c.Keys() {
 		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
-			return step, &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
+			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
 		}
 	}
-	return step, p.lacking(c)
+	return p.lacking(c)
 }
 
 // inactive plans a component of a service that is stopped.

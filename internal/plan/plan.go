@@ -45,6 +45,8 @@ type Input struct {
 	// Pinned makes each component run by its digest in the release, whatever Digests
 	// holds.
 	Pinned bool `json:"pinned,omitempty"`
+	// Steps are those of Desired that the deploy runs, in their order.
+	Steps []servicedef.Step `json:"run_steps,omitempty"`
 }
 
 // Action is what a plan does to one component.
@@ -125,6 +127,8 @@ type Plan struct {
 	Active   bool       `json:"active"`
 	Recovery []Recovery `json:"recovery,omitempty"`
 	Steps    []Step     `json:"steps"`
+	// Tasks are the steps of the definition that it runs, in their order.
+	Tasks []Task `json:"tasks,omitempty"`
 	// Definition is set when the release's definition differs, even if no container
 	// is touched for that.
 	Definition bool `json:"definition"`

@@ -21,3 +21,13 @@ func NotRetired(service string, left []fleet.NotRetired, at time.Time) []fleet.E
 	}
 	return events
 }
+
+// StepsFailed returns the events of the steps that a deployment has failed for.
+func StepsFailed(service string, failed []fleet.FailedStep, at time.Time) []fleet.Event {
+	var events []fleet.Event
+	for _, f := range failed {
+		drift := fleet.Drift{Kind: fleet.EventStepFailed, Service: service, Component: f.Step, Detail: f.Detail}
+		events = append(events, fleet.Event{At: at, Since: at, Node: f.Node, Drift: drift})
+	}
+	return events
+}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 type network struct {
 	name  string // of the bridge, and the prefix of all other names
 	hosts []*host
+	grown int // how many hosts it has ever had
 	// gateway is this machine's address on the bridge.
 	gateway string
 }
@@ -53,17 +55,27 @@ func newNetwork(hosts int) (*network, error) {
 	if err := errors.Join(ip("addr", "add", n.gateway+"/24", "dev", n.name), ip("link", "set", n.name, "up")); err != nil {
 		return n, err
 	}
-	for i := range hosts {
-		h := &host{
-			namespace: fmt.Sprintf("%s.%d", n.name, i), veth: fmt.Sprintf("%s.%d", n.name, i),
-			address: fmt.Sprintf("%s.%d", subnet, 10+i),
-		}
-		n.hosts = append(n.hosts, h)
-		if err := n.join(h); err != nil {
+	for range hosts {
+		if _, err := n.grow(); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// grow adds a host.
+func (n *network) grow() (*host, error) {
+	name := fmt.Sprintf("%s.%d", n.name, n.grown)
+	h := &host{namespace: name, veth: name, address: fmt.Sprintf("%s.%d", strings.TrimSuffix(n.gateway, ".1"), 10+n.grown)}
+	n.grown++
+	n.hosts = append(n.hosts, h)
+	return h, n.join(h)
+}
+
+// shrink removes a host, on which no process runs any more.
+func (n *network) shrink(h *host) error {
+	n.hosts = slices.DeleteFunc(n.hosts, func(other *host) bool { return other == h })
+	return ip("netns", "del", h.namespace)
 }
 
 // join makes a host, and connects it.

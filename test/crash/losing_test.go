@@ -69,20 +69,21 @@ func (fc *faultCase) restoreOlderDump(ctx context.Context) error {
 	if err := fc.toEnd("deploy", fc.service); err != nil {
 		return err
 	}
-	if err := fc.rig.empty(ctx); err != nil {
-		return err
-	}
-	// The tables refer to each other: no order of them is right.
+	// In one transaction, so that no row of an edge or a node that announces itself comes
+	// between. The tables refer to each other: no order of them is right.
 	return program(ctx, "psql", fc.rig.postgres, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-1",
-		"-c", "set session_replication_role = replica", "-f", dump)
+		"-c", emptied, "-c", "set session_replication_role = replica", "-f", dump)
 }
+
+// emptied is the statement that deletes every row of the registry.
+const emptied = `do $$ begin
+	execute (select 'truncate ' || string_agg(quote_ident(tablename), ', ') from pg_tables
+	         where schemaname = 'public' and tablename <> 'schema_versions');
+end $$`
 
 // empty deletes every row of the registry.
 func (r *rig) empty(ctx context.Context) error {
-	return program(ctx, "psql", r.postgres, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", `do $$ begin
-		execute (select 'truncate ' || string_agg(quote_ident(tablename), ', ') from pg_tables
-		         where schemaname = 'public' and tablename <> 'schema_versions');
-	end $$`)
+	return program(ctx, "psql", r.postgres, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", emptied)
 }
 
 // emptyTemporal starts Temporal anew, without its database.

@@ -2,8 +2,10 @@ package outside
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,12 +29,16 @@ func paused(ctx context.Context) bool {
 }
 
 // client returns an HTTP client of the site.
-func (j *Judge) client(keep bool) *http.Client {
+func (j *Judge) client(keep bool) *http.Client { return j.clientAt(j.site.Dial, keep) }
+
+// clientAt returns an HTTP client of the site that connects to an address; "" means that
+// of the URL.
+func (j *Judge) clientAt(address string, keep bool) *http.Client {
 	return &http.Client{
 		Timeout: j.long + time.Minute,
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, network, host string) (net.Conn, error) {
-				return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, j.address(host))
+				return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, cmp.Or(address, host))
 			},
 			TLSClientConfig:   &tls.Config{RootCAs: j.site.Roots},
 			DisableKeepAlives: !keep,
@@ -51,6 +57,30 @@ func (j *Judge) requests(ctx context.Context, c Client) {
 			j.answered(strings.TrimSpace(text))
 		}
 		j.note(ctx, c, err)
+	}
+}
+
+// tries sends one request after another, each to the next address of the site, and to the
+// others where it fails.
+func (j *Judge) tries(ctx context.Context) {
+	var clients []*http.Client
+	for _, address := range append([]string{j.site.Dial}, j.site.Others...) {
+		client := j.clientAt(address, true)
+		defer client.CloseIdleConnections()
+		clients = append(clients, client)
+	}
+	for n := 0; paused(ctx); n++ {
+		var failed error
+		for i := range clients {
+			text, err := do(ctx, clients[(n+i)%len(clients)], http.MethodGet, j.site.URL+"/", nil)
+			if err == nil {
+				j.answered(strings.TrimSpace(text))
+				failed = nil
+				break
+			}
+			failed = errors.Join(failed, err)
+		}
+		j.note(ctx, Trying, failed)
 	}
 }
 

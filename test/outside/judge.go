@@ -19,6 +19,8 @@ type Site struct {
 	// Dial is the address that every connection goes to, as host:port, whatever the
 	// hostname; "" means that of the URL.
 	Dial string
+	// Others are more addresses of the service, for clients that try again.
+	Others []string
 	// Roots verify the certificate; nil for those of the host.
 	Roots *x509.CertPool
 }
@@ -39,9 +41,12 @@ const (
 	Downloading Client = "a download"
 	// Uploading sends long requests.
 	Uploading Client = "an upload"
+	// Trying sends its requests to each address of the service in turn, and one that fails
+	// to the next address at once.
+	Trying Client = "a client that tries again"
 )
 
-// Clients are all of them.
+// Clients are those that need one address.
 func Clients() []Client { return []Client{Fresh, Kept, Upgraded, Downloading, Uploading} }
 
 // Failure is a request that failed, or a connection that broke.
@@ -86,6 +91,7 @@ func Watch(site Site, long time.Duration, clients ...Client) *Judge {
 			Upgraded:    j.lines,
 			Downloading: j.downloads,
 			Uploading:   j.uploads,
+			Trying:      j.tries,
 		}[c]
 		j.done.Go(func() { work(ctx) })
 	}

@@ -65,3 +65,22 @@ func TestAWrongAnswerIsAFailure(t *testing.T) {
 		require.Zero(t, judge.Stop().Succeeded[c], c)
 	}
 }
+
+// A client that tries again fails where every address does.
+func TestAClientTriesAgain(t *testing.T) {
+	servers := map[string]*httptest.Server{}
+	for _, name := range []string{"one", "two"} {
+		servers[name] = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(name)) }))
+		defer servers[name].Close()
+	}
+	one, two := servers["one"].Listener.Addr().String(), servers["two"].Listener.Addr().String()
+	judge := outside.Watch(outside.Site{URL: "http://shop.localhost", Dial: one, Others: []string{two}}, time.Second, outside.Trying)
+	defer judge.Stop()
+	require.Eventually(t, func() bool { return len(judge.Report().Versions) == 2 }, time.Minute, 10*time.Millisecond)
+	servers["one"].Close()
+	before := judge.Report().Succeeded[outside.Trying]
+	require.Eventually(t, func() bool { return judge.Report().Succeeded[outside.Trying] > before+10 }, time.Minute, 10*time.Millisecond)
+	require.Empty(t, judge.Report().Failures)
+	servers["two"].Close()
+	require.Eventually(t, func() bool { return len(judge.Report().Failures) > 0 }, time.Minute, 10*time.Millisecond)
+}

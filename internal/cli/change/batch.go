@@ -182,7 +182,7 @@ func (b *batch) follow(ctx context.Context, one *session.Session, in workflows.D
 	result.RunID = run.GetRunID()
 	follower := one.Follow(b.client)
 	follower.ToEnd = b.wait || slices.ContainsFunc(b.handovers, func(h plan.Handover) bool {
-		return h.Giver == in.Definition.Name // its old container has to go first
+		return h.Giver == in.Definition.Name && !h.Claim // its old container has to go first
 	})
 	if follower.Builds, err = b.builder.Serve(ctx, in.Definition); err != nil {
 		return err

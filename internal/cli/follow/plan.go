@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -49,6 +50,7 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 		}
 	}
 	_ = table.Flush()
+	writeTasks(w, p)
 	writeEdges(w, p.Edges)
 	if p.Definition && !p.TouchesContainers() {
 		_, _ = fmt.Fprintln(w, "  the definition changes, and no container for it")
@@ -56,6 +58,27 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 	for _, node := range p.Unreachable {
 		_, _ = fmt.Fprintf(w, "  ! %s does not answer: what it has to remove stays until it is back\n", node)
 	}
+}
+
+// writeTasks prints the steps of the definition that a deploy runs.
+func writeTasks(w io.Writer, p plan.Plan) {
+	table := ui.Table(w)
+	for _, task := range p.Tasks {
+		when := "runs before the containers start"
+		switch {
+		case task.When == servicedef.StepAfter:
+			when = "runs after the containers have started"
+		case len(task.After) > 0:
+			when = fmt.Sprintf("runs after %s, before the rest", strings.Join(task.After, ", "))
+		}
+		_, _ = fmt.Fprintf(table, "  > %s\t%s\t%s\n", task.Name, task.Node, when)
+		for _, change := range task.Changes {
+			if change.Field != "step" {
+				_, _ = fmt.Fprintf(table, "      %s\n", changeText(change))
+			}
+		}
+	}
+	_ = table.Flush()
 }
 
 // writeEdges prints what becomes of the endpoints at the edges.

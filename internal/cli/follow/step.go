@@ -34,8 +34,13 @@ type step struct {
 	abandoned       bool         // no worker has taken it for workerTimeout
 	over            bool         // it has ended, and the history does not have it yet
 
-	// What has been printed of it while it was pending.
-	printed      string // the last line
+	// What a task has printed lately, of so many lines, and how many of these were shown.
+	lines, shown int
+	last         []string
+	ending       string // how a task has ended that has not succeeded
+
+	// What has been said of it while it was pending.
+	said         string // the last line
 	retried      int32  // the last attempt
 	printedCause string // the last cause, which is not printed twice
 }
@@ -68,6 +73,9 @@ func (s *step) update(p *workflow.PendingActivityInfo, decode converter.DataConv
 			progress.Phase = ""
 		}
 		s.progress = strings.TrimSpace(progress.Phase + " " + progress.Detail)
+		if progress.Output != nil {
+			s.lines, s.last = progress.Output.Total, progress.Output.Lines
+		}
 	}
 }
 
@@ -84,6 +92,9 @@ func (s *step) news() string {
 		}
 		s.printedCause = s.cause
 		return fmt.Sprintf("attempt %d, after: %s", s.attempt, s.cause)
+	}
+	if s.lines > 0 {
+		return "" // its output is shown
 	}
 	return s.progress
 }

@@ -14,7 +14,7 @@ import (
 // retains them.
 func (f Follower) Story(ctx context.Context, workflowID, runID string) error {
 	view := newTimeline(f.Console.Stderr)
-	view.live = f.Console.Screen != nil
+	view.live, view.story = f.Console.Screen != nil, true
 	events := f.Client.GetWorkflowHistory(ctx, workflowID, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()

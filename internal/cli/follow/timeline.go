@@ -31,8 +31,8 @@ type timeline struct {
 	byID    map[string]*step // by activity id
 	pending []*step          // those that have not ended, in the order of their scheduling
 	failed  *step            // the last one that failed
-	// quiet leaves out the steps that have ended.
-	quiet bool
+	// quiet leaves out the steps that have ended, and story what tasks have printed.
+	quiet, story bool
 	// live is set where a screen shows the pending steps: see lines.
 	live bool
 	// toEnd is set where a deploy that has succeeded is followed further.
@@ -63,7 +63,8 @@ func (t *timeline) event(e *history.HistoryEvent) {
 			s.tried(a.GetAttempt(), a.GetLastFailure())
 		}
 	case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-		t.ended(e.GetActivityTaskCompletedEventAttributes().GetScheduledEventId(), at, markDone, "")
+		a := e.GetActivityTaskCompletedEventAttributes()
+		t.ended(a.GetScheduledEventId(), at, t.result(a.GetScheduledEventId(), at, a.GetResult()), "")
 	case enums.EVENT_TYPE_ACTIVITY_TASK_FAILED:
 		a := e.GetActivityTaskFailedEventAttributes()
 		t.failed = t.steps[a.GetScheduledEventId()]
@@ -163,7 +164,7 @@ func (t *timeline) ended(scheduled int64, at time.Time, mark, cause string) {
 	if took := at.Sub(s.scheduled); took >= 50*time.Millisecond || s.attempt > 1 {
 		line += "  " + s.spent(took.Round(10*time.Millisecond))
 	}
-	cause = strings.TrimSpace(cause)
+	cause = cmp.Or(strings.TrimSpace(cause), s.ending)
 	if mark == markDone && s.cause != "" && s.cause != s.printedCause {
 		cause = "after: " + s.cause
 	}
@@ -183,11 +184,12 @@ func (t *timeline) update(p *workflow.PendingActivityInfo) {
 		return
 	}
 	s.update(p, t.decode)
+	t.output(s, time.Now(), s.lines, s.last)
 	if t.live {
 		return
 	}
-	if news := s.news(); news != "" && news != s.printed {
-		s.printed = news
+	if news := s.news(); news != "" && news != s.said {
+		s.said = news
 		t.line(time.Now(), markPending, s.summary+": "+news)
 	}
 }

@@ -25,7 +25,7 @@ func Results() map[string][]any {
 		"plan":    {workflows.PlanResult{}},
 		"status":  {[]serviceStatus{}},
 		"ps":      {[]process{}},
-		"history": {workflows.HistoryResult{}, fleet.DeploymentRecord{}},
+		"history": {workflows.HistoryResult{}, pastDeployment{}},
 		"events":  {[]fleet.Event{}, fleet.Event{}},
 		"logs":    {logLine{}, accessLine{}},
 		"exec":    {executed{}},

@@ -26,8 +26,8 @@ func newHistory(s *session.Session) *cobra.Command {
 		Short: "List past deployments, or show every step of one",
 		Long: `History lists the deployments of a service, the newest first; * marks the current
 release, and COMMIT is where the images come from whose tag is {git}. With the
-number N it shows every step of one, as the deploy itself showed it, while Temporal retains them, and the last lines of output of a
-container or a build that it failed for.`,
+number N it shows every step of one, as the deploy itself showed it, while Temporal retains them, the output of the [[steps]] that it has
+run, and the last lines of a container or a build that it failed for.`,
 		Example: "  mcp history shop\n  mcp history shop 12",
 		Args:    session.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -94,7 +94,7 @@ func showDeployment(ctx context.Context, s *session.Session, service string, num
 	}
 	defer c.Close()
 	var known workflows.HistoryResult
-	if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service}, &known); err != nil {
+	if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service, Steps: number}, &known); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(known.Deployments, func(d fleet.DeploymentRecord) bool { return d.Number == number })
@@ -107,10 +107,11 @@ func showDeployment(ctx context.Context, s *session.Session, service string, num
 		return err
 	}
 	if s.JSON {
-		s.PrintJSON(d)
+		s.PrintJSON(pastDeployment{d, known.Steps})
 		return nil
 	}
 	writeDeployment(s, d)
+	writeStepRuns(s.Stdout, known.Steps)
 	return nil
 }
 

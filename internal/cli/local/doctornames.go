@@ -48,7 +48,11 @@ func nameFindings(ctx context.Context, lookUp func(ctx context.Context, name str
 	_ = g.Wait() // its functions return no error
 	bad := slices.DeleteFunc(found, func(f finding) bool { return f.Status == statusOK })
 	if good := len(names) - len(bad); good > 0 {
-		return append([]finding{ok("dns", "%s lead to the edges", ui.Counted(good, "hostname"))}, bad...)
+		verb := "lead"
+		if good == 1 {
+			verb = "leads"
+		}
+		return append([]finding{ok("dns", "%s %s to the edges", ui.Counted(good, "hostname"), verb)}, bad...)
 	}
 	return bad
 }

@@ -29,14 +29,7 @@ func (s *Session) Resolve(ctx context.Context, cfg *config.Config, definition se
 			definition.Name, servicedef.GitTag, cfg.Describe()).
 			WithHint("set [build] workspace, or [build] sources if another machine builds"))
 	}
-	var images []string
-	seen := map[string]bool{}
-	for _, c := range definition.Components {
-		if name := servicedef.ImageName(c.Image); servicedef.HasGit(c.Image) && !seen[name] {
-			seen[name] = true
-			images = append(images, c.Image)
-		}
-	}
+	images := definition.GitImages()
 	read, failed := make([]servicedef.BuildSources, len(images)), make([]error, len(images))
 	var g errgroup.Group
 	g.SetLimit(readsAtOnce)

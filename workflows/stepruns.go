@@ -1,0 +1,57 @@
+package workflows
+
+import (
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// Bounds of the output that a read of the steps of a deployment returns.
+const (
+	stepRunLines = 1000
+	maxStepRuns  = 100
+)
+
+// StepRun is a run of a step, with its output as far as its node has it.
+type StepRun struct {
+	fleet.TaskRecord
+	// Output are its last lines, oldest first. Cut is set where there were more.
+	Output []activities.LogLine `json:"output,omitempty"`
+	Cut    bool                 `json:"cut,omitempty"`
+	// Problem is why the node has not given it: then the record's Log has the last lines.
+	Problem string `json:"problem,omitempty"`
+}
+
+// stepRuns reads the runs of the steps of a deployment, oldest first.
+func stepRuns(ctx workflow.Context, in HistoryInput) ([]StepRun, error) {
+	query := fleet.TaskQuery{Service: in.Service, Kind: fleet.StepTask, Deployment: in.Steps, Limit: maxStepRuns}
+	records, err := callControl(ctx, "list the steps", readTimeout, control.Tasks, query)
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	slices.Reverse(records)
+	runs, g := make([]StepRun, len(records)), newGroup(ctx)
+	for i, record := range records {
+		runs[i].TaskRecord = record
+		asked := activities.TaskLogInput{Service: in.Service, Task: record.Task, Lines: stepRunLines, Bytes: maxAnswer / len(records)}
+		step := readStep(g.ctx, record.Node, "read the output of "+record.Name)
+		g.add(workflow.ExecuteActivity(step, node.TaskLog, asked), func(f workflow.Future) error {
+			var found activities.TaskLogResult
+			err := nodeFault(f.Get(ctx, &found), record.Node)
+			switch {
+			case isCancelled(err):
+				return err
+			case err != nil:
+				runs[i].Problem = activities.FaultOf(err).Message
+			case found.Absent && record.Lines > 0:
+				runs[i].Problem = "node " + record.Node + " does not have its output any more"
+			}
+			runs[i].Output, runs[i].Cut = found.Lines, found.Cut || record.Lines > len(found.Lines) && !found.Absent && record.State.Ended()
+			return nil
+		})
+	}
+	return runs, g.wait(ctx)
+}

@@ -1,0 +1,172 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// longestRetryPause is the longest pause before a step is run again.
+const longestRetryPause = 30 * time.Second
+
+// steps are those that the deploy runs if it does anything. A deploy of some components
+// runs those that are like one of them.
+func (d *deploy) steps() []servicedef.Step {
+	if d.verb.runs == nil || !d.desired.Active {
+		return nil
+	}
+	var run []servicedef.Step
+	for _, step := range d.desired.Steps {
+		if d.verb.runs(step) && (len(d.only) == 0 || slices.Contains(d.only, step.Component)) {
+			run = append(run, step)
+		}
+	}
+	return run
+}
+
+// tasks are the planned steps that run at some time.
+func (d *deploy) tasks(when servicedef.When) []servicedef.Step {
+	var run []servicedef.Step
+	for _, task := range d.plan.Tasks {
+		if step, defined := d.desired.Step(task.Name); defined && step.When == when {
+			run = append(run, step)
+		}
+	}
+	return run
+}
+
+// nodesOf are the nodes to survey: those of the steps must answer, too.
+func (d *deploy) nodesOf(release fleet.Release) (required, optional []string) {
+	required, optional = plan.NodesOf(d.desired, release)
+	for _, step := range d.steps() {
+		name := d.desired.StepComponent(step).Node
+		if slices.Contains(required, name) {
+			continue
+		}
+		required = append(required, name)
+		slices.Sort(required)
+		optional = slices.DeleteFunc(optional, func(other string) bool { return other == name })
+	}
+	return required, optional
+}
+
+// tryOut runs the steps that come last, when the new containers have their names. The
+// deploy can still be cancelled then, and be put back.
+func (d *deploy) tryOut(ctx workflow.Context) error {
+	for _, step := range d.tasks(servicedef.StepAfter) {
+		d.forward = false
+		if err := d.runStep(ctx, step); err != nil {
+			return err
+		}
+	}
+	d.forward = true
+	return nil
+}
+
+// runStep runs a step, and again as often as its definition says while it does not
+// succeed. The time that it takes is none that the deploy waits for what is down.
+func (d *deploy) runStep(ctx workflow.Context, step servicedef.Step) error {
+	began := workflow.Now(ctx)
+	defer func() { d.deadline = d.deadline.Add(workflow.Now(ctx).Sub(began)) }()
+	d.log("Running " + step.Name)
+	pause := time.Second
+	var result fleet.TaskResult
+	for retry := range 1 + step.Retries {
+		if retry > 0 {
+			if err := workflow.Sleep(ctx, pause); err != nil {
+				return err
+			}
+			pause = min(2*pause, longestRetryPause)
+		}
+		var err error
+		if result, err = d.tryStep(ctx, step, 1+retry); err != nil || result.State == fleet.TaskSucceeded {
+			return err
+		}
+	}
+	return d.stepFault(step, result)
+}
+
+// tryStep runs a step once, and records how it ended. An error means that the step is
+// ended, or cannot be, and that it is not known what it has done.
+func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (fleet.TaskResult, error) {
+	task := d.task(step, try)
+	name := task.Component.Definition.Node
+	record := fleet.TaskRecord{
+		Task: task.Task, Service: d.desired.Name, Deployment: d.number, Node: name, Container: task.Container(),
+		Image: task.Component.Definition.Image, Try: try, TaskResult: fleet.TaskResult{State: fleet.TaskRunning},
+	}
+	d.undo.remove(name, task.Container())
+	if err := recordTask(ctx, d.left(ctx), record); err != nil {
+		return fleet.TaskResult{}, err
+	}
+	result, cause := runTask(ctx, name, task, d.left(ctx))
+	ending, _ := workflow.NewDisconnectedContext(ctx)
+	var alive error
+	if cause != nil {
+		cause = nodeFault(timeoutFault(cause, "run step "+step.Name), name)
+		if result, alive = endTask(ending, name, task); alive != nil {
+			result = fleet.TaskResult{State: fleet.TaskLost, Detail: "could not be stopped: " + activities.FaultOf(alive).Message}
+		}
+	}
+	record.TaskResult = result
+	d.result.Steps = append(d.result.Steps, StepResult{Name: step.Name, Node: name, Try: try, TaskResult: result})
+	countStep(ctx, result.State)
+	if err := recordTask(ending, 0, record); err != nil {
+		workflow.GetLogger(ctx).Error("step is not recorded", "step", step.Name, "error", err)
+	}
+	if alive == nil {
+		if err := removeTask(ending, name, task); err != nil {
+			workflow.GetLogger(ctx).Warn("container of a step remains", "container", task.Container(), "error", err)
+		}
+	}
+	if cause != nil && !isCancelled(cause) {
+		d.failedSteps = append(d.failedSteps, fleet.FailedStep{Node: name, Step: step.Name, Detail: activities.FaultOf(cause).Message})
+	}
+	return result, cause
+}
+
+// task is a run of a step.
+func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
+	c := d.desired.StepComponent(step)
+	digest := d.digest(c)
+	return activities.TaskSpec{
+		Task: fleet.Task{ID: fmt.Sprintf("%s/%s/%d", d.runID, step.Name, try), Kind: fleet.StepTask, Name: step.Name},
+		Component: activities.ComponentSpec{
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Definition: c.ForNode(),
+			Image: servicedef.ByDigest(c.Image, digest), Spec: plan.SpecHash(c, digest),
+		},
+		Timeout: step.Timeout,
+	}
+}
+
+// stepFault is the fault of a step that has not succeeded.
+func (d *deploy) stepFault(step servicedef.Step, result fleet.TaskResult) error {
+	name := d.desired.StepComponent(step).Node
+	d.failedSteps = append(d.failedSteps, fleet.FailedStep{Node: name, Step: step.Name, Detail: result.Detail})
+	kind := fault.Unhealthy
+	if result.State == fleet.TaskLost {
+		kind = fault.Unavailable
+	}
+	f := fault.New(kind, "step %s %s", step.Name, result.Detail)
+	if runs := step.Retries + 1; runs > 1 {
+		f.Message += fmt.Sprintf(", as run %d of %d", runs, runs)
+	}
+	switch result.State {
+	case fleet.TaskTimedOut:
+		f = f.WithHint("raise timeout in its [[steps]], or see what it waits for: mcp history %s %d", d.desired.Name, d.number)
+	case fleet.TaskLost:
+		f = f.WithHint("see what it has done, then deploy again; retries in its [[steps]] lets mcp run it again by itself")
+	default:
+		f = f.WithHint("see all of its output: mcp history %s %d", d.desired.Name, d.number)
+	}
+	f.Component, f.Node, f.Log = step.Name, name, result.Log
+	return f
+}
