@@ -28,6 +28,8 @@ type Control struct {
 	Images   ImageRegistry
 	Lock     Lock
 	Queues   Queues
+	// Schedules are those of jobs.
+	Schedules Schedules
 	// MonitorInterval is how often each node is observed.
 	MonitorInterval time.Duration
 	// Version is mcp's own.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -19,6 +20,9 @@ type CutOverInput struct {
 	// Leave are set aside and have no successor here. One that has another name keeps
 	// that.
 	Leave []fleet.Ref `json:"leave,omitempty"`
+	// Once are those of Replace whose successor may have ended by itself, with exit
+	// code 0.
+	Once []string `json:"once,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
 }
@@ -94,6 +98,8 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 		var refused *fault.Error
 		switch {
 		case err == nil && ended.State == runtime.Running && ended.Restarts == 0:
+			continue
+		case err == nil && ended.State == runtime.Stopped && ended.ExitCode == 0 && slices.Contains(in.Once, name):
 			continue
 		case fault.Is(err, fault.NotFound):
 			refused = fault.New(fault.Unhealthy, "container %s%s is gone", name, fleet.NextSuffix)

@@ -22,7 +22,7 @@ const internalTries = 3
 // persistent are the activities that a deploy can neither go on without nor go
 // back from: only a Conflict, which means that a newer deployment has taken over,
 // ends them before their deadline.
-var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "StopTask", "RemoveTask", "ReleasePorts", "FinishDeployment", "MarkMended", "MarkRevived"}
+var persistent = []string{"CutOver", "CommitRelease", "Retire", "Restore", "StopTask", "RemoveTask", "ReleasePorts", "FinishDeployment", "MarkMended", "MarkRevived", "EndRun"}
 
 // ErrStopping is the cause with which a stopping worker ends the contexts of
 // the activities that have not finished in time. The next worker retries them.

@@ -61,6 +61,9 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 		past := !time.Now().Before(deadline)
 		switch {
 		case errors.As(err, new(exited)):
+			if c.Definition.RunsOnce() && succeeded(err) {
+				return nil
+			}
 			return a.unhealthy(ctx, name, err)
 		case err != nil && past:
 			if failures++; failures >= health.Retries {
@@ -108,6 +111,12 @@ func (a *Node) probe(ctx context.Context, name string, checks []check, attempt i
 		}
 	}
 	return a.alive(ctx, name)
+}
+
+// succeeded reports whether a container has ended for good, with exit code 0.
+func succeeded(err error) bool {
+	var end exited
+	return errors.As(err, &end) && end.container.State == runtime.Stopped && end.container.ExitCode == 0
 }
 
 // alive fails when the container no longer runs, or had to be restarted.

@@ -20,6 +20,7 @@ func summarized(c runtime.ContainerSummary) fleet.Container {
 		Run:        id.run,
 		Spec:       c.Labels[runtime.LabelSpec],
 		Running:    c.State == runtime.Running,
+		Done:       c.State == runtime.Stopped && c.ExitCode == 0,
 		Task:       taskIn(c.Labels),
 		ID:         c.ID,
 		Image:      c.Image,

@@ -16,6 +16,7 @@ type Registry interface {
 	ServiceStore
 	DeploymentStore
 	TaskStore
+	JobStore
 	PortStore
 	EdgeStore
 	EdgeWatchStore
@@ -52,6 +53,18 @@ type DeploymentStore interface {
 type TaskStore interface {
 	RecordTask(ctx context.Context, r fleet.TaskRecord) error
 	Tasks(ctx context.Context, q fleet.TaskQuery) ([]fleet.TaskRecord, error)
+}
+
+// JobStore keeps the jobs of releases, and their runs.
+type JobStore interface {
+	BeginRun(ctx context.Context, r fleet.RunRequest) (fleet.RunBegun, error)
+	SkipRun(ctx context.Context, r fleet.RunRequest, release int, node, detail string, keep int) error
+	RecordAttempt(ctx context.Context, runID, container string, attempts int) error
+	EndRun(ctx context.Context, r fleet.RunEnd) error
+	OpenJobRuns(ctx context.Context, service string) ([]fleet.JobRun, error)
+	JobRuns(ctx context.Context, service, job string, limit int) ([]fleet.JobRun, error)
+	JobStates(ctx context.Context, names []string) ([]fleet.JobState, error)
+	PauseJob(ctx context.Context, service, job, by string) error
 }
 
 // PortStore keeps the holders of host ports.

@@ -37,7 +37,7 @@ const createdPause = time.Second
 
 // StartTask pulls the image and starts the container of a task, unless an earlier
 // attempt has: one that has run is never started again, whether it runs still, has ended,
-// or was ended by a boot. A container of the same step of another run is stopped and
+// or was ended by a boot. A container of the same step or job of another run is stopped and
 // removed first, so that no two run side by side.
 func (a *Node) StartTask(ctx context.Context, in TaskSpec) (StartTaskResult, error) {
 	return reporting(ctx, func(ctx context.Context, r *reporter) (StartTaskResult, error) {
@@ -83,10 +83,8 @@ func (a *Node) launchTask(ctx context.Context, r *reporter, in TaskSpec) (id str
 	defer done()
 	r.set("start", in.Container())
 	return insideTask(ctx, a, in, false, func(ctx context.Context, engine runtime.Runtime) (string, error) {
-		if in.Kind == fleet.StepTask {
-			if err := endOthers(ctx, engine, in); err != nil {
-				return "", err
-			}
+		if err := endOthers(ctx, engine, in); err != nil {
+			return "", err
 		}
 		found, err := a.taskContainer(ctx, engine, in)
 		if err == nil && found.State == runtime.Created && !hasRun(found) {
@@ -118,7 +116,8 @@ func hasRun(c runtime.ContainerInfo) bool {
 	return true
 }
 
-// endOthers stops and removes the containers of the same step that other runs have left.
+// endOthers stops and removes the containers of the same step or job that other runs have
+// left: the registry lets one run of a job be under way at a time.
 func endOthers(ctx context.Context, engine runtime.Runtime, in TaskSpec) error {
 	others, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{
 		runtime.LabelService: in.Component.Service, runtime.LabelTaskKind: string(in.Kind), runtime.LabelTaskName: in.Name,

@@ -198,6 +198,23 @@ func (b booted) Inspect(ctx context.Context, name string) (runtime.ContainerInfo
 	return info, err
 }
 
+// hasty is an engine that records the start of a program after its end.
+type hasty struct{ runtime.Runtime }
+
+func (e hasty) Inspect(ctx context.Context, name string) (runtime.ContainerInfo, error) {
+	info, err := e.Runtime.Inspect(ctx, name)
+	info.Finished = info.Started.Add(-time.Second)
+	return info, err
+}
+
+func TestATaskThatEndsAtOnceIsNotLost(t *testing.T) {
+	h := newTaskHost(t)
+	in := migrate(1, "a", "/app", "exit", "3")
+	h.startTask(t, in)
+	h.Runtime = hasty{h.Runtime}
+	require.Equal(t, fleet.TaskFailed, h.end(t, h.AwaitTask, in).State)
+}
+
 func TestATaskThatTakesTooLongIsStopped(t *testing.T) {
 	h := newTaskHost(t)
 	in := migrate(1, "a", "serve")

@@ -162,12 +162,16 @@ func note(format string, args ...any) LogLine {
 	return LogLine{LogLine: runtime.LogLine{Time: time.Now(), Stream: "stderr", Text: fmt.Sprintf(format, args...)}}
 }
 
+// startSlack is how long after its end the start of a program may be recorded that ended
+// at once: podman takes the time of a start when the program runs already.
+const startSlack = 30 * time.Second
+
 // ended returns how the task of a container that does not run has ended, without its
 // output.
 func ended(in TaskSpec, c runtime.ContainerInfo) fleet.TaskResult {
 	result := fleet.TaskResult{ExitCode: c.ExitCode, Started: c.Started, Ended: c.Finished, Detail: c.End()}
 	switch {
-	case c.State != runtime.Stopped || c.Finished.Before(c.Started) || c.Finished.IsZero():
+	case c.State != runtime.Stopped || c.Finished.IsZero() || c.Finished.Before(c.Started.Add(-startSlack)):
 		result = lostTask(c, "its host was booted, or the engine lost it, while it ran")
 	case in.timedOut(c, c.Finished):
 		result.State, result.Detail = fleet.TaskTimedOut, fmt.Sprintf("was stopped after its timeout, %s", time.Duration(in.Timeout))

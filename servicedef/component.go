@@ -41,6 +41,7 @@ func (r *report) component(key string, c Component) {
 	r.health(at("health"), c)
 	r.user(at("user"), c.User)
 	r.container(key, c)
+	r.job(key, c)
 	if !restartPolicy().MatchString(c.Restart) {
 		r.add(at("restart"), `must be "no", "on-failure", "on-failure:3", "always" or "unless-stopped", not %q`, c.Restart)
 	}

@@ -38,6 +38,7 @@ func (s *Service) setDefaults(text map[string]any) {
 func (c *Component) setDefaults(node string, text map[string]any) {
 	setDefault(text, "node", &c.Node, node)
 	setDefault(text, "restart", &c.Restart, defaultRestart)
+	c.setJobDefaults(text)
 	setDefault(text, "stop_timeout", &c.StopTimeout, defaultStopTimeout)
 	setDefault(text, "drain", &c.Drain, defaultDrain)
 	setDefault(text, "order", &c.Order, c.defaultOrder())

@@ -112,7 +112,7 @@ func TestDefaults(t *testing.T) {
 func TestTheExampleIsValidAndShowsEveryKey(t *testing.T) {
 	s, err := servicedef.Load("../docs/service.example.toml")
 	require.NoError(t, err)
-	require.Len(t, s.Components, 3)
+	require.Len(t, s.Components, 4)
 	text, err := os.ReadFile("../docs/service.example.toml")
 	require.NoError(t, err)
 	for _, key := range tomlKeys(servicedef.Service{}, servicedef.Build{}, servicedef.ImageBuild{}, servicedef.Component{}, servicedef.Health{}, servicedef.Route{},
@@ -176,6 +176,6 @@ func FuzzParse(f *testing.F) {
 		rendered, err := servicedef.Parse([]byte(s.TOML()), "f.toml")
 		require.NoError(t, err)
 		require.Equal(t, s, rendered)
-		require.Equal(t, len(s.Components), len(strings.Fields(flat(s.StartOrder()))))
+		require.Equal(t, len(s.Lasting()), len(strings.Fields(flat(s.StartOrder()))))
 	})
 }

@@ -77,6 +77,23 @@ type Component struct {
 	// successor has taken them over, 1 s by default, so that a client that has
 	// just resolved the old port still finds it open.
 	Drain Duration `toml:"drain" json:"drain"`
+	// Schedule makes the component a job, whose container runs when it is due and ends by
+	// itself: a cron expression, "@daily", "@every 90m", or Manual. See ParseSchedule.
+	Schedule string `toml:"schedule" json:"schedule,omitempty"`
+	// Timezone is that of Schedule, "Europe/Berlin"; "" means UTC.
+	Timezone string `toml:"timezone" json:"timezone,omitempty"`
+	// Overlap is what becomes of a run that is due while another one is under way.
+	Overlap Overlap `toml:"overlap" json:"overlap,omitempty"`
+	// CatchUp is how late a run may start where something it needs was away.
+	CatchUp Duration `toml:"catch_up" json:"catch_up,omitzero"`
+	// Jitter delays each run by a random time of at most that much.
+	Jitter Duration `toml:"jitter" json:"jitter,omitzero"`
+	// Timeout bounds an attempt of a run, and Retries is how often one is repeated that
+	// has failed.
+	Timeout Duration `toml:"timeout" json:"timeout,omitzero"`
+	Retries int      `toml:"retries" json:"retries,omitempty"`
+	// Keep is how many ended runs are kept with their output.
+	Keep int `toml:"keep" json:"keep,omitempty"`
 	Container
 	Health Health  `toml:"health" json:"health"`
 	Routes []Route `toml:"routes" json:"routes,omitempty"`

@@ -81,6 +81,7 @@ func (s Service) StepComponent(step Step) Component {
 	if !found {
 		c.Env = s.Env
 	}
+	c = c.withoutSchedule()
 	c.Routes, c.Ports, c.Health, c.DependsOn = nil, nil, Health{}, nil
 	c.Name, c.Order, c.Restart, c.StopTimeout = step.Name, StartFirst, defaultRestart, step.StopTimeout
 	for _, field := range []struct {

@@ -31,6 +31,7 @@ func (r *report) service(s *Service) {
 	}
 	r.unique(s.componentNames(), func(i int) string { return componentKey(i, "name") })
 	r.dependencies(s)
+	r.jobs(s)
 	r.steps(s)
 	r.hostPorts(s)
 	r.claims(s)

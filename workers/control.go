@@ -61,19 +61,20 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 			return err
 		}
 	}
-	w.keep(ctx, upkeep{client: c, namespace: r.Namespace, schedules: schedules, log: w.log})
 	w.checkLooks(store, r.MonitorInterval)
 	control := &activities.Control{
-		Registry: store,
-		Images:   imageregistry.New(r.Images),
-		Lock:     lock{c},
-		Queues:   queues{c, r.Namespace},
-		Alerts:   r.Alerts.destinations(),
-		Version:  w.version,
-		PortRest: r.PortRest,
+		Registry:  store,
+		Images:    imageregistry.New(r.Images),
+		Lock:      lock{c},
+		Queues:    queues{c, r.Namespace},
+		Schedules: jobSchedules{c},
+		Alerts:    r.Alerts.destinations(),
+		Version:   w.version,
+		PortRest:  r.PortRest,
 
 		MonitorInterval: r.MonitorInterval,
 	}
+	w.keep(ctx, upkeep{client: c, namespace: r.Namespace, schedules: schedules, jobs: control.KeepAllJobs, log: w.log})
 	return w.serve(c, activities.QueueControl, worker.Options{MaxConcurrentWorkflowTaskPollers: controlPollers}, func(reg worker.Registry) {
 		RegisterWorkflows(reg)
 		reg.RegisterActivity(control)
@@ -124,6 +125,12 @@ func Workflows() map[string]any {
 		workflows.MaintainName:     workflows.Maintain,
 		workflows.AccessLogName:    workflows.AccessLog,
 		workflows.BuildLogName:     workflows.BuildLog,
+		workflows.RunJobName:       workflows.RunJob,
+		workflows.JobsName:         workflows.Jobs,
+		workflows.JobRunsName:      workflows.JobRuns,
+		workflows.JobLogsName:      workflows.JobLogs,
+		workflows.PauseJobName:     workflows.PauseJob,
+		workflows.RemoveTaskName:   workflows.RemoveTask,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
 	}
 }

@@ -26,6 +26,9 @@ const (
 	edgeAdmitted   = "mcp_edge_admitted"
 	edgeStale      = "mcp_edge_stale_services"
 	edgeSeen       = "mcp_edge_seen_seconds"
+	jobSucceeded   = "mcp_job_succeeded_seconds"
+	jobFailing     = "mcp_job_failing"
+	jobRunning     = "mcp_job_running"
 )
 
 // driftKinds lists the kinds that are exported even if there is no such drift.
@@ -57,6 +60,9 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		{Name: edgeAdmitted, Help: "1 if an operator has admitted the edge, 0 if it waits for that.", Labels: of("edge")},
 		{Name: edgeStale, Help: "The number of services whose newest routes the edge has not acknowledged.", Labels: of("edge")},
 		{Name: edgeSeen, Help: "How long ago the edge last announced itself or answered, in seconds.", Labels: of("edge")},
+		{Name: jobSucceeded, Help: "How long ago the job's last run that has succeeded ended, in seconds.", Labels: of("service", "job")},
+		{Name: jobFailing, Help: "1 if the job's last run has failed or was missed, 0 if not.", Labels: of("service", "job")},
+		{Name: jobRunning, Help: "1 while a run of the job is under way, 0 if none is.", Labels: of("service", "job")},
 		{Name: lastLook, Help: "How long ago the monitor last observed the node, in seconds, whether it answered or not.", Labels: of("node")},
 	} {
 		t.Declare(m)
@@ -78,6 +84,13 @@ func declareFleet(t *telemetry.Telemetry, store *registry.Store) {
 		edges, err := store.Edges(ctx)
 		for _, e := range edges {
 			gauges = append(gauges, gaugesOfEdge(e, now)...)
+		}
+		if err != nil {
+			return nil, err
+		}
+		jobs, err := store.JobStates(ctx, nil)
+		for _, j := range jobs {
+			gauges = append(gauges, gaugesOfJob(j, now)...)
 		}
 		return gauges, err
 	})
@@ -120,6 +133,27 @@ func gaugesOf(n fleet.NodeState, ports int, now time.Time) (gauges []telemetry.G
 	}
 	add(nodeContainers, float64(s.Containers))
 	add(nodeRunning, float64(s.Running))
+	return gauges
+}
+
+// gaugesOfJob returns the gauges of one job. One that has never succeeded has no time of
+// that.
+func gaugesOfJob(j fleet.JobState, now time.Time) []telemetry.Gauge {
+	labels := map[string]string{"service": j.Service, "job": j.Job.Name}
+	failing, running := 0.0, 0.0
+	if j.Last != nil && j.Last.Outcome.Failed() {
+		failing = 1
+	}
+	if j.Running != nil {
+		running = 1
+	}
+	gauges := []telemetry.Gauge{
+		{Name: jobFailing, Labels: labels, Value: failing},
+		{Name: jobRunning, Labels: labels, Value: running},
+	}
+	if !j.Succeeded.IsZero() {
+		gauges = append(gauges, telemetry.Gauge{Name: jobSucceeded, Labels: labels, Value: max(0, now.Sub(j.Succeeded).Seconds())})
+	}
 	return gauges
 }
 

@@ -43,4 +43,9 @@ func declareMetrics(t *telemetry.Telemetry) {
 		Help:   "Deploys that were undone: complete, or incomplete if a step of the undo failed.",
 		Labels: []telemetry.Label{outcome(workflows.UndoComplete, workflows.UndoIncomplete)},
 	})
+	t.DeclareCounter(telemetry.Metric{
+		Name: workflows.MetricJobRuns + "_total",
+		Help: "Runs of jobs that have ended, by outcome.",
+		Labels: []telemetry.Label{outcome(string(fleet.RunSucceeded), string(fleet.RunFailed), string(fleet.RunCancelled), string(fleet.RunMissed))},
+	})
 }

@@ -26,7 +26,9 @@ type upkeep struct {
 	client    client.Client
 	namespace string
 	schedules []scheduled
-	log       *slog.Logger
+	// jobs makes sure of the schedules of jobs.
+	jobs func(context.Context) error
+	log  *slog.Logger
 }
 
 // keep makes sure of it until the workers stop. Readiness depends on the schedules.
@@ -43,6 +45,7 @@ func (w *Workers) keep(ctx context.Context, u upkeep) {
 				return
 			case <-ticker.C:
 				u.restore(ctx)
+				u.keepJobs(ctx)
 			}
 		}
 	}()
@@ -67,6 +70,16 @@ func (u upkeep) restore(ctx context.Context) {
 	}
 	if err != nil {
 		u.log.Error("Temporal lacks what mcp needs", "error", err)
+	}
+}
+
+// keepJobs makes sure of the schedules of jobs: one that a deploy could not make, or that
+// was deleted, and one of a release that is gone.
+func (u upkeep) keepJobs(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
+	defer cancel()
+	if err := u.jobs(ctx); err != nil && ctx.Err() == nil {
+		u.log.Warn("the schedules of jobs are not as they should be", "error", err)
 	}
 }
 

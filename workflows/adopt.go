@@ -31,6 +31,7 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 	forward, _ := workflow.NewDisconnectedContext(ctx)
 	err := d.commitRelease(forward, fleet.CommitRequest{
 		Active: true, Members: d.adoption.Members, Adopted: d.adoption.Adopted, Definition: &d.adoption.Definition,
+		Jobs: plan.JobsOf(d.adoption.Definition, d.release),
 	})
 	if err != nil {
 		return err

@@ -26,7 +26,13 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 			if step.OldNode != step.Node {
 				old.ID = ""
 			}
-			add(step.Node, func(in *activities.CutOverInput) { in.Replace = append(in.Replace, old) })
+			once := d.component(step).RunsOnce()
+			add(step.Node, func(in *activities.CutOverInput) {
+				in.Replace = append(in.Replace, old)
+				if once {
+					in.Once = append(in.Once, old.Name)
+				}
+			})
 		}
 		if step.Action == plan.Remove || starts && step.OldNode != step.Node {
 			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Old()) })
@@ -120,6 +126,7 @@ func (d *deploy) commit(ctx workflow.Context) error {
 	return d.commitRelease(ctx, fleet.CommitRequest{
 		Active:  d.desired.Active,
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
+		Jobs:    plan.Jobs(d.desired, d.release, d.plan, d.digest),
 		Static:  d.staticPorts(),
 	})
 }

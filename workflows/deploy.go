@@ -78,6 +78,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 		return err
 	}
 	d.publish(forward)
+	d.scheduleJobs(forward)
 	d.recordRelease(forward)
 	rest := d.prune(forward)
 	rest.do(d.recordEdges)

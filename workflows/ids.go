@@ -2,10 +2,12 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // Names under which the workflows are registered. They are part of every
@@ -47,6 +49,12 @@ const (
 	MaintainName     = "Maintain"
 	AccessLogName    = "AccessLog"
 	BuildLogName     = "BuildLog"
+	RunJobName       = "RunJob"
+	JobsName         = "Jobs"
+	JobRunsName      = "JobRuns"
+	JobLogsName      = "JobLogs"
+	PauseJobName     = "PauseJob"
+	RemoveTaskName   = "RemoveTask"
 	EdgeStorageName  = "EdgeStorage"
 )
 
@@ -103,6 +111,30 @@ func MonitorNodeID(node string) string { return MonitorID + "/" + node }
 
 // AlertID is the id of the workflow that sends events to a destination.
 func AlertID(destination string) string { return "alert/" + destination }
+
+// JobID is the id of the schedule of a job, and the prefix of the ids of its runs.
+func JobID(service, job string) string { return jobPrefix + service + "/" + job }
+
+const jobPrefix = "job/"
+
+// JobOf is the inverse of JobID; ok is false for the id of another schedule.
+func JobOf(id string) (service, job string, ok bool) {
+	rest, ok := strings.CutPrefix(id, jobPrefix)
+	service, job, found := strings.Cut(rest, "/")
+	return service, job, ok && found && servicedef.IsLabel(service) && servicedef.IsLabel(job)
+}
+
+// RunID is the id of the workflow of a run that was asked for; nonce makes it unique.
+func RunID(service, job, nonce string) string { return JobID(service, job) + "/" + nonce }
+
+// RemoveTaskID is the id of the workflow that removes the container of a task, given its
+// id, when its node is back.
+func RemoveTaskID(task string) string { return "remove/" + task }
+
+// PauseID is the id of a workflow that pauses a job or resumes it; nonce makes it unique.
+func PauseID(service, job, nonce string) string {
+	return "pause/" + service + "/" + job + "/" + nonce
+}
 
 // RetentionID is the id of the schedule that thins history, and the prefix of the
 // ids of its workflows.

@@ -128,6 +128,9 @@ func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Mem
 	if err := requireComponents(release, "read", only); err != nil {
 		return nil, nil, err
 	}
+	if len(members) == 0 {
+		return nil, nil, fault.New(fault.NotFound, "service %s has only jobs", service).WithHint("list their runs: mcp jobs %s", service)
+	}
 	for _, m := range members {
 		if m.Component == component {
 			selected = []fleet.Member{m}

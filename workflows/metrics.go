@@ -17,6 +17,7 @@ const (
 	MetricDeployTime = "mcp_deploy"
 	MetricBuilds     = "mcp_builds"
 	MetricUndos      = "mcp_undos"
+	MetricJobRuns    = "mcp_job_runs"
 	MetricSteps      = "mcp_steps"
 )
 

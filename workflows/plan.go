@@ -89,6 +89,7 @@ func (d *deploy) decide(ctx workflow.Context) error {
 	made, err := plan.Make(plan.Input{
 		Desired: d.desired, Only: d.only, Given: d.given(), Force: d.in.Force || d.verb.replaces, Held: held,
 		Holders: d.holders, Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
+		Now:   workflow.Now(ctx),
 		Steps: d.steps(),
 	})
 	if err != nil {
@@ -104,7 +105,7 @@ func (d *deploy) decide(ctx workflow.Context) error {
 	for _, step := range made.Steps {
 		d.result.Components = append(d.result.Components, d.describe(step))
 	}
-	d.result.URLs = d.urls()
+	d.result.Jobs, d.result.URLs = made.Jobs, d.urls()
 	return nil
 }
 

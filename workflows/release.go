@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -17,11 +19,15 @@ func requireComponents(release fleet.Release, doing string, components []string)
 	case release.Definition == nil:
 		return fault.New(fault.NotFound, "service %s has no release: no deploy of it has succeeded", service).
 			WithHint("see why: mcp history %s", service)
-	case len(release.Components) == 0:
+	case len(release.Components)+len(release.Jobs) == 0:
 		return fault.New(fault.NotFound, "service %s is undeployed: there is nothing to %s", service, doing).
 			WithHint("bring back what ran: mcp rollback %s; or deploy its definition: mcp deploy %s", service, service)
 	}
 	for _, name := range components {
+		if _, ok := release.Jobs[name]; ok {
+			return fault.New(fault.Invalid, "%s is a job of service %s: it has no container to %s", name, service, doing).
+				WithHint("list its runs: mcp job history %s/%s; run it now: mcp run %s/%s", service, name, service, name)
+		}
 		if _, ok := release.Components[name]; !ok {
 			return fault.New(fault.NotFound, "the release of service %s has no component %s: it has %s", service, name, strings.Join(memberNames(release), ", "))
 		}
@@ -36,6 +42,11 @@ func memberNames(release fleet.Release) []string {
 		names = append(names, m.Component)
 	}
 	return names
+}
+
+// jobNames are the jobs of a release, sorted.
+func jobNames(release fleet.Release) []string {
+	return slices.Sorted(maps.Keys(release.Jobs))
 }
 
 // neverDeployed is the fault of a service that has no deployment.

@@ -34,6 +34,8 @@ type Result struct {
 	Undone     []string          `json:"undone,omitempty"`
 	Error      *fault.Error      `json:"error,omitempty"`
 	Components []ComponentResult `json:"components"`
+	// Jobs is what becomes of the jobs.
+	Jobs []plan.JobStep `json:"jobs,omitempty"`
 	// Steps are the runs of the definition's steps, in their order.
 	Steps []StepResult `json:"steps,omitempty"`
 	// Left are containers that an adopt has not taken over, and why.

@@ -154,6 +154,9 @@ func (d *deploy) outcome(component string) *ComponentResult {
 // digest is the one by which a component's new container runs.
 func (d *deploy) digest(c servicedef.Component) string {
 	if d.verb.digests == fromRelease {
+		if c.IsJob() {
+			return d.release.Jobs[c.Name].Digest
+		}
 		return d.release.Components[c.Name].Digest
 	}
 	return d.digests[c.Image]

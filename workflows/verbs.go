@@ -181,8 +181,9 @@ func restarted(asked target, release fleet.Release) (target, error) {
 // deployedOnly leaves out components that the release's definition names and
 // that have never been deployed.
 func deployedOnly(asked target, release fleet.Release) target {
-	if asked.definition.Active && len(asked.only) == 0 && len(release.Components) != len(release.Definition.Components) {
-		asked.only = memberNames(release)
+	deployed := len(release.Components) + len(release.Jobs)
+	if asked.definition.Active && len(asked.only) == 0 && deployed != len(release.Definition.Components) {
+		asked.only = append(memberNames(release), jobNames(release)...)
 	}
 	return asked
 }

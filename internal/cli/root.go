@@ -6,6 +6,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/change"
 	"github.com/metacircular/mcp/internal/cli/edge"
 	"github.com/metacircular/mcp/internal/cli/inspect"
+	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
 	"github.com/metacircular/mcp/internal/cli/service"
@@ -26,6 +27,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	flags.BoolVar(&s.Debug, "debug", false, "show whole error chains and the SDK's log")
 	root.AddCommand(change.Commands(s)...)
 	root.AddCommand(inspect.Commands(s)...)
+	root.AddCommand(job.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)
 	root.AddCommand(node.Command(s), service.Command(s), newCompletion(), newVersion(s))

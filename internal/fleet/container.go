@@ -54,6 +54,8 @@ type Container struct {
 	Run        string `json:"run,omitempty"`
 	Spec       string `json:"spec,omitempty"`
 	Running    bool   `json:"running"`
+	// Done is set where it has ended with exit code 0.
+	Done bool `json:"done,omitempty"`
 	// Task is what its labels say of it; zero on a container that is none.
 	Task Task `json:"task,omitzero"`
 	// ID identifies it: its name may pass to another container.

@@ -43,6 +43,8 @@ type CommitRequest struct {
 	// Members are the components of the new release; a component of the former
 	// release that is not among them is dropped.
 	Members []Member `json:"members"`
+	// Jobs are the jobs of the new release.
+	Jobs []Job `json:"jobs,omitempty"`
 	// Static are the static ports of the containers that this deployment has
 	// started. Each moves from the component that held it.
 	Static []StaticPort `json:"static,omitempty"`

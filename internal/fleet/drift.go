@@ -42,6 +42,10 @@ const (
 	EventLeftAlone DriftKind = "left-alone"
 	// EventNotRetired: a release could not remove a predecessor; Mend does.
 	EventNotRetired DriftKind = "not-retired"
+	// EventJobFailed: a run of a job has failed, or could not be started in time.
+	EventJobFailed DriftKind = "job-failed"
+	// EventJobRecovered: the first run that has succeeded after that.
+	EventJobRecovered DriftKind = "job-recovered"
 	// EventStepFailed: a step of a deployment has failed, which was put back.
 	EventStepFailed DriftKind = "step-failed"
 )

@@ -235,6 +235,7 @@ type EndpointHolder struct {
 	Endpoint Endpoint `json:"endpoint"`
 	Service  string   `json:"service"`
 }
+
 // ProblemsNow returns what keeps an edge from serving part of what it should, each once:
 // what its status says, and what it has answered to publications. An edge that answers
 // now, and has acknowledged the newest publication of a service, has overcome what its

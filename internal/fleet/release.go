@@ -37,6 +37,8 @@ type Release struct {
 	Others     []Other             `json:"others,omitempty"`
 	Definition *servicedef.Service `json:"definition,omitempty"`
 	Components map[string]Member   `json:"components,omitempty"`
+	// Jobs are the release's, by name.
+	Jobs map[string]Job `json:"jobs,omitempty"`
 	// Adopted are containers of the service that mcp has not started.
 	Adopted []Adopted `json:"adopted,omitempty"`
 	// Edges are the admitted edges, in the order of their names, and Hosts those of the

@@ -63,7 +63,7 @@ func Adopt(in AdoptInput) Adoption {
 	}
 	a.sort()
 	components := []servicedef.Component{}
-	for _, c := range in.Desired.Components {
+	for _, c := range in.Desired.Lasting() {
 		a.result.Names = append(a.result.Names, servicedef.ContainerNameFor(in.Desired.Name, c.Name))
 		if container, ok := a.choose(c.Name); ok {
 			components = append(components, a.take(c, container))
@@ -105,7 +105,8 @@ func (a *adopter) sort() {
 				continue
 			}
 			f := located{c, node}
-			_, defined := a.Desired.Component(component)
+			wanted, defined := a.Desired.Component(component)
+			defined = defined && !wanted.IsJob()
 			if !defined && c.Service != "" {
 				continue // a leftover of mcp's
 			}

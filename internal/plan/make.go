@@ -28,6 +28,9 @@ func Make(in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	p.removals()
+	if err := p.jobs(); err != nil {
+		return Plan{}, err
+	}
 	if err := p.held(); err != nil {
 		return Plan{}, err
 	}
@@ -82,6 +85,9 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	current, exists := p.current[c.Node][step.Container]
 	if exists {
 		step.OldNode, step.OldActive = c.Node, step.OldActive || current.Running
+		if released && current.Done && releasedOn(p.Release, c.Name, member.Node).RunsOnce() {
+			step.OldActive = false // it has done its work, and an undo starts it no second time
+		}
 	}
 	step.OldID = p.current[step.OldNode][step.Container].ID
 	step.Changes = p.changes(c, member, released, current, exists)
@@ -97,10 +103,7 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 		step.Changes = p.definitionChanges(c)
 		return step, nil
 	}
-	if slices.Contains(p.Release.Draining, c.Node) {
-		return step, &DrainingNodeError{Component: c.Name, Node: c.Node}
-	}
-	return step, p.equipped(c)
+	return step, p.possible(c)
 }
 
 // equipped fails where the node of a new container lacks a secret, or does not know a
@@ -152,7 +155,8 @@ func (p *planner) foreign(step Step) error {
 func (p *planner) removals() {
 	waves := p.Release.Waves()
 	for _, m := range p.Release.Members() {
-		if _, wanted := p.Desired.Component(m.Component); wanted || len(p.Only) > 0 {
+		c, wanted := p.Desired.Component(m.Component)
+		if wanted && !c.IsJob() || len(p.Only) > 0 && !(wanted && slices.Contains(p.Only, m.Component)) {
 			continue
 		}
 		p.plan.Steps = append(p.plan.Steps, Step{

@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
@@ -42,6 +43,8 @@ type Input struct {
 	Held []fleet.PortHolder `json:"held,omitempty"`
 	// Holders are those of the endpoints of Desired, as far as they are held.
 	Holders []fleet.EndpointHolder `json:"holders,omitempty"`
+	// Now is when the plan is made, for the times when jobs are due; zero leaves them out.
+	Now time.Time `json:"now,omitzero"`
 	// Pinned makes each component run by its digest in the release, whatever Digests
 	// holds.
 	Pinned bool `json:"pinned,omitempty"`
@@ -127,6 +130,8 @@ type Plan struct {
 	Active   bool       `json:"active"`
 	Recovery []Recovery `json:"recovery,omitempty"`
 	Steps    []Step     `json:"steps"`
+	// Jobs is what becomes of each job.
+	Jobs []JobStep `json:"jobs,omitempty"`
 	// Tasks are the steps of the definition that it runs, in their order.
 	Tasks []Task `json:"tasks,omitempty"`
 	// Definition is set when the release's definition differs, even if no container
@@ -143,7 +148,7 @@ type Plan struct {
 
 // Unchanged reports whether there is nothing to do at all.
 func (p Plan) Unchanged() bool {
-	return len(p.Recovery) == 0 && len(p.Unreachable) == 0 && !p.Definition && !p.TouchesContainers()
+	return len(p.Recovery) == 0 && len(p.Unreachable) == 0 && !p.Definition && !p.TouchesContainers() && !p.ChangesJobs()
 }
 
 // TouchesContainers reports whether any step does more than keep.

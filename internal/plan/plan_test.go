@@ -607,3 +607,30 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 		})
 	}
 }
+
+func TestAComponentThatHasDoneItsWorkIsKept(t *testing.T) {
+	in := steady()
+	in.Desired.Components[1].Restart = "no"
+	definition := in.Desired
+	in.Release = released(definition)
+	node := running(in.Release, "rift")
+	node.Containers[1].Running, node.Containers[1].Done = false, true
+	in.Nodes["rift"] = node
+	made, err := plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "=api@rift =web@rift", actions(made))
+	require.True(t, made.Unchanged())
+	require.Empty(t, plan.Leftovers(in.Release, in.Nodes), "nor is it started again")
+
+	in.Force = true
+	made, err = plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "~api@rift ~web@rift", actions(made))
+	require.False(t, made.Steps[1].OldActive, "an undo does not run it again")
+
+	in.Force = false
+	node.Containers[1].Done = false
+	made, err = plan.Make(in)
+	require.NoError(t, err)
+	require.Equal(t, "=api@rift ~web@rift", actions(made), "it has failed")
+}

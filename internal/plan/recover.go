@@ -15,7 +15,7 @@ func Leftovers(release fleet.Release, nodes map[string]Node) []Recovery {
 	for _, name := range sortedNodes(nodes) {
 		recovery, current := recoverNode(release, name, nodes[name], func(string) bool { return true }, func(string) bool { return false })
 		for _, m := range release.Members() {
-			if c, exists := current[m.Container]; exists && m.Active && !c.Running {
+			if c, exists := current[m.Container]; exists && m.Active && !c.Running && !done(release, m, c) {
 				recovery.Start = append(recovery.Start, fleet.Ref{Name: m.Container, ID: c.ID})
 			}
 		}
@@ -34,7 +34,7 @@ func (p *planner) recover() {
 	for _, name := range sortedNodes(p.Nodes) {
 		replaced := func(component string) bool {
 			c, defined := p.Desired.Component(component)
-			return defined && c.Node == name
+			return defined && c.Node == name && !c.IsJob()
 		}
 		// A container that is only stopped needs its name back no more than one that goes,
 		// if it is another's now.
@@ -80,7 +80,7 @@ func recoverNode(release fleet.Release, name string, node Node, wanted, replaced
 			if back {
 				recovery.Rename = append(recovery.Rename, Rename{ID: c.ID, From: c.Name, To: member.Container})
 			}
-			if back && member.Active && !c.Running {
+			if back && member.Active && !c.Running && !done(release, member, c) {
 				recovery.Start = append(recovery.Start, fleet.Ref{Name: member.Container, ID: c.ID})
 				c.Running = true
 			}
@@ -93,6 +93,12 @@ func recoverNode(release fleet.Release, name string, node Node, wanted, replaced
 		}
 	}
 	return recovery, current
+}
+
+// done reports whether a container of the release has done its work and is not to run
+// again.
+func done(release fleet.Release, m fleet.Member, c fleet.Container) bool {
+	return c.Done && releasedOn(release, m.Component, m.Node).RunsOnce()
 }
 
 // committedOn returns, by component, the names of the released containers on a

@@ -43,6 +43,9 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publis
 		if err := commitAdopted(ctx, tx, r.Adopted); err != nil {
 			return err
 		}
+		if err := commitJobs(ctx, tx, r.Service, r.Jobs); err != nil {
+			return err
+		}
 		routed, err := commitService(ctx, tx, r)
 		if err != nil {
 			return err
@@ -99,6 +102,9 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (route
 	for _, m := range r.Members {
 		digests[m.Image] = m.Digest
 	}
+	for _, job := range r.Jobs {
+		digests[job.Image] = job.Digest
+	}
 	if _, err := tx.Exec(ctx, `
 		update deployments
 		set digests = $3, released_at = case when $4 then coalesce(released_at, now()) end
@@ -117,11 +123,12 @@ func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (route
 		return false, err
 	}
 	err = tx.QueryRow(ctx, `
+		with dropped as (update jobs set released = false where service = $1 and released and name <> all($5))
 		update services set release = $2, active = $3
 		where name = $1 and (release is null or release <= $2)
 		returning exists (select from edge_claims where service = $1)
 		       or exists (select from publications where service = $1 and (routes <> '[]' or run = $4))`,
-		r.Service, r.Deployment, r.Active, r.Run).Scan(&routed)
+		r.Service, r.Deployment, r.Active, r.Run, jobNames(r.Jobs)).Scan(&routed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, fault.New(fault.Conflict, "a newer release of %s has been committed", r.Service)
 	}

@@ -28,6 +28,7 @@ func formerImages(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) ([]flee
 		), kept as (
 		    select image, digest from named where place <= $2::int
 		    union all select image, digest from components
+		    union all select image, digest from jobs where released
 		    union all select image #>> '{}', null
 		    from deployments, jsonb_path_query(definition, '$.components[*].image') image
 		    where outcome is null

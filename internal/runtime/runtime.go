@@ -289,6 +289,8 @@ type ContainerSummary struct {
 	Labels map[string]string
 	// Ports are published on the host.
 	Ports []servicedef.Port
+	// ExitCode is that of a Stopped container.
+	ExitCode int
 }
 
 // ContainerInfo describes a container.
@@ -333,5 +335,9 @@ type ContainerInfo struct {
 
 // Summary returns the part of c that a ContainerSummary holds.
 func (c ContainerInfo) Summary() ContainerSummary {
-	return ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports}
+	s := ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports}
+	if c.State == Stopped {
+		s.ExitCode = c.ExitCode
+	}
+	return s
 }

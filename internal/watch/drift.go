@@ -56,13 +56,23 @@ func MemberDrift(r fleet.Release, m fleet.Member, found *fleet.Container) []flee
 	if flapping { // whether it runs at the moment is then chance
 		note(fleet.DriftFlapping, "%d restarts within %s", len(found.Restarted), FlapWindow)
 	}
-	if !found.Running && !flapping {
+	if !found.Running && !flapping && !Done(r, m, *found) {
 		note(fleet.DriftStopped, "%s", doing(*found))
 	}
 	if found.Running && found.Health == "unhealthy" {
 		note(fleet.DriftUnhealthy, "its health check fails")
 	}
 	return drift
+}
+
+// Done reports whether a component's container has done its work: it has ended with exit
+// code 0, and its definition has it run once.
+func Done(r fleet.Release, m fleet.Member, found fleet.Container) bool {
+	if r.Definition == nil || found.State != "stopped" || found.ExitCode != 0 {
+		return false
+	}
+	c, defined := r.Definition.Component(m.Component)
+	return defined && c.RunsOnce()
 }
 
 // FindDrift returns the drift of a node. Services are those that concern it. Busy

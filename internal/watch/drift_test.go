@@ -292,3 +292,21 @@ func TestRestarts(t *testing.T) {
 	}
 	require.Empty(t, watch.Restarts(nil, now, noon), "it was not observed before")
 }
+
+func TestAComponentThatHasDoneItsWorkHasNotDrifted(t *testing.T) {
+	definition := servicedef.Service{Name: "shop", Components: []servicedef.Component{{Name: "migrate", Node: "rift", Restart: "on-failure:3"}}}
+	m := fleet.Member{Component: "migrate", Container: "shop-migrate", Node: "rift", Deployment: 1, Digest: "sha256:a", Active: true}
+	r := fleet.Release{Service: "shop", Definition: &definition, Components: map[string]fleet.Member{"migrate": m}}
+	found := fleet.Container{
+		Name: "shop-migrate", Service: "shop", Component: "migrate", Deployment: 1, Digest: "sha256:a", State: "stopped",
+	}
+	require.Empty(t, watch.MemberDrift(r, m, &found))
+	found.ExitCode = 1
+	require.Len(t, watch.MemberDrift(r, m, &found), 1, "it has failed")
+	found.ExitCode = 0
+	definition.Components[0].Restart = "unless-stopped"
+	require.Len(t, watch.MemberDrift(r, m, &found), 1, "it should run")
+	definition.Components[0].Restart = "no"
+	definition.Components[0].Routes = []servicedef.Route{{Name: "http", Port: 80}}
+	require.Len(t, watch.MemberDrift(r, m, &found), 1, "it should serve")
+}

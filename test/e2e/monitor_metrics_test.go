@@ -63,8 +63,11 @@ func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	before := scrape(t)
 	w.source("v1", "")
-	w.define("measured", w.service("measured", "v1", ""))
+	w.define("measured", w.service("measured", "v1", "")+
+		w.job("tick", w.image("measured", "v1"), `cmd = ["/app", "say", "tick", "0"]`+"\nschedule = \"manual\""))
 	w.deploy("measured")
+	require.Zero(t, w.mcp("run", "measured/tick").code)
+	ofJobs := scrape(t)
 	w.define("measured", w.service("measured", "v1", `env = { MODE = "exit" }`))
 	failed := w.mcp("deploy", "measured", "--json")
 	require.Equal(t, 1, failed.code, failed)
@@ -76,6 +79,18 @@ func TestMetrics(t *testing.T) {
 	after := scrape(t)
 	require.Zero(t, w.mcp("edge", "remove", "scraped", "-y").code)
 
+	for key, value := range ofJobs {
+		if ofJob(key) {
+			after[key] = value
+		}
+	}
+
+	t.Run("describe the jobs", func(t *testing.T) {
+		require.Zero(t, after[`mcp_job_failing{job="tick",service="measured"}`])
+		require.Contains(t, after, `mcp_job_running{job="tick",service="measured"}`)
+		require.Contains(t, after, `mcp_job_succeeded_seconds{job="tick",service="measured"}`)
+	})
+
 	t.Run("count what was done", func(t *testing.T) {
 		for _, counter := range []string{
 			`mcp_deploys_total{dirty="false",outcome="succeeded",verb="deploy"}`,
@@ -84,6 +99,7 @@ func TestMetrics(t *testing.T) {
 			`mcp_deploy_seconds_count{outcome="failed"}`,
 			`mcp_builds_total{outcome="succeeded"}`,
 			`mcp_undos_total{outcome="complete"}`,
+			`mcp_job_runs_total{outcome="succeeded"}`,
 			`mcp_step_seconds_count{activity="RunContainer",outcome="succeeded"}`,
 			`mcp_step_seconds_count{activity="RunContainer",outcome="Unhealthy"}`,
 		} {
@@ -106,7 +122,9 @@ func TestMetrics(t *testing.T) {
 
 	t.Run("have no unbounded label", func(t *testing.T) {
 		for key := range after {
-			require.NotContains(t, key, "measured", "a service's name")
+			if !ofJob(key) {
+				require.NotContains(t, key, "measured", "a service's name")
+			}
 			require.NotRegexp(t, `[0-9a-f]{8}-[0-9a-f]{4}-|sha256|"[0-9]+"`, regexp.MustCompile(`le="[^"]*"`).ReplaceAllString(key, ""), "an id")
 		}
 	})
@@ -131,6 +149,11 @@ func TestMetrics(t *testing.T) {
 
 // ofEdges matches the metrics of mcp-edge itself.
 var ofEdges = regexp.MustCompile(`^mcp_edge_(request|open|certificate)`)
+
+// ofJob reports whether a series is that of a job, whose labels name it.
+func ofJob(key string) bool {
+	return strings.HasPrefix(key, "mcp_job_") && !strings.HasPrefix(key, "mcp_job_runs")
+}
 
 // dashboard lists the expressions of docs/grafana/mcp.json.
 func dashboard(t *testing.T) []string {

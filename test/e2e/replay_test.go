@@ -135,6 +135,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	w.starts(workflows.MendName, workflows.MendInput{Definition: definition, Deployment: w.newest(name), Nodes: []string{w.node}})
 	w.starts(workflows.ServicesName)
 	w.edgesReplay()
+	w.jobsReplay(name)
 	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
 	ok("undeploy", name, "-y")
 	w.starts(workflows.PurgeableName, name)

@@ -22,6 +22,7 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 			text = "no change to its containers; it is dirty, and a deploy marks it clean"
 		}
 		_, _ = fmt.Fprintf(w, "%s: %s\n", p.Service, text)
+		writeJobs(w, p.Jobs)
 		writeEdges(w, p.Edges)
 		return
 	}
@@ -51,8 +52,9 @@ func WritePlan(w io.Writer, r workflows.PlanResult) {
 	}
 	_ = table.Flush()
 	writeTasks(w, p)
+	writeJobs(w, p.Jobs)
 	writeEdges(w, p.Edges)
-	if p.Definition && !p.TouchesContainers() {
+	if p.Definition && !p.TouchesContainers() && !p.ChangesJobs() {
 		_, _ = fmt.Fprintln(w, "  the definition changes, and no container for it")
 	}
 	for _, node := range p.Unreachable {

@@ -34,6 +34,8 @@ type serviceStatus struct {
 	// release, unless the one in the services directory here is.
 	Pending    bool              `json:"pending"`
 	Components []componentStatus `json:"components"`
+	// Jobs are the names of its jobs, which mcp jobs lists.
+	Jobs []string `json:"jobs,omitempty"`
 	// Retiring are the containers before the release that are not gone yet.
 	Retiring []retiringStatus `json:"retiring"`
 }
@@ -177,6 +179,7 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 		}
 		status.Components = append(status.Components, c)
 	}
+	status.Jobs = slices.Sorted(maps.Keys(r.Jobs))
 	if s.Deploying == 0 {
 		status.Retiring = append(status.Retiring, retiringOf(s, nodes)...)
 	}
@@ -213,6 +216,9 @@ func componentOf(r fleet.Release, m fleet.Member, node seenNode) componentStatus
 	found := fleet.FindMember(r.Service, m, node.containers)
 	if found != nil {
 		c.ObservedState, c.Health, c.Restarts = found.State, found.Health, found.Restarts
+		if watch.Done(r, m, *found) {
+			c.ObservedState = "done"
+		}
 		if found.Running {
 			c.Started, c.UptimeSeconds = found.Started, found.UptimeSeconds
 		}
@@ -272,7 +278,12 @@ func (s serviceStatus) sourced() bool {
 
 // stateWithout is the state of a service without components.
 func stateWithout(s serviceStatus) string {
-	if s.Release != 0 {
+	switch {
+	case len(s.Jobs) > 0 && !s.Active:
+		return "stopped"
+	case len(s.Jobs) > 0:
+		return "jobs alone"
+	case s.Release != 0:
 		return "undeployed"
 	}
 	return "-"

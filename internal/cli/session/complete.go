@@ -32,16 +32,20 @@ func (s *Session) Peek(ctx context.Context, cfg *config.Config, workflow string,
 	return silent.Read(ctx, c, "complete", workflow, in, out)
 }
 
-// Parts are the names of a service's components, of the images that it builds, of its
-// nodes and of its environments.
-type Parts struct{ Components, Images, Nodes, Environments []string }
+// Parts are the names of a service's components, of those that are jobs, of the images
+// that it builds, of its nodes and of its environments.
+type Parts struct{ Components, Jobs, Images, Nodes, Environments []string }
 
 // PartsOf returns those of a definition; nil has none.
 func PartsOf(s *servicedef.Service) Parts {
 	if s == nil {
 		return Parts{}
 	}
-	return Parts{Components: ComponentNames(s), Images: ImageNames(s), Nodes: workflows.Nodes(*s)}
+	var jobs []string
+	for _, c := range s.Jobs() {
+		jobs = append(jobs, c.Name)
+	}
+	return Parts{Components: ComponentNames(s), Jobs: jobs, Images: ImageNames(s), Nodes: workflows.Nodes(*s)}
 }
 
 // Defined returns the services of the services directory whose definitions are

@@ -30,7 +30,7 @@ func (s *Session) Query(ctx context.Context, verb, workflow string, in, out any,
 func (s *Session) Read(ctx context.Context, c client.Client, verb, workflow string, in, out any, options ...ReadOption) error {
 	r := read{
 		start: client.StartWorkflowOptions{
-			ID: workflows.ReadID(verb, nonce()), TaskQueue: workflows.Queue,
+			ID: workflows.ReadID(verb, Nonce()), TaskQueue: workflows.Queue,
 			StaticSummary: "mcp " + verb, WorkflowExecutionTimeout: time.Minute,
 		},
 		wait: follow.WaitOptions{Quiet: follow.QuietTime},
@@ -91,7 +91,7 @@ func UntilDeadline(deadline time.Duration) ReadOption {
 // node.
 func ChangingNode(node, verb string) ReadOption {
 	return func(r *read) {
-		r.start.ID = workflows.NodeChangeID(node, verb, nonce())
+		r.start.ID = workflows.NodeChangeID(node, verb, Nonce())
 		r.start.StaticSummary = "mcp node " + verb + " " + node
 		r.start.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.SearchNode.ValueSet([]string{node}))
 	}
@@ -101,22 +101,31 @@ func ChangingNode(node, verb string) ReadOption {
 // edge.
 func ChangingEdge(edge, verb string) ReadOption {
 	return func(r *read) {
-		r.start.ID = workflows.EdgeChangeID(edge, verb, nonce())
+		r.start.ID = workflows.EdgeChangeID(edge, verb, Nonce())
 		r.start.StaticSummary = "mcp edge " + verb + " " + edge
+	}
+}
+
+// ChangingJob is for a workflow that changes the record of a job, by a verb of mcp job.
+func ChangingJob(service, job, verb string) ReadOption {
+	return func(r *read) {
+		r.start.ID = workflows.PauseID(service, job, Nonce())
+		r.start.StaticSummary = "mcp " + verb + " " + service + "/" + job
+		r.start.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.SearchService.ValueSet(service))
 	}
 }
 
 // Maintaining is for the workflow that begins or ends the maintenance of a service.
 func Maintaining(service string) ReadOption {
 	return func(r *read) {
-		r.start.ID = workflows.MaintainID(service, nonce())
+		r.start.ID = workflows.MaintainID(service, Nonce())
 		r.start.StaticSummary = "mcp maintenance " + service
 		r.start.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.SearchService.ValueSet(service))
 	}
 }
 
-// nonce makes the id of a read unique.
-func nonce() string {
+// Nonce makes the id of a workflow unique.
+func Nonce() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // it never fails
 	return hex.EncodeToString(b[:])

@@ -235,6 +235,9 @@ func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.
 		if len(c.Names) > 0 {
 			summary.Name = c.Names[0]
 		}
+		if summary.State == runtime.Stopped {
+			summary.ExitCode = c.ExitCode
+		}
 		if s.Selects(summary.Name, summary.Labels) {
 			summaries = append(summaries, summary)
 		}
@@ -249,6 +252,7 @@ type listed struct {
 	Names            []string
 	Labels           map[string]string
 	Ports            []mapping
+	ExitCode         int
 }
 
 // mapping is a range of published ports in podman's list.

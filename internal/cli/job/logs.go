@@ -1,0 +1,128 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// line is one line of mcp job logs --json.
+type line struct {
+	Time   time.Time `json:"time,omitzero"`
+	Run    int       `json:"run"`
+	Stream string    `json:"stream"`
+	Line   string    `json:"line"`
+}
+
+type logsOptions struct {
+	follow bool
+	lines  int
+}
+
+func newLogs(s *session.Session) *cobra.Command {
+	var o logsOptions
+	cmd := &cobra.Command{
+		Use:   "logs SERVICE/JOB [RUN]",
+		Short: "Show what a run of a job has printed",
+		Long: `Logs shows the last lines that the newest run of a job has printed, or the run
+with that number, as mcp job history lists them. The whole output of a run, up to its
+last 1 MiB, is kept on its node, and the last lines of it in mcp's registry, which
+are shown where the node does not answer.
+
+With --follow it shows the whole output of a run that is under way, and continues
+until the run ends, or Ctrl-C, which leaves the run alone.`,
+		Example: "  mcp job logs shop/backup\n  mcp job logs shop/backup 12 -n 1000\n  mcp job logs -f shop/backup",
+		Args:    session.Args(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, err := parse(args[0])
+			if err != nil {
+				return err
+			}
+			in := workflows.JobLogsInput{Service: of.service, Job: of.job, Lines: o.lines}
+			if len(args) == 2 {
+				if in.Number, err = strconv.Atoi(args[1]); err != nil || in.Number < 1 {
+					return exit.Usage(fmt.Errorf("%q is no run: give a number from mcp job history %s", args[1], of))
+				}
+			}
+			if o.lines < 1 || o.lines > workflows.MaxLogLines {
+				return exit.Usage(fmt.Errorf("--lines must be between 1 and %d, not %d", workflows.MaxLogLines, o.lines))
+			}
+			return runLogs(cmd.Context(), s, of, in, o.follow)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.follow, "follow", "f", false, "continue with new lines until the run ends, or Ctrl-C")
+	flags.IntVarP(&o.lines, "lines", "n", 100, "how many of the last lines")
+	return cmd
+}
+
+func runLogs(ctx context.Context, s *session.Session, of target, in workflows.JobLogsInput, follow bool) error {
+	_, c, err := s.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var first workflows.JobLogsResult
+	if err := s.Read(ctx, c, "job logs", workflows.JobLogsName, in, &first); err != nil {
+		return usageIfUnknown(err)
+	}
+	show := &printer{session: s, out: s.Stdout, err: s.Stdout, run: first.Run.Number, shown: map[int]int{}}
+	if follow && first.Run.Outcome == "" {
+		in.Number, in.RunID = first.Run.Number, first.Run.RunID
+		f := follower{session: s, client: c, in: in, show: show}
+		f.untilEnd(ctx)
+		if err := exit.IfInterrupted(ctx); err != nil {
+			return err
+		}
+		return f.rest(ctx)
+	}
+	if first.Absent && first.Run.Outcome != "" {
+		s.Say("run %d of %s: these are the last lines that were recorded; node %s has no more", first.Run.Number, of, first.Run.Node)
+		for _, text := range first.Run.Log {
+			show.print(workflows.LogLine{}, text)
+		}
+		return nil
+	}
+	if first.Cut {
+		s.Say("the first lines are left out: one answer is limited to 1 MB")
+	}
+	for _, l := range first.Lines {
+		show.print(l, l.Text)
+	}
+	return nil
+}
+
+// printer prints the output of a run.
+type printer struct {
+	session *session.Session
+	// out gets what the program prints on its standard output, err what it prints on its
+	// standard error.
+	out, err io.Writer
+	run      int
+	// shown counts the lines that were printed, by attempt.
+	shown map[int]int
+}
+
+// print prints a line. It reports whether it could.
+func (p *printer) print(l workflows.LogLine, text string) bool {
+	out := p.out
+	if l.Stream == "stderr" {
+		out = p.err
+	}
+	if p.session.JSON && out == p.session.Stdout {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(line{l.Time, p.run, l.Stream, text}) == nil
+	}
+	_, err := fmt.Fprintln(out, text)
+	return err == nil
+}
