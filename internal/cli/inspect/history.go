@@ -26,8 +26,9 @@ func newHistory(s *session.Session) *cobra.Command {
 		Short: "List past deployments, or show every step of one",
 		Long: `History lists the deployments of a service, the newest first; * marks the current
 release, and COMMIT is where the images come from whose tag is {git}. With the
-number N it shows every step of one, as the deploy itself showed it, while Temporal retains them, the output of the [[steps]] that it has
-run, and the last lines of a container or a build that it failed for.`,
+number N it shows every step of one, as the deploy itself showed it, while
+Temporal retains them, the output of the [[steps]] that it has run, and the last
+lines of a container or a build that it failed for.`,
 		Example: "  mcp history shop\n  mcp history shop 12",
 		Args:    session.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
