@@ -90,12 +90,13 @@ func showBuildLog(s *session.Session, in workflows.BuildLogInput, read func(work
 			return exit.Usage(fault.New(fault.NotFound, "builder %s has no log of a build of %s", in.Builder, of).
 				WithHint("build it: mcp build %s", of))
 		}
+		on := found.Next > in.Offset // else the answer would be the same again
 		if in.File, in.Offset = found.File, found.Next; s.JSON {
 			whole.WriteString(found.Text)
 		} else if _, err := fmt.Fprint(s.Stdout, found.Text); err != nil {
 			return nil // the reader has gone
 		}
-		if found.End || found.Text == "" {
+		if found.End || found.Text == "" || !on {
 			break
 		}
 	}

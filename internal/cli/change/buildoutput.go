@@ -104,9 +104,10 @@ func (b *shownBuilds) show(log *shownLog) {
 		if err != nil || found.File == "" || found.File == log.former {
 			return
 		}
+		on := found.Next > log.next // else the answer would be the same again
 		log.file, log.next = found.File, found.Next
 		_, _ = io.WriteString(log.out, found.Text)
-		if found.End || found.Text == "" {
+		if found.End || found.Text == "" || !on {
 			return
 		}
 	}
