@@ -1,7 +1,9 @@
 package servicedef
 
+import "strings"
+
 // Container has the settings of a component's container that its engine applies and mcp
-// itself does not need. Most keys are Compose's; ComposeKeys lists where they differ. The
+// itself does not need. Most keys are Compose's; ComposeKey knows where they differ. The
 // zero value of each leaves the engine's default.
 type Container struct {
 	// Entrypoint replaces the image's entrypoint, and with it the image's command.
@@ -64,33 +66,39 @@ type Container struct {
 // composeKeys maps the keys of a component, and of its tables, that Compose calls
 // otherwise to Compose's name; "" for what only mcp has.
 var composeKeys = map[string]string{
-	"build.images": "services.*.build.dockerfile",
-	"cmd":          "command",
-	"env":          "environment",
-	"files":        "configs",
-	"files.source": "configs.file", "files.content": "configs.content", "files.base64": "",
-	"health": "healthcheck", "health.cmd": "healthcheck.test", "health.interval": "healthcheck.interval",
-	"health.timeout": "healthcheck.timeout", "health.retries": "healthcheck.retries",
-	"health.start_period": "healthcheck.start_period",
-	"health.http":         "", "health.host": "", "health.headers": "", "health.status": "", "health.tcp": "", "health.min_healthy": "",
-	"memory":     "mem_limit",
-	"log_driver": "logging.driver", "log_size": "logging.options.max-size",
-	"order":        "deploy.update_config.order",
-	"secret_env":   "",
-	"stop_timeout": "stop_grace_period",
-	"userns":       "userns_mode",
-	"workdir":      "working_dir",
-	"node":         "", "drain": "", "routes": "",
-	"active": "", "reconcile": "", "path": "",
+	"service.name": "name", "service.node": "", "service.active": "", "service.reconcile": "", "service.path": "build.context",
+	"service.env": "", "service.env_file": "",
+	"build.images": "build.dockerfile",
+
+	"name": "services", "node": "", "drain": "",
+	"cmd": "command", "env": "environment", "memory": "mem_limit", "secret_env": "", "order": "deploy.update_config.order",
+	"log_driver": "logging.driver", "log_size": "logging.options.max-size", "stop_timeout": "stop_grace_period",
+	"userns": "userns_mode", "workdir": "working_dir",
+	"schedule": "", "timezone": "", "overlap": "", "catch_up": "", "jitter": "", "timeout": "", "retries": "", "keep": "",
+
+	"files.target": "configs.target", "files.source": "configs.file", "files.content": "configs.content", "files.base64": "",
+	"files.mode": "configs.mode", "files.uid": "configs.uid", "files.gid": "configs.gid",
+
+	"health.cmd": "healthcheck.test", "health.interval": "healthcheck.interval", "health.timeout": "healthcheck.timeout",
+	"health.retries": "healthcheck.retries", "health.start_period": "healthcheck.start_period",
+	"health.http": "", "health.host": "", "health.headers": "", "health.status": "", "health.tcp": "", "health.min_healthy": "",
 }
 
-// ComposeKey returns the name that Compose has for a key of a definition, such as
-// "working_dir" for "workdir"; "" if Compose has no such key.
+// ownTables are tables of which Compose has no key.
+var ownTables = []string{"routes.", "steps."}
+
+// ComposeKey returns the name that Compose has for a key of a component or, after
+// "service.", of a service: "working_dir" for "workdir"; "" if Compose has no such key.
 func ComposeKey(key string) string {
 	if name, differs := composeKeys[key]; differs {
 		return name
 	}
-	return key
+	for _, table := range ownTables {
+		if strings.HasPrefix(key, table) {
+			return ""
+		}
+	}
+	return strings.TrimPrefix(key, "service.")
 }
 
 // ofCompose returns the key of mcp for a name of Compose; "" if there is none.

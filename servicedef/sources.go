@@ -76,6 +76,7 @@ func (s *Service) ReadSources(workspace string) (*Service, error) {
 		}
 	}
 	read.EnvFile = nil
+	read.addStepEnv(shared)
 	r.size(read)
 	if err := r.problems.orNil(); err != nil {
 		return nil, err
@@ -109,6 +110,26 @@ func ReadAllSources(services []*Service, workspace string) ([]*Service, error) {
 		read[i] = complete
 	}
 	return read, nil
+}
+
+// addStepEnv adds the shared variables that no route sets to those of the service, from
+// which the steps without a component have theirs.
+func (s *Service) addStepEnv(shared map[string]string) {
+	if len(s.Steps) == 0 {
+		return
+	}
+	for _, c := range s.Components {
+		shared = withoutPorts(shared, c)
+	}
+	for name, value := range shared {
+		if _, set := s.Env[name]; set {
+			continue
+		}
+		if s.Env == nil {
+			s.Env = map[string]string{}
+		}
+		s.Env[name] = value
+	}
 }
 
 // withoutPorts returns the shared variables but those that mcp sets for the component's

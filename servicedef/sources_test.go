@@ -171,6 +171,16 @@ func write(name, content string) func(*testing.T, string) {
 	}
 }
 
+func TestStepsWithoutAComponentHaveTheSharedFiles(t *testing.T) {
+	service, workspace := tree(t, sourced+"[[steps]]\nname = \"migrate\"\nimage = \"r.example/tool:v1\"\ncmd = [\"up\"]\n", complete())
+	read, err := service.ReadSources(workspace)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"A": "shared", "B": "shared", "C": "shared", "D": "shared", "E": "shared"}, read.StepComponent(read.Steps[0]).Env)
+	again, err := servicedef.Parse([]byte(read.TOML()), read.File)
+	require.NoError(t, err)
+	require.Equal(t, read, again)
+}
+
 // A link to another file of the sources is one of the sources.
 func TestALinkInsideTheSourcesIsRead(t *testing.T) {
 	service, workspace := tree(t, sourced, complete())

@@ -558,6 +558,8 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 		"drain":               func(c *servicedef.Component) { c.Drain++ },
 		"health.http":         func(c *servicedef.Component) { c.Health.HTTP = "/" },
 		"health.host":         func(c *servicedef.Component) { c.Health.Host = "shop.example" },
+		"health.headers.X-A":  func(c *servicedef.Component) { c.Health.Headers = map[string]string{"X-A": "b"} },
+		"health.status":       func(c *servicedef.Component) { c.Health.Status = servicedef.Statuses{204} },
 		"health.tcp":          func(c *servicedef.Component) { c.Health.TCP = true },
 		"health.cmd":          func(c *servicedef.Component) { c.Health.Cmd = []string{"true"} },
 		"health.interval":     func(c *servicedef.Component) { c.Health.Interval++ },

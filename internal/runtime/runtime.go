@@ -312,9 +312,9 @@ type ContainerInfo struct {
 	PID int `json:"-"`
 	// Started is the time of the last start; zero if never started.
 	Started time.Time `json:"started,omitzero"`
-	// Finished is when the last run ended; zero while that is not known. A container
-	// that ran when its host lost power does not run, and has not finished since its
-	// start.
+	// Finished is when a run ended last; zero while none is known to have ended, as of a
+	// container in its first run, and of one whose host lost power in that. An engine may
+	// take it from another clock than Started.
 	Finished time.Time `json:"finished,omitzero"`
 	// Health is the engine's health status; "" if the container has no check.
 	Health   string `json:"health,omitempty"`

@@ -212,5 +212,25 @@ func (fc *faultCase) judgeService(ctx context.Context, r rows) error {
 	if text, err := os.ReadFile(filepath.Join(fc.rig.volume(fc.service), "overlap")); err == nil {
 		problems = append(problems, fmt.Errorf("two containers used the volume at once: %s", text))
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, fc.judgeMigrations(r))...)
+}
+
+// judgeMigrations checks that no deployment has run its migration twice, and that the
+// release has run its own.
+func (fc *faultCase) judgeMigrations(r rows) error {
+	text, err := os.ReadFile(filepath.Join(fc.rig.volume(fc.service), "migrations"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // the scenario has none
+	}
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	versions := strings.Fields(string(text))
+	if len(versions) > len(r.Deployments) {
+		err = fmt.Errorf("%d deployments have migrated %d times: %s", len(r.Deployments), len(versions), strings.Join(versions, ", "))
+	}
+	if tag := r.Components[0].Image[strings.LastIndex(r.Components[0].Image, ":")+1:]; !slices.Contains(versions, tag) {
+		err = errors.Join(err, fmt.Errorf("%s was released without its migration", tag))
+	}
+	return err
 }

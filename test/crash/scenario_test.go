@@ -65,6 +65,7 @@ var scenarios = []scenario{
 	{name: "first deploy with build and push", then: built, want: finished},
 	{name: "new version, stop-first, with a volume", before: []text{kept1}, then: kept2, want: finished},
 	{name: "two components with depends_on", before: []text{two("v1")}, then: two("v2"), want: finished},
+	{name: "new version, with a migration", before: []text{migrating("v1")}, then: migrating("v2"), want: finished},
 	{name: "two components on two nodes", before: []text{apart("v1")}, then: apart("v2"), want: finished, steady: true},
 	{name: "new version, after a deploy that was terminated", before: []text{v1}, terminated: deaf, then: v2, want: finished, steady: true},
 	{name: "unhealthy new version", before: []text{v1}, then: exits, want: putBack, steady: true},
@@ -140,6 +141,17 @@ func volume(tag, env string) text {
 func two(tag string) text {
 	return func(fc *faultCase) string {
 		return definition(fc, "", component("db", fc.rig.shared(tag), ""), component("web", fc.rig.shared(tag), `depends_on = ["db"]`))
+	}
+}
+
+// migrating has a step that notes its version in the volume of the database, which must
+// be up, and takes a while.
+func migrating(tag string) text {
+	return func(fc *faultCase) string {
+		more := fmt.Sprintf("volumes = [%q]\nenv = { DATA = \"/data\" }", fc.rig.volume(fc.service)+":/data")
+		step := fmt.Sprintf("[[steps]]\nname = \"migrate\"\ncomponent = \"db\"\ncmd = [\"/app\", \"migrate\", %q, \"1s\", \"0\"]\n"+
+			"depends_on = [\"db\"]\nstop_timeout = \"2s\"\n", tag)
+		return definition(fc, "", component("app", fc.rig.shared(tag), ""), component("db", fc.rig.shared(tag), more), step)
 	}
 }
 

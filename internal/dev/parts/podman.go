@@ -20,6 +20,9 @@ type PodmanOptions struct {
 	// Namespace is the file of the network namespace to run in, as a separate
 	// host; "" means that of this process.
 	Namespace string
+	// Init is the program that starts those of containers with init; "" means podman's.
+	// It needs Private.
+	Init string
 }
 
 // Podman is a running podman API service.
@@ -57,7 +60,7 @@ func StartPodman(ctx context.Context, o PodmanOptions) (*Podman, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := podmanEnv(dir, o.Private)
+	env, err := podmanEnv(dir, o.Private, o.Init)
 	if err != nil {
 		return nil, err
 	}

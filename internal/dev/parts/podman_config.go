@@ -21,13 +21,16 @@ import (
 // CONTAINERS_CONF replaces the machine's containers.conf completely. A private
 // engine needs that; with the machine's own storage it is set only if podman
 // could not start a container otherwise.
-func podmanEnv(dir string, private bool) ([]string, error) {
+func podmanEnv(dir string, private bool, init string) ([]string, error) {
 	restricted := machineIsRestricted()
 	if !private && !restricted {
 		return nil, nil
 	}
 	var conf strings.Builder
 	conf.WriteString(engineConf(restricted))
+	if init != "" {
+		fmt.Fprintf(&conf, "init_path = %q\n", init)
+	}
 	if private {
 		network, err := privateNetwork(dir)
 		if err != nil {

@@ -2,6 +2,7 @@ package podman_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,8 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -226,6 +229,38 @@ func TestSettingsReachTheEngineAndTheProgram(t *testing.T) {
 			require.Equal(t, "hush", r.app(t, "cat", file), file)
 		}
 	})
+}
+
+// The init program is the first of the container, and starts the component's.
+func TestAnInitStartsTheProgram(t *testing.T) {
+	program := filepath.Join(contract.BuildApp(t), "app")
+	service, err := parts.StartPodman(t.Context(), parts.PodmanOptions{Dir: t.TempDir(), Private: true, Init: program})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	r := &settingsRig{Engine: podman.New(service.Socket()), socket: service.Socket()}
+	buildApp(t, r.Engine)
+	require.Empty(t, lacksOf(t, r, servicedef.Container{Init: true}))
+	r.run(t, runtime.ContainerSpec{Container: servicedef.Container{Init: true}})
+	require.Regexp(t, "^(/dev/init|/run/podman-init)\x00--\x00/app\x00sleep\x001h\x00$", r.app(t, "cat", "/proc/1/cmdline"))
+}
+
+// A device that a vendor describes is asked for by its name, as GPUs are.
+func TestACDIDeviceReachesTheProgram(t *testing.T) {
+	r := newSettingsRig(t)
+	const dir = "/var/run/cdi"
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	vendor := fmt.Sprintf("mcp-test-%d.example", os.Getpid())
+	file := filepath.Join(dir, vendor+".json")
+	settings := servicedef.Container{Devices: []string{vendor + "/net=nic0"}}
+	require.Len(t, lacksOf(t, r, settings), 1)
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `{"cdiVersion": "0.3.0", "kind": "%s/net", "devices": [
+		{"name": "nic0", "containerEdits": {"env": ["NIC=zero"], "deviceNodes": [{"path": "/dev/nic0", "hostPath": "/dev/zero", "type": "c", "major": 1, "minor": 5}]}}
+	]}`, vendor), 0o644))
+	t.Cleanup(func() { require.NoError(t, os.Remove(file)) })
+	require.Empty(t, lacksOf(t, r, settings))
+	r.run(t, runtime.ContainerSpec{Container: settings})
+	require.Contains(t, r.app(t, "cat", "/proc/1/environ"), "NIC=zero")
+	require.Regexp(t, `^\d{4} 0:0$`, r.app(t, "stat", "/dev/nic0"))
 }
 
 // Files belong to their containers: they cannot be written, they are there after a

@@ -64,6 +64,10 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Print(string(text))
+	case "--": // -- COMMAND: runs it, as an init does
+		child := exec.Command(args[0], args[1:]...)
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		_ = child.Run()
 	case "link": // link FILE: prints where it leads
 		target, err := os.Readlink(args[0])
 		fmt.Println(target, err)

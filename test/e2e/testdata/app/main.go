@@ -6,7 +6,9 @@
 //
 // With arguments it is a step of a build: "sleep DURATION"; "print MEGABYTES CODE", which
 // prints that much in lines and exits with the code; "stream", which does so in one
-// line; or "say LINE CODE".
+// line; or "say LINE CODE". As a step of a deployment it is "migrate VERSION DURATION
+// CODE", which needs a container that holds the lock of DATA, notes the version in the file
+// migrations there, and exits with the code after that time.
 package main
 
 import (
@@ -88,6 +90,8 @@ func step(verb string, args []string) int {
 	case "env":
 		fmt.Println(os.Getenv(args[0]))
 		return 0
+	case "migrate":
+		return migrate(os.Getenv("DATA"), args)
 	case "say":
 		fmt.Println(args[0])
 		code, _ := strconv.Atoi(args[1])
@@ -117,5 +121,39 @@ func own(dir string) {
 		_ = os.WriteFile(filepath.Join(dir, "overlap"), []byte(err.Error()), 0o600)
 		fmt.Println("own", dir, err)
 		os.Exit(1)
+	}
+}
+
+// migrate notes that a version was migrated to. That needs the database, which holds the
+// lock of the directory, and no other migration beside it: overlap records one.
+func migrate(dir string, args []string) int {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM)
+	pause, _ := time.ParseDuration(args[1])
+	code, _ := strconv.Atoi(args[2])
+	if lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0o600); err != nil || syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		fmt.Println("there is no database", err)
+		return 9
+	}
+	alone, err := os.OpenFile(filepath.Join(dir, "migrating"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(alone.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
+		_ = os.WriteFile(filepath.Join(dir, "overlap"), []byte(err.Error()), 0o600)
+		return 8
+	}
+	migrations, err := os.OpenFile(filepath.Join(dir, "migrations"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = fmt.Fprintln(migrations, args[0])
+	}
+	fmt.Println("migrating to", args[0], err)
+	select {
+	case <-time.After(pause):
+		fmt.Println("migrated to", args[0])
+		return code
+	case <-ended:
+		fmt.Println("interrupted")
+		return 7
 	}
 }
