@@ -23,6 +23,7 @@ name = "api"
 image = "registry.example:5000/shop-api:v1"
 env = { LOG_LEVEL = "info", COLOUR = "blue" }
 secret_env = { PASSWORD = "shop-db" }
+secrets = ["shop-tls", { source = "key", mode = "0400" }]
 cmd = ["serve", "--fast"]
 volumes = ["shop-cache:/cache", "uploads:/uploads:ro", "/etc/shop:/etc/shop:ro"]
 
@@ -111,14 +112,18 @@ func TestAnEnvironmentHasItsOwnSecretsAndVolumes(t *testing.T) {
 	require.Equal(t, map[string]string{"PASSWORD": "shop-test-db"}, api.SecretEnv)
 	require.Equal(t, []string{"shop-test-cache:/cache", "uploads-test:/uploads:ro", "/etc/shop:/etc/shop:ro"}, api.Volumes)
 
+	require.Equal(t, []servicedef.Secret{{Source: "shop-test-tls", Target: "shop-tls"}, {Source: "key-test", Target: "key", Mode: "0400"}}, api.Secrets)
+
 	named := settings + `[[env.test.components]]
 name = "api"
 secret_env = { PASSWORD = "shop-db" }
 volumes = ["shop-cache:/cache"]
+secrets = [{ source = "shop-tls", target = "tls" }]
 `
 	api = inEnvironments(t, named)["shop-test"].Components[0]
 	require.Equal(t, map[string]string{"PASSWORD": "shop-db"}, api.SecretEnv, "what an environment names is taken as it is")
 	require.Equal(t, []string{"shop-cache:/cache"}, api.Volumes)
+	require.Equal(t, []servicedef.Secret{{Source: "shop-tls", Target: "tls"}}, api.Secrets)
 }
 
 func TestAMistakeOfAnEnvironmentHasItsLine(t *testing.T) {
@@ -164,6 +169,21 @@ func TestAnEnvironmentWritesToNoDirectoryThatItInherits(t *testing.T) {
 	same := text + "[[env.test.components]]\nname = \"api\"\nvolumes = [\"/srv/shop:/data\"]\n"
 	require.Len(t, inEnvironments(t, same), 3)
 	require.Len(t, inEnvironments(t, strings.Replace(settings, "shop-cache:/cache", "/run/podman.sock:/run/podman.sock", 1)), 3)
+}
+
+func TestVariablesOfAServiceStandBesideItsEnvironments(t *testing.T) {
+	for name, text := range map[string]string{
+		"a table":         settings + "[env]\nA = \"1\"\nB = \"2\"\n[env.staging.env]\nB = \"3\"\n",
+		"an inline table": "env = { A = \"1\", B = \"2\" }\n" + settings + "[env.staging.env]\nB = \"3\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := inEnvironments(t, text)
+			require.Equal(t, map[string]string{"A": "1", "B": "2"}, all["shop"].Env)
+			require.Equal(t, map[string]string{"A": "1", "B": "3"}, all["shop-staging"].Env)
+			require.Equal(t, "3", all["shop-staging"].Components[1].Env["B"])
+			require.Equal(t, "2", all["shop-test"].Components[1].Env["B"])
+		})
+	}
 }
 
 func TestTooManyEnvironmentsAreRefused(t *testing.T) {

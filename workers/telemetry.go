@@ -44,8 +44,8 @@ func declareMetrics(t *telemetry.Telemetry) {
 		Labels: []telemetry.Label{outcome(workflows.UndoComplete, workflows.UndoIncomplete)},
 	})
 	t.DeclareCounter(telemetry.Metric{
-		Name: workflows.MetricJobRuns + "_total",
-		Help: "Runs of jobs that have ended, by outcome.",
+		Name:   workflows.MetricJobRuns + "_total",
+		Help:   "Runs of jobs that have ended, by outcome.",
 		Labels: []telemetry.Label{outcome(string(fleet.RunSucceeded), string(fleet.RunFailed), string(fleet.RunCancelled), string(fleet.RunMissed))},
 	})
 }

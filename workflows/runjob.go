@@ -148,7 +148,7 @@ func (r *jobRun) attempts(ctx workflow.Context) fleet.RunOutcome {
 		r.result.Detail = "node " + r.run.Node + " is draining"
 		return fleet.RunMissed
 	}
-	outcome, started := fleet.RunFailed, true
+	outcome := fleet.RunFailed
 	for range 1 + r.begun.Job.Retries {
 		if r.attempted > 0 {
 			r.remove(ctx)
@@ -159,6 +159,7 @@ func (r *jobRun) attempts(ctx workflow.Context) fleet.RunOutcome {
 		if latest.Before(deadline) && !r.asked() {
 			latest = deadline
 		}
+		var started bool
 		outcome, started = r.attempt(ctx, latest.Sub(workflow.Now(ctx)))
 		switch {
 		case ctx.Err() != nil:

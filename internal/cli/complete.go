@@ -24,7 +24,10 @@ import (
 
 // fileFlags are the flags that the shell completes, with the ending of a file's
 // name; "" is for a directory.
-var fileFlags = map[string]string{"config": "toml", "podman-socket": "sock", "socket": "sock", "dir": "", "workspace": "", "services": ""}
+var fileFlags = map[string]string{"config": "toml", "podman-socket": "sock", "socket": "sock", "dir": "", "env-file": "env", "workspace": "", "services": ""}
+
+// fileArguments are the arguments that the shell completes, with the endings of files.
+var fileArguments = map[string][]cobra.Completion{"FILE": {"toml"}, "COMPOSE-FILE": {"yaml", "yml"}}
 
 // completers are those of all groups: by the words that the Use line of a command
 // shows, without "[…]" around them and "…" behind, and for flags by "--name". Other
@@ -90,8 +93,8 @@ func (c completing) argument(ctx context.Context, words, before []string, word s
 	place := min(len(before), len(words)-1)
 	name, repeats := strings.CutSuffix(words[place], "…")
 	switch find := c.completers[name]; {
-	case name == "FILE":
-		return []cobra.Completion{"toml"}, cobra.ShellCompDirectiveFilterFileExt
+	case fileArguments[name] != nil && (place == len(before) || repeats):
+		return fileArguments[name], cobra.ShellCompDirectiveFilterFileExt
 	case find == nil || place < len(before) && !repeats:
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	default:

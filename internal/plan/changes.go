@@ -39,7 +39,7 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 		return []Change{{Field: "container", From: "on other ports", To: "as released"}}
 	case p.moved(c, member):
 		return []Change{{Field: "address", From: member.Address, To: p.Release.Hosts[c.Node].Address}}
-	case !current.Running && !(c.RunsOnce() && current.Done):
+	case !current.Running && (!c.RunsOnce() || !current.Done):
 		return []Change{{Field: "state", From: "stopped", To: "running"}}
 	case p.Force:
 		return []Change{{Field: "force", To: "replace"}}

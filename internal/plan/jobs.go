@@ -40,7 +40,7 @@ func (p *planner) jobs() error {
 		if wanted && c.IsJob() || len(p.Only) > 0 {
 			continue
 		}
-		old, _ := p.releasedJob(name)
+		old := p.releasedJob(name)
 		p.plan.Jobs = append(p.plan.Jobs, JobStep{Job: name, Node: old.Node, Action: Remove})
 	}
 	return nil
@@ -89,11 +89,12 @@ func (p *planner) possible(c servicedef.Component) error {
 }
 
 // releasedJob returns the release's definition of a job.
-func (p *planner) releasedJob(name string) (servicedef.Component, bool) {
+func (p *planner) releasedJob(name string) servicedef.Component {
 	if p.Release.Definition == nil {
-		return servicedef.Component{}, false
+		return servicedef.Component{}
 	}
-	return p.Release.Definition.Component(name)
+	c, _ := p.Release.Definition.Component(name)
+	return c
 }
 
 // jobChanges compares a job with that of the release.
@@ -102,7 +103,7 @@ func (p *planner) jobChanges(c servicedef.Component, released fleet.Job) []Chang
 	if p.Pinned {
 		digest = released.Digest
 	}
-	old, _ := p.releasedJob(c.Name)
+	old := p.releasedJob(c.Name)
 	var changes []Change
 	add := func(field string, from, to any) {
 		if from, to := fmt.Sprint(from), fmt.Sprint(to); from != to {

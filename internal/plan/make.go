@@ -156,7 +156,7 @@ func (p *planner) removals() {
 	waves := p.Release.Waves()
 	for _, m := range p.Release.Members() {
 		c, wanted := p.Desired.Component(m.Component)
-		if wanted && !c.IsJob() || len(p.Only) > 0 && !(wanted && slices.Contains(p.Only, m.Component)) {
+		if wanted && !c.IsJob() || len(p.Only) > 0 && (!wanted || !slices.Contains(p.Only, m.Component)) {
 			continue
 		}
 		p.plan.Steps = append(p.plan.Steps, Step{

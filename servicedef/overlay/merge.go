@@ -39,7 +39,7 @@ func (m *Merged) value(base map[string]any, name string, over any, key, from str
 	}
 	list, isList := tables(base[name])
 	overList, overIsList := tables(over)
-	if id := identity(list, overList); isList && overIsList && (id != "" || key == components) {
+	if id := identity(key, list, overList); isList && overIsList && (id != "" || key == components) {
 		base[name] = m.list(list, overList, id, key, from)
 		return
 	}
@@ -104,17 +104,19 @@ func tables(value any) ([]map[string]any, bool) {
 }
 
 // identity returns the key by which the tables of two arrays are told apart, "" for none:
-// "name", or else "target".
-func identity(lists ...[]map[string]any) string {
-	for _, id := range []string{"name", "target"} {
-		if !slices.ContainsFunc(slices.Concat(lists...), func(t map[string]any) bool {
-			_, ok := t[id].(string)
-			return !ok
-		}) {
-			return id
-		}
+// "name", or "target" for files.
+func identity(key string, lists ...[]map[string]any) string {
+	id := "name"
+	if strings.HasSuffix(key, "].files") {
+		id = "target"
 	}
-	return ""
+	if slices.ContainsFunc(slices.Concat(lists...), func(t map[string]any) bool {
+		_, ok := t[id].(string)
+		return !ok
+	}) {
+		return ""
+	}
+	return id
 }
 
 // replaceProbe removes from a health check what the environment's kind of probe excludes.

@@ -60,8 +60,11 @@ func (r renaming) array(table map[string]any, key string, renamed func(any) any)
 func (r renaming) secret(element any) any {
 	switch secret := element.(type) {
 	case string:
-		return r.name(secret)
+		return map[string]any{"source": r.name(secret), "target": secret}
 	case map[string]any:
+		if source, ok := secret["source"].(string); ok && secret["target"] == nil {
+			secret["target"] = source
+		}
 		r.source(secret)
 		return secret
 	}

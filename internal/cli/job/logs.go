@@ -34,9 +34,9 @@ func newLogs(s *session.Session) *cobra.Command {
 		Use:   "logs SERVICE/JOB [RUN]",
 		Short: "Show what a run of a job has printed",
 		Long: `Logs shows the last lines that the newest run of a job has printed, or the run
-with that number, as mcp job history lists them. The whole output of a run, up to its
-last 1 MiB, is kept on its node, and the last lines of it in mcp's registry, which
-are shown where the node does not answer.
+with that number, as mcp job history lists them. The whole output of a run, up to
+its last 1 MiB, is kept on its node, and the last lines of it in mcp's registry,
+which are shown where the node does not answer.
 
 With --follow it shows the whole output of a run that is under way, and continues
 until the run ends, or Ctrl-C, which leaves the run alone.`,
@@ -112,8 +112,8 @@ type printer struct {
 	shown map[int]int
 }
 
-// print prints a line. It reports whether it could.
-func (p *printer) print(l workflows.LogLine, text string) bool {
+// print prints a line. Where it cannot, ui.Output records why.
+func (p *printer) print(l workflows.LogLine, text string) {
 	out := p.out
 	if l.Stream == "stderr" {
 		out = p.err
@@ -121,8 +121,8 @@ func (p *printer) print(l workflows.LogLine, text string) bool {
 	if p.session.JSON && out == p.session.Stdout {
 		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)
-		return encoder.Encode(line{l.Time, p.run, l.Stream, text}) == nil
+		_ = encoder.Encode(line{l.Time, p.run, l.Stream, text}) // a failed write is recorded
+		return
 	}
-	_, err := fmt.Fprintln(out, text)
-	return err == nil
+	_, _ = fmt.Fprintln(out, text)
 }

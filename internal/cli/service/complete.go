@@ -24,6 +24,7 @@ func Completers() map[string]session.Completer {
 		"SERVICE/JOB":         completer(func(p session.Parts) []string { return p.Jobs }),
 		"SERVICE[/IMAGE]":     completer(func(p session.Parts) []string { return p.Images }),
 		"--env":               completeEnvironment,
+		"--format":            completeFormat,
 	}
 }
 
@@ -51,6 +52,10 @@ func completer(parts func(session.Parts) []string) session.Completer {
 		slices.Sort(list)
 		return slices.Compact(list)
 	}
+}
+
+func completeFormat(context.Context, *session.Session, *config.Config, []string, string) []cobra.Completion {
+	return []cobra.Completion{"compose", "quadlet"}
 }
 
 // completeEnvironment finds the environments of the service that the first argument

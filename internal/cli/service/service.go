@@ -15,7 +15,7 @@ func Command(s *session.Session) *cobra.Command {
 		Args:  session.Args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newList(s), newShow(s), newNew(s), newEdit(s), newCheck(s))
+	cmd.AddCommand(newList(s), newShow(s), newNew(s), newEdit(s), newCheck(s), newImport(s), newExport(s))
 	return cmd
 }
 
@@ -27,5 +27,8 @@ func Results() map[string][]any {
 		"service show":  {servicedef.Service{}},
 		"service new":   {writtenService{}},
 		"service edit":  {edited{}},
+
+		"service import": {importedService{}},
+		"service export": {exportedService{}},
 	}
 }

@@ -1,0 +1,166 @@
+package compose
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/metacircular/mcp/internal/compose/source"
+)
+
+// field is a value of a definition, and what it was made of.
+type field struct {
+	value any
+	from  *source.Node
+	// key is the place of from, "services.web.ports[2]".
+	key string
+}
+
+// component is a service of Compose that becomes a component.
+type component struct {
+	im        *importing
+	node      *source.Node
+	key, name string
+	fields    map[string]field
+	lists     map[string][]field
+	maps      map[string]map[string]field
+	// isRoutes counts the routes, for their names.
+	routes int
+}
+
+// set sets a key of the component.
+func (c *component) set(key string, value any, from *source.Node, at string) {
+	c.fields[key] = field{value, from.Take(), c.key + "." + at}
+}
+
+// add adds an element to an array of the component.
+func (c *component) add(key string, value any, from *source.Node, at string) {
+	c.lists[key] = append(c.lists[key], field{value, from.Take(), c.key + "." + at})
+}
+
+// put sets a key of a table of the component.
+func (c *component) put(table, key string, value any, from *source.Node, at string) {
+	if c.maps[table] == nil {
+		c.maps[table] = map[string]field{}
+	}
+	c.maps[table][key] = field{value, from.Take(), c.key + "." + at}
+}
+
+func (c *component) note(from *source.Node, at, format string, args ...any) {
+	c.im.note(from.Take(), c.key+"."+at, format, args...)
+}
+
+// table returns the component as a definition has it.
+func (c *component) table() map[string]any {
+	t := map[string]any{"name": c.name}
+	for key, f := range c.fields {
+		t[key] = f.value
+	}
+	for key, list := range c.lists {
+		if len(list) == 0 {
+			continue
+		}
+		var tables []map[string]any
+		var values []any
+		for _, f := range list {
+			if one, ok := f.value.(map[string]any); ok && key != "secrets" {
+				tables = append(tables, one)
+			} else {
+				values = append(values, f.value)
+			}
+		}
+		if tables != nil {
+			t[key] = tables
+		} else {
+			t[key] = values
+		}
+	}
+	for name, fields := range c.maps {
+		inner := map[string]any{}
+		for key, f := range fields {
+			inner[key] = f.value
+		}
+		if len(inner) > 0 {
+			t[name] = inner
+		}
+	}
+	return t
+}
+
+var indexed = regexp.MustCompile(`^([a-z_]+)\[(\d+)\]`)
+
+// drop leaves out the value with a key, and reports whether there is one.
+func (c *component) drop(key, message string) bool {
+	if m := indexed.FindStringSubmatch(key); m != nil {
+		i, _ := strconv.Atoi(m[2])
+		if list := c.lists[m[1]]; i < len(list) {
+			c.refused(list[i], message)
+			c.lists[m[1]] = slices.Delete(list, i, i+1)
+			return true
+		}
+	}
+	name, rest, _ := strings.Cut(key, ".")
+	name, _, _ = strings.Cut(name, "[")
+	if fields, ok := c.maps[name]; ok && rest != "" {
+		for inner, f := range fields {
+			if rest == inner || strings.HasPrefix(rest, inner+"[") || rest == strconv.Quote(inner) {
+				c.refused(f, message)
+				delete(fields, inner)
+				return true
+			}
+		}
+	}
+	if f, ok := c.fields[name]; ok && name != "image" {
+		c.refused(f, message)
+		delete(c.fields, name)
+		return true
+	}
+	if list := c.lists[name]; len(list) > 0 {
+		c.refused(list[0], message)
+		delete(c.lists, name)
+		return true
+	}
+	if fields := c.maps[name]; len(fields) > 0 {
+		for _, inner := range slices.Sorted(maps.Keys(fields)) {
+			c.refused(fields[inner], message)
+			break
+		}
+		delete(c.maps, name)
+		return true
+	}
+	return false
+}
+
+func (c *component) refused(f field, message string) {
+	if strings.HasPrefix(message, "unknown key") {
+		message = "mcp has no such key"
+	}
+	c.im.note(f.from, f.key, "is not taken over: %s", message)
+}
+
+// reasons are why some keys are not taken over.
+var reasons = map[string]string{
+	"container_name": "is not taken over: mcp names containers by their service and component",
+	"privileged":     "is not taken over: give the capabilities and devices that the program needs",
+	"links":          "is not taken over: components find one another by their names",
+	"external_links": "is not taken over: reach another service through its routes",
+	"volumes_from":   "is not taken over: name the same volumes in both components",
+	"platform":       "is not taken over: an image runs on the platform of its node",
+	"replicas":       "is not taken over: a component is one container; write a component for each, behind one hostname",
+	"scale":          "is not taken over: a component is one container; write a component for each, behind one hostname",
+	"tty":            "is not taken over: a container of mcp has no terminal",
+	"stdin_open":     "is not taken over: a container of mcp has no standard input",
+	"develop":        "is not taken over: it is for docker compose watch",
+	"reservations":   "is not taken over: mcp reserves nothing, it limits",
+	"placement":      "is not taken over: node says where a component runs",
+	"mac_address":    "is not taken over: podman chooses it",
+	"ipv4_address":   "is not taken over: podman chooses the address; others use the name",
+	"ipv6_address":   "is not taken over: podman chooses the address; others use the name",
+	"provider":       "is not taken over: mcp runs containers only",
+	"post_start":     "is not taken over: write a step of the service",
+	"pre_stop":       "is not taken over: let the program do that when it gets the stop signal",
+	"restart_policy": "is not taken over: mcp knows condition and max_attempts only",
+	"isolation":      "is not taken over: it is for Windows",
+}

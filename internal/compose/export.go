@@ -1,0 +1,470 @@
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Exported is a Compose file made of a definition.
+type Exported struct {
+	Text  string
+	Notes []Note
+}
+
+// Export makes a Compose file of a definition. What Compose has no words for stands in
+// the extension x-mcp, and Import makes the same definition of the file.
+func Export(s *servicedef.Service) (*Exported, error) {
+	// The full table has every value, and the short one those that are no defaults.
+	full, short, err := tablesOf(s)
+	if err != nil {
+		return nil, err
+	}
+	ex := &exporting{service: s, volumes: &mapping{}, networks: &mapping{}, secrets: &mapping{}, configs: &mapping{}}
+	services := &mapping{}
+	for i, c := range s.Components {
+		one := &exported{ex: ex, component: c, full: componentTable(full, i), left: componentTable(short, i), out: &mapping{}}
+		one.export()
+		services.set(c.Name, one.out)
+	}
+	root := &mapping{}
+	root.set("name", s.Name)
+	root.set("services", services)
+	for _, section := range []struct {
+		name string
+		m    *mapping
+	}{{"volumes", ex.volumes}, {"networks", ex.networks}, {"secrets", ex.secrets}, {"configs", ex.configs}} {
+		if len(section.m.keys) > 0 {
+			root.set(section.name, section.m)
+		}
+	}
+	root.set(Extension, ex.rest(short))
+	text, err := yaml.Marshal(root.node())
+	if err != nil {
+		return nil, fmt.Errorf("write the Compose file: %w", err)
+	}
+	return &Exported{"# Made of the service " + s.Name + " by mcp service export.\n" + string(text), ex.notes}, nil
+}
+
+// exporting is one export.
+type exporting struct {
+	service                             *servicedef.Service
+	volumes, networks, secrets, configs *mapping
+	notes                               []Note
+}
+
+func (ex *exporting) note(key, format string, args ...any) {
+	ex.notes = append(ex.notes, Note{Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+// rest are the keys of the service that Compose has no words for.
+func (ex *exporting) rest(short map[string]any) *mapping {
+	m := &mapping{}
+	for _, key := range slices.Sorted(maps.Keys(short)) {
+		switch key {
+		case "name", "components", "build":
+			continue
+		case "steps":
+			ex.note(key, "Compose runs no steps: they stand in %s", Extension)
+		}
+		m.set(key, escaped(short[key]))
+	}
+	return m
+}
+
+// exported is a component as a service of Compose.
+type exported struct {
+	ex        *exporting
+	component servicedef.Component
+	// full has every value, and left those that nothing has taken over yet.
+	full, left map[string]any
+	out        *mapping
+}
+
+func (e *exported) export() {
+	c := e.component
+	e.out.set("image", c.Image)
+	delete(e.left, "name")
+	delete(e.left, "image")
+	e.build()
+	for _, pair := range [][2]string{
+		{"entrypoint", "entrypoint"}, {"cmd", "command"}, {"workdir", "working_dir"}, {"user", "user"}, {"hostname", "hostname"},
+		{"labels", "labels"}, {"env", "environment"}, {"tmpfs", "tmpfs"}, {"ports", "ports"}, {"memory", "mem_limit"}, {"cpus", "cpus"},
+		{"pids_limit", "pids_limit"}, {"shm_size", "shm_size"}, {"init", "init"}, {"stop_signal", "stop_signal"},
+		{"cap_add", "cap_add"}, {"cap_drop", "cap_drop"}, {"read_only", "read_only"}, {"security_opt", "security_opt"},
+		{"sysctls", "sysctls"}, {"devices", "devices"}, {"group_add", "group_add"}, {"userns", "userns_mode"}, {"pid", "pid"}, {"ipc", "ipc"},
+		{"extra_hosts", "extra_hosts"}, {"dns", "dns"}, {"dns_search", "dns_search"}, {"dns_opt", "dns_opt"},
+	} {
+		if value, given := e.full[pair[0]]; given && !empty(value) {
+			e.out.set(pair[1], escaped(value))
+			delete(e.left, pair[0])
+		}
+	}
+	e.out.set("restart", c.Restart)
+	delete(e.left, "restart")
+	if _, given := e.left["stop_timeout"]; given {
+		e.out.set("stop_grace_period", e.full["stop_timeout"])
+		delete(e.left, "stop_timeout")
+	}
+	if order, given := e.left["order"]; given {
+		e.out.set("deploy", inner("update_config", inner("order", order)))
+		delete(e.left, "order")
+	}
+	e.ulimits()
+	e.gpus()
+	e.logging()
+	e.envFiles()
+	e.mountVolumes()
+	e.mountSecrets()
+	e.mountFiles()
+	e.network()
+	e.dependencies()
+	e.health()
+	e.routes()
+	e.remains()
+}
+
+// remains puts what is left into the extension.
+func (e *exported) remains() {
+	maps.DeleteFunc(e.left, func(_ string, value any) bool {
+		t, isTable := value.(map[string]any)
+		return isTable && len(t) == 0
+	})
+	if len(e.left) == 0 {
+		return
+	}
+	if _, job := e.left["schedule"]; job {
+		e.out.set("profiles", []any{"jobs"})
+	}
+	m := &mapping{}
+	for _, key := range slices.Sorted(maps.Keys(e.left)) {
+		m.set(key, escaped(e.left[key]))
+		if key != "health" && key != "routes" && key != "env_file" {
+			e.note(key, "%s", cmp.Or(unsaid[key], "Compose has no such key: it stands in "+Extension))
+		}
+	}
+	e.out.set(Extension, m)
+}
+
+// unsaid are notes on keys that Compose has no words for.
+var unsaid = map[string]string{
+	"secret_env": "Compose has secrets as files only: give the program the file, or set the variable",
+	"node":       "Compose runs everything on one host",
+	"drain":      "Compose does not drain",
+	"schedule":   "Compose runs no jobs: it is not started unless its profile is on",
+}
+
+func (e *exported) note(key, format string, args ...any) {
+	e.ex.note("components."+e.component.Name+"."+key, format, args...)
+}
+
+func (e *exported) build() {
+	b, built := buildOf(e.ex.service, e.component.Image)
+	if !built {
+		return
+	}
+	m := &mapping{}
+	context := "."
+	if below := textOf(b["context"]); below != "" && below != "." {
+		context = "./" + path.Clean(below)
+	}
+	m.set("context", context)
+	if file := textOf(b["containerfile"]); file != "" {
+		m.set("dockerfile", file)
+	}
+	for _, pair := range [][2]string{{"args", "args"}, {"target", "target"}, {"platforms", "platforms"}, {"contexts", "additional_contexts"}, {"cache_from", "cache_from"}, {"cache_to", "cache_to"}, {"labels", "labels"}, {"no_cache", "no_cache"}, {"ssh", "ssh"}} {
+		if value, given := b[pair[0]]; given {
+			m.set(pair[1], escaped(value))
+		}
+	}
+	secrets, _ := b["secrets"].(map[string]any)
+	var names []any
+	for _, id := range slices.Sorted(maps.Keys(secrets)) {
+		one, _ := secrets[id].(map[string]any)
+		declared := &mapping{}
+		for _, key := range slices.Sorted(maps.Keys(one)) {
+			declared.set(key, escaped(one[key]))
+		}
+		e.ex.secrets.set(id, declared)
+		names = append(names, id)
+	}
+	if names != nil {
+		m.set("secrets", names)
+	}
+	e.out.set("build", m)
+}
+
+func (e *exported) ulimits() {
+	limits, _ := e.full["ulimits"].(map[string]any)
+	if len(limits) == 0 {
+		return
+	}
+	m := &mapping{}
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		soft, hard, both := strings.Cut(fmt.Sprint(limits[name]), ":")
+		if !both {
+			hard = soft
+		}
+		limit := &mapping{}
+		limit.set("soft", limitOf(soft))
+		limit.set("hard", limitOf(hard))
+		m.set(name, limit)
+	}
+	e.out.set("ulimits", m)
+	delete(e.left, "ulimits")
+}
+
+func (e *exported) gpus() {
+	list, _ := e.full["gpus"].([]any)
+	if len(list) == 0 {
+		return
+	}
+	if delete(e.left, "gpus"); len(list) == 1 && list[0] == "all" {
+		e.out.set("gpus", "all")
+		return
+	}
+	devices := &mapping{}
+	devices.set("driver", "nvidia")
+	devices.set("device_ids", list)
+	e.out.set("gpus", []any{devices})
+}
+
+func (e *exported) logging() {
+	m := &mapping{}
+	if driver, given := e.left["log_driver"]; given {
+		m.set("driver", driver)
+		delete(e.left, "log_driver")
+	}
+	if size, given := e.left["log_size"]; given {
+		m.set("options", inner("max-size", size))
+		delete(e.left, "log_size")
+	}
+	if len(m.keys) > 0 {
+		e.out.set("logging", m)
+	}
+}
+
+func (e *exported) envFiles() {
+	files := append(list(servicedefFiles(e.ex.service)), list(e.full["env_file"])...)
+	for i, file := range files {
+		files[i] = "./" + fmt.Sprint(file)
+	}
+	if len(files) == 0 {
+		return
+	}
+	e.out.set("env_file", escaped(files))
+	if own := list(e.full["env_file"]); len(e.ex.service.EnvFile) == 0 {
+		delete(e.left, "env_file")
+	} else {
+		e.left["env_file"] = own // those of the service stand in the extension
+	}
+}
+
+// servicedefFiles are the files of variables that all components share.
+func servicedefFiles(s *servicedef.Service) any {
+	shared := []any{}
+	for _, file := range s.EnvFile {
+		shared = append(shared, file)
+	}
+	return shared
+}
+
+// composeOptions are options of volumes that Compose knows in its short form.
+var composeOptions = []string{"ro", "rw", "z", "Z", "nocopy", "shared", "rshared", "slave", "rslave", "private", "rprivate"}
+
+func (e *exported) mountVolumes() {
+	var volumes []any
+	same := true
+	for _, text := range e.component.Volumes {
+		source, rest, _ := strings.Cut(text, ":")
+		target, options, _ := strings.Cut(rest, ":")
+		kept := slices.DeleteFunc(strings.Split(options, ","), func(o string) bool { return o != "" && !slices.Contains(composeOptions, o) })
+		whole := source + ":" + target
+		if len(kept) > 0 && kept[0] != "" {
+			whole += ":" + strings.Join(kept, ",")
+		}
+		if whole != text {
+			same = false
+			e.note("volumes", "%s: Compose knows %s only", text, whole)
+		}
+		if !path.IsAbs(source) {
+			e.ex.volumes.set(source, inner("name", source))
+		}
+		volumes = append(volumes, escaped(whole))
+	}
+	if volumes != nil {
+		e.out.set("volumes", volumes)
+	}
+	if same {
+		delete(e.left, "volumes")
+	}
+}
+
+func (e *exported) mountSecrets() {
+	var secrets []any
+	for _, secret := range e.component.Secrets {
+		m := &mapping{}
+		m.set("source", secret.Source)
+		if secret.Target != "" {
+			m.set("target", secret.Target)
+		}
+		if secret.UID != 0 {
+			m.set("uid", fmt.Sprint(secret.UID))
+		}
+		if secret.GID != 0 {
+			m.set("gid", fmt.Sprint(secret.GID))
+		}
+		if secret.Mode != "" {
+			m.set("mode", secret.Mode)
+		}
+		if len(m.keys) == 1 {
+			secrets = append(secrets, secret.Source)
+		} else {
+			secrets = append(secrets, m)
+		}
+		declared := inner("name", secret.Source)
+		declared.set("external", true)
+		e.ex.secrets.set(secret.Source, declared)
+	}
+	if secrets != nil {
+		e.out.set("secrets", secrets)
+		e.note("secrets", "their values are not in the file: create them for the engine that runs it")
+	}
+	delete(e.left, "secrets")
+}
+
+func (e *exported) mountFiles() {
+	var configs []any
+	for i, file := range e.component.Files {
+		if file.Base64 != "" {
+			e.note("files", "%s is no text, which Compose does not hold", file.Target)
+			return
+		}
+		name := fmt.Sprintf("%s-%d", e.component.Name, i)
+		declared := inner("content", escaped(file.Content))
+		if file.Source != "" {
+			declared = inner("file", "./"+file.Source)
+		}
+		e.ex.configs.set(name, declared)
+		m := inner("source", name)
+		m.set("target", file.Target)
+		if file.UID != 0 {
+			m.set("uid", fmt.Sprint(file.UID))
+		}
+		if file.GID != 0 {
+			m.set("gid", fmt.Sprint(file.GID))
+		}
+		if file.Mode != "" {
+			m.set("mode", file.Mode)
+		}
+		configs = append(configs, m)
+	}
+	if configs != nil {
+		e.out.set("configs", configs)
+	}
+	delete(e.left, "files")
+}
+
+func (e *exported) network() {
+	switch name := e.component.Network; name {
+	case "":
+	case "host", "none", "bridge":
+		e.out.set("network_mode", name)
+	default:
+		e.out.set("networks", []any{name})
+		declared := inner("name", name)
+		declared.set("external", true)
+		e.ex.networks.set(name, declared)
+	}
+	delete(e.left, "network")
+}
+
+func (e *exported) dependencies() {
+	m := &mapping{}
+	for _, name := range e.component.DependsOn {
+		condition := "service_started"
+		if other, _ := e.ex.service.Component(name); len(other.Health.Cmd) > 0 {
+			condition = "service_healthy"
+		}
+		m.set(name, inner("condition", condition))
+	}
+	if len(m.keys) > 0 {
+		e.out.set("depends_on", m)
+	}
+	delete(e.left, "depends_on")
+}
+
+func (e *exported) health() {
+	h := e.component.Health
+	left, _ := e.left["health"].(map[string]any)
+	if len(h.Cmd) == 0 {
+		if h.HTTP != "" || h.TCP {
+			e.note("health", "Compose runs checks inside of the container only: it has none here")
+		}
+		return
+	}
+	m := inner("test", escaped(append([]any{"CMD"}, list(tableIn(e.full["health"])["cmd"])...)))
+	for _, key := range []string{"interval", "timeout", "retries", "start_period"} {
+		m.set(key, tableIn(e.full["health"])[key])
+		delete(left, key)
+	}
+	e.out.set("healthcheck", m)
+	if delete(left, "cmd"); len(left) == 0 {
+		delete(e.left, "health")
+	}
+}
+
+// firstPort is what the first program listens on that takes its port from the
+// environment.
+const firstPort = 8080
+
+// routes exposes the ports of the routes. Programs that take them from the environment
+// find them there.
+func (e *exported) routes() {
+	var exposed []any
+	env := &mapping{}
+	if given, ok := e.out.values["environment"].(*mapping); ok {
+		env = given
+	}
+	for i, r := range e.component.Routes {
+		port := r.ContainerPort
+		if port == 0 {
+			port = firstPort + i
+			env.set(servicedef.PortEnv(r.Name), fmt.Sprint(port))
+			if len(e.component.Routes) == 1 {
+				env.set("PORT", fmt.Sprint(port))
+			}
+		}
+		exposed = append(exposed, fmt.Sprintf("%d/%s", port, r.Transport()))
+		place := cmp.Or(r.Hostname.First(), "no hostname")
+		e.note("routes", "%s, port %d, %s: give Compose a proxy for it, or publish port %d", r.Name, r.Port, place, port)
+	}
+	if exposed != nil {
+		e.out.set("expose", exposed)
+	}
+	if len(env.keys) > 0 {
+		e.out.set("environment", env)
+	}
+}
+
+// tablesOf returns a definition as a table, with its defaults and without.
+func tablesOf(s *servicedef.Service) (full, short map[string]any, err error) {
+	text := s.TOML()
+	if _, err := toml.Decode(text, &full); err != nil {
+		return nil, nil, fmt.Errorf("read the definition: %w", err)
+	}
+	short = map[string]any{}
+	if _, err := toml.Decode(text, &short); err != nil {
+		return nil, nil, fmt.Errorf("read the definition: %w", err)
+	}
+	shorten(s, short)
+	return full, short, nil
+}
