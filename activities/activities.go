@@ -64,7 +64,11 @@ type Node struct {
 	// TaskLogs keeps the output of tasks that have ended; nil keeps none.
 	TaskLogs TaskLogs
 
+	// Hosts keeps the names of components; nil for a node whose containers have none.
+	Hosts HostsFiles
+
 	readers readers
+	names   names
 	tasks   taskGuards
 }
 

@@ -51,7 +51,10 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 		if refused != nil || err != nil {
 			return CutOverResult{Refused: refused, Boot: a.Machine.Boot}, err
 		}
-		return CutOverResult{}, here.swapAll(ctx, engine, in)
+		if err := here.swapAll(ctx, engine, in); err != nil {
+			return CutOverResult{}, err
+		}
+		return CutOverResult{}, a.lead(ctx, engine, in.Service)
 	})
 	if err != nil {
 		return result, a.placed(err, "")

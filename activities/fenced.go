@@ -84,6 +84,18 @@ func (u uninterrupted) Rename(ctx context.Context, from, to string) error {
 	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.Rename(ctx, from, to) })
 }
 
+func (u uninterrupted) CreateNetwork(ctx context.Context, spec runtime.NetworkSpec) (info runtime.NetworkInfo, err error) {
+	err = finish(ctx, 0, func(ctx context.Context) error {
+		info, err = u.Runtime.CreateNetwork(ctx, spec)
+		return err
+	})
+	return info, err
+}
+
+func (u uninterrupted) RemoveNetwork(ctx context.Context, name string) error {
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.RemoveNetwork(ctx, name) })
+}
+
 // finish makes a call whose context ends later than ctx: by patience, and by extra.
 func finish(ctx context.Context, extra time.Duration, call func(context.Context) error) error {
 	if ctx.Err() != nil {

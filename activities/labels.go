@@ -25,6 +25,7 @@ func summarized(c runtime.ContainerSummary) fleet.Container {
 		ID:         c.ID,
 		Image:      c.Image,
 		Ports:      c.Ports,
+		Unnamed:    unnamed(c.Labels, c.Networks),
 	}.Checked()
 }
 

@@ -32,6 +32,7 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 		return ObserveNodeResult{}, err
 	}
 	engine, containers := found.engine, found.containers
+	unled := a.leadAll(ctx, containers)
 	var volumes []string
 	for _, c := range containers {
 		volumes = append(volumes, c.Volumes...)
@@ -53,7 +54,11 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 		if c.State == runtime.Running {
 			status.Running++
 		}
-		result.Containers = append(result.Containers, described(c))
+		container := described(c)
+		if err := unled[container.Service]; err != nil && c.Labels[runtime.LabelAddress] != "" {
+			container.Unnamed = fault.Of(err).Message
+		}
+		result.Containers = append(result.Containers, container.Checked())
 	}
 	result.Status = status
 	return result, nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -43,7 +44,15 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 			service: in.Service, identity: identity{in.Deployment, in.Run}, alone: true, closing: in.Closing, adopted: in.Adopted,
 		}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			return struct{}{}, putBack(ctx, engine, in)
+			if err := a.lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
+				return struct{}{}, err
+			}
+			err := putBack(ctx, engine, in)
+			a.names.forget()
+			if err != nil {
+				return struct{}{}, errors.Join(err, a.lead(ctx, engine, in.Service))
+			}
+			return struct{}{}, a.lead(ctx, engine, in.Service)
 		})
 	})
 	if err != nil {
@@ -138,7 +147,10 @@ func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 			case err != nil || isOf(info, in.Service, s.identity):
 				return struct{}{}, err // a late repetition finds the successor under that name
 			}
-			return struct{}{}, engine.Stop(ctx, nameOf(info), info.StopTimeout)
+			if err := engine.Stop(ctx, nameOf(info), info.StopTimeout); err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, a.lead(ctx, engine, in.Service)
 		})
 	})
 	if err != nil {
@@ -168,23 +180,36 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
 		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			// Each may take its whole stop timeout, so they stop in parallel.
-			g, ctx := errgroup.WithContext(ctx)
-			g.SetLimit(ParallelStops)
-			for _, container := range in.Containers {
-				container.Name += fleet.PrevSuffix
-				g.Go(func() error {
-					r.set("retire", container.Name)
-					return retire(ctx, engine, in.Service, container.Key())
-				})
+			going := slices.Clone(in.Containers)
+			for i := range going {
+				going[i].Name += fleet.PrevSuffix
 			}
-			return struct{}{}, g.Wait()
+			if err := a.rest(ctx, r, engine, in.Service, going); err != nil {
+				return struct{}{}, err
+			}
+			if err := retireAll(ctx, r, engine, in.Service, going); err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, a.lead(ctx, engine, in.Service)
 		})
 	})
 	if err != nil {
 		return a.placed(err, "")
 	}
 	return nil
+}
+
+// retireAll retires containers in parallel: each may take its whole stop timeout.
+func retireAll(ctx context.Context, r *reporter, engine runtime.Runtime, service string, going []fleet.Ref) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(ParallelStops)
+	for _, container := range going {
+		g.Go(func() error {
+			r.set("retire", container.Name)
+			return retire(ctx, engine, service, container.Key())
+		})
+	}
+	return g.Wait()
 }
 
 // retire stops a container of the service if it runs, and removes it.

@@ -67,7 +67,11 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 			return result, nil
 		case err == nil:
 			result.ID = started.id
-			return result, a.awaitHealthy(ctx, r, c, name)
+			err := a.awaitHealthy(ctx, r, c, name)
+			if err == nil {
+				err = a.leadHealthy(ctx, c, name)
+			}
+			return result, err
 		// Until a container uses the image, it may be pruned.
 		case !fault.Is(err, fault.NotFound) || try == imageTries:
 			return result, err
@@ -109,7 +113,7 @@ func (a *Node) start(ctx context.Context, r *reporter, c ComponentSpec, name str
 	defer done()
 	r.set("start", name)
 	return inside(ctx, a, step{service: c.Service, identity: c.identity()}, func(ctx context.Context, engine runtime.Runtime) (startResult, error) {
-		return startNext(ctx, engine, c, name, a.Publish)
+		return a.startNext(ctx, engine, c, name)
 	})
 }
 
@@ -123,7 +127,7 @@ type startResult struct {
 
 // startNext creates and starts the container. It replaces one that another deployment
 // created: by a late step, or under a number that no registry has given.
-func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, name, publish string) (startResult, error) {
+func (a *Node) startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, name string) (startResult, error) {
 	released, err := alreadyCutOver(ctx, engine, c.Service, c.Container(), c.identity())
 	if released || err != nil {
 		return startResult{released: released}, err
@@ -141,7 +145,7 @@ func startNext(ctx context.Context, engine runtime.Runtime, c ComponentSpec, nam
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return startResult{}, err
 	}
-	id, err := engine.Run(ctx, containerSpec(c, name, publish))
+	id, err := a.runNamed(ctx, engine, c, containerSpec(c, name, a.Publish))
 	return startResult{id: id}, err
 }
 

@@ -103,7 +103,7 @@ func (a *Node) launchTask(ctx context.Context, r *reporter, in TaskSpec) (id str
 		case err != nil && !fault.Is(err, fault.NotFound):
 			return "", err
 		}
-		return engine.Run(ctx, taskContainerSpec(in, a.Publish))
+		return a.runNamed(ctx, engine, in.Component, taskContainerSpec(in, a.Publish))
 	})
 }
 
@@ -240,6 +240,9 @@ func (a *Node) RemoveTask(ctx context.Context, in TaskSpec) error {
 			return struct{}{}, a.placed(err, in.Name)
 		}
 		if err := engine.Remove(ctx, nameOf(found)); err != nil {
+			return struct{}{}, a.placed(err, in.Name)
+		}
+		if err := a.lead(ctx, engine, in.Component.Service); err != nil {
 			return struct{}{}, a.placed(err, in.Name)
 		}
 		return struct{}{}, nil

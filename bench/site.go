@@ -114,8 +114,8 @@ func (s *site) addNode(ctx context.Context, name, address string) error {
 	n := &node{name: name, address: address, socket: engine.Socket(), podman: engine}
 	s.nodes = append(s.nodes, n)
 	config := filepath.Join(dir, "mcp.toml")
-	text := fmt.Sprintf("[temporal]\naddress = %q\n[image_registry]\ninsecure = [%q]\n[node]\nsocket = %q\npublish = %q\nmachine = %q\n[worker]\nlisten = \"off\"\n",
-		s.info.Temporal, s.info.ImageRegistry, n.socket, address, filepath.Join(dir, "machine"))
+	text := fmt.Sprintf("[temporal]\naddress = %q\n[image_registry]\ninsecure = [%q]\n[node]\nsocket = %q\npublish = %q\nmachine = %q\ndata = %q\n[worker]\nlisten = \"off\"\n",
+		s.info.Temporal, s.info.ImageRegistry, n.socket, address, filepath.Join(dir, "machine"), filepath.Join(dir, "data"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ func (r *report) component(key string, c Component) {
 	r.volumes(at("volumes"), c.Volumes)
 	r.ports(at("ports"), c)
 	r.network(key, c)
+	r.joined(key, c)
 	r.order(at("order"), c)
 	r.limits(key, c)
 	r.health(at("health"), c)

@@ -70,6 +70,9 @@ func renderValue(v reflect.Value) string {
 	if h, ok := v.Interface().(Hostnames); ok && len(h) == 1 {
 		return quote(h[0])
 	}
+	if networks, ok := v.Interface().(Networks); ok {
+		return networks.render()
+	}
 	if secret, ok := v.Interface().(Secret); ok && secret.plain() {
 		return quote(secret.Source)
 	}

@@ -58,6 +58,9 @@ type Component struct {
 	Order   Order  `toml:"order" json:"order"`
 	User    string `toml:"user" json:"user,omitempty"`
 	Network string `toml:"network" json:"network,omitempty"`
+	// Networks are those that the container is connected to beside that of its service.
+	// See Joined.
+	Networks Networks `toml:"networks" json:"networks,omitempty"`
 	// Restart is podman's restart policy: "no", "on-failure[:n]", "always" or
 	// "unless-stopped", the default.
 	Restart string `toml:"restart" json:"restart"`

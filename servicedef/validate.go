@@ -34,6 +34,7 @@ func (r *report) service(s *Service) {
 	r.jobs(s)
 	r.steps(s)
 	r.hostPorts(s)
+	r.names(s)
 	r.claims(s)
 	r.size(s)
 }

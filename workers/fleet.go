@@ -34,7 +34,7 @@ const (
 // driftKinds lists the kinds that are exported even if there is no such drift.
 var driftKinds = []fleet.DriftKind{
 	fleet.DriftMissing, fleet.DriftRenamed, fleet.DriftStopped, fleet.DriftRunning, fleet.DriftWrongImage, fleet.DriftWrongPorts, fleet.DriftReplaced,
-	fleet.DriftFlapping, fleet.DriftUnhealthy, fleet.DriftOrphan, fleet.DriftUnreachable, fleet.DriftDisk, fleet.DriftMemory,
+	fleet.DriftUnnamed, fleet.DriftFlapping, fleet.DriftUnhealthy, fleet.DriftOrphan, fleet.DriftUnreachable, fleet.DriftDisk, fleet.DriftMemory,
 }
 
 // declareFleet declares the metrics of the fleet, which are read at each scrape.

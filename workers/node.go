@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -17,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/hosts"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/probe"
@@ -40,7 +42,8 @@ type Node struct {
 	// MachineFile contains an identifier of this machine; it is created if it is
 	// missing. "" means the system's file, if it has one.
 	MachineFile string
-	// Data is the directory for the files that containers mount; "" refuses such files.
+	// Data is the directory for the files that containers mount, also as /etc/hosts; ""
+	// refuses such files, and gives components no names.
 	Data string
 	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
 	TaskLogs string
@@ -71,6 +74,9 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+	}
+	if r.Data != "" {
+		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}
 	}
 	if r.TaskLogs != "" {
 		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}

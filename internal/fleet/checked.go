@@ -71,6 +71,7 @@ func (c Container) Checked() Container {
 	}
 	c.Name, c.ID, c.Run, c.Spec = word(c.Name), word(c.ID), word(c.Run), word(c.Spec)
 	c.State, c.Health = word(c.State), word(c.Health)
+	c.Unnamed = Text(c.Unnamed, maxText)
 	c.Image, c.Digest = Text(c.Image, maxText), Text(c.Digest, maxText)
 	c.Deployment = max(0, c.Deployment)
 	c.ExitCode = within(c.ExitCode, -maxCount, maxCount)

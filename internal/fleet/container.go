@@ -60,6 +60,9 @@ type Container struct {
 	Task Task `json:"task,omitzero"`
 	// ID identifies it: its name may pass to another container.
 	ID string `json:"id,omitempty"`
+	// Unnamed is why no name leads to it, although it has an address on the network of
+	// its service; "" where that is as it should be.
+	Unnamed string `json:"unnamed,omitempty"`
 	// Image is the reference that it was made from, and Ports are those that it
 	// publishes on its host.
 	Image string            `json:"image,omitempty"`

@@ -14,6 +14,7 @@ const (
 	DriftWrongImage DriftKind = "wrong-image" // it was made from another image
 	DriftWrongPorts DriftKind = "wrong-ports" // it publishes other ports
 	DriftReplaced   DriftKind = "replaced"    // its labels differ from those of the release's
+	DriftUnnamed    DriftKind = "unnamed"     // its names do not lead to it
 	DriftFlapping   DriftKind = "flapping"    // it is restarted repeatedly
 	DriftUnhealthy  DriftKind = "unhealthy"   // the engine's own health check fails
 )

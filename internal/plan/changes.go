@@ -35,6 +35,8 @@ func (p *planner) changes(c servicedef.Component, member fleet.Member, released 
 		return p.fieldChanges(c, member, digest, current)
 	case p.imageDiffers(current, digest):
 		return []Change{{Field: "container", From: "of another image", To: "as released"}}
+	case current.Unnamed != "":
+		return []Change{{Field: "names", From: "lost", To: "as released"}}
 	case p.portsDiffer(current, member):
 		return []Change{{Field: "container", From: "on other ports", To: "as released"}}
 	case p.moved(c, member):
@@ -112,6 +114,7 @@ func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, dige
 			add("ports", fmt.Sprint(old.Ports), fmt.Sprint(c.Ports))
 			add("user", old.User, c.User)
 			add("network", old.Network, c.Network)
+			add("networks", fmt.Sprint(old.Networks), fmt.Sprint(c.Networks))
 			add("restart", old.Restart, c.Restart)
 			add("memory", old.Memory, c.Memory)
 			add("log_size", units.BytesSize(float64(old.LogBytes())), units.BytesSize(float64(c.LogBytes())))

@@ -43,10 +43,11 @@ func SpecHash(c servicedef.Component, digest string) string {
 		SecretEnv map[string]string   `json:",omitempty"`
 		LogSize   int64               `json:",omitempty"`
 		servicedef.Container
+		Networks servicedef.Networks `json:",omitempty"`
 	}{
 		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
 		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
-		c.Secrets, c.SecretEnv, logSize, c.Container,
+		c.Secrets, c.SecretEnv, logSize, c.Container, c.Networks,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen

@@ -33,6 +33,8 @@ type Fake struct {
 	containers map[string]*fakeContainer
 	taken      map[int]bool // host ports held by another program
 	secrets    []string
+	networks   map[string]NetworkInfo
+	subnets    byte // how many it has chosen
 	lacks      []Lack
 	serial     int
 }
@@ -57,6 +59,7 @@ func NewFake() *Fake {
 		images:     map[string]fakeImage{},
 		containers: map[string]*fakeContainer{},
 		taken:      map[int]bool{},
+		networks:   map[string]NetworkInfo{},
 	}
 }
 

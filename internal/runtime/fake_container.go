@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,10 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 			return nil, fault.New(fault.Invalid, "create container %s: no such secret: %s", spec.Name, name)
 		}
 	}
+	networks, err := f.connects(spec)
+	if err != nil {
+		return nil, err
+	}
 	f.serial++
 	c := &fakeContainer{program: program, imageID: image.id, info: ContainerInfo{
 		ID:    fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, spec.Name, f.serial))),
@@ -72,9 +77,13 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		Image: spec.Image, Digest: image.digest,
 		State:  Created,
 		Labels: maps.Clone(spec.Labels),
-		Ports:  slices.Clone(spec.Published()),
+		Ports:  slices.Clone(spec.Published()), Networks: networks,
 		Memory: spec.Memory, StopTimeout: (spec.StopTimeout + time.Second - 1).Truncate(time.Second),
 	}}
+	c.info.Addresses = map[string]netip.Addr{}
+	for _, a := range spec.Networks {
+		c.info.Addresses[a.Network] = a.Address
+	}
 	for _, volume := range spec.Volumes {
 		source, _, _ := strings.Cut(volume, ":")
 		c.info.Volumes = append(c.info.Volumes, source)

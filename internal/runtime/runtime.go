@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"io"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -16,6 +17,8 @@ const (
 	LabelDeployment = "mcp.deployment" // the number of the deployment that created the container
 	LabelRun        = "mcp.run"        // the run of that deployment's workflow, which no other deployment has
 	LabelSpec       = "mcp.spec"       // a hash of every setting whose change needs a new container
+	LabelAddress    = "mcp.address"    // its address on the network of its service, "10.89.0.17/24"
+	LabelHosts      = "mcp.hosts"      // further lines of its /etc/hosts, "10.0.0.7 db.internal;…"
 )
 
 // The labels that the container of a task has besides, instead of LabelComponent.
@@ -89,6 +92,14 @@ type Runtime interface {
 	// Check is Exec for a command that must not outlast ctx: when ctx ends, what
 	// the command has started is killed. It has a variable more, MCP_CHECK.
 	Check(ctx context.Context, name string, cmd []string) (ExecResult, error)
+	// Network describes a network; NotFound if there is none of that name.
+	Network(ctx context.Context, name string) (NetworkInfo, error)
+	// CreateNetwork creates a bridge network whose containers find one another in the
+	// engine's DNS. A name that is taken is a Conflict.
+	CreateNetwork(ctx context.Context, spec NetworkSpec) (NetworkInfo, error)
+	// RemoveNetwork removes a network. One that a container has, running or not, is a
+	// Conflict; a missing one is not an error.
+	RemoveNetwork(ctx context.Context, name string) error
 	// Secrets returns the names of the engine's secrets.
 	Secrets(ctx context.Context) ([]string, error)
 	// Lacks returns what the engine lacks of what a container's settings ask for. What
@@ -210,8 +221,14 @@ type ContainerSpec struct {
 	Ports []servicedef.Port
 	// User is "uid[:gid]" or a name; "" means the image's user.
 	User string
-	// Network is "" for the engine's default, "host", "none", or a network's name.
+	// Network is "" for the engine's default, "host", "none", or a network's name. It
+	// has no meaning where Networks has an entry.
 	Network string
+	// Networks are those that the container is connected to.
+	Networks []Attachment
+	// Hosts is a file of the host that the container has as /etc/hosts; "" for that of
+	// the engine.
+	Hosts string
 	// Restart is "no", "on-failure[:n]", "always" or "unless-stopped".
 	Restart string
 	// Memory is a limit in bytes, CPUs in cores; 0 means no limit.
@@ -246,6 +263,35 @@ func (s ContainerSpec) MatchesLabels(labels map[string]string) bool {
 		}
 	}
 	return true
+}
+
+// Attachment connects a container to a network.
+type Attachment struct {
+	Network string
+	// Aliases are its names in the engine's DNS, beside that of the container.
+	Aliases []string
+	// Address is the one that it always has there; without one the engine assigns one
+	// at each start.
+	Address netip.Addr
+}
+
+// NetworkSpec specifies a network to create.
+type NetworkSpec struct {
+	Name   string
+	Labels map[string]string
+	// Subnet is that of its addresses; without one the engine chooses it.
+	Subnet netip.Prefix
+}
+
+// NetworkInfo describes a network.
+type NetworkInfo struct {
+	Name, Driver string
+	Labels       map[string]string
+	// Subnet is the first one with IPv4 addresses, and Gateway the host's address in it.
+	Subnet  netip.Prefix
+	Gateway netip.Addr
+	// Internal networks do not lead out of the host.
+	Internal bool
 }
 
 // State is the state of a container.
@@ -289,6 +335,8 @@ type ContainerSummary struct {
 	Labels map[string]string
 	// Ports are published on the host.
 	Ports []servicedef.Port
+	// Networks are the names of the networks that it is connected to.
+	Networks []string
 	// ExitCode is that of a Stopped container.
 	ExitCode int
 }
@@ -304,6 +352,11 @@ type ContainerInfo struct {
 	State  State             `json:"state"`
 	Labels map[string]string `json:"labels,omitempty"`
 	Ports  []servicedef.Port `json:"ports,omitempty"`
+	// Networks are the names of the networks that it is connected to.
+	Networks []string `json:"networks,omitempty"`
+	// Addresses are its IPv4 addresses by network, while it runs. They concern the host
+	// alone and are not serialized.
+	Addresses map[string]netip.Addr `json:"-"`
 	// Volumes are the paths on the host that are mounted in the container. They
 	// concern the host alone and are not serialized.
 	Volumes []string `json:"-"`
@@ -335,7 +388,7 @@ type ContainerInfo struct {
 
 // Summary returns the part of c that a ContainerSummary holds.
 func (c ContainerInfo) Summary() ContainerSummary {
-	s := ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports}
+	s := ContainerSummary{ID: c.ID, Name: c.Name, Image: c.Image, State: c.State, Labels: c.Labels, Ports: c.Ports, Networks: c.Networks}
 	if c.State == Stopped {
 		s.ExitCode = c.ExitCode
 	}

@@ -52,6 +52,9 @@ func MemberDrift(r fleet.Release, m fleet.Member, found *fleet.Container) []flee
 	if ports, known := r.Published(m); known && !r.Adopts(found.ID) && found.ID != "" && !slices.Equal(ports, fleet.PortsOf(found.Ports)) {
 		note(fleet.DriftWrongPorts, "it publishes %s, not %s", listPorts(found.Ports), listPorts(ports))
 	}
+	if found.Unnamed != "" && found.Running {
+		note(fleet.DriftUnnamed, "%s", found.Unnamed)
+	}
 	flapping := len(found.Restarted) >= flaps
 	if flapping { // whether it runs at the moment is then chance
 		note(fleet.DriftFlapping, "%d restarts within %s", len(found.Restarted), FlapWindow)

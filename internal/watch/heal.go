@@ -17,8 +17,11 @@ const (
 	healPause = 30 * time.Second
 )
 
+// healed are the kinds of drift that a deploy of the release ends.
+var healed = []fleet.DriftKind{fleet.DriftMissing, fleet.DriftStopped, fleet.DriftUnnamed}
+
 // Heal decides which releases are deployed again: those of services with reconcile =
-// true of which a container is missing or does not run. Past are the events of
+// true of which a container is missing, does not run, or has lost its names. Past are the events of
 // healing within the last HealWindow, oldest first.
 func Heal(o fleet.Observation, found []fleet.Drift, services []fleet.ServiceRecord, past []fleet.Event) (events []fleet.Event, heal []fleet.Healing) {
 	for _, s := range services {
@@ -28,7 +31,7 @@ func Heal(o fleet.Observation, found []fleet.Drift, services []fleet.ServiceReco
 			continue
 		}
 		i := slices.IndexFunc(found, func(d fleet.Drift) bool {
-			return d.Service == s.Release.Service && (d.Kind == fleet.DriftMissing || d.Kind == fleet.DriftStopped)
+			return d.Service == s.Release.Service && slices.Contains(healed, d.Kind)
 		})
 		if i < 0 {
 			continue

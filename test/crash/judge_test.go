@@ -44,7 +44,7 @@ func (fc *faultCase) judge() (verdict, error) {
 		return putBack, fc.survived(r, containers)
 	}
 	containers, foreign := fc.byHandState(r, containers)
-	if err := errors.Join(foreign, judgeAll(r, containers, fc.allowed()), fc.judgeCLI(r), fc.judgeService(ctx, r), fc.judgeEdge(r)); err != nil {
+	if err := errors.Join(foreign, judgeAll(r, containers, fc.allowed()), fc.judgeCLI(r), fc.judgeService(ctx, r), fc.judgeEdge(r), fc.judgeNames(ctx)); err != nil {
 		return wrong, err
 	}
 	for _, d := range r.Deployments {

@@ -34,6 +34,8 @@ type scenario struct {
 	want verdict
 	// steady promises that no request of a client fails.
 	steady bool
+	// byName promises that a component which asks another one by its name sees no failure.
+	byName bool
 	// cancel cancels the deploy while its first container starts.
 	cancel bool
 }
@@ -65,6 +67,7 @@ var scenarios = []scenario{
 	{name: "first deploy with build and push", then: built, want: finished},
 	{name: "new version, stop-first, with a volume", before: []text{kept1}, then: kept2, want: finished},
 	{name: "two components with depends_on", before: []text{two("v1")}, then: two("v2"), want: finished},
+	{name: "new version, asked by name", before: []text{named("v1")}, then: named("v2"), want: finished, byName: true},
 	{name: "new version, with a migration", before: []text{migrating("v1")}, then: migrating("v2"), want: finished},
 	{name: "two components on two nodes", before: []text{apart("v1")}, then: apart("v2"), want: finished, steady: true},
 	{name: "new version, after a deploy that was terminated", before: []text{v1}, terminated: deaf, then: v2, want: finished, steady: true},
@@ -141,6 +144,16 @@ func volume(tag, env string) text {
 func two(tag string) text {
 	return func(fc *faultCase) string {
 		return definition(fc, "", component("db", fc.rig.shared(tag), ""), component("web", fc.rig.shared(tag), `depends_on = ["db"]`))
+	}
+}
+
+// named has a component that asks another one by its name without pause, and stays when
+// that is replaced.
+func named(tag string) text {
+	return func(fc *faultCase) string {
+		app := component("app", fc.rig.shared(tag), "") + "container_port = 8080\n"
+		return definition(fc, "", app,
+			component("client", fc.rig.shared("v1"), `depends_on = ["app"]`+"\n"+`env = { MODE = "asks", ASK = "http://app:8080/" }`))
 	}
 }
 

@@ -100,7 +100,7 @@ func TestStepsOfADeployment(t *testing.T) {
 		require.Equal(t, "v1", m.fetch(m.routePort(m.name)))
 		require.Empty(t, m.runs())
 		require.Contains(t, m.mcp("events", m.name).stdout, "step-failed")
-		require.Regexp(t, `step migrate on `+m.node+`: failed: exited with code 3`, m.mcp("history", m.name, "2").stdout)
+		require.Regexp(t, `step migrate on `+m.node+`: failed: exited with code 3`, m.mcp("history", m.name, "3").stdout)
 	})
 
 	t.Run("one that is cancelled is ended", func(t *testing.T) {

@@ -163,7 +163,7 @@ func (w *world) alone(more ...string) {
 		fmt.Sprintf("services = %q", w.services),
 		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), fmt.Sprintf("namespace = %q", w.namespace),
 		"[postgres]", fmt.Sprintf("url_file = %q", w.postgresURL()),
-		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman),
+		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("data = %q", filepath.Join(w.dir, "data")),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
 		"[build]", fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),

@@ -49,6 +49,7 @@ func Test(t *testing.T, start func(t *testing.T) Rig) {
 	t.Run("Refused", s.testRefused)
 	t.Run("Lifecycle", s.testLifecycle)
 	t.Run("Observe", s.testObserve)
+	t.Run("Networks", s.testNetworks)
 	t.Run("Down", s.testDown)
 }
 

@@ -56,16 +56,19 @@ func (c chain) kind(causes []cause) (fault.Kind, bool) {
 
 // The causes that have a hint, or are asked for by name.
 var (
-	noSecret     = cause{text: "no such secret", kind: fault.Invalid}
-	networkFull  = cause{text: "failed to find free IP", kind: fault.Invalid, begins: true}
-	userRange    = cause{text: "uids and gids must be in range", kind: fault.Invalid, begins: true}
-	plainHTTP    = cause{text: "server gave HTTP response to HTTPS client", kind: fault.Invalid}
-	memoryTooLow = cause{text: "unable to set memory limit to ", kind: fault.Invalid, begins: true}
-	imageInUse   = cause{text: "image is in use by", kind: fault.Conflict, begins: true}
-	layerGone    = cause{text: "layer not known", kind: fault.Unavailable}
-	storeGone    = cause{text: "getting container from store", kind: fault.Internal, begins: true}
-	processGone  = cause{text: "no such process", kind: fault.Unavailable}
-	stepPrepared = cause{text: "preparing container for next step", kind: fault.Unavailable}
+	noSecret       = cause{text: "no such secret", kind: fault.Invalid}
+	networkFull    = cause{text: "failed to find free IP", kind: fault.Invalid, begins: true}
+	networkGone    = cause{text: "network not found", kind: fault.Invalid}
+	addressTaken   = cause{text: "requested ip address", kind: fault.Unavailable, begins: true}
+	networkUnknown = cause{text: "unable to find network with name or ID ", kind: fault.Invalid, begins: true}
+	userRange      = cause{text: "uids and gids must be in range", kind: fault.Invalid, begins: true}
+	plainHTTP      = cause{text: "server gave HTTP response to HTTPS client", kind: fault.Invalid}
+	memoryTooLow   = cause{text: "unable to set memory limit to ", kind: fault.Invalid, begins: true}
+	imageInUse     = cause{text: "image is in use by", kind: fault.Conflict, begins: true}
+	layerGone      = cause{text: "layer not known", kind: fault.Unavailable}
+	storeGone      = cause{text: "getting container from store", kind: fault.Internal, begins: true}
+	processGone    = cause{text: "no such process", kind: fault.Unavailable}
+	stepPrepared   = cause{text: "preparing container for next step", kind: fault.Unavailable}
 	// addingLayer is the part of a pull after the download.
 	addingLayer = cause{text: "adding layer with blob ", kind: fault.Internal, begins: true}
 )
@@ -101,9 +104,13 @@ var engineCauses = join([]cause{
 	{text: "no matching entries in ", kind: fault.Invalid, begins: true},
 	userRange,
 	{text: "no command or entrypoint provided", kind: fault.Invalid, begins: true},
-	{text: "unable to find network with name or ID ", kind: fault.Invalid, begins: true},
-	{text: "network not found", kind: fault.Invalid},
+	networkUnknown,
+	networkGone,
 	networkFull,
+	addressTaken,
+	{text: "network already exists", kind: fault.Conflict},
+	{text: "network name ", kind: fault.Conflict, begins: true}, // already used
+	{text: "network is being used", kind: fault.Conflict},
 	noSecret,
 	{text: "invalid reference format", kind: fault.Invalid},
 	{text: "repository name must be lowercase", kind: fault.Invalid},

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/creation"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -113,7 +116,10 @@ type inspected struct {
 		Memory        int64
 		LogConfig     struct{ Type, Path string }
 	}
-	Mounts []struct{ Source string }
+	Mounts          []struct{ Source, Destination string }
+	NetworkSettings struct {
+		Networks map[string]struct{ IPAddress string }
+	}
 }
 
 // hostPort is an address on which podman publishes a port.
@@ -231,7 +237,7 @@ func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.
 	}
 	summaries := make([]runtime.ContainerSummary, 0, len(found))
 	for _, c := range found {
-		summary := runtime.ContainerSummary{ID: c.ID, Image: c.Image, State: stateOf(c.State), Labels: c.Labels, Ports: mappedPorts(c.Ports)}
+		summary := runtime.ContainerSummary{ID: c.ID, Image: c.Image, State: stateOf(c.State), Labels: c.Labels, Ports: mappedPorts(c.Ports), Networks: c.Networks}
 		if len(c.Names) > 0 {
 			summary.Name = c.Names[0]
 		}
@@ -249,7 +255,7 @@ func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.
 // listed is the part of a container's entry in podman's list that is used.
 type listed struct {
 	ID, Image, State string
-	Names            []string
+	Names, Networks  []string
 	Labels           map[string]string
 	Ports            []mapping
 	ExitCode         int
@@ -298,7 +304,16 @@ func describe(data *inspected) runtime.ContainerInfo {
 		StopTimeout: time.Duration(data.Config.StopTimeout) * time.Second,
 	}
 	for _, mount := range data.Mounts {
-		info.Volumes = append(info.Volumes, mount.Source)
+		if mount.Destination != creation.HostsFile {
+			info.Volumes = append(info.Volumes, mount.Source)
+		}
+	}
+	info.Networks = slices.Sorted(maps.Keys(data.NetworkSettings.Networks))
+	info.Addresses = map[string]netip.Addr{}
+	for name, n := range data.NetworkSettings.Networks {
+		if address, err := netip.ParseAddr(n.IPAddress); err == nil {
+			info.Addresses[name] = address
+		}
 	}
 	slices.Sort(info.Volumes)
 	if data.State.StartedAt.Year() > 1 { // year 1 means never

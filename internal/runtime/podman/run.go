@@ -70,7 +70,7 @@ func (e *Engine) create(ctx context.Context, spec runtime.ContainerSpec) (runtim
 	id, err := e.askToCreate(ctx, spec)
 	if err == nil {
 		return runtime.ContainerInfo{
-			ID: id, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: spec.Published(),
+			ID: id, Name: spec.Name, State: runtime.Created, Labels: spec.Labels, Ports: spec.Published(), Networks: networkNames(spec),
 		}, nil
 	}
 	err = e.translate(ctx, err, "create container %s from %s", spec.Name, spec.Image)
@@ -109,7 +109,7 @@ func (e *Engine) askToCreate(ctx context.Context, spec runtime.ContainerSpec) (i
 	if host.Files, err = e.placeFiles(ctx, &spec); err != nil {
 		return "", err
 	}
-	if len(host.Files) > 0 {
+	if len(host.Files) > 0 || spec.Hosts != "" {
 		info, err := e.Info(ctx)
 		if err != nil {
 			return "", err

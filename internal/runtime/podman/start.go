@@ -54,8 +54,12 @@ func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
 // another caller started it, or a stop may just have begun.
 func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) error {
 	for {
-		info, err := e.awaitStopped(ctx, info)
+		var err error
+		info, err = e.awaitStopped(ctx, info)
 		if err != nil || info.State == runtime.Running {
+			return err
+		}
+		if info, err = e.rejoin(ctx, info); err != nil {
 			return err
 		}
 		cause := e.ask(ctx, post("/containers/%s/start", info.ID), nil)
@@ -65,6 +69,12 @@ func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) erro
 		err = e.translate(ctx, cause, "start container %s", info.Name)
 		if fault.Is(err, fault.PortInUse) {
 			return portInUse(cause, info)
+		}
+		if left, leaveErr := e.leaveAddress(ctx, cause, info); leaveErr != nil {
+			return leaveErr
+		} else if left {
+			info.Networks = nil
+			continue
 		}
 		data, inspectErr := e.inspect(ctx, info.ID)
 		switch {

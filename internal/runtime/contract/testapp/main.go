@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -57,6 +58,13 @@ func main() {
 		for end := time.Now().Add(pause); time.Now().Before(end); {
 			fmt.Println(strings.Repeat("shout ", 50))
 		}
+	case "resolve": // resolve NAME: prints its addresses
+		addresses, err := net.LookupHost(args[0])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(strings.Join(addresses, " "))
 	case "cat": // cat FILE
 		text, err := os.ReadFile(args[0])
 		if err != nil {

@@ -11,6 +11,9 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
+// HostsFile is where a container looks up names first.
+const HostsFile = "/etc/hosts"
+
 // volume mounts a named volume. Its fields have no tags in podman's type either.
 type volume struct {
 	Name    string
@@ -57,6 +60,13 @@ func (c *Request) setMounts(spec runtime.ContainerSpec, host Host) error {
 			options = append(options, "z")
 		}
 		c.Binds = append(c.Binds, specs.Mount{Type: "bind", Source: source, Destination: f.Target, Options: options})
+	}
+	if spec.Hosts != "" {
+		options := []string{"ro", "nosuid", "nodev", "rprivate"}
+		if host.Relabel {
+			options = append(options, "z")
+		}
+		c.Binds = append(c.Binds, specs.Mount{Type: "bind", Source: spec.Hosts, Destination: HostsFile, Options: options})
 	}
 	c.ShmSize = s.ShmBytes()
 	for _, text := range slices.Concat(s.Devices, s.GPUDevices()) {

@@ -1,6 +1,8 @@
 package creation
 
 import (
+	"net"
+
 	nettypes "go.podman.io/common/libnetwork/types"
 
 	"github.com/metacircular/mcp/internal/runtime"
@@ -9,10 +11,13 @@ import (
 
 // setNetwork sets the container's network and published ports.
 func (c *Request) setNetwork(spec runtime.ContainerSpec) {
-	switch spec.Network {
-	case "host", "none":
+	switch {
+	case len(spec.Networks) > 0:
+		c.Network.Mode = "bridge"
+		c.Networks = attachments(spec.Networks)
+	case spec.Network == "host" || spec.Network == "none":
 		c.Network.Mode = spec.Network
-	case "":
+	case spec.Network == "":
 		c.Network.Mode = "bridge"
 	default:
 		c.Network.Mode = "bridge"
@@ -23,6 +28,19 @@ func (c *Request) setNetwork(spec runtime.ContainerSpec) {
 			HostIP: p.IP, HostPort: uint16(p.Host), ContainerPort: uint16(p.Container), Protocol: p.Protocol,
 		})
 	}
+}
+
+// attachments returns podman's form of a container's networks.
+func attachments(list []runtime.Attachment) map[string]nettypes.PerNetworkOptions {
+	all := make(map[string]nettypes.PerNetworkOptions, len(list))
+	for _, a := range list {
+		options := nettypes.PerNetworkOptions{Aliases: a.Aliases}
+		if a.Address.IsValid() {
+			options.StaticIPs = []net.IP{a.Address.AsSlice()}
+		}
+		all[a.Network] = options
+	}
+	return all
 }
 
 // setResolution sets the container's own name, and how it resolves others.

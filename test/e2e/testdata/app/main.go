@@ -1,6 +1,8 @@
 // Command app is the service of the end-to-end tests. MODE selects its behaviour:
 // "serve" answers with its version on $PORT, "late" does so after eight seconds, "exit"
-// prints twelve lines and exits with code 3, "deaf" runs and never listens. DATA names a
+// prints twelve lines and exits with code 3, "deaf" runs and never listens, "asks"
+// requests the URL in ASK without pause, over new connections and over kept ones, and
+// answers with the versions that have answered it, or else with what has failed. DATA names a
 // directory that it locks while it runs, LAST what it prints last. A request with ?say=LINE prints the line. The
 // header First-Answer is the time of the first answer, in nanoseconds since 1970.
 //
@@ -15,12 +17,15 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -44,6 +49,8 @@ func main() {
 	case "deaf":
 		fmt.Println("not listening")
 		<-ctx.Done()
+	case "asks":
+		asks(ctx, os.Getenv("ASK"))
 	case "late":
 		time.Sleep(8 * time.Second)
 		serve(ctx)
@@ -80,12 +87,62 @@ func serve(ctx context.Context) {
 	}
 }
 
+// asks requests a URL until SIGTERM.
+func asks(ctx context.Context, url string) {
+	var mu sync.Mutex
+	versions, failures := map[string]int{}, []string(nil)
+	for _, fresh := range []bool{true, true, false} {
+		client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: fresh}}
+		go func() {
+			for ctx.Err() == nil {
+				version, err := request(client, url)
+				mu.Lock()
+				if err == nil {
+					versions[version]++
+				} else {
+					failures = append(failures, time.Now().Format(time.TimeOnly)+" "+err.Error())
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	report := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(failures) > 0 {
+			fmt.Fprintf(w, "%d failures among %v: %s", len(failures), versions, failures[0])
+			return
+		}
+		fmt.Fprint(w, versions)
+	})
+	go func() { _ = http.ListenAndServe(":"+os.Getenv("PORT"), report) }()
+	<-ctx.Done()
+}
+
+func request(client *http.Client, url string) (string, error) {
+	response, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return string(text), err
+}
+
 // step runs a step of a build, and returns its exit code.
 func step(verb string, args []string) int {
 	switch verb {
 	case "sleep":
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
+		return 0
+	case "resolve":
+		addresses, err := net.LookupHost(args[0])
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		fmt.Println(strings.Join(addresses, " "))
 		return 0
 	case "env":
 		fmt.Println(os.Getenv(args[0]))

@@ -1,0 +1,196 @@
+package servicedef
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// networkBridge is the value of Component.Network that stands for the network of the
+// service alone, as the absence of one does.
+const networkBridge = "bridge"
+
+// servicePrefix begins the names of the networks that mcp makes.
+const servicePrefix = "mcp-"
+
+// ServiceNetwork returns the name of the network that mcp makes for a service on each of
+// its nodes.
+func ServiceNetwork(service string) string { return servicePrefix + service }
+
+// OnServiceNetwork reports whether the component's container is connected to the network
+// of its service. One on the host's network or without a network is not.
+func (c Component) OnServiceNetwork() bool {
+	return c.Network != networkHost && c.Network != networkNone
+}
+
+// Joined returns the networks that the definition names beside that of the service, by
+// their names. They exist on the node already.
+func (c Component) Joined() Networks {
+	var all Networks
+	if c.OnServiceNetwork() && c.Network != "" && c.Network != networkBridge {
+		all = append(all, NetworkRef{Name: c.Network})
+	}
+	return append(all, c.Networks...)
+}
+
+// NetworkRef is a network that a container is connected to.
+type NetworkRef struct {
+	Name string `toml:"name" json:"name"`
+	// Aliases are names of the container there, in the engine's DNS.
+	Aliases []string `toml:"aliases" json:"aliases,omitempty"`
+}
+
+// Networks are written as Compose has them: an array of names, or a table with a table for
+// each name, which may have aliases.
+type Networks []NetworkRef
+
+func (n *Networks) wanted() string { return "an array of names, or a table with a table for each name" }
+
+func (n *Networks) decodeTOML(r *report, key string, value any) {
+	*n = nil
+	switch v := value.(type) {
+	case []any:
+		for i, element := range v {
+			var network NetworkRef
+			network.decodeTOML(r, elementKey(key, i), element)
+			*n = append(*n, network)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			var options struct {
+				Aliases []string `toml:"aliases"`
+			}
+			r.decode(joinKey(key, name), v[name], reflect.ValueOf(&options).Elem())
+			*n = append(*n, NetworkRef{Name: name, Aliases: options.Aliases})
+		}
+	default:
+		r.reject(key, "must be %s, not %s", n.wanted(), found(value))
+	}
+}
+
+func (n *NetworkRef) wanted() string { return "a string" }
+
+// decodeTOML is for a network of an array, which has no aliases.
+func (n *NetworkRef) decodeTOML(r *report, key string, value any) {
+	name, ok := value.(string)
+	if !ok {
+		r.reject(key, "must be a string, not %s", found(value))
+	}
+	r.refuseNUL(key, name)
+	n.Name = name
+}
+
+// render formats the networks as TOML: as an array where none has aliases.
+func (n Networks) render() string {
+	plain := !slices.ContainsFunc(n, func(network NetworkRef) bool { return len(network.Aliases) > 0 })
+	var names, tables []string
+	for _, network := range n {
+		names = append(names, quote(network.Name))
+		options := "{}"
+		if len(network.Aliases) > 0 {
+			options = "{ aliases = " + renderValue(reflect.ValueOf(network.Aliases)) + " }"
+		}
+		tables = append(tables, quote(network.Name)+" = "+options)
+	}
+	if plain {
+		return "[" + strings.Join(names, ", ") + "]"
+	}
+	return "{ " + strings.Join(tables, ", ") + " }"
+}
+
+// joined checks the networks that a component names.
+func (r *report) joined(key string, c Component) {
+	at := joinKey(key, "networks")
+	switch {
+	case len(c.Networks) == 0:
+	case c.Network == networkHost || c.Network == networkNone:
+		r.add(at, "must be empty with network = %q", c.Network)
+	}
+	seen := map[string]bool{}
+	for i, network := range c.Joined() {
+		from := elementKey(at, i)
+		if len(c.Networks) < len(c.Joined()) {
+			if from = joinKey(key, "network"); i > 0 {
+				from = elementKey(at, i-1)
+			}
+		}
+		switch {
+		case !objectName().MatchString(network.Name) && from == joinKey(key, "network"): // reported already
+		case !objectName().MatchString(network.Name):
+			r.add(from, "must be the name of a network, not %q", network.Name)
+		case network.Name == networkHost || network.Name == networkNone || network.Name == networkBridge:
+			r.add(from, "must be the name of a network; %q is a value of network", network.Name)
+		case strings.HasPrefix(network.Name, servicePrefix):
+			r.add(from, "names that begin with %q are those of the networks that mcp makes, one for each service, and a component is on that of its service already: use another name, and podman network create, for a network of several services", servicePrefix)
+		case seen[network.Name]:
+			r.add(from, "network %s is named already", network.Name)
+		}
+		seen[network.Name] = true
+		for _, alias := range network.Aliases {
+			r.hostname(joinKey(from, "aliases"), alias)
+		}
+	}
+}
+
+// names checks that no component is asked for by a name that leads nowhere: names lead to
+// components of the same node.
+func (r *report) names(s *Service) {
+	owner := map[string]Component{}
+	for _, c := range s.Components {
+		owner[ContainerNameFor(s.Name, c.Name)] = c
+	}
+	for _, c := range s.Components {
+		owner[c.Name] = c
+	}
+	for i, c := range s.Components {
+		for _, variable := range slices.Sorted(maps.Keys(c.Env)) {
+			for _, host := range hostsIn(variable, c.Env[variable]) {
+				other, found := owner[host]
+				if !found || other.Name == c.Name {
+					continue
+				}
+				key := joinKey(componentKey(i, "env"), variable)
+				switch {
+				case other.Node != c.Node:
+					r.add(key, "names component %s, which is on node %s and not on %s: names lead to components of the same node. "+
+						"Put both on one node, or give %s a route with a hostname, and use that", other.Name, other.Node, c.Node, other.Name)
+				case !other.OnServiceNetwork():
+					r.add(key, "names component %s, which has no name, because its network is %q", other.Name, other.Network)
+				}
+			}
+		}
+	}
+}
+
+// hostsIn returns the hosts that the value of a variable certainly names: that of a URL,
+// and the whole value, or what precedes its port, of a variable that is called HOST, or
+// ends with _HOST, _HOSTNAME, _ADDR or _ADDRESS.
+func hostsIn(variable, value string) []string {
+	var hosts []string
+	for rest := value; ; {
+		_, after, found := strings.Cut(rest, "://")
+		if !found {
+			break
+		}
+		authority := after[:cutAt(after, "/?# ,\t\n")]
+		authority = authority[strings.LastIndexByte(authority, '@')+1:]
+		hosts = append(hosts, authority[:cutAt(authority, ":")])
+		rest = after
+	}
+	name := strings.ToUpper(variable)
+	for _, suffix := range []string{"HOST", "_HOSTNAME", "_ADDR", "_ADDRESS"} {
+		if strings.HasSuffix(name, suffix) && (suffix != "HOST" || name == suffix || strings.HasSuffix(name, "_"+suffix)) {
+			return append(hosts, value[:cutAt(value, ":")])
+		}
+	}
+	return hosts
+}
+
+// cutAt returns the index of the first of the characters in a text, or its length.
+func cutAt(text, characters string) int {
+	if i := strings.IndexAny(text, characters); i >= 0 {
+		return i
+	}
+	return len(text)
+}
