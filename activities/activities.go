@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"io"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -15,6 +16,10 @@ func QueueNode(node string) string { return "node-" + node }
 
 // QueueBuild is the task queue that only the named builder polls.
 func QueueBuild(builder string) string { return "build-" + builder }
+
+// QueueBuildLog is the task queue of the builder for its logs, which do not wait for its
+// builds.
+func QueueBuildLog(builder string) string { return "buildlog-" + builder }
 
 // Control holds the activities of control workers: all that touch Postgres or an
 // image registry.
@@ -75,4 +80,9 @@ type Builder struct {
 	// Logs is the directory that keeps whole build logs.
 	Logs     string
 	Insecure func(image string) bool
+	// Sources reads the sources of builds.
+	Sources Sources
+	// Output returns where the output of an image's build is shown while it runs; nil for
+	// nowhere.
+	Output func(service, image string) io.Writer
 }

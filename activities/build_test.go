@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
@@ -13,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // workshop is a builder with an engine in memory.
@@ -43,7 +46,7 @@ func (w *workshop) write(t *testing.T, name, text string) {
 func (w *workshop) build(path, containerfile string) (activities.BuildResult, *fault.Error) {
 	var result activities.BuildResult
 	value, err := w.env.ExecuteActivity(w.Build, activities.BuildInput{
-		Service: "shop", Image: "registry.test:5000/api:v1", Path: path, Containerfile: containerfile,
+		Service: "shop", Image: "registry.test:5000/api:v1", Path: path, Build: servicedef.ImageBuild{Containerfile: containerfile},
 	})
 	if err == nil {
 		err = value.Get(&result)
@@ -68,7 +71,7 @@ func TestBuildLogsArePruned(t *testing.T) {
 	w.write(t, "shop/Containerfile", "FROM scratch\n")
 	require.NoError(t, os.MkdirAll(w.Logs, 0o700))
 	for i := range 30 {
-		name := fmt.Sprintf("registry.test_5000_api_v1.20260101T0000%02d.log", i)
+		name := fmt.Sprintf("shop@api@20260101T0000%02d.000000.log", i)
 		require.NoError(t, os.WriteFile(filepath.Join(w.Logs, name), nil, 0o600))
 	}
 	_, f := w.build("shop", "Containerfile")
@@ -76,7 +79,7 @@ func TestBuildLogsArePruned(t *testing.T) {
 	left, err := os.ReadDir(w.Logs)
 	require.NoError(t, err)
 	require.Len(t, left, 20)
-	require.Equal(t, "registry.test_5000_api_v1.20260101T000011.log", left[0].Name())
+	require.Equal(t, "shop@api@20260101T000011.000000.log", left[0].Name())
 }
 
 func push(w *workshop) error {
@@ -144,4 +147,159 @@ func TestUntagMayRunTwice(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, fault.NotFound, activities.FaultOf(push(w)).Kind)
+}
+
+// checkout is a git whose answers a test gives.
+type checkout struct {
+	found servicedef.BuildSources
+	err   error
+	reads int
+	// changed is the hash from the second time on; "" for the same.
+	changed string
+}
+
+func (c *checkout) Read(context.Context, servicedef.SourceQuery) (servicedef.BuildSources, error) {
+	if c.reads++; c.reads > 1 && c.changed != "" {
+		c.found.Hash = c.changed
+	}
+	return c.found, c.err
+}
+
+func (c *checkout) Describe(context.Context, servicedef.SourceQuery) (servicedef.BuildSources, error) {
+	return c.found, c.err
+}
+
+func TestABuilderChecksItsSources(t *testing.T) {
+	const hash, other = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	here := servicedef.BuildSources{
+		Source:  servicedef.Source{Hash: hash, Commit: "1a2b3c4d5e6f7890", Subject: "Sell things"},
+		Created: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC), Origin: "https://git.example/shop.git",
+		Only: func(path string) bool { return path == "Containerfile" },
+	}
+	build := func(t *testing.T, git *checkout, in activities.BuildInput) (*specs, *fault.Error) {
+		w := newWorkshop(t)
+		w.write(t, "shop/Containerfile", "FROM scratch\n")
+		engine := &specs{Fake: w.engine}
+		w.Runtime, w.Sources = engine, git
+		in.Service, in.Path = "shop", "shop"
+		in.Image = "registry.test:5000/api:" + hash[:16]
+		_, err := w.env.ExecuteActivity(w.Build, in)
+		return engine, activities.FaultOf(err)
+	}
+	asked := activities.BuildInput{
+		Source: &servicedef.Source{Hash: hash, Commit: "1a2b3c4d5e6f7890", Subject: "Sell things"},
+		Build:  servicedef.ImageBuild{Labels: map[string]string{"a": "b", "org.opencontainers.image.source": "mine"}},
+	}
+
+	t.Run("the same sources are built, without what git ignores", func(t *testing.T) {
+		engine, f := build(t, &checkout{found: here}, asked)
+		require.Nil(t, f)
+		require.True(t, engine.last.Only("Containerfile"))
+		require.False(t, engine.last.Only("ignored"))
+		require.Equal(t, map[string]string{
+			"a": "b", "org.opencontainers.image.source": "mine",
+			"org.opencontainers.image.revision": "1a2b3c4d5e6f7890", "org.opencontainers.image.created": "2026-02-03T04:05:06Z",
+		}, engine.last.Labels)
+	})
+	t.Run("other sources are refused, and nothing is built", func(t *testing.T) {
+		elsewhere := here
+		elsewhere.Hash, elsewhere.Commit = other, "9999999999999999"
+		engine, f := build(t, &checkout{found: elsewhere}, asked)
+		require.Equal(t, fault.Conflict, f.Kind)
+		require.Contains(t, f.Message, "builder orion does not have the sources of registry.test:5000/api:"+hash[:16])
+		require.Contains(t, f.Message, "the tag is that of commit 1a2b3c4d5e6f")
+		require.Contains(t, f.Message, "has 999999999999")
+		require.Contains(t, f.Hint, "check out commit 1a2b3c4d5e6f on builder orion")
+		require.Empty(t, engine.last.Tag)
+	})
+	t.Run("sources that change during the build are refused", func(t *testing.T) {
+		engine, f := build(t, &checkout{found: here, changed: other}, asked)
+		require.Equal(t, fault.Conflict, f.Kind)
+		require.Contains(t, f.Message, "were changed during the build")
+		require.NotEmpty(t, engine.last.Tag)
+	})
+	t.Run("a builder without git cannot check them", func(t *testing.T) {
+		_, f := build(t, &checkout{err: fault.New(fault.Invalid, "there is no git program")}, asked)
+		require.Equal(t, "builder orion: there is no git program", f.Message)
+	})
+	t.Run("a tag of the definition's own needs no git", func(t *testing.T) {
+		engine, f := build(t, &checkout{err: fault.New(fault.Invalid, "there is no git program")}, activities.BuildInput{})
+		require.Nil(t, f)
+		require.Nil(t, engine.last.Only)
+		require.Empty(t, engine.last.Labels)
+	})
+}
+
+func TestSecretsOfABuild(t *testing.T) {
+	t.Setenv("TOKEN", "from the environment")
+	outside := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(outside, []byte("from a file"), 0o600))
+	build := func(t *testing.T, secret servicedef.BuildSecret) (map[string][]byte, *fault.Error) {
+		w := newWorkshop(t)
+		w.write(t, "shop/Containerfile", "FROM scratch\n")
+		w.write(t, "token", "of the workspace")
+		require.NoError(t, os.Symlink(outside, filepath.Join(w.Workspace, "link")))
+		engine := &specs{Fake: w.engine}
+		w.Runtime = engine
+		_, err := w.env.ExecuteActivity(w.Build, activities.BuildInput{
+			Service: "shop", Path: "shop", Image: "registry.test:5000/api:v1",
+			Build: servicedef.ImageBuild{Secrets: map[string]servicedef.BuildSecret{"a": secret}},
+		})
+		return engine.last.Secrets, activities.FaultOf(err)
+	}
+	for want, secret := range map[string]servicedef.BuildSecret{
+		"from the environment": {Environment: "TOKEN"},
+		"from a file":          {File: outside},
+		"of the workspace":     {File: "../token"},
+	} {
+		secrets, f := build(t, secret)
+		require.Nil(t, f)
+		require.Equal(t, map[string][]byte{"a": []byte(want)}, secrets)
+	}
+	for want, secret := range map[string]servicedef.BuildSecret{
+		"the variable NO_TOKEN is not set": {Environment: "NO_TOKEN"},
+		"no such file":                     {File: "../none"},
+		"is outside":                       {File: "../link"},
+		"is not a regular file":            {File: "/dev/zero"},
+	} {
+		_, f := build(t, secret)
+		require.Equal(t, fault.Invalid, f.Kind)
+		require.Contains(t, f.Message, "read the secret a of registry.test:5000/api:v1 on builder orion")
+		require.Contains(t, f.Message, want)
+		require.NotEmpty(t, f.Hint)
+	}
+}
+
+func TestABuildLogIsReadInParts(t *testing.T) {
+	w := newWorkshop(t)
+	w.write(t, "shop/Containerfile", "FROM scratch\n"+strings.Repeat("LABEL a=b\n", 100))
+	_, f := w.build("shop", "Containerfile")
+	require.Nil(t, f)
+	whole, in := "", activities.BuildLogInput{Service: "shop", Images: []string{"api"}, Bytes: 500}
+	for range 100 {
+		value, err := w.env.ExecuteActivity(w.BuildLog, in)
+		require.NoError(t, err)
+		var part activities.BuildLogResult
+		require.NoError(t, value.Get(&part))
+		require.LessOrEqual(t, len(part.Text), 500)
+		whole += part.Text
+		if in.File, in.Offset = part.File, part.Next; part.End {
+			break
+		}
+	}
+	require.True(t, strings.HasPrefix(whole, "# build of registry.test:5000/api:v1, "), whole)
+	require.Equal(t, 100, strings.Count(whole, "LABEL a=b\n"))
+	require.Contains(t, whole, "# built registry.test:5000/api:v1 in ")
+
+	for _, in := range []activities.BuildLogInput{
+		{Service: "shop", File: "../../etc/passwd", Bytes: 9}, {Service: "shop", File: "blog@api@1.log", Bytes: 9}, {Service: "shop", File: "shop@none.log", Bytes: 9},
+	} {
+		_, err := w.env.ExecuteActivity(w.BuildLog, in)
+		require.Error(t, err, in.File)
+	}
+	value, err := w.env.ExecuteActivity(w.BuildLog, activities.BuildLogInput{Service: "blog", Bytes: 9})
+	require.NoError(t, err)
+	var none activities.BuildLogResult
+	require.NoError(t, value.Get(&none))
+	require.Empty(t, none.File)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // Queues is what Control needs to know of task queues.
@@ -63,4 +64,13 @@ type Prober interface {
 	// Forwarded requires that a container accepts a connection on its port, to which
 	// the engine forwards address. Container returns its process.
 	Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error
+}
+
+// Sources is what Builder needs to know of the sources of builds.
+type Sources interface {
+	// Read returns the state of the sources and a hash of all that enters the build.
+	// Sources that differ from their commit are Invalid, unless the query accepts them.
+	Read(ctx context.Context, q servicedef.SourceQuery) (servicedef.BuildSources, error)
+	// Describe returns the commit of the sources, and whether they differ from it.
+	Describe(ctx context.Context, q servicedef.SourceQuery) (servicedef.BuildSources, error)
 }

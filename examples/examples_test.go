@@ -18,9 +18,9 @@ func TestTheExamplesAreValidAndCanBeBuilt(t *testing.T) {
 	for _, service := range services {
 		all = append(all, service)
 		for _, component := range service.Components {
-			containerfile, ok := service.Containerfile(component.Image)
+			build, ok := service.ImageBuild(component.Image)
 			require.True(t, ok, "%s: no Containerfile for %s", service.Name, component.Image)
-			require.FileExists(t, filepath.Join("src", service.Path, containerfile))
+			require.FileExists(t, filepath.Join("src", service.ContextPath(build), build.Containerfile))
 		}
 	}
 	require.NoError(t, servicedef.Collisions(all))

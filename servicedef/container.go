@@ -68,6 +68,12 @@ type Container struct {
 var composeKeys = map[string]string{
 	"service.name": "name", "service.node": "", "service.active": "", "service.reconcile": "", "service.path": "build.context",
 	"service.env": "", "service.env_file": "",
+	"build.images.containerfile": "build.dockerfile", "build.images.context": "build.context", "build.images.args": "build.args",
+	"build.images.target": "build.target", "build.images.secrets": "build.secrets", "build.images.ssh": "build.ssh",
+	"build.images.platforms": "build.platforms", "build.images.contexts": "build.additional_contexts",
+	"build.images.cache_from": "build.cache_from", "build.images.cache_to": "build.cache_to",
+	"build.images.labels": "build.labels", "build.images.no_cache": "build.no_cache",
+	"build.images.secrets.file": "secrets.file", "build.images.secrets.environment": "secrets.environment",
 	"build.images": "build.dockerfile",
 
 	"name": "services", "node": "", "drain": "",

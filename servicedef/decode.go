@@ -26,6 +26,15 @@ func (r *report) decode(key string, value any, into reflect.Value) {
 			return
 		}
 	}
+	if b, ok := into.Addr().Interface().(*ImageBuild); ok {
+		if file, single := value.(string); single {
+			if b.Containerfile = file; file == "" {
+				r.reject(key, "must name a Containerfile")
+			}
+			r.refuseNUL(key, file)
+			return
+		}
+	}
 	var fits bool
 	switch into.Kind() {
 	case reflect.Pointer:
@@ -142,8 +151,11 @@ func sameKind(value, field reflect.Kind) bool {
 
 // wanted describes a type in the terms of TOML.
 func wanted(t reflect.Type) string {
-	if t == reflect.TypeFor[Hostnames]() {
+	switch t {
+	case reflect.TypeFor[Hostnames]():
 		return "a string or an array of strings"
+	case reflect.TypeFor[ImageBuild]():
+		return "the name of a Containerfile, or a table"
 	}
 	if special, ok := reflect.New(t).Interface().(fromTOML); ok {
 		return special.wanted()

@@ -14,6 +14,7 @@ func (r *report) image(key, image string) {
 		r.add(key, "is required")
 		return
 	}
+	image = r.gitTags(key, image)
 	ref, err := imageref.Parse(image)
 	switch {
 	case err != nil:
@@ -38,7 +39,7 @@ func pinned(image string) bool { return strings.Contains(image, "@") }
 // ImageName returns the last element of a reference's repository, without host,
 // tag and digest. It is the key of the image in [build.images].
 func ImageName(image string) string {
-	ref, err := imageref.Parse(image)
+	ref, err := imageref.Parse(strings.ReplaceAll(image, GitTag, sampleTag))
 	if err != nil {
 		return image
 	}
@@ -48,7 +49,7 @@ func ImageName(image string) string {
 // ImageRegistry returns the host of a reference's image registry, with its port
 // if it has one.
 func ImageRegistry(image string) string {
-	ref, err := imageref.Parse(image)
+	ref, err := imageref.Parse(strings.ReplaceAll(image, GitTag, sampleTag))
 	if err != nil {
 		return image
 	}
@@ -73,11 +74,4 @@ func DigestOf(image string) string {
 		return ""
 	}
 	return ref.Digest
-}
-
-// Containerfile returns the Containerfile of an image of this service, relative
-// to Path, if [build.images] has one.
-func (s Service) Containerfile(image string) (file string, ok bool) {
-	file, ok = s.Build.Images[ImageName(image)]
-	return file, ok
 }

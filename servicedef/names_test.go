@@ -82,17 +82,18 @@ func TestImageName(t *testing.T) {
 		"localhost:5000/x@sha256:" + strings.Repeat("0", 64):    "x",
 		"localhost:5000/x:v1@sha256:" + strings.Repeat("0", 64): "x",
 		"docker.io/library/postgres:17":                         "postgres",
+		"registry.example:5000/shop-api:{git}":                  "shop-api",
 	} {
 		require.Equal(t, name, servicedef.ImageName(image))
 	}
 }
 
-func TestContainerfile(t *testing.T) {
+func TestImageBuild(t *testing.T) {
 	s := parse(t, base)
-	file, ok := s.Containerfile("registry.example:5000/shop-api:v2")
+	build, ok := s.ImageBuild("registry.example:5000/shop-api:v2")
 	require.True(t, ok)
-	require.Equal(t, "Containerfile", file)
-	_, ok = s.Containerfile("docker.io/library/postgres:17")
+	require.Equal(t, servicedef.ImageBuild{Containerfile: "Containerfile"}, build)
+	_, ok = s.ImageBuild("docker.io/library/postgres:17")
 	require.False(t, ok)
 }
 

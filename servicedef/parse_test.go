@@ -115,7 +115,7 @@ func TestTheExampleIsValidAndShowsEveryKey(t *testing.T) {
 	require.Len(t, s.Components, 4)
 	text, err := os.ReadFile("../docs/service.example.toml")
 	require.NoError(t, err)
-	for _, key := range tomlKeys(servicedef.Service{}, servicedef.Build{}, servicedef.Component{}, servicedef.Health{}, servicedef.Route{},
+	for _, key := range tomlKeys(servicedef.Service{}, servicedef.Build{}, servicedef.ImageBuild{}, servicedef.Component{}, servicedef.Health{}, servicedef.Route{},
 		servicedef.File{}, servicedef.Secret{}, servicedef.Step{}) {
 		require.Regexp(t, `(?m)^(# )?`+key+` += |^\[+(components\.|build\.)?`+key+`\]`, string(text), key)
 	}

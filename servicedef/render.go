@@ -62,6 +62,11 @@ func renderValue(v reflect.Value) string {
 		marshalled, _ := text.MarshalText() // a Duration's never fails
 		return quote(string(marshalled))
 	}
+	if b, ok := v.Interface().(ImageBuild); ok {
+		if file, simple := b.simple(); simple {
+			return quote(file)
+		}
+	}
 	if h, ok := v.Interface().(Hostnames); ok && len(h) == 1 {
 		return quote(h[0])
 	}

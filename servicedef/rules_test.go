@@ -25,7 +25,7 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a path that leaves the workspace", `path = "shop"`, `path = "a/../../b"`, "path", "stay in it"},
 		{"an absolute path", `path = "shop"`, `path = "/srv"`, "path", "relative"},
 		{"an image that no component uses", `shop-api = "C`, `shop-apy = "C`, "build.images.shop-apy", "did you mean shop-api?"},
-		{"a Containerfile outside the sources", `"Containerfile"`, `"../Containerfile"`, "build.images.shop-api", "stay in it"},
+		{"a Containerfile outside the sources", `"Containerfile"`, `"../../Containerfile"`, "build.images.shop-api", "stay in it"},
 		{"a Containerfile without a name", `"Containerfile"`, `""`, "build.images.shop-api", "must name a Containerfile"},
 		{"an image to build to a digest", `shop-api:v1`, `shop-api@sha256:` + strings.Repeat("a", 64), "components[0].image", "no digest"},
 

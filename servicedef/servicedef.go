@@ -25,16 +25,13 @@ type Service struct {
 	Build Build `toml:"build" json:"build,omitzero"`
 	// Components are the containers of the service, in the file's order.
 	Components []Component `toml:"components" json:"components"`
+	// Sources are where the images come from whose tags git gives, by their names in
+	// Build.Images. The command line finds them.
+	Sources map[string]Source `toml:"-" json:"sources,omitempty"`
 	// Steps are the programs that each deployment runs once, in the file's order.
 	Steps []Step `toml:"steps" json:"steps,omitempty"`
 	// File is the file that the definition was read from; "" if there is none.
 	File string `toml:"-" json:"file,omitempty"`
-}
-
-// Build maps an image's name, the last element of its repository, to its
-// Containerfile, relative to Service.Path.
-type Build struct {
-	Images map[string]string `toml:"images" json:"images,omitempty"`
 }
 
 // Component is one container of a service.

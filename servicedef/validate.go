@@ -1,9 +1,6 @@
 package servicedef
 
-import (
-	"path/filepath"
-	"slices"
-)
+import "path/filepath"
 
 // maxComponents bounds a service, because one workflow history holds the steps
 // of them all.
@@ -49,42 +46,5 @@ func (r *report) node(key string, s *Service, c Component) {
 		r.add(joinKey(key, "node"), "is required, here or as the node of the service")
 	case c.Node != s.Node:
 		r.hostname(joinKey(key, "node"), c.Node)
-	}
-}
-
-// build checks that each entry of [build.images] belongs to a component and that
-// its Containerfile is in the sources.
-func (r *report) build(s *Service) {
-	var used []string
-	for i, c := range s.Components {
-		name := ImageName(c.Image)
-		used = append(used, name)
-		if _, built := s.Build.Images[name]; built && pinned(c.Image) {
-			r.add(componentKey(i, "image"),
-				"must have a tag and no digest, because [build.images] builds it, and a build cannot choose its digest")
-		}
-	}
-	for i, step := range s.Steps {
-		if step.Image == "" {
-			continue
-		}
-		name := ImageName(step.Image)
-		used = append(used, name)
-		if _, built := s.Build.Images[name]; built && pinned(step.Image) {
-			r.add(stepKey(i, "image"),
-				"must have a tag and no digest, because [build.images] builds it, and a build cannot choose its digest")
-		}
-	}
-	for name, file := range s.Build.Images {
-		key := joinKey("build.images", name)
-		if !slices.Contains(used, name) {
-			r.add(key, "no component and no step uses an image of this name%s", didYouMean(name, used))
-		}
-		switch {
-		case file == "":
-			r.add(key, "must name a Containerfile")
-		case !filepath.IsLocal(file):
-			r.add(key, "must be relative to path and stay in it, not %q", file)
-		}
 	}
 }

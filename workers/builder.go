@@ -1,11 +1,14 @@
 package workers
 
 import (
+	"io"
+
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/internal/sources"
 )
 
 // Builder is the role of a host that has the sources and a podman to build them.
@@ -19,6 +22,11 @@ type Builder struct {
 	Insecure []string
 	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
+	// ServesLogs makes the builder answer what others ask of its build logs.
+	ServesLogs bool
+	// Output returns where the output of an image's build is shown while it runs; nil for
+	// nowhere.
+	Output func(service, image string) io.Writer
 }
 
 // parallelBuilds is how many builds and pushes one builder runs at once.
@@ -31,12 +39,16 @@ func (r *Builder) start(w *Workers, c client.Client) error {
 		Workspace: r.Workspace,
 		Logs:      r.Logs,
 		Insecure:  imageregistry.Insecure(r.Insecure),
+		Sources:   sources.Git{},
+		Output:    r.Output,
 	}
 	o := worker.Options{
 		DisableWorkflowWorker:              true,
 		MaxConcurrentActivityExecutionSize: parallelBuilds,
 	}
-	return w.serve(c, activities.QueueBuild(r.Name), o, func(reg worker.Registry) {
-		reg.RegisterActivity(served)
-	})
+	register := func(reg worker.Registry) { reg.RegisterActivity(served) }
+	if err := w.serve(c, activities.QueueBuild(r.Name), o, register); err != nil || !r.ServesLogs {
+		return err
+	}
+	return w.serve(c, activities.QueueBuildLog(r.Name), o, register)
 }

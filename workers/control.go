@@ -124,6 +124,7 @@ func Workflows() map[string]any {
 		workflows.RoutesName:       workflows.Routes,
 		workflows.MaintainName:     workflows.Maintain,
 		workflows.AccessLogName:    workflows.AccessLog,
+		workflows.BuildLogName:     workflows.BuildLog,
 		workflows.RunJobName:       workflows.RunJob,
 		workflows.JobsName:         workflows.Jobs,
 		workflows.JobRunsName:      workflows.JobRuns,

@@ -18,7 +18,9 @@ type BuildInput struct {
 	// Images names entries of [build.images]; empty means all.
 	Images []string `json:"images,omitempty"`
 	// Force builds and pushes images that the image registry has already, too.
-	Force    bool          `json:"force,omitempty"`
+	Force bool `json:"force,omitempty"`
+	// NoCache runs every step of a build again.
+	NoCache  bool          `json:"no_cache,omitempty"`
 	Deadline time.Duration `json:"deadline,omitempty"`
 	Builder  string        `json:"builder,omitempty"`
 	Who      string        `json:"who"`
@@ -27,7 +29,7 @@ type BuildInput struct {
 
 // Hash is equal for two builds that ask for the same thing.
 func (in BuildInput) Hash() string {
-	return fmt.Sprint(in.Definition.Hash(), in.Images, in.Force)
+	return fmt.Sprint(in.Definition.Hash(), in.Images, in.Force, in.NoCache)
 }
 
 // BuildResult is how a build ended.
@@ -87,7 +89,7 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildResult) error {
 	g := newGroup(ctx)
 	for _, image := range allImages(in.Definition) {
-		_, ours := in.Definition.Containerfile(image)
+		_, ours := in.Definition.ImageBuild(image)
 		if !ours || len(in.Images) > 0 && !slices.Contains(in.Images, servicedef.ImageName(image)) {
 			continue
 		}
@@ -119,5 +121,5 @@ func buildOne(ctx workflow.Context, in BuildInput, image string, deadline time.T
 	if err := requireBuild(in.Definition, image, in.Builder); err != nil {
 		return madeImage{}, err
 	}
-	return makeImage(ctx, in.Definition, image, in.Builder, deadline)
+	return makeImage(ctx, in.Definition, image, in.Builder, in.NoCache, deadline)
 }

@@ -93,7 +93,7 @@ func (d *deploy) images(ctx workflow.Context) error {
 		}
 		d.log("Building images")
 		g.do(func(ctx workflow.Context) error {
-			made, err := makeImage(ctx, d.desired, image, d.in.Builder, d.deadline)
+			made, err := makeImage(ctx, d.desired, image, d.in.Builder, d.in.NoCache, d.deadline)
 			d.recordImage(image, made)
 			return err
 		})

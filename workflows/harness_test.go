@@ -144,6 +144,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.RoutesName:       workflows.Routes,
 		workflows.MaintainName:     workflows.Maintain,
 		workflows.AccessLogName:    workflows.AccessLog,
+		workflows.BuildLogName:     workflows.BuildLog,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
@@ -253,7 +254,7 @@ func (s *harness) register() {
 		return activities.ImageExistsResult{Exists: s.images[in.Image] != "", Digest: s.images[in.Image]}, err
 	})
 	add("Build", func(ctx context.Context, in activities.BuildInput) (activities.BuildResult, error) {
-		return activities.BuildResult{}, s.call(ctx, in.Image+" from "+in.Path+"/"+in.Containerfile)
+		return activities.BuildResult{}, s.call(ctx, in.Image+" from "+in.Path+"/"+in.Build.Containerfile)
 	})
 	add("Push", func(ctx context.Context, in activities.PushInput) error {
 		err := s.call(ctx, in.Image)
@@ -439,7 +440,7 @@ func shop() workflows.DeployInput {
 		Verb: workflows.VerbDeploy,
 		Definition: servicedef.Service{
 			Name: "shop", Node: "rift", Active: true, Path: "shop", File: "shop.toml",
-			Build: servicedef.Build{Images: map[string]string{"api": "Containerfile.api"}},
+			Build: servicedef.Build{Images: map[string]servicedef.ImageBuild{"api": {Containerfile: "Containerfile.api"}}},
 			Components: []servicedef.Component{
 				{Name: "api", Node: "rift", Image: "r.example/api:v1", Order: servicedef.StartFirst,
 					Routes: []servicedef.Route{{Name: "rest", Port: 8443, Mode: "l4"}}},

@@ -48,6 +48,7 @@ const (
 	RoutesName       = "Routes"
 	MaintainName     = "Maintain"
 	AccessLogName    = "AccessLog"
+	BuildLogName     = "BuildLog"
 	RunJobName       = "RunJob"
 	JobsName         = "Jobs"
 	JobRunsName      = "JobRuns"

@@ -42,7 +42,7 @@ func findImage(ctx workflow.Context, image string, left time.Duration) workflow.
 
 // requireBuild fails where an image that is missing cannot be built either.
 func requireBuild(definition servicedef.Service, image, builder string) error {
-	if _, ok := definition.Containerfile(image); !ok {
+	if _, ok := definition.ImageBuild(image); !ok {
 		return fault.New(fault.NotFound, "image %s is not in the image registry, and %s names no Containerfile for it", image, fileOf(definition)).
 			WithHint("add %s to [build.images] in %s, or push the image", servicedef.ImageName(image), fileOf(definition))
 	}
@@ -71,13 +71,13 @@ type madeImage struct {
 // makeImage builds an image, pushes it, and asks the image registry for the
 // digest, which is not the local one. When the push fails for good the local tag
 // is removed, so that the next deploy starts from the same place.
-func makeImage(ctx workflow.Context, definition servicedef.Service, image, on string, deadline time.Time) (madeImage, error) {
+func makeImage(ctx workflow.Context, definition servicedef.Service, image, on string, noCache bool, deadline time.Time) (madeImage, error) {
 	var made madeImage
 	name := servicedef.ImageName(image)
-	containerfile, _ := definition.Containerfile(image)
+	build, _ := definition.ImageBuild(image)
 	var built activities.BuildResult
 	err := workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, activities.BuildInput{
-		Service: definition.Name, Image: image, Path: definition.Path, Containerfile: containerfile,
+		Service: definition.Name, Image: image, Path: definition.Path, Build: build, Source: definition.Source(image), NoCache: noCache,
 	}).Get(ctx, &built)
 	countBuild(ctx, err)
 	if err != nil {
@@ -85,6 +85,9 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	}
 	made.Built, made.LogFile = true, built.LogFile
 	push := activities.PushInput{Image: image}
+	if len(build.Platforms) > 1 {
+		push.Platforms = build.Platforms
+	}
 	if err := workflow.ExecuteActivity(buildStep(ctx, on, name+": push", until(ctx, deadline)), builder.Push, push).Get(ctx, nil); err != nil {
 		cleanup, _ := workflow.NewDisconnectedContext(ctx)
 		cleanup = shortStep(cleanup, activities.QueueBuild(on), name+": remove the local tag", shortCall)

@@ -21,6 +21,8 @@ type DeployInput struct {
 	Only []string `json:"only,omitempty"`
 	// Force replaces what has not changed.
 	Force bool `json:"force,omitempty"`
+	// NoCache runs every step of what is built again.
+	NoCache bool `json:"no_cache,omitempty"`
 	// Deadline is how long to wait for what is down; DefaultDeadline if zero.
 	Deadline time.Duration `json:"deadline,omitempty"`
 	// Builder is the builder that has the sources; "" if there is none.
@@ -72,6 +74,9 @@ func (in DeployInput) Hash() string {
 	}
 	if in.Force {
 		hash += "/force"
+	}
+	if in.NoCache {
+		hash += "/no-cache"
 	}
 	if row, _ := in.Verb.find(); row.alias != "" {
 		return hash + "/" + string(row.alias)

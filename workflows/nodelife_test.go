@@ -11,6 +11,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -98,7 +99,7 @@ func TestADeployThatNeedsANewContainerOnADrainingNodeTouchesNothing(t *testing.T
 	in := shop()
 	in.Definition.Components[1].Env = map[string]string{"COLOUR": "red"}
 	delete(s.images, "r.example/web:v1") // which would be built first
-	in.Definition.Build.Images["web"] = "Containerfile.web"
+	in.Definition.Build.Images["web"] = servicedef.ImageBuild{Containerfile: "Containerfile.web"}
 	s.requireRefused(t, in, fault.Conflict, "component web needs a new container on node rift, which is draining",
 		"let it have new containers again: mcp node activate rift; or give the component another node")
 }

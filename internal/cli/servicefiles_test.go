@@ -81,7 +81,7 @@ func TestServiceNewWritesWhatIsValidAndOverNothing(t *testing.T) {
 	built, err := defined.Find("built")
 	require.NoError(t, err)
 	require.Equal(t, "orion", built.Node)
-	_, builds := built.Containerfile("r.example/x/built:v2")
+	_, builds := built.ImageBuild("r.example/x/built:v2")
 	require.True(t, builds)
 
 	before := reads(t, filepath.Join(dir, "shop.toml"))

@@ -160,9 +160,9 @@ func TestImportReadsBuilds(t *testing.T) {
 				test.image = "registry.example:5000/shop-web:v1"
 			}
 			require.Equal(t, test.image, image)
-			file, ok := made.Service.Containerfile(image)
+			file, ok := made.Service.ImageBuild(image)
 			require.True(t, ok)
-			require.Equal(t, test.want, file)
+			require.Equal(t, test.want, file.Containerfile)
 			require.Equal(t, "shop", made.Service.Path)
 		})
 	}

@@ -188,6 +188,9 @@ type DeploymentRecord struct {
 	// Active is false if no container runs after it: its definition is inactive, or has
 	// no component.
 	Active bool `json:"active"`
+	// Sources are where the images come from whose tags git gave, by their names in
+	// [build.images].
+	Sources map[string]servicedef.Source `json:"sources,omitempty"`
 }
 
 // Remains are the parts of a service that keep it from being purged.

@@ -28,7 +28,7 @@ func Merge(released *servicedef.Service, desired servicedef.Service, only []stri
 		}
 		merged.Components[i] = c
 	}
-	return merged
+	return merged.Sourced(*released, desired)
 }
 
 // Undeployed returns the definition that results from an undeploy: the service

@@ -240,7 +240,7 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 			select service, number, verb, coalesce(outcome, case when released_at is null then '' else 'succeeded' end),
 			       outcome is null and released_at is not null, error_kind, error_message, error_log, undone,
 			       who, from_host, started_at, coalesce(released_at, finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
-			       coalesce((definition->>'active')::boolean, false)
+			       coalesce((definition->>'active')::boolean, false), definition->'sources'
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)
 		if err != nil {
 			return err

@@ -149,8 +149,40 @@ type BuildSpec struct {
 	// Context and Containerfile are absolute paths.
 	Context       string
 	Containerfile string
+	// Only reports whether a file of Context, by its path relative to it, is part of the
+	// build; nil means that all are. A directory is if a file in it is.
+	Only func(path string) bool
+	// Args are values of ARG instructions.
+	Args map[string]string
+	// Target is the stage to build; "" means the last.
+	Target string
+	// Secrets are the contents of build secrets, by id. They are not part of the image,
+	// and are masked in the output.
+	Secrets map[string][]byte
+	// Platforms are "os/arch[/variant]". Several make Tag a list of images.
+	Platforms []string
+	// Contexts are what COPY --from=NAME may read besides stages, by name.
+	Contexts map[string]BuildContext
+	// CacheFrom and CacheTo are repositories with layers of former builds.
+	CacheFrom, CacheTo []string
+	// Insecure allows plain http and unknown certificates for the image registries that
+	// the build itself reads and writes.
+	Insecure bool
+	// Labels are added to the image's.
+	Labels map[string]string
+	// NoCache runs every step again.
+	NoCache bool
 	// Out receives the build's whole output as it arrives; nil discards it.
 	Out io.Writer
+}
+
+// BuildContext is a directory or an image that a build reads besides its own context.
+type BuildContext struct {
+	// Image is a reference; "" if the context is a directory.
+	Image string
+	// Dir is an absolute path, and Only is as in BuildSpec.
+	Dir  string
+	Only func(path string) bool
 }
 
 // PushSpec specifies a push.
@@ -161,9 +193,11 @@ type PushSpec struct {
 	// Progress is called from time to time with a line that describes the
 	// progress; it may be nil.
 	Progress func(line string)
+	// Platforms are those that the image was built for, if they are several.
+	Platforms []string
 }
 
-// PullSpec specifies a pull. Its fields are those of PushSpec.
+// PullSpec specifies a pull. Its fields are as in PushSpec.
 type PullSpec struct {
 	Image    string
 	Insecure bool

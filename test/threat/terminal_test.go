@@ -25,6 +25,7 @@ import (
 var lines = map[string][]string{
 	"adopt":          {"S", "S --dry-run"},
 	"build":          {"S"},
+	"build log":      {"S"},
 	"cancel":         {"held", "S"},
 	"completion":     {"bash", "E"},
 	"config":         {"E"},

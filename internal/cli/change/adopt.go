@@ -63,6 +63,9 @@ func runAdopt(ctx context.Context, s *session.Session, service string, dry bool,
 	defer c.Close()
 	in := workflows.DeployInput{Verb: workflows.VerbAdopt, Definition: *definition, Deadline: cmp.Or(deadline, time.Duration(cfg.Deadline))}
 	in.Who, in.From = s.Identity()
+	if err := s.ResolveInput(ctx, cfg, &in, true); err != nil { // an adopt builds nothing
+		return err
+	}
 	if dry {
 		return showAdoption(ctx, s, c, in)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -50,6 +51,14 @@ type fate struct {
 // from others.
 func deployMany(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, inputs []workflows.DeployInput, o deployOptions) error {
 	b := &batch{session: s, client: c, builder: s.Builder(c, cfg), changed: o.changed, wait: o.wait}
+	var definitions []servicedef.Service
+	for _, in := range inputs {
+		definitions = append(definitions, in.Definition)
+	}
+	shown := showBuilds(ctx, s, c, cfg, o.sourceOptions, definitions...)
+	defer shown.stop()
+	b.builder.Output = shown.writer()
+	shown.start()
 	for _, in := range inputs {
 		b.width = max(b.width, len(in.Definition.Name))
 	}

@@ -26,6 +26,7 @@ import (
 type buildOptions struct {
 	force    bool
 	deadline time.Duration
+	sourceOptions
 }
 
 func newBuild(s *session.Session) *cobra.Command {
@@ -37,11 +38,18 @@ func newBuild(s *session.Session) *cobra.Command {
 definition can build and that the image registry lacks. It changes no node: the
 next deploy finds the images in the registry. Where this machine's configuration
 has [build] workspace the build runs here, otherwise on the builder that it
-names.`,
-		Example: "  mcp build shop\n  mcp build shop/shop-api --force",
+names. --progress plain shows its output, and mcp build log shows it later.`,
+		Example: "  mcp build shop\n  mcp build shop/shop-api --force --no-cache --progress plain",
 		Args:    session.Args(cobra.ExactArgs(1)),
-		RunE:    func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), s, args[0], o) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return exit.Usage(err)
+			}
+			return runBuild(cmd.Context(), s, args[0], o)
+		},
 	}
+	cmd.AddCommand(newBuildLog(s))
+	sourceFlags(cmd, &o.sourceOptions)
 	cmd.Flags().BoolVar(&o.force, "force", false, "also build and push images that the image registry has")
 	deadlineFlag(cmd, &o.deadline)
 	return cmd
@@ -56,11 +64,16 @@ func runBuild(ctx context.Context, s *session.Session, target string, o buildOpt
 	if err != nil {
 		return err
 	}
+	if in.Definition, err = s.Resolve(ctx, cfg, in.Definition, o.dirty); err != nil {
+		return err
+	}
 	c, err := s.Connect(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	shown := showBuilds(ctx, s, c, cfg, o.sourceOptions, in.Definition)
+	defer shown.stop()
 	service := in.Definition.Name
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.BuildID(service),
@@ -80,6 +93,8 @@ func runBuild(ctx context.Context, s *session.Session, target string, o buildOpt
 		return exit.Temporal(err)
 	}
 	builder, follower := s.Builder(c, cfg), s.Follow(c)
+	builder.Output = shown.writer()
+	shown.start()
 	if follower.Builds, err = builder.Serve(ctx, in.Definition); err != nil {
 		return err
 	}
@@ -119,7 +134,7 @@ func buildInput(s *session.Session, cfg *config.Config, target string, o buildOp
 		return workflows.BuildInput{}, err
 	}
 	in := workflows.BuildInput{
-		Definition: *definition, Force: o.force, Deadline: o.deadline, Builder: cfg.Build.Builder,
+		Definition: *definition, Force: o.force, NoCache: o.noCache, Deadline: o.deadline, Builder: cfg.Build.Builder,
 	}
 	in.Deadline = cmp.Or(in.Deadline, time.Duration(cfg.Deadline))
 	in.Who, in.From = s.Identity()

@@ -34,13 +34,15 @@ func Results() map[string][]any {
 		"build": {workflows.BuildResult{}, follow.Detached{}},
 		"sync":  {[]synced{}},
 
+		"build log": {buildLog{}},
+
 		"maintenance": {maintained{}},
 	}
 }
 
 // Completers returns the completions of the flags and the arguments of these verbs.
 func Completers() map[string]session.Completer {
-	return map[string]session.Completer{"--to": completeRelease, "on|off": completeOnOff}
+	return map[string]session.Completer{"--to": completeRelease, "on|off": completeOnOff, "IMAGE": completeImage, "--progress": completeProgress}
 }
 
 // completeRelease finds the releases of the service that the first argument names,
@@ -50,4 +52,16 @@ func completeRelease(ctx context.Context, s *session.Session, cfg *config.Config
 		return nil
 	}
 	return s.CompleteDeployment(ctx, cfg, before[0], func(d session.PastDeployment) bool { return d.Release })
+}
+
+// completeImage finds the images that the service builds which the first argument names.
+func completeImage(_ context.Context, s *session.Session, cfg *config.Config, before []string, _ string) []cobra.Completion {
+	if len(before) == 0 {
+		return nil
+	}
+	return s.Defined(cfg)[before[0]].Images
+}
+
+func completeProgress(context.Context, *session.Session, *config.Config, []string, string) []cobra.Completion {
+	return []cobra.Completion{progressAuto, progressPlain}
 }

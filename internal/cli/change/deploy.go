@@ -34,7 +34,11 @@ port or a volume from another one of them waits for that. A mistake in a
 definition is found before, and then none is deployed; with --all that holds for
 every file of the services directory. --changed leaves out the services that mcp
 plan shows as unchanged. With --json there is one object for one named service,
-else a list.`,
+else a list.
+
+A tag of {git} is the hash of the sources that the image is built from: of what
+is committed, or with --dirty of what is there. Unchanged sources have the same
+tag, and nothing is built.`,
 		Example: "  mcp deploy shop\n  mcp deploy shop/api --force\n  mcp deploy shop blog\n  mcp deploy --changed",
 		Args:    session.Args(func(_ *cobra.Command, targets []string) error { return o.check(targets) }),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runDeploy(cmd.Context(), s, args, o) },
@@ -42,6 +46,7 @@ else a list.`,
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace unchanged containers, too")
 	cmd.Flags().BoolVar(&o.all, "all", false, "deploy every service of the services directory")
 	cmd.Flags().BoolVar(&o.changed, "changed", false, "deploy only the services, of the named ones or of all, that a deploy would change")
+	sourceFlags(cmd, &o.sourceOptions)
 	deadlineFlag(cmd, &o.deadline)
 	waitFlag(cmd, &o.wait)
 	return cmd
@@ -52,7 +57,7 @@ func runDeploy(ctx context.Context, s *session.Session, targets []string, o depl
 	if err != nil {
 		return err
 	}
-	inputs, err := deployInputs(s, cfg, targets, o)
+	inputs, err := deployInputs(ctx, s, cfg, targets, o)
 	if err != nil {
 		return err
 	}
@@ -62,19 +67,22 @@ func runDeploy(ctx context.Context, s *session.Session, targets []string, o depl
 	}
 	defer c.Close()
 	if len(targets) == 1 && !o.changed {
-		return deployOne(ctx, s, c, cfg, inputs[0], o.wait)
+		return deployOne(ctx, s, c, cfg, inputs[0], o)
 	}
 	return deployMany(ctx, s, c, cfg, inputs, o)
 }
 
 // deployOne deploys one service, and builds what it needs.
-func deployOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, in workflows.DeployInput, wait bool) error {
+func deployOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, in workflows.DeployInput, o deployOptions) error {
+	shown := showBuilds(ctx, s, c, cfg, o.sourceOptions, in.Definition)
+	defer shown.stop()
 	run, err := startDeploy(ctx, s, c, in)
 	if err != nil {
 		return err
 	}
 	builder, follower := s.Builder(c, cfg), s.Follow(c)
-	follower.ToEnd = wait
+	builder.Output, follower.ToEnd = shown.writer(), o.wait
+	shown.start()
 	if follower.Builds, err = builder.Serve(ctx, in.Definition); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package change
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,6 +26,7 @@ type deployOptions struct {
 	all, changed bool
 	// wait is for the containers that are replaced to be gone.
 	wait bool
+	sourceOptions
 }
 
 // check fails where the services to deploy are not given, or given twice.
@@ -35,21 +37,21 @@ func (o deployOptions) check(targets []string) error {
 	case len(targets) == 0 && !o.all && !o.changed:
 		return errors.New("name a service, or give --all or --changed")
 	}
-	return nil
+	return o.sourceOptions.check()
 }
 
 // apply sets the options in an input.
 func (o deployOptions) apply(in workflows.DeployInput) workflows.DeployInput {
-	in.Force = o.force
+	in.Force, in.NoCache = o.force, o.noCache
 	in.Deadline = cmp.Or(o.deadline, in.Deadline)
 	return in
 }
 
 // deployInputs reads the definitions of the named services, or all, and returns all of
 // their mistakes as one error.
-func deployInputs(s *session.Session, cfg *config.Config, targets []string, o deployOptions) ([]workflows.DeployInput, error) {
+func deployInputs(ctx context.Context, s *session.Session, cfg *config.Config, targets []string, o deployOptions) ([]workflows.DeployInput, error) {
 	if len(targets) == 0 {
-		return allInputs(s, cfg, o)
+		return allInputs(ctx, s, cfg, o)
 	}
 	dir, err := session.Definitions(cfg)
 	if err != nil {
@@ -63,6 +65,9 @@ func deployInputs(s *session.Session, cfg *config.Config, targets []string, o de
 		name := in.Definition.Name
 		if err == nil && named[name] {
 			err = exit.Usage(fmt.Errorf("service %s is named twice", name))
+		}
+		if err == nil {
+			err = s.ResolveInput(ctx, cfg, &in, o.dirty)
 		}
 		if err != nil {
 			bad = append(bad, err)
@@ -91,7 +96,7 @@ func collisionsOf(inputs []workflows.DeployInput) error {
 
 // allInputs reads every definition of the services directory, or all that have the
 // environment.
-func allInputs(s *session.Session, cfg *config.Config, o deployOptions) ([]workflows.DeployInput, error) {
+func allInputs(ctx context.Context, s *session.Session, cfg *config.Config, o deployOptions) ([]workflows.DeployInput, error) {
 	if _, err := session.DefinitionFiles(cfg); err != nil {
 		return nil, err
 	}
@@ -100,10 +105,15 @@ func allInputs(s *session.Session, cfg *config.Config, o deployOptions) ([]workf
 		return nil, err
 	}
 	var inputs []workflows.DeployInput
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		inputs = append(inputs, o.apply(s.DeployInput(cfg, byName[name])))
-	}
 	var bad []error
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		in := s.DeployInput(cfg, byName[name])
+		if err := s.ResolveInput(ctx, cfg, &in, o.dirty); err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		inputs = append(inputs, o.apply(in))
+	}
 	if len(problems) > 0 {
 		bad = append(bad, exit.Usage(problems))
 	}

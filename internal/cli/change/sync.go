@@ -26,7 +26,8 @@ type synced struct {
 }
 
 func newSync(s *session.Session) *cobra.Command {
-	return &cobra.Command{
+	var dirty bool
+	cmd := &cobra.Command{
 		Use:   "sync [SERVICE…]",
 		Short: "Record changed definitions without deploying them",
 		Long: `Sync records the definitions of the named services, or of all in the services
@@ -36,11 +37,13 @@ the definition that was recorded last; a deploy records its own.
 
 A definition with mistakes is reported, and the others are recorded.`,
 		Example: "  mcp sync\n  mcp sync shop guestbook",
-		RunE:    func(cmd *cobra.Command, names []string) error { return runSync(cmd.Context(), s, names) },
+		RunE:    func(cmd *cobra.Command, names []string) error { return runSync(cmd.Context(), s, names, dirty) },
 	}
+	dirtyFlag(cmd, &dirty)
+	return cmd
 }
 
-func runSync(ctx context.Context, s *session.Session, names []string) error {
+func runSync(ctx context.Context, s *session.Session, names []string, dirty bool) error {
 	cfg, err := s.Config()
 	if err != nil {
 		return err
@@ -60,7 +63,7 @@ func runSync(ctx context.Context, s *session.Session, names []string) error {
 		code = exit.BadUsage
 	}
 	for _, name := range names {
-		entry, failed, err := syncOne(ctx, s, c, cfg, dir, name)
+		entry, failed, err := syncOne(ctx, s, c, cfg, dir, name, dirty)
 		if err != nil {
 			return err
 		}
@@ -99,9 +102,12 @@ func syncable(cfg *config.Config, names []string) (*servicedef.Dir, []string, []
 
 // syncOne syncs one service. Failed is the exit code of the service's own error; an
 // error returned is one of the control plane, and would repeat for every service.
-func syncOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, dir *servicedef.Dir, name string) (entry synced, failed exit.Code, err error) {
+func syncOne(ctx context.Context, s *session.Session, c client.Client, cfg *config.Config, dir *servicedef.Dir, name string, dirty bool) (entry synced, failed exit.Code, err error) {
 	entry.Service = name
 	in, err := s.DeployTarget(cfg, dir, name)
+	if err == nil {
+		err = s.ResolveInput(ctx, cfg, &in, dirty)
+	}
 	if err == nil {
 		err = s.Read(ctx, c, "sync", workflows.SyncName, in, &entry.SyncResult)
 	}

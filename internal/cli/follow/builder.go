@@ -3,6 +3,7 @@ package follow
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 
@@ -24,6 +25,8 @@ type Builder struct {
 	// Version is that of mcp, and Interceptors see each activity.
 	Version      string
 	Interceptors []interceptor.WorkerInterceptor
+	// Output returns where the output of a build is shown; nil for nowhere.
+	Output func(service, image string) io.Writer
 
 	mu     sync.Mutex
 	worker *workers.Workers // nil until something is to be built
@@ -50,6 +53,7 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 			Logs:      b.Config.Build.Logs,
 			Insecure:  b.Config.ImageRegistry.Insecure,
 			AuthFile:  b.Config.ImageRegistry.AuthFile,
+			Output:    b.Output,
 		},
 		Logger:       b.Logger,
 		Version:      b.Version,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -24,9 +25,10 @@ func newHistory(s *session.Session) *cobra.Command {
 		Use:   "history SERVICE [N]",
 		Short: "List past deployments, or show every step of one",
 		Long: `History lists the deployments of a service, the newest first; * marks the current
-release. With the number N it shows every step of one, as the deploy itself
-showed it, while Temporal retains them, the output of the [[steps]] that it has
-run, and the last lines of a container or a build that it failed for.`,
+release, and COMMIT is where the images come from whose tag is {git}. With the
+number N it shows every step of one, as the deploy itself showed it, while
+Temporal retains them, the output of the [[steps]] that it has run, and the last
+lines of a container or a build that it failed for.`,
 		Example: "  mcp history shop\n  mcp history shop 12",
 		Args:    session.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,14 +60,21 @@ func runHistory(ctx context.Context, s *session.Session, service string, limit i
 		return session.NeverDeployed(service)
 	}
 	table := ui.Table(s.Stdout)
-	_, _ = fmt.Fprintln(table, "  N\tVERB\tOUTCOME\tSTARTED\tTOOK\tWHO\tERROR")
+	commit := ""
+	if slices.ContainsFunc(result.Deployments, func(d fleet.DeploymentRecord) bool { return len(d.Sources) > 0 }) {
+		commit = "COMMIT\t"
+	}
+	_, _ = fmt.Fprintln(table, "  N\tVERB\tOUTCOME\tSTARTED\tTOOK\tWHO\t"+commit+"ERROR")
 	for _, d := range result.Deployments {
 		mark := " "
 		if d.Number == result.Release {
 			mark = "*"
 		}
-		_, _ = fmt.Fprintf(table, "%s %d\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, d.Number, d.Verb, cmp.Or(d.Outcome, "under way"),
-			ui.Moment(d.Started), took(d), d.Who, ui.FirstLine(d.ErrorMessage))
+		if commit != "" {
+			commit = sourcesText(d) + "\t"
+		}
+		_, _ = fmt.Fprintf(table, "%s %d\t%s\t%s\t%s\t%s\t%s\t%s%s\n", mark, d.Number, d.Verb, cmp.Or(d.Outcome, "under way"),
+			ui.Moment(d.Started), took(d), d.Who, commit, ui.FirstLine(d.ErrorMessage))
 	}
 	return table.Flush()
 }
@@ -110,6 +119,9 @@ func showDeployment(ctx context.Context, s *session.Session, service string, num
 // writeDeployment prints how a deployment ended, for a person.
 func writeDeployment(s *session.Session, d fleet.DeploymentRecord) {
 	_, _ = fmt.Fprintf(s.Stdout, "%s: %s %d, %s, by %s on %s\n", d.Service, d.Verb, d.Number, cmp.Or(d.Outcome, "under way"), d.Who, d.From)
+	for _, image := range slices.Sorted(maps.Keys(d.Sources)) {
+		_, _ = fmt.Fprintf(s.Stdout, "  %s: commit %s %s\n", image, d.Sources[image].Short(), d.Sources[image].Subject)
+	}
 	if d.ErrorMessage != "" {
 		_, _ = fmt.Fprintf(s.Stdout, "  %s: %s\n", d.ErrorKind, d.ErrorMessage)
 	}

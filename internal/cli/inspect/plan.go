@@ -11,8 +11,10 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
+type planOptions struct{ force, detailed, dirty bool }
+
 func newPlan(s *session.Session) *cobra.Command {
-	var force, detailed bool
+	var o planOptions
 	cmd := &cobra.Command{
 		Use:   "plan SERVICE[/COMPONENT]",
 		Short: "Show what a deploy would do, and do nothing",
@@ -24,15 +26,16 @@ With --detailed-exitcode a script can distinguish "no change" from "changes".`,
 		Example: "  mcp plan shop\n  mcp plan shop/api --detailed-exitcode",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runPlan(cmd.Context(), s, args[0], force, detailed)
+			return runPlan(cmd.Context(), s, args[0], o)
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "plan to replace unchanged containers, too")
-	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 0 for no change, 2 for changes, 1 for an error")
+	cmd.Flags().BoolVar(&o.force, "force", false, "plan to replace unchanged containers, too")
+	cmd.Flags().BoolVar(&o.dirty, "dirty", false, "tag sources that are not committed by their content ({git} tags)")
+	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 0 for no change, 2 for changes, 1 for an error")
 	return cmd
 }
 
-func runPlan(ctx context.Context, s *session.Session, target string, force, detailed bool) error {
+func runPlan(ctx context.Context, s *session.Session, target string, o planOptions) error {
 	cfg, err := s.Config()
 	if err != nil {
 		return err
@@ -45,7 +48,10 @@ func runPlan(ctx context.Context, s *session.Session, target string, force, deta
 	if err != nil {
 		return err
 	}
-	in.Force = force
+	in.Force = o.force
+	if err := s.ResolveInput(ctx, cfg, &in, o.dirty); err != nil {
+		return err
+	}
 	c, err := s.Connect(ctx, cfg)
 	if err != nil {
 		return err
@@ -60,7 +66,7 @@ func runPlan(ctx context.Context, s *session.Session, target string, force, deta
 	} else {
 		follow.WritePlan(s.Stdout, result)
 	}
-	if detailed && !result.Plan.Unchanged() {
+	if o.detailed && !result.Plan.Unchanged() {
 		return exit.Code(2) // documented, and not BadUsage
 	}
 	return nil

@@ -62,6 +62,8 @@ type componentStatus struct {
 	Restarts      int           `json:"restarts"`
 	Routes        []routeStatus `json:"routes"`
 	Drift         []string      `json:"drift"`
+	// Source is where the image comes from, if git gave its tag.
+	Source *servicedef.Source `json:"source,omitempty"`
 }
 
 type routeStatus struct {
@@ -81,9 +83,10 @@ running, renamed, wrong-image, wrong-ports, replaced, unnamed, flapping, unhealt
 or, where its node does not answer, unreachable. A service is "pending" when the
 definition that was recorded last is not that of its release, unless the one in
 the services directory is, and "dirty" when a deploy could not put everything
-back. Behind a route is the URL at which the edges serve it. Containers that a
-release has replaced are listed until they are gone: they are drained and removed
-after the deploy has succeeded.`,
+back. COMMIT is where an image comes from whose tag is {git}. Behind a route is
+the URL at which the edges serve it. Containers that a release has replaced are
+listed until they are gone: they are drained and removed after the deploy has
+succeeded.`,
 		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
 	}
@@ -107,7 +110,7 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 			return err
 		}
 		if dir, err := session.Definitions(cfg); err == nil { // without, the recorded one counts
-			settle(list, fleet.Releases(result.Services), dir)
+			settle(list, fleet.Releases(result.Services), dir, func(d servicedef.Service) (servicedef.Service, error) { return s.Resolve(ctx, cfg, d, true) })
 		}
 	}
 	if s.JSON {
@@ -116,16 +119,6 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 	}
 	writeStatus(s, list)
 	return nil
-}
-
-// settle clears Pending where a deploy from here would change nothing: the definition
-// was changed back, and neither deployed nor recorded since.
-func settle(list []serviceStatus, releases []fleet.Release, dir *servicedef.Dir) {
-	for i, r := range releases {
-		if here, err := dir.Find(r.Service); err == nil && r.Definition != nil && here.Hash() == r.Definition.Hash() {
-			list[i].Pending = false
-		}
-	}
 }
 
 // statuses returns the status of each service, in the order of the services.
@@ -181,7 +174,11 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 		status.Node = r.Definition.Node
 	}
 	for _, m := range r.Members() {
-		status.Components = append(status.Components, componentOf(r, m, nodes[m.Node]))
+		c := componentOf(r, m, nodes[m.Node])
+		if r.Definition != nil {
+			c.Source = r.Definition.Source(m.Image)
+		}
+		status.Components = append(status.Components, c)
 	}
 	status.Jobs = slices.Sorted(maps.Keys(r.Jobs))
 	if s.Deploying == 0 {
@@ -240,7 +237,11 @@ func writeStatus(s *session.Session, list []serviceStatus) {
 		return
 	}
 	table := ui.Table(s.Stdout)
-	_, _ = fmt.Fprintln(table, "SERVICE\tRELEASE\tCOMPONENT\tNODE\tSTATE\tUPTIME\tROUTES\tDRIFT")
+	head := "SERVICE\tRELEASE\tCOMPONENT\tNODE\tSTATE\tUPTIME\tROUTES\tDRIFT"
+	if slices.ContainsFunc(list, serviceStatus.sourced) {
+		head += "\tCOMMIT"
+	}
+	_, _ = fmt.Fprintln(table, head)
 	for _, service := range list {
 		name := service.Service
 		if service.Dirty {
@@ -251,8 +252,12 @@ func writeStatus(s *session.Session, list []serviceStatus) {
 			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t%s\t%s\t\t\t\n", name, release, service.Node, stateWithout(service))
 		}
 		for _, c := range service.Components {
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, release, c.Name, c.Node,
+			row := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", name, release, c.Name, c.Node,
 				c.ObservedState, uptime(c.ObservedState, c.UptimeSeconds), routeList(c.Routes), strings.Join(c.Drift, ","))
+			if c.Source != nil {
+				row += "\t" + sourceText(c.Source)
+			}
+			_, _ = fmt.Fprintln(table, row)
 		}
 	}
 	_ = table.Flush()
@@ -265,6 +270,11 @@ func writeStatus(s *session.Session, list []serviceStatus) {
 			_, _ = fmt.Fprintf(s.Stdout, "%s: %s on %s, replaced%s, is not gone yet: %s\n", service.Service, r.Container, r.Node, since, r.State)
 		}
 	}
+}
+
+// sourced reports whether the commit of a component is known.
+func (s serviceStatus) sourced() bool {
+	return slices.ContainsFunc(s.Components, func(c componentStatus) bool { return c.Source != nil })
 }
 
 // stateWithout is the state of a service without components.

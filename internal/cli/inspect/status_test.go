@@ -40,7 +40,7 @@ image = "r.example/api:v1"
 			read, err := servicedef.ReadDir(dir)
 			require.NoError(t, err)
 			list := []serviceStatus{{Service: "shop", Pending: true}}
-			settle(list, []fleet.Release{{Service: "shop", Definition: released}}, read)
+			settle(list, []fleet.Release{{Service: "shop", Definition: released}}, read, func(d servicedef.Service) (servicedef.Service, error) { return d, nil })
 			require.Equal(t, test.pending, list[0].Pending)
 		})
 	}

@@ -194,7 +194,8 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			return roles, err
 		}
 		roles.Builder = &workers.Builder{
-			Name: o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
+			ServesLogs: true,
+			Name:       o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
 			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 		}
 	}

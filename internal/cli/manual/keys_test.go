@@ -29,6 +29,10 @@ parts where it has an effect there; beside them ` + "`TestEachRuleNamesLineAndKe
 var testedBy = map[string]string{
 	"TestTheLifeOfAService":                                   "name node path build. image routes.name routes.port routes.mode",
 	"TestAServiceIsStoppedAndStartedAsItWasReleased":          "active",
+	"TestBuildOptions":                                        "build.images.args build.images.target build.images.secrets. build.images.contexts build.images.labels build.images.no_cache",
+	"TestPlatforms":                                           "build.images.platforms",
+	"TestACacheInAnImageRegistry":                             "build.images.cache_from build.images.cache_to",
+	"TestRulesOfABuild":                                       "build.images.ssh",
 	"TestAMissingContainerIsDeployedAgainWhereReconcileIsSet": "reconcile",
 	"TestFilesTravelWithTheRelease":                           "files. env_file",
 	"TestSharedVariables":                                     "service.env",

@@ -28,7 +28,7 @@ every mistake at once, by line and key, and ` + "`mcp plan SERVICE`" + ` shows w
 `
 
 var (
-	tableLine = regexp.MustCompile(`^\[+([a-z._]+)\]+$`)
+	tableLine = regexp.MustCompile(`^\[+([a-z._-]+)\]+$`)
 	keyLine   = regexp.MustCompile(`^(?:# )?([A-Za-z0-9_-]+) = (.*)$`)
 	aside     = regexp.MustCompile(`^(.*\S)\s+# (.*)$`)
 )

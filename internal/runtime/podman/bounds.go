@@ -61,6 +61,10 @@ var bounds = map[string]bound{
 	"POST /images/pull":          {changing, copying},
 	"POST /images/%s/push":       {changing, copying},
 	"POST /build":                {changing, stepping},
+
+	"POST /manifests/%s":             {changing, changing},
+	"DELETE /manifests/%s":           {changing, changing},
+	"POST /manifests/%s/registry/%s": {changing, copying},
 }
 
 // bound returns the limit of a request.

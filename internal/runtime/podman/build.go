@@ -2,11 +2,9 @@ package podman
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -26,7 +24,7 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 		return "", err
 	}
 	for try := 1; ; try++ {
-		id, err := e.buildOnce(ctx, spec)
+		id, err := e.buildEach(ctx, spec)
 		if err == nil || try == buildTries || ctx.Err() != nil || !isTransient(err) {
 			return id, err
 		}
@@ -36,6 +34,7 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 // buildTries bounds the attempts at a build that fails for a transient reason.
 const buildTries = 3
 
+// buildOnce builds for at most one platform.
 func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string, error) {
 	sources, err := openContext(spec)
 	if err != nil {
@@ -47,11 +46,23 @@ func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string,
 	}
 	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	defer disconnect()
-	output := &buildOutput{out: spec.Out, last: tail{keep: logLines}}
+	output := &buildOutput{out: spec.Out, last: tail{keep: logLines}, masks: masksOf(spec.Secrets)}
 	mark := newBuildMark()
+	query := buildQuery(spec, sources.containerfile, mark)
+	remove, err := e.addContexts(ctx, spec, mark, query)
+	defer remove()
+	if err == nil {
+		err = e.addCaches(ctx, spec, query)
+	}
+	if err != nil {
+		return "", err
+	}
 	done := mark.watch(ctx, output.running.Load, disconnect)
+	for id, text := range spec.Secrets {
+		sources.extra = append(sources.extra, extraFile{mark.secret(id), text})
+	}
 	tar := sources.tar()
-	r := post("/build").with(buildQuery(spec.Tag, sources.containerfile, mark)).sending(tar)
+	r := post("/build").with(query).sending(tar)
 	r.header = header
 	id, err := e.followBuild(connected, r, output)
 	done()
@@ -67,27 +78,6 @@ func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string,
 	return id, nil
 }
 
-// buildQuery returns the parameters of a build.
-func buildQuery(tag, containerfile string, mark buildMark) url.Values {
-	files, _ := json.Marshal([]string{containerfile}) // strings never fail
-	hosts, _ := json.Marshal([]string{mark.host()})
-	return url.Values{
-		"t": {tag}, "output": {tag}, "dockerfile": {string(files)},
-		"outputformat": {"application/vnd.oci.image.manifest.v1+json"},
-		"layers":       {"1"}, // cache the steps
-		"rm":           {"1"},
-		"forcerm":      {"1"}, // otherwise a failed build leaves its working container
-		"httpproxy":    {"1"}, // as podman build does
-		"pullpolicy":   {"missing"},
-		"isolation":    {"0"}, // podman's default
-		"retry":        {"0"}, // the caller retries
-		"retry-delay":  {"0s"},
-		"extrahosts":   {string(hosts)},
-
-		"inheritannotations": {"1"},
-	}
-}
-
 // imageID matches the last report of a build that succeeded.
 var imageID = regexp.MustCompile(`^[0-9a-f]{12}`)
 
@@ -95,6 +85,7 @@ var imageID = regexp.MustCompile(`^[0-9a-f]{12}`)
 func (e *Engine) followBuild(ctx context.Context, r request, output *buildOutput) (string, error) {
 	var id string
 	out := output.writer()
+	defer out.end()
 	err := e.follow(ctx, r, func(text string) {
 		_, _ = io.WriteString(out, text)
 		if imageID.MatchString(text) {

@@ -22,6 +22,14 @@ type buildContext struct {
 	// containerfile is relative to dir, or absolute if it is outside dir.
 	containerfile string
 	ignored       *fileutils.PatternMatcher
+	only          func(path string) bool // nil for all files
+	extra         []extraFile
+}
+
+// extraFile is a file that podman needs beside those of the directory.
+type extraFile struct {
+	name string
+	text []byte
 }
 
 // openContext finds a build's sources and reads its ignore file.
@@ -57,7 +65,7 @@ func openContext(spec runtime.BuildSpec) (*buildContext, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the build context's ignore file: %w", err)
 	}
-	return &buildContext{dir: dir, containerfile: file, ignored: ignored}, nil
+	return &buildContext{dir: dir, containerfile: file, ignored: ignored, only: spec.Only}, nil
 }
 
 func canonicalPath(path string) (string, error) {
@@ -130,6 +138,15 @@ func (t *contextTar) end() error {
 }
 
 func (c *buildContext) write(archive *tar.Writer) error {
+	for _, file := range c.extra {
+		header := &tar.Header{Name: file.name, Mode: 0o600, Size: int64(len(file.text)), Typeflag: tar.TypeReg}
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+		if _, err := archive.Write(file.text); err != nil {
+			return err
+		}
+	}
 	links := map[inode]string{}
 	err := filepath.WalkDir(c.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || path == c.dir {
@@ -138,7 +155,7 @@ func (c *buildContext) write(archive *tar.Writer) error {
 		name := strings.TrimPrefix(path, c.dir+string(filepath.Separator))
 		// A later pattern may include a file of a directory that is ignored.
 		ignored, err := c.ignored.MatchesResult(name)
-		if err != nil || ignored.IsMatched() {
+		if err != nil || ignored.IsMatched() || c.only != nil && !c.only(name) {
 			return err
 		}
 		info, err := entry.Info()

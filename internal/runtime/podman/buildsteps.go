@@ -33,6 +33,10 @@ func newBuildMark() buildMark {
 // reserved for documentation (RFC 5737).
 func (m buildMark) host() string { return string(m) + ":192.0.2.1" }
 
+// secret returns the name in the build context of a secret's file, which podman moves
+// out of the context before the build.
+func (m buildMark) secret(id string) string { return string(m) + "-" + id }
+
 // watch interrupts the build if ctx ends first. It kills the running step and
 // leaves the connection open meanwhile, so that podman ends the build and removes
 // its intermediate containers. Where no step runs, it calls disconnect, on which

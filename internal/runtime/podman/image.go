@@ -14,9 +14,15 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Push copies a local image to its image registry. The digest there may differ
+// Push copies a local image, or a list of images, to its image registry. The digest there may differ
 // from the local one; only the image registry has it.
 func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
+	if len(spec.Platforms) > 1 {
+		if err := e.pushList(ctx, spec); err != nil || ctx.Err() != nil {
+			return e.translateRegistry(ctx, err, "push", spec.Image)
+		}
+		return nil
+	}
 	err := e.copyImage(ctx, post("/images/%s/push", spec.Image).with(url.Values{
 		"destination": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)},
 		"quiet": {strconv.FormatBool(spec.Progress == nil)},
@@ -71,6 +77,23 @@ func (e *Engine) ImageExists(ctx context.Context, image string) (bool, error) {
 // RemoveImage removes a tag, and with the last tag the image, unless a container
 // uses it.
 func (e *Engine) RemoveImage(ctx context.Context, image string) error {
+	names := []string{image}
+	if !strings.Contains(image, "@") {
+		others, err := e.platformImages(ctx, image)
+		if err != nil {
+			return err
+		}
+		names = append(names, others...)
+	}
+	for _, name := range names {
+		if err := e.removeName(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) removeName(ctx context.Context, image string) error {
 	_, cause := e.askToRemove(ctx, image, nil)
 	if cause == nil {
 		return nil

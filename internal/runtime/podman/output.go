@@ -70,14 +70,16 @@ type buildOutput struct {
 	step string // "STEP 2/3: RUN make"
 	// running is set while the step is a RUN.
 	running atomic.Bool
+	masks   []string // what is not shown
 }
 
-func (b *buildOutput) writer() io.Writer {
+// writer returns the writer that podman's output goes to.
+func (b *buildOutput) writer() *maskWriter {
 	own := &lineWriter{emit: b.add}
 	if b.out == nil {
-		return own
+		return &maskWriter{to: own, masks: b.masks}
 	}
-	return io.MultiWriter(own, b.out)
+	return &maskWriter{to: io.MultiWriter(own, b.out), masks: b.masks}
 }
 
 func (b *buildOutput) add(line string) {

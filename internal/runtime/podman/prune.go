@@ -33,15 +33,33 @@ func (e *Engine) PruneImage(ctx context.Context, image string) (bool, error) {
 	// at the same time.
 	e.pruning.Lock()
 	defer e.pruning.Unlock()
-	found, err := e.listImages(ctx, "reference", ref.String())
+	name := ref.String()
+	pruned, err := e.pruneName(ctx, name)
+	if err != nil || ref.Digest != "" {
+		return pruned, err
+	}
+	others, err := e.platformImages(ctx, name)
+	for _, other := range others {
+		var also bool
+		if also, err = e.pruneName(ctx, other); err != nil {
+			break
+		}
+		pruned = pruned || also
+	}
+	return pruned, err
+}
+
+// pruneName removes one name of an image that no container uses.
+func (e *Engine) pruneName(ctx context.Context, name string) (bool, error) {
+	found, err := e.listImages(ctx, "reference", name)
 	if err != nil {
 		return false, err
 	}
-	i := slices.IndexFunc(found, func(s imageSummary) bool { return slices.Contains(s.Names, ref.String()) })
+	i := slices.IndexFunc(found, func(s imageSummary) bool { return slices.Contains(s.Names, name) })
 	if i < 0 || found[i].Containers > 0 {
 		return false, nil
 	}
-	pruned, freed, err := e.removeUnused(ctx, ref.String())
+	pruned, freed, err := e.removeUnused(ctx, name)
 	if freed {
 		err = e.removeIntermediates(ctx, found[i].ParentID)
 	}

@@ -1,0 +1,36 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// PushInput names a local image.
+type PushInput struct {
+	Image string `json:"image"`
+	// Platforms are those that it was built for, if they are several.
+	Platforms []string `json:"platforms,omitempty"`
+}
+
+// Push copies the image to its image registry.
+func (a *Builder) Push(ctx context.Context, in PushInput) error {
+	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
+		r.set("push", in.Image)
+		push := runtime.PushSpec{
+			Image:     in.Image,
+			Insecure:  a.Insecure(in.Image),
+			Progress:  func(line string) { r.set("push", line) },
+			Platforms: in.Platforms,
+		}
+		return struct{}{}, transfer(ctx, "push", in.Image, "the host of builder "+a.Name, func(ctx context.Context) error {
+			return a.Runtime.Push(ctx, push)
+		})
+	})
+	return err
+}
+
+// Untag removes the local tag of an image that could not be pushed.
+func (a *Builder) Untag(ctx context.Context, in PushInput) error {
+	return a.Runtime.RemoveImage(ctx, in.Image)
+}

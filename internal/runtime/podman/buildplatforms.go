@@ -1,0 +1,94 @@
+package podman
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// platformTag returns the local name of the image for one of several platforms. The tag
+// itself is that of the list, which exists in the image registry alone: podman 4.3 can
+// neither list nor prune images while its storage has such a list.
+func platformTag(tag, platform string) string {
+	return tag + "_" + strings.ReplaceAll(platform, "/", "_")
+}
+
+// isPlatformTag reports whether a name is a platformTag of a tag.
+func isPlatformTag(name, tag string) bool {
+	rest, found := strings.CutPrefix(name, tag+"_")
+	return found && strings.Contains(rest, "_") && !strings.ContainsAny(rest, "/:@")
+}
+
+// buildEach builds for each platform, with a request for each: one for all platforms would
+// look for the named contexts among the images of the builder's own.
+func (e *Engine) buildEach(ctx context.Context, spec runtime.BuildSpec) (id string, err error) {
+	if len(spec.Platforms) <= 1 {
+		return e.buildOnce(ctx, spec)
+	}
+	for _, platform := range spec.Platforms {
+		one := spec
+		one.Platforms, one.Tag = []string{platform}, platformTag(spec.Tag, platform)
+		if id, err = e.buildOnce(ctx, one); err != nil {
+			return "", err
+		}
+	}
+	return id, nil
+}
+
+// platformImages returns the local names of the images for several platforms.
+func (e *Engine) platformImages(ctx context.Context, tag string) ([]string, error) {
+	found, err := e.listImages(ctx, "reference", tag+"_*")
+	var names []string
+	for _, image := range found {
+		for _, name := range image.Names {
+			if isPlatformTag(name, tag) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, err
+}
+
+// pushList pushes the images for several platforms, and a list of them as the tag.
+func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) error {
+	list := "localhost/" + path.Base(string(newBuildMark())) + ":list"
+	images := url.Values{}
+	for _, platform := range spec.Platforms {
+		images.Add("images", "containers-storage:"+platformTag(spec.Image, platform))
+	}
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+		_ = e.ask(last, del("/manifests/%s", list), nil) // one that is left is only a list
+	}()
+	if err := e.ask(ctx, post("/manifests/%s", list).with(images), nil); err != nil {
+		return err
+	}
+	header, err := logins(e.authFile, copyLogins)
+	if err != nil {
+		return err
+	}
+	r := post("/manifests/%s/registry/%s", list, spec.Image).with(url.Values{
+		"all": {"true"}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)}, "quiet": {"true"},
+	})
+	r.header = header
+	response, err := e.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if !response.IsSuccess() {
+		return response.Process(nil)
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err == nil && strings.Contains(string(text), `"error"`) {
+		err = errors.New(strings.TrimSpace(string(text)))
+	}
+	return err
+}

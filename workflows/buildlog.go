@@ -1,0 +1,42 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+)
+
+// BuildLogInput asks a builder for a part of a build log.
+type BuildLogInput struct {
+	Builder string `json:"builder"`
+	activities.BuildLogInput
+}
+
+// BuildLogResult is a part of a build log.
+type BuildLogResult = activities.BuildLogResult
+
+// MaxBuildLog bounds the part of a build log that one answer has, in bytes.
+const MaxBuildLog = maxAnswer / 4
+
+// ReadBuildLog reads a part of a build log in a directory of this host.
+func ReadBuildLog(builder, dir string, in BuildLogInput) (BuildLogResult, error) {
+	return activities.ReadBuildLog(builder, dir, in.BuildLogInput)
+}
+
+// BuildLog reads a part of a build log.
+func BuildLog(ctx workflow.Context, in BuildLogInput) (*BuildLogResult, error) {
+	in.Bytes = min(max(in.Bytes, 1), MaxBuildLog)
+	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueBuildLog(in.Builder),
+		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    2 * nodeTimeout,
+		RetryPolicy:            &once,
+		Summary:                "read a build log of " + in.Service + " on builder " + in.Builder,
+	})
+	var result BuildLogResult
+	err := workflow.ExecuteActivity(step, builder.BuildLog, in.BuildLogInput).Get(ctx, &result)
+	if err != nil {
+		return nil, readFailure(builderFault(err, in.Builder))
+	}
+	return &result, nil
+}
