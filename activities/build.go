@@ -102,6 +102,9 @@ func (a *Builder) spec(in BuildInput) (runtime.BuildSpec, error) {
 	if spec.Secrets, err = a.secrets(in, place.path); err != nil {
 		return spec, err
 	}
+	if spec.Insecure, err = a.basesInsecure(spec.Containerfile, b.Args); err != nil {
+		return spec, err
+	}
 	for _, repository := range append(b.CacheFrom, b.CacheTo...) {
 		spec.Insecure = spec.Insecure || a.Insecure(repository)
 	}

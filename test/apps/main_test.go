@@ -97,12 +97,6 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	for _, base := range []string{"django:3", "nginx:1", "wordpress:6-fpm"} {
-		info := shared.platform.Info()
-		if err := run("podman", "--url", info.Podman, "pull", "--quiet", "--tls-verify=false", info.ImageRegistry+"/"+base); err != nil {
-			return 1, err
-		}
-	}
 	fmt.Printf("platform, node and images after %s\n", time.Since(start).Round(time.Millisecond))
 	return m.Run(), nil
 }
