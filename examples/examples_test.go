@@ -42,8 +42,8 @@ func TestTheApplicationsAreValid(t *testing.T) {
 	for _, service := range services {
 		all = append(all, service)
 		for _, component := range service.Components {
-			if containerfile, ok := service.Containerfile(component.Image); ok {
-				require.FileExists(t, filepath.Join("apps", service.Path, containerfile))
+			if build, ok := service.ImageBuild(component.Image); ok {
+				require.FileExists(t, filepath.Join("apps", service.Path, build.Containerfile))
 			}
 		}
 	}
