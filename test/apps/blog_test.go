@@ -54,12 +54,12 @@ func (b *blog) update(t *testing.T) {
 	b.serves(b.release)
 	b.publish("Words of a new version")
 
-	b.change("nginx.conf", "\tlisten 80;\n", "\tlisten eighty;\n")
+	b.change("nginx.conf", "\tlisten 80;\n", "\tlisten 80 eighty;\n")
 	failed := b.mcp("deploy", "blog")
 	require.Equal(t, 1, failed.code, failed)
-	require.Contains(t, failed.stderr, "host not found in \"eighty\"", "the log of nginx")
+	require.Contains(t, failed.stderr, "invalid parameter \"eighty\"", "the log of nginx")
 	b.serves(b.release)
-	b.change("nginx.conf", "\tlisten eighty;\n", "\tlisten 80;\n")
+	b.change("nginx.conf", "\tlisten 80 eighty;\n", "\tlisten 80;\n")
 
 	b.must("rollback", "blog", "--wait")
 	b.serves(former)
