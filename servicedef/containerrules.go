@@ -162,13 +162,14 @@ func (r *report) isolation(key string, c Component) {
 			}
 		case "label":
 			kind, rest, valued := strings.Cut(value, ":")
-			if !(value == "disable" || value == "nested" || valued && rest != "" && slices.Contains([]string{"user", "role", "type", "level", "filetype"}, kind)) {
+			known := value == "disable" || value == "nested" || valued && rest != "" && slices.Contains([]string{"user", "role", "type", "level", "filetype"}, kind)
+			if !known {
 				r.add(at, `must be "label=disable", or have user:, role:, type:, level: or filetype:, not %q`, option)
 			}
 			continue // may be given several times
 		case "mask", "unmask":
 			for p := range strings.SplitSeq(value, ":") {
-				if !path.IsAbs(p) && !(name == "unmask" && value == allCapabilities) {
+				if !path.IsAbs(p) && (name != "unmask" || value != allCapabilities) {
 					r.add(at, "must have absolute paths, separated by colons, not %q", option)
 					break
 				}
@@ -190,10 +191,10 @@ func SecurityOption(text string) (name, value string) {
 	if i := strings.IndexAny(text, "=:"); i >= 0 {
 		name, value = text[:i], text[i+1:]
 	}
-	switch {
-	case text == "no-new-privileges":
+	switch text {
+	case "no-new-privileges":
 		value = "true"
-	case text == "systempaths=unconfined":
+	case "systempaths=unconfined":
 		name, value = "unmask", allCapabilities
 	}
 	return name, value

@@ -31,9 +31,7 @@ type options struct {
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "serve" {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		if err := serve(ctx); err != nil {
+		if err := serve(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

@@ -26,8 +26,6 @@ type component struct {
 	fields    map[string]field
 	lists     map[string][]field
 	maps      map[string]map[string]field
-	// isRoutes counts the routes, for their names.
-	routes int
 }
 
 // set sets a key of the component.

@@ -147,7 +147,7 @@ func (c *component) settings() {
 	}
 	for _, name := range keysOf(c.node.Get("ulimits")) {
 		limit := c.node.Get("ulimits").Get(name)
-		value := any(wholeOr(limit))
+		value := wholeOr(limit)
 		if limit.Kind == source.Map {
 			value = text(limit.Get("soft")) + ":" + text(limit.Get("hard"))
 		}

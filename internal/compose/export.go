@@ -91,9 +91,11 @@ type exported struct {
 
 func (e *exported) export() {
 	c := e.component
-	e.out.set("image", c.Image)
+	e.out.set("image", strings.ReplaceAll(c.Image, servicedef.GitTag, "git"))
 	delete(e.left, "name")
-	delete(e.left, "image")
+	if !strings.Contains(c.Image, servicedef.GitTag) {
+		delete(e.left, "image")
+	}
 	e.build()
 	for _, pair := range [][2]string{
 		{"entrypoint", "entrypoint"}, {"cmd", "command"}, {"workdir", "working_dir"}, {"user", "user"}, {"hostname", "hostname"},
@@ -156,6 +158,7 @@ func (e *exported) remains() {
 
 // unsaid are notes on keys that Compose has no words for.
 var unsaid = map[string]string{
+	"image":      "the tag " + servicedef.GitTag + " is the hash of the sources, which Compose does not compute: it builds the tag git",
 	"secret_env": "Compose has secrets as files only: give the program the file, or set the variable",
 	"node":       "Compose runs everything on one host",
 	"drain":      "Compose does not drain",

@@ -14,10 +14,10 @@ const Extension = "x-mcp"
 func (im *importing) extensions() {
 	for _, key := range keysOf(im.project.Root.Get(Extension)) {
 		n := im.project.Root.Get(Extension).Get(key)
-		switch {
-		case key == "node":
+		switch key {
+		case "node":
 			im.options.Node = n.Text
-		case key == "name" || key == "components":
+		case "name", "components":
 			im.note(n, Extension+"."+key, "is not taken over: the Compose file has it")
 		default:
 			im.top[key] = value(n)

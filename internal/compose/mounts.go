@@ -27,12 +27,11 @@ type mount struct {
 func (c *component) volumes() {
 	for i, item := range itemsOf(c.node.Get("volumes")) {
 		at := "volumes[" + strconv.Itoa(i) + "]"
-		m, ok := mount{}, false
+		read := c.shortVolume
 		if item.Kind == source.Map {
-			m, ok = c.longVolume(item, at)
-		} else {
-			m, ok = c.shortVolume(item, at)
+			read = c.longVolume
 		}
+		m, ok := read(item, at)
 		if !ok {
 			continue
 		}

@@ -274,6 +274,9 @@ func (ex *exporting) rest(c servicedef.Component) {
 	if _, built := ex.service.Build.Images[servicedef.ImageName(c.Image)]; built {
 		ex.note(keyOf(c, "image"), "Quadlet before podman 5.2 builds nothing: %s must be in its image registry", c.Image)
 	}
+	if strings.Contains(c.Image, servicedef.GitTag) {
+		ex.note(keyOf(c, "image"), "%s is the hash of the sources: write the tag that runs, which mcp status %s shows", servicedef.GitTag, ex.service.Name)
+	}
 	if len(c.SecretNames()) > 0 {
 		ex.note(keyOf(c, "secrets"), "podman must have %s: podman secret create NAME FILE", strings.Join(c.SecretNames(), ", "))
 	}

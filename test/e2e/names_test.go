@@ -103,6 +103,7 @@ func TestAClientThatAsksByNameSeesNoUpdate(t *testing.T) {
 	report := w.fetch(port)
 	require.NotContains(t, report, "failure")
 	t.Log(report)
+	require.Zero(t, w.mcp("undeploy", "named", "-y").code)
 }
 
 func TestNamesOutliveRestartsAndGoWithTheService(t *testing.T) {

@@ -41,6 +41,7 @@ var testedBy = map[string]string{
 		"security_opt pids_limit sysctls devices group_add userns pid ipc extra_hosts dns dns_search dns_opt log_driver secrets.",
 	"TestAnInitStartsTheProgram":                             "init",
 	"TestTheEngineSaysWhatItLacks":                           "gpus",
+	"TestNetworksAreWrittenAsInCompose":                      "networks.",
 	"TestContainerSpecs":                                     "env secret_env volumes user network restart memory cpus log_size stop_timeout",
 	"TestAStaticPortThatIsTakenLeavesTheOldContainerRunning": "ports",
 	"TestTheRulesOfAJob":                                     "schedule timezone overlap catch_up jitter timeout retries keep",

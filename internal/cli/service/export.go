@@ -22,8 +22,8 @@ func newExport(s *session.Session) *cobra.Command {
 		Short: "Write a definition as a Compose file, or as units for Quadlet",
 		Long: `Export writes a definition for other programs: as a Compose file, or as units for
 podman's systemd generator, Quadlet, of podman 4.4 or later. They need no mcp.
-What they cannot say is listed on standard error. Routes become ports of containers that
-a proxy can reach; secrets stay where they are, and are named.
+What they cannot say is listed on standard error. Routes become ports of
+containers that a proxy can reach; secrets stay where they are, and are named.
 
 A Compose file has what Compose has no words for below x-mcp: mcp service import
 makes the same definition of it. With --output a Compose file is written to that

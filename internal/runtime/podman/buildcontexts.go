@@ -97,7 +97,7 @@ func (e *Engine) makeContext(ctx context.Context, spec runtime.BuildSpec, c runt
 	go func() {
 		_ = writer.CloseWithError(writeContext(writer, c))
 	}()
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	query := buildQuery(runtime.BuildSpec{Tag: image, Platforms: spec.Platforms}, contextFile, newBuildMark())
 	output := &buildOutput{last: tail{keep: logLines}}
 	_, err := e.followBuild(ctx, post("/build").with(query).sending(reader), output)

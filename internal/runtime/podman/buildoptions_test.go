@@ -45,14 +45,15 @@ func (b *builds) build(t *testing.T, spec runtime.BuildSpec, lines ...string) (s
 	var output strings.Builder
 	spec.Context, spec.Out = b.dir, &output
 	spec.Containerfile = b.write(t, "Containerfile", strings.Join(lines, "\n")+"\n")
-	_, err := b.Engine.Build(t.Context(), spec)
+	_, err := b.Build(t.Context(), spec)
 	return output.String(), err
 }
 
 // inspected is what podman says of an image.
 type inspected struct {
-	Id, Architecture, Os string
-	Config               struct {
+	ID               string `json:"Id"`
+	Architecture, Os string
+	Config           struct {
 		Env    []string
 		Labels map[string]string
 	}

@@ -77,7 +77,7 @@ type inspectedSettings struct {
 	HostConfig struct {
 		ReadonlyRootfs bool
 		PidsLimit      int64
-		Dns            []string
+		DNS            []string `json:"Dns"`
 		PidMode        string
 		LogConfig      struct{ Type string }
 	}
@@ -131,7 +131,7 @@ func TestSettingsReachTheEngineAndTheProgram(t *testing.T) {
 		require.Regexp(t, `search .*corp\.example`, resolv)
 		require.Regexp(t, `options .*ndots:3`, resolv)
 		require.Contains(t, resolv, "nameserver 10.9.9.9")
-		require.Equal(t, []string{"10.9.9.9"}, r.inspected(t).HostConfig.Dns)
+		require.Equal(t, []string{"10.9.9.9"}, r.inspected(t).HostConfig.DNS)
 	})
 
 	t.Run("tmpfs, shm_size and read_only", func(t *testing.T) {

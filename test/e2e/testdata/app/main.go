@@ -1,7 +1,7 @@
 // Command app is the service of the end-to-end tests. MODE selects its behaviour:
 // "serve" answers with its version on $PORT, "late" does so after eight seconds, "exit"
 // prints twelve lines and exits with code 3, "deaf" runs and never listens, "asks"
-// requests the URL in ASK without pause, over new connections and over kept ones, and
+// requests the URL in ASK again and again, over new connections and over kept ones, and
 // answers with the versions that have answered it, or else with what has failed. DATA names a
 // directory that it locks while it runs, LAST what it prints last. A request with ?say=LINE prints the line. The
 // header First-Answer is the time of the first answer, in nanoseconds since 1970.
@@ -103,6 +103,7 @@ func asks(ctx context.Context, url string) {
 					failures = append(failures, time.Now().Format(time.TimeOnly)+" "+err.Error())
 				}
 				mu.Unlock()
+				time.Sleep(2 * time.Millisecond) // leave the processors to what is tested
 			}
 		}()
 	}
