@@ -168,7 +168,7 @@ type BuildSources struct {
 	Contexts map[string]func(path string) bool
 }
 
-// Labels returns what an image tells of its sources, by the names of the OCI image
+// Labels returns what an image says of its sources, by the names of the OCI image
 // specification.
 func (s BuildSources) Labels() map[string]string {
 	if s.Commit == "" {

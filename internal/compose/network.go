@@ -70,7 +70,7 @@ func (p port) String() string {
 	return whole
 }
 
-// chosenPorts makes routes of ports whose host ports nobody has chosen.
+// chosenPorts makes routes of ports whose host ports are not chosen.
 func (c *component) chosenPorts(p port, item *source.Node, at string) {
 	first, last, ranged := strings.Cut(p.container, "-")
 	from, err := strconv.Atoi(first)

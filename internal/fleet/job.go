@@ -34,7 +34,7 @@ const (
 	RunLost      RunOutcome = "lost"      // its workflow was ended in Temporal
 )
 
-// Failed reports whether somebody should look at the run.
+// Failed reports whether the run needs attention.
 func (o RunOutcome) Failed() bool { return o == RunFailed || o == RunMissed || o == RunLost }
 
 // JobRun is a run of a job.

@@ -62,7 +62,7 @@ const (
 	TaskFailed    TaskState = "failed"    // exited with another code
 	TaskTimedOut  TaskState = "timed out" // stopped because it took too long
 	TaskStopped   TaskState = "stopped"   // stopped on request
-	// TaskLost is a task whose end nobody has seen: its container is gone, or its host
+	// TaskLost is a task whose end was not seen: its container is gone, or its host
 	// was booted while it ran. It may have done all of its work, a part, or nothing.
 	TaskLost TaskState = "lost"
 )

@@ -51,7 +51,7 @@ func (m *Merged) value(base map[string]any, name string, over any, key, from str
 	base[name] = clone(over)
 }
 
-// list merges arrays of tables by the key that tells their tables apart.
+// list merges arrays of tables by the key that distinguishes their tables.
 func (m *Merged) list(list, over []map[string]any, id, key, from string) []map[string]any {
 	for j, table := range over {
 		at := keypath.Element(from, j)
@@ -103,7 +103,7 @@ func tables(value any) ([]map[string]any, bool) {
 	return nil, false
 }
 
-// identity returns the key by which the tables of two arrays are told apart, "" for none:
+// identity returns the key that distinguishes the tables of two arrays, "" for none:
 // "name", or "target" for files.
 func identity(key string, lists ...[]map[string]any) string {
 	id := "name"

@@ -61,7 +61,7 @@ func (s *Session) inEnvironment(cfg *config.Config, target string) (string, erro
 }
 
 // everyService returns the services that have the environment, for a verb that takes as
-// many as there are. For deploy its flags tell them.
+// many as there are. For deploy its flags say which.
 func (s *Session) everyService(cfg *config.Config, word string) ([]string, error) {
 	switch {
 	case word == "SERVICE…":

@@ -126,7 +126,7 @@ func unique(items []*Node, key string) []*Node {
 	return list
 }
 
-// identity is what tells the items of a list apart.
+// identity is the key that distinguishes the items of a list.
 func identity(item *Node, key string) string {
 	switch key {
 	case "volumes", "devices":

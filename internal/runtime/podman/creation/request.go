@@ -65,7 +65,7 @@ type Host struct {
 	Limits map[string]uint64
 	// Files are the paths, on the host, of the files of the specification by target.
 	Files map[string]string
-	// Relabel is set where SELinux has to be told that a container may read them.
+	// Relabel is set where SELinux labels must allow a container to read them.
 	Relabel bool
 }
 
