@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -109,7 +108,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 // lacksOf returns what a node's engine lacks, as the plan needs it.
 func lacksOf(found activities.SurveyResult) map[string][]plan.Lack {
 	lacks := map[string][]plan.Lack{}
-	for _, component := range slices.Sorted(maps.Keys(found.Lacks)) {
+	for _, component := range workflow.DeterministicKeys(found.Lacks) {
 		for _, lack := range found.Lacks[component] {
 			lacks[component] = append(lacks[component], plan.Lack{Key: lack.Key, Reason: lack.Reason, Hint: lack.Hint})
 		}
