@@ -21,7 +21,7 @@ const (
 	// keptLogs is how many build logs of one image are kept.
 	keptLogs = 20
 	// longestLog bounds one log, in bytes.
-	longestLog = 16 << 20
+	longestLog = 64 << 20
 	// logTime is the part of a log's name by which they sort.
 	logTime = "20060102T150405.000000"
 )

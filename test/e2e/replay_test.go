@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
@@ -134,6 +135,8 @@ func TestEveryTypeReplays(t *testing.T) {
 	definition := servicedef.Service{Name: name, Node: w.node, Active: true, Components: []servicedef.Component{{Name: "app", Node: w.node, Image: first.Components[0].Image}}}
 	w.starts(workflows.MendName, workflows.MendInput{Definition: definition, Deployment: w.newest(name), Nodes: []string{w.node}})
 	w.starts(workflows.ServicesName)
+	w.worker("--builder", w.builder, "--listen", "off")
+	w.starts(workflows.BuildLogName, workflows.BuildLogInput{Builder: w.builder, BuildLogInput: activities.BuildLogInput{Service: name, Bytes: 1 << 10}})
 	w.edgesReplay()
 	w.jobsReplay(name)
 	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))

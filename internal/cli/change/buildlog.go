@@ -29,7 +29,7 @@ func newBuildLog(s *session.Session) *cobra.Command {
 		Short: "Show the whole output of the last build of a service",
 		Long: `Log shows the whole output of the newest build of a service, or of one of its
 images, whether it has succeeded, failed or still runs. A builder keeps the last
-20 logs of an image, and at most 16 MiB of each. Where this machine's
+20 logs of an image, and at most 64 MiB of each. Where this machine's
 configuration has [build] workspace its own logs are read, otherwise those of the
 builder that it names.`,
 		Example: "  mcp build log shop\n  mcp build log shop shop-api",

@@ -15,6 +15,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // schemas is where they are, from the repository's root.
@@ -68,6 +69,9 @@ func schemaOf(t *testing.T, verb string, results []any, comments map[string]stri
 		}}
 		one := r.Reflect(result)
 		for name, definition := range one.Definitions {
+			if alsoText[names[name]] {
+				definition = &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string"}, definition}}
+			}
 			whole.Definitions[name] = definition
 		}
 		one.Version, one.Definitions = "", nil
@@ -76,6 +80,13 @@ func schemaOf(t *testing.T, verb string, results []any, comments map[string]stri
 	text, err := json.MarshalIndent(whole, "", "  ")
 	require.NoError(t, err)
 	return string(text) + "\n"
+}
+
+// alsoText are the types whose short form is a text.
+var alsoText = map[reflect.Type]bool{
+	reflect.TypeFor[servicedef.ImageBuild](): true,
+	reflect.TypeFor[servicedef.Hostnames]():  true,
+	reflect.TypeFor[servicedef.Secret]():     true,
 }
 
 // written is the schema of what is not written as its type says: a fault's kind
