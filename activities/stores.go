@@ -26,6 +26,7 @@ type Registry interface {
 	AlertStore
 	HistoryStore
 	SchemaStore
+	AuditStore
 }
 
 // ServiceStore keeps the services with their releases and definitions.

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -132,6 +133,8 @@ func Workflows() map[string]any {
 		workflows.PauseJobName:     workflows.PauseJob,
 		workflows.RemoveTaskName:   workflows.RemoveTask,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		workflows.AuditName:        workflows.Audit,
+		workflows.RecordAuditName:  workflows.RecordAudit,
 	}
 }
 
@@ -140,6 +143,17 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 	for name, run := range Workflows() {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
+}
+
+// NewReplayer returns a replayer of every workflow, as control workers run them.
+func NewReplayer() (worker.WorkflowReplayer, error) {
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
+		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor()},
+	})
+	if err == nil {
+		RegisterWorkflows(replayer)
+	}
+	return replayer, err
 }
 
 // registerSearchAttributes registers mcp's search attributes with Temporal, except

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
@@ -14,6 +15,16 @@ import (
 // returns the versions before and after. Control workers do so when they start.
 func Migrate(ctx context.Context, postgresURL string) (from, to int, err error) {
 	return registry.Migrate(ctx, postgresURL)
+}
+
+// RecordAudit adds entries to the audit.
+func RecordAudit(ctx context.Context, postgresURL string, entries []fleet.AuditEntry) error {
+	store, err := registry.Open(ctx, postgresURL)
+	if err != nil {
+		return fmt.Errorf("open the registry: %w", err)
+	}
+	defer store.Close()
+	return store.RecordAudit(ctx, entries)
 }
 
 // RemoveContainers removes from one podman the containers of every service in the

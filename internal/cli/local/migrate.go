@@ -3,13 +3,16 @@ package local
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workers"
+	"github.com/metacircular/mcp/workflows"
 )
 
 // migrated is mcp migrate --json: the versions of the tables before and after.
@@ -40,6 +43,9 @@ func runMigrate(ctx context.Context, s *session.Session) error {
 		return exit.Usage(err)
 	}
 	from, to, err := workers.Migrate(ctx, url)
+	if err == nil {
+		err = workers.RecordAudit(ctx, url, migration(s, from, to))
+	}
 	switch {
 	case fault.Is(err, fault.Unavailable):
 		return exit.Unreachable(fault.Of(err))
@@ -53,4 +59,18 @@ func runMigrate(ctx context.Context, s *session.Session) error {
 		_, _ = fmt.Fprintf(s.Stdout, "the registry: version %d → %d\n", from, to)
 	}
 	return nil
+}
+
+// migration is what the audit has of a migration.
+func migration(s *session.Session, from, to int) []fleet.AuditEntry {
+	begun := fleet.AuditEntry{
+		Key: "migrate/" + session.Nonce(), At: time.Now(), Actor: s.Actor(),
+		Action: fleet.Action{Verb: "migrate", Detail: fmt.Sprintf("from version %d to %d", from, to)},
+	}
+	ended := begun
+	ended.Outcome = string(workflows.Succeeded)
+	if from == to {
+		ended.Outcome = string(workflows.Unchanged)
+	}
+	return []fleet.AuditEntry{begun, ended}
 }
