@@ -26,7 +26,9 @@ import (
 type Control struct {
 	// PostgresURL is the address of the registry; it contains a password.
 	PostgresURL string
-	Images      imageregistry.Options
+	// PostgresInsecure allows connections without encryption to another machine.
+	PostgresInsecure bool
+	Images           imageregistry.Options
 	// PortRest is how long a released port stays unallocated.
 	PortRest time.Duration
 	// MonitorInterval is how often each node is observed.
@@ -38,10 +40,11 @@ type Control struct {
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
-	if _, _, err := registry.Migrate(ctx, r.PostgresURL); err != nil {
-		return fmt.Errorf("migrate the registry: %w", err)
+	with := registry.Insecure(r.PostgresInsecure)
+	if err := registry.Prepare(ctx, r.PostgresURL, with); err != nil {
+		return fmt.Errorf("prepare the registry: %w", err)
 	}
-	store, err := registry.Open(ctx, r.PostgresURL)
+	store, err := registry.Open(ctx, r.PostgresURL, with)
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}

@@ -24,8 +24,9 @@ func newAudit(s *session.Session) *cobra.Command {
 		Use:   "audit",
 		Short: "List who did what, to what and from where, oldest first",
 		Long: `Audit lists what was done: every command that changes something, every command
-that was run in a container, and what mcp did by itself, such as a job that was due.
-Each has a row when it begins, which nothing changes or removes before its time.
+that was run in a container, and what mcp did by itself, such as a job that was
+due. Each has a row from its beginning on, which is not changed, and which mcp
+migrate removes when it is older than [audit] keep.
 
 Until commands are authenticated, who has done something is what the client claims:
 its user and its host. An outcome of - means that the action is under way, or that
