@@ -97,7 +97,9 @@ func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) 
 		if err != nil {
 			return SurveyResult{}, err
 		}
-		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
+		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool {
+			return slices.ContainsFunc(kept, func(s runtime.SecretInfo) bool { return s.Name == name })
+		})
 	}
 	for _, c := range in.Wanted {
 		lacks, err := a.Runtime.Lacks(ctx, containerSpec(ComponentSpec{Service: in.Service, Definition: c}, c.Name, a.Publish))
