@@ -55,7 +55,7 @@ func (s Service) Component(name string) (Component, bool) {
 // Hash returns a SHA-256, in hex, of the definition without its File, and with the
 // digests of its files instead of their contents.
 func (s Service) Hash() string {
-	s.File, s.Sources = "", nil
+	s.File, s.Sources, s.Environment = "", nil, ""
 	s = s.WithoutContents()
 	text, err := json.Marshal(s)
 	if err != nil {

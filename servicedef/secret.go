@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 )
 
 // secretsDir is where the files of secrets are by default.
@@ -19,16 +20,45 @@ func (s Secret) Path() string {
 	return path.Join(secretsDir, target)
 }
 
-// SecretNames returns the podman secrets that the component needs on its node,
-// sorted and without duplicates.
+// SecretNames returns the secrets that the component needs on its node, sorted and
+// without duplicates: those that become files and variables, and those in values of env.
 func (c Component) SecretNames() []string {
-	var names []string
+	names := envSecrets(c.Env)
 	for _, secret := range c.Secrets {
 		names = append(names, secret.Source)
 	}
 	names = slices.AppendSeq(names, maps.Values(c.SecretEnv))
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// ComposedNames returns those of SecretNames that stand in values of env: their values are
+// put together on the node.
+func (c Component) ComposedNames() []string {
+	names := envSecrets(c.Env)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// SecretName returns the name of the service's own secret that a component or a step names
+// as reference, and whether it has one: has reports whether there is a secret of that name.
+// In an environment, what the definition calls db is db in the service of the environment
+// too, beside the name that it inherits: db-staging.
+func (s Service) SecretName(reference string, has func(name string) bool) (name string, ok bool) {
+	if has(reference) {
+		return reference, true
+	}
+	if s.Environment == "" {
+		return "", false
+	}
+	base := strings.TrimSuffix(s.Name, "-"+s.Environment)
+	if rest, own := strings.CutPrefix(reference, s.Name); own && (rest == "" || rest[0] == '-') && has(base+rest) {
+		return base + rest, true
+	}
+	if name, inherited := strings.CutSuffix(reference, "-"+s.Environment); inherited && has(name) {
+		return name, true
+	}
+	return "", false
 }
 
 func secretSources(secrets []Secret) []string {
@@ -41,7 +71,7 @@ func secretSources(secrets []Secret) []string {
 
 // secrets checks the secrets that become files and those that become variables.
 func (r *report) secrets(key string, c Component) {
-	const rule = "must be the name of a secret that podman has on the node, not %q"
+	const rule = "must be the name of a secret, of letters, digits, '.', '-' and '_', not %q"
 	for i, secret := range c.Secrets {
 		at := elementKey(joinKey(key, "secrets"), i)
 		field := func(name string) string {
