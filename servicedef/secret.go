@@ -5,7 +5,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 )
 
 // secretsDir is where the files of secrets are by default.
@@ -38,27 +37,6 @@ func (c Component) ComposedNames() []string {
 	names := envSecrets(c.Env)
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// SecretName returns the name of the service's own secret that a component or a step names
-// as reference, and whether it has one: has reports whether there is a secret of that name.
-// In an environment, what the definition calls db is db in the service of the environment
-// too, beside the name that it inherits: db-staging.
-func (s Service) SecretName(reference string, has func(name string) bool) (name string, ok bool) {
-	if has(reference) {
-		return reference, true
-	}
-	if s.Environment == "" {
-		return "", false
-	}
-	base := strings.TrimSuffix(s.Name, "-"+s.Environment)
-	if rest, own := strings.CutPrefix(reference, s.Name); own && (rest == "" || rest[0] == '-') && has(base+rest) {
-		return base + rest, true
-	}
-	if name, inherited := strings.CutSuffix(reference, "-"+s.Environment); inherited && has(name) {
-		return name, true
-	}
-	return "", false
 }
 
 func secretSources(secrets []Secret) []string {

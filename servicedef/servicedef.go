@@ -52,6 +52,8 @@ type Component struct {
 	// SecretEnv maps environment variables to such secrets; a variable holds the
 	// secret's value.
 	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
+	// Versions are those of the secrets that are the service's own. A deploy finds them.
+	Versions SecretVersions `toml:"-" json:"secret_versions,omitempty"`
 	// Volumes are "source:/target[:options]"; a source that is not an absolute
 	// path is a named volume.
 	Volumes []string `toml:"volumes" json:"volumes,omitempty"`
