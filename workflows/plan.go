@@ -170,7 +170,8 @@ func planFault(err error) error {
 	var missing *plan.MissingSecretError
 	if errors.As(err, &missing) {
 		f = fault.New(fault.Invalid, "%s", missing.Error()).
-			WithHint("set it: mcp secret set SERVICE/%s; or make it on %s: podman secret create %s FILE", missing.Secret, missing.Node, missing.Secret)
+			WithHint("set it: mcp secret set %s/%s; or make it on %s: podman secret create %s FILE",
+				missing.Service, missing.Secret, missing.Node, missing.Secret)
 		f.Component, f.Node = missing.Component, missing.Node
 	}
 	if secret := secretFault(err); secret != nil {

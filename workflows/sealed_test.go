@@ -112,6 +112,7 @@ func TestARollbackBringsTheFormerVersionBack(t *testing.T) {
 	s := newHarness(t)
 	s.released(at(sealedShop(), 7))
 	s.release.Secrets = map[string]fleet.KeptSecret{"db": kept(7)}
+	s.here = map[string][]string{"rift": {"r.example/api@sha256:api1", "r.example/web@sha256:web1"}}
 	back := at(sealedShop(), 6)
 	back.Verb, back.Release, back.Digests = workflows.VerbRollback, 5, map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"}
 	result := s.deploy(t, back)

@@ -115,7 +115,7 @@ func (p *planner) equipped(c servicedef.Component) error {
 			continue // see sealed
 		}
 		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
-			return &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+			return &MissingSecretError{Service: p.Desired.Name, Component: c.Name, Node: c.Node, Secret: secret}
 		}
 	}
 	for _, key := range c.Keys() {
