@@ -23,6 +23,9 @@ const (
 	// watchPause is the least pause between two probes of a container that is healthy
 	// already, and the longest where it only has to run.
 	watchPause = 100 * time.Millisecond
+	// inexecutable is how long after the start the engine may be unable to execute the
+	// command of a check, because the container's own program has yet to write it.
+	inexecutable = 2 * time.Second
 	// logLines is how many lines of a failed container's output an error holds.
 	logLines = 10
 	// logLine is how many bytes of each line it holds, and checkOutput how many of
@@ -65,6 +68,8 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 				return nil
 			}
 			return a.unhealthy(ctx, name, err)
+		case fault.Is(err, fault.Invalid) && time.Since(started) >= inexecutable:
+			return a.unhealthy(ctx, name, err) // no later probe can succeed
 		case err != nil && past:
 			if failures++; failures >= health.Retries {
 				return a.unhealthy(ctx, name, fmt.Errorf("not healthy after %s and %d probes: %w",
@@ -92,8 +97,11 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 			return err
 		}
 		pause = min(pause+pause/2, time.Duration(health.Interval))
-		if len(checks) == 0 {
+		switch {
+		case len(checks) == 0:
 			pause = min(pause, watchPause) // this only checks whether it still runs
+		case fault.Is(err, fault.Invalid):
+			pause = min(pause, inexecutable/4)
 		}
 	}
 }
@@ -204,6 +212,9 @@ func (a *Node) execCheck(name string, command []string, timeout time.Duration) c
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		result, err := a.Runtime.Check(ctx, name, command)
+		if fault.Is(err, fault.Invalid) {
+			return fault.Of(err).WithHint("health.cmd runs inside the container: name a program that its image has, or check with http or tcp")
+		}
 		if err != nil {
 			return err
 		}

@@ -344,6 +344,28 @@ func TestRunContainerFailsForAnUnhealthyContainer(t *testing.T) {
 		require.Equal(t, fault.Unhealthy, f.Kind)
 		require.Contains(t, f.Message, "connection refused")
 	})
+	t.Run("one whose check the engine cannot execute, long before it must answer", func(t *testing.T) {
+		began := time.Now()
+		f := newHost(t).run(api(1, func(c *activities.ComponentSpec) {
+			c.Definition.Health.Cmd, c.Definition.Health.StartPeriod = []string{"/nosuchcommand"}, dur(time.Hour)
+		}))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "/nosuchcommand")
+		require.Contains(t, f.Hint, "name a program that its image has")
+		require.Less(t, time.Since(began), time.Minute)
+	})
+	t.Run("but not because its check is written by its own program", func(t *testing.T) {
+		h, asked := newHost(t), 0
+		h.engine.Program = func(cmd []string) runtime.FakeProgram {
+			missing := len(cmd) > 0 && cmd[0] == "/check"
+			if missing {
+				asked++
+			}
+			return runtime.FakeProgram{Missing: missing && asked < 3}
+		}
+		require.Nil(t, h.run(api(1, func(c *activities.ComponentSpec) { c.Definition.Health.Cmd = []string{"/check"} })))
+		require.Equal(t, 3, asked)
+	})
 	t.Run("but not because the engine is away: that is retried", func(t *testing.T) {
 		h := newHost(t)
 		h.engine.Before = func(method, name string) error {
