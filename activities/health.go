@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -145,6 +146,9 @@ func (a *Node) checks(c ComponentSpec, name string) []check {
 	health := c.Definition.Health
 	timeout := time.Duration(health.Timeout)
 	addresses := a.addresses(c)
+	if health.HTTP != "" || health.TCP {
+		addresses = slices.DeleteFunc(addresses, func(at address) bool { return !health.Port.Is(at.route, at.port) })
+	}
 	switch {
 	case len(health.Cmd) > 0:
 		return []check{a.execCheck(name, health.Cmd, timeout)}
@@ -227,8 +231,9 @@ func (a *Node) execCheck(name string, command []string, timeout time.Duration) c
 
 // address is where this host reaches a port of a container.
 type address struct {
-	dial string // "host:port"
-	port int    // the container's
+	route string // its name; "" for a port
+	dial  string // "host:port"
+	port  int    // the container's
 	// forwarded is set where the engine forwards the connection, and unset on the
 	// host's network, where the container accepts it itself.
 	forwarded bool
@@ -243,11 +248,11 @@ func (a *Node) addresses(c ComponentSpec) []address {
 		if r.Protocol == "udp" {
 			continue // whether it is open shows in no answer
 		}
-		found = append(found, address{dialable(a.Publish, r.HostPort), r.ContainerPort, forwarded})
+		found = append(found, address{r.Name, dialable(a.Publish, r.HostPort), r.ContainerPort, forwarded})
 	}
 	for _, p := range c.Definition.StaticPorts() {
 		if p.Protocol == "tcp" {
-			found = append(found, address{dialable(p.IP, p.Host), p.Container, forwarded})
+			found = append(found, address{"", dialable(p.IP, p.Host), p.Container, forwarded})
 		}
 	}
 	return found

@@ -295,6 +295,16 @@ func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 			route(c)
 			c.Definition.Health.TCP = true
 		}, []string{"10.0.0.7:20000→80"}},
+		"the named route for tcp": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Routes = append(c.Routes, activities.RouteSpec{Name: "metrics", HostPort: 20001, ContainerPort: 9100})
+			c.Definition.Health.TCP, c.Definition.Health.Port = true, "metrics"
+		}, []string{"10.0.0.7:20001→9100"}},
+		"a port of the container, for http too": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Ports = []string{"8080:80", "8081:9100"}
+			c.Definition.Health.HTTP, c.Definition.Health.Port = "/metrics", "9100"
+		}, []string{"http://127.0.0.1:8081/metrics"}},
 		"nothing where there is nothing to ask": {func(*activities.ComponentSpec) {}, nil},
 	}
 	for name, test := range tests {
