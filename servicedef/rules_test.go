@@ -111,7 +111,6 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a host with a port that is none", `# health`, "host = \"shop.example:0\"\nhttp = \"/\"", "components[0].health.host", "between 1 and 65535"},
 		{"a port to check that there is not", `# health`, "tcp = true\nport = 9100", "components[0].health.port", "has no route and no port of tcp \"9100\" in the container: it has "},
 		{"a port without a check that connects", `# health`, "port = \"rest\"", "components[0].health.port", "is for a health check over http or tcp"},
-		{"a port of udp", `# db`, "ports = [\"53:53\"]\n[components.health]\ntcp = true\nport = \"log\"\n[[components.routes]]\nname = \"log\"\nport = 514\nprotocol = \"udp\"", "components[1].health.port", "is of udp"},
 		{"a port that is neither a name nor a number", `# health`, "tcp = true\nport = true", "components[0].health.port", "the name of a route or a port of the container"},
 		{"a start_period of nothing", `# health`, `start_period = "0s"`, "components[0].health.start_period", "positive"},
 

@@ -2,9 +2,10 @@ package workflows
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -53,7 +54,7 @@ func memberNames(release fleet.Release) []string {
 
 // jobNames are the jobs of a release, sorted.
 func jobNames(release fleet.Release) []string {
-	return slices.Sorted(maps.Keys(release.Jobs))
+	return workflow.DeterministicKeys(release.Jobs)
 }
 
 // neverDeployed is the fault of a service that has no deployment.
