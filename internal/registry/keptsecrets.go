@@ -27,17 +27,17 @@ const keptSecrets = `
 // releases name nor the next deployment uses, and returns those that are kept.
 func commitSecrets(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) ([]fleet.SecretRef, error) {
 	rows, err := tx.Query(ctx, `
-		with last as (
+		with recent as (
 		    select d.definition
 		    from deployments d join services s on s.name = d.service
 		    where d.service = $1 and (d.outcome = 'succeeded' or d.number = s.release) and d.digests <> '{}'
 		    order by d.number desc limit $2
 		), named as (
 		    select v->>'name' as name, (v->>'version')::integer as version
-		    from last, jsonb_path_query(last.definition, '$.components[*].secret_versions.*') v
+		    from recent, jsonb_path_query(recent.definition, '$.components[*].secret_versions.*') v
 		    union
 		    select v->>'name', (v->>'version')::integer
-		    from last, jsonb_path_query(last.definition, '$.steps[*].secret_versions.*') v
+		    from recent, jsonb_path_query(recent.definition, '$.steps[*].secret_versions.*') v
 		), kept as (
 		    select v.name, v.version
 		    from secret_versions v join secrets s using (service, name)
