@@ -138,6 +138,10 @@ func Workflows() map[string]any {
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
 		workflows.AuditName:        workflows.Audit,
 		workflows.RecordAuditName:  workflows.RecordAudit,
+		workflows.SecretsName:      workflows.Secrets,
+		workflows.SetSecretName:    workflows.SetSecret,
+		workflows.RemoveSecretName: workflows.RemoveSecret,
+		workflows.EnvelopesName:    workflows.Envelopes,
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/secrets"
 )
 
 // audited is the table of the workflows that change something, each with the actions that
@@ -64,6 +66,16 @@ var audited = map[string]struct {
 			return fleet.Action{Verb: "job resume", Service: in.Service, Component: in.Job}
 		}
 		return fleet.Action{Verb: "job pause", Service: in.Service, Component: in.Job}
+	})},
+	SetSecretName: {[]string{"secret set", "secret rekey"}, about(func(in secrets.Addition) fleet.Action {
+		verb := "secret set"
+		if in.Rekey {
+			verb = "secret rekey"
+		}
+		return fleet.Action{Verb: verb, Service: in.Envelope.Service, Detail: fmt.Sprintf("%s, version %d", in.Envelope.Name, in.Envelope.Version)}
+	})},
+	RemoveSecretName: {[]string{"secret rm"}, about(func(in activities.RemoveSecretInput) fleet.Action {
+		return fleet.Action{Verb: "secret rm", Service: in.Service, Detail: in.Name}
 	})},
 	ExecName: {[]string{"exec"}, about(func(in ExecInput) fleet.Action {
 		return fleet.Action{Verb: "exec", Service: in.Service, Component: in.Component, Detail: program(in.Command)}

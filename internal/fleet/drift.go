@@ -53,6 +53,8 @@ const (
 	// was.
 	EventUnaudited DriftKind = "unaudited"
 	EventAudited   DriftKind = "audited"
+	// EventKeyChanged: a node announces another key for secrets than before.
+	EventKeyChanged DriftKind = "key-changed"
 )
 
 // Drift is one difference between a node and the releases.
