@@ -42,7 +42,7 @@ func ask(t *testing.T, p *parts.Podman, method, path, body string, answer any) i
 	require.NoError(t, err)
 	response, err := client.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	if answer != nil {
 		require.NoError(t, json.NewDecoder(response.Body).Decode(answer))
 	}
