@@ -64,6 +64,9 @@ type Node struct {
 	// TaskLogs keeps the output of tasks that have ended; nil keeps none.
 	TaskLogs TaskLogs
 
+	// Signatures checks those of images; nil where none are required.
+	Signatures Signatures
+
 	// Hosts keeps the names of components; nil for a node whose containers have none.
 	Hosts HostsFiles
 
@@ -80,6 +83,8 @@ type Builder struct {
 	// Logs is the directory that keeps whole build logs.
 	Logs     string
 	Insecure func(image string) bool
+	// Signer signs what was pushed; nil to sign nothing.
+	Signer Signer
 	// Sources reads the sources of builds.
 	Sources Sources
 	// Output returns where the output of an image's build is shown while it runs; nil for

@@ -34,6 +34,8 @@ type ComponentSpec struct {
 	// Spec is the value of the mcp.spec label.
 	Spec   string      `json:"spec"`
 	Routes []RouteSpec `json:"routes,omitempty"`
+	// Reconciled is set where the container replaces one of the release that is gone.
+	Reconciled bool `json:"reconciled,omitempty"`
 }
 
 // Container returns the name that the container gets at the cut-over.

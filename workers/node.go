@@ -39,6 +39,9 @@ type Node struct {
 	Insecure []string
 	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
+	// Signed maps image registries to the files of the public keys of which one must have
+	// signed their images; see signing.Requirements.
+	Signed map[string][]string
 	// MachineFile contains an identifier of this machine; it is created if it is
 	// missing. "" means the system's file, if it has one.
 	MachineFile string
@@ -51,6 +54,10 @@ type Node struct {
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	machine, err := r.machine(w.log)
+	if err != nil {
+		return err
+	}
+	signatures, err := r.signatures()
 	if err != nil {
 		return err
 	}
@@ -74,6 +81,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+
+		Signatures: signatures,
 	}
 	if r.Data != "" {
 		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}

@@ -40,6 +40,7 @@ func (c *Config) Validate() error {
 	for _, host := range c.ImageRegistry.Insecure {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must contain host:port as in an image's name, not %q", host)
 	}
+	v.signatures(c)
 	v.check(listens(c.Worker.Listen), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
 	v.edge(c.Edge)
 	v.alerts(c.Alerts)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -26,6 +27,8 @@ type request struct {
 	body   any // an io.Reader is sent unchanged, anything else as JSON
 	// extra is added to the time until podman's response begins.
 	extra time.Duration
+	// docker is set for a call of docker's API, which podman serves too.
+	docker bool
 }
 
 func get(path string, args ...string) request {
@@ -83,7 +86,11 @@ func (e *Engine) send(ctx context.Context, r request) (*bindings.APIResponse, er
 		return nil, err
 	}
 	watch := newWatch(ctx, r.call(), r.bound(), e.longest)
-	response, err := connection.DoRequest(watch.ctx, watch.request(body), r.method, r.path, r.query, r.header, r.args...)
+	do := connection.DoRequest
+	if r.docker {
+		do = dockerRequest(connection)
+	}
+	response, err := do(watch.ctx, watch.request(body), r.method, r.path, r.query, r.header, r.args...)
 	if err != nil {
 		defer watch.end()
 		return nil, watch.err(err)
@@ -121,8 +128,11 @@ func (e *Engine) open(ctx context.Context, r request) (io.ReadCloser, error) {
 // response has the status 200.
 type report struct {
 	Stream string // output
+	Status string // output, in docker's API
 	Error  string // of a push and a pull
-	Detail struct {
+	// ManifestDigest is what a push has sent.
+	ManifestDigest string
+	Detail         struct {
 		Message string
 	} `json:"errorDetail"` // of a build
 }
@@ -130,6 +140,12 @@ type report struct {
 // follow sends a request whose response is a stream of reports, and calls each
 // with the output in them.
 func (e *Engine) follow(ctx context.Context, r request, each func(output string)) error {
+	return e.reports(ctx, r, func(r report) { each(r.Stream) })
+}
+
+// reports sends a request whose response is a stream of reports, and calls each with
+// them.
+func (e *Engine) reports(ctx context.Context, r request, each func(report)) error {
 	body, err := e.open(ctx, r)
 	if err != nil {
 		return err
@@ -148,7 +164,27 @@ func (e *Engine) follow(ctx context.Context, r request, each func(output string)
 		case r.Error != "":
 			return errors.New(r.Error)
 		}
-		each(r.Stream)
+		each(r)
+	}
+}
+
+// dockerRequest sends a request to docker's API, which the bindings do not know.
+func dockerRequest(c *bindings.Connection) func(context.Context, io.Reader, string, string, url.Values, http.Header, ...string) (*bindings.APIResponse, error) {
+	return func(ctx context.Context, body io.Reader, method, path string, query url.Values, header http.Header, args ...string) (*bindings.APIResponse, error) {
+		escaped := make([]any, len(args))
+		for i, arg := range args {
+			escaped[i] = url.PathEscape(arg)
+		}
+		request, err := http.NewRequestWithContext(ctx, method, "http://d/v1.40"+fmt.Sprintf(path, escaped...)+"?"+query.Encode(), body)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(request.Header, header)
+		response, err := c.Client.Do(request)
+		if err != nil {
+			return nil, err
+		}
+		return &bindings.APIResponse{Response: response, Request: request}, nil
 	}
 }
 

@@ -69,6 +69,8 @@ var (
 	storeGone      = cause{text: "getting container from store", kind: fault.Internal, begins: true}
 	processGone    = cause{text: "no such process", kind: fault.Unavailable}
 	stepPrepared   = cause{text: "preparing container for next step", kind: fault.Unavailable}
+	// rejected is podman's own policy, policy.json, which refuses an image.
+	rejected = cause{text: "Source image rejected", kind: fault.Invalid}
 	// addingLayer is the part of a pull after the download.
 	addingLayer = cause{text: "adding layer with blob ", kind: fault.Internal, begins: true}
 )
@@ -231,7 +233,10 @@ func (c chain) ofRegistry() (fault.Kind, bool) {
 	if kind, found := c.kind(registryCauses); found {
 		return kind, true
 	}
-	return c.ofStatus()
+	if kind, found := c.ofStatus(); found {
+		return kind, true
+	}
+	return c.kind([]cause{rejected})
 }
 
 // diskIsFull matches an error of the kernel at the end of a chain, and what

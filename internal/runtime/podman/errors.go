@@ -56,6 +56,8 @@ func hintFor(err error) string {
 		return "raise memory: the container needs some MiB before its program starts"
 	case foreign:
 		return platformHint
+	case causes.has(rejected):
+		return "podman's own policy on this host, policy.json, refuses the image: sign it, or see what mcp node signatures prints there"
 	case causes.has(plainHTTP):
 		return "the image registry speaks plain http: list it as an insecure image registry"
 	}
