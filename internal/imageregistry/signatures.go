@@ -107,25 +107,31 @@ func (c *Client) instances(ctx context.Context, image string, ref name.Digest) (
 const signTries = 3
 
 func (c *Client) signOne(ctx context.Context, image string, ref name.Digest, signer *signing.Signer) (added int, err error) {
-	keys := []signing.PublicKey{signer.Public()}
+	keys, tag := []signing.PublicKey{signer.Public()}, signatureTag(ref)
 	for range signTries {
-		found, err := c.signatures(ctx, image, ref)
-		if err != nil {
-			return added, err
-		}
-		if _, err := signing.Check(ref, found.list, keys); err == nil {
-			return added, nil
-		}
-		made, err := signer.Sign(ref)
-		if err != nil {
-			return added, fault.Wrap(fault.Invalid, err, "sign image %s", image)
-		}
-		if err := c.attach(ctx, image, ref, found.image, made); err != nil {
+		signed := false
+		// One request, because what was read of the tag is read on while it is written.
+		err := c.ask(ctx, image, tag, func(options ...remote.Option) error {
+			found, err := read(tag, options)
+			if err != nil {
+				return err
+			}
+			if _, err := signing.Check(ref, found.list, keys); err == nil {
+				signed = true
+				return nil
+			}
+			made, err := signer.Sign(ref)
+			if err != nil {
+				return fault.Wrap(fault.Invalid, err, "sign image %s", image)
+			}
+			return attach(tag, found.image, made, options)
+		})
+		if err != nil || signed {
 			return added, err
 		}
 		added = 1
 	}
-	return added, fault.New(fault.Unavailable, "sign image %s: the image registry does not keep the signature, or others write to tag %s", image, signatureTag(ref).TagStr())
+	return added, fault.New(fault.Unavailable, "sign image %s: the image registry does not keep the signature, or others write to tag %s", image, tag.TagStr())
 }
 
 // signatureTag returns the tag under which cosign, podman and skopeo keep an image's
@@ -141,18 +147,10 @@ type kept struct {
 }
 
 // signatures reads the signatures of an image. None are no error.
-func (c *Client) signatures(ctx context.Context, image string, ref name.Digest) (kept, error) {
-	var found kept
+func (c *Client) signatures(ctx context.Context, image string, ref name.Digest) (found kept, err error) {
 	tag := signatureTag(ref)
-	err := c.ask(ctx, image, tag, func(options ...remote.Option) error {
-		answer, err := remote.Get(tag, options...)
-		if isNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		found, err = read(answer, tag, options)
+	err = c.ask(ctx, image, tag, func(options ...remote.Option) error {
+		found, err = read(tag, options)
 		return err
 	})
 	return found, err
@@ -163,8 +161,15 @@ func isNotFound(err error) bool {
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && aboutManifest(answer)
 }
 
-func read(answer *remote.Descriptor, tag name.Tag, options []remote.Option) (kept, error) {
+func read(tag name.Tag, options []remote.Option) (kept, error) {
 	found := kept{}
+	answer, err := remote.Get(tag, options...)
+	if isNotFound(err) {
+		return found, nil
+	}
+	if err != nil {
+		return found, err
+	}
 	if answer.MediaType != types.OCIManifestSchema1 || len(answer.Manifest) > maxManifest {
 		return found, fault.New(fault.Invalid, "%s does not hold signatures: it has %d bytes of type %s", tag, len(answer.Manifest), answer.MediaType)
 	}
@@ -214,7 +219,7 @@ func readPayload(ref name.Digest, options []remote.Option) ([]byte, error) {
 }
 
 // attach adds a signature to those of an image.
-func (c *Client) attach(ctx context.Context, image string, ref name.Digest, base v1.Image, s signing.Signature) error {
+func attach(tag name.Tag, base v1.Image, s signing.Signature, options []remote.Option) error {
 	if base == nil {
 		base = mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	}
@@ -222,14 +227,11 @@ func (c *Client) attach(ctx context.Context, image string, ref name.Digest, base
 		Layer:       static.NewLayer(s.Payload, signing.MediaType),
 		Annotations: map[string]string{signing.Annotation: s.Text},
 	})
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "add a signature to those of %s", image)
+	if err == nil {
+		err = remote.Write(tag, all, options...)
 	}
-	tag := signatureTag(ref)
-	return c.ask(ctx, image, tag, func(options ...remote.Option) error {
-		if err := remote.Write(tag, all, options...); err != nil {
-			return fmt.Errorf("push the signature %s: %w", tag, err)
-		}
-		return nil
-	})
+	if err != nil {
+		return fmt.Errorf("push the signature %s: %w", tag, err)
+	}
+	return nil
 }

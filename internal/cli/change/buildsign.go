@@ -40,8 +40,8 @@ and those that a new key signs too. The signature is stored beside the image, as
 cosign does it. An image that is given by its tag is signed as it is now: look at
 what you sign. A second signature by the same key is not added.
 
---new-key makes a key instead, encrypted by the passphrase in COSIGN_PASSWORD, which
-may be empty, and its public half, which nodes need.`,
+--new-key makes a key instead, encrypted by the passphrase in COSIGN_PASSWORD,
+which may be empty, and its public half, which nodes need.`,
 		Example: "  mcp build sign registry.example/postgres:17\n  mcp build sign --new-key cosign.key",
 		Args: session.Args(func(_ *cobra.Command, args []string) error {
 			switch {

@@ -28,11 +28,11 @@ func newSignatures(s *session.Session) *cobra.Command {
 		Use:   "signatures",
 		Short: "Print the files that make this host's podman check signatures itself",
 		Long: `Signatures runs on a node. Its worker checks the signatures that
-[image_registry.require_signature] in mcp.toml asks for. Podman can check them too,
-also when something else pulls an image, but takes that from files of its own, which
-no caller of its API can choose. This prints them: podman's policy with the
-requirements added, and a file that has podman look for cosign's signatures. Nothing
-is written. mcp doctor says whether they are in place.`,
+[image_registry.require_signature] in mcp.toml asks for. Podman can check them
+too, whatever pulls the image, but takes that from files of its own, which no
+caller of its API can choose. This prints them: podman's policy with the
+requirements added, and a file that has podman look for cosign's signatures.
+Nothing is written. mcp doctor says whether they are in place.`,
 		Example: "  mcp node signatures\n  mcp node signatures --json | jq -r '.[0].text' >/etc/containers/policy.json",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runSignatures(cmd.Context(), s, dir) },
