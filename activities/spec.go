@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -36,6 +37,9 @@ type ComponentSpec struct {
 	Routes []RouteSpec `json:"routes,omitempty"`
 	// Reconciled is set where the container replaces one of the release that is gone.
 	Reconciled bool `json:"reconciled,omitempty"`
+	// Envelopes are those of the versions of secrets that the definition names, for a step
+	// that creates the container.
+	Envelopes []secrets.Envelope `json:"envelopes,omitempty"`
 }
 
 // Container returns the name that the container gets at the cut-over.

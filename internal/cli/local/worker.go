@@ -181,6 +181,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 			Signed:      cfg.ImageRegistry.RequireSignature,
 			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
+			KeyFile: cfg.NodeKey(o.node), Signers: cfg.Node.Signers,
 		}
 	}
 	if o.builder != "" {
