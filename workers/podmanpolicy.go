@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -40,6 +41,9 @@ func PodmanFiles(ctx context.Context, socket string, signed map[string][]string,
 	}
 	registries := ""
 	if dir == "" {
+		if noSigstore() {
+			return nil, ErrNoSigstore
+		}
 		if dir, registries, err = podmanFolders(socket); err != nil {
 			return nil, err
 		}
@@ -72,6 +76,21 @@ func PodmanFiles(ctx context.Context, socket string, signed map[string][]string,
 	}
 	attachments.Current = bytes.Equal(current, []byte(attachments.Text))
 	return []PodmanFile{policy, attachments}, nil
+}
+
+// ErrNoSigstore means that this host's podman cannot check signatures.
+var ErrNoSigstore = fault.New(fault.Invalid, "this host's podman is built without the signatures of sigstore, as Debian's podman 4 is: under a policy that requires them it would refuse every image").
+	WithHint("leave podman's policy as it is: the node's worker checks signatures itself")
+
+// noSigstore reports whether the podman in PATH has the message of one without the code
+// for signatures. No call of its API says so.
+func noSigstore() bool {
+	path, err := exec.LookPath("podman")
+	if err != nil {
+		return false
+	}
+	program, err := os.ReadFile(path)
+	return err == nil && bytes.Contains(program, []byte(podman.NoSigstore))
 }
 
 // readFile returns nothing for a file that does not exist.

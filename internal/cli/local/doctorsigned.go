@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
@@ -17,6 +18,9 @@ func checkSigned(ctx context.Context, cfg *config.Config) []finding {
 		return nil
 	}
 	files, err := workers.PodmanFiles(ctx, cfg.Node.Socket, cfg.ImageRegistry.RequireSignature, "")
+	if errors.Is(err, workers.ErrNoSigstore) {
+		return []finding{ok(check, "the node's worker requires them; podman itself cannot, because it is built without")}
+	}
 	if err != nil {
 		return []finding{fail(check, exit.FaultOf(err))}
 	}

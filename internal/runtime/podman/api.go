@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings"
@@ -86,11 +86,10 @@ func (e *Engine) send(ctx context.Context, r request) (*bindings.APIResponse, er
 		return nil, err
 	}
 	watch := newWatch(ctx, r.call(), r.bound(), e.longest)
-	do := connection.DoRequest
 	if r.docker {
-		do = dockerRequest(connection)
+		connection = dockerConnection(connection)
 	}
-	response, err := do(watch.ctx, watch.request(body), r.method, r.path, r.query, r.header, r.args...)
+	response, err := connection.DoRequest(watch.ctx, watch.request(body), r.method, r.path, r.query, r.header, r.args...)
 	if err != nil {
 		defer watch.end()
 		return nil, watch.err(err)
@@ -168,24 +167,27 @@ func (e *Engine) reports(ctx context.Context, r request, each func(report)) erro
 	}
 }
 
-// dockerRequest sends a request to docker's API, which the bindings do not know.
-func dockerRequest(c *bindings.Connection) func(context.Context, io.Reader, string, string, url.Values, http.Header, ...string) (*bindings.APIResponse, error) {
-	return func(ctx context.Context, body io.Reader, method, path string, query url.Values, header http.Header, args ...string) (*bindings.APIResponse, error) {
-		escaped := make([]any, len(args))
-		for i, arg := range args {
-			escaped[i] = url.PathEscape(arg)
+// dockerConnection returns a connection for docker's API, which the bindings do not know.
+func dockerConnection(c *bindings.Connection) *bindings.Connection {
+	docker, httpClient := *c, *c.Client
+	httpClient.Transport = dockerPaths{httpClient.Transport}
+	docker.Client = &httpClient
+	return &docker
+}
+
+// dockerPaths sends requests to docker's paths instead of podman's.
+type dockerPaths struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (d dockerPaths) RoundTrip(r *http.Request) (*http.Response, error) {
+	const podmans, dockers = "/libpod/", "/v1.40/"
+	moved := r.Clone(r.Context())
+	for _, path := range []*string{&moved.URL.Path, &moved.URL.RawPath} {
+		if _, rest, found := strings.Cut(*path, podmans); found {
+			*path = dockers + rest
 		}
-		request, err := http.NewRequestWithContext(ctx, method, "http://d/v1.40"+fmt.Sprintf(path, escaped...)+"?"+query.Encode(), body)
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(request.Header, header)
-		response, err := c.Client.Do(request)
-		if err != nil {
-			return nil, err
-		}
-		return &bindings.APIResponse{Response: response, Request: request}, nil
 	}
+	return d.RoundTripper.RoundTrip(moved)
 }
 
 // filters returns the query for the items of a list that match every filter.

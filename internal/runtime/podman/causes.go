@@ -54,6 +54,10 @@ func (c chain) kind(causes []cause) (fault.Kind, bool) {
 	return fault.Internal, false
 }
 
+// NoSigstore is the message of a podman whose code for signatures its distribution has
+// removed. Under a policy that requires them it refuses every image.
+const NoSigstore = "Debian-local change: sigstore disabled"
+
 // The causes that have a hint, or are asked for by name.
 var (
 	noSecret       = cause{text: "no such secret", kind: fault.Invalid}
@@ -72,6 +76,9 @@ var (
 	stepPrepared   = cause{text: "preparing container for next step", kind: fault.Unavailable}
 	// rejected is podman's own policy, policy.json, which refuses an image.
 	rejected = cause{text: "Source image rejected", kind: fault.Invalid}
+	// withoutSigstore is how Debian's podman 4 refuses every signature: its code for them
+	// is removed.
+	withoutSigstore = cause{text: NoSigstore, kind: fault.Invalid, begins: true}
 	// addingLayer is the part of a pull after the download.
 	addingLayer = cause{text: "adding layer with blob ", kind: fault.Internal, begins: true}
 )
