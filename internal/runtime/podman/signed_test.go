@@ -138,7 +138,9 @@ func TestPodmanChecksWhatIsSigned(t *testing.T) {
 	t.Run("each image of a list is signed, because podman pulls one of them", func(t *testing.T) {
 		list := push("all", "linux/amd64", "linux/arm64")
 		require.False(t, accepted(list, bobFile))
-		sign(list, bob, 3)
+		added, err := registry.Sign(t.Context(), list, bob)
+		require.NoError(t, err)
+		require.Greater(t, added, 1, "the list and what is in it")
 		require.True(t, accepted(list, bobFile))
 		sign(list, bob, 0)
 	})
