@@ -11,6 +11,7 @@ import (
 	"github.com/mattn/go-shellwords"
 
 	"github.com/metacircular/mcp/internal/compose/source"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // convert takes over what the service has.
@@ -76,7 +77,7 @@ func (c *component) environment() {
 				continue
 			}
 		}
-		c.put("env", name, text, value, at)
+		c.put("env", name, servicedef.EscapeEnvValue(text), value, at)
 		if confidential.MatchString(name) && text != "" {
 			secret := name
 			if len(value.Variables) == 1 {
