@@ -24,15 +24,6 @@ func ParseAll(data []byte, file string) ([]*Service, error) {
 	return services, nil
 }
 
-// SecretInEnvironment returns the name of a secret of a service in an environment of that;
-// "" is none.
-func SecretInEnvironment(service, environment, secret string) string {
-	if environment == "" {
-		return secret
-	}
-	return overlay.Environment{Name: environment}.Named(service, secret)
-}
-
 // InEnvironment returns the name of a service in an environment; "" is none.
 func InEnvironment(service, environment string) string {
 	if environment == "" {
@@ -98,6 +89,7 @@ func (r *report) environments(base *Service, table map[string]any, found []overl
 	for _, e := range found {
 		inner := r.inside(e, table)
 		s := inner.definition(inner.merged.Table)
+		s.Environment = e.Name
 		inner.check(s, base.Name, e)
 		r.adopt(inner, r.problems[:own])
 		inherited.add(s, e.Name, inner.merged)
