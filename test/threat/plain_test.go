@@ -20,8 +20,11 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
+// tlsHandshake is the first byte of a connection with TLS.
+const tlsHandshake = 0x16
+
 // elsewhere is a server at an address of this host that is not one of loopback, as that
-// of another machine would be. It counts the connections that reach it.
+// of another machine would be. It counts the connections without TLS that reach it.
 type elsewhere struct {
 	host, port string
 	reached    atomic.Int32
@@ -50,7 +53,11 @@ func newElsewhere(t *testing.T) *elsewhere {
 			if err != nil {
 				return
 			}
-			e.reached.Add(1)
+			first := make([]byte, 1)
+			_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+			if n, _ := conn.Read(first); n == 0 || first[0] != tlsHandshake {
+				e.reached.Add(1)
+			}
 			_ = conn.Close()
 		}
 	}()
@@ -66,9 +73,9 @@ func (e *elsewhere) spellings() []string {
 	return spelled
 }
 
-// isName reports whether a host is a name, which has to be resolved.
+// isName reports whether a host is, or may be read as, a name, which has to be resolved.
 func isName(host string) bool {
-	return strings.ContainsAny(host, "abcdefghijklmnopqrstuvwxyz") && !strings.HasPrefix(host, "[")
+	return strings.ContainsAny(host, "abcdefghijklmnopqrstuvwxyz@") && !strings.HasPrefix(host, "[")
 }
 
 // TestPlain gives addresses of another machine, in hostile spellings, to everything that
