@@ -152,6 +152,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.AccessLogName:    workflows.AccessLog,
 		workflows.BuildLogName:     workflows.BuildLog,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		workflows.RotateSecretName: workflows.RotateSecret,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

@@ -28,6 +28,12 @@ func (s *harness) registerSecrets() {
 		}
 		return result, s.call(ctx, strings.Join(names, ","))
 	}, activity.RegisterOptions{Name: "LoadEnvelopes"})
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in secrets.Addition) error {
+		return s.call(ctx, in.Envelope.Ref.String())
+	}, activity.RegisterOptions{Name: "AddSecret"})
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.WithdrawSecretInput) error {
+		return s.call(ctx, in.Ref.String())
+	}, activity.RegisterOptions{Name: "WithdrawSecret"})
 	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.PruneSecretsInput) (activities.PruneSecretsResult, error) {
 		return activities.PruneSecretsResult{}, s.call(ctx, activity.GetInfo(ctx).TaskQueue+" "+strings.Join(in.Keep, ","))
 	}, activity.RegisterOptions{Name: "PruneSecrets"})
