@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -36,13 +37,16 @@ type Rotation struct {
 	Deployment int `json:"deployment,omitempty"`
 	// Components are those that got it.
 	Components []string `json:"components,omitempty"`
+	// Healthy is set when all that has the secret runs with the new version, and is healthy.
+	Healthy bool `json:"healthy"`
+	// Revoking is set while it waits for the old value to be revoked.
+	Revoking bool `json:"revoking,omitempty"`
 	// Revoked is set where the command has revoked the old value.
 	Revoked bool `json:"revoked"`
 }
 
-// PhaseRevoking is the MemoPhase of a rotation whose new version is healthy everywhere,
-// and whose old value is to be revoked.
-const PhaseRevoking = "revoking"
+// QueryRotation returns the Rotation of a rotation that is under way.
+const QueryRotation = "rotation"
 
 // SignalRevoked ends a rotation whose old value has been revoked.
 const SignalRevoked = "revoked"
@@ -61,6 +65,9 @@ func RotateSecret(ctx workflow.Context, in RotateSecretInput) (*Rotation, error)
 	}
 	ref := in.Envelope.Ref
 	r := &Rotation{Service: ref.Service, Name: ref.Name, Version: ref.Version, Former: in.Former}
+	if err := workflow.SetQueryHandler(ctx, QueryRotation, func() (Rotation, error) { return *r, nil }); err != nil {
+		return nil, err
+	}
 	if err := sendControl(ctx, "record "+ref.String(), in.Deadline, control.AddSecret, in.Addition); err != nil {
 		return nil, rotationFailure(err, *r)
 	}
@@ -68,20 +75,21 @@ func RotateSecret(ctx workflow.Context, in RotateSecretInput) (*Rotation, error)
 	if err != nil {
 		return nil, r.withdraw(ctx, ref, err)
 	}
-	r.Deployment = result.Deployment
+	r.Deployment, r.Healthy = result.Deployment, true
 	for _, c := range result.Components {
-		r.Components = append(r.Components, c.Name)
+		if c.Action != plan.Keep {
+			r.Components = append(r.Components, c.Name)
+		}
 	}
 	if !in.Revoke {
 		return r, nil
 	}
-	if err := workflow.UpsertMemo(ctx, map[string]any{MemoPhase: PhaseRevoking}); err != nil {
-		return nil, err
-	}
+	r.Revoking = true
 	received, _ := workflow.GetSignalChannel(ctx, SignalRevoked).ReceiveWithTimeout(ctx, revokePatience, nil)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	r.Revoking = false
 	if r.Revoked = received; received {
 		return r, nil
 	}

@@ -44,7 +44,7 @@ func TestARotationDeploysWhatHasTheSecret(t *testing.T) {
 	s, in := rotation(t, false)
 	r, err := s.rotate(t, in)
 	require.NoError(t, err)
-	require.Equal(t, workflows.Rotation{Service: "shop", Name: "db", Version: 7, Former: 6, Deployment: 8, Components: []string{"api", "web"}}, r)
+	require.Equal(t, workflows.Rotation{Service: "shop", Name: "db", Version: 7, Former: 6, Deployment: 8, Components: []string{"api"}, Healthy: true}, r)
 	require.Len(t, s.ran, 1)
 	require.Equal(t, 7, s.ran[0].Envelopes[0].Version)
 	require.Equal(t, "AddSecret shop/db v7", s.changes()[0])
@@ -56,6 +56,11 @@ func TestARotationWaitsUntilTheOldValueIsRevoked(t *testing.T) {
 	s, in := rotation(t, true)
 	s.env.RegisterDelayedCallback(func() {
 		require.Contains(t, s.changes(), "CommitRelease api/8,web/7", "all are healthy")
+		state, err := s.env.QueryWorkflow(workflows.QueryRotation)
+		require.NoError(t, err)
+		var r workflows.Rotation
+		require.NoError(t, state.Get(&r))
+		require.True(t, r.Revoking)
 		s.env.SignalWorkflow(workflows.SignalRevoked, nil)
 	}, time.Hour)
 	began := s.env.Now()

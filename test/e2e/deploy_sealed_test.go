@@ -128,3 +128,56 @@ func TestASecretGoesWithItsRelease(t *testing.T) {
 	require.Empty(t, w.kept("vaulted"))
 	require.Equal(t, "0", strings.TrimSpace(w.sql("select count(*) from secret_versions where service = 'vaulted'")))
 }
+
+// TestARotationRevokesWhenEverythingIsHealthy rotates a secret: with a value that the
+// program does not survive, with a command to revoke the old one that fails, and again.
+func TestARotationRevokesWhenEverythingIsHealthy(t *testing.T) {
+	t.Parallel()
+	w := sealing(t)
+	revoked := filepath.Join(w.dir, "revoked")
+	revoke := fmt.Sprintf("echo $MCP_SECRET $MCP_VERSION $MCP_FORMER_VERSION >> %s; test -e %s.ok", revoked, revoked)
+	w.source("v1", "")
+	w.define("rotated", w.service("rotated", "v1", "env = { VERSION = \"{secret:db}\", MODE = \"{secret:mode}\" }"))
+	t.Cleanup(func() { w.mcp("undeploy", "rotated", "-y", "--purge") })
+	w.set("rotated/db", "one")
+	w.set("rotated/mode", "serve")
+	port := w.deploy("rotated").Components[0].Ports["http"]
+
+	r := w.mcp("secret", "rotate", "rotated/mode", "--exec", "echo exit", "--revoke", revoke)
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "rotated/mode is not rotated, and nothing is revoked")
+	require.NoFileExists(t, revoked)
+	require.Equal(t, "one", w.fetchAgain(port))
+	require.Equal(t, workflows.Unchanged, w.deploy("rotated").Outcome, "the next deploy has the old value")
+
+	r = w.mcp("secret", "rotate", "rotated/db", "--exec", "echo one", "--revoke", revoke)
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "nothing is rotated, and nothing revoked")
+
+	r = w.mcp("secret", "rotate", "rotated/db", "--exec", "echo two", "--revoke", revoke)
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "the command of --revoke has failed")
+	require.Equal(t, "two", w.fetch(w.routePort("rotated")))
+	text, err := os.ReadFile(revoked)
+	require.NoError(t, err)
+	require.Equal(t, "rotated/db 2 1\n", string(text))
+
+	r = w.mcp("secret", "rotate", "rotated/db")
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "version 1 has not been revoked yet")
+
+	require.NoError(t, os.WriteFile(revoked+".ok", nil, 0o600))
+	r = w.mcp("secret", "rotate", "rotated/db", "--exec", "echo three", "--revoke", revoke, "--json")
+	require.Zero(t, r.code, r)
+	require.Contains(t, r.stderr, "no new value is taken")
+	var done workflows.Rotation
+	r.decode(t, &done)
+	require.Equal(t, workflows.Rotation{
+		Service: "rotated", Name: "db", Version: 2, Former: 1, Deployment: done.Deployment, Components: []string{"app"}, Healthy: true, Revoked: true,
+	}, done)
+	require.Equal(t, "two", w.fetch(w.routePort("rotated")))
+
+	r = w.mcp("rollback", "rotated", "--wait", "--json")
+	require.Zero(t, r.code, r)
+	require.Equal(t, "one", w.fetch(w.routePort("rotated")), "a rollback goes back across the rotation")
+}
