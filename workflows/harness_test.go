@@ -318,6 +318,9 @@ func (s *harness) register() {
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
+		s.mu.Lock()
+		s.ran = append(s.ran, in.Sealed...)
+		s.mu.Unlock()
 		renames := []string{}
 		for _, r := range in.Rename {
 			renames = append(renames, fmt.Sprintf("{%s %s}", r.From, r.To))

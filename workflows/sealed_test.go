@@ -232,3 +232,21 @@ func TestAnUndeployLeavesNoSecretOnANode(t *testing.T) {
 	changes := s.changes()
 	require.Contains(t, changes, "PruneSecrets node-rift")
 }
+
+func TestANodeThatHasBootedGetsTheSecretsOfItsContainersAgain(t *testing.T) {
+	s := newHarness(t)
+	in := at(sealedShop(), 6)
+	for i := range in.Definition.Components {
+		in.Definition.Components[i].Restart = "always"
+	}
+	s.released(in)
+	s.release.Secrets = map[string]fleet.KeptSecret{"db": kept(7)}
+	for i := range s.nodes["rift"] {
+		s.nodes["rift"][i].Running = false
+	}
+	s.revive(t, "shop")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Len(t, s.ran, 1)
+	require.Equal(t, "api", s.ran[0].Definition.Name)
+	require.Equal(t, 6, s.ran[0].Envelopes[0].Version)
+}
