@@ -80,6 +80,8 @@ type harness struct {
 	given *servicedef.Service
 	// adopted are the ids of adopted containers that each step on a node was given.
 	adopted map[string][]string
+	// serving are the containers that a Restore waited for, and their first ports.
+	serving []string
 	// known are the records to forget; purged is set where an attempt whose answer was
 	// lost has forgotten them.
 	known  fleet.Forgotten
@@ -320,6 +322,11 @@ func (s *harness) register() {
 		s.recordAdopted("Restore", in.Adopted)
 		s.mu.Lock()
 		s.ran = append(s.ran, in.Sealed...)
+		for _, c := range in.Serving {
+			for _, r := range c.Routes {
+				s.serving = append(s.serving, fmt.Sprintf("%s:%d", c.Container(), r.HostPort))
+			}
+		}
 		s.mu.Unlock()
 		renames := []string{}
 		for _, r := range in.Rename {
