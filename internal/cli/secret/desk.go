@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -29,6 +30,20 @@ type desk struct {
 	client client.Client
 	key    secrets.SigningKey
 	pins   keys.Pins
+	said   map[string]bool // what was said, to say it once
+}
+
+// once says what holds for several secrets.
+func (d *desk) once(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if d.said[text] {
+		return
+	}
+	if d.said == nil {
+		d.said = map[string]bool{}
+	}
+	d.said[text] = true
+	d.Say("%s", text)
 }
 
 // open connects, and reads the keys.
@@ -86,9 +101,9 @@ func (d *desk) consumersOf(service, name string, release *fleet.Release) (consum
 	if err != nil {
 		return consumers{}, err
 	}
-	from := "its definition"
+	from := "definition"
 	if definition == nil && release != nil && release.Definition != nil {
-		definition, from = release.Definition, "its release"
+		definition, from = release.Definition, "release"
 	}
 	if definition == nil {
 		return consumers{}, nowhere(service, missing)
@@ -159,7 +174,7 @@ func (d *desk) recipients(nodes []string, known []fleet.NodeRecord) ([]secrets.R
 			fresh[name] = key
 		}
 		if !slices.Contains(node.Signers, d.key.Signer().String()) {
-			d.Say("node %s does not take secrets that you sign: add to [node] in its mcp.toml, and restart its worker:\n  %s", name, signersLine(append(node.Signers, d.key.Signer().String())))
+			d.once("node %s does not take secrets that you sign: add to [node] in its mcp.toml, and restart its worker:\n  %s", name, signersLine(append(node.Signers, d.key.Signer().String())))
 		}
 		to = append(to, secrets.Recipient{Name: name, Key: key})
 	}
@@ -178,7 +193,7 @@ func (d *desk) recipients(nodes []string, known []fleet.NodeRecord) ([]secrets.R
 // warnOfRecovery says that values can be lost, where that is so.
 func (d *desk) warnOfRecovery(nodes []string) {
 	if len(d.pins.Recovery) == 0 {
-		d.Say("there is no recovery key: with %s the values are lost; make one, and keep it elsewhere: mcp secret keygen FILE", strings.Join(nodes, " and "))
+		d.once("there is no recovery key: with %s the values are lost; make one, and keep it elsewhere: mcp secret keygen FILE", strings.Join(nodes, " and "))
 	}
 }
 

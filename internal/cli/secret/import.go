@@ -27,11 +27,11 @@ func newImport(s *session.Session, deploy Deploy) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import SERVICE ENV-FILE",
 		Short: "Set a secret for each variable of a .env file",
-		Long: `Import sets a secret for each line NAME=VALUE of a file, as mcp secret set does: the
-secret has the name of the variable. Values that are empty are left out. It prints
-the line for the components of the definition that gives them the variables. What
-has the value already is not changed. The file is in the notation of env_file, as
-Compose has it; remove it afterwards.`,
+		Long: `Import sets a secret for each line NAME=VALUE of a file, as mcp secret set does:
+the secret has the name of the variable. Values that are empty are left out. It
+prints the line for the components of the definition that gives them the
+variables. What has the value already is not changed. The file is in the notation
+of env_file, as Compose has it; remove it afterwards.`,
 		Example: "  mcp secret import shop .env\n  mcp secret import shop .env --only DATABASE_URL,SMTP_PASSWORD",
 		Args:    session.Args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,13 +65,14 @@ func runImport(ctx context.Context, s *session.Session, service, path string, o 
 			s.Say("%s has no value in %s: it is left out", name, path)
 			continue
 		}
-		to, err := d.recipientsOf(service, name, o.nodes, found)
+		secret := inEnvironment(s, service, name)
+		to, err := d.recipientsOf(service, secret, o.nodes, found)
 		if err != nil {
 			return err
 		}
-		result, err := d.store(ctx, service, name, []byte(values[name]), to, found)
+		result, err := d.store(ctx, service, secret, []byte(values[name]), to, found)
 		if err != nil {
-			return fault.Wrap(fault.Of(err).Kind, err, "set %s/%s; those before it are set", service, name)
+			return fault.Wrap(fault.Of(err).Kind, err, "set %s/%s; those before it are set", service, secret)
 		}
 		results, set = append(results, result), append(set, name)
 		if !s.JSON || o.deploy {

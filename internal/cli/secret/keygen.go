@@ -32,8 +32,8 @@ func newKeygen(s *session.Session) *cobra.Command {
 		Short: "Make a recovery key, which can open every value that is set from then on",
 		Long: `Keygen makes a key, writes its private half to a file that only you can read, and
 its public half to mcp.keys.toml, under [recovery]. Every value that is set from
-then on is sealed to it, too. With the file, mcp secret rekey seals the values of a
-service to other nodes, when nodes are lost or new.
+then on is sealed to it, too. With the file, mcp secret rekey seals the values of
+a service to other nodes, when nodes are lost or new.
 
 Keep the file where the nodes and their backups are not: in a password manager, or
 on paper. The key is one of age (age-encryption.org), and age-keygen makes such
@@ -89,9 +89,9 @@ func newSigner(s *session.Session) *cobra.Command {
 		Use:   "signer",
 		Short: "Print the line by which a node takes the secrets that you sign",
 		Long: `Signer prints a line for [node] in the mcp.toml of a node. A node opens only values
-that are signed with a key which its own configuration lists: anybody could seal a
-value to its public key. Where several operators set secrets, the line has the key of
-each. Restart the node's worker after a change.`,
+that are signed with a key which its own configuration lists: its public key alone
+would let anybody seal a value to it. Where several operators set secrets, the line
+has the key of each. Restart the node's worker after a change.`,
 		Example: "  mcp secret signer",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {

@@ -36,8 +36,8 @@ func newList(s *session.Session) *cobra.Command {
 		Use:   "list [SERVICE]",
 		Short: "List secrets, without their values",
 		Long: `List shows the secrets that mcp manages, of one service or of all: the newest
-version of each, who has set it, and to whom it is sealed. Secrets that were made with
-podman on a node are not among them. No command shows a value.`,
+version of each, who has set it, and to whom it is sealed. Secrets that were made
+with podman on a node are not among them. No command shows a value.`,
 		Example: "  mcp secret list\n  mcp secret list shop",
 		Args:    session.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -114,13 +114,13 @@ type shown struct {
 
 // shownVersion is one version of a secret.
 type shownVersion struct {
-	Version    int            `json:"version"`
-	At         time.Time      `json:"at"`
-	Rekeyed    time.Time      `json:"rekeyed,omitzero"`
-	Who        string         `json:"who"`
-	From       string         `json:"from"`
-	Signer     secrets.Signer `json:"signer"`
-	Recipients []recipient    `json:"recipients"`
+	Version    int         `json:"version"`
+	At         time.Time   `json:"at"`
+	Rekeyed    time.Time   `json:"rekeyed,omitzero"`
+	Who        string      `json:"who"`
+	From       string      `json:"from"`
+	Signer     string      `json:"signer"`
+	Recipients []recipient `json:"recipients"`
 	sealed     []secrets.Recipient
 }
 
@@ -128,9 +128,9 @@ func newShow(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show SERVICE/NAME",
 		Short: "Show the versions of a secret, without their values",
-		Long: `Show prints each version of a secret that is kept: when it was set, by whom and from
-which host, who has signed it, and to whom it is sealed. It shows no value: only the
-nodes and the recovery keys can open one.`,
+		Long: `Show prints each version of a secret that is kept: when it was set, by whom and
+from which host, who has signed it, and to whom it is sealed. It shows no value:
+only the nodes and the recovery keys can open one.`,
 		Example: "  mcp secret show shop/db",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runShow(cmd.Context(), s, args[0]) },
@@ -138,7 +138,7 @@ nodes and the recovery keys can open one.`,
 }
 
 func runShow(ctx context.Context, s *session.Session, target string) error {
-	service, name, err := parse(target)
+	service, name, err := parse(s, target)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func runShow(ctx context.Context, s *session.Session, target string) error {
 		}
 	}
 	for _, v := range secret.Versions {
-		result.Versions = append(result.Versions, shownVersion{v.Version, v.At, v.Rekeyed, v.Who, v.From, v.Signer, recipientsShown(v.Recipients), v.Recipients})
+		result.Versions = append(result.Versions, shownVersion{v.Version, v.At, v.Rekeyed, v.Who, v.From, v.Signer.String(), recipientsShown(v.Recipients), v.Recipients})
 	}
 	if s.JSON {
 		s.PrintJSON(result)

@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,15 +28,15 @@ func newRekey(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rekey SERVICE --identity FILE",
 		Short: "Seal the secrets of a service again, to the nodes that need them now",
-		Long: `Rekey opens every version of the secrets of a service that is kept, with a recovery
-key, and seals it again to the nodes that need it now, with the keys that are pinned
-now: after a component has moved to another node, after a node was lost or set up
-again, and after a recovery key has changed. The values and the numbers of their
-versions stay, so that no container is replaced.
+		Long: `Rekey opens every version of the secrets of a service that is kept, with a
+recovery key, and seals it again to the nodes that need it now, with the keys that
+are pinned now: after a component has moved to another node, after a node was lost
+or set up again, and after a recovery key has changed. The values and the numbers
+of their versions stay, so that no container is replaced.
 
 It takes only what is signed by you or by a --signer: otherwise, a value that was
-planted in Postgres would bear your signature afterwards. Without a recovery key set
-the values again: mcp secret set seals a value that is known to others, too.`,
+planted in Postgres would bear your signature afterwards. Without a recovery key
+set the values again, with mcp secret set.`,
 		Example: "  mcp secret rekey shop --identity recovery.key",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runRekey(cmd.Context(), s, args[0], o) },
@@ -70,16 +71,16 @@ func runRekey(ctx context.Context, s *session.Session, service string, o rekeyOp
 		return err
 	}
 	r := rekeying{desk: d, opener: secrets.Opener{Identity: identity, Signers: append(signers, d.key.Signer())}, found: found, nodes: o.nodes}
-	results := []changed{}
+	results, failed := []changed{}, error(nil)
 	for _, secret := range found.Secrets {
 		if secret.Removed {
 			continue
 		}
 		done, err := r.rekey(ctx, secret)
-		results = append(results, done...)
-		if err != nil {
-			return err
-		}
+		results, failed = append(results, done...), cmp.Or(failed, err)
+	}
+	if failed != nil {
+		return failed
 	}
 	if len(results) == 0 {
 		return exit.Usage(fault.New(fault.NotFound, "%s has no secrets that mcp manages", service).WithHint("list all: mcp secret list"))
@@ -111,7 +112,8 @@ type rekeying struct {
 }
 
 // rekey seals each version of a secret again that is not sealed to the same recipients,
-// and returns what became of each.
+// and returns what became of each. A former version that the key cannot open stays as it
+// is; the newest one that it cannot is an error.
 func (r rekeying) rekey(ctx context.Context, secret secrets.Secret) ([]changed, error) {
 	to, err := r.recipientsOf(secret.Service, secret.Name, r.nodes, r.found)
 	if err != nil {
@@ -123,12 +125,18 @@ func (r rekeying) rekey(ctx context.Context, secret secrets.Secret) ([]changed, 
 		outcome := resealed
 		if secrets.SameRecipients(v.Recipients, to) {
 			outcome = unchanged
-		} else if err := r.again(ctx, ref, to); err != nil {
+		} else if err := r.again(ctx, ref, to); err != nil && (v.Version == secret.Newest || !fault.Is(err, fault.Unauthorized)) {
 			return results, err
+		} else if err != nil {
+			r.Say("%s stays as it is: %s", ref, exit.FaultOf(err).Message)
+			outcome = left
 		}
 		result := changed{ref.Service, ref.Name, ref.Version, outcome, recipientsShown(to)}
+		if outcome == left {
+			result.Recipients = recipientsShown(v.Recipients)
+		}
 		results = append(results, result)
-		if !r.JSON {
+		if !r.JSON && outcome != left {
 			_, _ = fmt.Fprintln(r.Stdout, rekeyed(result))
 		}
 	}

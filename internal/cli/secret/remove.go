@@ -26,12 +26,12 @@ func newRemove(s *session.Session) *cobra.Command {
 		Use:   "rm SERVICE/NAME",
 		Short: "Remove a secret with all its versions",
 		Long: `Rm removes every version of a secret that mcp manages. It is refused while the
-release of the service uses the secret. A release that used it cannot be rolled back
-to any more. Where the value was known to others, revoke it where it is checked, too:
-a node, and a backup of Postgres with a key, may have it still.
+release of the service uses the secret. A release that used it cannot be rolled
+back to any more. Where the value was known to others, revoke it where it is
+checked, too: a node, and a backup of Postgres with a key, may have it still.
 
-The numbers of its versions are not used again. Afterwards a secret of that name in
-the definition is one that was made with podman on the node.`,
+The numbers of its versions are not used again. Afterwards a secret of that name
+in the definition is one that was made with podman on the node.`,
 		Example: "  mcp secret rm shop/db",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runRemove(cmd.Context(), s, args[0], yes) },
@@ -41,7 +41,7 @@ the definition is one that was made with podman on the node.`,
 }
 
 func runRemove(ctx context.Context, s *session.Session, target string, yes bool) error {
-	service, name, err := parse(target)
+	service, name, err := parse(s, target)
 	if err != nil {
 		return err
 	}
@@ -62,11 +62,13 @@ func runRemove(ctx context.Context, s *session.Session, target string, yes bool)
 		fmt.Sprintf("%s of %s", ui.Counted(len(secret.Versions), "version"), target),
 		"the rollback to releases that used it",
 	}
+	target = service + "/" + name
 	if err := s.Confirm(ctx, "secret rm "+target, losses, yes); err != nil {
 		return err
 	}
 	var result activities.RemoveSecretResult
 	in := activities.RemoveSecretInput{Service: service, Name: name}
+	in.Who, in.From = s.Identity()
 	if err := s.Read(ctx, c, "secret rm", workflows.RemoveSecretName, in, &result, session.ChangingSecret(service, name, "rm")); err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ type changed struct {
 	Service string `json:"service"`
 	Name    string `json:"name"`
 	Version int    `json:"version"`
-	// Outcome is "new" for a new version, "unchanged", or "resealed" for the same value
-	// with other recipients.
+	// Outcome is "new" for a new version, "unchanged", "resealed" for the same value with
+	// other recipients, or "left" for a former one that the key of rekey cannot open.
 	Outcome    string      `json:"outcome"`
 	Recipients []recipient `json:"recipients"`
 }
@@ -37,6 +37,7 @@ const (
 	isNew     = "new"
 	unchanged = "unchanged"
 	resealed  = "resealed"
+	left      = "left"
 )
 
 type setOptions struct {
@@ -57,16 +58,17 @@ the containers, and --deploy is that deploy. The value that the newest version
 has already makes no new one.
 
 The value is what standard input has, what a file has (--file), or what a command
-prints (--exec), which runs in a shell. At a terminal set asks, and does not show
-it. A single line from standard input or a command is taken without the newline at
-its end; several lines, and a file, are taken as they are.
+prints, which runs in a shell (--exec "op read op://shop/db/password"). At a
+terminal set asks, and does not show it. A single line from standard input or a
+command is taken without the newline at its end; several lines, and a file, are
+taken as they are.
 
 The nodes are those of the components, jobs and steps that name the secret in the
 service's definition, or else in its release; where none does, all nodes of the
-service. Their keys are pinned in mcp.keys.toml, beside the services directory, when
-they are first used; a node with another key is refused.`,
+service. Their keys are pinned in mcp.keys.toml, beside the services directory,
+when they are first used; a node with another key is refused.`,
 		Example: "  mcp secret set shop/db\n  pass show shop/db | mcp secret set shop/db --deploy\n" +
-			"  mcp secret set shop/tls-key --file tls.key\n  mcp secret set shop/db --exec 'op read op://shop/db/password'",
+			"  mcp secret set shop/tls-key --file tls.key\n  mcp secret set shop/db --exec ./read-password",
 		Args: session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return runSet(cmd.Context(), s, args[0], o, deploy) },
 	}
@@ -79,10 +81,11 @@ they are first used; a node with another key is refused.`,
 }
 
 func runSet(ctx context.Context, s *session.Session, target string, o setOptions, deploy Deploy) error {
-	service, name, err := parse(target)
+	service, name, err := parse(s, target)
 	if err != nil {
 		return err
 	}
+	target = service + "/" + name
 	d, err := open(ctx, s)
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func (d *desk) recipientsOf(service, name string, nodes []string, found workflow
 			return nil, err
 		}
 		if nodes = needed.nodes; !needed.named {
-			d.Say("nothing in %s of %s names %s yet: it is sealed to all nodes of %s, %s", strings.TrimPrefix(needed.from, "its "), service, name, service, strings.Join(nodes, ", "))
+			d.Say("nothing in the %s of %s names %s yet: it is sealed to all its nodes, %s", needed.from, service, name, strings.Join(nodes, ", "))
 		}
 	}
 	to, err := d.recipients(nodes, found.Nodes)
