@@ -59,10 +59,11 @@ rotation whose old value was revoked by hand. Without --revoke nothing is revoke
 }
 
 func runRotate(ctx context.Context, s *session.Session, target string, o rotateOptions) error {
-	service, name, err := parse(target)
+	service, name, err := parse(s, target)
 	if err != nil {
 		return err
 	}
+	target = service + "/" + name
 	d, err := open(ctx, s)
 	if err != nil {
 		return err
