@@ -155,6 +155,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.BuildLogName:     workflows.BuildLog,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
 		workflows.RotateSecretName: workflows.RotateSecret,
+		workflows.RecordAuditName:  workflows.RecordAudit,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
