@@ -24,15 +24,6 @@ func ParseAll(data []byte, file string) ([]*Service, error) {
 	return services, nil
 }
 
-// SecretInEnvironment returns the name of a secret of a service in an environment of that;
-// "" is none.
-func SecretInEnvironment(service, environment, secret string) string {
-	if environment == "" {
-		return secret
-	}
-	return overlay.Environment{Name: environment}.Named(service, secret)
-}
-
 // InEnvironment returns the name of a service in an environment; "" is none.
 func InEnvironment(service, environment string) string {
 	if environment == "" {

@@ -139,7 +139,10 @@ func (s *Store) Secrets(ctx context.Context, service string) ([]secrets.Secret, 
 		if err != nil {
 			return err
 		}
-		return addVersions(rows, found)
+		if err := addVersions(rows, found); err != nil || service == "" {
+			return err
+		}
+		return addReleases(ctx, tx, service, found)
 	}, "read the secrets of %s", service)
 	return found, err
 }
@@ -158,6 +161,38 @@ func addVersions(rows pgx.Rows, found []secrets.Secret) error {
 		}
 		v.Recipients, v.Mark = slices.Clone(v.Recipients), bytes.Clone(v.Mark)
 		found[at].Versions = append(found[at].Versions, v)
+		return nil
+	})
+	return err
+}
+
+// addReleases adds to the versions of a service's secrets the releases that name them.
+func addReleases(ctx context.Context, tx pgx.Tx, service string, found []secrets.Secret) error {
+	rows, err := tx.Query(ctx, `
+		with releases as (
+		    select d.number, d.definition from deployments d join services s on s.name = d.service
+		    where d.service = $1 and (d.outcome = 'succeeded' or d.number = s.release)
+		), named as (
+		    select number, jsonb_path_query(definition, '$.components[*].secret_versions.*') as v from releases
+		    union all
+		    select number, jsonb_path_query(definition, '$.steps[*].secret_versions.*') from releases
+		)
+		select v->>'name', (v->>'version')::integer, array_agg(distinct number order by number desc)
+		from named group by 1, 2`, service)
+	if err != nil {
+		return err
+	}
+	var name string
+	var version int
+	var numbers []int
+	_, err = pgx.ForEachRow(rows, []any{&name, &version, &numbers}, func() error {
+		for i := range found {
+			for j := range found[i].Versions {
+				if v := &found[i].Versions[j]; found[i].Name == name && v.Version == version {
+					v.Releases = slices.Clone(numbers)
+				}
+			}
+		}
 		return nil
 	})
 	return err

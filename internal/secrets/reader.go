@@ -71,12 +71,6 @@ func opened(by *seal.Identity, want Ref, e Envelope) ([]byte, error) {
 	return value, CheckValue(want, value)
 }
 
-// Untrusted is the error of a signer whom the node does not trust.
-func (r Reader) Untrusted(signer string) *fault.Error {
-	return fault.New(fault.Unauthorized, "node %s does not trust its signer %.80s", r.Node, signer).
-		WithHint("if that is what mcp secret signer prints for its operator, add it to [node] signers in the mcp.toml of %s, and restart its worker", r.Node)
-}
-
 // Opener opens envelopes with a recovery key.
 type Opener struct {
 	Identity *seal.Identity
@@ -104,6 +98,12 @@ func (o Opener) Open(want Ref, e Envelope) ([]byte, error) {
 			WithHint("use the recovery key that it was sealed to (mcp secret show %s/%s), or set the value again", want.Service, want.Name)
 	}
 	return opened(o.Identity, want, e)
+}
+
+// Untrusted is the error of a signer whom the node does not trust.
+func (r Reader) Untrusted(signer string) *fault.Error {
+	return fault.New(fault.Unauthorized, "node %s does not trust its signer %.80s", r.Node, signer).
+		WithHint("if that is what mcp secret signer prints for its operator, add it to [node] signers in the mcp.toml of %s, and restart its worker", r.Node)
 }
 
 // addressed returns an Unauthorized error unless the envelope is sealed to this node and

@@ -33,6 +33,9 @@ type Version struct {
 	Rekeyed time.Time `json:"rekeyed,omitzero"`
 	Who     string    `json:"who"`
 	From    string    `json:"from"`
+	// Releases are the numbers of the releases that name it, newest first, where those of
+	// one service were asked for.
+	Releases []int `json:"releases,omitempty"`
 }
 
 // Addition is a version to add to a secret, or one that is sealed again.

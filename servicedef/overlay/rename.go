@@ -21,9 +21,6 @@ func (r renaming) name(name string) string {
 	return name + "-" + r.environment.Name
 }
 
-// Named returns the name in the environment of a secret or a volume of a service.
-func (e Environment) Named(service, name string) string { return renaming{service, e}.name(name) }
-
 // definition renames in every table that runs a container.
 func (r renaming) definition(table map[string]any) {
 	for _, key := range []string{components, "steps"} {

@@ -65,14 +65,13 @@ func runImport(ctx context.Context, s *session.Session, service, path string, o 
 			s.Say("%s has no value in %s: it is left out", name, path)
 			continue
 		}
-		secret := inEnvironment(s, service, name)
-		to, err := d.recipientsOf(service, secret, o.nodes, found)
+		to, err := d.recipientsOf(service, name, o.nodes, found)
 		if err != nil {
 			return err
 		}
-		result, err := d.store(ctx, service, secret, []byte(values[name]), to, found)
+		result, err := d.store(ctx, service, name, []byte(values[name]), to, found)
 		if err != nil {
-			return fault.Wrap(fault.Of(err).Kind, err, "set %s/%s; those before it are set", service, secret)
+			return fault.Wrap(fault.Of(err).Kind, err, "set %s/%s; those before it are set", service, name)
 		}
 		results, set = append(results, result), append(set, name)
 		if !s.JSON || o.deploy {

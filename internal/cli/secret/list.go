@@ -114,11 +114,13 @@ type shown struct {
 
 // shownVersion is one version of a secret.
 type shownVersion struct {
-	Version    int         `json:"version"`
-	At         time.Time   `json:"at"`
-	Rekeyed    time.Time   `json:"rekeyed,omitzero"`
-	Who        string      `json:"who"`
-	From       string      `json:"from"`
+	Version int       `json:"version"`
+	At      time.Time `json:"at"`
+	Rekeyed time.Time `json:"rekeyed,omitzero"`
+	Who     string    `json:"who"`
+	From    string    `json:"from"`
+	// Releases are those that name it, newest first.
+	Releases   []int       `json:"releases"`
 	Signer     string      `json:"signer"`
 	Recipients []recipient `json:"recipients"`
 	sealed     []secrets.Recipient
@@ -138,7 +140,7 @@ only the nodes and the recovery keys can open one.`,
 }
 
 func runShow(ctx context.Context, s *session.Session, target string) error {
-	service, name, err := parse(s, target)
+	service, name, err := parse(target)
 	if err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func runShow(ctx context.Context, s *session.Session, target string) error {
 		}
 	}
 	for _, v := range secret.Versions {
-		result.Versions = append(result.Versions, shownVersion{v.Version, v.At, v.Rekeyed, v.Who, v.From, v.Signer.String(), recipientsShown(v.Recipients), v.Recipients})
+		result.Versions = append(result.Versions, shownVersion{v.Version, v.At, v.Rekeyed, v.Who, v.From, append([]int{}, v.Releases...), v.Signer.String(), recipientsShown(v.Recipients), v.Recipients})
 	}
 	if s.JSON {
 		s.PrintJSON(result)
@@ -168,6 +170,24 @@ func runShow(ctx context.Context, s *session.Session, target string) error {
 	}
 	writeShown(s, result, found.Nodes)
 	return nil
+}
+
+// releases names releases, of which the first are enough.
+func releases(numbers []int) string {
+	const most = 5
+	var names []string
+	for _, n := range numbers[:min(len(numbers), most)] {
+		names = append(names, fmt.Sprint(n))
+	}
+	text := "release "
+	if len(numbers) > 1 {
+		text = "releases "
+	}
+	text += strings.Join(names, ", ")
+	if len(numbers) > most {
+		text += ", …"
+	}
+	return text
 }
 
 func writeShown(s *session.Session, r shown, nodes []fleet.NodeRecord) {
@@ -178,6 +198,9 @@ func writeShown(s *session.Session, r shown, nodes []fleet.NodeRecord) {
 	}
 	for _, v := range r.Versions {
 		_, _ = fmt.Fprintf(table, "version %d\tset %s by %s on %s\n", v.Version, ui.Moment(v.At), v.Who, v.From)
+		if len(v.Releases) > 0 {
+			_, _ = fmt.Fprintf(table, "  in\t%s\n", releases(v.Releases))
+		}
 		if !v.Rekeyed.IsZero() {
 			_, _ = fmt.Fprintf(table, "  sealed again\t%s\n", ui.Moment(v.Rekeyed))
 		}

@@ -41,7 +41,7 @@ in the definition is one that was made with podman on the node.`,
 }
 
 func runRemove(ctx context.Context, s *session.Session, target string, yes bool) error {
-	service, name, err := parse(s, target)
+	service, name, err := parse(target)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,6 @@ func runRemove(ctx context.Context, s *session.Session, target string, yes bool)
 		fmt.Sprintf("%s of %s", ui.Counted(len(secret.Versions), "version"), target),
 		"the rollback to releases that used it",
 	}
-	target = service + "/" + name
 	if err := s.Confirm(ctx, "secret rm "+target, losses, yes); err != nil {
 		return err
 	}

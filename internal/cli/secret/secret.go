@@ -12,7 +12,6 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -45,11 +44,9 @@ func Results() map[string][]any {
 	}
 }
 
-// parse parses "SERVICE/NAME", of which the service has its environment already: the
-// secret has, there, the name that the definition gives it.
-func parse(s *session.Session, text string) (service, name string, err error) {
+// parse parses "SERVICE/NAME".
+func parse(text string) (service, name string, err error) {
 	service, name, ok := strings.Cut(text, "/")
-	name = inEnvironment(s, service, name)
 	if !ok {
 		return "", "", exit.Usage(fmt.Errorf("%q is no secret: name it as SERVICE/NAME, such as shop/db", text))
 	}
@@ -57,15 +54,6 @@ func parse(s *session.Session, text string) (service, name string, err error) {
 		return "", "", exit.Usage(err)
 	}
 	return service, name, nil
-}
-
-// inEnvironment returns the name of a secret of a service in the environment of the
-// session.
-func inEnvironment(s *session.Session, service, name string) string {
-	if s.Environment == "" {
-		return name
-	}
-	return servicedef.SecretInEnvironment(strings.TrimSuffix(service, "-"+s.Environment), s.Environment, name)
 }
 
 // unknown is the error of a secret that the registry does not have.

@@ -212,7 +212,7 @@ func TestWhichNodesNeedASecret(t *testing.T) {
 		"one of components and steps": {"shop", "db", []string{"lyra", "rift"}, true},
 		"one of a step alone":         {"shop", "admin", []string{"lyra"}, true},
 		"one that nothing names":      {"shop", "dbx", []string{"lyra", "orion", "rift"}, false},
-		"one of an environment":       {"shop-staging", "db-staging", []string{"lyra", "vega"}, true},
+		"one of an environment":       {"shop-staging", "db", []string{"lyra", "vega"}, true},
 		"one of a release alone":      {"blog", "db", []string{"lyra", "rift"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,12 +227,6 @@ func TestWhichNodesNeedASecret(t *testing.T) {
 	require.Equal(t, fault.NotFound, f.Kind)
 	require.Contains(t, f.Hint, "did you mean shop?")
 	require.Contains(t, f.Hint, "--node")
-
-	s := quiet("")
-	s.Environment = "staging"
-	service, secret, err := parse(s, "shop-staging/db") // as the command line makes it of shop/db
-	require.NoError(t, err)
-	require.Equal(t, []string{"shop-staging", "db-staging"}, []string{service, secret})
 }
 
 func TestANodeIsPinnedWhenItIsFirstUsed(t *testing.T) {

@@ -81,11 +81,10 @@ when they are first used; a node with another key is refused.`,
 }
 
 func runSet(ctx context.Context, s *session.Session, target string, o setOptions, deploy Deploy) error {
-	service, name, err := parse(s, target)
+	service, name, err := parse(target)
 	if err != nil {
 		return err
 	}
-	target = service + "/" + name
 	d, err := open(ctx, s)
 	if err != nil {
 		return err
