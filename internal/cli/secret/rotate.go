@@ -59,7 +59,7 @@ rotation whose old value was revoked by hand. Without --revoke nothing is revoke
 }
 
 func runRotate(ctx context.Context, s *session.Session, target string, o rotateOptions) error {
-	service, name, err := parse(s, target)
+	service, name, err := parse(target)
 	if err != nil {
 		return err
 	}
