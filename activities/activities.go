@@ -64,6 +64,13 @@ type Node struct {
 	// TaskLogs keeps the output of tasks that have ended; nil keeps none.
 	TaskLogs TaskLogs
 
+	// Policies has the policy of the host; nil lets everything run.
+	Policies Policies
+	// Admissions remembers what the policy has let run; nil remembers nothing.
+	Admissions Admissions
+	// PortLow and PortHigh bound the ports of routes.
+	PortLow, PortHigh int
+
 	// Hosts keeps the names of components; nil for a node whose containers have none.
 	Hosts HostsFiles
 
@@ -80,6 +87,8 @@ type Builder struct {
 	// Logs is the directory that keeps whole build logs.
 	Logs     string
 	Insecure func(image string) bool
+	// Policies has the policy of the host; nil lets everything be built.
+	Policies Policies
 	// Sources reads the sources of builds.
 	Sources Sources
 	// Output returns where the output of an image's build is shown while it runs; nil for

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,9 @@ type Node struct {
 	Data string
 	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
 	TaskLogs string
+	// Policy is the file with the policy of this host; "" means policy.DefaultFile, which may
+	// be missing.
+	Policy string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -74,8 +78,11 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+		Policies: w.policies(r.Name, r.Policy, r.Socket),
+		PortLow:  cmp.Or(r.PortLow, node.DefaultPortLow), PortHigh: cmp.Or(r.PortHigh, node.DefaultPortHigh),
 	}
 	if r.Data != "" {
+		served.Admissions = node.Admissions{Dir: filepath.Join(r.Data, "admitted", r.Name)}
 		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}
 	}
 	if r.TaskLogs != "" {
@@ -90,6 +97,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	version, err := engine.Version(ctx)
 	if err != nil {
 		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
+	} else if err := served.BeginAdmissions(ctx); err != nil {
+		w.log.Warn("what runs here is not noted, which a reconcile needs where the policy forbids it", "node", r.Name, "error", err)
 	}
 	return announce(ctx, c, w.log, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
 }

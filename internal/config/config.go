@@ -99,6 +99,9 @@ type Node struct {
 	Data string `toml:"data"`
 	// Logs is the directory that keeps the output of steps and jobs.
 	Logs string `toml:"logs"`
+	// Policy is the file with the rules of what may run, and be built, on this host; "" means
+	// policy.DefaultFile, which may be missing.
+	Policy string `toml:"policy"`
 }
 
 // Monitor configures how nodes are monitored. Only control workers read it.

@@ -2,7 +2,9 @@ package dev
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,15 +45,38 @@ socket  = %s
 publish = %s
 logs    = %s
 data    = %s
+policy  = %s
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
-		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)))
+		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)),
+		quote(p.path(policyName)))
 	if p.edge != "" {
 		text += p.edgeConfig()
 	}
 	if err := writeFile(p.path(configName), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
+	}
+	return nil
+}
+
+// writePolicy writes the policy of the node, unless there is one: mcp's own, and bind mounts
+// below the workspace, whose owner runs the platform.
+func (p *Platform) writePolicy() error {
+	file := p.path(policyName)
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	text := fmt.Sprintf(`# What may run on the node of this platform. mcp dev has written this file once, and reads
+# it whenever something is to run. docs/operating.md has all keys.
+[mounts]
+roots = ["/srv", %s]
+
+[builds]
+secret_files = ["/srv", "/run/secrets", %s]
+`, quote(p.options.Workspace), quote(p.options.Workspace))
+	if err := writeFile(file, []byte(text), 0o644); err != nil {
+		return fmt.Errorf("write the policy of the node: %w", err)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (p *Platform) roles() workers.Options {
 			Insecure: insecure,
 
 			MachineFile: p.path(machineName),
-			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir),
+			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir), Policy: p.path(policyName),
 		},
 		Builder: &workers.Builder{
 			ServesLogs: true,
@@ -103,6 +103,7 @@ func (p *Platform) roles() workers.Options {
 			Socket:     p.info.Podman,
 			Logs:       p.path(buildsDir),
 			Insecure:   insecure,
+			Policy:     p.path(policyName),
 		},
 		Logger:  p.options.SDKLogger,
 		Version: p.options.Version,

@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *UnknownKeyError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
+// *MissingSecretError, *UnknownKeyError, *ForbiddenError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
 // an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
@@ -106,8 +106,8 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	return step, p.possible(c)
 }
 
-// equipped fails where the node of a new container lacks a secret, or does not know a
-// key.
+// equipped fails where the node of a new container lacks a secret, does not know a key, or
+// has a policy that forbids it.
 func (p *planner) equipped(c servicedef.Component) error {
 	for _, secret := range c.SecretNames() {
 		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
@@ -118,6 +118,9 @@ func (p *planner) equipped(c servicedef.Component) error {
 		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
 			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
 		}
+	}
+	if broken := p.Nodes[c.Node].Forbidden[c.Name]; len(broken) > 0 && !p.Admitted {
+		return &ForbiddenError{Component: c.Name, Node: c.Node, Policy: p.Nodes[c.Node].Policy, Broken: broken}
 	}
 	return p.lacking(c)
 }

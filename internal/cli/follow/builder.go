@@ -54,6 +54,7 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 			Insecure:  b.Config.ImageRegistry.Insecure,
 			AuthFile:  b.Config.ImageRegistry.AuthFile,
 			Output:    b.Output,
+			Policy:    b.Config.Node.Policy,
 		},
 		Logger:       b.Logger,
 		Version:      b.Version,

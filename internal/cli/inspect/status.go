@@ -178,6 +178,9 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 		if r.Definition != nil {
 			c.Source = r.Definition.Source(m.Image)
 		}
+		if m.Active && slices.Contains(s.Forbidden, m.Component) {
+			c.Drift = append(c.Drift, string(fleet.DriftForbidden))
+		}
 		status.Components = append(status.Components, c)
 	}
 	status.Jobs = slices.Sorted(maps.Keys(r.Jobs))
