@@ -6,6 +6,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/secrets"
 )
 
 // QueueControl is the task queue of control workers.
@@ -63,6 +64,8 @@ type Node struct {
 	Slots *Slots
 	// TaskLogs keeps the output of tasks that have ended; nil keeps none.
 	TaskLogs TaskLogs
+	// Secrets opens the envelopes of secrets.
+	Secrets secrets.Reader
 
 	// Policies has the policy of the host; nil lets everything run.
 	Policies Policies

@@ -164,17 +164,20 @@ type Route struct {
 // if there are none of those either, the container must still run after
 // StartPeriod.
 type Health struct {
-	// HTTP is a path that must return one of Status on the first route or port.
+	// HTTP is a path that must return one of Status on Port.
 	HTTP string `toml:"http" json:"http,omitempty"`
-	// Host is the Host header of these requests; "" means the hostname of the first
+	// Host is the Host header of these requests; "" means the hostname of the
 	// route, or else the address that is probed. See Component.ProbeHost.
 	Host string `toml:"host" json:"host,omitempty"`
 	// Headers are further headers of these requests.
 	Headers map[string]string `toml:"headers" json:"headers,omitempty"`
 	// Status are the codes that count as healthy; none for 200 to 399.
 	Status Statuses `toml:"status" json:"status,omitempty"`
-	// TCP requires a connection to the first route or port only.
+	// TCP requires a connection to Port only.
 	TCP bool `toml:"tcp" json:"tcp,omitempty"`
+	// Port is what HTTP and TCP connect to: by default the first route, or else the first
+	// tcp port.
+	Port ProbePort `toml:"port" json:"port,omitempty"`
 	// Cmd runs in the container and must exit 0.
 	Cmd []string `toml:"cmd" json:"cmd,omitempty"`
 	// Interval is the longest pause between two probes (10 s); the first pauses

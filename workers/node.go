@@ -23,6 +23,8 @@ import (
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/probe"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -51,6 +53,11 @@ type Node struct {
 	// Policy is the file with the policy of this host; "" means policy.DefaultFile, which may
 	// be missing.
 	Policy string
+	// KeyFile contains the private key to which secrets for the node are sealed; it is
+	// created if it is missing. "" means no key: the node takes no managed secret.
+	KeyFile string
+	// Signers are the public keys of the operators whose secrets the node takes.
+	Signers []string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -58,7 +65,16 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err != nil {
 		return err
 	}
-	if err := claim(ctx, c, fleet.Claim{Node: r.Name, Address: r.Publish, Machine: machine}); err != nil {
+	reader, err := r.reader(w.log)
+	if err != nil {
+		return err
+	}
+	claimed := fleet.Claim{Node: r.Name, Address: r.Publish, Machine: machine, Signers: r.Signers}
+	if reader.Identity != nil {
+		claimed.Key = reader.Identity.Key().String()
+		w.log.Info("secrets are sealed to this node's key", "node", r.Name, "fingerprint", reader.Identity.Key().Fingerprint())
+	}
+	if err := claim(ctx, c, claimed); err != nil {
 		return err
 	}
 	if err := node.NotifyNeighbours(); err != nil {
@@ -80,6 +96,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Slots:    activities.NewSlots(),
 		Policies: w.policies(r.Name, r.Policy, r.Socket),
 		PortLow:  cmp.Or(r.PortLow, node.DefaultPortLow), PortHigh: cmp.Or(r.PortHigh, node.DefaultPortHigh),
+		Secrets: reader,
 	}
 	if r.Data != "" {
 		served.Admissions = node.Admissions{Dir: filepath.Join(r.Data, "admitted", r.Name)}
@@ -101,6 +118,29 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		w.log.Warn("what runs here is not noted, which a reconcile needs where the policy forbids it", "node", r.Name, "error", err)
 	}
 	return announce(ctx, c, w.log, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
+}
+
+// reader returns what opens the secrets of the node. A key that cannot be used keeps no
+// container from running: the node works without managed secrets, and says why.
+func (r *Node) reader(log *slog.Logger) (secrets.Reader, error) {
+	reader := secrets.Reader{Node: r.Name}
+	for _, text := range r.Signers {
+		signer, err := secrets.ParseSigner(text)
+		if err != nil {
+			return reader, fault.Wrap(fault.Invalid, err, "read [node] signers")
+		}
+		reader.Signers = append(reader.Signers, signer)
+	}
+	if r.KeyFile == "" {
+		return reader, nil
+	}
+	identity, err := seal.Load(r.KeyFile)
+	if err != nil {
+		log.Error("this node takes no managed secrets: its key cannot be used", "node", r.Name, "error", err)
+		return reader, nil
+	}
+	reader.Identity = identity
+	return reader, nil
 }
 
 // machine identifies the machine that this process runs on.

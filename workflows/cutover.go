@@ -128,6 +128,8 @@ func (d *deploy) commit(ctx workflow.Context) error {
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
 		Jobs:    plan.Jobs(d.desired, d.release, d.plan, d.digest),
 		Static:  d.staticPorts(),
+
+		StepImages: d.stepImages(),
 	})
 }
 

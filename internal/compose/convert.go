@@ -89,6 +89,10 @@ func (c *component) environment() {
 			item.Get("format").Take()
 			item.Get("required").Take()
 		}
+		if path.Empty() {
+			c.note(item, at, "is not taken over: it names no file")
+			continue
+		}
 		if local, ok := c.im.local(c.im.project.Path(path, text(path))); ok {
 			c.im.sources = item
 			c.add("env_file", local, path, at)

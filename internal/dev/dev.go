@@ -71,6 +71,9 @@ func (p *Platform) start(ctx context.Context) error {
 	if err := p.writePolicy(); err != nil {
 		return err
 	}
+	if err := p.loadSigner(); err != nil {
+		return err
+	}
 	if err := p.writeConfig(); err != nil {
 		return err
 	}

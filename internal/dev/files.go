@@ -2,14 +2,14 @@ package dev
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/metacircular/mcp/internal/secrets/keys"
 )
 
 // writeConfig writes the mcp.toml that the CLI finds. It names the builder but
@@ -39,18 +39,25 @@ ui        = %s
 [postgres]
 url_file = %s
 
+[secrets]
+signing_key = %s
+keys        = %s
+
 [node]
 name    = %s
 socket  = %s
 publish = %s
 logs    = %s
 data    = %s
+keys    = %s
+signers = [%s]
 policy  = %s
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
+		quote(p.signingKey()), quote(p.path(filepath.Join(keysDir, keys.FileName))),
 		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)),
-		quote(p.path(policyName)))
+		quote(p.path(keysDir)), quote(p.signer), quote(p.path(policyName)))
 	if p.edge != "" {
 		text += p.edgeConfig()
 	}
@@ -60,24 +67,16 @@ policy  = %s
 	return nil
 }
 
-// writePolicy writes the policy of the node, unless there is one: mcp's own, and bind mounts
-// below the workspace, whose owner runs the platform.
-func (p *Platform) writePolicy() error {
-	file := p.path(policyName)
-	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+// signingKey is the file of the key that signs secrets of this platform, which goes with it.
+func (p *Platform) signingKey() string { return p.path(filepath.Join(keysDir, "signing.key")) }
+
+// loadSigner makes the key that signs secrets, if it is missing, and the directory of keys.
+func (p *Platform) loadSigner() error {
+	key, err := keys.LoadSigning(p.signingKey())
+	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(`# What may run on the node of this platform. mcp dev has written this file once, and reads
-# it whenever something is to run. docs/operating.md has all keys.
-[mounts]
-roots = ["/srv", %s]
-
-[builds]
-secret_files = ["/srv", "/run/secrets", %s]
-`, quote(p.options.Workspace), quote(p.options.Workspace))
-	if err := writeFile(file, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("write the policy of the node: %w", err)
-	}
+	p.signer = key.Signer().String()
 	return nil
 }
 

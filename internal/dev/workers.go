@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -95,6 +96,7 @@ func (p *Platform) roles() workers.Options {
 
 			MachineFile: p.path(machineName),
 			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir), Policy: p.path(policyName),
+			KeyFile: filepath.Join(p.path(keysDir), "node-"+Local), Signers: []string{p.signer},
 		},
 		Builder: &workers.Builder{
 			ServesLogs: true,

@@ -45,6 +45,9 @@ type CommitRequest struct {
 	Members []Member `json:"members"`
 	// Jobs are the jobs of the new release.
 	Jobs []Job `json:"jobs,omitempty"`
+	// StepImages are the images that only steps of the new release have, with their
+	// digests.
+	StepImages map[string]string `json:"step_images,omitempty"`
 	// Static are the static ports of the containers that this deployment has
 	// started. Each moves from the component that held it.
 	Static []StaticPort `json:"static,omitempty"`

@@ -1,5 +1,10 @@
 package fleet
 
+import "time"
+
+// HoldTime is how long a request waits at an edge while its route is held.
+const HoldTime = 30 * time.Second
+
 // PublishRequest publishes what the registry has of a service.
 type PublishRequest struct {
 	Service string `json:"service"`

@@ -157,6 +157,7 @@ func (p *planner) definitionChanges(c servicedef.Component) []Change {
 	changes = append(changes, envChanges("health.headers", was.Headers, is.Headers)...)
 	add("health.status", was.Status, is.Status)
 	add("health.tcp", was.TCP, is.TCP)
+	add("health.port", was.Port, is.Port)
 	add("health.cmd", was.Cmd, is.Cmd)
 	add("health.interval", time.Duration(was.Interval), time.Duration(is.Interval))
 	add("health.timeout", time.Duration(was.Timeout), time.Duration(is.Timeout))

@@ -42,6 +42,7 @@ func Make(in Input) (Plan, error) {
 	if err := p.tasks(); err != nil {
 		return Plan{}, err
 	}
+	p.cautions()
 	return p.plan, nil
 }
 

@@ -63,6 +63,9 @@ func (p *planner) stepChanges(step servicedef.Step) []Change {
 	add("when", old.When, step.When)
 	add("component", old.Component, step.Component)
 	add("image", was.Image, is.Image)
+	if before, now := p.Release.StepImages[was.Image], p.Digests[is.Image]; before != "" && now != "" {
+		add("digest", before, now)
+	}
 	add("node", was.Node, is.Node)
 	add("cmd", was.Cmd, is.Cmd)
 	changes = append(changes, envChanges("env", was.Env, is.Env)...)

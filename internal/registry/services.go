@@ -138,7 +138,11 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 		       s.definition is not null and s.definition_hash is distinct from released.definition_hash,
 		       coalesce((select number from deployments d where d.service = s.name and d.number = s.newest and d.outcome = 'lost'), 0),
 		       (select jsonb_object_agg(name, jsonb_build_object('name', name, 'image', image, 'digest', digest, 'paused', paused_at, 'paused_by', paused_by))
-		        from jobs where service = s.name and released)
+		        from jobs where service = s.name and released),
+		       (select jsonb_object_agg(step.key, step.value)
+		        from jsonb_each(released.digests) step
+		        where not exists (select from components c where c.service = s.name and c.image = step.key)
+		          and not exists (select from jobs j where j.service = s.name and j.released and j.image = step.key))
 		from services s
 		left join deployments released on released.service = s.name and released.number = s.release
 		where cardinality($1::text[]) = 0 or s.name = any($1)
@@ -165,7 +169,7 @@ func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	var definition []byte
 	var released *time.Time
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending, &record.Lost, &r.Jobs); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending, &record.Lost, &r.Jobs, &r.StepImages); err != nil {
 		return record, err
 	}
 	if released != nil {
