@@ -24,12 +24,12 @@ func newPolicy(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "policy NODE",
 		Short: "Show what the owner of a node lets containers have there",
-		Long: `Policy asks a node for the rules in its node-policy.toml: what containers may mount,
-where images come from, which networks, ports, users, capabilities and devices they
-may have, and whether commands and builds are run. The rules are the node's own: its
-worker reads them from a file there, and refuses what they forbid.
+		Long: `Policy asks a node for the rules in its node-policy.toml: what containers may
+mount, where images come from, which networks, ports, users, capabilities and
+devices they may have, and whether commands and builds are run. The rules are the
+node's own: its worker reads them from a file there, and refuses what they forbid.
 
-A line without a number has mcp's own value, because the file does not have the key.`,
+A rule without a line has mcp's own value, because the file does not have the key.`,
 		Example: "  mcp node policy rift\n  mcp node policy rift --json | jq .mounts.roots",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, names []string) error { return runPolicy(cmd.Context(), s, names[0]) },
