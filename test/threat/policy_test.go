@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -16,7 +17,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/dev/parts"
@@ -74,7 +78,9 @@ func newPoliced(t *testing.T) *policed {
 		Name: "rift", Runtime: counted, Policies: policies, Workspace: app, Logs: filepath.Join(dir, "logs"), Insecure: func(string) bool { return true },
 	}
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	p.env = suite.NewTestActivityEnvironment()
+	p.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
 	p.env.RegisterActivity(p.node)
 	p.env.RegisterActivity(p.builder)
 	require.NoError(t, os.MkdirAll(filepath.Join(p.root, "data"), 0o755))

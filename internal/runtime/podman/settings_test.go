@@ -187,10 +187,14 @@ func TestSettingsReachTheEngineAndTheProgram(t *testing.T) {
 		require.Equal(t, "2", r.status(t, "Seccomp"), "a filter")
 		require.EqualValues(t, 2048, r.inspected(t).HostConfig.PidsLimit)
 		require.Equal(t, policy.BaseCapabilities, r.inspected(t).EffectiveCaps)
+	})
 
+	t.Run("what a program that is not root's gets", func(t *testing.T) {
 		r.run(t, runtime.ContainerSpec{User: "1000"})
-		require.Equal(t, "0000000000000000", r.status(t, "CapEff"), "a program that is not root's gets none")
+		require.Equal(t, "0000000000000000", r.status(t, "CapEff"), "none")
+	})
 
+	t.Run("what a definition asks for beyond", func(t *testing.T) {
 		r.run(t, runtime.ContainerSpec{Container: servicedef.Container{
 			CapAdd: []string{"net_raw"}, CapDrop: []string{"CHOWN"}, SecurityOpt: []string{"no-new-privileges=false"},
 		}})
