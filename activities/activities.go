@@ -2,6 +2,7 @@ package activities
 
 import (
 	"io"
+	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -80,6 +81,9 @@ type Node struct {
 	readers readers
 	names   names
 	tasks   taskGuards
+	// secretUse is held, shared, between the time that a container's secrets are made and
+	// the time that the container exists.
+	secretUse sync.RWMutex
 }
 
 // Builder holds the activities of a worker that has the sources.

@@ -16,5 +16,9 @@ func (r SurveyResult) Checked() SurveyResult {
 		r.Forbidden[component] = policy.CheckedViolations(broken)
 	}
 	r.Address = fleet.NodeRecord{Address: r.Address}.Checked().Address
+	r.Refuses, r.RefusesHint = fleet.Text(r.Refuses, maxRefusal), fleet.Text(r.RefusesHint, maxRefusal)
 	return r
 }
+
+// maxRefusal bounds a reason that a node gives, in bytes.
+const maxRefusal = 1 << 10

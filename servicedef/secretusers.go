@@ -1,13 +1,16 @@
 package servicedef
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // SecretUser is a component, or a step, that needs secrets on a node.
 type SecretUser struct {
 	// Component is its name, "step migrate" for a step.
 	Component string
 	Node      string
-	// Secrets are sorted, each once.
+	// Secrets are the names that its secrets can have in the service, sorted, each once.
 	Secrets []string
 }
 
@@ -16,8 +19,12 @@ type SecretUser struct {
 func SecretUsers(s Service) []SecretUser {
 	var users []SecretUser
 	add := func(name string, c Component) {
-		if secrets := c.SecretNames(); len(secrets) > 0 {
-			users = append(users, SecretUser{Component: name, Node: cmp.Or(c.Node, s.Node), Secrets: secrets})
+		var secrets []string
+		for _, reference := range c.SecretNames() {
+			secrets = append(secrets, s.secretNames(reference)...)
+		}
+		if slices.Sort(secrets); len(secrets) > 0 {
+			users = append(users, SecretUser{Component: name, Node: cmp.Or(c.Node, s.Node), Secrets: slices.Compact(secrets)})
 		}
 	}
 	for _, c := range s.Components {

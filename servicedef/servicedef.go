@@ -30,6 +30,8 @@ type Service struct {
 	Sources map[string]Source `toml:"-" json:"sources,omitempty"`
 	// Steps are the programs that each deployment runs once, in the file's order.
 	Steps []Step `toml:"steps" json:"steps,omitempty"`
+	// Environment is that of the definition in which it is this service; "" for none.
+	Environment string `toml:"-" json:"environment,omitempty"`
 	// File is the file that the definition was read from; "" if there is none.
 	File string `toml:"-" json:"file,omitempty"`
 }
@@ -41,14 +43,17 @@ type Component struct {
 	// Node is never empty in a parsed Service: it defaults to Service.Node.
 	Node string `toml:"node" json:"node"`
 	// Cmd replaces the image's command; empty keeps it.
-	Cmd []string          `toml:"cmd" json:"cmd,omitempty"`
+	Cmd []string `toml:"cmd" json:"cmd,omitempty"`
+	// Env may have secrets of the service in its values. See ParseEnvValue.
 	Env map[string]string `toml:"env" json:"env,omitempty"`
-	// Secrets are podman secrets of the node, each of which becomes a file, by default
-	// one of its name in /run/secrets.
+	// Secrets are secrets of the service, or of podman on the node, each of which becomes a
+	// file, by default one of its name in /run/secrets.
 	Secrets []Secret `toml:"secrets" json:"secrets,omitempty"`
 	// SecretEnv maps environment variables to such secrets; a variable holds the
 	// secret's value.
 	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
+	// Versions are those of the secrets that are the service's own. A deploy finds them.
+	Versions SecretVersions `toml:"-" json:"secret_versions,omitempty"`
 	// Volumes are "source:/target[:options]"; a source that is not an absolute
 	// path is a named volume.
 	Volumes []string `toml:"volumes" json:"volumes,omitempty"`

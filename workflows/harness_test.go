@@ -87,6 +87,11 @@ type harness struct {
 	// nextPort is the port that is handed out next.
 	nextPort int
 	edges    fakeEdges
+	// ran are the components that were run, and sealed counts the envelopes of tasks.
+	ran    []activities.ComponentSpec
+	sealed map[string]int
+	// refuses is why the nodes take no secrets.
+	refuses string
 	// ends are the results of the tasks to come.
 	ends []fleet.TaskResult
 }
@@ -114,6 +119,7 @@ func newHarness(t *testing.T) *harness {
 	s.register()
 	s.registerEdges()
 	s.registerTasks()
+	s.registerSecrets()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
@@ -240,6 +246,9 @@ func (s *harness) register() {
 		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Ahead: s.newest}
 		result.MissingSecrets = in.Secrets // none exists
 		result.UnknownKeys = slices.DeleteFunc(slices.Clone(in.Keys), func(key string) bool { return key != s.unknown })
+		if len(in.Signers) > 0 {
+			result.Refuses = s.refuses
+		}
 		for _, image := range in.Images {
 			if slices.Contains(s.here[name], image) {
 				result.Images = append(result.Images, image)
@@ -289,6 +298,7 @@ func (s *harness) register() {
 		err := s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.ran = append(s.ran, in.Component)
 		return activities.RunContainerResult{Boot: s.booted[strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")]}, err
 	})
 	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error {

@@ -32,6 +32,8 @@ type Committed struct {
 	Former []FormerImage
 	// Publishing is nil where edges neither serve nor served the service.
 	Publishing *Publishing
+	// Secrets are the versions of secrets that are kept, where the request asks for them.
+	Secrets []SecretRef
 }
 
 // EdgeAdmission is a key that an operator admits for the name of an edge.

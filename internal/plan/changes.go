@@ -110,6 +110,7 @@ func (p *planner) fieldChanges(c servicedef.Component, member fleet.Member, dige
 			changes = append(changes, envChanges("env", old.Env, c.Env)...)
 			add("secrets", fmt.Sprint(old.Secrets), fmt.Sprint(c.Secrets))
 			changes = append(changes, envChanges("secret_env", old.SecretEnv, c.SecretEnv)...)
+			changes = append(changes, secretChanges(old, c)...)
 			add("volumes", fmt.Sprint(old.Volumes), fmt.Sprint(c.Volumes))
 			add("ports", fmt.Sprint(old.Ports), fmt.Sprint(c.Ports))
 			add("user", old.User, c.User)

@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *UnknownKeyError, *ForbiddenError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
+// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *ForbiddenError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
 // an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
@@ -110,9 +110,13 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 // equipped fails where the node of a new container lacks a secret, does not know a key, or
 // has a policy that forbids it.
 func (p *planner) equipped(c servicedef.Component) error {
+	composed := c.ComposedNames()
 	for _, secret := range c.SecretNames() {
+		if _, own := c.Versions[secret]; own || slices.Contains(composed, secret) {
+			continue // see sealed
+		}
 		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
-			return &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+			return &MissingSecretError{Service: p.Desired.Name, Component: c.Name, Node: c.Node, Secret: secret}
 		}
 	}
 	for _, key := range c.Keys() {
@@ -122,6 +126,9 @@ func (p *planner) equipped(c servicedef.Component) error {
 	}
 	if broken := p.Nodes[c.Node].Forbidden[c.Name]; len(broken) > 0 && !p.Admitted {
 		return &ForbiddenError{Component: c.Name, Node: c.Node, Policy: p.Nodes[c.Node].Policy, Broken: broken}
+	}
+	if err := p.sealed(c); err != nil {
+		return err
 	}
 	return p.lacking(c)
 }

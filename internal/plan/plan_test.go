@@ -188,7 +188,7 @@ func TestAContainerWithMissingSecretsIsNotStarted(t *testing.T) {
 			}
 			var missing *plan.MissingSecretError
 			require.ErrorAs(t, err, &missing)
-			require.Equal(t, plan.MissingSecretError{Component: "web", Node: "rift", Secret: test.refused}, *missing)
+			require.Equal(t, plan.MissingSecretError{Service: "shop", Component: "web", Node: "rift", Secret: test.refused}, *missing)
 		})
 	}
 	in := steady() // a container that runs has got them once

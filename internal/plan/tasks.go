@@ -71,6 +71,7 @@ func (p *planner) stepChanges(step servicedef.Step) []Change {
 	changes = append(changes, envChanges("env", was.Env, is.Env)...)
 	add("secrets", was.Secrets, is.Secrets)
 	changes = append(changes, envChanges("secret_env", was.SecretEnv, is.SecretEnv)...)
+	changes = append(changes, secretChanges(was, is)...)
 	add("volumes", was.Volumes, is.Volumes)
 	add("user", was.User, is.User)
 	add("network", was.Network, is.Network)

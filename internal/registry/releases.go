@@ -56,6 +56,11 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publis
 				return err
 			}
 		}
+		if r.Secrets {
+			if result.Secrets, err = commitSecrets(ctx, tx, r); err != nil {
+				return err
+			}
+		}
 		result.Former, err = formerImages(ctx, tx, r)
 		return err
 	}, "commit release %d of %s", r.Deployment, r.Service)

@@ -37,19 +37,21 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release,
 }
 
 // loadSurroundings fills in the nodes that are draining, the containers of other
-// services with names that the service's may have, and the admitted edges with the hosts
-// of the nodes, in one statement.
+// services with names that the service's may have, the admitted edges with the hosts of the
+// nodes, and the service's secrets, in one statement.
 func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) error {
 	rows, err := tx.Query(ctx, `
-		select 'draining', '', name, '', '{}'::jsonb, '{}'::jsonb from nodes where draining
+		select 'draining', '', name, '', '{}'::jsonb, '{}'::jsonb, '{}'::jsonb from nodes where draining
 		union all
-		select 'other', service, node, container, '{}', '{}' from components
+		select 'other', service, node, container, '{}', '{}', '{}' from components
 		where service <> $1 and (container = $1 or starts_with(container, $1 || '-'))
 		union all
-		select 'edge', '', name, '', machine, ports from edges where admitted_at is not null
+		select 'edge', '', name, '', machine, ports, '{}' from edges where admitted_at is not null
 		union all
-		select 'host', '', name, address, jsonb_build_object('id', machine, 'boot', machine_boot, 'hostname', hostname), '{}'
+		select 'host', '', name, address, jsonb_build_object('id', machine, 'boot', machine_boot, 'hostname', hostname), '{}', '{}'
 		from nodes where exists (select from edges where admitted_at is not null)
+		union all
+		select 'secret', '', name, '', '{}', '{}', kept from (`+keptSecrets+`) secret
 		order by 1, 2, 3, 4`, release.Service)
 	if err != nil {
 		return err
@@ -57,7 +59,8 @@ func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) er
 	var kind, service, name, detail string
 	var machine fleet.Machine
 	var ports map[int]int
-	_, err = pgx.ForEachRow(rows, []any{&kind, &service, &name, &detail, &machine, &ports}, func() error {
+	var kept fleet.KeptSecret
+	_, err = pgx.ForEachRow(rows, []any{&kind, &service, &name, &detail, &machine, &ports, &kept}, func() error {
 		switch kind {
 		case "draining":
 			release.Draining = append(release.Draining, name)
@@ -71,7 +74,13 @@ func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) er
 			}
 			release.Hosts[name] = fleet.NodeHost{Address: detail, Machine: machine}
 		}
-		machine, ports = fleet.Machine{}, nil // what a row lacks is not that of the row before
+		if kind == "secret" {
+			if release.Secrets == nil {
+				release.Secrets = map[string]fleet.KeptSecret{}
+			}
+			release.Secrets[name] = kept
+		}
+		machine, ports, kept = fleet.Machine{}, nil, fleet.KeptSecret{} // what a row lacks is not that of the row before
 		return nil
 	})
 	return err

@@ -48,8 +48,9 @@ func (r Reader) Open(want Ref, e Envelope) ([]byte, error) {
 		return nil, err
 	}
 	if !slices.Contains(r.Signers, e.Signer) {
-		return nil, fault.New(fault.Unauthorized, "%s is signed by %s, whom node %s does not trust", want, e.Signer, r.Node).
-			WithHint("if that is what mcp secret signer prints for its operator, add it to [node] signers in the mcp.toml of %s, and restart its worker", r.Node)
+		refused := r.Untrusted(e.Signer.String())
+		refused.Message = want.String() + ": " + refused.Message
+		return nil, refused
 	}
 	if err := r.addressed(want, e); err != nil {
 		return nil, err
@@ -59,6 +60,12 @@ func (r Reader) Open(want Ref, e Envelope) ([]byte, error) {
 		return nil, err
 	}
 	return value, CheckValue(want, value)
+}
+
+// Untrusted is the error of a signer whom the node does not trust.
+func (r Reader) Untrusted(signer string) *fault.Error {
+	return fault.New(fault.Unauthorized, "node %s does not trust its signer %.80s", r.Node, signer).
+		WithHint("if that is what mcp secret signer prints for its operator, add it to [node] signers in the mcp.toml of %s, and restart its worker", r.Node)
 }
 
 // addressed returns an Unauthorized error unless the envelope is sealed to this node and
