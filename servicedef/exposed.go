@@ -13,10 +13,14 @@ import (
 )
 
 // Exposed warns of values in the text of a definition that look like secrets: whoever reads
-// the file, mcp's registry or Temporal reads them. A text that is not TOML has none. The
+// the file, mcp's registry or Temporal reads them. A text that is not TOML, or
+// too large, has none. The
 // messages have no value.
 func Exposed(data []byte, file string) Errors {
 	var table map[string]any
+	if len(data) > maxSize {
+		return nil
+	}
 	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&table); err != nil {
 		return nil
 	}
