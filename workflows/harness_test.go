@@ -80,6 +80,8 @@ type harness struct {
 	given *servicedef.Service
 	// adopted are the ids of adopted containers that each step on a node was given.
 	adopted map[string][]string
+	// serving are the containers that a Restore waited for, and their first ports.
+	serving []string
 	// known are the records to forget; purged is set where an attempt whose answer was
 	// lost has forgotten them.
 	known  fleet.Forgotten
@@ -318,6 +320,13 @@ func (s *harness) register() {
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
+		s.mu.Lock()
+		for _, c := range in.Serving {
+			for _, r := range c.Routes {
+				s.serving = append(s.serving, fmt.Sprintf("%s:%d", c.Container(), r.HostPort))
+			}
+		}
+		s.mu.Unlock()
 		renames := []string{}
 		for _, r := range in.Rename {
 			renames = append(renames, fmt.Sprintf("{%s %s}", r.From, r.To))
