@@ -74,6 +74,8 @@ type Node struct {
 	Admissions Admissions
 	// PortLow and PortHigh bound the ports of routes.
 	PortLow, PortHigh int
+	// Signatures checks those of images; nil where none are required.
+	Signatures Signatures
 
 	// Hosts keeps the names of components; nil for a node whose containers have none.
 	Hosts HostsFiles
@@ -96,6 +98,8 @@ type Builder struct {
 	Insecure func(image string) bool
 	// Policies has the policy of the host; nil lets everything be built.
 	Policies Policies
+	// Signer signs what was pushed; nil to sign nothing.
+	Signer Signer
 	// Sources reads the sources of builds.
 	Sources Sources
 	// Output returns where the output of an image's build is shown while it runs; nil for

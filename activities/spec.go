@@ -38,6 +38,8 @@ type ComponentSpec struct {
 	// lets that run which it has let run before.
 	Again  bool        `json:"again,omitempty"`
 	Routes []RouteSpec `json:"routes,omitempty"`
+	// Reconciled is set where the container replaces one of the release that is gone.
+	Reconciled bool `json:"reconciled,omitempty"`
 	// Envelopes are those of the versions of secrets that the definition names, for a step
 	// that creates the container.
 	Envelopes []secrets.Envelope `json:"envelopes,omitempty"`

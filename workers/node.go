@@ -42,6 +42,9 @@ type Node struct {
 	Insecure []string
 	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
+	// Signed maps image registries to the files of the public keys of which one must have
+	// signed their images; see signing.Requirements.
+	Signed map[string][]string
 	// MachineFile contains an identifier of this machine; it is created if it is
 	// missing. "" means the system's file, if it has one.
 	MachineFile string
@@ -62,6 +65,10 @@ type Node struct {
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	machine, err := r.machine(w.log)
+	if err != nil {
+		return err
+	}
+	signatures, err := r.signatures()
 	if err != nil {
 		return err
 	}
@@ -97,6 +104,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Policies: w.policies(r.Name, r.Policy, r.Socket),
 		PortLow:  cmp.Or(r.PortLow, node.DefaultPortLow), PortHigh: cmp.Or(r.PortHigh, node.DefaultPortHigh),
 		Secrets: reader,
+
+		Signatures: signatures,
 	}
 	if r.Data != "" {
 		served.Admissions = node.Admissions{Dir: filepath.Join(r.Data, "admitted", r.Name)}

@@ -4,16 +4,80 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// Migrate migrates mcp's tables to the version that this program needs, and
-// returns the versions before and after. Control workers do so when they start.
-func Migrate(ctx context.Context, postgresURL string) (from, to int, err error) {
-	return registry.Migrate(ctx, postgresURL)
+// CheckPostgres fails where a Postgres URL is not valid, or leads to another machine
+// without encryption, unless that is allowed.
+func CheckPostgres(url string, insecure bool) error {
+	return registry.CheckURL(url, registry.Insecure(insecure))
+}
+
+// Migration is what the owner of mcp's tables does: see Migrate.
+type Migration struct {
+	// PostgresURL is the owner's. Role is that of the workers; "" where they connect as the
+	// owner.
+	PostgresURL, Role string
+	// Insecure allows connections without encryption to other machines.
+	Insecure bool
+	// KeepAudit is how long the audit is kept.
+	KeepAudit time.Duration
+	// Audited returns what the audit has of the migration.
+	Audited func(Migrated) []fleet.AuditEntry
+}
+
+// Migrated is what a migration has done: the versions of the tables before and after, and
+// how many actions it has removed from the audit because they were old.
+type Migrated struct {
+	From    int `json:"from"`
+	To      int `json:"to"`
+	Expired int `json:"expired"`
+	// Granted is the role of the workers; "" where they connect as the owner.
+	Granted string `json:"granted,omitempty"`
+}
+
+// Migrate migrates mcp's tables to the version that this program needs, grants the
+// workers' role what it needs of them, and expires the audit. Control workers that own the
+// tables migrate them, too, when they start.
+func Migrate(ctx context.Context, m Migration) (did Migrated, err error) {
+	with := registry.Insecure(m.Insecure)
+	if did.From, did.To, err = registry.Migrate(ctx, m.PostgresURL, with); err != nil {
+		return did, err
+	}
+	if m.Role != "" {
+		if err := registry.Grant(ctx, m.PostgresURL, m.Role, with); err != nil {
+			return did, err
+		}
+		did.Granted = m.Role
+	}
+	if did.Expired, err = registry.ExpireAudit(ctx, m.PostgresURL, time.Now().Add(-m.KeepAudit), with); err != nil {
+		return did, err
+	}
+	store, err := registry.Open(ctx, m.PostgresURL, with)
+	if err != nil {
+		return did, err
+	}
+	defer store.Close()
+	return did, store.RecordAudit(ctx, m.Audited(did))
+}
+
+// WorkersRole is the role that workers connect as, where that is not the owner's; "" where
+// it is.
+func WorkersRole(workersURL, ownersURL string) (string, error) {
+	role, err := registry.UserOf(workersURL)
+	if err != nil {
+		return "", err
+	}
+	owner, err := registry.UserOf(ownersURL)
+	if err != nil || role == owner {
+		return "", err
+	}
+	return role, nil
 }
 
 // RemoveContainers removes from one podman the containers of every service in the

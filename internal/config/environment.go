@@ -10,13 +10,15 @@ import (
 
 // readEnvironment lets each key's variable override the file: MCP_ and the key
 // in upper case, as in MCP_BUILD_WORKSPACE; commas separate the elements of a
-// list, and of a map such as 80:8080,443:8443. Temporal's keys, except the one of its UI, instead have the TEMPORAL_…
+// list, and of a map such as 80:8080,443:8443 or
+// registry.example=/etc/mcp/a.pub:/etc/mcp/b.pub. Temporal's keys, except those of its UI
+// and of encryption, instead have the TEMPORAL_…
 // variables that all of its tools read.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
 		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
 		text := c.getenv(name)
-		if text == "" || strings.HasPrefix(k.name, "temporal.") && k.name != "temporal.ui" {
+		if text == "" || strings.HasPrefix(k.name, "temporal.") && k.name != "temporal.ui" && k.name != "temporal.insecure" {
 			continue
 		}
 		if err := set(k.value, text); err != nil {
@@ -49,7 +51,18 @@ func set(v reflect.Value, text string) error {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
 		v.SetInt(int64(n))
-	case reflect.Map: // of numbers
+	case reflect.Bool:
+		is, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is not true or false", text)
+		}
+		v.SetBool(is)
+	case reflect.Map:
+		if v.Type() == reflect.TypeFor[map[string][]string]() {
+			lists, err := keyFiles(elements(text))
+			v.Set(reflect.ValueOf(lists))
+			return err
+		}
 		pairs := map[string]int{}
 		for _, element := range elements(text) {
 			of, number, _ := strings.Cut(element, ":")

@@ -7,8 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/metacircular/mcp/internal/fault"
 )
 
 const (
@@ -37,8 +35,8 @@ type Store struct {
 
 // Open returns the registry at a Postgres URL. It does not connect: Postgres
 // may start later, or restart.
-func Open(ctx context.Context, url string) (*Store, error) {
-	config, err := parse(url)
+func Open(ctx context.Context, url string, with ...Option) (*Store, error) {
+	config, err := parse(url, with...)
 	if err != nil {
 		return nil, err
 	}
@@ -47,24 +45,6 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		return nil, translate(ctx, err, true, "open the registry")
 	}
 	return &Store{pool: pool, longest: transactionTime}, nil
-}
-
-// parse reads a Postgres URL, which may hold options of the pool. The error
-// quotes neither the URL nor pgx's error, because the URL holds a password.
-func parse(url string) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "the Postgres URL is not valid").
-			WithHint("write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE")
-	}
-	config.ConnConfig.ConnectTimeout = connectTimeout
-	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		ctx, cancel := context.WithTimeout(ctx, connectTimeout) // the pool's own has no deadline
-		defer cancel()
-		_, err := conn.Exec(ctx, setUp)
-		return err
-	}
-	return config, nil
 }
 
 // Close closes the registry's connections, after those in use are released.

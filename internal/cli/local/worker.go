@@ -160,7 +160,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 	var roles workers.Options
 	insecure := cfg.ImageRegistry.Insecure
 	if o.control {
-		url, err := cfg.PostgresURL()
+		url, err := registryURL(cfg)
 		if err != nil {
 			return roles, err
 		}
@@ -169,12 +169,12 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			return roles, err
 		}
 		roles.Control = &workers.Control{
-			PostgresURL: url,
-			PortRest:    time.Duration(cfg.Ports.Rest),
-			Namespace:   namespace,
+			PostgresURL: url, PostgresInsecure: cfg.Postgres.Insecure,
+			PortRest:  time.Duration(cfg.Ports.Rest),
+			Namespace: namespace,
 
 			MonitorInterval: time.Duration(cfg.Monitor.Interval),
-			Alerts:          workers.Alerts{Webhook: cfg.Alerts.Webhook, Secret: secret, Command: cfg.Alerts.Command},
+			Alerts:          workers.Alerts{Webhook: cfg.Alerts.Webhook, Secret: secret, Insecure: cfg.Alerts.Insecure, Command: cfg.Alerts.Command},
 		}
 		roles.Control.Images.Insecure = insecure
 		roles.Control.Images.AuthFile = cfg.ImageRegistry.AuthFile
@@ -183,6 +183,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		roles.Node = &workers.Node{
 			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
 			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
+			Signed:      cfg.ImageRegistry.RequireSignature,
 			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
 			Policy:  cfg.Node.Policy,
 			KeyFile: cfg.NodeKey(o.node), Signers: cfg.Node.Signers,
@@ -199,7 +200,12 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		if err := wantDir(source, cfg.Build.Workspace); err != nil {
 			return roles, err
 		}
+		passphrase, err := cfg.SigningPassphrase()
+		if err != nil {
+			return roles, err
+		}
 		roles.Builder = &workers.Builder{
+			Signing:    workers.Signing{KeyFile: cfg.Build.SigningKeyFile, Passphrase: passphrase},
 			ServesLogs: true,
 			Name:       o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
 			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile, Policy: cfg.Node.Policy,

@@ -28,7 +28,7 @@ containers it has.`,
 			Example: "  mcp node status\n  mcp node status rift",
 			RunE:    func(cmd *cobra.Command, names []string) error { return runStatus(cmd.Context(), s, names) },
 		},
-		newShow(s), newPolicy(s), newDrain(s), newActivate(s), newRemove(s),
+		newShow(s), newPolicy(s), newDrain(s), newActivate(s), newRemove(s), newSignatures(s),
 	)
 	return cmd
 }
@@ -43,5 +43,7 @@ func Results() map[string][]any {
 		"node drain":    {drained{}},
 		"node activate": {drained{}},
 		"node remove":   {removed{}},
+
+		"node signatures": {[]podmanFile{}},
 	}
 }
