@@ -63,6 +63,8 @@ func (a *Control) LoadEnvelopes(ctx context.Context, in LoadEnvelopesInput) (Loa
 type RemoveSecretInput struct {
 	Service string `json:"service"`
 	Name    string `json:"name"`
+	Who     string `json:"who,omitempty"`
+	From    string `json:"from,omitempty"`
 }
 
 // RemoveSecretResult is how many versions were removed.

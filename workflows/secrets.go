@@ -25,6 +25,16 @@ type SecretsResult struct {
 	Release *fleet.Release `json:"release,omitempty"`
 }
 
+// Next returns the number that the next version of a secret gets.
+func (r SecretsResult) Next(service, name string) int {
+	for _, secret := range r.Secrets {
+		if secret.Service == service && secret.Name == name {
+			return secret.Newest + 1
+		}
+	}
+	return 1
+}
+
 // Secrets reads what is recorded of secrets, and to whom a value could be sealed. It
 // returns no value.
 func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
