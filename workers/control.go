@@ -143,6 +143,7 @@ func Workflows() map[string]any {
 		workflows.SetSecretName:    workflows.SetSecret,
 		workflows.RemoveSecretName: workflows.RemoveSecret,
 		workflows.EnvelopesName:    workflows.Envelopes,
+		workflows.RotateSecretName: workflows.RotateSecret,
 	}
 }
 

@@ -29,6 +29,7 @@ var lines = map[string][]string{
 	"secret list":     {"", "S", "E"},
 	"secret rekey":    {"S --identity evil.env", "S --identity E", "E"},
 	"secret rm":       {"S/db", "S/db -y", "E"},
+	"secret rotate":   {"S/db --file evil.env", "S/db --exec E --revoke E", "E"},
 	"secret set":      {"S/db", "S/db --file evil.env", "S/db --exec E", "S/db --file E", "E", "S/db --node E --file evil.env"},
 	"secret show":     {"S/db", "E"},
 	"secret signer":   {"", "--config E"},
