@@ -143,6 +143,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.ExecName:         workflows.Exec,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.NodeHistoryName:  workflows.NodeHistory,
+		workflows.NodePolicyName:   workflows.NodePolicy,
 		workflows.HistoryName:      workflows.History,
 		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.AnnounceEdgeName: workflows.AnnounceEdge,

@@ -29,6 +29,7 @@ const (
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
 	NodeHistoryName  = "NodeHistory"
+	NodePolicyName   = "NodePolicy"
 	RetentionName    = "Retention"
 	ClaimNodeName    = "ClaimNode"
 	DrainNodeName    = "DrainNode"

@@ -68,6 +68,9 @@ type verb struct {
 	// repeats is set where a rollback passes over the release, which has nothing
 	// that the one before it did not have.
 	repeats bool
+	// restores is set where the release itself is deployed again, as it was let run: the
+	// policies of nodes do not refuse it.
+	restores bool
 	// alias is the verb whose deployments ask for the same; "" for the verb's own.
 	alias Verb
 }
@@ -100,7 +103,7 @@ const (
 var verbs = []verb{
 	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, renews: true, runs: everyStep},
 	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput, runs: rollbackStep},
-	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, alias: VerbRollback},
+	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, restores: true, alias: VerbRollback},
 	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true},
 	{word: VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
 	{word: VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease, repeats: true},

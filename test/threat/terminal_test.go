@@ -71,6 +71,7 @@ var lines = map[string][]string{
 	"node activate":   {"E"},
 	"node drain":      {"E"},
 	"node list":       {""},
+	"node policy":     {"E"},
 	"node remove":     {"E", "E -y"},
 	"node show":       {"E"},
 	"node status":     {"", "E"},
