@@ -94,3 +94,14 @@ func unused(release fleet.Release, name string) error {
 	}
 	return nil
 }
+
+// WithdrawSecretInput names the newest version of a secret.
+type WithdrawSecretInput struct {
+	Ref secrets.Ref `json:"ref"`
+}
+
+// WithdrawSecret deletes the newest version of a secret, such that the one before it is the
+// newest. One that is not the newest, or that the release has, stays.
+func (a *Control) WithdrawSecret(ctx context.Context, in WithdrawSecretInput) error {
+	return a.Registry.WithdrawSecret(ctx, in.Ref)
+}

@@ -29,7 +29,7 @@ type SecretsResult struct {
 func (r SecretsResult) Next(service, name string) int {
 	for _, secret := range r.Secrets {
 		if secret.Service == service && secret.Name == name {
-			return secret.Newest + 1
+			return max(secret.Newest, secret.Last) + 1
 		}
 	}
 	return 1

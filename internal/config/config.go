@@ -126,6 +126,9 @@ type Node struct {
 	Keys string `toml:"keys"`
 	// Signers are the public keys of the operators whose secrets the node takes.
 	Signers []string `toml:"signers"`
+	// Policy is the file with the rules of what may run, and be built, on this host; "" means
+	// policy.DefaultFile, which may be missing.
+	Policy string `toml:"policy"`
 }
 
 // Secrets configures what an operator seals and signs secrets with.

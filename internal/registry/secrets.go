@@ -51,18 +51,18 @@ func (s *Store) AddSecret(ctx context.Context, a secrets.Addition) error {
 }
 
 // lockSecret locks a secret, which is recorded if it is new, and returns the number of its
-// newest version.
+// last version.
 func lockSecret(ctx context.Context, tx pgx.Tx, service, name string) (newest int, err error) {
 	if _, err := tx.Exec(ctx, `insert into secrets (service, name) values ($1, $2) on conflict do nothing`, service, name); err != nil {
 		return 0, err
 	}
-	err = tx.QueryRow(ctx, `select newest from secrets where (service, name) = ($1, $2) for update`, service, name).Scan(&newest)
+	err = tx.QueryRow(ctx, `select greatest(newest, last) from secrets where (service, name) = ($1, $2) for update`, service, name).Scan(&newest)
 	return newest, err
 }
 
 func insertVersion(ctx context.Context, tx pgx.Tx, a secrets.Addition) error {
 	e := a.Envelope
-	if _, err := tx.Exec(ctx, `update secrets set newest = $3, removed = false where (service, name) = ($1, $2)`, e.Service, e.Name, e.Version); err != nil {
+	if _, err := tx.Exec(ctx, `update secrets set newest = $3, last = 0, removed = false where (service, name) = ($1, $2)`, e.Service, e.Name, e.Version); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
@@ -123,12 +123,12 @@ func (s *Store) RemoveSecret(ctx context.Context, service, name string, may func
 func (s *Store) Secrets(ctx context.Context, service string) ([]secrets.Secret, error) {
 	found := []secrets.Secret{}
 	err := s.read(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select service, name, newest, removed from secrets where $1 in ('', service) order by service, name`, service)
+		rows, err := tx.Query(ctx, `select service, name, newest, last, removed from secrets where $1 in ('', service) order by service, name`, service)
 		if err != nil {
 			return err
 		}
 		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (one secrets.Secret, err error) {
-			return one, row.Scan(&one.Service, &one.Name, &one.Newest, &one.Removed)
+			return one, row.Scan(&one.Service, &one.Name, &one.Newest, &one.Last, &one.Removed)
 		})
 		if err != nil {
 			return err

@@ -13,6 +13,8 @@ type Secret struct {
 	Name    string `json:"name"`
 	// Newest is the number of the version that deployments use from now on.
 	Newest int `json:"newest"`
+	// Last is the number of the last version, where that was withdrawn; else 0.
+	Last int `json:"last,omitempty"`
 	// Removed is set where it has no versions any more. Its numbers are not used again.
 	Removed bool `json:"removed,omitempty"`
 	// Versions are those that are kept, newest first.

@@ -127,7 +127,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	ok("rollback", name)
 	for _, read := range [][]string{
 		{"status"}, {"ps"}, {"history", name}, {"service", "list"}, {"logs", name}, {"doctor"}, {"exec", name, "--", "/app", "-h"},
-		{"events"}, {"node", "list"}, {"node", "show", w.node}, {"node", "drain", w.node}, {"node", "activate", w.node},
+		{"events"}, {"node", "list"}, {"node", "show", w.node}, {"node", "policy", w.node}, {"node", "drain", w.node}, {"node", "activate", w.node},
 		{"adopt", name, "--dry-run"}, {"audit"},
 	} {
 		w.mcp(read...) // whatever the answer is, the workflow has one

@@ -25,9 +25,10 @@ func newMigrate(s *session.Session) *cobra.Command {
 removes from the audit what is older than [audit] keep. Several may run at once.
 
 With [postgres] owner_url_file it connects as the role of that URL, which owns the
-tables, and grants the role of the workers' URL no more than they need: they cannot
-change the audit, nor define anything, and wait for tables that are too old. Without
-it the workers connect as the owner, and migrate the tables when they start.`,
+tables, and grants the role of the workers' URL no more than they need: they
+cannot change the audit, nor define anything, and wait for tables that are too
+old. Without it the workers connect as the owner, and migrate the tables when they
+start.`,
 		Example: "  mcp migrate",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runMigrate(cmd.Context(), s) },

@@ -14,7 +14,7 @@ import (
 var unaudited = map[string]string{
 	"audit": "reads", "build log": "reads", "config show": "reads", "doctor": "reads", "edge list": "reads", "edge show": "reads",
 	"events": "reads", "history": "reads", "job history": "reads", "job logs": "reads", "jobs": "reads", "logs": "reads",
-	"node list": "reads", "node show": "reads", "node status": "reads", "open": "reads", "plan": "reads", "ps": "reads",
+	"node list": "reads", "node policy": "reads", "node show": "reads", "node status": "reads", "open": "reads", "plan": "reads", "ps": "reads",
 	"route list": "reads", "secret list": "reads", "secret show": "reads", "service check": "reads", "service list": "reads", "service show": "reads", "status": "reads",
 	"version": "reads", "completion": "prints", "node signatures": "prints",
 	"build sign":   "adds a signature, by a key of this machine, and asks no control plane: the image registry has it",

@@ -24,7 +24,8 @@ type listedNode struct {
 	Overdue  bool      `json:"overdue"`
 	// Since is when the node became ready or unreachable.
 	Since time.Time `json:"since,omitzero"`
-	// Reason is why it is unreachable, such as that podman there does not answer.
+	// Reason is why it is unreachable, such as that podman there does not answer, or why its
+	// policy lets nothing new run.
 	Reason string `json:"reason,omitempty"`
 	// Announced is when its worker started.
 	Announced time.Time `json:"announced"`
@@ -54,7 +55,7 @@ func runList(ctx context.Context, s *session.Session) error {
 	return writeList(s.Stdout, list)
 }
 
-// writeList prints nodes for a person; the last column only where one is unreachable.
+// writeList prints nodes for a person; the last column only where one has a reason.
 func writeList(out io.Writer, list []listedNode) error {
 	table := ui.Table(out)
 	head := "NODE\tSTATE\tSINCE\tADDRESS\tRUNTIME\tMCP\tKEY"

@@ -68,10 +68,11 @@ func overdueSince(overdue bool, observed time.Time) string {
 	return ui.Moment(observed)
 }
 
-// reasonOf is why a node is unreachable; "" for one that is not.
+// reasonOf is why a node is unreachable, or lets nothing new run; "" for one of which neither
+// is so.
 func reasonOf(n fleet.NodeState) string {
 	for _, d := range n.Drift {
-		if d.Kind == fleet.DriftUnreachable {
+		if d.Kind == fleet.DriftUnreachable || d.Kind == fleet.DriftPolicy {
 			return d.Detail
 		}
 	}

@@ -117,7 +117,7 @@ func (d *desk) consumersOf(service, name string, release *fleet.Release) (consum
 		}
 	}
 	if !c.named {
-		c.nodes = append(all, workflows.Nodes(*definition)...)
+		c.nodes = slices.Concat(all, workflows.Nodes(*definition))
 	}
 	c.nodes = slices.DeleteFunc(c.nodes, func(node string) bool { return node == "" })
 	slices.Sort(c.nodes)

@@ -25,7 +25,7 @@ func Command(s *session.Session, deploy Deploy) *cobra.Command {
 		Args: session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSet(s, deploy), newList(s), newShow(s), newRemove(s), newImport(s, deploy), newRekey(s), newKeygen(s), newSigner(s))
+	cmd.AddCommand(newSet(s, deploy), newList(s), newShow(s), newRemove(s), newImport(s, deploy), newRekey(s), newRotate(s), newKeygen(s), newSigner(s))
 	return cmd
 }
 
@@ -38,6 +38,7 @@ func Results() map[string][]any {
 		"secret rm":     {removed{}},
 		"secret import": {[]changed{}, workflows.Result{}, follow.Detached{}},
 		"secret rekey":  {[]changed{}},
+		"secret rotate": {workflows.Rotation{}},
 		"secret keygen": {generated{}},
 		"secret signer": {signer{}},
 	}
