@@ -29,7 +29,7 @@ func (s *harness) registerSecrets() {
 		return result, s.call(ctx, strings.Join(names, ","))
 	}, activity.RegisterOptions{Name: "LoadEnvelopes"})
 	s.env.RegisterActivityWithOptions(func(ctx context.Context, in secrets.Addition) error {
-		return s.call(ctx, in.Envelope.Ref.String())
+		return s.call(ctx, in.Envelope.String())
 	}, activity.RegisterOptions{Name: "AddSecret"})
 	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.WithdrawSecretInput) error {
 		return s.call(ctx, in.Ref.String())

@@ -58,7 +58,7 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 
 // SetSecret records a version of a secret, or one that is sealed again.
 func SetSecret(ctx workflow.Context, in secrets.Addition) error {
-	return changeFailure(sendControl(ctx, "record "+in.Envelope.Ref.String(), secretTimeout, control.AddSecret, in))
+	return changeFailure(sendControl(ctx, "record "+in.Envelope.String(), secretTimeout, control.AddSecret, in))
 }
 
 // RemoveSecret deletes all versions of a secret that the release does not use.

@@ -78,7 +78,7 @@ func (p Policies) Place(path string) policy.Place {
 	place.Path = real
 	var system unix.Statfs_t
 	if err := unix.Statfs(real, &system); err == nil {
-		place.Kernel = slices.Contains(kernelSystems, int64(system.Type))
+		place.Kernel = slices.Contains(kernelSystems, system.Type)
 	}
 	found, err := os.Stat(real)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +89,7 @@ func (p Policies) Place(path string) policy.Place {
 		return place
 	}
 	if stat, known := found.Sys().(*syscall.Stat_t); known {
-		place.File = policy.FileID{Device: uint64(stat.Dev), Inode: stat.Ino}
+		place.File = policy.FileID{Device: stat.Dev, Inode: stat.Ino}
 	}
 	for _, socket := range p.engineSockets() {
 		if holds(real, found, socket) {
@@ -116,7 +116,7 @@ func (p Policies) Mounted(pid int, target string) (policy.FileID, bool) {
 	if err := unix.Fstat(found, &stat); err != nil {
 		return policy.FileID{}, false
 	}
-	return policy.FileID{Device: uint64(stat.Dev), Inode: stat.Ino}, true
+	return policy.FileID{Device: stat.Dev, Inode: stat.Ino}, true
 }
 
 // kernelSystems are file systems of the kernel's own, from linux/magic.h.

@@ -127,7 +127,7 @@ func (p Policy) mayCome(image string) bool {
 // network judges networks and ports.
 func (j *judgement) network() {
 	c := j.Component
-	if c.Network == "host" && !j.Policy.Network.Host {
+	if c.Network == "host" && !j.Network.Host {
 		j.add("network", "network.host", "the node's own network is not for containers")
 	}
 	for _, n := range c.Joined() {
@@ -140,8 +140,8 @@ func (j *judgement) network() {
 			j.add(key, "network.names", "%q is not the name of a network", n.Name)
 		case strings.HasPrefix(n.Name, servicedef.ServiceNetwork("")):
 			j.add(key, "network.names", "network %s is that of another service", n.Name)
-		case !matchesAny(j.Policy.Network.Names, n.Name):
-			j.add(key, "network.names", "network %s is not of %s", n.Name, listed(j.Policy.Network.Names))
+		case !matchesAny(j.Network.Names, n.Name):
+			j.add(key, "network.names", "network %s is not of %s", n.Name, listed(j.Network.Names))
 		}
 	}
 	for i, text := range c.Ports {
@@ -151,22 +151,22 @@ func (j *judgement) network() {
 			continue
 		}
 		for _, port := range ports {
-			if !within(j.Policy.Network.Ports, port.Host) {
-				j.add(element("ports", i), "network.ports", "host port %d is not of %s", port.Host, listed(j.Policy.Network.Ports))
+			if !within(j.Network.Ports, port.Host) {
+				j.add(element("ports", i), "network.ports", "host port %d is not of %s", port.Host, listed(j.Network.Ports))
 				break
 			}
 		}
 	}
 	for _, port := range j.RoutePorts {
-		if (port < j.RouteLow || port > j.RouteHigh) && !within(j.Policy.Network.Ports, port) {
-			j.add("routes", "network.ports", "host port %d is neither one that mcp allocates there, from %d to %d, nor of %s", port, j.RouteLow, j.RouteHigh, listed(j.Policy.Network.Ports))
+		if (port < j.RouteLow || port > j.RouteHigh) && !within(j.Network.Ports, port) {
+			j.add("routes", "network.ports", "host port %d is neither one that mcp allocates there, from %d to %d, nor of %s", port, j.RouteLow, j.RouteHigh, listed(j.Network.Ports))
 		}
 	}
 }
 
 // users judges as whom programs run.
 func (j *judgement) users() {
-	uids, gids := j.Policy.Users.UIDs, j.Policy.Users.GIDs
+	uids, gids := j.Users.UIDs, j.Users.GIDs
 	user, group, grouped := strings.Cut(j.Component.User, ":")
 	switch id, number := numeric(user); {
 	case len(uids) == 0:
@@ -247,7 +247,7 @@ func (j *judgement) device(key, name string) {
 	case !allowed(name):
 		j.add(key, "privileges.devices", "%s is not of %s", name, listed(j.Privileges.Devices))
 	// Links in /dev are the host's own: /dev/serial/by-id/… leads to a device beside it.
-	case real != name && !allowed(real) && !(contains("/dev", name) && contains("/dev", real)):
+	case real != name && !allowed(real) && (!contains("/dev", name) || !contains("/dev", real)):
 		j.add(key, "privileges.devices", "%s leads to %s, which is not of %s", name, real, listed(j.Privileges.Devices))
 	}
 }

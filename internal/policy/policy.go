@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -156,9 +157,9 @@ func (v Violation) String() string {
 	b.WriteString(v.Message)
 	switch {
 	case v.Rule != "" && v.Line > 0:
-		fmt.Fprintf(&b, " (%s, line %d)", v.Rule, v.Line)
+		b.WriteString(" (" + v.Rule + ", line " + strconv.Itoa(v.Line) + ")")
 	case v.Rule != "":
-		fmt.Fprintf(&b, " (%s, by default)", v.Rule)
+		b.WriteString(" (" + v.Rule + ", by default)")
 	}
 	return b.String()
 }

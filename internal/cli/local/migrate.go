@@ -81,7 +81,7 @@ func migrationOf(s *session.Session, cfg *config.Config) (m workers.Migration, e
 	if err != nil {
 		return m, fmt.Errorf("find the role of the workers: %w", err)
 	}
-	m.Role, err = workers.WorkersRole(workersURL, m.PostgresURL)
+	m.Role, err = workers.LimitedRole(workersURL, m.PostgresURL)
 	return m, err
 }
 

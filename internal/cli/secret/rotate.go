@@ -35,16 +35,18 @@ func newRotate(s *session.Session) *cobra.Command {
 		Use:   "rotate SERVICE/NAME",
 		Short: "Replace a secret by a new value, and then revoke the old one",
 		Long: `Rotate takes a new value as mcp secret set does, from --exec, --file or standard
-input, and deploys the release of the service with it: the components, jobs and steps
-that have the secret, and nothing else. Where one of them does not become healthy,
-the release is put back, the new version is withdrawn, and nothing is revoked.
+input, and deploys the release of the service with it: the components, jobs and
+steps that have the secret, and nothing else. Where one of them does not become
+healthy, the release is put back, the new version is withdrawn, and nothing is
+revoked.
 
-When all are healthy, --revoke COMMAND runs here, in a shell, because the right to
-revoke a value is the operator's and not a node's. It finds MCP_SECRET (SERVICE/NAME),
-MCP_VERSION and MCP_FORMER_VERSION in its environment, and no value. Until it has
-succeeded the rotation is under way: the same command runs it again, without another
-new value, also from another machine, and after an interrupt. --revoke true ends a
-rotation whose old value was revoked by hand. Without --revoke nothing is revoked.`,
+When all are healthy, --revoke COMMAND runs here, in a shell, because the right
+to revoke a value is the operator's and not a node's. It finds MCP_SECRET
+(SERVICE/NAME), MCP_VERSION and MCP_FORMER_VERSION in its environment, and no
+value. Until it has succeeded the rotation is under way: the same command runs
+it again, without another new value, also from another machine, and after an
+interrupt. --revoke true ends a rotation whose old value was revoked by hand.
+Without --revoke nothing is revoked.`,
 		Example: "  mcp secret rotate shop/db --exec ./new-password --revoke ./drop-old-password\n" +
 			"  openssl rand -base64 24 | mcp secret rotate shop/session-key",
 		Args: session.Args(cobra.ExactArgs(1)),
