@@ -121,7 +121,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	ok("secret", "set", name+"/db", "--exec", "echo one")
 	w.starts(workflows.EnvelopesName, activities.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: name, Name: "db", Version: 1}}})
 	first := w.deploy(name)
-	ok("secret", "rotate", name+"/db", "--exec", "echo two")
+	require.Equal(t, 1, w.mcp("secret", "rotate", name+"/db", "--exec", "echo two").code, "no component has the secret")
 	ok("secret", "rm", name+"/db", "-y")
 	w.define(name, w.service(name, "v1", `env = { A = "b" }`))
 	w.deploy(name)
