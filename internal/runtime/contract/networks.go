@@ -121,9 +121,10 @@ func (s *suite) testNetworks(t *testing.T) {
 			return strings.TrimSpace(string(result.Stdout))
 		}
 		answers := func() {
-			conn, err := net.DialTimeout("tcp", net.JoinHostPort(addressOn(n, 11).String(), "8080"), 10*time.Second)
-			require.NoError(t, err)
-			require.NoError(t, conn.Close())
+			require.Eventually(t, func() bool { // once the program listens
+				conn, err := net.DialTimeout("tcp", net.JoinHostPort(addressOn(n, 11).String(), "8080"), 10*time.Second)
+				return err == nil && conn.Close() == nil
+			}, time.Minute, 50*time.Millisecond)
 		}
 		answers()
 		require.Equal(t, "192.0.2.1", resolved("db"))
