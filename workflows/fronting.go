@@ -167,8 +167,7 @@ func (d *deploy) reachFrom(ctx workflow.Context, name string, upstreams []string
 	deadline := workflow.Now(ctx).Add(silentTimeout)
 	for {
 		var result activities.ReachUpstreamsResult
-		step := edgeStep(ctx, name, "reach the new containers from "+name, 0)
-		switch err := workflow.ExecuteActivity(step, edge.ReachUpstreams, upstreams).Get(ctx, &result); {
+		switch err := askEdge(ctx, name, "reach the new containers from "+name, 0, edge.ReachUpstreams, upstreams, &result); {
 		case isCancelled(err):
 			return err
 		case err != nil:
