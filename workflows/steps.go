@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -151,7 +150,7 @@ func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
 // needs are the containers on a node that a step depends on, as they are called when it runs.
 func (d *deploy) needs(step servicedef.Step, node string) []string {
 	var names []string
-	for _, component := range slices.Sorted(maps.Keys(d.desired.StartsBefore(step))) {
+	for _, component := range workflow.DeterministicKeys(d.desired.StartsBefore(step)) {
 		c, _ := d.desired.Component(component) // StartsBefore returns those that there are
 		if c.Node != node || c.IsJob() {
 			continue
