@@ -32,6 +32,9 @@ func (fc *faultCase) judge() (verdict, error) {
 	if fc.scenario.purges() {
 		return fc.judgePurge(ctx)
 	}
+	if err := fc.judgeJob(ctx); err != nil {
+		return wrong, err
+	}
 	r, err := fc.rows(ctx)
 	if err != nil {
 		return wrong, err
