@@ -68,6 +68,15 @@ type Node struct {
 	// Secrets opens the envelopes of secrets.
 	Secrets secrets.Reader
 
+	// Policies has the policy of the host; nil lets everything run.
+	Policies Policies
+	// Admissions remembers what the policy has let run; nil remembers nothing.
+	Admissions Admissions
+	// PortLow and PortHigh bound the ports of routes.
+	PortLow, PortHigh int
+	// Signatures checks those of images; nil where none are required.
+	Signatures Signatures
+
 	// Hosts keeps the names of components; nil for a node whose containers have none.
 	Hosts HostsFiles
 
@@ -87,6 +96,10 @@ type Builder struct {
 	// Logs is the directory that keeps whole build logs.
 	Logs     string
 	Insecure func(image string) bool
+	// Policies has the policy of the host; nil lets everything be built.
+	Policies Policies
+	// Signer signs what was pushed; nil to sign nothing.
+	Signer Signer
 	// Sources reads the sources of builds.
 	Sources Sources
 	// Output returns where the output of an image's build is shown while it runs; nil for

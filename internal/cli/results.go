@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/secret"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/fault"
 )
@@ -24,7 +25,7 @@ type failure struct {
 func Results() map[string][]any {
 	all := map[string][]any{"version": {thisVersion{}}}
 	for _, group := range []map[string][]any{
-		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(), job.Results(),
+		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(), job.Results(), secret.Results(),
 	} {
 		maps.Copy(all, group)
 	}

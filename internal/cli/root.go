@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/secret"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/cli/session"
 )
@@ -30,7 +31,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	root.AddCommand(job.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)
-	root.AddCommand(node.Command(s), service.Command(s), newCompletion(), newVersion(s))
+	root.AddCommand(node.Command(s), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
 	addEnvironments(root, s)
 	return root
 }

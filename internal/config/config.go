@@ -49,6 +49,10 @@ type Build struct {
 	Socket string `toml:"socket"`
 	// Logs is the directory of complete build logs.
 	Logs string `toml:"logs"`
+	// SigningKeyFile is a private key of cosign that signs what the builder has pushed;
+	// "" signs nothing. SigningPassphrase reads its passphrase.
+	SigningKeyFile        string `toml:"signing_key_file"`
+	SigningPassphraseFile string `toml:"signing_passphrase_file"`
 }
 
 // ImageRegistry configures access to image registries.
@@ -59,6 +63,9 @@ type ImageRegistry struct {
 	// AuthFile holds credentials, in docker's or podman's format; "" means the
 	// default files of those two.
 	AuthFile string `toml:"auth_file"`
+	// RequireSignature maps image registries, or parts of them, to the files of the
+	// public keys of which one must have signed each image that a node runs.
+	RequireSignature map[string][]string `toml:"require_signature"`
 }
 
 // Ports bounds the host ports that are allocated to routes.
@@ -114,11 +121,14 @@ type Node struct {
 	Data string `toml:"data"`
 	// Logs is the directory that keeps the output of steps and jobs.
 	Logs string `toml:"logs"`
-	// Keys is the directory of the private key to which secrets for the node are sealed.
-	// See NodeKey.
+	// Keys is the directory of the private key to which secrets for the node are sealed; ""
+	// means keys beside Data. See NodeKey.
 	Keys string `toml:"keys"`
 	// Signers are the public keys of the operators whose secrets the node takes.
 	Signers []string `toml:"signers"`
+	// Policy is the file with the rules of what may run, and be built, on this host; "" means
+	// policy.DefaultFile, which may be missing.
+	Policy string `toml:"policy"`
 }
 
 // Secrets configures what an operator seals and signs secrets with.
@@ -165,7 +175,7 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node"), Keys: stateDir(getenv, "keys")},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node")},
 		Secrets:  Secrets{SigningKey: userDir(getenv, "signing.key")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Audit:    Audit{Keep: servicedef.Duration(365 * 24 * time.Hour)},

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -18,6 +19,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/metacircular/mcp/workflows"
 )
 
 // mcpVariable makes this test binary mcp itself.
@@ -164,8 +167,23 @@ func (w *world) alone(more ...string) {
 		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), fmt.Sprintf("namespace = %q", w.namespace),
 		"[postgres]", fmt.Sprintf("url_file = %q", w.postgresURL()),
 		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("data = %q", filepath.Join(w.dir, "data")),
+		fmt.Sprintf("policy = %q", filepath.Join(shared.platform.Info().Dir, "node-policy.toml")),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
 		"[build]", fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),
 	}, more...)...)
+	w.t.Cleanup(w.endMonitor)
+}
+
+// endMonitor deletes the schedule of w's monitor. It outlives the workers, and would start
+// observations until the platform ends.
+func (w *world) endMonitor() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.DialContext(ctx, client.Options{HostPort: shared.platform.Info().Temporal, Namespace: w.namespace})
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_ = c.ScheduleClient().GetHandle(ctx, workflows.MonitorID).Delete(ctx) // a world without a control worker has none
 }
