@@ -27,13 +27,13 @@ const (
 // judge checks the state that the case has left in podman, Postgres and Temporal.
 // The error names all that is wrong.
 func (fc *faultCase) judge() (verdict, error) {
+	if err := fc.judgeJob(); err != nil {
+		return wrong, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if fc.scenario.purges() {
 		return fc.judgePurge(ctx)
-	}
-	if err := fc.judgeJob(ctx); err != nil {
-		return wrong, err
 	}
 	r, err := fc.rows(ctx)
 	if err != nil {
