@@ -133,7 +133,7 @@ func tablesOf(of reflect.Type, path, heading string) []keyTable {
 	var below []keyTable
 	for _, field := range reflect.VisibleFields(of) {
 		key, of := field.Tag.Get("toml"), field.Type
-		at := strings.TrimPrefix(path+"."+key, ".")
+		at := strings.TrimPrefix(strings.Trim(heading, "[]")+"."+key, ".")
 		heading := "[" + at + "]"
 		if key == "" || key == "-" {
 			continue
@@ -145,7 +145,7 @@ func tablesOf(of reflect.Type, path, heading string) []keyTable {
 			of, heading = of.Elem(), "["+at+".NAME]"
 		}
 		if of.Kind() == reflect.Struct && of != reflect.TypeFor[servicedef.Ulimit]() {
-			below = append(below, tablesOf(of, at, heading)...)
+			below = append(below, tablesOf(of, strings.TrimPrefix(path+"."+key, "."), heading)...)
 			if of != reflect.TypeFor[servicedef.Secret]() {
 				continue
 			}
