@@ -4,19 +4,20 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // readEnvironment lets each key's variable override the file: MCP_ and the key
 // in upper case, as in MCP_BUILD_WORKSPACE; commas separate the elements of a
-// list, and of a map such as 80:8080,443:8443. Temporal's keys, except the one of its UI, instead have the TEMPORAL_…
-// variables that all of its tools read.
+// list, and of a map such as 80:8080,443:8443. Those of Temporal's keys that all of its
+// tools have are instead set by the TEMPORAL_… variables that these read.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
 		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
 		text := c.getenv(name)
-		if text == "" || strings.HasPrefix(k.name, "temporal.") && k.name != "temporal.ui" {
+		if text == "" || slices.Contains(temporals, k.name) {
 			continue
 		}
 		if err := set(k.value, text); err != nil {
@@ -34,6 +35,9 @@ func (c *Config) readEnvironment() error {
 	}
 	return nil
 }
+
+// temporals are the keys that TEMPORAL_… variables set.
+var temporals = []string{"temporal.address", "temporal.namespace", "temporal.profile"}
 
 // set parses the text of a variable into a value.
 func set(v reflect.Value, text string) error {

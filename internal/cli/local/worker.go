@@ -97,6 +97,9 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	if err != nil {
 		return exit.Usage(err)
 	}
+	if roles.Codec, err = cfg.Codec(); err != nil {
+		return exit.Usage(err)
+	}
 	measured := telemetry.New(s.Version)
 	roles.Version = s.Version
 	roles.Logger, roles.Interceptors, roles.Grace, roles.Telemetry = log, s.Interceptors, workerGrace, measured
