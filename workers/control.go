@@ -16,6 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -34,19 +35,25 @@ type Control struct {
 	Alerts Alerts
 	// Namespace is Temporal's; search attributes are registered there.
 	Namespace string
+	// Keys encrypt what the registry keeps of definitions; nil if nothing is encrypted.
+	Keys *keyring.Keys
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
 	if _, _, err := registry.Migrate(ctx, r.PostgresURL); err != nil {
 		return fmt.Errorf("migrate the registry: %w", err)
 	}
-	store, err := registry.Open(ctx, r.PostgresURL)
+	store, err := registry.OpenSealed(ctx, r.PostgresURL, r.Keys)
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}
 	w.closers = append(w.closers, store.Close)
 	w.telemetry.Check("postgres", store.Ping)
 	w.telemetry.Check("tables", store.CheckTables)
+	if err := store.KeepKeys(ctx); err != nil {
+		return err
+	}
+	w.telemetry.Check("encryption keys", store.KeepKeys)
 	declareMetrics(w.telemetry)
 	declareFleet(w.telemetry, store)
 	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
@@ -67,14 +74,14 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Images:    imageregistry.New(r.Images),
 		Lock:      lock{c},
 		Queues:    queues{c, r.Namespace},
-		Schedules: jobSchedules{c},
+		Schedules: jobSchedules{client: c, keys: r.Keys},
 		Alerts:    r.Alerts.destinations(),
 		Version:   w.version,
 		PortRest:  r.PortRest,
 
 		MonitorInterval: r.MonitorInterval,
 	}
-	w.keep(ctx, upkeep{client: c, namespace: r.Namespace, schedules: schedules, jobs: control.KeepAllJobs, log: w.log})
+	w.keep(ctx, upkeep{client: c, namespace: r.Namespace, keys: r.Keys, sealed: keyID(r.Keys), schedules: schedules, jobs: control.KeepAllJobs, log: w.log})
 	return w.serve(c, activities.QueueControl, worker.Options{MaxConcurrentWorkflowTaskPollers: controlPollers}, func(reg worker.Registry) {
 		RegisterWorkflows(reg)
 		reg.RegisterActivity(control)

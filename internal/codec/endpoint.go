@@ -15,9 +15,9 @@ import (
 const maxRequest = 32 << 20
 
 // Handler decrypts for Temporal's UI, at the path /decode; it does not encrypt. It
-// answers a page of the UI alone: a page of another origin gets no answer, and neither
-// does one that reached this host by a name of its own. It is no protection from the
-// programs of this host, which can claim any origin.
+// answers a page of the UI, and programs of this host such as Temporal's own command
+// line: a page of another origin gets no answer, and neither does one that reached this
+// host by a name of its own.
 func (c *Codec) Handler(ui string) http.Handler {
 	decode := converter.NewPayloadCodecHTTPHandler(decoder{c})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,13 +28,15 @@ func (c *Codec) Handler(ui string) http.Handler {
 		case !isLocal(r.Host):
 			http.Error(w, "the codec endpoint is reached by a loopback address alone", http.StatusForbidden)
 			return
-		case !sameOrigin(origin, ui):
+		case origin != "" && !sameOrigin(origin, ui): // a program has none
 			http.Error(w, "the codec endpoint answers pages of "+ui+" alone", http.StatusForbidden)
 			return
 		}
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Allow-Methods", "POST, OPTIONS")
-		w.Header().Set("Access-Control-Allow-Headers", "Content-Type, X-Namespace, Authorization")
+		if origin != "" {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+			w.Header().Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+			w.Header().Set("Access-Control-Allow-Headers", "Content-Type, X-Namespace, Authorization")
+		}
 		switch {
 		case r.Method == http.MethodOptions:
 			w.WriteHeader(http.StatusNoContent)

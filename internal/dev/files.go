@@ -33,6 +33,8 @@ insecure = [%s, %s]
 address   = %s
 namespace = "default"
 ui        = %s
+encryption_key_file = %s
+codec_listen = %s
 
 [postgres]
 url_file = %s
@@ -45,7 +47,7 @@ logs    = %s
 data    = %s
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
-		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
+		quote(p.info.Temporal), quote(p.info.UI), quote(p.info.EncryptionKeyFile), quote(p.options.codec), quote(p.path(urlName)),
 		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)))
 	if p.edge != "" {
 		text += p.edgeConfig()

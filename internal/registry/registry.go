@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/keyring"
 )
 
 const (
@@ -33,11 +34,16 @@ type Store struct {
 	pool *pgxpool.Pool
 	// longest bounds a transaction.
 	longest time.Duration
+	keys    *keyring.Keys // nil for none
 }
 
 // Open returns the registry at a Postgres URL. It does not connect: Postgres
-// may start later, or restart.
-func Open(ctx context.Context, url string) (*Store, error) {
+// may start later, or restart. It encrypts nothing.
+func Open(ctx context.Context, url string) (*Store, error) { return OpenSealed(ctx, url, nil) }
+
+// OpenSealed is Open of a registry that encrypts definitions, outputs and failures with
+// the current one of the keys. Nil keys encrypt nothing.
+func OpenSealed(ctx context.Context, url string, keys *keyring.Keys) (*Store, error) {
 	config, err := parse(url)
 	if err != nil {
 		return nil, err
@@ -46,7 +52,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, translate(ctx, err, true, "open the registry")
 	}
-	return &Store{pool: pool, longest: transactionTime}, nil
+	return &Store{pool: pool, longest: transactionTime, keys: keys}, nil
 }
 
 // parse reads a Postgres URL, which may hold options of the pool. The error
@@ -96,7 +102,7 @@ func (s *Store) transact(ctx context.Context, o pgx.TxOptions, work func(pgx.Tx)
 		return translate(ctx, s.late(limited, err), true, doing, args...)
 	}
 	defer conn.Release()
-	err = pgx.BeginTxFunc(limited, conn, o, work)
+	err = pgx.BeginTxFunc(limited, conn, o, func(tx pgx.Tx) error { return work(sealing{tx, s.keys}) })
 	return translate(ctx, s.late(limited, err), conn.Conn().IsClosed(), doing, args...)
 }
 

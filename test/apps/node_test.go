@@ -54,6 +54,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	info := shared.platform.Info()
 	config := fmt.Sprintf(`[temporal]
 address = %q
+encryption_key_file = %q
 [node]
 name = %q
 socket = %q
@@ -65,7 +66,7 @@ logs = %q
 insecure = [%q]
 [worker]
 listen = "off"
-`, info.Temporal, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), info.ImageRegistry)
+`, info.Temporal, info.EncryptionKeyFile, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), info.ImageRegistry)
 	if err := os.WriteFile(n.dir("mcp.toml"), []byte(config), 0o600); err != nil {
 		return err
 	}

@@ -69,8 +69,8 @@ func setUpScript(env *testscript.Env, bin string) error {
 	if err := copyApp(source); err != nil {
 		return err
 	}
-	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n",
-		filepath.Join(work, "services"), info.Temporal, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
+	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\nencryption_key_file = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n",
+		filepath.Join(work, "services"), info.Temporal, info.EncryptionKeyFile, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
 		info.Podman, filepath.Join(work, "logs"), info.ImageRegistry)
 	for name, content := range map[string][]byte{
 		filepath.Join(source, "Containerfile"): []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n"),

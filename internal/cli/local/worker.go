@@ -113,6 +113,10 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	defer c.Close()
 	listener := telemetry.Listen(cfg.Worker.Listen, measured.Handler(), log)
 	defer listener.Close()
+	if cfg.Temporal.CodecListen != "" && roles.Control != nil {
+		endpoint := telemetry.Listen(cfg.Temporal.CodecListen, roles.Codec.Handler(cfg.Temporal.UI), log.With("for", "the codec endpoint"))
+		defer endpoint.Close()
+	}
 	_, err = patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
 		func(ctx context.Context) (*client.CheckHealthResponse, error) {
 			ctx, cancel := context.WithTimeout(ctx, session.ConnectTimeout)
@@ -163,12 +167,18 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		if err != nil {
 			return roles, err
 		}
+		encryption, err := cfg.Codec()
+		if err != nil {
+			return roles, err
+		}
+		keys := encryption.Keys()
 		secret, err := cfg.AlertSecret()
 		if err != nil {
 			return roles, err
 		}
 		roles.Control = &workers.Control{
 			PostgresURL: url,
+			Keys:        keys,
 			PortRest:    time.Duration(cfg.Ports.Rest),
 			Namespace:   namespace,
 
