@@ -2,10 +2,12 @@ package activities
 
 import (
 	"io"
+	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/secrets"
 )
 
 // QueueControl is the task queue of control workers.
@@ -63,6 +65,8 @@ type Node struct {
 	Slots *Slots
 	// TaskLogs keeps the output of tasks that have ended; nil keeps none.
 	TaskLogs TaskLogs
+	// Secrets opens the envelopes of secrets.
+	Secrets secrets.Reader
 
 	// Hosts keeps the names of components; nil for a node whose containers have none.
 	Hosts HostsFiles
@@ -70,6 +74,9 @@ type Node struct {
 	readers readers
 	names   names
 	tasks   taskGuards
+	// secretUse is held, shared, between the time that a container's secrets are made and
+	// the time that the container exists.
+	secretUse sync.RWMutex
 }
 
 // Builder holds the activities of a worker that has the sources.

@@ -58,7 +58,7 @@ func (a *Control) CommitRelease(ctx context.Context, in fleet.CommitRequest) (fl
 	}
 	committed, err := a.Registry.CommitRelease(ctx, in, plan.Publication)
 	result := plan.StaleImages(committed.Former)
-	result.Publishing = committed.Publishing
+	result.Publishing, result.Secrets = committed.Publishing, committed.Secrets
 	return result, err
 }
 

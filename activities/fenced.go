@@ -96,6 +96,14 @@ func (u uninterrupted) RemoveNetwork(ctx context.Context, name string) error {
 	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.RemoveNetwork(ctx, name) })
 }
 
+func (u uninterrupted) CreateSecret(ctx context.Context, spec runtime.SecretSpec) error {
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.CreateSecret(ctx, spec) })
+}
+
+func (u uninterrupted) RemoveSecret(ctx context.Context, name string) error {
+	return finish(ctx, 0, func(ctx context.Context) error { return u.Runtime.RemoveSecret(ctx, name) })
+}
+
 // finish makes a call whose context ends later than ctx: by patience, and by extra.
 func finish(ctx context.Context, extra time.Duration, call func(context.Context) error) error {
 	if ctx.Err() != nil {

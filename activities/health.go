@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 	// watchPause is the least pause between two probes of a container that is healthy
 	// already, and the longest where it only has to run.
 	watchPause = 100 * time.Millisecond
+	// inexecutable is how long after the start the engine may be unable to execute the
+	// command of a check, because the container's own program has yet to write it.
+	inexecutable = 2 * time.Second
 	// logLines is how many lines of a failed container's output an error holds.
 	logLines = 10
 	// logLine is how many bytes of each line it holds, and checkOutput how many of
@@ -65,6 +69,8 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 				return nil
 			}
 			return a.unhealthy(ctx, name, err)
+		case fault.Is(err, fault.Invalid) && time.Since(started) >= inexecutable:
+			return a.unhealthy(ctx, name, err) // no later probe can succeed
 		case err != nil && past:
 			if failures++; failures >= health.Retries {
 				return a.unhealthy(ctx, name, fmt.Errorf("not healthy after %s and %d probes: %w",
@@ -92,8 +98,11 @@ func (a *Node) awaitHealthy(ctx context.Context, r *reporter, c ComponentSpec, n
 			return err
 		}
 		pause = min(pause+pause/2, time.Duration(health.Interval))
-		if len(checks) == 0 {
+		switch {
+		case len(checks) == 0:
 			pause = min(pause, watchPause) // this only checks whether it still runs
+		case fault.Is(err, fault.Invalid):
+			pause = min(pause, inexecutable/4)
 		}
 	}
 }
@@ -137,6 +146,9 @@ func (a *Node) checks(c ComponentSpec, name string) []check {
 	health := c.Definition.Health
 	timeout := time.Duration(health.Timeout)
 	addresses := a.addresses(c)
+	if health.HTTP != "" || health.TCP {
+		addresses = slices.DeleteFunc(addresses, func(at address) bool { return !health.Port.Is(at.route, at.port) })
+	}
 	switch {
 	case len(health.Cmd) > 0:
 		return []check{a.execCheck(name, health.Cmd, timeout)}
@@ -204,6 +216,9 @@ func (a *Node) execCheck(name string, command []string, timeout time.Duration) c
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		result, err := a.Runtime.Check(ctx, name, command)
+		if fault.Is(err, fault.Invalid) {
+			return fault.Of(err).WithHint("health.cmd runs inside the container: name a program that its image has, or check with http or tcp")
+		}
 		if err != nil {
 			return err
 		}
@@ -216,8 +231,9 @@ func (a *Node) execCheck(name string, command []string, timeout time.Duration) c
 
 // address is where this host reaches a port of a container.
 type address struct {
-	dial string // "host:port"
-	port int    // the container's
+	route string // its name; "" for a port
+	dial  string // "host:port"
+	port  int    // the container's
 	// forwarded is set where the engine forwards the connection, and unset on the
 	// host's network, where the container accepts it itself.
 	forwarded bool
@@ -232,11 +248,11 @@ func (a *Node) addresses(c ComponentSpec) []address {
 		if r.Protocol == "udp" {
 			continue // whether it is open shows in no answer
 		}
-		found = append(found, address{dialable(a.Publish, r.HostPort), r.ContainerPort, forwarded})
+		found = append(found, address{r.Name, dialable(a.Publish, r.HostPort), r.ContainerPort, forwarded})
 	}
 	for _, p := range c.Definition.StaticPorts() {
 		if p.Protocol == "tcp" {
-			found = append(found, address{dialable(p.IP, p.Host), p.Container, forwarded})
+			found = append(found, address{"", dialable(p.IP, p.Host), p.Container, forwarded})
 		}
 	}
 	return found

@@ -109,8 +109,13 @@ func (a *Node) join(ctx context.Context, engine runtime.Runtime, c ComponentSpec
 	return created, nil
 }
 
-// runNamed runs a container on the network of its service.
+// runNamed runs a container on the network of its service, with its secrets.
 func (a *Node) runNamed(ctx context.Context, engine runtime.Runtime, c ComponentSpec, spec runtime.ContainerSpec) (id string, err error) {
+	done, err := a.unseal(ctx, engine, c, &spec)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	created, err := a.join(ctx, engine, c, &spec)
 	if err != nil {
 		return "", err

@@ -295,6 +295,16 @@ func TestRunContainerRunsTheChecksOfTheDefinition(t *testing.T) {
 			route(c)
 			c.Definition.Health.TCP = true
 		}, []string{"10.0.0.7:20000→80"}},
+		"the named route for tcp": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Routes = append(c.Routes, activities.RouteSpec{Name: "metrics", HostPort: 20001, ContainerPort: 9100})
+			c.Definition.Health.TCP, c.Definition.Health.Port = true, "metrics"
+		}, []string{"10.0.0.7:20001→9100"}},
+		"a port of the container, for http too": {func(c *activities.ComponentSpec) {
+			route(c)
+			c.Definition.Ports = []string{"8080:80", "8081:9100"}
+			c.Definition.Health.HTTP, c.Definition.Health.Port = "/metrics", "9100"
+		}, []string{"http://127.0.0.1:8081/metrics"}},
 		"nothing where there is nothing to ask": {func(*activities.ComponentSpec) {}, nil},
 	}
 	for name, test := range tests {
@@ -343,6 +353,28 @@ func TestRunContainerFailsForAnUnhealthyContainer(t *testing.T) {
 		}))
 		require.Equal(t, fault.Unhealthy, f.Kind)
 		require.Contains(t, f.Message, "connection refused")
+	})
+	t.Run("one whose check the engine cannot execute, long before it must answer", func(t *testing.T) {
+		began := time.Now()
+		f := newHost(t).run(api(1, func(c *activities.ComponentSpec) {
+			c.Definition.Health.Cmd, c.Definition.Health.StartPeriod = []string{"/nosuchcommand"}, dur(time.Hour)
+		}))
+		require.Equal(t, fault.Unhealthy, f.Kind)
+		require.Contains(t, f.Message, "/nosuchcommand")
+		require.Contains(t, f.Hint, "name a program that its image has")
+		require.Less(t, time.Since(began), time.Minute)
+	})
+	t.Run("but not because its check is written by its own program", func(t *testing.T) {
+		h, asked := newHost(t), 0
+		h.engine.Program = func(cmd []string) runtime.FakeProgram {
+			missing := len(cmd) > 0 && cmd[0] == "/check"
+			if missing {
+				asked++
+			}
+			return runtime.FakeProgram{Missing: missing && asked < 3}
+		}
+		require.Nil(t, h.run(api(1, func(c *activities.ComponentSpec) { c.Definition.Health.Cmd = []string{"/check"} })))
+		require.Equal(t, 3, asked)
 	})
 	t.Run("but not because the engine is away: that is retried", func(t *testing.T) {
 		h := newHost(t)

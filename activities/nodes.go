@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/internal/watch"
 )
 
@@ -54,8 +56,8 @@ func (a *Control) ListNodeStates(ctx context.Context) ([]fleet.NodeState, error)
 // ClaimNode gives a node's name to a machine, if it may have it. A claim is
 // left open where a worker may poll the node's queue, which must be asked first.
 func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimResult, error) {
-	in = in.Checked()
-	result, err := a.Registry.ClaimNode(ctx, in, watch.Judge)
+	in = withKeys(in.Checked())
+	result, err := a.Registry.ClaimNode(ctx, in, a.destinations(), watch.Judge)
 	if err != nil || result.Verdict != fleet.ClaimOpen {
 		return result, err
 	}
@@ -64,7 +66,25 @@ func (a *Control) ClaimNode(ctx context.Context, in fleet.Claim) (fleet.ClaimRes
 		return result, err
 	}
 	in.Silent = &result.Holder.Machine
-	return a.Registry.ClaimNode(ctx, in, watch.Judge)
+	return a.Registry.ClaimNode(ctx, in, a.destinations(), watch.Judge)
+}
+
+// withKeys returns a claim with its keys in the one form in which they are compared, and
+// without what is none.
+func withKeys(in fleet.Claim) fleet.Claim {
+	key, err := seal.ParseKey(in.Key)
+	if err != nil {
+		key = seal.Key{}
+	}
+	in.Key = key.String()
+	var signers []string
+	for _, text := range in.Signers {
+		if signer, err := secrets.ParseSigner(text); err == nil {
+			signers = append(signers, signer.String())
+		}
+	}
+	in.Signers = signers
+	return in
 }
 
 // Identify names the machine of this worker.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
+	"go.temporal.io/sdk/activity"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -28,8 +30,15 @@ type RestoreInput struct {
 	Fence string `json:"fence,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
+	// Serving are components of the release whose containers are in Start. Restore waits
+	// for them, because edges hold requests until it returns.
+	Serving []ComponentSpec `json:"serving,omitempty"`
 	plan.Recovery
 }
+
+// servingWait is how long Restore waits, at most, until what it has started is healthy:
+// as long as edges hold requests.
+const servingWait = 30 * time.Second
 
 // Restore restores the release: it removes the containers that a deployment left
 // half-done, gives a container its name back, and starts those that were stopped. It
@@ -43,7 +52,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 		s := step{
 			service: in.Service, identity: identity{in.Deployment, in.Run}, alone: true, closing: in.Closing, adopted: in.Adopted,
 		}
-		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+		done, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
 			if err := a.lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
 				return struct{}{}, err
 			}
@@ -54,11 +63,33 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 			}
 			return struct{}{}, a.lead(ctx, engine, in.Service)
 		})
+		if err == nil {
+			a.awaitServing(ctx, r, in.Serving)
+		}
+		return done, err
 	})
 	if err != nil {
 		return a.placed(err, "")
 	}
 	return nil
+}
+
+// awaitServing waits until components of the release pass their checks again. One that does not
+// become so is what it was before the deploy, and no failure of the undo.
+func (a *Node) awaitServing(ctx context.Context, r *reporter, components []ComponentSpec) {
+	ctx, cancel := context.WithTimeout(ctx, servingWait)
+	defer cancel()
+	var g errgroup.Group
+	for _, c := range components {
+		if len(a.checks(c, c.Container())) == 0 {
+			continue
+		}
+		c.Definition.Health.MinHealthy = 0
+		g.Go(func() error { return a.awaitHealthy(ctx, r, c, c.Container()) })
+	}
+	if err := g.Wait(); err != nil {
+		activity.GetLogger(ctx).Warn("what was put back is not healthy", "error", err)
+	}
 }
 
 // putBack does all that it can: a container that does not start, because its

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -34,6 +35,9 @@ type ComponentSpec struct {
 	// Spec is the value of the mcp.spec label.
 	Spec   string      `json:"spec"`
 	Routes []RouteSpec `json:"routes,omitempty"`
+	// Envelopes are those of the versions of secrets that the definition names, for a step
+	// that creates the container.
+	Envelopes []secrets.Envelope `json:"envelopes,omitempty"`
 }
 
 // Container returns the name that the container gets at the cut-over.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -26,6 +27,7 @@ type Registry interface {
 	AlertStore
 	HistoryStore
 	SchemaStore
+	SecretStore
 }
 
 // ServiceStore keeps the services with their releases and definitions.
@@ -94,7 +96,7 @@ type EdgeStore interface {
 type NodeStore interface {
 	RecordNode(ctx context.Context, r fleet.NodeRecord) (fleet.Boot, error)
 	MarkRevived(ctx context.Context, node, boot string) error
-	ClaimNode(ctx context.Context, c fleet.Claim, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error)
+	ClaimNode(ctx context.Context, c fleet.Claim, destinations []string, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error)
 	SetDraining(ctx context.Context, node string, draining bool) ([]fleet.ServiceOn, error)
 	RemoveNode(ctx context.Context, node string, may func(fleet.NodeUse) error) (named bool, err error)
 	Nodes(ctx context.Context) ([]fleet.NodeRecord, error)
@@ -127,6 +129,15 @@ type HistoryStore interface {
 	History(ctx context.Context, node string, from time.Time) (fleet.NodeHistory, error)
 	ThinSamples(ctx context.Context, node string, before time.Time) (thinned bool, err error)
 	DropHours(ctx context.Context, before time.Time) error
+}
+
+// SecretStore keeps the sealed values of secrets.
+type SecretStore interface {
+	AddSecret(ctx context.Context, a secrets.Addition) error
+	RemoveSecret(ctx context.Context, service, name string, may func(fleet.Release) error) (versions int, err error)
+	Secrets(ctx context.Context, service string) ([]secrets.Secret, error)
+	CurrentSecrets(ctx context.Context, service string) (map[string]fleet.ManagedSecret, error)
+	Envelopes(ctx context.Context, refs []secrets.Ref) ([]secrets.Envelope, error)
 }
 
 // SchemaStore reports the version of the tables, and the one that this mcp needs.

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -23,6 +25,9 @@ type SurveyInput struct {
 	Ports int `json:"ports,omitempty"`
 	// Secrets are those that the service's components here need.
 	Secrets []string `json:"secrets,omitempty"`
+	// Signers are those of the versions of the service's own secrets that its components
+	// here need.
+	Signers []string `json:"signers,omitempty"`
 	// Keys are those of the definition that the service's components here set.
 	Keys []string `json:"keys,omitempty"`
 	// Wanted are the components here that ask the engine for more than every engine has.
@@ -39,6 +44,10 @@ type SurveyResult struct {
 	FreePorts  []int             `json:"free_ports,omitempty"`
 	// MissingSecrets are the requested ones that podman does not have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
+	// Refuses is why this node takes no secrets, or none of a signer, and RefusesHint what
+	// to do; "" where it takes them.
+	Refuses     string `json:"refuses,omitempty"`
+	RefusesHint string `json:"refuses_hint,omitempty"`
 	// UnknownKeys are those of Keys that this worker does not know: it is older than
 	// the definition, and would run the containers without what they ask for.
 	UnknownKeys []string `json:"unknown_keys,omitempty"`
@@ -62,6 +71,9 @@ type SurveyResult struct {
 // engine cannot apply, images that are here, and free ports. For a deployment it waits until the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence, result.Address, result.UnknownKeys = a.Fence.memory, a.Publish, servicedef.UnknownKeys(in.Keys)
+	if refused := a.refuses(in.Signers); refused != nil {
+		result.Refuses, result.RefusesHint = refused.Message, refused.Hint
+	}
 	if in.Deployment > 0 {
 		if result.Ahead, err = a.Fence.settle(ctx, in.Service, identity{in.Deployment, in.Run}); err != nil {
 			return SurveyResult{}, a.placed(err, "")
@@ -77,6 +89,23 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 		}
 	}
 	return result, nil
+}
+
+// refuses returns why the node does not take secrets of these signers; nil if it does.
+func (a *Node) refuses(signers []string) *fault.Error {
+	if len(signers) == 0 {
+		return nil
+	}
+	if err := a.Secrets.Ready(); err != nil {
+		return fault.Of(err)
+	}
+	for _, text := range signers {
+		signer, err := secrets.ParseSigner(text)
+		if err != nil || !slices.Contains(a.Secrets.Signers, signer) {
+			return fault.Of(a.Secrets.Untrusted(text))
+		}
+	}
+	return nil
 }
 
 // survey asks the engine.
@@ -97,7 +126,9 @@ func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) 
 		if err != nil {
 			return SurveyResult{}, err
 		}
-		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool { return slices.Contains(kept, name) })
+		result.MissingSecrets = slices.DeleteFunc(slices.Clone(in.Secrets), func(name string) bool {
+			return slices.ContainsFunc(kept, func(s runtime.SecretInfo) bool { return s.Name == name })
+		})
 	}
 	for _, c := range in.Wanted {
 		lacks, err := a.Runtime.Lacks(ctx, containerSpec(ComponentSpec{Service: in.Service, Definition: c}, c.Name, a.Publish))

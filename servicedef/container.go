@@ -87,7 +87,7 @@ var composeKeys = map[string]string{
 
 	"health.cmd": "healthcheck.test", "health.interval": "healthcheck.interval", "health.timeout": "healthcheck.timeout",
 	"health.retries": "healthcheck.retries", "health.start_period": "healthcheck.start_period",
-	"health.http": "", "health.host": "", "health.headers": "", "health.status": "", "health.tcp": "", "health.min_healthy": "",
+	"health.http": "", "health.host": "", "health.headers": "", "health.status": "", "health.tcp": "", "health.port": "", "health.min_healthy": "",
 }
 
 // ownTables are tables of which Compose has no key.

@@ -89,6 +89,7 @@ func (r *report) environments(base *Service, table map[string]any, found []overl
 	for _, e := range found {
 		inner := r.inside(e, table)
 		s := inner.definition(inner.merged.Table)
+		s.Environment = e.Name
 		inner.check(s, base.Name, e)
 		r.adopt(inner, r.problems[:own])
 		inherited.add(s, e.Name, inner.merged)

@@ -15,8 +15,8 @@ func (c Component) ProbeHost() string {
 	if c.Health.Host != "" {
 		return c.Health.Host
 	}
-	if i := slices.IndexFunc(c.Routes, Route.probed); i >= 0 {
-		return c.Routes[i].Hostname.plain()
+	if route, found := c.probeRoute(); found {
+		return route.Hostname.plain()
 	}
 	return ""
 }
@@ -88,6 +88,9 @@ func (r *report) health(key string, c Component) {
 	}
 	if len(kinds) > 0 && kinds[0] != "cmd" && !c.reachable() {
 		r.add(at(kinds[0]), "needs a route or a port to probe, of tcp")
+	}
+	if h.Port != "" && c.reachable() {
+		r.probePort(at("port"), c)
 	}
 	if h.Host != "" {
 		r.hostHeader(at("host"), h)

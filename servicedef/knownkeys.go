@@ -7,7 +7,8 @@ import (
 
 // Keys returns the keys of the component's table that have another value than their
 // default, sorted: "read_only", "health.http". A key of an array of tables stands for
-// those of all its tables: "routes.port". Keys that concern edges alone are left out.
+// those of all its tables: "routes.port". Keys that concern edges alone are left out, and
+// versions of secrets are KeySealed.
 func (c Component) Keys() []string {
 	defaults := Component{Node: c.Node}
 	defaults.setDefaults(c.Node, nil)
@@ -18,6 +19,9 @@ func (c Component) Keys() []string {
 			set = append(set, key)
 		}
 	})
+	if len(c.Versions) > 0 {
+		set = append(set, KeySealed)
+	}
 	slices.Sort(set)
 	return slices.Compact(set)
 }
@@ -37,7 +41,7 @@ func (c Component) ForNode() Component {
 
 // UnknownKeys returns those of keys that no component of this version of mcp has.
 func UnknownKeys(keys []string) (unknown []string) {
-	known := map[string]bool{KeySteps: true}
+	known := map[string]bool{KeySteps: true, KeySealed: true}
 	all := reflect.ValueOf(Component{
 		Routes: make([]Route, 1), Secrets: []Secret{{Target: "x"}}, Container: Container{Files: make([]File, 1)},
 	})

@@ -53,10 +53,13 @@ func (s Service) Component(name string) (Component, bool) {
 }
 
 // Hash returns a SHA-256, in hex, of the definition without its File, and with the
-// digests of its files instead of their contents.
+// digests of its files instead of their contents, and without versions of secrets.
 func (s Service) Hash() string {
-	s.File, s.Sources = "", nil
+	s.File, s.Sources, s.Environment = "", nil, ""
 	s = s.WithoutContents()
+	if s.HasSecrets() {
+		s = s.WithoutSecrets()
+	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		// Only a NaN or an infinity can cause this, and Parse refuses both.

@@ -143,22 +143,45 @@ func (r *report) names(s *Service) {
 	for _, c := range s.Components {
 		owner[c.Name] = c
 	}
+	check := func(key string, from Component, hosts []string) {
+		for _, host := range hosts {
+			switch other, found := owner[host]; {
+			case !found || other.Name == from.Name:
+			case other.Node != from.Node:
+				r.add(key, "names component %s, which is on node %s and not on %s: names lead to components of the same node. "+
+					"Put both on one node, or give %s a route with a hostname, and use that", other.Name, other.Node, from.Node, other.Name)
+			case !other.OnServiceNetwork():
+				r.add(key, "names component %s, which has no name, because its network is %q", other.Name, other.Network)
+			}
+		}
+	}
+	asks := func(key string, env map[string]string, from Component) {
+		for _, variable := range slices.Sorted(maps.Keys(env)) {
+			check(joinKey(joinKey(key, "env"), variable), from, hostsIn(variable, env[variable]))
+		}
+	}
 	for i, c := range s.Components {
-		for _, variable := range slices.Sorted(maps.Keys(c.Env)) {
-			for _, host := range hostsIn(variable, c.Env[variable]) {
-				other, found := owner[host]
-				if !found || other.Name == c.Name {
-					continue
-				}
-				key := joinKey(componentKey(i, "env"), variable)
-				switch {
-				case other.Node != c.Node:
-					r.add(key, "names component %s, which is on node %s and not on %s: names lead to components of the same node. "+
-						"Put both on one node, or give %s a route with a hostname, and use that", other.Name, other.Node, c.Node, other.Name)
-				case !other.OnServiceNetwork():
-					r.add(key, "names component %s, which has no name, because its network is %q", other.Name, other.Network)
+		key := elementKey("components", i)
+		asks(key, c.Env, c)
+		for n, argument := range c.Entrypoint {
+			check(elementKey(joinKey(key, "entrypoint"), n), c, hostsIn("", argument))
+		}
+		for n, argument := range c.Cmd {
+			check(elementKey(joinKey(key, "cmd"), n), c, hostsIn("", argument))
+		}
+	}
+	for i, step := range s.Steps {
+		key, from := elementKey(KeySteps, i), s.StepComponent(step)
+		asks(key, step.Env, from)
+		if like, _ := s.Component(step.Component); step.Node != "" && step.Node != like.Node {
+			for _, variable := range slices.Sorted(maps.Keys(from.Env)) {
+				if _, own := step.Env[variable]; !own {
+					check(joinKey(key, "node"), from, hostsIn(variable, from.Env[variable]))
 				}
 			}
+		}
+		for n, argument := range step.Cmd {
+			check(elementKey(joinKey(key, "cmd"), n), from, hostsIn("", argument))
 		}
 	}
 }

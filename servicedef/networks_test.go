@@ -66,6 +66,26 @@ func TestNetworksThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestAURLInACommandMustNameAComponentOfTheNode(t *testing.T) {
+	elsewhere := edit(t, "# db", `node = "orion"`)
+	step := "\n[[steps]]\nname = \"migrate\"\ncomponent = \"api\"\ncmd = [\"migrate\"]\n"
+	for key, text := range map[string]string{
+		"components[0].cmd[1]":        strings.Replace(elsewhere, "# api", `cmd = ["serve", "--db=postgres://db/shop"]`, 1),
+		"components[0].entrypoint[0]": strings.Replace(elsewhere, "# api", `entrypoint = ["http://shop-db:80"]`, 1),
+		"steps[0].cmd[1]":             elsewhere + strings.Replace(step, `"migrate"]`, `"migrate", "postgres://db/shop"]`, 1),
+		"steps[0].env.DB_HOST":        elsewhere + step + "env = { DB_HOST = \"db\" }\n",
+		"steps[0].node":               strings.Replace(base, "# api", `env = { DB_HOST = "db" }`, 1) + step + "node = \"orion\"\n",
+	} {
+		t.Run(key, func(t *testing.T) {
+			found := problems(t, text)
+			require.Len(t, found, 1, found)
+			require.Equal(t, key, found[0].Key)
+			require.Contains(t, found[0].Message, "names component db, which is on node")
+		})
+	}
+	parse(t, strings.Replace(base, "# api", `cmd = ["serve", "--db=postgres://db/shop"]`, 1)+step)
+}
+
 func TestANameThatLeadsNowhereIsRefused(t *testing.T) {
 	elsewhere := edit(t, "# db", `node = "orion"`)
 	onHost := edit(t, "# db", `network = "host"`)

@@ -50,6 +50,9 @@ func (r *report) env(key string, c Component, env map[string]string) {
 			r.add(joinKey(key, name), `must be the name of a variable, without "=" and NUL`)
 		} else {
 			r.argument(joinKey(key, name), name+"="+env[name])
+			if _, err := ParseEnvValue(env[name]); err != nil {
+				r.add(joinKey(key, name), "%v", err)
+			}
 		}
 	}
 }

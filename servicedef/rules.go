@@ -58,13 +58,13 @@ func (r *report) unique(values []string, at func(i int) string) {
 	}
 }
 
-// longestArgument is Linux's limit of bytes of an argument or a variable of a program,
+// MaxVariable is Linux's limit of bytes of an argument or a variable of a program,
 // MAX_ARG_STRLEN in its linux/binfmts.h, less the NUL at the end.
-const longestArgument = 128<<10 - 1
+const MaxVariable = 128<<10 - 1
 
 // argument checks the length of an argument, or of a variable as NAME=VALUE.
 func (r *report) argument(key, text string) {
-	if len(text) > longestArgument {
-		r.add(key, "must have at most %d bytes, Linux's limit of an argument and of a variable with its name; it has %d", longestArgument, len(text))
+	if len(text) > MaxVariable {
+		r.add(key, "must have at most %d bytes, Linux's limit of an argument and of a variable with its name; it has %d", MaxVariable, len(text))
 	}
 }

@@ -109,6 +109,9 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a host that is no name", `# health`, "host = \"shop example\"\nhttp = \"/\"", "components[0].health.host", "must be a DNS name"},
 		{"a host that is a URL", `# health`, "host = \"http://shop.example/\"\nhttp = \"/\"", "components[0].health.host", "port"},
 		{"a host with a port that is none", `# health`, "host = \"shop.example:0\"\nhttp = \"/\"", "components[0].health.host", "between 1 and 65535"},
+		{"a port to check that there is not", `# health`, "tcp = true\nport = 9100", "components[0].health.port", "has no route and no port of tcp \"9100\" in the container: it has "},
+		{"a port without a check that connects", `# health`, "port = \"rest\"", "components[0].health.port", "is for a health check over http or tcp"},
+		{"a port that is neither a name nor a number", `# health`, "tcp = true\nport = true", "components[0].health.port", "the name of a route or a port of the container"},
 		{"a start_period of nothing", `# health`, `start_period = "0s"`, "components[0].health.start_period", "positive"},
 
 		{"an unknown key", `# db`, `volume = []`, "components[1].volume", "did you mean volumes?"},
@@ -230,6 +233,8 @@ func TestValidVariations(t *testing.T) {
 		{`# db`, "order = \"start-first\"\nvolumes = [\"a:/data\"]"},
 		{`# health`, `cmd = ["true"]`},
 		{`# health`, `min_healthy = "0s"`},
+		{`# health`, "tcp = true\nport = \"rest\""},
+		{`# db`, "ports = [\"8080:80\", \"9100:9100\"]\n[components.health]\nhttp = \"/\"\nport = 9100"},
 		{`# health`, "host = \"shop.example\"\nhttp = \"/\""},
 		{`# health`, "host = \"localhost:8080\"\nhttp = \"/\""},
 		{`# health`, "host = \"[::1]:8080\"\nhttp = \"/\""},

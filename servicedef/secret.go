@@ -19,14 +19,22 @@ func (s Secret) Path() string {
 	return path.Join(secretsDir, target)
 }
 
-// SecretNames returns the podman secrets that the component needs on its node,
-// sorted and without duplicates.
+// SecretNames returns the secrets that the component needs on its node, sorted and
+// without duplicates: those that become files and variables, and those in values of env.
 func (c Component) SecretNames() []string {
-	var names []string
+	names := envSecrets(c.Env)
 	for _, secret := range c.Secrets {
 		names = append(names, secret.Source)
 	}
 	names = slices.AppendSeq(names, maps.Values(c.SecretEnv))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// ComposedNames returns those of SecretNames that stand in values of env: their values are
+// put together on the node.
+func (c Component) ComposedNames() []string {
+	names := envSecrets(c.Env)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -41,7 +49,7 @@ func secretSources(secrets []Secret) []string {
 
 // secrets checks the secrets that become files and those that become variables.
 func (r *report) secrets(key string, c Component) {
-	const rule = "must be the name of a secret that podman has on the node, not %q"
+	const rule = "must be the name of a secret, of letters, digits, '.', '-' and '_', not %q"
 	for i, secret := range c.Secrets {
 		at := elementKey(joinKey(key, "secrets"), i)
 		field := func(name string) string {

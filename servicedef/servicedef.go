@@ -30,6 +30,8 @@ type Service struct {
 	Sources map[string]Source `toml:"-" json:"sources,omitempty"`
 	// Steps are the programs that each deployment runs once, in the file's order.
 	Steps []Step `toml:"steps" json:"steps,omitempty"`
+	// Environment is that of the definition in which it is this service; "" for none.
+	Environment string `toml:"-" json:"environment,omitempty"`
 	// File is the file that the definition was read from; "" if there is none.
 	File string `toml:"-" json:"file,omitempty"`
 }
@@ -41,14 +43,17 @@ type Component struct {
 	// Node is never empty in a parsed Service: it defaults to Service.Node.
 	Node string `toml:"node" json:"node"`
 	// Cmd replaces the image's command; empty keeps it.
-	Cmd []string          `toml:"cmd" json:"cmd,omitempty"`
+	Cmd []string `toml:"cmd" json:"cmd,omitempty"`
+	// Env may have secrets of the service in its values. See ParseEnvValue.
 	Env map[string]string `toml:"env" json:"env,omitempty"`
-	// Secrets are podman secrets of the node, each of which becomes a file, by default
-	// one of its name in /run/secrets.
+	// Secrets are secrets of the service, or of podman on the node, each of which becomes a
+	// file, by default one of its name in /run/secrets.
 	Secrets []Secret `toml:"secrets" json:"secrets,omitempty"`
 	// SecretEnv maps environment variables to such secrets; a variable holds the
 	// secret's value.
 	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
+	// Versions are those of the secrets that are the service's own. A deploy finds them.
+	Versions SecretVersions `toml:"-" json:"secret_versions,omitempty"`
 	// Volumes are "source:/target[:options]"; a source that is not an absolute
 	// path is a named volume.
 	Volumes []string `toml:"volumes" json:"volumes,omitempty"`
@@ -164,17 +169,20 @@ type Route struct {
 // if there are none of those either, the container must still run after
 // StartPeriod.
 type Health struct {
-	// HTTP is a path that must return one of Status on the first route or port.
+	// HTTP is a path that must return one of Status on Port.
 	HTTP string `toml:"http" json:"http,omitempty"`
-	// Host is the Host header of these requests; "" means the hostname of the first
+	// Host is the Host header of these requests; "" means the hostname of the
 	// route, or else the address that is probed. See Component.ProbeHost.
 	Host string `toml:"host" json:"host,omitempty"`
 	// Headers are further headers of these requests.
 	Headers map[string]string `toml:"headers" json:"headers,omitempty"`
 	// Status are the codes that count as healthy; none for 200 to 399.
 	Status Statuses `toml:"status" json:"status,omitempty"`
-	// TCP requires a connection to the first route or port only.
+	// TCP requires a connection to Port only.
 	TCP bool `toml:"tcp" json:"tcp,omitempty"`
+	// Port is what HTTP and TCP connect to: by default the first route, or else the first
+	// tcp port.
+	Port ProbePort `toml:"port" json:"port,omitempty"`
 	// Cmd runs in the container and must exit 0.
 	Cmd []string `toml:"cmd" json:"cmd,omitempty"`
 	// Interval is the longest pause between two probes (10 s); the first pauses

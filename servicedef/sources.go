@@ -57,6 +57,7 @@ func (s *Service) ReadSources(workspace string) (*Service, error) {
 	defer func() { _ = root.Close() }()
 	sources := sources{report: r, root: root, read: map[string][]byte{}}
 	shared := sources.envFiles("env_file", s.EnvFile)
+	r.env("env_file", Component{}, shared)
 	for i := range read.Components {
 		c := &read.Components[i]
 		own := sources.envFiles(componentKey(i, "env_file"), c.EnvFile)

@@ -25,11 +25,13 @@ type Step struct {
 	Env       map[string]string `toml:"env" json:"env,omitempty"`
 	Secrets   []Secret          `toml:"secrets" json:"secrets,omitempty"`
 	SecretEnv map[string]string `toml:"secret_env" json:"secret_env,omitempty"`
-	Volumes   []string          `toml:"volumes" json:"volumes,omitempty"`
-	User      string            `toml:"user" json:"user,omitempty"`
-	Network   string            `toml:"network" json:"network,omitempty"`
-	Memory    string            `toml:"memory" json:"memory,omitempty"`
-	CPUs      float64           `toml:"cpus" json:"cpus,omitempty"`
+	// Versions are those of all secrets of StepComponent that are the service's own.
+	Versions SecretVersions `toml:"-" json:"secret_versions,omitempty"`
+	Volumes  []string       `toml:"volumes" json:"volumes,omitempty"`
+	User     string         `toml:"user" json:"user,omitempty"`
+	Network  string         `toml:"network" json:"network,omitempty"`
+	Memory   string         `toml:"memory" json:"memory,omitempty"`
+	CPUs     float64        `toml:"cpus" json:"cpus,omitempty"`
 	// DependsOn names components that are started and healthy before the step runs. All
 	// others start after a step that runs before the start.
 	DependsOn []string `toml:"depends_on" json:"depends_on,omitempty"`
@@ -103,6 +105,7 @@ func (s Service) StepComponent(step Step) Component {
 	if step.CPUs != 0 {
 		c.CPUs = step.CPUs
 	}
+	c.Versions = step.Versions
 	c.Env, c.SecretEnv = merged(c.Env, step.Env, step.SecretEnv), merged(c.SecretEnv, step.SecretEnv, step.Env)
 	c.Secrets = slices.DeleteFunc(slices.Clone(c.Secrets), func(secret Secret) bool {
 		return slices.Contains(secretSources(step.Secrets), secret.Source)

@@ -176,7 +176,7 @@ func (s *Statuses) decodeTOML(r *report, key string, value any) {
 // Secret is a podman secret as a file of the container. One that has only a source is
 // written as that name.
 type Secret struct {
-	// Source is the secret's name on the node.
+	// Source is the secret's name in the service, or in podman on the node.
 	Source string `toml:"source" json:"source"`
 	// Target is the file: a name below /run/secrets, or an absolute path. "" means Source.
 	Target string `toml:"target" json:"target,omitempty"`

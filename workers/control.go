@@ -139,6 +139,10 @@ func Workflows() map[string]any {
 		workflows.PauseJobName:     workflows.PauseJob,
 		workflows.RemoveTaskName:   workflows.RemoveTask,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		workflows.SecretsName:      workflows.Secrets,
+		workflows.SetSecretName:    workflows.SetSecret,
+		workflows.RemoveSecretName: workflows.RemoveSecret,
+		workflows.EnvelopesName:    workflows.Envelopes,
 	}
 }
 

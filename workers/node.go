@@ -22,6 +22,8 @@ import (
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/probe"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -47,6 +49,11 @@ type Node struct {
 	Data string
 	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
 	TaskLogs string
+	// KeyFile contains the private key to which secrets for the node are sealed; it is
+	// created if it is missing. "" means no key: the node takes no managed secret.
+	KeyFile string
+	// Signers are the public keys of the operators whose secrets the node takes.
+	Signers []string
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -54,7 +61,16 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err != nil {
 		return err
 	}
-	if err := claim(ctx, c, fleet.Claim{Node: r.Name, Address: r.Publish, Machine: machine}); err != nil {
+	reader, err := r.reader(w.log)
+	if err != nil {
+		return err
+	}
+	claimed := fleet.Claim{Node: r.Name, Address: r.Publish, Machine: machine, Signers: r.Signers}
+	if reader.Identity != nil {
+		claimed.Key = reader.Identity.Key().String()
+		w.log.Info("secrets are sealed to this node's key", "node", r.Name, "fingerprint", reader.Identity.Key().Fingerprint())
+	}
+	if err := claim(ctx, c, claimed); err != nil {
 		return err
 	}
 	if err := node.NotifyNeighbours(); err != nil {
@@ -74,6 +90,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
+		Secrets:  reader,
 	}
 	if r.Data != "" {
 		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}
@@ -92,6 +109,29 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
 	}
 	return announce(ctx, c, w.log, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
+}
+
+// reader returns what opens the secrets of the node. A key that cannot be used keeps no
+// container from running: the node works without managed secrets, and says why.
+func (r *Node) reader(log *slog.Logger) (secrets.Reader, error) {
+	reader := secrets.Reader{Node: r.Name}
+	for _, text := range r.Signers {
+		signer, err := secrets.ParseSigner(text)
+		if err != nil {
+			return reader, fault.Wrap(fault.Invalid, err, "read [node] signers")
+		}
+		reader.Signers = append(reader.Signers, signer)
+	}
+	if r.KeyFile == "" {
+		return reader, nil
+	}
+	identity, err := seal.Load(r.KeyFile)
+	if err != nil {
+		log.Error("this node takes no managed secrets: its key cannot be used", "node", r.Name, "error", err)
+		return reader, nil
+	}
+	reader.Identity = identity
+	return reader, nil
 }
 
 // machine identifies the machine that this process runs on.

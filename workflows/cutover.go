@@ -128,6 +128,8 @@ func (d *deploy) commit(ctx workflow.Context) error {
 		Members: plan.Members(d.desired, d.release, d.plan, d.members),
 		Jobs:    plan.Jobs(d.desired, d.release, d.plan, d.digest),
 		Static:  d.staticPorts(),
+
+		StepImages: d.stepImages(),
 	})
 }
 
@@ -136,6 +138,10 @@ func (d *deploy) commit(ctx workflow.Context) error {
 func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest) error {
 	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
 	request.Succeeds, request.Addresses = !d.verb.removes, d.answered
+	request.Secrets = d.hasSecrets()
+	if request.Definition == nil && d.desired.HasSecrets() {
+		request.Definition = &d.desired // it was begun without versions
+	}
 	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")

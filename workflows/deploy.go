@@ -83,6 +83,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	rest := d.prune(forward)
 	rest.do(d.recordEdges)
 	d.retire(forward)
+	d.pruneSecrets(forward)
 	_ = rest.wait(forward) // its functions return no error
 	return nil
 }
@@ -113,6 +114,7 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 	}
 	d.number, d.release, d.interim = begun.Number, begun.Release, begun.Interim
 	d.result.Deployment = begun.Number
+	d.chooseSecrets()
 	return nil
 }
 

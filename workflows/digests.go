@@ -43,26 +43,57 @@ func (d *deploy) requireImages(ctx workflow.Context) error {
 
 // everywhere reports whether each node that is to run an image has it, by its digest.
 func (d *deploy) everywhere(image, byDigest string) bool {
-	return !slices.ContainsFunc(d.desired.Components, func(c servicedef.Component) bool {
-		return d.needs(c, image) && !slices.Contains(d.present[c.Node], byDigest)
+	return !slices.ContainsFunc(d.nodesNeeding(image), func(name string) bool {
+		return !slices.Contains(d.present[name], byDigest)
 	})
 }
 
-// needs reports whether a component of the deploy runs an image.
-func (d *deploy) needs(c servicedef.Component, image string) bool {
-	return c.Image == image && (len(d.only) == 0 || slices.Contains(d.only, c.Name))
+// nodesNeeding are the nodes on which a component or a step of the deploy runs an image.
+func (d *deploy) nodesNeeding(image string) (names []string) {
+	for _, c := range d.desired.Components {
+		if c.Image == image && (len(d.only) == 0 || slices.Contains(d.only, c.Name)) {
+			names = append(names, c.Node)
+		}
+	}
+	for _, step := range d.steps() {
+		if c := d.desired.StepComponent(step); c.Image == image {
+			names = append(names, c.Node)
+		}
+	}
+	return names
 }
 
 // imagesOn are the images given by their digests that a node is to run.
 func (d *deploy) imagesOn(name string) []string {
 	var list []string
 	for _, image := range d.neededImages() {
-		digest := d.knownDigest(image)
-		if digest != "" && slices.ContainsFunc(d.desired.Components, func(c servicedef.Component) bool { return c.Node == name && d.needs(c, image) }) {
+		if digest := d.knownDigest(image); digest != "" && slices.Contains(d.nodesNeeding(image), name) {
 			list = append(list, servicedef.ByDigest(image, digest))
 		}
 	}
 	return list
+}
+
+// stepImages are the digests of the images that only steps of the definition have, also of
+// those that this deployment does not run: a rollback to it runs them again.
+func (d *deploy) stepImages() map[string]string {
+	known := d.release.StepImages
+	if d.verb.digests == fromInput {
+		known = d.in.Digests
+	}
+	others := wantedImages(d.desired, nil)
+	var digests map[string]string
+	for _, image := range d.desired.StepImages(d.desired.Steps) {
+		digest := cmp.Or(d.digests[image], servicedef.DigestOf(image), known[image])
+		if digest == "" || slices.Contains(others, image) {
+			continue
+		}
+		if digests == nil {
+			digests = map[string]string{}
+		}
+		digests[image] = digest
+	}
+	return digests
 }
 
 // findDigest asks for the digest of one image, which must exist or be buildable.
@@ -104,6 +135,7 @@ func (d *deploy) images(ctx workflow.Context) error {
 // recordImage enters an image into the result.
 func (d *deploy) recordImage(image string, made madeImage) {
 	d.digests[image] = made.Digest
+	d.built = d.built || made.Built
 	for i := range d.result.Components {
 		c := &d.result.Components[i]
 		if c.Image == image {

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -59,4 +60,47 @@ func TestAnImageThatTheNodesHaveNeedsNoImageRegistry(t *testing.T) {
 			require.Subset(t, s.calls, []string{"RunContainer shop-api " + api, "RunContainer shop-web " + web})
 		})
 	}
+}
+
+func TestAStepsOwnImageIsOfTheRelease(t *testing.T) {
+	const tool, digest = "r.example/tool:v1", "sha256:tool1"
+	own := func(rollback bool) func(*servicedef.Step) {
+		return func(step *servicedef.Step) { step.Component, step.Image, step.Rollback = "", tool, rollback }
+	}
+	t.Run("as the image registry has it", func(t *testing.T) {
+		s := newHarness(t)
+		s.images[tool] = digest
+		require.Equal(t, workflows.Succeeded, s.deploy(t, migrating(own(false))).Outcome)
+		require.Contains(t, s.calls, "StartTask migrate r.example/tool@sha256:tool1 [up]")
+		require.Equal(t, map[string]string{tool: digest}, s.committed.StepImages)
+	})
+	for name, runs := range map[string]bool{"as a rollback runs it": true, "as a rollback that does not run it has it": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newHarness(t)
+			s.released(shop())
+			s.images[tool] = "sha256:tool2" // the tag has moved
+			s.images["r.example/tool@"+digest] = digest
+			in := migrating(own(runs))
+			in.Verb, in.Release, in.Force = workflows.VerbRollback, 1, true
+			in.Digests = map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1", tool: digest}
+			s.here = map[string][]string{"rift": {"r.example/api@sha256:api1", "r.example/web@sha256:web1"}}
+			result := s.deploy(t, in)
+			require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
+			require.Equal(t, map[string]string{tool: digest}, s.committed.StepImages)
+			if runs {
+				require.Contains(t, s.calls, "ImageExists r.example/tool@sha256:tool1", "no node has it")
+				require.Contains(t, s.calls, "StartTask migrate r.example/tool@sha256:tool1 [up]")
+			}
+		})
+	}
+	t.Run("as the release before had it, where nothing asks for it", func(t *testing.T) {
+		s := newHarness(t)
+		released := migrating(own(false))
+		s.released(released)
+		s.release.StepImages = map[string]string{tool: digest}
+		in := released
+		in.Verb = workflows.VerbRestart
+		require.Equal(t, workflows.Succeeded, s.deploy(t, in).Outcome)
+		require.Equal(t, map[string]string{tool: digest}, s.committed.StepImages)
+	})
 }

@@ -307,6 +307,9 @@ func TestAHoldEndsWhateverBecomesOfTheDeploy(t *testing.T) {
 			made := slices.Index(s.calls, "MakePublication shop held[] stopped[]")
 			require.Positive(t, made, s.calls)
 			require.Contains(t, s.calls[:made], test.after)
+			if strings.HasPrefix(test.after, "Restore") {
+				require.Equal(t, []string{"shop-web:19010"}, s.serving, "an edge holds requests until it answers")
+			}
 			require.Contains(t, s.calls[made:], release)
 			require.Contains(t, s.calls[made:], "RecordPublished edge1 has shop@3, edge2 has shop@3")
 			finished := slices.Index(s.calls, "FinishDeployment "+string(test.want))

@@ -80,6 +80,8 @@ type harness struct {
 	given *servicedef.Service
 	// adopted are the ids of adopted containers that each step on a node was given.
 	adopted map[string][]string
+	// serving are the containers that a Restore waited for, and their first ports.
+	serving []string
 	// known are the records to forget; purged is set where an attempt whose answer was
 	// lost has forgotten them.
 	known  fleet.Forgotten
@@ -87,6 +89,11 @@ type harness struct {
 	// nextPort is the port that is handed out next.
 	nextPort int
 	edges    fakeEdges
+	// ran are the components that were run, and sealed counts the envelopes of tasks.
+	ran    []activities.ComponentSpec
+	sealed map[string]int
+	// refuses is why the nodes take no secrets.
+	refuses string
 	// ends are the results of the tasks to come.
 	ends []fleet.TaskResult
 }
@@ -114,6 +121,7 @@ func newHarness(t *testing.T) *harness {
 	s.register()
 	s.registerEdges()
 	s.registerTasks()
+	s.registerSecrets()
 	for name, run := range map[string]any{
 		workflows.DeployName:       workflows.Deploy,
 		workflows.BuildName:        workflows.Build,
@@ -239,6 +247,9 @@ func (s *harness) register() {
 		result := activities.SurveyResult{Containers: s.nodes[name], FreePorts: []int{20000, 20001, 20002}, Ahead: s.newest}
 		result.MissingSecrets = in.Secrets // none exists
 		result.UnknownKeys = slices.DeleteFunc(slices.Clone(in.Keys), func(key string) bool { return key != s.unknown })
+		if len(in.Signers) > 0 {
+			result.Refuses = s.refuses
+		}
 		for _, image := range in.Images {
 			if slices.Contains(s.here[name], image) {
 				result.Images = append(result.Images, image)
@@ -288,6 +299,7 @@ func (s *harness) register() {
 		err := s.call(ctx, fmt.Sprintf("%s %s", in.Component.Container(), in.Component.Image))
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.ran = append(s.ran, in.Component)
 		return activities.RunContainerResult{Boot: s.booted[strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")]}, err
 	})
 	add("StopContainer", func(ctx context.Context, in activities.StopContainerInput) error {
@@ -307,6 +319,13 @@ func (s *harness) register() {
 	})
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
+		s.mu.Lock()
+		for _, c := range in.Serving {
+			for _, r := range c.Routes {
+				s.serving = append(s.serving, fmt.Sprintf("%s:%d", c.Container(), r.HostPort))
+			}
+		}
+		s.mu.Unlock()
 		renames := []string{}
 		for _, r := range in.Rename {
 			renames = append(renames, fmt.Sprintf("{%s %s}", r.From, r.To))

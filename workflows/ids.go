@@ -56,6 +56,10 @@ const (
 	PauseJobName     = "PauseJob"
 	RemoveTaskName   = "RemoveTask"
 	EdgeStorageName  = "EdgeStorage"
+	SecretsName      = "Secrets"
+	SetSecretName    = "SetSecret"
+	RemoveSecretName = "RemoveSecret"
+	EnvelopesName    = "Envelopes"
 )
 
 // DeployID is the workflow id of every operation on a service. The running
@@ -101,6 +105,11 @@ func EdgeChangeID(edge, verb, nonce string) string { return "edge/" + edge + "/"
 // MaintainID is the id of a workflow that begins or ends the maintenance of a service;
 // nonce makes it unique.
 func MaintainID(service, nonce string) string { return "maintain/" + service + "/" + nonce }
+
+// SecretID is the id of a workflow that changes a secret; nonce makes it unique.
+func SecretID(service, name, verb, nonce string) string {
+	return "secret/" + service + "/" + name + "/" + verb + "/" + nonce
+}
 
 // MonitorID is the id of the schedule that observes the nodes, and the prefix of
 // the ids of the workflows that do so.

@@ -28,7 +28,8 @@ type LogLine = activities.LogLine
 // LogsInput asks for the output of a service's components.
 type LogsInput struct {
 	Service string `json:"service"`
-	// Component is one of them; "" for all.
+	// Component is one of them, or a step or a job, of which the last run is read; "" for
+	// all components.
 	Component string `json:"component,omitempty"`
 	// Lines is the number of last lines wanted of each; 0 for new lines only.
 	Lines int `json:"lines"`
@@ -46,6 +47,8 @@ type LogsResult struct {
 	Components []string `json:"components"`
 	// Logs are those of the components that were asked for, sorted by name.
 	Logs []ComponentLogs `json:"logs"`
+	// Run is the run of a step or of a job whose output that is; nil for components.
+	Run *LoggedRun `json:"run,omitempty"`
 }
 
 // ComponentLogs is the output of a component.
@@ -58,7 +61,18 @@ type ComponentLogs struct {
 
 // Logs reads the output of a service's components.
 func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
-	members, names, err := selectMembers(ctx, in.Service, in.Component)
+	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	if result, err := runLogs(ctx, release, in); isCancelled(err) {
+		return nil, err
+	} else if err != nil {
+		return nil, readFailure(err)
+	} else if result != nil {
+		return result, nil
+	}
+	members, names, err := membersOf(release, in.Component)
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -120,7 +134,12 @@ func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Mem
 	if err != nil {
 		return nil, nil, err
 	}
-	members := release.Members()
+	return membersOf(release, component)
+}
+
+// membersOf is selectMembers of a release that has been read.
+func membersOf(release fleet.Release, component string) ([]fleet.Member, []string, error) {
+	service, members := release.Service, release.Members()
 	names, selected, only := []string{}, members, []string(nil)
 	if component != "" {
 		only = []string{component}

@@ -11,7 +11,9 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -103,6 +105,7 @@ func TestLogsOfAMissingComponentAreNotFound(t *testing.T) {
 	} {
 		s := spread(t)
 		s.talking()
+		s.env.RegisterActivityWithOptions(func(context.Context, fleet.TaskQuery) ([]fleet.TaskRecord, error) { return nil, nil }, activity.RegisterOptions{Name: "Tasks"})
 		_, failed := s.logs(t, in)
 		require.Equal(t, fault.NotFound, failed.Kind)
 		require.Equal(t, want, failed.Message)
@@ -137,5 +140,76 @@ func TestACommandIsRunOnceHoweverItEnds(t *testing.T) {
 		s := spread(t)
 		s.env.ExecuteWorkflow(workflows.ExecName, workflows.ExecInput{Service: "shop", Command: []string{"x"}, Timeout: time.Second})
 		require.Equal(t, fault.Invalid, workflows.FaultOf(s.env.GetWorkflowError()).Kind)
+	})
+}
+
+func TestLogsOfAStepAndAJobAreThoseOfTheLastRun(t *testing.T) {
+	failed := fleet.TaskRecord{
+		Task: fleet.Task{ID: "run/migrate/1", Kind: fleet.StepTask, Name: "migrate"}, Deployment: 4, Node: "rift", Container: "shop-migrate.run-1",
+		TaskResult: fleet.TaskResult{State: fleet.TaskFailed, Detail: "exited with code 3", Log: []string{"recorded"}},
+	}
+	for name, test := range map[string]struct {
+		first bool // the deployment of the step is the first one, and has failed
+		fails error
+		gone  bool
+		want  string
+		said  string
+	}{
+		"the node has the output":            {want: "printed", said: "step migrate of deployment 4 of shop: exited with code 3"},
+		"also where no deploy has succeeded": {first: true, want: "printed", said: "step migrate of deployment 4 of shop: exited with code 3"},
+		"the node has removed it":            {gone: true, want: "recorded", said: "step migrate of deployment 4 of shop: exited with code 3; these are the last lines that were recorded, as its node has no more"},
+		"the node does not answer: recorded": {fails: fault.New(fault.Unavailable, "podman does not answer"), want: "recorded", said: "step migrate of deployment 4 of shop: exited with code 3; these are the last lines that were recorded, as its node has no more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := spread(t)
+			s.release.Definition.Steps = []servicedef.Step{{Name: "migrate"}}
+			if test.first {
+				s.release.Definition, s.release.Components, s.release.Newest = nil, nil, 4
+			}
+			s.env.RegisterActivityWithOptions(func(context.Context, fleet.TaskQuery) ([]fleet.TaskRecord, error) {
+				return []fleet.TaskRecord{failed}, nil
+			}, activity.RegisterOptions{Name: "Tasks"})
+			s.env.RegisterActivityWithOptions(func(_ context.Context, in activities.TaskLogInput) (activities.TaskLogResult, error) {
+				require.Equal(t, failed.Task, in.Task)
+				if test.fails != nil {
+					return activities.TaskLogResult{}, activities.ToTemporal(test.fails, true)
+				}
+				line := activities.LogLine{LogLine: runtime.LogLine{Text: "printed"}}
+				return activities.TaskLogResult{Absent: test.gone, Lines: []activities.LogLine{line}}, nil
+			}, activity.RegisterOptions{Name: "TaskLog"})
+			result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: "migrate", Lines: 5})
+			require.Nil(t, failed)
+			require.Equal(t, test.said, result.Run.Summary("shop", "migrate"))
+			require.Len(t, result.Logs, 1)
+			require.Equal(t, test.want, result.Logs[0].Lines[0].Text)
+		})
+	}
+	t.Run("a job's", func(t *testing.T) {
+		s := spread(t)
+		s.release.Jobs = map[string]fleet.Job{"backup": {Name: "backup"}}
+		s.env.RegisterActivityWithOptions(func(context.Context, activities.ListRunsInput) ([]fleet.JobRun, error) {
+			return []fleet.JobRun{{Number: 3, Job: "backup", Outcome: fleet.RunSkipped}, {Number: 2, Job: "backup", RunID: "r", Attempts: 1, Container: "c", Node: "rift", Outcome: fleet.RunSucceeded}}, nil
+		}, activity.RegisterOptions{Name: "ListRuns"})
+		s.env.RegisterActivityWithOptions(func(_ context.Context, in activities.TaskLogInput) (activities.TaskLogResult, error) {
+			require.Equal(t, fleet.RunTask("r", 1, "backup"), in.Task)
+			return activities.TaskLogResult{Lines: []activities.LogLine{{LogLine: runtime.LogLine{Text: "backed up"}}}}, nil
+		}, activity.RegisterOptions{Name: "TaskLog"})
+		result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: "backup", Lines: 5})
+		require.Nil(t, failed)
+		require.Equal(t, "run 2 of shop/backup: succeeded", result.Run.Summary("shop", "backup"))
+		require.Equal(t, "backed up", result.Logs[0].Lines[0].Text)
+	})
+	t.Run("a step that has never run, and an unknown name", func(t *testing.T) {
+		for want, name := range map[string]string{
+			"step migrate of service shop has never run": "migrate",
+			"the release of service shop has no component other: it has api, web; its jobs are backup; its steps are migrate": "other",
+		} {
+			s := spread(t)
+			s.release.Definition.Steps = []servicedef.Step{{Name: "migrate"}}
+			s.release.Jobs = map[string]fleet.Job{"backup": {Name: "backup"}}
+			s.env.RegisterActivityWithOptions(func(context.Context, fleet.TaskQuery) ([]fleet.TaskRecord, error) { return nil, nil }, activity.RegisterOptions{Name: "Tasks"})
+			_, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: name})
+			require.Equal(t, want, failed.Message)
+		}
 	})
 }

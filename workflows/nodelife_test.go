@@ -110,7 +110,7 @@ func TestADeployThatNeedsASecretWhichItsNodeLacksTouchesNothing(t *testing.T) {
 	in := shop()
 	in.Definition.Components[1].SecretEnv = map[string]string{"PASSWORD": "shop-db"}
 	s.requireRefused(t, in, fault.Invalid, "component web needs the secret shop-db, which podman on node rift does not have",
-		"make it on rift: podman secret create shop-db FILE")
+		"set it: mcp secret set shop/shop-db; or make it on rift: podman secret create shop-db FILE")
 }
 
 func TestADrainingNodeKeepsAndStopsWhatItHas(t *testing.T) {

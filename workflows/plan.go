@@ -33,6 +33,7 @@ func (d *deploy) foresee(ctx workflow.Context) (err error) {
 	if err := d.define(d.release); err != nil {
 		return err
 	}
+	d.chooseSecrets()
 	surveys := newGroup(ctx)
 	d.findDigests(surveys)
 	if err := d.survey(ctx, surveys); err != nil {
@@ -169,8 +170,12 @@ func planFault(err error) error {
 	var missing *plan.MissingSecretError
 	if errors.As(err, &missing) {
 		f = fault.New(fault.Invalid, "%s", missing.Error()).
-			WithHint("make it on %s: podman secret create %s FILE", missing.Node, missing.Secret)
+			WithHint("set it: mcp secret set %s/%s; or make it on %s: podman secret create %s FILE",
+				missing.Service, missing.Secret, missing.Node, missing.Secret)
 		f.Component, f.Node = missing.Component, missing.Node
+	}
+	if secret := secretFault(err); secret != nil {
+		f = secret
 	}
 	var unknown *plan.UnknownKeyError
 	if errors.As(err, &unknown) {

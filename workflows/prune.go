@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"slices"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
@@ -18,7 +16,7 @@ func (d *deploy) prune(ctx workflow.Context) *group {
 	g := newGroup(ctx)
 	g.do(func(ctx workflow.Context) error {
 		first := newGroup(ctx)
-		if d.built() { // else the builder may be away
+		if d.built { // else the builder may be away
 			d.pruneOn(first, activities.QueueBuild(d.in.Builder), "builder "+d.in.Builder, builder.PruneImages, d.stale.Tags)
 		}
 		_ = first.wait(ctx) // its handlers return no error
@@ -47,9 +45,4 @@ func (d *deploy) pruneOn(g *group, queue, place string, prune any, images []stri
 		}
 		return nil
 	})
-}
-
-// built reports whether this deploy has built an image.
-func (d *deploy) built() bool {
-	return slices.ContainsFunc(d.result.Components, func(c ComponentResult) bool { return c.Built })
 }

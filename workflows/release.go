@@ -1,9 +1,11 @@
 package workflows
 
 import (
-	"maps"
+	"fmt"
 	"slices"
 	"strings"
+
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -28,9 +30,15 @@ func requireComponents(release fleet.Release, doing string, components []string)
 			return fault.New(fault.Invalid, "%s is a job of service %s: it has no container to %s", name, service, doing).
 				WithHint("list its runs: mcp job history %s/%s; run it now: mcp run %s/%s", service, name, service, name)
 		}
-		if _, ok := release.Components[name]; !ok {
-			return fault.New(fault.NotFound, "the release of service %s has no component %s: it has %s", service, name, strings.Join(memberNames(release), ", "))
+		if _, ok := release.Components[name]; ok {
+			continue
 		}
+		if slices.Contains(stepNames(release), name) {
+			return fault.New(fault.Invalid, "%s is a step of service %s: it has no container to %s", name, service, doing).
+				WithHint("see what its last run has printed: mcp logs %s/%s", service, name)
+		}
+		message := fmt.Sprintf("the release of service %s has no component %s: it has %s", service, name, strings.Join(memberNames(release), ", "))
+		return fault.New(fault.NotFound, "%s", withPrograms(release, message))
 	}
 	return nil
 }
@@ -46,7 +54,7 @@ func memberNames(release fleet.Release) []string {
 
 // jobNames are the jobs of a release, sorted.
 func jobNames(release fleet.Release) []string {
-	return slices.Sorted(maps.Keys(release.Jobs))
+	return workflow.DeterministicKeys(release.Jobs)
 }
 
 // neverDeployed is the fault of a service that has no deployment.

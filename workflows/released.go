@@ -19,7 +19,7 @@ func (d *deploy) recordRelease(ctx workflow.Context) {
 	r.Outcome, r.ElapsedMS, r.Retiring = Succeeded, d.elapsed(ctx).Milliseconds(), d.retiring()
 	options := workflow.SideEffectOptions{Summary: "the deployment has succeeded"}
 	_ = workflow.SideEffectWithOptions(ctx, options, func(workflow.Context) any {
-		return Released{Result: &r, Prunes: d.built() && len(d.stale.Tags) > 0}
+		return Released{Result: &r, Prunes: d.built && len(d.stale.Tags) > 0}
 	})
 }
 

@@ -21,6 +21,7 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
+			Serving: d.serving(recovery),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
 				undone = append(undone, describeRecovery(recovery)+": "+activities.FaultOf(err).Message)

@@ -179,8 +179,12 @@ func (r *jobRun) attempt(ctx workflow.Context, patience time.Duration) (outcome 
 	if err := sendControl(ctx, fmt.Sprintf("attempt %d", r.attempted), 0, control.RecordAttempt, record); err != nil {
 		return r.broken(err), true
 	}
+	sealed, err := withEnvelopes(ctx, r.last, 0)
+	if err != nil {
+		return r.broken(err), true
+	}
 	start := workflow.WithScheduleToStartTimeout(nodeStep(ctx, r.run.Node, "start "+r.Job+" on "+r.run.Node, patience+DefaultDeadline), patience)
-	err := workflow.ExecuteActivity(start, node.StartTask, r.last).Get(ctx, nil)
+	err = workflow.ExecuteActivity(start, node.StartTask, sealed).Get(ctx, nil)
 	if err == nil {
 		await := nodeStep(ctx, r.run.Node, "run "+r.Job+" on "+r.run.Node, taskTime(r.last)+undoTimeout)
 		err = workflow.ExecuteActivity(await, node.AwaitTask, r.last).Get(ctx, &r.result)

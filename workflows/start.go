@@ -61,11 +61,15 @@ func (d *deploy) startThose(ctx workflow.Context, started map[string]bool, chose
 
 // startOne runs one component's new container, and waits until it is healthy.
 func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
+	spec := d.spec(step)
+	c := spec.Definition
+	var err error
+	if spec.Envelopes, err = loadEnvelopes(ctx, d.desired.Name, c, d.left(ctx)); err != nil {
+		return err
+	}
 	if err := d.stopFirst(ctx, step.StopsFirst); err != nil {
 		return err
 	}
-	spec := d.spec(step)
-	c := spec.Definition
 	routes, err := d.runOnFreePorts(ctx, step, spec)
 	if err != nil {
 		return nodeFault(timeoutFault(err, "run "+step.Container), step.Node)

@@ -39,6 +39,7 @@ type deploy struct {
 	silent   map[string]string
 	ports    map[string][]int  // free ports by node
 	digests  map[string]string // by image reference; "" while it is missing
+	built    bool              // an image, of a component or of a step
 	// present are the images that nodes have, by digest, of those given by digest.
 	present map[string][]string
 	// holders are those of the endpoints that the definition names, where it is planned

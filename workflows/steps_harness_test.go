@@ -17,9 +17,11 @@ func (s *harness) registerTasks() {
 		s.env.RegisterActivityWithOptions(run, activity.RegisterOptions{Name: name})
 	}
 	add("StartTask", func(ctx context.Context, in activities.TaskSpec) (activities.StartTaskResult, error) {
+		s.countSealed("StartTask", in)
 		return activities.StartTaskResult{Container: in.Container()}, s.call(ctx, fmt.Sprintf("%s %s %v", in.Name, in.Component.Image, in.Component.Definition.Cmd))
 	})
 	add("AwaitTask", func(ctx context.Context, in activities.TaskSpec) (fleet.TaskResult, error) {
+		s.countSealed("AwaitTask", in)
 		if err := s.call(ctx, in.Name); err != nil {
 			return fleet.TaskResult{}, err
 		}
@@ -35,7 +37,10 @@ func (s *harness) registerTasks() {
 	add("StopTask", func(ctx context.Context, in activities.TaskSpec) (fleet.TaskResult, error) {
 		return fleet.TaskResult{State: fleet.TaskStopped, Detail: "was stopped"}, s.call(ctx, in.Name)
 	})
-	add("RemoveTask", func(ctx context.Context, in activities.TaskSpec) error { return s.call(ctx, in.Name) })
+	add("RemoveTask", func(ctx context.Context, in activities.TaskSpec) error {
+		s.countSealed("RemoveTask", in)
+		return s.call(ctx, in.Name)
+	})
 	add("RecordTask", func(ctx context.Context, in fleet.TaskRecord) error {
 		return s.call(ctx, fmt.Sprintf("%s %d %s", in.Name, in.Try, in.State))
 	})

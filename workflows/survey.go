@@ -95,7 +95,8 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 			return failed(timeoutFault(err, "survey "+name))
 		}
 		found = found.Checked()
-		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys, Lacks: lacksOf(found)}
+		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys, Lacks: lacksOf(found),
+			Refuses: found.Refuses, RefusesHint: found.RefusesHint}
 		d.answered[name] = found.Address
 		d.ports[name], d.present[name] = found.FreePorts, found.Images
 		if fleet.Credible(found.Ahead, d.number) {
@@ -161,10 +162,11 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 	in := surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))
 	in.Images = d.imagesOn(name)
 	routes := 0
+	var sealed []servicedef.Component
 	for _, c := range d.desired.Components {
 		if c.Node == name {
 			routes += len(c.Routes)
-			in.Secrets = append(in.Secrets, c.SecretNames()...)
+			in.Secrets, sealed = append(in.Secrets, engineSecrets(c)...), append(sealed, c)
 			in.Keys = append(in.Keys, c.Keys()...)
 			if wanted, some := c.Demands(); some {
 				in.Wanted = append(in.Wanted, wanted)
@@ -173,13 +175,14 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 	}
 	for _, step := range d.steps() {
 		if c := d.desired.StepComponent(step); c.Node == name {
-			in.Secrets = append(in.Secrets, c.SecretNames()...)
+			in.Secrets, sealed = append(in.Secrets, engineSecrets(c)...), append(sealed, c)
 			in.Keys = append(in.Keys, append(c.Keys(), servicedef.KeySteps)...)
 			if wanted, some := c.Demands(); some {
 				in.Wanted = append(in.Wanted, wanted)
 			}
 		}
 	}
+	in.Signers = plan.Signers(d.release, sealed)
 	slices.Sort(in.Keys)
 	in.Keys = slices.Compact(in.Keys)
 	if routes > 0 && d.number > 0 {

@@ -16,13 +16,17 @@ import (
 // after the result is recorded.
 func runTask(ctx workflow.Context, name string, task activities.TaskSpec, left time.Duration) (fleet.TaskResult, error) {
 	var started activities.StartTaskResult
+	sealed, err := withEnvelopes(ctx, task, left)
+	if err != nil {
+		return fleet.TaskResult{}, err
+	}
 	start := nodeStep(ctx, name, task.Name+": start on "+name, left)
-	if err := workflow.ExecuteActivity(start, node.StartTask, task).Get(ctx, &started); err != nil {
+	if err := workflow.ExecuteActivity(start, node.StartTask, sealed).Get(ctx, &started); err != nil {
 		return fleet.TaskResult{}, err
 	}
 	var result fleet.TaskResult
 	await := nodeStep(ctx, name, task.Name+": run", taskTime(task)+left)
-	err := workflow.ExecuteActivity(await, node.AwaitTask, task).Get(ctx, &result)
+	err = workflow.ExecuteActivity(await, node.AwaitTask, task).Get(ctx, &result)
 	return result.Checked(), err
 }
 

@@ -77,6 +77,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true, Recovery: recovery,
+			Serving: d.serving(recovery),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
 				undone = append(undone, describeRecovery(recovery)+": "+activities.FaultOf(err).Message)
@@ -90,6 +91,28 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 		countUndo(ctx, len(undone) == 0)
 	}
 	return undone
+}
+
+// serving are the components of the release that a recovery starts, and that are to serve.
+func (d *deploy) serving(recovery plan.Recovery) []activities.ComponentSpec {
+	var specs []activities.ComponentSpec
+	for _, m := range d.release.Members() {
+		started := slices.ContainsFunc(recovery.Start, func(r fleet.Ref) bool { return r.Name == m.Container })
+		if m.Node != recovery.Node || !started || d.release.Definition == nil {
+			continue
+		}
+		c, defined := d.release.Definition.Component(m.Component)
+		if !defined || c.RunsOnce() {
+			continue
+		}
+		c = c.ForNode()
+		c.Files = nil
+		specs = append(specs, activities.ComponentSpec{
+			Service: d.desired.Name, Deployment: m.Deployment, Run: m.Run, Definition: c,
+			Routes: activities.NewRouteSpecs(c.Routes, m.Routes),
+		})
+	}
+	return specs
 }
 
 // describeRecovery describes a recovery, for the list of steps that failed.

@@ -51,6 +51,9 @@ type verb struct {
 	define func(asked target, release fleet.Release) (target, error)
 	// digests is where the digests come from by which new containers run.
 	digests digestSource
+	// renews is set where the chosen components, and the steps, get the newest versions of
+	// the service's own secrets; the others have those of the definition.
+	renews bool
 	// replaces is set where containers that have not changed are replaced, too.
 	replaces bool
 	// runs reports whether the deployment runs a step of the definition; nil for none.
@@ -91,7 +94,7 @@ const (
 
 // verbs is the table of verbs.
 var verbs = []verb{
-	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, runs: everyStep},
+	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, renews: true, runs: everyStep},
 	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput, runs: rollbackStep},
 	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, alias: VerbRollback},
 	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true},

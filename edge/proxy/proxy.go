@@ -84,7 +84,7 @@ func New(o Options) *Proxy {
 	o.ClientIdle = cmp.Or(o.ClientIdle, time.Minute)
 	o.SessionIdle = cmp.Or(o.SessionIdle, time.Minute)
 	o.SessionMost = cmp.Or(o.SessionMost, 4096)
-	o.HoldTime = cmp.Or(o.HoldTime, 30*time.Second)
+	o.HoldTime = cmp.Or(o.HoldTime, table.HoldTime)
 	o.HoldMost = cmp.Or(o.HoldMost, 1000)
 	p := &Proxy{options: o, published: map[string]fleet.Publication{}, services: map[string]*counters{}, unrouted: &counters{}, passwords: newPasswords()}
 	p.upstreams.known = map[string]*upstream{}

@@ -12,6 +12,9 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
+// HoldTime is how long a request waits while its route is held.
+const HoldTime = fleet.HoldTime
+
 // Route is a route of one service.
 type Route struct {
 	Service string

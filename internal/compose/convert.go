@@ -10,6 +10,7 @@ import (
 	"github.com/mattn/go-shellwords"
 
 	"github.com/metacircular/mcp/internal/compose/source"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // convert takes over what the service has.
@@ -71,7 +72,7 @@ func (c *component) environment() {
 				continue
 			}
 		}
-		c.put("env", name, text, value, at)
+		c.put("env", name, servicedef.EscapeEnvValue(text), value, at)
 		if confidential.MatchString(name) && text != "" {
 			secret := name
 			if len(value.Variables) == 1 {
@@ -88,6 +89,10 @@ func (c *component) environment() {
 			path = item.Get("path")
 			item.Get("format").Take()
 			item.Get("required").Take()
+		}
+		if path.Empty() {
+			c.note(item, at, "is not taken over: it names no file")
+			continue
 		}
 		if local, ok := c.im.local(c.im.project.Path(path, text(path))); ok {
 			c.im.sources = item

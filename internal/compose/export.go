@@ -99,7 +99,7 @@ func (e *exported) export() {
 	e.build()
 	for _, pair := range [][2]string{
 		{"entrypoint", "entrypoint"}, {"cmd", "command"}, {"workdir", "working_dir"}, {"user", "user"}, {"hostname", "hostname"},
-		{"labels", "labels"}, {"env", "environment"}, {"tmpfs", "tmpfs"}, {"ports", "ports"}, {"memory", "mem_limit"}, {"cpus", "cpus"},
+		{"labels", "labels"}, {"tmpfs", "tmpfs"}, {"ports", "ports"}, {"memory", "mem_limit"}, {"cpus", "cpus"},
 		{"pids_limit", "pids_limit"}, {"shm_size", "shm_size"}, {"init", "init"}, {"stop_signal", "stop_signal"},
 		{"cap_add", "cap_add"}, {"cap_drop", "cap_drop"}, {"read_only", "read_only"}, {"security_opt", "security_opt"},
 		{"sysctls", "sysctls"}, {"devices", "devices"}, {"group_add", "group_add"}, {"userns", "userns_mode"}, {"pid", "pid"}, {"ipc", "ipc"},
@@ -110,6 +110,7 @@ func (e *exported) export() {
 			delete(e.left, pair[0])
 		}
 	}
+	e.environment()
 	e.out.set("restart", c.Restart)
 	delete(e.left, "restart")
 	if _, given := e.left["stop_timeout"]; given {
@@ -132,6 +133,27 @@ func (e *exported) export() {
 	e.health()
 	e.routes()
 	e.remains()
+}
+
+// environment sets the variables. Those with secrets in their values are left to the
+// extension.
+func (e *exported) environment() {
+	delete(e.left, "env")
+	plain, composed := servicedef.PlainEnv(e.component.Env)
+	if len(plain) > 0 {
+		env := map[string]any{}
+		for name, value := range plain {
+			env[name] = value
+		}
+		e.out.set("environment", escaped(env))
+	}
+	if len(composed) > 0 {
+		left := map[string]any{}
+		for name := range composed {
+			left[name] = e.component.Env[name]
+		}
+		e.left["env"] = left
+	}
 }
 
 // remains puts what is left into the extension.
@@ -159,6 +181,7 @@ func (e *exported) remains() {
 // unsaid are notes on keys that Compose has no words for.
 var unsaid = map[string]string{
 	"image":      "the tag " + servicedef.GitTag + " is the hash of the sources, which Compose does not compute: it builds the tag git",
+	"env":        "Compose has no secrets in values: these variables stand in " + Extension + ", write them for Compose yourself",
 	"secret_env": "Compose has secrets as files only: give the program the file, or set the variable",
 	"node":       "Compose runs everything on one host",
 	"drain":      "Compose does not drain",

@@ -32,8 +32,10 @@ func (im *importing) extensions() {
 
 func (c *component) extension(key string, n *source.Node) {
 	at := Extension + "." + key
-	delete(c.lists, key)
-	delete(c.fields, key)
+	if key != "env" { // which adds to those of environment
+		delete(c.lists, key)
+		delete(c.fields, key)
+	}
 	switch {
 	case n.Kind == source.Map:
 		for _, name := range n.Keys {

@@ -27,12 +27,12 @@ func (c *component) health() {
 		return
 	case test.Kind == source.Scalar:
 		c.put("health", "cmd", shell(test.Text), test, "healthcheck.test")
-	case words[0] == "CMD-SHELL":
+	case len(words) > 1 && words[0] == "CMD-SHELL":
 		c.put("health", "cmd", shell(strings.Join(words[1:], " ")), test, "healthcheck.test")
-	case words[0] == "CMD" && len(words) > 1:
+	case len(words) > 1 && words[0] == "CMD":
 		c.put("health", "cmd", words[1:], test, "healthcheck.test")
 	default:
-		c.note(test, "healthcheck.test", "is not taken over: it must begin with NONE, CMD or CMD-SHELL")
+		c.note(test, "healthcheck.test", "is not taken over: it must be NONE, or begin with CMD or CMD-SHELL, and have a command")
 		return
 	}
 	for _, key := range []string{"interval", "timeout", "start_period"} {

@@ -29,6 +29,7 @@ func (c *component) image() {
 			return
 		}
 		c.im.images[name], c.im.imageNodes[name] = simple(built), build
+		c.im.imageKeys[name] = c.key
 		c.im.sources = build
 		from := build
 		if !image.Empty() {
@@ -38,7 +39,9 @@ func (c *component) image() {
 	case !image.Empty():
 		c.set("image", c.qualified(image), image, "image")
 	case !build.Empty():
-		c.im.failed = append(c.im.failed, build.Errorf("%s: its build cannot be taken over, and it names no image", c.key))
+		reference := c.builtImage(image)
+		c.im.note(build, c.key+".build", "its image is %s, which mcp does not build: push it, or write how to build it", reference)
+		c.set("image", reference, build, "image")
 	default:
 		c.im.failed = append(c.im.failed, c.node.Errorf("%s has neither an image nor a build", c.key))
 	}
@@ -101,10 +104,6 @@ func (c *component) build(build *source.Node) map[string]any {
 		}
 		dir = c.im.project.Path(context, given)
 	}
-	if inline := build.Get("dockerfile_inline"); !inline.Empty() {
-		c.note(inline, "build.dockerfile_inline", "is not taken over: write it into a file, and name that in [build.images]")
-		return nil
-	}
 	b := map[string]any{}
 	relative, ok := c.im.local(dir)
 	if !ok {
@@ -117,6 +116,10 @@ func (c *component) build(build *source.Node) map[string]any {
 	b["containerfile"] = "Dockerfile"
 	if file := build.Get("dockerfile"); !file.Empty() {
 		b["containerfile"] = filepath.Clean(file.Take().Text)
+	}
+	if inline := build.Get("dockerfile_inline"); !inline.Empty() {
+		b["containerfile"] = "Containerfile." + c.name
+		c.note(inline, "build.dockerfile_inline", "is not taken over: write it into the file %s", filepath.Join(relative, "Containerfile."+c.name))
 	}
 	context.Take()
 	c.buildSettings(build, b)

@@ -64,7 +64,7 @@ func Import(o Options) (*Imported, error) {
 	if err != nil {
 		return nil, err
 	}
-	im := &importing{options: o, project: project, top: map[string]any{}, images: map[string]any{}, imageNodes: map[string]*source.Node{}}
+	im := &importing{options: o, project: project, top: map[string]any{}, images: map[string]any{}, imageNodes: map[string]*source.Node{}, imageKeys: map[string]string{}}
 	im.name = cmp.Or(o.Name, labelOf(project.Root.Get("name").Take()), label(filepath.Base(project.Dir())))
 	if !servicedef.IsLabel(im.name) {
 		return nil, fmt.Errorf("%q cannot be the name of a service, which is a DNS label: give --name", im.name)
@@ -94,7 +94,9 @@ type importing struct {
 	// top has the keys of the service, and images those of [build.images].
 	top, images map[string]any
 	imageNodes  map[string]*source.Node
-	notes       []Note
+	// imageKeys are the keys of the services whose builds these are.
+	imageKeys map[string]string
+	notes     []Note
 	// failed are mistakes without which there is no definition.
 	failed []error
 	// sources is set where the definition names files of the project.
@@ -217,11 +219,12 @@ func (im *importing) drop(p servicedef.Problem) bool {
 		inner, _, _ = strings.Cut(inner, ".")
 		inner, _, _ = strings.Cut(inner, "[")
 		if isTable && inner != "" && build[inner] != nil {
-			im.note(n, "", "build: %s is not taken over: it %s", inner, p.Message)
+			at := cmp.Or(servicedef.ComposeKey("build.images."+inner), "build."+inner)
+			im.note(n, im.imageKeys[name]+"."+at, "is not taken over: %s", p.Message)
 			delete(build, inner)
 			return true
 		}
-		im.note(n, "", "the build of %s is not taken over: it %s", name, p.Message)
+		im.note(n, im.imageKeys[name]+".build", "is not taken over: %s", p.Message)
 		delete(im.images, name)
 		delete(im.imageNodes, name)
 		return true

@@ -169,16 +169,25 @@ func TestImportReadsBuilds(t *testing.T) {
 	for name, build := range map[string]string{
 		"a repository":       "build: https://github.com/x/y.git",
 		"an outer directory": "build: ../other",
-		"an inline file":     "build: { dockerfile_inline: FROM x }",
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := imported(t, "services:\n  web:\n    image: nginx:1\n    "+build+"\n")
 			require.Empty(t, made.Service.Build.Images)
 			require.Len(t, made.Notes, 1)
-			_, err := compose.Import(options(project(t, map[string]string{"compose.yaml": "services:\n  web:\n    " + build + "\n"})))
-			require.ErrorContains(t, err, "compose.yaml:3: services.web: its build cannot be taken over, and it names no image")
+			made = imported(t, "services:\n  web:\n    "+build+"\n")
+			require.Equal(t, "registry.example:5000/shop-web:v1", made.Service.Components[0].Image)
+			require.Len(t, made.Notes, 2)
+			require.Contains(t, made.Notes[0].String()+made.Notes[1].String(), "services.web.build: its image is registry.example:5000/shop-web:v1, which mcp does not build")
 		})
 	}
+	t.Run("an inline file", func(t *testing.T) {
+		made := imported(t, "services:\n  web:\n    build: { context: src, dockerfile_inline: FROM x }\n")
+		file, ok := made.Service.ImageBuild(made.Service.Components[0].Image)
+		require.True(t, ok)
+		require.Equal(t, "Containerfile.web", file.Containerfile)
+		require.Equal(t, []string{"3 services.web.build.dockerfile_inline"}, places(made.Notes))
+		require.Contains(t, made.Notes[0].Message, "write it into the file src/Containerfile.web")
+	})
 }
 
 func TestImportMergesFiles(t *testing.T) {

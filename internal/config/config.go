@@ -21,6 +21,7 @@ type Config struct {
 	Temporal      Temporal            `toml:"temporal"`
 	Postgres      Postgres            `toml:"postgres"`
 	Node          Node                `toml:"node"`
+	Secrets       Secrets             `toml:"secrets"`
 	Monitor       Monitor             `toml:"monitor"`
 	Alerts        Alerts              `toml:"alerts"`
 	Worker        Worker              `toml:"worker"`
@@ -108,6 +109,19 @@ type Node struct {
 	Data string `toml:"data"`
 	// Logs is the directory that keeps the output of steps and jobs.
 	Logs string `toml:"logs"`
+	// Keys is the directory of the private key to which secrets for the node are sealed.
+	// See NodeKey.
+	Keys string `toml:"keys"`
+	// Signers are the public keys of the operators whose secrets the node takes.
+	Signers []string `toml:"signers"`
+}
+
+// Secrets configures what an operator seals and signs secrets with.
+type Secrets struct {
+	// SigningKey is the file of the operator's private key; the first use makes it.
+	SigningKey string `toml:"signing_key"`
+	// Keys is the file of pinned keys. See PinsFile.
+	Keys string `toml:"keys"`
 }
 
 // Monitor configures how nodes are monitored. Only control workers read it.
@@ -144,7 +158,8 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node")},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node"), Keys: stateDir(getenv, "keys")},
+		Secrets:  Secrets{SigningKey: userDir(getenv, "signing.key")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -75,6 +76,30 @@ func userFile(getenv func(string) string) string {
 	}
 	if home := getenv("HOME"); home != "" {
 		return filepath.Join(home, ".config", "mcp", fileName)
+	}
+	return ""
+}
+
+// userDir returns the path of a file beside the user's configuration file, or of the
+// machine's without a home directory.
+func userDir(getenv func(string) string, name string) string {
+	return filepath.Join(filepath.Dir(cmp.Or(userFile(getenv), machineFile)), name)
+}
+
+// NodeKey returns the file of the private key of a node that this process serves: several
+// nodes of one machine have several keys.
+func (c *Config) NodeKey(node string) string { return filepath.Join(c.Node.Keys, "node-"+node) }
+
+// PinsFile returns the file of pinned keys of a name: the one that is configured, or the one
+// beside the services directory, or in the sources; "" if none of these is set.
+func (c *Config) PinsFile(name string) string {
+	switch {
+	case c.Secrets.Keys != "":
+		return c.Secrets.Keys
+	case c.Services != "":
+		return filepath.Join(filepath.Dir(c.Services), name)
+	case c.Build.SourceDir() != "":
+		return filepath.Join(c.Build.SourceDir(), name)
 	}
 	return ""
 }

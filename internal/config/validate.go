@@ -42,6 +42,9 @@ func (c *Config) Validate() error {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must contain host:port as in an image's name, not %q", host)
 	}
 	v.check(listens(c.Worker.Listen), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
+	for _, signer := range c.Node.Signers {
+		v.check(isSigner(signer), "node.signers", "must contain what mcp secret signer prints, ed25519:…, not %.80q", signer)
+	}
 	v.edge(c.Edge)
 	v.alerts(c.Alerts)
 	v.postgres(c.Postgres)
@@ -60,6 +63,10 @@ func listens(address string) bool {
 	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
 }
+
+var signer = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ed25519:[A-Za-z0-9_-]{43}$`) })
+
+func isSigner(text string) bool { return signer().MatchString(text) }
 
 // validation collects problems.
 type validation struct {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/metacircular/mcp/internal/secrets/keys"
 )
 
 // writeConfig writes the mcp.toml that the CLI finds. It names the builder but
@@ -39,22 +41,43 @@ codec_listen = %s
 [postgres]
 url_file = %s
 
+[secrets]
+signing_key = %s
+keys        = %s
+
 [node]
 name    = %s
 socket  = %s
 publish = %s
 logs    = %s
 data    = %s
+keys    = %s
+signers = [%s]
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
 		quote(p.info.Temporal), quote(p.info.UI), quote(p.info.EncryptionKeyFile), quote(p.options.codec), quote(p.path(urlName)),
-		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)))
+		quote(p.signingKey()), quote(p.path(filepath.Join(keysDir, keys.FileName))),
+		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)),
+		quote(p.path(keysDir)), quote(p.signer))
 	if p.edge != "" {
 		text += p.edgeConfig()
 	}
 	if err := writeFile(p.path(configName), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
+	return nil
+}
+
+// signingKey is the file of the key that signs secrets of this platform, which goes with it.
+func (p *Platform) signingKey() string { return p.path(filepath.Join(keysDir, "signing.key")) }
+
+// loadSigner makes the key that signs secrets, if it is missing, and the directory of keys.
+func (p *Platform) loadSigner() error {
+	key, err := keys.LoadSigning(p.signingKey())
+	if err != nil {
+		return err
+	}
+	p.signer = key.Signer().String()
 	return nil
 }
 

@@ -25,6 +25,7 @@ const (
 	nodeDir     = "node"
 	tasksDir    = "tasks"
 	edgeDir     = "edge"
+	keysDir     = "keys" // of the node, and of its only operator
 )
 
 // The files that the platform writes into its directory, beside those
@@ -119,6 +120,7 @@ type Platform struct {
 	lock        *os.File
 	settle      time.Duration // see afterKill
 	former      Info          // see afterKill
+	signer      string        // the public key that signs secrets
 	info        Info
 	postgresURL string
 	codec       *codec.Codec

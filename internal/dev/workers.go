@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -97,6 +98,7 @@ func (p *Platform) roles() workers.Options {
 
 			MachineFile: p.path(machineName),
 			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir),
+			KeyFile: filepath.Join(p.path(keysDir), "node-"+Local), Signers: []string{p.signer},
 		},
 		Builder: &workers.Builder{
 			ServesLogs: true,

@@ -44,6 +44,9 @@ func Text(text string, most int) string {
 	return text[:cut] + mark
 }
 
+// maxSigners bounds the signers that a node trusts.
+const maxSigners = 100
+
 // maxProblems bounds the problems of an edge.
 const maxProblems = 100
 
@@ -156,7 +159,12 @@ func (r NodeRecord) Checked() NodeRecord {
 
 // Checked returns a claim as it can be.
 func (c Claim) Checked() Claim {
-	c.Address, c.Machine = word(c.Address), c.Machine.checked()
+	c.Address, c.Machine, c.Key = word(c.Address), c.Machine.checked(), word(c.Key)
+	var signers []string
+	for _, signer := range c.Signers[:min(len(c.Signers), maxSigners)] {
+		signers = append(signers, word(signer))
+	}
+	c.Signers = signers
 	return c
 }
 

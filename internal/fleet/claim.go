@@ -28,6 +28,10 @@ type Claim struct {
 	// Silent is the machine that held the name when the node's queue was asked for
 	// its poller and no other machine answered; nil where it was not asked.
 	Silent *Machine `json:"silent,omitempty"`
+	// Key is the public key to which secrets for the node are sealed, "age1…"; "" for
+	// none. Signers are the public keys of the operators whose secrets it takes.
+	Key     string   `json:"key,omitempty"`
+	Signers []string `json:"signers,omitempty"`
 }
 
 // Holder is the machine that holds a node's name.
@@ -64,6 +68,8 @@ func (a Answer) Rivals(c Claim) bool { return !a.Machine.Same(c.Machine) }
 type ClaimResult struct {
 	Verdict Verdict `json:"verdict"`
 	Holder  Holder  `json:"holder"`
+	// Key is the node's key before the claim; "" for none.
+	Key string `json:"key,omitempty"`
 }
 
 // NodeUse is the use of a node that keeps it from being removed.

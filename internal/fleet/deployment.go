@@ -45,6 +45,9 @@ type CommitRequest struct {
 	Members []Member `json:"members"`
 	// Jobs are the jobs of the new release.
 	Jobs []Job `json:"jobs,omitempty"`
+	// StepImages are the images that only steps of the new release have, with their
+	// digests.
+	StepImages map[string]string `json:"step_images,omitempty"`
 	// Static are the static ports of the containers that this deployment has
 	// started. Each moves from the component that held it.
 	Static []StaticPort `json:"static,omitempty"`
@@ -61,6 +64,9 @@ type CommitRequest struct {
 	// Succeeds is set where the deployment has succeeded with it, and only has to
 	// remove its predecessors.
 	Succeeds bool `json:"succeeds,omitempty"`
+	// Secrets is set where the service has secrets of its own, or had some: versions that
+	// no release needs any more are dropped.
+	Secrets bool `json:"secrets,omitempty"`
 	// KeptReleases is how many of the service's last releases keep their images, and
 	// FormerReleases how many before those are examined; the control worker sets
 	// both.
@@ -87,6 +93,8 @@ type CommitResult struct {
 	// Publishing is what edges have yet to serve; nil where they neither serve nor
 	// served the service.
 	Publishing *Publishing `json:"publishing,omitempty"`
+	// Secrets are the versions of secrets that are kept, where the request asks for them.
+	Secrets []SecretRef `json:"secrets,omitempty"`
 }
 
 // FinishRequest closes a deployment.
@@ -217,6 +225,8 @@ type Forgotten struct {
 	// still open.
 	Events int `json:"events"`
 	Drift  int `json:"drift"`
+	// Secrets are the service's own, each with all of its versions.
+	Secrets int `json:"secrets"`
 }
 
 // Nothing reports whether there was nothing to delete.

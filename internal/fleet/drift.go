@@ -49,6 +49,8 @@ const (
 	EventJobRecovered DriftKind = "job-recovered"
 	// EventStepFailed: a step of a deployment has failed, which was put back.
 	EventStepFailed DriftKind = "step-failed"
+	// EventKeyChanged: a node announces another key for secrets than before.
+	EventKeyChanged DriftKind = "key-changed"
 )
 
 // Drift is one difference between a node and the releases.

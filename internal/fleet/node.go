@@ -12,6 +12,11 @@ type NodeRecord struct {
 	Seen    time.Time `json:"seen,omitzero"`
 	// Boot identifies this boot of its host; "" if that is unknown.
 	Boot string `json:"boot,omitempty"`
+	// Key is the public key to which secrets for the node are sealed, "age1…"; "" for
+	// none. Signers are the public keys of the operators whose secrets it takes. Both are
+	// what its worker claimed the name with.
+	Key     string   `json:"key,omitempty"`
+	Signers []string `json:"signers,omitempty"`
 }
 
 // Boot is the work that a boot of a node's host makes necessary.

@@ -1,5 +1,10 @@
 package fleet
 
+import "time"
+
+// HoldTime is how long a request waits at an edge while its route is held.
+const HoldTime = 30 * time.Second
+
 // PublishRequest publishes what the registry has of a service.
 type PublishRequest struct {
 	Service string `json:"service"`
@@ -27,6 +32,8 @@ type Committed struct {
 	Former []FormerImage
 	// Publishing is nil where edges neither serve nor served the service.
 	Publishing *Publishing
+	// Secrets are the versions of secrets that are kept, where the request asks for them.
+	Secrets []SecretRef
 }
 
 // EdgeAdmission is a key that an operator admits for the name of an edge.

@@ -39,6 +39,10 @@ type Release struct {
 	Components map[string]Member   `json:"components,omitempty"`
 	// Jobs are the release's, by name.
 	Jobs map[string]Job `json:"jobs,omitempty"`
+	// Secrets are the service's own, by name. A deploy and a plan have them.
+	Secrets map[string]KeptSecret `json:"secrets,omitempty"`
+	// StepImages are the images that only steps of the release have, with their digests.
+	StepImages map[string]string `json:"step_images,omitempty"`
 	// Adopted are containers of the service that mcp has not started.
 	Adopted []Adopted `json:"adopted,omitempty"`
 	// Edges are the admitted edges, in the order of their names, and Hosts those of the

@@ -38,7 +38,7 @@ func (e *DrainingNodeError) Error() string {
 // MissingSecretError reports that a plan would start a container that needs a secret
 // which podman on its node does not have.
 type MissingSecretError struct {
-	Component, Node, Secret string
+	Service, Component, Node, Secret string
 }
 
 func (e *MissingSecretError) Error() string {

@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *UnknownKeyError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
+// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
 // an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
@@ -42,6 +42,7 @@ func Make(in Input) (Plan, error) {
 	if err := p.tasks(); err != nil {
 		return Plan{}, err
 	}
+	p.cautions()
 	return p.plan, nil
 }
 
@@ -109,15 +110,22 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 // equipped fails where the node of a new container lacks a secret, or does not know a
 // key.
 func (p *planner) equipped(c servicedef.Component) error {
+	composed := c.ComposedNames()
 	for _, secret := range c.SecretNames() {
+		if _, own := c.Versions[secret]; own || slices.Contains(composed, secret) {
+			continue // see sealed
+		}
 		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
-			return &MissingSecretError{Component: c.Name, Node: c.Node, Secret: secret}
+			return &MissingSecretError{Service: p.Desired.Name, Component: c.Name, Node: c.Node, Secret: secret}
 		}
 	}
 	for _, key := range c.Keys() {
 		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
 			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
 		}
+	}
+	if err := p.sealed(c); err != nil {
+		return err
 	}
 	return p.lacking(c)
 }

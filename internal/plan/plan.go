@@ -17,6 +17,10 @@ type Node struct {
 	// MissingSecrets are those that the service needs there and podman does not
 	// have.
 	MissingSecrets []string `json:"missing_secrets,omitempty"`
+	// Refuses is why the node takes no secrets of the service, and RefusesHint what to do;
+	// "" where it takes them, or needs none.
+	Refuses     string `json:"refuses,omitempty"`
+	RefusesHint string `json:"refuses_hint,omitempty"`
 	// UnknownKeys are those of the definition that the node's worker does not know.
 	UnknownKeys []string `json:"unknown_keys,omitempty"`
 	// Lacks is what the node's engine lacks of what the definition asks for, by component.

@@ -188,7 +188,7 @@ func TestAContainerWithMissingSecretsIsNotStarted(t *testing.T) {
 			}
 			var missing *plan.MissingSecretError
 			require.ErrorAs(t, err, &missing)
-			require.Equal(t, plan.MissingSecretError{Component: "web", Node: "rift", Secret: test.refused}, *missing)
+			require.Equal(t, plan.MissingSecretError{Service: "shop", Component: "web", Node: "rift", Secret: test.refused}, *missing)
 		})
 	}
 	in := steady() // a container that runs has got them once
@@ -561,6 +561,7 @@ func TestAPlanNamesEveryKeyThatChanges(t *testing.T) {
 		"health.headers.X-A":  func(c *servicedef.Component) { c.Health.Headers = map[string]string{"X-A": "b"} },
 		"health.status":       func(c *servicedef.Component) { c.Health.Status = servicedef.Statuses{204} },
 		"health.tcp":          func(c *servicedef.Component) { c.Health.TCP = true },
+		"health.port":         func(c *servicedef.Component) { c.Health.Port = "rest" },
 		"health.cmd":          func(c *servicedef.Component) { c.Health.Cmd = []string{"true"} },
 		"health.interval":     func(c *servicedef.Component) { c.Health.Interval++ },
 		"health.timeout":      func(c *servicedef.Component) { c.Health.Timeout++ },

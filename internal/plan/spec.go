@@ -11,7 +11,7 @@ import (
 )
 
 // SpecHash returns the value of a container's mcp.spec label: a hash of everything
-// that cannot change without a new container. Health, order, dependencies and what
+// that cannot change without a new container, versions of secrets among it. Health, order, dependencies and what
 // edges make of a route are not included.
 func SpecHash(c servicedef.Component, digest string) string {
 	type route struct {
@@ -43,11 +43,12 @@ func SpecHash(c servicedef.Component, digest string) string {
 		SecretEnv map[string]string   `json:",omitempty"`
 		LogSize   int64               `json:",omitempty"`
 		servicedef.Container
-		Networks servicedef.Networks `json:",omitempty"`
+		Networks servicedef.Networks       `json:",omitempty"`
+		Versions servicedef.SecretVersions `json:",omitempty"`
 	}{
 		digest, c.Cmd, c.Env, c.Volumes, c.Ports, c.User, c.Network,
 		c.Restart, c.Memory, c.CPUs, time.Duration(c.StopTimeout), routes,
-		c.Secrets, c.SecretEnv, logSize, c.Container, c.Networks,
+		c.Secrets, c.SecretEnv, logSize, c.Container, c.Networks, c.Versions,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("encode component %s: %v", c.Name, err)) // plain data; cannot happen

@@ -63,11 +63,15 @@ func (p *planner) stepChanges(step servicedef.Step) []Change {
 	add("when", old.When, step.When)
 	add("component", old.Component, step.Component)
 	add("image", was.Image, is.Image)
+	if before, now := p.Release.StepImages[was.Image], p.Digests[is.Image]; before != "" && now != "" {
+		add("digest", before, now)
+	}
 	add("node", was.Node, is.Node)
 	add("cmd", was.Cmd, is.Cmd)
 	changes = append(changes, envChanges("env", was.Env, is.Env)...)
 	add("secrets", was.Secrets, is.Secrets)
 	changes = append(changes, envChanges("secret_env", was.SecretEnv, is.SecretEnv)...)
+	changes = append(changes, secretChanges(was, is)...)
 	add("volumes", was.Volumes, is.Volumes)
 	add("user", was.User, is.User)
 	add("network", was.Network, is.Network)

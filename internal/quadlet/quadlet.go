@@ -86,7 +86,10 @@ func (ex *exporting) container(c servicedef.Component) File {
 	if slices.Contains(c.Cmd, "") {
 		ex.note(keyOf(c, "cmd"), "Quadlet leaves out arguments that are empty")
 	}
-	env := maps.Clone(c.Env)
+	env, composed := servicedef.PlainEnv(c.Env)
+	for _, key := range slices.Sorted(maps.Keys(composed)) {
+		ex.note(keyOf(c, "env."+key), "mcp puts the value together from secrets: podman secret create makes one of the whole value, and Secret=NAME,type=env,target=%s gives it to the program", key)
+	}
 	ex.ports(u, c, &env)
 	for _, key := range slices.Sorted(maps.Keys(env)) {
 		u.set("Environment", word(key+"="+env[key]))

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,21 +12,22 @@ import (
 )
 
 // ClaimNode gives a node's name to a machine if judge grants the claim, and returns
-// the holder before it. Judge is pure: it runs inside the transaction, and runs
-// again where that is retried.
-func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error) {
+// the holder before it. A key that differs from the node's last one is an event. Judge is
+// pure: it runs inside the transaction, and runs again where that is retried.
+func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim, destinations []string, judge func(fleet.Holder, fleet.Claim) fleet.Verdict) (fleet.ClaimResult, error) {
 	var result fleet.ClaimResult
 	err := s.write(ctx, func(tx pgx.Tx) error {
+		result = fleet.ClaimResult{}
 		if _, err := tx.Exec(ctx, `insert into nodes (name) values ($1) on conflict do nothing`, c.Node); err != nil {
 			return err
 		}
 		h := &result.Holder
 		err := tx.QueryRow(ctx, `
 			select n.machine, n.machine_boot, n.hostname, n.address,
-			       coalesce(n.held_since, '0001-01-01 00:00:00Z'), coalesce(s.seen, '0001-01-01 00:00:00Z')
+			       coalesce(n.held_since, '0001-01-01 00:00:00Z'), coalesce(s.seen, '0001-01-01 00:00:00Z'), n.key
 			from nodes n left join node_status s on s.node = n.name
 			where n.name = $1 for no key update of n`, c.Node,
-		).Scan(&h.Machine.ID, &h.Machine.Boot, &h.Machine.Hostname, &h.Address, &h.Since, &h.Answered)
+		).Scan(&h.Machine.ID, &h.Machine.Boot, &h.Machine.Hostname, &h.Address, &h.Since, &h.Answered, &result.Key)
 		if err != nil {
 			return err
 		}
@@ -33,10 +35,14 @@ func (s *Store) ClaimNode(ctx context.Context, c fleet.Claim, judge func(fleet.H
 			return nil
 		}
 		_, err = tx.Exec(ctx, `
-			update nodes set machine = $2, machine_boot = $3, hostname = $4, address = $5,
+			update nodes set machine = $2, machine_boot = $3, hostname = $4, address = $5, key = $6, signers = $7,
 			       held_since = case when machine = $2 then held_since else now() end
-			where name = $1`, c.Node, c.Machine.ID, c.Machine.Boot, c.Machine.Hostname, c.Address)
-		return err
+			where name = $1`, c.Node, c.Machine.ID, c.Machine.Boot, c.Machine.Hostname, c.Address, c.Key, nonNil(c.Signers))
+		if err != nil || result.Key == "" || result.Key == c.Key {
+			return err
+		}
+		now := time.Now()
+		return writeEvents(ctx, tx, []fleet.Event{{At: now, Since: now, Node: c.Node, Drift: fleet.KeyChanged(result.Key, c.Key)}}, destinations)
 	}, "claim node %s", c.Node)
 	return result, err
 }

@@ -15,7 +15,7 @@ import (
 // claim claims the name rift.
 func claim(t *testing.T, store *registry.Store, m fleet.Machine, silent *fleet.Machine) fleet.ClaimResult {
 	t.Helper()
-	result, err := store.ClaimNode(t.Context(), fleet.Claim{Node: "rift", Address: "10.0.0.1", Machine: m, Silent: silent}, watch.Judge)
+	result, err := store.ClaimNode(t.Context(), fleet.Claim{Node: "rift", Address: "10.0.0.1", Machine: m, Silent: silent}, nil, watch.Judge)
 	require.NoError(t, err)
 	return result
 }

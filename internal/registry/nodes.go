@@ -57,7 +57,7 @@ func (s *Store) Nodes(ctx context.Context) ([]fleet.NodeRecord, error) {
 	var nodes []fleet.NodeRecord
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			select name, address, runtime, version, seen, boot
+			select name, address, runtime, version, seen, boot, key, nullif(signers, '{}')
 			from nodes where seen is not null order by name`)
 		if err != nil {
 			return err

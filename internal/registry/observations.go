@@ -222,7 +222,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]fleet.NodeState, error) {
 			return err
 		}
 		rows, err := tx.Query(ctx, `
-			select n.name, n.address, n.runtime, n.version, n.seen, n.boot,
+			select n.name, n.address, n.runtime, n.version, n.seen, n.boot, n.key, nullif(n.signers, '{}'),
 			       n.draining, coalesce(s.state, ''), coalesce(s.since, '0001-01-01 00:00:00Z'),
 			       coalesce(s.observed_at, '0001-01-01 00:00:00Z'), coalesce(s.seen, '0001-01-01 00:00:00Z'), s.status
 			from nodes n left join node_status s on s.node = n.name
@@ -232,7 +232,7 @@ func (s *Store) NodeStates(ctx context.Context) ([]fleet.NodeState, error) {
 		}
 		states, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.NodeState, error) {
 			n := fleet.NodeState{Drift: []fleet.OpenDrift{}}
-			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.Draining, &n.State, &n.Since, &n.Observed, &n.Answered, &n.Status)
+			err := row.Scan(&n.Name, &n.Address, &n.Runtime, &n.Version, &n.Seen, &n.Boot, &n.Key, &n.Signers, &n.Draining, &n.State, &n.Since, &n.Observed, &n.Answered, &n.Status)
 			n.Drift = append(n.Drift, drift[n.Name]...)
 			return n, err
 		})

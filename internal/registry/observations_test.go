@@ -123,7 +123,7 @@ func TestALateOrRepeatedObservationChangesNothing(t *testing.T) {
 func TestTheWatchedNodesAreThoseThatHaveAnnouncedThemselves(t *testing.T) {
 	w := newMonitored(t)
 	claimed := fleet.Claim{Node: "claimed", Machine: fleet.Machine{ID: "m1", Boot: "b1"}}
-	_, err := w.store.ClaimNode(t.Context(), claimed, watch.Judge)
+	_, err := w.store.ClaimNode(t.Context(), claimed, nil, watch.Judge)
 	require.NoError(t, err)
 	record(t, w.store, fleet.NodeRecord{Name: "orion"})
 	watched := func() []fleet.WatchedNode {

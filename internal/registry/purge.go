@@ -69,6 +69,7 @@ func forget(ctx context.Context, tx pgx.Tx, service string, dry bool) (fleet.For
 		{"component_routes where service", &forgotten.Ports},
 		{"adopted_containers where service", new(int)}, // of containers that are gone
 		{"deployments where service", &forgotten.Deployments},
+		{"secrets where service", &forgotten.Secrets},
 		{"services where name", new(int)},
 	} {
 		tag, err := tx.Exec(ctx, doing+" from "+rows.of+" = $1", service)

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,6 +56,11 @@ func (s *Store) CommitRelease(ctx context.Context, r fleet.CommitRequest, publis
 				return err
 			}
 		}
+		if r.Secrets {
+			if result.Secrets, err = commitSecrets(ctx, tx, r); err != nil {
+				return err
+			}
+		}
 		result.Former, err = formerImages(ctx, tx, r)
 		return err
 	}, "commit release %d of %s", r.Deployment, r.Service)
@@ -98,7 +104,10 @@ func commitAddresses(ctx context.Context, tx pgx.Tx, of map[string]string) error
 // commitService makes the deployment the service's release, and reports whether edges
 // serve the service, or are about to: it has an endpoint, or a publication with routes.
 func commitService(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) (routed bool, err error) {
-	digests := map[string]string{}
+	digests := maps.Clone(r.StepImages)
+	if digests == nil {
+		digests = map[string]string{}
+	}
 	for _, m := range r.Members {
 		digests[m.Image] = m.Digest
 	}

@@ -44,6 +44,7 @@ type storedDefinition struct {
 	Node       string                       `json:"node"`
 	Active     bool                         `json:"active"`
 	Components []storedComponent            `json:"components"`
+	Steps      []storedStep                 `json:"steps,omitempty"`
 	Sources    map[string]servicedef.Source `json:"sources,omitempty"`
 	Sealed     []byte                       `json:"sealed,omitempty"`
 }
@@ -52,6 +53,14 @@ type storedComponent struct {
 	Name  string `json:"name"`
 	Node  string `json:"node"`
 	Image string `json:"image"`
+	// Versions are the names and versions of secrets, not their values.
+	Versions servicedef.SecretVersions `json:"secret_versions,omitempty"`
+}
+
+type storedStep struct {
+	Name     string                    `json:"name"`
+	Image    string                    `json:"image,omitempty"`
+	Versions servicedef.SecretVersions `json:"secret_versions,omitempty"`
 }
 
 // sealDefinition returns a definition as the transaction stores it.
@@ -66,7 +75,10 @@ func sealDefinition(tx pgx.Tx, definition servicedef.Service) ([]byte, error) {
 	}
 	stored := storedDefinition{Name: definition.Name, Node: definition.Node, Active: definition.Active, Sources: definition.Sources}
 	for _, c := range definition.Components {
-		stored.Components = append(stored.Components, storedComponent{c.Name, c.Node, c.Image})
+		stored.Components = append(stored.Components, storedComponent{c.Name, c.Node, c.Image, c.Versions})
+	}
+	for _, step := range definition.Steps {
+		stored.Steps = append(stored.Steps, storedStep{step.Name, step.Image, step.Versions})
 	}
 	stored.Sealed = key.Enclose(purpose, keyring.Bind("definition", definition.Name), text)
 	return json.Marshal(stored)

@@ -35,19 +35,21 @@ func loadRelease(ctx context.Context, tx pgx.Tx, service string) (fleet.Release,
 }
 
 // loadSurroundings fills in the nodes that are draining, the containers of other
-// services with names that the service's may have, and the admitted edges with the hosts
-// of the nodes, in one statement.
+// services with names that the service's may have, the admitted edges with the hosts of the
+// nodes, and the service's secrets, in one statement.
 func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) error {
 	rows, err := tx.Query(ctx, `
-		select 'draining', '', name, '', '{}'::jsonb, '{}'::jsonb from nodes where draining
+		select 'draining', '', name, '', '{}'::jsonb, '{}'::jsonb, '{}'::jsonb from nodes where draining
 		union all
-		select 'other', service, node, container, '{}', '{}' from components
+		select 'other', service, node, container, '{}', '{}', '{}' from components
 		where service <> $1 and (container = $1 or starts_with(container, $1 || '-'))
 		union all
-		select 'edge', '', name, '', machine, ports from edges where admitted_at is not null
+		select 'edge', '', name, '', machine, ports, '{}' from edges where admitted_at is not null
 		union all
-		select 'host', '', name, address, jsonb_build_object('id', machine, 'boot', machine_boot, 'hostname', hostname), '{}'
+		select 'host', '', name, address, jsonb_build_object('id', machine, 'boot', machine_boot, 'hostname', hostname), '{}', '{}'
 		from nodes where exists (select from edges where admitted_at is not null)
+		union all
+		select 'secret', '', name, '', '{}', '{}', kept from (`+keptSecrets+`) secret
 		order by 1, 2, 3, 4`, release.Service)
 	if err != nil {
 		return err
@@ -55,7 +57,8 @@ func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) er
 	var kind, service, name, detail string
 	var machine fleet.Machine
 	var ports map[int]int
-	_, err = pgx.ForEachRow(rows, []any{&kind, &service, &name, &detail, &machine, &ports}, func() error {
+	var kept fleet.KeptSecret
+	_, err = pgx.ForEachRow(rows, []any{&kind, &service, &name, &detail, &machine, &ports, &kept}, func() error {
 		switch kind {
 		case "draining":
 			release.Draining = append(release.Draining, name)
@@ -69,7 +72,13 @@ func loadSurroundings(ctx context.Context, tx pgx.Tx, release *fleet.Release) er
 			}
 			release.Hosts[name] = fleet.NodeHost{Address: detail, Machine: machine}
 		}
-		machine, ports = fleet.Machine{}, nil // what a row lacks is not that of the row before
+		if kind == "secret" {
+			if release.Secrets == nil {
+				release.Secrets = map[string]fleet.KeptSecret{}
+			}
+			release.Secrets[name] = kept
+		}
+		machine, ports, kept = fleet.Machine{}, nil, fleet.KeptSecret{} // what a row lacks is not that of the row before
 		return nil
 	})
 	return err
@@ -153,7 +162,11 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 		       s.definition is not null and s.definition_hash is distinct from released.definition_hash,
 		       coalesce((select number from deployments d where d.service = s.name and d.number = s.newest and d.outcome = 'lost'), 0),
 		       (select jsonb_object_agg(name, jsonb_build_object('name', name, 'image', image, 'digest', digest, 'paused', paused_at, 'paused_by', paused_by))
-		        from jobs where service = s.name and released)
+		        from jobs where service = s.name and released),
+		       (select jsonb_object_agg(step.key, step.value)
+		        from jsonb_each(released.digests) step
+		        where not exists (select from components c where c.service = s.name and c.image = step.key)
+		          and not exists (select from jobs j where j.service = s.name and j.released and j.image = step.key))
 		from services s
 		left join deployments released on released.service = s.name and released.number = s.release
 		where cardinality($1::text[]) = 0 or s.name = any($1)
@@ -180,7 +193,7 @@ func scanService(tx pgx.Tx, row pgx.CollectableRow) (fleet.ServiceRecord, error)
 	var definition []byte
 	var released *time.Time
 	r := &record.Release
-	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending, &record.Lost, &r.Jobs); err != nil {
+	if err := row.Scan(&r.Service, &r.Number, &r.Newest, &r.NewestRun, &r.Active, &r.Dirty, &definition, &r.Touched, &record.Deploying, &released, &r.Retiring, &record.Pending, &record.Lost, &r.Jobs, &r.StepImages); err != nil {
 		return record, err
 	}
 	if released != nil {

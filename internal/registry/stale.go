@@ -30,7 +30,7 @@ func formerImages(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) ([]flee
 		    union all select image, digest from components
 		    union all select image, digest from jobs where released
 		    union all select image #>> '{}', null
-		    from deployments, jsonb_path_query(definition, '$.components[*].image') image
+		    from deployments, jsonb_path_query(definition, '$.*[*].image') image
 		    where outcome is null
 		)
 		select distinct former.image, former.digest,

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -186,4 +187,34 @@ func TestALateCommitNamesNothingStale(t *testing.T) {
 		d.run(t, store)
 	}
 	require.Zero(t, commit(t, store, "shop", 7))
+}
+
+func TestAStepsImageIsKeptWithItsRelease(t *testing.T) {
+	store, _ := newStore(t)
+	const tool = "r.example/tool:v1"
+	var result fleet.CommitResult
+	for v := 1; v <= plan.KeptReleases+1; v++ {
+		definition := servicedef.Service{Name: "shop", Node: "rift", Active: true,
+			Components: []servicedef.Component{{Name: "web", Node: "rift", Image: tag(1)}},
+			Steps:      []servicedef.Step{{Name: "migrate", Image: tool}}}
+		begun, err := store.BeginDeployment(t.Context(), beginRequest(definition))
+		require.NoError(t, err)
+		m := member("shop", "web", begun.Number)
+		m.Image, m.Digest = tag(1), digest(1)
+		committed, err := store.CommitRelease(t.Context(), fleet.CommitRequest{
+			Service: "shop", Deployment: begun.Number, Active: true, Members: []fleet.Member{m},
+			StepImages: map[string]string{tool: digest(100 + v)}, KeptReleases: plan.KeptReleases, FormerReleases: plan.FormerReleases,
+		}, noRoutes)
+		require.NoError(t, err)
+		result = plan.StaleImages(committed.Former)
+		finish(t, store, "shop", begun.Number, "succeeded")
+	}
+	require.Equal(t, fleet.CommitResult{Digests: []string{"r.example/tool@" + digest(101)}}, result, "that of the release before the last five")
+
+	release, err := store.Release(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{tool: digest(106)}, release.StepImages)
+	snapshot, err := store.Snapshot(t.Context(), "shop", 2)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{tag(1): digest(1), tool: digest(102)}, snapshot.Digests)
 }

@@ -32,7 +32,7 @@ type Fake struct {
 	images     map[string]fakeImage // by reference
 	containers map[string]*fakeContainer
 	taken      map[int]bool // host ports held by another program
-	secrets    []string
+	secrets    map[string]fakeSecret
 	networks   map[string]NetworkInfo
 	subnets    byte // how many it has chosen
 	lacks      []Lack
@@ -60,6 +60,7 @@ func NewFake() *Fake {
 		containers: map[string]*fakeContainer{},
 		taken:      map[int]bool{},
 		networks:   map[string]NetworkInfo{},
+		secrets:    map[string]fakeSecret{},
 	}
 }
 
@@ -70,23 +71,6 @@ func (f *Fake) AddImages(references ...string) {
 	for _, reference := range references {
 		f.images[reference] = newFakeImage(reference, nil)
 	}
-}
-
-// AddSecret adds a secret to the engine.
-func (f *Fake) AddSecret(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.secrets = append(f.secrets, name)
-}
-
-// Secrets returns the secrets that AddSecret added.
-func (f *Fake) Secrets(ctx context.Context) ([]string, error) {
-	if err := f.enter(ctx, "Secrets", ""); err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.secrets), nil
 }
 
 // SetDown makes the engine unreachable, or reachable again. Its containers

@@ -62,7 +62,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 	}
 	needed := servicedef.Component{Secrets: spec.Secrets, SecretEnv: spec.SecretEnv}
 	for _, name := range needed.SecretNames() {
-		if !slices.Contains(f.secrets, name) {
+		if _, found := f.secrets[name]; !found {
 			return nil, fault.New(fault.Invalid, "create container %s: no such secret: %s", spec.Name, name)
 		}
 	}

@@ -100,8 +100,15 @@ type Runtime interface {
 	// RemoveNetwork removes a network. One that a container has, running or not, is a
 	// Conflict; a missing one is not an error.
 	RemoveNetwork(ctx context.Context, name string) error
-	// Secrets returns the names of the engine's secrets.
-	Secrets(ctx context.Context) ([]string, error)
+	// Secrets describes the engine's secrets, sorted by name.
+	Secrets(ctx context.Context) ([]SecretInfo, error)
+	// CreateSecret creates a secret, whose value never changes. One of that name with the
+	// same labels is left alone; with other labels it is a Conflict. A value that is
+	// empty or too large is Invalid.
+	CreateSecret(ctx context.Context, spec SecretSpec) error
+	// RemoveSecret removes a secret. A missing one is not an error. A container keeps
+	// what it has as a file, and starts no more without what it has as a variable.
+	RemoveSecret(ctx context.Context, name string) error
 	// Lacks returns what the engine lacks of what a container's settings ask for. What
 	// cannot be known before the container is created is not in it.
 	Lacks(ctx context.Context, spec ContainerSpec) ([]Lack, error)

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"filippo.io/age"
@@ -25,42 +27,102 @@ func (i *Identity) Key() Key { return Key{i.private.Recipient().String()} }
 // once, all return the same one. A file that others can read, that another user owns,
 // or that is a link is Unauthorized.
 func Load(path string) (*Identity, error) {
-	i, err := read(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return i, err
+	text, err := LoadFile(path, func() (string, error) {
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			return "", err
+		}
+		return key.String(), nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	if err := create(path); err != nil {
-		return nil, fault.Wrap(fault.Of(err).Kind, err, "creating the key file %s", path)
-	}
-	return read(path)
+	return parse(path, text)
 }
 
-func read(path string) (*Identity, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	case errors.Is(err, syscall.ELOOP):
-		return nil, fault.Wrap(fault.Unauthorized, err, "the key file %s is a symbolic link", path).
-			WithHint("replace it with the file itself")
-	case err != nil:
-		return nil, fault.Wrap(fault.Unauthorized, err, "reading the key file %s", path)
+// Read is Load of a file that must exist: where it does not, the error is NotFound. Lines
+// that begin with # are ignored, as in the files of age-keygen.
+func Read(path string) (*Identity, error) {
+	text, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.NotFound, "there is no key file %s", path)
 	}
-	defer file.Close()
-	if err := private(path, file); err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(file, 4<<10))
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "reading the key file %s", path)
+		return nil, err
 	}
-	key, err := age.ParseX25519Identity(string(text))
+	return parse(path, text)
+}
+
+func parse(path, text string) (*Identity, error) {
+	key, err := age.ParseX25519Identity(withoutComments(text))
 	if err != nil {
 		// The cause might quote the file, which may hold a secret.
 		return nil, fault.New(fault.Invalid, "the key file %s holds no private X25519 key", path).
 			WithHint("restore it from a backup; without it, what was sealed to its key is lost. Where it is removed, a new key is made, which an operator has to admit")
 	}
 	return &Identity{key}, nil
+}
+
+// withoutComments returns the lines that are not comments, without space around them.
+func withoutComments(text string) string {
+	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return strings.HasPrefix(line, "#") })
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+// LoadFile returns the text of a file with a private key of another kind, as Load does
+// for an identity. Generate makes the text where there is no such file.
+func LoadFile(path string, generate func() (string, error)) (string, error) {
+	text, err := readFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return text, err
+	}
+	if err := createFile(path, generate); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fault.Wrap(fault.Of(err).Kind, err, "creating the key file %s", path)
+	}
+	return readFile(path)
+}
+
+// Create makes an identity and writes it to a file that must not exist: one that does is
+// a Conflict.
+func Create(path string) (*Identity, error) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, err
+	}
+	err = createFile(path, func() (string, error) { return key.String(), nil })
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fault.New(fault.Conflict, "%s exists already", path)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Of(err).Kind, err, "creating the key file %s", path)
+	}
+	return &Identity{key}, nil
+}
+
+// maxFile bounds a file with a private key, in bytes.
+const maxFile = 4 << 10
+
+// readFile returns the text of a file that this process's user alone can read.
+func readFile(path string) (string, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", err
+	case errors.Is(err, syscall.ELOOP):
+		return "", fault.Wrap(fault.Unauthorized, err, "the key file %s is a symbolic link", path).
+			WithHint("replace it with the file itself")
+	case err != nil:
+		return "", fault.Wrap(fault.Unauthorized, err, "reading the key file %s", path)
+	}
+	defer file.Close()
+	if err := private(path, file); err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxFile))
+	if err != nil {
+		return "", fault.Wrap(fault.Internal, err, "reading the key file %s", path)
+	}
+	return string(text), nil
 }
 
 // private returns an error unless only this process's user can read the file.
@@ -82,10 +144,10 @@ func private(path string, file *os.File) error {
 	return nil
 }
 
-// create writes a new identity to path, unless there is a file by now. The file is
-// complete when it appears under its name.
-func create(path string) error {
-	key, err := age.GenerateX25519Identity()
+// createFile writes a new file with mode 0600. Where there is one by now, the error is an
+// fs.ErrExist. The file is complete when it appears under its name.
+func createFile(path string, generate func() (string, error)) error {
+	text, err := generate()
 	if err != nil {
 		return err
 	}
@@ -99,13 +161,13 @@ func create(path string) error {
 	}
 	defer func() { _ = os.Remove(temp.Name()) }()
 	defer temp.Close()
-	if _, err := temp.WriteString(key.String()); err != nil {
+	if _, err := temp.WriteString(text); err != nil {
 		return err
 	}
 	if err := temp.Sync(); err != nil {
 		return err
 	}
-	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(temp.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(dir)

@@ -52,15 +52,15 @@ func MemberDrift(r fleet.Release, m fleet.Member, found *fleet.Container) []flee
 	if ports, known := r.Published(m); known && !r.Adopts(found.ID) && found.ID != "" && !slices.Equal(ports, fleet.PortsOf(found.Ports)) {
 		note(fleet.DriftWrongPorts, "it publishes %s, not %s", listPorts(found.Ports), listPorts(ports))
 	}
+	if flapping := len(found.Restarted) >= flaps; flapping { // whether it runs at the moment is chance
+		note(fleet.DriftFlapping, "%d restarts within %s", len(found.Restarted), FlapWindow)
+		return drift
+	}
+	if !found.Running && !Done(r, m, *found) {
+		note(fleet.DriftStopped, "%s", doing(*found))
+	}
 	if found.Unnamed != "" && found.Running {
 		note(fleet.DriftUnnamed, "%s", found.Unnamed)
-	}
-	flapping := len(found.Restarted) >= flaps
-	if flapping { // whether it runs at the moment is then chance
-		note(fleet.DriftFlapping, "%d restarts within %s", len(found.Restarted), FlapWindow)
-	}
-	if !found.Running && !flapping && !Done(r, m, *found) {
-		note(fleet.DriftStopped, "%s", doing(*found))
 	}
 	if found.Running && found.Health == "unhealthy" {
 		note(fleet.DriftUnhealthy, "its health check fails")

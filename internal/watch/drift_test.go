@@ -103,6 +103,9 @@ func TestFindDrift(t *testing.T) {
 		{"it is restarted again and again, and between two restarts", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Running, c.State, c.Restarted = false, "stopped", []time.Time{noon, noon, noon}
 		}, "flapping shop-web"},
+		{"what a program that ends again and again is at the moment is chance", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
+			c.Restarted, c.Unnamed, c.Health = []time.Time{noon, noon, noon}, "it is not connected to network mcp-shop", "unhealthy"
+		}, "flapping shop-web"},
 		{"it was restarted twice", func(_ *fleet.Observation, c *fleet.Container, _ *fleet.Member) {
 			c.Restarted = []time.Time{noon, noon}
 		}, ""},

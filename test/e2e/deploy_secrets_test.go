@@ -30,7 +30,7 @@ func TestASecretStaysOnItsNode(t *testing.T) {
 	r.decode(t, &refused)
 	require.Equal(t, fault.Invalid, refused.Error.Kind, r)
 	require.Contains(t, refused.Error.Message, "guarded-version")
-	require.Equal(t, "make it on "+w.node+": podman secret create guarded-version FILE", refused.Error.Hint)
+	require.Equal(t, "set it: mcp secret set guarded/guarded-version; or make it on "+w.node+": podman secret create guarded-version FILE", refused.Error.Hint)
 	require.False(t, w.summary(refused.WorkflowID).touched())
 	require.Equal(t, []string{"app", w.node}, []string{refused.Error.Component, refused.Error.Node})
 	require.Equal(t, "v1", w.fetch(port), "nothing has changed")

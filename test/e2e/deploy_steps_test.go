@@ -82,6 +82,10 @@ func TestStepsOfADeployment(t *testing.T) {
 	past := m.mcp("history", m.name, "1")
 	require.Regexp(t, `(?s)step migrate on `+m.node+`: succeeded \(.*\n  \| migrating to v1 <nil>\n  \| migrated to v1\n`, past.stdout)
 
+	logged := m.mcp("logs", m.name+"/migrate")
+	require.Equal(t, "migrating to v1 <nil>\nmigrated to v1\n", logged.stdout, logged)
+	require.Contains(t, logged.stderr, "step migrate of deployment 1 of stepped: exited with code 0")
+
 	require.Equal(t, workflows.Unchanged, m.deploy(m.name).Outcome)
 	require.Equal(t, []string{"v1"}, m.migrations(), "nothing has changed")
 

@@ -138,7 +138,7 @@ func rowsOf(f fleet.Forgotten) []string {
 		n    int
 		noun string
 	}{
-		{f.Deployments, "deployment"}, {f.Definitions, "definition"}, {f.Ports, "port"}, {f.Events, "event"}, {f.Drift, "open drift"},
+		{f.Deployments, "deployment"}, {f.Definitions, "definition"}, {f.Ports, "port"}, {f.Events, "event"}, {f.Drift, "open drift"}, {f.Secrets, "secret"},
 	} {
 		if of.n > 0 {
 			lines = append(lines, ui.Counted(of.n, of.noun))

@@ -17,7 +17,7 @@ import (
 func newRollback(s *session.Session) *cobra.Command {
 	var to int
 	var deadline time.Duration
-	var wait bool
+	var wait, yes bool
 	cmd := &cobra.Command{
 		Use:   "rollback SERVICE",
 		Short: "Deploy a former release again, with the digests that it had",
@@ -25,7 +25,9 @@ func newRollback(s *session.Session) *cobra.Command {
 its own definition and the very images that it had, wherever their tags point
 now. The image registry is asked only for what its nodes do not have. It is a
 deploy like any other: health-gated, and put back if it fails.
-After mcp undeploy and mcp stop it deploys the release that ran last.`,
+After mcp undeploy and mcp stop it deploys the release that ran last.
+
+It asks for no confirmation, and takes -y for scripts that give it to each verb.`,
 		Example: "  mcp rollback shop\n  mcp rollback shop --to 12",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,6 +35,7 @@ After mcp undeploy and mcp stop it deploys the release that ran last.`,
 		},
 	}
 	cmd.Flags().IntVar(&to, "to", 0, "the number of the release, from mcp history")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, which rollback does not anyway")
 	deadlineFlag(cmd, &deadline)
 	waitFlag(cmd, &wait)
 	return cmd

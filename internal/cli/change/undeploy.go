@@ -19,7 +19,7 @@ import (
 )
 
 func newUndeploy(s *session.Session) *cobra.Command {
-	var yes bool
+	var yes, wait bool
 	var deadline time.Duration
 	cmd := &cobra.Command{
 		Use:   "undeploy SERVICE",
@@ -38,6 +38,7 @@ It asks for confirmation; without a terminal it requires -y.`,
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	deadlineFlag(cmd, &deadline)
+	cmd.Flags().BoolVar(&wait, "wait", true, "wait until the containers are gone, which undeploy always does")
 	return cmd
 }
 

@@ -130,8 +130,22 @@ func Sign(action plan.Action) string {
 	return "="
 }
 
+// secretText renders a change of a secret's version: "~ secret db v6→v7".
+func secretText(c plan.Change) string {
+	switch {
+	case c.From == "":
+		return fmt.Sprintf("+ %s %s", c.Field, c.To)
+	case c.To == "":
+		return fmt.Sprintf("- %s %s", c.Field, c.From)
+	}
+	return fmt.Sprintf("~ %s %s→%s", c.Field, c.From, c.To)
+}
+
 // changeText renders one change.
 func changeText(c plan.Change) string {
+	if strings.HasPrefix(c.Field, plan.FieldSecret) {
+		return secretText(c)
+	}
 	switch {
 	case c.From == "" && hasValue(c.Field):
 		return fmt.Sprintf("%s: (none) → %s", c.Field, c.To)

@@ -25,11 +25,12 @@ type logsOptions struct {
 func newLogs(s *session.Session) *cobra.Command {
 	var o logsOptions
 	cmd := &cobra.Command{
-		Use:   "logs SERVICE[/COMPONENT]",
+		Use:   "logs SERVICE[/PART]",
 		Short: "Show what the containers of a service have printed",
 		Long: `Logs shows the last lines that the containers of a service, or of one component
 of it, have printed on their standard output and error, oldest first. Where
-there are several components, each line begins with its own.
+there are several components, each line begins with its own. Of a step or a job
+it shows what the last run has printed, also of a deployment that has failed.
 
 With --follow it continues with new lines until Ctrl-C: those of a container that
 is to replace another, even if that fails, those of one that goes, to its last,
@@ -43,7 +44,7 @@ asks every two seconds.
 
 Times are those of the node; podman before 4.4 gives whole seconds. The lines pass
 through Temporal, which retains them like any workflow.`,
-		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs --edge shop -f",
+		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs shop/migrate\n  mcp logs --edge shop -f",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -82,6 +83,9 @@ func runLogs(ctx context.Context, s *session.Session, target string, o logsOptio
 	var first workflows.LogsResult
 	if err := s.Read(ctx, c, "logs", workflows.LogsName, in, &first); err != nil {
 		return usageIfUnknown(err)
+	}
+	if first.Run != nil {
+		return showRun(s, in, first, o)
 	}
 	show := newLogPrinter(&s.Console, o.timestamps, first.Logs)
 	if !show.print(first.Logs) {

@@ -23,13 +23,16 @@ import (
 
 // process is one entry of mcp ps --json.
 type process struct {
-	Node      string    `json:"node"`
-	Container string    `json:"container"`
-	Service   string    `json:"service"`
-	Component string    `json:"component"`
-	Image     string    `json:"image"`
-	State     string    `json:"state"`
-	Started   time.Time `json:"started,omitzero"`
+	Node      string `json:"node"`
+	Container string `json:"container"`
+	Service   string `json:"service"`
+	Component string `json:"component"`
+	// Step and Job are what its container runs for; "" for a component's.
+	Step    string    `json:"step,omitempty"`
+	Job     string    `json:"job,omitempty"`
+	Image   string    `json:"image"`
+	State   string    `json:"state"`
+	Started time.Time `json:"started,omitzero"`
 	// UptimeSeconds is 0 for one that does not run.
 	UptimeSeconds int64             `json:"uptime_seconds"`
 	Ports         []servicedef.Port `json:"ports"`
@@ -48,7 +51,8 @@ func newPs(s *session.Session) *cobra.Command {
 		Short: "List the containers of the nodes, mcp's and others",
 		Long: `Ps lists every container of the nodes. A managed one belongs to a release, an
 unmanaged one is not mcp's, and an orphan is one that mcp has made and that
-belongs to no release: the next deploy of its service removes it.`,
+belongs to no release: the next deploy of its service removes it. A run of a step
+or a job is shown with its name.`,
 		Example: "  mcp ps\n  mcp ps --node rift --json",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runPs(cmd.Context(), s, nodes) },
@@ -92,6 +96,12 @@ func processes(r workflows.ProcessesResult) []process {
 				Node: n.Node, Container: c.Name, Image: c.Image, State: c.State, Started: c.Started, UptimeSeconds: c.UptimeSeconds,
 				Service: recognised[i].Service, Component: recognised[i].Component, Ports: c.Ports, standing: standings[c.Name],
 			}
+			switch c.Task.Kind {
+			case fleet.StepTask:
+				p.Step = c.Task.Name
+			case fleet.JobTask:
+				p.Job = c.Task.Name
+			}
 			p.Managed, p.Orphan = p.standing == watch.Managed, p.standing == watch.Orphan
 			if p.Ports == nil {
 				p.Ports = []servicedef.Port{}
@@ -113,10 +123,21 @@ func writeProcesses(s *session.Session, list []process) {
 	table := ui.Table(s.Stdout)
 	_, _ = fmt.Fprintln(table, "NODE\tCONTAINER\tMCP\tSERVICE\tSTATE\tUPTIME\tPORTS\tIMAGE")
 	for _, p := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.Container, p.standing, cmp.Or(p.Service, "-"),
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.Container, p.standing, p.part(),
 			p.State, uptime(p.State, p.UptimeSeconds), mappings(p.Ports), p.Image)
 	}
 	_ = table.Flush()
+}
+
+// part is the service, with the step or the job whose run it is.
+func (p process) part() string {
+	switch {
+	case p.Step != "":
+		return p.Service + " (step " + p.Step + ")"
+	case p.Job != "":
+		return p.Service + " (job " + p.Job + ")"
+	}
+	return cmp.Or(p.Service, "-")
 }
 
 // mappings renders ports as podman does: "127.0.0.1:8080->80/tcp".

@@ -193,6 +193,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
 			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
+			KeyFile: cfg.NodeKey(o.node), Signers: cfg.Node.Signers,
 		}
 	}
 	if o.builder != "" {

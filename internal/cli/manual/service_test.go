@@ -50,7 +50,8 @@ func servicePage(example string) string {
 	var keys, comment []string
 	flush := func() {
 		if len(keys) > 0 {
-			table.rows = append(table.rows, fmt.Sprintf("| %s | %s |\n", strings.Join(keys, "<br>"), strings.Join(comment, " ")))
+			cells := strings.NewReplacer("|", `\|`) // a bar ends a cell, in code too
+			table.rows = append(table.rows, fmt.Sprintf("| %s | %s |\n", cells.Replace(strings.Join(keys, "<br>")), cells.Replace(strings.Join(comment, " "))))
 		}
 		keys, comment = nil, nil
 	}

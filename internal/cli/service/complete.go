@@ -21,6 +21,7 @@ func Completers() map[string]session.Completer {
 		"SERVICE":             completer(nil),
 		"SERVICE[/COMPONENT]": components,
 		"SERVICE/COMPONENT":   components,
+		"SERVICE[/PART]":      completer(func(p session.Parts) []string { return slices.Concat(p.Components, p.Steps) }),
 		"SERVICE/JOB":         completer(func(p session.Parts) []string { return p.Jobs }),
 		"SERVICE[/IMAGE]":     completer(func(p session.Parts) []string { return p.Images }),
 		"--env":               completeEnvironment,

@@ -32,20 +32,23 @@ func (s *Session) Peek(ctx context.Context, cfg *config.Config, workflow string,
 	return silent.Read(ctx, c, "complete", workflow, in, out)
 }
 
-// Parts are the names of a service's components, of those that are jobs, of the images
-// that it builds, of its nodes and of its environments.
-type Parts struct{ Components, Jobs, Images, Nodes, Environments []string }
+// Parts are the names of a service's components, of those that are jobs, of its steps, of
+// the images that it builds, of its nodes and of its environments.
+type Parts struct{ Components, Jobs, Steps, Images, Nodes, Environments []string }
 
 // PartsOf returns those of a definition; nil has none.
 func PartsOf(s *servicedef.Service) Parts {
 	if s == nil {
 		return Parts{}
 	}
-	var jobs []string
+	var jobs, steps []string
 	for _, c := range s.Jobs() {
 		jobs = append(jobs, c.Name)
 	}
-	return Parts{Components: ComponentNames(s), Jobs: jobs, Images: ImageNames(s), Nodes: workflows.Nodes(*s)}
+	for _, step := range s.Steps {
+		steps = append(steps, step.Name)
+	}
+	return Parts{Components: ComponentNames(s), Jobs: jobs, Steps: steps, Images: ImageNames(s), Nodes: workflows.Nodes(*s)}
 }
 
 // Defined returns the services of the services directory whose definitions are

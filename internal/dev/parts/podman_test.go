@@ -2,6 +2,7 @@ package parts_test
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -25,6 +26,12 @@ func startPodman(t *testing.T, dir string) *parts.Podman {
 // call makes a request to podman's API and returns the status.
 func call(t *testing.T, p *parts.Podman, method, path, body string) int {
 	t.Helper()
+	return ask(t, p, method, path, body, nil)
+}
+
+// ask is call, and decodes the answer.
+func ask(t *testing.T, p *parts.Podman, method, path, body string, answer any) int {
+	t.Helper()
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -35,8 +42,20 @@ func call(t *testing.T, p *parts.Podman, method, path, body string) int {
 	require.NoError(t, err)
 	response, err := client.Do(request)
 	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
+	defer response.Body.Close()
+	if answer != nil {
+		require.NoError(t, json.NewDecoder(response.Body).Decode(answer))
+	}
 	return response.StatusCode
+}
+
+// subnet makes a network and returns the subnet that podman chose for it.
+func subnet(t *testing.T, p *parts.Podman, network string) string {
+	t.Helper()
+	var created struct{ Subnets []struct{ Subnet string } }
+	require.Equal(t, http.StatusOK, ask(t, p, http.MethodPost, "/networks/create", `{"name":"`+network+`","driver":"bridge"}`, &created))
+	require.Len(t, created.Subnets, 1)
+	return created.Subnets[0].Subnet
 }
 
 func TestPodman(t *testing.T) {
@@ -54,6 +73,7 @@ func TestPodman(t *testing.T) {
 		here, there := startPodman(t, t.TempDir()), startPodman(t, t.TempDir())
 		require.Equal(t, http.StatusCreated, call(t, here, http.MethodPost, "/volumes/create", `{"Name":"mine"}`))
 		require.Equal(t, http.StatusNotFound, call(t, there, http.MethodGet, "/volumes/mine/exists", ""))
+		require.NotEqual(t, subnet(t, here, "new"), subnet(t, there, "new"), "no container is on either network yet")
 	})
 
 	t.Run("a directory may be too long for a unix socket", func(t *testing.T) {

@@ -94,20 +94,6 @@ func (s *suite) testRun(t *testing.T) {
 		require.Equal(t, last, s.inspect(t, spec.Name).ID)
 	})
 
-	t.Run("a container gets secrets of the engine", func(t *testing.T) {
-		before, err := s.Runtime.Secrets(t.Context())
-		require.NoError(t, err)
-		require.Empty(t, before)
-		s.AddSecret("contract-key")
-		s.AddSecret("contract-password")
-		kept, err := s.Runtime.Secrets(t.Context())
-		require.NoError(t, err)
-		require.ElementsMatch(t, []string{"contract-key", "contract-password"}, kept)
-		spec := s.spec(t, "contract-trusted")
-		spec.Secrets, spec.SecretEnv = []servicedef.Secret{{Source: kept[0]}}, map[string]string{"PASSWORD": kept[1]}
-		s.run(t, spec)
-	})
-
 	t.Run("a cancelled run returns the context's error and leaves no container", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -50,6 +50,7 @@ func Test(t *testing.T, start func(t *testing.T) Rig) {
 	t.Run("Lifecycle", s.testLifecycle)
 	t.Run("Observe", s.testObserve)
 	t.Run("Networks", s.testNetworks)
+	t.Run("Secrets", s.testSecrets)
 	t.Run("Down", s.testDown)
 }
 

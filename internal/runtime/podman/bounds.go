@@ -42,6 +42,8 @@ var bounds = map[string]bound{
 	"GET /_ping":                 {reading, reading},
 	"GET /info":                  {reading, reading},
 	"GET /secrets/json":          {reading, reading},
+	"POST /secrets/create":       {changing, changing},
+	"DELETE /secrets/%s":         {changing, changing},
 	"GET /containers/json":       {reading, reading},
 	"GET /containers/%s/json":    {reading, reading},
 	"GET /containers/%s/logs":    {changing, changing},

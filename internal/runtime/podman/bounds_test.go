@@ -59,8 +59,12 @@ func calls(t *testing.T, image string) map[string]func(context.Context, *podman.
 			return err
 		},
 		"Secrets": func(ctx context.Context, e *podman.Engine) error { _, err := e.Secrets(ctx); return err },
-		"Version": func(ctx context.Context, e *podman.Engine) error { _, err := e.Version(ctx); return err },
-		"Info":    func(ctx context.Context, e *podman.Engine) error { _, err := e.Info(ctx); return err },
+		"CreateSecret": func(ctx context.Context, e *podman.Engine) error {
+			return e.CreateSecret(ctx, runtime.SecretSpec{Name: "key", Value: []byte("hush")})
+		},
+		"RemoveSecret": func(ctx context.Context, e *podman.Engine) error { return e.RemoveSecret(ctx, "key") },
+		"Version":      func(ctx context.Context, e *podman.Engine) error { _, err := e.Version(ctx); return err },
+		"Info":         func(ctx context.Context, e *podman.Engine) error { _, err := e.Info(ctx); return err },
 	}
 }
 

@@ -57,6 +57,7 @@ func (c chain) kind(causes []cause) (fault.Kind, bool) {
 // The causes that have a hint, or are asked for by name.
 var (
 	noSecret       = cause{text: "no such secret", kind: fault.Invalid}
+	secretTaken    = cause{text: "secret name in use", kind: fault.Conflict}
 	networkFull    = cause{text: "failed to find free IP", kind: fault.Invalid, begins: true}
 	networkGone    = cause{text: "network not found", kind: fault.Invalid}
 	addressTaken   = cause{text: "requested ip address", kind: fault.Unavailable, begins: true}
@@ -112,6 +113,9 @@ var engineCauses = join([]cause{
 	{text: "network name ", kind: fault.Conflict, begins: true}, // already used
 	{text: "network is being used", kind: fault.Conflict},
 	noSecret,
+	secretTaken,
+	{text: "invalid secret name", kind: fault.Invalid},
+	{text: "secret data must be larger than 0 and less than ", kind: fault.Invalid, begins: true},
 	{text: "invalid reference format", kind: fault.Invalid},
 	{text: "repository name must be lowercase", kind: fault.Invalid},
 	{text: "invalid argument", kind: fault.Invalid},

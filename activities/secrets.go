@@ -1,0 +1,94 @@
+package activities
+
+import (
+	"context"
+	"slices"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/secrets"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// AddSecret records a version of a secret. It opens nothing: it refuses what is no
+// envelope, or is not signed by the signer that it names.
+func (a *Control) AddSecret(ctx context.Context, in secrets.Addition) error {
+	if err := in.Envelope.Check(); err != nil {
+		return err
+	}
+	if len(in.Mark) != secrets.MarkSize {
+		return fault.New(fault.Invalid, "%s: the mark of the value has %d bytes, not %d", in.Envelope.Ref, len(in.Mark), secrets.MarkSize)
+	}
+	in.Who, in.From = fleet.Text(in.Who, maxIdentity), fleet.Text(in.From, maxIdentity)
+	return a.Registry.AddSecret(ctx, in)
+}
+
+// maxIdentity bounds the name of an operator and of a host, in bytes.
+const maxIdentity = 255
+
+// ListSecretsInput selects secrets.
+type ListSecretsInput struct {
+	// Service selects one; "" means all.
+	Service string `json:"service,omitempty"`
+}
+
+// ListSecretsResult has secrets by service and name.
+type ListSecretsResult struct {
+	Secrets []secrets.Secret `json:"secrets"`
+}
+
+// ListSecrets reads what is recorded of secrets, without their values.
+func (a *Control) ListSecrets(ctx context.Context, in ListSecretsInput) (ListSecretsResult, error) {
+	found, err := a.Registry.Secrets(ctx, in.Service)
+	return ListSecretsResult{Secrets: found}, err
+}
+
+// LoadEnvelopesInput names versions of secrets.
+type LoadEnvelopesInput struct {
+	Refs []secrets.Ref `json:"refs"`
+}
+
+// LoadEnvelopesResult has their envelopes, in the same order.
+type LoadEnvelopesResult struct {
+	Envelopes []secrets.Envelope `json:"envelopes"`
+}
+
+// LoadEnvelopes reads sealed values. The error is NotFound if one is not kept.
+func (a *Control) LoadEnvelopes(ctx context.Context, in LoadEnvelopesInput) (LoadEnvelopesResult, error) {
+	envelopes, err := a.Registry.Envelopes(ctx, in.Refs)
+	return LoadEnvelopesResult{Envelopes: envelopes}, err
+}
+
+// RemoveSecretInput names a secret.
+type RemoveSecretInput struct {
+	Service string `json:"service"`
+	Name    string `json:"name"`
+}
+
+// RemoveSecretResult is how many versions were removed.
+type RemoveSecretResult struct {
+	Versions int `json:"versions"`
+}
+
+// RemoveSecret deletes all versions of a secret that the release does not use.
+func (a *Control) RemoveSecret(ctx context.Context, in RemoveSecretInput) (RemoveSecretResult, error) {
+	if err := secrets.CheckName(in.Service, in.Name); err != nil {
+		return RemoveSecretResult{}, err
+	}
+	versions, err := a.Registry.RemoveSecret(ctx, in.Service, in.Name, func(release fleet.Release) error { return unused(release, in.Name) })
+	return RemoveSecretResult{Versions: versions}, err
+}
+
+// unused returns a Conflict if the release of a service uses a secret.
+func unused(release fleet.Release, name string) error {
+	if !release.Active || release.Definition == nil {
+		return nil
+	}
+	for _, user := range servicedef.SecretUsers(*release.Definition) {
+		if slices.Contains(user.Secrets, name) {
+			return fault.New(fault.Conflict, "%s/%s is used by %s in release %d", release.Service, name, user.Component, release.Number).
+				WithHint("take it out of the definition and deploy that first: mcp deploy %s", release.Service)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// NewestSecrets returns the service with the newest versions of its own secrets, for the
+// chosen components and the steps that run; the others keep theirs.
+func NewestSecrets(s servicedef.Service, release fleet.Release, chosen func(component string) bool) servicedef.Service {
+	if len(release.Secrets) == 0 && !s.HasSecrets() {
+		return s
+	}
+	return s.WithSecrets(func(user string, has servicedef.SecretVersions, names []string) servicedef.SecretVersions {
+		if _, isStep := s.Step(user); !isStep && !chosen(user) {
+			return has
+		}
+		return newest(s, release, names)
+	})
+}
+
+// newest returns the newest versions of those of the names that the service has secrets
+// for.
+func newest(s servicedef.Service, release fleet.Release, names []string) servicedef.SecretVersions {
+	var versions servicedef.SecretVersions
+	for _, reference := range names {
+		name, own := s.SecretName(reference, func(name string) bool { return release.Secrets[name].Newest > 0 })
+		if !own {
+			continue
+		}
+		if versions == nil {
+			versions = servicedef.SecretVersions{}
+		}
+		versions[reference] = servicedef.SecretVersion{Name: name, Version: release.Secrets[name].Newest}
+	}
+	return versions
+}
+
+// RotatedSecret returns the release's definition with the newest version of one secret,
+// and the names of the components that have it: none where that changes nothing.
+func RotatedSecret(release fleet.Release, secret string) (definition servicedef.Service, components []string) {
+	definition = release.Definition.WithSecrets(func(user string, has servicedef.SecretVersions, names []string) servicedef.SecretVersions {
+		versions := servicedef.SecretVersions{}
+		for reference, v := range has {
+			versions[reference] = v
+		}
+		used := false
+		for reference, v := range newest(*release.Definition, release, names) {
+			if v.Name == secret {
+				versions[reference], used = v, true
+			}
+		}
+		if _, isComponent := release.Definition.Component(user); used && isComponent {
+			components = append(components, user)
+		}
+		if len(versions) == 0 {
+			return nil
+		}
+		return versions
+	})
+	return definition, components
+}
+
+// Signers returns the signers of the versions of secrets that components on a node need.
+func Signers(release fleet.Release, components []servicedef.Component) []string {
+	var signers []string
+	for _, c := range components {
+		for _, reference := range c.Versions.Names() {
+			v := c.Versions[reference]
+			if kept, found := release.Secrets[v.Name].Versions[v.Version]; found && !slices.Contains(signers, kept.Signer) {
+				signers = append(signers, kept.Signer)
+			}
+		}
+	}
+	slices.Sort(signers)
+	return signers
+}
+
+// FieldSecret begins the field of a change of a secret's version, before its name.
+const FieldSecret = "secret "
+
+// secretChanges compares the versions of secrets of two containers.
+func secretChanges(old, new servicedef.Component) []Change {
+	text := func(c servicedef.Component, reference string) string {
+		if v, own := c.Versions[reference]; own {
+			return fmt.Sprintf("v%d", v.Version)
+		}
+		if slices.Contains(c.SecretNames(), reference) {
+			return "podman's own"
+		}
+		return ""
+	}
+	var changes []Change
+	names := append(old.Versions.Names(), new.Versions.Names()...)
+	slices.Sort(names)
+	for _, reference := range slices.Compact(names) {
+		from, to := text(old, reference), text(new, reference)
+		if from != to {
+			changes = append(changes, Change{Field: FieldSecret + reference, From: from, To: to})
+		}
+	}
+	return changes
+}
+
+// SealedError reports that a plan would start a container on a node that cannot have a
+// version of a secret.
+type SealedError struct {
+	Component, Node string
+	// Service, Secret and Version name the version.
+	Service, Secret string
+	Version         int
+	// Gone is set where the version is not kept any more.
+	Gone bool
+	// Refused is why the node takes no secrets, or not this one, and Hint what to do; both
+	// are "" where the version is not sealed to it.
+	Refused, Hint string
+}
+
+func (e *SealedError) Error() string {
+	needs := fmt.Sprintf("component %s needs version %d of the secret %s/%s", e.Component, e.Version, e.Service, e.Secret)
+	switch {
+	case e.Gone:
+		return needs + ", which is not kept any more"
+	case e.Refused != "":
+		return needs + ": " + e.Refused
+	}
+	return fmt.Sprintf("%s on node %s, to whose key it is not sealed", needs, e.Node)
+}
+
+// UnsetSecretError reports that a value of env has a secret in it that the service does not
+// have. The value of one that podman has cannot be read.
+type UnsetSecretError struct {
+	Component, Service, Secret string
+}
+
+func (e *UnsetSecretError) Error() string {
+	return fmt.Sprintf("a variable of component %s has the secret %s in its value, and service %s has none of that name", e.Component, e.Secret, e.Service)
+}
+
+// sealed fails when the node of a new container cannot have its secrets.
+func (p *planner) sealed(c servicedef.Component) error {
+	for _, reference := range c.ComposedNames() {
+		if _, own := c.Versions[reference]; !own {
+			return &UnsetSecretError{Component: c.Name, Service: p.Desired.Name, Secret: reference}
+		}
+	}
+	for _, reference := range c.Versions.Names() {
+		v := c.Versions[reference]
+		failed := &SealedError{Component: c.Name, Node: c.Node, Service: p.Desired.Name, Secret: v.Name, Version: v.Version}
+		kept, found := p.Release.Secrets[v.Name].Versions[v.Version]
+		node := p.Nodes[c.Node]
+		switch {
+		case !found:
+			failed.Gone = true
+			return failed
+		case node.Refuses != "":
+			failed.Refused, failed.Hint = node.Refuses, node.RefusesHint
+			return failed
+		case !slices.Contains(kept.Nodes, c.Node):
+			return failed
+		}
+	}
+	return nil
+}

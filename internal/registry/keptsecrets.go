@@ -1,0 +1,54 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// keptSecrets selects the secrets of the service $1, with the versions that are kept, as
+// fleet.KeptSecret. One that was removed has none.
+const keptSecrets = `
+	select s.name, jsonb_build_object(
+	    'newest', case when s.removed then 0 else s.newest end,
+	    'versions', (
+	        select jsonb_object_agg(v.version, jsonb_build_object(
+	            'signer', v.signer,
+	            'nodes', array(
+	                select n.name from jsonb_to_recordset(v.recipients) as r (name text, recovery boolean, key text)
+	                join nodes n on n.name = r.name and n.key = r.key
+	                where r.recovery is not true order by n.name)))
+	        from secret_versions v where (v.service, v.name) = (s.service, s.name))) as kept
+	from secrets s where s.service = $1`
+
+// commitSecrets deletes the versions of the service's secrets that neither its last
+// releases name nor the next deployment uses, and returns those that are kept.
+func commitSecrets(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) ([]fleet.SecretRef, error) {
+	rows, err := tx.Query(ctx, `
+		with recent as (
+		    select d.definition
+		    from deployments d join services s on s.name = d.service
+		    where d.service = $1 and (d.outcome = 'succeeded' or d.number = s.release) and d.digests <> '{}'
+		    order by d.number desc limit $2
+		), named as (
+		    select v->>'name' as name, (v->>'version')::integer as version
+		    from recent, jsonb_path_query(recent.definition, '$.components[*].secret_versions.*') v
+		    union
+		    select v->>'name', (v->>'version')::integer
+		    from recent, jsonb_path_query(recent.definition, '$.steps[*].secret_versions.*') v
+		), kept as (
+		    select v.name, v.version
+		    from secret_versions v join secrets s using (service, name)
+		    where v.service = $1 and (v.version = s.newest or (v.name, v.version) in (select name, version from named))
+		), dropped as (
+		    delete from secret_versions v
+		    where v.service = $1 and (v.name, v.version) not in (select name, version from kept)
+		)
+		select name, version from kept order by name, version`, r.Service, r.KeptReleases)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.SecretRef])
+}

@@ -1,0 +1,218 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/secrets"
+)
+
+// AddSecret adds the next version of a secret, whose number the envelope has, or replaces
+// the envelope of a version that exists, if that is asked for. A repeated call changes
+// nothing. The error is a Conflict if another version has that number, and Invalid if the
+// newest values of the service would be too large to travel together.
+func (s *Store) AddSecret(ctx context.Context, a secrets.Addition) error {
+	e := a.Envelope
+	return s.write(ctx, func(tx pgx.Tx) error {
+		newest, err := lockSecret(ctx, tx, e.Service, e.Name)
+		if err != nil {
+			return err
+		}
+		var signature []byte
+		err = tx.QueryRow(ctx, `select signature from secret_versions where (service, name, version) = ($1, $2, $3)`,
+			e.Service, e.Name, e.Version).Scan(&signature)
+		exists := err == nil
+		switch {
+		case err != nil && !errors.Is(err, pgx.ErrNoRows):
+			return err
+		case exists && bytes.Equal(signature, e.Signature):
+			return nil // a repetition
+		case a.Rekey && !exists:
+			return fault.New(fault.Conflict, "%s is not kept any more", e.Ref)
+		case !a.Rekey && e.Version != newest+1:
+			return fault.New(fault.Conflict, "the next version of %s/%s is %d, not %d", e.Service, e.Name, newest+1, e.Version).
+				WithHint("another command has set it meanwhile: repeat yours")
+		case a.Rekey:
+			err = replaceEnvelope(ctx, tx, a)
+		default:
+			err = insertVersion(ctx, tx, a)
+		}
+		if err != nil {
+			return err
+		}
+		return mustFit(ctx, tx, e.Service)
+	}, "record %s", e.Ref)
+}
+
+// lockSecret locks a secret, which is recorded if it is new, and returns the number of its
+// newest version.
+func lockSecret(ctx context.Context, tx pgx.Tx, service, name string) (newest int, err error) {
+	if _, err := tx.Exec(ctx, `insert into secrets (service, name) values ($1, $2) on conflict do nothing`, service, name); err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `select newest from secrets where (service, name) = ($1, $2) for update`, service, name).Scan(&newest)
+	return newest, err
+}
+
+func insertVersion(ctx context.Context, tx pgx.Tx, a secrets.Addition) error {
+	e := a.Envelope
+	if _, err := tx.Exec(ctx, `update secrets set newest = $3, removed = false where (service, name) = ($1, $2)`, e.Service, e.Name, e.Version); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		insert into secret_versions (service, name, version, recipients, sealed, signer, signature, mark, who, from_host)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		e.Service, e.Name, e.Version, e.Recipients, e.Sealed, e.Signer.String(), e.Signature, a.Mark, a.Who, a.From)
+	return err
+}
+
+func replaceEnvelope(ctx context.Context, tx pgx.Tx, a secrets.Addition) error {
+	e := a.Envelope
+	_, err := tx.Exec(ctx, `
+		update secret_versions
+		set recipients = $4, sealed = $5, signer = $6, signature = $7, mark = $8, rekeyed_at = now()
+		where (service, name, version) = ($1, $2, $3)`,
+		e.Service, e.Name, e.Version, e.Recipients, e.Sealed, e.Signer.String(), e.Signature, a.Mark)
+	return err
+}
+
+// mustFit returns an error if the newest values of a service are too large together.
+func mustFit(ctx context.Context, tx pgx.Tx, service string) error {
+	var size int
+	err := tx.QueryRow(ctx, `
+		select coalesce(sum(octet_length(v.sealed)), 0)
+		from secrets s join secret_versions v on (v.service, v.name, v.version) = (s.service, s.name, s.newest)
+		where s.service = $1`, service).Scan(&size)
+	if err == nil && size > secrets.MaxTogether {
+		err = fault.New(fault.Invalid, "the secrets of %s would have %d KiB together: at most %d can be", service, size>>10, secrets.MaxTogether>>10).
+			WithHint("remove one that is not needed (mcp secret list %s), or keep what is large in a volume, encrypted with a key that is a secret", service)
+	}
+	return err
+}
+
+// RemoveSecret deletes the versions of a secret, unless may returns an error, and returns
+// how many there were. Its number goes on counting. May is pure: it runs inside the
+// transaction, and runs again where that is retried.
+func (s *Store) RemoveSecret(ctx context.Context, service, name string, may func(fleet.Release) error) (versions int, err error) {
+	err = s.write(ctx, func(tx pgx.Tx) error {
+		release, err := loadRelease(ctx, tx, service)
+		if err != nil {
+			return err
+		}
+		if err := may(release); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update secrets set removed = true where (service, name) = ($1, $2)`, service, name); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `delete from secret_versions where (service, name) = ($1, $2)`, service, name)
+		versions = int(tag.RowsAffected())
+		return err
+	}, "remove the secret %s/%s", service, name)
+	return versions, err
+}
+
+// Secrets reads the secrets of a service, or of all where it is "", by service and name.
+func (s *Store) Secrets(ctx context.Context, service string) ([]secrets.Secret, error) {
+	found := []secrets.Secret{}
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select s.service, s.name, s.newest, v.version, v.recipients, v.signer, v.mark, v.at,
+			       coalesce(v.rekeyed_at, '0001-01-01 00:00:00Z'), v.who, v.from_host
+			from secrets s join secret_versions v using (service, name)
+			where not s.removed and $1 in ('', s.service) order by s.service, s.name, v.version desc`, service)
+		if err != nil {
+			return err
+		}
+		found = found[:0]
+		var one secrets.Secret
+		var v secrets.Version
+		var signer string
+		_, err = pgx.ForEachRow(rows, []any{&one.Service, &one.Name, &one.Newest, &v.Version, &v.Recipients, &signer, &v.Mark, &v.At, &v.Rekeyed, &v.Who, &v.From}, func() error {
+			if err := v.Signer.UnmarshalText([]byte(signer)); err != nil {
+				return err
+			}
+			if last := len(found) - 1; last < 0 || found[last].Service != one.Service || found[last].Name != one.Name {
+				found = append(found, secrets.Secret{Service: one.Service, Name: one.Name, Newest: one.Newest})
+			}
+			secret := &found[len(found)-1]
+			v.Recipients, v.Mark = slices.Clone(v.Recipients), bytes.Clone(v.Mark)
+			secret.Versions = append(secret.Versions, v)
+			return nil
+		})
+		return err
+	}, "read the secrets of %s", service)
+	return found, err
+}
+
+// CurrentSecrets returns the newest version of each secret of a service, by name. Any
+// other secret that a definition names is the engine's own.
+func (s *Store) CurrentSecrets(ctx context.Context, service string) (map[string]fleet.ManagedSecret, error) {
+	var current map[string]fleet.ManagedSecret
+	err := s.read(ctx, func(tx pgx.Tx) (err error) {
+		current, err = currentSecrets(ctx, tx, service)
+		return err
+	}, "read the secrets of %s", service)
+	return current, err
+}
+
+// currentSecrets is CurrentSecrets in a transaction; nil where there are none.
+func currentSecrets(ctx context.Context, tx pgx.Tx, service string) (map[string]fleet.ManagedSecret, error) {
+	rows, err := tx.Query(ctx, `
+		select s.name, s.newest, array(
+		    select n.name from jsonb_to_recordset(v.recipients) as r (name text, recovery boolean, key text)
+		    join nodes n on n.name = r.name and n.key = r.key
+		    where r.recovery is not true order by n.name)
+		from secrets s join secret_versions v on (v.service, v.name, v.version) = (s.service, s.name, s.newest)
+		where s.service = $1 and not s.removed`, service)
+	if err != nil {
+		return nil, err
+	}
+	var current map[string]fleet.ManagedSecret
+	var name string
+	var m fleet.ManagedSecret
+	_, err = pgx.ForEachRow(rows, []any{&name, &m.Version, &m.Nodes}, func() error {
+		if current == nil {
+			current = map[string]fleet.ManagedSecret{}
+		}
+		m.Nodes = slices.Clone(m.Nodes)
+		current[name] = m
+		return nil
+	})
+	return current, err
+}
+
+// Envelopes reads the envelopes of versions, in their order. The error is NotFound if one
+// is not kept.
+func (s *Store) Envelopes(ctx context.Context, refs []secrets.Ref) ([]secrets.Envelope, error) {
+	var found []secrets.Envelope
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		found = nil
+		for _, ref := range refs {
+			e := secrets.Envelope{Ref: ref}
+			var signer string
+			err := tx.QueryRow(ctx, `
+				select recipients, sealed, signer, signature from secret_versions where (service, name, version) = ($1, $2, $3)`,
+				ref.Service, ref.Name, ref.Version).Scan(&e.Recipients, &e.Sealed, &signer, &e.Signature)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return fault.New(fault.NotFound, "%s is not kept any more", ref).
+					WithHint("it was removed, or went with the releases that named it; set the value again: mcp secret set %s/%s", ref.Service, ref.Name)
+			}
+			if err == nil {
+				err = e.Signer.UnmarshalText([]byte(signer))
+			}
+			if err != nil {
+				return err
+			}
+			found = append(found, e)
+		}
+		return nil
+	}, "read sealed secrets")
+	return found, err
+}

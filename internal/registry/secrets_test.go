@@ -1,0 +1,236 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/secrets"
+	"github.com/metacircular/mcp/internal/watch"
+)
+
+// vault adds versions to secrets of shop, sealed to rift.
+type vault struct {
+	t     *testing.T
+	store *registry.Store
+	by    secrets.SigningKey
+	rift  secrets.Recipient
+}
+
+func newVault(t *testing.T, store *registry.Store) vault {
+	t.Helper()
+	text, err := secrets.GenerateSigningKey()
+	require.NoError(t, err)
+	by, err := secrets.ParseSigningKey(text)
+	require.NoError(t, err)
+	return vault{t, store, by, secrets.Recipient{Name: "rift", Key: nodeKey(t)}}
+}
+
+func nodeKey(t *testing.T) seal.Key {
+	t.Helper()
+	identity, err := seal.Load(filepath.Join(t.TempDir(), "key"))
+	require.NoError(t, err)
+	return identity.Key()
+}
+
+func (v vault) addition(name string, version int, value string, to ...secrets.Recipient) secrets.Addition {
+	v.t.Helper()
+	e, err := secrets.Seal(secrets.Ref{Service: "shop", Name: name, Version: version}, []byte(value), append(to, v.rift), v.by)
+	require.NoError(v.t, err)
+	mark, err := v.by.Mark("shop", name, []byte(value))
+	require.NoError(v.t, err)
+	return secrets.Addition{Envelope: e, Mark: mark, Who: "ada", From: "laptop"}
+}
+
+func (v vault) add(a secrets.Addition) secrets.Addition {
+	v.t.Helper()
+	require.NoError(v.t, v.store.AddSecret(v.t.Context(), a))
+	return a
+}
+
+func (v vault) current() map[string]fleet.ManagedSecret {
+	v.t.Helper()
+	current, err := v.store.CurrentSecrets(v.t.Context(), "shop")
+	require.NoError(v.t, err)
+	return current
+}
+
+func TestVersionsOfSecretsAreAppended(t *testing.T) {
+	store, _ := newStore(t)
+	v := newVault(t, store)
+	require.Nil(t, v.current())
+	first := v.add(v.addition("db", 1, "one"))
+	v.add(first) // a repetition
+	v.add(v.addition("smtp", 1, "mail"))
+	err := store.AddSecret(t.Context(), v.addition("db", 1, "another one"))
+	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+	err = store.AddSecret(t.Context(), v.addition("db", 3, "another one"))
+	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+	second := v.add(v.addition("db", 2, "two"))
+
+	all, err := store.Secrets(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.Equal(t, "db", all[0].Name)
+	require.Equal(t, 2, all[0].Newest)
+	require.Len(t, all[0].Versions, 2)
+	newest, kept := all[0].Current()
+	require.True(t, kept)
+	require.WithinDuration(t, time.Now(), newest.At, time.Minute)
+	require.True(t, newest.Rekeyed.IsZero())
+	newest.At, newest.Rekeyed = time.Time{}, time.Time{}
+	require.Equal(t, secrets.Version{
+		Version: 2, Recipients: second.Envelope.Recipients, Signer: v.by.Signer(), Mark: second.Mark, Who: "ada", From: "laptop",
+	}, newest)
+	others, err := store.Secrets(t.Context(), "blog")
+	require.NoError(t, err)
+	require.Empty(t, others)
+
+	refs := []secrets.Ref{second.Envelope.Ref, first.Envelope.Ref}
+	envelopes, err := store.Envelopes(t.Context(), refs)
+	require.NoError(t, err)
+	require.Equal(t, []secrets.Envelope{second.Envelope, first.Envelope}, envelopes)
+	_, err = store.Envelopes(t.Context(), append(refs, secrets.Ref{Service: "shop", Name: "db", Version: 9}))
+	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+}
+
+func TestCurrentSecretsNameTheNodesThatCanOpenThem(t *testing.T) {
+	store, _ := newStore(t)
+	v := newVault(t, store)
+	orion := secrets.Recipient{Name: "orion", Key: nodeKey(t)}
+	v.add(v.addition("db", 1, "one", orion, secrets.Recipient{Name: "lyra", Recovery: true, Key: orion.Key}))
+	require.Equal(t, map[string]fleet.ManagedSecret{"db": {Version: 1, Nodes: []string{}}}, v.current(), "no node has announced a key")
+	for node, key := range map[string]string{"rift": v.rift.Key.String(), "orion": nodeKey(t).String(), "lyra": orion.Key.String()} {
+		_, err := store.ClaimNode(t.Context(), fleet.Claim{Node: node, Machine: fleet.Machine{ID: node}, Key: key, Silent: &fleet.Machine{}}, nil, watch.Judge)
+		require.NoError(t, err)
+	}
+	require.Equal(t, map[string]fleet.ManagedSecret{"db": {Version: 1, Nodes: []string{"rift"}}}, v.current(), "orion has another key")
+}
+
+func TestASecretIsSealedAgain(t *testing.T) {
+	store, _ := newStore(t)
+	v := newVault(t, store)
+	v.add(v.addition("db", 1, "one"))
+	again := v.addition("db", 1, "one", secrets.Recipient{Name: "orion", Key: nodeKey(t)})
+	again.Rekey = true
+	v.add(again)
+	v.add(again)
+	envelopes, err := store.Envelopes(t.Context(), []secrets.Ref{again.Envelope.Ref})
+	require.NoError(t, err)
+	require.Equal(t, again.Envelope, envelopes[0])
+	all, err := store.Secrets(t.Context(), "")
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), all[0].Versions[0].Rekeyed, time.Minute)
+
+	missing := v.addition("db", 2, "two")
+	missing.Rekey = true
+	require.True(t, fault.Is(store.AddSecret(t.Context(), missing), fault.Conflict))
+}
+
+func TestARemovedSecretKeepsItsNumber(t *testing.T) {
+	store, _ := newStore(t)
+	v := newVault(t, store)
+	v.add(v.addition("db", 1, "one"))
+	v.add(v.addition("db", 2, "two"))
+	refusal := errors.New("it is needed")
+	_, err := store.RemoveSecret(t.Context(), "shop", "db", func(fleet.Release) error { return refusal })
+	require.ErrorIs(t, err, refusal)
+	require.NotEmpty(t, v.current())
+	for _, versions := range []int{2, 0} {
+		removed, err := store.RemoveSecret(t.Context(), "shop", "db", func(r fleet.Release) error {
+			require.Equal(t, "shop", r.Service)
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, versions, removed)
+	}
+	require.Empty(t, v.current())
+	all, err := store.Secrets(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Empty(t, all)
+	require.True(t, fault.Is(store.AddSecret(t.Context(), v.addition("db", 1, "one")), fault.Conflict))
+	v.add(v.addition("db", 3, "three"))
+	require.Equal(t, 3, v.current()["db"].Version)
+}
+
+// TestOneOfSeveralCommandsAddsAVersion runs them at once.
+func TestOneOfSeveralCommandsAddsAVersion(t *testing.T) {
+	store, _ := newStore(t)
+	v := newVault(t, store)
+	errs := make([]error, 8)
+	var group sync.WaitGroup
+	for n := range errs {
+		a := v.addition("db", 1, fmt.Sprint(n))
+		group.Go(func() { errs[n] = store.AddSecret(t.Context(), a) })
+	}
+	group.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else {
+			require.True(t, fault.Is(err, fault.Conflict), "%v", err)
+		}
+	}
+	require.Equal(t, 1, won)
+}
+
+func TestTheSecretsOfAServiceFitTogether(t *testing.T) {
+	store, _ := newStore(t)
+	v := newVault(t, store)
+	large := string(make([]byte, secrets.MaxValue-1000))
+	for n := range 4 {
+		v.add(v.addition(fmt.Sprint("large-", n), 1, large))
+	}
+	v.add(v.addition("large-3", 2, large))
+	err := store.AddSecret(t.Context(), v.addition("large-4", 1, large))
+	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+	require.NotContains(t, v.current(), "large-4")
+}
+
+func TestAnotherKeyOfANodeIsAnEvent(t *testing.T) {
+	store, _ := newStore(t)
+	claimWith := func(key string) {
+		t.Helper()
+		c := fleet.Claim{Node: "rift", Machine: fleet.Machine{ID: "m1", Boot: "b1"}, Key: key, Signers: []string{"ed25519:x"}, Silent: &fleet.Machine{}}
+		result, err := store.ClaimNode(t.Context(), c, []string{"webhook"}, watch.Judge)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ClaimGranted, result.Verdict)
+	}
+	events := func() []fleet.Event {
+		found, err := store.Events(t.Context(), fleet.EventQuery{Node: "rift"})
+		require.NoError(t, err)
+		return found
+	}
+	first, second := nodeKey(t).String(), nodeKey(t).String()
+	claimWith(first)
+	claimWith(first)
+	require.Empty(t, events())
+	record(t, store, fleet.NodeRecord{Name: "rift"})
+	nodes, err := store.Nodes(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, first, nodes[0].Key)
+	require.Equal(t, []string{"ed25519:x"}, nodes[0].Signers)
+
+	claimWith(second)
+	claimWith(second)
+	found := events()
+	require.Len(t, found, 1)
+	require.Equal(t, fleet.EventKeyChanged, found[0].Kind)
+	require.Contains(t, found[0].Detail, first)
+	states, err := store.NodeStates(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, second, states[0].Key)
+	alerts, err := store.Alerts(t.Context(), "webhook", 10)
+	require.NoError(t, err)
+	require.Len(t, alerts, 1)
+}

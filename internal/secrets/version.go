@@ -1,0 +1,76 @@
+package secrets
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Secret is a secret of a service, as the registry has it.
+type Secret struct {
+	Service string `json:"service"`
+	Name    string `json:"name"`
+	// Newest is the number of the version that deployments use from now on.
+	Newest int `json:"newest"`
+	// Versions are those that are kept, newest first.
+	Versions []Version `json:"versions"`
+}
+
+// Version is one version of a secret, without its value.
+type Version struct {
+	Version    int         `json:"version"`
+	Recipients []Recipient `json:"recipients"`
+	Signer     Signer      `json:"signer"`
+	// Mark is the signer's mark of the value: see SigningKey.Mark.
+	Mark []byte    `json:"mark"`
+	At   time.Time `json:"at"`
+	// Rekeyed is when it was last sealed again, to other recipients; zero for never.
+	Rekeyed time.Time `json:"rekeyed,omitzero"`
+	Who     string    `json:"who"`
+	From    string    `json:"from"`
+}
+
+// Addition is a version to add to a secret, or one that is sealed again.
+type Addition struct {
+	Envelope Envelope `json:"envelope"`
+	Mark     []byte   `json:"mark"`
+	Who      string   `json:"who"`
+	From     string   `json:"from"`
+	// Rekey is set to replace the envelope of a version that exists, by one of the same
+	// value for other recipients.
+	Rekey bool `json:"rekey,omitempty"`
+}
+
+// Current returns the newest version; ok is false where it is not kept.
+func (s Secret) Current() (v Version, ok bool) {
+	i := slices.IndexFunc(s.Versions, func(v Version) bool { return v.Version == s.Newest })
+	if i < 0 {
+		return Version{}, false
+	}
+	return s.Versions[i], true
+}
+
+// Marked reports whether a version bears a mark.
+func (v Version) Marked(signer Signer, mark []byte) bool {
+	return v.Signer == signer && len(mark) > 0 && bytes.Equal(v.Mark, mark)
+}
+
+// SealedTo reports whether a version is sealed to a node, with whatever key.
+func (v Version) SealedTo(node string) bool {
+	return slices.ContainsFunc(v.Recipients, func(r Recipient) bool { return !r.Recovery && r.Name == node })
+}
+
+// SameRecipients reports whether two lists are the same recipients, in any order.
+func SameRecipients(a, b []Recipient) bool { return slices.Equal(sorted(a), sorted(b)) }
+
+func compareRecipients(a, b Recipient) int {
+	order := 0
+	if a.Recovery != b.Recovery {
+		order = -1
+		if a.Recovery {
+			order = 1
+		}
+	}
+	return cmp.Or(order, cmp.Compare(a.Name, b.Name), cmp.Compare(a.Key.String(), b.Key.String()))
+}

@@ -1,0 +1,177 @@
+package servicedef
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A value of env may have secrets in it: "postgres://app:{secret:db|urlencode}@db/app".
+const (
+	secretMark = "secret:"
+	// URLEncode is the filter that makes a value fit into any part of a URL.
+	URLEncode = "urlencode"
+)
+
+// EnvPart is a part of the value of a variable: a text, or a secret.
+type EnvPart struct {
+	Text string
+	// Secret is the name of the secret; "" for a text. URLEncode is set where its value is
+	// encoded for a URL.
+	Secret    string
+	URLEncode bool
+}
+
+// ParseEnvValue returns the parts of the value of a variable. {secret:NAME} stands for the
+// value of a secret, and {secret:NAME|urlencode} for that value encoded for a URL. Where
+// braces stand before secret:, two of them are one brace: {{secret: is the text {secret:.
+// Any other brace is a text.
+func ParseEnvValue(value string) ([]EnvPart, error) {
+	var parts []EnvPart
+	var text strings.Builder
+	for {
+		i := strings.Index(value, "{"+secretMark)
+		if i < 0 {
+			break
+		}
+		begin := i
+		for begin > 0 && value[begin-1] == '{' {
+			begin--
+		}
+		braces := i + 1 - begin
+		text.WriteString(value[:begin] + strings.Repeat("{", braces/2))
+		value = value[i+1:]
+		if braces%2 == 0 {
+			text.WriteString(secretMark)
+			value = value[len(secretMark):]
+			continue
+		}
+		inner, rest, closed := strings.Cut(value[len(secretMark):], "}")
+		if !closed {
+			return nil, fmt.Errorf("has a {%s without the } at its end; {{%s is the text {%s", secretMark, secretMark, secretMark)
+		}
+		part, err := parseSecretPart(inner)
+		if err != nil {
+			return nil, err
+		}
+		if text.Len() > 0 {
+			parts = append(parts, EnvPart{Text: text.String()})
+			text.Reset()
+		}
+		parts, value = append(parts, part), rest
+	}
+	text.WriteString(value)
+	if text.Len() > 0 {
+		parts = append(parts, EnvPart{Text: text.String()})
+	}
+	return parts, nil
+}
+
+// parseSecretPart reads "NAME" or "NAME|urlencode".
+func parseSecretPart(inner string) (EnvPart, error) {
+	name, filter, filtered := strings.Cut(inner, "|")
+	switch {
+	case !objectName().MatchString(name):
+		return EnvPart{}, fmt.Errorf("must name a secret in {%s…}, such as {%sdb}, not %q", secretMark, secretMark, name)
+	case filtered && filter != URLEncode:
+		return EnvPart{}, fmt.Errorf("has the filter %q after %s, and the only one is %s", filter, name, URLEncode)
+	}
+	return EnvPart{Secret: name, URLEncode: filtered}, nil
+}
+
+// EscapeEnvValue returns the value in which a text has no secrets: ParseEnvValue gives the
+// text back.
+func EscapeEnvValue(text string) string {
+	var b strings.Builder
+	for {
+		i := strings.Index(text, "{"+secretMark)
+		if i < 0 {
+			return b.String() + text
+		}
+		begin := i
+		for begin > 0 && text[begin-1] == '{' {
+			begin--
+		}
+		b.WriteString(text[:begin] + strings.Repeat("{", 2*(i+1-begin)) + secretMark)
+		text = text[i+1+len(secretMark):]
+	}
+}
+
+// envSecrets returns the names of the secrets in the values of variables.
+func envSecrets(env map[string]string) []string {
+	var names []string
+	for _, value := range env {
+		parts, _ := ParseEnvValue(value) // the rules refuse a value that cannot be read
+		for _, part := range parts {
+			if part.Secret != "" {
+				names = append(names, part.Secret)
+			}
+		}
+	}
+	return names
+}
+
+// PlainEnv divides variables into those whose values have no secrets, as a container gets
+// them, and the parts of the others.
+func PlainEnv(env map[string]string) (plain map[string]string, composed map[string][]EnvPart) {
+	plain = make(map[string]string, len(env))
+	for name, value := range env {
+		parts, err := ParseEnvValue(value)
+		if err != nil { // of a definition before there were such values
+			plain[name] = value
+			continue
+		}
+		if !hasSecret(parts) {
+			plain[name] = ""
+			if len(parts) > 0 {
+				plain[name] = parts[0].Text
+			}
+			continue
+		}
+		if composed == nil {
+			composed = map[string][]EnvPart{}
+		}
+		composed[name] = parts
+	}
+	return plain, composed
+}
+
+func hasSecret(parts []EnvPart) bool {
+	for _, part := range parts {
+		if part.Secret != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// ComposeEnv puts a value together. Value returns that of a secret, which may be any text.
+func ComposeEnv(parts []EnvPart, value func(secret string) string) string {
+	var text strings.Builder
+	for _, part := range parts {
+		switch {
+		case part.Secret == "":
+			text.WriteString(part.Text)
+		case part.URLEncode:
+			text.WriteString(urlEncoded(value(part.Secret)))
+		default:
+			text.WriteString(value(part.Secret))
+		}
+	}
+	return text.String()
+}
+
+// urlEncoded encodes every byte that RFC 3986, 2.3, does not call unreserved: the result
+// is a user, a password, a segment of a path or a value of a query.
+func urlEncoded(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~", c) >= 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,117 @@
+package servicedef_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/servicedef"
+)
+
+func TestValuesOfVariablesMayHaveSecrets(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                      "",
+		"info":                  "info",
+		"{secret:db}":           "<p@ss/ wörd>",
+		"{secret:db|urlencode}": "%3Cp%40ss%2F%20w%C3%B6rd%3E",
+		"postgres://app:{secret:db|urlencode}@db:5432/app?sslmode=disable": "postgres://app:%3Cp%40ss%2F%20w%C3%B6rd%3E@db:5432/app?sslmode=disable",
+		"{secret:user}:{secret:db}":                                        "app:<p@ss/ wörd>",
+		`{"a": {"b": "{secret:user}"}}`:                                    `{"a": {"b": "app"}}`,
+		"{{secret:db}":                                                     "{secret:db}",
+		"{{{secret:user}}":                                                 "{app}",
+		"{{{{secret:user}":                                                 "{{secret:user}",
+		"{ secret:db}":                                                     "{ secret:db}",
+		"{SECRET:db}":                                                      "{SECRET:db}",
+		"secret:db}":                                                       "secret:db}",
+		"${secret}":                                                        "${secret}",
+		"{secret}":                                                         "{secret}",
+	} {
+		parts, err := servicedef.ParseEnvValue(value)
+		require.NoError(t, err, value)
+		require.Equal(t, want, servicedef.ComposeEnv(parts, func(name string) string {
+			return map[string]string{"db": "<p@ss/ wörd>", "user": "app"}[name]
+		}), value)
+	}
+}
+
+func TestUnreservedCharactersAreNotEncoded(t *testing.T) {
+	parts, err := servicedef.ParseEnvValue("{secret:db|urlencode}")
+	require.NoError(t, err)
+	const unreserved = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+	require.Equal(t, unreserved, servicedef.ComposeEnv(parts, func(string) string { return unreserved }))
+	require.Equal(t, "%25%2B%20%00%0A", servicedef.ComposeEnv(parts, func(string) string { return "%+ \x00\n" }))
+}
+
+func TestAnEscapedTextHasNoSecrets(t *testing.T) {
+	for _, text := range []string{"", "a", "{secret:db}", "{{secret:db}", "x{{{secret:db|nope", "{secret:{secret:"} {
+		parts, err := servicedef.ParseEnvValue(servicedef.EscapeEnvValue(text))
+		require.NoError(t, err, text)
+		require.Equal(t, text, servicedef.ComposeEnv(parts, func(string) string { return "SECRET" }), text)
+	}
+}
+
+func TestPlainEnvHasNoSecrets(t *testing.T) {
+	plain, composed := servicedef.PlainEnv(map[string]string{"A": "a", "B": "{{secret:b}", "C": "c{secret:d}", "E": ""})
+	require.Equal(t, map[string]string{"A": "a", "B": "{secret:b}", "E": ""}, plain)
+	require.Equal(t, map[string][]servicedef.EnvPart{"C": {{Text: "c"}, {Secret: "d"}}}, composed)
+}
+
+func TestSecretsOfValuesAreNeeded(t *testing.T) {
+	s := parse(t, edit(t, "# api\n", `env = { URL = "x:{secret:db|urlencode}@{secret:host}", B = "{{secret:none}" }`+"\n"+
+		`secret_env = { KEY = "key" }`+"\n"+`secrets = ["db"]`+"\n"))
+	api, _ := s.Component("api")
+	require.Equal(t, []string{"db", "host", "key"}, api.SecretNames())
+	require.Equal(t, []string{"db", "host"}, api.ComposedNames())
+}
+
+func TestValuesWithMistakesAreRefused(t *testing.T) {
+	for value, want := range map[string]string{
+		"a{secret:db":        "shop.toml:11: components[0].env.URL: has a {secret: without the } at its end",
+		"{secret:}":          `components[0].env.URL: must name a secret in {secret:…}, such as {secret:db}, not ""`,
+		"{secret:a/b}":       `must name a secret in {secret:…}, such as {secret:db}, not "a/b"`,
+		"{secret:db|base64}": `has the filter "base64" after db, and the only one is urlencode`,
+		"{secret:db|}":       `has the filter "" after db`,
+		"{secret: db}":       `not " db"`,
+		"{{{secret:db":       "without the }",
+	} {
+		found := problems(t, edit(t, "# api\n", "env = { URL = '"+value+"' }\n"))
+		require.Len(t, found, 1, value)
+		require.ErrorContains(t, found, want, value)
+	}
+	step := edit(t, "# db\n", "[[steps]]\nname = \"migrate\"\ncomponent = \"api\"\ncmd = [\"x\"]\nenv = { URL = \"{secret:\" }\n")
+	require.ErrorContains(t, problems(t, step), "steps[0].env.URL: has a {secret:")
+}
+
+func TestTheSecretOfAnEnvironmentIsThatOfItsService(t *testing.T) {
+	has := func(names ...string) func(string) bool {
+		return func(name string) bool {
+			for _, n := range names {
+				if n == name {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	staging := servicedef.Service{Name: "shop-staging", Environment: "staging"}
+	for _, c := range []struct {
+		service         servicedef.Service
+		reference, want string
+		has             func(string) bool
+	}{
+		{servicedef.Service{Name: "shop"}, "db", "db", has("db")},
+		{servicedef.Service{Name: "shop"}, "db", "", has("other")},
+		{servicedef.Service{Name: "shop-staging"}, "db-staging", "", has("db")},
+		{staging, "db-staging", "db", has("db")},
+		{staging, "db-staging", "db-staging", has("db", "db-staging")},
+		{staging, "shop-staging-db", "shop-db", has("shop-db")},
+		{staging, "shop-staging", "shop", has("shop")},
+		{staging, "shop-stagingdb", "", has("shopdb")},
+		{staging, "db", "db", has("db")},
+		{staging, "other-staging", "", has("db")},
+	} {
+		name, ok := c.service.SecretName(c.reference, c.has)
+		require.Equal(t, c.want, name, c.reference)
+		require.Equal(t, c.want != "", ok, c.reference)
+	}
+}

@@ -1,0 +1,162 @@
+package workflows
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// LoggedRun is the run of a step or of a job whose output has been read.
+type LoggedRun struct {
+	Kind fleet.TaskKind `json:"kind"`
+	// Deployment is the one that the run is a step of, or whose release the job is of, and
+	// Number that of a job's run.
+	Deployment int `json:"deployment"`
+	Number     int `json:"number,omitempty"`
+	// State is "running", or how it has ended, with the detail.
+	State  string    `json:"state"`
+	Detail string    `json:"detail,omitempty"`
+	Ended  time.Time `json:"ended,omitzero"`
+	// Recorded is set where the node has not given the output: the lines are the last
+	// ones, which were recorded with the end, without their times.
+	Recorded bool `json:"recorded,omitempty"`
+
+	task            fleet.Task
+	node, container string
+	log             []string
+}
+
+// runLogs reads the output of the last run of a step or a job; nil where the name is that
+// of neither, or of a component of the release. The steps of a deployment that has never
+// become the release are among them.
+func runLogs(ctx workflow.Context, release fleet.Release, in LogsInput) (*LogsResult, error) {
+	if _, lasting := release.Components[in.Component]; in.Component == "" || lasting || release.Newest == 0 {
+		return nil, nil
+	}
+	find := lastStep
+	if _, job := release.Jobs[in.Component]; job {
+		find = lastJobRun
+	}
+	run, err := find(ctx, in)
+	if run == nil && err == nil && slices.Contains(stepNames(release), in.Component) {
+		return nil, fault.New(fault.NotFound, "step %s of service %s has never run", in.Component, in.Service).
+			WithHint("a deploy runs it: mcp deploy %s", in.Service)
+	}
+	if err != nil || run == nil {
+		return nil, err
+	}
+	logs, err := run.read(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &LogsResult{Components: memberNames(release), Logs: []ComponentLogs{logs}, Run: run}, nil
+}
+
+// lastStep returns the last run of a step; nil if there is none.
+func lastStep(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
+	query := fleet.TaskQuery{Service: in.Service, Kind: fleet.StepTask, Name: in.Component, Limit: 1}
+	records, err := callControl(ctx, "list the runs of "+in.Component, readTimeout, control.Tasks, query)
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	r := records[0]
+	return &LoggedRun{
+		Kind: r.Kind, Deployment: r.Deployment, State: string(r.State), Detail: r.Detail, Ended: r.Ended,
+		task: r.Task, node: r.Node, container: r.Container, log: r.Log,
+	}, nil
+}
+
+// lastJobRun returns the last run of a job that has had a container.
+func lastJobRun(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
+	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{Service: in.Service, Job: in.Component})
+	if err != nil {
+		return nil, err
+	}
+	r, err := chooseRun(runs, JobLogsInput{Service: in.Service, Job: in.Component})
+	if err != nil {
+		return nil, err
+	}
+	return &LoggedRun{
+		Kind: fleet.JobTask, Deployment: r.Release, Number: r.Number, State: r.State(), Detail: r.Detail, Ended: r.Ended,
+		task: r.Task(), node: r.Node, container: r.Container, log: r.Log,
+	}, nil
+}
+
+// read reads the last lines of a run from its node, or those that were recorded.
+func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, error) {
+	logs := ComponentLogs{Node: r.node}
+	logs.Component, logs.Container = in.Component, r.container
+	var found activities.TaskLogResult
+	var err error
+	if r.container != "" {
+		step := logsStep(ctx, r.node, "read the output of "+r.container, 0)
+		err = nodeFault(workflow.ExecuteActivity(step, node.TaskLog, activities.TaskLogInput{
+			Service: in.Service, Task: r.task, Lines: in.Lines, Bytes: maxAnswer,
+		}).Get(ctx, &found), r.node)
+	}
+	switch {
+	case isCancelled(err):
+		return logs, err
+	case err != nil && len(r.log) == 0:
+		logs.Error = activities.FaultOf(err)
+	case err != nil || found.Absent:
+		r.Recorded = len(r.log) > 0
+		for _, text := range r.log {
+			logs.Lines = append(logs.Lines, LogLine{LogLine: runtime.LogLine{Text: text}})
+		}
+	default:
+		logs.Lines, logs.Cut = found.Lines, found.Cut
+	}
+	if oldest := workflow.Now(ctx).Add(-in.Since); in.Since > 0 && !r.Recorded {
+		logs.Lines = slices.DeleteFunc(logs.Lines, func(l LogLine) bool { return l.Time.Before(oldest) })
+	}
+	return logs, nil
+}
+
+// Summary describes the run in one line: "run 3 of shop/backup failed: exited with code 1".
+func (r LoggedRun) Summary(service, name string) string {
+	text := fmt.Sprintf("step %s of deployment %d of %s", name, r.Deployment, service)
+	if r.Kind == fleet.JobTask {
+		text = fmt.Sprintf("run %d of %s/%s", r.Number, service, name)
+	}
+	if r.State == string(fleet.TaskRunning) {
+		return text + " is under way"
+	}
+	text += ": " + cmp.Or(r.Detail, r.State)
+	if r.Recorded {
+		text += "; these are the last lines that were recorded, as its node has no more"
+	}
+	return text
+}
+
+// stepNames are the steps of a release's definition.
+func stepNames(release fleet.Release) (names []string) {
+	if release.Definition == nil {
+		return nil
+	}
+	for _, step := range release.Definition.Steps {
+		names = append(names, step.Name)
+	}
+	return names
+}
+
+// withPrograms is the fault of a component that a release does not have, with the names of
+// its steps and jobs beside those of its components.
+func withPrograms(release fleet.Release, message string) string {
+	if jobs := jobNames(release); len(jobs) > 0 {
+		message += "; its jobs are " + strings.Join(jobs, ", ")
+	}
+	if steps := stepNames(release); len(steps) > 0 {
+		message += "; its steps are " + strings.Join(steps, ", ")
+	}
+	return message
+}

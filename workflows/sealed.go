@@ -1,0 +1,119 @@
+package workflows
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/secrets"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// chooseSecrets finds the versions of the service's own secrets that new containers have.
+func (d *deploy) chooseSecrets() {
+	if !d.verb.renews {
+		return
+	}
+	chosen := func(component string) bool { return len(d.only) == 0 || slices.Contains(d.only, component) }
+	d.desired = plan.NewestSecrets(d.desired, d.release, chosen)
+}
+
+// hasSecrets reports whether the service has secrets of its own, or had some.
+func (d *deploy) hasSecrets() bool { return len(d.release.Secrets) > 0 || d.desired.HasSecrets() }
+
+// engineSecrets are the secrets of a component that are not the service's own: the engine
+// of its node must have them.
+func engineSecrets(c servicedef.Component) []string {
+	composed := c.ComposedNames()
+	return slices.DeleteFunc(c.SecretNames(), func(name string) bool {
+		_, own := c.Versions[name]
+		return own || slices.Contains(composed, name)
+	})
+}
+
+// loadEnvelopes reads the sealed values of a component's secrets. A left of 0 is without a
+// deadline.
+func loadEnvelopes(ctx workflow.Context, service string, c servicedef.Component, left time.Duration) ([]secrets.Envelope, error) {
+	if len(c.Versions) == 0 {
+		return nil, nil
+	}
+	var in activities.LoadEnvelopesInput
+	for _, reference := range c.Versions.Names() {
+		v := c.Versions[reference]
+		ref := secrets.Ref{Service: service, Name: v.Name, Version: v.Version}
+		if !slices.Contains(in.Refs, ref) {
+			in.Refs = append(in.Refs, ref)
+		}
+	}
+	found, err := callControl(ctx, "load the sealed secrets of "+c.Name, left, control.LoadEnvelopes, in)
+	return found.Envelopes, err
+}
+
+// withEnvelopes returns a task with the sealed values of its secrets, to start it. Other
+// steps do without them.
+func withEnvelopes(ctx workflow.Context, task activities.TaskSpec, left time.Duration) (_ activities.TaskSpec, err error) {
+	task.Component.Envelopes, err = loadEnvelopes(ctx, task.Component.Service, task.Component.Definition, left)
+	return task, err
+}
+
+// pruneSecrets removes the secrets from the nodes that no release needs any more, once the
+// predecessors are gone. After an undeploy none is needed: what a rollback brings back, it
+// brings again. What fails is housekeeping of the next release.
+func (d *deploy) pruneSecrets(ctx workflow.Context) {
+	if !d.hasSecrets() {
+		return
+	}
+	in := activities.PruneSecretsInput{Service: d.desired.Name, Deployment: d.number, Run: d.runID}
+	if !d.verb.removes {
+		for _, kept := range d.stale.Secrets {
+			in.Keep = append(in.Keep, secrets.Ref{Service: d.desired.Name, Name: kept.Name, Version: kept.Version}.EngineName())
+		}
+	}
+	g := newGroup(ctx)
+	for _, name := range workflow.DeterministicKeys(d.nodes) {
+		if !d.reachable(name) {
+			continue
+		}
+		step := pruneStep(g.ctx, activities.QueueNode(name), "prune secrets on "+name)
+		g.add(workflow.ExecuteActivity(step, node.PruneSecrets, in), func(f workflow.Future) error {
+			if err := f.Get(g.ctx, nil); err != nil {
+				workflow.GetLogger(g.ctx).Warn("stale secrets are not removed", "on", name, "error", err)
+			}
+			return nil
+		})
+	}
+	_ = g.wait(ctx) // its handlers return no error
+}
+
+// secretFault is the fault of a plan that cannot be made because of a secret; nil for any
+// other error.
+func secretFault(err error) *fault.Error {
+	var unset *plan.UnsetSecretError
+	if errors.As(err, &unset) {
+		f := fault.New(fault.Invalid, "%s", unset.Error()).
+			WithHint("set it: mcp secret set %s/%s. One that was made with podman cannot be read, and so be no part of a value", unset.Service, unset.Secret)
+		f.Component = unset.Component
+		return f
+	}
+	var sealed *plan.SealedError
+	if !errors.As(err, &sealed) {
+		return nil
+	}
+	f := fault.New(fault.Unauthorized, "%s", sealed.Error())
+	switch {
+	case sealed.Gone:
+		f.Kind = fault.NotFound
+		f = f.WithHint("set the value again, and deploy: mcp secret set %s/%s", sealed.Service, sealed.Secret)
+	case sealed.Hint != "":
+		f = f.WithHint("%s", sealed.Hint)
+	case sealed.Refused == "":
+		f = f.WithHint("%s", secrets.NotSealedTo(secrets.Ref{Service: sealed.Service, Name: sealed.Secret, Version: sealed.Version}, sealed.Node).Hint)
+	}
+	f.Component, f.Node = sealed.Component, sealed.Node
+	return f
+}

@@ -1,0 +1,82 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/secrets"
+)
+
+// SecretsInput selects secrets.
+type SecretsInput struct {
+	// Service selects one; "" means all.
+	Service string `json:"service,omitempty"`
+}
+
+// SecretsResult is what is recorded of secrets.
+type SecretsResult struct {
+	Secrets []secrets.Secret `json:"secrets"`
+	// Nodes are those of the fleet, with their keys.
+	Nodes []fleet.NodeRecord `json:"nodes"`
+	// Release is that of the service, where one was named.
+	Release *fleet.Release `json:"release,omitempty"`
+}
+
+// Secrets reads what is recorded of secrets, and to whom a value could be sealed. It
+// returns no value.
+func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
+	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, activities.ListSecretsInput(in))
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	result := &SecretsResult{Secrets: found.Secrets}
+	if result.Nodes, err = queryControl(ctx, "list nodes", readTimeout, control.ListNodes); err != nil {
+		return nil, readFailure(err)
+	}
+	if in.Service != "" {
+		release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
+		if err != nil {
+			return nil, readFailure(err)
+		}
+		result.Release = &release
+	}
+	return result, nil
+}
+
+// SetSecret records a version of a secret, or one that is sealed again.
+func SetSecret(ctx workflow.Context, in secrets.Addition) error {
+	return changeFailure(sendControl(ctx, "record "+in.Envelope.Ref.String(), secretTimeout, control.AddSecret, in))
+}
+
+// RemoveSecret deletes all versions of a secret that the release does not use.
+func RemoveSecret(ctx workflow.Context, in activities.RemoveSecretInput) (*activities.RemoveSecretResult, error) {
+	removed, err := callControl(ctx, "remove the secret "+in.Service+"/"+in.Name, secretTimeout, control.RemoveSecret, in)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return &removed, nil
+}
+
+// Envelopes reads sealed values, which only the recipients of each can open.
+func Envelopes(ctx workflow.Context, in activities.LoadEnvelopesInput) (*activities.LoadEnvelopesResult, error) {
+	found, err := callControl(ctx, "load sealed secrets", readTimeout, control.LoadEnvelopes, in)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return &found, nil
+}
+
+// secretTimeout is how long a change of a secret waits for what is down: a person waits
+// for it.
+const secretTimeout = 20 * time.Second
+
+// changeFailure is readFailure of an error that may be nil.
+func changeFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return readFailure(err)
+}
