@@ -27,6 +27,7 @@ type Registry interface {
 	AlertStore
 	HistoryStore
 	SchemaStore
+	AuditStore
 	SecretStore
 }
 

@@ -14,6 +14,8 @@ import (
 type Alerts struct {
 	// Webhook is a URL; Secret signs the events that are posted there.
 	Webhook, Secret string
+	// Insecure allows a webhook on another machine that is not encrypted.
+	Insecure bool
 	// Command is a program and its arguments.
 	Command []string
 }
@@ -22,7 +24,7 @@ type Alerts struct {
 func (a Alerts) destinations() map[string]activities.Alerter {
 	to := map[string]activities.Alerter{}
 	if a.Webhook != "" {
-		to["webhook"] = alerter{alert.Webhook{URL: a.Webhook, Secret: a.Secret}.Send}
+		to["webhook"] = alerter{alert.Webhook{URL: a.Webhook, Secret: a.Secret, Insecure: a.Insecure}.Send}
 	}
 	if len(a.Command) > 0 {
 		to["command"] = alerter{alert.Command{Args: a.Command}.Send}

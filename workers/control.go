@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -26,7 +27,9 @@ import (
 type Control struct {
 	// PostgresURL is the address of the registry; it contains a password.
 	PostgresURL string
-	Images      imageregistry.Options
+	// PostgresInsecure allows connections without encryption to another machine.
+	PostgresInsecure bool
+	Images           imageregistry.Options
 	// PortRest is how long a released port stays unallocated.
 	PortRest time.Duration
 	// MonitorInterval is how often each node is observed.
@@ -40,10 +43,11 @@ type Control struct {
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
-	if _, _, err := registry.Migrate(ctx, r.PostgresURL); err != nil {
-		return fmt.Errorf("migrate the registry: %w", err)
+	with := registry.Insecure(r.PostgresInsecure)
+	if err := registry.Prepare(ctx, r.PostgresURL, with); err != nil {
+		return fmt.Errorf("prepare the registry: %w", err)
 	}
-	store, err := registry.OpenSealed(ctx, r.PostgresURL, r.Keys)
+	store, err := registry.OpenSealed(ctx, r.PostgresURL, r.Keys, with)
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}
@@ -139,6 +143,8 @@ func Workflows() map[string]any {
 		workflows.PauseJobName:     workflows.PauseJob,
 		workflows.RemoveTaskName:   workflows.RemoveTask,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		workflows.AuditName:        workflows.Audit,
+		workflows.RecordAuditName:  workflows.RecordAudit,
 		workflows.SecretsName:      workflows.Secrets,
 		workflows.SetSecretName:    workflows.SetSecret,
 		workflows.RemoveSecretName: workflows.RemoveSecret,
@@ -151,6 +157,17 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 	for name, run := range Workflows() {
 		reg.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
+}
+
+// NewReplayer returns a replayer of every workflow, as control workers run them.
+func NewReplayer() (worker.WorkflowReplayer, error) {
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
+		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor()},
+	})
+	if err == nil {
+		RegisterWorkflows(replayer)
+	}
+	return replayer, err
 }
 
 // registerSearchAttributes registers mcp's search attributes with Temporal, except

@@ -4,31 +4,94 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 )
 
-// Migrate migrates mcp's tables to the version that this program needs, and
-// returns the versions before and after. Control workers do so when they start.
-func Migrate(ctx context.Context, postgresURL string) (from, to int, err error) {
-	return registry.Migrate(ctx, postgresURL)
+// CheckPostgres fails where a Postgres URL is not valid, or leads to another machine
+// without encryption, unless that is allowed.
+func CheckPostgres(url string, insecure bool) error {
+	return registry.CheckURL(url, registry.Insecure(insecure))
 }
 
-// Resealed is what Reseal has done.
-type Resealed = registry.Resealed
+// Migration is what the owner of mcp's tables does: see Migrate.
+type Migration struct {
+	// PostgresURL is the owner's. Role is that of the workers; "" where they connect as the
+	// owner.
+	PostgresURL, Role string
+	// Insecure allows connections without encryption to other machines.
+	Insecure bool
+	// KeepAudit is how long the audit is kept.
+	KeepAudit time.Duration
+	// Keys encrypt what the tables have; nil for none. Decrypt decrypts all of it instead.
+	Keys    *keyring.Keys
+	Decrypt bool
+	// Audited returns what the audit has of the migration.
+	Audited func(Migrated) []fleet.AuditEntry
+}
 
-// Reseal encrypts what the registry has plain, or encrypted with another key than the
-// current one; with decrypt it decrypts all of it.
-func Reseal(ctx context.Context, postgresURL string, keys *keyring.Keys, decrypt bool) (Resealed, error) {
-	store, err := registry.OpenSealed(ctx, postgresURL, keys)
+// Migrated is what a migration has done: the versions of the tables before and after, and
+// how many actions it has removed from the audit because they were old.
+type Migrated struct {
+	From    int `json:"from"`
+	To      int `json:"to"`
+	Expired int `json:"expired"`
+	// Granted is the role of the workers; "" where they connect as the owner.
+	Granted string `json:"granted,omitempty"`
+	// Encrypted is how many rows were encrypted anew, with the key of that id, or decrypted,
+	// and Forgotten are the ids of the keys that no process needs any more.
+	Encrypted int      `json:"encrypted,omitempty"`
+	Key       string   `json:"key,omitempty"`
+	Forgotten []string `json:"forgotten,omitempty"`
+}
+
+// Migrate migrates mcp's tables to the version that this program needs, grants the
+// workers' role what it needs of them, and expires the audit. Control workers that own the
+// tables migrate them, too, when they start.
+func Migrate(ctx context.Context, m Migration) (did Migrated, err error) {
+	with := registry.Insecure(m.Insecure)
+	if did.From, did.To, err = registry.Migrate(ctx, m.PostgresURL, with); err != nil {
+		return did, err
+	}
+	if m.Role != "" {
+		if err := registry.Grant(ctx, m.PostgresURL, m.Role, with); err != nil {
+			return did, err
+		}
+		did.Granted = m.Role
+	}
+	if did.Expired, err = registry.ExpireAudit(ctx, m.PostgresURL, time.Now().Add(-m.KeepAudit), with); err != nil {
+		return did, err
+	}
+	store, err := registry.OpenSealed(ctx, m.PostgresURL, m.Keys, with)
 	if err != nil {
-		return Resealed{}, fmt.Errorf("open the registry: %w", err)
+		return did, err
 	}
 	defer store.Close()
-	return store.Reseal(ctx, decrypt)
+	resealed, err := store.Reseal(ctx, m.Decrypt)
+	did.Encrypted, did.Key, did.Forgotten = resealed.Rows, resealed.Key, resealed.Forgotten
+	if err != nil {
+		return did, err
+	}
+	return did, store.RecordAudit(ctx, m.Audited(did))
+}
+
+// WorkersRole is the role that workers connect as, where that is not the owner's; "" where
+// it is.
+func WorkersRole(workersURL, ownersURL string) (string, error) {
+	role, err := registry.UserOf(workersURL)
+	if err != nil {
+		return "", err
+	}
+	owner, err := registry.UserOf(ownersURL)
+	if err != nil || role == owner {
+		return "", err
+	}
+	return role, nil
 }
 
 // RemoveContainers removes from one podman the containers of every service in the

@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/telemetry"
+	"github.com/metacircular/mcp/workflows"
 )
 
 // Options select the roles of a process; a nil role is not held.
@@ -51,7 +52,7 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	}
 	w := &Workers{
 		failed:       make(chan error, 3),
-		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps()),
+		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor()),
 		telemetry:    o.Telemetry,
 		log:          o.Logger,
 		version:      o.Version,

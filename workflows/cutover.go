@@ -148,6 +148,7 @@ func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest
 		return err
 	}
 	d.committed, d.stale, d.released = true, stale, workflow.Now(ctx)
+	succeeded(ctx)
 	if err := workflow.UpsertMemo(ctx, map[string]any{MemoPhase: PhaseRetiring}); err != nil {
 		workflow.GetLogger(ctx).Warn("phase is not recorded", "error", err)
 	}

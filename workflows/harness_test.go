@@ -154,6 +154,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.AccessLogName:    workflows.AccessLog,
 		workflows.BuildLogName:     workflows.BuildLog,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		workflows.RecordAuditName:  workflows.RecordAudit,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}

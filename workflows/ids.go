@@ -56,6 +56,8 @@ const (
 	PauseJobName     = "PauseJob"
 	RemoveTaskName   = "RemoveTask"
 	EdgeStorageName  = "EdgeStorage"
+	AuditName        = "Audit"
+	RecordAuditName  = "RecordAudit"
 	SecretsName      = "Secrets"
 	SetSecretName    = "SetSecret"
 	RemoveSecretName = "RemoveSecret"
@@ -144,6 +146,10 @@ func RemoveTaskID(task string) string { return "remove/" + task }
 func PauseID(service, job, nonce string) string {
 	return "pause/" + service + "/" + job + "/" + nonce
 }
+
+// RecordAuditID is the id of the workflow that adds an action to the audit, given its key
+// and the phase that it is in: "begun" or "ended".
+func RecordAuditID(key, phase string) string { return "audit/" + key + "/" + phase }
 
 // RetentionID is the id of the schedule that thins history, and the prefix of the
 // ids of its workflows.

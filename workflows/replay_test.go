@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/history/v1"
-	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/metacircular/mcp/workers"
@@ -19,10 +18,10 @@ import (
 // a deploy that is under way while mcp is upgraded must go on. `make histories`
 // records new ones.
 func TestRecordedHistoriesReplay(t *testing.T) {
-	replayer := worker.NewWorkflowReplayer()
-	workers.RegisterWorkflows(replayer)
+	replayer, err := workers.NewReplayer()
+	require.NoError(t, err)
 	outcomes, types := map[string]bool{}, map[string]bool{}
-	err := filepath.WalkDir("testdata/histories", func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir("testdata/histories", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".json" {
 			return err
 		}

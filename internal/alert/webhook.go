@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/loopback"
 )
 
 // The headers of a webhook's request that mcp defines.
@@ -32,6 +33,8 @@ type Webhook struct {
 	URL string
 	// Secret is the key of each body's signature; "" for no signature.
 	Secret string
+	// Insecure allows a request without encryption to another machine.
+	Insecure bool
 
 	timeout time.Duration // webhookTime if 0
 }
@@ -53,9 +56,17 @@ func (w Webhook) Send(ctx context.Context, m Message) error {
 		request.Header.Set(SignatureHeader, Sign(w.Secret, m.Body))
 	}
 	host := request.URL.Host
+	client := encrypted
+	if w.Insecure {
+		client = anyhow
+	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, withoutURL(err), "send to the webhook at %s", host)
+		kind := fault.Unavailable
+		if fault.Is(err, fault.Invalid) { // it would leave this machine
+			kind = fault.Invalid
+		}
+		return fault.Wrap(kind, withoutURL(err), "send to the webhook at %s", host)
 	}
 	_ = response.Body.Close()
 	switch code := response.StatusCode; {
@@ -69,10 +80,14 @@ func (w Webhook) Send(ctx context.Context, m Message) error {
 	return fault.New(fault.Invalid, "send to the webhook at %s: it answers %s", host, response.Status)
 }
 
-// client follows no redirect, because it would turn the POST into a GET.
-var client = &http.Client{
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
+// encrypted sends requests without encryption to this machine alone, and anyhow to every
+// one. They follow no redirect, because it would turn the POST into a GET.
+var (
+	encrypted = &http.Client{Transport: loopback.Transport(http.DefaultTransport.(*http.Transport)), CheckRedirect: stay}
+	anyhow    = &http.Client{CheckRedirect: stay}
+)
+
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Sign returns the value of SignatureHeader for a body.
 func Sign(secret string, body []byte) string {

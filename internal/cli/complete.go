@@ -40,6 +40,7 @@ func completers() map[string]session.Completer {
 	} {
 		maps.Copy(all, group)
 	}
+	all["--service"] = all["SERVICE"]
 	return all
 }
 

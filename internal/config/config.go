@@ -24,6 +24,7 @@ type Config struct {
 	Secrets       Secrets             `toml:"secrets"`
 	Monitor       Monitor             `toml:"monitor"`
 	Alerts        Alerts              `toml:"alerts"`
+	Audit         Audit               `toml:"audit"`
 	Worker        Worker              `toml:"worker"`
 	Edge          Edge                `toml:"edge"`
 
@@ -77,6 +78,8 @@ type Temporal struct {
 	Namespace string `toml:"namespace"`
 	// Profile names a profile of temporal.toml, which overrides the two above.
 	Profile string `toml:"profile"`
+	// Insecure allows a connection without encryption to another machine.
+	Insecure bool `toml:"insecure"`
 	// UI is the URL of Temporal's UI, for mcp open; "" if there is none.
 	UI string `toml:"ui"`
 	// EncryptionKeyFile has the keys with which everything is encrypted that is given to
@@ -93,6 +96,17 @@ type Postgres struct {
 	URL string `toml:"url"`
 	// URLFile is a file that contains only the URL.
 	URLFile string `toml:"url_file"`
+	// OwnerURLFile is a file that contains only the URL of the role that owns the tables;
+	// only mcp migrate reads it. "" means that workers connect as that role.
+	OwnerURLFile string `toml:"owner_url_file"`
+	// Insecure allows a connection without encryption to another machine.
+	Insecure bool `toml:"insecure"`
+}
+
+// Audit configures how long it is kept. Only mcp migrate reads it.
+type Audit struct {
+	// Keep is how long an action stays.
+	Keep servicedef.Duration `toml:"keep"`
 }
 
 // Node configures a node's worker.
@@ -134,6 +148,8 @@ type Monitor struct {
 type Alerts struct {
 	// Webhook is a URL that each event is posted to.
 	Webhook string `toml:"webhook"`
+	// Insecure allows a webhook without encryption on another machine.
+	Insecure bool `toml:"insecure"`
 	// SecretFile contains only the secret that signs the posted events.
 	SecretFile string `toml:"secret_file"`
 	// Command is a program, with its arguments, that is run for each event.
@@ -161,6 +177,7 @@ func defaults(getenv func(string) string) *Config {
 		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node"), Keys: stateDir(getenv, "keys")},
 		Secrets:  Secrets{SigningKey: userDir(getenv, "signing.key")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
+		Audit:    Audit{Keep: servicedef.Duration(365 * 24 * time.Hour)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},
 		getenv:   getenv,

@@ -53,6 +53,12 @@ func set(v reflect.Value, text string) error {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
 		v.SetInt(int64(n))
+	case reflect.Bool:
+		is, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is not true or false", text)
+		}
+		v.SetBool(is)
 	case reflect.Map: // of numbers
 		pairs := map[string]int{}
 		for _, element := range elements(text) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/loopback"
 )
 
 // TemporalOptions returns the options of a connection to Temporal. TEMPORAL_*
@@ -59,11 +61,51 @@ func (c *Config) connection() (client.Options, error) {
 	}
 	profile.Address = cmp.Or(profile.Address, given.Address, "127.0.0.1:7233")
 	profile.Namespace = cmp.Or(profile.Namespace, given.Namespace, "default")
+	if err := privateKeys(profile); err != nil {
+		return client.Options{}, err
+	}
 	options, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
 	if err != nil {
 		return client.Options{}, fmt.Errorf("read Temporal's profile: %w", err)
 	}
-	return Tuned(options), nil
+	options = Tuned(options)
+	if options.ConnectionOptions.TLS != nil || options.Credentials != nil || given.Insecure {
+		return options, nil
+	}
+	return c.plainTemporal(options)
+}
+
+// plainTemporal are the options of a connection to Temporal without encryption, which
+// reaches this machine alone.
+func (c *Config) plainTemporal(options client.Options) (client.Options, error) {
+	if err := loopback.CheckAddress(context.Background(), options.HostPort); err != nil {
+		source := "temporal.address"
+		if c.getenv("TEMPORAL_ADDRESS") != "" {
+			source = "$TEMPORAL_ADDRESS"
+		} else if c.file != "" {
+			source = c.file + ": " + source
+		}
+		f := fault.Of(err)
+		f.Message = source + ": " + f.Message
+		return options, f.WithHint("give Temporal TLS, in temporal.toml or TEMPORAL_TLS; where the network itself is encrypted, set [temporal] insecure = true")
+	}
+	dialer := loopback.Dialer(dialTime)
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions, grpc.WithContextDialer(
+		func(ctx context.Context, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", address)
+		}))
+	return options, nil
+}
+
+// dialTime bounds a connection to a Temporal on this machine.
+const dialTime = 5 * time.Second
+
+// privateKeys refuses a key of TLS in a file that other users of this machine can read.
+func privateKeys(profile envconfig.ClientConfigProfile) error {
+	if profile.TLS == nil || profile.TLS.ClientKeyPath == "" {
+		return nil
+	}
+	return mustBePrivate(profile.TLS.ClientKeyPath)
 }
 
 // isFolders reports whether the configuration is that of a local platform, which is found
@@ -145,6 +187,24 @@ func (c *Config) PostgresURL() (string, error) {
 		return p.URL, mustBePrivateFor(c.file, p.URL)
 	}
 	return p.URL, nil
+}
+
+// OwnerURL returns the address of the registry for mcp migrate: that of the role that owns
+// its tables, or, where none is set, that of the workers.
+func (c *Config) OwnerURL() (string, error) {
+	path := c.Postgres.OwnerURLFile
+	if path == "" {
+		return c.PostgresURL()
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read postgres.owner_url_file: %w", err)
+	}
+	address := strings.TrimSpace(string(text))
+	if !isPostgresURL(address) {
+		return "", fmt.Errorf("read %s: it must contain one line that begins with postgres://", path)
+	}
+	return address, mustBePrivateFor(path, address)
 }
 
 // AlertSecret reads the secret that signs alerts; "" if there is none.

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -12,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/metacircular/mcp/internal/loopback"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -47,8 +51,21 @@ func (c *Config) Validate() error {
 	}
 	v.edge(c.Edge)
 	v.alerts(c.Alerts)
+	v.check(time.Duration(c.Audit.Keep) >= 24*time.Hour, "audit.keep", `must be at least "24h", not %s`, time.Duration(c.Audit.Keep))
+	v.private("image_registry.auth_file", c.ImageRegistry.AuthFile)
 	v.postgres(c.Postgres)
 	return errors.Join(v.problems...)
+}
+
+// private refuses a file with credentials that other users of this machine can read. One
+// that is missing is an error of whoever needs it.
+func (v *validation) private(key, path string) {
+	if path == "" {
+		return
+	}
+	if err := mustBePrivate(path); !errors.Is(err, fs.ErrNotExist) {
+		v.check(err == nil, key, "%v", err)
+	}
 }
 
 // listens reports whether an address is valid, or means that there is none.
@@ -128,6 +145,10 @@ func isLoopback(address string) bool {
 func (v *validation) alerts(a Alerts) {
 	v.check(a.Webhook == "" || isWebURL(a.Webhook), "alerts.webhook", "must be a URL that begins with https:// or http://")
 	v.check(a.SecretFile == "" || a.Webhook != "", "alerts.secret_file", "needs alerts.webhook, which is not set")
+	if address, err := url.Parse(a.Webhook); err == nil && address.Scheme == "http" && !a.Insecure {
+		err := loopback.Check(context.Background(), address.Hostname())
+		v.check(err == nil, "alerts.webhook", "is not encrypted: %v; give one that begins with https://, or where the network itself is encrypted, set [alerts] insecure = true", err)
+	}
 	v.check(len(a.Command) == 0 || filepath.IsAbs(a.Command[0]), "alerts.command",
 		"must begin with the absolute path of a program, not %q", strings.Join(a.Command[:min(1, len(a.Command))], ""))
 }

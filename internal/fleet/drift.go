@@ -49,6 +49,10 @@ const (
 	EventJobRecovered DriftKind = "job-recovered"
 	// EventStepFailed: a step of a deployment has failed, which was put back.
 	EventStepFailed DriftKind = "step-failed"
+	// EventUnaudited: an action is not in the audit, and is to be added; EventAudited: it
+	// was.
+	EventUnaudited DriftKind = "unaudited"
+	EventAudited   DriftKind = "audited"
 	// EventKeyChanged: a node announces another key for secrets than before.
 	EventKeyChanged DriftKind = "key-changed"
 )

@@ -36,9 +36,12 @@ func (e Event) Message() string {
 
 // Line describes the whole event in one line.
 func (e Event) Line() string {
-	about := "node " + e.Node + ": "
-	if e.Edge != "" {
+	about := ""
+	switch {
+	case e.Edge != "":
 		about = "edge " + e.Edge + ": "
+	case e.Node != "":
+		about = "node " + e.Node + ": "
 	}
 	if subject := e.Subject(); subject != "-" {
 		about += subject + ": "

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/metacircular/mcp/internal/loopback"
 )
 
 // hosts is the set of image registries that speak plain http or have a
@@ -27,12 +29,23 @@ func newHosts(names []string) hosts {
 // identity. A name without a port covers every port. This host itself, as in
 // docker, is always insecure.
 func (h hosts) insecure(registry string) bool {
+	host := hostOf(registry)
+	return h.listed(registry) || host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+// listed reports whether an operator has listed a registry as insecure.
+func (h hosts) listed(registry string) bool {
+	return h[strings.ToLower(registry)] || h[hostOf(registry)]
+}
+
+// hostOf is the host of "host" or "host:port", in lower case.
+func hostOf(registry string) string {
 	registry = strings.ToLower(registry)
 	host, _, err := net.SplitHostPort(registry)
 	if err != nil {
-		host = strings.Trim(registry, "[]")
+		return strings.Trim(registry, "[]")
 	}
-	return h[registry] || h[host] || host == "localhost" || net.ParseIP(host).IsLoopback()
+	return host
 }
 
 // parse parses a reference as docker and podman do: the default registry is
@@ -62,8 +75,9 @@ var errPlainHTTP = errors.New("plain http is allowed only for hosts that are lis
 
 // roundTripper verifies certificates except those of insecure hosts.
 type roundTripper struct {
-	hosts               hosts
-	verifying, trusting http.RoundTripper
+	hosts hosts
+	// here is that of a registry on this machine, whatever its name leads to.
+	verifying, trusting, here http.RoundTripper
 }
 
 func newTransport(h hosts) http.RoundTripper {
@@ -78,15 +92,19 @@ func newTransport(h hosts) http.RoundTripper {
 	}
 	trusting := verifying.Clone()
 	trusting.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-	return &roundTripper{hosts: h, verifying: verifying, trusting: trusting}
+	here := trusting.Clone()
+	here.Proxy, here.DialContext = nil, loopback.Dialer(5*time.Second).DialContext
+	return &roundTripper{hosts: h, verifying: verifying, trusting: trusting, here: here}
 }
 
 // RoundTrip refuses plain http except for insecure hosts: go-containerregistry
 // would use it for every private address.
 func (t *roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	switch {
-	case t.hosts.insecure(request.URL.Host):
+	case t.hosts.listed(request.URL.Host):
 		return t.trusting.RoundTrip(request)
+	case t.hosts.insecure(request.URL.Host):
+		return t.here.RoundTrip(request)
 	case request.URL.Scheme == "http":
 		return nil, errPlainHTTP
 	}

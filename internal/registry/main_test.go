@@ -214,3 +214,13 @@ func finish(t testing.TB, store *registry.Store, service string, deployment int,
 		Service: service, Deployment: deployment, Outcome: outcome, Undone: undone, Dirty: len(undone) > 0,
 	}))
 }
+
+// try runs statements directly in Postgres, and returns the error.
+func try(t testing.TB, address, statements string) error {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	_, err = conn.Exec(t.Context(), statements)
+	return err
+}

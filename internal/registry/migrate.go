@@ -52,9 +52,9 @@ const migrateTime = 15 * time.Minute
 // Migrate brings the tables to SchemaVersion, and returns the versions before and
 // after. An advisory lock makes it safe to run several times at once. Tables of a
 // newer mcp are a Conflict, and are not changed.
-func Migrate(ctx context.Context, url string) (from, to int, err error) {
+func Migrate(ctx context.Context, url string, with ...Option) (from, to int, err error) {
 	const doing = "migrate the registry"
-	config, err := parse(url)
+	config, err := parse(url, with...)
 	if err != nil {
 		return 0, 0, err
 	}

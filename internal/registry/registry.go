@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/keyring"
 )
 
@@ -39,12 +38,14 @@ type Store struct {
 
 // Open returns the registry at a Postgres URL. It does not connect: Postgres
 // may start later, or restart. It encrypts nothing.
-func Open(ctx context.Context, url string) (*Store, error) { return OpenSealed(ctx, url, nil) }
+func Open(ctx context.Context, url string, with ...Option) (*Store, error) {
+	return OpenSealed(ctx, url, nil, with...)
+}
 
 // OpenSealed is Open of a registry that encrypts definitions, outputs and failures with
 // the current one of the keys. Nil keys encrypt nothing.
-func OpenSealed(ctx context.Context, url string, keys *keyring.Keys) (*Store, error) {
-	config, err := parse(url)
+func OpenSealed(ctx context.Context, url string, keys *keyring.Keys, with ...Option) (*Store, error) {
+	config, err := parse(url, with...)
 	if err != nil {
 		return nil, err
 	}
@@ -53,24 +54,6 @@ func OpenSealed(ctx context.Context, url string, keys *keyring.Keys) (*Store, er
 		return nil, translate(ctx, err, true, "open the registry")
 	}
 	return &Store{pool: pool, longest: transactionTime, keys: keys}, nil
-}
-
-// parse reads a Postgres URL, which may hold options of the pool. The error
-// quotes neither the URL nor pgx's error, because the URL holds a password.
-func parse(url string) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "the Postgres URL is not valid").
-			WithHint("write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE")
-	}
-	config.ConnConfig.ConnectTimeout = connectTimeout
-	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		ctx, cancel := context.WithTimeout(ctx, connectTimeout) // the pool's own has no deadline
-		defer cancel()
-		_, err := conn.Exec(ctx, setUp)
-		return err
-	}
-	return config, nil
 }
 
 // Close closes the registry's connections, after those in use are released.

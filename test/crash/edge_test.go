@@ -56,6 +56,7 @@ func (r *rig) startEdge(ctx context.Context, on *host) error {
 	}
 	if err := os.WriteFile(r.config(theEdge), fmt.Appendf(nil, `[temporal]
 address = %q
+insecure = true
 [edge]
 name = %q
 data = %q

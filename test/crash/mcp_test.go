@@ -43,7 +43,7 @@ func (r *rig) configure(temporal string) error {
 		theBuilder:       central + fmt.Sprintf("[build]\nsocket = %q\nlogs = %q\n", r.nodes[1].proxy.socket, r.path("builds")),
 	}
 	for _, m := range r.nodes {
-		files[workerOf(m.name)] = fmt.Sprintf("[temporal]\naddress = %q\n%s[node]\nsocket = %q\npublish = %q\ndata = %q\n",
+		files[workerOf(m.name)] = fmt.Sprintf("[temporal]\naddress = %q\ninsecure = true\n%s[node]\nsocket = %q\npublish = %q\ndata = %q\n",
 			r.bridge.Listen, images, m.proxy.socket, m.address, r.path("data-"+m.name))
 	}
 	for name, text := range files {

@@ -224,6 +224,7 @@ func (p *pair) start(name string) *front {
 	require.NoError(p.t, err)
 	require.NoError(p.t, os.WriteFile(p.r.config(name), fmt.Appendf(nil, `[temporal]
 address = %q
+insecure = true
 [edge]
 name = %q
 data = %q

@@ -2,22 +2,31 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 
+	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/test/edges"
+	"github.com/metacircular/mcp/workflows"
 )
 
 var update = flag.Bool("update", false, "update the output that scripts expect")
@@ -32,6 +41,7 @@ func TestScripts(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, filepath.Join(bin, "mcp")))
+	t.Cleanup(func() { requireAudited(t, &changes) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -117,6 +127,58 @@ func scriptMCP(ts *testscript.TestScript, neg bool, args []string) {
 	_, _ = ts.Stderr().Write([]byte(settled(ts, stderr.String())))
 	if neg == (code == 0) {
 		ts.Fatalf("mcp exited %d\n%s%s", code, &stdout, &stderr)
+	}
+	if code == 0 && ts.Getenv("TEMPORAL_ADDRESS") == "" {
+		changes.Store(verbTyped(args), true)
+	}
+}
+
+// changes are the verbs that scripts have at work.
+var changes sync.Map
+
+// verbTyped is the verb of a command line; "" for one that only shows what it would do.
+func verbTyped(args []string) string {
+	if slices.Contains(args, "--dry-run") || slices.Contains(args, "--help") {
+		return ""
+	}
+	cmd, _, err := (&cli.App{Stdout: io.Discard, Stderr: io.Discard, Getenv: os.Getenv}).Root().Find(args)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(cmd.CommandPath(), "mcp ")
+}
+
+// requireAudited requires that each verb at work that changes something is in the audit,
+// with this user's name and an outcome.
+func requireAudited(t *testing.T, changes *sync.Map) {
+	t.Helper()
+	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal, Logger: sdklog.NewStructuredLogger(quiet)})
+	require.NoError(t, err)
+	defer c.Close()
+	ctx := context.WithoutCancel(t.Context()) // a test's ends before its clean-up
+	who, err := user.Current()
+	require.NoError(t, err)
+	audited := map[string]bool{}
+	for before := int64(0); ; {
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.AuditName,
+			workflows.AuditInput{AuditQuery: fleet.AuditQuery{Before: before}})
+		require.NoError(t, err)
+		var page []fleet.AuditRecord
+		require.NoError(t, run.Get(ctx, &page))
+		if len(page) == 0 {
+			break
+		}
+		for _, r := range page {
+			if r.Who == who.Username && r.Claimed && r.Outcome != "" {
+				audited[r.Verb] = true
+			}
+		}
+		before = page[0].ID
+	}
+	for verb, recorded := range cli.Audits() {
+		if _, ran := changes.Load(verb); ran {
+			require.True(t, audited[recorded], "mcp %s is not in the audit", verb)
+		}
 	}
 }
 

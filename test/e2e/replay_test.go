@@ -18,7 +18,6 @@ import (
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/metacircular/mcp/activities"
@@ -125,7 +124,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	for _, read := range [][]string{
 		{"status"}, {"ps"}, {"history", name}, {"service", "list"}, {"logs", name}, {"doctor"}, {"exec", name, "--", "/app", "-h"},
 		{"events"}, {"node", "list"}, {"node", "show", w.node}, {"node", "drain", w.node}, {"node", "activate", w.node},
-		{"adopt", name, "--dry-run"},
+		{"adopt", name, "--dry-run"}, {"audit"},
 	} {
 		w.mcp(read...) // whatever the answer is, the workflow has one
 	}
@@ -135,6 +134,8 @@ func TestEveryTypeReplays(t *testing.T) {
 	definition := servicedef.Service{Name: name, Node: w.node, Active: true, Components: []servicedef.Component{{Name: "app", Node: w.node, Image: first.Components[0].Image}}}
 	w.starts(workflows.MendName, workflows.MendInput{Definition: definition, Deployment: w.newest(name), Nodes: []string{w.node}})
 	w.starts(workflows.ServicesName)
+	entry := fleet.AuditEntry{Key: "replay", Actor: fleet.Unknown(), Action: fleet.Action{Verb: "deploy", Service: name}}
+	w.starts(workflows.RecordAuditName, workflows.RecordAuditInput{Entries: []fleet.AuditEntry{entry}})
 	w.worker("--builder", w.builder, "--listen", "off")
 	w.starts(workflows.BuildLogName, workflows.BuildLogInput{Builder: w.builder, BuildLogInput: activities.BuildLogInput{Service: name, Bytes: 1 << 10}})
 	w.edgesReplay()
@@ -236,8 +237,8 @@ func (w *world) replaysRun(name, id, run string) {
 		require.NoError(w.t, err)
 		h.Events = append(h.Events, event)
 	}
-	replayer := worker.NewWorkflowReplayer()
-	workers.RegisterWorkflows(replayer)
+	replayer, err := workers.NewReplayer()
+	require.NoError(w.t, err)
 	require.NoError(w.t, replayer.ReplayWorkflowHistory(nil, &h), name)
 	if *record == "" {
 		return

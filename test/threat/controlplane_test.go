@@ -33,6 +33,8 @@ import (
 // answers are the results of the workflows that the command line starts.
 var answers = map[string]reflect.Type{
 	workflows.AdoptionName:    reflect.TypeFor[plan.Adoption](),
+	workflows.AuditName:       reflect.TypeFor[[]fleet.AuditRecord](),
+	workflows.RecordAuditName: reflect.TypeFor[struct{}](),
 	workflows.BuildLogName:    reflect.TypeFor[workflows.BuildLogResult](),
 	workflows.BuildName:       reflect.TypeFor[workflows.BuildResult](),
 	workflows.DeployName:      reflect.TypeFor[workflows.Result](),

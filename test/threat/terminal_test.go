@@ -24,6 +24,7 @@ import (
 // them, and S for a service that no other line has.
 var lines = map[string][]string{
 	"adopt":          {"S", "S --dry-run"},
+	"audit":          {"", "--service E", "--who E --since 1h", "--before E"},
 	"build":          {"S"},
 	"build log":      {"S"},
 	"cancel":         {"held", "S"},

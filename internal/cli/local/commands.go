@@ -5,6 +5,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/dev"
+	"github.com/metacircular/mcp/workers"
 )
 
 // Commands returns the verbs.
@@ -19,7 +20,7 @@ func Results() map[string][]any {
 		"dev":         {dev.Info{}},
 		"dev down":    {ended{}},
 		"dev trust":   {trusted{}},
-		"migrate":     {migrated{}},
+		"migrate":     {workers.Migrated{}},
 		"config show": {shownConfig{}},
 	}
 }

@@ -3,34 +3,32 @@ package local
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workers"
+	"github.com/metacircular/mcp/workflows"
 )
-
-// migrated is mcp migrate --json: the versions of the tables before and after.
-type migrated struct {
-	From int `json:"from"`
-	To   int `json:"to"`
-	// Encrypted is how many rows were encrypted anew, with the key of that id; decrypted
-	// where it is "".
-	Encrypted int    `json:"encrypted"`
-	Key       string `json:"key"`
-	// Forgotten are the ids of the keys that no process needs any more.
-	Forgotten []string `json:"forgotten"`
-}
 
 func newMigrate(s *session.Session) *cobra.Command {
 	var decrypt bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Migrate mcp's tables in Postgres to the version that this mcp needs",
-		Long: `Migrate brings mcp's tables in Postgres to the version that this mcp needs. A
-control worker does the same when it starts; several may run at once.
+		Long: `Migrate brings mcp's tables in Postgres to the version that this mcp needs, and
+removes from the audit what is older than [audit] keep. Several may run at once.
+
+With [postgres] owner_url_file it connects as the role of that URL, which owns the
+tables, and grants the role of the workers' URL no more than they need: they cannot
+change the audit, nor define anything, and wait for tables that are too old. Without
+it the workers connect as the owner, and migrate the tables when they start.
 
 Where [temporal] encryption_key_file is set it also encrypts what the tables have
 of definitions, failures and outputs that is plain, or encrypted with another key
@@ -50,7 +48,7 @@ func runMigrate(ctx context.Context, s *session.Session, decrypt bool) error {
 	if err != nil {
 		return err
 	}
-	url, err := cfg.PostgresURL()
+	m, err := migrationOf(s, cfg)
 	if err != nil {
 		return exit.Usage(err)
 	}
@@ -58,32 +56,74 @@ func runMigrate(ctx context.Context, s *session.Session, decrypt bool) error {
 	if err != nil {
 		return exit.Usage(err)
 	}
-	from, to, err := workers.Migrate(ctx, url)
-	var resealed workers.Resealed
-	if err == nil {
-		resealed, err = workers.Reseal(ctx, url, encryption.Keys(), decrypt)
-	}
+	m.Keys, m.Decrypt = encryption.Keys(), decrypt
+	did, err := workers.Migrate(ctx, m)
 	switch {
 	case fault.Is(err, fault.Unavailable):
 		return exit.Unreachable(fault.Of(err))
 	case err != nil:
 		return err
 	case s.JSON:
-		s.PrintJSON(migrated{From: from, To: to, Encrypted: resealed.Rows, Key: resealed.Key, Forgotten: append([]string{}, resealed.Forgotten...)})
+		s.PrintJSON(did)
 		return nil
-	case from == to:
-		_, _ = fmt.Fprintf(s.Stdout, "the registry is at version %d already\n", to)
-	default:
-		_, _ = fmt.Fprintf(s.Stdout, "the registry: version %d → %d\n", from, to)
+	}
+	if did.From == did.To {
+		_, _ = fmt.Fprintf(s.Stdout, "the registry is at version %d already\n", did.To)
+	} else {
+		_, _ = fmt.Fprintf(s.Stdout, "the registry: version %d → %d\n", did.From, did.To)
+	}
+	if did.Granted != "" {
+		_, _ = fmt.Fprintf(s.Stdout, "role %s has what workers need\n", did.Granted)
 	}
 	switch {
-	case resealed.Rows > 0 && decrypt:
-		_, _ = fmt.Fprintf(s.Stdout, "%d rows decrypted\n", resealed.Rows)
-	case resealed.Rows > 0:
-		_, _ = fmt.Fprintf(s.Stdout, "%d rows encrypted with key %s\n", resealed.Rows, resealed.Key)
+	case did.Encrypted > 0 && decrypt:
+		_, _ = fmt.Fprintf(s.Stdout, "%s decrypted\n", ui.Counted(did.Encrypted, "row"))
+	case did.Encrypted > 0:
+		_, _ = fmt.Fprintf(s.Stdout, "%s encrypted with key %s\n", ui.Counted(did.Encrypted, "row"), did.Key)
 	}
-	for _, id := range resealed.Forgotten {
+	for _, id := range did.Forgotten {
 		_, _ = fmt.Fprintf(s.Stdout, "key %s is forgotten\n", id)
 	}
+	if did.Expired > 0 {
+		_, _ = fmt.Fprintf(s.Stdout, "the audit: %s expired\n", ui.Counted(did.Expired, "action"))
+	}
 	return nil
+}
+
+// migrationOf is the migration that a configuration asks for.
+func migrationOf(s *session.Session, cfg *config.Config) (m workers.Migration, err error) {
+	m = workers.Migration{
+		Insecure: cfg.Postgres.Insecure, KeepAudit: time.Duration(cfg.Audit.Keep),
+		Audited: func(did workers.Migrated) []fleet.AuditEntry { return audited(s, did) },
+	}
+	if m.PostgresURL, err = ownerURL(cfg); err != nil || cfg.Postgres.OwnerURLFile == "" {
+		return m, err
+	}
+	workersURL, err := registryURL(cfg)
+	if err != nil {
+		return m, fmt.Errorf("find the role of the workers: %w", err)
+	}
+	m.Role, err = workers.WorkersRole(workersURL, m.PostgresURL)
+	return m, err
+}
+
+// audited is what the audit has of a migration.
+func audited(s *session.Session, did workers.Migrated) []fleet.AuditEntry {
+	detail := fmt.Sprintf("from version %d to %d", did.From, did.To)
+	if did.Expired > 0 {
+		detail += fmt.Sprintf(", %s of the audit expired", ui.Counted(did.Expired, "action"))
+	}
+	if did.Encrypted > 0 {
+		detail += fmt.Sprintf(", %s encrypted with key %q", ui.Counted(did.Encrypted, "row"), did.Key)
+	}
+	begun := fleet.AuditEntry{
+		Key: "migrate/" + session.Nonce(), At: time.Now(), Actor: s.Actor(),
+		Action: fleet.Action{Verb: "migrate", Detail: detail},
+	}
+	ended := begun
+	ended.Outcome = string(workflows.Succeeded)
+	if did.From == did.To && did.Expired == 0 && did.Encrypted == 0 {
+		ended.Outcome = string(workflows.Unchanged)
+	}
+	return []fleet.AuditEntry{begun, ended}
 }

@@ -163,7 +163,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 	var roles workers.Options
 	insecure := cfg.ImageRegistry.Insecure
 	if o.control {
-		url, err := cfg.PostgresURL()
+		url, err := registryURL(cfg)
 		if err != nil {
 			return roles, err
 		}
@@ -177,13 +177,13 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			return roles, err
 		}
 		roles.Control = &workers.Control{
-			PostgresURL: url,
-			Keys:        keys,
-			PortRest:    time.Duration(cfg.Ports.Rest),
-			Namespace:   namespace,
+			PostgresURL: url, PostgresInsecure: cfg.Postgres.Insecure,
+			Keys:      keys,
+			PortRest:  time.Duration(cfg.Ports.Rest),
+			Namespace: namespace,
 
 			MonitorInterval: time.Duration(cfg.Monitor.Interval),
-			Alerts:          workers.Alerts{Webhook: cfg.Alerts.Webhook, Secret: secret, Command: cfg.Alerts.Command},
+			Alerts:          workers.Alerts{Webhook: cfg.Alerts.Webhook, Secret: secret, Insecure: cfg.Alerts.Insecure, Command: cfg.Alerts.Command},
 		}
 		roles.Control.Images.Insecure = insecure
 		roles.Control.Images.AuthFile = cfg.ImageRegistry.AuthFile

@@ -52,11 +52,14 @@ func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Clien
 		return nil, exit.Usage(err)
 	}
 	options.Logger = sdklog.NewStructuredLogger(s.Logger())
+	signing := &signing{actor: s.Actor()}
+	options.Interceptors = append(options.Interceptors, signing)
 	dial, cancel := context.WithTimeout(ctx, ConnectTimeout)
 	defer cancel()
 	c, err := client.DialContext(dial, options)
 	switch {
 	case err == nil:
+		signing.client = c
 		return c, nil
 	case ctx.Err() != nil:
 		return nil, exit.Interrupted

@@ -89,3 +89,15 @@ func escape(r rune) string {
 	}
 	return fmt.Sprintf(`\u%04x`, r)
 }
+
+// Cell returns text as a cell of a table: visible, without tabs and ends of lines, which
+// would begin another cell or row, and of a hundred characters at most.
+func Cell(text string) string {
+	text = strings.NewReplacer("\n", `\n`, "\t", `\t`, "\v", `\v`, "\f", `\f`).Replace(text)
+	text = Visible(text)
+	const most = 100
+	if utf8.RuneCountInString(text) > most {
+		text = string([]rune(text)[:most-1]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,15 @@
+package cli
+
+// Audits returns the verbs that change something, each with the verb that mcp audit has
+// of it.
+func Audits() map[string]string {
+	audits := map[string]string{}
+	for _, verb := range []string{
+		"adopt", "build", "cancel", "deploy", "edge admit", "edge remove", "exec", "job cancel", "job pause", "job resume",
+		"maintenance", "migrate", "node activate", "node drain", "node remove", "purge", "restart", "rollback", "run",
+		"start", "stop", "sync", "undeploy",
+	} {
+		audits[verb] = verb
+	}
+	return audits
+}
