@@ -2,9 +2,9 @@ package codec_test
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -200,33 +200,30 @@ func TestFailuresAreEncrypted(t *testing.T) {
 		require.Equal(t, "canary hint", faultOf(opened).Hint)
 	})
 	t.Run("one that is tried again keeps its message within Temporal's limit", func(t *testing.T) {
-		got, opened := send(failed("canary", fault.Error{Kind: fault.Unavailable, Message: "canary", Hint: "canary hint", Log: noise(t, 200)}, false))
+		got, opened := send(failed("canary", fault.Error{Kind: fault.Unavailable, Message: "canary", Hint: "canary hint", Log: noise(200)}, false))
 		require.LessOrEqual(t, proto.Size(got), 4<<10)
 		require.Equal(t, "canary", opened.Message)
 		require.Equal(t, "canary hint", faultOf(opened).Hint)
 		require.Empty(t, faultOf(opened).Log)
 	})
 	t.Run("however long that is", func(t *testing.T) {
-		got, opened := send(failed("canary "+strings.Join(noise(t, 400), ""), fault.Error{Kind: fault.Unavailable, Message: strings.Join(noise(t, 400), "")}, false))
+		got, opened := send(failed("canary "+strings.Join(noise(400), ""), fault.Error{Kind: fault.Unavailable, Message: strings.Join(noise(400), "")}, false))
 		require.LessOrEqual(t, proto.Size(got), 4<<10)
 		require.Contains(t, opened.Message, "canary")
 		require.Equal(t, "Unavailable", opened.GetApplicationFailureInfo().GetType())
 	})
 	t.Run("a final one is whole", func(t *testing.T) {
-		log := noise(t, 200)
+		log := noise(200)
 		_, opened := send(failed("canary", fault.Error{Kind: fault.Unavailable, Log: log}, true))
 		require.Equal(t, log, faultOf(opened).Log)
 	})
 }
 
-// noise is lines that cannot be compressed.
-func noise(t *testing.T, n int) []string {
-	t.Helper()
+// noise is lines that can hardly be compressed.
+func noise(n int) []string {
 	lines := make([]string, n)
 	for i := range lines {
-		k, _, err := keyring.Add(filepath.Join(t.TempDir(), "k"), false)
-		require.NoError(t, err)
-		lines[i] = k.ID + k.ID
+		lines[i] = rand.Text() + rand.Text()
 	}
 	return lines
 }

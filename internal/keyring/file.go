@@ -98,12 +98,12 @@ func private(path string, file *os.File) error {
 }
 
 func parseFile(path string, text []byte) (Ring, error) {
-	invalid := func(line int, format string, args ...any) (Ring, error) {
-		return Ring{}, fault.New(fault.Invalid, "%s:%d: %s", path, line, fmt.Sprintf(format, args...)).
+	invalid := func(line int, format string, args ...any) error {
+		return fault.New(fault.Invalid, "%s:%d: %s", path, line, fmt.Sprintf(format, args...)).
 			WithHint("a line is a comment (#) or a key: ID KEY, as mcp key new writes it")
 	}
 	if len(text) > maxFile {
-		return invalid(1, "a file of encryption keys has at most %d KiB", maxFile>>10)
+		return Ring{}, invalid(1, "a file of encryption keys has at most %d KiB", maxFile>>10)
 	}
 	var r Ring
 	number := 0
@@ -117,22 +117,22 @@ func parseFile(path string, text []byte) (Ring, error) {
 			r.Standby = true
 			continue
 		case len(words) != 2:
-			return invalid(number, "it has %d words", len(words))
+			return Ring{}, invalid(number, "it has %d words", len(words))
 		}
 		k, err := parse(words[0], words[1])
 		if err != nil {
-			return invalid(number, "%v", err)
+			return Ring{}, invalid(number, "%v", err)
 		}
 		for _, other := range r.Keys {
 			if other.ID == k.ID {
-				return invalid(number, "key %s is in the file already", k.ID)
+				return Ring{}, invalid(number, "key %s is in the file already", k.ID)
 			}
 			if other.equal(k) {
-				return invalid(number, "keys %s and %s are the same", other.ID, k.ID)
+				return Ring{}, invalid(number, "keys %s and %s are the same", other.ID, k.ID)
 			}
 		}
 		if r.Keys = append(r.Keys, k); len(r.Keys) > maxKeys {
-			return invalid(number, "a file has at most %d keys", maxKeys)
+			return Ring{}, invalid(number, "a file has at most %d keys", maxKeys)
 		}
 	}
 	if len(r.Keys) == 0 {
