@@ -89,7 +89,7 @@ lint: $(LINT_TOOLS) ## check format, vet, imports between packages, and that wor
 # machines have processors, and the longest first. `make lint` vets them.
 .PHONY: test
 test: setup $(RUN_TOOLS) $(EDGE_TOOLS) build ## run every test, on real podman, Postgres, Temporal and image registry
-	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 4 ./test/crash ./test/e2e ./test/apps $$(go list ./... | grep -v /bench/temporalserver)
+	@go test -vet=off -timeout 30m $(TESTFLAGS) -p 3 ./test/e2e ./test/crash ./internal/runtime/podman ./test/apps $$(go list ./... | grep -v /bench/temporalserver)
 	@cd edge && go test -vet=off -timeout 30m $(TESTFLAGS) ./...
 
 # How often each application is updated, broken and rolled back in a soak.

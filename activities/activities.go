@@ -68,6 +68,9 @@ type Node struct {
 	// Secrets opens the envelopes of secrets.
 	Secrets secrets.Reader
 
+	// Signatures checks those of images; nil where none are required.
+	Signatures Signatures
+
 	// Hosts keeps the names of components; nil for a node whose containers have none.
 	Hosts HostsFiles
 
@@ -87,6 +90,8 @@ type Builder struct {
 	// Logs is the directory that keeps whole build logs.
 	Logs     string
 	Insecure func(image string) bool
+	// Signer signs what was pushed; nil to sign nothing.
+	Signer Signer
 	// Sources reads the sources of builds.
 	Sources Sources
 	// Output returns where the output of an image's build is shown while it runs; nil for

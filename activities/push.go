@@ -13,7 +13,8 @@ type PushInput struct {
 	Platforms []string `json:"platforms,omitempty"`
 }
 
-// Push copies the image to its image registry.
+// Push copies the image to its image registry and, if the builder has a key, signs it
+// there.
 func (a *Builder) Push(ctx context.Context, in PushInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		r.set("push", in.Image)
@@ -23,9 +24,19 @@ func (a *Builder) Push(ctx context.Context, in PushInput) error {
 			Progress:  func(line string) { r.set("push", line) },
 			Platforms: in.Platforms,
 		}
-		return struct{}{}, transfer(ctx, "push", in.Image, "the host of builder "+a.Name, func(ctx context.Context) error {
+		// The image registry is not asked for the digest: whoever can write there could
+		// have another image signed.
+		var digest string
+		if a.Signer != nil {
+			push.Sent = func(sent string) { digest = sent }
+		}
+		err := transfer(ctx, "push", in.Image, "the host of builder "+a.Name, func(ctx context.Context) error {
 			return a.Runtime.Push(ctx, push)
 		})
+		if err == nil && a.Signer != nil {
+			err = a.sign(ctx, r, in.Image, digest)
+		}
+		return struct{}{}, err
 	})
 	return err
 }

@@ -92,7 +92,10 @@ func (a *Node) fetch(ctx context.Context, r *reporter, c ComponentSpec) error {
 	}
 	defer done()
 	present, err := a.Runtime.ImageExists(ctx, c.Image)
-	if present || err != nil {
+	if err != nil {
+		return err
+	}
+	if err := a.checkSignature(ctx, r, c, present); err != nil || present {
 		return err
 	}
 	r.set("pull", c.Definition.Image)

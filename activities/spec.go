@@ -35,6 +35,8 @@ type ComponentSpec struct {
 	// Spec is the value of the mcp.spec label.
 	Spec   string      `json:"spec"`
 	Routes []RouteSpec `json:"routes,omitempty"`
+	// Reconciled is set where the container replaces one of the release that is gone.
+	Reconciled bool `json:"reconciled,omitempty"`
 	// Envelopes are those of the versions of secrets that the definition names, for a step
 	// that creates the container.
 	Envelopes []secrets.Envelope `json:"envelopes,omitempty"`

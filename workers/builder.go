@@ -22,6 +22,8 @@ type Builder struct {
 	Insecure []string
 	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
+	// Signing signs what was pushed; the zero value signs nothing.
+	Signing Signing
 	// ServesLogs makes the builder answer what others ask of its build logs.
 	ServesLogs bool
 	// Output returns where the output of an image's build is shown while it runs; nil for
@@ -33,6 +35,10 @@ type Builder struct {
 const parallelBuilds = 4
 
 func (r *Builder) start(w *Workers, c client.Client) error {
+	signer, err := r.Signing.signer(imageregistry.Options{Insecure: r.Insecure, AuthFile: r.AuthFile, Place: "host of builder " + r.Name})
+	if err != nil {
+		return err
+	}
 	served := &activities.Builder{
 		Name:      r.Name,
 		Runtime:   w.podman("builder "+r.Name, r.Socket).LoginsFrom(r.AuthFile),
@@ -40,6 +46,7 @@ func (r *Builder) start(w *Workers, c client.Client) error {
 		Logs:      r.Logs,
 		Insecure:  imageregistry.Insecure(r.Insecure),
 		Sources:   sources.Git{},
+		Signer:    signer,
 		Output:    r.Output,
 	}
 	o := worker.Options{

@@ -41,6 +41,9 @@ type Node struct {
 	Insecure []string
 	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
+	// Signed maps image registries to the files of the public keys of which one must have
+	// signed their images; see signing.Requirements.
+	Signed map[string][]string
 	// MachineFile contains an identifier of this machine; it is created if it is
 	// missing. "" means the system's file, if it has one.
 	MachineFile string
@@ -58,6 +61,10 @@ type Node struct {
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	machine, err := r.machine(w.log)
+	if err != nil {
+		return err
+	}
+	signatures, err := r.signatures()
 	if err != nil {
 		return err
 	}
@@ -91,6 +98,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
 		Secrets:  reader,
+
+		Signatures: signatures,
 	}
 	if r.Data != "" {
 		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}

@@ -36,8 +36,10 @@ type RunJobInput struct {
 var scheduledFor = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
 
 const (
-	// startPatience is how long a run that begins late has at least to be started.
+	// startPatience is how long the node of a run that was asked for has to take it, and
+	// latePatience how long one has at least that begins at the end of its catch_up.
 	startPatience = time.Minute
+	latePatience  = 5 * time.Second
 	// A run that waits for another one looks again after runPause at first, and each
 	// longestRunPause at last.
 	runPause, longestRunPause = time.Second, 30 * time.Second
@@ -156,8 +158,10 @@ func (r *jobRun) attempts(ctx workflow.Context) fleet.RunOutcome {
 			deadline = workflow.Now(ctx).Add(time.Duration(r.begun.Job.CatchUp))
 		}
 		latest := workflow.Now(ctx).Add(startPatience)
-		if latest.Before(deadline) && !r.asked() {
-			latest = deadline
+		if !r.asked() {
+			if latest = workflow.Now(ctx).Add(latePatience); latest.Before(deadline) {
+				latest = deadline
+			}
 		}
 		var started bool
 		outcome, started = r.attempt(ctx, latest.Sub(workflow.Now(ctx)))

@@ -192,6 +192,17 @@ func TestARunThatCannotBegin(t *testing.T) {
 		require.Equal(t, fault.Unavailable, workflows.FaultOf(err).Kind)
 		require.NotContains(t, h.calls, "StartTask 2")
 	})
+	t.Run("and not for longer", func(t *testing.T) {
+		h := newRunHarness(t)
+		h.job.CatchUp = servicedef.Duration(10 * time.Second)
+		h.start = func(string) error { return temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil) }
+		require.Error(t, h.run(workflows.RunJobInput{}))
+		require.Equal(t, "node rift did not take it within 10s", h.ended.Detail)
+		h = newRunHarness(t)
+		h.start = func(string) error { return temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil) }
+		require.Error(t, h.run(workflows.RunJobInput{Who: "ann"}))
+		require.Equal(t, "node rift did not take it within 1m0s", h.ended.Detail, "somebody waits")
+	})
 	t.Run("one that was due too long ago", func(t *testing.T) {
 		h := newRunHarness(t)
 		require.Error(t, h.run(workflows.RunJobInput{Due: h.env.Now().Add(-2 * time.Hour)}))

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -45,9 +46,13 @@ func (c *component) program(key, to string) {
 	words := texts(n)
 	if n.Kind == source.Scalar {
 		var err error
-		if words, err = shellwords.Parse(n.Text); err != nil {
+		parser := shellwords.NewParser()
+		if words, err = parser.Parse(n.Text); err != nil {
 			c.note(n, key, "is not taken over: %q is no command: %v", n.Text, err)
 			return
+		}
+		if parser.Position >= 0 { // of a character that ends a command of a shell
+			c.im.note(n, c.key+"."+key, "is taken over as %q: what follows in it is for a shell, which neither Compose nor podman starts; write [\"/bin/sh\", \"-c\", …]", words)
 		}
 	}
 	if len(words) > 0 {
@@ -89,6 +94,13 @@ func (c *component) environment() {
 			path = item.Get("path")
 			item.Get("format").Take()
 			item.Get("required").Take()
+		}
+		if given := item.Get("required"); !given.Empty() && !truth(given) && !path.Empty() {
+			if _, err := os.Stat(c.im.project.Path(path, text(path))); err != nil {
+				c.note(item, at, "is not taken over: the file is not required, and is not there")
+				continue
+			}
+			c.note(given, at+".required", "is not taken over: the file must be there whenever the service is deployed")
 		}
 		if path.Empty() {
 			c.note(item, at, "is not taken over: it names no file")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/internal/compose/source"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // port is a published port in either notation. host is "" where the engine chooses it.
@@ -110,11 +111,14 @@ func (c *component) networks() {
 	}
 	networks := c.node.Get("networks")
 	var external []string
+	aliases := map[string]any{} // of external networks
 	for _, name := range keysOf(networks) {
 		n := networks.Get(name)
 		declared := c.im.project.Root.Get("networks").Get(name)
 		known := c.im.objectName(declared, name)
-		if outside := declared.Get("external"); truth(outside) || outside != nil && outside.Kind == source.Map {
+		outside := declared.Get("external")
+		isExternal := truth(outside) || outside != nil && outside.Kind == source.Map
+		if isExternal {
 			external = append(external, known)
 		} else if isolating := declared.Get("internal"); truth(isolating) {
 			c.im.note(isolating.Take(), "networks."+name+".internal", "is not taken over: components reach the outside")
@@ -124,7 +128,14 @@ func (c *component) networks() {
 				alias.Take()
 				continue
 			}
-			c.add("aliases", alias.Text, alias, fmt.Sprintf("networks.%s.aliases[%d]", name, i))
+			if isExternal {
+				entry, _ := aliases[known].(map[string]any)
+				names, _ := entry["aliases"].([]string)
+				aliases[known] = map[string]any{"aliases": append(names, alias.Take().Text)}
+				continue
+			}
+			c.note(alias, fmt.Sprintf("networks.%s.aliases[%d]", name, i), "is not taken over: the others find it as %s and %s",
+				c.name, servicedef.ContainerNameFor(c.im.name, c.name))
 		}
 		n.Get("priority").Take()
 		if n.Empty() || len(n.Keys) == 0 {
@@ -138,6 +149,13 @@ func (c *component) networks() {
 		}
 	}
 	switch {
+	case len(aliases) > 0:
+		for _, name := range external {
+			if aliases[name] == nil {
+				aliases[name] = map[string]any{}
+			}
+		}
+		c.set("networks", aliases, networks, "networks")
 	case len(external) == 1:
 		c.set("network", external[0], networks, "networks")
 	case len(external) > 1:

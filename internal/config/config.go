@@ -51,6 +51,10 @@ type Build struct {
 	Socket string `toml:"socket"`
 	// Logs is the directory of complete build logs.
 	Logs string `toml:"logs"`
+	// SigningKeyFile is a private key of cosign that signs what the builder has pushed;
+	// "" signs nothing. SigningPassphrase reads its passphrase.
+	SigningKeyFile        string `toml:"signing_key_file"`
+	SigningPassphraseFile string `toml:"signing_passphrase_file"`
 }
 
 // ImageRegistry configures access to image registries.
@@ -61,6 +65,9 @@ type ImageRegistry struct {
 	// AuthFile holds credentials, in docker's or podman's format; "" means the
 	// default files of those two.
 	AuthFile string `toml:"auth_file"`
+	// RequireSignature maps image registries, or parts of them, to the files of the
+	// public keys of which one must have signed each image that a node runs.
+	RequireSignature map[string][]string `toml:"require_signature"`
 }
 
 // Ports bounds the host ports that are allocated to routes.

@@ -11,7 +11,8 @@ import (
 
 // readEnvironment lets each key's variable override the file: MCP_ and the key
 // in upper case, as in MCP_BUILD_WORKSPACE; commas separate the elements of a
-// list, and of a map such as 80:8080,443:8443. Those of Temporal's keys that all of its
+// list, and of a map such as 80:8080,443:8443 or
+// registry.example=/etc/mcp/a.pub:/etc/mcp/b.pub. Those of Temporal's keys that all of its
 // tools have are instead set by the TEMPORAL_… variables that these read.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
@@ -59,7 +60,12 @@ func set(v reflect.Value, text string) error {
 			return fmt.Errorf("%q is not true or false", text)
 		}
 		v.SetBool(is)
-	case reflect.Map: // of numbers
+	case reflect.Map:
+		if v.Type() == reflect.TypeFor[map[string][]string]() {
+			lists, err := keyFiles(elements(text))
+			v.Set(reflect.ValueOf(lists))
+			return err
+		}
 		pairs := map[string]int{}
 		for _, element := range elements(text) {
 			of, number, _ := strings.Cut(element, ":")

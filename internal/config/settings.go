@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -76,6 +78,12 @@ func shown(k key) string {
 	switch value := k.value.Interface().(type) {
 	case []string:
 		return strings.Join(value, " ")
+	case map[string][]string:
+		var pairs []string
+		for _, of := range slices.Sorted(maps.Keys(value)) {
+			pairs = append(pairs, of+"="+strings.Join(value[of], ":"))
+		}
+		return strings.Join(pairs, " ")
 	case map[string]int:
 		var pairs []string
 		for _, of := range sortedKeys(value) {

@@ -45,6 +45,7 @@ func (c *Config) Validate() error {
 	for _, host := range c.ImageRegistry.Insecure {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must contain host:port as in an image's name, not %q", host)
 	}
+	v.signatures(c)
 	v.check(listens(c.Worker.Listen), "worker.listen", `must be host:port, such as %q, or "off", not %q`, DefaultListen, c.Worker.Listen)
 	for _, signer := range c.Node.Signers {
 		v.check(isSigner(signer), "node.signers", "must contain what mcp secret signer prints, ed25519:…, not %.80q", signer)

@@ -18,10 +18,15 @@ type question struct {
 	image, registry string
 	insecure        bool // the registry is listed as insecure
 	loggedIn        bool // credentials were sent
+	place           string
 }
 
 // translate turns an error of go-containerregistry into a fault.
 func (q question) translate(err error) error {
+	var own *fault.Error
+	if errors.As(err, &own) {
+		return own
+	}
 	var answer *transport.Error
 	if errors.As(err, &answer) {
 		return q.translateStatus(answer)
@@ -50,7 +55,7 @@ func (q question) translateStatus(answer *transport.Error) error {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		f := fault.Wrap(fault.Unauthorized, answer, "look up image %s", q.image)
 		if !q.loggedIn {
-			return f.WithHint("podman login %s on the control worker's host, and check the image's name: some image registries answer this for a repository that does not exist", q.registry)
+			return f.WithHint("podman login %s on the %s, and check the image's name: some image registries answer this for a repository that does not exist", q.registry, q.place)
 		}
 		return f.WithHint("check the credentials for %s and the image's name: the image registry refuses the credentials, or they may not read this repository, or it does not exist", q.registry)
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:

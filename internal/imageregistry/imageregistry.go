@@ -1,6 +1,7 @@
 package imageregistry
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -24,6 +25,8 @@ type Options struct {
 	// Timeout bounds one request, log-in included; 8 s if zero, which is less
 	// than an attempt of the activity that calls.
 	Timeout time.Duration
+	// Place is where the client runs, for advice; "control worker's host" if empty.
+	Place string
 }
 
 // Client resolves images. It reuses connections and is safe for concurrent use.
@@ -32,13 +35,14 @@ type Client struct {
 	keychain  authn.Keychain
 	transport http.RoundTripper
 	timeout   time.Duration
+	place     string
 }
 
 const defaultTimeout = 8 * time.Second
 
 // New returns a Client. It does not connect.
 func New(o Options) *Client {
-	c := &Client{hosts: newHosts(o.Insecure), keychain: defaultKeychain, timeout: defaultTimeout}
+	c := &Client{hosts: newHosts(o.Insecure), keychain: defaultKeychain, timeout: defaultTimeout, place: cmp.Or(o.Place, "control worker's host")}
 	if o.AuthFile != "" {
 		c.keychain = authFile{path: o.AuthFile}
 	}
@@ -59,20 +63,34 @@ func (c *Client) Digest(ctx context.Context, image string) (string, error) {
 	if err != nil {
 		return "", fault.Wrap(fault.Invalid, err, "parse image reference %q", image)
 	}
+	var digest string
+	err = c.ask(ctx, image, ref, func(options ...remote.Option) error {
+		found, err := remote.Head(ref, options...)
+		if err == nil {
+			digest = found.Digest.String()
+		}
+		return err
+	})
+	return digest, err
+}
+
+// ask runs one request to the image registry of a reference, log-in included, within the
+// client's time-out, and translates its error.
+func (c *Client) ask(ctx context.Context, image string, ref name.Reference, request func(options ...remote.Option) error) error {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	login, err := c.login(bounded, ref.Context())
 	switch {
 	case ctx.Err() != nil:
-		return "", ctx.Err()
+		return ctx.Err()
 	case err != nil && bounded.Err() != nil:
-		return "", fault.New(fault.Unavailable, "read the credentials for %s: no answer within %s", ref.Context().RegistryStr(), c.timeout).
-			WithHint("a credential helper hangs on the control worker's host: see credHelpers and credsStore in the file of docker login or podman login")
+		return fault.New(fault.Unavailable, "read the credentials for %s: no answer within %s", ref.Context().RegistryStr(), c.timeout).
+			WithHint("a credential helper hangs on the %s: see credHelpers and credsStore in the file of docker login or podman login", c.place)
 	case err != nil:
-		return "", fault.Wrap(fault.Invalid, err, "read the credentials for %s", ref.Context().RegistryStr()).
-			WithHint("repair or remove the file of docker login or podman login on the control worker's host")
+		return fault.Wrap(fault.Invalid, err, "read the credentials for %s", ref.Context().RegistryStr()).
+			WithHint("repair or remove the file of docker login or podman login on the %s", c.place)
 	}
-	found, err := remote.Head(ref,
+	err = request(
 		remote.WithContext(bounded),
 		remote.WithAuth(login),
 		remote.WithTransport(c.transport),
@@ -81,14 +99,14 @@ func (c *Client) Digest(ctx context.Context, image string) (string, error) {
 		remote.WithRetryStatusCodes(),
 	)
 	if ctx.Err() != nil {
-		return "", ctx.Err()
+		return ctx.Err()
 	}
 	if err != nil {
 		registry := ref.Context().RegistryStr()
-		q := question{image: image, registry: registry, insecure: c.hosts.insecure(registry), loggedIn: login != authn.Anonymous}
-		return "", q.translate(err)
+		q := question{image: image, registry: registry, insecure: c.hosts.insecure(registry), loggedIn: login != authn.Anonymous, place: c.place}
+		return q.translate(err)
 	}
-	return found.Digest.String(), nil
+	return nil
 }
 
 // login finds the credentials for a repository. It does not wait for a credential

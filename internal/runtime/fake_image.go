@@ -32,6 +32,9 @@ func (f *Fake) Push(ctx context.Context, spec PushSpec) error {
 	f.Registry.mu.Lock()
 	defer f.Registry.mu.Unlock()
 	f.Registry.images[spec.Image] = image
+	if spec.Sent != nil {
+		spec.Sent(image.digest)
+	}
 	return nil
 }
 

@@ -202,6 +202,9 @@ type PushSpec struct {
 	Progress func(line string)
 	// Platforms are those that the image was built for, if they are several.
 	Platforms []string
+	// Sent is called with the digest of the manifest that was sent, which the image
+	// registry may replace at once; it may be nil.
+	Sent func(digest string)
 }
 
 // PullSpec specifies a pull. Its fields are as in PushSpec.

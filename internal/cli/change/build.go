@@ -48,7 +48,7 @@ names. --progress plain shows its output, and mcp build log shows it later.`,
 			return runBuild(cmd.Context(), s, args[0], o)
 		},
 	}
-	cmd.AddCommand(newBuildLog(s))
+	cmd.AddCommand(newBuildLog(s), newBuildSign(s))
 	sourceFlags(cmd, &o.sourceOptions)
 	cmd.Flags().BoolVar(&o.force, "force", false, "also build and push images that the image registry has")
 	deadlineFlag(cmd, &o.deadline)

@@ -34,7 +34,8 @@ func Results() map[string][]any {
 		"build": {workflows.BuildResult{}, follow.Detached{}},
 		"sync":  {[]synced{}},
 
-		"build log": {buildLog{}},
+		"build log":  {buildLog{}},
+		"build sign": {[]signedImage{}, newSigningKey{}},
 
 		"maintenance": {maintained{}},
 	}

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 
 	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
 )
@@ -45,6 +46,10 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 	if b.worker != nil {
 		return true, nil
 	}
+	passphrase, err := b.Config.SigningPassphrase()
+	if err != nil {
+		return false, fault.Wrap(fault.Invalid, err, "read the key that signs images")
+	}
 	w, err := workers.Start(ctx, b.Client, workers.Options{
 		Builder: &workers.Builder{
 			Name:      b.Config.Build.Builder,
@@ -54,6 +59,7 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 			Insecure:  b.Config.ImageRegistry.Insecure,
 			AuthFile:  b.Config.ImageRegistry.AuthFile,
 			Output:    b.Output,
+			Signing:   workers.Signing{KeyFile: b.Config.Build.SigningKeyFile, Passphrase: passphrase},
 		},
 		Logger:       b.Logger,
 		Version:      b.Version,

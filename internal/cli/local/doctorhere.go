@@ -22,6 +22,7 @@ func checkHere(ctx context.Context, cfg *config.Config, d defined) []finding {
 			return []finding{warn("builder", "set [build] workspace or [build] builder in mcp.toml", "there is none to build the images that the image registry lacks")}
 		})
 	}
+	checks = append(checks, func(ctx context.Context) []finding { return checkSigned(ctx, cfg) })
 	for _, image := range d.images {
 		checks = append(checks, func(ctx context.Context) []finding {
 			err := workers.LookUp(ctx, image, cfg.ImageRegistry.Insecure, cfg.ImageRegistry.AuthFile)

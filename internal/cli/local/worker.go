@@ -192,6 +192,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		roles.Node = &workers.Node{
 			Name: o.node, Socket: cfg.Node.Socket, Publish: cfg.Node.Publish,
 			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
+			Signed:      cfg.ImageRegistry.RequireSignature,
 			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
 			KeyFile: cfg.NodeKey(o.node), Signers: cfg.Node.Signers,
 		}
@@ -207,7 +208,12 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		if err := wantDir(source, cfg.Build.Workspace); err != nil {
 			return roles, err
 		}
+		passphrase, err := cfg.SigningPassphrase()
+		if err != nil {
+			return roles, err
+		}
 		roles.Builder = &workers.Builder{
+			Signing:    workers.Signing{KeyFile: cfg.Build.SigningKeyFile, Passphrase: passphrase},
 			ServesLogs: true,
 			Name:       o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
 			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,

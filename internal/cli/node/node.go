@@ -28,7 +28,7 @@ containers it has.`,
 			Example: "  mcp node status\n  mcp node status rift",
 			RunE:    func(cmd *cobra.Command, names []string) error { return runStatus(cmd.Context(), s, names) },
 		},
-		newShow(s), newDrain(s), newActivate(s), newRemove(s),
+		newShow(s), newDrain(s), newActivate(s), newRemove(s), newSignatures(s),
 	)
 	return cmd
 }
@@ -42,5 +42,7 @@ func Results() map[string][]any {
 		"node drain":    {drained{}},
 		"node activate": {drained{}},
 		"node remove":   {removed{}},
+
+		"node signatures": {[]podmanFile{}},
 	}
 }

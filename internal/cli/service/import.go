@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/compose"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // output is where a verb writes.
@@ -87,6 +90,9 @@ func runImport(s *session.Session, o importOptions) error {
 		return value, value != ""
 	}
 	made, err := compose.Import(o.Options)
+	if lacksNode(err) {
+		err = fault.Wrap(fault.Invalid, err, "import %s", o.Files[0]).WithHint("name the node that the service runs on: --node NAME")
+	}
 	if err != nil {
 		return exit.Usage(err)
 	}
@@ -107,6 +113,14 @@ func runImport(s *session.Session, o importOptions) error {
 	_, _ = fmt.Fprintln(s.Stdout, o.path)
 	s.Say("%s; check it: mcp service check %s", ui.Counted(len(made.Notes), "note"), o.path)
 	return nil
+}
+
+// lacksNode reports whether an import has failed for want of a node.
+func lacksNode(err error) bool {
+	var problems servicedef.Errors
+	return errors.As(err, &problems) && slices.ContainsFunc(problems, func(p servicedef.Problem) bool {
+		return strings.HasSuffix(p.Key, ".node")
+	})
 }
 
 // complete fills in the defaults that the configuration has.

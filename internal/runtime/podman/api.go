@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings"
@@ -26,6 +27,8 @@ type request struct {
 	body   any // an io.Reader is sent unchanged, anything else as JSON
 	// extra is added to the time until podman's response begins.
 	extra time.Duration
+	// docker is set for a call of docker's API, which podman serves too.
+	docker bool
 }
 
 func get(path string, args ...string) request {
@@ -83,6 +86,9 @@ func (e *Engine) send(ctx context.Context, r request) (*bindings.APIResponse, er
 		return nil, err
 	}
 	watch := newWatch(ctx, r.call(), r.bound(), e.longest)
+	if r.docker {
+		connection = dockerConnection(connection)
+	}
 	response, err := connection.DoRequest(watch.ctx, watch.request(body), r.method, r.path, r.query, r.header, r.args...)
 	if err != nil {
 		defer watch.end()
@@ -121,8 +127,11 @@ func (e *Engine) open(ctx context.Context, r request) (io.ReadCloser, error) {
 // response has the status 200.
 type report struct {
 	Stream string // output
+	Status string // output, in docker's API
 	Error  string // of a push and a pull
-	Detail struct {
+	// ManifestDigest is what a push has sent.
+	ManifestDigest string
+	Detail         struct {
 		Message string
 	} `json:"errorDetail"` // of a build
 }
@@ -130,6 +139,12 @@ type report struct {
 // follow sends a request whose response is a stream of reports, and calls each
 // with the output in them.
 func (e *Engine) follow(ctx context.Context, r request, each func(output string)) error {
+	return e.reports(ctx, r, func(r report) { each(r.Stream) })
+}
+
+// reports sends a request whose response is a stream of reports, and calls each with
+// them.
+func (e *Engine) reports(ctx context.Context, r request, each func(report)) error {
 	body, err := e.open(ctx, r)
 	if err != nil {
 		return err
@@ -148,8 +163,31 @@ func (e *Engine) follow(ctx context.Context, r request, each func(output string)
 		case r.Error != "":
 			return errors.New(r.Error)
 		}
-		each(r.Stream)
+		each(r)
 	}
+}
+
+// dockerConnection returns a connection for docker's API, which the bindings do not know.
+func dockerConnection(c *bindings.Connection) *bindings.Connection {
+	docker, httpClient := *c, *c.Client
+	httpClient.Transport = dockerPaths{httpClient.Transport}
+	docker.Client = &httpClient
+	return &docker
+}
+
+// dockerPaths sends requests to docker's paths instead of podman's.
+type dockerPaths struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (d dockerPaths) RoundTrip(r *http.Request) (*http.Response, error) {
+	const podmans, dockers = "/libpod/", "/v1.40/"
+	moved := r.Clone(r.Context())
+	for _, path := range []*string{&moved.URL.Path, &moved.URL.RawPath} {
+		if _, rest, found := strings.Cut(*path, podmans); found {
+			*path = dockers + rest
+		}
+	}
+	return d.RoundTripper.RoundTrip(moved)
 }
 
 // filters returns the query for the items of a list that match every filter.

@@ -116,7 +116,7 @@ func (e *Engine) kindOfMissing(ctx context.Context, image string) fault.Kind {
 	if _, err := imageref.Parse(image); err != nil || !strings.Contains(image, "/") {
 		return fault.Invalid
 	}
-	err := e.copyImage(ctx, post("/images/pull").with(url.Values{"reference": {image}, "policy": {"missing"}}), nil)
+	err := e.copyImage(ctx, post("/images/pull").with(url.Values{"reference": {image}, "policy": {"missing"}}), nil, nil)
 	switch {
 	case err == nil:
 		return fault.Unavailable // it can be pulled now

@@ -2,6 +2,7 @@ package podman
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
@@ -55,8 +56,9 @@ func (e *Engine) platformImages(ctx context.Context, tag string) ([]string, erro
 	return names, err
 }
 
-// pushList pushes the images for several platforms, and a list of them as the tag.
-func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) error {
+// pushList pushes the images for several platforms, and a list of them as the tag. It
+// returns the digest of the list.
+func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) (sent string, err error) {
 	list := "localhost/" + path.Base(string(newBuildMark())) + ":list"
 	images := url.Values{}
 	for _, platform := range spec.Platforms {
@@ -68,11 +70,11 @@ func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) error {
 		_ = e.ask(last, del("/manifests/%s", list), nil) // one that is left is only a list
 	}()
 	if err := e.ask(ctx, post("/manifests/%s", list).with(images), nil); err != nil {
-		return err
+		return "", err
 	}
 	header, err := logins(e.authFile, copyLogins)
 	if err != nil {
-		return err
+		return "", err
 	}
 	r := post("/manifests/%s/registry/%s", list, spec.Image).with(url.Values{
 		"all": {"true"}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)}, "quiet": {"true"},
@@ -80,15 +82,17 @@ func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) error {
 	r.header = header
 	response, err := e.send(ctx, r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	if !response.IsSuccess() {
-		return response.Process(nil)
+		return "", response.Process(nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err == nil && strings.Contains(string(text), `"error"`) {
 		err = errors.New(strings.TrimSpace(string(text)))
 	}
-	return err
+	var pushed struct{ ID string }
+	_ = json.Unmarshal(text, &pushed)
+	return pushed.ID, err
 }

@@ -54,6 +54,10 @@ func (c chain) kind(causes []cause) (fault.Kind, bool) {
 	return fault.Internal, false
 }
 
+// NoSigstore is the message of a podman whose code for signatures its distribution has
+// removed. Under a policy that requires them it refuses every image.
+const NoSigstore = "Debian-local change: sigstore disabled"
+
 // The causes that have a hint, or are asked for by name.
 var (
 	noSecret       = cause{text: "no such secret", kind: fault.Invalid}
@@ -70,6 +74,11 @@ var (
 	storeGone      = cause{text: "getting container from store", kind: fault.Internal, begins: true}
 	processGone    = cause{text: "no such process", kind: fault.Unavailable}
 	stepPrepared   = cause{text: "preparing container for next step", kind: fault.Unavailable}
+	// rejected is podman's own policy, policy.json, which refuses an image.
+	rejected = cause{text: "Source image rejected", kind: fault.Invalid}
+	// withoutSigstore is how Debian's podman 4 refuses every signature: its code for them
+	// is removed.
+	withoutSigstore = cause{text: NoSigstore, kind: fault.Invalid, begins: true}
 	// addingLayer is the part of a pull after the download.
 	addingLayer = cause{text: "adding layer with blob ", kind: fault.Internal, begins: true}
 )
@@ -235,7 +244,10 @@ func (c chain) ofRegistry() (fault.Kind, bool) {
 	if kind, found := c.kind(registryCauses); found {
 		return kind, true
 	}
-	return c.ofStatus()
+	if kind, found := c.ofStatus(); found {
+		return kind, true
+	}
+	return c.kind([]cause{rejected})
 }
 
 // diskIsFull matches an error of the kernel at the end of a chain, and what

@@ -56,6 +56,10 @@ func hintFor(err error) string {
 		return "raise memory: the container needs some MiB before its program starts"
 	case foreign:
 		return platformHint
+	case causes.has(rejected) && causes.has(withoutSigstore):
+		return "this podman is built without the signatures of sigstore, and refuses every image under a policy that requires them: remove the image registry from its policy.json; the node's worker checks signatures itself"
+	case causes.has(rejected):
+		return "podman's own policy on this host, policy.json, refuses the image: sign it, or see what mcp node signatures prints there"
 	case causes.has(plainHTTP):
 		return "the image registry speaks plain http: list it as an insecure image registry"
 	}

@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageref"
@@ -17,21 +20,47 @@ import (
 // Push copies a local image, or a list of images, to its image registry. The digest there may differ
 // from the local one; only the image registry has it.
 func (e *Engine) Push(ctx context.Context, spec runtime.PushSpec) error {
+	var sent string
+	var err error
 	if len(spec.Platforms) > 1 {
-		if err := e.pushList(ctx, spec); err != nil || ctx.Err() != nil {
-			return e.translateRegistry(ctx, err, "push", spec.Image)
-		}
-		return nil
+		sent, err = e.pushList(ctx, spec)
+	} else {
+		sent, err = e.pushOne(ctx, spec)
 	}
-	err := e.copyImage(ctx, post("/images/%s/push", spec.Image).with(url.Values{
-		"destination": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)},
-		"quiet": {strconv.FormatBool(spec.Progress == nil)},
-	}), spec.Progress)
 	// The stream of a cancelled push ends without an error.
 	if err != nil || ctx.Err() != nil {
 		return e.translateRegistry(ctx, err, "push", spec.Image)
 	}
+	if spec.Sent == nil {
+		return nil
+	}
+	if digest.Digest(sent).Validate() != nil {
+		return fault.New(fault.Internal, "push %s: podman does not report the digest that it has sent, but %q", spec.Image, sent)
+	}
+	spec.Sent(sent)
 	return nil
+}
+
+// pushOne pushes an image, and returns the digest that it has sent, if that is asked for.
+func (e *Engine) pushOne(ctx context.Context, spec runtime.PushSpec) (sent string, err error) {
+	query := url.Values{
+		"destination": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)},
+		"quiet": {strconv.FormatBool(spec.Progress == nil && spec.Sent == nil)},
+	}
+	push := post("/images/%s/push", spec.Image).with(query)
+	err = e.copyImage(ctx, push, spec.Progress, func(r report) { sent = cmp.Or(r.ManifestDigest, sent) })
+	if err != nil || ctx.Err() != nil || spec.Sent == nil || sent != "" {
+		return sent, err
+	}
+	// Podman 4 reports the digest in docker's API alone. This push sends the manifest again,
+	// and no layer.
+	push.docker = true
+	err = e.copyImage(ctx, push, nil, func(r report) {
+		if _, rest, found := strings.Cut(r.Status, ": digest: "); found {
+			sent, _, _ = strings.Cut(rest, " ")
+		}
+	})
+	return sent, err
 }
 
 // Pull fetches an image: a tag always, a digest only if it is missing, because
@@ -43,22 +72,28 @@ func (e *Engine) Pull(ctx context.Context, spec runtime.PullSpec) error {
 	}
 	err := e.copyImage(ctx, post("/images/pull").with(url.Values{
 		"reference": {spec.Image}, "tlsVerify": {strconv.FormatBool(!spec.Insecure)}, "policy": {policy},
-	}), spec.Progress)
+	}), spec.Progress, nil)
 	if err != nil || ctx.Err() != nil {
 		return e.translateRegistry(ctx, err, "pull", spec.Image)
 	}
 	return nil
 }
 
-// copyImage makes podman copy an image from or to an image registry.
-func (e *Engine) copyImage(ctx context.Context, r request, progress func(line string)) error {
+// copyImage makes podman copy an image from or to an image registry. Each report is passed
+// to reported, unless that is nil.
+func (e *Engine) copyImage(ctx context.Context, r request, progress func(line string), reported func(report)) error {
 	header, err := logins(e.authFile, copyLogins)
 	if err != nil {
 		return err
 	}
 	r.header = header
 	output := progressWriter(progress)
-	return e.follow(ctx, r, func(text string) { _, _ = io.WriteString(output, text) })
+	return e.reports(ctx, r, func(r report) {
+		_, _ = io.WriteString(output, r.Stream)
+		if reported != nil {
+			reported(r)
+		}
+	})
 }
 
 // ImageExists reports whether an image is in local storage.
