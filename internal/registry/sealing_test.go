@@ -4,6 +4,7 @@ import (
 	"net/url"
 	osexec "os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,10 +104,20 @@ func dump(t *testing.T, address string) string {
 		require.NotEmpty(t, found, "pg_dump is installed with Postgres")
 		program = found[len(found)-1]
 	}
-	parsed, err := url.Parse(address)
+	database, err := url.Parse(address)
 	require.NoError(t, err)
-	text, err := osexec.Command(program, "--dbname", server.URL(), "--schema", parsed.Query().Get("search_path"), "--inserts").Output()
-	require.NoError(t, err)
+	args := []string{"--inserts"}
+	query := database.Query()
+	if schema := query.Get("search_path"); schema != "" {
+		args = append(args, "--schema", schema)
+	}
+	query.Del("search_path")
+	database.RawQuery = query.Encode()
+	dumping := osexec.Command(program, append(args, "--dbname", database.String())...)
+	var said strings.Builder
+	dumping.Stderr = &said
+	text, err := dumping.Output()
+	require.NoError(t, err, said.String())
 	require.Contains(t, string(text), "INSERT INTO")
 	return string(text)
 }
