@@ -164,12 +164,12 @@ func (s *Store) resealSome(ctx context.Context, table resealing, key keyring.Key
 }
 
 // unsealed chooses the definitions to encrypt anew.
-const unsealed = ` definition is not null and case when $2 then definition ? 'sealed'
-	else substr(decode(coalesce(definition->>'sealed', ''), 'base64'), 1, length($1)) <> $1 end`
+const unsealed = ` definition is not null and case when $2::boolean then definition ? 'sealed'
+	else substr(decode(coalesce(definition->>'sealed', ''), 'base64'), 1, length($1::bytea)) <> $1::bytea end`
 
 // outdated chooses the rows with texts to encrypt anew.
 func outdated(texts ...string) string {
-	return ` case when $2 then sealed is not null else coalesce(substr(sealed, 1, length($1)) <> $1, ` + strings.Join(texts, " or ") + `) end`
+	return ` case when $2::boolean then sealed is not null else coalesce(substr(sealed, 1, length($1::bytea)) <> $1::bytea, ` + strings.Join(texts, " or ") + `) end`
 }
 
 var servicesTable = resealing{
