@@ -192,7 +192,7 @@ func TestResealing(t *testing.T) {
 		resealed, err := rotated.Reseal(t.Context(), false)
 		require.NoError(t, err)
 		require.Equal(t, registry.Resealed{Rows: 5, Key: second.ID}, withoutNil(resealed))
-		require.NotContains(t, dump(t, address), first+"'", "nothing names the first key but its record")
+		require.Zero(t, count(t, address, `select count(*) from deployments where position('`+first+`' in encode(decode(definition->>'sealed', 'base64'), 'escape')) > 0`))
 		_, err = keyring.Remove(file, first)
 		require.NoError(t, err)
 		alone := openSealed(t, address, file)
