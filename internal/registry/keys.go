@@ -33,6 +33,11 @@ func (s *Store) KeepKeys(ctx context.Context) error {
 	if !ok || known[current.ID] {
 		return nil
 	}
+	return s.recordKey(ctx, current)
+}
+
+// recordKey records that something may be encrypted with a key.
+func (s *Store) recordKey(ctx context.Context, current keyring.Key) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `insert into encryption_keys (id, proof) values ($1, $2) on conflict do nothing`, current.ID, current.Proof())
 		return err
@@ -88,7 +93,8 @@ func (s *Store) Reseal(ctx context.Context, plain bool) (Resealed, error) {
 		return result, nil // nothing encrypts
 	case ok && !plain:
 		result.Key = key.ID
-		if err := s.KeepKeys(ctx); err != nil {
+		// A key that is recorded and missing matters only where a row has it.
+		if err := s.recordKey(ctx, key); err != nil {
 			return result, err
 		}
 	}
