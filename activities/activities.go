@@ -68,6 +68,12 @@ type Node struct {
 	// Secrets opens the envelopes of secrets.
 	Secrets secrets.Reader
 
+	// Policies has the policy of the host; nil lets everything run.
+	Policies Policies
+	// Admissions remembers what the policy has let run; nil remembers nothing.
+	Admissions Admissions
+	// PortLow and PortHigh bound the ports of routes.
+	PortLow, PortHigh int
 	// Signatures checks those of images; nil where none are required.
 	Signatures Signatures
 
@@ -90,6 +96,8 @@ type Builder struct {
 	// Logs is the directory that keeps whole build logs.
 	Logs     string
 	Insecure func(image string) bool
+	// Policies has the policy of the host; nil lets everything be built.
+	Policies Policies
 	// Signer signs what was pushed; nil to sign nothing.
 	Signer Signer
 	// Sources reads the sources of builds.

@@ -98,13 +98,18 @@ func (a *Builder) spec(in BuildInput) (runtime.BuildSpec, error) {
 	if err != nil {
 		return spec, err
 	}
+	bases, unknown, err := basesOf(place.containerfile, b.Args)
+	if err != nil {
+		return spec, err
+	}
+	if err := a.permit(in, bases, unknown); err != nil {
+		return spec, err
+	}
 	spec.Context, spec.Containerfile, spec.Contexts = place.context, place.containerfile, place.contexts
 	if spec.Secrets, err = a.secrets(in, place.path); err != nil {
 		return spec, err
 	}
-	if spec.Insecure, err = a.basesInsecure(spec.Containerfile, b.Args); err != nil {
-		return spec, err
-	}
+	spec.Insecure = a.basesInsecure(bases)
 	for _, repository := range append(b.CacheFrom, b.CacheTo...) {
 		spec.Insecure = spec.Insecure || a.Insecure(repository)
 	}

@@ -14,26 +14,35 @@ import (
 // maxContainerfile bounds what is read of a Containerfile to find its bases.
 const maxContainerfile = 1 << 20
 
+// basesOf returns the images that a Containerfile begins with or copies from, and those
+// whose names are not known before the build.
+func basesOf(containerfile string, args map[string]string) (images, unknown []string, err error) {
+	file, err := os.Open(containerfile)
+	if err != nil {
+		return nil, nil, fault.Wrap(fault.Invalid, err, "read the Containerfile")
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxContainerfile+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("read the Containerfile: %w", err)
+	case len(text) > maxContainerfile:
+		return nil, nil, fault.New(fault.Invalid, "the Containerfile has more than %d KiB", maxContainerfile>>10)
+	}
+	images, unknown = bases(string(text), args)
+	return images, unknown, nil
+}
+
 // basesInsecure reports whether all images that a Containerfile begins with or copies from
 // are in image registries that speak plain http. One flag of the engine is for all of
 // them, so that one other registry keeps it verifying certificates.
-func (a *Builder) basesInsecure(containerfile string, args map[string]string) (bool, error) {
-	file, err := os.Open(containerfile)
-	if err != nil {
-		return false, fault.Wrap(fault.Invalid, err, "read the Containerfile")
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxContainerfile))
-	if err != nil {
-		return false, fmt.Errorf("read the Containerfile: %w", err)
-	}
-	images := bases(string(text), args)
+func (a *Builder) basesInsecure(images []string) bool {
 	for _, image := range images {
 		if !a.Insecure(image) {
-			return false, nil
+			return false
 		}
 	}
-	return len(images) > 0, nil
+	return len(images) > 0
 }
 
 var (
@@ -44,14 +53,21 @@ var (
 )
 
 // bases returns the images that a Containerfile names in FROM and --from. The variables in
-// them have the values of args, or else of ARG instructions before the first FROM.
-func bases(containerfile string, args map[string]string) (images []string) {
+// them have the values of args, or else of ARG instructions before the first FROM. Unknown
+// are those with other variables.
+func bases(containerfile string, args map[string]string) (images, unknown []string) {
 	values, stages := map[string]string{}, map[string]bool{"scratch": true}
 	add := func(image string) {
+		known, written := true, image
 		image = os.Expand(image, func(name string) string {
-			name, _, _ = strings.Cut(name, ":") // ${NAME:-default} of a variable without a value is not resolved
-			return values[name]
+			value := values[name]
+			known = known && value != "" // ${NAME:-default} is not resolved either
+			return value
 		})
+		if !known {
+			unknown = append(unknown, written)
+			return
+		}
 		_, err := strconv.Atoi(image)
 		if err != nil && image != "" && !stages[strings.ToLower(image)] {
 			images = append(images, image)
@@ -80,5 +96,5 @@ func bases(containerfile string, args map[string]string) (images []string) {
 			}
 		}
 	}
-	return images
+	return images, unknown
 }

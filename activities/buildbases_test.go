@@ -23,9 +23,15 @@ COPY --chown=1 \
 COPY --from=0 /c /c
 FROM scratch
 `
-	require.Equal(t, []string{"registry:5000/base:1", "registry:5000/tools", "registry:5000/run:v2", "registry:5000/files"},
-		bases(text, map[string]string{"TAG": "v2"}))
-	require.Empty(t, bases("FROM scratch\nCOPY app /app\n", nil))
+	images, unknown := bases(text, map[string]string{"TAG": "v2"})
+	require.Equal(t, []string{"registry:5000/base:1", "registry:5000/tools", "registry:5000/run:v2", "registry:5000/files"}, images)
+	require.Empty(t, unknown)
+	images, unknown = bases("FROM scratch\nCOPY app /app\n", nil)
+	require.Empty(t, images)
+	require.Empty(t, unknown)
+	images, unknown = bases("ARG HOST\nFROM ${HOST:-evil.example}/x\nFROM $HOST/y\nFROM ${NONE}\n", map[string]string{"HOST": "plain:5000"})
+	require.Equal(t, []string{"plain:5000/y"}, images)
+	require.Equal(t, []string{"${HOST:-evil.example}/x", "${NONE}"}, unknown, "the policy refuses what it cannot know")
 }
 
 func TestOneRegistryThatHasCertificatesKeepsThemVerified(t *testing.T) {
@@ -38,8 +44,8 @@ func TestOneRegistryThatHasCertificatesKeepsThemVerified(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "Containerfile")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		got, err := b.basesInsecure(file, nil)
+		images, _, err := basesOf(file, nil)
 		require.NoError(t, err)
-		require.Equal(t, want, got, text)
+		require.Equal(t, want, b.basesInsecure(images), text)
 	}
 }

@@ -55,13 +55,21 @@ type NodeDiagnosis struct {
 	Runtime string `json:"runtime,omitempty"`
 	// Engine is why the engine does not answer; nil if it does.
 	Engine *fault.Error `json:"engine,omitempty"`
+	// Policy is why the policy of the node cannot be used; "" if it can.
+	Policy string `json:"policy,omitempty"`
 }
 
 // DiagnoseNode diagnoses a node's worker.
 func (a *Node) DiagnoseNode(ctx context.Context) (NodeDiagnosis, error) {
+	found := NodeDiagnosis{MCP: a.Version}
+	if a.Policies != nil {
+		found.Policy = a.Policies.Policy().Problem
+	}
 	version, err := askEngine(ctx, a, a.Runtime.Version)
 	if err != nil {
-		return NodeDiagnosis{MCP: a.Version, Engine: fault.Of(a.placed(err, ""))}, nil
+		found.Engine = fault.Of(a.placed(err, ""))
+		return found, nil
 	}
-	return NodeDiagnosis{MCP: a.Version, Runtime: version}, nil
+	found.Runtime = version
+	return found, nil
 }

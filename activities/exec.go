@@ -35,6 +35,12 @@ func (a *Node) Exec(ctx context.Context, in ExecInput) (runtime.ExecResult, erro
 }
 
 func (a *Node) exec(ctx context.Context, in ExecInput) (runtime.ExecResult, error) {
+	if a.Policies != nil {
+		p := a.Policies.Policy()
+		if broken := p.JudgeExec(); len(broken) > 0 {
+			return runtime.ExecResult{}, a.forbidden(p.Name(), "commands in "+in.Container, broken)
+		}
+	}
 	limited, cancel := context.WithTimeout(ctx, in.Timeout)
 	defer cancel()
 	result, err := a.Runtime.Exec(limited, in.Container, in.Command)

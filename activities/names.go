@@ -120,12 +120,34 @@ func (a *Node) runNamed(ctx context.Context, engine runtime.Runtime, c Component
 	if err != nil {
 		return "", err
 	}
-	id, err = engine.Run(ctx, spec)
+	id, err = a.runPermitted(ctx, engine, c, spec)
 	created()
 	if err != nil {
 		return "", err
 	}
 	return id, a.lead(ctx, engine, c.Service) // it has an id from now on, and with it a name for itself
+}
+
+// runPermitted runs a container that the policy of the node lets run: as it is right before
+// podman is asked, with what its mounts lead to then.
+func (a *Node) runPermitted(ctx context.Context, engine runtime.Runtime, c ComponentSpec, spec runtime.ContainerSpec) (id string, err error) {
+	pins, err := a.pin(&spec)
+	if err == nil {
+		err = a.permit(ctx, c)
+	}
+	if err == nil {
+		err = a.permitPinned(ctx, c, spec)
+	}
+	if err == nil {
+		err = a.admit(ctx, c)
+	}
+	if err != nil {
+		return "", err
+	}
+	if id, err = engine.Run(ctx, spec); err != nil {
+		return "", err
+	}
+	return id, a.verify(ctx, engine, id, pins)
 }
 
 // mountsHosts reports whether volumes bring an /etc/hosts of their own.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/watch"
 )
@@ -23,6 +24,8 @@ func (a *Control) WatchedNodes(ctx context.Context) ([]fleet.WatchedNode, error)
 type ObserveNodeResult struct {
 	Status     fleet.NodeStatus `json:"status"`
 	Containers fleet.Observed   `json:"containers,omitempty"`
+	// Policy is that of the node; nil if it has none.
+	Policy *policy.Policy `json:"policy,omitempty"`
 }
 
 // ObserveNode reads the status of the node, and every container on it.
@@ -48,7 +51,12 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 	}
 	status.Storage, status.MCP = engine.Storage, a.Version
 	status.Runtime, status.Network, status.Cgroups = engine.Version, engine.Network, engine.Cgroups
-	result := ObserveNodeResult{Containers: make([]fleet.Container, 0, len(containers))}
+	var rules *policy.Policy
+	if a.Policies != nil {
+		read := a.Policies.Policy()
+		rules = &read
+	}
+	result := ObserveNodeResult{Policy: rules, Containers: make([]fleet.Container, 0, len(containers))}
 	for _, c := range containers {
 		status.Containers++
 		if c.State == runtime.Running {

@@ -30,6 +30,9 @@ type RestoreInput struct {
 	Fence string `json:"fence,omitempty"`
 	// Adopted are the service's adopted containers here.
 	Adopted []fleet.Adopted `json:"adopted,omitempty"`
+	// Sealed are those of the components to start that have secrets of the service: what
+	// the engine has lost of these is made again.
+	Sealed []ComponentSpec `json:"sealed,omitempty"`
 	// Serving are components of the release whose containers are in Start. Restore waits
 	// for them, because edges hold requests until it returns.
 	Serving []ComponentSpec `json:"serving,omitempty"`
@@ -56,7 +59,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 			if err := a.lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
 				return struct{}{}, err
 			}
-			err := putBack(ctx, engine, in)
+			err := errors.Join(a.unsealAgain(ctx, engine, in.Sealed), putBack(ctx, engine, in))
 			a.names.forget()
 			if err != nil {
 				return struct{}{}, errors.Join(err, a.lead(ctx, engine, in.Service))

@@ -41,6 +41,9 @@ func (a *Node) FetchImage(ctx context.Context, in RunContainerInput) error {
 	_, err := reporting(ctx, func(ctx context.Context, r *reporter) (struct{}, error) {
 		err := a.Fence.pass(in.Component.Service, in.Component.identity())
 		if err == nil {
+			err = a.permit(ctx, in.Component)
+		}
+		if err == nil {
 			err = a.fetch(ctx, r, in.Component)
 		}
 		if err != nil {
@@ -55,6 +58,9 @@ func (a *Node) runContainer(ctx context.Context, r *reporter, c ComponentSpec) (
 	result := RunContainerResult{Boot: a.Machine.Boot, Address: a.Publish}
 	if err := a.Fence.pass(c.Service, c.identity()); err != nil {
 		return result, err // before it pulls for nothing
+	}
+	if err := a.permit(ctx, c); err != nil {
+		return result, err
 	}
 	name := c.Container() + fleet.NextSuffix
 	for try := 1; ; try++ {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,6 +44,22 @@ func (a *Node) unseal(ctx context.Context, engine runtime.Runtime, c ComponentSp
 	}
 	spec.Labels[runtime.LabelSecrets] = strings.Join(u.made, " ")
 	return a.secretUse.RUnlock, nil
+}
+
+// unsealAgain makes the secrets of containers that exist. It does what it can: a container
+// starts without those that it has as files.
+func (a *Node) unsealAgain(ctx context.Context, engine runtime.Runtime, components []ComponentSpec) error {
+	var failed []error
+	for _, c := range components {
+		spec := containerSpec(c, c.Container(), a.Publish)
+		done, err := a.unseal(ctx, engine, c, &spec)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		done()
+	}
+	return errors.Join(failed...)
 }
 
 // unsealing makes the secrets of one container.

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/internal/secrets"
@@ -252,4 +253,23 @@ func TestSecretsThatNobodyNeedsArePruned(t *testing.T) {
 	require.Nil(t, h.do(h.PruneSecrets, activities.PruneSecretsInput{Service: "shop", Deployment: 6}))
 	require.ElementsMatch(t, []string{"by-hand", "mcp-blog.db.v1"}, secretNames(t, h))
 	require.Equal(t, fault.Conflict, h.do(h.PruneSecrets, activities.PruneSecretsInput{Service: "shop", Deployment: 5}).Kind, "a newer deployment has been here")
+}
+
+func TestARestoreMakesWhatTheEngineHasLost(t *testing.T) {
+	h := newHost(t)
+	v := trusting(t, h)
+	h.engine.AddSecret("by-hand")
+	c := sealed(3, v.seal("db", 6, "hush"), v.seal("user", 1, "app"))
+	require.Nil(t, h.run(c))
+	had := secretNames(t, h)
+	for _, name := range had {
+		if name != "by-hand" {
+			require.NoError(t, h.engine.RemoveSecret(t.Context(), name))
+		}
+	}
+	require.Nil(t, h.do(h.Restore, activities.RestoreInput{
+		Service: "shop", Deployment: 3, Sealed: []activities.ComponentSpec{c},
+		Recovery: plan.Recovery{Node: "rift", Start: fleet.Refs("shop-api.next")},
+	}))
+	require.Equal(t, had, secretNames(t, h))
 }

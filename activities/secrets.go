@@ -63,6 +63,8 @@ func (a *Control) LoadEnvelopes(ctx context.Context, in LoadEnvelopesInput) (Loa
 type RemoveSecretInput struct {
 	Service string `json:"service"`
 	Name    string `json:"name"`
+	Who     string `json:"who,omitempty"`
+	From    string `json:"from,omitempty"`
 }
 
 // RemoveSecretResult is how many versions were removed.
@@ -91,4 +93,15 @@ func unused(release fleet.Release, name string) error {
 		}
 	}
 	return nil
+}
+
+// WithdrawSecretInput names the newest version of a secret.
+type WithdrawSecretInput struct {
+	Ref secrets.Ref `json:"ref"`
+}
+
+// WithdrawSecret deletes the newest version of a secret, such that the one before it is the
+// newest. One that is not the newest, or that the release has, stays.
+func (a *Control) WithdrawSecret(ctx context.Context, in WithdrawSecretInput) error {
+	return a.Registry.WithdrawSecret(ctx, in.Ref)
 }

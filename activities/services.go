@@ -17,6 +17,8 @@ func (a *Control) LoadRelease(ctx context.Context, service string) (fleet.Releas
 type ListServicesInput struct {
 	// Names selects; empty means all.
 	Names []string `json:"names,omitempty"`
+	// Forbidden also reads which components the policies of their nodes would not let run.
+	Forbidden bool `json:"forbidden,omitempty"`
 }
 
 // ListServices reads services with their releases.
@@ -24,7 +26,15 @@ func (a *Control) ListServices(ctx context.Context, in ListServicesInput) ([]fle
 	if err := a.closeLost(ctx); err != nil {
 		return nil, err
 	}
-	return a.Registry.Services(ctx, in.Names)
+	services, err := a.Registry.Services(ctx, in.Names)
+	if err != nil || !in.Forbidden {
+		return services, err
+	}
+	nodes, err := a.Registry.NodeStates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return fleet.WithForbidden(services, nodes), nil
 }
 
 // Deploying reports whether a deploy of the service is under way. It asks Temporal:

@@ -33,7 +33,10 @@ type ComponentSpec struct {
 	// Image is the reference to run, by digest.
 	Image string `json:"image"`
 	// Spec is the value of the mcp.spec label.
-	Spec   string      `json:"spec"`
+	Spec string `json:"spec"`
+	// Again is set where it only restores what was released before: the policy of the node
+	// lets that run which it has let run before.
+	Again  bool        `json:"again,omitempty"`
 	Routes []RouteSpec `json:"routes,omitempty"`
 	// Reconciled is set where the container replaces one of the release that is gone.
 	Reconciled bool `json:"reconciled,omitempty"`

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
@@ -32,6 +33,8 @@ type SurveyInput struct {
 	Keys []string `json:"keys,omitempty"`
 	// Wanted are the components here that ask the engine for more than every engine has.
 	Wanted []servicedef.Component `json:"wanted,omitempty"`
+	// Judged are the components here, as far as a policy judges them.
+	Judged []servicedef.Component `json:"judged,omitempty"`
 	// Images are those, by digest, that the service's components here run.
 	Images []string `json:"images,omitempty"`
 	// Adopted are the service's adopted containers here.
@@ -53,6 +56,10 @@ type SurveyResult struct {
 	UnknownKeys []string `json:"unknown_keys,omitempty"`
 	// Lacks is what the engine lacks of what Wanted asks for, by component.
 	Lacks map[string][]runtime.Lack `json:"lacks,omitempty"`
+	// Policy is what the policy of the node is called, and Forbidden which of its rules
+	// Judged break, by component.
+	Policy    string                        `json:"policy,omitempty"`
+	Forbidden map[string][]policy.Violation `json:"forbidden,omitempty"`
 	// Images are the requested ones that podman has.
 	Images []string `json:"images,omitempty"`
 	// Ahead is the number of the newest other deployment of the service that this
@@ -67,8 +74,8 @@ type SurveyResult struct {
 }
 
 // Survey finds the service's containers, any other container under a name that it
-// needs, secrets that are missing, keys that this worker does not know, settings that the
-// engine cannot apply, images that are here, and free ports. For a deployment it waits until the steps of others have ended.
+// needs, secrets that are missing, keys that this worker does not know, what the policy of
+// the node forbids, settings that the engine cannot apply, images that are here, and free ports. For a deployment it waits until the steps of others have ended.
 func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult, err error) {
 	result.Fence, result.Address, result.UnknownKeys = a.Fence.memory, a.Publish, servicedef.UnknownKeys(in.Keys)
 	if refused := a.refuses(in.Signers); refused != nil {
@@ -78,6 +85,9 @@ func (a *Node) Survey(ctx context.Context, in SurveyInput) (result SurveyResult,
 		if result.Ahead, err = a.Fence.settle(ctx, in.Service, identity{in.Deployment, in.Run}); err != nil {
 			return SurveyResult{}, a.placed(err, "")
 		}
+	}
+	if result.Policy, result.Forbidden, err = a.forbiddenOf(ctx, in.Judged); err != nil {
+		return SurveyResult{}, a.placed(err, "")
 	}
 	result, err = askEngine(ctx, a, func(ctx context.Context) (SurveyResult, error) { return a.survey(ctx, in, result) })
 	if err != nil {

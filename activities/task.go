@@ -63,6 +63,9 @@ func (a *Node) startTask(ctx context.Context, r *reporter, in TaskSpec) (StartTa
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return result, err
 		}
+		if err := a.permit(ctx, in.Component); err != nil {
+			return result, err
+		}
 		if err := a.fetch(ctx, r, in.Component); err != nil {
 			return result, err
 		}

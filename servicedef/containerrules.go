@@ -123,6 +123,12 @@ func Capability(name string) string {
 	return "CAP_" + name
 }
 
+// KnownCapability reports whether a name is that of a capability of Linux, or ALL.
+func KnownCapability(name string) bool {
+	name = Capability(name)
+	return name == allCapabilities || slices.Contains(capabilities, strings.TrimPrefix(name, "CAP_"))
+}
+
 // isolation checks what the program may do.
 func (r *report) isolation(key string, c Component) {
 	dropped := map[string]bool{}

@@ -63,11 +63,26 @@ func (r *report) sourcePaths(key string, paths []string) {
 	}
 }
 
+// EnvError is a mistake in a file of variables.
+type EnvError struct {
+	Line int
+	// Rule is what is wrong, without any part of a value.
+	Rule  string
+	shown string
+}
+
+// Error names the line, and may show a part of what is there.
+func (e *EnvError) Error() string { return fmt.Sprintf("line %d: %s%s", e.Line, e.Rule, e.shown) }
+
+// ParseEnv reads a file of variables, in the notation that env_file has. The error is an
+// *EnvError if a line is wrong.
+func ParseEnv(text string) (map[string]string, error) { return parseEnv(text) }
+
 // parseEnv reads the lines NAME=VALUE of a file of variables, in Compose's notation: an
 // empty line or one that begins with # is ignored; "export " may stand before a name; a
 // value in single quotes is taken as it is, one in double quotes may have \n, \r, \t, \",
 // \\ and \$, and either may have several lines; " #" begins a comment after another value.
-// Nothing is replaced in values. The error names the line.
+// Nothing is replaced in values. The error names the line; it is an *EnvError.
 func parseEnv(text string) (map[string]string, error) {
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("is not a text of UTF-8")
@@ -84,7 +99,7 @@ func parseEnv(text string) (map[string]string, error) {
 		name, value, assigned := strings.Cut(strings.TrimLeft(text[:len(statement)], " \t"), "=")
 		name = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "export "))
 		if !assigned || name == "" || strings.ContainsAny(name, " \t\"'") {
-			return nil, fmt.Errorf("line %d: must be NAME=VALUE, not %q", line, shortened(trimmed))
+			return nil, &EnvError{Line: line, Rule: "must be NAME=VALUE", shown: fmt.Sprintf(", not %q", shortened(trimmed))}
 		}
 		value = strings.TrimLeft(value, " \t")
 		if value == "" || value[0] != '\'' && value[0] != '"' {
@@ -98,11 +113,11 @@ func parseEnv(text string) (map[string]string, error) {
 		begin += strings.IndexByte(text[begin:], value[0])
 		unquoted, length, err := unquoteEnv(text[begin:])
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %s: %w", line, name, err)
+			return nil, &EnvError{Line: line, Rule: name + ": " + err.Error()}
 		}
 		after, rest, _ := strings.Cut(text[begin+length:], "\n")
 		if after = strings.TrimSpace(after); after != "" && after[0] != '#' {
-			return nil, fmt.Errorf("line %d: %s: %q follows the closing quote", line, name, shortened(after))
+			return nil, &EnvError{Line: line, Rule: name + ": something follows the closing quote", shown: fmt.Sprintf(": %q", shortened(after))}
 		}
 		env[name] = unquoted
 		line += 1 + strings.Count(text[:begin+length], "\n")

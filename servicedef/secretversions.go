@@ -27,8 +27,8 @@ const KeySealed = "secrets of the service"
 
 // SecretName returns the name of the service's own secret that a component or a step names
 // as reference, and whether it has one: has reports whether there is a secret of that name.
-// In an environment, what the definition calls db is db in the service of the environment
-// too, beside the name that it inherits: db-staging.
+// In an environment, what the definition calls db may be db or db-staging in the service of
+// the environment, as a component inherits it.
 func (s Service) SecretName(reference string, has func(name string) bool) (name string, ok bool) {
 	for _, name := range s.secretNames(reference) {
 		if has(name) {
@@ -46,6 +46,11 @@ func (s Service) secretNames(reference string) []string {
 		return names
 	}
 	base := strings.TrimSuffix(s.Name, "-"+s.Environment)
+	if rest, own := strings.CutPrefix(reference, base); own && (rest == "" || rest[0] == '-') {
+		names = append(names, s.Name+rest)
+	} else {
+		names = append(names, reference+"-"+s.Environment)
+	}
 	if rest, own := strings.CutPrefix(reference, s.Name); own && (rest == "" || rest[0] == '-') {
 		names = append(names, base+rest)
 	}

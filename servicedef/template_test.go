@@ -109,6 +109,8 @@ func TestTheSecretOfAnEnvironmentIsThatOfItsService(t *testing.T) {
 		{staging, "shop-stagingdb", "", has("shopdb")},
 		{staging, "db", "db", has("db")},
 		{staging, "other-staging", "", has("db")},
+		{staging, "db", "db-staging", has("db-staging")},
+		{staging, "shop-db", "shop-staging-db", has("shop-staging-db")},
 	} {
 		name, ok := c.service.SecretName(c.reference, c.has)
 		require.Equal(t, c.want, name, c.reference)

@@ -22,6 +22,9 @@ type Builder struct {
 	Insecure []string
 	// AuthFile holds credentials for image registries; "" means podman's own.
 	AuthFile string
+	// Policy is the file with the policy of this host; "" means policy.DefaultFile, which may
+	// be missing.
+	Policy string
 	// Signing signs what was pushed; the zero value signs nothing.
 	Signing Signing
 	// ServesLogs makes the builder answer what others ask of its build logs.
@@ -46,6 +49,7 @@ func (r *Builder) start(w *Workers, c client.Client) error {
 		Logs:      r.Logs,
 		Insecure:  imageregistry.Insecure(r.Insecure),
 		Sources:   sources.Git{},
+		Policies:  w.policies("builder "+r.Name, r.Policy, r.Socket),
 		Signer:    signer,
 		Output:    r.Output,
 	}

@@ -116,6 +116,7 @@ func Workflows() map[string]any {
 		workflows.NodeStatesName:   workflows.NodeStates,
 		workflows.EventsName:       workflows.Events,
 		workflows.NodeHistoryName:  workflows.NodeHistory,
+		workflows.NodePolicyName:   workflows.NodePolicy,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.ClaimNodeName:    workflows.ClaimNode,
 		workflows.DrainNodeName:    workflows.DrainNode,
@@ -149,6 +150,7 @@ func Workflows() map[string]any {
 		workflows.SetSecretName:    workflows.SetSecret,
 		workflows.RemoveSecretName: workflows.RemoveSecret,
 		workflows.EnvelopesName:    workflows.Envelopes,
+		workflows.RotateSecretName: workflows.RotateSecret,
 	}
 }
 

@@ -34,7 +34,8 @@ const (
 // driftKinds lists the kinds that are exported even if there is no such drift.
 var driftKinds = []fleet.DriftKind{
 	fleet.DriftMissing, fleet.DriftRenamed, fleet.DriftStopped, fleet.DriftRunning, fleet.DriftWrongImage, fleet.DriftWrongPorts, fleet.DriftReplaced,
-	fleet.DriftUnnamed, fleet.DriftFlapping, fleet.DriftUnhealthy, fleet.DriftOrphan, fleet.DriftUnreachable, fleet.DriftDisk, fleet.DriftMemory,
+	fleet.DriftUnnamed, fleet.DriftFlapping, fleet.DriftUnhealthy, fleet.DriftForbidden, fleet.DriftOrphan, fleet.DriftUnreachable, fleet.DriftDisk, fleet.DriftMemory,
+	fleet.DriftPolicy,
 }
 
 // declareFleet declares the metrics of the fleet, which are read at each scrape.

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,9 @@ type Node struct {
 	Data string
 	// TaskLogs is the directory that keeps the output of steps and jobs; "" keeps none.
 	TaskLogs string
+	// Policy is the file with the policy of this host; "" means policy.DefaultFile, which may
+	// be missing.
+	Policy string
 	// KeyFile contains the private key to which secrets for the node are sealed; it is
 	// created if it is missing. "" means no key: the node takes no managed secret.
 	KeyFile string
@@ -97,11 +101,14 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Insecure: imageregistry.Insecure(r.Insecure),
 		Fence:    activities.NewFence(),
 		Slots:    activities.NewSlots(),
-		Secrets:  reader,
+		Policies: w.policies(r.Name, r.Policy, r.Socket),
+		PortLow:  cmp.Or(r.PortLow, node.DefaultPortLow), PortHigh: cmp.Or(r.PortHigh, node.DefaultPortHigh),
+		Secrets: reader,
 
 		Signatures: signatures,
 	}
 	if r.Data != "" {
+		served.Admissions = node.Admissions{Dir: filepath.Join(r.Data, "admitted", r.Name)}
 		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}
 	}
 	if r.TaskLogs != "" {
@@ -116,6 +123,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	version, err := engine.Version(ctx)
 	if err != nil {
 		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)
+	} else if err := served.BeginAdmissions(ctx); err != nil {
+		w.log.Warn("what runs here is not noted, which a reconcile needs where the policy forbids it", "node", r.Name, "error", err)
 	}
 	return announce(ctx, c, w.log, fleet.NodeRecord{Name: r.Name, Address: r.Publish, Runtime: version, Version: w.version, Boot: machine.Boot})
 }

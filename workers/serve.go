@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/internal/telemetry"
 )
@@ -96,6 +98,22 @@ func (w *Workers) serve(c client.Client, queue string, o worker.Options, registe
 // checkPolls makes readiness depend on a queue being polled.
 func (w *Workers) checkPolls(q telemetry.Queue) {
 	w.telemetry.Check("poll "+q.String(), func(context.Context) error { return w.telemetry.Polling(q) })
+}
+
+// policies reads the policy of this host. Readiness depends on it: one that cannot be used
+// lets nothing new run.
+func (w *Workers) policies(place, file, socket string) node.Policies {
+	read := node.Policies{File: file, Sockets: []string{socket}}
+	w.telemetry.Check("policy of "+place, func(context.Context) error {
+		if problem := read.Policy().Problem; problem != "" {
+			return errors.New("nothing new may run here: " + problem)
+		}
+		return nil
+	})
+	if p := read.Policy(); p.Problem != "" {
+		w.log.Error("the policy cannot be used, and nothing new may run here", "place", place, "error", p.Problem)
+	}
+	return read
 }
 
 // podman returns the engine at a socket, of a node or a builder. Readiness depends on

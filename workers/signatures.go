@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
@@ -31,6 +32,7 @@ func (s Signing) signer(o imageregistry.Options) (activities.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Timeout = signatureTime
 	return registrySigner{imageregistry.New(o), signer}, nil
 }
 
@@ -52,6 +54,10 @@ func (s Signing) read() (*signing.Signer, error) {
 	return signer, nil
 }
 
+// signatureTime bounds the reading and the writing of an image's signatures, each of which
+// takes several requests.
+const signatureTime = 30 * time.Second
+
 // SignImage signs an image, which may be given by its tag, and returns its reference by
 // digest and how many signatures were added. Options name the image registries as in
 // LookUp.
@@ -60,7 +66,7 @@ func SignImage(ctx context.Context, image string, s Signing, insecure []string, 
 	if err != nil {
 		return "", 0, err
 	}
-	registry := imageregistry.New(imageregistry.Options{Insecure: insecure, AuthFile: authFile, Place: "this host"})
+	registry := imageregistry.New(imageregistry.Options{Insecure: insecure, AuthFile: authFile, Place: "this host", Timeout: signatureTime})
 	digest, err := registry.Digest(ctx, image)
 	if err != nil {
 		return "", 0, err
@@ -97,7 +103,7 @@ func (r *Node) signatures() (activities.Signatures, error) {
 	if r.Data != "" {
 		accepted.Path = filepath.Join(r.Data, "signatures", r.Name+".json")
 	}
-	registry := imageregistry.New(imageregistry.Options{Insecure: r.Insecure, AuthFile: r.AuthFile, Place: "host of node " + r.Name})
+	registry := imageregistry.New(imageregistry.Options{Insecure: r.Insecure, AuthFile: r.AuthFile, Place: "host of node " + r.Name, Timeout: signatureTime})
 	return nodeSignatures{required: r.Signed, registry: registry, accepted: accepted}, nil
 }
 

@@ -80,9 +80,9 @@ func Migrate(ctx context.Context, m Migration) (did Migrated, err error) {
 	return did, store.RecordAudit(ctx, m.Audited(did))
 }
 
-// WorkersRole is the role that workers connect as, where that is not the owner's; "" where
+// LimitedRole is the role that workers connect as, where that is not the owner's; "" where
 // it is.
-func WorkersRole(workersURL, ownersURL string) (string, error) {
+func LimitedRole(workersURL, ownersURL string) (string, error) {
 	role, err := registry.UserOf(workersURL)
 	if err != nil {
 		return "", err

@@ -77,6 +77,9 @@ var audited = map[string]struct {
 	RemoveSecretName: {[]string{"secret rm"}, about(func(in activities.RemoveSecretInput) fleet.Action {
 		return fleet.Action{Verb: "secret rm", Service: in.Service, Detail: in.Name}
 	})},
+	RotateSecretName: {[]string{"secret rotate"}, about(func(in RotateSecretInput) fleet.Action {
+		return fleet.Action{Verb: "secret rotate", Service: in.Envelope.Service, Detail: fmt.Sprintf("%s, version %d", in.Envelope.Name, in.Envelope.Version)}
+	})},
 	ExecName: {[]string{"exec"}, about(func(in ExecInput) fleet.Action {
 		return fleet.Action{Verb: "exec", Service: in.Service, Component: in.Component, Detail: program(in.Command)}
 	})},

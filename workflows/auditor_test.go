@@ -217,7 +217,7 @@ var unaudited = map[string]string{
 	workflows.DoctorName: "reads", workflows.EdgesName: "reads", workflows.RoutesName: "reads", workflows.AccessLogName: "reads",
 	workflows.BuildLogName: "reads", workflows.JobsName: "reads", workflows.JobRunsName: "reads", workflows.JobLogsName: "reads",
 	workflows.SecretsName: "reads", workflows.EnvelopesName: "reads",
-	workflows.AuditName: "reads", workflows.RecordAuditName: "is the audit",
+	workflows.NodePolicyName: "reads", workflows.AuditName: "reads", workflows.RecordAuditName: "is the audit",
 	workflows.RegisterNodeName: "a worker's own", workflows.ClaimNodeName: "a worker's own", workflows.AnnounceEdgeName: "an edge's own",
 	workflows.EdgeStorageName: "an edge's own", workflows.MonitorName: "observes", workflows.MonitorNodeName: "observes",
 	workflows.AlertName: "sends events", workflows.RetentionName: "thins what was observed",

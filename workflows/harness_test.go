@@ -143,6 +143,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.ExecName:         workflows.Exec,
 		workflows.RetentionName:    workflows.Retention,
 		workflows.NodeHistoryName:  workflows.NodeHistory,
+		workflows.NodePolicyName:   workflows.NodePolicy,
 		workflows.HistoryName:      workflows.History,
 		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.AnnounceEdgeName: workflows.AnnounceEdge,
@@ -154,6 +155,7 @@ func newHarness(t *testing.T) *harness {
 		workflows.AccessLogName:    workflows.AccessLog,
 		workflows.BuildLogName:     workflows.BuildLog,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
+		workflows.RotateSecretName: workflows.RotateSecret,
 		workflows.RecordAuditName:  workflows.RecordAudit,
 	} {
 		s.env.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
@@ -321,6 +323,7 @@ func (s *harness) register() {
 	add("Restore", func(ctx context.Context, in activities.RestoreInput) error {
 		s.recordAdopted("Restore", in.Adopted)
 		s.mu.Lock()
+		s.ran = append(s.ran, in.Sealed...)
 		for _, c := range in.Serving {
 			for _, r := range c.Routes {
 				s.serving = append(s.serving, fmt.Sprintf("%s:%d", c.Container(), r.HostPort))

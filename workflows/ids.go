@@ -29,6 +29,7 @@ const (
 	NodeStatesName   = "NodeStates"
 	EventsName       = "Events"
 	NodeHistoryName  = "NodeHistory"
+	NodePolicyName   = "NodePolicy"
 	RetentionName    = "Retention"
 	ClaimNodeName    = "ClaimNode"
 	DrainNodeName    = "DrainNode"
@@ -62,6 +63,7 @@ const (
 	SetSecretName    = "SetSecret"
 	RemoveSecretName = "RemoveSecret"
 	EnvelopesName    = "Envelopes"
+	RotateSecretName = "RotateSecret"
 )
 
 // DeployID is the workflow id of every operation on a service. The running
@@ -112,6 +114,9 @@ func MaintainID(service, nonce string) string { return "maintain/" + service + "
 func SecretID(service, name, verb, nonce string) string {
 	return "secret/" + service + "/" + name + "/" + verb + "/" + nonce
 }
+
+// RotationID is the id of the workflow that rotates a secret: one at a time.
+func RotationID(service, name string) string { return "rotate/" + service + "/" + name }
 
 // MonitorID is the id of the schedule that observes the nodes, and the prefix of
 // the ids of the workflows that do so.

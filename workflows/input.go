@@ -32,6 +32,8 @@ type DeployInput struct {
 	// tags point now, and nothing is built.
 	Release int               `json:"release,omitempty"`
 	Digests map[string]string `json:"digests,omitempty"`
+	// Secret is the one that a rotation brings the newest version of.
+	Secret string `json:"secret,omitempty"`
 	// Who asked, and from which machine.
 	Who  string `json:"who"`
 	From string `json:"from"`
@@ -77,6 +79,9 @@ func (in DeployInput) Hash() string {
 	}
 	if in.NoCache {
 		hash += "/no-cache"
+	}
+	if in.Secret != "" {
+		hash += "/" + in.Secret
 	}
 	if row, _ := in.Verb.find(); row.alias != "" {
 		return hash + "/" + string(row.alias)

@@ -115,7 +115,7 @@ func MonitorNode(ctx workflow.Context, name string) error {
 	case err != nil:
 		observation.Problem = activities.FaultOf(nodeFault(err, name)).Message
 	default:
-		observation.Status, observation.Containers = &found.Status, found.Containers
+		observation.Status, observation.Containers, observation.Policy = &found.Status, found.Containers, found.Policy
 	}
 	observation.Age = workflow.Now(ctx).Sub(observation.At)
 	recorded, err := callControl(ctx, "record the observation of "+name, recordTimeout, control.RecordObservation, observation)

@@ -90,8 +90,9 @@ func (d *deploy) decide(ctx workflow.Context) error {
 	made, err := plan.Make(plan.Input{
 		Desired: d.desired, Only: d.only, Given: d.given(), Force: d.in.Force || d.verb.replaces, Held: held,
 		Holders: d.holders, Release: d.release, Nodes: d.nodes, Digests: d.digests, Pinned: d.verb.digests == fromRelease,
-		Now:   workflow.Now(ctx),
-		Steps: d.steps(),
+		Admitted: d.verb.restores,
+		Now:      workflow.Now(ctx),
+		Steps:    d.steps(),
 	})
 	if err != nil {
 		return planFault(err)
@@ -187,6 +188,12 @@ func planFault(err error) error {
 	if errors.As(err, &lacking) {
 		f = fault.New(fault.Invalid, "%s", lacking.Error()).WithHint("%s", lacking.Lack.Hint)
 		f.Component, f.Node = lacking.Component, lacking.Node
+	}
+	var forbidden *plan.ForbiddenError
+	if errors.As(err, &forbidden) {
+		f = fault.New(fault.Forbidden, "%s", forbidden.Error()).
+			WithHint("see its rules: mcp node policy %s; its owner changes them there", forbidden.Node)
+		f.Component, f.Node = forbidden.Component, forbidden.Node
 	}
 	var held *plan.HeldError
 	if errors.As(err, &held) {

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/policy"
 )
 
 // StatusInput selects services.
@@ -38,7 +39,7 @@ type StatusResult struct {
 // Status reads services and what edges serve of them, and lists the containers of their
 // nodes.
 func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
-	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{Names: in.Services})
+	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{Names: in.Services, Forbidden: true})
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -115,6 +116,17 @@ func NodeHistory(ctx workflow.Context, in NodeHistoryInput) (*fleet.NodeHistory,
 		return nil, readFailure(err)
 	}
 	return &history, nil
+}
+
+// NodePolicy asks a node for its policy.
+func NodePolicy(ctx workflow.Context, name string) (*policy.Policy, error) {
+	var found policy.Policy
+	err := workflow.ExecuteActivity(readStep(ctx, name, "read the policy of "+name), node.GetPolicy).Get(ctx, &found)
+	if err != nil {
+		return nil, readFailure(nodeFault(err, name))
+	}
+	found = found.Checked()
+	return &found, nil
 }
 
 // ProcessesInput selects nodes.

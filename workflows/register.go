@@ -140,10 +140,15 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 	if len(start) == 0 {
 		return nil
 	}
+	sealed, err := sealedOf(ctx, release, name, start)
+	if err != nil {
+		return err
+	}
 	// The newest deployment is over; where it was undone, it is closed already.
 	step = unboundedStep(ctx, name, "start "+release.Service+" after a boot")
 	return workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Closing: true, Fence: found.Fence,
+		Sealed:   sealed,
 		Recovery: plan.Recovery{Node: name, Start: start},
 	}).Get(ctx, nil)
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // LoggedRun is the run of a step or of a job whose output has been read.
@@ -111,7 +110,9 @@ func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, err
 	case err != nil || found.Absent:
 		r.Recorded = len(r.log) > 0
 		for _, text := range r.log {
-			logs.Lines = append(logs.Lines, LogLine{LogLine: runtime.LogLine{Text: text}})
+			var line LogLine
+			line.Text = text
+			logs.Lines = append(logs.Lines, line)
 		}
 	default:
 		logs.Lines, logs.Cut = found.Lines, found.Cut

@@ -9,6 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
@@ -59,6 +60,32 @@ func loadEnvelopes(ctx workflow.Context, service string, c servicedef.Component,
 func withEnvelopes(ctx workflow.Context, task activities.TaskSpec, left time.Duration) (_ activities.TaskSpec, err error) {
 	task.Component.Envelopes, err = loadEnvelopes(ctx, task.Component.Service, task.Component.Definition, left)
 	return task, err
+}
+
+// sealedOf returns those of the components of a release on a node that are about to be
+// started and have secrets of the service, with their sealed values: the engine may have
+// lost them.
+func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref) ([]activities.ComponentSpec, error) {
+	var sealed []activities.ComponentSpec
+	for _, m := range release.Members() {
+		starts := slices.ContainsFunc(start, func(r fleet.Ref) bool { return r.Name == m.Container })
+		if m.Node != name || !starts || release.Definition == nil {
+			continue
+		}
+		c, defined := release.Definition.Component(m.Component)
+		if !defined || len(c.Versions) == 0 {
+			continue
+		}
+		envelopes, err := loadEnvelopes(ctx, release.Service, c, 0)
+		if err != nil {
+			return nil, err
+		}
+		sealed = append(sealed, activities.ComponentSpec{
+			Service: release.Service, Deployment: m.Deployment, Run: m.Run, Definition: c.ForNode(),
+			Image: servicedef.ByDigest(m.Image, m.Digest), Spec: m.Spec, Envelopes: envelopes,
+		})
+	}
+	return sealed, nil
 }
 
 // pruneSecrets removes the secrets from the nodes that no release needs any more, once the

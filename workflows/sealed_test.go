@@ -28,6 +28,12 @@ func (s *harness) registerSecrets() {
 		}
 		return result, s.call(ctx, strings.Join(names, ","))
 	}, activity.RegisterOptions{Name: "LoadEnvelopes"})
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in secrets.Addition) error {
+		return s.call(ctx, in.Envelope.String())
+	}, activity.RegisterOptions{Name: "AddSecret"})
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.WithdrawSecretInput) error {
+		return s.call(ctx, in.Ref.String())
+	}, activity.RegisterOptions{Name: "WithdrawSecret"})
 	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.PruneSecretsInput) (activities.PruneSecretsResult, error) {
 		return activities.PruneSecretsResult{}, s.call(ctx, activity.GetInfo(ctx).TaskQueue+" "+strings.Join(in.Keep, ","))
 	}, activity.RegisterOptions{Name: "PruneSecrets"})
@@ -225,4 +231,22 @@ func TestAnUndeployLeavesNoSecretOnANode(t *testing.T) {
 	require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
 	changes := s.changes()
 	require.Contains(t, changes, "PruneSecrets node-rift")
+}
+
+func TestANodeThatHasBootedGetsTheSecretsOfItsContainersAgain(t *testing.T) {
+	s := newHarness(t)
+	in := at(sealedShop(), 6)
+	for i := range in.Definition.Components {
+		in.Definition.Components[i].Restart = "always"
+	}
+	s.released(in)
+	s.release.Secrets = map[string]fleet.KeptSecret{"db": kept(7)}
+	for i := range s.nodes["rift"] {
+		s.nodes["rift"][i].Running = false
+	}
+	s.revive(t, "shop")
+	require.NoError(t, s.env.GetWorkflowError())
+	require.Len(t, s.ran, 1)
+	require.Equal(t, "api", s.ran[0].Definition.Name)
+	require.Equal(t, 6, s.ran[0].Envelopes[0].Version)
 }

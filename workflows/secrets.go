@@ -25,6 +25,16 @@ type SecretsResult struct {
 	Release *fleet.Release `json:"release,omitempty"`
 }
 
+// Next returns the number that the next version of a secret gets.
+func (r SecretsResult) Next(service, name string) int {
+	for _, secret := range r.Secrets {
+		if secret.Service == service && secret.Name == name {
+			return max(secret.Newest, secret.Last) + 1
+		}
+	}
+	return 1
+}
+
 // Secrets reads what is recorded of secrets, and to whom a value could be sealed. It
 // returns no value.
 func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
@@ -48,7 +58,7 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 
 // SetSecret records a version of a secret, or one that is sealed again.
 func SetSecret(ctx workflow.Context, in secrets.Addition) error {
-	return changeFailure(sendControl(ctx, "record "+in.Envelope.Ref.String(), secretTimeout, control.AddSecret, in))
+	return changeFailure(sendControl(ctx, "record "+in.Envelope.String(), secretTimeout, control.AddSecret, in))
 }
 
 // RemoveSecret deletes all versions of a secret that the release does not use.

@@ -96,6 +96,7 @@ func (d *deploy) spec(step plan.Step) activities.ComponentSpec {
 		Definition: c.ForNode(),
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
+		Again:      d.verb.restores,
 		Reconciled: d.verb.word == VerbReconcile,
 	}
 }

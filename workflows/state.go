@@ -117,7 +117,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 
 // define finds what the verb brings the service to.
 func (d *deploy) define(release fleet.Release) error {
-	made, err := d.verb.define(target{d.in.Definition, d.in.Only}, release)
+	made, err := d.verb.define(target{d.in.Definition, d.in.Only, d.in.Secret}, release)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -96,6 +97,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 		}
 		found = found.Checked()
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys, Lacks: lacksOf(found),
+			Policy: found.Policy, Forbidden: found.Forbidden,
 			Refuses: found.Refuses, RefusesHint: found.RefusesHint}
 		d.answered[name] = found.Address
 		d.ports[name], d.present[name] = found.FreePorts, found.Images
@@ -168,6 +170,7 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 			routes += len(c.Routes)
 			in.Secrets, sealed = append(in.Secrets, engineSecrets(c)...), append(sealed, c)
 			in.Keys = append(in.Keys, c.Keys()...)
+			in.Judged = append(in.Judged, policy.Relevant(c))
 			if wanted, some := c.Demands(); some {
 				in.Wanted = append(in.Wanted, wanted)
 			}
@@ -177,6 +180,7 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 		if c := d.desired.StepComponent(step); c.Node == name {
 			in.Secrets, sealed = append(in.Secrets, engineSecrets(c)...), append(sealed, c)
 			in.Keys = append(in.Keys, append(c.Keys(), servicedef.KeySteps)...)
+			in.Judged = append(in.Judged, policy.Relevant(c))
 			if wanted, some := c.Demands(); some {
 				in.Wanted = append(in.Wanted, wanted)
 			}

@@ -32,6 +32,8 @@ const (
 	VerbStart Verb = "start"
 	// VerbRestart replaces the release's containers by new ones.
 	VerbRestart Verb = "restart"
+	// VerbRotate gives the release the newest version of one secret.
+	VerbRotate Verb = "rotate"
 )
 
 // verb is a row of the table: all that distinguishes the deployments of one verb
@@ -66,6 +68,9 @@ type verb struct {
 	// repeats is set where a rollback passes over the release, which has nothing
 	// that the one before it did not have.
 	repeats bool
+	// restores is set where the release itself is deployed again, as it was let run: the
+	// policies of nodes do not refuse it.
+	restores bool
 	// alias is the verb whose deployments ask for the same; "" for the verb's own.
 	alias Verb
 }
@@ -75,6 +80,8 @@ type target struct {
 	definition servicedef.Service
 	// only names the components to deploy; empty means all.
 	only []string
+	// secret is the one to rotate.
+	secret string
 }
 
 // digestSource is where digests come from.
@@ -96,12 +103,13 @@ const (
 var verbs = []verb{
 	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, renews: true, runs: everyStep},
 	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput, runs: rollbackStep},
-	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, alias: VerbRollback},
+	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, restores: true, alias: VerbRollback},
 	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true},
 	{word: VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
 	{word: VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease, repeats: true},
 	{word: VerbStart, participle: "started", reads: true, define: started, digests: fromRelease, repeats: true},
 	{word: VerbRestart, participle: "restarted", reads: true, define: restarted, digests: fromRelease, replaces: true, repeats: true},
+	{word: VerbRotate, participle: "rotated", reads: true, define: rotated, digests: fromRelease},
 }
 
 func everyStep(servicedef.Step) bool { return true }
@@ -189,4 +197,19 @@ func deployedOnly(asked target, release fleet.Release) target {
 		asked.only = append(memberNames(release), jobNames(release)...)
 	}
 	return asked
+}
+
+// rotated is the release with the newest version of a secret, unless it is stopped. Only
+// the components that have the secret are deployed.
+func rotated(asked target, release fleet.Release) (target, error) {
+	asked, err := restarted(asked, release)
+	if err != nil {
+		return asked, err
+	}
+	asked.definition, asked.only = plan.RotatedSecret(release, asked.secret)
+	if len(asked.only) == 0 {
+		return asked, fault.New(fault.NotFound, "nothing in release %d of %s has the secret %s", release.Number, release.Service, asked.secret).
+			WithHint("set it, and deploy what uses it: mcp secret set %s/%s --deploy", release.Service, asked.secret)
+	}
+	return asked, nil
 }

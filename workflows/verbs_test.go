@@ -25,6 +25,7 @@ func TestVerbs(t *testing.T) {
 		{verb: workflows.VerbStop, participle: "stopped", repeats: true},
 		{verb: workflows.VerbStart, participle: "started", repeats: true},
 		{verb: workflows.VerbRestart, participle: "restarted", repeats: true},
+		{verb: workflows.VerbRotate, participle: "rotated"},
 	} {
 		t.Run(string(test.verb), func(t *testing.T) {
 			in := workflows.DeployInput{Verb: test.verb, Definition: servicedef.Service{Name: "shop"}, Who: "operator"}
@@ -34,7 +35,7 @@ func TestVerbs(t *testing.T) {
 			require.Equal(t, test.repeats, test.verb.Repeats())
 		})
 	}
-	require.Equal(t, []string{"deploy", "rollback", "reconcile", "undeploy", "adopt", "stop", "start", "restart"}, workflows.Verbs())
+	require.Equal(t, []string{"deploy", "rollback", "reconcile", "undeploy", "adopt", "stop", "start", "restart", "rotate"}, workflows.Verbs())
 }
 
 func TestAnUnknownVerbIsInvalid(t *testing.T) {

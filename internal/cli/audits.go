@@ -7,9 +7,10 @@ func Audits() map[string]string {
 	for _, verb := range []string{
 		"adopt", "build", "cancel", "deploy", "edge admit", "edge remove", "exec", "job cancel", "job pause", "job resume",
 		"maintenance", "migrate", "node activate", "node drain", "node remove", "purge", "restart", "rollback", "run",
-		"start", "stop", "sync", "undeploy",
+		"secret rekey", "secret rm", "secret rotate", "secret set", "start", "stop", "sync", "undeploy",
 	} {
 		audits[verb] = verb
 	}
+	audits["secret import"] = "secret set"
 	return audits
 }

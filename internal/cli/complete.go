@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/key"
 	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/secret"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
@@ -25,10 +26,10 @@ import (
 
 // fileFlags are the flags that the shell completes, with the ending of a file's
 // name; "" is for a directory.
-var fileFlags = map[string]string{"config": "toml", "podman-socket": "sock", "socket": "sock", "dir": "", "env-file": "env", "workspace": "", "services": ""}
+var fileFlags = map[string]string{"config": "toml", "podman-socket": "sock", "socket": "sock", "dir": "", "env-file": "env", "identity": "key", "workspace": "", "services": ""}
 
 // fileArguments are the arguments that the shell completes, with the endings of files.
-var fileArguments = map[string][]cobra.Completion{"FILE": {"toml"}, "COMPOSE-FILE": {"yaml", "yml"}}
+var fileArguments = map[string][]cobra.Completion{"FILE": {"toml"}, "COMPOSE-FILE": {"yaml", "yml"}, "ENV-FILE": {"env"}, "KEY-FILE": {"key"}}
 
 // completers are those of all groups: by the words that the Use line of a command
 // shows, without "[…]" around them and "…" behind, and for flags by "--name". Other
@@ -37,6 +38,7 @@ func completers() map[string]session.Completer {
 	all := map[string]session.Completer{}
 	for _, group := range []map[string]session.Completer{
 		service.Completers(), node.Completers(), inspect.Completers(), change.Completers(), edge.Completers(), key.Completers(),
+		secret.Completers(),
 	} {
 		maps.Copy(all, group)
 	}

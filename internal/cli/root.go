@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/key"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/secret"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/cli/session"
 )
@@ -31,7 +32,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	root.AddCommand(job.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)
-	root.AddCommand(key.Command(s), node.Command(s), service.Command(s), newCompletion(), newVersion(s))
+	root.AddCommand(key.Command(s), node.Command(s), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
 	addEnvironments(root, s)
 	return root
 }

@@ -130,11 +130,14 @@ type Node struct {
 	Data string `toml:"data"`
 	// Logs is the directory that keeps the output of steps and jobs.
 	Logs string `toml:"logs"`
-	// Keys is the directory of the private key to which secrets for the node are sealed.
-	// See NodeKey.
+	// Keys is the directory of the private key to which secrets for the node are sealed; ""
+	// means keys beside Data. See NodeKey.
 	Keys string `toml:"keys"`
 	// Signers are the public keys of the operators whose secrets the node takes.
 	Signers []string `toml:"signers"`
+	// Policy is the file with the rules of what may run, and be built, on this host; "" means
+	// policy.DefaultFile, which may be missing.
+	Policy string `toml:"policy"`
 }
 
 // Secrets configures what an operator seals and signs secrets with.
@@ -181,7 +184,7 @@ func defaults(getenv func(string) string) *Config {
 		Deadline: servicedef.Duration(30 * time.Minute),
 		Build:    Build{Socket: podmanSocket(getenv), Logs: stateDir(getenv, "builds")},
 		Ports:    Ports{Low: 10000, High: 60000, Rest: servicedef.Duration(time.Minute)},
-		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node"), Keys: stateDir(getenv, "keys")},
+		Node:     Node{Socket: podmanSocket(getenv), Publish: "127.0.0.1", Logs: stateDir(getenv, "tasks"), Data: stateDir(getenv, "node")},
 		Secrets:  Secrets{SigningKey: userDir(getenv, "signing.key")},
 		Monitor:  Monitor{Interval: servicedef.Duration(30 * time.Second)},
 		Audit:    Audit{Keep: servicedef.Duration(365 * 24 * time.Hour)},

@@ -115,6 +115,31 @@ func TestLoad(t *testing.T) {
 	})
 }
 
+func TestKeysOfSecrets(t *testing.T) {
+	load := func(text string) *config.Config {
+		t.Helper()
+		c, err := config.Load(write(t, t.TempDir(), "mcp.toml", text), env("HOME", "/home/op"))
+		require.NoError(t, err)
+		return c
+	}
+	standard := load("")
+	require.Equal(t, "/home/op/.local/state/mcp/keys/node-rift", standard.NodeKey("rift"))
+	require.Equal(t, "/home/op/.config/mcp/signing.key", standard.Secrets.SigningKey)
+	require.Empty(t, standard.PinsFile("mcp.keys.toml"))
+	require.Equal(t, "/srv/mcp/keys/node-rift", load("[node]\ndata = \"/srv/mcp/node\"").NodeKey("rift"))
+	require.Equal(t, "/srv/keys/node-rift", load("[node]\nkeys = \"/srv/keys\"").NodeKey("rift"))
+	require.Equal(t, "/src/mcp.keys.toml", load("services = \"/src/services\"").PinsFile("mcp.keys.toml"))
+	require.Equal(t, "/src/mcp.keys.toml", load("[build]\nsources = \"/src\"").PinsFile("mcp.keys.toml"))
+	require.Equal(t, "/keys.toml", load("services = \"/src/services\"\n[secrets]\nkeys = \"/keys.toml\"").PinsFile("mcp.keys.toml"))
+	of := load("[secrets]\nsigning_key = \"ours\"")
+	require.Equal(t, filepath.Join(filepath.Dir(of.File()), "ours"), of.Secrets.SigningKey)
+
+	c, err := config.Load("", env())
+	require.NoError(t, err)
+	require.Equal(t, "/etc/mcp/signing.key", c.Secrets.SigningKey)
+	require.Equal(t, "/var/lib/mcp/keys/node-rift", c.NodeKey("rift"))
+}
+
 func TestMistakes(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"an unknown key", "\n[build]\nworkspce = \"x\"", "mcp.toml:3: build.workspce: unknown key; valid keys are workspace, sources, builder, socket, logs"},
@@ -129,6 +154,7 @@ func TestMistakes(t *testing.T) {
 		{"a port out of range", "[ports]\nhigh = 70000", "ports.high: must be between 1 and 65535, not 70000"},
 		{"an inverted range", "[ports]\nlow = 300\nhigh = 200", "ports.high: must not be less than ports.low"},
 		{"an invalid node name", "[node]\nname = \"Rift!\"", `node.name: must consist of a-z, 0-9 and -, not "Rift!"`},
+		{"a signer that is none", "[node]\nsigners = [\"age1x\"]", "node.signers: must contain what mcp secret signer prints"},
 		{"a remote socket", "[node]\nsocket = \"tcp://rift:8080\"", "node.socket: must be podman's socket"},
 		{"an address to listen on without a port", "[worker]\nlisten = \"localhost\"", `worker.listen: must be host:port, such as "127.0.0.1:9464", or "off", not "localhost"`},
 		{"a port to listen on that is not a number", "[worker]\nlisten = \":http\"", "worker.listen: must be host:port"},

@@ -88,7 +88,10 @@ func userDir(getenv func(string) string, name string) string {
 
 // NodeKey returns the file of the private key of a node that this process serves: several
 // nodes of one machine have several keys.
-func (c *Config) NodeKey(node string) string { return filepath.Join(c.Node.Keys, "node-"+node) }
+func (c *Config) NodeKey(node string) string {
+	dir := cmp.Or(c.Node.Keys, filepath.Join(filepath.Dir(cmp.Or(c.Node.Data, stateDir(c.getenv, "node"))), "keys"))
+	return filepath.Join(dir, "node-"+node)
+}
 
 // PinsFile returns the file of pinned keys of a name: the one that is configured, or the one
 // beside the services directory, or in the sources; "" if none of these is set.

@@ -73,6 +73,9 @@ func (p *Platform) start(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if err := p.writePolicy(); err != nil {
+		return err
+	}
 	if err := p.loadSigner(); err != nil {
 		return err
 	}

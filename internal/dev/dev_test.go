@@ -23,6 +23,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/secrets/keys"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -139,6 +140,16 @@ func TestPlatform(t *testing.T) {
 		url, err := c.PostgresURL()
 		require.NoError(t, err)
 		require.Contains(t, url, info.Postgres)
+	})
+
+	t.Run("has a signer whose secrets its node takes", func(t *testing.T) {
+		c, err := config.Load(info.Config, func(string) string { return "" })
+		require.NoError(t, err)
+		key, err := keys.LoadSigning(c.Secrets.SigningKey)
+		require.NoError(t, err)
+		require.Equal(t, []string{key.Signer().String()}, c.Node.Signers)
+		require.Equal(t, dir, filepath.Dir(filepath.Dir(c.PinsFile(keys.FileName))), "its pins go with it")
+		require.FileExists(t, c.NodeKey(dev.Local))
 	})
 
 	t.Run("runs the workers, and registers its node", func(t *testing.T) {

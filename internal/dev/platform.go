@@ -37,6 +37,8 @@ const (
 	machineName = "machine" // distinguishes this platform's node from others
 	pidName     = "dev.pid"
 	lockName    = "dev.lock"
+	// policyName has what may run on the node, and is the user's once it is written.
+	policyName = "node-policy.toml"
 	// settingsName outlives the platform, for its next start.
 	settingsName = "settings.json"
 	// keysName has the keys with which the platform encrypts.

@@ -97,7 +97,7 @@ func (p *Platform) roles() workers.Options {
 			Insecure: insecure,
 
 			MachineFile: p.path(machineName),
-			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir),
+			TaskLogs:    p.path(tasksDir), Data: p.path(nodeDir), Policy: p.path(policyName),
 			KeyFile: filepath.Join(p.path(keysDir), "node-"+Local), Signers: []string{p.signer},
 		},
 		Builder: &workers.Builder{
@@ -107,6 +107,7 @@ func (p *Platform) roles() workers.Options {
 			Socket:     p.info.Podman,
 			Logs:       p.path(buildsDir),
 			Insecure:   insecure,
+			Policy:     p.path(policyName),
 		},
 		Logger:  p.options.SDKLogger,
 		Version: p.options.Version,

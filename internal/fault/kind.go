@@ -26,12 +26,14 @@ const (
 	// DiskFull: a write failed because a disk has no space left. Only an operator
 	// can make room, so it is not waited for.
 	DiskFull Kind = "DiskFull"
+	// Forbidden: the policy of a node or a builder does not let it be done there.
+	Forbidden Kind = "Forbidden"
 	// Internal: none of the above; a defect in mcp or in a program that it calls.
 	Internal Kind = "Internal"
 )
 
 // kinds is the only list of them; what depends on every kind ranges over Kinds.
-var kinds = []Kind{NotFound, Conflict, PortInUse, Unauthorized, Unavailable, Invalid, Unhealthy, DiskFull, Internal}
+var kinds = []Kind{NotFound, Conflict, PortInUse, Unauthorized, Unavailable, Invalid, Unhealthy, DiskFull, Forbidden, Internal}
 
 // Kinds returns every kind.
 func Kinds() []Kind { return slices.Clone(kinds) }

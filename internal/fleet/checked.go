@@ -114,6 +114,10 @@ func (o Observation) Checked() Observation {
 		status := o.Status.checked()
 		o.Status = &status
 	}
+	if o.Policy != nil {
+		rules := o.Policy.Checked()
+		o.Policy = &rules
+	}
 	return o
 }
 

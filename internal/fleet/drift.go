@@ -17,6 +17,7 @@ const (
 	DriftUnnamed    DriftKind = "unnamed"     // its names do not lead to it
 	DriftFlapping   DriftKind = "flapping"    // it is restarted repeatedly
 	DriftUnhealthy  DriftKind = "unhealthy"   // the engine's own health check fails
+	DriftForbidden  DriftKind = "forbidden"   // the policy of its node would not let it run anew
 )
 
 // … those of a node. The end of DriftUnreachable is an event of another kind,
@@ -27,6 +28,7 @@ const (
 	DriftBack        DriftKind = "back"
 	DriftDisk        DriftKind = "disk"   // a file system, podman's or a volume's, is nearly full
 	DriftMemory      DriftKind = "memory" // nearly all of the memory is in use
+	DriftPolicy      DriftKind = "policy" // its policy cannot be used, so that it lets nothing new run
 )
 
 // … and those of an edge, which may be unreachable too.

@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/metacircular/mcp/internal/policy"
+)
 
 // Observation is the state of a node at one moment: its status and its
 // containers, or the reason why it did not answer.
@@ -16,6 +20,8 @@ type Observation struct {
 	// Status is nil, and Containers is empty, if the node did not answer.
 	Status     *NodeStatus `json:"status,omitempty"`
 	Containers Observed    `json:"containers,omitempty"`
+	// Policy is that of the node; nil if it has none.
+	Policy *policy.Policy `json:"policy,omitempty"`
 	// Age is the time from the beginning of the observation to its record. It may
 	// have seen half of the changes of a deployment in that time.
 	Age time.Duration `json:"age,omitempty"`

@@ -205,6 +205,24 @@ type ServiceRecord struct {
 	// Pending is set when the definition that the operator gave last is not
 	// the release's.
 	Pending bool `json:"pending"`
+	// Forbidden are the components that the policies of their nodes would not let run, at
+	// the last observations; a read of the status alone has them.
+	Forbidden []string `json:"forbidden,omitempty"`
+}
+
+// WithForbidden adds to services the components that policies forbid, as the drift of nodes
+// has them.
+func WithForbidden(services []ServiceRecord, nodes []NodeState) []ServiceRecord {
+	for _, n := range nodes {
+		for _, d := range n.Drift {
+			for i := range services {
+				if s := &services[i]; d.Kind == DriftForbidden && d.Service == s.Release.Service {
+					s.Forbidden = append(s.Forbidden, d.Component)
+				}
+			}
+		}
+	}
+	return services
 }
 
 // Releases returns the releases of the services.

@@ -21,8 +21,8 @@ type PortOptions struct {
 }
 
 const (
-	defaultLow  = 10000
-	defaultHigh = 60000
+	DefaultPortLow  = 10000
+	DefaultPortHigh = 60000
 )
 
 // EphemeralRange returns the inclusive bounds of the ports that the kernel uses as
@@ -79,10 +79,10 @@ func (o PortOptions) String() string {
 func (o PortOptions) bounds() (low, high int) {
 	low, high = o.Low, o.High
 	if low == 0 {
-		low = defaultLow
+		low = DefaultPortLow
 	}
 	if high == 0 {
-		high = defaultHigh
+		high = DefaultPortHigh
 	}
 	return low, high
 }

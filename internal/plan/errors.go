@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/policy"
 )
 
 // ForeignContainerError reports that a name which the plan needs is held by a
@@ -53,6 +54,19 @@ type UnknownKeyError struct {
 
 func (e *UnknownKeyError) Error() string {
 	return fmt.Sprintf("component %s sets %s, which the mcp of node %s does not know", e.Component, e.Key, e.Node)
+}
+
+// ForbiddenError reports that a plan would start a container that the policy of its node
+// forbids.
+type ForbiddenError struct {
+	Component, Node string
+	// Policy is what it is called, and Broken are all rules that it would break.
+	Policy string
+	Broken []policy.Violation
+}
+
+func (e *ForbiddenError) Error() string {
+	return policy.Sentence("node "+e.Node, e.Policy, "component "+e.Component, e.Broken)
 }
 
 // HeldError reports that a plan would start a container that needs a host port or a

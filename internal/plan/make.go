@@ -9,7 +9,7 @@ import (
 )
 
 // Make plans a deploy. Its only errors are *ForeignContainerError, *DrainingNodeError,
-// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
+// *MissingSecretError, *SealedError, *UnsetSecretError, *UnknownKeyError, *ForbiddenError, *LackingError, *HeldError, *ClaimedError, *UnreachableError and
 // an unknown name in Only.
 func Make(in Input) (Plan, error) {
 	for _, name := range in.Only {
@@ -107,8 +107,8 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	return step, p.possible(c)
 }
 
-// equipped fails where the node of a new container lacks a secret, or does not know a
-// key.
+// equipped fails where the node of a new container lacks a secret, does not know a key, or
+// has a policy that forbids it.
 func (p *planner) equipped(c servicedef.Component) error {
 	composed := c.ComposedNames()
 	for _, secret := range c.SecretNames() {
@@ -123,6 +123,9 @@ func (p *planner) equipped(c servicedef.Component) error {
 		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
 			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
 		}
+	}
+	if broken := p.Nodes[c.Node].Forbidden[c.Name]; len(broken) > 0 && !p.Admitted {
+		return &ForbiddenError{Component: c.Name, Node: c.Node, Policy: p.Nodes[c.Node].Policy, Broken: broken}
 	}
 	if err := p.sealed(c); err != nil {
 		return err

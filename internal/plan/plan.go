@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -25,6 +26,10 @@ type Node struct {
 	UnknownKeys []string `json:"unknown_keys,omitempty"`
 	// Lacks is what the node's engine lacks of what the definition asks for, by component.
 	Lacks map[string][]Lack `json:"lacks,omitempty"`
+	// Policy is what the node's policy is called, and Forbidden which of its rules the
+	// definition breaks, by component.
+	Policy    string                        `json:"policy,omitempty"`
+	Forbidden map[string][]policy.Violation `json:"forbidden,omitempty"`
 }
 
 // Input is everything that a plan depends on.
@@ -52,6 +57,9 @@ type Input struct {
 	// Pinned makes each component run by its digest in the release, whatever Digests
 	// holds.
 	Pinned bool `json:"pinned,omitempty"`
+	// Admitted is set where Desired is the release, and was let run before: policies judge
+	// what is new.
+	Admitted bool `json:"admitted,omitempty"`
 	// Steps are those of Desired that the deploy runs, in their order.
 	Steps []servicedef.Step `json:"run_steps,omitempty"`
 }

@@ -50,6 +50,11 @@ func TestVersionsOfSecretsGoWithTheReleasesThatNamedThem(t *testing.T) {
 	api, _ := release.Definition.Component("api")
 	require.Equal(t, servicedef.SecretVersions{"db": {Name: "db", Version: 3}}, api.Versions)
 
+	recorded, err := store.Secrets(t.Context(), "shop")
+	require.NoError(t, err)
+	for _, v := range recorded[1].Versions {
+		require.Equal(t, []int{v.Version}, v.Releases, "the release that names version %d of db", v.Version)
+	}
 	snapshot, err := store.Snapshot(t.Context(), "shop", 2)
 	require.NoError(t, err)
 	require.Equal(t, 2, snapshot.Definition.Components[0].Versions["db"].Version, "a rollback brings the version of its release back")

@@ -51,18 +51,18 @@ func (s *Store) AddSecret(ctx context.Context, a secrets.Addition) error {
 }
 
 // lockSecret locks a secret, which is recorded if it is new, and returns the number of its
-// newest version.
+// last version.
 func lockSecret(ctx context.Context, tx pgx.Tx, service, name string) (newest int, err error) {
 	if _, err := tx.Exec(ctx, `insert into secrets (service, name) values ($1, $2) on conflict do nothing`, service, name); err != nil {
 		return 0, err
 	}
-	err = tx.QueryRow(ctx, `select newest from secrets where (service, name) = ($1, $2) for update`, service, name).Scan(&newest)
+	err = tx.QueryRow(ctx, `select greatest(newest, last) from secrets where (service, name) = ($1, $2) for update`, service, name).Scan(&newest)
 	return newest, err
 }
 
 func insertVersion(ctx context.Context, tx pgx.Tx, a secrets.Addition) error {
 	e := a.Envelope
-	if _, err := tx.Exec(ctx, `update secrets set newest = $3, removed = false where (service, name) = ($1, $2)`, e.Service, e.Name, e.Version); err != nil {
+	if _, err := tx.Exec(ctx, `update secrets set newest = $3, last = 0, removed = false where (service, name) = ($1, $2)`, e.Service, e.Name, e.Version); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
@@ -118,37 +118,84 @@ func (s *Store) RemoveSecret(ctx context.Context, service, name string, may func
 	return versions, err
 }
 
-// Secrets reads the secrets of a service, or of all where it is "", by service and name.
+// Secrets reads the secrets of a service, or of all where it is "", by service and name,
+// also those that were removed.
 func (s *Store) Secrets(ctx context.Context, service string) ([]secrets.Secret, error) {
 	found := []secrets.Secret{}
 	err := s.read(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			select s.service, s.name, s.newest, v.version, v.recipients, v.signer, v.mark, v.at,
-			       coalesce(v.rekeyed_at, '0001-01-01 00:00:00Z'), v.who, v.from_host
-			from secrets s join secret_versions v using (service, name)
-			where not s.removed and $1 in ('', s.service) order by s.service, s.name, v.version desc`, service)
+		rows, err := tx.Query(ctx, `select service, name, newest, last, removed from secrets where $1 in ('', service) order by service, name`, service)
 		if err != nil {
 			return err
 		}
-		found = found[:0]
-		var one secrets.Secret
-		var v secrets.Version
-		var signer string
-		_, err = pgx.ForEachRow(rows, []any{&one.Service, &one.Name, &one.Newest, &v.Version, &v.Recipients, &signer, &v.Mark, &v.At, &v.Rekeyed, &v.Who, &v.From}, func() error {
-			if err := v.Signer.UnmarshalText([]byte(signer)); err != nil {
-				return err
-			}
-			if last := len(found) - 1; last < 0 || found[last].Service != one.Service || found[last].Name != one.Name {
-				found = append(found, secrets.Secret{Service: one.Service, Name: one.Name, Newest: one.Newest})
-			}
-			secret := &found[len(found)-1]
-			v.Recipients, v.Mark = slices.Clone(v.Recipients), bytes.Clone(v.Mark)
-			secret.Versions = append(secret.Versions, v)
-			return nil
+		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (one secrets.Secret, err error) {
+			return one, row.Scan(&one.Service, &one.Name, &one.Newest, &one.Last, &one.Removed)
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		rows, err = tx.Query(ctx, `
+			select service, name, version, recipients, signer, mark, at, coalesce(rekeyed_at, '0001-01-01 00:00:00Z'), who, from_host
+			from secret_versions where $1 in ('', service) order by service, name, version desc`, service)
+		if err != nil {
+			return err
+		}
+		if err := addVersions(rows, found); err != nil || service == "" {
+			return err
+		}
+		return addReleases(ctx, tx, service, found)
 	}, "read the secrets of %s", service)
 	return found, err
+}
+
+// addVersions adds the versions in rows to secrets, which are in the same order.
+func addVersions(rows pgx.Rows, found []secrets.Secret) error {
+	var service, name, signer string
+	var v secrets.Version
+	at := 0
+	_, err := pgx.ForEachRow(rows, []any{&service, &name, &v.Version, &v.Recipients, &signer, &v.Mark, &v.At, &v.Rekeyed, &v.Who, &v.From}, func() error {
+		for found[at].Service != service || found[at].Name != name {
+			at++
+		}
+		if err := v.Signer.UnmarshalText([]byte(signer)); err != nil {
+			return err
+		}
+		v.Recipients, v.Mark = slices.Clone(v.Recipients), bytes.Clone(v.Mark)
+		found[at].Versions = append(found[at].Versions, v)
+		return nil
+	})
+	return err
+}
+
+// addReleases adds to the versions of a service's secrets the releases that name them.
+func addReleases(ctx context.Context, tx pgx.Tx, service string, found []secrets.Secret) error {
+	rows, err := tx.Query(ctx, `
+		with releases as (
+		    select d.number, d.definition from deployments d join services s on s.name = d.service
+		    where d.service = $1 and (d.outcome = 'succeeded' or d.number = s.release)
+		), named as (
+		    select number, jsonb_path_query(definition, '$.components[*].secret_versions.*') as v from releases
+		    union all
+		    select number, jsonb_path_query(definition, '$.steps[*].secret_versions.*') from releases
+		)
+		select v->>'name', (v->>'version')::integer, array_agg(distinct number order by number desc)
+		from named group by 1, 2`, service)
+	if err != nil {
+		return err
+	}
+	var name string
+	var version int
+	var numbers []int
+	_, err = pgx.ForEachRow(rows, []any{&name, &version, &numbers}, func() error {
+		for i := range found {
+			for j := range found[i].Versions {
+				if v := &found[i].Versions[j]; found[i].Name == name && v.Version == version {
+					v.Releases = slices.Clone(numbers)
+				}
+			}
+		}
+		return nil
+	})
+	return err
 }
 
 // CurrentSecrets returns the newest version of each secret of a service, by name. Any

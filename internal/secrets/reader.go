@@ -40,11 +40,7 @@ func (r Reader) Open(want Ref, e Envelope) ([]byte, error) {
 	if err := r.Ready(); err != nil {
 		return nil, err
 	}
-	if e.Ref != want {
-		return nil, fault.New(fault.Invalid, "%s: the envelope is one of %.80q/%.120q, version %d", want, e.Service, e.Name, e.Version).
-			WithHint("what the control plane has sent is not what the deployment names: look for who changed its database")
-	}
-	if err := e.Check(); err != nil {
+	if err := e.isOf(want); err != nil {
 		return nil, err
 	}
 	if !slices.Contains(r.Signers, e.Signer) {
@@ -55,11 +51,53 @@ func (r Reader) Open(want Ref, e Envelope) ([]byte, error) {
 	if err := r.addressed(want, e); err != nil {
 		return nil, err
 	}
-	value, err := r.Identity.Open(want.Subject(), e.Sealed)
+	return opened(r.Identity, want, e)
+}
+
+// isOf returns an Invalid error unless the envelope is a sound one of that version.
+func (e Envelope) isOf(want Ref) error {
+	if e.Ref != want {
+		return fault.New(fault.Invalid, "%s: the envelope is one of %.80q/%.120q, version %d", want, e.Service, e.Name, e.Version).
+			WithHint("what the control plane has sent is not what was asked for: find out who has changed its database")
+	}
+	return e.Check()
+}
+
+func opened(by *seal.Identity, want Ref, e Envelope) ([]byte, error) {
+	value, err := by.Open(want.Subject(), e.Sealed)
 	if err != nil {
 		return nil, err
 	}
 	return value, CheckValue(want, value)
+}
+
+// Opener opens envelopes with a recovery key.
+type Opener struct {
+	Identity *seal.Identity
+	// Signers are those whose envelopes it takes.
+	Signers []Signer
+}
+
+// Open returns the value in the envelope of the version that want names. An envelope of
+// anything else is Invalid; one that none of the signers has signed, or that is not sealed
+// to the key, is Unauthorized. No error holds a part of the value.
+func (o Opener) Open(want Ref, e Envelope) ([]byte, error) {
+	if err := want.Check(); err != nil {
+		return nil, err
+	}
+	if err := e.isOf(want); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(o.Signers, e.Signer) {
+		return nil, fault.New(fault.Unauthorized, "%s is signed by %s, and not by you", want, e.Signer).
+			WithHint("if that is what mcp secret signer prints for another operator: --signer %s", e.Signer)
+	}
+	key := o.Identity.Key()
+	if !slices.ContainsFunc(e.Recipients, func(to Recipient) bool { return to.Key == key }) {
+		return nil, fault.New(fault.Unauthorized, "%s is not sealed to the key %s", want, key.Fingerprint()).
+			WithHint("use the recovery key that it was sealed to (mcp secret show %s/%s), or set the value again", want.Service, want.Name)
+	}
+	return opened(o.Identity, want, e)
 }
 
 // Untrusted is the error of a signer whom the node does not trust.

@@ -13,6 +13,10 @@ type Secret struct {
 	Name    string `json:"name"`
 	// Newest is the number of the version that deployments use from now on.
 	Newest int `json:"newest"`
+	// Last is the number of the last version, where that was withdrawn; else 0.
+	Last int `json:"last,omitempty"`
+	// Removed is set where it has no versions any more. Its numbers are not used again.
+	Removed bool `json:"removed,omitempty"`
 	// Versions are those that are kept, newest first.
 	Versions []Version `json:"versions"`
 }
@@ -29,6 +33,9 @@ type Version struct {
 	Rekeyed time.Time `json:"rekeyed,omitzero"`
 	Who     string    `json:"who"`
 	From    string    `json:"from"`
+	// Releases are the numbers of the releases that name it, newest first, where those of
+	// one service were asked for.
+	Releases []int `json:"releases,omitempty"`
 }
 
 // Addition is a version to add to a secret, or one that is sealed again.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -96,7 +97,11 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 				continue
 			}
 			found = append(found, MemberDrift(s.Release, m, fleet.FindMember(s.Release.Service, m, o.Containers))...)
+			found = append(found, forbidden(s.Release, m, o.Policy)...)
 		}
+	}
+	if o.Policy != nil && o.Policy.Problem != "" {
+		found = append(found, fleet.Drift{Kind: fleet.DriftPolicy, Detail: fleet.Text("it lets nothing new run: "+o.Policy.Problem, longestDetail)})
 	}
 	orphans := orphansOn(o.Node, o.Containers, services, busy)
 	for _, c := range o.Containers {
@@ -116,6 +121,33 @@ func FindDrift(o fleet.Observation, services []fleet.ServiceRecord, busy map[str
 	}
 	return found
 }
+
+// forbidden returns the drift of a component that was let run before, and that the policy of
+// its node would not let run anew. A policy that cannot be used is drift of the node.
+func forbidden(r fleet.Release, m fleet.Member, rules *policy.Policy) []fleet.Drift {
+	if rules == nil || rules.Problem != "" || r.Definition == nil || !m.Active {
+		return nil
+	}
+	c, defined := r.Definition.Component(m.Component)
+	if !defined {
+		return nil
+	}
+	broken := rules.Judge(policy.Subject{Component: c})
+	if len(broken) == 0 {
+		return nil
+	}
+	var texts []string
+	for _, v := range broken {
+		texts = append(texts, v.String())
+	}
+	return []fleet.Drift{{
+		Kind: fleet.DriftForbidden, Service: r.Service, Component: m.Component, Container: m.Container,
+		Detail: fleet.Text("it runs on, and would not be let run anew: "+strings.Join(texts, "; "), longestDetail),
+	}}
+}
+
+// longestDetail bounds the bytes of a detail that has a node's own words.
+const longestDetail = 1024
 
 // unreachable reports whether an observation without an answer makes the node
 // unreachable. One alone does not: a worker that is restarted, as for a new

@@ -62,11 +62,19 @@ publish = %q
 machine = %q
 data = %q
 logs = %q
+policy = %q
 [image_registry]
 insecure = [%q]
 [worker]
 listen = "off"
-`, info.Temporal, info.EncryptionKeyFile, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), info.ImageRegistry)
+`, info.Temporal, info.EncryptionKeyFile, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), n.dir("node-policy.toml"), info.ImageRegistry)
+	rules, err := os.ReadFile("../../examples/apps/node-policy.toml")
+	if err == nil {
+		err = os.WriteFile(n.dir("node-policy.toml"), rules, 0o600)
+	}
+	if err != nil {
+		return err
+	}
 	if err := os.WriteFile(n.dir("mcp.toml"), []byte(config), 0o600); err != nil {
 		return err
 	}

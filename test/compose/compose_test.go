@@ -146,6 +146,7 @@ func TestEachServiceWaitsForWhatItNeeds(t *testing.T) {
 		"temporal":           {"temporal-schema", types.ServiceConditionCompletedSuccessfully},
 		"temporal-namespace": {"temporal", types.ServiceConditionHealthy},
 		"temporal-ui":        {"temporal", types.ServiceConditionHealthy},
+		"mcp-worker-role":    {"mcp-postgres", types.ServiceConditionHealthy},
 	}
 	for name, service := range p.Services {
 		need, waits := needs[name]
@@ -164,7 +165,7 @@ func TestEachServiceWaitsForWhatItNeeds(t *testing.T) {
 func TestOneShotsEndAndTheRestComesBack(t *testing.T) {
 	for name, service := range project(t).Services {
 		switch name {
-		case "temporal-schema", "temporal-namespace":
+		case "temporal-schema", "temporal-namespace", "mcp-worker-role":
 			require.Equal(t, "on-failure:5", service.Restart, name)
 			require.Nil(t, service.HealthCheck, name)
 		default:
@@ -183,6 +184,10 @@ func TestEachPasswordReachesBothOfItsEnds(t *testing.T) {
 	require.Equal(t, "temporal-secret", value("temporal-schema", "SQL_PASSWORD"))
 	require.Equal(t, "temporal-secret", value("temporal", "POSTGRES_PWD"))
 	require.Equal(t, "mcp-secret", value("mcp-postgres", "POSTGRES_PASSWORD"))
+	require.Equal(t, "mcp-secret", value("mcp-worker-role", "PGPASSWORD"))
+	require.Empty(t, value("mcp-worker-role", "WORKER_PASSWORD"), "without one there is no role")
+	p = project(t, "MCP_WORKER_PASSWORD=worker-secret")
+	require.Equal(t, "worker-secret", value("mcp-worker-role", "WORKER_PASSWORD"))
 }
 
 func TestTemporalReadsTheTunedSettings(t *testing.T) {

@@ -43,8 +43,12 @@ func (r *rig) configure(temporal string) error {
 		theBuilder:       central + fmt.Sprintf("[build]\nsocket = %q\nlogs = %q\n", r.nodes[1].proxy.socket, r.path("builds")),
 	}
 	for _, m := range r.nodes {
-		files[workerOf(m.name)] = fmt.Sprintf("[temporal]\naddress = %q\ninsecure = true\n%s[node]\nsocket = %q\npublish = %q\ndata = %q\n",
-			r.bridge.Listen, images, m.proxy.socket, m.address, r.path("data-"+m.name))
+		files[workerOf(m.name)] = fmt.Sprintf("[temporal]\naddress = %q\ninsecure = true\n%s[node]\nsocket = %q\npublish = %q\ndata = %q\npolicy = %q\n",
+			r.bridge.Listen, images, m.proxy.socket, m.address, r.path("data-"+m.name), r.path("node-policy.toml"))
+	}
+	rules := fmt.Appendf(nil, "mounts.roots = [%q]\n", r.path("volumes"))
+	if err := os.WriteFile(r.path("node-policy.toml"), rules, 0o600); err != nil {
+		return err
 	}
 	for name, text := range files {
 		if err := os.WriteFile(r.config(name), []byte(text), 0o600); err != nil {

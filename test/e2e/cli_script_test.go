@@ -79,9 +79,9 @@ func setUpScript(env *testscript.Env, bin string) error {
 	if err := copyApp(source); err != nil {
 		return err
 	}
-	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\nencryption_key_file = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n",
+	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\nencryption_key_file = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n[secrets]\nsigning_key = %q\n",
 		filepath.Join(work, "services"), info.Temporal, info.EncryptionKeyFile, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
-		info.Podman, filepath.Join(work, "logs"), info.ImageRegistry)
+		info.Podman, filepath.Join(work, "logs"), info.ImageRegistry, filepath.Join(work, "signing.key"))
 	for name, content := range map[string][]byte{
 		filepath.Join(source, "Containerfile"): []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n"),
 		filepath.Join(work, "mcp.toml"):        []byte(config),

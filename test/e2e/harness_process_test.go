@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -18,6 +19,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/metacircular/mcp/workflows"
 )
 
 // mcpVariable makes this test binary mcp itself.
@@ -168,4 +171,18 @@ func (w *world) alone(more ...string) {
 		"[build]", fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),
 	}, more...)...)
+	w.t.Cleanup(w.endMonitor)
+}
+
+// endMonitor deletes the schedule of w's monitor. It outlives the workers, and would start
+// observations until the platform ends.
+func (w *world) endMonitor() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.DialContext(ctx, client.Options{HostPort: shared.platform.Info().Temporal, Namespace: w.namespace})
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	_ = c.ScheduleClient().GetHandle(ctx, workflows.MonitorID).Delete(ctx) // a world without a control worker has none
 }

@@ -82,6 +82,14 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	platformDir := filepath.Join(dir, "platform")
+	// Tests mount directories of their own.
+	if err := os.MkdirAll(platformDir, 0o755); err != nil {
+		return 1, err
+	}
+	rules := fmt.Appendf(nil, "mounts.roots = [%q]\n", os.TempDir())
+	if err := os.WriteFile(filepath.Join(platformDir, "node-policy.toml"), rules, 0o644); err != nil {
+		return 1, err
+	}
 	shared.platform, err = dev.Up(ctx, dev.Options{
 		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test", NoEdge: true,
 		Logger: quiet, SDKLogger: quiet,

@@ -86,13 +86,13 @@ func TestJobs(t *testing.T) {
 		w.define(name, w.service(name, "v1", more)+
 			w.job("backup", image, `cmd = ["/app", "say", "backed up", "0"]`+"\nschedule = \""+schedule+"\"")+
 			w.job("failing", image, `cmd = ["/app", "say", "no disk", "3"]`+"\nschedule = \"manual\"\nretries = 1")+
-			w.job("long", image, "env = { MODE = \"deaf\" }\nschedule = \"@daily\"\nstop_timeout = \"5s\""))
+			w.job("long", image, "env = { MODE = \"deaf\" }\nschedule = \"0 12 29 2 *\"\nstop_timeout = \"5s\""))
 	}
-	define("30 3 * * *", "")
+	define("30 3 29 2 *", "") // a time that no test meets by chance
 
 	r := w.mcp("plan", name)
 	require.Zero(t, r.code, r)
-	require.Regexp(t, `\+ backup +local +create\n +runs at 30 3 \* \* \*, next at \d{4}-`, r.stdout)
+	require.Regexp(t, `\+ backup +local +create\n +runs at 30 3 29 2 \*, next at \d{4}-`, r.stdout)
 	require.Regexp(t, `\+ failing +local +create\n +runs when asked`, r.stdout)
 	result := w.deploy(name)
 	require.Len(t, result.Components, 1, "a job is no container")
@@ -109,7 +109,7 @@ func TestJobs(t *testing.T) {
 		require.Equal(t, "manual", jobs["failing"].State)
 		require.Nil(t, w.schedule(name, "failing"))
 		r := w.mcp("jobs")
-		require.Regexp(t, `(?m)^nightly/backup +local +30 3 \* \* \* +\d{4}`, r.stdout)
+		require.Regexp(t, `(?m)^nightly/backup +local +30 3 29 2 \* +\d{4}`, r.stdout)
 	})
 
 	t.Run("a run shows its output and exits with the code of its program", func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestJobs(t *testing.T) {
 	t.Run("a pause outlives a deploy that changes the schedule", func(t *testing.T) {
 		require.Zero(t, w.mcp("job", "pause", name+"/backup").code)
 		require.True(t, w.schedule(name, "backup").Schedule.State.Paused)
-		define("45 4 * * *", "")
+		define("45 4 29 2 *", "")
 		require.Equal(t, plan.Replace, w.deploy(name).Jobs[0].Action)
 		described := w.schedule(name, "backup")
 		require.True(t, described.Schedule.State.Paused)
@@ -188,7 +188,7 @@ func TestJobs(t *testing.T) {
 		require.Equal(t, 1, r.code, r)
 		require.Contains(t, r.stderr, "run 1 of nightly/long has been under way since")
 
-		define("45 4 * * *", `env = { NEW = "1" }`)
+		define("45 4 29 2 *", `env = { NEW = "1" }`)
 		require.Equal(t, workflows.Succeeded, w.deploy(name).Outcome)
 		require.Equal(t, containers, w.jobContainers(name), "it runs on")
 		require.NotContains(t, w.mcp("status", name).stdout, "orphan")
@@ -243,7 +243,7 @@ func (w *world) mcpUntilSaysOut(text string, args ...string) reply {
 func (w *world) jobsReplay(name string) {
 	w.t.Helper()
 	w.define(name, w.service(name, "v1", `env = { A = "b" }`)+
-		w.job("backup", w.image(name, "v1"), `cmd = ["/app", "say", "backed up", "0"]`+"\nschedule = \"@daily\""))
+		w.job("backup", w.image(name, "v1"), `cmd = ["/app", "say", "backed up", "0"]`+"\nschedule = \"0 12 29 2 *\""))
 	w.deploy(name)
 	for _, args := range [][]string{
 		{"run", name + "/backup"}, {"jobs"}, {"job", "history", name + "/backup"}, {"job", "logs", name + "/backup"},

@@ -22,6 +22,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
@@ -103,7 +104,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.alone(fmt.Sprintf("workspace = %q", w.workspace), "[monitor]", fmt.Sprintf("interval = %q", monitorInterval),
-		"[alerts]", `command = ["/bin/cat"]`)
+		"[alerts]", `command = ["/bin/cat"]`, "[secrets]", fmt.Sprintf("signing_key = %q", filepath.Join(w.dir, "signing.key")))
 	w.worker("--control", "--listen", "off")
 	w.worker("--node", w.node, "--listen", "off")
 	name := w.node + "-types"
@@ -117,13 +118,17 @@ func TestEveryTypeReplays(t *testing.T) {
 	ok("build", name)
 	ok("sync")
 	ok("plan", name)
+	ok("secret", "set", name+"/db", "--exec", "echo one")
+	w.starts(workflows.EnvelopesName, activities.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: name, Name: "db", Version: 1}}})
 	first := w.deploy(name)
+	require.Equal(t, 1, w.mcp("secret", "rotate", name+"/db", "--exec", "echo two").code, "no component has the secret")
+	ok("secret", "rm", name+"/db", "-y")
 	w.define(name, w.service(name, "v1", `env = { A = "b" }`))
 	w.deploy(name)
 	ok("rollback", name)
 	for _, read := range [][]string{
 		{"status"}, {"ps"}, {"history", name}, {"service", "list"}, {"logs", name}, {"doctor"}, {"exec", name, "--", "/app", "-h"},
-		{"events"}, {"node", "list"}, {"node", "show", w.node}, {"node", "drain", w.node}, {"node", "activate", w.node},
+		{"events"}, {"node", "list"}, {"node", "show", w.node}, {"node", "policy", w.node}, {"node", "drain", w.node}, {"node", "activate", w.node},
 		{"adopt", name, "--dry-run"}, {"audit"},
 	} {
 		w.mcp(read...) // whatever the answer is, the workflow has one

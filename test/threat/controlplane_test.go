@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -62,10 +63,16 @@ var answers = map[string]reflect.Type{
 	workflows.PurgeName:       reflect.TypeFor[workflows.Result](),
 	workflows.PurgeableName:   reflect.TypeFor[fleet.Forgotten](),
 	workflows.RemoveNodeName:  reflect.TypeFor[struct{}](),
-	workflows.ServicesName:    reflect.TypeFor[[]fleet.ServiceRecord](),
-	workflows.SnapshotName:    reflect.TypeFor[fleet.Snapshot](),
-	workflows.StatusName:      reflect.TypeFor[workflows.StatusResult](),
-	workflows.SyncName:        reflect.TypeFor[workflows.SyncResult](),
+	workflows.SecretsName:     reflect.TypeFor[workflows.SecretsResult](),
+	workflows.SetSecretName:   reflect.TypeFor[struct{}](),
+	workflows.EnvelopesName:   reflect.TypeFor[activities.LoadEnvelopesResult](),
+
+	workflows.RemoveSecretName: reflect.TypeFor[activities.RemoveSecretResult](),
+
+	workflows.ServicesName: reflect.TypeFor[[]fleet.ServiceRecord](),
+	workflows.SnapshotName: reflect.TypeFor[fleet.Snapshot](),
+	workflows.StatusName:   reflect.TypeFor[workflows.StatusResult](),
+	workflows.SyncName:     reflect.TypeFor[workflows.SyncResult](),
 }
 
 // The manners of a control plane: how it answers.
@@ -121,6 +128,15 @@ func (p *controlPlane) answer(ctx workflow.Context, _ converter.EncodedValues) (
 		front := edges.Edges[0]
 		front.Name, front.Key = "front", frontKey
 		edges.Edges = append(edges.Edges, front)
+	}
+	if found, some := result.(*workflows.SecretsResult); some { // one that a command line can name, and a node for it
+		one := found.Secrets[0]
+		one.Name, one.Removed = "db", false
+		found.Secrets[0].Removed = false
+		found.Secrets = append(found.Secrets, one)
+		rift := found.Nodes[0]
+		rift.Name, rift.Key = "rift", frontKey
+		found.Nodes = append(found.Nodes, rift)
 	}
 	if workflow.GetInfo(ctx).WorkflowExecution.ID == held {
 		ctx.Done().Receive(ctx, nil)

@@ -20,8 +20,11 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 )
 
+// tlsHandshake is the first byte of a connection with TLS.
+const tlsHandshake = 0x16
+
 // elsewhere is a server at an address of this host that is not one of loopback, as that
-// of another machine would be. It counts the connections that reach it.
+// of another machine would be. It counts the connections without TLS that reach it.
 type elsewhere struct {
 	host, port string
 	reached    atomic.Int32
@@ -50,7 +53,11 @@ func newElsewhere(t *testing.T) *elsewhere {
 			if err != nil {
 				return
 			}
-			e.reached.Add(1)
+			first := make([]byte, 1)
+			_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+			if n, _ := conn.Read(first); n == 0 || first[0] != tlsHandshake {
+				e.reached.Add(1)
+			}
 			_ = conn.Close()
 		}
 	}()
@@ -64,6 +71,11 @@ func (e *elsewhere) spellings() []string {
 		spelled = append(spelled, name)
 	}
 	return spelled
+}
+
+// isName reports whether a host is, or may be read as, a name, which has to be resolved.
+func isName(host string) bool {
+	return strings.ContainsAny(host, "abcdefghijklmnopqrstuvwxyz@") && !strings.HasPrefix(host, "[")
 }
 
 // TestPlain gives addresses of another machine, in hostile spellings, to everything that
@@ -136,7 +148,7 @@ func (e *elsewhere) connections(t *testing.T, host string, insecure bool) map[st
 		},
 		"Temporal": refusedBy(config("[temporal]\naddress = %q\ninsecure = %t\n", at, insecure), "temporal.address", "status"),
 	}
-	if !insecure {
+	if !insecure && !isName(host) { // a name that leads nowhere is refused when it is dialled
 		all["a webhook of mcp.toml"] = refusedBy(config("[alerts]\nwebhook = %q\n", "http://"+at+"/"), "alerts.webhook", "config", "show")
 		all["a control worker"] = refusedBy(config("[postgres]\nurl = %q\n", "postgres://mcp:hunter2@"+at+"/mcp"), "postgres.url", "worker", "--control")
 	}

@@ -23,6 +23,16 @@ import (
 // lines are command lines of every verb; E stands for the hostile strings, T for one of
 // them, and S for a service that no other line has.
 var lines = map[string][]string{
+	"secret":          {"E"},
+	"secret import":   {"S evil.env", "S E", "E evil.env"},
+	"secret keygen":   {"E", "evil.env", "fresh.key --name E"},
+	"secret list":     {"", "S", "E"},
+	"secret rekey":    {"S --identity evil.env", "S --identity E", "E"},
+	"secret rm":       {"S/db", "S/db -y", "E"},
+	"secret rotate":   {"S/db --file evil.env", "S/db --exec E --revoke E", "E"},
+	"secret set":      {"S/db", "S/db --file evil.env", "S/db --exec E", "S/db --file E", "E", "S/db --node E --file evil.env"},
+	"secret show":     {"S/db", "E"},
+	"secret signer":   {"", "--config E"},
 	"adopt":           {"S", "S --dry-run"},
 	"audit":           {"", "--service E", "--who E --since 1h", "--before E"},
 	"build":           {"S"},
@@ -66,6 +76,7 @@ var lines = map[string][]string{
 	"node activate":   {"E"},
 	"node drain":      {"E"},
 	"node list":       {""},
+	"node policy":     {"E"},
 	"node remove":     {"E", "E -y"},
 	"node show":       {"E"},
 	"node status":     {"", "E"},
@@ -182,7 +193,7 @@ func (l line) args(flag string) []string {
 			word = all
 		case "T":
 			word = hostile[3]
-		case "S", "S/app":
+		case "S", "S/app", "S/db":
 			word = strings.Replace(word, "S", l.service, 1)
 		}
 		args = append(args, word)
@@ -202,6 +213,7 @@ func newDesk(t *testing.T) *desk {
 		"services/other.toml":             fmt.Sprintf("name = \"other\"\nnode = \"rift\"\n[[components]]\nname = \"app\"\nimage = \"127.0.0.1:1/shop:v1\"\ncmd = [%s]\nenv = { A = %s }\n", quoted, quoted),
 		"services/evil.toml":              fmt.Sprintf("name = %s\nnode = %s\n[[components]]\nname = %s\nimage = %s\n%s = 1\n", quoted, quoted, quoted, quoted, quoted),
 		"evil.yaml":                       fmt.Sprintf("services:\n  web:\n    image: shop\n    command: [%[1]s]\n    %[1]s: 1\n    labels: {%[1]s: %[1]s}\n    volumes: [%[1]s]\n    ports: [%[1]s]\n    secrets: [%[1]s]\n  %[1]s:\n    image: shop\n", quoted),
+		"evil.env":                        "A=" + all + "\n",
 		"broken/dev.lock":                 "",
 		"broken/dev.pid":                  all,
 		"services/\x1b]0;evil\a\x9b.toml": "name = 1\n",

@@ -52,6 +52,13 @@ tag, and nothing is built.`,
 	return cmd
 }
 
+// Deployer deploys a service for another verb, as mcp deploy does without flags.
+func Deployer(s *session.Session) func(ctx context.Context, service string) error {
+	return func(ctx context.Context, service string) error {
+		return runDeploy(ctx, s, []string{service}, deployOptions{})
+	}
+}
+
 func runDeploy(ctx context.Context, s *session.Session, targets []string, o deployOptions) error {
 	cfg, err := s.Config()
 	if err != nil {

@@ -59,6 +59,7 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 			Insecure:  b.Config.ImageRegistry.Insecure,
 			AuthFile:  b.Config.ImageRegistry.AuthFile,
 			Output:    b.Output,
+			Policy:    b.Config.Node.Policy,
 			Signing:   workers.Signing{KeyFile: b.Config.Build.SigningKeyFile, Passphrase: passphrase},
 		},
 		Logger:       b.Logger,

@@ -68,11 +68,11 @@ func (t *timeline) event(e *history.HistoryEvent) {
 		t.ended(a.GetScheduledEventId(), at, t.result(a.GetScheduledEventId(), at, a.GetResult()), "")
 	case enums.EVENT_TYPE_ACTIVITY_TASK_FAILED:
 		a := e.GetActivityTaskFailedEventAttributes()
-		t.failed = t.steps[a.GetScheduledEventId()]
+		t.failed = cmp.Or(t.steps[a.GetScheduledEventId()], t.failed)
 		t.ended(a.GetScheduledEventId(), at, markFailed, a.GetFailure().GetMessage())
 	case enums.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
 		a := e.GetActivityTaskTimedOutEventAttributes()
-		t.failed = t.steps[a.GetScheduledEventId()]
+		t.failed = cmp.Or(t.steps[a.GetScheduledEventId()], t.failed)
 		t.ended(a.GetScheduledEventId(), at, markFailed, cmp.Or(a.GetFailure().GetCause().GetMessage(), "no answer in time"))
 	case enums.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		t.ended(e.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at, markFailed, "cancelled")
@@ -118,6 +118,9 @@ func (t *timeline) release(m *history.MarkerRecordedEventAttributes, at time.Tim
 // scheduled begins a step; in a history that is read again, it replaces the step.
 func (t *timeline) scheduled(e *history.HistoryEvent, at time.Time) {
 	a := e.GetActivityTaskScheduledEventAttributes()
+	if isAudit(a.GetActivityType().GetName()) {
+		return
+	}
 	s := &step{activity: a.GetActivityType().GetName(), queue: a.GetTaskQueue().GetName(), scheduled: at}
 	s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
 	if before, ok := t.byID[a.GetActivityId()]; ok {
@@ -139,6 +142,9 @@ func (t *timeline) local(e *history.HistoryEvent, at time.Time) {
 	}
 	var data struct{ ActivityType string }
 	_ = t.decode.FromPayloads(m.GetDetails()["data"], &data) // the summary stands in for it
+	if isAudit(data.ActivityType) {
+		return
+	}
 	s := &step{activity: data.ActivityType, queue: workflows.Queue, scheduled: at}
 	s.summary = cmp.Or(t.text(e.GetUserMetadata().GetSummary()), s.activity)
 	t.steps[e.GetEventId()] = s
@@ -149,6 +155,10 @@ func (t *timeline) local(e *history.HistoryEvent, at time.Time) {
 	t.failed = s
 	t.ended(e.GetEventId(), at, markFailed, failure.GetMessage())
 }
+
+// isAudit reports whether an activity adds what is done to the audit, which is no step of
+// it.
+func isAudit(activity string) bool { return activity == workflows.RecordAuditName }
 
 // drop removes a step from the pending ones.
 func (t *timeline) drop(s *step) {

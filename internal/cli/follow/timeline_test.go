@@ -128,6 +128,21 @@ func TestAStepThatIsDoneOnTheSpot(t *testing.T) {
 `, d.out.String())
 }
 
+// That a deploy is in the audit is no step of it, whether it could be recorded or not.
+func TestTheAuditIsNoStep(t *testing.T) {
+	d := newRendering(t, false)
+	d.local(5, 10*time.Millisecond, "RecordAudit", "add to the audit", nil)
+	refused := &failurepb.Failure{Message: "permission denied", FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
+		ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{NonRetryable: true},
+	}}
+	d.local(6, 20*time.Millisecond, "RecordAudit", "add to the audit", refused)
+	d.schedule(7, 30*time.Millisecond, "RecordAudit", "control", "add to the audit")
+	d.complete(8, 7, 40*time.Millisecond, 2, "Postgres does not answer")
+	require.Empty(t, d.out.String())
+	require.Nil(t, d.view.failed)
+	require.Empty(t, d.view.pending)
+}
+
 // A plan is printed where it was made, unless only delays are.
 func TestThePlanInAStory(t *testing.T) {
 	plans := workflows.PlanResult{Release: 7, Builds: []string{"hub/web:v2"}, Plan: plan.Plan{

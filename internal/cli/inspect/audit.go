@@ -28,9 +28,9 @@ that was run in a container, and what mcp did by itself, such as a job that was
 due. Each has a row from its beginning on, which is not changed, and which mcp
 migrate removes when it is older than [audit] keep.
 
-Until commands are authenticated, who has done something is what the client claims:
-its user and its host. An outcome of - means that the action is under way, or that
-its workflow was terminated.`,
+Until commands are authenticated, who has done something is what the client
+claims: its user and its host. An outcome of - means that the action is under way,
+or that its workflow was terminated.`,
 		Example: "  mcp audit\n  mcp audit --service shop --since 24h\n  mcp audit --who alice --json\n  mcp audit --before 120",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

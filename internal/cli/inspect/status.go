@@ -79,14 +79,14 @@ func newStatus(s *session.Session) *cobra.Command {
 		Short: "Show what should run and what runs",
 		Long: `Status compares the release of each service with the containers that its nodes
 have at this moment. DRIFT names how a component differs: missing, stopped,
-running, renamed, wrong-image, wrong-ports, replaced, unnamed, flapping, unhealthy
-or, where its node does not answer, unreachable. A service is "pending" when the
-definition that was recorded last is not that of its release, unless the one in
-the services directory is, and "dirty" when a deploy could not put everything
-back. COMMIT is where an image comes from whose tag is {git}. Behind a route is
-the URL at which the edges serve it. Containers that a release has replaced are
-listed until they are gone: they are drained and removed after the deploy has
-succeeded.`,
+running, renamed, wrong-image, wrong-ports, replaced, unnamed, flapping,
+unhealthy, forbidden by the policy of its node or, where that does not answer,
+unreachable. A service is "pending" when the definition that was recorded last
+is not that of its release, unless the one in the services directory is, and
+"dirty" when a deploy could not put everything back. COMMIT is where an image
+comes from whose tag is {git}. Behind a route is the URL at which the edges
+serve it. Containers that a release has replaced are listed until they are gone:
+they are drained and removed after the deploy has succeeded.`,
 		Example: "  mcp status\n  mcp status shop --json | jq '.[0].components[].drift'",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runStatus(cmd.Context(), s, args) },
 	}
@@ -177,6 +177,9 @@ func statusOf(s fleet.ServiceRecord, nodes map[string]seenNode) serviceStatus {
 		c := componentOf(r, m, nodes[m.Node])
 		if r.Definition != nil {
 			c.Source = r.Definition.Source(m.Image)
+		}
+		if m.Active && slices.Contains(s.Forbidden, m.Component) {
+			c.Drift = append(c.Drift, string(fleet.DriftForbidden))
 		}
 		status.Components = append(status.Components, c)
 	}

@@ -222,6 +222,9 @@ func nodeFinding(name, version string, n workflows.DiagnosedNode) finding {
 		return fail(check, n.Error)
 	case n.Engine != nil:
 		return fail(check, n.Engine)
+	case n.Policy != "":
+		f := fault.New(fault.Forbidden, "its policy cannot be used, and nothing new may run there: %s", n.Policy)
+		return fail(check, f.WithHint("mend that file on %s; it is read anew each time", name))
 	}
 	return sameVersion(check, version, n.MCP, "its worker answers; "+n.Runtime)
 }

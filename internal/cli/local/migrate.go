@@ -26,9 +26,10 @@ func newMigrate(s *session.Session) *cobra.Command {
 removes from the audit what is older than [audit] keep. Several may run at once.
 
 With [postgres] owner_url_file it connects as the role of that URL, which owns the
-tables, and grants the role of the workers' URL no more than they need: they cannot
-change the audit, nor define anything, and wait for tables that are too old. Without
-it the workers connect as the owner, and migrate the tables when they start.
+tables, and grants the role of the workers' URL no more than they need: they
+cannot change the audit, nor define anything, and wait for tables that are too
+old. Without it the workers connect as the owner, and migrate the tables when they
+start.
 
 Where [temporal] encryption_key_file is set it also encrypts what the tables have
 of definitions, failures and outputs that is plain, or encrypted with another key
@@ -103,7 +104,7 @@ func migrationOf(s *session.Session, cfg *config.Config) (m workers.Migration, e
 	if err != nil {
 		return m, fmt.Errorf("find the role of the workers: %w", err)
 	}
-	m.Role, err = workers.WorkersRole(workersURL, m.PostgresURL)
+	m.Role, err = workers.LimitedRole(workersURL, m.PostgresURL)
 	return m, err
 }
 

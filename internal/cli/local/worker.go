@@ -18,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
 )
@@ -30,6 +31,7 @@ type workerOptions struct {
 	control                    bool
 	node, builder              string
 	workspace, socket, publish string
+	policy                     string
 	listen                     *string // nil unless given: "" means something
 	logFormat                  string
 }
@@ -73,6 +75,7 @@ free: give each worker a separate address.`,
 	flags.StringVar(&o.workspace, "workspace", "", "the directory that the builder builds from")
 	flags.StringVar(&o.socket, "socket", "", "podman's socket, for the node and the builder")
 	flags.StringVar(&o.publish, "publish", "", "the address of this host that routes are published on")
+	flags.StringVar(&o.policy, "policy", "", "the file with the rules of what may run and be built here (default: "+policy.DefaultFile+")")
 	flags.StringVar(&listen, "listen", "", "where metrics and health are served, host:port, or off (default: that of the configuration, or "+config.DefaultListen+")")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return cmd
@@ -153,6 +156,7 @@ func (o *workerOptions) over(c *config.Config) {
 	c.Node.Socket = cmp.Or(o.socket, c.Node.Socket)
 	c.Build.Socket = cmp.Or(o.socket, c.Build.Socket)
 	c.Node.Publish = cmp.Or(o.publish, c.Node.Publish)
+	c.Node.Policy = cmp.Or(o.policy, c.Node.Policy)
 	if o.listen != nil {
 		c.Worker.Listen = *o.listen
 	}
@@ -194,6 +198,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			PortLow: cfg.Ports.Low, PortHigh: cfg.Ports.High, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
 			Signed:      cfg.ImageRegistry.RequireSignature,
 			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
+			Policy:  cfg.Node.Policy,
 			KeyFile: cfg.NodeKey(o.node), Signers: cfg.Node.Signers,
 		}
 	}
@@ -216,7 +221,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			Signing:    workers.Signing{KeyFile: cfg.Build.SigningKeyFile, Passphrase: passphrase},
 			ServesLogs: true,
 			Name:       o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
-			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile,
+			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile, Policy: cfg.Node.Policy,
 		}
 	}
 	if roles.Control == nil && roles.Node == nil && roles.Builder == nil {

@@ -14,15 +14,16 @@ import (
 var unaudited = map[string]string{
 	"audit": "reads", "build log": "reads", "config show": "reads", "doctor": "reads", "edge list": "reads", "edge show": "reads",
 	"events": "reads", "history": "reads", "job history": "reads", "job logs": "reads", "jobs": "reads", "logs": "reads",
-	"node list": "reads", "node show": "reads", "node status": "reads", "open": "reads", "plan": "reads", "ps": "reads",
-	"route list": "reads", "service check": "reads", "service list": "reads", "service show": "reads", "status": "reads",
+	"node list": "reads", "node policy": "reads", "node show": "reads", "node status": "reads", "open": "reads", "plan": "reads", "ps": "reads",
+	"route list": "reads", "secret list": "reads", "secret show": "reads", "service check": "reads", "service list": "reads", "service show": "reads", "status": "reads",
 	"version": "reads", "completion": "prints", "node signatures": "prints",
 	"build sign":   "adds a signature, by a key of this machine, and asks no control plane: the image registry has it",
 	"service edit": "changes a file of the workspace, which its own history has", "service export": "writes files",
 	"service import": "writes a file", "service new": "writes a file",
 	"key list": "reads", "key new": "changes a file of this machine", "key promote": "changes a file of this machine",
-	"key remove": "changes a file of this machine",
-	"dev":        "runs a platform of its own", "dev down": "ends a platform of its own", "dev trust": "changes this machine's own trust",
+	"key remove":    "changes a file of this machine",
+	"secret keygen": "writes a key, and the file of pinned keys, which version control has", "secret signer": "prints",
+	"dev": "runs a platform of its own", "dev down": "ends a platform of its own", "dev trust": "changes this machine's own trust",
 	"worker": "serves: what it does is in the audit by who asked for it",
 }
 

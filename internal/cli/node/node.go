@@ -28,7 +28,7 @@ containers it has.`,
 			Example: "  mcp node status\n  mcp node status rift",
 			RunE:    func(cmd *cobra.Command, names []string) error { return runStatus(cmd.Context(), s, names) },
 		},
-		newShow(s), newDrain(s), newActivate(s), newRemove(s), newSignatures(s),
+		newShow(s), newPolicy(s), newDrain(s), newActivate(s), newRemove(s), newSignatures(s),
 	)
 	return cmd
 }
@@ -39,6 +39,7 @@ func Results() map[string][]any {
 		"node list":     {[]listedNode{}},
 		"node status":   {[]nodeStatus{}},
 		"node show":     {shownNode{}},
+		"node policy":   {nodePolicy{}},
 		"node drain":    {drained{}},
 		"node activate": {drained{}},
 		"node remove":   {removed{}},

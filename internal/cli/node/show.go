@@ -1,9 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,10 +21,16 @@ import (
 type shownNode struct {
 	nodeState
 	fleet.NodeStatus
-	Address   string            `json:"address"`
-	Announced time.Time         `json:"announced"`
-	Drift     []fleet.OpenDrift `json:"drift"`
-	History   fleet.NodeHistory `json:"history"`
+	Address   string    `json:"address"`
+	Announced time.Time `json:"announced"`
+	// Key is the public key to which secrets for the node are sealed, and Fingerprint its
+	// short form; "" for none. Signers are the operators whose secrets it takes.
+	Key         string   `json:"key"`
+	Fingerprint string   `json:"fingerprint"`
+	Signers     []string `json:"signers"`
+
+	Drift   []fleet.OpenDrift `json:"drift"`
+	History fleet.NodeHistory `json:"history"`
 }
 
 func newShow(s *session.Session) *cobra.Command {
@@ -59,6 +67,7 @@ func runShow(ctx context.Context, s *session.Session, names []string, since time
 	n := nodes[0]
 	shown := shownNode{
 		nodeState: lastState(n), NodeStatus: lastStatus(n), Address: n.Address, Announced: n.Seen, Drift: n.Drift, History: history,
+		Key: n.Key, Fingerprint: fingerprint(n.Key), Signers: append([]string{}, n.Signers...),
 	}
 	if s.JSON {
 		s.PrintJSON(shown)
@@ -94,6 +103,8 @@ func linesOf(n shownNode) [][2]string {
 		{"last answer", ui.Moment(n.Seen)},
 		{"worker", fmt.Sprintf("mcp %s, started %s", n.MCP, ui.Moment(n.Announced))},
 		{"routes on", n.Address},
+		{"key for secrets", cmp.Or(n.Fingerprint, "none: start its worker again with this mcp")},
+		{"takes secrets of", cmp.Or(strings.Join(n.Signers, " "), "no signer: see mcp secret signer")},
 	}
 	if n.Seen.IsZero() {
 		return append(lines, [2]string{"engine", n.Runtime})

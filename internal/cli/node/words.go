@@ -8,7 +8,26 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/seal"
 )
+
+// fingerprint is that of a node's key, of which it is the short form that people compare;
+// "" for none.
+func fingerprint(key string) string {
+	parsed, err := seal.ParseKey(key)
+	if err != nil {
+		return ""
+	}
+	return parsed.Fingerprint()
+}
+
+// shortKey is the beginning of a fingerprint, for a table; "-" for none.
+func shortKey(fingerprint string) string {
+	if fingerprint == "" {
+		return "-"
+	}
+	return fingerprint[:min(len(fingerprint), 9)] + "…"
+}
 
 // stateOf is one word: "draining" only for a node that answers.
 func stateOf(n fleet.NodeState) string {
@@ -49,10 +68,11 @@ func overdueSince(overdue bool, observed time.Time) string {
 	return ui.Moment(observed)
 }
 
-// reasonOf is why a node is unreachable; "" for one that is not.
+// reasonOf is why a node is unreachable, or lets nothing new run; "" for one of which neither
+// is so.
 func reasonOf(n fleet.NodeState) string {
 	for _, d := range n.Drift {
-		if d.Kind == fleet.DriftUnreachable {
+		if d.Kind == fleet.DriftUnreachable || d.Kind == fleet.DriftPolicy {
 			return d.Detail
 		}
 	}

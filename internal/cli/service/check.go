@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -22,6 +23,8 @@ type checked struct {
 	Environments []string          `json:"environments,omitempty"`
 	OK           bool              `json:"ok"`
 	Problems     servicedef.Errors `json:"problems"`
+	// Warnings are of values that look like secrets; they make nothing wrong.
+	Warnings servicedef.Errors `json:"warnings"`
 	// parsed is the service, and those that it is in its environments.
 	parsed []*servicedef.Service
 }
@@ -34,7 +37,11 @@ func newCheck(s *session.Session) *cobra.Command {
 line and key. It also finds container names, host ports and hostnames that
 collide, among the files and with the other services of the services directory.
 Each service is checked in every environment of its definition, too. Without a
-file it checks that whole directory. It needs no other part of mcp.`,
+file it checks that whole directory. It needs no other part of mcp.
+
+It warns of values in env, build args and the like that look like secrets, by
+their names or by themselves: they belong into a secret, because whoever reads
+the definition, mcp's registry or Temporal can read them. A warning is no error.`,
 		Example: "  mcp service check\n  mcp service check shop.toml --json",
 		RunE:    func(_ *cobra.Command, files []string) error { return runCheck(s, files) },
 	}
@@ -60,11 +67,13 @@ func runCheck(s *session.Session, files []string) error {
 
 // checkFile checks one file alone, and the files of the workspace that it names.
 func checkFile(file, workspace string) *checked {
-	c := &checked{File: file, Problems: servicedef.Errors{}}
-	services, err := servicedef.LoadAll(file)
+	c := &checked{File: file, Problems: servicedef.Errors{}, Warnings: servicedef.Errors{}}
+	written, err := servicedef.LoadAll(file)
+	services := written
 	if err == nil {
-		services, err = servicedef.ReadAllSources(services, workspace)
+		services, err = servicedef.ReadAllSources(written, workspace)
 	}
+	c.warn(written, services)
 	if err == nil {
 		c.Service, c.parsed = services[0].Name, services
 		for _, s := range services[1:] {
@@ -74,6 +83,23 @@ func checkFile(file, workspace string) *checked {
 		c.Problems = servicedef.Errors{{File: file, Message: err.Error()}}
 	}
 	return c
+}
+
+// warn adds what looks like a secret in the file, and in the files of variables that it
+// names.
+func (c *checked) warn(written, read []*servicedef.Service) {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return // which is a problem already
+	}
+	c.Warnings = append(c.Warnings, servicedef.Exposed(text, c.File)...)
+	for i := range min(len(written), len(read)) {
+		for _, w := range servicedef.ExposedFiles(written[i], read[i], text) {
+			if !slices.Contains(c.Warnings, w) {
+				c.Warnings = append(c.Warnings, w)
+			}
+		}
+	}
 }
 
 // checkTogether finds names, host ports and endpoints that are taken twice: by two of the
@@ -148,6 +174,11 @@ func showChecked(s *session.Session, list []*checked) error {
 			_, _ = fmt.Fprintf(s.Stdout, "OK %s: service %s on %s, components %v%s\n", c.File, c.Service, c.parsed[0].Node, session.ComponentNames(c.parsed[0]), inWords(c.Environments))
 		default:
 			_, _ = fmt.Fprintln(s.Stdout, c.Problems)
+		}
+		for _, w := range c.Warnings {
+			if !s.JSON {
+				_, _ = fmt.Fprintln(s.Stderr, "warning:", w)
+			}
 		}
 	}
 	if s.JSON {

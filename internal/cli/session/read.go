@@ -124,6 +124,16 @@ func Maintaining(service string) ReadOption {
 	}
 }
 
+// ChangingSecret is for a workflow that changes a secret of a service, by a verb of mcp
+// secret.
+func ChangingSecret(service, name, verb string) ReadOption {
+	return func(r *read) {
+		r.start.ID = workflows.SecretID(service, name, verb, Nonce())
+		r.start.StaticSummary = "mcp secret " + verb + " " + service + "/" + name
+		r.start.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.SearchService.ValueSet(service))
+	}
+}
+
 // Nonce makes the id of a workflow unique.
 func Nonce() string {
 	var b [8]byte

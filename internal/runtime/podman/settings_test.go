@@ -13,6 +13,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
@@ -176,6 +177,29 @@ func TestSettingsReachTheEngineAndTheProgram(t *testing.T) {
 		require.Contains(t, " "+r.status(t, "Groups")+" ", " 4321 ")
 		require.Empty(t, r.app(t, "cat", "/proc/version"), "it is masked")
 		require.Equal(t, []string{"CAP_NET_ADMIN"}, r.inspected(t).EffectiveCaps)
+	})
+
+	t.Run("what a definition does not ask for", func(t *testing.T) {
+		r.run(t, runtime.ContainerSpec{})
+		require.Equal(t, "00000000000004fb", r.status(t, "CapEff"), "policy.BaseCapabilities")
+		require.Equal(t, "00000000000004fb", r.status(t, "CapBnd"))
+		require.Equal(t, "1", r.status(t, "NoNewPrivs"))
+		require.Equal(t, "2", r.status(t, "Seccomp"), "a filter")
+		require.EqualValues(t, 2048, r.inspected(t).HostConfig.PidsLimit)
+		require.Equal(t, policy.BaseCapabilities, r.inspected(t).EffectiveCaps)
+	})
+
+	t.Run("what a program that is not root's gets", func(t *testing.T) {
+		r.run(t, runtime.ContainerSpec{User: "1000"})
+		require.Equal(t, "0000000000000000", r.status(t, "CapEff"), "none")
+	})
+
+	t.Run("what a definition asks for beyond", func(t *testing.T) {
+		r.run(t, runtime.ContainerSpec{Container: servicedef.Container{
+			CapAdd: []string{"net_raw"}, CapDrop: []string{"CHOWN"}, SecurityOpt: []string{"no-new-privileges=false"},
+		}})
+		require.Equal(t, "00000000000024fa", r.status(t, "CapEff"))
+		require.Equal(t, "0", r.status(t, "NoNewPrivs"))
 	})
 
 	t.Run("pid, ipc and userns of the host", func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -45,7 +46,7 @@ func TestPodmanChecksWhatIsSigned(t *testing.T) {
 	builder := podman.New(builds.Socket())
 	ann, annFile := signingKey(t)
 	bob, bobFile := signingKey(t)
-	registry := imageregistry.New(imageregistry.Options{})
+	registry := imageregistry.New(imageregistry.Options{Timeout: time.Minute})
 
 	system := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(system, "registries.d"), 0o700))

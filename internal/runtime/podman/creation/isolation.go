@@ -1,6 +1,7 @@
 package creation
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/metacircular/mcp/servicedef"
@@ -38,6 +39,8 @@ func (i *isolation) setIsolation(s servicedef.Container) {
 	for _, name := range s.CapDrop {
 		i.CapDrop = append(i.CapDrop, servicedef.Capability(name))
 	}
+	i.CapDrop = append(i.CapDrop, withheld(i.CapAdd, i.CapDrop)...)
+	i.NoNewPrivileges = true
 	for _, option := range s.SecurityOpt {
 		i.addSecurityOption(option)
 	}
@@ -54,6 +57,23 @@ func (i *isolation) setIsolation(s servicedef.Container) {
 		}
 		i.Sysctl[strings.ReplaceAll(name, "/", ".")] = value
 	}
+}
+
+// unasked are capabilities that podman's versions grant to root in a container, and that
+// mcp grants to a definition that asks for them.
+var unasked = []string{"CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_SYS_CHROOT"}
+
+// withheld returns the unasked capabilities that a definition does not mention. They are
+// dropped one by one: podman would give those of a list of additions to programs that do not
+// run as root, too.
+func withheld(added, dropped []string) []string {
+	all := func(name string) bool { return name == "ALL" }
+	if slices.ContainsFunc(added, all) || slices.ContainsFunc(dropped, all) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(unasked), func(name string) bool {
+		return slices.Contains(added, name) || slices.Contains(dropped, name)
+	})
 }
 
 func (i *isolation) addSecurityOption(option string) {
