@@ -171,6 +171,11 @@ func (a *Node) lead(ctx context.Context, engine runtime.Runtime, service string)
 	if err != nil {
 		return err
 	}
+	return a.leadTo(ctx, engine, service, here)
+}
+
+// leadTo is lead for a service whose containers are known; the caller holds the lock.
+func (a *Node) leadTo(ctx context.Context, engine runtime.Runtime, service string, here []runtime.ContainerSummary) error {
 	if len(here) == 0 && !a.names.joins(service) {
 		return a.disband(ctx, engine, service)
 	}
@@ -185,21 +190,34 @@ func (a *Node) lead(ctx context.Context, engine runtime.Runtime, service string)
 }
 
 // leadAll is lead for the services of all containers of a node; it returns the errors by
-// service.
+// service. It lists the containers once for all services: an engine reads all of them for
+// each list, whatever it is to select.
 func (a *Node) leadAll(ctx context.Context, containers []runtime.ContainerInfo) map[string]error {
 	errs := map[string]error{}
+	if a.Hosts == nil {
+		return errs
+	}
 	a.names.forget()
 	a.names.mu.Lock()
+	defer a.names.mu.Unlock()
 	for _, c := range containers {
 		a.names.learn(c)
 	}
-	a.names.mu.Unlock()
-	for _, c := range containers {
-		service := c.Labels[runtime.LabelService]
-		if _, done := errs[service]; done || !addressIn(c.Labels).IsValid() || !servicedef.IsLabel(service) {
-			continue
+	all, err := a.members(ctx, a.Runtime, "")
+	if err != nil {
+		for _, c := range containers {
+			errs[c.Labels[runtime.LabelService]] = err
 		}
-		errs[service] = a.lead(ctx, a.Runtime, service)
+		return errs
+	}
+	here := map[string][]runtime.ContainerSummary{}
+	for _, c := range all {
+		if service := c.Labels[runtime.LabelService]; servicedef.IsLabel(service) {
+			here[service] = append(here[service], c)
+		}
+	}
+	for service, members := range here {
+		errs[service] = a.leadTo(ctx, a.Runtime, service, members)
 	}
 	return errs
 }

@@ -84,9 +84,13 @@ func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkI
 		WithHint("a start-first update needs two addresses for each component: spread the components over nodes or services")
 }
 
-// membersOf returns the containers of a service that are on its network.
+// membersOf returns the containers of a service, "" for any, that are on its network.
 func membersOf(ctx context.Context, engine runtime.Runtime, service string) ([]runtime.ContainerSummary, error) {
-	all, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service, runtime.LabelAddress: ""}})
+	labels := map[string]string{runtime.LabelAddress: ""}
+	if service != "" {
+		labels[runtime.LabelService] = service
+	}
+	all, err := engine.Summaries(ctx, runtime.Selection{Labels: labels})
 	return slices.DeleteFunc(all, func(c runtime.ContainerSummary) bool { return !addressIn(c.Labels).IsValid() }), err
 }
 

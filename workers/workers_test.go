@@ -176,7 +176,7 @@ func TestReadiness(t *testing.T) {
 	for _, check := range ready.Checks {
 		names = append(names, check.Name)
 	}
-	require.Equal(t, slices.Concat([]string{"monitor", podman}, polls, []string{"postgres", "schedules", "tables", "temporal"}), names)
+	require.Equal(t, slices.Concat([]string{"monitor", podman, "policy of builder orion", "policy of rift"}, polls, []string{"postgres", "schedules", "tables", "temporal"}), names)
 
 	for _, part := range []struct {
 		name  string

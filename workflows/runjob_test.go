@@ -201,7 +201,7 @@ func TestARunThatCannotBegin(t *testing.T) {
 		h = newRunHarness(t)
 		h.start = func(string) error { return temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil) }
 		require.Error(t, h.run(workflows.RunJobInput{Who: "ann"}))
-		require.Equal(t, "node rift did not take it within 1m0s", h.ended.Detail, "somebody waits")
+		require.Equal(t, "node rift did not take it within 1m0s", h.ended.Detail, "a client waits")
 	})
 	t.Run("one that was due too long ago", func(t *testing.T) {
 		h := newRunHarness(t)

@@ -174,7 +174,7 @@ func TestADeployIsRefusedBeforeAnythingStopsWhereASecretCannotBe(t *testing.T) {
 		"a node that takes none": {kept(7), "node rift takes no managed secret", fault.Unauthorized, []string{
 			"component api needs version 7 of the secret shop/db: node rift takes no managed secret",
 		}},
-		"a secret that nobody has set": {fleet.KeptSecret{}, "", fault.Invalid, []string{
+		"a secret that is not set": {fleet.KeptSecret{}, "", fault.Invalid, []string{
 			"a variable of component api has the secret db in its value, and service shop has none of that name", "mcp secret set shop/db",
 		}},
 	} {

@@ -68,7 +68,7 @@ insecure = [%q]
 [worker]
 listen = "off"
 `, info.Temporal, info.EncryptionKeyFile, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), n.dir("node-policy.toml"), info.ImageRegistry)
-	rules, err := os.ReadFile("../../examples/apps/node-policy.toml")
+	rules, err := os.ReadFile("../../examples/apps/monitoring/node-policy.toml")
 	if err == nil {
 		err = os.WriteFile(n.dir("node-policy.toml"), rules, 0o600)
 	}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/test/edges"
 	"github.com/metacircular/mcp/workflows"
@@ -107,6 +108,9 @@ func (p *docsRunner) do(b block) {
 		p.script(text)
 	case b.language == "toml" && strings.HasPrefix(text, "# mcp.toml\n"):
 		p.configuration(text)
+	case b.language == "toml" && strings.HasPrefix(text, "# node-policy.toml\n"):
+		_, err := policy.Parse([]byte(text), "block")
+		require.NoError(p.t, err)
 	case b.language == "toml":
 		p.definition(text)
 	case b.language == "yaml":
@@ -245,15 +249,21 @@ func (p *docsRunner) exports(text string) {
 	p.t.Helper()
 	show := text + "mcp config show --json"
 	var values [][]string
+	var files []string
 	for _, pair := range regexp.MustCompile(`export (\S+)=(\S+)`).FindAllStringSubmatch(text, -1) {
 		if !filepath.IsAbs(pair[2]) {
 			values = append(values, pair)
 			continue
 		}
+		files = append(files, pair[2])
+	}
+	for len(files) > 0 { // in whatever order mcp reads them
 		said, err := p.run(show)
 		require.Error(p.t, err, said)
-		require.Contains(p.t, said, pair[2]+": no such file", pair[1])
-		p.write(pair[2], keyPair())
+		missing := slices.IndexFunc(files, func(file string) bool { return strings.Contains(said, file+": no such file") })
+		require.GreaterOrEqual(p.t, missing, 0, said)
+		p.write(files[missing], keyPair())
+		files = slices.Delete(files, missing, missing+1)
 	}
 	var shown struct {
 		Settings []struct{ Value, Source string }

@@ -167,6 +167,7 @@ func (w *world) alone(more ...string) {
 		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), encryptionKeys(), fmt.Sprintf("namespace = %q", w.namespace),
 		"[postgres]", fmt.Sprintf("url_file = %q", w.postgresURL()),
 		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("data = %q", filepath.Join(w.dir, "data")),
+		fmt.Sprintf("policy = %q", filepath.Join(shared.platform.Info().Dir, "node-policy.toml")),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
 		"[build]", fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),

@@ -86,7 +86,7 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	if err := os.MkdirAll(platformDir, 0o755); err != nil {
 		return 1, err
 	}
-	rules := fmt.Appendf(nil, "mounts.roots = [%q]\n", os.TempDir())
+	rules := fmt.Appendf(nil, "mounts.roots = [%q]\nprivileges.devices = [\"nvidia.com/gpu=all\"]\n", os.TempDir())
 	if err := os.WriteFile(filepath.Join(platformDir, "node-policy.toml"), rules, 0o644); err != nil {
 		return 1, err
 	}

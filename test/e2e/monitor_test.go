@@ -319,7 +319,7 @@ func TestFaultsOfANodesPartsAreEvents(t *testing.T) {
 	w.source("v1", "")
 	name := w.node + "-shop"
 	data := filepath.Join(w.dir, "data")
-	require.NoError(t, os.Mkdir(data, 0o755))
+	require.NoError(t, os.MkdirAll(data, 0o755))
 	require.NoError(t, syscall.Mount("tmpfs", data, "tmpfs", 0, "size=4m"))
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(data, syscall.MNT_DETACH)) })
 	w.define(name, w.service(name, "v1", fmt.Sprintf("volumes = [%q]", data+":/data")))

@@ -210,6 +210,7 @@ func (r *canaryRig) configure(more map[string]string) {
 		{"node", []string{
 			fmt.Sprintf("socket = %q", r.platform.Info().Podman), fmt.Sprintf("data = %q", filepath.Join(r.dir, "data")),
 			fmt.Sprintf("logs = %q", filepath.Join(r.dir, "logs")), fmt.Sprintf("keys = %q", filepath.Join(r.dir, "keys")),
+			fmt.Sprintf("policy = %q", r.file("node-policy.toml", fmt.Sprintf("builds.secret_files = [%q]\n", r.inputs))),
 		}},
 		{"secrets", []string{fmt.Sprintf("signing_key = %q", filepath.Join(r.dir, "signing.key")), fmt.Sprintf("keys = %q", filepath.Join(r.dir, "mcp.keys.toml"))}},
 		{"image_registry", []string{fmt.Sprintf("insecure = [%q]", r.registry), fmt.Sprintf("auth_file = %q", r.file("auth.json", r.logins(r.value("registry password"))))}},

@@ -37,7 +37,7 @@ var lines = map[string][]string{
 	"audit":           {"", "--service E", "--who E --since 1h", "--before E"},
 	"build":           {"S"},
 	"build log":       {"S"},
-	"build sign":      {"E", "--new-key E/key"},
+	"build sign":      {"E", "--new-key E"},
 	"cancel":          {"held", "S"},
 	"completion":      {"bash", "E"},
 	"config":          {"E"},

@@ -123,7 +123,7 @@ func TestBuildOptions(t *testing.T) {
 		lib := t.TempDir()
 		require.NoError(t, os.MkdirAll(filepath.Join(lib, "sub"), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(lib, "sub", "lib.txt"), []byte("of the library"), 0o600))
-		require.NoError(t, os.WriteFile(filepath.Join(lib, "left-out.txt"), []byte("of nobody"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(lib, "left-out.txt"), []byte("left out"), 0o600))
 		_, err := b.build(t, runtime.BuildSpec{Tag: "localhost/base:v1"}, "FROM scratch", "COPY app /from-base")
 		require.NoError(t, err)
 		_, err = b.build(t, runtime.BuildSpec{Tag: "localhost/contexts:v1", Contexts: map[string]runtime.BuildContext{

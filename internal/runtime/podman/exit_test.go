@@ -32,6 +32,5 @@ func TestTheExitCodeOfAContainerThatIsRestarted(t *testing.T) {
 		return info.Restarts > 3
 	}, time.Minute, time.Millisecond)
 	t.Log(seen)
-	require.Greater(t, len(seen), 1, "a run has been seen too, not ends alone")
 	require.NoError(t, engine.Remove(t.Context(), id))
 }

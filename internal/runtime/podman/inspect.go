@@ -311,7 +311,8 @@ func describe(data *inspected) runtime.ContainerInfo {
 	info.Networks = slices.Sorted(maps.Keys(data.NetworkSettings.Networks))
 	info.Addresses = map[string]netip.Addr{}
 	for name, n := range data.NetworkSettings.Networks {
-		if address, err := netip.ParseAddr(n.IPAddress); err == nil {
+		// An engine forgets the address of one that has ended a moment later.
+		if address, err := netip.ParseAddr(n.IPAddress); err == nil && info.State == runtime.Running {
 			info.Addresses[name] = address
 		}
 	}

@@ -2,6 +2,8 @@ package podman
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 
@@ -19,6 +21,8 @@ type network struct {
 	Subnets  []subnet          `json:"subnets,omitempty"`
 	Internal bool              `json:"internal"`
 	DNS      bool              `json:"dns_enabled"`
+	// Interface is the name of its bridge.
+	Interface string `json:"network_interface,omitempty"`
 }
 
 type subnet struct {
@@ -49,6 +53,9 @@ func (e *Engine) CreateNetwork(ctx context.Context, spec runtime.NetworkSpec) (r
 	if spec.Subnet.IsValid() {
 		wanted.Subnets = []subnet{{Subnet: spec.Subnet.Masked().String()}}
 	}
+	// Podman gives the next name that no interface has, and a network has one only while a
+	// container is on it: two engines of a machine would share a bridge.
+	wanted.Interface = fmt.Sprintf("mcp%012x", rand.Uint64()>>16)
 	var created network
 	if err := e.ask(ctx, post("/networks/create").sending(wanted), &created); err != nil {
 		return runtime.NetworkInfo{}, e.translate(ctx, err, "create network %s", spec.Name)
