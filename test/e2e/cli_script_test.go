@@ -152,7 +152,10 @@ func verbTyped(args []string) string {
 // with this user's name and an outcome.
 func requireAudited(t *testing.T, changes *sync.Map) {
 	t.Helper()
-	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal, Logger: sdklog.NewStructuredLogger(quiet)})
+	o, err := shared.platform.Info().Connection()
+	require.NoError(t, err)
+	o.Logger = sdklog.NewStructuredLogger(quiet)
+	c, err := client.Dial(o)
 	require.NoError(t, err)
 	defer c.Close()
 	ctx := context.WithoutCancel(t.Context()) // a test's ends before its clean-up
