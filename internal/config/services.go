@@ -69,7 +69,9 @@ func (c *Config) connection() (client.Options, error) {
 		return client.Options{}, fmt.Errorf("read Temporal's profile: %w", err)
 	}
 	options = Tuned(options)
-	if options.ConnectionOptions.TLS != nil || options.Credentials != nil || given.Insecure {
+	// The SDK uses TLS for a key, unless the profile disables that.
+	encrypted := options.ConnectionOptions.TLS != nil || options.Credentials != nil && !options.ConnectionOptions.TLSDisabled
+	if encrypted || given.Insecure {
 		return options, nil
 	}
 	return c.plainTemporal(options)
