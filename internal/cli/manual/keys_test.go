@@ -22,6 +22,7 @@ stands where Compose has no such key. The tests of the third column use the key 
 parts where it has an effect there; beside them ` + "`TestEachRuleNamesLineAndKey`" + ` and
 ` + "`TestContainerRulesNameLineAndKey`" + ` check what the validator refuses, and
 ` + "`TestAChangedSettingReplacesTheContainer`" + ` and ` + "`TestAPlanNamesEveryKeyThatChanges`" + ` what a plan shows.
+An environment, ` + "`[env.NAME]`" + `, may have each key but ` + "`name`: `TestAnEnvironmentChangesItsServiceAlone`" + `.
 `
 
 // testedBy are the keys by the tests that use them. A key that ends in "." stands for
