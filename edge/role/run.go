@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/edge/access"
 	"github.com/metacircular/mcp/edge/proxy"
 	"github.com/metacircular/mcp/edge/server"
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -41,6 +42,8 @@ type ProcessOptions struct {
 	// outermost.
 	Temporal     client.Options
 	Interceptors []interceptor.WorkerInterceptor
+	// Codec is what the connection encrypts with.
+	Codec *codec.Codec
 	// Metrics is the address of metrics and health; "" or "off" means none.
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
@@ -61,7 +64,7 @@ func OpenData(data string) error {
 		return fmt.Errorf("create the data directory: %w", err)
 	}
 	if err := config.Ours(data); err != nil {
-		return fault.New(fault.Unauthorized, "the data directory is not used: %v", err).
+		return fault.Wrap(fault.Unauthorized, err, "the data directory is not used").
 			WithHint("choose another, with --data or [edge] data in mcp.toml")
 	}
 	return nil
@@ -92,6 +95,9 @@ func Run(ctx context.Context, o ProcessOptions) error {
 		return err
 	}
 	defer c.Close()
+	if o.Codec != nil {
+		measured.Check("encryption", func(context.Context) error { return o.Codec.Check() })
+	}
 
 	shared := NewShared(c, o.Name, identity, o.Log)
 	o.Server.Storage = shared.Storage()
