@@ -153,20 +153,19 @@ func (d *deploy) reach(ctx workflow.Context) error {
 	}
 	g := newGroup(ctx)
 	for _, e := range d.release.Edges {
-		name, upstreams := e.Name, d.newUpstreams(e.Machine)
-		if len(upstreams) == 0 || slices.Contains(d.away, name) {
+		if len(d.newUpstreams(e.Machine)) == 0 || slices.Contains(d.away, e.Name) {
 			continue
 		}
-		g.do(func(ctx workflow.Context) error { return d.reachFrom(ctx, name, upstreams) })
+		g.do(func(ctx workflow.Context) error { return d.reachFrom(ctx, e) })
 	}
 	return g.wait(ctx)
 }
 
-// reachFrom has one edge connect to upstreams. It asks again where no host answers, because
-// the node may be away for a moment, and where a boot has ended the containers, when they run
-// again.
-func (d *deploy) reachFrom(ctx workflow.Context, name string, all []string) error {
-	upstreams := all
+// reachFrom has one edge connect to the new containers. It asks again where no host answers,
+// because the node may be away for a moment, and where a boot has ended the containers, when
+// they run again.
+func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
+	name, upstreams := at.Name, d.newUpstreams(at.Machine)
 	deadline := workflow.Now(ctx).Add(silentTimeout)
 	for {
 		var result activities.ReachUpstreamsResult
@@ -192,7 +191,7 @@ func (d *deploy) reachFrom(ctx workflow.Context, name string, all []string) erro
 		if again, err := d.bootedSince(ctx, cause); err != nil || !again {
 			return cmp.Or(err, error(cause))
 		}
-		upstreams = all
+		upstreams = d.newUpstreams(at.Machine)
 	}
 }
 
