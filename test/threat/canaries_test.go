@@ -34,7 +34,7 @@ func TestCanaries(t *testing.T) {
 	}
 	r.define("canary", "Containerfile", 0)
 	r.must("deploy", "canary", "--wait", "--debug")
-	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y", "--wait") })
+	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y") })
 	r.must("run", "canary/nightly")
 
 	t.Run("errors", func(t *testing.T) { r.provoke(t) })

@@ -67,6 +67,20 @@ func open(ctx context.Context, s *session.Session) (*desk, error) {
 	return d, err
 }
 
+// openService is open, and reads what is recorded of the secrets of a service.
+func openService(ctx context.Context, s *session.Session, service string) (*desk, workflows.SecretsResult, error) {
+	d, err := open(ctx, s)
+	if err != nil {
+		return nil, workflows.SecretsResult{}, err
+	}
+	found, err := d.read(ctx, service)
+	if err != nil {
+		d.close()
+		return nil, found, err
+	}
+	return d, found, nil
+}
+
 func (d *desk) close() { d.client.Close() }
 
 // pinsFile returns the file of pinned keys.

@@ -50,15 +50,11 @@ func runImport(ctx context.Context, s *session.Session, service, path string, o 
 	if err != nil {
 		return exit.Usage(err)
 	}
-	d, err := open(ctx, s)
+	d, found, err := openService(ctx, s, service)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	found, err := d.read(ctx, service)
-	if err != nil {
-		return err
-	}
 	results, set := []changed{}, []string{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if values[name] == "" {

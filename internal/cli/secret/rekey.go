@@ -61,15 +61,11 @@ func runRekey(ctx context.Context, s *session.Session, service string, o rekeyOp
 	if err != nil {
 		return exit.Usage(err)
 	}
-	d, err := open(ctx, s)
+	d, found, err := openService(ctx, s, service)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	found, err := d.read(ctx, service)
-	if err != nil {
-		return err
-	}
 	r := rekeying{desk: d, opener: secrets.Opener{Identity: identity, Signers: append(signers, d.key.Signer())}, found: found, nodes: o.nodes}
 	results, failed := []changed{}, error(nil)
 	for _, secret := range found.Secrets {

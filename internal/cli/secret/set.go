@@ -85,15 +85,11 @@ func runSet(ctx context.Context, s *session.Session, target string, o setOptions
 	if err != nil {
 		return err
 	}
-	d, err := open(ctx, s)
+	d, found, err := openService(ctx, s, service)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	found, err := d.read(ctx, service)
-	if err != nil {
-		return err
-	}
 	to, err := d.recipientsOf(service, name, o.nodes, found)
 	if err != nil {
 		return err
