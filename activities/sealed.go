@@ -46,8 +46,9 @@ func (a *Node) unseal(ctx context.Context, engine runtime.Runtime, c ComponentSp
 	return a.secretUse.RUnlock, nil
 }
 
-// unsealAgain makes the secrets of containers that exist. It does what it can: a container
-// starts without those that it has as files.
+// unsealAgain makes the secrets of containers that exist, as far as it can: a container
+// starts without those that it has as files, and those that the engine has not lost need no
+// envelope.
 func (a *Node) unsealAgain(ctx context.Context, engine runtime.Runtime, components []ComponentSpec) error {
 	var failed []error
 	for _, c := range components {

@@ -64,8 +64,9 @@ func withEnvelopes(ctx workflow.Context, task activities.TaskSpec, left time.Dur
 
 // sealedOf returns those of the components of a release on a node that are about to be
 // started and have secrets of the service, with their sealed values: the engine may have
-// lost them.
-func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref) ([]activities.ComponentSpec, error) {
+// lost them. A component with a version that is not kept any more is left out: its
+// container starts if the engine has it. A left of 0 is without a deadline.
+func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref, left time.Duration) ([]activities.ComponentSpec, error) {
 	var sealed []activities.ComponentSpec
 	for _, m := range release.Members() {
 		starts := slices.ContainsFunc(start, func(r fleet.Ref) bool { return r.Name == m.Container })
@@ -76,8 +77,12 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 		if !defined || len(c.Versions) == 0 {
 			continue
 		}
-		envelopes, err := loadEnvelopes(ctx, release.Service, c, 0)
-		if err != nil {
+		envelopes, err := loadEnvelopes(ctx, release.Service, c, left)
+		switch {
+		case err != nil && activities.FaultOf(err).Kind == fault.NotFound:
+			workflow.GetLogger(ctx).Warn("sealed secrets are not kept", "component", c.Name, "error", err)
+			continue
+		case err != nil:
 			return nil, err
 		}
 		sealed = append(sealed, activities.ComponentSpec{
