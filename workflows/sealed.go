@@ -93,6 +93,21 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 	return sealed, nil
 }
 
+// buildSecrets reads the sealed values of the service's own secrets that a build has, at
+// their newest versions: what an image has from a secret is in the image, and a rollback
+// builds none.
+func buildSecrets(ctx workflow.Context, definition servicedef.Service, image string, build servicedef.ImageBuild, left time.Duration) (activities.LoadBuildSecretsResult, error) {
+	own := build.OwnSecrets()
+	if len(own) == 0 {
+		return activities.LoadBuildSecretsResult{}, nil
+	}
+	in := activities.LoadBuildSecretsInput{Service: definition.Name, Names: map[string][]string{}}
+	for _, reference := range own {
+		in.Names[reference] = definition.SecretCandidates(reference)
+	}
+	return callControl(ctx, "load the sealed secrets of the build of "+image, left, control.LoadBuildSecrets, in)
+}
+
 // pruneSecrets removes the secrets from the nodes that no release needs any more, once the
 // predecessors are gone. After an undeploy none is needed: what a rollback brings back, it
 // brings again. What fails is housekeeping of the next release.
@@ -144,7 +159,7 @@ func secretFault(err error) *fault.Error {
 	case sealed.Hint != "":
 		f = f.WithHint("%s", sealed.Hint)
 	case sealed.Refused == "":
-		f = f.WithHint("%s", secrets.NotSealedTo(secrets.Ref{Service: sealed.Service, Name: sealed.Secret, Version: sealed.Version}, sealed.Node).Hint)
+		f = f.WithHint("%s", secrets.SealAgain(secrets.Ref{Service: sealed.Service, Name: sealed.Secret, Version: sealed.Version}))
 	}
 	f.Component, f.Node = sealed.Component, sealed.Node
 	return f
