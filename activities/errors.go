@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/metacircular/mcp/internal/codec/refusal"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -138,6 +139,9 @@ func FaultOf(err error) *fault.Error {
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
 		return timeoutFault(timeout)
+	}
+	if unread := refusal.FaultOf(err); unread != nil {
+		return unread
 	}
 	return fault.Of(err)
 }

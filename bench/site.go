@@ -16,7 +16,6 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
-	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
@@ -85,7 +84,12 @@ func newSite(ctx context.Context, bin string) (s *site, err error) {
 		}
 	}
 	quiet := sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
-	s.temporal, err = client.DialContext(ctx, config.Tuned(client.Options{HostPort: s.info.Temporal, Logger: quiet}))
+	o, err := s.info.Connection()
+	if err != nil {
+		return s, err
+	}
+	o.Logger = quiet
+	s.temporal, err = client.DialContext(ctx, o)
 	return s, err
 }
 
@@ -114,8 +118,8 @@ func (s *site) addNode(ctx context.Context, name, address string) error {
 	n := &node{name: name, address: address, socket: engine.Socket(), podman: engine}
 	s.nodes = append(s.nodes, n)
 	config := filepath.Join(dir, "mcp.toml")
-	text := fmt.Sprintf("[temporal]\naddress = %q\n[image_registry]\ninsecure = [%q]\n[node]\nsocket = %q\npublish = %q\nmachine = %q\ndata = %q\n[worker]\nlisten = \"off\"\n",
-		s.info.Temporal, s.info.ImageRegistry, n.socket, address, filepath.Join(dir, "machine"), filepath.Join(dir, "data"))
+	text := fmt.Sprintf("[temporal]\naddress = %q\nencryption_key_file = %q\n[image_registry]\ninsecure = [%q]\n[node]\nsocket = %q\npublish = %q\nmachine = %q\ndata = %q\n[worker]\nlisten = \"off\"\n",
+		s.info.Temporal, s.info.EncryptionKeyFile, s.info.ImageRegistry, n.socket, address, filepath.Join(dir, "machine"), filepath.Join(dir, "data"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -37,6 +38,8 @@ type Control struct {
 	Alerts Alerts
 	// Namespace is Temporal's; search attributes are registered there.
 	Namespace string
+	// Keys encrypt what the registry keeps of definitions; nil if nothing is encrypted.
+	Keys *keyring.Keys
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -44,13 +47,17 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	if err := registry.Prepare(ctx, r.PostgresURL, with); err != nil {
 		return fmt.Errorf("prepare the registry: %w", err)
 	}
-	store, err := registry.Open(ctx, r.PostgresURL, with)
+	store, err := registry.OpenSealed(ctx, r.PostgresURL, r.Keys, with)
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}
 	w.closers = append(w.closers, store.Close)
 	w.telemetry.Check("postgres", store.Ping)
 	w.telemetry.Check("tables", store.CheckTables)
+	if err := store.KeepKeys(ctx); err != nil {
+		return err
+	}
+	w.telemetry.Check("encryption keys", store.KeepKeys)
 	declareMetrics(w.telemetry)
 	declareFleet(w.telemetry, store)
 	if err := registerSearchAttributes(ctx, c, r.Namespace); err != nil {
@@ -71,14 +78,14 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		Images:    imageregistry.New(r.Images),
 		Lock:      lock{c},
 		Queues:    queues{c, r.Namespace},
-		Schedules: jobSchedules{c},
+		Schedules: jobSchedules{client: c, keys: r.Keys},
 		Alerts:    r.Alerts.destinations(),
 		Version:   w.version,
 		PortRest:  r.PortRest,
 
 		MonitorInterval: r.MonitorInterval,
 	}
-	w.keep(ctx, upkeep{client: c, namespace: r.Namespace, schedules: schedules, jobs: control.KeepAllJobs, log: w.log})
+	w.keep(ctx, upkeep{client: c, namespace: r.Namespace, keys: r.Keys, sealed: keyID(r.Keys), schedules: schedules, jobs: control.KeepAllJobs, log: w.log})
 	return w.serve(c, activities.QueueControl, worker.Options{MaxConcurrentWorkflowTaskPollers: controlPollers}, func(reg worker.Registry) {
 		RegisterWorkflows(reg)
 		reg.RegisterActivity(control)

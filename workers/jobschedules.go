@@ -18,12 +18,17 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
 // jobSchedules are the schedules of jobs in Temporal.
-type jobSchedules struct{ client client.Client }
+type jobSchedules struct {
+	client client.Client
+	// keys are those with which the schedules are encrypted; nil for none.
+	keys *keyring.Keys
+}
 
 // overlaps are Temporal's words for those of a definition.
 var overlaps = map[servicedef.Overlap]enums.ScheduleOverlapPolicy{
@@ -33,7 +38,7 @@ var overlaps = map[servicedef.Overlap]enums.ScheduleOverlapPolicy{
 }
 
 // scheduleOf is the schedule of a job.
-func scheduleOf(s activities.JobSchedule) client.ScheduleOptions {
+func (j jobSchedules) scheduleOf(s activities.JobSchedule) client.ScheduleOptions {
 	id := workflows.JobID(s.Service, s.Job.Name)
 	return client.ScheduleOptions{
 		ID:   id,
@@ -41,7 +46,7 @@ func scheduleOf(s activities.JobSchedule) client.ScheduleOptions {
 		Action: &client.ScheduleWorkflowAction{
 			ID:                    id,
 			Workflow:              workflows.RunJobName,
-			Args:                  []any{workflows.RunJobInput{Service: s.Service, Job: s.Job.Name, Schedule: scheduleHash(s)}},
+			Args:                  []any{workflows.RunJobInput{Service: s.Service, Job: s.Job.Name, Schedule: j.hash(s)}},
 			TaskQueue:             activities.QueueControl,
 			StaticSummary:         "run " + s.Service + "/" + s.Job.Name,
 			TypedSearchAttributes: temporal.NewSearchAttributes(workflows.SearchService.ValueSet(s.Service), workflows.SearchNode.ValueSet([]string{s.Job.Node})),
@@ -61,11 +66,14 @@ func noteOf(s activities.JobSchedule) string {
 	return "paused by " + s.PausedBy
 }
 
-// scheduleHash is equal for two equal schedules.
-func scheduleHash(s activities.JobSchedule) string {
-	text, err := json.Marshal([]any{
-		s.Job.Schedule, s.Job.ZoneName(), s.Job.Overlap, s.Job.CatchUp, s.Job.Jitter, s.Job.Node, s.PausedBy,
-	})
+// hash is equal for two equal schedules that are encrypted with one key: another key
+// makes them again.
+func (j jobSchedules) hash(s activities.JobSchedule) string {
+	made := []any{s.Job.Schedule, s.Job.ZoneName(), s.Job.Overlap, s.Job.CatchUp, s.Job.Jitter, s.Job.Node, s.PausedBy}
+	if key := keyID(j.keys); key != "" {
+		made = append(made, key)
+	}
+	text, err := json.Marshal(made)
 	if err != nil {
 		panic(fmt.Sprintf("encode the schedule of %s/%s: %v", s.Service, s.Job.Name, err)) // plain data; cannot happen
 	}
@@ -106,7 +114,7 @@ func ranges(numbers []int) []client.ScheduleRange {
 // Keep makes the schedule of a job, or updates it where it was made from something else.
 // A pause by hand in Temporal stays until the job is paused or resumed.
 func (j jobSchedules) Keep(ctx context.Context, s activities.JobSchedule) error {
-	o := scheduleOf(s)
+	o := j.scheduleOf(s)
 	const doing = "schedule %s/%s"
 	handle := j.client.ScheduleClient().GetHandle(ctx, o.ID)
 	described, err := handle.Describe(ctx)
@@ -119,7 +127,7 @@ func (j jobSchedules) Keep(ctx context.Context, s activities.JobSchedule) error 
 		return jobFault(err, doing, s.Service, s.Job.Name)
 	case err != nil:
 		return jobFault(err, doing, s.Service, s.Job.Name)
-	case madeFrom(described.Schedule.Action) == scheduleHash(s):
+	case madeFrom(described.Schedule.Action) == j.hash(s):
 		return nil
 	}
 	err = handle.Update(ctx, client.ScheduleUpdateOptions{

@@ -45,7 +45,7 @@ func job(name, schedule string) servicedef.Component {
 
 func TestJobsAreSchedulesOfTemporal(t *testing.T) {
 	c := newTemporal(t)
-	schedules := jobSchedules{c}
+	schedules := jobSchedules{client: c}
 	describe := func(name string) *client.ScheduleDescription {
 		t.Helper()
 		described, err := c.ScheduleClient().GetHandle(t.Context(), workflows.JobID("shop", name)).Describe(t.Context())
@@ -117,7 +117,7 @@ func TestJobsAreSchedulesOfTemporal(t *testing.T) {
 
 	t.Run("a zone that Temporal does not know is invalid", func(t *testing.T) {
 		component := job("mars", "@hourly")
-		o := scheduleOf(activities.JobSchedule{Service: "shop", Job: component})
+		o := jobSchedules{}.scheduleOf(activities.JobSchedule{Service: "shop", Job: component})
 		o.Spec.TimeZoneName = "Mars/Phobos"
 		_, err := c.ScheduleClient().Create(t.Context(), o)
 		require.True(t, fault.Is(jobFault(err, "schedule it"), fault.Invalid), "%v", err)

@@ -184,7 +184,8 @@ func (r *Node) machine(log *slog.Logger) (fleet.Machine, error) {
 const controlTimeout = 15 * time.Second
 
 // claim claims the node's name, and returns when this machine holds it. The error
-// is a Conflict if another machine holds it, and Unavailable otherwise: no other
+// is a Conflict if another machine holds it, Unauthorized if the control worker and this
+// one have no key in common, and Unavailable otherwise: no other
 // answer means that the worker must not serve, and its cause can be repaired
 // meanwhile.
 func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
@@ -209,6 +210,12 @@ func claim(ctx context.Context, c client.Client, in fleet.Claim) error {
 		return fault.New(fault.Unavailable, "claim node %s: no control worker has answered yet", in.Node)
 	}
 	f := workflows.FaultOf(err)
+	if f.Kind == fault.Unauthorized {
+		// One of the two cannot read what the other has encrypted.
+		claimed := *f
+		claimed.Message = "claim node " + in.Node + ": " + f.Message
+		return &claimed
+	}
 	if f.Kind != fault.Conflict {
 		return fault.Wrap(fault.Unavailable, f, "claim node %s", in.Node)
 	}

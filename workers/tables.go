@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
@@ -27,6 +28,9 @@ type Migration struct {
 	Insecure bool
 	// KeepAudit is how long the audit is kept.
 	KeepAudit time.Duration
+	// Keys encrypt what the tables have; nil for none. Decrypt decrypts all of it instead.
+	Keys    *keyring.Keys
+	Decrypt bool
 	// Audited returns what the audit has of the migration.
 	Audited func(Migrated) []fleet.AuditEntry
 }
@@ -39,6 +43,11 @@ type Migrated struct {
 	Expired int `json:"expired"`
 	// Granted is the role of the workers; "" where they connect as the owner.
 	Granted string `json:"granted,omitempty"`
+	// Encrypted is how many rows were encrypted anew, with the key of that id, or decrypted,
+	// and Forgotten are the ids of the keys that no process needs any more.
+	Encrypted int      `json:"encrypted,omitempty"`
+	Key       string   `json:"key,omitempty"`
+	Forgotten []string `json:"forgotten,omitempty"`
 }
 
 // Migrate migrates mcp's tables to the version that this program needs, grants the
@@ -58,11 +67,16 @@ func Migrate(ctx context.Context, m Migration) (did Migrated, err error) {
 	if did.Expired, err = registry.ExpireAudit(ctx, m.PostgresURL, time.Now().Add(-m.KeepAudit), with); err != nil {
 		return did, err
 	}
-	store, err := registry.Open(ctx, m.PostgresURL, with)
+	store, err := registry.OpenSealed(ctx, m.PostgresURL, m.Keys, with)
 	if err != nil {
 		return did, err
 	}
 	defer store.Close()
+	resealed, err := store.Reseal(ctx, m.Decrypt)
+	did.Encrypted, did.Key, did.Forgotten = resealed.Rows, resealed.Key, resealed.Forgotten
+	if err != nil {
+		return did, err
+	}
 	return did, store.RecordAudit(ctx, m.Audited(did))
 }
 
@@ -89,14 +103,14 @@ func RemoveContainers(ctx context.Context, postgresURL, socket string) error {
 		return fmt.Errorf("open the registry: %w", err)
 	}
 	defer store.Close()
-	services, err := store.Services(ctx, nil)
+	services, err := store.ServiceNames(ctx)
 	if err != nil {
 		return fmt.Errorf("list services: %w", err)
 	}
 	engine := podman.New(socket)
 	var problems []error
 	for _, service := range services {
-		containers, err := engine.List(ctx, map[string]string{runtime.LabelService: service.Release.Service})
+		containers, err := engine.List(ctx, map[string]string{runtime.LabelService: service})
 		problems = append(problems, err)
 		for _, container := range containers {
 			problems = append(problems, engine.Remove(ctx, container.Name))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/watch"
 )
@@ -25,6 +26,10 @@ const upkeepInterval, upkeepTimeout = time.Minute, 10 * time.Second
 type upkeep struct {
 	client    client.Client
 	namespace string
+	// keys are those with which the schedules are encrypted, and sealed the id of the one
+	// with which they are.
+	keys      *keyring.Keys
+	sealed    string
 	schedules []scheduled
 	// jobs makes sure of the schedules of jobs.
 	jobs func(context.Context) error
@@ -45,6 +50,7 @@ func (w *Workers) keep(ctx context.Context, u upkeep) {
 				return
 			case <-ticker.C:
 				u.restore(ctx)
+				u.reseal(ctx)
 				u.keepJobs(ctx)
 			}
 		}
@@ -71,6 +77,33 @@ func (u upkeep) restore(ctx context.Context) {
 	if err != nil {
 		u.log.Error("Temporal lacks what mcp needs", "error", err)
 	}
+}
+
+// reseal makes the schedules again once another key encrypts: those of the key before
+// could not be run when that is removed.
+func (u *upkeep) reseal(ctx context.Context) {
+	current := keyID(u.keys)
+	if current == u.sealed {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
+	defer cancel()
+	for _, s := range u.schedules {
+		if err := s.make(ctx, u.client); err != nil {
+			u.log.Error("a schedule is not encrypted with the current key yet", "key", current, "error", err)
+			return
+		}
+	}
+	u.sealed = current
+}
+
+// keyID returns the id of the key that encrypts; "" if none does.
+func keyID(keys *keyring.Keys) string {
+	if keys == nil {
+		return ""
+	}
+	current, _ := keys.Current()
+	return current.ID
 }
 
 // keepJobs makes sure of the schedules of jobs: one that a deploy could not make, or that

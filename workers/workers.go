@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -33,6 +34,8 @@ type Options struct {
 	Telemetry *telemetry.Telemetry
 	// Interceptors wrap every activity, the first of them outermost.
 	Interceptors []interceptor.WorkerInterceptor
+	// Codec is what the client encrypts with; nil if the client has none.
+	Codec *codec.Codec
 }
 
 // Start starts the workers of every role in o. The caller closes the client after
@@ -60,7 +63,11 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	}
 	w.activities, w.interrupt = context.WithCancelCause(context.WithoutCancel(ctx))
 	var err error
-	if o.Control != nil {
+	if o.Codec != nil {
+		w.telemetry.Check("encryption", func(context.Context) error { return o.Codec.Check() })
+		err = readable(ctx, c)
+	}
+	if err == nil && o.Control != nil {
 		err = o.Control.start(ctx, w, c)
 	}
 	if err == nil && o.Node != nil {

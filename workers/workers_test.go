@@ -176,7 +176,7 @@ func TestReadiness(t *testing.T) {
 	for _, check := range ready.Checks {
 		names = append(names, check.Name)
 	}
-	require.Equal(t, slices.Concat([]string{"monitor", podman, "policy of builder orion", "policy of rift"}, polls, []string{"postgres", "schedules", "tables", "temporal"}), names)
+	require.Equal(t, slices.Concat([]string{"encryption keys", "monitor", podman, "policy of builder orion", "policy of rift"}, polls, []string{"postgres", "schedules", "tables", "temporal"}), names)
 
 	for _, part := range []struct {
 		name  string
@@ -185,7 +185,7 @@ func TestReadiness(t *testing.T) {
 		fails []string
 	}{
 		{"podman", p.podman.Stop, p.startPodman, []string{podman}},
-		{"Postgres", p.postgres.Stop, p.startPostgres, []string{"monitor", "postgres", "tables"}},
+		{"Postgres", p.postgres.Stop, p.startPostgres, []string{"encryption keys", "monitor", "postgres", "tables"}},
 		{"Temporal", p.temporal.Stop, p.startTemporal, append(slices.Clone(polls), "schedules", "temporal")},
 	} {
 		part.stop()

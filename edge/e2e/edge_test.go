@@ -32,6 +32,7 @@ func readInfo() error {
 	}
 	var info struct {
 		Temporal      string `json:"temporal"`
+		Keys          string `json:"encryption_key_file"`
 		ImageRegistry string `json:"image_registry"`
 		Podman        string `json:"podman"`
 		Edge          any    `json:"edge"`
@@ -42,7 +43,7 @@ func readInfo() error {
 	if info.Edge != nil {
 		return errors.New("the platform has an edge of its own: the tests start theirs")
 	}
-	shared.temporal, shared.registry, shared.podman = info.Temporal, info.ImageRegistry, info.Podman
+	shared.temporal, shared.registry, shared.podman, shared.keys = info.Temporal, info.ImageRegistry, info.Podman, info.Keys
 	return nil
 }
 
@@ -82,6 +83,7 @@ func (e *site) configure(http int, acme string) {
 	require.NoError(e.t, os.WriteFile(e.config, fmt.Appendf(nil, `
 [temporal]
 address = %q
+encryption_key_file = %q
 [node]
 machine = %q
 [edge]
@@ -93,7 +95,7 @@ metrics = "127.0.0.1:%d"
 %s
 [edge.acme]
 %s
-`, e.temporal.address, filepath.Join(shared.dir, ".mcp-dev", "machine"), e.name, e.data, e.address, http, e.https, e.metrics, e.more, acme), 0o600))
+`, e.temporal.address, shared.keys, filepath.Join(shared.dir, ".mcp-dev", "machine"), e.name, e.data, e.address, http, e.https, e.metrics, e.more, acme), 0o600))
 }
 
 // process is a running mcp-edge.

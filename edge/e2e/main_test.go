@@ -23,6 +23,7 @@ var shared struct {
 	temporal  string // its address
 	registry  string // the image registry's
 	podman    string // its socket
+	keys      string // its file of encryption keys
 }
 
 func TestMain(m *testing.M) {

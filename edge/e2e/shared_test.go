@@ -21,8 +21,10 @@ import (
 	"github.com/metacircular/mcp/edge/role"
 	"github.com/metacircular/mcp/edge/storage"
 	"github.com/metacircular/mcp/edge/storage/contract"
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -87,7 +89,11 @@ func (p part) List(ctx context.Context, key string) ([]storage.Entry, error) {
 }
 
 func TestTheStorageInTheRegistry(t *testing.T) {
-	c, err := client.Dial(client.Options{HostPort: shared.temporal, Logger: slog.New(slog.DiscardHandler)})
+	keys, err := keyring.Open(shared.keys)
+	require.NoError(t, err)
+	o := client.Options{HostPort: shared.temporal, Logger: slog.New(slog.DiscardHandler)}
+	codec.New(keys, "the platform's").Install(&o)
+	c, err := client.Dial(o)
 	require.NoError(t, err)
 	defer c.Close()
 	s, answer := announced(t, c, "store", true)

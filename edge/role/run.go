@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/edge/access"
 	"github.com/metacircular/mcp/edge/proxy"
 	"github.com/metacircular/mcp/edge/server"
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -41,6 +42,8 @@ type ProcessOptions struct {
 	// outermost.
 	Temporal     client.Options
 	Interceptors []interceptor.WorkerInterceptor
+	// Codec is what the connection encrypts with.
+	Codec *codec.Codec
 	// Metrics is the address of metrics and health; "" or "off" means none.
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
@@ -92,6 +95,9 @@ func Run(ctx context.Context, o ProcessOptions) error {
 		return err
 	}
 	defer c.Close()
+	if o.Codec != nil {
+		measured.Check("encryption", func(context.Context) error { return o.Codec.Check() })
+	}
 
 	shared := NewShared(c, o.Name, identity, o.Log)
 	o.Server.Storage = shared.Storage()

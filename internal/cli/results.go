@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/edge"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/job"
+	"github.com/metacircular/mcp/internal/cli/key"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
 	"github.com/metacircular/mcp/internal/cli/secret"
@@ -25,7 +26,8 @@ type failure struct {
 func Results() map[string][]any {
 	all := map[string][]any{"version": {thisVersion{}}}
 	for _, group := range []map[string][]any{
-		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(), job.Results(), secret.Results(),
+		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(), job.Results(), key.Results(),
+		secret.Results(),
 	} {
 		maps.Copy(all, group)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/edge"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/job"
+	"github.com/metacircular/mcp/internal/cli/key"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
 	"github.com/metacircular/mcp/internal/cli/secret"
@@ -31,7 +32,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	root.AddCommand(job.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)
-	root.AddCommand(node.Command(s), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
+	root.AddCommand(key.Command(s), node.Command(s), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
 	addEnvironments(root, s)
 	return root
 }

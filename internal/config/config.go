@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 
 	file   string
 	getenv func(string) string
+	codec  *codec.Codec // see Codec
 	// sources maps each key that is not a default to the source of its value.
 	sources map[string]string
 }
@@ -87,6 +89,13 @@ type Temporal struct {
 	Insecure bool `toml:"insecure"`
 	// UI is the URL of Temporal's UI, for mcp open; "" if there is none.
 	UI string `toml:"ui"`
+	// EncryptionKeyFile has the keys with which everything is encrypted that is given to
+	// Temporal and, of a control worker, what the registry keeps of definitions; "" means
+	// that nothing is.
+	EncryptionKeyFile string `toml:"encryption_key_file"`
+	// CodecListen is the loopback address at which a control worker decrypts for
+	// Temporal's UI; "" or "off" means none.
+	CodecListen string `toml:"codec_listen"`
 }
 
 // Postgres configures access to the registry. Only control workers read it.

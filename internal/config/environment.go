@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,14 +12,13 @@ import (
 // readEnvironment lets each key's variable override the file: MCP_ and the key
 // in upper case, as in MCP_BUILD_WORKSPACE; commas separate the elements of a
 // list, and of a map such as 80:8080,443:8443 or
-// registry.example=/etc/mcp/a.pub:/etc/mcp/b.pub. Temporal's keys, except those of its UI
-// and of encryption, instead have the TEMPORAL_…
-// variables that all of its tools read.
+// registry.example=/etc/mcp/a.pub:/etc/mcp/b.pub. Those of Temporal's keys that all of its
+// tools have are instead set by the TEMPORAL_… variables that these read.
 func (c *Config) readEnvironment() error {
 	for _, k := range keys(c) {
 		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
 		text := c.getenv(name)
-		if text == "" || strings.HasPrefix(k.name, "temporal.") && k.name != "temporal.ui" && k.name != "temporal.insecure" {
+		if text == "" || slices.Contains(temporals, k.name) {
 			continue
 		}
 		if err := set(k.value, text); err != nil {
@@ -36,6 +36,9 @@ func (c *Config) readEnvironment() error {
 	}
 	return nil
 }
+
+// temporals are the keys that TEMPORAL_… variables set.
+var temporals = []string{"temporal.address", "temporal.namespace", "temporal.profile"}
 
 // set parses the text of a variable into a value.
 func set(v reflect.Value, text string) error {

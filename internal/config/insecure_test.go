@@ -53,6 +53,18 @@ func TestAPlainConnectionToTemporalStaysHere(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.TemporalOptions()
 	require.NoError(t, err)
+	// A key is sent with TLS, unless a profile disables that.
+	key := map[string]string{"TEMPORAL_ADDRESS": "10.0.0.5:7233", "TEMPORAL_API_KEY": "s3cret"}
+	c, _, err = configured(t, "", key)
+	require.NoError(t, err)
+	_, err = c.TemporalOptions()
+	require.NoError(t, err)
+	key["TEMPORAL_TLS"] = "false"
+	c, _, err = configured(t, "", key)
+	require.NoError(t, err)
+	_, err = c.TemporalOptions()
+	require.ErrorContains(t, err, "the connection to 10.0.0.5 leaves this machine")
+	require.NotContains(t, err.Error(), "s3cret")
 	_, _, err = configured(t, "", map[string]string{"MCP_TEMPORAL_INSECURE": "perhaps"})
 	require.ErrorContains(t, err, `"perhaps" is not true or false`)
 }

@@ -27,7 +27,23 @@ import (
 // the default profile of temporal.toml applies, because its keys must not reach
 // another server. A key goes to an address that a configuration in the working folder
 // or above gives only if that file has it: such a file may have come with a checkout.
+//
+// A client with these options encrypts what it gives to Temporal: see Codec.
 func (c *Config) TemporalOptions() (client.Options, error) {
+	options, err := c.connection()
+	if err != nil {
+		return options, err
+	}
+	encryption, err := c.Codec()
+	if err != nil {
+		return options, err
+	}
+	encryption.Install(&options)
+	return options, nil
+}
+
+// connection returns the options without the encryption.
+func (c *Config) connection() (client.Options, error) {
 	given := c.Temporal
 	request := envconfig.LoadClientConfigProfileOptions{EnvLookup: environment(c.getenv)}
 	if c.getenv("TEMPORAL_PROFILE") == "" {
@@ -53,7 +69,9 @@ func (c *Config) TemporalOptions() (client.Options, error) {
 		return client.Options{}, fmt.Errorf("read Temporal's profile: %w", err)
 	}
 	options = Tuned(options)
-	if options.ConnectionOptions.TLS != nil || options.Credentials != nil || given.Insecure {
+	// The SDK uses TLS for a key, unless the profile disables that.
+	encrypted := options.ConnectionOptions.TLS != nil || options.Credentials != nil && !options.ConnectionOptions.TLSDisabled
+	if encrypted || given.Insecure {
 		return options, nil
 	}
 	return c.plainTemporal(options)

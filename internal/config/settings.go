@@ -39,7 +39,7 @@ func (c *Config) Settings() ([]Setting, error) {
 // temporalSettings returns those of Temporal's keys that Temporal's own
 // configuration can override.
 func (c *Config) temporalSettings() (map[string]Setting, error) {
-	options, err := c.TemporalOptions()
+	options, err := c.connection()
 	if err != nil {
 		return nil, err
 	}

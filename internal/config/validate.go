@@ -41,6 +41,7 @@ func (c *Config) Validate() error {
 	_, _, err = net.SplitHostPort(c.Temporal.Address)
 	v.check(err == nil || c.Temporal.Address == "", "temporal.address", "must be host:port, not %q", c.Temporal.Address)
 	v.check(c.Temporal.UI == "" || isWebURL(c.Temporal.UI), "temporal.ui", "must begin with http:// or https://, unlike %q", c.Temporal.UI)
+	v.codec(c.Temporal)
 	for _, host := range c.ImageRegistry.Insecure {
 		v.check(host != "" && !strings.ContainsAny(host, "/ "), "image_registry.insecure", "must contain host:port as in an image's name, not %q", host)
 	}
@@ -117,6 +118,28 @@ func (v *validation) label(key, name string) {
 
 func (v *validation) socket(key, socket string) {
 	v.check(strings.HasPrefix(socket, "unix:///"), key, "must be podman's socket, such as unix:///run/podman/podman.sock, not %q", socket)
+}
+
+// codec refuses an address that other hosts reach: who asks there gets what is
+// encrypted.
+func (v *validation) codec(t Temporal) {
+	if t.CodecListen == "" || t.CodecListen == "off" {
+		return
+	}
+	v.check(listens(t.CodecListen) && isLoopback(t.CodecListen), "temporal.codec_listen",
+		`must be a loopback address, such as "127.0.0.1:8234", or "off", not %q`, t.CodecListen)
+	v.check(t.EncryptionKeyFile != "", "temporal.codec_listen", "needs temporal.encryption_key_file, which is not set")
+	v.check(t.UI != "", "temporal.codec_listen", "needs temporal.ui: the endpoint answers that UI alone")
+}
+
+// isLoopback reports whether an address, host:port, is reached from this host alone.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
 }
 
 // alerts never repeats the URL: it may contain a token.

@@ -41,7 +41,7 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	// One by one, to keep what the user has in the directory.
 	for _, name := range []string{
 		temporalDir, registryDir, postgresDir, podmanDir, buildsDir, tasksDir, nodeDir, edgeDir, keysDir,
-		configName, urlName, infoName, machineName, settingsName, policyName, LogName, pidName, lockName,
+		configName, urlName, infoName, machineName, settingsName, policyName, keysName, LogName, pidName, lockName,
 	} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("remove the platform's data: %w", err)

@@ -20,7 +20,8 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 	p := &Platform{options: o, info: Info{
 		Dir: o.Dir, PID: os.Getpid(), Config: filepath.Join(o.Dir, configName),
 		Workspace: o.Workspace, Services: o.Services, Publish: o.Publish,
-		Metrics: "http://" + o.listen + "/metrics",
+		Metrics:           "http://" + o.listen + "/metrics",
+		EncryptionKeyFile: filepath.Join(o.Dir, keysName), Codec: "http://" + o.codec,
 	}}
 	if err := p.findPrograms(); err != nil {
 		return nil, err
@@ -32,6 +33,10 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 	}
 	p.lock = lock
 	p.afterKill()
+	if err := p.openKeys(); err != nil {
+		release(o.Dir, p.lock)
+		return nil, err
+	}
 	if err := p.start(ctx); err != nil {
 		p.Down()
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
-	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/workers"
@@ -83,9 +82,9 @@ func (p *Platform) admit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := client.DialContext(ctx, config.Tuned(client.Options{
-		HostPort: p.info.Temporal, Logger: sdklog.NewStructuredLogger(p.options.SDKLogger),
-	}))
+	o := p.connection()
+	o.Logger = sdklog.NewStructuredLogger(p.options.SDKLogger)
+	c, err := client.DialContext(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ insecure = [%s, %s]
 address   = %s
 namespace = "default"
 ui        = %s
+encryption_key_file = %s
+codec_listen = %s
 
 [postgres]
 url_file = %s
@@ -54,7 +56,7 @@ signers = [%s]
 policy  = %s
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
-		quote(p.info.Temporal), quote(p.info.UI), quote(p.path(urlName)),
+		quote(p.info.Temporal), quote(p.info.UI), quote(p.info.EncryptionKeyFile), quote(p.options.codec), quote(p.path(urlName)),
 		quote(p.signingKey()), quote(p.path(filepath.Join(keysDir, keys.FileName))),
 		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)),
 		quote(p.path(keysDir)), quote(p.signer), quote(p.path(policyName)))

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/dev/parts"
 )
 
@@ -40,6 +41,8 @@ const (
 	policyName = "node-policy.toml"
 	// settingsName outlives the platform, for its next start.
 	settingsName = "settings.json"
+	// keysName has the keys with which the platform encrypts.
+	keysName = "encryption.keys"
 	// LogName is the log of a platform in the background.
 	LogName = "dev.log"
 )
@@ -70,6 +73,8 @@ type Options struct {
 	// listen is the address of metrics and health: that of the last start, or
 	// one with a free port.
 	listen string
+	// codec is the address of the codec endpoint; likewise.
+	codec string
 	// Programs is the first directory to search for the programs temporal, registry
 	// and mcp-edge; "" means the directory of this program.
 	Programs string
@@ -96,6 +101,11 @@ type Info struct {
 	// served at the same address.
 	Metrics string `json:"metrics"`
 	Publish string `json:"publish"`
+	// EncryptionKeyFile has the keys with which everything is encrypted that rests in
+	// Temporal, and definitions in Postgres.
+	EncryptionKeyFile string `json:"encryption_key_file"`
+	// Codec is the URL at which Temporal's UI has it decrypted.
+	Codec string `json:"codec"`
 	// Edge is nil if there is none.
 	Edge *EdgeInfo `json:"edge,omitempty"`
 	// PrivatePodman is set if the platform runs its own podman.
@@ -115,6 +125,7 @@ type Platform struct {
 	signer      string        // the public key that signs secrets
 	info        Info
 	postgresURL string
+	codec       *codec.Codec
 	mu          sync.Mutex // guards keepers while parts start concurrently
 	keepers     []*keeper
 	workers     *keeper

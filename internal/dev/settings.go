@@ -25,6 +25,8 @@ type settings struct {
 	Publish   string `json:"publish"`
 	// Listen is the address of metrics and health.
 	Listen string `json:"listen"`
+	// Codec is the address of the codec endpoint.
+	Codec string `json:"codec"`
 	// Socket is that of a podman that was requested; "" means any that answers.
 	Socket string `json:"socket,omitempty"`
 }
@@ -82,12 +84,16 @@ func (o *Options) recall() error {
 	o.Services = cmp.Or(o.Services, last.Services, "services")
 	o.Publish = cmp.Or(o.Publish, last.Publish, "127.0.0.1")
 	o.Socket = cmp.Or(o.Socket, last.Socket)
-	if o.listen = last.Listen; o.listen == "" {
+	o.listen, o.codec = last.Listen, last.Codec
+	for _, address := range []*string{&o.listen, &o.codec} {
+		if *address != "" {
+			continue
+		}
 		port, err := parts.FreePort()
 		if err != nil {
 			return err
 		}
-		o.listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		*address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
 	return nil
 }
@@ -104,7 +110,7 @@ func (o *Options) wantWorkspace() error {
 // writeSettings saves the settings of this start for the next.
 func (p *Platform) writeSettings() error {
 	o := p.options
-	text, err := json.MarshalIndent(settings{Workspace: o.Workspace, Services: o.Services, Publish: o.Publish, Listen: o.listen, Socket: o.Socket}, "", "  ")
+	text, err := json.MarshalIndent(settings{Workspace: o.Workspace, Services: o.Services, Publish: o.Publish, Listen: o.listen, Codec: o.codec, Socket: o.Socket}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the settings: %w", err)
 	}

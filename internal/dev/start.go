@@ -13,7 +13,7 @@ import (
 )
 
 func (p *Platform) startTemporal(ctx context.Context) error {
-	o := parts.TemporalOptions{Dir: p.path(temporalDir), Binary: p.temporal, Port: p.options.TemporalPort, UIPort: p.options.UIPort}
+	o := parts.TemporalOptions{Dir: p.path(temporalDir), Binary: p.temporal, Port: p.options.TemporalPort, UIPort: p.options.UIPort, Codec: p.info.Codec}
 	first, err := parts.StartTemporal(ctx, o)
 	if err != nil {
 		return err

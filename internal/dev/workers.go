@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
-	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
 )
@@ -40,6 +39,7 @@ func (p *Platform) startWorkers(ctx context.Context) error {
 type staff struct {
 	client   client.Client
 	listener *telemetry.Listener
+	endpoint *telemetry.Listener // where Temporal's UI has payloads decrypted
 	workers  *workers.Workers
 	dead     chan struct{}
 	stopped  chan struct{}
@@ -49,21 +49,22 @@ type staff struct {
 func (p *Platform) newStaff(ctx context.Context) (*staff, error) {
 	roles := p.roles()
 	roles.Telemetry = telemetry.New(p.options.Version)
-	c, err := roles.Telemetry.Connect(config.Tuned(client.Options{
-		HostPort: p.info.Temporal,
-		Logger:   sdklog.NewStructuredLogger(p.options.SDKLogger),
-	}))
+	o := p.connection()
+	o.Logger = sdklog.NewStructuredLogger(p.options.SDKLogger)
+	c, err := roles.Telemetry.Connect(o)
 	if err != nil {
 		return nil, err
 	}
 	listener := telemetry.Listen(p.options.listen, roles.Telemetry.Handler(), p.options.SDKLogger)
+	endpoint := telemetry.Listen(p.options.codec, p.codec.Handler(p.info.UI), p.options.SDKLogger)
 	w, err := workers.Start(ctx, c, roles)
 	if err != nil {
+		endpoint.Close()
 		listener.Close()
 		c.Close()
 		return nil, fmt.Errorf("start the workers: %w", err)
 	}
-	s := &staff{client: c, listener: listener, workers: w, dead: make(chan struct{}), stopped: make(chan struct{})}
+	s := &staff{client: c, listener: listener, endpoint: endpoint, workers: w, dead: make(chan struct{}), stopped: make(chan struct{})}
 	go func() {
 		select {
 		case err := <-w.Failed():
@@ -82,6 +83,7 @@ func (p *Platform) roles() workers.Options {
 		PostgresURL: p.postgresURL,
 		PortRest:    portRest,
 		Namespace:   client.DefaultNamespace,
+		Keys:        p.codec.Keys(),
 
 		MonitorInterval: monitorInterval,
 	}
@@ -112,6 +114,7 @@ func (p *Platform) roles() workers.Options {
 		Logger:  p.options.SDKLogger,
 		Version: p.options.Version,
 		Grace:   grace,
+		Codec:   p.codec,
 	}
 }
 
@@ -124,6 +127,7 @@ func (s *staff) Stop() {
 	s.once.Do(func() {
 		close(s.stopped)
 		s.workers.Stop()
+		s.endpoint.Close()
 		s.listener.Close()
 		s.client.Close()
 	})

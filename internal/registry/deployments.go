@@ -2,9 +2,7 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -63,9 +61,9 @@ func openDeployment(ctx context.Context, tx pgx.Tx, r fleet.BeginRequest) (numbe
 	if err := takeClaims(ctx, tx, service, r.RunID, r.Claims); err != nil {
 		return 0, false, err
 	}
-	definition, err := json.Marshal(r.Definition)
+	definition, err := sealDefinition(tx, r.Definition)
 	if err != nil {
-		return 0, false, fmt.Errorf("encode the definition: %w", err)
+		return 0, false, err
 	}
 	if err := tx.QueryRow(ctx, `update services set newest = newest + 1 where name = $1 returning newest, `+isInterim, service).
 		Scan(&number, &interim); err != nil {
@@ -167,11 +165,25 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 		if err := lockService(ctx, tx, r.Service); err != nil {
 			return err
 		}
+		run := r.Run
+		if _, seals := currentKey(tx); seals {
+			var err error
+			run, err = runOf(ctx, tx, r.Service, r.Deployment, r.Run)
+			if err != nil && !errors.Is(err, pgx.ErrNoRows) { // a row that is missing is reported below
+				return err
+			}
+		}
+		failure := sealedTexts{Message: held(r.ErrorMessage), Log: texts(r.ErrorLog)}
+		sealed, err := failure.seal(tx, failureRow(r.Service, run)...)
+		if err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, `
 			update deployments
-			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, nodes = $8, error_log = $10, finished_at = now()
+			set outcome = $3, error_kind = $4, error_message = $5, undone = $6, dirty = $7, nodes = $8, error_log = $10, finished_at = now(),
+			    sealed = $11
 			where service = $1 and number = $2 and outcome is null and (run_id = $9 or $9 = '')`,
-			r.Service, r.Deployment, r.Outcome, r.ErrorKind, held(r.ErrorMessage), texts(r.Undone), r.Dirty, r.Nodes, r.Run, texts(r.ErrorLog))
+			r.Service, r.Deployment, r.Outcome, r.ErrorKind, failure.Message, texts(r.Undone), r.Dirty, r.Nodes, r.Run, failure.Log, sealed)
 		if err != nil {
 			return err
 		}
@@ -231,6 +243,12 @@ func (s *Store) MarkMended(ctx context.Context, service string, deployment int, 
 	}, "mark %s as mended", service)
 }
 
+// sealedDeployment is a row of Deployments.
+type sealedDeployment struct {
+	fleet.DeploymentRecord
+	Sealed []byte
+}
+
 // Deployments lists the service's deployments, newest first; all of them if limit
 // is 0.
 func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]fleet.DeploymentRecord, error) {
@@ -240,12 +258,20 @@ func (s *Store) Deployments(ctx context.Context, service string, limit int) ([]f
 			select service, number, verb, coalesce(outcome, case when released_at is null then '' else 'succeeded' end),
 			       outcome is null and released_at is not null, error_kind, error_message, error_log, undone,
 			       who, from_host, started_at, coalesce(released_at, finished_at, '0001-01-01 00:00:00Z'), workflow_id, run_id,
-			       coalesce((definition->>'active')::boolean, false), definition->'sources'
+			       coalesce((definition->>'active')::boolean, false), definition->'sources', sealed
 			from deployments where service = $1 order by number desc limit nullif($2, 0)`, service, limit)
 		if err != nil {
 			return err
 		}
-		deployments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[fleet.DeploymentRecord])
+		read, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sealedDeployment])
+		for _, d := range read {
+			failure := sealedTexts{Message: d.ErrorMessage, Log: d.ErrorLog}
+			if err := failure.open(tx, d.Sealed, failureRow(service, d.RunID)...); err != nil {
+				return err
+			}
+			d.ErrorMessage, d.ErrorLog = failure.Message, failure.Log
+			deployments = append(deployments, d.DeploymentRecord)
+		}
 		return err
 	}, "list deployments of %s", service)
 	return deployments, err
@@ -270,8 +296,8 @@ func (s *Store) Snapshot(ctx context.Context, service string, number int) (fleet
 		case outcome != "succeeded":
 			return fault.New(fault.Invalid, "deployment %d of %s never became a release: it is %s", number, service, outcome)
 		}
-		if err := json.Unmarshal(definition, &snapshot.Definition); err != nil {
-			return fmt.Errorf("decode the definition of %s: %w", service, err)
+		if err := openDefinition(tx, service, definition, &snapshot.Definition); err != nil {
+			return err
 		}
 		if len(snapshot.Definition.Components) == 0 {
 			return fault.New(fault.Invalid, "deployment %d undeployed %s: there is nothing to go back to", number, service).

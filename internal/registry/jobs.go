@@ -114,12 +114,17 @@ func beginRun(ctx context.Context, tx pgx.Tx, r fleet.RunRequest) (begun fleet.R
 
 // insertRun records a run with the next number of its job.
 func insertRun(ctx context.Context, tx pgx.Tx, run *fleet.JobRun) error {
+	texts := sealedTexts{Command: run.Command}
+	sealed, err := texts.seal(tx, jobRow(run.Service, run.RunID)...)
+	if err != nil {
+		return err
+	}
 	return tx.QueryRow(ctx, `
 		with counted as (update jobs set runs = runs + 1 where service = $1 and name = $2 returning runs)
-		insert into job_runs (service, job, number, release, node, command, due_at, who, from_host, workflow_id, run_id)
-		select $1, $2, runs, $3, $4, $5, $6, $7, $8, $9, $10 from counted
+		insert into job_runs (service, job, number, release, node, command, due_at, who, from_host, workflow_id, run_id, sealed)
+		select $1, $2, runs, $3, $4, $5, $6, $7, $8, $9, $10, $11 from counted
 		returning number, started_at`,
-		run.Service, run.Job, run.Release, run.Node, nonNil(run.Command), run.Due, run.Who, run.From, run.WorkflowID, run.RunID).
+		run.Service, run.Job, run.Release, run.Node, texts.Command, run.Due, run.Who, run.From, run.WorkflowID, run.RunID, sealed).
 		Scan(&run.Number, &run.Started)
 }
 
@@ -173,11 +178,16 @@ func endRun(ctx context.Context, tx pgx.Tx, run fleet.JobRun, r fleet.RunEnd) er
 	if r.Container != "" {
 		run.Container = held(r.Container)
 	}
+	texts := sealedTexts{Message: run.Detail, Log: run.Log, Command: run.Command}
+	sealed, err := texts.seal(tx, jobRow(run.Service, run.RunID)...)
+	if err != nil {
+		return err
+	}
 	if err := tx.QueryRow(ctx, `
 		update job_runs set outcome = $2, exit_code = $3, detail = $4, attempts = greatest(attempts, $5), container = $6, log = $7, lines = $8,
-		       started_at = coalesce($9, started_at), ended_at = now()
+		       started_at = coalesce($9, started_at), ended_at = now(), command = $10, sealed = $11
 		where run_id = $1 returning ended_at`,
-		r.RunID, r.Outcome, r.ExitCode, run.Detail, r.Attempts, run.Container, run.Log, r.Lines, nullTime(r.Started)).Scan(&run.Ended); err != nil {
+		r.RunID, r.Outcome, r.ExitCode, texts.Message, r.Attempts, run.Container, texts.Log, r.Lines, nullTime(r.Started), texts.Command, sealed).Scan(&run.Ended); err != nil {
 		return err
 	}
 	if r.Keep > 0 {
@@ -312,7 +322,7 @@ func addRun(state *fleet.JobState, run *fleet.JobRun) {
 func selectRuns(ctx context.Context, tx pgx.Tx, which string, args ...any) ([]fleet.JobRun, error) {
 	rows, err := tx.Query(ctx, `
 		select service, job, number, release, node, container, command, due_at, started_at, ended_at, coalesce(outcome, ''),
-		       exit_code, detail, attempts, who, from_host, log, lines, workflow_id, run_id
+		       exit_code, detail, attempts, who, from_host, log, lines, workflow_id, run_id, sealed
 		from job_runs `+which, args...)
 	if err != nil {
 		return nil, err
@@ -320,8 +330,15 @@ func selectRuns(ctx context.Context, tx pgx.Tx, which string, args ...any) ([]fl
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.JobRun, error) {
 		var r fleet.JobRun
 		var ended *time.Time
+		var sealed []byte
 		err := row.Scan(&r.Service, &r.Job, &r.Number, &r.Release, &r.Node, &r.Container, &r.Command, &r.Due, &r.Started, &ended, &r.Outcome,
-			&r.ExitCode, &r.Detail, &r.Attempts, &r.Who, &r.From, &r.Log, &r.Lines, &r.WorkflowID, &r.RunID)
+			&r.ExitCode, &r.Detail, &r.Attempts, &r.Who, &r.From, &r.Log, &r.Lines, &r.WorkflowID, &r.RunID, &sealed)
+		if err != nil {
+			return r, err
+		}
+		texts := sealedTexts{Message: r.Detail, Log: r.Log, Command: r.Command}
+		err = texts.open(tx, sealed, jobRow(r.Service, r.RunID)...)
+		r.Detail, r.Log, r.Command = texts.Message, texts.Log, texts.Command
 		r.Ended = timeOf(ended)
 		if len(r.Command) == 0 {
 			r.Command = nil

@@ -196,8 +196,8 @@ func loadRecorded(ctx context.Context, tx pgx.Tx, service string) (recorded, err
 		return r, err
 	}
 	if definition != nil {
-		if err := json.Unmarshal(definition, &r.source.Definition); err != nil {
-			return r, fmt.Errorf("decode the definition of %s: %w", service, err)
+		if err := openDefinition(tx, service, definition, &r.source.Definition); err != nil {
+			return r, err
 		}
 	}
 	if routes != nil {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/metacircular/mcp/internal/keyring"
 )
 
 const (
@@ -31,11 +33,18 @@ type Store struct {
 	pool *pgxpool.Pool
 	// longest bounds a transaction.
 	longest time.Duration
+	keys    *keyring.Keys // nil for none
 }
 
 // Open returns the registry at a Postgres URL. It does not connect: Postgres
-// may start later, or restart.
+// may start later, or restart. It encrypts nothing.
 func Open(ctx context.Context, url string, with ...Option) (*Store, error) {
+	return OpenSealed(ctx, url, nil, with...)
+}
+
+// OpenSealed is Open of a registry that encrypts definitions, outputs and failures with
+// the current one of the keys. Nil keys encrypt nothing.
+func OpenSealed(ctx context.Context, url string, keys *keyring.Keys, with ...Option) (*Store, error) {
 	config, err := parse(url, with...)
 	if err != nil {
 		return nil, err
@@ -44,7 +53,7 @@ func Open(ctx context.Context, url string, with ...Option) (*Store, error) {
 	if err != nil {
 		return nil, translate(ctx, err, true, "open the registry")
 	}
-	return &Store{pool: pool, longest: transactionTime}, nil
+	return &Store{pool: pool, longest: transactionTime, keys: keys}, nil
 }
 
 // Close closes the registry's connections, after those in use are released.
@@ -76,7 +85,7 @@ func (s *Store) transact(ctx context.Context, o pgx.TxOptions, work func(pgx.Tx)
 		return translate(ctx, s.late(limited, err), true, doing, args...)
 	}
 	defer conn.Release()
-	err = pgx.BeginTxFunc(limited, conn, o, work)
+	err = pgx.BeginTxFunc(limited, conn, o, func(tx pgx.Tx) error { return work(sealing{tx, s.keys}) })
 	return translate(ctx, s.late(limited, err), conn.Conn().IsClosed(), doing, args...)
 }
 

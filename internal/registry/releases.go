@@ -149,8 +149,12 @@ func redefine(ctx context.Context, tx pgx.Tx, r fleet.CommitRequest) error {
 	if r.Definition == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `update deployments set definition = $3, definition_hash = $4 where service = $1 and number = $2`,
-		r.Service, r.Deployment, r.Definition, r.Definition.Hash())
+	definition, err := sealDefinition(tx, *r.Definition)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update deployments set definition = $3, definition_hash = $4 where service = $1 and number = $2`,
+		r.Service, r.Deployment, definition, r.Definition.Hash())
 	return err
 }
 

@@ -2,8 +2,6 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -103,6 +101,19 @@ func (s *Store) Services(ctx context.Context, names []string) ([]fleet.ServiceRe
 	return records, err
 }
 
+// ServiceNames lists the services. It decrypts nothing.
+func (s *Store) ServiceNames(ctx context.Context) (names []string, err error) {
+	err = s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select name from services order by name`)
+		if err != nil {
+			return err
+		}
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	}, "list services")
+	return names, err
+}
+
 // RecordDefinition records the definition of a service that the operator gave, and
 // reports whether it differs from the last. It touches no deployment, and waits for
 // none.
@@ -115,12 +126,16 @@ func (s *Store) RecordDefinition(ctx context.Context, definition servicedef.Serv
 }
 
 func recordDefinition(ctx context.Context, tx pgx.Tx, definition servicedef.Service) (changed bool, err error) {
+	stored, err := sealDefinition(tx, definition)
+	if err != nil {
+		return false, err
+	}
 	tag, err := tx.Exec(ctx, `
 		insert into services (name, definition, definition_hash) values ($1, $2, $3)
 		on conflict (name) do update
 		set definition = excluded.definition, definition_hash = excluded.definition_hash
 		where services.definition_hash is distinct from excluded.definition_hash`,
-		definition.Name, definition, definition.Hash())
+		definition.Name, stored, definition.Hash())
 	return tag.RowsAffected() > 0, err
 }
 
@@ -159,7 +174,7 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 	if err != nil {
 		return nil, err
 	}
-	records, err := pgx.CollectRows(rows, scanService)
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.ServiceRecord, error) { return scanService(tx, row) })
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +188,7 @@ func loadServices(ctx context.Context, tx pgx.Tx, names []string) ([]fleet.Servi
 	return records, loadAdopted(ctx, tx, names, releases)
 }
 
-func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
+func scanService(tx pgx.Tx, row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	var record fleet.ServiceRecord
 	var definition []byte
 	var released *time.Time
@@ -187,10 +202,7 @@ func scanService(row pgx.CollectableRow) (fleet.ServiceRecord, error) {
 	if definition == nil {
 		return record, nil
 	}
-	if err := json.Unmarshal(definition, &r.Definition); err != nil {
-		return record, fmt.Errorf("decode the definition of %s: %w", r.Service, err)
-	}
-	return record, nil
+	return record, openDefinition(tx, r.Service, definition, &r.Definition)
 }
 
 // loadMembers fills in the components of releases, with their routes.

@@ -54,6 +54,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	info := shared.platform.Info()
 	config := fmt.Sprintf(`[temporal]
 address = %q
+encryption_key_file = %q
 [node]
 name = %q
 socket = %q
@@ -66,7 +67,7 @@ policy = %q
 insecure = [%q]
 [worker]
 listen = "off"
-`, info.Temporal, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), n.dir("node-policy.toml"), info.ImageRegistry)
+`, info.Temporal, info.EncryptionKeyFile, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), n.dir("node-policy.toml"), info.ImageRegistry)
 	rules, err := os.ReadFile("../../examples/apps/monitoring/node-policy.toml")
 	if err == nil {
 		err = os.WriteFile(n.dir("node-policy.toml"), rules, 0o600)

@@ -71,7 +71,10 @@ func scriptEdge(ts *testscript.TestScript, neg bool, args []string) {
 // newScriptEdge returns an edge on the platform's host.
 func newScriptEdge(ts *testscript.TestScript, name string) *edges.Edge {
 	info := shared.platform.Info()
-	c, err := client.Dial(client.Options{HostPort: info.Temporal, Logger: sdklog.NewStructuredLogger(quiet)})
+	o, err := info.Connection()
+	ts.Check(err)
+	o.Logger = sdklog.NewStructuredLogger(quiet)
+	c, err := client.Dial(o)
 	ts.Check(err)
 	ts.Defer(c.Close)
 	id, err := node.MachineID(filepath.Join(info.Dir, "machine"))

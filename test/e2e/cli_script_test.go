@@ -79,8 +79,8 @@ func setUpScript(env *testscript.Env, bin string) error {
 	if err := copyApp(source); err != nil {
 		return err
 	}
-	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n[secrets]\nsigning_key = %q\n",
-		filepath.Join(work, "services"), info.Temporal, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
+	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\nencryption_key_file = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n[secrets]\nsigning_key = %q\n",
+		filepath.Join(work, "services"), info.Temporal, info.EncryptionKeyFile, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
 		info.Podman, filepath.Join(work, "logs"), info.ImageRegistry, filepath.Join(work, "signing.key"))
 	for name, content := range map[string][]byte{
 		filepath.Join(source, "Containerfile"): []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n"),
@@ -152,7 +152,10 @@ func verbTyped(args []string) string {
 // with this user's name and an outcome.
 func requireAudited(t *testing.T, changes *sync.Map) {
 	t.Helper()
-	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal, Logger: sdklog.NewStructuredLogger(quiet)})
+	o, err := shared.platform.Info().Connection()
+	require.NoError(t, err)
+	o.Logger = sdklog.NewStructuredLogger(quiet)
+	c, err := client.Dial(o)
 	require.NoError(t, err)
 	defer c.Close()
 	ctx := context.WithoutCancel(t.Context()) // a test's ends before its clean-up

@@ -164,7 +164,7 @@ func (w *world) alone(more ...string) {
 	w.newRegistry()
 	w.configure(append([]string{
 		fmt.Sprintf("services = %q", w.services),
-		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), fmt.Sprintf("namespace = %q", w.namespace),
+		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), encryptionKeys(), fmt.Sprintf("namespace = %q", w.namespace),
 		"[postgres]", fmt.Sprintf("url_file = %q", w.postgresURL()),
 		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("data = %q", filepath.Join(w.dir, "data")),
 		fmt.Sprintf("policy = %q", filepath.Join(shared.platform.Info().Dir, "node-policy.toml")),

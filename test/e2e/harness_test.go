@@ -131,12 +131,17 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// encryptionKeys is the line of [temporal] with the platform's keys.
+func encryptionKeys() string {
+	return fmt.Sprintf("encryption_key_file = %q", shared.platform.Info().EncryptionKeyFile)
+}
+
 // buildOn writes an mcp.toml for a command line that builds on that podman.
 func (w *world) buildOn(socket string) {
 	w.t.Helper()
 	w.configure(
 		fmt.Sprintf("services = %q", w.services),
-		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal),
+		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), encryptionKeys(),
 		"[build]", fmt.Sprintf("workspace = %q", w.workspace), fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", socket), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),
@@ -368,7 +373,10 @@ func (w *world) fetchAgain(port int) string {
 // temporal is a client of the platform's Temporal.
 func (w *world) temporal() client.Client {
 	w.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal, Namespace: w.namespace, Logger: sdklog.NewStructuredLogger(quiet)})
+	o, err := shared.platform.Info().Connection()
+	require.NoError(w.t, err)
+	o.Namespace, o.Logger = w.namespace, sdklog.NewStructuredLogger(quiet)
+	c, err := client.Dial(o)
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 
+	"github.com/metacircular/mcp/internal/codec/refusal"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -15,6 +16,9 @@ import (
 func Temporal(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return Interrupted
+	}
+	if unread := refusal.FaultOf(err); unread != nil {
+		return Unreachable(unread)
 	}
 	kind := KindOf(err)
 	f := fault.Wrap(kind, err, "ask Temporal")

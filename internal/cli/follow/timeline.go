@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -75,6 +76,11 @@ func (t *timeline) event(e *history.HistoryEvent) {
 		t.ended(a.GetScheduledEventId(), at, markFailed, cmp.Or(a.GetFailure().GetCause().GetMessage(), "no answer in time"))
 	case enums.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
 		t.ended(e.GetActivityTaskCanceledEventAttributes().GetScheduledEventId(), at, markFailed, "cancelled")
+	case enums.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+		// A control worker lacks the key of what another process has encrypted.
+		if f := e.GetWorkflowTaskFailedEventAttributes().GetFailure(); codec.IsRefusal(f) {
+			t.line(at, markPending, f.GetMessage())
+		}
 	case enums.EVENT_TYPE_MARKER_RECORDED:
 		switch m := e.GetMarkerRecordedEventAttributes(); m.GetMarkerName() {
 		case "LocalActivity":

@@ -22,6 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -37,7 +38,7 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 		return []finding{away("temporal", fault.Of(err))}
 	}
 	t := temporalChecks{c, options.Namespace}
-	found := []finding{ok("temporal", "%s answers", options.HostPort)}
+	found := []finding{ok("temporal", "%s answers", options.HostPort), checkEncryption(ctx, cfg, c)}
 	found = append(found, sideBySide(ctx, t.namespaceExists, t.searchAttributes, t.schedules)...)
 	if builder := cfg.Build.Builder; builder != "" && cfg.Build.Workspace == "" {
 		found = append(found, sideBySide(ctx, func(ctx context.Context) []finding { return []finding{t.builderPolls(ctx, builder)} })...)
@@ -58,6 +59,26 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 		found = append(found, asked.findings(result.Control.Nodes, d, s.Version)...)
 	}
 	return found
+}
+
+// checkEncryption checks whether this command line can read what the fleet has encrypted.
+func checkEncryption(ctx context.Context, cfg *config.Config, c client.Client) finding {
+	const check = "encryption"
+	encryption, err := cfg.Codec()
+	if err == nil {
+		err = workers.CheckReadable(ctx, c)
+	}
+	if err != nil {
+		return fail(check, fault.Of(err))
+	}
+	keys := encryption.Keys()
+	if keys == nil {
+		return ok(check, "off: Temporal and Postgres have definitions in the clear; see mcp key")
+	}
+	if current, encrypts := keys.Current(); encrypts {
+		return ok(check, "key %s of %s encrypts", current.ID, keys.Path())
+	}
+	return warn(check, "once every host has the file: mcp key promote KEY", "the keys of %s only decrypt", keys.Path())
 }
 
 // temporalChecks are those of Temporal itself.

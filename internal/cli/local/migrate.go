@@ -18,7 +18,8 @@ import (
 )
 
 func newMigrate(s *session.Session) *cobra.Command {
-	return &cobra.Command{
+	var decrypt bool
+	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Migrate mcp's tables in Postgres to the version that this mcp needs",
 		Long: `Migrate brings mcp's tables in Postgres to the version that this mcp needs, and
@@ -28,14 +29,22 @@ With [postgres] owner_url_file it connects as the role of that URL, which owns t
 tables, and grants the role of the workers' URL no more than they need: they
 cannot change the audit, nor define anything, and wait for tables that are too
 old. Without it the workers connect as the owner, and migrate the tables when they
-start.`,
+start.
+
+Where [temporal] encryption_key_file is set it also encrypts what the tables have
+of definitions, failures and outputs that is plain, or encrypted with another key
+than the first; deploys go on meanwhile. A key that is not in the file any more is
+then forgotten. With --decrypt it decrypts all of it, for a fleet that gives up
+encryption: stop the control workers first.`,
 		Example: "  mcp migrate",
 		Args:    session.Args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runMigrate(cmd.Context(), s) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runMigrate(cmd.Context(), s, decrypt) },
 	}
+	cmd.Flags().BoolVar(&decrypt, "decrypt", false, "decrypt what the tables have encrypted")
+	return cmd
 }
 
-func runMigrate(ctx context.Context, s *session.Session) error {
+func runMigrate(ctx context.Context, s *session.Session, decrypt bool) error {
 	cfg, err := s.Config()
 	if err != nil {
 		return err
@@ -44,6 +53,11 @@ func runMigrate(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return exit.Usage(err)
 	}
+	encryption, err := cfg.Codec()
+	if err != nil {
+		return exit.Usage(err)
+	}
+	m.Keys, m.Decrypt = encryption.Keys(), decrypt
 	did, err := workers.Migrate(ctx, m)
 	switch {
 	case fault.Is(err, fault.Unavailable):
@@ -61,6 +75,15 @@ func runMigrate(ctx context.Context, s *session.Session) error {
 	}
 	if did.Granted != "" {
 		_, _ = fmt.Fprintf(s.Stdout, "role %s has what workers need\n", did.Granted)
+	}
+	switch {
+	case did.Encrypted > 0 && decrypt:
+		_, _ = fmt.Fprintf(s.Stdout, "%s decrypted\n", ui.Counted(did.Encrypted, "row"))
+	case did.Encrypted > 0:
+		_, _ = fmt.Fprintf(s.Stdout, "%s encrypted with key %s\n", ui.Counted(did.Encrypted, "row"), did.Key)
+	}
+	for _, id := range did.Forgotten {
+		_, _ = fmt.Fprintf(s.Stdout, "key %s is forgotten\n", id)
 	}
 	if did.Expired > 0 {
 		_, _ = fmt.Fprintf(s.Stdout, "the audit: %s expired\n", ui.Counted(did.Expired, "action"))
@@ -91,13 +114,16 @@ func audited(s *session.Session, did workers.Migrated) []fleet.AuditEntry {
 	if did.Expired > 0 {
 		detail += fmt.Sprintf(", %s of the audit expired", ui.Counted(did.Expired, "action"))
 	}
+	if did.Encrypted > 0 {
+		detail += fmt.Sprintf(", %s encrypted with key %q", ui.Counted(did.Encrypted, "row"), did.Key)
+	}
 	begun := fleet.AuditEntry{
 		Key: "migrate/" + session.Nonce(), At: time.Now(), Actor: s.Actor(),
 		Action: fleet.Action{Verb: "migrate", Detail: detail},
 	}
 	ended := begun
 	ended.Outcome = string(workflows.Succeeded)
-	if did.From == did.To && did.Expired == 0 {
+	if did.From == did.To && did.Expired == 0 && did.Encrypted == 0 {
 		ended.Outcome = string(workflows.Unchanged)
 	}
 	return []fleet.AuditEntry{begun, ended}

@@ -100,6 +100,9 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	if err != nil {
 		return exit.Usage(err)
 	}
+	if roles.Codec, err = cfg.Codec(); err != nil {
+		return exit.Usage(err)
+	}
 	measured := telemetry.New(s.Version)
 	roles.Version = s.Version
 	roles.Logger, roles.Interceptors, roles.Grace, roles.Telemetry = log, s.Interceptors, workerGrace, measured
@@ -113,6 +116,10 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	defer c.Close()
 	listener := telemetry.Listen(cfg.Worker.Listen, measured.Handler(), log)
 	defer listener.Close()
+	if cfg.Temporal.CodecListen != "" && roles.Control != nil {
+		endpoint := telemetry.Listen(cfg.Temporal.CodecListen, roles.Codec.Handler(cfg.Temporal.UI), log.With("for", "the codec endpoint"))
+		defer endpoint.Close()
+	}
 	_, err = patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
 		func(ctx context.Context) (*client.CheckHealthResponse, error) {
 			ctx, cancel := context.WithTimeout(ctx, session.ConnectTimeout)
@@ -164,12 +171,18 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		if err != nil {
 			return roles, err
 		}
+		encryption, err := cfg.Codec()
+		if err != nil {
+			return roles, err
+		}
+		keys := encryption.Keys()
 		secret, err := cfg.AlertSecret()
 		if err != nil {
 			return roles, err
 		}
 		roles.Control = &workers.Control{
 			PostgresURL: url, PostgresInsecure: cfg.Postgres.Insecure,
+			Keys:      keys,
 			PortRest:  time.Duration(cfg.Ports.Rest),
 			Namespace: namespace,
 

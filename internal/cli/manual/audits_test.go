@@ -20,6 +20,8 @@ var unaudited = map[string]string{
 	"build sign":   "adds a signature, by a key of this machine, and asks no control plane: the image registry has it",
 	"service edit": "changes a file of the workspace, which its own history has", "service export": "writes files",
 	"service import": "writes a file", "service new": "writes a file",
+	"key list": "reads", "key new": "changes a file of this machine", "key promote": "changes a file of this machine",
+	"key remove":    "changes a file of this machine",
 	"secret keygen": "writes a key, and the file of pinned keys, which version control has", "secret signer": "prints",
 	"dev": "runs a platform of its own", "dev down": "ends a platform of its own", "dev trust": "changes this machine's own trust",
 	"worker": "serves: what it does is in the audit by who asked for it",

@@ -30,6 +30,8 @@ type TemporalOptions struct {
 	Port, UIPort int
 	// Namespace is created if it is missing; "" means "default".
 	Namespace string
+	// Codec is the URL at which the UI has payloads decrypted; "" for none.
+	Codec string
 }
 
 // Temporal is a running Temporal server with its UI.
@@ -66,7 +68,7 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	t.Process, err = Start(Command{
 		Name:    "temporal",
 		Path:    o.Binary,
-		Args:    t.args(dir),
+		Args:    append(t.args(dir), o.codecArgs()...),
 		Env:     []string{"GOMAXPROCS=" + strconv.Itoa(threads())},
 		Dir:     dir,
 		LogFile: filepath.Join(dir, "temporal.log"),
@@ -92,6 +94,14 @@ func (t *Temporal) UIURL() string { return "http://" + loopback(t.uiPort) }
 // whose threads are never all busy spends a quarter of its time searching for
 // work for them.
 func threads() int { return max(1, runtime.NumCPU()/2) }
+
+// codecArgs give the UI its codec endpoint.
+func (o TemporalOptions) codecArgs() []string {
+	if o.Codec == "" {
+		return nil
+	}
+	return []string{"--ui-codec-endpoint", o.Codec}
+}
 
 // args tunes the dev server for short activities: an activity costs about 100 ms
 // with the defaults and about 10 ms tuned. The shard may poll its queue 500 times

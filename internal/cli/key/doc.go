@@ -1,0 +1,3 @@
+// Package key has the verbs of mcp key, which make and roll the keys with which mcp
+// encrypts what rests in Temporal and in Postgres. They change a file of this host alone.
+package key

@@ -1,0 +1,67 @@
+package codec
+
+import (
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/codec/refusal"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/keyring"
+)
+
+// noKeys is the fault of a payload that a process without keys was given.
+func noKeys(id, setting string) *fault.Error {
+	return fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, and this process has no encryption keys", clip(id)).
+		WithHint("copy the file of keys from another host of the fleet and name it: %s", setting)
+}
+
+// noKey is the fault of a key that a file lacks.
+func noKey(id string, keys *keyring.Keys, setting string) *fault.Error {
+	f := fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, which %s (%s) does not have", clip(id), keys.Path(), list(keys))
+	if err := keys.Problem(); err != nil {
+		return f.WithHint("the file could not be read when it changed: %v", err)
+	}
+	return f.WithHint("copy the file of keys from another host of the fleet; %s names it", setting)
+}
+
+// wrongKey is the fault of a payload that a key of its name does not open.
+func wrongKey(id string, keys *keyring.Keys, cause error) *fault.Error {
+	return fault.Wrap(fault.Unauthorized, cause, "what Temporal has cannot be decrypted with key %s of %s", clip(id), keys.Path()).
+		WithHint("compare the file with that of another host of the fleet: mcp key list shows its keys without their secrets")
+}
+
+// list are the names of the keys of a file.
+func list(keys *keyring.Keys) string {
+	ids := keys.Ring().IDs()
+	if len(ids) == 1 {
+		return "key " + ids[0]
+	}
+	return "keys " + strings.Join(ids, ", ")
+}
+
+// refuse notes that something could not be read.
+func (c *Codec) refuse(f *fault.Error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unread, c.unreadAt = f, time.Now()
+	return refusal.New(f)
+}
+
+// unreadFor is for how long a payload that could not be read makes a process not ready.
+const unreadFor = 5 * time.Minute
+
+// Check fails while the file of keys cannot be read, and for some minutes after
+// something could not be decrypted. It is a check of readiness.
+func (c *Codec) Check() error {
+	if c.keys != nil {
+		if err := c.keys.Problem(); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unread == nil || time.Since(c.unreadAt) > unreadFor {
+		return nil
+	}
+	return c.unread
+}
