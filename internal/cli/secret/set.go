@@ -78,8 +78,8 @@ taken as they are.
 The nodes are those of the components, jobs and steps that name the secret in the
 service's definition, or else in its release; where nothing does, all nodes of the
 service. Where a build names it, it is sealed to the builder of this configuration
-and to those that are pinned. Keys are pinned in mcp.keys.toml, beside the services
-directory, when they are first used; a node with another key is refused.`,
+and to those that are pinned. Keys are pinned in mcp.keys.toml, beside the
+services directory, when they are first used; a node with another key is refused.`,
 		Example: "  mcp secret set shop/db\n  pass show shop/db | mcp secret set shop/db --deploy\n" +
 			"  mcp secret set shop/tls-key --file tls.key\n  mcp secret set shop/db --exec ./read-password",
 		Args: session.Args(cobra.ExactArgs(1)),
