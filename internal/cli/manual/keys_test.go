@@ -27,12 +27,13 @@ parts where it has an effect there; beside them ` + "`TestEachRuleNamesLineAndKe
 // testedBy are the keys by the tests that use them. A key that ends in "." stands for
 // those of its table.
 var testedBy = map[string]string{
-	"TestTheLifeOfAService":                                   "name node path build. image routes.name routes.port routes.mode",
-	"TestAServiceIsStoppedAndStartedAsItWasReleased":          "active",
-	"TestBuildOptions":                                        "build.images.args build.images.target build.images.secrets. build.images.contexts build.images.labels build.images.no_cache",
-	"TestPlatforms":                                           "build.images.platforms",
-	"TestACacheInAnImageRegistry":                             "build.images.cache_from build.images.cache_to",
-	"TestRulesOfABuild":                                       "build.images.ssh",
+	"TestTheLifeOfAService":                          "name node path build. image routes.name routes.port routes.mode",
+	"TestAServiceIsStoppedAndStartedAsItWasReleased": "active",
+	"TestBuildOptions":                               "build.images.args build.images.target build.images.secrets. build.images.contexts build.images.labels build.images.no_cache",
+	"TestCanaries":                                   "build.images.secrets.secret",
+	"TestPlatforms":                                  "build.images.platforms",
+	"TestACacheInAnImageRegistry":                    "build.images.cache_from build.images.cache_to",
+	"TestRulesOfABuild":                              "build.images.ssh",
 	"TestAMissingContainerIsDeployedAgainWhereReconcileIsSet": "reconcile",
 	"TestFilesTravelWithTheRelease":                           "files. env_file",
 	"TestSharedVariables":                                     "service.env",
