@@ -3,6 +3,7 @@ package threat
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type canaryRig struct {
 	platform    *dev.Platform
 	name        string // of namespace, database, node and builder
 	dir, inputs string // inputs hold the values
+	stdin       string // of the next command
 	registry    string // the address of an image registry that requires a password
 	webhook     string
 	temporal    client.Client
@@ -100,6 +102,9 @@ func (r *canaryRig) buildApp() {
 	for name, code := range map[string]int{"Containerfile": 0, "Containerfile.broken": 3} {
 		r.file("src/"+name, fmt.Sprintf("FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=npm [\"/app\", \"say\", \"installed\", \"%d\"]\nCMD [\"/app\"]\n", code))
 	}
+	sum := sha256.Sum256([]byte(r.value("managed build")))
+	r.file("src/Containerfile.sealed", fmt.Sprintf("FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=token [\"/app\", \"hash\", \"/run/secrets/token\", \"%x\"]\n"+
+		"RUN --mount=type=secret,id=npm [\"/app\", \"say\", \"installed\", \"0\"]\nCMD [\"/app\"]\n", sum))
 }
 
 // define writes a service whose step exits with a code.
@@ -139,6 +144,16 @@ component = "app"
 cmd = ["/app", "say", "migrated", "%[6]d"]
 secret_env = { STEP = "hand-step" }
 `, name, r.name, containerfile, r.input("build secret"), r.registry, code)
+	if name == "canary" { // the others have no secrets of their own
+		for from, to := range map[string]string{
+			`HAND = "hand-env"`:        `HAND = "hand-env", STDIN = "managed-stdin", EXEC = "managed-exec", IMPORTED = "IMPORTED"`,
+			"\n[components.health]":    "env = { DATABASE_URL = \"postgres://app:{secret:managed-file|urlencode}@db/app\" }\n\n[components.health]",
+			"secrets = { npm = { file": `secrets = { token = { secret = "managed-build" }, npm = { file`,
+		} {
+			require.Contains(r.t, text, from)
+			text = strings.Replace(text, from, to, 1)
+		}
+	}
 	require.NoError(r.t, os.WriteFile(filepath.Join(r.dir, "services", name+".toml"), []byte(text), 0o600))
 }
 
@@ -304,7 +319,8 @@ func (r *canaryRig) must(args ...string) string {
 	r.t.Helper()
 	cmd := r.command(args...)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(r.stdin), &stdout, &stderr
+	r.stdin = ""
 	err := cmd.Run()
 	r.look("output of commands", strings.Join(args, " "), append(stdout.Bytes(), stderr.Bytes()...))
 	require.NoError(r.t, err, "mcp %s\n%s%s", strings.Join(args, " "), &stdout, &stderr)

@@ -1,6 +1,7 @@
 package threat
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -22,6 +23,9 @@ func TestCanaries(t *testing.T) {
 
 	// The channels that mcp's configuration has.
 	r.configure(nil)
+	var signer struct{ Line string }
+	require.NoError(t, json.Unmarshal([]byte(r.must("secret", "signer", "--json")), &signer))
+	r.configure(map[string]string{"node": signer.Line})
 	r.worker("--control")
 	r.worker("--node", r.name)
 	r.worker("--builder", r.name)
@@ -32,9 +36,22 @@ func TestCanaries(t *testing.T) {
 		r.podman("secret", "create", name, r.input(name))
 		t.Cleanup(func() { r.podman("secret", "rm", name) })
 	}
-	r.define("canary", "Containerfile", 0)
+	r.define("canary", "Containerfile.sealed", 0)
+	r.stdin = r.value("managed stdin") + "\n"
+	r.must("secret", "set", "canary/managed-stdin")
+	r.must("secret", "set", "canary/managed-file", "--file", r.input("managed file"), "--debug")
+	r.must("secret", "set", "canary/managed-exec", "--exec", "cat '"+r.input("managed exec")+"'", "--json")
+	r.must("secret", "import", "canary", r.file("import.env", "IMPORTED="+r.value("imported")+"\n"))
+	require.Contains(t, r.mcp("deploy", "canary", "--debug"), "a build needs the secret canary/managed-build, which is not set")
+	require.Contains(t, r.must("secret", "set", "canary/managed-build", "--file", r.input("managed build")), "sealed to builder "+r.name)
 	r.must("deploy", "canary", "--wait", "--debug")
-	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y", "--wait") })
+	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y") })
+	for variable, channel := range map[string]string{
+		"HAND": "hand-env", "STDIN": "managed stdin", "EXEC": "managed exec", "IMPORTED": "imported",
+	} {
+		require.Equal(t, r.value(channel), r.podman("exec", "canary-app", "/app", "env", variable), "the container has it")
+	}
+	require.Equal(t, "postgres://app:"+r.value("managed file")+"@db/app", r.podman("exec", "canary-app", "/app", "env", "DATABASE_URL"))
 	r.must("run", "canary/nightly")
 
 	t.Run("errors", func(t *testing.T) { r.provoke(t) })
@@ -66,6 +83,8 @@ func (r *canaryRig) provoke(t *testing.T) {
 		require.Contains(t, r.mcp("deploy", name, "--debug"), want)
 	}
 	r.mcp("run", "canary/nightly", "--", "/app", "say", "failed", "4")
+	r.mcp("secret", "set", "canary/managed-exec", "--exec", "cat '"+r.input("managed exec")+"'; exit 3")
+	r.mcp("secret", "set", "canary/..", "--file", r.input("managed file"))
 
 	password, token := r.value("database password"), r.value("webhook token")
 	for _, c := range []struct{ section, line string }{
@@ -104,7 +123,7 @@ func (r *canaryRig) everyVerb(*testing.T) {
 		"plan canary", "status", "status canary", "ps", "history canary",
 		"history canary 1", "history broken 1", "history stumbling 1", "logs canary", "events", "jobs", "job history canary/nightly",
 		"job logs canary/nightly", "node list", "node status", "node show " + r.name, "doctor", "config show", "build canary", "build log broken",
-		"service list", "service show canary", "service check", "service export canary", "route list", "open --print", "version", "sync --dry-run", "adopt canary --dry-run",
+		"service list", "service show canary", "service check", "service export canary", "secret list", "secret show canary/managed-build", "route list", "open --print", "version", "sync --dry-run", "adopt canary --dry-run",
 	} {
 		for _, form := range []string{"", " --json --debug"} {
 			r.mcp(strings.Fields(line + form)...)
