@@ -14,6 +14,9 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
+// HeaderDoor is the header that holds the door's signature of HeaderActor; see package who.
+const HeaderDoor = "mcp-door"
+
 // HeaderActor is the header of a workflow's start that holds the fleet.Actor who asks
 // for it.
 const HeaderActor = "mcp-actor"
