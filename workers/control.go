@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -16,6 +17,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/workflows"
@@ -37,6 +39,19 @@ type Control struct {
 	Alerts Alerts
 	// Namespace is Temporal's; search attributes are registered there.
 	Namespace string
+	// Doors are the public keys by which doors say who has asked for a workflow; without
+	// them the audit has what clients claim.
+	Doors []who.Key
+}
+
+// signedByDoor verifies what a door says; nil where there is none.
+func (r *Control) signedByDoor() workflows.SignedByDoor {
+	if r == nil || len(r.Doors) == 0 {
+		return nil
+	}
+	return func(id, workflow string, actor, signature []byte) bool {
+		return slices.ContainsFunc(r.Doors, func(k who.Key) bool { return k.Verify(id, workflow, actor, signature) })
+	}
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -157,7 +172,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 // NewReplayer returns a replayer of every workflow, as control workers run them.
 func NewReplayer() (worker.WorkflowReplayer, error) {
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
-		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor()},
+		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor(nil)},
 	})
 	if err == nil {
 		RegisterWorkflows(replayer)

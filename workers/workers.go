@@ -49,7 +49,7 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	}
 	w := &Workers{
 		failed:       make(chan error, 3),
-		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor()),
+		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor(o.Control.signedByDoor())),
 		telemetry:    o.Telemetry,
 		log:          o.Logger,
 		version:      o.Version,

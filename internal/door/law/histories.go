@@ -193,7 +193,18 @@ func cancels(ctx context.Context, c *call) error {
 	case c.caller.Role == identity.Reader:
 		return c.refused(NotPermitted, "a reader cancels nothing but its own reads")
 	}
-	return c.mayUse(p.service)
+	if err := c.mayUse(p.service); err != nil {
+		return err
+	}
+	if err := c.auditCancel(ctx, false, nil); err != nil {
+		return err
+	}
+	c.after = func(ctx context.Context, failed error) {
+		if err := c.auditCancel(ctx, true, failed); err != nil {
+			c.law.log.Warn("the audit has a cancel without its outcome", "caller", c.caller.String(), "workflow", of.GetWorkflowId(), "error", err)
+		}
+	}
+	return nil
 }
 
 // signals permits the signal that a secret's old value is revoked.

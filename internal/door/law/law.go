@@ -143,6 +143,8 @@ type call struct {
 	req    proto.Message
 	// reply is the answer of a call that the door answers itself; nil for none.
 	reply proto.Message
+	// after is called when Temporal has answered; nil for nothing to do.
+	after func(context.Context, error)
 	// started is where a start's run is remembered; nil for other calls.
 	started *startedRun
 }
@@ -176,6 +178,9 @@ func (l *Law) intercept(ctx context.Context, request any, info *grpc.UnaryServer
 		return c.reply, nil
 	}
 	answer, err = next(outgoing(ctx), c.req)
+	if c.after != nil {
+		c.after(ctx, err)
+	}
 	if err != nil {
 		return nil, err
 	}
