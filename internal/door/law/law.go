@@ -112,7 +112,6 @@ func (l *Law) ServerOptions() []grpc.ServerOption {
 		grpc.ChainStreamInterceptor(refuseStreams),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxAnswer),
-		grpc.MaxConcurrentStreams(maxConcurrent),
 		grpc.MaxHeaderListSize(maxHeaders),
 	}
 }
@@ -122,10 +121,8 @@ const (
 	maxMessage = 4 << 20
 	// maxAnswer bounds an answer: a page of a history may be as long.
 	maxAnswer = 64 << 20
-	// maxConcurrent bounds the calls of one connection, and maxHeaders the headers of each,
-	// in bytes.
-	maxConcurrent = 2000
-	maxHeaders    = 16 << 10
+	// maxHeaders bounds the headers of a call, in bytes.
+	maxHeaders = 16 << 10
 )
 
 // Register registers Temporal's services with a server that has the ServerOptions.
