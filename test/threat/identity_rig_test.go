@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,25 @@ type doored struct {
 	law       *law.Law
 	direct    *grpc.ClientConn // to Temporal, without the door
 	addresses map[string]string
+	log       lockedBuffer // of the door
+}
+
+// lockedBuffer is a buffer that many write to.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // The identities of the fleet.
@@ -82,12 +102,17 @@ func newDoored(t *testing.T) *doored {
 		_, err := dev.Destroy(context.Background(), platformDir)
 		require.NoError(t, errors.Join(err, os.RemoveAll(place)))
 	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the door:\n%s", d.log.String())
+		}
+	})
 	d.makeNamespace(quiet)
 	d.psql("create database " + doorNamespace)
 	d.direct, err = grpc.NewClient(d.platform.Info().Temporal, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = d.direct.Close() })
-	d.law, err = law.New(law.Options{Upstream: d.direct, Namespace: doorNamespace, Key: []byte(strings.Repeat("secret", 8)), Log: quiet})
+	d.law, err = law.New(law.Options{Upstream: d.direct, Namespace: doorNamespace, Key: []byte(strings.Repeat("secret", 8)), Log: slog.New(slog.NewTextHandler(&d.log, nil))})
 	require.NoError(t, err)
 	return d
 }
