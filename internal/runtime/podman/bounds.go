@@ -55,6 +55,10 @@ var bounds = map[string]bound{
 	"POST /containers/%s/exec":   {reading, reading},
 	"POST /exec/%s/start":        {changing, 0},
 	"GET /exec/%s/json":          {reading, reading},
+	"POST /exec/%s/resize":       {reading, reading},
+	// Who reads or writes an archive decides how fast that goes.
+	"GET /containers/%s/archive": {changing, 0},
+	"PUT /containers/%s/archive": {},
 	"GET /images/json":           {reading, reading},
 	"GET /images/%s/json":        {reading, reading},
 	"GET /images/%s/exists":      {reading, reading},
