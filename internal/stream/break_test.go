@@ -21,6 +21,7 @@ import (
 func TestCutAnywhere(t *testing.T) {
 	r := newRig(t, nil)
 	const bytes = 512 << 10
+	rift, anna := r.files(t, node("rift")), r.files(t, operator("anna"))
 	var serving sync.WaitGroup
 	handle := func(ctx context.Context, a *stream.Accepted) (int, error) {
 		serving.Add(1)
@@ -43,15 +44,16 @@ func TestCutAnywhere(t *testing.T) {
 	} {
 		ended := make(chan struct{})
 		limits := map[string]int64{"operator": 1 << 40, "node": 1 << 40, cut.whose: cut.after}
-		node, err := r.dial(t.Context(), "rift")
+		conn, err := r.dial(t.Context(), rift)
 		require.NoError(t, err)
+		nodes := conn
 		serving.Go(func() {
 			defer close(ended)
 			// What the node sends is cut, and what the operator receives.
-			_ = stream.Node{Name: "rift", Handle: handle}.Serve(t.Context(), &cutConn{Conn: node, writes: limits["node"], reads: 1 << 40})
+			_ = stream.Node{Name: "rift", Handle: handle}.Serve(t.Context(), &cutConn{Conn: nodes, writes: limits["node"], reads: 1 << 40})
 		})
 		require.Eventually(t, func() bool { return contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
-		conn, err := r.dial(t.Context(), "anna")
+		conn, err = r.dial(t.Context(), anna)
 		require.NoError(t, err)
 		client, err := stream.NewClient(t.Context(), &cutConn{Conn: conn, reads: limits["operator"], writes: 1 << 40})
 		require.NoError(t, err)
@@ -63,7 +65,7 @@ func TestCutAnywhere(t *testing.T) {
 		require.True(t, fault.Is(err, fault.Unavailable), "%s after %d: %v", cut.whose, cut.after, err)
 		require.LessOrEqual(t, got.count, int64(bytes))
 		client.Close()
-		_ = node.Close()
+		_ = nodes.Close()
 		<-ended
 		require.Eventually(t, func() bool { return len(r.hub.Nodes()) == 0 }, time.Minute, time.Millisecond)
 	}

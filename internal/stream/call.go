@@ -145,7 +145,7 @@ func (c *Call) Write(p []byte) (sent int, err error) {
 func (c *Call) CloseWrite() error { return c.send(InputEnd, nil) }
 
 // Resize changes the size of the terminal.
-func (c *Call) Resize(s Size) error { return c.send(Resize, s.encode()) }
+func (c *Call) Resize(s Size) error { return c.send(Resize, encodeSize(s)) }
 
 // Signal sends a signal to the command: "INT".
 func (c *Call) Signal(name string) error { return c.send(Signal, []byte(name)) }

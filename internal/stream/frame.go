@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // Kind is what a frame holds.
@@ -155,14 +156,14 @@ func encode(to []byte, kind Kind, data []byte) []byte {
 func number(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(int32(n))) }
 
 // Size is that of a terminal, in characters.
-type Size struct{ Rows, Columns uint16 }
+type Size = runtime.TerminalSize
 
-func (s Size) encode() []byte {
+func encodeSize(s Size) []byte {
 	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, s.Rows), s.Columns)
 }
 
 func decodeSize(data []byte) Size {
-	return Size{binary.BigEndian.Uint16(data), binary.BigEndian.Uint16(data[2:])}
+	return Size{Rows: binary.BigEndian.Uint16(data), Columns: binary.BigEndian.Uint16(data[2:])}
 }
 
 // encodeFault is an error as a frame has it: without what would make that too long.

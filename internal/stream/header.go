@@ -9,6 +9,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -40,6 +41,9 @@ type Header struct {
 	// Service and Component name the container, whose labels must have them.
 	Service   string `json:"service"`
 	Component string `json:"component"`
+	// Unlabelled says that the container has none of mcp's labels, as one that was adopted:
+	// then its name alone is compared.
+	Unlabelled bool `json:"unlabelled,omitempty"`
 	// Who is the operator, as the door knows it: "operator/anna". What an operator writes
 	// there is replaced.
 	Who string `json:"who,omitempty"`
@@ -75,10 +79,12 @@ type ExecRequest struct {
 	Dir  string `json:"dir,omitempty"`
 }
 
-// CopyRequest names what to copy: a file or a directory to read, or the directory into
-// which an archive is unpacked.
+// CopyRequest names a file or a directory to read; or to write, where what is at the top
+// of the archive gets the place of Path, or one in the directory of that path.
 type CopyRequest struct {
 	Path string `json:"path"`
+	// Name is that of what is at the top of an archive that is written.
+	Name string `json:"name,omitempty"`
 }
 
 // ForwardRequest is a port inside a container.
@@ -173,6 +179,9 @@ func (r ExecRequest) check() error {
 }
 
 func (r CopyRequest) check() error {
+	if strings.ContainsAny(r.Name, "/\x00") || len(r.Name) > maxPath || r.Name == ".." {
+		return fault.New(fault.Invalid, "%q is no name of a file", cut(r.Name))
+	}
 	if !path.IsAbs(r.Path) || len(r.Path) > maxPath || bytes.ContainsRune([]byte(r.Path), 0) {
 		return fault.New(fault.Invalid, "%q is no path in a container: it begins with /, and has at most %d bytes", cut(r.Path), maxPath)
 	}

@@ -18,14 +18,14 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
 )
 
 // Hub connects the streams of operators with the sessions of nodes. Its fields do not
 // change while it serves.
 type Hub struct {
-	// Allow returns why an operator may not have a stream, or nil. Its context is that of
-	// the session, by which the door knows who that is.
-	Allow func(ctx context.Context, h Header) error
+	// Allow returns why a caller may not have a stream, or nil; [Permit] if it is nil.
+	Allow func(who identity.Identity, h Header) error
 	// Audit records a stream that can change something: when it begins, and how it has
 	// ended. One whose begin cannot be recorded does not begin. Nil records nothing.
 	Audit func(ctx context.Context, entry fleet.AuditEntry) error
@@ -41,14 +41,6 @@ type Hub struct {
 	all   int
 }
 
-// Peer is who is at the other end of a session.
-type Peer struct {
-	// Who is the identity, for the audit and for limits: "operator/anna", "node/rift".
-	Who string
-	// Node is the name of a node, whose session it is; "" for an operator.
-	Node string
-}
-
 const (
 	defaultPerPeer, defaultAll = 256, 4096
 	// perNode is how many sessions of one node are kept: it makes a new one where it does
@@ -58,9 +50,14 @@ const (
 	auditPatience = 10 * time.Second
 )
 
-// Serve serves the session of a peer on a connection until that breaks or ctx ends, and
-// closes it. Ctx ends too when the peer's identity is revoked.
-func (h *Hub) Serve(ctx context.Context, conn net.Conn, peer Peer) error {
+// Serve serves the session of a caller on a connection until that breaks or ctx ends, and
+// closes it. The caller of Serve closes the connection of an identity that is revoked.
+func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) error {
+	isNode := who.Role == identity.Node
+	if !isNode && !who.Role.Person() {
+		_ = conn.Close()
+		return fault.New(fault.Unauthorized, "%s has no use for streams", who)
+	}
 	session, err := answered(conn)
 	if err != nil {
 		return err
@@ -69,8 +66,8 @@ func (h *Hub) Serve(ctx context.Context, conn net.Conn, peer Peer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // the streams of the session end with it
 	defer closeWith(ctx, session)()
-	if peer.Node != "" {
-		defer h.register(peer.Node, session)()
+	if isNode {
+		defer h.register(who.Name, session)()
 	}
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -80,15 +77,13 @@ func (h *Hub) Serve(ctx context.Context, conn net.Conn, peer Peer) error {
 		if err != nil {
 			return nil
 		}
-		if peer.Node != "" {
-			_ = conn.Close()
-			return fault.New(fault.Unauthorized, "%s opens a stream: nodes do not", peer.Who)
+		if isNode {
+			return fault.New(fault.Unauthorized, "%s opens a stream: nodes do not", who)
 		}
 		if session.NumStreams() > 2*cmp.Or(h.PerPeer, defaultPerPeer) {
-			_ = conn.Close()
-			return fault.New(fault.Invalid, "%s leaves too many streams open that have ended", peer.Who)
+			return fault.New(fault.Invalid, "%s leaves too many streams open that have ended", who)
 		}
-		calls.Go(func() { h.call(ctx, conn, peer) })
+		calls.Go(func() { h.call(ctx, conn, who) })
 	}
 }
 
@@ -168,33 +163,37 @@ func (h *Hub) leave(who string) {
 }
 
 // call serves one stream of an operator.
-func (h *Hub) call(ctx context.Context, operator net.Conn, peer Peer) {
+func (h *Hub) call(ctx context.Context, operator net.Conn, who identity.Identity) {
 	var forth sync.WaitGroup
 	defer forth.Wait()
 	defer hangUp(operator)
 	_ = operator.SetReadDeadline(time.Now().Add(headerPatience))
 	header, err := readHeader(operator)
 	_ = operator.SetReadDeadline(time.Time{})
-	header.Who = peer.Who
+	header.Who = who.String()
+	if err == nil {
+		err = h.allow(who, header)
+	}
 	if err == nil {
 		err = h.carry(ctx, &forth, operator, header)
 	}
 	if err == nil || errors.Is(err, ErrGone) {
 		return
 	}
-	h.log().Info("a stream was refused or has broken off", "who", peer.Who, "verb", header.Verb, "node", header.Node, "target", header.Target(), "error", err)
+	h.log().Info("a stream was refused or has broken off", "who", header.Who, "verb", header.Verb, "node", header.Node, "target", header.Target(), "error", err)
 	_, _ = operator.Write(encode(nil, Failure, encodeFault(fault.Of(err))))
+}
+
+func (h *Hub) allow(who identity.Identity, header Header) error {
+	if h.Allow == nil {
+		return Permit(who, header)
+	}
+	return h.Allow(who, header)
 }
 
 // carry connects an operator with its node. The error is what the operator does not know
 // yet.
 func (h *Hub) carry(ctx context.Context, forth *sync.WaitGroup, operator net.Conn, header Header) error {
-	if h.Allow == nil {
-		return fault.New(fault.Unauthorized, "%s may have no streams", header.Who)
-	}
-	if err := h.Allow(ctx, header); err != nil {
-		return err
-	}
 	if err := h.enter(header.Who); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/stream"
 )
 
@@ -33,8 +34,8 @@ func refusal(t *testing.T, client *stream.Client, h stream.Header) *fault.Error 
 // the audit with the name that the door knows, and not that which the operator writes.
 func TestAllowedAndRecorded(t *testing.T) {
 	r := newRig(t, func(h *stream.Hub) {
-		h.Allow = func(_ context.Context, h stream.Header) error {
-			if h.Who != "operator/anna" {
+		h.Allow = func(who identity.Identity, h stream.Header) error {
+			if who.Name != "anna" || h.Who != "operator/anna" {
 				return fault.New(fault.Unauthorized, "%s may not %s", h.Who, h.Verb)
 			}
 			return nil
@@ -74,18 +75,18 @@ func TestAllowedAndRecorded(t *testing.T) {
 	h = logs
 	h.Node = "orion"
 	refusal(t, anna, h)
-	var told []string
+	var found []string
 	for _, e := range r.recorded() {
 		require.Equal(t, fleet.Actor{Who: "operator/anna"}, e.Actor)
 		require.NotContains(t, e.Detail, "secret")
-		told = append(told, strings.Join([]string{e.Verb, e.Subject(), e.Detail, e.Outcome, e.Error}, "|"))
+		found = append(found, strings.Join([]string{e.Verb, e.Subject(), e.Detail, e.Outcome, e.Error}, "|"))
 	}
 	require.Equal(t, []string{
 		"exec|shop/app|run and 2 more||", "exec|shop/app|run and 2 more|succeeded|",
 		"exec|shop/app|two and 2 more||", "exec|shop/app|two and 2 more|failed|exit code 2",
 		"exec|shop/app|fail and 2 more||", "exec|shop/app|fail and 2 more|failed|not here",
 		"exec|shop/app|run||", "exec|shop/app|run|failed|node orion is not connected to this door for streams",
-	}, told)
+	}, found)
 }
 
 // What cannot be recorded does not begin.
@@ -125,7 +126,7 @@ func TestHeaderRefused(t *testing.T) {
 		t.Errorf("the node has %+v", a.Header)
 		return 0, nil
 	})
-	conn, err := r.dial(t.Context(), "anna")
+	conn, err := r.dial(t.Context(), r.files(t, operator("anna")))
 	require.NoError(t, err)
 	session, err := yamux.Client(conn, nil)
 	require.NoError(t, err)
@@ -204,11 +205,11 @@ func TestFrameRefused(t *testing.T) {
 	frame := func(kind stream.Kind, size uint32, data ...byte) []byte {
 		return append(binary.BigEndian.AppendUint32([]byte{byte(kind)}, size), data...)
 	}
-	conn, err := r.dial(t.Context(), "rift")
+	conn, err := r.dial(t.Context(), r.files(t, node("rift")))
 	require.NoError(t, err)
-	node, err := yamux.Client(conn, nil) // one that sends what it wants
+	wild, err := yamux.Client(conn, nil) // one that sends what it wants
 	require.NoError(t, err)
-	defer node.Close()
+	defer wild.Close()
 	require.Eventually(t, func() bool { return contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
 	anna := r.operator(t, "anna")
 	for name, c := range map[string]struct {
@@ -228,7 +229,7 @@ func TestFrameRefused(t *testing.T) {
 	} {
 		done := make(chan *fault.Error, 1)
 		go func() { done <- refusal(t, anna, command("run")) }()
-		opened, err := node.Accept()
+		opened, err := wild.Accept()
 		require.NoError(t, err)
 		_, err = opened.Write(append(frame(stream.Started, 0), c.sent...))
 		require.NoError(t, err)
@@ -236,7 +237,7 @@ func TestFrameRefused(t *testing.T) {
 		require.Contains(t, (<-done).Message, c.says, name)
 	}
 	// The session of the operator is whole, and an operator's frame is checked as well.
-	conn, err = r.dial(t.Context(), "anna")
+	conn, err = r.dial(t.Context(), r.files(t, operator("anna")))
 	require.NoError(t, err)
 	session, err := yamux.Client(conn, nil)
 	require.NoError(t, err)
@@ -256,7 +257,7 @@ func TestFrameRefused(t *testing.T) {
 		require.NoError(t, err)
 		_, err = opened.Write(append(append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...), c.sent...))
 		require.NoError(t, err)
-		accepted, err := node.Accept()
+		accepted, err := wild.Accept()
 		require.NoError(t, err)
 		answer, err := io.ReadAll(opened)
 		require.NoError(t, err)
@@ -277,7 +278,7 @@ func TestNodeRefuses(t *testing.T) {
 		}
 		return 0, err
 	})
-	conn, err := r.dial(t.Context(), "anna")
+	conn, err := r.dial(t.Context(), r.files(t, operator("anna")))
 	require.NoError(t, err)
 	session, err := yamux.Client(conn, nil)
 	require.NoError(t, err)
@@ -296,4 +297,31 @@ func TestNodeRefuses(t *testing.T) {
 	answer, err := io.ReadAll(opened)
 	require.NoError(t, err)
 	require.Contains(t, string(answer), "broke off")
+}
+
+func TestPermit(t *testing.T) {
+	reader := identity.Identity{Role: identity.Reader, Name: "eve", Services: []string{"shop"}}
+	granted := reader
+	granted.Grants = []identity.Grant{identity.Exec}
+	logs := stream.Header{Verb: stream.Logs, Node: "rift", Service: "shop", Component: "app", Logs: &stream.LogsRequest{}}
+	unlabelled, of := logs, logs
+	unlabelled.Unlabelled = true
+	of.Service = "bank"
+	for _, c := range []struct {
+		who     identity.Identity
+		h       stream.Header
+		allowed bool
+	}{
+		{operator("anna"), logs, true}, {operator("anna"), command("run"), true}, {operator("anna"), unlabelled, true},
+		{reader, logs, true}, {reader, of, false}, {reader, unlabelled, false}, {reader, command("run"), false},
+		{granted, command("run"), true}, {granted, stream.Header{Verb: stream.CopyFrom, Service: "shop"}, false},
+		{node("rift"), logs, false}, {identity.Identity{Role: identity.Control, Name: "one"}, logs, false}, {identity.Identity{}, logs, false},
+	} {
+		err := stream.Permit(c.who, c.h)
+		require.Equal(t, c.allowed, err == nil, "%s %+v: %v", c.who, c.h, err)
+	}
+	// The door applies it, and gives a session to nodes and persons only.
+	r := newRig(t, nil)
+	require.Equal(t, fault.Unauthorized, refusal(t, r.client(t, reader), command("run")).Kind)
+	refusal(t, r.client(t, identity.Identity{Role: identity.Builder, Name: "eve"}), logs)
 }

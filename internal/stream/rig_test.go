@@ -2,14 +2,10 @@ package stream_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"flag"
-	"math/big"
 	"net"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/stream"
 )
 
@@ -26,11 +23,11 @@ var size = flag.Int64("stream.mib", 24, "MiB of the large stream")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// rig is a door with nodes, over TLS on this machine.
+// rig is a door with nodes, over TLS on this machine, with certificates of its own.
 type rig struct {
-	hub     *stream.Hub
-	door    net.Listener
-	trusted *x509.CertPool
+	hub       *stream.Hub
+	door      net.Listener
+	authority *identity.Authority
 
 	mu     sync.Mutex
 	audit  []fleet.AuditEntry
@@ -38,11 +35,9 @@ type rig struct {
 	served sync.WaitGroup
 }
 
-// newRig starts a door. Peers say in their TLS server name who they are, which stands for
-// a certificate.
 func newRig(t *testing.T, change func(*stream.Hub)) *rig {
 	t.Helper()
-	r := &rig{hub: &stream.Hub{Allow: func(context.Context, stream.Header) error { return nil }}}
+	r := &rig{hub: &stream.Hub{}}
 	r.hub.Audit = func(_ context.Context, e fleet.AuditEntry) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -52,19 +47,25 @@ func newRig(t *testing.T, change func(*stream.Hub)) *rig {
 	if change != nil {
 		change(r.hub)
 	}
-	certificate := newCertificate(t)
-	r.trusted = x509.NewCertPool()
-	r.trusted.AddCert(certificate.Leaf)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+	var err error
+	r.authority, err = identity.NewAuthority(time.Now())
+	require.NoError(t, err)
+	chain, key, err := r.authority.Server(time.Now())
+	require.NoError(t, err)
+	certificate := tls.Certificate{PrivateKey: key}
+	for _, c := range chain {
+		certificate.Certificate = append(certificate.Certificate, c.Raw)
+	}
+	r.door, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		Certificates: []tls.Certificate{certificate}, NextProtos: []string{stream.Protocol}, MinVersion: tls.VersionTLS13,
+		ClientAuth: tls.RequireAnyClientCert,
 	})
 	require.NoError(t, err)
-	r.door = listener
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	r.ends = cancel
 	r.served.Go(func() {
 		for {
-			conn, err := listener.Accept()
+			conn, err := r.door.Accept()
 			if err != nil {
 				return
 			}
@@ -73,30 +74,41 @@ func newRig(t *testing.T, change func(*stream.Hub)) *rig {
 	})
 	t.Cleanup(func() {
 		cancel()
-		_ = listener.Close()
+		_ = r.door.Close()
 		r.served.Wait()
 	})
 	return r
 }
 
 func (r *rig) serve(ctx context.Context, conn *tls.Conn) {
+	defer conn.Close()
 	if conn.HandshakeContext(ctx) != nil {
-		_ = conn.Close()
 		return
 	}
-	name := conn.ConnectionState().ServerName
-	peer := stream.Peer{Who: "node/" + name, Node: name}
-	if name == "anna" || name == "berta" {
-		peer = stream.Peer{Who: "operator/" + name}
+	who, _, err := r.authority.Roots().Caller(conn.ConnectionState(), time.Now())
+	if err == nil {
+		_ = r.hub.Serve(ctx, conn, who)
 	}
-	_ = r.hub.Serve(ctx, conn, peer)
+}
+
+// files makes the certificate of an identity, in a directory.
+func (r *rig) files(t *testing.T, who identity.Identity) identity.Directory {
+	t.Helper()
+	who.ID = who.Name
+	key, err := identity.NewKey()
+	require.NoError(t, err)
+	request, err := identity.Request(key)
+	require.NoError(t, err)
+	certificate, err := r.authority.Issue(who, request, time.Hour, time.Now())
+	require.NoError(t, err)
+	dir := identity.Directory(filepath.Join(t.TempDir(), who.Name))
+	require.NoError(t, dir.Create(r.authority.Roots(), certificate, key))
+	return dir
 }
 
 // dial connects to the door.
-func (r *rig) dial(ctx context.Context, as string) (net.Conn, error) {
-	dialer := tls.Dialer{Config: &tls.Config{
-		RootCAs: r.trusted, ServerName: as, NextProtos: []string{stream.Protocol},
-	}}
+func (r *rig) dial(ctx context.Context, as identity.Directory) (net.Conn, error) {
+	dialer := tls.Dialer{Config: as.ClientTLS(stream.Protocol)}
 	return dialer.DialContext(ctx, "tcp", r.door.Addr().String())
 }
 
@@ -104,10 +116,11 @@ func (r *rig) dial(ctx context.Context, as string) (net.Conn, error) {
 // or calls stop.
 func (r *rig) node(t *testing.T, name string, handle stream.Handler) (stop func()) {
 	t.Helper()
+	files := r.files(t, node(name))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var done sync.WaitGroup
 	done.Go(func() {
-		stream.Node{Name: name, Handle: handle, Dial: func(ctx context.Context) (net.Conn, error) { return r.dial(ctx, name) }}.Run(ctx)
+		stream.Node{Name: name, Handle: handle, Dial: func(ctx context.Context) (net.Conn, error) { return r.dial(ctx, files) }}.Run(ctx)
 	})
 	stop = func() {
 		cancel()
@@ -118,10 +131,22 @@ func (r *rig) node(t *testing.T, name string, handle stream.Handler) (stop func(
 	return stop
 }
 
-// operator opens a session.
+func node(name string) identity.Identity { return identity.Identity{Role: identity.Node, Name: name} }
+
+func operator(name string) identity.Identity {
+	return identity.Identity{Role: identity.Operator, Name: name}
+}
+
+// operator opens a session of an operator.
 func (r *rig) operator(t *testing.T, name string) *stream.Client {
 	t.Helper()
-	conn, err := r.dial(t.Context(), name)
+	return r.client(t, operator(name))
+}
+
+// client opens a session.
+func (r *rig) client(t *testing.T, who identity.Identity) *stream.Client {
+	t.Helper()
+	conn, err := r.dial(t.Context(), r.files(t, who))
 	require.NoError(t, err)
 	client, err := stream.NewClient(t.Context(), conn)
 	require.NoError(t, err)
@@ -144,21 +169,6 @@ func command(words ...string) stream.Header {
 		Verb: stream.Exec, Node: "rift", Service: "shop", Component: "app",
 		Exec: &stream.ExecRequest{Command: words, Input: true},
 	}
-}
-
-func newCertificate(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"rift", "orion", "anna", "berta"}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
 // recorded is the audit so far.

@@ -2,12 +2,15 @@ package podman
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // CopyOut writes a file or a directory of a container as a tar archive. An archive of
@@ -24,13 +27,45 @@ func (e *Engine) CopyOut(ctx context.Context, name, path string, to io.Writer) e
 	return nil
 }
 
-// CopyIn unpacks a tar archive into a directory of a container, which must exist. The
-// owners are those in the archive.
-func (e *Engine) CopyIn(ctx context.Context, name, path string, from io.Reader) error {
+// Stat describes a file or a directory of a container; NotFound if there is none.
+func (e *Engine) Stat(ctx context.Context, name, path string) (runtime.FileInfo, error) {
+	response, err := e.send(ctx, request{method: http.MethodHead, path: "/containers/%s/archive", args: []string{name}, query: url.Values{"path": {path}}})
+	if err != nil {
+		return runtime.FileInfo{}, e.copyFault(ctx, err, "find", name, path)
+	}
+	_ = response.Body.Close()
+	switch {
+	case response.StatusCode == http.StatusNotFound:
+		return runtime.FileInfo{}, fault.New(fault.NotFound, "there is no %s in %s", path, name)
+	case !response.IsSuccess():
+		return runtime.FileInfo{}, fault.New(fault.Internal, "find %s in %s: podman answers %s", path, name, response.Status)
+	}
+	var found struct {
+		Name  string `json:"name"`
+		IsDir bool   `json:"isDir"`
+	}
+	text, err := base64.URLEncoding.DecodeString(response.Header.Get("X-Docker-Container-Path-Stat"))
+	if err == nil {
+		err = json.Unmarshal(text, &found)
+	}
+	if err != nil {
+		return runtime.FileInfo{}, fault.Wrap(fault.Internal, err, "find %s in %s: read podman's answer", path, name)
+	}
+	return runtime.FileInfo{Name: found.Name, Dir: found.IsDir}, nil
+}
+
+// CopyIn unpacks a tar archive into a directory of a container, which must exist. Renamed
+// are the new names of what is at its top. The files belong to the user of the container.
+func (e *Engine) CopyIn(ctx context.Context, name, path string, renamed map[string]string, from io.Reader) error {
 	source := &remembering{Reader: from}
+	query := url.Values{"path": {path}}
+	if len(renamed) > 0 {
+		text, _ := json.Marshal(renamed) // strings never fail
+		query.Set("rename", string(text))
+	}
 	request := request{
 		method: http.MethodPut, path: "/containers/%s/archive", args: []string{name}, body: source,
-		query: url.Values{"path": {path}}, header: http.Header{"Content-Type": {"application/x-tar"}},
+		query: query, header: http.Header{"Content-Type": {"application/x-tar"}},
 	}
 	err := e.ask(ctx, request, nil)
 	if source.err != nil {

@@ -130,7 +130,7 @@ func (e *Engine) control(ctx context.Context, session string, mark execMark, spe
 		case size := <-spec.Resizes:
 			// A terminal of the old size is no error of the command.
 			_ = e.ask(ctx, post("/exec/%s/resize", session).with(url.Values{
-				"h": {strconv.Itoa(int(size[0]))}, "w": {strconv.Itoa(int(size[1]))}, "running": {"true"},
+				"h": {strconv.Itoa(int(size.Rows))}, "w": {strconv.Itoa(int(size.Columns))}, "running": {"true"},
 			}), nil)
 		case name := <-spec.Signals:
 			number, known := signals[name]
@@ -210,7 +210,7 @@ func (e *Engine) upgrade(ctx context.Context, session string, spec runtime.Attac
 	interrupted := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer interrupted()
 	_ = conn.SetDeadline(time.Now().Add(limit))
-	body, err := json.Marshal(map[string]any{"Detach": false, "Tty": spec.Terminal, "h": spec.Rows, "w": spec.Columns})
+	body, err := json.Marshal(map[string]any{"Detach": false, "Tty": spec.Terminal, "h": spec.Size.Rows, "w": spec.Size.Columns})
 	if err != nil {
 		return nil, err
 	}

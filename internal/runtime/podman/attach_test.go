@@ -74,18 +74,18 @@ func TestAttached(t *testing.T) {
 
 	t.Run("a terminal has its size, and a new one", func(t *testing.T) {
 		reader, writer := io.Pipe()
-		resizes, done := make(chan [2]uint16, 1), make(chan error, 1)
+		resizes, done := make(chan runtime.TerminalSize, 1), make(chan error, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			_, err := engine.ExecAttached(ctx, "attached", runtime.AttachedExec{
-				Command: []string{"/app", "window"}, Terminal: true, Rows: 31, Columns: 77, Term: "vt220",
+				Command: []string{"/app", "window"}, Terminal: true, Size: runtime.TerminalSize{Rows: 31, Columns: 77}, Term: "vt220",
 				Stdin: blocked(ctx), Stdout: writer, Resizes: resizes,
 			})
 			done <- err
 		}()
 		lines := bufio.NewReader(reader)
 		require.Equal(t, "vt220 31 77\r\n", line(t, lines))
-		resizes <- [2]uint16{40, 132}
+		resizes <- runtime.TerminalSize{Rows: 40, Columns: 132}
 		require.Equal(t, "vt220 40 132\r\n", line(t, lines))
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
@@ -145,23 +145,31 @@ func TestAttached(t *testing.T) {
 		_, err := to.Write(content)
 		require.NoError(t, err)
 		require.NoError(t, to.Close())
-		require.NoError(t, engine.CopyIn(t.Context(), "attached", "/data", &archive))
+		require.NoError(t, engine.CopyIn(t.Context(), "attached", "/data", map[string]string{"in.bin": "other.bin"}, &archive))
 		var back bytes.Buffer
-		require.NoError(t, engine.CopyOut(t.Context(), "attached", "/data/in.bin", &back))
+		require.NoError(t, engine.CopyOut(t.Context(), "attached", "/data/other.bin", &back))
 		from := tar.NewReader(&back)
 		header, err := from.Next()
 		require.NoError(t, err)
-		require.Equal(t, []any{"in.bin", int64(0o640), 7, 8}, []any{header.Name, header.Mode, header.Uid, header.Gid})
+		require.Equal(t, []any{"other.bin", int64(0o640), 0, 0}, []any{header.Name, header.Mode, header.Uid, header.Gid})
 		got, err := io.ReadAll(from)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(content, got))
 
+		info, err := engine.Stat(t.Context(), "attached", "/data")
+		require.NoError(t, err)
+		require.Equal(t, runtime.FileInfo{Name: "data", Dir: true}, info)
+		info, err = engine.Stat(t.Context(), "attached", "/data/other.bin")
+		require.NoError(t, err)
+		require.Equal(t, runtime.FileInfo{Name: "other.bin"}, info)
+		_, err = engine.Stat(t.Context(), "attached", "/data/none")
+		require.True(t, fault.Is(err, fault.NotFound), err)
 		err = engine.CopyOut(t.Context(), "attached", "/data/none", io.Discard)
 		require.True(t, fault.Is(err, fault.NotFound), err)
-		err = engine.CopyIn(t.Context(), "attached", "/none", bytes.NewReader(archive.Bytes()))
+		err = engine.CopyIn(t.Context(), "attached", "/none", nil, bytes.NewReader(archive.Bytes()))
 		require.True(t, fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid), err)
 		broken := io.MultiReader(strings.NewReader("x"), iotest.ErrReader(os.ErrDeadlineExceeded))
-		require.ErrorIs(t, engine.CopyIn(t.Context(), "attached", "/data", broken), os.ErrDeadlineExceeded)
+		require.ErrorIs(t, engine.CopyIn(t.Context(), "attached", "/data", nil, broken), os.ErrDeadlineExceeded)
 	})
 
 	t.Run("a container that does not run is an error", func(t *testing.T) {
