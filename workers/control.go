@@ -48,7 +48,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}
-	w.closers = append(w.closers, store.Close)
+	w.closers = append(w.closers, w.doors.keep(store, w.log), store.Close)
 	w.telemetry.Check("postgres", store.Ping)
 	w.telemetry.Check("tables", store.CheckTables)
 	declareMetrics(w.telemetry)
@@ -157,7 +157,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 // NewReplayer returns a replayer of every workflow, as control workers run them.
 func NewReplayer() (worker.WorkflowReplayer, error) {
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
-		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor()},
+		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor(nil)},
 	})
 	if err == nil {
 		RegisterWorkflows(replayer)

@@ -1,0 +1,41 @@
+package law
+
+import (
+	command "go.temporal.io/api/command/v1"
+	enums "go.temporal.io/api/enums/v1"
+)
+
+// permitted are the commands that mcp's workflows give.
+var permitted = map[enums.CommandType]bool{
+	enums.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK:                     true,
+	enums.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK:               true,
+	enums.COMMAND_TYPE_START_TIMER:                                true,
+	enums.COMMAND_TYPE_CANCEL_TIMER:                               true,
+	enums.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION:                true,
+	enums.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION:                    true,
+	enums.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION:                  true,
+	enums.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION:         true,
+	enums.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION:             true,
+	enums.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION: true,
+	enums.COMMAND_TYPE_RECORD_MARKER:                              true,
+	enums.COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:          true,
+	enums.COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES:                 true,
+	enums.COMMAND_TYPE_PROTOCOL_MESSAGE:                           true,
+}
+
+// command judges a command of a workflow: one of mcp's, within the fleet's namespace.
+func (c *call) command(given *command.Command) error {
+	if !permitted[given.GetCommandType()] {
+		return c.refused(ForbiddenField, "workflows of mcp do not give the command %s", given.GetCommandType())
+	}
+	child := given.GetStartChildWorkflowExecutionCommandAttributes()
+	for _, foreign := range []string{child.GetNamespace(), given.GetRequestCancelExternalWorkflowExecutionCommandAttributes().GetNamespace()} {
+		if foreign != "" && foreign != c.law.namespace {
+			return c.refused(ForeignNamespace, "namespace %.80q is not the fleet's", foreign)
+		}
+	}
+	if child.GetCronSchedule() != "" {
+		return c.refused(ForbiddenField, "a child workflow with a cron schedule is not allowed")
+	}
+	return nil
+}
