@@ -13,8 +13,10 @@ import (
 	"github.com/metacircular/mcp/internal/door"
 	"github.com/metacircular/mcp/internal/door/law"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/internal/telemetry"
 )
 
@@ -68,9 +70,12 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	streamed := &stream.Hub{Logger: o.Logger, Audit: func(ctx context.Context, e fleet.AuditEntry) error {
+		return store.RecordAudit(ctx, []fleet.AuditEntry{e})
+	}}
 	d, err := door.New(door.Options{
 		Authority: shared.authority, Store: store, Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
-		API: judged, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
+		API: judged, Streams: streamed, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
 		Revoked: copied.read().Revoked,
 		Remember: func(ids []string) {
 			if err := copied.keepRevoked(ids); err != nil {
@@ -88,7 +93,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return fault.Wrap(fault.Conflict, err, "listening").WithHint("set [gateway] listen to an address of this host that is free")
 	}
-	measure(o.Telemetry, d, judged)
+	measure(o.Telemetry, d, judged, streamed)
 	o.Telemetry.Check("Temporal", o.upstream)
 	o.Telemetry.Ready()
 	defer o.Telemetry.Unready("it is stopping")
