@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -17,7 +16,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
-	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/workflows"
@@ -39,19 +37,6 @@ type Control struct {
 	Alerts Alerts
 	// Namespace is Temporal's; search attributes are registered there.
 	Namespace string
-	// Doors are the public keys by which doors say who has asked for a workflow; without
-	// them the audit has what clients claim.
-	Doors []who.Key
-}
-
-// signedByDoor verifies what a door says; nil where there is none.
-func (r *Control) signedByDoor() workflows.SignedByDoor {
-	if r == nil || len(r.Doors) == 0 {
-		return nil
-	}
-	return func(id, workflow string, actor, signature []byte) bool {
-		return slices.ContainsFunc(r.Doors, func(k who.Key) bool { return k.Verify(id, workflow, actor, signature) })
-	}
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -63,7 +48,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}
-	w.closers = append(w.closers, store.Close)
+	w.closers = append(w.closers, w.doors.keep(store, w.log), store.Close)
 	w.telemetry.Check("postgres", store.Ping)
 	w.telemetry.Check("tables", store.CheckTables)
 	declareMetrics(w.telemetry)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/change"
 	"github.com/metacircular/mcp/internal/cli/edge"
+	"github.com/metacircular/mcp/internal/cli/identity"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/local"
@@ -25,7 +26,7 @@ type failure struct {
 func Results() map[string][]any {
 	all := map[string][]any{"version": {thisVersion{}}}
 	for _, group := range []map[string][]any{
-		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(), job.Results(), secret.Results(),
+		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(), job.Results(), secret.Results(), identity.Results(),
 	} {
 		maps.Copy(all, group)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/change"
 	"github.com/metacircular/mcp/internal/cli/edge"
+	"github.com/metacircular/mcp/internal/cli/identity"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/local"
@@ -31,7 +32,8 @@ func newRoot(s *session.Session) *cobra.Command {
 	root.AddCommand(job.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)
-	root.AddCommand(node.Command(s), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
+	root.AddCommand(identity.Commands(s)...)
+	root.AddCommand(node.Command(s, identity.NodeJoin(s)), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
 	addEnvironments(root, s)
 	return root
 }

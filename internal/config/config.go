@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	Audit         Audit               `toml:"audit"`
 	Worker        Worker              `toml:"worker"`
 	Edge          Edge                `toml:"edge"`
+	Door          Door                `toml:"door"`
+	Gateway       Gateway             `toml:"gateway"`
 
 	file   string
 	getenv func(string) string
@@ -181,8 +184,13 @@ func defaults(getenv func(string) string) *Config {
 		Audit:    Audit{Keep: servicedef.Duration(365 * 24 * time.Hour)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},
-		getenv:   getenv,
-		sources:  map[string]string{},
+		Door:     Door{Identity: userDir(getenv, "identity")},
+		Gateway: Gateway{
+			Listen: DefaultDoor, KeyFile: userDir(getenv, "gateway.key"), Data: stateDir(getenv, "gateway"),
+			Metrics: DefaultGatewayMetrics, Life: servicedef.Duration(identity.DefaultLife),
+		},
+		getenv:  getenv,
+		sources: map[string]string{},
 	}
 }
 

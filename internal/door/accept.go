@@ -40,10 +40,7 @@ func (d *Door) accept(ctx context.Context, l net.Listener, calls, refusals *queu
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil:
-			var passing net.Error
-			if !errors.As(err, &passing) || !passing.Timeout() && ctx.Err() == nil {
-				d.log.Warn("a connection is not accepted", "error", err)
-			}
+			d.log.Warn("a connection is not accepted", "error", err)
 			select {
 			case <-ctx.Done():
 				return nil

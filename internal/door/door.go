@@ -46,6 +46,8 @@ type Options struct {
 	Store Store
 	// Doors are the addresses of all gateways, for those that join.
 	Doors []string
+	// Namespace is that of Temporal, for those that join.
+	Namespace string
 	// Life is how long a certificate lives, unless its identity has a life of its own.
 	Life time.Duration
 	// API and Streams may be nil: then the protocol is not offered.
@@ -65,24 +67,12 @@ type Options struct {
 	Remember func(revoked []string)
 }
 
-// Store is what a Door needs of the registry.
-type Store interface {
-	// RevokedIdentities returns the ids of the identities whose certificates may still live.
-	RevokedIdentities(ctx context.Context) ([]string, error)
-	// UseToken uses up a token for the holder of a key, and returns its identity. The same
-	// key may repeat it. Where the hash is of no token, or of one that is used or has ended,
-	// the error is Unauthorized.
-	UseToken(ctx context.Context, use identity.TokenUse) (identity.Enrolled, error)
-	// RenewIdentity returns an identity as it is now, whose next certificate lives for its
-	// own life, or for the given one. One that is unknown or revoked is Unauthorized.
-	RenewIdentity(ctx context.Context, id string, life time.Duration) (identity.Enrolled, error)
-}
-
 // Door serves the connections of one listener.
 type Door struct {
 	o       Options
 	log     *slog.Logger
 	certs   *certificates
+	admin   *Admin
 	revoked *revoked
 	open    *connections
 	api     *grpc.Server
@@ -116,6 +106,7 @@ func New(o Options) (*Door, error) {
 	d := &Door{
 		o: o, log: o.Logger,
 		certs:   &certificates{authority: o.Authority, now: o.Now},
+		admin:   &Admin{Store: o.Store, Fingerprint: o.Authority.Fingerprint(), Doors: o.Doors, Now: o.Now},
 		revoked: newRevoked(o.Revoked),
 		open:    newConnections(),
 		pending: make(chan struct{}, maxPending), joining: make(chan struct{}, maxJoining),

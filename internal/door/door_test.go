@@ -3,9 +3,12 @@ package door_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/door"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/identity/enrol"
 )
@@ -28,6 +32,8 @@ type store struct {
 	mu      sync.Mutex
 	tokens  map[string]identity.Identity
 	used    map[string]string
+	created map[string]identity.Creation
+	audit   []fleet.AuditEntry
 	revoked []string
 	away    error
 }
@@ -38,7 +44,7 @@ func (s *store) RevokedIdentities(context.Context) ([]string, error) {
 	return s.revoked, s.away
 }
 
-func (s *store) UseToken(_ context.Context, use identity.TokenUse) (identity.Enrolled, error) {
+func (s *store) UseToken(_ context.Context, use identity.TokenUse, audit func(identity.Identity) []fleet.AuditEntry) (identity.Enrolled, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	who, ok := s.tokens[use.Hash]
@@ -49,6 +55,7 @@ func (s *store) UseToken(_ context.Context, use identity.TokenUse) (identity.Enr
 		return identity.Enrolled{}, fault.New(fault.Unauthorized, "the token is not valid")
 	}
 	s.used[use.Hash] = use.Key
+	s.audit = append(s.audit, audit(who)...)
 	return identity.Enrolled{Identity: who, Life: use.Life}, nil
 }
 
@@ -61,6 +68,38 @@ func (s *store) RenewIdentity(_ context.Context, id string, life time.Duration) 
 		}
 	}
 	return identity.Enrolled{}, fault.New(fault.Unauthorized, "the identity is not known")
+}
+
+func (s *store) CreateIdentity(_ context.Context, c identity.Creation, _ string, audit []fleet.AuditEntry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[c.Hash] = c.Identity
+	s.created[c.Identity.String()] = c
+	s.audit = append(s.audit, audit...)
+	return s.away
+}
+
+func (s *store) RevokeIdentity(_ context.Context, role identity.Role, name, _ string, audit []fleet.AuditEntry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, who := range s.tokens {
+		if who.Role == role && who.Name == name {
+			s.revoked = append(s.revoked, who.ID)
+			s.audit = append(s.audit, audit...)
+			return nil
+		}
+	}
+	return fault.New(fault.NotFound, "there is no identity %s/%s", role, name)
+}
+
+func (s *store) Identities(context.Context) ([]identity.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []identity.Record
+	for _, who := range s.tokens {
+		list = append(list, identity.Record{Identity: who})
+	}
+	return list, s.away
 }
 
 func (s *store) revoke(id string) {
@@ -135,7 +174,7 @@ func start(t *testing.T, change func(*door.Options)) *rig {
 	t.Helper()
 	authority, err := identity.NewAuthority(time.Now())
 	require.NoError(t, err)
-	r := &rig{T: t, store: &store{tokens: map[string]identity.Identity{}, used: map[string]string{}}, authority: authority,
+	r := &rig{T: t, store: &store{tokens: map[string]identity.Identity{}, used: map[string]string{}, created: map[string]identity.Creation{}}, authority: authority,
 		api: &api{callers: make(chan identity.Identity, 8)}, echo: &echo{sessions: make(chan identity.Identity, 8)}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -344,6 +383,65 @@ func TestRevocation(t *testing.T) {
 	require.ErrorContains(t, err, "the identity node/rift is revoked; an operator can create it anew: mcp identity create node rift")
 	_, err = r.client(annaDir).Check(bounded(t), &healthpb.HealthCheckRequest{})
 	require.NoError(t, err)
+}
+
+// TestOperatorsManageIdentities has an operator create, list and revoke, and others not.
+func TestOperatorsManageIdentities(t *testing.T) {
+	r := start(t, func(o *door.Options) { o.Namespace = "fleet" })
+	dir, doors := r.joined(anna), []string{r.address}
+	ci := identity.Identity{Role: identity.Deployer, Name: "ci", Services: []string{"shop"}}
+	token, request := enrol.NewToken(identity.Creation{Identity: ci, TokenLife: time.Hour})
+	answer, err := enrol.Ask(bounded(t), doors, dir, request)
+	require.NoError(t, err)
+	token, err = enrol.Complete(token, answer)
+	require.NoError(t, err)
+	joined, err := enrol.Join(bounded(t), token)
+	require.NoError(t, err)
+	require.Equal(t, []string{"shop"}, joined.Identity.Services)
+	require.Equal(t, "fleet", joined.Namespace)
+	require.NotContains(t, fmt.Sprintf("%v", r.created), hex.EncodeToString(token.Secret))
+
+	answer, err = enrol.Ask(bounded(t), doors, dir, enrol.Request{List: true})
+	require.NoError(t, err)
+	require.Len(t, answer.Identities, 2)
+
+	ciDir := identity.Directory(filepath.Join(t.TempDir(), "ci"))
+	require.NoError(t, joined.Save(ciDir))
+	for _, d := range []identity.Directory{ciDir, r.joined(rift)} {
+		for _, request := range []enrol.Request{{List: true}, {Revoke: "operator/anna"}, request} {
+			_, err := enrol.Ask(bounded(t), doors, d, request)
+			require.ErrorContains(t, err, "may not see or change identities: operators may")
+		}
+	}
+
+	_, err = enrol.Ask(bounded(t), doors, dir, enrol.Request{Revoke: "deployer/ci"})
+	require.NoError(t, err)
+	_, err = r.client(ciDir).Check(bounded(t), &healthpb.HealthCheckRequest{})
+	require.Equal(t, codes.Unauthenticated, status.Code(err), "at once, at this gateway: %v", err)
+
+	for want, request := range map[string]enrol.Request{
+		"there is no identity node/orion": {Revoke: "node/orion"},
+		"is no identity":                  {Revoke: "orion"},
+		"the hash of the token":           {Create: &identity.Creation{Identity: ci, TokenLife: time.Hour}},
+		"a token cannot live for":         {Create: &identity.Creation{Identity: ci, Hash: identity.HashSecret(nil)}},
+		"a certificate cannot live for":   {Create: &identity.Creation{Identity: ci, Hash: identity.HashSecret(nil), TokenLife: time.Hour, Life: time.Minute}},
+		"names no service":                {Create: &identity.Creation{Identity: identity.Identity{Role: identity.Reader, Name: "eve"}, Hash: identity.HashSecret(nil), TokenLife: time.Hour}},
+	} {
+		_, err := enrol.Ask(bounded(t), doors, dir, request)
+		require.ErrorContains(t, err, want)
+	}
+
+	var audited []string
+	for _, e := range r.audit {
+		require.False(t, e.Claimed)
+		audited = append(audited, strings.TrimSpace(e.Who+" "+e.Verb+" "+e.Detail+" "+e.Node+" "+e.Outcome))
+	}
+	for _, want := range []string{
+		"operator/anna join operator/anna", "operator/anna identity create deployer/ci", "operator/anna identity create deployer/ci  succeeded",
+		"deployer/ci join deployer/ci", "node/rift join node/rift rift", "operator/anna identity revoke deployer/ci  succeeded",
+	} {
+		require.Contains(t, audited, want)
+	}
 }
 
 // TestTimes has a gateway whose clock is wrong, which is what a client with a wrong clock

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -90,7 +91,11 @@ func CheckDoors(addresses []string) error {
 		return fault.New(fault.Invalid, "%d addresses of gateways: at least 1 and at most %d are permitted", len(addresses), MaxDoors)
 	}
 	for _, a := range addresses {
-		if host, port, err := net.SplitHostPort(a); err != nil || host == "" || port == "" || len(a) > 300 {
+		host, port, err := net.SplitHostPort(a)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil || host == "" || strings.ContainsAny(host, "/ \t\n") || len(a) > 300 {
 			return fault.New(fault.Invalid, "the address of a gateway must be host:port, not %.80q", a)
 		}
 	}

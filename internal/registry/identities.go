@@ -239,3 +239,7 @@ func (s *Store) AddGatewayKeys(ctx context.Context, keys map[string]GatewayKey) 
 		return nil
 	}, "add the keys of the gateways")
 }
+
+// GatewaySecret is the name of the key with which gateways sign who asks. Its public half
+// is for control workers.
+const GatewaySecret = "secret"

@@ -18,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/identity/enrol"
 	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
@@ -113,6 +114,14 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	defer c.Close()
 	listener := telemetry.Listen(cfg.Worker.Listen, measured.Handler(), log)
 	defer listener.Close()
+	if config.ThroughDoor(connection) {
+		if err := cfg.Door.Check(); err != nil {
+			return exit.Usage(err)
+		}
+		keeping, stop := context.WithCancel(ctx)
+		defer stop()
+		go enrol.Keep(keeping, cfg.Door.Addresses, cfg.Door.Directory(), log)
+	}
 	_, err = patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
 		func(ctx context.Context) (*client.CheckHealthResponse, error) {
 			ctx, cancel := context.WithTimeout(ctx, session.ConnectTimeout)

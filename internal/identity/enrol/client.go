@@ -25,8 +25,9 @@ const (
 // Joined is what a machine has got for a token.
 type Joined struct {
 	Identity identity.Identity
-	// Doors are the addresses of the gateways.
+	// Doors are the addresses of the gateways, and Namespace that of Temporal behind them.
 	Doors       []string
+	Namespace   string
 	certificate *x509.Certificate
 	roots       identity.Roots
 	key         *ecdsa.PrivateKey
@@ -56,7 +57,12 @@ func Join(ctx context.Context, t identity.Token) (Joined, error) {
 			return err
 		},
 	}
-	answer, err := exchange(ctx, t.Door, config, Request{Secret: t.Secret, Certificate: request, Host: host})
+	asked := Request{Secret: t.Secret, Certificate: request, Host: host}
+	answer, err := exchange(ctx, t.Door, config, asked)
+	if fault.Is(err, fault.Unavailable) && ctx.Err() == nil {
+		// The answer may have been lost, with the token used up: it counts again for this key.
+		answer, err = exchange(ctx, t.Door, config, asked)
+	}
 	if err != nil {
 		return Joined{}, err
 	}
@@ -71,7 +77,7 @@ func Join(ctx context.Context, t identity.Token) (Joined, error) {
 	if who.Role != t.Role || who.Name != t.Name {
 		return Joined{}, fault.New(fault.Invalid, "the gateway has made %s of a token of %s", who, t.Who())
 	}
-	j := Joined{Identity: who, Doors: t.Door, certificate: c, roots: answered, key: key}
+	j := Joined{Identity: who, Doors: t.Door, Namespace: answer.Namespace, certificate: c, roots: answered, key: key}
 	if len(answer.Doors) > 0 {
 		if err := identity.CheckDoors(answer.Doors); err != nil {
 			return Joined{}, err
@@ -161,7 +167,7 @@ func Clock(ctx context.Context, doors []string, d identity.Directory) (ours, the
 	err = eachDoor(ctx, doors, config, func(conn *tls.Conn) error {
 		began := time.Now()
 		var greeting Greeting
-		err := Read(conn, &greeting)
+		err := Read(conn, &greeting, MaxRequest)
 		ours = time.Now()
 		theirs = greeting.Time.Add(ours.Sub(began) / 2)
 		return broken(err)
@@ -173,7 +179,7 @@ func Clock(ctx context.Context, doors []string, d identity.Directory) (ours, the
 func exchange(ctx context.Context, doors []string, config *tls.Config, request Request) (answer Answer, err error) {
 	err = eachDoor(ctx, doors, config, func(conn *tls.Conn) error {
 		var greeting Greeting
-		if err := Read(conn, &greeting); err != nil {
+		if err := Read(conn, &greeting, MaxRequest); err != nil {
 			return broken(err)
 		}
 		if err := identity.CheckClock(time.Now(), greeting.Time); err != nil {
@@ -182,7 +188,7 @@ func exchange(ctx context.Context, doors []string, config *tls.Config, request R
 		if err := Write(conn, request); err != nil {
 			return broken(err)
 		}
-		if err := Read(conn, &answer); err != nil {
+		if err := Read(conn, &answer, MaxAnswer); err != nil {
 			return broken(err)
 		}
 		if answer.Error != nil {

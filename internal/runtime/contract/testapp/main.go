@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -113,6 +116,32 @@ func main() {
 		_ = child.Start()
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
+	case "through": // through: passes its input on to the end, and exits with 7
+		n, err := io.Copy(os.Stdout, os.Stdin)
+		fmt.Fprint(os.Stderr, n, err)
+		os.Exit(7)
+	case "await": // await: prints the first signal that it gets, or that its input has ended
+		heard := make(chan os.Signal, 1)
+		signal.Notify(heard, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+		fmt.Println("ready")
+		if s := <-heard; len(args) > 0 {
+			_ = os.WriteFile(args[0], []byte(s.String()), 0o600)
+		} else {
+			fmt.Println(s)
+		}
+		os.Exit(40)
+	case "window": // window: prints the size of its terminal, and again when it changes
+		changed := make(chan os.Signal, 1)
+		signal.Notify(changed, syscall.SIGWINCH)
+		for {
+			size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			fmt.Println(os.Getenv("TERM"), size.Row, size.Col)
+			<-changed
+		}
 	case "sleep": // sleep DURATION
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
