@@ -355,7 +355,7 @@ func (d *doored) tries(t *testing.T, all []attempt) (through []string) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		err := a.do(ctx, services[a.who.String()])
 		cancel()
-		if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "the door refuses") {
+		if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "the gateway refuses") {
 			through = append(through, fmt.Sprintf("%s %s: %v", a.who, a.what, err))
 		}
 	}

@@ -56,7 +56,7 @@ func TestCallsAreLimitedByIdentity(t *testing.T) {
 	}
 	err := describe(t, conn)
 	require.Equal(t, codes.ResourceExhausted, status.Code(err))
-	require.ErrorContains(t, err, "the door refuses DescribeNamespace to node/rift")
+	require.ErrorContains(t, err, "the gateway refuses DescribeNamespace to node/rift")
 	caller.Name = "orion"
 	require.NoError(t, describe(t, conn), "another node")
 	caller.Name, caller.Role = "rift", identity.Edge

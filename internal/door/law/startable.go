@@ -197,6 +197,6 @@ func records(_ *call, in *workflows.RecordAuditInput) subject {
 	}
 	return subject{
 		id: workflows.RecordAuditID(entry.Key, phase), services: []string{action.Service},
-		instead: &workflowservice.StartWorkflowExecutionResponse{RunId: "recorded-by-the-door", Started: true},
+		instead: &workflowservice.StartWorkflowExecutionResponse{RunId: "recorded-by-the-gateway", Started: true},
 	}
 }
