@@ -221,9 +221,11 @@ func (d *doored) startWorkers() {
 	address, images := d.database(strings.TrimSpace(string(text))), d.platform.Info().ImageRegistry
 	require.NoError(d.t, registry.Prepare(d.t.Context(), address))
 	d.psql(fmt.Sprintf("insert into gateway_keys (name, sealed, public) values ('%s', '', '%s')", registry.GatewaySecret, d.law.WhoKey()))
-	d.work(theControl, workers.Options{Control: &workers.Control{
-		PostgresURL: address, Namespace: doorNamespace, MonitorInterval: time.Second, Images: imageregistry.Options{Insecure: []string{images}},
-	}})
+	for _, interval := range []time.Duration{time.Second, 2 * time.Second} { // the second one changes the schedule of the first
+		d.work(theControl, workers.Options{Control: &workers.Control{
+			PostgresURL: address, Namespace: doorNamespace, MonitorInterval: interval, Images: imageregistry.Options{Insecure: []string{images}},
+		}})
+	}
 	d.work(theNode, workers.Options{Node: &workers.Node{
 		Name: theNode.Name, Socket: d.platform.Info().Podman, Publish: "127.0.0.1", Insecure: []string{images},
 		MachineFile: filepath.Join(d.dir, "machine"), Data: filepath.Join(d.dir, "node"), TaskLogs: filepath.Join(d.dir, "tasks"),
@@ -235,7 +237,7 @@ func (d *doored) startWorkers() {
 	}})
 }
 
-// define writes a service of one component, which builder bob builds.
+// define writes a service of one component and a job, whose image builder bob builds.
 func (d *doored) define(name string) {
 	d.t.Helper()
 	text := fmt.Sprintf(`name = %[1]q
@@ -249,6 +251,12 @@ containerfile = "Containerfile"
 name = "app"
 image = "%[3]s/%[1]s:v1"
 env = { MODE = "deaf" }
+
+[[components]]
+name = "nightly"
+image = "%[3]s/%[1]s:v1"
+cmd = ["/app", "say", "ran", "0"]
+schedule = "0 3 1 1 *"
 `, name, theNode.Name, d.platform.Info().ImageRegistry)
 	require.NoError(d.t, os.WriteFile(filepath.Join(d.dir, "services", name+".toml"), []byte(text), 0o600))
 }

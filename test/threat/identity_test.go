@@ -60,11 +60,12 @@ func (d *doored) honest() {
 	for _, command := range [][]string{
 		{"status"}, {"ps"}, {"plan", "shop"}, {"history", "shop"}, {"logs", "shop"}, {"node", "list"}, {"node", "status"},
 		{"events"}, {"jobs"}, {"route", "list"}, {"edge", "list"}, {"secret", "list"}, {"build", "shop"}, {"build", "log", "shop"},
-		{"restart", "bank"}, {"exec", "shop", "--", "/app", "say", "hello", "0"}, {"audit"},
+		{"restart", "bank"}, {"run", "bank/nightly"}, {"job", "history", "bank/nightly"}, {"job", "logs", "bank/nightly"},
+		{"job", "pause", "bank/nightly"}, {"job", "resume", "bank/nightly"}, {"undeploy", "bank", "--yes"}, {"deploy", "bank"}, {"exec", "shop/app", "--", "/app", "say", "hello", "0"}, {"audit"},
 	} {
 		d.must(anna, command...)
 	}
-	for _, command := range [][]string{{"status", "shop"}, {"plan", "shop"}, {"history", "shop"}, {"logs", "shop"}, {"node", "list"}} {
+	for _, command := range [][]string{{"status", "shop"}, {"plan", "shop"}, {"history", "shop"}, {"logs", "shop"}, {"node", "list"}, {"jobs", "shop"}} {
 		d.must(guest, command...)
 		d.must(ci, command...)
 	}
@@ -73,6 +74,7 @@ func (d *doored) honest() {
 		out, _ := d.mcp(anna, command...)
 		require.NotContains(d.t, out, "the gateway refuses", command)
 	}
+	require.Empty(d.t, d.law.Refusals())
 	d.refused(ci, "deploy", "bank")
 	d.refused(ci, "exec", "shop", "--", "/app")
 	d.refused(guest, "restart", "shop")

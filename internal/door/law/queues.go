@@ -120,7 +120,7 @@ type paged interface{ GetNextPageToken() []byte }
 func unwrapsPage(_ context.Context, c *call) error {
 	token, ok := c.law.tokens.unwrap(c.caller, forPage, c.req.(paged).GetNextPageToken())
 	if !ok {
-		return c.refused(ForeignToken, "the token of the page was not given to this identity")
+		return c.refused(ForeignToken, "the token of the page was not given to this identity").hint("read it again from its beginning")
 	}
 	setBytes(c.req, "next_page_token", token)
 	return nil

@@ -45,7 +45,7 @@ func starts(_ context.Context, c *call) error {
 		return c.refused(NotPermitted, "workflow type %.80q is not started by the role %s", in.GetWorkflowType().GetName(), c.caller.Role)
 	}
 	if in.GetTaskQueue().GetName() != workflows.Queue || in.GetTaskQueue().GetKind() == enums.TASK_QUEUE_KIND_STICKY {
-		return c.refused(ForeignQueue, "workflows are started on the queue %s alone", workflows.Queue)
+		return c.refused(ForeignQueue, "workflows are started on the queue %s alone", workflows.Queue).hint("use mcp's command line, which names it")
 	}
 	about, payloads, err := kind.read(c, in.GetInput())
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *call) header(in *workflowservice.StartWorkflowExecutionRequest) (*commo
 	}
 	for name := range in.GetHeader().GetFields() {
 		if name != workflows.HeaderActor {
-			return nil, c.refused(ForbiddenField, "the header %.80q is not allowed", name)
+			return nil, c.refused(ForbiddenField, "the header %.80q is not allowed", name).hint("the gateway says by itself who asks")
 		}
 	}
 	if len(claimed.From) > maxIdentity || strings.ContainsFunc(claimed.From, func(r rune) bool { return r < ' ' }) {
