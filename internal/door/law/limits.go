@@ -2,7 +2,6 @@ package law
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,8 +14,7 @@ import (
 // Limits bound the calls of one identity, over all its connections to one door. Zero is no
 // limit.
 type Limits struct {
-	// Calls per second, and how many at once after a pause. Polls, which wait, are not
-	// counted, but bounded by Waiting.
+	// Calls per second, and how many at once after a pause.
 	Calls float64
 	Burst int
 	// Bytes per second of requests, and how many at once after a pause.
@@ -31,7 +29,7 @@ type Limits struct {
 // DefaultLimits are what no honest identity comes near. Control workers carry the whole
 // fleet's calls.
 func DefaultLimits() map[identity.Role]Limits {
-	worker := Limits{Calls: 100, Burst: 400, Bytes: 2 << 20, BytesBurst: 16 << 20, Largest: 3 << 20, Waiting: 200}
+	worker := Limits{Calls: 200, Burst: 800, Bytes: 2 << 20, BytesBurst: 16 << 20, Largest: 3 << 20, Waiting: 200}
 	person := Limits{Calls: 200, Burst: 1000, Bytes: 4 << 20, BytesBurst: 32 << 20, Largest: 3 << 20, Waiting: 500}
 	return map[identity.Role]Limits{
 		identity.Node: worker, identity.Edge: worker, identity.Builder: worker,
@@ -51,8 +49,14 @@ type limiters struct {
 // limiter bounds the calls of one identity.
 type limiter struct {
 	calls, bytes *rate.Limiter
-	slots        chan struct{} // nil for no limit
+	// lines are those of the log.
+	lines *rate.Limiter
+	slots chan struct{} // nil for no limit
 }
+
+// linesPerSecond and linesAtOnce bound what the log has of the refusals of one identity; all
+// of them are counted.
+const linesPerSecond, linesAtOnce = 1, 20
 
 func newLimiters(limits map[identity.Role]Limits) *limiters {
 	return &limiters{limits: limits, callers: map[string]*limiter{}}
@@ -61,7 +65,9 @@ func newLimiters(limits map[identity.Role]Limits) *limiters {
 // callersKept bounds the identities that have a limiter: with more, all begin anew.
 const callersKept = 10000
 
-func (l *limiters) of(caller identity.Identity, limits Limits) *limiter {
+// of returns the limiter of an identity.
+func (l *limiters) of(caller identity.Identity) *limiter {
+	limits := l.limits[caller.Role]
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if found := l.callers[caller.String()]; found != nil {
@@ -70,7 +76,7 @@ func (l *limiters) of(caller identity.Identity, limits Limits) *limiter {
 	if len(l.callers) >= callersKept {
 		clear(l.callers)
 	}
-	made := &limiter{calls: rateOf(limits.Calls, limits.Burst), bytes: rateOf(limits.Bytes, limits.BytesBurst)}
+	made := &limiter{calls: rateOf(limits.Calls, limits.Burst), bytes: rateOf(limits.Bytes, limits.BytesBurst), lines: rateOf(linesPerSecond, linesAtOnce)}
 	if limits.Waiting > 0 {
 		made.slots = make(chan struct{}, limits.Waiting)
 	}
@@ -93,8 +99,8 @@ func (l *limiters) admit(_ context.Context, c *call) (end func(), err error) {
 	if limits.Largest > 0 && size > limits.Largest {
 		return nil, c.refused(TooMuch, "a request of %d bytes is longer than %d", size, limits.Largest).hint("send less at once")
 	}
-	of := l.of(c.caller, limits)
-	if !strings.HasPrefix(c.method, "Poll") && !of.calls.Allow() {
+	of := l.of(c.caller)
+	if !of.calls.Allow() {
 		return nil, c.refused(TooMuch, "it makes more than %.0f calls a second", limits.Calls)
 	}
 	if limits.Bytes > 0 && !of.bytes.AllowN(time.Now(), size) {

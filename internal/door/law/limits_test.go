@@ -1,7 +1,10 @@
 package law
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,6 +65,22 @@ func TestCallsAreLimitedByIdentity(t *testing.T) {
 	caller.Name, caller.Role = "rift", identity.Edge
 	require.NoError(t, describe(t, conn), "an edge of that name")
 	require.Equal(t, map[Refusal]int{{identity.Node, "DescribeNamespace", TooMuch}: 1}, l.Refusals())
+}
+
+func TestTheLogHasFewOfTheRefusalsOfAFlood(t *testing.T) {
+	var log bytes.Buffer // one call after the other
+	caller := rift
+	l := newLaw(t, answering{}, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	conn := serve(t, l, &caller)
+	const flood = 500
+	for range flood {
+		_, err := workflowservice.NewWorkflowServiceClient(conn).PollActivityTaskQueue(t.Context(), &workflowservice.PollActivityTaskQueueRequest{
+			Namespace: "default", TaskQueue: &taskqueue.TaskQueue{Name: "node-orion"},
+		})
+		require.Error(t, err)
+	}
+	require.Equal(t, flood, l.Refusals()[Refusal{identity.Node, "PollActivityTaskQueue", ForeignQueue}])
+	require.Less(t, strings.Count(log.String(), "\n"), flood/2)
 }
 
 func TestBytesAreLimitedByIdentity(t *testing.T) {

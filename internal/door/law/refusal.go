@@ -95,7 +95,9 @@ func (l *Law) refuse(c *call, err error) error {
 	if !c.caller.IsZero() {
 		caller = c.caller.String()
 	}
-	l.log.Warn("a call is refused", "caller", caller, "method", c.method, "reason", string(r.reason), "cause", r.message)
+	if l.limits.of(c.caller).lines.Allow() {
+		l.log.Warn("a call is refused", "caller", caller, "method", c.method, "reason", string(r.reason), "cause", r.message)
+	}
 	text := fmt.Sprintf("the gateway refuses %s to %s: %s", c.method, caller, r.message)
 	if r.way != "" {
 		text += "; " + r.way
