@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/internal/telemetry"
 )
 
@@ -70,7 +71,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	d, err := door.New(door.Options{
 		Authority: shared.authority, Store: store, Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
-		API: judged, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
+		API: judged, Streams: &stream.Hub{Audit: judged.Record, Logger: o.Logger}, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
 		Revoked: copied.read().Revoked,
 		Remember: func(ids []string) {
 			if err := copied.keepRevoked(ids); err != nil {

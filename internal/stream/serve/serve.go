@@ -94,7 +94,7 @@ func (s *Server) container(ctx context.Context, h stream.Header) (runtime.Contai
 func (s *Server) exec(ctx context.Context, a *stream.Accepted, info runtime.ContainerInfo) (int, error) {
 	request := a.Header.Exec
 	spec := runtime.AttachedExec{
-		Command: request.Command, User: request.User, Dir: request.Dir, Terminal: request.Terminal, Size: request.Size, Term: request.Term,
+		Command: request.Command, Terminal: request.Terminal, Size: request.Size, Term: request.Term,
 		Stdout: a.Stdout(), Stderr: a.Stderr(), Started: a.Start, Resizes: a.Resizes, Signals: a.Signals,
 	}
 	if request.Input {
