@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -12,22 +13,25 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/identity"
 )
 
-// fleet is a control plane behind a gateway.
-type fleet struct {
+// doorFleet is a control plane behind a gateway.
+type doorFleet struct {
 	*testing.T
 	controlPlane
 	gateway map[string]string
 	metrics string
 }
 
-func newFleet(t *testing.T) *fleet {
+func newDoorFleet(t *testing.T) (f *doorFleet, stopGateway func()) {
 	t.Helper()
-	f := &fleet{T: t, controlPlane: newControlPlane(t)}
+	f = &doorFleet{T: t, controlPlane: newControlPlane(t)}
 	dir := t.TempDir()
 	f.gateway = maps.Clone(f.env)
 	f.gateway["MCP_GATEWAY_LISTEN"] = freeAddress(t)
@@ -35,8 +39,7 @@ func newFleet(t *testing.T) *fleet {
 	f.gateway["MCP_GATEWAY_METRICS"] = f.metrics
 	f.gateway["MCP_GATEWAY_KEY_FILE"] = filepath.Join(dir, "keys", "gateway.key")
 	f.gateway["MCP_GATEWAY_DATA"] = filepath.Join(dir, "data")
-	f.serveGateway()
-	return f
+	return f, f.serveGateway()
 }
 
 func freeAddress(t *testing.T) string {
@@ -47,7 +50,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // serveGateway serves until the returned function is called, and waits until it is ready.
-func (f *fleet) serveGateway() (stop func()) {
+func (f *doorFleet) serveGateway() (stop func()) {
 	f.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(f.Context()))
 	served := make(chan outcome, 1)
@@ -71,7 +74,7 @@ func (f *fleet) serveGateway() (stop func()) {
 }
 
 // token creates an identity, and returns its token.
-func (f *fleet) token(env map[string]string, args ...string) string {
+func (f *doorFleet) token(env map[string]string, args ...string) string {
 	f.Helper()
 	got := mcp(f.Context(), f.T, env, append([]string{"identity", "create", "--json"}, args...)...)
 	require.Zero(f, got.code, got.stderr)
@@ -81,7 +84,7 @@ func (f *fleet) token(env map[string]string, args ...string) string {
 }
 
 // join joins a user with a token, and returns the environment.
-func (f *fleet) join(token string) map[string]string {
+func (f *doorFleet) join(token string) map[string]string {
 	f.Helper()
 	env := map[string]string{"HOME": f.TempDir()}
 	got := mcp(f.Context(), f.T, env, "join", token)
@@ -91,7 +94,8 @@ func (f *fleet) join(token string) map[string]string {
 }
 
 func TestAFleetBehindAGateway(t *testing.T) {
-	f := newFleet(t)
+	f, stop := newDoorFleet(t)
+	var eve map[string]string
 	anna := f.join(f.token(f.gateway, "operator", "anna", "--direct"))
 
 	got := mcp(t.Context(), t, anna, "node", "list", "--json")
@@ -129,7 +133,7 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	})
 
 	t.Run("identities are listed and revoked", func(t *testing.T) {
-		eve := f.join(f.token(anna, "reader", "eve", "--service", "shop"))
+		eve = f.join(f.token(anna, "reader", "eve", "--service", "shop"))
 		got := mcp(t.Context(), t, eve, "status", "shop")
 		require.NotEqual(t, 4, got.code, got.stderr)
 		got = mcp(t.Context(), t, anna, "identity", "list")
@@ -164,5 +168,33 @@ func TestAFleetBehindAGateway(t *testing.T) {
 		after, err := d.Read()
 		require.NoError(t, err)
 		require.Equal(t, before.Certificate.SerialNumber, after.Certificate.SerialNumber, "it was not due")
+	})
+
+	t.Run("while Postgres is away known identities are served, also after a restart of the gateway", func(t *testing.T) {
+		stop()
+		f.postgres.Stop()
+		f.serveGateway()
+		health := func(env map[string]string) error {
+			cfg, err := config.Load(filepath.Join(env["HOME"], ".config/mcp/mcp.toml"), func(name string) string { return env[name] })
+			require.NoError(t, err)
+			options, err := cfg.TemporalOptions()
+			require.NoError(t, err)
+			options.Logger = sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
+			c, err := client.DialContext(t.Context(), options)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = c.CheckHealth(t.Context(), &client.CheckHealthRequest{})
+			return err
+		}
+		require.NoError(t, health(anna))
+		require.ErrorContains(t, health(eve), "the identity reader/eve is revoked")
+		got := mcp(t.Context(), t, anna, "identity", "list")
+		require.Equal(t, 4, got.code)
+		require.Contains(t, got.stderr, "its registry is away")
+		got = mcp(t.Context(), t, anna, "doctor")
+		require.Contains(t, got.stdout, "operator/anna, until ")
+		require.Contains(t, got.stdout, "it agrees with the gateway's")
 	})
 }

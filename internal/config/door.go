@@ -9,8 +9,10 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
@@ -111,6 +113,13 @@ func (c *Config) throughDoor(doors []string, namespace string) client.Options {
 	return options
 }
 
+const (
+	// upstreamPause is the longest time between two attempts to connect to Temporal.
+	upstreamPause = 5 * time.Second
+	// upstreamMessage bounds a message of Temporal's, in bytes, as in its own client.
+	upstreamMessage = 128 << 20
+)
+
 // Upstream returns the connection of a gateway to its Temporal, which [temporal]
 // describes, and the namespace. It does not connect yet.
 func (c *Config) Upstream() (*grpc.ClientConn, string, error) {
@@ -126,7 +135,14 @@ func (c *Config) Upstream() (*grpc.ClientConn, string, error) {
 	if secure != nil {
 		transport = credentials.NewTLS(secure)
 	}
-	dial := append([]grpc.DialOption{grpc.WithTransportCredentials(transport)}, options.ConnectionOptions.DialOptions...)
+	retry := backoff.DefaultConfig
+	retry.BaseDelay, retry.MaxDelay = upstreamPause/10, upstreamPause // a Temporal that is back is found soon
+	dial := append([]grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: dialTime}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepAlive, Timeout: keepAlive / 3, PermitWithoutStream: true}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(upstreamMessage), grpc.MaxCallSendMsgSize(upstreamMessage)),
+	}, options.ConnectionOptions.DialOptions...)
 	if profile.APIKey != "" || len(profile.GRPCMeta) > 0 {
 		dial = append(dial, grpc.WithChainUnaryInterceptor(
 			func(ctx context.Context, method string, in, out any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {

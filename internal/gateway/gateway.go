@@ -69,9 +69,10 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	streamed := &stream.Hub{Audit: judged.Record, Logger: o.Logger}
 	d, err := door.New(door.Options{
 		Authority: shared.authority, Store: store, Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
-		API: judged, Streams: &stream.Hub{Audit: judged.Record, Logger: o.Logger}, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
+		API: judged, Streams: streamed, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
 		Revoked: copied.read().Revoked,
 		Remember: func(ids []string) {
 			if err := copied.keepRevoked(ids); err != nil {
@@ -89,7 +90,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return fault.Wrap(fault.Conflict, err, "listening").WithHint("set [gateway] listen to an address of this host that is free")
 	}
-	measure(o.Telemetry, d, judged)
+	measure(o.Telemetry, d, judged, streamed)
 	o.Telemetry.Check("Temporal", o.upstream)
 	o.Telemetry.Ready()
 	defer o.Telemetry.Unready("it is stopping")

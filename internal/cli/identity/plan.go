@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ type plan struct {
 
 // planFor decides where everything goes. It writes nothing.
 func planFor(s *session.Session, token identity.Token, o joinOptions) (*plan, error) {
-	p := &plan{token: token, publish: o.publish, config: s.ConfigFile, dir: identity.Directory(o.dir)}
+	p := &plan{token: token, publish: o.publish, config: cmp.Or(s.ConfigFile, s.Getenv("MCP_CONFIG")), dir: identity.Directory(o.dir)}
 	role := machineRoleOf(token.Who())
 	if p.config == "" {
 		if p.config = "/etc/mcp/mcp.toml"; token.Role.Person() {
@@ -142,6 +143,9 @@ func (p *plan) readUnit(role machineRole, units string) error {
 	}
 	if program, err := os.Executable(); err == nil && p.token.Role != identity.Edge {
 		text = bytes.ReplaceAll(text, []byte("=/usr/local/bin/mcp "), []byte("="+program+" "))
+	}
+	if p.token.Role == identity.Builder {
+		text = bytes.ReplaceAll(text, []byte("--builder %l"), []byte("--builder "+p.token.Name))
 	}
 	if p.config != "/etc/mcp/mcp.toml" {
 		text = bytes.Replace(text, []byte("\n[Service]\n"), []byte("\n[Service]\nEnvironment=MCP_CONFIG="+p.config+"\n"), 1)
