@@ -2,6 +2,7 @@ package reach
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -63,15 +64,17 @@ func streamExec(ctx context.Context, s *session.Session, cfg *config.Config, c c
 		defer restore()
 	}
 	ended := passSignals(ctx, call, screen)
+	unread := make(chan error, 1)
 	if input {
-		go func() {
-			if err := call.Send(s.Stdin); err != nil {
-				_ = call.CloseWrite() // it cannot be read any more
-			}
-		}()
+		go sendInput(call, s.Stdin, unread)
 	}
 	result, err := receive(s, call, screen)
 	interrupted := ended()
+	select {
+	case err := <-unread:
+		return exit.Cut(fault.Wrap(fault.Internal, err, "read standard input, of which the command in %s has had a part", target))
+	default:
+	}
 	select {
 	case <-late:
 		return fault.New(fault.Unavailable, "the command in %s has not ended after %s; it gets SIGHUP", target, o.timeout).
@@ -85,6 +88,30 @@ func streamExec(ctx context.Context, s *session.Session, cfg *config.Config, c c
 		return session.CutOff(err)
 	}
 	return shown(s, target, result, screen)
+}
+
+// sendInput sends the standard input. One that cannot be read to its end ends the stream:
+// the command must not take a part for the whole.
+func sendInput(call *stream.Call, from io.Reader, unread chan<- error) {
+	source := &watched{Reader: from}
+	if err := call.Send(source); err != nil && source.err != nil {
+		unread <- source.err
+		call.Close()
+	}
+}
+
+// watched keeps the error of a reader.
+type watched struct {
+	io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
 }
 
 // receive shows the output of a command as it comes, or keeps it for --json.

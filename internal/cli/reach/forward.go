@@ -18,8 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/stream"
 )
 
-// forwarded is what mcp port-forward --json prints, on one line for each port, when it
-// listens.
+// forwarded is what mcp port-forward --json prints for each port, when it listens.
 type forwarded struct {
 	// Address is that on this machine, and Port the one inside the container.
 	Address string `json:"address"`
@@ -78,7 +77,7 @@ func parsePair(text string) (p portPair, err error) {
 }
 
 func forward(ctx context.Context, s *session.Session, target, address string, ports []portPair) error {
-	found, err := open(ctx, s, "port-forward", target, "podman port")
+	found, err := open(ctx, s, "port-forward", target, "podman inspect")
 	if err != nil {
 		return err
 	}

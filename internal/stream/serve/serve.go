@@ -35,11 +35,12 @@ type Server struct {
 	node   activities.Direct
 	log    *slog.Logger
 	feeds  feeds
+	alone  chan struct{}
 }
 
 // New returns the Server of a node.
 func New(engine Engine, node activities.Direct, log *slog.Logger) *Server {
-	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs}}
+	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs, keep: keptBytes}, alone: make(chan struct{}, alone)}
 }
 
 // Handle implements [stream.Handler].

@@ -47,6 +47,7 @@ type rig struct {
 	engine   *podman.Engine
 	hub      *stream.Hub
 	node     *activities.Node
+	served   *serve.Server
 	operator *stream.Client
 }
 
@@ -68,6 +69,7 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	r.node = &activities.Node{Name: "rift", Runtime: r.engine, Fence: activities.NewFence(), Slots: activities.NewSlots()}
 	served := serve.New(r.engine, activities.NewDirect(r.node), slog.New(slog.DiscardHandler))
+	r.served = served
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
 	t.Cleanup(func() {
@@ -213,6 +215,21 @@ func TestStreams(t *testing.T) {
 		require.True(t, fault.Is(err, fault.Invalid), err)
 	})
 
+	t.Run("many followers, one of which does not read", func(t *testing.T) {
+		const lines = 1000
+		r.followers(t, "many", *followers, lines)
+		call, first, _ := r.begin(t, logs("many", 25, false))
+		require.Len(t, first, 25)
+		require.Equal(t, strconv.Itoa(lines-1), strings.TrimLeft(first[24].Text, "0"))
+		_, _, err := next(call)
+		require.ErrorIs(t, err, io.EOF)
+	})
+
+	t.Run("followers who are further behind than lines are kept", func(t *testing.T) {
+		r.served.Keep(32 << 10)
+		r.followers(t, "behind", 4, 12_000) // more than is kept or on its way
+	})
+
 	t.Run("a container of another service is not served", func(t *testing.T) {
 		r.run(t, "other", func(spec *runtime.ContainerSpec) { spec.Labels[runtime.LabelService] = "bank" }, "await")
 		r.run(t, "adopted", func(spec *runtime.ContainerSpec) { spec.Labels = nil }, "await")
@@ -302,50 +319,21 @@ func count(call *stream.Call, from, n int) error {
 	return nil
 }
 
-// Two hundred followers of an output have every line once, one of which reads nothing
-// until the others are at the end.
-func TestFollowers(t *testing.T) {
-	r := newRig(t)
-	const lines = 6000 // more than are kept for those who are behind
-	slow, first, note := r.begin(t, logs("app", 10, true))
+// followers has so many follow an output from before there is any. Every one has each
+// line once; the first reads nothing until the others are at the end.
+func (r *rig) followers(t *testing.T, component string, followers, lines int) {
+	t.Helper()
+	slow, first, note := r.begin(t, logs(component, 10, true))
 	require.Empty(t, first)
 	require.True(t, note.Absent)
 	var all sync.WaitGroup
-	for range *followers - 1 {
-		call, _, _ := r.begin(t, logs("app", 10, true))
+	for range followers - 1 {
+		call, _, _ := r.begin(t, logs(component, 10, true))
 		all.Go(func() { assert.NoError(t, count(call, 0, lines)) })
 	}
 	began := time.Now()
-	r.run(t, "app", nil, "count", strconv.Itoa(lines))
+	r.run(t, component, nil, "count", strconv.Itoa(lines))
 	all.Wait()
-	t.Logf("%d followers had %d lines of 100 bytes after %.1f s", *followers-1, lines, time.Since(began).Seconds())
+	t.Logf("%d followers had %d lines of 100 bytes after %.1f s", followers-1, lines, time.Since(began).Seconds())
 	require.NoError(t, count(slow, 0, lines))
-
-	// Who comes later has the last lines, and those that follow.
-	call, first, _ := r.begin(t, logs("app", 25, false))
-	require.Len(t, first, 25)
-	require.Equal(t, strconv.Itoa(lines-1), strings.TrimLeft(first[24].Text, "0"))
-	_, _, err := next(call)
-	require.ErrorIs(t, err, io.EOF)
-}
-
-// A follower who reads nothing while the log begins anew several times learns that lines
-// are lost, if any are: it never has some of them and no error.
-func TestFollowerOfABoundedLog(t *testing.T) {
-	r := newRig(t)
-	const lines = 60_000 // 6 MB, and more with their times
-	slow, _, _ := r.begin(t, logs("app", 10, true))
-	fast, _, _ := r.begin(t, logs("app", 10, true))
-	done := make(chan error, 1)
-	go func() { done <- count(fast, 0, lines) }()
-	r.run(t, "app", func(spec *runtime.ContainerSpec) { spec.LogSize = 1 << 20 }, "count", strconv.Itoa(lines))
-	ended := func(err error) {
-		if err != nil {
-			require.True(t, fault.Is(err, fault.Unavailable), err)
-			require.ErrorContains(t, err, "lost")
-			t.Log(err)
-		}
-	}
-	ended(<-done)
-	ended(count(slow, 0, lines))
 }
