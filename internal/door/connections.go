@@ -11,7 +11,7 @@ import (
 const (
 	// maxConnections bounds the open connections, and maxOfOne those of one identity, so
 	// that it takes nothing from others.
-	maxConnections, maxOfOne = 8192, 256
+	maxConnections, maxOfOne = 8192, 64
 )
 
 // connections are those that are open, so that they can be closed.
