@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/workflows"
@@ -37,6 +38,9 @@ type Control struct {
 	Alerts Alerts
 	// Namespace is Temporal's; search attributes are registered there.
 	Namespace string
+	// Doors are public keys by which gateways say who has asked for a workflow, besides that
+	// in the registry.
+	Doors []who.Key
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,13 +22,16 @@ const doorKeyInterval, doorKeyTime = 15 * time.Second, 5 * time.Second
 type doorKeys struct{ key atomic.Pointer[who.Key] }
 
 // signed verifies what a gateway says; nil for a process that runs no workflows.
-func (d *doorKeys) signed(control bool) workflows.SignedByDoor {
-	if !control {
+func (d *doorKeys) signed(control *Control) workflows.SignedByDoor {
+	if control == nil {
 		return nil
 	}
 	return func(id, workflow string, actor, signature []byte) bool {
-		key := d.key.Load()
-		return key != nil && key.Verify(id, workflow, actor, signature)
+		keys := control.Doors
+		if key := d.key.Load(); key != nil {
+			keys = append(slices.Clone(keys), *key)
+		}
+		return slices.ContainsFunc(keys, func(k who.Key) bool { return k.Verify(id, workflow, actor, signature) })
 	}
 }
 

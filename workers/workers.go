@@ -51,7 +51,7 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	w := &Workers{
 		doors:        doors,
 		failed:       make(chan error, 3),
-		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor(doors.signed(o.Control != nil))),
+		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor(doors.signed(o.Control))),
 		telemetry:    o.Telemetry,
 		log:          o.Logger,
 		version:      o.Version,

@@ -16,9 +16,10 @@ import (
 const (
 	// handshakeTime bounds the handshake of TLS.
 	handshakeTime = 10 * time.Second
-	// maxPending bounds the handshakes that are under way, and maxJoining the requests for
-	// certificates: whoever reaches the port can cause them.
-	maxPending, maxJoining = 128, 16
+	// maxPending bounds the handshakes that are under way, maxStrangers the connections of
+	// mcp-join/1, and maxJoining the requests on them that are being served: whoever reaches
+	// the port can cause them.
+	maxPending, maxStrangers, maxJoining = 128, 64, 16
 	// acceptPause is the time until the next attempt after a failure to accept, such as a
 	// lack of file descriptors.
 	acceptPause = 100 * time.Millisecond
@@ -73,7 +74,14 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, calls, refusals *queue
 	}
 	state := conn.ConnectionState()
 	if state.NegotiatedProtocol == enrol.Protocol {
-		d.join(ctx, conn)
+		select {
+		case d.strangers <- struct{}{}:
+			d.join(ctx, conn)
+			<-d.strangers
+		default:
+			d.counts.add("busy", "")
+			_ = plain.Close()
+		}
 		return
 	}
 	c := d.callerOf(state)

@@ -78,9 +78,9 @@ type Door struct {
 	api     *grpc.Server
 	refuse  *grpc.Server
 	counts  counts
-	pending chan struct{}
-	joining chan struct{}
-	serving sync.WaitGroup
+	// pending, strangers and joining have an element for each of what they bound.
+	pending, strangers, joining chan struct{}
+	serving                     sync.WaitGroup
 }
 
 // New returns a Door, which serves nothing yet.
@@ -109,7 +109,7 @@ func New(o Options) (*Door, error) {
 		admin:   &Admin{Store: o.Store, Fingerprint: o.Authority.Fingerprint(), Doors: o.Doors, Now: o.Now},
 		revoked: newRevoked(o.Revoked),
 		open:    newConnections(),
-		pending: make(chan struct{}, maxPending), joining: make(chan struct{}, maxJoining),
+		pending: make(chan struct{}, maxPending), strangers: make(chan struct{}, maxStrangers), joining: make(chan struct{}, maxJoining),
 	}
 	if _, err := d.certs.get(nil); err != nil {
 		return nil, err

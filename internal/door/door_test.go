@@ -503,3 +503,36 @@ func TestConnectionsOfOneIdentityAreBounded(t *testing.T) {
 	_, err = r.client(r.joined(anna)).Check(bounded(t), &healthpb.HealthCheckRequest{})
 	require.NoError(t, err)
 }
+
+// TestStrangersAreBounded opens as many connections for joining as are accepted: one more is
+// closed, known callers are served, and joining goes on when the others have gone.
+func TestStrangersAreBounded(t *testing.T) {
+	r := start(t, nil)
+	d := r.joined(rift)
+	var open []*tls.Conn
+	stranger := func() (*tls.Conn, error) {
+		conn, err := tls.Dial("tcp", r.address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{enrol.Protocol}})
+		if err != nil {
+			return nil, err
+		}
+		var greeting enrol.Greeting
+		return conn, enrol.Read(conn, &greeting, enrol.MaxRequest)
+	}
+	for range 64 {
+		conn, err := stranger()
+		require.NoError(t, err)
+		open = append(open, conn)
+	}
+	_, err := stranger()
+	require.Error(t, err)
+	_, err = r.client(d).Check(bounded(t), &healthpb.HealthCheckRequest{})
+	require.NoError(t, err)
+	token := r.token(anna)
+	for _, conn := range open {
+		require.NoError(t, conn.Close())
+	}
+	require.Eventually(t, func() bool {
+		_, err := enrol.Join(bounded(t), token)
+		return err == nil
+	}, time.Minute, 50*time.Millisecond)
+}

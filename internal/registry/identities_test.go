@@ -53,7 +53,8 @@ func (e *enrolling) revokedIDs() []string {
 }
 
 func TestIdentities(t *testing.T) {
-	e := &enrolling{T: t, Store: newStore(t)}
+	store, _ := newStore(t)
+	e := &enrolling{T: t, Store: store}
 	rift := identity.Identity{Role: identity.Node, Name: "rift"}
 	ci := identity.Identity{Role: identity.Deployer, Name: "ci", Services: []string{"shop", "bank"}, Grants: []identity.Grant{identity.Exec}}
 
@@ -156,7 +157,7 @@ func TestIdentities(t *testing.T) {
 }
 
 func TestGatewayKeys(t *testing.T) {
-	store := newStore(t)
+	store, _ := newStore(t)
 	none, err := store.GatewayKeys(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, none)

@@ -33,8 +33,8 @@ func newCreate(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create ROLE NAME",
 		Short: "Create an identity, and print the token that joins with it",
-		Long: `Create makes an identity and prints a token, with which one machine or person joins,
-once: mcp join TOKEN. The token is a secret until then. Roles are:
+		Long: `Create makes an identity and prints a token, with which one machine or person
+joins, once: mcp join TOKEN. The token is a secret until then. Roles are:
 
   operator   everything that mcp can do
   deployer   changes and reads its services: a program of CI
@@ -44,12 +44,12 @@ once: mcp join TOKEN. The token is a secret until then. Roles are:
   builder    builds images
   control    runs workflows: a control worker
 
-A deployer and a reader name their services with --service; '*' stands for all. What
-they may do besides is granted: exec, cp, port-forward or secrets.
+A deployer and a reader name their services with --service; '*' stands for all.
+What they may do besides is granted: exec, cp, port-forward or secrets.
 
-Where the identity exists already, its certificate works until the new token is used,
-and is revoked then. The first operator is created on the host of a gateway, in the
-registry itself: with --direct.`,
+Where the identity exists already, its certificate works until the new token is
+used, and is revoked then. The first operator is created on the host of a
+gateway, in the registry itself: with --direct.`,
 		Example: "  mcp identity create node rift\n  mcp identity create deployer ci --service shop --service bank\n  mcp identity create operator anna --direct | mcp join -",
 		Args:    session.Args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, given []string) error {

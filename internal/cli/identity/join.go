@@ -46,21 +46,22 @@ func newJoin(s *session.Session, role identity.Role) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name + " TOKEN",
 		Short: "Join " + of + " to a fleet, with a token of mcp identity create",
-		Long: `Join makes a key, gets its certificate from a gateway, and writes the configuration
-that uses it. The key never leaves this machine; whatever uses the certificate renews
-it. The token counts once; "-" reads it from standard input.
+		Long: `Join makes a key, gets its certificate from a gateway, and writes the
+configuration that uses it. The key never leaves this machine; whatever uses the
+certificate renews it. The token counts once; "-" reads it from standard input.
 
-As a node, an edge, a builder or a control worker, as root, it writes /etc/mcp/mcp.toml
-and a unit of systemd, and starts that. As an operator, a deployer or a reader it writes
-mcp.toml for this user. A mcp.toml that is there already gets a [door] section.`,
-		Example: "  mcp join mcp-join-1.eyJyb2xlIjoib3Bl…\n  mcp join --publish 10.0.0.5 - < token",
+As a node, an edge, a builder or a control worker, as root, it writes
+/etc/mcp/mcp.toml and a unit of systemd, and starts that. As an operator, a
+deployer or a reader it writes mcp.toml for this user. A mcp.toml that is there
+already gets a [door] section.`,
+		Example: "  mcp join mcp-join-1.eyJyb2xlIjoib3Bl…\n  mcp join - --publish 10.0.0.5",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			return runJoin(cmd.Context(), s, role, given[0], o)
 		},
 	}
 	if role != "" {
-		cmd.Example = "  mcp " + string(role) + " join mcp-join-1.eyJyb2xlIjoibm9k…\n  mcp " + string(role) + " join --publish 10.0.0.5 - < token"
+		cmd.Example = "  mcp " + string(role) + " join mcp-join-1.eyJyb2xlIjoibm9k…\n  mcp " + string(role) + " join - --publish 10.0.0.5"
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.dir, "dir", "", "the directory of the certificate (default: by role)")

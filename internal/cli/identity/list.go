@@ -38,9 +38,10 @@ func newList(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the identities",
-		Long: `List shows the identities: those whose token waits to be used (invited), those with a
-certificate (active), and those whose token or certificate has ended (expired). With
---all it shows those that are revoked, too, for some three months.`,
+		Long: `List shows the identities: those whose token waits to be used (invited), those
+with a certificate (active), and those whose token or certificate has ended
+(expired). With --all it shows those that are revoked, too, for some three
+months.`,
 		Example: "  mcp identity list\n  mcp identity list --all --json | jq -r '.[] | select(.state == \"revoked\").name'",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runList(cmd.Context(), s, direct, all) },

@@ -23,9 +23,9 @@ func newRevoke(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ROLE NAME",
 		Short: "Revoke an identity, so that no gateway lets it in",
-		Long: `Revoke refuses the certificates of an identity, and its token if that is not used yet.
-Within a minute every gateway closes its connections: calls, polls and streams end.
-The containers of a node keep running.
+		Long: `Revoke refuses the certificates of an identity, and its token if that is not
+used yet. Within a minute every gateway closes its connections: calls, polls and
+streams end. The containers of a node keep running.
 
 It asks for confirmation; without a terminal it requires -y.`,
 		Example: "  mcp identity revoke node rift\n  mcp identity revoke deployer ci -y",

@@ -28,15 +28,16 @@ func newGateway(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gateway",
 		Short: "Serve as the gateway in front of Temporal, with identities",
-		Long: `Gateway is the only way to Temporal for nodes, edges, builders and operators: one port,
-to which they connect with certificates of its authority. It lets each of them call what
-its role needs, and nothing else, and carries the streams of logs, exec, cp and
-port-forward. It runs until SIGTERM or Ctrl-C; open calls then have five seconds.
+		Long: `Gateway is the only way to Temporal for nodes, edges, builders and operators.
+They connect to one port with certificates of its authority. It lets each of
+them call what its role needs, and nothing else, and carries the streams of
+logs, exec, cp and port-forward. It runs until SIGTERM or Ctrl-C; open calls
+then have five seconds.
 
-The Temporal behind it is that of [temporal], whose credentials no other machine needs,
-and the registry that of [postgres]. The first gateway makes the authority, which rests
-in Postgres, sealed to the key in [gateway] key_file. Several gateways may run, with the
-same Postgres and a copy of that file.
+The Temporal behind it is that of [temporal], whose credentials no other machine
+needs, and the registry that of [postgres]. The first gateway makes the
+authority, which rests in Postgres, sealed to the key in [gateway] key_file.
+Several gateways may run, with the same Postgres and a copy of that file.
 
 The first operator is created on the host of a gateway:
 mcp identity create operator NAME --direct`,
