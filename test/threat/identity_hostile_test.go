@@ -236,7 +236,7 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []attempt {
 	}
 	changed := map[string]func(*request){
 		"and terminates":       terminate,
-		"and terminates, old":  func(in *request) { in.WorkflowIdReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING },
+		"and terminates, old":  func(in *request) { in.WorkflowIdReusePolicy = 4 /* to terminate, deprecated */ },
 		"by cron":              func(in *request) { in.CronSchedule = "* * * * *" },
 		"on a node's queue":    func(in *request) { in.TaskQueue.Name = "node-rift" },
 		"on a sticky queue":    func(in *request) { in.TaskQueue.Kind = sticky },
@@ -256,7 +256,7 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []attempt {
 			in.CompletionCallbacks = []*common.Callback{{Variant: &common.Callback_Nexus_{Nexus: &common.Callback_Nexus{Url: "http://evil"}}}}
 		},
 		"with a version": func(in *request) {
-			in.VersioningOverride = &workflow.VersioningOverride{Behavior: enums.VERSIONING_BEHAVIOR_PINNED}
+			in.VersioningOverride = &workflow.VersioningOverride{Override: &workflow.VersioningOverride_AutoUpgrade{AutoUpgrade: true}}
 		},
 		"with what is done on a conflict": func(in *request) {
 			in.OnConflictOptions = &workflow.OnConflictOptions{AttachCompletionCallbacks: true}

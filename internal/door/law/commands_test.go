@@ -20,13 +20,12 @@ func TestAControlWorkerGivesTheCommandsOfWorkflows(t *testing.T) {
 	l := newLaw(t, answering{})
 	conn := serve(t, l, &caller)
 	child := func(namespace, cron string) *command.Command {
+		attributes := &command.StartChildWorkflowExecutionCommandAttributes{WorkflowType: &common.WorkflowType{Name: "Mend"}, CronSchedule: cron}
+		fields := attributes.ProtoReflect()
+		fields.Set(fields.Descriptor().Fields().ByName("namespace"), valueOf(namespace))
 		return &command.Command{
 			CommandType: enums.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION,
-			Attributes: &command.Command_StartChildWorkflowExecutionCommandAttributes{
-				StartChildWorkflowExecutionCommandAttributes: &command.StartChildWorkflowExecutionCommandAttributes{
-					Namespace: namespace, WorkflowType: &common.WorkflowType{Name: "Mend"}, CronSchedule: cron,
-				},
-			},
+			Attributes:  &command.Command_StartChildWorkflowExecutionCommandAttributes{StartChildWorkflowExecutionCommandAttributes: attributes},
 		}
 	}
 	for name, test := range map[string]struct {
