@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/reach"
 	"github.com/metacircular/mcp/internal/cli/secret"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/cli/session"
@@ -29,6 +30,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	flags.BoolVar(&s.Debug, "debug", false, "show whole error chains and the SDK's log")
 	root.AddCommand(change.Commands(s)...)
 	root.AddCommand(inspect.Commands(s)...)
+	root.AddCommand(reach.Commands(s)...)
 	root.AddCommand(job.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)

@@ -13,7 +13,6 @@ import (
 	"github.com/metacircular/mcp/internal/door"
 	"github.com/metacircular/mcp/internal/door/law"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/internal/stream"
@@ -70,9 +69,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	streamed := &stream.Hub{Logger: o.Logger, Audit: func(ctx context.Context, e fleet.AuditEntry) error {
-		return store.RecordAudit(ctx, []fleet.AuditEntry{e})
-	}}
+	streamed := &stream.Hub{Audit: judged.Record, Logger: o.Logger}
 	d, err := door.New(door.Options{
 		Authority: shared.authority, Store: store, Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
 		API: judged, Streams: streamed, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,

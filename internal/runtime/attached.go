@@ -5,8 +5,6 @@ import "io"
 // AttachedExec is a command that runs in a container with streams of its own.
 type AttachedExec struct {
 	Command []string
-	// User and Dir replace those of the container; "" keeps them.
-	User, Dir string
 	// Terminal gives it a terminal of that size, and Term the type of that.
 	Terminal bool
 	Size     TerminalSize

@@ -31,6 +31,9 @@ func NewClient(ctx context.Context, conn net.Conn) (*Client, error) {
 // Close ends the session, and with it every stream.
 func (c *Client) Close() { _ = c.session.Close() }
 
+// Ended is closed when the session has ended.
+func (c *Client) Ended() <-chan struct{} { return c.session.CloseChan() }
+
 // Call opens a stream, and returns when the node has begun with what the header asks for.
 // When ctx ends, the stream breaks off.
 func (c *Client) Call(ctx context.Context, h Header) (*Call, error) {

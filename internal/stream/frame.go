@@ -75,6 +75,9 @@ func (f Frame) ends() bool { return f.Kind == Exit || f.Kind == Failure }
 // Code is the exit code that an Exit holds.
 func (f Frame) Code() int { return int(int32(binary.BigEndian.Uint32(f.Data))) }
 
+// Fault is the error that a Failure holds.
+func (f Frame) Fault() *fault.Error { return decodeFault(f.Data) }
+
 // exact are the sizes of frames that have only one, and most the bounds of those that
 // may hold less than MaxFrame.
 var (

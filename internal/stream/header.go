@@ -74,9 +74,6 @@ type ExecRequest struct {
 	Terminal bool   `json:"terminal,omitempty"`
 	Size     Size   `json:"size,omitzero"`
 	Term     string `json:"term,omitempty"`
-	// User and Dir replace those of the container.
-	User string `json:"user,omitempty"`
-	Dir  string `json:"dir,omitempty"`
 }
 
 // CopyRequest names a file or a directory to read; or to write, where what is at the top
@@ -170,10 +167,8 @@ func (r ExecRequest) check() error {
 	switch {
 	case len(r.Command) == 0 || r.Command[0] == "":
 		return fault.New(fault.Invalid, "there is no command to run")
-	case len(r.Term) > maxTerm || len(r.User) > maxTerm || len(r.Dir) > maxPath:
-		return fault.New(fault.Invalid, "the terminal, the user or the directory of the command has too long a name")
-	case r.Dir != "" && !path.IsAbs(r.Dir):
-		return fault.New(fault.Invalid, "the directory of a command begins with /: %q does not", r.Dir)
+	case len(r.Term) > maxTerm:
+		return fault.New(fault.Invalid, "the type of the terminal has more than %d bytes", maxTerm)
 	}
 	return nil
 }

@@ -27,7 +27,8 @@ type Hub struct {
 	// Allow returns why a caller may not have a stream, or nil; [Permit] if it is nil.
 	Allow func(who identity.Identity, h Header) error
 	// Audit records a stream that can change something: when it begins, and how it has
-	// ended. One whose begin cannot be recorded does not begin. Nil records nothing.
+	// ended. Its context has the caller. What cannot be recorded does not begin. Nil
+	// records nothing.
 	Audit func(ctx context.Context, entry fleet.AuditEntry) error
 	// PerPeer bounds the streams of one operator at a time, and All those of everyone; 0
 	// for the defaults.
@@ -175,7 +176,7 @@ func (h *Hub) call(ctx context.Context, operator net.Conn, who identity.Identity
 		err = h.allow(who, header)
 	}
 	if err == nil {
-		err = h.carry(ctx, &forth, operator, header)
+		err = h.carry(identity.NewContext(ctx, who), &forth, operator, header)
 	}
 	if err == nil || errors.Is(err, ErrGone) {
 		return

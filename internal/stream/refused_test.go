@@ -179,9 +179,6 @@ func TestHeaderBounds(t *testing.T) {
 			h.Verb, h.Copy = stream.CopyTo, &stream.CopyRequest{Path: "/" + strings.Repeat("x", 5000)}
 		},
 		"a zero": func(h *stream.Header) { h.Verb, h.Copy = stream.CopyTo, &stream.CopyRequest{Path: "/a\x00b"} },
-		"a directory": func(h *stream.Header) {
-			h.Verb, h.Exec = stream.Exec, &stream.ExecRequest{Command: []string{"a"}, Dir: "b"}
-		},
 		"TERM": func(h *stream.Header) {
 			h.Verb, h.Exec = stream.Exec, &stream.ExecRequest{Command: []string{"a"}, Term: strings.Repeat("x", 65)}
 		},

@@ -70,6 +70,8 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	require.Equal(t, "operator/anna", audit[0].Who, r)
 	require.False(t, audit[0].Claimed, r)
 
+	d.streams("behind")
+
 	d.source("v2", "")
 	d.define("behind", d.service("behind", "v2", ""))
 	deploying := d.process("deploy", "behind", "--wait")

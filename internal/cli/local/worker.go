@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -147,6 +148,18 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	}
 }
 
+// streamDoors connect to the gateways for streams; nil where Temporal is reached without.
+func streamDoors(cfg *config.Config) (doors []func(context.Context) (net.Conn, error)) {
+	options, err := cfg.TemporalOptions()
+	if err != nil || !config.ThroughDoor(options) {
+		return nil
+	}
+	for _, address := range cfg.Door.Addresses {
+		doors = append(doors, func(ctx context.Context) (net.Conn, error) { return session.DialStreams(ctx, cfg.Door, address) })
+	}
+	return doors
+}
+
 // over sets the flags over the configuration.
 func (o *workerOptions) over(c *config.Config) {
 	if o.node == "" && !o.control && o.builder == "" {
@@ -196,6 +209,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
 			Policy:  cfg.Node.Policy,
 			KeyFile: cfg.NodeKey(o.node), Signers: cfg.Node.Signers,
+			Doors: streamDoors(cfg),
 		}
 	}
 	if o.builder != "" {

@@ -11,7 +11,9 @@ import (
 	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -35,12 +37,35 @@ func (c *call) auditCancel(ctx context.Context, ended bool, failed error) error 
 		Key: cancelKey(in), Actor: fleet.Actor{Who: c.caller.String()}, Action: action,
 		WorkflowID: in.GetWorkflowExecution().GetWorkflowId(), RunID: in.GetWorkflowExecution().GetRunId(),
 	}
-	phase := "begun"
 	if ended {
-		phase, entry.Outcome = "ended", string(workflows.Succeeded)
+		entry.Outcome = string(workflows.Succeeded)
 		if failed != nil {
 			entry.Outcome, entry.Error = string(workflows.Failed), failed.Error()
 		}
+	}
+	if err := c.record(ctx, entry); err != nil {
+		return fmt.Errorf("add the cancel to the audit: %w", err)
+	}
+	return nil
+}
+
+// Record adds to the audit what the caller of a context does at the door by itself, as a
+// stream: that it begins, or how it has ended.
+func (l *Law) Record(ctx context.Context, entry fleet.AuditEntry) error {
+	caller, ok := identity.FromContext(ctx)
+	if !ok {
+		return fault.New(fault.Internal, "nothing says who asks for %s", entry.Verb)
+	}
+	c := &call{law: l, caller: caller}
+	entry.Actor = fleet.Actor{Who: caller.String()}
+	return c.record(ctx, entry)
+}
+
+// record starts the workflow that adds an entry to the audit, which tries until it can.
+func (c *call) record(ctx context.Context, entry fleet.AuditEntry) error {
+	phase := "begun"
+	if entry.Ended() {
+		phase = "ended"
 	}
 	id := workflows.RecordAuditID(entry.Key, phase)
 	payload, err := encode(workflows.RecordAuditInput{Entries: []fleet.AuditEntry{entry}})
@@ -59,8 +84,6 @@ func (c *call) auditCancel(ctx context.Context, ended bool, failed error) error 
 	if start.Header, err = c.header(start); err != nil {
 		return err
 	}
-	if _, err := c.law.workflows.StartWorkflowExecution(outgoing(ctx), start); err != nil {
-		return fmt.Errorf("add the cancel to the audit: %w", err)
-	}
-	return nil
+	_, err = c.law.workflows.StartWorkflowExecution(outgoing(ctx), start)
+	return err
 }

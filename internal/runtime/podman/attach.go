@@ -61,7 +61,7 @@ func (e *Engine) execAttached(ctx context.Context, id string, spec runtime.Attac
 	var session struct{ ID string }
 	create := map[string]any{
 		"Cmd": spec.Command, "AttachStdin": spec.Stdin != nil, "AttachStdout": true, "AttachStderr": true,
-		"Tty": spec.Terminal, "Env": env, "User": spec.User, "WorkingDir": spec.Dir, "DetachKeys": neverDetach,
+		"Tty": spec.Terminal, "Env": env, "DetachKeys": neverDetach,
 	}
 	if err := e.ask(ctx, post("/containers/%s/exec", id).sending(create), &session); err != nil {
 		return 0, err

@@ -2,21 +2,24 @@ package serve
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/stream"
 )
 
 const (
-	// keptBytes is how much of a source's newest lines is kept for its readers.
-	keptBytes = 1 << 20
-	// waiting is how long one question waits for lines, and catchUp that of a reader that
-	// is behind, which finds some at once.
-	waiting, catchUp = 20 * time.Second, time.Second
+	// keptBytes is how much of a source's newest lines is kept for its readers: more than
+	// some answers hold.
+	keptBytes = 8 << 20
+	// waiting is how long one question waits for lines.
+	waiting = 20 * time.Second
 	// againPause is the time until the next question after one that failed.
 	againPause = time.Second
 	// goneKept is how many containers that are gone are remembered.
@@ -36,20 +39,46 @@ const (
 // number of its readers.
 type feeds struct {
 	read func(context.Context, activities.LogsInput) (activities.LogsResult, error)
+	// keep is how many bytes are kept of each.
+	keep int
 
 	mu sync.Mutex
 	of map[string]*feed // by container
 }
 
+// entry is a line as it is sent.
+type entry struct {
+	text []byte
+	// id is that of the container which has printed it, and mark where to go on after it;
+	// id is "" for a line that was not waited for.
+	id   string
+	mark runtime.LogMark
+}
+
+// entriesOf makes entries of lines, for all who read them.
+func entriesOf(lines []activities.LogLine) []entry {
+	entries := make([]entry, len(lines))
+	for i, line := range lines {
+		e := &entries[i]
+		e.text, _ = json.Marshal(stream.Line{LogLine: line.LogLine, Container: line.Container}) // strings and a time
+		e.id, e.mark = line.Position()
+	}
+	return entries
+}
+
+// size is about how many bytes of memory an entry takes.
+func (e entry) size() int { return len(e.text) + 100 }
+
 // feed is what is read of one source.
 type feed struct {
 	readers int
 	stop    context.CancelFunc
+	keep    int
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, with each change
 	first   int           // the number of the oldest line that is kept
-	kept    []activities.LogLine
+	kept    []entry
 	bytes   int
 	// base are the marks before the lines that are kept.
 	base map[string]runtime.LogMark
@@ -72,7 +101,7 @@ func (f *feeds) join(ctx context.Context, source activities.LogSource, marks map
 	of := f.of[source.Container]
 	if of == nil {
 		running, stop := context.WithCancel(context.WithoutCancel(ctx))
-		of = &feed{stop: stop, changed: make(chan struct{}), base: maps.Clone(marks), gap: -1}
+		of = &feed{stop: stop, keep: f.keep, changed: make(chan struct{}), base: maps.Clone(marks), gap: -1}
 		if of.base == nil {
 			of.base = map[string]runtime.LogMark{}
 		}
@@ -120,6 +149,7 @@ func (f *feed) fail(err error) {
 
 // add keeps what was read after marks.
 func (f *feed) add(marks map[string]runtime.LogMark, read activities.SourceLogs) {
+	entries := entriesOf(read.Lines)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id := range marks {
@@ -135,24 +165,20 @@ func (f *feed) add(marks map[string]runtime.LogMark, read activities.SourceLogs)
 		f.gap = f.first + len(f.kept)
 	}
 	f.failed = ""
-	f.kept = append(f.kept, read.Lines...)
-	for _, line := range read.Lines {
-		f.bytes += sizeOf(line)
+	f.kept = append(f.kept, entries...)
+	for _, e := range entries {
+		f.bytes += e.size()
 	}
 	drop := 0
-	for f.bytes > keptBytes {
-		id, mark := f.kept[drop].Position()
-		f.base[id] = mark
-		f.bytes -= sizeOf(f.kept[drop])
-		drop++
+	for ; f.bytes > f.keep; drop++ {
+		oldest := f.kept[drop]
+		f.base[oldest.id] = oldest.mark
+		f.bytes -= oldest.size()
 	}
-	f.kept = append([]activities.LogLine(nil), f.kept[drop:]...)
+	f.kept = slices.Clone(f.kept[drop:])
 	f.first += drop
 	f.change()
 }
-
-// sizeOf is about how many bytes of memory a line takes.
-func sizeOf(line activities.LogLine) int { return len(line.Text) + 200 }
 
 // change wakes the readers. The caller has the lock.
 func (f *feed) change() {
@@ -177,7 +203,7 @@ func (f *feed) place(seen map[string]runtime.LogMark) (position int, is place) {
 		}
 	}
 	for position = f.first; position < f.first+len(f.kept); position++ {
-		if id, mark := f.kept[position-f.first].Position(); seen[id].Before(mark) {
+		if next := f.kept[position-f.first]; seen[next.id].Before(next.mark) {
 			break
 		}
 	}
@@ -186,7 +212,7 @@ func (f *feed) place(seen map[string]runtime.LogMark) (position int, is place) {
 
 // after waits for lines from a position on, or until what keeps them from being read is
 // not the same as before, and returns the next position.
-func (f *feed) after(ctx context.Context, position int, before string) (lines []activities.LogLine, next int, failed string, is place) {
+func (f *feed) after(ctx context.Context, position int, before string) (lines []entry, next int, failed string, is place) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {

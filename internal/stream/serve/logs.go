@@ -15,29 +15,45 @@ import (
 const (
 	// firstBytes bounds the lines from before a stream, which one answer holds, and nextBytes
 	// those that are read at once later.
-	firstBytes, nextBytes = 4 << 20, 1 << 20
+	firstBytes, nextBytes = 4 << 20, 512 << 10
 	// batch is how many bytes of lines one frame holds, or one line.
 	batch = 32 << 10
+	// alone is how many readers at a time read by themselves: the engine has other work.
+	alone = 4
 )
+
+// readAlone reads lines for one reader.
+func (s *Server) readAlone(ctx context.Context, in activities.LogsInput) (found activities.SourceLogs, err error) {
+	select {
+	case s.alone <- struct{}{}:
+		defer func() { <-s.alone }()
+	case <-ctx.Done():
+		return found, ctx.Err()
+	}
+	result, err := s.node.Logs(ctx, in)
+	if err == nil {
+		found = result.Sources[0]
+	}
+	return found, err
+}
 
 // logs sends the output of a component: the last lines, and, if it follows, what comes.
 func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 	h := a.Header
 	source := activities.LogSource{Component: h.Component, Container: h.Container()}
-	first, err := s.node.Logs(ctx, activities.LogsInput{
+	found, err := s.readAlone(ctx, activities.LogsInput{
 		// The mark of the last line is needed even where that is not.
 		Sources: []activities.LogSource{source}, Lines: max(h.Logs.Lines, 1), Since: h.Logs.Since, Bytes: firstBytes,
 	})
 	if err != nil {
 		return err
 	}
-	found := first.Sources[0]
 	if h.Logs.Lines == 0 {
 		found.Lines = nil
 	}
 	to := reader{stream: a, seen: map[string]runtime.LogMark{}}
 	maps.Copy(to.seen, found.Marks)
-	if err := to.send(found.Lines); err != nil {
+	if err := to.send(entriesOf(found.Lines)); err != nil {
 		return err
 	}
 	if err := note(a, stream.Note{Read: true, Cut: found.Cut, Absent: found.Absent}); err != nil || !h.Logs.Follow {
@@ -60,14 +76,14 @@ func (s *Server) follow(ctx context.Context, source activities.LogSource, marks 
 				WithHint("read faster: mcp logs -f %s > FILE", to.stream.Header.Target())
 		case behind:
 			source.Marks = marks
-			next, err := s.node.Logs(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: catchUp, Bytes: nextBytes})
+			next, err := s.readAlone(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes})
 			if err != nil {
 				return err
 			}
-			if err := to.sendAll(next.Sources[0]); err != nil {
+			if err := to.sendAll(next); err != nil {
 				return err
 			}
-			marks = next.Sources[0].Marks
+			marks = next.Marks
 			continue
 		}
 		for {
@@ -114,11 +130,11 @@ func (r *reader) sendAll(found activities.SourceLogs) error {
 	if found.Lost {
 		return beganAnew(found.Container, r.stream.Header)
 	}
-	return r.send(found.Lines)
+	return r.send(entriesOf(found.Lines))
 }
 
 // send sends the lines that were not sent yet.
-func (r *reader) send(lines []activities.LogLine) error {
+func (r *reader) send(lines []entry) error {
 	var frame []byte
 	flush := func() error {
 		if len(frame) == 0 {
@@ -129,17 +145,13 @@ func (r *reader) send(lines []activities.LogLine) error {
 		return r.stream.Send(stream.Lines, data)
 	}
 	for _, line := range lines {
-		if id, mark := line.Position(); id != "" {
-			if !r.seen[id].Before(mark) {
+		if line.id != "" {
+			if !r.seen[line.id].Before(line.mark) {
 				continue
 			}
-			r.seen[id] = mark
+			r.seen[line.id] = line.mark
 		}
-		text, err := json.Marshal(stream.Line{LogLine: line.LogLine, Container: line.Container})
-		if err != nil {
-			return err
-		}
-		if len(frame)+len(text) > batch {
+		if len(frame)+len(line.text) > batch {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -148,7 +160,7 @@ func (r *reader) send(lines []activities.LogLine) error {
 		if len(frame) == 0 {
 			separator = '['
 		}
-		frame = append(append(frame, separator), text...)
+		frame = append(append(frame, separator), line.text...)
 	}
 	return flush()
 }

@@ -35,11 +35,12 @@ type Server struct {
 	node   activities.Direct
 	log    *slog.Logger
 	feeds  feeds
+	alone  chan struct{}
 }
 
 // New returns the Server of a node.
 func New(engine Engine, node activities.Direct, log *slog.Logger) *Server {
-	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs}}
+	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs, keep: keptBytes}, alone: make(chan struct{}, alone)}
 }
 
 // Handle implements [stream.Handler].
@@ -94,7 +95,7 @@ func (s *Server) container(ctx context.Context, h stream.Header) (runtime.Contai
 func (s *Server) exec(ctx context.Context, a *stream.Accepted, info runtime.ContainerInfo) (int, error) {
 	request := a.Header.Exec
 	spec := runtime.AttachedExec{
-		Command: request.Command, User: request.User, Dir: request.Dir, Terminal: request.Terminal, Size: request.Size, Term: request.Term,
+		Command: request.Command, Terminal: request.Terminal, Size: request.Size, Term: request.Term,
 		Stdout: a.Stdout(), Stderr: a.Stderr(), Started: a.Start, Resizes: a.Resizes, Signals: a.Signals,
 	}
 	if request.Input {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -116,6 +117,14 @@ func main() {
 		_ = child.Start()
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
+	case "count": // count N: prints N numbered lines of 100 bytes, until SIGTERM
+		n, _ := strconv.Atoi(args[0])
+		out := bufio.NewWriterSize(os.Stdout, 10_000)
+		for i := range n {
+			fmt.Fprintf(out, "%099d\n", i)
+		}
+		_ = out.Flush()
+		waitFor(syscall.SIGTERM)
 	case "through": // through: passes its input on to the end, and exits with 7
 		n, err := io.Copy(os.Stdout, os.Stdin)
 		fmt.Fprint(os.Stderr, n, err)
