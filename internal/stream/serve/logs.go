@@ -140,9 +140,10 @@ func (r *reader) send(lines []entry) error {
 		if len(frame) == 0 {
 			return nil
 		}
-		data := append(frame, ']')
-		frame = nil
-		return r.stream.Send(stream.Lines, data)
+		frame = append(frame, ']')
+		err := r.stream.Send(stream.Lines, frame)
+		frame = frame[:0] // it has been sent
+		return err
 	}
 	for _, line := range lines {
 		if line.id != "" {
