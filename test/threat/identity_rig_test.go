@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,8 +28,9 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/door/law"
-	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/identity"
+	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
 )
@@ -43,6 +45,25 @@ type doored struct {
 	law       *law.Law
 	direct    *grpc.ClientConn // to Temporal, without the door
 	addresses map[string]string
+	log       lockedBuffer // of the door
+}
+
+// lockedBuffer is a buffer that many write to.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // The identities of the fleet.
@@ -82,12 +103,17 @@ func newDoored(t *testing.T) *doored {
 		_, err := dev.Destroy(context.Background(), platformDir)
 		require.NoError(t, errors.Join(err, os.RemoveAll(place)))
 	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the door:\n%s", d.log.String())
+		}
+	})
 	d.makeNamespace(quiet)
 	d.psql("create database " + doorNamespace)
 	d.direct, err = grpc.NewClient(d.platform.Info().Temporal, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = d.direct.Close() })
-	d.law, err = law.New(law.Options{Upstream: d.direct, Namespace: doorNamespace, Key: []byte(strings.Repeat("secret", 8)), Log: quiet})
+	d.law, err = law.New(law.Options{Upstream: d.direct, Namespace: doorNamespace, Key: []byte(strings.Repeat("secret", 8)), Log: slog.New(slog.NewTextHandler(&d.log, nil))})
 	require.NoError(t, err)
 	return d
 }
@@ -192,19 +218,20 @@ func (d *doored) startWorkers() {
 	d.t.Helper()
 	text, err := os.ReadFile(filepath.Join(d.platform.Info().Dir, "postgres.url"))
 	require.NoError(d.t, err)
-	registry := d.platform.Info().ImageRegistry
+	address, images := d.database(strings.TrimSpace(string(text))), d.platform.Info().ImageRegistry
+	require.NoError(d.t, registry.Prepare(d.t.Context(), address))
+	d.psql(fmt.Sprintf("insert into gateway_keys (name, sealed, public) values ('%s', '', '%s')", registry.GatewaySecret, d.law.WhoKey()))
 	d.work(theControl, workers.Options{Control: &workers.Control{
-		PostgresURL: d.database(strings.TrimSpace(string(text))), Namespace: doorNamespace, MonitorInterval: time.Second,
-		Images: imageOptions(registry), Doors: []who.Key{d.law.WhoKey()},
+		PostgresURL: address, Namespace: doorNamespace, MonitorInterval: time.Second, Images: imageregistry.Options{Insecure: []string{images}},
 	}})
 	d.work(theNode, workers.Options{Node: &workers.Node{
-		Name: theNode.Name, Socket: d.platform.Info().Podman, Publish: "127.0.0.1", Insecure: []string{registry},
+		Name: theNode.Name, Socket: d.platform.Info().Podman, Publish: "127.0.0.1", Insecure: []string{images},
 		MachineFile: filepath.Join(d.dir, "machine"), Data: filepath.Join(d.dir, "node"), TaskLogs: filepath.Join(d.dir, "tasks"),
 		Policy: filepath.Join(d.platform.Info().Dir, "node-policy.toml"), KeyFile: filepath.Join(d.dir, "node.key"),
 	}})
 	d.work(theBuilder, workers.Options{Builder: &workers.Builder{
 		Name: theBuilder.Name, Workspace: d.dir, Socket: d.platform.Info().Podman, Logs: filepath.Join(d.dir, "logs"),
-		Insecure: []string{registry}, Policy: filepath.Join(d.platform.Info().Dir, "node-policy.toml"), ServesLogs: true,
+		Insecure: []string{images}, Policy: filepath.Join(d.platform.Info().Dir, "node-policy.toml"), ServesLogs: true,
 	}})
 }
 
@@ -234,10 +261,10 @@ func (d *doored) mcp(who identity.Identity, args ...string) (string, error) {
 address = %q
 namespace = %q
 [build]
-builder = %q
+%s
 [image_registry]
 insecure = [%q]
-`, filepath.Join(d.dir, "services"), d.as(who), doorNamespace, theBuilder.Name, d.platform.Info().ImageRegistry)
+`, filepath.Join(d.dir, "services"), d.as(who), doorNamespace, d.builderOf(who), d.platform.Info().ImageRegistry)
 	config := filepath.Join(d.dir, who.Name+".toml")
 	require.NoError(d.t, os.WriteFile(config, []byte(text), 0o600))
 	self, err := os.Executable()
@@ -251,6 +278,14 @@ insecure = [%q]
 	return out.String(), err
 }
 
+// builderOf are the settings for builds: builder bob's, or for a deployer its own.
+func (d *doored) builderOf(who identity.Identity) string {
+	if who.Role != identity.Deployer {
+		return fmt.Sprintf("builder = %q", theBuilder.Name)
+	}
+	return fmt.Sprintf("builder = %q\nworkspace = %q\nsocket = %q\nlogs = %q", who.Name, d.dir, d.platform.Info().Podman, filepath.Join(d.dir, "logs-"+who.Name))
+}
+
 // must is mcp of a command that succeeds.
 func (d *doored) must(who identity.Identity, args ...string) string {
 	d.t.Helper()
@@ -259,12 +294,12 @@ func (d *doored) must(who identity.Identity, args ...string) string {
 	return out
 }
 
-// refused is mcp of a command that the door refuses.
+// refused is mcp of a command that the gateway refuses.
 func (d *doored) refused(who identity.Identity, args ...string) string {
 	d.t.Helper()
 	out, err := d.mcp(who, args...)
 	require.Error(d.t, err, "mcp %s as %s\n%s", strings.Join(args, " "), who, out)
-	require.Contains(d.t, out, "the door refuses", "mcp %s as %s", strings.Join(args, " "), who)
+	require.Contains(d.t, out, "the gateway refuses", "mcp %s as %s", strings.Join(args, " "), who)
 	return out
 }
 

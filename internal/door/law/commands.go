@@ -1,8 +1,11 @@
 package law
 
 import (
+	"fmt"
+
 	command "go.temporal.io/api/command/v1"
 	enums "go.temporal.io/api/enums/v1"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // permitted are the commands that mcp's workflows give.
@@ -28,14 +31,22 @@ func (c *call) command(given *command.Command) error {
 	if !permitted[given.GetCommandType()] {
 		return c.refused(ForbiddenField, "workflows of mcp do not give the command %s", given.GetCommandType())
 	}
-	child := given.GetStartChildWorkflowExecutionCommandAttributes()
-	for _, foreign := range []string{child.GetNamespace(), given.GetRequestCancelExternalWorkflowExecutionCommandAttributes().GetNamespace()} {
-		if foreign != "" && foreign != c.law.namespace {
-			return c.refused(ForeignNamespace, "namespace %.80q is not the fleet's", foreign)
+	var foreign string
+	given.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if field.Message() == nil {
+			return true
 		}
-	}
-	if child.GetCronSchedule() != "" {
-		return c.refused(ForbiddenField, "a child workflow with a cron schedule is not allowed")
+		attributes := value.Message()
+		for _, name := range []protoreflect.Name{"namespace", "cron_schedule"} {
+			of := attributes.Descriptor().Fields().ByName(name)
+			if of != nil && attributes.Has(of) && attributes.Get(of).String() != c.law.namespace {
+				foreign = fmt.Sprintf("%s %.80q", name, attributes.Get(of).String())
+			}
+		}
+		return foreign == ""
+	})
+	if foreign != "" {
+		return c.refused(ForbiddenField, "the command %s with the %s is not allowed", given.GetCommandType(), foreign)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func only(paths ...string) *fields {
 // counts as none.
 func (f *fields) keep(m protoreflect.Message) error {
 	if len(m.GetUnknown()) > 0 {
-		return fmt.Errorf("%s has a field that the door does not know", m.Descriptor().Name())
+		return fmt.Errorf("%s has a field that the gateway does not know", m.Descriptor().Name())
 	}
 	var drop []protoreflect.FieldDescriptor
 	var err error

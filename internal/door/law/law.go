@@ -66,10 +66,10 @@ type Law struct {
 // New returns the law in front of a Temporal.
 func New(o Options) (*Law, error) {
 	if len(o.Key) < MinKey {
-		return nil, fault.New(fault.Invalid, "the key of the door has %d bytes; it needs %d", len(o.Key), MinKey)
+		return nil, fault.New(fault.Invalid, "the key of the gateway has %d bytes; it needs %d", len(o.Key), MinKey)
 	}
 	if o.Namespace == "" {
-		return nil, fault.New(fault.Invalid, "the door has no namespace of Temporal")
+		return nil, fault.New(fault.Invalid, "the gateway has no namespace of Temporal")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -152,7 +152,7 @@ func (l *Law) intercept(ctx context.Context, request any, info *grpc.UnaryServer
 	defer func() {
 		if cause := recover(); cause != nil {
 			l.log.Error("the judgement of a call has failed", "method", c.method, "cause", cause, "stack", string(debug.Stack()))
-			answer, err = nil, status.Error(codes.Internal, "the door has failed to judge "+c.method)
+			answer, err = nil, status.Error(codes.Internal, "the gateway has failed to judge "+c.method)
 		}
 	}()
 	var known, isMessage bool
@@ -207,7 +207,7 @@ func (l *Law) judge(ctx context.Context, full string, c *call) (rule, error) {
 			hint("set [temporal] namespace = %q in mcp.toml", l.namespace)
 	}
 	if err := judged.fields.keep(c.req.ProtoReflect()); err != nil {
-		return rule{}, c.refused(ForbiddenField, "%v", err).hint("use a version of mcp that the door knows; upgrade the door first")
+		return rule{}, c.refused(ForbiddenField, "%v", err).hint("use a version of mcp that the gateway knows; upgrade the gateway first")
 	}
 	c.name()
 	if judged.judge != nil {
@@ -237,5 +237,5 @@ func (c *call) name() {
 
 // refuseStreams refuses calls that stream: Temporal's service has none.
 func refuseStreams(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error {
-	return status.Error(codes.Unimplemented, "the door passes on no streams of gRPC")
+	return status.Error(codes.Unimplemented, "the gateway passes on no streams of gRPC")
 }

@@ -72,13 +72,17 @@ func (r *refusal) hint(format string, args ...any) *refusal {
 var waysOut = map[Reason]string{
 	NotPermitted:    "use an identity of a role that may: mcp identity list",
 	ForeignQueue:    "use the identity whose queue it is: mcp identity list",
-	ForeignWorkflow: "use mcp's command line, which names workflows as the door expects",
+	ForeignWorkflow: "use mcp's command line, which names workflows as the gateway expects",
 	ForeignService:  "have an operator create an identity for that service: mcp identity create",
-	ForeignToken:    "none is needed: the task is given out again after its timeout",
+	ForeignToken:    "do nothing: the task is given out again after its timeout",
 	NotGranted:      "have an operator grant it: mcp identity create --grant",
-	Unreadable:      "use the version of mcp that the door has; upgrade the door first",
+	Unreadable:      "use the version of mcp that the gateway has; upgrade the gateway first",
 	TooMuch:         "call less often",
 }
+
+// refusedBy begins the reason of a refusal in an error of Temporal's kind, by which the
+// command line distinguishes it from those of Temporal itself.
+const refusedBy = "mcp-gateway: "
 
 // refuse counts a refusal and makes it the error that the caller gets.
 func (l *Law) refuse(c *call, err error) error {
@@ -92,14 +96,14 @@ func (l *Law) refuse(c *call, err error) error {
 		caller = c.caller.String()
 	}
 	l.log.Warn("a call is refused", "caller", caller, "method", c.method, "reason", string(r.reason), "cause", r.message)
-	text := fmt.Sprintf("the door refuses %s to %s: %s", c.method, caller, r.message)
+	text := fmt.Sprintf("the gateway refuses %s to %s: %s", c.method, caller, r.message)
 	if r.way != "" {
 		text += "; " + r.way
 	}
 	if r.reason == TooMuch {
-		return serviceerror.NewResourceExhausted(enums.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, text).(*serviceerror.ResourceExhausted).Status().Err()
+		return serviceerror.ToStatus(serviceerror.NewResourceExhausted(enums.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, text)).Err()
 	}
-	return serviceerror.NewPermissionDenied(text, string(r.reason)).(*serviceerror.PermissionDenied).Status().Err()
+	return serviceerror.ToStatus(serviceerror.NewPermissionDenied(text, refusedBy+string(r.reason))).Err()
 }
 
 // refusals counts.

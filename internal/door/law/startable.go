@@ -36,10 +36,14 @@ var startable = map[string]startKind{
 	// What changes a service.
 	workflows.DeployName: of(func(c *call, in *workflows.DeployInput) subject {
 		in.Who = c.caller.String()
-		return subject{
+		s := subject{
 			id: workflows.DeployID(in.Definition.Name), services: []string{in.Definition.Name},
 			nodes: workflows.Nodes(in.Definition), searchable: true, memo: in.Memo(),
 		}
+		if in.Secret != "" {
+			s.grant = identity.Secrets
+		}
+		return s
 	}, changers...).lasting(),
 	workflows.PurgeName: of(func(c *call, in *workflows.PurgeInput) subject {
 		in.Who = c.caller.String()
@@ -193,6 +197,6 @@ func records(_ *call, in *workflows.RecordAuditInput) subject {
 	}
 	return subject{
 		id: workflows.RecordAuditID(entry.Key, phase), services: []string{action.Service},
-		instead: &workflowservice.StartWorkflowExecutionResponse{RunId: "recorded-by-the-door", Started: true},
+		instead: &workflowservice.StartWorkflowExecutionResponse{RunId: "recorded-by-the-gateway", Started: true},
 	}
 }

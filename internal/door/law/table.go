@@ -50,6 +50,12 @@ func ruleOf(full string, role identity.Role) (r rule, ok bool) {
 	return r, ok
 }
 
+// Permits reports whether the table has a rule for a method, given in full, and a role.
+func Permits(full string, role identity.Role) bool {
+	_, ok := ruleOf(full, role)
+	return ok
+}
+
 const (
 	temporal = "/" + "temporal.api.workflowservice.v1.WorkflowService" + "/"
 	operator = "/" + "temporal.api.operatorservice.v1.OperatorService" + "/"
@@ -80,13 +86,13 @@ var table = map[string]map[identity.Role]rule{
 		fields: only("namespace", "task_token", "details.*", "identity", "resource_id"), judge: unwraps(forActivity),
 	}.to(pollers...),
 	temporal + "RespondActivityTaskCompleted": rule{
-		fields: only("namespace", "task_token", "result.*", "identity", "resource_id", "-worker_version"), judge: unwraps(forActivity),
+		fields: answered("namespace", "task_token", "result.*", "identity", "resource_id"), judge: unwraps(forActivity),
 	}.to(pollers...),
 	temporal + "RespondActivityTaskFailed": rule{
-		fields: only("namespace", "task_token", "failure.*", "identity", "resource_id", "last_heartbeat_details.*", "-worker_version"), judge: unwraps(forActivity),
+		fields: answered("namespace", "task_token", "failure.*", "identity", "resource_id", "last_heartbeat_details.*"), judge: unwraps(forActivity),
 	}.to(pollers...),
 	temporal + "RespondActivityTaskCanceled": rule{
-		fields: only("namespace", "task_token", "details.*", "identity", "resource_id", "-worker_version"), judge: unwraps(forActivity),
+		fields: answered("namespace", "task_token", "details.*", "identity", "resource_id"), judge: unwraps(forActivity),
 	}.to(pollers...),
 	temporal + "RecordWorkerHeartbeat": rule{
 		fields: only("namespace", "identity", "worker_heartbeat.*", "resource_id"), judge: heartbeatsOfItself,
@@ -99,7 +105,7 @@ var table = map[string]map[identity.Role]rule{
 	// What runs workflows asks for.
 	temporal + "RespondWorkflowTaskCompleted": rule{fields: completion, judge: completes, answer: wrapCompletion}.to(control...),
 	temporal + "RespondWorkflowTaskFailed": rule{
-		fields: only("namespace", "task_token", "cause", "failure.*", "identity", "-binary_checksum", "messages.*", "resource_id", "-worker_version"),
+		fields: answered("namespace", "task_token", "cause", "failure.*", "identity", "-binary_checksum", "messages.*", "resource_id"),
 		judge:  unwraps(forWorkflow),
 	}.to(control...),
 	temporal + "RespondQueryTaskCompleted": rule{
@@ -143,10 +149,16 @@ var table = map[string]map[identity.Role]rule{
 // removed.
 var polled = []string{
 	"namespace", "task_queue.name", "task_queue.kind", "poller_group_id", "identity", "worker_instance_key",
-	"-worker_control_task_queue", "-worker_version_capabilities",
+	"-worker_control_task_queue", "-worker_version_capabilities", "-deployment_options",
+}
+
+// answered are the fields of the answer to a task. What names versions of workers is
+// removed.
+func answered(paths ...string) *fields {
+	return only(append(paths, "-worker_version", "-deployment", "-deployment_options")...)
 }
 
 // completion are the fields of a workflow task's answer. Commands are looked at one by one.
 var completion = only("namespace", "task_token", "commands.*", "identity", "sticky_attributes.*", "return_new_workflow_task",
 	"force_create_new_workflow_task", "-binary_checksum", "query_results.*", "resource_id", "-worker_version_stamp", "messages.*", "sdk_metadata.*",
-	"metering_metadata.*", "capabilities.*", "worker_instance_key", "-worker_control_task_queue")
+	"metering_metadata.*", "capabilities.*", "worker_instance_key", "-worker_control_task_queue", "-deployment", "-deployment_options", "-versioning_behavior")
