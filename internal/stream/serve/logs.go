@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 
 	"github.com/metacircular/mcp/activities"
@@ -166,7 +167,9 @@ func (r *reader) send(lines []entry) error {
 	return flush()
 }
 
+// note sends a note, with as much of its text as a frame holds.
 func note(a *stream.Accepted, n stream.Note) error {
+	n.Text = fmt.Sprintf("%.1000s", n.Text)
 	text, err := json.Marshal(n)
 	if err != nil {
 		return err
