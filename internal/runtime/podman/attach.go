@@ -70,7 +70,7 @@ func (e *Engine) execAttached(ctx context.Context, id string, spec runtime.Attac
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	// The caller's end is that of the connection, and of the command.
 	ended := context.AfterFunc(ctx, func() {
 		mark.signal(0, syscall.SIGHUP)
@@ -222,7 +222,7 @@ func (e *Engine) upgrade(ctx context.Context, session string, spec runtime.Attac
 	err = request.Write(conn)
 	var response *http.Response
 	if err == nil {
-		response, err = http.ReadResponse(conn.reader, request)
+		response, err = http.ReadResponse(conn.reader, request) //nolint:bodyclose // the body is the connection
 	}
 	if err == nil && response.StatusCode != http.StatusSwitchingProtocols && response.StatusCode != http.StatusOK {
 		err = refusedUpgrade(response)
