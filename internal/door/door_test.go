@@ -231,6 +231,7 @@ func (r *rig) stream(d identity.Directory) *tls.Conn {
 	r.Helper()
 	c, err := tls.Dial("tcp", r.address, d.ClientTLS(door.StreamProtocol))
 	require.NoError(r, err)
+	require.NoError(r, c.SetDeadline(time.Now().Add(2*time.Minute)))
 	r.Cleanup(func() { _ = c.Close() })
 	return c
 }
