@@ -15,7 +15,7 @@ import (
 
 // doorKeyInterval is how often the key of the gateways is read while there is none, and
 // doorKeyTime bounds one attempt.
-const doorKeyInterval, doorKeyTime = 15 * time.Second, 5 * time.Second
+const doorKeyInterval, doorKeyTime = 5 * time.Second, 5 * time.Second
 
 // doorKeys is the public key with which gateways sign who has asked for a workflow. It is
 // in the registry from the start of the first gateway on.

@@ -26,7 +26,6 @@ type doorFleet struct {
 	*testing.T
 	controlPlane
 	gateway map[string]string
-	metrics string
 }
 
 func newDoorFleet(t *testing.T) (f *doorFleet, stopGateway func()) {
@@ -35,11 +34,10 @@ func newDoorFleet(t *testing.T) (f *doorFleet, stopGateway func()) {
 	dir := t.TempDir()
 	f.gateway = maps.Clone(f.env)
 	f.gateway["MCP_GATEWAY_LISTEN"] = freeAddress(t)
-	f.metrics = freeAddress(t)
-	f.gateway["MCP_GATEWAY_METRICS"] = f.metrics
+	f.gateway["MCP_GATEWAY_METRICS"] = freeAddress(t)
 	f.gateway["MCP_GATEWAY_KEY_FILE"] = filepath.Join(dir, "keys", "gateway.key")
 	f.gateway["MCP_GATEWAY_DATA"] = filepath.Join(dir, "data")
-	return f, f.serveGateway()
+	return f, f.serveGateway(f.gateway)
 }
 
 func freeAddress(t *testing.T) string {
@@ -50,11 +48,11 @@ func freeAddress(t *testing.T) string {
 }
 
 // serveGateway serves until the returned function is called, and waits until it is ready.
-func (f *doorFleet) serveGateway() (stop func()) {
+func (f *doorFleet) serveGateway(env map[string]string) (stop func()) {
 	f.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(f.Context()))
 	served := make(chan outcome, 1)
-	go func() { served <- mcp(ctx, f.T, f.gateway, "gateway") }()
+	go func() { served <- mcp(ctx, f.T, env, "gateway") }()
 	stop = func() {
 		cancel()
 		got := <-served
@@ -63,7 +61,7 @@ func (f *doorFleet) serveGateway() (stop func()) {
 	}
 	f.Cleanup(stop)
 	require.Eventually(f, func() bool {
-		answer, err := http.Get("http://" + f.metrics + "/readyz")
+		answer, err := http.Get("http://" + env["MCP_GATEWAY_METRICS"] + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -126,7 +124,8 @@ func TestAFleetBehindAGateway(t *testing.T) {
 		require.Contains(t, got.stderr+got.stdout, "it was used already")
 
 		got = mcp(t.Context(), t, map[string]string{"MCP_CONFIG": config}, "node", "list")
-		require.Equal(t, 4, got.code, "a node reads no list: %s", got.stdout)
+		require.Equal(t, 1, got.code, "a node reads no list: %s", got.stdout)
+		require.Contains(t, got.stderr, "node/rift")
 		got = mcp(t.Context(), t, map[string]string{"MCP_CONFIG": config}, "identity", "list")
 		require.Equal(t, 1, got.code)
 		require.Contains(t, got.stderr, "node/rift may not see or change identities: operators may")
@@ -159,6 +158,19 @@ func TestAFleetBehindAGateway(t *testing.T) {
 		require.Contains(t, got.stderr, "copy the file of [gateway] key_file from the gateway that was started first")
 	})
 
+	t.Run("where one gateway is away another one is used", func(t *testing.T) {
+		second := maps.Clone(f.gateway)
+		second["MCP_GATEWAY_LISTEN"], second["MCP_GATEWAY_METRICS"] = freeAddress(t), freeAddress(t)
+		second["MCP_GATEWAY_DATA"] = filepath.Join(t.TempDir(), "data")
+		defer f.serveGateway(second)()
+		both := maps.Clone(anna)
+		both["MCP_DOOR_ADDRESSES"] = freeAddress(t) + "," + second["MCP_GATEWAY_LISTEN"]
+		for _, verb := range [][]string{{"node", "list"}, {"identity", "list"}} {
+			got := mcp(t.Context(), t, both, verb...)
+			require.Zero(t, got.code, got.stderr)
+		}
+	})
+
 	t.Run("a certificate that is due is renewed by the next command", func(t *testing.T) {
 		d := identity.Directory(filepath.Join(anna["HOME"], ".config/mcp/identity"))
 		before, err := d.Read()
@@ -173,7 +185,7 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	t.Run("while Postgres is away known identities are served, also after a restart of the gateway", func(t *testing.T) {
 		stop()
 		f.postgres.Stop()
-		f.serveGateway()
+		f.serveGateway(f.gateway)
 		health := func(env map[string]string) error {
 			cfg, err := config.Load(filepath.Join(env["HOME"], ".config/mcp/mcp.toml"), func(name string) string { return env[name] })
 			require.NoError(t, err)

@@ -34,17 +34,17 @@ type caller struct {
 }
 
 // accept serves connections until the listener is closed.
-func (d *Door) accept(ctx context.Context, l net.Listener, calls, refusals *queue) error {
+func (d *Door) accept(ctx context.Context, l net.Listener, calls, refusals *queue) {
 	for {
 		conn, err := l.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return
 		case err != nil:
 			d.log.Warn("a connection is not accepted", "error", err)
 			select {
 			case <-ctx.Done():
-				return nil
+				return
 			case <-time.After(acceptPause):
 				continue
 			}
@@ -105,7 +105,7 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, calls, refusals *queue
 		_ = conn.Close()
 	default:
 		defer d.open.remove(known)
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		if err := d.o.Streams.Serve(ctx, conn, c.who); err != nil && ctx.Err() == nil {
 			d.log.Info("a session of streams has ended", "identity", c.who.String(), "error", err)
 		}

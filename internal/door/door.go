@@ -10,7 +10,6 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/identity"
 )
 
@@ -124,7 +123,7 @@ func New(o Options) (*Door, error) {
 
 // Serve serves the connections of a listener until ctx ends, and then the calls that
 // are open for up to grace. It closes the listener.
-func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
+func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) {
 	// Connections outlive ctx until they are drained.
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -134,24 +133,18 @@ func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) e
 	}
 	d.serving.Go(func() { _ = d.refuse.Serve(refusals) })
 	d.serving.Go(func() { d.refresh(serving) })
-	accepted := make(chan error, 1)
-	go func() { accepted <- d.accept(serving, l, calls, refusals) }()
-	var err error
-	select {
-	case <-ctx.Done():
-		_ = l.Close()
-		<-accepted
-	case err = <-accepted:
-		_ = l.Close()
-	}
+	accepting := make(chan struct{})
+	go func() {
+		defer close(accepting)
+		d.accept(serving, l, calls, refusals)
+	}()
+	<-ctx.Done()
+	_ = l.Close()
+	<-accepting
 	d.drain(grace)
 	cancel()
 	d.open.closeAll()
 	d.serving.Wait()
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "accepting connections at %s", l.Addr())
-	}
-	return nil
 }
 
 // drain lets calls and streams end, for up to grace.

@@ -187,11 +187,14 @@ func start(t *testing.T, change func(*door.Options)) *rig {
 	r.Door, err = door.New(o)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Serve(ctx, l, time.Second) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Serve(ctx, l, time.Second)
+	}()
 	t.Cleanup(func() {
 		cancel()
-		require.NoError(t, <-done)
+		<-done
 	})
 	return r
 }
@@ -228,6 +231,7 @@ func (r *rig) stream(d identity.Directory) *tls.Conn {
 	r.Helper()
 	c, err := tls.Dial("tcp", r.address, d.ClientTLS(door.StreamProtocol))
 	require.NoError(r, err)
+	require.NoError(r, c.SetDeadline(time.Now().Add(2*time.Minute)))
 	r.Cleanup(func() { _ = c.Close() })
 	return c
 }

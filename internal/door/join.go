@@ -19,7 +19,7 @@ const joinTime = 15 * time.Second
 
 // join serves one request of mcp-join/1.
 func (d *Door) join(ctx context.Context, conn *tls.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.NetConn().Close() })()
 	_ = conn.SetDeadline(time.Now().Add(joinTime))
 	if enrol.Write(conn, enrol.Greeting{Time: d.o.Now(), Version: d.o.Version}) != nil {

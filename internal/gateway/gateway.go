@@ -99,7 +99,8 @@ func Serve(ctx context.Context, o Options) error {
 		o.Listening(l.Addr().String())
 	}
 	defer context.AfterFunc(ctx, func() { o.Telemetry.Unready("it is stopping") })()
-	return d.Serve(ctx, l, o.Grace)
+	d.Serve(ctx, l, o.Grace)
+	return nil
 }
 
 // upstream checks that Temporal answers.

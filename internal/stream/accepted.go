@@ -120,9 +120,10 @@ func (a *Accepted) Start() error {
 // Input is what the operator sends, to its end. Reading makes room for more.
 func (a *Accepted) Input() io.Reader { return &a.input }
 
-// Stdout and Stderr write Output and ErrorOutput. They wait while the operator does not
-// read.
+// Stdout writes Output. It waits while the operator does not read.
 func (a *Accepted) Stdout() io.Writer { return frameWriter{a, Output} }
+
+// Stderr writes ErrorOutput, as Stdout does.
 func (a *Accepted) Stderr() io.Writer { return frameWriter{a, ErrorOutput} }
 
 // EndOutput says that no Output follows.

@@ -82,7 +82,7 @@ type cutConn struct {
 func (c *cutConn) Read(p []byte) (int, error) {
 	left := c.reads - c.read.Load()
 	if left <= 0 {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, io.ErrUnexpectedEOF
 	}
 	n, err := c.Conn.Read(p[:min(int64(len(p)), left)])
@@ -93,13 +93,13 @@ func (c *cutConn) Read(p []byte) (int, error) {
 func (c *cutConn) Write(p []byte) (int, error) {
 	left := c.writes - c.written.Load()
 	if left <= 0 {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, io.ErrClosedPipe
 	}
 	n, err := c.Conn.Write(p[:min(int64(len(p)), left)])
 	c.written.Add(int64(n))
 	if err == nil && n < len(p) {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		err = io.ErrClosedPipe
 	}
 	return n, err

@@ -63,7 +63,7 @@ func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) e
 	if err != nil {
 		return err
 	}
-	defer session.Close()
+	defer func() { _ = session.Close() }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // the streams of the session end with it
 	defer closeWith(ctx, session)()
@@ -106,12 +106,11 @@ func (h *Hub) register(node string, session *yamux.Session) (leave func()) {
 	if h.nodes == nil {
 		h.nodes = map[string][]*yamux.Session{}
 	}
-	sessions := append(h.nodes[node], session)
-	if len(sessions) > perNode {
-		go sessions[0].Close()
-		sessions = sessions[1:]
+	if sessions := h.nodes[node]; len(sessions) == perNode {
+		go func() { _ = sessions[0].Close() }()
+		h.nodes[node] = slices.Clone(sessions[1:])
 	}
-	h.nodes[node] = sessions
+	h.nodes[node] = append(h.nodes[node], session)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()

@@ -66,7 +66,7 @@ func (n Node) Serve(ctx context.Context, conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	defer session.Close()
+	defer func() { _ = session.Close() }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var streams sync.WaitGroup
 	defer streams.Wait()

@@ -56,7 +56,7 @@ func TestAllowedAndRecorded(t *testing.T) {
 	require.Empty(t, r.recorded())
 
 	anna := r.operator(t, "anna")
-	for _, word := range []string{"run", "two", "fail"} {
+	for i, word := range []string{"run", "two", "fail"} {
 		h := command(word, "--password", "secret")
 		h.Who = "operator/berta"
 		call, err := anna.Call(t.Context(), h)
@@ -64,12 +64,14 @@ func TestAllowedAndRecorded(t *testing.T) {
 			_, err = call.Receive(io.Discard, io.Discard)
 		}
 		require.Equal(t, word == "fail", fault.Is(err, fault.Forbidden), err)
+		require.Eventually(t, func() bool { return len(r.recorded()) == 2*(i+1) }, time.Minute, time.Millisecond)
 	}
 	h = command("run")
 	h.Node = "orion"
 	f := refusal(t, anna, h)
 	require.Equal(t, fault.Unavailable, f.Kind)
 	require.Contains(t, f.Message, "node orion is not connected")
+	require.Eventually(t, func() bool { return len(r.recorded()) == 8 }, time.Minute, time.Millisecond)
 
 	logs := stream.Header{Verb: stream.Logs, Node: "rift", Service: "shop", Component: "app", Logs: &stream.LogsRequest{}}
 	h = logs

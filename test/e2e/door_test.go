@@ -30,8 +30,8 @@ func newDoorWorld(t *testing.T) *doorWorld {
 	d := &doorWorld{plane: plane, address: unusedAddress()}
 	plane.alone("[gateway]", fmt.Sprintf("listen = %q", d.address), fmt.Sprintf("key_file = %q", filepath.Join(plane.dir, "gateway.key")),
 		fmt.Sprintf("data = %q", filepath.Join(plane.dir, "gateway")), `metrics = "off"`)
+	d.serve() // first: a control worker that is there before it needs some seconds to know its key
 	plane.worker("--control", "--listen", "off")
-	d.serve()
 
 	info := shared.platform.Info()
 	namespace := fmt.Sprintf("namespace = %q", plane.namespace)

@@ -75,6 +75,9 @@ already gets a [door] section.`,
 const maxInput = 16 << 10
 
 func runJoin(ctx context.Context, s *session.Session, role identity.Role, given string, o joinOptions) error {
+	if _, err := netip.ParseAddr(o.publish); err != nil && o.publish != "" {
+		return exit.Usage(fmt.Errorf("--publish must be an IP address of this host, not %q", o.publish))
+	}
 	if given == "-" {
 		if s.Stdin == nil {
 			return exit.Usage(errors.New("there is no standard input to read the token from"))
@@ -91,9 +94,6 @@ func runJoin(ctx context.Context, s *session.Session, role identity.Role, given 
 	}
 	if role != "" && token.Role != role {
 		return exit.Usage(fault.New(fault.Invalid, "the token is of %s, not of a %s", token.Who(), role).WithHint("join with it: mcp join TOKEN"))
-	}
-	if _, err := netip.ParseAddr(o.publish); err != nil && o.publish != "" {
-		return exit.Usage(fmt.Errorf("--publish must be an IP address of this host, not %q", o.publish))
 	}
 	if o.publish != "" && token.Role != identity.Node {
 		return exit.Usage(fmt.Errorf("--publish is for a node; the token is of %s", token.Who()))

@@ -43,9 +43,9 @@ there are several edges the name of the one that has served it. --follow then
 asks every two seconds.
 
 Through a gateway the lines are streams of the nodes, also those of several
-services, with which each line begins then. A follow ends with exit code 5 where a
-stream breaks, or lines are lost that were not read in time. Without a gateway they
-pass through Temporal, which retains them like any workflow.
+services, with which each line begins then. A follow ends with exit code 5 where
+a stream breaks, or lines are lost that were not read in time. Without a gateway
+they pass through Temporal, which retains them like any workflow.
 
 Times are those of the node; podman before 4.4 gives whole seconds.`,
 		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs shop/migrate\n  mcp logs --edge shop -f\n  mcp logs shop blog/web -f",

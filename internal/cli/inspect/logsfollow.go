@@ -115,6 +115,9 @@ func (f *logFollower) next(ctx context.Context, in workflows.LogsInput) workflow
 			f.start(ctx, l)
 		}
 	}
+	if got.Logs[0].Lost {
+		f.session.Say("%s: lines are lost: its log has reached log_size, and began anew before they were read", in.Component)
+	}
 	if !f.show.print(in.Service, got.Logs) {
 		f.end()
 	}

@@ -45,7 +45,7 @@ func (e *entries) next() (*tar.Header, error) {
 		return nil, err
 	}
 	before := e.count.n
-	h, err := e.Reader.Next()
+	h, err := e.Next()
 	if errors.Is(err, io.EOF) && e.count.n-before < trailer {
 		return nil, fault.New(fault.Unavailable, "what the node has sent of the files has no end: podman could not read them all")
 	}
@@ -80,7 +80,7 @@ func unpack(archive io.Reader, to string) (done copied, err error) {
 	if err != nil {
 		return done, fault.Wrap(fault.Invalid, err, "write to %s", to)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	list := newEntries(archive)
 	for {
 		h, err := list.next()

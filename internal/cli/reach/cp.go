@@ -46,7 +46,7 @@ has exit code 5; here a file then has no part of it, or its former content.`,
 			to, toContainer := containerPath(args[1])
 			switch {
 			case fromContainer == toContainer:
-				return exit.Usage(fault.New(fault.Invalid, "one of the two must be in a container, and only one: SERVICE/COMPONENT:/PATH"))
+				return exit.Usage(fault.New(fault.Invalid, "one of %.200q and %.200q must be in a container, and only one: SERVICE/COMPONENT:/PATH", args[0], args[1]))
 			case fromContainer && s.JSON && args[1] == "-":
 				return exit.Usage(fault.New(fault.Invalid, "the file and --json cannot both go to standard output"))
 			case fromContainer:

@@ -87,7 +87,7 @@ func streamExec(ctx context.Context, s *session.Session, cfg *config.Config, c c
 	if err != nil {
 		return session.CutOff(err)
 	}
-	return shown(s, target, result, screen)
+	return shown(s, result)
 }
 
 // sendInput sends the standard input. One that cannot be read to its end ends the stream:
@@ -128,7 +128,7 @@ func receive(s *session.Session, call *stream.Call, screen *screen) (result runt
 }
 
 // shown ends exec with the exit code of its command.
-func shown(s *session.Session, target string, result runtime.ExecResult, screen *screen) error {
+func shown(s *session.Session, result runtime.ExecResult) error {
 	if s.JSON {
 		s.PrintJSON(executed{result.ExitCode, string(result.Stdout), string(result.Stderr), result.Truncated})
 	}
@@ -162,13 +162,12 @@ func passSignals(ctx context.Context, call *stream.Call, screen *screen) (ended 
 	stop, done := make(chan struct{}), make(chan bool, 1)
 	go func() {
 		interrupts := 0
-		interrupt := func(name string) bool {
+		interrupt := func(name string) {
 			if interrupts++; interrupts > 1 {
 				call.Close()
-				return false
+				return
 			}
 			_ = call.Signal(name)
-			return true
 		}
 		cancelled := ctx.Done()
 		for {

@@ -54,8 +54,7 @@ func (e *Engine) Stat(ctx context.Context, name, path string) (runtime.FileInfo,
 	return runtime.FileInfo{Name: found.Name, Dir: found.IsDir}, nil
 }
 
-// CopyIn unpacks a tar archive into a directory of a container, which must exist. Renamed
-// are the new names of what is at its top. The files belong to the user of the container.
+// CopyIn unpacks a tar archive into a directory of a container. Renamed are the new names of what is at its top. The files belong to the user of the container.
 func (e *Engine) CopyIn(ctx context.Context, name, path string, renamed map[string]string, from io.Reader) error {
 	source := &remembering{Reader: from}
 	query := url.Values{"path": {path}}

@@ -70,16 +70,16 @@ func (e *Engine) execAttached(ctx context.Context, id string, spec runtime.Attac
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	// The caller's end is that of the connection, and of the command.
 	ended := context.AfterFunc(ctx, func() {
-		mark.signal(0, syscall.SIGHUP)
 		_ = conn.Close()
+		mark.hangUp()
 	})
 	defer ended()
 	if spec.Started != nil {
 		if err := spec.Started(); err != nil {
-			mark.signal(0, syscall.SIGHUP)
+			go mark.hangUp()
 			return 0, err
 		}
 	}
@@ -94,7 +94,7 @@ func (e *Engine) execAttached(ctx context.Context, id string, spec runtime.Attac
 	case ctx.Err() != nil:
 		return 0, ctx.Err()
 	case err != nil:
-		mark.signal(0, syscall.SIGHUP)
+		go mark.hangUp()
 		return 0, err
 	}
 	return e.exitCode(ctx, session.ID)
@@ -133,10 +133,12 @@ func (e *Engine) control(ctx context.Context, session string, mark execMark, spe
 				"h": {strconv.Itoa(int(size.Rows))}, "w": {strconv.Itoa(int(size.Columns))}, "running": {"true"},
 			}), nil)
 		case name := <-spec.Signals:
-			number, known := signals[name]
-			var state struct{ Pid int }
-			if known && e.ask(ctx, get("/exec/%s/json", session), &state) == nil && state.Pid > 0 {
-				mark.signal(state.Pid, number)
+			if number, known := signals[name]; known {
+				mark.untilSent(func() bool {
+					var state struct{ Pid int }
+					err := e.ask(ctx, get("/exec/%s/json", session), &state)
+					return ctx.Err() != nil || err == nil && state.Pid > 0 && mark.signal(state.Pid, number)
+				})
 			}
 		}
 	}
@@ -161,9 +163,32 @@ func newExecMark() execMark {
 // variable returns the mark as an entry of the command's environment.
 func (m execMark) variable() string { return "MCP_EXEC=" + string(m) }
 
-// signal sends a signal to the process of that number, or to all that have the mark for 0.
-// It skips those that it cannot inspect, as where podman runs on another host.
-func (m execMark) signal(pid int, number syscall.Signal) {
+// A process may not have begun when it is to get a signal, or may have ended.
+const (
+	signalTries = 20
+	signalPause = 100 * time.Millisecond
+)
+
+// untilSent calls send until it reports that it has sent a signal, a bounded number of
+// times.
+func (m execMark) untilSent(send func() bool) {
+	for range signalTries {
+		if send() {
+			return
+		}
+		time.Sleep(signalPause)
+	}
+}
+
+// hangUp sends SIGHUP to the processes of the command.
+func (m execMark) hangUp() {
+	m.untilSent(func() bool { return m.signal(0, syscall.SIGHUP) })
+}
+
+// signal sends a signal to the process of that number, or to all that have the mark for 0,
+// and reports whether there was one. It skips those that it cannot inspect, as where
+// podman runs on another host.
+func (m execMark) signal(pid int, number syscall.Signal) (sent bool) {
 	pids := []int{pid}
 	if pid == 0 {
 		pids = m.processes()
@@ -171,9 +196,10 @@ func (m execMark) signal(pid int, number syscall.Signal) {
 	for _, pid := range pids {
 		// The handle is taken first, so that a later process with this pid gets nothing.
 		if process, err := os.FindProcess(pid); err == nil && m.marks(pid) {
-			_ = process.Signal(number)
+			sent = process.Signal(number) == nil || sent
 		}
 	}
+	return sent
 }
 
 func (m execMark) processes() (pids []int) {
@@ -222,7 +248,7 @@ func (e *Engine) upgrade(ctx context.Context, session string, spec runtime.Attac
 	err = request.Write(conn)
 	var response *http.Response
 	if err == nil {
-		response, err = http.ReadResponse(conn.reader, request)
+		response, err = http.ReadResponse(conn.reader, request) //nolint:bodyclose // the body is the connection
 	}
 	if err == nil && response.StatusCode != http.StatusSwitchingProtocols && response.StatusCode != http.StatusOK {
 		err = refusedUpgrade(response)

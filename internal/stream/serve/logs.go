@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 
 	"github.com/metacircular/mcp/activities"
@@ -140,9 +141,10 @@ func (r *reader) send(lines []entry) error {
 		if len(frame) == 0 {
 			return nil
 		}
-		data := append(frame, ']')
-		frame = nil
-		return r.stream.Send(stream.Lines, data)
+		frame = append(frame, ']')
+		err := r.stream.Send(stream.Lines, frame)
+		frame = frame[:0] // it has been sent
+		return err
 	}
 	for _, line := range lines {
 		if line.id != "" {
@@ -165,7 +167,9 @@ func (r *reader) send(lines []entry) error {
 	return flush()
 }
 
+// note sends a note, with as much of its text as a frame holds.
 func note(a *stream.Accepted, n stream.Note) error {
+	n.Text = fmt.Sprintf("%.1000s", n.Text)
 	text, err := json.Marshal(n)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func (s *Server) Handle(ctx context.Context, a *stream.Accepted) (code int, err 
 		s.log.Info("a stream begins", "who", h.Who, "verb", h.Verb, "container", h.Container(), "detail", h.Detail())
 	}
 	info, err := s.container(ctx, h)
-	if err != nil && !(h.Verb == stream.Logs && fault.Is(err, fault.NotFound)) {
+	if absent := h.Verb == stream.Logs && fault.Is(err, fault.NotFound); err != nil && !absent {
 		return 0, s.node.Placed(err, h.Component)
 	}
 	switch h.Verb {
