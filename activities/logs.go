@@ -68,6 +68,9 @@ type SourceLogs struct {
 	Cut bool `json:"cut,omitempty"`
 	// Absent is set if the node has no container of that name.
 	Absent bool `json:"absent,omitempty"`
+	// Lost is set if the log has begun anew since the marks, with lines in between that
+	// were not read.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // LogLine is a line of output.
@@ -76,7 +79,14 @@ type LogLine struct {
 	// Container is the one that has printed it, where that waits as a successor: it has
 	// not the source's name.
 	Container string `json:"container,omitempty"`
+
+	id   string
+	mark runtime.LogMark
 }
+
+// Position returns the id of the container that has printed a line which was waited for,
+// and the mark after it.
+func (l LogLine) Position() (id string, after runtime.LogMark) { return l.id, l.mark }
 
 // ContainerLogs reads the output of containers. If it waits, it follows each
 // through restarts, and into the container that is to take its name, which is
@@ -234,11 +244,13 @@ func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
 		mark := s.Marks[id]
 		f.mu.Unlock()
 		f.readers.end(id, false)
-		full := false
-		err := mark.Read(ctx, f.engine, id, true, func(line runtime.LogLine) bool {
+		full, first := false, true
+		err := f.engine.Logs(ctx, id, runtime.LogQuery{Since: mark.Time, Follow: true}, mark.After(func(line runtime.LogLine, lost bool) bool {
+			f.lose(s, first && lost)
+			first = false
 			full = !f.add(ctx, s, id, line)
 			return !full
-		})
+		}))
 		if err == nil {
 			f.readers.end(id, !full)
 			err = f.untilRunning(ctx, id)
@@ -289,6 +301,8 @@ func (f *follower) add(ctx context.Context, s *SourceLogs, id string, printed ru
 	mark := s.Marks[id]
 	mark.Pass(printed)
 	s.Marks[id] = mark
+	last := &s.Lines[len(s.Lines)-1]
+	last.id, last.mark = id, mark
 	return true
 }
 
@@ -303,6 +317,15 @@ func (f *follower) found(s *SourceLogs, id, name string, known []string) bool {
 	}
 	s.Marks[id] = runtime.LogMark{}
 	return true
+}
+
+// lose records whether lines of a source are lost.
+func (f *follower) lose(s *SourceLogs, lost bool) {
+	if lost {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		s.Lost = true
+	}
 }
 
 func (f *follower) forget(s *SourceLogs, id string) {

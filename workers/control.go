@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/registry"
@@ -40,6 +41,9 @@ type Control struct {
 	Namespace string
 	// Keys encrypt what the registry keeps of definitions; nil if nothing is encrypted.
 	Keys *keyring.Keys
+	// Doors are public keys by which gateways say who has asked for a workflow, besides that
+	// in the registry.
+	Doors []who.Key
 }
 
 func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -51,7 +55,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}
-	w.closers = append(w.closers, store.Close)
+	w.closers = append(w.closers, w.doors.keep(store, w.log), store.Close)
 	w.telemetry.Check("postgres", store.Ping)
 	w.telemetry.Check("tables", store.CheckTables)
 	if err := store.KeepKeys(ctx); err != nil {
@@ -164,7 +168,7 @@ func RegisterWorkflows(reg worker.WorkflowRegistry) {
 // NewReplayer returns a replayer of every workflow, as control workers run them.
 func NewReplayer() (worker.WorkflowReplayer, error) {
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
-		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor()},
+		Interceptors: []interceptor.WorkerInterceptor{workflows.NewAuditor(nil)},
 	})
 	if err == nil {
 		RegisterWorkflows(replayer)

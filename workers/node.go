@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/metacircular/mcp/internal/probe"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/internal/secrets"
+	"github.com/metacircular/mcp/internal/stream/serve"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -61,6 +63,9 @@ type Node struct {
 	KeyFile string
 	// Signers are the public keys of the operators whose secrets the node takes.
 	Signers []string
+	// Doors connect to the gateways for streams, one function for each; none where Temporal
+	// is reached without.
+	Doors []func(context.Context) (net.Conn, error)
 }
 
 func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
@@ -120,6 +125,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err != nil {
 		return err
 	}
+	w.serveStreams(r.Name, r.Doors, serve.New(engine, activities.NewDirect(served), w.log))
 	version, err := engine.Version(ctx)
 	if err != nil {
 		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)

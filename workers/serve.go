@@ -37,7 +37,9 @@ type Workers struct {
 	telemetry    *telemetry.Telemetry
 	log          *slog.Logger
 	version      string
-	grace        time.Duration
+	// doors are the keys with which gateways sign.
+	doors *doorKeys
+	grace time.Duration
 	// activities is the parent of the activities' contexts; interrupt ends it.
 	activities context.Context
 	interrupt  context.CancelCauseFunc

@@ -50,9 +50,11 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	if o.Telemetry == nil {
 		o.Telemetry = telemetry.New(o.Version)
 	}
+	doors := &doorKeys{}
 	w := &Workers{
+		doors:        doors,
 		failed:       make(chan error, 3),
-		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor()),
+		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor(doors.signed(o.Control))),
 		telemetry:    o.Telemetry,
 		log:          o.Logger,
 		version:      o.Version,

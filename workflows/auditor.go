@@ -14,25 +14,35 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
+// HeaderDoor is the header that holds the door's signature of HeaderActor.
+const HeaderDoor = "mcp-door"
+
 // HeaderActor is the header of a workflow's start that holds the fleet.Actor who asks
 // for it.
 const HeaderActor = "mcp-actor"
 
+// SignedByDoor reports whether the signature is a door's, that an actor, as JSON, has asked
+// for a workflow of this id and type.
+type SignedByDoor func(id, workflow string, actor, signature []byte) bool
+
 // NewAuditor returns the interceptor that adds every workflow of the table of actions to
 // the audit, when it begins and when it has ended. Every worker and replayer of workflows
-// has it.
-func NewAuditor() interceptor.WorkerInterceptor { return &auditor{} }
+// has it. Who asks is known where a door says so, and claimed elsewhere; where signed is
+// nil there is no door.
+func NewAuditor(signed SignedByDoor) interceptor.WorkerInterceptor { return &auditor{signed: signed} }
 
 type auditor struct {
 	interceptor.WorkerInterceptorBase
+	signed SignedByDoor
 }
 
-func (*auditor) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
-	return &auditedWorkflow{interceptor.WorkflowInboundInterceptorBase{Next: next}}
+func (a *auditor) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	return &auditedWorkflow{interceptor.WorkflowInboundInterceptorBase{Next: next}, a.signed}
 }
 
 type auditedWorkflow struct {
 	interceptor.WorkflowInboundInterceptorBase
+	signed SignedByDoor
 }
 
 // ExecuteWorkflow runs the workflow, and adds it to the audit beside that: what cannot be
@@ -40,9 +50,9 @@ type auditedWorkflow struct {
 func (a *auditedWorkflow) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
 	action, ok := actionOf(workflow.GetInfo(ctx).WorkflowType.Name, in.Args)
 	if !ok {
-		return a.Next.ExecuteWorkflow(ctx, in)
+		return a.Next.ExecuteWorkflow(workflow.WithValue(ctx, doorKey{}, a.knows(ctx)), in)
 	}
-	actor, ok := actorOf(ctx)
+	actor, ok := a.actorOf(ctx)
 	if !ok {
 		return a.Next.ExecuteWorkflow(ctx, in)
 	}
@@ -55,12 +65,12 @@ func (a *auditedWorkflow) ExecuteWorkflow(ctx workflow.Context, in *interceptor.
 
 // actorOf is who has started the workflow. Ok is false for a history that was recorded
 // before there was an audit.
-func actorOf(ctx workflow.Context) (actor fleet.Actor, ok bool) {
+func (a *auditedWorkflow) actorOf(ctx workflow.Context) (actor fleet.Actor, ok bool) {
 	if payload := interceptor.WorkflowHeader(ctx)[HeaderActor]; payload != nil {
 		if err := converter.GetDefaultDataConverter().FromPayload(payload, &actor); err != nil || actor.Who == "" {
 			actor = fleet.Unknown()
 		}
-		actor.Claimed = true
+		actor.Claimed = !a.knows(ctx)
 		return actor, true
 	}
 	if workflow.GetVersion(ctx, "audit", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
@@ -72,6 +82,23 @@ func actorOf(ctx workflow.Context) (actor fleet.Actor, ok bool) {
 	}
 	return fleet.Unknown(), true
 }
+
+// knows reports whether a door says who has started the workflow.
+func (a *auditedWorkflow) knows(ctx workflow.Context) bool {
+	actor, proof := interceptor.WorkflowHeader(ctx)[HeaderActor], interceptor.WorkflowHeader(ctx)[HeaderDoor]
+	if a.signed == nil || actor == nil || proof == nil {
+		return false
+	}
+	var signature []byte
+	if err := converter.GetDefaultDataConverter().FromPayload(proof, &signature); err != nil {
+		return false
+	}
+	info := workflow.GetInfo(ctx)
+	return a.signed(info.WorkflowExecution.ID, info.WorkflowType.Name, actor.GetData(), signature)
+}
+
+// doorKey is the key, in a workflow's context, of whether a door says who has started it.
+type doorKey struct{}
 
 // auditKey is the key of the audit in a workflow's context.
 type auditKey struct{}
@@ -224,7 +251,8 @@ func RecordAudit(ctx workflow.Context, in RecordAuditInput) error {
 		if e.At.IsZero() {
 			e.At = workflow.Now(ctx)
 		}
-		e.Claimed = e.Claimed || workflow.GetInfo(ctx).ParentWorkflowExecution == nil
+		known, _ := ctx.Value(doorKey{}).(bool)
+		e.Claimed = e.Claimed || !known && workflow.GetInfo(ctx).ParentWorkflowExecution == nil
 	}
 	for pause := time.Second; ; pause = min(2*pause, recordAuditPause) {
 		err := sendControl(ctx, "add to the audit", time.Minute, control.RecordAudit, in.Entries)

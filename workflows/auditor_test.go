@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workers"
@@ -29,12 +30,18 @@ type auditing struct {
 	refuses func() error
 	entries []fleet.AuditEntry
 	events  []fleet.Event
+	// door is the key of the door; nil for none.
+	door who.Key
+}
+
+func (a *auditing) signed(id, workflow string, actor, signature []byte) bool {
+	return a.door.Verify(id, workflow, actor, signature)
 }
 
 func newAuditing(t *testing.T) *auditing {
 	t.Helper()
 	a := &auditing{harness: newHarness(t), refuses: func() error { return nil }}
-	a.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}, workflows.NewAuditor()}})
+	a.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}, workflows.NewAuditor(a.signed)}})
 	a.env.RegisterActivityWithOptions(func(_ context.Context, entries []fleet.AuditEntry) error {
 		a.mu.Lock()
 		defer a.mu.Unlock()

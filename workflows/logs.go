@@ -39,6 +39,8 @@ type LogsInput struct {
 	// answer ended, and is how long to wait for it.
 	Wait  time.Duration `json:"wait,omitempty"`
 	Marks LogMarks      `json:"marks,omitempty"`
+	// Where asks only where the components are: no node is asked for lines.
+	Where bool `json:"where,omitempty"`
 }
 
 // LogsResult is the output of components.
@@ -55,6 +57,8 @@ type LogsResult struct {
 type ComponentLogs struct {
 	activities.SourceLogs
 	Node string `json:"node"`
+	// Adopted is set for a container that mcp has not started, where LogsInput.Where asks.
+	Adopted bool `json:"adopted,omitempty"`
 	// Error is why the node did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }
@@ -75,6 +79,9 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	members, names, err := membersOf(release, in.Component)
 	if err != nil {
 		return nil, readFailure(err)
+	}
+	if in.Where {
+		return whereIs(release, members, names), nil
 	}
 	asked := map[string][]activities.LogSource{}
 	for _, m := range members {
@@ -104,6 +111,18 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	}
 	slices.SortFunc(result.Logs, func(a, b ComponentLogs) int { return strings.Compare(a.Component, b.Component) })
 	return result, nil
+}
+
+// whereIs is where components are.
+func whereIs(release fleet.Release, members []fleet.Member, names []string) *LogsResult {
+	result := &LogsResult{Components: names}
+	for _, m := range members {
+		logs := ComponentLogs{Node: m.Node}
+		logs.Component, logs.Container = m.Component, m.Container
+		logs.Adopted = slices.ContainsFunc(release.Adopted, func(a fleet.Adopted) bool { return a.Component == m.Component })
+		result.Logs = append(result.Logs, logs)
+	}
+	return result
 }
 
 // unread are the components of a node that did not answer.

@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/identity/enrol"
 )
 
 // serve runs the edge until ctx ends, or it cannot go on.
@@ -37,6 +38,12 @@ func (a App) serve(ctx context.Context, o options) error {
 		if err := notify(a.Getenv); err != nil {
 			log.Warn("systemd does not learn that the edge serves", "error", err)
 		}
+	}
+	if config.ThroughDoor(process.Temporal) {
+		if err := cfg.Door.Check(); err != nil {
+			return exit.Usage(err)
+		}
+		go enrol.Keep(ctx, cfg.Door.Addresses, cfg.Door.Directory(), log)
 	}
 	relaunchOnHangup(ctx, log)
 	return role.Run(ctx, process)

@@ -5,12 +5,14 @@ package cli
 func Audits() map[string]string {
 	audits := map[string]string{}
 	for _, verb := range []string{
-		"adopt", "build", "cancel", "deploy", "edge admit", "edge remove", "exec", "job cancel", "job pause", "job resume",
-		"maintenance", "migrate", "node activate", "node drain", "node remove", "purge", "restart", "rollback", "run",
+		"adopt", "build", "cancel", "cp", "deploy", "edge admit", "edge remove", "exec", "identity create",
+		"identity revoke", "job cancel", "job pause", "job resume", "join",
+		"maintenance", "migrate", "node activate", "node drain", "node remove", "port-forward", "purge", "restart", "rollback", "run",
 		"secret rekey", "secret rm", "secret rotate", "secret set", "start", "stop", "sync", "undeploy",
 	} {
 		audits[verb] = verb
 	}
 	audits["secret import"] = "secret set"
+	audits["node join"] = "join"
 	return audits
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/change"
 	"github.com/metacircular/mcp/internal/cli/edge"
+	"github.com/metacircular/mcp/internal/cli/identity"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/key"
 	"github.com/metacircular/mcp/internal/cli/node"
@@ -37,8 +38,8 @@ var fileArguments = map[string][]cobra.Completion{"FILE": {"toml"}, "COMPOSE-FIL
 func completers() map[string]session.Completer {
 	all := map[string]session.Completer{}
 	for _, group := range []map[string]session.Completer{
-		service.Completers(), node.Completers(), inspect.Completers(), change.Completers(), edge.Completers(), key.Completers(),
-		secret.Completers(),
+		service.Completers(), node.Completers(), inspect.Completers(), change.Completers(), edge.Completers(), identity.Completers(),
+		key.Completers(), secret.Completers(),
 	} {
 		maps.Copy(all, group)
 	}

@@ -48,6 +48,8 @@ func TestCompletion(t *testing.T) {
 		{"nothing where nothing is wanted", []string{"migrate", ""}, ":4"},
 		{"nothing for a time", []string{"deploy", "--deadline", ""}, ":4"},
 		{"no release while the system is away", []string{"rollback", "shop", "--to", ""}, ":36"},
+		{"roles of identities", []string{"identity", "revoke", ""}, "operator deployer reader node edge builder control :36"},
+		{"grants", []string{"identity", "create", "reader", "eve", "--grant", ""}, "exec cp port-forward secrets :36"},
 		{"definitions by the shell", []string{"service", "check", ""}, "toml :8"},
 		{"directories by the shell", []string{"worker", "--workspace", ""}, ":16"},
 		{"subcommands", []string{"node", "dr"}, "drain :4"},

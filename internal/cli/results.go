@@ -5,11 +5,13 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/change"
 	"github.com/metacircular/mcp/internal/cli/edge"
+	"github.com/metacircular/mcp/internal/cli/identity"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/key"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/reach"
 	"github.com/metacircular/mcp/internal/cli/secret"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/fault"
@@ -27,7 +29,7 @@ func Results() map[string][]any {
 	all := map[string][]any{"version": {thisVersion{}}}
 	for _, group := range []map[string][]any{
 		change.Results(), inspect.Results(), node.Results(), service.Results(), local.Results(), edge.Results(), job.Results(), key.Results(),
-		secret.Results(),
+		secret.Results(), identity.Results(), reach.Results(),
 	} {
 		maps.Copy(all, group)
 	}

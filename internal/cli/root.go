@@ -5,11 +5,13 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/change"
 	"github.com/metacircular/mcp/internal/cli/edge"
+	"github.com/metacircular/mcp/internal/cli/identity"
 	"github.com/metacircular/mcp/internal/cli/inspect"
 	"github.com/metacircular/mcp/internal/cli/job"
 	"github.com/metacircular/mcp/internal/cli/key"
 	"github.com/metacircular/mcp/internal/cli/local"
 	"github.com/metacircular/mcp/internal/cli/node"
+	"github.com/metacircular/mcp/internal/cli/reach"
 	"github.com/metacircular/mcp/internal/cli/secret"
 	"github.com/metacircular/mcp/internal/cli/service"
 	"github.com/metacircular/mcp/internal/cli/session"
@@ -29,10 +31,12 @@ func newRoot(s *session.Session) *cobra.Command {
 	flags.BoolVar(&s.Debug, "debug", false, "show whole error chains and the SDK's log")
 	root.AddCommand(change.Commands(s)...)
 	root.AddCommand(inspect.Commands(s)...)
+	root.AddCommand(reach.Commands(s)...)
 	root.AddCommand(job.Commands(s)...)
 	root.AddCommand(local.Commands(s)...)
 	root.AddCommand(edge.Commands(s)...)
-	root.AddCommand(key.Command(s), node.Command(s), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
+	root.AddCommand(identity.Commands(s)...)
+	root.AddCommand(key.Command(s), node.Command(s, identity.NodeJoin(s)), service.Command(s), secret.Command(s, change.Deployer(s)), newCompletion(), newVersion(s))
 	addEnvironments(root, s)
 	return root
 }

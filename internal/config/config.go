@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/codec"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -27,6 +28,8 @@ type Config struct {
 	Audit         Audit               `toml:"audit"`
 	Worker        Worker              `toml:"worker"`
 	Edge          Edge                `toml:"edge"`
+	Door          Door                `toml:"door"`
+	Gateway       Gateway             `toml:"gateway"`
 
 	file   string
 	getenv func(string) string
@@ -190,8 +193,13 @@ func defaults(getenv func(string) string) *Config {
 		Audit:    Audit{Keep: servicedef.Duration(365 * 24 * time.Hour)},
 		Worker:   Worker{Listen: DefaultListen},
 		Edge:     Edge{Data: stateDir(getenv, "edge"), Metrics: DefaultEdgeMetrics, ACME: ACME{Directory: LetsEncrypt}},
-		getenv:   getenv,
-		sources:  map[string]string{},
+		Door:     Door{Identity: userDir(getenv, "identity")},
+		Gateway: Gateway{
+			Listen: DefaultDoor, KeyFile: userDir(getenv, "gateway.key"), Data: stateDir(getenv, "gateway"),
+			Metrics: DefaultGatewayMetrics, Life: servicedef.Duration(identity.DefaultLife),
+		},
+		getenv:  getenv,
+		sources: map[string]string{},
 	}
 }
 

@@ -118,7 +118,7 @@ func validKeys(unknown []string) string {
 
 // resolve makes relative paths absolute, and turns the paths of sockets into URIs.
 func (c *Config) resolve(dir string) {
-	for _, path := range []*string{&c.Services, &c.Build.Workspace, &c.Build.Sources, &c.Build.Logs, &c.Build.SigningKeyFile, &c.Build.SigningPassphraseFile, &c.Node.Machine, &c.Node.Logs, &c.Node.Data, &c.Node.Keys, &c.Node.Policy, &c.Secrets.SigningKey, &c.Secrets.Keys, &c.ImageRegistry.AuthFile, &c.Postgres.URLFile, &c.Postgres.OwnerURLFile, &c.Alerts.SecretFile, &c.Temporal.EncryptionKeyFile, &c.Edge.Data, &c.Edge.ACME.Root, &c.Edge.ACME.DNSFile} {
+	for _, path := range []*string{&c.Services, &c.Build.Workspace, &c.Build.Sources, &c.Build.Logs, &c.Build.SigningKeyFile, &c.Build.SigningPassphraseFile, &c.Node.Machine, &c.Node.Logs, &c.Node.Data, &c.Node.Keys, &c.Node.Policy, &c.Secrets.SigningKey, &c.Secrets.Keys, &c.ImageRegistry.AuthFile, &c.Postgres.URLFile, &c.Postgres.OwnerURLFile, &c.Alerts.SecretFile, &c.Temporal.EncryptionKeyFile, &c.Edge.Data, &c.Edge.ACME.Root, &c.Edge.ACME.DNSFile, &c.Door.Identity, &c.Gateway.KeyFile, &c.Gateway.Data} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(dir, *path)
 		}

@@ -67,6 +67,9 @@ func searched(getenv func(string) string) string {
 	return strings.Join(places, ", no ") + ", and neither --config nor MCP_CONFIG names one"
 }
 
+// UserFile returns the user's configuration file; "" without a home directory.
+func UserFile(getenv func(string) string) string { return userFile(getenv) }
+
 const machineFile = "/etc/mcp/" + fileName
 
 // userFile returns the user's configuration file; "" without a home directory.

@@ -21,9 +21,10 @@ import (
 	"github.com/metacircular/mcp/internal/loopback"
 )
 
-// TemporalOptions returns the options of a connection to Temporal. TEMPORAL_*
+// TemporalOptions returns the options of a connection to Temporal, which leads through a
+// gateway where [door] names one. TEMPORAL_*
 // variables take precedence; then the profile of temporal.toml that is named here
-// or in TEMPORAL_PROFILE; then the address given here. Only without an address
+// or in TEMPORAL_PROFILE; then the gateway, or the address given here. Only without an address
 // the default profile of temporal.toml applies, because its keys must not reach
 // another server. A key goes to an address that a configuration in the working folder
 // or above gives only if that file has it: such a file may have come with a checkout.
@@ -44,37 +45,47 @@ func (c *Config) TemporalOptions() (client.Options, error) {
 
 // connection returns the options without the encryption.
 func (c *Config) connection() (client.Options, error) {
+	options, _, err := c.temporalOptions(c.Door.Addresses)
+	return options, err
+}
+
+// temporalOptions returns the options, and the profile that they are of.
+func (c *Config) temporalOptions(doors []string) (client.Options, envconfig.ClientConfigProfile, error) {
 	given := c.Temporal
 	request := envconfig.LoadClientConfigProfileOptions{EnvLookup: environment(c.getenv)}
 	if c.getenv("TEMPORAL_PROFILE") == "" {
 		request.ConfigFileProfile = given.Profile
-		request.DisableFile = given.Profile == "" && given.Address != ""
+		request.DisableFile = given.Profile == "" && (given.Address != "" || len(doors) > 0)
 	}
 	profile, err := envconfig.LoadClientConfigProfile(request)
 	if err != nil {
-		return client.Options{}, fmt.Errorf("load Temporal's profile: %w", err)
+		return client.Options{}, profile, fmt.Errorf("load Temporal's profile: %w", err)
+	}
+	if profile.Address == "" && len(doors) > 0 {
+		return c.throughDoor(doors, cmp.Or(profile.Namespace, given.Namespace, "default")), profile, nil
 	}
 	if profile.Address == "" && given.Address != "" && c.isFolders() {
 		if err := withoutKeys(&profile, given.Address, c.file); err != nil {
-			return client.Options{}, err
+			return client.Options{}, profile, err
 		}
 	}
 	profile.Address = cmp.Or(profile.Address, given.Address, "127.0.0.1:7233")
 	profile.Namespace = cmp.Or(profile.Namespace, given.Namespace, "default")
 	if err := privateKeys(profile); err != nil {
-		return client.Options{}, err
+		return client.Options{}, profile, err
 	}
 	options, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
 	if err != nil {
-		return client.Options{}, fmt.Errorf("read Temporal's profile: %w", err)
+		return client.Options{}, profile, fmt.Errorf("read Temporal's profile: %w", err)
 	}
 	options = Tuned(options)
 	// The SDK uses TLS for a key, unless the profile disables that.
 	encrypted := options.ConnectionOptions.TLS != nil || options.Credentials != nil && !options.ConnectionOptions.TLSDisabled
 	if encrypted || given.Insecure {
-		return options, nil
+		return options, profile, nil
 	}
-	return c.plainTemporal(options)
+	options, err = c.plainTemporal(options)
+	return options, profile, err
 }
 
 // plainTemporal are the options of a connection to Temporal without encryption, which

@@ -44,6 +44,9 @@ func (c *Config) temporalSettings() (map[string]Setting, error) {
 		return nil, err
 	}
 	settings := map[string]Setting{}
+	if strings.HasPrefix(options.HostPort, doorScheme+":") {
+		options.HostPort = c.Temporal.Address // door.addresses has the others
+	}
 	for _, k := range []struct{ key, variable, own, effective, standard string }{
 		{"temporal.address", "TEMPORAL_ADDRESS", c.Temporal.Address, options.HostPort, "127.0.0.1:7233"},
 		{"temporal.namespace", "TEMPORAL_NAMESPACE", c.Temporal.Namespace, options.Namespace, "default"},
@@ -51,6 +54,8 @@ func (c *Config) temporalSettings() (map[string]Setting, error) {
 	} {
 		source := FromProfile
 		switch {
+		case k.key == "temporal.address" && len(c.Door.Addresses) > 0 && c.getenv(k.variable) == "" && slices.Contains(append(c.Door.Addresses, c.Temporal.Address), options.HostPort):
+			k.effective, source = c.Temporal.Address, cmp.Or(c.sources[k.key], FromDefault)
 		case c.getenv(k.variable) != "":
 			source = "$" + k.variable
 		case k.own != "" && k.effective == k.own:

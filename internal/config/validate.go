@@ -51,6 +51,8 @@ func (c *Config) Validate() error {
 		v.check(isSigner(signer), "node.signers", "must contain what mcp secret signer prints, ed25519:…, not %.80q", signer)
 	}
 	v.edge(c.Edge)
+	v.door(c.Door)
+	v.gateway(c.Gateway)
 	v.alerts(c.Alerts)
 	v.check(time.Duration(c.Audit.Keep) >= 24*time.Hour, "audit.keep", `must be at least "24h", not %s`, time.Duration(c.Audit.Keep))
 	v.private("image_registry.auth_file", c.ImageRegistry.AuthFile)

@@ -23,14 +23,26 @@ func (m *LogMark) Pass(line LogLine) {
 
 // Read calls each with the lines after the mark, as Logs does.
 func (m LogMark) Read(ctx context.Context, engine Runtime, name string, follow bool, each func(LogLine) bool) error {
+	return engine.Logs(ctx, name, LogQuery{Since: m.Time, Follow: follow}, m.After(func(line LogLine, _ bool) bool { return each(line) }))
+}
+
+// After returns a function for the lines since m.Time that calls each with those after the
+// mark. Lost is set while the log has none of the lines that were before the mark: it has
+// begun anew, perhaps with lines in between.
+func (m LogMark) After(each func(line LogLine, lost bool) bool) func(LogLine) bool {
 	skip := m.Lines
-	return engine.Logs(ctx, name, LogQuery{Since: m.Time, Follow: follow}, func(line LogLine) bool {
+	return func(line LogLine) bool {
 		if skip > 0 && line.Time.Equal(m.Time) {
 			skip--
 			return true
 		}
-		return each(line)
-	})
+		return each(line, m.Lines > 0 && skip == m.Lines)
+	}
+}
+
+// Before reports whether a mark is before another one of the same log.
+func (m LogMark) Before(other LogMark) bool {
+	return m.Time.Before(other.Time) || m.Time.Equal(other.Time) && m.Lines < other.Lines
 }
 
 // LastLines returns the last lines of a container's output, oldest first, each

@@ -340,6 +340,10 @@ func (p *docsRunner) startUnits() {
 			p.announceEdge()
 			continue
 		}
+		if name == "mcp-gateway" {
+			p.serveGateway(unit)
+			continue
+		}
 		started := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/mcp worker (.*)$`).FindSubmatch(unit)
 		require.NotNil(p.t, started, name)
 		flags := strings.NewReplacer("%i", instance, "%l", p.builder).Replace(string(started[1]))
@@ -353,6 +357,17 @@ func (p *docsRunner) startUnits() {
 		}
 	}
 	p.enabled = nil
+}
+
+// serveGateway starts a gateway with the section's configuration.
+func (p *docsRunner) serveGateway(unit []byte) {
+	p.t.Helper()
+	require.Contains(p.t, string(unit), "\nExecStart=/usr/local/bin/mcp gateway\n")
+	text, err := os.ReadFile(filepath.Join(p.root, "etc/mcp/mcp.toml"))
+	require.NoError(p.t, err)
+	p.write(p.config(), string(text))
+	serving := p.process("gateway")
+	require.Eventually(p.t, func() bool { return strings.Contains(serving.stderr.String(), "gateway ready") }, time.Minute, 50*time.Millisecond)
 }
 
 // announceEdge starts the edge of the section's configuration, in memory: the module

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,6 +94,7 @@ var preparations = map[string]func(*docsRunner){
 		p.replace(
 			"postgres://mcp:PASSWORD@127.0.0.1:5432/mcp", p.databaseURL(),
 			"127.0.0.1:7233", temporal, "temporal.example:7233", temporal,
+			`"0.0.0.0:7433"`, fmt.Sprintf("%q\nkey_file = %q\ndata = %q\nmetrics = \"off\"", unusedAddress(), filepath.Join(p.root, "gateway.key"), filepath.Join(p.root, "gateway")),
 			`publish = "10.0.0.5`, `publish = "127.0.0.1`+podman,
 			`workspace = "/src`, `workspace = "`+p.workspace+podman,
 		)

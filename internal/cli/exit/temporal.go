@@ -11,6 +11,10 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
+// DoorRefuses begins the reason of every call that a gateway refuses: the control plane can
+// be reached, and does not do that for this identity.
+const DoorRefuses = "mcp-gateway: "
+
 // Temporal translates an error of Temporal's client: a call that was refused, or
 // not answered.
 func Temporal(err error) error {
@@ -23,7 +27,10 @@ func Temporal(err error) error {
 	kind := KindOf(err)
 	f := fault.Wrap(kind, err, "ask Temporal")
 	var namespace *serviceerror.NamespaceNotFound
+	var denied *serviceerror.PermissionDenied
 	switch {
+	case errors.As(err, &denied) && strings.HasPrefix(denied.Reason, DoorRefuses):
+		return fault.New(kind, "%s", denied.Message)
 	case errors.As(err, &namespace):
 		f = fault.New(fault.Unavailable, "Temporal has no namespace %s", namespace.Namespace).
 			WithHint("make it: temporal operator namespace create --namespace %s; then start a control worker: mcp worker --control", namespace.Namespace)

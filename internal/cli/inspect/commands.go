@@ -14,7 +14,7 @@ import (
 // Commands returns the verbs.
 func Commands(s *session.Session) []*cobra.Command {
 	return []*cobra.Command{
-		newPlan(s), newStatus(s), newPs(s), newHistory(s), newEvents(s), newAudit(s), newLogs(s), newExec(s), newOpen(s),
+		newPlan(s), newStatus(s), newPs(s), newHistory(s), newEvents(s), newAudit(s), newLogs(s), newOpen(s),
 	}
 }
 
@@ -29,7 +29,6 @@ func Results() map[string][]any {
 		"events":  {[]fleet.Event{}, fleet.Event{}},
 		"audit":   {[]fleet.AuditRecord{}},
 		"logs":    {logLine{}, accessLine{}},
-		"exec":    {executed{}},
 		"open":    {opened{}},
 	}
 }

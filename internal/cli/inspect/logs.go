@@ -25,7 +25,7 @@ type logsOptions struct {
 func newLogs(s *session.Session) *cobra.Command {
 	var o logsOptions
 	cmd := &cobra.Command{
-		Use:   "logs SERVICE[/PART]",
+		Use:   "logs SERVICE[/PART]…",
 		Short: "Show what the containers of a service have printed",
 		Long: `Logs shows the last lines that the containers of a service, or of one component
 of it, have printed on their standard output and error, oldest first. Where
@@ -42,10 +42,14 @@ service, with its status, its duration and the container that answered, and wher
 there are several edges the name of the one that has served it. --follow then
 asks every two seconds.
 
-Times are those of the node; podman before 4.4 gives whole seconds. The lines pass
-through Temporal, which retains them like any workflow.`,
-		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs shop/migrate\n  mcp logs --edge shop -f",
-		Args:    session.Args(cobra.ExactArgs(1)),
+Through a gateway the lines are streams of the nodes, also those of several
+services, with which each line begins then. A follow ends with exit code 5 where
+a stream breaks, or lines are lost that were not read in time. Without a gateway
+they pass through Temporal, which retains them like any workflow.
+
+Times are those of the node; podman before 4.4 gives whole seconds.`,
+		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs shop/migrate\n  mcp logs --edge shop -f\n  mcp logs shop blog/web -f",
+		Args:    session.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case o.since < 0:
@@ -54,13 +58,15 @@ through Temporal, which retains them like any workflow.`,
 				return exit.Usage(fmt.Errorf("--lines must be between 0 and %d, not %d", workflows.MaxLogLines, o.lines))
 			case o.edge && strings.Contains(args[0], "/"):
 				return exit.Usage(fmt.Errorf("the access log is that of a whole service: mcp logs --edge %s", serviceOf(args[0])))
+			case o.edge && len(args) > 1:
+				return exit.Usage(fmt.Errorf("the access log is that of one service: mcp logs --edge %s", serviceOf(args[0])))
 			case o.since > 0 && !cmd.Flags().Changed("lines"):
 				o.lines = workflows.MaxLogLines
 			}
 			if o.edge {
 				return runAccessLog(cmd.Context(), s, args[0], o)
 			}
-			return runLogs(cmd.Context(), s, args[0], o)
+			return runLogs(cmd.Context(), s, args, o)
 		},
 	}
 	flags := cmd.Flags()
@@ -72,14 +78,26 @@ through Temporal, which retains them like any workflow.`,
 	return cmd
 }
 
-func runLogs(ctx context.Context, s *session.Session, target string, o logsOptions) error {
-	service, component, _ := strings.Cut(target, "/")
+func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOptions) error {
+	service, component, _ := strings.Cut(targets[0], "/")
 	in := workflows.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since}
-	_, c, err := s.Open(ctx)
+	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	streams, err := s.Streams(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if streams != nil {
+		defer streams.Close()
+		return streamLogs(ctx, s, c, streams, targets, o)
+	}
+	if len(targets) > 1 {
+		return exit.Usage(fault.New(fault.Invalid, "the output of several services goes through a gateway, and this configuration has none").
+			WithHint("ask for one: mcp logs %s", targets[0]))
+	}
 	var first workflows.LogsResult
 	if err := s.Read(ctx, c, "logs", workflows.LogsName, in, &first); err != nil {
 		return usageIfUnknown(err)
@@ -88,7 +106,7 @@ func runLogs(ctx context.Context, s *session.Session, target string, o logsOptio
 		return showRun(s, in, first, o)
 	}
 	show := newLogPrinter(&s.Console, o.timestamps, first.Logs)
-	if !show.print(first.Logs) {
+	if !show.print(service, first.Logs) {
 		return nil
 	}
 	failed := false

@@ -109,13 +109,16 @@ func (f *logFollower) next(ctx context.Context, in workflows.LogsInput) workflow
 	defer f.mu.Unlock()
 	if f.in.Component == "" {
 		for _, name := range got.Components {
-			f.show.add(name, len(got.Components))
+			f.show.add(in.Service, name, len(got.Components))
 			l := workflows.ComponentLogs{} // a new one is read from its beginning
 			l.Component = name
 			f.start(ctx, l)
 		}
 	}
-	if !f.show.print(got.Logs) {
+	if got.Logs[0].Lost {
+		f.session.Say("%s: lines are lost: its log has reached log_size, and began anew before they were read", in.Component)
+	}
+	if !f.show.print(in.Service, got.Logs) {
 		f.end()
 	}
 	return got.Logs[0]

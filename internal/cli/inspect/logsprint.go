@@ -14,6 +14,7 @@ import (
 // logLine is one line of mcp logs --json.
 type logLine struct {
 	Time      time.Time `json:"time"`
+	Service   string    `json:"service"`
 	Node      string    `json:"node"`
 	Component string    `json:"component"`
 	Container string    `json:"container"`
@@ -25,6 +26,8 @@ type logLine struct {
 type logPrinter struct {
 	console    *ui.Console
 	timestamps bool
+	// services is set where there are several, with which each line begins then.
+	services bool
 	// width is that of the components' names; 0 where there is only one.
 	width int
 }
@@ -32,27 +35,33 @@ type logPrinter struct {
 func newLogPrinter(console *ui.Console, timestamps bool, logs []workflows.ComponentLogs) *logPrinter {
 	p := &logPrinter{console: console, timestamps: timestamps}
 	for _, l := range logs {
-		p.add(l.Component, len(logs))
+		p.add("", l.Component, len(logs))
 	}
 	return p
 }
 
 // add makes room for the name of a component, one of several.
-func (p *logPrinter) add(component string, of int) {
+func (p *logPrinter) add(service, component string, of int) {
 	if of > 1 {
-		p.width = max(p.width, len(component))
+		p.width = max(p.width, len(p.name(service, component)))
 	}
+}
+
+func (p *logPrinter) name(service, component string) string {
+	if p.services {
+		return service + "/" + component
+	}
+	return component
 }
 
 // print prints the lines of several components in the order of their times. It
 // reports whether it could; ui.Output records why not.
-func (p *logPrinter) print(logs []workflows.ComponentLogs) bool {
-	var lines []logLine
-	for _, l := range logs {
-		for _, line := range l.Lines {
-			lines = append(lines, p.line(l, line))
-		}
-	}
+func (p *logPrinter) print(service string, logs []workflows.ComponentLogs) bool {
+	return p.printLines(linesOf(service, logs))
+}
+
+// printLines is print for lines of several services.
+func (p *logPrinter) printLines(lines []logLine) bool {
 	slices.SortStableFunc(lines, func(a, b logLine) int { return a.Time.Compare(b.Time) })
 	for _, line := range lines {
 		if err := p.write(line); err != nil {
@@ -62,8 +71,13 @@ func (p *logPrinter) print(logs []workflows.ComponentLogs) bool {
 	return true
 }
 
-func (p *logPrinter) line(l workflows.ComponentLogs, line workflows.LogLine) logLine {
-	return logLine{line.Time, l.Node, l.Component, cmp.Or(line.Container, l.Container), line.Stream, line.Text}
+func linesOf(service string, logs []workflows.ComponentLogs) (lines []logLine) {
+	for _, l := range logs {
+		for _, line := range l.Lines {
+			lines = append(lines, logLine{line.Time, service, l.Node, l.Component, cmp.Or(line.Container, l.Container), line.Stream, line.Text})
+		}
+	}
+	return lines
 }
 
 func (p *logPrinter) write(line logLine) error {
@@ -77,7 +91,7 @@ func (p *logPrinter) write(line logLine) error {
 		text = line.Time.Local().Format("2006-01-02T15:04:05.000Z07:00") + " " + text
 	}
 	if p.width > 0 {
-		text = fmt.Sprintf("%-*s | %s", p.width, line.Component, text)
+		text = fmt.Sprintf("%-*s | %s", p.width, p.name(line.Service, line.Component), text)
 	}
 	_, err := p.console.Stdout.Write([]byte(text))
 	return err

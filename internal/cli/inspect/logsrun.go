@@ -15,7 +15,7 @@ func showRun(s *session.Session, in workflows.LogsInput, found workflows.LogsRes
 	}
 	s.Say("%s", found.Run.Summary(in.Service, in.Component))
 	show := newLogPrinter(&s.Console, o.timestamps && !found.Run.Recorded, found.Logs)
-	if !show.print(found.Logs) {
+	if !show.print(in.Service, found.Logs) {
 		return nil
 	}
 	for _, l := range found.Logs {

@@ -10,7 +10,7 @@ import (
 
 // Commands returns the verbs.
 func Commands(s *session.Session) []*cobra.Command {
-	return []*cobra.Command{newDoctor(s), newWorker(s), newDev(s), newMigrate(s), newConfig(s)}
+	return []*cobra.Command{newDoctor(s), newWorker(s), newDev(s), newMigrate(s), newConfig(s), newGateway(s)}
 }
 
 // Results returns the types of what each verb prints with --json.

@@ -23,6 +23,7 @@ func checkHere(ctx context.Context, cfg *config.Config, d defined) []finding {
 		})
 	}
 	checks = append(checks, func(ctx context.Context) []finding { return checkSigned(ctx, cfg) })
+	checks = append(checks, func(ctx context.Context) []finding { return checkIdentity(ctx, cfg) })
 	for _, image := range d.images {
 		checks = append(checks, func(ctx context.Context) []finding {
 			err := workers.LookUp(ctx, image, cfg.ImageRegistry.Insecure, cfg.ImageRegistry.AuthFile)

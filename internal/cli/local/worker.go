@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/identity/enrol"
 	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
@@ -120,6 +122,14 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 		endpoint := telemetry.Listen(cfg.Temporal.CodecListen, roles.Codec.Handler(cfg.Temporal.UI), log.With("for", "the codec endpoint"))
 		defer endpoint.Close()
 	}
+	if config.ThroughDoor(connection) {
+		if err := cfg.Door.Check(); err != nil {
+			return exit.Usage(err)
+		}
+		keeping, stop := context.WithCancel(ctx)
+		defer stop()
+		go enrol.Keep(keeping, cfg.Door.Addresses, cfg.Door.Directory(), log)
+	}
 	_, err = patiently(ctx, log.With("for", "Temporal", "address", connection.HostPort), func(error) bool { return true },
 		func(ctx context.Context) (*client.CheckHealthResponse, error) {
 			ctx, cancel := context.WithTimeout(ctx, session.ConnectTimeout)
@@ -143,6 +153,18 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 		log.Info("worker ends; what runs comes to an end first")
 		return nil
 	}
+}
+
+// streamDoors connect to the gateways for streams; nil where Temporal is reached without.
+func streamDoors(cfg *config.Config) (doors []func(context.Context) (net.Conn, error)) {
+	options, err := cfg.TemporalOptions()
+	if err != nil || !config.ThroughDoor(options) {
+		return nil
+	}
+	for _, address := range cfg.Door.Addresses {
+		doors = append(doors, func(ctx context.Context) (net.Conn, error) { return session.DialStreams(ctx, cfg.Door, address) })
+	}
+	return doors
 }
 
 // over sets the flags over the configuration.
@@ -200,6 +222,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 			MachineFile: cfg.Node.Machine, TaskLogs: cfg.Node.Logs, Data: cfg.Node.Data,
 			Policy:  cfg.Node.Policy,
 			KeyFile: cfg.NodeKey(o.node), Signers: cfg.Node.Signers,
+			Doors: streamDoors(cfg),
 		}
 	}
 	if o.builder != "" {

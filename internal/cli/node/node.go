@@ -6,8 +6,8 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 )
 
-// Command returns mcp node, with its verbs.
-func Command(s *session.Session) *cobra.Command {
+// Command returns mcp node, with its verbs, and those of other groups.
+func Command(s *session.Session, more ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "node", Short: "List the nodes, and choose which of them get containers",
 		Args: session.Args(cobra.NoArgs),
@@ -30,6 +30,7 @@ containers it has.`,
 		},
 		newShow(s), newPolicy(s), newDrain(s), newActivate(s), newRemove(s), newSignatures(s),
 	)
+	cmd.AddCommand(more...)
 	return cmd
 }
 

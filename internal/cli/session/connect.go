@@ -51,6 +51,11 @@ func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Clien
 	if err != nil {
 		return nil, exit.Usage(err)
 	}
+	if config.ThroughDoor(options) {
+		if err := readyIdentity(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
 	options.Logger = sdklog.NewStructuredLogger(s.Logger())
 	signing := &signing{actor: s.Actor()}
 	options.Interceptors = append(options.Interceptors, signing)
@@ -65,6 +70,8 @@ func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Clien
 		return nil, exit.Interrupted
 	case exit.KindOf(err) == fault.Unauthorized:
 		return nil, exit.Temporal(err)
+	case config.ThroughDoor(options):
+		return nil, doorError(ctx, cfg, err)
 	}
 	from := "set [temporal] address in mcp.toml; this configuration is " + cfg.Describe()
 	if s.Getenv("TEMPORAL_ADDRESS") != "" {

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -113,6 +117,40 @@ func main() {
 		_ = child.Start()
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)
+	case "count": // count N: prints N numbered lines of 100 bytes, until SIGTERM
+		n, _ := strconv.Atoi(args[0])
+		out := bufio.NewWriterSize(os.Stdout, 10_000)
+		for i := range n {
+			fmt.Fprintf(out, "%099d\n", i)
+		}
+		_ = out.Flush()
+		waitFor(syscall.SIGTERM)
+	case "through": // through: passes its input on to the end, and exits with 7
+		n, err := io.Copy(os.Stdout, os.Stdin)
+		fmt.Fprint(os.Stderr, n, err)
+		os.Exit(7)
+	case "await": // await: prints the first signal that it gets, or that its input has ended
+		heard := make(chan os.Signal, 1)
+		signal.Notify(heard, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+		fmt.Println("ready")
+		if s := <-heard; len(args) > 0 {
+			_ = os.WriteFile(args[0], []byte(s.String()), 0o600)
+		} else {
+			fmt.Println(s)
+		}
+		os.Exit(40)
+	case "window": // window: prints the size of its terminal, and again when it changes
+		changed := make(chan os.Signal, 1)
+		signal.Notify(changed, syscall.SIGWINCH)
+		for {
+			size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			fmt.Println(os.Getenv("TERM"), size.Row, size.Col)
+			<-changed
+		}
 	case "sleep": // sleep DURATION
 		pause, _ := time.ParseDuration(args[0])
 		time.Sleep(pause)

@@ -162,6 +162,14 @@ func step(verb string, args []string) int {
 		return migrate(os.Getenv("DATA"), args)
 	case "note":
 		return note(os.Getenv("DATA"), args)
+	case "through":
+		_, _ = io.Copy(os.Stdout, os.Stdin)
+		return 7
+	case "hear":
+		fmt.Println("speak")
+		line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+		fmt.Println("heard", strings.ToUpper(strings.TrimSpace(line)))
+		return 0
 	case "say":
 		fmt.Println(args[0])
 		code, _ := strconv.Atoi(args[1])

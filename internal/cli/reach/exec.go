@@ -1,4 +1,4 @@
-package inspect
+package reach
 
 import (
 	"cmp"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
@@ -35,18 +36,22 @@ func newExec(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec SERVICE/COMPONENT -- COMMAND [ARGUMENT…]",
 		Short: "Run a command in a running container",
-		Long: `Exec runs a command in the running container of a component, once. When the
-command has ended, exec shows its output and exits with its exit code. Command and
-output pass through Temporal, which retains them like any workflow.
+		Long: `Exec runs a command in the running container of a component, once, and exits
+with its exit code.
 
-There is no terminal, and the command's standard input is empty: exec runs
-nothing where a pipe or a file gives it input, and with -i or -t. The first
-256 KiB of each output stream are shown. Both the refusal and an output that is
-cut have exit code 5. On the node, podman exec has neither limit.
+Through a gateway its input and its output are a stream of the node, of any
+size. It gets the standard input where that is a pipe or a file, or with -i. With
+-t it has a terminal. Ctrl-C, SIGTERM, SIGHUP and SIGQUIT go to the command; a
+second Ctrl-C ends exec. Where the stream breaks, or exec ends first, the command
+gets SIGHUP, and the exit code is 5.
 
-After --timeout, or Ctrl-C, exec no longer waits for the command, which may
-continue in the container.`,
-		Example: "  mcp exec shop/api -- /shop migrate --dry-run",
+Without a gateway the command and its output pass through Temporal, which retains
+them like any workflow. Then there is no terminal and no input: exec runs nothing
+where a pipe or a file gives it input, and with -i or -t. The first 256 KiB of
+each output stream are shown. Both the refusal and an output that is cut have
+exit code 5. After --timeout, a minute then, or Ctrl-C, exec no longer waits for
+the command, which may continue in the container.`,
+		Example: "  mcp exec shop/api -- /shop migrate --dry-run\n  mcp exec shop/db -- pg_dump shop > shop.sql\n  mcp exec -it shop/db -- psql shop",
 		Args: session.Args(func(cmd *cobra.Command, given []string) error {
 			if cmd.ArgsLenAtDash() != 1 || len(given) < 2 {
 				return errors.New("give a component, and after -- a command")
@@ -54,16 +59,16 @@ continue in the container.`,
 			return nil
 		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.timeout <= 0 {
+			if o.timeout < 0 || cmd.Flags().Changed("timeout") && o.timeout == 0 {
 				return exit.Usage(fmt.Errorf("--timeout must be a positive duration, such as 1m, not %s", o.timeout))
 			}
 			return runExec(cmd.Context(), s, args[0], args[1:], o)
 		},
 	}
 	flags := cmd.Flags()
-	flags.DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for the command")
-	flags.BoolVarP(&o.interactive, "interactive", "i", false, "pass standard input on: not supported, see above")
-	flags.BoolVarP(&o.tty, "tty", "t", false, "give the command a terminal: not supported, see above")
+	flags.DurationVar(&o.timeout, "timeout", 0, "how long to wait for the command (default: until it ends)")
+	flags.BoolVarP(&o.interactive, "interactive", "i", false, "pass standard input on, also from a terminal")
+	flags.BoolVarP(&o.tty, "tty", "t", false, "give the command a terminal")
 	return cmd
 }
 
@@ -111,15 +116,28 @@ func givesInput(stdin io.Reader) bool {
 }
 
 func runExec(ctx context.Context, s *session.Session, target string, command []string, o execOptions) error {
-	if err := o.unsupported(s, target); err != nil {
+	cfg, err := s.Config()
+	if err != nil {
 		return err
 	}
-	timeout := o.timeout
-	_, c, err := s.Open(ctx)
+	options, err := cfg.TemporalOptions()
+	if err != nil {
+		return exit.Usage(err)
+	}
+	if !config.ThroughDoor(options) {
+		if err := o.unsupported(s, target); err != nil {
+			return err
+		}
+	}
+	c, err := s.Connect(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if config.ThroughDoor(options) {
+		return streamExec(ctx, s, cfg, c, target, command, o)
+	}
+	timeout := cmp.Or(o.timeout, time.Minute)
 	service, component, _ := strings.Cut(target, "/")
 	var result workflows.ExecResult
 	err = s.Read(ctx, c, "exec", workflows.ExecName, workflows.ExecInput{

@@ -1,0 +1,57 @@
+package session
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+
+	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Streams opens a session of streams with the first gateway that answers; nil where
+// Temporal is reached without one.
+func (s *Session) Streams(ctx context.Context, cfg *config.Config) (*stream.Client, error) {
+	options, err := cfg.TemporalOptions()
+	if err != nil || !config.ThroughDoor(options) {
+		return nil, err
+	}
+	var failed error
+	for _, address := range cfg.Door.Addresses {
+		conn, err := DialStreams(ctx, cfg.Door, address)
+		if err == nil {
+			return stream.NewClient(ctx, conn)
+		}
+		failed = err
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, doorError(ctx, cfg, failed)
+}
+
+// DialStreams connects to one gateway for streams.
+func DialStreams(ctx context.Context, door config.Door, address string) (net.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	defer cancel()
+	dialer := tls.Dialer{Config: door.TLS(stream.Protocol)}
+	conn, err := dialer.DialContext(limited, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if conn.(*tls.Conn).ConnectionState().NegotiatedProtocol != stream.Protocol {
+		_ = conn.Close()
+		return nil, errors.New("it serves no streams")
+	}
+	return conn, nil
+}
+
+// NoGateway is the error of a verb that needs streams, where there is no gateway. Instead
+// is the command for its node.
+func NoGateway(verb, service, component, instead string) error {
+	return fault.New(fault.Invalid, "%s goes through a gateway, and this configuration has none", verb).
+		WithHint("on the node of the container, which mcp status %s shows: %s %s", service, instead, servicedef.ContainerNameFor(service, component))
+}

@@ -1,0 +1,163 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/metacircular/mcp/internal/identity"
+)
+
+// callProtocol and StreamProtocol are the names of the protocols of calls and of streams
+// in the handshake of TLS.
+const (
+	callProtocol   = "h2"
+	StreamProtocol = "mcp-stream/1"
+)
+
+// API serves Temporal's methods. The context of each call has its caller: see
+// [identity.FromContext].
+type API interface {
+	// ServerOptions are those of the gRPC server: interceptors and limits. Interceptors must
+	// be given as chains.
+	ServerOptions() []grpc.ServerOption
+	// Register registers the services.
+	Register(grpc.ServiceRegistrar)
+}
+
+// Streams serves the connections of mcp-stream/1.
+type Streams interface {
+	// Serve serves one connection until it ends or ctx does. The caller closes conn
+	// afterwards, and earlier where the identity is revoked.
+	Serve(ctx context.Context, conn net.Conn, who identity.Identity) error
+}
+
+// Options are what a Door needs.
+type Options struct {
+	Authority *identity.Authority
+	// Roots are the authorities whose certificates are accepted; those of Authority if nil.
+	Roots identity.Roots
+	Store Store
+	// Doors are the addresses of all gateways, for those that join.
+	Doors []string
+	// Namespace is that of Temporal, for those that join.
+	Namespace string
+	// Life is how long a certificate lives, unless its identity has a life of its own.
+	Life time.Duration
+	// API and Streams may be nil: then the protocol is not offered.
+	API     API
+	Streams Streams
+	// Version is that of this mcp.
+	Version string
+	// Logger receives the log; slog's default if nil.
+	Logger *slog.Logger
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+	// Refresh is how often the list of revoked identities is read; ten seconds if zero.
+	Refresh time.Duration
+	// Revoked are the ids that are known to be revoked before the list is first read.
+	Revoked []string
+	// Remember is called with each list that was read; nil for nothing to do.
+	Remember func(revoked []string)
+}
+
+// Door serves the connections of one listener.
+type Door struct {
+	o       Options
+	log     *slog.Logger
+	certs   *certificates
+	admin   *Admin
+	revoked *revoked
+	open    *connections
+	api     *grpc.Server
+	refuse  *grpc.Server
+	counts  counts
+	// pending, strangers and joining have an element for each of what they bound.
+	pending, strangers, joining chan struct{}
+	serving                     sync.WaitGroup
+}
+
+// New returns a Door, which serves nothing yet.
+func New(o Options) (*Door, error) {
+	if o.Authority == nil || o.Store == nil {
+		return nil, errors.New("a gateway needs an authority and a registry")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Refresh == 0 {
+		o.Refresh = refreshInterval
+	}
+	if o.Life == 0 {
+		o.Life = identity.DefaultLife
+	}
+	if o.Roots == nil {
+		o.Roots = o.Authority.Roots()
+	}
+	d := &Door{
+		o: o, log: o.Logger,
+		certs:   &certificates{authority: o.Authority, now: o.Now},
+		admin:   &Admin{Store: o.Store, Fingerprint: o.Authority.Fingerprint(), Doors: o.Doors, Now: o.Now},
+		revoked: newRevoked(o.Revoked),
+		open:    newConnections(),
+		pending: make(chan struct{}, maxPending), strangers: make(chan struct{}, maxStrangers), joining: make(chan struct{}, maxJoining),
+	}
+	if _, err := d.certs.get(nil); err != nil {
+		return nil, err
+	}
+	if o.API != nil {
+		d.api = grpc.NewServer(append(d.serverOptions(), o.API.ServerOptions()...)...)
+		o.API.Register(d.api)
+	}
+	d.refuse = refusing()
+	return d, nil
+}
+
+// Serve serves the connections of a listener until ctx ends, and then the calls that
+// are open for up to grace. It closes the listener.
+func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) {
+	// Connections outlive ctx until they are drained.
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	calls, refusals := newQueue(l.Addr()), newQueue(l.Addr())
+	if d.api != nil {
+		d.serving.Go(func() { _ = d.api.Serve(calls) })
+	}
+	d.serving.Go(func() { _ = d.refuse.Serve(refusals) })
+	d.serving.Go(func() { d.refresh(serving) })
+	accepting := make(chan struct{})
+	go func() {
+		defer close(accepting)
+		d.accept(serving, l, calls, refusals)
+	}()
+	<-ctx.Done()
+	_ = l.Close()
+	<-accepting
+	d.drain(grace)
+	cancel()
+	d.open.closeAll()
+	d.serving.Wait()
+}
+
+// drain lets calls and streams end, for up to grace.
+func (d *Door) drain(grace time.Duration) {
+	late := time.AfterFunc(grace, func() {
+		d.open.closeAll()
+		if d.api != nil {
+			d.api.Stop()
+		}
+	})
+	defer late.Stop()
+	if d.api != nil {
+		d.api.GracefulStop()
+	}
+	d.refuse.Stop()
+}

@@ -1,0 +1,150 @@
+package door
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"net"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
+	"github.com/metacircular/mcp/internal/identity/enrol"
+)
+
+// joinTime bounds a request, with what Postgres takes for it.
+const joinTime = 15 * time.Second
+
+// join serves one request of mcp-join/1.
+func (d *Door) join(ctx context.Context, conn *tls.Conn) {
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.NetConn().Close() })()
+	_ = conn.SetDeadline(time.Now().Add(joinTime))
+	if enrol.Write(conn, enrol.Greeting{Time: d.o.Now(), Version: d.o.Version}) != nil {
+		return
+	}
+	var request enrol.Request
+	if enrol.Read(conn, &request, enrol.MaxRequest) != nil {
+		return // a client that only wants to know the time
+	}
+	word := wordOf(request)
+	answer, who, err := d.answer(ctx, conn, request)
+	if err != nil {
+		d.counts.add(word+" refused", string(who.Role))
+		d.log.Warn("a request for an identity is refused", "request", word, "identity", who.String(), "from", conn.RemoteAddr().String(), "error", err)
+		answer = enrol.Answer{Error: shown(err)}
+	} else {
+		d.counts.add(word, string(who.Role))
+		d.log.Info("a request for an identity is done", "request", word, "identity", who.String(), "from", conn.RemoteAddr().String())
+	}
+	_ = enrol.Write(conn, answer)
+}
+
+// wordOf is what a request asks for.
+func wordOf(r enrol.Request) string {
+	switch {
+	case r.Secret != nil:
+		return "join"
+	case r.Create != nil:
+		return "create"
+	case r.Revoke != "":
+		return "revoke"
+	case r.List:
+		return "list"
+	}
+	return "renew"
+}
+
+// answer does what a request asks for. It returns whose identity it is about, or who asks.
+func (d *Door) answer(ctx context.Context, conn *tls.Conn, request enrol.Request) (enrol.Answer, identity.Identity, error) {
+	select {
+	case d.joining <- struct{}{}:
+		defer func() { <-d.joining }()
+	default:
+		return enrol.Answer{}, identity.Identity{}, fault.New(fault.Unavailable, "the gateway is serving %d requests for identities already", maxJoining)
+	}
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	if wordOf(request) == "join" {
+		return d.useToken(ctx, conn, request)
+	}
+	c := d.callerOf(conn.ConnectionState())
+	if c.refused != nil {
+		return enrol.Answer{}, c.who, c.refused
+	}
+	if wordOf(request) == "renew" {
+		enrolled, err := d.o.Store.RenewIdentity(ctx, c.who.ID, d.o.Life)
+		if err != nil {
+			return enrol.Answer{}, c.who, err
+		}
+		answer, err := d.issue(enrolled, request)
+		return answer, c.who, err
+	}
+	if c.who.Role != identity.Operator {
+		return enrol.Answer{}, c.who, fault.New(fault.Forbidden, "%s may not see or change identities: operators may", c.who)
+	}
+	answer, err := d.admin.Do(ctx, fleet.Actor{Who: c.who.String(), From: fromOf(conn, request.Host)}, request)
+	if request.Revoke != "" && err == nil {
+		d.Refresh(ctx) // other gateways follow when they next read the list
+	}
+	return answer, c.who, err
+}
+
+func (d *Door) useToken(ctx context.Context, conn *tls.Conn, request enrol.Request) (enrol.Answer, identity.Identity, error) {
+	key, err := identity.RequestedKey(request.Certificate)
+	if err != nil {
+		return enrol.Answer{}, identity.Identity{}, err
+	}
+	sum := sha256.Sum256(key)
+	from := fromOf(conn, request.Host)
+	enrolled, err := d.o.Store.UseToken(ctx, identity.TokenUse{
+		Hash: identity.HashSecret(request.Secret), Key: hex.EncodeToString(sum[:]), From: from, Life: d.o.Life,
+	}, func(who identity.Identity) []fleet.AuditEntry {
+		return d.admin.audited(fleet.Actor{Who: who.String(), From: from}, "join", who)
+	})
+	if err != nil {
+		return enrol.Answer{}, enrolled.Identity, err
+	}
+	answer, err := d.issue(enrolled, request)
+	return answer, enrolled.Identity, err
+}
+
+// issue answers with a certificate.
+func (d *Door) issue(enrolled identity.Enrolled, request enrol.Request) (enrol.Answer, error) {
+	issued, err := d.o.Authority.Issue(enrolled.Identity, request.Certificate, enrolled.Life, d.o.Now())
+	if err != nil {
+		return enrol.Answer{}, err
+	}
+	return enrol.Answer{Certificate: issued.Raw, Authorities: string(d.o.Roots.PEM()), Doors: d.o.Doors, Namespace: d.o.Namespace}, nil
+}
+
+// shown is an error as whoever has asked may see it: that may be anybody who reaches the
+// port, so it says nothing of what is behind the gateway.
+func shown(err error) *fault.Error {
+	f := fault.Of(err)
+	switch f.Kind {
+	case fault.Unavailable:
+		return fault.New(fault.Unavailable, "the gateway is busy, or its registry is away").
+			WithHint("try again later: a token is not used up by this")
+	case fault.Internal, fault.DiskFull:
+		return fault.New(fault.Internal, "the gateway has failed; its log has the reason")
+	}
+	return f
+}
+
+// maxHost bounds what a machine calls itself, in bytes.
+const maxHost = 255
+
+// fromOf is where a request comes from: the address, and what the machine calls itself.
+func fromOf(conn net.Conn, host string) string {
+	from, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	if err != nil {
+		from = conn.RemoteAddr().String()
+	}
+	if host == "" || len(host) > maxHost {
+		return from
+	}
+	return host + " (" + from + ")"
+}

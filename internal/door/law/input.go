@@ -1,0 +1,110 @@
+package law
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/metacircular/mcp/internal/identity"
+)
+
+// startKind is a type of workflow that clients start.
+type startKind struct {
+	roles []identity.Role
+	// lasts is set for one that changes containers: it ends by itself, so that it can put
+	// back what it has changed.
+	lasts bool
+	// announces is set for the announcement of a node or an edge: the next one may
+	// terminate it.
+	announces bool
+	// read decodes the input, and returns what the workflow is about, and the input as it
+	// is passed on.
+	read func(*call, *common.Payloads) (subject, *common.Payloads, error)
+}
+
+func (k startKind) isFor(role identity.Role) bool { return slices.Contains(k.roles, role) }
+
+func (k startKind) lasting() startKind { k.lasts = true; return k }
+
+func (k startKind) announcing() startKind { k.announces = true; return k }
+
+// of is a type of workflow that takes an In. About may change the input, which is passed on
+// as it then is: what was judged is what the workflow gets, without fields of the same name
+// or fields that the door does not know.
+func of[In any](about func(c *call, in *In) subject, roles ...identity.Role) startKind {
+	read := func(c *call, given *common.Payloads) (subject, *common.Payloads, error) {
+		if len(given.GetPayloads()) != 1 {
+			return subject{}, nil, c.refused(Unreadable, "it has %d inputs in place of one", len(given.GetPayloads()))
+		}
+		plain, err := c.law.decode(given.GetPayloads())
+		if err != nil {
+			return subject{}, nil, c.refused(Unreadable, "its input cannot be decoded: %v", err)
+		}
+		var in In
+		if err := strictly(plain[0], &in); err != nil {
+			return subject{}, nil, c.refused(Unreadable, "%v", err)
+		}
+		found := about(c, &in)
+		payload, err := encode(in)
+		if err != nil {
+			return subject{}, nil, fmt.Errorf("encode an input: %w", err)
+		}
+		out, err := c.law.encode([]*common.Payload{payload})
+		return found, &common.Payloads{Payloads: out}, err
+	}
+	return startKind{roles: roles, read: read}
+}
+
+// bare is a type of workflow that takes no input.
+func bare(about subject, roles ...identity.Role) startKind {
+	read := func(c *call, given *common.Payloads) (subject, *common.Payloads, error) {
+		for _, payload := range given.GetPayloads() {
+			if len(payload.GetData()) > 0 {
+				return subject{}, nil, c.refused(Unreadable, "it takes no input")
+			}
+		}
+		return about, nil, nil
+	}
+	return startKind{roles: roles, read: read}
+}
+
+// strictly decodes JSON, and fails for a field that In does not have.
+func strictly(payload *common.Payload, in any) error {
+	if encoding := string(payload.GetMetadata()[converter.MetadataEncoding]); encoding != converter.MetadataEncodingJSON {
+		return fmt.Errorf("its input is encoded as %.40q in place of %s", encoding, converter.MetadataEncodingJSON)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(payload.GetData()))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(in); err != nil {
+		return fmt.Errorf("its input is not understood: %w", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return fmt.Errorf("its input has something behind its end")
+	}
+	return nil
+}
+
+// decode undoes the codec of payloads.
+func (l *Law) decode(payloads []*common.Payload) ([]*common.Payload, error) {
+	if l.codec == nil {
+		return payloads, nil
+	}
+	plain, err := l.codec.Decode(payloads)
+	if err == nil && len(plain) != len(payloads) {
+		err = fmt.Errorf("%d payloads became %d", len(payloads), len(plain))
+	}
+	return plain, err
+}
+
+// encode applies the codec of payloads.
+func (l *Law) encode(payloads []*common.Payload) ([]*common.Payload, error) {
+	if l.codec == nil {
+		return payloads, nil
+	}
+	return l.codec.Encode(payloads)
+}

@@ -1,0 +1,241 @@
+package law
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/proxy"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/metacircular/mcp/internal/door/who"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/identity"
+)
+
+// Options configure a Law.
+type Options struct {
+	// Upstream is the connection to Temporal. Its credentials are the door's own: none of a
+	// caller's reach Temporal.
+	Upstream grpc.ClientConnInterface
+	// Namespace is the only one that callers may use.
+	Namespace string
+	// Key is the secret that all doors of a fleet share, of at least 32 bytes: the tokens
+	// that one door gives out are good at another.
+	Key []byte
+	// Codec decodes payloads before they are judged, and encodes them again; nil for
+	// payloads that are as the workers write them.
+	Codec converter.PayloadCodec
+	// Limits bound the calls of each identity; the zero value means DefaultLimits.
+	Limits map[identity.Role]Limits
+	// Refused is called for every refusal; nil for nothing to do.
+	Refused func(Refusal)
+	// Log receives refusals; slog's default if nil.
+	Log *slog.Logger
+}
+
+// MinKey is the length of the shortest Key, in bytes.
+const MinKey = 32
+
+// Law passes on to Temporal what callers may ask of it. Each is known by its context; see
+// identity.NewContext.
+type Law struct {
+	namespace string
+	workflows workflowservice.WorkflowServiceClient
+	operator  operatorservice.OperatorServiceClient
+	health    grpc_health_v1.HealthClient
+	proxy     workflowservice.WorkflowServiceServer
+	tokens    tokens
+	signer    who.Signer
+	codec     converter.PayloadCodec
+	limits    *limiters
+	owners    *owners
+	refusals  refusals
+	log       *slog.Logger
+}
+
+// New returns the law in front of a Temporal.
+func New(o Options) (*Law, error) {
+	if len(o.Key) < MinKey {
+		return nil, fault.New(fault.Invalid, "the key of the gateway has %d bytes; it needs %d", len(o.Key), MinKey)
+	}
+	if o.Namespace == "" {
+		return nil, fault.New(fault.Invalid, "the gateway has no namespace of Temporal")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Limits == nil {
+		o.Limits = DefaultLimits()
+	}
+	l := &Law{
+		namespace: o.Namespace, codec: o.Codec, log: o.Log,
+		workflows: workflowservice.NewWorkflowServiceClient(o.Upstream),
+		operator:  operatorservice.NewOperatorServiceClient(o.Upstream),
+		health:    grpc_health_v1.NewHealthClient(o.Upstream),
+		limits:    newLimiters(o.Limits), owners: newOwners(), refusals: refusals{each: o.Refused},
+	}
+	var err error
+	if l.tokens, err = newTokens(o.Key); err != nil {
+		return nil, err
+	}
+	if l.signer, err = who.NewSigner(o.Key); err != nil {
+		return nil, err
+	}
+	l.proxy, err = proxy.NewWorkflowServiceProxyServer(proxy.WorkflowServiceProxyOptions{Client: l.workflows, DisableHeaderForwarding: true})
+	if err != nil {
+		return nil, fmt.Errorf("make a proxy of Temporal's service: %w", err)
+	}
+	return l, nil
+}
+
+// WhoKey is the public key with which control workers verify who has asked for a
+// workflow; see package who.
+func (l *Law) WhoKey() who.Key { return l.signer.Key() }
+
+// Refusals are the calls that were refused so far.
+func (l *Law) Refusals() map[Refusal]int { return l.refusals.counts() }
+
+// ServerOptions are those of the gRPC server that Register is called with.
+func (l *Law) ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(l.intercept),
+		grpc.ChainStreamInterceptor(refuseStreams),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxSendMsgSize(maxAnswer),
+		grpc.MaxHeaderListSize(maxHeaders),
+	}
+}
+
+const (
+	// maxMessage bounds every request, in bytes: Temporal accepts 4 MB, and payloads of 2 MB.
+	maxMessage = 4 << 20
+	// maxAnswer bounds an answer: a page of a history may be as long.
+	maxAnswer = 64 << 20
+	// maxHeaders bounds the headers of a call, in bytes.
+	maxHeaders = 16 << 10
+)
+
+// Register registers Temporal's services with a server that has the ServerOptions.
+func (l *Law) Register(s grpc.ServiceRegistrar) {
+	workflowservice.RegisterWorkflowServiceServer(s, l.proxy)
+	operatorservice.RegisterOperatorServiceServer(s, operatorProxy{client: l.operator})
+	grpc_health_v1.RegisterHealthServer(s, healthProxy{client: l.health})
+}
+
+// call is a call that is judged.
+type call struct {
+	law    *Law
+	caller identity.Identity
+	method string
+	req    proto.Message
+	// reply is the answer of a call that the door answers itself; nil for none.
+	reply proto.Message
+	// after is called when Temporal has answered; nil for nothing to do.
+	after func(context.Context, error)
+	// started is where a start's run is remembered; nil for other calls.
+	started *startedRun
+}
+
+// intercept judges a call, makes it, and rebuilds its answer.
+func (l *Law) intercept(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (answer any, err error) {
+	c := &call{law: l, method: info.FullMethod[strings.LastIndexByte(info.FullMethod, '/')+1:]}
+	defer func() {
+		if cause := recover(); cause != nil {
+			l.log.Error("the judgement of a call has failed", "method", c.method, "cause", cause, "stack", string(debug.Stack()))
+			answer, err = nil, status.Error(codes.Internal, "the gateway has failed to judge "+c.method)
+		}
+	}()
+	var known, isMessage bool
+	if c.caller, known = identity.FromContext(ctx); !known {
+		return nil, l.refuse(c, &refusal{NoIdentity, "no certificate says who calls", "join the fleet: mcp join TOKEN"})
+	}
+	if c.req, isMessage = request.(proto.Message); !isMessage {
+		return nil, status.Error(codes.Internal, "a request is no message")
+	}
+	end, err := l.limits.admit(ctx, c)
+	if err != nil {
+		return nil, l.refuse(c, err)
+	}
+	defer end()
+	judged, err := l.judge(ctx, info.FullMethod, c)
+	if err != nil {
+		return nil, l.refuse(c, err)
+	}
+	if c.reply != nil {
+		return c.reply, nil
+	}
+	answer, err = next(outgoing(ctx), c.req)
+	if c.after != nil {
+		c.after(ctx, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	message, isMessage := answer.(proto.Message)
+	if !isMessage {
+		return nil, status.Error(codes.Internal, "an answer is no message")
+	}
+	if c.started != nil {
+		c.started.remember(c, message)
+	}
+	if judged.answer != nil {
+		if err := judged.answer(c, message); err != nil {
+			return nil, l.refuse(c, err)
+		}
+	}
+	return message, nil
+}
+
+// judge applies the rule for the method and the caller's role.
+func (l *Law) judge(ctx context.Context, full string, c *call) (rule, error) {
+	judged, ok := ruleOf(full, c.caller.Role)
+	if !ok {
+		return rule{}, c.refused(NotPermitted, "no call of %s is for the role %s", c.method, c.caller.Role)
+	}
+	if named, has := c.req.(interface{ GetNamespace() string }); has && named.GetNamespace() != l.namespace && !judged.anywhere {
+		return rule{}, c.refused(ForeignNamespace, "namespace %.80q is not the fleet's", named.GetNamespace()).
+			hint("set [temporal] namespace = %q in mcp.toml", l.namespace)
+	}
+	if err := judged.fields.keep(c.req.ProtoReflect()); err != nil {
+		return rule{}, c.refused(ForbiddenField, "%v", err).hint("use a version of mcp that the gateway knows; upgrade the gateway first")
+	}
+	c.name()
+	if judged.judge != nil {
+		if err := judged.judge(ctx, c); err != nil {
+			return rule{}, err
+		}
+	}
+	return judged, nil
+}
+
+// maxIdentity bounds what a client says of itself, in bytes.
+const maxIdentity = 200
+
+// name puts the caller before what the client says of itself, where Temporal shows that.
+func (c *call) name() {
+	m := c.req.ProtoReflect()
+	field := m.Descriptor().Fields().ByName("identity")
+	if field == nil {
+		return
+	}
+	said := strings.ToValidUTF8(m.Get(field).String(), "")
+	if len(said) > maxIdentity {
+		said = strings.ToValidUTF8(said[:maxIdentity], "")
+	}
+	m.Set(field, valueOf(strings.TrimSpace(c.caller.String()+" "+said)))
+}
+
+// refuseStreams refuses calls that stream: Temporal's service has none.
+func refuseStreams(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error {
+	return status.Error(codes.Unimplemented, "the gateway passes on no streams of gRPC")
+}

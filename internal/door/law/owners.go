@@ -1,0 +1,53 @@
+package law
+
+import (
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/metacircular/mcp/internal/identity"
+)
+
+// ownersKept bounds the runs that are remembered; Temporal knows the others.
+const ownersKept = 20000
+
+// owners remembers who has started runs that only read.
+type owners struct {
+	mu   sync.Mutex
+	runs map[startedRun]struct{}
+}
+
+type startedRun struct{ caller, id, run string }
+
+func newOwners() *owners { return &owners{runs: map[startedRun]struct{}{}} }
+
+func (o *owners) add(caller identity.Identity, id, run string) {
+	if run == "" {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.runs) >= ownersKept {
+		clear(o.runs)
+	}
+	o.runs[startedRun{caller.String(), id, run}] = struct{}{}
+}
+
+// has reports whether it is known that the caller has started a run, which is named.
+func (o *owners) has(caller identity.Identity, id, run string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.runs[startedRun{caller.String(), id, run}]
+	return ok
+}
+
+// remember keeps the run that a start was answered with, if the start has made it.
+func (s *startedRun) remember(c *call, answer proto.Message) {
+	in, ok := answer.(interface {
+		GetRunId() string
+		GetStarted() bool
+	})
+	if ok && in.GetStarted() {
+		c.law.owners.add(c.caller, s.id, in.GetRunId())
+	}
+}

@@ -1,0 +1,202 @@
+package law
+
+import (
+	"strings"
+
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
+	"github.com/metacircular/mcp/internal/secrets"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// startable is every type of workflow that clients start, with who may, and what its id and
+// input must be. The others are started by workflows and schedules.
+var startable = map[string]startKind{
+	// What nodes and edges say of themselves.
+	workflows.ClaimNodeName: of(func(_ *call, in *fleet.Claim) subject {
+		s := subject{id: workflows.ClaimID(in.Node, in.Machine), own: in.Node}
+		if in.Silent != nil {
+			s.refuse = "a claim does not say that another machine is silent"
+		}
+		return s
+	}, identity.Node),
+	workflows.RegisterNodeName: of(func(_ *call, in *fleet.NodeRecord) subject {
+		return subject{id: workflows.NodeID(in.Name), own: in.Name}
+	}, identity.Node).announcing(),
+	workflows.AnnounceEdgeName: of(func(_ *call, in *fleet.EdgeRecord) subject {
+		return subject{id: workflows.AnnouncementID(in.Name, in.Key), own: in.Name}
+	}, identity.Edge).announcing(),
+	workflows.EdgeStorageName: of(func(_ *call, in *fleet.StorageRequest) subject {
+		return subject{prefix: workflows.EdgeStorageID(in.Edge, ""), own: in.Edge}
+	}, identity.Edge),
+
+	// What changes a service.
+	workflows.DeployName: of(func(c *call, in *workflows.DeployInput) subject {
+		in.Who = c.caller.String()
+		s := subject{
+			id: workflows.DeployID(in.Definition.Name), services: []string{in.Definition.Name},
+			nodes: workflows.Nodes(in.Definition), searchable: true, memo: in.Memo(),
+		}
+		if in.Secret != "" {
+			s.grant = identity.Secrets
+		}
+		return s
+	}, changers...).lasting(),
+	workflows.PurgeName: of(func(c *call, in *workflows.PurgeInput) subject {
+		in.Who = c.caller.String()
+		return subject{id: workflows.DeployID(in.Service), services: []string{in.Service}, searchable: true, memo: in.Memo()}
+	}, changers...).lasting(),
+	workflows.BuildName: of(func(c *call, in *workflows.BuildInput) subject {
+		in.Who = c.caller.String()
+		return subject{id: workflows.BuildID(in.Definition.Name), services: []string{in.Definition.Name}, searchable: true}
+	}, changers...).lasting(),
+	workflows.SyncName: of(func(c *call, in *workflows.DeployInput) subject {
+		in.Who = c.caller.String()
+		return subject{reads: true, services: []string{in.Definition.Name}}
+	}, changers...),
+	workflows.MaintainName: of(func(_ *call, in *workflows.MaintainInput) subject {
+		return subject{prefix: workflows.MaintainID(in.Service, ""), services: []string{in.Service}, searchable: true}
+	}, changers...),
+	workflows.RunJobName: of(runs, changers...).lasting(),
+	workflows.PauseJobName: of(func(c *call, in *workflows.PauseJobInput) subject {
+		if in.By != "" {
+			in.By = c.caller.String()
+		}
+		return subject{prefix: workflows.PauseID(in.Service, in.Job, ""), services: []string{in.Service}, searchable: true}
+	}, changers...),
+	workflows.ExecName: of(func(_ *call, in *workflows.ExecInput) subject {
+		return subject{reads: true, services: []string{in.Service}, grant: identity.Exec}
+	}, people...),
+
+	// What changes nodes and edges.
+	workflows.DrainNodeName: of(func(_ *call, in *workflows.DrainInput) subject {
+		verb := "activate"
+		if in.Draining {
+			verb = "drain"
+		}
+		return subject{prefix: workflows.NodeChangeID(in.Node, verb, "")}
+	}, identity.Operator),
+	workflows.RemoveNodeName: of(func(_ *call, node *string) subject {
+		return subject{prefix: workflows.NodeChangeID(*node, "remove", "")}
+	}, identity.Operator),
+	workflows.AdmitEdgeName: of(func(_ *call, in *workflows.AdmitEdgeInput) subject {
+		return subject{prefix: workflows.EdgeChangeID(in.Edge, "admit", "")}
+	}, identity.Operator),
+	workflows.RemoveEdgeName: of(func(_ *call, edge *string) subject {
+		return subject{prefix: workflows.EdgeChangeID(*edge, "remove", "")}
+	}, identity.Operator),
+
+	// Secrets.
+	workflows.SetSecretName: of(func(c *call, in *secrets.Addition) subject {
+		in.Who = c.caller.String()
+		return secretly(in.Envelope.Service, workflows.SecretID(in.Envelope.Service, in.Envelope.Name, "set", ""))
+	}, people...),
+	workflows.RemoveSecretName: of(func(c *call, in *activities.RemoveSecretInput) subject {
+		in.Who = c.caller.String()
+		return secretly(in.Service, workflows.SecretID(in.Service, in.Name, "rm", ""))
+	}, people...),
+	workflows.RotateSecretName: of(func(c *call, in *workflows.RotateSecretInput) subject {
+		in.Who = c.caller.String()
+		s := secretly(in.Envelope.Service, "")
+		s.id = workflows.RotationID(in.Envelope.Service, in.Envelope.Name)
+		return s
+	}, changers...).lasting(),
+	workflows.EnvelopesName: of(func(_ *call, in *activities.LoadEnvelopesInput) subject {
+		var services []string
+		for _, ref := range in.Refs {
+			services = append(services, ref.Service)
+		}
+		s := reads(services...)
+		s.grant = identity.Secrets
+		return s
+	}, people...),
+	workflows.SecretsName: of(func(_ *call, in *workflows.SecretsInput) subject {
+		s := reads(in.Service)
+		s.grant = identity.Secrets
+		return s
+	}, people...),
+
+	// What only reads.
+	workflows.PlanName:     of(func(_ *call, in *workflows.DeployInput) subject { return reads(in.Definition.Name) }, people...),
+	workflows.AdoptionName: of(func(_ *call, in *workflows.DeployInput) subject { return reads(in.Definition.Name) }, changers...),
+	workflows.StatusName: of(func(_ *call, in *workflows.StatusInput) subject {
+		return reads(in.Services...)
+	}, people...),
+	workflows.ServicesName:    bare(subject{reads: true, every: true}, people...),
+	workflows.NodeStatesName:  bare(subject{reads: true}, people...),
+	workflows.EventsName:      of(func(_ *call, in *workflows.EventsInput) subject { return reads(in.Service) }, people...),
+	workflows.NodeHistoryName: of(func(*call, *workflows.NodeHistoryInput) subject { return subject{reads: true} }, people...),
+	workflows.NodePolicyName:  of(func(*call, *string) subject { return subject{reads: true} }, people...),
+	workflows.ProcessesName:   of(func(*call, *workflows.ProcessesInput) subject { return reads() }, people...),
+	workflows.HistoryName:     of(func(_ *call, in *workflows.HistoryInput) subject { return reads(in.Service) }, people...),
+	workflows.SnapshotName:    of(func(_ *call, in *workflows.SnapshotInput) subject { return reads(in.Service) }, people...),
+	workflows.PurgeableName:   of(func(_ *call, service *string) subject { return reads(*service) }, people...),
+	workflows.LogsName:        of(func(_ *call, in *workflows.LogsInput) subject { return reads(in.Service) }, people...),
+	workflows.DoctorName:      of(func(*call, *workflows.DoctorInput) subject { return reads() }, people...),
+	workflows.EdgesName:       of(func(*call, *workflows.EdgesInput) subject { return reads() }, people...),
+	workflows.RoutesName:      of(func(_ *call, in *workflows.RoutesInput) subject { return reads(in.Service) }, people...),
+	workflows.AccessLogName:   of(func(_ *call, in *workflows.AccessLogInput) subject { return reads(in.Service) }, people...),
+	workflows.BuildLogName:    of(func(_ *call, in *workflows.BuildLogInput) subject { return reads(in.Service) }, people...),
+	workflows.JobsName:        of(func(_ *call, in *workflows.JobsInput) subject { return reads(in.Services...) }, people...),
+	workflows.JobRunsName:     of(func(_ *call, in *workflows.JobRunsInput) subject { return reads(in.Service) }, people...),
+	workflows.JobLogsName:     of(func(_ *call, in *workflows.JobLogsInput) subject { return reads(in.Service) }, people...),
+	workflows.AuditName:       of(func(_ *call, in *workflows.AuditInput) subject { return reads(in.Service) }, people...),
+
+	// What the command line adds to the audit.
+	workflows.RecordAuditName: of(records, changers...),
+}
+
+// reads is a read about these services; none, or "", means all of them.
+func reads(services ...string) subject {
+	s := subject{reads: true, every: len(services) == 0}
+	for _, service := range services {
+		if service == "" {
+			s.every = true
+			continue
+		}
+		s.services = append(s.services, service)
+	}
+	return s
+}
+
+func secretly(service, prefix string) subject {
+	return subject{prefix: prefix, services: []string{service}, searchable: true, grant: identity.Secrets}
+}
+
+// runs is the run of a job. Another command than the job's own is one that is executed.
+func runs(c *call, in *workflows.RunJobInput) subject {
+	in.Who = c.caller.String()
+	s := subject{prefix: workflows.RunID(in.Service, in.Job, ""), services: []string{in.Service}, searchable: true}
+	if len(in.Command) > 0 {
+		s.grant = identity.Exec
+	}
+	if in.Schedule != "" || !in.Due.IsZero() {
+		s.refuse = "only a schedule says when a run was due"
+	}
+	return s
+}
+
+// records is what the command line adds to the audit: that it cancels something. The door
+// answers for it, because it adds each cancel to the audit by itself.
+func records(_ *call, in *workflows.RecordAuditInput) subject {
+	s := subject{refuse: "clients add to the audit what they cancel, and nothing else"}
+	if len(in.Entries) != 1 || !strings.HasPrefix(in.Entries[0].Key, "cancel/") {
+		return s
+	}
+	entry := in.Entries[0]
+	phase := "begun"
+	if entry.Ended() {
+		phase = "ended"
+	}
+	action, ok := workflows.CancelOf(entry.WorkflowID)
+	if !ok {
+		return s
+	}
+	return subject{
+		id: workflows.RecordAuditID(entry.Key, phase), services: []string{action.Service},
+		instead: &workflowservice.StartWorkflowExecutionResponse{RunId: "recorded-by-the-gateway", Started: true},
+	}
+}

@@ -1,0 +1,92 @@
+package door
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// refreshInterval is how often the list of revoked identities is read: a revocation is
+// felt within a minute, with room for a slow Postgres.
+const refreshInterval = 10 * time.Second
+
+// revoked is the list of the identities that are refused.
+type revoked struct {
+	mu   sync.RWMutex
+	ids  map[string]bool
+	read time.Time
+	err  error
+}
+
+func newRevoked(ids []string) *revoked {
+	r := &revoked{}
+	r.set(ids, time.Time{})
+	return r
+}
+
+func (r *revoked) has(id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ids[id]
+}
+
+// set replaces the list, and reports whether an identity is new in it.
+func (r *revoked) set(ids []string, at time.Time) (added bool) {
+	next := make(map[string]bool, len(ids))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		next[id] = true
+		added = added || !r.ids[id]
+	}
+	r.ids, r.read, r.err = next, at, nil
+	return added
+}
+
+func (r *revoked) failed(err error) (first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first = r.err == nil
+	r.err = err
+	return first
+}
+
+// state returns when the list was read, and why it could not be read since.
+func (r *revoked) state() (read time.Time, err error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.read, r.err
+}
+
+// refresh reads the list until ctx ends. While Postgres is away the last one counts.
+func (d *Door) refresh(ctx context.Context) {
+	tick := time.NewTicker(d.o.Refresh)
+	defer tick.Stop()
+	for {
+		d.Refresh(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Refresh reads the list of revoked identities, and closes the connections of those that
+// are in it, and those whose certificates have ended.
+func (d *Door) Refresh(ctx context.Context) {
+	ids, err := d.o.Store.RevokedIdentities(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err == nil:
+		if d.revoked.set(ids, d.o.Now()) && d.o.Remember != nil {
+			d.o.Remember(ids)
+		}
+	case d.revoked.failed(err):
+		d.log.Warn("the list of revoked identities cannot be read: the last one counts", "error", err)
+	}
+	if n := d.open.close(d.revoked.has, d.o.Now()); n > 0 {
+		d.log.Info("connections are closed: their identities are revoked, or their certificates have ended", "connections", n)
+	}
+}

@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/metacircular/mcp/internal/door"
+	"github.com/metacircular/mcp/internal/door/law"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/internal/telemetry"
+)
+
+// Options are what a gateway is configured with.
+type Options struct {
+	// Listen is its address, and Doors are the addresses at which clients reach the gateways.
+	Listen string
+	Doors  []string
+	// PostgresURL is the address of the registry; PostgresInsecure allows a connection
+	// without encryption to another machine.
+	PostgresURL      string
+	PostgresInsecure bool
+	// KeyFile is the file of the key that the gateways' keys are sealed to, and Data the
+	// directory of the copies.
+	KeyFile, Data string
+	// Life is how long a certificate lives.
+	Life time.Duration
+	// Upstream is the connection to Temporal, with its credentials, and Namespace the one
+	// that is served.
+	Upstream  *grpc.ClientConn
+	Namespace string
+	// Codec decrypts the inputs that the gateway judges, and encrypts them again.
+	Codec     converter.PayloadCodec
+	Version   string
+	Logger    *slog.Logger
+	Telemetry *telemetry.Telemetry
+	// Grace is how long open calls may take when the gateway ends.
+	Grace time.Duration
+	// Listening is called with the address when the gateway serves; nil for nothing to do.
+	Listening func(address string)
+	// Refresh is how often the list of revoked identities is read; zero for the default.
+	Refresh time.Duration
+}
+
+// Serve serves until ctx ends.
+func Serve(ctx context.Context, o Options) error {
+	own, err := seal.Load(o.KeyFile)
+	if err != nil {
+		return err
+	}
+	with := registry.Insecure(o.PostgresInsecure)
+	store, err := registry.Open(ctx, o.PostgresURL, with)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	copied := newCopies(o.Data)
+	shared, err := awaitKeys(ctx, func(ctx context.Context) error { return registry.Prepare(ctx, o.PostgresURL, with) }, store, own, copied, o.Logger)
+	if err != nil {
+		return ifEnded(ctx, err)
+	}
+	judged, err := law.New(law.Options{Upstream: o.Upstream, Namespace: o.Namespace, Codec: o.Codec, Key: shared.secret, Log: o.Logger})
+	if err != nil {
+		return err
+	}
+	streamed := &stream.Hub{Audit: judged.Record, Logger: o.Logger}
+	d, err := door.New(door.Options{
+		Authority: shared.authority, Store: store, Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
+		API: judged, Streams: streamed, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
+		Revoked: copied.read().Revoked,
+		Remember: func(ids []string) {
+			if err := copied.keepRevoked(ids); err != nil {
+				o.Logger.Warn("the copy of the list of revoked identities is not written", "error", err)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	first, cancel := context.WithTimeout(ctx, registryTime)
+	d.Refresh(first) // before the first connection
+	cancel()
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "listening").WithHint("set [gateway] listen to an address of this host that is free")
+	}
+	measure(o.Telemetry, d, judged, streamed)
+	o.Telemetry.Check("Temporal", o.upstream)
+	o.Telemetry.Ready()
+	defer o.Telemetry.Unready("it is stopping")
+	o.Logger.Info("gateway ready", "address", l.Addr().String(), "authority", shared.authority.Fingerprint(), "temporal", o.Upstream.Target(), "namespace", o.Namespace)
+	if o.Listening != nil {
+		o.Listening(l.Addr().String())
+	}
+	defer context.AfterFunc(ctx, func() { o.Telemetry.Unready("it is stopping") })()
+	d.Serve(ctx, l, o.Grace)
+	return nil
+}
+
+// upstream checks that Temporal answers.
+func (o Options) upstream(ctx context.Context) error {
+	answer, err := grpc_health_v1.NewHealthClient(o.Upstream).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: temporalService})
+	if err != nil {
+		return err
+	}
+	if answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		return fmt.Errorf("it is %s", answer.GetStatus())
+	}
+	return nil
+}
+
+// temporalService is what Temporal reports the health of.
+const temporalService = "temporal.api.workflowservice.v1.WorkflowService"
+
+// ifEnded returns nil for the error of a wait that was interrupted.
+func ifEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

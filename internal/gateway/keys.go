@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"time"
+
+	"github.com/metacircular/mcp/internal/door/who"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/identity"
+	"github.com/metacircular/mcp/internal/registry"
+	"github.com/metacircular/mcp/internal/seal"
+)
+
+// The names of the keys in the registry.
+const (
+	authorityKey = "authority"
+	secretKey    = registry.GatewaySecret
+)
+
+// secretSize is the length of the secret, in bytes.
+const secretSize = 32
+
+// keys are those that all gateways of a fleet share.
+type keys struct {
+	authority *identity.Authority
+	// secret is what the keys of the law are derived from.
+	secret []byte
+}
+
+// keyStore is what the keys need of the registry.
+type keyStore interface {
+	GatewayKeys(ctx context.Context) (map[string]registry.GatewayKey, error)
+	AddGatewayKeys(ctx context.Context, keys map[string]registry.GatewayKey) error
+}
+
+// readKeys reads the keys from the registry, and makes those that are missing.
+func readKeys(ctx context.Context, store keyStore, own *seal.Identity) (keys, map[string]registry.GatewayKey, error) {
+	sealed, err := store.GatewayKeys(ctx)
+	if err != nil {
+		return keys{}, nil, err
+	}
+	if len(sealed[authorityKey].Sealed) == 0 || len(sealed[secretKey].Sealed) == 0 {
+		made, err := makeKeys(own.Key())
+		if err != nil {
+			return keys{}, nil, err
+		}
+		if err := store.AddGatewayKeys(ctx, made); err != nil { // those of another gateway stay
+			return keys{}, nil, err
+		}
+		if sealed, err = store.GatewayKeys(ctx); err != nil {
+			return keys{}, nil, err
+		}
+	}
+	opened, err := openKeys(sealed, own)
+	return opened, sealed, err
+}
+
+func makeKeys(to seal.Key) (map[string]registry.GatewayKey, error) {
+	authority, err := identity.NewAuthority(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	text, err := authority.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	secret := make([]byte, secretSize)
+	_, _ = rand.Read(secret) // never fails
+	signer, err := who.NewSigner(secret)
+	if err != nil {
+		return nil, err
+	}
+	made := map[string]registry.GatewayKey{}
+	for name, key := range map[string]struct {
+		value  []byte
+		public string
+	}{
+		authorityKey: {text, string(authority.Roots().PEM())},
+		secretKey:    {[]byte(base64.StdEncoding.EncodeToString(secret)), signer.Key().String()},
+	} {
+		sealed, err := seal.Seal(subject(name), key.value, to)
+		if err != nil {
+			return nil, err
+		}
+		made[name] = registry.GatewayKey{Sealed: sealed, Public: key.public}
+	}
+	return made, nil
+}
+
+func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, error) {
+	var k keys
+	values := map[string][]byte{}
+	for _, name := range []string{authorityKey, secretKey} {
+		value, err := own.Open(subject(name), sealed[name].Sealed)
+		if err != nil {
+			return k, fault.Wrap(fault.Unauthorized, err, "opening the keys of the gateways").
+				WithHint("copy the file of [gateway] key_file from the gateway that was started first")
+		}
+		values[name] = value
+	}
+	var err error
+	if k.authority, err = identity.ParseAuthority(values[authorityKey]); err != nil {
+		return k, err
+	}
+	k.secret, err = base64.StdEncoding.DecodeString(string(values[secretKey]))
+	if err != nil || len(k.secret) != secretSize {
+		return k, fault.New(fault.Invalid, "the secret of the gateways is damaged")
+	}
+	return k, nil
+}
+
+func subject(name string) string { return "gateway/" + name }
+
+const (
+	// registryTime bounds one attempt to read the registry.
+	registryTime = 15 * time.Second
+	// firstPause and longestPause bound the time between two attempts.
+	firstPause, longestPause = time.Second, 15 * time.Second
+)
+
+// awaitKeys returns the keys from the registry or, while that is away, from the copy.
+// Without a copy it waits.
+func awaitKeys(ctx context.Context, prepare func(context.Context) error, store keyStore, own *seal.Identity, copied copies, log *slog.Logger) (keys, error) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		k, sealed, err := func() (keys, map[string]registry.GatewayKey, error) {
+			ctx, cancel := context.WithTimeout(ctx, registryTime)
+			defer cancel()
+			if err := prepare(ctx); err != nil {
+				return keys{}, nil, err
+			}
+			return readKeys(ctx, store, own)
+		}()
+		switch {
+		case err == nil:
+			if err := copied.keepKeys(sealed); err != nil {
+				log.Warn("this gateway cannot start while Postgres is away: the copy of its keys is not written", "error", err)
+			}
+			return k, nil
+		case ctx.Err() != nil:
+			return keys{}, ctx.Err()
+		case !fault.Is(err, fault.Unavailable):
+			return keys{}, err
+		}
+		if kept := copied.read(); len(kept.Keys) > 0 {
+			log.Warn("Postgres is away: known identities are served from a copy, and none is added", "error", err)
+			return openKeys(kept.Keys, own)
+		}
+		log.Warn("waiting for Postgres, which has the keys of the gateways", "error", err, "next", pause)
+		select {
+		case <-ctx.Done():
+			return keys{}, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}

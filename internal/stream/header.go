@@ -1,0 +1,246 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
+)
+
+// Verb is what a stream is for.
+type Verb string
+
+// The verbs.
+const (
+	Logs Verb = "logs"
+	Exec Verb = "exec"
+	// CopyFrom and CopyTo carry files as a tar archive.
+	CopyFrom Verb = "cp-from"
+	CopyTo   Verb = "cp-to"
+	// Forward carries one connection.
+	Forward Verb = "port-forward"
+)
+
+// Changes reports whether the verb can change something, so that it belongs in the audit.
+func (v Verb) Changes() bool { return v != Logs }
+
+// Header begins a stream.
+type Header struct {
+	Verb Verb   `json:"verb"`
+	Node string `json:"node"`
+	// Service and Component name the container, whose labels must have them.
+	Service   string `json:"service"`
+	Component string `json:"component"`
+	// Unlabelled says that the container has none of mcp's labels, as one that was adopted:
+	// then its name alone is compared.
+	Unlabelled bool `json:"unlabelled,omitempty"`
+	// Who is the operator, as the door knows it: "operator/anna". What an operator writes
+	// there is replaced.
+	Who string `json:"who,omitempty"`
+
+	// One of these has what the verb needs.
+	Logs    *LogsRequest    `json:"logs,omitempty"`
+	Exec    *ExecRequest    `json:"exec,omitempty"`
+	Copy    *CopyRequest    `json:"copy,omitempty"`
+	Forward *ForwardRequest `json:"forward,omitempty"`
+}
+
+// LogsRequest selects lines.
+type LogsRequest struct {
+	// Lines is how many of the last lines to read, and Since how old these may be; 0 for
+	// any age.
+	Lines int           `json:"lines"`
+	Since time.Duration `json:"since,omitempty"`
+	// Follow goes on with new lines.
+	Follow bool `json:"follow,omitempty"`
+}
+
+// ExecRequest is a command.
+type ExecRequest struct {
+	Command []string `json:"command"`
+	// Input says that the command gets what the operator sends.
+	Input bool `json:"input,omitempty"`
+	// Terminal gives it a terminal, of that size and with that value of TERM.
+	Terminal bool   `json:"terminal,omitempty"`
+	Size     Size   `json:"size,omitzero"`
+	Term     string `json:"term,omitempty"`
+}
+
+// CopyRequest names a file or a directory to read; or to write, where what is at the top
+// of the archive gets the place of Path, or one in the directory of that path.
+type CopyRequest struct {
+	Path string `json:"path"`
+	// Name is that of what is at the top of an archive that is written.
+	Name string `json:"name,omitempty"`
+}
+
+// ForwardRequest is a port inside a container.
+type ForwardRequest struct {
+	Port int `json:"port"`
+}
+
+const (
+	// MaxHeader bounds a header in bytes.
+	MaxHeader = 256 << 10
+	// MaxLines is how many of the last lines may be asked for.
+	MaxLines = 10000
+	maxPath  = 4096
+	maxTerm  = 64
+)
+
+// Target names the container for people: "shop/api".
+func (h Header) Target() string { return h.Service + "/" + h.Component }
+
+// Container is the name of the container.
+func (h Header) Container() string { return servicedef.ContainerNameFor(h.Service, h.Component) }
+
+// Detail says what is asked for, as the audit has it. It has no arguments of commands,
+// where a password may be.
+func (h Header) Detail() string {
+	switch h.Verb {
+	case Exec:
+		if more := len(h.Exec.Command) - 1; more > 0 {
+			return fmt.Sprintf("%s and %d more", h.Exec.Command[0], more)
+		}
+		return h.Exec.Command[0]
+	case CopyFrom:
+		return "from " + h.Copy.Path
+	case CopyTo:
+		return "to " + h.Copy.Path
+	case Forward:
+		return fmt.Sprintf("port %d", h.Forward.Port)
+	}
+	return ""
+}
+
+// word is a name of a node, a service or a component.
+var word = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+
+// Check fails where the header is none that a node could serve.
+func (h Header) Check() error {
+	for what, name := range map[string]string{"node": h.Node, "service": h.Service, "component": h.Component} {
+		if !word.MatchString(name) {
+			return fault.New(fault.Invalid, "%q is no name of a %s", cut(name), what)
+		}
+	}
+	given := 0
+	for _, has := range []bool{h.Logs != nil, h.Exec != nil, h.Copy != nil, h.Forward != nil} {
+		if has {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+	case h.Verb == Logs && h.Logs != nil:
+		return h.Logs.check()
+	case h.Verb == Exec && h.Exec != nil:
+		return h.Exec.check()
+	case (h.Verb == CopyFrom || h.Verb == CopyTo) && h.Copy != nil:
+		return h.Copy.check()
+	case h.Verb == Forward && h.Forward != nil:
+		if h.Forward.Port < 1 || h.Forward.Port > 65535 {
+			return fault.New(fault.Invalid, "%d is no port", h.Forward.Port)
+		}
+		return nil
+	}
+	return fault.New(fault.Invalid, "a stream of the verb %q has not what that needs", cut(string(h.Verb)))
+}
+
+func (r LogsRequest) check() error {
+	if r.Lines < 0 || r.Lines > MaxLines || r.Since < 0 {
+		return fault.New(fault.Invalid, "%d lines of the last %s cannot be read: at most %d can", r.Lines, r.Since, MaxLines)
+	}
+	return nil
+}
+
+func (r ExecRequest) check() error {
+	switch {
+	case len(r.Command) == 0 || r.Command[0] == "":
+		return fault.New(fault.Invalid, "there is no command to run")
+	case len(r.Term) > maxTerm:
+		return fault.New(fault.Invalid, "the type of the terminal has more than %d bytes", maxTerm)
+	}
+	return nil
+}
+
+func (r CopyRequest) check() error {
+	if strings.ContainsAny(r.Name, "/\x00") || len(r.Name) > maxPath || r.Name == ".." {
+		return fault.New(fault.Invalid, "%q is no name of a file", cut(r.Name))
+	}
+	if !path.IsAbs(r.Path) || len(r.Path) > maxPath || bytes.ContainsRune([]byte(r.Path), 0) {
+		return fault.New(fault.Invalid, "%q is no path in a container: it begins with /, and has at most %d bytes", cut(r.Path), maxPath)
+	}
+	return nil
+}
+
+// cut is a foreign text as an error shows it.
+func cut(text string) string { return text[:min(len(text), 100)] }
+
+// writeHeader writes a header, with its length before it.
+func writeHeader(to io.Writer, h Header) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	if len(text) > MaxHeader {
+		return fault.New(fault.Invalid, "the command is too long: with its arguments it may have %d KiB", MaxHeader>>10)
+	}
+	_, err = to.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...))
+	return err
+}
+
+// readHeader reads a header, and checks it. What has fields that are unknown here asks for
+// something that would be left out.
+func readHeader(from io.Reader) (Header, error) {
+	var h Header
+	var size [4]byte
+	if _, err := io.ReadFull(from, size[:]); err != nil {
+		return h, err
+	}
+	length := binary.BigEndian.Uint32(size[:])
+	if length == 0 || length > MaxHeader {
+		return h, fault.New(fault.Invalid, "the header of a stream has %d bytes: at most %d are allowed", length, MaxHeader)
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(from, text); err != nil {
+		return h, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&h); err != nil {
+		return h, fault.Wrap(fault.Invalid, err, "read the header of a stream")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return h, fault.New(fault.Invalid, "the header of a stream has something after it")
+	}
+	return h, h.Check()
+}
+
+// Line is a line of a container's output.
+type Line struct {
+	runtime.LogLine
+	// Container is the one that has printed it, where that waits as a successor.
+	Container string `json:"container,omitempty"`
+}
+
+// Note is what an operator should know beside lines.
+type Note struct {
+	// Text is a sentence; "" for none.
+	Text string `json:"text,omitempty"`
+	// Read says that all lines from before the stream have been sent.
+	Read bool `json:"read,omitempty"`
+	// Cut says that the first of them are left out, because one answer is bounded.
+	Cut bool `json:"cut,omitempty"`
+	// Absent says that there is no such container.
+	Absent bool `json:"absent,omitempty"`
+}

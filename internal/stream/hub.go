@@ -1,0 +1,332 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
+)
+
+// Hub connects the streams of operators with the sessions of nodes. Its fields do not
+// change while it serves.
+type Hub struct {
+	// Allow returns why a caller may not have a stream, or nil; [Permit] if it is nil.
+	Allow func(who identity.Identity, h Header) error
+	// Audit records a stream that can change something: when it begins, and how it has
+	// ended. Its context has the caller. What cannot be recorded does not begin. Nil
+	// records nothing.
+	Audit func(ctx context.Context, entry fleet.AuditEntry) error
+	// PerPeer bounds the streams of one operator at a time, and All those of everyone; 0
+	// for the defaults.
+	PerPeer, All int
+	// Logger may be nil.
+	Logger *slog.Logger
+
+	mu    sync.Mutex
+	nodes map[string][]*yamux.Session // the newest last
+	open  map[string]int              // streams by who has them
+	all   int
+}
+
+const (
+	defaultPerPeer, defaultAll = 256, 4096
+	// perNode is how many sessions of one node are kept: it makes a new one where it does
+	// not know yet that the old one is broken.
+	perNode = 4
+	// auditPatience bounds the record of a stream.
+	auditPatience = 10 * time.Second
+)
+
+// Serve serves the session of a caller on a connection until that breaks or ctx ends, and
+// closes it. The caller of Serve closes the connection of an identity that is revoked.
+func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) error {
+	isNode := who.Role == identity.Node
+	if !isNode && !who.Role.Person() {
+		_ = conn.Close()
+		return fault.New(fault.Unauthorized, "%s has no use for streams", who)
+	}
+	session, err := answered(conn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = session.Close() }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // the streams of the session end with it
+	defer closeWith(ctx, session)()
+	if isNode {
+		defer h.register(who.Name, session)()
+	}
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	defer cancel()
+	for {
+		conn, err := session.AcceptStream()
+		if err != nil {
+			return nil
+		}
+		if isNode {
+			return fault.New(fault.Unauthorized, "%s opens a stream: nodes do not", who)
+		}
+		if session.NumStreams() > 2*cmp.Or(h.PerPeer, defaultPerPeer) {
+			return fault.New(fault.Invalid, "%s leaves too many streams open that have ended", who)
+		}
+		calls.Go(func() { h.call(ctx, conn, who) })
+	}
+}
+
+// Nodes are the names of the nodes that are connected, sorted.
+func (h *Hub) Nodes() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var names []string
+	for name := range h.nodes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (h *Hub) register(node string, session *yamux.Session) (leave func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.nodes == nil {
+		h.nodes = map[string][]*yamux.Session{}
+	}
+	if sessions := h.nodes[node]; len(sessions) == perNode {
+		go func() { _ = sessions[0].Close() }()
+		h.nodes[node] = slices.Clone(sessions[1:])
+	}
+	h.nodes[node] = append(h.nodes[node], session)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.nodes[node] = slices.DeleteFunc(h.nodes[node], func(other *yamux.Session) bool { return other == session })
+		if len(h.nodes[node]) == 0 {
+			delete(h.nodes, node)
+		}
+	}
+}
+
+// connect opens a stream to a node, by its newest session that can.
+func (h *Hub) connect(node string) (net.Conn, error) {
+	h.mu.Lock()
+	sessions := slices.Clone(h.nodes[node])
+	h.mu.Unlock()
+	for _, session := range slices.Backward(sessions) {
+		if conn, err := session.Open(); err == nil {
+			return conn, nil
+		}
+	}
+	f := fault.New(fault.Unavailable, "node %s is not connected to this door for streams", node).
+		WithHint("its worker connects again within seconds if it runs: mcp node show %s", node)
+	f.Node = node
+	return nil, f
+}
+
+// enter counts a stream of a peer, unless there are too many.
+func (h *Hub) enter(who string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open == nil {
+		h.open = map[string]int{}
+	}
+	if h.open[who] >= cmp.Or(h.PerPeer, defaultPerPeer) || h.all >= cmp.Or(h.All, defaultAll) {
+		return fault.New(fault.Unavailable, "%s has %d streams, and the door %d: that is all it carries", who, h.open[who], h.all).
+			WithHint("end some of them")
+	}
+	h.open[who]++
+	h.all++
+	return nil
+}
+
+func (h *Hub) leave(who string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all--
+	if h.open[who]--; h.open[who] == 0 {
+		delete(h.open, who)
+	}
+}
+
+// call serves one stream of an operator.
+func (h *Hub) call(ctx context.Context, operator net.Conn, who identity.Identity) {
+	var forth sync.WaitGroup
+	defer forth.Wait()
+	defer hangUp(operator)
+	_ = operator.SetReadDeadline(time.Now().Add(headerPatience))
+	header, err := readHeader(operator)
+	_ = operator.SetReadDeadline(time.Time{})
+	header.Who = who.String()
+	if err == nil {
+		err = h.allow(who, header)
+	}
+	if err == nil {
+		err = h.carry(identity.NewContext(ctx, who), &forth, operator, header)
+	}
+	if err == nil || errors.Is(err, ErrGone) {
+		return
+	}
+	h.log().Info("a stream was refused or has broken off", "who", header.Who, "verb", header.Verb, "node", header.Node, "target", header.Target(), "error", err)
+	_, _ = operator.Write(encode(nil, Failure, encodeFault(fault.Of(err))))
+}
+
+func (h *Hub) allow(who identity.Identity, header Header) error {
+	if h.Allow == nil {
+		return Permit(who, header)
+	}
+	return h.Allow(who, header)
+}
+
+// carry connects an operator with its node. The error is what the operator does not know
+// yet.
+func (h *Hub) carry(ctx context.Context, forth *sync.WaitGroup, operator net.Conn, header Header) error {
+	if err := h.enter(header.Who); err != nil {
+		return err
+	}
+	defer h.leave(header.Who)
+	record, err := h.begin(ctx, header)
+	if err != nil {
+		return err
+	}
+	end, err := h.pass(forth, operator, header)
+	record(end, err)
+	return err
+}
+
+// pass connects an operator with its node, and returns the last frame.
+func (h *Hub) pass(forth *sync.WaitGroup, operator net.Conn, header Header) (end Frame, err error) {
+	node, err := h.connect(header.Node)
+	if err != nil {
+		return end, err
+	}
+	defer hangUp(node)
+	if err := writeHeader(node, header); err != nil {
+		return end, brokenNode(header.Node, err)
+	}
+	stopped := make(chan error, 1)
+	forth.Go(func() {
+		err := forward(node, operator)
+		stopped <- err
+		hangUp(node) // which ends the other direction
+		if errors.Is(err, ErrGone) {
+			_ = operator.Close() // nothing reads it
+		}
+	})
+	reader := frameReader{from: fromNode, source: node}
+	for {
+		f, err := reader.next()
+		if err == nil {
+			if _, err := operator.Write(reader.raw()); err != nil {
+				return end, ErrGone
+			}
+			if f.ends() {
+				return f, nil
+			}
+			continue
+		}
+		select {
+		case err = <-stopped:
+			return end, err
+		default:
+			return end, brokenNode(header.Node, err)
+		}
+	}
+}
+
+// forward carries the frames of an operator to a node until one of them is gone, or the
+// operator sends what is no frame.
+func forward(node io.Writer, operator io.Reader) error {
+	for reader := (frameReader{from: fromOperator, source: operator}); ; {
+		_, err := reader.next()
+		switch {
+		case fault.Is(err, fault.Invalid):
+			return err
+		case err != nil:
+			return ErrGone
+		}
+		if _, err := node.Write(reader.raw()); err != nil {
+			return brokenNode("", err)
+		}
+	}
+}
+
+// brokenNode is the error of a stream that its node has not ended.
+func brokenNode(node string, err error) error {
+	f := broken("the stream from node "+node, err)
+	f.Node = node
+	return f
+}
+
+// hangUp closes a stream, and ends what reads it.
+func hangUp(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now())
+	_ = conn.Close()
+}
+
+// begin records that a stream begins, and returns what records its end.
+func (h *Hub) begin(ctx context.Context, header Header) (record func(Frame, error), err error) {
+	if h.Audit == nil || !header.Verb.Changes() {
+		return func(Frame, error) {}, nil
+	}
+	verb := string(header.Verb)
+	if header.Copy != nil {
+		verb = "cp"
+	}
+	var key [12]byte
+	_, _ = rand.Read(key[:]) // it never fails
+	entry := fleet.AuditEntry{
+		Key: "stream/" + hex.EncodeToString(key[:]), At: time.Now().UTC(), Actor: fleet.Actor{Who: header.Who},
+		Action: fleet.Action{Verb: verb, Service: header.Service, Component: header.Component, Node: header.Node, Detail: header.Detail()},
+	}
+	write := func(ctx context.Context, entry fleet.AuditEntry) error {
+		ctx, cancel := context.WithTimeout(ctx, auditPatience)
+		defer cancel()
+		return h.Audit(ctx, entry.Checked())
+	}
+	if err := write(ctx, entry); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "%s of %s is not in the audit, so it does not begin", verb, header.Target())
+	}
+	return func(end Frame, err error) {
+		entry.At = time.Now().UTC()
+		entry.Outcome, entry.Error = outcome(end, err)
+		if err := write(context.WithoutCancel(ctx), entry); err != nil {
+			h.log().Error("the end of a stream is not in the audit", "who", entry.Who, "verb", verb, "error", err)
+		}
+	}, nil
+}
+
+// outcome is how a stream has ended, in a word of the audit, and why.
+func outcome(end Frame, err error) (word, reason string) {
+	switch {
+	case errors.Is(err, ErrGone):
+		return "cancelled", err.Error()
+	case err != nil:
+		return "failed", err.Error()
+	case end.Kind == Failure:
+		return "failed", decodeFault(end.Data).Message
+	case end.Code() != 0:
+		return "failed", fmt.Sprintf("exit code %d", end.Code())
+	}
+	return "succeeded", ""
+}
+
+func (h *Hub) log() *slog.Logger {
+	if h.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return h.Logger
+}

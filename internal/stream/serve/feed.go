@@ -1,0 +1,239 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/stream"
+)
+
+const (
+	// keptBytes is how much of a source's newest lines is kept for its readers: more than
+	// some answers hold.
+	keptBytes = 8 << 20
+	// waiting is how long one question waits for lines.
+	waiting = 20 * time.Second
+	// againPause is the time until the next question after one that failed.
+	againPause = time.Second
+	// goneKept is how many containers that are gone are remembered.
+	goneKept = 32
+)
+
+// place is where a reader is.
+type place int
+
+const (
+	among  place = iota // what it needs next is kept, or has not been printed
+	behind              // what it needs next is not kept any more
+	lost                // nor is it in a log
+)
+
+// feeds are the sources that are followed, each by one question at a time, whatever the
+// number of its readers.
+type feeds struct {
+	read func(context.Context, activities.LogsInput) (activities.LogsResult, error)
+	// keep is how many bytes are kept of each.
+	keep int
+
+	mu sync.Mutex
+	of map[string]*feed // by container
+}
+
+// entry is a line as it is sent.
+type entry struct {
+	text []byte
+	// id is that of the container which has printed it, and mark where to go on after it;
+	// id is "" for a line that was not waited for.
+	id   string
+	mark runtime.LogMark
+}
+
+// entriesOf makes entries of lines, for all who read them.
+func entriesOf(lines []activities.LogLine) []entry {
+	entries := make([]entry, len(lines))
+	for i, line := range lines {
+		e := &entries[i]
+		e.text, _ = json.Marshal(stream.Line{LogLine: line.LogLine, Container: line.Container}) // strings and a time
+		e.id, e.mark = line.Position()
+	}
+	return entries
+}
+
+// size is about how many bytes of memory an entry takes.
+func (e entry) size() int { return len(e.text) + 100 }
+
+// feed is what is read of one source.
+type feed struct {
+	readers int
+	stop    context.CancelFunc
+	keep    int
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and replaced, with each change
+	first   int           // the number of the oldest line that is kept
+	kept    []entry
+	bytes   int
+	// base are the marks before the lines that are kept.
+	base map[string]runtime.LogMark
+	// gone are containers that are not read any more, the newest last.
+	gone []string
+	// gap is the number of the first line after some that are lost, because the log had
+	// begun anew before they were read; -1 for none.
+	gap int
+	// failed is why nothing can be read now; "" if it can.
+	failed string
+}
+
+// join enters a reader, who goes on from marks.
+func (f *feeds) join(ctx context.Context, source activities.LogSource, marks map[string]runtime.LogMark) (*feed, func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of == nil {
+		f.of = map[string]*feed{}
+	}
+	of := f.of[source.Container]
+	if of == nil {
+		running, stop := context.WithCancel(context.WithoutCancel(ctx))
+		of = &feed{stop: stop, keep: f.keep, changed: make(chan struct{}), base: maps.Clone(marks), gap: -1}
+		if of.base == nil {
+			of.base = map[string]runtime.LogMark{}
+		}
+		f.of[source.Container] = of
+		source.Marks = maps.Clone(marks)
+		go of.run(running, f.read, source)
+	}
+	of.readers++
+	return of, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if of.readers--; of.readers == 0 {
+			delete(f.of, source.Container)
+			of.stop()
+		}
+	}
+}
+
+// run reads until ctx ends.
+func (f *feed) run(ctx context.Context, read func(context.Context, activities.LogsInput) (activities.LogsResult, error), source activities.LogSource) {
+	for ctx.Err() == nil {
+		result, err := read(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			f.fail(err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(againPause):
+			}
+			continue
+		}
+		f.add(source.Marks, result.Sources[0])
+		source.Marks = result.Sources[0].Marks
+	}
+}
+
+func (f *feed) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = fault.Of(err).Message
+	f.change()
+}
+
+// add keeps what was read after marks.
+func (f *feed) add(marks map[string]runtime.LogMark, read activities.SourceLogs) {
+	entries := entriesOf(read.Lines)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id := range marks {
+		if _, remains := read.Marks[id]; !remains {
+			f.gone = append(f.gone, id)
+		}
+	}
+	for len(f.gone) > goneKept {
+		delete(f.base, f.gone[0])
+		f.gone = f.gone[1:]
+	}
+	if read.Lost {
+		f.gap = f.first + len(f.kept)
+	}
+	f.failed = ""
+	f.kept = append(f.kept, entries...)
+	for _, e := range entries {
+		f.bytes += e.size()
+	}
+	drop := 0
+	for ; f.bytes > f.keep; drop++ {
+		oldest := f.kept[drop]
+		f.base[oldest.id] = oldest.mark
+		f.bytes -= oldest.size()
+	}
+	f.kept = slices.Clone(f.kept[drop:])
+	f.first += drop
+	f.change()
+}
+
+// change wakes the readers. The caller has the lock.
+func (f *feed) change() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// place finds where a reader is who has seen all before some marks, and the number of the
+// line from which it goes on. Of those from there it may have seen some.
+func (f *feed) place(seen map[string]runtime.LogMark) (position int, is place) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, mark := range f.base {
+		if !seen[id].Before(mark) {
+			continue
+		}
+		is = max(is, behind)
+		for _, gone := range f.gone {
+			if gone == id {
+				is = lost
+			}
+		}
+	}
+	for position = f.first; position < f.first+len(f.kept); position++ {
+		if next := f.kept[position-f.first]; seen[next.id].Before(next.mark) {
+			break
+		}
+	}
+	return position, is
+}
+
+// after waits for lines from a position on, or until what keeps them from being read is
+// not the same as before, and returns the next position.
+func (f *feed) after(ctx context.Context, position int, before string) (lines []entry, next int, failed string, is place) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		end := f.first + len(f.kept)
+		switch {
+		case position < f.first:
+			return nil, position, f.failed, behind
+		case position <= f.gap && f.gap < end:
+			return nil, position, f.failed, lost
+		case position < end || f.failed != before:
+			return f.kept[position-f.first:], end, f.failed, among
+		}
+		changed := f.changed
+		f.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+		f.mu.Lock()
+		if ctx.Err() != nil {
+			return nil, position, f.failed, among
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/metacircular/mcp/internal/fault"
+)
+
+// Protocol is the name by which TLS selects streams (ALPN).
+const Protocol = "mcp-stream/1"
+
+const (
+	// window is how many bytes of a stream a receiver keeps that nothing has read: the
+	// least that yamux has.
+	window = 256 << 10
+	// beat is how often the ends of a connection look for each other, and patience how
+	// long one of them may take to answer, or to take bytes.
+	beat, patience = 15 * time.Second, 30 * time.Second
+	// headerPatience is how long a stream may be without a header.
+	headerPatience = 15 * time.Second
+	// answerPatience is how long the node may take to begin.
+	answerPatience = time.Minute
+)
+
+func settings() *yamux.Config {
+	c := yamux.DefaultConfig()
+	c.MaxStreamWindowSize = window
+	c.KeepAliveInterval, c.ConnectionWriteTimeout = beat, patience
+	c.StreamOpenTimeout = patience
+	c.StreamCloseTimeout = 0                                // the last bytes wait for a reader that is slow
+	c.LogOutput, c.Logger = nil, log.New(io.Discard, "", 0) // its errors are those of the streams
+	return c
+}
+
+// dialed is the session of who has connected to the door, and answered the door's.
+func dialed(conn net.Conn) (*yamux.Session, error)   { return yamux.Client(conn, settings()) }
+func answered(conn net.Conn) (*yamux.Session, error) { return yamux.Server(conn, settings()) }
+
+// closeWith closes a session when ctx ends. The caller calls stop when it needs that no
+// more.
+func closeWith(ctx context.Context, session *yamux.Session) (stop func()) {
+	end := context.AfterFunc(ctx, func() { _ = session.Close() })
+	return func() { end() }
+}
+
+// broken is the error of a stream that has ended without an end: what was to come is
+// missing.
+func broken(what string, err error) *fault.Error {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, yamux.ErrStreamClosed) || errors.Is(err, yamux.ErrSessionShutdown) || errors.Is(err, yamux.ErrTimeout) {
+		return fault.New(fault.Unavailable, "%s broke off before its end", what)
+	}
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		return f
+	}
+	return fault.Wrap(fault.Unavailable, err, "%s broke off before its end", what)
+}
