@@ -22,6 +22,8 @@ func TestCanaries(t *testing.T) {
 
 	// The channels that mcp's configuration has.
 	r.configure(nil)
+	r.trusted = r.signers(t)
+	r.configure(nil)
 	r.worker("--control")
 	r.worker("--node", r.name)
 	r.worker("--builder", r.name)
@@ -33,22 +35,33 @@ func TestCanaries(t *testing.T) {
 		t.Cleanup(func() { r.podman("secret", "rm", name) })
 	}
 	r.define("canary", "Containerfile", 0)
+	r.setSecrets(t)
 	r.must("deploy", "canary", "--wait", "--debug")
 	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y", "--wait") })
+	r.requireSecrets(t, "managed exec")
 	r.must("run", "canary/nightly")
+	r.rotateSecrets(t)
 
-	t.Run("errors", func(t *testing.T) { r.provoke(t) })
+	t.Run("errors", func(t *testing.T) { r.provoke(t); r.provokeSecrets(t) })
 	t.Run("verbs", func(t *testing.T) { r.everyVerb(t) })
 	t.Run("alerts", func(t *testing.T) { r.awaitAlert(t) })
 
+	// One value is in env, which is encrypted where it rests, and not otherwise.
+	r.lookAtPostgres("Postgres")
+	r.lookAtDatabase()
+	for _, place := range []string{"Postgres", "Temporal's database"} {
+		require.False(t, r.has(place, planted), "%s has a value of env: %s", place, r.found[place][planted])
+	}
 	r.plant(t)
 	r.lookAtTemporal()
-	r.lookAtPostgres()
+	r.lookAtPostgres("Postgres")
+	r.must("migrate", "--decrypt")
+	require.Contains(t, r.lookAtPostgres("Postgres, decrypted"), `"PLAIN": "`+r.value(planted), "definitions are decrypted")
 	platform := r.platform.Info().Dir
 	r.lookAtFiles(t, platform, filepath.Join(platform, "podman", "root"), filepath.Join(platform, "podman", "volatile"))
-	r.lookAtFiles(t, r.dir, r.inputs)
+	r.lookAtFiles(t, r.dir, r.inputs, filepath.Join(r.dir, "keys"))
 	r.report(t, []string{
-		"Temporal's histories", "heartbeats and failures", "Postgres", "files and logs", "core dumps",
+		"Temporal's histories", "Temporal's database", "heartbeats and failures", "Postgres", "Postgres, decrypted", "files and logs", "core dumps",
 		"arguments of processes", "environments of processes", "output of commands",
 	})
 }
@@ -63,7 +76,7 @@ func (r *canaryRig) provoke(t *testing.T) {
 			code = 3
 		}
 		r.define(name, file, code)
-		require.Contains(t, r.mcp("deploy", name, "--debug"), want)
+		require.Contains(t, r.within(time.Minute, "deploy", name, "--debug"), want)
 	}
 	r.mcp("run", "canary/nightly", "--", "/app", "say", "failed", "4")
 
@@ -104,7 +117,8 @@ func (r *canaryRig) everyVerb(*testing.T) {
 		"plan canary", "status", "status canary", "ps", "history canary",
 		"history canary 1", "history broken 1", "history stumbling 1", "logs canary", "events", "jobs", "job history canary/nightly",
 		"job logs canary/nightly", "node list", "node status", "node show " + r.name, "doctor", "config show", "build canary", "build log broken",
-		"service list", "service show canary", "service check", "service export canary", "route list", "open --print", "version", "sync --dry-run", "adopt canary --dry-run",
+		"service list", "service show canary", "service check", "service export canary", "secret list", "secret show canary/managed-file", "audit", "key list",
+		"route list", "open --print", "version", "sync --dry-run", "adopt canary --dry-run",
 	} {
 		for _, form := range []string{"", " --json --debug"} {
 			r.mcp(strings.Fields(line + form)...)
