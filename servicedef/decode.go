@@ -1,6 +1,7 @@
 package servicedef
 
 import (
+	"cmp"
 	"reflect"
 	"strings"
 	"time"
@@ -93,7 +94,7 @@ func (r *report) decodeStruct(key string, table map[string]any, into reflect.Val
 			r.decode(joinKey(key, name), value, field)
 			continue
 		}
-		meant := didYouMean(name, known)
+		meant := cmp.Or(ofOthers(name, into.Type()), didYouMean(name, known))
 		if ours := ofCompose(name, known); ours != "" {
 			meant = "; what Compose calls " + name + " is " + ours
 		}

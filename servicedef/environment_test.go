@@ -129,6 +129,7 @@ secrets = [{ source = "shop-tls", target = "tls" }]
 func TestAMistakeOfAnEnvironmentHasItsLine(t *testing.T) {
 	for _, test := range []struct{ name, added, key, message, at string }{
 		{"an unknown key", "[env.qa]\nnod = \"x\"\n", "env.qa.nod", "unknown key, did you mean node?", "nod = "},
+		{"a number of replicas", "[[env.qa.components]]\nname = \"db\"\nreplicas = 2\n", "env.qa.components[0].replicas", "unknown key: a component is one container; write a component for each, with routes of the same hostname, port and path", "replicas = 2"},
 		{"an unknown component", "[[env.qa.components]]\nname = \"apii\"\n", "env.qa.components[0].name", `the service has no component "apii" to change in this environment: api, db`, `name = "apii"`},
 		{"a component without a name", "[[env.qa.components]]\nimage = \"a.example/x:1\"\n", "env.qa.components[0].name", "is required: it names the component that the environment changes; the service has api, db", "[[env.qa.components]]"},
 		{"components that are no tables", "[env.qa]\ncomponents = \"api\"\n", "env.qa.components", `must be an array of tables, each under its own [[env.qa.components]]`, "components = \"api\""},

@@ -117,6 +117,8 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"an unknown key", `# db`, `volume = []`, "components[1].volume", "did you mean volumes?"},
 		{"a key in upper case", `# db`, `User = "a"`, "components[1].User", "did you mean user or userns?"},
 		{"a key like no other", `# db`, `zzzzzz = 1`, "components[1].zzzzzz", "unknown key"},
+		{"a key of Compose", `# db`, `replicas = 2`, "components[1].replicas", "unknown key: a component is one container; write a component for each, with routes of the same hostname"},
+		{"a key of other tools", `node = "rift"`, "node = \"rift\"\nreplicas = 2", "replicas", "unknown key: a component is one container"},
 		{"an unknown table", `# db`, "[deploy]\na = 1\nb = 2", "deploy", "unknown key"},
 		{"a number for a string", `node = "rift"`, `node = 5`, "node", "must be a string, not an integer"},
 		{"a string for a number", `port = 8443`, `port = "8443"`, "components[0].routes[0].port", "must be an integer, not a string"},

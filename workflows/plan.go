@@ -155,7 +155,7 @@ func planFault(err error) error {
 	f := fault.Wrap(fault.Invalid, err, "plan the deploy")
 	var foreign *plan.ForeignContainerError
 	if errors.As(err, &foreign) {
-		f = fault.New(fault.Conflict, "%s", foreign.Error()).
+		f = fault.Translate(fault.Conflict, foreign).
 			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
 		if foreign.Owner != "" {
 			f = f.WithHint("give the component another name, or another node")
@@ -164,13 +164,13 @@ func planFault(err error) error {
 	}
 	var draining *plan.DrainingNodeError
 	if errors.As(err, &draining) {
-		f = fault.New(fault.Conflict, "%s", draining.Error()).
+		f = fault.Translate(fault.Conflict, draining).
 			WithHint("let it have new containers again: mcp node activate %s; or give the component another node", draining.Node)
 		f.Component, f.Node = draining.Component, draining.Node
 	}
 	var missing *plan.MissingSecretError
 	if errors.As(err, &missing) {
-		f = fault.New(fault.Invalid, "%s", missing.Error()).
+		f = fault.Translate(fault.Invalid, missing).
 			WithHint("set it: mcp secret set %s/%s; or make it on %s: podman secret create %s FILE",
 				missing.Service, missing.Secret, missing.Node, missing.Secret)
 		f.Component, f.Node = missing.Component, missing.Node
@@ -180,18 +180,18 @@ func planFault(err error) error {
 	}
 	var unknown *plan.UnknownKeyError
 	if errors.As(err, &unknown) {
-		f = fault.New(fault.Invalid, "%s", unknown.Error()).
+		f = fault.Translate(fault.Invalid, unknown).
 			WithHint("upgrade mcp on %s, which mcp node list shows, or leave the key out", unknown.Node)
 		f.Component, f.Node = unknown.Component, unknown.Node
 	}
 	var lacking *plan.LackingError
 	if errors.As(err, &lacking) {
-		f = fault.New(fault.Invalid, "%s", lacking.Error()).WithHint("%s", lacking.Lack.Hint)
+		f = fault.Translate(fault.Invalid, lacking).WithHint("%s", lacking.Lack.Hint)
 		f.Component, f.Node = lacking.Component, lacking.Node
 	}
 	var forbidden *plan.ForbiddenError
 	if errors.As(err, &forbidden) {
-		f = fault.New(fault.Forbidden, "%s", forbidden.Error()).
+		f = fault.Translate(fault.Forbidden, forbidden).
 			WithHint("see its rules: mcp node policy %s; its owner changes them there", forbidden.Node)
 		f.Component, f.Node = forbidden.Component, forbidden.Node
 	}
@@ -201,12 +201,12 @@ func planFault(err error) error {
 	}
 	var claimed *plan.ClaimedError
 	if errors.As(err, &claimed) {
-		f = fault.New(fault.Conflict, "%s", claimed.Error()).
+		f = fault.Translate(fault.Conflict, claimed).
 			WithHint("give it another hostname, path or port, or deploy %s without it first", claimed.Holder.Service)
 	}
 	var unreachable *plan.UnreachableError
 	if errors.As(err, &unreachable) {
-		f = fault.New(fault.Invalid, "%s", unreachable.Error()).
+		f = fault.Translate(fault.Invalid, unreachable).
 			WithHint("set publish in [node] of the mcp.toml of %s to an address that %s can reach, or leave the hostname out",
 				unreachable.Node, unreachable.Edge)
 		f.Component, f.Node = unreachable.Component, unreachable.Node
@@ -220,7 +220,7 @@ func heldFault(held *plan.HeldError) *fault.Error {
 	if held.Port != 0 {
 		kind = fault.PortInUse
 	}
-	f := fault.New(kind, "%s", held.Error())
+	f := fault.Translate(kind, held)
 	switch service, _, _ := strings.Cut(held.Holder, "/"); {
 	case held.Partial:
 		f = f.WithHint("deploy the whole service, which hands it over: mcp deploy %s", service)

@@ -122,7 +122,7 @@ func (d *deploy) pruneSecrets(ctx workflow.Context) {
 func secretFault(err error) *fault.Error {
 	var unset *plan.UnsetSecretError
 	if errors.As(err, &unset) {
-		f := fault.New(fault.Invalid, "%s", unset.Error()).
+		f := fault.Translate(fault.Invalid, unset).
 			WithHint("set it: mcp secret set %s/%s. One that was made with podman cannot be read, and so be no part of a value", unset.Service, unset.Secret)
 		f.Component = unset.Component
 		return f
@@ -136,7 +136,7 @@ func secretFault(err error) *fault.Error {
 	if !errors.As(err, &sealed) {
 		return nil
 	}
-	f := fault.New(fault.Unauthorized, "%s", sealed.Error())
+	f := fault.Translate(fault.Unauthorized, sealed)
 	switch {
 	case sealed.Gone:
 		f.Kind = fault.NotFound

@@ -64,7 +64,7 @@ func OpenData(data string) error {
 		return fmt.Errorf("create the data directory: %w", err)
 	}
 	if err := config.Ours(data); err != nil {
-		return fault.New(fault.Unauthorized, "the data directory is not used: %v", err).
+		return fault.Wrap(fault.Unauthorized, err, "the data directory is not used").
 			WithHint("choose another, with --data or [edge] data in mcp.toml")
 	}
 	return nil

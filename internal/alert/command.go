@@ -3,6 +3,7 @@ package alert
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -54,7 +55,7 @@ func (c Command) Send(ctx context.Context, m Message) error {
 	case limited.Err() != nil:
 		return fault.New(fault.Unavailable, "run the alert command %s: it did not end within %s", name, commandTime)
 	}
-	return fault.New(fault.Unavailable, "run the alert command %s: %s: %s", name, err, strings.TrimSpace(string(output)))
+	return fault.Wrap(fault.Unavailable, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(output))), "run the alert command %s", name)
 }
 
 // tail keeps the end of what is written to it.

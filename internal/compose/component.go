@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/metacircular/mcp/internal/compose/source"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // field is a value of a definition, and what it was made of.
@@ -138,18 +140,16 @@ func (c *component) refused(f field, message string) {
 	c.im.note(f.from, f.key, "is not taken over: %s", message)
 }
 
-// reasons are why some keys are not taken over.
+// reasonOf is why a key is not taken over.
+func reasonOf(name string) string {
+	if text := servicedef.Instead(name); text != "" {
+		return "is not taken over: " + text
+	}
+	return cmp.Or(reasons[name], "is not taken over: mcp has no such key")
+}
+
+// reasons are why some keys that are no settings of a container are not taken over.
 var reasons = map[string]string{
-	"container_name": "is not taken over: mcp names containers by their service and component",
-	"privileged":     "is not taken over: give the capabilities and devices that the program needs",
-	"links":          "is not taken over: components find one another by their names",
-	"external_links": "is not taken over: reach another service through its routes",
-	"volumes_from":   "is not taken over: name the same volumes in both components",
-	"platform":       "is not taken over: an image runs on the platform of its node",
-	"replicas":       "is not taken over: a component is one container; write a component for each, behind one hostname",
-	"scale":          "is not taken over: a component is one container; write a component for each, behind one hostname",
-	"tty":            "is not taken over: a container of mcp has no terminal",
-	"stdin_open":     "is not taken over: a container of mcp has no standard input",
 	"develop":        "is not taken over: it is for docker compose watch",
 	"reservations":   "is not taken over: mcp reserves nothing, it limits",
 	"placement":      "is not taken over: node says where a component runs",
@@ -157,8 +157,6 @@ var reasons = map[string]string{
 	"ipv4_address":   "is not taken over: podman chooses the address; others use the name",
 	"ipv6_address":   "is not taken over: podman chooses the address; others use the name",
 	"provider":       "is not taken over: mcp runs containers only",
-	"post_start":     "is not taken over: write a step of the service",
-	"pre_stop":       "is not taken over: let the program do that when it gets the stop signal",
 	"restart_policy": "is not taken over: mcp knows condition and max_attempts only",
 	"isolation":      "is not taken over: it is for Windows",
 }

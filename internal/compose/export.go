@@ -51,7 +51,19 @@ func Export(s *servicedef.Service) (*Exported, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the Compose file: %w", err)
 	}
-	return &Exported{"# Made of the service " + s.Name + " by mcp service export.\n" + string(text), ex.notes}, nil
+	return &Exported{opening(s) + string(text), ex.notes}, nil
+}
+
+// opening is the comment that begins the file: it names what Compose does not run.
+func opening(s *servicedef.Service) string {
+	text := "# Made of the service " + s.Name + " by mcp service export.\n"
+	for _, c := range s.Jobs() {
+		text += fmt.Sprintf("# Compose does not start the job %s, whose schedule is %q: docker compose run --rm %[1]s runs it.\n", c.Name, c.Schedule)
+	}
+	for _, step := range s.Steps {
+		text += fmt.Sprintf("# Compose does not run the step %s, which is due %s each deployment.\n", step.Name, step.When)
+	}
+	return text
 }
 
 // exporting is one export.

@@ -87,6 +87,31 @@ container_port = 5432
 name = "side"
 image = "docker.io/library/busybox:1"
 network = "host"
+
+[[components]]
+name = "report"
+image = "registry.example:5000/shop-web:v1"
+cmd = ["report"]
+schedule = """0 3
+* * *"""
+timezone = "Europe/Berlin"
+overlap = "queue"
+jitter = "1m"
+timeout = "2h"
+retries = 2
+
+[[steps]]
+name = "migrate"
+component = "web"
+cmd = ["migrate"]
+depends_on = ["db"]
+
+[[steps]]
+name = "warm"
+when = "after"
+component = "web"
+cmd = ["warm", "$HOME"]
+retries = 1
 `
 
 // An exported file is one that Compose reads, and that makes the same definition.
@@ -147,7 +172,14 @@ func TestAnExportListsWhatComposeCannotSay(t *testing.T) {
 	for _, n := range made.Notes {
 		keys = append(keys, n.Key)
 	}
-	for _, key := range []string{"components.web.health", "components.web.routes", "components.web.secret_env", "components.web.drain", "components.web.volumes", "components.db.node"} {
+	for _, key := range []string{"components.web.health", "components.web.routes", "components.web.secret_env", "components.web.drain", "components.web.volumes", "components.db.node",
+		"components.report.schedule", "components.report.overlap", "components.report.retries", "steps"} {
 		require.Contains(t, keys, key)
 	}
+	require.Regexp(t, `^# Made of the service shop by mcp service export\.
+# Compose does not start the job report, whose schedule is "0 3\\n\* \* \*": docker compose run --rm report runs it\.
+# Compose does not run the step migrate, which is due before each deployment\.
+# Compose does not run the step warm, which is due after each deployment\.
+name: shop
+`, made.Text)
 }

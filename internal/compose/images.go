@@ -51,7 +51,7 @@ func (c *component) image() {
 func (c *component) qualified(n *source.Node) string {
 	ref, err := imageref.Parse(n.Text)
 	if err != nil {
-		c.im.failed = append(c.im.failed, n.Errorf("%s.image: %q is no image: %v", c.key, n.Text, err))
+		c.im.failed = append(c.im.failed, n.Errorf("%s.image: %q is no image: %w", c.key, n.Text, err))
 		return n.Text
 	}
 	if ref.Tag == "" && ref.Digest == "" {
@@ -75,7 +75,7 @@ func (c *component) builtImage(n *source.Node) string {
 		}
 		ref, err := imageref.Parse(whole)
 		if err != nil {
-			c.im.failed = append(c.im.failed, n.Errorf("%s.image: %q is no image: %v", c.key, n.Text, err))
+			c.im.failed = append(c.im.failed, n.Errorf("%s.image: %q is no image: %w", c.key, n.Text, err))
 			return whole
 		}
 		if ref.Tag == "" {

@@ -153,7 +153,7 @@ func (im *importing) leftovers() {
 	for _, c := range im.components {
 		c.node.Left(c.key, func(key string, n *source.Node) {
 			name := key[strings.LastIndex(key, ".")+1:]
-			im.note(n, key, "%s", cmp.Or(reasons[name], "is not taken over: mcp has no such key"))
+			im.note(n, key, "%s", reasonOf(name))
 		})
 		c.node.Take()
 	}

@@ -284,6 +284,10 @@ func TestImportRefuses(t *testing.T) {
 	}
 	_, err := compose.Import(options(t.TempDir()))
 	require.ErrorIs(t, err, os.ErrNotExist)
+	for _, absent := range []string{"include: [gone.yaml]\nservices: {a: {image: b}}", "services:\n  a: {extends: {file: gone.yaml, service: b}}"} {
+		_, err = compose.Import(options(project(t, map[string]string{"compose.yaml": absent})))
+		require.ErrorIs(t, err, os.ErrNotExist, absent)
+	}
 	o := options(project(t, map[string]string{"compose.yaml": "services: {a: {image: b}}"}))
 	o.Name = "Not A Name"
 	_, err = compose.Import(o)

@@ -18,7 +18,7 @@ import (
 func trusted(path string) error {
 	for _, part := range []string{filepath.Dir(path), path} {
 		if err := Ours(part); err != nil {
-			return fault.New(fault.Unauthorized, "the configuration %s is not read: %v", path, err).
+			return fault.Wrap(fault.Unauthorized, err, "the configuration %s is not read", path).
 				WithHint("if you trust it, name it: --config %s; otherwise work in another folder", path)
 		}
 	}

@@ -60,7 +60,7 @@ func CheckDir(dir string) error {
 		return err
 	}
 	if err := config.Ours(dir); err != nil {
-		return fault.New(fault.Unauthorized, "the directory of the local platform is not used: %v", err).
+		return fault.Wrap(fault.Unauthorized, err, "the directory of the local platform is not used").
 			WithHint("choose another: --dir DIR")
 	}
 	return nil

@@ -43,6 +43,11 @@ func Wrap(kind Kind, cause error, format string, args ...any) *Error {
 	return &Error{Kind: orFull(kind, cause), Message: fmt.Sprintf(format, args...) + ": " + cause.Error(), cause: cause}
 }
 
+// Translate translates a foreign error whose text is the whole message.
+func Translate(kind Kind, cause error) *Error {
+	return &Error{Kind: orFull(kind, cause), Message: cause.Error(), cause: cause}
+}
+
 // orFull returns kind, or DiskFull for an unclassified error of a full disk.
 func orFull(kind Kind, cause error) Kind {
 	if kind == Internal && (errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT)) {

@@ -29,14 +29,21 @@ type Note struct {
 	Message string `json:"message"`
 }
 
-// Export makes units of a definition: one for each component, for each volume, and one for
-// the network.
+// Export makes units of a definition: one for each component, for each volume, one for the
+// network, and a timer for each job with a schedule.
 func Export(s *servicedef.Service) ([]File, []Note) {
 	ex := &exporting{service: s, volumes: map[string]bool{}}
 	var files []File
 	for _, c := range s.Components {
 		files = append(files, ex.container(c))
+		if !c.IsJob() {
+			continue
+		}
+		if timer, due := ex.timer(c); due {
+			files = append(files, timer)
+		}
 	}
+	ex.steps()
 	for _, name := range slices.Sorted(maps.Keys(ex.volumes)) {
 		u := &unit{}
 		u.section("Volume")
@@ -100,8 +107,13 @@ func (ex *exporting) container(c servicedef.Component) File {
 	ex.arguments(u, c)
 	ex.health(u, c)
 	u.section("Service")
+	start := "900"
+	if c.IsJob() {
+		u.set("Type", "oneshot")
+		start = seconds(c.Timeout)
+	}
 	u.set("Restart", restart(c.Restart))
-	u.set("TimeoutStartSec", "900")
+	u.set("TimeoutStartSec", start)
 	u.set("TimeoutStopSec", seconds(c.StopTimeout+servicedef.Duration(10*time.Second)))
 	if ex.starts(c) {
 		u.section("Install")
@@ -283,17 +295,17 @@ func (ex *exporting) rest(c servicedef.Component) {
 	if len(c.SecretNames()) > 0 {
 		ex.note(keyOf(c, "secrets"), "podman must have %s: podman secret create NAME FILE", strings.Join(c.SecretNames(), ", "))
 	}
-	if !ex.starts(c) {
-		ex.note(keyOf(c, "schedule"), "nothing starts it: write a timer, %s.timer", servicedef.ContainerNameFor(ex.service.Name, c.Name))
+	if c.IsJob() {
+		ex.job(c)
 	}
-	if order := servicedef.StartFirst; c.Order == order {
+	if order := servicedef.StartFirst; c.Order == order && !c.IsJob() {
 		ex.note(keyOf(c, "order"), "systemd stops the old container before it starts the new one")
 	}
 }
 
 // starts reports whether systemd starts the component at boot.
 func (ex *exporting) starts(c servicedef.Component) bool {
-	return ex.service.Active && !slices.Contains(c.Keys(), "schedule")
+	return ex.service.Active && !c.IsJob()
 }
 
 func keyOf(c servicedef.Component, key string) string { return "components." + c.Name + "." + key }

@@ -40,6 +40,24 @@ name = "db"
 image = "docker.io/library/postgres:17"
 restart = "no"
 network = "host"
+[[components]]
+name = "report"
+image = "registry.example:5000/shop-web:v1"
+cmd = ["report"]
+schedule = "30 3 * * mon-fri"
+timezone = "Europe/Berlin"
+overlap = "queue"
+jitter = "90s"
+timeout = "2h"
+retries = 2
+[[components]]
+name = "reindex"
+image = "registry.example:5000/shop-web:v1"
+schedule = "manual"
+[[steps]]
+name = "migrate"
+component = "web"
+cmd = ["migrate"]
 `
 
 // podman's own generator takes the units, and makes the command line that mcp would run.
@@ -49,6 +67,11 @@ func TestPodmansGeneratorTakesTheUnits(t *testing.T) {
 	files, notes := quadlet.Export(s)
 	units, infos := map[string]*parser.UnitFile{}, map[string]*generator.UnitInfo{}
 	for _, f := range files {
+		if strings.HasSuffix(f.Name, ".timer") {
+			require.Equal(t, "shop-report.timer", f.Name)
+			require.Equal(t, timer, f.Text)
+			continue
+		}
 		u := parser.NewUnitFile()
 		require.NoError(t, u.Parse(f.Text), f.Text)
 		u.Filename, u.Path = f.Name, "/etc/containers/systemd/"+f.Name
@@ -63,7 +86,7 @@ func TestPodmansGeneratorTakesTheUnits(t *testing.T) {
 		}
 		infos[f.Name] = &generator.UnitInfo{ServiceName: service, ResourceName: resource}
 	}
-	require.Len(t, units, 4)
+	require.Len(t, units, 6)
 	for name, u := range units {
 		var made *parser.UnitFile
 		var warning, err error
@@ -97,9 +120,30 @@ func TestPodmansGeneratorTakesTheUnits(t *testing.T) {
 	require.NotEmpty(t, requires)
 	restart, _ := units["shop-db.container"].Lookup("Service", "Restart")
 	require.Equal(t, "no", restart)
+	for setting, want := range map[string]string{"Type": "oneshot", "Restart": "no", "TimeoutStartSec": "7200"} {
+		got, _ := units["shop-report.container"].Lookup("Service", setting)
+		require.Equal(t, want, got)
+	}
+	_, installed := units["shop-report.container"].Lookup("Install", "WantedBy")
+	require.False(t, installed, "its timer starts it")
 	var keys []string
 	for _, n := range notes {
 		keys = append(keys, n.Key)
 	}
-	require.Equal(t, []string{"components.web.cmd", "components.web.routes", "components.web.secrets"}, keys)
+	require.Equal(t, []string{"components.web.cmd", "components.web.routes", "components.web.secrets",
+		"components.report.overlap", "components.report.retries", "components.report.catch_up", "components.report.schedule",
+		"components.reindex.schedule", "steps.migrate"}, keys)
 }
+
+const timer = `[Unit]
+Description=shop/report, when it is due
+
+[Timer]
+OnCalendar=Mon,Tue,Wed,Thu,Fri *-*-* 3:30:00 Europe/Berlin
+Persistent=true
+AccuracySec=1s
+RandomizedDelaySec=90
+
+[Install]
+WantedBy=timers.target
+`

@@ -66,7 +66,7 @@ func (fc *faultCase) prepare() error {
 	fc.counter, fc.began, fc.back = newCounter(), map[string]time.Time{}, make(chan error, 1)
 	fc.service = fmt.Sprintf("s%d", fc.rig.cases.Add(1))
 	fc.node = cmp.Or(fc.node, nodeNames[0])
-	if err := os.MkdirAll(fc.rig.volume(fc.service), 0o755); err != nil {
+	if err := os.MkdirAll(fc.jobData(), 0o755); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(fc.rig.volume(fc.service), "precious"), []byte(fc.service), 0o600); err != nil {
@@ -87,6 +87,9 @@ func (fc *faultCase) prepare() error {
 		if err := fc.toEnd("deploy", fc.service); err != nil {
 			return err
 		}
+	}
+	if err := fc.runJob(); err != nil {
+		return err
 	}
 	if fc.scenario.beforeVerb != nil {
 		if err := fc.toEnd(append(slices.Clone(fc.scenario.beforeVerb), fc.service)...); err != nil {

@@ -27,6 +27,9 @@ const (
 // judge checks the state that the case has left in podman, Postgres and Temporal.
 // The error names all that is wrong.
 func (fc *faultCase) judge() (verdict, error) {
+	if err := fc.judgeJob(); err != nil {
+		return wrong, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if fc.scenario.purges() {

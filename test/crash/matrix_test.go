@@ -39,6 +39,7 @@ var sample = []string{
 	"new version, after Temporal was emptied: Postgres killed, back after 2 s after CutOver",
 	"reconcile: podman's service killed, back after 2 s after RunContainer",
 	"cancel in mid-deploy: node worker killed, back after 2 s inside RunContainer",
+	"new version, while a job runs: node worker killed, back after 2 s inside RunContainer",
 	"new version, start-first: node worker asked to end, back after 2 s inside RunContainer",
 	"two components on two nodes: the node's network cut for 20 s inside CutOver",
 	"two components on two nodes: the node reboots within 5 s before CutOver",

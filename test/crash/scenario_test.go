@@ -36,6 +36,8 @@ type scenario struct {
 	steady bool
 	// byName promises that a component which asks another one by its name sees no failure.
 	byName bool
+	// job has a run of a job under way meanwhile, and promises that it runs once.
+	job bool
 	// cancel cancels the deploy while its first container starts.
 	cancel bool
 }
@@ -69,6 +71,7 @@ var scenarios = []scenario{
 	{name: "two components with depends_on", before: []text{two("v1")}, then: two("v2"), want: finished},
 	{name: "new version, asked by name", before: []text{named("v1")}, then: named("v2"), want: finished, byName: true},
 	{name: "new version, with a migration", before: []text{migrating("v1")}, then: migrating("v2"), want: finished},
+	{name: "new version, while a job runs", before: []text{busy("v1")}, then: busy("v2"), want: finished, steady: true, job: true},
 	{name: "two components on two nodes", before: []text{apart("v1")}, then: apart("v2"), want: finished, steady: true},
 	{name: "new version, after a deploy that was terminated", before: []text{v1}, terminated: deaf, then: v2, want: finished, steady: true},
 	{name: "unhealthy new version", before: []text{v1}, then: exits, want: putBack, steady: true},

@@ -64,7 +64,8 @@ func TestMetrics(t *testing.T) {
 	before := scrape(t)
 	w.source("v1", "")
 	w.define("measured", w.service("measured", "v1", "")+
-		w.job("tick", w.image("measured", "v1"), `cmd = ["/app", "say", "tick", "0"]`+"\nschedule = \"manual\""))
+		w.job("tick", w.image("measured", "v1"), `cmd = ["/app", "say", "tick", "0"]`+"\nschedule = \"manual\"")+
+		"\n[[steps]]\nname = \"greet\"\ncomponent = \"app\"\ncmd = [\"/app\", \"say\", \"hello\", \"0\"]\n")
 	w.deploy("measured")
 	require.Zero(t, w.mcp("run", "measured/tick").code)
 	ofJobs := scrape(t)
@@ -100,6 +101,7 @@ func TestMetrics(t *testing.T) {
 			`mcp_builds_total{outcome="succeeded"}`,
 			`mcp_undos_total{outcome="complete"}`,
 			`mcp_job_runs_total{outcome="succeeded"}`,
+			`mcp_steps_total{outcome="succeeded"}`,
 			`mcp_step_seconds_count{activity="RunContainer",outcome="succeeded"}`,
 			`mcp_step_seconds_count{activity="RunContainer",outcome="Unhealthy"}`,
 		} {

@@ -46,7 +46,7 @@ func turns(ctx context.Context, s *session.Session, c client.Client, inputs []wo
 	handovers := plan.Between(movements)
 	groups, err := plan.InTurn(names, handovers)
 	if cycle := (*plan.CycleError)(nil); errors.As(err, &cycle) {
-		return nil, nil, exit.Usage(fault.New(fault.Conflict, "%s", cycle.Error()).
+		return nil, nil, exit.Usage(fault.Translate(fault.Conflict, cycle).
 			WithHint("deploy one of them with something else first, or make them components of one service"))
 	}
 	return groups, handovers, err

@@ -80,7 +80,7 @@ func runAdmit(ctx context.Context, s *session.Session, name string, o admitOptio
 	}
 	key, err := seal.ParseKey(e.Key)
 	if err != nil {
-		return fault.New(fault.Invalid, "edge %s has announced a key that is none: %v", name, err).
+		return fault.Wrap(fault.Invalid, err, "edge %s has announced a key that is none", name).
 			WithHint("upgrade its mcp-edge, and start it again")
 	}
 	if err := o.check(e, key); err != nil {

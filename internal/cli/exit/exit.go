@@ -83,7 +83,7 @@ func Classify(err error) (Code, *fault.Error) {
 	case errors.As(err, &cut):
 		return Incomplete, cut.fault
 	case errors.As(err, &unknown):
-		f := fault.New(fault.NotFound, "%s", unknown.Error())
+		f := fault.Translate(fault.NotFound, unknown)
 		if len(unknown.Nearest) > 0 {
 			f = f.WithHint("did you mean %s?", strings.Join(unknown.Nearest, " or "))
 		}
@@ -91,7 +91,7 @@ func Classify(err error) (Code, *fault.Error) {
 	case errors.As(err, &usage) && errors.As(err, new(*fault.Error)):
 		return BadUsage, fault.Of(err)
 	case errors.As(err, &problems), errors.As(err, &usage):
-		return BadUsage, fault.New(fault.Invalid, "%s", err.Error())
+		return BadUsage, fault.Translate(fault.Invalid, err)
 	}
 	return Failed, fault.Of(err)
 }

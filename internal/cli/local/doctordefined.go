@@ -54,7 +54,7 @@ func readDefined(cfg *config.Config) defined {
 	}
 	switch {
 	case err != nil:
-		d.finding = fail(check, fault.New(fault.Invalid, "%v", err).WithHint("create it, or correct services in mcp.toml"))
+		d.finding = fail(check, fault.Translate(fault.Invalid, err).WithHint("create it, or correct services in mcp.toml"))
 	case len(problems) > 0:
 		d.finding = fail(check, fault.New(fault.Invalid, "%s: %s, and\n%v", cfg.Services, ui.Counted(len(files), "definition"), problems).WithHint("correct them: mcp service edit SERVICE"))
 	case len(services) == 0:

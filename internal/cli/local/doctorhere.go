@@ -36,7 +36,7 @@ func checkHere(ctx context.Context, cfg *config.Config, d defined) []finding {
 func checkWorkspace(ctx context.Context, cfg *config.Config) finding {
 	const check = "builder"
 	if err := wantDir("[build] workspace", cfg.Build.Workspace); err != nil {
-		return fail(check, fault.New(fault.Invalid, "%v", err).WithHint("correct it in mcp.toml"))
+		return fail(check, fault.Translate(fault.Invalid, err).WithHint("correct it in mcp.toml"))
 	}
 	if err := pingSocket(ctx, cfg.Build.Socket); err != nil {
 		return fail(check, hinted(late(err), "start podman's service there, or set [build] socket"))
@@ -62,7 +62,7 @@ func pingSocket(ctx context.Context, socket string) error {
 		if errors.As(err, &cause) {
 			err = cause
 		}
-		return fault.New(fault.Unavailable, "podman at %s does not answer: %v", socket, err)
+		return fault.Wrap(fault.Unavailable, err, "podman at %s does not answer", socket)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

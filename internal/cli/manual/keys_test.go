@@ -22,6 +22,7 @@ stands where Compose has no such key. The tests of the third column use the key 
 parts where it has an effect there; beside them ` + "`TestEachRuleNamesLineAndKey`" + ` and
 ` + "`TestContainerRulesNameLineAndKey`" + ` check what the validator refuses, and
 ` + "`TestAChangedSettingReplacesTheContainer`" + ` and ` + "`TestAPlanNamesEveryKeyThatChanges`" + ` what a plan shows.
+An environment, ` + "`[env.NAME]`" + `, may have each key but ` + "`name`: `TestAnEnvironmentChangesItsServiceAlone`" + `.
 `
 
 // testedBy are the keys by the tests that use them. A key that ends in "." stands for
@@ -41,10 +42,17 @@ var testedBy = map[string]string{
 		"security_opt pids_limit sysctls devices group_add userns pid ipc extra_hosts dns dns_search dns_opt log_driver secrets.",
 	"TestAnInitStartsTheProgram":                             "init",
 	"TestTheEngineSaysWhatItLacks":                           "gpus",
-	"TestNetworksAreWrittenAsInCompose":                      "networks.",
+	"TestPodmanKeepsTheContract":                             "networks.",
 	"TestContainerSpecs":                                     "env secret_env volumes user network restart memory cpus log_size stop_timeout",
 	"TestAStaticPortThatIsTakenLeavesTheOldContainerRunning": "ports",
-	"TestTheRulesOfAJob":                                     "schedule timezone overlap catch_up jitter timeout retries keep",
+	"TestJobs":                                               "schedule retries",
+	"TestJobsAreSchedulesOfTemporal":                         "timezone jitter",
+	"TestARunBesideAnother":                                  "overlap",
+	"TestJobsCatchUp":                                        "catch_up",
+	"TestATaskThatTakesTooLongIsStopped":                     "timeout",
+	"TestRunsOfAJob":                                         "keep",
+	"TestStepsOfADeployment":                                 "steps.name steps.when steps.component steps.cmd steps.depends_on steps.timeout steps.retries",
+	"TestWhatRunsSteps":                                      "steps.rollback",
 	"TestAStepIsLikeItsComponent":                            "steps.",
 	"TestStartsFollowDependencies":                           "depends_on",
 	"TestTheDrainIsThatOfTheContainerThatGoes":               "drain",
@@ -72,7 +80,10 @@ func TestTheTableOfKeysIsComplete(t *testing.T) {
 	}
 	used := map[string]bool{}
 	page := keysOpening
-	for _, table := range tablesOf(reflect.TypeFor[servicedef.Service](), "") {
+	for _, table := range tablesOf(reflect.TypeFor[servicedef.Service](), "", "") {
+		if len(table.keys) == 0 {
+			continue
+		}
 		page += "\n## " + table.heading + "\n\n| key | Compose | tested by |\n| --- | --- | --- |\n"
 		for _, key := range table.keys {
 			found := testOf(by, table.prefix, key)
@@ -113,24 +124,29 @@ type keyTable struct {
 	keys            []string
 }
 
-// tablesOf returns the table of a type and those in it.
-func tablesOf(of reflect.Type, path string) []keyTable {
+// tablesOf returns the table of a type, with its heading, and those in it.
+func tablesOf(of reflect.Type, path, heading string) []keyTable {
 	prefix := strings.TrimPrefix(path+".", "components.")
-	table := keyTable{heading: "`[[" + path + "]]`", prefix: prefix}
+	table := keyTable{heading: "`" + heading + "`", prefix: prefix}
 	if path == "" {
 		table.heading, table.prefix = "The service", "service."
 	}
 	var below []keyTable
 	for _, field := range reflect.VisibleFields(of) {
 		key, of := field.Tag.Get("toml"), field.Type
+		at := strings.TrimPrefix(strings.Trim(heading, "[]")+"."+key, ".")
+		heading := "[" + at + "]"
 		if key == "" || key == "-" {
 			continue
 		}
-		if of.Kind() == reflect.Slice || of.Kind() == reflect.Map {
-			of = of.Elem()
+		switch of.Kind() {
+		case reflect.Slice:
+			of, heading = of.Elem(), "["+heading+"]"
+		case reflect.Map:
+			of, heading = of.Elem(), "["+at+".NAME]"
 		}
 		if of.Kind() == reflect.Struct && of != reflect.TypeFor[servicedef.Ulimit]() {
-			below = append(below, tablesOf(of, strings.TrimPrefix(path+"."+key, "."))...)
+			below = append(below, tablesOf(of, strings.TrimPrefix(path+"."+key, "."), heading)...)
 			if of != reflect.TypeFor[servicedef.Secret]() {
 				continue
 			}

@@ -197,7 +197,7 @@ func runEditor(ctx context.Context, s *session.Session, path string) error {
 	cmd := exec.Command("sh", "-c", editor+` "$1"`, "sh", path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, ui.Behind(s.Stdout), ui.Behind(s.Stderr)
 	if err := cmd.Run(); err != nil {
-		return cmp.Or(exit.IfInterrupted(ctx), error(fault.New(fault.Invalid, "the editor %q failed: %v", editor, err)))
+		return cmp.Or(exit.IfInterrupted(ctx), error(fault.Wrap(fault.Invalid, err, "the editor %q failed", editor)))
 	}
 	return nil
 }

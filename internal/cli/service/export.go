@@ -24,6 +24,8 @@ func newExport(s *session.Session) *cobra.Command {
 podman's systemd generator, Quadlet, of podman 4.4 or later. They need no mcp.
 What they cannot say is listed on standard error. Routes become ports of
 containers that a proxy can reach; secrets stay where they are, and are named.
+A job becomes a unit and a timer of systemd, which Compose has not; steps of
+deployments have no place in either.
 
 A Compose file has what Compose has no words for below x-mcp: mcp service import
 makes the same definition of it. With --output a Compose file is written to that

@@ -95,7 +95,7 @@ func unknownEnvironment(err error) error {
 	if !errors.As(err, &unknown) {
 		return nil
 	}
-	f := fault.New(fault.NotFound, "%s", unknown.Error())
+	f := fault.Translate(fault.NotFound, unknown)
 	if near := servicedef.Nearest(unknown.Name, unknown.Known); len(near) > 0 {
 		f = f.WithHint("did you mean -e %s?", strings.Join(near, " or "))
 	} else if unknown.Service != "" {

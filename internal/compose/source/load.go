@@ -171,7 +171,7 @@ func (l *loader) replace(n *Node, lookup template.Mapping) error {
 		return value, set
 	}, template.WithoutLogging)
 	if err != nil {
-		return n.Errorf("%v", err)
+		return n.Errorf("%w", err)
 	}
 	for _, name := range n.Variables {
 		if _, set := lookup(name); !set && !hasDefault(n.Text, name) {
@@ -225,7 +225,7 @@ func (l *loader) extended(services *Node, name string, lookup template.Mapping, 
 			path := l.project.Path(extends, file.Text)
 			root, err := l.other(path, lookup)
 			if err != nil {
-				return nil, extends.Errorf("extends %s: %v", file.Text, err)
+				return nil, extends.Errorf("extends %s: %w", file.Text, err)
 			}
 			of = root.Get("services")
 		}
@@ -309,7 +309,7 @@ func (l *loader) included(item, paths *Node, dir string, lookup template.Mapping
 		}
 		values, err := l.includedVariables(item, dir, inner, lookup)
 		if err != nil {
-			return nil, item.Errorf("include: %v", err)
+			return nil, item.Errorf("include: %w", err)
 		}
 		one, err := l.file(path, inner, values, within)
 		if err != nil {
@@ -317,7 +317,7 @@ func (l *loader) included(item, paths *Node, dir string, lookup template.Mapping
 			if errors.As(err, &at) {
 				return nil, err
 			}
-			return nil, item.Errorf("include: %v", err)
+			return nil, item.Errorf("include: %w", err)
 		}
 		if root == nil {
 			root = one

@@ -7,6 +7,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -150,6 +151,8 @@ type Error struct {
 	File    string
 	Line    int
 	Message string
+
+	cause error
 }
 
 func (e *Error) Error() string {
@@ -159,7 +162,12 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
 }
 
-// Errorf makes an Error at the place of a value.
+// Unwrap returns what the mistake was found by, if anything.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Errorf makes an Error at the place of a value. It wraps what %w stands for, as
+// fmt.Errorf does.
 func (n *Node) Errorf(format string, args ...any) error {
-	return &Error{n.File, n.Line, fmt.Sprintf(format, args...)}
+	err := fmt.Errorf(format, args...)
+	return &Error{n.File, n.Line, err.Error(), errors.Unwrap(err)}
 }

@@ -38,12 +38,12 @@ func readYAML(file string, nodes *int, replace func(n *Node) error) (*Node, erro
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
 	var document, more yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, &Error{file, 0, "is empty"}
+		return nil, &Error{File: file, Message: "is empty"}
 	} else if err != nil {
-		return nil, &Error{file, 0, "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+		return nil, &Error{file, 0, "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: "), err}
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, &Error{file, more.Line, "has more than one YAML document"}
+		return nil, &Error{File: file, Line: more.Line, Message: "has more than one YAML document"}
 	}
 	r := &reader{file: file, nodes: nodes, replace: replace, open: map[*yaml.Node]bool{}}
 	root, err := r.node(document.Content[0], 0)
@@ -141,14 +141,14 @@ func (r *reader) mapping(n *Node, y *yaml.Node, depth int) error {
 			return err
 		}
 		if key.Kind != yaml.ScalarNode {
-			return &Error{r.file, key.Line, "a key must be a text"}
+			return &Error{File: r.file, Line: key.Line, Message: "a key must be a text"}
 		}
 		if key.Value == "<<" {
 			merged = append(merged, inner)
 			continue
 		}
 		if line, twice := lines[key.Value]; twice {
-			return &Error{r.file, key.Line, fmt.Sprintf("%s is a key already, in line %d", key.Value, line)}
+			return &Error{File: r.file, Line: key.Line, Message: fmt.Sprintf("%s is a key already, in line %d", key.Value, line)}
 		}
 		lines[key.Value] = key.Line
 		if value.Kind != yaml.AliasNode {

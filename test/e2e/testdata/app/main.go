@@ -10,7 +10,8 @@
 // prints that much in lines and exits with the code; "stream", which does so in one
 // line; or "say LINE CODE". As a step of a deployment it is "migrate VERSION DURATION
 // CODE", which needs a container that holds the lock of DATA, notes the version in the file
-// migrations there, and exits with the code after that time.
+// migrations there, and exits with the code after that time; as a job it is "note WORD
+// DURATION CODE", which does the same and needs no other container.
 package main
 
 import (
@@ -150,6 +151,8 @@ func step(verb string, args []string) int {
 		return 0
 	case "migrate":
 		return migrate(os.Getenv("DATA"), args)
+	case "note":
+		return note(os.Getenv("DATA"), args)
 	case "say":
 		fmt.Println(args[0])
 		code, _ := strconv.Atoi(args[1])
@@ -183,16 +186,22 @@ func own(dir string) {
 }
 
 // migrate notes that a version was migrated to. That needs the database, which holds the
-// lock of the directory, and no other migration beside it: overlap records one.
+// lock of the directory.
 func migrate(dir string, args []string) int {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGTERM)
-	pause, _ := time.ParseDuration(args[1])
-	code, _ := strconv.Atoi(args[2])
 	if lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0o600); err != nil || syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 		fmt.Println("there is no database", err)
 		return 9
 	}
+	return note(dir, args)
+}
+
+// note adds a word to the file migrations of a directory, and exits a while later. No
+// other one may do so meanwhile: overlap records one.
+func note(dir string, args []string) int {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM)
+	pause, _ := time.ParseDuration(args[1])
+	code, _ := strconv.Atoi(args[2])
 	alone, err := os.OpenFile(filepath.Join(dir, "migrating"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
 		err = syscall.Flock(int(alone.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
