@@ -56,12 +56,12 @@ func TestCanaries(t *testing.T) {
 	r.lookAtTemporal()
 	r.lookAtPostgres("Postgres")
 	r.must("migrate", "--decrypt")
-	require.Contains(t, r.lookAtPostgres("Postgres, decrypted"), `"PLAIN": "`+r.value(planted), "definitions are decrypted")
+	require.Contains(t, r.lookAtPostgres("Postgres decrypted"), `"PLAIN": "`+r.value(planted), "definitions are decrypted")
 	platform := r.platform.Info().Dir
 	r.lookAtFiles(t, platform, filepath.Join(platform, "podman", "root"), filepath.Join(platform, "podman", "volatile"))
 	r.lookAtFiles(t, r.dir, r.inputs, filepath.Join(r.dir, "keys"))
 	r.report(t, []string{
-		"Temporal's histories", "Temporal's database", "heartbeats and failures", "Postgres", "Postgres, decrypted", "files and logs", "core dumps",
+		"Temporal's histories", "Temporal's database", "heartbeats and failures", "Postgres", "Postgres decrypted", "files and logs", "core dumps",
 		"arguments of processes", "environments of processes", "output of commands",
 	})
 }
