@@ -146,7 +146,7 @@ HISTORIES = workflows/testdata/histories/$(shell printf '%04d' $$((1 + $$(ls wor
 
 .PHONY: histories
 histories: setup $(RUN_TOOLS) ## record the history of every outcome and of every type of workflow, for the replay test
-	@go test ./test/e2e -count=1 -run 'TestEveryOutcomeReplays|TestEveryTypeReplays|TestOldImagesArePruned' -record=$(CURDIR)/$(HISTORIES)
+	@go test ./test/e2e -count=1 -run 'TestEveryOutcomeReplays|TestEveryTypeReplays|TestARotationRevokesWhenEverythingIsHealthy|TestOldImagesArePruned' -record=$(CURDIR)/$(HISTORIES)
 
 # Where `make man` puts the pages; a package puts them into /usr/share/man/man1.
 MANDIR ?= man/man1

@@ -100,6 +100,9 @@ type Builder struct {
 	Policies Policies
 	// Signer signs what was pushed; nil to sign nothing.
 	Signer Signer
+	// Secrets returns what opens the secrets of services that builds have; nil where the
+	// builder takes none.
+	Secrets func() (secrets.Reader, error)
 	// Sources reads the sources of builds.
 	Sources Sources
 	// Output returns where the output of an image's build is shown while it runs; nil for

@@ -11,6 +11,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -29,6 +30,10 @@ type BuildInput struct {
 	Source *servicedef.Source `json:"source,omitempty"`
 	// NoCache runs every step again.
 	NoCache bool `json:"no_cache,omitempty"`
+	// Versions are those of the service's own secrets that Build names, and Envelopes have
+	// their sealed values.
+	Versions  servicedef.SecretVersions `json:"versions,omitempty"`
+	Envelopes []secrets.Envelope        `json:"envelopes,omitempty"`
 }
 
 // BuildResult is the image that was built.
@@ -106,7 +111,7 @@ func (a *Builder) spec(in BuildInput) (runtime.BuildSpec, error) {
 		return spec, err
 	}
 	spec.Context, spec.Containerfile, spec.Contexts = place.context, place.containerfile, place.contexts
-	if spec.Secrets, err = a.secrets(in, place.path); err != nil {
+	if spec.Secrets, err = a.secretsOf(in, place.path); err != nil {
 		return spec, err
 	}
 	spec.Insecure = a.basesInsecure(bases)

@@ -15,6 +15,8 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -252,9 +254,9 @@ func TestSecretsOfABuild(t *testing.T) {
 		"from a file":          {File: outside},
 		"of the workspace":     {File: "../token"},
 	} {
-		secrets, f := build(t, secret)
+		values, f := build(t, secret)
 		require.Nil(t, f)
-		require.Equal(t, map[string][]byte{"a": []byte(want)}, secrets)
+		require.Equal(t, map[string][]byte{"a": []byte(want)}, values)
 	}
 	for want, secret := range map[string]servicedef.BuildSecret{
 		"the variable NO_TOKEN is not set": {Environment: "NO_TOKEN"},
@@ -267,6 +269,75 @@ func TestSecretsOfABuild(t *testing.T) {
 		require.Contains(t, f.Message, "read the secret a of registry.test:5000/api:v1 on builder orion")
 		require.Contains(t, f.Message, want)
 		require.NotEmpty(t, f.Hint)
+	}
+}
+
+func TestABuildHasTheSecretsThatAreSealedToItsBuilder(t *testing.T) {
+	text, err := secrets.GenerateSigningKey()
+	require.NoError(t, err)
+	by, err := secrets.ParseSigningKey(text)
+	require.NoError(t, err)
+	newIdentity := func() *seal.Identity {
+		identity, err := seal.Load(filepath.Join(t.TempDir(), "key"))
+		require.NoError(t, err)
+		return identity
+	}
+	mine := newIdentity()
+	me := secrets.Recipient{Name: "orion", Builder: true, Key: mine.Key()}
+	reader := secrets.Reader{Node: "orion", Builder: true, Identity: mine, Signers: []secrets.Signer{by.Signer()}}
+	ref := secrets.Ref{Service: "shop", Name: "npm-staging", Version: 3}
+	envelope := func(to secrets.Recipient) secrets.Envelope {
+		e, err := secrets.Seal(ref, []byte("hush"), []secrets.Recipient{to}, by)
+		require.NoError(t, err)
+		return e
+	}
+	build := func(t *testing.T, e secrets.Envelope, reader func() (secrets.Reader, error)) (map[string][]byte, *fault.Error) {
+		w := newWorkshop(t)
+		w.write(t, "shop/Containerfile", "FROM scratch\n")
+		engine := &specs{Fake: w.engine}
+		w.Runtime, w.Secrets = engine, reader
+		_, err := w.env.ExecuteActivity(w.Build, activities.BuildInput{
+			Service: "shop", Path: "shop", Image: "registry.test:5000/api:v1",
+			Build:    servicedef.ImageBuild{Secrets: map[string]servicedef.BuildSecret{"token": {Secret: "npm"}}},
+			Versions: servicedef.SecretVersions{"npm": {Name: ref.Name, Version: ref.Version}}, Envelopes: []secrets.Envelope{e},
+		})
+		return engine.last.Secrets, activities.FaultOf(err)
+	}
+	returns := func(r secrets.Reader) func() (secrets.Reader, error) {
+		return func() (secrets.Reader, error) { return r, nil }
+	}
+	values, f := build(t, envelope(me), returns(reader))
+	require.Nil(t, f)
+	require.Equal(t, map[string][]byte{"token": []byte("hush")}, values)
+
+	node, old, other, forged := me, me, ref, envelope(me)
+	node.Builder, old.Key, other.Service, forged.Sealed = false, newIdentity().Key(), "blog", []byte("x")
+	elsewhere, err := secrets.Seal(other, []byte("hush"), []secrets.Recipient{me}, by)
+	require.NoError(t, err)
+	keyless, wary := reader, reader
+	keyless.Identity, wary.Signers = nil, nil
+	for name, c := range map[string]struct {
+		envelope secrets.Envelope
+		reader   func() (secrets.Reader, error)
+		want     string
+	}{
+		"a builder without keys":       {envelope(me), nil, "builder orion takes no managed secret: its mcp.toml names no signer"},
+		"no key":                       {envelope(me), returns(keyless), "builder orion takes no managed secret: its worker has no key"},
+		"no signer":                    {envelope(me), returns(wary), "builder orion takes no managed secret: its mcp.toml names no signer"},
+		"for the node of its name":     {envelope(node), returns(reader), "shop/npm-staging v3 is not sealed to builder orion"},
+		"for its former key":           {envelope(old), returns(reader), "sealed to another key of builder orion"},
+		"of another service":           {elsewhere, returns(reader), "the secret npm has not come with the build"},
+		"with another value":           {forged, returns(reader), "the signature is not one of"},
+		"a key that cannot be read":    {envelope(me), func() (secrets.Reader, error) { return reader, fault.New(fault.Unauthorized, "its key is everybody's") }, "its key is everybody's"},
+		"of a signer it does not know": {envelope(me), returns(secrets.Reader{Node: "orion", Builder: true, Identity: mine, Signers: []secrets.Signer{{}}}), "builder orion does not trust its signer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values, f := build(t, c.envelope, c.reader)
+			require.NotNil(t, f)
+			require.Contains(t, f.Message, c.want)
+			require.NotContains(t, f.Error(), "hush")
+			require.Empty(t, values)
+		})
 	}
 }
 

@@ -59,7 +59,14 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 			if err := a.lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
 				return struct{}{}, err
 			}
-			err := errors.Join(a.unsealAgain(ctx, engine, in.Sealed), putBack(ctx, engine, in))
+			unsealed := a.unsealAgain(ctx, engine, in.Sealed)
+			err := putBack(ctx, engine, in)
+			switch {
+			case err != nil:
+				err = errors.Join(unsealed, err)
+			case unsealed != nil: // the engine has what the containers need
+				activity.GetLogger(ctx).Warn("secrets of what was put back cannot be made again", "error", unsealed)
+			}
 			a.names.forget()
 			if err != nil {
 				return struct{}{}, errors.Join(err, a.lead(ctx, engine, in.Service))

@@ -21,6 +21,12 @@ import (
 // and lets spec use these. What the engine has is left alone. Done is called when the
 // container is created, or will not be: until then none of its secrets is pruned.
 func (a *Node) unseal(ctx context.Context, engine runtime.Runtime, c ComponentSpec, spec *runtime.ContainerSpec) (done func(), err error) {
+	return a.unsealAs(ctx, engine, c, spec, nil)
+}
+
+// unsealAs is unseal for a container that exists, and has secrets of these names of the
+// engine.
+func (a *Node) unsealAs(ctx context.Context, engine runtime.Runtime, c ComponentSpec, spec *runtime.ContainerSpec, has []string) (done func(), err error) {
 	plain, composed := servicedef.PlainEnv(spec.Env)
 	spec.Env = plain
 	if len(c.Definition.Versions) == 0 && len(composed) == 0 {
@@ -32,7 +38,7 @@ func (a *Node) unseal(ctx context.Context, engine runtime.Runtime, c ComponentSp
 			a.secretUse.RUnlock()
 		}
 	}()
-	u := unsealing{node: a, engine: engine, c: c, values: map[string][]byte{}, names: map[string]string{}}
+	u := unsealing{node: a, engine: engine, c: c, has: has, values: map[string][]byte{}, names: map[string]string{}}
 	if err := u.versions(ctx); err != nil {
 		return nil, err
 	}
@@ -46,13 +52,18 @@ func (a *Node) unseal(ctx context.Context, engine runtime.Runtime, c ComponentSp
 	return a.secretUse.RUnlock, nil
 }
 
-// unsealAgain makes the secrets of containers that exist. It does what it can: a container
-// starts without those that it has as files.
+// unsealAgain makes the secrets of containers that exist, as far as it can: a container
+// starts without those that it has as files, and those that the engine has not lost need no
+// envelope.
 func (a *Node) unsealAgain(ctx context.Context, engine runtime.Runtime, components []ComponentSpec) error {
 	var failed []error
 	for _, c := range components {
+		has, err := secretsOf(ctx, engine, c.Service)
+		if err != nil {
+			return err
+		}
 		spec := containerSpec(c, c.Container(), a.Publish)
-		done, err := a.unseal(ctx, engine, c, &spec)
+		done, err := a.unsealAs(ctx, engine, c, &spec, has)
 		if err != nil {
 			failed = append(failed, err)
 			continue
@@ -62,11 +73,21 @@ func (a *Node) unsealAgain(ctx context.Context, engine runtime.Runtime, componen
 	return errors.Join(failed...)
 }
 
+// secretsOf returns the engine's names of the secrets that containers of a service have.
+func secretsOf(ctx context.Context, engine runtime.Runtime, service string) (names []string, err error) {
+	containers, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: service, runtime.LabelSecrets: ""}})
+	for _, c := range containers {
+		names = slices.AppendSeq(names, strings.FieldsSeq(c.Labels[runtime.LabelSecrets]))
+	}
+	return names, err
+}
+
 // unsealing makes the secrets of one container.
 type unsealing struct {
 	node   *Node
 	engine runtime.Runtime
 	c      ComponentSpec
+	has    []string // names of the engine's secrets that it has already, if it exists
 	// values are those of the versions, and names what the engine calls them, by the names
 	// that the definition gives them.
 	values map[string][]byte
@@ -175,10 +196,14 @@ func (u *unsealing) create(ctx context.Context, name, subject string, value []by
 	}
 	check := hex.EncodeToString(mark[:16])
 	labels[runtime.LabelService], labels[runtime.LabelSecretCheck] = u.c.Service, check
+	other := engineName(name + "." + check[:12])
 	spec := runtime.SecretSpec{Name: engineName(name), Labels: labels, Value: value}
+	if slices.Contains(u.has, other) { // it was so when the container was made
+		spec.Name = other
+	}
 	err = u.engine.CreateSecret(ctx, spec)
 	if fault.Is(err, fault.Conflict) {
-		spec.Name = engineName(name + "." + check[:12])
+		spec.Name = other
 		err = u.engine.CreateSecret(ctx, spec)
 	}
 	if err != nil {
@@ -257,7 +282,7 @@ func pruneSecrets(ctx context.Context, engine runtime.Runtime, in PruneSecretsIn
 	if err != nil {
 		return result, err
 	}
-	containers, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: in.Service, runtime.LabelSecrets: ""}})
+	used, err := secretsOf(ctx, engine, in.Service)
 	if err != nil {
 		return result, err
 	}
@@ -265,10 +290,8 @@ func pruneSecrets(ctx context.Context, engine runtime.Runtime, in PruneSecretsIn
 	for _, name := range in.Keep {
 		needed[engineName(name)] = true
 	}
-	for _, c := range containers {
-		for name := range strings.FieldsSeq(c.Labels[runtime.LabelSecrets]) {
-			needed[name] = true
-		}
+	for _, name := range used {
+		needed[name] = true
 	}
 	for _, s := range kept {
 		made := s.Labels[runtime.LabelSecret] != "" || s.Labels[runtime.LabelSecretParts] != ""

@@ -272,4 +272,29 @@ func TestARestoreMakesWhatTheEngineHasLost(t *testing.T) {
 		Recovery: plan.Recovery{Node: "rift", Start: fleet.Refs("shop-api.next")},
 	}))
 	require.Equal(t, had, secretNames(t, h))
+
+	// Of a container whose secrets have other names, because others had theirs.
+	next := sealed(4, v.seal("db", 7, "another"), v.seal("user", 1, "app"))
+	require.Nil(t, h.run(next))
+	its := strings.Fields(h.specs[len(h.specs)-1].Labels[runtime.LabelSecrets])
+	require.NoError(t, h.engine.Stop(t.Context(), "shop-api.next", 0))
+	for _, name := range secretNames(t, h) {
+		if name != "by-hand" {
+			require.NoError(t, h.engine.RemoveSecret(t.Context(), name))
+		}
+	}
+	require.Nil(t, h.do(h.Restore, activities.RestoreInput{
+		Service: "shop", Deployment: 4, Sealed: []activities.ComponentSpec{next},
+		Recovery: plan.Recovery{Node: "rift", Start: fleet.Refs("shop-api.next")},
+	}))
+	require.ElementsMatch(t, append(its, "by-hand"), secretNames(t, h))
+
+	c = next
+	for i := range c.Envelopes { // what the engine has needs no envelope
+		c.Envelopes[i].Signature = nil
+	}
+	require.Nil(t, h.do(h.Restore, activities.RestoreInput{
+		Service: "shop", Deployment: 4, Sealed: []activities.ComponentSpec{c},
+		Recovery: plan.Recovery{Node: "rift", Start: fleet.Refs("shop-api.next")},
+	}))
 }

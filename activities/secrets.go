@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -57,6 +58,51 @@ type LoadEnvelopesResult struct {
 func (a *Control) LoadEnvelopes(ctx context.Context, in LoadEnvelopesInput) (LoadEnvelopesResult, error) {
 	envelopes, err := a.Registry.Envelopes(ctx, in.Refs)
 	return LoadEnvelopesResult{Envelopes: envelopes}, err
+}
+
+// LoadBuildSecretsInput names secrets of a service as a build does.
+type LoadBuildSecretsInput struct {
+	Service string `json:"service"`
+	// Names are what a secret can be called in the service, by what the build calls it.
+	Names map[string][]string `json:"names"`
+}
+
+// LoadBuildSecretsResult has the newest versions of the secrets, by what the build calls
+// them, and their envelopes.
+type LoadBuildSecretsResult struct {
+	Versions  servicedef.SecretVersions `json:"versions"`
+	Envelopes []secrets.Envelope        `json:"envelopes"`
+}
+
+// LoadBuildSecrets reads the newest sealed values of secrets. The error is NotFound if one
+// was never set, or is not kept.
+func (a *Control) LoadBuildSecrets(ctx context.Context, in LoadBuildSecretsInput) (LoadBuildSecretsResult, error) {
+	result := LoadBuildSecretsResult{Versions: servicedef.SecretVersions{}}
+	known, err := a.Registry.Secrets(ctx, in.Service)
+	if err != nil {
+		return result, err
+	}
+	var refs []secrets.Ref
+	for _, reference := range slices.Sorted(maps.Keys(in.Names)) {
+		var ref secrets.Ref
+		for _, name := range in.Names[reference] {
+			i := slices.IndexFunc(known, func(s secrets.Secret) bool { return s.Name == name && !s.Removed && s.Newest > 0 })
+			if i >= 0 {
+				ref = secrets.Ref{Service: in.Service, Name: name, Version: known[i].Newest}
+				break
+			}
+		}
+		if ref.Name == "" {
+			return result, fault.New(fault.NotFound, "a build needs the secret %s/%s, which is not set", in.Service, reference).
+				WithHint("set it: mcp secret set %s/%s", in.Service, reference)
+		}
+		result.Versions[reference] = servicedef.SecretVersion{Name: ref.Name, Version: ref.Version}
+		if !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	result.Envelopes, err = a.Registry.Envelopes(ctx, refs)
+	return result, err
 }
 
 // RemoveSecretInput names a secret.

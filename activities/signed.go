@@ -24,7 +24,7 @@ type Signer interface {
 // checkSignature refuses an image that has no signature although one is required. A
 // reconcile puts back what ran: it is refused nothing that is still here.
 func (a *Node) checkSignature(ctx context.Context, r *reporter, c ComponentSpec, present bool) error {
-	if a.Signatures == nil || c.Reconciled && present {
+	if a.Signatures == nil || c.Again && present {
 		return nil
 	}
 	r.set("check the signature", c.Definition.Image)

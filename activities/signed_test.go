@@ -53,7 +53,7 @@ func TestANodeRefusesAnImageWithoutASignature(t *testing.T) {
 	require.Equal(t, image+" here", checked.asked[0])
 
 	t.Run("what a reconcile puts back is not refused, if the node has it", func(t *testing.T) {
-		reconciled := func(c *activities.ComponentSpec) { c.Reconciled = true }
+		reconciled := func(c *activities.ComponentSpec) { c.Again = true }
 		require.Nil(t, h.run(api(2, reconciled)))
 		missing := func(c *activities.ComponentSpec) { c.Image = "registry.test:5000/api@sha256:def" }
 		require.Equal(t, fault.Invalid, h.run(api(3, reconciled, missing)).Kind)

@@ -34,12 +34,11 @@ type ComponentSpec struct {
 	Image string `json:"image"`
 	// Spec is the value of the mcp.spec label.
 	Spec string `json:"spec"`
-	// Again is set where it only restores what was released before: the policy of the node
-	// lets that run which it has let run before.
+	// Again is set where the container replaces one of the release that is gone. The policy
+	// of the node lets that run which it has let run before, and an image that is here needs
+	// no signature.
 	Again  bool        `json:"again,omitempty"`
 	Routes []RouteSpec `json:"routes,omitempty"`
-	// Reconciled is set where the container replaces one of the release that is gone.
-	Reconciled bool `json:"reconciled,omitempty"`
 	// Envelopes are those of the versions of secrets that the definition names, for a step
 	// that creates the container.
 	Envelopes []secrets.Envelope `json:"envelopes,omitempty"`

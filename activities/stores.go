@@ -138,7 +138,6 @@ type SecretStore interface {
 	RemoveSecret(ctx context.Context, service, name string, may func(fleet.Release) error) (versions int, err error)
 	Secrets(ctx context.Context, service string) ([]secrets.Secret, error)
 	WithdrawSecret(ctx context.Context, ref secrets.Ref) error
-	CurrentSecrets(ctx context.Context, service string) (map[string]fleet.ManagedSecret, error)
 	Envelopes(ctx context.Context, refs []secrets.Ref) ([]secrets.Envelope, error)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -47,8 +48,10 @@ type ImageBuild struct {
 	NoCache bool `toml:"no_cache" json:"no_cache,omitempty"`
 }
 
-// BuildSecret is where the builder reads a secret of a build. One of the two is set.
+// BuildSecret is where the builder reads a secret of a build. One of the three is set.
 type BuildSecret struct {
+	// Secret is the name of one of the service's own secrets, which is sealed to the builder.
+	Secret string `toml:"secret" json:"secret,omitempty"`
 	// File is an absolute path on the builder, or one relative to Service.Path.
 	File string `toml:"file" json:"file,omitempty"`
 	// Environment is a variable of the builder.
@@ -89,6 +92,19 @@ func (b *ImageBuild) UnmarshalJSON(text []byte) error {
 func (b ImageBuild) simple() (file string, ok bool) {
 	alone := ImageBuild{Containerfile: b.Containerfile}
 	return b.Containerfile, b.Containerfile != "" && reflect.DeepEqual(b, alone)
+}
+
+// OwnSecrets returns the names that the build gives to the service's own secrets, sorted,
+// each once.
+func (b ImageBuild) OwnSecrets() []string {
+	var names []string
+	for _, source := range b.Secrets {
+		if source.Secret != "" {
+			names = append(names, source.Secret)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // ContextPath returns the build context, relative to the workspace.

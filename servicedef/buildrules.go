@@ -124,9 +124,12 @@ func (r *report) buildSecret(key string, s *Service, id string, secret BuildSecr
 	if !stageName().MatchString(id) {
 		r.add(key, "must be an id of letters, digits, '.', '-' and '_', by which RUN --mount=type=secret names it")
 	}
+	sources := slices.DeleteFunc([]string{secret.Secret, secret.File, secret.Environment}, func(source string) bool { return source == "" })
 	switch {
-	case (secret.File == "") == (secret.Environment == ""):
-		r.add(key, "must have either file or environment: where the builder reads the secret")
+	case len(sources) != 1:
+		r.add(key, "must have one of secret, file and environment: where the builder reads the secret")
+	case secret.Secret != "" && !objectName().MatchString(secret.Secret):
+		r.add(joinKey(key, "secret"), "must be the name of a secret, of letters, digits, '.', '-' and '_', not %q", secret.Secret)
 	case secret.Environment != "" && !variableName().MatchString(secret.Environment):
 		r.add(joinKey(key, "environment"), "must be the name of a variable, not %q", secret.Environment)
 	case strings.HasPrefix(secret.Environment, "MCP_"):

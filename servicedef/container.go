@@ -73,7 +73,7 @@ var composeKeys = map[string]string{
 	"build.images.platforms": "build.platforms", "build.images.contexts": "build.additional_contexts",
 	"build.images.cache_from": "build.cache_from", "build.images.cache_to": "build.cache_to",
 	"build.images.labels": "build.labels", "build.images.no_cache": "build.no_cache",
-	"build.images.secrets.file": "secrets.file", "build.images.secrets.environment": "secrets.environment",
+	"build.images.secrets.secret": "", "build.images.secrets.file": "secrets.file", "build.images.secrets.environment": "secrets.environment",
 	"build.images": "build.dockerfile",
 
 	"name": "services", "node": "", "drain": "",

@@ -30,7 +30,7 @@ const KeySealed = "secrets of the service"
 // In an environment, what the definition calls db may be db or db-staging in the service of
 // the environment, as a component inherits it.
 func (s Service) SecretName(reference string, has func(name string) bool) (name string, ok bool) {
-	for _, name := range s.secretNames(reference) {
+	for _, name := range s.SecretCandidates(reference) {
 		if has(name) {
 			return name, true
 		}
@@ -38,9 +38,9 @@ func (s Service) SecretName(reference string, has func(name string) bool) (name 
 	return "", false
 }
 
-// secretNames returns the names that the service's own secret can have, the first one
-// first.
-func (s Service) secretNames(reference string) []string {
+// SecretCandidates returns the names that the service's own secret can have that the
+// definition names as reference, the first one first: see SecretName.
+func (s Service) SecretCandidates(reference string) []string {
 	names := []string{reference}
 	if s.Environment == "" {
 		return names

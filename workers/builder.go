@@ -7,7 +7,10 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageregistry"
+	"github.com/metacircular/mcp/internal/seal"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/internal/sources"
 )
 
@@ -27,6 +30,10 @@ type Builder struct {
 	Policy string
 	// Signing signs what was pushed; the zero value signs nothing.
 	Signing Signing
+	// KeyFile is the private key to which secrets of builds are sealed, made when it is first
+	// needed; "" means no key. Signers returns whose secrets the builder takes; nil for none.
+	KeyFile string
+	Signers func() ([]string, error)
 	// ServesLogs makes the builder answer what others ask of its build logs.
 	ServesLogs bool
 	// Output returns where the output of an image's build is shown while it runs; nil for
@@ -36,6 +43,26 @@ type Builder struct {
 
 // parallelBuilds is how many builds and pushes one builder runs at once.
 const parallelBuilds = 4
+
+// reader returns what opens the secrets of builds.
+func (r *Builder) reader() (secrets.Reader, error) {
+	reader := secrets.Reader{Node: r.Name, Builder: true}
+	var texts []string
+	var err error
+	if r.Signers != nil {
+		texts, err = r.Signers()
+	}
+	if err == nil {
+		reader.Signers, err = signersOf(texts)
+	}
+	if err != nil || r.KeyFile == "" {
+		return reader, err
+	}
+	if reader.Identity, err = seal.Load(r.KeyFile); err != nil {
+		return reader, fault.Wrap(fault.Of(err).Kind, err, "builder %s takes no managed secret: its key cannot be used", r.Name)
+	}
+	return reader, nil
+}
 
 func (r *Builder) start(w *Workers, c client.Client) error {
 	signer, err := r.Signing.signer(imageregistry.Options{Insecure: r.Insecure, AuthFile: r.AuthFile, Place: "host of builder " + r.Name})
@@ -52,6 +79,7 @@ func (r *Builder) start(w *Workers, c client.Client) error {
 		Policies:  w.policies("builder "+r.Name, r.Policy, r.Socket),
 		Signer:    signer,
 		Output:    r.Output,
+		Secrets:   r.reader,
 	}
 	o := worker.Options{
 		DisableWorkflowWorker:              true,

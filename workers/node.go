@@ -133,12 +133,9 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 // container from running: the node works without managed secrets, and says why.
 func (r *Node) reader(log *slog.Logger) (secrets.Reader, error) {
 	reader := secrets.Reader{Node: r.Name}
-	for _, text := range r.Signers {
-		signer, err := secrets.ParseSigner(text)
-		if err != nil {
-			return reader, fault.Wrap(fault.Invalid, err, "read [node] signers")
-		}
-		reader.Signers = append(reader.Signers, signer)
+	var err error
+	if reader.Signers, err = signersOf(r.Signers); err != nil {
+		return reader, err
 	}
 	if r.KeyFile == "" {
 		return reader, nil
@@ -150,6 +147,18 @@ func (r *Node) reader(log *slog.Logger) (secrets.Reader, error) {
 	}
 	reader.Identity = identity
 	return reader, nil
+}
+
+// signersOf reads the signers of a configuration.
+func signersOf(texts []string) (signers []secrets.Signer, err error) {
+	for _, text := range texts {
+		signer, err := secrets.ParseSigner(text)
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "read [node] signers")
+		}
+		signers = append(signers, signer)
+	}
+	return signers, nil
 }
 
 // machine identifies the machine that this process runs on.

@@ -75,9 +75,14 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	var made madeImage
 	name := servicedef.ImageName(image)
 	build, _ := definition.ImageBuild(image)
+	sealed, err := buildSecrets(ctx, definition, image, build, until(ctx, deadline))
+	if err != nil {
+		return made, err
+	}
 	var built activities.BuildResult
-	err := workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, activities.BuildInput{
+	err = workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, activities.BuildInput{
 		Service: definition.Name, Image: image, Path: definition.Path, Build: build, Source: definition.Source(image), NoCache: noCache,
+		Versions: sealed.Versions, Envelopes: sealed.Envelopes,
 	}).Get(ctx, &built)
 	countBuild(ctx, err)
 	if err != nil {

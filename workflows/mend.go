@@ -123,10 +123,14 @@ func (m *mend) survey(ctx workflow.Context) error {
 // restore puts back the release on every node.
 func (m *mend) restore(ctx workflow.Context) error {
 	for _, recovery := range plan.Leftovers(m.release, m.nodes) {
+		sealed, err := sealedOf(ctx, m.release, recovery.Node, recovery.Start, 0)
+		if err != nil {
+			return err
+		}
 		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
-		err := workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+		err = workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: m.Definition.Name, Deployment: m.Deployment, Run: m.Run, Closing: true,
-			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Recovery: recovery,
+			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Sealed: sealed, Recovery: recovery,
 		}).Get(ctx, nil)
 		if err != nil {
 			return err

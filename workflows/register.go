@@ -140,7 +140,7 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 	if len(start) == 0 {
 		return nil
 	}
-	sealed, err := sealedOf(ctx, release, name, start)
+	sealed, err := sealedOf(ctx, release, name, start, 0)
 	if err != nil {
 		return err
 	}

@@ -64,8 +64,9 @@ func withEnvelopes(ctx workflow.Context, task activities.TaskSpec, left time.Dur
 
 // sealedOf returns those of the components of a release on a node that are about to be
 // started and have secrets of the service, with their sealed values: the engine may have
-// lost them.
-func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref) ([]activities.ComponentSpec, error) {
+// lost them. A component with a version that is not kept any more is left out: its
+// container starts if the engine has it. A left of 0 is without a deadline.
+func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []fleet.Ref, left time.Duration) ([]activities.ComponentSpec, error) {
 	var sealed []activities.ComponentSpec
 	for _, m := range release.Members() {
 		starts := slices.ContainsFunc(start, func(r fleet.Ref) bool { return r.Name == m.Container })
@@ -76,8 +77,12 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 		if !defined || len(c.Versions) == 0 {
 			continue
 		}
-		envelopes, err := loadEnvelopes(ctx, release.Service, c, 0)
-		if err != nil {
+		envelopes, err := loadEnvelopes(ctx, release.Service, c, left)
+		switch {
+		case err != nil && activities.FaultOf(err).Kind == fault.NotFound:
+			workflow.GetLogger(ctx).Warn("sealed secrets are not kept", "component", c.Name, "error", err)
+			continue
+		case err != nil:
 			return nil, err
 		}
 		sealed = append(sealed, activities.ComponentSpec{
@@ -86,6 +91,21 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 		})
 	}
 	return sealed, nil
+}
+
+// buildSecrets reads the sealed values of the service's own secrets that a build has, at
+// their newest versions: what an image has from a secret is in the image, and a rollback
+// builds none.
+func buildSecrets(ctx workflow.Context, definition servicedef.Service, image string, build servicedef.ImageBuild, left time.Duration) (activities.LoadBuildSecretsResult, error) {
+	own := build.OwnSecrets()
+	if len(own) == 0 {
+		return activities.LoadBuildSecretsResult{}, nil
+	}
+	in := activities.LoadBuildSecretsInput{Service: definition.Name, Names: map[string][]string{}}
+	for _, reference := range own {
+		in.Names[reference] = definition.SecretCandidates(reference)
+	}
+	return callControl(ctx, "load the sealed secrets of the build of "+image, left, control.LoadBuildSecrets, in)
 }
 
 // pruneSecrets removes the secrets from the nodes that no release needs any more, once the
@@ -144,7 +164,7 @@ func secretFault(err error) *fault.Error {
 	case sealed.Hint != "":
 		f = f.WithHint("%s", sealed.Hint)
 	case sealed.Refused == "":
-		f = f.WithHint("%s", secrets.NotSealedTo(secrets.Ref{Service: sealed.Service, Name: sealed.Secret, Version: sealed.Version}, sealed.Node).Hint)
+		f = f.WithHint("%s", secrets.SealAgain(secrets.Ref{Service: sealed.Service, Name: sealed.Secret, Version: sealed.Version}))
 	}
 	f.Component, f.Node = sealed.Component, sealed.Node
 	return f

@@ -14,6 +14,8 @@ import (
 type SecretsInput struct {
 	// Service selects one; "" means all.
 	Service string `json:"service,omitempty"`
+	// Builder is one to ask for its key, and for nothing else.
+	Builder string `json:"builder,omitempty"`
 }
 
 // SecretsResult is what is recorded of secrets.
@@ -23,6 +25,8 @@ type SecretsResult struct {
 	Nodes []fleet.NodeRecord `json:"nodes"`
 	// Release is that of the service, where one was named.
 	Release *fleet.Release `json:"release,omitempty"`
+	// Builder is the one that was named.
+	Builder *activities.BuilderKeyResult `json:"builder,omitempty"`
 }
 
 // Next returns the number that the next version of a secret gets.
@@ -38,7 +42,10 @@ func (r SecretsResult) Next(service, name string) int {
 // Secrets reads what is recorded of secrets, and to whom a value could be sealed. It
 // returns no value.
 func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
-	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, activities.ListSecretsInput(in))
+	if in.Builder != "" {
+		return builderKey(ctx, in.Builder)
+	}
+	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, activities.ListSecretsInput{Service: in.Service})
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -52,6 +59,19 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 			return nil, readFailure(err)
 		}
 		result.Release = &release
+	}
+	return result, nil
+}
+
+// builderKey asks a builder for its key.
+func builderKey(ctx workflow.Context, name string) (*SecretsResult, error) {
+	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue: activities.QueueBuildLog(name), ScheduleToStartTimeout: nodeTimeout, StartToCloseTimeout: 2 * nodeTimeout,
+		RetryPolicy: &once, Summary: "ask builder " + name + " for its key",
+	})
+	result := &SecretsResult{Builder: &activities.BuilderKeyResult{}}
+	if err := workflow.ExecuteActivity(step, builder.BuilderKey).Get(ctx, result.Builder); err != nil {
+		return nil, readFailure(builderFault(err, name))
 	}
 	return result, nil
 }

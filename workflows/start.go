@@ -97,7 +97,6 @@ func (d *deploy) spec(step plan.Step) activities.ComponentSpec {
 		Image:      servicedef.ByDigest(c.Image, digest),
 		Spec:       plan.SpecHash(c, digest),
 		Again:      d.verb.restores,
-		Reconciled: d.verb.word == VerbReconcile,
 	}
 }
 

@@ -51,12 +51,19 @@ func (d *deploy) recover(ctx workflow.Context) error {
 		return nil
 	}
 	d.log("Putting back the release after a deploy that did not end")
+	sealed := make([][]activities.ComponentSpec, len(d.plan.Recovery))
+	for i, recovery := range d.plan.Recovery {
+		var err error
+		if sealed[i], err = sealedOf(ctx, d.release, recovery.Node, recovery.Start, d.left(ctx)); err != nil {
+			return err
+		}
+	}
 	g := newGroup(ctx)
-	for _, recovery := range d.plan.Recovery {
+	for i, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID,
-			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
+			Adopted: d.release.AdoptedOn(recovery.Node), Sealed: sealed[i], Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
 	return g.wait(ctx)

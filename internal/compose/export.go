@@ -227,6 +227,14 @@ func (e *exported) build() {
 	var names []any
 	for _, id := range slices.Sorted(maps.Keys(secrets)) {
 		one, _ := secrets[id].(map[string]any)
+		if name, own := one["secret"]; own {
+			declared := inner("environment", strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(fmt.Sprint(name))))
+			declared.set(Extension, inner("secret", name))
+			e.ex.secrets.set(id, declared)
+			names = append(names, id)
+			e.note("build.secrets", "the value of %s is not in the file: set the variable %s for the engine that builds", name, declared.values["environment"])
+			continue
+		}
 		declared := &mapping{}
 		for _, key := range slices.Sorted(maps.Keys(one)) {
 			declared.set(key, escaped(one[key]))

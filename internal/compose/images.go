@@ -169,6 +169,12 @@ func (c *component) buildSecrets(build *source.Node, b map[string]any) {
 			}
 		}
 		declared := c.im.project.Root.Get("secrets").Get(source)
+		if own := declared.Get(Extension).Get("secret"); !own.Empty() {
+			secrets[id] = map[string]any{"secret": own.Take().Text}
+			declared.Get("environment").Take()
+			item.Take()
+			continue
+		}
 		switch file, variable := declared.Get("file"), declared.Get("environment"); {
 		case !file.Empty():
 			path := c.im.project.Path(file, file.Text)

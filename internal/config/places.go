@@ -88,9 +88,15 @@ func userDir(getenv func(string) string, name string) string {
 
 // NodeKey returns the file of the private key of a node that this process serves: several
 // nodes of one machine have several keys.
-func (c *Config) NodeKey(node string) string {
-	dir := cmp.Or(c.Node.Keys, filepath.Join(filepath.Dir(cmp.Or(c.Node.Data, stateDir(c.getenv, "node"))), "keys"))
-	return filepath.Join(dir, "node-"+node)
+func (c *Config) NodeKey(node string) string { return filepath.Join(c.keysDir(), "node-"+node) }
+
+// BuilderKey returns the file of the private key of a builder on this machine.
+func (c *Config) BuilderKey(builder string) string {
+	return filepath.Join(c.keysDir(), "builder-"+builder)
+}
+
+func (c *Config) keysDir() string {
+	return cmp.Or(c.Node.Keys, filepath.Join(filepath.Dir(cmp.Or(c.Node.Data, stateDir(c.getenv, "node"))), "keys"))
 }
 
 // PinsFile returns the file of pinned keys of a name: the one that is configured, or the one

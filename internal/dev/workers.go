@@ -101,6 +101,8 @@ func (p *Platform) roles() workers.Options {
 			KeyFile: filepath.Join(p.path(keysDir), "node-"+Local), Signers: []string{p.signer},
 		},
 		Builder: &workers.Builder{
+			KeyFile:    filepath.Join(p.path(keysDir), "builder-"+Local),
+			Signers:    func() ([]string, error) { return []string{p.signer}, nil },
 			ServesLogs: true,
 			Name:       Local,
 			Workspace:  p.options.Workspace,

@@ -198,43 +198,6 @@ func addReleases(ctx context.Context, tx pgx.Tx, service string, found []secrets
 	return err
 }
 
-// CurrentSecrets returns the newest version of each secret of a service, by name. Any
-// other secret that a definition names is the engine's own.
-func (s *Store) CurrentSecrets(ctx context.Context, service string) (map[string]fleet.ManagedSecret, error) {
-	var current map[string]fleet.ManagedSecret
-	err := s.read(ctx, func(tx pgx.Tx) (err error) {
-		current, err = currentSecrets(ctx, tx, service)
-		return err
-	}, "read the secrets of %s", service)
-	return current, err
-}
-
-// currentSecrets is CurrentSecrets in a transaction; nil where there are none.
-func currentSecrets(ctx context.Context, tx pgx.Tx, service string) (map[string]fleet.ManagedSecret, error) {
-	rows, err := tx.Query(ctx, `
-		select s.name, s.newest, array(
-		    select n.name from jsonb_to_recordset(v.recipients) as r (name text, recovery boolean, key text)
-		    join nodes n on n.name = r.name and n.key = r.key
-		    where r.recovery is not true order by n.name)
-		from secrets s join secret_versions v on (v.service, v.name, v.version) = (s.service, s.name, s.newest)
-		where s.service = $1 and not s.removed`, service)
-	if err != nil {
-		return nil, err
-	}
-	var current map[string]fleet.ManagedSecret
-	var name string
-	var m fleet.ManagedSecret
-	_, err = pgx.ForEachRow(rows, []any{&name, &m.Version, &m.Nodes}, func() error {
-		if current == nil {
-			current = map[string]fleet.ManagedSecret{}
-		}
-		m.Nodes = slices.Clone(m.Nodes)
-		current[name] = m
-		return nil
-	})
-	return current, err
-}
-
 // Envelopes reads the envelopes of versions, in their order. The error is NotFound if one
 // is not kept.
 func (s *Store) Envelopes(ctx context.Context, refs []secrets.Ref) ([]secrets.Envelope, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -59,17 +60,19 @@ func (v vault) add(a secrets.Addition) secrets.Addition {
 	return a
 }
 
-func (v vault) current() map[string]fleet.ManagedSecret {
+// kept are the secrets of shop that a deploy has: those with a newest version.
+func (v vault) kept() map[string]fleet.KeptSecret {
 	v.t.Helper()
-	current, err := v.store.CurrentSecrets(v.t.Context(), "shop")
+	release, err := v.store.Release(v.t.Context(), "shop")
 	require.NoError(v.t, err)
-	return current
+	maps.DeleteFunc(release.Secrets, func(_ string, s fleet.KeptSecret) bool { return s.Newest == 0 })
+	return release.Secrets
 }
 
 func TestVersionsOfSecretsAreAppended(t *testing.T) {
 	store, _ := newStore(t)
 	v := newVault(t, store)
-	require.Nil(t, v.current())
+	require.Empty(t, v.kept())
 	first := v.add(v.addition("db", 1, "one"))
 	v.add(first) // a repetition
 	v.add(v.addition("smtp", 1, "mail"))
@@ -105,17 +108,17 @@ func TestVersionsOfSecretsAreAppended(t *testing.T) {
 	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 }
 
-func TestCurrentSecretsNameTheNodesThatCanOpenThem(t *testing.T) {
+func TestAReleaseNamesTheNodesThatCanOpenItsSecrets(t *testing.T) {
 	store, _ := newStore(t)
 	v := newVault(t, store)
 	orion := secrets.Recipient{Name: "orion", Key: nodeKey(t)}
 	v.add(v.addition("db", 1, "one", orion, secrets.Recipient{Name: "lyra", Recovery: true, Key: orion.Key}))
-	require.Equal(t, map[string]fleet.ManagedSecret{"db": {Version: 1, Nodes: []string{}}}, v.current(), "no node has announced a key")
+	require.Empty(t, v.kept()["db"].Versions[1].Nodes, "no node has announced a key")
 	for node, key := range map[string]string{"rift": v.rift.Key.String(), "orion": nodeKey(t).String(), "lyra": orion.Key.String()} {
 		_, err := store.ClaimNode(t.Context(), fleet.Claim{Node: node, Machine: fleet.Machine{ID: node}, Key: key, Silent: &fleet.Machine{}}, nil, watch.Judge)
 		require.NoError(t, err)
 	}
-	require.Equal(t, map[string]fleet.ManagedSecret{"db": {Version: 1, Nodes: []string{"rift"}}}, v.current(), "orion has another key")
+	require.Equal(t, []string{"rift"}, v.kept()["db"].Versions[1].Nodes, "orion has another key")
 }
 
 func TestASecretIsSealedAgain(t *testing.T) {
@@ -146,7 +149,7 @@ func TestARemovedSecretKeepsItsNumber(t *testing.T) {
 	refusal := errors.New("it is needed")
 	_, err := store.RemoveSecret(t.Context(), "shop", "db", func(fleet.Release) error { return refusal })
 	require.ErrorIs(t, err, refusal)
-	require.NotEmpty(t, v.current())
+	require.NotEmpty(t, v.kept())
 	for _, versions := range []int{2, 0} {
 		removed, err := store.RemoveSecret(t.Context(), "shop", "db", func(r fleet.Release) error {
 			require.Equal(t, "shop", r.Service)
@@ -155,13 +158,13 @@ func TestARemovedSecretKeepsItsNumber(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, versions, removed)
 	}
-	require.Empty(t, v.current())
+	require.Empty(t, v.kept())
 	all, err := store.Secrets(t.Context(), "shop")
 	require.NoError(t, err)
 	require.Equal(t, []secrets.Secret{{Service: "shop", Name: "db", Newest: 2, Removed: true}}, all)
 	require.True(t, fault.Is(store.AddSecret(t.Context(), v.addition("db", 1, "one")), fault.Conflict))
 	v.add(v.addition("db", 3, "three"))
-	require.Equal(t, 3, v.current()["db"].Version)
+	require.Equal(t, 3, v.kept()["db"].Newest)
 }
 
 // TestOneOfSeveralCommandsAddsAVersion runs them at once.
@@ -215,7 +218,7 @@ func TestTheSecretsOfAServiceFitTogether(t *testing.T) {
 	err = store.AddSecret(t.Context(), v.addition("large-3", 2, large[:rest+3]))
 	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 	require.ErrorContains(t, err, "the secrets of shop would have 1025 KiB together, sealed: at most 1024 can travel to a node")
-	require.Equal(t, 1, v.current()["large-3"].Version)
+	require.Equal(t, 1, v.kept()["large-3"].Newest)
 	require.Greater(t, 2*size+sizeOf(v.addition("large-3", 2, large[:rest])), fleet.MaxSealed-4)
 	sizeOf(v.addition("large-3", 3, large[:rest])) // another version in its place
 }

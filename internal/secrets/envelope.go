@@ -21,21 +21,39 @@ const (
 	maxSealed = MaxValue + MaxRecipients*256 + 16<<10
 )
 
-// Recipient is whom a value is sealed to: a node, or a recovery key, with which an
-// operator can open it where the nodes are lost.
+// Recipient is whom a value is sealed to: a node, a builder, or a recovery key, with which
+// an operator can open it where the others are lost.
 type Recipient struct {
 	Name string `json:"name"`
-	// Recovery is set for a recovery key.
+	// Builder is set for a builder, and Recovery for a recovery key.
+	Builder  bool     `json:"builder,omitempty"`
 	Recovery bool     `json:"recovery,omitempty"`
 	Key      seal.Key `json:"key"`
 }
 
 // String names the recipient for people.
 func (r Recipient) String() string {
-	if r.Recovery {
+	switch {
+	case r.Recovery:
 		return "recovery key " + r.Name
+	case r.Builder:
+		return "builder " + r.Name
 	}
 	return r.Name
+}
+
+// IsNode reports whether the recipient is a node.
+func (r Recipient) IsNode() bool { return !r.Recovery && !r.Builder }
+
+// kind is what the recipient is, in what is signed and in the order of recipients.
+func (r Recipient) kind() string {
+	switch {
+	case r.Recovery:
+		return "3 recovery"
+	case r.Builder:
+		return "2 builder"
+	}
+	return "1 node"
 }
 
 // Envelope is the value of one version of a secret, sealed to its recipients and signed.
@@ -98,7 +116,7 @@ func (e Envelope) Check() error {
 		return fault.New(fault.Invalid, "%s: %d recipients: from 1 to %d are permitted", e.Ref, len(e.Recipients), MaxRecipients)
 	}
 	for i, r := range e.Recipients {
-		if !servicedef.IsLabel(r.Name) || r.Key.IsZero() {
+		if !servicedef.IsLabel(r.Name) || r.Key.IsZero() || r.Builder && r.Recovery {
 			return fault.New(fault.Invalid, "%s: recipient %d has no name or no key", e.Ref, i+1)
 		}
 	}
@@ -124,7 +142,7 @@ func (e Envelope) message() []byte {
 		[]byte(e.Signer.text), []byte(strconv.Itoa(len(e.Recipients))),
 	}
 	for _, r := range e.Recipients {
-		fields = append(fields, []byte(strconv.FormatBool(r.Recovery)), []byte(r.Name), []byte(r.Key.String()))
+		fields = append(fields, []byte(r.kind()), []byte(r.Name), []byte(r.Key.String()))
 	}
 	return framed(append(fields, e.Sealed)...)
 }
@@ -139,7 +157,7 @@ func framed(fields ...[]byte) []byte {
 	return text
 }
 
-// sorted returns recipients in one order, each once: nodes first, then by name.
+// sorted returns recipients in one order, each once: nodes first, then builders, by name.
 func sorted(recipients []Recipient) []Recipient {
 	all := slices.Clone(recipients)
 	slices.SortFunc(all, compareRecipients)

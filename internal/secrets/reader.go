@@ -1,30 +1,41 @@
 package secrets
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/seal"
 )
 
-// Reader opens envelopes on a node.
+// Reader opens envelopes on a node, or on the host of a builder.
 type Reader struct {
-	// Node is the name of the node, and Identity its private key; nil where it has none.
+	// Node is the name of the node, or that of the builder where Builder is set. Identity is
+	// its private key; nil where it has none.
 	Node     string
+	Builder  bool
 	Identity *seal.Identity
-	// Signers are those whom the node trusts, as its own configuration lists them.
+	// Signers are those whom it trusts, as its own configuration lists them.
 	Signers []Signer
 }
 
-// Ready returns an Unauthorized error unless the node takes managed secrets at all: it
-// has a key and trusts a signer.
+// String names the node or the builder for people.
+func (r Reader) String() string {
+	if r.Builder {
+		return "builder " + r.Node
+	}
+	return "node " + r.Node
+}
+
+// Ready returns an Unauthorized error unless the node or the builder takes managed secrets
+// at all: it has a key and trusts a signer.
 func (r Reader) Ready() error {
 	switch {
 	case len(r.Signers) == 0:
-		return fault.New(fault.Unauthorized, "node %s takes no managed secret: its mcp.toml names no signer", r.Node).
+		return fault.New(fault.Unauthorized, "%s takes no managed secret: its mcp.toml names no signer", r).
 			WithHint("run mcp secret signer, add the line that it prints to [node] in the mcp.toml of %s, and restart its worker", r.Node)
 	case r.Identity == nil:
-		return fault.New(fault.Unauthorized, "node %s takes no managed secret: its worker has no key", r.Node).
+		return fault.New(fault.Unauthorized, "%s takes no managed secret: its worker has no key", r).
 			WithHint("see the log of its worker for the reason")
 	}
 	return nil
@@ -100,29 +111,31 @@ func (o Opener) Open(want Ref, e Envelope) ([]byte, error) {
 	return opened(o.Identity, want, e)
 }
 
-// Untrusted is the error of a signer whom the node does not trust.
+// Untrusted is the error of a signer whom the node or the builder does not trust.
 func (r Reader) Untrusted(signer string) *fault.Error {
-	return fault.New(fault.Unauthorized, "node %s does not trust its signer %.80s", r.Node, signer).
+	return fault.New(fault.Unauthorized, "%s does not trust its signer %.80s", r, signer).
 		WithHint("if that is what mcp secret signer prints for its operator, add it to [node] signers in the mcp.toml of %s, and restart its worker", r.Node)
 }
 
-// addressed returns an Unauthorized error unless the envelope is sealed to this node and
-// its key.
+// addressed returns an Unauthorized error unless the envelope is sealed to this node or
+// builder, and to its key.
 func (r Reader) addressed(want Ref, e Envelope) error {
-	if e.Has(Recipient{Name: r.Node, Key: r.Identity.Key()}) {
+	me := Recipient{Name: r.Node, Builder: r.Builder, Key: r.Identity.Key()}
+	if e.Has(me) {
 		return nil
 	}
-	if slices.ContainsFunc(e.Recipients, func(to Recipient) bool { return !to.Recovery && to.Name == r.Node }) {
-		return fault.New(fault.Unauthorized, "%s is sealed to another key of node %s than the one that it has", want, r.Node).
+	if slices.ContainsFunc(e.Recipients, func(to Recipient) bool { return to.kind() == me.kind() && to.Name == r.Node }) {
+		return fault.New(fault.Unauthorized, "%s is sealed to another key of %s than the one that it has", want, r).
 			WithHint("if the key of %s has changed for a good reason, pin the new one and seal the secret again: mcp secret rekey %s", r.Node, want.Service)
 	}
-	return NotSealedTo(want, r.Node)
+	f := fault.New(fault.Unauthorized, "%s is not sealed to %s", want, r).WithHint("%s", SealAgain(want))
+	if !r.Builder {
+		f.Node = r.Node
+	}
+	return f
 }
 
-// NotSealedTo is the error of a version that a node cannot open.
-func NotSealedTo(ref Ref, node string) *fault.Error {
-	f := fault.New(fault.Unauthorized, "%s is not sealed to node %s", ref, node).
-		WithHint("seal it again, also to that node: mcp secret rekey %s --identity FILE, with a recovery key, or mcp secret set %s/%s with the value", ref.Service, ref.Service, ref.Name)
-	f.Node = node
-	return f
+// SealAgain is what to do about a version that is not sealed to what needs it.
+func SealAgain(ref Ref) string {
+	return fmt.Sprintf("seal it again, to all that need it now: mcp secret rekey %s --identity FILE, with a recovery key, or mcp secret set %s/%s with the value", ref.Service, ref.Service, ref.Name)
 }

@@ -63,21 +63,9 @@ func (v Version) Marked(signer Signer, mark []byte) bool {
 	return v.Signer == signer && len(mark) > 0 && bytes.Equal(v.Mark, mark)
 }
 
-// SealedTo reports whether a version is sealed to a node, with whatever key.
-func (v Version) SealedTo(node string) bool {
-	return slices.ContainsFunc(v.Recipients, func(r Recipient) bool { return !r.Recovery && r.Name == node })
-}
-
 // SameRecipients reports whether two lists are the same recipients, in any order.
 func SameRecipients(a, b []Recipient) bool { return slices.Equal(sorted(a), sorted(b)) }
 
 func compareRecipients(a, b Recipient) int {
-	order := 0
-	if a.Recovery != b.Recovery {
-		order = -1
-		if a.Recovery {
-			order = 1
-		}
-	}
-	return cmp.Or(order, cmp.Compare(a.Name, b.Name), cmp.Compare(a.Key.String(), b.Key.String()))
+	return cmp.Or(cmp.Compare(a.kind(), b.kind()), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Key.String(), b.Key.String()))
 }

@@ -4,13 +4,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -123,6 +128,29 @@ func TestASecretGoesWithItsRelease(t *testing.T) {
 	r.decode(t, &result)
 	require.Equal(t, "url:second%25value@db {secret:db}", w.fetch(result.Components[0].Ports["http"]))
 
+	// So does what puts its release back: the deploy that finds what an earlier one has left,
+	// and the Mend of one that could not be undone.
+	lose := func() {
+		w.podman("stop", "--time", "0", "vaulted-app")
+		for _, name := range w.kept("vaulted") {
+			w.podman("secret", "rm", name)
+		}
+	}
+	port = w.deploy("vaulted").Components[0].Ports["http"]
+	lose()
+	w.podman("rename", "vaulted-app", "vaulted-app.prev")
+	recovered := w.deploy("vaulted")
+	require.Equal(t, plan.Keep, recovered.Components[0].Action)
+	require.Equal(t, "url:third%0Avalue@db {secret:db}", w.fetchAgain(port))
+	lose()
+	mending, err := w.temporal().ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: workflows.MendID("vaulted", recovered.Deployment), TaskQueue: workflows.Queue},
+		workflows.MendName, workflows.MendInput{
+			Definition: servicedef.Service{Name: "vaulted"}, Deployment: recovered.Deployment, Run: recovered.RunID, Nodes: []string{"local"},
+		})
+	require.NoError(t, err)
+	require.NoError(t, mending.Get(t.Context(), nil))
+	require.Equal(t, "url:third%0Avalue@db {secret:db}", w.fetchAgain(port))
+
 	r = w.mcp("undeploy", "vaulted", "-y")
 	require.Zero(t, r.code, r)
 	require.Empty(t, w.kept("vaulted"), "no value stays on a node")
@@ -178,8 +206,104 @@ func TestARotationRevokesWhenEverythingIsHealthy(t *testing.T) {
 		Service: "rotated", Name: "db", Version: 2, Former: 1, Deployment: done.Deployment, Components: []string{"app"}, Healthy: true, Revoked: true,
 	}, done)
 	require.Equal(t, "two", w.fetch(w.routePort("rotated")))
+	w.replays("rotated", workflows.RotationID("rotated", "db"))
+	w.replays("rotated-deploy", workflows.DeployID("rotated"))
 
 	r = w.mcp("rollback", "rotated", "--wait", "--json")
 	require.Zero(t, r.code, r)
 	require.Equal(t, "one", w.fetch(w.routePort("rotated")), "a rollback goes back across the rotation")
+}
+
+// TestSecretsFollowTheirNodes moves a component to another node, whose key changes later,
+// and which is lost in the end, as is the recovery key.
+func TestSecretsFollowTheirNodes(t *testing.T) {
+	t.Parallel()
+	w := sealing(t)
+	signers := w.mcp("secret", "signer")
+	require.Zero(t, signers.code, signers)
+	text, err := os.ReadFile(w.config())
+	require.NoError(t, err)
+	platform, keys := shared.platform.Info(), filepath.Join(w.dir, "keys")
+	w.configure(string(text), "[node]", fmt.Sprintf("socket = %q", platform.Podman), fmt.Sprintf("data = %q", filepath.Join(w.dir, "data")),
+		fmt.Sprintf("policy = %q", filepath.Join(platform.Dir, "node-policy.toml")), fmt.Sprintf("keys = %q", keys), strings.TrimSpace(signers.stdout))
+	node := w.builder + "-vault"
+	worker := w.worker("--node", node, "--listen", "off")
+	w.source("v1", "")
+	on := func(name string) {
+		w.define("moved", strings.Replace(w.service("moved", "v1", `env = { VERSION = "{secret:db}" }`), `node = "local"`, fmt.Sprintf("node = %q", name), 1))
+	}
+	refused := func(want string, args ...string) {
+		t.Helper()
+		r := w.mcp(args...)
+		require.NotZero(t, r.code, r)
+		require.Contains(t, r.stderr, want)
+	}
+	rekey := func(identity string) reply { return w.mcp("secret", "rekey", "moved", "--identity", identity) }
+	resealed := func(identity, to string) {
+		t.Helper()
+		r := rekey(identity)
+		require.Zero(t, r.code, r)
+		require.Contains(t, r.stdout, "is now sealed to "+to)
+	}
+	recovery, pins := filepath.Join(w.dir, "recovery.key"), filepath.Join(w.dir, "mcp.keys.toml")
+	r := w.mcp("secret", "keygen", recovery)
+	require.Zero(t, r.code, r)
+
+	on("local")
+	w.set("moved/db", "first")
+	on(node)
+	refused("moved/db on node "+node+", to whose key it is not sealed", "deploy", "moved")
+	refused("mcp secret rekey moved --identity", "plan", "moved")
+	resealed(recovery, node)
+	t.Cleanup(func() { w.mcp("undeploy", "moved", "-y"); w.mcp("node", "remove", node, "-y") })
+	require.Equal(t, "first", w.fetch(w.deploy("moved").Components[0].Ports["http"]))
+	r = w.set("moved/db", "second", "--deploy")
+	require.Contains(t, r.stderr, "moved/db: version 2, sealed to "+node)
+	require.Equal(t, "second", w.fetch(w.routePort("moved")))
+
+	// The node is set up again, and has another key.
+	worker.signal(syscall.SIGTERM)
+	require.Zero(t, worker.code(time.Minute))
+	require.NoError(t, os.Remove(filepath.Join(keys, "node-"+node)))
+	worker = w.worker("--node", node, "--listen", "off")
+	refused("node "+node+" announces another key than the pinned one", "secret", "set", "moved/db", "--file", filepath.Join(w.dir, "value"))
+	require.NotZero(t, rekey(recovery).code)
+	refused("moved/db on node "+node+", to whose key it is not sealed", "deploy", "moved", "--force")
+	require.Equal(t, "second", w.fetchAgain(w.routePort("moved")), "what runs goes on")
+	unpin := func(name string) {
+		t.Helper()
+		text, err := os.ReadFile(pins)
+		require.NoError(t, err)
+		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.HasPrefix(line, name+" = ") })
+		require.NoError(t, os.WriteFile(pins, []byte(strings.Join(lines, "\n")), 0o600))
+	}
+	unpin(node)
+	resealed(recovery, node)
+	r = w.mcp("deploy", "moved", "--force", "--wait")
+	require.Zero(t, r.code, r)
+	require.Equal(t, "second", w.fetch(w.routePort("moved")))
+
+	// The node is lost: the recovery key opens what was sealed to it.
+	worker.signal(syscall.SIGKILL)
+	worker.code(time.Minute)
+	on("local")
+	refused("moved/db on node local, to whose key it is not sealed", "plan", "moved")
+	resealed(recovery, "local")
+	r = w.mcp("plan", "moved")
+	require.Zero(t, r.code, r)
+
+	// The recovery key is lost: another one opens nothing that is there already.
+	unpin("recovery")
+	next := filepath.Join(w.dir, "next.key")
+	r = w.mcp("secret", "keygen", next)
+	require.Zero(t, r.code, r)
+	r = rekey(next)
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "is not sealed to the key")
+	require.Contains(t, r.stderr, "or set the value again")
+	require.Contains(t, w.set("moved/db", "second").stdout, "has this value already, and is now sealed to local, recovery key recovery")
+	r = rekey(next)
+	require.Zero(t, r.code, r)
+	require.Contains(t, r.stdout, "version 2 is sealed to them already")
+	require.Contains(t, r.stderr, "moved/db v1 stays as it is")
 }

@@ -3,6 +3,7 @@ package threat
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -41,11 +42,11 @@ type canaryRig struct {
 	platform    *dev.Platform
 	name        string // of namespace, database, node and builder
 	dir, inputs string // inputs hold the values
+	stdin       string // of the next command
 	registry    string // the address of an image registry that requires a password
 	webhook     string
 	temporal    client.Client // decrypts
 	plain       client.Client // does not
-	stdin       string        // of the next command
 	profile     string        // the file of Temporal's profile
 	trusted     string        // the line with the signers that the node trusts
 
@@ -102,6 +103,9 @@ func (r *canaryRig) buildApp() {
 	for name, code := range map[string]int{"Containerfile": 0, "Containerfile.broken": 3} {
 		r.file("src/"+name, fmt.Sprintf("FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=npm [\"/app\", \"say\", \"installed\", \"%d\"]\nCMD [\"/app\"]\n", code))
 	}
+	sum := sha256.Sum256([]byte(r.value("managed build")))
+	r.file("src/Containerfile.sealed", fmt.Sprintf("FROM scratch\nCOPY app /app\nRUN --mount=type=secret,id=token [\"/app\", \"hash\", \"/run/secrets/token\", \"%x\"]\n"+
+		"RUN --mount=type=secret,id=npm [\"/app\", \"say\", \"installed\", \"0\"]\nCMD [\"/app\"]\n", sum))
 }
 
 // define writes a service whose step exits with a code.
@@ -144,6 +148,9 @@ cmd = ["/app", "say", "migrated", "%[6]d"]
 secret_env = { STEP = "hand-step"%[11]s }
 `, name, r.name, containerfile, r.input("build secret"), r.registry, code, own.files, own.variables, own.env, own.job, own.step)
 	text = strings.ReplaceAll(text, "PLANTED", r.value(planted))
+	if name == "canary" { // the others have no secrets of their own
+		text = strings.Replace(text, "secrets = { npm = { file", `secrets = { token = { secret = "managed-build" }, npm = { file`, 1)
+	}
 	require.NoError(r.t, os.WriteFile(filepath.Join(r.dir, "services", name+".toml"), []byte(text), 0o600))
 }
 
@@ -321,10 +328,9 @@ const longestCommand = 20 * time.Second
 func (r *canaryRig) must(args ...string) string {
 	r.t.Helper()
 	cmd := r.command(args...)
-	cmd.Stdin = strings.NewReader(r.stdin)
-	r.stdin = ""
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(r.stdin), &stdout, &stderr
+	r.stdin = ""
 	err := cmd.Run()
 	r.look("output of commands", strings.Join(args, " "), append(stdout.Bytes(), stderr.Bytes()...))
 	require.NoError(r.t, err, "mcp %s\n%s%s", strings.Join(args, " "), &stdout, &stderr)

@@ -34,10 +34,12 @@ func TestCanaries(t *testing.T) {
 		r.podman("secret", "create", name, r.input(name))
 		t.Cleanup(func() { r.podman("secret", "rm", name) })
 	}
-	r.define("canary", "Containerfile", 0)
+	r.define("canary", "Containerfile.sealed", 0)
 	r.setSecrets(t)
+	require.Contains(t, r.within(time.Minute, "deploy", "canary", "--debug"), "a build needs the secret canary/managed-build, which is not set")
+	require.Contains(t, r.must("secret", "set", "canary/managed-build", "--file", r.input("managed build")), "sealed to builder "+r.name)
 	r.must("deploy", "canary", "--wait", "--debug")
-	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y", "--wait") })
+	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y") })
 	r.requireSecrets(t, "managed exec")
 	r.must("run", "canary/nightly")
 	r.rotateSecrets(t)
@@ -117,7 +119,7 @@ func (r *canaryRig) everyVerb(*testing.T) {
 		"plan canary", "status", "status canary", "ps", "history canary",
 		"history canary 1", "history broken 1", "history stumbling 1", "logs canary", "events", "jobs", "job history canary/nightly",
 		"job logs canary/nightly", "node list", "node status", "node show " + r.name, "doctor", "config show", "build canary", "build log broken",
-		"service list", "service show canary", "service check", "service export canary", "secret list", "secret show canary/managed-file", "audit", "key list",
+		"service list", "service show canary", "service check", "service export canary", "secret list", "secret show canary/managed-file", "secret show canary/managed-build", "audit", "key list",
 		"route list", "open --print", "version", "sync --dry-run", "adopt canary --dry-run",
 	} {
 		for _, form := range []string{"", " --json --debug"} {

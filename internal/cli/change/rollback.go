@@ -17,7 +17,7 @@ import (
 func newRollback(s *session.Session) *cobra.Command {
 	var to int
 	var deadline time.Duration
-	var wait, yes bool
+	var wait bool
 	cmd := &cobra.Command{
 		Use:   "rollback SERVICE",
 		Short: "Deploy a former release again, with the digests that it had",
@@ -25,9 +25,8 @@ func newRollback(s *session.Session) *cobra.Command {
 its own definition and the very images that it had, wherever their tags point
 now. The image registry is asked only for what its nodes do not have. It is a
 deploy like any other: health-gated, and put back if it fails.
-After mcp undeploy and mcp stop it deploys the release that ran last.
-
-It asks for no confirmation, and takes -y for scripts that give it to each verb.`,
+After mcp undeploy and mcp stop it deploys the release that ran last. It asks for
+no confirmation.`,
 		Example: "  mcp rollback shop\n  mcp rollback shop --to 12",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,7 +34,6 @@ It asks for no confirmation, and takes -y for scripts that give it to each verb.
 		},
 	}
 	cmd.Flags().IntVar(&to, "to", 0, "the number of the release, from mcp history")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, which rollback does not anyway")
 	deadlineFlag(cmd, &deadline)
 	waitFlag(cmd, &wait)
 	return cmd

@@ -19,7 +19,7 @@ import (
 )
 
 func newUndeploy(s *session.Session) *cobra.Command {
-	var yes, wait bool
+	var yes bool
 	var deadline time.Duration
 	cmd := &cobra.Command{
 		Use:   "undeploy SERVICE",
@@ -27,7 +27,8 @@ func newUndeploy(s *session.Session) *cobra.Command {
 		Long: `Undeploy stops and removes the containers of a service on every node, and
 releases its ports. Named volumes and the history stay: mcp rollback brings the
 last release back, and mcp deploy the definition. Undeploy itself needs none.
-Containers on a node that does not answer are removed when it is back.
+It returns when the containers are gone; those on a node that does not answer are
+removed when it is back.
 
 It asks for confirmation; without a terminal it requires -y.`,
 		Example: "  mcp undeploy shop\n  mcp undeploy shop -y --json",
@@ -38,7 +39,6 @@ It asks for confirmation; without a terminal it requires -y.`,
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	deadlineFlag(cmd, &deadline)
-	cmd.Flags().BoolVar(&wait, "wait", true, "wait until the containers are gone, which undeploy always does")
 	return cmd
 }
 

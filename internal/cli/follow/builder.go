@@ -2,9 +2,13 @@ package follow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"slices"
 	"sync"
 
 	"go.temporal.io/sdk/client"
@@ -12,6 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/secrets/keys"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
 )
@@ -60,6 +65,8 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 			AuthFile:  b.Config.ImageRegistry.AuthFile,
 			Output:    b.Output,
 			Policy:    b.Config.Node.Policy,
+			KeyFile:   b.Config.BuilderKey(b.Config.Build.Builder),
+			Signers:   func() ([]string, error) { return signers(b.Config) },
 			Signing:   workers.Signing{KeyFile: b.Config.Build.SigningKeyFile, Passphrase: passphrase},
 		},
 		Logger:       b.Logger,
@@ -71,6 +78,19 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 	}
 	b.worker = w
 	return true, nil
+}
+
+// signers are whose secrets a builder takes that is this process: those whom its
+// configuration lists, and the operator who runs it.
+func signers(cfg *config.Config) ([]string, error) {
+	if _, err := os.Stat(cfg.Secrets.SigningKey); errors.Is(err, fs.ErrNotExist) {
+		return cfg.Node.Signers, nil // this operator has signed nothing
+	}
+	key, err := keys.LoadSigning(cfg.Secrets.SigningKey)
+	if err != nil {
+		return nil, err
+	}
+	return append(slices.Clone(cfg.Node.Signers), key.Signer().String()), nil
 }
 
 // Stop stops the builder, if it runs.

@@ -219,6 +219,8 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 		}
 		roles.Builder = &workers.Builder{
 			Signing:    workers.Signing{KeyFile: cfg.Build.SigningKeyFile, Passphrase: passphrase},
+			KeyFile:    cfg.BuilderKey(o.builder),
+			Signers:    func() ([]string, error) { return cfg.Node.Signers, nil },
 			ServesLogs: true,
 			Name:       o.builder, Workspace: cfg.Build.Workspace, Socket: cfg.Build.Socket,
 			Logs: cfg.Build.Logs, Insecure: insecure, AuthFile: cfg.ImageRegistry.AuthFile, Policy: cfg.Node.Policy,

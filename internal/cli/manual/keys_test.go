@@ -28,12 +28,13 @@ An environment, ` + "`[env.NAME]`" + `, may have each key but ` + "`name`: `Test
 // testedBy are the keys by the tests that use them. A key that ends in "." stands for
 // those of its table.
 var testedBy = map[string]string{
-	"TestTheLifeOfAService":                                   "name node path build. image routes.name routes.port routes.mode",
-	"TestAServiceIsStoppedAndStartedAsItWasReleased":          "active",
-	"TestBuildOptions":                                        "build.images.args build.images.target build.images.secrets. build.images.contexts build.images.labels build.images.no_cache",
-	"TestPlatforms":                                           "build.images.platforms",
-	"TestACacheInAnImageRegistry":                             "build.images.cache_from build.images.cache_to",
-	"TestRulesOfABuild":                                       "build.images.ssh",
+	"TestTheLifeOfAService":                          "name node path build. image routes.name routes.port routes.mode",
+	"TestAServiceIsStoppedAndStartedAsItWasReleased": "active",
+	"TestBuildOptions":                               "build.images.args build.images.target build.images.secrets. build.images.contexts build.images.labels build.images.no_cache",
+	"TestCanaries":                                   "build.images.secrets.secret",
+	"TestPlatforms":                                  "build.images.platforms",
+	"TestACacheInAnImageRegistry":                    "build.images.cache_from build.images.cache_to",
+	"TestRulesOfABuild":                              "build.images.ssh",
 	"TestAMissingContainerIsDeployedAgainWhereReconcileIsSet": "reconcile",
 	"TestFilesTravelWithTheRelease":                           "files. env_file",
 	"TestSharedVariables":                                     "service.env",

@@ -67,6 +67,20 @@ func open(ctx context.Context, s *session.Session) (*desk, error) {
 	return d, err
 }
 
+// openService is open, and reads what is recorded of the secrets of a service.
+func openService(ctx context.Context, s *session.Session, service string) (*desk, workflows.SecretsResult, error) {
+	d, err := open(ctx, s)
+	if err != nil {
+		return nil, workflows.SecretsResult{}, err
+	}
+	found, err := d.read(ctx, service)
+	if err != nil {
+		d.close()
+		return nil, found, err
+	}
+	return d, found, nil
+}
+
 func (d *desk) close() { d.client.Close() }
 
 // pinsFile returns the file of pinned keys.
@@ -88,14 +102,15 @@ func (d *desk) read(ctx context.Context, service string) (workflows.SecretsResul
 
 // consumers are the nodes that need a secret, and whether any component there names it.
 type consumers struct {
-	nodes []string
-	named bool
-	from  string // where that is known from
+	nodes  []string
+	builds bool // whether a build names it
+	named  bool
+	from   string // where that is known from
 }
 
-// consumersOf returns the nodes of those components, jobs and steps that name a secret; by
-// the definition in the services directory, or else by the release. Where none names it,
-// they are all nodes of the service.
+// consumersOf returns the nodes of those components, jobs and steps that name a secret, and
+// whether a build does; by the definition in the services directory, or else by the release.
+// Where nothing names it, they are all nodes of the service.
 func (d *desk) consumersOf(service, name string, release *fleet.Release) (consumers, error) {
 	definition, missing, err := d.definition(service)
 	if err != nil {
@@ -114,6 +129,7 @@ func (d *desk) consumersOf(service, name string, release *fleet.Release) (consum
 		all = append(all, user.Node)
 		if slices.Contains(user.Secrets, name) {
 			c.nodes, c.named = append(c.nodes, user.Node), true
+			c.builds = c.builds || user.Node == ""
 		}
 	}
 	if !c.named {
@@ -152,9 +168,9 @@ func nowhere(service string, missing error) error {
 	return exit.Usage(fault.New(fault.NotFound, "which nodes need a secret of %s is not known: it was never deployed, and %s", service, f.Message).WithHint("%s", hint))
 }
 
-// recipients returns to whom the value of a secret is sealed: the nodes, with the keys
-// that are pinned, and the recovery keys. A node that is new is pinned.
-func (d *desk) recipients(nodes []string, known []fleet.NodeRecord) ([]secrets.Recipient, error) {
+// recipients returns to whom the value of a secret is sealed: the nodes and the builders,
+// with the keys that are pinned, and the recovery keys. What is new is pinned.
+func (d *desk) recipients(ctx context.Context, nodes, builders []string, known []fleet.NodeRecord) ([]secrets.Recipient, error) {
 	fresh := map[string]seal.Key{}
 	var to []secrets.Recipient
 	for _, name := range nodes {
@@ -166,35 +182,61 @@ func (d *desk) recipients(nodes []string, known []fleet.NodeRecord) ([]secrets.R
 		if err != nil {
 			return nil, keyless(name)
 		}
-		isNew, err := d.pins.Check(name, key)
+		isNew, err := d.pins.Check(keys.TableNodes, name, key)
 		if err != nil {
 			return nil, err
 		}
 		if isNew {
 			fresh[name] = key
 		}
-		if !slices.Contains(node.Signers, d.key.Signer().String()) {
-			d.once("node %s does not take secrets that you sign: add to [node] in its mcp.toml, and restart its worker:\n  %s", name, signersLine(append(node.Signers, d.key.Signer().String())))
-		}
+		d.warnOfSigner("node", name, node.Signers)
 		to = append(to, secrets.Recipient{Name: name, Key: key})
 	}
-	if len(fresh) > 0 {
-		if err := keys.PinNodes(d.pins.Path, fresh); err != nil {
+	if err := d.pin(keys.TableNodes, d.pins.Nodes, fresh); err != nil {
+		return nil, err
+	}
+	for _, name := range builders {
+		key, err := d.builderKey(ctx, name)
+		if err != nil {
 			return nil, err
 		}
-		for _, name := range slices.Sorted(maps.Keys(fresh)) {
-			d.pins.Nodes[name] = fresh[name]
-			d.Say("pinned the key of node %s, %s, in %s: compare it with the log of its worker, and commit the file", name, fresh[name].Fingerprint(), d.pins.Path)
-		}
+		to = append(to, secrets.Recipient{Name: name, Builder: true, Key: key})
 	}
 	return append(to, d.pins.Recoveries()...), nil
 }
 
-// warnOfRecovery says that values can be lost, where that is so.
-func (d *desk) warnOfRecovery(nodes []string) {
-	if len(d.pins.Recovery) == 0 {
-		d.once("there is no recovery key: with %s the values are lost; make one, and keep it elsewhere: mcp secret keygen FILE", strings.Join(nodes, " and "))
+// pin pins keys that are new in a table.
+func (d *desk) pin(table string, pins, fresh map[string]seal.Key) error {
+	if len(fresh) == 0 {
+		return nil
 	}
+	if err := keys.Pin(d.pins.Path, table, fresh); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(fresh)) {
+		pins[name] = fresh[name]
+		d.Say("pinned the key of %s %s, %s, in %s: compare it with the log of its worker, and commit the file", strings.TrimSuffix(table, "s"), name, fresh[name].Fingerprint(), d.pins.Path)
+	}
+	return nil
+}
+
+// warnOfSigner says that a node or a builder does not take what this operator signs.
+func (d *desk) warnOfSigner(what, name string, signers []string) {
+	if !slices.Contains(signers, d.key.Signer().String()) {
+		d.once("%s %s does not take secrets that you sign: add to [node] in its mcp.toml, and restart its worker:\n  %s", what, name, signersLine(append(signers, d.key.Signer().String())))
+	}
+}
+
+// warnOfRecovery says that values can be lost, where that is so.
+func (d *desk) warnOfRecovery(to []secrets.Recipient) {
+	if len(d.pins.Recovery) > 0 {
+		return
+	}
+	var names []string
+	for _, r := range to {
+		names = append(names, r.String())
+	}
+	d.once("there is no recovery key: with %s the values are lost; make one, and keep it elsewhere: mcp secret keygen FILE", strings.Join(names, " and "))
 }
 
 func find(name string, known []fleet.NodeRecord) (fleet.NodeRecord, error) {

@@ -18,8 +18,9 @@ import (
 )
 
 type importOptions struct {
-	only, nodes []string
-	deploy      bool
+	places
+	only   []string
+	deploy bool
 }
 
 func newImport(s *session.Session, deploy Deploy) *cobra.Command {
@@ -40,7 +41,7 @@ of env_file, as Compose has it; remove it afterwards.`,
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&o.only, "only", nil, "set only these variables")
-	flags.StringSliceVar(&o.nodes, "node", nil, "seal them to this node, instead of those that need them; repeatable")
+	o.flags(flags, "them", "need them")
 	flags.BoolVar(&o.deploy, "deploy", false, "deploy the service afterwards")
 	return cmd
 }
@@ -50,22 +51,18 @@ func runImport(ctx context.Context, s *session.Session, service, path string, o 
 	if err != nil {
 		return exit.Usage(err)
 	}
-	d, err := open(ctx, s)
+	d, found, err := openService(ctx, s, service)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	found, err := d.read(ctx, service)
-	if err != nil {
-		return err
-	}
 	results, set := []changed{}, []string{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if values[name] == "" {
 			s.Say("%s has no value in %s: it is left out", name, path)
 			continue
 		}
-		to, err := d.recipientsOf(service, name, o.nodes, found)
+		to, err := d.recipientsOf(ctx, service, name, o.places, found)
 		if err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func sealedTo(all []secrets.Recipient, nodes []fleet.NodeRecord) string {
 
 // lacking is what keeps a recipient from opening a value; "" for nothing.
 func lacking(r secrets.Recipient, nodes []fleet.NodeRecord) string {
-	if r.Recovery {
+	if !r.IsNode() {
 		return ""
 	}
 	for _, node := range nodes {
@@ -132,7 +132,7 @@ func newShow(s *session.Session) *cobra.Command {
 		Short: "Show the versions of a secret, without their values",
 		Long: `Show prints each version of a secret that is kept: when it was set, by whom and
 from which host, who has signed it, and to whom it is sealed. It shows no value:
-only the nodes and the recovery keys can open one.`,
+only the nodes, the builders and the recovery keys can open one.`,
 		Example: "  mcp secret show shop/db",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runShow(cmd.Context(), s, args[0]) },

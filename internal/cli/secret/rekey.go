@@ -20,7 +20,7 @@ import (
 type rekeyOptions struct {
 	identity string
 	signers  []string
-	nodes    []string
+	places
 }
 
 func newRekey(s *session.Session) *cobra.Command {
@@ -44,7 +44,7 @@ set the values again, with mcp secret set.`,
 	flags := cmd.Flags()
 	flags.StringVar(&o.identity, "identity", "", "the file of a private key that can open the values, such as a recovery key")
 	flags.StringSliceVar(&o.signers, "signer", nil, "take what this operator has signed, too: see mcp secret signer")
-	flags.StringSliceVar(&o.nodes, "node", nil, "seal them to this node, instead of those that need them; repeatable")
+	o.flags(flags, "them", "need them")
 	return cmd
 }
 
@@ -61,16 +61,12 @@ func runRekey(ctx context.Context, s *session.Session, service string, o rekeyOp
 	if err != nil {
 		return exit.Usage(err)
 	}
-	d, err := open(ctx, s)
+	d, found, err := openService(ctx, s, service)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	found, err := d.read(ctx, service)
-	if err != nil {
-		return err
-	}
-	r := rekeying{desk: d, opener: secrets.Opener{Identity: identity, Signers: append(signers, d.key.Signer())}, found: found, nodes: o.nodes}
+	r := rekeying{desk: d, opener: secrets.Opener{Identity: identity, Signers: append(signers, d.key.Signer())}, found: found, to: o.places}
 	results, failed := []changed{}, error(nil)
 	for _, secret := range found.Secrets {
 		if secret.Removed {
@@ -108,14 +104,14 @@ type rekeying struct {
 	*desk
 	opener secrets.Opener
 	found  workflows.SecretsResult
-	nodes  []string
+	to     places
 }
 
 // rekey seals each version of a secret again that is not sealed to the same recipients,
 // and returns what became of each. A former version that the key cannot open stays as it
 // is; the newest one that it cannot is an error.
 func (r rekeying) rekey(ctx context.Context, secret secrets.Secret) ([]changed, error) {
-	to, err := r.recipientsOf(secret.Service, secret.Name, r.nodes, r.found)
+	to, err := r.recipientsOf(ctx, secret.Service, secret.Name, r.to, r.found)
 	if err != nil {
 		return nil, err
 	}

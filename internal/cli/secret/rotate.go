@@ -115,7 +115,7 @@ func (d *desk) beginRotation(ctx context.Context, service, name string, o rotate
 		return nil, fault.New(fault.Conflict, "%s does not run: there is nothing to rotate in it", service).
 			WithHint("set the value, and start or deploy the service: mcp secret set %s/%s", service, name)
 	}
-	to, err := d.recipientsOf(service, name, nil, found)
+	to, err := d.recipientsOf(ctx, service, name, places{}, found)
 	if err != nil {
 		return nil, err
 	}

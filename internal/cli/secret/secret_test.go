@@ -247,7 +247,7 @@ func TestANodeIsPinnedWhenItIsFirstUsed(t *testing.T) {
 		pins, err := keys.ReadPins(path)
 		require.NoError(t, err)
 		d := &desk{Session: quiet(""), pins: pins, key: signing}
-		to, err := d.recipients(nodes, known)
+		to, err := d.recipients(t.Context(), nodes, nil, known)
 		return to, d.Stderr.(*bytes.Buffer).String(), err
 	}
 

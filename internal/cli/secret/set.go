@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
@@ -28,6 +29,7 @@ type changed struct {
 // recipient is whom a value is sealed to.
 type recipient struct {
 	Name        string `json:"name"`
+	Builder     bool   `json:"builder"`
 	Recovery    bool   `json:"recovery"`
 	Fingerprint string `json:"fingerprint"`
 }
@@ -42,8 +44,18 @@ const (
 
 type setOptions struct {
 	source
-	nodes  []string
+	places
 	deploy bool
+}
+
+// places are the nodes and the builders that a value is sealed to; none means those that
+// need it.
+type places struct{ nodes, builders []string }
+
+// flags adds the flags of places.
+func (p *places) flags(flags *pflag.FlagSet, what, need string) {
+	flags.StringSliceVar(&p.nodes, "node", nil, "seal "+what+" to this node, instead of those that "+need+"; repeatable")
+	flags.StringSliceVar(&p.builders, "builder", nil, "seal "+what+" to this builder, instead of those that "+need+"; repeatable")
 }
 
 func newSet(s *session.Session, deploy Deploy) *cobra.Command {
@@ -64,9 +76,10 @@ command is taken without the newline at its end; several lines, and a file, are
 taken as they are.
 
 The nodes are those of the components, jobs and steps that name the secret in the
-service's definition, or else in its release; where none does, all nodes of the
-service. Their keys are pinned in mcp.keys.toml, beside the services directory,
-when they are first used; a node with another key is refused.`,
+service's definition, or else in its release; where nothing does, all nodes of the
+service. Where a build names it, it is sealed to the builder of this configuration
+and to those that are pinned. Keys are pinned in mcp.keys.toml, beside the
+services directory, when they are first used; a node with another key is refused.`,
 		Example: "  mcp secret set shop/db\n  pass show shop/db | mcp secret set shop/db --deploy\n" +
 			"  mcp secret set shop/tls-key --file tls.key\n  mcp secret set shop/db --exec ./read-password",
 		Args: session.Args(cobra.ExactArgs(1)),
@@ -75,7 +88,7 @@ when they are first used; a node with another key is refused.`,
 	flags := cmd.Flags()
 	flags.StringVar(&o.file, "file", "", "take the value from this file, as it is")
 	flags.StringVar(&o.command, "exec", "", "take the value from what this command prints")
-	flags.StringSliceVar(&o.nodes, "node", nil, "seal it to this node, instead of those that need it; repeatable")
+	o.flags(flags, "it", "need it")
 	flags.BoolVar(&o.deploy, "deploy", false, "deploy the service afterwards")
 	return cmd
 }
@@ -85,16 +98,12 @@ func runSet(ctx context.Context, s *session.Session, target string, o setOptions
 	if err != nil {
 		return err
 	}
-	d, err := open(ctx, s)
+	d, found, err := openService(ctx, s, service)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	found, err := d.read(ctx, service)
-	if err != nil {
-		return err
-	}
-	to, err := d.recipientsOf(service, name, o.nodes, found)
+	to, err := d.recipientsOf(ctx, service, name, o.places, found)
 	if err != nil {
 		return err
 	}
@@ -122,20 +131,25 @@ func runSet(ctx context.Context, s *session.Session, target string, o setOptions
 }
 
 // recipientsOf returns to whom a secret is sealed, and says what an operator should know
-// about that. Nodes are those that were asked for; none means those that need it.
-func (d *desk) recipientsOf(service, name string, nodes []string, found workflows.SecretsResult) ([]secrets.Recipient, error) {
-	if len(nodes) == 0 {
+// about that.
+func (d *desk) recipientsOf(ctx context.Context, service, name string, asked places, found workflows.SecretsResult) ([]secrets.Recipient, error) {
+	if len(asked.nodes)+len(asked.builders) == 0 {
 		needed, err := d.consumersOf(service, name, found.Release)
 		if err != nil {
 			return nil, err
 		}
-		if nodes = needed.nodes; !needed.named {
-			d.Say("nothing in the %s of %s names %s yet: it is sealed to all its nodes, %s", needed.from, service, name, strings.Join(nodes, ", "))
+		if asked.nodes = needed.nodes; !needed.named {
+			d.Say("nothing in the %s of %s names %s yet: it is sealed to all its nodes, %s", needed.from, service, name, strings.Join(asked.nodes, ", "))
+		}
+		if needed.builds {
+			if asked.builders, err = d.builders(service, name); err != nil {
+				return nil, err
+			}
 		}
 	}
-	to, err := d.recipients(nodes, found.Nodes)
+	to, err := d.recipients(ctx, asked.nodes, asked.builders, found.Nodes)
 	if err == nil {
-		d.warnOfRecovery(nodes)
+		d.warnOfRecovery(to)
 	}
 	return to, err
 }
@@ -200,7 +214,7 @@ func secretOf(all []secrets.Secret, service, name string) (secrets.Secret, bool)
 func recipientsShown(all []secrets.Recipient) []recipient {
 	list := []recipient{}
 	for _, r := range all {
-		list = append(list, recipient{r.Name, r.Recovery, r.Key.Fingerprint()})
+		list = append(list, recipient{r.Name, r.Builder, r.Recovery, r.Key.Fingerprint()})
 	}
 	return list
 }
@@ -209,11 +223,7 @@ func recipientsShown(all []secrets.Recipient) []recipient {
 func summary(c changed) string {
 	var names []string
 	for _, r := range c.Recipients {
-		if r.Recovery {
-			names = append(names, "recovery key "+r.Name)
-		} else {
-			names = append(names, r.Name)
-		}
+		names = append(names, secrets.Recipient{Name: r.Name, Builder: r.Builder, Recovery: r.Recovery}.String())
 	}
 	text := fmt.Sprintf("%s/%s: version %d", c.Service, c.Name, c.Version)
 	switch c.Outcome {

@@ -51,14 +51,14 @@ func TestPinsAreAddedToTheFileAsItIs(t *testing.T) {
 	require.Empty(t, none.Nodes)
 
 	rift, orion, safe := newKey(t), newKey(t), newKey(t)
-	require.NoError(t, keys.PinNodes(path, map[string]seal.Key{"rift": rift}))
+	require.NoError(t, keys.Pin(path, keys.TableNodes, map[string]seal.Key{"rift": rift}))
 	require.NoError(t, keys.PinRecovery(path, "safe", safe))
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	edited := strings.Replace(string(text), "[nodes]", "# ours\n[nodes] # all of them", 1) + "\n# the end\n"
 	require.NoError(t, os.WriteFile(path, []byte(edited), 0o640))
 	require.NoError(t, os.Chmod(path, 0o640))
-	require.NoError(t, keys.PinNodes(path, map[string]seal.Key{"orion": orion, "rift": rift}))
+	require.NoError(t, keys.Pin(path, keys.TableNodes, map[string]seal.Key{"orion": orion, "rift": rift}))
 
 	text, err = os.ReadFile(path)
 	require.NoError(t, err)
@@ -77,11 +77,11 @@ func TestPinsAreAddedToTheFileAsItIs(t *testing.T) {
 func TestAnotherKeyIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), keys.FileName)
 	rift, other := newKey(t), newKey(t)
-	require.NoError(t, keys.PinNodes(path, map[string]seal.Key{"rift": rift}))
+	require.NoError(t, keys.Pin(path, keys.TableNodes, map[string]seal.Key{"rift": rift}))
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
 
-	err = keys.PinNodes(path, map[string]seal.Key{"rift": other})
+	err = keys.Pin(path, keys.TableNodes, map[string]seal.Key{"rift": other})
 	require.True(t, fault.Is(err, fault.Unauthorized), "%v", err)
 	require.ErrorContains(t, err, rift.Fingerprint())
 	require.ErrorContains(t, err, other.Fingerprint())
@@ -103,7 +103,7 @@ func TestEveryProcessPins(t *testing.T) {
 	}
 	var group sync.WaitGroup
 	for name, key := range wanted {
-		group.Go(func() { _ = keys.PinNodes(path, map[string]seal.Key{name: key}) })
+		group.Go(func() { _ = keys.Pin(path, keys.TableNodes, map[string]seal.Key{name: key}) })
 	}
 	group.Wait()
 	pins, err := keys.ReadPins(path)
@@ -130,7 +130,7 @@ func TestMistakesInThePinsNameTheLine(t *testing.T) {
 			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
 			require.ErrorContains(t, err, path)
 			require.ErrorContains(t, err, c.says)
-			require.Error(t, keys.PinNodes(path, map[string]seal.Key{"orion": newKey(t)}), "nothing is added to it")
+			require.Error(t, keys.Pin(path, keys.TableNodes, map[string]seal.Key{"orion": newKey(t)}), "nothing is added to it")
 			now, err := os.ReadFile(path)
 			require.NoError(t, err)
 			require.Equal(t, c.text, string(now))

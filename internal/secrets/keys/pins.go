@@ -32,20 +32,33 @@ const maxPins = 1 << 20
 // Pins are the keys to which secrets are sealed, as the file at Path has them.
 type Pins struct {
 	Path string
-	// Nodes are the keys of nodes, and Recovery those of recovery, by name.
-	Nodes, Recovery map[string]seal.Key
+	// Nodes are the keys of nodes, Builders those of builders, and Recovery those of recovery,
+	// by name.
+	Nodes, Builders, Recovery map[string]seal.Key
+}
+
+// The tables of the file.
+const (
+	TableNodes    = "nodes"
+	TableBuilders = "builders"
+	tableRecovery = "recovery"
+)
+
+func noPins(path string) Pins {
+	return Pins{Path: path, Nodes: map[string]seal.Key{}, Builders: map[string]seal.Key{}, Recovery: map[string]seal.Key{}}
 }
 
 // pinned is the form of the file.
 type pinned struct {
 	Nodes    map[string]string `toml:"nodes"`
+	Builders map[string]string `toml:"builders"`
 	Recovery map[string]string `toml:"recovery"`
 }
 
 // ReadPins reads the file at path. Without such a file there are no pins. What is wrong
 // with it is Invalid, and names the line.
 func ReadPins(path string) (Pins, error) {
-	p := Pins{Path: path, Nodes: map[string]seal.Key{}, Recovery: map[string]seal.Key{}}
+	p := noPins(path)
 	text, err := readText(path)
 	if err != nil {
 		return p, err
@@ -82,7 +95,7 @@ func (p Pins) parse(text []byte) error {
 		name string
 		from map[string]string
 		into map[string]seal.Key
-	}{{"nodes", file.Nodes, p.Nodes}, {"recovery", file.Recovery, p.Recovery}} {
+	}{{TableNodes, file.Nodes, p.Nodes}, {TableBuilders, file.Builders, p.Builders}, {tableRecovery, file.Recovery, p.Recovery}} {
 		for _, name := range slices.Sorted(maps.Keys(table.from)) {
 			key, err := seal.ParseKey(table.from[name])
 			if err == nil && !servicedef.IsLabel(name) {
@@ -104,7 +117,7 @@ func located(path string, err error) error {
 	switch {
 	case errors.As(err, &unknown) && len(unknown.Errors) > 0:
 		line, _ := unknown.Errors[0].Position()
-		return fault.New(fault.Invalid, "%s:%d: %s: unknown key; the file has [nodes] and [recovery], each with lines NAME = \"age1…\"",
+		return fault.New(fault.Invalid, "%s:%d: %s: unknown key; the file has [nodes], [builders] and [recovery], each with lines NAME = \"age1…\"",
 			path, line, strings.Join(unknown.Errors[0].Key(), "."))
 	case errors.As(err, &wrong):
 		line, _ := wrong.Position()
@@ -147,16 +160,22 @@ func (p Pins) Recoveries() []secrets.Recipient {
 	return all
 }
 
-// Check returns an error unless a node may be trusted with a key: no other key is pinned
-// for it. New reports whether none is.
-func (p Pins) Check(node string, key seal.Key) (isNew bool, err error) {
-	pin, found := p.Nodes[node]
+// Check returns an error unless a node, or a builder, may be trusted with a key: no other
+// key is pinned for it in that table. New reports whether none is.
+func (p Pins) Check(table, name string, key seal.Key) (isNew bool, err error) {
+	pins, what := p.Nodes, "node"
+	if table == TableBuilders {
+		pins, what = p.Builders, "builder"
+	}
+	pin, found := pins[name]
 	if !found || pin == key {
 		return !found, nil
 	}
-	f := fault.New(fault.Unauthorized, "node %s announces another key than the pinned one: its fingerprint is %s, not %s", node, key.Fingerprint(), pin.Fingerprint()).
-		WithHint("find out why: a node that was set up again has a new key, and so has a machine that takes its name. If the new key is right, delete the line %s under [nodes] in %s, and repeat this command", node, p.Path)
-	f.Node = node
+	f := fault.New(fault.Unauthorized, "%s %s announces another key than the pinned one: its fingerprint is %s, not %s", what, name, key.Fingerprint(), pin.Fingerprint()).
+		WithHint("find out why: a %[1]s that was set up again has a new key, and so has a machine that takes its name. If the new key is right, delete the line %[2]s under [%[3]s] in %[4]s, and repeat this command", what, name, table, p.Path)
+	if table == TableNodes {
+		f.Node = name
+	}
 	return false, f
 }
 
@@ -164,17 +183,17 @@ const newFile = `# The keys to which mcp secret set seals values. Keep this file
 # that changes here is a change to who can read the secrets of services.
 `
 
-// PinNodes adds the keys of nodes to the file, and what else the file has stays as it is.
-// Another key under the name of one of them is Unauthorized, as in Check.
-func PinNodes(path string, keys map[string]seal.Key) error {
+// Pin adds the keys of nodes or of builders to a table of the file, and what else the file
+// has stays as it is. Another key under the name of one of them is Unauthorized, as in Check.
+func Pin(path, table string, keys map[string]seal.Key) error {
 	return edit(path, func(p Pins, text string) (string, error) {
-		for _, node := range slices.Sorted(maps.Keys(keys)) {
-			isNew, err := p.Check(node, keys[node])
+		for _, name := range slices.Sorted(maps.Keys(keys)) {
+			isNew, err := p.Check(table, name, keys[name])
 			if err != nil {
 				return "", err
 			}
 			if isNew {
-				text = inserted(text, "nodes", node, keys[node])
+				text = inserted(text, table, name, keys[name])
 			}
 		}
 		return text, nil
@@ -193,7 +212,7 @@ func PinRecovery(path, name string, key seal.Key) error {
 		case found:
 			return text, nil
 		}
-		return inserted(text, "recovery", name, key), nil
+		return inserted(text, tableRecovery, name, key), nil
 	})
 }
 
@@ -241,7 +260,7 @@ func edit(path string, change func(Pins, string) (string, error)) error {
 	if err != nil || after == text {
 		return err
 	}
-	if err := (Pins{Path: path, Nodes: map[string]seal.Key{}, Recovery: map[string]seal.Key{}}).parse([]byte(after)); err != nil {
+	if err := noPins(path).parse([]byte(after)); err != nil {
 		return err // such as a table that is written in a way which a line cannot be added to
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {

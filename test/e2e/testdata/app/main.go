@@ -8,7 +8,7 @@
 //
 // With arguments it is a step of a build: "sleep DURATION"; "print MEGABYTES CODE", which
 // prints that much in lines and exits with the code; "stream", which does so in one
-// line; or "say LINE CODE". As a step of a deployment it is "migrate VERSION DURATION
+// line; "say LINE CODE"; or "hash FILE HEX", which fails unless the file has that SHA-256. As a step of a deployment it is "migrate VERSION DURATION
 // CODE", which needs a container that holds the lock of DATA, notes the version in the file
 // migrations there, and exits with the code after that time; as a job it is "note WORD
 // DURATION CODE", which does the same and needs no other container.
@@ -17,6 +17,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -145,6 +147,13 @@ func step(verb string, args []string) int {
 			return 1
 		}
 		fmt.Println(strings.Join(addresses, " "))
+		return 0
+	case "hash": // of a file, which is given as hexadecimal digits
+		text, err := os.ReadFile(args[0])
+		if sum := sha256.Sum256(text); err != nil || hex.EncodeToString(sum[:]) != args[1] {
+			fmt.Println(args[0], "has", len(text), "other bytes", err)
+			return 1
+		}
 		return 0
 	case "env":
 		fmt.Println(os.Getenv(args[0]))

@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/signing"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// A node with require_signature runs what its builder has built and signed, rolls back to
+// it by its digest, and refuses what others have put into the image registry.
+func TestANodeRunsSignedImagesAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	private, public, err := signing.Generate([]byte("open"))
+	require.NoError(t, err)
+	key, pub, passphrase := filepath.Join(w.dir, "cosign.key"), filepath.Join(w.dir, "cosign.pub"), filepath.Join(w.dir, "passphrase")
+	for path, text := range map[string][]byte{key: private, pub: public, passphrase: []byte("open\n")} {
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+	}
+	w.alone(
+		fmt.Sprintf("signing_key_file = %q", key), fmt.Sprintf("signing_passphrase_file = %q", passphrase),
+		"[image_registry.require_signature]", fmt.Sprintf("%q = [%q]", w.registry, pub),
+	)
+	w.worker("--control", "--listen", "off")
+	w.worker("--node", w.node, "--listen", "off")
+	w.worker("--builder", w.builder, "--workspace", w.workspace, "--listen", "off")
+	name := w.node + "-signed"
+	for _, version := range []string{"v1", "v2"} {
+		w.source(version, "")
+		w.define(name, w.service(name, version, ""))
+		result := w.deploy(name)
+		require.True(t, result.Components[0].Built)
+		require.Equal(t, version, w.fetch(result.Components[0].Ports["http"]))
+	}
+	t.Cleanup(func() { w.mcp("undeploy", name, "-y") })
+
+	// Someone who may write to the image registry puts an image of another name there, and
+	// replaces the newest tag.
+	theirs := name + "-theirs"
+	for _, image := range []string{w.image(theirs, "v1"), w.image(name, "v3")} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "Containerfile"), []byte("FROM "+w.image(name, "v2")+"\nLABEL theirs=yes\n"), 0o600))
+		w.podman("build", "--quiet", "--tag", image, dir)
+		w.podman("push", "--quiet", "--tls-verify=false", image)
+	}
+	w.define(name, w.service(name, "v3", ""))
+	r := w.mcp("deploy", name, "--json")
+	require.Equal(t, 1, r.code, r)
+	var refused workflows.Result
+	r.decode(t, &refused)
+	require.Equal(t, fault.Invalid, refused.Error.Kind, r)
+	require.Equal(t, w.node, refused.Error.Node)
+	require.Contains(t, refused.Error.Message, "image "+w.registry+"/"+name+"@sha256:")
+	require.Contains(t, refused.Error.Message, "image registry "+w.registry+" requires a signature by the key "+pub+": it has no signature")
+	require.Contains(t, refused.Error.Hint, "mcp build sign "+w.registry+"/"+name+"@sha256:")
+	require.Equal(t, "v2", w.fetch(w.routePort(name)), "the release runs")
+
+	rolled := w.mcp("rollback", name, "--to", "1", "--wait", "--json")
+	require.Zero(t, rolled.code, rolled)
+	require.Equal(t, "v1", w.fetch(w.routePort(name)))
+
+	signed := w.mcp("build", "sign", w.image(name, "v3"))
+	require.Zero(t, signed.code, signed)
+	require.Equal(t, workflows.Succeeded, w.deploy(name).Outcome, "its operator has signed it")
+}
