@@ -37,8 +37,9 @@ type HostsFiles interface {
 // names is the state of a node's names. Its zero value is ready for use.
 type names struct {
 	mu sync.Mutex // held while files and networks are made, written and removed
-	// joining are containers, by name, that are about to be created.
-	joining map[string]joining
+	// joining are containers that are about to be created. Two attempts may be about to
+	// create the same one.
+	joining map[*joining]bool
 	// led is when the names of a service began to lead elsewhere, and leads where they
 	// lead.
 	led   map[string]time.Time
@@ -90,20 +91,20 @@ func (a *Node) join(ctx context.Context, engine runtime.Runtime, c ComponentSpec
 		spec.Networks = append(spec.Networks, runtime.Attachment{Network: other.Name, Aliases: aliases})
 	}
 	if a.names.joining == nil {
-		a.names.joining = map[string]joining{}
+		a.names.joining = map[*joining]bool{}
 	}
-	name := spec.Name
-	a.names.joining[name] = joining{service: c.Service, key: hostsKey(spec.Labels), address: address, extra: spec.Labels[runtime.LabelHosts]}
+	j := &joining{service: c.Service, key: hostsKey(spec.Labels), address: address, extra: spec.Labels[runtime.LabelHosts]}
+	a.names.joining[j] = true
 	created = func() {
 		a.names.mu.Lock()
 		defer a.names.mu.Unlock()
-		delete(a.names.joining, name)
+		delete(a.names.joining, j)
 	}
 	if !mountsHosts(spec.Volumes) {
-		spec.Hosts = a.Hosts.Path(c.Service, hostsKey(spec.Labels))
+		spec.Hosts = a.Hosts.Path(c.Service, j.key)
 	}
 	if err := a.write(c.Service, here, network.Gateway); err != nil {
-		delete(a.names.joining, name)
+		delete(a.names.joining, j)
 		return nil, err
 	}
 	return created, nil
@@ -281,7 +282,7 @@ func (a *Node) write(service string, here []runtime.ContainerSummary, gateway ne
 	for _, c := range here {
 		texts[hostsKey(c.Labels)] = hostsText(service, a.names.addressOf(c), c.ID, gateway, leads, c.Labels[runtime.LabelHosts])
 	}
-	for _, j := range a.names.joining {
+	for j := range a.names.joining {
 		if _, exists := texts[j.key]; !exists && j.service == service {
 			texts[j.key] = hostsText(service, j.address, "", gateway, leads, j.extra)
 		}
@@ -306,7 +307,7 @@ func (n *names) note(service string, leads []plan.Lead) {
 
 // joins reports whether a container of the service is about to be created.
 func (n *names) joins(service string) bool {
-	for _, j := range n.joining {
+	for j := range n.joining {
 		if j.service == service {
 			return true
 		}

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -287,6 +288,29 @@ func TestARetryOfAStartKeepsTheAddress(t *testing.T) {
 	require.Nil(t, h.run(component(1, "db")))
 	require.Equal(t, first, h.specs[1].Networks[0].Address)
 	require.Equal(t, h.specs[0].Hosts, h.specs[1].Hosts)
+}
+
+// overtaken is an engine whose first start of a container another attempt overtakes.
+type overtaken struct {
+	recorder
+	t       *testing.T
+	started bool
+}
+
+func (o *overtaken) Run(ctx context.Context, spec runtime.ContainerSpec) (string, error) {
+	if !o.started {
+		o.started = true
+		require.Nil(o.t, o.host.run(component(1, "db")))
+		require.FileExists(o.t, spec.Hosts, "the container is about to mount it")
+	}
+	return o.recorder.Run(ctx, spec)
+}
+
+func TestAnAttemptThatIsOvertakenKeepsItsHostsFile(t *testing.T) {
+	h := newNamed(t)
+	h.Runtime = &overtaken{recorder: recorder{h.engine, h}, t: t}
+	require.Nil(t, h.run(component(1, "db")))
+	require.Len(t, h.specs, 2)
 }
 
 func TestANetworkWithoutAFreeAddress(t *testing.T) {

@@ -62,7 +62,7 @@ func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkI
 		}
 		taken[addressIn(c.Labels).Addr()], taken[n.addressOf(c)] = true, true
 	}
-	for _, j := range n.joining {
+	for j := range n.joining {
 		taken[j.address] = true
 	}
 	first := network.Subnet.Masked().Addr().As4()

@@ -18,6 +18,8 @@ type TaskSpec struct {
 	Component ComponentSpec `json:"component"`
 	// Timeout is how long the task may run, by the node's clock; 0 for no limit.
 	Timeout servicedef.Duration `json:"timeout,omitempty"`
+	// Needs are the containers of the node that must run when the task is started.
+	Needs []string `json:"needs,omitempty"`
 }
 
 // Container returns the name of the task's container.
@@ -69,12 +71,44 @@ func (a *Node) startTask(ctx context.Context, r *reporter, in TaskSpec) (StartTa
 		if err := a.fetch(ctx, r, in.Component); err != nil {
 			return result, err
 		}
+		if err := a.awaitNeeds(ctx, r, in); err != nil {
+			return result, err
+		}
 		result.ID, err = a.launchTask(ctx, r, in)
 		// Until a container uses the image, it may be pruned.
 		if !fault.Is(err, fault.NotFound) || try == imageTries {
 			return result, err
 		}
 	}
+}
+
+// needsTime is how long a task waits for a container that it needs.
+const needsTime = time.Minute
+
+// awaitNeeds waits until the containers that a task needs run: they did when it was their
+// turn, but a boot may have ended them since.
+func (a *Node) awaitNeeds(ctx context.Context, r *reporter, in TaskSpec) error {
+	deadline := time.Now().Add(needsTime)
+	for _, name := range in.Needs {
+		for pause := firstPause; ; pause = min(pause+pause/2, longestTaskPause) {
+			found, err := a.Runtime.Inspect(ctx, name)
+			if err == nil && found.State == runtime.Running {
+				break
+			}
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+			if time.Now().After(deadline) {
+				return fault.New(fault.Unavailable, "%s %s waits for container %s, which does not run", in.Kind, in.Name, name).
+					WithHint("the node may have been booted: see what it lacks with mcp status %s", in.Component.Service)
+			}
+			r.set("start", in.Container()+" waits for "+name)
+			if err := sleep(ctx, pause); err != nil {
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
 }
 
 // launchTask starts the container inside the fence, once a slot is free.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -118,6 +119,41 @@ func TestATaskRunsToItsEndAndLeavesItsOutput(t *testing.T) {
 			require.NoError(t, value.Get(&kept))
 			require.Len(t, kept.Lines, 1)
 			require.Equal(t, tt.log[len(tt.log)-1], kept.Lines[0].Text)
+		})
+	}
+}
+
+func TestATaskWaitsForWhatItNeeds(t *testing.T) {
+	for name, c := range map[string]struct {
+		back time.Duration // after which what it needs runs again
+		want fault.Kind
+	}{
+		"that runs":               {},
+		"that a boot has ended":   {back: 20 * time.Second},
+		"that stays where it was": {back: time.Hour, want: fault.Unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newTaskHost(t)
+				require.Nil(t, h.run(api(1, func(c *activities.ComponentSpec) { c.Run = "run-1" })))
+				if c.back > 0 {
+					require.NoError(t, h.engine.Stop(t.Context(), "shop-api.next", 0))
+				}
+				back := time.AfterFunc(c.back, func() { _ = h.engine.Start(context.Background(), "shop-api.next") })
+				defer back.Stop()
+				in := migrate(1, "a", "/app", "echo")
+				in.Needs = []string{"shop-api.next"}
+				began := time.Now()
+				f := h.do(h.StartTask, in)
+				if c.want == "" {
+					require.Nil(t, f)
+					require.InDelta(t, c.back, time.Since(began), float64(2*time.Second))
+					return
+				}
+				require.Equal(t, c.want, f.Kind)
+				require.Equal(t, "step migrate waits for container shop-api.next, which does not run", f.Message)
+				require.NotContains(t, h.names(t), in.Container())
+			})
 		})
 	}
 }

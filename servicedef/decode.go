@@ -81,6 +81,16 @@ func (r *report) refuseNUL(key, text string) {
 	}
 }
 
+// elsewhere says where something is that is sought at the top of a definition.
+var elsewhere = map[string]string{
+	"jobs":     "a job is one of the components, with a schedule",
+	"job":      "a job is one of the components, with a schedule",
+	"services": "a service is a file, and its containers are components",
+	"routes":   "a component has routes",
+	"secrets":  "a component has secrets",
+	"volumes":  "a component has volumes",
+}
+
 func (r *report) decodeStruct(key string, table map[string]any, into reflect.Value) {
 	fields := map[string]reflect.Value{}
 	var known []string
@@ -97,6 +107,8 @@ func (r *report) decodeStruct(key string, table map[string]any, into reflect.Val
 		meant := cmp.Or(ofOthers(name, into.Type()), didYouMean(name, known))
 		if ours := ofCompose(name, known); ours != "" {
 			meant = "; what Compose calls " + name + " is " + ours
+		} else if place := elsewhere[joinKey(key, name)]; place != "" {
+			meant = "; " + place
 		}
 		r.reject(joinKey(key, name), "unknown key%s", meant)
 	}

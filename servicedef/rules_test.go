@@ -120,6 +120,8 @@ func TestEachRuleNamesLineAndKey(t *testing.T) {
 		{"a key of Compose", `# db`, `replicas = 2`, "components[1].replicas", "unknown key: a component is one container; write a component for each, with routes of the same hostname"},
 		{"a key of other tools", `node = "rift"`, "node = \"rift\"\nreplicas = 2", "replicas", "unknown key: a component is one container"},
 		{"an unknown table", `# db`, "[deploy]\na = 1\nb = 2", "deploy", "unknown key"},
+		{"a table of jobs", `# db`, "[[jobs]]\nname = \"tick\"", "jobs", "unknown key; a job is one of the components, with a schedule"},
+		{"a table of volumes", `# db`, "[volumes]\ndata = {}", "volumes", "unknown key; a component has volumes"},
 		{"a number for a string", `node = "rift"`, `node = 5`, "node", "must be a string, not an integer"},
 		{"a string for a number", `port = 8443`, `port = "8443"`, "components[0].routes[0].port", "must be an integer, not a string"},
 		{"a float for an integer", `port = 8443`, `port = 84.5`, "components[0].routes[0].port", "must be an integer, not a float"},

@@ -34,7 +34,7 @@ var audited = map[string]struct {
 		return fleet.Action{Verb: "mend", Service: in.Definition.Name, Detail: fmt.Sprintf("what deployment %d has left", in.Deployment)}
 	})},
 	ReviveNodeName: {[]string{"revive"}, about(func(in ReviveNodeInput) fleet.Action {
-		return fleet.Action{Verb: "revive", Node: in.Node, Detail: "after a boot: " + strings.Join(in.Services, " ")}
+		return fleet.Action{Verb: "revive", Node: in.Node, Detail: strings.TrimSuffix("after a boot: "+strings.Join(in.Services, " "), ": ")}
 	})},
 	DrainNodeName: {[]string{"node drain", "node activate"}, about(func(in DrainInput) fleet.Action {
 		if in.Draining {

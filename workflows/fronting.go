@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -152,23 +153,23 @@ func (d *deploy) reach(ctx workflow.Context) error {
 	}
 	g := newGroup(ctx)
 	for _, e := range d.release.Edges {
-		name, upstreams := e.Name, d.newUpstreams(e.Machine)
-		if len(upstreams) == 0 || slices.Contains(d.away, name) {
+		if len(d.newUpstreams(e.Machine)) == 0 || slices.Contains(d.away, e.Name) {
 			continue
 		}
-		g.do(func(ctx workflow.Context) error { return d.reachFrom(ctx, name, upstreams) })
+		g.do(func(ctx workflow.Context) error { return d.reachFrom(ctx, e) })
 	}
 	return g.wait(ctx)
 }
 
-// reachFrom has one edge connect to upstreams. It asks again where no host answers: the
-// node may be away for a moment.
-func (d *deploy) reachFrom(ctx workflow.Context, name string, upstreams []string) error {
+// reachFrom has one edge connect to the new containers. It asks again where no host answers,
+// because the node may be away for a moment, and where a boot has ended the containers, when
+// they run again.
+func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
+	name, upstreams := at.Name, d.newUpstreams(at.Machine)
 	deadline := workflow.Now(ctx).Add(silentTimeout)
 	for {
 		var result activities.ReachUpstreamsResult
-		step := edgeStep(ctx, name, "reach the new containers from "+name, 0)
-		switch err := workflow.ExecuteActivity(step, edge.ReachUpstreams, upstreams).Get(ctx, &result); {
+		switch err := askEdge(ctx, name, "reach the new containers from "+name, 0, edge.ReachUpstreams, upstreams, &result); {
 		case isCancelled(err):
 			return err
 		case err != nil:
@@ -176,14 +177,35 @@ func (d *deploy) reachFrom(ctx workflow.Context, name string, upstreams []string
 			return nil
 		}
 		waits := len(result.Silent) > 0 && len(result.Silent) == len(result.Problems) && workflow.Now(ctx).Before(deadline)
-		if !waits {
-			return d.unreached(name, upstreams, result)
+		if waits {
+			if err := workflow.Sleep(ctx, time.Second); err != nil {
+				return err
+			}
+			upstreams = result.Silent
+			continue
 		}
-		if err := workflow.Sleep(ctx, time.Second); err != nil {
-			return err
+		cause := d.unreached(name, upstreams, result)
+		if cause == nil {
+			return nil
 		}
-		upstreams = result.Silent
+		if again, err := d.bootedSince(ctx, cause); err != nil || !again {
+			return cmp.Or(err, error(cause))
+		}
+		upstreams = d.newUpstreams(at.Machine)
 	}
+}
+
+// bootedSince reports whether the node of a container that does not answer was booted since
+// that was healthy, and runs its new containers again.
+func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error) (bool, error) {
+	before, ran := d.ran[cause.Component]
+	if !ran {
+		return false, nil
+	}
+	if err := d.startAgain(ctx, map[string]activities.CutOverInput{cause.Node: {}}); err != nil {
+		return false, err
+	}
+	return d.ran[cause.Component].Boot != before.Boot, nil
 }
 
 // newUpstreams are the addresses of the new containers to which an edge on that machine
@@ -204,7 +226,7 @@ func (d *deploy) source() fleet.PublicationSource {
 }
 
 // unreached is the fault of the first upstream to which an edge could not connect.
-func (d *deploy) unreached(name string, upstreams []string, result activities.ReachUpstreamsResult) error {
+func (d *deploy) unreached(name string, upstreams []string, result activities.ReachUpstreamsResult) *fault.Error {
 	for _, u := range upstreams {
 		problem, failed := result.Problems[u]
 		if !failed {

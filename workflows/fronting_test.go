@@ -1,9 +1,11 @@
 package workflows_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -399,6 +401,31 @@ func TestAnEdgeThatIsAwayIsNotWaitedFor(t *testing.T) {
 	require.Contains(t, s.calls, "RecordPublished edge1 has shop@3, edge2 lacks shop")
 	require.NotContains(t, s.calls, "DrainRoute edge1 10.0.0.1:19000", "that edge sends requests to the predecessors still")
 	require.InDelta(t, 5*time.Second, retired.Sub(committed), float64(500*time.Millisecond))
+}
+
+// What Temporal hands out late, because it was away itself, an edge could not take in time.
+func TestAnEdgeIsAskedAgainWhereTemporalWasAway(t *testing.T) {
+	for name, c := range map[string]struct {
+		late  time.Duration
+		asked int // of both edges, to hold requests and to publish
+	}{
+		"the edge is away": {late: 2100 * time.Millisecond, asked: 4},
+		"Temporal was":     {late: 20 * time.Second, asked: 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newHarness(t)
+			s.fronted(shopfront())
+			s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).After(c.late).Return(activities.PublishRoutesResult{}, untaken).Twice()
+			var answered atomic.Int32
+			s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).Return(func(context.Context, activities.PublishRoutesInput) (activities.PublishRoutesResult, error) {
+				answered.Add(1)
+				return activities.PublishRoutesResult{Acks: []fleet.EdgeAck{{Service: "shop", Version: 100}}}, nil
+			})
+			result := s.deploy(t, request(workflows.VerbRestart))
+			require.Equal(t, workflows.Succeeded, result.Outcome)
+			require.EqualValues(t, c.asked, 2+answered.Load())
+		})
+	}
 }
 
 func TestAnEdgeThatHasNotTakenOverTheRoutesIsStale(t *testing.T) {

@@ -16,7 +16,7 @@ var bounded = map[string]string{
 	"wait":           "it ends with the steps of its group, each of which was added before",
 	"runOnFreePorts": "it ends after portTries",
 	"survey":         "it ends after renumberings",
-	"reachFrom":      "it ends after silentTimeout",
+	"reachFrom":      "it ends after silentTimeout, or takes another boot of a node",
 	"cutOver":        "each turn takes another boot of a node",
 	"deploy":         "of a rotation: it ends after its deadline, and its pauses become longer",
 }

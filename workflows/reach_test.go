@@ -48,6 +48,24 @@ func TestAnEdgeTriesAgainWhereNoHostAnswers(t *testing.T) {
 	require.NotContains(t, strings.Join(s.calls, "\n"), "CutOver")
 }
 
+func TestAnEdgeTriesAgainWhenWhatABootHasEndedRunsAgain(t *testing.T) {
+	s := newHarness(t)
+	s.front()
+	s.edges.unreached = refused
+	runs := 0
+	s.fail = func(call string, _ int32) error {
+		if strings.HasPrefix(call, "RunContainer shop-web") {
+			if runs++; runs == 2 {
+				s.booted["rift"], s.edges.unreached = "second", nil
+			}
+		}
+		return nil
+	}
+	require.Equal(t, workflows.Succeeded, s.deploy(t, shopfront()).Outcome)
+	require.Greater(t, runs, 1)
+	require.NotContains(t, strings.Join(s.calls, "\n"), "Restore")
+}
+
 func TestEdgesDoNotConnectToWhatReceivesPackets(t *testing.T) {
 	s := newHarness(t)
 	s.front()

@@ -143,8 +143,25 @@ func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Definition: c.ForNode(),
 			Image: servicedef.ByDigest(c.Image, digest), Spec: plan.SpecHash(c, digest),
 		},
-		Timeout: step.Timeout,
+		Timeout: step.Timeout, Needs: d.needs(step, c.Node),
 	}
+}
+
+// needs are the containers on a node that a step depends on, as they are called when it runs.
+func (d *deploy) needs(step servicedef.Step, node string) []string {
+	var names []string
+	for _, component := range workflow.DeterministicKeys(d.desired.StartsBefore(step)) {
+		c, _ := d.desired.Component(component) // StartsBefore returns those that there are
+		if c.Node != node || c.IsJob() {
+			continue
+		}
+		name := servicedef.ContainerNameFor(d.desired.Name, component)
+		if _, isNew := d.members[component]; isNew && step.When == servicedef.StepBefore {
+			name += fleet.NextSuffix
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // stepFault is the fault of a step that has not succeeded.

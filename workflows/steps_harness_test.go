@@ -18,6 +18,9 @@ func (s *harness) registerTasks() {
 	}
 	add("StartTask", func(ctx context.Context, in activities.TaskSpec) (activities.StartTaskResult, error) {
 		s.countSealed("StartTask", in)
+		s.mu.Lock()
+		s.needs = in.Needs
+		s.mu.Unlock()
 		return activities.StartTaskResult{Container: in.Container()}, s.call(ctx, fmt.Sprintf("%s %s %v", in.Name, in.Component.Image, in.Component.Definition.Cmd))
 	})
 	add("AwaitTask", func(ctx context.Context, in activities.TaskSpec) (fleet.TaskResult, error) {

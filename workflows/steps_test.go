@@ -59,6 +59,35 @@ func TestAStepRunsWhenWhatItDependsOnIsHealthyAndBeforeTheRest(t *testing.T) {
 	require.Equal(t, fleet.TaskSucceeded, result.Steps[0].State)
 }
 
+func TestAStepNamesTheContainersThatItNeeds(t *testing.T) {
+	for name, c := range map[string]struct {
+		released bool
+		change   func(*servicedef.Step)
+		want     []string
+	}{
+		"new ones":                    {want: []string{"shop-api.next"}},
+		"those of the release":        {released: true, want: []string{"shop-api"}},
+		"those that are cut over":     {change: func(step *servicedef.Step) { step.When = servicedef.StepAfter }, want: []string{"shop-api"}},
+		"none, as it depends on none": {change: after},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newHarness(t)
+			in := migrating(func(step *servicedef.Step) {
+				step.Node = "rift"
+				if c.change != nil {
+					c.change(step)
+				}
+			})
+			if c.released {
+				s.released(in)
+				in.Definition.Components[1].Env = map[string]string{"A": "b"}
+			}
+			require.Nil(t, s.deploy(t, in).Error)
+			require.Equal(t, c.want, s.needs)
+		})
+	}
+}
+
 func TestAStepThatFailsPutsEverythingBack(t *testing.T) {
 	s := newHarness(t)
 	s.released(shop())

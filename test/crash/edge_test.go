@@ -107,8 +107,12 @@ func (fc *faultCase) site(component string) (outside.Site, error) {
 	if !roots.AppendCertsFromPEM(root) {
 		return outside.Site{}, errors.New("the edge's root certificate is damaged")
 	}
-	return outside.Site{URL: "https://" + fc.hostname(component), Dial: net.JoinHostPort(fc.rig.edge.address, "443"), Roots: roots}, nil
+	return outside.Site{URL: "https://" + fc.hostname(component), Dial: net.JoinHostPort(fc.rig.edge.address, "443"), Roots: roots, Pause: outsidePause}, nil
 }
+
+// outsidePause is the time between two requests of a client outside. Each is a handshake at
+// an edge: with less of it, clients and edges take a third of the processors.
+const outsidePause = 20 * time.Millisecond
 
 // watchOutside has clients outside send requests to the first component, where the
 // scenario promises that none fails.

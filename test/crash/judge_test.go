@@ -117,6 +117,9 @@ func (fc *faultCase) allowed() allowed {
 	if fc.scenario.want == putBack {
 		may.causes = append(may.causes, string(fault.Unhealthy))
 	}
+	if fc.target == theNode && slices.Contains(fc.scenario.verb, "adopt") {
+		may.causes = append(may.causes, string(fault.Conflict)) // what was started by hand is not up again yet
+	}
 	return may
 }
 

@@ -90,6 +90,12 @@ func setUpScript(env *testscript.Env, bin string) error {
 			return err
 		}
 	}
+	env.Defer(func() {
+		_ = removeContainers(func(service string) bool {
+			_, err := os.Stat(filepath.Join(work, "services", service+".toml"))
+			return err == nil
+		})
+	})
 	env.Values[exitCode{}] = new(int)
 	env.Values[scriptEdges{}] = map[string]*edges.Edge{}
 	env.Setenv("PATH", bin+":"+os.Getenv("PATH"))

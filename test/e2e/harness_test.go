@@ -27,6 +27,8 @@ import (
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -116,7 +118,8 @@ type world struct {
 	dir, services, workspace, builder string
 	registry                          string // the image registry's address, in the names of images
 	namespace, node                   string
-	database                          string // of its registry; "" for the platform's
+	database                          string   // of its registry; "" for the platform's
+	defined                           sync.Map // the services that it defines
 }
 
 func newWorld(t *testing.T) *world {
@@ -128,7 +131,31 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, os.MkdirAll(w.services, 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Join(w.workspace, "src"), 0o755))
 	w.buildOn(shared.platform.Info().Podman)
+	t.Cleanup(w.clear)
 	return w
+}
+
+// clear removes the containers of the services that w has defined.
+func (w *world) clear() {
+	err := removeContainers(func(service string) bool { _, defined := w.defined.Load(service); return defined })
+	if err != nil {
+		w.t.Log("containers are left:", err)
+	}
+}
+
+// removeContainers removes the containers of services, when the test that has them is over:
+// all tests have one engine, and each of its lists reads every container.
+func removeContainers(of func(service string) bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	engine := podman.New(shared.platform.Info().Podman)
+	left, err := engine.Summaries(ctx, runtime.Selection{Labels: map[string]string{runtime.LabelService: ""}})
+	for _, c := range left {
+		if err == nil && of(c.Labels[runtime.LabelService]) {
+			err = engine.Remove(ctx, c.ID)
+		}
+	}
+	return err
 }
 
 // encryptionKeys is the line of [temporal] with the platform's keys.
@@ -167,6 +194,7 @@ func (w *world) define(name, text string) {
 	test, _, _ := strings.Cut(w.t.Name(), "/")
 	owner, _ := owners.LoadOrStore(name, test)
 	require.Equal(w.t, owner, test, "both define service %s", name)
+	w.defined.Store(name, nil)
 	require.NoError(w.t, os.WriteFile(filepath.Join(w.services, name+".toml"), []byte(text), 0o600))
 }
 

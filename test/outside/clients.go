@@ -15,15 +15,12 @@ import (
 	"time"
 )
 
-// pause is the time between two requests, or lines, of a client.
-const pause = 5 * time.Millisecond
-
 // paused waits, and reports whether the client goes on.
-func paused(ctx context.Context) bool {
+func (j *Judge) paused(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(pause):
+	case <-time.After(cmp.Or(j.site.Pause, 5*time.Millisecond)):
 		return true
 	}
 }
@@ -51,7 +48,7 @@ func (j *Judge) clientAt(address string, keep bool) *http.Client {
 func (j *Judge) requests(ctx context.Context, c Client) {
 	client := j.client(c == Kept)
 	defer client.CloseIdleConnections()
-	for paused(ctx) {
+	for j.paused(ctx) {
 		text, err := do(ctx, client, http.MethodGet, j.site.URL+"/", nil)
 		if err == nil {
 			j.answered(strings.TrimSpace(text))
@@ -69,7 +66,7 @@ func (j *Judge) tries(ctx context.Context) {
 		defer client.CloseIdleConnections()
 		clients = append(clients, client)
 	}
-	for n := 0; paused(ctx); n++ {
+	for n := 0; j.paused(ctx); n++ {
 		var failed error
 		for i := range clients {
 			text, err := do(ctx, clients[(n+i)%len(clients)], http.MethodGet, j.site.URL+"/", nil)
@@ -90,7 +87,7 @@ func (j *Judge) downloads(ctx context.Context) {
 	defer client.CloseIdleConnections()
 	const blockPause = 50 * time.Millisecond
 	n := max(1, int(j.long/blockPause))
-	for paused(ctx) {
+	for j.paused(ctx) {
 		text, err := do(ctx, client, http.MethodGet, fmt.Sprintf("%s/download?n=%d&pause=%s", j.site.URL, n, blockPause), nil)
 		if err == nil && len(text) != n<<10 {
 			err = fmt.Errorf("%d bytes instead of %d", len(text), n<<10)
@@ -103,7 +100,7 @@ func (j *Judge) downloads(ctx context.Context) {
 func (j *Judge) uploads(ctx context.Context) {
 	client := j.client(true)
 	defer client.CloseIdleConnections()
-	for paused(ctx) {
+	for j.paused(ctx) {
 		body := &slowBody{blocks: max(1, int(j.long/slowPause))}
 		size := body.blocks << 10
 		text, err := do(ctx, client, http.MethodPost, j.site.URL+"/upload", body)
@@ -133,7 +130,7 @@ func (b *slowBody) Read(p []byte) (int, error) {
 func (j *Judge) lines(ctx context.Context) {
 	for ctx.Err() == nil {
 		j.note(ctx, Upgraded, j.converse(ctx))
-		paused(ctx)
+		j.paused(ctx)
 	}
 }
 
@@ -163,7 +160,7 @@ func (j *Judge) converse(ctx context.Context) error {
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("the upgrade was answered with %s", response.Status)
 	}
-	for n := 0; paused(ctx); n++ {
+	for n := 0; j.paused(ctx); n++ {
 		line := fmt.Sprintf("line %d\n", n)
 		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := io.WriteString(conn, line); err != nil {

@@ -23,6 +23,8 @@ type Site struct {
 	Others []string
 	// Roots verify the certificate; nil for those of the host.
 	Roots *x509.CertPool
+	// Pause is the time between two requests, or lines, of a client; the default is 5 ms.
+	Pause time.Duration
 }
 
 // Client is one kind of client, by its name in a report.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -36,13 +37,14 @@ func newCheck(s *session.Session) *cobra.Command {
 		Long: `Check reports everything that is wrong with service definitions, with file,
 line and key. It also finds container names, host ports and hostnames that
 collide, among the files and with the other services of the services directory.
-Each service is checked in every environment of its definition, too. Without a
-file it checks that whole directory. It needs no other part of mcp.
+Each service is checked in every environment of its definition, too. The name of
+a service stands for its file in that directory, and without a file it checks the
+whole directory. It needs no other part of mcp.
 
 It warns of values in env, build args and the like that look like secrets, by
 their names or by themselves: they belong into a secret, because whoever reads
 the definition, mcp's registry or Temporal can read them. A warning is no error.`,
-		Example: "  mcp service check\n  mcp service check shop.toml --json",
+		Example: "  mcp service check\n  mcp service check shop\n  mcp service check drafts/shop.toml --json",
 		RunE:    func(_ *cobra.Command, files []string) error { return runCheck(s, files) },
 	}
 }
@@ -59,10 +61,22 @@ func runCheck(s *session.Session, files []string) error {
 	}
 	list := make([]*checked, 0, len(files))
 	for _, file := range files {
-		list = append(list, checkFile(file, cfg.Build.SourceDir()))
+		list = append(list, checkFile(located(file, cfg.Services), cfg.Build.SourceDir()))
 	}
 	checkTogether(list, cfg.Services)
 	return showChecked(s, list)
+}
+
+// located returns the file of a service in a directory, where arg is its name and no file.
+func located(arg, dir string) string {
+	if _, err := os.Stat(arg); err == nil || dir == "" || !servicedef.IsLabel(arg) {
+		return arg
+	}
+	file := filepath.Join(dir, arg+".toml")
+	if _, err := os.Stat(file); err != nil {
+		return arg
+	}
+	return file
 }
 
 // checkFile checks one file alone, and the files of the workspace that it names.
