@@ -147,6 +147,11 @@ func secretFault(err error) *fault.Error {
 		f.Component = unset.Component
 		return f
 	}
+	var size *plan.SealedSizeError
+	if errors.As(err, &size) {
+		return fault.New(fault.Invalid, "%s", size.Error()).
+			WithHint("have a component name only the secrets that it needs, or keep what is large in a volume, encrypted with a key that is a secret")
+	}
 	var sealed *plan.SealedError
 	if !errors.As(err, &sealed) {
 		return nil

@@ -1,5 +1,11 @@
 package fleet
 
+// MaxSealed bounds the sealed secrets of a service that travel together, in bytes: those of
+// a job or a step, and those of all other components, once for each of them. Temporal
+// accepts 2 MiB at once and 4 MiB of all that a workflow orders at once; up to 768 KiB of
+// that are the definition.
+const MaxSealed = 1 << 20
+
 // KeptSecret is a secret of a service, as far as a deploy depends on it.
 type KeptSecret struct {
 	// Newest is the number of the version that deployments use from now on.
@@ -14,6 +20,8 @@ type KeptVersion struct {
 	Nodes []string `json:"nodes,omitempty"`
 	// Signer has signed it, "ed25519:…".
 	Signer string `json:"signer"`
+	// Size is how many bytes its envelope has on its way, at most; 0 if that is unknown.
+	Size int `json:"size,omitempty"`
 }
 
 // SecretRef names a version of a secret of a service.

@@ -77,7 +77,10 @@ func (p *planner) job(c servicedef.Component) (JobStep, error) {
 	if step.Action == Keep {
 		return step, nil
 	}
-	return step, p.possible(c)
+	if err := p.possible(c); err != nil {
+		return step, err
+	}
+	return step, p.fits("job "+c.Name, c)
 }
 
 // possible fails where the node of a component cannot run it.

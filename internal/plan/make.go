@@ -59,7 +59,10 @@ func (p *planner) components() error {
 			p.plan.Steps = append(p.plan.Steps, step)
 		}
 	}
-	return nil
+	if !slices.ContainsFunc(p.plan.Steps, Step.starts) {
+		return nil
+	}
+	return p.fits("", p.Desired.Lasting()...)
 }
 
 // component plans one component.

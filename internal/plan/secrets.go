@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
@@ -130,6 +132,42 @@ func (e *SealedError) Error() string {
 	return fmt.Sprintf("%s on node %s, to whose key it is not sealed", needs, e.Node)
 }
 
+// SealedSizeError reports that the sealed secrets that travel together are too large.
+type SealedSizeError struct {
+	Service string
+	// User is the job or the step that has them; "" where they are those of all other
+	// components together.
+	User string
+	// Size is how many bytes they have, of at most Limit.
+	Size, Limit int
+	// Largest are the secrets that have most of it, the largest first.
+	Largest []SealedSize
+}
+
+// SealedSize is how large a secret is on its way.
+type SealedSize struct {
+	Secret string
+	// Bytes is the size of one envelope, and Users who gets one.
+	Bytes int
+	Users []string
+}
+
+func (e *SealedSizeError) Error() string {
+	of := "the components of " + e.Service + " get"
+	if e.User != "" {
+		of = e.User + " gets"
+	}
+	var largest []string
+	for _, s := range e.Largest[:min(3, len(e.Largest))] {
+		largest = append(largest, fmt.Sprintf("%s (%s, for %s)", s.Secret, kib(s.Bytes), strings.Join(s.Users, " and ")))
+	}
+	return fmt.Sprintf("%s %s of sealed secrets, counted once for each that gets one: at most %s can travel together; the largest are %s",
+		of, kib(e.Size), kib(e.Limit), strings.Join(largest, ", "))
+}
+
+// kib is a size in words, rounded up.
+func kib(bytes int) string { return fmt.Sprintf("%d KiB", (bytes+1023)>>10) }
+
 // UnsetSecretError reports that a value of env has a secret in it that the service does not
 // have. The value of one that podman has cannot be read.
 type UnsetSecretError struct {
@@ -164,4 +202,33 @@ func (p *planner) sealed(c servicedef.Component) error {
 		}
 	}
 	return nil
+}
+
+// fits fails where the sealed secrets of some components cannot travel together. User is
+// the only one of them, if it is a job or a step.
+func (p *planner) fits(user string, components ...servicedef.Component) error {
+	e := &SealedSizeError{Service: p.Desired.Name, User: user, Limit: fleet.MaxSealed}
+	for _, c := range components {
+		versions := map[servicedef.SecretVersion]bool{}
+		for _, reference := range c.Versions.Names() {
+			v := c.Versions[reference]
+			if versions[v] {
+				continue // two names of one secret
+			}
+			versions[v] = true
+			size := p.Release.Secrets[v.Name].Versions[v.Version].Size
+			e.Size += size
+			i := slices.IndexFunc(e.Largest, func(s SealedSize) bool { return s.Secret == v.Name && s.Bytes == size })
+			if i < 0 {
+				i = len(e.Largest)
+				e.Largest = append(e.Largest, SealedSize{Secret: v.Name, Bytes: size})
+			}
+			e.Largest[i].Users = append(e.Largest[i].Users, c.Name)
+		}
+	}
+	if e.Size <= e.Limit {
+		return nil
+	}
+	slices.SortStableFunc(e.Largest, func(a, b SealedSize) int { return cmp.Compare(b.Bytes*len(b.Users), a.Bytes*len(a.Users)) })
+	return e
 }

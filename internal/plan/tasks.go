@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -31,7 +32,7 @@ func (p *planner) tasks() error {
 		if slices.Contains(p.Release.Draining, c.Node) {
 			return &DrainingNodeError{Component: step.Name, Node: c.Node}
 		}
-		if err := p.equipped(c); err != nil {
+		if err := cmp.Or(p.equipped(c), p.fits("step "+step.Name, c)); err != nil {
 			return err
 		}
 		if slices.Contains(p.Nodes[c.Node].UnknownKeys, servicedef.KeySteps) {

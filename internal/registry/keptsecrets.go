@@ -9,6 +9,10 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 )
 
+// sizeOnTheWay is how many bytes the envelope of the version v has as JSON, at most: names,
+// version, signer and signature have less than 512.
+const sizeOnTheWay = `((octet_length(v.sealed) + 2) / 3 * 4 + octet_length(v.recipients::text) + 512)`
+
 // keptSecrets selects the secrets of the service $1, with the versions that are kept, as
 // fleet.KeptSecret. One that was removed has none.
 const keptSecrets = `
@@ -16,7 +20,7 @@ const keptSecrets = `
 	    'newest', case when s.removed then 0 else s.newest end,
 	    'versions', (
 	        select jsonb_object_agg(v.version, jsonb_build_object(
-	            'signer', v.signer,
+	            'signer', v.signer, 'size', ` + sizeOnTheWay + `,
 	            'nodes', array(
 	                select n.name from jsonb_to_recordset(v.recipients) as r (name text, recovery boolean, key text)
 	                join nodes n on n.name = r.name and n.key = r.key

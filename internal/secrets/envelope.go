@@ -15,9 +15,6 @@ import (
 const (
 	// MaxValue is the size of the largest value, in bytes.
 	MaxValue = 256 << 10
-	// MaxTogether bounds the newest values of a service, sealed, in bytes: they travel
-	// together.
-	MaxTogether = 1 << 20
 	// MaxRecipients bounds the recipients of a value.
 	MaxRecipients = 200
 	// maxSealed bounds a sealed value: age adds a header and 200 bytes for each recipient.

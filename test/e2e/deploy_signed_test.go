@@ -43,12 +43,13 @@ func TestANodeRunsSignedImagesAlone(t *testing.T) {
 
 	// Someone who may write to the image registry puts an image of another name there, and
 	// replaces the newest tag.
-	theirs := name + "-theirs"
+	theirs, logins := name+"-theirs", filepath.Join(w.dir, "logins.json")
+	require.NoError(t, os.WriteFile(logins, []byte("{}"), 0o600))
 	for _, image := range []string{w.image(theirs, "v1"), w.image(name, "v3")} {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "Containerfile"), []byte("FROM "+w.image(name, "v2")+"\nLABEL theirs=yes\n"), 0o600))
 		w.podman("build", "--quiet", "--tag", image, dir)
-		w.podman("push", "--quiet", "--tls-verify=false", image)
+		w.podman("push", "--quiet", "--authfile", logins, "--tls-verify=false", image)
 	}
 	w.define(name, w.service(name, "v3", ""))
 	r := w.mcp("deploy", name, "--json")

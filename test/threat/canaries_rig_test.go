@@ -23,17 +23,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/worker"
-	sdkworkflow "go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/dev"
+	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/internal/signing"
 )
 
@@ -48,7 +45,10 @@ type canaryRig struct {
 	stdin       string // of the next command
 	registry    string // the address of an image registry that requires a password
 	webhook     string
-	temporal    client.Client
+	temporal    client.Client // decrypts
+	plain       client.Client // does not
+	profile     string        // the file of Temporal's profile
+	trusted     string        // the line with the signers that the node trusts
 
 	alerted chan struct{}
 	once    sync.Once
@@ -83,6 +83,7 @@ func newCanaryRig(t *testing.T) *canaryRig {
 	hook := httptest.NewServer(http.HandlerFunc(r.hook))
 	t.Cleanup(hook.Close)
 	r.webhook = hook.URL + "/services/" + r.value("webhook token") + "?token=" + r.value("webhook token")
+	r.makeKeys()
 	r.makeNamespace(quiet)
 	r.sql("create database canary")
 	r.sql("create role canary superuser login password '" + r.value("database password") + "'")
@@ -109,6 +110,7 @@ func (r *canaryRig) buildApp() {
 
 // define writes a service whose step exits with a code.
 func (r *canaryRig) define(name, containerfile string, code int) {
+	own := managedBy(name)
 	text := fmt.Sprintf(`name = %[1]q
 node = %[2]q
 path = "src"
@@ -120,8 +122,9 @@ secrets = { npm = { file = %[4]q } }
 [[components]]
 name = "app"
 image = "%[5]s/%[1]s:v1"
-secrets = ["hand-file"]
-secret_env = { HAND = "hand-env" }
+secrets = [%[7]s]
+secret_env = { HAND = "hand-env"%[8]s }
+%[9]s
 
 [components.health]
 start_period = "10s"
@@ -136,23 +139,17 @@ name = "nightly"
 image = "%[5]s/%[1]s:v1"
 cmd = ["/app", "say", "ran", "0"]
 schedule = "0 3 1 1 *"
-secret_env = { JOB = "hand-job" }
+secret_env = { JOB = "hand-job"%[10]s }
 
 [[steps]]
 name = "migrate"
 component = "app"
 cmd = ["/app", "say", "migrated", "%[6]d"]
-secret_env = { STEP = "hand-step" }
-`, name, r.name, containerfile, r.input("build secret"), r.registry, code)
+secret_env = { STEP = "hand-step"%[11]s }
+`, name, r.name, containerfile, r.input("build secret"), r.registry, code, own.files, own.variables, own.env, own.job, own.step)
+	text = strings.ReplaceAll(text, "PLANTED", r.value(planted))
 	if name == "canary" { // the others have no secrets of their own
-		for from, to := range map[string]string{
-			`HAND = "hand-env"`:        `HAND = "hand-env", STDIN = "managed-stdin", EXEC = "managed-exec", IMPORTED = "IMPORTED"`,
-			"\n[components.health]":    "env = { DATABASE_URL = \"postgres://app:{secret:managed-file|urlencode}@db/app\" }\n\n[components.health]",
-			"secrets = { npm = { file": `secrets = { token = { secret = "managed-build" }, npm = { file`,
-		} {
-			require.Contains(r.t, text, from)
-			text = strings.Replace(text, from, to, 1)
-		}
+		text = strings.Replace(text, "secrets = { npm = { file", `secrets = { token = { secret = "managed-build" }, npm = { file`, 1)
 	}
 	require.NoError(r.t, os.WriteFile(filepath.Join(r.dir, "services", name+".toml"), []byte(text), 0o600))
 }
@@ -188,6 +185,12 @@ func (r *canaryRig) makeNamespace(log *slog.Logger) {
 	require.NoError(r.t, namespaces.Register(r.t.Context(), &workflowservice.RegisterNamespaceRequest{
 		Namespace: r.name, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
 	}))
+	r.plain, err = client.Dial(options)
+	require.NoError(r.t, err)
+	r.t.Cleanup(r.plain.Close)
+	keys, err := keyring.Open(filepath.Join(r.inputs, "encryption.keys"))
+	require.NoError(r.t, err)
+	codec.New(keys, "the canaries'").Install(&options)
 	r.temporal, err = client.Dial(options)
 	require.NoError(r.t, err)
 	r.t.Cleanup(r.temporal.Close)
@@ -218,16 +221,19 @@ func (r *canaryRig) configure(more map[string]string) {
 		lines []string
 	}{
 		{"", []string{fmt.Sprintf("services = %q", filepath.Join(r.dir, "services"))}},
-		{"temporal", []string{fmt.Sprintf("address = %q", r.platform.Info().Temporal), fmt.Sprintf("namespace = %q", r.name)}},
+		{"temporal", []string{
+			`profile = "canary"`, fmt.Sprintf("namespace = %q", r.name),
+			fmt.Sprintf("encryption_key_file = %q", filepath.Join(r.inputs, "encryption.keys")),
+		}},
 		{"postgres", []string{fmt.Sprintf("url_file = %q", r.file("postgres.url", r.databaseURL()))}},
 		{"monitor", []string{`interval = "1s"`}},
 		{"alerts", []string{fmt.Sprintf("webhook = %q", r.webhook), fmt.Sprintf("secret_file = %q", r.input("webhook secret"))}},
 		{"node", []string{
 			fmt.Sprintf("socket = %q", r.platform.Info().Podman), fmt.Sprintf("data = %q", filepath.Join(r.dir, "data")),
 			fmt.Sprintf("logs = %q", filepath.Join(r.dir, "logs")), fmt.Sprintf("keys = %q", filepath.Join(r.dir, "keys")),
-			fmt.Sprintf("policy = %q", r.file("node-policy.toml", fmt.Sprintf("builds.secret_files = [%q]\n", r.inputs))),
+			fmt.Sprintf("policy = %q", r.file("node-policy.toml", fmt.Sprintf("builds.secret_files = [%q]\n", r.inputs))), r.trusted,
 		}},
-		{"secrets", []string{fmt.Sprintf("signing_key = %q", filepath.Join(r.dir, "signing.key")), fmt.Sprintf("keys = %q", filepath.Join(r.dir, "mcp.keys.toml"))}},
+		{"secrets", []string{fmt.Sprintf("signing_key = %q", filepath.Join(r.inputs, "signing.key")), fmt.Sprintf("keys = %q", filepath.Join(r.dir, "mcp.keys.toml"))}},
 		{"image_registry", []string{fmt.Sprintf("insecure = [%q]", r.registry), fmt.Sprintf("auth_file = %q", r.file("auth.json", r.logins(r.value("registry password"))))}},
 		{"build", []string{
 			fmt.Sprintf("workspace = %q", r.inputs), fmt.Sprintf("builder = %q", r.name), fmt.Sprintf("socket = %q", r.platform.Info().Podman),
@@ -296,15 +302,19 @@ func (r *canaryRig) command(args ...string) *exec.Cmd {
 	cmd.Dir = r.dir
 	cmd.Env = []string{
 		mcpVariable + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(r.dir, "home"), "TMPDIR=" + filepath.Join(r.dir, "tmp"), "USER=ann",
+		"TEMPORAL_CONFIG_FILE=" + r.profile,
 	}
 	return cmd
 }
 
-// mcp runs a command, and searches what it prints.
-func (r *canaryRig) mcp(args ...string) string {
+// mcp runs a command, and searches what it prints. One that waits for what is away has said
+// so by then.
+func (r *canaryRig) mcp(args ...string) string { return r.within(longestCommand, args...) }
+
+// within is mcp of a command that may take some time.
+func (r *canaryRig) within(longest time.Duration, args ...string) string {
 	cmd := r.command(args...)
-	// One that waits for what is away has said so by then.
-	timer := time.AfterFunc(longestCommand, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(longest, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	output, _ := cmd.CombinedOutput() // its exit code says nothing here
 	r.look("output of commands", strings.Join(args, " "), output)
@@ -352,106 +362,4 @@ func (r *canaryRig) has(place, channel string) bool {
 	defer r.mu.Unlock()
 	_, seen := r.found[place][channel]
 	return seen
-}
-
-// executions are all workflows of the namespace, or those that match a query.
-func (r *canaryRig) executions(ctx context.Context, query string) []*workflow.WorkflowExecutionInfo {
-	var all []*workflow.WorkflowExecutionInfo
-	var token []byte
-	for {
-		page, err := r.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: token})
-		if err != nil {
-			return all
-		}
-		all = append(all, page.Executions...)
-		if token = page.NextPageToken; len(token) == 0 {
-			return all
-		}
-	}
-}
-
-// lookAtHeartbeats searches what Temporal knows of pending activities until the test ends:
-// their heartbeats and their last failures.
-func (r *canaryRig) lookAtHeartbeats() {
-	ctx, cancel := context.WithCancel(context.Background())
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for ctx.Err() == nil {
-			for _, e := range r.executions(ctx, "ExecutionStatus = 'Running'") {
-				described, err := r.temporal.DescribeWorkflowExecution(ctx, e.Execution.WorkflowId, e.Execution.RunId)
-				if err != nil {
-					continue
-				}
-				for _, pending := range described.PendingActivities {
-					r.look("heartbeats and failures", e.Execution.WorkflowId, []byte(pending.String()))
-					r.mu.Lock()
-					if r.pending.Len() < 1<<20 {
-						r.pending.WriteString(pending.String())
-					}
-					r.mu.Unlock()
-				}
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-	}()
-	r.t.Cleanup(func() { cancel(); <-stopped })
-}
-
-func (r *canaryRig) allPending() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.pending.String()
-}
-
-// lookAtTemporal searches all histories. Temporal's database is a file of the platform.
-func (r *canaryRig) lookAtTemporal() {
-	ctx := r.t.Context()
-	for _, e := range r.executions(ctx, "") {
-		r.look("Temporal's histories", "list", []byte(e.String()))
-		for events := r.temporal.GetWorkflowHistory(ctx, e.Execution.WorkflowId, e.Execution.RunId, false, 0); events.HasNext(); {
-			event, err := events.Next()
-			if err != nil {
-				break // it was deleted meanwhile
-			}
-			r.look("Temporal's histories", e.Execution.WorkflowId, []byte(event.String()))
-		}
-	}
-}
-
-// lookAtPostgres searches a dump of the registry.
-func (r *canaryRig) lookAtPostgres() {
-	dump := exec.Command("pg_dump", strings.Replace(r.platformURL(), "/mcp?", "/canary?", 1))
-	text, err := dump.Output()
-	require.NoError(r.t, err)
-	require.Contains(r.t, string(text), "deployments")
-	r.look("Postgres", "dump", text)
-}
-
-// plantInTemporal has a workflow with the value in its input, and an activity with the
-// value in its heartbeat.
-func (r *canaryRig) plantInTemporal(value string) {
-	beats := worker.New(r.temporal, "planted", worker.Options{})
-	beat := func(ctx context.Context) error {
-		for !r.has("heartbeats and failures", planted) {
-			activity.RecordHeartbeat(ctx, value)
-			time.Sleep(20 * time.Millisecond)
-		}
-		return nil
-	}
-	beats.RegisterWorkflowWithOptions(func(ctx sdkworkflow.Context, _ string) error {
-		ctx = sdkworkflow.WithActivityOptions(ctx, sdkworkflow.ActivityOptions{
-			StartToCloseTimeout: time.Minute, HeartbeatTimeout: time.Minute, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
-		})
-		return sdkworkflow.ExecuteActivity(ctx, "beat").Get(ctx, nil)
-	}, sdkworkflow.RegisterOptions{Name: "planted"})
-	beats.RegisterActivityWithOptions(beat, activity.RegisterOptions{Name: "beat"})
-	require.NoError(r.t, beats.Start())
-	defer beats.Stop()
-	run, err := r.temporal.ExecuteWorkflow(r.t.Context(), client.StartWorkflowOptions{TaskQueue: "planted", ID: "planted"}, "planted", value)
-	require.NoError(r.t, err)
-	require.NoError(r.t, run.Get(r.t.Context(), nil))
 }

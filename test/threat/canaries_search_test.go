@@ -26,6 +26,7 @@ type canaries struct {
 	prefix  string
 	values  map[string]string // by channel
 	needles [][]byte          // the prefix as text, in hex and in base64
+	others  map[string][]byte // values that mcp itself has made, by channel
 
 	mu    sync.Mutex
 	found map[string]map[string]string // by place and channel: what is around the value
@@ -35,7 +36,7 @@ type canaries struct {
 func newCanaries() *canaries {
 	random := make([]byte, 6)
 	_, _ = rand.Read(random)
-	c := &canaries{prefix: "Cnry" + hex.EncodeToString(random), values: map[string]string{}, found: map[string]map[string]string{}, bytes: map[string]int64{}}
+	c := &canaries{prefix: "Cnry" + hex.EncodeToString(random), values: map[string]string{}, others: map[string][]byte{}, found: map[string]map[string]string{}, bytes: map[string]int64{}}
 	c.needles = [][]byte{[]byte(c.prefix), []byte(hex.EncodeToString([]byte(c.prefix)))}
 	for shift, cut := range []int{0, 2, 3} {
 		text := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), c.prefix...))
@@ -59,6 +60,17 @@ func (c *canaries) value(channel string) string {
 	return c.values[channel]
 }
 
+// watch has the search find a file's private key, which does not begin like a value.
+func (c *canaries) watch(channel string, file []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for line := range bytes.Lines(file) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			c.others[channel] = bytes.Clone(line)
+		}
+	}
+}
+
 // look searches a text of a place.
 func (c *canaries) look(place, of string, text []byte) {
 	c.mu.Lock()
@@ -76,6 +88,11 @@ func (c *canaries) look(place, of string, text []byte) {
 			around := rest[max(0, at-60):min(len(rest), at+len(needle)+60)]
 			c.found[place][c.channel(rest[at:], i)] = fmt.Sprintf("%s: …%q…", of, around)
 			rest = rest[at+len(needle):]
+		}
+	}
+	for channel, needle := range c.others {
+		if bytes.Contains(text, needle) {
+			c.found[place][channel] = of
 		}
 	}
 }
@@ -114,7 +131,10 @@ func (c *canaries) report(t *testing.T, places []string) {
 			}
 		}
 	}
-	t.Logf("canaries: %d found, of %d channels for secrets in %d places (%d MB)", leaked, len(c.values)-1, len(places), searched>>20)
+	channels := slices.DeleteFunc(slices.Concat(slices.Collect(maps.Keys(c.values)), slices.Collect(maps.Keys(c.others))), func(channel string) bool { return channel == planted })
+	slices.Sort(channels)
+	t.Logf("canaries: %d found, of %d channels for secrets in %d places (%d MB)\nchannels: %s\nplaces: %s",
+		leaked, len(channels), len(places), searched>>20, strings.Join(channels, ", "), strings.Join(places, ", "))
 }
 
 // lookAtProcesses searches the arguments and the environment of every process of this
@@ -197,6 +217,9 @@ func TestTheSearchForCanariesFindsThem(t *testing.T) {
 			}
 		}
 	}
-	c.look("nothing", "", []byte("Cnry"))
+	c.watch("a key", []byte("# made today\nAGE-SECRET-KEY-1X\n"))
+	c.look("a file", "", []byte("key=AGE-SECRET-KEY-1X"))
+	require.Contains(t, c.found["a file"], "a key")
+	c.look("nothing", "", []byte("Cnry made today"))
 	require.Empty(t, c.found["nothing"])
 }

@@ -1,7 +1,6 @@
 package threat
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -23,9 +22,8 @@ func TestCanaries(t *testing.T) {
 
 	// The channels that mcp's configuration has.
 	r.configure(nil)
-	var signer struct{ Line string }
-	require.NoError(t, json.Unmarshal([]byte(r.must("secret", "signer", "--json")), &signer))
-	r.configure(map[string]string{"node": signer.Line})
+	r.trusted = r.signers(t)
+	r.configure(nil)
 	r.worker("--control")
 	r.worker("--node", r.name)
 	r.worker("--builder", r.name)
@@ -37,35 +35,35 @@ func TestCanaries(t *testing.T) {
 		t.Cleanup(func() { r.podman("secret", "rm", name) })
 	}
 	r.define("canary", "Containerfile.sealed", 0)
-	r.stdin = r.value("managed stdin") + "\n"
-	r.must("secret", "set", "canary/managed-stdin")
-	r.must("secret", "set", "canary/managed-file", "--file", r.input("managed file"), "--debug")
-	r.must("secret", "set", "canary/managed-exec", "--exec", "cat '"+r.input("managed exec")+"'", "--json")
-	r.must("secret", "import", "canary", r.file("import.env", "IMPORTED="+r.value("imported")+"\n"))
-	require.Contains(t, r.mcp("deploy", "canary", "--debug"), "a build needs the secret canary/managed-build, which is not set")
+	r.setSecrets(t)
+	require.Contains(t, r.within(time.Minute, "deploy", "canary", "--debug"), "a build needs the secret canary/managed-build, which is not set")
 	require.Contains(t, r.must("secret", "set", "canary/managed-build", "--file", r.input("managed build")), "sealed to builder "+r.name)
 	r.must("deploy", "canary", "--wait", "--debug")
 	t.Cleanup(func() { r.mcp("undeploy", "canary", "-y") })
-	for variable, channel := range map[string]string{
-		"HAND": "hand-env", "STDIN": "managed stdin", "EXEC": "managed exec", "IMPORTED": "imported",
-	} {
-		require.Equal(t, r.value(channel), r.podman("exec", "canary-app", "/app", "env", variable), "the container has it")
-	}
-	require.Equal(t, "postgres://app:"+r.value("managed file")+"@db/app", r.podman("exec", "canary-app", "/app", "env", "DATABASE_URL"))
+	r.requireSecrets(t, "managed exec")
 	r.must("run", "canary/nightly")
+	r.rotateSecrets(t)
 
-	t.Run("errors", func(t *testing.T) { r.provoke(t) })
+	t.Run("errors", func(t *testing.T) { r.provoke(t); r.provokeSecrets(t) })
 	t.Run("verbs", func(t *testing.T) { r.everyVerb(t) })
 	t.Run("alerts", func(t *testing.T) { r.awaitAlert(t) })
 
+	// One value is in env, which is encrypted where it rests, and not otherwise.
+	r.lookAtPostgres("Postgres")
+	r.lookAtDatabase()
+	for _, place := range []string{"Postgres", "Temporal's database"} {
+		require.False(t, r.has(place, planted), "%s has a value of env: %s", place, r.found[place][planted])
+	}
 	r.plant(t)
 	r.lookAtTemporal()
-	r.lookAtPostgres()
+	r.lookAtPostgres("Postgres")
+	r.must("migrate", "--decrypt")
+	require.Contains(t, r.lookAtPostgres("Postgres decrypted"), `"PLAIN": "`+r.value(planted), "definitions are decrypted")
 	platform := r.platform.Info().Dir
 	r.lookAtFiles(t, platform, filepath.Join(platform, "podman", "root"), filepath.Join(platform, "podman", "volatile"))
-	r.lookAtFiles(t, r.dir, r.inputs)
+	r.lookAtFiles(t, r.dir, r.inputs, filepath.Join(r.dir, "keys"))
 	r.report(t, []string{
-		"Temporal's histories", "heartbeats and failures", "Postgres", "files and logs", "core dumps",
+		"Temporal's histories", "Temporal's database", "heartbeats and failures", "Postgres", "Postgres decrypted", "files and logs", "core dumps",
 		"arguments of processes", "environments of processes", "output of commands",
 	})
 }
@@ -80,11 +78,9 @@ func (r *canaryRig) provoke(t *testing.T) {
 			code = 3
 		}
 		r.define(name, file, code)
-		require.Contains(t, r.mcp("deploy", name, "--debug"), want)
+		require.Contains(t, r.within(time.Minute, "deploy", name, "--debug"), want)
 	}
 	r.mcp("run", "canary/nightly", "--", "/app", "say", "failed", "4")
-	r.mcp("secret", "set", "canary/managed-exec", "--exec", "cat '"+r.input("managed exec")+"'; exit 3")
-	r.mcp("secret", "set", "canary/..", "--file", r.input("managed file"))
 
 	password, token := r.value("database password"), r.value("webhook token")
 	for _, c := range []struct{ section, line string }{
@@ -123,7 +119,8 @@ func (r *canaryRig) everyVerb(*testing.T) {
 		"plan canary", "status", "status canary", "ps", "history canary",
 		"history canary 1", "history broken 1", "history stumbling 1", "logs canary", "events", "jobs", "job history canary/nightly",
 		"job logs canary/nightly", "node list", "node status", "node show " + r.name, "doctor", "config show", "build canary", "build log broken",
-		"service list", "service show canary", "service check", "service export canary", "secret list", "secret show canary/managed-build", "route list", "open --print", "version", "sync --dry-run", "adopt canary --dry-run",
+		"service list", "service show canary", "service check", "service export canary", "secret list", "secret show canary/managed-file", "secret show canary/managed-build", "audit", "key list",
+		"route list", "open --print", "version", "sync --dry-run", "adopt canary --dry-run",
 	} {
 		for _, form := range []string{"", " --json --debug"} {
 			r.mcp(strings.Fields(line + form)...)
