@@ -118,14 +118,14 @@ type world struct {
 	dir, services, workspace, builder string
 	registry                          string // the image registry's address, in the names of images
 	namespace, node                   string
-	database                          string   // of its registry; "" for the platform's
-	defined                           sync.Map // the services that it defines
+	database                          string    // of its registry; "" for the platform's
+	defined                           *sync.Map // the services that it defines
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, dir: dir, services: filepath.Join(dir, "services"), workspace: filepath.Join(dir, "workspace")}
+	w := &world{t: t, dir: dir, services: filepath.Join(dir, "services"), workspace: filepath.Join(dir, "workspace"), defined: new(sync.Map)}
 	w.builder = fmt.Sprintf("e2e-%d", worlds.Add(1))
 	w.registry, w.namespace, w.node = shared.platform.Info().ImageRegistry, client.DefaultNamespace, dev.Local
 	require.NoError(t, os.MkdirAll(w.services, 0o755))
