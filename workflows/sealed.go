@@ -149,7 +149,7 @@ func secretFault(err error) *fault.Error {
 	}
 	var size *plan.SealedSizeError
 	if errors.As(err, &size) {
-		return fault.New(fault.Invalid, "%s", size.Error()).
+		return fault.Translate(fault.Invalid, size).
 			WithHint("have a component name only the secrets that it needs, or keep what is large in a volume, encrypted with a key that is a secret")
 	}
 	var sealed *plan.SealedError

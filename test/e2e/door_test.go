@@ -36,12 +36,12 @@ func newDoorWorld(t *testing.T) *doorWorld {
 	info := shared.platform.Info()
 	namespace := fmt.Sprintf("namespace = %q", plane.namespace)
 	registries := fmt.Sprintf("insecure = [%q]", info.ImageRegistry)
-	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, "[image_registry]", registries,
+	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, encryptionKeys(), "[image_registry]", registries,
 		"[build]", fmt.Sprintf("workspace = %q", plane.workspace), fmt.Sprintf("builder = %q", plane.builder),
 		fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(plane.dir, "logs")))
 	d.join(d.world, d.token(plane, "operator", "anna", "--direct"))
 
-	d.host = d.machine("node", "[temporal]", namespace, "[image_registry]", registries, "[node]", fmt.Sprintf("socket = %q", info.Podman),
+	d.host = d.machine("node", "[temporal]", namespace, encryptionKeys(), "[image_registry]", registries, "[node]", fmt.Sprintf("socket = %q", info.Podman),
 		fmt.Sprintf("data = %q", filepath.Join(plane.dir, "data")), fmt.Sprintf("policy = %q", filepath.Join(info.Dir, "node-policy.toml")))
 	d.join(d.host, d.token(d.world, "node", plane.node), "--no-unit", "--dir", filepath.Join(d.host.dir, "identity"))
 	return d
@@ -54,11 +54,11 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	d := newDoorWorld(t)
 	worker := d.host.worker("--node", d.plane.node, "--listen", "off")
 	d.source("v1", "")
-	d.define("behind", d.service("behind", "v1", ""))
-	d.deploy("behind")
-	require.Contains(t, d.fetch(d.routePort("behind")), "v1")
+	d.define("gated", d.service("gated", "v1", ""))
+	d.deploy("gated")
+	require.Contains(t, d.fetch(d.routePort("gated")), "v1")
 
-	r := d.mcp("audit", "--service", "behind", "--json")
+	r := d.mcp("audit", "--service", "gated", "--json")
 	require.Zero(t, r.code, r)
 	var audit []struct {
 		Who     string
@@ -70,17 +70,17 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	require.Equal(t, "operator/anna", audit[0].Who, r)
 	require.False(t, audit[0].Claimed, r)
 
-	d.streams("behind")
+	d.streams("gated")
 
 	d.source("v2", "")
-	d.define("behind", d.service("behind", "v2", ""))
-	deploying := d.process("deploy", "behind", "--wait")
-	d.plane.untilRunning(workflows.DeployID("behind"))
+	d.define("gated", d.service("gated", "v2", ""))
+	deploying := d.process("deploy", "gated", "--wait")
+	d.plane.untilRunning(workflows.DeployID("gated"))
 	d.gateway.signal(syscall.SIGKILL)
 	<-d.gateway.done
 	d.serve()
 	require.Zero(t, deploying.code(3*time.Minute), deploying.stderr.String())
-	require.Contains(t, d.fetch(d.routePort("behind")), "v2")
+	require.Contains(t, d.fetch(d.routePort("gated")), "v2")
 
 	r = d.mcp("identity", "list", "--json")
 	require.Zero(t, r.code, r)
@@ -88,7 +88,7 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	r = d.mcp("identity", "revoke", "node", d.plane.node, "-y", "--json")
 	require.Zero(t, r.code, r)
 	require.Eventually(t, func() bool { return strings.Contains(worker.stderr.String(), "is revoked") }, time.Minute, 50*time.Millisecond)
-	require.Contains(t, d.fetch(d.routePort("behind")), "v2", "containers go on")
+	require.Contains(t, d.fetch(d.routePort("gated")), "v2", "containers go on")
 }
 
 // machine is the world of another machine.
