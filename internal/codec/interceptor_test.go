@@ -30,7 +30,7 @@ import (
 )
 
 // frontend is Temporal's, as far as these tests need it: it keeps what it gets, and
-// answers what it is told to.
+// gives the answers that it is given.
 type frontend struct {
 	workflowservice.UnimplementedWorkflowServiceServer
 	mu       sync.Mutex

@@ -75,7 +75,7 @@ const MaxServices = 64
 type Identity struct {
 	Role Role   `json:"role"`
 	Name string `json:"name"`
-	// ID tells this identity from an earlier one of the same role and name that was
+	// ID distinguishes this identity from an earlier one of the same role and name that was
 	// revoked.
 	ID string `json:"id"`
 	// Services are those of a limited role; nil for other roles.
