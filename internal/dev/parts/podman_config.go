@@ -139,21 +139,6 @@ func privateNetwork(dir string) (string, error) {
 	return name, nil
 }
 
-// subnetPools returns the subnets for the networks that containers ask for, as elements of
-// podman's default_subnet_pools: 4096 of the 32768 in 10.128.0.0/9, chosen by the engine's
-// directory, and all of them when these are used up. Podman avoids the subnets of the
-// machine's interfaces, and a network has an interface only while a container is on it:
-// engines that chose from the same subnets could give one to two networks.
-func subnetPools(dir string) []string {
-	sum := sha256.Sum256([]byte("networks of " + dir))
-	pools := make([]string, 0, sha256.Size/2+1)
-	for i := 0; i+2 <= len(sum); i += 2 {
-		base := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 128 | sum[i], sum[i+1] & 0xf0, 0}), 20)
-		pools = append(pools, fmt.Sprintf("{ base = %q, size = 24 }", base))
-	}
-	return append(pools, `{ base = "10.128.0.0/9", size = 24 }`)
-}
-
 // freeSubnet chooses one of the 16384 networks 10.64.0.0/24 to 10.127.255.0/24
 // by the sum, and skips those of this machine's interfaces.
 func freeSubnet(sum [sha256.Size]byte) (netip.Prefix, error) {
