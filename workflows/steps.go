@@ -147,7 +147,9 @@ func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
 	}
 }
 
-// needs are the containers on a node that a step depends on, as they are called when it runs.
+// needs are the containers of the release on a node that a step depends on, which a boot
+// starts again. It does not start new ones: without them the step fails, and the deploy is
+// undone.
 func (d *deploy) needs(step servicedef.Step, node string) []string {
 	var names []string
 	for _, component := range workflow.DeterministicKeys(d.desired.StartsBefore(step)) {
@@ -157,7 +159,7 @@ func (d *deploy) needs(step servicedef.Step, node string) []string {
 		}
 		name := servicedef.ContainerNameFor(d.desired.Name, component)
 		if _, isNew := d.members[component]; isNew && step.When == servicedef.StepBefore {
-			name += fleet.NextSuffix
+			continue
 		}
 		names = append(names, name)
 	}
