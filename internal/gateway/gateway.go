@@ -7,10 +7,10 @@ import (
 	"net"
 	"time"
 
-	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/door"
 	"github.com/metacircular/mcp/internal/door/law"
 	"github.com/metacircular/mcp/internal/fault"
@@ -38,8 +38,9 @@ type Options struct {
 	// that is served.
 	Upstream  *grpc.ClientConn
 	Namespace string
-	// Codec decrypts the inputs that the gateway judges, and encrypts them again.
-	Codec     converter.PayloadCodec
+	// Codec has the keys with which the gateway encrypts what clients give to Temporal, and
+	// decrypts what they get from there.
+	Codec     *codec.Codec
 	Version   string
 	Logger    *slog.Logger
 	Telemetry *telemetry.Telemetry
@@ -58,7 +59,7 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	with := registry.Insecure(o.PostgresInsecure)
-	store, err := registry.Open(ctx, o.PostgresURL, with)
+	store, err := registry.OpenSealed(ctx, o.PostgresURL, o.Codec.Keys(), with)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,11 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return ifEnded(ctx, err)
 	}
-	judged, err := law.New(law.Options{Upstream: o.Upstream, Namespace: o.Namespace, Codec: o.Codec, Key: shared.secret, Log: o.Logger})
+	if err := keepKeys(ctx, store); err != nil {
+		return err
+	}
+	sealing := o.Codec.AtGateway(law.MaxPlain)
+	judged, err := law.New(law.Options{Upstream: sealing.Conn(o.Upstream), Open: sealing.Open, Namespace: o.Namespace, Key: shared.secret, Log: o.Logger})
 	if err != nil {
 		return err
 	}
@@ -95,6 +100,8 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	measure(o.Telemetry, d, judged, streamed)
 	o.Telemetry.Check("Temporal", o.upstream)
+	o.Telemetry.Check("encryption", func(context.Context) error { return sealing.Check() })
+	o.Telemetry.Check("encryption keys", func(ctx context.Context) error { return keepKeys(ctx, store) })
 	o.Telemetry.Ready()
 	defer o.Telemetry.Unready("it is stopping")
 	o.Logger.Info("gateway ready", "address", l.Addr().String(), "authority", shared.authority.Fingerprint(), "temporal", o.Upstream.Target(), "namespace", o.Namespace)
@@ -104,6 +111,22 @@ func Serve(ctx context.Context, o Options) error {
 	defer context.AfterFunc(ctx, func() { o.Telemetry.Unready("it is stopping") })()
 	d.Serve(ctx, l, o.Grace)
 	return nil
+}
+
+// keysTime bounds the question which keys the fleet has.
+const keysTime = 5 * time.Second
+
+// keepKeys fails where the fleet encrypts with a key that this gateway lacks: it would
+// refuse tasks, and pass on in the clear what the others encrypt. While Postgres is away
+// that is not known.
+func keepKeys(ctx context.Context, store *registry.Store) error {
+	limited, cancel := context.WithTimeout(ctx, keysTime)
+	defer cancel()
+	err := store.KeepKeys(limited)
+	if fault.Is(err, fault.Unavailable) {
+		return nil
+	}
+	return err
 }
 
 // upstream checks that Temporal answers.

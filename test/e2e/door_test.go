@@ -15,7 +15,7 @@ import (
 )
 
 // doorWorld is a world whose command line and node reach Temporal through a gateway, each
-// with an identity of its own.
+// with an identity of its own, and without the encryption keys.
 type doorWorld struct {
 	*world
 	// plane has the configuration of the control plane's host, and host that of the node.
@@ -36,12 +36,12 @@ func newDoorWorld(t *testing.T) *doorWorld {
 	info := shared.platform.Info()
 	namespace := fmt.Sprintf("namespace = %q", plane.namespace)
 	registries := fmt.Sprintf("insecure = [%q]", info.ImageRegistry)
-	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, encryptionKeys(), "[image_registry]", registries,
+	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, "[image_registry]", registries,
 		"[build]", fmt.Sprintf("workspace = %q", plane.workspace), fmt.Sprintf("builder = %q", plane.builder),
 		fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(plane.dir, "logs")))
 	d.join(d.world, d.token(plane, "operator", "anna", "--direct"))
 
-	d.host = d.machine("node", "[temporal]", namespace, encryptionKeys(), "[image_registry]", registries, "[node]", fmt.Sprintf("socket = %q", info.Podman),
+	d.host = d.machine("node", "[temporal]", namespace, "[image_registry]", registries, "[node]", fmt.Sprintf("socket = %q", info.Podman),
 		fmt.Sprintf("data = %q", filepath.Join(plane.dir, "data")), fmt.Sprintf("policy = %q", filepath.Join(info.Dir, "node-policy.toml")))
 	d.join(d.host, d.token(d.world, "node", plane.node), "--no-unit", "--dir", filepath.Join(d.host.dir, "identity"))
 	return d

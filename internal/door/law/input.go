@@ -41,12 +41,8 @@ func of[In any](about func(c *call, in *In) subject, roles ...identity.Role) sta
 		if len(given.GetPayloads()) != 1 {
 			return subject{}, nil, c.refused(Unreadable, "it has %d inputs in place of one", len(given.GetPayloads()))
 		}
-		plain, err := c.law.decode(given.GetPayloads())
-		if err != nil {
-			return subject{}, nil, c.refused(Unreadable, "its input cannot be decoded: %v", err)
-		}
 		var in In
-		if err := strictly(plain[0], &in); err != nil {
+		if err := strictly(given.GetPayloads()[0], &in); err != nil {
 			return subject{}, nil, c.refused(Unreadable, "%v", err)
 		}
 		found := about(c, &in)
@@ -54,8 +50,7 @@ func of[In any](about func(c *call, in *In) subject, roles ...identity.Role) sta
 		if err != nil {
 			return subject{}, nil, fmt.Errorf("encode an input: %w", err)
 		}
-		out, err := c.law.encode([]*common.Payload{payload})
-		return found, &common.Payloads{Payloads: out}, err
+		return found, &common.Payloads{Payloads: []*common.Payload{payload}}, nil
 	}
 	return startKind{roles: roles, read: read}
 }
@@ -87,24 +82,4 @@ func strictly(payload *common.Payload, in any) error {
 		return fmt.Errorf("its input has something behind its end")
 	}
 	return nil
-}
-
-// decode undoes the codec of payloads.
-func (l *Law) decode(payloads []*common.Payload) ([]*common.Payload, error) {
-	if l.codec == nil {
-		return payloads, nil
-	}
-	plain, err := l.codec.Decode(payloads)
-	if err == nil && len(plain) != len(payloads) {
-		err = fmt.Errorf("%d payloads became %d", len(payloads), len(plain))
-	}
-	return plain, err
-}
-
-// encode applies the codec of payloads.
-func (l *Law) encode(payloads []*common.Payload) ([]*common.Payload, error) {
-	if l.codec == nil {
-		return payloads, nil
-	}
-	return l.codec.Encode(payloads)
 }

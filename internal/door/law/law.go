@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -24,17 +23,17 @@ import (
 
 // Options configure a Law.
 type Options struct {
-	// Upstream is the connection to Temporal. Its credentials are the door's own: none of a
-	// caller's reach Temporal.
+	// Upstream is the connection to Temporal, on which payloads are in the clear. Its
+	// credentials are the door's own: none of a caller's reach Temporal.
 	Upstream grpc.ClientConnInterface
 	// Namespace is the only one that callers may use.
 	Namespace string
 	// Key is the secret that all doors of a fleet share, of at least 32 bytes: the tokens
 	// that one door gives out are good at another.
 	Key []byte
-	// Codec decodes payloads before they are judged, and encodes them again; nil for
-	// payloads that are as the workers write them.
-	Codec converter.PayloadCodec
+	// Open decrypts, in place, what a caller has encrypted by itself in a request, before
+	// that is judged; an error refuses the request. Nil leaves it.
+	Open func(context.Context, proto.Message) error
 	// Limits bound the calls of each identity; the zero value means DefaultLimits.
 	Limits map[identity.Role]Limits
 	// Refused is called for every refusal; nil for nothing to do.
@@ -56,7 +55,7 @@ type Law struct {
 	proxy     workflowservice.WorkflowServiceServer
 	tokens    tokens
 	signer    who.Signer
-	codec     converter.PayloadCodec
+	open      func(context.Context, proto.Message) error
 	limits    *limiters
 	owners    *owners
 	refusals  refusals
@@ -78,7 +77,7 @@ func New(o Options) (*Law, error) {
 		o.Limits = DefaultLimits()
 	}
 	l := &Law{
-		namespace: o.Namespace, codec: o.Codec, log: o.Log,
+		namespace: o.Namespace, open: o.Open, log: o.Log,
 		workflows: workflowservice.NewWorkflowServiceClient(o.Upstream),
 		operator:  operatorservice.NewOperatorServiceClient(o.Upstream),
 		health:    grpc_health_v1.NewHealthClient(o.Upstream),
@@ -117,10 +116,14 @@ func (l *Law) ServerOptions() []grpc.ServerOption {
 }
 
 const (
-	// maxMessage bounds every request, in bytes: Temporal accepts 4 MB, and payloads of 2 MB.
-	maxMessage = 4 << 20
-	// maxAnswer bounds an answer: a page of a history may be as long.
-	maxAnswer = 64 << 20
+	// maxMessage bounds every request, in bytes. Temporal accepts 4 MB, and payloads of 2 MB;
+	// the door compresses before it encrypts, so that a request may be larger here.
+	maxMessage = 16 << 20
+	// maxAnswer bounds an answer. That is more than MaxPlain, for what is no payload.
+	maxAnswer = MaxPlain + 32<<20
+	// MaxPlain bounds what an answer has of payloads in the clear, in bytes: a page of a
+	// history may have as much.
+	MaxPlain = 64 << 20
 	// maxHeaders bounds the headers of a call, in bytes.
 	maxHeaders = 16 << 10
 )
@@ -208,6 +211,12 @@ func (l *Law) judge(ctx context.Context, full string, c *call) (rule, error) {
 	}
 	if err := judged.fields.keep(c.req.ProtoReflect()); err != nil {
 		return rule{}, c.refused(ForbiddenField, "%v", err).hint("use a version of mcp that the gateway knows; upgrade the gateway first")
+	}
+	if l.open != nil {
+		if err := l.open(ctx, c.req); err != nil {
+			return rule{}, c.refused(Unreadable, "%v", err).
+				hint("behind a gateway no machine needs the keys: remove [temporal] encryption_key_file from its mcp.toml; or give the gateway that key")
+		}
 	}
 	c.name()
 	if judged.judge != nil {
