@@ -73,7 +73,7 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	sealing := o.Codec.AtGateway(law.MaxPlain)
-	judged, err := law.New(law.Options{Upstream: sealing.Conn(o.Upstream), Open: sealing.Open, Namespace: o.Namespace, Key: shared.secret, Log: o.Logger})
+	judged, err := law.New(law.Options{Upstream: sealing.Conn(o.Upstream), Open: sealing.Open, Namespace: o.Namespace, Key: shared.secret, Version: o.Version, Log: o.Logger})
 	if err != nil {
 		return err
 	}

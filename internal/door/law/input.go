@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 
 	"go.temporal.io/api/common/v1"
@@ -43,7 +44,7 @@ func of[In any](about func(c *call, in *In) subject, roles ...identity.Role) sta
 		}
 		var in In
 		if err := strictly(given.GetPayloads()[0], &in); err != nil {
-			return subject{}, nil, c.refused(Unreadable, "%v", err)
+			return subject{}, nil, c.refused(Unreadable, "%v", err).hint("%s", c.upgrade("sends it"))
 		}
 		found := about(c, &in)
 		payload, err := encode(in)
@@ -72,6 +73,9 @@ func bare(about subject, roles ...identity.Role) startKind {
 func strictly(payload *common.Payload, in any) error {
 	if encoding := string(payload.GetMetadata()[converter.MetadataEncoding]); encoding != converter.MetadataEncodingJSON {
 		return fmt.Errorf("its input is encoded as %.40q in place of %s", encoding, converter.MetadataEncodingJSON)
+	}
+	if key := unknownKey(payload.GetData(), reflect.TypeOf(in)); key != "" {
+		return fmt.Errorf("its input has the field %.200q, which this gateway does not know", key)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(payload.GetData()))
 	decoder.DisallowUnknownFields()

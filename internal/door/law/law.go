@@ -36,6 +36,8 @@ type Options struct {
 	Open func(context.Context, proto.Message) error
 	// Limits bound the calls of each identity; the zero value means DefaultLimits.
 	Limits map[identity.Role]Limits
+	// Version is that of this mcp, for refusals of what another version has added.
+	Version string
 	// Refused is called for every refusal; nil for nothing to do.
 	Refused func(Refusal)
 	// Log receives refusals; slog's default if nil.
@@ -56,6 +58,7 @@ type Law struct {
 	tokens    tokens
 	signer    who.Signer
 	open      func(context.Context, proto.Message) error
+	version   string
 	limits    *limiters
 	owners    *owners
 	refusals  refusals
@@ -77,7 +80,7 @@ func New(o Options) (*Law, error) {
 		o.Limits = DefaultLimits()
 	}
 	l := &Law{
-		namespace: o.Namespace, open: o.Open, log: o.Log,
+		namespace: o.Namespace, open: o.Open, version: o.Version, log: o.Log,
 		workflows: workflowservice.NewWorkflowServiceClient(o.Upstream),
 		operator:  operatorservice.NewOperatorServiceClient(o.Upstream),
 		health:    grpc_health_v1.NewHealthClient(o.Upstream),
@@ -203,6 +206,9 @@ func (l *Law) intercept(ctx context.Context, request any, info *grpc.UnaryServer
 func (l *Law) judge(ctx context.Context, full string, c *call) (rule, error) {
 	judged, ok := ruleOf(full, c.caller.Role)
 	if !ok {
+		if _, known := table[full]; !known {
+			return rule{}, c.refused(NotPermitted, "no role may call %s", c.method).hint("%s", c.upgrade("calls it"))
+		}
 		return rule{}, c.refused(NotPermitted, "no call of %s is for the role %s", c.method, c.caller.Role)
 	}
 	if named, has := c.req.(interface{ GetNamespace() string }); has && named.GetNamespace() != l.namespace && !judged.anywhere {
@@ -210,7 +216,7 @@ func (l *Law) judge(ctx context.Context, full string, c *call) (rule, error) {
 			hint("set [temporal] namespace = %q in mcp.toml", l.namespace)
 	}
 	if err := judged.fields.keep(c.req.ProtoReflect()); err != nil {
-		return rule{}, c.refused(ForbiddenField, "%v", err).hint("use a version of mcp that the gateway knows; upgrade the gateway first")
+		return rule{}, c.refused(ForbiddenField, "%v", err).hint("%s", c.upgrade("sends it"))
 	}
 	if l.open != nil {
 		if err := l.open(ctx, c.req); err != nil {
