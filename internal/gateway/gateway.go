@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -48,7 +49,8 @@ type Options struct {
 	Grace time.Duration
 	// Listening is called with the address when the gateway serves; nil for nothing to do.
 	Listening func(address string)
-	// Refresh is how often the list of revoked identities is read; zero for the default.
+	// Refresh is how often the list of revoked identities and the keys are read; zero for the
+	// default.
 	Refresh time.Duration
 }
 
@@ -65,7 +67,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer store.Close()
 	copied := newCopies(o.Data)
-	shared, err := awaitKeys(ctx, func(ctx context.Context) error { return registry.Prepare(ctx, o.PostgresURL, with) }, store, own, copied, o.Logger)
+	shared, sealed, err := awaitKeys(ctx, func(ctx context.Context) error { return registry.Prepare(ctx, o.PostgresURL, with) }, store, own, copied, o.Logger)
 	if err != nil {
 		return ifEnded(ctx, err)
 	}
@@ -78,8 +80,9 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	streamed := &stream.Hub{Audit: judged.Record, Logger: o.Logger}
+	follow := &following{store: store, own: own, copied: copied, log: o.Logger, known: sealed, turn: make(chan struct{}, 1)}
 	d, err := door.New(door.Options{
-		Authority: shared.authority, Store: store, Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
+		Authorities: shared.authorities, Store: store, Rotate: rotate(store, own.Key(), follow.read), Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
 		API: judged, Streams: streamed, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
 		Revoked: copied.read().Revoked,
 		Remember: func(ids []string) {
@@ -91,6 +94,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	follow.door = d
 	first, cancel := context.WithTimeout(ctx, registryTime)
 	d.Refresh(first) // before the first connection
 	cancel()
@@ -104,11 +108,14 @@ func Serve(ctx context.Context, o Options) error {
 	o.Telemetry.Check("encryption keys", func(ctx context.Context) error { return keepKeys(ctx, store) })
 	o.Telemetry.Ready()
 	defer o.Telemetry.Unready("it is stopping")
-	o.Logger.Info("gateway ready", "address", l.Addr().String(), "authority", shared.authority.Fingerprint(), "temporal", o.Upstream.Target(), "namespace", o.Namespace)
+	o.Logger.Info("gateway ready", "address", l.Addr().String(), "authority", shared.authorities.Current.Fingerprint(), "temporal", o.Upstream.Target(), "namespace", o.Namespace)
 	if o.Listening != nil {
 		o.Listening(l.Addr().String())
 	}
 	defer context.AfterFunc(ctx, func() { o.Telemetry.Unready("it is stopping") })()
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	go follow.run(following, cmp.Or(o.Refresh, keysInterval))
 	d.Serve(ctx, l, o.Grace)
 	return nil
 }
