@@ -85,10 +85,37 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	r = d.mcp("identity", "list", "--json")
 	require.Zero(t, r.code, r)
 	require.Contains(t, r.stdout, `"joined_from"`)
+	require.Contains(t, d.mcp("__complete", "identity", "revoke", "node", "").stdout, d.plane.node)
+	d.rotates()
 	r = d.mcp("identity", "revoke", "node", d.plane.node, "-y", "--json")
 	require.Zero(t, r.code, r)
 	require.Eventually(t, func() bool { return strings.Contains(worker.stderr.String(), "is revoked") }, time.Minute, 50*time.Millisecond)
 	require.Contains(t, d.fetch(d.routePort("gated")), "v2", "containers go on")
+}
+
+// rotates begins to replace the authority. It cannot end that before the identities have
+// renewed their certificates.
+func (d *doorWorld) rotates() {
+	t := d.plane.t
+	t.Helper()
+	var stands struct {
+		Authority, Next string
+		Finished        bool
+		Waiting         []struct{ Identity string }
+	}
+	r := d.mcp("identity", "rotate", "--json")
+	require.Zero(t, r.code, r)
+	r.decode(t, &stands)
+	require.NotEmpty(t, stands.Next)
+	require.Len(t, stands.Waiting, 2)
+	former := stands.Authority
+	r = d.mcp("identity", "rotate", "--finish", "-y")
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "2 identities still need the present authority: node/"+d.plane.node+", operator/anna")
+	r = d.plane.mcp("identity", "rotate", "--status", "--direct", "--json")
+	require.Zero(t, r.code, r)
+	r.decode(t, &stands)
+	require.Equal(t, former, stands.Authority)
 }
 
 // machine is the world of another machine.
