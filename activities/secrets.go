@@ -93,8 +93,7 @@ func (a *Control) LoadBuildSecrets(ctx context.Context, in LoadBuildSecretsInput
 			}
 		}
 		if ref.Name == "" {
-			return result, fault.New(fault.NotFound, "a build needs the secret %s/%s, which is not set", in.Service, reference).
-				WithHint("set it: mcp secret set %s/%s", in.Service, reference)
+			return result, UnsetBuildSecret(in.Service, reference)
 		}
 		result.Versions[reference] = servicedef.SecretVersion{Name: ref.Name, Version: ref.Version}
 		if !slices.Contains(refs, ref) {
@@ -103,6 +102,13 @@ func (a *Control) LoadBuildSecrets(ctx context.Context, in LoadBuildSecretsInput
 	}
 	result.Envelopes, err = a.Registry.Envelopes(ctx, refs)
 	return result, err
+}
+
+// UnsetBuildSecret is the fault of a build that needs a secret which the service does not
+// have. A build names it as reference.
+func UnsetBuildSecret(service, reference string) *fault.Error {
+	return fault.New(fault.NotFound, "a build needs the secret %s/%s, which is not set", service, reference).
+		WithHint("set it: mcp secret set %s/%s", service, reference)
 }
 
 // RemoveSecretInput names a secret.

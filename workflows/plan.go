@@ -104,6 +104,11 @@ func (d *deploy) decide(ctx workflow.Context) error {
 			d.planned.Builds = append(d.planned.Builds, image)
 		}
 	}
+	if !made.Unchanged() || d.release.Dirty {
+		if err := d.requireBuildSecrets(d.planned.Builds); err != nil {
+			return err
+		}
+	}
 	for _, step := range made.Steps {
 		d.result.Components = append(d.result.Components, d.describe(step))
 	}
