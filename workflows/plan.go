@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -176,8 +177,7 @@ func planFault(err error) error {
 	var missing *plan.MissingSecretError
 	if errors.As(err, &missing) {
 		f = fault.Translate(fault.Invalid, missing).
-			WithHint("set it: mcp secret set %s/%s; or make it on %s: podman secret create %s FILE",
-				missing.Service, missing.Secret, missing.Node, missing.Secret)
+			WithHint("%s", activities.MissingSecretHint(missing.Service, missing.Node, missing.Secret))
 		f.Component, f.Node = missing.Component, missing.Node
 	}
 	if secret := secretFault(err); secret != nil {
