@@ -168,8 +168,10 @@ func (s *Store) SecretPage(ctx context.Context, service string, after secrets.Re
 			if err := row.Scan(&one.Service, &one.Name, &one.Newest, &one.Kept, &v.Recipients, &signer, &v.At, &v.Rekeyed, &v.Who, &v.From); err != nil {
 				return one, err
 			}
-			v.Version, one.Versions = one.Newest, []secrets.Version{v}
-			return one, one.Versions[0].Signer.UnmarshalText([]byte(signer))
+			v.Version = one.Newest
+			err = v.Signer.UnmarshalText([]byte(signer))
+			one.Versions = []secrets.Version{v}
+			return one, err
 		})
 		return err
 	}, "read the secrets of %s", service)

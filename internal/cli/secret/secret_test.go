@@ -284,6 +284,8 @@ func TestAListIsReadPageByPage(t *testing.T) {
 	require.Equal(t, []secrets.Ref{{}, {Service: "a", Name: "x"}, {Service: "a", Name: "y"}}, asked)
 	require.Len(t, all.Nodes, 1)
 
-	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) { return workflows.SecretsResult{}, context.DeadlineExceeded })
+	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) {
+		return workflows.SecretsResult{}, context.DeadlineExceeded
+	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

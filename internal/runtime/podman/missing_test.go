@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -81,9 +80,7 @@ func TestWhatIsGoneIsNoFailureOfTheEngine(t *testing.T) {
 		{"an image by its digest", run(func(c *runtime.ContainerSpec) { c.Image = "localhost/app@sha256:" + strings.Repeat("1", 64) }), fault.NotFound, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			began := time.Now()
 			err := c.do()
-			t.Log(time.Since(began), err)
 			f := fault.Of(err)
 			require.Equal(t, c.kind, f.Kind, err)
 			require.Contains(t, f.Hint, c.hint)
