@@ -42,21 +42,16 @@ func (g *greeted) connect(t *testing.T, within time.Duration) client.Client {
 	workflowservice.RegisterWorkflowServiceServer(server, g)
 	go func() { _ = server.Serve(listener) }() // Stop ends it
 	t.Cleanup(server.Stop)
-	return connectTo(t, listener.Addr().String(), within)
-}
-
-func connectTo(t *testing.T, address string, within time.Duration) client.Client {
-	t.Helper()
 	greets := newGreeting(t.Context(), within, func(_ context.Context, err error) error { return errors.Join(errExplained, err) })
-	o := client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))}
+	o := client.Options{HostPort: listener.Addr().String(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))}
 	o.ConnectionOptions.DialOptions = []grpc.DialOption{grpc.WithUnaryInterceptor(greets.intercept)}
-	c, err := client.DialContext(t.Context(), o)
+	c, err := client.NewLazyClient(o)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
 }
 
-// at once and never are answers.
+// atOnce and never are answers.
 func atOnce(context.Context) error { return nil }
 
 func never(ctx context.Context) error {
@@ -89,13 +84,23 @@ func TestTheFirstCallDoesNotWaitForTheGreeting(t *testing.T) {
 }
 
 func TestAServerThatDoesNotAnswerEndsTheFirstCall(t *testing.T) {
-	for name, info := range map[string]func(context.Context) error{
-		"it is silent": never,
-		"it refuses":   func(context.Context) error { return status.Error(codes.Unavailable, "no upstream") },
+	for name, info := range map[string]func(context.Context, <-chan struct{}) error{
+		"it is silent": func(ctx context.Context, _ <-chan struct{}) error { return never(ctx) },
+		"it refuses": func(ctx context.Context, called <-chan struct{}) error {
+			select {
+			case <-called:
+			case <-ctx.Done():
+			}
+			return status.Error(codes.Unavailable, "no upstream")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := (&greeted{info: info, describe: never}).connect(t, 20*time.Millisecond)
-			_, err := c.DescribeWorkflowExecution(t.Context(), "deploy/shop", "")
+			called := make(chan struct{})
+			g := &greeted{info: func(ctx context.Context) error { return info(ctx, called) }, describe: func(ctx context.Context) error {
+				close(called)
+				return never(ctx)
+			}}
+			_, err := g.connect(t, time.Second).DescribeWorkflowExecution(t.Context(), "deploy/shop", "")
 			require.ErrorIs(t, err, errExplained)
 		})
 	}
