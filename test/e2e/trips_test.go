@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -36,22 +37,30 @@ func TestRoundTrips(t *testing.T) {
 	w.source("v2", "")
 	w.define("far", w.service("far", "v2", ""))
 	require.Zero(t, w.mcp("build", "far").code)
-	link := w.throughLink()
+	link := newSlowLink(w)
 
 	for _, of := range []struct {
-		most int
-		args []string
+		most   int
+		builds bool // the command line is the builder
+		args   []string
 	}{
-		{2, []string{"plan", "far"}},
-		{2, []string{"deploy", "far"}},           // it replaces a container
-		{2, []string{"deploy", "far", "--json"}}, // it changes nothing
-		{2, []string{"status", "far"}},
-		{2, []string{"history", "far"}},
-		{2, []string{"logs", "far"}},
-		{4, []string{"rollback", "far"}},
-		{2, []string{"exec", "far/app", "--", "/app", "say", "far", "0"}},
+		{2, false, []string{"plan", "far"}},
+		{2, false, []string{"deploy", "far"}},           // it replaces a container
+		{2, false, []string{"deploy", "far", "--json"}}, // it changes nothing
+		{2, false, []string{"status", "far"}},
+		{2, false, []string{"history", "far"}},
+		{2, false, []string{"logs", "far"}},
+		{4, false, []string{"rollback", "far"}},
+		{2, false, []string{"restart", "far"}},
+		{2, false, []string{"exec", "far/app", "--", "/app", "say", "far", "0"}},
+		{4, true, []string{"deploy", "far"}}, // one to begin as a builder, and one, after its success, to end
 	} {
-		t.Run(strings.Join(of.args, " "), func(t *testing.T) {
+		name := strings.Join(of.args, " ")
+		if of.builds {
+			name += ", which builds"
+		}
+		t.Run(name, func(t *testing.T) {
+			w.reachThrough(link, of.builds)
 			link.begin()
 			r := w.mcp(of.args...)
 			require.Zero(t, r.code, r)
@@ -67,50 +76,66 @@ func TestRoundTrips(t *testing.T) {
 // back until the calls have come that do not need it: on a slow link they are on their way
 // meanwhile.
 type slowLink struct {
+	address  string
 	upstream *grpc.ClientConn
 	temporal client.Client
 
-	mu    sync.Mutex
+	mu  sync.Mutex
+	now *tally
+}
+
+// tally is what one command has asked for.
+type tally struct {
 	calls []string
 	trips int           // of the answers so far
 	start chan struct{} // closed when a workflow has been asked for
 	close chan struct{} // closed when the end of a workflow has been asked for
 }
 
-// throughLink makes w reach Temporal over a slow link, and leaves it no sources: it builds
-// nothing.
-func (w *world) throughLink() *slowLink {
+// newSlowLink serves a link to the platform's Temporal.
+func newSlowLink(w *world) *slowLink {
 	w.t.Helper()
-	info := shared.platform.Info()
-	upstream, err := grpc.NewClient(info.Temporal, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	upstream, err := grpc.NewClient(shared.platform.Info().Temporal, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(w.t, err)
-	l := &slowLink{upstream: upstream, temporal: w.temporal()}
-	l.begin()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(w.t, err)
+	l := &slowLink{upstream: upstream, temporal: w.temporal(), address: listener.Addr().String()}
+	l.begin()
 	server := grpc.NewServer(grpc.UnknownServiceHandler(l.pass), grpc.ForceServerCodecV2(asIs{}))
 	go func() { _ = server.Serve(listener) }() // Stop ends it
 	w.t.Cleanup(func() {
 		server.Stop()
 		_ = upstream.Close()
 	})
-	w.configure(fmt.Sprintf("services = %q", w.services), "[temporal]", fmt.Sprintf("address = %q", listener.Addr()), encryptionKeys(),
-		"[image_registry]", fmt.Sprintf("insecure = [%q]", info.ImageRegistry))
 	return l
+}
+
+// reachThrough makes w reach Temporal over a link. Unless it builds, it has no sources.
+func (w *world) reachThrough(l *slowLink, builds bool) {
+	info := shared.platform.Info()
+	lines := []string{
+		fmt.Sprintf("services = %q", w.services), "[temporal]", fmt.Sprintf("address = %q", l.address), encryptionKeys(),
+		"[image_registry]", fmt.Sprintf("insecure = [%q]", info.ImageRegistry),
+	}
+	if builds {
+		lines = append(lines, "[build]", fmt.Sprintf("workspace = %q", w.workspace), fmt.Sprintf("builder = %q", w.builder),
+			fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")))
+	}
+	w.configure(lines...)
 }
 
 // begin begins to count for another command.
 func (l *slowLink) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.calls, l.trips, l.start, l.close = nil, 0, make(chan struct{}), make(chan struct{})
+	l.now = &tally{start: make(chan struct{}), close: make(chan struct{})}
 }
 
 // count returns the round trips since begin, and the calls, each with its number.
 func (l *slowLink) count() (trips int, calls []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.trips, slices.Clone(l.calls)
+	return l.now.trips, slices.Clone(l.now.calls)
 }
 
 // asIs is a codec for messages that are passed on as they are.
@@ -132,7 +157,7 @@ func (l *slowLink) pass(_ any, stream grpc.ServerStream) error {
 	if err := stream.RecvMsg(&in); err != nil {
 		return err
 	}
-	trip, until := l.arrived(method, in.Materialize())
+	of, trip, until := l.arrived(method, in.Materialize())
 	ctx := stream.Context()
 	given, _ := metadata.FromIncomingContext(ctx)
 	kept := metadata.MD{}
@@ -146,7 +171,7 @@ func (l *slowLink) pass(_ any, stream grpc.ServerStream) error {
 		return err
 	}
 	l.mu.Lock()
-	l.trips = max(l.trips, trip)
+	of.trips = max(of.trips, trip)
 	l.mu.Unlock()
 	if err != nil {
 		return err
@@ -154,17 +179,18 @@ func (l *slowLink) pass(_ any, stream grpc.ServerStream) error {
 	return stream.SendMsg(&out)
 }
 
-// arrived returns which round trip of the command a call belongs to, and what its answer
+// arrived returns which round trip of which command a call belongs to, and what its answer
 // waits for. What a command asks once a second, beside what it waits for, counts nothing.
-func (l *slowLink) arrived(method string, in []byte) (trip int, until func(context.Context) error) {
+func (l *slowLink) arrived(method string, in []byte) (of *tally, trip int, until func(context.Context) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	of = l.now
 	until = func(context.Context) error { return nil }
 	switch method {
 	case workflowservice.WorkflowService_DescribeWorkflowExecution_FullMethodName:
-		return 0, until
+		return of, 0, until
 	case workflowservice.WorkflowService_GetSystemInfo_FullMethodName:
-		until = closed(l.start)
+		until = closed(of.start)
 	case workflowservice.WorkflowService_StartWorkflowExecution_FullMethodName:
 		var start workflowservice.StartWorkflowExecutionRequest
 		if googleproto.Unmarshal(in, &start) == nil && strings.HasPrefix(start.GetWorkflowId(), workflows.DeployID("")) {
@@ -173,18 +199,18 @@ func (l *slowLink) arrived(method string, in []byte) (trip int, until func(conte
 				return nil
 			}
 		}
-		once(l.start)
+		once(of.start)
 	case workflowservice.WorkflowService_GetWorkflowExecutionHistory_FullMethodName:
 		var history workflowservice.GetWorkflowExecutionHistoryRequest
 		if googleproto.Unmarshal(in, &history) == nil && history.GetHistoryEventFilterType() == enums.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT {
-			once(l.close)
+			once(of.close)
 		} else {
-			until = closed(l.close)
+			until = closed(of.close)
 		}
 	}
-	trip = l.trips + 1
-	l.calls = append(l.calls, fmt.Sprintf("%d %s", trip, method[strings.LastIndexByte(method, '/')+1:]))
-	return trip, until
+	trip = of.trips + 1
+	of.calls = append(of.calls, fmt.Sprintf("%d %s", trip, method[strings.LastIndexByte(method, '/')+1:]))
+	return of, trip, until
 }
 
 // once closes a channel unless it is closed.
