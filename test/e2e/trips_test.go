@@ -53,7 +53,7 @@ func TestRoundTrips(t *testing.T) {
 		{4, false, []string{"rollback", "far"}},
 		{2, false, []string{"restart", "far"}},
 		{2, false, []string{"exec", "far/app", "--", "/app", "say", "far", "0"}},
-		{4, true, []string{"deploy", "far"}}, // one to begin as a builder, and one, after its success, to end
+		{3, true, []string{"deploy", "far"}}, // one to begin as a builder
 	} {
 		name := strings.Join(of.args, " ")
 		if of.builds {
@@ -87,9 +87,10 @@ type slowLink struct {
 // tally is what one command has asked for.
 type tally struct {
 	calls []string
-	trips int           // of the answers so far
-	start chan struct{} // closed when a workflow has been asked for
-	close chan struct{} // closed when the end of a workflow has been asked for
+	trips int // of the answers so far
+	// Each is closed when it has been asked for: the start of a workflow, its end, and its
+	// whole history.
+	start, end, whole chan struct{}
 }
 
 // newSlowLink serves a link to the platform's Temporal.
@@ -128,7 +129,7 @@ func (w *world) reachThrough(l *slowLink, builds bool) {
 func (l *slowLink) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = &tally{start: make(chan struct{}), close: make(chan struct{})}
+	l.now = &tally{start: make(chan struct{}), end: make(chan struct{}), whole: make(chan struct{})}
 }
 
 // count returns the round trips since begin, and the calls, each with its number.
@@ -179,21 +180,30 @@ func (l *slowLink) pass(_ any, stream grpc.ServerStream) error {
 	return stream.SendMsg(&out)
 }
 
+// beside are the calls that a command does not wait for before it shows its success: what
+// it asks once a second, and what a builder asks.
+var beside = []string{
+	workflowservice.WorkflowService_DescribeWorkflowExecution_FullMethodName,
+	workflowservice.WorkflowService_PollActivityTaskQueue_FullMethodName,
+	workflowservice.WorkflowService_RecordWorkerHeartbeat_FullMethodName,
+	workflowservice.WorkflowService_ShutdownWorker_FullMethodName,
+}
+
 // arrived returns which round trip of which command a call belongs to, and what its answer
-// waits for. What a command asks once a second, beside what it waits for, counts nothing.
+// waits for.
 func (l *slowLink) arrived(method string, in []byte) (of *tally, trip int, until func(context.Context) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	of = l.now
-	until = func(context.Context) error { return nil }
-	switch method {
-	case workflowservice.WorkflowService_DescribeWorkflowExecution_FullMethodName:
+	of, until = l.now, func(context.Context) error { return nil }
+	if slices.Contains(beside, method) {
 		return of, 0, until
+	}
+	switch method {
 	case workflowservice.WorkflowService_GetSystemInfo_FullMethodName:
 		until = closed(of.start)
 	case workflowservice.WorkflowService_StartWorkflowExecution_FullMethodName:
 		var start workflowservice.StartWorkflowExecutionRequest
-		if googleproto.Unmarshal(in, &start) == nil && strings.HasPrefix(start.GetWorkflowId(), workflows.DeployID("")) {
+		if googleproto.Unmarshal(in, &start) == nil && isDeploy(start.GetWorkflowId()) {
 			until = func(ctx context.Context) error {
 				_ = l.temporal.GetWorkflow(ctx, start.GetWorkflowId(), "").Get(ctx, nil) // how it ends is the command's
 				return nil
@@ -202,16 +212,22 @@ func (l *slowLink) arrived(method string, in []byte) (of *tally, trip int, until
 		once(of.start)
 	case workflowservice.WorkflowService_GetWorkflowExecutionHistory_FullMethodName:
 		var history workflowservice.GetWorkflowExecutionHistoryRequest
-		if googleproto.Unmarshal(in, &history) == nil && history.GetHistoryEventFilterType() == enums.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT {
-			once(of.close)
+		if googleproto.Unmarshal(in, &history) != nil || !isDeploy(history.GetExecution().GetWorkflowId()) {
+			break // of a read its end alone
+		}
+		if until = closed(of.end); history.GetHistoryEventFilterType() == enums.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT {
+			until = closed(of.whole)
+			once(of.end)
 		} else {
-			until = closed(of.close)
+			once(of.whole)
 		}
 	}
 	trip = of.trips + 1
 	of.calls = append(of.calls, fmt.Sprintf("%d %s", trip, method[strings.LastIndexByte(method, '/')+1:]))
 	return of, trip, until
 }
+
+func isDeploy(id string) bool { return strings.HasPrefix(id, workflows.DeployID("")) }
 
 // once closes a channel unless it is closed.
 func once(c chan struct{}) {
