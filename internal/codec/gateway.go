@@ -25,7 +25,7 @@ const (
 // clients that have none: see [Codec.Conn] and [Codec.Open]. No message has more than most
 // bytes of payloads in the clear.
 func (c *Codec) AtGateway(most int) *Codec {
-	return &Codec{keys: c.keys, setting: c.setting, place: theGateway, most: most}
+	return &Codec{keys: c.keys, setting: c.setting + ", on the host of the gateway", place: theGateway, most: most}
 }
 
 // Behind returns the codec of a client of a gateway: that has the keys, and the client's

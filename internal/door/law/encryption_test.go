@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/metacircular/mcp/internal/codec"
+	refused "github.com/metacircular/mcp/internal/codec/refusal"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/keyring"
@@ -140,6 +142,18 @@ func TestWhatIsEncryptedWithAnUnknownKeyIsRefused(t *testing.T) {
 	_, err = installed(t, other, conn).StartWorkflowExecution(t.Context(), deployOf(t, "shop"))
 	require.ErrorContains(t, err, "and the gateway has no encryption keys")
 	require.Nil(t, up.got)
+
+	// What rests with another key reaches the client as the fault that names it.
+	given, err := other.Encode(deployOf(t, "shop").GetInput().GetPayloads())
+	require.NoError(t, err)
+	up.answers = map[string]proto.Message{"GetWorkflowExecutionHistory": startedBy(&workflowservice.StartWorkflowExecutionRequest{Input: &common.Payloads{Payloads: given}})}
+	_, err = installed(t, codec.Behind(), conn).GetWorkflowExecutionHistory(t.Context(), &workflowservice.GetWorkflowExecutionHistoryRequest{
+		Namespace: "default", Execution: &common.WorkflowExecution{WorkflowId: "deploy/shop"},
+	})
+	unread := refused.FaultOf(serviceerror.FromStatus(status.Convert(err)))
+	require.NotNil(t, unread, err)
+	require.Contains(t, unread.Message, "what Temporal has is encrypted with key "+other.Keys().Ring().Keys[0].ID+", and the gateway has no encryption keys")
+	require.Equal(t, "copy the file of keys from another host of the fleet and name it: the setting, on the host of the gateway", unread.Hint)
 }
 
 // The task of a node comes in the clear, and its answers rest encrypted, with the key of
