@@ -36,7 +36,7 @@ const (
 	ErrorOutput
 	// OutputEnd says that no Output follows, while Input may.
 	OutputEnd
-	// Lines is a list of [Line].
+	// Lines is a [Batch].
 	Lines
 	// Notice is a [Note].
 	Notice

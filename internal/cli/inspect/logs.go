@@ -86,13 +86,13 @@ func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOp
 		return err
 	}
 	defer c.Close()
-	streams, err := s.Streams(ctx, cfg)
+	link, err := s.Link(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	if streams != nil {
-		defer streams.Close()
-		return streamLogs(ctx, s, c, streams, targets, o)
+	if link != nil {
+		defer link.Close()
+		return streamLogs(ctx, s, connected{s, c, link}, targets, o)
 	}
 	if len(targets) > 1 {
 		return exit.Usage(fault.New(fault.Invalid, "the output of several services goes through a gateway, and this configuration has none").

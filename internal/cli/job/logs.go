@@ -66,19 +66,27 @@ until the run ends, or Ctrl-C, which leaves the run alone.`,
 }
 
 func runLogs(ctx context.Context, s *session.Session, of target, in workflows.JobLogsInput, follow bool) error {
-	_, c, err := s.Open(ctx)
+	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	var first workflows.JobLogsResult
-	if err := s.Read(ctx, c, "job logs", workflows.JobLogsName, in, &first); err != nil {
+	link, err := s.Link(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if link != nil {
+		defer link.Close()
+	}
+	from := output{s, c, link}
+	first, err := from.read(ctx, in)
+	if err != nil {
 		return usageIfUnknown(err)
 	}
 	show := &printer{session: s, out: s.Stdout, err: s.Stdout, run: first.Run.Number, shown: map[int]int{}}
 	if follow && first.Run.Outcome == "" {
 		in.Number, in.RunID = first.Run.Number, first.Run.RunID
-		f := follower{session: s, client: c, in: in, show: show}
+		f := follower{output: from, in: in, show: show}
 		f.untilEnd(ctx)
 		if err := exit.IfInterrupted(ctx); err != nil {
 			return err
