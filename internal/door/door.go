@@ -35,6 +35,9 @@ type Streams interface {
 	// Serve serves one connection until it ends or ctx does. The caller closes conn
 	// afterwards, and earlier where the identity is revoked.
 	Serve(ctx context.Context, conn net.Conn, who identity.Identity) error
+	// Refuse says to a caller why it has no streams. The caller of Refuse closes conn
+	// afterwards, and sets its deadline before.
+	Refuse(conn net.Conn, who identity.Identity, reason error)
 }
 
 // Options are what a Door needs.
@@ -74,12 +77,14 @@ type Door struct {
 	admin   *Admin
 	revoked *revoked
 	open    *connections
+	refused *connections
 	api     *grpc.Server
 	refuse  *grpc.Server
 	counts  counts
-	// pending, strangers and joining have an element for each of what they bound.
-	pending, strangers, joining chan struct{}
-	serving                     sync.WaitGroup
+	pending pending
+	// strangers and joining have an element for each of what they bound.
+	strangers, joining chan struct{}
+	serving            sync.WaitGroup
 }
 
 // New returns a Door, which serves nothing yet.
@@ -104,11 +109,12 @@ func New(o Options) (*Door, error) {
 	}
 	d := &Door{
 		o: o, log: o.Logger,
-		certs:   &certificates{authority: o.Authority, now: o.Now},
-		admin:   &Admin{Store: o.Store, Fingerprint: o.Authority.Fingerprint(), Doors: o.Doors, Now: o.Now},
-		revoked: newRevoked(o.Revoked),
-		open:    newConnections(),
-		pending: make(chan struct{}, maxPending), strangers: make(chan struct{}, maxStrangers), joining: make(chan struct{}, maxJoining),
+		certs:     &certificates{authority: o.Authority, now: o.Now},
+		admin:     &Admin{Store: o.Store, Fingerprint: o.Authority.Fingerprint(), Doors: o.Doors, Now: o.Now},
+		revoked:   newRevoked(o.Revoked),
+		open:      newConnections(bounded),
+		refused:   newConnections(turnedAway),
+		strangers: make(chan struct{}, maxStrangers), joining: make(chan struct{}, maxJoining),
 	}
 	if _, err := d.certs.get(nil); err != nil {
 		return nil, err
@@ -144,6 +150,7 @@ func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) {
 	d.drain(grace)
 	cancel()
 	d.open.closeAll()
+	d.refused.closeAll()
 	d.serving.Wait()
 }
 

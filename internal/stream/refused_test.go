@@ -184,6 +184,24 @@ func TestHeaderBounds(t *testing.T) {
 		"TERM": func(h *stream.Header) {
 			h.Verb, h.Exec = stream.Exec, &stream.ExecRequest{Command: []string{"a"}, Term: strings.Repeat("x", 65)}
 		},
+		"a task of a command": func(h *stream.Header) {
+			h.Verb, h.Exec, h.Task = stream.Exec, &stream.ExecRequest{Command: []string{"a"}}, &fleet.Task{ID: "1", Kind: fleet.JobTask, Name: "app"}
+		},
+		"a task of another name": func(h *stream.Header) {
+			h.Verb, h.Logs, h.Task = stream.Logs, &stream.LogsRequest{}, &fleet.Task{ID: "1", Kind: fleet.JobTask, Name: "web"}
+		},
+		"no task": func(h *stream.Header) {
+			h.Verb, h.Logs, h.Task = stream.Logs, &stream.LogsRequest{}, &fleet.Task{Kind: fleet.JobTask, Name: "app"}
+		},
+		"marks of no follow": func(h *stream.Header) {
+			h.Verb, h.Logs = stream.Logs, &stream.LogsRequest{After: stream.Marks{"1": {}}}
+		},
+		"a mark of no container": func(h *stream.Header) {
+			h.Verb, h.Logs = stream.Logs, &stream.LogsRequest{Follow: true, After: stream.Marks{"../1": {}}}
+		},
+		"the beginning and marks": func(h *stream.Header) {
+			h.Verb, h.Logs = stream.Logs, &stream.LogsRequest{Follow: true, Beginning: true, After: stream.Marks{"1": {}}}
+		},
 		"two": func(h *stream.Header) {
 			h.Verb, h.Exec, h.Forward = stream.Exec, &stream.ExecRequest{Command: []string{"a"}}, &stream.ForwardRequest{Port: 1}
 		},

@@ -36,7 +36,8 @@ func newLogs(s *session.Session) *cobra.Command {
 		Long: `Logs shows the last lines that the newest run of a job has printed, or the run
 with that number, as mcp job history lists them. The whole output of a run, up to
 its last 1 MiB, is kept on its node, and the last lines of it in mcp's registry,
-which are shown where the node does not answer.
+which are shown where the node does not answer. Through a gateway the output is a
+stream of the node, otherwise it passes through Temporal.
 
 With --follow it shows the whole output of a run that is under way, and continues
 until the run ends, or Ctrl-C, which leaves the run alone.`,
