@@ -36,6 +36,7 @@ type harness struct {
 	first map[string]time.Time // when an activity failed first, by its id
 
 	release fleet.Release
+	past    []fleet.DeploymentRecord // newest first
 	// nodes are the containers of each node; a node that is absent has no worker.
 	nodes map[string][]fleet.Container
 	// here are the images that each node has, by digest.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
@@ -43,6 +45,7 @@ type streamed struct {
 // target is what was asked for: a service, or one component of it.
 type target struct {
 	workflows.LogsInput
+	found workflows.LogsResult // the first answer
 	// tails are the streams of its components, by their names. Only the watch of the target
 	// changes them.
 	tails map[string]*tail
@@ -66,32 +69,20 @@ func streamLogs(ctx context.Context, s *session.Session, through gateway, target
 	following, end := context.WithCancel(ctx)
 	defer end()
 	f := &streamed{session: s, gateway: through, o: o, end: end}
-	var asked []*target
+	asked, err := f.findAll(ctx, targets)
+	if err != nil {
+		return err
+	}
+	if first := asked[0]; first.found.Run != nil {
+		return f.run(ctx, first.LogsInput, first.found)
+	}
 	var tails []*tail
-	for _, name := range targets {
-		service, component, _ := strings.Cut(name, "/")
-		of := &target{
-			LogsInput: workflows.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since},
-			tails:     map[string]*tail{}, hints: make(chan struct{}, 1),
-		}
-		if o.follow {
-			of.known, _ = through.deployed(ctx, service) // without it, the first look asks again
-		}
-		found, err := through.where(ctx, of.LogsInput)
-		switch {
-		case err != nil:
-			return err
-		case found.Run != nil && len(targets) > 1:
-			return exit.Usage(fault.New(fault.Invalid, "%s is a step or a job: ask for its output alone", name))
-		case found.Run != nil:
-			return f.run(ctx, of.LogsInput, found)
-		}
-		for _, at := range found.Logs {
-			t := newTail(service, at, of)
+	for _, of := range asked {
+		for _, at := range of.found.Logs {
+			t := newTail(of.Service, at, of)
 			of.tails[at.Component] = t
 			tails = append(tails, t)
 		}
-		asked = append(asked, of)
 	}
 	f.show = &logPrinter{console: &s.Console, timestamps: o.timestamps, services: len(targets) > 1}
 	var begun sync.WaitGroup
@@ -108,6 +99,42 @@ func streamLogs(ctx context.Context, s *session.Session, through gateway, target
 		return failed
 	}
 	return f.followAll(ctx, following, asked)
+}
+
+// asksAtOnce is how many services' containers are asked for at once.
+const asksAtOnce = 8
+
+// findAll finds the containers of the targets, several at once. The output of a step or a
+// job is that of its only target.
+func (f *streamed) findAll(ctx context.Context, targets []string) ([]*target, error) {
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	asked, failed := make([]*target, len(targets)), make([]error, len(targets))
+	for i, name := range targets {
+		service, component, _ := strings.Cut(name, "/")
+		of := &target{
+			LogsInput: workflows.LogsInput{Service: service, Component: component, Lines: f.o.lines, Since: f.o.since},
+			tails:     map[string]*tail{}, hints: make(chan struct{}, 1),
+		}
+		asked[i] = of
+		all.Go(func() error {
+			if f.o.follow {
+				of.known, _ = f.gateway.deployed(ctx, service) // without it, the first look asks again
+			}
+			of.found, failed[i] = f.gateway.where(ctx, of.LogsInput)
+			return nil
+		})
+	}
+	_ = all.Wait() // each has its own error
+	for i, of := range asked {
+		switch {
+		case failed[i] != nil:
+			return nil, failed[i]
+		case of.found.Run != nil && len(targets) > 1:
+			return nil, exit.Usage(fault.New(fault.Invalid, "%s is a step or a job: ask for its output alone", targets[i]))
+		}
+	}
+	return asked, nil
 }
 
 // followAll shows what comes, until ctx ends, the reader has gone, nothing is left to

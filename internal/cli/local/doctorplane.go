@@ -37,6 +37,12 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 	if err != nil {
 		return []finding{away("temporal", fault.Of(err))}
 	}
+	answering, cancel := context.WithTimeout(ctx, session.ConnectTimeout)
+	_, err = c.WorkflowService().GetSystemInfo(answering, &workflowservice.GetSystemInfoRequest{})
+	cancel()
+	if err != nil {
+		return []finding{away("temporal", exit.FaultOf(exit.Temporal(err)))}
+	}
 	t := temporalChecks{c, options.Namespace}
 	found := []finding{ok("temporal", "%s answers", options.HostPort), checkEncryption(ctx, cfg, c)}
 	found = append(found, sideBySide(ctx, t.namespaceExists, t.searchAttributes, t.schedules)...)

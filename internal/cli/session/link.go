@@ -18,42 +18,62 @@ import (
 type Link struct {
 	session *Session
 	config  *config.Config
+	ctx     context.Context // that of the sessions, which outlive what opens them
+	cancel  context.CancelFunc
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// wait waits for the first session, until that was needed.
+	wait   func() (*stream.Client, error)
+	end    func()
 	client *stream.Client
 }
 
-// Link opens a session of streams; nil where Temporal is reached without a gateway. It
-// lasts until ctx ends.
+// Link begins to open a session of streams, while the caller asks for what it is for; nil
+// where Temporal is reached without a gateway. It lasts until ctx ends, or Close.
 func (s *Session) Link(ctx context.Context, cfg *config.Config) (*Link, error) {
-	client, err := s.Streams(ctx, cfg)
-	if err != nil || client == nil {
-		return nil, err
+	options, err := cfg.TemporalOptions()
+	if err != nil {
+		return nil, exit.Usage(err)
 	}
-	return &Link{session: s, config: cfg, client: client}, nil
+	if !config.ThroughDoor(options) {
+		return nil, nil
+	}
+	l := &Link{session: s, config: cfg}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	l.wait, l.end = s.StreamsMeanwhile(l.ctx, cfg)
+	return l, nil
 }
 
 // Call opens a stream, in a new session where the former one has ended.
 func (l *Link) Call(ctx context.Context, h stream.Header) (*stream.Call, error) {
-	client, err := l.open(ctx)
+	client, err := l.open()
 	if err != nil {
 		return nil, err
 	}
 	return client.Call(ctx, h)
 }
 
-func (l *Link) open(ctx context.Context) (*stream.Client, error) {
+func (l *Link) open() (*stream.Client, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case <-l.client.Ended():
-	default:
-		return l.client, nil
+	if wait := l.wait; wait != nil {
+		l.wait = nil
+		var err error
+		if l.client, err = wait(); err != nil {
+			return nil, err
+		}
 	}
-	if err := readyIdentity(ctx, l.config); err != nil {
+	if l.client != nil {
+		select {
+		case <-l.client.Ended():
+		default:
+			return l.client, nil
+		}
+	}
+	if err := readyIdentity(l.ctx, l.config); err != nil {
 		return nil, err
 	}
-	client, err := l.session.Streams(ctx, l.config)
+	client, err := l.session.Streams(l.ctx, l.config)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +83,8 @@ func (l *Link) open(ctx context.Context) (*stream.Client, error) {
 
 // Close ends the session.
 func (l *Link) Close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.client.Close()
+	l.cancel()
+	l.end()
 }
 
 // Again reports whether a stream that has ended with an error can be tried again.

@@ -22,6 +22,9 @@ const (
 	waiting = 20 * time.Second
 	// againPause is the time until the next question after one that failed.
 	againPause = time.Second
+	// linger is how long a source is read after its last reader has gone, which may come
+	// back from a connection that was broken.
+	linger = 30 * time.Second
 	// goneKept is how many containers that are gone are remembered.
 	goneKept = 32
 )
@@ -40,8 +43,9 @@ const (
 // number of its readers.
 type feeds struct {
 	read func(context.Context, activities.LogsInput) (activities.LogsResult, error)
-	// keep is how many bytes are kept of each.
-	keep int
+	// keep is how many bytes are kept of each, and linger how long after its last reader.
+	keep   int
+	linger time.Duration
 
 	mu sync.Mutex
 	of map[string]*feed // by container
@@ -79,6 +83,7 @@ func (e entry) size() int { return len(e.text) + 100 }
 // feed is what is read of one source.
 type feed struct {
 	readers int
+	left    int // how often the last one has gone
 	stop    context.CancelFunc
 	keep    int
 
@@ -129,13 +134,43 @@ func (f *feeds) join(ctx context.Context, source activities.LogSource, seen map[
 	return of, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if of.readers--; of.readers == 0 {
-			if f.of[source.Container] == of {
-				delete(f.of, source.Container)
-			}
-			of.stop()
+		if of.readers--; of.readers > 0 {
+			return
 		}
+		of.left++
+		left := of.left
+		time.AfterFunc(f.linger, func() { f.forget(source.Container, of, left) })
 	}
+}
+
+// forget ends a feed that no reader has come back to.
+func (f *feeds) forget(container string, of *feed, left int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if of.readers > 0 || of.left != left {
+		return
+	}
+	if f.of[container] == of {
+		delete(f.of, container)
+	}
+	of.stop()
+}
+
+// keeps reports whether a reader can go on after a mark of a container that is gone.
+func (f *feeds) keeps(container, id string, mark runtime.LogMark) bool {
+	f.mu.Lock()
+	of := f.of[container]
+	f.mu.Unlock()
+	if of == nil {
+		return false
+	}
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	base, known := of.base[id]
+	for _, e := range of.kept {
+		known = known || e.id == id
+	}
+	return known && !mark.Before(base)
 }
 
 // passBy marks as seen what containers have printed that are gone, unless it was begun. It

@@ -75,10 +75,14 @@ func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 	return s.follow(ctx, source, to)
 }
 
-// remain fails where a container is gone that a former stream has not read to its end.
+// remain fails where a container is gone that a former stream has not read to its end, and
+// whose last lines are not kept.
 func (s *Server) remain(ctx context.Context, h stream.Header) error {
-	for id := range h.Logs.After {
+	for id, mark := range h.Logs.After {
 		_, err := s.engine.Inspect(ctx, id)
+		if fault.Is(err, fault.NotFound) && s.feeds.keeps(h.Container(), id, mark) {
+			continue
+		}
 		if fault.Is(err, fault.NotFound) {
 			return fault.New(fault.Invalid, "lines of %s may be lost: the container was removed before the stream went on", h.Container()).
 				WithHint("see what its successor prints: mcp logs -f %s", h.Target())

@@ -40,7 +40,7 @@ type Server struct {
 
 // New returns the Server of a node.
 func New(engine Engine, node activities.Direct, log *slog.Logger) *Server {
-	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs, keep: keptBytes}, alone: make(chan struct{}, alone)}
+	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs, keep: keptBytes, linger: linger}, alone: make(chan struct{}, alone)}
 }
 
 // Handle implements [stream.Handler].

@@ -69,6 +69,7 @@ func newRig(t *testing.T) *rig {
 	r.node = &activities.Node{Name: "rift", Runtime: r.engine, Fence: activities.NewFence(), Slots: activities.NewSlots()}
 	served := serve.New(r.engine, activities.NewDirect(r.node), slog.New(slog.DiscardHandler))
 	r.served = served
+	served.Linger(0) // nothing reads when the engine ends
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
 	t.Cleanup(func() {
