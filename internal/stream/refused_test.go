@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,26 @@ func TestUnrecorded(t *testing.T) {
 		return 0, nil
 	})
 	require.Contains(t, refusal(t, r.operator(t, "anna"), command("run")).Message, "is not in the audit")
+}
+
+// A caller that has no streams hears why, and a node nothing.
+func TestRefusedSession(t *testing.T) {
+	reason := fault.New(fault.Forbidden, "operator/anna has 1024 open connections").WithHint("end some")
+	for _, who := range []identity.Identity{operator("anna"), node("rift")} {
+		here, there := net.Pipe()
+		refused := make(chan struct{})
+		go func() {
+			defer close(refused)
+			(&stream.Hub{}).Refuse(there, who, reason)
+			_ = there.Close()
+		}()
+		client, err := stream.NewClient(t.Context(), here)
+		require.NoError(t, err)
+		got := refusal(t, client, command("run"))
+		require.Equal(t, who.Role.Person(), got.Kind == fault.Forbidden && got.Message == reason.Message && got.Hint == reason.Hint, got)
+		client.Close()
+		<-refused
+	}
 }
 
 // An operator has so many streams at a time, and another one has its own.
