@@ -71,11 +71,22 @@ func (f *streamed) find(ctx context.Context, of *target) bool {
 		}
 		t := newTail(of.Service, at[component], of)
 		of.tails[component] = t
-		f.mu.Lock()
-		f.show.add(t.service, component, max(len(found.Components), len(at)))
-		f.mu.Unlock()
+		f.widen(of.Service, at)
 		f.say(t, "it is followed on %s", t.at.Node)
 		f.start(ctx, t)
 	}
 	return true
+}
+
+// widen makes room for the names of the components of a service.
+func (f *streamed) widen(service string, at map[string]workflows.ComponentLogs) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	several := len(at)
+	if f.show.services {
+		several = 2
+	}
+	for component := range at {
+		f.show.add(service, component, several)
+	}
 }
