@@ -41,17 +41,16 @@ func newDoorway(ctx context.Context, s *site) (d *doorway, err error) {
 	if err != nil {
 		return d, err
 	}
-	temporal := fmt.Sprintf("[temporal]\nencryption_key_file = %q\n", s.info.EncryptionKeyFile)
 	images := fmt.Sprintf("[image_registry]\ninsecure = [%q]\n", s.info.ImageRegistry)
-	gateway := temporal + fmt.Sprintf("address = %q\n[postgres]\nurl_file = %q\n[gateway]\nlisten = %q\nkey_file = %q\ndata = %q\nmetrics = \"off\"\n",
-		s.info.Temporal, filepath.Join(s.platform(), "postgres.url"), address, s.path("door", "gateway.key"), s.path("door", "gateway"))
+	gateway := fmt.Sprintf("[temporal]\naddress = %q\nencryption_key_file = %q\n[postgres]\nurl_file = %q\n[gateway]\nlisten = %q\nkey_file = %q\ndata = %q\nmetrics = \"off\"\n",
+		s.info.Temporal, s.info.EncryptionKeyFile, filepath.Join(s.platform(), "postgres.url"), address, s.path("door", "gateway.key"), s.path("door", "gateway"))
 	if err := os.WriteFile(d.mine, []byte(gateway), 0o600); err != nil {
 		return d, err
 	}
 	if d.gateway, err = d.serve(ctx, "gateway", d.mine, "gateway ready", "gateway"); err != nil {
 		return d, err
 	}
-	if err := d.join(ctx, d.operator, fmt.Sprintf("services = %q\n", s.path("services"))+temporal+images, d.mine, "operator", "bench", "--direct"); err != nil {
+	if err := d.join(ctx, d.operator, fmt.Sprintf("services = %q\n", s.path("services"))+images, d.mine, "operator", "bench", "--direct"); err != nil {
 		return d, err
 	}
 	engine, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: s.path("door", "node"), Private: true})
@@ -60,7 +59,7 @@ func newDoorway(ctx context.Context, s *site) (d *doorway, err error) {
 	}
 	d.node = &node{name: doorNode, address: "127.0.0.9", socket: engine.Socket(), podman: engine}
 	config := s.path("door", "node", "mcp.toml")
-	text := temporal + images + fmt.Sprintf("[node]\nsocket = %q\npublish = %q\nmachine = %q\ndata = %q\nlogs = %q\n[worker]\nlisten = \"off\"\n",
+	text := images + fmt.Sprintf("[node]\nsocket = %q\npublish = %q\nmachine = %q\ndata = %q\nlogs = %q\n[worker]\nlisten = \"off\"\n",
 		d.node.socket, d.node.address, s.path("door", "node", "machine"), s.path("door", "node", "data"), s.path("door", "node", "logs"))
 	if err := d.join(ctx, config, text, d.operator, "node", doorNode); err != nil {
 		return d, err

@@ -29,7 +29,7 @@ import (
 // harness runs one workflow with scripted activities. It records each call, in order,
 // as "Activity subject".
 type harness struct {
-	needs []string // of the step that was started last
+	needs []activities.Need // of the step that was started last
 	env   *testsuite.TestWorkflowEnvironment
 	mu    sync.Mutex
 	calls []string

@@ -69,7 +69,7 @@ func newFleet(t *testing.T) *fleet {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	f.address = l.Addr().String()
-	d, err := door.New(door.Options{Authority: authority, Store: unrevoked{}, API: healthy{}, Streams: hub, Logger: slog.New(slog.DiscardHandler)})
+	d, err := door.New(door.Options{Authorities: identity.Authorities{Current: authority}, Store: unrevoked{}, API: healthy{}, Streams: hub, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	node := &activities.Node{Name: "rift", Runtime: f.Fake, Fence: activities.NewFence(), Slots: activities.NewSlots()}
 	served := serve.New(simulated{f.Fake}, activities.NewDirect(node), slog.New(slog.DiscardHandler))

@@ -15,7 +15,7 @@ import (
 )
 
 // doorWorld is a world whose command line and node reach Temporal through a gateway, each
-// with an identity of its own.
+// with an identity of its own, and without the encryption keys.
 type doorWorld struct {
 	*world
 	// plane has the configuration of the control plane's host, and host that of the node.
@@ -43,7 +43,7 @@ func newDoorWorld(t *testing.T, gateways int) *doorWorld {
 	info := shared.platform.Info()
 	namespace := fmt.Sprintf("namespace = %q", plane.namespace)
 	registries := fmt.Sprintf("insecure = [%q]", info.ImageRegistry)
-	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, encryptionKeys(), "[image_registry]", registries,
+	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, "[image_registry]", registries,
 		"[build]", fmt.Sprintf("workspace = %q", plane.workspace), fmt.Sprintf("builder = %q", plane.builder),
 		fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(plane.dir, "logs")))
 	d.join(d.world, d.token(plane, "operator", "anna", "--direct"))
@@ -56,7 +56,7 @@ func newDoorWorld(t *testing.T, gateways int) *doorWorld {
 func (d *doorWorld) node(name, socket string) *world {
 	d.plane.t.Helper()
 	info := shared.platform.Info()
-	host := d.machine(name, "[temporal]", fmt.Sprintf("namespace = %q", d.plane.namespace), encryptionKeys(),
+	host := d.machine(name, "[temporal]", fmt.Sprintf("namespace = %q", d.plane.namespace),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", info.ImageRegistry), "[node]", fmt.Sprintf("socket = %q", socket))
 	host.configure(append(host.lines(), fmt.Sprintf("data = %q", filepath.Join(host.dir, "data")), fmt.Sprintf("logs = %q", filepath.Join(host.dir, "logs")),
 		fmt.Sprintf("machine = %q", filepath.Join(host.dir, "machine-id")), fmt.Sprintf("policy = %q", filepath.Join(info.Dir, "node-policy.toml")))...)
@@ -120,10 +120,37 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	r = d.mcp("identity", "list", "--json")
 	require.Zero(t, r.code, r)
 	require.Contains(t, r.stdout, `"joined_from"`)
+	require.Contains(t, d.mcp("__complete", "identity", "revoke", "node", "").stdout, d.plane.node)
+	d.rotates()
 	r = d.mcp("identity", "revoke", "node", d.plane.node, "-y", "--json")
 	require.Zero(t, r.code, r)
 	require.Eventually(t, func() bool { return strings.Contains(worker.stderr.String(), "is revoked") }, time.Minute, 50*time.Millisecond)
 	require.Contains(t, d.fetch(d.routePort("gated")), "v2", "containers go on")
+}
+
+// rotates begins to replace the authority. It cannot end that before the identities have
+// renewed their certificates.
+func (d *doorWorld) rotates() {
+	t := d.plane.t
+	t.Helper()
+	var stands struct {
+		Authority, Next string
+		Finished        bool
+		Waiting         []struct{ Identity string }
+	}
+	r := d.mcp("identity", "rotate", "--json")
+	require.Zero(t, r.code, r)
+	r.decode(t, &stands)
+	require.NotEmpty(t, stands.Next)
+	require.Len(t, stands.Waiting, 2)
+	former := stands.Authority
+	r = d.mcp("identity", "rotate", "--finish", "-y")
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "2 identities still need the present authority: node/"+d.plane.node+", operator/anna")
+	r = d.plane.mcp("identity", "rotate", "--status", "--direct", "--json")
+	require.Zero(t, r.code, r)
+	r.decode(t, &stands)
+	require.Equal(t, former, stands.Authority)
 }
 
 // machine is the world of another machine.
