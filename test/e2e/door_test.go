@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -88,8 +89,12 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	d := newDoorWorld(t, 1)
 	worker := d.host.worker("--node", d.plane.node, "--listen", "off")
 	d.source("v1", "")
-	d.define("gated", d.service("gated", "v1", "")+ending(d.image("gated", "v1")))
+	d.define("gated", d.service("gated", "v1", `env = { TOKEN = "canary-of-the-gateway" }`)+ending(d.image("gated", "v1")))
 	d.deploy("gated")
+	rests := d.plane.rests(workflows.DeployID("gated"), "")
+	require.NotContains(t, rests, "canary-of-the-gateway", "the gateway encrypts for machines that have no keys")
+	require.Contains(t, rests, codec.Encoding)
+	require.Contains(t, d.mcp("doctor").stdout, "the gateways have the keys; this host needs none")
 	require.Contains(t, d.fetch(d.routePort("gated")), "v1")
 
 	r := d.mcp("audit", "--service", "gated", "--json")
