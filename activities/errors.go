@@ -70,8 +70,16 @@ func (a *faultActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exe
 	}
 	f := fault.Of(err)
 	tries := a.shared.count(info, f.Kind == fault.Internal)
-	return out, ToTemporal(f, retryable(f.Kind, tries, info.ActivityType.Name))
+	lasting := errors.As(err, new(*lastingError))
+	return out, ToTemporal(f, !lasting && retryable(f.Kind, tries, info.ActivityType.Name))
 }
+
+// lastingError ends an activity that is persistent: its caller does not wait for what it
+// would take.
+type lastingError struct{ err error }
+
+func (e *lastingError) Error() string { return e.err.Error() }
+func (e *lastingError) Unwrap() error { return e.err }
 
 // outage returns the fault of an attempt whose context ended because Temporal did not
 // take its heartbeats; nil if it ended for another reason, or not at all.

@@ -124,7 +124,7 @@ func (a *Node) runNamed(ctx context.Context, engine runtime.Runtime, c Component
 	id, err = a.runPermitted(ctx, engine, c, spec)
 	created()
 	if err != nil {
-		return "", err
+		return "", a.lacking(err, c.Service, c.Definition.Name)
 	}
 	return id, a.lead(ctx, engine, c.Service) // it has an id from now on, and with it a name for itself
 }

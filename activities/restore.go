@@ -36,6 +36,9 @@ type RestoreInput struct {
 	// Serving are components of the release whose containers are in Start. Restore waits
 	// for them, because edges hold requests until it returns.
 	Serving []ComponentSpec `json:"serving,omitempty"`
+	// Attended is set for a deploy, which does not wait for an operator to make what podman
+	// lacks: it ends, and what follows it waits.
+	Attended bool `json:"attended,omitempty"`
 	plan.Recovery
 }
 
@@ -60,7 +63,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 				return struct{}{}, err
 			}
 			unsealed := a.unsealAgain(ctx, engine, in.Sealed)
-			err := putBack(ctx, engine, in)
+			err := a.putBack(ctx, engine, in)
 			switch {
 			case err != nil:
 				err = errors.Join(unsealed, err)
@@ -79,7 +82,11 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 		return done, err
 	})
 	if err != nil {
-		return a.placed(err, "")
+		placed := a.placed(err, "")
+		if in.Attended && errors.As(err, new(*runtime.MissingError)) {
+			return &lastingError{placed}
+		}
+		return placed
 	}
 	return nil
 }
@@ -104,7 +111,7 @@ func (a *Node) awaitServing(ctx context.Context, r *reporter, components []Compo
 
 // putBack does all that it can: a container that does not start, because its
 // port is taken, does not keep the others from starting.
-func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
+func (a *Node) putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
 	for _, left := range in.Remove {
 		if err := discard(ctx, engine, in, left); err != nil {
 			return err
@@ -120,7 +127,8 @@ func putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error
 	for _, stopped := range in.Start {
 		err := called(ctx, engine, stopped, func(name string) error { return engine.Start(ctx, name) })
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			refused = append(refused, err)
+			info, _ := engine.Inspect(ctx, stopped.Key()) // without, the container's name will do
+			refused = append(refused, a.lacking(err, in.Service, cmp.Or(info.Labels[runtime.LabelComponent], stopped.Name)))
 		}
 	}
 	return errors.Join(refused...)

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -176,9 +177,10 @@ func giveUp(ctx context.Context, engine runtime.Runtime, name string) error {
 	return fault.New(fault.PortInUse, "start container %s: the engine was interrupted, and may have lost its ports", name)
 }
 
-// placed adds the node and the component to an error.
+// placed adds the node and the component to an error; one that names its component keeps it
+// where component is "".
 func (a *Node) placed(err error, component string) error {
 	f := *fault.Of(err)
-	f.Node, f.Component = a.Name, component
+	f.Node, f.Component = a.Name, cmp.Or(component, f.Component)
 	return &f
 }

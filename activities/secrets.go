@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -31,17 +32,55 @@ const maxIdentity = 255
 type ListSecretsInput struct {
 	// Service selects one; "" means all.
 	Service string `json:"service,omitempty"`
+	// Page asks for a page of them, those that follow After, each with its newest version
+	// alone. Without it all of one service are read.
+	Page  bool        `json:"page,omitempty"`
+	After secrets.Ref `json:"after,omitzero"`
 }
 
 // ListSecretsResult has secrets by service and name.
 type ListSecretsResult struct {
 	Secrets []secrets.Secret `json:"secrets"`
+	// More is set where others follow the page.
+	More bool `json:"more,omitempty"`
 }
 
-// ListSecrets reads what is recorded of secrets, without their values.
+// A page of secrets has at most so many, and so many bytes as JSON: a large fleet seals each
+// to many recipients, and Temporal bounds an answer.
+const (
+	secretPage      = 500
+	secretPageBytes = 512 << 10
+)
+
+// ListSecrets reads what is recorded of secrets, without their values. Those of all services
+// come in pages.
 func (a *Control) ListSecrets(ctx context.Context, in ListSecretsInput) (ListSecretsResult, error) {
-	found, err := a.Registry.Secrets(ctx, in.Service)
-	return ListSecretsResult{Secrets: found}, err
+	if !in.Page && in.Service != "" {
+		found, err := a.Registry.Secrets(ctx, in.Service)
+		return ListSecretsResult{Secrets: found}, err
+	}
+	found, err := a.Registry.SecretPage(ctx, in.Service, in.After, secretPage+1)
+	if err != nil {
+		return ListSecretsResult{}, err
+	}
+	fits := fitting(found[:min(len(found), secretPage)], secretPageBytes)
+	return ListSecretsResult{Secrets: found[:fits], More: len(found) > fits}, nil
+}
+
+// fitting returns how many of the first values have no more bytes as JSON than limit; at
+// least one, if there is any.
+func fitting[T any](values []T, limit int) int {
+	size := 0
+	for i, v := range values {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return max(i, 1) // which the encoding of the answer reports
+		}
+		if size += len(text) + 1; size > limit {
+			return max(i, 1)
+		}
+	}
+	return len(values)
 }
 
 // LoadEnvelopesInput names versions of secrets.
@@ -93,8 +132,7 @@ func (a *Control) LoadBuildSecrets(ctx context.Context, in LoadBuildSecretsInput
 			}
 		}
 		if ref.Name == "" {
-			return result, fault.New(fault.NotFound, "a build needs the secret %s/%s, which is not set", in.Service, reference).
-				WithHint("set it: mcp secret set %s/%s", in.Service, reference)
+			return result, UnsetBuildSecret(in.Service, reference)
 		}
 		result.Versions[reference] = servicedef.SecretVersion{Name: ref.Name, Version: ref.Version}
 		if !slices.Contains(refs, ref) {
@@ -103,6 +141,13 @@ func (a *Control) LoadBuildSecrets(ctx context.Context, in LoadBuildSecretsInput
 	}
 	result.Envelopes, err = a.Registry.Envelopes(ctx, refs)
 	return result, err
+}
+
+// UnsetBuildSecret is the fault of a build that needs a secret which the service does not
+// have. A build names it as reference.
+func UnsetBuildSecret(service, reference string) *fault.Error {
+	return fault.New(fault.NotFound, "a build needs the secret %s/%s, which is not set", service, reference).
+		WithHint("set it: mcp secret set %s/%s", service, reference)
 }
 
 // RemoveSecretInput names a secret.

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -104,6 +105,11 @@ func (d *deploy) decide(ctx workflow.Context) error {
 			d.planned.Builds = append(d.planned.Builds, image)
 		}
 	}
+	if !made.Unchanged() || d.release.Dirty {
+		if err := d.requireBuildSecrets(d.planned.Builds); err != nil {
+			return err
+		}
+	}
 	for _, step := range made.Steps {
 		d.result.Components = append(d.result.Components, d.describe(step))
 	}
@@ -171,8 +177,7 @@ func planFault(err error) error {
 	var missing *plan.MissingSecretError
 	if errors.As(err, &missing) {
 		f = fault.Translate(fault.Invalid, missing).
-			WithHint("set it: mcp secret set %s/%s; or make it on %s: podman secret create %s FILE",
-				missing.Service, missing.Secret, missing.Node, missing.Secret)
+			WithHint("%s", activities.MissingSecretHint(missing.Service, missing.Node, missing.Secret))
 		f.Component, f.Node = missing.Component, missing.Node
 	}
 	if secret := secretFault(err); secret != nil {

@@ -19,7 +19,7 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 	for _, recovery := range plan.Leftovers(d.release, nodes) {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true,
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 			Serving: d.serving(recovery),
 		}), func(f workflow.Future) error {

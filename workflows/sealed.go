@@ -108,6 +108,21 @@ func buildSecrets(ctx workflow.Context, definition servicedef.Service, image str
 	return callControl(ctx, "load the sealed secrets of the build of "+image, left, control.LoadBuildSecrets, in)
 }
 
+// requireBuildSecrets fails where a build needs one of the service's own secrets that is
+// not set.
+func (d *deploy) requireBuildSecrets(images []string) error {
+	isSet := func(name string) bool { return d.release.Secrets[name].Newest > 0 }
+	for _, image := range images {
+		build, _ := d.desired.ImageBuild(image)
+		for _, reference := range build.OwnSecrets() {
+			if _, found := d.desired.SecretName(reference, isSet); !found {
+				return activities.UnsetBuildSecret(d.desired.Name, reference)
+			}
+		}
+	}
+	return nil
+}
+
 // pruneSecrets removes the secrets from the nodes that no release needs any more, once the
 // predecessors are gone. After an undeploy none is needed: what a rollback brings back, it
 // brings again. What fails is housekeeping of the next release.

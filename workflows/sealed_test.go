@@ -250,3 +250,43 @@ func TestANodeThatHasBootedGetsTheSecretsOfItsContainersAgain(t *testing.T) {
 	require.Equal(t, "api", s.ran[0].Definition.Name)
 	require.Equal(t, 6, s.ran[0].Envelopes[0].Version)
 }
+
+// building is shop, whose api is to be built with the secret token of the service.
+func building(s *harness) workflows.DeployInput {
+	delete(s.images, "r.example/api:v1")
+	in := shop()
+	in.Definition.Build.Images["api"] = servicedef.ImageBuild{Secrets: map[string]servicedef.BuildSecret{"npm": {Secret: "token"}}}
+	return in
+}
+
+func TestABuildSecretThatIsNotSetIsRefusedBeforeAnythingChanges(t *testing.T) {
+	for name, secret := range map[string]fleet.KeptSecret{"never set": {}, "removed": {Newest: 0, Versions: nil}} {
+		t.Run(name, func(t *testing.T) {
+			s := newHarness(t)
+			s.release.Secrets = map[string]fleet.KeptSecret{"token": secret}
+			result := s.deploy(t, building(s))
+			require.Equal(t, workflows.Failed, result.Outcome)
+			require.Equal(t, []string{"FinishDeployment failed"}, s.changes())
+
+			planning := newHarness(t)
+			planning.env.ExecuteWorkflow(workflows.PlanName, building(planning))
+			refused := activities.FaultOf(planning.env.GetWorkflowError())
+			require.Equal(t, fault.NotFound, refused.Kind)
+			require.Equal(t, "a build needs the secret shop/token, which is not set", refused.Message)
+			require.Equal(t, "set it: mcp secret set shop/token", refused.Hint)
+			require.Equal(t, [2]string{refused.Message, refused.Hint}, [2]string{result.Error.Message, result.Error.Hint})
+			require.Equal(t, refused.Kind, result.Error.Kind)
+			require.Empty(t, planning.changes())
+		})
+	}
+}
+
+func TestAPlanWithABuildSecretThatIsSetIsMade(t *testing.T) {
+	s := newHarness(t)
+	s.release.Secrets = map[string]fleet.KeptSecret{"token": {Newest: 1}}
+	s.env.ExecuteWorkflow(workflows.PlanName, building(s))
+	require.NoError(t, s.env.GetWorkflowError())
+	var planned workflows.PlanResult
+	require.NoError(t, s.env.GetWorkflowResult(&planned))
+	require.Equal(t, []string{"r.example/api:v1"}, planned.Builds)
+}

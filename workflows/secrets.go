@@ -12,8 +12,12 @@ import (
 
 // SecretsInput selects secrets.
 type SecretsInput struct {
-	// Service selects one; "" means all.
+	// Service selects one; "" means all, which come in pages.
 	Service string `json:"service,omitempty"`
+	// Page asks for a page of the secrets alone, of those that follow After, each with its
+	// newest version.
+	Page  bool        `json:"page,omitempty"`
+	After secrets.Ref `json:"after,omitzero"`
 	// Builder is one to ask for its key, and for nothing else.
 	Builder string `json:"builder,omitempty"`
 }
@@ -21,6 +25,8 @@ type SecretsInput struct {
 // SecretsResult is what is recorded of secrets.
 type SecretsResult struct {
 	Secrets []secrets.Secret `json:"secrets"`
+	// More is set where others follow the page.
+	More bool `json:"more,omitempty"`
 	// Nodes are those of the fleet, with their keys.
 	Nodes []fleet.NodeRecord `json:"nodes"`
 	// Release is that of the service, where one was named.
@@ -45,15 +51,15 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 	if in.Builder != "" {
 		return builderKey(ctx, in.Builder)
 	}
-	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, activities.ListSecretsInput{Service: in.Service})
+	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, activities.ListSecretsInput{Service: in.Service, Page: in.Page, After: in.After})
 	if err != nil {
 		return nil, readFailure(err)
 	}
-	result := &SecretsResult{Secrets: found.Secrets}
+	result := &SecretsResult{Secrets: found.Secrets, More: found.More}
 	if result.Nodes, err = queryControl(ctx, "list nodes", readTimeout, control.ListNodes); err != nil {
 		return nil, readFailure(err)
 	}
-	if in.Service != "" {
+	if in.Service != "" && !in.Page {
 		release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
 		if err != nil {
 			return nil, readFailure(err)

@@ -62,7 +62,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	for i, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Run: d.runID,
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Sealed: sealed[i], Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
@@ -83,7 +83,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 		recovery.Start = plan.InOrder(d.release, recovery.Start)
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
-			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Closing: true, Recovery: recovery,
+			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true, Recovery: recovery,
 			Serving: d.serving(recovery),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {

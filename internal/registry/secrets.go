@@ -147,6 +147,37 @@ func (s *Store) Secrets(ctx context.Context, service string) ([]secrets.Secret, 
 	return found, err
 }
 
+// SecretPage reads the secrets of a service, or of all where it is "", that follow one, by
+// service and name, and limit of them at most: each with its newest version alone, and how
+// many are kept. Those that were removed are left out.
+func (s *Store) SecretPage(ctx context.Context, service string, after secrets.Ref, limit int) ([]secrets.Secret, error) {
+	found := []secrets.Secret{}
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			select s.service, s.name, s.newest, (select count(*) from secret_versions k where (k.service, k.name) = (s.service, s.name)),
+			       v.recipients, v.signer, v.at, coalesce(v.rekeyed_at, '0001-01-01 00:00:00Z'), v.who, v.from_host
+			from secrets s join secret_versions v on (v.service, v.name, v.version) = (s.service, s.name, s.newest)
+			where $1 in ('', s.service) and (s.service, s.name) > ($2, $3) and not s.removed
+			order by s.service, s.name limit $4`, service, after.Service, after.Name, limit)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (one secrets.Secret, err error) {
+			var v secrets.Version
+			var signer string
+			if err := row.Scan(&one.Service, &one.Name, &one.Newest, &one.Kept, &v.Recipients, &signer, &v.At, &v.Rekeyed, &v.Who, &v.From); err != nil {
+				return one, err
+			}
+			v.Version = one.Newest
+			err = v.Signer.UnmarshalText([]byte(signer))
+			one.Versions = []secrets.Version{v}
+			return one, err
+		})
+		return err
+	}, "read the secrets of %s", service)
+	return found, err
+}
+
 // addVersions adds the versions in rows to secrets, which are in the same order.
 func addVersions(rows pgx.Rows, found []secrets.Secret) error {
 	var service, name, signer string

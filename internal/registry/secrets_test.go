@@ -260,3 +260,36 @@ func TestAnotherKeyOfANodeIsAnEvent(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, alerts, 1)
 }
+
+func TestAPageOfSecretsHasTheNewestVersions(t *testing.T) {
+	store, _ := newStore(t)
+	v := newVault(t, store)
+	for name, versions := range map[string]int{"db": 3, "mail": 1, "token": 2, "gone": 1} {
+		for n := 1; n <= versions; n++ {
+			v.add(v.addition(name, n, fmt.Sprint(name, n)))
+		}
+	}
+	_, err := store.RemoveSecret(t.Context(), "shop", "gone", func(fleet.Release) error { return nil })
+	require.NoError(t, err)
+	var names []string
+	for after := (secrets.Ref{}); ; {
+		page, err := store.SecretPage(t.Context(), "", after, 2)
+		require.NoError(t, err)
+		for _, secret := range page {
+			require.Len(t, secret.Versions, 1)
+			current, ok := secret.Current()
+			require.True(t, ok)
+			require.Equal(t, "rift", current.Recipients[0].Name)
+			require.Equal(t, "ada", current.Who)
+			names = append(names, fmt.Sprint(secret.Service, "/", secret.Name, " v", secret.Newest, " of ", secret.Kept))
+			after = secrets.Ref{Service: secret.Service, Name: secret.Name}
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	require.Equal(t, []string{"shop/db v3 of 3", "shop/mail v1 of 1", "shop/token v2 of 2"}, names)
+	none, err := store.SecretPage(t.Context(), "other", secrets.Ref{}, 2)
+	require.NoError(t, err)
+	require.Empty(t, none)
+}

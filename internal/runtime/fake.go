@@ -49,6 +49,8 @@ type fakeContainer struct {
 	imageID string
 	program FakeProgram
 	output  []LogLine
+	// variables are the secrets that it has as variables: the engine reads them at each start.
+	variables []string
 }
 
 // NewFake returns an empty engine with a separate image registry.

@@ -62,8 +62,8 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 	}
 	needed := servicedef.Component{Secrets: spec.Secrets, SecretEnv: spec.SecretEnv}
 	for _, name := range needed.SecretNames() {
-		if _, found := f.secrets[name]; !found {
-			return nil, fault.New(fault.Invalid, "create container %s: no such secret: %s", spec.Name, name)
+		if err := f.hasSecret(name); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "create container %s", spec.Name)
 		}
 	}
 	networks, err := f.connects(spec)
@@ -71,7 +71,7 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 		return nil, err
 	}
 	f.serial++
-	c := &fakeContainer{program: program, imageID: image.id, info: ContainerInfo{
+	c := &fakeContainer{program: program, imageID: image.id, variables: slices.Sorted(maps.Values(spec.SecretEnv)), info: ContainerInfo{
 		ID:    fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, spec.Name, f.serial))),
 		Name:  spec.Name,
 		Image: spec.Image, Digest: image.digest,
@@ -97,6 +97,11 @@ func (f *Fake) create(spec ContainerSpec) (*fakeContainer, error) {
 func (f *Fake) start(c *fakeContainer) error {
 	if c.info.State == Running {
 		return nil
+	}
+	for _, name := range c.variables {
+		if err := f.hasSecret(name); err != nil {
+			return fault.Wrap(fault.Invalid, err, "start container %s", c.info.Name)
+		}
 	}
 	for _, port := range c.info.Ports {
 		if f.taken[port.Host] || f.holds(port) {

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -81,7 +82,8 @@ func (f *Fake) connects(spec ContainerSpec) ([]string, error) {
 	var names []string
 	for _, a := range spec.Networks {
 		if _, found := f.networks[a.Network]; !found {
-			return nil, fault.New(fault.Invalid, "create container %s: unable to find network with name or ID %s: network not found", spec.Name, a.Network)
+			lacking := &MissingError{What: MissingNetwork, Name: a.Network, Err: fmt.Errorf("unable to find network with name or ID %s: network not found", a.Network)}
+			return nil, fault.Wrap(fault.Invalid, lacking, "create container %s", spec.Name)
 		}
 		names = append(names, a.Network)
 	}

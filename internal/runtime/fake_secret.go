@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -74,4 +75,13 @@ func (f *Fake) RemoveSecret(ctx context.Context, name string) error {
 	defer f.mu.Unlock()
 	delete(f.secrets, name)
 	return nil
+}
+
+// hasSecret returns a MissingError unless there is a secret of that name. The caller holds
+// the lock.
+func (f *Fake) hasSecret(name string) error {
+	if _, found := f.secrets[name]; found {
+		return nil
+	}
+	return &MissingError{What: MissingSecret, Name: name, Err: fmt.Errorf("no secret with name %q", name)}
 }

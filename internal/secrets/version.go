@@ -17,8 +17,10 @@ type Secret struct {
 	Last int `json:"last,omitempty"`
 	// Removed is set where it has no versions any more. Its numbers are not used again.
 	Removed bool `json:"removed,omitempty"`
-	// Versions are those that are kept, newest first.
+	// Versions are those that are kept, newest first; in a page of secrets the newest alone.
 	Versions []Version `json:"versions"`
+	// Kept is how many versions are kept, in a page of secrets.
+	Kept int `json:"kept,omitempty"`
 }
 
 // Version is one version of a secret, without its value.

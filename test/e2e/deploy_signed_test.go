@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,16 +54,23 @@ func TestANodeRunsSignedImagesAlone(t *testing.T) {
 		w.podman("push", "--quiet", "--authfile", logins, "--tls-verify=false", image)
 	}
 	w.define(name, w.service(name, "v3", ""))
-	r := w.mcp("deploy", name, "--json")
-	require.Equal(t, 1, r.code, r)
-	var refused workflows.Result
-	r.decode(t, &refused)
-	require.Equal(t, fault.Invalid, refused.Error.Kind, r)
-	require.Equal(t, w.node, refused.Error.Node)
-	require.Contains(t, refused.Error.Message, "image "+w.registry+"/"+name+"@sha256:")
-	require.Contains(t, refused.Error.Message, "image registry "+w.registry+" requires a signature by the key "+pub+": it has no signature")
-	require.Contains(t, refused.Error.Hint, "mcp build sign "+w.registry+"/"+name+"@sha256:")
-	require.Equal(t, "v2", w.fetch(w.routePort(name)), "the release runs")
+	refused := func(reason string) {
+		t.Helper()
+		r := w.mcp("deploy", name, "--json")
+		require.Equal(t, 1, r.code, r)
+		var result workflows.Result
+		r.decode(t, &result)
+		require.Equal(t, fault.Invalid, result.Error.Kind, r)
+		require.Equal(t, w.node, result.Error.Node)
+		require.Contains(t, result.Error.Message, "image "+w.registry+"/"+name+"@sha256:")
+		require.Contains(t, result.Error.Message, "image registry "+w.registry+" requires a signature by the key "+pub+": "+reason)
+		require.Contains(t, result.Error.Hint, "mcp build sign "+w.registry+"/"+name+"@sha256:")
+		require.Equal(t, "v2", w.fetch(w.routePort(name)), "the release runs")
+	}
+	refused("it has no signature")
+	foreign := w.mcp("build", "sign", w.image(name, "v3"), "--config", w.foreignSigner(key))
+	require.Zero(t, foreign.code, foreign)
+	refused("its signature is by another key")
 
 	rolled := w.mcp("rollback", name, "--to", "1", "--wait", "--json")
 	require.Zero(t, rolled.code, rolled)
@@ -70,4 +79,20 @@ func TestANodeRunsSignedImagesAlone(t *testing.T) {
 	signed := w.mcp("build", "sign", w.image(name, "v3"))
 	require.Zero(t, signed.code, signed)
 	require.Equal(t, workflows.Succeeded, w.deploy(name).Outcome, "its operator has signed it")
+}
+
+// foreignSigner returns a copy of the configuration that signs with another key than the one
+// in that file.
+func (w *world) foreignSigner(key string) string {
+	w.t.Helper()
+	private, _, err := signing.Generate([]byte("open"))
+	require.NoError(w.t, err)
+	theirs := filepath.Join(w.dir, "theirs.key")
+	require.NoError(w.t, os.WriteFile(theirs, private, 0o600))
+	text, err := os.ReadFile(w.config())
+	require.NoError(w.t, err)
+	require.Contains(w.t, string(text), strconv.Quote(key))
+	config := filepath.Join(w.dir, "theirs.toml")
+	require.NoError(w.t, os.WriteFile(config, []byte(strings.ReplaceAll(string(text), strconv.Quote(key), strconv.Quote(theirs))), 0o600))
+	return config
 }

@@ -42,6 +42,6 @@ func TestEveryVerbIsInAScript(t *testing.T) {
 var elsewhere = map[string]bool{
 	"worker": true, "dev": true, "dev down": true, "dev trust": true, "node drain": true, "node remove": true, "doctor": true,
 	"cp": true, "port-forward": true, // through a gateway
-	"gateway": true, "identity create": true, "identity list": true, "identity revoke": true, "join": true, "node join": true,
+	"gateway": true, "identity create": true, "identity list": true, "identity revoke": true, "identity rotate": true, "join": true, "node join": true,
 	"secret rotate": true, // of a service that runs, with an operator whom the node trusts
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -20,13 +21,13 @@ func complete(ctx context.Context, s *session.Session, cfg *config.Config, befor
 		return nil
 	}
 	return session.Remembered(ctx, s, cfg, "secrets", false, func(ctx context.Context) ([]cobra.Completion, error) {
-		var found workflows.SecretsResult
-		err := s.Peek(ctx, cfg, workflows.SecretsName, workflows.SecretsInput{}, &found)
+		found, err := pages(func(after secrets.Ref) (page workflows.SecretsResult, err error) {
+			err = s.Peek(ctx, cfg, workflows.SecretsName, workflows.SecretsInput{Page: true, After: after}, &page)
+			return page, err
+		})
 		var list []cobra.Completion
 		for _, secret := range found.Secrets {
-			if !secret.Removed {
-				list = append(list, secret.Service+"/"+secret.Name)
-			}
+			list = append(list, secret.Service+"/"+secret.Name)
 		}
 		return list, err
 	})

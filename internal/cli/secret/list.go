@@ -50,15 +50,22 @@ func runList(ctx context.Context, s *session.Session, service string) error {
 	if service != "" && !servicedef.IsLabel(service) {
 		return exit.Usage(fmt.Errorf("%q is no name of a service", service))
 	}
-	var found workflows.SecretsResult
-	if err := s.Query(ctx, "secret list", workflows.SecretsName, workflows.SecretsInput{Service: service}, &found); err != nil {
+	_, c, err := s.Open(ctx)
+	if err != nil {
 		return err
 	}
-	found.Secrets = slices.DeleteFunc(found.Secrets, func(secret secrets.Secret) bool { return secret.Removed })
+	defer c.Close()
+	found, err := pages(func(after secrets.Ref) (page workflows.SecretsResult, err error) {
+		err = s.Read(ctx, c, "secret list", workflows.SecretsName, workflows.SecretsInput{Service: service, Page: true, After: after}, &page)
+		return page, err
+	})
+	if err != nil {
+		return err
+	}
 	list := make([]listed, 0, len(found.Secrets))
 	for _, secret := range found.Secrets {
 		v, _ := secret.Current()
-		list = append(list, listed{secret.Service, secret.Name, secret.Newest, len(secret.Versions), v.At, v.Who, v.From, recipientsShown(v.Recipients)})
+		list = append(list, listed{secret.Service, secret.Name, secret.Newest, secret.Kept, v.At, v.Who, v.From, recipientsShown(v.Recipients)})
 	}
 	switch {
 	case s.JSON:
@@ -75,6 +82,24 @@ func runList(ctx context.Context, s *session.Session, service string) error {
 		_, _ = fmt.Fprintf(table, "%s/%s\t%d\t%s\t%s\t%s\n", l.Service, l.Name, l.Version, ui.Moment(l.At), l.Who, sealedTo(v.Recipients, found.Nodes))
 	}
 	return table.Flush()
+}
+
+// pages asks for all pages of a list of secrets, each after the last secret of the one
+// before.
+func pages(ask func(after secrets.Ref) (workflows.SecretsResult, error)) (all workflows.SecretsResult, err error) {
+	var after secrets.Ref
+	for {
+		page, err := ask(after)
+		if err != nil {
+			return all, err
+		}
+		all.Secrets, all.Nodes = append(all.Secrets, page.Secrets...), page.Nodes
+		if !page.More || len(page.Secrets) == 0 {
+			return all, nil
+		}
+		last := page.Secrets[len(page.Secrets)-1]
+		after = secrets.Ref{Service: last.Service, Name: last.Name}
+	}
 }
 
 // sealedTo names recipients for a person, with what keeps a node from opening the value.

@@ -22,6 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/internal/secrets/keys"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows"
 )
 
 const canary = "hunter2-canary"
@@ -268,4 +269,23 @@ func TestANodeIsPinnedWhenItIsFirstUsed(t *testing.T) {
 	require.ErrorContains(t, err, "node old has announced no key")
 	_, _, err = recipientsOf("rifd")
 	require.Contains(t, exit.FaultOf(err).Hint, "did you mean rift?")
+}
+
+func TestAListIsReadPageByPage(t *testing.T) {
+	recorded := []secrets.Secret{{Service: "a", Name: "x"}, {Service: "a", Name: "y"}, {Service: "b", Name: "a"}}
+	var asked []secrets.Ref
+	all, err := pages(func(after secrets.Ref) (workflows.SecretsResult, error) {
+		asked = append(asked, after)
+		n := len(asked) - 1
+		return workflows.SecretsResult{Secrets: recorded[n : n+1], More: n+1 < len(recorded), Nodes: []fleet.NodeRecord{{Name: "rift"}}}, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, recorded, all.Secrets)
+	require.Equal(t, []secrets.Ref{{}, {Service: "a", Name: "x"}, {Service: "a", Name: "y"}}, asked)
+	require.Len(t, all.Nodes, 1)
+
+	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) {
+		return workflows.SecretsResult{}, context.DeadlineExceeded
+	})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -110,15 +111,17 @@ func (s *suite) testRefused(t *testing.T) {
 		name   string
 		change func(*runtime.ContainerSpec)
 		kind   fault.Kind
+		lacks  string
 	}{
-		{"a missing image is NotFound", func(c *runtime.ContainerSpec) { c.Image = s.Registry + "/contract/absent:v1" }, fault.NotFound},
+		{"a missing image is NotFound", func(c *runtime.ContainerSpec) { c.Image = s.Registry + "/contract/absent:v1" }, fault.NotFound, ""},
 		{"a missing digest is NotFound", func(c *runtime.ContainerSpec) {
 			c.Image = s.Registry + "/contract/app@sha256:1111111111111111111111111111111111111111111111111111111111111111"
-		}, fault.NotFound},
-		{"a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.Secrets = []servicedef.Secret{{Source: "nosuchsecret"}} }, fault.Invalid},
-		{"a variable from a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.SecretEnv = map[string]string{"KEY": "nosuchsecret"} }, fault.Invalid},
-		{"an unknown user is Invalid", func(c *runtime.ContainerSpec) { c.User = "nosuchuser" }, fault.Invalid},
-		{"a command that is not in the image is Invalid", func(c *runtime.ContainerSpec) { c.Command = []string{"/nosuchcommand"} }, fault.Invalid},
+		}, fault.NotFound, ""},
+		{"a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.Secrets = []servicedef.Secret{{Source: "nosuchsecret"}} }, fault.Invalid, "secret nosuchsecret"},
+		{"a variable from a missing secret is Invalid", func(c *runtime.ContainerSpec) { c.SecretEnv = map[string]string{"KEY": "nosuchsecret"} }, fault.Invalid, "secret nosuchsecret"},
+		{"an unknown user is Invalid", func(c *runtime.ContainerSpec) { c.User = "nosuchuser" }, fault.Invalid, ""},
+		{"a command that is not in the image is Invalid", func(c *runtime.ContainerSpec) { c.Command = []string{"/nosuchcommand"} }, fault.Invalid, ""},
+		{"a missing network is Invalid", func(c *runtime.ContainerSpec) { c.Networks = []runtime.Attachment{{Network: "nosuchnetwork"}} }, fault.Invalid, "network nosuchnetwork"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,6 +130,11 @@ func (s *suite) testRefused(t *testing.T) {
 			_, err := s.Runtime.Run(t.Context(), spec)
 			requireKind(t, c.kind, err)
 			s.requireAbsent(t, spec.Name)
+			var lacks *runtime.MissingError
+			require.Equal(t, c.lacks != "", errors.As(err, &lacks), err)
+			if c.lacks != "" {
+				require.Equal(t, c.lacks, string(lacks.What)+" "+lacks.Name)
+			}
 		})
 	}
 

@@ -83,6 +83,25 @@ func (s *suite) testSecrets(t *testing.T) {
 		s.run(t, c)
 	})
 
+	t.Run("a container whose variable's secret is gone is not started again, and the error names it", func(t *testing.T) {
+		gone := secret("contract-gone", "1")
+		require.NoError(t, s.Runtime.CreateSecret(t.Context(), gone))
+		c := s.spec(t, "contract-distrusted", "/app", "sleep", "1h")
+		c.SecretEnv = map[string]string{"PASSWORD": gone.Name}
+		s.run(t, c)
+		require.NoError(t, s.Runtime.Stop(t.Context(), c.Name, 0))
+		require.NoError(t, s.Runtime.RemoveSecret(t.Context(), gone.Name))
+		err := s.Runtime.Start(t.Context(), c.Name)
+		requireKind(t, fault.Invalid, err)
+		var lacks *runtime.MissingError
+		require.ErrorAs(t, err, &lacks)
+		require.Equal(t, [2]string{"secret", gone.Name}, [2]string{string(lacks.What), lacks.Name})
+		require.NoError(t, s.Runtime.CreateSecret(t.Context(), gone))
+		require.NoError(t, s.Runtime.Start(t.Context(), c.Name))
+		require.NoError(t, s.Runtime.Remove(t.Context(), c.Name))
+		require.NoError(t, s.Runtime.RemoveSecret(t.Context(), gone.Name))
+	})
+
 	t.Run("a secret is removed by its whole name", func(t *testing.T) {
 		require.NoError(t, s.Runtime.RemoveSecret(t.Context(), "mcp-contract.db"))
 		require.NoError(t, s.Runtime.RemoveSecret(t.Context(), ""))

@@ -60,7 +60,9 @@ const NoSigstore = "Debian-local change: sigstore disabled"
 
 // The causes that have a hint, or are asked for by name.
 var (
-	noSecret       = cause{text: "no such secret", kind: fault.Invalid}
+	noSecret = cause{text: "no such secret", kind: fault.Invalid}
+	// secretEmpty is a secret whose value podman has lost, and not its name.
+	secretEmpty    = cause{text: "no secret data with ID", kind: fault.Invalid}
 	secretTaken    = cause{text: "secret name in use", kind: fault.Conflict}
 	networkFull    = cause{text: "failed to find free IP", kind: fault.Invalid, begins: true}
 	networkGone    = cause{text: "network not found", kind: fault.Invalid}
@@ -122,6 +124,8 @@ var engineCauses = join([]cause{
 	{text: "network name ", kind: fault.Conflict, begins: true}, // already used
 	{text: "network is being used", kind: fault.Conflict},
 	noSecret,
+	secretEmpty,
+	{text: "secret is ambiguous", kind: fault.Invalid}, // a name that begins the ids of several
 	secretTaken,
 	{text: "invalid secret name", kind: fault.Invalid},
 	{text: "secret data must be larger than 0 and less than ", kind: fault.Invalid, begins: true},

@@ -17,6 +17,7 @@ import (
 	"github.com/containers/podman/v5/pkg/errorhandling"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/runtime"
 )
 
 // translate turns an error of the bindings into a *fault.Error, or returns the
@@ -27,27 +28,29 @@ func (e *Engine) translate(ctx context.Context, err error, format string, args .
 	if done := e.interrupted(ctx, err, doing); done != nil {
 		return done
 	}
-	result := fault.Wrap(kindOf(err), err, "%s", doing)
+	result := fault.Wrap(kindOf(err), missing(err), "%s", doing)
 	if hint := hintFor(err); hint != "" {
 		return result.WithHint("%s", hint)
 	}
 	return result
 }
 
-// secretName matches the beginning of podman's error for a missing secret.
-var secretName = regexp.MustCompile(`(?:^|: )no secret with name or id "([^"]+)"`)
-
 // hintFor returns what an operator can do about an error of podman; "" if that is
 // not known.
 func hintFor(err error) string {
 	causes := causesOf(err)
-	name := secretName.FindStringSubmatch(err.Error())
 	_, foreign := causes.kind(otherPlatform)
+	var lacks *runtime.MissingError
+	errors.As(missing(err), &lacks)
 	switch {
 	case isDiskFull(err):
 		return diskHint
-	case causes.has(noSecret) && name != nil:
-		return "create it on that node: podman secret create " + name[1] + " FILE"
+	case lacks != nil && lacks.What == runtime.MissingSecret:
+		return "create it on that node: podman secret create " + lacks.Name + " FILE"
+	case lacks != nil && lacks.What == runtime.MissingNetwork:
+		return "create it on that node: podman network create " + lacks.Name
+	case causes.has(secretEmpty):
+		return "podman on that node has lost the value of a secret: remove the secret with podman secret rm, and create it again"
 	case causes.has(networkFull):
 		return "the containers' network has no free address, and a start-first update needs two for each component: give them a larger network, or spread the components over nodes"
 	case causes.has(userRange):

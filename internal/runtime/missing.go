@@ -1,0 +1,25 @@
+package runtime
+
+// Missing is a kind of object that an engine can lack.
+type Missing string
+
+// What an engine can lack of what a container needs.
+const (
+	MissingSecret  Missing = "secret"
+	MissingNetwork Missing = "network"
+)
+
+// MissingError reports that an engine does not have an object that a container needs: one
+// that others make by hand, or that is lost. No retry brings it.
+type MissingError struct {
+	What Missing
+	// Name is what the container calls it.
+	Name string
+	// Err is the engine's own error.
+	Err error
+}
+
+func (e *MissingError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the engine's error.
+func (e *MissingError) Unwrap() error { return e.Err }
