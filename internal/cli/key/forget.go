@@ -165,14 +165,11 @@ func losses(id string, records []fleet.LostRecords, stuck workers.Stuck) []strin
 func parts(r fleet.LostRecords) []string {
 	var all []string
 	if r.Release > 0 {
-		all = append(all, fmt.Sprintf("the definition of release %d, until it is deployed from its file", r.Release))
+		all = append(all, fmt.Sprintf("the definition of release %d, which runs on", r.Release))
 	}
 	if len(r.Deployments) > 0 {
-		word := "deployments"
-		if len(r.Deployments) == 1 {
-			word = "deployment"
-		}
-		all = append(all, "the way back to "+word+" "+ranges(r.Deployments))
+		n := len(r.Deployments)
+		all = append(all, fmt.Sprintf("the %s of %s %s, to which no rollback leads then", plural(n, "definition"), plural(n, "deployment"), ranges(r.Deployments)))
 	}
 	if r.Given {
 		all = append(all, "the definition that was given last")

@@ -14,8 +14,8 @@ import (
 
 func TestWhatIsLostIsNamed(t *testing.T) {
 	require.Equal(t, []string{
-		"blog: the way back to deployment 2, the message of 1 failed deployment",
-		"shop: the definition of release 7, until it is deployed from its file, the way back to deployments 1–3, 5, " +
+		"blog: the definition of deployment 2, to which no rollback leads then, the message of 1 failed deployment",
+		"shop: the definition of release 7, which runs on, the definitions of deployments 1–3, 5, to which no rollback leads then, " +
 			"the definition that was given last, the messages of 2 failed deployments, the output of 1 step, the output of 3 runs of jobs",
 		"workflow deploy/shop, which cannot go on: it is terminated",
 		"schedule monitor, which cannot be read: it is made again",
