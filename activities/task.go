@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -19,7 +20,15 @@ type TaskSpec struct {
 	// Timeout is how long the task may run, by the node's clock; 0 for no limit.
 	Timeout servicedef.Duration `json:"timeout,omitempty"`
 	// Needs are the containers of the node that must run when the task is started.
-	Needs []string `json:"needs,omitempty"`
+	Needs []Need `json:"needs,omitempty"`
+}
+
+// Need is a container that a task depends on.
+type Need struct {
+	Container string `json:"container"`
+	// Boot is the boot of the node's host in which the deployment of the task has started
+	// it; "" for a container of the release, which a boot starts again.
+	Boot string `json:"boot,omitempty"`
 }
 
 // Container returns the name of the task's container.
@@ -31,6 +40,9 @@ type StartTaskResult struct {
 	ID        string `json:"id"`
 	// Boot is the boot of the node's host in which it was found; "" if that is unknown.
 	Boot string `json:"boot,omitempty"`
+	// Booted is set where the task was not started, because a boot has ended new
+	// containers that it needs.
+	Booted bool `json:"booted,omitempty"`
 }
 
 // createdPause is how long the start of a container may be under way that a worker has
@@ -71,6 +83,9 @@ func (a *Node) startTask(ctx context.Context, r *reporter, in TaskSpec) (StartTa
 		if err := a.fetch(ctx, r, in.Component); err != nil {
 			return result, err
 		}
+		if result.Booted = a.bootedSince(in.Needs); result.Booted {
+			return result, nil
+		}
 		if err := a.awaitNeeds(ctx, r, in); err != nil {
 			return result, err
 		}
@@ -85,11 +100,20 @@ func (a *Node) startTask(ctx context.Context, r *reporter, in TaskSpec) (StartTa
 // needsTime is how long a task waits for a container that it needs.
 const needsTime = time.Minute
 
-// awaitNeeds waits until the containers that a task needs run: they did when it was their
-// turn, but a boot may have ended them since.
+// bootedSince reports whether the host was booted since one of the containers was started.
+func (a *Node) bootedSince(needs []Need) bool {
+	return slices.ContainsFunc(needs, func(n Need) bool { return n.Boot != "" && n.Boot != a.Machine.Boot })
+}
+
+// awaitNeeds waits until the containers of the release that a task needs run: they did when
+// it was their turn, but a boot may have ended them since.
 func (a *Node) awaitNeeds(ctx context.Context, r *reporter, in TaskSpec) error {
 	deadline := time.Now().Add(needsTime)
-	for _, name := range in.Needs {
+	for _, need := range in.Needs {
+		if need.Boot != "" {
+			continue // a new one that has ended by itself is a fault of the task's version
+		}
+		name := need.Container
 		for pause := firstPause; ; pause = min(pause+pause/2, longestTaskPause) {
 			found, err := a.Runtime.Inspect(ctx, name)
 			if err == nil && found.State == runtime.Running {

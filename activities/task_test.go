@@ -142,7 +142,7 @@ func TestATaskWaitsForWhatItNeeds(t *testing.T) {
 				back := time.AfterFunc(c.back, func() { _ = h.engine.Start(context.Background(), "shop-api.next") })
 				defer back.Stop()
 				in := migrate(1, "a", "/app", "echo")
-				in.Needs = []string{"shop-api.next"}
+				in.Needs = []activities.Need{{Container: "shop-api.next"}}
 				began := time.Now()
 				f := h.do(h.StartTask, in)
 				if c.want == "" {
@@ -156,6 +156,27 @@ func TestATaskWaitsForWhatItNeeds(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestATaskIsNotStartedWhereABootHasEndedWhatItNeeds(t *testing.T) {
+	h := newTaskHost(t)
+	h.Machine.Boot = "first"
+	in := migrate(1, "a", "/app", "echo")
+	in.Needs = []activities.Need{{Container: "shop-api.next", Boot: "first"}}
+	start := func() (result activities.StartTaskResult) {
+		value, err := h.env.ExecuteActivity(h.StartTask, in)
+		require.NoError(t, err)
+		require.NoError(t, value.Get(&result))
+		return result
+	}
+	h.Machine.Boot = "second"
+	require.Equal(t, activities.StartTaskResult{Container: in.Container(), Boot: "second", Booted: true}, start())
+	require.Empty(t, h.names(t))
+	in.Needs[0].Boot = "second"
+	require.False(t, start().Booted)
+	require.Len(t, h.names(t), 1)
+	h.Machine.Boot = "third"
+	require.False(t, start().Booted, "the task has run")
 }
 
 func TestTheContainerOfATaskSaysWhatItIs(t *testing.T) {

@@ -13,6 +13,7 @@ var allRows = []row{
 	{"deploy-update", deployUpdate},
 	{"deploy-unchanged", deployUnchanged},
 	{"status", readStatus},
+	{"remote", remote},
 	{"deploy-100", deployHundred},
 	{"fleet-20x", fleetAtOnce},
 	{"overhead-per-activity", overhead},

@@ -101,7 +101,7 @@ func (d *deploy) booted(r activities.CutOverResult) bool {
 }
 
 // startAgain runs the new containers of nodes again that have booted since they were
-// healthy, and waits until they are.
+// healthy, and waits until they are. Those whose turn has not come are left to it.
 func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]activities.CutOverInput) error {
 	for _, name := range workflow.DeterministicKeys(nodes) {
 		delete(d.stops, name) // what was stopped may have started at the boot
@@ -109,7 +109,8 @@ func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]activities.Cu
 	for _, wave := range d.plan.Starts() {
 		g := newGroup(ctx)
 		for _, step := range wave {
-			if _, booted := nodes[step.Node]; booted {
+			_, booted := nodes[step.Node]
+			if _, ran := d.ran[step.Component]; booted && ran {
 				g.do(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
 			}
 		}

@@ -81,6 +81,7 @@ func (d *deploy) run(ctx workflow.Context) error {
 	d.scheduleJobs(forward)
 	d.recordRelease(forward)
 	rest := d.prune(forward)
+	d.publishLate(forward)
 	rest.do(d.recordEdges)
 	d.retire(forward)
 	d.pruneSecrets(forward)

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,4 +56,32 @@ func TestHowLongPredecessorsServeBehindEdges(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An edge that has to connect to Temporal again is away for longer than a publication waits,
+// and would send requests to predecessors that are gone.
+func TestPredecessorsServeUntilAnEdgeThatWasAwayIsAskedAgain(t *testing.T) {
+	s := newHarness(t)
+	s.fronted(shopfront())
+	var asked int
+	s.fail = func(call string, _ int32) error {
+		if strings.HasPrefix(call, "PublishRoutes edge2 shop@3") {
+			if asked++; asked == 1 {
+				return untaken
+			}
+		}
+		return nil
+	}
+	result := s.deploy(t, request(workflows.VerbRestart))
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, 2, asked)
+	require.Nil(t, result.Edges[1].Error)
+	require.Contains(t, s.calls, "RecordPublished edge1 has shop@3, edge2 has shop@3")
+	changes := s.changes()
+	first := func(prefix string) int {
+		return slices.IndexFunc(changes, func(call string) bool { return strings.HasPrefix(call, prefix) })
+	}
+	require.Greater(t, first("PublishRoutes edge2 shop@3"), 0)
+	require.Greater(t, first("Retire "), first("PublishRoutes edge2 shop@3"))
+	require.Less(t, result.ElapsedMS, int64(500), "the deploy has succeeded before that")
 }

@@ -2,7 +2,9 @@ package workflows
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -168,6 +170,7 @@ func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 	name, upstreams := at.Name, d.newUpstreams(at.Machine)
 	deadline := workflow.Now(ctx).Add(silentTimeout)
 	for {
+		ran := maps.Clone(d.ran)
 		var result activities.ReachUpstreamsResult
 		switch err := askEdge(ctx, name, "reach the new containers from "+name, 0, edge.ReachUpstreams, upstreams, &result); {
 		case isCancelled(err):
@@ -188,7 +191,7 @@ func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 		if cause == nil {
 			return nil
 		}
-		if again, err := d.bootedSince(ctx, cause); err != nil || !again {
+		if again, err := d.bootedSince(ctx, cause, ran[cause.Component]); err != nil || !again {
 			return cmp.Or(err, error(cause))
 		}
 		upstreams = d.newUpstreams(at.Machine)
@@ -196,16 +199,22 @@ func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 }
 
 // bootedSince reports whether the node of a container that does not answer was booted since
-// that was healthy, and runs its new containers again.
-func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error) (bool, error) {
-	before, ran := d.ran[cause.Component]
-	if !ran {
+// that was healthy, and runs its new containers again. Where two edges find the same, one of
+// them does so.
+func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error, healthy activities.RunContainerResult) (bool, error) {
+	if _, ran := d.ran[cause.Component]; !ran {
 		return false, nil
 	}
-	if err := d.startAgain(ctx, map[string]activities.CutOverInput{cause.Node: {}}); err != nil {
+	if err := d.reviving.Lock(ctx); err != nil {
 		return false, err
 	}
-	return d.ran[cause.Component].Boot != before.Boot, nil
+	defer d.reviving.Unlock()
+	if d.ran[cause.Component].Boot == healthy.Boot {
+		if err := d.startAgain(ctx, map[string]activities.CutOverInput{cause.Node: {}}); err != nil {
+			return false, err
+		}
+	}
+	return d.ran[cause.Component].Boot != healthy.Boot, nil
 }
 
 // newUpstreams are the addresses of the new containers to which an edge on that machine
@@ -260,6 +269,32 @@ func (d *deploy) publish(ctx workflow.Context) {
 	}
 	d.result.Edges = publishTo(ctx, p.Edges, []fleet.Publication{p.Publication})
 	d.released = workflow.Now(ctx)
+}
+
+// publishLate publishes once more to the edges that were away, before the predecessors to
+// which they may send requests are retired. An edge that runs can be away for longer than
+// publish waits, after Temporal was.
+func (d *deploy) publishLate(ctx workflow.Context) {
+	p := d.stale.Publishing
+	if p == nil || len(p.Former) == 0 || d.verb.removes {
+		return
+	}
+	var away []string
+	for _, b := range d.result.Edges {
+		if b.Error != nil {
+			away = append(away, b.Edge)
+		}
+	}
+	if len(away) == 0 {
+		return
+	}
+	d.log("Waiting for " + strings.Join(away, ", "))
+	late := publishPatiently(ctx, away, []fleet.Publication{p.Publication})
+	for i, b := range d.result.Edges {
+		if j := slices.IndexFunc(late, func(l EdgePublished) bool { return l.Edge == b.Edge }); j >= 0 {
+			d.result.Edges[i] = late[j]
+		}
+	}
 }
 
 // publishRelease makes the edges serve what the registry has of the release again, after

@@ -25,7 +25,7 @@ func (s *harness) register() {
 		return s.release, s.call(ctx, service)
 	})
 	add("ListDeployments", func(ctx context.Context, in activities.ListDeploymentsInput) ([]fleet.DeploymentRecord, error) {
-		return nil, s.call(ctx, in.Service)
+		return s.past, s.call(ctx, in.Service)
 	})
 	add("LoadSnapshot", func(ctx context.Context, in activities.LoadSnapshotInput) (fleet.Snapshot, error) {
 		return fleet.Snapshot{Number: in.Number}, s.call(ctx, in.Service)

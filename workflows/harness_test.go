@@ -29,13 +29,14 @@ import (
 // harness runs one workflow with scripted activities. It records each call, in order,
 // as "Activity subject".
 type harness struct {
-	needs []string // of the step that was started last
+	needs []activities.Need // of the step that was started last
 	env   *testsuite.TestWorkflowEnvironment
 	mu    sync.Mutex
 	calls []string
 	first map[string]time.Time // when an activity failed first, by its id
 
 	release fleet.Release
+	past    []fleet.DeploymentRecord // newest first
 	// nodes are the containers of each node; a node that is absent has no worker.
 	nodes map[string][]fleet.Container
 	// here are the images that each node has, by digest.

@@ -18,6 +18,7 @@ var bounded = map[string]string{
 	"survey":         "it ends after renumberings",
 	"reachFrom":      "it ends after silentTimeout, or takes another boot of a node",
 	"cutOver":        "each turn takes another boot of a node",
+	"runTask":        "each turn takes another boot of a node",
 	"deploy":         "of a rotation: it ends after its deadline, and its pauses become longer",
 }
 

@@ -62,6 +62,9 @@ const (
 	// edgeTimeout is how long an edge may leave a step untaken before it counts as away:
 	// nothing waits for it beyond that.
 	edgeTimeout = 2 * time.Second
+	// reconnectTime is how long an edge that runs may leave a step untaken after Temporal
+	// was away: its polls pause for up to ten seconds, and so do its attempts to connect.
+	reconnectTime = 30 * time.Second
 	// silentTimeout is how long an edge tries to reach a node that does not answer it.
 	silentTimeout = 20 * time.Second
 	// edgeCall bounds a step on an edge.
@@ -113,9 +116,14 @@ func readStep(ctx workflow.Context, node, summary string) workflow.Context {
 // edgeStep is for a step on an edge, which is tried once: one that is away gets what it
 // lacks when it is back. The step takes no longer than time beyond edgeCall.
 func edgeStep(ctx workflow.Context, edge, summary string, time time.Duration) workflow.Context {
+	return patientEdgeStep(ctx, edge, summary, edgeTimeout, time)
+}
+
+// patientEdgeStep is the same with the time for which the edge may leave it untaken.
+func patientEdgeStep(ctx workflow.Context, edge, summary string, patience, time time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueEdge(edge),
-		ScheduleToStartTimeout: edgeTimeout,
+		ScheduleToStartTimeout: patience,
 		StartToCloseTimeout:    edgeCall + time,
 		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &once,

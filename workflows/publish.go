@@ -14,6 +14,20 @@ import (
 // publishTo publishes to edges side by side, and returns what became of it at each.
 // One that is away delays the others by no more than edgeTimeout.
 func publishTo(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
+	return publishBy(ctx, edges, publications, func(ctx workflow.Context, name, summary string, in, out any) error {
+		return askEdge(ctx, name, summary, 0, edge.PublishRoutes, in, out)
+	})
+}
+
+// publishPatiently is the same for edges that may have to connect to Temporal again.
+func publishPatiently(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
+	return publishBy(ctx, edges, publications, func(ctx workflow.Context, name, summary string, in, out any) error {
+		step := patientEdgeStep(ctx, name, summary, reconnectTime, 0)
+		return workflow.ExecuteActivity(step, edge.PublishRoutes, in).Get(ctx, out)
+	})
+}
+
+func publishBy(ctx workflow.Context, edges []string, publications []fleet.Publication, ask func(ctx workflow.Context, name, summary string, in, out any) error) []EdgePublished {
 	became := make([]EdgePublished, len(edges))
 	g := newGroup(ctx)
 	for i, name := range edges {
@@ -21,7 +35,7 @@ func publishTo(ctx workflow.Context, edges []string, publications []fleet.Public
 		g.do(func(ctx workflow.Context) error {
 			var result activities.PublishRoutesResult
 			in := activities.PublishRoutesInput{Publications: publications}
-			if err := edgeFault(askEdge(ctx, name, "publish to "+name, 0, edge.PublishRoutes, in, &result), name); err != nil {
+			if err := edgeFault(ask(ctx, name, "publish to "+name, in, &result), name); err != nil {
 				became[i].Error = activities.FaultOf(err)
 				return nil // the other edges have it nonetheless
 			}

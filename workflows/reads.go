@@ -213,19 +213,44 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 // SnapshotInput names a former release.
 type SnapshotInput struct {
 	Service string `json:"service"`
-	Number  int    `json:"number"`
+	// Number is that of the release; 0 for the one that a rollback goes back to.
+	Number int `json:"number"`
 	// Wait is how long to wait for what is down; 0 for a few seconds.
 	Wait time.Duration `json:"wait,omitempty"`
 }
 
+// SnapshotResult is a former release.
+type SnapshotResult struct {
+	// Snapshot has the number 0 where a rollback was asked for, and there is nothing to go
+	// back to.
+	fleet.Snapshot
+	// Release is the number of the release before which it ran, and Deployed is set where
+	// the service has ever been deployed. A release that was asked for by its number has
+	// neither.
+	Release  int  `json:"release,omitempty"`
+	Deployed bool `json:"deployed,omitempty"`
+}
+
 // Snapshot reads a former release.
-func Snapshot(ctx workflow.Context, in SnapshotInput) (*fleet.Snapshot, error) {
+func Snapshot(ctx workflow.Context, in SnapshotInput) (*SnapshotResult, error) {
+	result := &SnapshotResult{}
+	if in.Number == 0 {
+		known, err := History(ctx, HistoryInput{Service: in.Service, Wait: in.Wait})
+		if err != nil {
+			return nil, err
+		}
+		in.Number, result.Release, result.Deployed = known.Before(), known.Release, len(known.Deployments) > 0
+		if in.Number == 0 {
+			return result, nil
+		}
+	}
 	asked := activities.LoadSnapshotInput{Service: in.Service, Number: in.Number}
 	snapshot, err := callControl(ctx, "load the former release", cmp.Or(in.Wait, readTimeout), control.LoadSnapshot, asked)
 	if err != nil {
 		return nil, readFailure(err)
 	}
-	return &snapshot, nil
+	result.Snapshot = snapshot
+	return result, nil
 }
 
 // listContainers lists the containers of nodes, side by side. A node that does not

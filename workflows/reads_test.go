@@ -45,3 +45,33 @@ func TestAReadWaitsAsLongAsItsVerb(t *testing.T) {
 		})
 	}
 }
+
+// A rollback reads what it goes back to in one call.
+func TestASnapshotFindsWhatARollbackGoesBackTo(t *testing.T) {
+	deployed := func(numbers ...int) (list []fleet.DeploymentRecord) {
+		for _, n := range numbers {
+			list = append(list, fleet.DeploymentRecord{Number: n, Verb: "deploy", Active: true, Outcome: "succeeded"})
+		}
+		return list
+	}
+	for _, test := range []struct {
+		name string
+		past []fleet.DeploymentRecord
+		in   workflows.SnapshotInput
+		want workflows.SnapshotResult
+	}{
+		{"by its number", deployed(7, 6, 5), workflows.SnapshotInput{Number: 5}, workflows.SnapshotResult{Snapshot: fleet.Snapshot{Number: 5}}},
+		{"the one before", deployed(7, 6, 5), workflows.SnapshotInput{}, workflows.SnapshotResult{Snapshot: fleet.Snapshot{Number: 6}, Release: 7, Deployed: true}},
+		{"none before", deployed(7), workflows.SnapshotInput{}, workflows.SnapshotResult{Release: 7, Deployed: true}},
+		{"never deployed", nil, workflows.SnapshotInput{}, workflows.SnapshotResult{Release: 7}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newHarness(t)
+			s.release, s.past, test.in.Service = fleet.Release{Service: "shop", Number: 7}, test.past, "shop"
+			s.env.ExecuteWorkflow(workflows.SnapshotName, test.in)
+			var result workflows.SnapshotResult
+			require.NoError(t, s.env.GetWorkflowResult(&result))
+			require.Equal(t, test.want, result)
+		})
+	}
+}

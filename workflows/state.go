@@ -67,6 +67,8 @@ type deploy struct {
 	result  *Result
 	// ran are the results of the steps that ran the new containers, by component.
 	ran map[string]activities.RunContainerResult
+	// reviving is held while containers are run again that a boot has ended.
+	reviving workflow.Mutex
 	// forward is set when the cut-over begins: from then on a cancel has no effect.
 	// renamed is set once a node has renamed containers, or may have.
 	forward, renamed bool
@@ -105,6 +107,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		stops:    map[string]map[string]workflow.Future{},
 		members:  map[string]fleet.Member{},
 		ran:      map[string]activities.RunContainerResult{},
+		reviving: workflow.NewMutex(ctx),
 		runID:    cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID),
 		result: &Result{
 			Service:    in.Definition.Name,

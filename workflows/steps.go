@@ -107,7 +107,7 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 	if err := recordTask(ctx, d.left(ctx), record); err != nil {
 		return fleet.TaskResult{}, err
 	}
-	result, cause := runTask(ctx, name, task, d.left(ctx))
+	result, cause := d.runTask(ctx, step, task)
 	ending, _ := workflow.NewDisconnectedContext(ctx)
 	var alive error
 	if cause != nil {
@@ -147,23 +147,26 @@ func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
 	}
 }
 
-// needs are the containers of the release on a node that a step depends on, which a boot
-// starts again. It does not start new ones: without them the step fails, and the deploy is
-// undone.
-func (d *deploy) needs(step servicedef.Step, node string) []string {
-	var names []string
+// needs are the containers on a node that a step depends on: those of the release, which a
+// boot starts again, and the new ones, which this deploy has to start again.
+func (d *deploy) needs(step servicedef.Step, node string) []activities.Need {
+	var needs []activities.Need
 	for _, component := range workflow.DeterministicKeys(d.desired.StartsBefore(step)) {
 		c, _ := d.desired.Component(component) // StartsBefore returns those that there are
 		if c.Node != node || c.IsJob() {
 			continue
 		}
-		name := servicedef.ContainerNameFor(d.desired.Name, component)
+		need := activities.Need{Container: servicedef.ContainerNameFor(d.desired.Name, component)}
 		if _, isNew := d.members[component]; isNew && step.When == servicedef.StepBefore {
-			continue
+			need.Container += fleet.NextSuffix
+			need.Boot = d.ran[component].Boot
+			if need.Boot == "" {
+				continue // whether a boot has ended it shows nowhere
+			}
 		}
-		names = append(names, name)
+		needs = append(needs, need)
 	}
-	return names
+	return needs
 }
 
 // stepFault is the fault of a step that has not succeeded.

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 
@@ -21,7 +22,9 @@ func (s *harness) registerTasks() {
 		s.mu.Lock()
 		s.needs = in.Needs
 		s.mu.Unlock()
-		return activities.StartTaskResult{Container: in.Container()}, s.call(ctx, fmt.Sprintf("%s %s %v", in.Name, in.Component.Image, in.Component.Definition.Cmd))
+		boot := s.booted[in.Component.Definition.Node]
+		ended := slices.ContainsFunc(in.Needs, func(n activities.Need) bool { return n.Boot != "" && n.Boot != boot })
+		return activities.StartTaskResult{Container: in.Container(), Boot: boot, Booted: ended}, s.call(ctx, fmt.Sprintf("%s %s %v", in.Name, in.Component.Image, in.Component.Definition.Cmd))
 	})
 	add("AwaitTask", func(ctx context.Context, in activities.TaskSpec) (fleet.TaskResult, error) {
 		s.countSealed("AwaitTask", in)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
@@ -60,18 +61,22 @@ func TestAStepRunsWhenWhatItDependsOnIsHealthyAndBeforeTheRest(t *testing.T) {
 }
 
 func TestAStepNamesTheContainersThatItNeeds(t *testing.T) {
+	released := []activities.Need{{Container: "shop-api"}}
 	for name, c := range map[string]struct {
 		released bool
+		boot     string
 		change   func(*servicedef.Step)
-		want     []string
+		want     []activities.Need
 	}{
-		"no new ones":                 {},
-		"those of the release":        {released: true, want: []string{"shop-api"}},
-		"those that are cut over":     {change: func(step *servicedef.Step) { step.When = servicedef.StepAfter }, want: []string{"shop-api"}},
-		"none, as it depends on none": {change: after},
+		"new ones":                              {boot: "first", want: []activities.Need{{Container: "shop-api.next", Boot: "first"}}},
+		"no new ones of which no boot is known": {},
+		"those of the release":                  {released: true, boot: "first", want: released},
+		"those that are cut over":               {boot: "first", change: func(step *servicedef.Step) { step.When = servicedef.StepAfter }, want: released},
+		"none, as it depends on none":           {boot: "first", change: after},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newHarness(t)
+			s.booted = map[string]string{"rift": c.boot}
 			in := migrating(func(step *servicedef.Step) {
 				step.Node = "rift"
 				if c.change != nil {
@@ -86,6 +91,21 @@ func TestAStepNamesTheContainersThatItNeeds(t *testing.T) {
 			require.Equal(t, c.want, s.needs)
 		})
 	}
+}
+
+func TestWhatABootHasEndedRunsAgainBeforeTheStepThatNeedsIt(t *testing.T) {
+	s := newHarness(t)
+	s.booted = map[string]string{"rift": "first"}
+	s.fail = func(call string, _ int32) error {
+		if strings.HasPrefix(call, "RecordTask") {
+			s.booted["rift"] = "second"
+		}
+		return nil
+	}
+	result := s.deploy(t, migrating(func(step *servicedef.Step) { step.Node = "rift" }))
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	run, start := "RunContainer shop-api r.example/api@sha256:api1", "StartTask migrate r.example/web@sha256:web1 [up]"
+	require.Equal(t, []string{"AllocatePorts api", run, "RecordTask migrate 1 running", start, run, start, "AwaitTask migrate"}, s.changes()[:7])
 }
 
 func TestAStepThatFailsPutsEverythingBack(t *testing.T) {

@@ -44,13 +44,13 @@ func main() {
 	flag.BoolVar(&o.deploys, "deploys", true, "measure the latency during deploys, too")
 	flag.IntVar(&o.rounds, "rounds", 10, "how many rounds to measure")
 	flag.DurationVar(&o.time, "time", 4*time.Second, "how long each proxy is loaded in a round")
-	hosts := flag.String("hosts", "1,100,1000", "how many hostnames to serve, in `list`s of rows")
+	hosts := flag.String("hosts", "1,100,1000", "how many hostnames to serve, in a `list` of rows; \"\" keeps the rows of the last run")
 	schemes := flag.String("schemes", "http,https", "the schemes to measure")
 	flag.StringVar(&o.out, "out", "", "the `file` that gets the figures in JSON")
 	flag.StringVar(&o.page, "page", "", "the page that gets the table, between its marks")
 	flag.Parse()
 	o.schemes = strings.Split(*schemes, ",")
-	for text := range strings.SplitSeq(*hosts, ",") {
+	for text := range strings.FieldsFuncSeq(*hosts, func(r rune) bool { return r == ',' }) {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			fmt.Fprintf(os.Stderr, "bench: -hosts: %q is not a number of hostnames\n", text)
@@ -83,6 +83,13 @@ func run(o options) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	var rows []row
+	if len(o.hosts) == 0 {
+		before, err := kept(o.out)
+		if err != nil {
+			return err
+		}
+		rows = before.Rows
+	}
 	for _, n := range o.hosts {
 		measured, err := measure(ctx, o, filepath.Join(dir, strconv.Itoa(n)), n)
 		if err != nil {

@@ -86,8 +86,27 @@ func table(rows []row, o options) string {
 
 // text says in Markdown what was measured during deploys.
 func (d deploying) text() string {
-	return fmt.Sprintf("\nDuring a deploy, at %d requests a second over http (%.0f %% of what the slower of both sustains), medians of %d deploys: p99 %.1f ms through mcp-edge to the service that is deployed, %.1f ms through plain Caddy to one that is not, ratio %.2f. Of %d requests through mcp-edge %d failed, through Caddy %d.\n",
-		d.Rate, 100*shareOfSaturation, len(d.P99), d.P99.median(), d.CaddyP99.median(), d.P99.median()/d.CaddyP99.median(), d.Requests, d.Failures, d.CaddyLost)
+	var t strings.Builder
+	fmt.Fprintf(&t, "\nDuring a deploy, each way with %d requests a second over http (%.0f %% of what the slowest sustains) at the same time. Medians of %d deploys.\n\n",
+		d.Rate, 100*shareOfSaturation, len(d.P99[steadyByCaddy]))
+	t.WriteString("| requests to | p99 | to plain Caddy | sent | failed |\n| --- | --- | --- | --- | --- |\n")
+	for _, way := range ways {
+		fmt.Fprintf(&t, "| %s | %.1f ms | %.2f | %d | %d |\n", way, d.P99[way].median(), d.P99[way].median()/d.P99[steadyByCaddy].median(), d.Requests[way], d.Failures[way])
+	}
+	return t.String()
+}
+
+// kept returns the figures that a file has.
+func kept(path string) (figures, error) {
+	var f figures
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	if err != nil {
+		return f, fmt.Errorf("-hosts \"\" keeps the rows of -out: %w", err)
+	}
+	return f, nil
 }
 
 // The marks between which the table stands in a page.

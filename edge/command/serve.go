@@ -66,7 +66,7 @@ func processOf(cfg *config.Config) (o role.ProcessOptions, err error) {
 	if o.Server.ACME, err = acme(edge.ACME); err != nil {
 		return o, err
 	}
-	if o.Codec, err = cfg.Codec(); err != nil {
+	if o.Codec, err = cfg.Encryption(); err != nil {
 		return o, err
 	}
 	o.Temporal, err = cfg.TemporalOptions()

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/metacircular/mcp/internal/codec/refusal"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/keyring"
 )
@@ -49,8 +50,12 @@ const (
 // Codec is a converter.PayloadCodec. It is safe for use by many goroutines.
 type Codec struct {
 	keys *keyring.Keys // nil for none
-	// setting is where the keys are configured, for errors.
-	setting string
+	// setting is where the keys are configured, and place whose they are, for errors.
+	setting, place string
+	// behind is set for a client of a gateway, and most, for a gateway, bounds what a
+	// message has in the clear, in bytes; 0 is no bound.
+	behind bool
+	most   int
 
 	mu sync.Mutex
 	// unread is the last refusal, and when it was.
@@ -64,7 +69,7 @@ var _ converter.PayloadCodec = (*Codec)(nil)
 // New returns the codec of some keys; nil keys encrypt nothing. Setting says where they
 // are configured, such as "[temporal] encryption_key_file in /etc/mcp/mcp.toml".
 func New(keys *keyring.Keys, setting string) *Codec {
-	return &Codec{keys: keys, setting: setting}
+	return &Codec{keys: keys, setting: setting, place: thisProcess}
 }
 
 // Keys returns the keys; nil if there are none.
@@ -111,29 +116,37 @@ func encode(key keyring.Key, payloads []*common.Payload) ([]*common.Payload, err
 // Decode decrypts payloads. Plain ones stay: they are from before the keys, or from a
 // process that does not encrypt yet.
 func (c *Codec) Decode(payloads []*common.Payload) ([]*common.Payload, error) {
+	return c.decode(payloads, nil)
+}
+
+func (c *Codec) decode(payloads []*common.Payload, within *budget) ([]*common.Payload, error) {
 	decoded := make([]*common.Payload, len(payloads))
 	for i, p := range payloads {
 		if p == nil || !isEncrypted(p) {
 			decoded[i] = p
 			continue
 		}
-		plain, refusal := c.open(p)
-		if refusal != nil {
-			return nil, c.refuse(refusal)
+		plain, refused := c.open(p, within)
+		switch {
+		case refused == nil:
+			decoded[i] = plain
+		case errors.Is(refused, errTooLarge): // which is not for lack of a key
+			return nil, refusal.New(refused)
+		default:
+			return nil, c.refuse(refused)
 		}
-		decoded[i] = plain
 	}
 	return decoded, nil
 }
 
 // decodeSome decrypts the payloads that it can.
-func (c *Codec) decodeSome(payloads []*common.Payload) ([]*common.Payload, error) {
+func (c *Codec) decodeSome(payloads []*common.Payload, within *budget) ([]*common.Payload, error) {
 	decoded := slices.Clone(payloads)
 	for i, p := range payloads {
 		if p == nil || !isEncrypted(p) {
 			continue
 		}
-		if plain, refusal := c.open(p); refusal == nil {
+		if plain, refused := c.open(p, within); refused == nil {
 			decoded[i] = plain
 		}
 	}
@@ -143,14 +156,14 @@ func (c *Codec) decodeSome(payloads []*common.Payload) ([]*common.Payload, error
 func isEncrypted(p *common.Payload) bool { return string(p.GetMetadata()[metaEncoding]) == Encoding }
 
 // open decrypts one payload.
-func (c *Codec) open(p *common.Payload) (*common.Payload, *fault.Error) {
+func (c *Codec) open(p *common.Payload, within *budget) (*common.Payload, *fault.Error) {
 	id, cipher := string(p.Metadata[metaKey]), string(p.Metadata[metaCipher])
 	if c.keys == nil {
-		return nil, noKeys(id, c.setting)
+		return nil, c.noKeys(id)
 	}
 	key, ok := c.keys.Find(id)
 	if !ok {
-		return nil, noKey(id, c.keys, c.setting)
+		return nil, c.noKey(id)
 	}
 	if cipher != keyring.Cipher {
 		return nil, fault.New(fault.Invalid, "a payload in Temporal is encrypted with %q, which this mcp does not know", clip(cipher))
@@ -159,7 +172,7 @@ func (c *Codec) open(p *common.Payload) (*common.Payload, *fault.Error) {
 	if err != nil {
 		return nil, wrongKey(id, c.keys, err)
 	}
-	plain, err := unpack(packed)
+	plain, err := unpack(packed, within)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "read a payload that was encrypted with key %s", id)
 	}
@@ -204,26 +217,30 @@ var compressors = sync.Pool{New: func() any {
 	return w
 }}
 
+// errTooLarge is the error of a payload that is larger than what is read.
+var errTooLarge = errors.New("too much is in the clear")
+
 // unpack is the inverse of pack.
-func unpack(packed []byte) (*common.Payload, error) {
+func unpack(packed []byte, within *budget) (*common.Payload, error) {
 	if len(packed) == 0 {
 		return nil, errors.New("it is empty")
 	}
-	text := packed[1:]
+	text, most := packed[1:], within.allows()
 	switch packed[0] {
 	case packedPlain:
 	case packedDeflate:
 		r := flate.NewReader(bytes.NewReader(text))
 		var err error
-		if text, err = io.ReadAll(io.LimitReader(r, maxPayload+1)); err != nil {
+		if text, err = io.ReadAll(io.LimitReader(r, int64(most)+1)); err != nil {
 			return nil, fmt.Errorf("decompress it: %w", err)
-		}
-		if len(text) > maxPayload {
-			return nil, fmt.Errorf("it has more than %d MiB", maxPayload>>20)
 		}
 	default:
 		return nil, fmt.Errorf("it is packed in a way (%d) that this mcp does not know", packed[0])
 	}
+	if len(text) > most {
+		return nil, fmt.Errorf("%w: %s", errTooLarge, within)
+	}
+	within.use(len(text))
 	p := &common.Payload{}
 	if err := proto.Unmarshal(text, p); err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func (c *Codec) Handler(ui string) http.Handler {
 type decoder struct{ codec *Codec }
 
 func (d decoder) Decode(payloads []*common.Payload) ([]*common.Payload, error) {
-	return d.codec.decodeSome(payloads)
+	return d.codec.decodeSome(payloads, nil)
 }
 
 func (d decoder) Encode(payloads []*common.Payload) ([]*common.Payload, error) { return payloads, nil }

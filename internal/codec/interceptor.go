@@ -31,20 +31,27 @@ type call func(ctx context.Context, method string, request, reply proto.Message)
 
 // intercept is a grpc.UnaryClientInterceptor.
 func (c *Codec) intercept(ctx context.Context, method string, in, out any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
+	return c.exchange(ctx, method, in, out, func(ctx context.Context, method string, in, out any) error {
+		return invoke(ctx, method, in, out, cc, o...)
+	})
+}
+
+// exchange makes one call, by send.
+func (c *Codec) exchange(ctx context.Context, method string, in, out any, send func(ctx context.Context, method string, in, out any) error) error {
 	request, isProto := in.(proto.Message)
 	reply, ok := out.(proto.Message)
 	if !isProto || !ok {
-		return invoke(ctx, method, in, out, cc, o...)
+		return send(ctx, method, in, out)
 	}
 	request, err := c.outgoing(ctx, request)
 	if err != nil {
 		return err
 	}
-	if err := invoke(ctx, method, request, reply, cc, o...); err != nil {
+	if err := send(ctx, method, request, reply); err != nil {
 		return c.incomingError(ctx, err)
 	}
 	return c.incoming(ctx, request, reply, func(ctx context.Context, method string, request, reply proto.Message) error {
-		return invoke(ctx, method, request, reply, cc, o...)
+		return send(ctx, method, request, reply)
 	})
 }
 
@@ -91,6 +98,9 @@ func (c *Codec) answering(request proto.Message) (keyring.Key, bool) {
 // incoming decrypts a reply. Where it cannot, a task is refused, and a list or a
 // description keeps what is not readable; any other reply is an error.
 func (c *Codec) incoming(ctx context.Context, request, reply proto.Message, answer call) error {
+	if err := readRaw(reply); err != nil {
+		return err
+	}
 	switch r := reply.(type) {
 	case *workflowservice.PollActivityTaskQueueResponse:
 		if asked := r.GetInput().GetPayloads(); len(asked) > 0 {
@@ -102,7 +112,7 @@ func (c *Codec) incoming(ctx context.Context, request, reply proto.Message, answ
 	case *workflowservice.ListWorkflowExecutionsResponse, *workflowservice.DescribeWorkflowExecutionResponse, *workflowservice.ListSchedulesResponse:
 		return c.decrypt(ctx, reply, c.decodeSome)
 	}
-	return c.decrypt(ctx, reply, c.Decode)
+	return c.decrypt(ctx, reply, c.decode)
 }
 
 // keyOf returns the name of the key with which a payload is encrypted; "" if it is not.
@@ -114,8 +124,10 @@ func keyOf(p *common.Payload) string {
 }
 
 // decrypt decodes the payloads and the failures of a message in place.
-func (c *Codec) decrypt(ctx context.Context, message proto.Message, decode func([]*common.Payload) ([]*common.Payload, error)) error {
-	if err := visitPayloads(ctx, message, decode); err != nil {
+func (c *Codec) decrypt(ctx context.Context, message proto.Message, decode func([]*common.Payload, *budget) ([]*common.Payload, error)) error {
+	within := c.budget()
+	err := visitPayloads(ctx, message, func(payloads []*common.Payload) ([]*common.Payload, error) { return decode(payloads, within) })
+	if err != nil {
 		return err
 	}
 	return openFailures(ctx, message)
@@ -131,7 +143,7 @@ func (c *Codec) incomingError(ctx context.Context, err error) error {
 	for _, detail := range answer.Details {
 		switch string(detail.MessageName()) {
 		case "temporal.api.errordetails.v1.QueryFailedFailure", "temporal.api.errordetails.v1.MultiOperationExecutionFailure":
-			if err := c.decrypt(ctx, detail, c.Decode); err != nil {
+			if err := c.decrypt(ctx, detail, c.decode); err != nil {
 				return err
 			}
 		}

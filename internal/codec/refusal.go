@@ -10,18 +10,26 @@ import (
 )
 
 // noKeys is the fault of a payload that a process without keys was given.
-func noKeys(id, setting string) *fault.Error {
-	return fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, and this process has no encryption keys", clip(id)).
-		WithHint("copy the file of keys from another host of the fleet and name it: %s", setting)
+func (c *Codec) noKeys(id string) *fault.Error {
+	if c.behind {
+		return fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, and the gateway has not decrypted it", clip(id)).
+			WithHint("give every gateway the file of keys: [temporal] encryption_key_file in its mcp.toml")
+	}
+	return fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, and %s has no encryption keys", clip(id), c.place).
+		WithHint("copy the file of keys from another host of the fleet and name it: %s", c.setting)
 }
 
 // noKey is the fault of a key that a file lacks.
-func noKey(id string, keys *keyring.Keys, setting string) *fault.Error {
-	f := fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, which %s (%s) does not have", clip(id), keys.Path(), list(keys))
-	if err := keys.Problem(); err != nil {
+func (c *Codec) noKey(id string) *fault.Error {
+	of := ""
+	if c.place != thisProcess {
+		of = " of " + c.place
+	}
+	f := fault.New(fault.Unauthorized, "what Temporal has is encrypted with key %s, which %s%s (%s) does not have", clip(id), c.keys.Path(), of, list(c.keys))
+	if err := c.keys.Problem(); err != nil {
 		return f.WithHint("the file could not be read when it changed: %v", err)
 	}
-	return f.WithHint("copy the file of keys from another host of the fleet; %s names it", setting)
+	return f.WithHint("copy the file of keys from another host of the fleet; %s names it", c.setting)
 }
 
 // wrongKey is the fault of a payload that a key of its name does not open.

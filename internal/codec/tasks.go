@@ -30,10 +30,10 @@ type worker interface {
 func (c *Codec) tasked(ctx context.Context, request, reply proto.Message, answer call) error {
 	by, ok := request.(worker)
 	if !ok {
-		return c.decrypt(ctx, reply, c.Decode)
+		return c.decrypt(ctx, reply, c.decode)
 	}
 	refuse := func(task proto.Message) bool {
-		if err := c.decrypt(ctx, task, c.Decode); err != nil {
+		if err := c.decrypt(ctx, task, c.decode); err != nil {
 			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalTime)
 			defer cancel()
 			c.answer(late, by, task, err, answer)
@@ -71,7 +71,7 @@ func (c *Codec) tasked(ctx context.Context, request, reply proto.Message, answer
 
 // answer refuses a task. If Temporal does not take the refusal, the task times out.
 func (c *Codec) answer(ctx context.Context, by worker, task proto.Message, cause error, answer call) {
-	refusal := failureOf(by.GetIdentity(), fault.Of(cause))
+	refusal := c.failureOf(by.GetIdentity(), fault.Of(cause))
 	switch t := task.(type) {
 	case *workflowservice.PollActivityTaskQueueResponse:
 		_ = answer(ctx, workflowservice.WorkflowService_RespondActivityTaskFailed_FullMethodName, &workflowservice.RespondActivityTaskFailedRequest{
@@ -132,9 +132,12 @@ const source = "mcp: encryption"
 func IsRefusal(f *failure.Failure) bool { return f.GetSource() == source }
 
 // failureOf is the failure that refuses a task. It travels as a fault does, in the clear.
-func failureOf(identity string, f *fault.Error) *failure.Failure {
+func (c *Codec) failureOf(identity string, f *fault.Error) *failure.Failure {
 	named := *f
 	named.Message = "the worker " + identity + " cannot do this: " + f.Message
+	if c.place == theGateway {
+		named.Message = "the gateway cannot give this to " + identity + ": " + f.Message
+	}
 	details, err := converter.GetDefaultDataConverter().ToPayloads(named)
 	if err != nil {
 		details = nil // the message says it too

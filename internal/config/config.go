@@ -34,6 +34,7 @@ type Config struct {
 	file   string
 	getenv func(string) string
 	codec  *codec.Codec // see Codec
+	behind *codec.Codec // see Encryption
 	// sources maps each key that is not a default to the source of its value.
 	sources map[string]string
 }

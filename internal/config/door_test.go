@@ -44,6 +44,23 @@ func TestDoor(t *testing.T) {
 		require.Equal(t, "127.0.0.1:7233", options.HostPort)
 		require.Nil(t, options.ConnectionOptions.TLS)
 	})
+	t.Run("it has the keys: a file of this machine is not read", func(t *testing.T) {
+		behind := "[temporal]\naddress = \"127.0.0.1:7233\"\nencryption_key_file = \"is-gone\"\n[door]\naddresses = [\"a.example:7433\"]"
+		c, _, err := configured(t, behind, nil)
+		require.NoError(t, err)
+		_, err = c.TemporalOptions()
+		require.NoError(t, err)
+		encryption, err := c.Encryption()
+		require.NoError(t, err)
+		require.Nil(t, encryption.Keys())
+		_, err = c.Codec() // of a control worker, for Postgres, and of a gateway
+		require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+
+		c, _, err = configured(t, behind, map[string]string{"TEMPORAL_ADDRESS": "127.0.0.1:7233"})
+		require.NoError(t, err)
+		_, err = c.TemporalOptions()
+		require.ErrorContains(t, err, "is-gone does not exist", "past the gateway the keys are needed")
+	})
 	t.Run("a gateway reaches its own Temporal", func(t *testing.T) {
 		c, _, err := configured(t, "[temporal]\naddress = \"127.0.0.1:7233\"\nnamespace = \"fleet\"\n[door]\naddresses = [\"a.example:7433\"]", nil)
 		require.NoError(t, err)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"go.temporal.io/sdk/client"
+
 	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/keyring"
 )
@@ -25,4 +27,24 @@ func (c *Config) Codec() (*codec.Codec, error) {
 	}
 	c.codec = codec.New(keys, setting)
 	return c.codec, nil
+}
+
+// Encryption returns what a client with TemporalOptions encrypts with. Behind a gateway
+// that is nothing: the gateway has the keys, and the file is not read.
+func (c *Config) Encryption() (*codec.Codec, error) {
+	options, err := c.connection()
+	if err != nil {
+		return nil, err
+	}
+	return c.encryptionOf(options)
+}
+
+func (c *Config) encryptionOf(options client.Options) (*codec.Codec, error) {
+	if !ThroughDoor(options) {
+		return c.Codec()
+	}
+	if c.behind == nil {
+		c.behind = codec.Behind()
+	}
+	return c.behind, nil
 }

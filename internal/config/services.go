@@ -29,13 +29,13 @@ import (
 // another server. A key goes to an address that a configuration in the working folder
 // or above gives only if that file has it: such a file may have come with a checkout.
 //
-// A client with these options encrypts what it gives to Temporal: see Codec.
+// A client with these options encrypts what it gives to Temporal: see Encryption.
 func (c *Config) TemporalOptions() (client.Options, error) {
 	options, err := c.connection()
 	if err != nil {
 		return options, err
 	}
-	encryption, err := c.Codec()
+	encryption, err := c.encryptionOf(options)
 	if err != nil {
 		return options, err
 	}

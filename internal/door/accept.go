@@ -114,7 +114,7 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, calls, refusals *queue
 
 // callerOf returns who a connection is from, and whether it is served.
 func (d *Door) callerOf(state tls.ConnectionState) caller {
-	who, leaf, err := d.o.Roots.Caller(state, d.o.Now())
+	who, leaf, err := d.authorities.Load().Roots().Caller(state, d.o.Now())
 	c := caller{who: who, leaf: leaf, refused: explained(err)}
 	if c.refused == nil && d.revoked.has(who.ID) {
 		c.refused = revokedError(who)

@@ -21,8 +21,9 @@ type Store interface {
 	// the error is Unauthorized.
 	UseToken(ctx context.Context, use identity.TokenUse, audit func(identity.Identity) []fleet.AuditEntry) (identity.Enrolled, error)
 	// RenewIdentity returns an identity as it is now, whose next certificate lives for its
-	// own life, or for the given one. One that is unknown or revoked is Unauthorized.
-	RenewIdentity(ctx context.Context, id string, life time.Duration) (identity.Enrolled, error)
+	// own life, or for the given one, and is signed by the authority of that fingerprint. One
+	// that is unknown or revoked is Unauthorized.
+	RenewIdentity(ctx context.Context, id string, life time.Duration, authority string) (identity.Enrolled, error)
 	CreateIdentity(ctx context.Context, c identity.Creation, by string, audit []fleet.AuditEntry) error
 	// RevokeIdentity revokes an identity with its tokens. Where there is none the error is
 	// NotFound.
@@ -30,13 +31,19 @@ type Store interface {
 	Identities(ctx context.Context) ([]identity.Record, error)
 }
 
-// Admin creates, lists and revokes identities.
+// Rotate takes a step in the replacement of the authority, with these entries of the audit
+// where that changes something.
+type Rotate func(ctx context.Context, step identity.RotationStep, audit []fleet.AuditEntry) (identity.Rotation, error)
+
+// Admin creates, lists and revokes identities, and replaces their authority.
 type Admin struct {
 	Store Store
-	// Fingerprint is that of the authority, and Doors are the addresses of the gateways, for
-	// tokens.
-	Fingerprint string
+	// Fingerprint returns that of the authority, and Doors are the addresses of the gateways,
+	// for tokens.
+	Fingerprint func() string
 	Doors       []string
+	// Rotate replaces the authority; nil where that is not possible.
+	Rotate Rotate
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -48,6 +55,8 @@ func (a *Admin) Do(ctx context.Context, actor fleet.Actor, request enrol.Request
 		return a.create(ctx, actor, *request.Create)
 	case request.Revoke != "":
 		return enrol.Answer{}, a.revoke(ctx, actor, request.Revoke)
+	case request.Rotate != nil:
+		return a.rotate(ctx, actor, *request.Rotate)
 	}
 	list, err := a.Store.Identities(ctx)
 	return enrol.Answer{Identities: list}, err
@@ -74,7 +83,7 @@ func (a *Admin) create(ctx context.Context, actor fleet.Actor, c identity.Creati
 	if err := a.Store.CreateIdentity(ctx, c, actor.Who, a.audited(actor, "identity create", c.Identity)); err != nil {
 		return enrol.Answer{}, err
 	}
-	return enrol.Answer{Fingerprint: a.Fingerprint, Doors: a.Doors}, nil
+	return enrol.Answer{Fingerprint: a.Fingerprint(), Doors: a.Doors}, nil
 }
 
 func (a *Admin) revoke(ctx context.Context, actor fleet.Actor, text string) error {
@@ -85,11 +94,21 @@ func (a *Admin) revoke(ctx context.Context, actor fleet.Actor, text string) erro
 	return a.Store.RevokeIdentity(ctx, who.Role, who.Name, actor.Who, a.audited(actor, "identity revoke", who))
 }
 
+func (a *Admin) rotate(ctx context.Context, actor fleet.Actor, step identity.RotationStep) (enrol.Answer, error) {
+	if a.Rotate == nil || step.Begin && step.Finish {
+		return enrol.Answer{}, fault.New(fault.Invalid, "this gateway does not replace its authority in that way")
+	}
+	detail := "begin"
+	if step.Finish {
+		detail = "finish"
+	}
+	rotation, err := a.Rotate(ctx, step, a.entries(actor, fleet.Action{Verb: "identity rotate", Detail: detail}))
+	return enrol.Answer{Rotation: &rotation}, err
+}
+
 // audited are the entries of the audit of an action that succeeds, in the transaction in
 // which it does.
 func (a *Admin) audited(actor fleet.Actor, verb string, who identity.Identity) []fleet.AuditEntry {
-	var nonce [8]byte
-	_, _ = rand.Read(nonce[:]) // never fails
 	action := fleet.Action{Verb: verb, Detail: who.String()}
 	switch who.Role {
 	case identity.Node:
@@ -97,6 +116,12 @@ func (a *Admin) audited(actor fleet.Actor, verb string, who identity.Identity) [
 	case identity.Edge:
 		action.Edge = who.Name
 	}
+	return a.entries(actor, action)
+}
+
+func (a *Admin) entries(actor fleet.Actor, action fleet.Action) []fleet.AuditEntry {
+	var nonce [8]byte
+	_, _ = rand.Read(nonce[:]) // never fails
 	begun := fleet.AuditEntry{Key: "identity/" + hex.EncodeToString(nonce[:]), At: a.Now(), Actor: actor, Action: action}
 	ended := begun
 	ended.Outcome = "succeeded"

@@ -2,6 +2,7 @@ package door
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type connection struct {
 	id    string
 	role  string
 	until time.Time
+	leaf  *x509.Certificate // nil for none
 	// forget removes it from the list.
 	forget func()
 }
@@ -39,7 +41,7 @@ func newConnections() *connections {
 func (c *connections) add(conn *tls.Conn, who caller) (*connection, error) {
 	known := &connection{conn: conn, id: who.who.ID, role: string(who.who.Role)}
 	if who.leaf != nil {
-		known.until = who.leaf.NotAfter
+		known.until, known.leaf = who.leaf.NotAfter, who.leaf
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,10 +74,15 @@ func (c *connections) remove(known *connection) {
 // close closes the connections of revoked identities, and those whose certificates have
 // ended, and returns how many there were.
 func (c *connections) close(isRevoked func(id string) bool, now time.Time) int {
+	return c.closeIf(func(known *connection) bool { return isRevoked(known.id) || now.After(known.until) })
+}
+
+// closeIf closes the connections for which ended is true, and returns how many there were.
+func (c *connections) closeIf(hasEnded func(*connection) bool) int {
 	c.mu.Lock()
 	var ended []*connection
 	for known := range c.list {
-		if isRevoked(known.id) || now.After(known.until) {
+		if hasEnded(known) {
 			ended = append(ended, known)
 		}
 	}

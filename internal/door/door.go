@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,10 +40,12 @@ type Streams interface {
 
 // Options are what a Door needs.
 type Options struct {
-	Authority *identity.Authority
-	// Roots are the authorities whose certificates are accepted; those of Authority if nil.
-	Roots identity.Roots
-	Store Store
+	// Authorities sign the certificates, and those of theirs are accepted. SetAuthorities
+	// replaces them.
+	Authorities identity.Authorities
+	Store       Store
+	// Rotate replaces the authority for operators; nil where that is not possible.
+	Rotate Rotate
 	// Doors are the addresses of all gateways, for those that join.
 	Doors []string
 	// Namespace is that of Temporal, for those that join.
@@ -68,15 +71,17 @@ type Options struct {
 
 // Door serves the connections of one listener.
 type Door struct {
-	o       Options
-	log     *slog.Logger
-	certs   *certificates
-	admin   *Admin
-	revoked *revoked
-	open    *connections
-	api     *grpc.Server
-	refuse  *grpc.Server
-	counts  counts
+	o   Options
+	log *slog.Logger
+	// authorities are those of now.
+	authorities atomic.Pointer[identity.Authorities]
+	certs       *certificates
+	admin       *Admin
+	revoked     *revoked
+	open        *connections
+	api         *grpc.Server
+	refuse      *grpc.Server
+	counts      counts
 	// pending, strangers and joining have an element for each of what they bound.
 	pending, strangers, joining chan struct{}
 	serving                     sync.WaitGroup
@@ -84,7 +89,7 @@ type Door struct {
 
 // New returns a Door, which serves nothing yet.
 func New(o Options) (*Door, error) {
-	if o.Authority == nil || o.Store == nil {
+	if o.Authorities.Current == nil || o.Store == nil {
 		return nil, errors.New("a gateway needs an authority and a registry")
 	}
 	if o.Logger == nil {
@@ -99,17 +104,16 @@ func New(o Options) (*Door, error) {
 	if o.Life == 0 {
 		o.Life = identity.DefaultLife
 	}
-	if o.Roots == nil {
-		o.Roots = o.Authority.Roots()
-	}
 	d := &Door{
 		o: o, log: o.Logger,
-		certs:   &certificates{authority: o.Authority, now: o.Now},
-		admin:   &Admin{Store: o.Store, Fingerprint: o.Authority.Fingerprint(), Doors: o.Doors, Now: o.Now},
 		revoked: newRevoked(o.Revoked),
 		open:    newConnections(),
 		pending: make(chan struct{}, maxPending), strangers: make(chan struct{}, maxStrangers), joining: make(chan struct{}, maxJoining),
 	}
+	d.authorities.Store(&o.Authorities)
+	current := func() *identity.Authority { return d.authorities.Load().Current }
+	d.certs = &certificates{authority: current, now: o.Now}
+	d.admin = &Admin{Store: o.Store, Fingerprint: func() string { return current().Fingerprint() }, Doors: o.Doors, Rotate: o.Rotate, Now: o.Now}
 	if _, err := d.certs.get(nil); err != nil {
 		return nil, err
 	}
@@ -119,6 +123,17 @@ func New(o Options) (*Door, error) {
 	}
 	d.refuse = refusing()
 	return d, nil
+}
+
+// SetAuthorities replaces the authorities. Connections with a certificate of one that is
+// dropped are closed.
+func (d *Door) SetAuthorities(a identity.Authorities) {
+	d.authorities.Store(&a)
+	d.certs.renew()
+	roots := a.Roots()
+	if n := d.open.closeIf(func(c *connection) bool { return c.leaf != nil && !roots.Signed(c.leaf) }); n > 0 {
+		d.log.Info("connections are closed: their certificates are of an authority that is dropped", "connections", n)
+	}
 }
 
 // Serve serves the connections of a listener until ctx ends, and then the calls that

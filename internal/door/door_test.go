@@ -59,7 +59,7 @@ func (s *store) UseToken(_ context.Context, use identity.TokenUse, audit func(id
 	return identity.Enrolled{Identity: who, Life: use.Life}, nil
 }
 
-func (s *store) RenewIdentity(_ context.Context, id string, life time.Duration) (identity.Enrolled, error) {
+func (s *store) RenewIdentity(_ context.Context, id string, life time.Duration, _ string) (identity.Enrolled, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, who := range s.tokens {
@@ -179,7 +179,7 @@ func start(t *testing.T, change func(*door.Options)) *rig {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	r.address = l.Addr().String()
-	o := door.Options{Authority: authority, Store: r.store, Doors: []string{r.address}, API: r.api, Streams: r.echo, Version: "test",
+	o := door.Options{Authorities: identity.Authorities{Current: authority}, Store: r.store, Doors: []string{r.address}, API: r.api, Streams: r.echo, Version: "test",
 		Logger: slog.New(slog.DiscardHandler), Refresh: time.Hour}
 	if change != nil {
 		change(&o)

@@ -22,7 +22,12 @@ func (d *Door) join(ctx context.Context, conn *tls.Conn) {
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.NetConn().Close() })()
 	_ = conn.SetDeadline(time.Now().Add(joinTime))
-	if enrol.Write(conn, enrol.Greeting{Time: d.o.Now(), Version: d.o.Version}) != nil {
+	authorities := d.authorities.Load()
+	greeting := enrol.Greeting{
+		Time: d.o.Now(), Version: d.o.Version,
+		Authority: authorities.Issuer(d.o.Now()).Fingerprint(), Authorities: authorities.Roots().Fingerprints(),
+	}
+	if enrol.Write(conn, greeting) != nil {
 		return
 	}
 	var request enrol.Request
@@ -53,6 +58,8 @@ func wordOf(r enrol.Request) string {
 		return "revoke"
 	case r.List:
 		return "list"
+	case r.Rotate != nil:
+		return "rotate"
 	}
 	return "renew"
 }
@@ -75,11 +82,12 @@ func (d *Door) answer(ctx context.Context, conn *tls.Conn, request enrol.Request
 		return enrol.Answer{}, c.who, c.refused
 	}
 	if wordOf(request) == "renew" {
-		enrolled, err := d.o.Store.RenewIdentity(ctx, c.who.ID, d.o.Life)
+		by := d.authorities.Load()
+		enrolled, err := d.o.Store.RenewIdentity(ctx, c.who.ID, d.o.Life, by.Issuer(d.o.Now()).Fingerprint())
 		if err != nil {
 			return enrol.Answer{}, c.who, err
 		}
-		answer, err := d.issue(enrolled, request)
+		answer, err := d.issue(enrolled, request, *by)
 		return answer, c.who, err
 	}
 	if c.who.Role != identity.Operator {
@@ -99,25 +107,28 @@ func (d *Door) useToken(ctx context.Context, conn *tls.Conn, request enrol.Reque
 	}
 	sum := sha256.Sum256(key)
 	from := fromOf(conn, request.Host)
+	by := d.authorities.Load()
 	enrolled, err := d.o.Store.UseToken(ctx, identity.TokenUse{
 		Hash: identity.HashSecret(request.Secret), Key: hex.EncodeToString(sum[:]), From: from, Life: d.o.Life,
+		Authority: by.Issuer(d.o.Now()).Fingerprint(),
 	}, func(who identity.Identity) []fleet.AuditEntry {
 		return d.admin.audited(fleet.Actor{Who: who.String(), From: from}, "join", who)
 	})
 	if err != nil {
 		return enrol.Answer{}, enrolled.Identity, err
 	}
-	answer, err := d.issue(enrolled, request)
+	answer, err := d.issue(enrolled, request, *by)
 	return answer, enrolled.Identity, err
 }
 
 // issue answers with a certificate.
-func (d *Door) issue(enrolled identity.Enrolled, request enrol.Request) (enrol.Answer, error) {
-	issued, err := d.o.Authority.Issue(enrolled.Identity, request.Certificate, enrolled.Life, d.o.Now())
+func (d *Door) issue(enrolled identity.Enrolled, request enrol.Request, by identity.Authorities) (enrol.Answer, error) {
+	now := d.o.Now()
+	issued, err := by.Issuer(now).Issue(enrolled.Identity, request.Certificate, enrolled.Life, now)
 	if err != nil {
 		return enrol.Answer{}, err
 	}
-	return enrol.Answer{Certificate: issued.Raw, Authorities: string(d.o.Roots.PEM()), Doors: d.o.Doors, Namespace: d.o.Namespace}, nil
+	return enrol.Answer{Certificate: issued.Raw, Authorities: string(by.Roots().PEM()), Doors: d.o.Doors, Namespace: d.o.Namespace}, nil
 }
 
 // shown is an error as whoever has asked may see it: that may be anybody who reaches the

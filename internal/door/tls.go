@@ -14,7 +14,7 @@ import (
 // certificates holds the certificate of this gateway, which it makes itself, and makes
 // anew at half of its life.
 type certificates struct {
-	authority *identity.Authority
+	authority func() *identity.Authority
 	now       func() time.Time
 
 	mu      sync.Mutex
@@ -29,7 +29,7 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c.current != nil && now.After(c.current.Leaf.NotBefore) && now.Before(c.current.Leaf.NotAfter.Add(-identity.ServerLife/2)) {
 		return c.current, nil
 	}
-	chain, key, err := c.authority.Server(now)
+	chain, key, err := c.authority().Server(now)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +38,13 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c.current.Certificate = append(c.current.Certificate, part.Raw)
 	}
 	return c.current, nil
+}
+
+// renew makes a certificate for the next connection.
+func (c *certificates) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current = nil
 }
 
 // tls is the configuration of a handshake. A client that only joins needs no certificate.
@@ -58,7 +65,7 @@ func (d *Door) tls() *tls.Config {
 			if state.NegotiatedProtocol == "" {
 				return errors.New("the client names no protocol")
 			}
-			_, _, err := d.o.Roots.Caller(state, d.o.Now())
+			_, _, err := d.authorities.Load().Roots().Caller(state, d.o.Now())
 			var outside *identity.OutOfTime
 			if errors.As(err, &outside) {
 				return nil

@@ -1,16 +1,17 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"time"
 
-	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/door"
 	"github.com/metacircular/mcp/internal/door/law"
 	"github.com/metacircular/mcp/internal/fault"
@@ -38,8 +39,9 @@ type Options struct {
 	// that is served.
 	Upstream  *grpc.ClientConn
 	Namespace string
-	// Codec decrypts the inputs that the gateway judges, and encrypts them again.
-	Codec     converter.PayloadCodec
+	// Codec has the keys with which the gateway encrypts what clients give to Temporal, and
+	// decrypts what they get from there.
+	Codec     *codec.Codec
 	Version   string
 	Logger    *slog.Logger
 	Telemetry *telemetry.Telemetry
@@ -47,7 +49,8 @@ type Options struct {
 	Grace time.Duration
 	// Listening is called with the address when the gateway serves; nil for nothing to do.
 	Listening func(address string)
-	// Refresh is how often the list of revoked identities is read; zero for the default.
+	// Refresh is how often the list of revoked identities and the keys are read; zero for the
+	// default.
 	Refresh time.Duration
 }
 
@@ -58,23 +61,28 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	with := registry.Insecure(o.PostgresInsecure)
-	store, err := registry.Open(ctx, o.PostgresURL, with)
+	store, err := registry.OpenSealed(ctx, o.PostgresURL, o.Codec.Keys(), with)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	copied := newCopies(o.Data)
-	shared, err := awaitKeys(ctx, func(ctx context.Context) error { return registry.Prepare(ctx, o.PostgresURL, with) }, store, own, copied, o.Logger)
+	shared, sealed, err := awaitKeys(ctx, func(ctx context.Context) error { return registry.Prepare(ctx, o.PostgresURL, with) }, store, own, copied, o.Logger)
 	if err != nil {
 		return ifEnded(ctx, err)
 	}
-	judged, err := law.New(law.Options{Upstream: o.Upstream, Namespace: o.Namespace, Codec: o.Codec, Key: shared.secret, Log: o.Logger})
+	if err := keepKeys(ctx, store); err != nil {
+		return err
+	}
+	sealing := o.Codec.AtGateway(law.MaxPlain)
+	judged, err := law.New(law.Options{Upstream: sealing.Conn(o.Upstream), Open: sealing.Open, Namespace: o.Namespace, Key: shared.secret, Version: o.Version, Log: o.Logger})
 	if err != nil {
 		return err
 	}
 	streamed := &stream.Hub{Audit: judged.Record, Logger: o.Logger}
+	follow := &following{store: store, own: own, copied: copied, log: o.Logger, known: sealed, turn: make(chan struct{}, 1)}
 	d, err := door.New(door.Options{
-		Authority: shared.authority, Store: store, Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
+		Authorities: shared.authorities, Store: store, Rotate: rotate(store, own.Key(), follow.read), Doors: o.Doors, Namespace: o.Namespace, Life: o.Life,
 		API: judged, Streams: streamed, Version: o.Version, Logger: o.Logger, Refresh: o.Refresh,
 		Revoked: copied.read().Revoked,
 		Remember: func(ids []string) {
@@ -86,6 +94,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	follow.door = d
 	first, cancel := context.WithTimeout(ctx, registryTime)
 	d.Refresh(first) // before the first connection
 	cancel()
@@ -95,15 +104,36 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	measure(o.Telemetry, d, judged, streamed)
 	o.Telemetry.Check("Temporal", o.upstream)
+	o.Telemetry.Check("encryption", func(context.Context) error { return sealing.Check() })
+	o.Telemetry.Check("encryption keys", func(ctx context.Context) error { return keepKeys(ctx, store) })
 	o.Telemetry.Ready()
 	defer o.Telemetry.Unready("it is stopping")
-	o.Logger.Info("gateway ready", "address", l.Addr().String(), "authority", shared.authority.Fingerprint(), "temporal", o.Upstream.Target(), "namespace", o.Namespace)
+	o.Logger.Info("gateway ready", "address", l.Addr().String(), "authority", shared.authorities.Current.Fingerprint(), "temporal", o.Upstream.Target(), "namespace", o.Namespace)
 	if o.Listening != nil {
 		o.Listening(l.Addr().String())
 	}
 	defer context.AfterFunc(ctx, func() { o.Telemetry.Unready("it is stopping") })()
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	go follow.run(following, cmp.Or(o.Refresh, keysInterval))
 	d.Serve(ctx, l, o.Grace)
 	return nil
+}
+
+// keysTime bounds the question which keys the fleet has.
+const keysTime = 5 * time.Second
+
+// keepKeys fails where the fleet encrypts with a key that this gateway lacks: it would
+// refuse tasks, and pass on in the clear what the others encrypt. While Postgres is away
+// that is not known.
+func keepKeys(ctx context.Context, store *registry.Store) error {
+	limited, cancel := context.WithTimeout(ctx, keysTime)
+	defer cancel()
+	err := store.KeepKeys(limited)
+	if fault.Is(err, fault.Unavailable) {
+		return nil
+	}
+	return err
 }
 
 // upstream checks that Temporal answers.

@@ -16,7 +16,8 @@ import (
 
 // The names of the keys in the registry.
 const (
-	authorityKey = "authority"
+	authorityKey = registry.GatewayAuthority
+	nextKey      = registry.GatewayNextAuthority
 	secretKey    = registry.GatewaySecret
 )
 
@@ -25,7 +26,7 @@ const secretSize = 32
 
 // keys are those that all gateways of a fleet share.
 type keys struct {
-	authority *identity.Authority
+	authorities identity.Authorities
 	// secret is what the keys of the law are derived from.
 	secret []byte
 }
@@ -59,11 +60,7 @@ func readKeys(ctx context.Context, store keyStore, own *seal.Identity) (keys, ma
 }
 
 func makeKeys(to seal.Key) (map[string]registry.GatewayKey, error) {
-	authority, err := identity.NewAuthority(time.Now())
-	if err != nil {
-		return nil, err
-	}
-	text, err := authority.Marshal()
+	authority, _, err := makeAuthority(to)
 	if err != nil {
 		return nil, err
 	}
@@ -73,28 +70,40 @@ func makeKeys(to seal.Key) (map[string]registry.GatewayKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := map[string]registry.GatewayKey{}
-	for name, key := range map[string]struct {
-		value  []byte
-		public string
-	}{
-		authorityKey: {text, string(authority.Roots().PEM())},
-		secretKey:    {[]byte(base64.StdEncoding.EncodeToString(secret)), signer.Key().String()},
-	} {
-		sealed, err := seal.Seal(subject(name), key.value, to)
-		if err != nil {
-			return nil, err
-		}
-		made[name] = registry.GatewayKey{Sealed: sealed, Public: key.public}
+	sealed, err := seal.Seal(subject(secretKey), []byte(base64.StdEncoding.EncodeToString(secret)), to)
+	if err != nil {
+		return nil, err
 	}
-	return made, nil
+	return map[string]registry.GatewayKey{authorityKey: authority, secretKey: {Sealed: sealed, Public: signer.Key().String()}}, nil
+}
+
+// makeAuthority makes an authority, sealed, and returns its fingerprint.
+func makeAuthority(to seal.Key) (sealed registry.GatewayKey, fingerprint string, err error) {
+	authority, err := identity.NewAuthority(time.Now())
+	if err != nil {
+		return sealed, "", err
+	}
+	text, err := authority.Marshal()
+	if err != nil {
+		return sealed, "", err
+	}
+	sealed.Public = string(authority.Roots().PEM())
+	sealed.Sealed, err = seal.Seal(subject(authorityKey), text, to)
+	return sealed, authority.Fingerprint(), err
 }
 
 func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, error) {
 	var k keys
 	values := map[string][]byte{}
-	for _, name := range []string{authorityKey, secretKey} {
-		value, err := own.Open(subject(name), sealed[name].Sealed)
+	for _, name := range []string{authorityKey, nextKey, secretKey} {
+		if name == nextKey && len(sealed[name].Sealed) == 0 {
+			continue
+		}
+		of := name
+		if name == nextKey { // which becomes the authority as it is sealed
+			of = authorityKey
+		}
+		value, err := own.Open(subject(of), sealed[name].Sealed)
 		if err != nil {
 			return k, fault.Wrap(fault.Unauthorized, err, "opening the keys of the gateways").
 				WithHint("copy the file of [gateway] key_file from the gateway that was started first")
@@ -102,8 +111,13 @@ func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, 
 		values[name] = value
 	}
 	var err error
-	if k.authority, err = identity.ParseAuthority(values[authorityKey]); err != nil {
+	if k.authorities.Current, err = identity.ParseAuthority(values[authorityKey]); err != nil {
 		return k, err
+	}
+	if next, ok := values[nextKey]; ok {
+		if k.authorities.Next, err = identity.ParseAuthority(next); err != nil {
+			return k, err
+		}
 	}
 	k.secret, err = base64.StdEncoding.DecodeString(string(values[secretKey]))
 	if err != nil || len(k.secret) != secretSize {
@@ -121,9 +135,10 @@ const (
 	firstPause, longestPause = time.Second, 15 * time.Second
 )
 
-// awaitKeys returns the keys from the registry or, while that is away, from the copy.
+// awaitKeys returns the keys, and as they are sealed, from the registry or, while that is
+// away, from the copy.
 // Without a copy it waits.
-func awaitKeys(ctx context.Context, prepare func(context.Context) error, store keyStore, own *seal.Identity, copied copies, log *slog.Logger) (keys, error) {
+func awaitKeys(ctx context.Context, prepare func(context.Context) error, store keyStore, own *seal.Identity, copied copies, log *slog.Logger) (keys, map[string]registry.GatewayKey, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		k, sealed, err := func() (keys, map[string]registry.GatewayKey, error) {
 			ctx, cancel := context.WithTimeout(ctx, registryTime)
@@ -138,20 +153,21 @@ func awaitKeys(ctx context.Context, prepare func(context.Context) error, store k
 			if err := copied.keepKeys(sealed); err != nil {
 				log.Warn("this gateway cannot start while Postgres is away: the copy of its keys is not written", "error", err)
 			}
-			return k, nil
+			return k, sealed, nil
 		case ctx.Err() != nil:
-			return keys{}, ctx.Err()
+			return keys{}, nil, ctx.Err()
 		case !fault.Is(err, fault.Unavailable):
-			return keys{}, err
+			return keys{}, nil, err
 		}
 		if kept := copied.read(); len(kept.Keys) > 0 {
 			log.Warn("Postgres is away: known identities are served from a copy, and none is added", "error", err)
-			return openKeys(kept.Keys, own)
+			k, err := openKeys(kept.Keys, own)
+			return k, kept.Keys, err
 		}
 		log.Warn("waiting for Postgres, which has the keys of the gateways", "error", err, "next", pause)
 		select {
 		case <-ctx.Done():
-			return keys{}, ctx.Err()
+			return keys{}, nil, ctx.Err()
 		case <-time.After(pause):
 		}
 	}

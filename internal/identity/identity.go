@@ -107,7 +107,7 @@ func Parse(text string) (Identity, error) {
 	role, name, ok := strings.Cut(text, "/")
 	i := Identity{Role: Role(role), Name: name}
 	if !ok {
-		return Identity{}, fault.New(fault.Invalid, "%.80q is no identity", text).WithHint("write ROLE/NAME, such as node/rift or operator/anna")
+		return Identity{}, fault.New(fault.Invalid, "%.80q is no identity", text).WithHint("write its role and its name, such as node rift or operator/anna")
 	}
 	return i, i.checkName()
 }

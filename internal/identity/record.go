@@ -10,6 +10,8 @@ type TokenUse struct {
 	From string
 	// Life is how long the certificate lives, unless the identity has a life of its own.
 	Life time.Duration
+	// Authority is the fingerprint of the authority that signs it.
+	Authority string
 }
 
 // Enrolled is an identity that gets a certificate.
@@ -61,6 +63,8 @@ type Record struct {
 	ValidUntil time.Time     `json:"valid_until"`
 	Revoked    time.Time     `json:"revoked"`
 	RevokedBy  string        `json:"revoked_by,omitempty"`
+	// Authority is the fingerprint of the authority that signed the last certificate.
+	Authority string `json:"authority,omitempty"`
 }
 
 // State is what the identity is at a time: Invited, Active, Expired or Revoked.

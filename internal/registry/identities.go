@@ -75,8 +75,8 @@ func (s *Store) UseToken(ctx context.Context, use identity.TokenUse, audit func(
 			}
 		}
 		_, err = tx.Exec(ctx, `
-			update identities set key = $2, joined_at = coalesce(joined_at, now()), joined_from = $3, valid_until = now() + $4::interval
-			where id = $1`, who.ID, use.Key, fleet.Text(use.From, maxFrom), enrolled.Life)
+			update identities set key = $2, joined_at = coalesce(joined_at, now()), joined_from = $3, valid_until = now() + $4::interval, authority = $5
+			where id = $1`, who.ID, use.Key, fleet.Text(use.From, maxFrom), enrolled.Life, use.Authority)
 		return err
 	}, "use a token")
 	return enrolled, err
@@ -90,8 +90,9 @@ func refusedToken(why string, args ...any) error {
 		WithHint("an operator creates another one: mcp identity create ROLE NAME")
 }
 
-// RenewIdentity returns an identity that gets its next certificate.
-func (s *Store) RenewIdentity(ctx context.Context, id string, life time.Duration) (identity.Enrolled, error) {
+// RenewIdentity returns an identity that gets its next certificate, of the authority with
+// the fingerprint.
+func (s *Store) RenewIdentity(ctx context.Context, id string, life time.Duration, authority string) (identity.Enrolled, error) {
 	var enrolled identity.Enrolled
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		who, own, err := scanIdentity(tx.QueryRow(ctx, `
@@ -105,7 +106,7 @@ func (s *Store) RenewIdentity(ctx context.Context, id string, life time.Duration
 			return err
 		}
 		enrolled = identity.Enrolled{Identity: who, Life: lifeOf(own, life)}
-		_, err = tx.Exec(ctx, `update identities set renewed_at = now(), valid_until = now() + $2::interval where id = $1`, id, enrolled.Life)
+		_, err = tx.Exec(ctx, `update identities set renewed_at = now(), valid_until = now() + $2::interval, authority = $3 where id = $1`, id, enrolled.Life, authority)
 		return err
 	}, "renew an identity")
 	return enrolled, err
@@ -143,28 +144,34 @@ func (s *Store) RevokedIdentities(ctx context.Context) ([]string, error) {
 
 // Identities returns the identities by role and name, the oldest of each first.
 func (s *Store) Identities(ctx context.Context) ([]identity.Record, error) {
-	list := []identity.Record{}
-	err := s.read(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			select id, role, name, services, grants, life, created_at, created_by, token_until, joined_at, joined_from, renewed_at,
-			       valid_until, revoked_at, revoked_by
-			from identities order by role, name, created_at`)
-		if err != nil {
-			return err
-		}
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r identity.Record, err error) {
-			var joined, renewed, until, revoked *time.Time
-			r.Identity, r.Life, err = scanIdentity(row, &r.Created, &r.CreatedBy, &r.TokenUntil, &joined, &r.JoinedFrom, &renewed, &until, &revoked, &r.RevokedBy)
-			for from, to := range map[*time.Time]*time.Time{joined: &r.Joined, renewed: &r.Renewed, until: &r.ValidUntil, revoked: &r.Revoked} {
-				if from != nil {
-					*to = *from
-				}
-			}
-			return r, err
-		})
+	var list []identity.Record
+	err := s.read(ctx, func(tx pgx.Tx) (err error) {
+		list, err = identitiesOf(ctx, tx, "")
 		return err
 	}, "list the identities")
 	return list, err
+}
+
+// identitiesOf reads the identities that a condition chooses.
+func identitiesOf(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]identity.Record, error) {
+	rows, err := tx.Query(ctx, `
+		select id, role, name, services, grants, life, created_at, created_by, token_until, joined_at, joined_from, renewed_at,
+		       valid_until, revoked_at, revoked_by, authority
+		from identities `+condition+` order by role, name, created_at`, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r identity.Record, err error) {
+		var joined, renewed, until, revoked *time.Time
+		r.Identity, r.Life, err = scanIdentity(row, &r.Created, &r.CreatedBy, &r.TokenUntil, &joined, &r.JoinedFrom, &renewed, &until, &revoked,
+			&r.RevokedBy, &r.Authority)
+		for from, to := range map[*time.Time]*time.Time{joined: &r.Joined, renewed: &r.Renewed, until: &r.ValidUntil, revoked: &r.Revoked} {
+			if from != nil {
+				*to = *from
+			}
+		}
+		return r, err
+	})
 }
 
 // scanIdentity reads the first columns of a row of identities, and more.

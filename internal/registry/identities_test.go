@@ -101,13 +101,13 @@ func TestIdentities(t *testing.T) {
 		require.NotEqual(t, void, second)
 		_, err := e.use(voidHash, "key-3")
 		require.ErrorContains(t, err, "another one was created since")
-		_, err = e.RenewIdentity(t.Context(), first, identity.DefaultLife)
+		_, err = e.RenewIdentity(t.Context(), first, identity.DefaultLife, "a")
 		require.NoError(t, err)
 		require.Empty(t, e.revokedIDs())
 		_, err = e.use(hash, "key-3")
 		require.NoError(t, err)
 		require.Equal(t, []string{first}, e.revokedIDs())
-		_, err = e.RenewIdentity(t.Context(), first, identity.DefaultLife)
+		_, err = e.RenewIdentity(t.Context(), first, identity.DefaultLife, "a")
 		require.True(t, fault.Is(err, fault.Unauthorized), "%v", err)
 	})
 
@@ -115,7 +115,7 @@ func TestIdentities(t *testing.T) {
 		id, hash := e.create(ci, func(c *identity.Creation) { c.Life = 30 * 24 * time.Hour })
 		_, err := e.use(hash, "key-4")
 		require.NoError(t, err)
-		renewed, err := e.RenewIdentity(t.Context(), id, identity.DefaultLife)
+		renewed, err := e.RenewIdentity(t.Context(), id, identity.DefaultLife, "a")
 		require.NoError(t, err)
 		want := ci
 		want.ID = id

@@ -15,7 +15,7 @@ import (
 )
 
 // doorWorld is a world whose command line and node reach Temporal through a gateway, each
-// with an identity of its own.
+// with an identity of its own, and without the encryption keys.
 type doorWorld struct {
 	*world
 	// plane has the configuration of the control plane's host, and host that of the node.
@@ -36,12 +36,12 @@ func newDoorWorld(t *testing.T) *doorWorld {
 	info := shared.platform.Info()
 	namespace := fmt.Sprintf("namespace = %q", plane.namespace)
 	registries := fmt.Sprintf("insecure = [%q]", info.ImageRegistry)
-	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, encryptionKeys(), "[image_registry]", registries,
+	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, "[image_registry]", registries,
 		"[build]", fmt.Sprintf("workspace = %q", plane.workspace), fmt.Sprintf("builder = %q", plane.builder),
 		fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(plane.dir, "logs")))
 	d.join(d.world, d.token(plane, "operator", "anna", "--direct"))
 
-	d.host = d.machine("node", "[temporal]", namespace, encryptionKeys(), "[image_registry]", registries, "[node]", fmt.Sprintf("socket = %q", info.Podman),
+	d.host = d.machine("node", "[temporal]", namespace, "[image_registry]", registries, "[node]", fmt.Sprintf("socket = %q", info.Podman),
 		fmt.Sprintf("data = %q", filepath.Join(plane.dir, "data")), fmt.Sprintf("policy = %q", filepath.Join(info.Dir, "node-policy.toml")))
 	d.join(d.host, d.token(d.world, "node", plane.node), "--no-unit", "--dir", filepath.Join(d.host.dir, "identity"))
 	return d
@@ -85,10 +85,37 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	r = d.mcp("identity", "list", "--json")
 	require.Zero(t, r.code, r)
 	require.Contains(t, r.stdout, `"joined_from"`)
+	require.Contains(t, d.mcp("__complete", "identity", "revoke", "node", "").stdout, d.plane.node)
+	d.rotates()
 	r = d.mcp("identity", "revoke", "node", d.plane.node, "-y", "--json")
 	require.Zero(t, r.code, r)
 	require.Eventually(t, func() bool { return strings.Contains(worker.stderr.String(), "is revoked") }, time.Minute, 50*time.Millisecond)
 	require.Contains(t, d.fetch(d.routePort("gated")), "v2", "containers go on")
+}
+
+// rotates begins to replace the authority. It cannot end that before the identities have
+// renewed their certificates.
+func (d *doorWorld) rotates() {
+	t := d.plane.t
+	t.Helper()
+	var stands struct {
+		Authority, Next string
+		Finished        bool
+		Waiting         []struct{ Identity string }
+	}
+	r := d.mcp("identity", "rotate", "--json")
+	require.Zero(t, r.code, r)
+	r.decode(t, &stands)
+	require.NotEmpty(t, stands.Next)
+	require.Len(t, stands.Waiting, 2)
+	former := stands.Authority
+	r = d.mcp("identity", "rotate", "--finish", "-y")
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "2 identities still need the present authority: node/"+d.plane.node+", operator/anna")
+	r = d.plane.mcp("identity", "rotate", "--status", "--direct", "--json")
+	require.Zero(t, r.code, r)
+	r.decode(t, &stands)
+	require.Equal(t, former, stands.Authority)
 }
 
 // machine is the world of another machine.

@@ -137,8 +137,8 @@ func TestMetrics(t *testing.T) {
 			names := regexp.MustCompile(`\b(mcp|temporal|go|process)_[a-z_]+\b`).FindAllString(expression, -1)
 			require.NotEmpty(t, names, expression)
 			for _, name := range names {
-				if ofEdges.MatchString(name) {
-					continue // mcp-edge exports it, and its tests check that
+				if ofOthers.MatchString(name) {
+					continue // mcp-edge or a gateway exports it, and its tests check that
 				}
 				require.Contains(t, exported, name, expression)
 				for _, label := range labelsIn(expression) {
@@ -149,8 +149,8 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// ofEdges matches the metrics of mcp-edge itself.
-var ofEdges = regexp.MustCompile(`^mcp_edge_(request|open|certificate)`)
+// ofOthers matches the metrics of mcp-edge and of gateways themselves.
+var ofOthers = regexp.MustCompile(`^mcp_(edge_(request|open|certificate)|gateway_)`)
 
 // ofJob reports whether a series is that of a job, whose labels name it.
 func ofJob(key string) bool {

@@ -62,6 +62,7 @@ var lines = map[string][]string{
 	"identity create": {"node E", "E E", "deployer ci --service E", "reader ci --service S --grant E", "node rift", "node rift --direct"},
 	"identity list":   {"", "--direct", "E"},
 	"identity revoke": {"node E", "E E -y", "node rift", "node rift -y"},
+	"identity rotate": {"E", "", "--status", "--finish", "--finish --force -y", "--direct"},
 	"join":            {"E", "T --publish E"},
 	"node join":       {"E", "T --publish E"},
 	"history":         {"S", "S 1", "S E"},

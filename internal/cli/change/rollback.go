@@ -64,22 +64,18 @@ func runRollback(ctx context.Context, s *session.Session, service string, to int
 // formerRelease reads the release to go back to: number to or, for 0, the newest before
 // the current one.
 func formerRelease(ctx context.Context, s *session.Session, c client.Client, service string, to int, deadline time.Duration) (fleet.Snapshot, error) {
-	var snapshot fleet.Snapshot
 	wait := cmp.Or(deadline, workflows.DefaultDeadline)
-	if to == 0 {
-		var known workflows.HistoryResult
-		if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service, Wait: wait}, &known, session.UntilDeadline(wait)); err != nil {
-			return snapshot, err
-		}
-		if len(known.Deployments) == 0 {
-			return snapshot, session.NeverDeployed(service)
-		}
-		if to = known.Before(); to == 0 {
-			return snapshot, fault.New(fault.NotFound, "service %s has no release before release %d", service, known.Release)
-		}
-		s.Say("back from release %d to release %d", known.Release, to)
-	}
+	var former workflows.SnapshotResult
 	in := workflows.SnapshotInput{Service: service, Number: to, Wait: wait}
-	err := s.Read(ctx, c, "snapshot", workflows.SnapshotName, in, &snapshot, session.UntilDeadline(wait))
-	return snapshot, err
+	err := s.Read(ctx, c, "snapshot", workflows.SnapshotName, in, &former, session.UntilDeadline(wait))
+	switch {
+	case err != nil || to != 0:
+		return former.Snapshot, err
+	case !former.Deployed:
+		return former.Snapshot, session.NeverDeployed(service)
+	case former.Number == 0:
+		return former.Snapshot, fault.New(fault.NotFound, "service %s has no release before release %d", service, former.Release)
+	}
+	s.Say("back from release %d to release %d", former.Release, former.Number)
+	return former.Snapshot, nil
 }

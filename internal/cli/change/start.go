@@ -40,20 +40,28 @@ func startDeploy(ctx context.Context, s *session.Session, c client.Client, in wo
 		if !errors.As(err, &running) {
 			return nil, exit.Temporal(err)
 		}
-		run, err = attach(ctx, s, c, in)
+		run, err = attach(ctx, s, c, in, running.RunId)
 		if run != nil || err != nil {
 			return run, err
 		}
 	}
 }
 
-// attach returns the deploy that holds the lock if it is the same one. It returns
-// nothing where that deploy was only retiring, and has ended; to retire is all that an
+// attach returns the deploy that holds the lock, the given run, if it is the same one. It
+// returns nothing where that deploy was only retiring, and has ended; to retire is all that an
 // undeploy does.
-func attach(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) (client.WorkflowRun, error) {
+func attach(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation, runID string) (client.WorkflowRun, error) {
 	service := in.ServiceName()
-	id := workflows.DeployID(service)
-	described, err := c.DescribeWorkflow(ctx, id, "")
+	run := c.GetWorkflow(ctx, workflows.DeployID(service), runID)
+	var theirs workflows.Operation
+	var unread error
+	read := make(chan struct{})
+	go func() { // beside the other call: over a slow link each takes its time
+		defer close(read)
+		theirs, unread = inputOf(ctx, c, run)
+	}()
+	described, err := c.DescribeWorkflow(ctx, run.GetID(), runID)
+	<-read
 	if err != nil {
 		return nil, exit.Temporal(err)
 	}
@@ -67,10 +75,8 @@ func attach(ctx context.Context, s *session.Session, c client.Client, in workflo
 		}
 		return value
 	}
-	run := c.GetWorkflow(ctx, id, described.WorkflowExecution.RunID)
-	theirs, err := inputOf(ctx, c, run)
-	if err != nil {
-		return nil, exit.Temporal(err)
+	if unread != nil {
+		return nil, exit.Temporal(unread)
 	}
 	same := theirs.Hash() == in.Hash()
 	undeploying := same && in.Removes()

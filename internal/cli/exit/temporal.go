@@ -16,8 +16,12 @@ import (
 const DoorRefuses = "mcp-gateway: "
 
 // Temporal translates an error of Temporal's client: a call that was refused, or
-// not answered.
+// not answered. An error that has an exit code already, or says that the control plane
+// cannot be reached, stays.
 func Temporal(err error) error {
+	if _, ends := CodeOf(err); ends || IsUnreachable(err) {
+		return err
+	}
 	if errors.Is(err, context.Canceled) {
 		return Interrupted
 	}

@@ -18,3 +18,9 @@ func TestWhatAGatewayRefusesIsReached(t *testing.T) {
 	err = exit.Temporal(serviceerror.NewPermissionDenied("Request unauthorized.", ""))
 	require.True(t, exit.IsUnreachable(err), "Temporal itself refuses the credentials")
 }
+
+func TestAnErrorThatIsTranslatedAlreadyStays(t *testing.T) {
+	away := exit.Unreachable(fault.New(fault.Unavailable, "Temporal at rift:7233 does not answer").WithHint("start it"))
+	require.Equal(t, away, exit.Temporal(away))
+	require.Equal(t, exit.Interrupted, exit.Temporal(exit.Interrupted))
+}

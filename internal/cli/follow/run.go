@@ -119,7 +119,7 @@ func (f Follower) tail(ctx context.Context, run client.WorkflowRun, view *timeli
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	seen, away, gather := int64(0), false, f.pace().gather
-	for {
+	for asked := time.Now(); ; {
 		events := f.Client.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		var err error
 		for events.HasNext() {
@@ -129,6 +129,9 @@ func (f Follower) tail(ctx context.Context, run client.WorkflowRun, view *timeli
 				break
 			}
 			away = false
+			if seen == 0 { // the first answer waits for nothing: its time is that of the link, which gathers too
+				gather = max(0, gather-time.Since(asked))
+			}
 			if event.GetEventId() > seen {
 				seen = event.GetEventId()
 				before := view.released

@@ -24,7 +24,7 @@ func Commands(s *session.Session) []*cobra.Command {
 		Args: session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newCreate(s), newList(s), newRevoke(s))
+	cmd.AddCommand(newCreate(s), newList(s), newRevoke(s), newRotate(s))
 	return []*cobra.Command{cmd, newJoin(s, "")}
 }
 
@@ -37,6 +37,7 @@ func Results() map[string][]any {
 		"identity create": {created{}},
 		"identity list":   {[]listed{}},
 		"identity revoke": {revoked{}},
+		"identity rotate": {rotated{}},
 		"join":            {joined{}},
 		"node join":       {joined{}},
 	}
@@ -47,6 +48,9 @@ const askTime = time.Minute
 
 // ask sends a request to a gateway or, with direct, does it in the registry.
 func ask(ctx context.Context, s *session.Session, direct bool, request enrol.Request) (enrol.Answer, error) {
+	if !request.List {
+		s.Forget()
+	}
 	cfg, err := s.Config()
 	if err != nil {
 		return enrol.Answer{}, err
@@ -60,6 +64,8 @@ func ask(ctx context.Context, s *session.Session, direct bool, request enrol.Req
 		return enrol.Answer{}, exit.Usage(fault.New(fault.Invalid, "this configuration names no gateway: it is %s", cfg.Describe()).
 			WithHint("set [door] addresses; on the host of a gateway, --direct writes to the registry itself"))
 	}
+	// Where the authority is being replaced; the due date does it, too.
+	_, _ = enrol.Update(ctx, cfg.Door.Addresses, cfg.Door.Directory())
 	answer, err := enrol.Ask(ctx, cfg.Door.Addresses, cfg.Door.Directory(), request)
 	if fault.Is(err, fault.Unavailable) {
 		return answer, exit.Unreachable(fault.Of(err))
@@ -73,7 +79,7 @@ func askRegistry(ctx context.Context, s *session.Session, cfg *config.Config, re
 		return enrol.Answer{}, exit.Usage(err)
 	}
 	who, from := s.Identity()
-	answer, err := gateway.Direct(ctx, url, cfg.Postgres.Insecure, cfg.Gateway.Doors(), fleet.Actor{Who: who, From: from, Claimed: true}, request)
+	answer, err := gateway.Direct(ctx, url, cfg.Postgres.Insecure, cfg.Gateway.Doors(), cfg.Gateway.KeyFile, fleet.Actor{Who: who, From: from, Claimed: true}, request)
 	if fault.Is(err, fault.Unavailable) {
 		return answer, exit.Unreachable(fault.Of(err))
 	}

@@ -39,7 +39,7 @@ type joinOptions struct {
 // newJoin returns mcp join, or that of one role.
 func newJoin(s *session.Session, role identity.Role) *cobra.Command {
 	var o joinOptions
-	name, of := "join", "this machine, or its user"
+	name, of := "join", "this machine, or its user,"
 	if role != "" {
 		of = "this machine as a " + string(role)
 	}
@@ -53,7 +53,8 @@ certificate renews it. The token counts once; "-" reads it from standard input.
 As a node, an edge, a builder or a control worker, as root, it writes
 /etc/mcp/mcp.toml and a unit of systemd, and starts that. As an operator, a
 deployer or a reader it writes mcp.toml for this user. A mcp.toml that is there
-already gets a [door] section.`,
+already gets a [door] section. Encryption keys are the gateways': a machine behind
+them needs none.`,
 		Example: "  mcp join mcp-join-1.eyJyb2xlIjoib3Bl…\n  mcp join - --publish 10.0.0.5",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -141,6 +142,9 @@ func (p *plan) report(s *session.Session, result joined) {
 		s.Say("start it: systemctl enable --now %s", p.unit)
 	case !p.token.Role.Person():
 		s.Say("start it: %s", p.command())
+	}
+	if p.keys != "" {
+		s.Say("the gateways have the encryption keys: this machine needs no %s any more; remove it, and encryption_key_file from %s", p.keys, p.config)
 	}
 }
 

@@ -52,6 +52,9 @@ type plan struct {
 	// before is the configuration that is there already, and has the [door] of it.
 	before []byte
 	door   config.Door
+	// keys is the file of encryption keys that it names, and that is not needed behind a
+	// gateway; "" for none.
+	keys string
 	// unit is the unit to install, and units the directory; "" for none.
 	unit, units string
 	unitText    []byte
@@ -122,6 +125,9 @@ func (p *plan) readConfig(s *session.Session) error {
 	})
 	if err != nil {
 		return exit.Usage(err)
+	}
+	if p.token.Role != identity.Control {
+		p.keys = cfg.Temporal.EncryptionKeyFile
 	}
 	if !regexp.MustCompile(`(?m)^\s*\[door\]`).Match(text) {
 		return nil

@@ -78,6 +78,12 @@ func TestTheConfiguration(t *testing.T) {
 	require.Equal(t, 20000, cfg.Ports.Low)
 	require.Empty(t, cfg.Node.Name, "the rest is the owner's")
 
+	require.Empty(t, p.keys)
+	load([]byte("[temporal]\nencryption_key_file = \"keys\""))
+	p, err = plan(o)
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(filepath.Dir(file), "keys"), p.keys, "it needs none behind a gateway, and is to know")
+
 	load([]byte("[door]\naddresses = [\"door.example:7433\"]\nidentity = \"/srv/mine\""))
 	_, err = plan(o)
 	require.ErrorContains(t, err, file+" has its identity in /srv/mine, not in /srv/identity")

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,9 +30,9 @@ streams end. The containers of a node keep running.
 
 It asks for confirmation; without a terminal it requires -y.`,
 		Example: "  mcp identity revoke node rift\n  mcp identity revoke deployer ci -y",
-		Args:    session.Args(cobra.ExactArgs(2)),
+		Args:    session.Args(cobra.RangeArgs(1, 2)), // also ROLE/NAME, as everything else writes it
 		RunE: func(cmd *cobra.Command, given []string) error {
-			return runRevoke(cmd.Context(), s, given[0]+"/"+given[1], direct, yes)
+			return runRevoke(cmd.Context(), s, strings.Join(given, "/"), direct, yes)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -44,7 +45,13 @@ func runRevoke(ctx context.Context, s *session.Session, text string, direct, yes
 	if err != nil {
 		return exit.Usage(err)
 	}
-	if err := s.Confirm(ctx, "identity revoke "+who.String(), []string{"the access of " + who.String() + " to the control plane"}, yes); err != nil {
+	loss := "the access of " + who.String() + " to the control plane"
+	if cfg, err := s.Config(); err == nil && cfg.Door.Enabled() {
+		if own, err := cfg.Door.Directory().Read(); err == nil && own.Identity.String() == who.String() {
+			loss += ", with which this command asks: another operator or --direct makes the next one"
+		}
+	}
+	if err := s.Confirm(ctx, "identity revoke "+who.String(), []string{loss}, yes); err != nil {
 		return err
 	}
 	if _, err := ask(ctx, s, direct, enrol.Request{Revoke: who.String()}); err != nil {

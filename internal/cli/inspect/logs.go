@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -86,13 +87,12 @@ func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOp
 		return err
 	}
 	defer c.Close()
-	streams, err := s.Streams(ctx, cfg)
+	options, err := cfg.TemporalOptions()
 	if err != nil {
-		return err
+		return exit.Usage(err)
 	}
-	if streams != nil {
-		defer streams.Close()
-		return streamLogs(ctx, s, c, streams, targets, o)
+	if config.ThroughDoor(options) {
+		return streamLogs(ctx, s, cfg, c, targets, o)
 	}
 	if len(targets) > 1 {
 		return exit.Usage(fault.New(fault.Invalid, "the output of several services goes through a gateway, and this configuration has none").

@@ -10,9 +10,11 @@ import (
 	"sync"
 
 	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/workflows"
@@ -38,24 +40,27 @@ type tail struct {
 }
 
 // streamLogs shows the output of the targets through a gateway.
-func streamLogs(ctx context.Context, s *session.Session, c client.Client, streams *stream.Client, targets []string, o logsOptions) error {
+func streamLogs(ctx context.Context, s *session.Session, cfg *config.Config, c client.Client, targets []string, o logsOptions) error {
 	following, end := context.WithCancel(ctx)
 	defer end()
-	f := &streamed{session: s, client: streams, o: o, end: end}
+	streams, closeStreams := s.StreamsMeanwhile(ctx, cfg)
+	defer closeStreams()
+	found, err := whereAll(ctx, s, c, targets, o)
+	if err != nil {
+		return err
+	}
+	if first := found[0]; first.Run != nil {
+		service, component, _ := strings.Cut(targets[0], "/")
+		return showRun(s, workflows.LogsInput{Service: service, Component: component}, first, o)
+	}
+	f := &streamed{session: s, o: o, end: end}
+	if f.client, err = streams(); err != nil {
+		return err
+	}
 	var tails []*tail
-	for _, target := range targets {
-		service, component, _ := strings.Cut(target, "/")
-		in := workflows.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since}
-		found, err := s.Where(ctx, c, "logs", in)
-		switch {
-		case err != nil:
-			return err
-		case found.Run != nil && len(targets) > 1:
-			return exit.Usage(fault.New(fault.Invalid, "%s is a step or a job: ask for its output alone", target))
-		case found.Run != nil:
-			return showRun(s, in, found, o)
-		}
-		for _, at := range found.Logs {
+	for i, target := range targets {
+		service, _, _ := strings.Cut(target, "/")
+		for _, at := range found[i].Logs {
 			tails = append(tails, &tail{service: service, at: at})
 		}
 	}
@@ -94,6 +99,35 @@ func streamLogs(ctx context.Context, s *session.Session, c client.Client, stream
 		}
 	}
 	return nil
+}
+
+// asksAtOnce is how many services' containers are asked for at once.
+const asksAtOnce = 8
+
+// whereAll finds the containers of the targets, several at once. The output of a step or a
+// job is that of its only target.
+func whereAll(ctx context.Context, s *session.Session, c client.Client, targets []string, o logsOptions) ([]workflows.LogsResult, error) {
+	found, failed := make([]workflows.LogsResult, len(targets)), make([]error, len(targets))
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	for i, target := range targets {
+		all.Go(func() error {
+			service, component, _ := strings.Cut(target, "/")
+			in := workflows.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since}
+			found[i], failed[i] = s.Where(ctx, c, "logs", in)
+			return nil
+		})
+	}
+	_ = all.Wait() // each has its own error
+	for i, target := range targets {
+		switch {
+		case failed[i] != nil:
+			return nil, failed[i]
+		case found[i].Run != nil && len(targets) > 1:
+			return nil, exit.Usage(fault.New(fault.Invalid, "%s is a step or a job: ask for its output alone", target))
+		}
+	}
+	return found, nil
 }
 
 // errReaderGone ends a follow whose reader has closed its pipe.

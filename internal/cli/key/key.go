@@ -105,8 +105,9 @@ func newNew(s *session.Session) *cobra.Command {
 		Short: "Make a new key, and the file if there is none",
 		Long: `New adds a new key to the file of encryption keys. It decrypts alone until mcp key
 promote makes it the one that encrypts: copy the file to every host of the fleet
-first. The key of a new file encrypts at once, for a new fleet; with --standby it
-does not, for a fleet that runs already.
+first or, behind a gateway, to those of gateways and control workers. The key of a
+new file encrypts at once, for a new fleet; with --standby it does not, for a
+fleet that runs already.
 
 The file has mode 0600. Who has it can read what rests in Temporal and in
 Postgres; who loses it can not read that any more. Keep a copy apart from theirs.`,

@@ -37,8 +37,14 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 	if err != nil {
 		return []finding{away("temporal", fault.Of(err))}
 	}
+	answering, cancel := context.WithTimeout(ctx, session.ConnectTimeout)
+	_, err = c.WorkflowService().GetSystemInfo(answering, &workflowservice.GetSystemInfoRequest{})
+	cancel()
+	if err != nil {
+		return []finding{away("temporal", exit.FaultOf(exit.Temporal(err)))}
+	}
 	t := temporalChecks{c, options.Namespace}
-	found := []finding{ok("temporal", "%s answers", options.HostPort), checkEncryption(ctx, cfg, c)}
+	found := []finding{ok("temporal", "%s answers", options.HostPort), checkEncryption(ctx, cfg, c, config.ThroughDoor(options))}
 	found = append(found, sideBySide(ctx, t.namespaceExists, t.searchAttributes, t.schedules)...)
 	if builder := cfg.Build.Builder; builder != "" && cfg.Build.Workspace == "" {
 		found = append(found, sideBySide(ctx, func(ctx context.Context) []finding { return []finding{t.builderPolls(ctx, builder)} })...)
@@ -62,8 +68,21 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 }
 
 // checkEncryption checks whether this command line can read what the fleet has encrypted.
-func checkEncryption(ctx context.Context, cfg *config.Config, c client.Client) finding {
+// Through a gateway it needs no keys for that; a control worker does, for Postgres.
+func checkEncryption(ctx context.Context, cfg *config.Config, c client.Client, through bool) finding {
 	const check = "encryption"
+	ofRegistry := cfg.Postgres.URL != "" || cfg.Postgres.URLFile != ""
+	if through && !ofRegistry {
+		file := cfg.Temporal.EncryptionKeyFile
+		switch err := workers.CheckReadable(ctx, c); {
+		case err != nil:
+			return fail(check, fault.Of(err))
+		case file != "":
+			return warn(check, "remove [temporal] encryption_key_file from mcp.toml, and the file, from this host",
+				"the gateways have the keys: this host needs no %s", file)
+		}
+		return ok(check, "the gateways have the keys; this host needs none")
+	}
 	encryption, err := cfg.Codec()
 	if err == nil {
 		err = workers.CheckReadable(ctx, c)

@@ -39,6 +39,10 @@ needs, and the registry that of [postgres]. The first gateway makes the
 authority, which rests in Postgres, sealed to the key in [gateway] key_file.
 Several gateways may run, with the same Postgres and a copy of that file.
 
+A gateway encrypts what its clients give to Temporal, and decrypts what they get
+from there, with the keys of [temporal] encryption_key_file: of the fleet's
+machines only gateways and control workers need that file.
+
 The first operator is created on the host of a gateway:
 mcp identity create operator NAME --direct`,
 		Example: "  mcp gateway\n  mcp gateway --listen 10.0.0.1:7433",

@@ -102,7 +102,7 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	if err != nil {
 		return exit.Usage(err)
 	}
-	if roles.Codec, err = cfg.Codec(); err != nil {
+	if roles.Codec, err = cfg.Encryption(); err != nil {
 		return exit.Usage(err)
 	}
 	measured := telemetry.New(s.Version)
@@ -119,7 +119,11 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	listener := telemetry.Listen(cfg.Worker.Listen, measured.Handler(), log)
 	defer listener.Close()
 	if cfg.Temporal.CodecListen != "" && roles.Control != nil {
-		endpoint := telemetry.Listen(cfg.Temporal.CodecListen, roles.Codec.Handler(cfg.Temporal.UI), log.With("for", "the codec endpoint"))
+		keyed, err := cfg.Codec()
+		if err != nil {
+			return exit.Usage(err)
+		}
+		endpoint := telemetry.Listen(cfg.Temporal.CodecListen, keyed.Handler(cfg.Temporal.UI), log.With("for", "the codec endpoint"))
 		defer endpoint.Close()
 	}
 	if config.ThroughDoor(connection) {

@@ -63,13 +63,14 @@ func open(ctx context.Context, s *session.Session, verb, target, instead string)
 
 // openWith is open with a connection to Temporal.
 func openWith(ctx context.Context, s *session.Session, cfg *config.Config, c client.Client, verb, target string) (o opened, err error) {
-	if o.service, o.at, err = find(ctx, s, c, verb, target); err != nil {
-		return o, err
+	streams, end := s.StreamsMeanwhile(ctx, cfg)
+	if o.service, o.at, err = find(ctx, s, c, verb, target); err == nil {
+		o.streams, err = streams()
 	}
-	o.streams, err = s.Streams(ctx, cfg)
 	if err != nil {
+		end()
 		return o, err
 	}
-	o.close = o.streams.Close
+	o.close = end
 	return o, nil
 }

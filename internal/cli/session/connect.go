@@ -3,11 +3,13 @@ package session
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/config"
@@ -44,8 +46,9 @@ func (s *Session) Config(flags ...func(*config.Config)) (*config.Config, error) 
 	return cfg, nil
 }
 
-// Connect connects to Temporal. Where it does not answer, the error is one of
-// [exit.Unreachable] that names the address.
+// Connect connects to Temporal. Where it cannot be reached, the error is one of
+// [exit.Unreachable] that names the address. A Temporal that accepts the connection, and
+// does not answer within ConnectTimeout, ends the first call with such an error.
 func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Client, error) {
 	options, err := cfg.TemporalOptions()
 	if err != nil {
@@ -59,25 +62,35 @@ func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Clien
 	options.Logger = sdklog.NewStructuredLogger(s.Logger())
 	signing := &signing{actor: s.Actor()}
 	options.Interceptors = append(options.Interceptors, signing)
+	greets := newGreeting(ctx, ConnectTimeout, func(ctx context.Context, err error) error {
+		return s.unreached(ctx, cfg, options, err)
+	})
+	options.ConnectionOptions.DialOptions = append(slices.Clone(options.ConnectionOptions.DialOptions), grpc.WithUnaryInterceptor(greets.intercept))
 	dial, cancel := context.WithTimeout(ctx, ConnectTimeout)
 	defer cancel()
 	c, err := client.DialContext(dial, options)
+	if err != nil {
+		return nil, s.unreached(ctx, cfg, options, err)
+	}
+	signing.client = c
+	return c, nil
+}
+
+// unreached is the error of a connection on which Temporal does not answer.
+func (s *Session) unreached(ctx context.Context, cfg *config.Config, options client.Options, err error) error {
 	switch {
-	case err == nil:
-		signing.client = c
-		return c, nil
 	case ctx.Err() != nil:
-		return nil, exit.Interrupted
+		return exit.Interrupted
 	case exit.KindOf(err) == fault.Unauthorized:
-		return nil, exit.Temporal(err)
+		return exit.Temporal(err)
 	case config.ThroughDoor(options):
-		return nil, doorError(ctx, cfg, err)
+		return doorError(ctx, cfg, err)
 	}
 	from := "set [temporal] address in mcp.toml; this configuration is " + cfg.Describe()
 	if s.Getenv("TEMPORAL_ADDRESS") != "" {
 		from = "correct $TEMPORAL_ADDRESS, which overrides any configuration"
 	}
-	return nil, exit.Unreachable(fault.New(fault.Unavailable, "Temporal at %s does not answer: %s", options.HostPort, dialCause(err)).
+	return exit.Unreachable(fault.New(fault.Unavailable, "Temporal at %s does not answer: %s", options.HostPort, dialCause(err)).
 		WithHint("start it (mcp dev starts a local one), or %s", from))
 }
 

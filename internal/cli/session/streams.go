@@ -33,6 +33,31 @@ func (s *Session) Streams(ctx context.Context, cfg *config.Config) (*stream.Clie
 	return nil, doorError(ctx, cfg, failed)
 }
 
+// StreamsMeanwhile opens a session of streams as Streams does, while the caller asks for
+// what they are for: over a slow link each takes its time. Wait waits for the session, and
+// end closes it, also one that is not open yet.
+func (s *Session) StreamsMeanwhile(ctx context.Context, cfg *config.Config) (wait func() (*stream.Client, error), end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var client *stream.Client
+	var err error
+	opened := make(chan struct{})
+	go func() {
+		defer close(opened)
+		client, err = s.Streams(ctx, cfg)
+	}()
+	wait = func() (*stream.Client, error) {
+		<-opened
+		return client, err
+	}
+	end = func() {
+		cancel()
+		if client, _ := wait(); client != nil {
+			client.Close()
+		}
+	}
+	return wait, end
+}
+
 // DialStreams connects to one gateway for streams.
 func DialStreams(ctx context.Context, door config.Door, address string) (net.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, ConnectTimeout)

@@ -72,13 +72,9 @@ func (c *call) record(ctx context.Context, entry fleet.AuditEntry) error {
 	if err != nil {
 		return err
 	}
-	payloads, err := c.law.encode([]*common.Payload{payload})
-	if err != nil {
-		return err
-	}
 	start := &workflowservice.StartWorkflowExecutionRequest{
 		Namespace: c.law.namespace, WorkflowId: id, WorkflowType: &common.WorkflowType{Name: workflows.RecordAuditName},
-		TaskQueue: &taskqueue.TaskQueue{Name: workflows.Queue}, Input: &common.Payloads{Payloads: payloads},
+		TaskQueue: &taskqueue.TaskQueue{Name: workflows.Queue}, Input: &common.Payloads{Payloads: []*common.Payload{payload}},
 		Identity: c.caller.String(), RequestId: id,
 	}
 	if start.Header, err = c.header(start); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -45,8 +46,9 @@ func only(paths ...string) *fields {
 // keep removes from m what is dropped, and fails for what is not allowed. An empty message
 // counts as none.
 func (f *fields) keep(m protoreflect.Message) error {
-	if len(m.GetUnknown()) > 0 {
-		return fmt.Errorf("%s has a field that the gateway does not know", m.Descriptor().Name())
+	if unknown := m.GetUnknown(); len(unknown) > 0 {
+		number, _, _ := protowire.ConsumeField(unknown)
+		return fmt.Errorf("%s has field %d, which this gateway does not know", m.Descriptor().Name(), number)
 	}
 	var drop []protoreflect.FieldDescriptor
 	var err error

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 
 	"go.temporal.io/api/common/v1"
@@ -41,21 +42,16 @@ func of[In any](about func(c *call, in *In) subject, roles ...identity.Role) sta
 		if len(given.GetPayloads()) != 1 {
 			return subject{}, nil, c.refused(Unreadable, "it has %d inputs in place of one", len(given.GetPayloads()))
 		}
-		plain, err := c.law.decode(given.GetPayloads())
-		if err != nil {
-			return subject{}, nil, c.refused(Unreadable, "its input cannot be decoded: %v", err)
-		}
 		var in In
-		if err := strictly(plain[0], &in); err != nil {
-			return subject{}, nil, c.refused(Unreadable, "%v", err)
+		if err := strictly(given.GetPayloads()[0], &in); err != nil {
+			return subject{}, nil, c.refused(Unreadable, "%v", err).hint("%s", c.upgrade("sends it"))
 		}
 		found := about(c, &in)
 		payload, err := encode(in)
 		if err != nil {
 			return subject{}, nil, fmt.Errorf("encode an input: %w", err)
 		}
-		out, err := c.law.encode([]*common.Payload{payload})
-		return found, &common.Payloads{Payloads: out}, err
+		return found, &common.Payloads{Payloads: []*common.Payload{payload}}, nil
 	}
 	return startKind{roles: roles, read: read}
 }
@@ -78,6 +74,9 @@ func strictly(payload *common.Payload, in any) error {
 	if encoding := string(payload.GetMetadata()[converter.MetadataEncoding]); encoding != converter.MetadataEncodingJSON {
 		return fmt.Errorf("its input is encoded as %.40q in place of %s", encoding, converter.MetadataEncodingJSON)
 	}
+	if key := unknownKey(payload.GetData(), reflect.TypeOf(in)); key != "" {
+		return fmt.Errorf("its input has the field %.200q, which this gateway does not know", key)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(payload.GetData()))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(in); err != nil {
@@ -87,24 +86,4 @@ func strictly(payload *common.Payload, in any) error {
 		return fmt.Errorf("its input has something behind its end")
 	}
 	return nil
-}
-
-// decode undoes the codec of payloads.
-func (l *Law) decode(payloads []*common.Payload) ([]*common.Payload, error) {
-	if l.codec == nil {
-		return payloads, nil
-	}
-	plain, err := l.codec.Decode(payloads)
-	if err == nil && len(plain) != len(payloads) {
-		err = fmt.Errorf("%d payloads became %d", len(payloads), len(plain))
-	}
-	return plain, err
-}
-
-// encode applies the codec of payloads.
-func (l *Law) encode(payloads []*common.Payload) ([]*common.Payload, error) {
-	if l.codec == nil {
-		return payloads, nil
-	}
-	return l.codec.Encode(payloads)
 }

@@ -10,7 +10,6 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -24,19 +23,21 @@ import (
 
 // Options configure a Law.
 type Options struct {
-	// Upstream is the connection to Temporal. Its credentials are the door's own: none of a
-	// caller's reach Temporal.
+	// Upstream is the connection to Temporal, on which payloads are in the clear. Its
+	// credentials are the door's own: none of a caller's reach Temporal.
 	Upstream grpc.ClientConnInterface
 	// Namespace is the only one that callers may use.
 	Namespace string
 	// Key is the secret that all doors of a fleet share, of at least 32 bytes: the tokens
 	// that one door gives out are good at another.
 	Key []byte
-	// Codec decodes payloads before they are judged, and encodes them again; nil for
-	// payloads that are as the workers write them.
-	Codec converter.PayloadCodec
+	// Open decrypts, in place, what a caller has encrypted by itself in a request, before
+	// that is judged; an error refuses the request. Nil leaves it.
+	Open func(context.Context, proto.Message) error
 	// Limits bound the calls of each identity; the zero value means DefaultLimits.
 	Limits map[identity.Role]Limits
+	// Version is that of this mcp, for refusals of what another version has added.
+	Version string
 	// Refused is called for every refusal; nil for nothing to do.
 	Refused func(Refusal)
 	// Log receives refusals; slog's default if nil.
@@ -56,7 +57,8 @@ type Law struct {
 	proxy     workflowservice.WorkflowServiceServer
 	tokens    tokens
 	signer    who.Signer
-	codec     converter.PayloadCodec
+	open      func(context.Context, proto.Message) error
+	version   string
 	limits    *limiters
 	owners    *owners
 	refusals  refusals
@@ -78,7 +80,7 @@ func New(o Options) (*Law, error) {
 		o.Limits = DefaultLimits()
 	}
 	l := &Law{
-		namespace: o.Namespace, codec: o.Codec, log: o.Log,
+		namespace: o.Namespace, open: o.Open, version: o.Version, log: o.Log,
 		workflows: workflowservice.NewWorkflowServiceClient(o.Upstream),
 		operator:  operatorservice.NewOperatorServiceClient(o.Upstream),
 		health:    grpc_health_v1.NewHealthClient(o.Upstream),
@@ -117,10 +119,14 @@ func (l *Law) ServerOptions() []grpc.ServerOption {
 }
 
 const (
-	// maxMessage bounds every request, in bytes: Temporal accepts 4 MB, and payloads of 2 MB.
-	maxMessage = 4 << 20
-	// maxAnswer bounds an answer: a page of a history may be as long.
-	maxAnswer = 64 << 20
+	// maxMessage bounds every request, in bytes. Temporal accepts 4 MB, and payloads of 2 MB;
+	// the door compresses before it encrypts, so that a request may be larger here.
+	maxMessage = 16 << 20
+	// maxAnswer bounds an answer. That is more than MaxPlain, for what is no payload.
+	maxAnswer = MaxPlain + 32<<20
+	// MaxPlain bounds what an answer has of payloads in the clear, in bytes: a page of a
+	// history may have as much.
+	MaxPlain = 64 << 20
 	// maxHeaders bounds the headers of a call, in bytes.
 	maxHeaders = 16 << 10
 )
@@ -200,6 +206,9 @@ func (l *Law) intercept(ctx context.Context, request any, info *grpc.UnaryServer
 func (l *Law) judge(ctx context.Context, full string, c *call) (rule, error) {
 	judged, ok := ruleOf(full, c.caller.Role)
 	if !ok {
+		if _, known := table[full]; !known {
+			return rule{}, c.refused(NotPermitted, "no role may call %s", c.method).hint("%s", c.upgrade("calls it"))
+		}
 		return rule{}, c.refused(NotPermitted, "no call of %s is for the role %s", c.method, c.caller.Role)
 	}
 	if named, has := c.req.(interface{ GetNamespace() string }); has && named.GetNamespace() != l.namespace && !judged.anywhere {
@@ -207,7 +216,13 @@ func (l *Law) judge(ctx context.Context, full string, c *call) (rule, error) {
 			hint("set [temporal] namespace = %q in mcp.toml", l.namespace)
 	}
 	if err := judged.fields.keep(c.req.ProtoReflect()); err != nil {
-		return rule{}, c.refused(ForbiddenField, "%v", err).hint("use a version of mcp that the gateway knows; upgrade the gateway first")
+		return rule{}, c.refused(ForbiddenField, "%v", err).hint("%s", c.upgrade("sends it"))
+	}
+	if l.open != nil {
+		if err := l.open(ctx, c.req); err != nil {
+			return rule{}, c.refused(Unreadable, "%v", err).
+				hint("behind a gateway no machine needs the keys: remove [temporal] encryption_key_file from its mcp.toml; or give the gateway that key")
+		}
 	}
 	c.name()
 	if judged.judge != nil {

@@ -27,10 +27,10 @@ type Limits struct {
 }
 
 // DefaultLimits are what no honest identity comes near. Control workers carry the whole
-// fleet's calls.
+// fleet's calls. Sizes are those in the clear, of which Temporal gets a fraction.
 func DefaultLimits() map[identity.Role]Limits {
-	worker := Limits{Calls: 200, Burst: 800, Bytes: 2 << 20, BytesBurst: 16 << 20, Largest: 3 << 20, Waiting: 200}
-	person := Limits{Calls: 200, Burst: 1000, Bytes: 4 << 20, BytesBurst: 32 << 20, Largest: 3 << 20, Waiting: 500}
+	worker := Limits{Calls: 200, Burst: 800, Bytes: 2 << 20, BytesBurst: 24 << 20, Largest: 8 << 20, Waiting: 200}
+	person := Limits{Calls: 200, Burst: 1000, Bytes: 4 << 20, BytesBurst: 32 << 20, Largest: 12 << 20, Waiting: 500}
 	return map[identity.Role]Limits{
 		identity.Node: worker, identity.Edge: worker, identity.Builder: worker,
 		identity.Reader: person, identity.Deployer: person, identity.Operator: person,

@@ -76,8 +76,17 @@ var waysOut = map[Reason]string{
 	ForeignService:  "have an operator create an identity for that service: mcp identity create",
 	ForeignToken:    "do nothing: the task is given out again after its timeout",
 	NotGranted:      "have an operator grant it: mcp identity create --grant",
-	Unreadable:      "use the version of mcp that the gateway has; upgrade the gateway first",
 	TooMuch:         "call less often",
+}
+
+// upgrade is the way out where a gateway refuses what it does not know: a field might change
+// what a request means, so that nothing unknown passes.
+func (c *call) upgrade(does string) string {
+	way := "if a newer mcp " + does + ", upgrade the gateways first"
+	if c.law.version != "" {
+		way += ": this one has version " + c.law.version
+	}
+	return way
 }
 
 // refusedBy begins the reason of a refusal in an error of Temporal's kind, by which the

@@ -41,7 +41,11 @@ const (
 func starts(_ context.Context, c *call) error {
 	in := c.req.(*workflowservice.StartWorkflowExecutionRequest)
 	kind, ok := startable[in.GetWorkflowType().GetName()]
-	if !ok || !kind.isFor(c.caller.Role) {
+	if !ok {
+		return c.refused(NotPermitted, "the gateway does not know workflow type %.80q as one that is started here", in.GetWorkflowType().GetName()).
+			hint("%s", c.upgrade("starts it"))
+	}
+	if !kind.isFor(c.caller.Role) {
 		return c.refused(NotPermitted, "workflow type %.80q is not started by the role %s", in.GetWorkflowType().GetName(), c.caller.Role)
 	}
 	if in.GetTaskQueue().GetName() != workflows.Queue || in.GetTaskQueue().GetKind() == enums.TASK_QUEUE_KIND_STICKY {

@@ -13,8 +13,6 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -137,44 +135,4 @@ func TestTheDoorSaysWhoAsks(t *testing.T) {
 	require.Equal(t, "deployer/anna", memo[memoCaller])
 	require.NotContains(t, memo, workflows.MemoPhase)
 	require.Equal(t, `"shop"`, string(got.GetSearchAttributes().GetIndexedFields()["McpService"].GetData()))
-}
-
-// reversing is a codec that turns the bytes of a payload around.
-type reversing struct{}
-
-func (reversing) Encode(in []*common.Payload) ([]*common.Payload, error) { return reversed(in), nil }
-func (reversing) Decode(in []*common.Payload) ([]*common.Payload, error) { return reversed(in), nil }
-
-func reversed(in []*common.Payload) (out []*common.Payload) {
-	for _, p := range in {
-		q := proto.Clone(p).(*common.Payload)
-		for i, j := 0, len(q.Data)-1; i < j; i, j = i+1, j-1 {
-			q.Data[i], q.Data[j] = q.Data[j], q.Data[i]
-		}
-		out = append(out, q)
-	}
-	return out
-}
-
-func TestEncodedInputsAreJudgedToo(t *testing.T) {
-	up := &keeping{}
-	caller := identity.Identity{Role: identity.Deployer, Name: "anna", Services: []string{"shop"}}
-	conn := serve(t, newLaw(t, up, func(o *Options) { o.Codec = reversing{} }), &caller)
-	for service, permitted := range map[string]bool{"shop": true, "bank": false} {
-		payloads, err := converter.GetDefaultDataConverter().ToPayloads(workflows.DeployInput{Definition: servicedef.Service{Name: service}})
-		require.NoError(t, err)
-		_, err = workflowservice.NewWorkflowServiceClient(conn).StartWorkflowExecution(t.Context(), &workflowservice.StartWorkflowExecutionRequest{
-			Namespace: "default", WorkflowId: "deploy/" + service, WorkflowType: &common.WorkflowType{Name: workflows.DeployName},
-			TaskQueue: &taskqueue.TaskQueue{Name: workflows.Queue}, Input: &common.Payloads{Payloads: reversed(payloads.GetPayloads())},
-		})
-		if !permitted {
-			require.Equal(t, codes.PermissionDenied, status.Code(err))
-			continue
-		}
-		require.NoError(t, err)
-		plain := reversed(up.last.(*workflowservice.StartWorkflowExecutionRequest).GetInput().GetPayloads())
-		var in workflows.DeployInput
-		require.NoError(t, json.Unmarshal(plain[0].GetData(), &in))
-		require.Equal(t, service, in.Definition.Name)
-	}
 }

@@ -150,9 +150,15 @@ func (a Answer) content() (*x509.Certificate, identity.Roots, error) {
 // Clock returns the time of the first gateway that answers, whatever the time of this
 // machine. Half of the round trip is taken off.
 func Clock(ctx context.Context, doors []string, d identity.Directory) (ours, theirs time.Time, err error) {
+	_, ours, theirs, err = greet(ctx, doors, d)
+	return ours, theirs, err
+}
+
+// greet returns what the first gateway that answers says first, and the times.
+func greet(ctx context.Context, doors []string, d identity.Directory) (greeting Greeting, ours, theirs time.Time, err error) {
 	c, err := d.Read()
 	if err != nil {
-		return ours, theirs, err
+		return greeting, ours, theirs, err
 	}
 	config := d.ClientTLS(Protocol)
 	config.GetClientCertificate = nil
@@ -166,13 +172,12 @@ func Clock(ctx context.Context, doors []string, d identity.Directory) (ours, the
 	}
 	err = eachDoor(ctx, doors, config, func(conn *tls.Conn) error {
 		began := time.Now()
-		var greeting Greeting
 		err := Read(conn, &greeting, MaxRequest)
 		ours = time.Now()
 		theirs = greeting.Time.Add(ours.Sub(began) / 2)
 		return broken(err)
 	})
-	return ours, theirs, err
+	return greeting, ours, theirs, err
 }
 
 // exchange sends a request to the first gateway that can be reached.

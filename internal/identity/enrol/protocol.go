@@ -25,9 +25,13 @@ type Greeting struct {
 	Time time.Time `json:"time"`
 	// Version is that of the gateway.
 	Version string `json:"version"`
+	// Authority is the fingerprint of the authority that signs certificates now, and
+	// Authorities are those of all that are accepted.
+	Authority   string   `json:"authority,omitempty"`
+	Authorities []string `json:"authorities,omitempty"`
 }
 
-// Request asks for one thing: a certificate, or what its last three fields say, which are
+// Request asks for one thing: a certificate, or what its last four fields say, which are
 // for operators.
 type Request struct {
 	// Secret is that of a token; nil where the certificate of the connection is to be
@@ -43,6 +47,8 @@ type Request struct {
 	Revoke string `json:"revoke,omitempty"`
 	// List asks for all identities.
 	List bool `json:"list,omitempty"`
+	// Rotate is a step in the replacement of the authority.
+	Rotate *identity.RotationStep `json:"rotate,omitempty"`
 }
 
 // Answer is what the gateway made of a Request.
@@ -59,6 +65,8 @@ type Answer struct {
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// Identities are all of them.
 	Identities []identity.Record `json:"identities,omitempty"`
+	// Rotation is how the replacement of the authority stands.
+	Rotation *identity.Rotation `json:"rotation,omitempty"`
 	// Error is set if there is no certificate.
 	Error *fault.Error `json:"error,omitempty"`
 }

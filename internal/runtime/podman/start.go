@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/runtime/podman/forwards"
 )
 
 // stopping is podman's name for the state of a container that has the stop signal
@@ -62,6 +63,7 @@ func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) erro
 		if info, err = e.rejoin(ctx, info); err != nil {
 			return err
 		}
+		forwards.Remove(ctx, info.Ports)
 		cause := e.ask(ctx, post("/containers/%s/start", info.ID), nil)
 		if cause == nil {
 			return nil
