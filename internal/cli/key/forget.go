@@ -1,7 +1,6 @@
 package key
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,12 +8,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
-	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/keyring"
@@ -92,7 +89,7 @@ func runForget(ctx context.Context, s *session.Session, path, id string, yes boo
 	case err != nil:
 		return err
 	}
-	c, namespace, err := plainly(ctx, s, *cfg)
+	c, namespace, err := s.ConnectPlainly(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -120,17 +117,6 @@ func runForget(ctx context.Context, s *session.Session, path, id string, yes boo
 		return err
 	}
 	return showForgotten(s, id, lost.Records, stuck)
-}
-
-// plainly connects to Temporal without any key: what rests there is seen as it is.
-func plainly(ctx context.Context, s *session.Session, cfg config.Config) (client.Client, string, error) {
-	cfg.Temporal.EncryptionKeyFile = ""
-	options, err := cfg.TemporalOptions()
-	if err != nil {
-		return nil, "", exit.Usage(err)
-	}
-	c, err := s.Connect(ctx, &cfg)
-	return c, cmp.Or(options.Namespace, client.DefaultNamespace), err
 }
 
 // unknownKey is the error of a key with which nothing is encrypted.
