@@ -22,6 +22,11 @@ func (d Direct) Logs(ctx context.Context, in LogsInput) (LogsResult, error) {
 	return result, err
 }
 
+// TaskLog reads the output of a task as [Node.TaskLog] does.
+func (d Direct) TaskLog(ctx context.Context, in TaskLogInput) (TaskLogResult, error) {
+	return d.node.taskLog(ctx, in)
+}
+
 // PermitReach fails where the policy of the node forbids commands in its containers, and
 // with them to copy their files and to connect to their ports.
 func (d Direct) PermitReach(container string) error {

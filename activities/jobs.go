@@ -261,6 +261,8 @@ type ListRunsInput struct {
 	Job     string `json:"job"`
 	// Limit is how many of the newest to read; 0 for all.
 	Limit int `json:"limit,omitempty"`
+	// Bare leaves out what they have printed.
+	Bare bool `json:"bare,omitempty"`
 }
 
 // ListRuns reads the runs of a job, newest first.
@@ -268,7 +270,13 @@ func (a *Control) ListRuns(ctx context.Context, in ListRunsInput) ([]fleet.JobRu
 	if _, err := a.openRuns(ctx, in.Service); err != nil {
 		return nil, err
 	}
-	return a.Registry.JobRuns(ctx, in.Service, in.Job, in.Limit)
+	runs, err := a.Registry.JobRuns(ctx, in.Service, in.Job, in.Limit)
+	for i := range runs {
+		if in.Bare {
+			runs[i].Log = nil
+		}
+	}
+	return runs, err
 }
 
 // PauseJobInput names a job, and who pauses it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ const (
 	// logGather is how long a follow waits for more lines after the first, so that
 	// lines that are printed at once do not take an answer each.
 	logGather = 150 * time.Millisecond
+	// endingPause is the time until the next look at a container that ends.
+	endingPause = 50 * time.Millisecond
 )
 
 // LogMark is where to go on reading the output of a container.
@@ -42,6 +45,8 @@ type LogsInput struct {
 	Wait time.Duration `json:"wait,omitempty"`
 	// Bytes bounds the answer.
 	Bytes int `json:"bytes"`
+	// Prompt ends the wait also when containers come or go.
+	Prompt bool `json:"-"`
 }
 
 // LogSource is a component whose container is read.
@@ -50,6 +55,8 @@ type LogSource struct {
 	Container string `json:"container"`
 	// Marks are where a former answer ended, by the containers' ids.
 	Marks map[string]runtime.LogMark `json:"marks,omitempty"`
+	// Ends says that the container runs once, to its end, with which the wait is over.
+	Ends bool `json:"ends,omitempty"`
 }
 
 // LogsResult is the output of the containers.
@@ -71,6 +78,14 @@ type SourceLogs struct {
 	// Lost is set if the log has begun anew since the marks, with lines in between that
 	// were not read.
 	Lost bool `json:"lost,omitempty"`
+
+	// Ended is set where the source ends, and this is the last of its output.
+	Ended bool `json:"-"`
+	// Found are the deployments of the containers that were found, by their ids; 0 for one
+	// that has none.
+	Found map[string]int `json:"-"`
+
+	ends bool
 }
 
 // LogLine is a line of output.
@@ -107,7 +122,10 @@ func (a *Node) containerLogs(ctx context.Context, in LogsInput) (LogsResult, err
 	result := LogsResult{Sources: make([]SourceLogs, len(in.Sources))}
 	for i, source := range in.Sources {
 		s := &result.Sources[i]
-		*s = SourceLogs{Component: source.Component, Container: source.Container, Marks: map[string]runtime.LogMark{}}
+		*s = SourceLogs{
+			Component: source.Component, Container: source.Container, Marks: map[string]runtime.LogMark{},
+			Found: map[string]int{}, ends: source.Ends,
+		}
 		maps.Copy(s.Marks, source.Marks)
 		if in.Wait > 0 {
 			continue
@@ -134,6 +152,7 @@ func readLast(ctx context.Context, engine runtime.Runtime, s *SourceLogs, in Log
 	if err != nil {
 		return err
 	}
+	s.Found[info.ID] = deploymentOf(info)
 	var since time.Time
 	switch {
 	case in.Lines == 0:
@@ -182,7 +201,7 @@ func (a *Node) follow(ctx context.Context, sources []SourceLogs, in LogsInput) e
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, in.Wait)
 	defer cancel()
-	f := &follower{engine: a.Runtime, readers: &a.readers, room: in.Bytes, end: cancel, names: map[string]string{}, caller: caller}
+	f := &follower{engine: a.Runtime, readers: &a.readers, room: in.Bytes, end: cancel, names: map[string]string{}, caller: caller, prompt: in.Prompt}
 	var all sync.WaitGroup
 	for i := range sources {
 		all.Go(func() { f.source(ctx, &sources[i]) })
@@ -209,6 +228,8 @@ type follower struct {
 	err  error // the first
 	// names are those of containers, by their ids, when they were last seen.
 	names map[string]string
+	// prompt is set where the wait ends soon after a container has come or gone.
+	prompt bool
 }
 
 // source follows one component: the containers that it had, any that takes its name,
@@ -225,7 +246,7 @@ func (f *follower) source(ctx context.Context, s *SourceLogs) {
 	for ctx.Err() == nil {
 		for _, name := range []string{s.Container, s.Container + fleet.NextSuffix} {
 			info, err := f.engine.Inspect(ctx, name)
-			if err == nil && f.found(s, info.ID, name, followed) {
+			if err == nil && f.found(s, info, name, followed) {
 				followed = append(followed, info.ID)
 				all.Go(func() { f.container(ctx, s, info.ID) })
 			}
@@ -244,7 +265,7 @@ func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
 		mark := s.Marks[id]
 		f.mu.Unlock()
 		f.readers.end(id, false)
-		full, first := false, true
+		full, first, over := false, true, s.ends && f.stopped(ctx, id)
 		err := f.engine.Logs(ctx, id, runtime.LogQuery{Since: mark.Time, Follow: true}, mark.After(func(line runtime.LogLine, lost bool) bool {
 			f.lose(s, first && lost)
 			first = false
@@ -253,10 +274,21 @@ func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
 		}))
 		if err == nil {
 			f.readers.end(id, !full)
-			err = f.untilRunning(ctx, id)
+			switch {
+			case over && !full:
+				f.ended(s)
+				return
+			case s.ends:
+				_ = sleep(ctx, endingPause) // the loop checks ctx
+			default:
+				err = f.untilRunning(ctx, id)
+			}
 		}
 		if fault.Is(err, fault.NotFound) {
 			f.forget(s, id)
+			if s.ends {
+				f.ended(s)
+			}
 			return
 		}
 		f.meet(ctx, err)
@@ -264,6 +296,12 @@ func (f *follower) container(ctx context.Context, s *SourceLogs, id string) {
 			_ = sleep(ctx, logPause) // the loop checks ctx
 		}
 	}
+}
+
+// stopped reports whether a container has run, and does not any more.
+func (f *follower) stopped(ctx context.Context, id string) bool {
+	info, err := f.engine.Inspect(ctx, id)
+	return err == nil && info.State == runtime.Stopped
 }
 
 // untilRunning returns when a container runs again.
@@ -308,15 +346,37 @@ func (f *follower) add(ctx context.Context, s *SourceLogs, id string, printed ru
 
 // found records the name of a container, and reports whether it is to be followed from
 // its beginning because it is none of those known.
-func (f *follower) found(s *SourceLogs, id, name string, known []string) bool {
+func (f *follower) found(s *SourceLogs, c runtime.ContainerInfo, name string, known []string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.names[id] = name
-	if slices.Contains(known, id) {
+	f.names[c.ID], s.Found[c.ID] = name, deploymentOf(c)
+	if slices.Contains(known, c.ID) {
 		return false
 	}
-	s.Marks[id] = runtime.LogMark{}
+	s.Marks[c.ID] = runtime.LogMark{}
+	f.changed()
 	return true
+}
+
+// changed ends the wait soon. The caller has the lock.
+func (f *follower) changed() {
+	if f.prompt {
+		time.AfterFunc(logGather, f.end)
+	}
+}
+
+// ended ends the wait with that of a source.
+func (f *follower) ended(s *SourceLogs) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.Ended = true
+	f.end()
+}
+
+// deploymentOf is the deployment of a container, by its labels.
+func deploymentOf(c runtime.ContainerInfo) int {
+	number, _ := strconv.Atoi(c.Labels[runtime.LabelDeployment])
+	return number
 }
 
 // lose records whether lines of a source are lost.
@@ -332,6 +392,7 @@ func (f *follower) forget(s *SourceLogs, id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(s.Marks, id)
+	f.changed()
 }
 
 // meet keeps the first error that is neither the end of the wait nor the

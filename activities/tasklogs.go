@@ -50,33 +50,45 @@ type TaskLogResult struct {
 // TaskLog reads the output of a task: from its container while that exists, or else what
 // was kept.
 func (a *Node) TaskLog(ctx context.Context, in TaskLogInput) (TaskLogResult, error) {
-	return reporting(ctx, func(ctx context.Context, _ *reporter) (TaskLogResult, error) {
-		name := in.Task.Container(in.Service)
-		last := lastLines{lines: min(in.Lines, MaxLogLines), bytes: in.Bytes}
-		err := a.Runtime.Logs(ctx, name, runtime.LogQuery{Tail: last.lines}, func(line runtime.LogLine) bool {
-			last.add(LogLine{LogLine: line})
-			return true
-		})
-		if fault.Is(err, fault.NotFound) && a.TaskLogs != nil {
-			var output []byte
-			if output, err = a.TaskLogs.Read(name); err == nil {
-				err = readKept(output, last.add)
-			}
-		}
-		if fault.Is(err, fault.NotFound) {
-			return TaskLogResult{Absent: true}, nil
-		}
-		if err != nil {
-			return TaskLogResult{}, a.placed(err, in.Task.Name)
-		}
-		return TaskLogResult{Lines: last.kept, Cut: last.cut}, nil
-	})
+	return reporting(ctx, func(ctx context.Context, _ *reporter) (TaskLogResult, error) { return a.taskLog(ctx, in) })
 }
 
-// keepable returns lines as they are kept: JSON, a line each.
-func keepable(lines []LogLine) ([]byte, error) {
+func (a *Node) taskLog(ctx context.Context, in TaskLogInput) (TaskLogResult, error) {
+	name := in.Task.Container(in.Service)
+	last := lastLines{lines: min(in.Lines, MaxLogLines), bytes: in.Bytes}
+	err := a.Runtime.Logs(ctx, name, runtime.LogQuery{Tail: last.lines}, func(line runtime.LogLine) bool {
+		last.add(LogLine{LogLine: line})
+		return true
+	})
+	if fault.Is(err, fault.NotFound) && a.TaskLogs != nil {
+		var output []byte
+		if output, err = a.TaskLogs.Read(name); err == nil {
+			err = readKept(output, keptOf{in.Service, in.Task}, last.add)
+		}
+	}
+	if fault.Is(err, fault.NotFound) {
+		return TaskLogResult{Absent: true}, nil
+	}
+	if err != nil {
+		return TaskLogResult{}, a.placed(err, in.Task.Name)
+	}
+	return TaskLogResult{Lines: last.kept, Cut: last.cut}, nil
+}
+
+// keptOf begins an output that is kept: names of containers do not say which service they
+// are of.
+type keptOf struct {
+	Service string     `json:"service"`
+	Task    fleet.Task `json:"task"`
+}
+
+// keepable returns lines as they are kept: JSON, a line each, after whose they are.
+func keepable(of keptOf, lines []LogLine) ([]byte, error) {
 	var output bytes.Buffer
 	encoder := json.NewEncoder(&output)
+	if err := encoder.Encode(of); err != nil {
+		return nil, fmt.Errorf("encode a task: %w", err)
+	}
 	for _, line := range lines {
 		if err := encoder.Encode(line.LogLine); err != nil {
 			return nil, fmt.Errorf("encode a line of output: %w", err)
@@ -85,9 +97,14 @@ func keepable(lines []LogLine) ([]byte, error) {
 	return output.Bytes(), nil
 }
 
-// readKept reads what keepable has written.
-func readKept(output []byte, each func(LogLine)) error {
-	for decoder := json.NewDecoder(bytes.NewReader(output)); ; {
+// readKept reads what keepable has written. It is NotFound where that is of another task.
+func readKept(output []byte, of keptOf, each func(LogLine)) error {
+	decoder := json.NewDecoder(bytes.NewReader(output))
+	var kept keptOf
+	if err := decoder.Decode(&kept); err != nil || kept != of {
+		return fault.New(fault.NotFound, "the output that was kept is not that of %s %s of service %s", of.Task.Kind, of.Task.Name, of.Service)
+	}
+	for {
 		var line LogLine
 		err := decoder.Decode(&line.LogLine)
 		if errors.Is(err, io.EOF) {

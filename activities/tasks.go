@@ -14,5 +14,11 @@ func (a *Control) RecordTask(ctx context.Context, in fleet.TaskRecord) error {
 
 // Tasks reads runs of steps and jobs, newest first.
 func (a *Control) Tasks(ctx context.Context, in fleet.TaskQuery) ([]fleet.TaskRecord, error) {
-	return a.Registry.Tasks(ctx, in)
+	records, err := a.Registry.Tasks(ctx, in)
+	for i := range records {
+		if in.Bare {
+			records[i].Log = nil
+		}
+	}
+	return records, err
 }

@@ -142,7 +142,7 @@ func (a *Node) collect(ctx context.Context, in TaskSpec) (fleet.TaskResult, erro
 		kept.add(note("(its output could not be read: %v)", err))
 	}
 	if a.TaskLogs != nil {
-		output, err := keepable(kept.kept)
+		output, err := keepable(keptOf{in.Component.Service, in.Task}, kept.kept)
 		if err == nil {
 			err = a.TaskLogs.Keep(in.Container(), output)
 		}

@@ -14,6 +14,7 @@ var allRows = []row{
 	{"deploy-unchanged", deployUnchanged},
 	{"status", readStatus},
 	{"remote", remote},
+	{"streams", streams},
 	{"deploy-100", deployHundred},
 	{"fleet-20x", fleetAtOnce},
 	{"overhead-per-activity", overhead},

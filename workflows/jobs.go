@@ -100,6 +100,10 @@ type JobLogsInput struct {
 	// how long to wait for it.
 	Wait  time.Duration `json:"wait,omitempty"`
 	Marks LogMarks      `json:"marks,omitempty"`
+	// Where asks only for the run: no node is asked for lines. Recorded also asks for those
+	// that were recorded with its end.
+	Where    bool `json:"where,omitempty"`
+	Recorded bool `json:"recorded,omitempty"`
 }
 
 // JobLogsResult is the output of a run.
@@ -119,7 +123,9 @@ type JobLogsResult struct {
 
 // JobLogs reads the output of a run of a job.
 func JobLogs(ctx workflow.Context, in JobLogsInput) (*JobLogsResult, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{Service: in.Service, Job: in.Job})
+	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{
+		Service: in.Service, Job: in.Job, Bare: in.Where && !in.Recorded,
+	})
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -128,9 +134,12 @@ func JobLogs(ctx workflow.Context, in JobLogsInput) (*JobLogsResult, error) {
 		return nil, readFailure(err)
 	}
 	result := &JobLogsResult{Run: run, Attempt: cmp.Or(in.Attempt, run.Attempts)}
-	if in.Wait > 0 && run.Outcome == "" && run.Container != "" {
+	switch {
+	case in.Where:
+		result.Absent = true
+	case in.Wait > 0 && run.Outcome == "" && run.Container != "":
 		err = result.follow(ctx, in)
-	} else {
+	default:
 		err = result.read(ctx, in)
 	}
 	if isCancelled(err) {

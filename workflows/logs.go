@@ -39,8 +39,10 @@ type LogsInput struct {
 	// answer ended, and is how long to wait for it.
 	Wait  time.Duration `json:"wait,omitempty"`
 	Marks LogMarks      `json:"marks,omitempty"`
-	// Where asks only where the components are: no node is asked for lines.
-	Where bool `json:"where,omitempty"`
+	// Where asks only where the components are, or the last run: no node is asked for lines.
+	// Recorded also asks for those that were recorded with the end of the run.
+	Where    bool `json:"where,omitempty"`
+	Recorded bool `json:"recorded,omitempty"`
 }
 
 // LogsResult is the output of components.

@@ -28,8 +28,9 @@ type LoggedRun struct {
 	// Recorded is set where the node has not given the output: the lines are the last
 	// ones, which were recorded with the end, without their times.
 	Recorded bool `json:"recorded,omitempty"`
+	// Task is what its node knows it by.
+	Task fleet.Task `json:"task,omitzero"`
 
-	task            fleet.Task
 	node, container string
 	log             []string
 }
@@ -62,7 +63,7 @@ func runLogs(ctx workflow.Context, release fleet.Release, in LogsInput) (*LogsRe
 
 // lastStep returns the last run of a step; nil if there is none.
 func lastStep(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
-	query := fleet.TaskQuery{Service: in.Service, Kind: fleet.StepTask, Name: in.Component, Limit: 1}
+	query := fleet.TaskQuery{Service: in.Service, Kind: fleet.StepTask, Name: in.Component, Limit: 1, Bare: in.Where && !in.Recorded}
 	records, err := callControl(ctx, "list the runs of "+in.Component, readTimeout, control.Tasks, query)
 	if err != nil || len(records) == 0 {
 		return nil, err
@@ -70,13 +71,15 @@ func lastStep(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
 	r := records[0]
 	return &LoggedRun{
 		Kind: r.Kind, Deployment: r.Deployment, State: string(r.State), Detail: r.Detail, Ended: r.Ended,
-		task: r.Task, node: r.Node, container: r.Container, log: r.Log,
+		Task: r.Task, node: r.Node, container: r.Container, log: r.Log,
 	}, nil
 }
 
 // lastJobRun returns the last run of a job that has had a container.
 func lastJobRun(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{Service: in.Service, Job: in.Component})
+	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{
+		Service: in.Service, Job: in.Component, Bare: in.Where && !in.Recorded,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +89,7 @@ func lastJobRun(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
 	}
 	return &LoggedRun{
 		Kind: fleet.JobTask, Deployment: r.Release, Number: r.Number, State: r.State(), Detail: r.Detail, Ended: r.Ended,
-		task: r.Task(), node: r.Node, container: r.Container, log: r.Log,
+		Task: r.Task(), node: r.Node, container: r.Container, log: r.Log,
 	}, nil
 }
 
@@ -94,12 +97,18 @@ func lastJobRun(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
 func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, error) {
 	logs := ComponentLogs{Node: r.node}
 	logs.Component, logs.Container = in.Component, r.container
+	if in.Where {
+		if in.Recorded {
+			logs.Lines, r.Recorded = recordedLines(r.log), len(r.log) > 0
+		}
+		return logs, nil
+	}
 	var found activities.TaskLogResult
 	var err error
 	if r.container != "" {
 		step := logsStep(ctx, r.node, "read the output of "+r.container, 0)
 		err = nodeFault(workflow.ExecuteActivity(step, node.TaskLog, activities.TaskLogInput{
-			Service: in.Service, Task: r.task, Lines: in.Lines, Bytes: maxAnswer,
+			Service: in.Service, Task: r.Task, Lines: in.Lines, Bytes: maxAnswer,
 		}).Get(ctx, &found), r.node)
 	}
 	switch {
@@ -108,12 +117,7 @@ func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, err
 	case err != nil && len(r.log) == 0:
 		logs.Error = activities.FaultOf(err)
 	case err != nil || found.Absent:
-		r.Recorded = len(r.log) > 0
-		for _, text := range r.log {
-			var line LogLine
-			line.Text = text
-			logs.Lines = append(logs.Lines, line)
-		}
+		logs.Lines, r.Recorded = recordedLines(r.log), len(r.log) > 0
 	default:
 		logs.Lines, logs.Cut = found.Lines, found.Cut
 	}
@@ -121,6 +125,16 @@ func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, err
 		logs.Lines = slices.DeleteFunc(logs.Lines, func(l LogLine) bool { return l.Time.Before(oldest) })
 	}
 	return logs, nil
+}
+
+// recordedLines are lines of which only the texts are known.
+func recordedLines(texts []string) (lines []LogLine) {
+	for _, text := range texts {
+		var line LogLine
+		line.Text = text
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // Summary describes the run in one line: "run 3 of shop/backup failed: exited with code 1".

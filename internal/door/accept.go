@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -16,10 +18,10 @@ import (
 const (
 	// handshakeTime bounds the handshake of TLS.
 	handshakeTime = 10 * time.Second
-	// maxPending bounds the handshakes that are under way, maxStrangers the connections of
-	// mcp-join/1, and maxJoining the requests on them that are being served: whoever reaches
-	// the port can cause them.
-	maxPending, maxStrangers, maxJoining = 128, 64, 16
+	// maxPending bounds the handshakes that are under way, and maxPendingOfOne those from one
+	// address; maxStrangers the connections of mcp-join/1, and maxJoining the requests on them
+	// that are being served: whoever reaches the port can cause them.
+	maxPending, maxPendingOfOne, maxStrangers, maxJoining = 512, 128, 64, 16
 	// acceptPause is the time until the next attempt after a failure to accept, such as a
 	// lack of file descriptors.
 	acceptPause = 100 * time.Millisecond
@@ -49,23 +51,69 @@ func (d *Door) accept(ctx context.Context, l net.Listener, calls, refusals *queu
 				continue
 			}
 		}
-		select {
-		case d.pending <- struct{}{}:
-			d.serving.Go(func() { d.greet(ctx, conn, calls, refusals) })
-		default:
+		from := origin(conn.RemoteAddr())
+		if !d.pending.enter(from) {
 			d.counts.add("busy", "")
 			_ = conn.Close()
+			continue
 		}
+		d.serving.Go(func() { d.greet(ctx, conn, sync.OnceFunc(func() { d.pending.leave(from) }), calls, refusals) })
 	}
 }
 
-// greet shakes hands and gives the connection to what serves its protocol.
-func (d *Door) greet(ctx context.Context, plain net.Conn, calls, refusals *queue) {
+// pending are the handshakes that are under way, by where they come from.
+type pending struct {
+	mu  sync.Mutex
+	all int
+	of  map[netip.Prefix]int
+}
+
+// enter counts one, unless there are too many.
+func (p *pending) enter(from netip.Prefix) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all >= maxPending || p.of[from] >= maxPendingOfOne {
+		return false
+	}
+	if p.of == nil {
+		p.of = map[netip.Prefix]int{}
+	}
+	p.all++
+	p.of[from]++
+	return true
+}
+
+func (p *pending) leave(from netip.Prefix) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all--
+	if p.of[from]--; p.of[from] == 0 {
+		delete(p.of, from)
+	}
+}
+
+// origin is the address that a connection comes from, or of IPv6 the network that one host
+// has at its disposal.
+func origin(a net.Addr) netip.Prefix {
+	from, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	bits := 64
+	if from.Addr().Unmap().Is4() {
+		bits = 32
+	}
+	prefix, _ := from.Addr().Unmap().WithZone("").Prefix(bits) // the bits are right
+	return prefix
+}
+
+// greet shakes hands, after which it calls shaken, and gives the connection to what serves its protocol.
+func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, refusals *queue) {
 	conn := tls.Server(plain, d.tls())
 	limited, cancel := context.WithTimeout(ctx, handshakeTime)
 	err := conn.HandshakeContext(limited)
 	cancel()
-	<-d.pending
+	shaken()
 	if err != nil {
 		d.counts.add("handshake", "")
 		d.log.Debug("a handshake has failed", "from", plain.RemoteAddr().String(), "error", err)
@@ -85,24 +133,15 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, calls, refusals *queue
 		return
 	}
 	c := d.callerOf(state)
-	known, err := d.open.add(conn, c)
-	if err != nil {
-		c.refused = err
-	}
-	if c.refused != nil {
-		d.counts.add("refused", string(c.who.Role))
-		d.log.Warn("a caller is refused", "identity", c.who.String(), "from", plain.RemoteAddr().String(), "reason", c.refused)
+	var known *connection
+	if c.refused == nil {
+		known, c.refused = d.open.add(conn, c)
 	}
 	switch {
-	case state.NegotiatedProtocol == callProtocol && c.refused != nil:
-		time.AfterFunc(refusalTime, func() { _ = conn.Close() })
-		refusals.give(&served{conn, c, known})
+	case c.refused != nil:
+		d.turnAway(conn, c, refusals)
 	case state.NegotiatedProtocol == callProtocol:
 		calls.give(&served{conn, c, known})
-	case c.refused != nil:
-		// A stream has no way to carry the reason: the client asks for it through the API.
-		d.open.remove(known)
-		_ = conn.Close()
 	default:
 		defer d.open.remove(known)
 		defer func() { _ = conn.Close() }()
@@ -110,6 +149,26 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, calls, refusals *queue
 			d.log.Info("a session of streams has ended", "identity", c.who.String(), "error", err)
 		}
 	}
+}
+
+// turnAway says to a caller why it is refused, unless many are.
+func (d *Door) turnAway(conn *tls.Conn, c caller, refusals *queue) {
+	d.counts.add("refused", string(c.who.Role))
+	known, err := d.refused.add(conn, c)
+	if err != nil {
+		_ = conn.NetConn().Close()
+		return
+	}
+	d.log.Warn("a caller is refused", "identity", c.who.String(), "from", conn.RemoteAddr().String(), "reason", c.refused)
+	if conn.ConnectionState().NegotiatedProtocol == callProtocol {
+		time.AfterFunc(refusalTime, func() { _ = conn.Close() })
+		refusals.give(&served{conn, c, known})
+		return
+	}
+	defer d.refused.remove(known)
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(refusalTime))
+	d.o.Streams.Refuse(conn, c.who, c.refused)
 }
 
 // callerOf returns who a connection is from, and whether it is served.

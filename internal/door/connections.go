@@ -3,59 +3,104 @@ package door
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/identity"
 )
 
 const (
-	// maxConnections bounds the open connections, and maxOfOne those of one identity, so
-	// that it takes nothing from others.
-	maxConnections, maxOfOne = 8192, 64
+	// maxMachines bounds the open connections of nodes, edges, builders and control workers,
+	// and maxPersons those of operators, deployers and readers: neither takes from the other.
+	maxMachines, maxPersons = 4096, 4096
+	// maxOfMachine and maxOfPerson bound those of one identity, so that it takes nothing from
+	// others. A machine has one for calls and one for streams, for each of its workers. A
+	// person has two for each command that follows something, and a control worker some for
+	// each of its processes. A follower's two connections and its stream take 250 KB, of which
+	// half is the gateway's.
+	maxOfMachine, maxOfControl, maxOfPerson = 64, 256, 1024
+	// maxTurnedAway bounds the connections that are open only to say why their callers are
+	// refused, and maxTurnedAwayOfOne those of one identity; further ones are closed without a
+	// word.
+	maxTurnedAway, maxTurnedAwayOfOne = 64, 8
 )
 
 // connections are those that are open, so that they can be closed.
 type connections struct {
-	mu   sync.Mutex
-	list map[*connection]struct{}
-	of   map[string]int
+	mu      sync.Mutex
+	list    map[*connection]struct{}
+	of      map[string]int
+	persons int
+	// refuse returns why a connection is not added; nil if it is.
+	refuse func(c *connections, who identity.Identity) error
+}
+
+// bounded refuses connections beyond the bounds of a gateway.
+func bounded(c *connections, who identity.Identity) error {
+	most, all, of := maxOfMachine, maxMachines, len(c.list)-c.persons
+	kind := fault.Unavailable // a machine tries again
+	switch {
+	case who.Role.Person():
+		most, all, of, kind = maxOfPerson, maxPersons, c.persons, fault.Forbidden
+	case who.Role == identity.Control:
+		most = maxOfControl
+	}
+	switch {
+	case c.of[who.ID] >= most:
+		return fault.New(kind, "%s has %d open connections to this gateway, and may have no more", who, most).
+			WithHint("end some of its commands: each that follows something has two")
+	case of >= all:
+		return fault.New(fault.Unavailable, "the gateway has %d open connections of callers like %s, and accepts no more", all, who)
+	}
+	return nil
+}
+
+// errTooManyTurnedAway is why a connection that is refused is closed without a word.
+var errTooManyTurnedAway = errors.New("too many connections are refused at once")
+
+// turnedAway bounds the connections that are refused.
+func turnedAway(c *connections, who identity.Identity) error {
+	if len(c.list) >= maxTurnedAway || c.of[who.ID] >= maxTurnedAwayOfOne {
+		return errTooManyTurnedAway
+	}
+	return nil
 }
 
 // connection is an open one.
 type connection struct {
 	conn  *tls.Conn
 	id    string
-	role  string
+	role  identity.Role
 	until time.Time
 	leaf  *x509.Certificate // nil for none
 	// forget removes it from the list.
 	forget func()
 }
 
-func newConnections() *connections {
-	return &connections{list: map[*connection]struct{}{}, of: map[string]int{}}
+func newConnections(refuse func(*connections, identity.Identity) error) *connections {
+	return &connections{list: map[*connection]struct{}{}, of: map[string]int{}, refuse: refuse}
 }
 
-// add remembers a connection. It fails where its identity has too many.
+// add remembers a connection, unless there are too many.
 func (c *connections) add(conn *tls.Conn, who caller) (*connection, error) {
-	known := &connection{conn: conn, id: who.who.ID, role: string(who.who.Role)}
+	known := &connection{conn: conn, id: who.who.ID, role: who.who.Role}
 	if who.leaf != nil {
 		known.until, known.leaf = who.leaf.NotAfter, who.leaf
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var err error
-	switch {
-	case len(c.list) >= maxConnections:
-		err = fault.New(fault.Unavailable, "the gateway has %d open connections, and accepts no more", maxConnections)
-	case c.of[known.id] >= maxOfOne:
-		err = fault.New(fault.Unavailable, "%s has %d open connections, and may have no more", who.who, maxOfOne)
+	if err := c.refuse(c, who.who); err != nil {
+		return nil, err
 	}
 	known.forget = func() { c.remove(known) }
 	c.list[known] = struct{}{}
 	c.of[known.id]++
-	return known, err
+	if known.role.Person() {
+		c.persons++
+	}
+	return known, nil
 }
 
 // remove forgets a connection. It may be called twice.
@@ -66,6 +111,9 @@ func (c *connections) remove(known *connection) {
 		return
 	}
 	delete(c.list, known)
+	if known.role.Person() {
+		c.persons--
+	}
 	if c.of[known.id]--; c.of[known.id] == 0 {
 		delete(c.of, known.id)
 	}
@@ -103,7 +151,7 @@ func (c *connections) byRole() map[string]int {
 	defer c.mu.Unlock()
 	counts := map[string]int{}
 	for known := range c.list {
-		counts[known.role]++
+		counts[string(known.role)]++
 	}
 	return counts
 }

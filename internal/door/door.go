@@ -36,6 +36,9 @@ type Streams interface {
 	// Serve serves one connection until it ends or ctx does. The caller closes conn
 	// afterwards, and earlier where the identity is revoked.
 	Serve(ctx context.Context, conn net.Conn, who identity.Identity) error
+	// Refuse says to a caller why it has no streams. The caller of Refuse closes conn
+	// afterwards, and sets its deadline before.
+	Refuse(conn net.Conn, who identity.Identity, reason error)
 }
 
 // Options are what a Door needs.
@@ -79,12 +82,14 @@ type Door struct {
 	admin       *Admin
 	revoked     *revoked
 	open        *connections
+	refused     *connections
 	api         *grpc.Server
 	refuse      *grpc.Server
 	counts      counts
-	// pending, strangers and joining have an element for each of what they bound.
-	pending, strangers, joining chan struct{}
-	serving                     sync.WaitGroup
+	pending     pending
+	// strangers and joining have an element for each of what they bound.
+	strangers, joining chan struct{}
+	serving            sync.WaitGroup
 }
 
 // New returns a Door, which serves nothing yet.
@@ -106,9 +111,10 @@ func New(o Options) (*Door, error) {
 	}
 	d := &Door{
 		o: o, log: o.Logger,
-		revoked: newRevoked(o.Revoked),
-		open:    newConnections(),
-		pending: make(chan struct{}, maxPending), strangers: make(chan struct{}, maxStrangers), joining: make(chan struct{}, maxJoining),
+		revoked:   newRevoked(o.Revoked),
+		open:      newConnections(bounded),
+		refused:   newConnections(turnedAway),
+		strangers: make(chan struct{}, maxStrangers), joining: make(chan struct{}, maxJoining),
 	}
 	d.authorities.Store(&o.Authorities)
 	current := func() *identity.Authority { return d.authorities.Load().Current }
@@ -159,6 +165,7 @@ func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) {
 	d.drain(grace)
 	cancel()
 	d.open.closeAll()
+	d.refused.closeAll()
 	d.serving.Wait()
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -157,6 +158,11 @@ func (e *echo) Serve(_ context.Context, conn net.Conn, who identity.Identity) er
 			return err
 		}
 	}
+}
+
+// Refuse writes the reason.
+func (e *echo) Refuse(conn net.Conn, _ identity.Identity, reason error) {
+	_, _ = conn.Write([]byte(reason.Error()))
 }
 
 // rig is a gateway on loopback.
@@ -474,6 +480,7 @@ func TestTimes(t *testing.T) {
 		})
 		d := r.joined(rift)
 		conn := r.stream(d)
+		<-r.echo.sessions
 		mu.Lock()
 		offset = identity.DefaultLife + time.Hour
 		mu.Unlock()
@@ -495,17 +502,66 @@ func TestTimes(t *testing.T) {
 	})
 }
 
-func TestConnectionsOfOneIdentityAreBounded(t *testing.T) {
+// TestConnectionsAreBoundedByRole fills the connections of a node and of a reader. Each
+// hears why it has no more, as often as that is said; others are served meanwhile.
+func TestConnectionsAreBoundedByRole(t *testing.T) {
+	r := start(t, nil)
+	eve := identity.Identity{Role: identity.Reader, Name: "eve", ID: "3", Services: []string{"shop"}}
+	annaDir, orionDir := r.joined(anna), r.joined(identity.Identity{Role: identity.Node, Name: "orion", ID: "4"})
+	for who, c := range map[*identity.Identity]struct {
+		most int
+		code codes.Code
+	}{&rift: {64, codes.Unavailable}, &eve: {1024, codes.PermissionDenied}} {
+		d := r.joined(*who)
+		for range c.most {
+			r.stream(d)
+			<-r.echo.sessions
+		}
+		says := fmt.Sprintf("%s has %d open connections to this gateway, and may have no more", who, c.most)
+		_, err := r.client(d).Check(bounded(t), &healthpb.HealthCheckRequest{})
+		require.Equal(t, c.code, status.Code(err), err)
+		require.ErrorContains(t, err, says)
+		text, err := io.ReadAll(r.stream(d))
+		require.NoError(t, err)
+		require.Equal(t, says, string(text))
+		before := r.State().Connections[string(who.Role)]
+		// A flood is turned away without a word, and is not counted among those that are open.
+		for range 200 {
+			conn, err := tls.Dial("tcp", r.address, d.ClientTLS("h2"))
+			if err == nil {
+				t.Cleanup(func() { _ = conn.Close() })
+			}
+		}
+		require.Equal(t, before, r.State().Connections[string(who.Role)])
+		for _, other := range []identity.Directory{annaDir, orionDir} {
+			_, err = r.client(other).Check(bounded(t), &healthpb.HealthCheckRequest{})
+			require.NoError(t, err)
+			<-r.api.callers
+		}
+	}
+}
+
+// TestSilentConnectionsAreBounded has one address open as many connections as may shake hands
+// at once, without a word: others come through.
+func TestSilentConnectionsAreBounded(t *testing.T) {
 	r := start(t, nil)
 	d := r.joined(rift)
-	for range 64 {
-		r.stream(d)
-		<-r.echo.sessions
+	for range 128 {
+		conn, err := net.Dial("tcp", r.address)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
 	}
-	_, err := r.client(d).Check(bounded(t), &healthpb.HealthCheckRequest{})
-	require.ErrorContains(t, err, "node/rift has 64 open connections, and may have no more")
-	_, err = r.client(r.joined(anna)).Check(bounded(t), &healthpb.HealthCheckRequest{})
+	require.Eventually(t, func() bool {
+		conn, err := tls.Dial("tcp", r.address, d.ClientTLS(door.StreamProtocol))
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	}, time.Minute, time.Millisecond)
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := tls.DialWithDialer(dialer, "tcp", r.address, d.ClientTLS(door.StreamProtocol))
 	require.NoError(t, err)
+	_ = conn.Close()
 }
 
 // TestStrangersAreBounded opens as many connections for joining as are accepted: one more is

@@ -44,6 +44,9 @@ func (t Task) Container(service string) string {
 // or the job and a hash of the task's id.
 const TaskSuffix = ".run-"
 
+// Valid reports whether a task is one that mcp can have started.
+func (t Task) Valid() bool { return !t.IsZero() && t == t.checked() }
+
 // checked returns a task as mcp can have labelled it; the zero value for another.
 func (t Task) checked() Task {
 	if t.ID == "" || len(t.ID) > maxName || !servicedef.IsLabel(t.Name) || t.Kind != StepTask && t.Kind != JobTask {
@@ -144,4 +147,6 @@ type TaskQuery struct {
 	Deployment int      `json:"deployment,omitempty"`
 	// Limit is how many of the newest to read; 0 for all.
 	Limit int `json:"limit,omitempty"`
+	// Bare leaves out what they have printed.
+	Bare bool `json:"bare,omitempty"`
 }

@@ -60,7 +60,7 @@ func readKeys(ctx context.Context, store keyStore, own *seal.Identity) (keys, ma
 }
 
 func makeKeys(to seal.Key) (map[string]registry.GatewayKey, error) {
-	authority, _, err := makeAuthority(to)
+	authority, err := makeAuthority(to)
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +77,19 @@ func makeKeys(to seal.Key) (map[string]registry.GatewayKey, error) {
 	return map[string]registry.GatewayKey{authorityKey: authority, secretKey: {Sealed: sealed, Public: signer.Key().String()}}, nil
 }
 
-// makeAuthority makes an authority, sealed, and returns its fingerprint.
-func makeAuthority(to seal.Key) (sealed registry.GatewayKey, fingerprint string, err error) {
+// makeAuthority makes an authority, sealed to a key.
+func makeAuthority(to seal.Key) (sealed registry.GatewayKey, err error) {
 	authority, err := identity.NewAuthority(time.Now())
 	if err != nil {
-		return sealed, "", err
+		return sealed, err
 	}
 	text, err := authority.Marshal()
 	if err != nil {
-		return sealed, "", err
+		return sealed, err
 	}
 	sealed.Public = string(authority.Roots().PEM())
 	sealed.Sealed, err = seal.Seal(subject(authorityKey), text, to)
-	return sealed, authority.Fingerprint(), err
+	return sealed, err
 }
 
 func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, error) {

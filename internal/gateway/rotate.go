@@ -28,7 +28,7 @@ type rotationStore interface {
 func rotate(store rotationStore, to seal.Key, changed func(context.Context)) door.Rotate {
 	return func(ctx context.Context, step identity.RotationStep, audit []fleet.AuditEntry) (identity.Rotation, error) {
 		if step.Begin {
-			next, _, err := makeAuthority(to)
+			next, err := makeAuthority(to)
 			if err != nil {
 				return identity.Rotation{}, err
 			}

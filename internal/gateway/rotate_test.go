@@ -141,6 +141,8 @@ type plane struct {
 // echoing serves streams by sending back what it reads.
 type echoing struct{}
 
+func (echoing) Refuse(net.Conn, identity.Identity, error) {}
+
 func (echoing) Serve(_ context.Context, conn net.Conn, _ identity.Identity) error {
 	_, err := io.Copy(conn, conn)
 	return err

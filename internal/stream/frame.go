@@ -36,7 +36,7 @@ const (
 	ErrorOutput
 	// OutputEnd says that no Output follows, while Input may.
 	OutputEnd
-	// Lines is a list of [Line].
+	// Lines is a [Batch].
 	Lines
 	// Notice is a [Note].
 	Notice
@@ -58,6 +58,9 @@ const (
 	// inputWindow is how many bytes of Input may be on their way: fewer than a stream
 	// takes, so that a signal is never behind input that a command does not read.
 	inputWindow = 128 << 10
+	// firstBuffer is the size of the buffer of a direction of a stream, until a longer frame
+	// comes: most have nothing in one of them.
+	firstBuffer = 512
 	// frameHead is the size of what precedes the bytes: the kind and their number.
 	frameHead = 5
 )
@@ -107,7 +110,7 @@ type frameReader struct {
 // and Invalid for one that does not belong there.
 func (r *frameReader) next() (Frame, error) {
 	if cap(r.buffer) < frameHead {
-		r.buffer = make([]byte, frameHead, chunk+frameHead)
+		r.buffer = make([]byte, frameHead, firstBuffer)
 	}
 	head := r.buffer[:frameHead]
 	if _, err := io.ReadFull(r.source, head); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -44,6 +45,9 @@ type Header struct {
 	// Unlabelled says that the container has none of mcp's labels, as one that was adopted:
 	// then its name alone is compared.
 	Unlabelled bool `json:"unlabelled,omitempty"`
+	// Task is a run of a step or a job, whose output is read instead of that of a component.
+	// Component is its name then.
+	Task *fleet.Task `json:"task,omitempty"`
 	// Who is the operator, as the door knows it: "operator/anna". What an operator writes
 	// there is replaced.
 	Who string `json:"who,omitempty"`
@@ -61,9 +65,16 @@ type LogsRequest struct {
 	// any age.
 	Lines int           `json:"lines"`
 	Since time.Duration `json:"since,omitempty"`
-	// Follow goes on with new lines.
+	// Follow goes on with new lines. Of a task it ends with the program.
 	Follow bool `json:"follow,omitempty"`
+	// Beginning follows containers from their beginning, and After from where a former
+	// stream ended, by their ids. Then Lines and Since select nothing.
+	Beginning bool  `json:"beginning,omitempty"`
+	After     Marks `json:"after,omitempty"`
 }
+
+// Marks are where to go on reading, by the ids of containers.
+type Marks = map[string]runtime.LogMark
 
 // ExecRequest is a command.
 type ExecRequest struct {
@@ -96,13 +107,20 @@ const (
 	MaxLines = 10000
 	maxPath  = 4096
 	maxTerm  = 64
+	// maxMarks is how many containers may be gone on with.
+	maxMarks = 100
 )
 
 // Target names the container for people: "shop/api".
 func (h Header) Target() string { return h.Service + "/" + h.Component }
 
 // Container is the name of the container.
-func (h Header) Container() string { return servicedef.ContainerNameFor(h.Service, h.Component) }
+func (h Header) Container() string {
+	if h.Task != nil {
+		return h.Task.Container(h.Service)
+	}
+	return servicedef.ContainerNameFor(h.Service, h.Component)
+}
 
 // Detail says what is asked for, as the audit has it. It has no arguments of commands,
 // where a password may be.
@@ -139,6 +157,9 @@ func (h Header) Check() error {
 			given++
 		}
 	}
+	if h.Task != nil && (h.Verb != Logs || !h.Task.Valid() || h.Task.Name != h.Component || h.Unlabelled || h.Logs == nil || h.Logs.Follow != h.Logs.Beginning) {
+		return fault.New(fault.Invalid, "a stream of the verb %q has a task that is none of its", cut(string(h.Verb)))
+	}
 	switch {
 	case given != 1:
 	case h.Verb == Logs && h.Logs != nil:
@@ -156,7 +177,18 @@ func (h Header) Check() error {
 	return fault.New(fault.Invalid, "a stream of the verb %q has not what that needs", cut(string(h.Verb)))
 }
 
+// containerID is the id of a container, as an engine gives it.
+var containerID = regexp.MustCompile(`^[0-9a-zA-Z._-]{1,128}$`)
+
 func (r LogsRequest) check() error {
+	if (r.Beginning || len(r.After) > 0) && !r.Follow || r.Beginning && len(r.After) > 0 || len(r.After) > maxMarks {
+		return fault.New(fault.Invalid, "output is followed from the beginning, or after at most %d marks", maxMarks)
+	}
+	for id, mark := range r.After {
+		if !containerID.MatchString(id) || mark.Lines < 0 {
+			return fault.New(fault.Invalid, "%q has no mark of a container's output", cut(id))
+		}
+	}
 	if r.Lines < 0 || r.Lines > MaxLines || r.Since < 0 {
 		return fault.New(fault.Invalid, "%d lines of the last %s cannot be read: at most %d can", r.Lines, r.Since, MaxLines)
 	}
@@ -233,6 +265,19 @@ type Line struct {
 	Container string `json:"container,omitempty"`
 }
 
+// Batch are lines, and the marks after them of the containers that have printed them.
+type Batch struct {
+	Lines []Line `json:"lines"`
+	After Marks  `json:"after,omitempty"`
+}
+
+// Origin is a container whose lines are sent.
+type Origin struct {
+	ID string `json:"id"`
+	// Deployment is the one that has created it; 0 where that is not known.
+	Deployment int `json:"deployment,omitempty"`
+}
+
 // Note is what an operator should know beside lines.
 type Note struct {
 	// Text is a sentence; "" for none.
@@ -241,6 +286,12 @@ type Note struct {
 	Read bool `json:"read,omitempty"`
 	// Cut says that the first of them are left out, because one answer is bounded.
 	Cut bool `json:"cut,omitempty"`
-	// Absent says that there is no such container.
+	// Absent says that there is no such container, or that nothing of a task is kept.
 	Absent bool `json:"absent,omitempty"`
+	// After are the marks after what was read, with Read.
+	After Marks `json:"after,omitempty"`
+	// Begun is a container whose lines follow, and Ended one of which there are no more,
+	// because it was removed.
+	Begun *Origin `json:"begun,omitempty"`
+	Ended *Origin `json:"ended,omitempty"`
 }

@@ -43,7 +43,8 @@ type Hub struct {
 }
 
 const (
-	defaultPerPeer, defaultAll = 256, 4096
+	// A person has a stream for each component that each of its commands follows.
+	defaultPerPeer, defaultAll = 1024, 8192
 	// perNode is how many sessions of one node are kept: it makes a new one where it does
 	// not know yet that the old one is broken.
 	perNode = 4
@@ -85,6 +86,28 @@ func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) e
 			return fault.New(fault.Invalid, "%s leaves too many streams open that have ended", who)
 		}
 		calls.Go(func() { h.call(ctx, conn, who) })
+	}
+}
+
+// Refuse answers the first stream of a session with the reason why there are none. The
+// deadline of the connection bounds it.
+func (h *Hub) Refuse(conn net.Conn, who identity.Identity, reason error) {
+	if !who.Role.Person() {
+		return // a node opens no stream
+	}
+	session, err := answered(conn)
+	if err != nil {
+		return
+	}
+	defer func() { _ = session.Close() }()
+	asked, err := session.AcceptStream()
+	if err != nil {
+		return
+	}
+	if _, err := readHeader(asked); err == nil || fault.Is(err, fault.Invalid) {
+		_, _ = asked.Write(encode(nil, Failure, encodeFault(fault.Of(reason))))
+		hangUp(asked)
+		<-session.CloseChan() // the caller goes, or the deadline comes
 	}
 }
 
@@ -145,8 +168,8 @@ func (h *Hub) enter(who string) error {
 		h.open = map[string]int{}
 	}
 	if h.open[who] >= cmp.Or(h.PerPeer, defaultPerPeer) || h.all >= cmp.Or(h.All, defaultAll) {
-		return fault.New(fault.Unavailable, "%s has %d streams, and the door %d: that is all it carries", who, h.open[who], h.all).
-			WithHint("end some of them")
+		return fault.New(fault.Forbidden, "%s has %d streams, and the door %d: that is all it carries", who, h.open[who], h.all).
+			WithHint("end some of its commands: logs -f has a stream for each component")
 	}
 	h.open[who]++
 	h.all++

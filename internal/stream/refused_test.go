@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,26 @@ func TestUnrecorded(t *testing.T) {
 	require.Contains(t, refusal(t, r.operator(t, "anna"), command("run")).Message, "is not in the audit")
 }
 
+// A caller that has no streams hears why, and a node nothing.
+func TestRefusedSession(t *testing.T) {
+	reason := fault.New(fault.Forbidden, "operator/anna has 1024 open connections").WithHint("end some")
+	for _, who := range []identity.Identity{operator("anna"), node("rift")} {
+		here, there := net.Pipe()
+		refused := make(chan struct{})
+		go func() {
+			defer close(refused)
+			(&stream.Hub{}).Refuse(there, who, reason)
+			_ = there.Close()
+		}()
+		client, err := stream.NewClient(t.Context(), here)
+		require.NoError(t, err)
+		got := refusal(t, client, command("run"))
+		require.Equal(t, who.Role.Person(), got.Kind == fault.Forbidden && got.Message == reason.Message && got.Hint == reason.Hint, got)
+		client.Close()
+		<-refused
+	}
+}
+
 // An operator has so many streams at a time, and another one has its own.
 func TestTooManyStreams(t *testing.T) {
 	r := newRig(t, func(h *stream.Hub) { h.PerPeer, h.All = 2, 3 })
@@ -183,6 +204,24 @@ func TestHeaderBounds(t *testing.T) {
 		"a zero": func(h *stream.Header) { h.Verb, h.Copy = stream.CopyTo, &stream.CopyRequest{Path: "/a\x00b"} },
 		"TERM": func(h *stream.Header) {
 			h.Verb, h.Exec = stream.Exec, &stream.ExecRequest{Command: []string{"a"}, Term: strings.Repeat("x", 65)}
+		},
+		"a task of a command": func(h *stream.Header) {
+			h.Verb, h.Exec, h.Task = stream.Exec, &stream.ExecRequest{Command: []string{"a"}}, &fleet.Task{ID: "1", Kind: fleet.JobTask, Name: "app"}
+		},
+		"a task of another name": func(h *stream.Header) {
+			h.Verb, h.Logs, h.Task = stream.Logs, &stream.LogsRequest{}, &fleet.Task{ID: "1", Kind: fleet.JobTask, Name: "web"}
+		},
+		"no task": func(h *stream.Header) {
+			h.Verb, h.Logs, h.Task = stream.Logs, &stream.LogsRequest{}, &fleet.Task{Kind: fleet.JobTask, Name: "app"}
+		},
+		"marks of no follow": func(h *stream.Header) {
+			h.Verb, h.Logs = stream.Logs, &stream.LogsRequest{After: stream.Marks{"1": {}}}
+		},
+		"a mark of no container": func(h *stream.Header) {
+			h.Verb, h.Logs = stream.Logs, &stream.LogsRequest{Follow: true, After: stream.Marks{"../1": {}}}
+		},
+		"the beginning and marks": func(h *stream.Header) {
+			h.Verb, h.Logs = stream.Logs, &stream.LogsRequest{Follow: true, Beginning: true, After: stream.Marks{"1": {}}}
 		},
 		"two": func(h *stream.Header) {
 			h.Verb, h.Exec, h.Forward = stream.Exec, &stream.ExecRequest{Command: []string{"a"}}, &stream.ForwardRequest{Port: 1}

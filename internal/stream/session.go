@@ -22,7 +22,7 @@ const (
 	window = 256 << 10
 	// beat is how often the ends of a connection look for each other, and patience how
 	// long one of them may take to answer, or to take bytes.
-	beat, patience = 15 * time.Second, 30 * time.Second
+	beat, patience = 10 * time.Second, 20 * time.Second
 	// headerPatience is how long a stream may be without a header.
 	headerPatience = 15 * time.Second
 	// answerPatience is how long the node may take to begin.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -20,17 +21,24 @@ type doorWorld struct {
 	*world
 	// plane has the configuration of the control plane's host, and host that of the node.
 	plane, host *world
-	address     string
-	gateway     *process
+	// addresses are those of the gateways, which run while they have a process.
+	addresses []string
+	gateways  []*process
 }
 
-func newDoorWorld(t *testing.T) *doorWorld {
+// newDoorWorld starts so many gateways.
+func newDoorWorld(t *testing.T, gateways int) *doorWorld {
 	t.Helper()
 	plane := newWorld(t)
-	d := &doorWorld{plane: plane, address: unusedAddress()}
-	plane.alone("[gateway]", fmt.Sprintf("listen = %q", d.address), fmt.Sprintf("key_file = %q", filepath.Join(plane.dir, "gateway.key")),
+	d := &doorWorld{plane: plane, gateways: make([]*process, gateways)}
+	for range gateways {
+		d.addresses = append(d.addresses, unusedAddress())
+	}
+	plane.alone("[gateway]", fmt.Sprintf("addresses = [%s]", quoted(d.addresses)), fmt.Sprintf("key_file = %q", filepath.Join(plane.dir, "gateway.key")),
 		fmt.Sprintf("data = %q", filepath.Join(plane.dir, "gateway")), `metrics = "off"`)
-	d.serve() // first: a control worker that is there before it needs some seconds to know its key
+	for i := range gateways {
+		d.serve(i) // first: a control worker that is there before it needs some seconds to know its key
+	}
 	plane.worker("--control", "--listen", "off")
 
 	info := shared.platform.Info()
@@ -41,21 +49,52 @@ func newDoorWorld(t *testing.T) *doorWorld {
 		fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(plane.dir, "logs")))
 	d.join(d.world, d.token(plane, "operator", "anna", "--direct"))
 
-	d.host = d.machine("node", "[temporal]", namespace, "[image_registry]", registries, "[node]", fmt.Sprintf("socket = %q", info.Podman),
-		fmt.Sprintf("data = %q", filepath.Join(plane.dir, "data")), fmt.Sprintf("policy = %q", filepath.Join(info.Dir, "node-policy.toml")))
-	d.join(d.host, d.token(d.world, "node", plane.node), "--no-unit", "--dir", filepath.Join(d.host.dir, "identity"))
+	d.host = d.node(plane.node, info.Podman)
 	return d
+}
+
+// node is the world of a node, which has joined.
+func (d *doorWorld) node(name, socket string) *world {
+	d.plane.t.Helper()
+	info := shared.platform.Info()
+	host := d.machine(name, "[temporal]", fmt.Sprintf("namespace = %q", d.plane.namespace),
+		"[image_registry]", fmt.Sprintf("insecure = [%q]", info.ImageRegistry), "[node]", fmt.Sprintf("socket = %q", socket))
+	host.configure(append(host.lines(), fmt.Sprintf("data = %q", filepath.Join(host.dir, "data")), fmt.Sprintf("logs = %q", filepath.Join(host.dir, "logs")),
+		fmt.Sprintf("machine = %q", filepath.Join(host.dir, "machine-id")), fmt.Sprintf("policy = %q", filepath.Join(info.Dir, "node-policy.toml")))...)
+	d.join(host, d.token(d.world, "node", name), "--no-unit", "--dir", filepath.Join(host.dir, "identity"))
+	return host
+}
+
+// lines are those of w's configuration.
+func (w *world) lines() []string {
+	w.t.Helper()
+	text, err := os.ReadFile(w.config())
+	require.NoError(w.t, err)
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// quoted are texts as TOML has them, with commas.
+func quoted(texts []string) string {
+	var list []string
+	for _, text := range texts {
+		list = append(list, fmt.Sprintf("%q", text))
+	}
+	return strings.Join(list, ", ")
 }
 
 // TestAFleetBehindAGateway deploys through a gateway, kills that in the middle of a deploy,
 // and revokes the node.
 func TestAFleetBehindAGateway(t *testing.T) {
 	t.Parallel()
-	d := newDoorWorld(t)
+	d := newDoorWorld(t, 1)
 	worker := d.host.worker("--node", d.plane.node, "--listen", "off")
 	d.source("v1", "")
-	d.define("gated", d.service("gated", "v1", ""))
+	d.define("gated", d.service("gated", "v1", `env = { TOKEN = "canary-of-the-gateway" }`)+ending(d.image("gated", "v1")))
 	d.deploy("gated")
+	rests := d.plane.rests(workflows.DeployID("gated"), "")
+	require.NotContains(t, rests, "canary-of-the-gateway", "the gateway encrypts for machines that have no keys")
+	require.Contains(t, rests, codec.Encoding)
+	require.Contains(t, d.mcp("doctor").stdout, "the gateways have the keys; this host needs none")
 	require.Contains(t, d.fetch(d.routePort("gated")), "v1")
 
 	r := d.mcp("audit", "--service", "gated", "--json")
@@ -71,14 +110,15 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	require.False(t, audit[0].Claimed, r)
 
 	d.streams("gated")
+	d.outputsOfRuns("gated")
 
 	d.source("v2", "")
 	d.define("gated", d.service("gated", "v2", ""))
 	deploying := d.process("deploy", "gated", "--wait")
 	d.plane.untilRunning(workflows.DeployID("gated"))
-	d.gateway.signal(syscall.SIGKILL)
-	<-d.gateway.done
-	d.serve()
+	d.gateways[0].signal(syscall.SIGKILL)
+	<-d.gateways[0].done
+	d.serve(0)
 	require.Zero(t, deploying.code(3*time.Minute), deploying.stderr.String())
 	require.Contains(t, d.fetch(d.routePort("gated")), "v2")
 
@@ -129,11 +169,11 @@ func (d *doorWorld) machine(name string, lines ...string) *world {
 }
 
 // serve starts a gateway, and waits until it serves.
-func (d *doorWorld) serve() {
+func (d *doorWorld) serve(i int) {
 	d.plane.t.Helper()
-	p := d.plane.process("gateway")
+	p := d.plane.process("gateway", "--listen", d.addresses[i])
 	require.Eventually(d.plane.t, func() bool { return strings.Contains(p.stderr.String(), "gateway ready") }, time.Minute, 50*time.Millisecond)
-	d.gateway = p
+	d.gateways[i] = p
 }
 
 func (d *doorWorld) token(by *world, args ...string) string {

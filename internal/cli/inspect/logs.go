@@ -10,7 +10,6 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
-	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -44,9 +43,11 @@ there are several edges the name of the one that has served it. --follow then
 asks every two seconds.
 
 Through a gateway the lines are streams of the nodes, also those of several
-services, with which each line begins then. A follow ends with exit code 5 where
-a stream breaks, or lines are lost that were not read in time. Without a gateway
-they pass through Temporal, which retains them like any workflow.
+services, with which each line begins then. A follow says which containers begin
+and end, and which components deploys add, move and remove. Where a gateway or a
+node breaks off, it goes on after the last line, and ends with exit code 5 where
+lines are lost meanwhile. Without a gateway they pass through Temporal, which
+retains them like any workflow.
 
 Times are those of the node; podman before 4.4 gives whole seconds.`,
 		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs shop/migrate\n  mcp logs --edge shop -f\n  mcp logs shop blog/web -f",
@@ -87,12 +88,13 @@ func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOp
 		return err
 	}
 	defer c.Close()
-	options, err := cfg.TemporalOptions()
+	link, err := s.Link(ctx, cfg)
 	if err != nil {
-		return exit.Usage(err)
+		return err
 	}
-	if config.ThroughDoor(options) {
-		return streamLogs(ctx, s, cfg, c, targets, o)
+	if link != nil {
+		defer link.Close()
+		return streamLogs(ctx, s, connected{s, c, link}, targets, o)
 	}
 	if len(targets) > 1 {
 		return exit.Usage(fault.New(fault.Invalid, "the output of several services goes through a gateway, and this configuration has none").

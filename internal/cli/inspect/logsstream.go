@@ -3,74 +3,94 @@ package inspect
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"io"
 	"strings"
 	"sync"
 
-	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
-	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/workflows"
 )
 
+// gateway is what streams of output need of a gateway.
+type gateway interface {
+	// where finds components, or the last run of a step or a job.
+	where(ctx context.Context, in workflows.LogsInput) (workflows.LogsResult, error)
+	// deployed describes the newest deploy of a service: another one, its outcome or its
+	// end changes that.
+	deployed(ctx context.Context, service string) (string, error)
+	// call opens a stream.
+	call(ctx context.Context, h stream.Header) (*stream.Call, error)
+	// lines are the last lines of what a task has printed.
+	lines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) ([]workflows.LogLine, stream.Note, error)
+}
+
 // streamed shows the output of services as streams of their nodes.
 type streamed struct {
 	session *session.Session
-	client  *stream.Client
+	gateway gateway
 	o       logsOptions
-	mu      sync.Mutex // held while lines are shown
-	show    *logPrinter
 	end     context.CancelFunc
+	all     sync.WaitGroup
+
+	mu     sync.Mutex // held while lines are shown, and over what follows
+	show   *logPrinter
+	failed error // the first error that ends a follow
 }
 
-// tail is the stream of one component.
-type tail struct {
-	service string
-	at      workflows.ComponentLogs
-	call    *stream.Call
-	note    stream.Note
-	err     error
+// target is what was asked for: a service, or one component of it.
+type target struct {
+	workflows.LogsInput
+	found workflows.LogsResult // the first answer
+	// tails are the streams of its components, by their names. Only the watch of the target
+	// changes them.
+	tails map[string]*tail
+	// known describes the newest deploy of the service before the components were last asked
+	// for.
+	known string
+	// hints has one element where something has happened to its containers.
+	hints chan struct{}
+}
+
+// name is that of a component, as messages have it.
+func (f *streamed) name(t *tail) string {
+	if f.show.services {
+		return t.service + "/" + t.at.Component
+	}
+	return cmp.Or(t.at.Component, t.service)
 }
 
 // streamLogs shows the output of the targets through a gateway.
-func streamLogs(ctx context.Context, s *session.Session, cfg *config.Config, c client.Client, targets []string, o logsOptions) error {
+func streamLogs(ctx context.Context, s *session.Session, through gateway, targets []string, o logsOptions) error {
 	following, end := context.WithCancel(ctx)
 	defer end()
-	streams, closeStreams := s.StreamsMeanwhile(ctx, cfg)
-	defer closeStreams()
-	found, err := whereAll(ctx, s, c, targets, o)
+	f := &streamed{session: s, gateway: through, o: o, end: end}
+	asked, err := f.findAll(ctx, targets)
 	if err != nil {
 		return err
 	}
-	if first := found[0]; first.Run != nil {
-		service, component, _ := strings.Cut(targets[0], "/")
-		return showRun(s, workflows.LogsInput{Service: service, Component: component}, first, o)
-	}
-	f := &streamed{session: s, o: o, end: end}
-	if f.client, err = streams(); err != nil {
-		return err
+	if first := asked[0]; first.found.Run != nil {
+		return f.run(ctx, first.LogsInput, first.found)
 	}
 	var tails []*tail
-	for i, target := range targets {
-		service, _, _ := strings.Cut(target, "/")
-		for _, at := range found[i].Logs {
-			tails = append(tails, &tail{service: service, at: at})
+	for _, of := range asked {
+		for _, at := range of.found.Logs {
+			t := newTail(of.Service, at, of)
+			of.tails[at.Component] = t
+			tails = append(tails, t)
 		}
 	}
 	f.show = &logPrinter{console: &s.Console, timestamps: o.timestamps, services: len(targets) > 1}
-	var all sync.WaitGroup
+	var begun sync.WaitGroup
 	for _, t := range tails {
 		f.show.add(t.service, t.at.Component, len(tails))
-		all.Go(func() { t.err = f.begin(following, t) })
+		begun.Go(func() { t.err = f.begin(following, t) })
 	}
-	all.Wait()
+	begun.Wait()
 	if ctx.Err() != nil {
 		return exit.Interrupted
 	}
@@ -78,106 +98,63 @@ func streamLogs(ctx context.Context, s *session.Session, cfg *config.Config, c c
 	if !o.follow || failed != nil {
 		return failed
 	}
-	go func() {
-		untilReaderGone(following, s.Stdout)
-		end()
-	}()
-	for _, t := range tails {
-		all.Go(func() {
-			if t.err = f.follow(t); t.err != nil {
-				end()
-			}
-		})
-	}
-	all.Wait()
-	if ctx.Err() != nil {
-		return exit.Interrupted
-	}
-	for _, t := range tails {
-		if t.err != nil && !errors.Is(t.err, errReaderGone) {
-			return session.CutOff(t.err)
-		}
-	}
-	return nil
+	return f.followAll(ctx, following, asked)
 }
 
 // asksAtOnce is how many services' containers are asked for at once.
 const asksAtOnce = 8
 
-// whereAll finds the containers of the targets, several at once. The output of a step or a
+// findAll finds the containers of the targets, several at once. The output of a step or a
 // job is that of its only target.
-func whereAll(ctx context.Context, s *session.Session, c client.Client, targets []string, o logsOptions) ([]workflows.LogsResult, error) {
-	found, failed := make([]workflows.LogsResult, len(targets)), make([]error, len(targets))
+func (f *streamed) findAll(ctx context.Context, targets []string) ([]*target, error) {
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)
-	for i, target := range targets {
+	asked, failed := make([]*target, len(targets)), make([]error, len(targets))
+	for i, name := range targets {
+		service, component, _ := strings.Cut(name, "/")
+		of := &target{
+			LogsInput: workflows.LogsInput{Service: service, Component: component, Lines: f.o.lines, Since: f.o.since},
+			tails:     map[string]*tail{}, hints: make(chan struct{}, 1),
+		}
+		asked[i] = of
 		all.Go(func() error {
-			service, component, _ := strings.Cut(target, "/")
-			in := workflows.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since}
-			found[i], failed[i] = s.Where(ctx, c, "logs", in)
+			if f.o.follow {
+				of.known, _ = f.gateway.deployed(ctx, service) // without it, the first look asks again
+			}
+			of.found, failed[i] = f.gateway.where(ctx, of.LogsInput)
 			return nil
 		})
 	}
 	_ = all.Wait() // each has its own error
-	for i, target := range targets {
+	for i, of := range asked {
 		switch {
 		case failed[i] != nil:
 			return nil, failed[i]
-		case found[i].Run != nil && len(targets) > 1:
-			return nil, exit.Usage(fault.New(fault.Invalid, "%s is a step or a job: ask for its output alone", target))
+		case of.found.Run != nil && len(targets) > 1:
+			return nil, exit.Usage(fault.New(fault.Invalid, "%s is a step or a job: ask for its output alone", targets[i]))
 		}
 	}
-	return found, nil
+	return asked, nil
 }
 
-// errReaderGone ends a follow whose reader has closed its pipe.
-var errReaderGone = errors.New("nothing reads what is shown")
-
-// begin opens a stream, and reads the lines from before it.
-func (f *streamed) begin(ctx context.Context, t *tail) error {
-	h := session.HeaderOf(stream.Logs, t.service, t.at)
-	h.Logs = &stream.LogsRequest{Lines: f.o.lines, Since: f.o.since, Follow: f.o.follow}
-	call, err := f.client.Call(ctx, h)
-	if err != nil {
-		return err
-	}
-	t.call = call
-	for !t.note.Read {
-		lines, note, err := t.next()
-		if err != nil {
-			return err
+// followAll shows what comes, until ctx ends, the reader has gone, nothing is left to
+// follow, or a stream has ended before its end.
+func (f *streamed) followAll(ctx, following context.Context, asked []*target) error {
+	go func() {
+		untilReaderGone(following, f.session.Stdout)
+		f.end()
+	}()
+	for _, of := range asked {
+		for _, t := range of.tails {
+			f.start(following, t)
 		}
-		t.at.Lines = append(t.at.Lines, lines...)
-		t.note = note
+		f.all.Go(func() { f.watch(following, of) })
 	}
-	return nil
-}
-
-// next reads the next lines, or a note.
-func (t *tail) next() (lines []workflows.LogLine, note stream.Note, err error) {
-	frame, err := t.call.Next()
-	if err != nil {
-		return nil, note, err
+	f.all.Wait()
+	if ctx.Err() != nil {
+		return exit.Interrupted
 	}
-	switch frame.Kind {
-	case stream.Lines:
-		var sent []stream.Line
-		if err := json.Unmarshal(frame.Data, &sent); err != nil {
-			return nil, note, fault.Wrap(fault.Invalid, err, "read the lines of %s from node %s", t.at.Component, t.at.Node)
-		}
-		for _, line := range sent {
-			lines = append(lines, workflows.LogLine{LogLine: line.LogLine, Container: line.Container})
-		}
-	case stream.Notice:
-		if err := json.Unmarshal(frame.Data, &note); err != nil {
-			return nil, note, fault.Wrap(fault.Invalid, err, "read a note from node %s", t.at.Node)
-		}
-	case stream.Failure:
-		return nil, note, frame.Fault()
-	case stream.Exit:
-		return nil, note, io.EOF
-	}
-	return lines, note, nil
+	return f.failed
 }
 
 // showFirst shows the lines from before the streams, in the order of their times.
@@ -192,18 +169,18 @@ func (f *streamed) showFirst(tails []*tail) error {
 	var lines []logLine
 	for _, t := range tails {
 		lines = append(lines, linesOf(t.service, []workflows.ComponentLogs{t.at})...)
+		t.at.Lines = nil
 	}
 	if !f.show.printLines(lines) {
 		return nil
 	}
 	for _, t := range tails {
-		name := cmp.Or(t.at.Component, t.service)
 		if t.note.Cut {
-			f.session.Say("%s: its first lines are left out: one answer is limited to 4 MB", name)
+			f.session.Say("%s: its first lines are left out: one answer is limited to 4 MB", f.name(t))
 		}
 		switch {
 		case t.note.Absent && f.o.follow:
-			f.session.Say("%s: there is no container %s yet", name, t.at.Container)
+			f.session.Say("%s: there is no container %s yet", f.name(t), t.at.Container)
 		case t.note.Absent:
 			at := t.at
 			at.Absent = true
@@ -214,30 +191,41 @@ func (f *streamed) showFirst(tails []*tail) error {
 	return failed
 }
 
-// follow shows what comes, until the stream breaks.
-func (f *streamed) follow(t *tail) error {
-	for {
-		lines, note, err := t.next()
-		if err != nil {
-			return placed(err, t.at)
+// run shows what the last run of a step or a job has printed.
+func (f *streamed) run(ctx context.Context, in workflows.LogsInput, found workflows.LogsResult) error {
+	if f.o.follow || len(found.Logs) == 0 {
+		return showRun(f.session, in, found, f.o)
+	}
+	logs := &found.Logs[0]
+	last := stream.Note{Absent: true}
+	var err error
+	if logs.Container != "" {
+		of := stream.LogsRequest{Lines: f.o.lines, Since: f.o.since}
+		logs.Lines, last, err = f.gateway.lines(ctx, in.Service, logs.Node, found.Run.Task, of)
+		logs.Cut = last.Cut
+	}
+	if ctx.Err() != nil {
+		return exit.Interrupted
+	}
+	if err != nil || last.Absent {
+		in.Recorded = true
+		recorded, asked := f.gateway.where(ctx, in)
+		if asked != nil {
+			return asked
 		}
-		f.mu.Lock()
-		if note.Text != "" {
-			f.session.Say("%s: %s", t.at.Component, note.Text)
+		if recorded.Run != nil && recorded.Run.Task == found.Run.Task {
+			found = recorded
 		}
-		at := t.at
-		at.Lines = lines
-		shown := f.show.print(t.service, []workflows.ComponentLogs{at})
-		f.mu.Unlock()
-		if !shown {
-			return errReaderGone
+		if err != nil && !found.Run.Recorded {
+			found.Logs[0].Error = placed(err, found.Logs[0])
 		}
 	}
+	return showRun(f.session, in, found, f.o)
 }
 
 // placed is an error with the place where it has occurred.
 func placed(err error, at workflows.ComponentLogs) *fault.Error {
-	f := fault.Of(err)
+	f := *exit.FaultOf(err)
 	f.Node, f.Component = cmp.Or(f.Node, at.Node), cmp.Or(f.Component, at.Component)
-	return f
+	return &f
 }

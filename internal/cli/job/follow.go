@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.temporal.io/sdk/client"
-
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
@@ -25,16 +23,19 @@ const (
 
 // follower shows the output of a run that is under way.
 type follower struct {
-	session *session.Session
-	client  client.Client
-	in      workflows.JobLogsInput
-	show    *printer
-	last    fleet.JobRun
+	output
+	in   workflows.JobLogsInput
+	show *printer
+	last fleet.JobRun
 }
 
 // untilEnd shows what the run prints, until it ends or ctx does. It leaves out what it
 // cannot read in time, which rest shows.
 func (f *follower) untilEnd(ctx context.Context) {
+	if f.link != nil {
+		f.streamUntilEnd(ctx)
+		return
+	}
 	in := f.in
 	in.Wait = followWait
 	for ctx.Err() == nil {
@@ -64,8 +65,8 @@ func (f *follower) rest(ctx context.Context) error {
 	in := f.in
 	in.Lines = workflows.MaxLogLines
 	for in.Attempt = 1; ; in.Attempt++ {
-		var got workflows.JobLogsResult
-		if err := f.session.Read(ctx, f.client, "job logs", workflows.JobLogsName, in, &got); err != nil {
+		got, err := f.read(ctx, in)
+		if err != nil {
 			return err
 		}
 		f.last = got.Run

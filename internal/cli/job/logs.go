@@ -36,7 +36,8 @@ func newLogs(s *session.Session) *cobra.Command {
 		Long: `Logs shows the last lines that the newest run of a job has printed, or the run
 with that number, as mcp job history lists them. The whole output of a run, up to
 its last 1 MiB, is kept on its node, and the last lines of it in mcp's registry,
-which are shown where the node does not answer.
+which are shown where the node does not answer. Through a gateway the output is a
+stream of the node, otherwise it passes through Temporal.
 
 With --follow it shows the whole output of a run that is under way, and continues
 until the run ends, or Ctrl-C, which leaves the run alone.`,
@@ -66,19 +67,27 @@ until the run ends, or Ctrl-C, which leaves the run alone.`,
 }
 
 func runLogs(ctx context.Context, s *session.Session, of target, in workflows.JobLogsInput, follow bool) error {
-	_, c, err := s.Open(ctx)
+	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	var first workflows.JobLogsResult
-	if err := s.Read(ctx, c, "job logs", workflows.JobLogsName, in, &first); err != nil {
+	link, err := s.Link(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if link != nil {
+		defer link.Close()
+	}
+	from := output{s, c, link}
+	first, err := from.read(ctx, in)
+	if err != nil {
 		return usageIfUnknown(err)
 	}
 	show := &printer{session: s, out: s.Stdout, err: s.Stdout, run: first.Run.Number, shown: map[int]int{}}
 	if follow && first.Run.Outcome == "" {
 		in.Number, in.RunID = first.Run.Number, first.Run.RunID
-		f := follower{session: s, client: c, in: in, show: show}
+		f := follower{output: from, in: in, show: show}
 		f.untilEnd(ctx)
 		if err := exit.IfInterrupted(ctx); err != nil {
 			return err

@@ -61,11 +61,20 @@ mcp job cancel ends it.`,
 }
 
 func runRun(ctx context.Context, s *session.Session, of target, command []string, detach bool) error {
-	_, c, err := s.Open(ctx)
+	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	var link *session.Link
+	if !detach {
+		if link, err = s.Link(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	if link != nil {
+		defer link.Close()
+	}
 	in := workflows.RunJobInput{Service: of.service, Job: of.job, Command: command}
 	in.Who, in.From = s.Identity()
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
@@ -82,7 +91,7 @@ func runRun(ctx context.Context, s *session.Session, of target, command []string
 		showStarted(s, of, run)
 		return nil
 	}
-	return attach(ctx, s, c, of, run)
+	return attach(ctx, output{s, c, link}, of, run)
 }
 
 func showStarted(s *session.Session, of target, run client.WorkflowRun) {
@@ -97,12 +106,13 @@ func showStarted(s *session.Session, of target, run client.WorkflowRun) {
 const unhurried = 365 * 24 * time.Hour
 
 // attach shows the output of a run until it has ended.
-func attach(ctx context.Context, s *session.Session, c client.Client, of target, run client.WorkflowRun) error {
+func attach(ctx context.Context, from output, of target, run client.WorkflowRun) error {
+	s := from.session
 	show := &printer{session: s, out: s.Stdout, err: s.Stderr, shown: map[int]int{}}
 	if s.JSON {
 		show.out = s.Stderr // stdout gets the run
 	}
-	f := follower{session: s, client: c, show: show, in: workflows.JobLogsInput{Service: of.service, Job: of.job, RunID: run.GetRunID()}}
+	f := follower{output: from, show: show, in: workflows.JobLogsInput{Service: of.service, Job: of.job, RunID: run.GetRunID()}}
 	following, end := context.WithCancel(ctx)
 	defer end()
 	followed := make(chan struct{})
@@ -110,7 +120,7 @@ func attach(ctx context.Context, s *session.Session, c client.Client, of target,
 		defer close(followed)
 		f.untilEnd(following)
 	}()
-	failed := s.Follow(c).Wait(ctx, run, follow.WaitOptions{Quiet: unhurried}, &fleet.JobRun{})
+	failed := s.Follow(from.client).Wait(ctx, run, follow.WaitOptions{Quiet: unhurried}, &fleet.JobRun{})
 	end()
 	<-followed
 	if ctx.Err() != nil {

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
@@ -19,18 +21,57 @@ func (s *Session) Streams(ctx context.Context, cfg *config.Config) (*stream.Clie
 	if err != nil || !config.ThroughDoor(options) {
 		return nil, err
 	}
-	var failed error
-	for _, address := range cfg.Door.Addresses {
-		conn, err := DialStreams(ctx, cfg.Door, address)
-		if err == nil {
-			return stream.NewClient(ctx, conn)
-		}
-		failed = err
-	}
-	if ctx.Err() != nil {
+	conn, err := dialFirst(ctx, cfg.Door)
+	switch {
+	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case err != nil:
+		return nil, doorError(ctx, cfg, err)
 	}
-	return nil, doorError(ctx, cfg, failed)
+	return stream.NewClient(ctx, conn)
+}
+
+// headStart is what a gateway has before the next one is tried as well.
+const headStart = 300 * time.Millisecond
+
+// dialFirst connects to the first gateway that answers: one that hangs delays no command
+// where there is another.
+func dialFirst(ctx context.Context, door config.Door) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		conn net.Conn
+		err  error
+	}
+	answers := make(chan answer, len(door.Addresses))
+	for i, address := range door.Addresses {
+		go func() {
+			select {
+			case <-ctx.Done():
+				answers <- answer{err: ctx.Err()}
+			case <-time.After(time.Duration(i) * headStart):
+				conn, err := DialStreams(ctx, door, address)
+				answers <- answer{conn, err}
+			}
+		}()
+	}
+	var failed error
+	var conn net.Conn
+	for range door.Addresses {
+		switch a := <-answers; {
+		case a.err == nil && conn == nil:
+			conn = a.conn
+			cancel()
+		case a.err == nil:
+			_ = a.conn.Close()
+		default:
+			failed = cmp.Or(failed, a.err)
+		}
+	}
+	if conn != nil {
+		return conn, nil
+	}
+	return nil, failed
 }
 
 // StreamsMeanwhile opens a session of streams as Streams does, while the caller asks for

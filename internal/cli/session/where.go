@@ -31,7 +31,11 @@ func HeaderOf(verb stream.Verb, service string, at workflows.ComponentLogs) stre
 // CutOff is the error of a stream that has begun and did not come to its end: what has
 // been received or sent is not whole.
 func CutOff(err error) error {
-	if f := fault.Of(err); f.Kind == fault.Unavailable || f.Kind == fault.Invalid {
+	f := fault.Of(err)
+	if f.Kind == fault.Unavailable && f.Hint == "" {
+		f = f.WithHint("run it again: any gateway of [door] addresses that answers carries it")
+	}
+	if f.Kind == fault.Unavailable || f.Kind == fault.Invalid {
 		return exit.Cut(f)
 	}
 	return err

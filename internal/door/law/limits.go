@@ -97,7 +97,7 @@ func (l *limiters) admit(_ context.Context, c *call) (end func(), err error) {
 	limits := l.limits[c.caller.Role]
 	size := proto.Size(c.req)
 	if limits.Largest > 0 && size > limits.Largest {
-		return nil, c.refused(TooMuch, "a request of %d bytes is longer than %d", size, limits.Largest).hint("send less at once")
+		return nil, c.refused(TooLarge, "a request of %d bytes is larger than %d", size, limits.Largest).hint("send less at once")
 	}
 	of := l.of(c.caller)
 	if !of.calls.Allow() {

@@ -94,7 +94,7 @@ func TestBytesAreLimitedByIdentity(t *testing.T) {
 		})
 		return err
 	}
-	require.Equal(t, codes.ResourceExhausted, status.Code(heartbeat(1600)), "one that is too large")
+	require.Equal(t, codes.InvalidArgument, status.Code(heartbeat(1600)), "one that is too large, which no repetition makes smaller")
 	require.Equal(t, codes.PermissionDenied, status.Code(heartbeat(1400)), "another namespace")
 	require.Equal(t, codes.PermissionDenied, status.Code(heartbeat(1400)))
 	require.Equal(t, codes.ResourceExhausted, status.Code(heartbeat(1400)), "too much together")

@@ -37,8 +37,10 @@ const (
 	NotGranted Reason = "grant"
 	// Unreadable: the input of a workflow is not what its type takes.
 	Unreadable Reason = "input"
-	// TooMuch: the caller makes too many calls, or too large ones.
+	// TooMuch: the caller makes too many calls at once, or sends too much.
 	TooMuch Reason = "limit"
+	// TooLarge: one request is too large. It is not worth a repetition.
+	TooLarge Reason = "size"
 )
 
 // Refusal says who was refused what, for a count.
@@ -111,7 +113,10 @@ func (l *Law) refuse(c *call, err error) error {
 	if r.way != "" {
 		text += "; " + r.way
 	}
-	if r.reason == TooMuch {
+	switch r.reason {
+	case TooLarge:
+		return serviceerror.ToStatus(serviceerror.NewInvalidArgument(text)).Err()
+	case TooMuch:
 		return serviceerror.ToStatus(serviceerror.NewResourceExhausted(enums.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT, text)).Err()
 	}
 	return serviceerror.ToStatus(serviceerror.NewPermissionDenied(text, refusedBy+string(r.reason))).Err()

@@ -22,6 +22,9 @@ const (
 	waiting = 20 * time.Second
 	// againPause is the time until the next question after one that failed.
 	againPause = time.Second
+	// linger is how long a source is read after its last reader has gone, which may come
+	// back from a connection that was broken.
+	linger = 30 * time.Second
 	// goneKept is how many containers that are gone are remembered.
 	goneKept = 32
 )
@@ -33,14 +36,16 @@ const (
 	among  place = iota // what it needs next is kept, or has not been printed
 	behind              // what it needs next is not kept any more
 	lost                // nor is it in a log
+	done                // there is nothing more, and never will be
 )
 
 // feeds are the sources that are followed, each by one question at a time, whatever the
 // number of its readers.
 type feeds struct {
 	read func(context.Context, activities.LogsInput) (activities.LogsResult, error)
-	// keep is how many bytes are kept of each.
-	keep int
+	// keep is how many bytes are kept of each, and linger how long after its last reader.
+	keep   int
+	linger time.Duration
 
 	mu sync.Mutex
 	of map[string]*feed // by container
@@ -53,15 +58,21 @@ type entry struct {
 	// id is "" for a line that was not waited for.
 	id   string
 	mark runtime.LogMark
+	// deployment is that of the container, where it is known.
+	deployment int
+	// note is sent instead of a line; nil for none.
+	note *stream.Note
 }
 
-// entriesOf makes entries of lines, for all who read them.
-func entriesOf(lines []activities.LogLine) []entry {
+// entriesOf makes entries of lines, for all who read them, with the deployments of their
+// containers.
+func entriesOf(lines []activities.LogLine, deployments map[string]int) []entry {
 	entries := make([]entry, len(lines))
 	for i, line := range lines {
 		e := &entries[i]
 		e.text, _ = json.Marshal(stream.Line{LogLine: line.LogLine, Container: line.Container}) // strings and a time
 		e.id, e.mark = line.Position()
+		e.deployment = deployments[e.id]
 	}
 	return entries
 }
@@ -72,6 +83,7 @@ func (e entry) size() int { return len(e.text) + 100 }
 // feed is what is read of one source.
 type feed struct {
 	readers int
+	left    int // how often the last one has gone
 	stop    context.CancelFunc
 	keep    int
 
@@ -89,19 +101,28 @@ type feed struct {
 	gap int
 	// failed is why nothing can be read now; "" if it can.
 	failed string
+	// found are the deployments of containers, by their ids.
+	found map[string]int
+	// ended is set where the source has ended, and all of it is kept, or was.
+	ended bool
 }
 
-// join enters a reader, who goes on from marks.
-func (f *feeds) join(ctx context.Context, source activities.LogSource, marks map[string]runtime.LogMark) (*feed, func()) {
+// join enters a reader, who goes on from the marks that it has seen. Containers that were
+// gone before it came do not concern it: their marks are among those that it has seen then.
+func (f *feeds) join(ctx context.Context, source activities.LogSource, seen map[string]runtime.LogMark) (*feed, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.of == nil {
 		f.of = map[string]*feed{}
 	}
+	marks := maps.Clone(seen)
 	of := f.of[source.Container]
+	if of != nil && of.passBy(seen) {
+		of = nil
+	}
 	if of == nil {
 		running, stop := context.WithCancel(context.WithoutCancel(ctx))
-		of = &feed{stop: stop, keep: f.keep, changed: make(chan struct{}), base: maps.Clone(marks), gap: -1}
+		of = &feed{stop: stop, keep: f.keep, changed: make(chan struct{}), base: maps.Clone(marks), gap: -1, found: map[string]int{}}
 		if of.base == nil {
 			of.base = map[string]runtime.LogMark{}
 		}
@@ -113,17 +134,68 @@ func (f *feeds) join(ctx context.Context, source activities.LogSource, marks map
 	return of, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if of.readers--; of.readers == 0 {
-			delete(f.of, source.Container)
-			of.stop()
+		if of.readers--; of.readers > 0 {
+			return
+		}
+		of.left++
+		left := of.left
+		time.AfterFunc(f.linger, func() { f.forget(source.Container, of, left) })
+	}
+}
+
+// forget ends a feed that no reader has come back to.
+func (f *feeds) forget(container string, of *feed, left int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if of.readers > 0 || of.left != left {
+		return
+	}
+	if f.of[container] == of {
+		delete(f.of, container)
+	}
+	of.stop()
+}
+
+// keeps reports whether a reader can go on after a mark of a container that is gone.
+func (f *feeds) keeps(container, id string, mark runtime.LogMark) bool {
+	f.mu.Lock()
+	of := f.of[container]
+	f.mu.Unlock()
+	if of == nil {
+		return false
+	}
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	base, known := of.base[id]
+	for _, e := range of.kept {
+		known = known || e.id == id
+	}
+	return known && !mark.Before(base)
+}
+
+// passBy marks as seen what containers have printed that are gone, unless it was begun. It
+// reports whether the source has ended.
+func (f *feed) passBy(seen map[string]runtime.LogMark) (ended bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.gone {
+		if _, begun := seen[id]; begun {
+			continue
+		}
+		seen[id] = f.base[id]
+		for _, e := range f.kept {
+			if e.id == id {
+				seen[id] = e.mark
+			}
 		}
 	}
+	return f.ended
 }
 
 // run reads until ctx ends.
 func (f *feed) run(ctx context.Context, read func(context.Context, activities.LogsInput) (activities.LogsResult, error), source activities.LogSource) {
 	for ctx.Err() == nil {
-		result, err := read(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes})
+		result, err := read(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes, Prompt: true})
 		if ctx.Err() != nil {
 			return
 		}
@@ -137,7 +209,27 @@ func (f *feed) run(ctx context.Context, read func(context.Context, activities.Lo
 		}
 		f.add(source.Marks, result.Sources[0])
 		source.Marks = result.Sources[0].Marks
+		if result.Sources[0].Ended {
+			return
+		}
 	}
+}
+
+// origins are notes of the containers that a question has found, beside those of the
+// marks before it, and of those that are gone.
+func origins(marks map[string]runtime.LogMark, read activities.SourceLogs, deployments map[string]int) (begun, ended []entry) {
+	maps.Copy(deployments, read.Found)
+	for _, id := range slices.Sorted(maps.Keys(read.Marks)) {
+		if _, known := marks[id]; !known {
+			begun = append(begun, entry{note: &stream.Note{Begun: &stream.Origin{ID: id, Deployment: deployments[id]}}})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(marks)) {
+		if _, remains := read.Marks[id]; !remains {
+			ended = append(ended, entry{note: &stream.Note{Ended: &stream.Origin{ID: id, Deployment: deployments[id]}}})
+		}
+	}
+	return begun, ended
 }
 
 func (f *feed) fail(err error) {
@@ -149,9 +241,11 @@ func (f *feed) fail(err error) {
 
 // add keeps what was read after marks.
 func (f *feed) add(marks map[string]runtime.LogMark, read activities.SourceLogs) {
-	entries := entriesOf(read.Lines)
+	begun, ended := origins(marks, read, f.found) // only its own question changes found
+	entries := slices.Concat(begun, entriesOf(read.Lines, f.found), ended)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.ended = read.Ended
 	for id := range marks {
 		if _, remains := read.Marks[id]; !remains {
 			f.gone = append(f.gone, id)
@@ -159,6 +253,7 @@ func (f *feed) add(marks map[string]runtime.LogMark, read activities.SourceLogs)
 	}
 	for len(f.gone) > goneKept {
 		delete(f.base, f.gone[0])
+		delete(f.found, f.gone[0])
 		f.gone = f.gone[1:]
 	}
 	if read.Lost {
@@ -172,7 +267,9 @@ func (f *feed) add(marks map[string]runtime.LogMark, read activities.SourceLogs)
 	drop := 0
 	for ; f.bytes > f.keep; drop++ {
 		oldest := f.kept[drop]
-		f.base[oldest.id] = oldest.mark
+		if oldest.id != "" {
+			f.base[oldest.id] = oldest.mark
+		}
 		f.bytes -= oldest.size()
 	}
 	f.kept = slices.Clone(f.kept[drop:])
@@ -196,10 +293,8 @@ func (f *feed) place(seen map[string]runtime.LogMark) (position int, is place) {
 			continue
 		}
 		is = max(is, behind)
-		for _, gone := range f.gone {
-			if gone == id {
-				is = lost
-			}
+		if slices.Contains(f.gone, id) {
+			is = lost
 		}
 	}
 	for position = f.first; position < f.first+len(f.kept); position++ {
@@ -224,6 +319,8 @@ func (f *feed) after(ctx context.Context, position int, before string) (lines []
 			return nil, position, f.failed, lost
 		case position < end || f.failed != before:
 			return f.kept[position-f.first:], end, f.failed, among
+		case f.ended:
+			return nil, position, f.failed, done
 		}
 		changed := f.changed
 		f.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
@@ -42,6 +43,17 @@ func (s *Server) readAlone(ctx context.Context, in activities.LogsInput) (found 
 func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 	h := a.Header
 	source := activities.LogSource{Component: h.Component, Container: h.Container()}
+	to := newReader(a)
+	if h.Logs.Beginning || len(h.Logs.After) > 0 {
+		if err := s.remain(ctx, h); err != nil {
+			return err
+		}
+		maps.Copy(to.seen, h.Logs.After)
+		if err := note(a, stream.Note{Read: true}); err != nil {
+			return err
+		}
+		return s.follow(ctx, source, to)
+	}
 	found, err := s.readAlone(ctx, activities.LogsInput{
 		// The mark of the last line is needed even where that is not.
 		Sources: []activities.LogSource{source}, Lines: max(h.Logs.Lines, 1), Since: h.Logs.Since, Bytes: firstBytes,
@@ -52,22 +64,44 @@ func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 	if h.Logs.Lines == 0 {
 		found.Lines = nil
 	}
-	to := reader{stream: a, seen: map[string]runtime.LogMark{}}
 	maps.Copy(to.seen, found.Marks)
-	if err := to.send(entriesOf(found.Lines)); err != nil {
+	maps.Copy(to.found, found.Found)
+	if err := to.send(entriesOf(found.Lines, nil)); err != nil {
 		return err
 	}
-	if err := note(a, stream.Note{Read: true, Cut: found.Cut, Absent: found.Absent}); err != nil || !h.Logs.Follow {
+	if err := note(a, stream.Note{Read: true, Cut: found.Cut, Absent: found.Absent, After: found.Marks}); err != nil || !h.Logs.Follow {
 		return err
 	}
-	return s.follow(ctx, source, found.Marks, &to)
+	return s.follow(ctx, source, to)
 }
 
-// follow sends what containers print after the marks. Readers share what is read of a
-// source; one that falls behind reads by itself until it has caught up.
-func (s *Server) follow(ctx context.Context, source activities.LogSource, marks map[string]runtime.LogMark, to *reader) error {
-	f, leave := s.feeds.join(ctx, source, marks)
+// remain fails where a container is gone that a former stream has not read to its end, and
+// whose last lines are not kept.
+func (s *Server) remain(ctx context.Context, h stream.Header) error {
+	for id, mark := range h.Logs.After {
+		_, err := s.engine.Inspect(ctx, id)
+		if fault.Is(err, fault.NotFound) && s.feeds.keeps(h.Container(), id, mark) {
+			continue
+		}
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.Invalid, "lines of %s may be lost: the container was removed before the stream went on", h.Container()).
+				WithHint("see what its successor prints: mcp logs -f %s", h.Target())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow sends what containers print after the marks that the reader has seen. Readers
+// share what is read of a source; one that falls behind reads by itself until it has
+// caught up. It returns nil where the source ends.
+func (s *Server) follow(ctx context.Context, source activities.LogSource, to *reader) error {
+	marks := maps.Clone(to.seen)
+	f, leave := s.feeds.join(ctx, source, to.seen)
 	defer leave()
+	to.passBy(marks)
 	silent := "" // the reason why nothing is read, as the operator knows it
 	for {
 		position, is := f.place(to.seen)
@@ -77,11 +111,11 @@ func (s *Server) follow(ctx context.Context, source activities.LogSource, marks 
 				WithHint("read faster: mcp logs -f %s > FILE", to.stream.Header.Target())
 		case behind:
 			source.Marks = marks
-			next, err := s.readAlone(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes})
+			next, err := s.readAlone(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes, Prompt: true})
 			if err != nil {
 				return err
 			}
-			if err := to.sendAll(next); err != nil {
+			if err := to.sendAll(marks, next); err != nil || next.Ended {
 				return err
 			}
 			marks = next.Marks
@@ -93,13 +127,13 @@ func (s *Server) follow(ctx context.Context, source activities.LogSource, marks 
 				return ctx.Err()
 			}
 			if state == behind {
-				marks = maps.Clone(to.seen)
+				marks = to.unended()
 				break
 			}
 			if state == lost {
 				return beganAnew(source.Container, to.stream.Header)
 			}
-			if err := to.send(lines); err != nil {
+			if err := to.send(lines); err != nil || state == done {
 				return err
 			}
 			position = next
@@ -124,47 +158,114 @@ type reader struct {
 	stream *stream.Accepted
 	// seen are the marks after what was sent, by containers, also of those that are gone.
 	seen map[string]runtime.LogMark
+	// found are the deployments of containers, and over those that are gone, as the operator
+	// knows it.
+	found map[string]int
+	over  map[string]bool
 }
 
-// sendAll sends what was read for this reader alone.
-func (r *reader) sendAll(found activities.SourceLogs) error {
+func newReader(a *stream.Accepted) *reader {
+	return &reader{stream: a, seen: map[string]runtime.LogMark{}, found: map[string]int{}, over: map[string]bool{}}
+}
+
+// passBy records that the containers which are not among these do not concern the reader:
+// they were gone before it came.
+func (r *reader) passBy(marks map[string]runtime.LogMark) {
+	for id := range r.seen {
+		if _, own := marks[id]; !own {
+			r.over[id] = true
+		}
+	}
+}
+
+// unended are the marks of the containers that are not gone.
+func (r *reader) unended() map[string]runtime.LogMark {
+	marks := maps.Clone(r.seen)
+	maps.DeleteFunc(marks, func(id string, _ runtime.LogMark) bool { return r.over[id] })
+	return marks
+}
+
+// sendAll sends what was read after marks for this reader alone.
+func (r *reader) sendAll(marks map[string]runtime.LogMark, found activities.SourceLogs) error {
 	if found.Lost {
 		return beganAnew(found.Container, r.stream.Header)
 	}
-	return r.send(entriesOf(found.Lines))
+	begun, ended := origins(marks, found, r.found)
+	return r.send(slices.Concat(begun, entriesOf(found.Lines, r.found), ended))
 }
 
 // send sends the lines that were not sent yet.
 func (r *reader) send(lines []entry) error {
 	var frame []byte
+	after := stream.Marks{}
 	flush := func() error {
 		if len(frame) == 0 {
 			return nil
 		}
-		frame = append(frame, ']')
-		err := r.stream.Send(stream.Lines, frame)
+		marks, err := json.Marshal(after)
+		if err == nil {
+			frame = append(append(append(frame, `],"after":`...), marks...), '}')
+			err = r.stream.Send(stream.Lines, frame)
+		}
 		frame = frame[:0] // it has been sent
+		clear(after)
 		return err
 	}
 	for _, line := range lines {
-		if line.id != "" {
-			if !r.seen[line.id].Before(line.mark) {
-				continue
+		if line.note != nil {
+			if err := flush(); err != nil {
+				return err
 			}
-			r.seen[line.id] = line.mark
+			if err := r.origin(*line.note); err != nil {
+				return err
+			}
+			continue
+		}
+		if line.id != "" && !r.seen[line.id].Before(line.mark) {
+			continue
 		}
 		if len(frame)+len(line.text) > batch {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		separator := byte(',')
-		if len(frame) == 0 {
-			separator = '['
+		if _, known := r.seen[line.id]; !known && line.id != "" {
+			if err := flush(); err != nil {
+				return err
+			}
+			if err := r.origin(stream.Note{Begun: &stream.Origin{ID: line.id, Deployment: line.deployment}}); err != nil {
+				return err
+			}
 		}
-		frame = append(append(frame, separator), line.text...)
+		if line.id != "" {
+			r.seen[line.id], after[line.id] = line.mark, line.mark
+		}
+		if len(frame) == 0 {
+			frame = append(frame, `{"lines":[`...)
+		} else {
+			frame = append(frame, ',')
+		}
+		frame = append(frame, line.text...)
 	}
 	return flush()
+}
+
+// origin sends a note of a container that has begun or is gone, unless the operator knows
+// it.
+func (r *reader) origin(n stream.Note) error {
+	if n.Begun != nil {
+		if _, known := r.seen[n.Begun.ID]; known {
+			return nil
+		}
+		r.seen[n.Begun.ID] = runtime.LogMark{}
+	}
+	if n.Ended != nil {
+		if r.over[n.Ended.ID] {
+			return nil
+		}
+		r.over[n.Ended.ID] = true
+	}
+	return note(r.stream, n)
 }
 
 // note sends a note, with as much of its text as a frame holds.

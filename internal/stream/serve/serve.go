@@ -40,7 +40,7 @@ type Server struct {
 
 // New returns the Server of a node.
 func New(engine Engine, node activities.Direct, log *slog.Logger) *Server {
-	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs, keep: keptBytes}, alone: make(chan struct{}, alone)}
+	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs, keep: keptBytes, linger: linger}, alone: make(chan struct{}, alone)}
 }
 
 // Handle implements [stream.Handler].
@@ -58,6 +58,10 @@ func (s *Server) Handle(ctx context.Context, a *stream.Accepted) (code int, err 
 	}
 	switch h.Verb {
 	case stream.Logs:
+		if h.Task != nil {
+			err = s.task(ctx, a, err != nil)
+			break
+		}
 		err = s.logs(ctx, a)
 	case stream.Exec:
 		code, err = s.exec(ctx, a, info)
@@ -84,6 +88,12 @@ func (s *Server) container(ctx context.Context, h stream.Header) (runtime.Contai
 		return info, err
 	}
 	service, labelled := info.Labels[runtime.LabelService]
+	if h.Task != nil {
+		if service != h.Service || info.Labels[runtime.LabelTask] != h.Task.ID || info.Labels[runtime.LabelTaskName] != h.Task.Name {
+			return info, fault.New(fault.Conflict, "container %s is not that of %s %s: its labels say otherwise", h.Container(), h.Task.Kind, h.Target())
+		}
+		return info, nil
+	}
 	if labelled || !h.Unlabelled {
 		if service != h.Service || info.Labels[runtime.LabelComponent] != h.Component {
 			return info, fault.New(fault.NotFound, "container %s is not one of %s: its labels say otherwise", h.Container(), h.Target())

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -70,6 +69,7 @@ func newRig(t *testing.T) *rig {
 	r.node = &activities.Node{Name: "rift", Runtime: r.engine, Fence: activities.NewFence(), Slots: activities.NewSlots()}
 	served := serve.New(r.engine, activities.NewDirect(r.node), slog.New(slog.DiscardHandler))
 	r.served = served
+	served.Linger(0) // nothing reads when the engine ends
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var all sync.WaitGroup
 	t.Cleanup(func() {
@@ -269,21 +269,8 @@ func logs(component string, lines int, follow bool) stream.Header {
 
 // next reads lines, or a note.
 func next(call *stream.Call) (lines []stream.Line, note stream.Note, err error) {
-	frame, err := call.Next()
-	if err != nil {
-		return nil, note, err
-	}
-	switch frame.Kind {
-	case stream.Lines:
-		err = json.Unmarshal(frame.Data, &lines)
-	case stream.Notice:
-		err = json.Unmarshal(frame.Data, &note)
-	case stream.Failure:
-		err = frame.Fault()
-	case stream.Exit:
-		err = io.EOF
-	}
-	return lines, note, err
+	batch, note, err := call.NextOutput()
+	return batch.Lines, note, err
 }
 
 // begin opens a follow, and reads what is there already.

@@ -3,7 +3,7 @@
 // prints twelve lines and exits with code 3, "deaf" runs and never listens, "asks"
 // requests the URL in ASK again and again, over new connections and over kept ones, and
 // answers with the versions that have answered it, or else with what has failed. DATA names a
-// directory that it locks while it runs, LAST what it prints last. A request with ?say=LINE prints the line. The
+// directory that it locks while it runs, LAST what it prints last. A request with ?say=LINE prints the line, one with ?print=MEGABYTES&word=WORD prints that much, with the word in each kilobyte. The
 // header First-Answer is the time of the first answer, in nanoseconds since 1970.
 //
 // With arguments it is a step of a build: "sleep DURATION"; "print MEGABYTES CODE", which
@@ -69,6 +69,9 @@ func serve(ctx context.Context) {
 		if line := r.URL.Query().Get("say"); line != "" {
 			fmt.Println(line)
 		}
+		if megabytes, err := strconv.Atoi(r.URL.Query().Get("print")); err == nil {
+			printWord(megabytes, r.URL.Query().Get("word"))
+		}
 		first.CompareAndSwap(0, time.Now().UnixNano())
 		w.Header().Set("First-Answer", fmt.Sprint(first.Load()))
 		fmt.Fprint(w, os.Getenv("VERSION"))
@@ -90,6 +93,15 @@ func serve(ctx context.Context) {
 	}
 }
 
+// printWord prints lines of a kilobyte that begin with a word.
+func printWord(megabytes int, word string) {
+	out := bufio.NewWriterSize(os.Stdout, 64<<10)
+	for range megabytes << 10 {
+		fmt.Fprintf(out, "%s%s\n", word, strings.Repeat("x", 1023-len(word)))
+	}
+	_ = out.Flush()
+}
+
 // asks requests a URL until SIGTERM.
 func asks(ctx context.Context, url string) {
 	var mu sync.Mutex
@@ -106,7 +118,7 @@ func asks(ctx context.Context, url string) {
 					failures = append(failures, time.Now().Format(time.TimeOnly)+" "+err.Error())
 				}
 				mu.Unlock()
-				time.Sleep(2 * time.Millisecond) // leave the processors to what is tested
+				time.Sleep(20 * time.Millisecond) // leave the processors to what is tested
 			}
 		}()
 	}
