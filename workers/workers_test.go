@@ -70,7 +70,7 @@ func (p *platform) startPostgres(ctx context.Context) (err error) {
 }
 
 func (p *platform) startPodman(ctx context.Context) (err error) {
-	p.podman, err = parts.StartPodman(ctx, parts.PodmanOptions{Dir: filepath.Join(p.dir, "podman"), Private: true})
+	p.podman, err = parts.StartPodman(ctx, parts.PodmanOptions{Dir: filepath.Join(p.dir, "podman"), Private: true, Unfiltered: true})
 	return err
 }
 

@@ -67,6 +67,8 @@ type Options struct {
 	// MachineSocket is used if Socket is "" and a podman answers there;
 	// otherwise the platform runs a private podman with its own storage.
 	MachineSocket string
+	// Unfiltered is [parts.PodmanOptions.Unfiltered] of a private podman.
+	Unfiltered bool
 	// Publish is the address that routes are published on; "" means that of the
 	// last start, or 127.0.0.1.
 	Publish string

@@ -18,7 +18,7 @@ func (p *Platform) startPodman(ctx context.Context) error {
 	if p.info.Podman = p.runningPodman(ctx); p.info.Podman != "" {
 		return nil
 	}
-	o := parts.PodmanOptions{Dir: p.path(podmanDir), Private: true}
+	o := parts.PodmanOptions{Dir: p.path(podmanDir), Private: true, Unfiltered: p.options.Unfiltered}
 	first, err := parts.StartPodman(ctx, o)
 	if err != nil {
 		return err

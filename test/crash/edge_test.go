@@ -110,9 +110,9 @@ func (fc *faultCase) site(component string) (outside.Site, error) {
 	return outside.Site{URL: "https://" + fc.hostname(component), Dial: net.JoinHostPort(fc.rig.edge.address, "443"), Roots: roots, Pause: outsidePause}, nil
 }
 
-// outsidePause is the time between two requests of a client outside. Each is a handshake at
-// an edge: with less of it, clients and edges take a third of the processors.
-const outsidePause = 20 * time.Millisecond
+// outsidePause is the time between two requests of a client outside. Many rigs have such
+// clients at once.
+const outsidePause = 40 * time.Millisecond
 
 // watchOutside has clients outside send requests to the first component, where the
 // scenario promises that none fails.

@@ -123,7 +123,7 @@ func (fc *faultCase) execute(r *rig) {
 			fc.verdict = wrong
 			return
 		}
-		fc.prober = fc.newProber(8 * time.Millisecond)
+		fc.prober = fc.newProber(20 * time.Millisecond)
 	}
 	fc.findings(fc.run())
 }

@@ -115,7 +115,7 @@ func (r *rig) addNode(name string, on *host) {
 	m := &machine{host: on, name: name}
 	r.nodes = append(r.nodes, m)
 	r.parts[podmanOf(name)] = &part{name: podmanOf(name), start: func(ctx context.Context) (process, error) {
-		p, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: r.path(name), Private: true, Namespace: on.netns()})
+		p, err := parts.StartPodman(ctx, parts.PodmanOptions{Dir: r.path(name), Private: true, Unfiltered: true, Namespace: on.netns()})
 		if err == nil && m.engine == nil {
 			m.engine = podman.New(p.Socket())
 			m.proxy, err = newEngineProxy(r.path(name+".sock"), p.Socket())

@@ -29,7 +29,7 @@ const (
 	// predecessor still serves.
 	staleAfter = time.Second
 	// lookupInterval is how old the prober lets it become.
-	lookupInterval = 100 * time.Millisecond
+	lookupInterval = 250 * time.Millisecond
 )
 
 func (fc *faultCase) newProber(pause time.Duration) *prober {

@@ -43,40 +43,6 @@ func (t *terminal) types(w *world, keys string) {
 	require.NoError(w.t, err)
 }
 
-// A deploy goes on when its command line is interrupted, at any step; the same command
-// attaches to it, and may be interrupted again.
-func TestACtrlCAtEachStepOfADeploy(t *testing.T) {
-	t.Parallel()
-	for at, prepare := range slowSteps {
-		t.Run(at, func(t *testing.T) {
-			t.Parallel()
-			name := "left-at-" + at
-			w := newWorld(t)
-			f := w.newFaultyRegistry(nil)
-			w.source("v1", "")
-			w.define(name, w.service(name, "v1", ""))
-			port := w.deploy(name).Components[0].Ports["http"]
-
-			under, ended := prepare(t, w, f, name)
-			first := w.terminal(100, 40, nil, "deploy", name)
-			require.Eventually(t, under, time.Minute, 50*time.Millisecond, "the deploy gets there")
-			require.Equal(t, 130, first.ctrlC(w))
-			require.Contains(t, first.Text(), "detached: the deploy of "+name+" goes on")
-			require.Contains(t, first.Text(), "mcp cancel "+name+" stops it")
-			w.untilRunning(workflows.DeployID(name))
-
-			again := w.terminal(100, 40, nil, "deploy", name)
-			again.shows(w, "attached to the deploy of "+name)
-			require.Equal(t, 130, again.ctrlC(w))
-			require.Equal(t, "v1", w.fetch(port))
-			cancelled := w.mcp("cancel", name)
-			require.Zero(t, cancelled.code, cancelled)
-			require.Eventually(t, ended, 30*time.Second, 200*time.Millisecond, "the work has ended")
-			require.Equal(t, "v1", w.fetch(port))
-		})
-	}
-}
-
 // unserved is a world of its own whose control worker has ended.
 func unserved(t *testing.T) *world {
 	t.Helper()

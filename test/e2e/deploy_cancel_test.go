@@ -45,7 +45,10 @@ var slowSteps = map[string]slowStep{
 	},
 }
 
-func TestCancelEndsTheWork(t *testing.T) {
+// A deploy goes on when its command line is interrupted, at any step; the same command
+// attaches to it, and may be interrupted again. To cancel it ends its work, and what attaches
+// to it.
+func TestACtrlCAndACancelAtEachStepOfADeploy(t *testing.T) {
 	t.Parallel()
 	for at, prepare := range slowSteps {
 		t.Run(at, func(t *testing.T) {
@@ -58,8 +61,22 @@ func TestCancelEndsTheWork(t *testing.T) {
 			port := w.deploy(name).Components[0].Ports["http"]
 
 			under, ended := prepare(t, w, f, name)
-			deployed := w.start("deploy", name)
+			first := w.terminal(100, 40, nil, "deploy", name)
 			require.Eventually(t, under, time.Minute, 50*time.Millisecond, "the deploy gets there")
+			require.Equal(t, 130, first.ctrlC(w))
+			require.Contains(t, first.Text(), "detached: the deploy of "+name+" goes on")
+			require.Contains(t, first.Text(), "mcp cancel "+name+" stops it")
+			w.untilRunning(workflows.DeployID(name))
+
+			again := w.terminal(100, 40, nil, "deploy", name)
+			again.shows(w, "attached to the deploy of "+name)
+			require.Equal(t, 130, again.ctrlC(w))
+			require.Equal(t, "v1", w.fetch(port))
+
+			attached := w.process("deploy", name)
+			require.Eventually(t, func() bool { return strings.Contains(attached.stderr.String(), "attached to the deploy of "+name) },
+				time.Minute, 50*time.Millisecond)
+			require.Eventually(t, under, time.Minute, 50*time.Millisecond, "the work goes on")
 			asked := time.Now()
 			cancelled := w.mcp("cancel", name, "--json")
 			took := time.Since(asked)
@@ -70,11 +87,8 @@ func TestCancelEndsTheWork(t *testing.T) {
 			require.False(t, result.Dirty)
 			require.Less(t, took, time.Minute, "its work would have gone on for ten")
 			t.Log("cancelled in", took)
-			for end := time.Now().Add(30 * time.Second); !ended() && time.Now().Before(end); {
-				time.Sleep(200 * time.Millisecond)
-			}
-			require.True(t, ended(), "the work has ended: %s", w.mcp("ps", "--node", w.node).stdout)
-			require.Equal(t, 1, (<-deployed).code, "the deploy fails")
+			require.Eventually(t, ended, 30*time.Second, 200*time.Millisecond, "the work has ended")
+			require.Equal(t, 1, attached.code(time.Minute), "the deploy fails")
 
 			require.Equal(t, "v1", w.fetch(port), "the former release serves on")
 			require.NotContains(t, w.mcp("ps", "--node", w.node).stdout, name+"-app.")
@@ -82,9 +96,9 @@ func TestCancelEndsTheWork(t *testing.T) {
 			require.Equal(t, 1, status.Release)
 			require.False(t, status.Dirty)
 			require.Contains(t, w.mcp("history", name).stdout, "cancelled")
-			again := w.mcp("cancel", name)
-			require.Equal(t, 1, again.code, again)
-			require.Contains(t, again.stderr, "nothing to cancel")
+			nothing := w.mcp("cancel", name)
+			require.Equal(t, 1, nothing.code, nothing)
+			require.Contains(t, nothing.stderr, "nothing to cancel")
 		})
 	}
 }

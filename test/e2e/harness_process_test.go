@@ -65,7 +65,7 @@ func (w *world) command(args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}
-	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+w.cache())
+	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+w.cache(), "GOGC=100") // a test measures its memory
 	return cmd
 }
 

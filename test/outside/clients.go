@@ -20,7 +20,7 @@ func (j *Judge) paused(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(cmp.Or(j.site.Pause, 5*time.Millisecond)):
+	case <-time.After(cmp.Or(j.site.Pause, 20*time.Millisecond)):
 		return true
 	}
 }

@@ -56,7 +56,7 @@ func startPlatform(t *testing.T) *platform {
 	defer cancel()
 	p.dev, err = dev.Up(ctx, dev.Options{
 		Dir: filepath.Join(dir, "platform"), Workspace: filepath.Join(dir, "workspace"), Services: p.services,
-		Programs: "../../bin", Version: "test", Logger: quiet, SDKLogger: quiet,
+		Programs: "../../bin", Version: "test", Unfiltered: true, Logger: quiet, SDKLogger: quiet,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

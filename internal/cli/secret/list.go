@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
@@ -84,11 +85,14 @@ func runList(ctx context.Context, s *session.Session, service string) error {
 	return table.Flush()
 }
 
+// maxPages bounds the pages of a list of secrets.
+const maxPages = 1000
+
 // pages asks for all pages of a list of secrets, each after the last secret of the one
-// before.
+// before. An answer that does not go on is an error.
 func pages(ask func(after secrets.Ref) (workflows.SecretsResult, error)) (all workflows.SecretsResult, err error) {
 	var after secrets.Ref
-	for {
+	for range maxPages {
 		page, err := ask(after)
 		if err != nil {
 			return all, err
@@ -98,8 +102,13 @@ func pages(ask func(after secrets.Ref) (workflows.SecretsResult, error)) (all wo
 			return all, nil
 		}
 		last := page.Secrets[len(page.Secrets)-1]
-		after = secrets.Ref{Service: last.Service, Name: last.Name}
+		next := secrets.Ref{Service: last.Service, Name: last.Name}
+		if next == after {
+			break
+		}
+		after = next
 	}
+	return all, fault.New(fault.Invalid, "the control plane's list of secrets does not end, nor go on after %s/%s", after.Service, after.Name)
 }
 
 // sealedTo names recipients for a person, with what keeps a node from opening the value.

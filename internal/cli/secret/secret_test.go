@@ -285,6 +285,11 @@ func TestAListIsReadPageByPage(t *testing.T) {
 	require.Len(t, all.Nodes, 1)
 
 	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) {
+		return workflows.SecretsResult{Secrets: recorded, More: true}, nil
+	})
+	require.ErrorContains(t, err, "does not end, nor go on after b/a")
+
+	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) {
 		return workflows.SecretsResult{}, context.DeadlineExceeded
 	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)

@@ -21,17 +21,17 @@ import (
 // CONTAINERS_CONF replaces the machine's containers.conf completely. A private
 // engine needs that; with the machine's own storage it is set only if podman
 // could not start a container otherwise.
-func podmanEnv(dir string, private bool, init string) ([]string, error) {
+func podmanEnv(dir string, o PodmanOptions) ([]string, error) {
 	restricted := machineIsRestricted()
-	if !private && !restricted {
+	if !o.Private && !restricted {
 		return nil, nil
 	}
 	var conf strings.Builder
-	conf.WriteString(engineConf(restricted))
-	if init != "" {
-		fmt.Fprintf(&conf, "init_path = %q\n", init)
+	conf.WriteString(engineConf(restricted, o.Private && o.Unfiltered))
+	if o.Init != "" {
+		fmt.Fprintf(&conf, "init_path = %q\n", o.Init)
 	}
-	if private {
+	if o.Private {
 		network, err := privateNetwork(dir)
 		if err != nil {
 			return nil, err
@@ -75,11 +75,15 @@ func hasSysResource() bool {
 // engineConf returns the configuration of the engine. On a restricted machine
 // limits above those of this process could not be set, and lock files replace a
 // segment of shared memory that all engines would share.
-func engineConf(restricted bool) string {
+func engineConf(restricted, unfiltered bool) string {
 	const rlimitNproc = 6 // RLIMIT_NPROC, which package syscall lacks
 	var conf strings.Builder
+	conf.WriteString("[containers]\n")
+	if unfiltered {
+		conf.WriteString("seccomp_profile = \"unconfined\"\n")
+	}
 	if restricted {
-		fmt.Fprintf(&conf, "[containers]\ndefault_ulimits = [\"nofile=%[1]d:%[1]d\", \"nproc=%[2]d:%[2]d\"]\n",
+		fmt.Fprintf(&conf, "default_ulimits = [\"nofile=%[1]d:%[1]d\", \"nproc=%[2]d:%[2]d\"]\n",
 			limit(syscall.RLIMIT_NOFILE, 20000), limit(rlimitNproc, 30000))
 	}
 	// Two processes stay for this many seconds after each command run in a

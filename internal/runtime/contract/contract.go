@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,17 +62,31 @@ type suite struct {
 	image   string // built before all tests and not pushed
 }
 
-// BuildApp compiles the test program into a new build context, as "app".
+// BuildApp returns a new build context that has the test program as "app".
 func BuildApp(t *testing.T) string {
 	t.Helper()
+	program, err := app()
+	require.NoError(t, err)
 	dir := t.TempDir()
-	compile := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "app"),
-		"github.com/metacircular/mcp/internal/runtime/contract/testapp")
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
-	output, err := compile.CombinedOutput()
-	require.NoError(t, err, string(output))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "app"), program, 0o755))
 	return dir
 }
+
+// app is the test program, which is compiled once for all tests of a package.
+var app = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "mcp-testapp-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	compile := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "app"),
+		"github.com/metacircular/mcp/internal/runtime/contract/testapp")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := compile.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("compile the test program: %w\n%s", err, output)
+	}
+	return os.ReadFile(filepath.Join(dir, "app"))
+})
 
 // build returns the spec of an image with the program at /app and the given
 // additional lines in its Containerfile.

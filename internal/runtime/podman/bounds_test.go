@@ -2,10 +2,12 @@ package podman_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +20,8 @@ import (
 )
 
 // calls returns every method of an Engine, by name, on a container and an image
-// that exist.
-func calls(t *testing.T, image string) map[string]func(context.Context, *podman.Engine) error {
+// that exist; spare is an image that no container has. Run creates the container.
+func calls(t *testing.T, container, image, spare string) map[string]func(context.Context, *podman.Engine) error {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "Containerfile")
@@ -37,25 +39,27 @@ func calls(t *testing.T, image string) map[string]func(context.Context, *podman.
 			return e.Pull(ctx, runtime.PullSpec{Image: image, Insecure: true})
 		},
 		"ImageExists": func(ctx context.Context, e *podman.Engine) error { _, err := e.ImageExists(ctx, image); return err },
-		"RemoveImage": func(ctx context.Context, e *podman.Engine) error { return e.RemoveImage(ctx, image) },
-		"PruneImage":  func(ctx context.Context, e *podman.Engine) error { _, err := e.PruneImage(ctx, image); return err },
+		"RemoveImage": func(ctx context.Context, e *podman.Engine) error { return e.RemoveImage(ctx, spare) },
+		"PruneImage":  func(ctx context.Context, e *podman.Engine) error { _, err := e.PruneImage(ctx, spare); return err },
 		"Run": func(ctx context.Context, e *podman.Engine) error {
-			_, err := e.Run(ctx, runtime.ContainerSpec{Name: "new", Image: image})
+			_, err := e.Run(ctx, runtime.ContainerSpec{Name: container, Image: image})
 			return err
 		},
-		"Start":   func(ctx context.Context, e *podman.Engine) error { return e.Start(ctx, "stopped") },
-		"Stop":    func(ctx context.Context, e *podman.Engine) error { return e.Stop(ctx, "app", 0) },
-		"Remove":  func(ctx context.Context, e *podman.Engine) error { return e.Remove(ctx, "app") },
-		"Rename":  func(ctx context.Context, e *podman.Engine) error { return e.Rename(ctx, "app", "other") },
-		"Inspect": func(ctx context.Context, e *podman.Engine) error { _, err := e.Inspect(ctx, "app"); return err },
+		"Start":   func(ctx context.Context, e *podman.Engine) error { return e.Start(ctx, container) },
+		"Stop":    func(ctx context.Context, e *podman.Engine) error { return e.Stop(ctx, container, 0) },
+		"Remove":  func(ctx context.Context, e *podman.Engine) error { return e.Remove(ctx, container) },
+		"Rename":  func(ctx context.Context, e *podman.Engine) error { return e.Rename(ctx, container, "other") },
+		"Inspect": func(ctx context.Context, e *podman.Engine) error { _, err := e.Inspect(ctx, container); return err },
 		"List":    func(ctx context.Context, e *podman.Engine) error { _, err := e.List(ctx, nil); return err },
 		"Summaries": func(ctx context.Context, e *podman.Engine) error {
 			_, err := e.Summaries(ctx, runtime.Selection{})
 			return err
 		},
-		"Logs": func(ctx context.Context, e *podman.Engine) error { return e.Logs(ctx, "app", runtime.LogQuery{}, none) },
+		"Logs": func(ctx context.Context, e *podman.Engine) error {
+			return e.Logs(ctx, container, runtime.LogQuery{}, none)
+		},
 		"Exec": func(ctx context.Context, e *podman.Engine) error {
-			_, err := e.Exec(ctx, "app", []string{"/app", "echo"})
+			_, err := e.Exec(ctx, container, []string{"/app", "echo"})
 			return err
 		},
 		"Secrets": func(ctx context.Context, e *podman.Engine) error { _, err := e.Secrets(ctx); return err },
@@ -85,7 +89,7 @@ func TestNoMethodWaitsForAPodmanThatNeverAnswers(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	socket := listener.Addr().String()
-	for name, call := range calls(t, "localhost/app:v1") {
+	for name, call := range calls(t, "app", "localhost/app:v1", "localhost/app:v1") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
@@ -100,11 +104,14 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
 	direct := podman.New(service.Socket())
 	buildApp(t, direct)
-	const image = "localhost/app:v1"
-	methods := calls(t, image)
-	// containers are those that methods need; another one would keep an image from its removal.
-	containers := map[string]string{"Start": "stopped", "Stop": "app", "Remove": "app", "Rename": "app", "Inspect": "app", "Logs": "app", "Exec": "app"}
-	for _, c := range []struct{ method, swallowed string }{
+	const image, spare = "localhost/app:v1", "localhost/spare:v1"
+	file := filepath.Join(t.TempDir(), "Containerfile")
+	require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nLABEL is=spare\n"), 0o600))
+	_, err := direct.Build(t.Context(), runtime.BuildSpec{Tag: spare, Context: filepath.Dir(file), Containerfile: file})
+	require.NoError(t, err)
+	// needing are the methods that need a container.
+	needing := []string{"Start", "Stop", "Remove", "Rename", "Inspect", "Logs", "Exec"}
+	for i, c := range []struct{ method, swallowed string }{
 		{"Build", "POST /build"},
 		{"Push", "POST /push"},
 		{"Pull", "POST /pull"},
@@ -118,7 +125,7 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 		{"Stop", "POST /stop"},
 		{"Remove", "DELETE /containers/"},
 		{"Rename", "POST /rename"},
-		{"Inspect", "GET /app/json"},
+		{"Inspect", "GET /json"},
 		{"List", "GET /containers/json"},
 		{"Summaries", "GET /containers/json"},
 		{"Logs", "GET /logs"},
@@ -129,14 +136,17 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 		{"Info", "GET /info"},
 	} {
 		t.Run(c.method+" without "+c.swallowed, func(t *testing.T) {
-			if name := containers[c.method]; name != "" {
-				_, err := direct.Run(t.Context(), runtime.ContainerSpec{Name: name, Image: image})
+			t.Parallel()
+			container := fmt.Sprintf("of-case-%d", i)
+			t.Cleanup(func() { require.NoError(t, direct.Remove(context.Background(), container)) })
+			if slices.Contains(needing, c.method) {
+				_, err := direct.Run(t.Context(), runtime.ContainerSpec{Name: container, Image: image})
 				require.NoError(t, err)
-				t.Cleanup(func() { require.NoError(t, direct.Remove(context.Background(), name)) })
-				if name == "stopped" {
-					require.NoError(t, direct.Stop(t.Context(), name, 0))
-				}
 			}
+			if c.method == "Start" {
+				require.NoError(t, direct.Stop(t.Context(), container, 0))
+			}
+			call := calls(t, container, image, spare)[c.method]
 			verb, part, _ := strings.Cut(c.swallowed, " ")
 			ended := make(chan struct{}) // an unread body hides the client's end from the handler
 			pass := toPodman(service.Socket())
@@ -154,14 +164,14 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 			}
 			engine.WithBounds(3 * longest)
 			began := time.Now()
-			err := methods[c.method](t.Context(), engine)
+			err := call(t.Context(), engine)
 			close(ended)
 			requireHung(t, err, began, socket)
-			require.NoError(t, direct.Remove(t.Context(), "new"))
 		})
 	}
 
 	t.Run("a response that breaks off", func(t *testing.T) {
+		t.Parallel()
 		ended := make(chan struct{})
 		socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Libpod-API-Version", "4.3.1")
@@ -173,6 +183,7 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 			<-ended
 		}))
 		defer close(ended)
+		methods := calls(t, "app", image, spare)
 		for _, method := range []string{"Pull", "Build", "List"} {
 			began := time.Now()
 			requireHung(t, methods[method](t.Context(), podman.New(socket).WithBounds(longest)), began, socket)
@@ -180,9 +191,10 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 	})
 
 	t.Run("a command and a follow that print nothing are not bounded", func(t *testing.T) {
+		t.Parallel()
 		_, err := direct.Run(t.Context(), runtime.ContainerSpec{Name: "quiet", Image: image, Command: []string{"/app", "sleep", "15s"}})
 		require.NoError(t, err)
-		defer func() { require.NoError(t, direct.Remove(t.Context(), "quiet")) }()
+		t.Cleanup(func() { require.NoError(t, direct.Remove(context.Background(), "quiet")) })
 		engine := podman.New(service.Socket()).WithBounds(5 * time.Second)
 		result, err := engine.Exec(t.Context(), "quiet", []string{"/app", "sleep", "7s"})
 		require.NoError(t, err)

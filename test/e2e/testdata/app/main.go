@@ -118,7 +118,7 @@ func asks(ctx context.Context, url string) {
 					failures = append(failures, time.Now().Format(time.TimeOnly)+" "+err.Error())
 				}
 				mu.Unlock()
-				time.Sleep(2 * time.Millisecond) // leave the processors to what is tested
+				time.Sleep(20 * time.Millisecond) // leave the processors to what is tested
 			}
 		}()
 	}
