@@ -10,7 +10,9 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 
@@ -55,7 +57,7 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 	if err != nil {
 		return false, fault.Wrap(fault.Invalid, err, "read the key that signs images")
 	}
-	w, err := workers.Start(ctx, b.Client, workers.Options{
+	w, err := b.start(ctx, workers.Options{
 		Builder: &workers.Builder{
 			Name:      b.Config.Build.Builder,
 			Workspace: b.Config.Build.Workspace,
@@ -78,6 +80,29 @@ func (b *Builder) Serve(ctx context.Context, definition servicedef.Service) (boo
 	}
 	b.worker = w
 	return true, nil
+}
+
+const (
+	// startPatience is how long Temporal, or the gateway before it, may be away when the
+	// builder starts: the workflow that it builds for goes on meanwhile.
+	startPatience = time.Minute
+	startPause    = 500 * time.Millisecond
+)
+
+// start starts the worker, again where Temporal does not answer.
+func (b *Builder) start(ctx context.Context, o workers.Options) (*workers.Workers, error) {
+	for deadline := time.Now().Add(startPatience); ; {
+		w, err := workers.Start(ctx, b.Client, o)
+		away := errors.As(err, new(*serviceerror.DeadlineExceeded)) || errors.As(err, new(*serviceerror.Unavailable))
+		if !away || ctx.Err() != nil || time.Now().After(deadline) {
+			return w, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(startPause):
+		}
+	}
 }
 
 // signers are whose secrets a builder takes that is this process: those whom its
