@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // lacking returns err with the component, the node and the way out, where the engine of the
@@ -21,7 +23,7 @@ func (a *Node) lacking(err error, service, component string) error {
 	var hint string
 	switch {
 	case missing.What == runtime.MissingNetwork:
-		hint = fmt.Sprintf("make it on %s: podman network create %s; or correct the network in the definition", a.Name, missing.Name)
+		hint = networkHint(a.Name, missing.Name)
 	case strings.HasPrefix(missing.Name, managedPrefix+service+"."):
 		hint = "make its container again, with its secrets: mcp restart " + service
 	default:
@@ -31,6 +33,26 @@ func (a *Node) lacking(err error, service, component string) error {
 	f := fault.Wrap(fault.Of(err).Kind, err, "%s", needs).WithHint("%s", hint)
 	f.Node, f.Component = a.Name, component
 	return f
+}
+
+// missingNetworks adds the networks that a component is to be connected to and the engine
+// does not have.
+func (a *Node) missingNetworks(ctx context.Context, c servicedef.Component, lacks []runtime.Lack) ([]runtime.Lack, error) {
+	for _, network := range c.Networks {
+		_, err := a.Runtime.Network(ctx, network.Name)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			lacks = append(lacks, runtime.Lack{Key: "a network", Reason: "has no network " + network.Name, Hint: networkHint(a.Name, network.Name)})
+		case err != nil:
+			return nil, err
+		}
+	}
+	return lacks, nil
+}
+
+// networkHint is the advice for a network that podman on a node does not have.
+func networkHint(node, network string) string {
+	return fmt.Sprintf("make it on %s: podman network create %s; or correct the network in the definition", node, network)
 }
 
 // managedPrefix begins the names of the engine's secrets that mcp makes.

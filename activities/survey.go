@@ -142,6 +142,9 @@ func (a *Node) survey(ctx context.Context, in SurveyInput, result SurveyResult) 
 	}
 	for _, c := range in.Wanted {
 		lacks, err := a.Runtime.Lacks(ctx, containerSpec(ComponentSpec{Service: in.Service, Definition: c}, c.Name, a.Publish))
+		if err == nil {
+			lacks, err = a.missingNetworks(ctx, c, lacks)
+		}
 		if err != nil {
 			return SurveyResult{}, err
 		}

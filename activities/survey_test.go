@@ -9,6 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // aged is an engine whose containers were started a while ago.
@@ -62,6 +63,34 @@ func TestASurveyFindsMissingSecrets(t *testing.T) {
 	require.Contains(t, asked, runtime.FakeCall{Method: "Secrets"})
 	require.Empty(t, missing())
 	require.NotContains(t, h.engine.Calls()[len(asked):], runtime.FakeCall{Method: "Secrets"}, "a survey without secrets does not list them")
+}
+
+func TestASurveyFindsMissingNetworks(t *testing.T) {
+	h := newHost(t)
+	_, err := h.engine.CreateNetwork(t.Context(), runtime.NetworkSpec{Name: "here"})
+	require.NoError(t, err)
+	var wanted []servicedef.Component
+	for name, networks := range map[string]servicedef.Networks{"one": {{Name: "here"}, {Name: "backend"}}, "two": {{Name: "here"}}, "three": {{Name: "mcp-blog"}}} {
+		c := servicedef.Component{Name: name, Networks: networks}
+		if demands, some := c.Demands(); some {
+			wanted = append(wanted, demands)
+		}
+	}
+	byMode, some := servicedef.Component{Name: "four", Network: "frontend"}.Demands()
+	require.True(t, some)
+	found, err := h.Survey(t.Context(), activities.SurveyInput{Service: "shop", Wanted: append(wanted, byMode)})
+	require.NoError(t, err)
+	lack := func(name string) []runtime.Lack {
+		return []runtime.Lack{{
+			Key: "a network", Reason: "has no network " + name,
+			Hint: "make it on rift: podman network create " + name + "; or correct the network in the definition",
+		}}
+	}
+	require.Equal(t, map[string][]runtime.Lack{"one": lack("backend"), "four": lack("frontend")}, found.Lacks)
+	for _, network := range []string{"", "bridge", "host", "none"} {
+		_, some := servicedef.Component{Name: "api", Network: network}.Demands()
+		require.False(t, some, network)
+	}
 }
 
 func TestASurveyFindsTheImagesThatAreHere(t *testing.T) {

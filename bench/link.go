@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -97,7 +96,7 @@ func collect(from io.Reader, way chan<- parcel, due func(time.Time) time.Time) {
 func deliver(to net.Conn, way <-chan parcel) {
 	for p := range way {
 		time.Sleep(time.Until(p.due))
-		if _, err := to.Write(p.data); err != nil && !errors.Is(err, io.EOF) {
+		if _, err := to.Write(p.data); err != nil {
 			break
 		}
 	}

@@ -1,7 +1,9 @@
 package servicedef
 
-// Demands returns the component with what not every engine can apply, to ask a node's
-// engine, and whether there is anything. Contents of files and values that may be secret
+import "strings"
+
+// Demands returns the component with what not every engine can apply, and the networks
+// that must exist, to ask a node's engine, and whether there is anything. Contents of files and values that may be secret
 // are left out.
 func (c Component) Demands() (wanted Component, some bool) {
 	from := c.Container
@@ -17,5 +19,10 @@ func (c Component) Demands() (wanted Component, some bool) {
 	for _, f := range from.Files {
 		wanted.Files = append(wanted.Files, File{Target: f.Target, UID: f.UID, GID: f.GID})
 	}
-	return wanted, len(wanted.Settings()) > 0
+	for _, network := range c.Joined() {
+		if !strings.HasPrefix(network.Name, servicePrefix) { // mcp makes those
+			wanted.Networks = append(wanted.Networks, NetworkRef{Name: network.Name})
+		}
+	}
+	return wanted, len(wanted.Settings())+len(wanted.Networks) > 0
 }

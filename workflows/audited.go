@@ -94,7 +94,7 @@ func IsAudited(workflow string) bool {
 // AuditedVerbs are the verbs of the actions that the audit may have, sorted. Some are
 // those of other clients' calls, which are no workflows, of a gateway, or of mcp itself.
 func AuditedVerbs() []string {
-	verbs := []string{"cancel", "cp", "identity create", "identity revoke", "identity rotate", "job cancel", "join", "migrate", "port-forward"}
+	verbs := []string{"cancel", "cp", "identity create", "identity revoke", "identity rotate", "job cancel", "join", "key forget", "migrate", "port-forward"}
 	for _, row := range audited {
 		verbs = append(verbs, row.verbs...)
 	}

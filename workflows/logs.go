@@ -165,7 +165,7 @@ func membersOf(release fleet.Release, component string) ([]fleet.Member, []strin
 	if component != "" {
 		only = []string{component}
 	}
-	if err := requireComponents(release, "read", only); err != nil {
+	if err := requireComponents(release, toRead, only); err != nil {
 		return nil, nil, err
 	}
 	if len(members) == 0 {

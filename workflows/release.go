@@ -11,6 +11,9 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
+// toRead is what is done to a release whose containers are read.
+const toRead = "read"
+
 // requireComponents fails where a service has no release with containers, or
 // where its release lacks one of the components.
 func requireComponents(release fleet.Release, doing string, components []string) error {
@@ -18,7 +21,10 @@ func requireComponents(release fleet.Release, doing string, components []string)
 	switch {
 	case release.Newest == 0:
 		return neverDeployed(service)
-	case release.Definition == nil:
+	case release.LostKey != "" && doing != toRead:
+		return fault.New(fault.NotFound, "%s service %s: the definition of its release %d is lost with encryption key %s", doing, service, release.Number, release.LostKey).
+			WithHint("deploy it from its file: mcp deploy %s", service)
+	case release.Definition == nil && release.LostKey == "":
 		return fault.New(fault.NotFound, "service %s has no release: no deploy of it has succeeded", service).
 			WithHint("see why: mcp history %s", service)
 	case len(release.Components)+len(release.Jobs) == 0:

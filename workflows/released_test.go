@@ -178,3 +178,61 @@ func TestHashDistinguishesStopStartAndRestart(t *testing.T) {
 	again.Who = "another"
 	require.True(t, seen[again.Hash()])
 }
+
+// A release whose definition went with an encryption key runs on, and is deployed whole
+// from its file: containers that are as the file has them stay.
+func TestAReleaseWithALostDefinitionIsDeployedFromItsFile(t *testing.T) {
+	lost := func(t *testing.T) *harness {
+		s := newHarness(t)
+		s.released(shop())
+		s.release.Definition, s.release.LostKey = nil, "20250301-q2mx4c"
+		return s
+	}
+	t.Run("what is the same stays", func(t *testing.T) {
+		s := lost(t)
+		result := s.deploy(t, shop())
+		require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
+		require.Empty(t, s.ran, "no container is replaced")
+		require.Len(t, s.committed.Members, 2)
+	})
+	t.Run("what differs is replaced", func(t *testing.T) {
+		s := lost(t)
+		in := shop()
+		in.Definition.Components[0].Cmd = []string{"other"}
+		result := s.deploy(t, in)
+		require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
+		require.Len(t, s.ran, 1)
+	})
+	for verb, want := range map[workflows.Verb]string{
+		workflows.VerbRestart: "restart service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
+		workflows.VerbStop:    "stop service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
+		workflows.VerbStart:   "start service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
+	} {
+		t.Run(string(verb), func(t *testing.T) {
+			s := lost(t)
+			in := shop()
+			in.Verb, in.Definition = verb, servicedef.Service{Name: "shop"}
+			result := s.deploy(t, in)
+			require.Equal(t, fault.NotFound, result.Error.Kind)
+			require.Equal(t, want, result.Error.Message)
+			require.Equal(t, "deploy it from its file: mcp deploy shop", result.Error.Hint)
+		})
+	}
+	t.Run("a part of it", func(t *testing.T) {
+		s := lost(t)
+		in := shop()
+		in.Only = []string{"web"}
+		result := s.deploy(t, in)
+		require.Equal(t, fault.Conflict, result.Error.Kind)
+		require.Contains(t, result.Error.Message, "is lost with encryption key 20250301-q2mx4c")
+		require.Equal(t, "deploy the whole service: mcp deploy shop", result.Error.Hint)
+	})
+	t.Run("undeploy", func(t *testing.T) {
+		s := lost(t)
+		in := shop()
+		in.Verb, in.Definition = workflows.VerbUndeploy, servicedef.Service{Name: "shop"}
+		result := s.deploy(t, in)
+		require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
+		require.Empty(t, s.committed.Members)
+	})
+}

@@ -144,6 +144,10 @@ func Verbs() []string {
 // merged is the definition that was asked for; where only some components were,
 // the others are the release's.
 func merged(asked target, release fleet.Release) (target, error) {
+	if release.LostKey != "" && len(asked.only) > 0 {
+		return asked, fault.New(fault.Conflict, "the definition of release %d of service %s is lost with encryption key %s: its other components cannot stay as they are", release.Number, release.Service, release.LostKey).
+			WithHint("deploy the whole service: mcp deploy %s", release.Service)
+	}
 	asked.definition = plan.Merge(release.Definition, asked.definition, asked.only)
 	return asked, nil
 }

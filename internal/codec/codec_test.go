@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
 
@@ -223,4 +224,29 @@ func BenchmarkEncode(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestTheKeysOfAMessageAreKnownWithoutThem(t *testing.T) {
+	first, path := newCodec(t, 1)
+	one, err := first.Encode(payload(t, "canary"))
+	require.NoError(t, err)
+	added, _, err := keyring.Add(path, false)
+	require.NoError(t, err)
+	_, err = keyring.Promote(path, added.ID)
+	require.NoError(t, err)
+	two, err := open(t, path).Encode(payload(t, "canary"))
+	require.NoError(t, err)
+	ring, err := keyring.Read(path)
+	require.NoError(t, err)
+	event := &history.HistoryEvent{Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{
+			Input: &common.Payloads{Payloads: append(append(one, two...), payload(t, "plain")...)},
+		},
+	}}
+	found, err := codec.KeysOf(t.Context(), event)
+	require.NoError(t, err)
+	require.ElementsMatch(t, ring.IDs(), found)
+	none, err := codec.KeysOf(t.Context(), &history.HistoryEvent{})
+	require.NoError(t, err)
+	require.Empty(t, none)
 }

@@ -43,6 +43,10 @@ func (c *Config) TemporalOptions() (client.Options, error) {
 	return options, nil
 }
 
+// PlainOptions returns the options of a connection that decrypts nothing: what rests in
+// Temporal is seen as it is.
+func (c *Config) PlainOptions() (client.Options, error) { return c.connection() }
+
 // connection returns the options without the encryption.
 func (c *Config) connection() (client.Options, error) {
 	options, _, err := c.temporalOptions(c.Door.Addresses)

@@ -36,7 +36,9 @@ type Release struct {
 	// service's may have.
 	Others     []Other             `json:"others,omitempty"`
 	Definition *servicedef.Service `json:"definition,omitempty"`
-	Components map[string]Member   `json:"components,omitempty"`
+	// LostKey is the encryption key with which the definition is lost; "" if it is not.
+	LostKey    string            `json:"lost_key,omitempty"`
+	Components map[string]Member `json:"components,omitempty"`
 	// Jobs are the release's, by name.
 	Jobs map[string]Job `json:"jobs,omitempty"`
 	// Secrets are the service's own, by name. A deploy and a plan have them.

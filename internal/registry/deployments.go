@@ -296,8 +296,12 @@ func (s *Store) Snapshot(ctx context.Context, service string, number int) (fleet
 		case outcome != "succeeded":
 			return fault.New(fault.Invalid, "deployment %d of %s never became a release: it is %s", number, service, outcome)
 		}
-		if err := openDefinition(tx, service, definition, &snapshot.Definition); err != nil {
+		key, err := unlessLost(openDefinition(tx, service, definition, &snapshot.Definition))
+		switch {
+		case err != nil:
 			return err
+		case key != "":
+			return lostRelease(service, number, key)
 		}
 		if len(snapshot.Definition.Components) == 0 {
 			return fault.New(fault.Invalid, "deployment %d undeployed %s: there is nothing to go back to", number, service).

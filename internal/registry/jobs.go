@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -78,6 +79,8 @@ func beginRun(ctx context.Context, tx pgx.Tx, r fleet.RunRequest) (begun fleet.R
 		begun.Refused = "the release of service " + r.Service + " has no job " + r.Job
 	case !release.Active:
 		begun.Refused = "service " + r.Service + " is stopped"
+	case release.Definition == nil:
+		begun.Refused = fmt.Sprintf("the definition of release %d of service %s is lost with encryption key %s: deploy it", release.Number, r.Service, release.LostKey)
 	}
 	if begun.Refused != "" {
 		return begun, nil

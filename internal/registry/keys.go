@@ -170,7 +170,7 @@ func (s *Store) resealSome(ctx context.Context, table resealing, key keyring.Key
 }
 
 // unsealed chooses the definitions to encrypt anew.
-const unsealed = ` definition is not null and case when $2::boolean then definition ? 'sealed'
+const unsealed = ` definition is not null and not definition ? 'lost' and case when $2::boolean then definition ? 'sealed'
 	else substr(decode(coalesce(definition->>'sealed', ''), 'base64'), 1, length($1::bytea)) <> $1::bytea end`
 
 // outdated chooses the rows with texts to encrypt anew.

@@ -101,6 +101,8 @@ type recorded struct {
 	base          []string
 	// open is set while the deployment of run is under way.
 	open bool
+	// lost is set where the definition of the release is lost: see ForgetKey.
+	lost bool
 }
 
 // publish makes the publication. A release that is published already is not published
@@ -115,6 +117,10 @@ func (p publisher) publish(ctx context.Context, tx pgx.Tx, make func(fleet.Publi
 		return fleet.Publishing{}, fault.New(fault.NotFound, "the registry has no service %s, and no publication of it", p.service)
 	case p.commits && before.committed && before.run == p.run:
 		return republished(ctx, tx, before)
+	case before.lost && before.last.Version > 0: // edges go on with what they have
+		return republished(ctx, tx, before)
+	case before.lost:
+		return fleet.Publishing{Publication: fleet.Publication{Service: p.service}}, nil
 	}
 	base := before.last.Upstreams()
 	if before.run == p.run && p.run != "" {
@@ -196,9 +202,11 @@ func loadRecorded(ctx context.Context, tx pgx.Tx, service string) (recorded, err
 		return r, err
 	}
 	if definition != nil {
-		if err := openDefinition(tx, service, definition, &r.source.Definition); err != nil {
+		key, err := unlessLost(openDefinition(tx, service, definition, &r.source.Definition))
+		if err != nil {
 			return r, err
 		}
+		r.lost = key != ""
 	}
 	if routes != nil {
 		if err := json.Unmarshal(routes, &r.last.Routes); err != nil {

@@ -47,6 +47,8 @@ type storedDefinition struct {
 	Steps      []storedStep                 `json:"steps,omitempty"`
 	Sources    map[string]servicedef.Source `json:"sources,omitempty"`
 	Sealed     []byte                       `json:"sealed,omitempty"`
+	// Lost is the key with which Sealed went: see ForgetKey.
+	Lost string `json:"lost,omitempty"`
 }
 
 type storedComponent struct {
@@ -84,11 +86,15 @@ func sealDefinition(tx pgx.Tx, definition servicedef.Service) ([]byte, error) {
 	return json.Marshal(stored)
 }
 
-// openDefinition decodes a definition that sealDefinition has returned.
+// openDefinition decodes a definition that sealDefinition has returned. The error is a
+// *lostDefinition where its key was forgotten.
 func openDefinition(tx pgx.Tx, service string, text []byte, definition any) error {
 	var stored storedDefinition
 	if err := json.Unmarshal(text, &stored); err != nil {
 		return fmt.Errorf("decode the definition of %s: %w", service, err)
+	}
+	if stored.Lost != "" {
+		return &lostDefinition{service, stored.Lost}
 	}
 	if stored.Sealed != nil {
 		var err error

@@ -202,7 +202,9 @@ func scanService(tx pgx.Tx, row pgx.CollectableRow) (fleet.ServiceRecord, error)
 	if definition == nil {
 		return record, nil
 	}
-	return record, openDefinition(tx, r.Service, definition, &r.Definition)
+	var err error
+	r.LostKey, err = unlessLost(openDefinition(tx, r.Service, definition, &r.Definition))
+	return record, err
 }
 
 // loadMembers fills in the components of releases, with their routes.

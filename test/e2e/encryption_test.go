@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 
 	"github.com/metacircular/mcp/internal/keyring"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows"
 )
 
 // plainly is a client of w's namespace that decrypts nothing: it sees what rests there.
@@ -72,7 +75,7 @@ func TestWhatRestsIsEncrypted(t *testing.T) {
 	require.NoError(t, err)
 	own := strings.ReplaceAll(string(config), shared.platform.Info().EncryptionKeyFile, keys)
 	require.NoError(t, os.WriteFile(w.config(), []byte(own), 0o600))
-	w.worker("--control")
+	control := w.worker("--control")
 	w.worker("--node", w.node)
 	w.worker("--builder", w.builder, "--workspace", w.workspace)
 
@@ -126,5 +129,41 @@ func TestWhatRestsIsEncrypted(t *testing.T) {
 			require.Contains(t, refused.stderr.String(), c.node, "%v", role)
 		}
 	}
+
+	// Every copy of the keys is lost. What they have encrypted is named, and forgotten.
+	port := w.routePort("sealed")
+	control.signal(syscall.SIGTERM)
+	require.Zero(t, control.code(time.Minute))
+	require.NoError(t, os.Remove(keys))
+	last, _, err := keyring.Add(keys, false)
+	require.NoError(t, err)
+	refused := w.process("worker", "--control", "--listen", "off")
+	require.Equal(t, 1, refused.code(time.Minute), refused.stderr.String())
+	require.Contains(t, refused.stderr.String(), "encrypted with key ")
+	r = w.mcp("key", "forget", last.ID, "-y")
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "key "+last.ID+" is in "+keys+": what is encrypted with it can be read")
+	r = w.mcp("key", "forget", "20250301-q2mx4c", "-y")
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, second.ID)
+	r = w.mcp("key", "forget", second.ID)
+	require.Equal(t, 2, r.code, r)
+	require.Contains(t, r.stderr, "sealed: the definition of release 1")
+	for _, key := range []keyring.Key{first, second} {
+		r = w.mcp("key", "forget", key.ID, "-y")
+		require.Zero(t, r.code, r)
+	}
+	require.Contains(t, r.stderr, "deploy again: mcp deploy sealed")
+	w.worker("--control", "--listen", "off")
+	r = w.mcp("restart", "sealed")
+	require.NotZero(t, r.code, r)
+	require.Contains(t, r.stderr, "the definition of its release 1 is lost with encryption key "+second.ID)
+	require.Equal(t, "v1", w.fetchAgain(port), "what runs goes on")
+	result = w.deploy("sealed")
+	require.Equal(t, workflows.Succeeded, result.Outcome)
+	require.Equal(t, plan.Keep, result.Components[0].Action)
+	require.Equal(t, "v1", w.fetchAgain(port))
+	r = w.mcp("audit", "--json")
+	require.Contains(t, r.stdout, "key forget")
 	require.Zero(t, w.mcp("undeploy", "sealed", "-y").code)
 }

@@ -75,6 +75,7 @@ var lines = map[string][]string{
 	"jobs":            {"", "S", "E"},
 	"run":             {"S/app", "S/app -- E", "--detach S/app", "E"},
 	"key":             {"E"},
+	"key forget":      {"E", "E -y --file E"},
 	"key list":        {"", "--file E"},
 	"key new":         {"E", "--file E/E"},
 	"key promote":     {"E", "E --file E"},

@@ -21,13 +21,15 @@ func Command(s *session.Session) *cobra.Command {
 		Args: session.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newNew(s), newList(s), newPromote(s), newRemove(s))
+	cmd.AddCommand(newNew(s), newList(s), newPromote(s), newRemove(s), newForget(s))
 	return cmd
 }
 
 // Results returns the types of what each verb prints with --json.
 func Results() map[string][]any {
-	return map[string][]any{"key new": {file{}}, "key list": {file{}}, "key promote": {file{}}, "key remove": {file{}}}
+	return map[string][]any{
+		"key new": {file{}}, "key list": {file{}}, "key promote": {file{}}, "key remove": {file{}}, "key forget": {forgotten{}},
+	}
 }
 
 // Completers completes the ids of keys.

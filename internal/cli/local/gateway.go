@@ -70,7 +70,7 @@ func runGateway(ctx context.Context, s *session.Session, o gatewayOptions) error
 	if err != nil {
 		return err
 	}
-	url, err := registryURL(cfg)
+	url, err := session.RegistryURL(cfg)
 	if err != nil {
 		return exit.Usage(err)
 	}

@@ -97,10 +97,10 @@ func migrationOf(s *session.Session, cfg *config.Config) (m workers.Migration, e
 		Insecure: cfg.Postgres.Insecure, KeepAudit: time.Duration(cfg.Audit.Keep),
 		Audited: func(did workers.Migrated) []fleet.AuditEntry { return audited(s, did) },
 	}
-	if m.PostgresURL, err = ownerURL(cfg); err != nil || cfg.Postgres.OwnerURLFile == "" {
+	if m.PostgresURL, err = session.OwnerURL(cfg); err != nil || cfg.Postgres.OwnerURLFile == "" {
 		return m, err
 	}
-	workersURL, err := registryURL(cfg)
+	workersURL, err := session.RegistryURL(cfg)
 	if err != nil {
 		return m, fmt.Errorf("find the role of the workers: %w", err)
 	}

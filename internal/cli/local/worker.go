@@ -193,7 +193,7 @@ func (o *workerOptions) roles(cfg *config.Config, namespace string) (workers.Opt
 	var roles workers.Options
 	insecure := cfg.ImageRegistry.Insecure
 	if o.control {
-		url, err := registryURL(cfg)
+		url, err := session.RegistryURL(cfg)
 		if err != nil {
 			return roles, err
 		}

@@ -43,5 +43,6 @@ var elsewhere = map[string]bool{
 	"worker": true, "dev": true, "dev down": true, "dev trust": true, "node drain": true, "node remove": true, "doctor": true,
 	"cp": true, "port-forward": true, // through a gateway
 	"gateway": true, "identity create": true, "identity list": true, "identity revoke": true, "identity rotate": true, "join": true, "node join": true,
+	"key forget":    true, // with a registry and keys of its own
 	"secret rotate": true, // of a service that runs, with an operator whom the node trusts
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"slices"
@@ -54,6 +55,21 @@ func (s *Session) Connect(ctx context.Context, cfg *config.Config) (client.Clien
 	if err != nil {
 		return nil, exit.Usage(err)
 	}
+	return s.connect(ctx, cfg, options)
+}
+
+// ConnectPlainly is Connect with a client that decrypts nothing. It also returns the
+// namespace.
+func (s *Session) ConnectPlainly(ctx context.Context, cfg *config.Config) (c client.Client, namespace string, err error) {
+	options, err := cfg.PlainOptions()
+	if err != nil {
+		return nil, "", exit.Usage(err)
+	}
+	c, err = s.connect(ctx, cfg, options)
+	return c, cmp.Or(options.Namespace, client.DefaultNamespace), err
+}
+
+func (s *Session) connect(ctx context.Context, cfg *config.Config, options client.Options) (client.Client, error) {
 	if config.ThroughDoor(options) {
 		if err := readyIdentity(ctx, cfg); err != nil {
 			return nil, err

@@ -18,6 +18,9 @@ type PostgresOptions struct {
 	// Port is the port to listen on; 0 means that of the last start, or a free
 	// one.
 	Port int
+	// Unsafe waits for the disk at no commit: data that a server has written outlives that
+	// server, and not the machine. It is for tests.
+	Unsafe bool
 }
 
 // Postgres is a running private Postgres server.
@@ -53,7 +56,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 		if p.port, err = choosePort(dir, o.Port); err != nil {
 			return nil, err
 		}
-		if p.Process, err = cluster.start(ctx, dir, p.port); err == nil {
+		if p.Process, err = cluster.start(ctx, dir, p.port, o.Unsafe); err == nil {
 			break
 		}
 		if !contended(err) || time.Now().After(giveUp) {

@@ -13,21 +13,25 @@ import (
 )
 
 // start starts the server once.
-func (c *cluster) start(ctx context.Context, dir string, port int) (*Process, error) {
+func (c *cluster) start(ctx context.Context, dir string, port int, unsafe bool) (*Process, error) {
 	if err := c.disownLock(); err != nil {
 		return nil, err
 	}
+	args := []string{
+		"-D", c.data(),
+		"-c", "listen_addresses=127.0.0.1",
+		"-c", "port=" + strconv.Itoa(port),
+		// No socket: its path may be too long, and TCP suffices.
+		"-c", "unix_socket_directories=",
+		"-c", "shared_buffers=32MB",
+	}
+	if unsafe {
+		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off")
+	}
 	p, err := Start(Command{
-		Name: "postgres",
-		Path: filepath.Join(c.programs, "postgres"),
-		Args: []string{
-			"-D", c.data(),
-			"-c", "listen_addresses=127.0.0.1",
-			"-c", "port=" + strconv.Itoa(port),
-			// No socket: its path may be too long, and TCP suffices.
-			"-c", "unix_socket_directories=",
-			"-c", "shared_buffers=32MB",
-		},
+		Name:       "postgres",
+		Path:       filepath.Join(c.programs, "postgres"),
+		Args:       args,
 		Dir:        c.dir,
 		LogFile:    logFile(dir),
 		Credential: c.user,

@@ -1,4 +1,4 @@
-package local
+package session
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"github.com/metacircular/mcp/workers"
 )
 
-// registryURL is the address of the registry for the workers. One that leads to another
+// RegistryURL is the address of the registry for the workers. One that leads to another
 // machine without encryption is an error that names the file and the key.
-func registryURL(cfg *config.Config) (string, error) {
+func RegistryURL(cfg *config.Config) (string, error) {
 	url, err := cfg.PostgresURL()
 	if err != nil {
 		return "", err
@@ -18,22 +18,22 @@ func registryURL(cfg *config.Config) (string, error) {
 	if cfg.Postgres.URLFile != "" {
 		key = "postgres.url_file"
 	}
-	return url, checked(cfg, key, url)
+	return url, checkedURL(cfg, key, url)
 }
 
-// ownerURL is registryURL for the owner of the tables.
-func ownerURL(cfg *config.Config) (string, error) {
+// OwnerURL is RegistryURL for the owner of the tables.
+func OwnerURL(cfg *config.Config) (string, error) {
 	if cfg.Postgres.OwnerURLFile == "" {
-		return registryURL(cfg)
+		return RegistryURL(cfg)
 	}
 	url, err := cfg.OwnerURL()
 	if err != nil {
 		return "", err
 	}
-	return url, checked(cfg, "postgres.owner_url_file", url)
+	return url, checkedURL(cfg, "postgres.owner_url_file", url)
 }
 
-func checked(cfg *config.Config, key, url string) error {
+func checkedURL(cfg *config.Config, key, url string) error {
 	if err := workers.CheckPostgres(url, cfg.Postgres.Insecure); err != nil {
 		from := "the environment"
 		if cfg.File() != "" {
