@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
 	"sync"
 	"testing"
 	"time"
@@ -67,13 +68,28 @@ func BuildApp(t *testing.T) string {
 	t.Helper()
 	program, err := app()
 	require.NoError(t, err)
+	return contextOf(t, program)
+}
+
+// BuildForeignApp returns one that has the test program for another architecture.
+func BuildForeignApp(t *testing.T, arch string) string {
+	t.Helper()
+	program, err := compileFor(arch)
+	require.NoError(t, err)
+	return contextOf(t, program)
+}
+
+func contextOf(t *testing.T, program []byte) string {
+	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "app"), program, 0o755))
 	return dir
 }
 
 // app is the test program, which is compiled once for all tests of a package.
-var app = sync.OnceValues(func() ([]byte, error) {
+var app = sync.OnceValues(func() ([]byte, error) { return compileFor(goruntime.GOARCH) })
+
+func compileFor(arch string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "mcp-testapp-")
 	if err != nil {
 		return nil, err
@@ -81,12 +97,12 @@ var app = sync.OnceValues(func() ([]byte, error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	compile := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "app"),
 		"github.com/metacircular/mcp/internal/runtime/contract/testapp")
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
 	if output, err := compile.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compile the test program: %w\n%s", err, output)
 	}
 	return os.ReadFile(filepath.Join(dir, "app"))
-})
+}
 
 // build returns the spec of an image with the program at /app and the given
 // additional lines in its Containerfile.

@@ -181,8 +181,7 @@ func TestContainerSpecs(t *testing.T) {
 	t.Run("an image of another architecture is named", func(t *testing.T) {
 		const foreign = "arm64"
 		require.NotEqual(t, foreign, goruntime.GOARCH, "choose another")
-		t.Setenv("GOARCH", foreign)
-		buildForeign(t, service.Socket(), contract.BuildApp(t), "localhost/foreign:v1", "linux/"+foreign)
+		buildForeign(t, service.Socket(), contract.BuildForeignApp(t, foreign), "localhost/foreign:v1", "linux/"+foreign)
 		_, err := engine.Run(t.Context(), runtime.ContainerSpec{Name: "foreign", Image: "localhost/foreign:v1"})
 		if err == nil { // runc reports it in the container's output
 			var info runtime.ContainerInfo
