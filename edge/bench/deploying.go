@@ -26,9 +26,9 @@ const (
 	steady   = "steady"
 )
 
-// shareOfSaturation is the load during a deploy, of the rate that the slower of the two
-// proxies sustains.
-const shareOfSaturation = 0.2
+// shareOfSaturation is the load of each of two proxies during a deploy, of the rate that the
+// slower one sustains alone: together a fifth, since they share the processors.
+const shareOfSaturation = 0.1
 
 // drained is how long the predecessor serves after each deploy: the load goes on until
 // it has gone.
@@ -42,8 +42,12 @@ const (
 	steadyByCaddy  = "steady, through " + caddy
 )
 
-// ways are in the order of the report.
-var ways = []string{deployedByEdge, steadyByEdge, steadyByCaddy}
+// ways are in the order of the report. Two are measured at a time, in the pairs, one deploy
+// after the other: three would be more than two processors deploy beside.
+var (
+	ways  = []string{deployedByEdge, steadyByEdge, steadyByCaddy}
+	pairs = [][]string{{deployedByEdge, steadyByCaddy}, {steadyByEdge, steadyByCaddy}}
+)
 
 // deploying is what was measured during deploys over http, by the way of the requests.
 type deploying struct {
@@ -207,12 +211,14 @@ func measureDeploys(ctx context.Context, o options, dir string) (deploying, erro
 	}
 	d = deploying{Rate: int(saturation * shareOfSaturation), P99: map[string]samples{}, Requests: map[string]uint64{}, Failures: map[string]uint64{}}
 	for round := range deploysPerRound*o.rounds + 1 {
-		metrics, err := attack(d.Rate, targets, func() error { return p.deploy(ctx, deployed, round+1, throughEdge) })
+		pair := pairs[round%len(pairs)]
+		both := map[string]vegeta.Target{pair[0]: targets[pair[0]], pair[1]: targets[pair[1]]}
+		metrics, err := attack(d.Rate, both, func() error { return p.deploy(ctx, deployed, round+1, throughEdge) })
 		if err != nil {
 			return d, err
 		}
 		fmt.Fprintf(os.Stderr, "deploy %2d, %d requests/s:", round, d.Rate)
-		for _, way := range ways {
+		for _, way := range pair {
 			m := metrics[way]
 			p99 := milliseconds(m.Latencies.P99)
 			fmt.Fprintf(os.Stderr, " %s p99 %.2f ms, %.4f %% of %d succeeded;", way, p99, 100*m.Success, m.Requests)

@@ -87,7 +87,7 @@ func table(rows []row, o options) string {
 // text says in Markdown what was measured during deploys.
 func (d deploying) text() string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "\nDuring a deploy, each way with %d requests a second over http (%.0f %% of what the slowest sustains) at the same time. Medians of %d deploys.\n\n",
+	fmt.Fprintf(&t, "\nDuring a deploy, over http with %d requests a second each (%.0f %% of what the slowest sustains), one of the first two beside the last. Medians of %d deploys.\n\n",
 		d.Rate, 100*shareOfSaturation, len(d.P99[steadyByCaddy]))
 	t.WriteString("| requests to | p99 | to plain Caddy | sent | failed |\n| --- | --- | --- | --- | --- |\n")
 	for _, way := range ways {
