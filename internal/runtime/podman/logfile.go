@@ -9,31 +9,26 @@ import (
 	"os"
 	"time"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-const (
-	// largeLog is the size in bytes from which a log is read from podman's file.
-	// Given a time, podman parses the file from its beginning, which takes 20 s
-	// for 100 MB.
-	largeLog = 1 << 20
-	// filePoll is the time between two reads of a file that is followed, and
-	// endPoll that between two checks whether the container still runs.
-	filePoll, endPoll = 100 * time.Millisecond, time.Second
-)
+// filePoll is the time between two reads of a file that is followed, and endPoll that
+// between two checks whether the container still runs.
+const filePoll, endPoll = 100 * time.Millisecond, time.Second
+
+// logChunk is a number of bytes that is larger than an entry.
+const logChunk = 64 << 10
 
 // logFile is the file in which podman's driver k8s-file stores a log. Podman
 // replaces it when it reaches its bound.
 type logFile struct {
 	path string
 	file *os.File
-	// precision is that of the times in podman's answers, so that the lines of a
-	// file have the same times as those.
-	precision time.Duration
 }
 
-// openLogFile opens the log of a container if it is large and readable; nil
-// otherwise. It is not readable where podman is another user's.
+// openLogFile opens the log of a container if it is readable; nil otherwise. It is not
+// readable where podman is another user's.
 func openLogFile(data *inspected) *logFile {
 	kind, path := data.HostConfig.LogConfig.Type, data.HostConfig.LogConfig.Path
 	if path == "" || kind != "k8s-file" && kind != "json-file" {
@@ -44,11 +39,11 @@ func openLogFile(data *inspected) *logFile {
 		return nil
 	}
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() < largeLog {
+	if err != nil || !info.Mode().IsRegular() {
 		_ = file.Close()
 		return nil
 	}
-	return &logFile{path: path, file: file, precision: time.Nanosecond}
+	return &logFile{path: path, file: file}
 }
 
 func (l *logFile) close() { _ = l.file.Close() }
@@ -56,25 +51,29 @@ func (l *logFile) close() { _ = l.file.Close() }
 // read calls each with the entries that are not older than since, until the end of
 // the file or until each returns false.
 func (l *logFile) read(ctx context.Context, since time.Time, each func(logEntry) bool) error {
-	return l.follow(ctx, since, func() bool { return false }, each)
+	return l.follow(ctx, since, func() (bool, error) { return false, nil }, each)
 }
 
 // follow is read that continues with new entries for as long as the container
 // runs.
-func (l *logFile) follow(ctx context.Context, since time.Time, running func() bool, each func(logEntry) bool) error {
+func (l *logFile) follow(ctx context.Context, since time.Time, running func() (bool, error), each func(logEntry) bool) error {
 	if err := l.seek(since); err != nil {
 		return err
 	}
+	more, err := running()
+	if err != nil {
+		return err
+	}
 	var text []byte
-	reader := bufio.NewReaderSize(l.file, 64<<10)
-	for more, asked := running(), time.Now(); ; {
+	reader := bufio.NewReaderSize(l.file, logChunk)
+	for asked := time.Now(); ; {
 		part, err := reader.ReadSlice('\n')
 		text = append(text, part...)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
-			entry, ok := l.parse(text)
+			entry, ok := parseEntry(text)
 			text = text[:0]
 			if ok && !entry.time.Before(since) && !each(entry) {
 				return nil
@@ -92,7 +91,10 @@ func (l *logFile) follow(ctx context.Context, since time.Time, running func() bo
 			return nil
 		}
 		if time.Since(asked) >= endPoll {
-			more, asked = running(), time.Now()
+			if more, err = running(); err != nil {
+				return err
+			}
+			asked = time.Now()
 		}
 		select {
 		case <-ctx.Done():
@@ -121,6 +123,40 @@ func (l *logFile) reopen() bool {
 	return true
 }
 
+// lastFrom returns the time of the line before the last n, zero if there is none.
+func (l *logFile) lastFrom(n int) (time.Time, error) {
+	info, err := l.file.Stat()
+	if err != nil {
+		return time.Time{}, err
+	}
+	for size := int64(logChunk); ; size *= 2 {
+		begin := max(0, info.Size()-size)
+		end := bufio.NewReader(io.NewSectionReader(l.file, begin, info.Size()-begin))
+		if begin > 0 {
+			_, _ = end.ReadBytes('\n') // a part of an entry
+		}
+		var times []time.Time // of the last n+1 lines
+		for {
+			text, err := end.ReadBytes('\n')
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return time.Time{}, err
+			}
+			if entry, ok := parseEntry(text); ok && entry.ends {
+				times = append(times[max(0, len(times)-n):], entry.time)
+			}
+		}
+		if len(times) > n {
+			return times[0], nil
+		}
+		if begin == 0 {
+			return time.Time{}, nil
+		}
+	}
+}
+
 // seek moves to an entry before which all are older than since. Times in a log
 // increase.
 func (l *logFile) seek(since time.Time) error {
@@ -129,7 +165,7 @@ func (l *logFile) seek(since time.Time) error {
 		return err
 	}
 	low, high := int64(0), info.Size()
-	chunk := make([]byte, 64<<10) // more than an entry has
+	chunk := make([]byte, logChunk)
 	for low < high && !since.IsZero() {
 		middle := low + (high-low)/2
 		n, err := l.file.ReadAt(chunk, middle)
@@ -143,7 +179,7 @@ func (l *logFile) seek(since time.Time) error {
 			continue
 		}
 		line, _, _ := bytes.Cut(chunk[end+1:n], []byte("\n"))
-		entry, ok := l.parse(line)
+		entry, ok := parseEntry(line)
 		if ok && entry.time.Before(since) {
 			low = begin
 		} else {
@@ -154,9 +190,9 @@ func (l *logFile) seek(since time.Time) error {
 	return err
 }
 
-// parse parses "TIME STREAM F TEXT", where P instead of F marks a piece of a line
+// parseEntry parses "TIME STREAM F TEXT", where P instead of F marks a piece of a line
 // that continues.
-func (l *logFile) parse(line []byte) (logEntry, bool) {
+func parseEntry(line []byte) (logEntry, bool) {
 	parts := bytes.SplitN(bytes.TrimSuffix(line, []byte("\n")), []byte(" "), 4)
 	if len(parts) < 4 {
 		return logEntry{}, false
@@ -165,32 +201,33 @@ func (l *logFile) parse(line []byte) (logEntry, bool) {
 	if err != nil {
 		return logEntry{}, false
 	}
-	entry := logEntry{time: at.UTC().Truncate(l.precision), text: parts[3], ends: string(parts[2]) != "P"}
+	entry := logEntry{time: at.UTC(), text: parts[3], ends: string(parts[2]) != "P"}
 	if string(parts[1]) == "stderr" {
 		entry.stream = stderrStream
 	}
 	return entry, true
 }
 
-// readFile is logs for a container whose log is large.
+// readFile is logs for a container whose log file is readable.
 func (e *Engine) readFile(ctx context.Context, l *logFile, id string, q runtime.LogQuery, each func(logEntry) bool) error {
-	tail := max(q.Tail, 1)
-	from, last, err := e.lastFrom(ctx, id, tail)
-	if err != nil {
-		return err
-	}
-	if last.Nanosecond() == 0 {
-		l.precision = time.Second
-	}
 	since := q.Since
-	if q.Tail > 0 && from.After(since) {
-		since = from
+	if q.Tail > 0 {
+		from, err := l.lastFrom(q.Tail)
+		if err != nil {
+			return err
+		}
+		if from.After(since) {
+			since = from
+		}
 	}
 	if !q.Follow {
 		return l.read(ctx, since, each)
 	}
-	return l.follow(ctx, since, func() bool {
+	return l.follow(ctx, since, func() (bool, error) {
 		info, err := e.Inspect(ctx, id)
-		return err == nil && info.State == runtime.Running
+		if fault.Is(err, fault.NotFound) {
+			return false, nil
+		}
+		return info.State == runtime.Running, err
 	}, each)
 }

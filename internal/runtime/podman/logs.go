@@ -5,18 +5,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/containers/podman/v5/pkg/errorhandling"
+
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
-// Logs calls each with the lines of a container's output. Podman stores a long
-// line, or one that is written in pieces, as several entries, and 4.3 joins those
-// of the last lines in the wrong order. So a request for the last lines is used
-// only to find the time from which to read.
+// Logs calls each with the lines of a container's output. It reads podman's file where it
+// can, for three reasons. Podman, given a time, parses the file from its beginning, which
+// takes 20 s for 100 MB; it refuses to select the last lines of a file that ends in a part
+// of an entry: one that is being written, or that a crash has cut; and 4.3 has no times but
+// whole seconds. Podman stores a long line, or one that is written in pieces, as several
+// entries, and 4.3 joins those of the last lines in the wrong order. So the last lines are
+// selected by the time from which to read.
 func (e *Engine) Logs(ctx context.Context, name string, q runtime.LogQuery, each func(runtime.LogLine) bool) error {
 	data, err := e.inspect(ctx, name)
 	if err != nil {
@@ -42,7 +48,7 @@ func (e *Engine) Logs(ctx context.Context, name string, q runtime.LogQuery, each
 func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each func(logEntry) bool) error {
 	since := q.Since
 	if q.Tail > 0 {
-		from, _, err := e.lastFrom(ctx, id, q.Tail)
+		from, err := e.lastFrom(ctx, id, q.Tail)
 		if err != nil {
 			return err
 		}
@@ -60,21 +66,29 @@ func (e *Engine) logs(ctx context.Context, id string, q runtime.LogQuery, each f
 	return e.entries(ctx, id, params, each)
 }
 
-// lastFrom returns the time of the entry before the last n, zero if there is none,
-// and that of the last entry.
-func (e *Engine) lastFrom(ctx context.Context, id string, n int) (from, last time.Time, err error) {
-	seen := 0
-	err = e.entries(ctx, id, url.Values{"tail": {strconv.Itoa(n + 1)}}, func(entry logEntry) bool {
-		if seen++; seen == 1 {
-			from = entry.time
-		}
-		last = entry.time
+// lastFrom returns the time of the entry before the last n, zero if there is none. Podman
+// refuses to select the last entries of a file that ends in a part of one, and skips that
+// part where it reads all.
+func (e *Engine) lastFrom(ctx context.Context, id string, n int) (time.Time, error) {
+	from, err := e.timeBefore(ctx, id, n, url.Values{"tail": {strconv.Itoa(n + 1)}})
+	var refused *errorhandling.ErrorModel
+	if errors.As(err, &refused) && refused.ResponseCode == http.StatusInternalServerError {
+		return e.timeBefore(ctx, id, n, url.Values{})
+	}
+	return from, err
+}
+
+// timeBefore is lastFrom among the entries that params select.
+func (e *Engine) timeBefore(ctx context.Context, id string, n int, params url.Values) (time.Time, error) {
+	var last []time.Time
+	err := e.entries(ctx, id, params, func(entry logEntry) bool {
+		last = append(last[max(0, len(last)-n):], entry.time)
 		return true
 	})
-	if seen <= n {
-		from = time.Time{}
+	if err != nil || len(last) <= n {
+		return time.Time{}, err
 	}
-	return from, last, err
+	return last[0], nil
 }
 
 // logEntry is a line, or a piece of one, as podman stores it.

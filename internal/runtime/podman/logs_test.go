@@ -1,7 +1,13 @@
 package podman_test
 
 import (
+	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +50,6 @@ func TestTheLastLinesOfALargeLogCostWhatIsShown(t *testing.T) {
 	require.Len(t, tail, 3)
 	require.Equal(t, "the last line", tail[2])
 
-	// A mark holds, whether the log was read from its file or by podman.
 	began = time.Now()
 	require.NoError(t, mark.Read(t.Context(), engine, "large", false, func(line runtime.LogLine) bool {
 		t.Errorf("%s was read already", line.Text)
@@ -58,5 +63,44 @@ func TestTheLastLinesOfALargeLogCostWhatIsShown(t *testing.T) {
 		return true
 	}))
 	require.Equal(t, []string{"the last line"}, since)
-	require.Zero(t, last.Time.Nanosecond(), "podman 4.3 has whole seconds")
+}
+
+// An entry that is being written is seen in part, and one that a crash has cut stays so.
+func TestALogThatEndsInAPartOfAnEntry(t *testing.T) {
+	dir := t.TempDir()
+	service := startPodman(t, dir)
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	direct := podman.New(service.Socket())
+	buildApp(t, direct)
+	id, err := direct.Run(t.Context(), runtime.ContainerSpec{
+		Name: "cut", Image: "localhost/app:v1", Command: []string{"/app", "print", "one", "two", "three"},
+	})
+	require.NoError(t, err)
+	pass := toPodman(service.Socket())
+	path := filepath.Join(dir, "root/overlay-containers", id, "userdata/ctr.log")
+	elsewhere := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := httptest.NewRecorder()
+		if !strings.HasSuffix(r.URL.Path, "/json") {
+			pass.ServeHTTP(w, r)
+			return
+		}
+		pass.ServeHTTP(recorder, r)
+		_, _ = w.Write(bytes.ReplaceAll(recorder.Body.Bytes(), []byte(path), []byte("/absent/ctr.log")))
+	})))
+	for name, engine := range map[string]*podman.Engine{"the file": direct, "podman alone": elsewhere} {
+		require.Eventually(t, func() bool {
+			lines, err := runtime.LastLines(t.Context(), engine, "cut", 9, 100)
+			return err == nil && len(lines) == 3
+		}, 10*time.Second, 20*time.Millisecond, name)
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer file.Close()
+	_, err = file.WriteString("202")
+	require.NoError(t, err)
+	for name, engine := range map[string]*podman.Engine{"the file": direct, "podman alone": elsewhere} {
+		lines, err := runtime.LastLines(t.Context(), engine, "cut", 2, 100)
+		require.NoError(t, err, name)
+		require.Equal(t, []string{"two", "three"}, lines, name)
+	}
 }
