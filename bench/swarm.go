@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
@@ -66,7 +67,7 @@ func (w *swarm) start(ctx context.Context, name string) error {
 	// One poller suffices for two observations a minute; a real node has two.
 	o := worker.Options{DisableWorkflowWorker: true, MaxConcurrentActivityTaskPollers: 1}
 	node := worker.New(w.site.temporal, activities.QueueNode(name), o)
-	node.RegisterActivity(&activities.Node{Name: name, Runtime: engine, Host: simulatedHost{w, name}})
+	node.RegisterActivity(&onnode.Node{Name: name, Runtime: engine, Host: simulatedHost{w, name}})
 	if err := node.Start(); err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/alert"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -21,8 +21,8 @@ type Alerts struct {
 }
 
 // destinations returns those that are set, by their names in the registry.
-func (a Alerts) destinations() map[string]activities.Alerter {
-	to := map[string]activities.Alerter{}
+func (a Alerts) destinations() map[string]oncontrol.Alerter {
+	to := map[string]oncontrol.Alerter{}
 	if a.Webhook != "" {
 		to["webhook"] = alerter{alert.Webhook{URL: a.Webhook, Secret: a.Secret, Insecure: a.Insecure}.Send}
 	}

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onbuilder"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/seal"
@@ -69,7 +70,7 @@ func (r *Builder) start(w *Workers, c client.Client) error {
 	if err != nil {
 		return err
 	}
-	served := &activities.Builder{
+	served := &onbuilder.Builder{
 		Name:      r.Name,
 		Runtime:   w.podman("builder "+r.Name, r.Socket).LoginsFrom(r.AuthFile),
 		Workspace: r.Workspace,

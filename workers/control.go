@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/keyring"
@@ -77,7 +78,7 @@ func (r *Control) start(ctx context.Context, w *Workers, c client.Client) error 
 		}
 	}
 	w.checkLooks(store, r.MonitorInterval)
-	control := &activities.Control{
+	control := &oncontrol.Control{
 		Registry:  store,
 		Images:    imageregistry.New(r.Images),
 		Lock:      lock{c},

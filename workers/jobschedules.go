@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/keyring"
 	"github.com/metacircular/mcp/servicedef"
@@ -38,7 +39,7 @@ var overlaps = map[servicedef.Overlap]enums.ScheduleOverlapPolicy{
 }
 
 // scheduleOf is the schedule of a job.
-func (j jobSchedules) scheduleOf(s activities.JobSchedule) client.ScheduleOptions {
+func (j jobSchedules) scheduleOf(s oncontrol.JobSchedule) client.ScheduleOptions {
 	id := workflows.JobID(s.Service, s.Job.Name)
 	return client.ScheduleOptions{
 		ID:   id,
@@ -59,7 +60,7 @@ func (j jobSchedules) scheduleOf(s activities.JobSchedule) client.ScheduleOption
 }
 
 // noteOf is what Temporal shows beside the state of a schedule.
-func noteOf(s activities.JobSchedule) string {
+func noteOf(s oncontrol.JobSchedule) string {
 	if s.PausedBy == "" {
 		return ""
 	}
@@ -68,7 +69,7 @@ func noteOf(s activities.JobSchedule) string {
 
 // hash is equal for two equal schedules that are encrypted with one key: another key
 // makes them again.
-func (j jobSchedules) hash(s activities.JobSchedule) string {
+func (j jobSchedules) hash(s oncontrol.JobSchedule) string {
 	made := []any{s.Job.Schedule, s.Job.ZoneName(), s.Job.Overlap, s.Job.CatchUp, s.Job.Jitter, s.Job.Node, s.PausedBy}
 	if key := keyID(j.keys); key != "" {
 		made = append(made, key)
@@ -113,7 +114,7 @@ func ranges(numbers []int) []client.ScheduleRange {
 
 // Keep makes the schedule of a job, or updates it where it was made from something else.
 // A pause by hand in Temporal stays until the job is paused or resumed.
-func (j jobSchedules) Keep(ctx context.Context, s activities.JobSchedule) error {
+func (j jobSchedules) Keep(ctx context.Context, s oncontrol.JobSchedule) error {
 	o := j.scheduleOf(s)
 	const doing = "schedule %s/%s"
 	handle := j.client.ScheduleClient().GetHandle(ctx, o.ID)
@@ -156,7 +157,7 @@ func madeFrom(action client.ScheduleAction) string {
 }
 
 // Drop deletes the schedule of a job.
-func (j jobSchedules) Drop(ctx context.Context, job activities.JobKey) error {
+func (j jobSchedules) Drop(ctx context.Context, job oncontrol.JobKey) error {
 	err := j.client.ScheduleClient().GetHandle(ctx, workflows.JobID(job.Service, job.Job)).Delete(ctx)
 	if errors.As(err, new(*serviceerror.NotFound)) {
 		return nil
@@ -165,12 +166,12 @@ func (j jobSchedules) Drop(ctx context.Context, job activities.JobKey) error {
 }
 
 // Jobs lists the schedules of jobs.
-func (j jobSchedules) Jobs(ctx context.Context, service string) ([]activities.JobKey, error) {
+func (j jobSchedules) Jobs(ctx context.Context, service string) ([]oncontrol.JobKey, error) {
 	list, err := j.client.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000})
 	if err != nil {
 		return nil, jobFault(err, "list the schedules of jobs")
 	}
-	var jobs []activities.JobKey
+	var jobs []oncontrol.JobKey
 	for list.HasNext() {
 		entry, err := list.Next()
 		if err != nil {
@@ -178,7 +179,7 @@ func (j jobSchedules) Jobs(ctx context.Context, service string) ([]activities.Jo
 		}
 		of, job, ok := workflows.JobOf(entry.ID)
 		if ok && (service == "" || of == service) {
-			jobs = append(jobs, activities.JobKey{Service: of, Job: job})
+			jobs = append(jobs, oncontrol.JobKey{Service: of, Job: job})
 		}
 	}
 	return jobs, nil

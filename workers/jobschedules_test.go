@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
@@ -62,7 +62,7 @@ func TestJobsAreSchedulesOfTemporal(t *testing.T) {
 		} {
 			component := job(fmt.Sprintf("due-%d", i), test.schedule)
 			component.Timezone = test.zone
-			require.NoError(t, schedules.Keep(t.Context(), activities.JobSchedule{Service: "shop", Job: component}), test.schedule)
+			require.NoError(t, schedules.Keep(t.Context(), oncontrol.JobSchedule{Service: "shop", Job: component}), test.schedule)
 			due := describe(component.Name).Info.NextActionTimes
 			require.NotEmpty(t, due, test.schedule)
 			at := due[0].Add(-time.Second)
@@ -74,7 +74,7 @@ func TestJobsAreSchedulesOfTemporal(t *testing.T) {
 	})
 
 	t.Run("a schedule follows its definition and is not touched otherwise", func(t *testing.T) {
-		kept := activities.JobSchedule{Service: "shop", Job: job("backup", "0 3 * * *")}
+		kept := oncontrol.JobSchedule{Service: "shop", Job: job("backup", "0 3 * * *")}
 		for range 2 {
 			require.NoError(t, schedules.Keep(t.Context(), kept))
 		}
@@ -99,7 +99,7 @@ func TestJobsAreSchedulesOfTemporal(t *testing.T) {
 	})
 
 	t.Run("those of a service are listed, and dropped once", func(t *testing.T) {
-		other := activities.JobSchedule{Service: "blog", Job: job("feed", "@hourly")}
+		other := oncontrol.JobSchedule{Service: "blog", Job: job("feed", "@hourly")}
 		require.NoError(t, schedules.Keep(t.Context(), other))
 		require.NoError(t, ScheduleMonitor(t.Context(), c, time.Minute), "one that is no job's")
 		require.EventuallyWithT(t, func(t *assert.CollectT) {
@@ -108,16 +108,16 @@ func TestJobsAreSchedulesOfTemporal(t *testing.T) {
 			require.Len(t, all, 18)
 			of, err := schedules.Jobs(context.Background(), "blog")
 			require.NoError(t, err)
-			require.Equal(t, []activities.JobKey{{Service: "blog", Job: "feed"}}, of)
+			require.Equal(t, []oncontrol.JobKey{{Service: "blog", Job: "feed"}}, of)
 		}, time.Minute, 50*time.Millisecond)
 		for range 2 {
-			require.NoError(t, schedules.Drop(t.Context(), activities.JobKey{Service: "blog", Job: "feed"}))
+			require.NoError(t, schedules.Drop(t.Context(), oncontrol.JobKey{Service: "blog", Job: "feed"}))
 		}
 	})
 
 	t.Run("a zone that Temporal does not know is invalid", func(t *testing.T) {
 		component := job("mars", "@hourly")
-		o := jobSchedules{}.scheduleOf(activities.JobSchedule{Service: "shop", Job: component})
+		o := jobSchedules{}.scheduleOf(oncontrol.JobSchedule{Service: "shop", Job: component})
 		o.Spec.TimeZoneName = "Mars/Phobos"
 		_, err := c.ScheduleClient().Create(t.Context(), o)
 		require.True(t, fault.Is(jobFault(err, "schedule it"), fault.Invalid), "%v", err)

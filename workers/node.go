@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/hosts"
@@ -94,7 +95,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	}
 	engine := w.podman(r.Name, r.Socket).LoginsFrom(r.AuthFile).FilesIn(r.Data)
 	ports := node.PortOptions{Low: r.PortLow, High: r.PortHigh, Address: r.Publish}
-	served := &activities.Node{
+	served := &onnode.Node{
 		Name:     r.Name,
 		Runtime:  engine,
 		Ports:    ports,
@@ -104,8 +105,8 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 		Version:  w.version,
 		Publish:  r.Publish,
 		Insecure: imageregistry.Insecure(r.Insecure),
-		Fence:    activities.NewFence(),
-		Slots:    activities.NewSlots(),
+		Fence:    onnode.NewFence(),
+		Slots:    onnode.NewSlots(),
 		Policies: w.policies(r.Name, r.Policy, r.Socket),
 		PortLow:  cmp.Or(r.PortLow, node.DefaultPortLow), PortHigh: cmp.Or(r.PortHigh, node.DefaultPortHigh),
 		Secrets: reader,
@@ -125,7 +126,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	if err != nil {
 		return err
 	}
-	w.serveStreams(r.Name, r.Doors, serve.New(engine, activities.NewDirect(served), w.log))
+	w.serveStreams(r.Name, r.Doors, serve.New(engine, onnode.NewDirect(served), w.log))
 	version, err := engine.Version(ctx)
 	if err != nil {
 		w.log.Warn("podman does not answer", "node", r.Name, "socket", r.Socket, "error", err)

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/internal/telemetry"
@@ -53,7 +53,7 @@ func (w *Workers) Failed() <-chan error { return w.failed }
 // returns when every worker has ended.
 func (w *Workers) Stop() {
 	w.telemetry.Unready("it is stopping")
-	late := time.AfterFunc(w.grace, func() { w.interrupt(activities.ErrStopping) })
+	late := time.AfterFunc(w.grace, func() { w.interrupt(attempt.ErrStopping) })
 	defer late.Stop()
 	done := make(chan struct{}, len(w.running))
 	for _, running := range w.running {

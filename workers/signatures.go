@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/signing"
@@ -24,7 +25,7 @@ type Signing struct {
 }
 
 // signer returns nil where there is no key.
-func (s Signing) signer(o imageregistry.Options) (activities.Signer, error) {
+func (s Signing) signer(o imageregistry.Options) (onbuilder.Signer, error) {
 	if s.KeyFile == "" {
 		return nil, nil
 	}
@@ -90,7 +91,7 @@ func (s registrySigner) Sign(ctx context.Context, image string) error {
 
 // signatures returns nil where the node requires none. It reads the keys, so that a wrong
 // file is an error at once.
-func (r *Node) signatures() (activities.Signatures, error) {
+func (r *Node) signatures() (onnode.Signatures, error) {
 	if len(r.Signed) == 0 {
 		return nil, nil
 	}

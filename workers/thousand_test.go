@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
@@ -55,7 +56,7 @@ func TestAThousandContainersAreObserved(t *testing.T) {
 	s := p.start(t)
 	t.Cleanup(func() { s.workers.Stop(); s.listener.Close(); s.client.Close() })
 	w := worker.New(s.client, activities.QueueNode("orion"), worker.Options{DisableWorkflowWorker: true})
-	w.RegisterActivity(&activities.Node{Name: "orion", Runtime: crowded(t), Host: idle{}})
+	w.RegisterActivity(&onnode.Node{Name: "orion", Runtime: crowded(t), Host: idle{}})
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 	run := func(workflow string, in, out any) client.WorkflowRun {

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workflows"
@@ -54,7 +54,7 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	w := &Workers{
 		doors:        doors,
 		failed:       make(chan error, 3),
-		interceptors: append(slices.Clone(o.Interceptors), activities.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor(doors.signed(o.Control))),
+		interceptors: append(slices.Clone(o.Interceptors), attempt.NewInterceptor(), o.Telemetry.Steps(), workflows.NewAuditor(doors.signed(o.Control))),
 		telemetry:    o.Telemetry,
 		log:          o.Logger,
 		version:      o.Version,

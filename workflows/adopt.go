@@ -5,7 +5,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -52,14 +53,14 @@ func (d *deploy) match(ctx workflow.Context) error {
 			continue
 		}
 		g.do(func(ctx workflow.Context) error {
-			found, err := askNode(ctx, name, "list the containers of "+name, d.left(ctx), node.ListContainers, activities.ListContainersInput{})
+			found, err := askNode(ctx, name, "list the containers of "+name, d.left(ctx), node.ListContainers, onnode.ListContainersInput{})
 			in.Nodes[name] = fleet.CheckedContainers(found)
 			return nodeFault(timeoutFault(err, "list the containers of "+name), name)
 		})
 	}
 	for _, image := range wantedImages(d.desired, nil) {
 		g.add(findImage(g.ctx, image, min(readTimeout, d.left(ctx))), func(f workflow.Future) error {
-			var found activities.ImageExistsResult
+			var found oncontrol.ImageExistsResult
 			if err := f.Get(ctx, &found); err != nil {
 				return nil // only the prediction of the next deploy is less exact
 			}
@@ -69,7 +70,7 @@ func (d *deploy) match(ctx workflow.Context) error {
 	}
 	var services []fleet.ServiceRecord
 	step := controlStep(g.ctx, "list services", d.left(ctx))
-	g.add(workflow.ExecuteActivity(step, control.ListServices, activities.ListServicesInput{}), func(f workflow.Future) error {
+	g.add(workflow.ExecuteActivity(step, control.ListServices, oncontrol.ListServicesInput{}), func(f workflow.Future) error {
 		return f.Get(ctx, &services)
 	})
 	if err := g.wait(ctx); err != nil {

@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 )
 
 // alertTimeout is how long a destination may take for one event.
@@ -24,14 +24,14 @@ var alerting = temporal.RetryPolicy{
 
 // Alert sends a destination every event that it has not been sent yet. One runs at a
 // time for each destination, so that events arrive in order.
-func Alert(ctx workflow.Context, destination string) (activities.DeliverResult, error) {
+func Alert(ctx workflow.Context, destination string) (oncontrol.DeliverResult, error) {
 	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Hour,
 		HeartbeatTimeout:    alertTimeout,
 		RetryPolicy:         &alerting,
 		Summary:             "alert the " + destination,
 	})
-	var result activities.DeliverResult
-	err := workflow.ExecuteActivity(step, control.Deliver, activities.DeliverInput{Destination: destination}).Get(ctx, &result)
+	var result oncontrol.DeliverResult
+	err := workflow.ExecuteActivity(step, control.Deliver, oncontrol.DeliverInput{Destination: destination}).Get(ctx, &result)
 	return result, err
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
 )
@@ -74,7 +74,7 @@ var audited = map[string]struct {
 		}
 		return fleet.Action{Verb: verb, Service: in.Envelope.Service, Detail: fmt.Sprintf("%s, version %d", in.Envelope.Name, in.Envelope.Version)}
 	})},
-	RemoveSecretName: {[]string{"secret rm"}, about(func(in activities.RemoveSecretInput) fleet.Action {
+	RemoveSecretName: {[]string{"secret rm"}, about(func(in oncontrol.RemoveSecretInput) fleet.Action {
 		return fleet.Action{Verb: "secret rm", Service: in.Service, Detail: in.Name}
 	})},
 	RotateSecretName: {[]string{"secret rotate"}, about(func(in RotateSecretInput) fleet.Action {

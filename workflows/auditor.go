@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -199,7 +199,7 @@ func outcomeOf(result any, err error) (outcome, reason string) {
 	case isCancelled(err):
 		return string(Cancelled), ""
 	case err != nil:
-		return string(Failed), activities.FaultOf(err).Message
+		return string(Failed), attempt.FaultOf(err).Message
 	}
 	switch r := result.(type) {
 	case *Result:
@@ -283,7 +283,7 @@ func reportAudit(ctx workflow.Context, kind fleet.DriftKind, e fleet.AuditEntry,
 		said += " on " + e.From
 	}
 	if cause != nil {
-		said += " is not in the audit yet: " + activities.FaultOf(cause).Message
+		said += " is not in the audit yet: " + attempt.FaultOf(cause).Message
 	} else {
 		said += " is in the audit now"
 	}

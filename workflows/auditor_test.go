@@ -15,7 +15,8 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/door/who"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -46,7 +47,7 @@ func newAuditing(t *testing.T) *auditing {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if err := a.refuses(); err != nil {
-			return activities.ToTemporal(err, fault.Of(err).Kind.Retryable())
+			return attempt.ToTemporal(err, fault.Of(err).Kind.Retryable())
 		}
 		for _, e := range entries { // as the registry does: the first one stays
 			if !slices.ContainsFunc(a.entries, func(old fleet.AuditEntry) bool { return old.Key == e.Key && old.Ended() == e.Ended() }) {
@@ -55,11 +56,11 @@ func newAuditing(t *testing.T) *auditing {
 		}
 		return nil
 	}, activity.RegisterOptions{Name: "RecordAudit"})
-	a.env.RegisterActivityWithOptions(func(_ context.Context, events []fleet.Event) (activities.RecordEventsResult, error) {
+	a.env.RegisterActivityWithOptions(func(_ context.Context, events []fleet.Event) (oncontrol.RecordEventsResult, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.events = append(a.events, events...)
-		return activities.RecordEventsResult{}, nil
+		return oncontrol.RecordEventsResult{}, nil
 	}, activity.RegisterOptions{Name: "RecordEvents"})
 	return a
 }

@@ -7,7 +7,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -74,7 +75,7 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 		r.Outcome = Cancelled
 		r.Error = fault.New(fault.Conflict, "the build of %s was cancelled", r.Service)
 	case err != nil:
-		r.Outcome, r.Error = Failed, activities.FaultOf(err)
+		r.Outcome, r.Error = Failed, attempt.FaultOf(err)
 	}
 	if err := workflow.UpsertTypedSearchAttributes(ctx, SearchOutcome.ValueSet(string(r.Outcome))); err != nil {
 		workflow.GetLogger(ctx).Warn("outcome is not searchable", "error", err)
@@ -110,7 +111,7 @@ func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildR
 // buildOne makes one image, unless it exists already.
 func buildOne(ctx workflow.Context, in BuildInput, image string, deadline time.Time) (madeImage, error) {
 	if !in.Force {
-		var found activities.ImageExistsResult
+		var found oncontrol.ImageExistsResult
 		if err := findImage(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
 			return madeImage{}, timeoutFault(err, "look up image "+image)
 		}

@@ -4,23 +4,24 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onbuilder"
 )
 
 // BuildLogInput asks a builder for a part of a build log.
 type BuildLogInput struct {
 	Builder string `json:"builder"`
-	activities.BuildLogInput
+	onbuilder.BuildLogInput
 }
 
 // BuildLogResult is a part of a build log.
-type BuildLogResult = activities.BuildLogResult
+type BuildLogResult = onbuilder.BuildLogResult
 
 // MaxBuildLog bounds the part of a build log that one answer has, in bytes.
 const MaxBuildLog = maxAnswer / 4
 
 // ReadBuildLog reads a part of a build log in a directory of this host.
 func ReadBuildLog(builder, dir string, in BuildLogInput) (BuildLogResult, error) {
-	return activities.ReadBuildLog(builder, dir, in.BuildLogInput)
+	return onbuilder.ReadBuildLog(builder, dir, in.BuildLogInput)
 }
 
 // BuildLog reads a part of a build log.

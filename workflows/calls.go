@@ -9,15 +9,18 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onedge"
+	"github.com/metacircular/mcp/activities/onnode"
 )
 
 // Activities are called through typed nil pointers: only their names count.
 var (
-	control *activities.Control
-	node    *activities.Node
-	builder *activities.Builder
-	edge    *activities.Edge
+	control *oncontrol.Control
+	node    *onnode.Node
+	builder *onbuilder.Builder
+	edge    *onedge.Edge
 )
 
 // callControl calls an activity of the control worker that takes milliseconds: as a
@@ -60,9 +63,9 @@ func call(ctx workflow.Context, summary string, brief, left time.Duration, out a
 // findDigestOf is callControl for ImageExists. The commands of a task are held back until
 // its local activities have ended, and the surveys of the nodes are among them: an image
 // registry that is slower than imageTimeout is asked by an ordinary activity, beside them.
-func findDigestOf(ctx workflow.Context, image string, left time.Duration) (activities.ImageExistsResult, error) {
-	var found activities.ImageExistsResult
-	err := call(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, activities.ImageExistsInput{Image: image})
+func findDigestOf(ctx workflow.Context, image string, left time.Duration) (oncontrol.ImageExistsResult, error) {
+	var found oncontrol.ImageExistsResult
+	err := call(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, oncontrol.ImageExistsInput{Image: image})
 	return found, err
 }
 

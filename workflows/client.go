@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -9,7 +10,7 @@ import (
 const Queue = activities.QueueControl
 
 // Progress is what a pending activity reports in its heartbeats.
-type Progress = activities.Progress
+type Progress = attempt.Progress
 
 // FaultOf returns the fault in the error that a client got from a workflow.
-func FaultOf(err error) *fault.Error { return activities.FaultOf(err) }
+func FaultOf(err error) *fault.Error { return attempt.FaultOf(err) }

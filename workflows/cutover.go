@@ -4,14 +4,15 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
 // swaps are, by node, the containers that change places at the cut-over.
-func (d *deploy) swaps() map[string]activities.CutOverInput {
-	swaps := map[string]activities.CutOverInput{}
-	add := func(node string, change func(*activities.CutOverInput)) {
+func (d *deploy) swaps() map[string]onnode.CutOverInput {
+	swaps := map[string]onnode.CutOverInput{}
+	add := func(node string, change func(*onnode.CutOverInput)) {
 		if d.reachable(node) {
 			in := swaps[node]
 			in.Service, in.Deployment, in.Run, in.Adopted = d.desired.Name, d.number, d.runID, d.release.AdoptedOn(node)
@@ -27,7 +28,7 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 				old.ID = ""
 			}
 			once := d.component(step).RunsOnce()
-			add(step.Node, func(in *activities.CutOverInput) {
+			add(step.Node, func(in *onnode.CutOverInput) {
 				in.Replace = append(in.Replace, old)
 				if once {
 					in.Once = append(in.Once, old.Name)
@@ -35,7 +36,7 @@ func (d *deploy) swaps() map[string]activities.CutOverInput {
 			})
 		}
 		if step.Action == plan.Remove || starts && step.OldNode != step.Node {
-			add(step.OldNode, func(in *activities.CutOverInput) { in.Leave = append(in.Leave, step.Old()) })
+			add(step.OldNode, func(in *onnode.CutOverInput) { in.Leave = append(in.Leave, step.Old()) })
 		}
 	}
 	return swaps
@@ -56,7 +57,7 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 			d.forward = d.renamed || err == nil
 			return err
 		}
-		remaining := map[string]activities.CutOverInput{}
+		remaining := map[string]onnode.CutOverInput{}
 		for _, name := range workflow.DeterministicKeys(refusals) {
 			if !d.booted(refusals[name]) {
 				d.forward = d.renamed
@@ -74,13 +75,13 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 
 // swap has nodes cut over, and returns the refusals. A node that fails is waited for,
 // because part of its renames may have been done.
-func (d *deploy) swap(ctx workflow.Context, swaps map[string]activities.CutOverInput) (map[string]activities.CutOverResult, error) {
-	refusals := map[string]activities.CutOverResult{}
+func (d *deploy) swap(ctx workflow.Context, swaps map[string]onnode.CutOverInput) (map[string]onnode.CutOverResult, error) {
+	refusals := map[string]onnode.CutOverResult{}
 	g := &group{selector: workflow.NewSelector(ctx), ctx: ctx, cancel: func() {}}
 	for _, name := range workflow.DeterministicKeys(swaps) {
 		step := shortStep(ctx, activities.QueueNode(name), "cut over on "+name, max(undoTimeout, d.left(ctx)))
 		g.add(workflow.ExecuteActivity(step, node.CutOver, swaps[name]), func(f workflow.Future) error {
-			var done activities.CutOverResult
+			var done onnode.CutOverResult
 			err := f.Get(ctx, &done)
 			if err == nil && done.Refused != nil {
 				refusals[name] = done
@@ -95,14 +96,14 @@ func (d *deploy) swap(ctx workflow.Context, swaps map[string]activities.CutOverI
 
 // booted reports whether a boot has ended the container for which a node refuses to cut
 // over. Otherwise it has ended by itself, which is a failure of the new version.
-func (d *deploy) booted(r activities.CutOverResult) bool {
+func (d *deploy) booted(r onnode.CutOverResult) bool {
 	result, ran := d.ran[r.Refused.Component]
 	return ran && result.Boot != r.Boot
 }
 
 // startAgain runs the new containers of nodes again that have booted since they were
 // healthy, and waits until they are. Those whose turn has not come are left to it.
-func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]activities.CutOverInput) error {
+func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]onnode.CutOverInput) error {
 	for _, name := range workflow.DeterministicKeys(nodes) {
 		delete(d.stops, name) // what was stopped may have started at the boot
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
@@ -23,7 +23,7 @@ func TestACutOverThatIsRefusedIsUndone(t *testing.T) {
 	s := newHarness(t)
 	s.released(shop())
 	refused := exited("shop-web", "web")
-	s.cutOver = func(string) activities.CutOverResult { return activities.CutOverResult{Refused: refused} }
+	s.cutOver = func(string) onnode.CutOverResult { return onnode.CutOverResult{Refused: refused} }
 	in := shop()
 	in.Force = true
 	result := s.deploy(t, in)
@@ -65,14 +65,14 @@ func TestANodeThatBootedBeforeItsCutOverFollowsTheOther(t *testing.T) {
 	s := newHarness(t)
 	in, halfway := apart(s)
 	refusals := 0
-	s.cutOver = func(node string) activities.CutOverResult {
+	s.cutOver = func(node string) onnode.CutOverResult {
 		if node != "rift" || refusals == 1 {
-			return activities.CutOverResult{Boot: s.booted[node]}
+			return onnode.CutOverResult{Boot: s.booted[node]}
 		}
 		refusals++
 		s.booted["rift"] = "second"
 		halfway()
-		return activities.CutOverResult{Refused: exited("shop-api", "api"), Boot: "second"}
+		return onnode.CutOverResult{Refused: exited("shop-api", "api"), Boot: "second"}
 	}
 	result := s.deploy(t, in)
 	require.Equal(t, workflows.Succeeded, result.Outcome)
@@ -97,13 +97,13 @@ func TestACutOverThatOneNodeRefusesIsPutBackOnTheOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newHarness(t)
 			in, halfway := apart(s)
-			s.cutOver = func(node string) activities.CutOverResult {
+			s.cutOver = func(node string) onnode.CutOverResult {
 				if node != "rift" {
-					return activities.CutOverResult{}
+					return onnode.CutOverResult{}
 				}
 				s.booted["rift"] = test.boot
 				halfway()
-				return activities.CutOverResult{Refused: exited("shop-api", "api"), Boot: test.boot}
+				return onnode.CutOverResult{Refused: exited("shop-api", "api"), Boot: test.boot}
 			}
 			s.fail = func(call string, _ int32) error {
 				if s.booted["rift"] != "" && strings.HasPrefix(call, "RunContainer") {

@@ -12,7 +12,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -161,7 +161,7 @@ func TestAnUndoThatFailsMakesTheServiceDirtyAndKeepsTheCause(t *testing.T) {
 
 func TestTheFaultOfADeadNodeHasAHint(t *testing.T) {
 	s := newHarness(t)
-	s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(activities.SurveyResult{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
+	s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(onnode.SurveyResult{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
 	result := s.deploy(t, shop())
 	require.Equal(t, workflows.Failed, result.Outcome)
 	require.Equal(t, "node rift: no worker polls node-rift", result.Error.Message)

@@ -6,7 +6,9 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -20,8 +22,8 @@ type DoctorInput struct {
 
 // DoctorResult is what was found.
 type DoctorResult struct {
-	Control activities.ControlDiagnosis `json:"control"`
-	Nodes   map[string]DiagnosedNode    `json:"nodes"`
+	Control oncontrol.ControlDiagnosis `json:"control"`
+	Nodes   map[string]DiagnosedNode   `json:"nodes"`
 	// Images are the answers of image registries, by the image that each was asked
 	// for.
 	Images map[string]DiagnosedImage `json:"images"`
@@ -39,7 +41,7 @@ type DiagnosedImage struct {
 
 // DiagnosedNode is the answer of a node's worker.
 type DiagnosedNode struct {
-	activities.NodeDiagnosis
+	onnode.NodeDiagnosis
 	// Error is why the worker did not answer; nil if it did.
 	Error *fault.Error `json:"error,omitempty"`
 }
@@ -50,9 +52,9 @@ func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 	g := newGroup(ctx)
 	for _, image := range in.Images {
 		g.add(findImage(g.ctx, image, readTimeout), func(f workflow.Future) error {
-			var found activities.ImageExistsResult
+			var found oncontrol.ImageExistsResult
 			err := timeoutFault(f.Get(ctx, &found), "look up image "+image)
-			result.Images[image] = DiagnosedImage{Exists: found.Exists, Error: activities.FaultOf(err)}
+			result.Images[image] = DiagnosedImage{Exists: found.Exists, Error: attempt.FaultOf(err)}
 			return nil
 		})
 	}
@@ -82,7 +84,7 @@ func diagnoseNodes(ctx workflow.Context, names []string, into map[string]Diagnos
 		step := readStep(g.ctx, name, "ask the worker of "+name)
 		g.add(workflow.ExecuteActivity(step, node.DiagnoseNode), func(f workflow.Future) error {
 			var found DiagnosedNode
-			found.Error = activities.FaultOf(nodeFault(f.Get(ctx, &found.NodeDiagnosis), name))
+			found.Error = attempt.FaultOf(nodeFault(f.Get(ctx, &found.NodeDiagnosis), name))
 			into[name] = found
 			return nil
 		})

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
@@ -17,13 +18,13 @@ import (
 func TestADoctorReportsWhichWorkersDoNotAnswer(t *testing.T) {
 	s := newHarness(t)
 	s.nodes["orion"], s.nodes["lyra"] = nil, nil
-	known := activities.ControlDiagnosis{MCP: "1", Nodes: []fleet.NodeState{{NodeRecord: fleet.NodeRecord{Name: "rift"}}, {NodeRecord: fleet.NodeRecord{Name: "lyra"}}}}
-	s.env.RegisterActivityWithOptions(func(ctx context.Context) (activities.ControlDiagnosis, error) {
+	known := oncontrol.ControlDiagnosis{MCP: "1", Nodes: []fleet.NodeState{{NodeRecord: fleet.NodeRecord{Name: "rift"}}, {NodeRecord: fleet.NodeRecord{Name: "lyra"}}}}
+	s.env.RegisterActivityWithOptions(func(ctx context.Context) (oncontrol.ControlDiagnosis, error) {
 		return known, s.call(ctx, "")
 	}, activity.RegisterOptions{Name: "DiagnoseControl"})
-	s.env.RegisterActivityWithOptions(func(ctx context.Context) (activities.NodeDiagnosis, error) {
+	s.env.RegisterActivityWithOptions(func(ctx context.Context) (onnode.NodeDiagnosis, error) {
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
-		return activities.NodeDiagnosis{MCP: "1", Runtime: "podman"}, s.call(ctx, name)
+		return onnode.NodeDiagnosis{MCP: "1", Runtime: "podman"}, s.call(ctx, name)
 	}, activity.RegisterOptions{Name: "DiagnoseNode"})
 	s.fail = func(call string, _ int32) error {
 		switch call {

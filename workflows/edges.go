@@ -6,7 +6,9 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -35,7 +37,7 @@ func AnnounceEdge(ctx workflow.Context, in fleet.EdgeRecord) (*fleet.EdgeAnswer,
 // certificates, challenges and authorities, sealed to their keys. A request that no
 // admitted edge has made is refused as Unauthorized.
 func EdgeStorage(ctx workflow.Context, in fleet.StorageRequest) (*fleet.StorageAnswer, error) {
-	asked := activities.UseStorageInput{Request: in, Run: workflow.GetInfo(ctx).WorkflowExecution.RunID}
+	asked := oncontrol.UseStorageInput{Request: in, Run: workflow.GetInfo(ctx).WorkflowExecution.RunID}
 	answer, err := callControl(ctx, "use the storage of edges for "+in.Edge, readTimeout, control.UseStorage, asked)
 	if err != nil {
 		return nil, readFailure(err)
@@ -93,7 +95,7 @@ func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
 	result := EdgePublished{Edge: name}
 	after := ""
 	for {
-		part, err := callControl(ctx, "read what "+name+" lacks", recordTimeout, control.MissingAt, activities.MissingAtInput{Edge: name, After: after})
+		part, err := callControl(ctx, "read what "+name+" lacks", recordTimeout, control.MissingAt, oncontrol.MissingAtInput{Edge: name, After: after})
 		if err != nil || len(part.Publications) == 0 {
 			return result, err
 		}
@@ -161,7 +163,7 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 				continue
 			}
 			g.add(workflow.ExecuteActivity(edgeStep(g.ctx, e.Name, "connect from "+e.Name, 0), edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
-				var found activities.ReachUpstreamsResult
+				var found onedge.ReachUpstreamsResult
 				if f.Get(ctx, &found) == nil && len(found.Problems) > 0 { // that it is away is found below
 					result.Unreached[e.Name] = found.Problems
 				}
@@ -177,7 +179,7 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 		g.add(observeEdge(g.ctx, e.Name), func(f workflow.Future) error {
 			var status fleet.EdgeStatus
 			if err := edgeFault(f.Get(ctx, &status), e.Name); err != nil {
-				result.Silent[e.Name] = activities.FaultOf(err)
+				result.Silent[e.Name] = attempt.FaultOf(err)
 				return nil
 			}
 			e.Status, e.Seen = &status, workflow.Now(ctx)
@@ -249,7 +251,7 @@ func Routes(ctx workflow.Context, in RoutesInput) (*RoutesResult, error) {
 
 // publishedRoutes reads the routes that edges serve, of one service or of all.
 func publishedRoutes(ctx workflow.Context, service string) ([]PublishedRoute, error) {
-	found, err := callControl(ctx, "list what edges serve", readTimeout, control.ListPublications, activities.ListPublicationsInput{Service: service})
+	found, err := callControl(ctx, "list what edges serve", readTimeout, control.ListPublications, oncontrol.ListPublicationsInput{Service: service})
 	if err != nil {
 		return nil, err
 	}
@@ -330,7 +332,7 @@ func AccessLog(ctx workflow.Context, in AccessLogInput) (*AccessLogResult, error
 	if err != nil {
 		return nil, readFailure(err)
 	}
-	asked := activities.AccessLogInput{Service: in.Service, Tail: in.Tail, Bytes: maxAnswer / max(1, len(edges))}
+	asked := onedge.AccessLogInput{Service: in.Service, Tail: in.Tail, Bytes: maxAnswer / max(1, len(edges))}
 	if in.Since > 0 {
 		asked.Since = workflow.Now(ctx).Add(-in.Since)
 	}
@@ -340,9 +342,9 @@ func AccessLog(ctx workflow.Context, in AccessLogInput) (*AccessLogResult, error
 		log.Edge, log.Lines = name, []string{}
 		step := edgeStep(g.ctx, name, "read the access log of "+in.Service+" at "+name, 0)
 		g.add(workflow.ExecuteActivity(step, edge.ReadAccessLog, asked), func(f workflow.Future) error {
-			var read activities.AccessLogResult
+			var read onedge.AccessLogResult
 			if err := edgeFault(f.Get(ctx, &read), name); err != nil {
-				log.Error = activities.FaultOf(err)
+				log.Error = attempt.FaultOf(err)
 				return nil
 			}
 			log.Lines = append(log.Lines, read.Lines...)

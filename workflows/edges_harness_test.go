@@ -9,7 +9,9 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onedge"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
@@ -30,7 +32,7 @@ type fakeEdges struct {
 	busy map[string]int
 	// drained are how long the edges were to drain, and recorded what was recorded.
 	drained  []time.Duration
-	recorded activities.RecordPublishedInput
+	recorded oncontrol.RecordPublishedInput
 	// observed are the observations of edges, lacking and remake what follows from them.
 	observed []fleet.EdgeObservation
 	lacking  []fleet.Publication
@@ -150,10 +152,10 @@ func (s *harness) registerEdges() {
 		source.Maintenance = in.On
 		return *s.publishing(source), nil
 	})
-	add("ListPublications", func(ctx context.Context, in activities.ListPublicationsInput) (activities.ListPublicationsResult, error) {
-		return activities.ListPublicationsResult{Publications: []fleet.Publication{s.edges.last}}, s.call(ctx, in.Service)
+	add("ListPublications", func(ctx context.Context, in oncontrol.ListPublicationsInput) (oncontrol.ListPublicationsResult, error) {
+		return oncontrol.ListPublicationsResult{Publications: []fleet.Publication{s.edges.last}}, s.call(ctx, in.Service)
 	})
-	add("RecordPublished", func(ctx context.Context, in activities.RecordPublishedInput) error {
+	add("RecordPublished", func(ctx context.Context, in oncontrol.RecordPublishedInput) error {
 		s.mu.Lock()
 		s.edges.recorded = in
 		s.mu.Unlock()
@@ -172,7 +174,7 @@ func (s *harness) registerEdges() {
 	add("PinEdge", func(ctx context.Context, in fleet.EdgeAdmission) (fleet.EdgeState, error) {
 		return fleet.EdgeState{EdgeRecord: fleet.EdgeRecord{Name: in.Edge, Key: "age1announced"}}, s.call(ctx, in.Edge)
 	})
-	add("UseStorage", func(ctx context.Context, in activities.UseStorageInput) (fleet.StorageAnswer, error) {
+	add("UseStorage", func(ctx context.Context, in oncontrol.UseStorageInput) (fleet.StorageAnswer, error) {
 		return fleet.StorageAnswer{Value: []byte("value")}, s.call(ctx, in.Request.Edge+" in "+in.Run)
 	})
 	add("ForgetEdge", func(ctx context.Context, edge string) error { return s.call(ctx, edge) })
@@ -190,27 +192,27 @@ func (s *harness) registerEdges() {
 		}
 		return names, nil
 	})
-	add("MissingAt", func(ctx context.Context, in activities.MissingAtInput) (activities.MissingAtResult, error) {
+	add("MissingAt", func(ctx context.Context, in oncontrol.MissingAtInput) (oncontrol.MissingAtResult, error) {
 		if in.After != "" {
-			return activities.MissingAtResult{Publications: []fleet.Publication{{Service: "zoo", Version: 7}}}, s.call(ctx, in.After)
+			return oncontrol.MissingAtResult{Publications: []fleet.Publication{{Service: "zoo", Version: 7}}}, s.call(ctx, in.After)
 		}
-		return activities.MissingAtResult{Publications: []fleet.Publication{s.edges.last}, More: true}, s.call(ctx, "")
+		return oncontrol.MissingAtResult{Publications: []fleet.Publication{s.edges.last}, More: true}, s.call(ctx, "")
 	})
-	add("RecordEdgeObservation", func(ctx context.Context, in fleet.EdgeObservation) (activities.RecordEdgeObservationResult, error) {
+	add("RecordEdgeObservation", func(ctx context.Context, in fleet.EdgeObservation) (oncontrol.RecordEdgeObservationResult, error) {
 		s.mu.Lock()
 		s.edges.observed = append(s.edges.observed, in)
 		s.mu.Unlock()
-		result := activities.RecordEdgeObservationResult{Remake: s.edges.remake}
+		result := oncontrol.RecordEdgeObservationResult{Remake: s.edges.remake}
 		if in.Status != nil {
 			result.Missing = s.edges.lacking
 		}
 		return result, s.call(ctx, in.Edge)
 	})
-	add("FetchImage", func(ctx context.Context, in activities.RunContainerInput) error {
+	add("FetchImage", func(ctx context.Context, in onnode.RunContainerInput) error {
 		return s.call(ctx, in.Component.Image)
 	})
-	add("PublishRoutes", func(ctx context.Context, in activities.PublishRoutesInput) (activities.PublishRoutesResult, error) {
-		var result activities.PublishRoutesResult
+	add("PublishRoutes", func(ctx context.Context, in onedge.PublishRoutesInput) (onedge.PublishRoutesResult, error) {
+		var result onedge.PublishRoutesResult
 		var parts []string
 		for _, p := range in.Publications {
 			parts = append(parts, describe(p))
@@ -218,24 +220,24 @@ func (s *harness) registerEdges() {
 		}
 		return result, s.call(ctx, edgeOf(ctx)+" "+strings.Join(parts, " "))
 	})
-	add("DrainRoute", func(ctx context.Context, in activities.DrainRouteInput) (activities.DrainRouteResult, error) {
+	add("DrainRoute", func(ctx context.Context, in onedge.DrainRouteInput) (onedge.DrainRouteResult, error) {
 		s.mu.Lock()
 		s.edges.drained = append(s.edges.drained, in.Drain)
 		s.mu.Unlock()
-		return activities.DrainRouteResult{Remaining: s.edges.busy}, s.call(ctx, edgeOf(ctx)+" "+strings.Join(in.Upstreams, "+"))
+		return onedge.DrainRouteResult{Remaining: s.edges.busy}, s.call(ctx, edgeOf(ctx)+" "+strings.Join(in.Upstreams, "+"))
 	})
-	add("ReachUpstreams", func(ctx context.Context, upstreams []string) (activities.ReachUpstreamsResult, error) {
-		result := activities.ReachUpstreamsResult{Problems: s.edges.unreached}
+	add("ReachUpstreams", func(ctx context.Context, upstreams []string) (onedge.ReachUpstreamsResult, error) {
+		result := onedge.ReachUpstreamsResult{Problems: s.edges.unreached}
 		if s.edges.silent > 0 {
 			s.edges.silent--
-			result = activities.ReachUpstreamsResult{Problems: map[string]string{upstreams[0]: "i/o timeout"}, Silent: upstreams[:1]}
+			result = onedge.ReachUpstreamsResult{Problems: map[string]string{upstreams[0]: "i/o timeout"}, Silent: upstreams[:1]}
 		}
 		return result, s.call(ctx, edgeOf(ctx)+" "+strings.Join(upstreams, "+"))
 	})
 	add("ObserveEdge", func(ctx context.Context) (fleet.EdgeStatus, error) {
 		return fleet.EdgeStatus{Listening: []int{443}}, s.call(ctx, edgeOf(ctx))
 	})
-	add("ReadAccessLog", func(ctx context.Context, in activities.AccessLogInput) (activities.AccessLogResult, error) {
-		return activities.AccessLogResult{Lines: []string{`{"at":"` + edgeOf(ctx) + `"}`}}, s.call(ctx, fmt.Sprint(edgeOf(ctx), " ", in.Tail))
+	add("ReadAccessLog", func(ctx context.Context, in onedge.AccessLogInput) (onedge.AccessLogResult, error) {
+		return onedge.AccessLogResult{Lines: []string{`{"at":"` + edgeOf(ctx) + `"}`}}, s.call(ctx, fmt.Sprint(edgeOf(ctx), " ", in.Tail))
 	})
 }

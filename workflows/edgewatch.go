@@ -3,7 +3,7 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -36,7 +36,7 @@ func monitorEdge(ctx workflow.Context, name string) error {
 	case isCancelled(err):
 		return err
 	case err != nil:
-		seen.Problem = activities.FaultOf(err).Message
+		seen.Problem = attempt.FaultOf(err).Message
 	default:
 		seen.Status = &status
 	}

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -20,7 +21,7 @@ type ExecInput struct {
 }
 
 // ExecResult is the output and the exit code of a command.
-type ExecResult = activities.ExecResult
+type ExecResult = onnode.ExecResult
 
 // Exec runs a command in a component's container, once.
 func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
@@ -42,7 +43,7 @@ func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
 		RetryPolicy: &once,
 		Summary:     "run " + in.Command[0] + " in " + m.Container,
 	})
-	err = nodeFault(workflow.ExecuteActivity(step, node.Exec, activities.ExecInput{
+	err = nodeFault(workflow.ExecuteActivity(step, node.Exec, onnode.ExecInput{
 		Component: m.Component, Container: m.Container, Command: in.Command, Timeout: in.Timeout,
 	}).Get(ctx, result), m.Node)
 	if isCancelled(err) {

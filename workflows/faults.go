@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -18,7 +19,7 @@ func nodeFault(err error, name string) error {
 	if err == nil || isCancelled(err) {
 		return err
 	}
-	f := activities.FaultOf(err)
+	f := attempt.FaultOf(err)
 	if isUntaken(err) {
 		f = noWorker(name, "")
 	}
@@ -48,7 +49,7 @@ func timeoutFault(err error, doing string) error {
 	if !errors.As(err, &timeout) || isUntaken(err) || errors.As(err, new(*temporal.ApplicationError)) {
 		return err
 	}
-	f := activities.FaultOf(err)
+	f := attempt.FaultOf(err)
 	f.Message = doing + ": " + f.Message
 	return f
 }
@@ -68,7 +69,7 @@ func isUntaken(err error) bool {
 
 // isConflict reports whether a step on a node was refused because a newer
 // deployment may have begun there.
-func isConflict(err error) bool { return err != nil && activities.FaultOf(err).Kind == fault.Conflict }
+func isConflict(err error) bool { return err != nil && attempt.FaultOf(err).Kind == fault.Conflict }
 
 func isCancelled(err error) bool { return temporal.IsCanceledError(err) }
 

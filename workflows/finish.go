@@ -6,7 +6,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -26,7 +26,7 @@ func (d *deploy) finish(ctx workflow.Context, cause error) (*Result, error) {
 			r.Outcome = Cancelled
 			cause = fault.New(fault.Conflict, "the %s of %s was cancelled", d.verb.word, r.Service)
 		}
-		r.Error = d.waitedFor(ctx, activities.FaultOf(cause))
+		r.Error = d.waitedFor(ctx, attempt.FaultOf(cause))
 		switch {
 		case len(r.Undone) > 0: // the release is not known, so Mend reads it
 		case d.renamed:

@@ -9,7 +9,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onedge"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -123,7 +124,7 @@ func (d *deploy) fetch(ctx workflow.Context, wave []plan.Step) error {
 	g := newGroup(ctx)
 	for _, step := range wave {
 		pull := nodeStep(g.ctx, step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))
-		in := activities.RunContainerInput{Component: d.spec(step)}
+		in := onnode.RunContainerInput{Component: d.spec(step)}
 		g.add(workflow.ExecuteActivity(pull, node.FetchImage, in), func(f workflow.Future) error {
 			return nodeFault(timeoutFault(f.Get(ctx, nil), "fetch the image of "+step.Component), step.Node)
 		})
@@ -171,7 +172,7 @@ func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 	deadline := workflow.Now(ctx).Add(silentTimeout)
 	for {
 		ran := maps.Clone(d.ran)
-		var result activities.ReachUpstreamsResult
+		var result onedge.ReachUpstreamsResult
 		switch err := askEdge(ctx, name, "reach the new containers from "+name, 0, edge.ReachUpstreams, upstreams, &result); {
 		case isCancelled(err):
 			return err
@@ -201,7 +202,7 @@ func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 // bootedSince reports whether the node of a container that does not answer was booted since
 // that was healthy, and runs its new containers again. Where two edges find the same, one of
 // them does so.
-func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error, healthy activities.RunContainerResult) (bool, error) {
+func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error, healthy onnode.RunContainerResult) (bool, error) {
 	if _, ran := d.ran[cause.Component]; !ran {
 		return false, nil
 	}
@@ -210,7 +211,7 @@ func (d *deploy) bootedSince(ctx workflow.Context, cause *fault.Error, healthy a
 	}
 	defer d.reviving.Unlock()
 	if d.ran[cause.Component].Boot == healthy.Boot {
-		if err := d.startAgain(ctx, map[string]activities.CutOverInput{cause.Node: {}}); err != nil {
+		if err := d.startAgain(ctx, map[string]onnode.CutOverInput{cause.Node: {}}); err != nil {
 			return false, err
 		}
 	}
@@ -235,7 +236,7 @@ func (d *deploy) source() fleet.PublicationSource {
 }
 
 // unreached is the fault of the first upstream to which an edge could not connect.
-func (d *deploy) unreached(name string, upstreams []string, result activities.ReachUpstreamsResult) *fault.Error {
+func (d *deploy) unreached(name string, upstreams []string, result onedge.ReachUpstreamsResult) *fault.Error {
 	for _, u := range upstreams {
 		problem, failed := result.Problems[u]
 		if !failed {

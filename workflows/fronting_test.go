@@ -14,7 +14,8 @@ import (
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onedge"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -278,8 +279,8 @@ func TestAHoldEndsWhateverBecomesOfTheDeploy(t *testing.T) {
 		},
 		"a cut-over that is refused": {
 			given: func(s *harness) {
-				s.cutOver = func(string) activities.CutOverResult {
-					return activities.CutOverResult{Refused: fault.New(fault.Unhealthy, "shop-web.next has exited")}
+				s.cutOver = func(string) onnode.CutOverResult {
+					return onnode.CutOverResult{Refused: fault.New(fault.Unhealthy, "shop-web.next has exited")}
 				}
 			},
 			after: "Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]", want: workflows.Failed,
@@ -415,11 +416,11 @@ func TestAnEdgeIsAskedAgainWhereTemporalWasAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newHarness(t)
 			s.fronted(shopfront())
-			s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).After(c.late).Return(activities.PublishRoutesResult{}, untaken).Twice()
+			s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).After(c.late).Return(onedge.PublishRoutesResult{}, untaken).Twice()
 			var answered atomic.Int32
-			s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).Return(func(context.Context, activities.PublishRoutesInput) (activities.PublishRoutesResult, error) {
+			s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).Return(func(context.Context, onedge.PublishRoutesInput) (onedge.PublishRoutesResult, error) {
 				answered.Add(1)
-				return activities.PublishRoutesResult{Acks: []fleet.EdgeAck{{Service: "shop", Version: 100}}}, nil
+				return onedge.PublishRoutesResult{Acks: []fleet.EdgeAck{{Service: "shop", Version: 100}}}, nil
 			})
 			result := s.deploy(t, request(workflows.VerbRestart))
 			require.Equal(t, workflows.Succeeded, result.Outcome)
@@ -431,7 +432,7 @@ func TestAnEdgeIsAskedAgainWhereTemporalWasAway(t *testing.T) {
 func TestAnEdgeThatHasNotTakenOverTheRoutesIsStale(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
-	s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).Return(activities.PublishRoutesResult{
+	s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).Return(onedge.PublishRoutesResult{
 		Acks: []fleet.EdgeAck{{Service: "shop", Version: 1}}, Problems: []string{"its disk is full"},
 	}, nil)
 	result := s.deploy(t, request(workflows.VerbRestart))

@@ -19,6 +19,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -29,7 +31,7 @@ import (
 // harness runs one workflow with scripted activities. It records each call, in order,
 // as "Activity subject".
 type harness struct {
-	needs []activities.Need // of the step that was started last
+	needs []onnode.Need // of the step that was started last
 	env   *testsuite.TestWorkflowEnvironment
 	mu    sync.Mutex
 	calls []string
@@ -49,7 +51,7 @@ type harness struct {
 	held []fleet.PortHolder
 	// cutOver is how a node cuts over, where its calls do not fail; newest the number
 	// that nodes have seen.
-	cutOver func(node string) activities.CutOverResult
+	cutOver func(node string) onnode.CutOverResult
 	newest  int
 	// unknown is a key that the workers of nodes do not know.
 	unknown string
@@ -110,7 +112,7 @@ func newHarness(t *testing.T) *harness {
 		nodes:   map[string][]fleet.Container{"rift": nil},
 		images:  map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"},
 		fail:    func(string, int32) error { return nil },
-		cutOver: func(string) activities.CutOverResult { return activities.CutOverResult{} },
+		cutOver: func(string) onnode.CutOverResult { return onnode.CutOverResult{} },
 		booted:  map[string]string{},
 
 		deploying: func() bool { return false },
@@ -177,7 +179,7 @@ func (s *harness) call(ctx context.Context, subject string) error {
 		if errors.As(err, new(*temporal.TimeoutError)) {
 			return err // as a server reports it
 		}
-		return activities.ToTemporal(err, fault.Of(err).Kind.Retryable() && s.inTime(info))
+		return attempt.ToTemporal(err, fault.Of(err).Kind.Retryable() && s.inTime(info))
 	}
 	s.calls = append(s.calls, call)
 	return nil

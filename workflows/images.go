@@ -7,6 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -37,7 +39,7 @@ func allImages(definition servicedef.Service) []string {
 // findImage asks the image registry for one image.
 func findImage(ctx workflow.Context, image string, left time.Duration) workflow.Future {
 	return workflow.ExecuteActivity(controlStep(ctx, "look for "+image, left), control.ImageExists,
-		activities.ImageExistsInput{Image: image})
+		oncontrol.ImageExistsInput{Image: image})
 }
 
 // requireBuild fails where an image that is missing cannot be built either.
@@ -79,8 +81,8 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	if err != nil {
 		return made, err
 	}
-	var built activities.BuildResult
-	err = workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, activities.BuildInput{
+	var built onbuilder.BuildResult
+	err = workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, onbuilder.BuildInput{
 		Service: definition.Name, Image: image, Path: definition.Path, Build: build, Source: definition.Source(image), NoCache: noCache,
 		Versions: sealed.Versions, Envelopes: sealed.Envelopes,
 	}).Get(ctx, &built)
@@ -89,7 +91,7 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 		return made, builderFault(timeoutFault(err, "build "+image), on)
 	}
 	made.Built, made.LogFile = true, built.LogFile
-	push := activities.PushInput{Image: image}
+	push := onbuilder.PushInput{Image: image}
 	if len(build.Platforms) > 1 {
 		push.Platforms = build.Platforms
 	}
@@ -102,7 +104,7 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 		return made, builderFault(timeoutFault(err, "push "+image), on)
 	}
 	made.Pushed = true
-	var found activities.ImageExistsResult
+	var found oncontrol.ImageExistsResult
 	if err := findImage(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
 		return made, timeoutFault(err, "look up image "+image)
 	}

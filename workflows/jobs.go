@@ -7,6 +7,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -23,7 +26,7 @@ func (d *deploy) scheduleJobs(ctx workflow.Context) {
 	}
 	d.log("Scheduling the jobs")
 	service := d.desired.Name
-	err := sendControl(ctx, "schedule the jobs of "+service, scheduleTimeout, control.KeepJobs, activities.KeepJobsInput{Service: service})
+	err := sendControl(ctx, "schedule the jobs of "+service, scheduleTimeout, control.KeepJobs, oncontrol.KeepJobsInput{Service: service})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("jobs are not scheduled", "error", err)
 	}
@@ -35,9 +38,9 @@ func (d *deploy) scheduleJobs(ctx workflow.Context) {
 		TaskQueue: activities.QueueControl, StartToCloseTimeout: 2 * wait, ScheduleToCloseTimeout: 2 * wait,
 		HeartbeatTimeout: heartbeat, RetryPolicy: &waiting, Summary: "end the runs of jobs",
 	})
-	err = workflow.ExecuteActivity(step, control.EndRuns, activities.EndRunsInput{Service: service, Wait: wait}).Get(ctx, nil)
+	err = workflow.ExecuteActivity(step, control.EndRuns, oncontrol.EndRunsInput{Service: service, Wait: wait}).Get(ctx, nil)
 	if err != nil {
-		d.result.Undone = append(d.result.Undone, "end the runs of jobs: "+activities.FaultOf(err).Message)
+		d.result.Undone = append(d.result.Undone, "end the runs of jobs: "+attempt.FaultOf(err).Message)
 	}
 }
 
@@ -49,7 +52,7 @@ type JobsInput struct {
 
 // Jobs reads the jobs of releases, with their last runs.
 func Jobs(ctx workflow.Context, in JobsInput) ([]fleet.JobState, error) {
-	states, err := callControl(ctx, "list jobs", readTimeout, control.ListJobs, activities.ListJobsInput{Services: in.Services})
+	states, err := callControl(ctx, "list jobs", readTimeout, control.ListJobs, oncontrol.ListJobsInput{Services: in.Services})
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -66,7 +69,7 @@ type JobRunsInput struct {
 
 // JobRuns reads the runs of a job, newest first.
 func JobRuns(ctx workflow.Context, in JobRunsInput) ([]fleet.JobRun, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{Service: in.Service, Job: in.Job, Limit: in.Limit})
+	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, oncontrol.ListRunsInput{Service: in.Service, Job: in.Job, Limit: in.Limit})
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -74,7 +77,7 @@ func JobRuns(ctx workflow.Context, in JobRunsInput) ([]fleet.JobRun, error) {
 }
 
 // PauseJobInput names a job, and who pauses it.
-type PauseJobInput = activities.PauseJobInput
+type PauseJobInput = oncontrol.PauseJobInput
 
 // PauseJob pauses the schedule of a job, or resumes it. A run that is under way goes on.
 func PauseJob(ctx workflow.Context, in PauseJobInput) error {
@@ -123,7 +126,7 @@ type JobLogsResult struct {
 
 // JobLogs reads the output of a run of a job.
 func JobLogs(ctx workflow.Context, in JobLogsInput) (*JobLogsResult, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{
+	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, oncontrol.ListRunsInput{
 		Service: in.Service, Job: in.Job, Bare: in.Where && !in.Recorded,
 	})
 	if err != nil {
@@ -174,10 +177,10 @@ func chooseRun(runs []fleet.JobRun, in JobLogsInput) (fleet.JobRun, error) {
 
 // follow waits for new lines of a run that is under way.
 func (r *JobLogsResult) follow(ctx workflow.Context, in JobLogsInput) error {
-	var found activities.LogsResult
+	var found onnode.LogsResult
 	step := logsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, in.Wait)
-	err := workflow.ExecuteActivity(step, node.ContainerLogs, activities.LogsInput{
-		Sources: []activities.LogSource{{Component: in.Job, Container: r.Run.Container, Marks: in.Marks}}, Wait: in.Wait, Bytes: maxAnswer,
+	err := workflow.ExecuteActivity(step, node.ContainerLogs, onnode.LogsInput{
+		Sources: []onnode.LogSource{{Component: in.Job, Container: r.Run.Container, Marks: in.Marks}}, Wait: in.Wait, Bytes: maxAnswer,
 	}).Get(ctx, &found)
 	if err != nil {
 		return nodeFault(err, r.Run.Node)
@@ -194,8 +197,8 @@ func (r *JobLogsResult) read(ctx workflow.Context, in JobLogsInput) error {
 	if r.Run.Container == "" {
 		return nil
 	}
-	var found activities.TaskLogResult
-	err := workflow.ExecuteActivity(logsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, 0), node.TaskLog, activities.TaskLogInput{
+	var found onnode.TaskLogResult
+	err := workflow.ExecuteActivity(logsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, 0), node.TaskLog, onnode.TaskLogInput{
 		Service: in.Service, Task: fleet.RunTask(r.Run.RunID, r.Attempt, r.Run.Job), Lines: in.Lines, Bytes: maxAnswer,
 	}).Get(ctx, &found)
 	if isCancelled(err) {

@@ -11,7 +11,10 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
@@ -50,18 +53,18 @@ func TestAServiceOfAHundredComponents(t *testing.T) {
 }
 
 func TestATimeoutNamesItsStep(t *testing.T) {
-	late := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil, activities.Progress{Phase: "push", Detail: "Copying blob"})
+	late := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil, attempt.Progress{Phase: "push", Detail: "Copying blob"})
 	silent := temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil)
 	for activity, test := range map[string]struct {
 		result any // that the activity has besides its error
 		err    error
 		want   string
 	}{
-		"ImageExists":  {activities.ImageExistsResult{}, silent, "look up image r.example/api:v1: no answer in time"},
-		"Survey":       {activities.SurveyResult{}, silent, "survey rift: no answer in time"},
-		"Build":        {activities.BuildResult{}, silent, "build r.example/api:v1: no answer in time"},
+		"ImageExists":  {oncontrol.ImageExistsResult{}, silent, "look up image r.example/api:v1: no answer in time"},
+		"Survey":       {onnode.SurveyResult{}, silent, "survey rift: no answer in time"},
+		"Build":        {onbuilder.BuildResult{}, silent, "build r.example/api:v1: no answer in time"},
 		"Push":         {nil, late, "push r.example/api:v1: no answer in time; the last progress: push, Copying blob"},
-		"RunContainer": {activities.RunContainerResult{}, silent, "run shop-api: no answer in time"},
+		"RunContainer": {onnode.RunContainerResult{}, silent, "run shop-api: no answer in time"},
 	} {
 		t.Run(activity, func(t *testing.T) {
 			s := newHarness(t)

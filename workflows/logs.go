@@ -8,6 +8,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -16,14 +18,14 @@ import (
 const maxAnswer = 1 << 20
 
 // MaxLogLines is the maximum of a component's lines in one answer.
-const MaxLogLines = activities.MaxLogLines
+const MaxLogLines = onnode.MaxLogLines
 
 // LogMarks are where to go on reading a component's output, by the ids of its
 // containers.
-type LogMarks = map[string]activities.LogMark
+type LogMarks = map[string]onnode.LogMark
 
 // LogLine is a line of output.
-type LogLine = activities.LogLine
+type LogLine = onnode.LogLine
 
 // LogsInput asks for the output of a service's components.
 type LogsInput struct {
@@ -57,7 +59,7 @@ type LogsResult struct {
 
 // ComponentLogs is the output of a component.
 type ComponentLogs struct {
-	activities.SourceLogs
+	onnode.SourceLogs
 	Node string `json:"node"`
 	// Adopted is set for a container that mcp has not started, where LogsInput.Where asks.
 	Adopted bool `json:"adopted,omitempty"`
@@ -85,22 +87,22 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	if in.Where {
 		return whereIs(release, members, names), nil
 	}
-	asked := map[string][]activities.LogSource{}
+	asked := map[string][]onnode.LogSource{}
 	for _, m := range members {
-		asked[m.Node] = append(asked[m.Node], activities.LogSource{Component: m.Component, Container: m.Container, Marks: in.Marks})
+		asked[m.Node] = append(asked[m.Node], onnode.LogSource{Component: m.Component, Container: m.Container, Marks: in.Marks})
 	}
 	result, g := &LogsResult{Components: names}, newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(asked) {
 		sources := asked[name]
 		step := logsStep(g.ctx, name, "read logs on "+name, in.Wait)
-		g.add(workflow.ExecuteActivity(step, node.ContainerLogs, activities.LogsInput{
+		g.add(workflow.ExecuteActivity(step, node.ContainerLogs, onnode.LogsInput{
 			Sources: sources, Lines: in.Lines, Since: in.Since, Wait: in.Wait, Bytes: maxAnswer * len(sources) / len(members),
 		}), func(f workflow.Future) error {
-			var found activities.LogsResult
+			var found onnode.LogsResult
 			if err := nodeFault(f.Get(ctx, &found), name); isCancelled(err) {
 				return err
 			} else if err != nil {
-				result.Logs = append(result.Logs, unread(sources, name, activities.FaultOf(err))...)
+				result.Logs = append(result.Logs, unread(sources, name, attempt.FaultOf(err))...)
 			}
 			for _, s := range found.Sources {
 				result.Logs = append(result.Logs, ComponentLogs{SourceLogs: s, Node: name})
@@ -128,10 +130,10 @@ func whereIs(release fleet.Release, members []fleet.Member, names []string) *Log
 }
 
 // unread are the components of a node that did not answer.
-func unread(sources []activities.LogSource, node string, f *fault.Error) []ComponentLogs {
+func unread(sources []onnode.LogSource, node string, f *fault.Error) []ComponentLogs {
 	var logs []ComponentLogs
 	for _, s := range sources {
-		logs = append(logs, ComponentLogs{SourceLogs: activities.SourceLogs{Component: s.Component, Container: s.Container}, Node: node, Error: f})
+		logs = append(logs, ComponentLogs{SourceLogs: onnode.SourceLogs{Component: s.Component, Container: s.Container}, Node: node, Error: f})
 	}
 	return logs
 }

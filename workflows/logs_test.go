@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -18,17 +20,17 @@ import (
 )
 
 // talking makes containers print their own name.
-func (s *harness) talking() (asked map[string]activities.LogsInput) {
-	asked = map[string]activities.LogsInput{}
-	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.LogsInput) (activities.LogsResult, error) {
-		var result activities.LogsResult
+func (s *harness) talking() (asked map[string]onnode.LogsInput) {
+	asked = map[string]onnode.LogsInput{}
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in onnode.LogsInput) (onnode.LogsResult, error) {
+		var result onnode.LogsResult
 		name := strings.TrimPrefix(activity.GetInfo(ctx).TaskQueue, "node-")
 		s.mu.Lock()
 		asked[name] = in
 		s.mu.Unlock()
 		for _, source := range in.Sources {
-			result.Sources = append(result.Sources, activities.SourceLogs{
-				Component: source.Component, Container: source.Container, Marks: source.Marks, Lines: []activities.LogLine{{LogLine: runtime.LogLine{Text: source.Container}}},
+			result.Sources = append(result.Sources, onnode.SourceLogs{
+				Component: source.Component, Container: source.Container, Marks: source.Marks, Lines: []onnode.LogLine{{LogLine: runtime.LogLine{Text: source.Container}}},
 			})
 		}
 		return result, s.call(ctx, name)
@@ -117,11 +119,11 @@ func TestACommandIsRunOnceHoweverItEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := spread(t)
 			runs := 0
-			s.env.RegisterActivityWithOptions(func(_ context.Context, in activities.ExecInput) (runtime.ExecResult, error) {
+			s.env.RegisterActivityWithOptions(func(_ context.Context, in onnode.ExecInput) (runtime.ExecResult, error) {
 				runs++
 				require.Equal(t, "shop-web", in.Container)
 				if failure != nil {
-					return runtime.ExecResult{}, activities.ToTemporal(failure, true)
+					return runtime.ExecResult{}, attempt.ToTemporal(failure, true)
 				}
 				return runtime.ExecResult{ExitCode: 3}, nil
 			}, activity.RegisterOptions{Name: "Exec"})
@@ -169,13 +171,13 @@ func TestLogsOfAStepAndAJobAreThoseOfTheLastRun(t *testing.T) {
 			s.env.RegisterActivityWithOptions(func(context.Context, fleet.TaskQuery) ([]fleet.TaskRecord, error) {
 				return []fleet.TaskRecord{failed}, nil
 			}, activity.RegisterOptions{Name: "Tasks"})
-			s.env.RegisterActivityWithOptions(func(_ context.Context, in activities.TaskLogInput) (activities.TaskLogResult, error) {
+			s.env.RegisterActivityWithOptions(func(_ context.Context, in onnode.TaskLogInput) (onnode.TaskLogResult, error) {
 				require.Equal(t, failed.Task, in.Task)
 				if test.fails != nil {
-					return activities.TaskLogResult{}, activities.ToTemporal(test.fails, true)
+					return onnode.TaskLogResult{}, attempt.ToTemporal(test.fails, true)
 				}
-				line := activities.LogLine{LogLine: runtime.LogLine{Text: "printed"}}
-				return activities.TaskLogResult{Absent: test.gone, Lines: []activities.LogLine{line}}, nil
+				line := onnode.LogLine{LogLine: runtime.LogLine{Text: "printed"}}
+				return onnode.TaskLogResult{Absent: test.gone, Lines: []onnode.LogLine{line}}, nil
 			}, activity.RegisterOptions{Name: "TaskLog"})
 			result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: "migrate", Lines: 5})
 			require.Nil(t, failed)
@@ -187,12 +189,12 @@ func TestLogsOfAStepAndAJobAreThoseOfTheLastRun(t *testing.T) {
 	t.Run("a job's", func(t *testing.T) {
 		s := spread(t)
 		s.release.Jobs = map[string]fleet.Job{"backup": {Name: "backup"}}
-		s.env.RegisterActivityWithOptions(func(context.Context, activities.ListRunsInput) ([]fleet.JobRun, error) {
+		s.env.RegisterActivityWithOptions(func(context.Context, oncontrol.ListRunsInput) ([]fleet.JobRun, error) {
 			return []fleet.JobRun{{Number: 3, Job: "backup", Outcome: fleet.RunSkipped}, {Number: 2, Job: "backup", RunID: "r", Attempts: 1, Container: "c", Node: "rift", Outcome: fleet.RunSucceeded}}, nil
 		}, activity.RegisterOptions{Name: "ListRuns"})
-		s.env.RegisterActivityWithOptions(func(_ context.Context, in activities.TaskLogInput) (activities.TaskLogResult, error) {
+		s.env.RegisterActivityWithOptions(func(_ context.Context, in onnode.TaskLogInput) (onnode.TaskLogResult, error) {
 			require.Equal(t, fleet.RunTask("r", 1, "backup"), in.Task)
-			return activities.TaskLogResult{Lines: []activities.LogLine{{LogLine: runtime.LogLine{Text: "backed up"}}}}, nil
+			return onnode.TaskLogResult{Lines: []onnode.LogLine{{LogLine: runtime.LogLine{Text: "backed up"}}}}, nil
 		}, activity.RegisterOptions{Name: "TaskLog"})
 		result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: "backup", Lines: 5})
 		require.Nil(t, failed)

@@ -6,7 +6,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
@@ -55,7 +56,7 @@ func Mend(ctx workflow.Context, in MendInput) error {
 		return err
 	}
 	step = controlStep(ctx, in.Definition.Name+" is mended", 0)
-	return workflow.ExecuteActivity(step, control.MarkMended, activities.MarkMendedInput{
+	return workflow.ExecuteActivity(step, control.MarkMended, oncontrol.MarkMendedInput{
 		Service: in.Definition.Name, Deployment: in.Deployment, Run: in.Run,
 	}).Get(ctx, nil)
 }
@@ -98,7 +99,7 @@ func (m *mend) survey(ctx workflow.Context) error {
 		step := workflow.WithScheduleToStartTimeout(unboundedStep(g.ctx, name, "wait for "+name), mendPatience)
 		g.add(workflow.ExecuteActivity(step, node.Survey,
 			surveyInput(m.Definition, m.Deployment, m.Run, name, m.adoptedOn(name))), func(f workflow.Future) error {
-			var found activities.SurveyResult
+			var found onnode.SurveyResult
 			err := f.Get(ctx, &found)
 			if isUntaken(err) {
 				m.absent = true
@@ -128,7 +129,7 @@ func (m *mend) restore(ctx workflow.Context) error {
 			return err
 		}
 		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
-		err = workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+		err = workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: m.Definition.Name, Deployment: m.Deployment, Run: m.Run, Closing: true,
 			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Sealed: sealed, Recovery: recovery,
 		}).Get(ctx, nil)

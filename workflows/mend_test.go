@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
@@ -111,7 +111,7 @@ func TestMendGivesUpANodeThatIsRemoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := dirty(t)
 			s.release.Touched = test.touched
-			s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(activities.SurveyResult{}, untaken)
+			s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(onnode.SurveyResult{}, untaken)
 			s.env.ExecuteWorkflow(workflows.MendName, workflows.MendInput{
 				Definition: shop().Definition, Deployment: 8, Nodes: []string{"rift", "orion"},
 			})

@@ -9,7 +9,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -107,19 +108,19 @@ func startMonitorNode(ctx workflow.Context, name string) error {
 // for what it starts.
 func MonitorNode(ctx workflow.Context, name string) error {
 	observation := fleet.Observation{Node: name, At: workflow.Now(ctx)}
-	var found activities.ObserveNodeResult
+	var found onnode.ObserveNodeResult
 	err := workflow.ExecuteActivity(readStep(ctx, name, "observe "+name), node.ObserveNode).Get(ctx, &found)
 	switch {
 	case isCancelled(err):
 		return err
 	case err != nil:
-		observation.Problem = activities.FaultOf(nodeFault(err, name)).Message
+		observation.Problem = attempt.FaultOf(nodeFault(err, name)).Message
 	default:
 		observation.Status, observation.Containers, observation.Policy = &found.Status, found.Containers, found.Policy
 	}
 	observation.Age = workflow.Now(ctx).Sub(observation.At)
 	recorded, err := callControl(ctx, "record the observation of "+name, recordTimeout, control.RecordObservation, observation)
-	if f := activities.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
+	if f := attempt.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
 		return nil // the node has been removed meanwhile
 	}
 	if err != nil {

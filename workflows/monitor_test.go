@@ -14,7 +14,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
@@ -56,7 +58,7 @@ func TestAnObservationOfANodeThatDoesNotAnswerIsRecordedToo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newHarness(t)
-			s.env.OnActivity("ObserveNode", mock.Anything).Return(activities.ObserveNodeResult{}, asActivity(test.failure)).Once()
+			s.env.OnActivity("ObserveNode", mock.Anything).Return(onnode.ObserveNodeResult{}, asActivity(test.failure)).Once()
 			seen := s.observe(t)
 			require.Equal(t, test.problem, seen.Problem)
 			require.Nil(t, seen.Status)
@@ -68,7 +70,7 @@ func TestAnObservationOfANodeThatDoesNotAnswerIsRecordedToo(t *testing.T) {
 // asActivity is an error as an activity returns it.
 func asActivity(err error) error {
 	if f := fault.Of(err); f.Kind != fault.Internal {
-		return activities.ToTemporal(err, f.Kind.Retryable())
+		return attempt.ToTemporal(err, f.Kind.Retryable())
 	}
 	return err
 }
@@ -165,9 +167,9 @@ func TestAnObservationDoesNotWaitForAlerts(t *testing.T) {
 	s.alerting = []string{"command", "webhook"}
 	var alerted []string
 	s.env.OnWorkflow(workflows.AlertName, mock.Anything, mock.Anything).Return(
-		func(ctx workflow.Context, destination string) (activities.DeliverResult, error) {
+		func(ctx workflow.Context, destination string) (oncontrol.DeliverResult, error) {
 			alerted = append(alerted, workflow.GetInfo(ctx).WorkflowExecution.ID)
-			return activities.DeliverResult{}, workflow.Sleep(ctx, time.Hour) // no caller waits for it
+			return oncontrol.DeliverResult{}, workflow.Sleep(ctx, time.Hour) // no caller waits for it
 		})
 	s.observe(t)
 	require.Equal(t, []string{"alert/command", "alert/webhook"}, alerted)

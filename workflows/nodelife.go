@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -92,10 +93,10 @@ func answered(last time.Time) string {
 }
 
 // DrainInput names a node, and whether it gets no new containers.
-type DrainInput = activities.SetDrainingInput
+type DrainInput = oncontrol.SetDrainingInput
 
 // DrainResult is the services whose containers stay on the node.
-type DrainResult = activities.SetDrainingResult
+type DrainResult = oncontrol.SetDrainingResult
 
 // DrainNode keeps new containers from a node, or allows them again.
 func DrainNode(ctx workflow.Context, in DrainInput) (*DrainResult, error) {
@@ -108,14 +109,14 @@ func DrainNode(ctx workflow.Context, in DrainInput) (*DrainResult, error) {
 }
 
 // RemoveResult reports whether any record named the node.
-type RemoveResult = activities.RemoveNodeResult
+type RemoveResult = oncontrol.RemoveNodeResult
 
 // RemoveNode forgets a node on which no container should run: it is not observed any
 // more, and no service has anything on it.
 func RemoveNode(ctx workflow.Context, name string) (*RemoveResult, error) {
 	result := &RemoveResult{}
 	step := controlStep(ctx, "remove "+name, readTimeout)
-	err := workflow.ExecuteActivity(step, control.RemoveNode, activities.RemoveNodeInput{Node: name}).Get(ctx, result)
+	err := workflow.ExecuteActivity(step, control.RemoveNode, oncontrol.RemoveNodeInput{Node: name}).Get(ctx, result)
 	if err != nil {
 		return nil, readFailure(err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -177,7 +177,7 @@ func planFault(err error) error {
 	var missing *plan.MissingSecretError
 	if errors.As(err, &missing) {
 		f = fault.Translate(fault.Invalid, missing).
-			WithHint("%s", activities.MissingSecretHint(missing.Service, missing.Node, missing.Secret))
+			WithHint("%s", onnode.MissingSecretHint(missing.Service, missing.Node, missing.Secret))
 		f.Component, f.Node = missing.Component, missing.Node
 	}
 	if secret := secretFault(err); secret != nil {

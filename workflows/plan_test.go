@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -80,7 +80,7 @@ func TestWhatEdgesCannotServeIsRefused(t *testing.T) {
 			s := newHarness(t)
 			test.change(s)
 			s.env.ExecuteWorkflow(workflows.PlanName, shopfront())
-			f := activities.FaultOf(s.env.GetWorkflowError())
+			f := attempt.FaultOf(s.env.GetWorkflowError())
 			require.Equal(t, test.kind, f.Kind)
 			require.Equal(t, test.message, f.Message)
 			require.Equal(t, test.hint, f.Hint)

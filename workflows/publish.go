@@ -7,6 +7,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -33,10 +36,10 @@ func publishBy(ctx workflow.Context, edges []string, publications []fleet.Public
 	for i, name := range edges {
 		became[i].Edge = name
 		g.do(func(ctx workflow.Context) error {
-			var result activities.PublishRoutesResult
-			in := activities.PublishRoutesInput{Publications: publications}
+			var result onedge.PublishRoutesResult
+			in := onedge.PublishRoutesInput{Publications: publications}
 			if err := edgeFault(ask(ctx, name, "publish to "+name, in, &result), name); err != nil {
-				became[i].Error = activities.FaultOf(err)
+				became[i].Error = attempt.FaultOf(err)
 				return nil // the other edges have it nonetheless
 			}
 			became[i].Problems = fleet.CheckedProblems(result.Problems)
@@ -77,7 +80,7 @@ func unacknowledged(name string, publications []fleet.Publication, acks []fleet.
 // not. The monitor repeats what it does not record: it does not wait for Postgres for
 // long. What an edge claims to have beyond the publications does not count.
 func recordPublished(ctx workflow.Context, became []EdgePublished, publications []fleet.Publication) error {
-	var in activities.RecordPublishedInput
+	var in oncontrol.RecordPublishedInput
 	for _, b := range became {
 		for _, p := range publications {
 			if b.Error != nil {
@@ -114,7 +117,7 @@ func edgeFault(err error, name string) error {
 		return fault.New(fault.Unavailable, "edge %s is away: nothing polls %s", name, activities.QueueEdge(name)).
 			WithHint("start it on its host: mcp-edge; or forget it: mcp edge remove %s", name)
 	}
-	f := *activities.FaultOf(err)
+	f := *attempt.FaultOf(err)
 	f.Message = "edge " + name + ": " + f.Message
 	return &f
 }
@@ -129,8 +132,8 @@ func drainAt(ctx workflow.Context, edges, upstreams []string, most time.Duration
 	g := newGroup(ctx)
 	for _, name := range edges {
 		g.do(func(ctx workflow.Context) error {
-			var result activities.DrainRouteResult
-			in := activities.DrainRouteInput{Upstreams: upstreams, Drain: most}
+			var result onedge.DrainRouteResult
+			in := onedge.DrainRouteInput{Upstreams: upstreams, Drain: most}
 			if err := askEdge(ctx, name, "drain at "+name, most, edge.DrainRoute, in, &result); err != nil {
 				workflow.GetLogger(ctx).Warn("upstreams are not drained", "edge", name, "error", err)
 				drained = false

@@ -3,7 +3,8 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -21,7 +22,7 @@ func Purge(ctx workflow.Context, in PurgeInput) (*Result, error) {
 	case isCancelled(err):
 		r.Outcome, r.Error = Cancelled, fault.New(fault.Conflict, "the purge of %s was cancelled", in.Service)
 	case err != nil:
-		r.Outcome, r.Error = Failed, activities.FaultOf(timeoutFault(err, "forget "+in.Service))
+		r.Outcome, r.Error = Failed, attempt.FaultOf(timeoutFault(err, "forget "+in.Service))
 	}
 	if r.Error != nil {
 		return nil, failure(r.Outcome, r.Error, *r)
@@ -34,12 +35,12 @@ func Purge(ctx workflow.Context, in PurgeInput) (*Result, error) {
 func purge(ctx workflow.Context, in PurgeInput) (fleet.Forgotten, error) {
 	var counted, forgotten fleet.Forgotten
 	step := controlStep(ctx, "count the records of "+in.Service, in.Timeout())
-	err := workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: in.Service, Dry: true}).Get(ctx, &counted)
+	err := workflow.ExecuteActivity(step, control.Purge, oncontrol.PurgeInput{Service: in.Service, Dry: true}).Get(ctx, &counted)
 	if err != nil {
 		return forgotten, err
 	}
 	step = controlStep(ctx, "forget "+in.Service, in.Timeout())
-	err = workflow.ExecuteActivity(step, control.Purge, activities.PurgeInput{Service: in.Service}).Get(ctx, &forgotten)
+	err = workflow.ExecuteActivity(step, control.Purge, oncontrol.PurgeInput{Service: in.Service}).Get(ctx, &forgotten)
 	if err == nil && forgotten.Nothing() && !counted.Nothing() {
 		return counted, nil // an attempt whose answer was lost has forgotten them
 	}
@@ -48,7 +49,7 @@ func purge(ctx workflow.Context, in PurgeInput) (fleet.Forgotten, error) {
 
 // Purgeable counts what a purge would forget. It takes no lock.
 func Purgeable(ctx workflow.Context, service string) (*fleet.Forgotten, error) {
-	counted, err := callControl(ctx, "count the records of "+service, readTimeout, control.Purge, activities.PurgeInput{Service: service, Dry: true})
+	counted, err := callControl(ctx, "count the records of "+service, readTimeout, control.Purge, oncontrol.PurgeInput{Service: service, Dry: true})
 	if err != nil {
 		return nil, readFailure(err)
 	}

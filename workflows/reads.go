@@ -7,7 +7,9 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/policy"
@@ -39,7 +41,7 @@ type StatusResult struct {
 // Status reads services and what edges serve of them, and lists the containers of their
 // nodes.
 func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
-	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{Names: in.Services, Forbidden: true})
+	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, oncontrol.ListServicesInput{Names: in.Services, Forbidden: true})
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -110,7 +112,7 @@ type NodeHistoryInput struct {
 
 // NodeHistory reads the recorded status of a node over time.
 func NodeHistory(ctx workflow.Context, in NodeHistoryInput) (*fleet.NodeHistory, error) {
-	asked := activities.LoadNodeHistoryInput{Node: in.Node, From: workflow.Now(ctx).Add(-in.Since)} // observations have the same clock
+	asked := oncontrol.LoadNodeHistoryInput{Node: in.Node, From: workflow.Now(ctx).Add(-in.Since)} // observations have the same clock
 	history, err := callControl(ctx, "read the history of "+in.Node, readTimeout, control.LoadNodeHistory, asked)
 	if err != nil {
 		return nil, readFailure(err)
@@ -163,7 +165,7 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 
 // readServices reads all services.
 func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
-	return callControl(ctx, "list services", readTimeout, control.ListServices, activities.ListServicesInput{})
+	return callControl(ctx, "list services", readTimeout, control.ListServices, oncontrol.ListServicesInput{})
 }
 
 // HistoryInput selects deployments of a service.
@@ -193,7 +195,7 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 	if err != nil {
 		return nil, readFailure(err)
 	}
-	asked := activities.ListDeploymentsInput{Service: in.Service, Limit: in.Limit}
+	asked := oncontrol.ListDeploymentsInput{Service: in.Service, Limit: in.Limit}
 	deployments, err := callControl(ctx, "list deployments", cmp.Or(in.Wait, readTimeout), control.ListDeployments, asked)
 	if err != nil {
 		return nil, readFailure(err)
@@ -244,7 +246,7 @@ func Snapshot(ctx workflow.Context, in SnapshotInput) (*SnapshotResult, error) {
 			return result, nil
 		}
 	}
-	asked := activities.LoadSnapshotInput{Service: in.Service, Number: in.Number}
+	asked := oncontrol.LoadSnapshotInput{Service: in.Service, Number: in.Number}
 	snapshot, err := callControl(ctx, "load the former release", cmp.Or(in.Wait, readTimeout), control.LoadSnapshot, asked)
 	if err != nil {
 		return nil, readFailure(err)
@@ -260,10 +262,10 @@ func listContainers(ctx workflow.Context, names []string) map[string]NodeContain
 	g := newGroup(ctx)
 	for _, name := range names {
 		step := readStep(g.ctx, name, "list containers on "+name)
-		g.add(workflow.ExecuteActivity(step, node.ListContainers, activities.ListContainersInput{}), func(f workflow.Future) error {
+		g.add(workflow.ExecuteActivity(step, node.ListContainers, onnode.ListContainersInput{}), func(f workflow.Future) error {
 			found := NodeContainers{Node: name}
 			if err := nodeFault(f.Get(ctx, &found.Containers), name); err != nil {
-				found.Error = activities.FaultOf(err)
+				found.Error = attempt.FaultOf(err)
 			}
 			nodes[name] = found
 			return nil

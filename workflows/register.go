@@ -7,7 +7,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -75,7 +76,7 @@ func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 		return failed
 	}
 	step := controlStep(ctx, in.Node+" is revived", 0)
-	return workflow.ExecuteActivity(step, control.MarkRevived, activities.MarkRevivedInput{Node: in.Node, Boot: in.Boot}).Get(ctx, nil)
+	return workflow.ExecuteActivity(step, control.MarkRevived, oncontrol.MarkRevivedInput{Node: in.Node, Boot: in.Boot}).Get(ctx, nil)
 }
 
 const (
@@ -129,8 +130,8 @@ var errDeploying error = fault.New(fault.Conflict, "a deploy is under way")
 // Conflict when a newer deployment has been there.
 func startAgain(ctx workflow.Context, name string, release fleet.Release) error {
 	step := unboundedStep(ctx, name, "survey "+name)
-	var found activities.SurveyResult
-	err := workflow.ExecuteActivity(step, node.Survey, activities.SurveyInput{
+	var found onnode.SurveyResult
+	err := workflow.ExecuteActivity(step, node.Survey, onnode.SurveyInput{
 		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Adopted: release.AdoptedOn(name),
 	}).Get(ctx, &found)
 	if err != nil {
@@ -146,7 +147,7 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 	}
 	// The newest deployment is over; where it was undone, it is closed already.
 	step = unboundedStep(ctx, name, "start "+release.Service+" after a boot")
-	return workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+	return workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Closing: true, Fence: found.Fence,
 		Sealed:   sealed,
 		Recovery: plan.Recovery{Node: name, Start: start},

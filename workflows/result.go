@@ -5,7 +5,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -117,7 +117,7 @@ func failure(outcome Outcome, f *fault.Error, result any) error {
 
 // readFailure is the error of a read, which has no result.
 func readFailure(err error) error {
-	return failure(Failed, activities.FaultOf(err), struct{}{})
+	return failure(Failed, attempt.FaultOf(err), struct{}{})
 }
 
 // ResultOf finds the result that a failed or cancelled workflow carries in

@@ -7,7 +7,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -54,9 +55,9 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 		if !d.reachable(name) {
 			continue
 		}
-		rounds := 1 + len(containers[name])/activities.ParallelStops
+		rounds := 1 + len(containers[name])/onnode.ParallelStops
 		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
-		g.add(workflow.ExecuteActivity(step, node.Retire, activities.RetireInput{
+		g.add(workflow.ExecuteActivity(step, node.Retire, onnode.RetireInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Containers: containers[name],
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
@@ -67,7 +68,7 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 						kept = append(kept, old.Container)
 					}
 				}
-				d.leave(name, kept, activities.FaultOf(err).Message)
+				d.leave(name, kept, attempt.FaultOf(err).Message)
 				delete(d.nodes, name)
 			}
 			return nil

@@ -4,6 +4,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -18,13 +20,13 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 	g := newGroup(ctx)
 	for _, recovery := range plan.Leftovers(d.release, nodes) {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
-		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 			Serving: d.serving(recovery),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				undone = append(undone, describeRecovery(recovery)+": "+activities.FaultOf(err).Message)
+				undone = append(undone, describeRecovery(recovery)+": "+attempt.FaultOf(err).Message)
 			}
 			return nil // the other nodes are put back nonetheless
 		})
@@ -46,9 +48,9 @@ func (d *deploy) surveyAgain(ctx workflow.Context) (nodes map[string]plan.Node, 
 		}
 		step := shortStep(g.ctx, activities.QueueNode(name), "survey "+name+" again", undoTimeout)
 		g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
-			var found activities.SurveyResult
+			var found onnode.SurveyResult
 			if err := f.Get(ctx, &found); err != nil {
-				silent = append(silent, "on "+name+" put back the release: "+activities.FaultOf(err).Message)
+				silent = append(silent, "on "+name+" put back the release: "+attempt.FaultOf(err).Message)
 				return nil
 			}
 			nodes[name] = plan.Node{Reachable: true, Containers: found.Checked().Containers}

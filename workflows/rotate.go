@@ -8,7 +8,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/secrets"
@@ -133,12 +134,12 @@ const longestLockPause = 30 * time.Second
 
 // withdraw takes the new version back after a deploy that has failed for cause.
 func (r *Rotation) withdraw(ctx workflow.Context, ref secrets.Ref, cause error) error {
-	f := *activities.FaultOf(cause)
+	f := *attempt.FaultOf(cause)
 	if isCancelled(cause) {
 		f = *fault.New(fault.Conflict, "the rotation of %s/%s was cancelled", r.Service, r.Name)
 	}
 	detached, _ := workflow.NewDisconnectedContext(ctx)
-	err := sendControl(detached, "withdraw "+ref.String(), 0, control.WithdrawSecret, activities.WithdrawSecretInput{Ref: ref})
+	err := sendControl(detached, "withdraw "+ref.String(), 0, control.WithdrawSecret, oncontrol.WithdrawSecretInput{Ref: ref})
 	if err != nil {
 		f.Hint = "version " + ref.String() + " could not be withdrawn: the next deploy has it. " + f.Hint
 	}
@@ -147,5 +148,5 @@ func (r *Rotation) withdraw(ctx workflow.Context, ref secrets.Ref, cause error) 
 
 // rotationFailure is the error of a rotation, with what has become of it.
 func rotationFailure(err error, r Rotation) error {
-	return failure(Failed, activities.FaultOf(err), r)
+	return failure(Failed, attempt.FaultOf(err), r)
 }

@@ -10,6 +10,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -64,7 +67,7 @@ type jobRun struct {
 	// run is nil where there is none: it was skipped, or the release has no such job.
 	run *fleet.JobRun
 	// last is the last attempt, how it has ended, and what is to be removed of it.
-	last   activities.TaskSpec
+	last   onnode.TaskSpec
 	result fleet.TaskResult
 	// attempted is how many attempts were made.
 	attempted int
@@ -131,7 +134,7 @@ func (r *jobRun) skip(ctx workflow.Context, other fleet.JobRun) error {
 		f.Node = other.Node
 		return failed(f)
 	}
-	return sendControl(ctx, "skip a run of "+r.name(), 0, control.SkipRun, activities.SkipRunInput{
+	return sendControl(ctx, "skip a run of "+r.name(), 0, control.SkipRun, oncontrol.SkipRunInput{
 		RunRequest: r.request, Release: other.Release, Node: r.begun.Job.Node,
 		Detail: fmt.Sprintf("run %d was under way", other.Number), Keep: r.begun.Job.Keep,
 	})
@@ -179,7 +182,7 @@ func (r *jobRun) attempts(ctx workflow.Context) fleet.RunOutcome {
 func (r *jobRun) attempt(ctx workflow.Context, patience time.Duration) (outcome fleet.RunOutcome, started bool) {
 	r.attempted++
 	r.last, r.result = r.task(), fleet.TaskResult{}
-	record := activities.RecordAttemptInput{RunID: r.request.RunID, Container: r.last.Container(), Attempts: r.attempted}
+	record := oncontrol.RecordAttemptInput{RunID: r.request.RunID, Container: r.last.Container(), Attempts: r.attempted}
 	if err := sendControl(ctx, fmt.Sprintf("attempt %d", r.attempted), 0, control.RecordAttempt, record); err != nil {
 		return r.broken(err), true
 	}
@@ -214,7 +217,7 @@ func neverTaken(err error) bool {
 
 // broken makes a failure of mcp's the result of an attempt.
 func (r *jobRun) broken(err error) fleet.RunOutcome {
-	f := activities.FaultOf(nodeFault(err, r.run.Node))
+	f := attempt.FaultOf(nodeFault(err, r.run.Node))
 	r.result = fleet.TaskResult{State: fleet.TaskLost, Detail: f.Message, Log: f.Log}
 	return fleet.RunFailed
 }
@@ -227,19 +230,19 @@ func (r *jobRun) end(ctx workflow.Context, cause error) {
 	result, err := endTask(detached, r.run.Node, r.last)
 	switch {
 	case err != nil:
-		r.result.Detail += "; it may go on: " + activities.FaultOf(nodeFault(err, r.run.Node)).Message
+		r.result.Detail += "; it may go on: " + attempt.FaultOf(nodeFault(err, r.run.Node)).Message
 	case ctx.Err() != nil || result.State != fleet.TaskStopped:
 		r.result = result
 	}
 }
 
 // task is the next attempt as the node gets it.
-func (r *jobRun) task() activities.TaskSpec {
+func (r *jobRun) task() onnode.TaskSpec {
 	c := r.begun.Job.ForNode()
 	if len(r.Command) > 0 {
 		c.Cmd = r.Command
 	}
-	return activities.TaskSpec{
+	return onnode.TaskSpec{
 		Task: fleet.RunTask(r.request.RunID, r.attempted, r.Job),
 		Component: activities.ComponentSpec{
 			Service: r.Service, Deployment: r.run.Release, Run: r.begun.ReleaseRun, Definition: c, Image: r.begun.Image,
@@ -310,8 +313,8 @@ func (r *jobRun) remove(ctx workflow.Context) {
 
 // RemoveTaskInput names a task whose node did not answer.
 type RemoveTaskInput struct {
-	Node string              `json:"node"`
-	Task activities.TaskSpec `json:"task"`
+	Node string          `json:"node"`
+	Task onnode.TaskSpec `json:"task"`
 }
 
 // absentNode is how long a node may be away before nothing is removed from it any more.

@@ -15,7 +15,9 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
@@ -35,7 +37,7 @@ type runHarness struct {
 	start func(attempt string) error
 	await func(ctx context.Context, attempt string) (fleet.TaskResult, error)
 	ended *fleet.RunEnd
-	tasks []activities.TaskSpec
+	tasks []onnode.TaskSpec
 }
 
 func newRunHarness(t *testing.T) *runHarness {
@@ -69,33 +71,33 @@ func newRunHarness(t *testing.T) *runHarness {
 		h.call("BeginRun", "")
 		return begun, nil
 	})
-	add("SkipRun", func(_ context.Context, in activities.SkipRunInput) error {
+	add("SkipRun", func(_ context.Context, in oncontrol.SkipRunInput) error {
 		h.call("SkipRun", in.Detail)
 		return nil
 	})
-	add("RecordAttempt", func(_ context.Context, in activities.RecordAttemptInput) error {
+	add("RecordAttempt", func(_ context.Context, in oncontrol.RecordAttemptInput) error {
 		h.call("RecordAttempt", fmt.Sprint(in.Attempts))
 		return nil
 	})
-	add("EndRun", func(_ context.Context, in fleet.RunEnd) (activities.EndRunResult, error) {
+	add("EndRun", func(_ context.Context, in fleet.RunEnd) (oncontrol.EndRunResult, error) {
 		h.call("EndRun", string(in.Outcome))
 		h.ended = &in
-		return activities.EndRunResult{}, nil
+		return oncontrol.EndRunResult{}, nil
 	})
-	add("StartTask", func(_ context.Context, in activities.TaskSpec) (activities.StartTaskResult, error) {
+	add("StartTask", func(_ context.Context, in onnode.TaskSpec) (onnode.StartTaskResult, error) {
 		h.call("StartTask", h.attempt(in))
 		h.tasks = append(h.tasks, in)
-		return activities.StartTaskResult{}, h.start(h.attempt(in))
+		return onnode.StartTaskResult{}, h.start(h.attempt(in))
 	})
-	add("AwaitTask", func(ctx context.Context, in activities.TaskSpec) (fleet.TaskResult, error) {
+	add("AwaitTask", func(ctx context.Context, in onnode.TaskSpec) (fleet.TaskResult, error) {
 		h.call("AwaitTask", h.attempt(in))
 		return h.await(ctx, h.attempt(in))
 	})
-	add("StopTask", func(_ context.Context, in activities.TaskSpec) (fleet.TaskResult, error) {
+	add("StopTask", func(_ context.Context, in onnode.TaskSpec) (fleet.TaskResult, error) {
 		h.call("StopTask", h.attempt(in))
 		return fleet.TaskResult{State: fleet.TaskStopped, Detail: "was stopped"}, nil
 	})
-	add("RemoveTask", func(_ context.Context, in activities.TaskSpec) error {
+	add("RemoveTask", func(_ context.Context, in onnode.TaskSpec) error {
 		h.call("RemoveTask", h.attempt(in))
 		return nil
 	})
@@ -109,7 +111,7 @@ func (h *runHarness) call(activity, subject string) {
 }
 
 // attempt is the number in the id of a task.
-func (h *runHarness) attempt(in activities.TaskSpec) string {
+func (h *runHarness) attempt(in onnode.TaskSpec) string {
 	return in.ID[strings.LastIndex(in.ID, "/")+1:]
 }
 
@@ -167,9 +169,9 @@ func TestARunThatFails(t *testing.T) {
 	t.Run("is ended where its end is not known", func(t *testing.T) {
 		h := newRunHarness(t)
 		h.job.Retries = 1
-		h.await = func(_ context.Context, attempt string) (fleet.TaskResult, error) {
-			if attempt == "1" {
-				return fleet.TaskResult{}, activities.ToTemporal(fault.New(fault.Internal, "the engine is gone"), false)
+		h.await = func(_ context.Context, number string) (fleet.TaskResult, error) {
+			if number == "1" {
+				return fleet.TaskResult{}, attempt.ToTemporal(fault.New(fault.Internal, "the engine is gone"), false)
 			}
 			return fleet.TaskResult{State: fleet.TaskSucceeded}, nil
 		}

@@ -9,7 +9,9 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -77,7 +79,7 @@ func lastStep(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
 
 // lastJobRun returns the last run of a job that has had a container.
 func lastJobRun(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, activities.ListRunsInput{
+	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, oncontrol.ListRunsInput{
 		Service: in.Service, Job: in.Component, Bare: in.Where && !in.Recorded,
 	})
 	if err != nil {
@@ -103,11 +105,11 @@ func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, err
 		}
 		return logs, nil
 	}
-	var found activities.TaskLogResult
+	var found onnode.TaskLogResult
 	var err error
 	if r.container != "" {
 		step := logsStep(ctx, r.node, "read the output of "+r.container, 0)
-		err = nodeFault(workflow.ExecuteActivity(step, node.TaskLog, activities.TaskLogInput{
+		err = nodeFault(workflow.ExecuteActivity(step, node.TaskLog, onnode.TaskLogInput{
 			Service: in.Service, Task: r.Task, Lines: in.Lines, Bytes: maxAnswer,
 		}).Get(ctx, &found), r.node)
 	}
@@ -115,7 +117,7 @@ func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, err
 	case isCancelled(err):
 		return logs, err
 	case err != nil && len(r.log) == 0:
-		logs.Error = activities.FaultOf(err)
+		logs.Error = attempt.FaultOf(err)
 	case err != nil || found.Absent:
 		logs.Lines, r.Recorded = recordedLines(r.log), len(r.log) > 0
 	default:

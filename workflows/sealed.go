@@ -8,6 +8,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -43,7 +46,7 @@ func loadEnvelopes(ctx workflow.Context, service string, c servicedef.Component,
 	if len(c.Versions) == 0 {
 		return nil, nil
 	}
-	var in activities.LoadEnvelopesInput
+	var in oncontrol.LoadEnvelopesInput
 	for _, reference := range c.Versions.Names() {
 		v := c.Versions[reference]
 		ref := secrets.Ref{Service: service, Name: v.Name, Version: v.Version}
@@ -57,7 +60,7 @@ func loadEnvelopes(ctx workflow.Context, service string, c servicedef.Component,
 
 // withEnvelopes returns a task with the sealed values of its secrets, to start it. Other
 // steps do without them.
-func withEnvelopes(ctx workflow.Context, task activities.TaskSpec, left time.Duration) (_ activities.TaskSpec, err error) {
+func withEnvelopes(ctx workflow.Context, task onnode.TaskSpec, left time.Duration) (_ onnode.TaskSpec, err error) {
 	task.Component.Envelopes, err = loadEnvelopes(ctx, task.Component.Service, task.Component.Definition, left)
 	return task, err
 }
@@ -79,7 +82,7 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 		}
 		envelopes, err := loadEnvelopes(ctx, release.Service, c, left)
 		switch {
-		case err != nil && activities.FaultOf(err).Kind == fault.NotFound:
+		case err != nil && attempt.FaultOf(err).Kind == fault.NotFound:
 			workflow.GetLogger(ctx).Warn("sealed secrets are not kept", "component", c.Name, "error", err)
 			continue
 		case err != nil:
@@ -96,12 +99,12 @@ func sealedOf(ctx workflow.Context, release fleet.Release, name string, start []
 // buildSecrets reads the sealed values of the service's own secrets that a build has, at
 // their newest versions: what an image has from a secret is in the image, and a rollback
 // builds none.
-func buildSecrets(ctx workflow.Context, definition servicedef.Service, image string, build servicedef.ImageBuild, left time.Duration) (activities.LoadBuildSecretsResult, error) {
+func buildSecrets(ctx workflow.Context, definition servicedef.Service, image string, build servicedef.ImageBuild, left time.Duration) (oncontrol.LoadBuildSecretsResult, error) {
 	own := build.OwnSecrets()
 	if len(own) == 0 {
-		return activities.LoadBuildSecretsResult{}, nil
+		return oncontrol.LoadBuildSecretsResult{}, nil
 	}
-	in := activities.LoadBuildSecretsInput{Service: definition.Name, Names: map[string][]string{}}
+	in := oncontrol.LoadBuildSecretsInput{Service: definition.Name, Names: map[string][]string{}}
 	for _, reference := range own {
 		in.Names[reference] = definition.SecretCandidates(reference)
 	}
@@ -116,7 +119,7 @@ func (d *deploy) requireBuildSecrets(images []string) error {
 		build, _ := d.desired.ImageBuild(image)
 		for _, reference := range build.OwnSecrets() {
 			if _, found := d.desired.SecretName(reference, isSet); !found {
-				return activities.UnsetBuildSecret(d.desired.Name, reference)
+				return oncontrol.UnsetBuildSecret(d.desired.Name, reference)
 			}
 		}
 	}
@@ -130,7 +133,7 @@ func (d *deploy) pruneSecrets(ctx workflow.Context) {
 	if !d.hasSecrets() {
 		return
 	}
-	in := activities.PruneSecretsInput{Service: d.desired.Name, Deployment: d.number, Run: d.runID}
+	in := onnode.PruneSecretsInput{Service: d.desired.Name, Deployment: d.number, Run: d.runID}
 	if !d.verb.removes {
 		for _, kept := range d.stale.Secrets {
 			in.Keep = append(in.Keep, secrets.Ref{Service: d.desired.Name, Name: kept.Name, Version: kept.Version}.EngineName())

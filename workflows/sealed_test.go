@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -19,8 +21,8 @@ import (
 )
 
 func (s *harness) registerSecrets() {
-	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.LoadEnvelopesInput) (activities.LoadEnvelopesResult, error) {
-		var result activities.LoadEnvelopesResult
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in oncontrol.LoadEnvelopesInput) (oncontrol.LoadEnvelopesResult, error) {
+		var result oncontrol.LoadEnvelopesResult
 		var names []string
 		for _, ref := range in.Refs {
 			result.Envelopes = append(result.Envelopes, secrets.Envelope{Ref: ref})
@@ -31,16 +33,16 @@ func (s *harness) registerSecrets() {
 	s.env.RegisterActivityWithOptions(func(ctx context.Context, in secrets.Addition) error {
 		return s.call(ctx, in.Envelope.String())
 	}, activity.RegisterOptions{Name: "AddSecret"})
-	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.WithdrawSecretInput) error {
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in oncontrol.WithdrawSecretInput) error {
 		return s.call(ctx, in.Ref.String())
 	}, activity.RegisterOptions{Name: "WithdrawSecret"})
-	s.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.PruneSecretsInput) (activities.PruneSecretsResult, error) {
-		return activities.PruneSecretsResult{}, s.call(ctx, activity.GetInfo(ctx).TaskQueue+" "+strings.Join(in.Keep, ","))
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in onnode.PruneSecretsInput) (onnode.PruneSecretsResult, error) {
+		return onnode.PruneSecretsResult{}, s.call(ctx, activity.GetInfo(ctx).TaskQueue+" "+strings.Join(in.Keep, ","))
 	}, activity.RegisterOptions{Name: "PruneSecrets"})
 }
 
 // countSealed counts the envelopes that come with a task.
-func (s *harness) countSealed(activity string, in activities.TaskSpec) {
+func (s *harness) countSealed(activity string, in onnode.TaskSpec) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sealed == nil {
@@ -270,7 +272,7 @@ func TestABuildSecretThatIsNotSetIsRefusedBeforeAnythingChanges(t *testing.T) {
 
 			planning := newHarness(t)
 			planning.env.ExecuteWorkflow(workflows.PlanName, building(planning))
-			refused := activities.FaultOf(planning.env.GetWorkflowError())
+			refused := attempt.FaultOf(planning.env.GetWorkflowError())
 			require.Equal(t, fault.NotFound, refused.Kind)
 			require.Equal(t, "a build needs the secret shop/token, which is not set", refused.Message)
 			require.Equal(t, "set it: mcp secret set shop/token", refused.Hint)

@@ -6,6 +6,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
 )
@@ -32,7 +34,7 @@ type SecretsResult struct {
 	// Release is that of the service, where one was named.
 	Release *fleet.Release `json:"release,omitempty"`
 	// Builder is the one that was named.
-	Builder *activities.BuilderKeyResult `json:"builder,omitempty"`
+	Builder *onbuilder.BuilderKeyResult `json:"builder,omitempty"`
 }
 
 // Next returns the number that the next version of a secret gets.
@@ -51,7 +53,7 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 	if in.Builder != "" {
 		return builderKey(ctx, in.Builder)
 	}
-	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, activities.ListSecretsInput{Service: in.Service, Page: in.Page, After: in.After})
+	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, oncontrol.ListSecretsInput{Service: in.Service, Page: in.Page, After: in.After})
 	if err != nil {
 		return nil, readFailure(err)
 	}
@@ -75,7 +77,7 @@ func builderKey(ctx workflow.Context, name string) (*SecretsResult, error) {
 		TaskQueue: activities.QueueBuildLog(name), ScheduleToStartTimeout: nodeTimeout, StartToCloseTimeout: 2 * nodeTimeout,
 		RetryPolicy: &once, Summary: "ask builder " + name + " for its key",
 	})
-	result := &SecretsResult{Builder: &activities.BuilderKeyResult{}}
+	result := &SecretsResult{Builder: &onbuilder.BuilderKeyResult{}}
 	if err := workflow.ExecuteActivity(step, builder.BuilderKey).Get(ctx, result.Builder); err != nil {
 		return nil, readFailure(builderFault(err, name))
 	}
@@ -88,7 +90,7 @@ func SetSecret(ctx workflow.Context, in secrets.Addition) error {
 }
 
 // RemoveSecret deletes all versions of a secret that the release does not use.
-func RemoveSecret(ctx workflow.Context, in activities.RemoveSecretInput) (*activities.RemoveSecretResult, error) {
+func RemoveSecret(ctx workflow.Context, in oncontrol.RemoveSecretInput) (*oncontrol.RemoveSecretResult, error) {
 	removed, err := callControl(ctx, "remove the secret "+in.Service+"/"+in.Name, secretTimeout, control.RemoveSecret, in)
 	if err != nil {
 		return nil, readFailure(err)
@@ -97,7 +99,7 @@ func RemoveSecret(ctx workflow.Context, in activities.RemoveSecretInput) (*activ
 }
 
 // Envelopes reads sealed values, which only the recipients of each can open.
-func Envelopes(ctx workflow.Context, in activities.LoadEnvelopesInput) (*activities.LoadEnvelopesResult, error) {
+func Envelopes(ctx workflow.Context, in oncontrol.LoadEnvelopesInput) (*oncontrol.LoadEnvelopesResult, error) {
 	found, err := callControl(ctx, "load sealed secrets", readTimeout, control.LoadEnvelopes, in)
 	if err != nil {
 		return nil, readFailure(err)

@@ -4,6 +4,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -143,13 +145,13 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 		spec.Routes = activities.NewRouteSpecs(spec.Definition.Routes, routes)
 		d.undo.remove(step.Node, step.Container+fleet.NextSuffix)
 		run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
-		var ran activities.RunContainerResult
-		err := workflow.ExecuteActivity(run, node.RunContainer, activities.RunContainerInput{Component: spec}).Get(ctx, &ran)
+		var ran onnode.RunContainerResult
+		err := workflow.ExecuteActivity(run, node.RunContainer, onnode.RunContainerInput{Component: spec}).Get(ctx, &ran)
 		d.ran[step.Component] = ran
 		if err == nil {
 			return routes, nil
 		}
-		f := activities.FaultOf(err)
+		f := attempt.FaultOf(err)
 		if isCancelled(err) || f.Kind != fault.PortInUse || len(routes) == 0 || try == portTries || isStatic(spec.Definition, f.Port) {
 			return nil, err
 		}

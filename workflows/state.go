@@ -7,7 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
@@ -66,7 +66,7 @@ type deploy struct {
 	members map[string]fleet.Member // those with new containers, by component
 	result  *Result
 	// ran are the results of the steps that ran the new containers, by component.
-	ran map[string]activities.RunContainerResult
+	ran map[string]onnode.RunContainerResult
 	// reviving is held while containers are run again that a boot has ended.
 	reviving workflow.Mutex
 	// forward is set when the cut-over begins: from then on a cancel has no effect.
@@ -106,7 +106,7 @@ func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
 		routes:   map[string][]fleet.Route{},
 		stops:    map[string]map[string]workflow.Future{},
 		members:  map[string]fleet.Member{},
-		ran:      map[string]activities.RunContainerResult{},
+		ran:      map[string]onnode.RunContainerResult{},
 		reviving: workflow.NewMutex(ctx),
 		runID:    cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID),
 		result: &Result{

@@ -5,7 +5,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
@@ -19,8 +20,8 @@ const (
 type StepRun struct {
 	fleet.TaskRecord
 	// Output are its last lines, oldest first. Cut is set where there were more.
-	Output []activities.LogLine `json:"output,omitempty"`
-	Cut    bool                 `json:"cut,omitempty"`
+	Output []onnode.LogLine `json:"output,omitempty"`
+	Cut    bool             `json:"cut,omitempty"`
 	// Problem is why the node has not given it: then the record's Log has the last lines.
 	Problem string `json:"problem,omitempty"`
 }
@@ -36,16 +37,16 @@ func stepRuns(ctx workflow.Context, in HistoryInput) ([]StepRun, error) {
 	runs, g := make([]StepRun, len(records)), newGroup(ctx)
 	for i, record := range records {
 		runs[i].TaskRecord = record
-		asked := activities.TaskLogInput{Service: in.Service, Task: record.Task, Lines: stepRunLines, Bytes: maxAnswer / len(records)}
+		asked := onnode.TaskLogInput{Service: in.Service, Task: record.Task, Lines: stepRunLines, Bytes: maxAnswer / len(records)}
 		step := readStep(g.ctx, record.Node, "read the output of "+record.Name)
 		g.add(workflow.ExecuteActivity(step, node.TaskLog, asked), func(f workflow.Future) error {
-			var found activities.TaskLogResult
+			var found onnode.TaskLogResult
 			err := nodeFault(f.Get(ctx, &found), record.Node)
 			switch {
 			case isCancelled(err):
 				return err
 			case err != nil:
-				runs[i].Problem = activities.FaultOf(err).Message
+				runs[i].Problem = attempt.FaultOf(err).Message
 			case found.Absent && record.Lines > 0:
 				runs[i].Problem = "node " + record.Node + " does not have its output any more"
 			}

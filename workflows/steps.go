@@ -8,6 +8,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -113,7 +115,7 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 	if cause != nil {
 		cause = nodeFault(timeoutFault(cause, "run step "+step.Name), name)
 		if result, alive = endTask(ending, name, task); alive != nil {
-			result = fleet.TaskResult{State: fleet.TaskLost, Detail: "could not be stopped: " + activities.FaultOf(alive).Message}
+			result = fleet.TaskResult{State: fleet.TaskLost, Detail: "could not be stopped: " + attempt.FaultOf(alive).Message}
 		}
 	}
 	record.TaskResult = result
@@ -128,16 +130,16 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 		}
 	}
 	if cause != nil && !isCancelled(cause) {
-		d.failedSteps = append(d.failedSteps, fleet.FailedStep{Node: name, Step: step.Name, Detail: activities.FaultOf(cause).Message})
+		d.failedSteps = append(d.failedSteps, fleet.FailedStep{Node: name, Step: step.Name, Detail: attempt.FaultOf(cause).Message})
 	}
 	return result, cause
 }
 
 // task is a run of a step.
-func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
+func (d *deploy) task(step servicedef.Step, try int) onnode.TaskSpec {
 	c := d.desired.StepComponent(step)
 	digest := d.digest(c)
-	return activities.TaskSpec{
+	return onnode.TaskSpec{
 		Task: fleet.Task{ID: fmt.Sprintf("%s/%s/%d", d.runID, step.Name, try), Kind: fleet.StepTask, Name: step.Name},
 		Component: activities.ComponentSpec{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Definition: c.ForNode(),
@@ -149,14 +151,14 @@ func (d *deploy) task(step servicedef.Step, try int) activities.TaskSpec {
 
 // needs are the containers on a node that a step depends on: those of the release, which a
 // boot starts again, and the new ones, which this deploy has to start again.
-func (d *deploy) needs(step servicedef.Step, node string) []activities.Need {
-	var needs []activities.Need
+func (d *deploy) needs(step servicedef.Step, node string) []onnode.Need {
+	var needs []onnode.Need
 	for _, component := range workflow.DeterministicKeys(d.desired.StartsBefore(step)) {
 		c, _ := d.desired.Component(component) // StartsBefore returns those that there are
 		if c.Node != node || c.IsJob() {
 			continue
 		}
-		need := activities.Need{Container: servicedef.ContainerNameFor(d.desired.Name, component)}
+		need := onnode.Need{Container: servicedef.ContainerNameFor(d.desired.Name, component)}
 		if _, isNew := d.members[component]; isNew && step.When == servicedef.StepBefore {
 			need.Container += fleet.NextSuffix
 			need.Boot = d.ran[component].Boot

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
@@ -61,14 +61,14 @@ func TestAStepRunsWhenWhatItDependsOnIsHealthyAndBeforeTheRest(t *testing.T) {
 }
 
 func TestAStepNamesTheContainersThatItNeeds(t *testing.T) {
-	released := []activities.Need{{Container: "shop-api"}}
+	released := []onnode.Need{{Container: "shop-api"}}
 	for name, c := range map[string]struct {
 		released bool
 		boot     string
 		change   func(*servicedef.Step)
-		want     []activities.Need
+		want     []onnode.Need
 	}{
-		"new ones":                              {boot: "first", want: []activities.Need{{Container: "shop-api.next", Boot: "first"}}},
+		"new ones":                              {boot: "first", want: []onnode.Need{{Container: "shop-api.next", Boot: "first"}}},
 		"no new ones of which no boot is known": {},
 		"those of the release":                  {released: true, boot: "first", want: released},
 		"those that are cut over":               {boot: "first", change: func(step *servicedef.Step) { step.When = servicedef.StepAfter }, want: released},

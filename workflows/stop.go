@@ -3,7 +3,7 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
@@ -30,7 +30,7 @@ func (d *deploy) stop(ctx workflow.Context) error {
 // stopContainer stops a container and keeps it.
 func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref) error {
 	stop := stopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
-	err := workflow.ExecuteActivity(stop, node.StopContainer, activities.StopContainerInput{
+	err := workflow.ExecuteActivity(stop, node.StopContainer, onnode.StopContainerInput{
 		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)
 	return nodeFault(timeoutFault(err, "stop "+container.Name), on)

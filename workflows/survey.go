@@ -7,7 +7,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -79,7 +80,7 @@ func (d *deploy) surveyNodes(g *group) {
 			if isCancelled(err) {
 				return err
 			}
-			if f := activities.FaultOf(err); f.Kind != fault.Unavailable {
+			if f := attempt.FaultOf(err); f.Kind != fault.Unavailable {
 				d.silent[name] = f.Message
 			}
 			return nil
@@ -109,7 +110,7 @@ func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed fu
 }
 
 // lacksOf returns what a node's engine lacks, as the plan needs it.
-func lacksOf(found activities.SurveyResult) map[string][]plan.Lack {
+func lacksOf(found onnode.SurveyResult) map[string][]plan.Lack {
 	lacks := map[string][]plan.Lack{}
 	for _, component := range workflow.DeterministicKeys(found.Lacks) {
 		for _, lack := range found.Lacks[component] {
@@ -160,7 +161,7 @@ func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.
 
 // surveyInput asks a node for what the deploy has to know of it, with so many spare
 // ports where the deploy allocates any there.
-func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
+func (d *deploy) surveyInput(name string, spare int) onnode.SurveyInput {
 	in := surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))
 	in.Images = d.imagesOn(name)
 	routes := 0
@@ -197,8 +198,8 @@ func (d *deploy) surveyInput(name string, spare int) activities.SurveyInput {
 
 // surveyInput asks a node for the containers of a service, and for those that bear
 // a name that the definition needs.
-func surveyInput(definition servicedef.Service, number int, run, name string, adopted []fleet.Adopted) activities.SurveyInput {
-	in := activities.SurveyInput{Service: definition.Name, Deployment: number, Run: run, Adopted: adopted}
+func surveyInput(definition servicedef.Service, number int, run, name string, adopted []fleet.Adopted) onnode.SurveyInput {
+	in := onnode.SurveyInput{Service: definition.Name, Deployment: number, Run: run, Adopted: adopted}
 	for _, c := range definition.Components {
 		if c.Node == name {
 			container := servicedef.ContainerNameFor(definition.Name, c.Name)

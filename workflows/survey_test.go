@@ -12,7 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -21,12 +21,12 @@ import (
 // time that was left for each.
 func (s *harness) restarting(misses int) *[]time.Duration {
 	var left []time.Duration
-	s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(func(ctx context.Context, _ activities.SurveyInput) (activities.SurveyResult, error) {
+	s.env.OnActivity("Survey", mock.Anything, mock.Anything).Return(func(ctx context.Context, _ onnode.SurveyInput) (onnode.SurveyResult, error) {
 		left = append(left, activity.GetInfo(ctx).ScheduleToCloseTimeout)
 		if len(left) <= misses {
-			return activities.SurveyResult{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+			return onnode.SurveyResult{}, temporal.NewTimeoutError(enums.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
 		}
-		return activities.SurveyResult{FreePorts: []int{20000, 20001, 20002}}, nil
+		return onnode.SurveyResult{FreePorts: []int{20000, 20001, 20002}}, nil
 	})
 	return &left
 }

@@ -3,7 +3,8 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 )
 
@@ -20,15 +21,15 @@ type SyncResult struct {
 // Sync records a definition and plans a deploy of it. It takes no lock, and changes
 // nothing on a node.
 func Sync(ctx workflow.Context, in DeployInput) (*SyncResult, error) {
-	var recorded activities.RecordDefinitionResult
+	var recorded oncontrol.RecordDefinitionResult
 	step := controlStep(ctx, "record the definition of "+in.Definition.Name, readTimeout)
-	err := workflow.ExecuteActivity(step, control.RecordDefinition, activities.RecordDefinitionInput{Definition: in.Definition}).Get(ctx, &recorded)
+	err := workflow.ExecuteActivity(step, control.RecordDefinition, oncontrol.RecordDefinitionInput{Definition: in.Definition}).Get(ctx, &recorded)
 	if err != nil {
 		return nil, readFailure(err)
 	}
 	result := &SyncResult{Recorded: recorded.Changed}
 	if result.Plan, err = Plan(ctx, in); err != nil {
-		result.Error = activities.FaultOf(err)
+		result.Error = attempt.FaultOf(err)
 	}
 	return result, nil
 }

@@ -5,7 +5,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -15,14 +15,14 @@ import (
 // timeout. A result is how the task has ended, whatever that is; an error means that this is
 // not known, and that the task may still run. EndTask ends it then. The container stays until
 // removeTask, which comes after the result is recorded.
-func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task activities.TaskSpec) (fleet.TaskResult, error) {
+func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task onnode.TaskSpec) (fleet.TaskResult, error) {
 	name := task.Component.Definition.Node
 	sealed, err := withEnvelopes(ctx, task, d.left(ctx))
 	if err != nil {
 		return fleet.TaskResult{}, err
 	}
 	for {
-		var started activities.StartTaskResult
+		var started onnode.StartTaskResult
 		start := nodeStep(ctx, name, task.Name+": start on "+name, d.left(ctx))
 		if err := workflow.ExecuteActivity(start, node.StartTask, sealed).Get(ctx, &started); err != nil {
 			return fleet.TaskResult{}, err
@@ -30,7 +30,7 @@ func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task activi
 		if !started.Booted {
 			break
 		}
-		if err := d.startAgain(ctx, map[string]activities.CutOverInput{name: {}}); err != nil {
+		if err := d.startAgain(ctx, map[string]onnode.CutOverInput{name: {}}); err != nil {
 			return fleet.TaskResult{}, err
 		}
 		sealed.Needs = d.needs(step, name)
@@ -42,7 +42,7 @@ func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task activi
 }
 
 // taskTime bounds what a task takes on a node that answers.
-func taskTime(task activities.TaskSpec) time.Duration {
+func taskTime(task onnode.TaskSpec) time.Duration {
 	if task.Timeout == 0 {
 		return unlimitedTask
 	}
@@ -54,7 +54,7 @@ const unlimitedTask = 365 * 24 * time.Hour
 
 // endTask ends a task within its stop timeout, whether it was started or not: nothing
 // starts it after that. Ctx is one that is not cancelled.
-func endTask(ctx workflow.Context, name string, task activities.TaskSpec) (fleet.TaskResult, error) {
+func endTask(ctx workflow.Context, name string, task onnode.TaskSpec) (fleet.TaskResult, error) {
 	var result fleet.TaskResult
 	step := nodeStep(ctx, name, task.Name+": stop on "+name, undoTimeout+time.Duration(task.Component.Definition.StopTimeout))
 	err := workflow.ExecuteActivity(step, node.StopTask, task).Get(ctx, &result)
@@ -62,7 +62,7 @@ func endTask(ctx workflow.Context, name string, task activities.TaskSpec) (fleet
 }
 
 // removeTask removes the container of a task whose result is recorded.
-func removeTask(ctx workflow.Context, name string, task activities.TaskSpec) error {
+func removeTask(ctx workflow.Context, name string, task onnode.TaskSpec) error {
 	step := nodeStep(ctx, name, task.Name+": remove its container", undoTimeout)
 	return workflow.ExecuteActivity(step, node.RemoveTask, task).Get(ctx, nil)
 }

@@ -7,6 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
@@ -61,7 +63,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for i, recovery := range d.plan.Recovery {
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
-		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Sealed: sealed[i], Recovery: recovery,
 		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
@@ -82,12 +84,12 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	for _, recovery := range d.undo.nodes {
 		recovery.Start = plan.InOrder(d.release, recovery.Start)
 		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
-		g.add(workflow.ExecuteActivity(step, node.Restore, activities.RestoreInput{
+		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true, Recovery: recovery,
 			Serving: d.serving(recovery),
 		}), func(f workflow.Future) error {
 			if err := f.Get(ctx, nil); err != nil {
-				undone = append(undone, describeRecovery(recovery)+": "+activities.FaultOf(err).Message)
+				undone = append(undone, describeRecovery(recovery)+": "+attempt.FaultOf(err).Message)
 			}
 			return nil // the other nodes are put back nonetheless
 		})

@@ -21,6 +21,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
@@ -60,7 +62,7 @@ type Figures struct {
 type rig struct {
 	client   client.Client
 	recorded atomic.Int64
-	found    activities.ObserveNodeResult
+	found    onnode.ObserveNodeResult
 	workers  []worker.Worker
 }
 
@@ -133,11 +135,11 @@ func (r *rig) close() {
 	r.client.Close()
 }
 
-func (r *rig) observe(context.Context) (activities.ObserveNodeResult, error) { return r.found, nil }
+func (r *rig) observe(context.Context) (onnode.ObserveNodeResult, error) { return r.found, nil }
 
-func (r *rig) record(context.Context, fleet.Observation) (activities.RecordObservationResult, error) {
+func (r *rig) record(context.Context, fleet.Observation) (oncontrol.RecordObservationResult, error) {
 	r.recorded.Add(1)
-	return activities.RecordObservationResult{}, nil
+	return oncontrol.RecordObservationResult{}, nil
 }
 
 // hash returns a hexadecimal string, like a digest or an id.
@@ -150,8 +152,8 @@ func nodeName(i int) string { return fmt.Sprintf("node-%d", i) }
 
 // observation returns the observation of a node with n containers. No two share an
 // id or an image, and neither compresses well.
-func observation(n int) activities.ObserveNodeResult {
-	result := activities.ObserveNodeResult{Status: fleet.NodeStatus{
+func observation(n int) onnode.ObserveNodeResult {
+	result := onnode.ObserveNodeResult{Status: fleet.NodeStatus{
 		Hostname: "rift.example", Kernel: "6.1.0-32-amd64", Arch: "amd64", Storage: "/var/lib/containers/storage",
 		Network: "netavark", Cgroups: "v2", EphemeralLow: 32768, EphemeralHigh: 60999,
 		NodeFigures: fleet.NodeFigures{

@@ -14,6 +14,8 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/seal"
@@ -143,7 +145,7 @@ func (e *Edge) poll() error {
 		DisableWorkflowWorker:     true,
 		WorkerStopTimeout:         2 * stopTime,
 		BackgroundActivityContext: e.activities,
-		Interceptors:              slices.Concat(e.options.Interceptors, []interceptor.WorkerInterceptor{activities.NewInterceptor(), e.options.Telemetry.Steps()}),
+		Interceptors:              slices.Concat(e.options.Interceptors, []interceptor.WorkerInterceptor{attempt.NewInterceptor(), e.options.Telemetry.Steps()}),
 		OnFatalError: func(err error) {
 			select {
 			case e.pollFailed <- fmt.Errorf("poll %s: %w", queue, err):
@@ -151,7 +153,7 @@ func (e *Edge) poll() error {
 			}
 		},
 	})
-	w.RegisterActivity(&activities.Edge{Name: e.options.Name, Router: e.router})
+	w.RegisterActivity(&onedge.Edge{Name: e.options.Name, Router: e.router})
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("poll %s: %w", queue, err)
 	}
@@ -166,7 +168,7 @@ func (e *Edge) stopPolling() {
 	if e.worker == nil {
 		return
 	}
-	late := time.AfterFunc(stopTime, func() { e.interrupt(activities.ErrStopping) })
+	late := time.AfterFunc(stopTime, func() { e.interrupt(attempt.ErrStopping) })
 	e.worker.Stop()
 	late.Stop()
 	e.worker = nil

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onedge"
 )
 
 // Bounds of a connection to an upstream: of one attempt, of all of them, the time
@@ -23,11 +23,11 @@ const (
 
 // reach connects to each upstream, several times if necessary: a container's port may
 // be published a moment after the container has become healthy.
-func reach(ctx context.Context, upstreams []string) activities.ReachUpstreamsResult {
+func reach(ctx context.Context, upstreams []string) onedge.ReachUpstreamsResult {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
 	var mu sync.Mutex
-	result := activities.ReachUpstreamsResult{Problems: map[string]string{}}
+	result := onedge.ReachUpstreamsResult{Problems: map[string]string{}}
 	var group sync.WaitGroup
 	free := make(chan struct{}, reachAtOnce)
 	for _, upstream := range upstreams {

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/edge/table"
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -60,7 +60,7 @@ type RouterOptions struct {
 	Log     *slog.Logger
 }
 
-// Router serves publications and keeps them on disk: it implements activities.Router.
+// Router serves publications and keeps them on disk: it implements onedge.Router.
 type Router struct {
 	options RouterOptions
 	started time.Time
@@ -250,7 +250,7 @@ func (r *Router) Drain(ctx context.Context, upstreams []string) map[string]int {
 }
 
 // Reach connects to each upstream.
-func (r *Router) Reach(ctx context.Context, upstreams []string) activities.ReachUpstreamsResult {
+func (r *Router) Reach(ctx context.Context, upstreams []string) onedge.ReachUpstreamsResult {
 	return reach(ctx, upstreams)
 }
 

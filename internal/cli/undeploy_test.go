@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -31,7 +32,7 @@ func (p controlPlane) serve(t *testing.T, name string, engine *runtime.Fake) {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	w := worker.New(c, activities.QueueNode(name), worker.Options{DisableWorkflowWorker: true})
-	w.RegisterActivity(&activities.Node{Name: name, Runtime: engine, Fence: activities.NewFence()})
+	w.RegisterActivity(&onnode.Node{Name: name, Runtime: engine, Fence: onnode.NewFence()})
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 }

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/door"
 	"github.com/metacircular/mcp/internal/identity"
 	engine "github.com/metacircular/mcp/internal/runtime"
@@ -71,8 +71,8 @@ func newFleet(t *testing.T) *fleet {
 	f.address = l.Addr().String()
 	d, err := door.New(door.Options{Authorities: identity.Authorities{Current: authority}, Store: unrevoked{}, API: healthy{}, Streams: hub, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	node := &activities.Node{Name: "rift", Runtime: f.Fake, Fence: activities.NewFence(), Slots: activities.NewSlots()}
-	served := serve.New(simulated{f.Fake}, activities.NewDirect(node), slog.New(slog.DiscardHandler))
+	node := &onnode.Node{Name: "rift", Runtime: f.Fake, Fence: onnode.NewFence(), Slots: onnode.NewSlots()}
+	served := serve.New(simulated{f.Fake}, onnode.NewDirect(node), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() { d.Serve(ctx, l, time.Second) })

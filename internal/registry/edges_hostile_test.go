@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -21,7 +21,7 @@ import (
 // What an edge says of itself is input, also that of one that was admitted.
 func TestAnEdgeThatLiesHarmsNoOther(t *testing.T) {
 	f := newFronted(t)
-	control := &activities.Control{Registry: f.store}
+	control := &oncontrol.Control{Registry: f.store}
 	identity, err := seal.Load(filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	key := identity.Key().String()
@@ -61,14 +61,14 @@ func TestAnEdgeThatLiesHarmsNoOther(t *testing.T) {
 		require.NoError(t, err)
 	}
 	first := f.release(routed("shop", "shop.example"), 20001)
-	require.NoError(t, control.RecordEdgeStatus(t.Context(), activities.RecordEdgeStatusInput{Edge: "berlin", Status: status}))
+	require.NoError(t, control.RecordEdgeStatus(t.Context(), oncontrol.RecordEdgeStatusInput{Edge: "berlin", Status: status}))
 	var acks []fleet.EdgeAck
 	for _, service := range []string{"shop", "blog", evil, long} {
 		for _, version := range []int64{math.MinInt64, 0, math.MaxInt64} {
 			acks = append(acks, fleet.EdgeAck{Edge: "berlin", Service: service, Version: version, Problems: []string{evil}})
 		}
 	}
-	require.NoError(t, control.RecordAcks(t.Context(), activities.RecordAcksInput{Acks: acks}))
+	require.NoError(t, control.RecordAcks(t.Context(), oncontrol.RecordAcksInput{Acks: acks}))
 
 	edges, err := control.ListEdges(t.Context())
 	require.NoError(t, err)
@@ -85,11 +85,11 @@ func TestAnEdgeThatLiesHarmsNoOther(t *testing.T) {
 
 	// The greatest version that is credible leaves room for those of years to come.
 	ahead := time.Now().AddDate(0, 11, 0).UnixMicro()
-	require.NoError(t, control.RecordAcks(t.Context(), activities.RecordAcksInput{Acks: []fleet.EdgeAck{{Edge: "berlin", Service: "shop", Version: ahead}}}))
+	require.NoError(t, control.RecordAcks(t.Context(), oncontrol.RecordAcksInput{Acks: []fleet.EdgeAck{{Edge: "berlin", Service: "shop", Version: ahead}}}))
 	second := f.release(routed("shop", "shop.example"), 20002)
 	require.Greater(t, second.Publication.Version, ahead)
 	require.Greater(t, second.Publication.Version, first.Publication.Version)
-	require.NoError(t, control.RecordAcks(t.Context(), activities.RecordAcksInput{Acks: []fleet.EdgeAck{{Edge: "berlin", Service: "shop", Version: second.Publication.Version}}}))
+	require.NoError(t, control.RecordAcks(t.Context(), oncontrol.RecordAcksInput{Acks: []fleet.EdgeAck{{Edge: "berlin", Service: "shop", Version: second.Publication.Version}}}))
 	require.Empty(t, f.edge("berlin").Stale)
 }
 
@@ -101,7 +101,7 @@ func (ended) Open(context.Context, string, string) (bool, error) { return false,
 
 func TestADeploymentWhoseWorkflowWasEndedKeepsNoEndpointFromAnother(t *testing.T) {
 	f := newFronted(t)
-	control := &activities.Control{Registry: f.store, Lock: ended{}}
+	control := &oncontrol.Control{Registry: f.store, Lock: ended{}}
 	lost := f.begin(routed("shop", "shop.example"))
 	r := beginRequest(routed("blog", "shop.example"))
 	_, err := control.BeginDeployment(t.Context(), r)
@@ -119,7 +119,7 @@ func TestADeploymentWhoseWorkflowWasEndedKeepsNoEndpointFromAnother(t *testing.T
 
 func TestTheControlWorkerPublishesByThePlan(t *testing.T) {
 	f := newFronted(t, "berlin")
-	control := &activities.Control{Registry: f.store, Lock: ended{}}
+	control := &oncontrol.Control{Registry: f.store, Lock: ended{}}
 	d := routed("shop", "shop.example")
 	r := beginRequest(d)
 	begun, err := control.BeginDeployment(t.Context(), r)

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -252,7 +253,7 @@ func (w *world) jobsReplay(name string) {
 		r := w.mcp(args...)
 		require.Zero(w.t, r.code, "mcp %s: %s", strings.Join(args, " "), r)
 	}
-	w.starts(workflows.RemoveTaskName, workflows.RemoveTaskInput{Node: w.node, Task: activities.TaskSpec{
+	w.starts(workflows.RemoveTaskName, workflows.RemoveTaskInput{Node: w.node, Task: onnode.TaskSpec{
 		Task: fleet.RunTask("none", 1, "backup"), Component: activities.ComponentSpec{Service: name},
 	}})
 }

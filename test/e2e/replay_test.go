@@ -20,7 +20,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
@@ -119,7 +120,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	ok("sync")
 	ok("plan", name)
 	ok("secret", "set", name+"/db", "--exec", "echo one")
-	w.starts(workflows.EnvelopesName, activities.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: name, Name: "db", Version: 1}}})
+	w.starts(workflows.EnvelopesName, oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: name, Name: "db", Version: 1}}})
 	first := w.deploy(name)
 	require.Equal(t, 1, w.mcp("secret", "rotate", name+"/db", "--exec", "echo two").code, "no component has the secret")
 	ok("secret", "rm", name+"/db", "-y")
@@ -142,7 +143,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	entry := fleet.AuditEntry{Key: "replay", Actor: fleet.Unknown(), Action: fleet.Action{Verb: "deploy", Service: name}}
 	w.starts(workflows.RecordAuditName, workflows.RecordAuditInput{Entries: []fleet.AuditEntry{entry}})
 	w.worker("--builder", w.builder, "--listen", "off")
-	w.starts(workflows.BuildLogName, workflows.BuildLogInput{Builder: w.builder, BuildLogInput: activities.BuildLogInput{Service: name, Bytes: 1 << 10}})
+	w.starts(workflows.BuildLogName, workflows.BuildLogInput{Builder: w.builder, BuildLogInput: onbuilder.BuildLogInput{Service: name, Bytes: 1 << 10}})
 	w.edgesReplay()
 	w.jobsReplay(name)
 	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))

@@ -18,6 +18,8 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/workflows"
@@ -60,9 +62,9 @@ func New(c client.Client, name string, machine fleet.Machine) (*Edge, error) {
 func (e *Edge) Start() error {
 	e.worker = worker.New(e.client, activities.QueueEdge(e.Name), worker.Options{
 		DisableWorkflowWorker: true, WorkerStopTimeout: time.Second,
-		Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()},
+		Interceptors: []interceptor.WorkerInterceptor{attempt.NewInterceptor()},
 	})
-	e.worker.RegisterActivity(&activities.Edge{Name: e.Name, Router: e.Router})
+	e.worker.RegisterActivity(&onedge.Edge{Name: e.Name, Router: e.Router})
 	return e.worker.Start()
 }
 
@@ -173,7 +175,7 @@ func (r *Router) Drain(ctx context.Context, upstreams []string) map[string]int {
 }
 
 // Reach returns those of the upstreams that are Unreachable.
-func (r *Router) Reach(_ context.Context, upstreams []string) activities.ReachUpstreamsResult {
+func (r *Router) Reach(_ context.Context, upstreams []string) onedge.ReachUpstreamsResult {
 	problems := map[string]string{}
 	for _, upstream := range upstreams {
 		if why := r.Unreachable[upstream]; why != "" {
@@ -182,7 +184,7 @@ func (r *Router) Reach(_ context.Context, upstreams []string) activities.ReachUp
 			problems[upstream] = why
 		}
 	}
-	return activities.ReachUpstreamsResult{Problems: problems}
+	return onedge.ReachUpstreamsResult{Problems: problems}
 }
 
 // Status returns what is published.

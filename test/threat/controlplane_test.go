@@ -22,7 +22,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -65,9 +65,9 @@ var answers = map[string]reflect.Type{
 	workflows.RemoveNodeName:  reflect.TypeFor[struct{}](),
 	workflows.SecretsName:     reflect.TypeFor[workflows.SecretsResult](),
 	workflows.SetSecretName:   reflect.TypeFor[struct{}](),
-	workflows.EnvelopesName:   reflect.TypeFor[activities.LoadEnvelopesResult](),
+	workflows.EnvelopesName:   reflect.TypeFor[oncontrol.LoadEnvelopesResult](),
 
-	workflows.RemoveSecretName: reflect.TypeFor[activities.RemoveSecretResult](),
+	workflows.RemoveSecretName: reflect.TypeFor[oncontrol.RemoveSecretResult](),
 
 	workflows.ServicesName: reflect.TypeFor[[]fleet.ServiceRecord](),
 	workflows.SnapshotName: reflect.TypeFor[fleet.Snapshot](),

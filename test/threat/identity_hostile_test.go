@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/secrets"
@@ -29,8 +30,8 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// attempt is something that an identity must not do.
-type attempt struct {
+// misuse is something that an identity must not do.
+type misuse struct {
 	who  identity.Identity
 	what string
 	do   func(context.Context, workflowservice.WorkflowServiceClient) error
@@ -134,14 +135,14 @@ const readID = "read/status/0123456789abcdef"
 // attempts are what nodes, edges, builders, readers and deployers try. Tokens are those of a
 // task of another node: as the door gave it, and Temporal's own. Theirs is a read of the
 // operator.
-func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []attempt {
+func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 	type request = workflowservice.StartWorkflowExecutionRequest
 	normal, sticky := enums.TASK_QUEUE_KIND_NORMAL, enums.TASK_QUEUE_KIND_STICKY
 	machine := fleet.Machine{ID: "evil", Boot: "1"}
 	terminate := func(in *request) { in.WorkflowIdConflictPolicy = enums.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING }
-	var all []attempt
+	var all []misuse
 	add := func(who identity.Identity, what string, do func(context.Context, workflowservice.WorkflowServiceClient) error) {
-		all = append(all, attempt{who, what, do})
+		all = append(all, misuse{who, what, do})
 	}
 
 	// A node, and the same of an edge and a builder.
@@ -276,7 +277,7 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []attempt {
 	add(ci, "runs a job as its schedule", starts(starting("job/shop/backup/0123456789abcdef", workflows.RunJobName, job)))
 	job.Due, job.Service = time.Time{}, "bank"
 	add(ci, "runs another's job", starts(starting("job/bank/backup/0123456789abcdef", workflows.RunJobName, job)))
-	pause := activities.PauseJobInput{Service: "bank", Job: "backup", By: "ci"}
+	pause := oncontrol.PauseJobInput{Service: "bank", Job: "backup", By: "ci"}
 	add(ci, "pauses another's job", starts(starting("pause/bank/backup/0123456789abcdef", workflows.PauseJobName, pause)))
 	add(ci, "puts another into maintenance", starts(starting("maintain/bank/0123456789abcdef", workflows.MaintainName, workflows.MaintainInput{Service: "bank", On: true})))
 	add(ci, "reads every service", starts(starting("read/services/0123456789abcdef", workflows.ServicesName, nil)))
@@ -286,7 +287,7 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []attempt {
 	add(ci, "reads another's logs", starts(starting("read/logs/0123456789abcdef", workflows.LogsName, workflows.LogsInput{Service: "bank"})))
 	add(ci, "sets a secret", starts(starting("secret/shop/db/set/0123456789abcdef", workflows.SetSecretName, secrets.Addition{Envelope: secrets.Envelope{Ref: secrets.Ref{Service: "shop", Name: "db", Version: 1}}})))
 	add(ci, "lists secrets", starts(starting("read/secret/0123456789abcdef", workflows.SecretsName, workflows.SecretsInput{Service: "shop"})))
-	add(ci, "loads envelopes", starts(starting("read/secret/0123456789abcdef", workflows.EnvelopesName, activities.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: "shop", Name: "db", Version: 1}}})))
+	add(ci, "loads envelopes", starts(starting("read/secret/0123456789abcdef", workflows.EnvelopesName, oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: "shop", Name: "db", Version: 1}}})))
 	add(ci, "drains a node", starts(starting("node/rift/drain/0123456789abcdef", workflows.DrainNodeName, workflows.DrainInput{Node: "rift", Draining: true})))
 	add(ci, "removes a node", starts(starting("node/rift/remove/0123456789abcdef", workflows.RemoveNodeName, "rift")))
 	add(ci, "admits an edge", starts(starting("edge/front/admit/0123456789abcdef", workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "front"})))
@@ -323,7 +324,7 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []attempt {
 		"syncs":              starting("read/sync/0123456789abcdef", workflows.SyncName, deploying("shop")),
 		"runs a command":     starting("read/exec/0123456789abcdef", workflows.ExecName, workflows.ExecInput{Service: "shop", Command: []string{"sh"}}),
 		"runs a job":         starting("job/shop/backup/0123456789abcdef", workflows.RunJobName, workflows.RunJobInput{Service: "shop", Job: "backup"}),
-		"pauses a job":       starting("pause/shop/backup/0123456789abcdef", workflows.PauseJobName, activities.PauseJobInput{Service: "shop", Job: "backup"}),
+		"pauses a job":       starting("pause/shop/backup/0123456789abcdef", workflows.PauseJobName, oncontrol.PauseJobInput{Service: "shop", Job: "backup"}),
 		"begins maintenance": starting("maintain/shop/0123456789abcdef", workflows.MaintainName, workflows.MaintainInput{Service: "shop", On: true}),
 		"reads every job":    starting("read/jobs/0123456789abcdef", workflows.JobsName, workflows.JobsInput{}),
 		"lists processes":    starting("read/ps/0123456789abcdef", workflows.ProcessesName, workflows.ProcessesInput{}),
@@ -344,8 +345,8 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []attempt {
 	return all
 }
 
-// tries makes every attempt, and returns those that got through.
-func (d *doored) tries(t *testing.T, all []attempt) (through []string) {
+// tries makes each of them, and returns those that got through.
+func (d *doored) tries(t *testing.T, all []misuse) (through []string) {
 	t.Helper()
 	services := map[string]workflowservice.WorkflowServiceClient{}
 	for _, a := range all {

@@ -20,7 +20,9 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -81,7 +83,7 @@ func victim(i int) string { return fmt.Sprintf("victim-%d", i) }
 type controlled struct {
 	t       *testing.T
 	store   *registry.Store
-	control *activities.Control
+	control *oncontrol.Control
 	suite   testsuite.WorkflowTestSuite
 	runs    int
 	// releases are those that were read since the last deploy.
@@ -100,7 +102,7 @@ func newControlled(t *testing.T) *controlled {
 	t.Cleanup(store.Close)
 	c := &controlled{t: t, store: store, at: time.Now(), releases: map[string]fleet.Release{}}
 	c.suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
-	c.control = &activities.Control{Registry: store, Images: images{}, Lock: idle{}}
+	c.control = &oncontrol.Control{Registry: store, Images: images{}, Lock: idle{}}
 	_, err = c.control.RecordNode(t.Context(), fleet.NodeRecord{Name: "rift"})
 	require.NoError(t, err)
 	return c
@@ -153,20 +155,20 @@ func (i identified) FinishDeployment(ctx context.Context, r fleet.FinishRequest)
 
 // answerer is the worker of a node.
 type answerer interface {
-	survey(service string) activities.SurveyResult
+	survey(service string) onnode.SurveyResult
 	// step answers a step that changes containers.
 	step() error
-	cutOver() (activities.CutOverResult, error)
+	cutOver() (onnode.CutOverResult, error)
 }
 
 // healthy is a node without containers on which everything succeeds.
 type healthy struct{}
 
-func (healthy) survey(string) activities.SurveyResult {
-	return activities.SurveyResult{FreePorts: []int{20001, 20002, 20003, 20004, 20005, 20006, 20007, 20008, 20009, 20010, 20011, 20012}}
+func (healthy) survey(string) onnode.SurveyResult {
+	return onnode.SurveyResult{FreePorts: []int{20001, 20002, 20003, 20004, 20005, 20006, 20007, 20008, 20009, 20010, 20011, 20012}}
 }
-func (healthy) step() error                                { return nil }
-func (healthy) cutOver() (activities.CutOverResult, error) { return activities.CutOverResult{}, nil }
+func (healthy) step() error                            { return nil }
+func (healthy) cutOver() (onnode.CutOverResult, error) { return onnode.CutOverResult{}, nil }
 
 // deploy runs the workflow of a deploy on a node.
 func (c *controlled) deploy(service string, on answerer) error {
@@ -205,13 +207,13 @@ func (c *controlled) run(in workflows.DeployInput, on answerer) error {
 		env.RegisterActivityWithOptions(answer, activity.RegisterOptions{Name: name})
 	}
 	done := func(context.Context, any) error { return failed(on.step()) }
-	add("Survey", func(_ context.Context, in activities.SurveyInput) (activities.SurveyResult, error) {
+	add("Survey", func(_ context.Context, in onnode.SurveyInput) (onnode.SurveyResult, error) {
 		return on.survey(in.Service), nil
 	})
-	add("RunContainer", func(context.Context, any) (activities.RunContainerResult, error) {
-		return activities.RunContainerResult{ID: "id"}, failed(on.step())
+	add("RunContainer", func(context.Context, any) (onnode.RunContainerResult, error) {
+		return onnode.RunContainerResult{ID: "id"}, failed(on.step())
 	})
-	add("CutOver", func(context.Context, any) (activities.CutOverResult, error) {
+	add("CutOver", func(context.Context, any) (onnode.CutOverResult, error) {
 		result, err := on.cutOver()
 		return result, failed(err)
 	})
@@ -227,17 +229,17 @@ func failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return activities.ToTemporal(err, false)
+	return attempt.ToTemporal(err, false)
 }
 
 func (c *controlled) purge(service string) error {
-	_, err := c.control.Purge(c.t.Context(), activities.PurgeInput{Service: service})
+	_, err := c.control.Purge(c.t.Context(), oncontrol.PurgeInput{Service: service})
 	return err
 }
 
 // survey plans a deploy by an answer, and has the registry follow it where it asks for a
 // number.
-func (c *controlled) survey(service string, answer activities.SurveyResult) error {
+func (c *controlled) survey(service string, answer onnode.SurveyResult) error {
 	answer = travelled(answer).Checked()
 	release, err := c.release(service)
 	if err != nil {
@@ -344,8 +346,8 @@ func (a *attacker) containers(service string) []fleet.Container {
 	return list
 }
 
-func (a *attacker) survey(service string) activities.SurveyResult {
-	return activities.SurveyResult{
+func (a *attacker) survey(service string) onnode.SurveyResult {
+	return onnode.SurveyResult{
 		Containers: a.containers(service), FreePorts: append([]int{a.number(), a.number()}, slices.Repeat([]int{10_000 + a.IntN(50_000)}, a.IntN(8))...),
 		MissingSecrets: []string{a.word()}, Ahead: a.number(1, 2, 3, 10), Fence: a.word(),
 	}
@@ -384,9 +386,9 @@ func (a *attacker) step() error {
 	return f
 }
 
-func (a *attacker) cutOver() (activities.CutOverResult, error) {
+func (a *attacker) cutOver() (onnode.CutOverResult, error) {
 	if a.IntN(3) == 0 {
-		return activities.CutOverResult{Refused: fault.New(fault.Unhealthy, "%s", a.word())}, nil
+		return onnode.CutOverResult{Refused: fault.New(fault.Unhealthy, "%s", a.word())}, nil
 	}
-	return activities.CutOverResult{}, a.step()
+	return onnode.CutOverResult{}, a.step()
 }

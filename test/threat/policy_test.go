@@ -23,6 +23,9 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -42,8 +45,8 @@ type policed struct {
 	file    string // of the policy
 	socket  string // podman's own
 	engine  *podman.Engine
-	node    *activities.Node
-	builder *activities.Builder
+	node    *onnode.Node
+	builder *onbuilder.Builder
 	env     *testsuite.TestActivityEnvironment
 	// acts counts requests that are no questions.
 	acts atomic.Int64
@@ -69,18 +72,18 @@ func newPoliced(t *testing.T) *policed {
 
 	policies := node.Policies{File: p.file, Sockets: []string{service.Socket()}}
 	counted := podman.New(p.counting())
-	p.node = &activities.Node{
+	p.node = &onnode.Node{
 		Name: "rift", Runtime: counted, Policies: policies, Admissions: node.Admissions{Dir: filepath.Join(dir, "admitted")},
-		Fence: activities.NewFence(), Slots: activities.NewSlots(), Insecure: func(string) bool { return true }, Publish: "127.0.0.1",
+		Fence: onnode.NewFence(), Slots: onnode.NewSlots(), Insecure: func(string) bool { return true }, Publish: "127.0.0.1",
 		PortLow: node.DefaultPortLow, PortHigh: node.DefaultPortHigh,
 	}
-	p.builder = &activities.Builder{
+	p.builder = &onbuilder.Builder{
 		Name: "rift", Runtime: counted, Policies: policies, Workspace: app, Logs: filepath.Join(dir, "logs"), Insecure: func(string) bool { return true },
 	}
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	p.env = suite.NewTestActivityEnvironment()
-	p.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{activities.NewInterceptor()}})
+	p.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{attempt.NewInterceptor()}})
 	p.env.RegisterActivity(p.node)
 	p.env.RegisterActivity(p.builder)
 	require.NoError(t, os.MkdirAll(filepath.Join(p.root, "data"), 0o755))
@@ -137,11 +140,11 @@ func (p *policed) attempts(c servicedef.Component) map[string]error {
 	spec := p.spec(c)
 	again := p.spec(c)
 	again.Again = true
-	do("fetch the image", p.node.FetchImage, activities.RunContainerInput{Component: spec})
-	do("run", p.node.RunContainer, activities.RunContainerInput{Component: spec})
-	do("run, as what is claimed to be a reconcile", p.node.RunContainer, activities.RunContainerInput{Component: again})
-	do("run as a step", p.node.StartTask, activities.TaskSpec{Task: fleet.Task{ID: fmt.Sprint("s", p.runs), Kind: fleet.StepTask, Name: "app"}, Component: spec})
-	do("run as a job", p.node.StartTask, activities.TaskSpec{Task: fleet.Task{ID: fmt.Sprint("j", p.runs), Kind: fleet.JobTask, Name: "app"}, Component: spec})
+	do("fetch the image", p.node.FetchImage, onnode.RunContainerInput{Component: spec})
+	do("run", p.node.RunContainer, onnode.RunContainerInput{Component: spec})
+	do("run, as what is claimed to be a reconcile", p.node.RunContainer, onnode.RunContainerInput{Component: again})
+	do("run as a step", p.node.StartTask, onnode.TaskSpec{Task: fleet.Task{ID: fmt.Sprint("s", p.runs), Kind: fleet.StepTask, Name: "app"}, Component: spec})
+	do("run as a job", p.node.StartTask, onnode.TaskSpec{Task: fleet.Task{ID: fmt.Sprint("j", p.runs), Kind: fleet.JobTask, Name: "app"}, Component: spec})
 	return errs
 }
 
@@ -226,14 +229,14 @@ users = { uids = ["1-65535"], gids = ["1-65535"] }
 		for way, err := range p.attempts(c) {
 			ways++
 			require.Error(t, err, "%s: %s", name, way)
-			f := activities.FaultOf(err)
+			f := attempt.FaultOf(err)
 			require.Equal(t, fault.Forbidden, fault.Of(f).Kind, "%s: %s: %s", name, way, f.Message)
 			require.Contains(t, f.Message, "the policy of node rift, "+p.file+", forbids component app: ", name)
 		}
 	}
 	builds := p.hostileBuilds()
 	p.rules("exec.allowed = false\n")
-	_, err := p.env.ExecuteActivity(p.node.Exec, activities.ExecInput{Container: "shop-app", Command: []string{"sh"}, Timeout: time.Minute})
+	_, err := p.env.ExecuteActivity(p.node.Exec, onnode.ExecInput{Container: "shop-app", Command: []string{"sh"}, Timeout: time.Minute})
 	require.ErrorContains(t, err, "forbids commands in shop-app: no command may be run in a container (exec.allowed, line 2)")
 	reached := p.acts.Load() - before
 
@@ -269,9 +272,9 @@ func (p *policed) hostileBuilds() int {
 		"a variable of the worker":   {Secrets: secret("", "TEMPORAL_API_KEY")},
 	}
 	for name, build := range hostile {
-		_, err := p.env.ExecuteActivity(p.builder.Build, activities.BuildInput{Service: "evil", Image: "localhost/evil:v1", Build: build})
+		_, err := p.env.ExecuteActivity(p.builder.Build, onbuilder.BuildInput{Service: "evil", Image: "localhost/evil:v1", Build: build})
 		require.Error(p.t, err, name)
-		f := activities.FaultOf(err)
+		f := attempt.FaultOf(err)
 		require.Equal(p.t, fault.Forbidden, f.Kind, "%s: %s", name, f.Message)
 		require.Contains(p.t, f.Message, "the policy of builder rift, "+p.file+", forbids the build of localhost/evil:v1: build.images", name)
 	}
@@ -308,10 +311,10 @@ func TestPolicyHoldsWhileLinksChange(t *testing.T) {
 	refused, mounted := 0, 0
 	for range tries {
 		spec := p.spec(servicedef.Component{Volumes: []string{swapped + ":/host:ro"}})
-		_, err := p.env.ExecuteActivity(p.node.RunContainer, activities.RunContainerInput{Component: spec})
+		_, err := p.env.ExecuteActivity(p.node.RunContainer, onnode.RunContainerInput{Component: spec})
 		if err != nil {
 			refused++
-			require.NotEqual(t, fault.Internal, activities.FaultOf(err).Kind, err)
+			require.NotEqual(t, fault.Internal, attempt.FaultOf(err).Kind, err)
 		}
 		info, err := p.engine.Inspect(t.Context(), spec.Container()+fleet.NextSuffix)
 		if fault.Is(err, fault.NotFound) || err == nil && info.PID == 0 {
@@ -339,7 +342,7 @@ func TestPolicyLetsGoOnWhatWasLetRun(t *testing.T) {
 	p := newPoliced(t)
 	p.rules("network.host = true\n")
 	run := func(c activities.ComponentSpec) error {
-		_, err := p.env.ExecuteActivity(p.node.RunContainer, activities.RunContainerInput{Component: c})
+		_, err := p.env.ExecuteActivity(p.node.RunContainer, onnode.RunContainerInput{Component: c})
 		return err
 	}
 	admitted := p.spec(servicedef.Component{Network: "host", Health: servicedef.Health{}})
@@ -348,7 +351,7 @@ func TestPolicyLetsGoOnWhatWasLetRun(t *testing.T) {
 	require.NoError(t, p.engine.Stop(t.Context(), name, 0))
 
 	p.rules("network.host = false\n")
-	_, err := p.env.ExecuteActivity(p.node.Restore, activities.RestoreInput{
+	_, err := p.env.ExecuteActivity(p.node.Restore, onnode.RestoreInput{
 		Service: admitted.Service, Deployment: 1, Run: "run", Recovery: plan.Recovery{Node: "rift", Start: fleet.Refs(name)},
 	})
 	require.NoError(t, err, "a boot starts it again")

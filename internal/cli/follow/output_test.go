@@ -10,14 +10,14 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
 func (d *rendering) prints(activity string, all int, last ...string) {
 	details, err := converter.GetDefaultDataConverter().ToPayloads(workflows.Progress{
-		Phase: "run", Detail: last[len(last)-1], Output: &activities.TaskOutput{Total: all, Lines: last},
+		Phase: "run", Detail: last[len(last)-1], Output: &attempt.TaskOutput{Total: all, Lines: last},
 	})
 	require.NoError(d.t, err)
 	d.view.update(&workflow.PendingActivityInfo{

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
@@ -220,7 +221,7 @@ func sameVersion(check, version, theirs, detail string) finding {
 	return ok(check, "%s; mcp %s", detail, theirs)
 }
 
-func postgres(c activities.ControlDiagnosis) finding {
+func postgres(c oncontrol.ControlDiagnosis) finding {
 	const check = "postgres"
 	switch {
 	case c.Postgres != nil:

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
@@ -149,8 +149,8 @@ func rekeyed(c changed) string {
 
 // again opens a version and seals it to others.
 func (r rekeying) again(ctx context.Context, ref secrets.Ref, to []secrets.Recipient) error {
-	var loaded activities.LoadEnvelopesResult
-	in := activities.LoadEnvelopesInput{Refs: []secrets.Ref{ref}}
+	var loaded oncontrol.LoadEnvelopesResult
+	in := oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{ref}}
 	if err := r.Read(ctx, r.client, "secret rekey", workflows.EnvelopesName, in, &loaded); err != nil {
 		return err
 	}

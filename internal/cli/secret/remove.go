@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/workflows"
@@ -65,8 +65,8 @@ func runRemove(ctx context.Context, s *session.Session, target string, yes bool)
 	if err := s.Confirm(ctx, "secret rm "+target, losses, yes); err != nil {
 		return err
 	}
-	var result activities.RemoveSecretResult
-	in := activities.RemoveSecretInput{Service: service, Name: name}
+	var result oncontrol.RemoveSecretResult
+	in := oncontrol.RemoveSecretInput{Service: service, Name: name}
 	in.Who, in.From = s.Identity()
 	if err := s.Read(ctx, c, "secret rm", workflows.RemoveSecretName, in, &result, session.ChangingSecret(service, name, "rm")); err != nil {
 		return err

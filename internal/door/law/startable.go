@@ -5,7 +5,7 @@ import (
 
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/secrets"
@@ -94,7 +94,7 @@ var startable = map[string]startKind{
 		in.Who = c.caller.String()
 		return secretly(in.Envelope.Service, workflows.SecretID(in.Envelope.Service, in.Envelope.Name, "set", ""))
 	}, people...),
-	workflows.RemoveSecretName: of(func(c *call, in *activities.RemoveSecretInput) subject {
+	workflows.RemoveSecretName: of(func(c *call, in *oncontrol.RemoveSecretInput) subject {
 		in.Who = c.caller.String()
 		return secretly(in.Service, workflows.SecretID(in.Service, in.Name, "rm", ""))
 	}, people...),
@@ -104,7 +104,7 @@ var startable = map[string]startKind{
 		s.id = workflows.RotationID(in.Envelope.Service, in.Envelope.Name)
 		return s
 	}, changers...).lasting(),
-	workflows.EnvelopesName: of(func(_ *call, in *activities.LoadEnvelopesInput) subject {
+	workflows.EnvelopesName: of(func(_ *call, in *oncontrol.LoadEnvelopesInput) subject {
 		var services []string
 		for _, ref := range in.Refs {
 			services = append(services, ref.Service)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
@@ -42,7 +42,7 @@ const (
 // feeds are the sources that are followed, each by one question at a time, whatever the
 // number of its readers.
 type feeds struct {
-	read func(context.Context, activities.LogsInput) (activities.LogsResult, error)
+	read func(context.Context, onnode.LogsInput) (onnode.LogsResult, error)
 	// keep is how many bytes are kept of each, and linger how long after its last reader.
 	keep   int
 	linger time.Duration
@@ -66,7 +66,7 @@ type entry struct {
 
 // entriesOf makes entries of lines, for all who read them, with the deployments of their
 // containers.
-func entriesOf(lines []activities.LogLine, deployments map[string]int) []entry {
+func entriesOf(lines []onnode.LogLine, deployments map[string]int) []entry {
 	entries := make([]entry, len(lines))
 	for i, line := range lines {
 		e := &entries[i]
@@ -109,7 +109,7 @@ type feed struct {
 
 // join enters a reader, who goes on from the marks that it has seen. Containers that were
 // gone before it came do not concern it: their marks are among those that it has seen then.
-func (f *feeds) join(ctx context.Context, source activities.LogSource, seen map[string]runtime.LogMark) (*feed, func()) {
+func (f *feeds) join(ctx context.Context, source onnode.LogSource, seen map[string]runtime.LogMark) (*feed, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.of == nil {
@@ -193,9 +193,9 @@ func (f *feed) passBy(seen map[string]runtime.LogMark) (ended bool) {
 }
 
 // run reads until ctx ends.
-func (f *feed) run(ctx context.Context, read func(context.Context, activities.LogsInput) (activities.LogsResult, error), source activities.LogSource) {
+func (f *feed) run(ctx context.Context, read func(context.Context, onnode.LogsInput) (onnode.LogsResult, error), source onnode.LogSource) {
 	for ctx.Err() == nil {
-		result, err := read(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes, Prompt: true})
+		result, err := read(ctx, onnode.LogsInput{Sources: []onnode.LogSource{source}, Wait: waiting, Bytes: nextBytes, Prompt: true})
 		if ctx.Err() != nil {
 			return
 		}
@@ -217,7 +217,7 @@ func (f *feed) run(ctx context.Context, read func(context.Context, activities.Lo
 
 // origins are notes of the containers that a question has found, beside those of the
 // marks before it, and of those that are gone.
-func origins(marks map[string]runtime.LogMark, read activities.SourceLogs, deployments map[string]int) (begun, ended []entry) {
+func origins(marks map[string]runtime.LogMark, read onnode.SourceLogs, deployments map[string]int) (begun, ended []entry) {
 	maps.Copy(deployments, read.Found)
 	for _, id := range slices.Sorted(maps.Keys(read.Marks)) {
 		if _, known := marks[id]; !known {
@@ -240,7 +240,7 @@ func (f *feed) fail(err error) {
 }
 
 // add keeps what was read after marks.
-func (f *feed) add(marks map[string]runtime.LogMark, read activities.SourceLogs) {
+func (f *feed) add(marks map[string]runtime.LogMark, read onnode.SourceLogs) {
 	begun, ended := origins(marks, read, f.found) // only its own question changes found
 	entries := slices.Concat(begun, entriesOf(read.Lines, f.found), ended)
 	f.mu.Lock()

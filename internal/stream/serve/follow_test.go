@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/identity"
@@ -53,7 +53,7 @@ func (k *kept) Read(container string) ([]byte, error) {
 type quiet struct {
 	*testing.T
 	*runtime.Fake
-	node     *activities.Node
+	node     *onnode.Node
 	served   *serve.Server
 	operator *stream.Client
 }
@@ -61,8 +61,8 @@ type quiet struct {
 func newQuiet(t *testing.T) *quiet {
 	q := &quiet{T: t, Fake: runtime.NewFake()}
 	q.AddImages("shop:v1")
-	q.node = &activities.Node{Name: "rift", Runtime: q.Fake, Fence: activities.NewFence(), Slots: activities.NewSlots(), TaskLogs: &kept{}}
-	q.served = serve.New(simulated{q.Fake}, activities.NewDirect(q.node), slog.New(slog.DiscardHandler))
+	q.node = &onnode.Node{Name: "rift", Runtime: q.Fake, Fence: onnode.NewFence(), Slots: onnode.NewSlots(), TaskLogs: &kept{}}
+	q.served = serve.New(simulated{q.Fake}, onnode.NewDirect(q.node), slog.New(slog.DiscardHandler))
 	served := q.served
 	r := &rig{hub: &stream.Hub{}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -8,7 +8,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
@@ -25,7 +25,7 @@ const (
 )
 
 // readAlone reads lines for one reader.
-func (s *Server) readAlone(ctx context.Context, in activities.LogsInput) (found activities.SourceLogs, err error) {
+func (s *Server) readAlone(ctx context.Context, in onnode.LogsInput) (found onnode.SourceLogs, err error) {
 	select {
 	case s.alone <- struct{}{}:
 		defer func() { <-s.alone }()
@@ -42,7 +42,7 @@ func (s *Server) readAlone(ctx context.Context, in activities.LogsInput) (found 
 // logs sends the output of a component: the last lines, and, if it follows, what comes.
 func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 	h := a.Header
-	source := activities.LogSource{Component: h.Component, Container: h.Container()}
+	source := onnode.LogSource{Component: h.Component, Container: h.Container()}
 	to := newReader(a)
 	if h.Logs.Beginning || len(h.Logs.After) > 0 {
 		if err := s.remain(ctx, h); err != nil {
@@ -54,9 +54,9 @@ func (s *Server) logs(ctx context.Context, a *stream.Accepted) error {
 		}
 		return s.follow(ctx, source, to)
 	}
-	found, err := s.readAlone(ctx, activities.LogsInput{
+	found, err := s.readAlone(ctx, onnode.LogsInput{
 		// The mark of the last line is needed even where that is not.
-		Sources: []activities.LogSource{source}, Lines: max(h.Logs.Lines, 1), Since: h.Logs.Since, Bytes: firstBytes,
+		Sources: []onnode.LogSource{source}, Lines: max(h.Logs.Lines, 1), Since: h.Logs.Since, Bytes: firstBytes,
 	})
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (s *Server) remain(ctx context.Context, h stream.Header) error {
 // follow sends what containers print after the marks that the reader has seen. Readers
 // share what is read of a source; one that falls behind reads by itself until it has
 // caught up. It returns nil where the source ends.
-func (s *Server) follow(ctx context.Context, source activities.LogSource, to *reader) error {
+func (s *Server) follow(ctx context.Context, source onnode.LogSource, to *reader) error {
 	marks := maps.Clone(to.seen)
 	f, leave := s.feeds.join(ctx, source, to.seen)
 	defer leave()
@@ -111,7 +111,7 @@ func (s *Server) follow(ctx context.Context, source activities.LogSource, to *re
 				WithHint("read faster: mcp logs -f %s > FILE", to.stream.Header.Target())
 		case behind:
 			source.Marks = marks
-			next, err := s.readAlone(ctx, activities.LogsInput{Sources: []activities.LogSource{source}, Wait: waiting, Bytes: nextBytes, Prompt: true})
+			next, err := s.readAlone(ctx, onnode.LogsInput{Sources: []onnode.LogSource{source}, Wait: waiting, Bytes: nextBytes, Prompt: true})
 			if err != nil {
 				return err
 			}
@@ -186,7 +186,7 @@ func (r *reader) unended() map[string]runtime.LogMark {
 }
 
 // sendAll sends what was read after marks for this reader alone.
-func (r *reader) sendAll(marks map[string]runtime.LogMark, found activities.SourceLogs) error {
+func (r *reader) sendAll(marks map[string]runtime.LogMark, found onnode.SourceLogs) error {
 	if found.Lost {
 		return beganAnew(found.Container, r.stream.Header)
 	}

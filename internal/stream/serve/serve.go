@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
@@ -32,14 +32,14 @@ type Engine interface {
 // Server serves the streams of one node.
 type Server struct {
 	engine Engine
-	node   activities.Direct
+	node   onnode.Direct
 	log    *slog.Logger
 	feeds  feeds
 	alone  chan struct{}
 }
 
 // New returns the Server of a node.
-func New(engine Engine, node activities.Direct, log *slog.Logger) *Server {
+func New(engine Engine, node onnode.Direct, log *slog.Logger) *Server {
 	return &Server{engine: engine, node: node, log: log, feeds: feeds{read: node.Logs, keep: keptBytes, linger: linger}, alone: make(chan struct{}, alone)}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/identity"
@@ -45,7 +46,7 @@ var (
 type rig struct {
 	engine   *podman.Engine
 	hub      *stream.Hub
-	node     *activities.Node
+	node     *onnode.Node
 	served   *serve.Server
 	operator *stream.Client
 }
@@ -66,8 +67,8 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, os.WriteFile(file, []byte("FROM scratch\nCOPY app /app\nCOPY Containerfile /data/some.txt\n"), 0o600))
 	_, err = r.engine.Build(t.Context(), runtime.BuildSpec{Tag: "localhost/streams:v1", Context: dir, Containerfile: file})
 	require.NoError(t, err)
-	r.node = &activities.Node{Name: "rift", Runtime: r.engine, Fence: activities.NewFence(), Slots: activities.NewSlots()}
-	served := serve.New(r.engine, activities.NewDirect(r.node), slog.New(slog.DiscardHandler))
+	r.node = &onnode.Node{Name: "rift", Runtime: r.engine, Fence: onnode.NewFence(), Slots: onnode.NewSlots()}
+	served := serve.New(r.engine, onnode.NewDirect(r.node), slog.New(slog.DiscardHandler))
 	r.served = served
 	served.Linger(0) // nothing reads when the engine ends
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/stream"
 )
 
@@ -14,9 +14,9 @@ import (
 // Absent says that there is no container, or none yet.
 func (s *Server) task(ctx context.Context, a *stream.Accepted, absent bool) error {
 	h := a.Header
-	in := activities.TaskLogInput{Service: h.Service, Task: *h.Task, Lines: max(h.Logs.Lines, 1), Bytes: firstBytes}
+	in := onnode.TaskLogInput{Service: h.Service, Task: *h.Task, Lines: max(h.Logs.Lines, 1), Bytes: firstBytes}
 	if h.Logs.Follow {
-		source := activities.LogSource{Component: h.Component, Container: h.Container(), Ends: true}
+		source := onnode.LogSource{Component: h.Component, Container: h.Container(), Ends: true}
 		if absent {
 			kept, err := s.node.TaskLog(ctx, in)
 			if err != nil {
@@ -39,7 +39,7 @@ func (s *Server) task(ctx context.Context, a *stream.Accepted, absent bool) erro
 		found.Lines = nil
 	}
 	if oldest := time.Now().Add(-h.Logs.Since); h.Logs.Since > 0 {
-		found.Lines = slices.DeleteFunc(found.Lines, func(l activities.LogLine) bool { return l.Time.Before(oldest) })
+		found.Lines = slices.DeleteFunc(found.Lines, func(l onnode.LogLine) bool { return l.Time.Before(oldest) })
 	}
 	if err := newReader(a).send(entriesOf(found.Lines, nil)); err != nil {
 		return err

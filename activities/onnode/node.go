@@ -1,0 +1,54 @@
+package onnode
+
+import (
+	"sync"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/internal/secrets"
+)
+
+// Node holds the activities of a node's own worker: all that touch its containers.
+type Node struct {
+	Name    string
+	Runtime runtime.Runtime
+	Ports   PortFinder
+	Probe   Prober
+	Host    Host
+	// Machine is the host that the worker runs on.
+	Machine fleet.Machine
+	// Version is mcp's own.
+	Version string
+	// Publish is the address that routes are published on.
+	Publish string
+	// Insecure reports whether the image's registry speaks plain http.
+	Insecure func(image string) bool
+	// Fence remembers the newest deployment seen of each service.
+	Fence *Fence
+	// Slots bound how many pulls and starts run at once.
+	Slots *Slots
+	// TaskLogs keeps the output of tasks that have ended; nil keeps none.
+	TaskLogs TaskLogs
+	// Secrets opens the envelopes of secrets.
+	Secrets secrets.Reader
+
+	// Policies has the policy of the host; nil lets everything run.
+	Policies activities.Policies
+	// Admissions remembers what the policy has let run; nil remembers nothing.
+	Admissions Admissions
+	// PortLow and PortHigh bound the ports of routes.
+	PortLow, PortHigh int
+	// Signatures checks those of images; nil where none are required.
+	Signatures Signatures
+
+	// Hosts keeps the names of components; nil for a node whose containers have none.
+	Hosts HostsFiles
+
+	readers readers
+	names   names
+	tasks   taskGuards
+	// secretUse is held, shared, between the time that a container's secrets are made and
+	// the time that the container exists.
+	secretUse sync.RWMutex
+}

@@ -1,0 +1,279 @@
+package onnode
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// RestoreInput is what to restore of a service on a node.
+type RestoreInput struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
+	// Closing keeps the deployment from starting anything more here.
+	Closing bool `json:"closing,omitempty"`
+	// Fence is the SurveyResult's, for a workflow that acts on a survey without
+	// holding the service's lock: if it has changed since, a newer
+	// deployment may have gone unseen. It is "" for the deploy itself.
+	Fence string `json:"fence,omitempty"`
+	// Adopted are the service's adopted containers here.
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
+	// Sealed are those of the components to start that have secrets of the service: what
+	// the engine has lost of these is made again.
+	Sealed []activities.ComponentSpec `json:"sealed,omitempty"`
+	// Serving are components of the release whose containers are in Start. Restore waits
+	// for them, because edges hold requests until it returns.
+	Serving []activities.ComponentSpec `json:"serving,omitempty"`
+	// Attended is set for a deploy, which does not wait for an operator to make what podman
+	// lacks: it ends, and what follows it waits.
+	Attended bool `json:"attended,omitempty"`
+	plan.Recovery
+}
+
+// servingWait is how long Restore waits, at most, until what it has started is healthy:
+// as long as edges hold requests.
+const servingWait = 30 * time.Second
+
+// Restore restores the release: it removes the containers that a deployment left
+// half-done, gives a container its name back, and starts those that were stopped. It
+// is both the undo of a deploy and the first step of one that finds leftovers.
+func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
+	_, err := attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (struct{}, error) {
+		r.Set("restore", in.Service)
+		if in.Fence != "" && in.Fence != a.Fence.memory {
+			return struct{}{}, fault.New(fault.Conflict, "the worker of node %s has restarted since the survey", a.Name)
+		}
+		s := step{
+			service: in.Service, identity: identity{in.Deployment, in.Run}, alone: true, closing: in.Closing, adopted: in.Adopted,
+		}
+		done, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+			if err := a.lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
+				return struct{}{}, err
+			}
+			unsealed := a.unsealAgain(ctx, engine, in.Sealed)
+			err := a.putBack(ctx, engine, in)
+			switch {
+			case err != nil:
+				err = errors.Join(unsealed, err)
+			case unsealed != nil: // the engine has what the containers need
+				activity.GetLogger(ctx).Warn("secrets of what was put back cannot be made again", "error", unsealed)
+			}
+			a.names.forget()
+			if err != nil {
+				return struct{}{}, errors.Join(err, a.lead(ctx, engine, in.Service))
+			}
+			return struct{}{}, a.lead(ctx, engine, in.Service)
+		})
+		if err == nil {
+			a.awaitServing(ctx, r, in.Serving)
+		}
+		return done, err
+	})
+	if err != nil {
+		placed := a.placed(err, "")
+		if in.Attended && errors.As(err, new(*runtime.MissingError)) {
+			return attempt.Lasting(placed)
+		}
+		return placed
+	}
+	return nil
+}
+
+// awaitServing waits until components of the release pass their checks again. One that does not
+// become so is what it was before the deploy, and no failure of the undo.
+func (a *Node) awaitServing(ctx context.Context, r *attempt.Reporter, components []activities.ComponentSpec) {
+	ctx, cancel := context.WithTimeout(ctx, servingWait)
+	defer cancel()
+	var g errgroup.Group
+	for _, c := range components {
+		if len(a.checks(c, c.Container())) == 0 {
+			continue
+		}
+		c.Definition.Health.MinHealthy = 0
+		g.Go(func() error { return a.awaitHealthy(ctx, r, c, c.Container()) })
+	}
+	if err := g.Wait(); err != nil {
+		activity.GetLogger(ctx).Warn("what was put back is not healthy", "error", err)
+	}
+}
+
+// putBack does all that it can: a container that does not start, because its
+// port is taken, does not keep the others from starting.
+func (a *Node) putBack(ctx context.Context, engine runtime.Runtime, in RestoreInput) error {
+	for _, left := range in.Remove {
+		if err := discard(ctx, engine, in, left); err != nil {
+			return err
+		}
+	}
+	for _, r := range in.Rename {
+		err := called(ctx, engine, fleet.Ref{Name: r.From, ID: r.ID}, func(name string) error { return engine.Rename(ctx, name, r.To) })
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	var refused []error
+	for _, stopped := range in.Start {
+		err := called(ctx, engine, stopped, func(name string) error { return engine.Start(ctx, name) })
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			info, _ := engine.Inspect(ctx, stopped.Key()) // without, the container's name will do
+			refused = append(refused, a.lacking(err, in.Service, cmp.Or(info.Labels[runtime.LabelComponent], stopped.Name)))
+		}
+	}
+	return errors.Join(refused...)
+}
+
+// called passes the name that a container has at the moment, by which an error names
+// it.
+func called(ctx context.Context, engine runtime.Runtime, container fleet.Ref, do func(name string) error) error {
+	if container.ID == "" {
+		return do(container.Name)
+	}
+	info, err := engine.Inspect(ctx, container.ID)
+	if err != nil {
+		return err
+	}
+	return do(nameOf(info))
+}
+
+// nameOf returns the name of a container, or the id of one that has none, because its
+// removal was interrupted.
+func nameOf(c runtime.ContainerInfo) string { return cmp.Or(c.Name, c.ID) }
+
+// discard removes a container of the service. One that has served may have data to
+// save, and is stopped first; one that never took over has none.
+func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left fleet.Ref) error {
+	if strings.HasSuffix(left.Name, fleet.NextSuffix) {
+		return removeOwn(ctx, engine, in.Service, left.Key())
+	}
+	return retire(ctx, engine, in.Service, left.Key())
+}
+
+// removeOwn removes a container, given its name or its id, if it exists and is the
+// service's.
+func removeOwn(ctx context.Context, engine runtime.Runtime, service, key string) error {
+	info, err := engine.Inspect(ctx, key)
+	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return engine.Remove(ctx, nameOf(info))
+}
+
+// StopContainerInput names a container to stop.
+type StopContainerInput struct {
+	Service    string    `json:"service"`
+	Deployment int       `json:"deployment"`
+	Run        string    `json:"run,omitempty"`
+	Container  fleet.Ref `json:"container"`
+	// Adopted are the service's adopted containers here.
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
+}
+
+// StopContainer stops a container within its own stop timeout, and keeps it.
+func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
+	_, err := attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (struct{}, error) {
+		r.Set("stop", in.Container.Name)
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
+		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+			info, err := engine.Inspect(ctx, in.Container.Key())
+			switch {
+			case fault.Is(err, fault.NotFound):
+				return struct{}{}, nil
+			case err != nil || isOf(info, in.Service, s.identity):
+				return struct{}{}, err // a late repetition finds the successor under that name
+			}
+			if err := engine.Stop(ctx, nameOf(info), info.StopTimeout); err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, a.lead(ctx, engine, in.Service)
+		})
+	})
+	if err != nil {
+		return a.placed(err, "")
+	}
+	return nil
+}
+
+// RetireInput names the containers that were set aside.
+type RetireInput struct {
+	Service    string `json:"service"`
+	Deployment int    `json:"deployment"`
+	Run        string `json:"run,omitempty"`
+	// Containers have their real names; without an id it is the container that waits
+	// as name.prev which is removed.
+	Containers []fleet.Ref `json:"containers"`
+	// Adopted are the service's adopted containers here.
+	Adopted []fleet.Adopted `json:"adopted,omitempty"`
+}
+
+// ParallelStops is how many containers one Retire stops at once.
+const ParallelStops = 8
+
+// Retire stops and removes the containers that the cut-over set aside, each within
+// its own stop timeout.
+func (a *Node) Retire(ctx context.Context, in RetireInput) error {
+	_, err := attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (struct{}, error) {
+		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
+		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+			going := slices.Clone(in.Containers)
+			for i := range going {
+				going[i].Name += fleet.PrevSuffix
+			}
+			if err := a.rest(ctx, r, engine, in.Service, going); err != nil {
+				return struct{}{}, err
+			}
+			if err := retireAll(ctx, r, engine, in.Service, going); err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, a.lead(ctx, engine, in.Service)
+		})
+	})
+	if err != nil {
+		return a.placed(err, "")
+	}
+	return nil
+}
+
+// retireAll retires containers in parallel: each may take its whole stop timeout.
+func retireAll(ctx context.Context, r *attempt.Reporter, engine runtime.Runtime, service string, going []fleet.Ref) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(ParallelStops)
+	for _, container := range going {
+		g.Go(func() error {
+			r.Set("retire", container.Name)
+			return retire(ctx, engine, service, container.Key())
+		})
+	}
+	return g.Wait()
+}
+
+// retire stops a container of the service if it runs, and removes it.
+func retire(ctx context.Context, engine runtime.Runtime, service, key string) error {
+	info, err := engine.Inspect(ctx, key)
+	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
+		return nil
+	}
+	if err == nil && info.State != runtime.Stopped {
+		err = engine.Stop(ctx, nameOf(info), info.StopTimeout)
+	}
+	if err != nil {
+		return err
+	}
+	return removeOwn(ctx, engine, service, key)
+}
