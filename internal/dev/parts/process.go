@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -33,6 +34,7 @@ type Command struct {
 // Process is a running Command, the leader of its own process group.
 type Process struct {
 	command Command
+	logged  int64 // how long the log was before
 	pid     int
 	done    chan struct{}
 	err     error // set before done is closed
@@ -51,6 +53,11 @@ func Start(command Command) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", command.Name, err)
 	}
+	before, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		_ = log.Close()
+		return nil, fmt.Errorf("find the end of the log of %s: %w", command.Name, err)
+	}
 	cmd := exec.Command(command.Path, command.Args...)
 	cmd.Env = append(os.Environ(), command.Env...)
 	cmd.Dir = command.Dir
@@ -60,7 +67,7 @@ func Start(command Command) (*Process, error) {
 		Pdeathsig:  command.StopSignal,
 		Credential: command.Credential,
 	}
-	p := &Process{command: command, done: make(chan struct{})}
+	p := &Process{command: command, logged: before, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// The kernel sends Pdeathsig when the parent *thread* ends, so this
@@ -126,12 +133,19 @@ func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) err
 	}
 }
 
-// logTail returns the last ten lines of the process's log.
+// logTail returns the last ten lines that the process has logged, or, where a Go program has ended
+// with the stacks of its goroutines, those that begin with the reason.
 func (p *Process) logTail() string {
 	text, err := os.ReadFile(p.command.LogFile)
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	own := text[min(int64(len(text)), p.logged):]
+	lines := strings.Split(strings.TrimSpace(string(own)), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return strings.Join(lines[i:min(len(lines), i+10)], "\n")
+		}
+	}
 	return strings.Join(lines[max(0, len(lines)-10):], "\n")
 }

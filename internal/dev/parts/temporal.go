@@ -65,6 +65,24 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	if t.uiPort, err = stickyPort(dir, "temporal-ui", o.UIPort); err != nil {
 		return nil, err
 	}
+	for starts := 1; ; starts++ {
+		ended, err := t.start(ctx, o, dir)
+		if err == nil {
+			return t, nil
+		}
+		if !ended || starts == temporalStarts || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+// temporalStarts is how often Temporal's dev server is started before its end counts. It
+// chooses ports for its parts before they listen there, and panics where another process
+// has taken one meanwhile.
+const temporalStarts = 3
+
+// start starts the server once. Ended reports whether it ended before it was ready.
+func (t *Temporal) start(ctx context.Context, o TemporalOptions, dir string) (ended bool, err error) {
 	t.Process, err = Start(Command{
 		Name:    "temporal",
 		Path:    o.Binary,
@@ -74,13 +92,19 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 		LogFile: filepath.Join(dir, "temporal.log"),
 	})
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	if err := t.WaitReady(ctx, t.ready); err != nil {
-		t.Stop()
-		return nil, err
+	err = t.WaitReady(ctx, t.ready)
+	if err == nil {
+		return false, nil
 	}
-	return t, nil
+	select {
+	case <-t.Done():
+		ended = true
+	default:
+	}
+	t.Stop()
+	return ended, err
 }
 
 // Address returns the frontend's address, for clients and workers.

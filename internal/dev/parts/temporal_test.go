@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -67,6 +69,24 @@ func TestTemporal(t *testing.T) {
 		second := startTemporal(t, dir, "")
 		require.Equal(t, port, portOf(t, second.Address()))
 		require.Equal(t, first.UIURL(), second.UIURL())
+	})
+
+	t.Run("a server that panics at its start is started again", func(t *testing.T) {
+		dir := t.TempDir()
+		// It panics as often as the file "panics" has lines.
+		binary := filepath.Join(dir, "temporal")
+		script := "#!/bin/sh\nif [ -s " + dir + "/panics ]; then sed -i 1d " + dir + "/panics; echo 'panic: the port is taken' >&2; seq 20 >&2; exit 2; fi\nexec " + program(t, "temporal") + " \"$@\"\n"
+		require.NoError(t, os.WriteFile(binary, []byte(script), 0o700))
+		options := parts.TemporalOptions{Dir: filepath.Join(dir, "data"), Binary: binary}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "panics"), []byte("1\n2\n3\n"), 0o600))
+		_, err := parts.StartTemporal(t.Context(), options)
+		require.ErrorContains(t, err, "temporal ended before it was ready (exit status 2")
+		require.ErrorContains(t, err, ":\npanic: the port is taken\n1\n")
+
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "panics"), []byte("1\n2\n"), 0o600))
+		server, err := parts.StartTemporal(t.Context(), options)
+		require.NoError(t, err)
+		server.Stop()
 	})
 
 	t.Run("two servers run at once, each with its UI", func(t *testing.T) {

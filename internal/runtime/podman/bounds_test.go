@@ -149,7 +149,7 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 			call := calls(t, container, image, spare)[c.method]
 			verb, part, _ := strings.Cut(c.swallowed, " ")
 			ended := make(chan struct{}) // an unread body hides the client's end from the handler
-			pass := toPodman(service.Socket())
+			pass := withoutLogFiles(service.Socket())
 			socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == verb && strings.Contains(r.URL.Path, part) {
 					<-ended
@@ -196,9 +196,16 @@ func TestNoMethodWaitsForOneCallThatIsNeverAnswered(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, direct.Remove(context.Background(), "quiet")) })
 		engine := podman.New(service.Socket()).WithBounds(5 * time.Second)
+		followed := make(chan error, 2)
+		for _, e := range []*podman.Engine{engine, podman.New(serve(t, withoutLogFiles(service.Socket()))).WithBounds(5 * time.Second)} {
+			go func() {
+				followed <- e.Logs(t.Context(), "quiet", runtime.LogQuery{Follow: true}, func(runtime.LogLine) bool { return true })
+			}()
+		}
 		result, err := engine.Exec(t.Context(), "quiet", []string{"/app", "sleep", "7s"})
 		require.NoError(t, err)
 		require.Zero(t, result.ExitCode)
-		require.NoError(t, engine.Logs(t.Context(), "quiet", runtime.LogQuery{Follow: true}, func(runtime.LogLine) bool { return true }))
+		require.NoError(t, <-followed)
+		require.NoError(t, <-followed)
 	})
 }

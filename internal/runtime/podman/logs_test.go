@@ -3,6 +3,7 @@ package podman_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -76,17 +77,8 @@ func TestALogThatEndsInAPartOfAnEntry(t *testing.T) {
 		Name: "cut", Image: "localhost/app:v1", Command: []string{"/app", "print", "one", "two", "three"},
 	})
 	require.NoError(t, err)
-	pass := toPodman(service.Socket())
 	path := filepath.Join(dir, "root/overlay-containers", id, "userdata/ctr.log")
-	elsewhere := podman.New(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		recorder := httptest.NewRecorder()
-		if !strings.HasSuffix(r.URL.Path, "/json") {
-			pass.ServeHTTP(w, r)
-			return
-		}
-		pass.ServeHTTP(recorder, r)
-		_, _ = w.Write(bytes.ReplaceAll(recorder.Body.Bytes(), []byte(path), []byte("/absent/ctr.log")))
-	})))
+	elsewhere := podman.New(serve(t, withoutLogFiles(service.Socket())))
 	for name, engine := range map[string]*podman.Engine{"the file": direct, "podman alone": elsewhere} {
 		require.Eventually(t, func() bool {
 			lines, err := runtime.LastLines(t.Context(), engine, "cut", 9, 100)
@@ -103,4 +95,21 @@ func TestALogThatEndsInAPartOfAnEntry(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, []string{"two", "three"}, lines, name)
 	}
+}
+
+// withoutLogFiles passes requests on to a podman, whose log files it hides.
+func withoutLogFiles(socket string) http.Handler {
+	pass := toPodman(socket)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/json") {
+			pass.ServeHTTP(w, r)
+			return
+		}
+		recorder := httptest.NewRecorder()
+		pass.ServeHTTP(recorder, r)
+		maps.Copy(w.Header(), recorder.Header())
+		w.Header().Del("Content-Length")
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(bytes.ReplaceAll(recorder.Body.Bytes(), []byte("/ctr.log"), []byte("/absent.log")))
+	})
 }
