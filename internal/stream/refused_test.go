@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,7 +249,7 @@ func TestFrameRefused(t *testing.T) {
 	wild, err := yamux.Client(conn, nil) // one that sends what it wants
 	require.NoError(t, err)
 	defer wild.Close()
-	require.Eventually(t, func() bool { return contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
 	anna := r.operator(t, "anna")
 	for name, c := range map[string]struct {
 		sent []byte
