@@ -3,8 +3,8 @@
 package streamtest
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"path/filepath"
@@ -52,11 +52,11 @@ func Files(t testing.TB, authority *identity.Authority, who identity.Identity) i
 
 // Dial connects to a door for streams.
 func Dial(ctx context.Context, address string, as identity.Directory) (net.Conn, error) {
-	dialer := tls.Dialer{Config: as.ClientTLS(stream.Protocol)}
-	return dialer.DialContext(ctx, "tcp", address)
+	return stream.Dial(ctx, address, as.ClientTLS(stream.Protocol))
 }
 
-// Node runs a node, and returns when the hub knows it. It ends with the test, or with stop.
+// Node runs a node or an edge, and returns when the hub knows it. It ends with the test, or
+// with stop.
 func Node(t testing.TB, hub *stream.Hub, node stream.Node) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -67,11 +67,21 @@ func Node(t testing.TB, hub *stream.Hub, node stream.Node) (stop func()) {
 		done.Wait()
 	}
 	t.Cleanup(stop)
-	require.Eventually(t, func() bool { return slices.Contains(hub.Nodes(), node.Name) }, time.Minute, time.Millisecond)
+	await(t, hub, node)
 	return stop
 }
 
-// Behind connects a node to a hub without a door, and returns an operator there.
+// await waits until a hub knows a node or an edge.
+func await(t testing.TB, hub *stream.Hub, node stream.Node) {
+	t.Helper()
+	known := hub.Nodes
+	if node.Role == identity.Edge {
+		known = hub.Edges
+	}
+	require.Eventually(t, func() bool { return slices.Contains(known(), node.Name) }, time.Minute, time.Millisecond)
+}
+
+// Behind connects a node or an edge to a hub without a door, and returns an operator there.
 func Behind(t testing.TB, hub *stream.Hub, node stream.Node) *stream.Client {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -85,8 +95,8 @@ func Behind(t testing.TB, hub *stream.Hub, node stream.Node) *stream.Client {
 		all.Go(func() { _ = hub.Serve(ctx, there, identity.Identity{Role: role, Name: name}) })
 		return here
 	}
-	all.Go(func() { _ = node.Serve(ctx, connect(identity.Node, node.Name)) })
-	require.Eventually(t, func() bool { return slices.Contains(hub.Nodes(), node.Name) }, time.Minute, time.Millisecond)
+	all.Go(func() { _ = node.Serve(ctx, connect(cmp.Or(node.Role, identity.Node), node.Name)) })
+	await(t, hub, node)
 	client, err := stream.NewClient(ctx, connect(identity.Operator, "anna"))
 	require.NoError(t, err)
 	return client
