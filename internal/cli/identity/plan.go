@@ -172,7 +172,7 @@ func (p *plan) readUnit(role machineRole, units string, getenv func(string) stri
 	if p.token.Role == identity.Builder {
 		text = bytes.ReplaceAll(text, []byte("--builder %l"), []byte("--builder "+p.token.Name))
 	}
-	if p.config != "/etc/mcp/mcp.toml" && !(p.own && p.config == config.UserFile(getenv)) {
+	if p.config != "/etc/mcp/mcp.toml" && (!p.own || p.config != config.UserFile(getenv)) {
 		text = bytes.Replace(text, []byte("\n[Service]\n"), []byte("\n[Service]\nEnvironment=MCP_CONFIG="+p.config+"\n"), 1)
 	}
 	p.unit, p.units, p.unitText = role.unit, units, text
@@ -349,7 +349,7 @@ func (p *plan) start(ctx context.Context, getenv func(string) string) (bool, err
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--now", p.unit}} {
-		words := append(p.systemctl()[1:], args...)
+		words := slices.Concat(p.systemctl()[1:], args)
 		if said, err := exec.CommandContext(ctx, "systemctl", words...).CombinedOutput(); err != nil {
 			return false, fault.New(fault.Internal, "the machine has joined, but systemctl %s fails: %.300s", strings.Join(words, " "), bytes.TrimSpace(said)).
 				WithHint("see: %s", strings.Join(append(p.journalctl(), p.unit), " "))
