@@ -48,7 +48,7 @@ func (a App) serve(ctx context.Context, o options) error {
 		go enrol.Keep(ctx, cfg.Door.Addresses, cfg.Door.Directory(), log)
 		for _, address := range cfg.Door.Addresses {
 			process.Doors = append(process.Doors, func(ctx context.Context) (net.Conn, error) {
-				return stream.Dial(ctx, address, cfg.Door.TLS(stream.Protocol))
+				return stream.Dial(ctx, cfg.Door.TLS(stream.Protocol), address)
 			})
 		}
 	}

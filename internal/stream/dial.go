@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// dialTime bounds the connection to a door.
+// dialTime bounds a connection to a gateway, with the handshake.
 const dialTime = 4 * time.Second
 
-// Dial connects to a door for streams. The configuration names Protocol.
-func Dial(ctx context.Context, address string, config *tls.Config) (net.Conn, error) {
+// Dial connects to a gateway for streams. The configuration is that of the caller's
+// identity for Protocol.
+func Dial(ctx context.Context, config *tls.Config, address string) (net.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	dialer := tls.Dialer{Config: config}

@@ -99,7 +99,7 @@ func (s *Session) StreamsMeanwhile(ctx context.Context, cfg *config.Config) (wai
 
 // DialStreams connects to one gateway for streams.
 func DialStreams(ctx context.Context, door config.Door, address string) (net.Conn, error) {
-	return stream.Dial(ctx, address, door.TLS(stream.Protocol))
+	return stream.Dial(ctx, door.TLS(stream.Protocol), address)
 }
 
 // NoGateway is the error of a verb that needs streams, where there is no gateway. Instead

@@ -52,7 +52,7 @@ func Files(t testing.TB, authority *identity.Authority, who identity.Identity) i
 
 // Dial connects to a door for streams.
 func Dial(ctx context.Context, address string, as identity.Directory) (net.Conn, error) {
-	return stream.Dial(ctx, address, as.ClientTLS(stream.Protocol))
+	return stream.Dial(ctx, as.ClientTLS(stream.Protocol), address)
 }
 
 // Node runs a node or an edge, and returns when the hub knows it. It ends with the test, or
