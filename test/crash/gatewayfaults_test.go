@@ -18,7 +18,7 @@ import (
 // gatewayFaults are those of gateways, beside processFaults and gracefulStop.
 var gatewayFaults = []failure{
 	separated("cut off from Temporal for 20 s", (*rig).toTemporal),
-	separated("cut off from its clients for 20 s", (*rig).toClients),
+	separated("cut off from clients for 20 s", (*rig).toClients),
 }
 
 // oneOfTwo has no deploy undone for what fails: the other gateway takes over.
@@ -94,7 +94,7 @@ const theCertificate = "the node's certificate"
 // certificateFaults are those of a certificate.
 var certificateFaults = []failure{
 	{
-		name: "ends, and the node joins again after 30 s", away: 30 * time.Second,
+		name: "ended, back after 30 s", away: 30 * time.Second,
 		inject: func(fc *faultCase) error { return fc.shortenCertificate() },
 		repair: func(ctx context.Context, fc *faultCase) error {
 			_, err := fc.rig.join(ctx, identity.Node, fc.node)
@@ -102,8 +102,8 @@ var certificateFaults = []failure{
 		},
 	},
 	{
-		// A gateway closes connections with a certificate that has ended within ten seconds.
-		name: "is renewed, and the gateways close the connections with the former one", away: 15 * time.Second, gentle: true,
+		// A gateway closes connections whose certificates have ended within ten seconds.
+		name: "renewed, and the former one ended", away: 15 * time.Second, gentle: true,
 		inject: func(fc *faultCase) error {
 			if err := fc.shortenCertificate(); err != nil {
 				return err
