@@ -109,6 +109,13 @@ func (s *store) revoke(id string) {
 	s.revoked = append(s.revoked, id)
 }
 
+// forget has the registry be as it was before anyone was revoked.
+func (s *store) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked = nil
+}
+
 func (s *store) goAway(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -393,6 +400,11 @@ func TestRevocation(t *testing.T) {
 	require.ErrorContains(t, err, "the identity node/rift is revoked; an operator can create it anew: mcp identity create node rift")
 	_, err = r.client(annaDir).Check(bounded(t), &healthpb.HealthCheckRequest{})
 	require.NoError(t, err)
+
+	r.forget()
+	r.Refresh(bounded(t))
+	_, err = r.client(riftDir).Check(bounded(t), &healthpb.HealthCheckRequest{})
+	require.ErrorContains(t, err, "the identity node/rift is revoked", "a registry of an earlier time changes nothing")
 }
 
 // TestOperatorsManageIdentities has an operator create, list and revoke, and others not.
