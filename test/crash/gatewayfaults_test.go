@@ -94,8 +94,11 @@ const theCertificate = "the node's certificate"
 // certificateFaults are those of a certificate.
 var certificateFaults = []failure{
 	{
-		name: "ended, back after 30 s", away: 30 * time.Second,
-		inject: func(fc *faultCase) error { return fc.shortenCertificate() },
+		name: "ended, back after 20 s", away: 20 * time.Second,
+		inject: func(fc *faultCase) error {
+			_, err := fc.shorten()
+			return err
+		},
 		repair: func(ctx context.Context, fc *faultCase) error {
 			_, err := fc.rig.join(ctx, identity.Node, fc.node)
 			return err
@@ -105,12 +108,16 @@ var certificateFaults = []failure{
 		// A gateway closes connections whose certificates have ended within ten seconds.
 		name: "renewed, and the former one ended", away: 15 * time.Second, gentle: true,
 		inject: func(fc *faultCase) error {
-			if err := fc.shortenCertificate(); err != nil {
-				return err
-			}
 			ctx, cancel := context.WithTimeout(context.Background(), timeout)
 			defer cancel()
-			return enrol.Renew(ctx, fc.rig.doors(), fc.rig.identity(identity.Node, fc.node))
+			if err := enrol.Renew(ctx, fc.rig.doors(), fc.rig.identity(identity.Node, fc.node)); err != nil {
+				return err
+			}
+			renewed, err := fc.shorten()
+			if err != nil {
+				return err
+			}
+			return fc.rig.identity(identity.Node, fc.node).Renew(renewed.Roots, renewed.Certificate)
 		},
 		repair: func(context.Context, *faultCase) error { return nil },
 	},
@@ -119,37 +126,36 @@ var certificateFaults = []failure{
 // remaining is how long a certificate lives that was shortened.
 const remaining = 5 * time.Second
 
-// shortenCertificate gives the node a certificate that soon ends, and returns when the
-// node's connections are of that one.
-func (fc *faultCase) shortenCertificate() error {
+// shorten gives the node a certificate that soon ends, and returns the one it had when the
+// node has connected with the other.
+func (fc *faultCase) shorten() (had identity.Content, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	authority, err := fc.rig.authority(ctx)
 	if err != nil {
-		return err
+		return had, err
 	}
 	directory := fc.rig.identity(identity.Node, fc.node)
-	held, err := directory.Read()
-	if err != nil {
-		return err
+	if had, err = directory.Read(); err != nil {
+		return had, err
 	}
-	request, err := held.Request()
+	request, err := had.Request()
 	if err != nil {
-		return err
+		return had, err
 	}
-	short, err := authority.Issue(held.Identity, request, identity.MinLife, time.Now().Add(remaining-identity.MinLife))
+	short, err := authority.Issue(had.Identity, request, identity.MinLife, time.Now().Add(remaining-identity.MinLife))
 	if err != nil {
-		return err
+		return had, err
 	}
-	if err := directory.Renew(held.Roots, short); err != nil {
-		return err
+	if err := directory.Renew(had.Roots, short); err != nil {
+		return had, err
 	}
 	for _, on := range fc.rig.gateways {
 		if err := fc.reconnect(on); err != nil {
-			return err
+			return had, err
 		}
 	}
-	return nil
+	return had, nil
 }
 
 // authority is that of the gateways.
@@ -179,7 +185,7 @@ func (fc *faultCase) reconnect(gateway *host) error {
 	if _, err := fc.sockets(gateway, "--kill"); err != nil {
 		return err
 	}
-	return await(remaining, fc.node+" connects again", func() bool {
+	return await(timeout, fc.node+" connects again", func() bool {
 		now, err := fc.connections(gateway)
 		for peer := range now {
 			if err == nil && !before[peer] {
