@@ -37,7 +37,9 @@ var processFaults = []failure{
 var gracefulStop = failure{
 	name: "asked to end, back after 2 s", away: 2 * time.Second, gentle: true,
 	inject: func(fc *faultCase) error { return fc.each(func(p *part) error { p.ask(); return nil }) },
-	repair: func(ctx context.Context, fc *faultCase) error { return fc.each(func(p *part) error { return p.again(ctx) }) },
+	repair: func(ctx context.Context, fc *faultCase) error {
+		return fc.each(func(p *part) error { return p.again(ctx) })
+	},
 }
 
 // registryFaults are those of an image registry, beside processFaults.
@@ -84,7 +86,9 @@ func killed(name string, away time.Duration) failure {
 	return failure{
 		name: name, away: away,
 		inject: func(fc *faultCase) error { return fc.each(func(p *part) error { p.kill(); return nil }) },
-		repair: func(ctx context.Context, fc *faultCase) error { return fc.each(func(p *part) error { return p.up(ctx) }) },
+		repair: func(ctx context.Context, fc *faultCase) error {
+			return fc.each(func(p *part) error { return p.up(ctx) })
+		},
 	}
 }
 
@@ -92,7 +96,9 @@ func frozen(name string, away time.Duration) failure {
 	return failure{
 		name: name, away: away,
 		inject: func(fc *faultCase) error { return fc.each(func(p *part) error { p.freeze(); return nil }) },
-		repair: func(_ context.Context, fc *faultCase) error { return fc.each(func(p *part) error { p.thaw(); return nil }) },
+		repair: func(_ context.Context, fc *faultCase) error {
+			return fc.each(func(p *part) error { p.thaw(); return nil })
+		},
 	}
 }
 
