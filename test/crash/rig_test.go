@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -104,7 +105,7 @@ func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 // startMcp starts the gateways and the roles, and connects the checker to Temporal and
 // Postgres.
 func (r *rig) startMcp(ctx context.Context) error {
-	if err := r.startGateways(ctx, r.network.hosts[len(r.nodes)+1:]); err != nil {
+	if err := r.startGateways(ctx, slices.Clone(r.network.hosts[len(r.nodes)+1:])); err != nil {
 		return err
 	}
 	var err error
