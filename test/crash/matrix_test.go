@@ -11,6 +11,7 @@ import (
 // points where there is something to lose.
 var sample = []string{
 	"cancel in mid-deploy: the node's network cut for 3 min inside RunContainer",
+	"new version, start-first: the node's certificate ended, back after 20 s inside RunContainer",
 	"new version, start-first: node worker stopped for 20 s inside RunContainer",
 	"new version, start-first: control worker killed, back after 2 s after CommitRelease",
 	"new version, start-first: Temporal killed, back after 2 s inside CutOver",
@@ -27,7 +28,7 @@ var sample = []string{
 	"undeploy: node worker killed, back after 2 s inside Retire",
 	"stop: node worker killed, back after 2 s inside StopContainer",
 	"start: one gateway of two killed, back after 2 s inside RunContainer 2",
-	"restart: one gateway of two cut off from Temporal for 20 s inside CutOver",
+	"restart: one gateway of two cut off from clients for 20 s inside CutOver",
 	"restart, stop-first, with a volume: node worker killed, back after 2 s inside RunContainer",
 	"active = false: one gateway of two stopped for 20 s after StopContainer",
 	"rollback: both gateways killed, back after 2 s inside RunContainer",
@@ -50,7 +51,6 @@ var sample = []string{
 	"new version, stop-first, with a volume: the edge killed, back after 2 s after PublishRoutes",
 	"new version, stop-first, with a volume: the edge cut off for 20 s after StopContainer",
 	"restart: the edge has a full disk for 20 s after CommitRelease",
-	"new version, start-first: the node's certificate ended, back after 20 s inside RunContainer",
 }
 
 // lengthy are cases that would take too long at every point of the matrix: an
