@@ -301,6 +301,10 @@ func TestDev(t *testing.T) {
 			status := mcp(t.Context(), t, nil, "status", "--json")
 			require.Zero(t, status.code, status.stderr)
 			require.JSONEq(t, `[]`, status.stdout)
+			doctor := mcp(t.Context(), t, nil, "doctor")
+			for _, check := range []string{`identity +operator/local, until`, `gateway +` + info.Gateway.Address, `clock +it agrees`, `temporal +` + info.Gateway.Address, `encryption +key`} {
+				require.Regexp(t, `(?m)^ok +`+check, doctor.stdout)
+			}
 		})
 		t.Run("and a second one says so", func(t *testing.T) {
 			second := mcp(t.Context(), t, nil, "dev")

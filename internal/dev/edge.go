@@ -67,7 +67,7 @@ func (p *Platform) startEdge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.keep("edge", first, func(ctx context.Context) (part, error) { return parts.StartEdge(ctx, o) })
+	p.keep("edge", first, p.again(func(ctx context.Context) (part, error) { return parts.StartEdge(ctx, o) }))
 	if err := p.admit(ctx); err != nil {
 		return err
 	}

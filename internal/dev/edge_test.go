@@ -54,7 +54,7 @@ func TestPlatformHasAnEdge(t *testing.T) {
 		forget(t, first.Info())
 		first.Down()
 		require.False(t, answers(ready))
-		for _, name := range []string{"gateway", "identities"} {
+		for _, name := range []string{"gateway", "identities/node"} { // the others are of an authority that is gone
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, name)))
 		}
 		second := up(t, dir, asBefore)

@@ -40,6 +40,8 @@ func (p *Platform) identityOf(role identity.Role) identity.Directory {
 // enrolAll makes the identities that are missing, and renews the others: after weeks
 // without a start their certificates have ended.
 func (p *Platform) enrolAll(ctx context.Context) error {
+	p.enrolling.Lock()
+	defer p.enrolling.Unlock()
 	dir := p.path(identitiesDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of identities: %w", err)
@@ -59,13 +61,13 @@ func (p *Platform) enrolAll(ctx context.Context) error {
 	return group.Wait()
 }
 
-// enrol renews the certificate of an identity. Where that fails, because it has ended, or is
-// revoked, damaged, or of another authority, the identity is made anew.
+// enrol renews the certificate of an identity. Where that is refused, because it has ended,
+// or is revoked, damaged, or of another authority, the identity is made anew.
 func (p *Platform) enrol(ctx context.Context, who identity.Identity) error {
 	d := p.identityOf(who.Role)
 	if d.Exists() {
 		err := p.renew(ctx, who, d)
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || fault.Is(err, fault.Unavailable) {
 			return err
 		}
 		p.options.Logger.Info("an identity is made anew", "identity", who.String(), "reason", err)
@@ -123,9 +125,10 @@ func (p *Platform) keepIdentities(ctx context.Context) {
 }
 
 // keepIdentity renews the certificate of an identity if it is due, or of an authority that
-// is being replaced. An identity that was revoked stays so until the platform starts again
-// or its certificate ends.
+// is being replaced.
 func (p *Platform) keepIdentity(ctx context.Context, who identity.Identity) error {
+	p.enrolling.Lock()
+	defer p.enrolling.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, identityTime)
 	defer cancel()
 	d := p.identityOf(who.Role)
@@ -138,6 +141,17 @@ func (p *Platform) keepIdentity(ctx context.Context, who identity.Identity) erro
 	}
 	_, err = enrol.Update(ctx, p.doors(), d)
 	return err
+}
+
+// again returns what starts a client of the gateway again, with identities that are good:
+// one that was revoked may be why it has died.
+func (p *Platform) again(start func(context.Context) (part, error)) func(context.Context) (part, error) {
+	return func(ctx context.Context) (part, error) {
+		if err := p.enrolAll(ctx); err != nil {
+			return nil, err
+		}
+		return start(ctx)
+	}
 }
 
 // connection returns the options of a client with the platform's identity of a role, and

@@ -138,6 +138,7 @@ type Platform struct {
 	info        Info
 	postgresURL string
 	codec       *codec.Codec
+	enrolling   sync.Mutex // guards the files of identities
 	mu          sync.Mutex // guards keepers while parts start concurrently
 	keepers     []*keeper
 	workers     *keeper

@@ -34,7 +34,7 @@ func (p *Platform) startWorkers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.workers = keep(p.options.Logger, "workers", first, func(ctx context.Context) (part, error) { return p.newStaff(ctx) })
+	p.workers = keep(p.options.Logger, "workers", first, p.again(func(ctx context.Context) (part, error) { return p.newStaff(ctx) }))
 	return nil
 }
 
