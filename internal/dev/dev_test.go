@@ -222,6 +222,15 @@ func TestPlatform(t *testing.T) {
 		second.Down()
 	})
 
+	t.Run("names the gateway where its key is lost", func(t *testing.T) {
+		key := filepath.Join(dir, "gateway", "gateway.key")
+		require.NoError(t, os.Remove(key))
+		_, err := dev.Up(t.Context(), dev.Options{Dir: dir, Programs: programs, SDKLogger: slog.New(slog.DiscardHandler)})
+		require.ErrorContains(t, err, "start the gateway: ")
+		require.Contains(t, fault.Of(err).Hint, "restore "+key)
+		require.Empty(t, processes(t, dir))
+	})
+
 	t.Run("is destroyed completely", func(t *testing.T) {
 		left, err := dev.Destroy(t.Context(), dir)
 		require.NoError(t, err)
