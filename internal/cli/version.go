@@ -20,6 +20,14 @@ type thisVersion struct {
 	Platform string `json:"platform"`
 }
 
+func thisProgram(s *session.Session) thisVersion {
+	return thisVersion{MCP: s.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+}
+
+func (v thisVersion) String() string {
+	return fmt.Sprintf("mcp %s, built with %s for %s", v.MCP, v.Go, v.Platform)
+}
+
 func newVersion(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -29,12 +37,11 @@ built for. A node's worker announces the same: see mcp node list.`,
 		Example: "  mcp version\n  mcp version --json",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			platform := runtime.GOOS + "/" + runtime.GOARCH
 			if s.JSON {
-				s.PrintJSON(thisVersion{MCP: s.Version, Go: runtime.Version(), Platform: platform})
+				s.PrintJSON(thisProgram(s))
 				return nil
 			}
-			_, _ = fmt.Fprintf(s.Stdout, "mcp %s, built with %s for %s\n", s.Version, runtime.Version(), platform)
+			_, _ = fmt.Fprintln(s.Stdout, thisProgram(s))
 			return nil
 		},
 	}

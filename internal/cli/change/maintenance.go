@@ -24,7 +24,7 @@ type maintained struct {
 func newMaintenance(s *session.Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "maintenance SERVICE on|off",
-		Short: "Have the edges answer for a service that it is in maintenance",
+		Short: "Put a service into maintenance: the edges answer its requests",
 		Long: `Maintenance has the edges answer every request to a service with status 503 and a
 page that says so, until it is off again. Connections of l4 routes are refused.
 Its containers run on, and deploys work as before: they do not end it.`,
