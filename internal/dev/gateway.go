@@ -113,21 +113,20 @@ func (p *Platform) newDoor(ctx context.Context) (*door, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("start the gateway: %w", ctx.Err())
 	}
-	return nil, p.gatewayFault(d.err)
+	switch {
+	case d.err == nil:
+		return nil, errors.New("start the gateway: it has ended")
+	case errors.Is(d.err, gateway.ErrOtherKey):
+		return nil, fault.Wrap(fault.Unauthorized, d.err, "start the gateway").
+			WithHint("restore %s as it was, or begin anew: mcp dev down --destroy --dir %s", p.gatewayKey(), p.options.Dir)
+	}
+	return nil, named("start the gateway", d.err)
 }
 
-// gatewayFault is the error of a gateway that does not start.
-func (p *Platform) gatewayFault(err error) error {
-	if err == nil {
-		err = errors.New("it has ended")
-	}
-	f := fault.Wrap(fault.Of(err).Kind, err, "start the gateway")
-	switch f.Kind {
-	case fault.Conflict:
-		return f.WithHint("choose another port: --gateway-port PORT")
-	case fault.Unauthorized, fault.Invalid:
-		return f.WithHint("restore %s as it was, or begin anew: mcp dev down --destroy --dir %s", p.gatewayKey(), p.options.Dir)
-	}
+// named returns an error with what was done, and its hint.
+func named(doing string, err error) error {
+	f := fault.Of(err)
+	f.Message = doing + ": " + f.Message
 	return f
 }
 

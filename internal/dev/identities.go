@@ -53,7 +53,7 @@ func (p *Platform) enrolAll(ctx context.Context) error {
 	for _, who := range p.members() {
 		group.Go(func() error {
 			if err := p.enrol(enrolling, who); err != nil {
-				return fault.Wrap(fault.Of(err).Kind, err, "make the identity %s", who)
+				return named("make the identity "+who.String(), err)
 			}
 			return nil
 		})
