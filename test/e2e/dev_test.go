@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -30,8 +31,11 @@ func TestTheConfigurationThatDevWrites(t *testing.T) {
 	w.services, w.workspace = info.Services, info.Workspace
 	require.NoError(t, os.Mkdir(filepath.Join(w.workspace, "src"), 0o755))
 	w.source("v1", "")
-	w.define("gatehouse", w.service("gatehouse", "v1", ""))
+	w.define("gatehouse", w.service("gatehouse", "v1", `env = { TOKEN = "canary-of-the-platform" }`))
 	w.deploy("gatehouse")
+	rests := w.rests(workflows.DeployID("gatehouse"), "")
+	require.NotContains(t, rests, "canary-of-the-platform", "the gateway encrypts for the control worker, too")
+	require.Contains(t, rests, codec.Encoding)
 	require.Contains(t, w.fetch(w.routePort("gatehouse")), "v1")
 
 	content := make([]byte, 5<<20+3)
