@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -37,18 +39,21 @@ type keyStore interface {
 	AddGatewayKeys(ctx context.Context, keys map[string]registry.GatewayKey) error
 }
 
-// readKeys reads the keys from the registry, and makes those that are missing.
-func readKeys(ctx context.Context, store keyStore, own *seal.Identity) (keys, map[string]registry.GatewayKey, error) {
+// readKeys reads the keys from the registry, and makes those that are missing. A registry
+// that was emptied gets those of the copy, so that the identities of the fleet stay valid.
+func readKeys(ctx context.Context, store keyStore, own *seal.Identity, copied map[string]registry.GatewayKey) (keys, map[string]registry.GatewayKey, error) {
 	sealed, err := store.GatewayKeys(ctx)
 	if err != nil {
 		return keys{}, nil, err
 	}
 	if len(sealed[authorityKey].Sealed) == 0 || len(sealed[secretKey].Sealed) == 0 {
-		made, err := makeKeys(own.Key())
-		if err != nil {
-			return keys{}, nil, err
+		added := copied
+		if _, err := openKeys(copied, own); err != nil || len(sealed) > 0 {
+			if added, err = makeKeys(own.Key()); err != nil {
+				return keys{}, nil, err
+			}
 		}
-		if err := store.AddGatewayKeys(ctx, made); err != nil { // those of another gateway stay
+		if err := store.AddGatewayKeys(ctx, added); err != nil { // those of another gateway stay
 			return keys{}, nil, err
 		}
 		if sealed, err = store.GatewayKeys(ctx); err != nil {
@@ -92,6 +97,10 @@ func makeAuthority(to seal.Key) (sealed registry.GatewayKey, err error) {
 	return sealed, err
 }
 
+// ErrOtherKey is the cause where the key file of a gateway is not the one to which the keys
+// in the registry are sealed.
+var ErrOtherKey = errors.New("the key file of this gateway is another one")
+
 func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, error) {
 	var k keys
 	values := map[string][]byte{}
@@ -105,7 +114,7 @@ func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, 
 		}
 		value, err := own.Open(subject(of), sealed[name].Sealed)
 		if err != nil {
-			return k, fault.Wrap(fault.Unauthorized, err, "opening the keys of the gateways").
+			return k, fault.Wrap(fault.Unauthorized, fmt.Errorf("%w: %w", ErrOtherKey, err), "opening the keys of the gateways").
 				WithHint("copy the file of [gateway] key_file from the gateway that was started first")
 		}
 		values[name] = value
@@ -146,7 +155,7 @@ func awaitKeys(ctx context.Context, prepare func(context.Context) error, store k
 			if err := prepare(ctx); err != nil {
 				return keys{}, nil, err
 			}
-			return readKeys(ctx, store, own)
+			return readKeys(ctx, store, own, copied.read().Keys)
 		}()
 		switch {
 		case err == nil:
