@@ -67,7 +67,9 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	var err error
 	if o.Codec != nil {
 		w.telemetry.Check("encryption", func(context.Context) error { return o.Codec.Check() })
-		err = readable(ctx, c)
+		if o.Control != nil || !o.Codec.KeysElsewhere() { // a gateway lets no other worker ask
+			err = readable(ctx, c)
+		}
 	}
 	if err == nil && o.Control != nil {
 		err = o.Control.start(ctx, w, c)
