@@ -30,15 +30,16 @@ const maxIdentity = 255
 
 // ListSecretsInput selects secrets.
 type ListSecretsInput struct {
-	// Service selects one; "" means all.
+	// Service selects one; "" means all, with their newest versions alone.
 	Service string `json:"service,omitempty"`
-	// Page asks for a page of them, those that follow After, each with its newest version
-	// alone. Without it all of one service are read.
-	Page  bool        `json:"page,omitempty"`
+	// Page asks for the newest versions alone, and how many are kept.
+	Page bool `json:"page,omitempty"`
+	// After is the last version of the page before; zero for the first page.
 	After secrets.Ref `json:"after,omitzero"`
 }
 
-// ListSecretsResult has secrets by service and name.
+// ListSecretsResult has a page of secrets by service and name. Where all versions were asked
+// for, each is a secret of its own, with that version alone; the newest first.
 type ListSecretsResult struct {
 	Secrets []secrets.Secret `json:"secrets"`
 	// More is set where others follow the page.
@@ -46,20 +47,22 @@ type ListSecretsResult struct {
 }
 
 // A page of secrets has at most so many, and so many bytes as JSON: a large fleet seals each
-// to many recipients, and Temporal bounds an answer.
+// to many recipients, and Temporal bounds an answer, in which the first page comes with a
+// definition and all nodes.
 const (
 	secretPage      = 500
 	secretPageBytes = 512 << 10
 )
 
-// ListSecrets reads what is recorded of secrets, without their values. Those of all services
-// come in pages.
+// ListSecrets reads a page of what is recorded of secrets, without their values.
 func (a *Control) ListSecrets(ctx context.Context, in ListSecretsInput) (ListSecretsResult, error) {
-	if !in.Page && in.Service != "" {
-		found, err := a.Registry.Secrets(ctx, in.Service)
-		return ListSecretsResult{Secrets: found}, err
+	var found []secrets.Secret
+	var err error
+	if in.Page || in.Service == "" {
+		found, err = a.Registry.SecretPage(ctx, in.Service, in.After, secretPage+1)
+	} else {
+		found, err = a.Registry.SecretVersions(ctx, in.Service, in.After, secretPage+1)
 	}
-	found, err := a.Registry.SecretPage(ctx, in.Service, in.After, secretPage+1)
 	if err != nil {
 		return ListSecretsResult{}, err
 	}
@@ -117,7 +120,7 @@ type LoadBuildSecretsResult struct {
 // was never set, or is not kept.
 func (a *Control) LoadBuildSecrets(ctx context.Context, in LoadBuildSecretsInput) (LoadBuildSecretsResult, error) {
 	result := LoadBuildSecretsResult{Versions: servicedef.SecretVersions{}}
-	known, err := a.Registry.Secrets(ctx, in.Service)
+	newest, err := a.Registry.NewestSecrets(ctx, in.Service)
 	if err != nil {
 		return result, err
 	}
@@ -125,9 +128,8 @@ func (a *Control) LoadBuildSecrets(ctx context.Context, in LoadBuildSecretsInput
 	for _, reference := range slices.Sorted(maps.Keys(in.Names)) {
 		var ref secrets.Ref
 		for _, name := range in.Names[reference] {
-			i := slices.IndexFunc(known, func(s secrets.Secret) bool { return s.Name == name && !s.Removed && s.Newest > 0 })
-			if i >= 0 {
-				ref = secrets.Ref{Service: in.Service, Name: name, Version: known[i].Newest}
+			if version, isSet := newest[name]; isSet {
+				ref = secrets.Ref{Service: in.Service, Name: name, Version: version}
 				break
 			}
 		}

@@ -136,7 +136,8 @@ type HistoryStore interface {
 type SecretStore interface {
 	AddSecret(ctx context.Context, a secrets.Addition) error
 	RemoveSecret(ctx context.Context, service, name string, may func(fleet.Release) error) (versions int, err error)
-	Secrets(ctx context.Context, service string) ([]secrets.Secret, error)
+	NewestSecrets(ctx context.Context, service string) (map[string]int, error)
+	SecretVersions(ctx context.Context, service string, after secrets.Ref, limit int) ([]secrets.Secret, error)
 	SecretPage(ctx context.Context, service string, after secrets.Ref, limit int) ([]secrets.Secret, error)
 	WithdrawSecret(ctx context.Context, ref secrets.Ref) error
 	Envelopes(ctx context.Context, refs []secrets.Ref) ([]secrets.Envelope, error)

@@ -34,8 +34,10 @@ type Options struct {
 	Telemetry *telemetry.Telemetry
 	// Interceptors wrap every activity, the first of them outermost.
 	Interceptors []interceptor.WorkerInterceptor
-	// Codec is what the client encrypts with; nil if the client has none.
-	Codec *codec.Codec
+	// Codec is what the client encrypts with; nil if the client has none. Behind says that it
+	// reaches Temporal through gateways, which have the keys.
+	Codec  *codec.Codec
+	Behind bool
 }
 
 // Start starts the workers of every role in o. The caller closes the client after
@@ -67,7 +69,7 @@ func Start(ctx context.Context, c client.Client, o Options) (*Workers, error) {
 	var err error
 	if o.Codec != nil {
 		w.telemetry.Check("encryption", func(context.Context) error { return o.Codec.Check() })
-		if o.Control != nil || !o.Codec.KeysElsewhere() { // a gateway lets no other worker ask
+		if !o.Behind {
 			err = readable(ctx, c)
 		}
 	}

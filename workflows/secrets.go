@@ -12,24 +12,26 @@ import (
 
 // SecretsInput selects secrets.
 type SecretsInput struct {
-	// Service selects one; "" means all, which come in pages.
+	// Service selects one, with all versions; "" means all, with the newest ones.
 	Service string `json:"service,omitempty"`
-	// Page asks for a page of the secrets alone, of those that follow After, each with its
-	// newest version.
-	Page  bool        `json:"page,omitempty"`
+	// Page asks for the newest versions alone, and for no release.
+	Page bool `json:"page,omitempty"`
+	// After is the last version of the page before; zero for the first page.
 	After secrets.Ref `json:"after,omitzero"`
 	// Builder is one to ask for its key, and for nothing else.
 	Builder string `json:"builder,omitempty"`
 }
 
-// SecretsResult is what is recorded of secrets.
+// SecretsResult is a page of what is recorded of secrets.
 type SecretsResult struct {
+	// Secrets are as activities.ListSecretsResult has them.
 	Secrets []secrets.Secret `json:"secrets"`
 	// More is set where others follow the page.
 	More bool `json:"more,omitempty"`
-	// Nodes are those of the fleet, with their keys.
+	// Nodes are those of the fleet, with their keys. The first page alone has them.
 	Nodes []fleet.NodeRecord `json:"nodes"`
-	// Release is that of the service, where one was named.
+	// Release is that of the service, where one was named, without its secrets. The first
+	// page alone has it.
 	Release *fleet.Release `json:"release,omitempty"`
 	// Builder is the one that was named.
 	Builder *activities.BuilderKeyResult `json:"builder,omitempty"`
@@ -45,8 +47,8 @@ func (r SecretsResult) Next(service, name string) int {
 	return 1
 }
 
-// Secrets reads what is recorded of secrets, and to whom a value could be sealed. It
-// returns no value.
+// Secrets reads a page of what is recorded of secrets, and to whom a value could be sealed.
+// It returns no value.
 func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 	if in.Builder != "" {
 		return builderKey(ctx, in.Builder)
@@ -56,6 +58,9 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 		return nil, readFailure(err)
 	}
 	result := &SecretsResult{Secrets: found.Secrets, More: found.More}
+	if in.After != (secrets.Ref{}) {
+		return result, nil
+	}
 	if result.Nodes, err = queryControl(ctx, "list nodes", readTimeout, control.ListNodes); err != nil {
 		return nil, readFailure(err)
 	}
@@ -64,6 +69,7 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 		if err != nil {
 			return nil, readFailure(err)
 		}
+		release.Secrets = nil
 		result.Release = &release
 	}
 	return result, nil

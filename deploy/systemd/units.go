@@ -3,7 +3,7 @@ package systemd
 
 import "embed"
 
-// Units are the files of this directory.
+// Units are the files of this directory, and in user those of a user's own systemd.
 //
-//go:embed *.service
+//go:embed *.service user/*.service
 var Units embed.FS

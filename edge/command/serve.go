@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/identity/enrol"
+	"github.com/metacircular/mcp/internal/stream"
 )
 
 // serve runs the edge until ctx ends, or it cannot go on.
@@ -44,6 +46,11 @@ func (a App) serve(ctx context.Context, o options) error {
 			return exit.Usage(err)
 		}
 		go enrol.Keep(ctx, cfg.Door.Addresses, cfg.Door.Directory(), log)
+		for _, address := range cfg.Door.Addresses {
+			process.Doors = append(process.Doors, func(ctx context.Context) (net.Conn, error) {
+				return stream.Dial(ctx, cfg.Door.TLS(stream.Protocol), address)
+			})
+		}
 	}
 	relaunchOnHangup(ctx, log)
 	return role.Run(ctx, process)

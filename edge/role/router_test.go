@@ -2,10 +2,15 @@ package role_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +22,9 @@ import (
 	"github.com/metacircular/mcp/edge/role"
 	"github.com/metacircular/mcp/edge/table"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
+	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/internal/stream/streamtest"
 )
 
 // listeners is a server that listens on nothing, and remembers on what it should.
@@ -324,4 +332,34 @@ func TestReach(t *testing.T) {
 	require.Contains(t, problems[shut], "connection refused")
 	require.Contains(t, problems["not an address"], "missing port")
 	require.Empty(t, result.Silent, "the host answers")
+}
+
+// TestAnAccessLogIsReadThroughAGateway has an operator read it by a stream.
+func TestAnAccessLogIsReadThroughAGateway(t *testing.T) {
+	data := t.TempDir()
+	logs, err := access.Open(filepath.Join(data, "logs"), 0)
+	require.NoError(t, err)
+	for i := range 5000 {
+		logs.Log("shop", fleet.Access{Time: time.Now().Add(-time.Duration(5000-i) * time.Minute), Path: fmt.Sprintf("/%04d", i)})
+	}
+	logs.Close()
+	r := boot(t, data)
+	operator := streamtest.Behind(t, &stream.Hub{}, stream.Node{Name: "front", Role: identity.Edge, Handle: r.Stream})
+	read := func(asked stream.AccessRequest) []string {
+		t.Helper()
+		call, err := operator.Call(t.Context(), stream.Header{Verb: stream.Access, Edge: "front", Service: "shop", Access: &asked})
+		require.NoError(t, err)
+		var text strings.Builder
+		code, err := call.Receive(&text, io.Discard)
+		require.NoError(t, err)
+		require.Zero(t, code)
+		return slices.Collect(strings.Lines(text.String()))
+	}
+	all := read(stream.AccessRequest{Lines: 5000})
+	require.Len(t, all, 5000)
+	var last fleet.Access
+	require.NoError(t, json.Unmarshal([]byte(all[4999]), &last))
+	require.Equal(t, "/4999", last.Path)
+	require.Equal(t, all[4997:], read(stream.AccessRequest{Lines: 3}))
+	require.Len(t, read(stream.AccessRequest{Lines: 5000, Since: 150 * time.Second}), 2)
 }

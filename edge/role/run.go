@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -44,6 +45,8 @@ type ProcessOptions struct {
 	Interceptors []interceptor.WorkerInterceptor
 	// Codec is what the connection encrypts with.
 	Codec *codec.Codec
+	// Doors connect to the gateways for streams; nil where Temporal is reached without.
+	Doors []func(context.Context) (net.Conn, error)
 	// Metrics is the address of metrics and health; "" or "off" means none.
 	Metrics string
 	// Drain is how long requests and connections may take when the edge ends.
@@ -130,6 +133,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 		Name: o.Name, Version: o.Version, Key: identity.Key(), Machine: host, Addresses: o.Addresses, Ports: o.Server.Ports,
 		Router: router, Learn: front.learning(shared), Telemetry: measured, Interceptors: o.Interceptors, Log: o.Log,
 	})
+	unserve := serveStreams(o.Name, o.Doors, router.Stream, o.Log)
 	select {
 	case err = <-edge.Failed():
 	case <-front.server.Taken():
@@ -140,6 +144,7 @@ func Run(ctx context.Context, o ProcessOptions) error {
 	// The next process waits for the lock: it must neither miss what this one still
 	// receives, nor wait for its connections.
 	edge.Stop()
+	unserve()
 	listener.Close()
 	_ = lock.Close()
 	return err

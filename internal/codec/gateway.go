@@ -32,9 +32,6 @@ func (c *Codec) AtGateway(most int) *Codec {
 // payloads are in the clear.
 func Behind() *Codec { return &Codec{place: thisProcess, behind: true} }
 
-// KeysElsewhere reports whether the codec is one of [Behind].
-func (c *Codec) KeysElsewhere() bool { return c.behind }
-
 // Conn returns a connection to Temporal that encrypts each request, and decrypts each
 // answer, like a client with the codec.
 func (c *Codec) Conn(to grpc.ClientConnInterface) grpc.ClientConnInterface { return conn{to, c} }

@@ -116,6 +116,10 @@ func (c *Config) PinsFile(name string) string {
 	return ""
 }
 
+// StateDir returns a directory of the user's, or without a home directory of the machine's, for
+// data that outlives a reboot.
+func StateDir(getenv func(string) string, name string) string { return stateDir(getenv, name) }
+
 // stateDir returns a directory for data that outlives a reboot.
 func stateDir(getenv func(string) string, name string) string {
 	if dir := getenv("XDG_STATE_HOME"); dir != "" {
@@ -128,11 +132,14 @@ func stateDir(getenv func(string) string, name string) string {
 }
 
 // podmanSocket returns the socket that podman's own tools use.
-func podmanSocket(getenv func(string) string) string {
+func podmanSocket(getenv func(string) string) string { return podmanSocketOf(getenv, os.Geteuid()) }
+
+// podmanSocketOf is podmanSocket for a user.
+func podmanSocketOf(getenv func(string) string, uid int) string {
 	if host := getenv("CONTAINER_HOST"); strings.HasPrefix(host, "unix://") {
 		return host
 	}
-	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" && uid != 0 {
 		return "unix://" + filepath.Join(dir, "podman", "podman.sock")
 	}
 	return "unix:///run/podman/podman.sock"

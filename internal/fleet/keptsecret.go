@@ -6,6 +6,11 @@ package fleet
 // that are the definition.
 const MaxSealed = 1 << 20
 
+// MaxKept bounds what a deploy reads about the secrets of a service, in bytes: their
+// KeptSecrets as JSON. A release, which has them, also has a definition of up to 768 KiB,
+// and Temporal accepts 2 MiB.
+const MaxKept = 512 << 10
+
 // KeptSecret is a secret of a service, as far as a deploy depends on it.
 type KeptSecret struct {
 	// Newest is the number of the version that deployments use from now on.

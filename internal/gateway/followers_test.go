@@ -2,12 +2,9 @@ package gateway_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
@@ -26,6 +23,7 @@ import (
 	engine "github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/internal/stream/serve"
+	"github.com/metacircular/mcp/internal/stream/streamtest"
 )
 
 // unrevoked is a registry of which only the list of revoked identities is read.
@@ -39,18 +37,6 @@ type healthy struct{}
 func (healthy) ServerOptions() []grpc.ServerOption { return nil }
 func (healthy) Register(r grpc.ServiceRegistrar) {
 	healthpb.RegisterHealthServer(r, health.NewServer())
-}
-
-// simulated is an engine without commands, files and ports.
-type simulated struct{ *engine.Fake }
-
-func (simulated) ExecAttached(context.Context, string, engine.AttachedExec) (int, error) {
-	return 0, nil
-}
-func (simulated) Stat(context.Context, string, string) (f engine.FileInfo, err error) { return f, nil }
-func (simulated) CopyOut(context.Context, string, string, io.Writer) error            { return nil }
-func (simulated) CopyIn(context.Context, string, string, map[string]string, io.Reader) error {
-	return nil
 }
 
 // fleet is a gateway with one node.
@@ -72,40 +58,19 @@ func newFleet(t *testing.T) *fleet {
 	d, err := door.New(door.Options{Authorities: identity.Authorities{Current: authority}, Store: unrevoked{}, API: healthy{}, Streams: hub, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	node := &activities.Node{Name: "rift", Runtime: f.Fake, Fence: activities.NewFence(), Slots: activities.NewSlots()}
-	served := serve.New(simulated{f.Fake}, activities.NewDirect(node), slog.New(slog.DiscardHandler))
+	served := serve.New(streamtest.Engine{Fake: f.Fake}, activities.NewDirect(node), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() { d.Serve(ctx, l, time.Second) })
-	files := f.files(identity.Identity{Role: identity.Node, Name: "rift"})
-	all.Go(func() {
-		stream.Node{Name: "rift", Handle: served.Handle, Dial: func(ctx context.Context) (net.Conn, error) { return f.dial(ctx, files) }}.Run(ctx)
-	})
 	t.Cleanup(func() {
 		cancel()
 		all.Wait()
 	})
-	require.Eventually(t, func() bool { return len(hub.Nodes()) == 1 }, time.Minute, time.Millisecond)
+	files := streamtest.Files(t, authority, identity.Identity{Role: identity.Node, Name: "rift"})
+	streamtest.Node(t, hub, stream.Node{Name: "rift", Handle: served.Handle, Dial: func(ctx context.Context) (net.Conn, error) {
+		return streamtest.Dial(ctx, f.address, files)
+	}})
 	return f
-}
-
-// files makes the certificate of an identity.
-func (f *fleet) files(who identity.Identity) identity.Directory {
-	f.Helper()
-	who.ID = who.Name
-	key, err := identity.NewKey()
-	require.NoError(f, err)
-	request, err := identity.Request(key)
-	require.NoError(f, err)
-	certificate, err := f.authority.Issue(who, request, time.Hour, time.Now())
-	require.NoError(f, err)
-	dir := identity.Directory(filepath.Join(f.TempDir(), who.Name))
-	require.NoError(f, dir.Create(f.authority.Roots(), certificate, key))
-	return dir
-}
-
-func (f *fleet) dial(ctx context.Context, as identity.Directory) (net.Conn, error) {
-	dialer := tls.Dialer{Config: as.ClientTLS(stream.Protocol)}
-	return dialer.DialContext(ctx, "tcp", f.address)
 }
 
 // follow connects as a command that follows shop/app does: once for calls, and once for
@@ -117,7 +82,7 @@ func (f *fleet) follow(as identity.Directory) *stream.Call {
 	f.Cleanup(func() { _ = calls.Close() })
 	_, err = healthpb.NewHealthClient(calls).Check(f.Context(), &healthpb.HealthCheckRequest{})
 	require.NoError(f, err)
-	conn, err := f.dial(f.Context(), as)
+	conn, err := streamtest.Dial(f.Context(), f.address, as)
 	require.NoError(f, err)
 	client, err := stream.NewClient(f.Context(), conn)
 	require.NoError(f, err)
@@ -172,7 +137,7 @@ func TestTwoHundredFollowers(t *testing.T) {
 		Name: "shop-app", Image: "shop:v1", Labels: map[string]string{engine.LabelService: "shop", engine.LabelComponent: "app"},
 	})
 	require.NoError(t, err)
-	anna := f.files(identity.Identity{Role: identity.Operator, Name: "anna"})
+	anna := streamtest.Files(t, f.authority, identity.Identity{Role: identity.Operator, Name: "anna"})
 	slow := f.follow(anna)
 	before := inUse()
 	var calls []*stream.Call
@@ -185,11 +150,11 @@ func TestTwoHundredFollowers(t *testing.T) {
 
 	flooding, stop := context.WithCancel(t.Context())
 	var flood sync.WaitGroup
-	eve := f.files(identity.Identity{Role: identity.Reader, Name: "eve", Services: []string{"blog"}})
+	eve := streamtest.Files(t, f.authority, identity.Identity{Role: identity.Reader, Name: "eve", Services: []string{"blog"}})
 	for range 4 {
 		flood.Go(func() {
 			for flooding.Err() == nil {
-				if conn, err := f.dial(flooding, eve); err == nil {
+				if conn, err := streamtest.Dial(flooding, f.address, eve); err == nil {
 					flood.Go(func() {
 						defer conn.Close()
 						<-flooding.Done()

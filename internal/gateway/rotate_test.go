@@ -251,6 +251,7 @@ func contentOf(t *testing.T, d identity.Directory) identity.Content {
 func TestAnAuthorityIsReplacedWhileEverybodyWorks(t *testing.T) {
 	p := newPlane(t)
 	anna, rift, orion := p.join(identity.Operator, "anna"), p.join(identity.Node, "rift"), p.join(identity.Node, "orion")
+	lyra := p.join(identity.Node, "lyra") // which is away meanwhile
 	old := contentOf(t, anna).Issuer()
 
 	stands, err := p.ask(anna, identity.RotationStep{})
@@ -269,7 +270,7 @@ func TestAnAuthorityIsReplacedWhileEverybodyWorks(t *testing.T) {
 	require.NotEmpty(t, next)
 	require.NotEqual(t, old, next)
 	require.Equal(t, old, stands.Authority)
-	require.Len(t, stands.Waiting, 3)
+	require.Len(t, stands.Waiting, 4)
 	again, err := p.ask(anna, identity.RotationStep{Begin: true})
 	require.NoError(t, err)
 	require.Equal(t, next, again.Next, "a second one changes nothing")
@@ -299,10 +300,10 @@ func TestAnAuthorityIsReplacedWhileEverybodyWorks(t *testing.T) {
 	late := p.invite(identity.Edge, "front")
 	stands, err = p.ask(anna, identity.RotationStep{})
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"node/orion", "edge/front"}, names(stands.Waiting))
+	require.ElementsMatch(t, []string{"node/orion", "node/lyra", "edge/front"}, names(stands.Waiting))
 	stands, err = p.ask(anna, identity.RotationStep{Finish: true})
 	require.NoError(t, err)
-	require.False(t, stands.Finished, "two would be refused")
+	require.False(t, stands.Finished, "three would be refused")
 	require.Equal(t, old, contentOf(t, p.join(identity.Edge, "side")).Roots.Fingerprints()[0], "nothing has changed")
 
 	// It ends: what is of the former authority is refused.
@@ -310,7 +311,7 @@ func TestAnAuthorityIsReplacedWhileEverybodyWorks(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, stands.Finished)
 	require.Equal(t, next, stands.Authority)
-	require.ElementsMatch(t, []string{"node/orion", "edge/front"}, names(stands.Waiting))
+	require.ElementsMatch(t, []string{"node/orion", "node/lyra", "edge/front"}, names(stands.Waiting))
 	p.both()
 	_, err = remains.Read(make([]byte, 1))
 	require.Error(t, err, "an open connection of the former authority is closed")
@@ -326,6 +327,18 @@ func TestAnAuthorityIsReplacedWhileEverybodyWorks(t *testing.T) {
 	}
 	_, err = enrol.Join(t.Context(), late)
 	require.ErrorContains(t, err, "another authority than the token names")
+	for d, want := range map[identity.Directory][2]string{
+		orion: {"the certificate of node/orion is of an authority that was replaced, and counts no more", "join again with a new token, which an operator creates: mcp identity create node orion"},
+		lyra:  {"this is not the gateway of the authority that this machine has joined", "if the authority was replaced while this machine was away, join again with a new token, which an operator creates: mcp identity create node lyra; otherwise find out who answers at this address"},
+	} {
+		refusal := fault.Of(enrol.Refusal(t.Context(), p.addresses[:1], d))
+		require.Equal(t, fault.Unauthorized, refusal.Kind)
+		require.Contains(t, refusal.Message, want[0])
+		require.Equal(t, want[1], refusal.Hint)
+		require.False(t, p.update(d))
+	}
+	require.NoError(t, enrol.Refusal(t.Context(), p.addresses[:1], rift))
+	require.NoError(t, enrol.Refusal(t.Context(), p.addresses[:1], p.join(identity.Node, "lyra")), "the way back")
 	require.True(t, p.update(rift), "the former authority is not trusted any more")
 	require.Equal(t, []string{next}, contentOf(t, rift).Roots.Fingerprints())
 	again, err = p.ask(anna, identity.RotationStep{})

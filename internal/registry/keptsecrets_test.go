@@ -51,8 +51,7 @@ func TestVersionsOfSecretsGoWithTheReleasesThatNamedThem(t *testing.T) {
 	api, _ := release.Definition.Component("api")
 	require.Equal(t, servicedef.SecretVersions{"db": {Name: "db", Version: 3}}, api.Versions)
 
-	recorded, err := store.Secrets(t.Context(), "shop")
-	require.NoError(t, err)
+	recorded := listed(t, store, "shop")
 	for _, v := range recorded[1].Versions {
 		require.Equal(t, []int{v.Version}, v.Releases, "the release that names version %d of db", v.Version)
 	}

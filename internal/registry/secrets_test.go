@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
@@ -60,6 +61,29 @@ func (v vault) add(a secrets.Addition) secrets.Addition {
 	return a
 }
 
+// listed reads what is recorded of a service's secrets, two versions at a time.
+func listed(t *testing.T, store *registry.Store, service string) (all []secrets.Secret) {
+	t.Helper()
+	for after := (secrets.Ref{}); ; {
+		page, err := store.SecretVersions(t.Context(), service, after, 2)
+		require.NoError(t, err)
+		for _, one := range page {
+			after = secrets.Ref{Service: one.Service, Name: one.Name}
+			for _, v := range one.Versions {
+				after.Version = v.Version
+			}
+			if n := len(all) - 1; n >= 0 && all[n].Name == one.Name {
+				all[n].Versions = append(all[n].Versions, one.Versions...)
+			} else {
+				all = append(all, one)
+			}
+		}
+		if len(page) < 2 {
+			return all
+		}
+	}
+}
+
 // kept are the secrets of shop that a deploy has: those with a newest version.
 func (v vault) kept() map[string]fleet.KeptSecret {
 	v.t.Helper()
@@ -82,8 +106,7 @@ func TestVersionsOfSecretsAreAppended(t *testing.T) {
 	require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 	second := v.add(v.addition("db", 2, "two"))
 
-	all, err := store.Secrets(t.Context(), "shop")
-	require.NoError(t, err)
+	all := listed(t, store, "shop")
 	require.Len(t, all, 2)
 	require.Equal(t, "db", all[0].Name)
 	require.Equal(t, 2, all[0].Newest)
@@ -96,8 +119,7 @@ func TestVersionsOfSecretsAreAppended(t *testing.T) {
 	require.Equal(t, secrets.Version{
 		Version: 2, Recipients: second.Envelope.Recipients, Signer: v.by.Signer(), Mark: second.Mark, Who: "ada", From: "laptop",
 	}, newest)
-	others, err := store.Secrets(t.Context(), "blog")
-	require.NoError(t, err)
+	others := listed(t, store, "blog")
 	require.Empty(t, others)
 
 	refs := []secrets.Ref{second.Envelope.Ref, first.Envelope.Ref}
@@ -132,8 +154,7 @@ func TestASecretIsSealedAgain(t *testing.T) {
 	envelopes, err := store.Envelopes(t.Context(), []secrets.Ref{again.Envelope.Ref})
 	require.NoError(t, err)
 	require.Equal(t, again.Envelope, envelopes[0])
-	all, err := store.Secrets(t.Context(), "")
-	require.NoError(t, err)
+	all := listed(t, store, "shop")
 	require.WithinDuration(t, time.Now(), all[0].Versions[0].Rekeyed, time.Minute)
 
 	missing := v.addition("db", 2, "two")
@@ -159,8 +180,7 @@ func TestARemovedSecretKeepsItsNumber(t *testing.T) {
 		require.Equal(t, versions, removed)
 	}
 	require.Empty(t, v.kept())
-	all, err := store.Secrets(t.Context(), "shop")
-	require.NoError(t, err)
+	all := listed(t, store, "shop")
 	require.Equal(t, []secrets.Secret{{Service: "shop", Name: "db", Newest: 2, Removed: true}}, all)
 	require.True(t, fault.Is(store.AddSecret(t.Context(), v.addition("db", 1, "one")), fault.Conflict))
 	v.add(v.addition("db", 3, "three"))
@@ -221,6 +241,45 @@ func TestTheSecretsOfAServiceFitTogether(t *testing.T) {
 	require.Equal(t, 1, v.kept()["large-3"].Newest)
 	require.Greater(t, 2*size+sizeOf(v.addition("large-3", 2, large[:rest])), fleet.MaxSealed-4)
 	sizeOf(v.addition("large-3", 3, large[:rest])) // another version in its place
+}
+
+// TestWhatADeployReadsOfSecretsIsBounded has many versions in the registry that no release
+// names, and looks at how large they are where a deploy reads them.
+func TestWhatADeployReadsOfSecretsIsBounded(t *testing.T) {
+	store, url := newStore(t)
+	v := newVault(t, store)
+	v.claim("rift", v.rift.Key)
+	v.add(v.addition("db", 1, "one", secrets.Recipient{Name: "ann", Recovery: true, Key: nodeKey(t)}))
+	db, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer db.Close(t.Context())
+	copies := func(from, to int) {
+		t.Helper()
+		_, err := db.Exec(t.Context(), `
+			insert into secret_versions (service, name, version, recipients, sealed, signer, signature, mark, who, from_host)
+			select service, name, n, recipients, sealed, signer, signature, mark, who, from_host from secret_versions, generate_series($1::int, $2::int) n
+			where name = 'db' and version = 1`, from, to)
+		require.NoError(t, err)
+		_, err = db.Exec(t.Context(), `update secrets set newest = $1 where name = 'db'`, to)
+		require.NoError(t, err)
+	}
+	const many = 3900
+	copies(2, many)
+	v.add(v.addition("db", many+1, "another"))
+	text, err := json.Marshal(v.kept())
+	require.NoError(t, err)
+	require.Greater(t, len(text), fleet.MaxKept/3*2)
+	require.Less(t, len(text), fleet.MaxKept)
+	require.Len(t, listed(t, store, "shop")[0].Versions, many+1)
+
+	copies(many+2, many+400)
+	err = store.AddSecret(t.Context(), v.addition("db", many+401, "one too many"))
+	require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+	require.ErrorContains(t, err, "4301 versions of secrets would be kept for shop: a deploy would read ")
+	require.ErrorContains(t, err, " KiB about them, and reads 512 at most")
+	_, err = store.RemoveSecret(t.Context(), "shop", "db", func(fleet.Release) error { return nil })
+	require.NoError(t, err)
+	v.add(v.addition("db", many+401, "the way out"))
 }
 
 func TestAnotherKeyOfANodeIsAnEvent(t *testing.T) {

@@ -23,8 +23,7 @@ func TestAWithdrawnVersionIsNoVersion(t *testing.T) {
 	}
 	recorded := func() secrets.Secret {
 		t.Helper()
-		all, err := store.Secrets(t.Context(), "shop")
-		require.NoError(t, err)
+		all := listed(t, store, "shop")
 		return all[0]
 	}
 	first := v.add(v.addition("db", 1, "one"))

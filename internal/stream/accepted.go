@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ type Accepted struct {
 type Handler func(ctx context.Context, a *Accepted) (code int, err error)
 
 // serve serves one stream that the door has opened.
-func serve(ctx context.Context, conn net.Conn, node string, handle Handler) {
+func serve(ctx context.Context, conn net.Conn, server string, handle Handler) {
 	defer conn.Close()
 	_ = conn.SetReadDeadline(time.Now().Add(headerPatience))
 	h, err := readHeader(conn)
@@ -45,8 +46,8 @@ func serve(ctx context.Context, conn net.Conn, node string, handle Handler) {
 	defer cancel(nil)
 	a := &Accepted{Header: h, Resizes: make(chan Size, 1), Signals: make(chan string, 8), conn: conn, cancel: cancel}
 	a.input.init(a)
-	if err == nil && h.Node != node {
-		err = fault.New(fault.Invalid, "the stream is for node %s, and this is node %s", h.Node, node)
+	if err == nil && h.server() != server {
+		err = fault.New(fault.Invalid, "the stream is for %s, and this is %s", h.from(), strings.Replace(server, "/", " ", 1))
 	}
 	code := 0
 	if err == nil {

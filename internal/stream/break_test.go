@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,7 +53,7 @@ func TestCutAnywhere(t *testing.T) {
 			// What the node sends is cut, and what the operator receives.
 			_ = stream.Node{Name: "rift", Handle: handle}.Serve(t.Context(), &cutConn{Conn: nodes, writes: limits["node"], reads: 1 << 40})
 		})
-		require.Eventually(t, func() bool { return contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return slices.Contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
 		conn, err = r.dial(t.Context(), anna)
 		require.NoError(t, err)
 		client, err := stream.NewClient(t.Context(), &cutConn{Conn: conn, reads: limits["operator"], writes: 1 << 40})

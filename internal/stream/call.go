@@ -43,7 +43,7 @@ func (c *Client) Call(ctx context.Context, h Header) (*Call, error) {
 	}
 	call := &Call{
 		conn: conn, reader: frameReader{from: fromNode, source: conn},
-		credit: inputWindow, what: "the stream from node " + h.Node,
+		credit: inputWindow, what: "the stream from " + h.from(),
 	}
 	call.changed = sync.NewCond(&call.mu)
 	call.stop = context.AfterFunc(ctx, func() { call.Close() })

@@ -14,6 +14,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -30,16 +31,21 @@ const (
 	CopyTo   Verb = "cp-to"
 	// Forward carries one connection.
 	Forward Verb = "port-forward"
+	// Access carries lines of an access log, from an edge. The others are served by nodes.
+	Access Verb = "access"
 )
 
 // Changes reports whether the verb can change something, so that it belongs in the audit.
-func (v Verb) Changes() bool { return v != Logs }
+func (v Verb) Changes() bool { return v != Logs && v != Access }
 
 // Header begins a stream.
 type Header struct {
-	Verb Verb   `json:"verb"`
+	Verb Verb `json:"verb"`
+	// Node serves the stream or, of the verb Access, Edge.
 	Node string `json:"node"`
-	// Service and Component name the container, whose labels must have them.
+	Edge string `json:"edge,omitempty"`
+	// Service and Component name the container, whose labels must have them. Of the verb
+	// Access there is no component.
 	Service   string `json:"service"`
 	Component string `json:"component"`
 	// Unlabelled says that the container has none of mcp's labels, as one that was adopted:
@@ -57,6 +63,14 @@ type Header struct {
 	Exec    *ExecRequest    `json:"exec,omitempty"`
 	Copy    *CopyRequest    `json:"copy,omitempty"`
 	Forward *ForwardRequest `json:"forward,omitempty"`
+	Access  *AccessRequest  `json:"access,omitempty"`
+}
+
+// AccessRequest selects the last lines of an access log, and how old these may be; 0 for any
+// age.
+type AccessRequest struct {
+	Lines int           `json:"lines"`
+	Since time.Duration `json:"since,omitempty"`
 }
 
 // LogsRequest selects lines.
@@ -111,8 +125,26 @@ const (
 	maxMarks = 100
 )
 
-// Target names the container for people: "shop/api".
-func (h Header) Target() string { return h.Service + "/" + h.Component }
+// Target names the container for people: "shop/api"; or the service, of the verb Access.
+func (h Header) Target() string {
+	if h.Verb == Access {
+		return h.Service
+	}
+	return h.Service + "/" + h.Component
+}
+
+// server is who serves the stream: "node/rift", "edge/front".
+func (h Header) server() string {
+	if h.Verb == Access {
+		return serverOf(identity.Edge, h.Edge)
+	}
+	return serverOf(identity.Node, h.Node)
+}
+
+func serverOf(role identity.Role, name string) string { return string(role) + "/" + name }
+
+// from names who serves the stream, for people: "node rift".
+func (h Header) from() string { return strings.Replace(h.server(), "/", " ", 1) }
 
 // Container is the name of the container.
 func (h Header) Container() string {
@@ -146,13 +178,20 @@ var word = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 
 // Check fails where the header is none that a node could serve.
 func (h Header) Check() error {
-	for what, name := range map[string]string{"node": h.Node, "service": h.Service, "component": h.Component} {
+	names := map[string]string{"node": h.Node, "service": h.Service, "component": h.Component}
+	if h.Verb == Access {
+		names = map[string]string{"edge": h.Edge, "service": h.Service}
+	}
+	for what, name := range names {
 		if !word.MatchString(name) {
 			return fault.New(fault.Invalid, "%q is no name of a %s", cut(name), what)
 		}
 	}
+	if h.Verb == Access != (h.Edge != "") || h.Verb == Access && (h.Node != "" || h.Component != "" || h.Unlabelled) {
+		return fault.New(fault.Invalid, "a stream of the verb %q is not served by edge %q and node %q", cut(string(h.Verb)), cut(h.Edge), cut(h.Node))
+	}
 	given := 0
-	for _, has := range []bool{h.Logs != nil, h.Exec != nil, h.Copy != nil, h.Forward != nil} {
+	for _, has := range []bool{h.Logs != nil, h.Exec != nil, h.Copy != nil, h.Forward != nil, h.Access != nil} {
 		if has {
 			given++
 		}
@@ -164,6 +203,8 @@ func (h Header) Check() error {
 	case given != 1:
 	case h.Verb == Logs && h.Logs != nil:
 		return h.Logs.check()
+	case h.Verb == Access && h.Access != nil:
+		return checkLast(h.Access.Lines, h.Access.Since)
 	case h.Verb == Exec && h.Exec != nil:
 		return h.Exec.check()
 	case (h.Verb == CopyFrom || h.Verb == CopyTo) && h.Copy != nil:
@@ -189,8 +230,13 @@ func (r LogsRequest) check() error {
 			return fault.New(fault.Invalid, "%q has no mark of a container's output", cut(id))
 		}
 	}
-	if r.Lines < 0 || r.Lines > MaxLines || r.Since < 0 {
-		return fault.New(fault.Invalid, "%d lines of the last %s cannot be read: at most %d can", r.Lines, r.Since, MaxLines)
+	return checkLast(r.Lines, r.Since)
+}
+
+// checkLast fails where the last lines, of a time, are none that can be asked for.
+func checkLast(lines int, since time.Duration) error {
+	if lines < 0 || lines > MaxLines || since < 0 {
+		return fault.New(fault.Invalid, "%d lines of the last %s cannot be read: at most %d can", lines, since, MaxLines)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 )
 
-// Hub connects the streams of operators with the sessions of nodes. Its fields do not
+// Hub connects the streams of operators with the sessions of nodes and edges. Its fields do not
 // change while it serves.
 type Hub struct {
 	// Allow returns why a caller may not have a stream, or nil; [Permit] if it is nil.
@@ -36,18 +37,18 @@ type Hub struct {
 	// Logger may be nil.
 	Logger *slog.Logger
 
-	mu    sync.Mutex
-	nodes map[string][]*yamux.Session // the newest last
-	open  map[string]int              // streams by who has them
-	all   int
+	mu      sync.Mutex
+	servers map[string][]*yamux.Session // of nodes and edges: the newest last
+	open    map[string]int              // streams by who has them
+	all     int
 }
 
 const (
 	// A person has a stream for each component that each of its commands follows.
 	defaultPerPeer, defaultAll = 1024, 8192
-	// perNode is how many sessions of one node are kept: it makes a new one where it does
-	// not know yet that the old one is broken.
-	perNode = 4
+	// perServer is how many sessions of one node or edge are kept: it makes a new one where
+	// it does not know yet that the old one is broken.
+	perServer = 4
 	// auditPatience bounds the record of a stream.
 	auditPatience = 10 * time.Second
 )
@@ -55,8 +56,8 @@ const (
 // Serve serves the session of a caller on a connection until that breaks or ctx ends, and
 // closes it. The caller of Serve closes the connection of an identity that is revoked.
 func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) error {
-	isNode := who.Role == identity.Node
-	if !isNode && !who.Role.Person() {
+	serves := who.Role == identity.Node || who.Role == identity.Edge
+	if !serves && !who.Role.Person() {
 		_ = conn.Close()
 		return fault.New(fault.Unauthorized, "%s has no use for streams", who)
 	}
@@ -68,8 +69,8 @@ func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) e
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // the streams of the session end with it
 	defer closeWith(ctx, session)()
-	if isNode {
-		defer h.register(who.Name, session)()
+	if serves {
+		defer h.register(serverOf(who.Role, who.Name), session)()
 	}
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -79,8 +80,8 @@ func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) e
 		if err != nil {
 			return nil
 		}
-		if isNode {
-			return fault.New(fault.Unauthorized, "%s opens a stream: nodes do not", who)
+		if serves {
+			return fault.New(fault.Unauthorized, "%s opens a stream: nodes and edges do not", who)
 		}
 		if session.NumStreams() > 2*cmp.Or(h.PerPeer, defaultPerPeer) {
 			return fault.New(fault.Invalid, "%s leaves too many streams open that have ended", who)
@@ -93,7 +94,7 @@ func (h *Hub) Serve(ctx context.Context, conn net.Conn, who identity.Identity) e
 // deadline of the connection bounds it.
 func (h *Hub) Refuse(conn net.Conn, who identity.Identity, reason error) {
 	if !who.Role.Person() {
-		return // a node opens no stream
+		return // a node or an edge opens no stream
 	}
 	session, err := answered(conn)
 	if err != nil {
@@ -111,52 +112,58 @@ func (h *Hub) Refuse(conn net.Conn, who identity.Identity, reason error) {
 	}
 }
 
-// Nodes are the names of the nodes that are connected, sorted.
-func (h *Hub) Nodes() []string {
+// Nodes are the names of the nodes that are connected, sorted, and Edges those of the edges.
+func (h *Hub) Nodes() []string { return h.connected(identity.Node) }
+
+// Edges are the names of the edges that are connected, sorted.
+func (h *Hub) Edges() []string { return h.connected(identity.Edge) }
+
+func (h *Hub) connected(role identity.Role) (names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var names []string
-	for name := range h.nodes {
-		names = append(names, name)
+	for server := range h.servers {
+		if name, is := strings.CutPrefix(server, serverOf(role, "")); is {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-func (h *Hub) register(node string, session *yamux.Session) (leave func()) {
+func (h *Hub) register(server string, session *yamux.Session) (leave func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.nodes == nil {
-		h.nodes = map[string][]*yamux.Session{}
+	if h.servers == nil {
+		h.servers = map[string][]*yamux.Session{}
 	}
-	if sessions := h.nodes[node]; len(sessions) == perNode {
+	if sessions := h.servers[server]; len(sessions) == perServer {
 		go func() { _ = sessions[0].Close() }()
-		h.nodes[node] = slices.Clone(sessions[1:])
+		h.servers[server] = slices.Clone(sessions[1:])
 	}
-	h.nodes[node] = append(h.nodes[node], session)
+	h.servers[server] = append(h.servers[server], session)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.nodes[node] = slices.DeleteFunc(h.nodes[node], func(other *yamux.Session) bool { return other == session })
-		if len(h.nodes[node]) == 0 {
-			delete(h.nodes, node)
+		h.servers[server] = slices.DeleteFunc(h.servers[server], func(other *yamux.Session) bool { return other == session })
+		if len(h.servers[server]) == 0 {
+			delete(h.servers, server)
 		}
 	}
 }
 
-// connect opens a stream to a node, by its newest session that can.
-func (h *Hub) connect(node string) (net.Conn, error) {
+// connect opens a stream to who serves it, by the newest session that can.
+func (h *Hub) connect(header Header) (net.Conn, error) {
 	h.mu.Lock()
-	sessions := slices.Clone(h.nodes[node])
+	sessions := slices.Clone(h.servers[header.server()])
 	h.mu.Unlock()
 	for _, session := range slices.Backward(sessions) {
 		if conn, err := session.Open(); err == nil {
 			return conn, nil
 		}
 	}
-	f := fault.New(fault.Unavailable, "node %s is not connected to this door for streams", node).
-		WithHint("its worker connects again within seconds if it runs: mcp node show %s", node)
-	f.Node = node
+	f := fault.New(fault.Unavailable, "%s is not connected to this door for streams", header.from()).
+		WithHint("its worker connects again within seconds if it runs: mcp %s", strings.Replace(header.server(), "/", " show ", 1))
+	f.Node = header.Node
 	return nil, f
 }
 
@@ -203,7 +210,7 @@ func (h *Hub) call(ctx context.Context, operator net.Conn, who identity.Identity
 	if err == nil || errors.Is(err, ErrGone) {
 		return
 	}
-	h.log().Info("a stream was refused or has broken off", "who", header.Who, "verb", header.Verb, "node", header.Node, "target", header.Target(), "error", err)
+	h.log().Info("a stream was refused or has broken off", "who", header.Who, "verb", header.Verb, "from", header.server(), "target", header.Target(), "error", err)
 	_, _ = operator.Write(encode(nil, Failure, encodeFault(fault.Of(err))))
 }
 
@@ -232,17 +239,17 @@ func (h *Hub) carry(ctx context.Context, forth *sync.WaitGroup, operator net.Con
 
 // pass connects an operator with its node, and returns the last frame.
 func (h *Hub) pass(forth *sync.WaitGroup, operator net.Conn, header Header) (end Frame, err error) {
-	node, err := h.connect(header.Node)
+	node, err := h.connect(header)
 	if err != nil {
 		return end, err
 	}
 	defer hangUp(node)
 	if err := writeHeader(node, header); err != nil {
-		return end, brokenNode(header.Node, err)
+		return end, brokenServer(header, err)
 	}
 	stopped := make(chan error, 1)
 	forth.Go(func() {
-		err := forward(node, operator)
+		err := forward(header, node, operator)
 		stopped <- err
 		hangUp(node) // which ends the other direction
 		if errors.Is(err, ErrGone) {
@@ -265,14 +272,14 @@ func (h *Hub) pass(forth *sync.WaitGroup, operator net.Conn, header Header) (end
 		case err = <-stopped:
 			return end, err
 		default:
-			return end, brokenNode(header.Node, err)
+			return end, brokenServer(header, err)
 		}
 	}
 }
 
 // forward carries the frames of an operator to a node until one of them is gone, or the
 // operator sends what is no frame.
-func forward(node io.Writer, operator io.Reader) error {
+func forward(header Header, node io.Writer, operator io.Reader) error {
 	for reader := (frameReader{from: fromOperator, source: operator}); ; {
 		_, err := reader.next()
 		switch {
@@ -282,15 +289,15 @@ func forward(node io.Writer, operator io.Reader) error {
 			return ErrGone
 		}
 		if _, err := node.Write(reader.raw()); err != nil {
-			return brokenNode("", err)
+			return brokenServer(header, err)
 		}
 	}
 }
 
-// brokenNode is the error of a stream that its node has not ended.
-func brokenNode(node string, err error) error {
-	f := broken("the stream from node "+node, err)
-	f.Node = node
+// brokenServer is the error of a stream that its node or edge has not ended.
+func brokenServer(header Header, err error) error {
+	f := broken("the stream from "+header.from(), err)
+	f.Node = header.Node
 	return f
 }
 

@@ -1,19 +1,23 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/metacircular/mcp/internal/identity"
 )
 
-// Node is the side of a node: it keeps a session with the door, and serves the streams
-// that the door opens.
+// Node is the side of a node, or of an edge: it keeps a session with the door, and serves the
+// streams that the door opens.
 type Node struct {
-	// Name is the node's.
+	// Name is the node's, and Role identity.Edge for an edge; "" means a node.
 	Name string
+	Role identity.Role
 	// Dial connects to one gateway of the door.
 	Dial func(ctx context.Context) (net.Conn, error)
 	// Handle serves one stream.
@@ -40,7 +44,7 @@ func (n Node) Run(ctx context.Context) {
 		if time.Since(began) > longestPause {
 			pause = firstPause
 		}
-		log.Warn("there is no connection to the door for streams; trying again", "node", n.Name, "in", pause, "error", err)
+		log.Warn("there is no connection to the door for streams; trying again", "for", n.server(), "in", pause, "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause/2 + rand.N(pause/2)):
@@ -77,6 +81,9 @@ func (n Node) Serve(ctx context.Context, conn net.Conn) error {
 		if err != nil {
 			return err
 		}
-		streams.Go(func() { serve(ctx, conn, n.Name, n.Handle) })
+		streams.Go(func() { serve(ctx, conn, n.server(), n.Handle) })
 	}
 }
+
+// server is who it is, as a header has it.
+func (n Node) server() string { return serverOf(cmp.Or(n.Role, identity.Node), n.Name) }

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/internal/stream/streamtest"
 )
 
 // refusal is the error with which a stream ends.
@@ -248,7 +251,7 @@ func TestFrameRefused(t *testing.T) {
 	wild, err := yamux.Client(conn, nil) // one that sends what it wants
 	require.NoError(t, err)
 	defer wild.Close()
-	require.Eventually(t, func() bool { return contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Contains(r.hub.Nodes(), "rift") }, time.Minute, time.Millisecond)
 	anna := r.operator(t, "anna")
 	for name, c := range map[string]struct {
 		sent []byte
@@ -362,4 +365,55 @@ func TestPermit(t *testing.T) {
 	r := newRig(t, nil)
 	require.Equal(t, fault.Unauthorized, refusal(t, r.client(t, reader), command("run")).Kind)
 	refusal(t, r.client(t, identity.Identity{Role: identity.Builder, Name: "eve"}), logs)
+}
+
+// An edge serves its access log, and nothing else; a node of its name is another one.
+func TestAnEdgeServesItsAccessLog(t *testing.T) {
+	r := newRig(t, nil)
+	files := streamtest.Files(t, r.authority, identity.Identity{Role: identity.Edge, Name: "front"})
+	streamtest.Node(t, r.hub, stream.Node{
+		Name: "front", Role: identity.Edge, Dial: func(ctx context.Context) (net.Conn, error) { return r.dial(ctx, files) },
+		Handle: func(_ context.Context, a *stream.Accepted) (int, error) {
+			_, err := fmt.Fprintf(a.Stdout(), "%s of %s\n", a.Header.Service, a.Header.Who)
+			return 0, err
+		},
+	})
+	require.Empty(t, r.hub.Nodes())
+	access := stream.Header{Verb: stream.Access, Edge: "front", Service: "shop", Access: &stream.AccessRequest{Lines: 10}}
+	reader := r.client(t, identity.Identity{Role: identity.Reader, Name: "eve", Services: []string{"shop"}})
+	call, err := reader.Call(t.Context(), access)
+	require.NoError(t, err)
+	var text strings.Builder
+	_, err = call.Receive(&text, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, "shop of reader/eve\n", text.String())
+	require.Empty(t, r.recorded(), "to read changes nothing")
+
+	foreign := access
+	foreign.Service = "bank"
+	require.Contains(t, refusal(t, reader, foreign).Message, "reader/eve may not use the service bank")
+	other := access
+	other.Edge = "side"
+	f := refusal(t, reader, other)
+	require.Equal(t, "edge side is not connected to this door for streams", f.Message)
+	require.Contains(t, f.Hint, "mcp edge show side")
+	anna := r.operator(t, "anna")
+	command := command("run")
+	command.Node = "front"
+	require.Equal(t, "node front is not connected to this door for streams", refusal(t, anna, command).Message)
+	for name, change := range map[string]func(*stream.Header){
+		"a node":              func(h *stream.Header) { h.Node = "rift" },
+		"a component":         func(h *stream.Header) { h.Component = "app" },
+		"no edge":             func(h *stream.Header) { h.Edge = "" },
+		"too many lines":      func(h *stream.Header) { h.Access = &stream.AccessRequest{Lines: 10001} },
+		"another request":     func(h *stream.Header) { h.Access, h.Logs = nil, &stream.LogsRequest{} },
+		"two of requests":     func(h *stream.Header) { h.Logs = &stream.LogsRequest{} },
+		"a name that is none": func(h *stream.Header) { h.Edge = "../front" },
+	} {
+		h := access
+		change(&h)
+		require.Equal(t, fault.Invalid, refusal(t, anna, h).Kind, name)
+	}
+	command.Node, command.Edge = "rift", "front"
+	require.Equal(t, fault.Invalid, refusal(t, anna, command).Kind)
 }

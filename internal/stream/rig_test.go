@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"flag"
 	"net"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/internal/stream/streamtest"
 )
 
 // size is how many MiB the test of a large stream carries.
@@ -94,22 +94,12 @@ func (r *rig) serve(ctx context.Context, conn *tls.Conn) {
 // files makes the certificate of an identity, in a directory.
 func (r *rig) files(t *testing.T, who identity.Identity) identity.Directory {
 	t.Helper()
-	who.ID = who.Name
-	key, err := identity.NewKey()
-	require.NoError(t, err)
-	request, err := identity.Request(key)
-	require.NoError(t, err)
-	certificate, err := r.authority.Issue(who, request, time.Hour, time.Now())
-	require.NoError(t, err)
-	dir := identity.Directory(filepath.Join(t.TempDir(), who.Name))
-	require.NoError(t, dir.Create(r.authority.Roots(), certificate, key))
-	return dir
+	return streamtest.Files(t, r.authority, who)
 }
 
 // dial connects to the door.
 func (r *rig) dial(ctx context.Context, as identity.Directory) (net.Conn, error) {
-	dialer := tls.Dialer{Config: as.ClientTLS(stream.Protocol)}
-	return dialer.DialContext(ctx, "tcp", r.door.Addr().String())
+	return streamtest.Dial(ctx, r.door.Addr().String(), as)
 }
 
 // node connects a node, and returns when the door knows it. To end it, the test ends it,
@@ -117,18 +107,7 @@ func (r *rig) dial(ctx context.Context, as identity.Directory) (net.Conn, error)
 func (r *rig) node(t *testing.T, name string, handle stream.Handler) (stop func()) {
 	t.Helper()
 	files := r.files(t, node(name))
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	var done sync.WaitGroup
-	done.Go(func() {
-		stream.Node{Name: name, Handle: handle, Dial: func(ctx context.Context) (net.Conn, error) { return r.dial(ctx, files) }}.Run(ctx)
-	})
-	stop = func() {
-		cancel()
-		done.Wait()
-	}
-	t.Cleanup(stop)
-	require.Eventually(t, func() bool { return contains(r.hub.Nodes(), name) }, time.Minute, time.Millisecond)
-	return stop
+	return streamtest.Node(t, r.hub, stream.Node{Name: name, Handle: handle, Dial: func(ctx context.Context) (net.Conn, error) { return r.dial(ctx, files) }})
 }
 
 func node(name string) identity.Identity { return identity.Identity{Role: identity.Node, Name: name} }
@@ -152,15 +131,6 @@ func (r *rig) client(t *testing.T, who identity.Identity) *stream.Client {
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return client
-}
-
-func contains(list []string, name string) bool {
-	for _, one := range list {
-		if one == name {
-			return true
-		}
-	}
-	return false
 }
 
 // command is the header of a command in shop/app on node rift.

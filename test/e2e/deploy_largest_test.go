@@ -38,6 +38,37 @@ func TestTheLargestServiceTravels(t *testing.T) {
 	})
 }
 
+// keeps has a service keep as many versions of a secret as it may, of which no release names
+// most, and reads them. One more is refused.
+func (w *world) keeps(name string) {
+	t := w.t
+	t.Helper()
+	const signer = len("ed25519:") + 43
+	most := fleet.MaxKept/(signer+64+len(w.node)+3) + 1
+	w.sql(fmt.Sprintf(`
+		insert into secret_versions (service, name, version, recipients, sealed, signer, signature, mark, who, from_host)
+		select service, name, n, recipients, 'x', signer, signature, 'x', who, from_host from secret_versions, generate_series(2, %d) n
+		where (service, name, version) = ('%[2]s', 'one', 1);
+		update secrets set newest = %[1]d where (service, name) = ('%[2]s', 'one')`, most, name))
+	value := filepath.Join(w.dir, "value")
+	require.NoError(t, os.WriteFile(value, []byte(strings.Repeat("x", secrets.MaxValue)), 0o600))
+	r := w.mcp("secret", "set", name+"/one", "--file", value)
+	require.Equal(t, 1, r.code, r)
+	require.Contains(t, r.stderr, "versions of secrets would be kept for "+name+": a deploy would read 513 KiB about them, and reads 512 at most")
+	require.Contains(t, r.stderr, "mcp secret rm "+name+"/NAME")
+	const fewer = 20
+	w.sql(fmt.Sprintf("delete from secret_versions where (service, name) = ('%s', 'one') and version between 2 and %d", name, fewer+1))
+	w.set(name+"/one", strings.Repeat("x", secrets.MaxValue))
+	r = w.mcp("secret", "show", name+"/one", "--json")
+	require.Zero(t, r.code, r)
+	var shown struct{ Versions []struct{ Version int } }
+	r.decode(t, &shown)
+	require.Len(t, shown.Versions, most+1-fewer)
+	require.Equal(t, most+1, shown.Versions[0].Version)
+	r = w.mcp("plan", name)
+	require.Zero(t, r.code, r)
+}
+
 func (w *world) travels(name string) {
 	t := w.t
 	t.Helper()
@@ -61,8 +92,9 @@ func (w *world) travels(name string) {
 	}
 	const fits = 250 << 10
 	w.set(name+"/three", value[:fits])
+	w.keeps(name)
 	all, err := strconv.Atoi(w.sql(`select sum((octet_length(sealed) + 2) / 3 * 4 + octet_length(recipients::text) + 512)
-		from secret_versions where service = '` + name + `'`))
+		from secret_versions v join secrets s using (service, name) where service = '` + name + `' and version = newest`))
 	require.NoError(t, err)
 	rest := fits + (fleet.MaxSealed-all)/4*3 // three bytes of a value are four of its text
 	large := filepath.Join(w.dir, "large")
@@ -76,6 +108,7 @@ func (w *world) travels(name string) {
 	t.Cleanup(func() { w.mcp("undeploy", name, "-y") })
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, "v1", w.fetch(result.Components[0].Ports["http"]))
+	require.Equal(t, "3", w.sql("select count(*) from secret_versions where service = '"+name+"'"), "the others went with the deploy")
 
 	// Another component that gets one of them is one too many.
 	w.define(name, definition(0, fmt.Sprintf("\n[[components]]\nname = \"other\"\nimage = %q\nsecrets = [\"one\"]\n", w.image(name, "v1"))))

@@ -24,6 +24,7 @@ type doorWorld struct {
 	// addresses are those of the gateways, which run while they have a process.
 	addresses []string
 	gateways  []*process
+	control   *process
 }
 
 // newDoorWorld starts so many gateways.
@@ -39,14 +40,15 @@ func newDoorWorld(t *testing.T, gateways int) *doorWorld {
 	for i := range gateways {
 		d.serve(i) // first: a control worker that is there before it needs some seconds to know its key
 	}
-	plane.worker("--control", "--listen", "off")
+	d.control = plane.worker("--control", "--listen", "off")
 
 	info := shared.platform.Info()
 	namespace := fmt.Sprintf("namespace = %q", plane.namespace)
 	registries := fmt.Sprintf("insecure = [%q]", info.ImageRegistry)
 	d.world = d.machine("operator", fmt.Sprintf("services = %q", plane.services), "[temporal]", namespace, "[image_registry]", registries,
 		"[build]", fmt.Sprintf("workspace = %q", plane.workspace), fmt.Sprintf("builder = %q", plane.builder),
-		fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(plane.dir, "logs")))
+		fmt.Sprintf("socket = %q", info.Podman), fmt.Sprintf("logs = %q", filepath.Join(plane.dir, "logs")),
+		"[secrets]", fmt.Sprintf("signing_key = %q", filepath.Join(plane.dir, "signing.key")))
 	d.join(d.world, d.token(plane, "operator", "anna", "--direct"))
 
 	d.host = d.node(plane.node, info.Podman)
@@ -82,12 +84,15 @@ func quoted(texts []string) string {
 	return strings.Join(list, ", ")
 }
 
-// TestAFleetBehindAGateway deploys through a gateway, kills that in the middle of a deploy,
-// and revokes the node.
+// TestAFleetBehindAGateway deploys through gateways, runs every verb through them, kills
+// them in the middle of a deploy, replaces their authority, loses their encryption keys, and
+// revokes the node.
 func TestAFleetBehindAGateway(t *testing.T) {
 	t.Parallel()
-	d := newDoorWorld(t, 1)
+	d := newDoorWorld(t, 2)
 	worker := d.host.worker("--node", d.plane.node, "--listen", "off")
+	absent := d.node(d.plane.node+"-absent", shared.platform.Info().Podman)
+	rotation := d.rotates()
 	d.source("v1", "")
 	d.define("gated", d.service("gated", "v1", `env = { TOKEN = "canary-of-the-gateway" }`)+ending(d.image("gated", "v1")))
 	d.deploy("gated")
@@ -111,14 +116,20 @@ func TestAFleetBehindAGateway(t *testing.T) {
 
 	d.streams("gated")
 	d.outputsOfRuns("gated")
+	d.verbs("gated")
+	for _, gateway := range d.gateways {
+		require.NotContains(t, gateway.stderr.String(), `"a call is refused" caller=node/`, "a worker asks for nothing that is not its own")
+	}
 
 	d.source("v2", "")
 	d.define("gated", d.service("gated", "v2", ""))
 	deploying := d.process("deploy", "gated", "--wait")
 	d.plane.untilRunning(workflows.DeployID("gated"))
-	d.gateways[0].signal(syscall.SIGKILL)
-	<-d.gateways[0].done
-	d.serve(0)
+	for i, gateway := range d.gateways {
+		gateway.signal(syscall.SIGKILL)
+		<-gateway.done
+		d.serve(i)
+	}
 	require.Zero(t, deploying.code(3*time.Minute), deploying.stderr.String())
 	require.Contains(t, d.fetch(d.routePort("gated")), "v2")
 
@@ -126,36 +137,12 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	require.Zero(t, r.code, r)
 	require.Contains(t, r.stdout, `"joined_from"`)
 	require.Contains(t, d.mcp("__complete", "identity", "revoke", "node", "").stdout, d.plane.node)
-	d.rotates()
+	worker = rotation.ends(worker, absent)
+	d.losesKeys("gated")
 	r = d.mcp("identity", "revoke", "node", d.plane.node, "-y", "--json")
 	require.Zero(t, r.code, r)
 	require.Eventually(t, func() bool { return strings.Contains(worker.stderr.String(), "is revoked") }, time.Minute, 50*time.Millisecond)
 	require.Contains(t, d.fetch(d.routePort("gated")), "v2", "containers go on")
-}
-
-// rotates begins to replace the authority. It cannot end that before the identities have
-// renewed their certificates.
-func (d *doorWorld) rotates() {
-	t := d.plane.t
-	t.Helper()
-	var stands struct {
-		Authority, Next string
-		Finished        bool
-		Waiting         []struct{ Identity string }
-	}
-	r := d.mcp("identity", "rotate", "--json")
-	require.Zero(t, r.code, r)
-	r.decode(t, &stands)
-	require.NotEmpty(t, stands.Next)
-	require.Len(t, stands.Waiting, 2)
-	former := stands.Authority
-	r = d.mcp("identity", "rotate", "--finish", "-y")
-	require.Equal(t, 1, r.code, r)
-	require.Contains(t, r.stderr, "2 identities still need the present authority: node/"+d.plane.node+", operator/anna")
-	r = d.plane.mcp("identity", "rotate", "--status", "--direct", "--json")
-	require.Zero(t, r.code, r)
-	r.decode(t, &stands)
-	require.Equal(t, former, stands.Authority)
 }
 
 // machine is the world of another machine.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,7 @@ type joined struct {
 type joinOptions struct {
 	dir, units, publish string
 	noUnit              bool
+	uid                 int // of who joins
 }
 
 // newJoin returns mcp join, or that of one role.
@@ -51,13 +53,15 @@ configuration that uses it. The key never leaves this machine; whatever uses the
 certificate renews it. The token counts once; "-" reads it from standard input.
 
 As a node, an edge, a builder or a control worker, as root, it writes
-/etc/mcp/mcp.toml and a unit of systemd, and starts that. As an operator, a
-deployer or a reader it writes mcp.toml for this user. A mcp.toml that is there
-already gets a [door] section. Encryption keys are the gateways': a machine behind
-them needs none.`,
+/etc/mcp/mcp.toml and a unit of systemd, and starts that. As a node or a builder,
+without root, it does the same for the podman of this user, below the home
+directory. As an operator, a deployer or a reader it writes mcp.toml for this
+user. A mcp.toml that is there already gets a [door] section. Encryption keys are
+the gateways': a machine behind them needs none.`,
 		Example: "  mcp join mcp-join-1.eyJyb2xlIjoib3Bl…\n  mcp join - --publish 10.0.0.5",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			o.uid = os.Geteuid()
 			return runJoin(cmd.Context(), s, role, given[0], o)
 		},
 	}
@@ -67,7 +71,7 @@ them needs none.`,
 	flags := cmd.Flags()
 	flags.StringVar(&o.dir, "dir", "", "the directory of the certificate (default: by role)")
 	flags.StringVar(&o.publish, "publish", "", "the address of this host that a node's routes are published on")
-	flags.StringVar(&o.units, "units", "/etc/systemd/system", "the directory of systemd's units")
+	flags.StringVar(&o.units, "units", "", "the directory of systemd's units (default "+systemUnits+", or the user's)")
 	flags.BoolVar(&o.noUnit, "no-unit", false, "install no unit of systemd")
 	return cmd
 }
@@ -118,7 +122,7 @@ func runJoin(ctx context.Context, s *session.Session, role identity.Role, given 
 	}
 	result := joined{Identity: j.Identity.String(), Directory: string(p.dir), Config: p.config, Doors: j.Doors, Unit: p.unitFile()}
 	if p.unit != "" {
-		if result.Started, err = p.start(ctx); err != nil {
+		if result.Started, err = p.start(ctx, s.Getenv); err != nil {
 			return err
 		}
 	}
@@ -139,13 +143,26 @@ func (p *plan) report(s *session.Session, result joined) {
 		_, _ = fmt.Fprintf(s.Stdout, "  unit           %s, started\n", result.Unit)
 	case result.Unit != "":
 		_, _ = fmt.Fprintf(s.Stdout, "  unit           %s\n", result.Unit)
-		s.Say("start it: systemctl enable --now %s", p.unit)
+		s.Say("start it: %s enable --now %s", strings.Join(p.systemctl(), " "), p.unit)
 	case !p.token.Role.Person():
 		s.Say("start it: %s", p.command())
+	}
+	if p.own && p.unit != "" {
+		s.Say("so that it runs while this user is not logged in, and after a boot: loginctl enable-linger; it uses the podman of this user: systemctl --user enable --now podman.socket")
 	}
 	if p.keys != "" {
 		s.Say("the gateways have the encryption keys: this machine needs no %s any more; remove it, and encryption_key_file from %s", p.keys, p.config)
 	}
+}
+
+// ownSystemdRuns reports whether this user has a systemd that runs.
+func ownSystemdRuns(getenv func(string) string) bool {
+	dir := getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, "systemd"))
+	return err == nil
 }
 
 // systemdRuns reports whether this machine has been started by systemd.

@@ -59,16 +59,31 @@ type plan struct {
 	unit, units string
 	unitText    []byte
 	publish     string
+	// own is set for a machine's role that a user without root has: everything is below the
+	// home directory, and the unit is one of the user's own systemd.
+	own bool
 	// owner is the user that the unit runs as; nil for root.
 	owner *user.User
+}
+
+// systemUnits is the directory of the units of a machine.
+const systemUnits = "/etc/systemd/system"
+
+// ownUnits is the directory of the units of a user.
+func ownUnits(getenv func(string) string) string {
+	return filepath.Join(filepath.Dir(filepath.Dir(config.UserFile(getenv))), "systemd", "user")
 }
 
 // planFor decides where everything goes. It writes nothing.
 func planFor(s *session.Session, token identity.Token, o joinOptions) (*plan, error) {
 	p := &plan{token: token, publish: o.publish, config: cmp.Or(s.ConfigFile, s.Getenv("MCP_CONFIG")), dir: identity.Directory(o.dir)}
+	p.own = o.uid != 0 && (token.Role == identity.Node || token.Role == identity.Builder)
 	role := machineRoleOf(token.Who())
+	if p.own {
+		role.file, role.dir = "user/"+role.file, config.StateDir(s.Getenv, "identity")
+	}
 	if p.config == "" {
-		if p.config = "/etc/mcp/mcp.toml"; token.Role.Person() {
+		if p.config = "/etc/mcp/mcp.toml"; token.Role.Person() || p.own {
 			p.config = config.UserFile(s.Getenv)
 		}
 	}
@@ -100,7 +115,11 @@ func planFor(s *session.Session, token identity.Token, o joinOptions) (*plan, er
 			WithHint("leave out --dir, or name another configuration with --config"))
 	}
 	if !token.Role.Person() && !o.noUnit {
-		if err := p.readUnit(role, o.units); err != nil {
+		units := cmp.Or(o.units, systemUnits)
+		if o.units == "" && p.own {
+			units = ownUnits(s.Getenv)
+		}
+		if err := p.readUnit(role, units, s.Getenv); err != nil {
 			return nil, err
 		}
 	}
@@ -142,7 +161,7 @@ func (p *plan) readConfig(s *session.Session) error {
 }
 
 // readUnit finds the unit of the role, and the user that it runs as.
-func (p *plan) readUnit(role machineRole, units string) error {
+func (p *plan) readUnit(role machineRole, units string, getenv func(string) string) error {
 	text, err := systemd.Units.ReadFile(role.file)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "finding the unit of %s", p.token.Role)
@@ -153,7 +172,7 @@ func (p *plan) readUnit(role machineRole, units string) error {
 	if p.token.Role == identity.Builder {
 		text = bytes.ReplaceAll(text, []byte("--builder %l"), []byte("--builder "+p.token.Name))
 	}
-	if p.config != "/etc/mcp/mcp.toml" {
+	if p.config != "/etc/mcp/mcp.toml" && (!p.own || p.config != config.UserFile(getenv)) {
 		text = bytes.Replace(text, []byte("\n[Service]\n"), []byte("\n[Service]\nEnvironment=MCP_CONFIG="+p.config+"\n"), 1)
 	}
 	p.unit, p.units, p.unitText = role.unit, units, text
@@ -322,19 +341,36 @@ func (p *plan) unitFile() string {
 const startTime = time.Minute
 
 // start has systemd start the unit, where there is one that reads the directory of units.
-func (p *plan) start(ctx context.Context) (bool, error) {
-	if !systemdRuns() || p.units != "/etc/systemd/system" {
+func (p *plan) start(ctx context.Context, getenv func(string) string) (bool, error) {
+	switch {
+	case p.own && (p.units != ownUnits(getenv) || !ownSystemdRuns(getenv)), !p.own && (p.units != systemUnits || !systemdRuns()):
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--now", p.unit}} {
-		if said, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput(); err != nil {
-			return false, fault.New(fault.Internal, "the machine has joined, but systemctl %s fails: %.300s", strings.Join(args, " "), bytes.TrimSpace(said)).
-				WithHint("see: journalctl --unit %s", p.unit)
+		words := slices.Concat(p.systemctl()[1:], args)
+		if said, err := exec.CommandContext(ctx, "systemctl", words...).CombinedOutput(); err != nil {
+			return false, fault.New(fault.Internal, "the machine has joined, but systemctl %s fails: %.300s", strings.Join(words, " "), bytes.TrimSpace(said)).
+				WithHint("see: %s", strings.Join(append(p.journalctl(), p.unit), " "))
 		}
 	}
 	return true, nil
+}
+
+// systemctl and journalctl are the commands for the unit.
+func (p *plan) systemctl() []string {
+	if p.own {
+		return []string{"systemctl", "--user"}
+	}
+	return []string{"systemctl"}
+}
+
+func (p *plan) journalctl() []string {
+	if p.own {
+		return []string{"journalctl", "--user-unit"}
+	}
+	return []string{"journalctl", "--unit"}
 }
 
 // command is what serves the role without a unit.
@@ -343,7 +379,7 @@ func (p *plan) command() string {
 		identity.Node: "mcp worker --node " + p.token.Name, identity.Builder: "mcp worker --builder " + p.token.Name + " --workspace DIR",
 		identity.Control: "mcp worker --control", identity.Edge: "mcp-edge --name " + p.token.Name,
 	}[p.token.Role]
-	if p.config != "/etc/mcp/mcp.toml" {
+	if p.config != "/etc/mcp/mcp.toml" && !p.own {
 		command += " --config " + p.config
 	}
 	return command

@@ -47,6 +47,47 @@ func TestWhereEverythingGoes(t *testing.T) {
 	}
 }
 
+// TestAUserJoinsWithoutRoot looks where everything of a node and a builder goes that a user has,
+// and at the units.
+func TestAUserJoinsWithoutRoot(t *testing.T) {
+	home := t.TempDir()
+	for role, want := range map[identity.Role][2]string{
+		identity.Node:    {"mcp-node@rift.service", "mcp-node@.service"},
+		identity.Builder: {"mcp-builder.service", "mcp-builder.service"},
+	} {
+		p, err := planFor(sessionWith(home, ""), tokenOf(role, "rift"), joinOptions{uid: 1000})
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(home, ".config/mcp/mcp.toml"), p.config)
+		require.Equal(t, identity.Directory(filepath.Join(home, ".local/state/mcp/identity")), p.dir)
+		require.Equal(t, want[0], p.unit)
+		require.Equal(t, filepath.Join(home, ".config/systemd/user", want[1]), p.unitFile())
+		require.Nil(t, p.owner)
+		unit := string(p.unitText)
+		for _, words := range []string{"/etc/", "/var/lib", "User=", "StateDirectory", "Protect", "network-online", "multi-user.target", "MCP_CONFIG"} {
+			require.NotContains(t, unit, words, "a user's systemd cannot do that, or it is not the user's")
+		}
+		require.Contains(t, unit, "\nWantedBy=default.target\n")
+		require.Contains(t, unit, "\nAfter=podman.socket\n")
+		require.NotContains(t, unit, "/usr/local/bin/mcp ", "it starts the program that has joined")
+		require.Equal(t, []string{"systemctl", "--user"}, p.systemctl())
+		require.NoError(t, p.prepare())
+	}
+	p, err := planFor(sessionWith(home, filepath.Join(home, "other.toml")), tokenOf(identity.Node, "rift"), joinOptions{uid: 1000, units: filepath.Join(home, "units")})
+	require.NoError(t, err)
+	require.Contains(t, string(p.unitText), "Environment=MCP_CONFIG="+filepath.Join(home, "other.toml")+"\n")
+	require.Equal(t, filepath.Join(home, "units/mcp-node@.service"), p.unitFile())
+	started, err := p.start(t.Context(), func(string) string { return home })
+	require.NoError(t, err)
+	require.False(t, started, "no systemd reads that directory")
+
+	// An edge listens on ports that need more than a user has, and workflows run on a machine.
+	for _, role := range []identity.Role{identity.Edge, identity.Control} {
+		p, err := planFor(sessionWith(home, ""), tokenOf(role, "rift"), joinOptions{uid: 1000, noUnit: true})
+		require.NoError(t, err)
+		require.Equal(t, "/etc/mcp/mcp.toml", p.config)
+	}
+}
+
 func TestTheConfiguration(t *testing.T) {
 	j := enrol.Joined{Identity: identity.Identity{Role: identity.Node, Name: "rift"}, Doors: []string{"a.example:7433", "b.example:7433"}, Namespace: "fleet"}
 	file := filepath.Join(t.TempDir(), "mcp.toml")

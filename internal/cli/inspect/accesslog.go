@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/client"
-
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
@@ -30,12 +28,21 @@ type accessLine struct {
 }
 
 func runAccessLog(ctx context.Context, s *session.Session, service string, o logsOptions) error {
-	_, c, err := s.Open(ctx)
+	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	a := &accessLog{session: s, client: c, seen: map[string]map[string]time.Time{}, reported: map[string]string{}, timestamps: o.timestamps}
+	link, err := s.Link(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	var from accessSource = askedEdges{s, c}
+	if link != nil {
+		defer link.Close()
+		from = &streamedEdges{ask: askedEdges{s, c}, call: link.Call}
+	}
+	a := &accessLog{session: s, from: from, seen: map[string]map[string]time.Time{}, reported: map[string]string{}, timestamps: o.timestamps}
 	failed, err := a.read(ctx, workflows.AccessLogInput{Service: service, Tail: o.lines, Since: o.since})
 	switch {
 	case errors.Is(err, errClosed):
@@ -53,7 +60,7 @@ func runAccessLog(ctx context.Context, s *session.Session, service string, o log
 // accessLog prints the access log of a service, from several edges.
 type accessLog struct {
 	session    *session.Session
-	client     client.Client
+	from       accessSource
 	timestamps bool
 	// seen are the newest lines of each edge, with their times; a follow reads them
 	// again, and prints them once.
@@ -68,8 +75,8 @@ type accessLog struct {
 
 // read prints the lines that are new. It reports whether an edge could not be read.
 func (a *accessLog) read(ctx context.Context, in workflows.AccessLogInput) (failed bool, err error) {
-	var result workflows.AccessLogResult
-	if err := a.session.Read(ctx, a.client, "access log", workflows.AccessLogName, in, &result); err != nil {
+	result, err := a.from.read(ctx, in)
+	if err != nil {
 		return false, err
 	}
 	var lines []accessLine

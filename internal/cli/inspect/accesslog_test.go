@@ -2,6 +2,9 @@ package inspect
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -11,6 +14,9 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/identity"
+	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/internal/stream/streamtest"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -56,3 +62,52 @@ func TestALineOfAnAccessLog(t *testing.T) {
 		require.Equal(t, want, accessText(line))
 	}
 }
+
+// edgesFound are the answers to which edges there are.
+type edgesFound [][]string
+
+func (e *edgesFound) read(_ context.Context, in workflows.AccessLogInput) (result workflows.AccessLogResult, err error) {
+	if !in.Where {
+		return result, fault.New(fault.Internal, "lines are asked for")
+	}
+	for _, name := range (*e)[0] {
+		result.Edges = append(result.Edges, workflows.EdgeAccessLog{Edge: name})
+	}
+	*e = (*e)[1:]
+	return result, nil
+}
+
+// TestAccessLogsAreStreams reads those of two edges, one of which is away, and asks again
+// after a while which there are.
+func TestAccessLogsAreStreams(t *testing.T) {
+	operator := streamtest.Behind(t, &stream.Hub{}, stream.Node{Name: "front", Role: identity.Edge, Handle: func(_ context.Context, a *stream.Accepted) (int, error) {
+		if a.Header.Service == "endless" {
+			_, err := io.Copy(a.Stdout(), neverending{})
+			return 0, err
+		}
+		_, err := fmt.Fprintf(a.Stdout(), "%s %d %s\nsecond\n", a.Header.Service, a.Header.Access.Lines, a.Header.Access.Since)
+		return 0, err
+	}})
+	found := &edgesFound{{"front", "side"}, {"front"}}
+	from := &streamedEdges{ask: found, call: operator.Call}
+	in := workflows.AccessLogInput{Service: "shop", Tail: 7, Since: time.Minute}
+	for range looks {
+		result, err := from.read(t.Context(), in)
+		require.NoError(t, err)
+		require.Len(t, result.Edges, 2)
+		require.Equal(t, workflows.EdgeAccessLog{Edge: "front", Lines: []string{"shop 7 1m0s", "second"}}, result.Edges[0])
+		require.Equal(t, "edge side is not connected to this door for streams", result.Edges[1].Error.Message)
+	}
+	result, err := from.read(t.Context(), in)
+	require.NoError(t, err)
+	require.Len(t, result.Edges, 1)
+	require.Empty(t, *found)
+
+	endless := (&streamedEdges{call: operator.Call}).at(t.Context(), "front", workflows.AccessLogInput{Service: "endless"})
+	require.Equal(t, "it answers with more than 4 MiB", endless.Error.Message)
+}
+
+// neverending is a log without an end.
+type neverending struct{}
+
+func (neverending) Read(p []byte) (int, error) { return len(p), nil }

@@ -42,12 +42,12 @@ service, with its status, its duration and the container that answered, and wher
 there are several edges the name of the one that has served it. --follow then
 asks every two seconds.
 
-Through a gateway the lines are streams of the nodes, also those of several
-services, with which each line begins then. A follow says which containers begin
-and end, and which components deploys add, move and remove. Where a gateway or a
-node breaks off, it goes on after the last line, and ends with exit code 5 where
-lines are lost meanwhile. Without a gateway they pass through Temporal, which
-retains them like any workflow.
+Through a gateway the lines are streams of the nodes or, with --edge, of the
+edges; also those of several services, with which each line begins then. A
+follow says which containers begin and end, and which components deploys add,
+move and remove. Where a gateway or a node breaks off, it goes on after the last
+line, and ends with exit code 5 where lines are lost meanwhile. Without a gateway
+they pass through Temporal, which retains them like any workflow.
 
 Times are those of the node; podman before 4.4 gives whole seconds.`,
 		Example: "  mcp logs shop\n  mcp logs shop/api -f -n 10\n  mcp logs shop --since 1h | grep error\n  mcp logs shop/migrate\n  mcp logs --edge shop -f\n  mcp logs shop blog/web -f",

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/keyring"
@@ -48,8 +49,9 @@ mcp deploy SERVICE keeps the containers that are as the file has them. Until the
 it is not restarted, its jobs do not run, and no boot of its node starts it; no
 rollback leads to what is lost. Secrets are not encrypted with these keys.
 
-Run it where Postgres and Temporal are reached, while the control workers are
-stopped. A copy of the key that is found later brings nothing back.`,
+Run it while the control workers are stopped, on a host that reaches Postgres and
+Temporal itself: behind a gateway, on the gateway's. A copy of the key that is
+found later brings nothing back.`,
 		Example: "  mcp key forget 20250301-q2mx4c",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
@@ -76,6 +78,11 @@ func runForget(ctx context.Context, s *session.Session, path, id string, yes boo
 	cfg, err := s.Config()
 	if err != nil {
 		return err
+	}
+	if options, err := cfg.PlainOptions(); err == nil && config.ThroughDoor(options) {
+		// A gateway decrypts what it passes on, so nothing would look as if it needed the key.
+		return exit.Usage(fault.New(fault.Invalid, "what a key has encrypted is not seen through a gateway, and this configuration is %s", cfg.Describe()).
+			WithHint("run it on the host of a gateway, with the mcp.toml of that, which names Temporal and Postgres"))
 	}
 	url, err := session.OwnerURL(cfg)
 	if err != nil {

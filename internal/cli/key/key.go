@@ -97,6 +97,19 @@ func (o *options) path(s *session.Session) (string, error) {
 	return cfg.Temporal.EncryptionKeyFile, nil
 }
 
+// on runs a verb on the file of keys, and shows the keys that it returns.
+func (o *options) on(s *session.Session, verb func(path string) (keyring.Ring, error)) error {
+	path, err := o.path(s)
+	if err != nil {
+		return err
+	}
+	ring, err := verb(path)
+	if err != nil {
+		return err
+	}
+	return show(s, path, ring)
+}
+
 func newNew(s *session.Session) *cobra.Command {
 	var o options
 	var standby bool
@@ -114,15 +127,10 @@ Postgres; who loses it can not read that any more. Keep a copy apart from theirs
 		Example: "  mcp key new --file /etc/mcp/encryption.keys\n  mcp key new",
 		Args:    session.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			path, err := o.path(s)
-			if err != nil {
-				return err
-			}
-			_, ring, err := keyring.Add(path, standby)
-			if err != nil {
-				return err
-			}
-			return show(s, path, ring)
+			return o.on(s, func(path string) (keyring.Ring, error) {
+				_, ring, err := keyring.Add(path, standby)
+				return ring, err
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&standby, "standby", false, "the key of a new file decrypts alone, too")
@@ -138,17 +146,7 @@ func newList(s *session.Session) *cobra.Command {
 ids have the same keys.`,
 		Example: "  mcp key list",
 		Args:    session.Args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			path, err := o.path(s)
-			if err != nil {
-				return err
-			}
-			ring, err := keyring.Read(path)
-			if err != nil {
-				return err
-			}
-			return show(s, path, ring)
-		},
+		RunE:    func(*cobra.Command, []string) error { return o.on(s, keyring.Read) },
 	})
 }
 
@@ -163,15 +161,7 @@ take it over within seconds. Then copy the file to every host once more.`,
 		Example: "  mcp key promote 20261129-k3fq7a",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, ids []string) error {
-			path, err := o.path(s)
-			if err != nil {
-				return err
-			}
-			ring, err := keyring.Promote(path, ids[0])
-			if err != nil {
-				return err
-			}
-			return show(s, path, ring)
+			return o.on(s, func(path string) (keyring.Ring, error) { return keyring.Promote(path, ids[0]) })
 		},
 	})
 }
@@ -189,22 +179,16 @@ retention of the namespace. The key that encrypts is not removed.`,
 		Example: "  mcp key remove 20250301-q2mx4c",
 		Args:    session.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			path, err := o.path(s)
-			if err != nil {
-				return err
-			}
-			if _, err := keyring.Read(path); err != nil {
-				return err
-			}
-			loss := "what is encrypted with key " + ids[0] + " can not be read any more"
-			if err := s.Confirm(cmd.Context(), "key remove "+ids[0], []string{loss}, yes); err != nil {
-				return err
-			}
-			ring, err := keyring.Remove(path, ids[0])
-			if err != nil {
-				return err
-			}
-			return show(s, path, ring)
+			return o.on(s, func(path string) (keyring.Ring, error) {
+				if ring, err := keyring.Read(path); err != nil {
+					return ring, err
+				}
+				loss := "what is encrypted with key " + ids[0] + " can not be read any more"
+				if err := s.Confirm(cmd.Context(), "key remove "+ids[0], []string{loss}, yes); err != nil {
+					return keyring.Ring{}, err
+				}
+				return keyring.Remove(path, ids[0])
+			})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")

@@ -35,11 +35,17 @@ func checkIdentity(ctx context.Context, cfg *config.Config) []finding {
 	}
 	ours, theirs, err := enrol.Clock(ctx, cfg.Door.Addresses, cfg.Door.Directory())
 	if err != nil {
+		if refusal := enrol.Refusal(ctx, cfg.Door.Addresses, cfg.Door.Directory()); refusal != nil {
+			err = refusal
+		}
 		return append(found, fail("gateway", fault.Of(err)))
 	}
 	found = append(found, ok("gateway", "%s answers", strings.Join(cfg.Door.Addresses, " ")))
 	if wrong := identity.CheckClock(ours, theirs); wrong != nil {
 		return append(found, fail(clock, fault.Of(wrong)))
+	}
+	if refusal := enrol.Refusal(ctx, cfg.Door.Addresses, cfg.Door.Directory()); refusal != nil {
+		return append(found, fail(check, fault.Of(refusal)))
 	}
 	return append(found, ok(clock, "it agrees with the gateway's"))
 }

@@ -106,7 +106,7 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 		return exit.Usage(err)
 	}
 	measured := telemetry.New(s.Version)
-	roles.Version = s.Version
+	roles.Version, roles.Behind = s.Version, config.ThroughDoor(connection)
 	roles.Logger, roles.Interceptors, roles.Grace, roles.Telemetry = log, s.Interceptors, workerGrace, measured
 	connection.Logger = sdklog.NewStructuredLogger(log)
 	c, err := measured.Connect(connection)

@@ -18,6 +18,10 @@ func TestTheUnitsStartWorkers(t *testing.T) {
 	files, err := filepath.Glob("../../../deploy/systemd/*.service")
 	require.NoError(t, err)
 	require.Len(t, files, 5)
+	users, err := filepath.Glob("../../../deploy/systemd/user/*.service")
+	require.NoError(t, err)
+	require.Len(t, users, 2)
+	files = append(files, users...)
 	dir := t.TempDir()
 	for _, file := range files {
 		unit, err := os.ReadFile(file)

@@ -95,9 +95,7 @@ func pinsFile(cfg *config.Config) (string, error) {
 
 // read reads what is recorded of the secrets of a service.
 func (d *desk) read(ctx context.Context, service string) (workflows.SecretsResult, error) {
-	var found workflows.SecretsResult
-	err := d.Read(ctx, d.client, "secret", workflows.SecretsName, workflows.SecretsInput{Service: service}, &found)
-	return found, err
+	return recorded(ctx, d.Session, d.client, "secret", workflows.SecretsInput{Service: service})
 }
 
 // consumers are the nodes that need a secret, and whether any component there names it.

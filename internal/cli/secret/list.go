@@ -12,7 +12,6 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
@@ -56,10 +55,7 @@ func runList(ctx context.Context, s *session.Session, service string) error {
 		return err
 	}
 	defer c.Close()
-	found, err := pages(func(after secrets.Ref) (page workflows.SecretsResult, err error) {
-		err = s.Read(ctx, c, "secret list", workflows.SecretsName, workflows.SecretsInput{Service: service, Page: true, After: after}, &page)
-		return page, err
-	})
+	found, err := recorded(ctx, s, c, "secret list", workflows.SecretsInput{Service: service, Page: true})
 	if err != nil {
 		return err
 	}
@@ -83,32 +79,6 @@ func runList(ctx context.Context, s *session.Session, service string) error {
 		_, _ = fmt.Fprintf(table, "%s/%s\t%d\t%s\t%s\t%s\n", l.Service, l.Name, l.Version, ui.Moment(l.At), l.Who, sealedTo(v.Recipients, found.Nodes))
 	}
 	return table.Flush()
-}
-
-// maxPages bounds the pages of a list of secrets.
-const maxPages = 1000
-
-// pages asks for all pages of a list of secrets, each after the last secret of the one
-// before. An answer that does not go on is an error.
-func pages(ask func(after secrets.Ref) (workflows.SecretsResult, error)) (all workflows.SecretsResult, err error) {
-	var after secrets.Ref
-	for range maxPages {
-		page, err := ask(after)
-		if err != nil {
-			return all, err
-		}
-		all.Secrets, all.Nodes = append(all.Secrets, page.Secrets...), page.Nodes
-		if !page.More || len(page.Secrets) == 0 {
-			return all, nil
-		}
-		last := page.Secrets[len(page.Secrets)-1]
-		next := secrets.Ref{Service: last.Service, Name: last.Name}
-		if next == after {
-			break
-		}
-		after = next
-	}
-	return all, fault.New(fault.Invalid, "the control plane's list of secrets does not end, nor go on after %s/%s", after.Service, after.Name)
 }
 
 // sealedTo names recipients for a person, with what keeps a node from opening the value.
@@ -153,7 +123,7 @@ type shownVersion struct {
 	Rekeyed time.Time `json:"rekeyed,omitzero"`
 	Who     string    `json:"who"`
 	From    string    `json:"from"`
-	// Releases are those that name it, newest first.
+	// Releases are the last ones that name it, newest first, 20 at most.
 	Releases   []int       `json:"releases"`
 	Signer     string      `json:"signer"`
 	Recipients []recipient `json:"recipients"`
@@ -178,8 +148,13 @@ func runShow(ctx context.Context, s *session.Session, target string) error {
 	if err != nil {
 		return err
 	}
-	var found workflows.SecretsResult
-	if err := s.Query(ctx, "secret show", workflows.SecretsName, workflows.SecretsInput{Service: service}, &found); err != nil {
+	_, c, err := s.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	found, err := recorded(ctx, s, c, "secret show", workflows.SecretsInput{Service: service})
+	if err != nil {
 		return err
 	}
 	secret, exists := secretOf(found.Secrets, service, name)

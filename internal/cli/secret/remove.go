@@ -50,8 +50,8 @@ func runRemove(ctx context.Context, s *session.Session, target string, yes bool)
 		return err
 	}
 	defer c.Close()
-	var found workflows.SecretsResult
-	if err := s.Read(ctx, c, "secret rm", workflows.SecretsName, workflows.SecretsInput{Service: service}, &found); err != nil {
+	found, err := recorded(ctx, s, c, "secret rm", workflows.SecretsInput{Service: service})
+	if err != nil {
 		return err
 	}
 	secret, exists := secretOf(found.Secrets, service, name)

@@ -272,16 +272,27 @@ func TestANodeIsPinnedWhenItIsFirstUsed(t *testing.T) {
 }
 
 func TestAListIsReadPageByPage(t *testing.T) {
-	recorded := []secrets.Secret{{Service: "a", Name: "x"}, {Service: "a", Name: "y"}, {Service: "b", Name: "a"}}
+	of := func(service, name string, versions ...int) secrets.Secret {
+		s := secrets.Secret{Service: service, Name: name}
+		for _, n := range versions {
+			s.Versions = append(s.Versions, secrets.Version{Version: n})
+		}
+		return s
+	}
+	recorded := []secrets.Secret{of("a", "x", 7), of("a", "x", 6, 4), of("a", "y"), of("b", "a", 1)}
 	var asked []secrets.Ref
 	all, err := pages(func(after secrets.Ref) (workflows.SecretsResult, error) {
 		asked = append(asked, after)
 		n := len(asked) - 1
-		return workflows.SecretsResult{Secrets: recorded[n : n+1], More: n+1 < len(recorded), Nodes: []fleet.NodeRecord{{Name: "rift"}}}, nil
+		page := workflows.SecretsResult{Secrets: recorded[n : n+1], More: n+1 < len(recorded)}
+		if n == 0 {
+			page.Nodes = []fleet.NodeRecord{{Name: "rift"}}
+		}
+		return page, nil
 	})
 	require.NoError(t, err)
-	require.Equal(t, recorded, all.Secrets)
-	require.Equal(t, []secrets.Ref{{}, {Service: "a", Name: "x"}, {Service: "a", Name: "y"}}, asked)
+	require.Equal(t, []secrets.Secret{of("a", "x", 7, 6, 4), of("a", "y"), of("b", "a", 1)}, all.Secrets)
+	require.Equal(t, []secrets.Ref{{}, {Service: "a", Name: "x", Version: 7}, {Service: "a", Name: "x", Version: 4}, {Service: "a", Name: "y"}}, asked)
 	require.Len(t, all.Nodes, 1)
 
 	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) {

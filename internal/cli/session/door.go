@@ -8,13 +8,12 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/identity/enrol"
 )
 
 // renewTime bounds what a command waits for the next certificate while the present one is
-// good, and clockTime the comparison of clocks.
-const renewTime, clockTime = 3 * time.Second, 3 * time.Second
+// good, and explainTime the question why a gateway does not serve it.
+const renewTime, explainTime = 3 * time.Second, 3 * time.Second
 
 // readyIdentity fails where the identity for the gateways cannot be used. It renews the
 // certificate when that is due.
@@ -30,7 +29,7 @@ func readyIdentity(ctx context.Context, cfg *config.Config) error {
 	limited, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
 	if err := enrol.Renew(limited, cfg.Door.Addresses, d); err != nil && time.Now().After(held.Certificate.NotAfter) {
-		return exit.Unreachable(fault.Of(clocked(ctx, cfg, err)))
+		return exit.Unreachable(fault.Of(explained(ctx, cfg, err)))
 	}
 	return exit.IfInterrupted(ctx)
 }
@@ -40,20 +39,16 @@ func doorError(ctx context.Context, cfg *config.Config, err error) error {
 	at := strings.Join(cfg.Door.Addresses, " ")
 	f := fault.New(fault.Unavailable, "the gateway at %s does not answer: %s", at, dialCause(err)).
 		WithHint("start it, or correct [door] addresses; this configuration is %s", cfg.Describe())
-	return exit.Unreachable(fault.Of(clocked(ctx, cfg, f)))
+	return exit.Unreachable(fault.Of(explained(ctx, cfg, f)))
 }
 
-// clocked returns err or, where the clock of this machine differs from the gateway's, an
-// error that says so.
-func clocked(ctx context.Context, cfg *config.Config, err error) error {
-	ctx, cancel := context.WithTimeout(ctx, clockTime)
+// explained returns err or, where this machine can know why the gateways do not serve it,
+// an error that says so.
+func explained(ctx context.Context, cfg *config.Config, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, explainTime)
 	defer cancel()
-	ours, theirs, asked := enrol.Clock(ctx, cfg.Door.Addresses, cfg.Door.Directory())
-	if asked != nil {
-		return err
-	}
-	if wrong := identity.CheckClock(ours, theirs); wrong != nil {
-		return wrong
+	if refusal := enrol.Refusal(ctx, cfg.Door.Addresses, cfg.Door.Directory()); refusal != nil {
+		return refusal
 	}
 	return err
 }

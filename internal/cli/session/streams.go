@@ -3,8 +3,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"errors"
 	"net"
 	"time"
 
@@ -101,18 +99,7 @@ func (s *Session) StreamsMeanwhile(ctx context.Context, cfg *config.Config) (wai
 
 // DialStreams connects to one gateway for streams.
 func DialStreams(ctx context.Context, door config.Door, address string) (net.Conn, error) {
-	limited, cancel := context.WithTimeout(ctx, ConnectTimeout)
-	defer cancel()
-	dialer := tls.Dialer{Config: door.TLS(stream.Protocol)}
-	conn, err := dialer.DialContext(limited, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	if conn.(*tls.Conn).ConnectionState().NegotiatedProtocol != stream.Protocol {
-		_ = conn.Close()
-		return nil, errors.New("it serves no streams")
-	}
-	return conn, nil
+	return stream.Dial(ctx, door.TLS(stream.Protocol), address)
 }
 
 // NoGateway is the error of a verb that needs streams, where there is no gateway. Instead

@@ -14,7 +14,13 @@ func Ask(ctx context.Context, doors []string, d identity.Directory, request Requ
 		return Answer{}, err
 	}
 	request.Host, _ = os.Hostname()
-	return exchange(ctx, doors, d.ClientTLS(Protocol), request)
+	answer, err := exchange(ctx, doors, d.ClientTLS(Protocol), request)
+	if fault.Is(err, fault.Unauthorized) {
+		if refusal := Refusal(ctx, doors, d); refusal != nil {
+			return Answer{}, refusal // which also says what to do
+		}
+	}
+	return answer, err
 }
 
 // NewToken returns a token for a new identity, and the request that creates it. The

@@ -2,10 +2,12 @@ package enrol
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/identity"
 )
 
@@ -20,24 +22,7 @@ const (
 // join anew.
 func Keep(ctx context.Context, doors []string, d identity.Directory, log *slog.Logger) {
 	for {
-		wait := time.Minute
-		if c, err := d.Read(); err != nil {
-			log.Error("the identity of this machine cannot be read", "error", err)
-		} else if now := time.Now(); now.Before(c.Due()) && !outdated(ctx, doors, d, c) {
-			wait = min(maxWait, c.Due().Sub(now))
-		} else if err := Renew(ctx, doors, d); err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			wait = Retry(c.Certificate.NotAfter.Sub(now))
-			log.Warn("the certificate of this machine is not renewed yet", "identity", c.Identity.String(), "until", c.Certificate.NotAfter, "next", wait, "error", err)
-		} else {
-			wait = minWait
-			if next, err := d.Read(); err == nil {
-				wait = max(minWait, min(maxWait, time.Until(next.Due())))
-			}
-			log.Info("the certificate of this machine is renewed", "identity", c.Identity.String())
-		}
+		wait := keep(ctx, doors, d, log)
 		select {
 		case <-ctx.Done():
 			return
@@ -46,26 +31,91 @@ func Keep(ctx context.Context, doors []string, d identity.Directory, log *slog.L
 	}
 }
 
-// outdated reports whether the gateways sign with another authority than that of a
-// certificate, or have dropped one that the machine trusts. While none answers it is false.
-func outdated(ctx context.Context, doors []string, d identity.Directory, c identity.Content) bool {
-	greeting, _, _, err := greet(ctx, doors, d)
-	if err != nil || greeting.Authority == "" { // of a gateway that has no more than one
-		return false
+// keep renews the certificate if it is time to, and returns how long to wait until the next
+// look at it.
+func keep(ctx context.Context, doors []string, d identity.Directory, log *slog.Logger) time.Duration {
+	c, err := d.Read()
+	if err != nil {
+		log.Error("the identity of this machine cannot be read", "error", err)
+		return time.Minute
 	}
-	return c.Issuer() != greeting.Authority || slices.ContainsFunc(c.Roots.Fingerprints(), func(own string) bool {
-		return !slices.Contains(greeting.Authorities, own)
-	})
+	outdated, refusal := compare(ctx, doors, d, c)
+	if ctx.Err() != nil {
+		return 0
+	}
+	if refusal != nil {
+		f := fault.Of(refusal)
+		log.Error("the gateways do not serve this machine", "identity", c.Identity.String(), "error", f.Message, "hint", f.Hint)
+		return time.Minute
+	}
+	now := time.Now()
+	if now.Before(c.Due()) && !outdated {
+		return min(maxWait, c.Due().Sub(now))
+	}
+	if err := Renew(ctx, doors, d); err != nil {
+		wait := Retry(c.Certificate.NotAfter.Sub(now))
+		if ctx.Err() == nil {
+			log.Warn("the certificate of this machine is not renewed yet", "identity", c.Identity.String(), "until", c.Certificate.NotAfter, "next", wait, "error", err)
+		}
+		return wait
+	}
+	log.Info("the certificate of this machine is renewed", "identity", c.Identity.String())
+	if next, err := d.Read(); err == nil {
+		return max(minWait, min(maxWait, time.Until(next.Due())))
+	}
+	return minWait
 }
 
 // Update renews a certificate where the authority of the gateways is another one, and
 // reports whether it has.
 func Update(ctx context.Context, doors []string, d identity.Directory) (renewed bool, err error) {
 	c, err := d.Read()
-	if err != nil || !outdated(ctx, doors, d, c) {
+	if err != nil {
 		return false, err
 	}
+	if outdated, refusal := compare(ctx, doors, d, c); !outdated || refusal != nil {
+		return false, nil // why the gateways serve no request is better known to what is asked next
+	}
 	return true, Renew(ctx, doors, d)
+}
+
+// Refusal returns why the gateways serve this machine no more, as far as a machine can know
+// that: the clocks differ, or the authority of one side is unknown to the other. It is nil
+// where there is no such reason, and where no gateway answers.
+func Refusal(ctx context.Context, doors []string, d identity.Directory) error {
+	c, err := d.Read()
+	if err != nil {
+		return err
+	}
+	_, refusal := compare(ctx, doors, d, c)
+	return refusal
+}
+
+// compare compares a certificate, and the authorities that the machine trusts, with what a
+// gateway says. Outdated is set where the gateways sign with another authority, or have
+// dropped one that the machine trusts.
+func compare(ctx context.Context, doors []string, d identity.Directory, c identity.Content) (outdated bool, refusal error) {
+	greeting, ours, theirs, err := greet(ctx, doors, d)
+	again := fmt.Sprintf("join again with a new token, which an operator creates: mcp identity create %s %s", c.Identity.Role, c.Identity.Name)
+	if fault.Is(err, fault.Unauthorized) {
+		return false, fault.Of(err).WithHint("if the authority was replaced while this machine was away, %s; otherwise find out who answers at this address", again)
+	}
+	if err != nil {
+		return false, nil
+	}
+	if err := identity.CheckClock(ours, theirs); err != nil {
+		return false, err
+	}
+	issuer := c.Issuer()
+	switch {
+	case greeting.Authority == "": // of a gateway that has no more than one
+		return false, nil
+	case !slices.Contains(greeting.Authorities, issuer):
+		return false, fault.New(fault.Unauthorized, "the certificate of %s is of an authority that was replaced, and counts no more", c.Identity).WithHint("%s", again)
+	}
+	return issuer != greeting.Authority || slices.ContainsFunc(c.Roots.Fingerprints(), func(own string) bool {
+		return !slices.Contains(greeting.Authorities, own)
+	}), nil
 }
 
 // Retry is how long to wait after a failed renewal: a tenth of what is left of the

@@ -1,7 +1,6 @@
 package serve_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,23 +15,11 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/internal/stream/serve"
+	"github.com/metacircular/mcp/internal/stream/streamtest"
 )
-
-// simulated is an engine without commands, files and ports.
-type simulated struct{ *runtime.Fake }
-
-func (simulated) ExecAttached(context.Context, string, runtime.AttachedExec) (int, error) {
-	return 0, nil
-}
-func (simulated) Stat(context.Context, string, string) (f runtime.FileInfo, err error) { return f, nil }
-func (simulated) CopyOut(context.Context, string, string, io.Writer) error             { return nil }
-func (simulated) CopyIn(context.Context, string, string, map[string]string, io.Reader) error {
-	return nil
-}
 
 // kept keeps outputs in memory.
 type kept struct{ sync.Map }
@@ -62,22 +49,8 @@ func newQuiet(t *testing.T) *quiet {
 	q := &quiet{T: t, Fake: runtime.NewFake()}
 	q.AddImages("shop:v1")
 	q.node = &activities.Node{Name: "rift", Runtime: q.Fake, Fence: activities.NewFence(), Slots: activities.NewSlots(), TaskLogs: &kept{}}
-	q.served = serve.New(simulated{q.Fake}, activities.NewDirect(q.node), slog.New(slog.DiscardHandler))
-	served := q.served
-	r := &rig{hub: &stream.Hub{}}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	var all sync.WaitGroup
-	t.Cleanup(func() {
-		cancel()
-		all.Wait()
-	})
-	all.Go(func() {
-		_ = stream.Node{Name: "rift", Handle: served.Handle}.Serve(ctx, r.connect(ctx, &all, identity.Identity{Role: identity.Node, Name: "rift"}))
-	})
-	require.Eventually(t, func() bool { return len(r.hub.Nodes()) == 1 }, time.Minute, time.Millisecond)
-	var err error
-	q.operator, err = stream.NewClient(ctx, r.connect(ctx, &all, identity.Identity{Role: identity.Operator, Name: "anna"}))
-	require.NoError(t, err)
+	q.served = serve.New(streamtest.Engine{Fake: q.Fake}, activities.NewDirect(q.node), slog.New(slog.DiscardHandler))
+	q.operator = streamtest.Behind(t, &stream.Hub{}, stream.Node{Name: "rift", Handle: q.served.Handle})
 	return q
 }
 

@@ -3,14 +3,12 @@ package serve_test
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,13 +24,13 @@ import (
 	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/contract"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/internal/stream/serve"
+	"github.com/metacircular/mcp/internal/stream/streamtest"
 )
 
 var (
@@ -70,25 +68,8 @@ func newRig(t *testing.T) *rig {
 	served := serve.New(r.engine, activities.NewDirect(r.node), slog.New(slog.DiscardHandler))
 	r.served = served
 	served.Linger(0) // nothing reads when the engine ends
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	var all sync.WaitGroup
-	t.Cleanup(func() {
-		cancel()
-		all.Wait()
-	})
-	all.Go(func() {
-		_ = stream.Node{Name: "rift", Handle: served.Handle}.Serve(ctx, r.connect(ctx, &all, identity.Identity{Role: identity.Node, Name: "rift"}))
-	})
-	require.Eventually(t, func() bool { return len(r.hub.Nodes()) == 1 }, time.Minute, time.Millisecond)
-	r.operator, err = stream.NewClient(ctx, r.connect(ctx, &all, identity.Identity{Role: identity.Operator, Name: "anna"}))
-	require.NoError(t, err)
+	r.operator = streamtest.Behind(t, r.hub, stream.Node{Name: "rift", Handle: served.Handle})
 	return r
-}
-
-func (r *rig) connect(ctx context.Context, all *sync.WaitGroup, who identity.Identity) net.Conn {
-	here, there := net.Pipe()
-	all.Go(func() { _ = r.hub.Serve(ctx, there, who) })
-	return here
 }
 
 // run runs the container of shop/COMPONENT.

@@ -1,0 +1,102 @@
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/metacircular/mcp/internal/cli/exit"
+	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/workflows"
+)
+
+// accessSource reads the access log of a service at each edge.
+type accessSource interface {
+	read(ctx context.Context, in workflows.AccessLogInput) (workflows.AccessLogResult, error)
+}
+
+// askedEdges are asked by a workflow.
+type askedEdges struct {
+	session *session.Session
+	client  client.Client
+}
+
+func (e askedEdges) read(ctx context.Context, in workflows.AccessLogInput) (result workflows.AccessLogResult, err error) {
+	err = e.session.Read(ctx, e.client, "access log", workflows.AccessLogName, in, &result)
+	return result, err
+}
+
+// looks is how many times the edges of a follow are read before it is asked again which
+// there are.
+const looks = 30
+
+// streamedEdges are read by a stream of each, through a gateway. A workflow finds them.
+type streamedEdges struct {
+	ask   accessSource
+	call  func(context.Context, stream.Header) (*stream.Call, error)
+	edges []string
+	left  int // looks until the edges are asked for again
+}
+
+func (e *streamedEdges) read(ctx context.Context, in workflows.AccessLogInput) (result workflows.AccessLogResult, err error) {
+	if e.left == 0 {
+		found, err := e.ask.read(ctx, workflows.AccessLogInput{Service: in.Service, Where: true})
+		if err != nil {
+			return result, err
+		}
+		e.edges, e.left = nil, looks
+		for _, edge := range found.Edges {
+			e.edges = append(e.edges, edge.Edge)
+		}
+	}
+	e.left--
+	result.Edges = make([]workflows.EdgeAccessLog, len(e.edges))
+	var all sync.WaitGroup
+	for i, name := range e.edges {
+		all.Go(func() { result.Edges[i] = e.at(ctx, name, in) })
+	}
+	all.Wait()
+	return result, exit.IfInterrupted(ctx)
+}
+
+// maxAccess bounds what one edge may answer, in bytes.
+const maxAccess = 4 << 20
+
+// at reads the log of one edge.
+func (e *streamedEdges) at(ctx context.Context, name string, in workflows.AccessLogInput) workflows.EdgeAccessLog {
+	log := workflows.EdgeAccessLog{Edge: name}
+	call, err := e.call(ctx, stream.Header{
+		Verb: stream.Access, Edge: name, Service: in.Service, Access: &stream.AccessRequest{Lines: in.Tail, Since: in.Since},
+	})
+	var text bytes.Buffer
+	if err == nil {
+		_, err = call.Receive(&limited{to: &text, left: maxAccess}, io.Discard)
+	}
+	if err != nil {
+		log.Error = exit.FaultOf(err)
+		return log
+	}
+	for line := range strings.Lines(text.String()) {
+		log.Lines = append(log.Lines, strings.TrimSuffix(line, "\n"))
+	}
+	return log
+}
+
+// limited writes no more than so many bytes.
+type limited struct {
+	to   io.Writer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.left -= len(p); l.left < 0 {
+		return 0, fault.New(fault.Invalid, "it answers with more than %d MiB", maxAccess>>20)
+	}
+	return l.to.Write(p)
+}
