@@ -68,7 +68,7 @@ type Options struct {
 	Refresh time.Duration
 	// Revoked are the ids that are known to be revoked before the list is first read.
 	Revoked []string
-	// Remember is called with each list that was read; nil for nothing to do.
+	// Remember is called with the whole list when it has grown; nil for nothing to do.
 	Remember func(revoked []string)
 }
 

@@ -109,6 +109,11 @@ func TestRevocation(t *testing.T) {
 	require.ErrorContains(t, err, "the identity node/rift is revoked; an operator can create it anew: mcp identity create node rift")
 	_, err = r.client(annaDir).Check(bounded(t), &healthpb.HealthCheckRequest{})
 	require.NoError(t, err)
+
+	r.forget()
+	r.Refresh(bounded(t))
+	_, err = r.client(riftDir).Check(bounded(t), &healthpb.HealthCheckRequest{})
+	require.ErrorContains(t, err, "the identity node/rift is revoked", "a registry of an earlier time changes nothing")
 }
 
 // TestTimes has a gateway whose clock is wrong, which is what a client with a wrong clock

@@ -2,6 +2,8 @@ package door
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,8 +21,8 @@ type revoked struct {
 }
 
 func newRevoked(ids []string) *revoked {
-	r := &revoked{}
-	r.set(ids, time.Time{})
+	r := &revoked{ids: map[string]bool{}}
+	r.add(ids, time.Time{})
 	return r
 }
 
@@ -30,17 +32,21 @@ func (r *revoked) has(id string) bool {
 	return r.ids[id]
 }
 
-// set replaces the list, and reports whether an identity is new in it.
-func (r *revoked) set(ids []string, at time.Time) (added bool) {
-	next := make(map[string]bool, len(ids))
+// add adds what was read to the list, and returns the whole list if an identity is new in
+// it, otherwise nil. Who was revoked once stays so: a registry that is restored from an
+// older dump has forgotten it.
+func (r *revoked) add(ids []string, at time.Time) (all []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	known := len(r.ids)
 	for _, id := range ids {
-		next[id] = true
-		added = added || !r.ids[id]
+		r.ids[id] = true
 	}
-	r.ids, r.read, r.err = next, at, nil
-	return added
+	r.read, r.err = at, nil
+	if len(r.ids) == known {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(r.ids))
 }
 
 func (r *revoked) failed(err error) (first bool) {
@@ -80,8 +86,8 @@ func (d *Door) Refresh(ctx context.Context) {
 	case ctx.Err() != nil:
 		return
 	case err == nil:
-		if d.revoked.set(ids, d.o.Now()) && d.o.Remember != nil {
-			d.o.Remember(ids)
+		if all := d.revoked.add(ids, d.o.Now()); all != nil && d.o.Remember != nil {
+			d.o.Remember(all)
 		}
 	case d.revoked.failed(err):
 		d.log.Warn("the list of revoked identities cannot be read: the last one counts", "error", err)

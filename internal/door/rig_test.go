@@ -105,6 +105,13 @@ func (s *store) revoke(id string) {
 	s.revoked = append(s.revoked, id)
 }
 
+// forget has the registry be as it was before anyone was revoked.
+func (s *store) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked = nil
+}
+
 func (s *store) goAway(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -37,18 +37,21 @@ type keyStore interface {
 	AddGatewayKeys(ctx context.Context, keys map[string]registry.GatewayKey) error
 }
 
-// readKeys reads the keys from the registry, and makes those that are missing.
-func readKeys(ctx context.Context, store keyStore, own *seal.Identity) (keys, map[string]registry.GatewayKey, error) {
+// readKeys reads the keys from the registry, and makes those that are missing. A registry
+// that was emptied gets those of the copy, so that the identities of the fleet stay valid.
+func readKeys(ctx context.Context, store keyStore, own *seal.Identity, copied map[string]registry.GatewayKey) (keys, map[string]registry.GatewayKey, error) {
 	sealed, err := store.GatewayKeys(ctx)
 	if err != nil {
 		return keys{}, nil, err
 	}
 	if len(sealed[authorityKey].Sealed) == 0 || len(sealed[secretKey].Sealed) == 0 {
-		made, err := makeKeys(own.Key())
-		if err != nil {
-			return keys{}, nil, err
+		added := copied
+		if _, err := openKeys(copied, own); err != nil || len(sealed) > 0 {
+			if added, err = makeKeys(own.Key()); err != nil {
+				return keys{}, nil, err
+			}
 		}
-		if err := store.AddGatewayKeys(ctx, made); err != nil { // those of another gateway stay
+		if err := store.AddGatewayKeys(ctx, added); err != nil { // those of another gateway stay
 			return keys{}, nil, err
 		}
 		if sealed, err = store.GatewayKeys(ctx); err != nil {
@@ -146,7 +149,7 @@ func awaitKeys(ctx context.Context, prepare func(context.Context) error, store k
 			if err := prepare(ctx); err != nil {
 				return keys{}, nil, err
 			}
-			return readKeys(ctx, store, own)
+			return readKeys(ctx, store, own, copied.read().Keys)
 		}()
 		switch {
 		case err == nil:

@@ -124,6 +124,10 @@ func (f *following) read(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, registryTime)
 	defer cancel()
 	sealed, err := f.store.GatewayKeys(limited)
+	if err == nil && len(sealed) == 0 {
+		f.putBack(limited)
+		return
+	}
 	if err != nil || maps.EqualFunc(sealed, f.known, func(a, b registry.GatewayKey) bool { return bytes.Equal(a.Sealed, b.Sealed) }) {
 		return // that Postgres is away the list of revoked identities says
 	}
@@ -138,4 +142,14 @@ func (f *following) read(ctx context.Context) {
 	if err := f.copied.keepKeys(sealed); err != nil {
 		f.log.Warn("the copy of the keys is not written: this gateway would start with the last ones while Postgres is away", "error", err)
 	}
+}
+
+// putBack adds the keys to a registry that was emptied: a gateway that starts would make
+// others, and refuse every identity of the fleet.
+func (f *following) putBack(ctx context.Context) {
+	if err := f.store.AddGatewayKeys(ctx, f.known); err != nil {
+		f.log.Error("the registry has lost the keys of the gateways, and does not take them back", "error", err)
+		return
+	}
+	f.log.Warn("the registry had lost the keys of the gateways: it has them again")
 }

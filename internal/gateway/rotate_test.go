@@ -155,7 +155,7 @@ func newPlane(t *testing.T) *plane {
 	p.own, err = seal.Load(filepath.Join(t.TempDir(), "gateway.key"))
 	require.NoError(t, err)
 	for i := range p.addresses {
-		k, sealed, err := readKeys(t.Context(), p.memory, p.own)
+		k, sealed, err := readKeys(t.Context(), p.memory, p.own, nil)
 		require.NoError(t, err)
 		f := &following{store: p.memory, own: p.own, copied: newCopies(t.TempDir()), log: slog.New(slog.DiscardHandler), known: sealed, turn: make(chan struct{}, 1)}
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -348,7 +348,7 @@ func TestAnAuthorityIsReplacedWhileEverybodyWorks(t *testing.T) {
 
 	// Who joins now has nothing of the former one, and a gateway that starts anew serves.
 	require.Equal(t, []string{next}, contentOf(t, p.join(identity.Node, "vega")).Roots.Fingerprints())
-	opened, _, err := readKeys(t.Context(), p.memory, p.own)
+	opened, _, err := readKeys(t.Context(), p.memory, p.own, nil)
 	require.NoError(t, err)
 	require.Equal(t, next, opened.authorities.Current.Fingerprint())
 	require.Nil(t, opened.authorities.Next)
@@ -380,4 +380,31 @@ func TestTheCopyHasTheNextAuthority(t *testing.T) {
 	stands, err = p.ask(anna, identity.RotationStep{})
 	require.NoError(t, err)
 	require.NotEmpty(t, stands.Next)
+}
+
+// A registry that was emptied gets the keys back, from a gateway that runs or from the copy
+// of one that starts, so that every identity stays valid.
+func TestARegistryThatWasEmptiedGetsTheKeysBack(t *testing.T) {
+	p := newPlane(t)
+	rift := p.join(identity.Node, "rift")
+	lost := p.keys
+	p.keys = map[string]registry.GatewayKey{}
+	p.following[0].read(t.Context())
+	require.Equal(t, lost, p.keys)
+	_, err := p.stream(rift, 0)
+	require.NoError(t, err)
+
+	p.keys = map[string]registry.GatewayKey{}
+	_, sealed, err := readKeys(t.Context(), p.memory, p.own, lost)
+	require.NoError(t, err)
+	require.Equal(t, lost, sealed)
+	require.Equal(t, lost, p.keys)
+
+	// A copy that this gateway cannot open is that of another fleet, or was given up.
+	other, err := seal.Load(filepath.Join(t.TempDir(), "gateway.key"))
+	require.NoError(t, err)
+	p.keys = map[string]registry.GatewayKey{}
+	_, sealed, err = readKeys(t.Context(), p.memory, other, lost)
+	require.NoError(t, err)
+	require.NotEqual(t, lost[authorityKey].Public, sealed[authorityKey].Public)
 }

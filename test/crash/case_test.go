@@ -325,7 +325,7 @@ func (fc *faultCase) clean() {
 	for _, c := range containers {
 		_ = fc.rig.node(c.Node).engine.Remove(ctx, c.Name)
 	}
-	if fc.target == theNetwork {
+	if fc.target == theNetwork || fc.target == theCertificate {
 		_ = await(timeout, "the node is back", func() bool { return fc.rig.answers(ctx, fc.node) })
 	}
 }

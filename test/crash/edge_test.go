@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/test/outside"
 )
@@ -54,17 +55,18 @@ func (r *rig) startEdge(ctx context.Context, on *host) error {
 	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "mode=0700,size="+edgeDisk); err != nil {
 		return fmt.Errorf("mount the disk of the edge: %w", err)
 	}
-	if err := os.WriteFile(r.config(theEdge), fmt.Appendf(nil, `[temporal]
-address = %q
-insecure = true
-[edge]
+	door, err := r.join(ctx, identity.Edge, edgeName)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.config(theEdge), fmt.Appendf(nil, `%s[edge]
 name = %q
 data = %q
 listen = %q
 metrics = "off"
 [edge.acme]
 directory = "off"
-`, r.bridge.Listen, edgeName, data, on.address), 0o600); err != nil {
+`, door, edgeName, data, on.address), 0o600); err != nil {
 		return err
 	}
 	if err := r.admitEdge(); err != nil {
@@ -85,11 +87,11 @@ directory = "off"
 
 // admitEdge admits the edge's key.
 func (r *rig) admitEdge() error {
-	identity, err := seal.Load(r.path("edge/key"))
+	own, err := seal.Load(r.path("edge/key"))
 	if err != nil {
 		return err
 	}
-	return r.run("edge", "admit", edgeName, "--key", identity.Key().String())
+	return r.run("edge", "admit", edgeName, "--key", own.Key().String())
 }
 
 // hostname is the name under which the world reaches a component.

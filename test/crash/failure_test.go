@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -35,8 +36,10 @@ var processFaults = []failure{
 // handed over.
 var gracefulStop = failure{
 	name: "asked to end, back after 2 s", away: 2 * time.Second, gentle: true,
-	inject: func(fc *faultCase) error { fc.part().ask(); return nil },
-	repair: func(ctx context.Context, fc *faultCase) error { return fc.part().again(ctx) },
+	inject: func(fc *faultCase) error { return fc.each(func(p *part) error { p.ask(); return nil }) },
+	repair: func(ctx context.Context, fc *faultCase) error {
+		return fc.each(func(p *part) error { return p.again(ctx) })
+	},
 }
 
 // registryFaults are those of an image registry, beside processFaults.
@@ -69,6 +72,12 @@ func failures(target string) []failure {
 		return networkFaults
 	case theNode:
 		return []failure{reboot}
+	case theGateway:
+		return oneOfTwo(slices.Concat(processFaults, []failure{gracefulStop}, gatewayFaults))
+	case theGateways:
+		return slices.Concat(processFaults, gatewayFaults, []failure{replaced})
+	case theCertificate:
+		return certificateFaults
 	}
 	return processFaults
 }
@@ -76,16 +85,20 @@ func failures(target string) []failure {
 func killed(name string, away time.Duration) failure {
 	return failure{
 		name: name, away: away,
-		inject: func(fc *faultCase) error { fc.part().kill(); return nil },
-		repair: func(ctx context.Context, fc *faultCase) error { return fc.part().up(ctx) },
+		inject: func(fc *faultCase) error { return fc.each(func(p *part) error { p.kill(); return nil }) },
+		repair: func(ctx context.Context, fc *faultCase) error {
+			return fc.each(func(p *part) error { return p.up(ctx) })
+		},
 	}
 }
 
 func frozen(name string, away time.Duration) failure {
 	return failure{
 		name: name, away: away,
-		inject: func(fc *faultCase) error { fc.part().freeze(); return nil },
-		repair: func(_ context.Context, fc *faultCase) error { fc.part().thaw(); return nil },
+		inject: func(fc *faultCase) error { return fc.each(func(p *part) error { p.freeze(); return nil }) },
+		repair: func(_ context.Context, fc *faultCase) error {
+			return fc.each(func(p *part) error { p.thaw(); return nil })
+		},
 	}
 }
 
@@ -105,12 +118,19 @@ func cutOff(name string, away time.Duration) failure {
 	}
 }
 
-// part is the process that fails.
-func (fc *faultCase) part() *part {
-	if fc.target == theCLI {
-		return fc.cli
+// each calls do with every process that fails.
+func (fc *faultCase) each(do func(*part) error) error {
+	switch fc.target {
+	case theCLI:
+		return do(fc.cli)
+	case theGateways:
+		var problems []error
+		for _, name := range gatewayParts {
+			problems = append(problems, do(fc.rig.parts[name]))
+		}
+		return errors.Join(problems...)
 	}
-	return fc.rig.parts[fc.target]
+	return do(fc.rig.parts[fc.target])
 }
 
 // inject lets the target fail, once, and has it come back. A command line that has

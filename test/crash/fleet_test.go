@@ -23,6 +23,7 @@ var fleetFaults = []struct {
 	{theNodeWorker, "", killed("killed", 2*time.Second)},
 	{theImageRegistry, "", registryFault("answers 503", (*registryProxy).refuse)},
 	{theTemporal, "", killed("killed", 2*time.Second)},
+	{theGateway, "", killed("killed", 2*time.Second)},
 	{theNetwork, "vega", cutOff("cut", 10*time.Second)},
 	{theControlWorker, "", killed("killed", 2*time.Second)},
 	{thePodman, "", killed("killed", 2*time.Second)},

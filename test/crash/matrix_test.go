@@ -11,6 +11,7 @@ import (
 // points where there is something to lose.
 var sample = []string{
 	"cancel in mid-deploy: the node's network cut for 3 min inside RunContainer",
+	"new version, start-first: the node's certificate ended, back after 20 s inside RunContainer",
 	"new version, start-first: node worker stopped for 20 s inside RunContainer",
 	"new version, start-first: control worker killed, back after 2 s after CommitRelease",
 	"new version, start-first: Temporal killed, back after 2 s inside CutOver",
@@ -26,11 +27,11 @@ var sample = []string{
 	"new version, stop-first, with a volume: the node reboots within 5 s after CutOver",
 	"undeploy: node worker killed, back after 2 s inside Retire",
 	"stop: node worker killed, back after 2 s inside StopContainer",
-	"start: podman's service killed, back after 2 s inside RunContainer 2",
-	"restart: control worker killed, back after 2 s inside CutOver",
+	"start: one gateway of two killed, back after 2 s inside RunContainer 2",
+	"restart: one gateway of two cut off from clients for 20 s inside CutOver",
 	"restart, stop-first, with a volume: node worker killed, back after 2 s inside RunContainer",
-	"active = false: Postgres killed, back after 2 s after StopContainer",
-	"rollback: Temporal killed, back after 2 s inside RunContainer",
+	"active = false: one gateway of two stopped for 20 s after StopContainer",
+	"rollback: both gateways killed, back after 2 s inside RunContainer",
 	"adopt: Temporal killed, back after 2 s before FinishDeployment",
 	"new version of what was adopted: node worker killed, back after 2 s inside Retire",
 	"purge: control worker killed, back after 2 s after Purge 2",
@@ -54,7 +55,8 @@ var sample = []string{
 
 // lengthy are cases that would take too long at every point of the matrix: an
 // image registry that is away for 10 minutes fails no deploy whose deadline is
-// 30, and a node or an engine that stays away leaves a service dirty until it is back.
+// 30, a node or an engine that stays away leaves a service dirty until it is back, and
+// without any gateway no part hears of another.
 var lengthy = []struct {
 	scenario, target string
 	how              failure
@@ -66,6 +68,7 @@ var lengthy = []struct {
 	{"unhealthy new version, stop-first, with a volume", thePodman, frozen("stopped for 4 min", 4*time.Minute), point{"Restore", 1, before}},
 	{"unhealthy new version, stop-first, with a volume", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"Restore", 1, before}},
 	{"new version, start-first", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"CutOver", 1, after}},
+	{"new version, stop-first, with a volume", theGateways, killed("killed, back after 4 min", 4*time.Minute), point{"RunContainer", 1, before}},
 	{"two components on two nodes", theNetwork, cutOff("cut for 4 min", 4*time.Minute), point{"CutOver", 1, before}},
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/test/crash/announce"
 )
 
@@ -32,26 +33,35 @@ func beMcp(socket string) int {
 	return app.Run(ctx, os.Args[1:])
 }
 
-// configure writes each mcp.toml: the operator's, and one for each role. That of a
-// node names Temporal, and nothing else of the control plane.
-func (r *rig) configure(temporal string) error {
+// configure writes each mcp.toml: the operator's, and one for each role, which has joined.
+// That of a node names the gateways, and nothing else of the control plane.
+func (r *rig) configure(ctx context.Context) error {
 	images := fmt.Sprintf("[image_registry]\ninsecure = [%q]\n", r.image)
-	central := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\n%s", r.path("services"), temporal, images)
-	files := map[string]string{
-		"mcp":            central + "[build]\nbuilder = \"bob\"\n",
-		theControlWorker: central + fmt.Sprintf("[ports]\nrest = \"2s\"\n[postgres]\nurl = %q\n", r.postgres),
-		theBuilder:       central + fmt.Sprintf("[build]\nsocket = %q\nlogs = %q\n", r.nodes[1].proxy.socket, r.path("builds")),
+	services := fmt.Sprintf("services = %q\n", r.path("services"))
+	type mcp struct {
+		role       identity.Role
+		name       string
+		head, tail string
+	}
+	all := map[string]mcp{
+		"mcp":            {identity.Operator, "anna", services, "[build]\nbuilder = \"bob\"\n"},
+		theControlWorker: {identity.Control, "one", "", fmt.Sprintf("[ports]\nrest = \"2s\"\n[postgres]\nurl = %q\n", r.postgres)},
+		theBuilder:       {identity.Builder, "bob", services, fmt.Sprintf("[build]\nsocket = %q\nlogs = %q\n", r.nodes[1].proxy.socket, r.path("builds"))},
 	}
 	for _, m := range r.nodes {
-		files[workerOf(m.name)] = fmt.Sprintf("[temporal]\naddress = %q\ninsecure = true\n%s[node]\nsocket = %q\npublish = %q\ndata = %q\npolicy = %q\n",
-			r.bridge.Listen, images, m.proxy.socket, m.address, r.path("data-"+m.name), r.path("node-policy.toml"))
+		all[workerOf(m.name)] = mcp{identity.Node, m.name, "", fmt.Sprintf("[node]\nsocket = %q\npublish = %q\ndata = %q\npolicy = %q\n",
+			m.proxy.socket, m.address, r.path("data-"+m.name), r.path("node-policy.toml"))}
 	}
 	rules := fmt.Appendf(nil, "mounts.roots = [%q]\n", r.path("volumes"))
 	if err := os.WriteFile(r.path("node-policy.toml"), rules, 0o600); err != nil {
 		return err
 	}
-	for name, text := range files {
-		if err := os.WriteFile(r.config(name), []byte(text), 0o600); err != nil {
+	for name, of := range all {
+		door, err := r.join(ctx, of.role, of.name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(r.config(name), []byte(of.head+door+images+of.tail), 0o600); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/test/authority"
 	"github.com/metacircular/mcp/test/outside"
@@ -220,12 +221,11 @@ func (p *pair) start(name string) *front {
 	p.t.Cleanup(func() { require.NoError(p.t, p.r.network.shrink(on)) })
 	data := p.r.path(name)
 	require.NoError(p.t, os.MkdirAll(data, 0o700))
-	identity, err := seal.Load(filepath.Join(data, "key"))
+	own, err := seal.Load(filepath.Join(data, "key"))
 	require.NoError(p.t, err)
-	require.NoError(p.t, os.WriteFile(p.r.config(name), fmt.Appendf(nil, `[temporal]
-address = %q
-insecure = true
-[edge]
+	door, err := p.r.join(p.t.Context(), identity.Edge, name)
+	require.NoError(p.t, err)
+	require.NoError(p.t, os.WriteFile(p.r.config(name), fmt.Appendf(nil, `%s[edge]
 name = %q
 data = %q
 listen = %q
@@ -233,7 +233,7 @@ metrics = "off"
 [edge.acme]
 directory = %q
 root = %q
-`, p.r.bridge.Listen, name, data, on.address, p.authority.Directory, p.authority.Root), 0o600))
+`, door, name, data, on.address, p.authority.Directory, p.authority.Root), 0o600))
 	m := &front{host: on, part: &part{name: name, start: func(context.Context) (process, error) {
 		path, args := on.inside(filepath.Join(pool.dir, "mcp-edge"), "--config", p.r.config(name))
 		return parts.Start(parts.Command{Name: name, Path: path, Args: args, Dir: p.r.dir, LogFile: p.r.path(name + ".log")})
@@ -248,7 +248,7 @@ root = %q
 			p.t.Logf("the log of %s:\n%s", name, log)
 		}
 	})
-	require.NoError(p.t, p.r.run("edge", "admit", name, "--key", identity.Key().String()))
+	require.NoError(p.t, p.r.run("edge", "admit", name, "--key", own.Key().String()))
 	return m
 }
 

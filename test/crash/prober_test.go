@@ -83,16 +83,22 @@ func (p *prober) end() error {
 func (fc *faultCase) address(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	address, _ := fc.released(ctx)
+	return address
+}
+
+// released returns the address of the service's first route.
+func (fc *faultCase) released(ctx context.Context) (string, error) {
 	release, err := fc.rig.store.Release(ctx, fc.service)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	for _, member := range release.Members() {
 		for _, route := range member.Routes {
-			return net.JoinHostPort(fc.rig.node(member.Node).address, strconv.Itoa(route.HostPort))
+			return net.JoinHostPort(fc.rig.node(member.Node).address, strconv.Itoa(route.HostPort)), nil
 		}
 	}
-	return ""
+	return "", errors.New("the release has no route")
 }
 
 // ask sends one request to an address.

@@ -78,8 +78,8 @@ func list(b *strings.Builder, title string, cases []*faultCase, which func(*faul
 const head = `# Reliability
 
 Written by ` + "`make crash`" + `. Each case is one deploy on real podman, Postgres, Temporal
-and image registry, every part and every role of mcp a process of its own, in
-which one of them fails at one point: before, inside or after one activity, or in
+behind two gateways, and image registry, every part and every role of mcp a process of its
+own, in which one of them fails at one point: before, inside or after one activity, or in
 one call to an engine, which is never answered.
 Afterwards a checker reads the state of podman, Postgres and Temporal.
 

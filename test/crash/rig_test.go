@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,9 @@ type rig struct {
 	nodes         []*machine
 	edge          *host
 	registryProxy *registryProxy
-	bridge        *toxiproxy.Proxy // to Temporal, for the nodes
+	gateways      []*host
+	// bridge and ledger lead to Temporal and to Postgres, for the gateways.
+	bridge, ledger *toxiproxy.Proxy
 
 	image    string // the image registry's address, for all of the rig
 	temporal client.Client
@@ -65,6 +68,7 @@ const (
 var targets = []string{
 	theCLI, theControlWorker, theNodeWorker, theBuilder, thePodman, theBuildersPodman,
 	theTemporal, thePostgres, theImageRegistry, theNetwork, theNode, theEdge,
+	theGateway, theGateways, theCertificate,
 }
 
 // newRig starts a rig of so many nodes in dir. When it fails, down ends the parts
@@ -83,7 +87,7 @@ func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 	if r.hub, err = newHub(r.path("announce.sock")); err != nil {
 		return r, err
 	}
-	if r.network, err = newNetwork(nodes + 1); err != nil {
+	if r.network, err = newNetwork(nodes + 1 + len(gatewayParts)); err != nil {
 		return r, err
 	}
 	for i, on := range r.network.hosts[:nodes] {
@@ -98,25 +102,26 @@ func newRig(ctx context.Context, dir string, nodes int) (*rig, error) {
 	return r, r.startEdge(ctx, r.network.hosts[nodes])
 }
 
-// startMcp starts the roles, and connects the checker to Temporal and Postgres.
+// startMcp starts the gateways and the roles, and connects the checker to Temporal and
+// Postgres.
 func (r *rig) startMcp(ctx context.Context) error {
-	address := r.parts[theTemporal].now().(*parts.Temporal).Address()
-	var err error
-	if r.bridge, err = forward(net.JoinHostPort(r.network.gateway, "0"), address); err != nil {
+	if err := r.startGateways(ctx, slices.Clone(r.network.hosts[len(r.nodes)+1:])); err != nil {
 		return err
 	}
+	var err error
 	if r.registryProxy, err = newRegistryProxy(net.JoinHostPort(r.network.gateway, "0"), r.parts[theImageRegistry].now().(*parts.ImageRegistry).Address()); err != nil {
 		return err
 	}
 	r.image = r.registryProxy.address()
 	quiet := sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	address := r.parts[theTemporal].now().(*parts.Temporal).Address()
 	if r.temporal, err = client.DialContext(ctx, client.Options{HostPort: address, Logger: quiet}); err != nil {
 		return err
 	}
 	if r.store, err = registry.Open(ctx, r.postgres); err != nil {
 		return err
 	}
-	if err := r.configure(address); err != nil {
+	if err := r.configure(ctx); err != nil {
 		return err
 	}
 	return r.startWorkers(ctx)
@@ -203,8 +208,10 @@ func (r *rig) down() error {
 	if r.store != nil {
 		r.store.Close()
 	}
-	if r.bridge != nil {
-		r.bridge.Stop()
+	for _, f := range []*toxiproxy.Proxy{r.bridge, r.ledger} {
+		if f != nil {
+			f.Stop()
+		}
 	}
 	if r.registryProxy != nil {
 		r.registryProxy.close()

@@ -101,6 +101,7 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	require.Contains(t, rests, codec.Encoding)
 	require.Contains(t, d.mcp("doctor").stdout, "the gateways have the keys; this host needs none")
 	require.Contains(t, d.fetch(d.routePort("gated")), "v1")
+	require.NotContains(t, d.gateways[0].stderr.String(), "a call is refused", "no part asks for what is not its own")
 
 	r := d.mcp("audit", "--service", "gated", "--json")
 	require.Zero(t, r.code, r)
