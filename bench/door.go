@@ -43,7 +43,7 @@ func newDoorway(ctx context.Context, s *site) (d *doorway, err error) {
 	}
 	images := fmt.Sprintf("[image_registry]\ninsecure = [%q]\n", s.info.ImageRegistry)
 	gateway := fmt.Sprintf("[temporal]\naddress = %q\nencryption_key_file = %q\n[postgres]\nurl_file = %q\n[gateway]\nlisten = %q\nkey_file = %q\ndata = %q\nmetrics = \"off\"\n",
-		s.info.Temporal, s.info.EncryptionKeyFile, filepath.Join(s.platform(), "postgres.url"), address, s.path("door", "gateway.key"), s.path("door", "gateway"))
+		s.info.Temporal(), s.info.EncryptionKeyFile, filepath.Join(s.platform(), "postgres.url"), address, filepath.Join(s.platform(), "gateway", "gateway.key"), s.path("door", "gateway"))
 	if err := os.WriteFile(d.mine, []byte(gateway), 0o600); err != nil {
 		return d, err
 	}

@@ -18,7 +18,7 @@ const linkTrip = 50 * time.Millisecond
 // TCP, and one for the settings of HTTP/2. TLS takes one more.
 func remote(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
-	l, err := link.To(s.info.Temporal, linkTrip)
+	l, err := link.To(s.info.Temporal(), linkTrip)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +34,11 @@ func remote(ctx context.Context, b *bench) ([]result, error) {
 	}
 	over := func(service string, through bool) contender {
 		command := func(ctx context.Context, args ...string) *exec.Cmd {
-			cmd := s.command(ctx, args...)
+			cmd, address := s.command(ctx, args...), s.info.Temporal()
 			if through {
-				cmd.Env = append(cmd.Env, "TEMPORAL_ADDRESS="+l.Address())
+				address = l.Address()
 			}
+			cmd.Env = append(cmd.Env, "TEMPORAL_ADDRESS="+address) // past the gateway
 			return cmd
 		}
 		return func(ctx context.Context, i int) ([]float64, error) {

@@ -119,7 +119,7 @@ func (s *site) addNode(ctx context.Context, name, address string) error {
 	s.nodes = append(s.nodes, n)
 	config := filepath.Join(dir, "mcp.toml")
 	text := fmt.Sprintf("[temporal]\naddress = %q\nencryption_key_file = %q\n[image_registry]\ninsecure = [%q]\n[node]\nsocket = %q\npublish = %q\nmachine = %q\ndata = %q\n[worker]\nlisten = \"off\"\n",
-		s.info.Temporal, s.info.EncryptionKeyFile, s.info.ImageRegistry, n.socket, address, filepath.Join(dir, "machine"), filepath.Join(dir, "data"))
+		s.info.Temporal(), s.info.EncryptionKeyFile, s.info.ImageRegistry, n.socket, address, filepath.Join(dir, "machine"), filepath.Join(dir, "data"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}

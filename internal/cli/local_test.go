@@ -301,6 +301,10 @@ func TestDev(t *testing.T) {
 			status := mcp(t.Context(), t, nil, "status", "--json")
 			require.Zero(t, status.code, status.stderr)
 			require.JSONEq(t, `[]`, status.stdout)
+			doctor := mcp(t.Context(), t, nil, "doctor")
+			for _, check := range []string{`identity +operator/local, until`, `gateway +` + info.Gateway.Address, `clock +it agrees`, `temporal +` + info.Gateway.Address, `encryption +key`} {
+				require.Regexp(t, `(?m)^ok +`+check, doctor.stdout)
+			}
 		})
 		t.Run("and a second one says so", func(t *testing.T) {
 			second := mcp(t.Context(), t, nil, "dev")
@@ -325,6 +329,10 @@ func TestDev(t *testing.T) {
 		decode(t, got.stdout, &said)
 		require.Equal(t, info, said)
 		require.False(t, dev.Running(".mcp-dev"))
+		away := mcp(t.Context(), t, nil, "status")
+		require.Equal(t, 4, away.code)
+		require.Contains(t, away.stderr, "the gateway at "+info.Gateway.Address+" does not answer: ")
+		require.Contains(t, away.stderr, "start the local platform: mcp dev --dir "+info.Dir)
 		below := filepath.Join(home, "below")
 		require.NoError(t, os.Mkdir(below, 0o755))
 		t.Chdir(below)

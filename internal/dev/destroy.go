@@ -40,7 +40,7 @@ func Destroy(ctx context.Context, dir string) (left []string, err error) {
 	}
 	// One by one, to keep what the user has in the directory.
 	for _, name := range []string{
-		temporalDir, registryDir, postgresDir, podmanDir, buildsDir, tasksDir, nodeDir, edgeDir, keysDir,
+		temporalDir, registryDir, postgresDir, podmanDir, buildsDir, tasksDir, nodeDir, edgeDir, keysDir, gatewayDir, identitiesDir,
 		configName, urlName, infoName, machineName, settingsName, policyName, keysName, LogName, pidName, lockName,
 	} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {

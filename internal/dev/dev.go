@@ -22,6 +22,7 @@ func Up(ctx context.Context, o Options) (*Platform, error) {
 		Workspace: o.Workspace, Services: o.Services, Publish: o.Publish,
 		Metrics:           "http://" + o.listen + "/metrics",
 		EncryptionKeyFile: filepath.Join(o.Dir, keysName), Codec: "http://" + o.codec,
+		Identities: filepath.Join(o.Dir, identitiesDir),
 	}}
 	if err := p.findPrograms(); err != nil {
 		return nil, err
@@ -55,7 +56,8 @@ func (p *Platform) afterKill() {
 	_ = os.Remove(p.path(infoName))
 	p.former, p.settle = former, 10*time.Second
 	o := &p.options
-	o.TemporalPort = cmp.Or(o.TemporalPort, portOf(former.Temporal))
+	o.temporalPort = portOf(former.Temporal())
+	o.GatewayPort = cmp.Or(o.GatewayPort, portOf(former.Gateway.Address))
 	o.UIPort = cmp.Or(o.UIPort, portOf(former.UI))
 	o.RegistryPort = cmp.Or(o.RegistryPort, portOf(former.ImageRegistry))
 	if former.Edge != nil {
@@ -66,13 +68,25 @@ func (p *Platform) afterKill() {
 
 // start starts the parts concurrently, and then the workers.
 func (p *Platform) start(ctx context.Context) error {
+	if err := p.persist(ctx, p.choosePorts); err != nil {
+		return err
+	}
 	group, starting := errgroup.WithContext(ctx)
-	for _, start := range []func(context.Context) error{p.startTemporal, p.startImageRegistry, p.startPostgres, p.startPodman, p.chooseEdge} {
+	for _, start := range []func(context.Context) error{p.startTemporal, p.startImageRegistry, p.startPodman, p.chooseEdge} {
 		group.Go(func() error { return p.persist(starting, start) })
 	}
+	group.Go(func() error {
+		for _, start := range []func(context.Context) error{p.startPostgres, p.startGateway} {
+			if err := p.persist(starting, start); err != nil {
+				return err
+			}
+		}
+		return p.enrolAll(starting)
+	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	p.startRenewals()
 	if err := p.writePolicy(); err != nil {
 		return err
 	}
@@ -106,10 +120,27 @@ func (p *Platform) persist(ctx context.Context, start func(context.Context) erro
 	}
 }
 
+// startRenewals renews the certificates of the identities until the platform stops.
+func (p *Platform) startRenewals() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.keepIdentities(ctx)
+	}()
+	p.endRenewals = func() {
+		cancel()
+		<-ended
+	}
+}
+
 // Down stops the workers and then the parts, and returns when all have ended.
 // The containers of services keep running, and the next Up in the same
 // directory finds them and all other data.
 func (p *Platform) Down() {
+	if p.endRenewals != nil {
+		p.endRenewals()
+	}
 	if p.workers != nil {
 		p.workers.stop()
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/secrets/keys"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -68,15 +69,20 @@ func platformDir(t *testing.T) string {
 // connect connects to Temporal as the CLI does, with the mcp.toml in dir.
 func connect(t *testing.T, dir string) client.Client {
 	t.Helper()
+	temporal, err := dial(t, dir)
+	require.NoError(t, err)
+	t.Cleanup(temporal.Close)
+	return temporal
+}
+
+func dial(t *testing.T, dir string) (client.Client, error) {
+	t.Helper()
 	c, err := config.Load(filepath.Join(dir, "mcp.toml"), func(string) string { return "" })
 	require.NoError(t, err)
 	options, err := c.TemporalOptions()
 	require.NoError(t, err)
 	options.Logger = sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
-	temporal, err := client.Dial(options)
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
-	return temporal
+	return client.Dial(options)
 }
 
 // processes lists the processes whose command line or working directory
@@ -113,6 +119,7 @@ func TestPlatform(t *testing.T) {
 	dir := platformDir(t)
 	first := up(t, dir)
 	info := first.Info()
+	var by *identity.Authority
 
 	t.Run("lists the addresses of its parts", func(t *testing.T) {
 		read, err := dev.ReadInfo(dir)
@@ -142,6 +149,10 @@ func TestPlatform(t *testing.T) {
 		require.Contains(t, url, info.Postgres)
 	})
 
+	t.Run("has its gateway alone before Temporal, and an identity for each client", func(t *testing.T) {
+		requireGateway(t, info, roles...)
+	})
+
 	t.Run("has a signer whose secrets its node takes", func(t *testing.T) {
 		c, err := config.Load(info.Config, func(string) string { return "" })
 		require.NoError(t, err)
@@ -163,6 +174,7 @@ func TestPlatform(t *testing.T) {
 	})
 
 	t.Run("restarts a killed part at the same address", func(t *testing.T) {
+		require.NoError(t, syscall.Kill(find(t, dir, "temporal", "server"), syscall.SIGKILL))
 		pid := find(t, dir, "registry", "serve")
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 		require.Eventually(t, func() bool {
@@ -176,17 +188,30 @@ func TestPlatform(t *testing.T) {
 			}
 			return response.Body.Close() == nil
 		}, 20*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { // through the gateway, once Temporal is back
+			temporal, err := dial(t, dir)
+			if err == nil {
+				temporal.Close()
+			}
+			return err == nil
+		}, time.Minute, 50*time.Millisecond)
+		require.Contains(t, nodes(t, dir), dev.Local)
 	})
 
 	t.Run("stops, and leaves no process", func(t *testing.T) {
+		by = authority(t, info)
 		first.Down()
 		require.Empty(t, processes(t, dir))
 		require.False(t, dev.Running(dir))
 		require.NoFileExists(t, filepath.Join(dir, "dev.pid"))
 	})
 
-	t.Run("starts again at the same addresses, with its data", func(t *testing.T) {
+	t.Run("starts again at the same addresses, with its data, after its certificates have ended", func(t *testing.T) {
+		for _, role := range roles {
+			expire(t, by, info, role)
+		}
 		second := up(t, dir, asBefore)
+		requireGateway(t, info, roles...)
 		again := second.Info()
 		require.Equal(t, info, again)
 		temporal := connect(t, dir)
@@ -195,6 +220,15 @@ func TestPlatform(t *testing.T) {
 		require.NotNil(t, history)
 		require.Contains(t, nodes(t, dir), dev.Local)
 		second.Down()
+	})
+
+	t.Run("names the gateway where its key is lost", func(t *testing.T) {
+		key := filepath.Join(dir, "gateway", "gateway.key")
+		require.NoError(t, os.Remove(key))
+		_, err := dev.Up(t.Context(), dev.Options{Dir: dir, Programs: programs, SDKLogger: slog.New(slog.DiscardHandler)})
+		require.ErrorContains(t, err, "start the gateway: ")
+		require.Contains(t, fault.Of(err).Hint, "restore "+key)
+		require.Empty(t, processes(t, dir))
 	})
 
 	t.Run("is destroyed completely", func(t *testing.T) {
@@ -211,12 +245,16 @@ func TestAnotherProcess(t *testing.T) {
 	t.Run("the next start waits for the ports of a killed platform", func(t *testing.T) {
 		dir := platformDir(t)
 		process, before, ended := elsewhere(t, dir)
+		operator := held(t, before, identity.Operator)
 		require.NoError(t, process.Kill())
 		<-ended
 
 		after := up(t, dir, asBefore).Info()
 		before.PID = after.PID
 		require.Equal(t, before, after)
+		renewed := held(t, after, identity.Operator)
+		require.Equal(t, operator.Identity, renewed.Identity, "it is renewed, not made anew")
+		require.True(t, renewed.Certificate.NotAfter.After(operator.Certificate.NotAfter))
 	})
 
 	t.Run("another process can stop a platform", func(t *testing.T) {

@@ -2,14 +2,13 @@ package dev
 
 import (
 	"context"
-	"net"
 	"path/filepath"
-	"strconv"
 
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/workers"
 )
@@ -48,7 +47,6 @@ func (p *Platform) chooseEdge(context.Context) error {
 		return err
 	}
 	p.edgePorts = ports
-	loopback := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 	p.info.Edge = &EdgeInfo{
 		HTTP: loopback(ports.HTTP), HTTPS: loopback(ports.HTTPS), Root: Root(p.options.Dir),
 		Metrics: "http://" + loopback(ports.Metrics) + "/metrics",
@@ -64,12 +62,12 @@ func (p *Platform) startEdge(ctx context.Context) error {
 	if p.edge == "" {
 		return nil
 	}
-	o := parts.EdgeOptions{Dir: p.path(edgeDir), Binary: p.edge, Config: p.path(configName), Ports: p.edgePorts}
+	o := parts.EdgeOptions{Dir: p.path(edgeDir), Binary: p.edge, Config: p.edgeConfig(), Ports: p.edgePorts}
 	first, err := parts.StartEdge(ctx, o)
 	if err != nil {
 		return err
 	}
-	p.keep("edge", first, func(ctx context.Context) (part, error) { return parts.StartEdge(ctx, o) })
+	p.keep("edge", first, p.again(func(ctx context.Context) (part, error) { return parts.StartEdge(ctx, o) }))
 	if err := p.admit(ctx); err != nil {
 		return err
 	}
@@ -78,16 +76,16 @@ func (p *Platform) startEdge(ctx context.Context) error {
 
 // admit admits the key in the edge's directory.
 func (p *Platform) admit(ctx context.Context) error {
-	identity, err := seal.Load(filepath.Join(p.path(edgeDir), "key"))
+	own, err := seal.Load(filepath.Join(p.path(edgeDir), "key"))
 	if err != nil {
 		return err
 	}
-	o := p.connection()
+	o, _ := p.connection(identity.Operator)
 	o.Logger = sdklog.NewStructuredLogger(p.options.SDKLogger)
 	c, err := client.DialContext(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	return workers.AdmitEdge(ctx, c, Local, identity.Key().String())
+	return workers.AdmitEdge(ctx, c, Local, own.Key().String())
 }

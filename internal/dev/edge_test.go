@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/dev"
+	"github.com/metacircular/mcp/internal/identity"
 )
 
 func TestPlatformHasAnEdge(t *testing.T) {
@@ -31,6 +32,7 @@ func TestPlatformHasAnEdge(t *testing.T) {
 	t.Run("which is admitted when it is ready", func(t *testing.T) {
 		require.True(t, answers(ready))
 		require.FileExists(t, edge.Root)
+		requireGateway(t, first.Info(), append(roles, identity.Edge)...)
 	})
 
 	t.Run("and restarted when it dies", func(t *testing.T) {
@@ -46,12 +48,17 @@ func TestPlatformHasAnEdge(t *testing.T) {
 		requireReady()
 	})
 
-	t.Run("and has its addresses and its root at the next start", func(t *testing.T) {
+	t.Run("and has its addresses and its root at the next start, also if that is the first one with a gateway", func(t *testing.T) {
 		root, err := os.ReadFile(edge.Root)
 		require.NoError(t, err)
+		forget(t, first.Info())
 		first.Down()
 		require.False(t, answers(ready))
+		for _, name := range []string{"gateway", "identities/node"} { // the others are of an authority that is gone
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, name)))
+		}
 		second := up(t, dir, asBefore)
+		requireGateway(t, second.Info(), append(roles, identity.Edge)...)
 		require.Equal(t, edge, second.Info().Edge)
 		now, err := os.ReadFile(edge.Root)
 		require.NoError(t, err)
@@ -75,9 +82,7 @@ func TestPlatformGoesOnWithoutAnEdge(t *testing.T) {
 	info := up(t, dir, func(o *dev.Options) { o.Programs = some }).Info()
 	require.Nil(t, info.Edge)
 	require.NoDirExists(t, filepath.Join(dir, "edge"))
-	text, err := os.ReadFile(info.Config)
-	require.NoError(t, err)
-	require.NotContains(t, string(text), "[edge]")
+	require.NoDirExists(t, filepath.Join(info.Identities, "edge"))
 }
 
 // answers reports whether a URL answers with 200.

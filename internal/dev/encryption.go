@@ -28,16 +28,9 @@ func (p *Platform) openKeys() error {
 	return nil
 }
 
-// connection returns the options of a client of the platform's Temporal.
-func (p *Platform) connection() client.Options {
-	o := config.Tuned(client.Options{HostPort: p.info.Temporal})
-	p.codec.Install(&o)
-	return o
-}
-
-// Connection returns the options of a client of the platform's Temporal.
+// Connection returns the options of a client that goes past the gateway, with the keys.
 func (i Info) Connection() (client.Options, error) {
-	o := config.Tuned(client.Options{HostPort: i.Temporal})
+	o := config.Tuned(client.Options{HostPort: i.Temporal()})
 	keys, err := keyring.Open(i.EncryptionKeyFile)
 	if err != nil {
 		return o, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/secrets/keys"
 )
 
@@ -31,12 +32,19 @@ logs    = %s
 [image_registry]
 insecure = [%s, %s]
 
+[door]
+addresses = [%s]
+identity  = %s
+
 [temporal]
-address   = %s
 namespace = "default"
 ui        = %s
 encryption_key_file = %s
-codec_listen = %s
+
+[gateway]
+listen   = %s
+key_file = %s
+data     = %s
 
 [postgres]
 url_file = %s
@@ -56,15 +64,20 @@ signers = [%s]
 policy  = %s
 `, quote(p.options.Services), quote(Local), quote(p.options.Workspace), quote(p.info.Podman), quote(p.path(buildsDir)),
 		quote(host), quote(strings.Replace(host, "127.0.0.1", "localhost", 1)),
-		quote(p.info.Temporal), quote(p.info.UI), quote(p.info.EncryptionKeyFile), quote(p.options.codec), quote(p.path(urlName)),
+		quote(p.info.Gateway.Address), quote(string(p.identityOf(identity.Operator))),
+		quote(p.info.UI), quote(p.info.EncryptionKeyFile),
+		quote(p.info.Gateway.Address), quote(p.gatewayKey()), quote(p.path(gatewayDir)), quote(p.path(urlName)),
 		quote(p.signingKey()), quote(p.path(filepath.Join(keysDir, keys.FileName))),
 		quote(Local), quote(p.info.Podman), quote(p.options.Publish), quote(p.path(tasksDir)), quote(p.path(nodeDir)),
 		quote(p.path(keysDir)), quote(p.signer), quote(p.path(policyName)))
-	if p.edge != "" {
-		text += p.edgeConfig()
-	}
 	if err := writeFile(p.path(configName), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
+	}
+	if p.edge == "" {
+		return nil
+	}
+	if err := writeFile(p.edgeConfig(), []byte(p.edgeText()), 0o600); err != nil {
+		return fmt.Errorf("write the configuration of the edge: %w", err)
 	}
 	return nil
 }
@@ -82,10 +95,23 @@ func (p *Platform) loadSigner() error {
 	return nil
 }
 
-// edgeConfig is the section of the edge. Its own authority signs for every hostname: a
+// edgeConfig is the file with the configuration of the edge, which has an identity of its
+// own.
+func (p *Platform) edgeConfig() string { return p.path(filepath.Join(edgeDir, configName)) }
+
+// edgeText is the configuration of the edge. Its own authority signs for every hostname: a
 // public one could not reach it.
-func (p *Platform) edgeConfig() string {
-	return fmt.Sprintf(`machine = %s
+func (p *Platform) edgeText() string {
+	return fmt.Sprintf(`# Written by mcp dev at each start.
+[door]
+addresses = [%s]
+identity  = %s
+
+[temporal]
+namespace = "default"
+
+[node]
+machine = %s
 
 [edge]
 name    = %s
@@ -94,7 +120,8 @@ listen  = "127.0.0.1"
 metrics = %s
 ports   = {80 = %d, 443 = %d}
 acme    = {directory = "off"}
-`, quote(p.path(machineName)), quote(Local), quote(p.path(edgeDir)),
+`, quote(p.info.Gateway.Address), quote(string(p.identityOf(identity.Edge))),
+		quote(p.path(machineName)), quote(Local), quote(p.path(edgeDir)),
 		quote(fmt.Sprintf("127.0.0.1:%d", p.edgePorts.Metrics)), p.edgePorts.HTTP, p.edgePorts.HTTPS)
 }
 

@@ -25,7 +25,10 @@ const (
 	nodeDir     = "node"
 	tasksDir    = "tasks"
 	edgeDir     = "edge"
+	gatewayDir  = "gateway"
 	keysDir     = "keys" // of the node, and of its only operator
+	// identitiesDir has one directory for each role, with its certificate and key.
+	identitiesDir = "identities"
 )
 
 // The files that the platform writes into its directory, beside those
@@ -56,7 +59,7 @@ type Options struct {
 	// else the working directory and services in it.
 	Workspace, Services string
 	// Ports on 127.0.0.1; 0 means those of the last start, or free ones.
-	RegistryPort, TemporalPort, UIPort int
+	RegistryPort, GatewayPort, UIPort int
 	// HTTPPort and HTTPSPort are those on which the edge listens for ports 80 and 443;
 	// likewise.
 	HTTPPort, HTTPSPort int
@@ -77,6 +80,10 @@ type Options struct {
 	listen string
 	// codec is the address of the codec endpoint; likewise.
 	codec string
+	// temporalPort is the port of Temporal itself, which the gateway alone is configured
+	// with, and gatewayMetrics the address of the gateway's metrics.
+	temporalPort   int
+	gatewayMetrics string
 	// Programs is the first directory to search for the programs temporal, registry
 	// and mcp-edge; "" means the directory of this program.
 	Programs string
@@ -92,7 +99,6 @@ type Info struct {
 	Dir           string `json:"dir"`
 	PID           int    `json:"pid"`
 	Config        string `json:"config"`
-	Temporal      string `json:"temporal"`
 	UI            string `json:"ui"`
 	ImageRegistry string `json:"image_registry"`
 	Postgres      string `json:"postgres"`
@@ -108,6 +114,10 @@ type Info struct {
 	EncryptionKeyFile string `json:"encryption_key_file"`
 	// Codec is the URL at which Temporal's UI has it decrypted.
 	Codec string `json:"codec"`
+	// Gateway is where Temporal is reached.
+	Gateway GatewayInfo `json:"gateway"`
+	// Identities is the directory with those of the platform's own: the gateway serves them.
+	Identities string `json:"identities"`
 	// Edge is nil if there is none.
 	Edge *EdgeInfo `json:"edge,omitempty"`
 	// PrivatePodman is set if the platform runs its own podman.
@@ -128,9 +138,11 @@ type Platform struct {
 	info        Info
 	postgresURL string
 	codec       *codec.Codec
+	enrolling   sync.Mutex // guards the files of identities
 	mu          sync.Mutex // guards keepers while parts start concurrently
 	keepers     []*keeper
 	workers     *keeper
+	endRenewals func() // nil until it is started
 }
 
 // Info returns the addresses and directories of the platform.

@@ -13,15 +13,12 @@ import (
 )
 
 func (p *Platform) startTemporal(ctx context.Context) error {
-	o := parts.TemporalOptions{Dir: p.path(temporalDir), Binary: p.temporal, Port: p.options.TemporalPort, UIPort: p.options.UIPort, Codec: p.info.Codec}
+	o := parts.TemporalOptions{Dir: p.path(temporalDir), Binary: p.temporal, Port: p.options.temporalPort, UIPort: p.options.UIPort, Codec: p.info.Codec}
 	first, err := parts.StartTemporal(ctx, o)
 	if err != nil {
 		return err
 	}
-	// A restarted server must keep the address its clients know.
-	o.Port, o.UIPort = portOf(first.Address()), portOf(first.UIURL())
 	p.keep("temporal", first, func(ctx context.Context) (part, error) { return parts.StartTemporal(ctx, o) })
-	p.info.Temporal, p.info.UI = first.Address(), first.UIURL()
 	return nil
 }
 

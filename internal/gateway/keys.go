@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -95,6 +97,10 @@ func makeAuthority(to seal.Key) (sealed registry.GatewayKey, err error) {
 	return sealed, err
 }
 
+// ErrOtherKey is the cause where the key file of a gateway is not the one to which the keys
+// in the registry are sealed.
+var ErrOtherKey = errors.New("the key file of this gateway is another one")
+
 func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, error) {
 	var k keys
 	values := map[string][]byte{}
@@ -108,7 +114,7 @@ func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, 
 		}
 		value, err := own.Open(subject(of), sealed[name].Sealed)
 		if err != nil {
-			return k, fault.Wrap(fault.Unauthorized, err, "opening the keys of the gateways").
+			return k, fault.Wrap(fault.Unauthorized, fmt.Errorf("%w: %w", ErrOtherKey, err), "opening the keys of the gateways").
 				WithHint("copy the file of [gateway] key_file from the gateway that was started first")
 		}
 		values[name] = value

@@ -61,7 +61,7 @@ socket = %q
 logs = %q
 [image_registry]
 insecure = [%q]
-`, a.services, info.Temporal, info.EncryptionKeyFile, a.workspace, "apps-"+name, info.Podman, filepath.Join(dir, "builds"), info.ImageRegistry)
+`, a.services, info.Temporal(), info.EncryptionKeyFile, a.workspace, "apps-"+name, info.Podman, filepath.Join(dir, "builds"), info.ImageRegistry)
 	require.NoError(t, os.WriteFile(a.config(), []byte(config), 0o600))
 	a.client = edgeClient(t)
 	return a

@@ -37,7 +37,7 @@ func newNode(ctx context.Context) (*node, error) {
 	}
 	n := &node{host: h}
 	info := shared.platform.Info()
-	for _, address := range []string{info.Temporal, info.ImageRegistry} {
+	for _, address := range []string{info.Temporal(), info.ImageRegistry} {
 		if err := h.relay(address); err != nil {
 			return n, err
 		}
@@ -67,7 +67,7 @@ policy = %q
 insecure = [%q]
 [worker]
 listen = "off"
-`, info.Temporal, info.EncryptionKeyFile, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), n.dir("node-policy.toml"), info.ImageRegistry)
+`, info.Temporal(), info.EncryptionKeyFile, nodeName, n.podman.Socket(), n.address, n.dir("machine"), n.dir("data"), n.dir("logs"), n.dir("node-policy.toml"), info.ImageRegistry)
 	rules, err := os.ReadFile("../../examples/apps/monitoring/node-policy.toml")
 	if err == nil {
 		err = os.WriteFile(n.dir("node-policy.toml"), rules, 0o600)

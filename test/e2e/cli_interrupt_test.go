@@ -113,7 +113,7 @@ func TestASecondCtrlC(t *testing.T) {
 	w.define("twice", w.service("twice", "v1", ""))
 	w.deploy("twice")
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, "temporal", "127.0.0.1:0", shared.platform.Info().Temporal)
+	proxy := toxiproxy.NewProxy(server, "temporal", "127.0.0.1:0", shared.platform.Info().Temporal())
 	require.NoError(t, proxy.Start())
 	defer proxy.Stop()
 

@@ -80,7 +80,7 @@ func setUpScript(env *testscript.Env, bin string) error {
 		return err
 	}
 	config := fmt.Sprintf("services = %q\n[temporal]\naddress = %q\nencryption_key_file = %q\n[build]\nworkspace = %q\nbuilder = %q\nsocket = %q\nlogs = %q\n[image_registry]\ninsecure = [%q]\n[secrets]\nsigning_key = %q\n",
-		filepath.Join(work, "services"), info.Temporal, info.EncryptionKeyFile, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
+		filepath.Join(work, "services"), info.Temporal(), info.EncryptionKeyFile, filepath.Join(work, "workspace"), fmt.Sprintf("e2e-%d", worlds.Add(1)),
 		info.Podman, filepath.Join(work, "logs"), info.ImageRegistry, filepath.Join(work, "signing.key"))
 	for name, content := range map[string][]byte{
 		filepath.Join(source, "Containerfile"): []byte("FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n"),
@@ -219,7 +219,7 @@ var changing = []struct {
 // settled is text without what differs from run to run.
 func settled(ts *testscript.TestScript, text string) string {
 	info := shared.platform.Info()
-	text = strings.NewReplacer(info.ImageRegistry, "REGISTRY", info.Temporal, "TEMPORAL", ts.MkAbs("."), "$WORK").Replace(text)
+	text = strings.NewReplacer(info.ImageRegistry, "REGISTRY", info.Temporal(), "TEMPORAL", ts.MkAbs("."), "$WORK").Replace(text)
 	if host, err := os.Hostname(); err == nil {
 		text = strings.ReplaceAll(text, host, "HOST")
 	}

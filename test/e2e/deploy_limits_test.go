@@ -124,7 +124,7 @@ func TestALogOfFiftyMegabytesStaysOnTheBuilder(t *testing.T) {
 	logs := filepath.Join(w.dir, "logs")
 	w.configure(
 		fmt.Sprintf("services = %q", w.services),
-		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), encryptionKeys(),
+		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal()), encryptionKeys(),
 		"[build]", fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("logs = %q", logs),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", w.registry),

@@ -94,7 +94,7 @@ var preparations = map[string]func(*docsRunner){
 	"operating.md": func(p *docsRunner) {
 		p.alone()
 		info := shared.platform.Info()
-		temporal := info.Temporal + "\"\nnamespace = \"" + p.namespace
+		temporal := info.Temporal() + "\"\nnamespace = \"" + p.namespace
 		podman := "\"\nsocket = \"" + info.Podman
 		p.replace(
 			"postgres://mcp:PASSWORD@127.0.0.1:5432/mcp", p.databaseURL(),
@@ -107,7 +107,7 @@ var preparations = map[string]func(*docsRunner){
 	// An edge in memory, in a namespace of its own.
 	"edge.md": func(p *docsRunner) {
 		p.alone()
-		p.replace("temporal.example:7233", shared.platform.Info().Temporal+"\"\nnamespace = \""+p.namespace)
+		p.replace("temporal.example:7233", shared.platform.Info().Temporal()+"\"\nnamespace = \""+p.namespace)
 		p.worker("--control")
 		// It is installed, and not run: mcp dev would run what is beside mcp.
 		p.mustRun("rm bin && mkdir bin && echo no program >bin/mcp-edge")

@@ -24,7 +24,7 @@ import (
 // plainly is a client of w's namespace that decrypts nothing: it sees what rests there.
 func (w *world) plainly() client.Client {
 	w.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal, Namespace: w.namespace, Logger: sdklog.NewStructuredLogger(quiet)})
+	c, err := client.Dial(client.Options{HostPort: shared.platform.Info().Temporal(), Namespace: w.namespace, Logger: sdklog.NewStructuredLogger(quiet)})
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c

@@ -116,7 +116,7 @@ func (p *process) code(timeout time.Duration) int {
 // newNamespace makes w's Temporal namespace, and waits until it can be used.
 func (w *world) newNamespace() {
 	w.t.Helper()
-	c, err := client.NewNamespaceClient(client.Options{HostPort: shared.platform.Info().Temporal})
+	c, err := client.NewNamespaceClient(client.Options{HostPort: shared.platform.Info().Temporal()})
 	require.NoError(w.t, err)
 	defer c.Close()
 	require.NoError(w.t, c.Register(w.t.Context(), &workflowservice.RegisterNamespaceRequest{
@@ -164,7 +164,7 @@ func (w *world) alone(more ...string) {
 	w.newRegistry()
 	w.configure(append([]string{
 		fmt.Sprintf("services = %q", w.services),
-		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), encryptionKeys(), fmt.Sprintf("namespace = %q", w.namespace),
+		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal()), encryptionKeys(), fmt.Sprintf("namespace = %q", w.namespace),
 		"[postgres]", fmt.Sprintf("url_file = %q", w.postgresURL()),
 		"[node]", fmt.Sprintf("socket = %q", shared.platform.Info().Podman), fmt.Sprintf("data = %q", filepath.Join(w.dir, "data")),
 		fmt.Sprintf("policy = %q", filepath.Join(shared.platform.Info().Dir, "node-policy.toml")),
@@ -180,7 +180,7 @@ func (w *world) alone(more ...string) {
 func (w *world) endMonitor() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, err := client.DialContext(ctx, client.Options{HostPort: shared.platform.Info().Temporal, Namespace: w.namespace})
+	c, err := client.DialContext(ctx, client.Options{HostPort: shared.platform.Info().Temporal(), Namespace: w.namespace})
 	if err != nil {
 		return
 	}

@@ -168,7 +168,7 @@ func (w *world) buildOn(socket string) {
 	w.t.Helper()
 	w.configure(
 		fmt.Sprintf("services = %q", w.services),
-		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), encryptionKeys(),
+		"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal()), encryptionKeys(),
 		"[build]", fmt.Sprintf("workspace = %q", w.workspace), fmt.Sprintf("builder = %q", w.builder),
 		fmt.Sprintf("socket = %q", socket), fmt.Sprintf("logs = %q", filepath.Join(w.dir, "logs")),
 		"[image_registry]", fmt.Sprintf("insecure = [%q]", shared.platform.Info().ImageRegistry),

@@ -96,7 +96,7 @@ type tally struct {
 // newSlowLink serves a link to the platform's Temporal.
 func newSlowLink(w *world) *slowLink {
 	w.t.Helper()
-	upstream, err := grpc.NewClient(shared.platform.Info().Temporal, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	upstream, err := grpc.NewClient(shared.platform.Info().Temporal(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(w.t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(w.t, err)

@@ -95,7 +95,7 @@ func TestWhatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 			activity := map[string]string{"build": "Build", "health": "RunContainer"}[at]
 			w.configure(
 				fmt.Sprintf("services = %q", w.services),
-				"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal), encryptionKeys(),
+				"[temporal]", fmt.Sprintf("address = %q", shared.platform.Info().Temporal()), encryptionKeys(),
 				"[build]", fmt.Sprintf("builder = %q", w.builder),
 			)
 			w.source("v1", `RUN ["/app", "sleep", "8s", "`+name+`"]`)

@@ -51,7 +51,7 @@ func (r *canaryRig) bytesOf(channel string) []byte {
 
 // profileOf is a file with the profile of Temporal's server.
 func (r *canaryRig) profileOf(lines ...string) string {
-	return fmt.Sprintf("[profile.canary]\naddress = %q\n%s\n[profile.canary.tls]\ndisabled = true\n", r.platform.Info().Temporal, strings.Join(lines, "\n"))
+	return fmt.Sprintf("[profile.canary]\naddress = %q\n%s\n[profile.canary.tls]\ndisabled = true\n", r.platform.Info().Temporal(), strings.Join(lines, "\n"))
 }
 
 // useProfile gives the commands a file of profiles.

@@ -178,7 +178,7 @@ func (r *canaryRig) logins(password string) string {
 }
 
 func (r *canaryRig) makeNamespace(log *slog.Logger) {
-	options := client.Options{HostPort: r.platform.Info().Temporal, Namespace: r.name, Logger: sdklog.NewStructuredLogger(log)}
+	options := client.Options{HostPort: r.platform.Info().Temporal(), Namespace: r.name, Logger: sdklog.NewStructuredLogger(log)}
 	namespaces, err := client.NewNamespaceClient(options)
 	require.NoError(r.t, err)
 	defer namespaces.Close()

@@ -110,7 +110,7 @@ func newDoored(t *testing.T) *doored {
 	})
 	d.makeNamespace(quiet)
 	d.psql("create database " + doorNamespace)
-	d.direct, err = grpc.NewClient(d.platform.Info().Temporal, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	d.direct, err = grpc.NewClient(d.platform.Info().Temporal(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = d.direct.Close() })
 	d.law, err = law.New(law.Options{Upstream: d.direct, Namespace: doorNamespace, Key: []byte(strings.Repeat("secret", 8)), Log: slog.New(slog.NewTextHandler(&d.log, nil))})
@@ -119,7 +119,7 @@ func newDoored(t *testing.T) *doored {
 }
 
 func (d *doored) makeNamespace(log *slog.Logger) {
-	options := client.Options{HostPort: d.platform.Info().Temporal, Namespace: doorNamespace, Logger: sdklog.NewStructuredLogger(log)}
+	options := client.Options{HostPort: d.platform.Info().Temporal(), Namespace: doorNamespace, Logger: sdklog.NewStructuredLogger(log)}
 	namespaces, err := client.NewNamespaceClient(options)
 	require.NoError(d.t, err)
 	defer namespaces.Close()

@@ -67,7 +67,7 @@ func differences(want dev.Options, info dev.Info) []string {
 	differ("--podman-socket", want.Socket, info.Podman)
 	differ("--publish", want.Publish, info.Publish)
 	port("--registry-port", want.RegistryPort, info.ImageRegistry)
-	port("--temporal-port", want.TemporalPort, info.Temporal)
+	port("--gateway-port", want.GatewayPort, info.Gateway.Address)
 	port("--ui-port", want.UIPort, info.UI)
 	if info.Edge != nil {
 		port("--http-port", want.HTTPPort, info.Edge.HTTP)
@@ -122,7 +122,7 @@ func (o devOptions) arguments(debug bool) []string {
 		"dev", "--json", "--debug=" + strconv.FormatBool(debug),
 		"--dir", o.dir, "--workspace", o.workspace, "--services", o.services, "--publish", o.publish,
 		"--registry-port", strconv.Itoa(o.registryPort),
-		"--temporal-port", strconv.Itoa(o.temporalPort),
+		"--gateway-port", strconv.Itoa(o.gatewayPort),
 		"--ui-port", strconv.Itoa(o.uiPort),
 		"--http-port", strconv.Itoa(o.httpPort),
 		"--https-port", strconv.Itoa(o.httpsPort),

@@ -18,12 +18,16 @@ func newDev(s *session.Session) *cobra.Command {
 		Use:   "dev",
 		Short: "Run the local platform: everything that mcp needs, in one directory",
 		Long: `Dev starts and supervises everything that mcp needs, in one directory: Temporal
-with its UI, Postgres, an image registry, podman where none answers, the workers
-of a node and a builder called local, and, where mcp-edge is beside mcp or in
-$PATH, an edge that serves routes with a hostname, such as shop.localhost.
-Ctrl-C ends all of it except the containers of services; the next start uses the
-same data and flags. In this folder and below, mcp finds the configuration that
-dev writes.`,
+with its UI, the gateway in front of it, Postgres, an image registry, podman where
+none answers, the workers of a node and a builder called local, and, where
+mcp-edge is beside mcp or in $PATH, an edge that serves routes with a hostname,
+such as shop.localhost. Ctrl-C ends all of it except the containers of services;
+the next start uses the same data and flags. In this folder and below, mcp finds
+the configuration that dev writes, with the identity of an operator. The
+certificates of that one, of the workers and of the edge are renewed by dev.
+
+The platform is for one person: its parts are not defended against other users of
+this machine.`,
 		Example: "  mcp dev\n  mcp dev --detach --workspace ~/src --services ~/services\n  mcp dev down --destroy",
 		Args:    session.Args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runDev(cmd.Context(), s, o) },
@@ -33,7 +37,7 @@ dev writes.`,
 	flags.StringVar(&o.workspace, "workspace", "", "the directory that images are built from (default: the last one, or this folder)")
 	flags.StringVar(&o.services, "services", "", "the directory of service definitions (default: the last one, or services)")
 	flags.IntVar(&o.registryPort, "registry-port", 0, "the image registry's port (default: the last one, or a free one)")
-	flags.IntVar(&o.temporalPort, "temporal-port", 0, "Temporal's port (likewise)")
+	flags.IntVar(&o.gatewayPort, "gateway-port", 0, "the port of the gateway in front of Temporal (likewise)")
 	flags.IntVar(&o.uiPort, "ui-port", 0, "the port of Temporal's UI (likewise)")
 	flags.IntVar(&o.httpPort, "http-port", 0, "where the edge listens for port 80 (likewise)")
 	flags.IntVar(&o.httpsPort, "https-port", 0, "where the edge listens for port 443 (likewise)")

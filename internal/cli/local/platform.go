@@ -21,11 +21,11 @@ import (
 const upTimeout = 3 * time.Minute
 
 type devOptions struct {
-	dir, workspace, services           string
-	registryPort, temporalPort, uiPort int
-	httpPort, httpsPort                int
-	podmanSocket, publish              string
-	detach                             bool
+	dir, workspace, services          string
+	registryPort, gatewayPort, uiPort int
+	httpPort, httpsPort               int
+	podmanSocket, publish             string
+	detach                            bool
 }
 
 // settings are the platform's, from the flags and the machine.
@@ -46,7 +46,7 @@ func (o devOptions) settings(s *session.Session) (dev.Options, error) {
 	}
 	settings := dev.Options{
 		Dir: o.dir, Workspace: o.workspace, Services: o.services,
-		RegistryPort: o.registryPort, TemporalPort: o.temporalPort, UIPort: o.uiPort,
+		RegistryPort: o.registryPort, GatewayPort: o.gatewayPort, UIPort: o.uiPort,
 		HTTPPort: o.httpPort, HTTPSPort: o.httpsPort,
 		MachineSocket: machine.Node.Socket, Publish: o.publish,
 		Version: s.Version,
@@ -108,7 +108,7 @@ func showPlatform(s *session.Session, info dev.Info) {
 	}
 	table := ui.Table(s.Stdout)
 	for _, line := range [][2]string{
-		{"Temporal UI", info.UI}, {"Temporal", info.Temporal}, {"image registry", info.ImageRegistry},
+		{"Temporal UI", info.UI}, {"gateway", info.Gateway.Address}, {"image registry", info.ImageRegistry},
 		{"Postgres", info.Postgres}, {"podman", podman}, {"configuration", info.Config},
 		{"workspace", info.Workspace}, {"services", info.Services}, {"metrics", info.Metrics},
 		{"edge", edge}, {"its root", root},

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ func doorError(ctx context.Context, cfg *config.Config, err error) error {
 	at := strings.Join(cfg.Door.Addresses, " ")
 	f := fault.New(fault.Unavailable, "the gateway at %s does not answer: %s", at, dialCause(err)).
 		WithHint("start it, or correct [door] addresses; this configuration is %s", cfg.Describe())
+	if dir := filepath.Dir(cfg.File()); filepath.Base(dir) == config.DevDir {
+		f = f.WithHint("start the local platform: mcp dev --dir %s", dir)
+	}
 	return exit.Unreachable(fault.Of(explained(ctx, cfg, f)))
 }
 

@@ -52,18 +52,13 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find Temporal's directory: %w", err)
 	}
-	if err := makeDir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make Temporal's directory: %w", err)
+	ports, err := ChooseTemporalPorts(dir, TemporalPorts{Frontend: o.Port, UI: o.UIPort})
+	if err != nil {
+		return nil, err
 	}
-	t := &Temporal{namespace: o.Namespace}
+	t := &Temporal{namespace: o.Namespace, port: ports.Frontend, uiPort: ports.UI}
 	if t.namespace == "" {
 		t.namespace = client.DefaultNamespace
-	}
-	if t.port, err = stickyPort(dir, "temporal", o.Port); err != nil {
-		return nil, err
-	}
-	if t.uiPort, err = stickyPort(dir, "temporal-ui", o.UIPort); err != nil {
-		return nil, err
 	}
 	t.Process, err = Start(Command{
 		Name:    "temporal",
@@ -83,7 +78,37 @@ func StartTemporal(ctx context.Context, o TemporalOptions) (*Temporal, error) {
 	return t, nil
 }
 
-// Address returns the frontend's address, for clients and workers.
+// TemporalPorts are ports of 127.0.0.1.
+type TemporalPorts struct{ Frontend, UI int }
+
+// temporalPort is the name of the record of the frontend's port.
+const temporalPort = "temporal"
+
+// ChooseTemporalPorts chooses the ports that are 0: the last ones used in dir, or free
+// ones.
+func ChooseTemporalPorts(dir string, wanted TemporalPorts) (TemporalPorts, error) {
+	if err := makeDir(dir, 0o700); err != nil {
+		return wanted, fmt.Errorf("make Temporal's directory: %w", err)
+	}
+	var err error
+	if wanted.Frontend, err = stickyPort(dir, temporalPort, wanted.Frontend); err != nil {
+		return wanted, err
+	}
+	wanted.UI, err = stickyPort(dir, "temporal-ui", wanted.UI)
+	return wanted, err
+}
+
+// TemporalAddress returns the address of the frontend that was chosen last for dir; "" for
+// none.
+func TemporalAddress(dir string) string {
+	port, known := recordedPort(filepath.Join(dir, temporalPort+".port"))
+	if !known {
+		return ""
+	}
+	return loopback(port)
+}
+
+// Address returns the frontend's address.
 func (t *Temporal) Address() string { return loopback(t.port) }
 
 // UIURL returns the URL of the UI.
