@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/metacircular/mcp/test/link"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -17,11 +18,11 @@ const linkTrip = 50 * time.Millisecond
 // TCP, and one for the settings of HTTP/2. TLS takes one more.
 func remote(ctx context.Context, b *bench) ([]result, error) {
 	s := b.site
-	l, err := newLink(s.info.Temporal(), linkTrip)
+	l, err := link.To(s.info.Temporal(), linkTrip)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = l.close() }()
+	defer func() { _ = l.Close() }()
 	const warmup = 1
 	var images []string
 	for i := range warmup + b.options.samples + 1 {
@@ -35,7 +36,7 @@ func remote(ctx context.Context, b *bench) ([]result, error) {
 		command := func(ctx context.Context, args ...string) *exec.Cmd {
 			cmd, address := s.command(ctx, args...), s.info.Temporal()
 			if through {
-				address = l.address()
+				address = l.Address()
 			}
 			cmd.Env = append(cmd.Env, "TEMPORAL_ADDRESS="+address) // past the gateway
 			return cmd

@@ -38,13 +38,21 @@ func (d *Door) join(ctx context.Context, conn *tls.Conn) {
 	answer, who, err := d.answer(ctx, conn, request)
 	if err != nil {
 		d.counts.add(word+" refused", string(who.Role))
-		d.log.Warn("a request for an identity is refused", "request", word, "identity", who.String(), "from", conn.RemoteAddr().String(), "error", err)
+		d.log.Warn("a request for an identity is refused", "request", word, "identity", named(who), "from", conn.RemoteAddr().String(), "error", err)
 		answer = enrol.Answer{Error: shown(err)}
 	} else {
 		d.counts.add(word, string(who.Role))
 		d.log.Info("a request for an identity is done", "request", word, "identity", who.String(), "from", conn.RemoteAddr().String())
 	}
 	_ = enrol.Write(conn, answer)
+}
+
+// named is an identity in the log: "" where a request does not show whose it is.
+func named(who identity.Identity) string {
+	if who.Role == "" {
+		return ""
+	}
+	return who.String()
 }
 
 // wordOf is what a request asks for.

@@ -5,8 +5,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -139,9 +141,19 @@ func private(path string, file *os.File) error {
 			WithHint("run: chmod 600 %s", path)
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() {
-		return fault.New(fault.Unauthorized, "the key file %s belongs to user %d, this process to user %d", path, stat.Uid, os.Geteuid())
+		return fault.New(fault.Unauthorized, "the key file %s belongs to user %d, this process to user %d", path, stat.Uid, os.Geteuid()).
+			WithHint("run this as the user of the file: runuser -u %s -- mcp …", userName(stat.Uid))
 	}
 	return nil
+}
+
+// userName is the name of a user, or the number of one without a name.
+func userName(uid uint32) string {
+	number := strconv.FormatUint(uint64(uid), 10)
+	if account, err := user.LookupId(number); err == nil {
+		return account.Username
+	}
+	return number
 }
 
 // createFile writes a new file with mode 0600. Where there is one by now, the error is an

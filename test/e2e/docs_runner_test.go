@@ -28,6 +28,7 @@ import (
 	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/test/edges"
+	"github.com/metacircular/mcp/test/pages"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -91,35 +92,38 @@ func (p *docsRunner) replace(pairs ...string) { p.instead = append(p.instead, pa
 var named = regexp.MustCompile(`^(?://|#) (\S+/\S+)\n`)
 
 // do runs one block, by its kind.
-func (p *docsRunner) do(b block) {
+func (p *docsRunner) do(b pages.Block) {
 	p.t.Helper()
-	if b.section != p.section {
+	if b.Section != p.section {
 		p.startUnits()
-		p.section = b.section
+		p.section = b.Section
 	}
-	text := strings.NewReplacer(p.instead...).Replace(b.text)
+	if slices.Contains(elsewhere, b.Section) {
+		return
+	}
+	text := strings.NewReplacer(p.instead...).Replace(b.Text)
 	file := named.FindStringSubmatch(text)
 	switch {
 	case file != nil:
 		p.write(filepath.Join(p.dir, file[1]), text)
-	case b.language == "console":
+	case b.Language == "console":
 		p.console(text)
-	case b.language == "sh":
+	case b.Language == "sh":
 		p.script(text)
-	case b.language == "toml" && strings.HasPrefix(text, "# mcp.toml\n"):
+	case b.Language == "toml" && strings.HasPrefix(text, "# mcp.toml\n"):
 		p.configuration(text)
-	case b.language == "toml" && strings.HasPrefix(text, "# node-policy.toml\n"):
+	case b.Language == "toml" && strings.HasPrefix(text, "# node-policy.toml\n"):
 		_, err := policy.Parse([]byte(text), "block")
 		require.NoError(p.t, err)
-	case b.language == "toml":
+	case b.Language == "toml":
 		p.definition(text)
-	case b.language == "yaml":
+	case b.Language == "yaml":
 		p.yaml(text)
-	case b.language == "hcl":
+	case b.Language == "hcl":
 		_, problems := hclparse.NewParser().ParseHCL([]byte(text), "job")
 		require.False(p.t, problems.HasErrors(), problems.Error())
 	default:
-		require.Fail(p.t, "no rule for this block", "%s\n%s", b.language, b.text)
+		require.Fail(p.t, "no rule for this block", "%s\n%s", b.Language, b.Text)
 	}
 }
 

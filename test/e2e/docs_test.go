@@ -5,21 +5,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/test/pages"
 )
+
+// elsewhere are the sections that test/machines runs, because each of their blocks is for
+// another machine.
+var elsewhere = []string{"### Identities\n", "### A node, in two commands\n"}
 
 // TestTheDocs runs every block of the documentation: see docsRunner. A block without
 // a rule fails.
 func TestTheDocs(t *testing.T) {
 	t.Parallel()
 	bin := programs(t)
-	pages, err := filepath.Glob("../../docs/*.md")
+	files, err := filepath.Glob("../../docs/*.md")
 	require.NoError(t, err)
-	for _, page := range append(pages, "../../README.md") {
+	for _, page := range append(files, "../../README.md") {
 		name := filepath.Base(page)
 		if name == "commands.md" {
 			continue // internal/cli/manual generates it, and parses its examples
@@ -32,7 +37,7 @@ func TestTheDocs(t *testing.T) {
 			if prepare := preparations[name]; prepare != nil {
 				prepare(p)
 			}
-			for _, block := range blocksOf(string(text)) {
+			for _, block := range pages.Blocks(string(text)) {
 				p.do(block)
 			}
 			p.startUnits()
@@ -83,7 +88,7 @@ var preparations = map[string]func(*docsRunner){
 		}
 		example, err := os.ReadFile("../../examples/services/guestbook.toml")
 		require.NoError(p.t, err)
-		p.do(block{language: "toml", text: string(example)})
+		p.do(pages.Block{Language: "toml", Text: string(example)})
 	},
 	// A fleet on this machine: a namespace of Temporal and a node of its own.
 	"operating.md": func(p *docsRunner) {
@@ -94,7 +99,7 @@ var preparations = map[string]func(*docsRunner){
 		p.replace(
 			"postgres://mcp:PASSWORD@127.0.0.1:5432/mcp", p.databaseURL(),
 			"127.0.0.1:7233", temporal, "temporal.example:7233", temporal,
-			`"0.0.0.0:7433"`, fmt.Sprintf("%q\nkey_file = %q\ndata = %q\nmetrics = \"off\"", unusedAddress(), filepath.Join(p.root, "gateway.key"), filepath.Join(p.root, "gateway")),
+			`"0.0.0.0:7433"`, fmt.Sprintf("%q\nmetrics = \"off\"", unusedAddress()), "/var/lib/mcp-gateway", filepath.Join(p.root, "gateway"),
 			`publish = "10.0.0.5`, `publish = "127.0.0.1`+podman,
 			`workspace = "/src`, `workspace = "`+p.workspace+podman,
 		)
@@ -115,35 +120,4 @@ var preparations = map[string]func(*docsRunner){
 		misled := p.service("shop", "v1", `cmd = ["/app", "say", "config: no such file", "3"]`+"\nrestart = \"no\"")
 		p.define("shop", strings.Replace(misled, `name = "app"`, `name = "api"`, 1))
 	},
-}
-
-var (
-	heading = regexp.MustCompile(`^#+ `)
-	fence   = regexp.MustCompile("^```(.*)$")
-)
-
-// block is the text between two fences of a page.
-type block struct {
-	section, language, text string
-}
-
-func blocksOf(page string) []block {
-	var blocks []block
-	var section string
-	var open *block
-	for _, line := range strings.SplitAfter(page, "\n") {
-		fenced := fence.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		switch {
-		case fenced != nil && open == nil:
-			open = &block{section: section, language: fenced[1]}
-		case fenced != nil:
-			blocks = append(blocks, *open)
-			open = nil
-		case open != nil:
-			open.text += line
-		case heading.MatchString(line):
-			section = line
-		}
-	}
-	return blocks
 }

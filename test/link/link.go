@@ -1,4 +1,6 @@
-package main
+// Package link is a network link for tests and measurements, as slow as one to another
+// continent.
+package link
 
 import (
 	"io"
@@ -7,36 +9,44 @@ import (
 	"time"
 )
 
-// link is a slow link to an address: whatever is sent arrives half a round trip later, in
+// Link is a slow link to an address: whatever is sent arrives half a round trip later, in
 // both directions, and a connection takes a round trip before that.
-type link struct {
+type Link struct {
 	listener net.Listener
+	dial     func() (net.Conn, error)
 	trip     time.Duration
 	serving  sync.WaitGroup
 }
 
-func newLink(to string, trip time.Duration) (*link, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	l := &link{listener: listener, trip: trip}
+// New returns a link from what a listener accepts to what dial connects to.
+func New(listener net.Listener, trip time.Duration, dial func() (net.Conn, error)) *Link {
+	l := &Link{listener: listener, dial: dial, trip: trip}
 	l.serving.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return // it is closed
 			}
-			l.serving.Go(func() { l.serve(conn, to) })
+			l.serving.Go(func() { l.serve(conn) })
 		}
 	})
-	return l, nil
+	return l
 }
 
-func (l *link) address() string { return l.listener.Addr().String() }
+// To returns a link from a free port of this host to an address.
+func To(address string, trip time.Duration) (*Link, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return New(listener, trip, func() (net.Conn, error) { return net.Dial("tcp", address) }), nil
+}
 
-// close ends the link, once its connections have ended.
-func (l *link) close() error {
+// Address is where it listens.
+func (l *Link) Address() string { return l.listener.Addr().String() }
+
+// Close ends the link, once its connections have ended.
+func (l *Link) Close() error {
 	err := l.listener.Close()
 	l.serving.Wait()
 	return err
@@ -44,7 +54,7 @@ func (l *link) close() error {
 
 // serve passes on one connection. Its client has had no answer to its first packet before
 // a round trip; the server has the last packet of the handshake half a round trip later.
-func (l *link) serve(client net.Conn, to string) {
+func (l *Link) serve(client net.Conn) {
 	defer func() { _ = client.Close() }()
 	established := time.Now().Add(l.trip)
 	early := make(chan parcel, parcels)
@@ -55,7 +65,7 @@ func (l *link) serve(client net.Conn, to string) {
 		return now.Add(l.trip / 2)
 	})
 	time.Sleep(time.Until(established.Add(l.trip / 2)))
-	server, err := net.Dial("tcp", to)
+	server, err := l.dial()
 	if err != nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package main
+package link_test
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/metacircular/mcp/test/link"
 )
 
 func TestALinkIsSlowAndLosesNothing(t *testing.T) {
@@ -22,11 +24,11 @@ func TestALinkIsSlowAndLosesNothing(t *testing.T) {
 		}
 	}()
 	const trip = 40 * time.Millisecond
-	l, err := newLink(echo.Addr().String(), trip)
+	l, err := link.To(echo.Addr().String(), trip)
 	require.NoError(t, err)
 
 	started := time.Now()
-	conn, err := net.Dial("tcp", l.address())
+	conn, err := net.Dial("tcp", l.Address())
 	require.NoError(t, err)
 	sent, got := bytes.Repeat([]byte("0123456789"), 20_000), make([]byte, 200_000)
 	_, err = conn.Write(sent)
@@ -43,5 +45,5 @@ func TestALinkIsSlowAndLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, time.Since(started), trip)
 	require.NoError(t, conn.Close())
-	require.NoError(t, l.close())
+	require.NoError(t, l.Close())
 }
