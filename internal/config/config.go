@@ -97,8 +97,8 @@ type Temporal struct {
 	// Temporal and, of a control worker, what the registry keeps of definitions; "" means
 	// that nothing is.
 	EncryptionKeyFile string `toml:"encryption_key_file"`
-	// CodecListen is the loopback address at which a control worker decrypts for
-	// Temporal's UI; "" or "off" means none.
+	// CodecListen is the loopback address at which a control worker or a gateway decrypts
+	// for Temporal's UI; "" or "off" means none.
 	CodecListen string `toml:"codec_listen"`
 }
 

@@ -41,7 +41,8 @@ Several gateways may run, with the same Postgres and a copy of that file.
 
 A gateway encrypts what its clients give to Temporal, and decrypts what they get
 from there, with the keys of [temporal] encryption_key_file: of the fleet's
-machines only gateways and control workers need that file.
+machines only gateways and control workers need that file. With [temporal]
+codec_listen it decrypts for Temporal's UI, too.
 
 The first operator is created on the host of a gateway:
 mcp identity create operator NAME --direct`,
@@ -86,6 +87,11 @@ func runGateway(ctx context.Context, s *session.Session, o gatewayOptions) error
 	measured := telemetry.New(s.Version)
 	listener := telemetry.Listen(cfg.Gateway.Metrics, measured.Handler(), log)
 	defer listener.Close()
+	stop, err := serveCodec(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return gateway.Serve(ctx, gateway.Options{
 		Listen: cfg.Gateway.Listen, Doors: cfg.Gateway.Doors(), PostgresURL: url, PostgresInsecure: cfg.Postgres.Insecure,
 		KeyFile: cfg.Gateway.KeyFile, Data: cfg.Gateway.Data, Life: time.Duration(cfg.Gateway.Life),

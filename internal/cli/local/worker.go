@@ -118,13 +118,12 @@ func runWorker(ctx context.Context, s *session.Session, o workerOptions) error {
 	defer c.Close()
 	listener := telemetry.Listen(cfg.Worker.Listen, measured.Handler(), log)
 	defer listener.Close()
-	if cfg.Temporal.CodecListen != "" && roles.Control != nil {
-		keyed, err := cfg.Codec()
+	if roles.Control != nil {
+		stop, err := serveCodec(cfg, log)
 		if err != nil {
-			return exit.Usage(err)
+			return err
 		}
-		endpoint := telemetry.Listen(cfg.Temporal.CodecListen, keyed.Handler(cfg.Temporal.UI), log.With("for", "the codec endpoint"))
-		defer endpoint.Close()
+		defer stop()
 	}
 	if config.ThroughDoor(connection) {
 		if err := cfg.Door.Check(); err != nil {
