@@ -63,6 +63,9 @@ type Options struct {
 	// HTTPPort and HTTPSPort are those on which the edge listens for ports 80 and 443;
 	// likewise.
 	HTTPPort, HTTPSPort int
+	// Unsafe has Temporal and Postgres wait for the disk at no write: what they have written
+	// outlives them, and not the machine.
+	Unsafe bool
 	// NoEdge starts none. There is none either where its program is missing.
 	NoEdge bool
 	// Socket is that of a podman to use; "" means the last start's.

@@ -13,7 +13,7 @@ import (
 )
 
 func (p *Platform) startTemporal(ctx context.Context) error {
-	o := parts.TemporalOptions{Dir: p.path(temporalDir), Binary: p.temporal, Port: p.options.temporalPort, UIPort: p.options.UIPort, Codec: p.info.Codec}
+	o := parts.TemporalOptions{Dir: p.path(temporalDir), Binary: p.temporal, Port: p.options.temporalPort, UIPort: p.options.UIPort, Codec: p.info.Codec, Unsafe: p.options.Unsafe}
 	first, err := parts.StartTemporal(ctx, o)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (p *Platform) startImageRegistry(ctx context.Context) error {
 }
 
 func (p *Platform) startPostgres(ctx context.Context) error {
-	o := parts.PostgresOptions{Dir: p.path(postgresDir), Port: portOf(p.former.Postgres)}
+	o := parts.PostgresOptions{Dir: p.path(postgresDir), Port: portOf(p.former.Postgres), Unsafe: p.options.Unsafe}
 	first, err := parts.StartPostgres(ctx, o)
 	if err != nil {
 		return err

@@ -70,7 +70,8 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 	dir := filepath.Join(shared.dir, "platform")
 	start := time.Now()
 	shared.platform, err = dev.Up(ctx, dev.Options{
-		Dir: dir, Workspace: shared.dir, Services: services, Programs: "../../bin", Version: "test", Logger: quiet, SDKLogger: quiet,
+		Unsafe: true,
+		Dir:    dir, Workspace: shared.dir, Services: services, Programs: "../../bin", Version: "test", Logger: quiet, SDKLogger: quiet,
 	})
 	if err != nil {
 		return 1, err

@@ -134,14 +134,14 @@ func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
 func (r *rig) startParts(ctx context.Context) error {
 	var postgres, temporal, image int
 	r.parts[thePostgres] = &part{name: thePostgres, start: func(ctx context.Context) (process, error) {
-		p, err := parts.StartPostgres(ctx, parts.PostgresOptions{Dir: r.path("postgres"), Port: postgres})
+		p, err := parts.StartPostgres(ctx, parts.PostgresOptions{Dir: r.path("postgres"), Port: postgres, Unsafe: true})
 		if err == nil && postgres == 0 {
 			r.postgres, postgres = p.URL(), portOf(p.URL())
 		}
 		return p, err
 	}}
 	r.parts[theTemporal] = &part{name: theTemporal, start: func(ctx context.Context) (process, error) {
-		p, err := parts.StartTemporal(ctx, parts.TemporalOptions{Dir: r.path("temporal"), Binary: filepath.Join(r.bin, "temporal"), Port: temporal})
+		p, err := parts.StartTemporal(ctx, parts.TemporalOptions{Dir: r.path("temporal"), Binary: filepath.Join(r.bin, "temporal"), Port: temporal, Unsafe: true})
 		if err == nil {
 			temporal = portOf(p.Address())
 		}

@@ -93,7 +93,8 @@ func runOnPlatform(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	shared.platform, err = dev.Up(ctx, dev.Options{
-		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test", NoEdge: true, Unfiltered: true,
+		Unsafe: true,
+		Dir:    platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test", NoEdge: true, Unfiltered: true,
 		Logger: quiet, SDKLogger: quiet,
 	})
 	if err != nil {

@@ -55,7 +55,8 @@ func startPlatform(t *testing.T) *platform {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	p.dev, err = dev.Up(ctx, dev.Options{
-		Dir: filepath.Join(dir, "platform"), Workspace: filepath.Join(dir, "workspace"), Services: p.services,
+		Unsafe: true,
+		Dir:    filepath.Join(dir, "platform"), Workspace: filepath.Join(dir, "workspace"), Services: p.services,
 		Programs: "../../bin", Version: "test", Unfiltered: true, Logger: quiet, SDKLogger: quiet,
 	})
 	require.NoError(t, err)

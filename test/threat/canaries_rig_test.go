@@ -71,7 +71,8 @@ func newCanaryRig(t *testing.T) *canaryRig {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	r.platform, err = dev.Up(ctx, dev.Options{
-		Dir: platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test", NoEdge: true, Logger: quiet, SDKLogger: quiet,
+		Unsafe: true,
+		Dir:    platformDir, Workspace: dir, Services: dir, Programs: "../../bin", Version: "test", NoEdge: true, Logger: quiet, SDKLogger: quiet,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -95,7 +95,8 @@ func newDoored(t *testing.T) *doored {
 	defer cancel()
 	platformDir := filepath.Join(place, "platform")
 	d.platform, err = dev.Up(ctx, dev.Options{
-		Dir: platformDir, Workspace: d.dir, Services: d.dir, Programs: "../../bin", Version: "test", NoEdge: true, Logger: quiet, SDKLogger: quiet,
+		Unsafe: true,
+		Dir:    platformDir, Workspace: d.dir, Services: d.dir, Programs: "../../bin", Version: "test", NoEdge: true, Logger: quiet, SDKLogger: quiet,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -51,7 +51,7 @@ func newLosing(t *testing.T) *losing {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(data)) })
 	require.NoError(t, os.Chmod(data, 0o755)) // Postgres runs as another user
-	p.postgres, err = parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: data})
+	p.postgres, err = parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: data, Unsafe: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.postgres.Destroy()) })
 	port, err := parts.FreePort()

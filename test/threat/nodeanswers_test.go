@@ -92,7 +92,7 @@ type controlled struct {
 }
 
 func newControlled(t *testing.T) *controlled {
-	server, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: t.TempDir()})
+	server, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: t.TempDir(), Unsafe: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Destroy()) })
 	_, _, err = registry.Migrate(t.Context(), server.URL())

@@ -137,7 +137,7 @@ func TestPlantedLinks(t *testing.T) {
 		before := snapshot(t, target)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		platform, err := dev.Up(ctx, dev.Options{Dir: dir, Workspace: root, Services: root, Programs: programs, Version: "test", NoEdge: true})
+		platform, err := dev.Up(ctx, dev.Options{Unsafe: true, Dir: dir, Workspace: root, Services: root, Programs: programs, Version: "test", NoEdge: true})
 		if err == nil {
 			t.Errorf("mcp dev starts with the link %s", link)
 			platform.Down()

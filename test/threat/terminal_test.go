@@ -289,7 +289,7 @@ func (d *desk) run(t *testing.T, kind string, l line) string {
 		await(func() bool { return strings.Count(screen.String(), mark) > 2*len(hostile) }, copied)
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 	}
-	end := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	end := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	<-copied
 	_ = cmd.Wait()
 	if !end.Stop() {

@@ -30,6 +30,9 @@ type TemporalOptions struct {
 	Port, UIPort int
 	// Namespace is created if it is missing; "" means "default".
 	Namespace string
+	// Unsafe waits for the disk at no write: what a server has written outlives that server,
+	// and not the machine.
+	Unsafe bool
 	// Codec is the URL at which the UI has payloads decrypted; "" for none.
 	Codec string
 }
@@ -81,7 +84,7 @@ func (t *Temporal) start(ctx context.Context, o TemporalOptions, dir string) (en
 	t.Process, err = Start(Command{
 		Name:    "temporal",
 		Path:    o.Binary,
-		Args:    append(t.args(dir), o.codecArgs()...),
+		Args:    append(t.args(dir, o.Unsafe), o.codecArgs()...),
 		Env:     []string{"GOMAXPROCS=" + strconv.Itoa(threads())},
 		Dir:     dir,
 		LogFile: filepath.Join(dir, "temporal.log"),
@@ -160,7 +163,11 @@ func (o TemporalOptions) codecArgs() []string {
 // write nor after every 4 MB, but after 40; it is locked once, because the server
 // is its only user, rather than for each statement; and it caches 32 MB in
 // memory. It also lists when each worker last reported that it lives.
-func (t *Temporal) args(dir string) []string {
+func (t *Temporal) args(dir string, unsafe bool) []string {
+	synchronous := "synchronous=NORMAL"
+	if unsafe {
+		synchronous = "synchronous=OFF"
+	}
 	return []string{
 		"server", "start-dev",
 		"--disable-config-file", "--disable-config-env",
@@ -170,7 +177,7 @@ func (t *Temporal) args(dir string) []string {
 		"--namespace", t.namespace,
 		"--db-filename", filepath.Join(dir, "temporal.db"),
 		"--sqlite-pragma", "journal_mode=WAL",
-		"--sqlite-pragma", "synchronous=NORMAL",
+		"--sqlite-pragma", synchronous,
 		"--sqlite-pragma", "wal_autocheckpoint=10000",
 		"--sqlite-pragma", "locking_mode=EXCLUSIVE",
 		"--sqlite-pragma", "cache_size=-32000",
