@@ -66,7 +66,7 @@ type Options struct {
 	// Unsafe has Temporal and Postgres wait for the disk at no write: what they have written
 	// outlives them, and not the machine.
 	Unsafe bool
-	// NoEdge starts none. There is none either where its program is missing.
+	// NoEdge starts no edge. There is none either where its program is missing.
 	NoEdge bool
 	// Socket is that of a podman to use; "" means the last start's.
 	Socket string

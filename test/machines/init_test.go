@@ -73,6 +73,9 @@ func settle(name, dir string) error {
 			err = os.Chmod(above, info.Mode().Perm())
 		}
 		if err == nil {
+			err = hide(above, path)
+		}
+		if err == nil {
 			err = unix.Mount("overlay", path, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", path, above, work))
 		}
 		if err != nil {
@@ -88,6 +91,30 @@ func settle(name, dir string) error {
 		unix.Mount(storage, "/var/lib/containers", "", unix.MS_BIND, ""),
 		unix.Sethostname([]byte(name)),
 	)
+}
+
+// installed is what a machine may have of mcp, which a fresh one has not.
+var installed = []string{"/etc/mcp", "/etc/systemd/system/mcp-*", "/var/lib/mcp*", "/usr/local/bin/mcp*", "/root/.config/mcp"}
+
+// hide has an overlay over path, whose upper layer is above, hide what is installed there:
+// by whiteouts, because other programs may be changing it.
+func hide(above, path string) error {
+	for _, pattern := range installed {
+		if !strings.HasPrefix(pattern, path+"/") {
+			continue
+		}
+		found, _ := filepath.Glob(pattern) // it is well formed
+		for _, hidden := range found {
+			whiteout := filepath.Join(above, strings.TrimPrefix(hidden, path))
+			if err := os.MkdirAll(filepath.Dir(whiteout), 0o755); err != nil {
+				return err
+			}
+			if err := unix.Mknod(whiteout, unix.S_IFCHR, 0); err != nil {
+				return fmt.Errorf("hide %s: %w", hidden, err)
+			}
+		}
+	}
+	return nil
 }
 
 // leaveMounts lets go of what other programs have mounted, so that they can remove it.
@@ -111,14 +138,6 @@ func leaveMounts(dir string) error {
 // furnish installs what a machine has when it is given to its administrator: names,
 // certificates, its package manager and systemd, which this test binary is.
 func furnish(name, dir string) error {
-	for _, pattern := range []string{"/etc/mcp", "/etc/systemd/system/mcp-*", "/var/lib/mcp*", "/usr/local/bin/mcp*", "/root/.config/mcp"} {
-		found, _ := filepath.Glob(pattern) // it is well formed
-		for _, path := range found {
-			if err := os.RemoveAll(path); err != nil {
-				return err
-			}
-		}
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
