@@ -93,6 +93,7 @@ func programs() error {
 	} {
 		cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", build.out, build.of)
 		cmd.Dir = build.dir
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // the test service is alone in its image
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", build.of, err, out)
 		}
