@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -62,7 +63,29 @@ func (e *streamedEdges) read(ctx context.Context, in workflows.AccessLogInput) (
 		all.Go(func() { result.Edges[i] = e.at(ctx, name, in) })
 	}
 	all.Wait()
-	return result, exit.IfInterrupted(ctx)
+	if err := exit.IfInterrupted(ctx); err != nil {
+		return result, err
+	}
+	return result, e.askTheOthers(ctx, in, result.Edges)
+}
+
+// askTheOthers has a workflow ask the edges that have no stream: some reach Temporal past
+// the gateways, or are of a former version.
+func (e *streamedEdges) askTheOthers(ctx context.Context, in workflows.AccessLogInput, logs []workflows.EdgeAccessLog) error {
+	others := func(log workflows.EdgeAccessLog) bool { return log.Error != nil && log.Error.Kind == fault.Unavailable }
+	if !slices.ContainsFunc(logs, others) {
+		return nil
+	}
+	asked, err := e.ask.read(ctx, in)
+	if err != nil {
+		return err
+	}
+	for i, log := range logs {
+		if at := slices.IndexFunc(asked.Edges, func(a workflows.EdgeAccessLog) bool { return a.Edge == log.Edge }); at >= 0 && others(log) {
+			logs[i] = asked.Edges[at]
+		}
+	}
+	return nil
 }
 
 // maxAccess bounds what one edge may answer, in bytes.
