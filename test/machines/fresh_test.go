@@ -181,7 +181,7 @@ func (f *fleet) atADistance() {
 }
 
 // isolation shows that other machines reach the gateway, and nothing else of the control
-// plane, and that the gateway answers nobody without a certificate.
+// plane, and that the gateway answers no client without a certificate.
 func (f *fleet) isolation() {
 	t := f.plane.t
 	documented := f.documented()
