@@ -112,6 +112,10 @@ func openKeys(sealed map[string]registry.GatewayKey, own *seal.Identity) (keys, 
 		if name == nextKey { // which becomes the authority as it is sealed
 			of = authorityKey
 		}
+		if len(sealed[name].Sealed) == 0 {
+			return k, fault.New(fault.NotFound, "opening the keys of the gateways: %q is missing", name).
+				WithHint("start a gateway again: it makes what is missing")
+		}
 		value, err := own.Open(subject(of), sealed[name].Sealed)
 		if err != nil {
 			return k, fault.Wrap(fault.Unauthorized, fmt.Errorf("%w: %w", ErrOtherKey, err), "opening the keys of the gateways").

@@ -80,7 +80,8 @@ func rotationOf(ctx context.Context, store rotationStore) (stands identity.Rotat
 }
 
 func noAuthority() error {
-	return fault.New(fault.NotFound, "the gateways have no authority yet").WithHint("start one first: mcp gateway")
+	return fault.New(fault.NotFound, "the registry has no authority of the gateways").
+		WithHint("start one first: mcp gateway; one that runs puts back within %s what the registry has lost: try again then", keysInterval)
 }
 
 // keysInterval is how often the keys of the gateways are read: another one may have added

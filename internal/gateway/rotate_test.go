@@ -389,9 +389,15 @@ func TestARegistryThatWasEmptiedGetsTheKeysBack(t *testing.T) {
 	rift := p.join(identity.Node, "rift")
 	lost := p.keys
 	p.keys = map[string]registry.GatewayKey{}
+	_, _, err := rotationOf(t.Context(), p.memory)
+	require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+	require.Contains(t, fault.Of(err).Hint, "puts back within 10s", "until a gateway reads them again")
+	_, err = openKeys(p.keys, p.own)
+	require.ErrorContains(t, err, `"authority" is missing`)
+	require.NotErrorIs(t, err, ErrOtherKey)
 	p.following[0].read(t.Context())
 	require.Equal(t, lost, p.keys)
-	_, err := p.stream(rift, 0)
+	_, err = p.stream(rift, 0)
 	require.NoError(t, err)
 
 	p.keys = map[string]registry.GatewayKey{}

@@ -129,12 +129,6 @@ const remaining = 5 * time.Second
 // shorten gives the node a certificate that soon ends, and returns the one it had when the
 // node has connected with the other.
 func (fc *faultCase) shorten() (had identity.Content, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	authority, err := fc.rig.authority(ctx)
-	if err != nil {
-		return had, err
-	}
 	directory := fc.rig.identity(identity.Node, fc.node)
 	if had, err = directory.Read(); err != nil {
 		return had, err
@@ -143,7 +137,7 @@ func (fc *faultCase) shorten() (had identity.Content, err error) {
 	if err != nil {
 		return had, err
 	}
-	short, err := authority.Issue(had.Identity, request, identity.MinLife, time.Now().Add(remaining-identity.MinLife))
+	short, err := fc.rig.authority.Issue(had.Identity, request, identity.MinLife, time.Now().Add(remaining-identity.MinLife))
 	if err != nil {
 		return had, err
 	}
@@ -158,8 +152,8 @@ func (fc *faultCase) shorten() (had identity.Content, err error) {
 	return had, nil
 }
 
-// authority is that of the gateways.
-func (r *rig) authority(ctx context.Context) (*identity.Authority, error) {
+// readAuthority returns the authority of the gateways.
+func (r *rig) readAuthority(ctx context.Context) (*identity.Authority, error) {
 	own, err := seal.Load(r.gatewayKey())
 	if err != nil {
 		return nil, err

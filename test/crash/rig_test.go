@@ -22,6 +22,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/registry"
 )
 
@@ -38,6 +39,7 @@ type rig struct {
 	edge          *host
 	registryProxy *registryProxy
 	gateways      []*host
+	authority     *identity.Authority // of the gateways; an emptied registry lacks it for a while
 	// bridge and ledger lead to Temporal and to Postgres, for the gateways.
 	bridge, ledger *toxiproxy.Proxy
 
@@ -119,6 +121,9 @@ func (r *rig) startMcp(ctx context.Context) error {
 		return err
 	}
 	if r.store, err = registry.Open(ctx, r.postgres); err != nil {
+		return err
+	}
+	if r.authority, err = r.readAuthority(ctx); err != nil {
 		return err
 	}
 	if err := r.configure(ctx); err != nil {

@@ -1,4 +1,4 @@
-// Package who signs who has asked for a workflow, by whom the door knows them, and verifies
+// Package who signs, at the door, the name of the caller that starts a workflow, and verifies
 // it where the workflow runs.
 package who
 
