@@ -14,10 +14,10 @@ import (
 const (
 	// readerLease is how long a reader of output that is to come back may be away: a
 	// follow is one read after another.
-	readerLease = 2 * time.Second
+	readerLease = 5 * time.Second
 	// lastWordsWait is how long the removal of a container waits at most until its
 	// readers have its last lines.
-	lastWordsWait = 4 * time.Second
+	lastWordsWait = 12 * time.Second
 )
 
 // readers are the follows of output on a node. A container that has ended is removed
@@ -103,7 +103,7 @@ func (r *readers) lastWords(ctx context.Context, engine runtime.Runtime, name st
 		select {
 		case <-bounded.Done():
 		case <-changed:
-		case <-time.After(readerLease / 10): // a lease may have ended
+		case <-time.After(readerLease / 25): // a lease may have ended
 		}
 	}
 }

@@ -34,10 +34,12 @@ func startDeploy(ctx context.Context, s *session.Session, c client.Client, in wo
 			TypedSearchAttributes:                    in.Attributes(),
 		}, in.Workflow(), in)
 		var running *serviceerror.WorkflowExecutionAlreadyStarted
-		if err == nil {
+		switch {
+		case err == nil:
 			return run, nil
-		}
-		if !errors.As(err, &running) {
+		case session.Unanswered(ctx, err):
+			return begun(ctx, s, c, in)
+		case !errors.As(err, &running):
 			return nil, exit.Temporal(err)
 		}
 		run, err = attach(ctx, s, c, in, running.RunId)
@@ -45,6 +47,28 @@ func startDeploy(ctx context.Context, s *session.Session, c client.Client, in wo
 			return run, err
 		}
 	}
+}
+
+// begun returns the workflow of a start that had no answer in time. Where none runs, it may
+// have ended already: a second start would be another one.
+func begun(ctx context.Context, s *session.Session, c client.Client, in workflows.Operation) (client.WorkflowRun, error) {
+	service := in.ServiceName()
+	s.Say("Temporal has not answered whether the %s of %s has begun; asking again", in.Word(), service)
+	var found *client.WorkflowExecutionDescription
+	err := session.Repeated(ctx, func() (err error) {
+		found, err = c.DescribeWorkflow(ctx, workflows.DeployID(service), "")
+		return err
+	})
+	if err != nil && !errors.As(err, new(*serviceerror.NotFound)) {
+		return nil, exit.Temporal(err)
+	}
+	if err == nil && found.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		if run, err := attach(ctx, s, c, in, found.WorkflowExecution.RunID); run != nil || err != nil {
+			return run, err
+		}
+	}
+	return nil, exit.Unreachable(fault.New(fault.Unavailable, "start the %s of %s: Temporal did not answer in time, and none runs now", in.Word(), service).
+		WithHint("whether it was done says mcp history %s; if not, %s again", service, in.Word()))
 }
 
 // attach returns the deploy that holds the lock, the given run, if it is the same one. It

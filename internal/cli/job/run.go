@@ -77,7 +77,7 @@ func runRun(ctx context.Context, s *session.Session, of target, command []string
 	}
 	in := workflows.RunJobInput{Service: of.service, Job: of.job, Command: command}
 	in.Who, in.From = s.Identity()
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	run, err := session.Start(ctx, c, client.StartWorkflowOptions{
 		ID: workflows.RunID(of.service, of.job, session.Nonce()), TaskQueue: workflows.Queue,
 		StaticSummary:            fmt.Sprintf("run %s for %s", of, in.Who),
 		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,

@@ -49,7 +49,7 @@ func (s *Session) Read(ctx context.Context, c client.Client, verb, workflow stri
 
 // read starts the workflow and waits for its result.
 func (s *Session) read(ctx context.Context, c client.Client, r read, workflow string, in, out any) error {
-	run, err := c.ExecuteWorkflow(ctx, r.start, workflow, in)
+	run, err := Start(ctx, c, r.start, workflow, in)
 	if err != nil {
 		return exit.Temporal(err)
 	}

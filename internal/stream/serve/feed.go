@@ -168,7 +168,7 @@ func (f *feeds) keeps(container, id string, mark runtime.LogMark) bool {
 	defer of.mu.Unlock()
 	base, known := of.base[id]
 	for _, e := range of.kept {
-		known = known || e.id == id
+		known = known || e.id == id || e.note != nil && e.note.Begun != nil && e.note.Begun.ID == id
 	}
 	return known && !mark.Before(base)
 }
@@ -283,9 +283,10 @@ func (f *feed) change() {
 	f.changed = make(chan struct{})
 }
 
-// place finds where a reader is who has seen all before some marks, and the number of the
-// line from which it goes on. Of those from there it may have seen some.
-func (f *feed) place(seen map[string]runtime.LogMark) (position int, is place) {
+// place finds where a reader is who has seen all before some marks, and knows that some
+// containers are over, and the number of the line from which it goes on. Of those from there
+// it may have seen some.
+func (f *feed) place(seen map[string]runtime.LogMark, over map[string]bool) (position int, is place) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, mark := range f.base {
@@ -298,11 +299,26 @@ func (f *feed) place(seen map[string]runtime.LogMark) (position int, is place) {
 		}
 	}
 	for position = f.first; position < f.first+len(f.kept); position++ {
-		if next := f.kept[position-f.first]; seen[next.id].Before(next.mark) {
+		if next := f.kept[position-f.first]; next.isNew(seen, over) {
 			break
 		}
 	}
 	return position, is
+}
+
+// isNew reports whether a reader who has seen all before some marks, and knows that some
+// containers are over, lacks a line, or a note of a container.
+func (e entry) isNew(seen map[string]runtime.LogMark, over map[string]bool) bool {
+	switch {
+	case e.note == nil:
+		return seen[e.id].Before(e.mark)
+	case e.note.Begun != nil:
+		_, known := seen[e.note.Begun.ID]
+		return !known
+	case e.note.Ended != nil:
+		return !over[e.note.Ended.ID]
+	}
+	return true
 }
 
 // after waits for lines from a position on, or until what keeps them from being read is

@@ -113,6 +113,7 @@ func (b *brought) read() {
 		}
 		if note.Begun != nil {
 			b.all = append(b.all, fmt.Sprint("begun ", note.Begun.Deployment))
+			b.marks[note.Begun.ID] = runtime.LogMark{}
 		}
 		if note.Ended != nil {
 			b.all = append(b.all, fmt.Sprint("ended ", note.Ended.Deployment))
@@ -202,6 +203,22 @@ func TestFollowGoesOn(t *testing.T) {
 	<-back.ended
 	back = q.follow(stream.LogsRequest{After: marks, Follow: true}, nil)
 	back.has("six", "ended 1", "begun 2", "seven")
+	q.start("shop-app.next", release(3))
+	back.has("six", "ended 1", "begun 2", "seven", "begun 3")
+	back.call.Close()
+	<-back.ended
+
+	// The end of a container is new also where all that it had printed was read.
+	marks = back.marks
+	back = q.follow(stream.LogsRequest{After: marks, Follow: true}, nil)
+	require.NoError(t, q.Remove(t.Context(), "shop-app.next"))
+	back.has("ended 3")
+	require.NoError(t, q.Remove(t.Context(), "shop-app"))
+	back.has("ended 3", "ended 2")
+	back.call.Close()
+	<-back.ended
+	back = q.follow(stream.LogsRequest{After: marks, Follow: true}, nil)
+	back.has("ended 3", "ended 2")
 	q.served.Linger(0)
 	back.call.Close()
 	<-back.ended

@@ -104,7 +104,7 @@ func (s *Server) follow(ctx context.Context, source onnode.LogSource, to *reader
 	to.passBy(marks)
 	silent := "" // the reason why nothing is read, as the operator knows it
 	for {
-		position, is := f.place(to.seen)
+		position, is := f.place(to.seen, to.over)
 		switch is {
 		case lost:
 			return fault.New(fault.Unavailable, "lines of %s are lost: the container was removed before this reader had them", source.Container).
