@@ -26,7 +26,7 @@ func newTemporal(t *testing.T) client.Client {
 	t.Helper()
 	binary, err := filepath.Abs("../bin/temporal")
 	require.NoError(t, err)
-	server, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: binary})
+	server, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Unsafe: true, Dir: t.TempDir(), Binary: binary})
 	require.NoError(t, err)
 	t.Cleanup(func() { server.Stop() })
 	c, err := client.Dial(client.Options{HostPort: server.Address(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})

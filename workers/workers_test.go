@@ -60,12 +60,12 @@ func (p *platform) startTemporal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.temporal, err = parts.StartTemporal(ctx, parts.TemporalOptions{Dir: filepath.Join(p.dir, "temporal"), Binary: program})
+	p.temporal, err = parts.StartTemporal(ctx, parts.TemporalOptions{Unsafe: true, Dir: filepath.Join(p.dir, "temporal"), Binary: program})
 	return err
 }
 
 func (p *platform) startPostgres(ctx context.Context) (err error) {
-	p.postgres, err = parts.StartPostgres(ctx, parts.PostgresOptions{Dir: filepath.Join(p.dir, "postgres")})
+	p.postgres, err = parts.StartPostgres(ctx, parts.PostgresOptions{Unsafe: true, Dir: filepath.Join(p.dir, "postgres")})
 	return err
 }
 

@@ -59,8 +59,10 @@ type site struct {
 	t              *testing.T
 	name, data     string
 	config         string
+	way            string // the lines of the configuration for its way to Temporal
 	address        string // on which it listens
 	more           string // of the table edge
+	http           int
 	https, metrics int
 	temporal       *link
 }
@@ -72,14 +74,14 @@ func newSite(t *testing.T, name, data string) *site {
 		data = filepath.Join(t.TempDir(), "data")
 	}
 	e := &site{t: t, name: name, data: data, address: "127.0.0.1", config: filepath.Join(t.TempDir(), "mcp.toml"), temporal: newLink(t, shared.temporal)}
-	http := 0
-	for _, port := range []*int{&http, &e.https, &e.metrics} {
+	e.way = fmt.Sprintf("[temporal]\naddress = %q\nencryption_key_file = %q\n", e.temporal.address, shared.keys)
+	for _, port := range []*int{&e.http, &e.https, &e.metrics} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer l.Close()
 		*port = l.Addr().(*net.TCPAddr).Port
 	}
-	e.configure(http, `directory = "off"`)
+	e.configure(e.http, `directory = "off"`)
 	return e
 }
 
@@ -87,9 +89,7 @@ func newSite(t *testing.T, name, data string) *site {
 func (e *site) configure(http int, acme string) {
 	e.t.Helper()
 	require.NoError(e.t, os.WriteFile(e.config, fmt.Appendf(nil, `
-[temporal]
-address = %q
-encryption_key_file = %q
+%s
 [node]
 machine = %q
 [edge]
@@ -101,7 +101,7 @@ metrics = "127.0.0.1:%d"
 %s
 [edge.acme]
 %s
-`, e.temporal.address, shared.keys, filepath.Join(shared.dir, ".mcp-dev", "machine"), e.name, e.data, e.address, http, e.https, e.metrics, e.more, acme), 0o600))
+`, e.way, filepath.Join(shared.dir, ".mcp-dev", "machine"), e.name, e.data, e.address, http, e.https, e.metrics, e.more, acme), 0o600))
 }
 
 // process is a running mcp-edge.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -118,47 +117,6 @@ func (r *recorder) Write(p []byte) (int, error)      { return len(p), nil }
 func (r *recorder) Close() error                     { return nil }
 func (r *recorder) SetDeadline(time.Time) error      { return nil }
 func (r *recorder) SetWriteDeadline(time.Time) error { return nil }
-
-// queue is a listener of connections that have been accepted elsewhere.
-type queue struct {
-	address net.Addr
-	conns   chan net.Conn
-	closed  chan struct{}
-	once    sync.Once
-}
-
-func newQueue(address net.Addr) *queue {
-	return &queue{address: address, conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// put hands a connection to the server that accepts from the queue, or closes it where
-// there is none any more.
-func (q *queue) put(c net.Conn) {
-	select {
-	case q.conns <- c:
-	case <-q.closed:
-		_ = c.Close()
-	}
-}
-
-// Accept waits for the next connection.
-func (q *queue) Accept() (net.Conn, error) {
-	select {
-	case c := <-q.conns:
-		return c, nil
-	case <-q.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close ends Accept.
-func (q *queue) Close() error {
-	q.once.Do(func() { close(q.closed) })
-	return nil
-}
-
-// Addr returns the address of the listener that accepts the connections.
-func (q *queue) Addr() net.Addr { return q.address }
 
 // isHTTP2 reports whether a connection without TLS begins as one of HTTP/2 does.
 func (c *conn) isHTTP2() bool { return bytes.HasPrefix(c.first, []byte("PRI * HTTP/2")) }

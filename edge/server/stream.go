@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"github.com/metacircular/mcp/internal/accepted"
 )
 
 // stream serves the tcp connections to one port.
@@ -25,7 +27,7 @@ type stream struct {
 	tls      *tls.Config
 	first    *http.Server // HTTP/1.1
 	second   *http.Server // HTTP/2
-	one, two *queue
+	one, two *accepted.Queue
 	draining atomic.Bool
 
 	// conns counts the connections, and pending those of which it is not yet known what
@@ -39,7 +41,7 @@ func newStream(s *Server, number int, listener *net.TCPListener) *stream {
 	p := &stream{
 		server: s, number: number, listener: listener, accepted: make(chan struct{}),
 		tls: s.certificates.config("h2", "http/1.1"),
-		one: newQueue(listener.Addr()), two: newQueue(listener.Addr()),
+		one: accepted.NewQueue(listener.Addr()), two: accepted.NewQueue(listener.Addr()),
 	}
 	handler := &handler{server: s, port: number, draining: &p.draining, next: s.options.Proxy.HTTP(number)}
 	p.first, p.second = s.http1(handler), s.http2(handler)
@@ -148,9 +150,9 @@ func (p *stream) serve(raw net.Conn) {
 	case !c.secure():
 		_ = c.SetReadDeadline(time.Time{})
 		if c.isHTTP2() {
-			p.two.put(c)
+			p.two.Put(c)
 		} else {
-			p.one.put(c)
+			p.one.Put(c)
 		}
 	default:
 		_ = c.SetReadDeadline(time.Now().Add(limits.Hello))
@@ -190,9 +192,9 @@ func (p *stream) handshake(c *conn) {
 	_ = c.SetDeadline(time.Time{})
 	switch secured.ConnectionState().NegotiatedProtocol {
 	case "h2":
-		p.two.put(secured)
+		p.two.Put(secured)
 	case "", "http/1.1":
-		p.one.put(secured)
+		p.one.Put(secured)
 	default: // the answer to a challenge, which is the handshake itself
 		_ = secured.Close()
 	}

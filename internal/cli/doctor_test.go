@@ -98,7 +98,7 @@ func TestDoctorTellsOfAConfigurationThatCannotBeRead(t *testing.T) {
 func TestDoctorTellsThatThereIsNoControlWorker(t *testing.T) {
 	program := filepath.Join(programs(t), "temporal")
 	_, env := services(t)
-	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: program})
+	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Unsafe: true, Dir: t.TempDir(), Binary: program})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Stop)
 	env["TEMPORAL_ADDRESS"], env["MCP_BUILD_BUILDER"] = temporal.Address(), "orion"

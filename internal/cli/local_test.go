@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev"
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/test/printed"
 )
 
 // outcome is what one command left behind.
@@ -30,28 +29,10 @@ type outcome struct {
 // mcp runs one command in this process, in an environment of pairs alone.
 func mcp(ctx context.Context, t *testing.T, env map[string]string, args ...string) outcome {
 	t.Helper()
-	var stdout, stderr buffer
+	var stdout, stderr printed.Text
 	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: func(name string) string { return env[name] }}
 	code := app.Run(ctx, args)
 	return outcome{code, stdout.String(), stderr.String()}
-}
-
-// buffer may be written to by the goroutines of a worker.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 func decode(t *testing.T, text string, into any) {
@@ -170,7 +151,7 @@ func TestMigrate(t *testing.T) {
 	t.Run("says from which version to which", func(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.Chmod(dir, 0o755))
-		postgres, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Dir: dir})
+		postgres, err := parts.StartPostgres(t.Context(), parts.PostgresOptions{Unsafe: true, Dir: dir})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, postgres.Destroy()) })
 		env := map[string]string{"MCP_POSTGRES_URL": postgres.URL()}
@@ -233,8 +214,8 @@ func TestWorkerWaits(t *testing.T) {
 	require.NoError(t, err)
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	ctx, stop := context.WithCancel(t.Context())
-	var stderr buffer
-	app := &cli.App{Stdout: &buffer{}, Stderr: &stderr, Getenv: func(name string) string {
+	var stderr printed.Text
+	app := &cli.App{Stdout: &printed.Text{}, Stderr: &stderr, Getenv: func(name string) string {
 		return map[string]string{"TEMPORAL_ADDRESS": address}[name]
 	}}
 	ended := make(chan int, 1)
@@ -247,7 +228,7 @@ func TestWorkerWaits(t *testing.T) {
 	}
 	says(`"msg":"waiting","for":"Temporal","address":"` + address)
 
-	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: temporalProgram, Port: port})
+	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Unsafe: true, Dir: t.TempDir(), Binary: temporalProgram, Port: port})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Stop)
 	says(`claim node rift: no control worker has answered yet`)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/dev/parts"
+	"github.com/metacircular/mcp/test/printed"
 )
 
 func TestACommandLineThatIsNotUnderstoodExitsTwo(t *testing.T) {
@@ -64,7 +65,7 @@ func TestWhatCannotBeWrittenIsAFailure(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	require.NoError(t, err)
 	defer full.Close()
-	var stderr buffer
+	var stderr printed.Text
 	app := &cli.App{Stdout: full, Stderr: &stderr, Getenv: func(string) string { return "" }}
 	require.Equal(t, 1, app.Run(t.Context(), []string{"version"}))
 	require.Contains(t, stderr.String(), "no space left")
@@ -74,7 +75,7 @@ func TestATemporalWithoutAControlWorker(t *testing.T) {
 	program := filepath.Join(programs(t), "temporal")
 	dir := t.TempDir()
 	t.Chdir(dir)
-	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Dir: t.TempDir(), Binary: program})
+	temporal, err := parts.StartTemporal(t.Context(), parts.TemporalOptions{Unsafe: true, Dir: t.TempDir(), Binary: program})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Stop)
 	write(t, filepath.Join(dir, "services", "shop.toml"), definition("shop", "api"))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/test/printed"
 )
 
 // services is a services directory with one definition in it, and the
@@ -101,7 +102,7 @@ func TestServiceNewWritesWhatIsValidAndOverNothing(t *testing.T) {
 func edits(t *testing.T, env map[string]string, editor, answers string) outcome {
 	t.Helper()
 	env["EDITOR"] = writeScript(t, editor)
-	var stdout, stderr buffer
+	var stdout, stderr printed.Text
 	app := &cli.App{
 		Stdout: &stdout, Stderr: &stderr, Stdin: strings.NewReader(answers),
 		Interactive: func() bool { return answers != "" }, Getenv: func(name string) string { return env[name] },

@@ -20,6 +20,7 @@ import (
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -63,9 +64,9 @@ func (p controlPlane) releaseShop(t *testing.T, engine *runtime.Fake) {
 }
 
 // asked runs a command on a terminal; said gets its output.
-func (p controlPlane) asked(ctx context.Context, said *buffer, answers io.Reader, args ...string) int {
+func (p controlPlane) asked(ctx context.Context, said *printed.Text, answers io.Reader, args ...string) int {
 	app := &cli.App{
-		Stdout: &buffer{}, Stderr: said, Stdin: answers, Interactive: func() bool { return true },
+		Stdout: &printed.Text{}, Stderr: said, Stdin: answers, Interactive: func() bool { return true },
 		Getenv: func(name string) string { return p.env[name] },
 	}
 	return app.Run(ctx, args)
@@ -96,7 +97,7 @@ func TestUndeployAsksFirst(t *testing.T) {
 	})
 	for name, answer := range map[string]string{"no": "n\n", "a line": "\n", "another word": "yeah\n", "the end of the input": ""} {
 		t.Run("and takes "+name+" for no", func(t *testing.T) {
-			var said buffer
+			var said printed.Text
 			require.Equal(t, 1, plane.asked(t.Context(), &said, strings.NewReader(answer), "undeploy", "shop"))
 			require.Contains(t, said.String(), "undeploy shop removes\n  shop-api on rift\nGo on? [y/N] ")
 			require.Contains(t, said.String(), "nothing has been done")
@@ -106,7 +107,7 @@ func TestUndeployAsksFirst(t *testing.T) {
 		ctx, interrupt := context.WithCancel(t.Context())
 		unanswered, silence := io.Pipe()
 		defer silence.Close()
-		var said buffer
+		var said printed.Text
 		code := make(chan int, 1)
 		go func() { code <- plane.asked(ctx, &said, unanswered, "undeploy", "shop") }()
 		require.Eventually(t, func() bool { return strings.Contains(said.String(), "Go on?") }, time.Minute, 10*time.Millisecond)
@@ -119,7 +120,7 @@ func TestUndeployAsksFirst(t *testing.T) {
 	require.Contains(t, mcp(t.Context(), t, plane.env, "status").stdout, "running")
 
 	t.Run("and goes on with yes", func(t *testing.T) {
-		var said buffer
+		var said printed.Text
 		require.Zero(t, plane.asked(t.Context(), &said, strings.NewReader("y\n"), "undeploy", "shop"), said.String())
 		list, err := engine.List(t.Context(), nil)
 		require.NoError(t, err)
@@ -151,17 +152,17 @@ func TestUndeploySharesTheLock(t *testing.T) {
 	}
 	plane.releaseShop(t, engine)
 	plane.serve(t, "rift", engine)
-	run := func(ctx context.Context, said *buffer, args ...string) <-chan int {
+	run := func(ctx context.Context, said *printed.Text, args ...string) <-chan int {
 		ended := make(chan int, 1)
 		go func() { ended <- plane.asked(ctx, said, strings.NewReader(""), args...) }()
 		return ended
 	}
-	says := func(said *buffer, text string) {
+	says := func(said *printed.Text, text string) {
 		t.Helper()
 		require.Eventually(t, func() bool { return strings.Contains(said.String(), text) }, 20*time.Second, 10*time.Millisecond, text)
 	}
 
-	var deploying buffer
+	var deploying printed.Text
 	deploy := run(t.Context(), &deploying, "rollback", "shop", "--to", "1")
 	says(&deploying, "look for") // its image registry is away
 	refused := mcp(t.Context(), t, plane.env, "undeploy", "shop", "-y")
@@ -171,7 +172,7 @@ func TestUndeploySharesTheLock(t *testing.T) {
 	require.Zero(t, mcp(t.Context(), t, plane.env, "cancel", "shop").code)
 	require.Equal(t, 1, <-deploy)
 
-	var first, second, other buffer
+	var first, second, other printed.Text
 	undeploy := run(t.Context(), &first, "undeploy", "shop", "-y")
 	<-stopping
 	again := run(t.Context(), &second, "undeploy", "shop", "-y")

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/metacircular/mcp/internal/accepted"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/identity/enrol"
@@ -36,7 +37,7 @@ type caller struct {
 }
 
 // accept serves connections until the listener is closed.
-func (d *Door) accept(ctx context.Context, l net.Listener, calls, refusals *queue) {
+func (d *Door) accept(ctx context.Context, l net.Listener, calls, refusals *accepted.Queue) {
 	for {
 		conn, err := l.Accept()
 		switch {
@@ -108,7 +109,7 @@ func origin(a net.Addr) netip.Prefix {
 }
 
 // greet shakes hands, after which it calls shaken, and gives the connection to what serves its protocol.
-func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, refusals *queue) {
+func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, refusals *accepted.Queue) {
 	conn := tls.Server(plain, d.tls())
 	limited, cancel := context.WithTimeout(ctx, handshakeTime)
 	err := conn.HandshakeContext(limited)
@@ -141,7 +142,7 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, 
 	case c.refused != nil:
 		d.turnAway(conn, c, refusals)
 	case state.NegotiatedProtocol == callProtocol:
-		calls.give(&served{conn, c, known})
+		calls.Put(&served{conn, c, known})
 	default:
 		defer d.open.remove(known)
 		defer func() { _ = conn.Close() }()
@@ -152,7 +153,7 @@ func (d *Door) greet(ctx context.Context, plain net.Conn, shaken func(), calls, 
 }
 
 // turnAway says to a caller why it is refused, unless many are.
-func (d *Door) turnAway(conn *tls.Conn, c caller, refusals *queue) {
+func (d *Door) turnAway(conn *tls.Conn, c caller, refusals *accepted.Queue) {
 	d.counts.add("refused", string(c.who.Role))
 	known, err := d.refused.add(conn, c)
 	if err != nil {
@@ -162,7 +163,7 @@ func (d *Door) turnAway(conn *tls.Conn, c caller, refusals *queue) {
 	d.log.Warn("a caller is refused", "identity", c.who.String(), "from", conn.RemoteAddr().String(), "reason", c.refused)
 	if conn.ConnectionState().NegotiatedProtocol == callProtocol {
 		time.AfterFunc(refusalTime, func() { _ = conn.Close() })
-		refusals.give(&served{conn, c, known})
+		refusals.Put(&served{conn, c, known})
 		return
 	}
 	defer d.refused.remove(known)

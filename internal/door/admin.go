@@ -16,6 +16,10 @@ import (
 type Store interface {
 	// RevokedIdentities returns the ids of the identities whose certificates may still live.
 	RevokedIdentities(ctx context.Context) ([]string, error)
+	// KeepIdentities adds the identities that the registry lacks, because it was emptied or is
+	// an older dump, and returns how many there were; those with the ids that are given
+	// besides are revoked.
+	KeepIdentities(ctx context.Context, seen []identity.Seen, revoked []string) (int, error)
 	// UseToken uses up a token for the holder of a key, and returns its identity. The same
 	// key may repeat it. Where the hash is of no token, or of one that is used or has ended,
 	// the error is Unauthorized.

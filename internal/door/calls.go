@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -150,40 +149,3 @@ func Status(err error) error {
 	}
 	return status.Error(code, text)
 }
-
-// queue is a net.Listener of connections that were accepted elsewhere.
-type queue struct {
-	address net.Addr
-	conns   chan net.Conn
-	closed  chan struct{}
-	once    sync.Once
-}
-
-func newQueue(address net.Addr) *queue {
-	return &queue{address: address, conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// give hands a connection over; it is closed where none are served any more.
-func (q *queue) give(c net.Conn) {
-	select {
-	case q.conns <- c:
-	case <-q.closed:
-		_ = c.Close()
-	}
-}
-
-func (q *queue) Accept() (net.Conn, error) {
-	select {
-	case c := <-q.conns:
-		return c, nil
-	case <-q.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (q *queue) Close() error {
-	q.once.Do(func() { close(q.closed) })
-	return nil
-}
-
-func (q *queue) Addr() net.Addr { return q.address }

@@ -1,8 +1,10 @@
 package door
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"time"
@@ -71,8 +73,7 @@ func turnedAway(c *connections, who identity.Identity) error {
 // connection is an open one.
 type connection struct {
 	conn  *tls.Conn
-	id    string
-	role  identity.Role
+	who   identity.Identity
 	until time.Time
 	leaf  *x509.Certificate // nil for none
 	// forget removes it from the list.
@@ -85,7 +86,7 @@ func newConnections(refuse func(*connections, identity.Identity) error) *connect
 
 // add remembers a connection, unless there are too many.
 func (c *connections) add(conn *tls.Conn, who caller) (*connection, error) {
-	known := &connection{conn: conn, id: who.who.ID, role: who.who.Role}
+	known := &connection{conn: conn, who: who.who}
 	if who.leaf != nil {
 		known.until, known.leaf = who.leaf.NotAfter, who.leaf
 	}
@@ -96,8 +97,8 @@ func (c *connections) add(conn *tls.Conn, who caller) (*connection, error) {
 	}
 	known.forget = func() { c.remove(known) }
 	c.list[known] = struct{}{}
-	c.of[known.id]++
-	if known.role.Person() {
+	c.of[known.who.ID]++
+	if known.who.Role.Person() {
 		c.persons++
 	}
 	return known, nil
@@ -111,18 +112,18 @@ func (c *connections) remove(known *connection) {
 		return
 	}
 	delete(c.list, known)
-	if known.role.Person() {
+	if known.who.Role.Person() {
 		c.persons--
 	}
-	if c.of[known.id]--; c.of[known.id] == 0 {
-		delete(c.of, known.id)
+	if c.of[known.who.ID]--; c.of[known.who.ID] == 0 {
+		delete(c.of, known.who.ID)
 	}
 }
 
 // close closes the connections of revoked identities, and those whose certificates have
 // ended, and returns how many there were.
 func (c *connections) close(isRevoked func(id string) bool, now time.Time) int {
-	return c.closeIf(func(known *connection) bool { return isRevoked(known.id) || now.After(known.until) })
+	return c.closeIf(func(known *connection) bool { return isRevoked(known.who.ID) || now.After(known.until) })
 }
 
 // closeIf closes the connections for which ended is true, and returns how many there were.
@@ -145,13 +146,33 @@ func (c *connections) closeAll() {
 	c.close(func(string) bool { return true }, time.Time{})
 }
 
+// seen are the identities that have open connections, each once.
+func (c *connections) seen() []identity.Seen {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []identity.Seen
+	listed := map[string]bool{}
+	for known := range c.list {
+		if known.leaf != nil && !listed[known.who.ID] {
+			listed[known.who.ID] = true
+			list = append(list, seenOf(known.who, known.leaf))
+		}
+	}
+	return list
+}
+
+func seenOf(who identity.Identity, leaf *x509.Certificate) identity.Seen {
+	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	return identity.Seen{Identity: who, Key: hex.EncodeToString(sum[:]), Until: leaf.NotAfter}
+}
+
 // byRole counts the open connections.
 func (c *connections) byRole() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	counts := map[string]int{}
 	for known := range c.list {
-		counts[string(known.role)]++
+		counts[string(known.who.Role)]++
 	}
 	return counts
 }

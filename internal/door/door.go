@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/metacircular/mcp/internal/accepted"
 	"github.com/metacircular/mcp/internal/identity"
 )
 
@@ -148,7 +149,7 @@ func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) {
 	// Connections outlive ctx until they are drained.
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	calls, refusals := newQueue(l.Addr()), newQueue(l.Addr())
+	calls, refusals := accepted.NewQueue(l.Addr()), accepted.NewQueue(l.Addr())
 	if d.api != nil {
 		d.serving.Go(func() { _ = d.api.Serve(calls) })
 	}

@@ -114,6 +114,16 @@ func TestRevocation(t *testing.T) {
 	r.Refresh(bounded(t))
 	_, err = r.client(riftDir).Check(bounded(t), &healthpb.HealthCheckRequest{})
 	require.ErrorContains(t, err, "the identity node/rift is revoked", "a registry of an earlier time changes nothing")
+
+	r.empty()
+	r.Refresh(bounded(t))
+	list, err := r.Identities(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1, "a registry that was emptied gets back who is connected, and not who is revoked")
+	require.Equal(t, "operator/anna", list[0].String())
+	vega := r.joined(identity.Identity{Role: identity.Node, Name: "vega", ID: "3"})
+	r.empty()
+	require.NoError(t, enrol.Renew(bounded(t), []string{r.address}, vega), "and who renews")
 }
 
 // TestTimes has a gateway whose clock is wrong, which is what a client with a wrong clock

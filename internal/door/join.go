@@ -90,6 +90,9 @@ func (d *Door) answer(ctx context.Context, conn *tls.Conn, request enrol.Request
 		return enrol.Answer{}, c.who, c.refused
 	}
 	if wordOf(request) == "renew" {
+		if err := d.keep(ctx, []identity.Seen{seenOf(c.who, c.leaf)}); err != nil {
+			return enrol.Answer{}, c.who, err
+		}
 		by := d.authorities.Load()
 		enrolled, err := d.o.Store.RenewIdentity(ctx, c.who.ID, d.o.Life, by.Issuer(d.o.Now()).Fingerprint())
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/metacircular/mcp/internal/identity"
 )
 
 // refreshInterval is how often the list of revoked identities is read: a revocation is
@@ -49,6 +51,12 @@ func (r *revoked) add(ids []string, at time.Time) (all []string) {
 	return slices.Sorted(maps.Keys(r.ids))
 }
 
+func (r *revoked) all() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Sorted(maps.Keys(r.ids))
+}
+
 func (r *revoked) failed(err error) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +87,8 @@ func (d *Door) refresh(ctx context.Context) {
 }
 
 // Refresh reads the list of revoked identities, and closes the connections of those that
-// are in it, and those whose certificates have ended.
+// are in it, and those whose certificates have ended. The others it adds to the registry
+// where that has lost them: else none of them could be revoked, or renewed.
 func (d *Door) Refresh(ctx context.Context) {
 	ids, err := d.o.Store.RevokedIdentities(ctx)
 	switch {
@@ -95,4 +104,19 @@ func (d *Door) Refresh(ctx context.Context) {
 	if n := d.open.close(d.revoked.has, d.o.Now()); n > 0 {
 		d.log.Info("connections are closed: their identities are revoked, or their certificates have ended", "connections", n)
 	}
+	if seen := d.open.seen(); err == nil && len(seen) > 0 {
+		if err := d.keep(ctx, seen); err != nil && ctx.Err() == nil {
+			d.log.Warn("whether the registry has all identities is not known", "error", err)
+		}
+	}
+}
+
+// keep adds identities to the registry that it has lost, but none that is revoked.
+func (d *Door) keep(ctx context.Context, seen []identity.Seen) error {
+	seen = slices.DeleteFunc(seen, func(one identity.Seen) bool { return d.revoked.has(one.Identity.ID) })
+	added, err := d.o.Store.KeepIdentities(ctx, seen, d.revoked.all())
+	if added > 0 {
+		d.log.Warn("the registry had lost identities: it has them again", "identities", added)
+	}
+	return err
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +41,18 @@ func (s *store) RevokedIdentities(context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.revoked, s.away
+}
+
+func (s *store) KeepIdentities(_ context.Context, seen []identity.Seen, _ []string) (added int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range seen {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(s.tokens)), func(who identity.Identity) bool { return who.ID == one.Identity.ID }) {
+			s.tokens["lost/"+one.Identity.ID] = one.Identity
+			added++
+		}
+	}
+	return added, s.away
 }
 
 func (s *store) UseToken(_ context.Context, use identity.TokenUse, audit func(identity.Identity) []fleet.AuditEntry) (identity.Enrolled, error) {
@@ -110,6 +124,13 @@ func (s *store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.revoked = nil
+}
+
+// empty has the registry lose all identities.
+func (s *store) empty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.tokens)
 }
 
 func (s *store) goAway(err error) {

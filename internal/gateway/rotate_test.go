@@ -92,6 +92,10 @@ func (m *memory) FinishRotation(_ context.Context, next, fingerprint string, for
 
 func (m *memory) RevokedIdentities(context.Context) ([]string, error) { return nil, m.away }
 
+func (m *memory) KeepIdentities(context.Context, []identity.Seen, []string) (int, error) {
+	return 0, m.away
+}
+
 func (m *memory) UseToken(_ context.Context, use identity.TokenUse, _ func(identity.Identity) []fleet.AuditEntry) (identity.Enrolled, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

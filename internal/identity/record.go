@@ -21,6 +21,14 @@ type Enrolled struct {
 	Life time.Duration
 }
 
+// Seen is an identity of which only a valid certificate is known.
+type Seen struct {
+	Identity Identity
+	// Key is the hash of the certificate's key, and Until when the certificate ends.
+	Key   string
+	Until time.Time
+}
+
 // Creation is a new identity, which joins with a token.
 type Creation struct {
 	Identity Identity `json:"identity"`

@@ -128,6 +128,48 @@ func (s *Store) RevokeIdentity(ctx context.Context, role identity.Role, name, by
 	}, "revoke the identity %s/%s", role, name)
 }
 
+// KeepIdentities adds the identities that the registry lacks, because it was emptied or is
+// an older dump, and returns how many there were. Of what it lacks revocations are the first:
+// the identities with those ids are revoked. One whose place another identity has taken since
+// is added as revoked.
+func (s *Store) KeepIdentities(ctx context.Context, seen []identity.Seen, revoked []string) (added int, err error) {
+	ids := make([]string, len(seen))
+	for i, one := range seen {
+		ids[i] = one.Identity.ID
+	}
+	var lacks bool
+	err = s.read(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `select exists (select from unnest($1::text[]) seen where not exists (select from identities where id = seen))`, ids).Scan(&lacks)
+	}, "compare the identities")
+	if err != nil || !lacks {
+		return 0, err
+	}
+	err = s.write(ctx, func(tx pgx.Tx) error {
+		added = 0
+		if _, err := tx.Exec(ctx, `
+			update identities set revoked_at = now(), revoked_by = 'a gateway, which remembers it'
+			where id = any($1) and revoked_at is null`, revoked); err != nil {
+			return err
+		}
+		for _, one := range seen {
+			who := one.Identity
+			tag, err := tx.Exec(ctx, `
+				with live as (select from identities where role = $2 and name = $3 and joined_at is not null and revoked_at is null)
+				insert into identities (id, role, name, services, grants, created_by, token, token_until, key, joined_at, valid_until, revoked_at, revoked_by)
+				select $1, $2, $3, $4, $5, 'its certificate', 'lost/' || $1, now(), $6, now(), $7,
+				       case when exists (select from live) then now() end, case when exists (select from live) then 'the next ' || $2 || '/' || $3 else '' end
+				on conflict do nothing`,
+				who.ID, string(who.Role), who.Name, nonNil(who.Services), words(who.Grants), one.Key, one.Until)
+			if err != nil {
+				return err
+			}
+			added += int(tag.RowsAffected())
+		}
+		return nil
+	}, "add the identities that the registry has lost")
+	return added, err
+}
+
 // RevokedIdentities returns the ids of the revoked identities.
 func (s *Store) RevokedIdentities(ctx context.Context) ([]string, error) {
 	var ids []string

@@ -156,6 +156,48 @@ func TestIdentities(t *testing.T) {
 	})
 }
 
+// What the registry has lost comes back from the certificates, and what was revoked stays so.
+func TestLostIdentities(t *testing.T) {
+	store, address := newStore(t)
+	e := &enrolling{T: t, Store: store}
+	rift := identity.Identity{Role: identity.Node, Name: "rift"}
+	ci := identity.Identity{Role: identity.Deployer, Name: "ci", Services: []string{"shop", "bank"}, Grants: []identity.Grant{identity.Exec}}
+	seen := func(who identity.Identity, id string) identity.Seen {
+		who.ID = id
+		return identity.Seen{Identity: who, Key: "key-" + id, Until: time.Now().Add(time.Hour)}
+	}
+	keep := func(revoked []string, all ...identity.Seen) int {
+		t.Helper()
+		added, err := e.KeepIdentities(t.Context(), all, revoked)
+		require.NoError(t, err)
+		return added
+	}
+	riftID, hash := e.create(rift)
+	_, err := e.use(hash, "key-1")
+	require.NoError(t, err)
+	require.Zero(t, keep(nil, seen(rift, riftID)))
+	require.Zero(t, keep(nil))
+
+	exec(t, address, "truncate identities")
+	require.Equal(t, 2, keep(nil, seen(rift, riftID), seen(ci, "c1")))
+	require.Zero(t, keep(nil, seen(rift, riftID), seen(ci, "c1")), "once")
+	renewed, err := e.RenewIdentity(t.Context(), "c1", identity.DefaultLife, "a")
+	require.NoError(t, err)
+	require.Equal(t, identity.Enrolled{Identity: seen(ci, "c1").Identity, Life: identity.DefaultLife}, renewed)
+	require.NoError(t, e.RevokeIdentity(t.Context(), rift.Role, rift.Name, "operator/anna", entries("identity revoke", rift)))
+	require.Equal(t, []string{riftID}, e.revokedIDs())
+	require.Zero(t, keep(nil, seen(rift, riftID)))
+	require.Equal(t, []string{riftID}, e.revokedIDs(), "who is revoked does not come back")
+
+	// A machine that has joined again since: its former identity is over.
+	require.Equal(t, 1, keep(nil, seen(ci, "c0")))
+	require.Contains(t, e.revokedIDs(), "c0")
+	// An older dump, which has the former one: gateways remember that it is revoked.
+	require.Equal(t, 1, keep([]string{"c1"}, seen(ci, "c2")))
+	require.Contains(t, e.revokedIDs(), "c1")
+	require.NotContains(t, e.revokedIDs(), "c2")
+}
+
 func TestGatewayKeys(t *testing.T) {
 	store, _ := newStore(t)
 	none, err := store.GatewayKeys(t.Context())

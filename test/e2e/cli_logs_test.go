@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -110,8 +111,8 @@ func TestAFollowOfABusyServiceLosesAndDoublesNothing(t *testing.T) {
 	}
 	follow.awaitLine(want[len(want)-1] + "\n")
 	t.Logf("a line takes %s to be shown", pauses/6)
-	printed := strings.Split(strings.TrimSpace(follow.stdout.String()), "\n")
-	require.Equal(t, want, printed[1:])
+	lines := strings.Split(strings.TrimSpace(follow.stdout.String()), "\n")
+	require.Equal(t, want, lines[1:])
 }
 
 // A successor that fails has its whole say, and so has a predecessor that goes.
@@ -143,7 +144,7 @@ func TestAFollowEndsWithItsReader(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	ended := make(chan int, 1)
-	var said printed
+	var said printed.Text
 	go func() {
 		app := &cli.App{Stdout: writer, Stderr: &said, Getenv: w.getenv}
 		ended <- app.Run(context.WithoutCancel(t.Context()), []string{"--config", w.config(), "logs", "left", "-f", "--json"})

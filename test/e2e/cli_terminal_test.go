@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/test/display"
+	"github.com/metacircular/mcp/test/printed"
 )
 
 // terminal is a terminal that mcp runs on.
@@ -20,7 +21,7 @@ type terminal struct {
 	*display.Display
 	keys *os.File
 	cmd  *exec.Cmd
-	raw  printed // all that was written
+	raw  printed.Text // all that was written
 	done chan struct{}
 }
 

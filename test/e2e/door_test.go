@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +13,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/workflows"
@@ -99,6 +105,7 @@ func TestAFleetBehindAGateway(t *testing.T) {
 	rests := d.plane.rests(workflows.DeployID("gated"), "")
 	require.NotContains(t, rests, "canary-of-the-gateway", "the gateway encrypts for machines that have no keys")
 	require.Contains(t, rests, codec.Encoding)
+	d.decodes(workflows.DeployID("gated"), "canary-of-the-gateway")
 	require.Contains(t, d.mcp("doctor").stdout, "the gateways have the keys; this host needs none")
 	require.Contains(t, d.fetch(d.routePort("gated")), "v1")
 	require.NotContains(t, d.gateways[0].stderr.String(), "a call is refused", "no part asks for what is not its own")
@@ -162,6 +169,43 @@ func (d *doorWorld) serve(i int) {
 	p := d.plane.process("gateway", "--listen", d.addresses[i])
 	require.Eventually(d.plane.t, func() bool { return strings.Contains(p.stderr.String(), "gateway ready") }, time.Minute, 50*time.Millisecond)
 	d.gateways[i] = p
+}
+
+// decodes shows that a gateway decrypts the input of a workflow for Temporal's UI, and for
+// no other page.
+func (d *doorWorld) decodes(workflow, content string) {
+	t := d.plane.t
+	t.Helper()
+	const ui = "http://127.0.0.1:8233"
+	address := unusedAddress()
+	gateway := d.plane.processIn([]string{"MCP_TEMPORAL_CODEC_LISTEN=" + address, "MCP_TEMPORAL_UI=" + ui}, "gateway", "--listen", unusedAddress())
+	first, err := d.plane.plainly().GetWorkflowHistory(t.Context(), workflow, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT).Next()
+	require.NoError(t, err)
+	input, err := protojson.Marshal(first.GetWorkflowExecutionStartedEventAttributes().GetInput())
+	require.NoError(t, err)
+	ask := func(origin string) (status int, text string) {
+		request, err := http.NewRequest(http.MethodPost, "http://"+address+"/decode", bytes.NewReader(input))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Origin", origin)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		return answer.StatusCode, string(body)
+	}
+	require.Eventually(t, func() bool { status, _ := ask(ui); return status == http.StatusOK }, time.Minute, 50*time.Millisecond)
+	_, text := ask(ui)
+	var decoded common.Payloads
+	require.NoError(t, protojson.Unmarshal([]byte(text), &decoded))
+	require.Contains(t, string(decoded.GetPayloads()[0].GetData()), content)
+	status, _ := ask("http://evil.example")
+	require.NotEqual(t, http.StatusOK, status)
+	gateway.signal(syscall.SIGTERM)
+	require.Zero(t, gateway.code(time.Minute))
 }
 
 func (d *doorWorld) token(by *world, args ...string) string {

@@ -29,6 +29,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
+	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -294,13 +295,13 @@ func (w *world) mcpUntilSays(text string, args ...string) reply {
 
 // trigger calls pull when what is written to it has the text.
 type trigger struct {
-	printed
+	printed.Text
 	text string
 	pull func()
 }
 
 func (t *trigger) Write(more []byte) (int, error) {
-	n, err := t.printed.Write(more)
+	n, err := t.Text.Write(more)
 	if strings.Contains(t.String(), t.text) {
 		t.pull()
 	}

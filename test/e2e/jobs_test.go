@@ -19,6 +19,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -233,7 +234,7 @@ func (w *world) mcpUntilSaysOut(text string, args ...string) reply {
 	w.t.Helper()
 	ctx, interrupt := context.WithTimeout(w.t.Context(), time.Minute)
 	defer interrupt()
-	var stderr printed
+	var stderr printed.Text
 	stdout := trigger{text: text, pull: interrupt}
 	app := &cli.App{Stdout: &stdout, Stderr: &stderr, Getenv: w.getenv}
 	code := app.Run(ctx, append([]string{"--config", w.config()}, args...))

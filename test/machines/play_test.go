@@ -1,17 +1,16 @@
 package machines_test
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/test/pages"
+	"github.com/metacircular/mcp/test/printed"
 )
 
 // section returns the blocks of a section of docs/operating.md.
@@ -107,10 +106,9 @@ func (m on) untilLogs(unit, text string) {
 
 // process is a command that runs while the test goes on.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	mu   sync.Mutex
-	text bytes.Buffer
+	printed.Text
+	t   *testing.T
+	cmd *exec.Cmd
 }
 
 // begin starts lines of shell as root.
@@ -120,20 +118,6 @@ func (m on) begin(lines string) *process {
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	require.NoError(m.t, p.cmd.Start())
 	return p
-}
-
-// Write receives what it prints and says.
-func (p *process) Write(more []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(more)
-}
-
-// String is what it has printed and said so far.
-func (p *process) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
 }
 
 func (p *process) wait() error { return p.cmd.Wait() }

@@ -100,7 +100,7 @@ func newControlPlane(t *testing.T) *controlPlane {
 	defer cancel()
 	binary, err := filepath.Abs("../../bin/temporal")
 	require.NoError(t, err)
-	server, err := parts.StartTemporal(ctx, parts.TemporalOptions{Dir: t.TempDir(), Binary: binary})
+	server, err := parts.StartTemporal(ctx, parts.TemporalOptions{Unsafe: true, Dir: t.TempDir(), Binary: binary})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	c, err := client.Dial(client.Options{HostPort: server.Address(), Logger: sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))})

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +31,7 @@ import (
 	"github.com/metacircular/mcp/internal/imageregistry"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/telemetry"
+	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workers"
 )
 
@@ -45,25 +45,7 @@ type doored struct {
 	law       *law.Law
 	direct    *grpc.ClientConn // to Temporal, without the door
 	addresses map[string]string
-	log       lockedBuffer // of the door
-}
-
-// lockedBuffer is a buffer that many write to.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	log       printed.Text // of the door
 }
 
 // The identities of the fleet.

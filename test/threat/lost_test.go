@@ -1,7 +1,6 @@
 package threat
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +23,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/registry"
 	"github.com/metacircular/mcp/internal/telemetry"
+	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -86,21 +85,21 @@ func (p *losing) startTemporal() {
 	p.t.Helper()
 	program, err := filepath.Abs("../../bin/temporal")
 	require.NoError(p.t, err)
-	p.temporal, err = parts.StartTemporal(p.t.Context(), parts.TemporalOptions{Dir: p.temporalDir, Binary: program})
+	p.temporal, err = parts.StartTemporal(p.t.Context(), parts.TemporalOptions{Unsafe: true, Dir: p.temporalDir, Binary: program})
 	require.NoError(p.t, err)
 }
 
 // mcp runs a command, and returns its exit code and all that it has printed.
 func (p *losing) mcp(ctx context.Context, args ...string) (int, string) {
-	var printed lockedText
-	app := &cli.App{Stdout: &printed, Stderr: &printed, Getenv: func(name string) string {
+	var said printed.Text
+	app := &cli.App{Stdout: &said, Stderr: &said, Getenv: func(name string) string {
 		if name == "MCP_POSTGRES_URL" {
 			return p.postgres.URL()
 		}
 		return ""
 	}}
 	code := app.Run(ctx, append([]string{"--config", p.config}, args...))
-	return code, printed.String()
+	return code, said.String()
 }
 
 // sql runs a statement in Postgres.
@@ -108,24 +107,6 @@ func (p *losing) sql(statement string) {
 	p.t.Helper()
 	out, err := exec.Command("psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement, p.postgres.URL()).CombinedOutput()
 	require.NoError(p.t, err, string(out))
-}
-
-// lockedText may be written to by the goroutines of a worker.
-type lockedText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lockedText) Write(more []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(more)
-}
-
-func (l *lockedText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // get returns the answer of the control worker's listener; "" where there is none.

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/internal/cli"
+	"github.com/metacircular/mcp/test/printed"
 )
 
 // lines are command lines of every verb; E stands for the hostile strings, T for one of
@@ -268,7 +269,7 @@ func (d *desk) run(t *testing.T, kind string, l line) string {
 	if kind == "screen" {
 		cmd.Env = append(cmd.Env, "TERM=xterm-256color")
 	}
-	screen := &recording{}
+	screen := &printed.Text{}
 	if kind == "screen" { // until that has been drawn, a step of this service goes on
 		d.plane.waits.Store(l.service, func() bool { return strings.Contains(screen.String(), "beat") })
 		defer d.plane.waits.Delete(l.service)
@@ -307,22 +308,4 @@ func await(condition func() bool, end <-chan struct{}) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-// recording is what was written to a terminal.
-type recording struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (r *recording) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.Write(p)
-}
-
-func (r *recording) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.String()
 }

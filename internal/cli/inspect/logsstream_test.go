@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
+	"github.com/metacircular/mcp/test/printed"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -154,28 +154,10 @@ func (d *doors) print(a *stream.Accepted, container string, n int) {
 	require.NoError(d, a.Send(stream.Lines, []byte(text)))
 }
 
-// console is what a follow has shown.
-type console struct {
-	mu  sync.Mutex
-	out bytes.Buffer
-}
-
-func (c *console) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.Write(p)
-}
-
-func (c *console) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.String()
-}
-
 // following is a follow in the background.
 type following struct {
 	*doors
-	stdout, stderr console
+	stdout, stderr printed.Text
 	interrupt      context.CancelFunc
 	ended          chan error
 }

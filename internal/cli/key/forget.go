@@ -82,7 +82,8 @@ func runForget(ctx context.Context, s *session.Session, path, id string, yes boo
 	if options, err := cfg.PlainOptions(); err == nil && config.ThroughDoor(options) {
 		// A gateway decrypts what it passes on, so nothing would look as if it needed the key.
 		return exit.Usage(fault.New(fault.Invalid, "what a key has encrypted is not seen through a gateway, and this configuration is %s", cfg.Describe()).
-			WithHint("run it on the host of a gateway, with the mcp.toml of that, which names Temporal and Postgres"))
+			WithHint("run it on the host of a gateway, with the mcp.toml of that, which names Temporal and Postgres; in mcp dev, name its Temporal: "+
+				"TEMPORAL_ADDRESS=127.0.0.1:$(cat .mcp-dev/temporal/temporal.port) mcp key forget %s", id))
 	}
 	url, err := session.OwnerURL(cfg)
 	if err != nil {

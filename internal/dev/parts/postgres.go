@@ -47,7 +47,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err := makeDir(dir, 0o755, clusterName); err != nil {
 		return nil, fmt.Errorf("make Postgres's directory: %w", err)
 	}
-	cluster, err := openCluster(ctx, dir)
+	cluster, err := openCluster(ctx, dir, o.Unsafe)
 	if err != nil {
 		return nil, err
 	}

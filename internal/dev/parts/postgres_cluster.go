@@ -39,7 +39,7 @@ func (c *cluster) passwordFile() string { return filepath.Join(c.dir, "password"
 
 // openCluster opens the cluster of a server's directory, and creates it if it is
 // missing.
-func openCluster(ctx context.Context, dir string) (*cluster, error) {
+func openCluster(ctx context.Context, dir string, unsafe bool) (*cluster, error) {
 	programs, err := postgresPrograms()
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func openCluster(ctx context.Context, dir string) (*cluster, error) {
 	if err := c.makePassword(); err != nil {
 		return nil, err
 	}
-	return c, c.initialise(ctx)
+	return c, c.initialise(ctx, unsafe)
 }
 
 // postgresPrograms returns the directory of Postgres's programs. Debian installs
@@ -202,8 +202,8 @@ func (c *cluster) makePassword() error {
 
 // initialise creates the cluster's data, with the database mcp, unless it
 // exists. It is renamed into place when complete, so that an interrupted attempt
-// is started over.
-func (c *cluster) initialise(ctx context.Context) error {
+// is started over. Unsafe waits for no disk.
+func (c *cluster) initialise(ctx context.Context, unsafe bool) error {
 	if _, err := os.Stat(c.data()); err == nil {
 		return nil
 	}
@@ -211,13 +211,16 @@ func (c *cluster) initialise(ctx context.Context) error {
 	if err := os.RemoveAll(fresh); err != nil {
 		return fmt.Errorf("remove incomplete data: %w", err)
 	}
-	err := c.run(ctx, "", "initdb", "--pgdata", fresh, "--username=mcp", "--pwfile", c.passwordFile(),
-		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C")
-	if err != nil {
+	create := []string{"--pgdata", fresh, "--username=mcp", "--pwfile", c.passwordFile(), "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"}
+	alone := []string{"--single", "-D", fresh, "postgres"}
+	if unsafe {
+		create, alone = append(create, "--no-sync"), slices.Insert(alone, 1, "-F")
+	}
+	if err := c.run(ctx, "", "initdb", create...); err != nil {
 		return err
 	}
 	// Single-user mode needs neither a port nor the password.
-	if err := c.run(ctx, "create database mcp", "postgres", "--single", "-D", fresh, "postgres"); err != nil {
+	if err := c.run(ctx, "create database mcp", "postgres", alone...); err != nil {
 		return err
 	}
 	if err := os.Rename(fresh, c.data()); err != nil {
