@@ -328,7 +328,7 @@ func describe(data *inspected) runtime.ContainerInfo {
 
 func stateOf(status string) runtime.State {
 	switch status {
-	case "created", "configured", "initialized":
+	case "created", "configured", initialized:
 		return runtime.Created
 	case "running":
 		return runtime.Running

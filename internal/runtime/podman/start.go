@@ -14,6 +14,10 @@ import (
 // and has not ended yet.
 const stopping = "stopping"
 
+// initialized is the state of a container whose program is about to be started, or, where
+// podman was killed just then, runs.
+const initialized = "initialized"
+
 // lateStopTime is how long Start waits for the effect of an unanswered stop.
 // Podman shows a stop as soon as it holds the container's lock.
 const lateStopTime = time.Second
@@ -52,9 +56,10 @@ func (e *Engine) start(ctx context.Context, info runtime.ContainerInfo) error {
 
 // startOnce starts a container unless it runs. After an error of podman it checks
 // the container's state: the container may run, because the answer was lost or
-// another caller started it, or a stop may just have begun.
+// another caller started it, or a stop may just have begun. One that is initialized still is
+// stopped first: podman was killed after the start of its program, and cannot start it again.
 func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) error {
-	for {
+	for stopped := false; ; {
 		var err error
 		info, err = e.awaitStopped(ctx, info)
 		if err != nil || info.State == runtime.Running {
@@ -86,8 +91,13 @@ func (e *Engine) startOnce(ctx context.Context, info runtime.ContainerInfo) erro
 			continue
 		case stateOf(data.State.Status) == runtime.Running:
 			return nil
+		case data.State.Status != initialized || stopped:
+			return err
 		}
-		return err
+		stopped = true
+		if err := e.Stop(ctx, info.ID, time.Duration(data.Config.StopTimeout)*time.Second); err != nil {
+			return err
+		}
 	}
 }
 

@@ -2,7 +2,9 @@ package podman_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -106,6 +108,68 @@ func TestStartAfterAnInterruptedStop(t *testing.T) {
 		require.NoError(t, engine.Start(t.Context(), "orphaned"))
 		requireStartedAgain(t, first)
 	})
+}
+
+// A podman that is killed between the start of a program and the note of it in its database
+// has a container that it cannot start, because it runs.
+func TestARunThatPodmanHasNotNoted(t *testing.T) {
+	service := startPodman(t, t.TempDir())
+	t.Cleanup(func() { require.NoError(t, service.Destroy()) })
+	engine := podman.New(service.Socket())
+	buildApp(t, engine)
+	client := http.Client{Transport: transportTo(service.Socket())}
+	unnoted := func(t *testing.T, policy string) (id string, pid int) {
+		t.Helper()
+		_, err := engine.Run(t.Context(), runtime.ContainerSpec{
+			Name: "unnoted", Image: "localhost/app:v1", Command: []string{"/app", "serve"}, StopTimeout: time.Second, Restart: policy,
+		})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, engine.Remove(context.WithoutCancel(t.Context()), "unnoted")) })
+		first, err := engine.Inspect(t.Context(), "unnoted")
+		require.NoError(t, err)
+		require.NoError(t, engine.Stop(t.Context(), "unnoted", time.Second))
+		answer, err := client.Post("http://podman/v4.0.0/libpod/containers/unnoted/init", "", nil)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusNoContent, answer.StatusCode)
+		require.NoError(t, answer.Body.Close())
+		out, err := exec.Command("runc", "start", first.ID).CombinedOutput()
+		require.NoError(t, err, string(out))
+		info, err := engine.Inspect(t.Context(), "unnoted")
+		require.NoError(t, err)
+		require.Equal(t, runtime.Created, info.State, "podman does not know that it runs")
+		out, err = exec.Command("runc", "state", first.ID).Output()
+		require.NoError(t, err)
+		var state struct {
+			Pid    int
+			Status string
+		}
+		require.NoError(t, json.Unmarshal(out, &state))
+		require.Equal(t, "running", state.Status)
+		return first.ID, state.Pid
+	}
+	for _, policy := range []string{"no", "always"} {
+		t.Run("it is started, with restart "+policy, func(t *testing.T) {
+			id, _ := unnoted(t, policy)
+			require.NoError(t, engine.Start(t.Context(), "unnoted"))
+			now, err := engine.Inspect(t.Context(), "unnoted")
+			require.NoError(t, err)
+			require.Equal(t, runtime.Running, now.State)
+			require.Equal(t, id, now.ID)
+		})
+		t.Run("it is stopped, with restart "+policy, func(t *testing.T) {
+			_, pid := unnoted(t, policy)
+			require.NoError(t, engine.Stop(t.Context(), "unnoted", time.Second))
+			now, err := engine.Inspect(t.Context(), "unnoted")
+			require.NoError(t, err)
+			require.Equal(t, runtime.Stopped, now.State)
+			require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+		})
+		t.Run("it is removed, with restart "+policy, func(t *testing.T) {
+			_, pid := unnoted(t, policy)
+			require.NoError(t, engine.Remove(t.Context(), "unnoted"))
+			require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+		})
+	}
 }
 
 // interruptStop begins to stop a container that ignores the signal, and cancels

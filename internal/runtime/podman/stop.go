@@ -77,6 +77,9 @@ func (e *Engine) endedRun(ctx context.Context, id string, sent time.Time) (bool,
 // staysStopped reports whether a container does not run and podman will not
 // restart it.
 func staysStopped(data *inspected) bool {
+	if data.State.Status == initialized {
+		return false
+	}
 	switch stateOf(data.State.Status) {
 	case runtime.Created, runtime.Removing:
 		return true
