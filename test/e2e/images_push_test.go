@@ -158,7 +158,7 @@ func (w *world) failsToPush(name string, options ...string) workflows.Result {
 	require.False(w.t, result.Components[0].Pushed, r)
 	here, err := podman.New(shared.platform.Info().Podman).ImageExists(w.t.Context(), w.image(name, "v1"))
 	require.NoError(w.t, err)
-	require.False(w.t, here, "the local tag is gone")
+	require.False(w.t, here, "the local tag is gone: %s", r.stderr)
 	require.False(w.t, w.summary(result.WorkflowID).touched(), "no node has been touched")
 	require.NotContains(w.t, w.mcp("ps", "--node", w.node).stdout, name+"-app")
 	require.Contains(w.t, w.mcp("history", name).stdout, result.Error.Message, "the registry has the cause")

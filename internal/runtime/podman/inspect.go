@@ -289,10 +289,8 @@ func (e *Engine) list(ctx context.Context, s runtime.Selection) ([]listed, error
 	query := filters(wanted)
 	query.Set("all", "true")
 	var found []listed
-	if err := e.ask(ctx, get("/containers/json").with(query), &found); err != nil {
-		return nil, e.translate(ctx, err, "list containers")
-	}
-	return found, nil
+	err := e.askList(ctx, get("/containers/json").with(query), &found, "list containers")
+	return found, err
 }
 
 func describe(data *inspected) runtime.ContainerInfo {

@@ -113,8 +113,6 @@ func (e *Engine) removeUnused(ctx context.Context, image string) (removed, freed
 // listImages returns podman's list of the images that match a filter.
 func (e *Engine) listImages(ctx context.Context, filter, value string) ([]imageSummary, error) {
 	var found []imageSummary
-	if err := e.ask(ctx, get("/images/json").with(filters(map[string][]string{filter: {value}})), &found); err != nil {
-		return nil, e.translate(ctx, err, "list images")
-	}
-	return found, nil
+	err := e.askList(ctx, get("/images/json").with(filters(map[string][]string{filter: {value}})), &found, "list images")
+	return found, err
 }
