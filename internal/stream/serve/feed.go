@@ -17,7 +17,7 @@ import (
 const (
 	// keptBytes is how much of a source's newest lines is kept for its readers: more than
 	// some answers hold.
-	keptBytes = 8 << 20
+	keptBytes = 16 << 20
 	// waiting is how long one question waits for lines.
 	waiting = 20 * time.Second
 	// againPause is the time until the next question after one that failed.

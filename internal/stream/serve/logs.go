@@ -17,7 +17,7 @@ import (
 const (
 	// firstBytes bounds the lines from before a stream, which one answer holds, and nextBytes
 	// those that are read at once later.
-	firstBytes, nextBytes = 4 << 20, 512 << 10
+	firstBytes, nextBytes = 4 << 20, 4 << 20
 	// batch is how many bytes of lines one frame holds, or one line.
 	batch = 32 << 10
 	// alone is how many readers at a time read by themselves: the engine has other work.
