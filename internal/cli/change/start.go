@@ -63,6 +63,10 @@ func begun(ctx context.Context, s *session.Session, c client.Client, in workflow
 		return nil, exit.Temporal(err)
 	}
 	if err == nil && found.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		run := c.GetWorkflow(ctx, workflows.DeployID(service), found.WorkflowExecution.RunID)
+		if theirs, err := inputOf(ctx, c, run); err == nil && theirs.Hash() == in.Hash() {
+			return run, nil // also where it has succeeded meanwhile, and only retires
+		}
 		if run, err := attach(ctx, s, c, in, found.WorkflowExecution.RunID); run != nil || err != nil {
 			return run, err
 		}

@@ -248,7 +248,7 @@ func (e *Engine) upgrade(ctx context.Context, session string, spec runtime.Attac
 	err = request.Write(conn)
 	var response *http.Response
 	if err == nil {
-		response, err = http.ReadResponse(conn.reader, request) //nolint:bodyclose // the body is the connection
+		response, err = http.ReadResponse(conn.reader, request)
 	}
 	if err == nil && response.StatusCode != http.StatusSwitchingProtocols && response.StatusCode != http.StatusOK {
 		err = refusedUpgrade(response)
