@@ -13,15 +13,6 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
-// EdgePublished is what became of publications at one edge.
-type EdgePublished struct {
-	Edge string `json:"edge"`
-	// Error is why the edge has not acknowledged them: it is stale; nil if it has.
-	Error *fault.Error `json:"error,omitempty"`
-	// Problems are what keeps it from serving part of them, a sentence each.
-	Problems []string `json:"problems,omitempty"`
-}
-
 // AnnounceEdge records that an edge has started, and returns what it serves. An edge
 // that no operator has admitted gets nothing. An edge whose name belongs to another key
 // is refused as a Conflict.

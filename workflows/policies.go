@@ -71,11 +71,17 @@ const (
 	edgeCall = 10 * time.Second
 	// planTimeout is for a plan, which also asks image registries.
 	planTimeout = 20 * time.Second
+	// lockPause is how long to wait before asking again whether a service is being
+	// deployed.
+	lockPause = 5 * time.Second
 )
 
 // maxEvents is how long the history of a run may become that loops; Temporal's limit is
 // 51,200.
 const maxEvents = 2000
+
+// maxAnswer bounds the bytes that a read returns: Temporal's limit is 2 MB.
+const maxAnswer = 1 << 20
 
 // until is the time until a deadline, at least a second, so that a step at the
 // very end is tried once.
@@ -108,6 +114,18 @@ func readStep(ctx workflow.Context, node, summary string) workflow.Context {
 		TaskQueue:              activities.QueueNode(node),
 		ScheduleToStartTimeout: nodeTimeout,
 		StartToCloseTimeout:    2 * nodeTimeout,
+		RetryPolicy:            &once,
+		Summary:                summary,
+	})
+}
+
+// logsStep is for reading logs, which may wait for lines.
+func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(node),
+		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    wait + 4*nodeTimeout, // a log may be long
+		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})

@@ -14,6 +14,15 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
+// EdgePublished is what became of publications at one edge.
+type EdgePublished struct {
+	Edge string `json:"edge"`
+	// Error is why the edge has not acknowledged them: it is stale; nil if it has.
+	Error *fault.Error `json:"error,omitempty"`
+	// Problems are what keeps it from serving part of them, a sentence each.
+	Problems []string `json:"problems,omitempty"`
+}
+
 // publishTo publishes to edges side by side, and returns what became of it at each.
 // One that is away delays the others by no more than edgeTimeout.
 func publishTo(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {

@@ -79,14 +79,9 @@ func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 	return workflow.ExecuteActivity(step, control.MarkRevived, oncontrol.MarkRevivedInput{Node: in.Node, Boot: in.Boot}).Get(ctx, nil)
 }
 
-const (
-	// lockPause is how long to wait before asking again whether a service is being
-	// deployed.
-	lockPause = 5 * time.Second
-	// reviveTimeout is how long to ask: longer than most deploys last. The worker's
-	// next start is the next attempt.
-	reviveTimeout = time.Hour
-)
+// reviveTimeout is how long to ask whether a service is being deployed: longer than most
+// deploys last. The worker's next start is the next attempt.
+const reviveTimeout = time.Hour
 
 // revive starts the containers of a service on a node that has booted, by their
 // restart policies. It takes no lock: it waits for a deploy that is under way, and one

@@ -14,6 +14,38 @@ import (
 // toRead is what is done to a release whose containers are read.
 const toRead = "read"
 
+// selectMembers returns the components of a service's release, or one of them, and
+// the names of all.
+func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Member, []string, error) {
+	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, service)
+	if err != nil {
+		return nil, nil, err
+	}
+	return membersOf(release, component)
+}
+
+// membersOf is selectMembers of a release that has been read.
+func membersOf(release fleet.Release, component string) ([]fleet.Member, []string, error) {
+	service, members := release.Service, release.Members()
+	names, selected, only := []string{}, members, []string(nil)
+	if component != "" {
+		only = []string{component}
+	}
+	if err := requireComponents(release, toRead, only); err != nil {
+		return nil, nil, err
+	}
+	if len(members) == 0 {
+		return nil, nil, fault.New(fault.NotFound, "service %s has only jobs", service).WithHint("list their runs: mcp jobs %s", service)
+	}
+	for _, m := range members {
+		if m.Component == component {
+			selected = []fleet.Member{m}
+		}
+		names = append(names, m.Component)
+	}
+	return selected, names, nil
+}
+
 // requireComponents fails where a service has no release with containers, or
 // where its release lacks one of the components.
 func requireComponents(release fleet.Release, doing string, components []string) error {
@@ -49,6 +81,18 @@ func requireComponents(release fleet.Release, doing string, components []string)
 	return nil
 }
 
+// withPrograms is the fault of a component that a release does not have, with the names of
+// its steps and jobs beside those of its components.
+func withPrograms(release fleet.Release, message string) string {
+	if jobs := jobNames(release); len(jobs) > 0 {
+		message += "; its jobs are " + strings.Join(jobs, ", ")
+	}
+	if steps := stepNames(release); len(steps) > 0 {
+		message += "; its steps are " + strings.Join(steps, ", ")
+	}
+	return message
+}
+
 // memberNames are the components of a release.
 func memberNames(release fleet.Release) []string {
 	var names []string
@@ -61,6 +105,17 @@ func memberNames(release fleet.Release) []string {
 // jobNames are the jobs of a release, sorted.
 func jobNames(release fleet.Release) []string {
 	return workflow.DeterministicKeys(release.Jobs)
+}
+
+// stepNames are the steps of a release's definition.
+func stepNames(release fleet.Release) (names []string) {
+	if release.Definition == nil {
+		return nil
+	}
+	for _, step := range release.Definition.Steps {
+		names = append(names, step.Name)
+	}
+	return names
 }
 
 // neverDeployed is the fault of a service that has no deployment.

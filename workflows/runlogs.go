@@ -1,11 +1,7 @@
 package workflows
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -15,27 +11,6 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 )
-
-// LoggedRun is the run of a step or of a job whose output has been read.
-type LoggedRun struct {
-	Kind fleet.TaskKind `json:"kind"`
-	// Deployment is the one that the run is a step of, or whose release the job is of, and
-	// Number that of a job's run.
-	Deployment int `json:"deployment"`
-	Number     int `json:"number,omitempty"`
-	// State is "running", or how it has ended, with the detail.
-	State  string    `json:"state"`
-	Detail string    `json:"detail,omitempty"`
-	Ended  time.Time `json:"ended,omitzero"`
-	// Recorded is set where the node has not given the output: the lines are the last
-	// ones, which were recorded with the end, without their times.
-	Recorded bool `json:"recorded,omitempty"`
-	// Task is what its node knows it by.
-	Task fleet.Task `json:"task,omitzero"`
-
-	node, container string
-	log             []string
-}
 
 // runLogs reads the output of the last run of a step or a job; nil where the name is that
 // of neither, or of a component of the release. The steps of a deployment that has never
@@ -137,43 +112,4 @@ func recordedLines(texts []string) (lines []LogLine) {
 		lines = append(lines, line)
 	}
 	return lines
-}
-
-// Summary describes the run in one line: "run 3 of shop/backup failed: exited with code 1".
-func (r LoggedRun) Summary(service, name string) string {
-	text := fmt.Sprintf("step %s of deployment %d of %s", name, r.Deployment, service)
-	if r.Kind == fleet.JobTask {
-		text = fmt.Sprintf("run %d of %s/%s", r.Number, service, name)
-	}
-	if r.State == string(fleet.TaskRunning) {
-		return text + " is under way"
-	}
-	text += ": " + cmp.Or(r.Detail, r.State)
-	if r.Recorded {
-		text += "; these are the last lines that were recorded, as its node has no more"
-	}
-	return text
-}
-
-// stepNames are the steps of a release's definition.
-func stepNames(release fleet.Release) (names []string) {
-	if release.Definition == nil {
-		return nil
-	}
-	for _, step := range release.Definition.Steps {
-		names = append(names, step.Name)
-	}
-	return names
-}
-
-// withPrograms is the fault of a component that a release does not have, with the names of
-// its steps and jobs beside those of its components.
-func withPrograms(release fleet.Release, message string) string {
-	if jobs := jobNames(release); len(jobs) > 0 {
-		message += "; its jobs are " + strings.Join(jobs, ", ")
-	}
-	if steps := stepNames(release); len(steps) > 0 {
-		message += "; its steps are " + strings.Join(steps, ", ")
-	}
-	return message
 }
