@@ -35,3 +35,14 @@ func Alert(ctx workflow.Context, destination string) (oncontrol.DeliverResult, e
 	err := workflow.ExecuteActivity(step, control.Deliver, oncontrol.DeliverInput{Destination: destination}).Get(ctx, &result)
 	return result, err
 }
+
+// startAlerts has events sent to destinations.
+func startAlerts(ctx workflow.Context, destinations []string) error {
+	for _, destination := range destinations {
+		o := workflow.ChildWorkflowOptions{WorkflowID: AlertID(destination), StaticSummary: "alert the " + destination}
+		if err := startDetached(ctx, o, AlertName, destination); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -134,17 +134,6 @@ func MonitorNode(ctx workflow.Context, name string) error {
 	return startAlerts(ctx, recorded.Alerting)
 }
 
-// startAlerts has events sent to destinations.
-func startAlerts(ctx workflow.Context, destinations []string) error {
-	for _, destination := range destinations {
-		o := workflow.ChildWorkflowOptions{WorkflowID: AlertID(destination), StaticSummary: "alert the " + destination}
-		if err := startDetached(ctx, o, AlertName, destination); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // reconcileTimeout is how long a reconcile, which no operator asked for, waits for
 // what is down, and holds the service's lock.
 const reconcileTimeout = 5 * time.Minute

@@ -1,0 +1,130 @@
+package workflows
+
+import (
+	"cmp"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// HistoryInput selects deployments of a service.
+type HistoryInput struct {
+	Service string `json:"service"`
+	// Limit is how many of the newest to read; 0 for all.
+	Limit int `json:"limit,omitempty"`
+	// Steps is the number of the deployment whose steps to read, with their output; 0 for
+	// none.
+	Steps int `json:"steps,omitempty"`
+	// Wait is how long to wait for what is down; 0 for a few seconds.
+	Wait time.Duration `json:"wait,omitempty"`
+}
+
+// HistoryResult is the deployments of a service.
+type HistoryResult struct {
+	// Release is the number of the deployment that runs; 0 if none does.
+	Release     int                      `json:"release"`
+	Deployments []fleet.DeploymentRecord `json:"deployments"`
+	// Steps are the runs of the steps of the deployment that was asked for, oldest first.
+	Steps []StepRun `json:"steps,omitempty"`
+}
+
+// History reads the deployments of a service, newest first.
+func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
+	release, err := callControl(ctx, "load the release", cmp.Or(in.Wait, readTimeout), control.LoadRelease, in.Service)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	asked := oncontrol.ListDeploymentsInput{Service: in.Service, Limit: in.Limit}
+	deployments, err := callControl(ctx, "list deployments", cmp.Or(in.Wait, readTimeout), control.ListDeployments, asked)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	if deployments == nil {
+		deployments = []fleet.DeploymentRecord{}
+	}
+	result := &HistoryResult{Release: release.Number, Deployments: deployments}
+	if in.Steps > 0 {
+		if result.Steps, err = stepRuns(ctx, in); err != nil {
+			return nil, readFailure(err)
+		}
+	}
+	return result, nil
+}
+
+// SnapshotInput names a former release.
+type SnapshotInput struct {
+	Service string `json:"service"`
+	// Number is that of the release; 0 for the one that a rollback goes back to.
+	Number int `json:"number"`
+	// Wait is how long to wait for what is down; 0 for a few seconds.
+	Wait time.Duration `json:"wait,omitempty"`
+}
+
+// SnapshotResult is a former release.
+type SnapshotResult struct {
+	// Snapshot has the number 0 where a rollback was asked for, and there is nothing to go
+	// back to.
+	fleet.Snapshot
+	// Release is the number of the release before which it ran, and Deployed is set where
+	// the service has ever been deployed. A release that was asked for by its number has
+	// neither.
+	Release  int  `json:"release,omitempty"`
+	Deployed bool `json:"deployed,omitempty"`
+}
+
+// Snapshot reads a former release.
+func Snapshot(ctx workflow.Context, in SnapshotInput) (*SnapshotResult, error) {
+	result := &SnapshotResult{}
+	if in.Number == 0 {
+		known, err := History(ctx, HistoryInput{Service: in.Service, Wait: in.Wait})
+		if err != nil {
+			return nil, err
+		}
+		in.Number, result.Release, result.Deployed = known.Before(), known.Release, len(known.Deployments) > 0
+		if in.Number == 0 {
+			return result, nil
+		}
+	}
+	asked := oncontrol.LoadSnapshotInput{Service: in.Service, Number: in.Number}
+	snapshot, err := callControl(ctx, "load the former release", cmp.Or(in.Wait, readTimeout), control.LoadSnapshot, asked)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	result.Snapshot = snapshot
+	return result, nil
+}
+
+// Before returns the number of the release that a rollback goes back to: where
+// containers run, the newest one that ran before what runs now; where none do, after a
+// stop, an undeploy or a deploy of an inactive definition, the one that ran last. It
+// returns 0 if there is none.
+//
+// A start, a restart or a reconcile repeats the release before it, so the number is that
+// of the release which it repeats; unless that one is inactive: then it is the number of
+// the start.
+func (h HistoryResult) Before() int {
+	passed := false // the release, and the one that it repeats
+	started := 0    // a release that repeats an older one
+	for _, d := range h.Deployments {
+		repeats := Verb(d.Verb).Repeats()
+		switch {
+		case d.Number > h.Release || d.Outcome != string(Succeeded):
+		case d.Number == h.Release && !d.Active:
+			passed = true
+		case !passed:
+			passed = !repeats
+		case !d.Active && repeats: // a stop or an undeploy
+		case !d.Active && started != 0:
+			return started
+		case !d.Active:
+		case repeats && started == 0:
+			started = d.Number
+		case !repeats:
+			return d.Number
+		}
+	}
+	return started
+}
