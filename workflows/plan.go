@@ -1,14 +1,11 @@
 package workflows
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities/onnode"
-	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
@@ -154,84 +151,4 @@ func (d *deploy) describe(step plan.Step) ComponentResult {
 func (d *deploy) recordPlan(ctx workflow.Context) {
 	options := workflow.SideEffectOptions{Summary: "plan the deploy"}
 	_ = workflow.SideEffectWithOptions(ctx, options, func(workflow.Context) any { return d.planned })
-}
-
-// planFault is the fault of a plan that cannot be made.
-func planFault(err error) error {
-	f := fault.Wrap(fault.Invalid, err, "plan the deploy")
-	var foreign *plan.ForeignContainerError
-	if errors.As(err, &foreign) {
-		f = fault.Translate(fault.Conflict, foreign).
-			WithHint("remove or rename it on %s, or give the component another name", foreign.Node)
-		if foreign.Owner != "" {
-			f = f.WithHint("give the component another name, or another node")
-		}
-		f.Node = foreign.Node
-	}
-	var draining *plan.DrainingNodeError
-	if errors.As(err, &draining) {
-		f = fault.Translate(fault.Conflict, draining).
-			WithHint("let it have new containers again: mcp node activate %s; or give the component another node", draining.Node)
-		f.Component, f.Node = draining.Component, draining.Node
-	}
-	var missing *plan.MissingSecretError
-	if errors.As(err, &missing) {
-		f = fault.Translate(fault.Invalid, missing).
-			WithHint("%s", onnode.MissingSecretHint(missing.Service, missing.Node, missing.Secret))
-		f.Component, f.Node = missing.Component, missing.Node
-	}
-	if secret := secretFault(err); secret != nil {
-		f = secret
-	}
-	var unknown *plan.UnknownKeyError
-	if errors.As(err, &unknown) {
-		f = fault.Translate(fault.Invalid, unknown).
-			WithHint("upgrade mcp on %s, which mcp node list shows, or leave the key out", unknown.Node)
-		f.Component, f.Node = unknown.Component, unknown.Node
-	}
-	var lacking *plan.LackingError
-	if errors.As(err, &lacking) {
-		f = fault.Translate(fault.Invalid, lacking).WithHint("%s", lacking.Lack.Hint)
-		f.Component, f.Node = lacking.Component, lacking.Node
-	}
-	var forbidden *plan.ForbiddenError
-	if errors.As(err, &forbidden) {
-		f = fault.Translate(fault.Forbidden, forbidden).
-			WithHint("see its rules: mcp node policy %s; its owner changes them there", forbidden.Node)
-		f.Component, f.Node = forbidden.Component, forbidden.Node
-	}
-	var held *plan.HeldError
-	if errors.As(err, &held) {
-		f = heldFault(held)
-	}
-	var claimed *plan.ClaimedError
-	if errors.As(err, &claimed) {
-		f = fault.Translate(fault.Conflict, claimed).
-			WithHint("give it another hostname, path or port, or deploy %s without it first", claimed.Holder.Service)
-	}
-	var unreachable *plan.UnreachableError
-	if errors.As(err, &unreachable) {
-		f = fault.Translate(fault.Invalid, unreachable).
-			WithHint("set publish in [node] of the mcp.toml of %s to an address that %s can reach, or leave the hostname out",
-				unreachable.Node, unreachable.Edge)
-		f.Component, f.Node = unreachable.Component, unreachable.Node
-	}
-	return f
-}
-
-// heldFault is the fault of a plan that needs what another component has.
-func heldFault(held *plan.HeldError) *fault.Error {
-	kind := fault.Conflict
-	if held.Port != 0 {
-		kind = fault.PortInUse
-	}
-	f := fault.Translate(kind, held)
-	switch service, _, _ := strings.Cut(held.Holder, "/"); {
-	case held.Partial:
-		f = f.WithHint("deploy the whole service, which hands it over: mcp deploy %s", service)
-	default:
-		f = f.WithHint("name another port, or deploy %s without it first", service)
-	}
-	f.Component, f.Node, f.Port = held.Component, held.Node, held.Port
-	return f
 }
