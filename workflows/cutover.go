@@ -101,27 +101,6 @@ func (d *deploy) booted(r onnode.CutOverResult) bool {
 	return ran && result.Boot != r.Boot
 }
 
-// startAgain runs the new containers of nodes again that have booted since they were
-// healthy, and waits until they are. Those whose turn has not come are left to it.
-func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]onnode.CutOverInput) error {
-	for _, name := range workflow.DeterministicKeys(nodes) {
-		delete(d.stops, name) // what was stopped may have started at the boot
-	}
-	for _, wave := range d.plan.Starts() {
-		g := newGroup(ctx)
-		for _, step := range wave {
-			_, booted := nodes[step.Node]
-			if _, ran := d.ran[step.Component]; booted && ran {
-				g.do(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
-			}
-		}
-		if err := g.wait(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // commit makes this deployment the release. It waits for Postgres without a
 // deadline: the containers have their names already.
 func (d *deploy) commit(ctx workflow.Context) error {

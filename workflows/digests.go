@@ -22,6 +22,20 @@ func (d *deploy) findDigests(g *group) {
 	}
 }
 
+// neededImages are the distinct images whose digests the deploy has to find.
+func (d *deploy) neededImages() []string {
+	if !d.desired.Active || d.verb.digests == fromRelease || d.verb.digests == fromNowhere {
+		return nil
+	}
+	images := wantedImages(d.desired, d.only)
+	for _, image := range d.desired.StepImages(d.steps()) {
+		if !slices.Contains(images, image) {
+			images = append(images, image)
+		}
+	}
+	return images
+}
+
 // knownDigest is the digest by which an image is given, in the input or by its name; ""
 // if it is given by its tag.
 func (d *deploy) knownDigest(image string) string {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -97,4 +98,19 @@ func (d *deploy) waitedFor(ctx workflow.Context, f *fault.Error) *fault.Error {
 	late := *f
 	late.Message = fmt.Sprintf("gave up after %s: %s", d.in.Timeout(), f.Message)
 	return &late
+}
+
+// startMend leaves a dirty service to a Mend, which outlives this workflow.
+func (d *deploy) startMend(ctx workflow.Context) {
+	err := startDetached(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            MendID(d.desired.Name, d.number),
+		StaticSummary:         "mend " + d.desired.Name,
+		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
+	}, MendName, MendInput{
+		Definition: d.desired, Deployment: d.number, Run: d.runID, Nodes: d.touched(),
+		Adopted: slices.Concat(d.release.AdoptedAnywhere(), d.adoption.Adopted),
+	})
+	if err != nil {
+		workflow.GetLogger(ctx).Error("mend is not started", "error", err)
+	}
 }

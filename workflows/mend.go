@@ -143,18 +143,3 @@ func (m *mend) restore(ctx workflow.Context) error {
 func (m *mend) adoptedOn(name string) []fleet.Adopted {
 	return fleet.Release{Adopted: m.Adopted}.AdoptedOn(name)
 }
-
-// startMend leaves a dirty service to a Mend, which outlives this workflow.
-func (d *deploy) startMend(ctx workflow.Context) {
-	err := startDetached(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            MendID(d.desired.Name, d.number),
-		StaticSummary:         "mend " + d.desired.Name,
-		TypedSearchAttributes: workflow.GetTypedSearchAttributes(ctx),
-	}, MendName, MendInput{
-		Definition: d.desired, Deployment: d.number, Run: d.runID, Nodes: d.touched(),
-		Adopted: slices.Concat(d.release.AdoptedAnywhere(), d.adoption.Adopted),
-	})
-	if err != nil {
-		workflow.GetLogger(ctx).Error("mend is not started", "error", err)
-	}
-}

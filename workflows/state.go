@@ -143,6 +143,21 @@ func (d *deploy) left(ctx workflow.Context) time.Duration { return until(ctx, d.
 // reachable reports whether the node answered the survey.
 func (d *deploy) reachable(name string) bool { return d.nodes[name].Reachable }
 
+// steps are those that the deploy runs if it does anything. A deploy of some components
+// runs those that are like one of them.
+func (d *deploy) steps() []servicedef.Step {
+	if d.verb.runs == nil || !d.desired.Active {
+		return nil
+	}
+	var run []servicedef.Step
+	for _, step := range d.desired.Steps {
+		if d.verb.runs(step) && (len(d.only) == 0 || slices.Contains(d.only, step.Component)) {
+			run = append(run, step)
+		}
+	}
+	return run
+}
+
 // component is the definition of a step's component.
 func (d *deploy) component(step plan.Step) servicedef.Component {
 	c, _ := d.desired.Component(step.Component)
@@ -164,20 +179,6 @@ func (d *deploy) digest(c servicedef.Component) string {
 		return d.release.Components[c.Name].Digest
 	}
 	return d.digests[c.Image]
-}
-
-// neededImages are the distinct images whose digests the deploy has to find.
-func (d *deploy) neededImages() []string {
-	if !d.desired.Active || d.verb.digests == fromRelease || d.verb.digests == fromNowhere {
-		return nil
-	}
-	images := wantedImages(d.desired, d.only)
-	for _, image := range d.desired.StepImages(d.steps()) {
-		if !slices.Contains(images, image) {
-			images = append(images, image)
-		}
-	}
-	return images
 }
 
 // longestStop bounds how long a container may take to stop: the longest stop timeout

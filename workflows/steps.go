@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -19,21 +18,6 @@ import (
 // longestRetryPause is the longest pause before a step is run again.
 const longestRetryPause = 30 * time.Second
 
-// steps are those that the deploy runs if it does anything. A deploy of some components
-// runs those that are like one of them.
-func (d *deploy) steps() []servicedef.Step {
-	if d.verb.runs == nil || !d.desired.Active {
-		return nil
-	}
-	var run []servicedef.Step
-	for _, step := range d.desired.Steps {
-		if d.verb.runs(step) && (len(d.only) == 0 || slices.Contains(d.only, step.Component)) {
-			run = append(run, step)
-		}
-	}
-	return run
-}
-
 // tasks are the planned steps that run at some time.
 func (d *deploy) tasks(when servicedef.When) []servicedef.Step {
 	var run []servicedef.Step
@@ -43,21 +27,6 @@ func (d *deploy) tasks(when servicedef.When) []servicedef.Step {
 		}
 	}
 	return run
-}
-
-// nodesOf are the nodes to survey: those of the steps must answer, too.
-func (d *deploy) nodesOf(release fleet.Release) (required, optional []string) {
-	required, optional = plan.NodesOf(d.desired, release)
-	for _, step := range d.steps() {
-		name := d.desired.StepComponent(step).Node
-		if slices.Contains(required, name) {
-			continue
-		}
-		required = append(required, name)
-		slices.Sort(required)
-		optional = slices.DeleteFunc(optional, func(other string) bool { return other == name })
-	}
-	return required, optional
 }
 
 // tryOut runs the steps that come last, when the new containers have their names. The
@@ -133,6 +102,37 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 		d.failedSteps = append(d.failedSteps, fleet.FailedStep{Node: name, Step: step.Name, Detail: attempt.FaultOf(cause).Message})
 	}
 	return result, cause
+}
+
+// runTask runs the task of a step on a node to its end. A node that is away is waited for
+// until the time that the deploy has left has passed: beside that, the task has its own
+// timeout. A result is how the task has ended, whatever that is; an error means that this is
+// not known, and that the task may still run. EndTask ends it then. The container stays until
+// removeTask, which comes after the result is recorded.
+func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task onnode.TaskSpec) (fleet.TaskResult, error) {
+	name := task.Component.Definition.Node
+	sealed, err := withEnvelopes(ctx, task, d.left(ctx))
+	if err != nil {
+		return fleet.TaskResult{}, err
+	}
+	for {
+		var started onnode.StartTaskResult
+		start := nodeStep(ctx, name, task.Name+": start on "+name, d.left(ctx))
+		if err := workflow.ExecuteActivity(start, node.StartTask, sealed).Get(ctx, &started); err != nil {
+			return fleet.TaskResult{}, err
+		}
+		if !started.Booted {
+			break
+		}
+		if err := d.startAgain(ctx, map[string]onnode.CutOverInput{name: {}}); err != nil {
+			return fleet.TaskResult{}, err
+		}
+		sealed.Needs = d.needs(step, name)
+	}
+	var result fleet.TaskResult
+	await := nodeStep(ctx, name, task.Name+": run", taskTime(task)+d.left(ctx))
+	err = workflow.ExecuteActivity(await, node.AwaitTask, task).Get(ctx, &result)
+	return result.Checked(), err
 }
 
 // task is a run of a step.

@@ -3,8 +3,6 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities/onnode"
-	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
 
@@ -25,13 +23,4 @@ func (d *deploy) stop(ctx workflow.Context) error {
 		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Old()) })
 	}
 	return g.wait(ctx)
-}
-
-// stopContainer stops a container and keeps it.
-func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref) error {
-	stop := stopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
-	err := workflow.ExecuteActivity(stop, node.StopContainer, onnode.StopContainerInput{
-		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Container: container, Adopted: d.release.AdoptedOn(on),
-	}).Get(ctx, nil)
-	return nodeFault(timeoutFault(err, "stop "+container.Name), on)
 }

@@ -88,6 +88,21 @@ func (d *deploy) surveyNodes(g *group) {
 	}
 }
 
+// nodesOf are the nodes to survey: those of the steps must answer, too.
+func (d *deploy) nodesOf(release fleet.Release) (required, optional []string) {
+	required, optional = plan.NodesOf(d.desired, release)
+	for _, step := range d.steps() {
+		name := d.desired.StepComponent(step).Node
+		if slices.Contains(required, name) {
+			continue
+		}
+		required = append(required, name)
+		slices.Sort(required)
+		optional = slices.DeleteFunc(optional, func(other string) bool { return other == name })
+	}
+	return required, optional
+}
+
 // surveyNode surveys one node; failed decides what a failure means.
 func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed func(error) error) {
 	d.nodes[name] = plan.Node{}

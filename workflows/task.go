@@ -7,39 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/servicedef"
 )
-
-// runTask runs the task of a step on a node to its end. A node that is away is waited for
-// until the time that the deploy has left has passed: beside that, the task has its own
-// timeout. A result is how the task has ended, whatever that is; an error means that this is
-// not known, and that the task may still run. EndTask ends it then. The container stays until
-// removeTask, which comes after the result is recorded.
-func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task onnode.TaskSpec) (fleet.TaskResult, error) {
-	name := task.Component.Definition.Node
-	sealed, err := withEnvelopes(ctx, task, d.left(ctx))
-	if err != nil {
-		return fleet.TaskResult{}, err
-	}
-	for {
-		var started onnode.StartTaskResult
-		start := nodeStep(ctx, name, task.Name+": start on "+name, d.left(ctx))
-		if err := workflow.ExecuteActivity(start, node.StartTask, sealed).Get(ctx, &started); err != nil {
-			return fleet.TaskResult{}, err
-		}
-		if !started.Booted {
-			break
-		}
-		if err := d.startAgain(ctx, map[string]onnode.CutOverInput{name: {}}); err != nil {
-			return fleet.TaskResult{}, err
-		}
-		sealed.Needs = d.needs(step, name)
-	}
-	var result fleet.TaskResult
-	await := nodeStep(ctx, name, task.Name+": run", taskTime(task)+d.left(ctx))
-	err = workflow.ExecuteActivity(await, node.AwaitTask, task).Get(ctx, &result)
-	return result.Checked(), err
-}
 
 // taskTime bounds what a task takes on a node that answers.
 func taskTime(task onnode.TaskSpec) time.Duration {
