@@ -64,15 +64,11 @@ func (a *audit) send(ctx workflow.Context, entry fleet.AuditEntry) {
 const auditPatience = 5 * time.Second
 
 // end records how the action has ended, and what could not be recorded before.
-func (a *audit) end(ctx workflow.Context, result any, err error) {
-	if workflow.IsContinueAsNewError(err) {
-		return // the next run goes on with the action
-	}
+func (a *audit) end(ctx workflow.Context, outcome, reason string) {
 	a.stop()
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if !a.ended.Ended() {
-		a.ended = a.entry(ctx, "", "")
-		a.ended.Outcome, a.ended.Error = outcomeOf(result, err)
+		a.ended = a.entry(ctx, outcome, reason)
 		a.missing[true] = a.ended
 	}
 	entries := a.left()

@@ -57,7 +57,11 @@ func (a *auditedWorkflow) ExecuteWorkflow(ctx workflow.Context, in *interceptor.
 	audit := newAudit(ctx, actor, action)
 	audit.begin(ctx)
 	result, err := a.Next.ExecuteWorkflow(workflow.WithValue(ctx, auditKey{}, audit), in)
-	audit.end(ctx, result, err)
+	if workflow.IsContinueAsNewError(err) {
+		return result, err // the next run goes on with the action
+	}
+	outcome, reason := outcomeOf(result, err)
+	audit.end(ctx, outcome, reason)
 	return result, err
 }
 
