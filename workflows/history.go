@@ -47,7 +47,7 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 	}
 	result := &HistoryResult{Release: release.Number, Deployments: deployments}
 	if in.Steps > 0 {
-		if result.Steps, err = stepRuns(ctx, in); err != nil {
+		if result.Steps, err = stepRuns(ctx, in.Service, in.Steps); err != nil {
 			return nil, readFailure(err)
 		}
 	}

@@ -27,8 +27,8 @@ type StepRun struct {
 }
 
 // stepRuns reads the runs of the steps of a deployment, oldest first.
-func stepRuns(ctx workflow.Context, in HistoryInput) ([]StepRun, error) {
-	query := fleet.TaskQuery{Service: in.Service, Kind: fleet.StepTask, Deployment: in.Steps, Limit: maxStepRuns}
+func stepRuns(ctx workflow.Context, service string, deployment int) ([]StepRun, error) {
+	query := fleet.TaskQuery{Service: service, Kind: fleet.StepTask, Deployment: deployment, Limit: maxStepRuns}
 	records, err := callControl(ctx, "list the steps", readTimeout, control.Tasks, query)
 	if err != nil || len(records) == 0 {
 		return nil, err
@@ -37,7 +37,7 @@ func stepRuns(ctx workflow.Context, in HistoryInput) ([]StepRun, error) {
 	runs, g := make([]StepRun, len(records)), newGroup(ctx)
 	for i, record := range records {
 		runs[i].TaskRecord = record
-		asked := onnode.TaskLogInput{Service: in.Service, Task: record.Task, Lines: stepRunLines, Bytes: maxAnswer / len(records)}
+		asked := onnode.TaskLogInput{Service: service, Task: record.Task, Lines: stepRunLines, Bytes: maxAnswer / len(records)}
 		step := readStep(g.ctx, record.Node, "read the output of "+record.Name)
 		g.add(workflow.ExecuteActivity(step, node.TaskLog, asked), func(f workflow.Future) error {
 			var found onnode.TaskLogResult
