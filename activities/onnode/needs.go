@@ -33,3 +33,41 @@ type Prober interface {
 	// the engine forwards address. Container returns its process.
 	Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error
 }
+
+// Admissions remembers what the policy of a node has let run, by fingerprints.
+type Admissions interface {
+	// Begun reports whether anything has ever been noted.
+	Begun() bool
+	// Note remembers a fingerprint; "" only begins.
+	Note(print string) error
+	Noted(print string) bool
+}
+
+// HostsFiles are the files that containers have as /etc/hosts, by service and key. No two
+// containers ever have the same key.
+type HostsFiles interface {
+	Path(service, key string) string
+	// Keep writes files, such that the containers see all of a change at once, and
+	// removes all others of the service.
+	Keep(service string, texts map[string]string) error
+	// Mark marks the container of a key as healthy, until its file is removed.
+	Mark(service, key string) error
+	Marked(service, key string) bool
+}
+
+// Signatures is what Node needs to know of the signatures of images.
+type Signatures interface {
+	// Check fails where the image's registry requires a signature, and the image, which
+	// is given by its digest, has none by a key that counts. Present is set where the
+	// image is here: one that was checked before needs no image registry then.
+	Check(ctx context.Context, image string, present bool) error
+}
+
+// TaskLogs keeps the output of tasks that have ended, by the names of their containers.
+type TaskLogs interface {
+	// Keep keeps an output; a second time it replaces it.
+	Keep(container string, output []byte) error
+	// Read returns what was kept. It is NotFound where that was removed meanwhile, or
+	// there was none.
+	Read(container string) ([]byte, error)
+}
