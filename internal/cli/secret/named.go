@@ -23,6 +23,15 @@ func parse(text string) (service, name string, err error) {
 	return service, name, nil
 }
 
+// existing returns a secret of a service. The error of one that the registry does not have
+// names a similar one.
+func existing(all []secrets.Secret, service, name string) (secrets.Secret, error) {
+	if secret, exists := secretOf(all, service, name); exists {
+		return secret, nil
+	}
+	return secrets.Secret{}, unknown(service, name, all)
+}
+
 func secretOf(all []secrets.Secret, service, name string) (secrets.Secret, bool) {
 	for _, secret := range all {
 		if secret.Service == service && secret.Name == name && !secret.Removed {
