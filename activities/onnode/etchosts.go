@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/leads"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -27,7 +27,7 @@ func hostsKey(labels map[string]string) string {
 
 // hostsText returns the file of a container: what the engine would write into it, and the
 // names.
-func hostsText(service string, own netip.Addr, id string, gateway netip.Addr, leads []plan.Lead, extra string) string {
+func hostsText(service string, own netip.Addr, id string, gateway netip.Addr, to []leads.Lead, extra string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# mcp keeps the names of service %s here.\n127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n", service)
 	if gateway.IsValid() {
@@ -39,7 +39,7 @@ func hostsText(service string, own netip.Addr, id string, gateway netip.Addr, le
 			fmt.Fprintf(&text, "%s %s\n", address, name)
 		}
 	}
-	for _, lead := range leads {
+	for _, lead := range to {
 		names := slices.DeleteFunc(slices.Clone(lead.Names), func(name string) bool { return name == "localhost" })
 		fmt.Fprintf(&text, "%s %s\n", lead.Address, strings.Join(names, " "))
 	}

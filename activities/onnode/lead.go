@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/leads"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -130,27 +130,27 @@ func (a *Node) disband(ctx context.Context, engine runtime.Runtime, service stri
 // write writes the files of all containers of a service on its network; the caller holds
 // the lock.
 func (a *Node) write(service string, here []runtime.ContainerSummary, gateway netip.Addr) error {
-	var named []plan.Named
+	var named []leads.Container
 	for _, c := range here {
-		named = append(named, plan.Named{
+		named = append(named, leads.Container{
 			Name: c.Name, Component: c.Labels[runtime.LabelComponent], Address: a.names.addressOf(c),
 			Running: c.State == runtime.Running, Healthy: a.Hosts.Marked(service, hostsKey(c.Labels)),
 		})
 	}
-	leads := plan.Leads(service, named)
+	to := leads.Of(service, named)
 	texts := map[string]string{}
 	for _, c := range here {
-		texts[hostsKey(c.Labels)] = hostsText(service, a.names.addressOf(c), c.ID, gateway, leads, c.Labels[runtime.LabelHosts])
+		texts[hostsKey(c.Labels)] = hostsText(service, a.names.addressOf(c), c.ID, gateway, to, c.Labels[runtime.LabelHosts])
 	}
 	for j := range a.names.joining {
 		if _, exists := texts[j.key]; !exists && j.service == service {
-			texts[j.key] = hostsText(service, j.address, "", gateway, leads, j.extra)
+			texts[j.key] = hostsText(service, j.address, "", gateway, to, j.extra)
 		}
 	}
 	if err := a.Hosts.Keep(service, texts); err != nil {
 		return err
 	}
-	a.names.note(service, leads)
+	a.names.note(service, to)
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/internal/plan/leads"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -22,7 +22,7 @@ type names struct {
 	// led is when the names of a service began to lead elsewhere, and leads where they
 	// lead.
 	led   map[string]time.Time
-	leads map[string][]plan.Lead
+	leads map[string][]leads.Lead
 	// actual are the addresses of containers that run, by id, as far as they are known.
 	actual map[string]netip.Addr
 }
@@ -35,13 +35,13 @@ type joining struct {
 }
 
 // note records when the names began to lead elsewhere.
-func (n *names) note(service string, leads []plan.Lead) {
+func (n *names) note(service string, to []leads.Lead) {
 	if n.led == nil {
-		n.led, n.leads = map[string]time.Time{}, map[string][]plan.Lead{}
+		n.led, n.leads = map[string]time.Time{}, map[string][]leads.Lead{}
 	}
-	same := func(a, b plan.Lead) bool { return a.Address == b.Address && slices.Equal(a.Names, b.Names) }
-	if former, known := n.leads[service]; !known || !slices.EqualFunc(former, leads, same) {
-		n.led[service], n.leads[service] = time.Now(), leads
+	same := func(a, b leads.Lead) bool { return a.Address == b.Address && slices.Equal(a.Names, b.Names) }
+	if former, known := n.leads[service]; !known || !slices.EqualFunc(former, to, same) {
+		n.led[service], n.leads[service] = time.Now(), to
 	}
 }
 
