@@ -43,18 +43,6 @@ type Admissions interface {
 	Noted(print string) bool
 }
 
-// HostsFiles are the files that containers have as /etc/hosts, by service and key. No two
-// containers ever have the same key.
-type HostsFiles interface {
-	Path(service, key string) string
-	// Keep writes files, such that the containers see all of a change at once, and
-	// removes all others of the service.
-	Keep(service string, texts map[string]string) error
-	// Mark marks the container of a key as healthy, until its file is removed.
-	Mark(service, key string) error
-	Marked(service, key string) bool
-}
-
 // Signatures is what Node needs to know of the signatures of images.
 type Signatures interface {
 	// Check fails where the image's registry requires a signature, and the image, which

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode/naming"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -44,11 +45,10 @@ type Node struct {
 	// Signatures checks those of images; nil where none are required.
 	Signatures Signatures
 
-	// Hosts keeps the names of components; nil for a node whose containers have none.
-	Hosts HostsFiles
+	// Names lead to the containers of components.
+	Names naming.Names
 
 	readers readers
-	names   names
 	tasks   taskGuards
 	// secretUse is held, shared, between the time that a container's secrets are made and
 	// the time that the container exists.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
 
@@ -14,7 +15,7 @@ func (a *Node) runNamed(ctx context.Context, engine runtime.Runtime, c activitie
 		return "", err
 	}
 	defer done()
-	created, err := a.join(ctx, engine, c, &spec)
+	created, err := a.Names.Join(ctx, engine, c.Service, c.Definition, &spec)
 	if err != nil {
 		return "", err
 	}
@@ -23,7 +24,7 @@ func (a *Node) runNamed(ctx context.Context, engine runtime.Runtime, c activitie
 	if err != nil {
 		return "", a.lacking(err, c.Service, c.Definition.Name)
 	}
-	return id, a.lead(ctx, engine, c.Service) // it has an id from now on, and with it a name for itself
+	return id, a.Names.Lead(ctx, engine, c.Service) // it has an id from now on, and with it a name for itself
 }
 
 // runPermitted runs a container that the policy of the node lets run: as it is right before
@@ -46,4 +47,23 @@ func (a *Node) runPermitted(ctx context.Context, engine runtime.Runtime, c activ
 		return "", err
 	}
 	return id, a.verify(ctx, engine, id, pins)
+}
+
+// leadHealthy lets names lead to a container that waits for the cut-over where none of
+// its component is released and runs.
+func (a *Node) leadHealthy(ctx context.Context, c activities.ComponentSpec, name string) error {
+	if a.Names.Files == nil || !c.Definition.OnServiceNetwork() {
+		return nil
+	}
+	_, err := inside(ctx, a, step{service: c.Service, identity: identityOf(c)}, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
+		info, err := engine.Inspect(ctx, name)
+		if fault.Is(err, fault.NotFound) || err == nil && (identityIn(info.Labels) != identityOf(c) || info.Labels[runtime.LabelAddress] == "") {
+			return struct{}{}, nil // the cut-over refuses it
+		}
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, a.Names.Healthy(ctx, engine, c.Service, info.Labels)
+	})
+	return err
 }

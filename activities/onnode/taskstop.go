@@ -65,7 +65,7 @@ func (a *Node) RemoveTask(ctx context.Context, in TaskSpec) error {
 		if err := engine.Remove(ctx, nameOf(found)); err != nil {
 			return struct{}{}, a.placed(err, in.Name)
 		}
-		if err := a.lead(ctx, engine, in.Component.Service); err != nil {
+		if err := a.Names.Lead(ctx, engine, in.Component.Service); err != nil {
 			return struct{}{}, a.placed(err, in.Name)
 		}
 		return struct{}{}, nil

@@ -1,4 +1,7 @@
-package onnode
+// Package naming lets the names of a service's components lead to its containers on a node:
+// it connects them to the network of the service, gives them addresses, and keeps the files
+// that they have as /etc/hosts.
+package naming
 
 import (
 	"math/rand/v2"
@@ -13,8 +16,23 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// names is the state of a node's names. Its zero value is ready for use.
-type names struct {
+// Files are those that containers have as /etc/hosts, by service and key. No two
+// containers ever have the same key.
+type Files interface {
+	Path(service, key string) string
+	// Keep writes files, such that the containers see all of a change at once, and
+	// removes all others of the service.
+	Keep(service string, texts map[string]string) error
+	// Mark marks the container of a key as healthy, until its file is removed.
+	Mark(service, key string) error
+	Marked(service, key string) bool
+}
+
+// Names are those of a node. The zero value is for a node whose containers have none.
+type Names struct {
+	// Files are what the names are written to; nil for none.
+	Files Files
+
 	mu sync.Mutex // held while files and networks are made, written and removed
 	// joining are containers that are about to be created. Two attempts may be about to
 	// create the same one.
@@ -35,7 +53,7 @@ type joining struct {
 }
 
 // note records when the names began to lead elsewhere.
-func (n *names) note(service string, to []leads.Lead) {
+func (n *Names) note(service string, to []leads.Lead) {
 	if n.led == nil {
 		n.led, n.leads = map[string]time.Time{}, map[string][]leads.Lead{}
 	}
@@ -46,7 +64,7 @@ func (n *names) note(service string, to []leads.Lead) {
 }
 
 // joins reports whether a container of the service is about to be created.
-func (n *names) joins(service string) bool {
+func (n *Names) joins(service string) bool {
 	for j := range n.joining {
 		if j.service == service {
 			return true
@@ -58,7 +76,7 @@ func (n *names) joins(service string) bool {
 // addressFor returns a free address for a container; that which it has if it exists. A
 // random one makes it unlikely that a client that still has the address of a container
 // which is gone finds another one there.
-func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkInfo, here []runtime.ContainerSummary) (netip.Addr, error) {
+func (n *Names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkInfo, here []runtime.ContainerSummary) (netip.Addr, error) {
 	taken := map[netip.Addr]bool{network.Gateway: true}
 	for _, c := range here {
 		if c.Name == spec.Name && spec.MatchesLabels(c.Labels) {
@@ -89,7 +107,7 @@ func (n *names) addressFor(spec *runtime.ContainerSpec, network runtime.NetworkI
 }
 
 // learn records the address that a container has.
-func (n *names) learn(c runtime.ContainerInfo) {
+func (n *Names) learn(c runtime.ContainerInfo) {
 	if n.actual == nil {
 		n.actual = map[string]netip.Addr{}
 	}
@@ -98,8 +116,8 @@ func (n *names) learn(c runtime.ContainerInfo) {
 	}
 }
 
-// forget lets all addresses be learned anew: a start may have changed one.
-func (n *names) forget() {
+// Forget lets all addresses be learned anew: a start may have changed one.
+func (n *Names) Forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.actual = nil
@@ -107,7 +125,7 @@ func (n *names) forget() {
 
 // addressOf returns the address of a container on the network of its service: that which
 // it was given, unless the engine could not give it that when it started.
-func (n *names) addressOf(c runtime.ContainerSummary) netip.Addr {
+func (n *Names) addressOf(c runtime.ContainerSummary) netip.Addr {
 	if actual := n.actual[c.ID]; actual.IsValid() && c.State == runtime.Running {
 		return actual
 	}

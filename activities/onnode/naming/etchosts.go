@@ -1,4 +1,4 @@
-package onnode
+package naming
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-package onnode
+package naming
 
 import (
 	"context"
@@ -62,13 +62,13 @@ func membersOf(ctx context.Context, engine runtime.Runtime, service string) ([]r
 
 // members is membersOf, and learns the addresses of those that run and are not known yet.
 // The caller holds the lock.
-func (a *Node) members(ctx context.Context, engine runtime.Runtime, service string) ([]runtime.ContainerSummary, error) {
+func (n *Names) members(ctx context.Context, engine runtime.Runtime, service string) ([]runtime.ContainerSummary, error) {
 	here, err := membersOf(ctx, engine, service)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range here {
-		if _, known := a.names.actual[c.ID]; known || c.State != runtime.Running {
+		if _, known := n.actual[c.ID]; known || c.State != runtime.Running {
 			continue
 		}
 		info, err := engine.Inspect(ctx, c.ID)
@@ -78,7 +78,7 @@ func (a *Node) members(ctx context.Context, engine runtime.Runtime, service stri
 		if err != nil {
 			return nil, err
 		}
-		a.names.learn(info)
+		n.learn(info)
 	}
 	return here, nil
 }
