@@ -115,7 +115,7 @@ func (r *Node) start(ctx context.Context, w *Workers, c client.Client) error {
 	}
 	if r.Data != "" {
 		served.Admissions = node.Admissions{Dir: filepath.Join(r.Data, "admitted", r.Name)}
-		served.Hosts = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}
+		served.Names.Files = hosts.Files{Dir: filepath.Join(r.Data, "hosts", r.Name)}
 	}
 	if r.TaskLogs != "" {
 		served.TaskLogs = node.TaskLogs{Dir: r.TaskLogs}

@@ -54,7 +54,7 @@ func (a *Node) CutOver(ctx context.Context, in CutOverInput) (CutOverResult, err
 		if err := here.swapAll(ctx, engine, in); err != nil {
 			return CutOverResult{}, err
 		}
-		return CutOverResult{}, a.lead(ctx, engine, in.Service)
+		return CutOverResult{}, a.Names.Lead(ctx, engine, in.Service)
 	})
 	if err != nil {
 		return result, a.placed(err, "")

@@ -2,11 +2,13 @@ package onnode
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
+	"github.com/metacircular/mcp/servicedef"
 )
 
 // summarized returns the part of a container that a plan depends on.
@@ -68,4 +70,13 @@ func alreadyCutOver(ctx context.Context, engine runtime.Runtime, service, name s
 // isOf reports whether a deployment created the container.
 func isOf(c runtime.ContainerInfo, service string, deployment identity) bool {
 	return c.Labels[runtime.LabelService] == service && identityIn(c.Labels) == deployment
+}
+
+// unnamed returns why the names of a container do not lead to it; "" if they do.
+func unnamed(labels map[string]string, networks []string) string {
+	name := servicedef.ServiceNetwork(labels[runtime.LabelService])
+	if labels[runtime.LabelAddress] == "" || slices.Contains(networks, name) {
+		return ""
+	}
+	return "it is not connected to network " + name
 }

@@ -24,7 +24,7 @@ import (
 func newNamed(t *testing.T) *host {
 	t.Helper()
 	h := newHost(t)
-	h.Hosts = hosts.Files{Dir: t.TempDir()}
+	h.Names.Files = hosts.Files{Dir: t.TempDir()}
 	return h
 }
 
@@ -175,7 +175,7 @@ func TestTheNetworkOfAServiceComesAndGoesWithItsContainers(t *testing.T) {
 	leave(3, "shop-db")
 	_, err = h.engine.Network(t.Context(), "mcp-shop")
 	require.True(t, fault.Is(err, fault.NotFound), err)
-	require.NoDirExists(t, h.Hosts.Path("shop", ""))
+	require.NoDirExists(t, h.Names.Files.Path("shop", ""))
 }
 
 func TestANetworkThatIsGoneIsMadeAnewWithItsAddresses(t *testing.T) {
@@ -185,7 +185,7 @@ func TestANetworkThatIsGoneIsMadeAnewWithItsAddresses(t *testing.T) {
 	require.NoError(t, err)
 	h.engine.Disconnect("shop-web", "mcp-shop")
 	require.NoError(t, h.engine.RemoveNetwork(t.Context(), "mcp-shop"))
-	require.NoError(t, os.RemoveAll(h.Hosts.Path("shop", "")))
+	require.NoError(t, os.RemoveAll(h.Names.Files.Path("shop", "")))
 	require.Nil(t, h.do(h.Restore, onnode.RestoreInput{Service: "shop", Deployment: 1}))
 	after, err := h.engine.Network(t.Context(), "mcp-shop")
 	require.NoError(t, err)

@@ -33,3 +33,29 @@ type Prober interface {
 	// the engine forwards address. Container returns its process.
 	Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error
 }
+
+// Admissions remembers what the policy of a node has let run, by fingerprints.
+type Admissions interface {
+	// Begun reports whether anything has ever been noted.
+	Begun() bool
+	// Note remembers a fingerprint; "" only begins.
+	Note(print string) error
+	Noted(print string) bool
+}
+
+// Signatures is what Node needs to know of the signatures of images.
+type Signatures interface {
+	// Check fails where the image's registry requires a signature, and the image, which
+	// is given by its digest, has none by a key that counts. Present is set where the
+	// image is here: one that was checked before needs no image registry then.
+	Check(ctx context.Context, image string, present bool) error
+}
+
+// TaskLogs keeps the output of tasks that have ended, by the names of their containers.
+type TaskLogs interface {
+	// Keep keeps an output; a second time it replaces it.
+	Keep(container string, output []byte) error
+	// Read returns what was kept. It is NotFound where that was removed meanwhile, or
+	// there was none.
+	Read(container string) ([]byte, error)
+}

@@ -1,9 +1,12 @@
 package onnode
 
 import (
+	"cmp"
 	"sync"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode/naming"
+	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/secrets"
@@ -42,13 +45,20 @@ type Node struct {
 	// Signatures checks those of images; nil where none are required.
 	Signatures Signatures
 
-	// Hosts keeps the names of components; nil for a node whose containers have none.
-	Hosts HostsFiles
+	// Names lead to the containers of components.
+	Names naming.Names
 
 	readers readers
-	names   names
 	tasks   taskGuards
 	// secretUse is held, shared, between the time that a container's secrets are made and
 	// the time that the container exists.
 	secretUse sync.RWMutex
+}
+
+// placed adds the node and the component to an error; one that names its component keeps it
+// where component is "".
+func (a *Node) placed(err error, component string) error {
+	f := *fault.Of(err)
+	f.Node, f.Component = a.Name, cmp.Or(component, f.Component)
+	return &f
 }

@@ -24,7 +24,7 @@ func (a *Node) ObserveNode(ctx context.Context) (ObserveNodeResult, error) {
 		return ObserveNodeResult{}, err
 	}
 	engine, containers := found.engine, found.containers
-	unled := a.leadAll(ctx, containers)
+	unled := a.Names.LeadAll(ctx, a.Runtime, containers)
 	var volumes []string
 	for _, c := range containers {
 		volumes = append(volumes, c.Volumes...)

@@ -16,15 +16,6 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Admissions remembers what the policy of a node has let run, by fingerprints.
-type Admissions interface {
-	// Begun reports whether anything has ever been noted.
-	Begun() bool
-	// Note remembers a fingerprint; "" only begins.
-	Note(print string) error
-	Noted(print string) bool
-}
-
 // GetPolicy reads the policy of the node.
 func (a *Node) GetPolicy(context.Context) (policy.Policy, error) {
 	if a.Policies == nil {

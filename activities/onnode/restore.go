@@ -61,7 +61,7 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 			service: in.Service, identity: identity{in.Deployment, in.Run}, alone: true, closing: in.Closing, adopted: in.Adopted,
 		}
 		done, err := inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			if err := a.lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
+			if err := a.Names.Lead(ctx, engine, in.Service); err != nil { // a container does not start without its network
 				return struct{}{}, err
 			}
 			unsealed := a.unsealAgain(ctx, engine, in.Sealed)
@@ -72,11 +72,11 @@ func (a *Node) Restore(ctx context.Context, in RestoreInput) error {
 			case unsealed != nil: // the engine has what the containers need
 				activity.GetLogger(ctx).Warn("secrets of what was put back cannot be made again", "error", unsealed)
 			}
-			a.names.forget()
+			a.Names.Forget()
 			if err != nil {
-				return struct{}{}, errors.Join(err, a.lead(ctx, engine, in.Service))
+				return struct{}{}, errors.Join(err, a.Names.Lead(ctx, engine, in.Service))
 			}
-			return struct{}{}, a.lead(ctx, engine, in.Service)
+			return struct{}{}, a.Names.Lead(ctx, engine, in.Service)
 		})
 		if err == nil {
 			a.awaitServing(ctx, r, in.Serving)
@@ -201,7 +201,7 @@ func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
 			if err := engine.Stop(ctx, nameOf(info), info.StopTimeout); err != nil {
 				return struct{}{}, err
 			}
-			return struct{}{}, a.lead(ctx, engine, in.Service)
+			return struct{}{}, a.Names.Lead(ctx, engine, in.Service)
 		})
 	})
 	if err != nil {
@@ -235,13 +235,13 @@ func (a *Node) Retire(ctx context.Context, in RetireInput) error {
 			for i := range going {
 				going[i].Name += fleet.PrevSuffix
 			}
-			if err := a.rest(ctx, r, engine, in.Service, going); err != nil {
+			if err := a.Names.Rest(ctx, r, engine, in.Service, going); err != nil {
 				return struct{}{}, err
 			}
 			if err := retireAll(ctx, r, engine, in.Service, going); err != nil {
 				return struct{}{}, err
 			}
-			return struct{}{}, a.lead(ctx, engine, in.Service)
+			return struct{}{}, a.Names.Lead(ctx, engine, in.Service)
 		})
 	})
 	if err != nil {

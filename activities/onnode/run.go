@@ -1,7 +1,6 @@
 package onnode
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/metacircular/mcp/activities"
@@ -177,12 +176,4 @@ func giveUp(ctx context.Context, engine runtime.Runtime, name string) error {
 		return err
 	}
 	return fault.New(fault.PortInUse, "start container %s: the engine was interrupted, and may have lost its ports", name)
-}
-
-// placed adds the node and the component to an error; one that names its component keeps it
-// where component is "".
-func (a *Node) placed(err error, component string) error {
-	f := *fault.Of(err)
-	f.Node, f.Component = a.Name, cmp.Or(component, f.Component)
-	return &f
 }

@@ -5,36 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
-	"github.com/metacircular/mcp/servicedef"
 )
-
-// TaskSpec is a task as it is sent to a node.
-type TaskSpec struct {
-	fleet.Task
-	// Component is what to run, as a component without routes and ports; its name is
-	// that of the task. Its deployment fences a step, and not a job.
-	Component activities.ComponentSpec `json:"component"`
-	// Timeout is how long the task may run, by the node's clock; 0 for no limit.
-	Timeout servicedef.Duration `json:"timeout,omitempty"`
-	// Needs are the containers of the node that must run when the task is started.
-	Needs []Need `json:"needs,omitempty"`
-}
-
-// Need is a container that a task depends on.
-type Need struct {
-	Container string `json:"container"`
-	// Boot is the boot of the node's host in which the deployment of the task has started
-	// it; "" for a container of the release, which a boot starts again.
-	Boot string `json:"boot,omitempty"`
-}
-
-// Container returns the name of the task's container.
-func (t TaskSpec) Container() string { return t.Task.Container(t.Component.Service) }
 
 // StartTaskResult is the container of a task that runs, or has ended already.
 type StartTaskResult struct {
@@ -170,15 +144,6 @@ func (a *Node) launchTask(ctx context.Context, r *attempt.Reporter, in TaskSpec)
 	})
 }
 
-// hasRun reports whether the program of a container has been started, at any time.
-func hasRun(c runtime.ContainerInfo) bool {
-	switch c.State {
-	case runtime.Created, runtime.Removing:
-		return !c.Started.IsZero()
-	}
-	return true
-}
-
 // endOthers stops and removes the containers of the same step or job that other runs have
 // left: the registry lets one run of a job be under way at a time.
 func endOthers(ctx context.Context, engine runtime.Runtime, in TaskSpec) error {
@@ -197,118 +162,4 @@ func endOthers(ctx context.Context, engine runtime.Runtime, in TaskSpec) error {
 		}
 	}
 	return nil
-}
-
-// passTask fails when a newer deployment has been here than that of a step.
-func (a *Node) passTask(in TaskSpec) error {
-	if in.Kind != fleet.StepTask {
-		return nil
-	}
-	return a.Fence.pass(in.Component.Service, identityOf(in.Component))
-}
-
-// insideTask runs work that changes the container of a task: while no other does, and
-// that of a step inside the fence of its service. Closing keeps the task from being
-// started here after that.
-func insideTask[T any](ctx context.Context, a *Node, in TaskSpec, closing bool, work func(ctx context.Context, engine runtime.Runtime) (T, error)) (T, error) {
-	guarded := func(ctx context.Context, engine runtime.Runtime) (T, error) {
-		leave, err := a.tasks.enter(ctx, in.ID, closing)
-		if err != nil {
-			var none T
-			return none, err
-		}
-		defer leave()
-		return work(ctx, engine)
-	}
-	if in.Kind == fleet.StepTask {
-		s := step{service: in.Component.Service, identity: identityOf(in.Component), closing: closing}
-		return inside(ctx, a, s, guarded)
-	}
-	return guarded(ctx, uninterrupted{a.Runtime, &a.readers})
-}
-
-// taskContainer describes the container of a task. One that has its name and not its id
-// is a Conflict.
-func (a *Node) taskContainer(ctx context.Context, engine runtime.Runtime, in TaskSpec) (runtime.ContainerInfo, error) {
-	info, err := engine.Inspect(ctx, in.Container())
-	if err == nil && (info.Labels[runtime.LabelTask] != in.ID || info.Labels[runtime.LabelService] != in.Component.Service) {
-		return info, fault.New(fault.Conflict, "container %s is not that of %s %s", info.Name, in.Kind, in.Name).
-			WithHint("remove or rename it on %s", a.Name)
-	}
-	return info, err
-}
-
-// taskContainerSpec returns the specification for the engine.
-func taskContainerSpec(in TaskSpec, publish string) runtime.ContainerSpec {
-	spec := containerSpec(in.Component, in.Container(), publish)
-	delete(spec.Labels, runtime.LabelComponent)
-	spec.Labels[runtime.LabelTask] = in.ID
-	spec.Labels[runtime.LabelTaskKind] = string(in.Kind)
-	spec.Labels[runtime.LabelTaskName] = in.Name
-	spec.Restart, spec.Ports = "no", nil
-	return spec
-}
-
-// StopTask ends a task within the stop timeout of its container, whether it was started
-// or not, and keeps it from being started here later. It keeps the container until
-// RemoveTask.
-func (a *Node) StopTask(ctx context.Context, in TaskSpec) (fleet.TaskResult, error) {
-	return attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (fleet.TaskResult, error) {
-		r.Set("stop", in.Container())
-		result, err := insideTask(ctx, a, in, true, func(ctx context.Context, engine runtime.Runtime) (fleet.TaskResult, error) {
-			found, err := a.taskContainer(ctx, engine, in)
-			if fault.Is(err, fault.NotFound) {
-				return fleet.TaskResult{State: fleet.TaskStopped, Detail: "was not started, or has been removed"}, nil
-			}
-			if err != nil {
-				return fleet.TaskResult{}, err
-			}
-			if !hasRun(found) {
-				return fleet.TaskResult{State: fleet.TaskStopped, Detail: "was not started"}, nil
-			}
-			running := found.State == runtime.Running || found.State == runtime.Other
-			if running {
-				if err := engine.Stop(ctx, nameOf(found), found.StopTimeout); err != nil {
-					return fleet.TaskResult{}, err
-				}
-			}
-			result, err := a.collect(ctx, in)
-			if running && err == nil && result.State != fleet.TaskLost {
-				result.State, result.Detail = fleet.TaskStopped, "was stopped"
-			}
-			return result, err
-		})
-		if err != nil {
-			err = a.placed(err, in.Name)
-		}
-		return result, err
-	})
-}
-
-// RemoveTask removes the container of a task that has ended.
-func (a *Node) RemoveTask(ctx context.Context, in TaskSpec) error {
-	_, err := attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (struct{}, error) {
-		r.Set("remove", in.Container())
-		engine := uninterrupted{a.Runtime, &a.readers}
-		leave, err := a.tasks.enter(ctx, in.ID, true)
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer leave()
-		found, err := a.taskContainer(ctx, engine, in)
-		switch {
-		case fault.Is(err, fault.NotFound):
-			return struct{}{}, nil
-		case err != nil:
-			return struct{}{}, a.placed(err, in.Name)
-		}
-		if err := engine.Remove(ctx, nameOf(found)); err != nil {
-			return struct{}{}, a.placed(err, in.Name)
-		}
-		if err := a.lead(ctx, engine, in.Component.Service); err != nil {
-			return struct{}{}, a.placed(err, in.Name)
-		}
-		return struct{}{}, nil
-	})
-	return err
 }

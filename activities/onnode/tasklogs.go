@@ -20,15 +20,6 @@ const (
 	maxKeptLines = 100_000
 )
 
-// TaskLogs keeps the output of tasks that have ended, by the names of their containers.
-type TaskLogs interface {
-	// Keep keeps an output; a second time it replaces it.
-	Keep(container string, output []byte) error
-	// Read returns what was kept. It is NotFound where that was removed meanwhile, or
-	// there was none.
-	Read(container string) ([]byte, error)
-}
-
 // TaskLogInput selects the output of a task.
 type TaskLogInput struct {
 	Service string     `json:"service"`

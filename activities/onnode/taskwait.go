@@ -2,7 +2,6 @@ package onnode
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,10 +13,6 @@ import (
 
 // longestTaskPause is the longest pause between two looks at a task that runs.
 const longestTaskPause = time.Second
-
-// recordedPause is how long an engine may take to record the end of a container after it
-// shows that it does not run.
-const recordedPause = time.Second
 
 // AwaitTask waits for the end of a task that was started, and reports what it prints. One
 // that takes longer than its timeout is stopped. Its output is kept on the node; the
@@ -68,11 +63,6 @@ func (a *Node) awaitTask(ctx context.Context, r *attempt.Reporter, in TaskSpec) 
 	}
 }
 
-// timedOut reports whether a task had run for too long at a time.
-func (t TaskSpec) timedOut(c runtime.ContainerInfo, at time.Time) bool {
-	return t.Timeout > 0 && !c.Started.IsZero() && at.Sub(c.Started) >= time.Duration(t.Timeout)
-}
-
 // followTask reports what a task prints, until its context ends. Output that cannot be
 // read is not reported: the wait for the end shows what the engine lacks.
 func (a *Node) followTask(ctx context.Context, r *attempt.Reporter, in TaskSpec) {
@@ -88,82 +78,4 @@ func (a *Node) followTask(ctx context.Context, r *attempt.Reporter, in TaskSpec)
 		})
 		_ = attempt.Sleep(ctx, longestTaskPause) // the loop checks ctx
 	}
-}
-
-// collect returns how a task has ended, and keeps its output on the node.
-func (a *Node) collect(ctx context.Context, in TaskSpec) (fleet.TaskResult, error) {
-	found, err := a.taskContainer(ctx, a.Runtime, in)
-	if fault.Is(err, fault.NotFound) {
-		return lostTask(found, "its container is gone"), nil
-	}
-	if err != nil {
-		return fleet.TaskResult{}, err
-	}
-	if result := ended(in, found); result.State == fleet.TaskLost { // or not recorded yet
-		if err := attempt.Sleep(ctx, recordedPause); err != nil {
-			return fleet.TaskResult{}, context.Cause(ctx)
-		}
-		if again, err := a.taskContainer(ctx, a.Runtime, in); err == nil {
-			found = again
-		}
-	}
-	result := ended(in, found)
-	kept := lastLines{lines: maxKeptLines, bytes: MaxTaskLog}
-	err = a.Runtime.Logs(ctx, found.ID, runtime.LogQuery{}, func(line runtime.LogLine) bool {
-		kept.add(LogLine{LogLine: line})
-		result.Lines++
-		return true
-	})
-	switch {
-	case ctx.Err() != nil:
-		return result, context.Cause(ctx)
-	case fault.Is(err, fault.Unavailable):
-		return result, err
-	case err != nil: // as of a container that is half removed
-		kept.add(note("(its output could not be read: %v)", err))
-	}
-	if a.TaskLogs != nil {
-		output, err := keepable(keptOf{in.Component.Service, in.Task}, kept.kept)
-		if err == nil {
-			err = a.TaskLogs.Keep(in.Container(), output)
-		}
-		if err != nil {
-			kept.add(note("(its output could not be kept on %s: %v)", a.Name, err))
-		}
-	}
-	texts := make([]string, 0, len(kept.kept))
-	for _, line := range kept.kept {
-		texts = append(texts, line.Text)
-	}
-	result.Log = fleet.TaskTail(texts)
-	return result.Checked(), nil
-}
-
-func note(format string, args ...any) LogLine {
-	return LogLine{LogLine: runtime.LogLine{Time: time.Now(), Stream: "stderr", Text: fmt.Sprintf(format, args...)}}
-}
-
-// startSlack is how long after its end the start of a program may be recorded that ended
-// at once: podman takes the time of a start when the program runs already.
-const startSlack = 30 * time.Second
-
-// ended returns how the task of a container that does not run has ended, without its
-// output.
-func ended(in TaskSpec, c runtime.ContainerInfo) fleet.TaskResult {
-	result := fleet.TaskResult{ExitCode: c.ExitCode, Started: c.Started, Ended: c.Finished, Detail: c.End()}
-	switch {
-	case c.State != runtime.Stopped || c.Finished.IsZero() || c.Finished.Before(c.Started.Add(-startSlack)):
-		result = lostTask(c, "its host was booted, or the engine lost it, while it ran")
-	case in.timedOut(c, c.Finished):
-		result.State, result.Detail = fleet.TaskTimedOut, fmt.Sprintf("was stopped after its timeout, %s", time.Duration(in.Timeout))
-	case c.ExitCode == 0:
-		result.State = fleet.TaskSucceeded
-	default:
-		result.State = fleet.TaskFailed
-	}
-	return result
-}
-
-func lostTask(c runtime.ContainerInfo, why string) fleet.TaskResult {
-	return fleet.TaskResult{State: fleet.TaskLost, Started: c.Started, Detail: "was lost: " + why}
 }

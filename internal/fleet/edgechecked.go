@@ -63,6 +63,19 @@ func (s EdgeStatus) Checked(now time.Time) EdgeStatus {
 	return s
 }
 
+// Checked returns an observation as it can be.
+func (o EdgeObservation) Checked() EdgeObservation {
+	o.Problem = Text(o.Problem, maxText)
+	if o.Status != nil {
+		status := o.Status.Checked(o.At)
+		o.Status = &status
+	}
+	return o
+}
+
+// maxCertificates bounds the certificates of an edge.
+const maxCertificates = 10_000
+
 // CheckedAcks returns what can be true of what edges have.
 func CheckedAcks(acks []EdgeAck, now time.Time) []EdgeAck {
 	var checked []EdgeAck
@@ -92,3 +105,15 @@ func credible(version int64, now time.Time) bool {
 }
 
 func isPort(port int) bool { return port > 0 && port <= MaxPort }
+
+// CheckedProblems returns what an edge says of itself, as the registry can hold it.
+func CheckedProblems(problems []string) []string {
+	var checked []string
+	for _, text := range problems[:min(len(problems), maxProblems)] {
+		checked = append(checked, Text(text, maxText))
+	}
+	return checked
+}
+
+// maxProblems bounds the problems of an edge.
+const maxProblems = 100

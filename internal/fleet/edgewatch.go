@@ -22,19 +22,6 @@ type EdgeObservation struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// Checked returns an observation as it can be.
-func (o EdgeObservation) Checked() EdgeObservation {
-	o.Problem = Text(o.Problem, maxText)
-	if o.Status != nil {
-		status := o.Status.Checked(o.At)
-		o.Status = &status
-	}
-	return o
-}
-
-// maxCertificates bounds the certificates of an edge.
-const maxCertificates = 10_000
-
 // fits is how many bytes of publications travel together: Temporal's limit is 2 MB.
 const fits = 1 << 20
 

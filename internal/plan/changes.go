@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -173,49 +172,4 @@ func (p *planner) definitionChanges(c servicedef.Component) []Change {
 		changes = append(changes, routeKeys("routes."+route.Name, old.Routes[i], route)...)
 	}
 	return changes
-}
-
-// What became of a variable, whose values are not shown.
-const (
-	added   = "added"
-	changed = "changed"
-	removed = "removed"
-)
-
-// envChanges names the variables, or the users, that differ, and never their values,
-// which may be secrets.
-func envChanges(field string, old, new map[string]string) []Change {
-	var changes []Change
-	for key, value := range new {
-		if before, had := old[key]; !had {
-			changes = append(changes, Change{Field: field + "." + key, To: added})
-		} else if before != value {
-			changes = append(changes, Change{Field: field + "." + key, To: changed})
-		}
-	}
-	for key := range old {
-		if _, has := new[key]; !has {
-			changes = append(changes, Change{Field: field + "." + key, To: removed})
-		}
-	}
-	sort.Slice(changes, func(i, j int) bool { return changes[i].Field < changes[j].Field })
-	return changes
-}
-
-// routePorts renders the part of a component's routes that its container depends
-// on.
-func routePorts(routes []servicedef.Route) string {
-	var names []string
-	for _, r := range routes {
-		port := "$PORT"
-		if r.ContainerPort != 0 {
-			port = strconv.Itoa(r.ContainerPort)
-		}
-		if r.Protocol != "" {
-			port += "/" + r.Protocol
-		}
-		names = append(names, r.Name+":"+port)
-	}
-	slices.Sort(names)
-	return fmt.Sprint(names)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -27,29 +28,55 @@ func containerChanges(old, new servicedef.Container) []Change {
 	return changes
 }
 
-// Lack is a setting that the engine of a node cannot apply.
-type Lack struct {
-	Key string `json:"key"`
-	// Reason completes "the engine of rift …".
-	Reason string `json:"reason"`
-	Hint   string `json:"hint,omitempty"`
-}
+// FieldSecret begins the field of a change of a secret's version, before its name.
+const FieldSecret = "secret "
 
-// LackingError reports that a plan would start a container on a node whose engine cannot
-// apply a setting of its definition.
-type LackingError struct {
-	Component, Node string
-	Lack            Lack
-}
-
-func (e *LackingError) Error() string {
-	return fmt.Sprintf("component %s sets %s, and the engine of node %s %s", e.Component, e.Lack.Key, e.Node, e.Lack.Reason)
-}
-
-// lacking fails when the engine of the component's node cannot apply its settings.
-func (p *planner) lacking(c servicedef.Component) error {
-	if lacks := p.Nodes[c.Node].Lacks[c.Name]; len(lacks) > 0 {
-		return &LackingError{Component: c.Name, Node: c.Node, Lack: lacks[0]}
+// secretChanges compares the versions of secrets of two containers.
+func secretChanges(old, new servicedef.Component) []Change {
+	text := func(c servicedef.Component, reference string) string {
+		if v, own := c.Versions[reference]; own {
+			return fmt.Sprintf("v%d", v.Version)
+		}
+		if slices.Contains(c.SecretNames(), reference) {
+			return "podman's own"
+		}
+		return ""
 	}
-	return nil
+	var changes []Change
+	names := append(old.Versions.Names(), new.Versions.Names()...)
+	slices.Sort(names)
+	for _, reference := range slices.Compact(names) {
+		from, to := text(old, reference), text(new, reference)
+		if from != to {
+			changes = append(changes, Change{Field: FieldSecret + reference, From: from, To: to})
+		}
+	}
+	return changes
+}
+
+// What became of a variable, whose values are not shown.
+const (
+	added   = "added"
+	changed = "changed"
+	removed = "removed"
+)
+
+// envChanges names the variables, or the users, that differ, and never their values,
+// which may be secrets.
+func envChanges(field string, old, new map[string]string) []Change {
+	var changes []Change
+	for key, value := range new {
+		if before, had := old[key]; !had {
+			changes = append(changes, Change{Field: field + "." + key, To: added})
+		} else if before != value {
+			changes = append(changes, Change{Field: field + "." + key, To: changed})
+		}
+	}
+	for key := range old {
+		if _, has := new[key]; !has {
+			changes = append(changes, Change{Field: field + "." + key, To: removed})
+		}
+	}
+	sort.Slice(changes, func(i, j int) bool { return changes[i].Field < changes[j].Field })
+	return changes
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -32,11 +31,6 @@ func (p *planner) drains() {
 			step.EdgeDrain = old.Drain
 		}
 	}
-}
-
-// atEdges reports whether edges serve a route of a component.
-func atEdges(c servicedef.Component) bool {
-	return slices.ContainsFunc(c.Routes, servicedef.Route.AtEdges)
 }
 
 // Drain returns how long the predecessors serve after the cut-over: as long as the

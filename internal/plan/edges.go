@@ -1,31 +1,11 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
-
-// EdgeChange is what a plan does to one endpoint of the edges.
-type EdgeChange struct {
-	Endpoint fleet.Endpoint `json:"endpoint"`
-	// URL is where clients reach it: at the first edge, where edges differ in that.
-	URL string `json:"url"`
-	// Components are those that serve it, or have served it.
-	Components []string `json:"components"`
-	// Redirect is the hostname to which requests are redirected; "" where they are
-	// served.
-	Redirect string `json:"redirect,omitempty"`
-	// Action is Create, Replace, Keep or Remove. Keep is also for an endpoint whose
-	// requests go to new containers.
-	Action Action `json:"action"`
-	// Changes are the options that differ. Hashes of passwords are not shown.
-	Changes []Change `json:"changes,omitempty"`
-}
 
 // edges plans what edges serve. It fails where another service holds an endpoint, and
 // where an edge could not reach what it is to serve.
@@ -87,10 +67,6 @@ func (p *planner) served(c servicedef.Component, route servicedef.Route) bool {
 	})
 }
 
-func (p *planner) warn(format string, args ...any) {
-	p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf(format, args...))
-}
-
 // edgeChanges compares what edges serve of the release with what they will serve, in the
 // order of the endpoints.
 func (p *planner) edgeChanges() []EdgeChange {
@@ -130,57 +106,4 @@ func (p *planner) edgeChange(route fleet.EdgeRoute, action Action, changes []Cha
 		Endpoint: route.Endpoint, URL: route.URL(ports), Components: route.Components, Redirect: route.Redirect,
 		Action: action, Changes: changes,
 	}
-}
-
-// routeChanges returns the options in which two routes of an endpoint differ.
-func routeChanges(old, new fleet.EdgeRoute) []Change {
-	var changes []Change
-	add := func(field, from, to string) {
-		if from != to {
-			changes = append(changes, Change{Field: field, From: from, To: to})
-		}
-	}
-	yes := strconv.FormatBool
-	add("components", strings.Join(old.Components, " "), strings.Join(new.Components, " "))
-	add("redirect", old.Redirect, new.Redirect)
-	add("tls", yes(!old.Plain), yes(!new.Plain))
-	add("strip", yes(old.Strip), yes(new.Strip))
-	add("h2c", yes(old.H2C), yes(new.H2C))
-	add("compress", yes(old.Compress), yes(new.Compress))
-	changes = append(changes, envChanges("basic_auth", old.BasicAuth, new.BasicAuth)...)
-	add("allow", strings.Join(old.Allow, " "), strings.Join(new.Allow, " "))
-	add("proxy_protocol", old.ProxyProtocol, new.ProxyProtocol)
-	return changes
-}
-
-// routeKeys compares what a route's container does not depend on.
-func routeKeys(field string, old, new servicedef.Route) []Change {
-	var changes []Change
-	add := func(key string, from, to any) {
-		if from, to := fmt.Sprint(from), fmt.Sprint(to); from != to {
-			changes = append(changes, Change{Field: field + "." + key, From: from, To: to})
-		}
-	}
-	add("port", old.Port, new.Port)
-	add("mode", old.Mode, new.Mode)
-	add("hostname", strings.Join(old.Hostname, " "), strings.Join(new.Hostname, " "))
-	add("redirect_from", strings.Join(old.RedirectFrom, " "), strings.Join(new.RedirectFrom, " "))
-	add("path", old.Path, new.Path)
-	add("strip", old.Strip, new.Strip)
-	add("tls", tls(old.TLS), tls(new.TLS))
-	add("h2c", old.H2C, new.H2C)
-	add("compress", old.Compress, new.Compress)
-	changes = append(changes, envChanges(field+".basic_auth", old.BasicAuth, new.BasicAuth)...)
-	add("allow", strings.Join(old.Allow, " "), strings.Join(new.Allow, " "))
-	add("proxy_protocol", old.ProxyProtocol, new.ProxyProtocol)
-	add("edge", old.Edge, new.Edge)
-	return changes
-}
-
-// tls is a value of that key, "" for none.
-func tls(value *bool) string {
-	if value == nil {
-		return ""
-	}
-	return strconv.FormatBool(*value)
 }

@@ -69,6 +69,17 @@ func (e *ForbiddenError) Error() string {
 	return policy.Sentence("node "+e.Node, e.Policy, "component "+e.Component, e.Broken)
 }
 
+// LackingError reports that a plan would start a container on a node whose engine cannot
+// apply a setting of its definition.
+type LackingError struct {
+	Component, Node string
+	Lack            Lack
+}
+
+func (e *LackingError) Error() string {
+	return fmt.Sprintf("component %s sets %s, and the engine of node %s %s", e.Component, e.Lack.Key, e.Node, e.Lack.Reason)
+}
+
 // HeldError reports that a plan would start a container that needs a host port or a
 // volume of a container that the plan leaves alone.
 type HeldError struct {

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -10,22 +9,6 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
-
-// Taking is a host port or a volume that a component takes from another one of its
-// service, which gives it up in the same deploy.
-type Taking struct {
-	From  string `json:"from"`
-	Thing string `json:"thing"`
-}
-
-// Stopped is a container that is stopped before a new one starts. It is kept, and an
-// undo starts it again if Active is set.
-type Stopped struct {
-	fleet.Ref
-	Component string `json:"component"`
-	Node      string `json:"node"`
-	Active    bool   `json:"active,omitempty"`
-}
 
 // handovers finds, for each new container, the containers that stop before it starts:
 // its predecessor where the order is stop-first, and the container of every component
@@ -94,15 +77,6 @@ func handed(to servicedef.Component, of fleet.Release, giver string, release fle
 	return append(things, handedVolumes(to, releasedOn(of, to.Name, to.Node), from, kept)...)
 }
 
-// releasedOn is a component as a release runs it on a node; empty where it does not.
-func releasedOn(release fleet.Release, component, node string) servicedef.Component {
-	if release.Definition == nil || release.Components[component].Node != node {
-		return servicedef.Component{}
-	}
-	c, _ := release.Definition.Component(component)
-	return c
-}
-
 // handedVolumes returns the volumes that a component writes to and did not before,
 // of those that another one wrote to and keeps no longer. Containers whose order is
 // start-first may share them.
@@ -142,24 +116,3 @@ func has(c servicedef.Component, port servicedef.Port) bool {
 }
 
 func portName(p servicedef.Port) string { return fmt.Sprintf("%s port %d", p.Protocol, p.Host) }
-
-// starts reports whether a step runs a new container.
-func (s Step) starts() bool { return s.Action == Create || s.Action == Replace }
-
-// stopped is the step's old container, to be stopped.
-func (s Step) stopped() Stopped {
-	return Stopped{Ref: s.Old(), Component: s.Component, Node: s.OldNode, Active: s.OldActive}
-}
-
-// InOrder returns containers of a release in the order in which a deploy starts them.
-func InOrder(release fleet.Release, containers []fleet.Ref) []fleet.Ref {
-	waves, wave := release.Waves(), map[string]int{}
-	for _, m := range release.Members() {
-		wave[m.Container] = waves[m.Component]
-	}
-	ordered := slices.Clone(containers)
-	slices.SortFunc(ordered, func(a, b fleet.Ref) int {
-		return cmp.Or(cmp.Compare(wave[a.Name], wave[b.Name]), strings.Compare(a.Name, b.Name))
-	})
-	return ordered
-}

@@ -11,21 +11,6 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// JobStep is what a plan does to one job: no container is touched for it.
-type JobStep struct {
-	Job     string   `json:"job"`
-	Node    string   `json:"node"`
-	Action  Action   `json:"action"`
-	Changes []Change `json:"changes,omitempty"`
-	// Schedule is the job's, in Timezone; "" where the plan ends it.
-	Schedule string `json:"schedule,omitempty"`
-	Timezone string `json:"timezone,omitempty"`
-	// Next is when it is due next; zero where that is not known, or it is not.
-	Next time.Time `json:"next,omitzero"`
-	// Paused is set where its schedule is paused.
-	Paused bool `json:"paused,omitempty"`
-}
-
 // jobs plans the jobs of the definition, and of the release.
 func (p *planner) jobs() error {
 	for _, c := range p.Desired.Jobs() {
@@ -81,14 +66,6 @@ func (p *planner) job(c servicedef.Component) (JobStep, error) {
 		return step, err
 	}
 	return step, p.fits("job "+c.Name, c)
-}
-
-// possible fails where the node of a component cannot run it.
-func (p *planner) possible(c servicedef.Component) error {
-	if slices.Contains(p.Release.Draining, c.Node) {
-		return &DrainingNodeError{Component: c.Name, Node: c.Node}
-	}
-	return p.equipped(c)
 }
 
 // releasedJob returns the release's definition of a job.
@@ -159,15 +136,4 @@ func JobsOf(definition servicedef.Service, release fleet.Release) []fleet.Job {
 	}
 	slices.SortFunc(jobs, func(a, b fleet.Job) int { return strings.Compare(a.Name, b.Name) })
 	return jobs
-}
-
-// ChangesJobs reports whether any job is not kept as it is.
-func (p Plan) ChangesJobs() bool {
-	return slices.ContainsFunc(p.Jobs, func(s JobStep) bool { return s.Action != Keep })
-}
-
-// EndsJobs reports whether runs that are under way end with the plan: the service does
-// not run any more. A deploy that only drops a job leaves its run alone.
-func (p Plan) EndsJobs() bool {
-	return !p.Active && slices.ContainsFunc(p.Jobs, func(s JobStep) bool { return s.Action == Stop || s.Action == Remove })
 }

@@ -110,32 +110,6 @@ func (p *planner) component(c servicedef.Component) (Step, error) {
 	return step, p.possible(c)
 }
 
-// equipped fails where the node of a new container lacks a secret, does not know a key, or
-// has a policy that forbids it.
-func (p *planner) equipped(c servicedef.Component) error {
-	composed := c.ComposedNames()
-	for _, secret := range c.SecretNames() {
-		if _, own := c.Versions[secret]; own || slices.Contains(composed, secret) {
-			continue // see sealed
-		}
-		if slices.Contains(p.Nodes[c.Node].MissingSecrets, secret) {
-			return &MissingSecretError{Service: p.Desired.Name, Component: c.Name, Node: c.Node, Secret: secret}
-		}
-	}
-	for _, key := range c.Keys() {
-		if slices.Contains(p.Nodes[c.Node].UnknownKeys, key) {
-			return &UnknownKeyError{Component: c.Name, Node: c.Node, Key: key}
-		}
-	}
-	if broken := p.Nodes[c.Node].Forbidden[c.Name]; len(broken) > 0 && !p.Admitted {
-		return &ForbiddenError{Component: c.Name, Node: c.Node, Policy: p.Nodes[c.Node].Policy, Broken: broken}
-	}
-	if err := p.sealed(c); err != nil {
-		return err
-	}
-	return p.lacking(c)
-}
-
 // inactive plans a component of a service that is stopped.
 func (p *planner) inactive(step Step) Step {
 	step.Action = Keep

@@ -2,139 +2,11 @@ package plan
 
 import (
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/servicedef"
 )
-
-// Node is the survey of one node.
-type Node struct {
-	// Reachable is false if no worker answered; the rest is then empty.
-	Reachable  bool              `json:"reachable"`
-	Containers []fleet.Container `json:"containers,omitempty"`
-	// MissingSecrets are those that the service needs there and podman does not
-	// have.
-	MissingSecrets []string `json:"missing_secrets,omitempty"`
-	// Refuses is why the node takes no secrets of the service, and RefusesHint what to do;
-	// "" where it takes them, or needs none.
-	Refuses     string `json:"refuses,omitempty"`
-	RefusesHint string `json:"refuses_hint,omitempty"`
-	// UnknownKeys are those of the definition that the node's worker does not know.
-	UnknownKeys []string `json:"unknown_keys,omitempty"`
-	// Lacks is what the node's engine lacks of what the definition asks for, by component.
-	Lacks map[string][]Lack `json:"lacks,omitempty"`
-	// Policy is what the node's policy is called, and Forbidden which of its rules the
-	// definition breaks, by component.
-	Policy    string                        `json:"policy,omitempty"`
-	Forbidden map[string][]policy.Violation `json:"forbidden,omitempty"`
-}
-
-// Input is everything that a plan depends on.
-type Input struct {
-	Desired servicedef.Service `json:"desired"`
-	// Only names the components to deploy; the others are kept. Empty means all.
-	Only []string `json:"only,omitempty"`
-	// Given is the definition that was asked for, where Desired is a part of it and
-	// the release for the rest; nil where they are the same.
-	Given *servicedef.Service `json:"given,omitempty"`
-	// Force replaces components that have not changed.
-	Force   bool          `json:"force,omitempty"`
-	Release fleet.Release `json:"release"`
-	// Nodes holds the survey of every node of NodesOf.
-	Nodes map[string]Node `json:"nodes"`
-	// Digests maps each image reference to its digest; "" if the image registry
-	// lacks it and it will be built.
-	Digests map[string]string `json:"digests"`
-	// Held are the holders of the ports of WantedPorts, as far as they are held.
-	Held []fleet.PortHolder `json:"held,omitempty"`
-	// Holders are those of the endpoints of Desired, as far as they are held.
-	Holders []fleet.EndpointHolder `json:"holders,omitempty"`
-	// Now is when the plan is made, for the times when jobs are due; zero leaves them out.
-	Now time.Time `json:"now,omitzero"`
-	// Pinned makes each component run by its digest in the release, whatever Digests
-	// holds.
-	Pinned bool `json:"pinned,omitempty"`
-	// Admitted is set where Desired is the release, and was let run before: policies judge
-	// what is new.
-	Admitted bool `json:"admitted,omitempty"`
-	// Steps are those of Desired that the deploy runs, in their order.
-	Steps []servicedef.Step `json:"run_steps,omitempty"`
-}
-
-// Action is what a plan does to one component.
-type Action string
-
-// The actions, in a diff's terms: + ~ = - for Create, Replace, Keep, Remove.
-const (
-	Create  Action = "create"
-	Replace Action = "replace"
-	Keep    Action = "keep"
-	Stop    Action = "stop"
-	Remove  Action = "remove"
-	// Take is an adoption's: the unchanged container becomes mcp's.
-	Take Action = "adopt"
-)
-
-// Change is a field that differs: a reason for a step or, where the component is
-// kept, one that needs no other container.
-type Change struct {
-	Field string `json:"field"`
-	From  string `json:"from,omitempty"`
-	// To is the new value or, of a variable, "added", "changed" or "removed".
-	To string `json:"to,omitempty"`
-}
-
-// Step is what a plan does to one component.
-type Step struct {
-	Component string `json:"component"`
-	Container string `json:"container"`
-	// Node is where the component will run, OldNode where its container is now; ""
-	// if it has none.
-	Node    string   `json:"node"`
-	OldNode string   `json:"old_node,omitempty"`
-	Action  Action   `json:"action"`
-	Changes []Change `json:"changes,omitempty"`
-	// Wave is when it may start: after every step of a lower wave is healthy.
-	// A removal has the wave in which the component was started.
-	Wave int `json:"wave"`
-	// OldActive reports whether the old container should run, so that an undo starts
-	// it again.
-	OldActive bool `json:"old_active,omitempty"`
-	// OldID is the old container's id; "" if that is not known.
-	OldID string `json:"old_id,omitempty"`
-	// Takes are the ports and volumes that it takes from other components.
-	Takes []Taking `json:"takes,omitempty"`
-	// StopsFirst are the containers that are stopped before the new one starts.
-	StopsFirst []Stopped `json:"stops_first,omitempty"`
-	// Drain is how long the old container goes on serving after the cut-over.
-	Drain servicedef.Duration `json:"drain,omitempty"`
-	// EdgeDrain is how long edges go on with what they have sent to it.
-	EdgeDrain servicedef.Duration `json:"edge_drain,omitempty"`
-}
-
-// Old names the container that the step replaces, stops or removes.
-func (s Step) Old() fleet.Ref { return fleet.Ref{Name: s.Container, ID: s.OldID} }
-
-// Rename gives a container another name.
-type Rename struct {
-	ID   string `json:"id,omitempty"`
-	From string `json:"from"`
-	To   string `json:"to"`
-}
-
-// Recovery restores the release on a node before anything else is done there: it
-// removes what a deploy that never ended left behind.
-type Recovery struct {
-	Node   string      `json:"node"`
-	Remove []fleet.Ref `json:"remove,omitempty"`
-	Rename []Rename    `json:"rename,omitempty"`
-	Start  []fleet.Ref `json:"start,omitempty"`
-}
-
-func (r Recovery) empty() bool { return len(r.Remove)+len(r.Rename)+len(r.Start) == 0 }
 
 // Plan is what a deploy will do, in the order in which it will do it.
 type Plan struct {
@@ -158,6 +30,69 @@ type Plan struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// JobStep is what a plan does to one job: no container is touched for it.
+type JobStep struct {
+	Job     string   `json:"job"`
+	Node    string   `json:"node"`
+	Action  Action   `json:"action"`
+	Changes []Change `json:"changes,omitempty"`
+	// Schedule is the job's, in Timezone; "" where the plan ends it.
+	Schedule string `json:"schedule,omitempty"`
+	Timezone string `json:"timezone,omitempty"`
+	// Next is when it is due next; zero where that is not known, or it is not.
+	Next time.Time `json:"next,omitzero"`
+	// Paused is set where its schedule is paused.
+	Paused bool `json:"paused,omitempty"`
+}
+
+// Task is a step of the definition that the deploy runs.
+type Task struct {
+	Name string          `json:"name"`
+	When servicedef.When `json:"when"`
+	Node string          `json:"node"`
+	// Image is that of the definition, and Cmd the command; empty for the image's own.
+	Image string   `json:"image"`
+	Cmd   []string `json:"cmd,omitempty"`
+	// After are the components that it depends on.
+	After   []string `json:"after,omitempty"`
+	Changes []Change `json:"changes,omitempty"`
+}
+
+// EdgeChange is what a plan does to one endpoint of the edges.
+type EdgeChange struct {
+	Endpoint fleet.Endpoint `json:"endpoint"`
+	// URL is where clients reach it: at the first edge, where edges differ in that.
+	URL string `json:"url"`
+	// Components are those that serve it, or have served it.
+	Components []string `json:"components"`
+	// Redirect is the hostname to which requests are redirected; "" where they are
+	// served.
+	Redirect string `json:"redirect,omitempty"`
+	// Action is Create, Replace, Keep or Remove. Keep is also for an endpoint whose
+	// requests go to new containers.
+	Action Action `json:"action"`
+	// Changes are the options that differ. Hashes of passwords are not shown.
+	Changes []Change `json:"changes,omitempty"`
+}
+
+// Recovery restores the release on a node before anything else is done there: it
+// removes what a deploy that never ended left behind.
+type Recovery struct {
+	Node   string      `json:"node"`
+	Remove []fleet.Ref `json:"remove,omitempty"`
+	Rename []Rename    `json:"rename,omitempty"`
+	Start  []fleet.Ref `json:"start,omitempty"`
+}
+
+// Rename gives a container another name.
+type Rename struct {
+	ID   string `json:"id,omitempty"`
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+func (r Recovery) empty() bool { return len(r.Remove)+len(r.Rename)+len(r.Start) == 0 }
+
 // Unchanged reports whether there is nothing to do at all.
 func (p Plan) Unchanged() bool {
 	return len(p.Recovery) == 0 && len(p.Unreachable) == 0 && !p.Definition && !p.TouchesContainers() && !p.ChangesJobs()
@@ -166,6 +101,17 @@ func (p Plan) Unchanged() bool {
 // TouchesContainers reports whether any step does more than keep.
 func (p Plan) TouchesContainers() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action != Keep })
+}
+
+// ChangesJobs reports whether any job is not kept as it is.
+func (p Plan) ChangesJobs() bool {
+	return slices.ContainsFunc(p.Jobs, func(s JobStep) bool { return s.Action != Keep })
+}
+
+// EndsJobs reports whether runs that are under way end with the plan: the service does
+// not run any more. A deploy that only drops a job leaves its run alone.
+func (p Plan) EndsJobs() bool {
+	return !p.Active && slices.ContainsFunc(p.Jobs, func(s JobStep) bool { return s.Action == Stop || s.Action == Remove })
 }
 
 // Follows reports whether any container is replaced or removed.
@@ -197,33 +143,4 @@ func (p Plan) waves(actions ...Action) [][]Step {
 		waves[step.Wave] = append(waves[step.Wave], step)
 	}
 	return waves
-}
-
-// NodesOf returns the nodes to survey before a plan. Required are those that the
-// definition names: they must answer. Optional are those that hold containers to
-// replace or remove, or may hold leftovers.
-func NodesOf(desired servicedef.Service, release fleet.Release) (required, optional []string) {
-	need := map[string]bool{}
-	for _, c := range desired.Components {
-		need[c.Node] = true
-	}
-	left := release.Touched
-	for _, m := range release.Members() {
-		left = append(left, m.Node)
-	}
-	for _, name := range left {
-		if _, known := need[name]; !known {
-			need[name] = false
-		}
-	}
-	for name, must := range need {
-		if must {
-			required = append(required, name)
-		} else {
-			optional = append(optional, name)
-		}
-	}
-	sort.Strings(required)
-	sort.Strings(optional)
-	return required, optional
 }

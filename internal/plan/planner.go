@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"sort"
 
 	"github.com/metacircular/mcp/internal/fleet"
@@ -13,6 +14,11 @@ type planner struct {
 	// current holds, by node and name, the service's containers as they will be
 	// after the recovery.
 	current map[string]map[string]fleet.Container
+}
+
+// warn adds a warning to the plan.
+func (p *planner) warn(format string, args ...any) {
+	p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf(format, args...))
 }
 
 // sortedNodes returns the names of nodes, sorted.

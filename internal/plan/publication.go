@@ -138,3 +138,8 @@ func MemberAt(source fleet.PublicationSource, upstream string) (fleet.Member, bo
 	}
 	return fleet.Member{}, false
 }
+
+// atEdges reports whether edges serve a route of a component.
+func atEdges(c servicedef.Component) bool {
+	return slices.ContainsFunc(c.Routes, servicedef.Route.AtEdges)
+}

@@ -9,19 +9,6 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Task is a step of the definition that the deploy runs.
-type Task struct {
-	Name string          `json:"name"`
-	When servicedef.When `json:"when"`
-	Node string          `json:"node"`
-	// Image is that of the definition, and Cmd the command; empty for the image's own.
-	Image string   `json:"image"`
-	Cmd   []string `json:"cmd,omitempty"`
-	// After are the components that it depends on.
-	After   []string `json:"after,omitempty"`
-	Changes []Change `json:"changes,omitempty"`
-}
-
 // tasks plans the steps that the deploy runs, if it does anything at all.
 func (p *planner) tasks() error {
 	if p.plan.Unchanged() {

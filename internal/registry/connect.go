@@ -87,5 +87,17 @@ func keepPlainHere(config *pgx.ConnConfig) error {
 	return nil
 }
 
+// connectTimeout is how long Postgres may take to answer a new connection, and
+// then to set it up.
+const connectTimeout = 5 * time.Second
+
+// setUp sets up a connection. Postgres compiles no queries that take milliseconds:
+// its estimate for a service with many deployments makes it do so, for 20 ms each
+// time and 130 ms the first. It waits for no lock longer than an attempt of a step
+// lasts, and ends a statement or a transaction whose client has vanished, because
+// others wait for their locks. These are no parameters of the connection, because a
+// pooler would refuse them.
+const setUp = `set jit = off; set lock_timeout = '5s'; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '30s'`
+
 // dialTime bounds a connection to this machine.
 const dialTime = 5 * time.Second

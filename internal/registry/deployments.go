@@ -213,21 +213,6 @@ func (s *Store) FinishDeployment(ctx context.Context, r fleet.FinishRequest) err
 	}, "close deployment %d of %s", r.Deployment, r.Service)
 }
 
-// maxMessage bounds a text of a deployment or an event, in bytes: a node may have written it.
-const maxMessage = 16 << 10
-
-// held returns a text that a node may have written, as Postgres can hold it.
-func held(text string) string { return fleet.Text(text, maxMessage) }
-
-// texts is held of each text.
-func texts(list []string) []string {
-	texts := make([]string, 0, len(list))
-	for _, text := range list {
-		texts = append(texts, held(text))
-	}
-	return texts
-}
-
 // MarkMended clears the mark of a dirty service, unless a newer deployment has
 // begun since: that one's outcome counts.
 func (s *Store) MarkMended(ctx context.Context, service string, deployment int, run string) error {

@@ -74,14 +74,6 @@ func announce(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) (admitted bool
 	return admitted, secret, err
 }
 
-// some returns a map that is not empty, or an empty one where m is nil, as json needs it.
-func some(m map[int]int) map[int]int {
-	if m == nil {
-		return map[int]int{}
-	}
-	return m
-}
-
 // recordHad records what an edge that has just started has of publications, and that it
 // has nothing else.
 func recordHad(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) error {
@@ -95,15 +87,6 @@ func recordHad(ctx context.Context, tx pgx.Tx, r fleet.EdgeRecord) error {
 		on conflict (edge, service) do update set acked = excluded.acked
 		where known.acked <> excluded.acked`, r.Name, services, versions)
 	return err
-}
-
-// versionColumns returns versions as columns.
-func versionColumns(of map[string]int64) (services []string, versions []int64) {
-	services, versions = []string{}, []int64{}
-	for service, version := range of {
-		services, versions = append(services, service), append(versions, version)
-	}
-	return services, versions
 }
 
 // AdmitEdge admits the key of an edge and pins it. Without a key in the request it is the

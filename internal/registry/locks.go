@@ -40,3 +40,12 @@ func deploymentState(ctx context.Context, tx pgx.Tx, service string, number int,
 func superseded(service string, number int) error {
 	return fault.New(fault.Conflict, "deployment %d of %s is over: a newer one has begun, or its workflow has ended", number, service)
 }
+
+// runOf returns the run of a deployment, which the request mostly names.
+func runOf(ctx context.Context, tx pgx.Tx, service string, deployment int, named string) (run string, err error) {
+	if named != "" {
+		return named, nil
+	}
+	err = tx.QueryRow(ctx, `select run_id from deployments where service = $1 and number = $2`, service, deployment).Scan(&run)
+	return run, err
+}

@@ -11,22 +11,9 @@ import (
 	"github.com/metacircular/mcp/internal/keyring"
 )
 
-const (
-	// connectTimeout is how long Postgres may take to answer a new connection, and
-	// then to set it up.
-	connectTimeout = 5 * time.Second
-	// transactionTime bounds a transaction, with the wait for a connection. The
-	// longest ones, which thin the history, take seconds.
-	transactionTime = 30 * time.Second
-)
-
-// setUp sets up a connection. Postgres compiles no queries that take milliseconds:
-// its estimate for a service with many deployments makes it do so, for 20 ms each
-// time and 130 ms the first. It waits for no lock longer than an attempt of a step
-// lasts, and ends a statement or a transaction whose client has vanished, because
-// others wait for their locks. These are no parameters of the connection, because a
-// pooler would refuse them.
-const setUp = `set jit = off; set lock_timeout = '5s'; set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '30s'`
+// transactionTime bounds a transaction, with the wait for a connection. The
+// longest ones, which thin the history, take seconds.
+const transactionTime = 30 * time.Second
 
 // Store is the registry. It is safe for use by many goroutines.
 type Store struct {
@@ -97,14 +84,3 @@ func (s *Store) late(limited context.Context, err error) error {
 	}
 	return fmt.Errorf("no answer within %s", s.longest)
 }
-
-// nullTime returns a time, or null for the zero time.
-func nullTime(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t
-}
-
-// nonNil returns a list that is never null to Postgres, as a nil slice would be.
-func nonNil(names []string) []string { return append([]string{}, names...) }

@@ -132,3 +132,30 @@ func (s *Store) Envelopes(ctx context.Context, refs []secrets.Ref) ([]secrets.En
 	}, "read sealed secrets")
 	return found, err
 }
+
+// WithdrawSecret deletes the newest version of a secret, such that the one before it that is
+// kept is the newest. Its number is not used again. One that is not the newest, that is
+// the only one, or that the release has, is not changed.
+func (s *Store) WithdrawSecret(ctx context.Context, ref secrets.Ref) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		if _, err := lockSecret(ctx, tx, ref.Service, ref.Name); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			with before as (
+			    select max(version) as version from secret_versions where (service, name) = ($1, $2) and version < $3
+			), withdrawn as (
+			    update secrets s set newest = before.version, last = greatest(s.last, $3)
+			    from before
+			    where (s.service, s.name, s.newest) = ($1, $2, $3) and before.version is not null
+			      and not exists (
+			          select from services join deployments d on (d.service, d.number) = (services.name, services.release),
+			               jsonb_path_query(d.definition, '$.components[*].secret_versions.*') v
+			          where services.name = $1 and v->>'name' = $2 and (v->>'version')::integer = $3)
+			    returning s.name
+			)
+			delete from secret_versions
+			where (service, name, version) = ($1, $2, $3) and exists (select from withdrawn)`, ref.Service, ref.Name, ref.Version)
+		return err
+	}, "withdraw %s", ref)
+}

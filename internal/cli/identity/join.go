@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,12 +29,6 @@ type joined struct {
 	// runs.
 	Unit    string `json:"unit,omitempty"`
 	Started bool   `json:"started"`
-}
-
-type joinOptions struct {
-	dir, units, publish string
-	noUnit              bool
-	uid                 int // of who joins
 }
 
 // newJoin returns mcp join, or that of one role.
@@ -153,20 +146,4 @@ func (p *plan) report(s *session.Session, result joined) {
 	if p.keys != "" {
 		s.Say("the gateways have the encryption keys: this machine needs no %s any more; remove it, and encryption_key_file from %s", p.keys, p.config)
 	}
-}
-
-// ownSystemdRuns reports whether this user has a systemd that runs.
-func ownSystemdRuns(getenv func(string) string) bool {
-	dir := getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		return false
-	}
-	_, err := os.Stat(filepath.Join(dir, "systemd"))
-	return err == nil
-}
-
-// systemdRuns reports whether this machine has been started by systemd.
-func systemdRuns() bool {
-	_, err := os.Stat("/run/systemd/system")
-	return err == nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,4 +94,16 @@ func writeList(out io.Writer, list []listed) error {
 			ui.Cell(words(l.Services)), ui.Cell(words(l.Grants)), ui.Cell(from), ui.Cell(l.CreatedBy))
 	}
 	return table.Flush()
+}
+
+// words joins a list for a person; "-" for an empty one.
+func words[T ~string](list []T) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	texts := make([]string, len(list))
+	for i, w := range list {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, " ")
 }

@@ -74,6 +74,13 @@ func ownUnits(getenv func(string) string) string {
 	return filepath.Join(filepath.Dir(filepath.Dir(config.UserFile(getenv))), "systemd", "user")
 }
 
+// joinOptions are the flags of mcp join, and who joins.
+type joinOptions struct {
+	dir, units, publish string
+	noUnit              bool
+	uid                 int // of who joins
+}
+
 // planFor decides where everything goes. It writes nothing.
 func planFor(s *session.Session, token identity.Token, o joinOptions) (*plan, error) {
 	p := &plan{token: token, publish: o.publish, config: cmp.Or(s.ConfigFile, s.Getenv("MCP_CONFIG")), dir: identity.Directory(o.dir)}
@@ -383,4 +390,20 @@ func (p *plan) command() string {
 		command += " --config " + p.config
 	}
 	return command
+}
+
+// ownSystemdRuns reports whether this user has a systemd that runs.
+func ownSystemdRuns(getenv func(string) string) bool {
+	dir := getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, "systemd"))
+	return err == nil
+}
+
+// systemdRuns reports whether this machine has been started by systemd.
+func systemdRuns() bool {
+	_, err := os.Stat("/run/systemd/system")
+	return err == nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,14 +12,6 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
 )
-
-type logsOptions struct {
-	follow     bool
-	lines      int
-	since      time.Duration
-	timestamps bool
-	edge       bool
-}
 
 func newLogs(s *session.Session) *cobra.Command {
 	var o logsOptions
@@ -134,29 +125,4 @@ func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOp
 func serviceOf(target string) string {
 	service, _, _ := strings.Cut(target, "/")
 	return service
-}
-
-// unreadable is the fault of a component whose lines could not be read; nil if they
-// could.
-func unreadable(service string, l workflows.ComponentLogs) *fault.Error {
-	if l.Error != nil {
-		f := *l.Error
-		f.Component = l.Component
-		return &f
-	}
-	if l.Absent {
-		f := fault.New(fault.NotFound, "there is no container %s", l.Container).WithHint("see what should run: mcp status %s", service)
-		f.Node, f.Component = l.Node, l.Component
-		return f
-	}
-	return nil
-}
-
-// usageIfUnknown makes it an error of usage that a service or a component does not
-// exist.
-func usageIfUnknown(err error) error {
-	if _, ended := exit.CodeOf(err); !ended && fault.Is(err, fault.NotFound) {
-		return exit.Usage(err)
-	}
-	return err
 }

@@ -96,3 +96,11 @@ func (p *logPrinter) write(line logLine) error {
 	_, err := p.console.Stdout.Write([]byte(text))
 	return err
 }
+
+type logsOptions struct {
+	follow     bool
+	lines      int
+	since      time.Duration
+	timestamps bool
+	edge       bool
+}

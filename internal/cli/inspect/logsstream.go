@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -11,58 +10,9 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/workflows"
 )
-
-// gateway is what streams of output need of a gateway.
-type gateway interface {
-	// where finds components, or the last run of a step or a job.
-	where(ctx context.Context, in workflows.LogsInput) (workflows.LogsResult, error)
-	// deployed describes the newest deploy of a service: another one, its outcome or its
-	// end changes that.
-	deployed(ctx context.Context, service string) (string, error)
-	// call opens a stream.
-	call(ctx context.Context, h stream.Header) (*stream.Call, error)
-	// lines are the last lines of what a task has printed.
-	lines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) ([]workflows.LogLine, stream.Note, error)
-}
-
-// streamed shows the output of services as streams of their nodes.
-type streamed struct {
-	session *session.Session
-	gateway gateway
-	o       logsOptions
-	end     context.CancelFunc
-	all     sync.WaitGroup
-
-	mu     sync.Mutex // held while lines are shown, and over what follows
-	show   *logPrinter
-	failed error // the first error that ends a follow
-}
-
-// target is what was asked for: a service, or one component of it.
-type target struct {
-	workflows.LogsInput
-	found workflows.LogsResult // the first answer
-	// tails are the streams of its components, by their names. Only the watch of the target
-	// changes them.
-	tails map[string]*tail
-	// known describes the newest deploy of the service before the components were last asked
-	// for.
-	known string
-	// hints has one element where something has happened to its containers.
-	hints chan struct{}
-}
-
-// name is that of a component, as messages have it.
-func (f *streamed) name(t *tail) string {
-	if f.show.services {
-		return t.service + "/" + t.at.Component
-	}
-	return cmp.Or(t.at.Component, t.service)
-}
 
 // streamLogs shows the output of the targets through a gateway.
 func streamLogs(ctx context.Context, s *session.Session, through gateway, targets []string, o logsOptions) error {
@@ -221,11 +171,4 @@ func (f *streamed) run(ctx context.Context, in workflows.LogsInput, found workfl
 		}
 	}
 	return showRun(f.session, in, found, f.o)
-}
-
-// placed is an error with the place where it has occurred.
-func placed(err error, at workflows.ComponentLogs) *fault.Error {
-	f := *exit.FaultOf(err)
-	f.Node, f.Component = cmp.Or(f.Node, at.Node), cmp.Or(f.Component, at.Component)
-	return &f
 }

@@ -14,28 +14,6 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// tail follows one component on one node.
-type tail struct {
-	service string
-	of      *target
-	at      workflows.ComponentLogs
-	call    *stream.Call
-	note    stream.Note // with the last of the lines from before the stream
-	err     error       // why it has not begun
-
-	// marks are where to go on, by the containers that are not gone.
-	marks stream.Marks
-	// leaving is set where the component is not on the node any more: then the tail ends
-	// with its containers.
-	leaving bool
-	// end ends it, once it is followed.
-	end context.CancelFunc
-}
-
-func newTail(service string, at workflows.ComponentLogs, of *target) *tail {
-	return &tail{service: service, at: at, of: of, marks: stream.Marks{}}
-}
-
 // begin opens a stream, and reads the lines from before it.
 func (f *streamed) begin(ctx context.Context, t *tail) error {
 	of := stream.LogsRequest{Lines: f.o.lines, Since: f.o.since, Follow: f.o.follow}

@@ -320,3 +320,18 @@ func routeList(routes []routeStatus) string {
 	}
 	return strings.Join(list, " ")
 }
+
+// settle clears Pending where a deploy from here would change nothing: the definition
+// was changed back, and neither deployed nor recorded since. One whose tags git cannot
+// give is not settled.
+func settle(list []serviceStatus, releases []fleet.Release, dir *servicedef.Dir, resolve func(servicedef.Service) (servicedef.Service, error)) {
+	for i, r := range releases {
+		here, err := dir.Find(r.Service)
+		if err != nil || r.Definition == nil || !list[i].Pending {
+			continue
+		}
+		if found, err := resolve(*here); err == nil && found.Hash() == r.Definition.Hash() {
+			list[i].Pending = false
+		}
+	}
+}

@@ -4,30 +4,12 @@ import (
 	"context"
 	"time"
 
-	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
-	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
-const (
-	// followWait is how long one read of a follow waits for lines.
-	followWait = 20 * time.Second
-	// againPause is the time between two looks at a run that has not been started yet, or
-	// whose output cannot be read at the moment.
-	againPause = 500 * time.Millisecond
-	// mostAttempts is how many attempts a definition allows at most.
-	mostAttempts = 101
-)
-
-// follower shows the output of a run that is under way.
-type follower struct {
-	output
-	in   workflows.JobLogsInput
-	show *printer
-	last fleet.JobRun
-}
+// followWait is how long one read of a follow waits for lines.
+const followWait = 20 * time.Second
 
 // untilEnd shows what the run prints, until it ends or ctx does. It leaves out what it
 // cannot read in time, which rest shows.
@@ -58,74 +40,4 @@ func (f *follower) untilEnd(ctx context.Context) {
 			f.show.shown[got.Attempt]++
 		}
 	}
-}
-
-// rest shows what the attempts of a run that has ended have printed, and is not shown.
-func (f *follower) rest(ctx context.Context) error {
-	in := f.in
-	in.Lines = workflows.MaxLogLines
-	for in.Attempt = 1; ; in.Attempt++ {
-		got, err := f.read(ctx, in)
-		if err != nil {
-			return err
-		}
-		f.last = got.Run
-		f.showRest(got)
-		if in.Attempt >= min(got.Run.Attempts, mostAttempts) {
-			return nil
-		}
-	}
-}
-
-// showRest shows the lines of an attempt that are not shown.
-func (f *follower) showRest(got workflows.JobLogsResult) {
-	lines, total := got.Lines, len(got.Lines)
-	if got.Attempt == got.Run.Attempts {
-		total = max(total, got.Run.Lines)
-		if got.Absent {
-			for _, text := range got.Run.Log {
-				lines = append(lines, workflows.LogLine{})
-				lines[len(lines)-1].Text = text
-			}
-		}
-	}
-	shown, first := f.show.shown[got.Attempt], max(total, len(lines))-len(lines)
-	if first > shown {
-		f.session.Say("%d lines are left out here: mcp job logs shows the last ones", first-shown)
-	}
-	for i, l := range lines {
-		if first+i >= shown {
-			f.show.print(l, l.Text)
-			f.show.shown[got.Attempt] = first + i + 1
-		}
-	}
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// ended returns the error of a run that has ended: with the exit code of its program,
-// where that has one.
-func ended(s *session.Session, run fleet.JobRun) error {
-	if run.Outcome == fleet.RunSucceeded {
-		return nil
-	}
-	kind := fault.Unhealthy
-	if run.Outcome == fleet.RunMissed {
-		kind = fault.Unavailable
-	}
-	f := fault.New(kind, "run %d of %s %s: %s", run.Number, run.Name(), run.Outcome, run.Detail)
-	f.Node, f.Component = run.Node, run.Job
-	if run.Outcome == fleet.RunFailed && run.ExitCode > 0 {
-		s.Fault(f)
-		return exit.Code(run.ExitCode)
-	}
-	return f
 }

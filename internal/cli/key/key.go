@@ -2,12 +2,10 @@ package key
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
@@ -72,29 +70,6 @@ func show(s *session.Session, path string, ring keyring.Ring) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\n", k.ID, use)
 	}
 	return table.Flush()
-}
-
-// options are those of every verb.
-type options struct{ file string }
-
-func (o *options) add(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().StringVar(&o.file, "file", "", "the file of keys (default: [temporal] encryption_key_file)")
-	return cmd
-}
-
-// path returns the file that is given, or that of the configuration.
-func (o *options) path(s *session.Session) (string, error) {
-	if o.file != "" {
-		return o.file, nil
-	}
-	cfg, err := s.Config()
-	if err != nil {
-		return "", err
-	}
-	if cfg.Temporal.EncryptionKeyFile == "" {
-		return "", exit.Usage(errors.New("no file of keys: give --file, or set [temporal] encryption_key_file; this configuration is " + cfg.Describe()))
-	}
-	return cfg.Temporal.EncryptionKeyFile, nil
 }
 
 // on runs a verb on the file of keys, and shows the keys that it returns.

@@ -82,3 +82,11 @@ func away(check string, f *fault.Error) finding {
 	found.unreachable = true
 	return found
 }
+
+// sameVersion warns of a worker whose mcp has another version than this one.
+func sameVersion(check, version, theirs, detail string) finding {
+	if theirs != version {
+		return warn(check, "upgrade the older: control workers first", "%s; it is mcp %s, and this is mcp %s", detail, theirs, version)
+	}
+	return ok(check, "%s; mcp %s", detail, theirs)
+}

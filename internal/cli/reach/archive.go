@@ -295,3 +295,15 @@ func (s *source) add(archive *tar.Writer, file *os.File, name string, done *copi
 	done.Files, done.Bytes = done.Files+1, done.Bytes+n
 	return err
 }
+
+// copied is what mcp cp --json prints.
+type copied struct {
+	// Files are the files that were copied, without directories, and Bytes their sizes.
+	Files int   `json:"files"`
+	Bytes int64 `json:"bytes"`
+}
+
+// cleanName is the name of an entry of an archive as a path below its top.
+func cleanName(name string) string {
+	return filepath.Clean(filepath.FromSlash(strings.TrimLeft(path.Clean("/"+name), "/")))
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,13 +15,6 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/stream"
 )
-
-// copied is what mcp cp --json prints.
-type copied struct {
-	// Files are the files that were copied, without directories, and Bytes their sizes.
-	Files int   `json:"files"`
-	Bytes int64 `json:"bytes"`
-}
 
 func newCopy(s *session.Session) *cobra.Command {
 	return &cobra.Command{
@@ -161,11 +153,6 @@ func report(s *session.Session, done copied) error {
 		s.PrintJSON(done)
 	}
 	return nil
-}
-
-// cleanName is the name of an entry of an archive as a path below its top.
-func cleanName(name string) string {
-	return filepath.Clean(filepath.FromSlash(strings.TrimLeft(path.Clean("/"+name), "/")))
 }
 
 // showFile writes the only file of an archive.

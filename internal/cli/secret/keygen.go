@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -112,13 +110,4 @@ secrets, the line has the key of each. Restart the node's worker after a change.
 			return nil
 		},
 	}
-}
-
-// signersLine is the line of a node's mcp.toml.
-func signersLine(signers []string) string {
-	quoted := make([]string, len(signers))
-	for i, text := range signers {
-		quoted[i] = strconv.Quote(text)
-	}
-	return "signers = [" + strings.Join(quoted, ", ") + "]"
 }

@@ -157,9 +157,9 @@ func runShow(ctx context.Context, s *session.Session, target string) error {
 	if err != nil {
 		return err
 	}
-	secret, exists := secretOf(found.Secrets, service, name)
-	if !exists {
-		return unknown(service, name, found.Secrets)
+	secret, err := existing(found.Secrets, service, name)
+	if err != nil {
+		return err
 	}
 	result := shown{Service: service, Name: name, Newest: secret.Newest, UsedBy: []string{}}
 	if r := found.Release; r != nil && r.Definition != nil {

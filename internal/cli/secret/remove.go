@@ -54,9 +54,9 @@ func runRemove(ctx context.Context, s *session.Session, target string, yes bool)
 	if err != nil {
 		return err
 	}
-	secret, exists := secretOf(found.Secrets, service, name)
-	if !exists {
-		return unknown(service, name, found.Secrets)
+	secret, err := existing(found.Secrets, service, name)
+	if err != nil {
+		return err
 	}
 	losses := []string{
 		fmt.Sprintf("%s of %s", ui.Counted(len(secret.Versions), "version"), target),

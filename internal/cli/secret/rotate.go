@@ -107,9 +107,9 @@ func (d *desk) beginRotation(ctx context.Context, service, name string, o rotate
 	if err != nil {
 		return nil, err
 	}
-	secret, exists := secretOf(found.Secrets, service, name)
-	if !exists {
-		return nil, unknown(service, name, found.Secrets)
+	secret, err := existing(found.Secrets, service, name)
+	if err != nil {
+		return nil, err
 	}
 	if r := found.Release; r == nil || r.Definition == nil || len(r.Components)+len(r.Jobs) == 0 || !r.Active {
 		return nil, fault.New(fault.Conflict, "%s does not run: there is nothing to rotate in it", service).

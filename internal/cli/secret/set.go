@@ -3,59 +3,16 @@ package secret
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/metacircular/mcp/internal/cli/session"
-	"github.com/metacircular/mcp/internal/cli/ui"
-	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/workflows"
-)
-
-// changed is one entry of mcp secret set, import and rekey --json.
-type changed struct {
-	Service string `json:"service"`
-	Name    string `json:"name"`
-	Version int    `json:"version"`
-	// Outcome is "new" for a new version, "unchanged", "resealed" for the same value with
-	// other recipients, or "left" for a former one that the key of rekey cannot open.
-	Outcome    string      `json:"outcome"`
-	Recipients []recipient `json:"recipients"`
-}
-
-// recipient is whom a value is sealed to.
-type recipient struct {
-	Name        string `json:"name"`
-	Builder     bool   `json:"builder"`
-	Recovery    bool   `json:"recovery"`
-	Fingerprint string `json:"fingerprint"`
-}
-
-// The outcomes of setting a secret.
-const (
-	isNew     = "new"
-	unchanged = "unchanged"
-	resealed  = "resealed"
-	left      = "left"
 )
 
 type setOptions struct {
 	source
 	places
 	deploy bool
-}
-
-// places are the nodes and the builders that a value is sealed to; none means those that
-// need it.
-type places struct{ nodes, builders []string }
-
-// flags adds the flags of places.
-func (p *places) flags(flags *pflag.FlagSet, what, need string) {
-	flags.StringSliceVar(&p.nodes, "node", nil, "seal "+what+" to this node, instead of those that "+need+"; repeatable")
-	flags.StringSliceVar(&p.builders, "builder", nil, "seal "+what+" to this builder, instead of those that "+need+"; repeatable")
 }
 
 func newSet(s *session.Session, deploy Deploy) *cobra.Command {
@@ -130,109 +87,5 @@ func runSet(ctx context.Context, s *session.Session, target string, o setOptions
 	return nil
 }
 
-// recipientsOf returns to whom a secret is sealed, and says what an operator should know
-// about that.
-func (d *desk) recipientsOf(ctx context.Context, service, name string, asked places, found workflows.SecretsResult) ([]secrets.Recipient, error) {
-	if len(asked.nodes)+len(asked.builders) == 0 {
-		needed, err := d.consumersOf(service, name, found.Release)
-		if err != nil {
-			return nil, err
-		}
-		if asked.nodes = needed.nodes; !needed.named {
-			d.Say("nothing in the %s of %s names %s yet: it is sealed to all its nodes, %s", needed.from, service, name, strings.Join(asked.nodes, ", "))
-		}
-		if needed.builds {
-			if asked.builders, err = d.builders(service, name); err != nil {
-				return nil, err
-			}
-		}
-	}
-	to, err := d.recipients(ctx, asked.nodes, asked.builders, found.Nodes)
-	if err == nil {
-		d.warnOfRecovery(to)
-	}
-	return to, err
-}
-
-// attempts is how often a version is added when other commands add one meanwhile.
-const attempts = 3
-
-// store records a value as the next version, unless the newest one has it: that is sealed
-// again where its recipients are others.
-func (d *desk) store(ctx context.Context, service, name string, value []byte, to []secrets.Recipient, found workflows.SecretsResult) (changed, error) {
-	for attempt := 1; ; attempt++ {
-		result, err := d.storeOnce(ctx, service, name, value, to, found)
-		if !fault.Is(err, fault.Conflict) || attempt == attempts {
-			return result, err
-		}
-		if found, err = d.read(ctx, service); err != nil {
-			return changed{}, err
-		}
-	}
-}
-
-func (d *desk) storeOnce(ctx context.Context, service, name string, value []byte, to []secrets.Recipient, found workflows.SecretsResult) (changed, error) {
-	mark, err := d.key.Mark(service, name, value)
-	if err != nil {
-		return changed{}, err
-	}
-	ref, outcome := secrets.Ref{Service: service, Name: name, Version: found.Next(service, name)}, isNew
-	if secret, exists := secretOf(found.Secrets, service, name); exists {
-		if current, kept := secret.Current(); kept && current.Marked(d.key.Signer(), mark) {
-			ref.Version, outcome = current.Version, resealed
-			if secrets.SameRecipients(current.Recipients, to) {
-				outcome = unchanged
-			}
-		}
-	}
-	if outcome != unchanged {
-		err = d.add(ctx, ref, value, mark, to, outcome == resealed)
-	}
-	return changed{service, name, ref.Version, outcome, recipientsShown(to)}, err
-}
-
-// add seals a value and records it.
-func (d *desk) add(ctx context.Context, ref secrets.Ref, value, mark []byte, to []secrets.Recipient, rekey bool) error {
-	envelope, err := secrets.Seal(ref, value, to, d.key)
-	if err != nil {
-		return err
-	}
-	in := secrets.Addition{Envelope: envelope, Mark: mark, Rekey: rekey}
-	in.Who, in.From = d.Identity()
-	return d.Read(ctx, d.client, "secret set", workflows.SetSecretName, in, nil, session.ChangingSecret(ref.Service, ref.Name, "set"))
-}
-
-func secretOf(all []secrets.Secret, service, name string) (secrets.Secret, bool) {
-	for _, secret := range all {
-		if secret.Service == service && secret.Name == name && !secret.Removed {
-			return secret, true
-		}
-	}
-	return secrets.Secret{}, false
-}
-
-func recipientsShown(all []secrets.Recipient) []recipient {
-	list := []recipient{}
-	for _, r := range all {
-		list = append(list, recipient{r.Name, r.Builder, r.Recovery, r.Key.Fingerprint()})
-	}
-	return list
-}
-
-// summary is the outcome of setting a secret, for a person.
-func summary(c changed) string {
-	var names []string
-	for _, r := range c.Recipients {
-		names = append(names, secrets.Recipient{Name: r.Name, Builder: r.Builder, Recovery: r.Recovery}.String())
-	}
-	text := fmt.Sprintf("%s/%s: version %d", c.Service, c.Name, c.Version)
-	switch c.Outcome {
-	case unchanged:
-		text += ", unchanged: it has this value already"
-	case resealed:
-		text += " has this value already, and is now sealed to " + strings.Join(names, ", ")
-	default:
-		text += ", sealed to " + strings.Join(names, ", ")
-	}
-	return ui.FirstLine(text)
-}
+// Deploy deploys a service, as mcp deploy does.
+type Deploy func(ctx context.Context, service string) error

@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -108,16 +107,4 @@ func (s *Session) unreached(ctx context.Context, cfg *config.Config, options cli
 	}
 	return exit.Unreachable(fault.New(fault.Unavailable, "Temporal at %s does not answer: %s", options.HostPort, dialCause(err)).
 		WithHint("start it (mcp dev starts a local one), or %s", from))
-}
-
-// dialCause is the end of gRPC's message about a connection, where the cause is;
-// before it are the layers that it passed.
-func dialCause(err error) string {
-	text := strings.TrimSuffix(err.Error(), `"`)
-	for _, layer := range []string{"desc = ", "Error while dialing: ", "failed reaching server: "} {
-		if i := strings.LastIndex(text, layer); i >= 0 {
-			text = text[i+len(layer):]
-		}
-	}
-	return strings.TrimPrefix(text, `"`)
 }

@@ -56,3 +56,15 @@ func explained(ctx context.Context, cfg *config.Config, err error) error {
 	}
 	return err
 }
+
+// dialCause is the end of gRPC's message about a connection, where the cause is;
+// before it are the layers that it passed.
+func dialCause(err error) string {
+	text := strings.TrimSuffix(err.Error(), `"`)
+	for _, layer := range []string{"desc = ", "Error while dialing: ", "failed reaching server: "} {
+		if i := strings.LastIndex(text, layer); i >= 0 {
+			text = text[i+len(layer):]
+		}
+	}
+	return strings.TrimPrefix(text, `"`)
+}

@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -132,11 +130,4 @@ func ChangingSecret(service, name, verb string) ReadOption {
 		r.start.StaticSummary = "mcp secret " + verb + " " + service + "/" + name
 		r.start.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.SearchService.ValueSet(service))
 	}
-}
-
-// Nonce makes the id of a workflow unique.
-func Nonce() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return hex.EncodeToString(b[:])
 }

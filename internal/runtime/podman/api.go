@@ -1,77 +1,16 @@
 package podman
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/containers/podman/v5/pkg/bindings"
 )
-
-// request is one call of podman's API. Of podman's bindings it uses the root
-// package alone: those for containers and images link so much of podman that
-// they double mcp's start time.
-type request struct {
-	method string
-	path   string   // with a %s for each of args
-	args   []string // escaped by the bindings
-	query  url.Values
-	header http.Header
-	body   any // an io.Reader is sent unchanged, anything else as JSON
-	// extra is added to the time until podman's response begins.
-	extra time.Duration
-	// docker is set for a call of docker's API, which podman serves too.
-	docker bool
-}
-
-func get(path string, args ...string) request {
-	return request{method: http.MethodGet, path: path, args: args}
-}
-
-func post(path string, args ...string) request {
-	return request{method: http.MethodPost, path: path, args: args}
-}
-
-func del(path string, args ...string) request {
-	return request{method: http.MethodDelete, path: path, args: args}
-}
-
-func (r request) with(query url.Values) request {
-	r.query = query
-	return r
-}
-
-func (r request) sending(body any) request {
-	r.body = body
-	return r
-}
-
-func (r request) reader() (io.Reader, error) {
-	switch body := r.body.(type) {
-	case nil:
-		return nil, nil
-	case io.Reader:
-		return body, nil
-	}
-	text, err := json.Marshal(r.body)
-	return bytes.NewReader(text), err
-}
-
-// call returns the request as errors show it.
-func (r request) call() string {
-	args := make([]any, len(r.args))
-	for i, arg := range r.args {
-		args[i] = arg
-	}
-	return r.method + " " + fmt.Sprintf(r.path, args...)
-}
 
 // send sends a request and returns podman's response, whatever its status. The
 // caller closes its body. A podman that does not answer within the call's bound is
@@ -188,10 +127,4 @@ func (d dockerPaths) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return d.RoundTripper.RoundTrip(moved)
-}
-
-// filters returns the query for the items of a list that match every filter.
-func filters(wanted map[string][]string) url.Values {
-	text, _ := json.Marshal(wanted) // strings never fail
-	return url.Values{"filters": {string(text)}}
 }

@@ -74,22 +74,6 @@ var bounds = map[string]bound{
 	"POST /manifests/%s/registry/%s": {changing, copying},
 }
 
-// bound returns the limit of a request.
-func (r request) bound() bound {
-	b, found := bounds[r.method+" "+r.path]
-	if !found {
-		return bound{reading, reading}
-	}
-	if r.query.Get("follow") == "true" {
-		return bound{} // podman answers with the first line
-	}
-	if r.query.Get("quiet") == "true" {
-		b.answer = b.idle // podman answers at the end
-	}
-	b.answer += r.extra
-	return b
-}
-
 // unanswered is the error of a call that reached its bound.
 type unanswered struct {
 	call  string

@@ -3,19 +3,11 @@ package podman
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
-	"regexp"
-	"strings"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
-
-// logLines is the number of lines of a failed build's output that its error
-// holds.
-const logLines = 20
 
 // Build builds an image from a Containerfile and tags it. Steps are cached.
 // When the context ends, the running step is killed, and podman ends the build.
@@ -33,6 +25,41 @@ func (e *Engine) Build(ctx context.Context, spec runtime.BuildSpec) (string, err
 
 // buildTries bounds the attempts at a build that fails for a transient reason.
 const buildTries = 3
+
+// checkSources checks that the build context and the Containerfile exist.
+func checkSources(spec runtime.BuildSpec) error {
+	info, err := os.Stat(spec.Context)
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a directory")
+	}
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "build %s: build context %s", spec.Tag, spec.Context)
+	}
+	info, err = os.Stat(spec.Containerfile)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a file")
+	}
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "build %s: Containerfile %s", spec.Tag, spec.Containerfile)
+	}
+	return nil
+}
+
+// buildEach builds for each platform, with a request for each: one for all platforms would
+// look for the named contexts among the images of the builder's own.
+func (e *Engine) buildEach(ctx context.Context, spec runtime.BuildSpec) (id string, err error) {
+	if len(spec.Platforms) <= 1 {
+		return e.buildOnce(ctx, spec)
+	}
+	for _, platform := range spec.Platforms {
+		one := spec
+		one.Platforms, one.Tag = []string{platform}, platformTag(spec.Tag, platform)
+		if id, err = e.buildOnce(ctx, one); err != nil {
+			return "", err
+		}
+	}
+	return id, nil
+}
 
 // buildOnce builds for at most one platform.
 func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string, error) {
@@ -76,43 +103,4 @@ func (e *Engine) buildOnce(ctx context.Context, spec runtime.BuildSpec) (string,
 		return "", e.buildError(ctx, err, spec, output)
 	}
 	return id, nil
-}
-
-// imageID matches the last report of a build that succeeded.
-var imageID = regexp.MustCompile(`^[0-9a-f]{12}`)
-
-// followBuild runs a build, writes its output and returns the id of the image.
-func (e *Engine) followBuild(ctx context.Context, r request, output *buildOutput) (string, error) {
-	var id string
-	out := output.writer()
-	defer out.end()
-	err := e.follow(ctx, r, func(text string) {
-		_, _ = io.WriteString(out, text)
-		if imageID.MatchString(text) {
-			id = strings.TrimSuffix(text, "\n")
-		}
-	})
-	if err == nil && id == "" {
-		err = fmt.Errorf("podman ended the build without an image: %w", io.ErrUnexpectedEOF)
-	}
-	return id, err
-}
-
-// checkSources checks that the build context and the Containerfile exist.
-func checkSources(spec runtime.BuildSpec) error {
-	info, err := os.Stat(spec.Context)
-	if err == nil && !info.IsDir() {
-		err = errors.New("not a directory")
-	}
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "build %s: build context %s", spec.Tag, spec.Context)
-	}
-	info, err = os.Stat(spec.Containerfile)
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a file")
-	}
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "build %s: Containerfile %s", spec.Tag, spec.Containerfile)
-	}
-	return nil
 }

@@ -10,16 +10,11 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
-
-// cleanupTimeout bounds the removal of what only one build needed.
-const cleanupTimeout = 30 * time.Second
 
 // addContexts prepares the named contexts of a build, and adds the parameters for them. A directory becomes an image, because no version of the API before 5.6
 // takes a second one, and a path would be sent with the files that are not part of the
@@ -78,17 +73,6 @@ func contextParameters(version string, images map[string]string) []string {
 		all[name] = additional{true, image}
 	}
 	return []string{encoded(all)}
-}
-
-// atLeast reports whether a version, "podman 5.6.1", is one or later.
-func atLeast(version string, major, minor int) bool {
-	parts := strings.SplitN(version[strings.LastIndex(version, " ")+1:], ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	is, err := strconv.Atoi(parts[0])
-	below, failed := strconv.Atoi(parts[1])
-	return err == nil && failed == nil && (is > major || is == major && below >= minor)
 }
 
 // makeContext makes an image of a directory.

@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -24,22 +25,6 @@ func platformTag(tag, platform string) string {
 func isPlatformTag(name, tag string) bool {
 	rest, found := strings.CutPrefix(name, tag+"_")
 	return found && strings.Contains(rest, "_") && !strings.ContainsAny(rest, "/:@")
-}
-
-// buildEach builds for each platform, with a request for each: one for all platforms would
-// look for the named contexts among the images of the builder's own.
-func (e *Engine) buildEach(ctx context.Context, spec runtime.BuildSpec) (id string, err error) {
-	if len(spec.Platforms) <= 1 {
-		return e.buildOnce(ctx, spec)
-	}
-	for _, platform := range spec.Platforms {
-		one := spec
-		one.Platforms, one.Tag = []string{platform}, platformTag(spec.Tag, platform)
-		if id, err = e.buildOnce(ctx, one); err != nil {
-			return "", err
-		}
-	}
-	return id, nil
 }
 
 // platformImages returns the local names of the images for several platforms.
@@ -96,3 +81,6 @@ func (e *Engine) pushList(ctx context.Context, spec runtime.PushSpec) (sent stri
 	_ = json.Unmarshal(text, &pushed)
 	return pushed.ID, err
 }
+
+// cleanupTimeout bounds the removal of what only one build needed.
+const cleanupTimeout = 30 * time.Second

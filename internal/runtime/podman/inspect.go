@@ -7,13 +7,10 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -193,106 +190,6 @@ func (e *Engine) halfRemoved(ctx context.Context, name string) (*inspected, erro
 	return nil, fault.New(fault.NotFound, "inspect container %s: no container with that name", name)
 }
 
-// removing is podman's name for the state of a container that is being removed,
-// or whose removal podman did not complete because it was killed.
-const removing = "removing"
-
-// inspectLimit is the number of containers that List inspects concurrently.
-// Podman serves each call on a separate processor where one is idle.
-const inspectLimit = 4
-
-// List describes all containers that have the labels, sorted by name. Podman's
-// list has no digests, start times in whole seconds and, before 5.0, no restart
-// counts; so List inspects each container, which takes a millisecond or more.
-func (e *Engine) List(ctx context.Context, labels map[string]string) ([]runtime.ContainerInfo, error) {
-	found, err := e.list(ctx, runtime.Selection{Labels: labels})
-	if err != nil {
-		return nil, err
-	}
-	infos := make([]runtime.ContainerInfo, len(found))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(inspectLimit)
-	for i, container := range found {
-		g.Go(func() (err error) {
-			infos[i], err = e.Inspect(ctx, container.ID)
-			if fault.Is(err, fault.NotFound) {
-				return nil // removed meanwhile
-			}
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	infos = slices.DeleteFunc(infos, func(info runtime.ContainerInfo) bool { return info.ID == "" })
-	slices.SortFunc(infos, func(a, b runtime.ContainerInfo) int { return cmp.Compare(a.Name, b.Name) })
-	return infos, nil
-}
-
-// Summaries describes the selected containers in one call, sorted by name.
-func (e *Engine) Summaries(ctx context.Context, s runtime.Selection) ([]runtime.ContainerSummary, error) {
-	found, err := e.list(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	summaries := make([]runtime.ContainerSummary, 0, len(found))
-	for _, c := range found {
-		summary := runtime.ContainerSummary{ID: c.ID, Image: c.Image, State: stateOf(c.State), Labels: c.Labels, Ports: mappedPorts(c.Ports), Networks: c.Networks}
-		if len(c.Names) > 0 {
-			summary.Name = c.Names[0]
-		}
-		if summary.State == runtime.Stopped {
-			summary.ExitCode = c.ExitCode
-		}
-		if s.Selects(summary.Name, summary.Labels) {
-			summaries = append(summaries, summary)
-		}
-	}
-	slices.SortFunc(summaries, func(a, b runtime.ContainerSummary) int { return cmp.Compare(a.Name, b.Name) })
-	return summaries, nil
-}
-
-// listed is the part of a container's entry in podman's list that is used.
-type listed struct {
-	ID, Image, State string
-	Names, Networks  []string
-	Labels           map[string]string
-	Ports            []mapping
-	ExitCode         int
-}
-
-// mapping is a range of published ports in podman's list.
-type mapping struct {
-	HostIP        string `json:"host_ip"`
-	HostPort      int    `json:"host_port"`
-	ContainerPort int    `json:"container_port"`
-	Range         int    `json:"range"`
-	Protocol      string `json:"protocol"`
-}
-
-// list returns podman's list of the selected containers.
-func (e *Engine) list(ctx context.Context, s runtime.Selection) ([]listed, error) {
-	wanted := map[string][]string{}
-	for key, value := range s.Labels {
-		if value != "" {
-			key += "=" + value
-		}
-		wanted["label"] = append(wanted["label"], key)
-	}
-	if len(s.Names) > 0 { // one expression, because podman compiles each for each container
-		names := make([]string, 0, len(s.Names))
-		for _, name := range s.Names {
-			names = append(names, regexp.QuoteMeta(name))
-		}
-		wanted["name"] = []string{"^(" + strings.Join(names, "|") + ")$"}
-	}
-	query := filters(wanted)
-	query.Set("all", "true")
-	var found []listed
-	err := e.askList(ctx, get("/containers/json").with(query), &found, "list containers")
-	return found, err
-}
-
 func describe(data *inspected) runtime.ContainerInfo {
 	info := runtime.ContainerInfo{
 		ID: data.ID, Name: data.Name, Image: data.ImageName, Digest: data.ImageDigest,
@@ -324,20 +221,6 @@ func describe(data *inspected) runtime.ContainerInfo {
 	return info
 }
 
-func stateOf(status string) runtime.State {
-	switch status {
-	case "created", "configured", initialized:
-		return runtime.Created
-	case "running":
-		return runtime.Running
-	case "exited", "stopped":
-		return runtime.Stopped
-	case removing:
-		return runtime.Removing
-	}
-	return runtime.Other
-}
-
 // publishedPorts reads podman's map from "8080/tcp" to host addresses, which
 // podman keeps whether the container runs or not.
 func publishedPorts(bindings map[string][]hostPort) []servicedef.Port {
@@ -360,25 +243,6 @@ func publishedPorts(bindings map[string][]hostPort) []servicedef.Port {
 	}
 	return sortedPorts(ports)
 }
-
-// mappedPorts expands the ranges of podman's list. Podman joins neighbours to a
-// range, and one entry may name several protocols.
-func mappedPorts(mappings []mapping) []servicedef.Port {
-	var ports []servicedef.Port
-	for _, m := range mappings {
-		for protocol := range strings.SplitSeq(cmp.Or(m.Protocol, "tcp"), ",") {
-			for i := range min(max(m.Range, 1), maxPort) {
-				ports = append(ports, servicedef.Port{
-					IP: m.HostIP, Host: m.HostPort + i, Container: m.ContainerPort + i, Protocol: protocol,
-				})
-			}
-		}
-	}
-	return sortedPorts(ports)
-}
-
-// maxPort is the highest port.
-const maxPort = 65535
 
 func sortedPorts(ports []servicedef.Port) []servicedef.Port {
 	slices.SortFunc(ports, func(a, b servicedef.Port) int {

@@ -231,3 +231,12 @@ func (e *Engine) readFile(ctx context.Context, l *logFile, id string, q runtime.
 		return info.State == runtime.Running, err
 	}, each)
 }
+
+// logEntry is a line, or a piece of one, as podman stores it.
+type logEntry struct {
+	time   time.Time
+	stream byte
+	text   []byte // valid until the next entry
+	// ends is set for the last piece of a line.
+	ends bool
+}

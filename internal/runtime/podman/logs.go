@@ -91,15 +91,6 @@ func (e *Engine) timeBefore(ctx context.Context, id string, n int, params url.Va
 	return last[0], nil
 }
 
-// logEntry is a line, or a piece of one, as podman stores it.
-type logEntry struct {
-	time   time.Time
-	stream byte
-	text   []byte // valid until the next entry
-	// ends is set for the last piece of a line.
-	ends bool
-}
-
 // entries calls each with the entries of a log until each returns false.
 func (e *Engine) entries(ctx context.Context, id string, params url.Values, each func(logEntry) bool) error {
 	for _, wanted := range []string{"stdout", "stderr", "timestamps"} {

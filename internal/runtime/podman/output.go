@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"strings"
-	"sync/atomic"
 )
 
 // maxLine is the number of bytes of a line that are kept. A program may print
@@ -60,32 +59,4 @@ func progressWriter(report func(line string)) io.Writer {
 			report(line)
 		}
 	}}
-}
-
-// buildOutput passes on a build's output and keeps what an error needs: the last
-// lines and the current step.
-type buildOutput struct {
-	out  io.Writer // nil for none
-	last tail
-	step string // "STEP 2/3: RUN make"
-	// running is set while the step is a RUN.
-	running atomic.Bool
-	masks   []string // what is not shown
-}
-
-// writer returns the writer that podman's output goes to.
-func (b *buildOutput) writer() *maskWriter {
-	own := &lineWriter{emit: b.add}
-	if b.out == nil {
-		return &maskWriter{to: own, masks: b.masks}
-	}
-	return &maskWriter{to: io.MultiWriter(own, b.out), masks: b.masks}
-}
-
-func (b *buildOutput) add(line string) {
-	if _, step, found := strings.Cut(line, "STEP "); found && strings.Contains(step, ": ") {
-		b.step = "STEP " + step
-		b.running.Store(strings.Contains(step, ": RUN "))
-	}
-	b.last.add(line)
 }

@@ -10,14 +10,6 @@ import (
 	"github.com/metacircular/mcp/internal/imageref"
 )
 
-// imageSummary is the part of an image's entry in podman's list that is used.
-type imageSummary struct {
-	ID, ParentID string
-	Names        []string
-	History      []string // the names that the image has had
-	Containers   int      // the number of containers that use the image
-}
-
 // PruneImage removes one name of an image that no container uses, and with the
 // last name the image. It checks first that the image has that name, because
 // podman, given a digest that is not a name, removes any tag of its image. It does
@@ -108,11 +100,4 @@ func (e *Engine) removeUnused(ctx context.Context, image string) (removed, freed
 		return false, false, nil
 	}
 	return false, false, err
-}
-
-// listImages returns podman's list of the images that match a filter.
-func (e *Engine) listImages(ctx context.Context, filter, value string) ([]imageSummary, error) {
-	var found []imageSummary
-	err := e.askList(ctx, get("/images/json").with(filters(map[string][]string{filter: {value}})), &found, "list images")
-	return found, err
 }

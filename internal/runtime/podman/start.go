@@ -10,14 +10,6 @@ import (
 	"github.com/metacircular/mcp/internal/runtime/podman/forwards"
 )
 
-// stopping is podman's name for the state of a container that has the stop signal
-// and has not ended yet.
-const stopping = "stopping"
-
-// initialized is the state of a container whose program is about to be started, or, where
-// podman was killed just then, runs.
-const initialized = "initialized"
-
 // lateStopTime is how long Start waits for the effect of an unanswered stop.
 // Podman shows a stop as soon as it holds the container's lock.
 const lateStopTime = time.Second

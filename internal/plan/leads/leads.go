@@ -1,4 +1,5 @@
-package plan
+// Package leads decides where the names of a service's components lead on a node.
+package leads
 
 import (
 	"cmp"
@@ -10,8 +11,8 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Named is a container on the network of its service.
-type Named struct {
+// Container is one on the network of its service.
+type Container struct {
 	// Name is the container's, with the suffix of one that waits.
 	Name      string
 	Component string
@@ -27,31 +28,31 @@ type Lead struct {
 	Names   []string
 }
 
-// Leads returns where the names of a service's components lead on a node: to the released
+// Of returns where the names of a service's components lead on a node: to the released
 // containers that run. Where none of a component does, they lead to its successor, once
 // that is healthy; without one, to a predecessor that still runs; and else to a container
 // that does not run, so that a client finds it down rather than unknown.
-func Leads(service string, containers []Named) []Lead {
+func Of(service string, containers []Container) []Lead {
 	best := map[string]int{}
 	for _, c := range containers {
 		if r := rank(c); r > 0 {
 			best[c.Component] = max(best[c.Component], r)
 		}
 	}
-	var leads []Lead
+	var all []Lead
 	for _, c := range containers {
 		if r := rank(c); r > 0 && r == best[c.Component] {
-			leads = append(leads, Lead{c.Address, namesOf(service, c.Component, best)})
+			all = append(all, Lead{c.Address, namesOf(service, c.Component, best)})
 		}
 	}
-	slices.SortFunc(leads, func(a, b Lead) int {
+	slices.SortFunc(all, func(a, b Lead) int {
 		return cmp.Or(slices.Compare(a.Names, b.Names), a.Address.Compare(b.Address))
 	})
-	return leads
+	return all
 }
 
 // rank orders the containers to which a name may lead; 0 for one to which it may not.
-func rank(c Named) int {
+func rank(c Container) int {
 	next, prev := strings.HasSuffix(c.Name, fleet.NextSuffix), strings.HasSuffix(c.Name, fleet.PrevSuffix)
 	switch {
 	case c.Component == "" || !c.Address.IsValid():

@@ -1,0 +1,50 @@
+package naming
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/runtime"
+)
+
+// restTime is how long a container serves on after the names lead to its successor. Go's
+// resolver reads /etc/hosts again after five seconds; that of C reads it each time.
+const restTime = 5500 * time.Millisecond
+
+// Rest waits until no client of a name has the address of a container that goes any more,
+// where another component may have asked for it.
+func (n *Names) Rest(ctx context.Context, r *attempt.Reporter, engine runtime.Runtime, service string, going []fleet.Ref) error {
+	if n.Files == nil {
+		return nil
+	}
+	here, err := membersOf(ctx, engine, service)
+	if err != nil {
+		return err
+	}
+	leaves := func(c runtime.ContainerSummary) bool {
+		return slices.ContainsFunc(going, func(g fleet.Ref) bool { return g.Key() == c.ID || g.Key() == c.Name })
+	}
+	for _, c := range here {
+		successor := func(o runtime.ContainerSummary) bool {
+			return o.State == runtime.Running && o.Labels[runtime.LabelComponent] == c.Labels[runtime.LabelComponent] && !leaves(o)
+		}
+		client := func(o runtime.ContainerSummary) bool {
+			return o.State == runtime.Running && o.Labels[runtime.LabelComponent] != c.Labels[runtime.LabelComponent]
+		}
+		if c.State != runtime.Running || !leaves(c) || !slices.ContainsFunc(here, successor) || !slices.ContainsFunc(here, client) {
+			continue
+		}
+		n.mu.Lock()
+		led, known := n.led[service]
+		n.mu.Unlock()
+		if !known {
+			led = time.Now() // by a worker that has ended
+		}
+		r.Set("drain", c.Name)
+		return attempt.Sleep(ctx, restTime-time.Since(led))
+	}
+	return nil
+}
