@@ -1,67 +1,10 @@
 package servicedef
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 )
-
-// maxEncoded bounds a definition with the contents of its files and with the shared
-// variables in each component. It is part of several inputs of Temporal, which limits each
-// to 2 MiB.
-const maxEncoded = 768 << 10
-
-// size checks how large a definition is when it travels.
-func (r *report) size(s *Service) {
-	text, err := json.Marshal(s)
-	if err == nil && len(text) > maxEncoded {
-		r.add("", "is %d KiB with the contents of its files and with the shared variables of each component; the limit is %d KiB",
-			len(text)>>10, maxEncoded>>10)
-	}
-}
-
-// addEnv adds variables that the component does not set itself.
-func (c *Component) addEnv(shared map[string]string) {
-	for name, value := range shared {
-		_, set := c.Env[name]
-		_, secret := c.SecretEnv[name]
-		if set || secret {
-			continue
-		}
-		if c.Env == nil {
-			c.Env = map[string]string{}
-		}
-		c.Env[name] = value
-	}
-}
-
-// sharedEnv checks the variables of the service, which the components do not repeat in
-// their own place.
-func (r *report) sharedEnv(s *Service) {
-	r.env("env", Component{}, s.Env)
-	for _, c := range s.Components {
-		for _, route := range c.Routes {
-			if _, taken := s.Env[PortEnv(route.Name)]; taken {
-				r.add(joinKey("env", PortEnv(route.Name)), "is set by mcp, to the port of route %s of component %s", route.Name, c.Name)
-			}
-		}
-		if _, taken := s.Env["PORT"]; taken && len(c.Routes) == 1 {
-			r.add("env.PORT", "is set by mcp, to the port of route %s of component %s", c.Routes[0].Name, c.Name)
-		}
-	}
-	r.sourcePaths("env_file", s.EnvFile)
-	for i, c := range s.Components {
-		r.sourcePaths(componentKey(i, "env_file"), c.EnvFile)
-	}
-}
-
-// sourcePaths checks paths in the workspace.
-func (r *report) sourcePaths(key string, paths []string) {
-	for i, name := range paths {
-		r.sourcePath(elementKey(key, i), name)
-	}
-}
 
 // EnvError is a mistake in a file of variables.
 type EnvError struct {

@@ -3,7 +3,6 @@ package servicedef
 import (
 	"bytes"
 	"errors"
-	"reflect"
 	"sync"
 
 	"github.com/BurntSushi/toml"
@@ -24,6 +23,18 @@ func Parse(data []byte, file string) (*Service, error) {
 		return nil, err
 	}
 	return services[0], nil
+}
+
+// ParseAll is Parse, and also returns the service that each environment of the
+// definition makes, after that of the definition itself and sorted by name. Only the
+// definition and the command line know of environments: the service shop is
+// shop-staging in the environment staging.
+func ParseAll(data []byte, file string) ([]*Service, error) {
+	services, err := parse(data, file)
+	if err != nil {
+		return nil, err
+	}
+	return services, nil
 }
 
 // parse is ParseAll, but also returns what it could decode of an invalid definition,
@@ -48,14 +59,6 @@ func parse(data []byte, file string) ([]*Service, error) {
 	return services, r.problems.orNil()
 }
 
-// definition decodes a definition, and fills in its defaults.
-func (r *report) definition(table map[string]any) *Service {
-	s := &Service{File: r.file, Active: true}
-	r.decode("", table, reflect.ValueOf(s).Elem())
-	s.setDefaults(table)
-	return s
-}
-
 // syntaxProblem translates the TOML package's error.
 func syntaxProblem(err error, file string, data []byte) Problem {
 	var syntax toml.ParseError
@@ -69,30 +72,4 @@ func syntaxProblem(err error, file string, data []byte) Problem {
 		File: file, Line: line, Key: newPositions(upTo).indexed(syntax.LastKey),
 		Message: "is not TOML: " + syntax.Message,
 	}
-}
-
-// Validate checks a definition that did not come from a file and has its defaults
-// filled in. The error is an Errors, without lines.
-func (s Service) Validate() error {
-	r := &report{file: s.File}
-	r.service(&s)
-	return r.problems.orNil()
-}
-
-// ValidateNames checks the names of a definition and of its components, which become
-// parts of the names of containers, queues and records, and the nodes. The error is an
-// Errors, without lines. A definition that has been valid still passes where Validate
-// has become stricter since.
-func (s Service) ValidateNames() error {
-	r := &report{file: s.File}
-	r.label("name", s.Name)
-	for i, c := range s.Components {
-		r.label(componentKey(i, "name"), c.Name)
-		r.hostname(componentKey(i, "node"), c.Node)
-	}
-	for i, step := range s.Steps {
-		r.label(stepKey(i, "name"), step.Name)
-		r.hostname(stepKey(i, "node"), s.StepComponent(step).Node)
-	}
-	return r.problems.orNil()
 }

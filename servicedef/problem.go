@@ -102,6 +102,10 @@ func (r *report) add(key, format string, args ...any) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: r.line(key), Key: key, Message: message})
 }
 
+// inEnvironment begins the message of a problem that an environment has with what it
+// inherits.
+func (r *report) inEnvironment() string { return "in environment " + r.environment + ": " }
+
 // line returns the line of the key; 0 if there is no text.
 func (r *report) line(key string) int {
 	if r.text == nil {
