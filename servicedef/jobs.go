@@ -6,7 +6,12 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // a host may have no time zones
+
+	"github.com/metacircular/mcp/servicedef/cron"
 )
+
+// Manual is the schedule of a job that runs only when it is asked for.
+const Manual = "manual"
 
 // IsJob reports whether the component runs by a schedule and ends by itself.
 func (c Component) IsJob() bool { return c.Schedule != "" }
@@ -29,8 +34,16 @@ func (s Service) Lasting() []Component {
 	return slices.DeleteFunc(slices.Clone(s.Components), Component.IsJob)
 }
 
+// ParseSchedule parses the schedule of a job: Manual, or what cron.Parse takes.
+func ParseSchedule(text string) (cron.Timetable, error) {
+	if strings.TrimSpace(text) == Manual {
+		return cron.Timetable{}, nil
+	}
+	return cron.Parse(text)
+}
+
 // Timetable returns when a job is due. It is empty for what Parse refuses.
-func (c Component) Timetable() Timetable {
+func (c Component) Timetable() cron.Timetable {
 	t, _ := ParseSchedule(c.Schedule)
 	return t
 }
