@@ -78,11 +78,11 @@ func (r *report) inside(e overlay.Environment, table map[string]any) *report {
 // check applies the rules to a service in an environment.
 func (r *report) check(s *Service, base string, e overlay.Environment) {
 	for _, p := range r.merged.Problems {
-		r.problems = append(r.problems, Problem{File: r.file, Line: r.text().line(p.Key), Key: p.Key, Message: p.Message})
+		r.problems = append(r.problems, Problem{File: r.file, Line: r.text().Line(p.Key), Key: p.Key, Message: p.Message})
 	}
 	if IsLabel(base) && !IsLabel(e.Service(base)) {
 		r.problems = append(r.problems, Problem{
-			File: r.file, Line: r.text().line(e.At()), Key: e.At(),
+			File: r.file, Line: r.text().Line(e.At()), Key: e.At(),
 			Message: fmt.Sprintf("makes the service %q, whose name must be a DNS label: at most %d of a-z, 0-9 and inner -", e.Service(base), longestLabel),
 		})
 	}

@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/metacircular/mcp/servicedef/lines"
 )
 
 // Exposed warns of values in the text of a definition that look like secrets: whoever reads
@@ -24,7 +26,7 @@ func Exposed(data []byte, file string) Errors {
 	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&table); err != nil {
 		return nil
 	}
-	e := &exposure{file: file, at: newPositions(data)}
+	e := &exposure{file: file, at: lines.Of(data)}
 	e.definition("", table)
 	_ = e.found.orNil() // which sorts them
 	return e.found
@@ -33,7 +35,7 @@ func Exposed(data []byte, file string) Errors {
 // ExposedFiles warns of variables that a service has from env_file, and that look like
 // secrets. Before is the definition without these variables.
 func ExposedFiles(before, after *Service, data []byte) Errors {
-	e := &exposure{file: before.File, at: newPositions(data)}
+	e := &exposure{file: before.File, at: lines.Of(data)}
 	warned := map[string]bool{}
 	for i, c := range after.Components {
 		key := componentKey(i, "env_file")
@@ -57,12 +59,12 @@ func ExposedFiles(before, after *Service, data []byte) Errors {
 // exposure collects values that look like secrets.
 type exposure struct {
 	file  string
-	at    *positions
+	at    *lines.Index
 	found Errors
 }
 
 func (e *exposure) add(key, look string) {
-	e.found = append(e.found, Problem{File: e.file, Line: e.at.line(key), Key: key, Message: look})
+	e.found = append(e.found, Problem{File: e.file, Line: e.at.Line(key), Key: key, Message: look})
 }
 
 // definition looks at a definition, or at an environment's part of one.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/metacircular/mcp/servicedef/lines"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
@@ -51,7 +52,7 @@ func parse(data []byte, file string) ([]*Service, error) {
 		r.problems = append(r.problems, syntaxProblem(err, file, data))
 		return none, r.problems.orNil()
 	}
-	r.text = sync.OnceValue(func() *positions { return newPositions(data) })
+	r.text = sync.OnceValue(func() *lines.Index { return lines.Of(data) })
 	environments := overlay.Cut(table)
 	base := r.definition(table)
 	r.service(base)
@@ -66,10 +67,10 @@ func syntaxProblem(err error, file string, data []byte) Problem {
 		return Problem{File: file, Line: 1, Message: err.Error()}
 	}
 	line := max(1, syntax.Position.Line) // the TOML package may report line 0 for the first
-	lines := bytes.SplitAfter(data, []byte("\n"))
-	upTo := bytes.Join(lines[:min(line, len(lines))], nil)
+	split := bytes.SplitAfter(data, []byte("\n"))
+	upTo := bytes.Join(split[:min(line, len(split))], nil)
 	return Problem{
-		File: file, Line: line, Key: newPositions(upTo).indexed(syntax.LastKey),
+		File: file, Line: line, Key: lines.Of(upTo).Indexed(syntax.LastKey),
 		Message: "is not TOML: " + syntax.Message,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/metacircular/mcp/servicedef/lines"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
@@ -43,11 +44,11 @@ type Errors []Problem
 
 // Error returns one line for each problem.
 func (e Errors) Error() string {
-	lines := make([]string, len(e))
+	texts := make([]string, len(e))
 	for i, p := range e {
-		lines[i] = p.Error()
+		texts[i] = p.Error()
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(texts, "\n")
 }
 
 // Unwrap lets errors.As find each Problem.
@@ -75,7 +76,7 @@ type report struct {
 	file string
 	// text returns the lines of keys; nil for a definition that was not read from
 	// text. It parses the text again, so it is called only for a problem.
-	text func() *positions
+	text func() *lines.Index
 	// unusable holds the keys whose value could not be decoded. Further problems
 	// with them would be noise.
 	unusable map[string]bool
@@ -111,7 +112,7 @@ func (r *report) line(key string) int {
 	if r.text == nil {
 		return 0
 	}
-	return r.text().line(key)
+	return r.text().Line(key)
 }
 
 // reject records a problem that leaves the key without a value.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/metacircular/mcp/servicedef/lines"
 )
 
 // needsSources reports whether the definition names files of the workspace whose contents
@@ -43,7 +45,7 @@ func (s *Service) ReadSources(workspace string) (*Service, error) {
 	if !s.needsSources() {
 		return s, nil
 	}
-	r := &report{file: s.File, text: s.positionsOfFile, unusable: map[string]bool{}}
+	r := &report{file: s.File, text: s.linesOfFile, unusable: map[string]bool{}}
 	read, err := s.copied()
 	if err != nil {
 		r.add("", "cannot be copied: %v", err)
@@ -159,13 +161,13 @@ func (s *Service) copied() (*Service, error) {
 	return copied, json.Unmarshal(text, copied)
 }
 
-// positionsOfFile returns the lines of the definition's keys, from its file.
-func (s *Service) positionsOfFile() *positions {
+// linesOfFile returns the lines of the definition's keys, from its file.
+func (s *Service) linesOfFile() *lines.Index {
 	data, err := os.ReadFile(s.File)
 	if err != nil {
-		return newPositions(nil)
+		return lines.Of(nil)
 	}
-	return newPositions(data)
+	return lines.Of(data)
 }
 
 // firstSource is the key of the first file of the workspace that the definition names.
