@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/metacircular/mcp/servicedef/envfile"
 	"github.com/metacircular/mcp/servicedef/lines"
 )
 
@@ -268,7 +269,7 @@ func (s *sources) envFiles(key string, names []string) map[string]string {
 		if !ok {
 			continue
 		}
-		env, err := parseEnv(string(data))
+		env, err := envfile.Parse(string(data))
 		if err != nil {
 			s.report.add(at, "%s: %v", filepath.Join(s.root.Name(), name), err)
 			continue

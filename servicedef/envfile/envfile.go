@@ -1,4 +1,5 @@
-package servicedef
+// Package envfile reads files of variables, in the notation that Compose has for them.
+package envfile
 
 import (
 	"fmt"
@@ -6,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// EnvError is a mistake in a file of variables.
-type EnvError struct {
+// Error is a mistake in a file of variables.
+type Error struct {
 	Line int
 	// Rule is what is wrong, without any part of a value.
 	Rule  string
@@ -15,18 +16,14 @@ type EnvError struct {
 }
 
 // Error names the line, and may show a part of what is there.
-func (e *EnvError) Error() string { return fmt.Sprintf("line %d: %s%s", e.Line, e.Rule, e.shown) }
+func (e *Error) Error() string { return fmt.Sprintf("line %d: %s%s", e.Line, e.Rule, e.shown) }
 
-// ParseEnv reads a file of variables, in the notation that env_file has. The error is an
-// *EnvError if a line is wrong.
-func ParseEnv(text string) (map[string]string, error) { return parseEnv(text) }
-
-// parseEnv reads the lines NAME=VALUE of a file of variables, in Compose's notation: an
-// empty line or one that begins with # is ignored; "export " may stand before a name; a
-// value in single quotes is taken as it is, one in double quotes may have \n, \r, \t, \",
-// \\ and \$, and either may have several lines; " #" begins a comment after another value.
-// Nothing is replaced in values. The error names the line; it is an *EnvError.
-func parseEnv(text string) (map[string]string, error) {
+// Parse reads the lines NAME=VALUE of a file of variables: an empty line or one that begins
+// with # is ignored; "export " may stand before a name; a value in single quotes is taken
+// as it is, one in double quotes may have \n, \r, \t, \", \\ and \$, and either may have
+// several lines; " #" begins a comment after another value. Nothing is replaced in values.
+// The error is an *Error if a line is wrong.
+func Parse(text string) (map[string]string, error) {
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("is not a text of UTF-8")
 	}
@@ -42,7 +39,7 @@ func parseEnv(text string) (map[string]string, error) {
 		name, value, assigned := strings.Cut(strings.TrimLeft(text[:len(statement)], " \t"), "=")
 		name = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "export "))
 		if !assigned || name == "" || strings.ContainsAny(name, " \t\"'") {
-			return nil, &EnvError{Line: line, Rule: "must be NAME=VALUE", shown: fmt.Sprintf(", not %q", shortened(trimmed))}
+			return nil, &Error{Line: line, Rule: "must be NAME=VALUE", shown: fmt.Sprintf(", not %q", shortened(trimmed))}
 		}
 		value = strings.TrimLeft(value, " \t")
 		if value == "" || value[0] != '\'' && value[0] != '"' {
@@ -54,13 +51,13 @@ func parseEnv(text string) (map[string]string, error) {
 		}
 		begin := strings.Index(text, "=") + 1
 		begin += strings.IndexByte(text[begin:], value[0])
-		unquoted, length, err := unquoteEnv(text[begin:])
+		unquoted, length, err := unquote(text[begin:])
 		if err != nil {
-			return nil, &EnvError{Line: line, Rule: name + ": " + err.Error()}
+			return nil, &Error{Line: line, Rule: name + ": " + err.Error()}
 		}
 		after, rest, _ := strings.Cut(text[begin+length:], "\n")
 		if after = strings.TrimSpace(after); after != "" && after[0] != '#' {
-			return nil, &EnvError{Line: line, Rule: name + ": something follows the closing quote", shown: fmt.Sprintf(": %q", shortened(after))}
+			return nil, &Error{Line: line, Rule: name + ": something follows the closing quote", shown: fmt.Sprintf(": %q", shortened(after))}
 		}
 		env[name] = unquoted
 		line += 1 + strings.Count(text[:begin+length], "\n")
@@ -74,9 +71,9 @@ func parseEnv(text string) (map[string]string, error) {
 	return env, nil
 }
 
-// unquoteEnv returns the value in the quotes with which text begins, and how many bytes
+// unquote returns the value in the quotes with which text begins, and how many bytes
 // it has with them.
-func unquoteEnv(text string) (value string, length int, err error) {
+func unquote(text string) (value string, length int, err error) {
 	quote := text[0]
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
