@@ -11,9 +11,9 @@ import (
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
-// maxSize bounds a definition, because the input of each deploy contains it and
-// Temporal limits that to 2 MiB.
-const maxSize = 256 << 10
+// MaxSize bounds the text of a definition, in bytes, because the input of each deploy
+// contains it and Temporal limits that to 2 MiB.
+const MaxSize = 256 << 10
 
 // Parse reads a definition, fills in every default and validates it. The error
 // is an Errors with every problem; a text that is not TOML has only that one.
@@ -43,8 +43,8 @@ func ParseAll(data []byte, file string) ([]*Service, error) {
 func parse(data []byte, file string) ([]*Service, error) {
 	r := &report{file: file, unusable: map[string]bool{}}
 	none := []*Service{{File: file, Active: true}}
-	if len(data) > maxSize {
-		r.add("", "is larger than %d KiB, too large for a service definition", maxSize>>10)
+	if len(data) > MaxSize {
+		r.add("", "is larger than %d KiB, too large for a service definition", MaxSize>>10)
 		return none, r.problems.orNil()
 	}
 	var table map[string]any
