@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/metacircular/mcp/internal/spelling"
 	"github.com/metacircular/mcp/servicedef/lines"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
@@ -119,4 +120,12 @@ func (r *report) line(key string) int {
 func (r *report) reject(key, format string, args ...any) {
 	r.add(key, format, args...)
 	r.unusable[key] = true
+}
+
+// didYouMean returns ", did you mean …?" if a known name is near, else "".
+func didYouMean(name string, known []string) string {
+	if near := spelling.Nearest(name, known); len(near) > 0 {
+		return ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return ""
 }

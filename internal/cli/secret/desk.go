@@ -19,6 +19,7 @@ import (
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/internal/secrets/keys"
+	"github.com/metacircular/mcp/internal/spelling"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -261,7 +262,7 @@ func keyless(node string) error {
 }
 
 func nearest(name string, known []string) string {
-	near := servicedef.Nearest(name, known)
+	near := spelling.Nearest(name, known)
 	if len(near) == 0 {
 		return ""
 	}
