@@ -3,7 +3,6 @@ package servicedef
 import (
 	"bytes"
 	"encoding/json"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -105,13 +104,4 @@ func (b ImageBuild) OwnSecrets() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// ContextPath returns the build context, relative to the workspace.
-func (s Service) ContextPath(b ImageBuild) string { return filepath.Join(s.Path, b.Context) }
-
-// ImageBuild returns how an image of this service is built, if [build.images] has it.
-func (s Service) ImageBuild(image string) (b ImageBuild, ok bool) {
-	b, ok = s.Build.Images[ImageName(image)]
-	return b, ok
 }

@@ -1,7 +1,6 @@
 package servicedef
 
 import (
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -188,23 +187,3 @@ func (r *report) caches(key string, repositories []string) {
 		}
 	}
 }
-
-// gitTags checks the use of {git} in an image's reference, and returns the reference
-// with a tag in its place.
-func (r *report) gitTags(key, image string) string {
-	if !strings.ContainsAny(image, "{}") {
-		return image
-	}
-	before, after, _ := strings.Cut(image, GitTag)
-	name, tag, tagged := strings.Cut(before[strings.LastIndex(before, "/")+1:], ":")
-	switch {
-	case strings.ContainsAny(before+after, "{}"):
-		r.add(key, "%q has braces; only %s may stand in a tag, once", image, GitTag)
-	case !tagged || name == "" || strings.Contains(tag+after, "@"):
-		r.add(key, "%s must stand in the tag, as in %q", GitTag, "registry.example/shop:"+GitTag)
-	}
-	return strings.ReplaceAll(image, GitTag, sampleTag)
-}
-
-// sortedKeys returns a map's keys in order.
-func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/metacircular/mcp/servicedef/lines"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
@@ -74,7 +75,7 @@ func placeIn(s *Service, key string) (int, string) {
 			}
 		}
 	}
-	return newPositions(text).line(key), key
+	return lines.Of(text).Line(key), key
 }
 
 // PortCollisions finds host ports that components of two services name on one node.

@@ -81,53 +81,8 @@ func (r *report) process(key string, c Component) {
 	}
 }
 
-// ulimits are Linux's limits of processes, from setrlimit(2).
-var ulimits = []string{
-	"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-	"rttime", "sigpending", "stack", "as",
-}
-
-const (
-	maxPids = 4 << 20 // PID_MAX_LIMIT of Linux's linux/threads.h
-	minShm  = 64 << 10
-)
-
-// ShmBytes returns the size that ShmSize sets, 0 if it sets none.
-func (c Container) ShmBytes() int64 {
-	size, err := units.RAMInBytes(c.ShmSize)
-	if err != nil {
-		return 0
-	}
-	return size
-}
-
-// capabilities are Linux's, from linux/capability.h.
-var capabilities = []string{
-	"AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN", "DAC_OVERRIDE",
-	"DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN",
-	"MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON", "SETFCAP", "SETGID",
-	"SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT",
-	"SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
-}
-
-// allCapabilities stands for every capability.
-const allCapabilities = "ALL"
-
-// Capability returns the name of a capability as Linux has it, "CAP_NET_RAW" for
-// "net_raw", or "ALL".
-func Capability(name string) string {
-	name = strings.TrimPrefix(strings.ToUpper(name), "CAP_")
-	if name == allCapabilities {
-		return name
-	}
-	return "CAP_" + name
-}
-
-// KnownCapability reports whether a name is that of a capability of Linux, or ALL.
-func KnownCapability(name string) bool {
-	name = Capability(name)
-	return name == allCapabilities || slices.Contains(capabilities, strings.TrimPrefix(name, "CAP_"))
-}
+// minShm is the least size of /dev/shm, in bytes.
+const minShm = 64 << 10
 
 // isolation checks what the program may do.
 func (r *report) isolation(key string, c Component) {
@@ -190,22 +145,6 @@ func (r *report) isolation(key string, c Component) {
 	}
 }
 
-// SecurityOption splits an option of security: "seccomp=unconfined", or with Docker's
-// colon. No-new-privileges alone has the value "true".
-func SecurityOption(text string) (name, value string) {
-	name, value = text, ""
-	if i := strings.IndexAny(text, "=:"); i >= 0 {
-		name, value = text[:i], text[i+1:]
-	}
-	switch text {
-	case "no-new-privileges":
-		value = "true"
-	case "systempaths=unconfined":
-		name, value = "unmask", allCapabilities
-	}
-	return name, value
-}
-
 // namespaces checks the namespaces, and the settings that need one of the container's own.
 func (r *report) namespaces(key string, c Component) {
 	at := func(name string) string { return joinKey(key, name) }
@@ -247,11 +186,6 @@ func (r *report) sysctl(key, name string, c Component) {
 	if value := c.Sysctls[name]; value == "" {
 		r.add(key, "must have a value")
 	}
-}
-
-var ipcSysctls = []string{
-	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
-	"kernel.shm_rmid_forced",
 }
 
 // resolution checks how the container resolves names.
@@ -296,41 +230,8 @@ func (r *report) resolution(key string, c Component) {
 	}
 }
 
-// hostGateway stands for the address of the node.
-const hostGateway = "host-gateway"
-
-// longestUTSName is Linux's limit, __NEW_UTS_LEN.
-const longestUTSName = 64
-
-// ExtraHost splits "name:address", whose address may be in brackets; "=" separates, too.
-func ExtraHost(text string) (name, address string) {
-	if i := strings.IndexAny(text, ":="); i >= 0 {
-		name, address = text[:i], text[i+1:]
-	}
-	if strings.HasPrefix(address, "[") {
-		address = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
-	}
-	return name, address
-}
-
-// cdiName matches the qualified name of a device of the Container Device Interface.
-var cdiName = pattern(`^[a-zA-Z0-9][a-zA-Z0-9.-]*/[a-zA-Z0-9][a-zA-Z0-9_-]*=[a-zA-Z0-9][a-zA-Z0-9_.:-]*$`)
-
-// IsCDI reports whether a device is the name of one of the Container Device Interface,
-// "nvidia.com/gpu=all".
-func IsCDI(device string) bool { return matches(cdiName, device) }
-
 // gpuID matches a number or an id of a GPU.
 var gpuID = pattern(`^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$`)
-
-// GPUDevices returns the names of the GPUs as devices of the Container Device Interface.
-func (c Container) GPUDevices() []string {
-	var names []string
-	for _, gpu := range c.GPUs {
-		names = append(names, "nvidia.com/gpu="+gpu)
-	}
-	return names
-}
 
 // devices checks the devices and the GPUs.
 func (r *report) devices(key string, c Component) {

@@ -7,6 +7,22 @@ import (
 	"time"
 )
 
+// definition decodes a definition, and fills in its defaults.
+func (r *report) definition(table map[string]any) *Service {
+	s := &Service{File: r.file, Active: true}
+	r.decode("", table, reflect.ValueOf(s).Elem())
+	s.setDefaults(table)
+	return s
+}
+
+// fromTOML is a type with a notation of its own in a definition.
+type fromTOML interface {
+	// decodeTOML sets the receiver, and reports what is wrong.
+	decodeTOML(r *report, key string, value any)
+	// wanted describes the notation: "a string or an array of strings".
+	wanted() string
+}
+
 // decode copies a decoded TOML value into a Go one, by its toml tags, and reports
 // every unknown key and every value of a wrong type. (The TOML package's own
 // decoder stops at the first.) Empty arrays and tables become nil, so that a

@@ -23,6 +23,16 @@ const (
 	startPeriodBlind = Duration(time.Second)
 )
 
+// Defaults of jobs, and of steps.
+const (
+	defaultOverlap = OverlapSkip
+	defaultCatchUp = Duration(time.Hour)
+	// A day ends a run that hangs before it keeps the job from running for long.
+	defaultJobTimeout  = Duration(24 * time.Hour)
+	defaultKeep        = 10
+	defaultStepTimeout = Duration(30 * time.Minute)
+)
+
 // setDefaults fills in what the text leaves out. It goes by the keys of the text,
 // not by zero values, so that "retries = 0" is refused.
 func (s *Service) setDefaults(text map[string]any) {
@@ -60,14 +70,22 @@ func (c *Component) setDefaults(node string, text map[string]any) {
 	setDefault(health, "start_period", &c.Health.StartPeriod, period)
 }
 
-// UnmarshalJSON decodes a recorded component. One recorded before Drain existed
-// gets its default.
-func (c *Component) UnmarshalJSON(text []byte) error {
-	type recorded Component
-	r := recorded{Drain: defaultDrain}
-	err := json.Unmarshal(text, &r)
-	*c = Component(r)
-	return err
+// setJobDefaults fills in what a job leaves out.
+func (c *Component) setJobDefaults(text map[string]any) {
+	if !c.IsJob() {
+		return
+	}
+	setDefault(text, "restart", &c.Restart, "no")
+	setDefault(text, "overlap", &c.Overlap, defaultOverlap)
+	setDefault(text, "catch_up", &c.CatchUp, defaultCatchUp)
+	setDefault(text, "timeout", &c.Timeout, defaultJobTimeout)
+	setDefault(text, "keep", &c.Keep, defaultKeep)
+}
+
+func (s *Step) setDefaults(text map[string]any) {
+	setDefault(text, "when", &s.When, StepBefore)
+	setDefault(text, "timeout", &s.Timeout, defaultStepTimeout)
+	setDefault(text, "stop_timeout", &s.StopTimeout, defaultStopTimeout)
 }
 
 // defaultOrder returns StopFirst if two containers of the component cannot run
@@ -102,4 +120,14 @@ func element(text map[string]any, key string, i int) map[string]any {
 		return table
 	}
 	return nil
+}
+
+// UnmarshalJSON decodes a recorded component. One recorded before Drain existed
+// gets its default.
+func (c *Component) UnmarshalJSON(text []byte) error {
+	type recorded Component
+	r := recorded{Drain: defaultDrain}
+	err := json.Unmarshal(text, &r)
+	*c = Component(r)
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/metacircular/mcp/internal/spelling"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
@@ -192,7 +193,7 @@ func (d *Dir) find(name string) (definitionFile, error) {
 	if broken != nil {
 		return definitionFile{}, broken
 	}
-	unknown.Nearest = Nearest(name, names)
+	unknown.Nearest = spelling.Nearest(name, names)
 	return definitionFile{}, unknown
 }
 

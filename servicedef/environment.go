@@ -12,18 +12,6 @@ import (
 // maxEnvironments bounds a definition, of which each environment is a service.
 const maxEnvironments = 20
 
-// ParseAll is Parse, and also returns the service that each environment of the
-// definition makes, after that of the definition itself and sorted by name. Only the
-// definition and the command line know of environments: the service shop is
-// shop-staging in the environment staging.
-func ParseAll(data []byte, file string) ([]*Service, error) {
-	services, err := parse(data, file)
-	if err != nil {
-		return nil, err
-	}
-	return services, nil
-}
-
 // InEnvironment returns the name of a service in an environment; "" is none.
 func InEnvironment(service, environment string) string {
 	if environment == "" {
@@ -54,25 +42,6 @@ func (e *UnknownEnvironmentError) Error() string {
 		has = "it has"
 	}
 	return who + ": " + has + " " + strings.Join(e.Known, ", ")
-}
-
-// environments returns the names of the environments of a file, in the order of services.
-func (f definitionFile) environments() []string {
-	var names []string
-	for _, s := range f.services[1:] {
-		names = append(names, strings.TrimPrefix(s.Name, f.service().Name+"-"))
-	}
-	return names
-}
-
-// in returns the service in an environment.
-func (f definitionFile) in(environment string) (*Service, bool) {
-	return f.named(InEnvironment(f.service().Name, environment))
-}
-
-// unknown is the error of an environment that the file does not have.
-func (f definitionFile) unknown(service, environment string) error {
-	return &UnknownEnvironmentError{Service: service, Name: environment, File: f.path, Known: f.environments()}
 }
 
 // environments returns the services of a definition's environments, of which base is
@@ -109,11 +78,11 @@ func (r *report) inside(e overlay.Environment, table map[string]any) *report {
 // check applies the rules to a service in an environment.
 func (r *report) check(s *Service, base string, e overlay.Environment) {
 	for _, p := range r.merged.Problems {
-		r.problems = append(r.problems, Problem{File: r.file, Line: r.text().line(p.Key), Key: p.Key, Message: p.Message})
+		r.problems = append(r.problems, Problem{File: r.file, Line: r.text().Line(p.Key), Key: p.Key, Message: p.Message})
 	}
 	if IsLabel(base) && !IsLabel(e.Service(base)) {
 		r.problems = append(r.problems, Problem{
-			File: r.file, Line: r.text().line(e.At()), Key: e.At(),
+			File: r.file, Line: r.text().Line(e.At()), Key: e.At(),
 			Message: fmt.Sprintf("makes the service %q, whose name must be a DNS label: at most %d of a-z, 0-9 and inner -", e.Service(base), longestLabel),
 		})
 	}
@@ -131,10 +100,6 @@ func (r *report) adopt(inner *report, known Errors) {
 		}
 	}
 }
-
-// inEnvironment begins the message of a problem that an environment has with what it
-// inherits.
-func (r *report) inEnvironment() string { return "in environment " + r.environment + ": " }
 
 // bind is a directory of a node that a container may write to.
 type bind struct{ node, source string }

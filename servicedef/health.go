@@ -21,6 +21,16 @@ func (c Component) ProbeHost() string {
 	return ""
 }
 
+// probeRoute is the first route that a health check over HTTP may connect to.
+func (c *Component) probeRoute() (Route, bool) {
+	for _, route := range c.Routes {
+		if route.probed() && c.Health.Port.Is(route.Name, route.ContainerPort) {
+			return route, true
+		}
+	}
+	return Route{}, false
+}
+
 // hostHeader checks a Host header: a name or an address, and perhaps a port.
 func (r *report) hostHeader(key string, h Health) {
 	if h.HTTP == "" {
@@ -108,4 +118,40 @@ func (r *report) health(key string, c Component) {
 			r.add(at(name), "must be positive")
 		}
 	}
+}
+
+// probePort checks that a health check has what it is to connect to.
+func (r *report) probePort(key string, c Component) {
+	h := c.Health
+	if h.HTTP == "" && !h.TCP {
+		r.add(key, "is for a health check over http or tcp: without these each route and port is checked")
+		return
+	}
+	if _, found := c.probeRoute(); found {
+		return
+	}
+	var known []string
+	for _, route := range c.Routes {
+		if !route.probed() {
+			if h.Port.Is(route.Name, route.ContainerPort) {
+				r.add(key, "%q is of udp: whether it is open shows in no answer", string(h.Port))
+				return
+			}
+			continue
+		}
+		known = append(known, route.Name)
+		if route.ContainerPort != 0 {
+			known = append(known, strconv.Itoa(route.ContainerPort))
+		}
+	}
+	for _, port := range c.StaticPorts() {
+		if port.Protocol != tcp {
+			continue
+		}
+		if h.Port.Is("", port.Container) {
+			return
+		}
+		known = append(known, strconv.Itoa(port.Container))
+	}
+	r.add(key, "the component has no route and no port of tcp %q in the container: it has %s", string(h.Port), strings.Join(known, ", "))
 }

@@ -30,8 +30,7 @@ func (r *report) single(key string) bool {
 	if r.text == nil {
 		return true
 	}
-	_, array := r.text().lines[elementKey(key, 0)]
-	return !array
+	return !r.text().Has(elementKey(key, 0))
 }
 
 // hostnameProblem says what is wrong with a hostname, "" if nothing is.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Load reads one definition. The error is an Errors, or that of reading the file.
@@ -32,6 +33,15 @@ type definitionFile struct {
 	err      error
 }
 
+func readFile(path string) definitionFile {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return definitionFile{path, []*Service{{File: path}}, fmt.Errorf("read service definition: %w", err)}
+	}
+	services, err := parse(data, path)
+	return definitionFile{path, services, err}
+}
+
 func (f definitionFile) base() string { return filepath.Base(f.path) }
 
 // service is the one without an environment.
@@ -46,6 +56,25 @@ func (f definitionFile) named(name string) (*Service, bool) {
 	return f.services[i], true
 }
 
+// environments returns the names of the environments of a file, in the order of services.
+func (f definitionFile) environments() []string {
+	var names []string
+	for _, s := range f.services[1:] {
+		names = append(names, strings.TrimPrefix(s.Name, f.service().Name+"-"))
+	}
+	return names
+}
+
+// in returns the service in an environment.
+func (f definitionFile) in(environment string) (*Service, bool) {
+	return f.named(InEnvironment(f.service().Name, environment))
+}
+
+// unknown is the error of an environment that the file does not have.
+func (f definitionFile) unknown(service, environment string) error {
+	return &UnknownEnvironmentError{Service: service, Name: environment, File: f.path, Known: f.environments()}
+}
+
 // problems returns the error of the file as Errors.
 func (f definitionFile) problems() Errors {
 	var problems Errors
@@ -53,13 +82,4 @@ func (f definitionFile) problems() Errors {
 		return problems
 	}
 	return Errors{{File: f.path, Message: f.err.Error()}}
-}
-
-func readFile(path string) definitionFile {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return definitionFile{path, []*Service{{File: path}}, fmt.Errorf("read service definition: %w", err)}
-	}
-	services, err := parse(data, path)
-	return definitionFile{path, services, err}
 }

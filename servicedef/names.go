@@ -2,10 +2,6 @@ package servicedef
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -40,42 +36,6 @@ func SplitContainerName(name string, services []string) (service, component stri
 		return name, name
 	}
 	return service, component
-}
-
-// Component returns the component of that name, if there is one.
-func (s Service) Component(name string) (Component, bool) {
-	for _, c := range s.Components {
-		if c.Name == name {
-			return c, true
-		}
-	}
-	return Component{}, false
-}
-
-// Hash returns a SHA-256, in hex, of the definition without its File, and with the
-// digests of its files instead of their contents, and without versions of secrets.
-func (s Service) Hash() string {
-	s.File, s.Sources, s.Environment = "", nil, ""
-	s = s.WithoutContents()
-	if s.HasSecrets() {
-		s = s.WithoutSecrets()
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		// Only a NaN or an infinity can cause this, and Parse refuses both.
-		panic(fmt.Sprintf("encode service %s: %v", s.Name, err))
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-// componentNames returns the names in the file's order.
-func (s *Service) componentNames() []string {
-	names := make([]string, len(s.Components))
-	for i, c := range s.Components {
-		names[i] = c.Name
-	}
-	return names
 }
 
 // IsLabel reports whether a text is a DNS label, as the names of services and of

@@ -2,7 +2,6 @@ package servicedef
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -32,71 +31,6 @@ func (c Component) Joined() Networks {
 		all = append(all, NetworkRef{Name: c.Network})
 	}
 	return append(all, c.Networks...)
-}
-
-// NetworkRef is a network that a container is connected to.
-type NetworkRef struct {
-	Name string `toml:"name" json:"name"`
-	// Aliases are names of the container there, in the engine's DNS.
-	Aliases []string `toml:"aliases" json:"aliases,omitempty"`
-}
-
-// Networks are written as Compose has them: an array of names, or a table with a table for
-// each name, which may have aliases.
-type Networks []NetworkRef
-
-func (n *Networks) wanted() string { return "an array of names, or a table with a table for each name" }
-
-func (n *Networks) decodeTOML(r *report, key string, value any) {
-	*n = nil
-	switch v := value.(type) {
-	case []any:
-		for i, element := range v {
-			var network NetworkRef
-			network.decodeTOML(r, elementKey(key, i), element)
-			*n = append(*n, network)
-		}
-	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			var options struct {
-				Aliases []string `toml:"aliases"`
-			}
-			r.decode(joinKey(key, name), v[name], reflect.ValueOf(&options).Elem())
-			*n = append(*n, NetworkRef{Name: name, Aliases: options.Aliases})
-		}
-	default:
-		r.reject(key, "must be %s, not %s", n.wanted(), found(value))
-	}
-}
-
-func (n *NetworkRef) wanted() string { return "a string" }
-
-// decodeTOML is for a network of an array, which has no aliases.
-func (n *NetworkRef) decodeTOML(r *report, key string, value any) {
-	name, ok := value.(string)
-	if !ok {
-		r.reject(key, "must be a string, not %s", found(value))
-	}
-	r.refuseNUL(key, name)
-	n.Name = name
-}
-
-// render formats the networks as TOML: as an array where none has aliases.
-func (n Networks) render() string {
-	plain := !slices.ContainsFunc(n, func(network NetworkRef) bool { return len(network.Aliases) > 0 })
-	var names, tables []string
-	for _, network := range n {
-		names = append(names, quote(network.Name))
-		options := "{}"
-		if len(network.Aliases) > 0 {
-			options = "{ aliases = " + renderValue(reflect.ValueOf(network.Aliases)) + " }"
-		}
-		tables = append(tables, quote(network.Name)+" = "+options)
-	}
-	if plain {
-		return "[" + strings.Join(names, ", ") + "]"
-	}
-	return "{ " + strings.Join(tables, ", ") + " }"
 }
 
 // joined checks the networks that a component names.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/metacircular/mcp/internal/spelling"
+	"github.com/metacircular/mcp/servicedef/lines"
 	"github.com/metacircular/mcp/servicedef/overlay"
 )
 
@@ -43,11 +45,11 @@ type Errors []Problem
 
 // Error returns one line for each problem.
 func (e Errors) Error() string {
-	lines := make([]string, len(e))
+	texts := make([]string, len(e))
 	for i, p := range e {
-		lines[i] = p.Error()
+		texts[i] = p.Error()
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(texts, "\n")
 }
 
 // Unwrap lets errors.As find each Problem.
@@ -75,7 +77,7 @@ type report struct {
 	file string
 	// text returns the lines of keys; nil for a definition that was not read from
 	// text. It parses the text again, so it is called only for a problem.
-	text func() *positions
+	text func() *lines.Index
 	// unusable holds the keys whose value could not be decoded. Further problems
 	// with them would be noise.
 	unusable map[string]bool
@@ -102,16 +104,28 @@ func (r *report) add(key, format string, args ...any) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: r.line(key), Key: key, Message: message})
 }
 
+// inEnvironment begins the message of a problem that an environment has with what it
+// inherits.
+func (r *report) inEnvironment() string { return "in environment " + r.environment + ": " }
+
 // line returns the line of the key; 0 if there is no text.
 func (r *report) line(key string) int {
 	if r.text == nil {
 		return 0
 	}
-	return r.text().line(key)
+	return r.text().Line(key)
 }
 
 // reject records a problem that leaves the key without a value.
 func (r *report) reject(key, format string, args ...any) {
 	r.add(key, format, args...)
 	r.unusable[key] = true
+}
+
+// didYouMean returns ", did you mean …?" if a known name is near, else "".
+func didYouMean(name string, known []string) string {
+	if near := spelling.Nearest(name, known); len(near) > 0 {
+		return ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return ""
 }

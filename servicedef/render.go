@@ -109,6 +109,24 @@ func renderValue(v reflect.Value) string {
 	return fmt.Sprint(v.Interface()) // a bool, or a whole number
 }
 
+// render formats the networks as TOML: as an array where none has aliases.
+func (n Networks) render() string {
+	plain := !slices.ContainsFunc(n, func(network NetworkRef) bool { return len(network.Aliases) > 0 })
+	var names, tables []string
+	for _, network := range n {
+		names = append(names, quote(network.Name))
+		options := "{}"
+		if len(network.Aliases) > 0 {
+			options = "{ aliases = " + renderValue(reflect.ValueOf(network.Aliases)) + " }"
+		}
+		tables = append(tables, quote(network.Name)+" = "+options)
+	}
+	if plain {
+		return "[" + strings.Join(names, ", ") + "]"
+	}
+	return "{ " + strings.Join(tables, ", ") + " }"
+}
+
 // quote formats a string as TOML: as JSON, except for one character.
 func quote(s string) string {
 	var b strings.Builder

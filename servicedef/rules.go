@@ -1,6 +1,7 @@
 package servicedef
 
 import (
+	"math"
 	"regexp"
 	"strings"
 	"sync"
@@ -23,6 +24,9 @@ var (
 func pattern(text string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }
+
+// matches reports whether a pattern that compiles late matches.
+func matches(p func() *regexp.Regexp, text string) bool { return p().MatchString(text) }
 
 // label checks a name that becomes part of container names and queues.
 func (r *report) label(key, name string) {
@@ -68,3 +72,6 @@ func (r *report) argument(key, text string) {
 		r.add(key, "must have at most %d bytes, Linux's limit of an argument and of a variable with its name; it has %d", MaxVariable, len(text))
 	}
 }
+
+// maxID is the largest id of a user or a group that an OCI runtime accepts.
+const maxID = math.MaxInt32

@@ -2,10 +2,49 @@ package servicedef
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"path"
 	"slices"
 )
+
+// Secret is a podman secret as a file of the container. One that has only a source is
+// written as that name.
+type Secret struct {
+	// Source is the secret's name in the service, or in podman on the node.
+	Source string `toml:"source" json:"source"`
+	// Target is the file: a name below /run/secrets, or an absolute path. "" means Source.
+	Target string `toml:"target" json:"target,omitempty"`
+	// UID and GID own the file.
+	UID int `toml:"uid" json:"uid,omitempty"`
+	GID int `toml:"gid" json:"gid,omitempty"`
+	// Mode is octal, "0400"; "" means "0444".
+	Mode string `toml:"mode" json:"mode,omitempty"`
+}
+
+// plain reports whether the secret is written as its name.
+func (s Secret) plain() bool { return s == Secret{Source: s.Source} }
+
+// recordedSecret is Secret without its methods.
+type recordedSecret Secret
+
+// MarshalJSON encodes a plain secret as its name, as it was when a secret had no other
+// keys.
+func (s Secret) MarshalJSON() ([]byte, error) {
+	if s.plain() {
+		return json.Marshal(s.Source)
+	}
+	return json.Marshal(recordedSecret(s))
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (s *Secret) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '"' {
+		*s = Secret{}
+		return json.Unmarshal(text, &s.Source)
+	}
+	return json.Unmarshal(text, (*recordedSecret)(s))
+}
 
 // secretsDir is where the files of secrets are by default.
 const secretsDir = "/run/secrets"
@@ -19,26 +58,6 @@ func (s Secret) Path() string {
 	return path.Join(secretsDir, target)
 }
 
-// SecretNames returns the secrets that the component needs on its node, sorted and
-// without duplicates: those that become files and variables, and those in values of env.
-func (c Component) SecretNames() []string {
-	names := envSecrets(c.Env)
-	for _, secret := range c.Secrets {
-		names = append(names, secret.Source)
-	}
-	names = slices.AppendSeq(names, maps.Values(c.SecretEnv))
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// ComposedNames returns those of SecretNames that stand in values of env: their values are
-// put together on the node.
-func (c Component) ComposedNames() []string {
-	names := envSecrets(c.Env)
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 func secretSources(secrets []Secret) []string {
 	names := make([]string, len(secrets))
 	for i, s := range secrets {
@@ -47,38 +66,17 @@ func secretSources(secrets []Secret) []string {
 	return names
 }
 
-// secrets checks the secrets that become files and those that become variables.
-func (r *report) secrets(key string, c Component) {
-	const rule = "must be the name of a secret, of letters, digits, '.', '-' and '_', not %q"
-	for i, secret := range c.Secrets {
-		at := elementKey(joinKey(key, "secrets"), i)
-		field := func(name string) string {
-			if secret.plain() {
-				return at
-			}
-			return joinKey(at, name)
-		}
-		if !objectName().MatchString(secret.Source) {
-			r.add(field("source"), rule, secret.Source)
-			continue
-		}
-		switch target := secret.Target; {
-		case target == "":
-		case path.IsAbs(target) && path.Clean(target) != target, !path.IsAbs(target) && !objectName().MatchString(target):
-			r.add(field("target"), "must be the name of a file in %s, or an absolute path without . and .., not %q", secretsDir, target)
-		}
-		r.ownership(at, secret.UID, secret.GID, secret.Mode)
-	}
-	r.unique(secretSources(c.Secrets), func(i int) string { return elementKey(joinKey(key, "secrets"), i) })
-	variables := joinKey(key, "secret_env")
-	r.env(variables, c, c.SecretEnv)
-	for _, variable := range slices.Sorted(maps.Keys(c.SecretEnv)) {
-		at := joinKey(variables, variable)
-		if name := c.SecretEnv[variable]; !objectName().MatchString(name) {
-			r.add(at, rule, name)
-		}
-		if _, taken := c.Env[variable]; taken {
-			r.add(at, "is already set in %s", joinKey(key, "env"))
-		}
-	}
+// SecretVersion is a version of a secret of the service.
+type SecretVersion struct {
+	// Name is the secret's in the service. The definition may name it otherwise: see
+	// Service.SecretName.
+	Name    string `json:"name"`
+	Version int    `json:"version"`
 }
+
+// SecretVersions are the versions of the secrets that a container has, by the names that
+// the definition gives them. A secret that is not among them is podman's own.
+type SecretVersions map[string]SecretVersion
+
+// Names returns the names that the definition gives them, sorted.
+func (v SecretVersions) Names() []string { return slices.Sorted(maps.Keys(v)) }

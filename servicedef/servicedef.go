@@ -1,7 +1,5 @@
 package servicedef
 
-import "time"
-
 // Service is what one TOML file declares; it is deployed as one unit. A
 // Service that Parse returns is valid and has every default filled in.
 type Service struct {
@@ -34,6 +32,35 @@ type Service struct {
 	Environment string `toml:"-" json:"environment,omitempty"`
 	// File is the file that the definition was read from; "" if there is none.
 	File string `toml:"-" json:"file,omitempty"`
+}
+
+// Component returns the component of that name, if there is one.
+func (s Service) Component(name string) (Component, bool) {
+	for _, c := range s.Components {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Component{}, false
+}
+
+// componentNames returns the names in the file's order.
+func (s *Service) componentNames() []string {
+	names := make([]string, len(s.Components))
+	for i, c := range s.Components {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// Step returns the step of that name, if there is one.
+func (s Service) Step(name string) (Step, bool) {
+	for _, step := range s.Steps {
+		if step.Name == name {
+			return step, true
+		}
+	}
+	return Step{}, false
 }
 
 // Component is one container of a service.
@@ -122,6 +149,31 @@ const (
 	networkNone = "none"
 )
 
+// NetworkRef is a network that a container is connected to.
+type NetworkRef struct {
+	Name string `toml:"name" json:"name"`
+	// Aliases are names of the container there, in the engine's DNS.
+	Aliases []string `toml:"aliases" json:"aliases,omitempty"`
+}
+
+// Networks are written as Compose has them: an array of names, or a table with a table for
+// each name, which may have aliases.
+type Networks []NetworkRef
+
+// Overlap is what becomes of a run of a job that is due while the one before is still
+// under way.
+type Overlap string
+
+// The values of Component.Overlap.
+const (
+	// OverlapSkip leaves the new run out.
+	OverlapSkip Overlap = "skip"
+	// OverlapQueue starts it when the other one has ended; one run waits at most.
+	OverlapQueue Overlap = "queue"
+	// OverlapReplace ends the other one first.
+	OverlapReplace Overlap = "replace"
+)
+
 // Route is a named port of a component, for which mcp allocates a host port. Edges
 // serve the routes that have a hostname, and those with Edge.
 type Route struct {
@@ -200,16 +252,3 @@ type Health struct {
 	// 1 s if there is nothing to probe.
 	StartPeriod Duration `toml:"start_period" json:"start_period"`
 }
-
-// Duration is a time.Duration whose text form is Go's: "1m30s".
-type Duration time.Duration
-
-// UnmarshalText parses "1m30s".
-func (d *Duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
-	*d = Duration(parsed)
-	return err
-}
-
-// MarshalText is the inverse of UnmarshalText.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/metacircular/mcp/servicedef/envfile"
+	"github.com/metacircular/mcp/servicedef/lines"
 )
 
 // needsSources reports whether the definition names files of the workspace whose contents
@@ -43,7 +46,7 @@ func (s *Service) ReadSources(workspace string) (*Service, error) {
 	if !s.needsSources() {
 		return s, nil
 	}
-	r := &report{file: s.File, text: s.positionsOfFile, unusable: map[string]bool{}}
+	r := &report{file: s.File, text: s.linesOfFile, unusable: map[string]bool{}}
 	read, err := s.copied()
 	if err != nil {
 		r.add("", "cannot be copied: %v", err)
@@ -159,13 +162,13 @@ func (s *Service) copied() (*Service, error) {
 	return copied, json.Unmarshal(text, copied)
 }
 
-// positionsOfFile returns the lines of the definition's keys, from its file.
-func (s *Service) positionsOfFile() *positions {
+// linesOfFile returns the lines of the definition's keys, from its file.
+func (s *Service) linesOfFile() *lines.Index {
 	data, err := os.ReadFile(s.File)
 	if err != nil {
-		return newPositions(nil)
+		return lines.Of(nil)
 	}
-	return newPositions(data)
+	return lines.Of(data)
 }
 
 // firstSource is the key of the first file of the workspace that the definition names.
@@ -266,7 +269,7 @@ func (s *sources) envFiles(key string, names []string) map[string]string {
 		if !ok {
 			continue
 		}
-		env, err := parseEnv(string(data))
+		env, err := envfile.Parse(string(data))
 		if err != nil {
 			s.report.add(at, "%s: %v", filepath.Join(s.root.Name(), name), err)
 			continue

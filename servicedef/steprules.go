@@ -3,10 +3,16 @@ package servicedef
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
-// stepKey returns the key of a field of the step with that index.
-func stepKey(i int, field string) string { return joinKey(elementKey(KeySteps, i), field) }
+const (
+	// maxSteps bounds the steps of a service, and maxStepRetries the runs of one: one
+	// workflow history holds them all.
+	maxSteps, maxStepRetries = 50, 20
+	// maxStepTimeout is the longest that a step may take.
+	maxStepTimeout = Duration(7 * 24 * time.Hour)
+)
 
 // steps checks the steps of a service whose components are checked.
 func (r *report) steps(s *Service) {

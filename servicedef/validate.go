@@ -1,6 +1,35 @@
 package servicedef
 
-import "path/filepath"
+import (
+	"encoding/json"
+	"path/filepath"
+)
+
+// Validate checks a definition that did not come from a file and has its defaults
+// filled in. The error is an Errors, without lines.
+func (s Service) Validate() error {
+	r := &report{file: s.File}
+	r.service(&s)
+	return r.problems.orNil()
+}
+
+// ValidateNames checks the names of a definition and of its components, which become
+// parts of the names of containers, queues and records, and the nodes. The error is an
+// Errors, without lines. A definition that has been valid still passes where Validate
+// has become stricter since.
+func (s Service) ValidateNames() error {
+	r := &report{file: s.File}
+	r.label("name", s.Name)
+	for i, c := range s.Components {
+		r.label(componentKey(i, "name"), c.Name)
+		r.hostname(componentKey(i, "node"), c.Node)
+	}
+	for i, step := range s.Steps {
+		r.label(stepKey(i, "name"), step.Name)
+		r.hostname(stepKey(i, "node"), s.StepComponent(step).Node)
+	}
+	return r.problems.orNil()
+}
 
 // maxComponents bounds a service, because one workflow history holds the steps
 // of them all.
@@ -46,5 +75,19 @@ func (r *report) node(key string, s *Service, c Component) {
 		r.add(joinKey(key, "node"), "is required, here or as the node of the service")
 	case c.Node != s.Node:
 		r.hostname(joinKey(key, "node"), c.Node)
+	}
+}
+
+// maxEncoded bounds a definition with the contents of its files and with the shared
+// variables in each component. It is part of several inputs of Temporal, which limits each
+// to 2 MiB.
+const maxEncoded = 768 << 10
+
+// size checks how large a definition is when it travels.
+func (r *report) size(s *Service) {
+	text, err := json.Marshal(s)
+	if err == nil && len(text) > maxEncoded {
+		r.add("", "is %d KiB with the contents of its files and with the shared variables of each component; the limit is %d KiB",
+			len(text)>>10, maxEncoded>>10)
 	}
 }

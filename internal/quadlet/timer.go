@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/cron"
 )
 
 // timer returns the unit that starts a job when it is due; false for a job that runs only
@@ -63,7 +64,7 @@ func (ex *exporting) steps() {
 
 // calendars returns a timetable as systemd.time(7) writes it; nil for an interval that does
 // not begin anew each hour or each day.
-func calendars(table servicedef.Timetable, zone *time.Location) []string {
+func calendars(table cron.Timetable, zone *time.Location) []string {
 	if table.Every > 0 {
 		return intervals(int(table.Every/time.Minute), table.Every%time.Minute == 0)
 	}

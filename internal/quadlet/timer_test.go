@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/cron"
 )
 
 func TestTimersAreDueWhenTheirJobsAre(t *testing.T) {
@@ -49,7 +50,7 @@ func TestTimersAreDueWhenTheirJobsAre(t *testing.T) {
 var elapse = regexp.MustCompile(`(?:Next elapse|Iter\. #\d+|Iteration #\d+): (\w+ [0-9: -]+ UTC)`)
 
 // requireDue compares the next times of a timetable with systemd's, where there is one.
-func requireDue(t *testing.T, table servicedef.Timetable, zone *time.Location, expressions []string) {
+func requireDue(t *testing.T, table cron.Timetable, zone *time.Location, expressions []string) {
 	t.Helper()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {

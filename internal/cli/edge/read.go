@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/internal/spelling"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -37,7 +37,7 @@ func unknownEdge(name string, all []fleet.EdgeState) error {
 	}
 	f := fault.New(fault.NotFound, "no edge is called %s", name).
 		WithHint("an edge is here once its mcp-edge has announced it; list them: mcp edge list")
-	if near := servicedef.Nearest(name, known); len(near) > 0 {
+	if near := spelling.Nearest(name, known); len(near) > 0 {
 		f = f.WithHint("did you mean %s? mcp edge list shows them all", strings.Join(near, " or "))
 	}
 	return exit.Usage(f)

@@ -9,7 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/internal/spelling"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -33,7 +33,7 @@ func unknownNode(name string, all []fleet.NodeState) error {
 		known = append(known, n.Name)
 	}
 	f := fault.New(fault.NotFound, "no node is called %s", name).WithHint("list them: mcp node list")
-	if near := servicedef.Nearest(name, known); len(near) > 0 {
+	if near := spelling.Nearest(name, known); len(near) > 0 {
 		f = f.WithHint("did you mean %s? mcp node list shows them all", strings.Join(near, " or "))
 	}
 	return exit.Usage(f)

@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/envfile"
 )
 
 type importOptions struct {
@@ -94,8 +94,8 @@ func variables(service, path string, only []string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := servicedef.ParseEnv(string(text))
-	var wrong *servicedef.EnvError
+	all, err := envfile.Parse(string(text))
+	var wrong *envfile.Error
 	switch {
 	case errors.As(err, &wrong):
 		return nil, fault.New(fault.Invalid, "%s:%d: %s", path, wrong.Line, wrong.Rule)

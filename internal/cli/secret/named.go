@@ -1,14 +1,13 @@
 package secret
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/internal/spelling"
 )
 
 // parse parses "SERVICE/NAME".
@@ -58,9 +57,9 @@ func unknown(service, name string, all []secrets.Secret) error {
 }
 
 func nearest(name string, known []string) string {
-	near := servicedef.Nearest(name, known)
+	near := spelling.Nearest(name, known)
 	if len(near) == 0 {
 		return ""
 	}
-	return cmp.Or(near[0], "")
+	return near[0]
 }

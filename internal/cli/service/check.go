@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/exposed"
 )
 
 // checked is one entry of mcp service check --json.
@@ -106,9 +107,9 @@ func (c *checked) warn(written, read []*servicedef.Service) {
 	if err != nil {
 		return // which is a problem already
 	}
-	c.Warnings = append(c.Warnings, servicedef.Exposed(text, c.File)...)
+	c.Warnings = append(c.Warnings, exposed.In(text, c.File)...)
 	for i := range min(len(written), len(read)) {
-		for _, w := range servicedef.ExposedFiles(written[i], read[i], text) {
+		for _, w := range exposed.InEnvFiles(written[i], read[i], text) {
 			if !slices.Contains(c.Warnings, w) {
 				c.Warnings = append(c.Warnings, w)
 			}

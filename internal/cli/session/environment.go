@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/spelling"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -96,7 +97,7 @@ func unknownEnvironment(err error) error {
 		return nil
 	}
 	f := fault.Translate(fault.NotFound, unknown)
-	if near := servicedef.Nearest(unknown.Name, unknown.Known); len(near) > 0 {
+	if near := spelling.Nearest(unknown.Name, unknown.Known); len(near) > 0 {
 		f = f.WithHint("did you mean -e %s?", strings.Join(near, " or "))
 	} else if unknown.Service != "" {
 		f = f.WithHint("add [env.%s] to %s; a service that was deployed in an environment that is gone is %s",

@@ -1,4 +1,4 @@
-package servicedef_test
+package exposed_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/exposed"
 )
 
 func TestValuesThatLookLikeSecrets(t *testing.T) {
@@ -44,7 +45,7 @@ func TestValuesThatLookLikeSecrets(t *testing.T) {
 		{"HOSTS", "a1.example.com,b2.example.com,C3.example.com", ""}, {"BUCKET", "shop-production-eu-central-1-uploads", ""}, {"FEATURES", "newCheckout,oldCart2,abTest3", ""},
 	} {
 		text := fmt.Sprintf("[env]\n%q = %q\n", test.name, test.value)
-		found := servicedef.Exposed([]byte(text), "shop.toml")
+		found := exposed.In([]byte(text), "shop.toml")
 		if test.look == "" {
 			require.Empty(t, found, text)
 			continue
@@ -83,14 +84,14 @@ name = "web"
 env = { C_SECRET = "x" }
 `
 	var got []string
-	for _, p := range servicedef.Exposed([]byte(text), "shop.toml") {
+	for _, p := range exposed.In([]byte(text), "shop.toml") {
 		got = append(got, fmt.Sprintf("%d %s", p.Line, p.Key))
 	}
 	require.Equal(t, []string{
 		"3 env.A_TOKEN", "6 build.images.web.args.NPM_TOKEN", "9 components[0].env.DB_PASSWORD", "10 components[0].files[0].content",
 		"12 components[0].health.headers.Authorization", "15 steps[0].env.DB_URL", "17 env.staging.env.B_TOKEN", "20 env.staging.components[0].env.C_SECRET",
 	}, got)
-	require.Empty(t, servicedef.Exposed([]byte("= no TOML"), "shop.toml"))
+	require.Empty(t, exposed.In([]byte("= no TOML"), "shop.toml"))
 }
 
 func TestVariablesOfAnEnvFileAreLookedAt(t *testing.T) {
@@ -116,7 +117,7 @@ image = "registry.example/web:1"
 	after, err := servicedef.ReadAllSources(before, dir)
 	require.NoError(t, err)
 	var got []string
-	for _, p := range servicedef.ExposedFiles(before[0], after[0], text) {
+	for _, p := range exposed.InEnvFiles(before[0], after[0], text) {
 		got = append(got, fmt.Sprintf("%d %s: %.29s", p.Line, p.Key, p.Message))
 	}
 	require.Equal(t, []string{

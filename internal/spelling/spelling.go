@@ -1,18 +1,11 @@
-package servicedef
+// Package spelling finds the names that a misspelt one may stand for.
+package spelling
 
 import (
 	"cmp"
 	"slices"
 	"strings"
 )
-
-// didYouMean returns ", did you mean …?" if a known name is near, else "".
-func didYouMean(name string, known []string) string {
-	if near := Nearest(name, known); len(near) > 0 {
-		return ", did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return ""
-}
 
 // Nearest returns up to three of the known names that name may be a misspelling
 // of, most similar first: two letters may differ, or a third of them if that is

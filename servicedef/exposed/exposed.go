@@ -1,7 +1,10 @@
-package servicedef
+// Package exposed warns of secrets that stand in definitions: whoever reads a definition,
+// mcp's registry or Temporal reads them.
+package exposed
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"math"
 	"regexp"
@@ -10,33 +13,34 @@ import (
 	"unicode"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/servicedef/keypath"
+	"github.com/metacircular/mcp/servicedef/lines"
 )
 
-// Exposed warns of values in the text of a definition that look like secrets: whoever reads
-// the file, mcp's registry or Temporal reads them. A text that is not TOML, or
-// too large, has none. The
-// messages have no value.
-func Exposed(data []byte, file string) Errors {
+// In warns of values in the text of a definition that look like secrets. A text that is not
+// TOML, or too large, has none. The messages have no value.
+func In(data []byte, file string) servicedef.Errors {
 	var table map[string]any
-	if len(data) > maxSize {
+	if len(data) > servicedef.MaxSize {
 		return nil
 	}
 	if _, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&table); err != nil {
 		return nil
 	}
-	e := &exposure{file: file, at: newPositions(data)}
+	e := &exposure{file: file, at: lines.Of(data)}
 	e.definition("", table)
-	_ = e.found.orNil() // which sorts them
-	return e.found
+	return e.sorted()
 }
 
-// ExposedFiles warns of variables that a service has from env_file, and that look like
+// InEnvFiles warns of variables that a service has from env_file, and that look like
 // secrets. Before is the definition without these variables.
-func ExposedFiles(before, after *Service, data []byte) Errors {
-	e := &exposure{file: before.File, at: newPositions(data)}
+func InEnvFiles(before, after *servicedef.Service, data []byte) servicedef.Errors {
+	e := &exposure{file: before.File, at: lines.Of(data)}
 	warned := map[string]bool{}
 	for i, c := range after.Components {
-		key := componentKey(i, "env_file")
+		key := keypath.Join(keypath.Element("components", i), "env_file")
 		if len(before.Components[i].EnvFile) == 0 {
 			key = "env_file"
 		}
@@ -50,19 +54,26 @@ func ExposedFiles(before, after *Service, data []byte) Errors {
 			}
 		}
 	}
-	_ = e.found.orNil()
-	return e.found
+	return e.sorted()
 }
 
 // exposure collects values that look like secrets.
 type exposure struct {
 	file  string
-	at    *positions
-	found Errors
+	at    *lines.Index
+	found servicedef.Errors
 }
 
 func (e *exposure) add(key, look string) {
-	e.found = append(e.found, Problem{File: e.file, Line: e.at.line(key), Key: key, Message: look})
+	e.found = append(e.found, servicedef.Problem{File: e.file, Line: e.at.Line(key), Key: key, Message: look})
+}
+
+// sorted returns what was found, by its places.
+func (e *exposure) sorted() servicedef.Errors {
+	slices.SortStableFunc(e.found, func(a, b servicedef.Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+	})
+	return e.found
 }
 
 // definition looks at a definition, or at an environment's part of one.
@@ -70,21 +81,21 @@ func (e *exposure) definition(at string, table map[string]any) {
 	shared, _ := table["env"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(shared)) {
 		if inner, environment := shared[name].(map[string]any); environment && at == "" {
-			e.definition(joinKey("env", name), inner)
+			e.definition(keypath.Join("env", name), inner)
 		}
 	}
-	e.variables(joinKey(at, "env"), shared, "")
+	e.variables(keypath.Join(at, "env"), shared, "")
 	for _, list := range []string{"components", "steps"} {
 		for i, element := range tablesIn(table[list]) {
-			key := elementKey(joinKey(at, list), i)
+			key := keypath.Element(keypath.Join(at, list), i)
 			own, _ := element["env"].(map[string]any)
-			e.variables(joinKey(key, "env"), own, "")
+			e.variables(keypath.Join(key, "env"), own, "")
 			health, _ := element["health"].(map[string]any)
 			headers, _ := health["headers"].(map[string]any)
-			e.variables(joinKey(joinKey(key, "health"), "headers"), headers, ", and the headers of a check are no place for one: let the program answer a path of its own without it")
+			e.variables(keypath.Join(keypath.Join(key, "health"), "headers"), headers, ", and the headers of a check are no place for one: let the program answer a path of its own without it")
 			for n, f := range tablesIn(element["files"]) {
 				if text, _ := f["content"].(string); privateKey.MatchString(text) {
-					e.add(elementKey(joinKey(key, "files"), n)+".content", "has a private key in it"+fileWayOut)
+					e.add(keypath.Element(keypath.Join(key, "files"), n)+".content", "has a private key in it"+fileWayOut)
 				}
 			}
 		}
@@ -94,7 +105,7 @@ func (e *exposure) definition(at string, table map[string]any) {
 	for _, image := range slices.Sorted(maps.Keys(images)) {
 		made, _ := images[image].(map[string]any)
 		args, _ := made["args"].(map[string]any)
-		e.variables(joinKey(joinKey(joinKey(joinKey(at, "build"), "images"), image), "args"), args, ", and the history of the image has it: name it in secrets of that image, and read it with RUN --mount=type=secret")
+		e.variables(keypath.Join(keypath.Join(keypath.Join(keypath.Join(at, "build"), "images"), image), "args"), args, ", and the history of the image has it: name it in secrets of that image, and read it with RUN --mount=type=secret")
 	}
 }
 
@@ -137,7 +148,7 @@ func (e *exposure) variables(key string, table map[string]any, wayOut string) {
 			look, _, _ = strings.Cut(look, ": make it")
 			look += wayOut
 		}
-		e.add(joinKey(key, name), look)
+		e.add(keypath.Join(key, name), look)
 	}
 }
 
@@ -172,7 +183,7 @@ func lookOf(name, value string) string {
 		}
 	}
 	switch {
-	case !given(value) || strings.Contains(value, "{"+secretMark):
+	case !given(value) || strings.Contains(value, secretMark):
 		return ""
 	case privateKey.MatchString(value):
 		return "has a private key in it" + envWayOut
@@ -186,11 +197,14 @@ func lookOf(name, value string) string {
 	return ""
 }
 
+// secretMark begins a secret in a value: see servicedef.ParseEnvValue.
+const secretMark = "{secret:"
+
 // given reports whether a text is a value itself, and not a reference, a path or a
 // placeholder for one.
 func given(text string) bool {
 	text = strings.TrimSpace(text)
-	return text != "" && !reference.MatchString(text) && !strings.Contains(text, "{"+secretMark)
+	return text != "" && !reference.MatchString(text) && !strings.Contains(text, secretMark)
 }
 
 // plainSetting reports whether the value of a variable with the name of a secret says how

@@ -1,11 +1,5 @@
 package servicedef
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
-
 // routes checks a component's routes. No two names give the same $PORT_<NAME>,
 // because a DNS label has no underscore.
 func (r *report) routes(key string, c Component) {
@@ -31,34 +25,4 @@ func (r *report) routes(key string, c Component) {
 			r.add(at("container_port"), "cannot be mapped to a host port with host networking: the container must listen on $%s", PortEnv(route.Name))
 		}
 	}
-}
-
-// env checks the names of variables, which may have any character but "=" and NUL,
-// their lengths, and that none is a variable that mcp sets for a route.
-func (r *report) env(key string, c Component, env map[string]string) {
-	ports := map[string]string{}
-	for _, route := range c.Routes {
-		ports[PortEnv(route.Name)] = route.Name
-	}
-	if len(c.Routes) == 1 {
-		ports["PORT"] = c.Routes[0].Name
-	}
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if route, taken := ports[name]; taken {
-			r.add(joinKey(key, name), "is set by mcp, to the port of route %s", route)
-		} else if name == "" || strings.ContainsAny(name, "=\x00") {
-			r.add(joinKey(key, name), `must be the name of a variable, without "=" and NUL`)
-		} else {
-			r.argument(joinKey(key, name), name+"="+env[name])
-			if _, err := ParseEnvValue(env[name]); err != nil {
-				r.add(joinKey(key, name), "%v", err)
-			}
-		}
-	}
-}
-
-// PortEnv returns the environment variable that holds the port of a route:
-// "PORT_REST" for "rest".
-func PortEnv(route string) string {
-	return "PORT_" + strings.ToUpper(strings.ReplaceAll(route, "-", "_"))
 }

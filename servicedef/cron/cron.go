@@ -1,4 +1,5 @@
-package servicedef
+// Package cron reads the expressions of cron, and finds the times that they match.
+package cron
 
 import (
 	"errors"
@@ -8,9 +9,6 @@ import (
 	"strings"
 	"time"
 )
-
-// Manual is the schedule of a job that runs only when it is asked for.
-const Manual = "manual"
 
 // shortestEvery is the shortest interval of "@every", and the resolution of cron.
 const shortestEvery = time.Minute
@@ -29,14 +27,14 @@ type Calendar struct {
 	Minutes, Hours, Days, Months, Weekdays []int
 }
 
-// cronField is one field of a cron expression.
-type cronField struct {
+// field is one field of a cron expression.
+type field struct {
 	name     string
 	min, max int
 	words    []string // of the numbers from min on
 }
 
-var cronFields = []cronField{
+var allFields = []field{
 	{name: "minute", max: 59},
 	{name: "hour", max: 23},
 	{name: "day of the month", min: 1, max: 31},
@@ -44,23 +42,21 @@ var cronFields = []cronField{
 	{name: "weekday", max: 7, words: []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}},
 }
 
-var cronWords = map[string]string{
+var words = map[string]string{
 	"@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
 	"@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }
 
-// ParseSchedule parses a cron expression of five fields, "@daily" and its like,
-// "@every 90m", or Manual. A day matches as in cron: where both the day of the month
-// and the weekday are restricted, either suffices.
-func ParseSchedule(text string) (Timetable, error) {
+// Parse parses a cron expression of five fields, "@daily" and its like, or "@every 90m".
+// A day matches as in cron: where both the day of the month and the weekday are
+// restricted, either suffices.
+func Parse(text string) (Timetable, error) {
 	text = strings.TrimSpace(text)
-	if expanded, ok := cronWords[text]; ok {
+	if expanded, ok := words[text]; ok {
 		text = expanded
 	}
 	every, isEvery := strings.CutPrefix(text, "@every ")
 	switch {
-	case text == Manual:
-		return Timetable{}, nil
 	case isEvery:
 		return parseEvery(every)
 	case text == "@reboot":
@@ -74,11 +70,11 @@ func ParseSchedule(text string) (Timetable, error) {
 	switch n := len(fields); {
 	case n == 6 || n == 7:
 		return Timetable{}, fmt.Errorf("has %d fields; it must have five, minute hour day month weekday: seconds and years are not supported", n)
-	case n != len(cronFields):
+	case n != len(allFields):
 		return Timetable{}, fmt.Errorf(`must have five fields, minute hour day month weekday, such as "0 3 * * *"; it has %d`, n)
 	}
 	var lists [5][]int
-	for i, field := range cronFields {
+	for i, field := range allFields {
 		list, err := field.parse(fields[i])
 		if err != nil {
 			return Timetable{}, err
@@ -128,7 +124,7 @@ func parseEvery(text string) (Timetable, error) {
 }
 
 // parse returns the numbers that a field selects, sorted.
-func (f cronField) parse(text string) ([]int, error) {
+func (f field) parse(text string) ([]int, error) {
 	var list []int
 	for part := range strings.SplitSeq(text, ",") {
 		numbers, err := f.part(part)
@@ -147,7 +143,7 @@ func (f cronField) parse(text string) ([]int, error) {
 }
 
 // part parses "*", "5", "mon-fri", "*/15" or "10-20/5".
-func (f cronField) part(text string) ([]int, error) {
+func (f field) part(text string) ([]int, error) {
 	bounds, stepText, stepped := strings.Cut(text, "/")
 	step := 1
 	if stepped {
@@ -186,7 +182,7 @@ func (f cronField) part(text string) ([]int, error) {
 	return list, nil
 }
 
-func (f cronField) number(text string) (int, error) {
+func (f field) number(text string) (int, error) {
 	if i := slices.Index(f.words, strings.ToLower(text)); i >= 0 {
 		return f.min + i, nil
 	}
