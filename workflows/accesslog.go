@@ -52,7 +52,7 @@ func AccessLog(ctx workflow.Context, in AccessLogInput) (*AccessLogResult, error
 		if in.Where {
 			continue
 		}
-		step := edgeStep(g.ctx, name, "read the access log of "+in.Service+" at "+name, 0)
+		step := edgeStep(g.context(), name, "read the access log of "+in.Service+" at "+name, 0)
 		g.add(workflow.ExecuteActivity(step, edge.ReadAccessLog, asked), func(f workflow.Future) error {
 			var read onedge.AccessLogResult
 			if err := edgeFault(f.Get(ctx, &read), name); err != nil {

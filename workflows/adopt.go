@@ -59,7 +59,7 @@ func (d *deploy) match(ctx workflow.Context) error {
 		})
 	}
 	for _, image := range wantedImages(d.desired, nil) {
-		g.add(findImage(g.ctx, image, min(readTimeout, d.left(ctx))), func(f workflow.Future) error {
+		g.add(findImage(g.context(), image, min(readTimeout, d.left(ctx))), func(f workflow.Future) error {
 			var found oncontrol.ImageExistsResult
 			if err := f.Get(ctx, &found); err != nil {
 				return nil // only the prediction of the next deploy is less exact
@@ -69,7 +69,7 @@ func (d *deploy) match(ctx workflow.Context) error {
 		})
 	}
 	var services []fleet.ServiceRecord
-	step := controlStep(g.ctx, "list services", d.left(ctx))
+	step := controlStep(g.context(), "list services", d.left(ctx))
 	g.add(workflow.ExecuteActivity(step, control.ListServices, oncontrol.ListServicesInput{}), func(f workflow.Future) error {
 		return f.Get(ctx, &services)
 	})

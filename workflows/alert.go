@@ -19,7 +19,7 @@ var alerting = temporal.RetryPolicy{
 	InitialInterval:    time.Second,
 	BackoffCoefficient: 2,
 	MaximumInterval:    5 * time.Minute,
-	MaximumAttempts:    math.MaxInt32, // as for waiting
+	MaximumAttempts:    math.MaxInt32, // as for steps that wait
 }
 
 // Alert sends a destination every event that it has not been sent yet. One runs at a

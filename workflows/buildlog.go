@@ -3,7 +3,6 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/activities/onbuilder"
 )
 
@@ -27,13 +26,7 @@ func ReadBuildLog(builder, dir string, in BuildLogInput) (BuildLogResult, error)
 // BuildLog reads a part of a build log.
 func BuildLog(ctx workflow.Context, in BuildLogInput) (*BuildLogResult, error) {
 	in.Bytes = min(max(in.Bytes, 1), MaxBuildLog)
-	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueBuildLog(in.Builder),
-		ScheduleToStartTimeout: nodeTimeout,
-		StartToCloseTimeout:    2 * nodeTimeout,
-		RetryPolicy:            &once,
-		Summary:                "read a build log of " + in.Service + " on builder " + in.Builder,
-	})
+	step := builderStep(ctx, in.Builder, "read a build log of "+in.Service+" on builder "+in.Builder)
 	var result BuildLogResult
 	err := workflow.ExecuteActivity(step, builder.BuildLog, in.BuildLogInput).Get(ctx, &result)
 	if err != nil {

@@ -2,25 +2,9 @@ package workflows
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
-
-	"github.com/metacircular/mcp/activities/onbuilder"
-	"github.com/metacircular/mcp/activities/oncontrol"
-	"github.com/metacircular/mcp/activities/onedge"
-	"github.com/metacircular/mcp/activities/onnode"
-)
-
-// Activities are called through typed nil pointers: only their names count.
-var (
-	control *oncontrol.Control
-	node    *onnode.Node
-	builder *onbuilder.Builder
-	edge    *onedge.Edge
 )
 
 // callControl calls an activity of the control worker that takes milliseconds: as a
@@ -58,32 +42,4 @@ func call(ctx workflow.Context, summary string, brief, left time.Duration, out a
 		return err
 	}
 	return workflow.ExecuteActivity(controlStep(ctx, summary, left), activity, args...).Get(ctx, out)
-}
-
-// findDigestOf is callControl for ImageExists. The commands of a task are held back until
-// its local activities have ended, and the surveys of the nodes are among them: an image
-// registry that is slower than imageTimeout is asked by an ordinary activity, beside them.
-func findDigestOf(ctx workflow.Context, image string, left time.Duration) (oncontrol.ImageExistsResult, error) {
-	var found oncontrol.ImageExistsResult
-	err := call(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, oncontrol.ImageExistsInput{Image: image})
-	return found, err
-}
-
-// spent reports whether a run that loops must go on as a new one: its history grows with
-// each turn.
-func spent(ctx workflow.Context) bool {
-	info := workflow.GetInfo(ctx)
-	return info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() >= maxEvents
-}
-
-// startDetached starts a workflow that outlives this one. One of that id that runs
-// already is left to run.
-func startDetached(ctx workflow.Context, o workflow.ChildWorkflowOptions, name string, args ...any) error {
-	o.ParentClosePolicy = enums.PARENT_CLOSE_POLICY_ABANDON
-	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, o), name, args...)
-	err := child.GetChildWorkflowExecution().Get(ctx, nil)
-	if errors.As(err, new(*temporal.ChildWorkflowExecutionAlreadyStartedError)) {
-		return nil
-	}
-	return err
 }

@@ -3,9 +3,11 @@ package workflows
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
 )
@@ -126,6 +128,18 @@ func (d *deploy) findDigest(ctx workflow.Context, image string) error {
 			WithHint("choose another release: mcp history %s", d.desired.Name)
 	}
 	return requireBuild(d.desired, image, d.in.Builder)
+}
+
+// imageTimeout is how long an image registry is asked by a local activity.
+const imageTimeout = 100 * time.Millisecond
+
+// findDigestOf is callControl for ImageExists. The commands of a task are held back until
+// its local activities have ended, and the surveys of the nodes are among them: an image
+// registry that is slower than imageTimeout is asked by an ordinary activity, beside them.
+func findDigestOf(ctx workflow.Context, image string, left time.Duration) (oncontrol.ImageExistsResult, error) {
+	var found oncontrol.ImageExistsResult
+	err := call(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, oncontrol.ImageExistsInput{Image: image})
+	return found, err
 }
 
 // images builds and pushes what the image registry lacks, before any node is

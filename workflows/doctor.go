@@ -51,7 +51,8 @@ func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 	result := &DoctorResult{Nodes: map[string]DiagnosedNode{}, Images: map[string]DiagnosedImage{}, At: workflow.Now(ctx)}
 	g := newGroup(ctx)
 	for _, image := range in.Images {
-		g.add(findImage(g.ctx, image, readTimeout), func(f workflow.Future) error {
+		step := controlStep(g.context(), "look for "+image, readTimeout)
+		g.add(workflow.ExecuteActivity(step, control.ImageExists, oncontrol.ImageExistsInput{Image: image}), func(f workflow.Future) error {
 			var found oncontrol.ImageExistsResult
 			err := timeoutFault(f.Get(ctx, &found), "look up image "+image)
 			result.Images[image] = DiagnosedImage{Exists: found.Exists, Error: attempt.FaultOf(err)}
@@ -81,7 +82,7 @@ func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 func diagnoseNodes(ctx workflow.Context, names []string, into map[string]DiagnosedNode) {
 	g := newGroup(ctx)
 	for _, name := range names {
-		step := readStep(g.ctx, name, "ask the worker of "+name)
+		step := readStep(g.context(), name, "ask the worker of "+name)
 		g.add(workflow.ExecuteActivity(step, node.DiagnoseNode), func(f workflow.Future) error {
 			var found DiagnosedNode
 			found.Error = attempt.FaultOf(nodeFault(f.Get(ctx, &found.NodeDiagnosis), name))

@@ -51,7 +51,7 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 			if e.Admitted.IsZero() || len(upstreams) == 0 {
 				continue
 			}
-			g.add(workflow.ExecuteActivity(edgeStep(g.ctx, e.Name, "connect from "+e.Name, 0), edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
+			g.add(workflow.ExecuteActivity(edgeStep(g.context(), e.Name, "connect from "+e.Name, 0), edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
 				var found onedge.ReachUpstreamsResult
 				if f.Get(ctx, &found) == nil && len(found.Problems) > 0 { // that it is away is found below
 					result.Unreached[e.Name] = found.Problems
@@ -65,7 +65,7 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 		if e.Admitted.IsZero() {
 			continue
 		}
-		g.add(observeEdge(g.ctx, e.Name), func(f workflow.Future) error {
+		g.add(workflow.ExecuteActivity(edgeStep(g.context(), e.Name, "observe edge "+e.Name, 0), edge.ObserveEdge), func(f workflow.Future) error {
 			var status fleet.EdgeStatus
 			if err := edgeFault(f.Get(ctx, &status), e.Name); err != nil {
 				result.Silent[e.Name] = attempt.FaultOf(err)
@@ -102,11 +102,6 @@ func readEdges(ctx workflow.Context, name string) ([]fleet.EdgeState, error) {
 		return nil, fault.New(fault.NotFound, "no edge is called %s", name).WithHint("see the edges: mcp edge list")
 	}
 	return edges, nil
-}
-
-// observeEdge asks an edge for its status.
-func observeEdge(ctx workflow.Context, name string) workflow.Future {
-	return workflow.ExecuteActivity(edgeStep(ctx, name, "observe edge "+name, 0), edge.ObserveEdge)
 }
 
 // RoutesInput selects published routes.
@@ -164,30 +159,4 @@ func publishedRoutes(ctx workflow.Context, service string) ([]PublishedRoute, er
 		}
 	}
 	return routes, nil
-}
-
-// MaintainInput is whether edges answer for a service with a page that says so.
-type MaintainInput struct {
-	Service string `json:"service"`
-	On      bool   `json:"on"`
-}
-
-// MaintainResult is what became of the publication, by edge.
-type MaintainResult struct {
-	Edges []EdgePublished `json:"edges"`
-}
-
-// Maintain begins or ends the maintenance of a service. It takes no lock: deploys keep
-// the maintenance as it is.
-func Maintain(ctx workflow.Context, in MaintainInput) (*MaintainResult, error) {
-	made, err := callControl(ctx, "record the maintenance of "+in.Service, readTimeout, control.SetMaintenance, fleet.MaintenanceRequest(in))
-	if err != nil {
-		return nil, readFailure(err)
-	}
-	publications := []fleet.Publication{made.Publication}
-	result := &MaintainResult{Edges: publishTo(ctx, made.Edges, publications)}
-	if err := recordPublished(ctx, result.Edges, publications); err != nil {
-		return nil, readFailure(err)
-	}
-	return result, nil
 }

@@ -31,7 +31,8 @@ func observeEdges(ctx workflow.Context) error {
 func monitorEdge(ctx workflow.Context, name string) error {
 	seen := fleet.EdgeObservation{Edge: name, At: workflow.Now(ctx)}
 	var status fleet.EdgeStatus
-	err := edgeFault(observeEdge(ctx, name).Get(ctx, &status), name)
+	step := edgeStep(ctx, name, "observe edge "+name, 0)
+	err := edgeFault(workflow.ExecuteActivity(step, edge.ObserveEdge).Get(ctx, &status), name)
 	switch {
 	case isCancelled(err):
 		return err

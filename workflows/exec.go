@@ -5,9 +5,9 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 )
 
 // ExecInput is a command to run in a component's container.
@@ -34,15 +34,7 @@ func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
 			WithHint("name one: mcp exec %s/%s -- …", in.Service, members[0].Component))
 	}
 	m, result := members[0], &ExecResult{}
-	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueNode(m.Node),
-		ScheduleToStartTimeout: nodeTimeout,
-		StartToCloseTimeout:    in.Timeout + nodeTimeout,
-		HeartbeatTimeout:       heartbeat,
-		// A command must not run twice.
-		RetryPolicy: &once,
-		Summary:     "run " + in.Command[0] + " in " + m.Container,
-	})
+	step := execStep(ctx, m.Node, "run "+in.Command[0]+" in "+m.Container, in.Timeout)
 	err = nodeFault(workflow.ExecuteActivity(step, node.Exec, onnode.ExecInput{
 		Component: m.Component, Container: m.Container, Command: in.Command, Timeout: in.Timeout,
 	}).Get(ctx, result), m.Node)
@@ -53,4 +45,14 @@ func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
 		return nil, readFailure(err)
 	}
 	return result, nil
+}
+
+// selectMembers returns the components of a service's release, or one of them, and
+// the names of all.
+func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Member, []string, error) {
+	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, service)
+	if err != nil {
+		return nil, nil, err
+	}
+	return membersOf(release, component)
 }

@@ -81,3 +81,17 @@ func builderFault(err error, name string) error {
 	return fault.New(fault.Unavailable, "builder %s: no worker polls %s", name, activities.QueueBuild(name)).
 		WithHint("start one where the sources are: mcp worker --builder %s --workspace DIR", name)
 }
+
+// edgeFault is the fault of a step on an edge.
+func edgeFault(err error, name string) error {
+	if err == nil || isCancelled(err) {
+		return err
+	}
+	if isUntaken(err) {
+		return fault.New(fault.Unavailable, "edge %s is away: nothing polls %s", name, activities.QueueEdge(name)).
+			WithHint("start it on its host: mcp-edge; or forget it: mcp edge remove %s", name)
+	}
+	f := *attempt.FaultOf(err)
+	f.Message = "edge " + name + ": " + f.Message
+	return &f
+}

@@ -91,7 +91,7 @@ func (d *deploy) record(ctx workflow.Context) {
 // waitedFor adds to a fault how long the deploy waited. Its last attempt is the one
 // after which another would have come too late.
 func (d *deploy) waitedFor(ctx workflow.Context, f *fault.Error) *fault.Error {
-	lastAttempt := d.deadline.Add(-waiting.MaximumInterval)
+	lastAttempt := d.deadline.Add(-maxPause)
 	if f.Kind != fault.Unavailable || workflow.Now(ctx).Before(lastAttempt) {
 		return f
 	}

@@ -119,7 +119,7 @@ func (d *deploy) fetch(ctx workflow.Context, wave []plan.Step) error {
 	}
 	g := newGroup(ctx)
 	for _, step := range wave {
-		pull := nodeStep(g.ctx, step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))
+		pull := nodeStep(g.context(), step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))
 		in := onnode.RunContainerInput{Component: d.spec(step)}
 		g.add(workflow.ExecuteActivity(pull, node.FetchImage, in), func(f workflow.Future) error {
 			return nodeFault(timeoutFault(f.Get(ctx, nil), "fetch the image of "+step.Component), step.Node)

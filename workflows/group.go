@@ -11,13 +11,16 @@ type group struct {
 	err      error
 }
 
-// newGroup makes a group whose steps are cancelled when one fails. Steps must
-// be started with the group's own context.
+// newGroup makes a group whose steps are cancelled when one fails. They must be started
+// with the group's own context.
 func newGroup(ctx workflow.Context) *group {
 	g := &group{selector: workflow.NewSelector(ctx)}
 	g.ctx, g.cancel = workflow.WithCancel(ctx)
 	return g
 }
+
+// context is the one with which the steps of the group are started.
+func (g *group) context() workflow.Context { return g.ctx }
 
 // add handles a future when it is ready. Handlers run one at a time.
 func (g *group) add(future workflow.Future, handle func(workflow.Future) error) {

@@ -17,19 +17,10 @@ const (
 	BuildName        = "Build"
 	MendName         = "Mend"
 	PlanName         = "Plan"
-	StatusName       = "Status"
-	ServicesName     = "Services"
-	ProcessesName    = "Processes"
-	HistoryName      = "History"
-	SnapshotName     = "Snapshot"
 	RegisterNodeName = "RegisterNode"
 	ReviveNodeName   = "ReviveNode"
 	MonitorName      = "Monitor"
 	MonitorNodeName  = "MonitorNode"
-	NodeStatesName   = "NodeStates"
-	EventsName       = "Events"
-	NodeHistoryName  = "NodeHistory"
-	NodePolicyName   = "NodePolicy"
 	RetentionName    = "Retention"
 	ClaimNodeName    = "ClaimNode"
 	DrainNodeName    = "DrainNode"
@@ -38,31 +29,18 @@ const (
 	AdoptionName     = "Adoption"
 	SyncName         = "Sync"
 	PurgeName        = "Purge"
-	PurgeableName    = "Purgeable"
-	LogsName         = "Logs"
-	DoctorName       = "Doctor"
 	ExecName         = "Exec"
 	AnnounceEdgeName = "AnnounceEdge"
 	AdmitEdgeName    = "AdmitEdge"
 	RemoveEdgeName   = "RemoveEdge"
-	EdgesName        = "Edges"
-	RoutesName       = "Routes"
 	MaintainName     = "Maintain"
-	AccessLogName    = "AccessLog"
-	BuildLogName     = "BuildLog"
 	RunJobName       = "RunJob"
-	JobsName         = "Jobs"
-	JobRunsName      = "JobRuns"
-	JobLogsName      = "JobLogs"
 	PauseJobName     = "PauseJob"
 	RemoveTaskName   = "RemoveTask"
 	EdgeStorageName  = "EdgeStorage"
-	AuditName        = "Audit"
 	RecordAuditName  = "RecordAudit"
-	SecretsName      = "Secrets"
 	SetSecretName    = "SetSecret"
 	RemoveSecretName = "RemoveSecret"
-	EnvelopesName    = "Envelopes"
 	RotateSecretName = "RotateSecret"
 )
 
@@ -77,10 +55,6 @@ func MendID(service string, deployment int) string {
 
 // BuildID is the workflow id of a build without a deploy.
 func BuildID(service string) string { return "build/" + service }
-
-// ReadID is the id of a workflow that only reads; nonce makes it unique. Saved
-// views of Temporal's UI leave out what starts with "read/".
-func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
 
 // NodeID is the id of the workflow that registers a node, and of the one that
 // revives it after a boot.

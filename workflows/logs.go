@@ -39,7 +39,7 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	result, g := &LogsResult{Components: names}, newGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(asked) {
 		sources := asked[name]
-		step := logsStep(g.ctx, name, "read logs on "+name, in.Wait)
+		step := logsStep(g.context(), name, "read logs on "+name, in.Wait)
 		g.add(workflow.ExecuteActivity(step, node.ContainerLogs, onnode.LogsInput{
 			Sources: sources, Lines: in.Lines, Since: in.Since, Wait: in.Wait, Bytes: maxAnswer * len(sources) / len(members),
 		}), func(f workflow.Future) error {

@@ -96,7 +96,7 @@ const mendPatience = 10 * time.Minute
 func (m *mend) survey(ctx workflow.Context) error {
 	g := newGroup(ctx)
 	for _, name := range m.Nodes {
-		step := workflow.WithScheduleToStartTimeout(unboundedStep(g.ctx, name, "wait for "+name), mendPatience)
+		step := workflow.WithScheduleToStartTimeout(unboundedStep(g.context(), name, "wait for "+name), mendPatience)
 		g.add(workflow.ExecuteActivity(step, node.Survey,
 			surveyInput(m.Definition, m.Deployment, m.Run, name, m.adoptedOn(name))), func(f workflow.Future) error {
 			var found onnode.SurveyResult

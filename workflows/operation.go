@@ -33,6 +33,9 @@ type Operation interface {
 	Attributes() temporal.SearchAttributes
 }
 
+// DefaultDeadline is how long an operation or a build waits for what is down.
+const DefaultDeadline = 30 * time.Minute
+
 // Keys of the memo of an operation.
 const (
 	// MemoWho is who asked, and from which machine.

@@ -96,3 +96,6 @@ func (r LoggedRun) Summary(service, name string) string {
 	}
 	return text
 }
+
+// maxAnswer bounds the bytes that a read returns: Temporal's limit is 2 MB.
+const maxAnswer = 1 << 20

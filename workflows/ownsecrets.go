@@ -68,10 +68,10 @@ func (d *deploy) pruneSecrets(ctx workflow.Context) {
 		if !d.reachable(name) {
 			continue
 		}
-		step := pruneStep(g.ctx, activities.QueueNode(name), "prune secrets on "+name)
+		step := pruneStep(g.context(), activities.QueueNode(name), "prune secrets on "+name)
 		g.add(workflow.ExecuteActivity(step, node.PruneSecrets, in), func(f workflow.Future) error {
-			if err := f.Get(g.ctx, nil); err != nil {
-				workflow.GetLogger(g.ctx).Warn("stale secrets are not removed", "on", name, "error", err)
+			if err := f.Get(g.context(), nil); err != nil {
+				workflow.GetLogger(g.context()).Warn("stale secrets are not removed", "on", name, "error", err)
 			}
 			return nil
 		})

@@ -3,12 +3,16 @@ package workflows
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
+
+// planTimeout is for a plan, which also asks image registries.
+const planTimeout = 20 * time.Second
 
 // Plan makes the plan of a deploy. It changes nothing and takes no lock.
 func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {

@@ -16,17 +16,17 @@ import (
 var waiting = temporal.RetryPolicy{
 	InitialInterval:    200 * time.Millisecond,
 	BackoffCoefficient: 2,
-	MaximumInterval:    10 * time.Second,
+	MaximumInterval:    maxPause,
 	// Time alone ends the retries. Unset, this means the same to the server,
 	// and ten attempts to the SDK's test environment.
 	MaximumAttempts: math.MaxInt32,
 }
 
+// maxPause is the longest pause between two attempts at a step that waits.
+const maxPause = 10 * time.Second
+
 // once is the retry policy of steps that are not retried.
 var once = temporal.RetryPolicy{MaximumAttempts: 1}
-
-// DefaultDeadline is how long an operation or a build waits for what is down.
-const DefaultDeadline = 30 * time.Minute
 
 const (
 	// nodeTimeout is how long a node's worker may leave a question untaken before
@@ -35,9 +35,6 @@ const (
 	// heartbeat is how long an activity on a node may be silent. The death of its
 	// worker is noticed by nothing else.
 	heartbeat = 15 * time.Second
-	// undoTimeout bounds an undo step: a node that stays dead must not hold the
-	// service's lock for ever.
-	undoTimeout = 2 * time.Minute
 	// pruneTimeout bounds housekeeping, for which nothing should wait.
 	pruneTimeout = time.Minute
 	// surveyTime bounds one attempt of a survey, which waits for the steps of others and
@@ -52,8 +49,6 @@ const (
 	// localTimeout is how long a step is tried as a local activity, whose attempts
 	// cannot be seen.
 	localTimeout = time.Second
-	// imageTimeout is the same for a question to an image registry.
-	imageTimeout = 100 * time.Millisecond
 	// recordTimeout is how long an observation waits for Postgres to be recorded; the
 	// next one reports what it would have reported.
 	recordTimeout = 20 * time.Second
@@ -62,26 +57,9 @@ const (
 	// edgeTimeout is how long an edge may leave a step untaken before it counts as away:
 	// nothing waits for it beyond that.
 	edgeTimeout = 2 * time.Second
-	// reconnectTime is how long an edge that runs may leave a step untaken after Temporal
-	// was away: its polls pause for up to ten seconds, and so do its attempts to connect.
-	reconnectTime = 30 * time.Second
-	// silentTimeout is how long an edge tries to reach a node that does not answer it.
-	silentTimeout = 20 * time.Second
 	// edgeCall bounds a step on an edge.
 	edgeCall = 10 * time.Second
-	// planTimeout is for a plan, which also asks image registries.
-	planTimeout = 20 * time.Second
-	// lockPause is how long to wait before asking again whether a service is being
-	// deployed.
-	lockPause = 5 * time.Second
 )
-
-// maxEvents is how long the history of a run may become that loops; Temporal's limit is
-// 51,200.
-const maxEvents = 2000
-
-// maxAnswer bounds the bytes that a read returns: Temporal's limit is 2 MB.
-const maxAnswer = 1 << 20
 
 // until is the time until a deadline, at least a second, so that a step at the
 // very end is tried once.
@@ -93,6 +71,19 @@ func until(ctx workflow.Context, deadline time.Time) time.Duration {
 // passed; a left of 0 is without a deadline.
 func controlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
 	return shortStep(ctx, activities.QueueControl, summary, left)
+}
+
+// longControlStep is for a step on the control queue that may take all of the time that is
+// left while it makes progress.
+func longControlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueControl,
+		StartToCloseTimeout:    left,
+		ScheduleToCloseTimeout: left,
+		HeartbeatTimeout:       heartbeat,
+		RetryPolicy:            &waiting,
+		Summary:                summary,
+	})
 }
 
 // surveyStep is for the first question to a node: it waits where the node's engine is
@@ -126,6 +117,29 @@ func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) wo
 		ScheduleToStartTimeout: nodeTimeout,
 		StartToCloseTimeout:    wait + 4*nodeTimeout, // a log may be long
 		HeartbeatTimeout:       heartbeat,
+		RetryPolicy:            &once,
+		Summary:                summary,
+	})
+}
+
+// execStep is for a command in a container, which must not run twice.
+func execStep(ctx workflow.Context, node, summary string, timeout time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueNode(node),
+		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    timeout + nodeTimeout,
+		HeartbeatTimeout:       heartbeat,
+		RetryPolicy:            &once,
+		Summary:                summary,
+	})
+}
+
+// builderStep is readStep for a builder: the step waits for no build.
+func builderStep(ctx workflow.Context, builder, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              activities.QueueBuildLog(builder),
+		ScheduleToStartTimeout: nodeTimeout,
+		StartToCloseTimeout:    2 * nodeTimeout,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})

@@ -36,12 +36,12 @@ func (d *deploy) pruneOn(g *group, queue, place string, prune any, images []stri
 	if len(images) == 0 {
 		return
 	}
-	step := pruneStep(g.ctx, queue, "prune images on "+place)
+	step := pruneStep(g.context(), queue, "prune images on "+place)
 	g.add(workflow.ExecuteActivity(step, prune, activities.PruneImagesInput{
 		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Images: images,
 	}), func(f workflow.Future) error {
-		if err := f.Get(g.ctx, nil); err != nil {
-			workflow.GetLogger(g.ctx).Warn("stale images are not removed", "on", place, "error", err)
+		if err := f.Get(g.context(), nil); err != nil {
+			workflow.GetLogger(g.context()).Warn("stale images are not removed", "on", place, "error", err)
 		}
 		return nil
 	})

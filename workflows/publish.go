@@ -6,7 +6,6 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/activities/onedge"
@@ -30,6 +29,10 @@ func publishTo(ctx workflow.Context, edges []string, publications []fleet.Public
 		return askEdge(ctx, name, summary, 0, edge.PublishRoutes, in, out)
 	})
 }
+
+// reconnectTime is how long an edge that runs may leave a step untaken after Temporal
+// was away: its polls pause for up to ten seconds, and so do its attempts to connect.
+const reconnectTime = 30 * time.Second
 
 // publishPatiently is the same for edges that may have to connect to Temporal again.
 func publishPatiently(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
@@ -58,18 +61,6 @@ func publishBy(ctx workflow.Context, edges []string, publications []fleet.Public
 	}
 	_ = g.wait(ctx) // its handlers return no error
 	return became
-}
-
-// askEdge runs an activity on an edge, which takes no longer than most beyond edgeCall. An
-// edge that leaves it untaken is away, unless Temporal itself was: then that shows later than
-// it was due, and the edge is asked once more.
-func askEdge(ctx workflow.Context, name, summary string, most time.Duration, activity, in, out any) error {
-	asked := workflow.Now(ctx)
-	err := workflow.ExecuteActivity(edgeStep(ctx, name, summary, most), activity, in).Get(ctx, out)
-	if isUntaken(err) && workflow.Now(ctx).Sub(asked) > edgeTimeout+edgeTimeout/4 {
-		err = workflow.ExecuteActivity(edgeStep(ctx, name, summary, most), activity, in).Get(ctx, out)
-	}
-	return err
 }
 
 // unacknowledged is the fault of an edge that has answered and does not have all of the
@@ -115,20 +106,6 @@ func republish(ctx workflow.Context, request fleet.PublishRequest, left time.Dur
 	}
 	publications := []fleet.Publication{made.Publication}
 	return recordPublished(ctx, publishTo(ctx, made.Edges, publications), publications)
-}
-
-// edgeFault is the fault of a step on an edge.
-func edgeFault(err error, name string) error {
-	if err == nil || isCancelled(err) {
-		return err
-	}
-	if isUntaken(err) {
-		return fault.New(fault.Unavailable, "edge %s is away: nothing polls %s", name, activities.QueueEdge(name)).
-			WithHint("start it on its host: mcp-edge; or forget it: mcp edge remove %s", name)
-	}
-	f := *attempt.FaultOf(err)
-	f.Message = "edge " + name + ": " + f.Message
-	return &f
 }
 
 // drainAt waits until upstreams have no request and no connection at the edges, for at

@@ -29,7 +29,7 @@ func (d *deploy) recover(ctx workflow.Context) error {
 	}
 	g := newGroup(ctx)
 	for i, recovery := range d.plan.Recovery {
-		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
+		step := nodeStep(g.context(), recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
 		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Sealed: sealed[i], Recovery: recovery,
@@ -50,7 +50,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 	g := newGroup(ctx)
 	for _, recovery := range d.undo.nodes {
 		recovery.Start = plan.InOrder(d.release, recovery.Start)
-		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
+		step := nodeStep(g.context(), recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true, Recovery: recovery,
 			Serving: d.serving(recovery),

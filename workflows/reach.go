@@ -15,6 +15,9 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 )
 
+// silentTimeout is how long an edge tries to reach a node that does not answer it.
+const silentTimeout = 20 * time.Second
+
 // reach fails if an edge cannot connect to a new container. An edge that does not answer
 // is passed over.
 func (d *deploy) reach(ctx workflow.Context) error {

@@ -14,16 +14,6 @@ import (
 // toRead is what is done to a release whose containers are read.
 const toRead = "read"
 
-// selectMembers returns the components of a service's release, or one of them, and
-// the names of all.
-func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Member, []string, error) {
-	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, service)
-	if err != nil {
-		return nil, nil, err
-	}
-	return membersOf(release, component)
-}
-
 // membersOf is selectMembers of a release that has been read.
 func membersOf(release fleet.Release, component string) ([]fleet.Member, []string, error) {
 	service, members := release.Service, release.Members()

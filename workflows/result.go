@@ -1,11 +1,8 @@
 package workflows
 
 import (
-	"errors"
-
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
@@ -109,27 +106,5 @@ func failure(outcome Outcome, f *fault.Error, result any) error {
 	if outcome == Cancelled {
 		return temporal.NewCanceledError(result)
 	}
-	return temporal.NewApplicationErrorWithOptions(f.Message, string(f.Kind), temporal.ApplicationErrorOptions{
-		NonRetryable: true,
-		Details:      []any{*f, result},
-	})
-}
-
-// readFailure is the error of a read, which has no result.
-func readFailure(err error) error {
-	return failure(Failed, attempt.FaultOf(err), struct{}{})
-}
-
-// ResultOf finds the result that a failed or cancelled workflow carries in
-// its error, into out; false if there is none.
-func ResultOf(err error, out any) bool {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.HasDetails() {
-		return app.Details(&fault.Error{}, out) == nil
-	}
-	var cancelled *temporal.CanceledError
-	if errors.As(err, &cancelled) && cancelled.HasDetails() {
-		return cancelled.Details(out) == nil
-	}
-	return false
+	return failureWith(f, result)
 }

@@ -56,7 +56,7 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 			continue
 		}
 		rounds := 1 + len(containers[name])/onnode.ParallelStops
-		step := nodeStep(g.ctx, name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
+		step := nodeStep(g.context(), name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Retire, onnode.RetireInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Containers: containers[name],
 			Adopted: d.release.AdoptedOn(name),

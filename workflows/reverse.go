@@ -19,7 +19,7 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 	nodes, undone := d.surveyAgain(ctx)
 	g := newGroup(ctx)
 	for _, recovery := range plan.Leftovers(d.release, nodes) {
-		step := nodeStep(g.ctx, recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
+		step := nodeStep(g.context(), recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
 		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
@@ -46,7 +46,7 @@ func (d *deploy) surveyAgain(ctx workflow.Context) (nodes map[string]plan.Node, 
 		if !d.reachable(name) {
 			continue
 		}
-		step := shortStep(g.ctx, activities.QueueNode(name), "survey "+name+" again", undoTimeout)
+		step := shortStep(g.context(), activities.QueueNode(name), "survey "+name+" again", undoTimeout)
 		g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
 			var found onnode.SurveyResult
 			if err := f.Get(ctx, &found); err != nil {

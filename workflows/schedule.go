@@ -5,7 +5,6 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/metacircular/mcp/activities"
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/oncontrol"
 )
@@ -30,10 +29,7 @@ func (d *deploy) scheduleJobs(ctx workflow.Context) {
 		return
 	}
 	wait := d.longestStop() + undoTimeout
-	step := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: activities.QueueControl, StartToCloseTimeout: 2 * wait, ScheduleToCloseTimeout: 2 * wait,
-		HeartbeatTimeout: heartbeat, RetryPolicy: &waiting, Summary: "end the runs of jobs",
-	})
+	step := longControlStep(ctx, "end the runs of jobs", 2*wait)
 	err = workflow.ExecuteActivity(step, control.EndRuns, oncontrol.EndRunsInput{Service: service, Wait: wait}).Get(ctx, nil)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "end the runs of jobs: "+attempt.FaultOf(err).Message)

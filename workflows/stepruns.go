@@ -38,7 +38,7 @@ func stepRuns(ctx workflow.Context, service string, deployment int) ([]StepRun, 
 	for i, record := range records {
 		runs[i].TaskRecord = record
 		asked := onnode.TaskLogInput{Service: service, Task: record.Task, Lines: stepRunLines, Bytes: maxAnswer / len(records)}
-		step := readStep(g.ctx, record.Node, "read the output of "+record.Name)
+		step := readStep(g.context(), record.Node, "read the output of "+record.Name)
 		g.add(workflow.ExecuteActivity(step, node.TaskLog, asked), func(f workflow.Future) error {
 			var found onnode.TaskLogResult
 			err := nodeFault(f.Get(ctx, &found), record.Node)

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/policy"
-	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
 )
 
@@ -69,11 +67,11 @@ func (d *deploy) renumber(ctx workflow.Context) error {
 func (d *deploy) surveyNodes(g *group) {
 	required, optional := d.nodesOf(d.release)
 	for _, name := range required {
-		d.surveyNode(g, name, d.left(g.ctx), func(err error) error { return nodeFault(err, name) })
+		d.surveyNode(g, name, d.left(g.context()), func(err error) error { return nodeFault(err, name) })
 	}
 	timeout := 2 * nodeTimeout
 	if d.verb.removes { // its work is on those nodes alone
-		timeout = min(undoTimeout, d.left(g.ctx))
+		timeout = min(undoTimeout, d.left(g.context()))
 	}
 	for _, name := range optional {
 		d.surveyNode(g, name, timeout, func(err error) error {
@@ -148,30 +146,6 @@ func (d *deploy) touched() []string {
 		}
 	}
 	return nodes
-}
-
-// askNode asks a node a question before anything is changed there. A node without a
-// worker that was seen a moment ago may be restarting, and is waited for; one that is
-// away for long, or was never seen, is an error at once.
-func askNode[In, Out any](ctx workflow.Context, name, summary string, left time.Duration, question func(context.Context, In) (Out, error), in In) (Out, error) {
-	var answer Out
-	deadline := workflow.Now(ctx).Add(left)
-	err := workflow.ExecuteActivity(surveyStep(ctx, name, summary, nodeTimeout, left), question, in).Get(ctx, &answer)
-	if !isUntaken(err) {
-		return answer, err
-	}
-	seen, unknown := callControl(ctx, "look up when "+name+" was last seen", until(ctx, deadline), control.LastSeen, name)
-	if unknown != nil {
-		return answer, unknown
-	}
-	if patience := watch.Patience(seen, workflow.Now(ctx)); patience > 0 && workflow.Now(ctx).Before(deadline) {
-		step := surveyStep(ctx, name, "waiting for "+name, patience, until(ctx, deadline))
-		err = workflow.ExecuteActivity(step, question, in).Get(ctx, &answer)
-	}
-	if isUntaken(err) && !seen.IsZero() {
-		err = absence(name, workflow.Now(ctx).Sub(seen))
-	}
-	return answer, err
 }
 
 // surveyInput asks a node for what the deploy has to know of it, with so many spare

@@ -2,10 +2,15 @@ package workflows
 
 import (
 	"slices"
+	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 )
+
+// undoTimeout bounds an undo step: a node that stays dead must not hold the
+// service's lock for ever.
+const undoTimeout = 2 * time.Minute
 
 // undo is what undoes a deploy, noted before each step. On each node new containers
 // go first, the last one first, and then the containers that were stopped for them

@@ -1,0 +1,28 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/internal/fleet"
+)
+
+// EventsInput selects events.
+type EventsInput struct {
+	fleet.EventQuery
+	// Since is how far back to read; 0 for no limit.
+	Since time.Duration `json:"since,omitempty"`
+}
+
+// Events reads events, oldest first.
+func Events(ctx workflow.Context, in EventsInput) ([]fleet.Event, error) {
+	if in.Since > 0 {
+		in.From = workflow.Now(ctx).Add(-in.Since) // events have the same clock
+	}
+	events, err := callControl(ctx, "list events", readTimeout, control.ListEvents, in.EventQuery)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return events, nil
+}

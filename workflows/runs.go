@@ -1,0 +1,37 @@
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// maxEvents is how long the history of a run may become that loops; Temporal's limit is
+// 51,200.
+const maxEvents = 2000
+
+// spent reports whether a run that loops must go on as a new one: its history grows with
+// each turn.
+func spent(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	return info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() >= maxEvents
+}
+
+// lockPause is how long to wait before asking again whether a service is being
+// deployed.
+const lockPause = 5 * time.Second
+
+// startDetached starts a workflow that outlives this one. One of that id that runs
+// already is left to run.
+func startDetached(ctx workflow.Context, o workflow.ChildWorkflowOptions, name string, args ...any) error {
+	o.ParentClosePolicy = enums.PARENT_CLOSE_POLICY_ABANDON
+	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, o), name, args...)
+	err := child.GetChildWorkflowExecution().Get(ctx, nil)
+	if errors.As(err, new(*temporal.ChildWorkflowExecutionAlreadyStartedError)) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/secrets"
+)
+
+// SecretsInput selects secrets.
+type SecretsInput struct {
+	// Service selects one, with all versions; "" means all, with the newest ones.
+	Service string `json:"service,omitempty"`
+	// Page asks for the newest versions alone, and for no release.
+	Page bool `json:"page,omitempty"`
+	// After is the last version of the page before; zero for the first page.
+	After secrets.Ref `json:"after,omitzero"`
+	// Builder is one to ask for its key, and for nothing else.
+	Builder string `json:"builder,omitempty"`
+}
+
+// SecretsResult is a page of what is recorded of secrets.
+type SecretsResult struct {
+	// Secrets are as activities.ListSecretsResult has them.
+	Secrets []secrets.Secret `json:"secrets"`
+	// More is set where others follow the page.
+	More bool `json:"more,omitempty"`
+	// Nodes are those of the fleet, with their keys. The first page alone has them.
+	Nodes []fleet.NodeRecord `json:"nodes"`
+	// Release is that of the service, where one was named, without its secrets. The first
+	// page alone has it.
+	Release *fleet.Release `json:"release,omitempty"`
+	// Builder is the one that was named.
+	Builder *onbuilder.BuilderKeyResult `json:"builder,omitempty"`
+}
+
+// Next returns the number that the next version of a secret gets.
+func (r SecretsResult) Next(service, name string) int {
+	for _, secret := range r.Secrets {
+		if secret.Service == service && secret.Name == name {
+			return max(secret.Newest, secret.Last) + 1
+		}
+	}
+	return 1
+}
+
+// Secrets reads a page of what is recorded of secrets, and to whom a value could be sealed.
+// It returns no value.
+func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
+	if in.Builder != "" {
+		return builderKey(ctx, in.Builder)
+	}
+	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, oncontrol.ListSecretsInput{Service: in.Service, Page: in.Page, After: in.After})
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	result := &SecretsResult{Secrets: found.Secrets, More: found.More}
+	if in.After != (secrets.Ref{}) {
+		return result, nil
+	}
+	if result.Nodes, err = queryControl(ctx, "list nodes", readTimeout, control.ListNodes); err != nil {
+		return nil, readFailure(err)
+	}
+	if in.Service != "" && !in.Page {
+		release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
+		if err != nil {
+			return nil, readFailure(err)
+		}
+		release.Secrets = nil
+		result.Release = &release
+	}
+	return result, nil
+}
+
+// builderKey asks a builder for its key.
+func builderKey(ctx workflow.Context, name string) (*SecretsResult, error) {
+	step := builderStep(ctx, name, "ask builder "+name+" for its key")
+	result := &SecretsResult{Builder: &onbuilder.BuilderKeyResult{}}
+	if err := workflow.ExecuteActivity(step, builder.BuilderKey).Get(ctx, result.Builder); err != nil {
+		return nil, readFailure(builderFault(err, name))
+	}
+	return result, nil
+}
+
+// Envelopes reads sealed values, which only the recipients of each can open.
+func Envelopes(ctx workflow.Context, in oncontrol.LoadEnvelopesInput) (*oncontrol.LoadEnvelopesResult, error) {
+	found, err := callControl(ctx, "load sealed secrets", readTimeout, control.LoadEnvelopes, in)
+	if err != nil {
+		return nil, readFailure(err)
+	}
+	return &found, nil
+}
