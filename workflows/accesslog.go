@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // AccessLogInput selects lines of the access log of a service.
@@ -37,25 +38,25 @@ type EdgeAccessLog struct {
 
 // AccessLog reads the access log of a service at every admitted edge.
 func AccessLog(ctx workflow.Context, in AccessLogInput) (*AccessLogResult, error) {
-	edges, err := queryControl(ctx, "list edges", readTimeout, control.AdmittedEdges)
+	edges, err := call.ControlQuery(ctx, "list edges", call.ReadTimeout, control.AdmittedEdges)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	asked := onedge.AccessLogInput{Service: in.Service, Tail: in.Tail, Bytes: maxAnswer / max(1, len(edges))}
 	if in.Since > 0 {
 		asked.Since = workflow.Now(ctx).Add(-in.Since)
 	}
-	result, g := &AccessLogResult{Edges: make([]EdgeAccessLog, len(edges))}, newGroup(ctx)
+	result, g := &AccessLogResult{Edges: make([]EdgeAccessLog, len(edges))}, call.NewGroup(ctx)
 	for i, name := range edges {
 		log := &result.Edges[i]
 		log.Edge, log.Lines = name, []string{}
 		if in.Where {
 			continue
 		}
-		step := edgeStep(g.context(), name, "read the access log of "+in.Service+" at "+name, 0)
-		g.add(workflow.ExecuteActivity(step, edge.ReadAccessLog, asked), func(f workflow.Future) error {
+		step := call.EdgeStep(g.Context(), name, "read the access log of "+in.Service+" at "+name, 0)
+		g.Add(workflow.ExecuteActivity(step, edge.ReadAccessLog, asked), func(f workflow.Future) error {
 			var read onedge.AccessLogResult
-			if err := edgeFault(f.Get(ctx, &read), name); err != nil {
+			if err := call.EdgeFault(f.Get(ctx, &read), name); err != nil {
 				log.Error = attempt.FaultOf(err)
 				return nil
 			}
@@ -63,6 +64,6 @@ func AccessLog(ctx workflow.Context, in AccessLogInput) (*AccessLogResult, error
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	return result, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // adopt makes a release of the containers that run. It touches none of them: it
@@ -47,19 +48,19 @@ func (d *deploy) adopt(ctx workflow.Context) error {
 func (d *deploy) match(ctx workflow.Context) error {
 	d.log("Looking for containers to adopt")
 	in := plan.AdoptInput{Desired: d.desired, Release: d.release, Deployment: d.number, Run: d.runID, Digests: d.digests, Nodes: map[string][]fleet.Container{}}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
 			continue
 		}
-		g.do(func(ctx workflow.Context) error {
-			found, err := askNode(ctx, name, "list the containers of "+name, d.left(ctx), node.ListContainers, onnode.ListContainersInput{})
+		g.Go(func(ctx workflow.Context) error {
+			found, err := call.AskNode(ctx, name, "list the containers of "+name, d.left(ctx), node.ListContainers, onnode.ListContainersInput{})
 			in.Nodes[name] = fleet.CheckedContainers(found)
-			return nodeFault(timeoutFault(err, "list the containers of "+name), name)
+			return call.NodeFault(call.TimeoutFault(err, "list the containers of "+name), name)
 		})
 	}
 	for _, image := range wantedImages(d.desired, nil) {
-		g.add(findImage(g.context(), image, min(readTimeout, d.left(ctx))), func(f workflow.Future) error {
+		g.Add(findImage(g.Context(), image, min(call.ReadTimeout, d.left(ctx))), func(f workflow.Future) error {
 			var found oncontrol.ImageExistsResult
 			if err := f.Get(ctx, &found); err != nil {
 				return nil // only the prediction of the next deploy is less exact
@@ -69,11 +70,11 @@ func (d *deploy) match(ctx workflow.Context) error {
 		})
 	}
 	var services []fleet.ServiceRecord
-	step := controlStep(g.context(), "list services", d.left(ctx))
-	g.add(workflow.ExecuteActivity(step, control.ListServices, oncontrol.ListServicesInput{}), func(f workflow.Future) error {
+	step := call.ControlStep(g.Context(), "list services", d.left(ctx))
+	g.Add(workflow.ExecuteActivity(step, control.ListServices, oncontrol.ListServicesInput{}), func(f workflow.Future) error {
 		return f.Get(ctx, &services)
 	})
-	if err := g.wait(ctx); err != nil {
+	if err := g.Wait(ctx); err != nil {
 		return err
 	}
 	for _, s := range services {
@@ -138,20 +139,20 @@ func (d *deploy) holdPorts(ctx workflow.Context) error {
 func Adoption(ctx workflow.Context, in DeployInput) (*plan.Adoption, error) {
 	d, err := newDeploy(ctx, in)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	d.deadline = workflow.Now(ctx).Add(planTimeout)
-	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Definition.Name); err != nil {
-		return nil, readFailure(err)
+	if d.release, err = call.Control(ctx, "load the release", call.ReadTimeout, control.LoadRelease, in.Definition.Name); err != nil {
+		return nil, call.Failure(err)
 	}
-	if err := d.survey(ctx, newGroup(ctx)); err != nil {
-		return nil, readFailure(err)
+	if err := d.survey(ctx, call.NewGroup(ctx)); err != nil {
+		return nil, call.Failure(err)
 	}
 	if err := d.match(ctx); err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	if err := unadoptable(d.adoption); err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return &d.adoption, nil
 }

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // auditKey is the key of the audit in a workflow's context.
@@ -53,7 +54,7 @@ func (a *audit) send(ctx workflow.Context, entry fleet.AuditEntry) {
 	others := a.stop
 	a.stop = func() { others(); stop() }
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		if sendControl(ctx, "add to the audit", 0, control.RecordAudit, []fleet.AuditEntry{entry}) == nil {
+		if call.ControlSend(ctx, "add to the audit", 0, control.RecordAudit, []fleet.AuditEntry{entry}) == nil {
 			delete(a.missing, entry.Ended())
 		}
 	})
@@ -72,7 +73,7 @@ func (a *audit) end(ctx workflow.Context, outcome, reason string) {
 		a.missing[true] = a.ended
 	}
 	entries := a.left()
-	if len(entries) == 0 || sendControl(ctx, "add to the audit", auditPatience, control.RecordAudit, entries) == nil {
+	if len(entries) == 0 || call.ControlSend(ctx, "add to the audit", auditPatience, control.RecordAudit, entries) == nil {
 		return
 	}
 	late := workflow.ChildWorkflowOptions{WorkflowID: RecordAuditID(a.begun.Key, "late"), StaticSummary: "add to the audit: " + a.begun.Verb}

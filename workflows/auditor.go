@@ -10,6 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // HeaderDoor is the header that holds the door's signature of HeaderActor.
@@ -102,7 +103,7 @@ func (a *auditedWorkflow) knows(ctx workflow.Context) bool {
 // outcomeOf is how a workflow has ended, in a word, and why it has failed.
 func outcomeOf(result any, err error) (outcome, reason string) {
 	switch {
-	case isCancelled(err):
+	case call.IsCancelled(err):
 		return string(Cancelled), ""
 	case err != nil:
 		return string(Failed), attempt.FaultOf(err).Message

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // AuditInput selects actions.
@@ -20,9 +21,9 @@ func Audit(ctx workflow.Context, in AuditInput) ([]fleet.AuditRecord, error) {
 	if in.For > 0 {
 		in.Since = workflow.Now(ctx).Add(-in.For) // actions have the same clock
 	}
-	list, err := callControl(ctx, "read the audit", readTimeout, control.ListAudit, in.AuditQuery)
+	list, err := call.Control(ctx, "read the audit", call.ReadTimeout, control.ListAudit, in.AuditQuery)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return list, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // BuildInput names the images to build.
@@ -88,7 +89,7 @@ func Build(ctx workflow.Context, in BuildInput) (*BuildResult, error) {
 
 // buildAll makes each image that is missing, side by side.
 func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildResult) error {
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, image := range allImages(in.Definition) {
 		_, ours := in.Definition.ImageBuild(image)
 		if !ours || len(in.Images) > 0 && !slices.Contains(in.Images, servicedef.ImageName(image)) {
@@ -96,7 +97,7 @@ func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildR
 		}
 		r.Images = append(r.Images, ImageResult{Image: image})
 		i := len(r.Images) - 1
-		g.do(func(ctx workflow.Context) error {
+		g.Go(func(ctx workflow.Context) error {
 			made, err := buildOne(ctx, in, image, deadline)
 			r.Images[i] = ImageResult{Image: image, Digest: made.Digest, Built: made.Built, Pushed: made.Pushed, LogFile: made.LogFile}
 			if made.Pushed {
@@ -105,15 +106,15 @@ func buildAll(ctx workflow.Context, in BuildInput, deadline time.Time, r *BuildR
 			return err
 		})
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }
 
 // buildOne makes one image, unless it exists already.
 func buildOne(ctx workflow.Context, in BuildInput, image string, deadline time.Time) (madeImage, error) {
 	if !in.Force {
 		var found oncontrol.ImageExistsResult
-		if err := findImage(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
-			return madeImage{}, timeoutFault(err, "look up image "+image)
+		if err := findImage(ctx, image, call.Until(ctx, deadline)).Get(ctx, &found); err != nil {
+			return madeImage{}, call.TimeoutFault(err, "look up image "+image)
 		}
 		if found.Exists {
 			return madeImage{Digest: found.Digest}, nil

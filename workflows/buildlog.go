@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities/onbuilder"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // BuildLogInput asks a builder for a part of a build log.
@@ -26,11 +27,11 @@ func ReadBuildLog(builder, dir string, in BuildLogInput) (BuildLogResult, error)
 // BuildLog reads a part of a build log.
 func BuildLog(ctx workflow.Context, in BuildLogInput) (*BuildLogResult, error) {
 	in.Bytes = min(max(in.Bytes, 1), MaxBuildLog)
-	step := builderStep(ctx, in.Builder, "read a build log of "+in.Service+" on builder "+in.Builder)
+	step := call.BuilderStep(ctx, in.Builder, "read a build log of "+in.Service+" on builder "+in.Builder)
 	var result BuildLogResult
 	err := workflow.ExecuteActivity(step, builder.BuildLog, in.BuildLogInput).Get(ctx, &result)
 	if err != nil {
-		return nil, readFailure(builderFault(err, in.Builder))
+		return nil, call.Failure(call.BuilderFault(err, in.Builder))
 	}
 	return &result, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // portTries is how many times a component is started, at most, because a port that
@@ -23,14 +24,14 @@ func (d *deploy) startAgain(ctx workflow.Context, nodes map[string]onnode.CutOve
 		delete(d.stops, name) // what was stopped may have started at the boot
 	}
 	for _, wave := range d.plan.Starts() {
-		g := newGroup(ctx)
+		g := call.NewGroup(ctx)
 		for _, step := range wave {
 			_, booted := nodes[step.Node]
 			if _, ran := d.ran[step.Component]; booted && ran {
-				g.do(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
+				g.Go(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
 			}
 		}
-		if err := g.wait(ctx); err != nil {
+		if err := g.Wait(ctx); err != nil {
 			return err
 		}
 	}
@@ -50,7 +51,7 @@ func (d *deploy) startOne(ctx workflow.Context, step plan.Step) error {
 	}
 	routes, err := d.runOnFreePorts(ctx, step, spec)
 	if err != nil {
-		return nodeFault(timeoutFault(err, "run "+step.Container), step.Node)
+		return call.NodeFault(call.TimeoutFault(err, "run "+step.Container), step.Node)
 	}
 	d.members[c.Name] = fleet.Member{
 		Component: c.Name, Container: step.Container, Node: step.Node,
@@ -114,11 +115,11 @@ func (d *deploy) stopOne(ctx workflow.Context, s plan.Stopped) workflow.Future {
 
 // stopContainer stops a container and keeps it.
 func (d *deploy) stopContainer(ctx workflow.Context, on string, container fleet.Ref) error {
-	stop := stopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
+	stop := call.StopStep(ctx, on, container.Name+": stop", d.longestStop(), d.left(ctx))
 	err := workflow.ExecuteActivity(stop, node.StopContainer, onnode.StopContainerInput{
 		Service: d.desired.Name, Deployment: d.number, Run: d.runID, Container: container, Adopted: d.release.AdoptedOn(on),
 	}).Get(ctx, nil)
-	return nodeFault(timeoutFault(err, "stop "+container.Name), on)
+	return call.NodeFault(call.TimeoutFault(err, "stop "+container.Name), on)
 }
 
 // runOnFreePorts runs the container on the ports that were allocated for it. One that
@@ -129,7 +130,7 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 	for try := 1; ; try++ {
 		spec.Routes = activities.NewRouteSpecs(spec.Definition.Routes, routes)
 		d.undo.remove(step.Node, step.Container+fleet.NextSuffix)
-		run := nodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
+		run := call.NodeStep(ctx, step.Node, step.Component+": run on "+step.Node, d.left(ctx))
 		var ran onnode.RunContainerResult
 		err := workflow.ExecuteActivity(run, node.RunContainer, onnode.RunContainerInput{Component: spec}).Get(ctx, &ran)
 		d.ran[step.Component] = ran
@@ -137,7 +138,7 @@ func (d *deploy) runOnFreePorts(ctx workflow.Context, step plan.Step, spec activ
 			return routes, nil
 		}
 		f := attempt.FaultOf(err)
-		if isCancelled(err) || f.Kind != fault.PortInUse || len(routes) == 0 || try == portTries || isStatic(spec.Definition, f.Port) {
+		if call.IsCancelled(err) || f.Kind != fault.PortInUse || len(routes) == 0 || try == portTries || isStatic(spec.Definition, f.Port) {
 			return nil, err
 		}
 		taken = append(taken, takenPorts(routes, f.Port)...)

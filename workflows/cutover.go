@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // swaps are, by node, the containers that change places at the cut-over.
@@ -77,10 +78,10 @@ func (d *deploy) cutOver(ctx workflow.Context) error {
 // because part of its renames may have been done.
 func (d *deploy) swap(ctx workflow.Context, swaps map[string]onnode.CutOverInput) (map[string]onnode.CutOverResult, error) {
 	refusals := map[string]onnode.CutOverResult{}
-	g := &group{selector: workflow.NewSelector(ctx), ctx: ctx, cancel: func() {}}
+	g := call.NewPatientGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(swaps) {
-		step := shortStep(ctx, activities.QueueNode(name), "cut over on "+name, max(undoTimeout, d.left(ctx)))
-		g.add(workflow.ExecuteActivity(step, node.CutOver, swaps[name]), func(f workflow.Future) error {
+		step := call.ShortStep(ctx, activities.QueueNode(name), "cut over on "+name, max(undoTimeout, d.left(ctx)))
+		g.Add(workflow.ExecuteActivity(step, node.CutOver, swaps[name]), func(f workflow.Future) error {
 			var done onnode.CutOverResult
 			err := f.Get(ctx, &done)
 			if err == nil && done.Refused != nil {
@@ -88,10 +89,10 @@ func (d *deploy) swap(ctx workflow.Context, swaps map[string]onnode.CutOverInput
 				return nil
 			}
 			d.renamed = true // or may have
-			return nodeFault(err, name)
+			return call.NodeFault(err, name)
 		})
 	}
-	return refusals, g.wait(ctx)
+	return refusals, g.Wait(ctx)
 }
 
 // booted reports whether a boot has ended the container for which a node refuses to cut
@@ -123,7 +124,7 @@ func (d *deploy) commitRelease(ctx workflow.Context, request fleet.CommitRequest
 	if request.Definition == nil && d.desired.HasSecrets() {
 		request.Definition = &d.desired // it was begun without versions
 	}
-	stale, err := callControl(ctx, "commit the release", 0, control.CommitRelease, request)
+	stale, err := call.Control(ctx, "commit the release", 0, control.CommitRelease, request)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "commit the release")
 		return err

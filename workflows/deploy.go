@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // Deploy runs a deployment: it brings a service to what the verb asks for, or puts
@@ -22,10 +23,10 @@ func Deploy(ctx workflow.Context, in DeployInput) (*Result, error) {
 // still stands, and finish puts back the rest; from there on the deploy only goes
 // forward.
 func (d *deploy) run(ctx workflow.Context) error {
-	surveys := newGroup(ctx)
+	surveys := call.NewGroup(ctx)
 	if err := d.begin(ctx, surveys); err != nil {
-		surveys.cancel()
-		_ = surveys.wait(ctx) // the deploy ends for the first error
+		surveys.Cancel()
+		_ = surveys.Wait(ctx) // the deploy ends for the first error
 		return err
 	}
 	if err := d.survey(ctx, surveys); err != nil {
@@ -82,16 +83,16 @@ func (d *deploy) run(ctx workflow.Context) error {
 	d.recordRelease(forward)
 	rest := d.prune(forward)
 	d.publishLate(forward)
-	rest.do(d.recordEdges)
+	rest.Go(d.recordEdges)
 	d.retire(forward)
 	d.pruneSecrets(forward)
-	_ = rest.wait(forward) // its functions return no error
+	_ = rest.Wait(forward) // its functions return no error
 	return nil
 }
 
 // begin opens the deployment and reads the release, while the image registry is
 // asked. Where the definition is made from the release, that is read before.
-func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
+func (d *deploy) begin(ctx workflow.Context, surveys *call.Group) error {
 	d.log("Opening the deployment")
 	if d.verb.reads || len(d.in.Only) > 0 {
 		if err := d.complete(ctx); err != nil {
@@ -109,9 +110,9 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 		Who:            d.in.Who,
 		From:           d.in.From,
 	}
-	begun, err := callControl(ctx, "open the deployment of "+d.desired.Name, d.left(ctx), control.BeginDeployment, request)
+	begun, err := call.Control(ctx, "open the deployment of "+d.desired.Name, d.left(ctx), control.BeginDeployment, request)
 	if err != nil {
-		return timeoutFault(err, "open the deployment")
+		return call.TimeoutFault(err, "open the deployment")
 	}
 	d.number, d.release, d.interim = begun.Number, begun.Release, begun.Interim
 	d.result.Deployment = begun.Number
@@ -121,7 +122,7 @@ func (d *deploy) begin(ctx workflow.Context, surveys *group) error {
 
 // complete makes the definition from what was asked for and the release.
 func (d *deploy) complete(ctx workflow.Context) error {
-	release, err := callControl(ctx, "load the release", d.left(ctx), control.LoadRelease, d.in.Definition.Name)
+	release, err := call.Control(ctx, "load the release", d.left(ctx), control.LoadRelease, d.in.Definition.Name)
 	if err != nil {
 		return err
 	}

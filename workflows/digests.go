@@ -10,17 +10,18 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // findDigests asks the image registry for the digest of each image that is not given by
 // its digest already.
-func (d *deploy) findDigests(g *group) {
+func (d *deploy) findDigests(g *call.Group) {
 	for _, image := range d.neededImages() {
 		if digest := d.knownDigest(image); digest != "" {
 			d.digests[image] = digest
 			continue
 		}
-		g.do(func(ctx workflow.Context) error { return d.findDigest(ctx, image) })
+		g.Go(func(ctx workflow.Context) error { return d.findDigest(ctx, image) })
 	}
 }
 
@@ -48,13 +49,13 @@ func (d *deploy) knownDigest(image string) string {
 // where a node that is to run one does not have it. What the nodes have needs no image
 // registry.
 func (d *deploy) requireImages(ctx workflow.Context) error {
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, image := range d.neededImages() {
 		if digest := d.knownDigest(image); digest != "" && !d.everywhere(image, servicedef.ByDigest(image, digest)) {
-			g.do(func(ctx workflow.Context) error { return d.findDigest(ctx, image) })
+			g.Go(func(ctx workflow.Context) error { return d.findDigest(ctx, image) })
 		}
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }
 
 // everywhere reports whether each node that is to run an image has it, by its digest.
@@ -117,7 +118,7 @@ func (d *deploy) findDigest(ctx workflow.Context, image string) error {
 	asked := servicedef.ByDigest(image, d.in.Digests[image])
 	found, err := findDigestOf(ctx, asked, d.left(ctx))
 	if err != nil {
-		return timeoutFault(err, "look up image "+asked)
+		return call.TimeoutFault(err, "look up image "+asked)
 	}
 	d.digests[image] = found.Digest
 	switch {
@@ -133,31 +134,31 @@ func (d *deploy) findDigest(ctx workflow.Context, image string) error {
 // imageTimeout is how long an image registry is asked by a local activity.
 const imageTimeout = 100 * time.Millisecond
 
-// findDigestOf is callControl for ImageExists. The commands of a task are held back until
+// findDigestOf is call.Control for ImageExists. The commands of a task are held back until
 // its local activities have ended, and the surveys of the nodes are among them: an image
 // registry that is slower than imageTimeout is asked by an ordinary activity, beside them.
 func findDigestOf(ctx workflow.Context, image string, left time.Duration) (oncontrol.ImageExistsResult, error) {
 	var found oncontrol.ImageExistsResult
-	err := call(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, oncontrol.ImageExistsInput{Image: image})
+	err := call.ControlWithin(ctx, "look for "+image, imageTimeout, left, &found, control.ImageExists, oncontrol.ImageExistsInput{Image: image})
 	return found, err
 }
 
 // images builds and pushes what the image registry lacks, before any node is
 // touched. Afterwards every image has a digest, and containers run by it.
 func (d *deploy) images(ctx workflow.Context) error {
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, image := range d.neededImages() {
 		if d.digests[image] != "" {
 			continue
 		}
 		d.log("Building images")
-		g.do(func(ctx workflow.Context) error {
+		g.Go(func(ctx workflow.Context) error {
 			made, err := makeImage(ctx, d.desired, image, d.in.Builder, d.in.NoCache, d.deadline)
 			d.recordImage(image, made)
 			return err
 		})
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }
 
 // recordImage enters an image into the result.

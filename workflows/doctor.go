@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // DoctorInput names what to diagnose besides the recorded nodes.
@@ -49,20 +50,20 @@ type DiagnosedNode struct {
 // Doctor diagnoses the control worker, the nodes and image registries, side by side.
 func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 	result := &DoctorResult{Nodes: map[string]DiagnosedNode{}, Images: map[string]DiagnosedImage{}, At: workflow.Now(ctx)}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, image := range in.Images {
-		step := controlStep(g.context(), "look for "+image, readTimeout)
-		g.add(workflow.ExecuteActivity(step, control.ImageExists, oncontrol.ImageExistsInput{Image: image}), func(f workflow.Future) error {
+		step := call.ControlStep(g.Context(), "look for "+image, call.ReadTimeout)
+		g.Add(workflow.ExecuteActivity(step, control.ImageExists, oncontrol.ImageExistsInput{Image: image}), func(f workflow.Future) error {
 			var found oncontrol.ImageExistsResult
-			err := timeoutFault(f.Get(ctx, &found), "look up image "+image)
+			err := call.TimeoutFault(f.Get(ctx, &found), "look up image "+image)
 			result.Images[image] = DiagnosedImage{Exists: found.Exists, Error: attempt.FaultOf(err)}
 			return nil
 		})
 	}
-	g.do(func(ctx workflow.Context) error {
-		step := controlStep(ctx, "ask the control worker", readTimeout)
+	g.Go(func(ctx workflow.Context) error {
+		step := call.ControlStep(ctx, "ask the control worker", call.ReadTimeout)
 		if err := workflow.ExecuteActivity(step, control.DiagnoseControl).Get(ctx, &result.Control); err != nil {
-			return readFailure(err)
+			return call.Failure(err)
 		}
 		names := slices.Clone(in.Nodes)
 		for _, n := range result.Control.Nodes {
@@ -72,7 +73,7 @@ func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 		diagnoseNodes(ctx, slices.Compact(names), result.Nodes)
 		return nil
 	})
-	if err := g.wait(ctx); err != nil {
+	if err := g.Wait(ctx); err != nil {
 		return nil, err
 	}
 	return result, nil
@@ -80,15 +81,15 @@ func Doctor(ctx workflow.Context, in DoctorInput) (*DoctorResult, error) {
 
 // diagnoseNodes asks the workers of nodes for a diagnosis.
 func diagnoseNodes(ctx workflow.Context, names []string, into map[string]DiagnosedNode) {
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range names {
-		step := readStep(g.context(), name, "ask the worker of "+name)
-		g.add(workflow.ExecuteActivity(step, node.DiagnoseNode), func(f workflow.Future) error {
+		step := call.ReadStep(g.Context(), name, "ask the worker of "+name)
+		g.Add(workflow.ExecuteActivity(step, node.DiagnoseNode), func(f workflow.Future) error {
 			var found DiagnosedNode
-			found.Error = attempt.FaultOf(nodeFault(f.Get(ctx, &found.NodeDiagnosis), name))
+			found.Error = attempt.FaultOf(call.NodeFault(f.Get(ctx, &found.NodeDiagnosis), name))
 			into[name] = found
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 }

@@ -7,15 +7,16 @@ import (
 
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // AnnounceEdge records that an edge has started, and returns what it serves. An edge
 // that no operator has admitted gets nothing. An edge whose name belongs to another key
 // is refused as a Conflict.
 func AnnounceEdge(ctx workflow.Context, in fleet.EdgeRecord) (*fleet.EdgeAnswer, error) {
-	answer, err := callControl(ctx, "record edge "+in.Name, 0, control.RecordAnnouncement, in)
+	answer, err := call.Control(ctx, "record edge "+in.Name, 0, control.RecordAnnouncement, in)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return &answer, nil
 }
@@ -25,9 +26,9 @@ func AnnounceEdge(ctx workflow.Context, in fleet.EdgeRecord) (*fleet.EdgeAnswer,
 // admitted edge has made is refused as Unauthorized.
 func EdgeStorage(ctx workflow.Context, in fleet.StorageRequest) (*fleet.StorageAnswer, error) {
 	asked := oncontrol.UseStorageInput{Request: in, Run: workflow.GetInfo(ctx).WorkflowExecution.RunID}
-	answer, err := callControl(ctx, "use the storage of edges for "+in.Edge, readTimeout, control.UseStorage, asked)
+	answer, err := call.Control(ctx, "use the storage of edges for "+in.Edge, call.ReadTimeout, control.UseStorage, asked)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return &answer, nil
 }
@@ -50,16 +51,16 @@ type AdmitEdgeResult struct {
 
 // AdmitEdge admits an edge by its key, and publishes to it all that edges serve.
 func AdmitEdge(ctx workflow.Context, in AdmitEdgeInput) (*AdmitEdgeResult, error) {
-	pinned, err := callControl(ctx, "admit edge "+in.Edge, readTimeout, control.PinEdge, fleet.EdgeAdmission(in))
+	pinned, err := call.Control(ctx, "admit edge "+in.Edge, call.ReadTimeout, control.PinEdge, fleet.EdgeAdmission(in))
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	if err := welcome(ctx, in.Edge); err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	published, err := catchUp(ctx, in.Edge)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return &AdmitEdgeResult{Key: pinned.Key, Published: published}, nil
 }
@@ -67,7 +68,7 @@ func AdmitEdge(ctx workflow.Context, in AdmitEdgeInput) (*AdmitEdgeResult, error
 // welcome has the other edges ask for the admitted keys, to which they then seal what
 // edges share. One that is away does so when it is back.
 func welcome(ctx workflow.Context, name string) error {
-	edges, err := queryControl(ctx, "list edges", readTimeout, control.AdmittedEdges)
+	edges, err := call.ControlQuery(ctx, "list edges", call.ReadTimeout, control.AdmittedEdges)
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
 	result := EdgePublished{Edge: name}
 	after := ""
 	for {
-		part, err := callControl(ctx, "read what "+name+" lacks", recordTimeout, control.MissingAt, oncontrol.MissingAtInput{Edge: name, After: after})
+		part, err := call.Control(ctx, "read what "+name+" lacks", call.RecordTimeout, control.MissingAt, oncontrol.MissingAtInput{Edge: name, After: after})
 		if err != nil || len(part.Publications) == 0 {
 			return result, err
 		}
@@ -103,8 +104,8 @@ func catchUp(ctx workflow.Context, name string) (EdgePublished, error) {
 // may still serve can be allocated again. One that still runs serves nothing any more.
 // Where there is no such edge, nothing is left to do.
 func RemoveEdge(ctx workflow.Context, name string) error {
-	if err := sendControl(ctx, "remove edge "+name, readTimeout, control.ForgetEdge, name); err != nil {
-		return readFailure(err)
+	if err := call.ControlSend(ctx, "remove edge "+name, call.ReadTimeout, control.ForgetEdge, name); err != nil {
+		return call.Failure(err)
 	}
 	publishTo(ctx, []string{name}, nil) // an edge to which nothing is published asks whether it is admitted
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // EdgesInput selects edges.
@@ -37,13 +38,13 @@ type EdgesResult struct {
 func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 	edges, err := readEdges(ctx, in.Name)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	result := &EdgesResult{Edges: edges, Silent: map[string]*fault.Error{}}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	if in.Reach {
 		if result.Routes, err = publishedRoutes(ctx, ""); err != nil {
-			return nil, readFailure(err)
+			return nil, call.Failure(err)
 		}
 		result.Unreached = map[string]map[string]string{}
 		upstreams := upstreamsOf(result.Routes)
@@ -51,7 +52,7 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 			if e.Admitted.IsZero() || len(upstreams) == 0 {
 				continue
 			}
-			g.add(workflow.ExecuteActivity(edgeStep(g.context(), e.Name, "connect from "+e.Name, 0), edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
+			g.Add(workflow.ExecuteActivity(call.EdgeStep(g.Context(), e.Name, "connect from "+e.Name, 0), edge.ReachUpstreams, upstreams), func(f workflow.Future) error {
 				var found onedge.ReachUpstreamsResult
 				if f.Get(ctx, &found) == nil && len(found.Problems) > 0 { // that it is away is found below
 					result.Unreached[e.Name] = found.Problems
@@ -65,9 +66,9 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 		if e.Admitted.IsZero() {
 			continue
 		}
-		g.add(workflow.ExecuteActivity(edgeStep(g.context(), e.Name, "observe edge "+e.Name, 0), edge.ObserveEdge), func(f workflow.Future) error {
+		g.Add(workflow.ExecuteActivity(call.EdgeStep(g.Context(), e.Name, "observe edge "+e.Name, 0), edge.ObserveEdge), func(f workflow.Future) error {
 			var status fleet.EdgeStatus
-			if err := edgeFault(f.Get(ctx, &status), e.Name); err != nil {
+			if err := call.EdgeFault(f.Get(ctx, &status), e.Name); err != nil {
 				result.Silent[e.Name] = attempt.FaultOf(err)
 				return nil
 			}
@@ -75,7 +76,7 @@ func Edges(ctx workflow.Context, in EdgesInput) (*EdgesResult, error) {
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	return result, nil
 }
 
@@ -93,7 +94,7 @@ func upstreamsOf(routes []PublishedRoute) []string {
 
 // readEdges reads the edges from the registry, or one.
 func readEdges(ctx workflow.Context, name string) ([]fleet.EdgeState, error) {
-	edges, err := queryControl(ctx, "list edges", readTimeout, control.ListEdges)
+	edges, err := call.ControlQuery(ctx, "list edges", call.ReadTimeout, control.ListEdges)
 	if err != nil || name == "" {
 		return edges, err
 	}
@@ -128,14 +129,14 @@ type PublishedRoute struct {
 func Routes(ctx workflow.Context, in RoutesInput) (*RoutesResult, error) {
 	routes, err := publishedRoutes(ctx, in.Service)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return &RoutesResult{Routes: routes}, nil
 }
 
 // publishedRoutes reads the routes that edges serve, of one service or of all.
 func publishedRoutes(ctx workflow.Context, service string) ([]PublishedRoute, error) {
-	found, err := callControl(ctx, "list what edges serve", readTimeout, control.ListPublications, oncontrol.ListPublicationsInput{Service: service})
+	found, err := call.Control(ctx, "list what edges serve", call.ReadTimeout, control.ListPublications, oncontrol.ListPublicationsInput{Service: service})
 	if err != nil {
 		return nil, err
 	}

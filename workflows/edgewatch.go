@@ -5,25 +5,26 @@ import (
 
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // observeEdges observes the admitted edges side by side. None delays another.
 func observeEdges(ctx workflow.Context) error {
-	names, err := queryControl(ctx, "list edges", recordTimeout, control.AdmittedEdges)
+	names, err := call.ControlQuery(ctx, "list edges", call.RecordTimeout, control.AdmittedEdges)
 	if err != nil {
 		return err
 	}
 	var failed error
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range names {
-		g.do(func(ctx workflow.Context) error {
+		g.Go(func(ctx workflow.Context) error {
 			if err := monitorEdge(ctx, name); err != nil {
 				failed = err
 			}
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its functions return no error
+	_ = g.Wait(ctx) // its functions return no error
 	return failed
 }
 
@@ -31,17 +32,17 @@ func observeEdges(ctx workflow.Context) error {
 func monitorEdge(ctx workflow.Context, name string) error {
 	seen := fleet.EdgeObservation{Edge: name, At: workflow.Now(ctx)}
 	var status fleet.EdgeStatus
-	step := edgeStep(ctx, name, "observe edge "+name, 0)
-	err := edgeFault(workflow.ExecuteActivity(step, edge.ObserveEdge).Get(ctx, &status), name)
+	step := call.EdgeStep(ctx, name, "observe edge "+name, 0)
+	err := call.EdgeFault(workflow.ExecuteActivity(step, edge.ObserveEdge).Get(ctx, &status), name)
 	switch {
-	case isCancelled(err):
+	case call.IsCancelled(err):
 		return err
 	case err != nil:
 		seen.Problem = attempt.FaultOf(err).Message
 	default:
 		seen.Status = &status
 	}
-	recorded, err := callControl(ctx, "record the observation of edge "+name, recordTimeout, control.RecordEdgeObservation, seen)
+	recorded, err := call.Control(ctx, "record the observation of edge "+name, call.RecordTimeout, control.RecordEdgeObservation, seen)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func monitorEdge(ctx workflow.Context, name string) error {
 		}
 	}
 	for _, service := range recorded.Remake {
-		if err := republish(ctx, fleet.PublishRequest{Service: service, Keep: true}, recordTimeout); err != nil {
+		if err := republish(ctx, fleet.PublishRequest{Service: service, Keep: true}, call.RecordTimeout); err != nil {
 			return err
 		}
 	}

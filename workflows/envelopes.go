@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // loadEnvelopes reads the sealed values of a component's secrets. A left of 0 is without a
@@ -30,7 +31,7 @@ func loadEnvelopes(ctx workflow.Context, service string, c servicedef.Component,
 			in.Refs = append(in.Refs, ref)
 		}
 	}
-	found, err := callControl(ctx, "load the sealed secrets of "+c.Name, left, control.LoadEnvelopes, in)
+	found, err := call.Control(ctx, "load the sealed secrets of "+c.Name, left, control.LoadEnvelopes, in)
 	return found.Envelopes, err
 }
 
@@ -84,5 +85,5 @@ func buildSecrets(ctx workflow.Context, definition servicedef.Service, image str
 	for _, reference := range own {
 		in.Names[reference] = definition.SecretCandidates(reference)
 	}
-	return callControl(ctx, "load the sealed secrets of the build of "+image, left, control.LoadBuildSecrets, in)
+	return call.Control(ctx, "load the sealed secrets of the build of "+image, left, control.LoadBuildSecrets, in)
 }

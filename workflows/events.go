@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // EventsInput selects events.
@@ -20,9 +21,9 @@ func Events(ctx workflow.Context, in EventsInput) ([]fleet.Event, error) {
 	if in.Since > 0 {
 		in.From = workflow.Now(ctx).Add(-in.Since) // events have the same clock
 	}
-	events, err := callControl(ctx, "list events", readTimeout, control.ListEvents, in.EventQuery)
+	events, err := call.Control(ctx, "list events", call.ReadTimeout, control.ListEvents, in.EventQuery)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return events, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // ExecInput is a command to run in a component's container.
@@ -27,22 +28,22 @@ type ExecResult = onnode.ExecResult
 func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
 	members, _, err := selectMembers(ctx, in.Service, in.Component)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	if len(members) > 1 {
-		return nil, readFailure(fault.New(fault.Invalid, "service %s has several components", in.Service).
+		return nil, call.Failure(fault.New(fault.Invalid, "service %s has several components", in.Service).
 			WithHint("name one: mcp exec %s/%s -- …", in.Service, members[0].Component))
 	}
 	m, result := members[0], &ExecResult{}
-	step := execStep(ctx, m.Node, "run "+in.Command[0]+" in "+m.Container, in.Timeout)
-	err = nodeFault(workflow.ExecuteActivity(step, node.Exec, onnode.ExecInput{
+	step := call.ExecStep(ctx, m.Node, "run "+in.Command[0]+" in "+m.Container, in.Timeout)
+	err = call.NodeFault(workflow.ExecuteActivity(step, node.Exec, onnode.ExecInput{
 		Component: m.Component, Container: m.Container, Command: in.Command, Timeout: in.Timeout,
 	}).Get(ctx, result), m.Node)
-	if isCancelled(err) {
+	if call.IsCancelled(err) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return result, nil
 }
@@ -50,7 +51,7 @@ func Exec(ctx workflow.Context, in ExecInput) (*ExecResult, error) {
 // selectMembers returns the components of a service's release, or one of them, and
 // the names of all.
 func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Member, []string, error) {
-	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, service)
+	release, err := call.Control(ctx, "load the release", call.ReadTimeout, control.LoadRelease, service)
 	if err != nil {
 		return nil, nil, err
 	}

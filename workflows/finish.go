@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // finish undoes what must be undone, records the outcome and makes the result. The
@@ -83,7 +84,7 @@ func (d *deploy) record(ctx workflow.Context) {
 		request.ErrorKind, request.ErrorMessage = string(r.Error.Kind), r.Error.Message
 		request.ErrorLog = r.Error.Log
 	}
-	if err := sendControl(ctx, "write the outcome: "+string(r.Outcome), 0, control.FinishDeployment, request); err != nil {
+	if err := call.ControlSend(ctx, "write the outcome: "+string(r.Outcome), 0, control.FinishDeployment, request); err != nil {
 		log.Error("outcome is not recorded", "error", err)
 	}
 }
@@ -91,7 +92,7 @@ func (d *deploy) record(ctx workflow.Context) {
 // waitedFor adds to a fault how long the deploy waited. Its last attempt is the one
 // after which another would have come too late.
 func (d *deploy) waitedFor(ctx workflow.Context, f *fault.Error) *fault.Error {
-	lastAttempt := d.deadline.Add(-maxPause)
+	lastAttempt := d.deadline.Add(-call.MaxPause)
 	if f.Kind != fault.Unavailable || workflow.Now(ctx).Before(lastAttempt) {
 		return f
 	}

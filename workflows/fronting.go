@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // publishInterim makes the edges serve the service without the containers that are about
@@ -20,7 +21,7 @@ import (
 func (d *deploy) publishInterim(ctx workflow.Context, request fleet.PublishRequest) error {
 	request.Service, request.Deployment, request.Run = d.desired.Name, d.number, d.runID
 	d.interim = true
-	made, err := callControl(ctx, "take what stops off the edges", d.left(ctx), control.MakePublication, request)
+	made, err := call.Control(ctx, "take what stops off the edges", d.left(ctx), control.MakePublication, request)
 	if err != nil {
 		return err
 	}
@@ -117,15 +118,15 @@ func (d *deploy) fetch(ctx workflow.Context, wave []plan.Step) error {
 	if len(wave) == 0 {
 		return nil
 	}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, step := range wave {
-		pull := nodeStep(g.context(), step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))
+		pull := call.NodeStep(g.Context(), step.Node, step.Component+": fetch the image to "+step.Node, d.left(ctx))
 		in := onnode.RunContainerInput{Component: d.spec(step)}
-		g.add(workflow.ExecuteActivity(pull, node.FetchImage, in), func(f workflow.Future) error {
-			return nodeFault(timeoutFault(f.Get(ctx, nil), "fetch the image of "+step.Component), step.Node)
+		g.Add(workflow.ExecuteActivity(pull, node.FetchImage, in), func(f workflow.Future) error {
+			return call.NodeFault(call.TimeoutFault(f.Get(ctx, nil), "fetch the image of "+step.Component), step.Node)
 		})
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }
 
 // withdraw takes the containers that the deploy stops off the edges.
@@ -228,13 +229,13 @@ func (d *deploy) drain(ctx workflow.Context) {
 	drained, served := false, func(ctx workflow.Context) error { return sleep(ctx, d.plan.Drain()) }
 	var err error
 	if len(edges) > 0 {
-		g := newGroup(ctx)
-		g.do(func(ctx workflow.Context) error {
+		g := call.NewGroup(ctx)
+		g.Go(func(ctx workflow.Context) error {
 			drained = drainAt(ctx, edges, former, atEdges)
 			return nil
 		})
-		g.do(served)
-		err = g.wait(ctx)
+		g.Go(served)
+		err = g.Wait(ctx)
 	} else {
 		err = served(ctx)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // HistoryInput selects deployments of a service.
@@ -33,14 +34,14 @@ type HistoryResult struct {
 
 // History reads the deployments of a service, newest first.
 func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
-	release, err := callControl(ctx, "load the release", cmp.Or(in.Wait, readTimeout), control.LoadRelease, in.Service)
+	release, err := call.Control(ctx, "load the release", cmp.Or(in.Wait, call.ReadTimeout), control.LoadRelease, in.Service)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	asked := oncontrol.ListDeploymentsInput{Service: in.Service, Limit: in.Limit}
-	deployments, err := callControl(ctx, "list deployments", cmp.Or(in.Wait, readTimeout), control.ListDeployments, asked)
+	deployments, err := call.Control(ctx, "list deployments", cmp.Or(in.Wait, call.ReadTimeout), control.ListDeployments, asked)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	if deployments == nil {
 		deployments = []fleet.DeploymentRecord{}
@@ -48,7 +49,7 @@ func History(ctx workflow.Context, in HistoryInput) (*HistoryResult, error) {
 	result := &HistoryResult{Release: release.Number, Deployments: deployments}
 	if in.Steps > 0 {
 		if result.Steps, err = stepRuns(ctx, in.Service, in.Steps); err != nil {
-			return nil, readFailure(err)
+			return nil, call.Failure(err)
 		}
 	}
 	return result, nil
@@ -89,9 +90,9 @@ func Snapshot(ctx workflow.Context, in SnapshotInput) (*SnapshotResult, error) {
 		}
 	}
 	asked := oncontrol.LoadSnapshotInput{Service: in.Service, Number: in.Number}
-	snapshot, err := callControl(ctx, "load the former release", cmp.Or(in.Wait, readTimeout), control.LoadSnapshot, asked)
+	snapshot, err := call.Control(ctx, "load the former release", cmp.Or(in.Wait, call.ReadTimeout), control.LoadSnapshot, asked)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	result.Snapshot = snapshot
 	return result, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // wantedImages are the distinct images of a definition, in its order; only
@@ -38,7 +39,7 @@ func allImages(definition servicedef.Service) []string {
 
 // findImage asks the image registry for one image.
 func findImage(ctx workflow.Context, image string, left time.Duration) workflow.Future {
-	return workflow.ExecuteActivity(controlStep(ctx, "look for "+image, left), control.ImageExists,
+	return workflow.ExecuteActivity(call.ControlStep(ctx, "look for "+image, left), control.ImageExists,
 		oncontrol.ImageExistsInput{Image: image})
 }
 
@@ -77,36 +78,36 @@ func makeImage(ctx workflow.Context, definition servicedef.Service, image, on st
 	var made madeImage
 	name := servicedef.ImageName(image)
 	build, _ := definition.ImageBuild(image)
-	sealed, err := buildSecrets(ctx, definition, image, build, until(ctx, deadline))
+	sealed, err := buildSecrets(ctx, definition, image, build, call.Until(ctx, deadline))
 	if err != nil {
 		return made, err
 	}
 	var built onbuilder.BuildResult
-	err = workflow.ExecuteActivity(buildStep(ctx, on, name+": build", until(ctx, deadline)), builder.Build, onbuilder.BuildInput{
+	err = workflow.ExecuteActivity(call.BuildStep(ctx, on, name+": build", call.Until(ctx, deadline)), builder.Build, onbuilder.BuildInput{
 		Service: definition.Name, Image: image, Path: definition.Path, Build: build, Source: definition.Source(image), NoCache: noCache,
 		Versions: sealed.Versions, Envelopes: sealed.Envelopes,
 	}).Get(ctx, &built)
 	countBuild(ctx, err)
 	if err != nil {
-		return made, builderFault(timeoutFault(err, "build "+image), on)
+		return made, call.BuilderFault(call.TimeoutFault(err, "build "+image), on)
 	}
 	made.Built, made.LogFile = true, built.LogFile
 	push := onbuilder.PushInput{Image: image}
 	if len(build.Platforms) > 1 {
 		push.Platforms = build.Platforms
 	}
-	if err := workflow.ExecuteActivity(buildStep(ctx, on, name+": push", until(ctx, deadline)), builder.Push, push).Get(ctx, nil); err != nil {
+	if err := workflow.ExecuteActivity(call.BuildStep(ctx, on, name+": push", call.Until(ctx, deadline)), builder.Push, push).Get(ctx, nil); err != nil {
 		cleanup, _ := workflow.NewDisconnectedContext(ctx)
-		cleanup = shortStep(cleanup, activities.QueueBuild(on), name+": remove the local tag", shortCall)
+		cleanup = call.ShortStep(cleanup, activities.QueueBuild(on), name+": remove the local tag", call.ShortCall)
 		if untagErr := workflow.ExecuteActivity(cleanup, builder.Untag, push).Get(cleanup, nil); untagErr != nil {
 			workflow.GetLogger(ctx).Warn("local tag is not removed", "image", image, "error", untagErr)
 		}
-		return made, builderFault(timeoutFault(err, "push "+image), on)
+		return made, call.BuilderFault(call.TimeoutFault(err, "push "+image), on)
 	}
 	made.Pushed = true
 	var found oncontrol.ImageExistsResult
-	if err := findImage(ctx, image, until(ctx, deadline)).Get(ctx, &found); err != nil {
-		return made, timeoutFault(err, "look up image "+image)
+	if err := findImage(ctx, image, call.Until(ctx, deadline)).Get(ctx, &found); err != nil {
+		return made, call.TimeoutFault(err, "look up image "+image)
 	}
 	if !found.Exists {
 		return made, fault.New(fault.NotFound, "image %s was pushed, and the image registry does not have it", image)

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // JobLogsInput asks for the output of a run.
@@ -51,15 +52,15 @@ type JobLogsResult struct {
 
 // JobLogs reads the output of a run of a job.
 func JobLogs(ctx workflow.Context, in JobLogsInput) (*JobLogsResult, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, oncontrol.ListRunsInput{
+	runs, err := call.Control(ctx, "list runs", call.ReadTimeout, control.ListRuns, oncontrol.ListRunsInput{
 		Service: in.Service, Job: in.Job, Bare: in.Where && !in.Recorded,
 	})
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	run, err := chooseRun(runs, in)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	result := &JobLogsResult{Run: run, Attempt: cmp.Or(in.Attempt, run.Attempts)}
 	switch {
@@ -70,11 +71,11 @@ func JobLogs(ctx workflow.Context, in JobLogsInput) (*JobLogsResult, error) {
 	default:
 		err = result.read(ctx, in)
 	}
-	if isCancelled(err) {
+	if call.IsCancelled(err) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return result, nil
 }
@@ -103,12 +104,12 @@ func chooseRun(runs []fleet.JobRun, in JobLogsInput) (fleet.JobRun, error) {
 // follow waits for new lines of a run that is under way.
 func (r *JobLogsResult) follow(ctx workflow.Context, in JobLogsInput) error {
 	var found onnode.LogsResult
-	step := logsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, in.Wait)
+	step := call.LogsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, in.Wait)
 	err := workflow.ExecuteActivity(step, node.ContainerLogs, onnode.LogsInput{
 		Sources: []onnode.LogSource{{Component: in.Job, Container: r.Run.Container, Marks: in.Marks}}, Wait: in.Wait, Bytes: maxAnswer,
 	}).Get(ctx, &found)
 	if err != nil {
-		return nodeFault(err, r.Run.Node)
+		return call.NodeFault(err, r.Run.Node)
 	}
 	for _, s := range found.Sources {
 		r.Lines, r.Marks, r.Cut = s.Lines, s.Marks, s.Cut
@@ -123,10 +124,10 @@ func (r *JobLogsResult) read(ctx workflow.Context, in JobLogsInput) error {
 		return nil
 	}
 	var found onnode.TaskLogResult
-	err := workflow.ExecuteActivity(logsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, 0), node.TaskLog, onnode.TaskLogInput{
+	err := workflow.ExecuteActivity(call.LogsStep(ctx, r.Run.Node, "read the output of "+r.Run.Container, 0), node.TaskLog, onnode.TaskLogInput{
 		Service: in.Service, Task: fleet.RunTask(r.Run.RunID, r.Attempt, r.Run.Job), Lines: in.Lines, Bytes: maxAnswer,
 	}).Get(ctx, &found)
-	if isCancelled(err) {
+	if call.IsCancelled(err) {
 		return err
 	}
 	if err == nil && !found.Absent {
@@ -134,7 +135,7 @@ func (r *JobLogsResult) read(ctx workflow.Context, in JobLogsInput) error {
 		return nil
 	}
 	if r.Run.Outcome == "" {
-		return nodeFault(err, r.Run.Node)
+		return call.NodeFault(err, r.Run.Node)
 	}
 	return nil // the last lines are in the run
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // JobsInput selects services.
@@ -15,9 +16,9 @@ type JobsInput struct {
 
 // Jobs reads the jobs of releases, with their last runs.
 func Jobs(ctx workflow.Context, in JobsInput) ([]fleet.JobState, error) {
-	states, err := callControl(ctx, "list jobs", readTimeout, control.ListJobs, oncontrol.ListJobsInput{Services: in.Services})
+	states, err := call.Control(ctx, "list jobs", call.ReadTimeout, control.ListJobs, oncontrol.ListJobsInput{Services: in.Services})
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return states, nil
 }
@@ -32,9 +33,9 @@ type JobRunsInput struct {
 
 // JobRuns reads the runs of a job, newest first.
 func JobRuns(ctx workflow.Context, in JobRunsInput) ([]fleet.JobRun, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, oncontrol.ListRunsInput{Service: in.Service, Job: in.Job, Limit: in.Limit})
+	runs, err := call.Control(ctx, "list runs", call.ReadTimeout, control.ListRuns, oncontrol.ListRunsInput{Service: in.Service, Job: in.Job, Limit: in.Limit})
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return runs, nil
 }

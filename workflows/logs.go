@@ -10,24 +10,25 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // Logs reads the output of a service's components.
 func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
-	release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
+	release, err := call.Control(ctx, "load the release", call.ReadTimeout, control.LoadRelease, in.Service)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
-	if result, err := runLogs(ctx, release, in); isCancelled(err) {
+	if result, err := runLogs(ctx, release, in); call.IsCancelled(err) {
 		return nil, err
 	} else if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	} else if result != nil {
 		return result, nil
 	}
 	members, names, err := membersOf(release, in.Component)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	if in.Where {
 		return whereIs(release, members, names), nil
@@ -36,15 +37,15 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	for _, m := range members {
 		asked[m.Node] = append(asked[m.Node], onnode.LogSource{Component: m.Component, Container: m.Container, Marks: in.Marks})
 	}
-	result, g := &LogsResult{Components: names}, newGroup(ctx)
+	result, g := &LogsResult{Components: names}, call.NewGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(asked) {
 		sources := asked[name]
-		step := logsStep(g.context(), name, "read logs on "+name, in.Wait)
-		g.add(workflow.ExecuteActivity(step, node.ContainerLogs, onnode.LogsInput{
+		step := call.LogsStep(g.Context(), name, "read logs on "+name, in.Wait)
+		g.Add(workflow.ExecuteActivity(step, node.ContainerLogs, onnode.LogsInput{
 			Sources: sources, Lines: in.Lines, Since: in.Since, Wait: in.Wait, Bytes: maxAnswer * len(sources) / len(members),
 		}), func(f workflow.Future) error {
 			var found onnode.LogsResult
-			if err := nodeFault(f.Get(ctx, &found), name); isCancelled(err) {
+			if err := call.NodeFault(f.Get(ctx, &found), name); call.IsCancelled(err) {
 				return err
 			} else if err != nil {
 				result.Logs = append(result.Logs, unread(sources, name, attempt.FaultOf(err))...)
@@ -55,7 +56,7 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 			return nil
 		})
 	}
-	if err := g.wait(ctx); err != nil {
+	if err := g.Wait(ctx); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(result.Logs, func(a, b ComponentLogs) int { return strings.Compare(a.Component, b.Component) })

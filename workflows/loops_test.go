@@ -13,7 +13,7 @@ import (
 
 // bounded are the functions whose loops end by themselves, and why.
 var bounded = map[string]string{
-	"wait":           "it ends with the steps of its group, each of which was added before",
+	"Wait":           "it ends with the steps of its group, each of which was added before",
 	"runOnFreePorts": "it ends after portTries",
 	"survey":         "it ends after renumberings",
 	"reachFrom":      "it ends after silentTimeout, or takes another boot of a node",
@@ -22,14 +22,16 @@ var bounded = map[string]string{
 	"deploy":         "of a rotation: it ends after its deadline, and its pauses become longer",
 }
 
-// sources parses the workflow code.
+// sources parses the workflow code, with that of the packages below.
 func sources(t *testing.T) (*token.FileSet, []*ast.File) {
 	t.Helper()
 	paths, err := filepath.Glob("*.go")
 	require.NoError(t, err)
+	below, err := filepath.Glob("*/*.go")
+	require.NoError(t, err)
 	set := token.NewFileSet()
 	var files []*ast.File
-	for _, path := range paths {
+	for _, path := range append(paths, below...) {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
@@ -81,10 +83,10 @@ func TestLocalActivitiesHaveOneSetOfOptions(t *testing.T) {
 	for _, file := range files {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "WithLocalActivityOptions" || s.Sel.Name == "ExecuteLocalActivity") {
-				options = append(options, filepath.Base(set.Position(s.Pos()).Filename)+" "+s.Sel.Name)
+				options = append(options, set.Position(s.Pos()).Filename+" "+s.Sel.Name)
 			}
 			return true
 		})
 	}
-	require.ElementsMatch(t, []string{"policies.go WithLocalActivityOptions", "calls.go ExecuteLocalActivity"}, options)
+	require.ElementsMatch(t, []string{"call/steps.go WithLocalActivityOptions", "call/control.go ExecuteLocalActivity"}, options)
 }

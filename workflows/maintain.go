@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // MaintainInput is whether edges answer for a service with a page that says so.
@@ -20,14 +21,14 @@ type MaintainResult struct {
 // Maintain begins or ends the maintenance of a service. It takes no lock: deploys keep
 // the maintenance as it is.
 func Maintain(ctx workflow.Context, in MaintainInput) (*MaintainResult, error) {
-	made, err := callControl(ctx, "record the maintenance of "+in.Service, readTimeout, control.SetMaintenance, fleet.MaintenanceRequest(in))
+	made, err := call.Control(ctx, "record the maintenance of "+in.Service, call.ReadTimeout, control.SetMaintenance, fleet.MaintenanceRequest(in))
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	publications := []fleet.Publication{made.Publication}
 	result := &MaintainResult{Edges: publishTo(ctx, made.Edges, publications)}
 	if err := recordPublished(ctx, result.Edges, publications); err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return result, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // MendInput names a deployment whose undo is incomplete.
@@ -41,7 +42,7 @@ func Mend(ctx workflow.Context, in MendInput) error {
 		if err == nil {
 			break
 		}
-		if !isConflict(err) {
+		if !call.IsConflict(err) {
 			return err
 		}
 		if err := workflow.Sleep(ctx, lockPause); err != nil {
@@ -51,11 +52,11 @@ func Mend(ctx workflow.Context, in MendInput) error {
 			return workflow.NewContinueAsNewError(ctx, MendName, in)
 		}
 	}
-	step := controlStep(ctx, "release ports", 0)
+	step := call.ControlStep(ctx, "release ports", 0)
 	if err := workflow.ExecuteActivity(step, control.ReleasePorts, in.Definition.Name).Get(ctx, nil); err != nil {
 		return err
 	}
-	step = controlStep(ctx, in.Definition.Name+" is mended", 0)
+	step = call.ControlStep(ctx, in.Definition.Name+" is mended", 0)
 	return workflow.ExecuteActivity(step, control.MarkMended, oncontrol.MarkMendedInput{
 		Service: in.Definition.Name, Deployment: in.Deployment, Run: in.Run,
 	}).Get(ctx, nil)
@@ -94,14 +95,14 @@ const mendPatience = 10 * time.Minute
 // registry after that: a deployment that begins later is one that the nodes will have
 // seen when they are asked to restore anything.
 func (m *mend) survey(ctx workflow.Context) error {
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range m.Nodes {
-		step := workflow.WithScheduleToStartTimeout(unboundedStep(g.context(), name, "wait for "+name), mendPatience)
-		g.add(workflow.ExecuteActivity(step, node.Survey,
+		step := workflow.WithScheduleToStartTimeout(call.UnboundedStep(g.Context(), name, "wait for "+name), mendPatience)
+		g.Add(workflow.ExecuteActivity(step, node.Survey,
 			surveyInput(m.Definition, m.Deployment, m.Run, name, m.adoptedOn(name))), func(f workflow.Future) error {
 			var found onnode.SurveyResult
 			err := f.Get(ctx, &found)
-			if isUntaken(err) {
+			if call.IsUntaken(err) {
 				m.absent = true
 				return nil
 			}
@@ -114,10 +115,10 @@ func (m *mend) survey(ctx workflow.Context) error {
 			return err
 		})
 	}
-	if err := g.wait(ctx); err != nil {
+	if err := g.Wait(ctx); err != nil {
 		return err
 	}
-	step := controlStep(ctx, "load the release", 0)
+	step := call.ControlStep(ctx, "load the release", 0)
 	return workflow.ExecuteActivity(step, control.LoadRelease, m.Definition.Name).Get(ctx, &m.release)
 }
 
@@ -128,7 +129,7 @@ func (m *mend) restore(ctx workflow.Context) error {
 		if err != nil {
 			return err
 		}
-		step := unboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
+		step := call.UnboundedStep(ctx, recovery.Node, "put back the release on "+recovery.Node)
 		err = workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: m.Definition.Name, Deployment: m.Deployment, Run: m.Run, Closing: true,
 			Fence: m.fences[recovery.Node], Adopted: m.adoptedOn(recovery.Node), Sealed: sealed, Recovery: recovery,

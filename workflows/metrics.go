@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // Metrics of workflows. They go through the SDK, so that a replay counts nothing
@@ -57,7 +58,7 @@ func countStep(ctx workflow.Context, state fleet.TaskState) {
 func countBuild(ctx workflow.Context, err error) {
 	outcome := Succeeded
 	switch {
-	case err != nil && isCancelled(err):
+	case err != nil && call.IsCancelled(err):
 		outcome = Cancelled
 	case err != nil:
 		outcome = Failed

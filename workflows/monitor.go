@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 const (
@@ -38,18 +39,18 @@ func Monitor(ctx workflow.Context, in MonitorInput) error {
 		return observeNodes(ctx, in.Nodes)
 	}
 	var failed error
-	edges := newGroup(ctx)
-	edges.do(func(ctx workflow.Context) error {
+	edges := call.NewGroup(ctx)
+	edges.Go(func(ctx workflow.Context) error {
 		failed = observeEdges(ctx)
 		return nil
 	})
 	err := observeFleet(ctx, in.Over)
-	return cmp.Or(err, edges.wait(ctx), failed)
+	return cmp.Or(err, edges.Wait(ctx), failed)
 }
 
 // observeFleet observes all nodes.
 func observeFleet(ctx workflow.Context, over time.Duration) error {
-	nodes, err := queryControl(ctx, "list nodes", recordTimeout, control.WatchedNodes)
+	nodes, err := call.ControlQuery(ctx, "list nodes", call.RecordTimeout, control.WatchedNodes)
 	if err != nil {
 		return err
 	}
@@ -83,16 +84,16 @@ func observeFleet(ctx workflow.Context, over time.Duration) error {
 // observeNodes observes nodes side by side. None delays another.
 func observeNodes(ctx workflow.Context, names []string) error {
 	var failed error
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range names {
-		g.do(func(ctx workflow.Context) error {
+		g.Go(func(ctx workflow.Context) error {
 			if err := MonitorNode(ctx, name); err != nil {
 				failed = err
 			}
 			return nil
 		})
 	}
-	return cmp.Or(g.wait(ctx), failed)
+	return cmp.Or(g.Wait(ctx), failed)
 }
 
 // startMonitorNode observes a node in a separate run: a node that does not answer
@@ -109,17 +110,17 @@ func startMonitorNode(ctx workflow.Context, name string) error {
 func MonitorNode(ctx workflow.Context, name string) error {
 	observation := fleet.Observation{Node: name, At: workflow.Now(ctx)}
 	var found onnode.ObserveNodeResult
-	err := workflow.ExecuteActivity(readStep(ctx, name, "observe "+name), node.ObserveNode).Get(ctx, &found)
+	err := workflow.ExecuteActivity(call.ReadStep(ctx, name, "observe "+name), node.ObserveNode).Get(ctx, &found)
 	switch {
-	case isCancelled(err):
+	case call.IsCancelled(err):
 		return err
 	case err != nil:
-		observation.Problem = attempt.FaultOf(nodeFault(err, name)).Message
+		observation.Problem = attempt.FaultOf(call.NodeFault(err, name)).Message
 	default:
 		observation.Status, observation.Containers, observation.Policy = &found.Status, found.Containers, found.Policy
 	}
 	observation.Age = workflow.Now(ctx).Sub(observation.At)
-	recorded, err := callControl(ctx, "record the observation of "+name, recordTimeout, control.RecordObservation, observation)
+	recorded, err := call.Control(ctx, "record the observation of "+name, call.RecordTimeout, control.RecordObservation, observation)
 	if f := attempt.FaultOf(err); f != nil && f.Kind == fault.NotFound && f.Node == name {
 		return nil // the node has been removed meanwhile
 	}

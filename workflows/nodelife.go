@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // ClaimNode decides whether a machine may have a node's name, before its worker polls
@@ -19,7 +20,7 @@ import (
 func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 	for {
 		var result fleet.ClaimResult
-		step := controlStep(ctx, "claim node "+in.Node, 0)
+		step := call.ControlStep(ctx, "claim node "+in.Node, 0)
 		if err := workflow.ExecuteActivity(step, control.ClaimNode, in).Get(ctx, &result); err != nil {
 			return err
 		}
@@ -32,7 +33,7 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 		var answer fleet.Answer
 		err := workflow.ExecuteActivity(identifyStep(ctx, in.Node), node.Identify).Get(ctx, &answer)
 		switch {
-		case isCancelled(err):
+		case call.IsCancelled(err):
 			return err
 		case err == nil && answer.Rivals(in):
 			return refusal(served(in, answer))
@@ -49,8 +50,8 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 func identifyStep(ctx workflow.Context, name string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(name),
-		ScheduleToStartTimeout: nodeTimeout,
-		StartToCloseTimeout:    nodeTimeout,
+		ScheduleToStartTimeout: call.NodeTimeout,
+		StartToCloseTimeout:    call.NodeTimeout,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 2},
 		Summary:                "identify the worker of " + name,
 	})
@@ -101,9 +102,9 @@ type DrainResult = oncontrol.SetDrainingResult
 // DrainNode keeps new containers from a node, or allows them again.
 func DrainNode(ctx workflow.Context, in DrainInput) (*DrainResult, error) {
 	result := &DrainResult{}
-	step := controlStep(ctx, "record whether "+in.Node+" is draining", readTimeout)
+	step := call.ControlStep(ctx, "record whether "+in.Node+" is draining", call.ReadTimeout)
 	if err := workflow.ExecuteActivity(step, control.SetDraining, in).Get(ctx, result); err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return result, nil
 }
@@ -115,10 +116,10 @@ type RemoveResult = oncontrol.RemoveNodeResult
 // more, and no service has anything on it.
 func RemoveNode(ctx workflow.Context, name string) (*RemoveResult, error) {
 	result := &RemoveResult{}
-	step := controlStep(ctx, "remove "+name, readTimeout)
+	step := call.ControlStep(ctx, "remove "+name, call.ReadTimeout)
 	err := workflow.ExecuteActivity(step, control.RemoveNode, oncontrol.RemoveNodeInput{Node: name}).Get(ctx, result)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return result, nil
 }

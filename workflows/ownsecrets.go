@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // chooseSecrets finds the versions of the service's own secrets that new containers have.
@@ -63,18 +64,18 @@ func (d *deploy) pruneSecrets(ctx workflow.Context) {
 			in.Keep = append(in.Keep, secrets.Ref{Service: d.desired.Name, Name: kept.Name, Version: kept.Version}.EngineName())
 		}
 	}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
 			continue
 		}
-		step := pruneStep(g.context(), activities.QueueNode(name), "prune secrets on "+name)
-		g.add(workflow.ExecuteActivity(step, node.PruneSecrets, in), func(f workflow.Future) error {
-			if err := f.Get(g.context(), nil); err != nil {
-				workflow.GetLogger(g.context()).Warn("stale secrets are not removed", "on", name, "error", err)
+		step := call.PruneStep(g.Context(), activities.QueueNode(name), "prune secrets on "+name)
+		g.Add(workflow.ExecuteActivity(step, node.PruneSecrets, in), func(f workflow.Future) error {
+			if err := f.Get(g.Context(), nil); err != nil {
+				workflow.GetLogger(g.Context()).Warn("stale secrets are not removed", "on", name, "error", err)
 			}
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 }

@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // PauseJobInput names a job, and who pauses it.
@@ -11,8 +12,8 @@ type PauseJobInput = oncontrol.PauseJobInput
 
 // PauseJob pauses the schedule of a job, or resumes it. A run that is under way goes on.
 func PauseJob(ctx workflow.Context, in PauseJobInput) error {
-	if err := sendControl(ctx, "pause "+in.Service+"/"+in.Job, readTimeout, control.PauseJob, in); err != nil {
-		return readFailure(err)
+	if err := call.ControlSend(ctx, "pause "+in.Service+"/"+in.Job, call.ReadTimeout, control.PauseJob, in); err != nil {
+		return call.Failure(err)
 	}
 	return nil
 }

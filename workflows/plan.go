@@ -9,6 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // planTimeout is for a plan, which also asks image registries.
@@ -21,7 +22,7 @@ func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 		err = d.foresee(ctx)
 	}
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return d.planned, nil
 }
@@ -29,14 +30,14 @@ func Plan(ctx workflow.Context, in DeployInput) (*PlanResult, error) {
 // foresee makes the plan from what is now.
 func (d *deploy) foresee(ctx workflow.Context) (err error) {
 	d.deadline = workflow.Now(ctx).Add(planTimeout)
-	if d.release, err = callControl(ctx, "load the release", readTimeout, control.LoadRelease, d.in.Definition.Name); err != nil {
+	if d.release, err = call.Control(ctx, "load the release", call.ReadTimeout, control.LoadRelease, d.in.Definition.Name); err != nil {
 		return err
 	}
 	if err := d.define(d.release); err != nil {
 		return err
 	}
 	d.chooseSecrets()
-	surveys := newGroup(ctx)
+	surveys := call.NewGroup(ctx)
 	d.findDigests(surveys)
 	if err := d.survey(ctx, surveys); err != nil {
 		return err
@@ -60,7 +61,7 @@ func (d *deploy) endpointHolders(ctx workflow.Context) ([]fleet.EndpointHolder, 
 	if len(endpoints) == 0 {
 		return nil, nil
 	}
-	return callControl(ctx, "ask who holds the hostnames", d.left(ctx), control.EndpointHolders, endpoints)
+	return call.Control(ctx, "ask who holds the hostnames", d.left(ctx), control.EndpointHolders, endpoints)
 }
 
 // passOverRetiring takes the containers that the release is about to remove out of the
@@ -69,7 +70,7 @@ func (d *deploy) passOverRetiring(ctx workflow.Context) error {
 	if !d.release.Retiring {
 		return nil
 	}
-	held, err := callControl(ctx, "is "+d.desired.Name+" being deployed?", readTimeout, control.Deploying, d.desired.Name)
+	held, err := call.Control(ctx, "is "+d.desired.Name+" being deployed?", call.ReadTimeout, control.Deploying, d.desired.Name)
 	if err != nil || !held {
 		return err
 	}

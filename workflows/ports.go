@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // portHolders returns the holders of the static ports that the definition names.
@@ -16,24 +17,24 @@ func (d *deploy) portHolders(ctx workflow.Context) ([]fleet.PortHolder, error) {
 	if !d.desired.Active || len(wanted) == 0 {
 		return nil, nil
 	}
-	return callControl(ctx, "ask who holds the ports", d.left(ctx), control.PortHolders, wanted)
+	return call.Control(ctx, "ask who holds the ports", d.left(ctx), control.PortHolders, wanted)
 }
 
 // askPorts reserves the ports of all new containers, before anything is stopped for
 // one of them.
 func (d *deploy) askPorts(ctx workflow.Context) error {
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, wave := range d.plan.Starts() {
 		for _, step := range wave {
 			request := d.portRequest(step)
-			g.do(func(ctx workflow.Context) error {
+			g.Go(func(ctx workflow.Context) error {
 				routes, err := d.allocate(ctx, request)
 				d.routes[step.Component] = routes
-				return nodeFault(timeoutFault(err, "allocate ports"), step.Node)
+				return call.NodeFault(call.TimeoutFault(err, "allocate ports"), step.Node)
 			})
 		}
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }
 
 // allocate reserves the ports of one component.
@@ -43,13 +44,13 @@ func (d *deploy) allocate(ctx workflow.Context, request fleet.PortRequest) ([]fl
 	}
 	d.undo.ports = true
 	request.Run = d.runID
-	allocated, err := callControl(ctx, request.Component+": allocate ports", d.left(ctx), control.AllocatePorts, request)
+	allocated, err := call.Control(ctx, request.Component+": allocate ports", d.left(ctx), control.AllocatePorts, request)
 	return allocated.Routes, err
 }
 
 // findPorts asks the node for more free ports.
 func (d *deploy) findPorts(ctx workflow.Context, name string) error {
-	found, err := askNode(ctx, name, "find free ports on "+name, d.left(ctx), node.Survey, d.surveyInput(name, morePorts))
+	found, err := call.AskNode(ctx, name, "find free ports on "+name, d.left(ctx), node.Survey, d.surveyInput(name, morePorts))
 	if err == nil {
 		d.ports[name] = found.Checked().FreePorts
 	}

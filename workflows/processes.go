@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // ProcessesInput selects nodes.
@@ -23,9 +24,9 @@ type ProcessesResult struct {
 func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error) {
 	names := in.Nodes
 	if len(names) == 0 {
-		nodes, err := queryControl(ctx, "list nodes", readTimeout, control.ListNodes)
+		nodes, err := call.ControlQuery(ctx, "list nodes", call.ReadTimeout, control.ListNodes)
 		if err != nil {
-			return nil, readFailure(err)
+			return nil, call.Failure(err)
 		}
 		for _, n := range nodes {
 			names = append(names, n.Name)
@@ -33,7 +34,7 @@ func Processes(ctx workflow.Context, in ProcessesInput) (*ProcessesResult, error
 	}
 	services, err := readServices(ctx)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return &ProcessesResult{Nodes: listContainers(ctx, names), Services: services}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/activities/onedge"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // EdgePublished is what became of publications at one edge.
@@ -23,10 +24,10 @@ type EdgePublished struct {
 }
 
 // publishTo publishes to edges side by side, and returns what became of it at each.
-// One that is away delays the others by no more than edgeTimeout.
+// One that is away delays the others by no more than seconds.
 func publishTo(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
 	return publishBy(ctx, edges, publications, func(ctx workflow.Context, name, summary string, in, out any) error {
-		return askEdge(ctx, name, summary, 0, edge.PublishRoutes, in, out)
+		return call.AskEdge(ctx, name, summary, 0, edge.PublishRoutes, in, out)
 	})
 }
 
@@ -37,20 +38,20 @@ const reconnectTime = 30 * time.Second
 // publishPatiently is the same for edges that may have to connect to Temporal again.
 func publishPatiently(ctx workflow.Context, edges []string, publications []fleet.Publication) []EdgePublished {
 	return publishBy(ctx, edges, publications, func(ctx workflow.Context, name, summary string, in, out any) error {
-		step := patientEdgeStep(ctx, name, summary, reconnectTime, 0)
+		step := call.PatientEdgeStep(ctx, name, summary, reconnectTime, 0)
 		return workflow.ExecuteActivity(step, edge.PublishRoutes, in).Get(ctx, out)
 	})
 }
 
 func publishBy(ctx workflow.Context, edges []string, publications []fleet.Publication, ask func(ctx workflow.Context, name, summary string, in, out any) error) []EdgePublished {
 	became := make([]EdgePublished, len(edges))
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for i, name := range edges {
 		became[i].Edge = name
-		g.do(func(ctx workflow.Context) error {
+		g.Go(func(ctx workflow.Context) error {
 			var result onedge.PublishRoutesResult
 			in := onedge.PublishRoutesInput{Publications: publications}
-			if err := edgeFault(ask(ctx, name, "publish to "+name, in, &result), name); err != nil {
+			if err := call.EdgeFault(ask(ctx, name, "publish to "+name, in, &result), name); err != nil {
 				became[i].Error = attempt.FaultOf(err)
 				return nil // the other edges have it nonetheless
 			}
@@ -59,7 +60,7 @@ func publishBy(ctx workflow.Context, edges []string, publications []fleet.Public
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	return became
 }
 
@@ -94,13 +95,13 @@ func recordPublished(ctx workflow.Context, became []EdgePublished, publications 
 		return nil
 	}
 	// No local activity: it would keep back what else the workflow does meanwhile.
-	step := controlStep(ctx, "record what the edges have", recordTimeout)
+	step := call.ControlStep(ctx, "record what the edges have", call.RecordTimeout)
 	return workflow.ExecuteActivity(step, control.RecordPublished, in).Get(ctx, nil)
 }
 
 // republish makes a publication, publishes it, and records what became of it.
 func republish(ctx workflow.Context, request fleet.PublishRequest, left time.Duration) error {
-	made, err := callControl(ctx, "make the routes of "+request.Service+" anew", left, control.MakePublication, request)
+	made, err := call.Control(ctx, "make the routes of "+request.Service+" anew", left, control.MakePublication, request)
 	if err != nil {
 		return err
 	}
@@ -115,18 +116,18 @@ func drainAt(ctx workflow.Context, edges, upstreams []string, most time.Duration
 	if !drained || most <= 0 {
 		return false
 	}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range edges {
-		g.do(func(ctx workflow.Context) error {
+		g.Go(func(ctx workflow.Context) error {
 			var result onedge.DrainRouteResult
 			in := onedge.DrainRouteInput{Upstreams: upstreams, Drain: most}
-			if err := askEdge(ctx, name, "drain at "+name, most, edge.DrainRoute, in, &result); err != nil {
+			if err := call.AskEdge(ctx, name, "drain at "+name, most, edge.DrainRoute, in, &result); err != nil {
 				workflow.GetLogger(ctx).Warn("upstreams are not drained", "edge", name, "error", err)
 				drained = false
 			}
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	return drained
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // Purge forgets a service that has no container any more. It runs under DeployID, so
@@ -19,10 +20,10 @@ func Purge(ctx workflow.Context, in PurgeInput) (*Result, error) {
 	switch {
 	case err == nil && forgotten.Nothing():
 		r.Outcome = Unchanged
-	case isCancelled(err):
+	case call.IsCancelled(err):
 		r.Outcome, r.Error = Cancelled, fault.New(fault.Conflict, "the purge of %s was cancelled", in.Service)
 	case err != nil:
-		r.Outcome, r.Error = Failed, attempt.FaultOf(timeoutFault(err, "forget "+in.Service))
+		r.Outcome, r.Error = Failed, attempt.FaultOf(call.TimeoutFault(err, "forget "+in.Service))
 	}
 	if r.Error != nil {
 		return nil, failure(r.Outcome, r.Error, *r)
@@ -34,12 +35,12 @@ func Purge(ctx workflow.Context, in PurgeInput) (*Result, error) {
 // purge counts the rows of a service, and then forgets them.
 func purge(ctx workflow.Context, in PurgeInput) (fleet.Forgotten, error) {
 	var counted, forgotten fleet.Forgotten
-	step := controlStep(ctx, "count the records of "+in.Service, in.Timeout())
+	step := call.ControlStep(ctx, "count the records of "+in.Service, in.Timeout())
 	err := workflow.ExecuteActivity(step, control.Purge, oncontrol.PurgeInput{Service: in.Service, Dry: true}).Get(ctx, &counted)
 	if err != nil {
 		return forgotten, err
 	}
-	step = controlStep(ctx, "forget "+in.Service, in.Timeout())
+	step = call.ControlStep(ctx, "forget "+in.Service, in.Timeout())
 	err = workflow.ExecuteActivity(step, control.Purge, oncontrol.PurgeInput{Service: in.Service}).Get(ctx, &forgotten)
 	if err == nil && forgotten.Nothing() && !counted.Nothing() {
 		return counted, nil // an attempt whose answer was lost has forgotten them

@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // recover restores the release where a deploy that did not end left containers
@@ -27,15 +28,15 @@ func (d *deploy) recover(ctx workflow.Context) error {
 			return err
 		}
 	}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for i, recovery := range d.plan.Recovery {
-		step := nodeStep(g.context(), recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
-		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
+		step := call.NodeStep(g.Context(), recovery.Node, "put back the release on "+recovery.Node, d.left(ctx))
+		g.Add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Sealed: sealed[i], Recovery: recovery,
-		}), func(f workflow.Future) error { return nodeFault(f.Get(ctx, nil), recovery.Node) })
+		}), func(f workflow.Future) error { return call.NodeFault(f.Get(ctx, nil), recovery.Node) })
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }
 
 // putBack undoes the deploy on a disconnected context, because the deploy's may be
@@ -47,11 +48,11 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 		d.log("Putting back the release")
 	}
 	var undone []string
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, recovery := range d.undo.nodes {
 		recovery.Start = plan.InOrder(d.release, recovery.Start)
-		step := nodeStep(g.context(), recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
-		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
+		step := call.NodeStep(g.Context(), recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
+		g.Add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true, Recovery: recovery,
 			Serving: d.serving(recovery),
 		}), func(f workflow.Future) error {
@@ -61,7 +62,7 @@ func (d *deploy) putBack(ctx workflow.Context) []string {
 			return nil // the other nodes are put back nonetheless
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	d.restPorts = d.restPorts || d.undo.ports
 	if len(d.undo.nodes) > 0 || d.undo.ports {
 		countUndo(ctx, len(undone) == 0)

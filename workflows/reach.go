@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // silentTimeout is how long an edge tries to reach a node that does not answer it.
@@ -24,14 +25,14 @@ func (d *deploy) reach(ctx workflow.Context) error {
 	if len(d.release.Edges) == 0 || !d.desired.AtEdges() {
 		return nil
 	}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, e := range d.release.Edges {
 		if len(d.newUpstreams(e.Machine)) == 0 || slices.Contains(d.away, e.Name) {
 			continue
 		}
-		g.do(func(ctx workflow.Context) error { return d.reachFrom(ctx, e) })
+		g.Go(func(ctx workflow.Context) error { return d.reachFrom(ctx, e) })
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }
 
 // reachFrom has one edge connect to the new containers. It asks again where no host answers,
@@ -43,8 +44,8 @@ func (d *deploy) reachFrom(ctx workflow.Context, at fleet.EdgeHost) error {
 	for {
 		ran := maps.Clone(d.ran)
 		var result onedge.ReachUpstreamsResult
-		switch err := askEdge(ctx, name, "reach the new containers from "+name, 0, edge.ReachUpstreams, upstreams, &result); {
-		case isCancelled(err):
+		switch err := call.AskEdge(ctx, name, "reach the new containers from "+name, 0, edge.ReachUpstreams, upstreams, &result); {
+		case call.IsCancelled(err):
 			return err
 		case err != nil:
 			workflow.GetLogger(ctx).Warn("edge is passed over", "edge", name, "error", err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // RecordAuditInput is entries that the audit lacks.
@@ -44,14 +45,14 @@ func RecordAudit(ctx workflow.Context, in RecordAuditInput) error {
 		e.Claimed = e.Claimed || !known && workflow.GetInfo(ctx).ParentWorkflowExecution == nil
 	}
 	for pause := time.Second; ; pause = min(2*pause, recordAuditPause) {
-		err := sendControl(ctx, "add to the audit", time.Minute, control.RecordAudit, in.Entries)
+		err := call.ControlSend(ctx, "add to the audit", time.Minute, control.RecordAudit, in.Entries)
 		if err == nil {
 			if in.Reported {
 				reportAudit(ctx, fleet.EventAudited, in.Entries[0], nil)
 			}
 			return nil
 		}
-		if isCancelled(err) || workflow.Now(ctx).After(in.Until) {
+		if call.IsCancelled(err) || workflow.Now(ctx).After(in.Until) {
 			return err
 		}
 		in.Reported = in.Reported || reportAudit(ctx, fleet.EventUnaudited, in.Entries[0], err)
@@ -80,7 +81,7 @@ func reportAudit(ctx workflow.Context, kind fleet.DriftKind, e fleet.AuditEntry,
 		At: workflow.Now(ctx), Node: e.Node, Edge: e.Edge, Since: e.At,
 		Drift: fleet.Drift{Kind: kind, Service: e.Service, Detail: said},
 	}
-	recorded, err := callControl(ctx, "report what the audit lacks", time.Minute, control.RecordEvents, []fleet.Event{event})
+	recorded, err := call.Control(ctx, "report what the audit lacks", time.Minute, control.RecordEvents, []fleet.Event{event})
 	if err == nil {
 		err = startAlerts(ctx, recorded.Alerting)
 	}

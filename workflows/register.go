@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/watch"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // RegisterNode records that a node's worker has started: the monitor observes the
@@ -21,7 +22,7 @@ import (
 func RegisterNode(ctx workflow.Context, in fleet.NodeRecord) error {
 	in.Seen = workflow.Now(ctx)
 	var boot fleet.Boot
-	step := controlStep(ctx, "record node "+in.Name, 0)
+	step := call.ControlStep(ctx, "record node "+in.Name, 0)
 	if err := workflow.ExecuteActivity(step, control.RecordNode, in).Get(ctx, &boot); err != nil {
 		return err
 	}
@@ -51,9 +52,9 @@ func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 	// A service that waits for its deploy, or does not start, delays no other.
 	var failed, waiting error
 	var left []string
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, service := range in.Services {
-		g.do(func(ctx workflow.Context) error {
+		g.Go(func(ctx workflow.Context) error {
 			err := revive(ctx, in.Node, service, in.Until)
 			switch {
 			case errors.Is(err, errWaits):
@@ -67,7 +68,7 @@ func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its functions return no error
+	_ = g.Wait(ctx) // its functions return no error
 	switch {
 	case waiting != nil:
 		in.Services = slices.Sorted(slices.Values(left))
@@ -75,7 +76,7 @@ func ReviveNode(ctx workflow.Context, in ReviveNodeInput) error {
 	case failed != nil:
 		return failed
 	}
-	step := controlStep(ctx, in.Node+" is revived", 0)
+	step := call.ControlStep(ctx, in.Node+" is revived", 0)
 	return workflow.ExecuteActivity(step, control.MarkRevived, oncontrol.MarkRevivedInput{Node: in.Node, Boot: in.Boot}).Get(ctx, nil)
 }
 
@@ -90,13 +91,13 @@ const reviveTimeout = time.Hour
 func revive(ctx workflow.Context, name, service string, deadline time.Time) error {
 	for {
 		var release fleet.Release
-		step := controlStep(ctx, "load the release of "+service, 0)
+		step := call.ControlStep(ctx, "load the release of "+service, 0)
 		if err := workflow.ExecuteActivity(step, control.LoadRelease, service).Get(ctx, &release); err != nil {
 			return err
 		}
 		// In this order: a deploy that ends in between is one that has begun.
 		var deploying bool
-		step = controlStep(ctx, "is "+service+" being deployed?", 0)
+		step = call.ControlStep(ctx, "is "+service+" being deployed?", 0)
 		if err := workflow.ExecuteActivity(step, control.Deploying, service).Get(ctx, &deploying); err != nil {
 			return err
 		}
@@ -104,7 +105,7 @@ func revive(ctx workflow.Context, name, service string, deadline time.Time) erro
 		if !deploying {
 			err = startAgain(ctx, name, release)
 		}
-		if !isConflict(err) || workflow.Now(ctx).After(deadline) {
+		if !call.IsConflict(err) || workflow.Now(ctx).After(deadline) {
 			return err
 		}
 		if spent(ctx) {
@@ -124,7 +125,7 @@ var errDeploying error = fault.New(fault.Conflict, "a deploy is under way")
 // startAgain starts the containers of a release that should run on a node. It is a
 // Conflict when a newer deployment has been there.
 func startAgain(ctx workflow.Context, name string, release fleet.Release) error {
-	step := unboundedStep(ctx, name, "survey "+name)
+	step := call.UnboundedStep(ctx, name, "survey "+name)
 	var found onnode.SurveyResult
 	err := workflow.ExecuteActivity(step, node.Survey, onnode.SurveyInput{
 		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Adopted: release.AdoptedOn(name),
@@ -141,7 +142,7 @@ func startAgain(ctx workflow.Context, name string, release fleet.Release) error 
 		return err
 	}
 	// The newest deployment is over; where it was undone, it is closed already.
-	step = unboundedStep(ctx, name, "start "+release.Service+" after a boot")
+	step = call.UnboundedStep(ctx, name, "start "+release.Service+" after a boot")
 	return workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 		Service: release.Service, Deployment: release.Newest, Run: release.NewestRun, Closing: true, Fence: found.Fence,
 		Sealed:   sealed,

@@ -6,6 +6,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // Outcome is how a deployment ended.
@@ -106,5 +107,5 @@ func failure(outcome Outcome, f *fault.Error, result any) error {
 	if outcome == Cancelled {
 		return temporal.NewCanceledError(result)
 	}
-	return failureWith(f, result)
+	return call.FailureWith(f, result)
 }

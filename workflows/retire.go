@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // first reports whether no container ran before this deploy, and none is left of a
@@ -50,14 +51,14 @@ func (d *deploy) leave(name string, containers []string, problem string) {
 // retireAll stops and removes predecessors, given by node, on all nodes side by
 // side. A node that fails is not asked again: what remains there is left to Mend.
 func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.Ref) {
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(containers) {
 		if !d.reachable(name) {
 			continue
 		}
 		rounds := 1 + len(containers[name])/onnode.ParallelStops
-		step := nodeStep(g.context(), name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
-		g.add(workflow.ExecuteActivity(step, node.Retire, onnode.RetireInput{
+		step := call.NodeStep(g.Context(), name, "retire on "+name, undoTimeout+time.Duration(rounds)*d.longestStop())
+		g.Add(workflow.ExecuteActivity(step, node.Retire, onnode.RetireInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Containers: containers[name],
 			Adopted: d.release.AdoptedOn(name),
 		}), func(f workflow.Future) error {
@@ -74,7 +75,7 @@ func (d *deploy) retireAll(ctx workflow.Context, containers map[string][]fleet.R
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 }
 
 // retirements are the containers to retire, by node, in waves. What has a successor

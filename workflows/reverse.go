@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // reverse puts back the release after a cut-over that not every node could follow:
@@ -17,10 +18,10 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	d.log("Putting back the release")
 	nodes, undone := d.surveyAgain(ctx)
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, recovery := range plan.Leftovers(d.release, nodes) {
-		step := nodeStep(g.context(), recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
-		g.add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
+		step := call.NodeStep(g.Context(), recovery.Node, "put back the release on "+recovery.Node, undoTimeout+d.longestStop())
+		g.Add(workflow.ExecuteActivity(step, node.Restore, onnode.RestoreInput{
 			Service: d.desired.Name, Deployment: d.number, Run: d.runID, Attended: true, Closing: true,
 			Adopted: d.release.AdoptedOn(recovery.Node), Recovery: recovery,
 			Serving: d.serving(recovery),
@@ -31,7 +32,7 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 			return nil // the other nodes are put back nonetheless
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	d.restPorts = d.restPorts || d.undo.ports
 	countUndo(ctx, len(undone) == 0)
 	return undone
@@ -41,13 +42,13 @@ func (d *deploy) reverse(ctx workflow.Context) []string {
 // that do not answer now.
 func (d *deploy) surveyAgain(ctx workflow.Context) (nodes map[string]plan.Node, silent []string) {
 	nodes = map[string]plan.Node{}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range workflow.DeterministicKeys(d.nodes) {
 		if !d.reachable(name) {
 			continue
 		}
-		step := shortStep(g.context(), activities.QueueNode(name), "survey "+name+" again", undoTimeout)
-		g.add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
+		step := call.ShortStep(g.Context(), activities.QueueNode(name), "survey "+name+" again", undoTimeout)
+		g.Add(workflow.ExecuteActivity(step, node.Survey, surveyInput(d.desired, d.number, d.runID, name, d.release.AdoptedOn(name))), func(f workflow.Future) error {
 			var found onnode.SurveyResult
 			if err := f.Get(ctx, &found); err != nil {
 				silent = append(silent, "on "+name+" put back the release: "+attempt.FaultOf(err).Message)
@@ -57,6 +58,6 @@ func (d *deploy) surveyAgain(ctx workflow.Context) (nodes map[string]plan.Node, 
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	return nodes, silent
 }

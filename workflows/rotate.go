@@ -14,6 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // RotateSecretInput is the new version of a secret.
@@ -69,7 +70,7 @@ func RotateSecret(ctx workflow.Context, in RotateSecretInput) (*Rotation, error)
 	if err := workflow.SetQueryHandler(ctx, QueryRotation, func() (Rotation, error) { return *r, nil }); err != nil {
 		return nil, err
 	}
-	if err := sendControl(ctx, "record "+ref.String(), in.Deadline, control.AddSecret, in.Addition); err != nil {
+	if err := call.ControlSend(ctx, "record "+ref.String(), in.Deadline, control.AddSecret, in.Addition); err != nil {
 		return nil, rotationFailure(err, *r)
 	}
 	result, err := r.deploy(ctx, in)
@@ -135,11 +136,11 @@ const longestLockPause = 30 * time.Second
 // withdraw takes the new version back after a deploy that has failed for cause.
 func (r *Rotation) withdraw(ctx workflow.Context, ref secrets.Ref, cause error) error {
 	f := *attempt.FaultOf(cause)
-	if isCancelled(cause) {
+	if call.IsCancelled(cause) {
 		f = *fault.New(fault.Conflict, "the rotation of %s/%s was cancelled", r.Service, r.Name)
 	}
 	detached, _ := workflow.NewDisconnectedContext(ctx)
-	err := sendControl(detached, "withdraw "+ref.String(), 0, control.WithdrawSecret, oncontrol.WithdrawSecretInput{Ref: ref})
+	err := call.ControlSend(detached, "withdraw "+ref.String(), 0, control.WithdrawSecret, oncontrol.WithdrawSecretInput{Ref: ref})
 	if err != nil {
 		f.Hint = "version " + ref.String() + " could not be withdrawn: the next deploy has it. " + f.Hint
 	}

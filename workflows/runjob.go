@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // RunJobInput names a job to run once.
@@ -97,7 +98,7 @@ func (r *jobRun) asked() bool { return r.Who != "" }
 func (r *jobRun) begin(ctx workflow.Context) error {
 	ended := false
 	for pause := runPause; ; pause = min(2*pause, longestRunPause) {
-		begun, err := callControl(ctx, "open a run of "+r.name(), 0, control.BeginRun, r.request)
+		begun, err := call.Control(ctx, "open a run of "+r.name(), 0, control.BeginRun, r.request)
 		if err != nil {
 			return err
 		}
@@ -134,7 +135,7 @@ func (r *jobRun) skip(ctx workflow.Context, other fleet.JobRun) error {
 		f.Node = other.Node
 		return failed(f)
 	}
-	return sendControl(ctx, "skip a run of "+r.name(), 0, control.SkipRun, oncontrol.SkipRunInput{
+	return call.ControlSend(ctx, "skip a run of "+r.name(), 0, control.SkipRun, oncontrol.SkipRunInput{
 		RunRequest: r.request, Release: other.Release, Node: r.begun.Job.Node,
 		Detail: fmt.Sprintf("run %d was under way", other.Number), Keep: r.begun.Job.Keep,
 	})
@@ -183,17 +184,17 @@ func (r *jobRun) attempt(ctx workflow.Context, patience time.Duration) (outcome 
 	r.attempted++
 	r.last, r.result = r.task(), fleet.TaskResult{}
 	record := oncontrol.RecordAttemptInput{RunID: r.request.RunID, Container: r.last.Container(), Attempts: r.attempted}
-	if err := sendControl(ctx, fmt.Sprintf("attempt %d", r.attempted), 0, control.RecordAttempt, record); err != nil {
+	if err := call.ControlSend(ctx, fmt.Sprintf("attempt %d", r.attempted), 0, control.RecordAttempt, record); err != nil {
 		return r.broken(err), true
 	}
 	sealed, err := withEnvelopes(ctx, r.last, 0)
 	if err != nil {
 		return r.broken(err), true
 	}
-	start := workflow.WithScheduleToStartTimeout(nodeStep(ctx, r.run.Node, "start "+r.Job+" on "+r.run.Node, patience+DefaultDeadline), patience)
+	start := workflow.WithScheduleToStartTimeout(call.NodeStep(ctx, r.run.Node, "start "+r.Job+" on "+r.run.Node, patience+DefaultDeadline), patience)
 	err = workflow.ExecuteActivity(start, node.StartTask, sealed).Get(ctx, nil)
 	if err == nil {
-		await := nodeStep(ctx, r.run.Node, "run "+r.Job+" on "+r.run.Node, taskTime(r.last)+undoTimeout)
+		await := call.NodeStep(ctx, r.run.Node, "run "+r.Job+" on "+r.run.Node, taskTime(r.last)+undoTimeout)
 		err = workflow.ExecuteActivity(await, node.AwaitTask, r.last).Get(ctx, &r.result)
 		r.result = r.result.Checked()
 	} else if neverTaken(err) && ctx.Err() == nil {
@@ -212,12 +213,12 @@ func (r *jobRun) attempt(ctx workflow.Context, patience time.Duration) (outcome 
 // neverTaken reports whether no worker has ever begun an activity.
 func neverTaken(err error) bool {
 	var timeout *temporal.TimeoutError
-	return isUntaken(err) && errors.As(err, &timeout) && timeout.Unwrap() == nil
+	return call.IsUntaken(err) && errors.As(err, &timeout) && timeout.Unwrap() == nil
 }
 
 // broken makes a failure of mcp's the result of an attempt.
 func (r *jobRun) broken(err error) fleet.RunOutcome {
-	f := attempt.FaultOf(nodeFault(err, r.run.Node))
+	f := attempt.FaultOf(call.NodeFault(err, r.run.Node))
 	r.result = fleet.TaskResult{State: fleet.TaskLost, Detail: f.Message, Log: f.Log}
 	return fleet.RunFailed
 }
@@ -230,7 +231,7 @@ func (r *jobRun) end(ctx workflow.Context, cause error) {
 	result, err := endTask(detached, r.run.Node, r.last)
 	switch {
 	case err != nil:
-		r.result.Detail += "; it may go on: " + attempt.FaultOf(nodeFault(err, r.run.Node)).Message
+		r.result.Detail += "; it may go on: " + attempt.FaultOf(call.NodeFault(err, r.run.Node)).Message
 	case ctx.Err() != nil || result.State != fleet.TaskStopped:
 		r.result = result
 	}
@@ -258,7 +259,7 @@ func (r *jobRun) finish(ctx workflow.Context, outcome fleet.RunOutcome) (*fleet.
 	if err := workflow.UpsertTypedSearchAttributes(ctx, SearchOutcome.ValueSet(string(outcome))); err != nil {
 		workflow.GetLogger(ctx).Warn("outcome is not searchable", "error", err)
 	}
-	ended, err := callControl(ctx, "write the outcome: "+string(outcome), 0, control.EndRun, fleet.RunEnd{
+	ended, err := call.Control(ctx, "write the outcome: "+string(outcome), 0, control.EndRun, fleet.RunEnd{
 		RunID: r.request.RunID, Outcome: outcome, ExitCode: r.result.ExitCode, Detail: r.result.Detail, Attempts: r.attempted,
 		Container: r.last.Container(), Started: r.result.Started, Log: r.result.Log, Lines: r.result.Lines, Keep: r.begun.Job.Keep,
 	})
@@ -322,7 +323,7 @@ const absentNode = 90 * 24 * time.Hour
 
 // RemoveTask ends a task when its node is back, and removes its container.
 func RemoveTask(ctx workflow.Context, in RemoveTaskInput) error {
-	step := workflow.WithScheduleToStartTimeout(unboundedStep(ctx, in.Node, "wait for "+in.Node), absentNode)
+	step := workflow.WithScheduleToStartTimeout(call.UnboundedStep(ctx, in.Node, "wait for "+in.Node), absentNode)
 	if err := workflow.ExecuteActivity(step, node.StopTask, in.Task).Get(ctx, nil); err != nil {
 		return err
 	}

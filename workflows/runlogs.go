@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // runLogs reads the output of the last run of a step or a job; nil where the name is that
@@ -41,7 +42,7 @@ func runLogs(ctx workflow.Context, release fleet.Release, in LogsInput) (*LogsRe
 // lastStep returns the last run of a step; nil if there is none.
 func lastStep(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
 	query := fleet.TaskQuery{Service: in.Service, Kind: fleet.StepTask, Name: in.Component, Limit: 1, Bare: in.Where && !in.Recorded}
-	records, err := callControl(ctx, "list the runs of "+in.Component, readTimeout, control.Tasks, query)
+	records, err := call.Control(ctx, "list the runs of "+in.Component, call.ReadTimeout, control.Tasks, query)
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func lastStep(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
 
 // lastJobRun returns the last run of a job that has had a container.
 func lastJobRun(ctx workflow.Context, in LogsInput) (*LoggedRun, error) {
-	runs, err := callControl(ctx, "list runs", readTimeout, control.ListRuns, oncontrol.ListRunsInput{
+	runs, err := call.Control(ctx, "list runs", call.ReadTimeout, control.ListRuns, oncontrol.ListRunsInput{
 		Service: in.Service, Job: in.Component, Bare: in.Where && !in.Recorded,
 	})
 	if err != nil {
@@ -83,13 +84,13 @@ func (r *LoggedRun) read(ctx workflow.Context, in LogsInput) (ComponentLogs, err
 	var found onnode.TaskLogResult
 	var err error
 	if r.container != "" {
-		step := logsStep(ctx, r.node, "read the output of "+r.container, 0)
-		err = nodeFault(workflow.ExecuteActivity(step, node.TaskLog, onnode.TaskLogInput{
+		step := call.LogsStep(ctx, r.node, "read the output of "+r.container, 0)
+		err = call.NodeFault(workflow.ExecuteActivity(step, node.TaskLog, onnode.TaskLogInput{
 			Service: in.Service, Task: r.Task, Lines: in.Lines, Bytes: maxAnswer,
 		}).Get(ctx, &found), r.node)
 	}
 	switch {
-	case isCancelled(err):
+	case call.IsCancelled(err):
 		return logs, err
 	case err != nil && len(r.log) == 0:
 		logs.Error = attempt.FaultOf(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // scheduleTimeout is how long a deploy waits for the schedules of its jobs. Control
@@ -21,7 +22,7 @@ func (d *deploy) scheduleJobs(ctx workflow.Context) {
 	}
 	d.log("Scheduling the jobs")
 	service := d.desired.Name
-	err := sendControl(ctx, "schedule the jobs of "+service, scheduleTimeout, control.KeepJobs, oncontrol.KeepJobsInput{Service: service})
+	err := call.ControlSend(ctx, "schedule the jobs of "+service, scheduleTimeout, control.KeepJobs, oncontrol.KeepJobsInput{Service: service})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("jobs are not scheduled", "error", err)
 	}
@@ -29,7 +30,7 @@ func (d *deploy) scheduleJobs(ctx workflow.Context) {
 		return
 	}
 	wait := d.longestStop() + undoTimeout
-	step := longControlStep(ctx, "end the runs of jobs", 2*wait)
+	step := call.LongControlStep(ctx, "end the runs of jobs", 2*wait)
 	err = workflow.ExecuteActivity(step, control.EndRuns, oncontrol.EndRunsInput{Service: service, Wait: wait}).Get(ctx, nil)
 	if err != nil {
 		d.result.Undone = append(d.result.Undone, "end the runs of jobs: "+attempt.FaultOf(err).Message)

@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // SecretsInput selects secrets.
@@ -52,21 +53,21 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 	if in.Builder != "" {
 		return builderKey(ctx, in.Builder)
 	}
-	found, err := callControl(ctx, "list secrets", readTimeout, control.ListSecrets, oncontrol.ListSecretsInput{Service: in.Service, Page: in.Page, After: in.After})
+	found, err := call.Control(ctx, "list secrets", call.ReadTimeout, control.ListSecrets, oncontrol.ListSecretsInput{Service: in.Service, Page: in.Page, After: in.After})
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	result := &SecretsResult{Secrets: found.Secrets, More: found.More}
 	if in.After != (secrets.Ref{}) {
 		return result, nil
 	}
-	if result.Nodes, err = queryControl(ctx, "list nodes", readTimeout, control.ListNodes); err != nil {
-		return nil, readFailure(err)
+	if result.Nodes, err = call.ControlQuery(ctx, "list nodes", call.ReadTimeout, control.ListNodes); err != nil {
+		return nil, call.Failure(err)
 	}
 	if in.Service != "" && !in.Page {
-		release, err := callControl(ctx, "load the release", readTimeout, control.LoadRelease, in.Service)
+		release, err := call.Control(ctx, "load the release", call.ReadTimeout, control.LoadRelease, in.Service)
 		if err != nil {
-			return nil, readFailure(err)
+			return nil, call.Failure(err)
 		}
 		release.Secrets = nil
 		result.Release = &release
@@ -76,19 +77,19 @@ func Secrets(ctx workflow.Context, in SecretsInput) (*SecretsResult, error) {
 
 // builderKey asks a builder for its key.
 func builderKey(ctx workflow.Context, name string) (*SecretsResult, error) {
-	step := builderStep(ctx, name, "ask builder "+name+" for its key")
+	step := call.BuilderStep(ctx, name, "ask builder "+name+" for its key")
 	result := &SecretsResult{Builder: &onbuilder.BuilderKeyResult{}}
 	if err := workflow.ExecuteActivity(step, builder.BuilderKey).Get(ctx, result.Builder); err != nil {
-		return nil, readFailure(builderFault(err, name))
+		return nil, call.Failure(call.BuilderFault(err, name))
 	}
 	return result, nil
 }
 
 // Envelopes reads sealed values, which only the recipients of each can open.
 func Envelopes(ctx workflow.Context, in oncontrol.LoadEnvelopesInput) (*oncontrol.LoadEnvelopesResult, error) {
-	found, err := callControl(ctx, "load sealed secrets", readTimeout, control.LoadEnvelopes, in)
+	found, err := call.Control(ctx, "load sealed secrets", call.ReadTimeout, control.LoadEnvelopes, in)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return &found, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // start runs the steps that come first, each when what it depends on is healthy, and then
@@ -41,11 +42,11 @@ func (d *deploy) startThose(ctx workflow.Context, started map[string]bool, chose
 			return err
 		}
 		d.log("Starting containers")
-		g := newGroup(ctx)
+		g := call.NewGroup(ctx)
 		for _, step := range wave {
-			g.do(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
+			g.Go(func(ctx workflow.Context) error { return d.startOne(ctx, step) })
 		}
-		if err := g.wait(ctx); err != nil {
+		if err := g.Wait(ctx); err != nil {
 			return err
 		}
 	}

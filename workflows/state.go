@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // deploy is the state of one Deploy.
@@ -138,7 +139,7 @@ func (d *deploy) given() *servicedef.Service {
 }
 
 // left is the time until the deadline, at least a second.
-func (d *deploy) left(ctx workflow.Context) time.Duration { return until(ctx, d.deadline) }
+func (d *deploy) left(ctx workflow.Context) time.Duration { return call.Until(ctx, d.deadline) }
 
 // reachable reports whether the node answered the survey.
 func (d *deploy) reachable(name string) bool { return d.nodes[name].Reachable }

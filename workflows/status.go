@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // StatusInput selects services.
@@ -38,15 +39,15 @@ type StatusResult struct {
 // Status reads services and what edges serve of them, and lists the containers of their
 // nodes.
 func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
-	services, err := callControl(ctx, "list services", readTimeout, control.ListServices, oncontrol.ListServicesInput{Names: in.Services, Forbidden: true})
+	services, err := call.Control(ctx, "list services", call.ReadTimeout, control.ListServices, oncontrol.ListServicesInput{Names: in.Services, Forbidden: true})
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	result := &StatusResult{Services: services}
 	atEdges := func(s fleet.ServiceRecord) bool { return s.Release.Definition != nil && s.Release.Definition.AtEdges() }
 	if slices.ContainsFunc(services, atEdges) {
 		if result.Routes, err = publishedRoutes(ctx, ""); err != nil {
-			return nil, readFailure(err)
+			return nil, call.Failure(err)
 		}
 	}
 	wanted := map[string]bool{}
@@ -68,32 +69,32 @@ func Status(ctx workflow.Context, in StatusInput) (*StatusResult, error) {
 func Services(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
 	services, err := readServices(ctx)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	return services, nil
 }
 
 // readServices reads all services.
 func readServices(ctx workflow.Context) ([]fleet.ServiceRecord, error) {
-	return callControl(ctx, "list services", readTimeout, control.ListServices, oncontrol.ListServicesInput{})
+	return call.Control(ctx, "list services", call.ReadTimeout, control.ListServices, oncontrol.ListServicesInput{})
 }
 
 // listContainers lists the containers of nodes, side by side. A node that does not
 // answer has an error in its place.
 func listContainers(ctx workflow.Context, names []string) map[string]NodeContainers {
 	nodes := make(map[string]NodeContainers, len(names))
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, name := range names {
-		step := readStep(g.context(), name, "list containers on "+name)
-		g.add(workflow.ExecuteActivity(step, node.ListContainers, onnode.ListContainersInput{}), func(f workflow.Future) error {
+		step := call.ReadStep(g.Context(), name, "list containers on "+name)
+		g.Add(workflow.ExecuteActivity(step, node.ListContainers, onnode.ListContainersInput{}), func(f workflow.Future) error {
 			found := NodeContainers{Node: name}
-			if err := nodeFault(f.Get(ctx, &found.Containers), name); err != nil {
+			if err := call.NodeFault(f.Get(ctx, &found.Containers), name); err != nil {
 				found.Error = attempt.FaultOf(err)
 			}
 			nodes[name] = found
 			return nil
 		})
 	}
-	_ = g.wait(ctx) // its handlers return no error
+	_ = g.Wait(ctx) // its handlers return no error
 	return nodes
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // Bounds of the output that a read of the steps of a deployment returns.
@@ -29,21 +30,21 @@ type StepRun struct {
 // stepRuns reads the runs of the steps of a deployment, oldest first.
 func stepRuns(ctx workflow.Context, service string, deployment int) ([]StepRun, error) {
 	query := fleet.TaskQuery{Service: service, Kind: fleet.StepTask, Deployment: deployment, Limit: maxStepRuns}
-	records, err := callControl(ctx, "list the steps", readTimeout, control.Tasks, query)
+	records, err := call.Control(ctx, "list the steps", call.ReadTimeout, control.Tasks, query)
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
 	slices.Reverse(records)
-	runs, g := make([]StepRun, len(records)), newGroup(ctx)
+	runs, g := make([]StepRun, len(records)), call.NewGroup(ctx)
 	for i, record := range records {
 		runs[i].TaskRecord = record
 		asked := onnode.TaskLogInput{Service: service, Task: record.Task, Lines: stepRunLines, Bytes: maxAnswer / len(records)}
-		step := readStep(g.context(), record.Node, "read the output of "+record.Name)
-		g.add(workflow.ExecuteActivity(step, node.TaskLog, asked), func(f workflow.Future) error {
+		step := call.ReadStep(g.Context(), record.Node, "read the output of "+record.Name)
+		g.Add(workflow.ExecuteActivity(step, node.TaskLog, asked), func(f workflow.Future) error {
 			var found onnode.TaskLogResult
-			err := nodeFault(f.Get(ctx, &found), record.Node)
+			err := call.NodeFault(f.Get(ctx, &found), record.Node)
 			switch {
-			case isCancelled(err):
+			case call.IsCancelled(err):
 				return err
 			case err != nil:
 				runs[i].Problem = attempt.FaultOf(err).Message
@@ -54,5 +55,5 @@ func stepRuns(ctx workflow.Context, service string, deployment int) ([]StepRun, 
 			return nil
 		})
 	}
-	return runs, g.wait(ctx)
+	return runs, g.Wait(ctx)
 }

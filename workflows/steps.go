@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // longestRetryPause is the longest pause before a step is run again.
@@ -82,7 +83,7 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 	ending, _ := workflow.NewDisconnectedContext(ctx)
 	var alive error
 	if cause != nil {
-		cause = nodeFault(timeoutFault(cause, "run step "+step.Name), name)
+		cause = call.NodeFault(call.TimeoutFault(cause, "run step "+step.Name), name)
 		if result, alive = endTask(ending, name, task); alive != nil {
 			result = fleet.TaskResult{State: fleet.TaskLost, Detail: "could not be stopped: " + attempt.FaultOf(alive).Message}
 		}
@@ -98,7 +99,7 @@ func (d *deploy) tryStep(ctx workflow.Context, step servicedef.Step, try int) (f
 			workflow.GetLogger(ctx).Warn("container of a step remains", "container", task.Container(), "error", err)
 		}
 	}
-	if cause != nil && !isCancelled(cause) {
+	if cause != nil && !call.IsCancelled(cause) {
 		d.failedSteps = append(d.failedSteps, fleet.FailedStep{Node: name, Step: step.Name, Detail: attempt.FaultOf(cause).Message})
 	}
 	return result, cause
@@ -117,7 +118,7 @@ func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task onnode
 	}
 	for {
 		var started onnode.StartTaskResult
-		start := nodeStep(ctx, name, task.Name+": start on "+name, d.left(ctx))
+		start := call.NodeStep(ctx, name, task.Name+": start on "+name, d.left(ctx))
 		if err := workflow.ExecuteActivity(start, node.StartTask, sealed).Get(ctx, &started); err != nil {
 			return fleet.TaskResult{}, err
 		}
@@ -130,7 +131,7 @@ func (d *deploy) runTask(ctx workflow.Context, step servicedef.Step, task onnode
 		sealed.Needs = d.needs(step, name)
 	}
 	var result fleet.TaskResult
-	await := nodeStep(ctx, name, task.Name+": run", taskTime(task)+d.left(ctx))
+	await := call.NodeStep(ctx, name, task.Name+": run", taskTime(task)+d.left(ctx))
 	err = workflow.ExecuteActivity(await, node.AwaitTask, task).Get(ctx, &result)
 	return result.Checked(), err
 }

@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/plan"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // stop stops the containers that should not run, and keeps them.
@@ -11,7 +12,7 @@ func (d *deploy) stop(ctx workflow.Context) error {
 	if err := d.withdraw(ctx); err != nil {
 		return err
 	}
-	g := newGroup(ctx)
+	g := call.NewGroup(ctx)
 	for _, step := range d.plan.Steps {
 		if step.Action != plan.Stop {
 			continue
@@ -20,7 +21,7 @@ func (d *deploy) stop(ctx workflow.Context) error {
 		if step.OldActive {
 			d.undo.start(step.Node, step.Old())
 		}
-		g.do(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Old()) })
+		g.Go(func(ctx workflow.Context) error { return d.stopContainer(ctx, step.Node, step.Old()) })
 	}
-	return g.wait(ctx)
+	return g.Wait(ctx)
 }

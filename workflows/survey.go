@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/policy"
 	"github.com/metacircular/mcp/servicedef"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // sparePorts are the free ports that a survey asks for beyond those needed, because
@@ -32,12 +33,12 @@ const renumberings = 2
 // need not wait for a node that is slow to fail, nor the other way round. A deployment
 // that gets another number surveys the nodes again: they must have seen that one
 // before their answers count.
-func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
+func (d *deploy) survey(ctx workflow.Context, surveys *call.Group) error {
 	d.log("Surveying the nodes and the image registry")
 	for try := range 1 + renumberings {
 		d.ahead = 0
 		d.surveyNodes(surveys)
-		if err := surveys.wait(ctx); err != nil {
+		if err := surveys.Wait(ctx); err != nil {
 			return err
 		}
 		if d.number == 0 || d.ahead < d.number || try == renumberings {
@@ -46,7 +47,7 @@ func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
 		if err := d.renumber(ctx); err != nil {
 			return err
 		}
-		surveys = newGroup(ctx)
+		surveys = call.NewGroup(ctx)
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func (d *deploy) survey(ctx workflow.Context, surveys *group) error {
 // renumber gives the deployment a number past those that the nodes have seen,
 // where the registry has lost deployments: the nodes would refuse it as an old one.
 func (d *deploy) renumber(ctx workflow.Context) error {
-	step := controlStep(ctx, "renumber the deployment", d.left(ctx))
+	step := call.ControlStep(ctx, "renumber the deployment", d.left(ctx))
 	err := workflow.ExecuteActivity(step, control.Renumber, fleet.RenumberRequest{
 		Service: d.desired.Name, RunID: d.runID, Floor: d.ahead,
 	}).Get(ctx, &d.number)
@@ -64,18 +65,18 @@ func (d *deploy) renumber(ctx workflow.Context) error {
 
 // surveyNodes surveys the nodes. One that the definition names must answer; one
 // that only holds what is to be removed need not, whatever keeps it from that.
-func (d *deploy) surveyNodes(g *group) {
+func (d *deploy) surveyNodes(g *call.Group) {
 	required, optional := d.nodesOf(d.release)
 	for _, name := range required {
-		d.surveyNode(g, name, d.left(g.context()), func(err error) error { return nodeFault(err, name) })
+		d.surveyNode(g, name, d.left(g.Context()), func(err error) error { return call.NodeFault(err, name) })
 	}
-	timeout := 2 * nodeTimeout
+	timeout := 2 * call.NodeTimeout
 	if d.verb.removes { // its work is on those nodes alone
-		timeout = min(undoTimeout, d.left(g.context()))
+		timeout = min(undoTimeout, d.left(g.Context()))
 	}
 	for _, name := range optional {
 		d.surveyNode(g, name, timeout, func(err error) error {
-			if isCancelled(err) {
+			if call.IsCancelled(err) {
 				return err
 			}
 			if f := attempt.FaultOf(err); f.Kind != fault.Unavailable {
@@ -102,12 +103,12 @@ func (d *deploy) nodesOf(release fleet.Release) (required, optional []string) {
 }
 
 // surveyNode surveys one node; failed decides what a failure means.
-func (d *deploy) surveyNode(g *group, name string, left time.Duration, failed func(error) error) {
+func (d *deploy) surveyNode(g *call.Group, name string, left time.Duration, failed func(error) error) {
 	d.nodes[name] = plan.Node{}
-	g.do(func(ctx workflow.Context) error {
-		found, err := askNode(ctx, name, "survey "+name, left, node.Survey, d.surveyInput(name, sparePorts))
+	g.Go(func(ctx workflow.Context) error {
+		found, err := call.AskNode(ctx, name, "survey "+name, left, node.Survey, d.surveyInput(name, sparePorts))
 		if err != nil {
-			return failed(timeoutFault(err, "survey "+name))
+			return failed(call.TimeoutFault(err, "survey "+name))
 		}
 		found = found.Checked()
 		d.nodes[name] = plan.Node{Reachable: true, Containers: found.Containers, MissingSecrets: found.MissingSecrets, UnknownKeys: found.UnknownKeys, Lacks: lacksOf(found),

@@ -6,6 +6,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // SyncResult is the outcome of a sync.
@@ -22,10 +23,10 @@ type SyncResult struct {
 // nothing on a node.
 func Sync(ctx workflow.Context, in DeployInput) (*SyncResult, error) {
 	var recorded oncontrol.RecordDefinitionResult
-	step := controlStep(ctx, "record the definition of "+in.Definition.Name, readTimeout)
+	step := call.ControlStep(ctx, "record the definition of "+in.Definition.Name, call.ReadTimeout)
 	err := workflow.ExecuteActivity(step, control.RecordDefinition, oncontrol.RecordDefinitionInput{Definition: in.Definition}).Get(ctx, &recorded)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, call.Failure(err)
 	}
 	result := &SyncResult{Recorded: recorded.Changed}
 	if result.Plan, err = Plan(ctx, in); err != nil {

@@ -1,4 +1,4 @@
-package workflows
+package call
 
 import (
 	"math"
@@ -16,22 +16,22 @@ import (
 var waiting = temporal.RetryPolicy{
 	InitialInterval:    200 * time.Millisecond,
 	BackoffCoefficient: 2,
-	MaximumInterval:    maxPause,
+	MaximumInterval:    MaxPause,
 	// Time alone ends the retries. Unset, this means the same to the server,
 	// and ten attempts to the SDK's test environment.
 	MaximumAttempts: math.MaxInt32,
 }
 
-// maxPause is the longest pause between two attempts at a step that waits.
-const maxPause = 10 * time.Second
+// MaxPause is the longest pause between two attempts at a step that waits.
+const MaxPause = 10 * time.Second
 
 // once is the retry policy of steps that are not retried.
 var once = temporal.RetryPolicy{MaximumAttempts: 1}
 
 const (
-	// nodeTimeout is how long a node's worker may leave a question untaken before
+	// NodeTimeout is how long a node's worker may leave a question untaken before
 	// it counts as absent.
-	nodeTimeout = 5 * time.Second
+	NodeTimeout = 5 * time.Second
 	// heartbeat is how long an activity on a node may be silent. The death of its
 	// worker is noticed by nothing else.
 	heartbeat = 15 * time.Second
@@ -40,20 +40,20 @@ const (
 	// surveyTime bounds one attempt of a survey, which waits for the steps of others and
 	// then for the engine: an engine that hangs is named before that.
 	surveyTime = 15 * time.Second
-	// stopTime is what one attempt of a stop may take beyond the container's stop
+	// StopTime is what one attempt of a stop may take beyond the container's stop
 	// timeout.
-	stopTime = 2 * time.Minute
-	// shortCall bounds one attempt of a step that takes milliseconds. It is also
+	StopTime = 2 * time.Minute
+	// ShortCall bounds one attempt of a step that takes milliseconds. It is also
 	// how long the death of a control worker goes unnoticed.
-	shortCall = 10 * time.Second
+	ShortCall = 10 * time.Second
 	// localTimeout is how long a step is tried as a local activity, whose attempts
 	// cannot be seen.
 	localTimeout = time.Second
-	// recordTimeout is how long an observation waits for Postgres to be recorded; the
+	// RecordTimeout is how long an observation waits for Postgres to be recorded; the
 	// next one reports what it would have reported.
-	recordTimeout = 20 * time.Second
-	// readTimeout is how long a read waits for what is down: a person waits for it.
-	readTimeout = 6 * time.Second
+	RecordTimeout = 20 * time.Second
+	// ReadTimeout is how long a read waits for what is down: a person waits for it.
+	ReadTimeout = 6 * time.Second
 	// edgeTimeout is how long an edge may leave a step untaken before it counts as away:
 	// nothing waits for it beyond that.
 	edgeTimeout = 2 * time.Second
@@ -61,21 +61,21 @@ const (
 	edgeCall = 10 * time.Second
 )
 
-// until is the time until a deadline, at least a second, so that a step at the
+// Until is the time until a deadline, at least a second, so that a step at the
 // very end is tried once.
-func until(ctx workflow.Context, deadline time.Time) time.Duration {
+func Until(ctx workflow.Context, deadline time.Time) time.Duration {
 	return max(time.Second, deadline.Sub(workflow.Now(ctx)))
 }
 
-// controlStep is for short steps on the control queue, waited for until left has
+// ControlStep is for short steps on the control queue, waited for until left has
 // passed; a left of 0 is without a deadline.
-func controlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
-	return shortStep(ctx, activities.QueueControl, summary, left)
+func ControlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
+	return ShortStep(ctx, activities.QueueControl, summary, left)
 }
 
-// longControlStep is for a step on the control queue that may take all of the time that is
+// LongControlStep is for a step on the control queue that may take all of the time that is
 // left while it makes progress.
-func longControlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
+func LongControlStep(ctx workflow.Context, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueControl,
 		StartToCloseTimeout:    left,
@@ -99,60 +99,60 @@ func surveyStep(ctx workflow.Context, node, summary string, patience, left time.
 	})
 }
 
-// readStep is for a question that only informs, asked once.
-func readStep(ctx workflow.Context, node, summary string) workflow.Context {
+// ReadStep is for a question that only informs, asked once.
+func ReadStep(ctx workflow.Context, node, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
-		ScheduleToStartTimeout: nodeTimeout,
-		StartToCloseTimeout:    2 * nodeTimeout,
+		ScheduleToStartTimeout: NodeTimeout,
+		StartToCloseTimeout:    2 * NodeTimeout,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})
 }
 
-// logsStep is for reading logs, which may wait for lines.
-func logsStep(ctx workflow.Context, node, summary string, wait time.Duration) workflow.Context {
+// LogsStep is for reading logs, which may wait for lines.
+func LogsStep(ctx workflow.Context, node, summary string, wait time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
-		ScheduleToStartTimeout: nodeTimeout,
-		StartToCloseTimeout:    wait + 4*nodeTimeout, // a log may be long
+		ScheduleToStartTimeout: NodeTimeout,
+		StartToCloseTimeout:    wait + 4*NodeTimeout, // a log may be long
 		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})
 }
 
-// execStep is for a command in a container, which must not run twice.
-func execStep(ctx workflow.Context, node, summary string, timeout time.Duration) workflow.Context {
+// ExecStep is for a command in a container, which must not run twice.
+func ExecStep(ctx workflow.Context, node, summary string, timeout time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
-		ScheduleToStartTimeout: nodeTimeout,
-		StartToCloseTimeout:    timeout + nodeTimeout,
+		ScheduleToStartTimeout: NodeTimeout,
+		StartToCloseTimeout:    timeout + NodeTimeout,
 		HeartbeatTimeout:       heartbeat,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})
 }
 
-// builderStep is readStep for a builder: the step waits for no build.
-func builderStep(ctx workflow.Context, builder, summary string) workflow.Context {
+// BuilderStep is ReadStep for a builder: the step waits for no build.
+func BuilderStep(ctx workflow.Context, builder, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueBuildLog(builder),
-		ScheduleToStartTimeout: nodeTimeout,
-		StartToCloseTimeout:    2 * nodeTimeout,
+		ScheduleToStartTimeout: NodeTimeout,
+		StartToCloseTimeout:    2 * NodeTimeout,
 		RetryPolicy:            &once,
 		Summary:                summary,
 	})
 }
 
-// edgeStep is for a step on an edge, which is tried once: one that is away gets what it
-// lacks when it is back. The step takes no longer than time beyond edgeCall.
-func edgeStep(ctx workflow.Context, edge, summary string, time time.Duration) workflow.Context {
-	return patientEdgeStep(ctx, edge, summary, edgeTimeout, time)
+// EdgeStep is for a step on an edge, which is tried once: one that is away gets what it
+// lacks when it is back. The step takes no longer than time beyond that of a short one.
+func EdgeStep(ctx workflow.Context, edge, summary string, time time.Duration) workflow.Context {
+	return PatientEdgeStep(ctx, edge, summary, edgeTimeout, time)
 }
 
-// patientEdgeStep is the same with the time for which the edge may leave it untaken.
-func patientEdgeStep(ctx workflow.Context, edge, summary string, patience, time time.Duration) workflow.Context {
+// PatientEdgeStep is EdgeStep with the time for which the edge may leave it untaken.
+func PatientEdgeStep(ctx workflow.Context, edge, summary string, patience, time time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueEdge(edge),
 		ScheduleToStartTimeout: patience,
@@ -163,11 +163,11 @@ func patientEdgeStep(ctx workflow.Context, edge, summary string, patience, time 
 	})
 }
 
-// nodeStep is for what changes containers: the death of a node is noticed by its
+// NodeStep is for what changes containers: the death of a node is noticed by its
 // heartbeat, and the node waited for. An attempt may take all of the time that is
 // left while it makes progress, and ends where its engine hangs. A cancelled step is
 // waited for too, so that an undo never races what it undoes.
-func nodeStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+func NodeStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueNode(node),
 		StartToCloseTimeout:    left,
@@ -179,18 +179,18 @@ func nodeStep(ctx workflow.Context, node, summary string, left time.Duration) wo
 	})
 }
 
-// stopStep is nodeStep for one stop, which an attempt of bounded time does.
-func stopStep(ctx workflow.Context, node, summary string, stopTimeout, left time.Duration) workflow.Context {
-	return workflow.WithStartToCloseTimeout(nodeStep(ctx, node, summary, left), min(left, stopTimeout+stopTime))
+// StopStep is NodeStep for one stop, which an attempt of bounded time does.
+func StopStep(ctx workflow.Context, node, summary string, stopTimeout, left time.Duration) workflow.Context {
+	return workflow.WithStartToCloseTimeout(NodeStep(ctx, node, summary, left), min(left, stopTimeout+StopTime))
 }
 
-// shortStep is for steps on any queue that take milliseconds and send no
+// ShortStep is for steps on any queue that take milliseconds and send no
 // heartbeat: one attempt is short instead. A cancelled one is waited for: what
 // it has written must be known, to be undone.
-func shortStep(ctx workflow.Context, queue, summary string, left time.Duration) workflow.Context {
+func ShortStep(ctx workflow.Context, queue, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              queue,
-		StartToCloseTimeout:    shortCall,
+		StartToCloseTimeout:    ShortCall,
 		ScheduleToCloseTimeout: left,
 		WaitForCancellation:    true,
 		RetryPolicy:            &waiting,
@@ -198,9 +198,9 @@ func shortStep(ctx workflow.Context, queue, summary string, left time.Duration) 
 	})
 }
 
-// unboundedStep is for steps on a node that may be away for days: the task waits in
+// UnboundedStep is for steps on a node that may be away for days: the task waits in
 // the node's queue, and costs nothing, until its worker is back.
-func unboundedStep(ctx workflow.Context, name, summary string) workflow.Context {
+func UnboundedStep(ctx workflow.Context, name, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           activities.QueueNode(name),
 		StartToCloseTimeout: time.Hour,
@@ -210,9 +210,9 @@ func unboundedStep(ctx workflow.Context, name, summary string) workflow.Context 
 	})
 }
 
-// buildStep is for builds and pushes: minutes of work, reported by heartbeats, which
+// BuildStep is for builds and pushes: minutes of work, reported by heartbeats, which
 // end with its progress. It waits for a builder that went away, as a laptop does.
-func buildStep(ctx workflow.Context, builder, summary string, left time.Duration) workflow.Context {
+func BuildStep(ctx workflow.Context, builder, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              activities.QueueBuild(builder),
 		StartToCloseTimeout:    left,
@@ -224,12 +224,12 @@ func buildStep(ctx workflow.Context, builder, summary string, left time.Duration
 	})
 }
 
-// pruneStep is for housekeeping: where no worker takes it, or it does not end, it
+// PruneStep is for housekeeping: where no worker takes it, or it does not end, it
 // is left to a later release.
-func pruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
+func PruneStep(ctx workflow.Context, queue, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              queue,
-		ScheduleToStartTimeout: nodeTimeout,
+		ScheduleToStartTimeout: NodeTimeout,
 		StartToCloseTimeout:    pruneTimeout,
 		ScheduleToCloseTimeout: pruneTimeout,
 		HeartbeatTimeout:       heartbeat,

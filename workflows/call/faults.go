@@ -1,4 +1,4 @@
-package workflows
+package call
 
 import (
 	"errors"
@@ -13,14 +13,14 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// nodeFault names the node in the fault of a step there, and adds a hint where no
+// NodeFault names the node in the fault of a step there, and adds a hint where no
 // worker took the step.
-func nodeFault(err error, name string) error {
-	if err == nil || isCancelled(err) {
+func NodeFault(err error, name string) error {
+	if err == nil || IsCancelled(err) {
 		return err
 	}
 	f := attempt.FaultOf(err)
-	if isUntaken(err) {
+	if IsUntaken(err) {
 		f = noWorker(name, "")
 	}
 	if f.Node == "" {
@@ -42,11 +42,11 @@ func absence(name string, away time.Duration) error {
 	return noWorker(name, fmt.Sprintf("; it was last seen %s ago", away.Round(time.Second)))
 }
 
-// timeoutFault names the step in the fault of one whose time was up without a
+// TimeoutFault names the step in the fault of one whose time was up without a
 // failure that names it.
-func timeoutFault(err error, doing string) error {
+func TimeoutFault(err error, doing string) error {
 	var timeout *temporal.TimeoutError
-	if !errors.As(err, &timeout) || isUntaken(err) || errors.As(err, new(*temporal.ApplicationError)) {
+	if !errors.As(err, &timeout) || IsUntaken(err) || errors.As(err, new(*temporal.ApplicationError)) {
 		return err
 	}
 	f := attempt.FaultOf(err)
@@ -61,33 +61,34 @@ func isFinal(err error) bool {
 	return errors.As(err, &failed) && failed.NonRetryable()
 }
 
-// isUntaken reports whether an activity ended because no worker took it.
-func isUntaken(err error) bool {
+// IsUntaken reports whether an activity ended because no worker took it.
+func IsUntaken(err error) bool {
 	var timeout *temporal.TimeoutError
 	return errors.As(err, &timeout) && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
-// isConflict reports whether a step on a node was refused because a newer
+// IsConflict reports whether a step on a node was refused because a newer
 // deployment may have begun there.
-func isConflict(err error) bool { return err != nil && attempt.FaultOf(err).Kind == fault.Conflict }
+func IsConflict(err error) bool { return err != nil && attempt.FaultOf(err).Kind == fault.Conflict }
 
-func isCancelled(err error) bool { return temporal.IsCanceledError(err) }
+// IsCancelled reports whether a step or its workflow was cancelled.
+func IsCancelled(err error) bool { return temporal.IsCanceledError(err) }
 
-// builderFault adds a hint to the fault of a step that no builder took.
-func builderFault(err error, name string) error {
-	if !isUntaken(err) || isCancelled(err) {
+// BuilderFault adds a hint to the fault of a step that no builder took.
+func BuilderFault(err error, name string) error {
+	if !IsUntaken(err) || IsCancelled(err) {
 		return err
 	}
 	return fault.New(fault.Unavailable, "builder %s: no worker polls %s", name, activities.QueueBuild(name)).
 		WithHint("start one where the sources are: mcp worker --builder %s --workspace DIR", name)
 }
 
-// edgeFault is the fault of a step on an edge.
-func edgeFault(err error, name string) error {
-	if err == nil || isCancelled(err) {
+// EdgeFault is the fault of a step on an edge.
+func EdgeFault(err error, name string) error {
+	if err == nil || IsCancelled(err) {
 		return err
 	}
-	if isUntaken(err) {
+	if IsUntaken(err) {
 		return fault.New(fault.Unavailable, "edge %s is away: nothing polls %s", name, activities.QueueEdge(name)).
 			WithHint("start it on its host: mcp-edge; or forget it: mcp edge remove %s", name)
 	}

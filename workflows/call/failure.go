@@ -1,4 +1,4 @@
-package workflows
+package call
 
 import (
 	"go.temporal.io/sdk/temporal"
@@ -7,12 +7,12 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 )
 
-// readFailure is the error with which a workflow fails that has no result.
-func readFailure(err error) error { return failureWith(attempt.FaultOf(err), struct{}{}) }
+// Failure is the error with which a workflow fails that has no result.
+func Failure(err error) error { return FailureWith(attempt.FaultOf(err), struct{}{}) }
 
-// failureWith is the error with which a workflow fails. It carries the fault and the
+// FailureWith is the error with which a workflow fails. It carries the fault and the
 // result, so that a client has both.
-func failureWith(f *fault.Error, result any) error {
+func FailureWith(f *fault.Error, result any) error {
 	return temporal.NewApplicationErrorWithOptions(f.Message, string(f.Kind), temporal.ApplicationErrorOptions{
 		NonRetryable: true,
 		Details:      []any{*f, result},
