@@ -15,7 +15,7 @@ import (
 // adopt asks for the shop's containers.
 func adopt() workflows.DeployInput {
 	in := shop()
-	in.Verb = workflows.VerbAdopt
+	in.Verb = fleet.VerbAdopt
 	return in
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -17,17 +18,17 @@ func TestAnImageThatTheNodesHaveNeedsNoImageRegistry(t *testing.T) {
 	api, web := "r.example/api@"+old, "r.example/web@"+older
 	digests := map[string]string{"r.example/api:v1": old, "r.example/web:v1": older}
 	for name, test := range map[string]struct {
-		verb  workflows.Verb
+		verb  fleet.Verb
 		here  map[string][]string
 		asked []string // of the image registry
 		want  workflows.Outcome
 	}{
-		"the nodes have both":            {workflows.VerbRollback, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
-		"so does a reconcile":            {workflows.VerbReconcile, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
-		"a node has what another needs":  {workflows.VerbRollback, map[string][]string{"rift": {api, web}}, []string{web}, workflows.Succeeded},
-		"no node has any, nor has it":    {workflows.VerbRollback, nil, []string{api}, workflows.Failed},
-		"the definition names by digest": {workflows.VerbDeploy, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
-		"it does, and no node has it":    {workflows.VerbDeploy, map[string][]string{"rift": {api}}, []string{web}, workflows.Succeeded},
+		"the nodes have both":            {fleet.VerbRollback, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
+		"so does a reconcile":            {fleet.VerbReconcile, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
+		"a node has what another needs":  {fleet.VerbRollback, map[string][]string{"rift": {api, web}}, []string{web}, workflows.Succeeded},
+		"no node has any, nor has it":    {fleet.VerbRollback, nil, []string{api}, workflows.Failed},
+		"the definition names by digest": {fleet.VerbDeploy, map[string][]string{"rift": {api}, "orion": {web}}, nil, workflows.Succeeded},
+		"it does, and no node has it":    {fleet.VerbDeploy, map[string][]string{"rift": {api}}, []string{web}, workflows.Succeeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newHarness(t)
@@ -36,7 +37,7 @@ func TestAnImageThatTheNodesHaveNeedsNoImageRegistry(t *testing.T) {
 			in := shop()
 			in.Verb, in.Release = test.verb, 5
 			in.Definition.Components[1].Node = "orion"
-			if test.verb == workflows.VerbDeploy {
+			if test.verb == fleet.VerbDeploy {
 				in.Definition.Components[0].Image, in.Definition.Components[1].Image = api, web
 			} else {
 				in.Digests = digests
@@ -81,7 +82,7 @@ func TestAStepsOwnImageIsOfTheRelease(t *testing.T) {
 			s.images[tool] = "sha256:tool2" // the tag has moved
 			s.images["r.example/tool@"+digest] = digest
 			in := migrating(own(runs))
-			in.Verb, in.Release, in.Force = workflows.VerbRollback, 1, true
+			in.Verb, in.Release, in.Force = fleet.VerbRollback, 1, true
 			in.Digests = map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1", tool: digest}
 			s.here = map[string][]string{"rift": {"r.example/api@sha256:api1", "r.example/web@sha256:web1"}}
 			result := s.deploy(t, in)
@@ -99,7 +100,7 @@ func TestAStepsOwnImageIsOfTheRelease(t *testing.T) {
 		s.released(released)
 		s.release.StepImages = map[string]string{tool: digest}
 		in := released
-		in.Verb = workflows.VerbRestart
+		in.Verb = fleet.VerbRestart
 		require.Equal(t, workflows.Succeeded, s.deploy(t, in).Outcome)
 		require.Equal(t, map[string]string{tool: digest}, s.committed.StepImages)
 	})

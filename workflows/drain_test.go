@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
 )
 
@@ -15,7 +16,7 @@ import (
 // of its node. What is removed goes when the edges have no request left.
 func TestHowLongPredecessorsServeBehindEdges(t *testing.T) {
 	unsaid := func(s *harness) { s.fail = failing("DrainRoute edge2", 0, untaken) }
-	restarted := func(in workflows.DeployInput) workflows.DeployInput { return request(workflows.VerbRestart) }
+	restarted := func(in workflows.DeployInput) workflows.DeployInput { return request(fleet.VerbRestart) }
 	reduced := func(in workflows.DeployInput) workflows.DeployInput {
 		in.Definition.Components = in.Definition.Components[:1]
 		return in
@@ -72,7 +73,7 @@ func TestPredecessorsServeUntilAnEdgeThatWasAwayIsAskedAgain(t *testing.T) {
 		}
 		return nil
 	}
-	result := s.deploy(t, request(workflows.VerbRestart))
+	result := s.deploy(t, request(fleet.VerbRestart))
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, 2, asked)
 	require.Nil(t, result.Edges[1].Error)

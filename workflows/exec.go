@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows/call"
 )
 
@@ -55,5 +56,5 @@ func selectMembers(ctx workflow.Context, service, component string) ([]fleet.Mem
 	if err != nil {
 		return nil, nil, err
 	}
-	return membersOf(release, component)
+	return plan.SelectMembers(release, component)
 }

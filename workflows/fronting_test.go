@@ -119,10 +119,10 @@ func TestEachVerbPublishesInItsPlace(t *testing.T) {
 			"PublishRoutes edge1 shop@1[=new web /api=new api]",
 		}},
 		"an update":   {running, force(shopfront()), replaced},
-		"a restart":   {running, request(workflows.VerbRestart), replaced},
-		"a reconcile": {running, force(workflows.DeployInput{Verb: workflows.VerbReconcile, Definition: shopfront().Definition, Release: 7, Digests: map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"}}), replaced},
-		"a rollback":  {running, force(workflows.DeployInput{Verb: workflows.VerbRollback, Definition: shopfront().Definition, Release: 7, Digests: map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"}}), replaced},
-		"a stop":      {running, request(workflows.VerbStop), stopped},
+		"a restart":   {running, request(fleet.VerbRestart), replaced},
+		"a reconcile": {running, force(workflows.DeployInput{Verb: fleet.VerbReconcile, Definition: shopfront().Definition, Release: 7, Digests: map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"}}), replaced},
+		"a rollback":  {running, force(workflows.DeployInput{Verb: fleet.VerbRollback, Definition: shopfront().Definition, Release: 7, Digests: map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"}}), replaced},
+		"a stop":      {running, request(fleet.VerbStop), stopped},
 		"a deploy that stops": {running, func() workflows.DeployInput {
 			in := shopfront()
 			in.Definition.Active = false
@@ -181,7 +181,7 @@ func TestEachVerbPublishesInItsPlace(t *testing.T) {
 				}
 				s.edges.last = fleet.Publication{Service: "shop", Version: 1, Routes: plan.Publication(plan.Released(s.release))}
 			},
-			request(workflows.VerbStart), []string{
+			request(fleet.VerbStart), []string{
 				acked2,
 				"RunContainer shop-api r.example/api@sha256:api1",
 				"StopContainer shop-web",
@@ -217,7 +217,7 @@ func TestAServiceWithoutRoutesAtTheEdgesIsDeployedAsBefore(t *testing.T) {
 	force := shop()
 	force.Force = true
 	for name, in := range map[string]workflows.DeployInput{
-		"a deploy": shop(), "an update": force, "a stop": request(workflows.VerbStop), "an undeploy": undeploy(),
+		"a deploy": shop(), "an update": force, "a stop": request(fleet.VerbStop), "an undeploy": undeploy(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls [2]int
@@ -242,7 +242,7 @@ func TestAServiceWithoutRoutesAtTheEdgesIsDeployedAsBefore(t *testing.T) {
 func TestAPublicationIsTheFirstStepAfterTheCommit(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
-	require.Equal(t, workflows.Succeeded, s.deploy(t, request(workflows.VerbRestart)).Outcome)
+	require.Equal(t, workflows.Succeeded, s.deploy(t, request(fleet.VerbRestart)).Outcome)
 	committed := slices.IndexFunc(s.calls, func(call string) bool { return strings.HasPrefix(call, "CommitRelease") })
 	require.True(t, strings.HasPrefix(s.calls[committed+1], "PublishRoutes"), s.calls)
 	require.True(t, strings.HasPrefix(s.calls[committed+2], "PublishRoutes"), s.calls)
@@ -305,7 +305,7 @@ func TestAHoldEndsWhateverBecomesOfTheDeploy(t *testing.T) {
 			if test.given != nil {
 				test.given(s)
 			}
-			result := s.deploy(t, request(workflows.VerbRestart))
+			result := s.deploy(t, request(fleet.VerbRestart))
 			require.Equal(t, test.want, result.Outcome)
 			made := slices.Index(s.calls, "MakePublication shop held[] stopped[]")
 			require.Positive(t, made, s.calls)
@@ -325,7 +325,7 @@ func TestAHoldThatIsNotRecordedIsTakenBack(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
 	s.fail = failing("MakePublication shop held[web]", 0, fault.New(fault.Invalid, "no such table"))
-	require.Equal(t, workflows.Failed, s.deploy(t, request(workflows.VerbRestart)).Outcome)
+	require.Equal(t, workflows.Failed, s.deploy(t, request(fleet.VerbRestart)).Outcome)
 	require.NotContains(t, s.calls, "StopContainer shop-web")
 	require.Contains(t, s.calls, "PublishRoutes edge1 shop@2[=10.0.0.1:19010 /api=10.0.0.1:19000]")
 }
@@ -334,7 +334,7 @@ func TestAStopThatFailsIsPublishedAgain(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
 	s.fail = failing("StopContainer shop-web", 0, fault.New(fault.Invalid, "podman refuses"))
-	require.Equal(t, workflows.Failed, s.deploy(t, request(workflows.VerbStop)).Outcome)
+	require.Equal(t, workflows.Failed, s.deploy(t, request(fleet.VerbStop)).Outcome)
 	require.Contains(t, s.calls, "PublishRoutes edge1 shop@3[=10.0.0.1:19010 /api=10.0.0.1:19000]")
 }
 
@@ -391,7 +391,7 @@ func TestAnEdgeThatIsAwayIsNotWaitedFor(t *testing.T) {
 		}
 		return fail(call, attempt)
 	}
-	result := s.deploy(t, request(workflows.VerbRestart))
+	result := s.deploy(t, request(fleet.VerbRestart))
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.False(t, result.Dirty)
 	require.Equal(t, []string{"https://shop.example", "https://shop.example/api"}, result.URLs)
@@ -422,7 +422,7 @@ func TestAnEdgeIsAskedAgainWhereTemporalWasAway(t *testing.T) {
 				answered.Add(1)
 				return onedge.PublishRoutesResult{Acks: []fleet.EdgeAck{{Service: "shop", Version: 100}}}, nil
 			})
-			result := s.deploy(t, request(workflows.VerbRestart))
+			result := s.deploy(t, request(fleet.VerbRestart))
 			require.Equal(t, workflows.Succeeded, result.Outcome)
 			require.EqualValues(t, c.asked, 2+answered.Load())
 		})
@@ -435,7 +435,7 @@ func TestAnEdgeThatHasNotTakenOverTheRoutesIsStale(t *testing.T) {
 	s.env.OnActivity("PublishRoutes", mock.Anything, mock.Anything).Return(onedge.PublishRoutesResult{
 		Acks: []fleet.EdgeAck{{Service: "shop", Version: 1}}, Problems: []string{"its disk is full"},
 	}, nil)
-	result := s.deploy(t, request(workflows.VerbRestart))
+	result := s.deploy(t, request(fleet.VerbRestart))
 	require.Equal(t, workflows.Succeeded, result.Outcome)
 	require.Equal(t, "edge edge1 has not taken over the routes of shop", result.Edges[0].Error.Message)
 	require.Equal(t, []string{"its disk is full"}, result.Edges[0].Problems)

@@ -248,7 +248,7 @@ func (s *harness) changes() []string {
 // shop is a service of two components; web needs api.
 func shop() workflows.DeployInput {
 	return workflows.DeployInput{
-		Verb: workflows.VerbDeploy,
+		Verb: fleet.VerbDeploy,
 		Definition: servicedef.Service{
 			Name: "shop", Node: "rift", Active: true, Path: "shop", File: "shop.toml",
 			Build: servicedef.Build{Images: map[string]servicedef.ImageBuild{"api": {Containerfile: "Containerfile.api"}}},

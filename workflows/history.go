@@ -110,9 +110,9 @@ func (h HistoryResult) Before() int {
 	passed := false // the release, and the one that it repeats
 	started := 0    // a release that repeats an older one
 	for _, d := range h.Deployments {
-		repeats := Verb(d.Verb).Repeats()
+		repeats := fleet.Verb(d.Verb).Repeats()
 		switch {
-		case d.Number > h.Release || d.Outcome != string(Succeeded):
+		case d.Number > h.Release || !d.Succeeded():
 		case d.Number == h.Release && !d.Active:
 			passed = true
 		case !passed:

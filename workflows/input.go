@@ -7,13 +7,14 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 )
 
 // DeployInput is what a deployment depends on: the whole definition, so that no
 // file can change under it.
 type DeployInput struct {
-	Verb Verb `json:"verb"`
+	Verb fleet.Verb `json:"verb"`
 	// Definition is the one to bring the service to. Where the verb goes by the
 	// release, only its name counts.
 	Definition servicedef.Service `json:"definition"`
@@ -50,13 +51,13 @@ func (in DeployInput) Word() string { return string(in.Verb) }
 
 // Participle is what becomes of the service, such as "deployed".
 func (in DeployInput) Participle() string {
-	row, _ := in.Verb.find() // an unknown verb has none
+	row, _ := rowOf(in.Verb) // an unknown verb has none
 	return row.participle
 }
 
 // Removes reports whether the service's containers go without successors.
 func (in DeployInput) Removes() bool {
-	row, _ := in.Verb.find()
+	row, _ := rowOf(in.Verb)
 	return row.removes
 }
 
@@ -83,7 +84,7 @@ func (in DeployInput) Hash() string {
 	if in.Secret != "" {
 		hash += "/" + in.Secret
 	}
-	if row, _ := in.Verb.find(); row.alias != "" {
+	if row, _ := rowOf(in.Verb); row.alias != "" {
 		return hash + "/" + string(row.alias)
 	}
 	return hash + "/" + string(in.Verb)

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows/call"
 )
 
@@ -26,7 +27,7 @@ func Logs(ctx workflow.Context, in LogsInput) (*LogsResult, error) {
 	} else if result != nil {
 		return result, nil
 	}
-	members, names, err := membersOf(release, in.Component)
+	members, names, err := plan.SelectMembers(release, in.Component)
 	if err != nil {
 		return nil, call.Failure(err)
 	}

@@ -41,7 +41,7 @@ func count(ctx workflow.Context, name string, labels map[string]string) {
 }
 
 // countDeploy counts a deploy that has ended.
-func countDeploy(ctx workflow.Context, verb Verb, r *Result, elapsed time.Duration) {
+func countDeploy(ctx workflow.Context, verb fleet.Verb, r *Result, elapsed time.Duration) {
 	outcome := map[string]string{LabelOutcome: string(r.Outcome)}
 	workflow.GetMetricsHandler(ctx).WithTags(outcome).Timer(MetricDeployTime).Record(elapsed)
 	count(ctx, MetricDeploys, map[string]string{

@@ -143,7 +143,7 @@ const reconcileTimeout = 5 * time.Minute
 // service that is under way takes its place.
 func reconcile(ctx workflow.Context, name string, release fleet.Snapshot) error {
 	in := DeployInput{
-		Verb: VerbReconcile, Definition: release.Definition, Release: release.Number, Digests: release.Digests,
+		Verb: fleet.VerbReconcile, Definition: release.Definition, Release: release.Number, Digests: release.Digests,
 		Deadline: reconcileTimeout, Who: "monitor", From: name,
 	}
 	return startDetached(ctx, workflow.ChildWorkflowOptions{

@@ -8,13 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
 // request asks for a stop, a start or a restart of the shop, or of components.
-func request(verb workflows.Verb, only ...string) workflows.DeployInput {
+func request(verb fleet.Verb, only ...string) workflows.DeployInput {
 	return workflows.DeployInput{
 		Verb: verb, Definition: servicedef.Service{Name: "shop"}, Only: only,
 		Who: "operator", From: "somewhere", Deadline: 10 * time.Minute,
@@ -47,19 +48,19 @@ func TestStopStartAndRestartKeepTheRelease(t *testing.T) {
 		changes []string // none where there is nothing to do
 		active  bool
 	}{
-		"a stop": {given: running, in: request(workflows.VerbStop),
+		"a stop": {given: running, in: request(fleet.VerbStop),
 			changes: []string{"StopContainer shop-api", "StopContainer shop-web", "CommitRelease api/7,web/7", "ReleasePorts"}},
-		"a stop of a stopped release":  {given: (*harness).stopped, in: request(workflows.VerbStop)},
-		"a start":                      {given: (*harness).stopped, in: request(workflows.VerbStart), active: true, changes: start},
-		"a start of a running release": {given: running, in: request(workflows.VerbStart)},
-		"a restart":                    {given: running, in: request(workflows.VerbRestart), active: true, changes: start},
-		"a restart of one component": {given: running, in: request(workflows.VerbRestart, "api"), active: true, changes: []string{
+		"a stop of a stopped release":  {given: (*harness).stopped, in: request(fleet.VerbStop)},
+		"a start":                      {given: (*harness).stopped, in: request(fleet.VerbStart), active: true, changes: start},
+		"a start of a running release": {given: running, in: request(fleet.VerbStart)},
+		"a restart":                    {given: running, in: request(fleet.VerbRestart), active: true, changes: start},
+		"a restart of one component": {given: running, in: request(fleet.VerbRestart, "api"), active: true, changes: []string{
 			"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 			"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
 		}},
 		"a start after a stop by hand": {
 			given: func(s *harness) { s.released(shop()); s.nodes["rift"][0].Running = false },
-			in:    request(workflows.VerbStart), active: true,
+			in:    request(fleet.VerbStart), active: true,
 			changes: []string{
 				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 				"CutOver shop-api", "CommitRelease api/8,web/7", "Retire shop-api", "ReleasePorts",
@@ -71,7 +72,7 @@ func TestStopStartAndRestartKeepTheRelease(t *testing.T) {
 				delete(s.release.Components, "web")
 				s.nodes["rift"] = s.nodes["rift"][:1]
 			},
-			in: request(workflows.VerbRestart), active: true,
+			in: request(fleet.VerbRestart), active: true,
 			changes: []string{
 				"AllocatePorts api", "RunContainer shop-api r.example/api@sha256:api1",
 				"CutOver shop-api", "CommitRelease api/8", "Retire shop-api", "ReleasePorts",
@@ -109,7 +110,7 @@ func TestARestartKeepsTheDigestOfEachComponent(t *testing.T) {
 	web.Digest = "sha256:older"
 	web.Spec = plan.SpecHash(in.Definition.Components[1], web.Digest)
 	s.release.Components["web"], s.nodes["rift"][1].Spec = web, web.Spec
-	require.Equal(t, workflows.Succeeded, s.deploy(t, request(workflows.VerbRestart)).Outcome)
+	require.Equal(t, workflows.Succeeded, s.deploy(t, request(fleet.VerbRestart)).Outcome)
 	require.Subset(t, s.calls, []string{
 		"RunContainer shop-api r.example/api@sha256:api1", "RunContainer shop-web r.example/api@sha256:older",
 	})
@@ -120,7 +121,7 @@ func TestTheReleasesDigestsNeedNoBuild(t *testing.T) {
 	s := newHarness(t)
 	s.released(shop())
 	s.images = nil
-	s.env.ExecuteWorkflow(workflows.PlanName, request(workflows.VerbRestart))
+	s.env.ExecuteWorkflow(workflows.PlanName, request(fleet.VerbRestart))
 	var planned workflows.PlanResult
 	require.NoError(t, s.env.GetWorkflowResult(&planned))
 	require.Empty(t, planned.Builds)
@@ -131,7 +132,7 @@ func TestARestartThatFailsIsPutBack(t *testing.T) {
 	s := newHarness(t)
 	s.released(shop())
 	s.fail = failing("RunContainer shop-web", 0, fault.New(fault.Unhealthy, "it does not answer"))
-	result := s.deploy(t, request(workflows.VerbRestart))
+	result := s.deploy(t, request(fleet.VerbRestart))
 	require.Equal(t, workflows.Failed, result.Outcome)
 	require.False(t, result.Dirty)
 	require.Contains(t, s.calls, "Restore rift remove[shop-web.next shop-api.next] rename[] start[shop-web]")
@@ -145,11 +146,11 @@ func TestARefusedStopStartOrRestartIsNotOpened(t *testing.T) {
 		message string
 		hint    string
 	}{
-		"never deployed": {func(*harness) {}, request(workflows.VerbStop), fault.NotFound, "service shop has never been deployed", "mcp deploy shop"},
-		"never released": {func(s *harness) { s.release.Newest = 2 }, request(workflows.VerbStart), fault.NotFound, "service shop has no release", "mcp history shop"},
-		"undeployed":     {(*harness).undeployed, request(workflows.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
-		"stopped":        {(*harness).stopped, request(workflows.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
-		"a component that is not there": {func(s *harness) { s.released(shop()) }, request(workflows.VerbRestart, "db"), fault.NotFound,
+		"never deployed": {func(*harness) {}, request(fleet.VerbStop), fault.NotFound, "service shop has never been deployed", "mcp deploy shop"},
+		"never released": {func(s *harness) { s.release.Newest = 2 }, request(fleet.VerbStart), fault.NotFound, "service shop has no release", "mcp history shop"},
+		"undeployed":     {(*harness).undeployed, request(fleet.VerbRestart), fault.NotFound, "service shop is undeployed: there is nothing to restart", "mcp rollback shop"},
+		"stopped":        {(*harness).stopped, request(fleet.VerbRestart), fault.Conflict, "service shop is stopped", "mcp start shop"},
+		"a component that is not there": {func(s *harness) { s.released(shop()) }, request(fleet.VerbRestart, "db"), fault.NotFound,
 			"the release of service shop has no component db: it has api, web", ""},
 	}
 	for name, test := range tests {
@@ -169,12 +170,12 @@ func TestARefusedStopStartOrRestartIsNotOpened(t *testing.T) {
 func TestHashDistinguishesStopStartAndRestart(t *testing.T) {
 	seen := map[string]bool{}
 	for _, in := range []workflows.DeployInput{
-		request(workflows.VerbStop), request(workflows.VerbStart), request(workflows.VerbRestart), request(workflows.VerbRestart, "api"), undeploy(),
+		request(fleet.VerbStop), request(fleet.VerbStart), request(fleet.VerbRestart), request(fleet.VerbRestart, "api"), undeploy(),
 	} {
 		seen[in.Hash()] = true
 	}
 	require.Len(t, seen, 5)
-	again := request(workflows.VerbStop)
+	again := request(fleet.VerbStop)
 	again.Who = "another"
 	require.True(t, seen[again.Hash()])
 }
@@ -203,10 +204,10 @@ func TestAReleaseWithALostDefinitionIsDeployedFromItsFile(t *testing.T) {
 		require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
 		require.Len(t, s.ran, 1)
 	})
-	for verb, want := range map[workflows.Verb]string{
-		workflows.VerbRestart: "restart service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
-		workflows.VerbStop:    "stop service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
-		workflows.VerbStart:   "start service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
+	for verb, want := range map[fleet.Verb]string{
+		fleet.VerbRestart: "restart service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
+		fleet.VerbStop:    "stop service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
+		fleet.VerbStart:   "start service shop: the definition of its release 7 is lost with encryption key 20250301-q2mx4c",
 	} {
 		t.Run(string(verb), func(t *testing.T) {
 			s := lost(t)
@@ -230,7 +231,7 @@ func TestAReleaseWithALostDefinitionIsDeployedFromItsFile(t *testing.T) {
 	t.Run("undeploy", func(t *testing.T) {
 		s := lost(t)
 		in := shop()
-		in.Verb, in.Definition = workflows.VerbUndeploy, servicedef.Service{Name: "shop"}
+		in.Verb, in.Definition = fleet.VerbUndeploy, servicedef.Service{Name: "shop"}
 		result := s.deploy(t, in)
 		require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
 		require.Empty(t, s.committed.Members)

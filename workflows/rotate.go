@@ -11,6 +11,7 @@ import (
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/oncontrol"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
@@ -103,7 +104,7 @@ func RotateSecret(ctx workflow.Context, in RotateSecretInput) (*Rotation, error)
 // for.
 func (r *Rotation) deploy(ctx workflow.Context, rotation RotateSecretInput) (*Result, error) {
 	in := DeployInput{
-		Verb: VerbRotate, Definition: servicedef.Service{Name: r.Service}, Secret: r.Name, Deadline: rotation.Deadline,
+		Verb: fleet.VerbRotate, Definition: servicedef.Service{Name: r.Service}, Secret: r.Name, Deadline: rotation.Deadline,
 		Who: rotation.Who, From: rotation.From,
 	}
 	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{

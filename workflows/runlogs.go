@@ -25,7 +25,7 @@ func runLogs(ctx workflow.Context, release fleet.Release, in LogsInput) (*LogsRe
 		find = lastJobRun
 	}
 	run, err := find(ctx, in)
-	if run == nil && err == nil && slices.Contains(stepNames(release), in.Component) {
+	if run == nil && err == nil && slices.Contains(release.StepNames(), in.Component) {
 		return nil, fault.New(fault.NotFound, "step %s of service %s has never run", in.Component, in.Service).
 			WithHint("a deploy runs it: mcp deploy %s", in.Service)
 	}
@@ -36,7 +36,7 @@ func runLogs(ctx workflow.Context, release fleet.Release, in LogsInput) (*LogsRe
 	if err != nil {
 		return nil, err
 	}
-	return &LogsResult{Components: memberNames(release), Logs: []ComponentLogs{logs}, Run: run}, nil
+	return &LogsResult{Components: release.MemberNames(), Logs: []ComponentLogs{logs}, Run: run}, nil
 }
 
 // lastStep returns the last run of a step; nil if there is none.

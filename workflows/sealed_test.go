@@ -122,7 +122,7 @@ func TestARollbackBringsTheFormerVersionBack(t *testing.T) {
 	s.release.Secrets = map[string]fleet.KeptSecret{"db": kept(7)}
 	s.here = map[string][]string{"rift": {"r.example/api@sha256:api1", "r.example/web@sha256:web1"}}
 	back := at(sealedShop(), 6)
-	back.Verb, back.Release, back.Digests = workflows.VerbRollback, 5, map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"}
+	back.Verb, back.Release, back.Digests = fleet.VerbRollback, 5, map[string]string{"r.example/api:v1": "sha256:api1", "r.example/web:v1": "sha256:web1"}
 	result := s.deploy(t, back)
 	require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
 	require.Equal(t, 6, s.ran[0].Envelopes[0].Version)
@@ -134,7 +134,7 @@ func TestARestartKeepsTheVersionsOfTheRelease(t *testing.T) {
 	s.released(at(sealedShop(), 6))
 	s.release.Secrets = map[string]fleet.KeptSecret{"db": kept(7)}
 	in := shop()
-	in.Verb, in.Definition = workflows.VerbRestart, servicedef.Service{Name: "shop"}
+	in.Verb, in.Definition = fleet.VerbRestart, servicedef.Service{Name: "shop"}
 	result := s.deploy(t, in)
 	require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
 	require.Equal(t, 6, s.ran[0].Envelopes[0].Version)
@@ -228,7 +228,7 @@ func TestAnUndeployLeavesNoSecretOnANode(t *testing.T) {
 	s.release.Secrets = map[string]fleet.KeptSecret{"db": kept(6)}
 	s.stale.Secrets = []fleet.SecretRef{{Name: "db", Version: 6}}
 	in := shop()
-	in.Verb, in.Definition = workflows.VerbUndeploy, servicedef.Service{Name: "shop"}
+	in.Verb, in.Definition = fleet.VerbUndeploy, servicedef.Service{Name: "shop"}
 	result := s.deploy(t, in)
 	require.Equal(t, workflows.Succeeded, result.Outcome, result.Error)
 	changes := s.changes()

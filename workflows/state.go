@@ -88,7 +88,7 @@ type deploy struct {
 }
 
 func newDeploy(ctx workflow.Context, in DeployInput) (*deploy, error) {
-	row, err := in.Verb.find()
+	row, err := rowOf(in.Verb)
 	info := workflow.GetInfo(ctx)
 	return &deploy{
 		in:       in,

@@ -216,7 +216,7 @@ func TestAStepWhoseNodeStaysAwayLeavesTheServiceDirty(t *testing.T) {
 }
 
 func TestWhatRunsSteps(t *testing.T) {
-	verb := func(verb workflows.Verb) func(*workflows.DeployInput) {
+	verb := func(verb fleet.Verb) func(*workflows.DeployInput) {
 		return func(in *workflows.DeployInput) { in.Verb, in.Force = verb, true }
 	}
 	tests := []struct {
@@ -224,19 +224,19 @@ func TestWhatRunsSteps(t *testing.T) {
 		in    func(*workflows.DeployInput)
 		steps int
 	}{
-		{"a deploy that changes something", verb(workflows.VerbDeploy), 1},
+		{"a deploy that changes something", verb(fleet.VerbDeploy), 1},
 		{"not one that changes nothing", func(*workflows.DeployInput) {}, 0},
-		{"not a rollback", func(in *workflows.DeployInput) { in.Verb = workflows.VerbRollback; in.Force = true }, 0},
+		{"not a rollback", func(in *workflows.DeployInput) { in.Verb = fleet.VerbRollback; in.Force = true }, 0},
 		{"a rollback, where the step says so", func(in *workflows.DeployInput) {
-			in.Verb, in.Force, in.Definition.Steps[0].Rollback = workflows.VerbRollback, true, true
+			in.Verb, in.Force, in.Definition.Steps[0].Rollback = fleet.VerbRollback, true, true
 		}, 1},
 		{"not what the monitor deploys again", func(in *workflows.DeployInput) {
-			in.Verb, in.Force, in.Definition.Steps[0].Rollback = workflows.VerbReconcile, true, true
+			in.Verb, in.Force, in.Definition.Steps[0].Rollback = fleet.VerbReconcile, true, true
 		}, 0},
-		{"not a restart", verb(workflows.VerbRestart), 0},
-		{"not a stop", verb(workflows.VerbStop), 0},
-		{"not a start", verb(workflows.VerbStart), 0},
-		{"not an undeploy", verb(workflows.VerbUndeploy), 0},
+		{"not a restart", verb(fleet.VerbRestart), 0},
+		{"not a stop", verb(fleet.VerbStop), 0},
+		{"not a start", verb(fleet.VerbStart), 0},
+		{"not an undeploy", verb(fleet.VerbUndeploy), 0},
 		{"not one that stops the service", func(in *workflows.DeployInput) { in.Definition.Active = false }, 0},
 		{"a deploy of its component", func(in *workflows.DeployInput) { in.Only, in.Force = []string{"web"}, true }, 1},
 		{"not one of another component", func(in *workflows.DeployInput) { in.Only, in.Force = []string{"api"}, true }, 0},

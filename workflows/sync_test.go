@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -47,7 +48,7 @@ func TestADeployRecordsTheDefinitionThatItWasGiven(t *testing.T) {
 	part.Only = []string{"web"}
 	part.Definition.Components[0].Env = map[string]string{"A": "b"}
 	back := shop()
-	back.Verb, back.Release = workflows.VerbRollback, 3
+	back.Verb, back.Release = fleet.VerbRollback, 3
 	for name, test := range map[string]struct {
 		in   workflows.DeployInput
 		want string

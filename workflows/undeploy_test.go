@@ -17,7 +17,7 @@ import (
 // undeploy asks for an undeploy of the shop.
 func undeploy() workflows.DeployInput {
 	return workflows.DeployInput{
-		Verb: workflows.VerbUndeploy, Definition: servicedef.Service{Name: "shop"},
+		Verb: fleet.VerbUndeploy, Definition: servicedef.Service{Name: "shop"},
 		Who: "operator", From: "somewhere", Deadline: 10 * time.Minute,
 	}
 }
@@ -183,7 +183,7 @@ func TestAServiceComesBackAfterAnUndeploy(t *testing.T) {
 	}{
 		"by a deploy":         {func(*workflows.DeployInput) {}, "CommitRelease api/9,web/9"},
 		"by one of one part":  {func(in *workflows.DeployInput) { in.Only = []string{"api"} }, "CommitRelease api/9"},
-		"by its last release": {func(in *workflows.DeployInput) { in.Verb, in.Release = workflows.VerbRollback, 7 }, "CommitRelease api/9,web/9"},
+		"by its last release": {func(in *workflows.DeployInput) { in.Verb, in.Release = fleet.VerbRollback, 7 }, "CommitRelease api/9,web/9"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAServiceComesBackAfterAnUndeploy(t *testing.T) {
 
 func TestHashDistinguishesAnUndeployFromADeploy(t *testing.T) {
 	again, deploy := undeploy(), undeploy()
-	again.Who, deploy.Verb = "another", workflows.VerbDeploy
+	again.Who, deploy.Verb = "another", fleet.VerbDeploy
 	require.Equal(t, undeploy().Hash(), again.Hash())
 	require.NotEqual(t, undeploy().Hash(), deploy.Hash())
 }

@@ -9,37 +9,10 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 )
 
-// Verb is the word for a kind of deployment. The registry records it, and
-// metrics are labelled with it.
-type Verb string
-
-// The verbs: one for each row of the table.
-const (
-	// VerbDeploy brings a service to its definition.
-	VerbDeploy Verb = "deploy"
-	// VerbRollback deploys a former release again, by its digests.
-	VerbRollback Verb = "rollback"
-	// VerbReconcile is the monitor's rollback to the release itself.
-	VerbReconcile Verb = "reconcile"
-	// VerbUndeploy removes a service's components. Its release has nothing to go
-	// back to.
-	VerbUndeploy Verb = "undeploy"
-	// VerbAdopt takes over containers that mcp has not started, and touches none.
-	VerbAdopt Verb = "adopt"
-	// VerbStop stops the release and keeps its containers.
-	VerbStop Verb = "stop"
-	// VerbStart runs a stopped release again.
-	VerbStart Verb = "start"
-	// VerbRestart replaces the release's containers by new ones.
-	VerbRestart Verb = "restart"
-	// VerbRotate gives the release the newest version of one secret.
-	VerbRotate Verb = "rotate"
-)
-
 // verb is a row of the table: all that distinguishes the deployments of one verb
 // from those of another.
 type verb struct {
-	word Verb
+	word fleet.Verb
 	// participle is what has become of the service afterwards.
 	participle string
 	// given is set where the input's definition is the operator's, to be recorded
@@ -65,14 +38,11 @@ type verb struct {
 	adopts bool
 	// removes is set where the service's containers go without successors.
 	removes bool
-	// repeats is set where a rollback passes over the release, which has nothing
-	// that the one before it did not have.
-	repeats bool
 	// restores is set where the release itself is deployed again, as it was let run: the
 	// policies of nodes do not refuse it.
 	restores bool
 	// alias is the verb whose deployments ask for the same; "" for the verb's own.
-	alias Verb
+	alias fleet.Verb
 }
 
 // target is what a deployment brings a service to.
@@ -101,34 +71,28 @@ const (
 
 // verbs is the table of verbs.
 var verbs = []verb{
-	{word: VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, renews: true, runs: everyStep},
-	{word: VerbRollback, participle: "deployed", define: merged, digests: fromInput, runs: rollbackStep},
-	{word: VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, restores: true, alias: VerbRollback},
-	{word: VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true},
-	{word: VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
-	{word: VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease, repeats: true},
-	{word: VerbStart, participle: "started", reads: true, define: started, digests: fromRelease, repeats: true},
-	{word: VerbRestart, participle: "restarted", reads: true, define: restarted, digests: fromRelease, replaces: true, repeats: true},
-	{word: VerbRotate, participle: "rotated", reads: true, define: rotated, digests: fromRelease},
+	{word: fleet.VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, renews: true, runs: everyStep},
+	{word: fleet.VerbRollback, participle: "deployed", define: merged, digests: fromInput, runs: rollbackStep},
+	{word: fleet.VerbReconcile, participle: "deployed", define: merged, digests: fromInput, restores: true, alias: fleet.VerbRollback},
+	{word: fleet.VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true},
+	{word: fleet.VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
+	{word: fleet.VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease},
+	{word: fleet.VerbStart, participle: "started", reads: true, define: started, digests: fromRelease},
+	{word: fleet.VerbRestart, participle: "restarted", reads: true, define: restarted, digests: fromRelease, replaces: true},
+	{word: fleet.VerbRotate, participle: "rotated", reads: true, define: rotated, digests: fromRelease},
 }
 
 func everyStep(servicedef.Step) bool { return true }
 
 func rollbackStep(step servicedef.Step) bool { return step.Rollback }
 
-// find finds a verb's row.
-func (v Verb) find() (verb, error) {
+// rowOf finds a verb's row.
+func rowOf(v fleet.Verb) (verb, error) {
 	i := slices.IndexFunc(verbs, func(row verb) bool { return row.word == v })
 	if i < 0 {
 		return verb{word: v}, fault.New(fault.Invalid, "unknown verb %q", string(v))
 	}
 	return verbs[i], nil
-}
-
-// Repeats reports whether a rollback passes over the verb's releases.
-func (v Verb) Repeats() bool {
-	row, _ := v.find() // of an unknown verb nothing is assumed
-	return row.repeats
 }
 
 // Verbs returns all verbs. Each has its counters before its first deployment, so that
@@ -155,7 +119,7 @@ func merged(asked target, release fleet.Release) (target, error) {
 // withdrawn is the service without a component.
 func withdrawn(asked target, release fleet.Release) (target, error) {
 	if release.Newest == 0 {
-		return asked, neverDeployed(release.Service)
+		return asked, plan.NeverDeployed(release.Service)
 	}
 	asked.definition = plan.Undeployed(release)
 	return asked, nil
@@ -163,7 +127,7 @@ func withdrawn(asked target, release fleet.Release) (target, error) {
 
 // stopped is the release, inactive.
 func stopped(asked target, release fleet.Release) (target, error) {
-	if err := requireComponents(release, string(VerbStop), asked.only); err != nil {
+	if err := plan.RequireComponents(release, string(fleet.VerbStop), asked.only); err != nil {
 		return asked, err
 	}
 	asked.definition = *release.Definition
@@ -173,7 +137,7 @@ func stopped(asked target, release fleet.Release) (target, error) {
 
 // started is the release, active.
 func started(asked target, release fleet.Release) (target, error) {
-	if err := requireComponents(release, string(VerbStart), asked.only); err != nil {
+	if err := plan.RequireComponents(release, string(fleet.VerbStart), asked.only); err != nil {
 		return asked, err
 	}
 	asked.definition = *release.Definition
@@ -183,7 +147,7 @@ func started(asked target, release fleet.Release) (target, error) {
 
 // restarted is the release, unless it is stopped.
 func restarted(asked target, release fleet.Release) (target, error) {
-	if err := requireComponents(release, string(VerbRestart), asked.only); err != nil {
+	if err := plan.RequireComponents(release, string(fleet.VerbRestart), asked.only); err != nil {
 		return asked, err
 	}
 	if !release.Active {
@@ -198,7 +162,7 @@ func restarted(asked target, release fleet.Release) (target, error) {
 func deployedOnly(asked target, release fleet.Release) target {
 	deployed := len(release.Components) + len(release.Jobs)
 	if asked.definition.Active && len(asked.only) == 0 && deployed != len(release.Definition.Components) {
-		asked.only = append(memberNames(release), jobNames(release)...)
+		asked.only = append(release.MemberNames(), release.JobNames()...)
 	}
 	return asked
 }

@@ -6,26 +6,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
 func TestVerbs(t *testing.T) {
 	for _, test := range []struct {
-		verb       workflows.Verb
+		verb       fleet.Verb
 		participle string
 		removes    bool
 		repeats    bool
 	}{
-		{verb: workflows.VerbDeploy, participle: "deployed"},
-		{verb: workflows.VerbRollback, participle: "deployed"},
-		{verb: workflows.VerbReconcile, participle: "deployed", repeats: true},
-		{verb: workflows.VerbUndeploy, participle: "undeployed", removes: true, repeats: true},
-		{verb: workflows.VerbAdopt, participle: "adopted"},
-		{verb: workflows.VerbStop, participle: "stopped", repeats: true},
-		{verb: workflows.VerbStart, participle: "started", repeats: true},
-		{verb: workflows.VerbRestart, participle: "restarted", repeats: true},
-		{verb: workflows.VerbRotate, participle: "rotated"},
+		{verb: fleet.VerbDeploy, participle: "deployed"},
+		{verb: fleet.VerbRollback, participle: "deployed"},
+		{verb: fleet.VerbReconcile, participle: "deployed", repeats: true},
+		{verb: fleet.VerbUndeploy, participle: "undeployed", removes: true, repeats: true},
+		{verb: fleet.VerbAdopt, participle: "adopted"},
+		{verb: fleet.VerbStop, participle: "stopped", repeats: true},
+		{verb: fleet.VerbStart, participle: "started", repeats: true},
+		{verb: fleet.VerbRestart, participle: "restarted", repeats: true},
+		{verb: fleet.VerbRotate, participle: "rotated"},
 	} {
 		t.Run(string(test.verb), func(t *testing.T) {
 			in := workflows.DeployInput{Verb: test.verb, Definition: servicedef.Service{Name: "shop"}, Who: "operator"}
@@ -39,7 +40,7 @@ func TestVerbs(t *testing.T) {
 }
 
 func TestAnUnknownVerbIsInvalid(t *testing.T) {
-	for _, verb := range []workflows.Verb{"", "purge"} {
+	for _, verb := range []fleet.Verb{"", "purge"} {
 		s := newHarness(t)
 		in := shop()
 		in.Verb = verb
@@ -52,7 +53,7 @@ func TestAnUnknownVerbIsInvalid(t *testing.T) {
 
 func TestAReconcileAsksForWhatARollbackAsksFor(t *testing.T) {
 	rollback, reconcile := shop(), shop()
-	rollback.Verb, reconcile.Verb = workflows.VerbRollback, workflows.VerbReconcile
+	rollback.Verb, reconcile.Verb = fleet.VerbRollback, fleet.VerbReconcile
 	require.Equal(t, rollback.Hash(), reconcile.Hash())
 	require.NotEqual(t, shop().Hash(), rollback.Hash())
 }

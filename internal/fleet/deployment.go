@@ -201,6 +201,9 @@ type DeploymentRecord struct {
 	Sources map[string]servicedef.Source `json:"sources,omitempty"`
 }
 
+// Succeeded reports whether the deployment has succeeded.
+func (d DeploymentRecord) Succeeded() bool { return d.Outcome == "succeeded" }
+
 // Remains are the parts of a service that keep it from being purged.
 type Remains struct {
 	Release Release

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,29 @@ func (r Release) Members() []Member {
 	}
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Component, b.Component) })
 	return members
+}
+
+// MemberNames returns the names of the release's components, sorted.
+func (r Release) MemberNames() []string {
+	var names []string
+	for _, m := range r.Members() {
+		names = append(names, m.Component)
+	}
+	return names
+}
+
+// JobNames returns the names of the release's jobs, sorted.
+func (r Release) JobNames() []string { return slices.Sorted(maps.Keys(r.Jobs)) }
+
+// StepNames returns the names of the steps of the release's definition, in their order.
+func (r Release) StepNames() (names []string) {
+	if r.Definition == nil {
+		return nil
+	}
+	for _, step := range r.Definition.Steps {
+		names = append(names, step.Name)
+	}
+	return names
 }
 
 // Has reports whether a container on a node is the release's.

@@ -168,7 +168,7 @@ var held = workflows.DeployID("held")
 
 // hold starts it.
 func (p *controlPlane) hold(t *testing.T) {
-	in := workflows.DeployInput{Verb: workflows.VerbDeploy, Definition: servicedef.Service{Name: "held"}}
+	in := workflows.DeployInput{Verb: fleet.VerbDeploy, Definition: servicedef.Service{Name: "held"}}
 	_, err := p.client.ExecuteWorkflow(context.Background(), client.StartWorkflowOptions{ID: held, TaskQueue: workflows.Queue}, workflows.DeployName, in)
 	if err != nil {
 		t.Error(err)

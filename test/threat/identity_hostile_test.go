@@ -120,7 +120,7 @@ func deploying(service string, change ...func(*servicedef.Service)) workflows.De
 	for _, c := range change {
 		c(&definition)
 	}
-	return workflows.DeployInput{Verb: workflows.VerbDeploy, Definition: definition, Who: "root"}
+	return workflows.DeployInput{Verb: fleet.VerbDeploy, Definition: definition, Who: "root"}
 }
 
 // raw replaces the input of a start.

@@ -186,11 +186,11 @@ mode = "l7"
 	if err != nil {
 		return err
 	}
-	return c.run(workflows.DeployInput{Verb: workflows.VerbDeploy, Definition: *definition, Force: true, Deadline: time.Minute}, on)
+	return c.run(workflows.DeployInput{Verb: fleet.VerbDeploy, Definition: *definition, Force: true, Deadline: time.Minute}, on)
 }
 
 func (c *controlled) undeploy(service string, on answerer) error {
-	return c.run(workflows.DeployInput{Verb: workflows.VerbUndeploy, Definition: servicedef.Service{Name: service}, Deadline: time.Minute}, on)
+	return c.run(workflows.DeployInput{Verb: fleet.VerbUndeploy, Definition: servicedef.Service{Name: service}, Deadline: time.Minute}, on)
 }
 
 func (c *controlled) run(in workflows.DeployInput, on answerer) error {

@@ -61,7 +61,7 @@ func runAdopt(ctx context.Context, s *session.Session, service string, dry bool,
 		return err
 	}
 	defer c.Close()
-	in := workflows.DeployInput{Verb: workflows.VerbAdopt, Definition: *definition, Deadline: cmp.Or(deadline, time.Duration(cfg.Deadline))}
+	in := workflows.DeployInput{Verb: fleet.VerbAdopt, Definition: *definition, Deadline: cmp.Or(deadline, time.Duration(cfg.Deadline))}
 	in.Who, in.From = s.Identity()
 	if err := s.ResolveInput(ctx, cfg, &in, true); err != nil { // an adopt builds nothing
 		return err
@@ -107,7 +107,7 @@ func showAdoption(ctx context.Context, s *session.Session, c client.Client, in w
 // showNext shows what a deploy would do to the adopted containers. The adopt has
 // succeeded even where that cannot be read.
 func showNext(ctx context.Context, s *session.Session, c client.Client, in workflows.DeployInput, builder string) error {
-	in.Verb, in.Builder = workflows.VerbDeploy, builder
+	in.Verb, in.Builder = fleet.VerbDeploy, builder
 	var next workflows.PlanResult
 	if err := s.Read(ctx, c, "plan", workflows.PlanName, in, &next); err != nil {
 		s.Say("the plan of the next deploy cannot be read: %v", err)

@@ -51,7 +51,7 @@ func runRollback(ctx context.Context, s *session.Session, service string, to int
 		return err
 	}
 	in := workflows.DeployInput{
-		Verb:       workflows.VerbRollback,
+		Verb:       fleet.VerbRollback,
 		Definition: snapshot.Definition,
 		Release:    snapshot.Number,
 		Digests:    snapshot.Digests,

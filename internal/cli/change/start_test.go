@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -81,9 +82,9 @@ func (begunRun) GetRunID() string { return "run" }
 // A start that is not answered in time is made once: what it has begun is attached to, and
 // where nothing runs the error says how to find out.
 func TestAStartWithoutAnAnswer(t *testing.T) {
-	in := workflows.DeployInput{Verb: workflows.VerbDeploy, Definition: servicedef.Service{Name: "shop"}}
+	in := workflows.DeployInput{Verb: fleet.VerbDeploy, Definition: servicedef.Service{Name: "shop"}}
 	other := in
-	other.Verb = workflows.VerbRestart
+	other.Verb = fleet.VerbRestart
 	for name, test := range map[string]struct {
 		status  enums.WorkflowExecutionStatus
 		in      workflows.DeployInput

@@ -11,12 +11,13 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
 
 func newStop(s *session.Session) *cobra.Command {
-	return turnCommand(s, workflows.VerbStop, &cobra.Command{
+	return turnCommand(s, fleet.VerbStop, &cobra.Command{
 		Use:   "stop SERVICE",
 		Short: "Stop a service's containers, and keep them and their ports",
 		Long: `Stop stops the containers of a service, and keeps them and their ports. The
@@ -28,7 +29,7 @@ not read, and need not exist.`,
 }
 
 func newStart(s *session.Session) *cobra.Command {
-	return turnCommand(s, workflows.VerbStart, &cobra.Command{
+	return turnCommand(s, fleet.VerbStart, &cobra.Command{
 		Use:   "start SERVICE",
 		Short: "Start a service that was stopped, as it was released",
 		Long: `Start runs the release of a service again, with the images that it had, wherever
@@ -40,7 +41,7 @@ read, and need not exist.`,
 }
 
 func newRestart(s *session.Session) *cobra.Command {
-	return turnCommand(s, workflows.VerbRestart, &cobra.Command{
+	return turnCommand(s, fleet.VerbRestart, &cobra.Command{
 		Use:   "restart SERVICE[/COMPONENT]",
 		Short: "Replace a service's containers with fresh ones, as they were released",
 		Long: `Restart replaces the containers of a service, or of one component, with fresh ones
@@ -53,7 +54,7 @@ definition file is not read, and need not exist.`,
 
 // turnCommand completes the command of a verb that works on a release, without the
 // definition file.
-func turnCommand(s *session.Session, verb workflows.Verb, cmd *cobra.Command) *cobra.Command {
+func turnCommand(s *session.Session, verb fleet.Verb, cmd *cobra.Command) *cobra.Command {
 	var deadline time.Duration
 	var wait bool
 	cmd.Args = session.Args(cobra.ExactArgs(1))
@@ -61,15 +62,15 @@ func turnCommand(s *session.Session, verb workflows.Verb, cmd *cobra.Command) *c
 		return runTurn(cmd.Context(), s, verb, args[0], deadline, wait)
 	}
 	deadlineFlag(cmd, &deadline)
-	if verb != workflows.VerbStop { // which replaces none
+	if verb != fleet.VerbStop { // which replaces none
 		waitFlag(cmd, &wait)
 	}
 	return cmd
 }
 
-func runTurn(ctx context.Context, s *session.Session, verb workflows.Verb, target string, deadline time.Duration, wait bool) error {
+func runTurn(ctx context.Context, s *session.Session, verb fleet.Verb, target string, deadline time.Duration, wait bool) error {
 	service, component, part := strings.Cut(target, "/")
-	if part && verb != workflows.VerbRestart {
+	if part && verb != fleet.VerbRestart {
 		return exit.Usage(fmt.Errorf("mcp %[1]s takes a whole service: mcp %[1]s %[2]s", verb, service))
 	}
 	cfg, c, err := s.Open(ctx)

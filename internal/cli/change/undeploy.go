@@ -58,7 +58,7 @@ func runUndeploy(ctx context.Context, s *session.Session, service string, yes bo
 		}
 	}
 	in := workflows.DeployInput{
-		Verb:       workflows.VerbUndeploy,
+		Verb:       fleet.VerbUndeploy,
 		Definition: servicedef.Service{Name: service},
 		Deadline:   cmp.Or(deadline, time.Duration(cfg.Deadline)),
 	}

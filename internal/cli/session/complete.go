@@ -12,6 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -116,7 +117,7 @@ func pastDeployments(known workflows.HistoryResult) []PastDeployment {
 		list = append(list, PastDeployment{
 			Number:  d.Number,
 			Text:    fmt.Sprintf("%s, %s, %s", d.Verb, cmp.Or(d.Outcome, "under way"), ui.Moment(d.Started)),
-			Release: d.Outcome == string(workflows.Succeeded) && workflows.Verb(d.Verb) != workflows.VerbUndeploy,
+			Release: d.Succeeded() && fleet.Verb(d.Verb) != fleet.VerbUndeploy,
 		})
 	}
 	return list

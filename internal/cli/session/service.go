@@ -8,6 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
+	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
 )
@@ -34,7 +35,7 @@ func (s *Session) DeployTarget(cfg *config.Config, dir *servicedef.Dir, target s
 // and the builder of the configuration.
 func (s *Session) DeployInput(cfg *config.Config, definition *servicedef.Service) workflows.DeployInput {
 	in := workflows.DeployInput{
-		Verb:       workflows.VerbDeploy,
+		Verb:       fleet.VerbDeploy,
 		Definition: *definition,
 		Deadline:   time.Duration(cfg.Deadline),
 		Builder:    cfg.Build.Builder,

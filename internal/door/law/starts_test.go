@@ -72,7 +72,7 @@ func TestAnInputIsPassedOnAsItIs(t *testing.T) {
 	definition, err := servicedef.Load("../../../docs/service.example.toml")
 	require.NoError(t, err)
 	in := workflows.DeployInput{
-		Verb: workflows.VerbDeploy, Definition: *definition, Only: []string{"a"}, Force: true, Deadline: 5, Builder: "b", Release: 3,
+		Verb: fleet.VerbDeploy, Definition: *definition, Only: []string{"a"}, Force: true, Deadline: 5, Builder: "b", Release: 3,
 		Digests: map[string]string{"i": "sha256:x"}, Who: "operator/anna", From: "laptop",
 	}
 	given, err := converter.GetDefaultDataConverter().ToPayloads(in)
@@ -101,7 +101,7 @@ func TestTheDoorSaysWhoAsks(t *testing.T) {
 	conn := serve(t, l, &anna)
 	claimed, err := converter.GetDefaultDataConverter().ToPayload(fleet.Actor{Who: "operator/root", From: "laptop"})
 	require.NoError(t, err)
-	in := workflows.DeployInput{Verb: workflows.VerbDeploy, Definition: servicedef.Service{Name: "shop"}, Who: "root"}
+	in := workflows.DeployInput{Verb: fleet.VerbDeploy, Definition: servicedef.Service{Name: "shop"}, Who: "root"}
 	payloads, err := converter.GetDefaultDataConverter().ToPayloads(in)
 	require.NoError(t, err)
 	_, err = workflowservice.NewWorkflowServiceClient(conn).StartWorkflowExecution(t.Context(), &workflowservice.StartWorkflowExecutionRequest{

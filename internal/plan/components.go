@@ -1,11 +1,9 @@
-package workflows
+package plan
 
 import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -14,14 +12,14 @@ import (
 // toRead is what is done to a release whose containers are read.
 const toRead = "read"
 
-// membersOf is selectMembers of a release that has been read.
-func membersOf(release fleet.Release, component string) ([]fleet.Member, []string, error) {
+// SelectMembers returns the components of a release, or one of them, and the names of all.
+func SelectMembers(release fleet.Release, component string) ([]fleet.Member, []string, error) {
 	service, members := release.Service, release.Members()
 	names, selected, only := []string{}, members, []string(nil)
 	if component != "" {
 		only = []string{component}
 	}
-	if err := requireComponents(release, toRead, only); err != nil {
+	if err := RequireComponents(release, toRead, only); err != nil {
 		return nil, nil, err
 	}
 	if len(members) == 0 {
@@ -36,13 +34,13 @@ func membersOf(release fleet.Release, component string) ([]fleet.Member, []strin
 	return selected, names, nil
 }
 
-// requireComponents fails where a service has no release with containers, or
+// RequireComponents fails where a service has no release with containers, or
 // where its release lacks one of the components.
-func requireComponents(release fleet.Release, doing string, components []string) error {
+func RequireComponents(release fleet.Release, doing string, components []string) error {
 	service := release.Service
 	switch {
 	case release.Newest == 0:
-		return neverDeployed(service)
+		return NeverDeployed(service)
 	case release.LostKey != "" && doing != toRead:
 		return fault.New(fault.NotFound, "%s service %s: the definition of its release %d is lost with encryption key %s", doing, service, release.Number, release.LostKey).
 			WithHint("deploy it from its file: mcp deploy %s", service)
@@ -61,11 +59,11 @@ func requireComponents(release fleet.Release, doing string, components []string)
 		if _, ok := release.Components[name]; ok {
 			continue
 		}
-		if slices.Contains(stepNames(release), name) {
+		if slices.Contains(release.StepNames(), name) {
 			return fault.New(fault.Invalid, "%s is a step of service %s: it has no container to %s", name, service, doing).
 				WithHint("see what its last run has printed: mcp logs %s/%s", service, name)
 		}
-		message := fmt.Sprintf("the release of service %s has no component %s: it has %s", service, name, strings.Join(memberNames(release), ", "))
+		message := fmt.Sprintf("the release of service %s has no component %s: it has %s", service, name, strings.Join(release.MemberNames(), ", "))
 		return fault.New(fault.NotFound, "%s", withPrograms(release, message))
 	}
 	return nil
@@ -74,41 +72,16 @@ func requireComponents(release fleet.Release, doing string, components []string)
 // withPrograms is the fault of a component that a release does not have, with the names of
 // its steps and jobs beside those of its components.
 func withPrograms(release fleet.Release, message string) string {
-	if jobs := jobNames(release); len(jobs) > 0 {
+	if jobs := release.JobNames(); len(jobs) > 0 {
 		message += "; its jobs are " + strings.Join(jobs, ", ")
 	}
-	if steps := stepNames(release); len(steps) > 0 {
+	if steps := release.StepNames(); len(steps) > 0 {
 		message += "; its steps are " + strings.Join(steps, ", ")
 	}
 	return message
 }
 
-// memberNames are the components of a release.
-func memberNames(release fleet.Release) []string {
-	var names []string
-	for _, m := range release.Members() {
-		names = append(names, m.Component)
-	}
-	return names
-}
-
-// jobNames are the jobs of a release, sorted.
-func jobNames(release fleet.Release) []string {
-	return workflow.DeterministicKeys(release.Jobs)
-}
-
-// stepNames are the steps of a release's definition.
-func stepNames(release fleet.Release) (names []string) {
-	if release.Definition == nil {
-		return nil
-	}
-	for _, step := range release.Definition.Steps {
-		names = append(names, step.Name)
-	}
-	return names
-}
-
-// neverDeployed is the fault of a service that has no deployment.
-func neverDeployed(service string) error {
+// NeverDeployed is the fault of a service that has no deployment.
+func NeverDeployed(service string) error {
 	return fault.New(fault.NotFound, "service %s has never been deployed", service).WithHint("deploy it: mcp deploy %s", service)
 }
