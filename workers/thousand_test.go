@@ -18,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // crowded returns an engine with a thousand containers with names of maximal
@@ -69,7 +70,7 @@ func TestAThousandContainersAreObserved(t *testing.T) {
 	observation := run(workflows.MonitorNodeName, "orion", nil)
 
 	var states []fleet.NodeState
-	run(workflows.NodeStatesName, nil, &states)
+	run(reads.NodeStatesName, nil, &states)
 	i := slices.IndexFunc(states, func(n fleet.NodeState) bool { return n.Name == "orion" })
 	require.Equal(t, fleet.NodeReady, states[i].State)
 	require.Equal(t, 1000, states[i].Status.Containers)

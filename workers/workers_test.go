@@ -25,7 +25,7 @@ import (
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/internal/telemetry"
 	"github.com/metacircular/mcp/workers"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -237,7 +237,7 @@ func TestStop(t *testing.T) {
 	s := p.start(t, listing)
 	require.True(t, s.awaitFailing().Ready)
 	_, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: activities.QueueControl},
-		workflows.ProcessesName, workflows.ProcessesInput{Nodes: []string{"rift"}})
+		reads.ProcessesName, reads.ProcessesInput{Nodes: []string{"rift"}})
 	require.NoError(t, err)
 	<-listing.began
 

@@ -22,6 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // auditing is a harness with an audit.
@@ -219,13 +220,13 @@ func TestTheAuditHasNoArgumentsOfPrograms(t *testing.T) {
 
 // unaudited are the workflows that are no action of anyone, and why.
 var unaudited = map[string]string{
-	workflows.AdoptionName: "reads", workflows.PlanName: "reads", workflows.StatusName: "reads", workflows.ServicesName: "reads",
-	workflows.ProcessesName: "reads", workflows.HistoryName: "reads", workflows.SnapshotName: "reads", workflows.NodeStatesName: "reads",
-	workflows.EventsName: "reads", workflows.NodeHistoryName: "reads", workflows.PurgeableName: "reads", workflows.LogsName: "reads",
-	workflows.DoctorName: "reads", workflows.EdgesName: "reads", workflows.RoutesName: "reads", workflows.AccessLogName: "reads",
-	workflows.BuildLogName: "reads", workflows.JobsName: "reads", workflows.JobRunsName: "reads", workflows.JobLogsName: "reads",
-	workflows.SecretsName: "reads", workflows.EnvelopesName: "reads",
-	workflows.NodePolicyName: "reads", workflows.AuditName: "reads", workflows.RecordAuditName: "is the audit",
+	workflows.AdoptionName: "reads", workflows.PlanName: "reads", reads.StatusName: "reads", reads.ServicesName: "reads",
+	reads.ProcessesName: "reads", reads.HistoryName: "reads", reads.SnapshotName: "reads", reads.NodeStatesName: "reads",
+	reads.EventsName: "reads", reads.NodeHistoryName: "reads", reads.PurgeableName: "reads", reads.LogsName: "reads",
+	reads.DoctorName: "reads", reads.EdgesName: "reads", reads.RoutesName: "reads", reads.AccessLogName: "reads",
+	reads.BuildLogName: "reads", reads.JobsName: "reads", reads.JobRunsName: "reads", reads.JobLogsName: "reads",
+	reads.SecretsName: "reads", reads.EnvelopesName: "reads",
+	reads.NodePolicyName: "reads", reads.AuditName: "reads", workflows.RecordAuditName: "is the audit",
 	workflows.RegisterNodeName: "a worker's own", workflows.ClaimNodeName: "a worker's own", workflows.AnnounceEdgeName: "an edge's own",
 	workflows.EdgeStorageName: "an edge's own", workflows.MonitorName: "observes", workflows.MonitorNodeName: "observes",
 	workflows.AlertName: "sends events", workflows.RetentionName: "thins what was observed",
@@ -247,7 +248,7 @@ func TestWhatACancelIs(t *testing.T) {
 		workflows.BuildID("shop"):               "cancel shop",
 		workflows.RunID("shop", "backup", "1f"): "job cancel shop/backup",
 		workflows.JobID("shop", "backup"):       "job cancel shop/backup",
-		workflows.ReadID("status", "1f"):        "",
+		reads.ID("status", "1f"):                "",
 		"deploys/shop":                          "",
 	} {
 		action, ok := workflows.CancelOf(id)

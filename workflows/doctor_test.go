@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/activities/onnode"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func TestADoctorReportsWhichWorkersDoNotAnswer(t *testing.T) {
@@ -35,18 +35,18 @@ func TestADoctorReportsWhichWorkersDoNotAnswer(t *testing.T) {
 		}
 		return nil
 	}
-	s.env.ExecuteWorkflow(workflows.DoctorName, workflows.DoctorInput{
+	s.env.ExecuteWorkflow(reads.DoctorName, reads.DoctorInput{
 		Nodes: []string{"rift", "orion"}, Images: []string{"r.example/api:v1", "r.example/web:v1", "r.example/none:v1"},
 	})
 	require.NoError(t, s.env.GetWorkflowError())
-	var r workflows.DoctorResult
+	var r reads.DoctorResult
 	require.NoError(t, s.env.GetWorkflowResult(&r))
 	require.Len(t, r.Nodes, 3, "each once, whoever names it")
 	require.Equal(t, "podman", r.Nodes["lyra"].Runtime)
 	require.Equal(t, "it is ill", r.Nodes["orion"].Error.Message)
 	require.Nil(t, r.Nodes["rift"].Error)
-	require.Equal(t, workflows.DiagnosedImage{Exists: true}, r.Images["r.example/api:v1"])
+	require.Equal(t, reads.DiagnosedImage{Exists: true}, r.Images["r.example/api:v1"])
 	require.Equal(t, fault.Unauthorized, r.Images["r.example/web:v1"].Error.Kind)
-	require.Equal(t, workflows.DiagnosedImage{}, r.Images["r.example/none:v1"], "it answers, and has it not")
+	require.Equal(t, reads.DiagnosedImage{}, r.Images["r.example/none:v1"], "it answers, and has it not")
 	require.False(t, r.At.IsZero())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // ask runs a workflow, which must succeed.
@@ -100,7 +101,7 @@ func TestEdgesAreAskedForTheirStatus(t *testing.T) {
 	s := newHarness(t)
 	s.front()
 	s.fail = failing("ObserveEdge edge2", 0, untaken)
-	result := ask[workflows.EdgesResult](t, s, workflows.EdgesName, workflows.EdgesInput{})
+	result := ask[reads.EdgesResult](t, s, reads.EdgesName, reads.EdgesInput{})
 	require.Len(t, result.Edges, 3)
 	require.Equal(t, []int{443}, result.Edges[0].Status.Listening)
 	require.Nil(t, result.Edges[1].Status)
@@ -111,11 +112,11 @@ func TestEdgesAreAskedForTheirStatus(t *testing.T) {
 func TestOneEdgeIsSelected(t *testing.T) {
 	s := newHarness(t)
 	s.front()
-	result := ask[workflows.EdgesResult](t, s, workflows.EdgesName, workflows.EdgesInput{Name: "edge2"})
+	result := ask[reads.EdgesResult](t, s, reads.EdgesName, reads.EdgesInput{Name: "edge2"})
 	require.Len(t, result.Edges, 1)
 	require.NotContains(t, s.calls, "ObserveEdge edge1")
 	s = newHarness(t)
-	require.Equal(t, fault.NotFound, refusal(t, s, workflows.EdgesName, workflows.EdgesInput{Name: "edge9"}).Kind)
+	require.Equal(t, fault.NotFound, refusal(t, s, reads.EdgesName, reads.EdgesInput{Name: "edge9"}).Kind)
 }
 
 func TestEdgesAreAskedWhatTheyReach(t *testing.T) {
@@ -123,7 +124,7 @@ func TestEdgesAreAskedWhatTheyReach(t *testing.T) {
 	s.fronted(shopfront())
 	s.edges.unreached = map[string]string{"10.0.0.1:19000": "connection refused"}
 	s.fail = failing("ReachUpstreams edge2", 0, untaken)
-	result := ask[workflows.EdgesResult](t, s, workflows.EdgesName, workflows.EdgesInput{Reach: true})
+	result := ask[reads.EdgesResult](t, s, reads.EdgesName, reads.EdgesInput{Reach: true})
 	require.Len(t, result.Routes, 2)
 	require.Equal(t, map[string]map[string]string{"edge1": s.edges.unreached}, result.Unreached)
 	require.Contains(t, s.calls, "ReachUpstreams edge1 10.0.0.1:19000+10.0.0.1:19010")
@@ -133,7 +134,7 @@ func TestRoutesHaveURLs(t *testing.T) {
 	s := newHarness(t)
 	s.fronted(shopfront())
 	s.release.Edges[0].Ports = map[int]int{443: 8443}
-	result := ask[workflows.RoutesResult](t, s, workflows.RoutesName, workflows.RoutesInput{Service: "shop"})
+	result := ask[reads.RoutesResult](t, s, reads.RoutesName, reads.RoutesInput{Service: "shop"})
 	require.Len(t, result.Routes, 2)
 	require.Equal(t, "https://shop.example:8443/api", result.Routes[1].URL)
 	require.Equal(t, "shop", result.Routes[1].Service)
@@ -157,7 +158,7 @@ func TestAccessLogsAreReadAtEachEdge(t *testing.T) {
 	s := newHarness(t)
 	s.front()
 	s.fail = failing("ReadAccessLog edge2", 0, untaken)
-	result := ask[workflows.AccessLogResult](t, s, workflows.AccessLogName, workflows.AccessLogInput{Service: "shop", Tail: 10, Since: time.Hour})
+	result := ask[reads.AccessLogResult](t, s, reads.AccessLogName, reads.AccessLogInput{Service: "shop", Tail: 10, Since: time.Hour})
 	require.Equal(t, []string{`{"at":"edge1"}`}, result.Edges[0].Lines)
 	require.Contains(t, result.Edges[1].Error.Message, "edge2 is away")
 	require.Empty(t, result.Edges[1].Lines)

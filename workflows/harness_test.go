@@ -26,6 +26,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // harness runs one workflow with scripted activities. It records each call, in order,
@@ -140,23 +141,23 @@ func newHarness(t *testing.T) *harness {
 		workflows.AlertName:        workflows.Alert,
 		workflows.SyncName:         workflows.Sync,
 		workflows.PurgeName:        workflows.Purge,
-		workflows.PurgeableName:    workflows.Purgeable,
-		workflows.LogsName:         workflows.Logs,
-		workflows.DoctorName:       workflows.Doctor,
+		reads.PurgeableName:        reads.Purgeable,
+		reads.LogsName:             reads.Logs,
+		reads.DoctorName:           reads.Doctor,
 		workflows.ExecName:         workflows.Exec,
 		workflows.RetentionName:    workflows.Retention,
-		workflows.NodeHistoryName:  workflows.NodeHistory,
-		workflows.NodePolicyName:   workflows.NodePolicy,
-		workflows.HistoryName:      workflows.History,
-		workflows.SnapshotName:     workflows.Snapshot,
+		reads.NodeHistoryName:      reads.NodeHistory,
+		reads.NodePolicyName:       reads.NodePolicy,
+		reads.HistoryName:          reads.History,
+		reads.SnapshotName:         reads.Snapshot,
 		workflows.AnnounceEdgeName: workflows.AnnounceEdge,
 		workflows.AdmitEdgeName:    workflows.AdmitEdge,
 		workflows.RemoveEdgeName:   workflows.RemoveEdge,
-		workflows.EdgesName:        workflows.Edges,
-		workflows.RoutesName:       workflows.Routes,
+		reads.EdgesName:            reads.Edges,
+		reads.RoutesName:           reads.Routes,
 		workflows.MaintainName:     workflows.Maintain,
-		workflows.AccessLogName:    workflows.AccessLog,
-		workflows.BuildLogName:     workflows.BuildLog,
+		reads.AccessLogName:        reads.AccessLog,
+		reads.BuildLogName:         reads.BuildLog,
 		workflows.EdgeStorageName:  workflows.EdgeStorage,
 		workflows.RotateSecretName: workflows.RotateSecret,
 		workflows.RecordAuditName:  workflows.RecordAudit,

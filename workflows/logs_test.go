@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // talking makes containers print their own name.
@@ -38,10 +39,10 @@ func (s *harness) talking() (asked map[string]onnode.LogsInput) {
 	return asked
 }
 
-func (s *harness) logs(t *testing.T, in workflows.LogsInput) (workflows.LogsResult, *fault.Error) {
+func (s *harness) logs(t *testing.T, in reads.LogsInput) (reads.LogsResult, *fault.Error) {
 	t.Helper()
-	s.env.ExecuteWorkflow(workflows.LogsName, in)
-	var result workflows.LogsResult
+	s.env.ExecuteWorkflow(reads.LogsName, in)
+	var result reads.LogsResult
 	if err := s.env.GetWorkflowError(); err != nil {
 		return result, workflows.FaultOf(err)
 	}
@@ -60,7 +61,7 @@ func spread(t *testing.T) *harness {
 func TestLogsAskEachNodeForItsComponentsAndShareTheAnswer(t *testing.T) {
 	s := spread(t)
 	asked := s.talking()
-	result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Lines: 5, Since: time.Minute})
+	result, failed := s.logs(t, reads.LogsInput{Service: "shop", Lines: 5, Since: time.Minute})
 	require.Nil(t, failed)
 	require.Equal(t, []string{"api", "web"}, result.Components)
 	require.Equal(t, "shop-api", result.Logs[0].Lines[0].Text)
@@ -80,8 +81,8 @@ func TestLogsAskEachNodeForItsComponentsAndShareTheAnswer(t *testing.T) {
 func TestLogsOfOneComponentContinueAfterItsMarks(t *testing.T) {
 	s := spread(t)
 	asked := s.talking()
-	marks := workflows.LogMarks{"id": {Lines: 3}}
-	result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: "web", Wait: time.Second, Marks: marks})
+	marks := reads.LogMarks{"id": {Lines: 3}}
+	result, failed := s.logs(t, reads.LogsInput{Service: "shop", Component: "web", Wait: time.Second, Marks: marks})
 	require.Nil(t, failed)
 	require.Equal(t, []string{"api", "web"}, result.Components)
 	require.Len(t, result.Logs, 1)
@@ -93,7 +94,7 @@ func TestANodeThatDoesNotAnswerIsReportedBesideTheLogsOfOthers(t *testing.T) {
 	s := spread(t)
 	s.talking()
 	s.fail = failing("ContainerLogs orion", 0, fault.New(fault.Unavailable, "podman does not answer"))
-	result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Lines: 5})
+	result, failed := s.logs(t, reads.LogsInput{Service: "shop", Lines: 5})
 	require.Nil(t, failed)
 	require.Nil(t, result.Logs[0].Error)
 	require.Equal(t, "web", result.Logs[1].Component)
@@ -101,7 +102,7 @@ func TestANodeThatDoesNotAnswerIsReportedBesideTheLogsOfOthers(t *testing.T) {
 }
 
 func TestLogsOfAMissingComponentAreNotFound(t *testing.T) {
-	for want, in := range map[string]workflows.LogsInput{
+	for want, in := range map[string]reads.LogsInput{
 		"service other has never been deployed":                                 {Service: "other"},
 		"the release of service shop has no component another: it has api, web": {Service: "shop", Component: "another"},
 	} {
@@ -179,7 +180,7 @@ func TestLogsOfAStepAndAJobAreThoseOfTheLastRun(t *testing.T) {
 				line := onnode.LogLine{LogLine: runtime.LogLine{Text: "printed"}}
 				return onnode.TaskLogResult{Absent: test.gone, Lines: []onnode.LogLine{line}}, nil
 			}, activity.RegisterOptions{Name: "TaskLog"})
-			result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: "migrate", Lines: 5})
+			result, failed := s.logs(t, reads.LogsInput{Service: "shop", Component: "migrate", Lines: 5})
 			require.Nil(t, failed)
 			require.Equal(t, test.said, result.Run.Summary("shop", "migrate"))
 			require.Len(t, result.Logs, 1)
@@ -196,7 +197,7 @@ func TestLogsOfAStepAndAJobAreThoseOfTheLastRun(t *testing.T) {
 			require.Equal(t, fleet.RunTask("r", 1, "backup"), in.Task)
 			return onnode.TaskLogResult{Lines: []onnode.LogLine{{LogLine: runtime.LogLine{Text: "backed up"}}}}, nil
 		}, activity.RegisterOptions{Name: "TaskLog"})
-		result, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: "backup", Lines: 5})
+		result, failed := s.logs(t, reads.LogsInput{Service: "shop", Component: "backup", Lines: 5})
 		require.Nil(t, failed)
 		require.Equal(t, "run 2 of shop/backup: succeeded", result.Run.Summary("shop", "backup"))
 		require.Equal(t, "backed up", result.Logs[0].Lines[0].Text)
@@ -210,7 +211,7 @@ func TestLogsOfAStepAndAJobAreThoseOfTheLastRun(t *testing.T) {
 			s.release.Definition.Steps = []servicedef.Step{{Name: "migrate"}}
 			s.release.Jobs = map[string]fleet.Job{"backup": {Name: "backup"}}
 			s.env.RegisterActivityWithOptions(func(context.Context, fleet.TaskQuery) ([]fleet.TaskRecord, error) { return nil, nil }, activity.RegisterOptions{Name: "Tasks"})
-			_, failed := s.logs(t, workflows.LogsInput{Service: "shop", Component: name})
+			_, failed := s.logs(t, reads.LogsInput{Service: "shop", Component: name})
 			require.Equal(t, want, failed.Message)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func TestPurge(t *testing.T) {
@@ -52,7 +53,7 @@ func TestPurge(t *testing.T) {
 func TestPurgeableOnlyCounts(t *testing.T) {
 	s := newHarness(t)
 	s.known = fleet.Forgotten{Service: "shop", Events: 2}
-	s.env.ExecuteWorkflow(workflows.PurgeableName, "shop")
+	s.env.ExecuteWorkflow(reads.PurgeableName, "shop")
 	var known fleet.Forgotten
 	require.NoError(t, s.env.GetWorkflowResult(&known))
 	require.Equal(t, s.known, known)

@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func TestHistoryIsThinnedUpToAFullHour(t *testing.T) {
@@ -32,7 +33,7 @@ func TestThinningThatDoesNotEndIsLeftToTheNext(t *testing.T) {
 func TestTheHistoryOfANodeIsReadByTemporalsClock(t *testing.T) {
 	s := newHarness(t)
 	now := s.env.Now()
-	s.env.ExecuteWorkflow(workflows.NodeHistoryName, workflows.NodeHistoryInput{Node: "rift", Since: time.Hour})
+	s.env.ExecuteWorkflow(reads.NodeHistoryName, reads.NodeHistoryInput{Node: "rift", Since: time.Hour})
 	var h fleet.NodeHistory
 	require.NoError(t, s.env.GetWorkflowResult(&h))
 	require.True(t, h.From.Equal(now.Add(-time.Hour)), h.From)

@@ -26,6 +26,7 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/secrets/keys"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // programs is the directory where make tools puts temporal and registry.
@@ -367,10 +368,10 @@ func TestMistakes(t *testing.T) {
 func nodes(t *testing.T, dir string) []string {
 	t.Helper()
 	run, err := connect(t, dir).ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
-		ID: workflows.ReadID("ps", rand.Text()), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
-	}, workflows.ProcessesName, workflows.ProcessesInput{})
+		ID: reads.ID("ps", rand.Text()), TaskQueue: workflows.Queue, WorkflowExecutionTimeout: time.Minute,
+	}, reads.ProcessesName, reads.ProcessesInput{})
 	require.NoError(t, err)
-	var result workflows.ProcessesResult
+	var result reads.ProcessesResult
 	require.NoError(t, run.Get(t.Context(), &result))
 	var names []string
 	for _, node := range result.Nodes {

@@ -22,6 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/runtime/podman"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // nodeNames are the nodes of a rig. Cases deploy to the first; the second has the
@@ -147,8 +148,8 @@ func (r *rig) nodeOf(target string) *machine {
 // answers reports whether a node's worker answers.
 func (r *rig) answers(ctx context.Context, node string) bool {
 	run, err := r.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue},
-		workflows.ProcessesName, workflows.ProcessesInput{Nodes: []string{node}})
-	var looked workflows.ProcessesResult
+		reads.ProcessesName, reads.ProcessesInput{Nodes: []string{node}})
+	var looked reads.ProcessesResult
 	if err == nil {
 		err = run.Get(ctx, &looked)
 	}

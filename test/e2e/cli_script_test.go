@@ -27,6 +27,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/test/edges"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 var update = flag.Bool("update", false, "update the output that scripts expect")
@@ -169,8 +170,8 @@ func requireAudited(t *testing.T, changes *sync.Map) {
 	require.NoError(t, err)
 	audited := map[string]bool{}
 	for before := int64(0); ; {
-		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, workflows.AuditName,
-			workflows.AuditInput{AuditQuery: fleet.AuditQuery{Before: before}})
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: workflows.Queue}, reads.AuditName,
+			reads.AuditInput{AuditQuery: fleet.AuditQuery{Before: before}})
 		require.NoError(t, err)
 		var page []fleet.AuditRecord
 		require.NoError(t, run.Get(ctx, &page))

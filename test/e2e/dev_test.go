@@ -16,6 +16,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/codec"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // TestTheConfigurationThatDevWrites deploys with the mcp.toml of the platform, through its
@@ -76,7 +77,7 @@ func (w *world) logReadsWith(word string) (found []string) {
 	c := w.temporal()
 	var ids []string
 	require.Eventually(w.t, func() bool {
-		listed, err := c.ListWorkflow(w.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: "WorkflowType = '" + workflows.LogsName + "'"})
+		listed, err := c.ListWorkflow(w.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: "WorkflowType = '" + reads.LogsName + "'"})
 		ids = nil
 		for _, of := range listed.GetExecutions() {
 			ids = append(ids, of.GetExecution().GetWorkflowId())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/dev/parts"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // ending are jobs and a step of a definition. What they print is not in it.
@@ -61,21 +62,21 @@ func (d *doorWorld) readsWith(logs int, words ...string) (found []string) {
 	t := d.plane.t
 	t.Helper()
 	c := d.plane.temporal()
-	reads := map[string][]string{} // ids by type
+	byType := map[string][]string{} // ids
 	require.Eventually(t, func() bool {
-		clear(reads)
+		clear(byType)
 		listed, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
 		if err != nil {
 			return false
 		}
 		for _, info := range listed.GetExecutions() {
 			if id := info.GetExecution().GetWorkflowId(); strings.HasPrefix(id, "read/") {
-				reads[info.GetType().GetName()] = append(reads[info.GetType().GetName()], id)
+				byType[info.GetType().GetName()] = append(byType[info.GetType().GetName()], id)
 			}
 		}
-		return len(reads[workflows.LogsName]) >= logs && len(reads[workflows.JobLogsName]) >= 4
+		return len(byType[reads.LogsName]) >= logs && len(byType[reads.JobLogsName]) >= 4
 	}, time.Minute, 100*time.Millisecond)
-	for name, ids := range reads {
+	for name, ids := range byType {
 		for _, id := range ids {
 			events := c.GetWorkflowHistory(t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 			for events.HasNext() {

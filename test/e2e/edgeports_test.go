@@ -11,6 +11,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // TestAnEdgeThatIsCutOffReachesNoOtherService has a node with so few ports, which rest for
@@ -62,7 +63,7 @@ func TestAnEdgeThatIsCutOffReachesNoOtherService(t *testing.T) {
 
 	require.NoError(t, e.Start())
 	require.Eventually(t, func() bool {
-		states := answer[*workflows.EdgesResult](w, workflows.EdgesName, workflows.EdgesInput{Name: e.Name}).Edges
+		states := answer[*reads.EdgesResult](w, reads.EdgesName, reads.EdgesInput{Name: e.Name}).Edges
 		return len(e.Serves()[name].Routes) == 0 && len(states[0].Stale) == 0
 	}, time.Minute, 100*time.Millisecond, "the monitor publishes what it has missed")
 	w.deploy(fourth)

@@ -17,6 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/node"
 	"github.com/metacircular/mcp/test/edges"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // answer runs a workflow to its end.
@@ -178,13 +179,13 @@ func TestAnEdgeThatWasAwayCatchesUp(t *testing.T) {
 	require.Equal(t, "edge "+other.Name+" is away: nothing polls edge-"+other.Name, result.Edges[1].Error.Message)
 	require.Equal(t, "v2", w.through(e, name))
 	stale := func(ended bool) bool {
-		events := answer[[]fleet.Event](w, workflows.EventsName, workflows.EventsInput{EventQuery: fleet.EventQuery{Service: name}})
+		events := answer[[]fleet.Event](w, reads.EventsName, reads.EventsInput{EventQuery: fleet.EventQuery{Service: name}})
 		return slices.ContainsFunc(events, func(event fleet.Event) bool {
 			return event.Kind == fleet.DriftStaleEdge && event.Edge == other.Name && event.Ended == ended
 		})
 	}
 	require.Eventually(t, func() bool { return stale(false) }, time.Minute, 100*time.Millisecond)
-	require.Equal(t, []string{name}, answer[*workflows.EdgesResult](w, workflows.EdgesName, workflows.EdgesInput{Name: other.Name}).Edges[0].Stale)
+	require.Equal(t, []string{name}, answer[*reads.EdgesResult](w, reads.EdgesName, reads.EdgesInput{Name: other.Name}).Edges[0].Stale)
 
 	require.NoError(t, other.Start())
 	require.Eventually(t, func() bool { return stale(true) }, time.Minute, 100*time.Millisecond, "the monitor publishes again")

@@ -27,6 +27,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // record is set by `make histories`.
@@ -120,7 +121,7 @@ func TestEveryTypeReplays(t *testing.T) {
 	ok("sync")
 	ok("plan", name)
 	ok("secret", "set", name+"/db", "--exec", "echo one")
-	w.starts(workflows.EnvelopesName, oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: name, Name: "db", Version: 1}}})
+	w.starts(reads.EnvelopesName, oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: name, Name: "db", Version: 1}}})
 	first := w.deploy(name)
 	require.Equal(t, 1, w.mcp("secret", "rotate", name+"/db", "--exec", "echo two").code, "no component has the secret")
 	ok("secret", "rm", name+"/db", "-y")
@@ -139,16 +140,16 @@ func TestEveryTypeReplays(t *testing.T) {
 	ok("start", name)
 	definition := servicedef.Service{Name: name, Node: w.node, Active: true, Components: []servicedef.Component{{Name: "app", Node: w.node, Image: first.Components[0].Image}}}
 	w.starts(workflows.MendName, workflows.MendInput{Definition: definition, Deployment: w.newest(name), Nodes: []string{w.node}})
-	w.starts(workflows.ServicesName)
+	w.starts(reads.ServicesName)
 	entry := fleet.AuditEntry{Key: "replay", Actor: fleet.Unknown(), Action: fleet.Action{Verb: "deploy", Service: name}}
 	w.starts(workflows.RecordAuditName, workflows.RecordAuditInput{Entries: []fleet.AuditEntry{entry}})
 	w.worker("--builder", w.builder, "--listen", "off")
-	w.starts(workflows.BuildLogName, workflows.BuildLogInput{Builder: w.builder, BuildLogInput: onbuilder.BuildLogInput{Service: name, Bytes: 1 << 10}})
+	w.starts(reads.BuildLogName, reads.BuildLogInput{Builder: w.builder, BuildLogInput: onbuilder.BuildLogInput{Service: name, Bytes: 1 << 10}})
 	w.edgesReplay()
 	w.jobsReplay(name)
 	require.NoError(t, w.temporal().ScheduleClient().GetHandle(t.Context(), workflows.RetentionID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
 	ok("undeploy", name, "-y")
-	w.starts(workflows.PurgeableName, name)
+	w.starts(reads.PurgeableName, name)
 	ok("purge", name, "-y")
 	ok("node", "remove", w.node, "-y")
 	for _, workflow := range slices.Sorted(maps.Keys(workers.Workflows())) {
@@ -180,9 +181,9 @@ func (w *world) edgesReplay() {
 		_, err := e.UseStorage(w.t.Context(), o)
 		require.NoError(w.t, err)
 	}
-	w.starts(workflows.EdgesName, workflows.EdgesInput{})
-	w.starts(workflows.RoutesName, workflows.RoutesInput{})
-	w.starts(workflows.AccessLogName, workflows.AccessLogInput{Service: name, Tail: 10})
+	w.starts(reads.EdgesName, reads.EdgesInput{})
+	w.starts(reads.RoutesName, reads.RoutesInput{})
+	w.starts(reads.AccessLogName, reads.AccessLogInput{Service: name, Tail: 10})
 	w.starts(workflows.MaintainName, workflows.MaintainInput{Service: name, On: true})
 	w.change(workflows.Succeeded, "undeploy", name, "-y")
 	w.replays("unpublished", workflows.DeployID(name))
@@ -193,7 +194,7 @@ func (w *world) edgesReplay() {
 // newest is the number of the newest deployment of a service.
 func (w *world) newest(service string) int {
 	w.t.Helper()
-	var known workflows.HistoryResult
+	var known reads.HistoryResult
 	w.mcp("history", service, "--json").decode(w.t, &known)
 	return known.Deployments[0].Number
 }

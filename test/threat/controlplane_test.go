@@ -29,50 +29,51 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // answers are the results of the workflows that the command line starts.
 var answers = map[string]reflect.Type{
 	workflows.AdoptionName:    reflect.TypeFor[plan.Adoption](),
-	workflows.AuditName:       reflect.TypeFor[[]fleet.AuditRecord](),
+	reads.AuditName:           reflect.TypeFor[[]fleet.AuditRecord](),
 	workflows.RecordAuditName: reflect.TypeFor[struct{}](),
-	workflows.BuildLogName:    reflect.TypeFor[workflows.BuildLogResult](),
+	reads.BuildLogName:        reflect.TypeFor[reads.BuildLogResult](),
 	workflows.BuildName:       reflect.TypeFor[workflows.BuildResult](),
 	workflows.DeployName:      reflect.TypeFor[workflows.Result](),
-	workflows.DoctorName:      reflect.TypeFor[workflows.DoctorResult](),
+	reads.DoctorName:          reflect.TypeFor[reads.DoctorResult](),
 	workflows.DrainNodeName:   reflect.TypeFor[workflows.DrainResult](),
-	workflows.AccessLogName:   reflect.TypeFor[workflows.AccessLogResult](),
+	reads.AccessLogName:       reflect.TypeFor[reads.AccessLogResult](),
 	workflows.AdmitEdgeName:   reflect.TypeFor[workflows.AdmitEdgeResult](),
-	workflows.EdgesName:       reflect.TypeFor[workflows.EdgesResult](),
+	reads.EdgesName:           reflect.TypeFor[reads.EdgesResult](),
 	workflows.MaintainName:    reflect.TypeFor[workflows.MaintainResult](),
 	workflows.RemoveEdgeName:  reflect.TypeFor[struct{}](),
-	workflows.RoutesName:      reflect.TypeFor[workflows.RoutesResult](),
-	workflows.EventsName:      reflect.TypeFor[[]fleet.Event](),
+	reads.RoutesName:          reflect.TypeFor[reads.RoutesResult](),
+	reads.EventsName:          reflect.TypeFor[[]fleet.Event](),
 	workflows.ExecName:        reflect.TypeFor[workflows.ExecResult](),
-	workflows.HistoryName:     reflect.TypeFor[workflows.HistoryResult](),
-	workflows.JobLogsName:     reflect.TypeFor[workflows.JobLogsResult](),
-	workflows.JobRunsName:     reflect.TypeFor[[]fleet.JobRun](),
-	workflows.JobsName:        reflect.TypeFor[[]fleet.JobState](),
+	reads.HistoryName:         reflect.TypeFor[reads.HistoryResult](),
+	reads.JobLogsName:         reflect.TypeFor[reads.JobLogsResult](),
+	reads.JobRunsName:         reflect.TypeFor[[]fleet.JobRun](),
+	reads.JobsName:            reflect.TypeFor[[]fleet.JobState](),
 	workflows.PauseJobName:    reflect.TypeFor[struct{}](),
 	workflows.RunJobName:      reflect.TypeFor[fleet.JobRun](),
-	workflows.LogsName:        reflect.TypeFor[workflows.LogsResult](),
-	workflows.NodeHistoryName: reflect.TypeFor[fleet.NodeHistory](),
-	workflows.NodeStatesName:  reflect.TypeFor[[]fleet.NodeState](),
+	reads.LogsName:            reflect.TypeFor[reads.LogsResult](),
+	reads.NodeHistoryName:     reflect.TypeFor[fleet.NodeHistory](),
+	reads.NodeStatesName:      reflect.TypeFor[[]fleet.NodeState](),
 	workflows.PlanName:        reflect.TypeFor[workflows.PlanResult](),
-	workflows.ProcessesName:   reflect.TypeFor[workflows.ProcessesResult](),
+	reads.ProcessesName:       reflect.TypeFor[reads.ProcessesResult](),
 	workflows.PurgeName:       reflect.TypeFor[workflows.Result](),
-	workflows.PurgeableName:   reflect.TypeFor[fleet.Forgotten](),
+	reads.PurgeableName:       reflect.TypeFor[fleet.Forgotten](),
 	workflows.RemoveNodeName:  reflect.TypeFor[struct{}](),
-	workflows.SecretsName:     reflect.TypeFor[workflows.SecretsResult](),
+	reads.SecretsName:         reflect.TypeFor[reads.SecretsResult](),
 	workflows.SetSecretName:   reflect.TypeFor[struct{}](),
-	workflows.EnvelopesName:   reflect.TypeFor[oncontrol.LoadEnvelopesResult](),
+	reads.EnvelopesName:       reflect.TypeFor[oncontrol.LoadEnvelopesResult](),
 
 	workflows.RemoveSecretName: reflect.TypeFor[oncontrol.RemoveSecretResult](),
 
-	workflows.ServicesName: reflect.TypeFor[[]fleet.ServiceRecord](),
-	workflows.SnapshotName: reflect.TypeFor[fleet.Snapshot](),
-	workflows.StatusName:   reflect.TypeFor[workflows.StatusResult](),
-	workflows.SyncName:     reflect.TypeFor[workflows.SyncResult](),
+	reads.ServicesName: reflect.TypeFor[[]fleet.ServiceRecord](),
+	reads.SnapshotName: reflect.TypeFor[fleet.Snapshot](),
+	reads.StatusName:   reflect.TypeFor[reads.StatusResult](),
+	workflows.SyncName: reflect.TypeFor[workflows.SyncResult](),
 }
 
 // The manners of a control plane: how it answers.
@@ -124,12 +125,12 @@ func (p *controlPlane) answer(ctx workflow.Context, _ converter.EncodedValues) (
 	}
 	name := workflow.GetInfo(ctx).WorkflowType.Name
 	result := filled(answers[name], manner == thorough)
-	if edges, some := result.(*workflows.EdgesResult); some { // one that a command line can name
+	if edges, some := result.(*reads.EdgesResult); some { // one that a command line can name
 		front := edges.Edges[0]
 		front.Name, front.Key = "front", frontKey
 		edges.Edges = append(edges.Edges, front)
 	}
-	if found, some := result.(*workflows.SecretsResult); some { // one that a command line can name, and a node for it
+	if found, some := result.(*reads.SecretsResult); some { // one that a command line can name, and a node for it
 		one := found.Secrets[0]
 		one.Name, one.Removed = "db", false
 		found.Secrets[0].Removed = false

@@ -28,6 +28,7 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // misuse is something that an identity must not do.
@@ -76,7 +77,7 @@ func pollsWorkflows(queue *taskqueue.TaskQueue) func(context.Context, workflowse
 	}
 }
 
-func reads(id, run string, filter enums.HistoryEventFilterType, token ...byte) func(context.Context, workflowservice.WorkflowServiceClient) error {
+func readsHistory(id, run string, filter enums.HistoryEventFilterType, token ...byte) func(context.Context, workflowservice.WorkflowServiceClient) error {
 	return func(ctx context.Context, s workflowservice.WorkflowServiceClient) error {
 		_, err := s.GetWorkflowExecutionHistory(ctx, &workflowservice.GetWorkflowExecutionHistoryRequest{
 			Namespace: doorNamespace, Execution: &common.WorkflowExecution{WorkflowId: id, RunId: run}, HistoryEventFilterType: filter, NextPageToken: token,
@@ -156,12 +157,12 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 		add(who, "polls a sticky queue", pollsWorkflows(&taskqueue.TaskQueue{Name: "x", Kind: sticky, NormalName: "control"}))
 		add(who, "deploys", starts(starting("deploy/shop", workflows.DeployName, deploying("shop"))))
 		add(who, "runs a command", starts(starting("read/exec/0123456789abcdef", workflows.ExecName, workflows.ExecInput{Service: "shop", Command: []string{"sh"}})))
-		add(who, "reads", starts(starting(readID, workflows.StatusName, workflows.StatusInput{})))
+		add(who, "reads", starts(starting(readID, reads.StatusName, reads.StatusInput{})))
 		add(who, "revives a node", starts(starting("node/"+who.Name, workflows.ReviveNodeName, workflows.ReviveNodeInput{Node: who.Name})))
 		add(who, "mends", starts(starting("mend/shop/1", workflows.MendName, workflows.MendInput{})))
-		add(who, "reads a history", reads("deploy/shop", "", allEvents))
-		add(who, "reads the end of a deploy", reads("deploy/shop", "", lastEvent))
-		add(who, "reads the end of a read", reads(theirs.GetWorkflowId(), theirs.GetRunId(), lastEvent))
+		add(who, "reads a history", readsHistory("deploy/shop", "", allEvents))
+		add(who, "reads the end of a deploy", readsHistory("deploy/shop", "", lastEvent))
+		add(who, "reads the end of a read", readsHistory(theirs.GetWorkflowId(), theirs.GetRunId(), lastEvent))
 		add(who, "describes a deploy", describes("deploy/shop"))
 		add(who, "cancels a deploy", cancels("deploy/shop"))
 		add(who, "answers for another, with the door's token", completes(wrapped))
@@ -209,9 +210,9 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 	add(theNode, "announces another", starts(starting("node/orion", workflows.RegisterNodeName, fleet.NodeRecord{Name: "orion"}, terminate)))
 	add(theNode, "announces itself by another id", starts(starting("deploy/shop", workflows.RegisterNodeName, fleet.NodeRecord{Name: "rift"}, terminate)))
 	add(theNode, "announces an edge", starts(starting("edge/rift/announce/k", workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "rift", Key: "k"})))
-	add(theNode, "reads all of its announcement", reads("node/rift", "", allEvents))
-	add(theNode, "reads a change of its record", reads("node/rift/drain/0123456789abcdef", "", lastEvent))
-	add(theNode, "reads with a page token of Temporal's", reads("node/rift", "", lastEvent, []byte(`{"RunId":"x","BranchToken":"eA=="}`)...))
+	add(theNode, "reads all of its announcement", readsHistory("node/rift", "", allEvents))
+	add(theNode, "reads a change of its record", readsHistory("node/rift/drain/0123456789abcdef", "", lastEvent))
+	add(theNode, "reads with a page token of Temporal's", readsHistory("node/rift", "", lastEvent, []byte(`{"RunId":"x","BranchToken":"eA=="}`)...))
 	add(theEdge, "announces another", starts(starting("edge/other/announce/k", workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "other", Key: "k"})))
 	add(theEdge, "announces itself by another id", starts(starting("edge/other/announce/k", workflows.AnnounceEdgeName, fleet.EdgeRecord{Name: "front", Key: "k"}, terminate)))
 	add(theEdge, "uses the storage as another", starts(starting("edge/other/storage/0123456789abcdef", workflows.EdgeStorageName, fleet.StorageRequest{Edge: "other"})))
@@ -280,14 +281,14 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 	pause := oncontrol.PauseJobInput{Service: "bank", Job: "backup", By: "ci"}
 	add(ci, "pauses another's job", starts(starting("pause/bank/backup/0123456789abcdef", workflows.PauseJobName, pause)))
 	add(ci, "puts another into maintenance", starts(starting("maintain/bank/0123456789abcdef", workflows.MaintainName, workflows.MaintainInput{Service: "bank", On: true})))
-	add(ci, "reads every service", starts(starting("read/services/0123456789abcdef", workflows.ServicesName, nil)))
-	add(ci, "reads every service's state", starts(starting(readID, workflows.StatusName, workflows.StatusInput{})))
-	add(ci, "reads another's state", starts(starting(readID, workflows.StatusName, workflows.StatusInput{Services: []string{"shop", "bank"}})))
-	add(ci, "reads by the id of a deploy", starts(starting("deploy/shop", workflows.StatusName, workflows.StatusInput{Services: []string{"shop"}})))
-	add(ci, "reads another's logs", starts(starting("read/logs/0123456789abcdef", workflows.LogsName, workflows.LogsInput{Service: "bank"})))
+	add(ci, "reads every service", starts(starting("read/services/0123456789abcdef", reads.ServicesName, nil)))
+	add(ci, "reads every service's state", starts(starting(readID, reads.StatusName, reads.StatusInput{})))
+	add(ci, "reads another's state", starts(starting(readID, reads.StatusName, reads.StatusInput{Services: []string{"shop", "bank"}})))
+	add(ci, "reads by the id of a deploy", starts(starting("deploy/shop", reads.StatusName, reads.StatusInput{Services: []string{"shop"}})))
+	add(ci, "reads another's logs", starts(starting("read/logs/0123456789abcdef", reads.LogsName, reads.LogsInput{Service: "bank"})))
 	add(ci, "sets a secret", starts(starting("secret/shop/db/set/0123456789abcdef", workflows.SetSecretName, secrets.Addition{Envelope: secrets.Envelope{Ref: secrets.Ref{Service: "shop", Name: "db", Version: 1}}})))
-	add(ci, "lists secrets", starts(starting("read/secret/0123456789abcdef", workflows.SecretsName, workflows.SecretsInput{Service: "shop"})))
-	add(ci, "loads envelopes", starts(starting("read/secret/0123456789abcdef", workflows.EnvelopesName, oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: "shop", Name: "db", Version: 1}}})))
+	add(ci, "lists secrets", starts(starting("read/secret/0123456789abcdef", reads.SecretsName, reads.SecretsInput{Service: "shop"})))
+	add(ci, "loads envelopes", starts(starting("read/secret/0123456789abcdef", reads.EnvelopesName, oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{{Service: "shop", Name: "db", Version: 1}}})))
 	add(ci, "drains a node", starts(starting("node/rift/drain/0123456789abcdef", workflows.DrainNodeName, workflows.DrainInput{Node: "rift", Draining: true})))
 	add(ci, "removes a node", starts(starting("node/rift/remove/0123456789abcdef", workflows.RemoveNodeName, "rift")))
 	add(ci, "admits an edge", starts(starting("edge/front/admit/0123456789abcdef", workflows.AdmitEdgeName, workflows.AdmitEdgeInput{Edge: "front"})))
@@ -296,9 +297,9 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 	add(ci, "writes the audit", starts(starting("audit/deploy/1/begun", workflows.RecordAuditName, workflows.RecordAuditInput{Entries: []fleet.AuditEntry{entry}})))
 	add(ci, "polls a builder's queue", polls("build-bob", normal))
 	add(ci, "polls a node's queue", polls("node-rift", normal))
-	add(ci, "reads another's deploy", reads("deploy/bank", "", allEvents))
-	add(ci, "reads a secret's change", reads("secret/shop/db/set/0123456789abcdef", "", allEvents))
-	add(ci, "reads a node's claim", reads("claim/rift/x/y", "", allEvents))
+	add(ci, "reads another's deploy", readsHistory("deploy/bank", "", allEvents))
+	add(ci, "reads a secret's change", readsHistory("secret/shop/db/set/0123456789abcdef", "", allEvents))
+	add(ci, "reads a node's claim", readsHistory("claim/rift/x/y", "", allEvents))
 	add(ci, "describes another's deploy", describes("deploy/bank"))
 	add(ci, "cancels another's deploy", cancels("deploy/bank"))
 	add(ci, "cancels a mending", cancels("mend/shop/1"))
@@ -326,21 +327,21 @@ func attempts(wrapped, own []byte, theirs *common.WorkflowExecution) []misuse {
 		"runs a job":         starting("job/shop/backup/0123456789abcdef", workflows.RunJobName, workflows.RunJobInput{Service: "shop", Job: "backup"}),
 		"pauses a job":       starting("pause/shop/backup/0123456789abcdef", workflows.PauseJobName, oncontrol.PauseJobInput{Service: "shop", Job: "backup"}),
 		"begins maintenance": starting("maintain/shop/0123456789abcdef", workflows.MaintainName, workflows.MaintainInput{Service: "shop", On: true}),
-		"reads every job":    starting("read/jobs/0123456789abcdef", workflows.JobsName, workflows.JobsInput{}),
-		"lists processes":    starting("read/ps/0123456789abcdef", workflows.ProcessesName, workflows.ProcessesInput{}),
-		"reads the audit":    starting("read/audit/0123456789abcdef", workflows.AuditName, workflows.AuditInput{}),
+		"reads every job":    starting("read/jobs/0123456789abcdef", reads.JobsName, reads.JobsInput{}),
+		"lists processes":    starting("read/ps/0123456789abcdef", reads.ProcessesName, reads.ProcessesInput{}),
+		"reads the audit":    starting("read/audit/0123456789abcdef", reads.AuditName, reads.AuditInput{}),
 		"rotates a secret":   starting("rotate/shop/db", workflows.RotateSecretName, workflows.RotateSecretInput{}),
 		"writes the audit":   starting("audit/cancel/1/begun", workflows.RecordAuditName, workflows.RecordAuditInput{Entries: []fleet.AuditEntry{entry}}),
-		"terminates a read":  starting(readID, workflows.StatusName, workflows.StatusInput{Services: []string{"shop"}}, terminate),
+		"terminates a read":  starting(readID, reads.StatusName, reads.StatusInput{Services: []string{"shop"}}, terminate),
 	} {
 		add(guest, what, starts(in))
 	}
 	add(guest, "cancels a deploy", cancels("deploy/shop"))
 	for _, who := range []identity.Identity{guest, ci} {
-		add(who, "reads what another has read", reads(theirs.GetWorkflowId(), theirs.GetRunId(), allEvents))
+		add(who, "reads what another has read", readsHistory(theirs.GetWorkflowId(), theirs.GetRunId(), allEvents))
 		add(who, "describes what another has read", describes(theirs.GetWorkflowId()))
 		add(who, "cancels what another reads", cancels(theirs.GetWorkflowId()))
-		add(who, "reads with a page token of Temporal's", reads("deploy/shop", "", allEvents, []byte(`{"RunId":"x"}`)...))
+		add(who, "reads with a page token of Temporal's", readsHistory("deploy/shop", "", allEvents, []byte(`{"RunId":"x"}`)...))
 	}
 	return all
 }
@@ -369,7 +370,7 @@ func (d *doored) taskOfAnother(t *testing.T) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	asked := starting("read/node/0123456789abcdef", workflows.NodePolicyName, otherNode.Name)
+	asked := starting("read/node/0123456789abcdef", reads.NodePolicyName, otherNode.Name)
 	_, err := d.service(anna).StartWorkflowExecution(ctx, asked)
 	require.NoError(t, err)
 	for {

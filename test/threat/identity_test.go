@@ -24,6 +24,7 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/test/edges"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // The honest work of a fleet passes the door, and nothing else that its identities try.
@@ -112,7 +113,7 @@ func (d *doored) audited() {
 // readOf is a read of an identity.
 func (d *doored) readOf(who identity.Identity) *common.WorkflowExecution {
 	d.t.Helper()
-	in := starting("read/status/fedcba9876543210", workflows.StatusName, workflows.StatusInput{})
+	in := starting("read/status/fedcba9876543210", reads.StatusName, reads.StatusInput{})
 	started, err := d.service(who).StartWorkflowExecution(d.t.Context(), in)
 	require.NoError(d.t, err)
 	return &common.WorkflowExecution{WorkflowId: in.WorkflowId, RunId: started.GetRunId()}

@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // buildLog is what mcp build log --json prints.
@@ -43,8 +43,8 @@ func runBuildLog(ctx context.Context, s *session.Session, args []string) error {
 	if err != nil {
 		return err
 	}
-	in := workflows.BuildLogInput{Builder: cfg.Build.Builder}
-	in.Service, in.Bytes = args[0], workflows.MaxBuildLog
+	in := reads.BuildLogInput{Builder: cfg.Build.Builder}
+	in.Service, in.Bytes = args[0], reads.MaxBuildLog
 	if !servicedef.IsLabel(in.Service) {
 		return exit.Usage(fmt.Errorf("%q is no name of a service", in.Service))
 	}
@@ -58,8 +58,8 @@ func runBuildLog(ctx context.Context, s *session.Session, args []string) error {
 		return exit.Usage(fault.New(fault.Invalid, "there is no builder; this configuration is %s", cfg.Describe()).
 			WithHint("set [build] workspace or [build] builder in mcp.toml"))
 	}
-	read := func(in workflows.BuildLogInput) (workflows.BuildLogResult, error) {
-		return workflows.ReadBuildLog(cfg.Build.Builder, cfg.Build.Logs, in)
+	read := func(in reads.BuildLogInput) (reads.BuildLogResult, error) {
+		return reads.ReadBuildLog(cfg.Build.Builder, cfg.Build.Logs, in)
 	}
 	if cfg.Build.Workspace == "" {
 		c, err := s.Connect(ctx, cfg)
@@ -67,15 +67,15 @@ func runBuildLog(ctx context.Context, s *session.Session, args []string) error {
 			return err
 		}
 		defer c.Close()
-		read = func(in workflows.BuildLogInput) (found workflows.BuildLogResult, err error) {
-			return found, s.Read(ctx, c, "build-log", workflows.BuildLogName, in, &found)
+		read = func(in reads.BuildLogInput) (found reads.BuildLogResult, err error) {
+			return found, s.Read(ctx, c, "build-log", reads.BuildLogName, in, &found)
 		}
 	}
 	return showBuildLog(s, in, read)
 }
 
 // showBuildLog shows a whole log, which it reads part by part.
-func showBuildLog(s *session.Session, in workflows.BuildLogInput, read func(workflows.BuildLogInput) (workflows.BuildLogResult, error)) error {
+func showBuildLog(s *session.Session, in reads.BuildLogInput, read func(reads.BuildLogInput) (reads.BuildLogResult, error)) error {
 	var whole strings.Builder
 	for {
 		found, err := read(in)

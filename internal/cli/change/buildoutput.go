@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // logPause is how often another machine's builder is asked for more output.
@@ -100,7 +100,7 @@ func (b *shownBuilds) show(log *shownLog) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for {
-		found, err := b.read(ctx, log, workflows.MaxBuildLog)
+		found, err := b.read(ctx, log, reads.MaxBuildLog)
 		if err != nil || found.File == "" || found.File == log.former {
 			return
 		}
@@ -114,10 +114,10 @@ func (b *shownBuilds) show(log *shownLog) {
 }
 
 // read reads a part of a log.
-func (b *shownBuilds) read(ctx context.Context, log *shownLog, bytes int) (found workflows.BuildLogResult, err error) {
-	in := workflows.BuildLogInput{Builder: b.builder}
+func (b *shownBuilds) read(ctx context.Context, log *shownLog, bytes int) (found reads.BuildLogResult, err error) {
+	in := reads.BuildLogInput{Builder: b.builder}
 	in.Service, in.Images, in.File, in.Offset, in.Bytes = log.service, []string{log.image}, log.file, log.next, bytes
 	silent := *b.session
 	silent.Stderr = io.Discard
-	return found, silent.Read(ctx, b.client, "build-log", workflows.BuildLogName, in, &found)
+	return found, silent.Read(ctx, b.client, "build-log", reads.BuildLogName, in, &found)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/plan"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // turns puts the deploys of a batch in groups: a service that takes a port, a volume or a
@@ -29,7 +30,7 @@ func turns(ctx context.Context, s *session.Session, c client.Client, inputs []wo
 		return [][]string{names}, nil, nil
 	}
 	var services []fleet.ServiceRecord
-	if err := s.Read(ctx, c, "services", workflows.ServicesName, nil, &services); err != nil {
+	if err := s.Read(ctx, c, "services", reads.ServicesName, nil, &services); err != nil {
 		return nil, nil, err
 	}
 	var movements []plan.Movement

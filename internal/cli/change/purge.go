@@ -13,6 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 type purgeOptions struct {
@@ -51,7 +52,7 @@ func runPurge(ctx context.Context, s *session.Session, service string, o purgeOp
 	defer c.Close()
 	if o.dry || !o.yes { // the counts are read only to be shown
 		var known fleet.Forgotten
-		if err := s.Read(ctx, c, "purge", workflows.PurgeableName, service, &known); err != nil {
+		if err := s.Read(ctx, c, "purge", reads.PurgeableName, service, &known); err != nil {
 			return err
 		}
 		if known.Nothing() {

@@ -16,6 +16,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func newUndeploy(s *session.Session) *cobra.Command {
@@ -69,9 +70,9 @@ func runUndeploy(ctx context.Context, s *session.Session, service string, yes bo
 // containersByNode lists the containers of a service, a line for each node. A service
 // that has never been deployed is an error.
 func containersByNode(ctx context.Context, s *session.Session, c client.Client, service string) ([]string, error) {
-	var known workflows.StatusResult
-	in := workflows.StatusInput{Services: []string{service}}
-	if err := s.Read(ctx, c, "status", workflows.StatusName, in, &known); err != nil {
+	var known reads.StatusResult
+	in := reads.StatusInput{Services: []string{service}}
+	if err := s.Read(ctx, c, "status", reads.StatusName, in, &known); err != nil {
 		return nil, err
 	}
 	if len(known.Services) == 0 {
@@ -89,7 +90,7 @@ func containersByNode(ctx context.Context, s *session.Session, c client.Client, 
 
 // containersOf names the containers of a service on a node; on one that does not
 // answer, those that should be there.
-func containersOf(release fleet.Release, node workflows.NodeContainers) []string {
+func containersOf(release fleet.Release, node reads.NodeContainers) []string {
 	var names []string
 	for _, found := range fleet.Recognise(node.Node, node.Containers, release) {
 		if found.Service == release.Service {

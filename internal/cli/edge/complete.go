@@ -7,7 +7,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/config"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Completers returns the completion of edges.
@@ -18,8 +18,8 @@ func Completers() map[string]session.Completer {
 // complete finds the edges, which have their state beside them.
 func complete(ctx context.Context, s *session.Session, cfg *config.Config, _ []string, _ string) []cobra.Completion {
 	states := session.Remembered(ctx, s, cfg, "edges", false, func(ctx context.Context) (map[string]string, error) {
-		var all workflows.EdgesResult
-		err := s.Peek(ctx, cfg, workflows.EdgesName, workflows.EdgesInput{}, &all)
+		var all reads.EdgesResult
+		err := s.Peek(ctx, cfg, reads.EdgesName, reads.EdgesInput{}, &all)
 		byName := map[string]string{}
 		for _, e := range all.Edges {
 			byName[e.Name] = shownState(stateOf(e, all.Silent[e.Name]), e.Stale)

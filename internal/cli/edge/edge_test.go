@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/seal"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // key makes the public key of an edge.
@@ -27,7 +27,7 @@ func key(t *testing.T) seal.Key {
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.Local)
 
 // fleetOf is four edges, each in another state.
-func fleetOf(t *testing.T) workflows.EdgesResult {
+func fleetOf(t *testing.T) reads.EdgesResult {
 	record := func(name string) fleet.EdgeRecord {
 		return fleet.EdgeRecord{Name: name, Key: key(t).String(), Version: "1.2", Hostname: name + ".example", Ports: map[int]int{443: 8443, 80: 8080}}
 	}
@@ -39,7 +39,7 @@ func fleetOf(t *testing.T) workflows.EdgesResult {
 		},
 		Problems: []string{"port 22 is taken"},
 	}
-	return workflows.EdgesResult{
+	return reads.EdgesResult{
 		Edges: []fleet.EdgeState{
 			{EdgeRecord: record("away"), Admitted: noon, Stale: []string{"shop"}},
 			{EdgeRecord: record("new"), Seen: noon},
@@ -54,7 +54,7 @@ func fleetOf(t *testing.T) workflows.EdgesResult {
 }
 
 func TestTheListOfEdges(t *testing.T) {
-	routes := []workflows.PublishedRoute{{Service: "shop"}, {Service: "shop"}, {Service: "blog"}}
+	routes := []reads.PublishedRoute{{Service: "shop"}, {Service: "shop"}, {Service: "blog"}}
 	list := listed(fleetOf(t), routes)
 	var states []string
 	var counted []int
@@ -80,7 +80,7 @@ func TestTheListOfEdges(t *testing.T) {
 		require.Contains(t, text, line+"\n")
 	}
 	out.Reset()
-	require.NoError(t, writeList(&out, listed(workflows.EdgesResult{}, nil)))
+	require.NoError(t, writeList(&out, listed(reads.EdgesResult{}, nil)))
 	require.Equal(t, "no edge has announced itself yet\n", out.String())
 }
 
@@ -156,15 +156,15 @@ func TestOnlyTheKeyThatTheOperatorNamesIsAdmitted(t *testing.T) {
 }
 
 func TestTheListOfRoutes(t *testing.T) {
-	route := func(service, hostname, url string, change func(*fleet.EdgeRoute)) workflows.PublishedRoute {
-		r := workflows.PublishedRoute{Service: service, URL: url, EdgeRoute: fleet.EdgeRoute{
+	route := func(service, hostname, url string, change func(*fleet.EdgeRoute)) reads.PublishedRoute {
+		r := reads.PublishedRoute{Service: service, URL: url, EdgeRoute: fleet.EdgeRoute{
 			Endpoint:   fleet.Endpoint{Port: 443, Protocol: fleet.ProtocolHTTP, Hostname: hostname},
 			Components: []string{"web"}, Name: "http", Upstreams: []string{"10.0.0.2:20001"},
 		}}
 		change(&r.EdgeRoute)
 		return r
 	}
-	list := listedRoutes([]workflows.PublishedRoute{
+	list := listedRoutes([]reads.PublishedRoute{
 		route("shop", "shop.example", "https://shop.example", func(r *fleet.EdgeRoute) {
 			r.BasicAuth, r.Compress = map[string]string{"ann": "$2a$10$secret"}, true
 		}),

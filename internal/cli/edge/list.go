@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // listedEdge is one entry of mcp edge list --json.
@@ -64,13 +64,13 @@ func runList(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	defer c.Close()
-	var edges workflows.EdgesResult
-	if err := s.Read(ctx, c, "edge", workflows.EdgesName, workflows.EdgesInput{}, &edges); err != nil {
+	var edges reads.EdgesResult
+	if err := s.Read(ctx, c, "edge", reads.EdgesName, reads.EdgesInput{}, &edges); err != nil {
 		return err
 	}
-	var routes workflows.RoutesResult
+	var routes reads.RoutesResult
 	if slices.ContainsFunc(edges.Edges, func(e fleet.EdgeState) bool { return !e.Admitted.IsZero() }) {
-		if err := s.Read(ctx, c, "route", workflows.RoutesName, workflows.RoutesInput{}, &routes); err != nil {
+		if err := s.Read(ctx, c, "route", reads.RoutesName, reads.RoutesInput{}, &routes); err != nil {
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func runList(ctx context.Context, s *session.Session) error {
 }
 
 // listed returns the entries of edges, in their order.
-func listed(edges workflows.EdgesResult, routes []workflows.PublishedRoute) []listedEdge {
+func listed(edges reads.EdgesResult, routes []reads.PublishedRoute) []listedEdge {
 	list := make([]listedEdge, 0, len(edges.Edges))
 	for _, e := range edges.Edges {
 		one := listedEdge{

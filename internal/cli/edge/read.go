@@ -10,18 +10,18 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/spelling"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // readEdges reads every edge, and asks the admitted ones for their status.
-func readEdges(ctx context.Context, s *session.Session) (workflows.EdgesResult, error) {
-	var all workflows.EdgesResult
-	err := s.Query(ctx, "edge", workflows.EdgesName, workflows.EdgesInput{}, &all)
+func readEdges(ctx context.Context, s *session.Session) (reads.EdgesResult, error) {
+	var all reads.EdgesResult
+	err := s.Query(ctx, "edge", reads.EdgesName, reads.EdgesInput{}, &all)
 	return all, err
 }
 
 // find returns the edge of a name.
-func find(all workflows.EdgesResult, name string) (fleet.EdgeState, error) {
+func find(all reads.EdgesResult, name string) (fleet.EdgeState, error) {
 	i := slices.IndexFunc(all.Edges, func(e fleet.EdgeState) bool { return e.Name == name })
 	if i < 0 {
 		return fleet.EdgeState{}, unknownEdge(name, all.Edges)

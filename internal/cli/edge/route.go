@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // listedRoute is one entry of mcp route list --json.
@@ -60,12 +60,12 @@ func runRouteList(ctx context.Context, s *session.Session, names []string) error
 		return err
 	}
 	defer c.Close()
-	var routes workflows.RoutesResult
-	if err := s.Read(ctx, c, "route", workflows.RoutesName, workflows.RoutesInput{Service: service}, &routes); err != nil {
+	var routes reads.RoutesResult
+	if err := s.Read(ctx, c, "route", reads.RoutesName, reads.RoutesInput{Service: service}, &routes); err != nil {
 		return err
 	}
-	var edges workflows.EdgesResult
-	if err := s.Read(ctx, c, "edge", workflows.EdgesName, workflows.EdgesInput{}, &edges); err != nil {
+	var edges reads.EdgesResult
+	if err := s.Read(ctx, c, "edge", reads.EdgesName, reads.EdgesInput{}, &edges); err != nil {
 		return err
 	}
 	list := listedRoutes(routes.Routes, edges.Edges)
@@ -84,7 +84,7 @@ func runRouteList(ctx context.Context, s *session.Session, names []string) error
 }
 
 // listedRoutes returns the entries of routes, in their order.
-func listedRoutes(routes []workflows.PublishedRoute, edges []fleet.EdgeState) []listedRoute {
+func listedRoutes(routes []reads.PublishedRoute, edges []fleet.EdgeState) []listedRoute {
 	list := make([]listedRoute, 0, len(routes))
 	for _, r := range routes {
 		one := listedRoute{

@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // accessSlack is how much earlier than the newest line seen a follow reads again: a line
@@ -43,7 +43,7 @@ func runAccessLog(ctx context.Context, s *session.Session, service string, o log
 		from = &streamedEdges{ask: askedEdges{s, c}, call: link.Call}
 	}
 	a := &accessLog{session: s, from: from, seen: map[string]map[string]time.Time{}, reported: map[string]string{}, timestamps: o.timestamps}
-	failed, err := a.read(ctx, workflows.AccessLogInput{Service: service, Tail: o.lines, Since: o.since})
+	failed, err := a.read(ctx, reads.AccessLogInput{Service: service, Tail: o.lines, Since: o.since})
 	switch {
 	case errors.Is(err, errClosed):
 		return nil
@@ -74,7 +74,7 @@ type accessLog struct {
 }
 
 // read prints the lines that are new. It reports whether an edge could not be read.
-func (a *accessLog) read(ctx context.Context, in workflows.AccessLogInput) (failed bool, err error) {
+func (a *accessLog) read(ctx context.Context, in reads.AccessLogInput) (failed bool, err error) {
 	result, err := a.from.read(ctx, in)
 	if err != nil {
 		return false, err
@@ -101,7 +101,7 @@ var errClosed = errors.New("the reader has gone")
 
 // fresh returns the lines of an edge that were not there before. What is no entry of a
 // log is a text of the edge that an operator may read.
-func (a *accessLog) fresh(e workflows.EdgeAccessLog) []accessLine {
+func (a *accessLog) fresh(e reads.EdgeAccessLog) []accessLine {
 	var lines []accessLine
 	known, now := a.seen[e.Edge], map[string]time.Time{}
 	for _, text := range e.Lines {
@@ -125,7 +125,7 @@ func (a *accessLog) fresh(e workflows.EdgeAccessLog) []accessLine {
 
 // report prints once that an edge cannot be read, and once that it can again. It reports
 // whether it cannot.
-func (a *accessLog) report(e workflows.EdgeAccessLog) bool {
+func (a *accessLog) report(e reads.EdgeAccessLog) bool {
 	reason := ""
 	if e.Error != nil {
 		reason = e.Error.Message
@@ -156,7 +156,7 @@ func (a *accessLog) follow(ctx context.Context, service string) error {
 		if !a.newest.IsZero() {
 			since = max(time.Since(a.newest), 0) + accessSlack
 		}
-		_, err := a.read(following, workflows.AccessLogInput{Service: service, Tail: workflows.MaxLogLines, Since: since})
+		_, err := a.read(following, reads.AccessLogInput{Service: service, Tail: reads.MaxLogLines, Since: since})
 		switch {
 		case following.Err() != nil, errors.Is(err, errClosed):
 			return exit.IfInterrupted(ctx)

@@ -17,7 +17,7 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/internal/stream/streamtest"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func TestAFollowOfAnAccessLogPrintsEachLineOnce(t *testing.T) {
@@ -29,17 +29,17 @@ func TestAFollowOfAnAccessLogPrintsEachLineOnce(t *testing.T) {
 	line := func(second string) string {
 		return `{"time":"2026-05-01T12:00:0` + second + `Z","protocol":"HTTP/1.1","client":"10.0.0.7","duration_ms":1}`
 	}
-	paths := func(e workflows.EdgeAccessLog) int {
+	paths := func(e reads.EdgeAccessLog) int {
 		a.report(e)
 		return len(a.fresh(e))
 	}
 	away := fault.New(fault.Unavailable, "no worker polls edge-front")
-	require.Equal(t, 2, paths(workflows.EdgeAccessLog{Edge: "front", Lines: []string{line("1"), line("2")}}))
-	require.Equal(t, 1, paths(workflows.EdgeAccessLog{Edge: "back", Lines: []string{line("2")}}), "each edge has its own")
-	require.Equal(t, 1, paths(workflows.EdgeAccessLog{Edge: "front", Lines: []string{line("2"), line("3")}}))
-	require.Equal(t, 0, paths(workflows.EdgeAccessLog{Edge: "front", Error: away}))
-	require.Equal(t, 0, paths(workflows.EdgeAccessLog{Edge: "front", Error: away}))
-	require.Equal(t, 1, paths(workflows.EdgeAccessLog{Edge: "front", Lines: []string{line("3"), line("4")}}), "an absence is no reason to begin anew")
+	require.Equal(t, 2, paths(reads.EdgeAccessLog{Edge: "front", Lines: []string{line("1"), line("2")}}))
+	require.Equal(t, 1, paths(reads.EdgeAccessLog{Edge: "back", Lines: []string{line("2")}}), "each edge has its own")
+	require.Equal(t, 1, paths(reads.EdgeAccessLog{Edge: "front", Lines: []string{line("2"), line("3")}}))
+	require.Equal(t, 0, paths(reads.EdgeAccessLog{Edge: "front", Error: away}))
+	require.Equal(t, 0, paths(reads.EdgeAccessLog{Edge: "front", Error: away}))
+	require.Equal(t, 1, paths(reads.EdgeAccessLog{Edge: "front", Lines: []string{line("3"), line("4")}}), "an absence is no reason to begin anew")
 	require.Equal(t, time.Date(2026, 5, 1, 12, 0, 4, 0, time.UTC), a.newest)
 	require.Equal(t, "edge front: no worker polls edge-front\nedge front: it answers again\n", said.String())
 }
@@ -66,14 +66,14 @@ func TestALineOfAnAccessLog(t *testing.T) {
 // edgesFound are the answers to which edges there are.
 type edgesFound [][]string
 
-func (e *edgesFound) read(_ context.Context, in workflows.AccessLogInput) (result workflows.AccessLogResult, err error) {
+func (e *edgesFound) read(_ context.Context, in reads.AccessLogInput) (result reads.AccessLogResult, err error) {
 	if !in.Where {
-		return workflows.AccessLogResult{Edges: []workflows.EdgeAccessLog{
+		return reads.AccessLogResult{Edges: []reads.EdgeAccessLog{
 			{Edge: "front", Lines: []string{"not by a stream"}}, {Edge: "side", Error: fault.New(fault.Unavailable, "no worker polls edge-side")},
 		}}, nil
 	}
 	for _, name := range (*e)[0] {
-		result.Edges = append(result.Edges, workflows.EdgeAccessLog{Edge: name})
+		result.Edges = append(result.Edges, reads.EdgeAccessLog{Edge: name})
 	}
 	*e = (*e)[1:]
 	return result, nil
@@ -92,12 +92,12 @@ func TestAccessLogsAreStreams(t *testing.T) {
 	}})
 	found := &edgesFound{{"front", "side"}, {"front"}}
 	from := &streamedEdges{ask: found, call: operator.Call}
-	in := workflows.AccessLogInput{Service: "shop", Tail: 7, Since: time.Minute}
+	in := reads.AccessLogInput{Service: "shop", Tail: 7, Since: time.Minute}
 	for range looks {
 		result, err := from.read(t.Context(), in)
 		require.NoError(t, err)
 		require.Len(t, result.Edges, 2)
-		require.Equal(t, workflows.EdgeAccessLog{Edge: "front", Lines: []string{"shop 7 1m0s", "second"}}, result.Edges[0])
+		require.Equal(t, reads.EdgeAccessLog{Edge: "front", Lines: []string{"shop 7 1m0s", "second"}}, result.Edges[0])
 		require.Equal(t, "no worker polls edge-side", result.Edges[1].Error.Message, "it is asked by a workflow")
 	}
 	result, err := from.read(t.Context(), in)
@@ -105,7 +105,7 @@ func TestAccessLogsAreStreams(t *testing.T) {
 	require.Len(t, result.Edges, 1)
 	require.Empty(t, *found)
 
-	endless := (&streamedEdges{call: operator.Call}).at(t.Context(), "front", workflows.AccessLogInput{Service: "endless"})
+	endless := (&streamedEdges{call: operator.Call}).at(t.Context(), "front", reads.AccessLogInput{Service: "endless"})
 	require.Equal(t, "it answers with more than 4 MiB", endless.Error.Message)
 }
 

@@ -14,12 +14,12 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // accessSource reads the access log of a service at each edge.
 type accessSource interface {
-	read(ctx context.Context, in workflows.AccessLogInput) (workflows.AccessLogResult, error)
+	read(ctx context.Context, in reads.AccessLogInput) (reads.AccessLogResult, error)
 }
 
 // askedEdges are asked by a workflow.
@@ -28,8 +28,8 @@ type askedEdges struct {
 	client  client.Client
 }
 
-func (e askedEdges) read(ctx context.Context, in workflows.AccessLogInput) (result workflows.AccessLogResult, err error) {
-	err = e.session.Read(ctx, e.client, "access log", workflows.AccessLogName, in, &result)
+func (e askedEdges) read(ctx context.Context, in reads.AccessLogInput) (result reads.AccessLogResult, err error) {
+	err = e.session.Read(ctx, e.client, "access log", reads.AccessLogName, in, &result)
 	return result, err
 }
 
@@ -45,9 +45,9 @@ type streamedEdges struct {
 	left  int // looks until the edges are asked for again
 }
 
-func (e *streamedEdges) read(ctx context.Context, in workflows.AccessLogInput) (result workflows.AccessLogResult, err error) {
+func (e *streamedEdges) read(ctx context.Context, in reads.AccessLogInput) (result reads.AccessLogResult, err error) {
 	if e.left == 0 {
-		found, err := e.ask.read(ctx, workflows.AccessLogInput{Service: in.Service, Where: true})
+		found, err := e.ask.read(ctx, reads.AccessLogInput{Service: in.Service, Where: true})
 		if err != nil {
 			return result, err
 		}
@@ -57,7 +57,7 @@ func (e *streamedEdges) read(ctx context.Context, in workflows.AccessLogInput) (
 		}
 	}
 	e.left--
-	result.Edges = make([]workflows.EdgeAccessLog, len(e.edges))
+	result.Edges = make([]reads.EdgeAccessLog, len(e.edges))
 	var all sync.WaitGroup
 	for i, name := range e.edges {
 		all.Go(func() { result.Edges[i] = e.at(ctx, name, in) })
@@ -71,8 +71,8 @@ func (e *streamedEdges) read(ctx context.Context, in workflows.AccessLogInput) (
 
 // askTheOthers has a workflow ask the edges that have no stream: some reach Temporal past
 // the gateways, or are of a former version.
-func (e *streamedEdges) askTheOthers(ctx context.Context, in workflows.AccessLogInput, logs []workflows.EdgeAccessLog) error {
-	others := func(log workflows.EdgeAccessLog) bool { return log.Error != nil && log.Error.Kind == fault.Unavailable }
+func (e *streamedEdges) askTheOthers(ctx context.Context, in reads.AccessLogInput, logs []reads.EdgeAccessLog) error {
+	others := func(log reads.EdgeAccessLog) bool { return log.Error != nil && log.Error.Kind == fault.Unavailable }
 	if !slices.ContainsFunc(logs, others) {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (e *streamedEdges) askTheOthers(ctx context.Context, in workflows.AccessLog
 		return err
 	}
 	for i, log := range logs {
-		if at := slices.IndexFunc(asked.Edges, func(a workflows.EdgeAccessLog) bool { return a.Edge == log.Edge }); at >= 0 && others(log) {
+		if at := slices.IndexFunc(asked.Edges, func(a reads.EdgeAccessLog) bool { return a.Edge == log.Edge }); at >= 0 && others(log) {
 			logs[i] = asked.Edges[at]
 		}
 	}
@@ -92,8 +92,8 @@ func (e *streamedEdges) askTheOthers(ctx context.Context, in workflows.AccessLog
 const maxAccess = 4 << 20
 
 // at reads the log of one edge.
-func (e *streamedEdges) at(ctx context.Context, name string, in workflows.AccessLogInput) workflows.EdgeAccessLog {
-	log := workflows.EdgeAccessLog{Edge: name}
+func (e *streamedEdges) at(ctx context.Context, name string, in reads.AccessLogInput) reads.EdgeAccessLog {
+	log := reads.EdgeAccessLog{Edge: name}
 	call, err := e.call(ctx, stream.Header{
 		Verb: stream.Access, Edge: name, Service: in.Service, Access: &stream.AccessRequest{Lines: in.Tail, Since: in.Since},
 	})

@@ -12,14 +12,14 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // auditShown is how many of the newest actions are listed.
 const auditShown = 50
 
 func newAudit(s *session.Session) *cobra.Command {
-	in := workflows.AuditInput{}
+	in := reads.AuditInput{}
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "List who did what, to what and from where, oldest first",
@@ -54,9 +54,9 @@ or that its workflow was terminated.`,
 	return cmd
 }
 
-func runAudit(ctx context.Context, s *session.Session, in workflows.AuditInput) error {
+func runAudit(ctx context.Context, s *session.Session, in reads.AuditInput) error {
 	var list []fleet.AuditRecord
-	if err := s.Query(ctx, "audit", workflows.AuditName, in, &list); err != nil {
+	if err := s.Query(ctx, "audit", reads.AuditName, in, &list); err != nil {
 		return err
 	}
 	switch {

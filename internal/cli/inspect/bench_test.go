@@ -11,13 +11,13 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // fullNode is 50 services of four components on one node, and all run.
-func fullNode() workflows.StatusResult {
-	result := workflows.StatusResult{Nodes: map[string]workflows.NodeContainers{}}
-	rift := workflows.NodeContainers{Node: "rift"}
+func fullNode() reads.StatusResult {
+	result := reads.StatusResult{Nodes: map[string]reads.NodeContainers{}}
+	rift := reads.NodeContainers{Node: "rift"}
 	for i := range 50 {
 		release := fleet.Release{Service: fmt.Sprintf("shop-%d", i), Number: 7, Active: true, Components: map[string]fleet.Member{}}
 		for c := range 4 {
@@ -50,7 +50,7 @@ func BenchmarkStatus(b *testing.B) {
 }
 
 func BenchmarkProcesses(b *testing.B) {
-	result := workflows.ProcessesResult{Services: fullNode().Services, Nodes: fullNode().Nodes}
+	result := reads.ProcessesResult{Services: fullNode().Services, Nodes: fullNode().Nodes}
 	b.ReportAllocs()
 	for b.Loop() {
 		var out bytes.Buffer

@@ -9,6 +9,7 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Commands returns the verbs.
@@ -25,7 +26,7 @@ func Results() map[string][]any {
 		"plan":    {workflows.PlanResult{}},
 		"status":  {[]serviceStatus{}},
 		"ps":      {[]process{}},
-		"history": {workflows.HistoryResult{}, pastDeployment{}},
+		"history": {reads.HistoryResult{}, pastDeployment{}},
 		"events":  {[]fleet.Event{}, fleet.Event{}},
 		"audit":   {[]fleet.AuditRecord{}},
 		"logs":    {logLine{}, accessLine{}},

@@ -5,12 +5,12 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // unreadable is the fault of a component whose lines could not be read; nil if they
 // could.
-func unreadable(service string, l workflows.ComponentLogs) *fault.Error {
+func unreadable(service string, l reads.ComponentLogs) *fault.Error {
 	if l.Error != nil {
 		f := *l.Error
 		f.Component = l.Component
@@ -34,7 +34,7 @@ func usageIfUnknown(err error) error {
 }
 
 // placed is an error with the place where it has occurred.
-func placed(err error, at workflows.ComponentLogs) *fault.Error {
+func placed(err error, at reads.ComponentLogs) *fault.Error {
 	f := *exit.FaultOf(err)
 	f.Node, f.Component = cmp.Or(f.Node, at.Node), cmp.Or(f.Component, at.Component)
 	return &f

@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 const (
@@ -43,7 +43,7 @@ is an object on a separate line.`,
 		Example: "  mcp events\n  mcp events shop --since 24h\n  mcp events --node rift --follow --json",
 		Args:    session.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := workflows.EventsInput{Since: o.since}
+			in := reads.EventsInput{Since: o.since}
 			in.Node = o.node
 			if len(args) == 1 {
 				in.Service = args[0]
@@ -64,7 +64,7 @@ is an object on a separate line.`,
 	return cmd
 }
 
-func runEvents(ctx context.Context, s *session.Session, in workflows.EventsInput, follow bool) error {
+func runEvents(ctx context.Context, s *session.Session, in reads.EventsInput, follow bool) error {
 	_, c, err := s.Open(ctx)
 	if err != nil {
 		return err
@@ -87,14 +87,14 @@ func runEvents(ctx context.Context, s *session.Session, in workflows.EventsInput
 	return nil
 }
 
-func readEvents(ctx context.Context, s *session.Session, c client.Client, in workflows.EventsInput) ([]fleet.Event, error) {
+func readEvents(ctx context.Context, s *session.Session, c client.Client, in reads.EventsInput) ([]fleet.Event, error) {
 	var list []fleet.Event
-	err := s.Read(ctx, c, "events", workflows.EventsName, in, &list)
+	err := s.Read(ctx, c, "events", reads.EventsName, in, &list)
 	return list, err
 }
 
 // followEvents prints events as they come, until ctx ends or the reader has gone.
-func followEvents(ctx context.Context, s *session.Session, c client.Client, in workflows.EventsInput) error {
+func followEvents(ctx context.Context, s *session.Session, c client.Client, in reads.EventsInput) error {
 	following, end := context.WithCancel(ctx)
 	defer end()
 	go func() {

@@ -16,7 +16,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func newHistory(s *session.Session) *cobra.Command {
@@ -47,8 +47,8 @@ lines of a container or a build that it failed for.`,
 }
 
 func runHistory(ctx context.Context, s *session.Session, service string, limit int) error {
-	var result workflows.HistoryResult
-	err := s.Query(ctx, "history", workflows.HistoryName, workflows.HistoryInput{Service: service, Limit: limit}, &result)
+	var result reads.HistoryResult
+	err := s.Query(ctx, "history", reads.HistoryName, reads.HistoryInput{Service: service, Limit: limit}, &result)
 	if err != nil {
 		return err
 	}
@@ -94,8 +94,8 @@ func showDeployment(ctx context.Context, s *session.Session, service string, num
 		return err
 	}
 	defer c.Close()
-	var known workflows.HistoryResult
-	if err := s.Read(ctx, c, "history", workflows.HistoryName, workflows.HistoryInput{Service: service, Steps: number}, &known); err != nil {
+	var known reads.HistoryResult
+	if err := s.Read(ctx, c, "history", reads.HistoryName, reads.HistoryInput{Service: service, Steps: number}, &known); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(known.Deployments, func(d fleet.DeploymentRecord) bool { return d.Number == number })

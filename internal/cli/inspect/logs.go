@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func newLogs(s *session.Session) *cobra.Command {
@@ -47,14 +47,14 @@ Times are those of the node; podman before 4.4 gives whole seconds.`,
 			switch {
 			case o.since < 0:
 				return exit.Usage(fmt.Errorf("--since must be a positive duration, such as 1h, not %s", o.since))
-			case o.lines < 0 || o.lines > workflows.MaxLogLines:
-				return exit.Usage(fmt.Errorf("--lines must be between 0 and %d, not %d", workflows.MaxLogLines, o.lines))
+			case o.lines < 0 || o.lines > reads.MaxLogLines:
+				return exit.Usage(fmt.Errorf("--lines must be between 0 and %d, not %d", reads.MaxLogLines, o.lines))
 			case o.edge && strings.Contains(args[0], "/"):
 				return exit.Usage(fmt.Errorf("the access log is that of a whole service: mcp logs --edge %s", serviceOf(args[0])))
 			case o.edge && len(args) > 1:
 				return exit.Usage(fmt.Errorf("the access log is that of one service: mcp logs --edge %s", serviceOf(args[0])))
 			case o.since > 0 && !cmd.Flags().Changed("lines"):
-				o.lines = workflows.MaxLogLines
+				o.lines = reads.MaxLogLines
 			}
 			if o.edge {
 				return runAccessLog(cmd.Context(), s, args[0], o)
@@ -73,7 +73,7 @@ Times are those of the node; podman before 4.4 gives whole seconds.`,
 
 func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOptions) error {
 	service, component, _ := strings.Cut(targets[0], "/")
-	in := workflows.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since}
+	in := reads.LogsInput{Service: service, Component: component, Lines: o.lines, Since: o.since}
 	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
@@ -91,8 +91,8 @@ func runLogs(ctx context.Context, s *session.Session, targets []string, o logsOp
 		return exit.Usage(fault.New(fault.Invalid, "the output of several services goes through a gateway, and this configuration has none").
 			WithHint("ask for one: mcp logs %s", targets[0]))
 	}
-	var first workflows.LogsResult
-	if err := s.Read(ctx, c, "logs", workflows.LogsName, in, &first); err != nil {
+	var first reads.LogsResult
+	if err := s.Read(ctx, c, "logs", reads.LogsName, in, &first); err != nil {
 		return usageIfUnknown(err)
 	}
 	if first.Run != nil {

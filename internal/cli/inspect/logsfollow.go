@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 type logFollower struct {
 	session *session.Session
 	client  client.Client
-	in      workflows.LogsInput
+	in      reads.LogsInput
 	// end ends them all.
 	end context.CancelFunc
 
@@ -38,7 +38,7 @@ type logFollower struct {
 
 // followLogs continues after the lines read first, until ctx ends, the reader has
 // gone, or the service has been undeployed.
-func followLogs(ctx context.Context, s *session.Session, c client.Client, in workflows.LogsInput, first []workflows.ComponentLogs, show *logPrinter) error {
+func followLogs(ctx context.Context, s *session.Session, c client.Client, in reads.LogsInput, first []reads.ComponentLogs, show *logPrinter) error {
 	following, end := context.WithCancel(ctx)
 	defer end()
 	f := &logFollower{session: s, client: c, in: in, end: end, show: show, started: map[string]bool{}}
@@ -63,7 +63,7 @@ func followLogs(ctx context.Context, s *session.Session, c client.Client, in wor
 
 // start begins to follow a component unless it is followed. The caller has the
 // lock.
-func (f *logFollower) start(ctx context.Context, l workflows.ComponentLogs) {
+func (f *logFollower) start(ctx context.Context, l reads.ComponentLogs) {
 	if !f.started[l.Component] {
 		f.started[l.Component] = true
 		f.all.Go(func() { f.component(ctx, l) })
@@ -71,7 +71,7 @@ func (f *logFollower) start(ctx context.Context, l workflows.ComponentLogs) {
 }
 
 // component follows one component after the lines that have been read.
-func (f *logFollower) component(ctx context.Context, l workflows.ComponentLogs) {
+func (f *logFollower) component(ctx context.Context, l reads.ComponentLogs) {
 	var reported *fault.Error
 	for read := l.Error == nil; ; {
 		switch f.report(l.Component, &reported, l.Error); {
@@ -97,11 +97,11 @@ func (f *logFollower) component(ctx context.Context, l workflows.ComponentLogs) 
 }
 
 // next reads the next lines of one component, and prints them.
-func (f *logFollower) next(ctx context.Context, in workflows.LogsInput) workflows.ComponentLogs {
-	var got workflows.LogsResult
-	err := f.session.Read(ctx, f.client, "logs", workflows.LogsName, in, &got, session.Within(in.Wait))
+func (f *logFollower) next(ctx context.Context, in reads.LogsInput) reads.ComponentLogs {
+	var got reads.LogsResult
+	err := f.session.Read(ctx, f.client, "logs", reads.LogsName, in, &got, session.Within(in.Wait))
 	if err != nil || len(got.Logs) == 0 {
-		l := workflows.ComponentLogs{Error: exit.FaultOf(err)}
+		l := reads.ComponentLogs{Error: exit.FaultOf(err)}
 		l.Component = in.Component
 		return l
 	}
@@ -110,7 +110,7 @@ func (f *logFollower) next(ctx context.Context, in workflows.LogsInput) workflow
 	if f.in.Component == "" {
 		for _, name := range got.Components {
 			f.show.add(in.Service, name, len(got.Components))
-			l := workflows.ComponentLogs{} // a new one is read from its beginning
+			l := reads.ComponentLogs{} // a new one is read from its beginning
 			l.Component = name
 			f.start(ctx, l)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // connected is a gateway, as a command reaches it.
@@ -21,7 +22,7 @@ type connected struct {
 	link    *session.Link
 }
 
-func (c connected) where(ctx context.Context, in workflows.LogsInput) (workflows.LogsResult, error) {
+func (c connected) where(ctx context.Context, in reads.LogsInput) (reads.LogsResult, error) {
 	return c.session.Where(ctx, c.client, "logs", in)
 }
 
@@ -44,6 +45,6 @@ func (c connected) call(ctx context.Context, h stream.Header) (*stream.Call, err
 	return c.link.Call(ctx, h)
 }
 
-func (c connected) lines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) ([]workflows.LogLine, stream.Note, error) {
+func (c connected) lines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) ([]reads.LogLine, stream.Note, error) {
 	return c.link.TaskLines(ctx, service, node, task, of)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/cli/ui"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // logLine is one line of mcp logs --json.
@@ -32,7 +32,7 @@ type logPrinter struct {
 	width int
 }
 
-func newLogPrinter(console *ui.Console, timestamps bool, logs []workflows.ComponentLogs) *logPrinter {
+func newLogPrinter(console *ui.Console, timestamps bool, logs []reads.ComponentLogs) *logPrinter {
 	p := &logPrinter{console: console, timestamps: timestamps}
 	for _, l := range logs {
 		p.add("", l.Component, len(logs))
@@ -56,7 +56,7 @@ func (p *logPrinter) name(service, component string) string {
 
 // print prints the lines of several components in the order of their times. It
 // reports whether it could; ui.Output records why not.
-func (p *logPrinter) print(service string, logs []workflows.ComponentLogs) bool {
+func (p *logPrinter) print(service string, logs []reads.ComponentLogs) bool {
 	return p.printLines(linesOf(service, logs))
 }
 
@@ -71,7 +71,7 @@ func (p *logPrinter) printLines(lines []logLine) bool {
 	return true
 }
 
-func linesOf(service string, logs []workflows.ComponentLogs) (lines []logLine) {
+func linesOf(service string, logs []reads.ComponentLogs) (lines []logLine) {
 	for _, l := range logs {
 		for _, line := range l.Lines {
 			lines = append(lines, logLine{line.Time, service, l.Node, l.Component, cmp.Or(line.Container, l.Container), line.Stream, line.Text})

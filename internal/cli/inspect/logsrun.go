@@ -5,11 +5,11 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // showRun shows the output of the last run of a step or of a job.
-func showRun(s *session.Session, in workflows.LogsInput, found workflows.LogsResult, o logsOptions) error {
+func showRun(s *session.Session, in reads.LogsInput, found reads.LogsResult, o logsOptions) error {
 	if o.follow {
 		return unfollowed(in, found.Run.Kind)
 	}
@@ -31,7 +31,7 @@ func showRun(s *session.Session, in workflows.LogsInput, found workflows.LogsRes
 }
 
 // unfollowed is the error of a follow of something whose runs end.
-func unfollowed(in workflows.LogsInput, kind fleet.TaskKind) error {
+func unfollowed(in reads.LogsInput, kind fleet.TaskKind) error {
 	name := in.Service + "/" + in.Component
 	if kind == fleet.JobTask {
 		return exit.Usage(fault.New(fault.Invalid, "%s is a job, whose runs end", name).WithHint("follow its newest run: mcp job logs -f %s", name))

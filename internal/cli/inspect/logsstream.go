@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // streamLogs shows the output of the targets through a gateway.
@@ -63,7 +63,7 @@ func (f *streamed) findAll(ctx context.Context, targets []string) ([]*target, er
 	for i, name := range targets {
 		service, component, _ := strings.Cut(name, "/")
 		of := &target{
-			LogsInput: workflows.LogsInput{Service: service, Component: component, Lines: f.o.lines, Since: f.o.since},
+			LogsInput: reads.LogsInput{Service: service, Component: component, Lines: f.o.lines, Since: f.o.since},
 			tails:     map[string]*tail{}, hints: make(chan struct{}, 1),
 		}
 		asked[i] = of
@@ -118,7 +118,7 @@ func (f *streamed) showFirst(tails []*tail) error {
 	}
 	var lines []logLine
 	for _, t := range tails {
-		lines = append(lines, linesOf(t.service, []workflows.ComponentLogs{t.at})...)
+		lines = append(lines, linesOf(t.service, []reads.ComponentLogs{t.at})...)
 		t.at.Lines = nil
 	}
 	if !f.show.printLines(lines) {
@@ -142,7 +142,7 @@ func (f *streamed) showFirst(tails []*tail) error {
 }
 
 // run shows what the last run of a step or a job has printed.
-func (f *streamed) run(ctx context.Context, in workflows.LogsInput, found workflows.LogsResult) error {
+func (f *streamed) run(ctx context.Context, in reads.LogsInput, found reads.LogsResult) error {
 	if f.o.follow || len(found.Logs) == 0 {
 		return showRun(f.session, in, found, f.o)
 	}

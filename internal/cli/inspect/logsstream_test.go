@@ -21,7 +21,7 @@ import (
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
 	"github.com/metacircular/mcp/test/printed"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // doors is a gateway with nodes that send what a test says, in sessions that it can break.
@@ -33,7 +33,7 @@ type doors struct {
 
 	mu     sync.Mutex
 	state  string
-	found  workflows.LogsResult
+	found  reads.LogsResult
 	err    error
 	client *stream.Client
 	asked  []stream.Header
@@ -75,7 +75,7 @@ func (d *doors) serve(ctx context.Context, a *stream.Accepted) (int, error) {
 	return 0, context.Cause(ctx)
 }
 
-func (d *doors) where(context.Context, workflows.LogsInput) (workflows.LogsResult, error) {
+func (d *doors) where(context.Context, reads.LogsInput) (reads.LogsResult, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.found, d.err
@@ -95,7 +95,7 @@ func (d *doors) call(ctx context.Context, h stream.Header) (*stream.Call, error)
 	return client.Call(ctx, h)
 }
 
-func (d *doors) lines(context.Context, string, string, fleet.Task, stream.LogsRequest) ([]workflows.LogLine, stream.Note, error) {
+func (d *doors) lines(context.Context, string, string, fleet.Task, stream.LogsRequest) ([]reads.LogLine, stream.Note, error) {
 	return nil, stream.Note{}, errors.New("there is no task")
 }
 
@@ -120,9 +120,9 @@ func (d *doors) cut() {
 func (d *doors) release(state string, err error, at ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.state, d.err, d.found = state, err, workflows.LogsResult{}
+	d.state, d.err, d.found = state, err, reads.LogsResult{}
 	for i := 0; i < len(at); i += 2 {
-		l := workflows.ComponentLogs{Node: at[i+1]}
+		l := reads.ComponentLogs{Node: at[i+1]}
 		l.Component, l.Container = at[i], "shop-"+at[i]
 		d.found.Components = append(d.found.Components, at[i])
 		d.found.Logs = append(d.found.Logs, l)

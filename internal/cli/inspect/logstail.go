@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // begin opens a stream, and reads the lines from before it.
@@ -130,7 +130,7 @@ func (f *streamed) take(t *tail, batch stream.Batch, note stream.Note) bool {
 	f.mu.Lock()
 	at := t.at
 	at.Lines = session.LinesOf(batch)
-	shown := f.show.print(t.service, []workflows.ComponentLogs{at})
+	shown := f.show.print(t.service, []reads.ComponentLogs{at})
 	maps.Copy(t.marks, batch.After)
 	if note.Begun != nil {
 		t.marks[note.Begun.ID] = runtime.LogMark{}

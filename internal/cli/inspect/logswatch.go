@@ -9,7 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // lookPause is about the time between two looks at the deploys of a service. Each is one
@@ -44,7 +44,7 @@ func (f *streamed) find(ctx context.Context, of *target) bool {
 	if err != nil {
 		gone, found.Logs = exit.FaultOf(err).Message, nil
 	}
-	at := map[string]workflows.ComponentLogs{}
+	at := map[string]reads.ComponentLogs{}
 	for _, l := range found.Logs {
 		if found.Run != nil {
 			break // the name is that of a step or a job now
@@ -79,7 +79,7 @@ func (f *streamed) find(ctx context.Context, of *target) bool {
 }
 
 // widen makes room for the names of the components of a service.
-func (f *streamed) widen(service string, at map[string]workflows.ComponentLogs) {
+func (f *streamed) widen(service string, at map[string]reads.ComponentLogs) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	several := len(at)

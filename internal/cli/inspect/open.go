@@ -18,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 type openOptions struct {
@@ -95,8 +96,8 @@ func openAddress(ctx context.Context, s *session.Session, o opened, printed bool
 // urlsOf returns the URLs of a service that a browser can open, in the order of its
 // routes. Those that redirect to another come last.
 func urlsOf(ctx context.Context, s *session.Session, service string) ([]string, error) {
-	var result workflows.RoutesResult
-	if err := s.Query(ctx, "open", workflows.RoutesName, workflows.RoutesInput{Service: service}, &result); err != nil {
+	var result reads.RoutesResult
+	if err := s.Query(ctx, "open", reads.RoutesName, reads.RoutesInput{Service: service}, &result); err != nil {
 		return nil, usageIfUnknown(err)
 	}
 	urls, redirects := []string{}, []string{}

@@ -18,7 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // process is one entry of mcp ps --json.
@@ -62,8 +62,8 @@ or a job is shown with its name.`,
 }
 
 func runPs(ctx context.Context, s *session.Session, nodes []string) error {
-	var result workflows.ProcessesResult
-	if err := s.Query(ctx, "ps", workflows.ProcessesName, workflows.ProcessesInput{Nodes: nodes}, &result); err != nil {
+	var result reads.ProcessesResult
+	if err := s.Query(ctx, "ps", reads.ProcessesName, reads.ProcessesInput{Nodes: nodes}, &result); err != nil {
 		return err
 	}
 	list := processes(result)
@@ -86,7 +86,7 @@ func runPs(ctx context.Context, s *session.Session, nodes []string) error {
 }
 
 // processes returns all containers, by node and name.
-func processes(r workflows.ProcessesResult) []process {
+func processes(r reads.ProcessesResult) []process {
 	list := []process{}
 	for _, n := range r.Nodes {
 		recognised := fleet.Recognise(n.Node, n.Containers, fleet.Releases(r.Services)...)

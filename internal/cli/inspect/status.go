@@ -16,7 +16,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/watch"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // serviceStatus is one entry of mcp status --json.
@@ -93,8 +93,8 @@ they are drained and removed after the deploy has succeeded.`,
 }
 
 func runStatus(ctx context.Context, s *session.Session, names []string) error {
-	var result workflows.StatusResult
-	err := s.Query(ctx, "status", workflows.StatusName, workflows.StatusInput{Services: names}, &result)
+	var result reads.StatusResult
+	err := s.Query(ctx, "status", reads.StatusName, reads.StatusInput{Services: names}, &result)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func runStatus(ctx context.Context, s *session.Session, names []string) error {
 }
 
 // statuses returns the status of each service, in the order of the services.
-func statuses(r workflows.StatusResult) []serviceStatus {
+func statuses(r reads.StatusResult) []serviceStatus {
 	nodes := map[string]seenNode{}
 	for name, node := range r.Nodes {
 		nodes[name] = seeNode(node, fleet.Releases(r.Services))
@@ -139,7 +139,7 @@ func statuses(r workflows.StatusResult) []serviceStatus {
 }
 
 // addURLs adds to the routes of a component where edges serve them.
-func addURLs(service string, c *componentStatus, routes []workflows.PublishedRoute) {
+func addURLs(service string, c *componentStatus, routes []reads.PublishedRoute) {
 	for _, r := range routes {
 		if r.Service != service || r.Redirect != "" || !slices.Contains(r.Components, c.Name) {
 			continue
@@ -159,7 +159,7 @@ type seenNode struct {
 	containers []fleet.Container
 }
 
-func seeNode(node workflows.NodeContainers, services []fleet.Release) seenNode {
+func seeNode(node reads.NodeContainers, services []fleet.Release) seenNode {
 	return seenNode{silent: node.Error != nil, containers: fleet.Recognise(node.Node, node.Containers, services...)}
 }
 

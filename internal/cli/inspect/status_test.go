@@ -10,7 +10,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // A deploy that failed has recorded its definition. Where the file was changed back, a
@@ -47,13 +47,13 @@ image = "r.example/api:v1"
 }
 
 func TestARouteHasTheURLsAtWhichEdgesServeIt(t *testing.T) {
-	served := func(service, component, name, url string, redirect string) workflows.PublishedRoute {
-		return workflows.PublishedRoute{Service: service, URL: url, EdgeRoute: fleet.EdgeRoute{Components: []string{component}, Name: name, Redirect: redirect}}
+	served := func(service, component, name, url string, redirect string) reads.PublishedRoute {
+		return reads.PublishedRoute{Service: service, URL: url, EdgeRoute: fleet.EdgeRoute{Components: []string{component}, Name: name, Redirect: redirect}}
 	}
 	c := componentStatus{Name: "web", Routes: []routeStatus{
 		{Route: fleet.Route{Name: "http", Port: 443, HostPort: 20001}}, {Route: fleet.Route{Name: "admin", Port: 81, HostPort: 20002}},
 	}}
-	addURLs("shop", &c, []workflows.PublishedRoute{
+	addURLs("shop", &c, []reads.PublishedRoute{
 		served("shop", "web", "http", "https://shop.example", ""),
 		served("shop", "web", "http", "https://shop.test", ""),
 		served("shop", "web", "http", "https://www.shop.example", "shop.example"),

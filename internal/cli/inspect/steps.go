@@ -7,17 +7,17 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // pastDeployment is a deployment with the runs of its steps.
 type pastDeployment struct {
 	fleet.DeploymentRecord
-	Steps []workflows.StepRun `json:"steps,omitempty"`
+	Steps []reads.StepRun `json:"steps,omitempty"`
 }
 
 // writeStepRuns prints the runs of steps with their output, for a person.
-func writeStepRuns(w io.Writer, runs []workflows.StepRun) {
+func writeStepRuns(w io.Writer, runs []reads.StepRun) {
 	for _, r := range runs {
 		line := fmt.Sprintf("step %s on %s", r.Name, r.Node)
 		if r.Try > 1 {

@@ -8,20 +8,20 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // gateway is what streams of output need of a gateway.
 type gateway interface {
 	// where finds components, or the last run of a step or a job.
-	where(ctx context.Context, in workflows.LogsInput) (workflows.LogsResult, error)
+	where(ctx context.Context, in reads.LogsInput) (reads.LogsResult, error)
 	// deployed describes the newest deploy of a service: another one, its outcome or its
 	// end changes that.
 	deployed(ctx context.Context, service string) (string, error)
 	// call opens a stream.
 	call(ctx context.Context, h stream.Header) (*stream.Call, error)
 	// lines are the last lines of what a task has printed.
-	lines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) ([]workflows.LogLine, stream.Note, error)
+	lines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) ([]reads.LogLine, stream.Note, error)
 }
 
 // streamed shows the output of services as streams of their nodes.
@@ -39,8 +39,8 @@ type streamed struct {
 
 // target is what was asked for: a service, or one component of it.
 type target struct {
-	workflows.LogsInput
-	found workflows.LogsResult // the first answer
+	reads.LogsInput
+	found reads.LogsResult // the first answer
 	// tails are the streams of its components, by their names. Only the watch of the target
 	// changes them.
 	tails map[string]*tail
@@ -63,7 +63,7 @@ func (f *streamed) name(t *tail) string {
 type tail struct {
 	service string
 	of      *target
-	at      workflows.ComponentLogs
+	at      reads.ComponentLogs
 	call    *stream.Call
 	note    stream.Note // with the last of the lines from before the stream
 	err     error       // why it has not begun
@@ -77,6 +77,6 @@ type tail struct {
 	end context.CancelFunc
 }
 
-func newTail(service string, at workflows.ComponentLogs, of *target) *tail {
+func newTail(service string, at reads.ComponentLogs, of *target) *tail {
 	return &tail{service: service, at: at, of: of, marks: stream.Marks{}}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // cancelled is mcp job cancel --json.
@@ -44,7 +44,7 @@ func runCancel(ctx context.Context, s *session.Session, name string) error {
 	}
 	defer c.Close()
 	var runs []fleet.JobRun
-	if err := s.Read(ctx, c, "job cancel", workflows.JobRunsName, workflows.JobRunsInput{Service: of.service, Job: of.job}, &runs); err != nil {
+	if err := s.Read(ctx, c, "job cancel", reads.JobRunsName, reads.JobRunsInput{Service: of.service, Job: of.job}, &runs); err != nil {
 		return usageIfUnknown(err)
 	}
 	for _, run := range runs {

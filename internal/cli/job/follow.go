@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/cli/session"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // followWait is how long one read of a follow waits for lines.
@@ -21,8 +21,8 @@ func (f *follower) untilEnd(ctx context.Context) {
 	in := f.in
 	in.Wait = followWait
 	for ctx.Err() == nil {
-		var got workflows.JobLogsResult
-		err := f.session.Read(ctx, f.client, "job logs", workflows.JobLogsName, in, &got, session.Within(in.Wait))
+		var got reads.JobLogsResult
+		err := f.session.Read(ctx, f.client, "job logs", reads.JobLogsName, in, &got, session.Within(in.Wait))
 		if err != nil {
 			_ = pause(ctx, againPause) // the loop checks ctx
 			continue

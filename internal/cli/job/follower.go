@@ -8,13 +8,13 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // follower shows the output of a run that is under way.
 type follower struct {
 	output
-	in   workflows.JobLogsInput
+	in   reads.JobLogsInput
 	show *printer
 	last fleet.JobRun
 }
@@ -26,7 +26,7 @@ const againPause = 500 * time.Millisecond
 // rest shows what the attempts of a run that has ended have printed, and is not shown.
 func (f *follower) rest(ctx context.Context) error {
 	in := f.in
-	in.Lines = workflows.MaxLogLines
+	in.Lines = reads.MaxLogLines
 	for in.Attempt = 1; ; in.Attempt++ {
 		got, err := f.read(ctx, in)
 		if err != nil {
@@ -41,13 +41,13 @@ func (f *follower) rest(ctx context.Context) error {
 }
 
 // showRest shows the lines of an attempt that are not shown.
-func (f *follower) showRest(got workflows.JobLogsResult) {
+func (f *follower) showRest(got reads.JobLogsResult) {
 	lines, total := got.Lines, len(got.Lines)
 	if got.Attempt == got.Run.Attempts {
 		total = max(total, got.Run.Lines)
 		if got.Absent {
 			for _, text := range got.Run.Log {
-				lines = append(lines, workflows.LogLine{})
+				lines = append(lines, reads.LogLine{})
 				lines[len(lines)-1].Text = text
 			}
 		}

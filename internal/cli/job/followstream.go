@@ -6,7 +6,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // lookPause is the time between two looks at a run whose output is followed.
@@ -27,10 +27,10 @@ func (f *follower) streamUntilEnd(ctx context.Context) {
 }
 
 // look reads the run, without what it has printed.
-func (f *follower) look(ctx context.Context) (got workflows.JobLogsResult, err error) {
+func (f *follower) look(ctx context.Context) (got reads.JobLogsResult, err error) {
 	in := f.in
 	in.Where = true
-	err = f.session.Read(ctx, f.client, "job logs", workflows.JobLogsName, in, &got)
+	err = f.session.Read(ctx, f.client, "job logs", reads.JobLogsName, in, &got)
 	if err == nil {
 		f.last = got.Run
 	}
@@ -39,7 +39,7 @@ func (f *follower) look(ctx context.Context) (got workflows.JobLogsResult, err e
 
 // streamAttempt shows what an attempt prints, until its program ends, the stream breaks or
 // the run is at another attempt. It leaves out what was shown before.
-func (f *follower) streamAttempt(ctx context.Context, of workflows.JobLogsResult) {
+func (f *follower) streamAttempt(ctx context.Context, of reads.JobLogsResult) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	h := session.TaskOf(f.in.Service, of.Run.Node, of.Run.Task())
@@ -53,8 +53,8 @@ func (f *follower) streamAttempt(ctx context.Context, of workflows.JobLogsResult
 		in := f.in
 		in.Where = true
 		for pause(ctx, lookPause) == nil {
-			var now workflows.JobLogsResult
-			err := f.session.Read(ctx, f.client, "job logs", workflows.JobLogsName, in, &now)
+			var now reads.JobLogsResult
+			err := f.session.Read(ctx, f.client, "job logs", reads.JobLogsName, in, &now)
 			if err == nil && (now.Run.Outcome != "" || now.Run.Attempts != of.Run.Attempts) {
 				cancel()
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func newHistory(s *session.Session) *cobra.Command {
@@ -36,8 +36,8 @@ func runHistory(ctx context.Context, s *session.Session, name string, limit int)
 		return err
 	}
 	runs := []fleet.JobRun{}
-	in := workflows.JobRunsInput{Service: of.service, Job: of.job, Limit: limit}
-	if err := s.Query(ctx, "job history", workflows.JobRunsName, in, &runs); err != nil {
+	in := reads.JobRunsInput{Service: of.service, Job: of.job, Limit: limit}
+	if err := s.Query(ctx, "job history", reads.JobRunsName, in, &runs); err != nil {
 		return usageIfUnknown(err)
 	}
 	switch {

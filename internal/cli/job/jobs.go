@@ -13,7 +13,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // listed is a job as mcp jobs --json prints it.
@@ -50,7 +50,7 @@ ended, and the run that is under way.`,
 
 func runJobs(ctx context.Context, s *session.Session, names []string) error {
 	var states []fleet.JobState
-	if err := s.Query(ctx, "jobs", workflows.JobsName, workflows.JobsInput{Services: names}, &states); err != nil {
+	if err := s.Query(ctx, "jobs", reads.JobsName, reads.JobsInput{Services: names}, &states); err != nil {
 		return err
 	}
 	list := []listed{}

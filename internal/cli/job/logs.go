@@ -9,7 +9,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/session"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 type logsOptions struct {
@@ -37,14 +37,14 @@ until the run ends, or Ctrl-C, which leaves the run alone.`,
 			if err != nil {
 				return err
 			}
-			in := workflows.JobLogsInput{Service: of.service, Job: of.job, Lines: o.lines}
+			in := reads.JobLogsInput{Service: of.service, Job: of.job, Lines: o.lines}
 			if len(args) == 2 {
 				if in.Number, err = strconv.Atoi(args[1]); err != nil || in.Number < 1 {
 					return exit.Usage(fmt.Errorf("%q is no run: give a number from mcp job history %s", args[1], of))
 				}
 			}
-			if o.lines < 1 || o.lines > workflows.MaxLogLines {
-				return exit.Usage(fmt.Errorf("--lines must be between 1 and %d, not %d", workflows.MaxLogLines, o.lines))
+			if o.lines < 1 || o.lines > reads.MaxLogLines {
+				return exit.Usage(fmt.Errorf("--lines must be between 1 and %d, not %d", reads.MaxLogLines, o.lines))
 			}
 			return runLogs(cmd.Context(), s, of, in, o.follow)
 		},
@@ -55,7 +55,7 @@ until the run ends, or Ctrl-C, which leaves the run alone.`,
 	return cmd
 }
 
-func runLogs(ctx context.Context, s *session.Session, of target, in workflows.JobLogsInput, follow bool) error {
+func runLogs(ctx context.Context, s *session.Session, of target, in reads.JobLogsInput, follow bool) error {
 	cfg, c, err := s.Open(ctx)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func runLogs(ctx context.Context, s *session.Session, of target, in workflows.Jo
 	if first.Absent && first.Run.Outcome != "" {
 		s.Say("run %d of %s: these are the last lines that were recorded; node %s has no more", first.Run.Number, of, first.Run.Node)
 		for _, text := range first.Run.Log {
-			show.print(workflows.LogLine{}, text)
+			show.print(reads.LogLine{}, text)
 		}
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // output reads what runs print: through a gateway as streams of their nodes, or else by
@@ -20,9 +20,9 @@ type output struct {
 }
 
 // read returns the run that is asked for, with lines of it.
-func (o output) read(ctx context.Context, in workflows.JobLogsInput) (got workflows.JobLogsResult, err error) {
+func (o output) read(ctx context.Context, in reads.JobLogsInput) (got reads.JobLogsResult, err error) {
 	in.Where = o.link != nil
-	if err := o.session.Read(ctx, o.client, "job logs", workflows.JobLogsName, in, &got); err != nil || o.link == nil || got.Run.Container == "" {
+	if err := o.session.Read(ctx, o.client, "job logs", reads.JobLogsName, in, &got); err != nil || o.link == nil || got.Run.Container == "" {
 		return got, err
 	}
 	task := fleet.RunTask(got.Run.RunID, got.Attempt, got.Run.Job)
@@ -35,7 +35,7 @@ func (o output) read(ctx context.Context, in workflows.JobLogsInput) (got workfl
 		return got, err
 	}
 	in.Recorded = true
-	var recorded workflows.JobLogsResult
-	err = o.session.Read(ctx, o.client, "job logs", workflows.JobLogsName, in, &recorded)
+	var recorded reads.JobLogsResult
+	err = o.session.Read(ctx, o.client, "job logs", reads.JobLogsName, in, &recorded)
 	return recorded, err
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/internal/cli/session"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // line is one line of mcp job logs --json.
@@ -30,7 +30,7 @@ type printer struct {
 }
 
 // print prints a line. Where it cannot, ui.Output records why.
-func (p *printer) print(l workflows.LogLine, text string) {
+func (p *printer) print(l reads.LogLine, text string) {
 	out := p.out
 	if l.Stream == "stderr" {
 		out = p.err

@@ -16,6 +16,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // started is mcp run --detach --json.
@@ -112,7 +113,7 @@ func attach(ctx context.Context, from output, of target, run client.WorkflowRun)
 	if s.JSON {
 		show.out = s.Stderr // stdout gets the run
 	}
-	f := follower{output: from, show: show, in: workflows.JobLogsInput{Service: of.service, Job: of.job, RunID: run.GetRunID()}}
+	f := follower{output: from, show: show, in: reads.JobLogsInput{Service: of.service, Job: of.job, RunID: run.GetRunID()}}
 	following, end := context.WithCancel(ctx)
 	defer end()
 	followed := make(chan struct{})

@@ -18,12 +18,12 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // askedEdges is what the edges have answered, and where their hostnames lead.
 type askedEdges struct {
-	workflows.EdgesResult
+	reads.EdgesResult
 	err   error
 	names []finding
 }
@@ -31,8 +31,8 @@ type askedEdges struct {
 // askEdges asks the edges for their state, and resolves their hostnames.
 func askEdges(ctx context.Context, s *session.Session, c client.Client) askedEdges {
 	var asked askedEdges
-	in := workflows.EdgesInput{Reach: true}
-	asked.err = s.Read(ctx, c, "doctor", workflows.EdgesName, in, &asked.EdgesResult, session.Within(4*checkTimeout))
+	in := reads.EdgesInput{Reach: true}
+	asked.err = s.Read(ctx, c, "doctor", reads.EdgesName, in, &asked.EdgesResult, session.Within(4*checkTimeout))
 	if asked.err == nil {
 		asked.names = nameFindings(ctx, net.DefaultResolver.LookupHost, asked.EdgesResult)
 	}
@@ -56,7 +56,7 @@ func (a askedEdges) findings(nodes []fleet.NodeState, d defined, version string)
 }
 
 // noEdge is the finding where definitions have routes for edges, and none is admitted.
-func noEdge(all workflows.EdgesResult, d defined) []finding {
+func noEdge(all reads.EdgesResult, d defined) []finding {
 	if slices.ContainsFunc(all.Edges, func(e fleet.EdgeState) bool { return !e.Admitted.IsZero() }) {
 		return nil
 	}
@@ -115,7 +115,7 @@ func fingerprint(text string) string {
 }
 
 // reachFindings are whether an edge reaches the containers, by their nodes.
-func reachFindings(edge string, unreached map[string]string, routes []workflows.PublishedRoute, nodes []fleet.NodeState) []finding {
+func reachFindings(edge string, unreached map[string]string, routes []reads.PublishedRoute, nodes []fleet.NodeState) []finding {
 	services := map[string]map[string]string{} // by host and address
 	for _, r := range routes {
 		for _, upstream := range r.Upstreams {
@@ -219,11 +219,11 @@ func because(c fleet.Certificate) string {
 
 // conflictFindings are the definitions here that name what another service holds at the
 // edges.
-func conflictFindings(routes []workflows.PublishedRoute, places map[string][]servicedef.Place) []finding {
+func conflictFindings(routes []reads.PublishedRoute, places map[string][]servicedef.Place) []finding {
 	var found []finding
 	for _, service := range slices.Sorted(maps.Keys(places)) {
 		for _, place := range places[service] {
-			i := slices.IndexFunc(routes, func(r workflows.PublishedRoute) bool {
+			i := slices.IndexFunc(routes, func(r reads.PublishedRoute) bool {
 				return r.Service != service && r.Endpoint.Collides(fleet.Endpoint{Port: place.Port, Protocol: place.Protocol, Hostname: place.Hostname, Path: place.Path})
 			})
 			if i >= 0 {

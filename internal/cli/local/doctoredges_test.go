@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.Local)
@@ -65,14 +65,14 @@ func TestDoctorSaysHowAnEdgeIs(t *testing.T) {
 	}
 }
 
-func published(service, hostname string, upstreams ...string) workflows.PublishedRoute {
-	return workflows.PublishedRoute{Service: service, EdgeRoute: fleet.EdgeRoute{
+func published(service, hostname string, upstreams ...string) reads.PublishedRoute {
+	return reads.PublishedRoute{Service: service, EdgeRoute: fleet.EdgeRoute{
 		Endpoint: fleet.Endpoint{Port: 443, Protocol: fleet.ProtocolHTTP, Hostname: hostname}, Upstreams: upstreams,
 	}}
 }
 
 func TestDoctorSaysWhichNodesAnEdgeReaches(t *testing.T) {
-	routes := []workflows.PublishedRoute{published("shop", "shop.example", "10.0.0.1:20001", "10.0.0.2:20002"), published("blog", "blog.example", "10.0.0.2:20003")}
+	routes := []reads.PublishedRoute{published("shop", "shop.example", "10.0.0.1:20001", "10.0.0.2:20002"), published("blog", "blog.example", "10.0.0.2:20003")}
 	nodes := []fleet.NodeState{{NodeRecord: fleet.NodeRecord{Name: "rift", Address: "10.0.0.1"}}}
 	found := reachFindings("front", map[string]string{"10.0.0.2:20003": "connection refused"}, routes, nodes)
 	require.Len(t, found, 2)
@@ -110,12 +110,12 @@ func TestDoctorSaysHowOldCertificatesAre(t *testing.T) {
 }
 
 func TestDoctorResolvesEachHostname(t *testing.T) {
-	all := workflows.EdgesResult{
+	all := reads.EdgesResult{
 		Edges: []fleet.EdgeState{
 			admittedEdge(func(e *fleet.EdgeState) { e.Addresses = []string{"203.0.113.7", "2001:db8::7"} }),
 			admittedEdge(func(e *fleet.EdgeState) { e.Admitted, e.Addresses = time.Time{}, []string{"198.51.100.1"} }),
 		},
-		Routes: []workflows.PublishedRoute{
+		Routes: []reads.PublishedRoute{
 			published("a", "good.example"), published("b", "good.example"), published("c", "absent.example"), published("d", "away.example"),
 			published("e", "here.localhost"), published("f", "*.wild.example"), published("g", "slow.example"), published("h", ""),
 		},
@@ -150,7 +150,7 @@ func TestDoctorFindsHostnamesOfOthers(t *testing.T) {
 		"shop": {{Port: 443, Protocol: "http", Hostname: "shop.example"}, {Port: 443, Protocol: "http", Hostname: "blog.example"}},
 		"blog": {{Port: 443, Protocol: "http", Hostname: "blog.example"}},
 	}
-	found := conflictFindings([]workflows.PublishedRoute{published("shop", "shop.example"), published("blog", "blog.example")}, places)
+	found := conflictFindings([]reads.PublishedRoute{published("shop", "shop.example"), published("blog", "blog.example")}, places)
 	require.Len(t, found, 1)
 	require.Equal(t, "route blog.example:443", found[0].Check)
 	require.Equal(t, "service blog holds it, and the definition of shop names it too", found[0].Detail)
@@ -159,7 +159,7 @@ func TestDoctorFindsHostnamesOfOthers(t *testing.T) {
 
 func TestDoctorMissesAnEdgeWhereRoutesNeedOne(t *testing.T) {
 	d := defined{places: map[string][]servicedef.Place{"shop": {{Port: 443}}, "plain": nil}}
-	require.Contains(t, noEdge(workflows.EdgesResult{}, d)[0].Detail, "the hostnames of 1 service")
-	require.Empty(t, noEdge(workflows.EdgesResult{Edges: []fleet.EdgeState{admittedEdge(func(*fleet.EdgeState) {})}}, d))
-	require.Empty(t, noEdge(workflows.EdgesResult{}, defined{}))
+	require.Contains(t, noEdge(reads.EdgesResult{}, d)[0].Detail, "the hostnames of 1 service")
+	require.Empty(t, noEdge(reads.EdgesResult{Edges: []fleet.EdgeState{admittedEdge(func(*fleet.EdgeState) {})}}, d))
+	require.Empty(t, noEdge(reads.EdgesResult{}, defined{}))
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fault"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // namesAtOnce is how many hostnames are looked up at once.
@@ -20,7 +20,7 @@ const namesAtOnce = 16
 
 // nameFindings check that each hostname of a route leads to the edges. Those below
 // localhost lead to the host of the client by themselves.
-func nameFindings(ctx context.Context, lookUp func(ctx context.Context, name string) ([]string, error), all workflows.EdgesResult) []finding {
+func nameFindings(ctx context.Context, lookUp func(ctx context.Context, name string) ([]string, error), all reads.EdgesResult) []finding {
 	var addresses []string
 	for _, e := range all.Edges {
 		if !e.Admitted.IsZero() {
@@ -58,7 +58,7 @@ func nameFindings(ctx context.Context, lookUp func(ctx context.Context, name str
 }
 
 // namesOf are the hostnames of routes, each once, without those below localhost.
-func namesOf(routes []workflows.PublishedRoute) []string {
+func namesOf(routes []reads.PublishedRoute) []string {
 	var names []string
 	for _, r := range routes {
 		name := r.Endpoint.Hostname

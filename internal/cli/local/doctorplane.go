@@ -18,6 +18,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workers"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // checkPlane checks Temporal, and through it the workers and Postgres.
@@ -48,9 +49,9 @@ func checkPlane(ctx context.Context, s *session.Session, cfg *config.Config, d d
 	}
 	edges := make(chan askedEdges, 1)
 	go func() { edges <- askEdges(ctx, s, c) }()
-	var result workflows.DoctorResult
-	in := workflows.DoctorInput{Nodes: d.nodes, Images: d.images}
-	if err := s.Read(ctx, c, "doctor", workflows.DoctorName, in, &result, session.Within(2*checkTimeout)); err != nil {
+	var result reads.DoctorResult
+	in := reads.DoctorInput{Nodes: d.nodes, Images: d.images}
+	if err := s.Read(ctx, c, "doctor", reads.DoctorName, in, &result, session.Within(2*checkTimeout)); err != nil {
 		found = append(found, away("control worker", exit.FaultOf(err)))
 		return append(found, t.nodesPoll(ctx, d.nodes)...)
 	}
@@ -95,7 +96,7 @@ func checkEncryption(ctx context.Context, cfg *config.Config, c client.Client, t
 }
 
 // diagnosed are the findings of the checks that a control worker has made.
-func diagnosed(r workflows.DoctorResult, d defined, version string) []finding {
+func diagnosed(r reads.DoctorResult, d defined, version string) []finding {
 	found := []finding{sameVersion("control worker", version, r.Control.MCP, "it answers"), postgres(r.Control)}
 	for _, name := range sortedNodes(r) {
 		found = append(found, nodeFinding(name, version, r.Nodes[name]))
@@ -115,7 +116,7 @@ func diagnosed(r workflows.DoctorResult, d defined, version string) []finding {
 	return found
 }
 
-func sortedNodes(r workflows.DoctorResult) []string {
+func sortedNodes(r reads.DoctorResult) []string {
 	var names []string
 	for name := range r.Nodes {
 		names = append(names, name)
@@ -138,7 +139,7 @@ func postgres(c oncontrol.ControlDiagnosis) finding {
 	return ok(check, "it answers the control worker; its tables are at version %d", c.Schema)
 }
 
-func nodeFinding(name, version string, n workflows.DiagnosedNode) finding {
+func nodeFinding(name, version string, n reads.DiagnosedNode) finding {
 	check := "node " + name
 	switch {
 	case n.Error != nil:

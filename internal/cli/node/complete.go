@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Completers returns the completions of nodes, for arguments and for flags.
@@ -31,7 +31,7 @@ func complete(ctx context.Context, s *session.Session, cfg *config.Config, _ []s
 	}
 	maps.Copy(found, session.Remembered(ctx, s, cfg, "nodes", begun, func(ctx context.Context) (map[string]string, error) {
 		var nodes []fleet.NodeState
-		err := s.Peek(ctx, cfg, workflows.NodeStatesName, nil, &nodes)
+		err := s.Peek(ctx, cfg, reads.NodeStatesName, nil, &nodes)
 		return states(nodes), err
 	}))
 	var list []cobra.Completion

@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/policy"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // nodePolicy is mcp node policy --json.
@@ -41,7 +41,7 @@ func runPolicy(ctx context.Context, s *session.Session, name string) error {
 		return err
 	}
 	found := nodePolicy{Node: name}
-	if err := s.Query(ctx, "node", workflows.NodePolicyName, name, &found.Policy); err != nil {
+	if err := s.Query(ctx, "node", reads.NodePolicyName, name, &found.Policy); err != nil {
 		return err
 	}
 	if s.JSON {

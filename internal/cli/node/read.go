@@ -10,13 +10,13 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/spelling"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // readNodes reads the node of the first name, or all if there are no names.
 func readNodes(ctx context.Context, s *session.Session, names []string) ([]fleet.NodeState, error) {
 	var all []fleet.NodeState
-	if err := s.Query(ctx, "node", workflows.NodeStatesName, nil, &all); err != nil || len(names) == 0 {
+	if err := s.Query(ctx, "node", reads.NodeStatesName, nil, &all); err != nil || len(names) == 0 {
 		return all, err
 	}
 	i := slices.IndexFunc(all, func(n fleet.NodeState) bool { return n.Name == names[0] })

@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // shownNode is mcp node show --json.
@@ -60,8 +60,8 @@ func runShow(ctx context.Context, s *session.Session, names []string, since time
 		return err
 	}
 	var history fleet.NodeHistory
-	in := workflows.NodeHistoryInput{Node: names[0], Since: since}
-	if err := s.Query(ctx, "node", workflows.NodeHistoryName, in, &history); err != nil {
+	in := reads.NodeHistoryInput{Node: names[0], Since: since}
+	if err := s.Query(ctx, "node", reads.NodeHistoryName, in, &history); err != nil {
 		return err
 	}
 	n := nodes[0]

@@ -11,13 +11,13 @@ import (
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // find finds the one container that a verb reaches into.
-func find(ctx context.Context, s *session.Session, c client.Client, verb, target string) (service string, at workflows.ComponentLogs, err error) {
+func find(ctx context.Context, s *session.Session, c client.Client, verb, target string) (service string, at reads.ComponentLogs, err error) {
 	service, component, _ := strings.Cut(target, "/")
-	found, err := s.Where(ctx, c, verb, workflows.LogsInput{Service: service, Component: component})
+	found, err := s.Where(ctx, c, verb, reads.LogsInput{Service: service, Component: component})
 	switch {
 	case err != nil:
 		return service, at, err
@@ -34,7 +34,7 @@ func find(ctx context.Context, s *session.Session, c client.Client, verb, target
 type opened struct {
 	streams *stream.Client
 	service string
-	at      workflows.ComponentLogs
+	at      reads.ComponentLogs
 	close   func()
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/internal/secrets/keys"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // builders are those to which a secret that a build names is sealed: the builder of this
@@ -44,8 +44,8 @@ func (d *desk) builderKey(ctx context.Context, name string) (seal.Key, error) {
 	case isPinned && !mine:
 		return pinned, nil
 	}
-	var found workflows.SecretsResult
-	if err := d.Read(ctx, d.client, "secret", workflows.SecretsName, workflows.SecretsInput{Builder: name}, &found); err != nil {
+	var found reads.SecretsResult
+	if err := d.Read(ctx, d.client, "secret", reads.SecretsName, reads.SecretsInput{Builder: name}, &found); err != nil {
 		return seal.Key{}, err
 	}
 	if found.Builder == nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Completers returns the completion of secrets: those that the registry has.
@@ -21,8 +21,8 @@ func complete(ctx context.Context, s *session.Session, cfg *config.Config, befor
 		return nil
 	}
 	return session.Remembered(ctx, s, cfg, "secrets", false, func(ctx context.Context) ([]cobra.Completion, error) {
-		found, err := pages(func(after secrets.Ref) (page workflows.SecretsResult, err error) {
-			err = s.Peek(ctx, cfg, workflows.SecretsName, workflows.SecretsInput{Page: true, After: after}, &page)
+		found, err := pages(func(after secrets.Ref) (page reads.SecretsResult, err error) {
+			err = s.Peek(ctx, cfg, reads.SecretsName, reads.SecretsInput{Page: true, After: after}, &page)
 			return page, err
 		})
 		var list []cobra.Completion

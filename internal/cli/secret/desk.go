@@ -12,7 +12,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/internal/secrets/keys"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // desk is what an operator seals at: the connection, the signing key and the pinned keys.
@@ -60,10 +60,10 @@ func open(ctx context.Context, s *session.Session) (*desk, error) {
 }
 
 // openService is open, and reads what is recorded of the secrets of a service.
-func openService(ctx context.Context, s *session.Session, service string) (*desk, workflows.SecretsResult, error) {
+func openService(ctx context.Context, s *session.Session, service string) (*desk, reads.SecretsResult, error) {
 	d, err := open(ctx, s)
 	if err != nil {
-		return nil, workflows.SecretsResult{}, err
+		return nil, reads.SecretsResult{}, err
 	}
 	found, err := d.read(ctx, service)
 	if err != nil {
@@ -86,6 +86,6 @@ func pinsFile(cfg *config.Config) (string, error) {
 }
 
 // read reads what is recorded of the secrets of a service.
-func (d *desk) read(ctx context.Context, service string) (workflows.SecretsResult, error) {
-	return recorded(ctx, d.Session, d.client, "secret", workflows.SecretsInput{Service: service})
+func (d *desk) read(ctx context.Context, service string) (reads.SecretsResult, error) {
+	return recorded(ctx, d.Session, d.client, "secret", reads.SecretsInput{Service: service})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // listed is one entry of mcp secret list --json.
@@ -55,7 +55,7 @@ func runList(ctx context.Context, s *session.Session, service string) error {
 		return err
 	}
 	defer c.Close()
-	found, err := recorded(ctx, s, c, "secret list", workflows.SecretsInput{Service: service, Page: true})
+	found, err := recorded(ctx, s, c, "secret list", reads.SecretsInput{Service: service, Page: true})
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func runShow(ctx context.Context, s *session.Session, target string) error {
 		return err
 	}
 	defer c.Close()
-	found, err := recorded(ctx, s, c, "secret show", workflows.SecretsInput{Service: service})
+	found, err := recorded(ctx, s, c, "secret show", reads.SecretsInput{Service: service})
 	if err != nil {
 		return err
 	}

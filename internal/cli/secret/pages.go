@@ -8,14 +8,14 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // recorded reads what is recorded of secrets, for a verb.
-func recorded(ctx context.Context, s *session.Session, c client.Client, verb string, in workflows.SecretsInput) (workflows.SecretsResult, error) {
-	return pages(func(after secrets.Ref) (page workflows.SecretsResult, err error) {
+func recorded(ctx context.Context, s *session.Session, c client.Client, verb string, in reads.SecretsInput) (reads.SecretsResult, error) {
+	return pages(func(after secrets.Ref) (page reads.SecretsResult, err error) {
 		in.After = after
-		err = s.Read(ctx, c, verb, workflows.SecretsName, in, &page)
+		err = s.Read(ctx, c, verb, reads.SecretsName, in, &page)
 		return page, err
 	})
 }
@@ -26,7 +26,7 @@ const maxPages = 1000
 // pages asks for all pages of a list of secrets, each after the last version of the one
 // before, and puts the versions of each secret together. An answer that does not go on is an
 // error.
-func pages(ask func(after secrets.Ref) (workflows.SecretsResult, error)) (all workflows.SecretsResult, err error) {
+func pages(ask func(after secrets.Ref) (reads.SecretsResult, error)) (all reads.SecretsResult, err error) {
 	var after secrets.Ref
 	for range maxPages {
 		page, err := ask(after)

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // places are the nodes and the builders that a value is sealed to; none means those that
@@ -22,7 +22,7 @@ func (p *places) flags(flags *pflag.FlagSet, what, need string) {
 
 // recipientsOf returns to whom a secret is sealed, and says what an operator should know
 // about that.
-func (d *desk) recipientsOf(ctx context.Context, service, name string, asked places, found workflows.SecretsResult) ([]secrets.Recipient, error) {
+func (d *desk) recipientsOf(ctx context.Context, service, name string, asked places, found reads.SecretsResult) ([]secrets.Recipient, error) {
 	if len(asked.nodes)+len(asked.builders) == 0 {
 		needed, err := d.consumersOf(service, name, found.Release)
 		if err != nil {

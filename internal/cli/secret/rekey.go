@@ -14,7 +14,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/seal"
 	"github.com/metacircular/mcp/internal/secrets"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 type rekeyOptions struct {
@@ -103,7 +103,7 @@ func signersOf(texts []string) ([]secrets.Signer, error) {
 type rekeying struct {
 	*desk
 	opener secrets.Opener
-	found  workflows.SecretsResult
+	found  reads.SecretsResult
 	to     places
 }
 
@@ -151,7 +151,7 @@ func rekeyed(c changed) string {
 func (r rekeying) again(ctx context.Context, ref secrets.Ref, to []secrets.Recipient) error {
 	var loaded oncontrol.LoadEnvelopesResult
 	in := oncontrol.LoadEnvelopesInput{Refs: []secrets.Ref{ref}}
-	if err := r.Read(ctx, r.client, "secret rekey", workflows.EnvelopesName, in, &loaded); err != nil {
+	if err := r.Read(ctx, r.client, "secret rekey", reads.EnvelopesName, in, &loaded); err != nil {
 		return err
 	}
 	if len(loaded.Envelopes) != 1 {

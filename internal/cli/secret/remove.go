@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/cli/ui"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // removed is mcp secret rm --json.
@@ -50,7 +51,7 @@ func runRemove(ctx context.Context, s *session.Session, target string, yes bool)
 		return err
 	}
 	defer c.Close()
-	found, err := recorded(ctx, s, c, "secret rm", workflows.SecretsInput{Service: service})
+	found, err := recorded(ctx, s, c, "secret rm", reads.SecretsInput{Service: service})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/internal/secrets/keys"
 	"github.com/metacircular/mcp/servicedef"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 const canary = "hunter2-canary"
@@ -281,10 +281,10 @@ func TestAListIsReadPageByPage(t *testing.T) {
 	}
 	recorded := []secrets.Secret{of("a", "x", 7), of("a", "x", 6, 4), of("a", "y"), of("b", "a", 1)}
 	var asked []secrets.Ref
-	all, err := pages(func(after secrets.Ref) (workflows.SecretsResult, error) {
+	all, err := pages(func(after secrets.Ref) (reads.SecretsResult, error) {
 		asked = append(asked, after)
 		n := len(asked) - 1
-		page := workflows.SecretsResult{Secrets: recorded[n : n+1], More: n+1 < len(recorded)}
+		page := reads.SecretsResult{Secrets: recorded[n : n+1], More: n+1 < len(recorded)}
 		if n == 0 {
 			page.Nodes = []fleet.NodeRecord{{Name: "rift"}}
 		}
@@ -295,13 +295,13 @@ func TestAListIsReadPageByPage(t *testing.T) {
 	require.Equal(t, []secrets.Ref{{}, {Service: "a", Name: "x", Version: 7}, {Service: "a", Name: "x", Version: 4}, {Service: "a", Name: "y"}}, asked)
 	require.Len(t, all.Nodes, 1)
 
-	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) {
-		return workflows.SecretsResult{Secrets: recorded, More: true}, nil
+	_, err = pages(func(secrets.Ref) (reads.SecretsResult, error) {
+		return reads.SecretsResult{Secrets: recorded, More: true}, nil
 	})
 	require.ErrorContains(t, err, "does not end, nor go on after b/a")
 
-	_, err = pages(func(secrets.Ref) (workflows.SecretsResult, error) {
-		return workflows.SecretsResult{}, context.DeadlineExceeded
+	_, err = pages(func(secrets.Ref) (reads.SecretsResult, error) {
+		return reads.SecretsResult{}, context.DeadlineExceeded
 	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // attempts is how often a version is added when other commands add one meanwhile.
@@ -14,7 +15,7 @@ const attempts = 3
 
 // store records a value as the next version, unless the newest one has it: that is sealed
 // again where its recipients are others.
-func (d *desk) store(ctx context.Context, service, name string, value []byte, to []secrets.Recipient, found workflows.SecretsResult) (changed, error) {
+func (d *desk) store(ctx context.Context, service, name string, value []byte, to []secrets.Recipient, found reads.SecretsResult) (changed, error) {
 	for attempt := 1; ; attempt++ {
 		result, err := d.storeOnce(ctx, service, name, value, to, found)
 		if !fault.Is(err, fault.Conflict) || attempt == attempts {
@@ -26,7 +27,7 @@ func (d *desk) store(ctx context.Context, service, name string, value []byte, to
 	}
 }
 
-func (d *desk) storeOnce(ctx context.Context, service, name string, value []byte, to []secrets.Recipient, found workflows.SecretsResult) (changed, error) {
+func (d *desk) storeOnce(ctx context.Context, service, name string, value []byte, to []secrets.Recipient, found reads.SecretsResult) (changed, error) {
 	mark, err := d.key.Mark(service, name, value)
 	if err != nil {
 		return changed{}, err

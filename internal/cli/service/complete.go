@@ -11,7 +11,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/session"
 	"github.com/metacircular/mcp/internal/config"
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Completers returns the completions of services and their parts.
@@ -82,7 +82,7 @@ func completeEnvironment(_ context.Context, s *session.Session, cfg *config.Conf
 func deployed(ctx context.Context, s *session.Session, cfg *config.Config, others bool) map[string]session.Parts {
 	return session.Remembered(ctx, s, cfg, "services", others, func(ctx context.Context) (map[string]session.Parts, error) {
 		var services []fleet.ServiceRecord
-		err := s.Peek(ctx, cfg, workflows.ServicesName, nil, &services)
+		err := s.Peek(ctx, cfg, reads.ServicesName, nil, &services)
 		byName := map[string]session.Parts{}
 		for _, one := range services {
 			byName[one.Release.Service] = session.PartsOf(one.Release.Definition)

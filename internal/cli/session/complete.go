@@ -15,6 +15,7 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Completer finds what a word may be, given the words before it. What cannot be
@@ -98,8 +99,8 @@ type PastDeployment struct {
 // first.
 func (s *Session) CompleteDeployment(ctx context.Context, cfg *config.Config, service string, wanted func(PastDeployment) bool) []cobra.Completion {
 	past := Remembered(ctx, s, cfg, "deployments of "+service, false, func(ctx context.Context) ([]PastDeployment, error) {
-		var known workflows.HistoryResult
-		err := s.Peek(ctx, cfg, workflows.HistoryName, workflows.HistoryInput{Service: service}, &known)
+		var known reads.HistoryResult
+		err := s.Peek(ctx, cfg, reads.HistoryName, reads.HistoryInput{Service: service}, &known)
 		return pastDeployments(known), err
 	})
 	var list []cobra.Completion
@@ -111,7 +112,7 @@ func (s *Session) CompleteDeployment(ctx context.Context, cfg *config.Config, se
 	return list
 }
 
-func pastDeployments(known workflows.HistoryResult) []PastDeployment {
+func pastDeployments(known reads.HistoryResult) []PastDeployment {
 	var list []PastDeployment
 	for _, d := range known.Deployments {
 		list = append(list, PastDeployment{

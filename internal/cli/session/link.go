@@ -10,7 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Link is a session of streams with a gateway. Where that has ended, another one takes its
@@ -111,7 +111,7 @@ const triesOfTask = 3
 
 // TaskLines are the last lines of what a task has printed. They are absent where its node
 // has nothing of it.
-func (l *Link) TaskLines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) (lines []workflows.LogLine, last stream.Note, err error) {
+func (l *Link) TaskLines(ctx context.Context, service, node string, task fleet.Task, of stream.LogsRequest) (lines []reads.LogLine, last stream.Note, err error) {
 	h := TaskOf(service, node, task)
 	h.Logs = &of
 	for try := range triesOfTask {
@@ -127,7 +127,7 @@ func (l *Link) TaskLines(ctx context.Context, service, node string, task fleet.T
 	return lines, last, err
 }
 
-func (l *Link) taskLines(ctx context.Context, h stream.Header) (lines []workflows.LogLine, last stream.Note, err error) {
+func (l *Link) taskLines(ctx context.Context, h stream.Header) (lines []reads.LogLine, last stream.Note, err error) {
 	call, err := l.Call(ctx, h)
 	if err != nil {
 		return nil, last, err
@@ -144,10 +144,10 @@ func (l *Link) taskLines(ctx context.Context, h stream.Header) (lines []workflow
 }
 
 // LinesOf are the lines of a batch.
-func LinesOf(batch stream.Batch) []workflows.LogLine {
-	lines := make([]workflows.LogLine, len(batch.Lines))
+func LinesOf(batch stream.Batch) []reads.LogLine {
+	lines := make([]reads.LogLine, len(batch.Lines))
 	for i, line := range batch.Lines {
-		lines[i] = workflows.LogLine{LogLine: line.LogLine, Container: line.Container}
+		lines[i] = reads.LogLine{LogLine: line.LogLine, Container: line.Container}
 	}
 	return lines
 }

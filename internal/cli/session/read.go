@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/cli/follow"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Query connects and runs one read.
@@ -28,7 +29,7 @@ func (s *Session) Query(ctx context.Context, verb, workflow string, in, out any,
 func (s *Session) Read(ctx context.Context, c client.Client, verb, workflow string, in, out any, options ...ReadOption) error {
 	r := read{
 		start: client.StartWorkflowOptions{
-			ID: workflows.ReadID(verb, Nonce()), TaskQueue: workflows.Queue,
+			ID: reads.ID(verb, Nonce()), TaskQueue: workflows.Queue,
 			StaticSummary: "mcp " + verb, WorkflowExecutionTimeout: time.Minute,
 		},
 		wait: follow.WaitOptions{Quiet: follow.QuietTime},

@@ -8,15 +8,15 @@ import (
 	"github.com/metacircular/mcp/internal/cli/exit"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/stream"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // Where finds the containers of a service, or of one component, for streams to them. A
 // service or a component that does not exist is an error of usage.
-func (s *Session) Where(ctx context.Context, c client.Client, verb string, in workflows.LogsInput) (workflows.LogsResult, error) {
+func (s *Session) Where(ctx context.Context, c client.Client, verb string, in reads.LogsInput) (reads.LogsResult, error) {
 	in.Where = true
-	var found workflows.LogsResult
-	err := s.Read(ctx, c, verb, workflows.LogsName, in, &found)
+	var found reads.LogsResult
+	err := s.Read(ctx, c, verb, reads.LogsName, in, &found)
 	if _, ended := exit.CodeOf(err); !ended && fault.Is(err, fault.NotFound) {
 		err = exit.Usage(err)
 	}
@@ -24,7 +24,7 @@ func (s *Session) Where(ctx context.Context, c client.Client, verb string, in wo
 }
 
 // HeaderOf begins the header of a stream to a container.
-func HeaderOf(verb stream.Verb, service string, at workflows.ComponentLogs) stream.Header {
+func HeaderOf(verb stream.Verb, service string, at reads.ComponentLogs) stream.Header {
 	return stream.Header{Verb: verb, Node: at.Node, Service: service, Component: at.Component, Unlabelled: at.Adopted}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/metacircular/mcp/internal/identity"
 	"github.com/metacircular/mcp/internal/secrets"
 	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 // startable is every type of workflow that clients start, with who may, and what its id and
@@ -104,53 +105,53 @@ var startable = map[string]startKind{
 		s.id = workflows.RotationID(in.Envelope.Service, in.Envelope.Name)
 		return s
 	}, changers...).lasting(),
-	workflows.EnvelopesName: of(func(_ *call, in *oncontrol.LoadEnvelopesInput) subject {
+	reads.EnvelopesName: of(func(_ *call, in *oncontrol.LoadEnvelopesInput) subject {
 		var services []string
 		for _, ref := range in.Refs {
 			services = append(services, ref.Service)
 		}
-		s := reads(services...)
+		s := reading(services...)
 		s.grant = identity.Secrets
 		return s
 	}, people...),
-	workflows.SecretsName: of(func(_ *call, in *workflows.SecretsInput) subject {
-		s := reads(in.Service)
+	reads.SecretsName: of(func(_ *call, in *reads.SecretsInput) subject {
+		s := reading(in.Service)
 		s.grant = identity.Secrets
 		return s
 	}, people...),
 
 	// What only reads.
-	workflows.PlanName:     of(func(_ *call, in *workflows.DeployInput) subject { return reads(in.Definition.Name) }, people...),
-	workflows.AdoptionName: of(func(_ *call, in *workflows.DeployInput) subject { return reads(in.Definition.Name) }, changers...),
-	workflows.StatusName: of(func(_ *call, in *workflows.StatusInput) subject {
-		return reads(in.Services...)
+	workflows.PlanName:     of(func(_ *call, in *workflows.DeployInput) subject { return reading(in.Definition.Name) }, people...),
+	workflows.AdoptionName: of(func(_ *call, in *workflows.DeployInput) subject { return reading(in.Definition.Name) }, changers...),
+	reads.StatusName: of(func(_ *call, in *reads.StatusInput) subject {
+		return reading(in.Services...)
 	}, people...),
-	workflows.ServicesName:    bare(subject{reads: true, every: true}, people...),
-	workflows.NodeStatesName:  bare(subject{reads: true}, people...),
-	workflows.EventsName:      of(func(_ *call, in *workflows.EventsInput) subject { return reads(in.Service) }, people...),
-	workflows.NodeHistoryName: of(func(*call, *workflows.NodeHistoryInput) subject { return subject{reads: true} }, people...),
-	workflows.NodePolicyName:  of(func(*call, *string) subject { return subject{reads: true} }, people...),
-	workflows.ProcessesName:   of(func(*call, *workflows.ProcessesInput) subject { return reads() }, people...),
-	workflows.HistoryName:     of(func(_ *call, in *workflows.HistoryInput) subject { return reads(in.Service) }, people...),
-	workflows.SnapshotName:    of(func(_ *call, in *workflows.SnapshotInput) subject { return reads(in.Service) }, people...),
-	workflows.PurgeableName:   of(func(_ *call, service *string) subject { return reads(*service) }, people...),
-	workflows.LogsName:        of(func(_ *call, in *workflows.LogsInput) subject { return reads(in.Service) }, people...),
-	workflows.DoctorName:      of(func(*call, *workflows.DoctorInput) subject { return reads() }, people...),
-	workflows.EdgesName:       of(func(*call, *workflows.EdgesInput) subject { return reads() }, people...),
-	workflows.RoutesName:      of(func(_ *call, in *workflows.RoutesInput) subject { return reads(in.Service) }, people...),
-	workflows.AccessLogName:   of(func(_ *call, in *workflows.AccessLogInput) subject { return reads(in.Service) }, people...),
-	workflows.BuildLogName:    of(func(_ *call, in *workflows.BuildLogInput) subject { return reads(in.Service) }, people...),
-	workflows.JobsName:        of(func(_ *call, in *workflows.JobsInput) subject { return reads(in.Services...) }, people...),
-	workflows.JobRunsName:     of(func(_ *call, in *workflows.JobRunsInput) subject { return reads(in.Service) }, people...),
-	workflows.JobLogsName:     of(func(_ *call, in *workflows.JobLogsInput) subject { return reads(in.Service) }, people...),
-	workflows.AuditName:       of(func(_ *call, in *workflows.AuditInput) subject { return reads(in.Service) }, people...),
+	reads.ServicesName:    bare(subject{reads: true, every: true}, people...),
+	reads.NodeStatesName:  bare(subject{reads: true}, people...),
+	reads.EventsName:      of(func(_ *call, in *reads.EventsInput) subject { return reading(in.Service) }, people...),
+	reads.NodeHistoryName: of(func(*call, *reads.NodeHistoryInput) subject { return subject{reads: true} }, people...),
+	reads.NodePolicyName:  of(func(*call, *string) subject { return subject{reads: true} }, people...),
+	reads.ProcessesName:   of(func(*call, *reads.ProcessesInput) subject { return reading() }, people...),
+	reads.HistoryName:     of(func(_ *call, in *reads.HistoryInput) subject { return reading(in.Service) }, people...),
+	reads.SnapshotName:    of(func(_ *call, in *reads.SnapshotInput) subject { return reading(in.Service) }, people...),
+	reads.PurgeableName:   of(func(_ *call, service *string) subject { return reading(*service) }, people...),
+	reads.LogsName:        of(func(_ *call, in *reads.LogsInput) subject { return reading(in.Service) }, people...),
+	reads.DoctorName:      of(func(*call, *reads.DoctorInput) subject { return reading() }, people...),
+	reads.EdgesName:       of(func(*call, *reads.EdgesInput) subject { return reading() }, people...),
+	reads.RoutesName:      of(func(_ *call, in *reads.RoutesInput) subject { return reading(in.Service) }, people...),
+	reads.AccessLogName:   of(func(_ *call, in *reads.AccessLogInput) subject { return reading(in.Service) }, people...),
+	reads.BuildLogName:    of(func(_ *call, in *reads.BuildLogInput) subject { return reading(in.Service) }, people...),
+	reads.JobsName:        of(func(_ *call, in *reads.JobsInput) subject { return reading(in.Services...) }, people...),
+	reads.JobRunsName:     of(func(_ *call, in *reads.JobRunsInput) subject { return reading(in.Service) }, people...),
+	reads.JobLogsName:     of(func(_ *call, in *reads.JobLogsInput) subject { return reading(in.Service) }, people...),
+	reads.AuditName:       of(func(_ *call, in *reads.AuditInput) subject { return reading(in.Service) }, people...),
 
 	// What the command line adds to the audit.
 	workflows.RecordAuditName: of(records, changers...),
 }
 
-// reads is a read about these services; none, or "", means all of them.
-func reads(services ...string) subject {
+// reading is a read about these services; none, or "", means all of them.
+func reading(services ...string) subject {
 	s := subject{reads: true, every: len(services) == 0}
 	for _, service := range services {
 		if service == "" {

@@ -1,4 +1,4 @@
-package workflows_test
+package reads_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fleet"
-	"github.com/metacircular/mcp/workflows"
+	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func TestARollbackGoesBackToWhatRanBefore(t *testing.T) {
@@ -35,7 +35,7 @@ func TestARollbackGoesBackToWhatRanBefore(t *testing.T) {
 		{"a rollback is a release", "deploy deploy rollback deploy", 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var history workflows.HistoryResult
+			var history reads.HistoryResult
 			for i, word := range strings.Fields(test.history) {
 				d := fleet.DeploymentRecord{
 					Number: i + 1, Verb: strings.TrimRight(word, "!?"), Active: !strings.HasSuffix(word, "!"), Outcome: "succeeded",

@@ -1,4 +1,4 @@
-package workflows
+package reads
 
 // Names under which the workflows that read are registered. They are part of every
 // recorded history and must not change.
@@ -27,6 +27,6 @@ const (
 	EnvelopesName   = "Envelopes"
 )
 
-// ReadID is the id of a workflow that only reads; nonce makes it unique. Saved
+// ID is the id of a workflow that only reads; nonce makes it unique. Saved
 // views of Temporal's UI leave out what starts with "read/".
-func ReadID(verb, nonce string) string { return "read/" + verb + "/" + nonce }
+func ID(verb, nonce string) string { return "read/" + verb + "/" + nonce }

@@ -1,4 +1,4 @@
-package workflows
+package reads
 
 import (
 	"go.temporal.io/sdk/workflow"
