@@ -13,18 +13,6 @@ import (
 // control only names an activity.
 var control *oncontrol.Control
 
-// AskEdge runs an activity on an edge, which takes no longer than most beyond the time of
-// a short step. An edge that leaves it untaken is away, unless Temporal itself was: then that
-// shows later than it was due, and the edge is asked once more.
-func AskEdge(ctx workflow.Context, name, summary string, most time.Duration, activity, in, out any) error {
-	asked := workflow.Now(ctx)
-	err := workflow.ExecuteActivity(EdgeStep(ctx, name, summary, most), activity, in).Get(ctx, out)
-	if IsUntaken(err) && workflow.Now(ctx).Sub(asked) > edgeTimeout+edgeTimeout/4 {
-		err = workflow.ExecuteActivity(EdgeStep(ctx, name, summary, most), activity, in).Get(ctx, out)
-	}
-	return err
-}
-
 // AskNode asks a node a question before anything is changed there. A node without a
 // worker that was seen a moment ago may be restarting, and is waited for; one that is
 // away for long, or was never seen, is an error at once.
@@ -47,4 +35,16 @@ func AskNode[In, Out any](ctx workflow.Context, name, summary string, left time.
 		err = absence(name, workflow.Now(ctx).Sub(seen))
 	}
 	return answer, err
+}
+
+// AskEdge runs an activity on an edge, which takes no longer than most beyond the time of
+// a short step. An edge that leaves it untaken is away, unless Temporal itself was: then that
+// shows later than it was due, and the edge is asked once more.
+func AskEdge(ctx workflow.Context, name, summary string, most time.Duration, activity, in, out any) error {
+	asked := workflow.Now(ctx)
+	err := workflow.ExecuteActivity(EdgeStep(ctx, name, summary, most), activity, in).Get(ctx, out)
+	if IsUntaken(err) && workflow.Now(ctx).Sub(asked) > edgeTimeout+edgeTimeout/4 {
+		err = workflow.ExecuteActivity(EdgeStep(ctx, name, summary, most), activity, in).Get(ctx, out)
+	}
+	return err
 }

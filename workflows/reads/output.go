@@ -10,6 +10,9 @@ import (
 	"github.com/metacircular/mcp/internal/fleet"
 )
 
+// maxAnswer bounds the bytes that a read returns: Temporal's limit is 2 MB.
+const maxAnswer = 1 << 20
+
 // MaxLogLines is the maximum of a component's lines in one answer.
 const MaxLogLines = onnode.MaxLogLines
 
@@ -96,6 +99,3 @@ func (r LoggedRun) Summary(service, name string) string {
 	}
 	return text
 }
-
-// maxAnswer bounds the bytes that a read returns: Temporal's limit is 2 MB.
-const maxAnswer = 1 << 20
