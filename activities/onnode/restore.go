@@ -99,11 +99,11 @@ func (a *Node) awaitServing(ctx context.Context, r *attempt.Reporter, components
 	defer cancel()
 	var g errgroup.Group
 	for _, c := range components {
-		if len(a.checks(c, c.Container())) == 0 {
+		if !a.health().Probes(c) {
 			continue
 		}
 		c.Definition.Health.MinHealthy = 0
-		g.Go(func() error { return a.awaitHealthy(ctx, r, c, c.Container()) })
+		g.Go(func() error { return a.health().Await(ctx, r, c, c.Container()) })
 	}
 	if err := g.Wait(); err != nil {
 		activity.GetLogger(ctx).Warn("what was put back is not healthy", "error", err)
