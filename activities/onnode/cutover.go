@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/metacircular/mcp/activities/onnode/health"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -110,7 +111,7 @@ func (a *Node) refuse(ctx context.Context, here holding, in CutOverInput) (*faul
 			return nil, err
 		default:
 			refused = fault.New(fault.Unhealthy, "container %s %s after it was healthy", ended.Name, ended.End())
-			refused.Log, _ = runtime.LastLines(ctx, a.Runtime, ended.Name, logLines, logLine) // the refusal stands without them
+			refused.Log, _ = health.LastLines(ctx, a.Runtime, ended.Name) // the refusal stands without them
 		}
 		refused.Node, refused.Component = a.Name, next.Labels[runtime.LabelComponent]
 		return refused, nil

@@ -2,8 +2,6 @@ package onnode
 
 import (
 	"context"
-	"net/http"
-	"time"
 
 	"github.com/metacircular/mcp/internal/fleet"
 )
@@ -21,17 +19,6 @@ type PortFinder interface {
 	// FreePorts returns up to n distinct ports that could be bound a moment
 	// ago.
 	FreePorts(n int) ([]int, error)
-}
-
-// Prober checks whether a container serves.
-type Prober interface {
-	// HTTP requires an answer with one of the status codes; none stands for 200 to 399.
-	HTTP(ctx context.Context, request *http.Request, status []int, timeout time.Duration) error
-	// TCP requires that a process accepts a connection.
-	TCP(ctx context.Context, address string, timeout time.Duration) error
-	// Forwarded requires that a container accepts a connection on its port, to which
-	// the engine forwards address. Container returns its process.
-	Forwarded(ctx context.Context, address string, port int, container func(context.Context) (pid int, err error), timeout time.Duration) error
 }
 
 // Admissions remembers what the policy of a node has let run, by fingerprints.

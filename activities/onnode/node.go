@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/metacircular/mcp/activities"
+	"github.com/metacircular/mcp/activities/onnode/health"
 	"github.com/metacircular/mcp/activities/onnode/naming"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
@@ -17,7 +18,7 @@ type Node struct {
 	Name    string
 	Runtime runtime.Runtime
 	Ports   PortFinder
-	Probe   Prober
+	Probe   health.Prober
 	Host    Host
 	// Machine is the host that the worker runs on.
 	Machine fleet.Machine
@@ -53,6 +54,11 @@ type Node struct {
 	// secretUse is held, shared, between the time that a container's secrets are made and
 	// the time that the container exists.
 	secretUse sync.RWMutex
+}
+
+// health returns what checks the node's containers.
+func (a *Node) health() health.Checker {
+	return health.Checker{Runtime: a.Runtime, Probe: a.Probe, Publish: a.Publish}
 }
 
 // placed adds the node and the component to an error; one that names its component keeps it

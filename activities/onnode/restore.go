@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -100,11 +99,11 @@ func (a *Node) awaitServing(ctx context.Context, r *attempt.Reporter, components
 	defer cancel()
 	var g errgroup.Group
 	for _, c := range components {
-		if len(a.checks(c, c.Container())) == 0 {
+		if !a.health().Probes(c) {
 			continue
 		}
 		c.Definition.Health.MinHealthy = 0
-		g.Go(func() error { return a.awaitHealthy(ctx, r, c, c.Container()) })
+		g.Go(func() error { return a.health().Await(ctx, r, c, c.Container()) })
 	}
 	if err := g.Wait(); err != nil {
 		activity.GetLogger(ctx).Warn("what was put back is not healthy", "error", err)
@@ -149,10 +148,6 @@ func called(ctx context.Context, engine runtime.Runtime, container fleet.Ref, do
 	return do(nameOf(info))
 }
 
-// nameOf returns the name of a container, or the id of one that has none, because its
-// removal was interrupted.
-func nameOf(c runtime.ContainerInfo) string { return cmp.Or(c.Name, c.ID) }
-
 // discard removes a container of the service. One that has served may have data to
 // save, and is stopped first; one that never took over has none.
 func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left fleet.Ref) error {
@@ -160,120 +155,4 @@ func discard(ctx context.Context, engine runtime.Runtime, in RestoreInput, left 
 		return removeOwn(ctx, engine, in.Service, left.Key())
 	}
 	return retire(ctx, engine, in.Service, left.Key())
-}
-
-// removeOwn removes a container, given its name or its id, if it exists and is the
-// service's.
-func removeOwn(ctx context.Context, engine runtime.Runtime, service, key string) error {
-	info, err := engine.Inspect(ctx, key)
-	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return engine.Remove(ctx, nameOf(info))
-}
-
-// StopContainerInput names a container to stop.
-type StopContainerInput struct {
-	Service    string    `json:"service"`
-	Deployment int       `json:"deployment"`
-	Run        string    `json:"run,omitempty"`
-	Container  fleet.Ref `json:"container"`
-	// Adopted are the service's adopted containers here.
-	Adopted []fleet.Adopted `json:"adopted,omitempty"`
-}
-
-// StopContainer stops a container within its own stop timeout, and keeps it.
-func (a *Node) StopContainer(ctx context.Context, in StopContainerInput) error {
-	_, err := attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (struct{}, error) {
-		r.Set("stop", in.Container.Name)
-		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
-		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			info, err := engine.Inspect(ctx, in.Container.Key())
-			switch {
-			case fault.Is(err, fault.NotFound):
-				return struct{}{}, nil
-			case err != nil || isOf(info, in.Service, s.identity):
-				return struct{}{}, err // a late repetition finds the successor under that name
-			}
-			if err := engine.Stop(ctx, nameOf(info), info.StopTimeout); err != nil {
-				return struct{}{}, err
-			}
-			return struct{}{}, a.Names.Lead(ctx, engine, in.Service)
-		})
-	})
-	if err != nil {
-		return a.placed(err, "")
-	}
-	return nil
-}
-
-// RetireInput names the containers that were set aside.
-type RetireInput struct {
-	Service    string `json:"service"`
-	Deployment int    `json:"deployment"`
-	Run        string `json:"run,omitempty"`
-	// Containers have their real names; without an id it is the container that waits
-	// as name.prev which is removed.
-	Containers []fleet.Ref `json:"containers"`
-	// Adopted are the service's adopted containers here.
-	Adopted []fleet.Adopted `json:"adopted,omitempty"`
-}
-
-// ParallelStops is how many containers one Retire stops at once.
-const ParallelStops = 8
-
-// Retire stops and removes the containers that the cut-over set aside, each within
-// its own stop timeout.
-func (a *Node) Retire(ctx context.Context, in RetireInput) error {
-	_, err := attempt.Reporting(ctx, func(ctx context.Context, r *attempt.Reporter) (struct{}, error) {
-		s := step{service: in.Service, identity: identity{in.Deployment, in.Run}, adopted: in.Adopted}
-		return inside(ctx, a, s, func(ctx context.Context, engine runtime.Runtime) (struct{}, error) {
-			going := slices.Clone(in.Containers)
-			for i := range going {
-				going[i].Name += fleet.PrevSuffix
-			}
-			if err := a.Names.Rest(ctx, r, engine, in.Service, going); err != nil {
-				return struct{}{}, err
-			}
-			if err := retireAll(ctx, r, engine, in.Service, going); err != nil {
-				return struct{}{}, err
-			}
-			return struct{}{}, a.Names.Lead(ctx, engine, in.Service)
-		})
-	})
-	if err != nil {
-		return a.placed(err, "")
-	}
-	return nil
-}
-
-// retireAll retires containers in parallel: each may take its whole stop timeout.
-func retireAll(ctx context.Context, r *attempt.Reporter, engine runtime.Runtime, service string, going []fleet.Ref) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(ParallelStops)
-	for _, container := range going {
-		g.Go(func() error {
-			r.Set("retire", container.Name)
-			return retire(ctx, engine, service, container.Key())
-		})
-	}
-	return g.Wait()
-}
-
-// retire stops a container of the service if it runs, and removes it.
-func retire(ctx context.Context, engine runtime.Runtime, service, key string) error {
-	info, err := engine.Inspect(ctx, key)
-	if fault.Is(err, fault.NotFound) || err == nil && info.Labels[runtime.LabelService] != service {
-		return nil
-	}
-	if err == nil && info.State != runtime.Stopped {
-		err = engine.Stop(ctx, nameOf(info), info.StopTimeout)
-	}
-	if err != nil {
-		return err
-	}
-	return removeOwn(ctx, engine, service, key)
 }

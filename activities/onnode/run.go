@@ -75,7 +75,7 @@ func (a *Node) runContainer(ctx context.Context, r *attempt.Reporter, c activiti
 			return result, nil
 		case err == nil:
 			result.ID = started.id
-			err := a.awaitHealthy(ctx, r, c, name)
+			err := a.health().Await(ctx, r, c, name)
 			if err == nil {
 				err = a.leadHealthy(ctx, c, name)
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode/health"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/runtime"
 )
@@ -90,7 +91,7 @@ func (a *Node) awaitNeeds(ctx context.Context, r *attempt.Reporter, in TaskSpec)
 			continue // a new one that has ended by itself is a fault of the task's version
 		}
 		name := need.Container
-		for pause := firstPause; ; pause = min(pause+pause/2, longestTaskPause) {
+		for pause := health.FirstPause; ; pause = min(pause+pause/2, longestTaskPause) {
 			found, err := a.Runtime.Inspect(ctx, name)
 			if err == nil && found.State == runtime.Running {
 				break

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/metacircular/mcp/activities/attempt"
+	"github.com/metacircular/mcp/activities/onnode/health"
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/internal/runtime"
@@ -35,7 +36,7 @@ func (a *Node) awaitTask(ctx context.Context, r *attempt.Reporter, in TaskSpec) 
 	defer stop()
 	r.Set("run", in.Container())
 	followed.Go(func() { a.followTask(following, r, in) })
-	for pause := firstPause; ; pause = min(pause+pause/2, longestTaskPause) {
+	for pause := health.FirstPause; ; pause = min(pause+pause/2, longestTaskPause) {
 		if err := a.passTask(in); err != nil {
 			return fleet.TaskResult{}, err
 		}

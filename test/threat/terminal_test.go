@@ -263,7 +263,7 @@ func (d *desk) run(t *testing.T, kind string, l line) string {
 	cmd := exec.Command(self, l.args(flag)...)
 	cmd.Dir = d.dir
 	cmd.Env = []string{
-		mcpVariable + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "MCP_CONFIG=" + filepath.Join(d.dir, "mcp.toml"),
+		mcpVariable + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "TMPDIR=" + d.dir, "MCP_CONFIG=" + filepath.Join(d.dir, "mcp.toml"),
 		"EDITOR=false " + all, "USER=" + all, "TERM=dumb",
 	}
 	if kind == "screen" {
