@@ -113,7 +113,7 @@ func Workflows() map[string]any {
 		reads.StatusName:           reads.Status,
 		reads.ProcessesName:        reads.Processes,
 		reads.HistoryName:          reads.History,
-		reads.SnapshotName:         reads.Snapshot,
+		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.RegisterNodeName: workflows.RegisterNode,
 		workflows.ReviveNodeName:   workflows.ReviveNode,
 		workflows.MonitorName:      workflows.Monitor,

@@ -221,7 +221,7 @@ func TestTheAuditHasNoArgumentsOfPrograms(t *testing.T) {
 // unaudited are the workflows that are no action of anyone, and why.
 var unaudited = map[string]string{
 	workflows.AdoptionName: "reads", workflows.PlanName: "reads", reads.StatusName: "reads", reads.ServicesName: "reads",
-	reads.ProcessesName: "reads", reads.HistoryName: "reads", reads.SnapshotName: "reads", reads.NodeStatesName: "reads",
+	reads.ProcessesName: "reads", reads.HistoryName: "reads", workflows.SnapshotName: "reads", reads.NodeStatesName: "reads",
 	reads.EventsName: "reads", reads.NodeHistoryName: "reads", reads.PurgeableName: "reads", reads.LogsName: "reads",
 	reads.DoctorName: "reads", reads.EdgesName: "reads", reads.RoutesName: "reads", reads.AccessLogName: "reads",
 	reads.BuildLogName: "reads", reads.JobsName: "reads", reads.JobRunsName: "reads", reads.JobLogsName: "reads",

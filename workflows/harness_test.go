@@ -149,7 +149,7 @@ func newHarness(t *testing.T) *harness {
 		reads.NodeHistoryName:      reads.NodeHistory,
 		reads.NodePolicyName:       reads.NodePolicy,
 		reads.HistoryName:          reads.History,
-		reads.SnapshotName:         reads.Snapshot,
+		workflows.SnapshotName:     workflows.Snapshot,
 		workflows.AnnounceEdgeName: workflows.AnnounceEdge,
 		workflows.AdmitEdgeName:    workflows.AdmitEdge,
 		workflows.RemoveEdgeName:   workflows.RemoveEdge,

@@ -17,6 +17,7 @@ const (
 	BuildName        = "Build"
 	MendName         = "Mend"
 	PlanName         = "Plan"
+	SnapshotName     = "Snapshot"
 	RegisterNodeName = "RegisterNode"
 	ReviveNodeName   = "ReviveNode"
 	MonitorName      = "Monitor"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
@@ -21,7 +22,7 @@ func TestAReadWaitsAsLongAsItsVerb(t *testing.T) {
 			return s.env.GetWorkflowResult(&result)
 		},
 		"a former release": func(s *harness, wait time.Duration) error {
-			s.env.ExecuteWorkflow(reads.SnapshotName, reads.SnapshotInput{Service: "shop", Number: 6, Wait: wait})
+			s.env.ExecuteWorkflow(workflows.SnapshotName, workflows.SnapshotInput{Service: "shop", Number: 6, Wait: wait})
 			var snapshot fleet.Snapshot
 			return s.env.GetWorkflowResult(&snapshot)
 		},
@@ -57,19 +58,19 @@ func TestASnapshotFindsWhatARollbackGoesBackTo(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		past []fleet.DeploymentRecord
-		in   reads.SnapshotInput
-		want reads.SnapshotResult
+		in   workflows.SnapshotInput
+		want workflows.SnapshotResult
 	}{
-		{"by its number", deployed(7, 6, 5), reads.SnapshotInput{Number: 5}, reads.SnapshotResult{Snapshot: fleet.Snapshot{Number: 5}}},
-		{"the one before", deployed(7, 6, 5), reads.SnapshotInput{}, reads.SnapshotResult{Snapshot: fleet.Snapshot{Number: 6}, Release: 7, Deployed: true}},
-		{"none before", deployed(7), reads.SnapshotInput{}, reads.SnapshotResult{Release: 7, Deployed: true}},
-		{"never deployed", nil, reads.SnapshotInput{}, reads.SnapshotResult{Release: 7}},
+		{"by its number", deployed(7, 6, 5), workflows.SnapshotInput{Number: 5}, workflows.SnapshotResult{Snapshot: fleet.Snapshot{Number: 5}}},
+		{"the one before", deployed(7, 6, 5), workflows.SnapshotInput{}, workflows.SnapshotResult{Snapshot: fleet.Snapshot{Number: 6}, Release: 7, Deployed: true}},
+		{"none before", deployed(7), workflows.SnapshotInput{}, workflows.SnapshotResult{Release: 7, Deployed: true}},
+		{"never deployed", nil, workflows.SnapshotInput{}, workflows.SnapshotResult{Release: 7}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newHarness(t)
 			s.release, s.past, test.in.Service = fleet.Release{Service: "shop", Number: 7}, test.past, "shop"
-			s.env.ExecuteWorkflow(reads.SnapshotName, test.in)
-			var result reads.SnapshotResult
+			s.env.ExecuteWorkflow(workflows.SnapshotName, test.in)
+			var result workflows.SnapshotResult
 			require.NoError(t, s.env.GetWorkflowResult(&result))
 			require.Equal(t, test.want, result)
 		})

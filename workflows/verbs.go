@@ -38,6 +38,9 @@ type verb struct {
 	adopts bool
 	// removes is set where the service's containers go without successors.
 	removes bool
+	// repeats is set where a rollback passes over the release, which has nothing
+	// that the one before it did not have.
+	repeats bool
 	// restores is set where the release itself is deployed again, as it was let run: the
 	// policies of nodes do not refuse it.
 	restores bool
@@ -73,12 +76,12 @@ const (
 var verbs = []verb{
 	{word: fleet.VerbDeploy, participle: "deployed", given: true, define: merged, digests: fromRegistry, renews: true, runs: everyStep},
 	{word: fleet.VerbRollback, participle: "deployed", define: merged, digests: fromInput, runs: rollbackStep},
-	{word: fleet.VerbReconcile, participle: "deployed", define: merged, digests: fromInput, restores: true, alias: fleet.VerbRollback},
-	{word: fleet.VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true},
+	{word: fleet.VerbReconcile, participle: "deployed", define: merged, digests: fromInput, repeats: true, restores: true, alias: fleet.VerbRollback},
+	{word: fleet.VerbUndeploy, participle: "undeployed", reads: true, define: withdrawn, digests: fromNowhere, removes: true, repeats: true},
 	{word: fleet.VerbAdopt, participle: "adopted", given: true, define: merged, digests: fromNowhere, adopts: true},
-	{word: fleet.VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease},
-	{word: fleet.VerbStart, participle: "started", reads: true, define: started, digests: fromRelease},
-	{word: fleet.VerbRestart, participle: "restarted", reads: true, define: restarted, digests: fromRelease, replaces: true},
+	{word: fleet.VerbStop, participle: "stopped", reads: true, define: stopped, digests: fromRelease, repeats: true},
+	{word: fleet.VerbStart, participle: "started", reads: true, define: started, digests: fromRelease, repeats: true},
+	{word: fleet.VerbRestart, participle: "restarted", reads: true, define: restarted, digests: fromRelease, replaces: true, repeats: true},
 	{word: fleet.VerbRotate, participle: "rotated", reads: true, define: rotated, digests: fromRelease},
 }
 
@@ -93,6 +96,12 @@ func rowOf(v fleet.Verb) (verb, error) {
 		return verb{word: v}, fault.New(fault.Invalid, "unknown verb %q", string(v))
 	}
 	return verbs[i], nil
+}
+
+// Repeats reports whether a rollback passes over a verb's releases.
+func Repeats(v fleet.Verb) bool {
+	row, _ := rowOf(v) // of an unknown verb nothing is assumed
+	return row.repeats
 }
 
 // Verbs returns all verbs. Each has its counters before its first deployment, so that

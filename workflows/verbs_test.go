@@ -33,7 +33,7 @@ func TestVerbs(t *testing.T) {
 			require.Equal(t, test.participle, in.Participle())
 			require.Equal(t, string(test.verb)+" shop for operator", in.Summary())
 			require.Equal(t, test.removes, in.Removes())
-			require.Equal(t, test.repeats, test.verb.Repeats())
+			require.Equal(t, test.repeats, workflows.Repeats(test.verb))
 		})
 	}
 	require.Equal(t, []string{"deploy", "rollback", "reconcile", "undeploy", "adopt", "stop", "start", "restart", "rotate"}, workflows.Verbs())

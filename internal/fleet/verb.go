@@ -26,13 +26,3 @@ const (
 	// VerbRotate gives the release the newest version of one secret.
 	VerbRotate Verb = "rotate"
 )
-
-// Repeats reports whether a rollback passes over the verb's releases, which have nothing
-// that the one before did not have. Of an unknown verb nothing is assumed.
-func (v Verb) Repeats() bool {
-	switch v {
-	case VerbReconcile, VerbUndeploy, VerbStop, VerbStart, VerbRestart:
-		return true
-	}
-	return false
-}

@@ -70,10 +70,10 @@ var answers = map[string]reflect.Type{
 
 	workflows.RemoveSecretName: reflect.TypeFor[oncontrol.RemoveSecretResult](),
 
-	reads.ServicesName: reflect.TypeFor[[]fleet.ServiceRecord](),
-	reads.SnapshotName: reflect.TypeFor[fleet.Snapshot](),
-	reads.StatusName:   reflect.TypeFor[reads.StatusResult](),
-	workflows.SyncName: reflect.TypeFor[workflows.SyncResult](),
+	reads.ServicesName:     reflect.TypeFor[[]fleet.ServiceRecord](),
+	workflows.SnapshotName: reflect.TypeFor[fleet.Snapshot](),
+	reads.StatusName:       reflect.TypeFor[reads.StatusResult](),
+	workflows.SyncName:     reflect.TypeFor[workflows.SyncResult](),
 }
 
 // The manners of a control plane: how it answers.

@@ -7,7 +7,6 @@ const (
 	ServicesName    = "Services"
 	ProcessesName   = "Processes"
 	HistoryName     = "History"
-	SnapshotName    = "Snapshot"
 	NodeStatesName  = "NodeStates"
 	EventsName      = "Events"
 	NodeHistoryName = "NodeHistory"

@@ -12,7 +12,6 @@ import (
 	"github.com/metacircular/mcp/internal/fault"
 	"github.com/metacircular/mcp/internal/fleet"
 	"github.com/metacircular/mcp/workflows"
-	"github.com/metacircular/mcp/workflows/reads"
 )
 
 func newRollback(s *session.Session) *cobra.Command {
@@ -66,9 +65,9 @@ func runRollback(ctx context.Context, s *session.Session, service string, to int
 // the current one.
 func formerRelease(ctx context.Context, s *session.Session, c client.Client, service string, to int, deadline time.Duration) (fleet.Snapshot, error) {
 	wait := cmp.Or(deadline, workflows.DefaultDeadline)
-	var former reads.SnapshotResult
-	in := reads.SnapshotInput{Service: service, Number: to, Wait: wait}
-	err := s.Read(ctx, c, "snapshot", reads.SnapshotName, in, &former, session.UntilDeadline(wait))
+	var former workflows.SnapshotResult
+	in := workflows.SnapshotInput{Service: service, Number: to, Wait: wait}
+	err := s.Read(ctx, c, "snapshot", workflows.SnapshotName, in, &former, session.UntilDeadline(wait))
 	switch {
 	case err != nil || to != 0:
 		return former.Snapshot, err

@@ -1,4 +1,4 @@
-package reads_test
+package workflows_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/metacircular/mcp/internal/fleet"
+	"github.com/metacircular/mcp/workflows"
 	"github.com/metacircular/mcp/workflows/reads"
 )
 
@@ -47,7 +48,7 @@ func TestARollbackGoesBackToWhatRanBefore(t *testing.T) {
 				}
 				history.Deployments = append([]fleet.DeploymentRecord{d}, history.Deployments...)
 			}
-			require.Equal(t, test.want, history.Before())
+			require.Equal(t, test.want, workflows.RollbackTarget(history))
 		})
 	}
 }
