@@ -3,6 +3,7 @@ package podman_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -127,7 +128,14 @@ func TestARunThatPodmanHasNotNoted(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, engine.Remove(context.WithoutCancel(t.Context()), "unnoted")) })
 		first, err := engine.Inspect(t.Context(), "unnoted")
 		require.NoError(t, err)
+		var known struct{ State struct{ ConmonPid int } }
+		require.NoError(t, ask(service.Socket(), "containers/unnoted/json", &known))
 		require.NoError(t, engine.Stop(t.Context(), "unnoted", time.Second))
+		// The process that watched the program becomes podman's clean-up after it, which
+		// would take the next run for the one that has ended.
+		require.Eventually(t, func() bool {
+			return errors.Is(syscall.Kill(known.State.ConmonPid, 0), syscall.ESRCH)
+		}, time.Minute, 10*time.Millisecond)
 		answer, err := client.Post("http://podman/v4.0.0/libpod/containers/unnoted/init", "", nil)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNoContent, answer.StatusCode)
