@@ -38,6 +38,6 @@ func newControlPlane(t *testing.T) controlPlane {
 	t.Cleanup(func() { stop(); <-worked })
 	require.Eventually(t, func() bool {
 		return mcp(t.Context(), t, env, "status").code == 0
-	}, 30*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	return controlPlane{env, temporal, postgres}
 }

@@ -109,7 +109,7 @@ func TestATemporalWithoutAControlWorker(t *testing.T) {
 		require.Eventually(t, func() bool { // Temporal caches that it is not there
 			got = mcp(ctx, t, env, "deploy", "shop")
 			return !strings.Contains(got.stderr, "has no namespace")
-		}, 30*time.Second, 500*time.Millisecond)
+		}, time.Minute, 500*time.Millisecond)
 		require.Equal(t, 4, got.code, got)
 		require.Contains(t, got.stderr, "no control worker has served namespace bare yet")
 		require.Contains(t, got.stderr, "mcp worker --control")

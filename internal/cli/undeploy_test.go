@@ -159,7 +159,7 @@ func TestUndeploySharesTheLock(t *testing.T) {
 	}
 	says := func(said *printed.Text, text string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return strings.Contains(said.String(), text) }, 20*time.Second, 10*time.Millisecond, text)
+		require.Eventually(t, func() bool { return strings.Contains(said.String(), text) }, time.Minute, 10*time.Millisecond, text)
 	}
 
 	var deploying printed.Text

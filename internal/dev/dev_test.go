@@ -181,14 +181,14 @@ func TestPlatform(t *testing.T) {
 		require.Eventually(t, func() bool {
 			again := find(t, dir, "registry", "serve")
 			return again != 0 && again != pid
-		}, 20*time.Second, 50*time.Millisecond)
+		}, time.Minute, 50*time.Millisecond)
 		require.Eventually(t, func() bool {
 			response, err := http.Get("http://" + info.ImageRegistry + "/v2/")
 			if err != nil {
 				return false
 			}
 			return response.Body.Close() == nil
-		}, 20*time.Second, 50*time.Millisecond)
+		}, time.Minute, 50*time.Millisecond)
 		require.Eventually(t, func() bool { // through the gateway, once Temporal is back
 			temporal, err := dial(t, dir)
 			if err == nil {

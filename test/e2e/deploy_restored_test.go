@@ -133,7 +133,7 @@ func TestANodeThatIsRemovedIsGoneFromItsServices(t *testing.T) {
 
 	w.worker("--node", w.node+"-next")
 	on(w.node + "-next")
-	require.Eventually(t, func() bool { return w.mcp("node", "status", w.node+"-next").code == 0 }, 30*time.Second, 250*time.Millisecond)
+	require.Eventually(t, func() bool { return w.mcp("node", "status", w.node+"-next").code == 0 }, time.Minute, 250*time.Millisecond)
 	require.True(t, w.deploy(name).Dirty, "its container may still run there")
 	require.Zero(t, w.mcp("node", "remove", w.node, "-y").code)
 	result := w.deploy(name)

@@ -86,7 +86,7 @@ func TestAPullThatFails(t *testing.T) {
 			if test.attempts > 0 {
 				require.Equal(t, test.attempts, w.summary(result.WorkflowID).attempts["RunContainer"])
 			}
-			require.Eventually(t, func() bool { return f.unanswered() == 0 }, 20*time.Second, 50*time.Millisecond, "the pull has ended")
+			require.Eventually(t, func() bool { return f.unanswered() == 0 }, time.Minute, 50*time.Millisecond, "the pull has ended")
 			f.heal()
 			require.Equal(t, workflows.Succeeded, w.deploy(name).Outcome)
 		})

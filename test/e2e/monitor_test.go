@@ -32,7 +32,7 @@ func watched(t *testing.T) (*world, *process) {
 	w.alone(fmt.Sprintf("workspace = %q", w.workspace), "[monitor]", fmt.Sprintf("interval = %q", monitorInterval))
 	w.worker("--control")
 	worker := w.worker("--node", w.node)
-	require.Eventually(t, func() bool { return w.mcp("node", "status", w.node).code == 0 }, 30*time.Second, 250*time.Millisecond)
+	require.Eventually(t, func() bool { return w.mcp("node", "status", w.node).code == 0 }, time.Minute, 250*time.Millisecond)
 	return w, worker
 }
 
@@ -282,11 +282,11 @@ func TestOrphansOfATerminatedDeployAreEvents(t *testing.T) {
 	w.define(name, w.startingWithin("5m", name, "v2", ""))
 	w.process("deploy", name)
 	w.awaitAttempt("deploy/"+name, "RunContainer", 1)
-	require.Eventually(t, func() bool { return len(w.containers(name)) == 2 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.containers(name)) == 2 }, time.Minute, 50*time.Millisecond)
 	w.awaitObservations(2)
 	require.Empty(t, w.events(name), "a deploy is no drift")
 	require.NoError(t, w.temporal().TerminateWorkflow(t.Context(), "deploy/"+name, "", "by a test"))
-	require.Eventually(t, func() bool { return slices.Contains(kinds(w.events(name)), "orphan") }, 30*time.Second, 250*time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Contains(kinds(w.events(name)), "orphan") }, time.Minute, 250*time.Millisecond)
 }
 
 func TestOldHistoryIsThinnedBySchedule(t *testing.T) {
@@ -307,8 +307,8 @@ func TestOldHistoryIsThinnedBySchedule(t *testing.T) {
 	require.Equal(t, time.Hour, described.Schedule.Spec.Intervals[0].Every)
 	require.NoError(t, retention.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
 	left := "select (select count(*) from node_samples where node = '%[1]s' and at < now() - interval '1 day'), count(*), max(cpu_high) from node_hours where node = '%[1]s'"
-	require.Eventually(t, func() bool { return w.sql(fmt.Sprintf(left, w.node)) == "0|1|10" }, 30*time.Second, 200*time.Millisecond)
-	require.Eventually(t, func() bool { return len(w.events("gone")) == 0 }, 30*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return w.sql(fmt.Sprintf(left, w.node)) == "0|1|10" }, time.Minute, 200*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.events("gone")) == 0 }, time.Minute, 200*time.Millisecond)
 }
 
 // TestFaultsOfANodesPartsAreEvents breaks, one after the other, a released container

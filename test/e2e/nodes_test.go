@@ -138,7 +138,7 @@ func TestANodeIsRemoved(t *testing.T) {
 	w.deploy(name)
 	t.Cleanup(func() { w.podman("rm", "--force", "--ignore", name+"-app") })
 	w.podman("rm", "--force", name+"-app")
-	require.Eventually(t, func() bool { return len(w.events(name)) == 1 }, 30*time.Second, 250*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.events(name)) == 1 }, time.Minute, 250*time.Millisecond)
 
 	f := w.refused("node", "remove", w.node, "-y")
 	require.Equal(t, fault.Conflict, f.Kind)

@@ -255,7 +255,7 @@ func TestAnAdoptedContainerIsPutBack(t *testing.T) {
 			failed := w.mcp("deploy", name)
 			require.Equal(t, 1, failed.code, failed)
 			require.Equal(t, id, strings.Fields(w.identity(name + "-app"))[0])
-			require.Eventually(t, func() bool { answer, err := ask(port); return err == nil && answer == "v1" }, 30*time.Second, 50*time.Millisecond)
+			require.Eventually(t, func() bool { answer, err := ask(port); return err == nil && answer == "v1" }, time.Minute, 50*time.Millisecond)
 			status := w.status(name)
 			require.Equal(t, 1, status.Release)
 			require.False(t, status.Dirty)

@@ -158,7 +158,7 @@ func (s *suite) awaitStopped(t *testing.T, name string) runtime.ContainerInfo {
 	require.Eventually(t, func() bool {
 		info, err := s.Runtime.Inspect(t.Context(), name)
 		return err == nil && info.State == runtime.Stopped
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	return s.inspect(t, name)
 }
 

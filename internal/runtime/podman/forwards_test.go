@@ -36,7 +36,7 @@ func TestAStartRemovesTheRulesThatAnInterruptedOneHasLeft(t *testing.T) {
 		}
 		return err == nil
 	}
-	require.Eventually(t, answers, 20*time.Second, 100*time.Millisecond)
+	require.Eventually(t, answers, time.Minute, 100*time.Millisecond)
 
 	rule := ruleOf(t, port)
 	require.NoError(t, engine.Stop(t.Context(), id, time.Second))
@@ -47,7 +47,7 @@ func TestAStartRemovesTheRulesThatAnInterruptedOneHasLeft(t *testing.T) {
 	require.NoError(t, nat("-A", rule[0], "-d", "127.0.0.1/32", "-p", "tcp", "-m", "tcp", "--dport", strconv.Itoa(port),
 		"-j", "DNAT", "--to-destination", "10.255.255.1:8080"))
 	require.NoError(t, engine.Start(t.Context(), id))
-	require.Eventually(t, answers, 20*time.Second, 100*time.Millisecond)
+	require.Eventually(t, answers, time.Minute, 100*time.Millisecond)
 	require.NotContains(t, strings.Join(ruleOf(t, port), " "), "10.255.255.1")
 }
 

@@ -32,6 +32,7 @@ func TestTheLastLinesOfALargeLogCostWhatIsShown(t *testing.T) {
 	// A follow reads the whole log, and the line that is printed later.
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
+	began := time.Now()
 	var lines int
 	var last runtime.LogLine
 	var mark runtime.LogMark
@@ -42,12 +43,13 @@ func TestTheLastLinesOfALargeLogCostWhatIsShown(t *testing.T) {
 	}))
 	require.Equal(t, 60<<10+1, lines)
 	require.Equal(t, "the last line", last.Text)
+	whole := time.Since(began)
 
-	began := time.Now()
+	began = time.Now()
 	tail, err := runtime.LastLines(t.Context(), engine, "large", 3, 100)
 	require.NoError(t, err)
 	t.Logf("the last lines took %s", time.Since(began))
-	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, time.Since(began), whole/4)
 	require.Len(t, tail, 3)
 	require.Equal(t, "the last line", tail[2])
 
@@ -57,7 +59,7 @@ func TestTheLastLinesOfALargeLogCostWhatIsShown(t *testing.T) {
 		return true
 	}))
 	t.Logf("nothing after the mark took %s", time.Since(began))
-	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, time.Since(began), whole/4)
 	var since []string
 	require.NoError(t, engine.Logs(t.Context(), "large", runtime.LogQuery{Since: last.Time}, func(line runtime.LogLine) bool {
 		since = append(since, line.Text)
@@ -83,7 +85,7 @@ func TestALogThatEndsInAPartOfAnEntry(t *testing.T) {
 		require.Eventually(t, func() bool {
 			lines, err := runtime.LastLines(t.Context(), engine, "cut", 9, 100)
 			return err == nil && len(lines) == 3
-		}, 10*time.Second, 20*time.Millisecond, name)
+		}, time.Minute, 20*time.Millisecond, name)
 	}
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
