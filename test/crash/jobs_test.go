@@ -2,11 +2,9 @@ package crash
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,13 +93,8 @@ type jobRun struct {
 }
 
 func (fc *faultCase) jobRuns(ctx context.Context) (runs []jobRun, err error) {
-	query := fmt.Sprintf(`select coalesce(json_agg(json_build_object('outcome', coalesce(outcome, ''), 'detail', detail, 'attempts', attempts)), '[]')
- from job_runs where service = '%s'`, fc.service)
-	out, err := exec.CommandContext(ctx, "psql", fc.rig.postgres, "-X", "-A", "-t", "-c", query).Output()
-	if err != nil {
-		return nil, fmt.Errorf("ask Postgres: %w", err)
-	}
-	return runs, json.Unmarshal(out, &runs)
+	return runs, fc.rig.ask(ctx, &runs, `select coalesce(json_agg(json_build_object('outcome', coalesce(outcome, ''), 'detail', detail, 'attempts', attempts)), '[]')
+ from job_runs where service = $1`, fc.service)
 }
 
 // jobRemains reports whether a container of the job may still be there.

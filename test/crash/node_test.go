@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -83,13 +81,12 @@ func (m *machine) powerOn(ctx context.Context, r *rig) error {
 // revived reports whether the machine's worker has started the released containers
 // after the last boot.
 func (m *machine) revived(ctx context.Context, r *rig) bool {
-	var boot string
-	out, err := exec.CommandContext(ctx, "psql", r.postgres, "-X", "-A", "-t", "-c",
-		fmt.Sprintf("select boot from nodes where name = '%s'", m.name)).Output()
-	if text, readErr := os.ReadFile(m.boot); err == nil && readErr == nil {
-		boot = string(text)
+	var recorded string
+	if err := r.ask(ctx, &recorded, "select boot from nodes where name = $1", m.name); err != nil {
+		return false
 	}
-	return boot != "" && strings.TrimSpace(string(out)) == boot
+	boot, err := os.ReadFile(m.boot)
+	return err == nil && len(boot) > 0 && recorded == string(boot)
 }
 
 // podmanOf is the name of a node's podman among the rig's parts.

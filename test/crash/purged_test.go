@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"strconv"
 	"strings"
 
 	"github.com/metacircular/mcp/workflows"
@@ -26,13 +24,8 @@ var serviceTables = map[string]string{
 func (fc *faultCase) remembered(ctx context.Context) (map[string]int, error) {
 	counts := map[string]int{}
 	for table, column := range serviceTables {
-		out, err := exec.CommandContext(ctx, "psql", fc.rig.postgres, "-X", "-A", "-t", "-c",
-			fmt.Sprintf("select count(*) from %s where %s = '%s'", table, column, fc.service)).Output()
-		if err != nil {
-			return nil, fmt.Errorf("ask Postgres: %w", err)
-		}
-		n, err := strconv.Atoi(strings.TrimSpace(string(out)))
-		if err != nil {
+		var n int
+		if err := fc.rig.ask(ctx, &n, fmt.Sprintf("select count(*) from %s where %s = $1", table, column), fc.service); err != nil {
 			return nil, fmt.Errorf("count the rows of %s: %w", table, err)
 		}
 		if n > 0 {

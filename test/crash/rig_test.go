@@ -18,6 +18,7 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/jackc/pgx/v5"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
@@ -130,6 +131,21 @@ func (r *rig) startMcp(ctx context.Context) error {
 		return err
 	}
 	return r.startWorkers(ctx)
+}
+
+// ask scans the row that a query of the registry's tables returns into result. The
+// connection is its own, so that the end of Postgres breaks no later question, and so is the SQL:
+// the checker shares no code with what it checks.
+func (r *rig) ask(ctx context.Context, result any, query string, args ...any) error {
+	conn, err := pgx.Connect(ctx, r.postgres)
+	if err != nil {
+		return fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := conn.QueryRow(ctx, query, args...).Scan(result); err != nil {
+		return fmt.Errorf("ask Postgres: %w", err)
+	}
+	return nil
 }
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }

@@ -2,9 +2,7 @@ package crash
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -14,8 +12,7 @@ import (
 	"github.com/metacircular/mcp/workflows"
 )
 
-// rows are the rows of a service. psql reads them, so that the checker does not
-// depend on the code that it checks.
+// rows are the rows of a service.
 type rows struct {
 	Release     int
 	Active      bool
@@ -66,16 +63,13 @@ const rowsQuery = `select json_build_object(
  'ports', (select json_agg(json_build_object('port', host_port, 'component', component, 'node', node, 'committed', committed,
    'resting', rests_until is not null)) from component_routes where service = s.name),
  'adopted', (select json_agg(json_build_object('container', container_id, 'deployment', deployment)) from adopted_containers where service = s.name)
-) from services s where name = '%s'`
+) from services s where name = $1`
 
 func (fc *faultCase) rows(ctx context.Context) (rows, error) {
 	var r rows
-	out, err := exec.CommandContext(ctx, "psql", fc.rig.postgres, "-X", "-A", "-t", "-c", fmt.Sprintf(rowsQuery, fc.service)).Output()
+	err := fc.rig.ask(ctx, &r, rowsQuery, fc.service)
 	if err != nil {
-		return r, fmt.Errorf("ask Postgres: %w", err)
-	}
-	if err := json.Unmarshal(out, &r); err != nil {
-		return r, fmt.Errorf("read %q: %w", out, err)
+		return r, err
 	}
 	for i := range r.Deployments {
 		if fc.scenario.loses == allWorkflows && r.Deployments[i].Number <= fc.scenario.released() {
