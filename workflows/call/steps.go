@@ -101,8 +101,17 @@ func surveyStep(ctx workflow.Context, node, summary string, patience, left time.
 
 // ReadStep is for a question that only informs, asked once.
 func ReadStep(ctx workflow.Context, node, summary string) workflow.Context {
+	return question(ctx, activities.QueueNode(node), summary)
+}
+
+// BuilderStep is ReadStep for a builder: the step waits for no build.
+func BuilderStep(ctx workflow.Context, builder, summary string) workflow.Context {
+	return question(ctx, activities.QueueBuildLog(builder), summary)
+}
+
+func question(ctx workflow.Context, queue, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueNode(node),
+		TaskQueue:              queue,
 		ScheduleToStartTimeout: NodeTimeout,
 		StartToCloseTimeout:    2 * NodeTimeout,
 		RetryPolicy:            &once,
@@ -134,17 +143,6 @@ func ExecStep(ctx workflow.Context, node, summary string, timeout time.Duration)
 	})
 }
 
-// BuilderStep is ReadStep for a builder: the step waits for no build.
-func BuilderStep(ctx workflow.Context, builder, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueBuildLog(builder),
-		ScheduleToStartTimeout: NodeTimeout,
-		StartToCloseTimeout:    2 * NodeTimeout,
-		RetryPolicy:            &once,
-		Summary:                summary,
-	})
-}
-
 // EdgeStep is for a step on an edge, which is tried once: one that is away gets what it
 // lacks when it is back. The step takes no longer than time beyond that of a short one.
 func EdgeStep(ctx workflow.Context, edge, summary string, time time.Duration) workflow.Context {
@@ -168,8 +166,18 @@ func PatientEdgeStep(ctx workflow.Context, edge, summary string, patience, time 
 // left while it makes progress, and ends where its engine hangs. A cancelled step is
 // waited for too, so that an undo never races what it undoes.
 func NodeStep(ctx workflow.Context, node, summary string, left time.Duration) workflow.Context {
+	return work(ctx, activities.QueueNode(node), summary, left)
+}
+
+// BuildStep is NodeStep for builds and pushes: it waits for a builder that went away, as
+// a laptop does.
+func BuildStep(ctx workflow.Context, builder, summary string, left time.Duration) workflow.Context {
+	return work(ctx, activities.QueueBuild(builder), summary, left)
+}
+
+func work(ctx workflow.Context, queue, summary string, left time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueNode(node),
+		TaskQueue:              queue,
 		StartToCloseTimeout:    left,
 		ScheduleToCloseTimeout: left,
 		HeartbeatTimeout:       heartbeat,
@@ -207,20 +215,6 @@ func UnboundedStep(ctx workflow.Context, name, summary string) workflow.Context 
 		HeartbeatTimeout:    heartbeat,
 		RetryPolicy:         &waiting,
 		Summary:             summary,
-	})
-}
-
-// BuildStep is for builds and pushes: minutes of work, reported by heartbeats, which
-// end with its progress. It waits for a builder that went away, as a laptop does.
-func BuildStep(ctx workflow.Context, builder, summary string, left time.Duration) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              activities.QueueBuild(builder),
-		StartToCloseTimeout:    left,
-		ScheduleToCloseTimeout: left,
-		HeartbeatTimeout:       heartbeat,
-		WaitForCancellation:    true,
-		RetryPolicy:            &waiting,
-		Summary:                summary,
 	})
 }
 
