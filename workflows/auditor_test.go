@@ -12,8 +12,6 @@ import (
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/interceptor"
-	"go.temporal.io/sdk/worker"
 
 	"github.com/metacircular/mcp/activities/attempt"
 	"github.com/metacircular/mcp/activities/oncontrol"
@@ -43,7 +41,7 @@ func (a *auditing) signed(id, workflow string, actor, signature []byte) bool {
 func newAuditing(t *testing.T) *auditing {
 	t.Helper()
 	a := &auditing{harness: newHarness(t), refuses: func() error { return nil }}
-	a.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}, workflows.NewAuditor(a.signed)}})
+	a.env.SetWorkerOptions(workerOptions(&boundCheck{t: t}, workflows.NewAuditor(a.signed)))
 	a.env.RegisterActivityWithOptions(func(_ context.Context, entries []fleet.AuditEntry) error {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -102,6 +102,12 @@ type harness struct {
 	ends []fleet.TaskResult
 }
 
+// workerOptions are for tests on a busy machine, where a workflow task may take longer than
+// the second after which the SDK takes it for a deadlock.
+func workerOptions(interceptors ...interceptor.WorkerInterceptor) worker.Options {
+	return worker.Options{Interceptors: interceptors, DeadlockDetectionTimeout: time.Minute}
+}
+
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
@@ -120,8 +126,8 @@ func newHarness(t *testing.T) *harness {
 		seen:      func() time.Time { return time.Time{} },
 		nextPort:  20000,
 	}
-	s.env.SetTestTimeout(20 * time.Second)
-	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&boundCheck{t: t}}})
+	s.env.SetTestTimeout(time.Minute)
+	s.env.SetWorkerOptions(workerOptions(&boundCheck{t: t}))
 	s.register()
 	s.registerEdges()
 	s.registerTasks()

@@ -55,7 +55,8 @@ func newRunHarness(t *testing.T) *runHarness {
 			return fleet.TaskResult{State: fleet.TaskSucceeded, Detail: "exited with code 0", Log: []string{"done"}, Lines: 1}, nil
 		},
 	}
-	h.env.SetTestTimeout(20 * time.Second)
+	h.env.SetTestTimeout(time.Minute)
+	h.env.SetWorkerOptions(workerOptions())
 	h.env.RegisterWorkflowWithOptions(workflows.RunJob, workflow.RegisterOptions{Name: workflows.RunJobName})
 	h.env.RegisterWorkflowWithOptions(workflows.RemoveTask, workflow.RegisterOptions{Name: workflows.RemoveTaskName})
 	h.env.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertName})

@@ -41,7 +41,10 @@ func TestOnlyTransientFaultsAreRetried(t *testing.T) {
 			}
 			var suite testsuite.WorkflowTestSuite
 			env := suite.NewTestWorkflowEnvironment()
-			env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{attempt.NewInterceptor()}})
+			env.SetTestTimeout(time.Minute)
+			env.SetWorkerOptions(worker.Options{
+				Interceptors: []interceptor.WorkerInterceptor{attempt.NewInterceptor()}, DeadlockDetectionTimeout: time.Minute,
+			})
 			env.RegisterActivity(h.Node)
 			env.ExecuteWorkflow(func(ctx workflow.Context) error {
 				ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})

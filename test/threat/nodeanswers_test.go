@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities/attempt"
@@ -198,6 +199,7 @@ func (c *controlled) run(in workflows.DeployInput, on answerer) error {
 	clear(c.releases)
 	env := c.suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	env.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.DeployName})
 	env.RegisterWorkflowWithOptions(func(workflow.Context, workflows.MendInput) error { return nil }, workflow.RegisterOptions{Name: workflows.MendName})
 	control := *c.control
