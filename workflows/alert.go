@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/metacircular/mcp/activities/oncontrol"
+	"github.com/metacircular/mcp/workflows/call"
 )
 
 // alertTimeout is how long a destination may take for one event.
@@ -40,7 +41,7 @@ func Alert(ctx workflow.Context, destination string) (oncontrol.DeliverResult, e
 func startAlerts(ctx workflow.Context, destinations []string) error {
 	for _, destination := range destinations {
 		o := workflow.ChildWorkflowOptions{WorkflowID: AlertID(destination), StaticSummary: "alert the " + destination}
-		if err := startDetached(ctx, o, AlertName, destination); err != nil {
+		if err := call.StartDetached(ctx, o, AlertName, destination); err != nil {
 			return err
 		}
 	}

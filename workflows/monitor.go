@@ -71,7 +71,7 @@ func observeFleet(ctx workflow.Context, over time.Duration) error {
 			WorkflowID: fmt.Sprintf("%s+%d", MonitorNodeID(names[0]), len(names)-1), WorkflowExecutionTimeout: MonitorTimeout,
 			StaticSummary: fmt.Sprintf("observe %d nodes, %s to %s", len(names), names[0], names[len(names)-1]),
 		}
-		if err := startDetached(ctx, o, MonitorName, MonitorInput{Nodes: names}); err != nil {
+		if err := call.StartDetached(ctx, o, MonitorName, MonitorInput{Nodes: names}); err != nil {
 			return err
 		}
 		if err := workflow.Sleep(ctx, pause); err != nil {
@@ -99,7 +99,7 @@ func observeNodes(ctx workflow.Context, names []string) error {
 // startMonitorNode observes a node in a separate run: a node that does not answer
 // delays no other.
 func startMonitorNode(ctx workflow.Context, name string) error {
-	return startDetached(ctx, workflow.ChildWorkflowOptions{
+	return call.StartDetached(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: MonitorNodeID(name), WorkflowExecutionTimeout: MonitorTimeout, StaticSummary: "observe " + name,
 		TypedSearchAttributes: temporal.NewSearchAttributes(SearchNode.ValueSet([]string{name})),
 	}, MonitorNodeName, name)
@@ -146,7 +146,7 @@ func reconcile(ctx workflow.Context, name string, release fleet.Snapshot) error 
 		Verb: fleet.VerbReconcile, Definition: release.Definition, Release: release.Number, Digests: release.Digests,
 		Deadline: reconcileTimeout, Who: "monitor", From: name,
 	}
-	return startDetached(ctx, workflow.ChildWorkflowOptions{
+	return call.StartDetached(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: DeployID(release.Definition.Name), StaticSummary: in.Summary(), Memo: in.Memo(), TypedSearchAttributes: in.Attributes(),
 	}, in.Workflow(), in)
 }

@@ -39,7 +39,7 @@ func ClaimNode(ctx workflow.Context, in fleet.Claim) error {
 			return refusal(served(in, answer))
 		}
 		in.Silent = &result.Holder.Machine
-		if spent(ctx) {
+		if call.Spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, ClaimNodeName, in)
 		}
 	}

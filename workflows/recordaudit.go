@@ -59,7 +59,7 @@ func RecordAudit(ctx workflow.Context, in RecordAuditInput) error {
 		if err := workflow.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		if spent(ctx) {
+		if call.Spent(ctx) {
 			return workflow.NewContinueAsNewError(ctx, RecordAuditName, in)
 		}
 	}
