@@ -19,6 +19,7 @@ import (
 	"github.com/metacircular/mcp/servicedef"
 	"github.com/metacircular/mcp/workflows/call"
 	"github.com/metacircular/mcp/workflows/envelopes"
+	"github.com/metacircular/mcp/workflows/tend"
 )
 
 // RunJobInput names a job to run once.
@@ -267,7 +268,7 @@ func (r *jobRun) finish(ctx workflow.Context, outcome fleet.RunOutcome) (*fleet.
 	if err != nil {
 		return nil, err
 	}
-	if err := startAlerts(ctx, ended.Alerting); err != nil {
+	if err := tend.StartAlerts(ctx, ended.Alerting); err != nil {
 		workflow.GetLogger(ctx).Error("alerts are not started", "error", err)
 	}
 	count(ctx, MetricJobRuns, map[string]string{LabelOutcome: string(outcome)})

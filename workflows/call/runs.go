@@ -35,3 +35,6 @@ func StartDetached(ctx workflow.Context, o workflow.ChildWorkflowOptions, name s
 	}
 	return err
 }
+
+// SearchNode is the search attribute that holds the nodes that a run is about.
+var SearchNode = temporal.NewSearchAttributeKeyKeywordList("McpNode")

@@ -1,4 +1,4 @@
-package workflows
+package tend
 
 import (
 	"go.temporal.io/sdk/workflow"
@@ -57,5 +57,5 @@ func monitorEdge(ctx workflow.Context, name string) error {
 			return err
 		}
 	}
-	return startAlerts(ctx, recorded.Alerting)
+	return StartAlerts(ctx, recorded.Alerting)
 }
